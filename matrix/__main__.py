@@ -1,0 +1,61 @@
+"""The command line: `python -m matrix COMMAND`. Each command is also a nox session."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from matrix.errors import ExitCode, UserError, nearest
+
+__all__ = ["COMMANDS", "main", "main_inner"]
+
+COMMANDS = {
+    "claims": "read documents and list what they promise",
+    "plan": "show which cells answer which claims, and what is left out and why",
+    "verify": "run the cells and say which promises hold",
+    "reproduce": "print (or run) the commands that repeat one cell by hand",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; turn an error that the user can cause into a message and its exit code."""
+    try:
+        return main_inner(sys.argv[1:] if argv is None else argv)
+    except UserError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has gone; that is no failure of ours.
+        sys.stderr.close()
+        return ExitCode.OK
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+def main_inner(argv: Sequence[str]) -> int:
+    """Run a command; raise `UserError` for what the user can mend."""
+    parser = argparse.ArgumentParser(
+        prog="python -m matrix",
+        description="Find out whether a compatibility document tells the truth.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    wanted = next((word for word in argv if not word.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        if name == wanted:
+            # Only the command that was asked for is imported: start-up time counts.
+            importlib.import_module(f"matrix.commands.{name}").add_parser(commands)
+        else:
+            commands.add_parser(name, help=summary)
+    if wanted is not None and wanted not in COMMANDS:
+        near = nearest(wanted, COMMANDS)
+        parser.error(f"no command {wanted!r}" + (f": did you mean {near!r}?" if near else ""))
+    args = parser.parse_args(argv)
+    return int(args.run(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

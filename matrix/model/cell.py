@@ -1,0 +1,81 @@
+"""A cell: one environment and what runs in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import re
+
+from packaging.version import Version
+
+__all__ = ["Cell"]
+
+_ID = re.compile(
+    r"cp(?P<major>[23])(?P<minor>\d+)"
+    r"-(?P<target>[a-z0-9]+_[a-z0-9_]+)"
+    r"-(?P<framework>[a-z][a-z0-9_]*?[a-z_]|[a-z])(?P<equals>=?)(?P<framework_version>\d[^-=]*)"
+    r"-ddtrace(?P<ddtrace>\d[^-=]*)"
+    r"(?:-asof(?P<as_of>\d{8}))?"
+)
+_ID_DIGIT_NAME = re.compile(
+    _ID.pattern.replace(r"[a-z][a-z0-9_]*?[a-z_]|[a-z]", r"[a-z][a-z0-9_]*\d").replace("=?", "=")
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """CPython, OS and CPU, framework (or library) and its version, ddtrace, dependency date.
+
+    Versions are the index's spelling. `python` is `major.minor`. `target` is `<os>_<cpu>` in wheel
+    tag words (`linux_x86_64`). `as_of` is None for the era of the ddtrace release, else the date as
+    of which the dependencies are resolved.
+
+    The id sorts with its text only within one CPython; `sort_key` sorts as versions do. A name that
+    ends with a digit is set off with `=`: `cp39-linux_x86_64-jinja2=2.7-ddtrace1.9.0`.
+    """
+
+    python: str
+    target: str
+    framework: str
+    framework_version: str
+    ddtrace: str
+    as_of: dt.date | None = None
+
+    @property
+    def id(self) -> str:
+        """Return the stable id: unique, glob-able, and read back by `parse`."""
+        name = self.framework.replace("-", "_")
+        equals = "=" if name[-1].isdigit() else ""
+        when = f"-asof{self.as_of:%Y%m%d}" if self.as_of else ""
+        return (
+            f"cp{self.python.replace('.', '')}-{self.target}"
+            f"-{name}{equals}{self.framework_version}-ddtrace{self.ddtrace}{when}"
+        )
+
+    @property
+    def sort_key(self) -> tuple[object, ...]:
+        """Return a key that orders cells by version, not by text."""
+        return (
+            tuple(int(part) for part in self.python.split(".")),
+            self.target,
+            self.framework,
+            Version(self.framework_version),
+            Version(self.ddtrace),
+            self.as_of or dt.date.min,
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> Cell:
+        """Return the cell whose id is `text`; raise ValueError where it is none."""
+        match = _ID_DIGIT_NAME.fullmatch(text) or _ID.fullmatch(text)
+        if match is None:
+            raise ValueError(f"not a cell id: {text!r}")
+        as_of = match["as_of"]
+        return cls(
+            python=f"{match['major']}.{match['minor']}",
+            target=match["target"],
+            framework=match["framework"].replace("_", "-"),
+            framework_version=match["framework_version"],
+            ddtrace=match["ddtrace"],
+            as_of=dt.datetime.strptime(as_of, "%Y%m%d").date() if as_of else None,  # noqa: DTZ007
+        )

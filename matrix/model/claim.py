@@ -1,0 +1,101 @@
+"""A claim: one promise of a document, with where it stands."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["Claim", "ClaimKind", "Status"]
+
+
+class ClaimKind(str, enum.Enum):
+    """Which table or note a claim was read from."""
+
+    CAPABILITY = "capability"
+    DEPLOYMENT = "deployment"
+    BRANCH = "branch"
+    RUNTIME = "runtime"
+    FRAMEWORK = "framework"
+    INTEGRATION = "integration"
+    AUTHENTICATION = "authentication"
+    NOTE = "note"
+
+
+class Status(str, enum.Enum):
+    """What the document says of the subject."""
+
+    SUPPORTED = "supported"
+    NOT_SUPPORTED = "not-supported"
+    PREVIEW = "preview"
+    PRIVATE_BETA = "private-beta"
+    GENERAL_AVAILABILITY = "general-availability"
+    MAINTENANCE = "maintenance"
+    END_OF_LIFE = "end-of-life"
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """One promise.
+
+    `id` is unique, survives edits elsewhere in the document, and starts with the document's name:
+    `<document>/<kind>/<subject>[/<scope values>...]`.
+
+    `subject` is the canonical slug of what is promised: a capability (`threat-detection`), a
+    framework or library (`django`, `mysql-connector`), `ddtrace` for a branch, `cpython` for a
+    runtime, a note's topic (`flask-query-string`).
+
+    `specifier` is the PEP 440 specifier set the promise is about, as text, `""` where the document
+    gives none: on ddtrace for capabilities, branches and runtimes, on the subject itself for
+    frameworks, integrations and authentication.
+
+    `scope` holds what narrows the promise, by key: `capability`, `deployment`, `os`, `cpu`,
+    `runtime`, `python` (a specifier set such as `==3.9.*` or `>=3.7`), `automatic` (`yes`, `no`),
+    `automatic_python` (a specifier set), `role` (`client`, `server`), `backend` (`redis`),
+    `until` (a date), `note` (anything else that the cell says).
+
+    `line` is 1-based. `heading` is the nearest heading above, as written.
+    """
+
+    id: str
+    kind: ClaimKind
+    subject: str
+    specifier: str
+    as_written: str
+    status: Status
+    document: str
+    language: str
+    sha256: str
+    heading: str
+    line: int
+    scope: tuple[tuple[str, str], ...] = ()
+
+    def get(self, key: str) -> str | None:
+        """Return the scope's value for `key`, or None."""
+        return dict(self.scope).get(key)
+
+    @property
+    def fact(self) -> tuple[str, str, str, str, tuple[tuple[str, str], ...]]:
+        """What is promised, wherever it stands: equal for the same promise in two documents."""
+        return (self.kind.value, self.subject, self.specifier, self.status.value, self.scope)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the claim as plain JSON values."""
+        data = dataclasses.asdict(self)
+        data["kind"] = self.kind.value
+        data["status"] = self.status.value
+        data["scope"] = dict(self.scope)
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Claim:
+        """Return the claim that `to_json` wrote."""
+        return cls(
+            **{
+                **data,
+                "kind": ClaimKind(data["kind"]),
+                "status": Status(data["status"]),
+                "scope": tuple(data["scope"].items()),
+            }
+        )

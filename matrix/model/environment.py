@@ -1,0 +1,58 @@
+"""Interpreters and environments, as facts about this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from pathlib import Path
+
+__all__ = ["Environment", "Interpreter", "Requirements"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Interpreter:
+    """A CPython found here.
+
+    `version` is full (`3.9.18`), `build` all of `sys.version`, `target` in wheel-tag words
+    (`linux_x86_64`), `source` where it was found (`pyenv`, `path`, `py`, `uv`).
+    """
+
+    executable: Path
+    version: str
+    build: str
+    target: str
+    libc: str
+    source: str
+
+    @property
+    def python(self) -> str:
+        """Return `major.minor`."""
+        return ".".join(self.version.split(".")[:2])
+
+
+@dataclasses.dataclass(frozen=True)
+class Requirements:
+    """What an environment is asked to hold.
+
+    `pins` are exact (`ddtrace==1.9.0`) and are compared with what got installed; `also` are
+    constraints and further requirements of the time; `as_of` hides what was uploaded later;
+    `only_binary` names distributions that must come as wheels.
+    """
+
+    pins: tuple[str, ...]
+    also: tuple[str, ...]
+    as_of: dt.date
+    only_binary: tuple[str, ...] = ("ddtrace",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """A finished environment: `lock` lines are `name==version --hash=sha256:...`, sorted.
+
+    `key` is the sha256 over the lock and the interpreter's build: equal environments are one.
+    """
+
+    python: Path
+    key: str
+    lock: tuple[str, ...]
+    interpreter: Interpreter

@@ -1,0 +1,43 @@
+"""What a package index says of a project: releases and their files."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+__all__ = ["File", "Project", "Release"]
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """One file: `tags` are the wheel's tags (`cp39-cp39-manylinux2014_x86_64`, compressed sets kept
+    as written), `""` for a source distribution.
+    """
+
+    filename: str
+    url: str
+    sha256: str
+    uploaded: dt.datetime | None
+    requires_python: str
+    yanked: bool
+    tags: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """One release in the index's spelling; `uploaded` is the time of its first file."""
+
+    version: str
+    uploaded: dt.datetime | None
+    yanked: bool
+    requires_python: str
+    files: tuple[File, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Project:
+    """All releases of a project, ascending as versions order, and when the index was asked."""
+
+    name: str
+    fetched: dt.datetime
+    releases: tuple[Release, ...]

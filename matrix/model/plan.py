@@ -1,0 +1,84 @@
+"""A plan: which cells answer which claims, and what was left out and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+
+from matrix.model.cell import Cell
+from matrix.model.claim import Claim
+from matrix.model.reason import Reason
+
+__all__ = ["LeftOut", "Part", "Plan", "PlannedCell", "Role"]
+
+
+class Role(str, enum.Enum):
+    """What a cell is to a part of a claim."""
+
+    MINIMUM = "minimum"
+    BEFORE = "before"
+    CONTROL = "control"
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One thing that must hold for a claim to hold: a channel of a probe in one environment.
+
+    `minimum` is the cell id at the documented minimum, `before` the one at the release just before
+    (None where tightness has no meaning or there is none), `controls` the cell ids that may serve
+    as positive control, in the order to try them: the newest release of the branch first, then the
+    newest of each older minor series, down to the minimum's own. `holds_without` turns the part
+    around: the claim says that the probe finds nothing.
+    """
+
+    claim: str
+    probe: str
+    channel: str
+    minimum: str
+    before: str | None
+    controls: tuple[str, ...]
+    holds_without: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedCell:
+    """A cell with what it needs: the probes to run in it, and whether it decides a claim.
+
+    `as_of` is the date the dependencies are resolved as of, always filled. `decisive` probes are
+    those a verdict may rest on (minimum or control): they are repeated when they fail. `soak` is
+    set where the cell is a documented minimum: it also serves plain and attack requests for a while.
+    """
+
+    cell: Cell
+    as_of: dt.date
+    probes: tuple[str, ...]
+    decisive: tuple[str, ...] = ()
+    soak: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class LeftOut:
+    """What a claim would ask for and no cell can answer; `what` is a cell id or a sentence part."""
+
+    claim: str
+    what: str
+    reason: Reason
+    detail: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The whole expectation: every claim is in `claims`, and in `parts` or `left_out` or both.
+
+    `cells` holds the cells to run, in the order to run them; `fallbacks` the controls that run only
+    when the ones before them could not serve. `snapshot` is when the index was read.
+    """
+
+    profile: str
+    snapshot: dt.datetime
+    claims: tuple[Claim, ...]
+    parts: tuple[Part, ...]
+    cells: tuple[PlannedCell, ...]
+    fallbacks: tuple[PlannedCell, ...]
+    left_out: tuple[LeftOut, ...]

@@ -1,0 +1,126 @@
+"""A probe, declared: what it needs, what it sends, and what counts as evidence.
+
+A probe is data. `matrix.cells` sends what it declares and `matrix.judging` applies its evidence;
+neither knows any capability. Paths are templates: `{shop}` becomes a segment that no other request
+of the cell has, so that its spans can be told.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from matrix.model.capture import Exchange
+
+__all__ = [
+    "Channel",
+    "Evidence",
+    "Match",
+    "Probe",
+    "RemoteConfig",
+    "Sighting",
+    "Span",
+    "Stimulus",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """One span as the tracer sent it; `meta_struct` values are decoded from msgpack."""
+
+    name: str
+    service: str
+    resource: str
+    type: str
+    trace_id: int
+    span_id: int
+    parent_id: int
+    error: int
+    start: int
+    duration: int
+    meta: Mapping[str, str]
+    metrics: Mapping[str, float]
+    meta_struct: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sighting:
+    """All that one request caused: the exchange, its trace, and what telemetry had said so far.
+
+    `root` is the web span of the request (the top span of the trace within the app), None where no
+    span told of this request. `spans` are all spans of that trace. `telemetry` are the telemetry
+    payloads of the process.
+    """
+
+    exchange: Exchange
+    root: Span | None
+    spans: Sequence[Span]
+    telemetry: Sequence[Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """Whether the evidence is there, and a clause that says what was or was not seen."""
+
+    holds: bool
+    said: str
+
+
+class Evidence(Protocol):
+    """What counts: a pure predicate over a sighting."""
+
+    def look(self, sighting: Sighting) -> Match:
+        """Return whether the evidence is in `sighting`."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Stimulus:
+    """One HTTP request. `attempts` is how often it may be sent until its evidence shows."""
+
+    name: str
+    evidence: Evidence
+    path: str
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+    attempts: int = 3
+    decisive: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class RemoteConfig:
+    """One remote-configuration file to be served; `content` is its JSON document."""
+
+    product: str
+    config_id: str
+    content: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Channel:
+    """One way to switch the capability on, and the stimuli that show it.
+
+    The app runs under `setting` (see `data/settings.toml`); the same stimuli go to an app under
+    `control` and must show nothing there. `configs` are pushed by remote configuration and
+    acknowledged before the stimuli are sent, and withdrawn after them. The channel shows the
+    capability when every decisive stimulus shows its evidence.
+    """
+
+    name: str
+    setting: str
+    stimuli: tuple[Stimulus, ...]
+    control: str = "off"
+    configs: tuple[RemoteConfig, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """A capability's experiment. `frameworks` are the sample apps it can run in."""
+
+    name: str
+    title: str
+    channels: tuple[Channel, ...]
+    frameworks: tuple[str, ...] = ("django", "flask")
+    requirements: tuple[str, ...] = ()

@@ -1,0 +1,96 @@
+"""Findings (per probe channel and cell) and verdicts (per claim): outcomes are data."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import Any
+
+from matrix.model.reason import Reason
+
+__all__ = ["Finding", "Outcome", "PartVerdict", "Shows", "Tightness", "Verdict"]
+
+
+class Shows(str, enum.Enum):
+    """What a probe channel showed in one cell."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """The judgement of one probe channel in one cell, over all its repeats.
+
+    `reason` says why for UNKNOWN. `evidence` is one sentence a reader accepts. `repeats` counts
+    the answers, such as `(("present", 2), ("absent", 1))`. `notes` are remarks that do not
+    decide: a crash in the soak, a second vector that showed nothing.
+    """
+
+    cell: str
+    probe: str
+    channel: str
+    shows: Shows
+    evidence: str
+    reason: Reason | None = None
+    repeats: tuple[tuple[str, int], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Outcome(str, enum.Enum):
+    """The answer. Only CONFIRMED is green."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    UNVERIFIED = "unverified"
+
+
+class Tightness(str, enum.Enum):
+    """Whether the documented minimum is the least: EXACT when the release before lacks it."""
+
+    EXACT = "exact"
+    EARLIER = "earlier"
+    MIXED = "mixed"
+
+
+@dataclasses.dataclass(frozen=True)
+class PartVerdict:
+    """The answer for one part of a claim, with the cells it rests on."""
+
+    probe: str
+    channel: str
+    cells: tuple[str, ...]
+    outcome: Outcome
+    tightness: Tightness | None
+    reason: Reason | None
+    evidence: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """The answer to a claim, by its id. `cells` are all cells it rests on."""
+
+    claim: str
+    outcome: Outcome
+    tightness: Tightness | None
+    reason: Reason | None
+    evidence: str
+    cells: tuple[str, ...] = ()
+    parts: tuple[PartVerdict, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the verdict as plain JSON values."""
+        data: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return data
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - walks any JSON-like value
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,21 @@
+"""Flags that turn the slow, real-world tests on."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("real world")
+    group.addoption("--cells", action="store_true", help="run real cells (interpreters, releases)")
+    group.addoption("--index", action="store_true", help="talk to the real package index")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for flag in ("cells", "index"):
+        if config.getoption(f"--{flag}"):
+            continue
+        skip = pytest.mark.skip(reason=f"needs --{flag}")
+        for item in items:
+            if flag in item.keywords:
+                item.add_marker(skip)
