@@ -1,0 +1,135 @@
+"""The front door: every command of `python -m matrix` is a session, its arguments after `--`.
+
+    nox -s verify                       what holds and what does not, at the claims' boundaries
+    nox -s verify -- --profile smoke    a few cells, in under a minute once warm
+    nox -s tests                        the project's own tests
+    nox -t smoke                        the smoke cells, a session each
+
+The sessions share one virtualenv, made from the hashed lock and kept until the lock changes, so that
+a second call starts at once. The environments under test are not nox's: today's virtualenv refuses
+the CPythons that the documents promise, and nox counts a session it skips as a success.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+if sys.version_info >= (3, 11):
+    import tomllib
+elif sys.version_info >= (3, 10):
+    import tomli as tomllib
+else:
+    sys.exit("nox must run on CPython 3.10 or newer here: `python3.10 -m pip install nox`.")
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["verify"]
+
+ROOT = Path(__file__).resolve().parent
+
+
+def python_with(session: nox.Session, lock: str) -> str:
+    """Return the Python of the virtualenv that holds `requirements/<lock>.txt`; make it if need be.
+
+    It is made under another name and renamed when complete: a half-made one is never used, and two
+    runs at once do not disturb each other. (Its scripts keep the other name: use `python -m`.)
+    """
+    source = ROOT / "requirements" / f"{lock}.txt"
+    tag = f"{sys.version}{sys.prefix}".encode() + source.read_bytes()
+    final = ROOT / ".nox" / f"{lock}-{hashlib.sha256(tag).hexdigest()[:12]}"
+    binaries = "Scripts" if os.name == "nt" else "bin"
+    if not final.is_dir():
+        half = final.with_name(f"{final.name}.{os.getpid()}")
+        session.log(f"making {final.relative_to(ROOT)} from {source.relative_to(ROOT)}")
+        make = (sys.executable, "-m", "virtualenv", "--quiet", str(half))
+        session.run_install(*make, external=True, silent=True)
+        install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        hashed = ("--no-deps", "--require-hashes", "--requirement", str(source))
+        try:
+            session.run_install(str(half / binaries / "python"), *install, *hashed, external=True)
+            half.rename(final)
+        except OSError:
+            if not final.is_dir():  # else another run was quicker, and its is as good
+                raise
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
+    return str(final / binaries / "python")
+
+
+def matrix(session: nox.Session, *arguments: str) -> None:
+    """Run one command of the command line; its exit code decides the session."""
+    python = python_with(session, "run")
+    session.run(python, "-m", "matrix", *arguments, *session.posargs, external=True)
+
+
+@nox.session(python=False)
+def claims(session: nox.Session) -> None:
+    """List what the documents promise."""
+    matrix(session, "claims")
+
+
+@nox.session(python=False)
+def plan(session: nox.Session) -> None:
+    """Show which cells answer which claims, and what is left out and why."""
+    matrix(session, "plan")
+
+
+@nox.session(python=False)
+def verify(session: nox.Session) -> None:
+    """Run the cells and say which promises hold."""
+    matrix(session, "verify")
+
+
+@nox.session(python=False)
+def reproduce(session: nox.Session) -> None:
+    """Print (or run, with --run) the commands that repeat one cell by hand."""
+    matrix(session, "reproduce")
+
+
+def smoke_cells() -> list[object]:
+    """Return the smoke profile's cells as parameters; `plan --write-smoke` refreshes their list."""
+    path = ROOT / "matrix" / "data" / "smoke.toml"
+    cells = tomllib.loads(path.read_text(encoding="utf-8"))["cells"] if path.is_file() else []
+    return [nox.param(cell, id=cell, tags=["smoke", *cell.split("-")]) for cell in cells]
+
+
+@nox.session(python=False)
+@nox.parametrize("cell", smoke_cells())
+def cell(session: nox.Session, cell: str) -> None:
+    """Judge the claims of the smoke profile that one cell is part of."""
+    matrix(session, "verify", "--profile", "smoke", "--cell", cell)
+
+
+@nox.session(python=False)
+def tests(session: nox.Session) -> None:
+    """Run the project's own tests; --cells and --index turn the slow, real-world ones on."""
+    python = python_with(session, "tests")
+    session.run(python, "-m", "pytest", *session.posargs, external=True)
+
+
+@nox.session(python=False)
+def lint(session: nox.Session) -> None:
+    """Check style and types, as the hooks of pre-commit do."""
+    python = python_with(session, "lint")
+    session.run(python, "-m", "ruff", "check", ".", external=True)
+    session.run(python, "-m", "ruff", "format", "--check", ".", external=True)
+    session.run(python, "-m", "mypy", external=True)
+
+
+@nox.session(python=False)
+def lock(session: nox.Session) -> None:
+    """Refresh the hashed locks from requirements/*.in (`-- --upgrade`: to the newest)."""
+    python = python_with(session, "lint")
+    for name in ("run", "tests", "lint"):
+        session.run(
+            *(python, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate"),
+            *("--universal", "--python-version", "3.10", "--generate-hashes"),
+            *(f"requirements/{name}.in", "--output-file", f"requirements/{name}.txt"),
+            *session.posargs,
+            external=True,
+        )
