@@ -5,8 +5,8 @@
     nox -s tests                        the project's own tests
     nox -t smoke                        the smoke cells, a session each
 
-The sessions share one virtualenv, made from the hashed lock and kept until the lock changes, so that
-a second call starts at once. The environments under test are not nox's: today's virtualenv refuses
+The sessions share one virtualenv, made from the hashed lock and kept until the lock changes, so a
+second call starts at once. The environments under test are not nox's: today's virtualenv refuses
 the CPythons that the documents promise, and nox counts a session it skips as a success.
 """
 
@@ -19,13 +19,12 @@ import sys
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 if sys.version_info >= (3, 11):
     import tomllib
-elif sys.version_info >= (3, 10):
-    import tomli as tomllib
 else:
-    sys.exit("nox must run on CPython 3.10 or newer here: `python3.10 -m pip install nox`.")
+    import tomli as tomllib
 
 nox.needs_version = ">=2024.10.9"
 nox.options.sessions = ["verify"]
@@ -39,6 +38,8 @@ def python_with(session: nox.Session, lock: str) -> str:
     It is made under another name and renamed when complete: a half-made one is never used, and two
     runs at once do not disturb each other. (Its scripts keep the other name: use `python -m`.)
     """
+    if sys.version_info < (3, 10):  # noqa: UP036 - whoever runs nox may well be older
+        session.error("this needs CPython 3.10 or newer: `python3.10 -m pip install nox`")
     source = ROOT / "requirements" / f"{lock}.txt"
     tag = f"{sys.version}{sys.prefix}".encode() + source.read_bytes()
     final = ROOT / ".nox" / f"{lock}-{hashlib.sha256(tag).hexdigest()[:12]}"
@@ -48,7 +49,7 @@ def python_with(session: nox.Session, lock: str) -> str:
         session.log(f"making {final.relative_to(ROOT)} from {source.relative_to(ROOT)}")
         make = (sys.executable, "-m", "virtualenv", "--quiet", str(half))
         session.run_install(*make, external=True, silent=True)
-        install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        install = ("-m", "pip", "install", "-qq", "--disable-pip-version-check")
         hashed = ("--no-deps", "--require-hashes", "--requirement", str(source))
         try:
             session.run_install(str(half / binaries / "python"), *install, *hashed, external=True)
@@ -62,33 +63,49 @@ def python_with(session: nox.Session, lock: str) -> str:
 
 
 def matrix(session: nox.Session, *arguments: str) -> None:
-    """Run one command of the command line; its exit code decides the session."""
+    """Run one command of the command line; on Ctrl-C, give it the time to say what it has."""
     python = python_with(session, "run")
-    session.run(python, "-m", "matrix", *arguments, *session.posargs, external=True)
+    command = (python, "-m", "matrix", *arguments, *session.posargs)
+    session.run(*command, external=True, interrupt_timeout=60, terminate_timeout=20)
+
+
+def command(session: nox.Session) -> None:
+    """Run the command that is named as the session is, and end nox with the command's exit code.
+
+    nox knows 0 and 1 only, and a script that calls `nox -s verify` must be able to tell a refuted
+    promise from one that nothing could check.
+    """
+    try:
+        matrix(session, session.name)
+    except CommandFailed as error:
+        code = getattr(error, "return_code", None)
+        if code is None or code < 0:
+            raise
+        sys.exit(code)
 
 
 @nox.session(python=False)
 def claims(session: nox.Session) -> None:
     """List what the documents promise."""
-    matrix(session, "claims")
+    command(session)
 
 
 @nox.session(python=False)
 def plan(session: nox.Session) -> None:
     """Show which cells answer which claims, and what is left out and why."""
-    matrix(session, "plan")
+    command(session)
 
 
 @nox.session(python=False)
 def verify(session: nox.Session) -> None:
     """Run the cells and say which promises hold."""
-    matrix(session, "verify")
+    command(session)
 
 
 @nox.session(python=False)
 def reproduce(session: nox.Session) -> None:
     """Print (or run, with --run) the commands that repeat one cell by hand."""
-    matrix(session, "reproduce")
+    command(session)
 
 
 def smoke_cells() -> list[object]:
