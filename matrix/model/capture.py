@@ -12,7 +12,16 @@ from typing import Any
 
 from matrix.model.reason import Reason
 
-__all__ = ["AgentRequest", "CellCapture", "Exchange", "Identity", "ProcessCapture"]
+__all__ = [
+    "AgentRequest",
+    "CellCapture",
+    "Exchange",
+    "FollowUp",
+    "Identity",
+    "ProcessCapture",
+    "Push",
+    "Soak",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,11 +43,23 @@ class Identity:
 
 
 @dataclasses.dataclass(frozen=True)
+class FollowUp:
+    """The second look after an exchange: a GET of `path`, and what the client got."""
+
+    path: str
+    status: int | None
+    body: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Exchange:
     """One HTTP request of a probe to the app, and what the client got.
 
     `shop` is the unique first path segment that the request's spans can be told by. `at` is seconds
     since the process was started. `status` is None where no answer came, and `error` says why.
+    `control` is set where the request was sent as the negative control of its channel. `upstream`
+    holds the headers of the calls that the app made to the upstream server for this request. The
+    warm-up request of a process has empty `probe`, `channel` and `stimulus`.
     """
 
     probe: str
@@ -55,6 +76,41 @@ class Exchange:
     headers: Mapping[str, str]
     body: str
     error: str | None = None
+    control: bool = False
+    follow_up: FollowUp | None = None
+    upstream: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Push:
+    """Remote configuration that was pushed for a channel, and whether the tracer acknowledged it.
+
+    `at` and `seconds` (until the acknowledgement, or until it was no longer waited for) count from
+    the start of the process and of the push.
+    """
+
+    probe: str
+    channel: str
+    version: int
+    acknowledged: bool
+    at: float
+    seconds: float
+    undo: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Soak:
+    """A burst of plain and attack requests: answers by status, errors by kind, still alive?
+
+    `benign` is the status of one plain request after the burst, None where no answer came.
+    """
+
+    sent: int
+    statuses: Mapping[str, int]
+    errors: Mapping[str, int]
+    benign: int | None
+    alive: bool
+    seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +130,10 @@ class ProcessCapture:
 
     `purpose` is `probe` or `soak`; `repeat` counts from 0. `exit_code` is negative for a signal
     that the process died of by itself, None where it lived until we stopped it. `failed` and
-    `detail` say why it gave no observations (broken start, timed out, agent failed).
+    `detail` say why it gave no observations (broken start, timed out, agent failed), or how it
+    ended early (crashed). The soak goes to the same process after its probes, and is kept as a
+    capture of its own (`soak` filled, no exchanges and no agent requests), so that a crash in it
+    does not stain what the probes saw.
     """
 
     setting: str
@@ -89,11 +148,16 @@ class ProcessCapture:
     log: str
     failed: Reason | None = None
     detail: str = ""
+    pushes: tuple[Push, ...] = ()
+    soak: Soak | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class CellCapture:
-    """A cell's whole run. `failed` and `detail` are set where no process could be judged at all."""
+    """A cell's whole run. `failed` and `detail` are set where no process could be judged at all.
+
+    `isolation` says what kept the cell from reaching beyond loopback, in a few words.
+    """
 
     cell: str
     key: str
@@ -104,6 +168,7 @@ class CellCapture:
     seconds: float
     failed: Reason | None = None
     detail: str = ""
+    isolation: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the capture as plain JSON values."""
@@ -128,8 +193,21 @@ def _process(data: Mapping[str, Any]) -> ProcessCapture:
     return ProcessCapture(
         **{
             **data,
-            "exchanges": tuple(Exchange(**item) for item in data["exchanges"]),
+            "exchanges": tuple(_exchange(item) for item in data["exchanges"]),
             "agent": tuple(AgentRequest(**item) for item in data["agent"]),
+            "pushes": tuple(Push(**item) for item in data.get("pushes", ())),
+            "soak": Soak(**data["soak"]) if data.get("soak") else None,
             "failed": Reason(data["failed"]) if data["failed"] else None,
+        }
+    )
+
+
+def _exchange(data: Mapping[str, Any]) -> Exchange:
+    follow_up = data.get("follow_up")
+    return Exchange(
+        **{
+            **data,
+            "follow_up": FollowUp(**follow_up) if follow_up else None,
+            "upstream": tuple(data.get("upstream", ())),
         }
     )

@@ -77,7 +77,13 @@ class Evidence(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Stimulus:
-    """One HTTP request. `attempts` is how often it may be sent until its evidence shows."""
+    """One HTTP request. `attempts` is how often it may be sent until its evidence shows.
+
+    `path`, `headers` and `body` are templates: `{shop}` is the unique segment, `{number}` a unique
+    decimal number below 2**63. `follow_up` is the path of a GET that is sent after the answer, for
+    effects that only a second look shows; its answer is kept in the exchange. `patience` is for how
+    many seconds evidence that comes on its own time (telemetry) is waited for.
+    """
 
     name: str
     evidence: Evidence
@@ -87,15 +93,22 @@ class Stimulus:
     body: str = ""
     attempts: int = 3
     decisive: bool = True
+    follow_up: str = ""
+    patience: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
 class RemoteConfig:
-    """One remote-configuration file to be served; `content` is its JSON document."""
+    """One remote-configuration file to be served; `content` is its JSON document.
+
+    `undo` is the content that takes the effect back, served before the file is removed: removing
+    it alone does not undo it in every release.
+    """
 
     product: str
     config_id: str
     content: Mapping[str, Any]
+    undo: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,15 +116,17 @@ class Channel:
     """One way to switch the capability on, and the stimuli that show it.
 
     The app runs under `setting` (see `data/settings.toml`); the same stimuli go to an app under
-    `control` and must show nothing there. `configs` are pushed by remote configuration and
-    acknowledged before the stimuli are sent, and withdrawn after them. The channel shows the
-    capability when every decisive stimulus shows its evidence.
+    `control`, without `configs`, and must show nothing there. A control that is the setting itself
+    is sent before the configs are pushed; None is for what has no off switch, such as the tracing
+    that everything else is seen by. `configs` are pushed by remote configuration and acknowledged
+    before the stimuli are sent, and withdrawn after them. The channel shows the capability when
+    every decisive stimulus shows its evidence.
     """
 
     name: str
     setting: str
     stimuli: tuple[Stimulus, ...]
-    control: str = "off"
+    control: str | None = "off"
     configs: tuple[RemoteConfig, ...] = ()
 
 
