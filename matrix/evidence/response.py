@@ -1,0 +1,89 @@
+"""Evidence in what the client got, and in what the app did to others."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from matrix.model.probe import Match, Sighting
+
+__all__ = ["Answered", "BodyContains", "FollowUpContains", "HeaderContains", "UpstreamSaw"]
+
+_SHORT = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Answered:
+    """The answer has this HTTP status."""
+
+    status: int
+
+    def look(self, sighting: Sighting) -> Match:
+        """Return whether the status is the one."""
+        found = sighting.exchange.status
+        said = f"no answer ({sighting.exchange.error})" if found is None else f"status {found}"
+        return Match(found == self.status, said)
+
+
+@dataclasses.dataclass(frozen=True)
+class BodyContains:
+    """The answer's body contains the text."""
+
+    text: str
+
+    def look(self, sighting: Sighting) -> Match:
+        """Return whether the text is in the body."""
+        holds = self.text in sighting.exchange.body
+        start = " ".join(sighting.exchange.body[:_SHORT].split())
+        if holds:
+            return Match(holds, f"body with {self.text!r}")
+        return Match(holds, f"body without {self.text!r}: {start!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class HeaderContains:
+    """The answer has the header (any case), and the text (any case) in it."""
+
+    name: str
+    text: str
+
+    def look(self, sighting: Sighting) -> Match:
+        """Return whether the header contains the text."""
+        headers = {name.lower(): value for name, value in sighting.exchange.headers.items()}
+        found = headers.get(self.name.lower())
+        if found is None:
+            return Match(holds=False, said=f"no header {self.name}")
+        return Match(self.text.lower() in found.lower(), f"{self.name}: {found}")
+
+
+@dataclasses.dataclass(frozen=True)
+class FollowUpContains:
+    """The second look was answered 200, with the text in its body."""
+
+    text: str
+    what: str
+
+    def look(self, sighting: Sighting) -> Match:
+        """Return whether the text is in the follow-up's body; `what` is the clause that says so."""
+        after = sighting.exchange.follow_up
+        if after is None or after.status != 200:  # noqa: PLR2004 - HTTP's OK
+            status = "nothing" if after is None else str(after.status)
+            return Match(holds=False, said=f"the second look was answered {status}")
+        holds = self.text in after.body
+        return Match(holds, self.what if holds else f"not so that {self.what}")
+
+
+@dataclasses.dataclass(frozen=True)
+class UpstreamSaw:
+    """The call that the app made for the request carried the header."""
+
+    header: str
+
+    def look(self, sighting: Sighting) -> Match:
+        """Return whether the upstream server saw the header."""
+        calls = sighting.exchange.upstream
+        for call in calls:
+            value = {name.lower(): text for name, text in call.items()}.get(self.header.lower())
+            if value is not None:
+                return Match(holds=True, said=f"outgoing call with {self.header}: {value}")
+        said = f"outgoing call without {self.header}" if calls else "no outgoing call"
+        return Match(holds=False, said=said)
