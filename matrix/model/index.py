@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Sequence
 
 __all__ = ["File", "Project", "Release"]
 
@@ -31,7 +32,7 @@ class Release:
     uploaded: dt.datetime | None
     yanked: bool
     requires_python: str
-    files: tuple[File, ...]
+    files: Sequence[File]
 
 
 @dataclasses.dataclass(frozen=True)

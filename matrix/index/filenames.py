@@ -1,0 +1,58 @@
+"""What a file name says: which release it belongs to, and a wheel's tags.
+
+https://packaging.python.org/en/latest/specifications/binary-distribution-format/#file-name-convention
+"""
+
+from __future__ import annotations
+
+import re
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+__all__ = ["split_filename", "wheel_tags"]
+
+_SOURCE = re.compile(r"(?P<stem>.+?)\.(?:tar\.gz|tar\.bz2|tar\.xz|tgz|zip)\Z", re.IGNORECASE)
+
+
+def wheel_tags(filename: str) -> str:
+    """Return `cp39-cp39-manylinux2014_x86_64` of a wheel's name, "" for anything else."""
+    if not filename.endswith(".whl"):
+        return ""
+    return "-".join(filename[:-4].rsplit("-", 3)[1:])
+
+
+def split_filename(filename: str, project: str) -> str | None:
+    """Return the version as the file name spells it, or None.
+
+    None stands for what is neither a wheel nor a source distribution of `project` (eggs,
+    installers, links of a login page), and for versions that are none by PEP 440.
+    """
+    if filename.endswith(".whl"):
+        parts = filename[:-4].split("-")
+        if len(parts) not in (5, 6):
+            return None
+        name, version = parts[0], parts[1].replace("_", "+", 1)
+        if canonicalize_name(name) != project:
+            return None
+    else:
+        match = _SOURCE.match(filename)
+        if match is None:
+            return None
+        found = _source_version(match["stem"], project)
+        if found is None:
+            return None
+        version = found
+    try:
+        Version(version)
+    except InvalidVersion:
+        return None
+    return version
+
+
+def _source_version(stem: str, project: str) -> str | None:
+    # Names of source distributions may hold dashes themselves: `mysql-connector-python-8.0.1`.
+    for match in re.finditer("-", stem):
+        if canonicalize_name(stem[: match.start()]) == project:
+            return stem[match.end() :]
+    return None

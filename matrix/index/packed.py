@@ -1,0 +1,161 @@
+"""The compact form of a project on disk.
+
+A big project has 47,000 files, and a plan looks at few of them: the files of a release are one
+string each, taken apart when they are first asked for.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
+from urllib.parse import unquote, urlsplit
+
+from matrix.index.filenames import wheel_tags
+from matrix.model.index import File, Project, Release
+
+__all__ = ["PackedFiles", "dump", "load"]
+
+FORMAT = "index/1"
+_FIELD, _FILE = "|", "^"
+
+
+class PackedFiles(Sequence[File]):
+    """The files of one release, read when looked at."""
+
+    def __init__(self, text: str, base: str) -> None:
+        self._text = text
+        self._base = base
+        self._files: tuple[File, ...] | None = None
+
+    def _all(self) -> tuple[File, ...]:
+        if self._files is None:
+            rows = self._text.split(_FILE) if self._text else []
+            self._files = tuple(_unpack(row, self._base) for row in rows)
+        return self._files
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __iter__(self) -> Iterator[File]:
+        return iter(self._all())
+
+    @overload
+    def __getitem__(self, index: int) -> File: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[File, ...]: ...
+    def __getitem__(self, index: int | slice) -> File | tuple[File, ...]:
+        return self._all()[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._all() == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+
+def dump(project: Project, etag: str = "", modified: str = "") -> str:
+    """Return the text that `load` reads; `etag` and `modified` are the index's own marks."""
+    base = _common([file.url for release in project.releases for file in release.files])
+    data = {
+        "format": FORMAT,
+        "name": project.name,
+        "fetched": project.fetched.isoformat(),
+        "etag": etag,
+        "modified": modified,
+        "base": base,
+        "releases": [
+            [
+                release.version,
+                _stamp(release.uploaded),
+                int(release.yanked),
+                release.requires_python,
+                _FILE.join(_pack(file, base) for file in release.files),
+            ]
+            for release in project.releases
+        ],
+    }
+    return json.dumps(data, separators=(",", ":"))
+
+
+def load(text: str) -> tuple[Project, str, str]:
+    """Return the project, its etag and its modification mark; raise ValueError where it is none."""
+    try:
+        data: dict[str, Any] = json.loads(text)
+        if data["format"] != FORMAT:
+            raise ValueError(f"not {FORMAT}")
+        base = data["base"]
+        project = Project(
+            name=data["name"],
+            fetched=dt.datetime.fromisoformat(data["fetched"]),
+            releases=tuple(
+                Release(
+                    version, _moment(uploaded), bool(yanked), requires, PackedFiles(files, base)
+                )
+                for version, uploaded, yanked, requires, files in data["releases"]
+            ),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a cached project: {error}") from error
+    return project, data["etag"], data["modified"]
+
+
+def _common(urls: Sequence[str]) -> str:
+    if not urls:
+        return ""
+    low, high = min(urls), max(urls)
+    size = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
+    return low[: low.rfind("/", 0, size) + 1]
+
+
+def _pack(file: File, base: str) -> str:
+    named = _name_of(file.url)
+    fields = (
+        file.url[len(base) :],
+        "" if named == file.filename else file.filename,
+        file.sha256,
+        _stamp(file.uploaded),
+        file.requires_python,
+        "y" if file.yanked else "",
+    )
+    return _FIELD.join(_escape(field) for field in fields)
+
+
+def _unpack(row: str, base: str) -> File:
+    fields = row.split(_FIELD)
+    if "%" in row:
+        fields = [_unescape(field) for field in fields]
+    url, filename, sha256, uploaded, requires, yanked = fields
+    url = base + url
+    filename = filename or _name_of(url)
+    return File(
+        filename, url, sha256, _moment(uploaded), requires, bool(yanked), wheel_tags(filename)
+    )
+
+
+def _name_of(url: str) -> str:
+    if "%" not in url and "?" not in url:
+        return url.rpartition("/")[2]
+    return unquote(urlsplit(url).path.rpartition("/")[2])
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%25").replace(_FIELD, "%7C").replace(_FILE, "%5E")
+
+
+def _unescape(text: str) -> str:
+    return text.replace("%5E", _FILE).replace("%7C", _FIELD).replace("%25", "%")
+
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+
+def _stamp(moment: dt.datetime | None) -> str:
+    """Return microseconds since 1970 (exact, where a float would round)."""
+    return "" if moment is None else str((moment - _EPOCH) // _MICROSECOND)
+
+
+def _moment(stamp: str) -> dt.datetime | None:
+    return _EPOCH + int(stamp) * _MICROSECOND if stamp else None
