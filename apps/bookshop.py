@@ -1,0 +1,130 @@
+"""What a chain of bookshops does, apart from any web framework: both apps are views upon this.
+
+Runs unchanged on CPython 2.7 to 3.14. `checksum`, `find`, `preview` and `convert` are vulnerable on
+purpose: they are what Code Security has to find, and the reason never to serve this to a network.
+"""
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+import subprocess
+import tempfile
+
+import requests
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS stock (title TEXT PRIMARY KEY, copies INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS orders (shop TEXT NOT NULL, book TEXT NOT NULL, copies INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS reviews (shop TEXT NOT NULL, book TEXT NOT NULL, text TEXT NOT NULL);
+INSERT OR IGNORE INTO stock VALUES ('Emma', 3), ('Kokoro', 5), ('Middlemarch', 0);
+"""
+GREETINGS = {"de": "Hallo", "en": "Hello", "fr": "Bonjour", "ja": "Konnichiwa", "ko": "Annyeong"}
+USER, PASSWORD = "alice", "wonderland"
+CATALOGUE_SECONDS = 10
+PREVIEWS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "previews")
+
+
+def database_path():
+    """Return the file of the database: $BOOKSHOP_DATABASE, else one in a new temporary folder."""
+    if not os.environ.get("BOOKSHOP_DATABASE"):
+        folder = tempfile.mkdtemp(prefix="bookshop-")
+        os.environ["BOOKSHOP_DATABASE"] = os.path.join(folder, "bookshop.sqlite3")
+    return os.environ["BOOKSHOP_DATABASE"]
+
+
+@contextlib.contextmanager
+def database():
+    """Give a connection that commits at the end and is closed in any case."""
+    connection = sqlite3.connect(database_path())
+    try:
+        yield connection
+        connection.commit()
+    finally:
+        connection.close()
+
+
+def open_shops():
+    """Create the tables and fill the shelves."""
+    with database() as db:
+        db.executescript("PRAGMA synchronous = OFF;" + TABLES)
+
+
+def greeting(name, accepted):
+    """Greet in the first accepted language (an Accept-Language header) that we speak."""
+    for language in accepted.split(","):
+        word = GREETINGS.get(language.split(";")[0].split("-")[0].strip().lower())
+        if word:
+            break
+    else:
+        word = GREETINGS["en"]
+    return word + ", " + name
+
+
+def place_order(shop, book, copies):
+    """Take an order and return how many orders the shop has now."""
+    with database() as db:
+        db.execute("INSERT INTO orders VALUES (?, ?, ?)", (shop, book, copies))
+    return count_orders(shop)
+
+
+def count_orders(shop):
+    """Return how many orders the shop has."""
+    with database() as db:
+        return db.execute("SELECT COUNT(*) FROM orders WHERE shop = ?", (shop,)).fetchone()[0]
+
+
+def add_review(shop, book, text):
+    """Keep a customer's review."""
+    with database() as db:
+        db.execute("INSERT INTO reviews VALUES (?, ?, ?)", (shop, book, text))
+
+
+def copies_in_stock(title):
+    """Return how many copies there are, 0 of a title that we do not know."""
+    with database() as db:
+        cursor = db.cursor()
+        cursor.execute("SELECT copies FROM stock WHERE title = ?", (title,))
+        row = cursor.fetchone()
+    return row[0] if row else 0
+
+
+def copies_in_warehouse():
+    """Ask a table that nobody created: how a database error reaches the customer."""
+    with database() as db:
+        return db.cursor().execute("SELECT copies FROM warehouse").fetchone()[0]
+
+
+def recommendations(shop):
+    """Ask the catalogue, another service, for what it recommends to the shop."""
+    url = os.environ["BOOKSHOP_CATALOGUE_URL"] + "/recommendations/" + shop
+    return requests.get(url, timeout=CATALOGUE_SECONDS).text
+
+
+# Vulnerable on purpose from here on.
+
+
+def checksum(text):
+    """Weak hash: MD5."""
+    return hashlib.md5(text.encode("utf-8")).hexdigest()
+
+
+def find(title):
+    """SQL injection: a statement put together from the customer's words."""
+    with database() as db:
+        cursor = db.cursor()
+        cursor.execute("SELECT title FROM stock WHERE title LIKE '%" + title + "%'")
+        return [row[0] for row in cursor.fetchall()]
+
+
+def preview(name):
+    """Path traversal: a file named by the customer."""
+    with open(PREVIEWS + os.sep + name) as file:
+        return file.read()
+
+
+def convert(name):
+    """Command injection: a shell command put together from the customer's words."""
+    command = "echo " + name
+    process = subprocess.Popen(command, shell=True, stdout=subprocess.PIPE)
+    return process.communicate()[0].decode("utf-8", "replace").strip()

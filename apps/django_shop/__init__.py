@@ -1,0 +1,1 @@
+"""The bookshop as a Django app: `django_shop.shop.application`."""

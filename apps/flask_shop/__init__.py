@@ -1,0 +1,1 @@
+"""The bookshop as a Flask app: `flask_shop.shop.application`."""

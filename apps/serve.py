@@ -1,0 +1,54 @@
+"""Serve one of the bookshop apps under a threaded WSGI server: `python serve.py flask`.
+
+Listens on a free port of 127.0.0.1 and says which one, in one line, as soon as it can answer. Stops
+on SIGTERM, and when its standard input ends: whoever started it went away.
+"""
+
+from __future__ import print_function
+
+import importlib
+import os
+import signal
+import sys
+import threading
+
+import waitress
+
+APPS = {"django": "django_shop.shop", "flask": "flask_shop.shop"}
+THREADS = 4
+
+
+def stop(*_):
+    """End the server's loop; what registered with `atexit` still gets its turn."""
+    sys.exit(0)
+
+
+def stop_when_input_ends():
+    """Wait for the end of standard input, however much comes before it."""
+    # Not sys.stdin: its lock would be held when the interpreter shuts down.
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main(arguments):
+    """Serve the app that the only argument names."""
+    if len(arguments) != 1 or arguments[0] not in APPS:
+        print("usage: serve.py " + "|".join(sorted(APPS)), file=sys.stderr)
+        return 2
+    # The views live in imported modules, never in this one: some tools look at imports only.
+    shop = importlib.import_module(APPS[arguments[0]])
+    shop.open_shops()
+    server = waitress.create_server(shop.application, host="127.0.0.1", port=0, threads=THREADS)
+    signal.signal(signal.SIGTERM, stop)
+    watcher = threading.Thread(target=stop_when_input_ends)
+    watcher.daemon = True
+    watcher.start()
+    print("bookshop ready 127.0.0.1:%s" % server.effective_port)
+    sys.stdout.flush()
+    server.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
