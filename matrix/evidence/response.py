@@ -1,8 +1,9 @@
-"""Evidence in what the client got, and in what the app did to others."""
+"""Evidence in what the client got."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 
 from matrix.model.probe import Match, Sighting
 
@@ -74,16 +75,23 @@ class FollowUpContains:
 
 @dataclasses.dataclass(frozen=True)
 class UpstreamSaw:
-    """The call that the app made for the request carried the header."""
+    """The call that the app made for the request carried the header.
+
+    The upstream server answers with the headers that it got, and the app passes the answer on.
+    """
 
     header: str
 
     def look(self, sighting: Sighting) -> Match:
         """Return whether the upstream server saw the header."""
-        calls = sighting.exchange.upstream
-        for call in calls:
-            value = {name.lower(): text for name, text in call.items()}.get(self.header.lower())
-            if value is not None:
-                return Match(holds=True, said=f"outgoing call with {self.header}: {value}")
-        said = f"outgoing call without {self.header}" if calls else "no outgoing call"
-        return Match(holds=False, said=said)
+        try:
+            answer = json.loads(sighting.exchange.body)
+        except ValueError:
+            answer = None
+        headers = answer.get("headers") if isinstance(answer, dict) else None
+        if not isinstance(headers, dict):
+            return Match(holds=False, said="no answer of the upstream server")
+        if self.header.lower() not in headers:
+            return Match(holds=False, said=f"outgoing call without {self.header}")
+        value = headers[self.header.lower()]
+        return Match(holds=True, said=f"outgoing call with {self.header}: {value}")

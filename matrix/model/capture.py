@@ -57,9 +57,8 @@ class Exchange:
 
     `shop` is the unique first path segment that the request's spans can be told by. `at` is seconds
     since the process was started. `status` is None where no answer came, and `error` says why.
-    `control` is set where the request was sent as the negative control of its channel. `upstream`
-    holds the headers of the calls that the app made to the upstream server for this request. The
-    warm-up request of a process has empty `probe`, `channel` and `stimulus`.
+    `control` is set where the request was sent as the negative control of its channel. The warm-up
+    request of a process has empty `probe`, `channel` and `stimulus`.
     """
 
     probe: str
@@ -78,7 +77,6 @@ class Exchange:
     error: str | None = None
     control: bool = False
     follow_up: FollowUp | None = None
-    upstream: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,6 +206,5 @@ def _exchange(data: Mapping[str, Any]) -> Exchange:
         **{
             **data,
             "follow_up": FollowUp(**follow_up) if follow_up else None,
-            "upstream": tuple(data.get("upstream", ())),
         }
     )

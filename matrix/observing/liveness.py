@@ -1,0 +1,91 @@
+"""The gate before any judgement: an app answers 200 while its tracer failed to start."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from packaging.version import InvalidVersion, Version
+
+from matrix.model.capture import AgentRequest, ProcessCapture
+from matrix.model.reason import Reason
+from matrix.observing.traces import Traces
+
+__all__ = ["Liveness", "liveness", "reported_versions"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Liveness:
+    """Alive where `reason` is None; `detail` says why not, or which version reported itself."""
+
+    reason: Reason | None
+    detail: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process may be judged."""
+        return self.reason is None
+
+
+def liveness(process: ProcessCapture, version: str) -> Liveness:
+    """Return whether the tracer under test, `version`, was at work in the process.
+
+    Demands an answer and a web root span for the warm-up request, and that the tracer reported
+    this version of itself and no other. A process that died later was alive before: what it showed
+    until then stands, and `process.exit_code` tells the rest.
+    """
+    warm_up = next((item for item in process.exchanges if not item.probe), None)
+    if warm_up is None:
+        return Liveness(process.failed or Reason.BROKEN_START, process.detail or "never answered")
+    if warm_up.status != 200:  # noqa: PLR2004 - HTTP's OK
+        told = warm_up.error or f"status {warm_up.status}"
+        detail = process.detail or f"the first plain request got {told}"
+        return Liveness(process.failed or Reason.BROKEN_START, detail)
+    return _tracing(
+        process, warm_up_seen=Traces(process.agent).root_of(warm_up) is not None, version=version
+    )
+
+
+def _tracing(process: ProcessCapture, *, warm_up_seen: bool, version: str) -> Liveness:
+    if not warm_up_seen:
+        detail = process.detail or "the app answers, but no span of a plain request arrives"
+        return Liveness(process.failed or Reason.BROKEN_START, detail)
+    found = reported_versions(process.agent)
+    if not found:
+        return Liveness(Reason.BROKEN_START, "spans arrive, but no tracer version is reported")
+    wrong = sorted(text for text in found if not _same(text, version))
+    if wrong:
+        return Liveness(Reason.WRONG_INSTALL, f"the tracer says it is {wrong[0]}, not {version}")
+    return Liveness(None, f"tracer version {sorted(found)[0]} reported")
+
+
+def reported_versions(requests: Sequence[AgentRequest]) -> frozenset[str]:
+    """Return the versions that the tracer gave itself, in its own spelling."""
+    return frozenset(_versions(requests))
+
+
+def _versions(requests: Sequence[AgentRequest]) -> Iterator[str]:
+    for request in requests:
+        body = request.body if isinstance(request.body, dict) else {}
+        for text in (
+            request.headers.get("datadog-meta-tracer-version"),
+            _inside(body, "application", "tracer_version"),
+            _inside(body, "client", "client_tracer", "tracer_version"),
+        ):
+            if isinstance(text, str) and text:
+                yield text
+
+
+def _inside(value: Any, *keys: str) -> Any:  # noqa: ANN401 - walks any JSON value
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _same(reported: str, version: str) -> bool:
+    """Compare as versions: `1.7.0-rc1` and `1.7.0rc1+gabc` both are 1.7.0rc1."""
+    try:
+        return Version(reported).public == Version(version).public
+    except InvalidVersion:
+        return reported == version
