@@ -7,6 +7,7 @@ on SIGTERM, and when its standard input ends: whoever started it went away.
 from __future__ import print_function
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -36,6 +37,7 @@ def main(arguments):
     if len(arguments) != 1 or arguments[0] not in APPS:
         print("usage: serve.py " + "|".join(sorted(APPS)), file=sys.stderr)
         return 2
+    logging.basicConfig(level=logging.WARNING)
     # The views live in imported modules, never in this one: some tools look at imports only.
     shop = importlib.import_module(APPS[arguments[0]])
     shop.open_shops()

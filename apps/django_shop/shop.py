@@ -1,0 +1,145 @@
+"""A chain of bookshops on Django: one source for Django 1.8 and everything since.
+
+The first segment of each path names the shop. See ../README.md for the endpoints.
+"""
+
+import json
+
+from django.apps import apps
+from django.contrib import auth
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.core.wsgi import get_wsgi_application
+from django.db import connection
+from django.http import HttpResponse, JsonResponse
+from django.utils.html import escape
+from django.views.decorators.http import require_http_methods, require_POST
+
+import bookshop
+
+try:
+    from django.urls import re_path
+except ImportError:  # until Django 1.11
+    from django.conf.urls import url as re_path
+
+
+class QuickPasswordHasher(PBKDF2PasswordHasher):
+    """One round: the password of a sample user needs no protection, and logins should be quick."""
+
+    iterations = 1
+
+
+def open_shops():
+    """Create the database with its one user."""
+    bookshop.open_shops()
+    # The migrations would arrive at the same tables, only later.
+    if "auth_user" not in connection.introspection.table_names():
+        with connection.schema_editor() as editor:
+            for model in apps.get_models():
+                editor.create_model(model)
+        auth.get_user_model().objects.create_user(bookshop.USER, password=bookshop.PASSWORD)
+    connection.close()
+
+
+def text(body, status=200):
+    return HttpResponse(body, status=status, content_type="text/plain; charset=utf-8")
+
+
+def home(request, shop):
+    return text("Welcome to " + shop)
+
+
+def search(request, shop):
+    q = request.GET.get("q", "")
+    found = [title for title in ("Emma", "Kokoro", "Middlemarch") if q.lower() in title.lower()]
+    return HttpResponse("<h1>%s</h1><p>%s</p>" % (escape(q), ", ".join(found) or "nothing found"))
+
+
+def book(request, shop, slug):
+    return text(slug.replace("-", " ").title() + ", at " + shop)
+
+
+def greeting(request, shop):
+    name = request.COOKIES.get("name", "stranger")
+    return text(bookshop.greeting(name, request.META.get("HTTP_ACCEPT_LANGUAGE", "")))
+
+
+@require_http_methods(["GET", "POST"])
+def orders(request, shop):
+    if request.method == "GET":
+        return JsonResponse({"shop": shop, "orders": bookshop.count_orders(shop)})
+    order = json.loads(request.body.decode("utf-8"))
+    count = bookshop.place_order(shop, order["book"], order["copies"])
+    placed = {"book": order["book"], "copies": order["copies"], "orders": count}
+    return JsonResponse(placed, status=201)
+
+
+@require_POST
+def add_review(request, shop):
+    bookshop.add_review(shop, request.POST.get("book", ""), request.POST.get("text", ""))
+    return text("Thank you", 201)
+
+
+@require_POST
+def login(request, shop):
+    name = request.POST.get("username", "")
+    user = auth.authenticate(username=name, password=request.POST.get("password", ""))
+    if user is None:
+        return text("Wrong user name or password", 401)
+    auth.login(request, user)
+    return text("Welcome back, " + name)
+
+
+def stock(request, shop, title):
+    return JsonResponse({"title": title, "copies": bookshop.copies_in_stock(title)})
+
+
+def stock_error(request, shop):
+    return JsonResponse({"copies": bookshop.copies_in_warehouse()})
+
+
+def broken(request, shop):
+    raise RuntimeError("the till is jammed")
+
+
+def recommendations(request, shop):
+    return HttpResponse(bookshop.recommendations(shop), content_type="application/json")
+
+
+# Vulnerable on purpose: see bookshop.py.
+
+
+def checksum(request, shop):
+    return text(bookshop.checksum(request.GET.get("text", "")))
+
+
+def find(request, shop):
+    return JsonResponse({"titles": bookshop.find(request.GET.get("title", ""))})
+
+
+def preview(request, shop):
+    return text(bookshop.preview(request.GET.get("file", "")))
+
+
+def convert(request, shop):
+    return text(bookshop.convert(request.GET.get("name", "")))
+
+
+SHOP = "^(?P<shop>[^/]+)/"
+urlpatterns = [
+    re_path(SHOP + "$", home),
+    re_path(SHOP + "search$", search),
+    re_path(SHOP + "books/(?P<slug>[^/]+)$", book),
+    re_path(SHOP + "greeting$", greeting),
+    re_path(SHOP + "orders$", orders),
+    re_path(SHOP + "reviews$", add_review),
+    re_path(SHOP + "login$", login),
+    re_path(SHOP + "stock/(?P<title>[^/]+)$", stock),
+    re_path(SHOP + "stock-error$", stock_error),
+    re_path(SHOP + "broken$", broken),
+    re_path(SHOP + "recommendations$", recommendations),
+    re_path(SHOP + "checksum$", checksum),
+    re_path(SHOP + "find$", find),
+    re_path(SHOP + "preview$", preview),
+    re_path(SHOP + "convert$", convert),
+]
+application = get_wsgi_application()
