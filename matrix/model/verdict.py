@@ -56,7 +56,10 @@ class Tightness(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class PartVerdict:
-    """The answer for one part of a claim, with the cells it rests on."""
+    """The answer for one part of a claim, with the cells it rests on.
+
+    `remarks` are findings beside the answer: a floor that holds and breaks in a later release.
+    """
 
     probe: str
     channel: str
@@ -65,6 +68,7 @@ class PartVerdict:
     tightness: Tightness | None
     reason: Reason | None
     evidence: str
+    remarks: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,20 @@
+"""The journal: what ended, flushed as it ends, so that nothing but the cells in flight is lost."""
+
+from matrix.journal.captures import CaptureStore
+from matrix.journal.entries import TRANSIENT, Entry, is_transient
+from matrix.journal.keys import Sources, judge_key, result_key
+from matrix.journal.lock import one_run
+from matrix.journal.log import Journal, Reading
+
+__all__ = [
+    "TRANSIENT",
+    "CaptureStore",
+    "Entry",
+    "Journal",
+    "Reading",
+    "Sources",
+    "is_transient",
+    "judge_key",
+    "one_run",
+    "result_key",
+]

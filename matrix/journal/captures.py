@@ -1,0 +1,52 @@
+"""The raw captures, one compressed JSON file per result, written whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+from matrix.errors import StorageError
+from matrix.model.capture import CellCapture
+
+__all__ = ["CaptureStore"]
+
+
+class CaptureStore:
+    """Captures under `<folder>/<cell id>/<key>.json.gz`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, cell: str, key: str) -> Path:
+        """Return where the capture of a cell with this result key lies."""
+        return self._folder / cell / f"{key}.json.gz"
+
+    def write(self, capture: CellCapture) -> Path:
+        """Write a capture: under another name first, so that a half-written one is never read."""
+        path = self.path(capture.cell, capture.key)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        text = json.dumps(capture.to_json(), ensure_ascii=False, separators=(",", ":"))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                # No time stamp inside: equal captures are equal files.
+                part.write_bytes(gzip.compress(text.encode(), compresslevel=5, mtime=0))
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"cannot write {path}: {error}",
+                "Free space, or move the results with COMPAT_MATRIX_RESULTS.",
+            ) from error
+        return path
+
+    def read(self, cell: str, key: str) -> CellCapture | None:
+        """Return the capture, or None where there is none that can be read."""
+        try:
+            data = json.loads(gzip.decompress(self.path(cell, key).read_bytes()))
+            return CellCapture.from_json(data)
+        except (OSError, EOFError, ValueError, KeyError, TypeError):
+            return None

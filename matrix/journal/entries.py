@@ -1,0 +1,113 @@
+"""One line of the journal: a cell that ended."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from matrix.model.capture import CellCapture
+from matrix.model.reason import Reason
+from matrix.model.verdict import Finding, Shows
+
+__all__ = ["TRANSIENT", "Entry", "is_transient"]
+
+SCHEMA = 1
+
+# Reasons that tell of the moment and not of the release: the next run tries again.
+TRANSIENT = frozenset(
+    {
+        Reason.AGENT_FAILED,
+        Reason.DISK_FULL,
+        Reason.INDEX_UNAVAILABLE,
+        Reason.INTERNAL_ERROR,
+        Reason.INTERRUPTED,
+        Reason.NO_INTERPRETER,
+        Reason.NOT_RUN,
+        Reason.TIMED_OUT,
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A cell that ended: its key, how it ended, and what it was judged to show.
+
+    `judge` is the key of the judging that made `findings`: where it is not today's, the capture is
+    judged again. `reason` is why nothing could be judged, None for a cell that was observed.
+    `transient` entries are not reused. `started` is an ISO time, `seconds` how long it took.
+    """
+
+    key: str
+    cell: str
+    reason: Reason | None
+    detail: str
+    started: str
+    seconds: float
+    transient: bool
+    judge: str
+    findings: tuple[Finding, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry as plain JSON values."""
+        return {
+            "schema": SCHEMA,
+            "key": self.key,
+            "cell": self.cell,
+            "reason": self.reason.value if self.reason else None,
+            "detail": self.detail,
+            "started": self.started,
+            "seconds": self.seconds,
+            "transient": self.transient,
+            "judge": self.judge,
+            "findings": [_finding_to_json(item) for item in self.findings],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Entry:
+        """Return the entry that `to_json` wrote; raise ValueError, KeyError or TypeError."""
+        if data["schema"] != SCHEMA:
+            raise ValueError(f"schema {data['schema']!r} is not {SCHEMA}")
+        return cls(
+            key=data["key"],
+            cell=data["cell"],
+            reason=Reason(data["reason"]) if data["reason"] else None,
+            detail=data["detail"],
+            started=data["started"],
+            seconds=data["seconds"],
+            transient=data["transient"],
+            judge=data["judge"],
+            findings=tuple(_finding_from_json(item) for item in data["findings"]),
+        )
+
+
+def is_transient(capture: CellCapture) -> bool:
+    """Return whether a capture tells of the moment (or in part of it) and is to be made again."""
+    reasons = {capture.failed, *(process.failed for process in capture.processes)}
+    return not TRANSIENT.isdisjoint(reason for reason in reasons if reason is not None)
+
+
+def _finding_to_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "cell": finding.cell,
+        "probe": finding.probe,
+        "channel": finding.channel,
+        "shows": finding.shows.value,
+        "evidence": finding.evidence,
+        "reason": finding.reason.value if finding.reason else None,
+        "repeats": [list(item) for item in finding.repeats],
+        "notes": list(finding.notes),
+    }
+
+
+def _finding_from_json(data: Mapping[str, Any]) -> Finding:
+    return Finding(
+        cell=data["cell"],
+        probe=data["probe"],
+        channel=data["channel"],
+        shows=Shows(data["shows"]),
+        evidence=data["evidence"],
+        reason=Reason(data["reason"]) if data["reason"] else None,
+        repeats=tuple((name, count) for name, count in data["repeats"]),
+        notes=tuple(data["notes"]),
+    )

@@ -1,0 +1,88 @@
+"""Result keys: sha256 over everything that can change what a cell shows, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from matrix.model.plan import PlannedCell
+from matrix.model.probe import Probe
+
+__all__ = ["Sources", "judge_key", "result_key"]
+
+# Grows when the meaning of a capture changes; older results are then made again.
+CAPTURE_SCHEMA = 1
+_SKIPPED = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """The project's own files that run in a cell or drive it: apps, fixtures, agent, settings."""
+
+    digest: str
+
+    @classmethod
+    def of(cls, paths: Iterable[Path]) -> Sources:
+        """Return the digest over the names and contents of all files below `paths`."""
+        total = hashlib.sha256()
+        for root in paths:
+            for path in _files(root):
+                name = path.relative_to(root.parent).as_posix()
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+                total.update(f"{name} {content}\n".encode())
+        return cls(total.hexdigest())
+
+
+def result_key(
+    planned: PlannedCell, environment: str, sources: Sources, probes: Mapping[str, Probe]
+) -> str:
+    """Return the key of a cell's result.
+
+    `environment` is the environment's key (hashes of the artifacts, the interpreter's build), or a
+    text that stands for one that could not be made.
+    """
+    parts = {
+        "schema": CAPTURE_SCHEMA,
+        "cell": planned.cell.id,
+        "as_of": planned.as_of.isoformat(),
+        "probes": {name: _declared(probes, name) for name in sorted(planned.probes)},
+        "decisive": sorted(planned.decisive),
+        "soak": planned.soak,
+        "environment": environment,
+        "sources": sources.digest,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def judge_key(sources: Sources, probes: Mapping[str, Probe]) -> str:
+    """Return the key of the judging: its own code (`sources`) and what counts as evidence."""
+    declared = "".join(_digest(probes[name]) for name in sorted(probes))
+    return hashlib.sha256(f"{sources.digest}{declared}".encode()).hexdigest()
+
+
+def _declared(probes: Mapping[str, Probe], name: str) -> str:
+    probe = probes.get(name)
+    return "unknown" if probe is None else _digest(probe)
+
+
+@functools.cache
+def _digest_of_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digest(probe: Probe) -> str:
+    return _digest_of_text(repr(probe))
+
+
+def _files(root: Path) -> list[Path]:
+    if root.is_file():
+        return [root]
+    return sorted(
+        path
+        for path in root.rglob("*")
+        if path.is_file() and _SKIPPED.isdisjoint(path.parts) and path.suffix != ".pyc"
+    )

@@ -1,0 +1,238 @@
+"""From a cell's capture to what each probe channel showed in it.
+
+For each channel, in this order:
+
+1. a cell that failed as a whole, or in which something else is installed, answers nothing;
+2. each process with the channel's setting must pass the liveness gate;
+3. the channel shows the capability in a process when every decisive stimulus shows its evidence in
+   one of its attempts;
+4. what shows with the feature on must not show with it off (the negative control), and the negative
+   control must have been answered by a live process;
+5. processes that differ make the channel unstable, with the counts; a crash in the soak of the same
+   setting counts as one that differs from a channel that showed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from matrix.judging.gate import (
+    Failure,
+    died,
+    has_died,
+    install_failure,
+    one_line,
+    sentence,
+    start_failure,
+)
+from matrix.judging.seeing import Seen, see
+from matrix.model.capture import CellCapture, ProcessCapture
+from matrix.model.cell import Cell
+from matrix.model.probe import Channel, Probe, Sighting, Stimulus
+from matrix.model.reason import Reason
+from matrix.model.verdict import Finding, Shows
+
+__all__ = ["findings_of"]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Answer:
+    """What one process said of one channel; `word` is what the repeats are counted by."""
+
+    shows: Shows
+    said: str
+    reason: Reason | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def word(self) -> str:
+        return self.reason.value if self.reason else self.shows.value
+
+
+def findings_of(
+    capture: CellCapture, names: Iterable[str], probes: Mapping[str, Probe]
+) -> tuple[Finding, ...]:
+    """Return a finding for every channel of the probes `names`, also of a cell that failed."""
+    cell = Cell.parse(capture.cell)
+    failure = _whole_failure(capture, cell)
+    probing = [] if failure else [item for item in capture.processes if item.purpose != "soak"]
+    processes = [see(item, cell.ddtrace) for item in probing]
+    soaks = [item for item in capture.processes if item.purpose == "soak"]
+    found = []
+    for name in names:
+        probe = probes.get(name)
+        if probe is None:
+            continue
+        for channel in probe.channels:
+            where = (capture.cell, name, channel.name)
+            if failure is not None:
+                found.append(_unknown(where, failure))
+            else:
+                found.append(_channel(where, channel, processes, soaks))
+    return tuple(found)
+
+
+def _whole_failure(capture: CellCapture, cell: Cell) -> Failure | None:
+    if capture.failed is not None:
+        return Failure(capture.failed, sentence(capture.detail or capture.failed.value))
+    if not capture.processes:
+        return Failure(Reason.NOT_RUN, "No process was run.")
+    if all(item.failed is not None for item in capture.processes):
+        return None  # The processes themselves say why, better than a missing identity does.
+    return install_failure(capture, cell)
+
+
+def _channel(
+    where: tuple[str, str, str],
+    channel: Channel,
+    processes: Sequence[Seen],
+    soaks: Sequence[ProcessCapture],
+) -> Finding:
+    _, probe, name = where
+    answers = [
+        _answer(seen, probe, channel)
+        for seen in processes
+        if seen.process.setting == channel.setting and _took_part(seen, probe, name)
+    ]
+    if not answers:
+        return _unknown(where, Failure(Reason.NOT_RUN, "The probe was not sent."))
+    crashes = [item for item in soaks if item.setting == channel.setting and _soak_crashed(item)]
+    notes = [note for answer in answers for note in answer.notes]
+    notes += [_soak_note(item) for item in soaks if _soak_crashed(item)]
+    counts = Counter(answer.word for answer in answers)
+    if crashes:
+        counts["crashed in the soak"] = len(crashes)
+    repeats = tuple(sorted(counts.items()))
+    finding = _combined(where, answers, repeats, tuple(dict.fromkeys(notes)), bool(crashes))
+    if finding.shows is not Shows.PRESENT or channel.control is None:
+        return finding
+    broken = _negative_control(channel, probe, processes)
+    if broken is None:
+        return dataclasses.replace(
+            finding, evidence=f"{finding.evidence} With the feature off it does not show."
+        )
+    return dataclasses.replace(
+        finding, shows=Shows.UNKNOWN, reason=broken.reason, evidence=broken.said
+    )
+
+
+def _combined(
+    where: tuple[str, str, str],
+    answers: Sequence[_Answer],
+    repeats: tuple[tuple[str, int], ...],
+    notes: tuple[str, ...],
+    crashed: bool,  # noqa: FBT001 - the last of the facts that are combined
+) -> Finding:
+    kinds = {answer.shows for answer in answers}
+    told = ", ".join(f"{count} x {word}" for word, count in repeats)
+    unstable = len(kinds) > 1 or (crashed and kinds == {Shows.PRESENT})
+    if unstable:
+        said = f"Repeats differ: {told}. {answers[0].said}"
+        return Finding(*where, Shows.UNKNOWN, said, Reason.UNSTABLE, repeats, notes)
+    shows = answers[0].shows
+    reason = None
+    first = answers[0]
+    if shows is Shows.UNKNOWN:
+        reason = Counter(answer.reason for answer in answers).most_common(1)[0][0]
+        first = next(answer for answer in answers if answer.reason is reason)
+    said = first.said if len(answers) == 1 else f"{first.said} ({len(answers)} of {len(answers)})"
+    return Finding(*where, shows, said, reason, repeats, notes)
+
+
+def _answer(seen: Seen, probe: str, channel: Channel) -> _Answer:
+    failure = start_failure(seen)
+    if failure is not None:
+        return _Answer(Shows.UNKNOWN, failure.said, failure.reason)
+    mine = seen.of(probe, channel.name, control=False)
+    seen_words, notes = [], []
+    missing = []
+    for stimulus in channel.stimuli:
+        tried = [item for item in mine if item.exchange.stimulus == stimulus.name]
+        matches = [stimulus.evidence.look(item) for item in tried]
+        good = next((match for match in matches if match.holds), None)
+        if good is not None:
+            seen_words.append(f"{stimulus.name}: {good.said}")
+        elif not stimulus.decisive:
+            said = matches[0].said if matches else "not sent"
+            notes.append(f"{stimulus.name} showed nothing: {said}")
+        elif not any(item.exchange.status is not None for item in tried):
+            return _unanswered(seen, stimulus, tried)
+        else:
+            missing.append(f"{stimulus.name}: {matches[0].said}, {len(tried)} tried")
+    if has_died(seen.process):
+        notes.append(f"after the probe: {died(seen.process)}")
+    if missing:
+        return _Answer(Shows.ABSENT, f"{_capital('; '.join(missing))}.", notes=tuple(notes))
+    return _Answer(Shows.PRESENT, f"{_capital('; '.join(seen_words))}.", notes=tuple(notes))
+
+
+def _unanswered(seen: Seen, stimulus: Stimulus, tried: Sequence[Sighting]) -> _Answer:
+    if has_died(seen.process):
+        said = f"{died(seen.process)} No answer to {stimulus.name!r}."
+        return _Answer(Shows.UNKNOWN, said, Reason.CRASHED)
+    if not tried:
+        said = f"{stimulus.name!r} was not sent."
+        return _Answer(Shows.UNKNOWN, said, Reason.NOT_RUN)
+    error = tried[0].exchange.error or "no answer"
+    return _Answer(
+        Shows.UNKNOWN, f"No answer to {stimulus.name!r}: {one_line(error)}", Reason.TIMED_OUT
+    )
+
+
+def _negative_control(channel: Channel, probe: str, processes: Sequence[Seen]) -> Failure | None:
+    """Return why the negative control did not hold, or None."""
+    decisive = [stimulus for stimulus in channel.stimuli if stimulus.decisive]
+    answered: set[str] = set()
+    failure: Failure | None = None
+    for seen in processes:
+        if seen.process.setting != channel.control:
+            continue
+        failed = start_failure(seen)
+        if failed is not None:
+            failure = failure or failed
+            continue
+        mine = seen.of(probe, channel.name, control=True)
+        for stimulus in decisive:
+            tried = [item for item in mine if item.exchange.stimulus == stimulus.name]
+            matches = [stimulus.evidence.look(item) for item in tried]
+            shown = next((match for match in matches if match.holds), None)
+            if shown is not None:
+                return Failure(
+                    Reason.SHOWS_WITHOUT_FEATURE,
+                    f"It also shows with the feature off ({channel.control}):"
+                    f" {stimulus.name}: {shown.said}.",
+                )
+            if any(item.exchange.status is not None for item in tried):
+                answered.add(stimulus.name)
+    silent = [stimulus.name for stimulus in decisive if stimulus.name not in answered]
+    if not silent:
+        return None
+    if failure is not None:
+        return Failure(failure.reason, f"With the feature off nothing can be told: {failure.said}")
+    said = f"With the feature off there was no answer to {', '.join(silent)}."
+    return Failure(Reason.NOT_RUN, said)
+
+
+def _took_part(seen: Seen, probe: str, channel: str) -> bool:
+    if seen.process.failed is not None:
+        return True  # it was to answer every probe of its setting
+    return bool(seen.of(probe, channel, control=False))
+
+
+def _soak_crashed(process: ProcessCapture) -> bool:
+    return has_died(process) or (process.soak is not None and not process.soak.alive)
+
+
+def _soak_note(process: ProcessCapture) -> str:
+    sent = f" after up to {process.soak.sent} requests" if process.soak else ""
+    return f"it crashed in the soak ({process.setting}){sent}: {died(process)}"
+
+
+def _unknown(where: tuple[str, str, str], failure: Failure) -> Finding:
+    return Finding(*where, Shows.UNKNOWN, failure.said, failure.reason)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,142 @@
+"""From the answers for its parts to the answer for a claim."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from matrix.judging.parts import judge_part
+from matrix.judging.table import FindingTable
+from matrix.model.claim import Claim, ClaimKind
+from matrix.model.plan import LeftOut, Plan
+from matrix.model.reason import Reason
+from matrix.model.verdict import Outcome, PartVerdict, Tightness, Verdict
+
+__all__ = ["blocks", "judge", "roll_up"]
+
+# What cannot exist cannot break a promise; everything else that was left out could have been run.
+_CANNOT_EXIST = frozenset(
+    {
+        Reason.FRAMEWORK_PYTHON,
+        Reason.FRAMEWORK_ERA,
+        Reason.NO_WHEEL,
+        Reason.OUTSIDE_CLAIM,
+        Reason.REQUIRES_PYTHON,
+    }
+)
+
+
+def judge(
+    plan: Plan, known: FindingTable, claims: Sequence[Claim] | None = None
+) -> tuple[Verdict, ...]:
+    """Return a verdict for every claim of the plan (or for those of `claims`), in their order."""
+    wanted = plan.claims if claims is None else claims
+    ids = {claim.id for claim in wanted}
+    parts: dict[str, list[PartVerdict]] = defaultdict(list)
+    for part in plan.parts:
+        if part.claim in ids:
+            parts[part.claim].append(judge_part(part, known))
+    left_out: dict[str, list[LeftOut]] = defaultdict(list)
+    for item in plan.left_out:
+        left_out[item.claim].append(item)
+    return tuple(roll_up(claim, parts[claim.id], left_out[claim.id]) for claim in wanted)
+
+
+def blocks(claim: Claim, item: LeftOut) -> bool:
+    """Return whether what was left out keeps the claim from being confirmed.
+
+    A missing wheel is no gap in a promise about a framework, and it is one in a promise about the
+    very runtime that has no wheel.
+    """
+    if claim.kind is ClaimKind.RUNTIME and item.reason is Reason.NO_WHEEL:
+        return True
+    return item.reason not in _CANNOT_EXIST
+
+
+def roll_up(claim: Claim, parts: Sequence[PartVerdict], left_out: Sequence[LeftOut]) -> Verdict:
+    """Return the claim's verdict.
+
+    Refuted if any part is; confirmed only if every part is and nothing was left out that could
+    have been tested; else unverified with the most frequent reason (the first of equals). A claim
+    without parts is unverified.
+    """
+    refuted = [part for part in parts if part.outcome is Outcome.REFUTED]
+    unverified = [part for part in parts if part.outcome is Outcome.UNVERIFIED]
+    gaps = [item for item in left_out if blocks(claim, item)]
+    remarks = [remark for part in parts for remark in part.remarks]
+    tightness: Tightness | None = None
+    reason: Reason | None = None
+    if refuted:
+        outcome = Outcome.REFUTED
+        evidence = _refuted(refuted, len(parts))
+    elif unverified or gaps or not parts:
+        outcome = Outcome.UNVERIFIED
+        reason, evidence = _unverified(unverified, gaps, left_out, len(parts))
+    else:
+        outcome = Outcome.CONFIRMED
+        tightness = _tightness(parts)
+        evidence = parts[0].evidence
+        if len(parts) > 1:
+            evidence = f"All {len(parts)} parts hold, such as: {evidence}"
+        if tightness is None and any(part.tightness for part in parts):
+            remarks.append("not every part could tell whether the release before lacks it")
+    remarks += _said(item for item in left_out if item not in gaps or outcome is Outcome.REFUTED)
+    return Verdict(
+        claim=claim.id,
+        outcome=outcome,
+        tightness=tightness,
+        reason=reason,
+        evidence=evidence,
+        cells=tuple(dict.fromkeys(cell for part in parts for cell in part.cells)),
+        parts=tuple(parts),
+        remarks=tuple(dict.fromkeys(remarks)),
+    )
+
+
+def _refuted(refuted: Sequence[PartVerdict], count: int) -> str:
+    first = refuted[0]
+    named = f"[{first.probe}, {first.channel}, {first.cells[0]}] {first.evidence}"
+    if count == 1:
+        return named
+    others = ", ".join(f"{part.probe}/{part.channel} in {part.cells[0]}" for part in refuted[1:])
+    tail = f" Also: {others}." if others else ""
+    return f"{len(refuted)} of {count} parts fail: {named}{tail}"
+
+
+def _unverified(
+    parts: Sequence[PartVerdict],
+    gaps: Sequence[LeftOut],
+    left_out: Sequence[LeftOut],
+    count: int,
+) -> tuple[Reason, str]:
+    reasons = Counter(part.reason for part in parts if part.reason is not None)
+    reasons.update(item.reason for item in gaps)
+    if not reasons:
+        # No part and nothing but what cannot exist: the first such reason is the whole answer.
+        reasons.update(item.reason for item in left_out)
+    if not reasons:
+        return Reason.NO_PROBE, "Nothing was planned for it."
+    reason = reasons.most_common(1)[0][0]
+    for part in parts:
+        if part.reason is reason:
+            head = f"{len(parts)} of {count} parts are open: " if count > 1 else ""
+            return reason, f"{head}[{part.probe}, {part.channel}] {part.evidence}"
+    item = next(item for item in (*gaps, *left_out) if item.reason is reason)
+    detail = f" ({item.detail})" if item.detail else ""
+    held = count - len(parts)
+    head = f"{held} of {count} parts hold, and not tested: " if held else "Not tested: "
+    return reason, f"{head}{item.what}{detail}"
+
+
+def _tightness(parts: Sequence[PartVerdict]) -> Tightness | None:
+    values = {part.tightness for part in parts}
+    if len(values) == 1:
+        return values.pop()
+    if values >= {Tightness.EXACT, Tightness.EARLIER}:
+        return Tightness.MIXED
+    return None
+
+
+def _said(items: Iterable[LeftOut]) -> list[str]:
+    counts = Counter(item.reason for item in items)
+    return [f"{count} left out: {reason.value}" for reason, count in counts.items()]

@@ -1,0 +1,43 @@
+"""Which fallback controls a run still needs, and which claims have all their cells in."""
+
+from __future__ import annotations
+
+from matrix.judging.table import FindingTable
+from matrix.model.plan import Part
+from matrix.model.reason import Reason
+from matrix.model.verdict import Finding, Shows
+
+__all__ = ["Waiting", "waits_for"]
+
+# What is waited for: a cell and the probe that is to run in it.
+Waiting = tuple[str, str]
+
+_ASKS_FOR_CONTROL = frozenset({Reason.CRASHED, Reason.BROKEN_START})
+
+
+def waits_for(
+    part: Part, known: FindingTable, ended: frozenset[Waiting] | set[Waiting]
+) -> str | None:
+    """Return the next control to step back to, or None where the part needs none.
+
+    A control that has ended is not asked for again, also when it gave no finding. Controls are
+    asked for one by one: the newest first.
+    """
+    minimum = known.of(part, part.minimum)
+    if minimum is None or part.holds_without or not _needs_control(minimum):
+        return None
+    for cell in part.controls:
+        if cell == part.minimum:
+            continue
+        finding = known.of(part, cell)
+        if finding is not None and finding.shows is Shows.PRESENT:
+            return None
+        if finding is None and (cell, part.probe) not in ended:
+            return cell
+    return None
+
+
+def _needs_control(minimum: Finding) -> bool:
+    if minimum.shows is Shows.ABSENT:
+        return True
+    return minimum.shows is Shows.UNKNOWN and minimum.reason in _ASKS_FOR_CONTROL

@@ -1,0 +1,99 @@
+"""The gate before any judgement: the right install, and a tracer that was seen to live.
+
+An app answers 200 while its tracer failed to start; what then "does not show" says nothing of the
+capability. A failed gate is a broken install or a broken start, never a missing capability.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from packaging.version import InvalidVersion, Version
+
+from matrix.judging.seeing import Seen
+from matrix.model.capture import CellCapture, Identity, ProcessCapture
+from matrix.model.cell import Cell
+from matrix.model.reason import Reason
+
+__all__ = [
+    "Failure",
+    "died",
+    "has_died",
+    "install_failure",
+    "one_line",
+    "sentence",
+    "start_failure",
+]
+
+_LONGEST = 300
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """Why something gives no answer: the reason, and a sentence that says what was seen."""
+
+    reason: Reason
+    said: str
+
+
+def install_failure(capture: CellCapture, cell: Cell) -> Failure | None:
+    """Return why the cell is not what its id says, or None."""
+    if capture.identity is None:
+        return Failure(Reason.BROKEN_START, "The cell did not tell what is installed in it.")
+    for what, found, wanted in _expected(capture.identity, cell):
+        if not _same(found, wanted):
+            said = f"{what} is {found or 'missing'} where {wanted} was asked for."
+            return Failure(Reason.WRONG_INSTALL, said)
+    return None
+
+
+def start_failure(seen: Seen) -> Failure | None:
+    """Return why the process cannot be judged, or None where its tracer was seen to live."""
+    if seen.liveness.reason is None:
+        return None
+    return Failure(seen.liveness.reason, sentence(seen.liveness.detail))
+
+
+def has_died(process: ProcessCapture) -> bool:
+    """Return whether the process ended before it was stopped."""
+    return process.failed is Reason.CRASHED or process.exit_code is not None
+
+
+def died(process: ProcessCapture) -> str:
+    """Return the sentence that says how the process ended by itself."""
+    code = process.exit_code
+    if code is None:
+        return sentence(process.detail or "the process died")
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"The process ended by itself with {how}."
+
+
+def one_line(text: str) -> str:
+    """Return the text on one line, with the end of one that is too long."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _LONGEST else f"... {flat[-_LONGEST:]}"
+
+
+def sentence(text: str) -> str:
+    """Return a text as a sentence."""
+    flat = one_line(text) or "nothing was said"
+    return f"{flat[:1].upper()}{flat[1:]}{'' if flat[-1] in '.!?' else '.'}"
+
+
+def _expected(identity: Identity, cell: Cell) -> list[tuple[str, str, str]]:
+    python = ".".join(identity.python.split(".")[:2])
+    expected = [
+        ("CPython", python, cell.python),
+        ("ddtrace", identity.installed.get("ddtrace", ""), cell.ddtrace),
+    ]
+    if cell.framework in identity.installed:
+        installed = identity.installed[cell.framework]
+        expected.append((cell.framework, installed, cell.framework_version))
+    return expected
+
+
+def _same(found: str, wanted: str) -> bool:
+    try:
+        return Version(found).public == Version(wanted).public
+    except InvalidVersion:
+        return found == wanted

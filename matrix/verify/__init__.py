@@ -1,0 +1,1 @@
+"""Orchestration: builds, runs, keeps, judges; tells what happens as events and shows nothing."""

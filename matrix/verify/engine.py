@@ -1,0 +1,302 @@
+"""The run: environments ahead of cells, cells in plan order, verdicts as soon as they are known.
+
+One thread, the caller's, takes every decision; it sleeps on a queue of messages. Builder threads
+and the runner put messages there, and so does `stop`, which may be called from a signal handler.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import queue
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+
+from matrix.environments import BuildError
+from matrix.model.capture import CellCapture
+from matrix.model.environment import Environment
+from matrix.model.plan import Plan, PlannedCell
+from matrix.model.probe import Probe
+from matrix.model.reason import Reason
+from matrix.verify.builders import Builders, Built
+from matrix.verify.events import (
+    CellFinished,
+    CellStarted,
+    ControlAdded,
+    Emit,
+    EnvironmentFailed,
+    EnvironmentReady,
+    RunFinished,
+    RunStarted,
+    VerdictReached,
+    Warned,
+)
+from matrix.verify.keeping import Keeping
+from matrix.verify.progress import Progress
+from matrix.verify.result import CellRecord, RunResult
+from matrix.verify.seams import Clock, Environments, Runner
+
+__all__ = ["Engine", "World"]
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """Everything outside; `jobs` cells run and `builders` environments are made at a time."""
+
+    environments: Environments
+    runner: Runner
+    clock: Clock
+    jobs: int = 2
+    builders: int = 2
+
+
+@dataclasses.dataclass
+class _Item:
+    """A cell on its way: `order` is its place in the queue."""
+
+    order: int
+    planned: PlannedCell
+    fallback: bool
+    key: str = ""
+    environment: Environment | None = None
+
+    @property
+    def id(self) -> str:
+        return self.planned.cell.id
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stop:
+    """Asks the loop to end."""
+
+
+_Message = Built | Future[CellCapture] | _Stop
+
+
+class Engine:
+    """One run of one plan; `run` is called once."""
+
+    def __init__(
+        self, plan: Plan, probes: Mapping[str, Probe], world: World, keeping: Keeping, emit: Emit
+    ) -> None:
+        self._plan = plan
+        self._probes = probes
+        self._world = world
+        self._keeping = keeping
+        self._emit = emit
+        self._progress = Progress(plan)
+        # Reentrant: a signal handler may put while the loop gets.
+        self._messages: queue.SimpleQueue[_Message] = queue.SimpleQueue()
+        self._items: dict[int, _Item] = {}
+        self._ready: list[int] = []
+        self._running: dict[Future[CellCapture], _Item] = {}
+        self._records: list[CellRecord] = []
+        self._warnings: dict[str, None] = {}
+        self._interrupted = False
+        self._builders = Builders(
+            world.environments, self._messages.put, world.clock, world.builders
+        )
+
+    def stop(self) -> None:
+        """End the run soon, keeping what is done; safe in a signal handler and in any thread."""
+        self._messages.put(_Stop())
+
+    def run(self) -> RunResult:
+        """Run the plan to its end or until `stop`; return what was found."""
+        started, start = self._world.clock.now(), self._world.clock.seconds()
+        self._emit(RunStarted(self._plan, self._world.jobs))
+        for remark in self._keeping.remarks:
+            self._warn(remark)
+        try:
+            self._reach(claim.id for claim in self._plan.claims)
+            self._take_in(self._plan.cells, fallback=False)
+            while self._items and not self._interrupted:
+                self._start_cells()
+                self._handle(self._messages.get())
+        finally:
+            self._builders.stop()
+            if self._items:
+                self._world.runner.kill()
+        self._give_up()
+        verdicts, late = self._progress.finish()
+        for verdict in late:
+            self._emit(VerdictReached(verdict))
+        self._emit(RunFinished(self._interrupted))
+        return RunResult(
+            plan=self._plan,
+            cells=tuple(self._records),
+            verdicts=verdicts,
+            started=started,
+            seconds=self._world.clock.seconds() - start,
+            interrupted=self._interrupted,
+            warnings=tuple(self._warnings),
+        )
+
+    def _take_in(self, cells: Iterable[PlannedCell], *, fallback: bool) -> None:
+        """Answer from earlier runs what can be, and ask for the environments of the rest."""
+        new = []
+        for planned in cells:
+            order = len(self._records) + len(self._items)
+            # Controls that a claim waits for go before what has not begun.
+            item = _Item(-order if fallback else order, planned, fallback)
+            self._items[item.order] = item
+            new.append(item)
+        wanted = []
+        for item in new:
+            try:
+                item.environment = self._world.environments.peek(item.planned)
+                name = "" if item.environment else self._world.environments.name(item.planned)
+            except BuildError as error:
+                self._fail(item, error)
+                continue
+            if not self._reused(item, name):
+                wanted.append(item)
+        for item in wanted:
+            if item.environment is not None:
+                heapq.heappush(self._ready, item.order)
+            else:
+                self._builders.want(item.order, item.planned)
+
+    def _reused(self, item: _Item, name: str = "") -> bool:
+        """Answer the cell from the journal where it can be; `name` stands for no environment."""
+        environment = item.environment.key if item.environment else f"failed {name}"
+        item.key = self._keeping.key(item.planned, environment, self._probes)
+        entry = self._keeping.find(item.key, item.planned, self._probes)
+        if entry is None:
+            return False
+        self._record(
+            CellRecord(
+                cell=item.id,
+                probes=item.planned.probes,
+                reason=entry.reason,
+                detail=entry.detail,
+                seconds=entry.seconds,
+                reused=True,
+                fallback=item.fallback,
+                key=item.key,
+                started=entry.started,
+                findings=entry.findings,
+            ),
+            item,
+        )
+        return True
+
+    def _start_cells(self) -> None:
+        while self._ready and len(self._running) < self._world.jobs:
+            item = self._items[heapq.heappop(self._ready)]
+            assert item.environment is not None  # noqa: S101 - only such items are ready
+            self._emit(CellStarted(item.id))
+            future = self._world.runner.submit(item.planned, item.environment, item.key)
+            self._running[future] = item
+            future.add_done_callback(self._messages.put)
+
+    def _handle(self, message: _Message) -> None:
+        if isinstance(message, _Stop):
+            self._interrupted = True
+        elif isinstance(message, Built):
+            self._built(message)
+        else:
+            item = self._running.pop(message)
+            self._finish(item, message.result())
+
+    def _built(self, built: Built) -> None:
+        item = self._items[built.order]
+        if built.failure is not None:
+            self._emit(EnvironmentFailed(item.id, built.failure.reason, built.failure.detail))
+            self._fail(item, built.failure)
+            return
+        self._emit(EnvironmentReady(item.id, built.seconds))
+        item.environment = built.environment
+        if not self._reused(item):
+            heapq.heappush(self._ready, item.order)
+
+    def _fail(self, item: _Item, error: BuildError) -> None:
+        """Record a cell that has no environment."""
+        capture = CellCapture(
+            cell=item.id,
+            key=item.key,
+            identity=None,
+            lock=(),
+            processes=(),
+            started=self._world.clock.now().isoformat(timespec="seconds"),
+            seconds=0.0,
+            failed=error.reason,
+            detail=f"{error.detail}\n{error.log}".rstrip(),
+        )
+        self._finish(item, capture)
+
+    def _finish(self, item: _Item, capture: CellCapture) -> None:
+        entry, warning = self._keeping.keep(capture, item.planned, self._probes)
+        if warning:
+            self._warn(warning)
+        self._record(
+            CellRecord(
+                cell=item.id,
+                probes=item.planned.probes,
+                reason=entry.reason,
+                detail=entry.detail,
+                seconds=entry.seconds,
+                reused=False,
+                fallback=item.fallback,
+                key=item.key,
+                started=entry.started,
+                findings=entry.findings,
+            ),
+            item,
+        )
+
+    def _record(self, record: CellRecord, item: _Item) -> None:
+        del self._items[item.order]
+        self._records.append(record)
+        for finding in record.findings:
+            self._progress.known.add(finding)
+        self._emit(
+            CellFinished(record.cell, record.reason, record.detail, record.seconds, record.reused)
+        )
+        claims = self._progress.end(item.planned)
+        for claim in claims:
+            for control in self._progress.controls_for(claim):
+                self._emit(ControlAdded(control.cell.id, claim))
+                self._take_in((control,), fallback=True)
+        self._reach(claims)
+
+    def _reach(self, claims: Iterable[str]) -> None:
+        for verdict in self._progress.reach(claims):
+            self._emit(VerdictReached(verdict))
+
+    def _give_up(self) -> None:
+        """Let the cells that did not end say so, without keeping that."""
+        for item in sorted(self._items.values(), key=lambda item: item.order):
+            capture = CellCapture(
+                cell=item.id,
+                key=item.key,
+                identity=None,
+                lock=(),
+                processes=(),
+                started="",
+                seconds=0.0,
+                failed=Reason.INTERRUPTED,
+                detail="the run was stopped",
+            )
+            for finding in self._keeping.judge(capture, item.planned, self._probes):
+                self._progress.known.add(finding)
+            self._records.append(
+                CellRecord(
+                    cell=item.id,
+                    probes=item.planned.probes,
+                    reason=Reason.INTERRUPTED,
+                    detail=capture.detail,
+                    seconds=0.0,
+                    reused=False,
+                    fallback=item.fallback,
+                    key=item.key,
+                    started="",
+                    findings=(),
+                )
+            )
+        self._items.clear()
+
+    def _warn(self, message: str) -> None:
+        if message not in self._warnings:
+            self._warnings[message] = None
+            self._emit(Warned(message))

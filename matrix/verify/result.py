@@ -1,0 +1,49 @@
+"""What a run leaves behind for the reports."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+from matrix.model.plan import Plan
+from matrix.model.reason import Reason
+from matrix.model.verdict import Finding, Outcome, Verdict
+
+__all__ = ["CellRecord", "RunResult"]
+
+
+@dataclasses.dataclass(frozen=True)
+class CellRecord:
+    """One cell of the run: `reason` is why nothing could be judged, None where it was observed.
+
+    `reused` says that an earlier run made it; `fallback` that it ran as a further control;
+    `seconds` is what it took when it was made.
+    """
+
+    cell: str
+    probes: tuple[str, ...]
+    reason: Reason | None
+    detail: str
+    seconds: float
+    reused: bool
+    fallback: bool
+    key: str
+    started: str
+    findings: tuple[Finding, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """Everything: the plan, its cells in the order they ended, and a verdict for each claim."""
+
+    plan: Plan
+    cells: tuple[CellRecord, ...]
+    verdicts: tuple[Verdict, ...]
+    started: dt.datetime
+    seconds: float
+    interrupted: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def count(self, outcome: Outcome) -> int:
+        """Return how many verdicts have this outcome."""
+        return sum(verdict.outcome is outcome for verdict in self.verdicts)

@@ -1,0 +1,195 @@
+"""Worker processes that run the cells, each replaced when it dies or overstays.
+
+Not `ProcessPoolExecutor`: there one dead worker takes down the jobs of all, and no time limit
+reaches a job that has begun.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import multiprocessing
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+from matrix.model.capture import CellCapture
+from matrix.model.environment import Environment
+from matrix.model.plan import PlannedCell
+from matrix.model.reason import Reason
+from matrix.verify.worker import Work, work
+
+__all__ = ["Workers"]
+
+_END_SECONDS = 5.0
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    planned: PlannedCell
+    key: str
+    job: Any
+    future: Future[CellCapture]
+
+
+class Workers:
+    """A `Runner` of up to `count` processes; `limit` is in seconds, per cell, for everything."""
+
+    def __init__(
+        self,
+        doing: Work,
+        make_job: Callable[[PlannedCell, Environment, str], Any],
+        count: int,
+        limit: float,
+    ) -> None:
+        self._doing = doing
+        self._make_job = make_job
+        self._count = count
+        self._limit = limit
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._slots: list[_Slot] = []
+        self._stopped = threading.Event()
+
+    def submit(
+        self, planned: PlannedCell, environment: Environment, key: str
+    ) -> Future[CellCapture]:
+        """Start a cell as soon as a worker is free; the future always ends with a capture."""
+        job = self._make_job(planned, environment, key)
+        task = _Task(planned, key, job, Future())
+        self._tasks.put(task)
+        if len(self._slots) < self._count:
+            slot = _Slot(self._doing, self._tasks, self._limit, self._stopped)
+            self._slots.append(slot)
+            slot.start()
+        return task.future
+
+    def kill(self) -> None:
+        """End all workers at once, with what they have started."""
+        self._stopped.set()
+        for slot in self._slots:
+            slot.cut()
+        self.close()
+
+    def close(self) -> None:
+        """End the workers when they have nothing left to do."""
+        for _ in self._slots:
+            self._tasks.put(None)
+        for slot in self._slots:
+            slot.join()
+        self._slots.clear()
+
+
+class _Slot(threading.Thread):
+    """One worker process after the other, and the thread that talks to it."""
+
+    def __init__(
+        self,
+        doing: Work,
+        tasks: queue.SimpleQueue[_Task | None],
+        limit: float,
+        stopped: threading.Event,
+    ) -> None:
+        super().__init__(name="worker", daemon=True)
+        self._doing = doing
+        self._tasks = tasks
+        self._limit = limit
+        self._stopped = stopped
+        self._process: SpawnProcess | None = None
+        self._pipe: Connection | None = None
+        self._lifeline: Connection | None = None
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Take tasks until there is none."""
+        while (task := self._tasks.get()) is not None:
+            try:
+                capture = self._do(task)
+            except Exception as error:  # noqa: BLE001 - the future must end in any case
+                self._end()
+                capture = _failed(task, Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            task.future.set_result(capture)
+        self._end()
+
+    def cut(self) -> None:
+        """Let go of the lifeline: the worker kills what it started, and ends."""
+        with self._lock:
+            if self._lifeline is not None:
+                self._lifeline.close()
+                self._lifeline = None
+
+    def _do(self, task: _Task) -> CellCapture:
+        if self._stopped.is_set():
+            return _failed(task, Reason.INTERRUPTED, "the run was stopped")
+        if self._process is None or not self._process.is_alive():
+            self._end()
+            self._start()
+        assert self._pipe is not None  # noqa: S101 - made by the line above
+        start = time.monotonic()
+        try:
+            self._pipe.send(task.job)
+            if not self._pipe.poll(self._limit):
+                self._end()
+                said = f"the cell did not end within {self._limit:g} s"
+                return _failed(task, Reason.TIMED_OUT, said, time.monotonic() - start)
+            answer = self._pipe.recv()
+        except (EOFError, OSError):
+            code = self._end()
+            if self._stopped.is_set():
+                return _failed(task, Reason.INTERRUPTED, "the run was stopped")
+            how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+            said = f"the worker process ended with {how}"
+            return _failed(task, Reason.INTERNAL_ERROR, said, time.monotonic() - start)
+        if isinstance(answer, CellCapture):
+            return answer
+        return _failed(task, Reason.INTERNAL_ERROR, str(answer), time.monotonic() - start)
+
+    def _start(self) -> None:
+        ours, theirs = _SPAWN.Pipe()
+        lifeline, lifeline_held = _SPAWN.Pipe(duplex=False)
+        process = _SPAWN.Process(
+            target=work, args=(theirs, lifeline, self._doing), name="cells", daemon=True
+        )
+        with self._lock:
+            process.start()
+            theirs.close()
+            lifeline.close()
+            self._process, self._pipe, self._lifeline = process, ours, lifeline_held
+        if self._stopped.is_set():
+            self.cut()
+
+    def _end(self) -> int | None:
+        """End the worker, softly first; return its exit code."""
+        process, pipe = self._process, self._pipe
+        if process is None or pipe is None:
+            return None
+        self.cut()
+        pipe.close()
+        process.join(_END_SECONDS)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        code = process.exitcode
+        with contextlib.suppress(ValueError):
+            process.close()
+        self._process = self._pipe = None
+        return code
+
+
+def _failed(task: _Task, reason: Reason, detail: str, seconds: float = 0.0) -> CellCapture:
+    return CellCapture(
+        cell=task.planned.cell.id,
+        key=task.key,
+        identity=None,
+        lock=(),
+        processes=(),
+        started="",
+        seconds=seconds,
+        failed=reason,
+        detail=detail,
+    )
