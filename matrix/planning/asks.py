@@ -1,0 +1,165 @@
+"""What a claim asks for, before anyone knows whether it can exist.
+
+An ask is one boundary of tracer releases on one framework; its runtimes are still to be chosen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+
+from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.model.reason import Reason
+from matrix.planning.boundaries import Boundary, floor, stretches, tips
+from matrix.planning.coverage import Coverage, Rule
+from matrix.planning.existence import Impossible
+from matrix.planning.page import Page, named_pythons
+from matrix.planning.shelf import Shelf, Title
+
+__all__ = ["Ask", "Runtimes", "asks_of", "runtimes_of"]
+
+_ONE_SERIES = re.compile(r"={2,3}[^,]*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ask:
+    """`pick` is which framework release in `specifier` is meant: `lowest` or `newest`."""
+
+    claim: Claim
+    rule: Rule
+    boundary: Boundary
+    framework: str
+    specifier: str
+    pick: str
+
+    @property
+    def holds_without(self) -> bool:
+        """Return whether the promise is that the probe finds nothing."""
+        return self.rule.holds_without != (self.claim.status is Status.NOT_SUPPORTED)
+
+    def __str__(self) -> str:
+        of = f" {self.specifier}" if self.specifier else ""
+        return f"{self.framework}{of} ({self.pick}) with ddtrace {self.boundary.minimum.text}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Runtimes:
+    """CPythons that a claim names, and what is to be said about them.
+
+    `every` is set where the claim is about the runtimes themselves, so that no profile chooses.
+    """
+
+    pythons: tuple[str, ...]
+    every: bool = False
+    remarks: tuple[tuple[str, Impossible], ...] = ()
+
+
+def asks_of(
+    claim: Claim, rule: Rule, page: Page, tracer: Shelf, coverage: Coverage
+) -> Iterator[Ask | tuple[str, Impossible]]:
+    """Yield what the claim asks for, and what of it nothing can answer."""
+    boundaries = _boundaries(claim, rule, page, tracer)
+    if not boundaries:
+        said = claim.specifier or claim.as_written
+        yield f"ddtrace {said}", Impossible(Reason.NO_RELEASE, f"no final release is {said}")
+        return
+    for framework, specifier, picks in _frameworks(claim, rule, page):
+        if framework not in coverage.samples:
+            yield framework, Impossible(Reason.NO_PROBE, f"there is no sample app for {framework}")
+            continue
+        for boundary in boundaries:
+            for pick in picks:
+                yield Ask(claim, rule, boundary, framework, specifier, pick)
+
+
+def _boundaries(claim: Claim, rule: Rule, page: Page, tracer: Shelf) -> Sequence[Boundary]:
+    if claim.kind is ClaimKind.RUNTIME:
+        return stretches(tracer, page.branches, claim.specifier)
+    if claim.kind is ClaimKind.INTEGRATION:
+        return stretches(tracer, page.branches, "")
+    if claim.status is Status.NOT_SUPPORTED:
+        return tips(tracer, page.branches)
+    specifier = claim.specifier
+    if claim.kind is not ClaimKind.CAPABILITY:
+        capability = claim.get("capability")
+        found = page.capability((capability,) if capability else rule.capability)
+        specifier = found.specifier if found else ""
+    if not specifier:
+        return tips(tracer, page.branches)
+    boundary = floor(tracer, specifier, page.branches, tight=rule.tight)
+    return (boundary,) if boundary else ()
+
+
+def _frameworks(claim: Claim, rule: Rule, page: Page) -> list[tuple[str, str, Sequence[str]]]:
+    if rule.app:
+        return [(rule.app, "", ("newest",))]
+    rows: list[tuple[str, str]] = []
+    if claim.kind in (ClaimKind.FRAMEWORK, ClaimKind.AUTHENTICATION, ClaimKind.INTEGRATION):
+        rows = [(claim.subject, claim.specifier)]
+    elif claim.kind is ClaimKind.CAPABILITY:
+        rows = page.frameworks(claim.subject)
+    elif rule.table == "framework":
+        rows = next((found for each in rule.capability if (found := page.frameworks(each))), [])
+        rows = rows or page.frameworks()
+    if not rows and rule.table == "authentication":
+        rows = page.authentication()
+    return [(name, text, _picks(text)) for name, text in rows] or [
+        (name, "", ("newest",)) for name in rule.frameworks
+    ]
+
+
+def _picks(specifier: str) -> Sequence[str]:
+    if not specifier:
+        return ("newest",)
+    return ("lowest",) if _ONE_SERIES.fullmatch(specifier) else ("lowest", "newest")
+
+
+def runtimes_of(
+    claim: Claim, page: Page, title: Title, later: Sequence[Title], target: str
+) -> Runtimes:
+    """Return the CPythons on which the claim is to be tried with the tracer release `title`.
+
+    `later` are newer releases that the claim is about too. An open range such as `>=3.7` stands
+    for the CPythons that the release was made for: it cannot mean those that came after it.
+    """
+    own = title.pythons(target)
+    if claim.kind is ClaimKind.RUNTIME:
+        given = [claim.get("python") or ""]
+        pythons = named_pythons(given, own)
+        since = {python for each in later for python in each.pythons(target)}
+        missed = [each for each in named_pythons(given, since | {*own}) if each not in pythons]
+        return Runtimes(
+            pythons,
+            every=True,
+            remarks=tuple(
+                (
+                    f"CPython {each} with ddtrace {title.text}",
+                    Impossible(
+                        Reason.OUTSIDE_CLAIM,
+                        f"an open range cannot mean it: ddtrace {title.text} was not made for it,"
+                        " a later release was",
+                    ),
+                )
+                for each in missed
+            ),
+        )
+    admitted = page.runtimes(target, title.text)
+    if admitted:
+        return Runtimes(named_pythons(admitted, own))
+    named = named_pythons(page.runtimes(target), own)
+    if not named:
+        return Runtimes(own)
+    return Runtimes(
+        tuple(python for python in named if title.has_wheel(python, target)),
+        remarks=(
+            (
+                f"runtimes for ddtrace {title.text}",
+                Impossible(
+                    Reason.OUTSIDE_CLAIM,
+                    f"the page names no runtime for ddtrace {title.text}; tried on those that it"
+                    " names for other releases, where there are wheels",
+                ),
+            ),
+        ),
+    )

@@ -1,0 +1,77 @@
+"""Which tracer releases a promise is tried at: the least, the one before, the ones to compare."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from matrix.planning.shelf import Shelf, Title, allows
+
+__all__ = ["Boundary", "floor", "stretches", "tips"]
+
+_LOWER = re.compile(r"(?:>=?|~=|==)\s*\d")
+
+
+@dataclasses.dataclass(frozen=True)
+class Boundary:
+    """A release that must keep the promise; `before` need not, `controls` should, newest first."""
+
+    minimum: Title
+    before: Title | None = None
+    controls: tuple[Title, ...] = ()
+
+
+def floor(
+    tracer: Shelf, specifier: str, branches: Sequence[str], *, tight: bool
+) -> Boundary | None:
+    """Return the boundary of `from ddtrace V`; None where no release is in the specifier."""
+    titles = tracer.within(specifier)
+    if not titles:
+        return None
+    minimum = titles[0]
+    lower = [title for title in tracer.titles if title.version < minimum.version]
+    return Boundary(
+        minimum=minimum,
+        before=lower[-1] if tight and lower else None,
+        controls=_controls(tracer, minimum, branches),
+    )
+
+
+def tips(tracer: Shelf, branches: Sequence[str], specifier: str = "") -> tuple[Boundary, ...]:
+    """Return the newest release of each branch, for promises without a version."""
+    newest = [titles[-1] for each in branches or [""] if (titles := tracer.within(each, specifier))]
+    return tuple(Boundary(title) for title in dict.fromkeys(newest))
+
+
+def stretches(tracer: Shelf, branches: Sequence[str], specifier: str) -> tuple[Boundary, ...]:
+    """Return both ends of each branch as far as the specifier goes.
+
+    The first release only where the branch or the specifier has a lower end at all. A page without
+    branches (or with none that the specifier meets) gives the specifier's own ends.
+    """
+    meeting = [each for each in branches if tracer.within(each, specifier)] or [""]
+    found: list[Boundary] = []
+    for branch in meeting:
+        titles = tracer.within(branch, specifier)
+        if not titles:
+            continue
+        first, last = titles[0], titles[-1]
+        if _LOWER.search(f"{branch},{specifier}") and first is not last:
+            found.append(Boundary(first, None, _series_tips(titles, first)))
+        found.append(Boundary(last))
+    return tuple(found)
+
+
+def _controls(tracer: Shelf, minimum: Title, branches: Sequence[str]) -> tuple[Title, ...]:
+    holding = [each for each in branches if allows(each, minimum.text)]
+    branch = holding[0] if holding else f"=={minimum.version.major}.*"
+    return _series_tips(tracer.within(branch), minimum)
+
+
+def _series_tips(titles: Sequence[Title], minimum: Title) -> tuple[Title, ...]:
+    newest: dict[tuple[int, int], Title] = {}
+    for title in titles:
+        if title.version > minimum.version:
+            newest[title.minor] = title
+    return tuple(newest[minor] for minor in sorted(newest, reverse=True))

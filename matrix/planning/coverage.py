@@ -1,0 +1,80 @@
+"""Which experiment answers which promise, from `data/coverage.toml`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from matrix.model.claim import Claim, ClaimKind
+from matrix.model.reason import Reason
+from matrix.planning.data import read_data
+
+__all__ = ["Coverage", "Rule", "load_coverage"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One entry: the probe, the channels of it that the promise is about, and where to run it.
+
+    `capability` names whose documented minimum applies, in the order to look. `table` is
+    `framework` or `authentication` for the page's tables, "" where `frameworks` are the ones.
+    """
+
+    probe: str
+    channels: tuple[str, ...]
+    frameworks: tuple[str, ...]
+    capability: tuple[str, ...] = ()
+    table: str = ""
+    app: str = ""
+    tight: bool = False
+    holds_without: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Coverage:
+    """All entries. `samples` are the frameworks that stand in where a page names none."""
+
+    rules: Mapping[tuple[str, str], Rule]
+    reasons: Mapping[str, Reason]
+    samples: tuple[str, ...]
+
+    def rule(self, claim: Claim) -> Rule | Reason:
+        """Return the rule for a claim, or why there is none."""
+        kind = claim.kind.value
+        reason = self.reasons.get(f"{kind}.{claim.subject}") or self.reasons.get(kind)
+        if reason is not None:
+            return reason
+        if claim.kind is ClaimKind.FRAMEWORK:
+            found = self.rules.get((ClaimKind.CAPABILITY.value, claim.get("capability") or ""))
+            return found if found and claim.subject in self.samples else Reason.NO_PROBE
+        return self.rules.get((kind, claim.subject), Reason.NO_PROBE)
+
+
+def load_coverage(data: Mapping[str, Any] | None = None) -> Coverage:
+    """Return the project's coverage, or that of `data`."""
+    data = read_data("coverage") if data is None else data
+    samples = tuple(data["samples"]["frameworks"])
+    rules = {
+        (kind.value, subject): _rule(kind, entry, samples)
+        for kind in ClaimKind
+        for subject, entry in data.get(kind.value, {}).items()
+    }
+    reasons = {key: Reason(value) for key, value in data["left-out"].items()}
+    return Coverage(rules, reasons, samples)
+
+
+def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -> Rule:
+    named = entry.get("frameworks", "")
+    about_a_capability = kind in (ClaimKind.CAPABILITY, ClaimKind.AUTHENTICATION)
+    frameworks = samples if isinstance(named, str) else named
+    return Rule(
+        probe=entry["probe"],
+        channels=tuple(entry["channels"]),
+        frameworks=tuple(entry.get("samples", frameworks)),
+        capability=tuple(entry.get("capability", ())),
+        table={"table": "framework"}.get(named, named) if isinstance(named, str) else "",
+        app=entry.get("app", ""),
+        tight=bool(entry.get("tight", about_a_capability)),
+        holds_without=bool(entry.get("holds_without", False)),
+    )

@@ -1,0 +1,193 @@
+"""Claims to a plan: pure, but for the projects that the index tells of."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+
+from matrix.index.protocol import Index
+from matrix.model.claim import Claim, ClaimKind
+from matrix.model.plan import LeftOut, Part, Plan
+from matrix.model.reason import Reason
+from matrix.planning.asks import Ask, asks_of, runtimes_of
+from matrix.planning.boundaries import Boundary
+from matrix.planning.coverage import Coverage, load_coverage
+from matrix.planning.drafts import Drafts
+from matrix.planning.existence import Impossible, lowest, newest, tracer_installs
+from matrix.planning.order import in_order
+from matrix.planning.page import Page, pages_of
+from matrix.planning.profiles import Profile, load_profile
+from matrix.planning.shelf import Shelf, Title
+from matrix.planning.targets import host_target, target_of
+
+__all__ = ["TRACER", "make_plan"]
+
+TRACER = "ddtrace"
+_END_OF_DAY = dt.timedelta(days=1, microseconds=-1)
+
+
+def make_plan(  # noqa: PLR0913 - what a plan depends on
+    claims: Sequence[Claim],
+    index: Index,
+    *,
+    profile: str = "documented",
+    as_of: dt.date | None = None,
+    targets: Sequence[str] | None = None,
+    coverage: Coverage | None = None,
+) -> Plan:
+    """Return the plan for `claims`.
+
+    `as_of` resolves everything as of that date instead of the era of each tracer release; releases
+    uploaded later are not there then. `targets` are those that cells can be run for, by default
+    this machine's own. Which interpreters are here does not matter.
+    """
+    planner = _Planner(
+        index=index,
+        profile=load_profile(profile),
+        coverage=coverage or load_coverage(),
+        targets=tuple(targets or (host_target(),)),
+        as_of=as_of,
+    )
+    planner.shelf(TRACER)
+    pages = pages_of(claims)
+    for claim in sorted(claims, key=lambda claim: claim.id):
+        planner.add(claim, pages[claim.document, claim.sha256])
+    parts = in_order(claims, planner.parts)
+    soaked = frozenset(
+        rule.probe
+        for (kind, _), rule in planner.coverage.rules.items()
+        if kind == ClaimKind.CAPABILITY.value
+    )
+    cells, fallbacks = planner.drafts.planned(parts, soaked)
+    return Plan(
+        profile=profile,
+        snapshot=min(shelf.fetched for shelf in planner.shelves.values()),
+        claims=tuple(claims),
+        parts=tuple(parts),
+        cells=cells,
+        fallbacks=fallbacks,
+        left_out=tuple(dict.fromkeys(planner.left_out)),
+    )
+
+
+@dataclasses.dataclass
+class _Planner:
+    index: Index
+    profile: Profile
+    coverage: Coverage
+    targets: tuple[str, ...]
+    as_of: dt.date | None
+    drafts: Drafts = dataclasses.field(default_factory=Drafts)
+    shelves: dict[str, Shelf] = dataclasses.field(default_factory=dict)
+    parts: list[Part] = dataclasses.field(default_factory=list)
+    left_out: list[LeftOut] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.drafts.as_of = self.as_of
+        self.until: dt.datetime | None = None
+        if self.as_of is not None:
+            midnight = dt.datetime.combine(self.as_of, dt.time(), tzinfo=dt.timezone.utc)
+            self.until = midnight + _END_OF_DAY
+
+    def shelf(self, name: str) -> Shelf:
+        if name not in self.shelves:
+            self.shelves[name] = Shelf(self.index.project(name), self.until)
+        return self.shelves[name]
+
+    def leave_out(self, claim: Claim, what: str, why: Impossible) -> None:
+        self.left_out.append(LeftOut(claim.id, what, why.reason, why.detail))
+
+    def add(self, claim: Claim, page: Page) -> None:
+        """Plan one claim: it is in `parts`, in `left_out`, or in both afterwards."""
+        rule = self.coverage.rule(claim)
+        if isinstance(rule, Reason):
+            self.leave_out(claim, f"{claim.kind.value} {claim.subject}", Impossible(rule, ""))
+            return
+        target = target_of(claim)
+        if target is not None and target not in self.targets:
+            self.leave_out(claim, target, Impossible(Reason.PLATFORM_NOT_HERE, ""))
+            return
+        for ask in asks_of(claim, rule, page, self.shelf(TRACER), self.coverage):
+            if isinstance(ask, tuple):
+                self.leave_out(claim, *ask)
+            elif not self.profile.asks_for(
+                claim.kind.value, claim.subject, ask.framework, ask.pick
+            ):
+                self.leave_out(claim, str(ask), Impossible(Reason.NOT_IN_PROFILE, ""))
+            else:
+                for each in (target,) if target else self.targets:
+                    self.answer(ask, page, each)
+
+    def answer(self, ask: Ask, page: Page, target: str) -> None:
+        """Choose runtimes for an ask and add a part for each channel on each of them."""
+        minimum = ask.boundary.minimum
+        meant = self.shelf(TRACER).within(*page.branches_of(minimum.text), ask.claim.specifier)
+        later = [title for title in meant if title.version > minimum.version]
+        runtimes = runtimes_of(ask.claim, page, minimum, later, target)
+        for what, why in runtimes.remarks:
+            self.leave_out(ask.claim, what, why)
+        possible: dict[str, Title] = {}
+        for python in runtimes.pythons:
+            found = tracer_installs(minimum, python, target) or self.framework(ask, python)
+            if isinstance(found, Impossible):
+                self.leave_out(ask.claim, f"CPython {python}, {ask}", found)
+            else:
+                possible[python] = found
+        if not runtimes.pythons:
+            why = Impossible(Reason.NO_WHEEL, f"no CPython on {target} has a wheel")
+            self.leave_out(ask.claim, str(ask), why)
+        chosen = tuple(possible) if runtimes.every else self.profile.choose(tuple(possible))
+        for python, title in possible.items():
+            if python in chosen:
+                self.parts += self.parts_of(ask, python, target, title)
+            else:
+                what = f"CPython {python}, {ask}"
+                self.leave_out(ask.claim, what, Impossible(Reason.NOT_IN_PROFILE, ""))
+
+    def framework(self, ask: Ask, python: str) -> Title | Impossible:
+        """Return the framework's release for an ask on a CPython."""
+        choose = lowest if ask.pick == "lowest" else newest
+        era = self.until or ask.boundary.minimum.uploaded
+        return choose(self.shelf(ask.framework), ask.specifier, python, era)
+
+    def parts_of(self, ask: Ask, python: str, target: str, title: Title) -> Iterator[Part]:
+        """Yield a part for each channel, in one environment."""
+        boundary = self.installable(ask, python, target, title)
+        framework = (ask.framework, title)
+
+        def cell(tracer: Title) -> str:
+            return self.drafts.add(python, target, framework, tracer)
+
+        for channel in ask.rule.channels:
+            yield Part(
+                claim=ask.claim.id,
+                probe=ask.rule.probe,
+                channel=channel,
+                minimum=cell(boundary.minimum),
+                before=cell(boundary.before) if boundary.before else None,
+                controls=tuple(cell(each) for each in boundary.controls),
+                holds_without=ask.holds_without,
+            )
+
+    def installable(self, ask: Ask, python: str, target: str, title: Title) -> Boundary:
+        """Return the boundary without the releases that cannot be installed here.
+
+        Left out in words: the release before, and the newest control where it is the one.
+        """
+        boundary = ask.boundary
+        before = boundary.before
+        for each in (before, *boundary.controls[:1]):
+            why = tracer_installs(each, python, target) if each else None
+            if each is not None and why is not None:
+                what = f"CPython {python}, {ask.framework} {title.text}, ddtrace {each.text}"
+                self.leave_out(ask.claim, what, why)
+        if before is not None and tracer_installs(before, python, target):
+            before = None
+        return Boundary(
+            boundary.minimum, before, tuple(_installable(boundary.controls, python, target))
+        )
+
+
+def _installable(titles: Iterable[Title], python: str, target: str) -> Iterator[Title]:
+    return (title for title in titles if tracer_installs(title, python, target) is None)

@@ -1,0 +1,97 @@
+"""A page as context: what else it says that a claim's experiment depends on."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Sequence
+
+from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.planning.shelf import allows, python_key
+from matrix.planning.targets import target_of
+
+__all__ = ["Page", "named_pythons", "pages_of"]
+
+_EXACT = re.compile(r"={2,3}\s*(\d+\.\d+)(?:\.\*)?\s*")
+_DENIED = (Status.NOT_SUPPORTED, Status.END_OF_LIFE)
+
+
+class Page:
+    """All claims of one document; the answers do not depend on the order of the claims."""
+
+    def __init__(self, claims: Iterable[Claim]) -> None:
+        self.claims = tuple(sorted(claims, key=lambda claim: claim.id))
+
+    def of(self, kind: ClaimKind) -> Sequence[Claim]:
+        """Return the claims of one kind."""
+        return [claim for claim in self.claims if claim.kind is kind]
+
+    @functools.cached_property
+    def branches(self) -> tuple[str, ...]:
+        """Return the specifiers of the release branches that the page names."""
+        found = {claim.specifier for claim in self.of(ClaimKind.BRANCH) if claim.specifier}
+        return tuple(sorted(found))
+
+    def branches_of(self, version: str) -> tuple[str, ...]:
+        """Return the page's branch that holds a tracer release, as one specifier or none."""
+        return tuple(branch for branch in self.branches if allows(branch, version))[:1]
+
+    def capability(self, subjects: Iterable[str]) -> Claim | None:
+        """Return the claim of the first of these capabilities that the page has a version for."""
+        for subject in subjects:
+            for claim in self.of(ClaimKind.CAPABILITY):
+                if claim.subject == subject and claim.specifier and claim.status not in _DENIED:
+                    return claim
+        return None
+
+    def frameworks(self, capability: str | None = None) -> list[tuple[str, str]]:
+        """Return (framework, specifier) of the page's framework table, of one capability or all."""
+        return _rows(
+            claim
+            for claim in self.of(ClaimKind.FRAMEWORK)
+            if capability is None or claim.get("capability") == capability
+        )
+
+    def authentication(self) -> list[tuple[str, str]]:
+        """Return (framework, specifier) of the page's authentication table."""
+        return _rows(self.of(ClaimKind.AUTHENTICATION))
+
+    def runtimes(self, target: str, tracer: str | None = None) -> list[str]:
+        """Return the specifiers of the CPythons named for a target.
+
+        With `tracer` only those whose row admits that tracer release.
+        """
+        return sorted(
+            {
+                claim.get("python") or ""
+                for claim in self.of(ClaimKind.RUNTIME)
+                if claim.status not in _DENIED
+                and target_of(claim) in (None, target)
+                and (tracer is None or allows(claim.specifier, tracer))
+            }
+        )
+
+
+def pages_of(claims: Iterable[Claim]) -> dict[tuple[str, str], Page]:
+    """Return the pages by (document, sha256): two pages may share a name."""
+    grouped: dict[tuple[str, str], list[Claim]] = {}
+    for claim in claims:
+        grouped.setdefault((claim.document, claim.sha256), []).append(claim)
+    return {key: Page(found) for key, found in grouped.items()}
+
+
+def named_pythons(specifiers: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Return the CPythons (`major.minor`, ascending) that the specifiers stand for.
+
+    `==3.9.*` is 3.9 whether or not anything runs on it; `>=3.7` is those of `known` that it admits.
+    """
+    given = list(specifiers)
+    exact = {match[1] for text in given if (match := _EXACT.fullmatch(text))}
+    ranges = [text for text in given if not _EXACT.fullmatch(text)]
+    admitted = {python for python in known for text in ranges if allows(text, python)}
+    return tuple(sorted(exact | admitted, key=python_key))
+
+
+def _rows(claims: Iterable[Claim]) -> list[tuple[str, str]]:
+    found = {(claim.subject, claim.specifier) for claim in claims if claim.status not in _DENIED}
+    return sorted(found)

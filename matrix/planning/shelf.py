@@ -1,0 +1,144 @@
+"""A project's releases as planning sees them: final, not yanked, ascending, with their wheels."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import functools
+from collections.abc import Iterable, Sequence
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+
+from matrix.model.index import Project, Release
+from matrix.planning.targets import wheel_fits
+
+__all__ = ["Shelf", "Title", "allows", "python_key"]
+
+
+def python_key(python: str) -> tuple[int, ...]:
+    """Return a key that orders `3.9` before `3.10`."""
+    return tuple(int(part) for part in python.split("."))
+
+
+@functools.cache
+def _specifiers(text: str) -> SpecifierSet | None:
+    try:
+        return SpecifierSet(text)
+    except InvalidSpecifier:
+        return None
+
+
+def allows(specifier: str, version: str) -> bool:
+    """Return whether `version` is in the specifier set; a set that is none excludes nothing.
+
+    Metadata of old releases holds `Requires-Python` values that were never valid, and installers
+    ignore those. An interpreter given as `major.minor` stands for its later patches.
+    """
+    parsed = _specifiers(specifier)
+    return parsed is None or parsed.contains(version, prereleases=True)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Title:
+    """One release on the shelf. `uploaded` is never None: a release without a date has no era."""
+
+    release: Release
+    version: Version
+    uploaded: dt.datetime
+
+    @property
+    def text(self) -> str:
+        """Return the index's spelling of the version."""
+        return self.release.version
+
+    @property
+    def minor(self) -> tuple[int, int]:
+        """Return the minor series, such as (1, 9)."""
+        return (self.version.major, self.version.minor)
+
+    @functools.cached_property
+    def _wheels(self) -> tuple[tuple[str, str, str, str], ...]:
+        found = set()
+        for file in self.release.files:
+            if file.tags and not file.yanked:
+                interpreter, abi, system = file.tags.split("-")
+                found.add((interpreter, abi, system, file.requires_python))
+        return tuple(sorted(found))
+
+    def has_wheel(self, python: str, target: str) -> bool:
+        """Return whether a wheel of the release installs on this CPython and target."""
+        return any(
+            _runs_on(interpreter, abi, python)
+            and wheel_fits(system, target)
+            and allows(requires, _patched(python))
+            for interpreter, abi, system, requires in self._wheels
+        )
+
+    def has_target(self, target: str) -> bool:
+        """Return whether any wheel of the release is for `target`."""
+        return any(wheel_fits(system, target) for _, _, system, _ in self._wheels)
+
+    def pythons(self, target: str) -> tuple[str, ...]:
+        """Return the CPythons that the release has wheels of their own for, ascending."""
+        tags = {
+            tag
+            for interpreter, _, system, _ in self._wheels
+            if wheel_fits(system, target)
+            for tag in interpreter.split(".")
+        }
+        named = {f"{tag[2]}.{tag[3:]}" for tag in tags if tag.startswith("cp") and tag[3:]}
+        return tuple(sorted((p for p in named if self.has_wheel(p, target)), key=python_key))
+
+    def requires(self, python: str) -> bool:
+        """Return whether the release's own metadata takes this CPython."""
+        says = {file.requires_python for file in self.release.files if not file.yanked}
+        return not says or any(allows(each, _patched(python)) for each in says)
+
+
+class Shelf:
+    """Final releases of one project, ascending; `until` hides what was uploaded later."""
+
+    def __init__(self, project: Project, until: dt.datetime | None = None) -> None:
+        self.name = project.name
+        self.fetched = project.fetched
+        titles = []
+        for release in project.releases:
+            if release.yanked or release.uploaded is None:
+                continue
+            version = Version(release.version)
+            if not version.is_prerelease and (until is None or release.uploaded <= until):
+                titles.append(Title(release, version, release.uploaded))
+        self.titles: tuple[Title, ...] = tuple(titles)
+        self._within: dict[tuple[str, ...], tuple[Title, ...]] = {}
+
+    def within(self, *specifiers: str) -> Sequence[Title]:
+        """Return the releases that are in all of `specifiers`, ascending."""
+        if specifiers not in self._within:
+            wanted = [parsed for text in specifiers if (parsed := _specifiers(text)) is not None]
+            self._within[specifiers] = tuple(
+                title
+                for title in self.titles
+                if all(each.contains(title.version, prereleases=True) for each in wanted)
+            )
+        return self._within[specifiers]
+
+    def pythons(self, target: str, titles: Iterable[Title]) -> tuple[str, ...]:
+        """Return the CPythons that any of `titles` has wheels for."""
+        found = {python for title in titles for python in title.pythons(target)}
+        return tuple(sorted(found, key=python_key))
+
+
+def _patched(python: str) -> str:
+    # `>=3.6.2` and `!=3.5.0` are about patches; the newest patch of the minor is what is meant.
+    return f"{python}.99"
+
+
+def _runs_on(interpreters: str, abis: str, python: str) -> bool:
+    tag = f"cp{python.replace('.', '')}"
+    for interpreter in interpreters.split("."):
+        if interpreter in (tag, f"py{python[0]}", f"py{python.replace('.', '')}"):
+            return True
+        if "abi3" in abis.split(".") and interpreter.startswith("cp3") and python[0] == "3":
+            return int(interpreter[3:] or 0) <= int(python.split(".")[1])
+    return False

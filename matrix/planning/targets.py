@@ -1,0 +1,56 @@
+"""Targets: `<os>_<cpu>` in wheel-tag words, of claims, of this machine and of wheels."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+
+from matrix.model.claim import Claim
+
+__all__ = ["host_target", "target_of", "wheel_fits"]
+
+_WINDOWS = {"x86_64": "win_amd64", "amd64": "win_amd64", "x86": "win32", "i686": "win32"}
+_GLIBC = re.compile(r"(?:linux|manylinux1|manylinux2010|manylinux2014|manylinux_2_\d+)_(?P<cpu>.+)")
+_MACOS = re.compile(r"macosx_\d+_\d+_(?P<cpu>.+)")
+# https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/
+_FAT = {"universal2": {"x86_64", "arm64"}, "intel": {"x86_64"}}
+
+
+def host_target() -> str:
+    """Return this machine's own target."""
+    machine = platform.machine().lower()
+    if sys.platform == "win32":
+        return _WINDOWS.get(machine, f"win_{machine}")
+    return f"{'macosx' if sys.platform == 'darwin' else 'linux'}_{machine}"
+
+
+def target_of(claim: Claim) -> str | None:
+    """Return the target that a claim's `os` and `cpu` name, None where it names none."""
+    system, cpu = claim.get("os"), claim.get("cpu")
+    if not system:
+        return None
+    if system == "windows":
+        return _WINDOWS.get(cpu or "", f"win_{cpu}")
+    return f"{'macosx' if system == 'macos' else system}_{cpu}"
+
+
+def wheel_fits(platform_tags: str, target: str) -> bool:
+    """Return whether a wheel with these platform tags (`a.b`) installs on `target`.
+
+    On Linux that is a glibc platform, of any age: how old the C library of a machine is, is known
+    when a cell is built there. A musllinux wheel does not count.
+    """
+    system, _, cpu = target.partition("_")
+    for tag in platform_tags.split("."):
+        if tag in ("any", target):
+            return True
+        if system == "linux":
+            match = _GLIBC.fullmatch(tag)
+            if match and match["cpu"] == cpu:
+                return True
+        elif system == "macosx":
+            match = _MACOS.fullmatch(tag)
+            if match and (match["cpu"] == cpu or cpu in _FAT.get(match["cpu"], ())):
+                return True
+    return False
