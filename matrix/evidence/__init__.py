@@ -6,7 +6,7 @@ from matrix.evidence.iast import VulnerabilityReported
 from matrix.evidence.response import (
     Answered,
     BodyContains,
-    FollowUpContains,
+    FollowUpSays,
     HeaderContains,
     UpstreamSaw,
 )
@@ -29,7 +29,7 @@ __all__ = [
     "BodyContains",
     "ContinuesTrace",
     "DependencyReported",
-    "FollowUpContains",
+    "FollowUpSays",
     "HasRootSpan",
     "HeaderContains",
     "MetricEquals",

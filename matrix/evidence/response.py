@@ -7,7 +7,7 @@ import json
 
 from matrix.model.probe import Match, Sighting
 
-__all__ = ["Answered", "BodyContains", "FollowUpContains", "HeaderContains", "UpstreamSaw"]
+__all__ = ["Answered", "BodyContains", "FollowUpSays", "HeaderContains", "UpstreamSaw"]
 
 _SHORT = 60
 
@@ -57,20 +57,30 @@ class HeaderContains:
 
 
 @dataclasses.dataclass(frozen=True)
-class FollowUpContains:
-    """The second look was answered 200, with the text in its body."""
+class FollowUpSays:
+    """The second look was answered 200 with a JSON object whose `key` has the value.
 
-    text: str
-    what: str
+    `meaning` is the clause that says what that means (`no order was taken`).
+    """
+
+    key: str
+    value: object
+    meaning: str
 
     def look(self, sighting: Sighting) -> Match:
-        """Return whether the text is in the follow-up's body; `what` is the clause that says so."""
+        """Return whether the follow-up says so."""
         after = sighting.exchange.follow_up
         if after is None or after.status != 200:  # noqa: PLR2004 - HTTP's OK
             status = "nothing" if after is None else str(after.status)
             return Match(holds=False, said=f"the second look was answered {status}")
-        holds = self.text in after.body
-        return Match(holds, self.what if holds else f"not so that {self.what}")
+        try:
+            answer = json.loads(after.body)
+        except ValueError:
+            answer = None
+        found = answer.get(self.key) if isinstance(answer, dict) else None
+        if found == self.value:
+            return Match(holds=True, said=self.meaning)
+        return Match(holds=False, said=f"{self.key} is {found!r} afterwards")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -57,7 +57,7 @@ def _tracing(process: ProcessCapture, *, warm_up_seen: bool, version: str) -> Li
     wrong = sorted(text for text in found if not _same(text, version))
     if wrong:
         return Liveness(Reason.WRONG_INSTALL, f"the tracer says it is {wrong[0]}, not {version}")
-    return Liveness(None, f"tracer version {sorted(found)[0]} reported")
+    return Liveness(None, f"tracer version {min(found)} reported")
 
 
 def reported_versions(requests: Sequence[AgentRequest]) -> frozenset[str]:

@@ -1,0 +1,8 @@
+"""Run cells: real processes of the sample apps, their agents, and captures of all they did."""
+
+from matrix.cells.isolation import isolation
+from matrix.cells.job import CellJob, Limits
+from matrix.cells.pool import worker_initializer
+from matrix.cells.run import run_cell
+
+__all__ = ["CellJob", "Limits", "isolation", "run_cell", "worker_initializer"]

@@ -1,0 +1,70 @@
+"""The customer of the bookshop: one HTTP request, within a time limit, whatever comes back."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import time
+from collections.abc import Mapping
+
+__all__ = ["Answer", "send"]
+
+BODY_BYTES = 65_536
+READ_BYTES = 16_384
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What the client got; `status` is None where nothing usable came, and `error` says why."""
+
+    status: int | None
+    headers: Mapping[str, str]
+    body: str
+    error: str | None = None
+
+
+def send(  # noqa: PLR0913 - the parts of a request
+    port: int,
+    method: str,
+    path: str,
+    *,
+    headers: Mapping[str, str],
+    body: str = "",
+    timeout: float,
+) -> Answer:
+    """Send the request to 127.0.0.1:`port`; never raises. No proxy, no redirect, bounded body.
+
+    An answer without a reason phrase is fine: some releases block with a bare `403`.
+    """
+    deadline = time.monotonic() + timeout
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=max(timeout, 0.01))
+    try:
+        connection.request(method, path, body.encode() or None, dict(headers))
+        response = connection.getresponse()
+        content = _content(connection, response, deadline)
+        return Answer(response.status, dict(response.getheaders()), content)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return Answer(None, {}, "", f"{type(error).__name__}: {error}".rstrip(": "))
+    finally:
+        connection.close()
+
+
+def _content(
+    connection: http.client.HTTPConnection, response: http.client.HTTPResponse, deadline: float
+) -> str:
+    """Return the start of the body; what comes too late counts as not come."""
+    content = bytearray()
+    while len(content) < BODY_BYTES:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the body did not end in time")
+        if connection.sock is not None:
+            connection.sock.settimeout(left)
+        try:
+            piece = response.read1(READ_BYTES)
+        except http.client.IncompleteRead as error:
+            piece = error.partial
+        if not piece:
+            break
+        content += piece
+    return bytes(content[:BODY_BYTES]).decode("utf-8", "replace")

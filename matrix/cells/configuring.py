@@ -1,0 +1,95 @@
+"""Remote configuration of a channel: push it, wait until it is taken over and works, undo it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from matrix.agent import Agent
+from matrix.cells.clock import Deadline
+from matrix.cells.exchanging import Customer, Visit
+from matrix.cells.job import Limits
+from matrix.cells.schedule import Task
+from matrix.model.capture import AgentRequest, Push
+from matrix.model.probe import RemoteConfig
+
+__all__ = ["Configurator"]
+
+CONFIG_PATH = "/v0.7/config"
+
+
+class Configurator:
+    """Pushes to one app by its agent and keeps every push, in order."""
+
+    def __init__(self, agent: Agent, limits: Limits, deadline: Deadline) -> None:
+        """Push by `agent`, to an app that has served its first request."""
+        self._since = agent.now()
+        self._agent = agent
+        self._limits = limits
+        self._deadline = deadline
+        self.pushes: list[Push] = []
+
+    def serve(self, task: Task, customer: Customer) -> None:
+        """Run a channel under its configuration.
+
+        The stimuli are also sent where nothing was acknowledged: what the client gets is told by
+        an answer, not by the want of one.
+        """
+        visits = [Visit(task, stimulus) for stimulus in task.channel.stimuli]
+        if self._push(task, task.channel.configs):
+            self._until_effect(visits, customer)
+            undone = [dataclasses.replace(item, content=item.undo) for item in task.channel.configs]
+            self._push(task, [item for item in undone if item.content], undo=True)
+        else:
+            customer.serve([_once(visit) for visit in visits])
+        self._push(task, (), undo=True)
+
+    def _push(self, task: Task, configs: Sequence[RemoteConfig], *, undo: bool = False) -> bool:
+        at = self._agent.now()
+        version = self._agent.push(configs)
+        acknowledged = self._polls() and self._agent.wait_acknowledged(
+            version, self._deadline.left(self._limits.acknowledge)
+        )
+        seconds = self._agent.now() - at
+        name = task.channel.name
+        self.pushes.append(Push(task.probe, name, version, acknowledged, at, seconds, undo))
+        return acknowledged
+
+    def _polls(self) -> bool:
+        """Return whether the tracer asks for remote configuration, if need be after a while."""
+
+        def polled(requests: Sequence[AgentRequest]) -> bool:
+            return any(request.path == CONFIG_PATH for request in requests)
+
+        patience = max(self._since + self._limits.first_poll - self._agent.now(), 0.0)
+        return bool(self._agent.wait_for(polled, self._deadline.left(patience)))
+
+    def _until_effect(self, visits: Sequence[Visit], customer: Customer) -> None:
+        """Send the stimuli, and after each further poll again, until all show or time is up.
+
+        A client acknowledges what it has received, and applies it a little later.
+        """
+        effect = Deadline(self._deadline.left(self._limits.effect))
+        pending = list(visits)
+        attempt = 0
+        while pending and (attempt == 0 or not effect.passed):
+            sent = [(visit, customer.visit(visit, attempt)) for visit in pending]
+            customer.wait_spans([exchange for _, exchange in sent], self._limits.span)
+            pending = [visit for visit, exchange in sent if not customer.shows(visit, exchange)]
+            attempt += 1
+            if pending and not self._next_poll(effect):
+                break
+
+    def _next_poll(self, effect: Deadline) -> bool:
+        before = _polls_in(self._agent.requests)
+        return bool(
+            self._agent.wait_for(lambda requests: _polls_in(requests) > before, effect.left())
+        )
+
+
+def _polls_in(requests: Sequence[AgentRequest]) -> int:
+    return sum(request.path == CONFIG_PATH for request in requests)
+
+
+def _once(visit: Visit) -> Visit:
+    return dataclasses.replace(visit, stimulus=dataclasses.replace(visit.stimulus, attempts=1))

@@ -1,0 +1,66 @@
+"""What a worker is told: one cell, where its things lie, and how long anything may take."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from matrix.model.plan import PlannedCell
+from matrix.model.probe import Probe
+from matrix.places import apps_dir, fixtures_dir
+
+__all__ = ["CellJob", "Limits"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """Time limits in seconds, and sizes. Each is the longest wait for a condition, not a pause.
+
+    `start` is for the app's ready line, `request` for one answer, `first_span` for the span of the
+    warm-up request, `span` for those of later requests, `first_poll` for the first poll of a remote
+    configuration client, `acknowledge` for its word that it took a version over, `effect` for the
+    effect of it to show after that, `stop` from SIGTERM to SIGKILL, `cell` for everything together.
+    `agent_bytes` bounds what is kept of a process's agent requests.
+    """
+
+    start: float = 60.0
+    request: float = 15.0
+    first_span: float = 10.0
+    span: float = 3.0
+    first_poll: float = 6.0
+    acknowledge: float = 8.0
+    effect: float = 4.0
+    stop: float = 5.0
+    cell: float = 240.0
+    agent_bytes: int = 20_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class CellJob:
+    """One cell to run. Picklable.
+
+    `python` is the environment's interpreter, `lock` what it holds, `key` what the capture is filed
+    under. `probes` are the declarations; those that do not run in the cell's framework are passed
+    over. `repeats` is how often a decisive channel may run in all, `parallel` how many processes of
+    the cell run at once. The scratch folder goes below `scratch` (None for the system's own place)
+    and stays when `keep` is set.
+    """
+
+    planned: PlannedCell
+    key: str
+    python: Path
+    lock: tuple[str, ...]
+    probes: tuple[Probe, ...]
+    repeats: int = 3
+    parallel: int = 3
+    soak_requests: int = 150
+    limits: Limits = Limits()
+    apps: Path = dataclasses.field(default_factory=apps_dir)
+    fixtures: Path = dataclasses.field(default_factory=lambda: fixtures_dir() / "cell")
+    scratch: Path | None = None
+    keep: bool = False
+
+    @property
+    def framework(self) -> str:
+        """The sample app to serve."""
+        return self.planned.cell.framework

@@ -1,0 +1,78 @@
+"""Which processes a cell needs, and what goes to each of them. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from matrix.model.probe import Channel, Probe
+
+__all__ = ["ProcessTasks", "Task", "schedule", "schedule_repeat", "tasks_of"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A channel of a probe to be tried in a process, for real or as the negative control."""
+
+    probe: str
+    channel: Channel
+    control: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessTasks:
+    """What one process under one setting is for."""
+
+    setting: str
+    tasks: tuple[Task, ...]
+    soak: bool = False
+    repeat: int = 0
+
+    @property
+    def plain(self) -> tuple[Task, ...]:
+        """Controls and channels without remote configuration: first, as nothing is changed yet."""
+        return tuple(task for task in self.tasks if task.control or not task.channel.configs)
+
+    @property
+    def configured(self) -> tuple[Task, ...]:
+        """Channels that push remote configuration, one after the other."""
+        return tuple(task for task in self.tasks if task.channel.configs and not task.control)
+
+
+def tasks_of(probes: Iterable[Probe], framework: str) -> tuple[Task, ...]:
+    """Return every channel of the probes that run in the framework, with its control."""
+    return tuple(
+        Task(probe.name, channel, control)
+        for probe in probes
+        if framework in probe.frameworks
+        for channel in probe.channels
+        for control in ((False,) if channel.control is None else (False, True))
+    )
+
+
+def schedule(tasks: Sequence[Task], *, soak: str | None = None) -> tuple[ProcessTasks, ...]:
+    """Return one process per setting, the busiest first; `soak` names the setting to soak."""
+    by_setting: dict[str, list[Task]] = {}
+    for task in tasks:
+        by_setting.setdefault(_setting(task), []).append(task)
+    processes = [
+        ProcessTasks(setting, tuple(items), soak=setting == soak)
+        for setting, items in by_setting.items()
+    ]
+    return tuple(sorted(processes, key=lambda process: (not process.soak, -len(process.tasks))))
+
+
+def schedule_repeat(tasks: Sequence[Task], repeat: int, *, apart: bool) -> tuple[ProcessTasks, ...]:
+    """Return the processes of a repeat; `apart` gives each task one of its own.
+
+    That is for tasks of which one killed the process: the others have had no chance.
+    """
+    if apart:
+        return tuple(ProcessTasks(_setting(task), (task,), repeat=repeat) for task in tasks)
+    return tuple(dataclasses.replace(process, repeat=repeat) for process in schedule(tasks))
+
+
+def _setting(task: Task) -> str:
+    if task.control and task.channel.control is not None:
+        return task.channel.control
+    return task.channel.setting

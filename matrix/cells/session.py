@@ -1,0 +1,242 @@
+"""One process of the app under one setting, from start to stop, as a capture."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from matrix.agent import Agent, Upstream
+from matrix.cells.clock import Deadline
+from matrix.cells.configuring import Configurator
+from matrix.cells.environment import process_environment
+from matrix.cells.exchanging import Customer, Visit
+from matrix.cells.job import CellJob
+from matrix.cells.process import AppProcess
+from matrix.cells.schedule import ProcessTasks, Task
+from matrix.cells.soaking import soak
+from matrix.model.capture import AgentRequest, ProcessCapture, Soak
+from matrix.model.reason import Reason
+from matrix.observing import liveness
+from matrix.settings import load_settings
+
+__all__ = ["run_process"]
+
+# `python -m ddtrace.commands.ddtrace_run` does nothing, with exit code 0, in some releases, and a
+# console script made elsewhere names another machine's interpreter.
+_RUN = "from ddtrace.commands.ddtrace_run import main; main()"
+_DIED_SECONDS = 0.5
+
+
+@dataclasses.dataclass
+class _Progress:
+    """What is known of a process so far: whatever goes wrong, this much is kept."""
+
+    setting: str
+    repeat: int
+    began: float
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    boot_seconds: float | None = None
+    customer: Customer | None = None
+    configurator: Configurator | None = None
+    agent: Agent | None = None
+    soak: Soak | None = None
+    soak_began: float | None = None
+    log: str = ""
+    exit_code: int | None = None
+    failed: Reason | None = None
+    detail: str = ""
+
+    def fail(self, reason: Reason, detail: str) -> None:
+        """Keep the first reason."""
+        if self.failed is None:
+            self.failed, self.detail = reason, detail
+
+
+def run_process(
+    job: CellJob, tasks: ProcessTasks, scratch: Path, deadline: Deadline
+) -> tuple[ProcessCapture, ...]:
+    """Run one process and return its capture, and that of its soak; never raises."""
+    progress = _Progress(tasks.setting, tasks.repeat, time.monotonic())
+    try:
+        _run(job, tasks, scratch, deadline, progress)
+    except OSError as error:
+        progress.fail(Reason.AGENT_FAILED, f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - one cell's surprise must not end the run
+        progress.fail(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+    return _captures(job, progress)
+
+
+def _run(
+    job: CellJob, tasks: ProcessTasks, scratch: Path, deadline: Deadline, progress: _Progress
+) -> None:
+    with (
+        Agent(origin=progress.began) as agent,
+        Upstream() as upstream,
+        contextlib.ExitStack() as stack,
+    ):
+        progress.agent = agent
+        progress.environment = process_environment(
+            scratch,
+            setting=load_settings().render(tasks.setting, data=job.fixtures),
+            agent_url=agent.url,
+            agent_port=agent.port,
+            upstream_url=upstream.url,
+        )
+        command = [str(job.python), "-c", _RUN, str(job.python)]
+        command += [str(job.apps / "serve.py"), job.framework]
+        try:
+            app = AppProcess(command, progress.environment, scratch, stop=job.limits.stop)
+        except OSError as error:
+            progress.fail(Reason.BROKEN_START, f"the interpreter does not start: {error}")
+            return
+        stack.callback(_stopped, app, progress)
+        _attend(job, tasks, deadline, progress, app=app, agent=agent)
+    if agent.failed is not None:
+        progress.fail(Reason.AGENT_FAILED, f"the recording agent: {agent.failed}")
+
+
+def _attend(  # noqa: PLR0913 - the parts of a session
+    job: CellJob,
+    tasks: ProcessTasks,
+    deadline: Deadline,
+    progress: _Progress,
+    *,
+    app: AppProcess,
+    agent: Agent,
+) -> None:
+    port = app.wait_ready(deadline.left(job.limits.start))
+    if port is None:
+        _not_ready(progress, app, deadline)
+        return
+    progress.boot_seconds = agent.now()
+    customer = progress.customer = Customer(
+        port, agent, job.limits, deadline, alive=lambda: app.alive
+    )
+    customer.warm_up()
+    alive = liveness(_probe_capture(job, progress), job.planned.cell.ddtrace)
+    if not alive.alive:
+        reason = Reason.TIMED_OUT if deadline.passed else alive.reason or Reason.BROKEN_START
+        if not _crashed(progress, app):
+            progress.fail(reason, alive.detail)
+        return
+    _serve(tasks, progress, customer, Configurator(agent, job.limits, deadline))
+    if _crashed(progress, app):
+        return
+    if tasks.soak:
+        progress.soak_began = agent.now()
+        progress.soak = soak(
+            port, job.soak_requests, job.limits, deadline, alive=lambda: app.died(0.05) is None
+        )
+    if deadline.passed:
+        progress.fail(Reason.TIMED_OUT, f"the cell's {job.limits.cell:g} s were over")
+
+
+def _serve(
+    tasks: ProcessTasks, progress: _Progress, customer: Customer, configurator: Configurator
+) -> None:
+    """Send everything, so that nothing spoils what comes after it.
+
+    Controls first, all at once: there nothing is expected to happen. Then channel by channel, as
+    one that kills the process takes the unsent spans of the others along; what does not decide, by
+    remote configuration changes the app, or takes its time, comes last.
+    """
+    progress.configurator = configurator
+    customer.serve([visit for visit in _visits(tasks.plain) if visit.task.control])
+    missing = []
+    features = [task for task in tasks.plain if not task.control]
+    for task in features:
+        missing += customer.serve([v for v in _visits([task]) if v.stimulus.decisive])
+    missing += customer.serve([v for v in _visits(features) if not v.stimulus.decisive])
+    for task in tasks.configured:
+        configurator.serve(task, customer)
+    customer.wait_evidence(missing)
+
+
+def _visits(tasks: Sequence[Task]) -> list[Visit]:
+    return [Visit(task, stimulus) for task in tasks for stimulus in task.channel.stimuli]
+
+
+def _not_ready(progress: _Progress, app: AppProcess, deadline: Deadline) -> None:
+    code = app.died(_DIED_SECONDS)
+    if code is None:
+        late = "the cell's time was over" if deadline.passed else "the app did not get ready"
+        progress.fail(Reason.TIMED_OUT, late)
+    elif code < 0:
+        progress.fail(Reason.CRASHED, f"died of signal {-code} before it was ready")
+    else:
+        progress.fail(Reason.BROKEN_START, f"ended with exit code {code} before it was ready")
+
+
+def _crashed(progress: _Progress, app: AppProcess) -> bool:
+    """Return whether the app ended by itself, and note it."""
+    last = progress.customer.exchanges[-1] if progress.customer else None
+    # A refused or broken connection comes a moment before the end of the process can be seen.
+    code = app.died(_DIED_SECONDS if last is not None and last.status is None else 0.0)
+    if code is None:
+        return False
+    how = f"died of signal {-code}" if code < 0 else f"ended by itself with exit code {code}"
+    progress.fail(Reason.CRASHED, how)
+    return True
+
+
+def _stopped(app: AppProcess, progress: _Progress) -> None:
+    app.stop()
+    progress.exit_code = app.exit_code
+    progress.log = app.log.text
+
+
+def _captures(job: CellJob, progress: _Progress) -> tuple[ProcessCapture, ...]:
+    probe = _probe_capture(job, progress)
+    if progress.soak is None:
+        return (probe,)
+    soaked = dataclasses.replace(
+        probe,
+        purpose="soak",
+        boot_seconds=None,
+        seconds=progress.soak.seconds,
+        exchanges=(),
+        agent=(),
+        pushes=(),
+        soak=progress.soak,
+    )
+    if progress.exit_code is not None:
+        code = progress.exit_code
+        how = f"died of signal {-code}" if code < 0 else f"ended by itself with exit code {code}"
+        soaked = dataclasses.replace(soaked, failed=Reason.CRASHED, detail=f"{how} in the soak")
+    return (dataclasses.replace(probe, exit_code=None), soaked)
+
+
+def _probe_capture(job: CellJob, progress: _Progress) -> ProcessCapture:
+    requests: Sequence[AgentRequest] = progress.agent.requests if progress.agent else ()
+    if progress.soak_began is not None:
+        # What the soak caused is counted, not kept.
+        requests = [item for item in requests if item.at < progress.soak_began]
+    return ProcessCapture(
+        setting=progress.setting,
+        purpose="probe",
+        repeat=progress.repeat,
+        environment=dict(progress.environment),
+        boot_seconds=progress.boot_seconds,
+        seconds=time.monotonic() - progress.began,
+        exit_code=progress.exit_code,
+        exchanges=tuple(progress.customer.exchanges) if progress.customer else (),
+        agent=_bounded(requests, job.limits.agent_bytes),
+        log=progress.log,
+        failed=progress.failed,
+        detail=progress.detail,
+        pushes=tuple(progress.configurator.pushes) if progress.configurator else (),
+    )
+
+
+def _bounded(requests: Sequence[AgentRequest], most: int) -> tuple[AgentRequest, ...]:
+    """Return the requests, those beyond `most` bytes in all with nothing but a note for a body."""
+    kept = []
+    total = 0
+    for request in requests:
+        total += int(request.headers.get("content-length") or 0)
+        note = {"left_out": f"beyond {most} bytes"}
+        kept.append(request if total <= most else dataclasses.replace(request, body=note))
+    return tuple(kept)

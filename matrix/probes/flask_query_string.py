@@ -1,0 +1,34 @@
+"""Query strings of Flask: is an attack in one seen by Threat Detection.
+
+Runs in Django too, where it shows that the stimulus is right.
+"""
+
+from matrix.evidence import TagContains, Triggered
+from matrix.model.probe import Channel, Probe, Stimulus
+
+SCRIPT_IN_URL = "%3Cscript%3Ealert(1)%3C%2Fscript%3E"
+
+PROBE = Probe(
+    name="flask-query-string",
+    title="Attacks in query strings are detected",
+    channels=(
+        Channel(
+            name="static",
+            setting="appsec",
+            stimuli=(
+                Stimulus(
+                    name="script-in-query",
+                    path="/{shop}/search?q=" + SCRIPT_IN_URL,
+                    evidence=Triggered(address="server.request.query", value="script"),
+                ),
+                # Tracing's own view of it: told, and decides nothing.
+                Stimulus(
+                    name="url-tag",
+                    path="/{shop}/search?q=Middlemarch",
+                    evidence=TagContains("http.url", "Middlemarch"),
+                    decisive=False,
+                ),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,110 @@
+"""Web tracing: tags of the request, errors, distributed traces, the attacker's address."""
+
+from matrix.evidence import (
+    AllOf,
+    Answered,
+    ContinuesTrace,
+    HasRootSpan,
+    SpanSeen,
+    TagContains,
+    TagEquals,
+    TagExists,
+    Triggered,
+    UpstreamSaw,
+)
+from matrix.model.probe import Channel, Probe, Stimulus
+
+# A public address: private ones and those for documentation are passed over.
+ADDRESS = "81.2.69.142"
+
+PROBE = Probe(
+    name="web-tracing",
+    title="Web requests are traced",
+    channels=(
+        Channel(
+            name="request",
+            setting="off",
+            control=None,
+            stimuli=(
+                Stimulus(
+                    name="get",
+                    path="/{shop}/books/emma",
+                    evidence=AllOf(
+                        HasRootSpan(error=False),
+                        TagEquals("http.method", "GET"),
+                        TagEquals("http.status_code", "200"),
+                        TagExists("http.url"),
+                    ),
+                ),
+                Stimulus(
+                    name="post",
+                    method="POST",
+                    path="/{shop}/reviews",
+                    headers=(("Content-Type", "application/x-www-form-urlencoded"),),
+                    body="book=emma&text=A+fine+book",
+                    evidence=AllOf(
+                        HasRootSpan(error=False),
+                        TagEquals("http.method", "POST"),
+                        TagEquals("http.status_code", "201"),
+                        TagExists("http.url"),
+                    ),
+                ),
+            ),
+        ),
+        Channel(
+            name="error",
+            setting="off",
+            control=None,
+            stimuli=(
+                Stimulus(
+                    name="broken-view",
+                    path="/{shop}/broken",
+                    evidence=AllOf(
+                        Answered(500),
+                        HasRootSpan(error=True),
+                        TagEquals("http.status_code", "500"),
+                        SpanSeen(error=True),
+                    ),
+                ),
+            ),
+        ),
+        Channel(
+            name="distributed",
+            setting="off",
+            control=None,
+            stimuli=(
+                Stimulus(
+                    name="incoming-and-outgoing",
+                    path="/{shop}/recommendations",
+                    headers=(
+                        ("x-datadog-trace-id", "{number}"),
+                        ("x-datadog-parent-id", "{number}"),
+                        ("x-datadog-sampling-priority", "1"),
+                    ),
+                    evidence=AllOf(
+                        ContinuesTrace(),
+                        UpstreamSaw("x-datadog-trace-id"),
+                        UpstreamSaw("x-datadog-parent-id"),
+                    ),
+                ),
+            ),
+        ),
+        Channel(
+            name="client-address",
+            setting="appsec",
+            control=None,
+            stimuli=(
+                Stimulus(
+                    name="attack-with-address",
+                    path="/{shop}/search?q=Emma",
+                    headers=(("User-Agent", "Arachni/v1"), ("X-Forwarded-For", ADDRESS)),
+                    evidence=AllOf(
+                        Triggered(address="server.request.headers"),
+                        TagEquals("http.client_ip", ADDRESS),
+                        TagContains("http.useragent", "Arachni"),
+                    ),
+                ),
+            ),
+        ),
+    ),
+)
