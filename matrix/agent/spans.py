@@ -34,12 +34,16 @@ def _span(span: Mapping[str, Any]) -> Span:
         error=span.get("error") or 0,
         start=span.get("start") or 0,
         duration=span.get("duration") or 0,
-        meta=span.get("meta") or {},
-        metrics=span.get("metrics") or {},
+        meta=_mapping(span.get("meta")),
+        metrics=_mapping(span.get("metrics")),
         meta_struct={
-            key: _from_msgpack(value) for key, value in (span.get("meta_struct") or {}).items()
+            key: _from_msgpack(value) for key, value in _mapping(span.get("meta_struct")).items()
         },
     )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401
+    return value if isinstance(value, Mapping) else {}
 
 
 def _from_msgpack(value: Any) -> Any:  # noqa: ANN401
