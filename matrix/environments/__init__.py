@@ -1,0 +1,7 @@
+"""Environments: what a cell needs, resolved as of a date, locked, built once and shared."""
+
+from matrix.environments.failures import BuildError
+from matrix.environments.recipes import Sentinel, requirements_for, sentinel
+from matrix.environments.store import EnvironmentStore
+
+__all__ = ["BuildError", "EnvironmentStore", "Sentinel", "requirements_for", "sentinel"]

@@ -1,0 +1,164 @@
+"""CPython 2.7 and 3.5: today's tools refuse them, so pip 20.3 of their time resolves and builds.
+
+virtualenv 20.21 is the last line that makes environments for them, and carries that pip. What pip
+chose is kept as files; from wheels uv can fill a folder for any CPython, which takes 0.1 s.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from matrix.environments.artifacts import Artifacts, read_filename
+from matrix.environments.dated_index import DatedIndex, serve
+from matrix.environments.failures import BuildError
+from matrix.environments.installed import site_packages
+from matrix.environments.lock import Locked
+from matrix.environments.toolbox import Toolbox, cutoff, interpreter_id
+from matrix.index import Index
+from matrix.model.environment import Interpreter, Requirements
+from matrix.model.index import File
+from matrix.model.reason import Reason
+
+__all__ = ["EraRoute"]
+
+
+class EraRoute:
+    """Resolves with the interpreter's own pip against a dated view of the index."""
+
+    def __init__(self, tools: Toolbox, index: Index) -> None:
+        self._tools = tools
+        self._index = index
+        self._artifacts = Artifacts(tools.root)
+
+    def resolve(
+        self, interpreter: Interpreter, requirements: Requirements
+    ) -> tuple[Locked, ...]:
+        """Return the lock, with the hash of the one file of each release that pip chose."""
+        builder = self._builder(interpreter)
+        with self._tools.scratch() as folder:
+            self._pip(
+                builder,
+                requirements,
+                "download",
+                *("--dest", str(folder), "--use-feature", "2020-resolver"),
+                *_binary(requirements),
+                *requirements.pins,
+                *requirements.also,
+            )
+            return tuple(self._keep(path) for path in sorted(folder.iterdir()))
+
+    def build(
+        self,
+        interpreter: Interpreter,
+        requirements: Requirements,
+        lock: tuple[Locked, ...],
+        folder: Path,
+    ) -> None:
+        """Make the environment at `folder`, from the files that `resolve` kept."""
+        if any(self._artifacts.find(locked.hashes[0]) is None for locked in lock):
+            self.resolve(interpreter, requirements)
+        wheels = [self._wheel(interpreter, requirements, locked) for locked in lock]
+        self._virtualenv(interpreter, folder, "--without-pip")
+        target = site_packages(folder)
+        for extra in target.glob("_virtualenv.*"):
+            extra.unlink()
+        self._tools.uv(
+            *("pip", "install", "--no-index", "--no-deps", "--target", str(target)),
+            *("--python", self._tools.host_python, "--python-version", interpreter.python),
+            *map(str, wheels),
+            offline=True,
+        )
+        # Scripts for the tool's own interpreter, not for this one.
+        shutil.rmtree(target / "bin", ignore_errors=True)
+        (target / ".lock").unlink(missing_ok=True)
+
+    def _keep(self, path: Path) -> Locked:
+        try:
+            return read_filename(path.name, self._artifacts.keep(path))
+        except ValueError as error:
+            raise BuildError(Reason.BUILD_FAILED, str(error)) from error
+
+    def _wheel(self, interpreter: Interpreter, requirements: Requirements, locked: Locked) -> Path:
+        (sha256,) = locked.hashes
+        published = self._artifacts.find(sha256)
+        if published is None:
+            raise BuildError(
+                Reason.BUILD_FAILED, f"the locked file of {locked.name} {locked.version} is gone"
+            )
+        if published.suffix == ".whl":
+            return published
+        made_by = interpreter_id(interpreter)
+        with self._tools.guard(f"wheel-{sha256[:16]}-{made_by}"):
+            found = self._artifacts.find_wheel(made_by, sha256)
+            if found is not None:
+                return found
+            builder = self._builder(interpreter)
+            with self._tools.scratch() as folder:
+                arguments = ("--no-deps", "--wheel-dir", str(folder), str(published))
+                self._pip(builder, requirements, "wheel", *arguments)
+                (wheel,) = folder.glob("*.whl")
+                return self._artifacts.keep_wheel(made_by, sha256, wheel)
+
+    def _builder(self, interpreter: Interpreter) -> Path:
+        """Return the Python of an environment with pip, made once for each interpreter."""
+        name = interpreter_id(interpreter)
+        folder = self._tools.root / "builders" / name
+        with self._tools.guard(f"builder-{name}"):
+            if not folder.exists():
+                part = folder.with_name(f".{name}")
+                shutil.rmtree(part, ignore_errors=True)
+                self._virtualenv(interpreter, part)
+                part.replace(folder)
+        windows = folder / "Scripts" / "python.exe"
+        return windows if windows.exists() else folder / "bin" / "python"
+
+    def _virtualenv(self, interpreter: Interpreter, folder: Path, *arguments: str) -> None:
+        self._tools.run(
+            [
+                *(self._tools.host_python, "-I", "-m", "virtualenv", "--quiet"),
+                *("--python", str(interpreter.executable), "--no-download"),
+                *("--no-periodic-update", "--no-vcs-ignore", "--activators", ""),
+                *("--app-data", str(self._tools.root / "virtualenv")),
+                *arguments,
+                str(folder),
+            ],
+            {"VIRTUALENV_CONFIG_FILE": os.devnull},
+        )
+
+    def _pip(
+        self, builder: Path, requirements: Requirements, command: str, *arguments: str
+    ) -> None:
+        names = [_name(pin) for pin in requirements.pins]
+        dated = DatedIndex(self._index, cutoff(requirements), names, self._place)
+        with serve(dated) as url:
+            own = {
+                "PIP_INDEX_URL": url,
+                "PIP_CACHE_DIR": str(self._tools.root / "pip"),
+                "PYTHONWARNINGS": "ignore",
+                "PIP_NO_PYTHON_VERSION_WARNING": "1",
+            }
+            argv = [str(builder), "-m", "pip", command, *arguments]
+            try:
+                self._tools.run(argv, own, only_binary=requirements.only_binary)
+            except BuildError as error:
+                if dated.failed is None:
+                    raise
+                raise BuildError(
+                    Reason.INDEX_UNAVAILABLE, str(dated.failed), error.log
+                ) from error
+
+    def _place(self, file: File) -> str:
+        kept = self._artifacts.find(file.sha256)
+        return kept.as_uri() if kept else file.url
+
+
+def _name(pin: str) -> str:
+    return str(canonicalize_name(pin.partition("==")[0].partition("[")[0]))
+
+
+def _binary(requirements: Requirements) -> list[str]:
+    return [part for name in requirements.only_binary for part in ("--only-binary", name)]

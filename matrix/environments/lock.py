@@ -1,0 +1,59 @@
+"""Locks: what exactly an environment holds, as `name==version --hash=sha256:...` lines."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable
+
+from packaging.utils import canonicalize_name
+
+__all__ = ["Locked", "dump_lock", "parse_line", "parse_lock"]
+
+_PIN = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*)"
+)
+_HASH = re.compile(r"--hash=sha256:(?P<digest>[0-9a-f]{64})(?=\s|\Z)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Locked:
+    """One distribution: canonical name, version in the index's spelling, accepted hashes."""
+
+    name: str
+    version: str
+    hashes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " ".join(
+            [f"{self.name}=={self.version}", *(f"--hash=sha256:{item}" for item in self.hashes)]
+        )
+
+
+def parse_line(line: str) -> Locked:
+    """Return what a lock line says; raise ValueError where it is none or has no hash."""
+    match = _PIN.match(line)
+    hashes = tuple(sorted({item["digest"] for item in _HASH.finditer(line)}))
+    if match is None or not hashes:
+        raise ValueError(f"not a lock line: {line!r}")
+    return Locked(str(canonicalize_name(match["name"])), match["version"], hashes)
+
+
+def parse_lock(text: str) -> tuple[Locked, ...]:
+    """Return the distributions of a requirements file with hashes, by name.
+
+    Takes continuation lines and comments, as pip and uv write them.
+    """
+    joined = re.sub(r"\\\n", " ", text)
+    lines = (line.strip() for line in joined.splitlines())
+    return tuple(
+        sorted(
+            (parse_line(line) for line in lines if line and not line.startswith("#")),
+            key=lambda locked: locked.name,
+        )
+    )
+
+
+def dump_lock(lock: Iterable[Locked]) -> tuple[str, ...]:
+    """Return the lines, sorted by name."""
+    return tuple(str(locked) for locked in sorted(lock, key=lambda locked: locked.name))

@@ -1,0 +1,100 @@
+"""CPython 3.6 and newer: uv resolves as of a date, and hard-links what it has."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from matrix.environments.failures import BuildError
+from matrix.environments.lock import Locked, parse_lock
+from matrix.environments.toolbox import Toolbox, cutoff
+from matrix.model.environment import Interpreter, Requirements
+from matrix.model.reason import Reason
+
+__all__ = ["ModernRoute"]
+
+# What is pinned was asked for by name: the date is for all that the pins leave open.
+_NEVER = "2200-01-01T00:00:00Z"
+
+
+class ModernRoute:
+    """Both steps are tried without the network first: it takes a tenth of the time."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+
+    def resolve(
+        self, interpreter: Interpreter, requirements: Requirements
+    ) -> tuple[Locked, ...]:
+        """Return the lock, with the hashes of all files of each chosen release."""
+        arguments = [
+            *("pip", "compile", "-", "--python", str(interpreter.executable)),
+            *("--generate-hashes", "--no-header", "--no-annotate"),
+            *_as_of(requirements),
+            *_binary(requirements),
+        ]
+        given = "\n".join((*requirements.pins, *requirements.also, ""))
+        cached = self._cache_began() >= cutoff(requirements)
+        text = self._first_offline(
+            arguments, given, requirements.only_binary, try_offline=cached
+        )
+        try:
+            return parse_lock(text)
+        except ValueError as error:
+            raise BuildError(Reason.BUILD_FAILED, f"uv printed {error}", text) from error
+
+    def build(
+        self,
+        interpreter: Interpreter,
+        requirements: Requirements,
+        lock: tuple[Locked, ...],
+        folder: Path,
+    ) -> None:
+        """Make the environment at `folder`."""
+        python = str(interpreter.executable)
+        self._tools.uv(
+            *("venv", "--no-project", "--relocatable", "--python", python, str(folder)),
+            offline=True,
+        )
+        arguments = [
+            *("pip", "install", "--python", str(folder), "--requirement", "-"),
+            *("--no-deps", "--require-hashes"),
+            *_as_of(requirements),
+            *_binary(requirements),
+        ]
+        given = "\n".join((*map(str, lock), ""))
+        self._first_offline(arguments, given, requirements.only_binary, try_offline=True)
+
+    def _first_offline(
+        self, arguments: list[str], given: str, only_binary: tuple[str, ...], *, try_offline: bool
+    ) -> str:
+        uv, offline = self._tools.uv, self._tools.offline
+        if offline or try_offline:
+            try:
+                return uv(*arguments, offline=True, given=given, only_binary=only_binary)
+            except BuildError as error:
+                if offline or error.reason in {Reason.DISK_FULL, Reason.TIMED_OUT}:
+                    raise
+        return uv(*arguments, offline=False, given=given, only_binary=only_binary)
+
+    def _cache_began(self) -> dt.datetime:
+        """Return since when uv's cache is there: what it knows is whole up to that moment."""
+        mark = self._tools.uv_cache.with_name("uv-began")
+        if not mark.exists():
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+        return dt.datetime.fromtimestamp(mark.stat().st_mtime, tz=dt.timezone.utc)
+
+
+def _as_of(requirements: Requirements) -> list[str]:
+    arguments = ["--exclude-newer", f"{cutoff(requirements):%Y-%m-%dT%H:%M:%SZ}"]
+    for pin in requirements.pins:
+        name = canonicalize_name(pin.partition("==")[0].partition("[")[0])
+        arguments += ["--exclude-newer-package", f"{name}={_NEVER}"]
+    return arguments
+
+
+def _binary(requirements: Requirements) -> list[str]:
+    return [part for name in requirements.only_binary for part in ("--only-binary", name)]

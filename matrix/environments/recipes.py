@@ -1,0 +1,120 @@
+"""What a cell needs beside the two pins: companions of the time, as `data/recipes.toml` has them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from matrix.model.environment import Requirements
+from matrix.model.plan import PlannedCell
+from matrix.places import data_dir
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Recipe", "Recipes", "Sentinel", "load_recipes", "requirements_for", "sentinel"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sentinel:
+    """A distribution that nothing else requires, and the name that it is imported by."""
+
+    distribution: str
+    import_name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Further requirements for cells that hold `distribution` in `versions` on `python`.
+
+    `distribution` is "" for every cell. `why` is for the reader: what is added is what a user
+    would not get by installing the two pins alone.
+    """
+
+    distribution: str
+    versions: SpecifierSet
+    python: SpecifierSet
+    add: tuple[str, ...]
+    why: str
+
+    def applies(self, python: str, pins: dict[str, str]) -> bool:
+        """Return whether a cell with these pins (version by name) on `python` needs it."""
+        if not self.python.contains(python, prereleases=True):
+            return False
+        if not self.distribution:
+            return True
+        version = pins.get(self.distribution)
+        return version is not None and self.versions.contains(version, prereleases=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipes:
+    """All of the file."""
+
+    sentinel: Sentinel
+    only_binary: tuple[str, ...]
+    recipes: tuple[Recipe, ...]
+
+
+def load_recipes(path: Path) -> Recipes:
+    """Read a recipes file; raise ValueError or KeyError where it is none."""
+    with path.open("rb") as stream:
+        data = tomllib.load(stream)
+    return Recipes(
+        sentinel=Sentinel(**data["sentinel"]),
+        only_binary=tuple(data["only_binary"]),
+        recipes=tuple(_recipe(item) for item in data["recipe"]),
+    )
+
+
+def requirements_for(
+    planned: PlannedCell, extra: Sequence[str] = (), recipes: Recipes | None = None
+) -> Requirements:
+    """Return what the environment of a planned cell holds; `extra` is what its probes need."""
+    recipes = recipes or _shipped()
+    cell = planned.cell
+    pins = {"ddtrace": cell.ddtrace, str(canonicalize_name(cell.framework)): cell.framework_version}
+    also = [
+        requirement
+        for recipe in recipes.recipes
+        if recipe.applies(cell.python, pins)
+        for requirement in recipe.add
+    ]
+    return Requirements(
+        pins=tuple(f"{name}=={version}" for name, version in sorted(pins.items())),
+        also=tuple(sorted({*also, *extra, recipes.sentinel.distribution})),
+        as_of=planned.as_of,
+        only_binary=recipes.only_binary,
+    )
+
+
+def sentinel() -> Sentinel:
+    """Return the distribution whose report shows that dependencies are told of."""
+    return _shipped().sentinel
+
+
+@functools.lru_cache(maxsize=1)
+def _shipped() -> Recipes:
+    return load_recipes(data_dir() / "recipes.toml")
+
+
+def _recipe(item: dict[str, Any]) -> Recipe:
+    unknown = set(item) - {"for", "versions", "python", "add", "why"}
+    if unknown:
+        raise ValueError(f"unknown keys in a recipe: {', '.join(sorted(unknown))}")
+    return Recipe(
+        distribution=str(canonicalize_name(item.get("for", ""))),
+        versions=SpecifierSet(item.get("versions", "")),
+        python=SpecifierSet(item.get("python", "")),
+        add=tuple(item["add"]),
+        why=item["why"],
+    )

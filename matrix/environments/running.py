@@ -1,0 +1,104 @@
+"""One run of another program: bounded in time, in a process group of its own, output kept."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from matrix.environments.failures import BuildError, from_log, from_os_error
+from matrix.model.reason import Reason
+
+__all__ = ["Command", "Finished", "Runner", "check", "run"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """What to run; `given` goes to its standard input, `seconds` is how long it may take."""
+
+    argv: Sequence[str]
+    environ: Mapping[str, str]
+    folder: Path
+    seconds: float
+    given: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """Exit code, standard output, and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+Runner = Callable[[Command], Finished]
+
+
+def run(command: Command) -> Finished:
+    """Run to the end; raise BuildError(TIMED_OUT) where it takes too long.
+
+    Whatever ends this call (an exception, Ctrl-C) also ends the whole process group.
+    """
+    with (
+        tempfile.TemporaryFile() as given,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
+        given.write(command.given.encode("utf-8"))
+        given.seek(0)
+        process = subprocess.Popen(
+            list(command.argv),
+            stdin=given,
+            stdout=out,
+            stderr=err,
+            env=dict(command.environ),
+            cwd=command.folder,
+            start_new_session=sys.platform != "win32",
+        )
+        try:
+            code = process.wait(command.seconds)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            said = f"{Path(command.argv[0]).name} took longer than {command.seconds:g} s"
+            raise BuildError(Reason.TIMED_OUT, said, _text(out) + _text(err)) from None
+        except BaseException:
+            _kill(process)
+            raise
+        return Finished(code, _text(out), _text(err))
+
+
+def check(runner: Runner, command: Command, only_binary: tuple[str, ...] = ()) -> str:
+    """Return what the command prints; raise the BuildError that its output tells of."""
+    try:
+        finished = runner(command)
+    except OSError as error:
+        raise from_os_error(error) from error
+    if finished.code != 0:
+        raise from_log(f"{finished.out}\n{finished.err}", only_binary)
+    return finished.out
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        subprocess.run(
+            ["taskkill", "/T", "/F", "/PID", str(process.pid)],  # noqa: S607 - part of Windows
+            capture_output=True,
+            check=False,
+        )
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")

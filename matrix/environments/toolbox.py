@@ -1,0 +1,111 @@
+"""What both ways of building share: folders of the store, tools, variables and limits."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import hashlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import filelock
+
+from matrix.environments.childenv import child_environment
+from matrix.environments.running import Command, Runner, check
+from matrix.model.environment import Interpreter, Requirements
+
+__all__ = ["Toolbox", "cutoff", "interpreter_id"]
+
+_INDEX_SECONDS = "60"
+
+
+@dataclasses.dataclass(frozen=True)
+class Toolbox:
+    """`root` is the store's folder. All of it lies on one file system, for hard links.
+
+    `seconds` limits each single run of a tool.
+    """
+
+    root: Path
+    index_url: str
+    offline: bool
+    runner: Runner
+    seconds: float
+
+    @property
+    def uv_cache(self) -> Path:
+        """Return the folder that environments are hard-linked from."""
+        return self.root / "uv"
+
+    def uv(
+        self,
+        *arguments: str,
+        offline: bool,
+        given: str = "",
+        only_binary: tuple[str, ...] = (),
+    ) -> str:
+        """Run uv without this machine's configuration, return what it prints."""
+        import uv  # noqa: PLC0415 - only where something is built
+
+        own = {
+            "UV_CACHE_DIR": str(self.uv_cache),
+            "UV_DEFAULT_INDEX": self.index_url,
+            "UV_HTTP_TIMEOUT": _INDEX_SECONDS,
+            "UV_LINK_MODE": "hardlink",
+            **({"UV_OFFLINE": "1"} if offline else {}),
+        }
+        argv = [uv.find_uv_bin(), *arguments, "--quiet"]
+        return self.run(argv, own, given=given, only_binary=only_binary)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        own: Mapping[str, str],
+        *,
+        given: str = "",
+        only_binary: tuple[str, ...] = (),
+    ) -> str:
+        """Run a tool in a scratch folder of its own, return what it prints."""
+        with self.scratch() as folder:
+            environ = child_environment(folder, own)
+            command = Command(argv, environ, folder, self.seconds, given)
+            return check(self.runner, command, only_binary)
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Yield an empty folder that is gone afterwards."""
+        parent = self.root / "scratch"
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=parent))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def guard(self, name: str) -> filelock.BaseFileLock:
+        """Return the lock, between threads and processes, that making `name` takes."""
+        folder = self.root / "guards"
+        folder.mkdir(parents=True, exist_ok=True)
+        return filelock.FileLock(folder / f"{name}.lock", timeout=4 * self.seconds)
+
+    @property
+    def host_python(self) -> str:
+        """Return the interpreter that runs this, which the tools run on."""
+        return sys.executable
+
+
+def cutoff(requirements: Requirements) -> dt.datetime:
+    """Return the moment as of which is resolved: the end (UTC) of the day that is asked for."""
+    day = dt.datetime.combine(requirements.as_of, dt.time(), tzinfo=dt.timezone.utc)
+    return day + dt.timedelta(days=1)
+
+
+def interpreter_id(interpreter: Interpreter) -> str:
+    """Return a short name for exactly this build of an interpreter at this place."""
+    told = "\0".join((str(interpreter.executable), interpreter.version, interpreter.build))
+    digest = hashlib.sha256(told.encode("utf-8")).hexdigest()[:12]
+    return f"{interpreter.version}-{interpreter.target}-{digest}"
