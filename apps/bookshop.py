@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import tempfile
 
+import inflection
 import requests
 
 TABLES = """
@@ -48,6 +49,11 @@ def open_shops():
     """Create the tables and fill the shelves."""
     with database() as db:
         db.executescript("PRAGMA synchronous = OFF;" + TABLES)
+
+
+def title_of(slug):
+    """Return the title that a slug stands for: `the-tale-of-genji` is `The Tale Of Genji`."""
+    return inflection.titleize(slug)
 
 
 def greeting(name, accepted):

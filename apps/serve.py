@@ -40,8 +40,6 @@ def main(arguments):
     logging.basicConfig(level=logging.WARNING)
     # The views live in imported modules, never in this one: some tools look at imports only.
     shop = importlib.import_module(APPS[arguments[0]])
-    for extension in os.environ.get("BOOKSHOP_EXTENSIONS", "").split():
-        importlib.import_module(extension)
     shop.open_shops()
     server = waitress.create_server(shop.application, host="127.0.0.1", port=0, threads=THREADS)
     signal.signal(signal.SIGTERM, stop)

@@ -55,7 +55,7 @@ def search(request, shop):
 
 
 def book(request, shop, slug):
-    return text(slug.replace("-", " ").title() + ", at " + shop)
+    return text(bookshop.title_of(slug) + ", at " + shop)
 
 
 def greeting(request, shop):

@@ -49,7 +49,7 @@ def search(shop):
 
 @application.route("/<shop>/books/<slug>")
 def book(shop, slug):
-    return text(slug.replace("-", " ").title() + ", at " + shop)
+    return text(bookshop.title_of(slug) + ", at " + shop)
 
 
 @application.route("/<shop>/greeting")
