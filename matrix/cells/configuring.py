@@ -29,8 +29,8 @@ class Configurator:
         self._deadline = deadline
         self.pushes: list[Push] = []
 
-    def serve(self, task: Task, customer: Customer) -> None:
-        """Run a channel under its configuration.
+    def serve(self, task: Task, customer: Customer, *, undo: bool) -> None:
+        """Run a channel under its configuration; take that back where something comes after.
 
         The stimuli are also sent where nothing was acknowledged: what the client gets is told by
         an answer, not by the want of one.
@@ -38,11 +38,13 @@ class Configurator:
         visits = [Visit(task, stimulus) for stimulus in task.channel.stimuli]
         if self._push(task, task.channel.configs):
             self._until_effect(visits, customer)
-            undone = [dataclasses.replace(item, content=item.undo) for item in task.channel.configs]
-            self._push(task, [item for item in undone if item.content], undo=True)
         else:
             customer.serve([_once(visit) for visit in visits])
-        self._push(task, (), undo=True)
+        if undo:
+            undone = [dataclasses.replace(item, content=item.undo) for item in task.channel.configs]
+            self._push(task, [item for item in undone if item.content], undo=True)
+            # No need to wait: the next channel's set of files, or none, is all that counts.
+            self._agent.push(())
 
     def _push(self, task: Task, configs: Sequence[RemoteConfig], *, undo: bool = False) -> bool:
         at = self._agent.now()

@@ -25,7 +25,7 @@ class Limits:
 
     start: float = 60.0
     request: float = 15.0
-    first_span: float = 10.0
+    first_span: float = 6.0
     span: float = 3.0
     first_poll: float = 6.0
     acknowledge: float = 8.0

@@ -88,7 +88,8 @@ def _run(
         command = [str(job.python), "-c", _RUN, str(job.python)]
         command += [str(job.apps / "serve.py"), job.framework]
         try:
-            app = AppProcess(command, progress.environment, scratch, stop=job.limits.stop)
+            # From where a user would start it: code security looks at code below that folder only.
+            app = AppProcess(command, progress.environment, job.apps, stop=job.limits.stop)
         except OSError as error:
             progress.fail(Reason.BROKEN_START, f"the interpreter does not start: {error}")
             return
@@ -139,19 +140,19 @@ def _serve(
 ) -> None:
     """Send everything, so that nothing spoils what comes after it.
 
-    Controls first, all at once: there nothing is expected to happen. Then channel by channel, as
-    one that kills the process takes the unsent spans of the others along; what does not decide, by
-    remote configuration changes the app, or takes its time, comes last.
+    Channel by channel, as one that kills the process takes the unsent spans of the others along.
+    Then what does not decide; then controls, where nothing is expected to happen; then what changes
+    the app by remote configuration; last what takes its time.
     """
     progress.configurator = configurator
-    customer.serve([visit for visit in _visits(tasks.plain) if visit.task.control])
     missing = []
     features = [task for task in tasks.plain if not task.control]
     for task in features:
         missing += customer.serve([v for v in _visits([task]) if v.stimulus.decisive])
     missing += customer.serve([v for v in _visits(features) if not v.stimulus.decisive])
-    for task in tasks.configured:
-        configurator.serve(task, customer)
+    customer.serve(_visits([task for task in tasks.plain if task.control]))
+    for number, task in enumerate(tasks.configured, start=1):
+        configurator.serve(task, customer, undo=number < len(tasks.configured) or tasks.soak)
     customer.wait_evidence(missing)
 
 

@@ -21,12 +21,18 @@ PROBE = Probe(
                     path="/{shop}/search?q=" + SCRIPT_IN_URL,
                     evidence=Triggered(address="server.request.query", value="script"),
                 ),
-                # Tracing's own view of it: told, and decides nothing.
+            ),
+        ),
+        # What tracing itself tells of it.
+        Channel(
+            name="url",
+            setting="off",
+            control=None,
+            stimuli=(
                 Stimulus(
                     name="url-tag",
                     path="/{shop}/search?q=Middlemarch",
                     evidence=TagContains("http.url", "Middlemarch"),
-                    decisive=False,
                 ),
             ),
         ),

@@ -15,12 +15,12 @@ TURNED_AWAY = AllOf(
 )
 
 
-def _order(name: str, header: tuple[str, str]) -> Stimulus:
+def _order(name: str, *headers: tuple[str, str]) -> Stimulus:
     return Stimulus(
         name=name,
         method="POST",
         path="/{shop}/orders",
-        headers=(("Content-Type", "application/json"), header),
+        headers=(("Content-Type", "application/json"), *headers),
         body='{"book": "emma", "copies": 1}',
         follow_up="/{shop}/orders",
         evidence=TURNED_AWAY,
@@ -41,7 +41,10 @@ PROBE = Probe(
             setting="appsec",
             # The same library without the configuration: what blocks is the configuration.
             control="appsec",
-            stimuli=(_order("blocked-address", ("X-Forwarded-For", ADDRESS)),),
+            stimuli=(
+                # Some servers drop the first from a client that they do not trust.
+                _order("blocked-address", ("X-Forwarded-For", ADDRESS), ("X-Real-IP", ADDRESS)),
+            ),
             configs=(
                 RemoteConfig(
                     product="ASM_DATA",

@@ -97,7 +97,12 @@ PROBE = Probe(
                 Stimulus(
                     name="attack-with-address",
                     path="/{shop}/search?q=Emma",
-                    headers=(("User-Agent", "Arachni/v1"), ("X-Forwarded-For", ADDRESS)),
+                    headers=(
+                        ("User-Agent", "Arachni/v1"),
+                        ("X-Forwarded-For", ADDRESS),
+                        # Some servers drop the first from a client that they do not trust.
+                        ("X-Real-IP", ADDRESS),
+                    ),
                     evidence=AllOf(
                         Triggered(address="server.request.headers"),
                         TagEquals("http.client_ip", ADDRESS),
