@@ -1,0 +1,166 @@
+"""Notes: the promises that stand in bullets and sentences, known by the words of the vocabulary.
+
+The database API's note is one claim that names its databases in the scope's `note`. `as_written`
+of a note is the words by which it was known, never its sentence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+
+from matrix.model.claim import ClaimKind, Status
+from matrix.reading.markdown import Heading, Text
+from matrix.reading.tables.base import Draft, Outcome, Trouble
+from matrix.reading.vocabulary import Vocabulary
+from matrix.reading.words import comparable, phrase_in, plain
+
+__all__ = ["read_note", "section_of"]
+
+_TRANSPARENT = {"capability-notes"}
+_SILENT = {"", "reading"}
+_NAMED = re.compile(r"\{([a-z-]+)\}")
+_SHOWN = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class _Match:
+    """How far a text fits one way of writing a note."""
+
+    subject: str
+    words: tuple[str, ...]
+    wanted: int
+    capability: str
+
+
+def section_of(headings: tuple[Heading, ...], vocabulary: Vocabulary) -> str:
+    """Return what the headings above are about, the nearest known one; "" where none is known."""
+    for heading in reversed(headings):
+        section = vocabulary.exactly("sections", heading.text)
+        if section is not None and section not in _TRANSPARENT:
+            return section
+    if any(vocabulary.exactly("sections", heading.text) for heading in headings):
+        return "page"
+    return ""
+
+
+def read_note(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
+    """Yield what a text promises; a trouble where it should promise something and is not known.
+
+    That is: a row that stands outside any table; a bullet under a heading whose bullets promise
+    (frameworks, data stores, logins, ...); a text that calls itself a note; and a text under such
+    a heading that denies support.
+    """
+    section = section_of(text.headings, vocabulary)
+    stray = _stray_row(text)
+    if stray is not None:
+        yield stray
+        return
+    whole = comparable(text.text)
+    if not whole:
+        return
+    fits = {match.subject: match for match in _matches(text, whole, vocabulary)}
+    known = [match for match in fits.values() if len(match.words) == match.wanted]
+    for match in known:
+        yield _draft(match, text, whole, section, vocabulary)
+    if known or _harmless(whole, vocabulary):
+        return
+    if _should_promise(text, whole, section, vocabulary):
+        near = max(fits.values(), key=lambda match: len(match.words) / match.wanted, default=None)
+        words = plain(text.text)
+        shown = (
+            words if len(words) <= _SHOWN else words[:_SHOWN].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+        )
+        yield Trouble(text.line, f"no known note: {shown!r}", near.subject if near else "")
+
+
+def _matches(text: Text, whole: str, vocabulary: Vocabulary) -> Iterator[_Match]:
+    """Yield the best fit of each subject that fits at all."""
+    bullets_only = set(vocabulary.groups["prose"].get("bullet-notes", ()))
+    for subject, alternatives in vocabulary.notes.items():
+        if text.kind != "bullet" and subject in bullets_only:
+            continue
+        best: _Match | None = None
+        for alternative in alternatives:
+            match = _match(subject, alternative, whole, vocabulary)
+            if match and (
+                best is None or len(match.words) / match.wanted > len(best.words) / best.wanted
+            ):
+                best = match
+        if best is not None and best.words:
+            yield best
+
+
+def _match(
+    subject: str, alternative: tuple[str, ...], whole: str, vocabulary: Vocabulary
+) -> _Match | None:
+    words: list[str] = []
+    capability = ""
+    wanted = 0
+    for form in alternative:
+        if form.startswith("!"):
+            if comparable(form[1:]) in whole:
+                return None
+            continue
+        wanted += 1
+        if named := _NAMED.fullmatch(form):
+            names = vocabulary.forms("capabilities", named[1])
+            found = next((name for name in names if phrase_in(name, whole)), None)
+            capability = named[1]
+        else:
+            word = comparable(form)
+            found = word if word in whole else None
+        if found is not None:
+            words.append(found)
+    return _Match(subject, tuple(words), wanted, capability)
+
+
+def _draft(match: _Match, text: Text, whole: str, section: str, vocabulary: Vocabulary) -> Draft:
+    counts = [sum(word in comparable(line) for word in match.words) for line in text.lines]
+    nearest_line = counts.index(max(counts))
+    here = comparable(text.lines[nearest_line]) if max(counts) == len(match.words) else whole
+    denied = any(form in here for form in vocabulary.groups["prose"].get("denials", ()))
+    scope = [("capability", match.capability)] if match.capability else []
+    if match.subject == "db-api":
+        named = [
+            (here.find(form), key)
+            for key, forms in vocabulary.groups.get("databases", {}).items()
+            for form in forms
+            if phrase_in(form, here)
+        ]
+        databases = dict.fromkeys(key for _, key in sorted(named))
+        if databases:
+            scope.append(("note", ", ".join(databases)))
+    return Draft(
+        ClaimKind.NOTE,
+        match.subject,
+        "",
+        " \N{HORIZONTAL ELLIPSIS} ".join(match.words),
+        Status.NOT_SUPPORTED if denied else Status.SUPPORTED,
+        text.line + nearest_line,
+        tuple(scope),
+        (section or "page",),
+    )
+
+
+def _stray_row(text: Text) -> Trouble | None:
+    for offset, line in enumerate(text.lines):
+        if line.lstrip().startswith("|") or "<table" in line.casefold():
+            return Trouble(
+                text.line + offset, f"a row outside any table: {line.strip()[:_SHOWN]!r}"
+            )
+    return None
+
+
+def _harmless(whole: str, vocabulary: Vocabulary) -> bool:
+    return any(form in whole for form in vocabulary.groups["prose"].get("harmless", ()))
+
+
+def _should_promise(text: Text, whole: str, section: str, vocabulary: Vocabulary) -> bool:
+    prose = vocabulary.groups["prose"]
+    if any(re.match(rf"{re.escape(lead)}\s*:", whole) for lead in prose.get("note-leads", ())):
+        return True
+    if section in _SILENT:
+        return False
+    return text.kind == "bullet" or any(form in whole for form in prose.get("denials", ()))

@@ -1,0 +1,94 @@
+"""Frameworks: from which version, with which capabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from matrix.model.claim import ClaimKind, Status
+from matrix.reading.tables.base import SUPPORT, Cells, Draft, Grid, Outcome, TableReader, Trouble
+from matrix.reading.tables.names import Name, read_name
+from matrix.reading.tables.promise import PromiseError, read_promise
+from matrix.reading.versions import VersionsError, read_versions, specifiers
+from matrix.reading.words import plain, slug
+
+__all__ = ["READER", "named_versions"]
+
+
+def named_versions(grid: Grid, row: Cells) -> tuple[Name, tuple[str, ...]] | Trouble:
+    """Return the name in a row's first column and the versions it is promised for."""
+    role = next(role for role in ("framework", "library", "datastore") if grid.has(role))
+    name = read_name(row[role], grid.vocabulary)
+    if name is None:
+        return Trouble(row.line, "a row without a name")
+    try:
+        found = read_versions(row["versions"], grid.vocabulary)
+    except VersionsError as error:
+        near = grid.vocabulary.nearest("versions", error.part)
+        return Trouble(row.line, f"{error.part!r} is no version of {plain(row[role])}", near)
+    if not found:
+        return Trouble(row.line, f"no version for {plain(row[role])}")
+    return name, specifiers(found)
+
+
+def _read(grid: Grid) -> Iterator[Outcome]:
+    for row in grid.rows():
+        if isinstance(row, Trouble):
+            yield row
+            continue
+        named = named_versions(grid, row)
+        if isinstance(named, Trouble):
+            yield named
+            continue
+        if not row.support:
+            yield from _drafts(row, named, "", Status.SUPPORTED, ())
+        for column, cell in row.support:
+            try:
+                promise = read_promise(cell, grid.vocabulary)
+            except PromiseError as error:
+                message = f"{error.part!r} says neither yes nor no of {column.written!r}"
+                yield Trouble(row.line, message, error.suggestion)
+                continue
+            scope = [("capability", column.capability)]
+            if promise.until:
+                scope.append(("until", promise.until))
+            if promise.specifiers:
+                scope.append(("note", "ddtrace " + " or ".join(promise.specifiers)))
+            status = promise.status or Status.SUPPORTED
+            yield from _drafts(row, named, column.written, status, tuple(scope))
+
+
+def _drafts(
+    row: Cells,
+    named: tuple[Name, tuple[str, ...]],
+    header: str,
+    status: Status,
+    scope: tuple[tuple[str, str], ...],
+) -> Iterator[Draft]:
+    name, found = named
+    merged = {key: value for pairs in (scope, name.scope) for key, value in pairs}
+    notes = [
+        value for pairs in (scope, name.scope, row.aside) for key, value in pairs if key == "note"
+    ]
+    if notes:
+        merged["note"] = "; ".join(notes)
+    for specifier in found:
+        yield Draft(
+            ClaimKind.FRAMEWORK,
+            name.subject,
+            specifier,
+            plain(row["versions"]),
+            status,
+            row.line,
+            tuple(merged.items()),
+            (specifier, slug(header)),
+        )
+
+
+READER = TableReader(
+    ClaimKind.FRAMEWORK,
+    50,
+    lambda grid: (
+        grid.has("framework", "versions") and (grid.has(SUPPORT) or not grid.has("automatic"))
+    ),
+    _read,
+)
