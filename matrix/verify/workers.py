@@ -145,6 +145,9 @@ class _Slot(threading.Thread):
             how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
             said = f"the worker process ended with {how}"
             return _failed(task, Reason.INTERNAL_ERROR, said, time.monotonic() - start)
+        if self._stopped.is_set():
+            # A cell whose processes are being killed takes that for a crash.
+            return _failed(task, Reason.INTERRUPTED, "the run was stopped")
         if isinstance(answer, CellCapture):
             return answer
         return _failed(task, Reason.INTERNAL_ERROR, str(answer), time.monotonic() - start)

@@ -1,0 +1,246 @@
+"""From findings to verdicts: the decision table, and what may never happen."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from verify_fakes import (
+    BEFORE,
+    CONTROL,
+    MINIMUM,
+    OLDER,
+    claim,
+    finding,
+    part,
+    plan,
+)
+
+from matrix.judging import FindingTable, judge, judge_part, waits_for
+from matrix.model.claim import ClaimKind
+from matrix.model.plan import LeftOut
+from matrix.model.reason import Reason
+from matrix.model.verdict import Outcome, Shows, Tightness, Verdict
+
+P, A = Shows.PRESENT, Shows.ABSENT
+CELLS = (MINIMUM, BEFORE, CONTROL, OLDER)
+REASONS = (Reason.CRASHED, Reason.BROKEN_START, Reason.UNSTABLE, Reason.BUILD_FAILED)
+SHOWN = st.sampled_from((P, A, *REASONS, None))
+
+
+def table(*shown: Shows | Reason | None) -> FindingTable:
+    return FindingTable(
+        finding(cell, item) for cell, item in zip(CELLS, shown, strict=False) if item is not None
+    )
+
+
+@pytest.mark.parametrize(
+    ("minimum", "before", "control", "older", "outcome", "tightness", "reason"),
+    [
+        (P, A, P, None, Outcome.CONFIRMED, Tightness.EXACT, None),
+        (P, P, P, None, Outcome.CONFIRMED, Tightness.EARLIER, None),
+        (P, Reason.BUILD_FAILED, P, None, Outcome.CONFIRMED, None, None),
+        (P, None, None, None, Outcome.CONFIRMED, None, None),
+        (P, A, A, None, Outcome.CONFIRMED, Tightness.EXACT, None),
+        (A, A, P, None, Outcome.REFUTED, None, None),
+        (A, A, Reason.BROKEN_START, P, Outcome.REFUTED, None, None),
+        (A, A, A, A, Outcome.UNVERIFIED, None, Reason.CONTROL_FAILED),
+        (A, P, Reason.CRASHED, None, Outcome.UNVERIFIED, None, Reason.CONTROL_FAILED),
+        (Reason.CRASHED, A, P, None, Outcome.UNVERIFIED, None, Reason.CRASHED),
+        (Reason.BROKEN_START, A, P, P, Outcome.UNVERIFIED, None, Reason.BROKEN_START),
+        (Reason.UNSTABLE, P, P, P, Outcome.UNVERIFIED, None, Reason.UNSTABLE),
+        (None, P, P, P, Outcome.UNVERIFIED, None, Reason.NOT_RUN),
+    ],
+)
+def test_decision_table(
+    minimum: Shows | Reason | None,
+    before: Shows | Reason | None,
+    control: Shows | Reason | None,
+    older: Shows | Reason | None,
+    outcome: Outcome,
+    tightness: Tightness | None,
+    reason: Reason | None,
+) -> None:
+    verdict = judge_part(part(claim()), table(minimum, before, control, older))
+    assert (verdict.outcome, verdict.tightness, verdict.reason) == (outcome, tightness, reason)
+
+
+@given(SHOWN, SHOWN, SHOWN, SHOWN)
+def test_no_answer_goes_beyond_what_was_seen(
+    minimum: Shows | Reason | None,
+    before: Shows | Reason | None,
+    control: Shows | Reason | None,
+    older: Shows | Reason | None,
+) -> None:
+    verdict = judge_part(part(claim()), table(minimum, before, control, older))
+    if verdict.outcome is Outcome.CONFIRMED:
+        assert minimum is P
+    if verdict.outcome is Outcome.REFUTED:
+        assert minimum is A
+        assert P in (control, older)
+    assert (verdict.reason is None) == (verdict.outcome is not Outcome.UNVERIFIED)
+    assert verdict.tightness is None or verdict.outcome is Outcome.CONFIRMED
+    assert verdict.evidence
+    assert MINIMUM in verdict.cells
+
+
+@given(SHOWN, SHOWN, SHOWN)
+def test_a_control_that_shows_never_turns_an_answer_green(
+    minimum: Shows | Reason | None, before: Shows | Reason | None, older: Shows | Reason | None
+) -> None:
+    def outcome(control: Shows | Reason | None) -> Outcome:
+        return judge_part(part(claim()), table(minimum, before, control, older)).outcome
+
+    assert (outcome(P) is Outcome.CONFIRMED) == (outcome(A) is Outcome.CONFIRMED)
+
+
+def test_stepping_back_reports_both_releases() -> None:
+    verdict = judge_part(part(claim()), table(A, A, Reason.BROKEN_START, P))
+    assert verdict.outcome is Outcome.REFUTED
+    assert {MINIMUM, CONTROL, OLDER} <= set(verdict.cells)
+    assert any(CONTROL in remark and "broken-start" in remark for remark in verdict.remarks)
+
+
+def test_a_floor_that_breaks_later_is_a_remark_on_a_confirmed_part() -> None:
+    verdict = judge_part(part(claim()), table(P, A, A))
+    assert verdict.outcome is Outcome.CONFIRMED
+    assert any(CONTROL in remark for remark in verdict.remarks)
+    assert not judge_part(part(claim()), table(P, A, P)).remarks
+
+
+def test_a_minimum_that_does_not_start_is_not_called_a_missing_capability() -> None:
+    verdict = judge_part(part(claim()), table(Reason.BROKEN_START, A, P))
+    assert verdict.outcome is Outcome.UNVERIFIED
+    assert "1.20.0 works in the same environment" in verdict.evidence
+
+
+@pytest.mark.parametrize(
+    ("minimum", "control", "outcome", "reason"),
+    [
+        (A, P, Outcome.CONFIRMED, None),
+        (A, A, Outcome.UNVERIFIED, Reason.CONTROL_FAILED),
+        (P, A, Outcome.REFUTED, None),
+        (Reason.CRASHED, P, Outcome.UNVERIFIED, Reason.CRASHED),
+    ],
+)
+def test_a_part_that_holds_without_is_turned_around(
+    minimum: Shows | Reason, control: Shows, outcome: Outcome, reason: Reason | None
+) -> None:
+    verdict = judge_part(part(claim(), holds_without=True), table(minimum, None, control))
+    assert (verdict.outcome, verdict.reason) == (outcome, reason)
+
+
+def test_absence_is_believed_when_the_probe_saw_it_in_any_other_cell() -> None:
+    turned = part(claim(), holds_without=True, controls=())
+    assert judge_part(turned, table(A)).outcome is Outcome.UNVERIFIED
+    assert judge_part(turned, table(A, P)).outcome is Outcome.CONFIRMED
+
+
+def verdict_of(
+    *shown: Shows | Reason | None,
+    left_out: Reason | None = None,
+    kind: ClaimKind = ClaimKind.FRAMEWORK,
+) -> Verdict:
+    promised = claim(kind=kind)
+    items = [LeftOut(promised.id, "CPython 3.14", left_out)] if left_out else []
+    (verdict,) = judge(plan([promised], left_out=items), table(*shown))
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("left_out", "kind", "outcome"),
+    [
+        (Reason.FRAMEWORK_PYTHON, ClaimKind.FRAMEWORK, Outcome.CONFIRMED),
+        (Reason.NO_WHEEL, ClaimKind.FRAMEWORK, Outcome.CONFIRMED),
+        (Reason.NO_WHEEL, ClaimKind.RUNTIME, Outcome.UNVERIFIED),
+        (Reason.PLATFORM_NOT_HERE, ClaimKind.FRAMEWORK, Outcome.UNVERIFIED),
+        (Reason.NOT_IN_PROFILE, ClaimKind.FRAMEWORK, Outcome.UNVERIFIED),
+        (Reason.NO_PROBE, ClaimKind.FRAMEWORK, Outcome.UNVERIFIED),
+    ],
+)
+def test_what_was_left_out_blocks_only_where_it_could_have_been_tested(
+    left_out: Reason, kind: ClaimKind, outcome: Outcome
+) -> None:
+    verdict = verdict_of(P, A, P, left_out=left_out, kind=kind)
+    assert verdict.outcome is outcome
+    said = [verdict.reason.value] if verdict.reason else list(verdict.remarks)
+    assert any(left_out.value in text for text in said)
+
+
+def test_what_was_left_out_does_not_hide_a_refutation() -> None:
+    verdict = verdict_of(A, A, P, left_out=Reason.PLATFORM_NOT_HERE)
+    assert verdict.outcome is Outcome.REFUTED
+    assert any("platform-not-here" in remark for remark in verdict.remarks)
+
+
+@given(st.sampled_from(list(Reason)))
+def test_a_claim_without_parts_is_never_green(reason: Reason) -> None:
+    promised = claim()
+    bare = dataclasses.replace(
+        plan([promised], left_out=[LeftOut(promised.id, "all of it", reason)]), parts=()
+    )
+    (verdict,) = judge(bare, FindingTable())
+    assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, reason)
+
+
+def test_every_claim_gets_a_verdict_in_the_order_of_the_plan() -> None:
+    claims = [claim(number) for number in range(1, 5)]
+    few = dataclasses.replace(plan(claims), parts=(part(claims[2]),))
+    assert [item.claim for item in judge(few, table(P, A, P))] == [item.id for item in claims]
+
+
+def test_a_claim_is_refuted_by_one_part_which_is_named() -> None:
+    promised = claim()
+    good = part(promised, minimum=CONTROL, before=None, controls=())
+    (verdict,) = judge(plan([promised], [good, part(promised)]), table(A, A, P))
+    assert verdict.outcome is Outcome.REFUTED
+    assert MINIMUM in verdict.evidence
+    assert "1 of 2" in verdict.evidence
+
+
+def test_a_claim_is_confirmed_only_if_every_part_is() -> None:
+    promised = claim()
+    open_part = part(promised, minimum=OLDER)
+    (verdict,) = judge(plan([promised], [part(promised), open_part]), table(P, A, P))
+    assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, Reason.NOT_RUN)
+
+
+@pytest.mark.parametrize(
+    ("befores", "tightness"),
+    [
+        ((A, A), Tightness.EXACT),
+        ((P, P), Tightness.EARLIER),
+        ((A, P), Tightness.MIXED),
+        ((A, Reason.CRASHED), None),
+    ],
+)
+def test_tightness_of_a_claim(
+    befores: tuple[Shows | Reason, Shows | Reason], tightness: Tightness | None
+) -> None:
+    promised = claim()
+    parts = [part(promised), part(promised, before=OLDER)]
+    (verdict,) = judge(plan([promised], parts), table(P, befores[0], P, befores[1]))
+    assert (verdict.outcome, verdict.tightness) == (Outcome.CONFIRMED, tightness)
+
+
+@pytest.mark.parametrize(
+    ("shown", "ended", "wanted"),
+    [
+        ((), (), None),
+        ((P, A), (), None),
+        ((A, A), (), CONTROL),
+        ((A, A, P), (), None),
+        ((A, A, A), (), OLDER),
+        ((A, A, A, A), (), None),
+        ((A, A, None), (CONTROL,), OLDER),
+        ((Reason.CRASHED, A, Reason.BROKEN_START), (), OLDER),
+        ((Reason.BUILD_FAILED, A, A), (), None),
+    ],
+)
+def test_controls_are_asked_for_one_by_one_and_only_if_needed(
+    shown: tuple[Shows | Reason | None, ...], ended: tuple[str, ...], wanted: str | None
+) -> None:
+    over = {(cell, "threat-detection") for cell in ended}
+    assert waits_for(part(claim()), table(*shown), over) == wanted
