@@ -127,8 +127,8 @@ def runtimes_of(
     if claim.kind is ClaimKind.RUNTIME:
         given = [claim.get("python") or ""]
         pythons = named_pythons(given, own)
-        since = {python for each in later for python in each.pythons(target)}
-        missed = [each for each in named_pythons(given, since | {*own}) if each not in pythons]
+        since = {python for each in later[-1:] for python in each.pythons(target)}
+        missed = [each for each in named_pythons(given, since) if each not in (*pythons, *own)]
         return Runtimes(
             pythons,
             every=True,

@@ -39,6 +39,12 @@ class Coverage:
     reasons: Mapping[str, Reason]
     samples: tuple[str, ...]
 
+    @property
+    def soaked(self) -> frozenset[str]:
+        """Return the probes of capabilities: where they decide, the cell also serves a soak."""
+        capability = ClaimKind.CAPABILITY.value
+        return frozenset(rule.probe for (kind, _), rule in self.rules.items() if kind == capability)
+
     def rule(self, claim: Claim) -> Rule | Reason:
         """Return the rule for a claim, or why there is none."""
         kind = claim.kind.value

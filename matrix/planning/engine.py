@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 
 from matrix.index.protocol import Index
-from matrix.model.claim import Claim, ClaimKind
+from matrix.model.claim import Claim
 from matrix.model.plan import LeftOut, Part, Plan
 from matrix.model.reason import Reason
 from matrix.planning.asks import Ask, asks_of, runtimes_of
@@ -54,12 +54,7 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
     for claim in sorted(claims, key=lambda claim: claim.id):
         planner.add(claim, pages[claim.document, claim.sha256])
     parts = in_order(claims, planner.parts)
-    soaked = frozenset(
-        rule.probe
-        for (kind, _), rule in planner.coverage.rules.items()
-        if kind == ClaimKind.CAPABILITY.value
-    )
-    cells, fallbacks = planner.drafts.planned(parts, soaked)
+    cells, fallbacks = planner.drafts.planned(parts, planner.coverage.soaked)
     return Plan(
         profile=profile,
         snapshot=min(shelf.fetched for shelf in planner.shelves.values()),
@@ -82,6 +77,7 @@ class _Planner:
     shelves: dict[str, Shelf] = dataclasses.field(default_factory=dict)
     parts: list[Part] = dataclasses.field(default_factory=list)
     left_out: list[LeftOut] = dataclasses.field(default_factory=list)
+    chosen: dict[tuple[object, ...], Title | Impossible] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.drafts.as_of = self.as_of
@@ -149,7 +145,10 @@ class _Planner:
         """Return the framework's release for an ask on a CPython."""
         choose = lowest if ask.pick == "lowest" else newest
         era = self.until or ask.boundary.minimum.uploaded
-        return choose(self.shelf(ask.framework), ask.specifier, python, era)
+        key = (ask.framework, ask.specifier, ask.pick, python, era)
+        if key not in self.chosen:
+            self.chosen[key] = choose(self.shelf(ask.framework), ask.specifier, python, era)
+        return self.chosen[key]
 
     def parts_of(self, ask: Ask, python: str, target: str, title: Title) -> Iterator[Part]:
         """Yield a part for each channel, in one environment."""

@@ -1,4 +1,4 @@
-"""The order of parts, and by it that of cells: the first claims are to be answered early."""
+"""The order of parts, and by it that of cells: verdicts are to fall early and steadily."""
 
 from __future__ import annotations
 
@@ -9,34 +9,31 @@ from matrix.model.plan import Part
 
 __all__ = ["in_order"]
 
-_RANK = {
-    kind: rank
-    for rank, kind in enumerate(
-        (
-            ClaimKind.CAPABILITY,
-            ClaimKind.FRAMEWORK,
-            ClaimKind.AUTHENTICATION,
-            ClaimKind.NOTE,
-            ClaimKind.INTEGRATION,
-            ClaimKind.RUNTIME,
-            ClaimKind.DEPLOYMENT,
-            ClaimKind.BRANCH,
-        )
-    )
-}
+# Promises about runtimes and integrations come after those about capabilities.
+_LATE = (ClaimKind.INTEGRATION, ClaimKind.RUNTIME)
+_RANK = {kind: rank for rank, kind in enumerate(ClaimKind)}
 
 
 def in_order(claims: Iterable[Claim], parts: Sequence[Part]) -> list[Part]:
-    """Return the parts, capabilities first and among equals the claim that needs fewest cells.
+    """Return the parts: next is always the claim that needs fewest cells that are not yet there.
 
     The parts of one claim keep their order. The same whatever the order of the claims is.
     """
+    of_claim: dict[str, list[Part]] = {}
     needs: dict[str, set[str]] = {}
     for part in parts:
+        of_claim.setdefault(part.claim, []).append(part)
         wanted = {part.minimum, *part.controls[:1]} | ({part.before} if part.before else set())
         needs.setdefault(part.claim, set()).update(wanted)
-    keys = {
-        claim.id: (_RANK[claim.kind], len(needs.get(claim.id, ())), claim.subject, claim.id)
-        for claim in claims
-    }
-    return sorted(parts, key=lambda part: keys[part.claim])
+    waiting = sorted(
+        (claim for claim in claims if claim.id in needs),
+        key=lambda claim: (_RANK[claim.kind], claim.subject, claim.id),
+    )
+    ordered: list[Part] = []
+    there: set[str] = set()
+    while waiting:
+        best = min(waiting, key=lambda claim: (claim.kind in _LATE, len(needs[claim.id] - there)))
+        waiting.remove(best)
+        there |= needs[best.id]
+        ordered += of_claim[best.id]
+    return ordered

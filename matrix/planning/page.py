@@ -13,6 +13,7 @@ from matrix.planning.targets import target_of
 __all__ = ["Page", "named_pythons", "pages_of"]
 
 _EXACT = re.compile(r"={2,3}\s*(\d+\.\d+)(?:\.\*)?\s*")
+_FROM = re.compile(r">=\s*(\d+\.\d+)(?!\d)")
 _DENIED = (Status.NOT_SUPPORTED, Status.END_OF_LIFE)
 
 
@@ -83,11 +84,13 @@ def pages_of(claims: Iterable[Claim]) -> dict[tuple[str, str], Page]:
 def named_pythons(specifiers: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
     """Return the CPythons (`major.minor`, ascending) that the specifiers stand for.
 
-    `==3.9.*` is 3.9 whether or not anything runs on it; `>=3.7` is those of `known` that it admits.
+    `==3.9.*` is 3.9 whether or not anything runs on it; `>=3.7` is 3.7, which it names, and those
+    of `known` that it admits.
     """
     given = list(specifiers)
     exact = {match[1] for text in given if (match := _EXACT.fullmatch(text))}
     ranges = [text for text in given if not _EXACT.fullmatch(text)]
+    exact |= {match[1] for text in ranges if (match := _FROM.search(text))}
     admitted = {python for python in known for text in ranges if allows(text, python)}
     return tuple(sorted(exact | admitted, key=python_key))
 

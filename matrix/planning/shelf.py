@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
@@ -21,7 +21,7 @@ def python_key(python: str) -> tuple[int, ...]:
     return tuple(int(part) for part in python.split("."))
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4096)
 def _specifiers(text: str) -> SpecifierSet | None:
     try:
         return SpecifierSet(text)
@@ -29,6 +29,7 @@ def _specifiers(text: str) -> SpecifierSet | None:
         return None
 
 
+@functools.lru_cache(maxsize=65536)
 def allows(specifier: str, version: str) -> bool:
     """Return whether `version` is in the specifier set; a set that is none excludes nothing.
 
@@ -66,14 +67,24 @@ class Title:
                 found.add((interpreter, abi, system, file.requires_python))
         return tuple(sorted(found))
 
+    @functools.cached_property
+    def _known(self) -> dict[tuple[str, str], bool]:
+        return {}
+
+    @functools.cached_property
+    def _pythons(self) -> dict[str, tuple[str, ...]]:
+        return {}
+
     def has_wheel(self, python: str, target: str) -> bool:
         """Return whether a wheel of the release installs on this CPython and target."""
-        return any(
-            _runs_on(interpreter, abi, python)
-            and wheel_fits(system, target)
-            and allows(requires, _patched(python))
-            for interpreter, abi, system, requires in self._wheels
-        )
+        if (python, target) not in self._known:
+            self._known[python, target] = any(
+                _runs_on(interpreter, abi, python)
+                and wheel_fits(system, target)
+                and allows(requires, _patched(python))
+                for interpreter, abi, system, requires in self._wheels
+            )
+        return self._known[python, target]
 
     def has_target(self, target: str) -> bool:
         """Return whether any wheel of the release is for `target`."""
@@ -81,14 +92,12 @@ class Title:
 
     def pythons(self, target: str) -> tuple[str, ...]:
         """Return the CPythons that the release has wheels of their own for, ascending."""
-        tags = {
-            tag
-            for interpreter, _, system, _ in self._wheels
-            if wheel_fits(system, target)
-            for tag in interpreter.split(".")
-        }
-        named = {f"{tag[2]}.{tag[3:]}" for tag in tags if tag.startswith("cp") and tag[3:]}
-        return tuple(sorted((p for p in named if self.has_wheel(p, target)), key=python_key))
+        if target not in self._pythons:
+            tags = {tag for row in self._wheels for tag in row[0].split(".")}
+            named = {f"{tag[2]}.{tag[3:]}" for tag in tags if tag.startswith("cp") and tag[3:]}
+            fitting = (python for python in named if self.has_wheel(python, target))
+            self._pythons[target] = tuple(sorted(fitting, key=python_key))
+        return self._pythons[target]
 
     def requires(self, python: str) -> bool:
         """Return whether the release's own metadata takes this CPython."""
@@ -122,11 +131,6 @@ class Shelf:
                 if all(each.contains(title.version, prereleases=True) for each in wanted)
             )
         return self._within[specifiers]
-
-    def pythons(self, target: str, titles: Iterable[Title]) -> tuple[str, ...]:
-        """Return the CPythons that any of `titles` has wheels for."""
-        found = {python for title in titles for python in title.pythons(target)}
-        return tuple(sorted(found, key=python_key))
 
 
 def _patched(python: str) -> str:

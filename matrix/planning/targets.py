@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import re
 import sys
@@ -35,6 +36,7 @@ def target_of(claim: Claim) -> str | None:
     return f"{'macosx' if system == 'macos' else system}_{cpu}"
 
 
+@functools.lru_cache(maxsize=4096)
 def wheel_fits(platform_tags: str, target: str) -> bool:
     """Return whether a wheel with these platform tags (`a.b`) installs on `target`.
 

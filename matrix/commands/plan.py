@@ -1,0 +1,114 @@
+"""`plan`: which cells answer which claims, and what is left out and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from matrix.errors import ExitCode, StorageError
+from matrix.model.plan import Plan
+from matrix.planning.as_json import cells_of_claims, left_out_of_claims, plan_to_json
+from matrix.planning.options import add_plan_options, plan_from_args
+from matrix.planning.shelf import python_key
+
+__all__ = ["add_parser", "run"]
+
+EXAMPLES = """\
+examples:
+  python -m matrix plan
+      what the documented profile runs, for the committed facts
+  python -m matrix plan --profile exhaustive --python 3.9 --framework 'django*'
+      what there is on CPython 3.9 with Django, on every runtime
+  python -m matrix plan --capability threat-detection --cells
+      the ids of the cells that answer for one capability
+  python -m matrix plan page.md --lenient --json plan.json
+      the plan for another page, as JSON (schema plan/1)
+  python -m matrix plan --as-of today
+      the same releases with the dependencies that an install today gets
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "plan",
+        help="show which cells answer which claims, and what is left out and why",
+        description="Show which cells answer which claims, and what is left out and why.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_plan_options(parser)
+    parser.add_argument("--cells", action="store_true", help="print the ids of the cells only")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the plan as JSON ('-': standard output)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print or write the plan."""
+    plan = plan_from_args(args, lambda text: print(f"note: {text}", file=sys.stderr))
+    if args.json is not None:
+        text = json.dumps(plan_to_json(plan), indent=2, ensure_ascii=False) + "\n"
+        if str(args.json) == "-":
+            sys.stdout.write(text)
+            return ExitCode.OK
+        try:
+            args.json.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise StorageError(
+                f"{args.json} cannot be written: {error.strerror}", "Give --json another path."
+            ) from error
+    if args.cells:
+        for planned in plan.cells:
+            print(planned.cell.id)
+        return ExitCode.OK
+    for line in _lines(plan):
+        print(line)
+    return ExitCode.OK
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    cells, left_out = cells_of_claims(plan), left_out_of_claims(plan)
+    width = max((len(claim.id) for claim in plan.claims), default=0)
+    yield f"{'claim':<{width}}  cells  left out"
+    for claim in sorted(plan.claims, key=lambda claim: (not cells[claim.id], claim.id)):
+        reasons = _counted(left_out[claim.id])
+        yield f"{claim.id:<{width}}  {len(cells[claim.id]):>5}  {reasons}".rstrip()
+    yield ""
+    yield f"cells to run, in this order: {len(plan.cells)}"
+    yield from (f"  {planned.cell.id}  {' '.join(planned.probes)}" for planned in plan.cells)
+    yield ""
+    total = Counter(item.reason.value for item in plan.left_out)
+    yield f"profile         {plan.profile}"
+    yield f"index read      {plan.snapshot:%Y-%m-%d %H:%M} UTC"
+    yield f"claims          {len(plan.claims)}, {sum(map(bool, cells.values()))} with cells"
+    yield f"parts           {len(plan.parts)}"
+    yield f"cells           {len(plan.cells)} to run, {len(plan.fallbacks)} more in reserve"
+    yield f"by CPython      {_by_python(plan)}"
+    yield f"left out        {_counted(total) or 'nothing'}"
+    yield from _missing(plan)
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
+
+
+def _by_python(plan: Plan) -> str:
+    counts = Counter(planned.cell.python for planned in plan.cells)
+    return ", ".join(f"{each}: {counts[each]}" for each in sorted(counts, key=python_key))
+
+
+def _missing(plan: Plan) -> Iterator[str]:
+    # Which interpreters are here is no part of the plan, but it is what one asks next.
+    from matrix.interpreters import find_interpreters  # noqa: PLC0415
+
+    here = {interpreter.python for interpreter in find_interpreters()}
+    counts = Counter(planned.cell.python for planned in plan.cells)
+    missing = sorted(counts.keys() - here, key=python_key)
+    for python in missing:
+        yield f"missing here    CPython {python}, for {counts[python]} cells"

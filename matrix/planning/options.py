@@ -1,0 +1,129 @@
+"""The options that say which plan is meant, for every command that needs one."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+
+from matrix.index import CachedIndex
+from matrix.model.claim import Claim
+from matrix.model.plan import Plan
+from matrix.places import cache_dir
+from matrix.planning.engine import make_plan
+from matrix.planning.profiles import profile_names
+from matrix.planning.select import Selection, select
+
+__all__ = [
+    "add_plan_options",
+    "add_selection_options",
+    "claims_from_args",
+    "plan_from_args",
+    "selection_from_args",
+]
+
+
+def add_selection_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the selectors; `selection_from_args` reads them."""
+    group = parser.add_argument_group(
+        "selection",
+        "Globs (* ? [..] {a,b}), each option any number of times: one glob of each option that is"
+        " given must match. What is selected brings the cells that it is compared with.",
+    )
+    for option, what in (
+        ("--cell", "cell ids, such as 'cp39-*-django3.2-*'"),
+        ("--claim", "claim ids, such as '*/capability/threat-*'"),
+        ("--capability", "capabilities and notes by name, such as 'sca'"),
+        ("--framework", "frameworks, such as 'django' or 'flask0.*'"),
+        ("--python", "CPythons, such as '3.9' or '3.1?'"),
+        ("--ddtrace", "documented minimums, such as '1.9.0' or '2.*'"),
+        ("--document", "documents, by name"),
+    ):
+        group.add_argument(option, action="append", default=[], metavar="GLOB", help=what)
+
+
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
+    """Declare documents, profile, date, the index's options and the selectors."""
+    parser.add_argument(
+        "documents",
+        nargs="*",
+        type=Path,
+        metavar="DOCUMENT",
+        help="Markdown pages to read (default: the facts that are committed)",
+    )
+    parser.add_argument(
+        "--lenient",
+        action="store_true",
+        help="go on with what was understood of the documents",
+    )
+    parser.add_argument(
+        "--profile",
+        default="documented",
+        metavar="NAME",
+        help=f"{', '.join(profile_names())} (default: documented)",
+    )
+    parser.add_argument(
+        "--as-of",
+        type=_date,
+        metavar="DATE",
+        help="resolve everything as of a date (2026-01-31, or today), not of each release's own",
+    )
+    parser.add_argument("--offline", action="store_true", help="use what is known of the index")
+    parser.add_argument(
+        "--refresh", action="store_true", help="ask the index again, however new the cache is"
+    )
+    add_selection_options(parser)
+
+
+def selection_from_args(args: argparse.Namespace) -> Selection:
+    """Return what `add_selection_options` parsed."""
+    return Selection(
+        cells=tuple(args.cell),
+        claims=tuple(args.claim),
+        capabilities=tuple(args.capability),
+        frameworks=tuple(args.framework),
+        pythons=tuple(args.python),
+        tracers=tuple(args.ddtrace),
+        documents=tuple(args.document),
+    )
+
+
+def plan_from_args(args: argparse.Namespace, say: Callable[[str], None]) -> Plan:
+    """Return the plan that the options mean.
+
+    `say` gets what the user should know beside it: problems of documents that are read leniently,
+    an index that is down. Raises every `UserError` that reading, index and selection raise.
+    """
+    claims = claims_from_args(args, say)
+    index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
+    try:
+        plan = make_plan(claims, index, profile=args.profile, as_of=args.as_of)
+    finally:
+        for notice in index.notices:
+            say(notice)
+    return select(plan, selection_from_args(args))
+
+
+def claims_from_args(args: argparse.Namespace, say: Callable[[str], None]) -> tuple[Claim, ...]:
+    """Return the claims of the documents given, or the committed facts."""
+    # Imported here: a plan of the committed facts starts without a Markdown parser.
+    if not args.documents:
+        from matrix.reading.facts import load_facts  # noqa: PLC0415
+
+        return tuple(load_facts())
+    from matrix.reading import read_documents  # noqa: PLC0415
+
+    reading = read_documents(args.documents, lenient=args.lenient)
+    for problem in reading.problems:
+        say(str(problem))
+    return tuple(reading.claims)
+
+
+def _date(text: str) -> dt.date:
+    if text == "today":
+        return dt.datetime.now(tz=dt.timezone.utc).date()
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date such as 2026-01-31") from None
