@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from matrix.reading.identity import document_names, draft_ids
 from matrix.reading.language import language_of
 from matrix.reading.markdown import Heading, Table, blocks
 from matrix.reading.notes import read_note, section_of
+from matrix.reading.reading import Reading
 from matrix.reading.source import Source, load_source
 from matrix.reading.tables.base import Draft, Trouble
 from matrix.reading.tables.registry import read_table
@@ -22,32 +22,24 @@ from matrix.reading.vocabulary import Vocabulary, load_vocabulary
 __all__ = ["Reading", "read_document", "read_documents"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """What was read: claims in their order, problems, and notices.
-
-    A problem is a row or word that is not understood. A notice is something that is understood
-    and not read: a table that a partial puts there when the page is built, so that its rows are
-    not in this file; a section about another tracer.
-    """
-
-    claims: tuple[Claim, ...]
-    problems: tuple[Problem, ...] = ()
-    notices: tuple[Problem, ...] = ()
-
-
 def read_documents(
     paths: Sequence[Path], *, language: str | None = None, lenient: bool = False
 ) -> Reading:
     """Read all documents; raise `DocumentProblems` with the problems of all, unless lenient.
 
-    Documents with equal stems are told apart by their folders.
+    Documents with equal stems are told apart by their folders. Of several documents one that
+    cannot be read is a problem among the others; alone it is an `UnreadableInputError`.
     """
     unique = list({path.absolute(): path for path in paths}.values())
-    readings = [
-        read_document(path, language=language, name=name)
+    tried = [
+        _tried(path, name, language)
         for path, name in zip(unique, document_names(unique), strict=True)
     ]
+    unreadable = [error for _, error in tried if error is not None]
+    if unreadable and len(unreadable) == len(unique):
+        messages = "\n".join(error.message for error in unreadable)
+        raise UnreadableInputError(messages, unreadable[0].hint)
+    readings = [reading for reading, _ in tried]
     together = Reading(
         tuple(claim for reading in readings for claim in reading.claims),
         tuple(problem for reading in readings for problem in reading.problems),
@@ -84,6 +76,16 @@ def read_document(path: Path, *, language: str | None = None, name: str | None =
         tuple(_problems(troubles, document)),
         tuple(_problems(notices, document)),
     )
+
+
+def _tried(
+    path: Path, name: str, language: str | None
+) -> tuple[Reading, UnreadableInputError | None]:
+    """Read a document; where that cannot be done, it is its own one problem."""
+    try:
+        return read_document(path, language=language, name=name), None
+    except UnreadableInputError as error:
+        return Reading((), (Problem(name, 1, error.message),)), error
 
 
 def _outcomes(
