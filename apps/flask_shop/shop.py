@@ -82,7 +82,9 @@ def login(shop):
     name = flask.request.form.get("username", "")
     with bookshop.database() as db:
         row = db.execute("SELECT password FROM users WHERE name = ?", (name,)).fetchone()
-    if row is None or not check_password_hash(row[0], flask.request.form.get("password", "")):
+    password = flask.request.form.get("password", "")
+    # Werkzeug on CPython 2.7 takes a native string only.
+    if row is None or not check_password_hash(str(row[0]), password):
         return text("Wrong user name or password", 401)
     flask.session["user"] = name
     return text("Welcome back, " + name)
