@@ -112,10 +112,10 @@ def claims_from_args(args: argparse.Namespace, say: Callable[[str], None]) -> tu
         from matrix.reading.facts import load_facts  # noqa: PLC0415
 
         return tuple(load_facts())
-    from matrix.reading import read_documents  # noqa: PLC0415
+    from matrix.reading.document import read_documents  # noqa: PLC0415
 
     reading = read_documents(args.documents, lenient=args.lenient)
-    for problem in reading.problems:
+    for problem in (*reading.problems, *reading.notices):
         say(str(problem))
     return tuple(reading.claims)
 
