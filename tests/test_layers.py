@@ -14,12 +14,11 @@ PACKAGE = project_root() / "matrix"
 # A module may import from its own package and from those that stand before it.
 ORDER = [
     {"model", "errors", "places"},
-    {"index", "reading", "interpreters", "settings"},
+    {"index", "reading", "interpreters", "settings", "agent"},
     {"evidence"},
     {"probes"},
     {"planning", "observing"},
     {"environments"},
-    {"agent"},
     {"cells"},
     {"judging"},
     {"journal"},

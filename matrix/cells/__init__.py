@@ -1,7 +1,7 @@
 """Run cells: real processes of the sample apps, their agents, and captures of all they did."""
 
-from matrix.cells.isolation import isolation
 from matrix.cells.job import CellJob, Limits
+from matrix.cells.network import isolation
 from matrix.cells.pool import worker_initializer
 from matrix.cells.run import run_cell
 

@@ -18,6 +18,7 @@ from matrix.observing import Traces, sighting_of, telemetry_messages
 __all__ = ["Customer", "Visit", "new_shop"]
 
 USER_AGENT = "bookshop-customer/1.0"
+LIFE_SIGN_SECONDS = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +115,11 @@ class Customer:
         self._wait(told, timeout)
 
     def _wait(self, condition: Callable[[Sequence[AgentRequest]], bool], timeout: float) -> None:
-        self._agent.wait_for(condition, self._deadline.left(timeout))
+        """Wait for the condition, though not for word from the dead."""
+        wait = Deadline(self._deadline.left(timeout))
+        while not self._agent.wait_for(condition, wait.left(LIFE_SIGN_SECONDS)):
+            if wait.passed or not self._alive() or self._agent.failed is not None:
+                return
 
     def _exchange(
         self,

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 
-from matrix.cells.isolation import isolate
+from matrix.cells.network import isolate
 from matrix.cells.process import kill_all
 
 __all__ = ["worker_initializer"]

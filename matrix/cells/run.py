@@ -12,8 +12,8 @@ from pathlib import Path
 
 from matrix.cells.clock import Deadline
 from matrix.cells.identifying import IdentityError, identify, mismatches
-from matrix.cells.isolation import isolation
 from matrix.cells.job import CellJob
+from matrix.cells.network import isolation
 from matrix.cells.repeating import failed_tasks
 from matrix.cells.schedule import ProcessTasks, schedule, schedule_repeat, tasks_of
 from matrix.cells.session import run_process

@@ -98,7 +98,7 @@ class Push:
 
 @dataclasses.dataclass(frozen=True)
 class Soak:
-    """A burst of plain and attack requests: answers by status, errors by kind, still alive?
+    """A burst of plain and attack requests: answers by status, errors by kind, alive or not.
 
     `benign` is the status of one plain request after the burst, None where no answer came.
     """

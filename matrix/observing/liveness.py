@@ -33,8 +33,10 @@ def liveness(process: ProcessCapture, version: str) -> Liveness:
 
     Demands an answer and a web root span for the warm-up request, and that the tracer reported
     this version of itself and no other. A process that died later was alive before: what it showed
-    until then stands, and `process.exit_code` tells the rest.
+    until then stands, and `process.exit_code` tells the rest. A soak is as alive as its process.
     """
+    if process.soak is not None:
+        return Liveness(process.failed, process.detail or f"{process.soak.sent} requests of a soak")
     warm_up = next((item for item in process.exchanges if not item.probe), None)
     if warm_up is None:
         return Liveness(process.failed or Reason.BROKEN_START, process.detail or "never answered")

@@ -14,8 +14,8 @@ PROBE = Probe(
                 Stimulus(
                     name="dependency",
                     path="/{shop}/",
-                    # Both sample apps are served by it, so it is installed and imported.
-                    evidence=DependencyReported("waitress"),
+                    # Both sample apps import it, and nothing else does.
+                    evidence=DependencyReported("inflection"),
                     attempts=1,
                     # Two to three heartbeats of telemetry, see DD_TELEMETRY_HEARTBEAT_INTERVAL.
                     patience=16.0,

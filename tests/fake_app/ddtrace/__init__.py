@@ -1,0 +1,1 @@
+"""Stands in for the tracer: the app beside it sends the spans itself."""
