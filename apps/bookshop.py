@@ -4,9 +4,11 @@ Runs unchanged on CPython 2.7 to 3.14. `checksum`, `find`, `preview` and `conver
 purpose: they are what Code Security has to find, and the reason never to serve this to a network.
 """
 
+import atexit
 import contextlib
 import hashlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import tempfile
@@ -30,6 +32,7 @@ def database_path():
     """Return the file of the database: $BOOKSHOP_DATABASE, else one in a new temporary folder."""
     if not os.environ.get("BOOKSHOP_DATABASE"):
         folder = tempfile.mkdtemp(prefix="bookshop-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         os.environ["BOOKSHOP_DATABASE"] = os.path.join(folder, "bookshop.sqlite3")
     return os.environ["BOOKSHOP_DATABASE"]
 
