@@ -187,3 +187,34 @@ def test_one_attempt_that_shows_is_enough() -> None:
     on = dataclasses.replace(base, exchanges=(*base.exchanges, again))
     finding = find(capture(MINIMUM, processes=[on, process("off", "fine", VERSION)]))
     assert finding.shows is Shows.PRESENT
+
+
+def died_before_its_turn(repeat: int = 0) -> ProcessCapture:
+    return process(
+        "appsec",
+        "",
+        VERSION,
+        repeat=repeat,
+        exchanges=(exchange("", warm_up=True),),
+        exit_code=-11,
+        failed=Reason.CRASHED,
+    )
+
+
+def test_a_channel_whose_turn_did_not_come_is_judged_by_its_repeats() -> None:
+    again = process("appsec", "blocked", VERSION, repeat=1)
+    off = process("off", "fine", VERSION)
+    finding = find(capture(MINIMUM, processes=[died_before_its_turn(), off, again]))
+    assert (finding.shows, finding.repeats) == (Shows.PRESENT, (("present", 1),))
+
+
+def test_a_channel_whose_turn_never_came_crashed() -> None:
+    finding = find(capture(MINIMUM, processes=[died_before_its_turn(), died_before_its_turn(1)]))
+    assert (finding.shows, finding.reason) == (Shows.UNKNOWN, Reason.CRASHED)
+
+
+def test_a_repeat_for_another_channel_that_did_not_start_does_not_count() -> None:
+    seen = capture(MINIMUM)
+    late = dataclasses.replace(died_before_its_turn(1), exchanges=(), agent=())
+    finding = find(dataclasses.replace(seen, processes=(*seen.processes, late)))
+    assert finding.shows is Shows.PRESENT

@@ -156,7 +156,7 @@ def verdict_of(
         (Reason.NO_WHEEL, ClaimKind.FRAMEWORK, Outcome.CONFIRMED),
         (Reason.NO_WHEEL, ClaimKind.RUNTIME, Outcome.UNVERIFIED),
         (Reason.PLATFORM_NOT_HERE, ClaimKind.FRAMEWORK, Outcome.UNVERIFIED),
-        (Reason.NOT_IN_PROFILE, ClaimKind.FRAMEWORK, Outcome.UNVERIFIED),
+        (Reason.NOT_IN_PROFILE, ClaimKind.FRAMEWORK, Outcome.CONFIRMED),
         (Reason.NO_PROBE, ClaimKind.FRAMEWORK, Outcome.UNVERIFIED),
     ],
 )
@@ -167,6 +167,16 @@ def test_what_was_left_out_blocks_only_where_it_could_have_been_tested(
     assert verdict.outcome is outcome
     said = [verdict.reason.value] if verdict.reason else list(verdict.remarks)
     assert any(left_out.value in text for text in said)
+
+
+def test_a_profile_that_picks_a_few_cells_confirms_nothing_that_it_left_out() -> None:
+    promised = claim()
+    items = [LeftOut(promised.id, "CPython 3.8", Reason.NOT_IN_PROFILE)]
+    few = dataclasses.replace(plan([promised], left_out=items), profile="smoke")
+    (verdict,) = judge(few, table(P, A, P))
+    assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, Reason.NOT_IN_PROFILE)
+    (refuted,) = judge(few, table(A, A, P))
+    assert refuted.outcome is Outcome.REFUTED
 
 
 def test_what_was_left_out_does_not_hide_a_refutation() -> None:

@@ -39,12 +39,16 @@ __all__ = ["findings_of"]
 
 @dataclasses.dataclass(frozen=True)
 class _Answer:
-    """What one process said of one channel; `word` is what the repeats are counted by."""
+    """What one process said of one channel; `word` is what the repeats are counted by.
+
+    `asked` is False where the process was gone before the channel's turn came.
+    """
 
     shows: Shows
     said: str
     reason: Reason | None = None
     notes: tuple[str, ...] = ()
+    asked: bool = True
 
     @property
     def word(self) -> str:
@@ -90,12 +94,8 @@ def _channel(
     processes: Sequence[Seen],
     soaks: Sequence[ProcessCapture],
 ) -> Finding:
-    _, probe, name = where
-    answers = [
-        _answer(seen, probe, channel)
-        for seen in processes
-        if seen.process.setting == channel.setting and _took_part(seen, probe, name)
-    ]
+    probe = where[1]
+    answers = _answers(channel, probe, processes)
     if not answers:
         return _unknown(where, Failure(Reason.NOT_RUN, "The probe was not sent."))
     crashes = [item for item in soaks if item.setting == channel.setting and _soak_crashed(item)]
@@ -116,6 +116,25 @@ def _channel(
     return dataclasses.replace(
         finding, shows=Shows.UNKNOWN, reason=broken.reason, evidence=broken.said
     )
+
+
+def _answers(channel: Channel, probe: str, processes: Sequence[Seen]) -> list[_Answer]:
+    """Return the answers of all processes that the channel had a part in, in their order.
+
+    A repeat is for what failed before. One that did not even start cannot tell which channels it
+    was for: it counts for those that need an answer.
+    """
+    answers: list[_Answer] = []
+    for seen in processes:
+        if seen.process.setting != channel.setting:
+            continue
+        if not seen.of(probe, channel.name, control=False):
+            answered = any(answer.shows is Shows.PRESENT for answer in answers)
+            if seen.process.failed is None or (seen.process.repeat and answered):
+                continue
+        answers.append(_answer(seen, probe, channel))
+    # What killed the process before the channel's turn is no answer where there is another.
+    return [answer for answer in answers if answer.asked] or answers
 
 
 def _combined(
@@ -171,10 +190,11 @@ def _answer(seen: Seen, probe: str, channel: Channel) -> _Answer:
 def _unanswered(seen: Seen, stimulus: Stimulus, tried: Sequence[Sighting]) -> _Answer:
     if has_died(seen.process):
         said = f"{died(seen.process)} No answer to {stimulus.name!r}."
-        return _Answer(Shows.UNKNOWN, said, Reason.CRASHED)
+        return _Answer(Shows.UNKNOWN, said, Reason.CRASHED, asked=bool(tried))
     if not tried:
-        said = f"{stimulus.name!r} was not sent."
-        return _Answer(Shows.UNKNOWN, said, Reason.NOT_RUN)
+        said = f"{stimulus.name!r} was not sent. {sentence(seen.process.detail)}"
+        reason = seen.process.failed or Reason.NOT_RUN
+        return _Answer(Shows.UNKNOWN, said, reason, asked=False)
     error = tried[0].exchange.error or "no answer"
     return _Answer(
         Shows.UNKNOWN, f"No answer to {stimulus.name!r}: {one_line(error)}", Reason.TIMED_OUT
@@ -213,12 +233,6 @@ def _negative_control(channel: Channel, probe: str, processes: Sequence[Seen]) -
         return Failure(failure.reason, f"With the feature off nothing can be told: {failure.said}")
     said = f"With the feature off there was no answer to {', '.join(silent)}."
     return Failure(Reason.NOT_RUN, said)
-
-
-def _took_part(seen: Seen, probe: str, channel: str) -> bool:
-    if seen.process.failed is not None:
-        return True  # it was to answer every probe of its setting
-    return bool(seen.of(probe, channel, control=False))
 
 
 def _soak_crashed(process: ProcessCapture) -> bool:

@@ -20,7 +20,11 @@ __all__ = ["Work", "work"]
 
 
 class Work(Protocol):
-    """What a worker does; a picklable object with two functions."""
+    """What a worker does; a picklable object."""
+
+    def start(self) -> None:
+        """Prepare the process, before it has a second thread."""
+        ...
 
     def run(self, job: Any) -> CellCapture:  # noqa: ANN401 - what a job is, is its maker's
         """Run one job to its end."""
@@ -34,6 +38,7 @@ class Work(Protocol):
 def work(tasks: Connection, lifeline: Connection, doing: Work) -> None:
     """Run jobs from `tasks` until it or `lifeline` is closed; answer with a capture or a text."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    doing.start()
     watch = threading.Thread(target=_watch, args=(lifeline, doing.abandon), daemon=True)
     watch.start()
     while True:

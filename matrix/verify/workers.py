@@ -129,28 +129,28 @@ class _Slot(threading.Thread):
         if self._process is None or not self._process.is_alive():
             self._end()
             self._start()
-        assert self._pipe is not None  # noqa: S101 - made by the line above
         start = time.monotonic()
-        try:
-            self._pipe.send(task.job)
-            if not self._pipe.poll(self._limit):
-                self._end()
-                said = f"the cell did not end within {self._limit:g} s"
-                return _failed(task, Reason.TIMED_OUT, said, time.monotonic() - start)
-            answer = self._pipe.recv()
-        except (EOFError, OSError):
-            code = self._end()
-            if self._stopped.is_set():
-                return _failed(task, Reason.INTERRUPTED, "the run was stopped")
-            how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-            said = f"the worker process ended with {how}"
-            return _failed(task, Reason.INTERNAL_ERROR, said, time.monotonic() - start)
+        answer = self._ask(task)
         if self._stopped.is_set():
             # A cell whose processes are being killed takes that for a crash.
             return _failed(task, Reason.INTERRUPTED, "the run was stopped")
         if isinstance(answer, CellCapture):
             return answer
-        return _failed(task, Reason.INTERNAL_ERROR, str(answer), time.monotonic() - start)
+        return _failed(task, *answer, time.monotonic() - start)
+
+    def _ask(self, task: _Task) -> CellCapture | tuple[Reason, str]:
+        assert self._pipe is not None  # noqa: S101 - made by `_start`
+        try:
+            self._pipe.send(task.job)
+            if not self._pipe.poll(self._limit):
+                self._end()
+                return Reason.TIMED_OUT, f"the cell did not end within {self._limit:g} s"
+            answer = self._pipe.recv()
+        except (EOFError, OSError):
+            code = self._end()
+            how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+            return Reason.INTERNAL_ERROR, f"the worker process ended with {how}"
+        return answer if isinstance(answer, CellCapture) else (Reason.INTERNAL_ERROR, str(answer))
 
     def _start(self) -> None:
         ours, theirs = _SPAWN.Pipe()

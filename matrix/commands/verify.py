@@ -1,0 +1,123 @@
+"""`verify`: run the cells and say which promises hold."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from matrix.errors import NothingSelectedError, UsageError
+from matrix.planning.options import add_plan_options, plan_from_args
+
+__all__ = ["add_parser", "run"]
+
+EXAMPLES = """\
+examples:
+  python -m matrix verify
+      the promises of the committed facts, each at its boundaries
+  python -m matrix verify --profile smoke
+      a few cells, in under a minute once the caches are warm
+  python -m matrix verify page.md --lenient --json verdicts.json
+      the promises of another page; verdicts as JSON too (schema verdicts/1)
+  python -m matrix verify --capability iast --python '3.*' --fresh
+      one capability on some CPythons, without results of earlier runs
+  python -m matrix verify --as-of today
+      what a user gets who installs the same releases now
+  python -m matrix verify --rejudge
+      judge what earlier runs captured by today's rules; runs nothing
+
+exit codes:
+  0 no claim refuted (with --strict: every claim confirmed)   1 at least one claim refuted
+  2 wrong usage or unreadable input    3 nothing selected    4 with --strict: some unverified
+  5 package index unavailable    6 disk full or not writable    7 another run is under way
+  130 interrupted
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "verify",
+        help="run the cells and say which promises hold",
+        description="Run the cells and say, for every promise of the documents, whether it holds.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_plan_options(parser)
+    group = parser.add_argument_group("run")
+    group.add_argument("--fresh", action="store_true", help="use no result of an earlier run")
+    group.add_argument(
+        "--rejudge", action="store_true", help="run nothing: judge again what was captured"
+    )
+    group.add_argument(
+        "--jobs", type=_jobs, metavar="N", help="cells at a time (default: one for each CPU)"
+    )
+    group.add_argument(
+        "--keep", action="store_true", help="keep the folders and logs of the cells that run"
+    )
+    group.add_argument(
+        "--strict", action="store_true", help="exit with 4 where a claim stays unverified"
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the verdicts as JSON ('-': standard output)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the plan, print the report, and return the exit code."""
+    if args.fresh and args.rejudge:
+        raise UsageError("--fresh and --rejudge exclude each other", "Leave one of them out.")
+    # The rest is imported when the options are known to be right: `--help` is quick.
+    from rich.console import Console  # noqa: PLC0415
+
+    from matrix.reporting.displays import display  # noqa: PLC0415
+    from matrix.reporting.final import print_report  # noqa: PLC0415
+    from matrix.reporting.writing import write_json  # noqa: PLC0415
+    from matrix.verify.running import Options, exit_code, verify  # noqa: PLC0415
+
+    to_stdout = args.json is not None and str(args.json) == "-"
+    console = Console(stderr=to_stdout, width=_width())
+    plan = plan_from_args(args, lambda text: print(f"note: {text}", file=sys.stderr))
+    if not plan.claims:
+        raise NothingSelectedError("there is no claim to verify", "See: python -m matrix claims")
+    options = Options(
+        fresh=args.fresh,
+        rejudge=args.rejudge,
+        jobs=args.jobs or _cpus(),
+        keep=args.keep,
+        offline=args.offline,
+    )
+    with display(console, os.environ) as emit:
+        result = verify(plan, options, emit)
+    as_of = f"{args.as_of:%Y-%m-%d}" if args.as_of else "the time of each release"
+    print_report(console, result, as_of)
+    if args.json is not None:
+        write_json(args.json, result, as_of)
+    return exit_code(result, strict=args.strict)
+
+
+def _width() -> int | None:
+    """Return a width where there is no terminal to ask: tables of 80 columns are hard to read."""
+    return None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 180
+
+
+def _cpus() -> int:
+    """Return how many CPUs this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _jobs(text: str) -> int:
+    try:
+        count = int(text)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of cells such as 2")
+    return count

@@ -1,0 +1,77 @@
+"""A run as plain JSON values, by `data/schemas/verdicts.schema.json`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from matrix.model.verdict import Finding, Outcome
+from matrix.verify.result import CellRecord, RunResult
+
+__all__ = ["SCHEMA", "result_to_json"]
+
+SCHEMA = "verdicts/1"
+
+
+def result_to_json(result: RunResult, as_of: str) -> dict[str, Any]:
+    """Return everything a run found; `as_of` as in the printed report."""
+    plan = result.plan
+    return {
+        "schema": SCHEMA,
+        "run": {
+            "profile": plan.profile,
+            "snapshot": plan.snapshot.isoformat(),
+            "as_of": as_of,
+            "started": result.started.isoformat(),
+            "seconds": round(result.seconds, 3),
+            "interrupted": result.interrupted,
+            "warnings": list(result.warnings),
+            "outcomes": {outcome.value: result.count(outcome) for outcome in Outcome},
+            "cells": {
+                "run": sum(not cell.reused for cell in result.cells),
+                "reused": sum(cell.reused for cell in result.cells),
+                "left_out": len(plan.left_out),
+            },
+            "left_out": dict(sorted(Counter(i.reason.value for i in plan.left_out).items())),
+        },
+        "claims": [claim.to_json() for claim in plan.claims],
+        "verdicts": [verdict.to_json() for verdict in result.verdicts],
+        "cells": [_cell(cell) for cell in result.cells],
+        "left_out": [
+            {
+                "claim": item.claim,
+                "what": item.what,
+                "reason": item.reason.value,
+                "detail": item.detail,
+            }
+            for item in plan.left_out
+        ],
+    }
+
+
+def _cell(cell: CellRecord) -> dict[str, Any]:
+    return {
+        "id": cell.cell,
+        "outcome": "failed" if cell.reason else "observed",
+        "reason": cell.reason.value if cell.reason else None,
+        "detail": cell.detail,
+        "seconds": cell.seconds,
+        "reused": cell.reused,
+        "fallback": cell.fallback,
+        "started": cell.started,
+        "key": cell.key,
+        "probes": list(cell.probes),
+        "findings": [_finding(finding) for finding in cell.findings],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "probe": finding.probe,
+        "channel": finding.channel,
+        "shows": finding.shows.value,
+        "reason": finding.reason.value if finding.reason else None,
+        "evidence": finding.evidence,
+        "repeats": dict(finding.repeats),
+        "notes": list(finding.notes),
+    }

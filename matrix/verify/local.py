@@ -1,0 +1,95 @@
+"""The real world behind the seams: environments of this machine, and cells in worker processes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from matrix.cells import CellJob, Limits, run_cell, worker_initializer
+from matrix.cells.process import kill_all
+from matrix.environments import BuildError, EnvironmentStore, requirements_for
+from matrix.interpreters import NoInterpreterError, interpreter_for
+from matrix.model.capture import CellCapture
+from matrix.model.environment import Environment, Interpreter, Requirements
+from matrix.model.plan import PlannedCell
+from matrix.model.probe import Probe
+
+__all__ = ["CellWork", "LocalEnvironments", "job_maker"]
+
+
+class LocalEnvironments:
+    """Environments from the store, for the interpreters of this machine."""
+
+    def __init__(
+        self,
+        store: EnvironmentStore,
+        interpreters: Sequence[Interpreter],
+        probes: Mapping[str, Probe],
+    ) -> None:
+        self._store = store
+        self._interpreters = interpreters
+        self._probes = probes
+
+    def name(self, planned: PlannedCell) -> str:
+        """Return a digest of what is asked for: interpreter and requirements."""
+        interpreter, requirements = self._asked(planned)
+        text = f"{interpreter.version} {interpreter.build} {requirements!r}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def peek(self, planned: PlannedCell) -> Environment | None:
+        """Return the environment where it is ready."""
+        return self._store.peek(*self._asked(planned))
+
+    def ensure(self, planned: PlannedCell) -> Environment:
+        """Return the environment, built if need be."""
+        return self._store.ensure(*self._asked(planned))
+
+    def _asked(self, planned: PlannedCell) -> tuple[Interpreter, Requirements]:
+        try:
+            interpreter = interpreter_for(planned.cell.python, self._interpreters)
+        except NoInterpreterError as error:
+            raise BuildError(error.reason, f"{error.detail}. {error.remedy}") from error
+        extra = {
+            requirement
+            for name in planned.probes
+            if name in self._probes
+            for requirement in self._probes[name].requirements
+        }
+        return interpreter, requirements_for(planned, sorted(extra))
+
+
+class CellWork:
+    """What a worker process does: run cells."""
+
+    def start(self) -> None:
+        """Prepare the process, before it has a second thread."""
+        worker_initializer()
+
+    def run(self, job: CellJob) -> CellCapture:
+        """Run one cell."""
+        return run_cell(job)
+
+    def abandon(self) -> None:
+        """Kill all that the cells of this process have started."""
+        kill_all()
+
+
+def job_maker(
+    probes: Mapping[str, Probe], scratch: Path, *, keep: bool = False, limits: Limits | None = None
+) -> Callable[[PlannedCell, Environment, str], CellJob]:
+    """Return what makes a worker's job; scratch folders go below `scratch` and stay for `keep`."""
+
+    def make(planned: PlannedCell, environment: Environment, key: str) -> CellJob:
+        return CellJob(
+            planned=planned,
+            key=key,
+            python=environment.python,
+            lock=environment.lock,
+            probes=tuple(probes[name] for name in planned.probes if name in probes),
+            limits=limits or Limits(),
+            scratch=scratch,
+            keep=keep,
+        )
+
+    return make

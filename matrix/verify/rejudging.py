@@ -1,0 +1,90 @@
+"""`--rejudge`: verdicts from what was captured, by today's rules; nothing is built or run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from matrix.journal import CaptureStore, Entry, Journal
+from matrix.judging import FindingTable, findings_of, judge
+from matrix.model.plan import Plan, PlannedCell
+from matrix.model.probe import Probe
+from matrix.model.reason import Reason
+from matrix.model.verdict import Finding
+from matrix.verify.events import CellFinished, Emit, RunFinished, RunStarted, VerdictReached, Warned
+from matrix.verify.result import CellRecord, RunResult
+from matrix.verify.seams import Clock
+
+__all__ = ["rejudge"]
+
+
+def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing
+    plan: Plan,
+    probes: Mapping[str, Probe],
+    *,
+    journal: Journal,
+    captures: CaptureStore,
+    clock: Clock,
+    emit: Emit,
+) -> RunResult:
+    """Judge the newest captures of the plan's cells; cells without one are not run.
+
+    Unlike a run it takes captures by cell, also those that another app or probe made.
+    """
+    started, start = clock.now(), clock.seconds()
+    emit(RunStarted(plan, 1))
+    reading = journal.read()
+    for remark in reading.remarks:
+        emit(Warned(remark))
+    recorded: dict[str, list[Entry]] = defaultdict(list)
+    for entry in reading.entries.values():
+        recorded[entry.cell].append(entry)
+    known = FindingTable()
+    records = []
+    for planned in (*plan.cells, *plan.fallbacks):
+        record = _record(planned, recorded[planned.cell.id], captures, probes)
+        if record is None:
+            continue
+        records.append(record)
+        for finding in record.findings:
+            known.add(finding)
+        emit(CellFinished(record.cell, record.reason, record.detail, record.seconds, reused=True))
+    verdicts = judge(plan, known)
+    for verdict in verdicts:
+        emit(VerdictReached(verdict))
+    emit(RunFinished(interrupted=False))
+    seconds = clock.seconds() - start
+    return RunResult(plan, tuple(records), verdicts, started, seconds, warnings=reading.remarks)
+
+
+def _record(
+    planned: PlannedCell,
+    entries: list[Entry],
+    captures: CaptureStore,
+    probes: Mapping[str, Probe],
+) -> CellRecord | None:
+    """Return what the cell's captures show together; a newer one has the last word."""
+    found: dict[tuple[str, str], Finding] = {}
+    newest: Entry | None = None
+    for entry in entries:
+        capture = captures.read(entry.cell, entry.key)
+        if capture is None:
+            continue
+        newest = entry
+        for finding in findings_of(capture, planned.probes, probes):
+            if finding.reason is not Reason.NOT_RUN:
+                found[finding.probe, finding.channel] = finding
+    if newest is None:
+        return None
+    return CellRecord(
+        cell=planned.cell.id,
+        probes=planned.probes,
+        reason=newest.reason,
+        detail=newest.detail,
+        seconds=newest.seconds,
+        reused=True,
+        fallback=False,
+        key=newest.key,
+        started=newest.started,
+        findings=tuple(found.values()),
+    )
