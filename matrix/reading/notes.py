@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from matrix.model.claim import ClaimKind, Status
+from matrix.reading.lists import read_listed
 from matrix.reading.markdown import Heading, Text
 from matrix.reading.tables.base import Draft, Outcome, Trouble
 from matrix.reading.vocabulary import Vocabulary
@@ -22,6 +23,8 @@ _TRANSPARENT = {"capability-notes"}
 _SILENT = {"", "reading"}
 _NAMED = re.compile(r"\{([a-z-]+)\}")
 _SHOWN = 60
+_VERSIONED = re.compile(r"(?<![\w.])v?\d+\.\d+|\d\+")
+_NUMBER = re.compile(r"\d+(?:\.\d+)+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +67,10 @@ def read_note(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
     known = [match for match in fits.values() if len(match.words) == match.wanted]
     for match in known:
         yield _draft(match, text, whole, section, vocabulary)
-    if known or _harmless(whole, vocabulary):
+    listed = None if known else read_listed(text, section, vocabulary)
+    if listed is not None:
+        yield from listed
+    if known or listed is not None or _harmless(whole, vocabulary):
         return
     if _should_promise(text, whole, section, vocabulary):
         near = max(fits.values(), key=lambda match: len(match.words) / match.wanted, default=None)
@@ -132,10 +138,11 @@ def _draft(match: _Match, text: Text, whole: str, section: str, vocabulary: Voca
         databases = dict.fromkeys(key for _, key in sorted(named))
         if databases:
             scope.append(("note", ", ".join(databases)))
+    version = _NUMBER.search(here) if match.subject.endswith("-minimum") else None
     return Draft(
         ClaimKind.NOTE,
         match.subject,
-        "",
+        f">={version[0]}" if version else "",
         " \N{HORIZONTAL ELLIPSIS} ".join(match.words),
         Status.NOT_SUPPORTED if denied else Status.SUPPORTED,
         text.line + nearest_line,
@@ -162,5 +169,6 @@ def _should_promise(text: Text, whole: str, section: str, vocabulary: Vocabulary
     if any(re.match(rf"{re.escape(lead)}\s*:", whole) for lead in prose.get("note-leads", ())):
         return True
     if section in _SILENT:
-        return False
+        # Under a heading that is not known, a bullet with a version in it still promises.
+        return section == "" and text.kind == "bullet" and bool(_VERSIONED.search(whole))
     return text.kind == "bullet" or any(form in whole for form in prose.get("denials", ()))

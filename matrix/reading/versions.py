@@ -122,6 +122,8 @@ def _symbolic(text: str, vocabulary: Vocabulary) -> str:
     text = unicodedata.normalize("NFKC", plain(text).translate(_SYMBOLS))
     text = text.casefold().translate(_SYMBOLS).replace("=>", ">=").replace("=<", "<=")
     text = re.sub(r"(?<=[\d*x])\s*~\s*(?=v?\d)", "-", text)
+    for form in vocabulary.forms("versions", "range"):
+        text = re.sub(rf"(?<=\d)\s*{_bounded(form)}\s*(?=v?\d)", "-", text)
     words = [
         (form, sign)
         for key, sign in (("later", _LATER), ("up-to", _UP_TO), ("below", _BELOW), ("any", _ANY))
@@ -129,11 +131,11 @@ def _symbolic(text: str, vocabulary: Vocabulary) -> str:
     ]
     for form, sign in sorted(words, key=lambda pair: len(pair[0]), reverse=True):
         text = re.sub(_bounded(form), sign, text)
-    for form in vocabulary.forms("versions", "range"):
-        text = re.sub(rf"(?<=\d)\s*{_bounded(form)}\s*(?=v?\d)", "-", text)
     for form in vocabulary.forms("versions", "and"):
         text = re.sub(rf"(?<![<>=~!])\s*{_bounded(form)}\s*(?=[\d<>=~!v])", ",", text)
-    return text
+    for form in vocabulary.forms("versions", "noise"):
+        text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", " ", text)
+    return re.sub(rf"{_LATER}\s*(?={_RANGE.pattern})", "", text)
 
 
 def _bounded(form: str) -> str:

@@ -30,6 +30,7 @@ SUPPORT = "support"
 UNKNOWN = "unknown"
 _ASIDE = {"note": "{}", "agent": "Datadog Agent {}"}
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_ARROW = re.compile(r"^(?:-+>|-+&gt;|\u2192|\u21b3|\u2022)\s*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,12 +141,20 @@ class TableReader:
 
 
 def _unjoined(row: Row, width: int) -> Iterator[tuple[str, ...]]:
-    """Split a row whose first cell joins several names with `<br/>`, where the others match."""
+    """Split a row whose first cell joins several names with `<br/>`, where the others match.
+
+    A name that only opens a group (`Group <br/> --> member`) and has no value of its own is none.
+    """
     cells = [*row.cells[:width], *[""] * (width - len(row.cells))]
     parts = [[part.strip() for part in _BREAK.split(cell)] for cell in cells]
     count = len([part for part in parts[0] if plain(part)])
     if count < 2 or any(len(part) not in {1, len(parts[0])} for part in parts):  # noqa: PLR2004
         yield tuple(cells)
         return
-    for number in range(len(parts[0])):
-        yield tuple(part[number] if len(part) > 1 else part[0] for part in parts)
+    members = [bool(_ARROW.match(name)) for name in parts[0]]
+    for number, member in enumerate(members):
+        one = [_ARROW.sub("", part[number if len(part) > 1 else 0]) for part in parts]
+        group = not member and True in members[number + 1 : number + 2]
+        if group and not any(plain(cell) for cell in one[1:]):
+            continue
+        yield tuple(one)

@@ -13,15 +13,13 @@ from matrix.reading.words import comparable, plain, slug
 
 __all__ = ["READER", "named_capability"]
 
-_ARROW = re.compile(r"^\s*(?:-+>|-+&gt;|\N{RIGHTWARDS ARROW}|\N{BULLET})\s*")
-
 
 def named_capability(cell: str, vocabulary: Vocabulary) -> tuple[str, Status | None] | None:
     """Return the capability that a cell names, and the status that stands behind the name.
 
     None where words are left over: `Threat Detection for carrots` is not Threat Detection.
     """
-    text = comparable(_ARROW.sub("", cell))
+    text = comparable(cell)
     found = vocabulary.within("capabilities", text)
     if found is None:
         return None

@@ -9,7 +9,7 @@ from matrix.model.claim import Status
 from matrix.reading.dialect import NO, YES
 from matrix.reading.versions import VersionsError, read_versions, specifiers
 from matrix.reading.vocabulary import Vocabulary
-from matrix.reading.words import comparable
+from matrix.reading.words import comparable, plain
 
 __all__ = ["Promise", "PromiseError", "read_promise"]
 
@@ -59,14 +59,24 @@ def read_promise(cell: str, vocabulary: Vocabulary) -> Promise:
         key, form = found
         status = Status(key)
         text = text.replace(form, " ", 1)
+    elif status is None and (marked_word := vocabulary.within("marks", text)):
+        status = Status.SUPPORTED if marked_word[0] == "yes" else Status.NOT_SUPPORTED
+        text = text.replace(marked_word[1], " ", 1)
     rest = re.sub(r"[()\[\]]", " ", text).strip(" :.-")
     if not rest:
-        return Promise(status, (), until)
+        return Promise(status, (), _as_written(until, cell))
     try:
-        return Promise(status, specifiers(read_versions(rest, vocabulary)), until)
+        versions = specifiers(read_versions(rest, vocabulary))
     except VersionsError as error:
         near = vocabulary.nearest("statuses", error.part)
         raise PromiseError(error.part, near) from None
+    return Promise(status, versions, _as_written(until, cell))
+
+
+def _as_written(words: str, cell: str) -> str:
+    """Return comparable words with the capitals that they have in the cell."""
+    found = re.search(re.escape(words), plain(cell), re.IGNORECASE)
+    return found[0] if words and found else words
 
 
 def _until(text: str, vocabulary: Vocabulary) -> tuple[str, str]:
