@@ -6,6 +6,8 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from packaging.utils import parse_wheel_filename
+
 from matrix.environments.lock import Locked
 
 __all__ = ["Artifacts", "read_filename"]
@@ -38,16 +40,11 @@ class Artifacts:
 
 
 def read_filename(filename: str, sha256: str) -> Locked:
-    """Return name and version of a published file; raise ValueError where it tells none."""
-    from packaging.utils import parse_sdist_filename, parse_wheel_filename  # noqa: PLC0415
+    """Return name and version that a wheel's file name tells, with the published file's hash.
 
-    if filename.endswith(".whl"):
-        name, version = parse_wheel_filename(filename)[:2]
-    else:
-        for ending in (".tar.bz2", ".tgz", ".tar.xz"):
-            if filename.endswith(ending):
-                filename = filename[: -len(ending)] + ".tar.gz"
-        name, version = parse_sdist_filename(filename)
+    A source's file name does not tell them for sure: `functools32-3.2.3-2.zip`.
+    """
+    name, version = parse_wheel_filename(filename)[:2]
     return Locked(str(name), str(version), (sha256,))
 
 

@@ -11,34 +11,40 @@ import datetime as dt
 import html
 import http.server
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from matrix.errors import IndexUnavailableError
 from matrix.index import Index
 from matrix.model.index import File
 
-__all__ = ["DatedIndex", "serve"]
+__all__ = ["DatedIndex", "fits", "serve"]
 
 
 class DatedIndex:
-    """Pages of `index` as they were before `cutoff`; `exempt` projects are shown whole.
+    """Pages of `index` as they were before `cutoff`, without what `python` could not use anyway.
 
-    `place` may give another address for a file, such as a copy on disk. `failed` is the first
-    thing that the real index could not tell.
+    Of a project in `pins` only the pinned release is shown, whatever its date: it was asked for by
+    name. Pages are kept short because pip 20.3 reads each several times, and reads slowly: 47,000
+    files of one project take it minutes. `place` may give another address for a file, such as a
+    copy on disk. `failed` is the first thing that the real index could not tell.
     """
 
     def __init__(
         self,
         index: Index,
         cutoff: dt.datetime,
-        exempt: Collection[str] = (),
+        python: str,
+        pins: Mapping[str, str],
         place: Callable[[File], str] = lambda file: file.url,
     ) -> None:
         self._index = index
         self._cutoff = cutoff
-        self._exempt = {canonicalize_name(name) for name in exempt}
+        self._python = python
+        self._pins = {canonicalize_name(name): Version(pins[name]) for name in pins}
         self._place = place
         self.failed: IndexUnavailableError | None = None
 
@@ -49,18 +55,19 @@ class DatedIndex:
         except IndexUnavailableError as error:
             self.failed = self.failed or error
             return None
-        shown = [
-            self._link(file)
-            for release in project.releases
-            for file in release.files
-            if not file.yanked and self._is_old(name, file)
-        ]
-        return "<!DOCTYPE html><html><body>\n" + "\n".join(shown) + "\n</body></html>\n"
-
-    def _is_old(self, name: str, file: File) -> bool:
-        if canonicalize_name(name) in self._exempt:
-            return True
-        return file.uploaded is not None and file.uploaded < self._cutoff
+        pinned = self._pins.get(canonicalize_name(name))
+        if pinned is not None:
+            releases = [item for item in project.releases if Version(item.version) == pinned]
+            files = [file for release in releases for file in release.files]
+        else:
+            files = [
+                file
+                for release in project.releases
+                for file in release.files
+                if not file.yanked and file.uploaded and file.uploaded < self._cutoff
+            ]
+        links = "\n".join(self._link(file) for file in files if fits(file, self._python))
+        return f"<!DOCTYPE html><html><body>\n{links}\n</body></html>\n"
 
     def _link(self, file: File) -> str:
         fragment = f"#sha256={file.sha256}" if file.sha256 else ""
@@ -69,6 +76,27 @@ class DatedIndex:
         if file.requires_python:
             requires = f' data-requires-python="{html.escape(file.requires_python)}"'
         return f'<a href="{address}"{requires}>{html.escape(file.filename)}</a><br>'
+
+
+def fits(file: File, python: str) -> bool:
+    """Return whether CPython `major.minor` may use the file, by what the index says of it.
+
+    Only what pip would leave out as well is false; the platform is left to pip.
+    """
+    try:
+        if not SpecifierSet(file.requires_python).contains(f"{python}.99"):
+            return False
+    except InvalidSpecifier:
+        return True
+    if not file.tags:
+        return True
+    major, _, minor = python.partition(".")
+    known = {f"py{major}", f"cp{major}", f"py{major}{minor}", f"cp{major}{minor}"}
+    for tag in file.tags.split("-")[0].split("."):
+        older = tag[2:3] == major and tag[3:].isdigit() and int(tag[3:]) <= int(minor)
+        if tag in known or older:
+            return True
+    return False
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """CPython 2.7 and 3.5: today's tools refuse them, so pip 20.3 of their time resolves and builds.
 
 virtualenv 20.21 is the last line that makes environments for them, and carries that pip. What pip
-chose is kept as files; from wheels uv can fill a folder for any CPython, which takes 0.1 s.
+chose is kept as files, and unpacked and linked by ourselves.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from matrix.environments.failures import BuildError
 from matrix.environments.installed import site_packages
 from matrix.environments.lock import Locked
 from matrix.environments.toolbox import Toolbox, cutoff, interpreter_id
+from matrix.environments.unpacking import link_into, unpack
 from matrix.index import Index
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.index import File
@@ -34,22 +35,27 @@ class EraRoute:
         self._index = index
         self._artifacts = Artifacts(tools.root)
 
-    def resolve(
-        self, interpreter: Interpreter, requirements: Requirements
-    ) -> tuple[Locked, ...]:
-        """Return the lock, with the hash of the one file of each release that pip chose."""
-        builder = self._builder(interpreter)
+    def resolve(self, interpreter: Interpreter, requirements: Requirements) -> tuple[Locked, ...]:
+        """Return the lock, with the hash of the one file of each release that pip chose.
+
+        The resolver is the one that this pip uses by itself, and so did its users: on 2.7 the old
+        one, which takes 8 s where the new one takes a minute.
+        """
         with self._tools.scratch() as folder:
             self._pip(
-                builder,
+                interpreter,
                 requirements,
                 "download",
-                *("--dest", str(folder), "--use-feature", "2020-resolver"),
+                *("--dest", str(folder)),
                 *_binary(requirements),
                 *requirements.pins,
                 *requirements.also,
             )
-            return tuple(self._keep(path) for path in sorted(folder.iterdir()))
+            kept = [self._artifacts.keep(path) for path in sorted(folder.iterdir())]
+        return tuple(
+            read_filename(self._wheel(interpreter, requirements, sha256).name, sha256)
+            for sha256 in kept
+        )
 
     def build(
         self,
@@ -59,36 +65,23 @@ class EraRoute:
         folder: Path,
     ) -> None:
         """Make the environment at `folder`, from the files that `resolve` kept."""
-        if any(self._artifacts.find(locked.hashes[0]) is None for locked in lock):
+        hashes = [locked.hashes[0] for locked in lock]
+        if any(self._artifacts.find(sha256) is None for sha256 in hashes):
             self.resolve(interpreter, requirements)
-        wheels = [self._wheel(interpreter, requirements, locked) for locked in lock]
+        wheels = [self._wheel(interpreter, requirements, sha256) for sha256 in hashes]
         self._virtualenv(interpreter, folder, "--without-pip")
         target = site_packages(folder)
         for extra in target.glob("_virtualenv.*"):
             extra.unlink()
-        self._tools.uv(
-            *("pip", "install", "--no-index", "--no-deps", "--target", str(target)),
-            *("--python", self._tools.host_python, "--python-version", interpreter.python),
-            *map(str, wheels),
-            offline=True,
-        )
-        # Scripts for the tool's own interpreter, not for this one.
-        shutil.rmtree(target / "bin", ignore_errors=True)
-        (target / ".lock").unlink(missing_ok=True)
+        for wheel in wheels:
+            unpacked = self._tools.root / "unpacked" / wheel.parent.name / wheel.stem
+            link_into(unpack(wheel, unpacked), target)
 
-    def _keep(self, path: Path) -> Locked:
-        try:
-            return read_filename(path.name, self._artifacts.keep(path))
-        except ValueError as error:
-            raise BuildError(Reason.BUILD_FAILED, str(error)) from error
-
-    def _wheel(self, interpreter: Interpreter, requirements: Requirements, locked: Locked) -> Path:
-        (sha256,) = locked.hashes
+    def _wheel(self, interpreter: Interpreter, requirements: Requirements, sha256: str) -> Path:
+        """Return the published file of that hash, or the wheel that was made of it here."""
         published = self._artifacts.find(sha256)
         if published is None:
-            raise BuildError(
-                Reason.BUILD_FAILED, f"the locked file of {locked.name} {locked.version} is gone"
-            )
+            raise BuildError(Reason.BUILD_FAILED, f"the locked file sha256:{sha256} is gone")
         if published.suffix == ".whl":
             return published
         made_by = interpreter_id(interpreter)
@@ -96,10 +89,9 @@ class EraRoute:
             found = self._artifacts.find_wheel(made_by, sha256)
             if found is not None:
                 return found
-            builder = self._builder(interpreter)
             with self._tools.scratch() as folder:
                 arguments = ("--no-deps", "--wheel-dir", str(folder), str(published))
-                self._pip(builder, requirements, "wheel", *arguments)
+                self._pip(interpreter, requirements, "wheel", *arguments)
                 (wheel,) = folder.glob("*.whl")
                 return self._artifacts.keep_wheel(made_by, sha256, wheel)
 
@@ -130,10 +122,10 @@ class EraRoute:
         )
 
     def _pip(
-        self, builder: Path, requirements: Requirements, command: str, *arguments: str
+        self, interpreter: Interpreter, requirements: Requirements, command: str, *arguments: str
     ) -> None:
-        names = [_name(pin) for pin in requirements.pins]
-        dated = DatedIndex(self._index, cutoff(requirements), names, self._place)
+        pins = dict(_split(pin) for pin in requirements.pins)
+        dated = DatedIndex(self._index, cutoff(requirements), interpreter.python, pins, self._place)
         with serve(dated) as url:
             own = {
                 "PIP_INDEX_URL": url,
@@ -141,23 +133,22 @@ class EraRoute:
                 "PYTHONWARNINGS": "ignore",
                 "PIP_NO_PYTHON_VERSION_WARNING": "1",
             }
-            argv = [str(builder), "-m", "pip", command, *arguments]
+            argv = [str(self._builder(interpreter)), "-m", "pip", command, *arguments]
             try:
                 self._tools.run(argv, own, only_binary=requirements.only_binary)
             except BuildError as error:
                 if dated.failed is None:
                     raise
-                raise BuildError(
-                    Reason.INDEX_UNAVAILABLE, str(dated.failed), error.log
-                ) from error
+                raise BuildError(Reason.INDEX_UNAVAILABLE, str(dated.failed), error.log) from error
 
     def _place(self, file: File) -> str:
         kept = self._artifacts.find(file.sha256)
         return kept.as_uri() if kept else file.url
 
 
-def _name(pin: str) -> str:
-    return str(canonicalize_name(pin.partition("==")[0].partition("[")[0]))
+def _split(pin: str) -> tuple[str, str]:
+    name, _, version = pin.partition("==")
+    return str(canonicalize_name(name.partition("[")[0])), version
 
 
 def _binary(requirements: Requirements) -> list[str]:

@@ -13,37 +13,39 @@ _KEPT_LINES = 200
 
 # The first that matches wins: a full disk also makes downloads and compilers fail.
 _PATTERNS: tuple[tuple[Reason, re.Pattern[str]], ...] = tuple(
-    (reason, re.compile(pattern, re.IGNORECASE))
-    for reason, pattern in (
-        (
-            Reason.DISK_FULL,
-            r"no space left on device|os error 28\b|os error 112\b|disk quota exceeded"
-            r"|not enough space on the disk",
+    (reason, re.compile("|".join(words), re.IGNORECASE))
+    for reason, words in {
+        Reason.DISK_FULL: (
+            r"no space left on device",
+            r"os error (28|112)\b",
+            r"disk quota exceeded",
+            r"not enough space on the disk",
         ),
-        (
-            Reason.INDEX_UNAVAILABLE,
-            r"error sending request|failed to fetch|dns error|could not connect|connection refused"
-            r"|connection reset|tls handshake|timed out.*http|http status (server error|5\d\d)"
-            r"|operation timed out|request failed after"
-            r"|max retries exceeded|newconnectionerror|read timed out|connectionerror"
-            r"|network connectivity is disabled|because the network was disabled"
-            r"|\b50[0234] server error|could not fetch url|temporary failure in name resolution",
+        Reason.INDEX_UNAVAILABLE: (
+            r"error sending request",
+            r"failed to fetch",
+            r"request failed after",
+            r"dns error|temporary failure in name resolution",
+            r"could not connect|connection (refused|reset)|connectionerror|tls handshake",
+            r"max retries exceeded|(read|operation) timed out",
+            r"http status server error|\b50[0234] server error",
+            r"network connectivity is disabled|because the network was disabled",
         ),
-        (
-            Reason.NO_WHEEL,
-            r"no wheels? (are )?(available )?with a matching|has no usable wheels"
-            r"|has no wheels|no matching platform|building source distributions .*is disabled",
+        Reason.NO_WHEEL: (
+            r"no wheels? (are )?(available )?with a matching",
+            r"has no (usable )?wheels",
+            r"building source distributions .*is disabled",
         ),
-        (Reason.REQUIRES_PYTHON, r"does not satisfy python|requires a different python"),
-        (Reason.NO_RELEASE, r"there (is|are) no versions? of|was filtered by .?exclude-newer"),
-    )
+        Reason.REQUIRES_PYTHON: (r"does not satisfy python", r"requires a different python"),
+        Reason.NO_RELEASE: (r"there (is|are) no versions? of", r"was filtered by .?exclude-newer"),
+    }.items()
 )
 
 # pip says the same for an unknown version and for one without a usable file.
 _PIP_NOTHING = re.compile(
     r"no matching distribution found for (?P<name>[a-z0-9._-]+)==", re.IGNORECASE
 )
-_UV_LINE = re.compile(r"^\s*(error:|cause:|[×x]|[├╰]─▶|hint:|the error)", re.IGNORECASE)
+_UV_LINE = re.compile(r"^\s*(error:|cause:|[\u00d7x]|[├╰]─▶|hint:|the error)", re.IGNORECASE)
 _PIP_LINE = re.compile(r"^\s*(ERROR:|error:|[A-Za-z.]*Error:)")
 
 
@@ -100,7 +102,7 @@ def _relevant(lines: list[str]) -> str:
 
 
 def _shorten(line: str) -> str:
-    text = re.sub(r"^\s*([├╰]─▶|[×x]\s|error:|ERROR:|cause:)\s*", "", line).strip()
+    text = re.sub(r"^\s*([├╰]─▶|[\u00d7x]\s|error:|ERROR:|cause:)\s*", "", line).strip()
     text = re.sub(r"//[^/@\s]+@", "//", text)  # credentials of an index
     limit = 300
     return text if len(text) <= limit else text[: limit - 1] + "…"

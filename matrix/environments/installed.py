@@ -36,9 +36,7 @@ def installed(folder: Path) -> dict[str, str]:
     return found
 
 
-def check_installed(
-    found: Mapping[str, str], pins: Sequence[str], lock: Sequence[Locked]
-) -> None:
+def check_installed(found: Mapping[str, str], pins: Sequence[str], lock: Sequence[Locked]) -> None:
     """Raise BuildError(WRONG_INSTALL) unless exactly the lock is installed, and so are the pins."""
     wanted = {locked.name: locked.version for locked in lock}
     wrong = [
@@ -46,7 +44,9 @@ def check_installed(
         for name, version in wanted.items()
         if not _same(found.get(name), version)
     ]
-    wrong += [f"{name} {found[name]} is not in the lock" for name in sorted(set(found) - set(wanted))]
+    wrong += [
+        f"{name} {found[name]} is not in the lock" for name in sorted(set(found) - set(wanted))
+    ]
     for pin in pins:
         name, _, version = pin.partition("==")
         name = str(canonicalize_name(name.partition("[")[0]))

@@ -25,9 +25,7 @@ class ModernRoute:
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
 
-    def resolve(
-        self, interpreter: Interpreter, requirements: Requirements
-    ) -> tuple[Locked, ...]:
+    def resolve(self, interpreter: Interpreter, requirements: Requirements) -> tuple[Locked, ...]:
         """Return the lock, with the hashes of all files of each chosen release."""
         arguments = [
             *("pip", "compile", "-", "--python", str(interpreter.executable)),
@@ -37,9 +35,7 @@ class ModernRoute:
         ]
         given = "\n".join((*requirements.pins, *requirements.also, ""))
         cached = self._cache_began() >= cutoff(requirements)
-        text = self._first_offline(
-            arguments, given, requirements.only_binary, try_offline=cached
-        )
+        text = self._first_offline(arguments, given, requirements.only_binary, try_offline=cached)
         try:
             return parse_lock(text)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""What a cell needs beside the two pins: companions of the time, as `data/recipes.toml` has them."""
+"""What a cell needs beside its two pins: companions of the time, from `data/recipes.toml`."""
 
 from __future__ import annotations
 

@@ -14,9 +14,7 @@ __all__ = ["Route"]
 class Route(Protocol):
     """Resolve as of a date; build from a lock. Both raise BuildError."""
 
-    def resolve(
-        self, interpreter: Interpreter, requirements: Requirements
-    ) -> tuple[Locked, ...]:
+    def resolve(self, interpreter: Interpreter, requirements: Requirements) -> tuple[Locked, ...]:
         """Return what `requirements` came to as of their date."""
         ...
 

@@ -1,15 +1,16 @@
 """The store: one folder per environment, named by what is in it, built once and shared.
 
-    locks/<key>.json        what requirements came to as of their date, on one interpreter
-    envs/<key>/             finished environments, and only those
-    envs/.part-<key>/       one that is being built, or was when somebody pulled the plug
-    guards/*.lock           who is building what
-    uv/ files/ wheels/ ...  what environments are made of
+locks/<key>.json        what requirements came to as of their date, on one interpreter
+envs/<key>/             finished environments, and only those
+envs/.part-<key>/       one that is being built, or was when somebody pulled the plug
+guards/*.lock           who is building what
+uv/ files/ wheels/ ...  what environments are made of
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -42,35 +43,41 @@ _ATTEMPTS = 3
 _T = TypeVar("_T")
 
 
+def _free_bytes(path: Path) -> int:
+    return shutil.disk_usage(path).free
+
+
+@dataclasses.dataclass(eq=False)
 class EnvironmentStore:
     """Environments by what they hold. Safe to use from threads and from several processes.
 
-    `seconds` limits each run of a tool. `runner`, `index`, `routes` and `free_bytes` are for
-    tests. `offline` never asks the network.
+    `url` is the package index ("" for the one that the user's own tools ask), `offline` never asks
+    it. `seconds` limits each run of a tool, `wait_seconds` is the first pause before the index is
+    tried again. The rest are seams: the index's listing, running programs, ways of building,
+    free bytes on the disk.
     """
 
-    def __init__(
-        self,
-        cache_dir: Path,
-        *,
-        url: str | None = None,
-        offline: bool = False,
-        index: Index | None = None,
-        seconds: float = 300.0,
-        runner: Runner = run,
-        route: Callable[[Interpreter], Route] | None = None,
-        free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
-        wait_seconds: float = 1.0,
-    ) -> None:
-        self.root = cache_dir / "environments"
-        self._tools = Toolbox(self.root, url or index_url(), offline, runner, seconds)
-        self._index = index or CachedIndex(cache_dir, url=self._tools.index_url, offline=offline)
-        self._route = route or self._usual_route
-        self._free_bytes = free_bytes
-        self._wait_seconds = wait_seconds
-        self._failed: dict[str, BuildError] = {}
-        self._down = threading.Event()
-        self._swept = False
+    cache_dir: Path
+    url: str = ""
+    offline: bool = False
+    seconds: float = 300.0
+    wait_seconds: float = 1.0
+    index: Index | None = None
+    runner: Runner = run
+    route: Callable[[Interpreter], Route] | None = None
+    free_bytes: Callable[[Path], int] = _free_bytes
+    _failed: dict[str, BuildError] = dataclasses.field(default_factory=dict)
+    _down: threading.Event = dataclasses.field(default_factory=threading.Event)
+    _swept: bool = False
+
+    def __post_init__(self) -> None:
+        self.root = self.cache_dir / "environments"
+        self._tools = Toolbox(
+            self.root, self.url or index_url(), self.offline, self.runner, self.seconds
+        )
+        self._listing = self.index or CachedIndex(
+            self.cache_dir, url=self._tools.index_url, offline=self.offline
+        )
 
     def peek(self, interpreter: Interpreter, requirements: Requirements) -> Environment | None:
         """Return the environment if it is finished, without network or another process."""
@@ -123,8 +130,8 @@ class EnvironmentStore:
                 on=passing,
                 attempts=1 if once else _ATTEMPTS,
                 timeout=None,
-                wait_initial=self._wait_seconds,
-                wait_jitter=self._wait_seconds,
+                wait_initial=self.wait_seconds,
+                wait_jitter=self.wait_seconds,
             ):
                 with attempt:
                     made = make()
@@ -140,7 +147,7 @@ class EnvironmentStore:
         from matrix.environments.modern import ModernRoute  # noqa: PLC0415
 
         if interpreter.python in _ERA:
-            return EraRoute(self._tools, self._index)
+            return EraRoute(self._tools, self._listing)
         return ModernRoute(self._tools)
 
     def _lock_key(self, interpreter: Interpreter, requirements: Requirements) -> str:
@@ -174,7 +181,7 @@ class EnvironmentStore:
             if known is not None:
                 return known
             self._need_space()
-            route = self._route(interpreter)
+            route = (self.route or self._usual_route)(interpreter)
             lock = dump_lock(route.resolve(interpreter, requirements))
             told = {
                 "lock": lock,
@@ -233,7 +240,7 @@ class EnvironmentStore:
         lock: tuple[Locked, ...],
         part: Path,
     ) -> None:
-        self._route(interpreter).build(interpreter, requirements, lock, part)
+        (self.route or self._usual_route)(interpreter).build(interpreter, requirements, lock, part)
         found = installed(site_packages(part))
         check_installed(found, requirements.pins, lock)
         windows = (part / "Scripts" / "python.exe").exists()
@@ -242,7 +249,7 @@ class EnvironmentStore:
 
     def _need_space(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
-        free = self._free_bytes(self.root)
+        free = self.free_bytes(self.root)
         if free < _NEEDED_BYTES:
             raise BuildError(
                 Reason.DISK_FULL,
