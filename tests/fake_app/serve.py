@@ -13,7 +13,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 
 MODE = (Path(__file__).parent / "mode").read_text(encoding="ascii")
 ATTACK = {"rule": {"id": "ua0-600-12x"}, "rule_matches": [{"parameters": [{"address": "a"}]}]}
