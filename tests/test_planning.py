@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import pytest
@@ -13,6 +14,7 @@ from matrix.model.plan import LeftOut, Part, Plan
 from matrix.model.reason import Reason
 from matrix.planning import make_plan
 from matrix.planning.boundaries import stretches
+from matrix.planning.order import in_order
 from matrix.planning.shelf import Shelf
 from matrix.planning.targets import target_of, wheel_fits
 
@@ -229,6 +231,7 @@ def test_the_smoke_profile_is_six_cells_at_most() -> None:
         "page.md/capability/threat-protection",
     }
     assert {each.cell.framework for each in plan.cells} == {"flask"}
+    assert {each.cell.python for each in plan.cells} == {"3.11"}
 
 
 def test_an_unknown_profile_suggests_one() -> None:
@@ -257,6 +260,69 @@ def test_dependencies_are_of_the_era_of_both_releases() -> None:
     assert dates["cp311-linux_x86_64-flask2.2.3-ddtrace1.9.7"] == dt.date(2023, 5, 20)
     # 2.5.6 came after 2.6.0; a framework may be younger than the release before the minimum too.
     assert all(date > dt.date(2022, 6, 1) for cell, date in dates.items() if "0.61.5" in cell)
+
+
+def test_a_framework_may_be_younger_than_the_release_before() -> None:
+    plan = planned([claim(ClaimKind.CAPABILITY, "sca", ">=1.8.0")], "exhaustive")
+    dates = {each.cell.id: each.as_of for each in plan.cells}
+    assert dates["cp310-linux_x86_64-flask2.2.0-ddtrace1.0.0"] == dt.date(2022, 8, 2)
+
+
+def test_a_release_before_that_has_no_wheel_is_left_out_and_the_rest_asked() -> None:
+    plan = planned([claim(ClaimKind.CAPABILITY, "sca", ">=1.8.0")])
+    newest = [part for part in plan.parts if part.minimum.startswith("cp311")]
+    assert {part.before for part in newest} == {None}
+    assert "CPython 3.11, flask 2.2.0, ddtrace 1.0.0" in {item.what for item in plan.left_out}
+    oldest = [part for part in plan.parts if part.minimum.startswith("cp27")]
+    assert all(part.before and part.before.endswith("ddtrace1.0.0") for part in oldest)
+
+
+def test_runtimes_are_those_of_the_target() -> None:
+    claims = [
+        claim(ClaimKind.CAPABILITY, "sca", ">=1.9.0"),
+        runtime("==3.9.*"),
+        runtime("==3.6.*", os="windows"),
+        runtime("==3.7.*", ">=2"),
+    ]
+    parts = parts_of(planned(claims), "capability/sca")
+    assert {part.minimum[:5] for part in parts} == {"cp39-"}
+
+
+def test_a_single_release_is_asked_once() -> None:
+    shelf = Shelf(world().project("ddtrace"))
+    assert [each.minimum.text for each in stretches(shelf, [], "==1.9.0")] == ["1.9.0"]
+
+
+def test_a_yanked_file_is_no_wheel() -> None:
+    project = world().project("ddtrace")
+    release = next(each for each in project.releases if each.version == "1.9.0")
+    files = [
+        dataclasses.replace(file, yanked="cp39-cp39-many" in file.filename)
+        for file in release.files
+    ]
+    half = dataclasses.replace(release, files=tuple(files))
+    title = Shelf(dataclasses.replace(project, releases=(half,))).titles[0]
+    assert not title.has_wheel("3.9", LINUX)
+    assert title.has_wheel("3.10", LINUX)
+    assert "3.9" not in title.pythons(LINUX)
+
+
+def test_verdicts_fall_early() -> None:
+    """Cheap claims first, capabilities among equals, integrations and runtimes last."""
+    kinds = {each.id: each.kind for each in page()}
+    order = list(dict.fromkeys(part.claim for part in planned(page()).parts))
+    late = [kinds[each] in (ClaimKind.INTEGRATION, ClaimKind.RUNTIME) for each in order]
+    assert late == sorted(late)
+    assert True in late
+    costs = {"capability": 2, "note": 2, "framework": 1, "runtime": 1}
+    claims = [claim(ClaimKind(kind), "x" if kind == "note" else "y") for kind in reversed(costs)]
+    parts = [
+        Part(each.id, "probe", "channel", f"{each.id}-{number}", None, ())
+        for each in claims
+        for number in range(costs[each.kind.value])
+    ]
+    found = list(dict.fromkeys(part.claim.split("/")[1] for part in in_order(claims, parts)))
+    assert found == ["framework", "capability", "note", "runtime"]
 
 
 def test_a_date_of_ones_own_is_part_of_the_cell_and_hides_what_came_later() -> None:

@@ -139,7 +139,8 @@ class _Planner:
                 self.parts += self.parts_of(ask, python, target, title)
             else:
                 what = f"CPython {python}, {ask}"
-                self.leave_out(ask.claim, what, Impossible(Reason.NOT_IN_PROFILE, ""))
+                detail = f"{self.profile.name} runs CPython {' and '.join(chosen)}"
+                self.leave_out(ask.claim, what, Impossible(Reason.NOT_IN_PROFILE, detail))
 
     def framework(self, ask: Ask, python: str) -> Title | Impossible:
         """Return the framework's release for an ask on a CPython."""

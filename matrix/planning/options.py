@@ -69,8 +69,9 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
         metavar="DATE",
         help="resolve everything as of a date (2026-01-31, or today), not of each release's own",
     )
-    parser.add_argument("--offline", action="store_true", help="use what is known of the index")
-    parser.add_argument(
+    asking = parser.add_mutually_exclusive_group()
+    asking.add_argument("--offline", action="store_true", help="use what is known of the index")
+    asking.add_argument(
         "--refresh", action="store_true", help="ask the index again, however new the cache is"
     )
     add_selection_options(parser)
