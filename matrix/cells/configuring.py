@@ -21,26 +21,33 @@ CONFIG_PATH = "/v0.7/config"
 class Configurator:
     """Pushes to one app by its agent and keeps every push, in order."""
 
-    def __init__(self, agent: Agent, limits: Limits, deadline: Deadline) -> None:
-        """Push by `agent`, to an app that has served its first request."""
-        self._since = agent.now()
+    def __init__(self, agent: Agent, customer: Customer, limits: Limits) -> None:
+        """Push by `agent`, to an app that has served the customer's first request."""
         self._agent = agent
+        self._customer = customer
         self._limits = limits
-        self._deadline = deadline
+        self._since = agent.now()
+        self._standing: Task | None = None
         self.pushes: list[Push] = []
 
-    def serve(self, task: Task, customer: Customer, *, undo: bool) -> None:
-        """Run a channel under its configuration; take that back where something comes after.
+    def serve(self, task: Task) -> None:
+        """Run a channel under its configuration, which stands until `undo` or the next channel.
 
         The stimuli are also sent where nothing was acknowledged: what the client gets is told by
         an answer, not by the want of one.
         """
+        self.undo()
         visits = [Visit(task, stimulus) for stimulus in task.channel.stimuli]
         if self._push(task, task.channel.configs):
-            self._until_effect(visits, customer)
+            self._standing = task
+            self._until_effect(visits)
         else:
-            customer.serve([_once(visit) for visit in visits])
-        if undo:
+            self._customer.serve([_once(visit) for visit in visits])
+
+    def undo(self) -> None:
+        """Take back what stands."""
+        task, self._standing = self._standing, None
+        if task is not None:
             undone = [dataclasses.replace(item, content=item.undo) for item in task.channel.configs]
             self._push(task, [item for item in undone if item.content], undo=True)
             # No need to wait: the next channel's set of files, or none, is all that counts.
@@ -49,9 +56,7 @@ class Configurator:
     def _push(self, task: Task, configs: Sequence[RemoteConfig], *, undo: bool = False) -> bool:
         at = self._agent.now()
         version = self._agent.push(configs)
-        acknowledged = self._polls() and self._agent.wait_acknowledged(
-            version, self._deadline.left(self._limits.acknowledge)
-        )
+        acknowledged = self._polls() and self._acknowledged(version)
         seconds = self._agent.now() - at
         name = task.channel.name
         self.pushes.append(Push(task.probe, name, version, acknowledged, at, seconds, undo))
@@ -59,34 +64,35 @@ class Configurator:
 
     def _polls(self) -> bool:
         """Return whether the tracer asks for remote configuration, if need be after a while."""
-
-        def polled(requests: Sequence[AgentRequest]) -> bool:
-            return any(request.path == CONFIG_PATH for request in requests)
-
         patience = max(self._since + self._limits.first_poll - self._agent.now(), 0.0)
-        return bool(self._agent.wait_for(polled, self._deadline.left(patience)))
+        return self._customer.wait(lambda requests: _polls_in(requests) > 0, patience)
 
-    def _until_effect(self, visits: Sequence[Visit], customer: Customer) -> None:
+    def _acknowledged(self, version: int) -> bool:
+        return self._customer.wait(
+            lambda _: self._agent.wait_acknowledged(version, 0.0), self._limits.acknowledge
+        )
+
+    def _until_effect(self, visits: Sequence[Visit]) -> None:
         """Send the stimuli, and after each further poll again, until all show or time is up.
 
         A client acknowledges what it has received, and applies it a little later.
         """
-        effect = Deadline(self._deadline.left(self._limits.effect))
+        effect = Deadline(self._limits.effect)
         pending = list(visits)
         attempt = 0
         while pending and (attempt == 0 or not effect.passed):
-            sent = [(visit, customer.visit(visit, attempt)) for visit in pending]
-            customer.wait_spans([exchange for _, exchange in sent], self._limits.span)
-            pending = [visit for visit, exchange in sent if not customer.shows(visit, exchange)]
+            sent = [(visit, self._customer.visit(visit, attempt)) for visit in pending]
+            self._customer.wait_spans([exchange for _, exchange in sent], self._limits.span)
+            pending = [
+                visit for visit, exchange in sent if not self._customer.shows(visit, exchange)
+            ]
             attempt += 1
-            if pending and not self._next_poll(effect):
+            before = _polls_in(self._agent.requests)
+            if pending and not self._next_poll(before, effect.left()):
                 break
 
-    def _next_poll(self, effect: Deadline) -> bool:
-        before = _polls_in(self._agent.requests)
-        return bool(
-            self._agent.wait_for(lambda requests: _polls_in(requests) > before, effect.left())
-        )
+    def _next_poll(self, before: int, timeout: float) -> bool:
+        return self._customer.wait(lambda requests: _polls_in(requests) > before, timeout)
 
 
 def _polls_in(requests: Sequence[AgentRequest]) -> int:

@@ -83,7 +83,7 @@ class Customer:
         for visit in visits:
             last = next((item for item in reversed(self.exchanges) if _is_of(item, visit)), None)
             if last is not None and visit.stimulus.patience and self._alive():
-                self._wait(self._showing(visit, last), visit.stimulus.patience)
+                self.wait(self._showing(visit, last), visit.stimulus.patience)
 
     def _showing(
         self, visit: Visit, exchange: Exchange
@@ -112,14 +112,15 @@ class Customer:
             waiting[:] = [item for item in waiting if self._traces.root_of(item) is None]
             return not waiting
 
-        self._wait(told, timeout)
+        self.wait(told, timeout)
 
-    def _wait(self, condition: Callable[[Sequence[AgentRequest]], bool], timeout: float) -> None:
-        """Wait for the condition, though not for word from the dead."""
+    def wait(self, condition: Callable[[Sequence[AgentRequest]], bool], timeout: float) -> bool:
+        """Return whether the condition came true in time; the dead are not waited for."""
         wait = Deadline(self._deadline.left(timeout))
         while not self._agent.wait_for(condition, wait.left(LIFE_SIGN_SECONDS)):
             if wait.passed or not self._alive() or self._agent.failed is not None:
-                return
+                return False
+        return True
 
     def _exchange(
         self,

@@ -123,10 +123,12 @@ def _attend(  # noqa: PLR0913 - the parts of a session
         if not _crashed(progress, app):
             progress.fail(reason, alive.detail)
         return
-    _serve(tasks, progress, customer, Configurator(agent, job.limits, deadline))
+    configurator = progress.configurator = Configurator(agent, customer, job.limits)
+    _serve(tasks, customer, configurator)
     if _crashed(progress, app):
         return
     if tasks.soak:
+        configurator.undo()
         progress.soak_began = agent.now()
         progress.soak = soak(
             port, job.soak_requests, job.limits, deadline, alive=lambda: app.died(0.05) is None
@@ -135,24 +137,21 @@ def _attend(  # noqa: PLR0913 - the parts of a session
         progress.fail(Reason.TIMED_OUT, f"the cell's {job.limits.cell:g} s were over")
 
 
-def _serve(
-    tasks: ProcessTasks, progress: _Progress, customer: Customer, configurator: Configurator
-) -> None:
+def _serve(tasks: ProcessTasks, customer: Customer, configurator: Configurator) -> None:
     """Send everything, so that nothing spoils what comes after it.
 
     Channel by channel, as one that kills the process takes the unsent spans of the others along.
     Then what does not decide; then controls, where nothing is expected to happen; then what changes
     the app by remote configuration; last what takes its time.
     """
-    progress.configurator = configurator
     missing = []
     features = [task for task in tasks.plain if not task.control]
     for task in features:
         missing += customer.serve([v for v in _visits([task]) if v.stimulus.decisive])
     missing += customer.serve([v for v in _visits(features) if not v.stimulus.decisive])
     customer.serve(_visits([task for task in tasks.plain if task.control]))
-    for number, task in enumerate(tasks.configured, start=1):
-        configurator.serve(task, customer, undo=number < len(tasks.configured) or tasks.soak)
+    for task in tasks.configured:
+        configurator.serve(task)
     customer.wait_evidence(missing)
 
 

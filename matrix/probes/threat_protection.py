@@ -58,11 +58,7 @@ PROBE = Probe(
                             }
                         ]
                     },
-                    undo={
-                        "rules_data": [
-                            {"id": "blocked_ips", "type": "ip_with_expiration", "data": []}
-                        ]
-                    },
+                    undo={"rules_data": []},
                 ),
             ),
         ),
