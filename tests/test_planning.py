@@ -288,6 +288,16 @@ def test_runtimes_are_those_of_the_target() -> None:
     assert {part.minimum[:5] for part in parts} == {"cp39-"}
 
 
+def test_without_a_runtime_it_is_said_whose_lack_that_is() -> None:
+    sca = claim(ClaimKind.CAPABILITY, "sca", ">=2.6.0")
+    named = planned([sca, runtime("==2.7.*")])
+    assert reasons(named, "capability/sca") == {Reason.NO_RUNTIME, Reason.OUTSIDE_CLAIM}
+    elsewhere = make_plan([sca], world(), targets=("macosx_arm64",))
+    assert reasons(elsewhere, "capability/sca") == {Reason.NO_WHEEL}
+    assert not parts_of(named, "capability/sca")
+    assert not elsewhere.parts
+
+
 def test_a_single_release_is_asked_once() -> None:
     shelf = Shelf(world().project("ddtrace"))
     assert [each.minimum.text for each in stretches(shelf, [], "==1.9.0")] == ["1.9.0"]

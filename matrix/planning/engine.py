@@ -131,8 +131,9 @@ class _Planner:
             else:
                 possible[python] = found
         if not runtimes.pythons:
-            why = Impossible(Reason.NO_WHEEL, f"no CPython on {target} has a wheel")
-            self.leave_out(ask.claim, str(ask), why)
+            reason = Reason.NO_RUNTIME if page.runtimes(target) else Reason.NO_WHEEL
+            detail = f"ddtrace {minimum.text} has no wheel for any CPython that could be meant"
+            self.leave_out(ask.claim, str(ask), Impossible(reason, f"{detail}, on {target}"))
         chosen = tuple(possible) if runtimes.every else self.profile.choose(tuple(possible))
         for python, title in possible.items():
             if python in chosen:
