@@ -34,7 +34,7 @@ from matrix.model.probe import Channel, Probe, Sighting, Stimulus
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Shows
 
-__all__ = ["findings_of"]
+__all__ = ["cell_failure", "findings_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +76,16 @@ def findings_of(
             else:
                 found.append(_channel(where, channel, processes, soaks))
     return tuple(found)
+
+
+def cell_failure(capture: CellCapture) -> Failure | None:
+    """Return why nothing at all can be judged in the cell, or None."""
+    cell = Cell.parse(capture.cell)
+    failure = _whole_failure(capture, cell)
+    probing = [item for item in capture.processes if item.purpose != "soak"]
+    if failure is None and probing and all(item.failed is not None for item in probing):
+        return start_failure(see(probing[0], cell.ddtrace))
+    return failure
 
 
 def _whole_failure(capture: CellCapture, cell: Cell) -> Failure | None:

@@ -7,6 +7,7 @@ capability. A failed gate is a broken install or a broken start, never a missing
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from packaging.version import InvalidVersion, Version
 
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 _LONGEST = 300
+_ERROR = re.compile(r"[A-Za-z_.]*(Error|Exception|Exit)\b.*:")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +53,9 @@ def start_failure(seen: Seen) -> Failure | None:
     """Return why the process cannot be judged, or None where its tracer was seen to live."""
     if seen.liveness.reason is None:
         return None
-    return Failure(seen.liveness.reason, sentence(seen.liveness.detail))
+    last_words = _last_line(seen.process.log) if seen.process.boot_seconds is None else ""
+    tail = f" Its last words: {sentence(last_words)}" if last_words else ""
+    return Failure(seen.liveness.reason, sentence(seen.liveness.detail) + tail)
 
 
 def has_died(process: ProcessCapture) -> bool:
@@ -78,6 +82,13 @@ def sentence(text: str) -> str:
     """Return a text as a sentence."""
     flat = one_line(text) or "nothing was said"
     return f"{flat[:1].upper()}{flat[1:]}{'' if flat[-1] in '.!?' else '.'}"
+
+
+def _last_line(log: str) -> str:
+    """Return the line that a traceback ends with, or whatever was said last."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if _ERROR.match(line)]
+    return (errors or lines or [""])[-1]
 
 
 def _expected(identity: Identity, cell: Cell) -> list[tuple[str, str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import queue
 import threading
+import traceback
 from collections.abc import Callable
 
 from matrix.environments import BuildError
@@ -70,5 +71,5 @@ class Builders:
                 failure = error
             except Exception as error:  # noqa: BLE001 - one cell's surprise is not the run's
                 said = f"{type(error).__name__}: {error}"
-                failure = BuildError(Reason.INTERNAL_ERROR, said, "")
+                failure = BuildError(Reason.INTERNAL_ERROR, said, traceback.format_exc())
             self._done(Built(order, environment, failure, self._clock.seconds() - start))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from matrix.errors import StorageError
 from matrix.journal import CaptureStore, Entry, Journal, Sources, is_transient, result_key
-from matrix.judging import findings_of
+from matrix.judging import cell_failure, findings_of
 from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
@@ -67,11 +67,12 @@ class Keeping:
         A full disk does not end the run: what was seen is judged and shown all the same. `again`
         is for a capture that is already on disk.
         """
+        failure = cell_failure(capture)
         entry = Entry(
             key=capture.key,
             cell=capture.cell,
-            reason=capture.failed,
-            detail=capture.detail,
+            reason=failure.reason if failure else None,
+            detail=capture.detail or (failure.said if failure else ""),
             started=capture.started,
             seconds=round(capture.seconds, 3),
             transient=is_transient(capture),
