@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from telling_claims import DOCUMENTS, promises
 
 from matrix.reading.document import read_document

@@ -66,6 +66,17 @@ def test_no_row_and_no_promising_text_is_dropped(
     assert word in problems[0].message
 
 
+def test_a_version_cell_can_deny_support_or_say_that_it_is_a_preview(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    head = "| Library | Version | Automatic |\n|---|---|---|\n"
+    rows = "| rq | not supported | no |\n| httpx | >= 0.17 (beta) | yes |\n"
+    page.write_text(head + rows, encoding="utf-8")
+    assert [told(claim) for claim in read_document(page).claims] == [
+        "3 rq not-supported automatic=no",
+        "4 httpx >=0.17 preview automatic=yes",
+    ]
+
+
 def test_ordinary_prose_is_no_problem(tmp_path: Path) -> None:
     text = (
         "# Python\n\nThe library is good. It has a `versioning policy`.\n\n"

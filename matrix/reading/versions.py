@@ -165,7 +165,7 @@ def _bound(found: re.Match[str]) -> tuple[str, str]:
 
 
 def _one(item: str) -> Alternative:
-    if item == _ANY:
+    if item in {_ANY, "*"}:
         return ANY
     if found := _RANGE.fullmatch(item):
         first, last = _number(found[1]), _number(found[2])

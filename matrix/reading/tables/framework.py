@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 from matrix.model.claim import ClaimKind, Status
@@ -11,23 +12,37 @@ from matrix.reading.tables.promise import PromiseError, read_promise
 from matrix.reading.versions import VersionsError, read_versions, specifiers
 from matrix.reading.words import plain, slug
 
-__all__ = ["READER", "named_versions"]
+__all__ = ["READER", "Named", "named_versions"]
 
 
-def named_versions(grid: Grid, row: Cells) -> tuple[Name, tuple[str, ...]] | Trouble:
-    """Return the name in a row's first column and the versions it is promised for."""
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """What a row is about: a name, specifiers, and what the versions' cell says of support."""
+
+    name: Name
+    specifiers: tuple[str, ...]
+    status: Status
+
+
+def named_versions(grid: Grid, row: Cells) -> Named | Trouble:
+    """Return the name in a row's first column, the versions it is promised for, and the status."""
     role = next(role for role in ("framework", "library", "datastore") if grid.has(role))
     name = read_name(row[role], grid.vocabulary)
     if name is None:
         return Trouble(row.line, "a row without a name")
-    try:
-        found = read_versions(row["versions"], grid.vocabulary)
-    except VersionsError as error:
-        near = grid.vocabulary.nearest("versions", error.part)
-        return Trouble(row.line, f"{error.part!r} is no version of {plain(row[role])}", near)
-    if not found:
+    if not plain(row["versions"]):
         return Trouble(row.line, f"no version for {plain(row[role])}")
-    return name, specifiers(found)
+    try:
+        found = specifiers(read_versions(row["versions"], grid.vocabulary))
+        return Named(name, found, Status.SUPPORTED)
+    except VersionsError as error:
+        part = error.part
+    try:
+        promise = read_promise(row["versions"], grid.vocabulary)
+    except PromiseError:
+        near = grid.vocabulary.nearest("versions", part)
+        return Trouble(row.line, f"{part!r} is no version of {plain(row[role])}", near)
+    return Named(name, promise.specifiers or ("",), promise.status or Status.SUPPORTED)
 
 
 def _read(grid: Grid) -> Iterator[Outcome]:
@@ -40,7 +55,7 @@ def _read(grid: Grid) -> Iterator[Outcome]:
             yield named
             continue
         if not row.support:
-            yield from _drafts(row, named, "", Status.SUPPORTED, ())
+            yield from _drafts(row, named, "", named.status, ())
         for column, cell in row.support:
             try:
                 promise = read_promise(cell, grid.vocabulary)
@@ -53,25 +68,25 @@ def _read(grid: Grid) -> Iterator[Outcome]:
                 scope.append(("until", promise.until))
             if promise.specifiers:
                 scope.append(("note", "ddtrace " + " or ".join(promise.specifiers)))
-            status = promise.status or Status.SUPPORTED
+            status = promise.status or named.status
             yield from _drafts(row, named, column.written, status, tuple(scope))
 
 
 def _drafts(
     row: Cells,
-    named: tuple[Name, tuple[str, ...]],
+    named: Named,
     header: str,
     status: Status,
     scope: tuple[tuple[str, str], ...],
 ) -> Iterator[Draft]:
-    name, found = named
+    name = named.name
     merged = {key: value for pairs in (scope, name.scope) for key, value in pairs}
     notes = [
         value for pairs in (scope, name.scope, row.aside) for key, value in pairs if key == "note"
     ]
     if notes:
         merged["note"] = "; ".join(notes)
-    for specifier in found:
+    for specifier in named.specifiers:
         yield Draft(
             ClaimKind.FRAMEWORK,
             name.subject,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from matrix.model.claim import ClaimKind, Status
+from matrix.model.claim import ClaimKind
 from matrix.reading.dialect import NO, YES
 from matrix.reading.tables.base import SUPPORT, Draft, Grid, Outcome, TableReader, Trouble
 from matrix.reading.tables.framework import named_versions
@@ -25,7 +25,7 @@ def _read(grid: Grid) -> Iterator[Outcome]:
         if isinstance(named, Trouble):
             yield named
             continue
-        name, found = named
+        name = named.name
         automatic = _automatic(row["automatic"], grid.vocabulary) if grid.has("automatic") else ()
         if automatic is None:
             near = grid.vocabulary.nearest("marks", row["automatic"])
@@ -36,13 +36,13 @@ def _read(grid: Grid) -> Iterator[Outcome]:
         notes = [value for key, value in (*name.scope, *row.aside) if key == "note"]
         if notes:
             scope["note"] = "; ".join(notes)
-        for specifier in found:
+        for specifier in named.specifiers:
             yield Draft(
                 ClaimKind.INTEGRATION,
                 name.subject,
                 specifier,
                 plain(row["versions"]),
-                Status.SUPPORTED,
+                named.status,
                 row.line,
                 tuple(scope.items()),
                 (specifier,),
