@@ -9,6 +9,9 @@ from matrix.errors import IndexUnavailableError
 from matrix.index.filenames import wheel_tags
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import File, Project, Release
+from matrix.model.plan import LeftOut, Part, Plan
+from matrix.model.reason import Reason
+from matrix.planning import make_plan
 
 LINUX = "linux_x86_64"
 READ = dt.datetime(2025, 1, 1, tzinfo=dt.timezone.utc)
@@ -189,3 +192,19 @@ def page() -> list[Claim]:
         claim(ClaimKind.NOTE, "request-tags"),
         claim(ClaimKind.NOTE, "account-takeover"),
     ]
+
+
+def planned(claims: list[Claim], profile: str = "documented", **options: object) -> Plan:
+    return make_plan(claims, world(), profile=profile, targets=(LINUX,), **options)  # type: ignore[arg-type]
+
+
+def parts_of(plan: Plan, claim_id: str) -> list[Part]:
+    return [part for part in plan.parts if part.claim == f"page.md/{claim_id}"]
+
+
+def left_out_of(plan: Plan, claim_id: str) -> list[LeftOut]:
+    return [item for item in plan.left_out if item.claim == f"page.md/{claim_id}"]
+
+
+def reasons(plan: Plan, claim_id: str) -> set[Reason]:
+    return {item.reason for item in left_out_of(plan, claim_id)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from planning_world import LINUX, claim, page, world
 
@@ -145,6 +145,7 @@ def test_braces(pattern: str, patterns: tuple[str, ...]) -> None:
     assert set(expand(pattern)) == set(patterns)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["3.9", "3.10", "django", "x"]), min_size=1, max_size=4))
 def test_a_choice_matches_each_of_its_words(words: list[str]) -> None:
     pattern = "{" + ",".join(words) + "}"
