@@ -14,11 +14,12 @@ PACKAGE = project_root() / "matrix"
 # A module may import from its own package and from those that stand before it.
 ORDER = [
     {"model", "errors", "places"},
-    {"index", "reading", "interpreters", "settings", "agent"},
+    {"index", "reading", "interpreters", "settings"},
     {"evidence"},
     {"probes"},
     {"planning", "observing"},
     {"environments"},
+    {"agent"},
     {"cells"},
     {"judging"},
     {"journal"},

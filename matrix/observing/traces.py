@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import unquote, urlsplit
 
-from matrix.agent.spans import spans_in
 from matrix.model.capture import AgentRequest, Exchange
 from matrix.model.probe import Span
+from matrix.observing.decoding import spans_in
 
 __all__ = ["SHOP", "Traces"]
 
