@@ -16,6 +16,7 @@ from matrix.model.capture import CellCapture, ProcessCapture
 from matrix.model.reason import Reason
 from matrix.observing import liveness, sightings
 
+LIMITS_OF_THE_MUTE = dataclasses.replace(LIMITS, first_span=0.5)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
 
@@ -121,8 +122,17 @@ def test_a_soak_is_counted_and_its_spans_are_not_kept(tmp_path: Path) -> None:
     assert (soaked.soak.sent, soaked.soak.statuses) == (30, {"200": 30})
     assert soaked.soak.alive
     assert soaked.agent == ()
-    traces = [item for item in process(capture, "appsec").agent if item.path.endswith("traces")]
-    assert len(traces) == len(process(capture, "appsec").exchanges)
+    assert soaked.exchanges == ()
+    assert process(capture, "appsec").soak is None
+    assert process(capture, "appsec").agent != ()
+
+
+def test_a_soak_that_does_not_start_says_why(tmp_path: Path) -> None:
+    capture = run_cell(fake_job(tmp_path, "mute", limits=LIMITS_OF_THE_MUTE, soak=True))
+    soaked = process(capture, "appsec", "soak")
+    assert soaked.soak is None
+    assert soaked.failed is Reason.BROKEN_START
+    assert not liveness(soaked, "9.9.9").alive
 
 
 @pytest.mark.parametrize(

@@ -86,11 +86,10 @@ def test_a_plain_answer_of_an_untraced_app_is_no_evidence(
 
 def test_every_process_that_has_a_control_is_scheduled_once_per_setting() -> None:
     tasks = tasks_of(PROBES.values(), "django")
-    processes = schedule(tasks, soak="appsec")
+    processes = schedule(tasks)
     assert sorted(item.setting for item in processes) == sorted(
         {channel.setting for _, channel in CHANNELS}
     )
-    assert [item.setting for item in processes if item.soak] == ["appsec"]
     assert sum(len(item.tasks) for item in processes) == len(tasks)
     off = next(item for item in processes if item.setting == "off")
     assert {task.channel.name for task in off.configured} == {"remote-config"}

@@ -92,7 +92,7 @@ def _check(job: CellJob, identity: Identity) -> None:
 
 def _processes(job: CellJob, scratch: Path, deadline: Deadline) -> tuple[ProcessCapture, ...]:
     tasks = tasks_of(job.probes, job.framework)
-    soak = SOAK_SETTING if job.planned.soak else None
+    soak = (ProcessTasks(SOAK_SETTING, (), soak=True),) if job.planned.soak else ()
     with ThreadPoolExecutor(job.parallel, thread_name_prefix="process") as pool:
 
         def run(processes: Sequence[ProcessTasks]) -> Iterator[ProcessCapture]:
@@ -101,9 +101,9 @@ def _processes(job: CellJob, scratch: Path, deadline: Deadline) -> tuple[Process
                 for item in processes
             ]
             for future in jobs:
-                yield from future.result()
+                yield future.result()
 
-        captures = tuple(run(schedule(tasks, soak=soak)))
+        captures = tuple(run((*schedule(tasks), *soak)))
         again = [
             task
             for task in failed_tasks(tasks, captures, job.planned.cell.ddtrace)

@@ -21,12 +21,15 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class ProcessTasks:
-    """What one process under one setting is for."""
+    """What one process under one setting is for: tasks, or a soak and nothing else.
+
+    A soak has a process of its own, so that neither stains the other.
+    """
 
     setting: str
     tasks: tuple[Task, ...]
-    soak: bool = False
     repeat: int = 0
+    soak: bool = False
 
     @property
     def plain(self) -> tuple[Task, ...]:
@@ -50,16 +53,13 @@ def tasks_of(probes: Iterable[Probe], framework: str) -> tuple[Task, ...]:
     )
 
 
-def schedule(tasks: Sequence[Task], *, soak: str | None = None) -> tuple[ProcessTasks, ...]:
-    """Return one process per setting, the busiest first; `soak` names the setting to soak."""
+def schedule(tasks: Sequence[Task]) -> tuple[ProcessTasks, ...]:
+    """Return one process per setting, the busiest first."""
     by_setting: dict[str, list[Task]] = {}
     for task in tasks:
         by_setting.setdefault(_setting(task), []).append(task)
-    processes = [
-        ProcessTasks(setting, tuple(items), soak=setting == soak)
-        for setting, items in by_setting.items()
-    ]
-    return tuple(sorted(processes, key=lambda process: (not process.soak, -len(process.tasks))))
+    processes = [ProcessTasks(setting, tuple(items)) for setting, items in by_setting.items()]
+    return tuple(sorted(processes, key=lambda process: -len(process.tasks)))
 
 
 def schedule_repeat(tasks: Sequence[Task], repeat: int, *, apart: bool) -> tuple[ProcessTasks, ...]:

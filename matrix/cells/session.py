@@ -34,8 +34,7 @@ _DIED_SECONDS = 0.5
 class _Progress:
     """What is known of a process so far: whatever goes wrong, this much is kept."""
 
-    setting: str
-    repeat: int
+    tasks: ProcessTasks
     began: float
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     boot_seconds: float | None = None
@@ -43,7 +42,6 @@ class _Progress:
     configurator: Configurator | None = None
     agent: Agent | None = None
     soak: Soak | None = None
-    soak_began: float | None = None
     log: str = ""
     exit_code: int | None = None
     failed: Reason | None = None
@@ -57,16 +55,16 @@ class _Progress:
 
 def run_process(
     job: CellJob, tasks: ProcessTasks, scratch: Path, deadline: Deadline
-) -> tuple[ProcessCapture, ...]:
-    """Run one process and return its capture, and that of its soak; never raises."""
-    progress = _Progress(tasks.setting, tasks.repeat, time.monotonic())
+) -> ProcessCapture:
+    """Run one process and return its capture; never raises."""
+    progress = _Progress(tasks, time.monotonic())
     try:
         _run(job, tasks, scratch, deadline, progress)
     except OSError as error:
         progress.fail(Reason.AGENT_FAILED, f"{type(error).__name__}: {error}")
     except Exception as error:  # noqa: BLE001 - one cell's surprise must not end the run
         progress.fail(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
-    return _captures(job, progress)
+    return _capture(job, progress)
 
 
 def _run(
@@ -117,22 +115,21 @@ def _attend(  # noqa: PLR0913 - the parts of a session
         port, agent, job.limits, deadline, alive=lambda: app.alive
     )
     customer.warm_up()
-    alive = liveness(_probe_capture(job, progress), job.planned.cell.ddtrace)
+    alive = liveness(_capture(job, progress), job.planned.cell.ddtrace)
     if not alive.alive:
         reason = Reason.TIMED_OUT if deadline.passed else alive.reason or Reason.BROKEN_START
         if not _crashed(progress, app):
             progress.fail(reason, alive.detail)
         return
-    configurator = progress.configurator = Configurator(agent, customer, job.limits)
-    _serve(tasks, customer, configurator)
-    if _crashed(progress, app):
-        return
     if tasks.soak:
-        configurator.undo()
-        progress.soak_began = agent.now()
         progress.soak = soak(
             port, job.soak_requests, job.limits, deadline, alive=lambda: app.died(0.05) is None
         )
+    else:
+        configurator = progress.configurator = Configurator(agent, customer, job.limits)
+        _serve(tasks, customer, configurator)
+    if _crashed(progress, app):
+        return
     if deadline.passed:
         progress.fail(Reason.TIMED_OUT, f"the cell's {job.limits.cell:g} s were over")
 
@@ -188,46 +185,25 @@ def _stopped(app: AppProcess, progress: _Progress) -> None:
     progress.log = app.log.text
 
 
-def _captures(job: CellJob, progress: _Progress) -> tuple[ProcessCapture, ...]:
-    probe = _probe_capture(job, progress)
-    if progress.soak is None:
-        return (probe,)
-    soaked = dataclasses.replace(
-        probe,
-        purpose="soak",
-        boot_seconds=None,
-        seconds=progress.soak.seconds,
-        exchanges=(),
-        agent=(),
-        pushes=(),
-        soak=progress.soak,
-    )
-    if progress.exit_code is not None:
-        code = progress.exit_code
-        how = f"died of signal {-code}" if code < 0 else f"ended by itself with exit code {code}"
-        soaked = dataclasses.replace(soaked, failed=Reason.CRASHED, detail=f"{how} in the soak")
-    return (dataclasses.replace(probe, exit_code=None), soaked)
-
-
-def _probe_capture(job: CellJob, progress: _Progress) -> ProcessCapture:
-    requests: Sequence[AgentRequest] = progress.agent.requests if progress.agent else ()
-    if progress.soak_began is not None:
-        # What the soak caused is counted, not kept.
-        requests = [item for item in requests if item.at < progress.soak_began]
+def _capture(job: CellJob, progress: _Progress) -> ProcessCapture:
+    # What a soak caused is counted, not kept.
+    requests = progress.agent.requests if progress.agent and progress.soak is None else ()
+    exchanges = progress.customer.exchanges if progress.customer and progress.soak is None else ()
     return ProcessCapture(
-        setting=progress.setting,
-        purpose="probe",
-        repeat=progress.repeat,
+        setting=progress.tasks.setting,
+        purpose="soak" if progress.tasks.soak else "probe",
+        repeat=progress.tasks.repeat,
         environment=dict(progress.environment),
         boot_seconds=progress.boot_seconds,
         seconds=time.monotonic() - progress.began,
         exit_code=progress.exit_code,
-        exchanges=tuple(progress.customer.exchanges) if progress.customer else (),
+        exchanges=tuple(exchanges),
         agent=_bounded(requests, job.limits.agent_bytes),
         log=progress.log,
         failed=progress.failed,
         detail=progress.detail,
         pushes=tuple(progress.configurator.pushes) if progress.configurator else (),
+        soak=progress.soak,
     )
 
 

@@ -129,9 +129,8 @@ class ProcessCapture:
     `purpose` is `probe` or `soak`; `repeat` counts from 0. `exit_code` is negative for a signal
     that the process died of by itself, None where it lived until we stopped it. `failed` and
     `detail` say why it gave no observations (broken start, timed out, agent failed), or how it
-    ended early (crashed). The soak goes to the same process after its probes, and is kept as a
-    capture of its own (`soak` filled, no exchanges and no agent requests), so that a crash in it
-    does not stain what the probes saw.
+    ended early (crashed). A soak has a process of its own, of which only the counts are kept
+    (`soak` filled, no exchanges and no agent requests); where it did not start, `soak` is None.
     """
 
     setting: str

@@ -72,6 +72,14 @@ PROBE = Probe(
                     Answered(410),
                     HeaderContains("Content-Type", "html"),
                 ),
+            ),
+        ),
+        # Sending the attacker elsewhere is an action of its own.
+        Channel(
+            name="redirect",
+            setting="custom-rules",
+            control="appsec",
+            stimuli=(
                 _order(
                     "redirect",
                     "bookshop-redirect",
