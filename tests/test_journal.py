@@ -33,7 +33,17 @@ from matrix.model.verdict import Finding, Shows
 
 def entry(key: str, detail: str = "") -> Entry:
     finding = Finding(MINIMUM, PROBE, "static", Shows.UNKNOWN, "It crashed — ✓.", Reason.CRASHED)
-    return Entry(key, MINIMUM, None, detail, "2026-11-20", 1.5, False, "judge", (finding,))
+    return Entry(
+        key=key,
+        cell=MINIMUM,
+        reason=None,
+        detail=detail,
+        started="2026-11-20",
+        seconds=1.5,
+        transient=False,
+        judge="judge",
+        findings=(finding,),
+    )
 
 
 def written(path: Path, *entries: Entry) -> None:

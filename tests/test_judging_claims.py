@@ -54,7 +54,7 @@ def table(*shown: Shows | Reason | None) -> FindingTable:
         (None, P, P, P, Outcome.UNVERIFIED, None, Reason.NOT_RUN),
     ],
 )
-def test_decision_table(
+def test_decision_table(  # noqa: PLR0917 - a row of the table
     minimum: Shows | Reason | None,
     before: Shows | Reason | None,
     control: Shows | Reason | None,

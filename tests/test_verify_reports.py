@@ -64,15 +64,25 @@ def record(cell: str, reason: Reason | None = None, *, reused: bool = False) -> 
     shows = P if cell != BEFORE else A
     found = () if reason else (finding(cell, shows),)
     return CellRecord(
-        cell, ("threat-detection",), reason, "detail", 2.5, reused, False, "key", "2026", found
+        cell=cell,
+        probes=("threat-detection",),
+        reason=reason,
+        detail="detail",
+        seconds=2.5,
+        reused=reused,
+        fallback=False,
+        key="key",
+        started="2026",
+        findings=found,
     )
 
 
-def result(interrupted: bool = False, warnings: tuple[str, ...] = ()) -> RunResult:  # noqa: FBT001, FBT002
+def result(*, interrupted: bool = False, warnings: tuple[str, ...] = ()) -> RunResult:
     of = the_plan()
     known = FindingTable([finding(MINIMUM, P), finding(BEFORE, A), finding(CONTROL, P)])
     cells = (record(MINIMUM), record(BEFORE, reused=True), record(CONTROL))
-    return RunResult(of, cells, judge(of, known), SNAPSHOT, 12.5, interrupted, warnings)
+    verdicts = judge(of, known)
+    return RunResult(of, cells, verdicts, SNAPSHOT, 12.5, interrupted, warnings)
 
 
 def printed(of: RunResult, width: int = 400) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from matrix.model.verdict import Finding, Outcome
 from matrix.verify.result import CellRecord, RunResult
 
-__all__ = ["SCHEMA", "result_to_json"]
+__all__ = ["SCHEMA", "finding_to_json", "result_to_json"]
 
 SCHEMA = "verdicts/1"
 
@@ -61,11 +61,12 @@ def _cell(cell: CellRecord) -> dict[str, Any]:
         "started": cell.started,
         "key": cell.key,
         "probes": list(cell.probes),
-        "findings": [_finding(finding) for finding in cell.findings],
+        "findings": [finding_to_json(finding) for finding in cell.findings],
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_to_json(finding: Finding) -> dict[str, Any]:
+    """Return what a channel showed as plain JSON values."""
     return {
         "probe": finding.probe,
         "channel": finding.channel,

@@ -10,12 +10,17 @@ from matrix.errors import StorageError
 from matrix.reporting.as_json import result_to_json
 from matrix.verify.result import RunResult
 
-__all__ = ["write_json"]
+__all__ = ["write_json", "write_text_json"]
 
 
 def write_json(path: Path, result: RunResult, as_of: str) -> None:
     """Write the run as JSON to `path`, `-` for standard output; raise StorageError."""
-    text = json.dumps(result_to_json(result, as_of), indent=2, ensure_ascii=False) + "\n"
+    write_text_json(path, result_to_json(result, as_of))
+
+
+def write_text_json(path: Path, data: object) -> None:
+    """Write plain JSON values likewise."""
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     if str(path) == "-":
         sys.stdout.write(text)
         return

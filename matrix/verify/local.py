@@ -33,19 +33,20 @@ class LocalEnvironments:
 
     def name(self, planned: PlannedCell) -> str:
         """Return a digest of what is asked for: interpreter and requirements."""
-        interpreter, requirements = self._asked(planned)
+        interpreter, requirements = self.asked(planned)
         text = f"{interpreter.version} {interpreter.build} {requirements!r}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def peek(self, planned: PlannedCell) -> Environment | None:
         """Return the environment where it is ready."""
-        return self._store.peek(*self._asked(planned))
+        return self._store.peek(*self.asked(planned))
 
     def ensure(self, planned: PlannedCell) -> Environment:
         """Return the environment, built if need be."""
-        return self._store.ensure(*self._asked(planned))
+        return self._store.ensure(*self.asked(planned))
 
-    def _asked(self, planned: PlannedCell) -> tuple[Interpreter, Requirements]:
+    def asked(self, planned: PlannedCell) -> tuple[Interpreter, Requirements]:
+        """Return what the cell asks for; raise BuildError where the interpreter is missing."""
         try:
             interpreter = interpreter_for(planned.cell.python, self._interpreters)
         except NoInterpreterError as error:

@@ -1,0 +1,117 @@
+"""`reproduce`: print (or run) the commands that repeat one cell by hand."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from matrix.errors import ExitCode, NothingSelectedError, nearest
+from matrix.model.cell import Cell
+from matrix.model.plan import Plan, PlannedCell
+from matrix.planning.options import add_plan_options, plan_from_args
+
+__all__ = ["add_parser", "run"]
+
+EXAMPLES = """\
+examples:
+  python -m matrix reproduce cp39-linux_x86_64-django3.2-ddtrace1.9.0
+      print the commands: environment, agent, app, requests, and what to look for
+  python -m matrix reproduce cp39-linux_x86_64-django3.2-ddtrace1.9.0 --run
+      run that cell alone, without results of earlier runs, and say what it showed
+  python -m matrix reproduce cp39-linux_x86_64-django3.2-ddtrace1.9.0 --run --keep --json -
+      keep its folders and logs, and write what it showed as JSON (schema reproduce/1)
+
+The ids of the cells: python -m matrix plan --cells
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "reproduce",
+        help="print (or run) the commands that repeat one cell by hand",
+        description="Print (or run) the commands that repeat one cell by hand.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("wanted", metavar="CELL", help="the id of a cell")
+    add_plan_options(parser)
+    parser.add_argument("--run", dest="run_it", action="store_true", help="run the cell")
+    parser.add_argument(
+        "--keep", action="store_true", help="with --run: keep the cell's folders and logs"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write it as JSON ('-': standard output)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the commands, or run the cell."""
+    planned = _find(args)
+    from matrix.reporting.alone import commands, run_alone  # noqa: PLC0415
+
+    if not args.run_it:
+        lines = list(commands(planned, offline=args.offline, say=_note))
+        if args.json is None or str(args.json) != "-":
+            for line in lines:
+                print(line)
+        if args.json is not None:
+            _write(args.json, planned, {"commands": lines})
+        return ExitCode.OK
+    alone = run_alone(planned, keep=args.keep, offline=args.offline, say=_note)
+    if args.json is None or str(args.json) != "-":
+        for line in alone.lines():
+            print(line)
+    if args.json is not None:
+        _write(args.json, planned, alone.to_json())
+    return ExitCode.OK
+
+
+def _find(args: argparse.Namespace) -> PlannedCell:
+    """Return the planned cell; raise NothingSelectedError with the nearest id there is."""
+    try:
+        asked = Cell.parse(args.wanted)
+    except ValueError:
+        asked = None
+    if asked is not None and asked.as_of is not None:
+        args.as_of = asked.as_of
+    known: dict[str, PlannedCell] = {}
+    for plan in _plans(args):
+        known = {item.cell.id: item for item in (*plan.fallbacks, *plan.cells)}
+        if args.wanted in known:
+            return known[args.wanted]
+    near = nearest(args.wanted, known)
+    raise NothingSelectedError(
+        f"no cell {args.wanted!r} in the plan" + (f"; did you mean {near!r}?" if near else ""),
+        "The ids: python -m matrix plan --cells (add the documents and --profile you verified).",
+    )
+
+
+def _plans(args: argparse.Namespace) -> Iterator[Plan]:
+    """Yield the plan that was asked for, then the largest there is."""
+    yield plan_from_args(args, _note)
+    if args.profile != "exhaustive":
+        args.profile = "exhaustive"
+        yield plan_from_args(args, _note)
+
+
+def _write(path: Path, planned: PlannedCell, content: dict[str, object]) -> None:
+    from matrix.reporting.writing import write_text_json  # noqa: PLC0415
+
+    data = {
+        "schema": "reproduce/1",
+        "cell": planned.cell.id,
+        "as_of": planned.as_of.isoformat(),
+        "probes": list(planned.probes),
+        "commands": None,
+        "findings": None,
+        **content,
+    }
+    write_text_json(path, data)
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)

@@ -1,0 +1,168 @@
+"""One cell alone: its commands for a person, or a run of it, outside of any plan's run."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from matrix.cells import Limits
+from matrix.environments import BuildError, EnvironmentStore
+from matrix.errors import StorageError
+from matrix.interpreters import find_interpreters
+from matrix.judging import findings_of
+from matrix.model.capture import CellCapture
+from matrix.model.plan import PlannedCell
+from matrix.model.probe import Probe
+from matrix.model.verdict import Finding
+from matrix.places import cache_dir, fixtures_dir, project_root, results_dir
+from matrix.probes import load_probes
+from matrix.reporting.as_json import finding_to_json
+from matrix.reporting.by_hand import ByHand
+from matrix.settings import load_settings
+from matrix.verify.local import CellWork, LocalEnvironments, job_maker
+from matrix.verify.signals import stopping
+from matrix.verify.workers import Workers
+
+__all__ = ["Alone", "commands", "run_alone"]
+
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Alone:
+    """What one cell showed; `folder` holds its logs and files where they were kept."""
+
+    capture: CellCapture
+    findings: tuple[Finding, ...]
+    folder: Path | None
+
+    def lines(self) -> Iterator[str]:
+        """Yield it for a reader."""
+        capture = self.capture
+        yield f"{capture.cell}: {capture.seconds:.1f} s, {capture.isolation or 'not started'}"
+        if capture.failed is not None:
+            yield f"  failed: {capture.failed.value}: {capture.detail}"
+        for process in capture.processes:
+            boot = "" if process.boot_seconds is None else f", boot {process.boot_seconds:.1f} s"
+            state = f", {process.failed.value}: {process.detail}" if process.failed else ""
+            yield f"  process {process.setting} {process.purpose} {process.repeat}{boot}{state}"
+            if process.failed is not None:
+                yield from (f"    | {line}" for line in process.log.splitlines()[-12:])
+        for finding in self.findings:
+            reason = f" ({finding.reason.value})" if finding.reason else ""
+            yield f"  {finding.probe}/{finding.channel}: {finding.shows.value}{reason}"
+            yield f"    {finding.evidence}"
+            yield from (f"    note: {note}" for note in finding.notes)
+        if self.folder is not None:
+            yield f"kept: {self.folder}"
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as plain JSON values."""
+        reason = self.capture.failed
+        return {
+            "findings": [finding_to_json(finding) for finding in self.findings],
+            "reason": reason.value if reason else None,
+            "detail": self.capture.detail,
+            "seconds": round(self.capture.seconds, 3),
+            "kept": str(self.folder) if self.folder else None,
+        }
+
+
+def commands(planned: PlannedCell, *, offline: bool, say: Say) -> Iterator[str]:
+    """Yield the commands for the cell, and write the files that they need below the results.
+
+    The environment is resolved, and built, if need be: its lock is what the commands install.
+    """
+    probes = [probe for name, probe in load_probes().items() if name in planned.probes]
+    by_hand = ByHand(
+        planned=planned,
+        probes=probes,
+        settings=_settings(probes),
+        folder=results_dir() / "by-hand" / planned.cell.id,
+        project=project_root(),
+        python=Path(sys.executable),
+    )
+    environments = _environments(offline=offline)
+    interpreter, requirements = environments.asked(planned)
+    environment = None
+    try:
+        environment = environments.ensure(planned)
+    except BuildError as error:
+        say(f"its environment cannot be made: {error.reason.value}: {error.detail}")
+    _write(by_hand.folder, by_hand.files(environment))
+    yield f"# {planned.cell.id}, dependencies as of {planned.as_of}"
+    if environment is None:
+        yield from by_hand.unlocked(interpreter, requirements)
+    else:
+        yield from by_hand.environment(interpreter)
+    for name in by_hand.settings:
+        yield ""
+        yield f"### setting {name}: {load_settings().get(name).title}"
+        yield from by_hand.session(name)
+
+
+def _settings(probes: Iterable[Probe]) -> dict[str, dict[str, str]]:
+    channels = [channel for probe in probes for channel in probe.channels]
+    names = {name for item in channels for name in (item.setting, item.control) if name is not None}
+    data = fixtures_dir() / "cell"
+    return {name: load_settings().render(name, data=data) for name in sorted(names)}
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"{folder} cannot be written: {error.strerror}",
+            "Name a writable folder in COMPAT_MATRIX_RESULTS.",
+        ) from error
+
+
+def run_alone(planned: PlannedCell, *, keep: bool, offline: bool, say: Say) -> Alone:
+    """Run the cell once, now; nothing of it is written to the journal."""
+    probes = load_probes()
+    environments = _environments(offline=offline)
+    with contextlib.ExitStack() as stack:
+        if keep:
+            scratch = Path(tempfile.mkdtemp(prefix="compat-matrix-"))
+        else:
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        limits = Limits()
+        workers = Workers(
+            CellWork(), job_maker(probes, scratch, keep=keep, limits=limits), 1, limits.cell * 2
+        )
+        stack.callback(workers.close)
+        stack.enter_context(stopping(workers.kill))
+        try:
+            environment = environments.ensure(planned)
+            capture = workers.submit(planned, environment, "").result()
+        except BuildError as error:
+            say(error.log or error.detail)
+            capture = _not_built(planned, error)
+    found = findings_of(capture, planned.probes, probes)
+    return Alone(capture, found, scratch if keep else None)
+
+
+def _not_built(planned: PlannedCell, error: BuildError) -> CellCapture:
+    return CellCapture(
+        cell=planned.cell.id,
+        key="",
+        identity=None,
+        lock=(),
+        processes=(),
+        started="",
+        seconds=0.0,
+        failed=error.reason,
+        detail=error.detail,
+    )
+
+
+def _environments(*, offline: bool) -> LocalEnvironments:
+    store = EnvironmentStore(cache_dir(), offline=offline)
+    return LocalEnvironments(store, find_interpreters(), load_probes())
