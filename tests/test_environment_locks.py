@@ -19,10 +19,16 @@ from matrix.model.plan import PlannedCell
 from matrix.places import data_dir
 
 HASHES = st.integers(0, 16**64 - 1).map(lambda number: f"{number:064x}")
+NAMES = st.lists(st.sampled_from(["a", "b2", "django", "py"]), min_size=1, max_size=3).map("-".join)
+VERSIONS = st.builds(
+    lambda numbers, tail: ".".join(map(str, numbers)) + tail,
+    st.lists(st.integers(0, 2026), min_size=1, max_size=4),
+    st.sampled_from(["", "rc1", ".post2", "+local.1"]),
+)
 LOCKED = st.builds(
     lambda name, version, hashes: Locked(name, version, tuple(sorted(hashes))),
-    st.from_regex(r"\A[a-z0-9]+(-[a-z0-9]+)*\Z"),
-    st.from_regex(r"\A[0-9]{1,3}(\.[0-9]{1,3}){0,3}(rc[0-9]|\.post[0-9]|\+[a-z]{1,4})?\Z"),
+    NAMES,
+    VERSIONS,
     st.sets(HASHES, min_size=1, max_size=4),
 )
 LOCKS = st.lists(LOCKED, unique_by=lambda locked: locked.name, max_size=6)

@@ -23,6 +23,7 @@ from matrix.environments.running import Command, Finished, run
 from matrix.environments.toolbox import Toolbox
 from matrix.environments.unpacking import link_into, unpack
 from matrix.model.reason import Reason
+from matrix.places import project_root
 
 MARCH = dt.datetime(2023, 3, 1, tzinfo=dt.timezone.utc)
 
@@ -77,6 +78,23 @@ def test_a_run_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -
     while _lives(child):
         assert time.monotonic() < deadline, "the child outlived the time limit"
         time.sleep(0.01)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="looks at process groups")
+def test_tools_end_with_the_program_that_runs_them(tmp_path: Path) -> None:
+    code = f"""
+import pathlib, sys, threading
+from matrix.environments.running import Command, run
+here = pathlib.Path({str(tmp_path)!r})
+said = "import os, time; open('pid', 'w').write(str(os.getpid()) + '.'); time.sleep(60)"
+command = Command([sys.executable, "-I", "-c", said], {{}}, here, 60)
+threading.Thread(target=run, args=(command,), daemon=True).start()
+while not (here / "pid").exists() or not (here / "pid").read_text().endswith("."):
+    pass
+"""
+    command = Command([sys.executable, "-c", code], os.environ, project_root(), 30)
+    assert run(command).code == 0
+    assert not _lives(int((tmp_path / "pid").read_text().rstrip(".")))
 
 
 def _lives(pid: int) -> bool:

@@ -2,6 +2,14 @@
 
 from matrix.environments.failures import BuildError
 from matrix.environments.recipes import Sentinel, requirements_for, sentinel
+from matrix.environments.running import stop_all
 from matrix.environments.store import EnvironmentStore
 
-__all__ = ["BuildError", "EnvironmentStore", "Sentinel", "requirements_for", "sentinel"]
+__all__ = [
+    "BuildError",
+    "EnvironmentStore",
+    "Sentinel",
+    "requirements_for",
+    "sentinel",
+    "stop_all",
+]

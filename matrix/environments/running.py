@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -16,7 +18,7 @@ from typing import IO
 from matrix.environments.failures import BuildError, from_log, from_os_error
 from matrix.model.reason import Reason
 
-__all__ = ["Command", "Finished", "Runner", "check", "run"]
+__all__ = ["Command", "Finished", "Runner", "check", "run", "stop_all"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,19 @@ class Finished:
 Runner = Callable[[Command], Finished]
 
 
+_running: set[subprocess.Popen[bytes]] = set()
+_lock = threading.Lock()
+
+
+@atexit.register
+def stop_all() -> None:
+    """End every tool that still runs, as threads that wait for one do not when the program ends."""
+    with _lock:
+        processes = tuple(_running)
+    for process in processes:
+        _kill(process)
+
+
 def run(command: Command) -> Finished:
     """Run to the end; raise BuildError(TIMED_OUT) where it takes too long.
 
@@ -64,6 +79,8 @@ def run(command: Command) -> Finished:
             start_new_session=sys.platform != "win32",
         )
         try:
+            with _lock:
+                _running.add(process)
             code = process.wait(command.seconds)
         except subprocess.TimeoutExpired:
             _kill(process)
@@ -72,6 +89,9 @@ def run(command: Command) -> Finished:
         except BaseException:
             _kill(process)
             raise
+        finally:
+            with _lock:
+                _running.discard(process)
         return Finished(code, _text(out), _text(err))
 
 
