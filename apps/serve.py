@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 
-import waitress
+from cheroot import wsgi
 
 APPS = {"django": "django_shop.shop", "flask": "flask_shop.shop"}
 THREADS = 4
@@ -41,14 +41,15 @@ def main(arguments):
     # The views live in imported modules, never in this one: some tools look at imports only.
     shop = importlib.import_module(APPS[arguments[0]])
     shop.open_shops()
-    server = waitress.create_server(shop.application, host="127.0.0.1", port=0, threads=THREADS)
+    server = wsgi.Server(("127.0.0.1", 0), shop.application, numthreads=THREADS, shutdown_timeout=1)
+    server.prepare()
     signal.signal(signal.SIGTERM, stop)
     watcher = threading.Thread(target=stop_when_input_ends)
     watcher.daemon = True
     watcher.start()
-    print("bookshop ready 127.0.0.1:%s" % server.effective_port)
+    print("bookshop ready 127.0.0.1:%s" % server.bind_addr[1])
     sys.stdout.flush()
-    server.run()
+    server.serve()
     return 0
 
 

@@ -22,7 +22,7 @@ INTERPRETER = Interpreter(
     libc="glibc 2.36",
     source="test",
 )
-REQUIREMENTS = Requirements(("ddtrace==1.9.0", "flask==2.2.3"), ("waitress",), dt.date(2023, 3, 1))
+REQUIREMENTS = Requirements(("ddtrace==1.9.0", "flask==2.2.3"), ("cheroot",), dt.date(2023, 3, 1))
 DDTRACE = Locked("ddtrace", "1.9.0", ("a" * 64,))
 FLASK = Locked("flask", "2.2.3", ("b" * 64,))
 LOCK = (DDTRACE, FLASK)

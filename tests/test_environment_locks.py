@@ -71,7 +71,7 @@ def test_a_cell_gets_its_pins_the_server_the_sentinel_and_what_its_probes_need()
     assert made.pins == ("ddtrace==2.21.0", "django==4.1")
     assert made.only_binary == ("ddtrace",)
     assert made.as_of == dt.date(2023, 3, 1)
-    assert names(made.also) == {"waitress", "requests", "redis", sentinel().distribution}
+    assert names(made.also) == {"cheroot", "requests", "redis", sentinel().distribution}
 
 
 def test_companions_are_chosen_by_the_frameworks_version() -> None:

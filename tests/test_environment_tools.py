@@ -206,7 +206,7 @@ def test_resolving_is_as_of_the_end_of_the_day_and_pins_are_exempt(tmp_path: Pat
     exempt = [argv[i + 1] for i, word in enumerate(argv) if word == "--exclude-newer-package"]
     assert [text.partition("=")[0] for text in exempt] == ["ddtrace", "flask"]
     assert argv[argv.index("--only-binary") + 1] == "ddtrace"
-    assert told.commands[-1].given.splitlines() == ["ddtrace==1.9.0", "flask==2.2.3", "waitress"]
+    assert told.commands[-1].given.splitlines() == ["ddtrace==1.9.0", "flask==2.2.3", "cheroot"]
     assert told.commands[-1].environ["UV_DEFAULT_INDEX"] == "https://index.example/simple"
 
 
