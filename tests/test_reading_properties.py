@@ -51,7 +51,7 @@ def read(text: str) -> Reading | None:
             return None
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from(LINES), max_size=40))
 def test_any_order_of_lines_is_read_or_refused(lines: list[str]) -> None:
     reading = read("\n".join(lines))
@@ -62,13 +62,13 @@ def test_any_order_of_lines_is_read_or_refused(lines: list[str]) -> None:
         assert len({claim.id for claim in reading.claims}) == len(reading.claims)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_is_read_or_refused(text: str) -> None:
     read(text.encode(errors="ignore").decode())
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(headers, st.data())
 def test_every_row_is_a_claim_or_a_problem(header: tuple[str, ...], data: st.DataObject) -> None:
     width = len(header)
@@ -83,7 +83,7 @@ def test_every_row_is_a_claim_or_a_problem(header: tuple[str, ...], data: st.Dat
         assert told >= set(range(5, 5 + len(rows)))
 
 
-@settings(max_examples=5)
+@settings(max_examples=5, deadline=None)
 @given(st.lists(st.sampled_from(PAGES), max_size=3, unique=True))
 def test_facts_round_trip(pages: list[Path]) -> None:
     claims = tuple(claim for page in pages for claim in _claims(page))

@@ -96,6 +96,8 @@ def read_versions(text: str, vocabulary: Vocabulary) -> tuple[Alternative, ...]:
             close()
             found.append(_one(item))
     close()
+    if not found and plain(text):
+        raise VersionsError(plain(text))
     for alternative in found:
         _check(alternative.specifier, text)
     return tuple(found)

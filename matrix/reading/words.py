@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 import unicodedata
@@ -17,6 +18,7 @@ _SPACE = re.compile(r"\s+")
 _EDGES = " \t\n?!:.,;\u00bf\u00a1\u3002"
 
 
+@functools.lru_cache(maxsize=4096)
 def plain(text: str) -> str:
     """Return the words of a piece of Markdown, as written, without links, emphasis and HTML."""
     text = _BREAK.sub(" ", text)
@@ -26,6 +28,7 @@ def plain(text: str) -> str:
     return _SPACE.sub(" ", _EMPHASIS.sub(r"\2", _STRONG.sub("", text))).strip()
 
 
+@functools.lru_cache(maxsize=4096)
 def comparable(text: str) -> str:
     """Return the form in which words are compared: NFKC, case folded, single spaces."""
     text = unicodedata.normalize("NFKC", plain(text)).casefold()
