@@ -85,6 +85,7 @@ class Shop(http.server.BaseHTTPRequestHandler):
 
 
 def main() -> None:
+    Path(os.environ["HOME"], "..", "..", "pid").write_text(str(os.getpid()), encoding="ascii")
     if MODE == "exit":
         sys.stdout.write("no such module\n")
         sys.exit(3)
