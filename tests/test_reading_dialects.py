@@ -88,7 +88,10 @@ def test_lists_in_place_of_tables() -> None:
     assert [told(claim) for claim in reading.claims] == [
         "16 django >=2.0 supported",
         "17 flask >=1.0 supported",
-        "21 rq >=1.8 supported",
+        "21 cpython supported os=linux cpu=x86_64",
+        "21 cpython supported os=linux cpu=aarch64",
+        "22 cpython supported os=windows cpu=x86",
+        "26 rq >=1.8 supported",
     ]
 
 

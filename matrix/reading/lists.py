@@ -1,4 +1,4 @@
-"""Lists in place of tables: bullets such as `Django 2.0+` under a heading that says of what."""
+"""Lists in place of tables: bullets such as `Django 2.0+` or `Alpine Linux (musl) x86-64`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ _KINDS = {
     "libraries": ClaimKind.INTEGRATION,
     "runtimes": ClaimKind.RUNTIME,
 }
+_SYSTEM_SECTIONS = {"runtimes", "compatibility"}
 _ITEM = re.compile(r"(?P<name>[^\W\d][\w .+/-]*?)[ :]+(?P<versions>(?:[<>=~]|v?\d).*)")
 
 
 def read_listed(text: Text, section: str, vocabulary: Vocabulary) -> list[Draft] | None:
     """Return what a bullet of a name and versions promises, or None where it is no such bullet."""
+    if text.kind == "bullet" and section in _SYSTEM_SECTIONS:
+        systems = _systems(text, vocabulary)
+        if systems is not None:
+            return systems
     kind = _KINDS.get(section)
     found = _ITEM.fullmatch(plain(text.text))
     if kind is None or found is None or text.kind != "bullet":
@@ -50,3 +55,31 @@ def read_listed(text: Text, section: str, vocabulary: Vocabulary) -> list[Draft]
         Draft(kind, subject, specifier, written, Status.SUPPORTED, text.line, scope, (specifier,))
         for subject, specifier, scope in promised
     ]
+
+
+def _systems(text: Text, vocabulary: Vocabulary) -> list[Draft] | None:
+    """Return what `Windows (msvc) x86, x86-64` promises: the runtime on each of the processors."""
+    written = plain(text.text)
+    for space in re.finditer(r" ", written):
+        system = vocabulary.exactly("systems", written[: space.start()])
+        if system is None:
+            continue
+        parts = [part for part in re.split(r"[,\u3001]", written[space.end() :]) if part.strip()]
+        cpus = [
+            vocabulary.exactly(f"cpus-{system}", part) or vocabulary.exactly("cpus", part)
+            for part in parts
+        ]
+        if cpus and all(cpus):
+            return [
+                Draft(
+                    ClaimKind.RUNTIME,
+                    "cpython",
+                    "",
+                    written,
+                    Status.SUPPORTED,
+                    text.line,
+                    (("os", system), ("cpu", cpu or "")),
+                )
+                for cpu in cpus
+            ]
+    return None
