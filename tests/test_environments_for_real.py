@@ -17,7 +17,7 @@ from matrix.places import cache_dir
 
 pytestmark = pytest.mark.cells
 
-IMPORT = "import ddtrace, {0}, waitress, requests, inflection, sys; print(sys.version.split()[0])"
+IMPORT = "import ddtrace, {0}, requests, inflection, sys; print(sys.version.split()[0])"
 
 
 @pytest.fixture(scope="module")

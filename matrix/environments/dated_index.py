@@ -30,7 +30,8 @@ class DatedIndex:
     Of a project in `pins` only the pinned release is shown, whatever its date: it was asked for by
     name. Pages are kept short because pip 20.3 reads each several times, and reads slowly: 47,000
     files of one project take it minutes. `place` may give another address for a file, such as a
-    copy on disk. `failed` is the first thing that the real index could not tell.
+    copy on disk, or "" for one that must not be fetched. `failed` is the first thing that the real
+    index could not tell.
     """
 
     def __init__(
@@ -66,12 +67,16 @@ class DatedIndex:
                 for file in release.files
                 if not file.yanked and file.uploaded and file.uploaded < self._cutoff
             ]
-        links = "\n".join(self._link(file) for file in files if fits(file, self._python))
+        links = "\n".join(
+            self._link(file, address)
+            for file in files
+            if fits(file, self._python) and (address := self._place(file))
+        )
         return f"<!DOCTYPE html><html><body>\n{links}\n</body></html>\n"
 
-    def _link(self, file: File) -> str:
+    def _link(self, file: File, address: str) -> str:
         fragment = f"#sha256={file.sha256}" if file.sha256 else ""
-        address = html.escape(self._place(file) + fragment)
+        address = html.escape(address + fragment)
         requires = ""
         if file.requires_python:
             requires = f' data-requires-python="{html.escape(file.requires_python)}"'

@@ -73,9 +73,10 @@ class EraRoute:
         target = site_packages(folder)
         for extra in target.glob("_virtualenv.*"):
             extra.unlink()
-        for wheel in wheels:
-            unpacked = self._tools.root / "unpacked" / wheel.parent.name / wheel.stem
-            link_into(unpack(wheel, unpacked), target)
+        for sha256, wheel in zip(hashes, wheels, strict=True):
+            unpacked = self._tools.root / "unpacked" / sha256 / wheel.stem
+            published = wheel == self._artifacts.find(sha256)
+            link_into(unpack(wheel, unpacked, sha256 if published else None), target)
 
     def _wheel(self, interpreter: Interpreter, requirements: Requirements, sha256: str) -> Path:
         """Return the published file of that hash, or the wheel that was made of it here."""
@@ -137,13 +138,16 @@ class EraRoute:
             try:
                 self._tools.run(argv, own, only_binary=requirements.only_binary)
             except BuildError as error:
-                if dated.failed is None:
+                if dated.failed is None and not self._tools.offline:
                     raise
-                raise BuildError(Reason.INDEX_UNAVAILABLE, str(dated.failed), error.log) from error
+                said = str(dated.failed or "not all files are here, and none may be fetched")
+                raise BuildError(Reason.INDEX_UNAVAILABLE, said, error.log) from error
 
     def _place(self, file: File) -> str:
         kept = self._artifacts.find(file.sha256)
-        return kept.as_uri() if kept else file.url
+        if kept is not None:
+            return kept.as_uri()
+        return "" if self._tools.offline else file.url
 
 
 def _split(pin: str) -> tuple[str, str]:

@@ -60,8 +60,8 @@ class BuildError(Exception):
 
     @property
     def passing(self) -> bool:
-        """Return whether the same call may succeed later."""
-        return self.reason in {Reason.INDEX_UNAVAILABLE, Reason.DISK_FULL, Reason.TIMED_OUT}
+        """Return whether the same call may succeed later in the same run."""
+        return self.reason in {Reason.INDEX_UNAVAILABLE, Reason.DISK_FULL}
 
     def __reduce__(self) -> tuple[type[BuildError], tuple[Reason, str, str]]:
         return (BuildError, (self.reason, self.detail, self.log))
