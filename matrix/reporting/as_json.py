@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from matrix.model.verdict import Finding, Outcome
+from matrix.reporting.summary import ran
 from matrix.verify.result import CellRecord, RunResult
 
 __all__ = ["SCHEMA", "finding_to_json", "result_to_json"]
@@ -28,7 +29,7 @@ def result_to_json(result: RunResult, as_of: str) -> dict[str, Any]:
             "warnings": list(result.warnings),
             "outcomes": {outcome.value: result.count(outcome) for outcome in Outcome},
             "cells": {
-                "run": sum(not cell.reused for cell in result.cells),
+                "run": ran(result),
                 "reused": sum(cell.reused for cell in result.cells),
                 "left_out": len(plan.left_out),
             },

@@ -67,7 +67,7 @@ class _Plain:
                 self._folded(f"{event.cell}: {event.reason.value}: {shorten(event.detail, 120)}")
             case ControlAdded():
                 self._folded(f"{event.cell}: added as a further control")
-            case VerdictReached() if event.verdict.cells:
+            case VerdictReached() if event.verdict.cells and self._tally.is_news:
                 self._line(_verdict(event.verdict, self._tally))
             case Warned():
                 self._line(f"warning: {event.message}")
@@ -117,7 +117,7 @@ class _Live:
         match event:
             case RunStarted():
                 self._print(escape(_opening(event)))
-            case VerdictReached() if event.verdict.cells:
+            case VerdictReached() if event.verdict.cells and self._tally.is_news:
                 style = STYLES[event.verdict.outcome]
                 self._print(f"[{style}]{escape(_verdict(event.verdict, self._tally))}[/]")
             case CellFinished() if event.reason is not None:

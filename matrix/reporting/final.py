@@ -19,6 +19,7 @@ from matrix.verify.result import RunResult
 __all__ = ["print_report"]
 
 _EVIDENCE = 420
+_DETAILS = 8
 
 
 def print_report(console: Console, result: RunResult, as_of: str) -> None:
@@ -95,4 +96,6 @@ def _print_gaps(console: Console, result: RunResult) -> None:
         console.print(head, markup=False, highlight=False, soft_wrap=True)
         remedy = f"  {explained.remedy_for(gap.cell)}"
         console.print(remedy, markup=False, highlight=False, soft_wrap=True, style="cyan")
+        for detail in gap.details[:_DETAILS]:
+            console.print(f"  {detail}", markup=False, highlight=False, soft_wrap=True)
     console.print()

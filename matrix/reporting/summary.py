@@ -11,9 +11,11 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
 from matrix.verify.result import RunResult
 
-__all__ = ["Gap", "Row", "cell_counts", "gaps", "rows"]
+__all__ = ["Gap", "Row", "cell_counts", "gaps", "ran", "rows"]
 
 _ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
+# What these say is the same for many cells, and says what to do.
+_OF_THE_MACHINE = {Reason.NO_INTERPRETER, Reason.INDEX_UNAVAILABLE, Reason.DISK_FULL}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +28,15 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Gap:
-    """What keeps `claims` claims from an answer; `cell` is one to try by hand, or ""."""
+    """What keeps `claims` claims from an answer.
+
+    `cell` is one to try by hand, or ""; `details` what the failed cells said, each once.
+    """
 
     reason: Reason
     claims: int
     cell: str
+    details: tuple[str, ...] = ()
 
 
 def rows(result: RunResult) -> list[Row]:
@@ -56,20 +62,37 @@ def gaps(result: RunResult) -> list[Gap]:
     for verdict in result.verdicts:
         if verdict.reason is not None:
             found[verdict.reason].append(verdict)
-    made = [Gap(reason, len(verdicts), _cell(verdicts)) for reason, verdicts in found.items()]
+    made = [
+        Gap(reason, len(verdicts), _cell(verdicts), _details(reason, result))
+        for reason, verdicts in found.items()
+    ]
     return sorted(made, key=lambda gap: -gap.claims)
+
+
+def ran(result: RunResult) -> int:
+    """Return how many cells came to an end in this run, of whatever kind."""
+    cut = {Reason.INTERRUPTED, Reason.NO_INTERPRETER}
+    return sum(not cell.reused and cell.reason not in cut for cell in result.cells)
 
 
 def cell_counts(result: RunResult) -> str:
     """Return how many cells ran, were reused, failed and were left out, in words."""
-    ran = sum(not cell.reused and cell.reason is not Reason.INTERRUPTED for cell in result.cells)
-    words = [f"{ran} run", f"{sum(cell.reused for cell in result.cells)} reused"]
+    words = [f"{ran(result)} run", f"{sum(cell.reused for cell in result.cells)} reused"]
     added = sum(cell.fallback for cell in result.cells)
     if added:
         words.append(f"{added} of them added as further controls")
     failed = Counter(cell.reason.value for cell in result.cells if cell.reason)
     words += [f"{count} {reason}" for reason, count in failed.most_common()]
     return ", ".join(words)
+
+
+def _details(reason: Reason, result: RunResult) -> tuple[str, ...]:
+    said = (
+        cell.detail.splitlines()[0]
+        for cell in result.cells
+        if cell.reason is reason and cell.detail
+    )
+    return tuple(dict.fromkeys(said)) if reason in _OF_THE_MACHINE else ()
 
 
 def _cell(verdicts: Sequence[Verdict]) -> str:

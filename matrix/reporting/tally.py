@@ -19,7 +19,10 @@ __all__ = ["Tally"]
 
 
 class Tally:
-    """Counts; `seconds` are those of the cells that ran, `claims` those of the plan by id."""
+    """Counts; `claims` are those of the plan by id.
+
+    `is_news` says whether the last verdict is the first on its fact: documents repeat each other.
+    """
 
     def __init__(self) -> None:
         self.total = 0
@@ -29,6 +32,8 @@ class Tally:
         self.running: dict[str, None] = {}
         self.verdicts: Counter[Outcome] = Counter()
         self.claims: dict[str, Claim] = {}
+        self.is_news = False
+        self._facts: set[object] = set()
         self._seconds = 0.0
         self._ran = 0
 
@@ -47,6 +52,9 @@ class Tally:
                 self._finish(event)
             case VerdictReached():
                 self.verdicts[event.verdict.outcome] += 1
+                fact = (self.claims[event.verdict.claim].fact, event.verdict.outcome)
+                self.is_news = fact not in self._facts
+                self._facts.add(fact)
             case _:
                 pass
 
