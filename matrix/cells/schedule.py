@@ -54,12 +54,22 @@ def tasks_of(probes: Iterable[Probe], framework: str) -> tuple[Task, ...]:
 
 
 def schedule(tasks: Sequence[Task]) -> tuple[ProcessTasks, ...]:
-    """Return one process per setting, the busiest first."""
+    """Return one process per setting, the one that has to wait longest first."""
     by_setting: dict[str, list[Task]] = {}
     for task in tasks:
         by_setting.setdefault(_setting(task), []).append(task)
     processes = [ProcessTasks(setting, tuple(items)) for setting, items in by_setting.items()]
-    return tuple(sorted(processes, key=lambda process: -len(process.tasks)))
+    return tuple(sorted(processes, key=_waiting, reverse=True))
+
+
+def _waiting(process: ProcessTasks) -> tuple[float, int, int]:
+    patience = [
+        stimulus.patience
+        for task in process.tasks
+        if not task.control
+        for stimulus in task.channel.stimuli
+    ]
+    return max(patience, default=0.0), len(process.configured), len(process.tasks)
 
 
 def schedule_repeat(tasks: Sequence[Task], repeat: int, *, apart: bool) -> tuple[ProcessTasks, ...]:
