@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import string
 from pathlib import Path
@@ -79,6 +80,14 @@ def test_companions_are_chosen_by_the_frameworks_version() -> None:
     new = requirements_for(planned("3.8", "flask", "2.3.0", "1.9.0")).also
     assert {"werkzeug<1", "jinja2<3"} <= set(old)
     assert not names(new) & {"werkzeug", "Werkzeug", "jinja2"}
+
+
+def test_an_install_of_a_given_day_is_not_helped_along() -> None:
+    cell = planned("3.8", "flask", "0.10", "1.9.0")
+    today = dataclasses.replace(cell.cell, as_of=dt.date(2026, 1, 1))
+    made = requirements_for(dataclasses.replace(cell, cell=today)).also
+    assert not names(made) & {"werkzeug", "jinja2", "markupsafe", "itsdangerous"}
+    assert {"requests", sentinel().distribution} <= names(made)
 
 
 def test_setuptools_is_there_where_an_environment_of_the_time_had_it() -> None:

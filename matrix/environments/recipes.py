@@ -12,6 +12,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from matrix.model.cell import Cell
 from matrix.model.environment import Requirements
 from matrix.model.plan import PlannedCell
 from matrix.places import data_dir
@@ -36,7 +37,8 @@ class Sentinel:
 class Recipe:
     """Further requirements for cells that hold `distribution` in `versions` on `python`.
 
-    `distribution` is "" for every cell. `why` is for the reader: what is added is what a user
+    `distribution` is "" for every cell. `era_only` ones are left out where the cell is as of a date
+    that was asked for: whether an install of that day works is then the question. `why` is for the reader: what is added is what a user
     would not get by installing the two pins alone.
     """
 
@@ -44,11 +46,14 @@ class Recipe:
     versions: SpecifierSet
     python: SpecifierSet
     add: tuple[str, ...]
+    era_only: bool
     why: str
 
-    def applies(self, python: str, pins: dict[str, str]) -> bool:
-        """Return whether a cell with these pins (version by name) on `python` needs it."""
-        if not self.python.contains(python, prereleases=True):
+    def applies(self, cell: Cell, pins: dict[str, str]) -> bool:
+        """Return whether `cell`, with these pins (version by name), needs it."""
+        if self.era_only and cell.as_of is not None:
+            return False
+        if not self.python.contains(cell.python, prereleases=True):
             return False
         if not self.distribution:
             return True
@@ -86,7 +91,7 @@ def requirements_for(
     also = [
         requirement
         for recipe in recipes.recipes
-        if recipe.applies(cell.python, pins)
+        if recipe.applies(cell, pins)
         for requirement in recipe.add
     ]
     return Requirements(
@@ -108,7 +113,7 @@ def _shipped() -> Recipes:
 
 
 def _recipe(item: dict[str, Any]) -> Recipe:
-    unknown = set(item) - {"for", "versions", "python", "add", "why"}
+    unknown = set(item) - {"for", "versions", "python", "add", "era_only", "why"}
     if unknown:
         raise ValueError(f"unknown keys in a recipe: {', '.join(sorted(unknown))}")
     return Recipe(
@@ -116,5 +121,6 @@ def _recipe(item: dict[str, Any]) -> Recipe:
         versions=SpecifierSet(item.get("versions", "")),
         python=SpecifierSet(item.get("python", "")),
         add=tuple(item["add"]),
+        era_only=item.get("era_only", False),
         why=item["why"],
     )
