@@ -38,8 +38,8 @@ class Recipe:
     """Further requirements for cells that hold `distribution` in `versions` on `python`.
 
     `distribution` is "" for every cell. `era_only` ones are left out where the cell is as of a date
-    that was asked for: whether an install of that day works is then the question. `why` is for the reader: what is added is what a user
-    would not get by installing the two pins alone.
+    that was asked for: whether an install of that day works is then the question. `why` is for the
+    reader: what is added is what a user would not get by installing the two pins alone.
     """
 
     distribution: str
