@@ -22,8 +22,10 @@ OURS = "python"
 
 def check_page(source: Source, lines: Sequence[str], vocabulary: Vocabulary) -> None:
     """Raise `UnreadableInputError` for a page that says it is about another language's tracer."""
-    first = next((found[2] for line in lines if (found := _HEADING.match(line))), "")
-    said = (source.front_matter.get("code_lang", ""), source.front_matter.get("title", ""), first)
+    first = next((found for line in lines if (found := _HEADING.match(line))), None)
+    # A page's own title has one `#`; a section about one tracer of several has more.
+    title = first[2] if first and first[1] == "#" else ""
+    said = (source.front_matter.get("code_lang", ""), source.front_matter.get("title", ""), title)
     for text in said:
         named = vocabulary.within("tracers", text.replace("_", " "))
         if named is None:
