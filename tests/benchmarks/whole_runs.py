@@ -65,7 +65,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.keep_cache or Path(scratch)
         print(f"{'run':34} {'wall s':>8} {'CPU s':>8} {'first verdict s':>16} {'exit':>5}")
-        runs = [("plan, cold", ("plan",)), ("plan, warm", ("plan",))]
+        runs: list[tuple[str, tuple[str, ...]]] = [
+            ("plan, cold", ("plan",)),
+            ("plan, warm", ("plan",)),
+        ]
         for profile in args.profiles:
             command = ("verify", "--profile", profile)
             runs += [
