@@ -184,6 +184,36 @@ def test_whose_tracer_a_page_is_about(tmp_path: Path, head: str, readable: bool)
             read(tmp_path, text)
 
 
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_column_about_another_tracer_is_not_taken_for_ours(tmp_path: Path, language: str) -> None:
+    header = {"en": "Minimum Java tracer version", "ko": "최소 Java 트레이서 버전"}[language]
+    page = tmp_path / "page.md"
+    page.write_text(f"| Feature | {header} |\n|---|---|\n| SCA | 1.5 |\n", encoding="utf-8")
+    reading = read_document(page, language=language)
+    assert reading.claims == ()
+    assert header in reading.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("language", "header"),
+    [
+        ("de", "Erforderliche Mindestversion des Tracers für Python"),
+        ("es", "Versión mínima necesaria del rastreador"),
+        ("fr", "Version minimale requise du traceur"),
+        ("ja", "必要な Python トレーサーの最小バージョン"),
+        ("ko", "필요한 최소 Python 트레이서"),
+        ("pt", "Versão mínima necessária do rastreador"),
+    ],
+)
+def test_headers_may_say_more_than_the_vocabulary(
+    tmp_path: Path, language: str, header: str
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"| Feature | {header} |\n|---|---|\n| SCA | 1.5 |\n", encoding="utf-8")
+    (claim,) = read_document(page, language=language).claims
+    assert told(claim) == "3 sca >=1.5 supported"
+
+
 def test_two_notes_in_one_bullet_have_lines_and_denials_of_their_own(tmp_path: Path) -> None:
     text = (
         "## Supported frameworks\n\n"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from matrix.reading import tables
 from matrix.reading.markdown import Table
 from matrix.reading.tables.base import SUPPORT, UNKNOWN, Column, Grid, Outcome, TableReader, Trouble
+from matrix.reading.tracers import OURS
 from matrix.reading.vocabulary import Vocabulary
 from matrix.reading.words import plain
 
@@ -58,6 +59,9 @@ def read_table(table: Table, vocabulary: Vocabulary, section: str) -> Iterator[O
 
 def _column(header: str, vocabulary: Vocabulary) -> Column:
     written = plain(header)
+    named = vocabulary.within("tracers", header)
+    if named and named[0] != OURS:
+        return Column(UNKNOWN, written)
     if role := vocabulary.exactly("columns", header):
         return Column(role, written)
     if found := vocabulary.within("capabilities", header):
