@@ -114,8 +114,14 @@ def specifiers(alternatives: tuple[Alternative, ...]) -> tuple[str, ...]:
 
 
 def series(alternative: Alternative) -> str:
-    """Return a specifier in which a bare version is its series: `3.9` is `==3.9.*`."""
-    return f"=={alternative.bare}.*" if alternative.bare else alternative.specifier
+    """Return a specifier in which a bare version is its series: `3.9` is `==3.9.*`.
+
+    A pre-release has no series; it is itself.
+    """
+    if not alternative.bare:
+        return alternative.specifier
+    released = alternative.bare.replace(".", "").isdigit()
+    return f"=={alternative.bare}" + (".*" if released else "")
 
 
 def _symbolic(text: str, vocabulary: Vocabulary) -> str:
