@@ -106,6 +106,19 @@ def test_what_a_killed_run_left_is_neither_used_nor_kept(tmp_path: Path) -> None
     assert store_with(tmp_path, FakeRoute()).ensure(INTERPRETER, REQUIREMENTS) == finished
 
 
+def test_what_another_run_is_building_is_left_alone(tmp_path: Path) -> None:
+    store = store_with(tmp_path, FakeRoute())
+    half = store.root / "envs" / ".part-of-another"
+    half.mkdir(parents=True)
+    with store._tools.guard("env-of-another"):
+        store.ensure(INTERPRETER, REQUIREMENTS)
+        assert half.exists()
+    store_with(tmp_path, FakeRoute()).ensure(
+        dataclasses.replace(INTERPRETER, build="another"), REQUIREMENTS
+    )
+    assert not half.exists()
+
+
 def test_a_folder_that_lost_its_python_is_built_again(tmp_path: Path) -> None:
     route = FakeRoute()
     store = store_with(tmp_path, route)

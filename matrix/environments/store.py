@@ -19,8 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import filelock
-
 from matrix.environments.failures import BuildError, from_os_error
 from matrix.environments.installed import check_installed, installed, site_packages
 from matrix.environments.lock import Locked, dump_lock, parse_line
@@ -101,8 +99,6 @@ class EnvironmentStore:
                 _environment_key(interpreter, lock),
                 lambda: self._build(interpreter, requirements, lock),
             )
-        except filelock.Timeout as error:
-            raise BuildError(Reason.TIMED_OUT, f"another run holds {error.lock_file}") from error
         except OSError as error:
             raise from_os_error(error) from error
 
@@ -263,8 +259,8 @@ class EnvironmentStore:
             return
         self._swept = True
         for part in (self.root / "envs").glob(".part-*"):
-            guard = self._tools.guard(f"env-{part.name.removeprefix('.part-')}")
-            with contextlib.suppress(filelock.Timeout), guard.acquire(timeout=0):
+            guard = self._tools.guard(f"env-{part.name.removeprefix('.part-')}", wait=False)
+            with contextlib.suppress(BuildError), guard:
                 shutil.rmtree(part, ignore_errors=True)
 
 

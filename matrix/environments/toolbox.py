@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import filelock
-
 from matrix.environments.childenv import child_environment
+from matrix.environments.failures import BuildError
 from matrix.environments.running import Command, Runner, check
 from matrix.model.environment import Interpreter, Requirements
+from matrix.model.reason import Reason
 
 __all__ = ["Toolbox", "cutoff", "interpreter_id"]
 
@@ -86,11 +86,26 @@ class Toolbox:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def guard(self, name: str) -> filelock.BaseFileLock:
-        """Return the lock, between threads and processes, that making `name` takes."""
+    @contextlib.contextmanager
+    def guard(self, name: str, *, wait: bool = True) -> Iterator[None]:
+        """Be alone, among threads and processes, in making `name` while the block runs.
+
+        Raises BuildError(TIMED_OUT) where somebody else does not finish.
+        """
+        import filelock  # noqa: PLC0415 - brings asyncio: not for a look at what is finished
+
         folder = self.root / "guards"
         folder.mkdir(parents=True, exist_ok=True)
-        return filelock.FileLock(folder / f"{name}.lock", timeout=4 * self.seconds)
+        lock = filelock.FileLock(folder / f"{name}.lock")
+        try:
+            lock.acquire(timeout=4 * self.seconds if wait else 0)
+        except filelock.Timeout as error:
+            said = f"another run holds {error.lock_file}"
+            raise BuildError(Reason.TIMED_OUT, said) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     @property
     def host_python(self) -> str:
