@@ -119,6 +119,16 @@ def test_what_another_run_is_building_is_left_alone(tmp_path: Path) -> None:
     assert not half.exists()
 
 
+def test_scratch_folders_of_killed_runs_go_and_those_of_others_stay(tmp_path: Path) -> None:
+    store = store_with(tmp_path, FakeRoute())
+    old, new = store.root / "scratch" / "old", store.root / "scratch" / "new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (1, 1))
+    store.ensure(INTERPRETER, REQUIREMENTS)
+    assert [folder.exists() for folder in (old, new)] == [False, True]
+
+
 def test_a_folder_that_lost_its_python_is_built_again(tmp_path: Path) -> None:
     route = FakeRoute()
     store = store_with(tmp_path, route)

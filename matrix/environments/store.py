@@ -15,6 +15,7 @@ import hashlib
 import json
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -37,6 +38,8 @@ _MARK = "matrix-environment.json"
 _ERA = {"2.7", "3.5"}
 _NEEDED_BYTES = 400 * 1024 * 1024
 _ATTEMPTS = 3
+# Longer than any tool may run: what is older belongs to no one.
+_SCRATCH_SECONDS = 24 * 3600
 
 _T = TypeVar("_T")
 
@@ -254,10 +257,14 @@ class EnvironmentStore:
             )
 
     def _sweep(self) -> None:
-        """Once: remove what runs that were killed left half built."""
+        """Once: remove what runs that were killed left behind."""
         if self._swept:
             return
         self._swept = True
+        for scratch in (self.root / "scratch").glob("*"):
+            with contextlib.suppress(OSError):
+                if time.time() - scratch.stat().st_mtime > _SCRATCH_SECONDS:
+                    shutil.rmtree(scratch, ignore_errors=True)
         for part in (self.root / "envs").glob(".part-*"):
             guard = self._tools.guard(f"env-{part.name.removeprefix('.part-')}", wait=False)
             with contextlib.suppress(BuildError), guard:
