@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -121,6 +122,16 @@ def test_killing_ends_all_at_once(workers: Workers, tmp_path: Path) -> None:
     assert future.result(SECONDS).failed is Reason.INTERRUPTED
     pids = [int(text) for text in (tmp_path / "pids").read_text().split()]
     until(lambda: all(gone(pid) for pid in pids))
+
+
+def test_a_full_disk_at_the_start_of_a_cell_is_its_reason(tmp_path: Path) -> None:
+    def full(of: PlannedCell, environment: Environment, key: str) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    workers = Workers(Doing(tmp_path), full, count=1, limit=SECONDS)
+    failed = submit(workers, "one")
+    assert (failed.failed, failed.key) == (Reason.DISK_FULL, "one")
+    workers.kill()
 
 
 _MAIN = """

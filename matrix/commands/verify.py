@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from matrix.errors import NothingSelectedError, UsageError
+from matrix.places import results_dir
 from matrix.planning.options import add_plan_options, plan_from_args
 
 __all__ = ["add_parser", "run"]
@@ -96,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
         result = verify(plan, options, emit)
     as_of = f"{args.as_of:%Y-%m-%d}" if args.as_of else "the time of each release"
     print_report(console, result, as_of)
+    if args.keep:
+        print(f"kept: {results_dir() / 'kept'}", file=sys.stderr)
     if args.json is not None:
         write_json(args.json, result, as_of)
     return exit_code(result, strict=args.strict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -68,8 +69,14 @@ class CellWork:
         worker_initializer()
 
     def run(self, job: CellJob) -> CellCapture:
-        """Run one cell."""
-        return run_cell(job)
+        """Run one cell; where its folder is kept, the logs of its processes are put beside it."""
+        capture = run_cell(job)
+        if job.keep and job.scratch is not None:
+            with contextlib.suppress(OSError):
+                for process in capture.processes:
+                    name = f"{process.setting}-{process.purpose}-{process.repeat}.log"
+                    (job.scratch / name).write_text(process.log, encoding="utf-8")
+        return capture
 
     def abandon(self) -> None:
         """Kill all that the cells of this process have started."""
@@ -79,9 +86,11 @@ class CellWork:
 def job_maker(
     probes: Mapping[str, Probe], scratch: Path, *, keep: bool = False, limits: Limits | None = None
 ) -> Callable[[PlannedCell, Environment, str], CellJob]:
-    """Return what makes a worker's job; scratch folders go below `scratch` and stay for `keep`."""
+    """Return what makes a worker's job; each cell has a folder in `scratch`, kept for `keep`."""
 
     def make(planned: PlannedCell, environment: Environment, key: str) -> CellJob:
+        folder = scratch / planned.cell.id
+        folder.mkdir(parents=True, exist_ok=True)
         return CellJob(
             planned=planned,
             key=key,
@@ -89,7 +98,7 @@ def job_maker(
             lock=environment.lock,
             probes=tuple(probes[name] for name in planned.probes if name in probes),
             limits=limits or Limits(),
-            scratch=scratch,
+            scratch=folder,
             keep=keep,
         )
 

@@ -124,10 +124,9 @@ def _world(folder: Path, options: Options, probes: Mapping[str, Probe]) -> Itera
 
 @contextlib.contextmanager
 def _scratch(folder: Path, *, keep: bool) -> Iterator[Path]:
-    """Yield the folder for the cells' own; what a killed run left there goes first."""
+    """Yield the folder for the cells' own; what an earlier run left there goes first."""
     scratch = folder / ("kept" if keep else "scratch")
-    if not keep:
-        shutil.rmtree(scratch, ignore_errors=True)
+    shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True, exist_ok=True)
     try:
         yield scratch

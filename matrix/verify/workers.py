@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import multiprocessing
 import queue
 import threading
@@ -27,6 +28,7 @@ from matrix.verify.worker import Work, work
 __all__ = ["Workers"]
 
 _END_SECONDS = 5.0
+_FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -34,7 +36,6 @@ _SPAWN = multiprocessing.get_context("spawn")
 class _Task:
     planned: PlannedCell
     key: str
-    job: Any
     future: Future[CellCapture]
 
 
@@ -52,7 +53,7 @@ class Workers:
         self._make_job = make_job
         self._count = count
         self._limit = limit
-        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[tuple[_Task, Any] | None] = queue.SimpleQueue()
         self._slots: list[_Slot] = []
         self._stopped = threading.Event()
 
@@ -60,9 +61,14 @@ class Workers:
         self, planned: PlannedCell, environment: Environment, key: str
     ) -> Future[CellCapture]:
         """Start a cell as soon as a worker is free; the future always ends with a capture."""
-        job = self._make_job(planned, environment, key)
-        task = _Task(planned, key, job, Future())
-        self._tasks.put(task)
+        task = _Task(planned, key, Future())
+        try:
+            job = self._make_job(planned, environment, key)
+        except OSError as error:
+            reason = Reason.DISK_FULL if error.errno in _FULL else Reason.INTERNAL_ERROR
+            task.future.set_result(_failed(task, reason, str(error)))
+            return task.future
+        self._tasks.put((task, job))
         if len(self._slots) < self._count:
             slot = _Slot(self._doing, self._tasks, self._limit, self._stopped)
             self._slots.append(slot)
@@ -91,7 +97,7 @@ class _Slot(threading.Thread):
     def __init__(
         self,
         doing: Work,
-        tasks: queue.SimpleQueue[_Task | None],
+        tasks: queue.SimpleQueue[tuple[_Task, Any] | None],
         limit: float,
         stopped: threading.Event,
     ) -> None:
@@ -107,9 +113,10 @@ class _Slot(threading.Thread):
 
     def run(self) -> None:
         """Take tasks until there is none."""
-        while (task := self._tasks.get()) is not None:
+        while (item := self._tasks.get()) is not None:
+            task, job = item
             try:
-                capture = self._do(task)
+                capture = self._do(task, job)
             except Exception as error:  # noqa: BLE001 - the future must end in any case
                 self._end()
                 capture = _failed(task, Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
@@ -123,14 +130,14 @@ class _Slot(threading.Thread):
                 self._lifeline.close()
                 self._lifeline = None
 
-    def _do(self, task: _Task) -> CellCapture:
+    def _do(self, task: _Task, job: Any) -> CellCapture:  # noqa: ANN401 - its maker's
         if self._stopped.is_set():
             return _failed(task, Reason.INTERRUPTED, "the run was stopped")
         if self._process is None or not self._process.is_alive():
             self._end()
             self._start()
         start = time.monotonic()
-        answer = self._ask(task)
+        answer = self._ask(job)
         if self._stopped.is_set():
             # A cell whose processes are being killed takes that for a crash.
             return _failed(task, Reason.INTERRUPTED, "the run was stopped")
@@ -138,10 +145,10 @@ class _Slot(threading.Thread):
             return answer
         return _failed(task, *answer, time.monotonic() - start)
 
-    def _ask(self, task: _Task) -> CellCapture | tuple[Reason, str]:
+    def _ask(self, job: Any) -> CellCapture | tuple[Reason, str]:  # noqa: ANN401 - its maker's
         assert self._pipe is not None  # noqa: S101 - made by `_start`
         try:
-            self._pipe.send(task.job)
+            self._pipe.send(job)
             if not self._pipe.poll(self._limit):
                 self._end()
                 return Reason.TIMED_OUT, f"the cell did not end within {self._limit:g} s"
