@@ -19,7 +19,8 @@ class Limits:
     `start` is for the app's ready line, `request` for one answer, `first_span` for the span of the
     warm-up request, `span` for those of later requests, `first_poll` for the first poll of a remote
     configuration client, `acknowledge` for its word that it took a version over, `effect` for the
-    effect of it to show after that, `stop` from SIGTERM to SIGKILL, `cell` for everything together.
+    effect of it to show after that, `stop` from SIGTERM to SIGKILL (all spans that are waited for have
+    come by then, and a tracer's clean-up takes some tenths), `cell` for everything together.
     `agent_bytes` bounds what is kept of a process's agent requests.
     """
 
@@ -30,7 +31,7 @@ class Limits:
     first_poll: float = 6.0
     acknowledge: float = 8.0
     effect: float = 4.0
-    stop: float = 5.0
+    stop: float = 2.0
     cell: float = 240.0
     agent_bytes: int = 20_000_000
 
