@@ -86,7 +86,8 @@ def _boundaries(claim: Claim, rule: Rule, page: Page, tracer: Shelf) -> Sequence
         found = page.capability((capability,) if capability else rule.capability)
         specifier = found.specifier if found else ""
     if not specifier:
-        return tips(tracer, page.branches)
+        # A preview without a version: nobody promised it to the older branches.
+        return tips(tracer, page.branches)[-1:]
     boundary = floor(tracer, specifier, page.branches, tight=rule.tight)
     return (boundary,) if boundary else ()
 

@@ -38,10 +38,10 @@ def floor(
     )
 
 
-def tips(tracer: Shelf, branches: Sequence[str], specifier: str = "") -> tuple[Boundary, ...]:
-    """Return the newest release of each branch, for promises without a version."""
-    newest = [titles[-1] for each in branches or [""] if (titles := tracer.within(each, specifier))]
-    return tuple(Boundary(title) for title in dict.fromkeys(newest))
+def tips(tracer: Shelf, branches: Sequence[str]) -> tuple[Boundary, ...]:
+    """Return the newest release of each branch, for what is promised to be nowhere."""
+    newest = {titles[-1] for each in branches or [""] if (titles := tracer.within(each))}
+    return tuple(Boundary(title) for title in sorted(newest, key=lambda title: title.version))
 
 
 def stretches(tracer: Shelf, branches: Sequence[str], specifier: str) -> tuple[Boundary, ...]:
