@@ -19,9 +19,9 @@ class Limits:
     `start` is for the app's ready line, `request` for one answer, `first_span` for the span of the
     warm-up request, `span` for those of later requests, `first_poll` for the first poll of a remote
     configuration client, `acknowledge` for its word that it took a version over, `effect` for the
-    effect of it to show after that, `stop` from SIGTERM to SIGKILL (all spans that are waited for have
-    come by then, and a tracer's clean-up takes some tenths), `cell` for everything together.
-    `agent_bytes` bounds what is kept of a process's agent requests.
+    effect of it to show after that, `stop` from SIGTERM to SIGKILL (what is waited for has come by
+    then, and a tracer's clean-up takes some tenths), `cell` for everything together. `agent_bytes`
+    bounds what is kept of a process's agent requests.
     """
 
     start: float = 60.0
