@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,14 @@ from matrix.journal import (
     Entry,
     Journal,
     Sources,
+    base_key,
     is_transient,
     judge_key,
     one_run,
     result_key,
 )
+from matrix.model.plan import PlannedCell
+from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Shows
 
@@ -35,6 +39,10 @@ def entry(key: str, detail: str = "") -> Entry:
     finding = Finding(MINIMUM, PROBE, "static", Shows.UNKNOWN, "It crashed — ✓.", Reason.CRASHED)
     return Entry(
         key=key,
+        base="base",
+        probes={PROBE: "digest"},
+        decisive=(PROBE,),
+        soak=True,
         cell=MINIMUM,
         reason=None,
         detail=detail,
@@ -194,20 +202,47 @@ def test_a_result_key_moves_with_everything_that_can_change_the_result(tmp_path:
     app.write_text("1")
     sources = Sources.of([tmp_path])
     base = planned(MINIMUM)
-    known = result_key(base, "env", sources, PROBES)
-    assert known == result_key(planned(MINIMUM), "env", Sources.of([tmp_path]), PROBES)
+
+    def key(
+        of: PlannedCell = base,
+        environment: str = "env",
+        code: Sources = sources,
+        probes: Mapping[str, Probe] = PROBES,
+    ) -> str:
+        return result_key(base_key(of, environment, code), of, probes)
+
+    assert key() == key(planned(MINIMUM), "env", Sources.of([tmp_path]), {PROBE: probe()})
     app.write_text("2")
     others = [
-        result_key(planned(CONTROL), "env", sources, PROBES),
-        result_key(base, "other", sources, PROBES),
-        result_key(base, "env", Sources.of([tmp_path]), PROBES),
-        result_key(base, "env", sources, {PROBE: probe(control=None)}),
-        result_key(dataclasses.replace(base, soak=False), "env", sources, PROBES),
-        result_key(dataclasses.replace(base, decisive=()), "env", sources, PROBES),
-        result_key(dataclasses.replace(base, probes=()), "env", sources, PROBES),
-        result_key(dataclasses.replace(base, as_of=dt.date(2020, 1, 1)), "env", sources, PROBES),
+        key(planned(CONTROL)),
+        key(environment="other"),
+        key(code=Sources.of([tmp_path])),
+        key(probes={PROBE: probe(control=None)}),
+        key(dataclasses.replace(base, soak=False)),
+        key(dataclasses.replace(base, decisive=())),
+        key(dataclasses.replace(base, probes=())),
+        key(dataclasses.replace(base, as_of=dt.date(2020, 1, 1))),
     ]
-    assert len({known, *others}) == len(others) + 1
+    assert len({key(), *others}) == len(others) + 1
+
+
+@pytest.mark.parametrize(
+    ("probes", "decisive", "soak", "answered"),
+    [
+        ({PROBE: "digest"}, (PROBE,), True, True),
+        ({PROBE: "digest"}, (), False, True),
+        ({}, (), False, True),
+        ({PROBE: "another"}, (), False, False),
+        ({PROBE: "digest", "sca": "digest"}, (), False, False),
+        ({PROBE: "digest"}, ("sca",), False, False),
+    ],
+)
+def test_a_result_answers_whoever_asks_for_less_of_the_same(
+    probes: dict[str, str], decisive: tuple[str, ...], *, soak: bool, answered: bool
+) -> None:
+    assert entry("a").answers(probes, decisive, soak=soak) is answered
+    unsoaked = dataclasses.replace(entry("a"), soak=False)
+    assert unsoaked.answers(probes, decisive, soak=soak) is (answered and not soak)
 
 
 def test_the_judge_key_moves_with_the_evidence(tmp_path: Path) -> None:

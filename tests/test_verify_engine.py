@@ -182,6 +182,25 @@ def test_other_rules_of_judging_judge_the_captures_again_without_running(tmp_pat
     assert len(third.runner.ran) == 3
 
 
+def test_a_result_that_holds_more_is_reused(tmp_path: Path) -> None:
+    def asking(*names: str) -> Plan:
+        cells = tuple(dataclasses.replace(item, probes=names) for item in plan().cells)
+        return dataclasses.replace(plan(), cells=cells)
+
+    probes = {**PROBES, "other": probe("other")}
+    (name,) = PROBES
+    Run(tmp_path, FakeRunner(answers()), of=asking(name, "other"), probes=probes).run()
+    less = Run(tmp_path, FakeRunner(answers()), of=asking(name), probes=probes)
+    result = less.run()
+    assert less.runner.ran == []
+    assert {item.probe for record in result.cells for item in record.findings} == {name}
+    (tmp_path / "journal.jsonl").unlink()
+    Run(tmp_path, FakeRunner(answers()), of=asking(name), probes=probes).run()
+    more = Run(tmp_path, FakeRunner(answers()), of=asking(name, "other"), probes=probes)
+    more.run()
+    assert len(more.runner.ran) == 3
+
+
 def test_a_passing_failure_is_tried_again_and_a_lasting_one_is_not(tmp_path: Path) -> None:
     def answer(cell: str, key: str) -> CellCapture:
         reason = {MINIMUM: Reason.TIMED_OUT, BEFORE: Reason.CRASHED}.get(cell)

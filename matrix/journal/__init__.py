@@ -2,7 +2,7 @@
 
 from matrix.journal.captures import CaptureStore
 from matrix.journal.entries import TRANSIENT, Entry, is_transient
-from matrix.journal.keys import Sources, judge_key, result_key
+from matrix.journal.keys import Sources, base_key, judge_key, probe_keys, result_key
 from matrix.journal.lock import one_run
 from matrix.journal.log import Journal, Reading
 
@@ -13,8 +13,10 @@ __all__ = [
     "Journal",
     "Reading",
     "Sources",
+    "base_key",
     "is_transient",
     "judge_key",
     "one_run",
+    "probe_keys",
     "result_key",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from matrix.model.capture import CellCapture
@@ -12,7 +12,7 @@ from matrix.model.verdict import Finding, Shows
 
 __all__ = ["TRANSIENT", "Entry", "is_transient"]
 
-SCHEMA = 1
+SCHEMA = 2
 
 # Reasons that tell of the moment and not of the release: the next run tries again.
 TRANSIENT = frozenset(
@@ -33,12 +33,18 @@ TRANSIENT = frozenset(
 class Entry:
     """A cell that ended: its key, how it ended, and what it was judged to show.
 
+    `base`, `probes` (digest by name), `decisive` and `soak` are what the key was made of: a result
+    also answers whoever asks for less of the same.
     `judge` is the key of the judging that made `findings`: where it is not today's, the capture is
     judged again. `reason` is why nothing could be judged, None for a cell that was observed.
     `transient` entries are not reused. `started` is an ISO time, `seconds` how long it took.
     """
 
     key: str
+    base: str
+    probes: Mapping[str, str]
+    decisive: tuple[str, ...]
+    soak: bool
     cell: str
     reason: Reason | None
     detail: str
@@ -48,11 +54,23 @@ class Entry:
     judge: str
     findings: tuple[Finding, ...]
 
+    def answers(self, probes: Mapping[str, str], decisive: Iterable[str], *, soak: bool) -> bool:
+        """Return whether it holds all of this, probed in the same way."""
+        return (
+            probes.items() <= self.probes.items()
+            and set(decisive) <= set(self.decisive)
+            and (self.soak or not soak)
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the entry as plain JSON values."""
         return {
             "schema": SCHEMA,
             "key": self.key,
+            "base": self.base,
+            "probes": dict(self.probes),
+            "decisive": list(self.decisive),
+            "soak": self.soak,
             "cell": self.cell,
             "reason": self.reason.value if self.reason else None,
             "detail": self.detail,
@@ -70,6 +88,10 @@ class Entry:
             raise ValueError(f"schema {data['schema']!r} is not {SCHEMA}")
         return cls(
             key=data["key"],
+            base=data["base"],
+            probes=dict(data["probes"]),
+            decisive=tuple(data["decisive"]),
+            soak=data["soak"],
             cell=data["cell"],
             reason=Reason(data["reason"]) if data["reason"] else None,
             detail=data["detail"],

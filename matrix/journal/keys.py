@@ -12,7 +12,7 @@ from pathlib import Path
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 
-__all__ = ["Sources", "judge_key", "result_key"]
+__all__ = ["Sources", "base_key", "judge_key", "probe_keys", "result_key"]
 
 # Grows when the meaning of a capture changes; older results are then made again.
 CAPTURE_SCHEMA = 1
@@ -37,25 +37,40 @@ class Sources:
         return cls(total.hexdigest())
 
 
-def result_key(
-    planned: PlannedCell, environment: str, sources: Sources, probes: Mapping[str, Probe]
-) -> str:
-    """Return the key of a cell's result.
+def base_key(planned: PlannedCell, environment: str, sources: Sources) -> str:
+    """Return the key of all that a cell's results have in common, whatever was probed.
 
     `environment` is the environment's key (hashes of the artifacts, the interpreter's build), or a
     text that stands for one that could not be made.
     """
+    return _digest_of_text(
+        json.dumps(
+            {
+                "schema": CAPTURE_SCHEMA,
+                "cell": planned.cell.id,
+                "as_of": planned.as_of.isoformat(),
+                "environment": environment,
+                "sources": sources.digest,
+            },
+            sort_keys=True,
+        )
+    )
+
+
+def probe_keys(planned: PlannedCell, probes: Mapping[str, Probe]) -> dict[str, str]:
+    """Return the digest of each probe of the cell, as it is declared: what it sends and expects."""
+    return {name: _declared(probes, name) for name in sorted(planned.probes)}
+
+
+def result_key(base: str, planned: PlannedCell, probes: Mapping[str, Probe]) -> str:
+    """Return the key of one result: its base, and what was probed and how often."""
     parts = {
-        "schema": CAPTURE_SCHEMA,
-        "cell": planned.cell.id,
-        "as_of": planned.as_of.isoformat(),
-        "probes": {name: _declared(probes, name) for name in sorted(planned.probes)},
+        "base": base,
+        "probes": probe_keys(planned, probes),
         "decisive": sorted(planned.decisive),
         "soak": planned.soak,
-        "environment": environment,
-        "sources": sources.digest,
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return _digest_of_text(json.dumps(parts, sort_keys=True))
 
 
 def judge_key(sources: Sources, probes: Mapping[str, Probe]) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 
 from matrix.environments import BuildError
+from matrix.journal import result_key
 from matrix.model.capture import CellCapture
 from matrix.model.environment import Environment
 from matrix.model.plan import Plan, PlannedCell
@@ -57,6 +58,7 @@ class _Item:
     order: int
     planned: PlannedCell
     fallback: bool
+    base: str = ""
     key: str = ""
     environment: Environment | None = None
 
@@ -160,8 +162,9 @@ class Engine:
     def _reused(self, item: _Item, name: str = "") -> bool:
         """Answer the cell from the journal where it can be; `name` stands for no environment."""
         environment = item.environment.key if item.environment else f"failed {name}"
-        item.key = self._keeping.key(item.planned, environment, self._probes)
-        entry = self._keeping.find(item.key, item.planned, self._probes)
+        item.base = self._keeping.base(item.planned, environment)
+        item.key = result_key(item.base, item.planned, self._probes)
+        entry = self._keeping.find(item.base, item.planned, self._probes)
         if entry is None:
             return False
         self._record(
@@ -173,7 +176,7 @@ class Engine:
                 seconds=entry.seconds,
                 reused=True,
                 fallback=item.fallback,
-                key=item.key,
+                key=entry.key,
                 started=entry.started,
                 findings=entry.findings,
             ),
@@ -226,7 +229,7 @@ class Engine:
         self._finish(item, capture)
 
     def _finish(self, item: _Item, capture: CellCapture) -> None:
-        entry, warning = self._keeping.keep(capture, item.planned, self._probes)
+        entry, warning = self._keeping.keep(capture, item.base, item.planned, self._probes)
         if warning:
             self._warn(warning)
         self._record(
@@ -278,7 +281,7 @@ class Engine:
                 failed=Reason.INTERRUPTED,
                 detail="the run was stopped",
             )
-            for finding in self._keeping.judge(capture, item.planned, self._probes):
+            for finding in self._keeping.judge(capture, item.planned.probes, self._probes):
                 self._progress.known.add(finding)
             self._records.append(
                 CellRecord(

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Mapping
 
 from matrix.errors import StorageError
-from matrix.journal import CaptureStore, Entry, Journal, Sources, is_transient, result_key
+from matrix.journal import (
+    CaptureStore,
+    Entry,
+    Journal,
+    Sources,
+    base_key,
+    is_transient,
+    probe_keys,
+)
 from matrix.judging import cell_failure, findings_of
 from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
@@ -35,41 +45,45 @@ class Keeping:
         self._sources = sources
         self._judge = judge
         reading = journal.read()
-        self._entries = reading.entries if reuse else {}
         self.remarks = reading.remarks
+        self._entries: dict[str, list[Entry]] = {}
+        for entry in reading.entries.values() if reuse else ():
+            if not entry.transient:
+                self._entries.setdefault(entry.base, []).append(entry)
 
-    def key(self, planned: PlannedCell, environment: str, probes: Mapping[str, Probe]) -> str:
-        """Return the key of the cell's result in the environment with this key."""
-        return result_key(planned, environment, self._sources, probes)
+    def base(self, planned: PlannedCell, environment: str) -> str:
+        """Return what the keys of the cell's results in this environment have in common."""
+        return base_key(planned, environment, self._sources)
 
-    def find(self, key: str, planned: PlannedCell, probes: Mapping[str, Probe]) -> Entry | None:
-        """Return an earlier result that still counts, judged by today's rules, or None."""
-        entry = self._entries.get(key)
-        if entry is None or entry.transient:
-            return None
-        if entry.judge == self._judge:
-            return entry
-        capture = self._captures.read(entry.cell, key)
-        if capture is None:
-            return None
-        return self.keep(capture, planned, probes, again=True)[0]
+    def find(self, base: str, planned: PlannedCell, probes: Mapping[str, Probe]) -> Entry | None:
+        """Return an earlier result that still counts, judged by today's rules, or None.
+
+        One that holds more than is asked for also counts; the newest does first.
+        """
+        wanted = probe_keys(planned, probes)
+        for entry in reversed(self._entries.get(base, ())):
+            if entry.answers(wanted, planned.decisive, soak=planned.soak):
+                today = entry if entry.judge == self._judge else self._judged_again(entry, probes)
+                if today is not None:
+                    asked = [item for item in today.findings if item.probe in wanted]
+                    return dataclasses.replace(today, findings=tuple(asked))
+        return None
 
     def keep(
-        self,
-        capture: CellCapture,
-        planned: PlannedCell,
-        probes: Mapping[str, Probe],
-        *,
-        again: bool = False,
+        self, capture: CellCapture, base: str, planned: PlannedCell, probes: Mapping[str, Probe]
     ) -> tuple[Entry, str]:
         """Judge a capture and write it down; return the entry, and a warning where it was not kept.
 
-        A full disk does not end the run: what was seen is judged and shown all the same. `again`
-        is for a capture that is already on disk.
+        A full disk does not end the run: what was seen is judged and shown all the same. Nothing is
+        kept of a cell without a key, of which nothing was asked.
         """
         failure = cell_failure(capture)
         entry = Entry(
             key=capture.key,
+            base=base,
+            probes=probe_keys(planned, probes),
+            decisive=planned.decisive,
+            soak=planned.soak,
             cell=capture.cell,
             reason=failure.reason if failure else None,
             detail=capture.detail or (failure.said if failure else ""),
@@ -77,20 +91,36 @@ class Keeping:
             seconds=round(capture.seconds, 3),
             transient=is_transient(capture),
             judge=self._judge,
-            findings=self.judge(capture, planned, probes),
+            findings=self.judge(capture, planned.probes, probes),
         )
         if not capture.key:
             return entry, ""
         try:
-            if not again:
-                self._captures.write(capture)
+            self._captures.write(capture)
             self._journal.append(entry)
         except StorageError as error:
             return entry, f"a result was not kept: {error.message}. {error.hint}"
         return entry, ""
 
+    def _judged_again(self, entry: Entry, probes: Mapping[str, Probe]) -> Entry | None:
+        """Return the entry judged by today's rules, or None where its capture is gone."""
+        capture = self._captures.read(entry.cell, entry.key)
+        if capture is None:
+            return None
+        failure = cell_failure(capture)
+        today = dataclasses.replace(
+            entry,
+            reason=failure.reason if failure else None,
+            detail=capture.detail or (failure.said if failure else ""),
+            judge=self._judge,
+            findings=self.judge(capture, entry.probes, probes),
+        )
+        with contextlib.suppress(StorageError):  # it only saves the next run the judging
+            self._journal.append(today)
+        return today
+
     def judge(
-        self, capture: CellCapture, planned: PlannedCell, probes: Mapping[str, Probe]
+        self, capture: CellCapture, names: Iterable[str], probes: Mapping[str, Probe]
     ) -> tuple[Finding, ...]:
-        """Return what the capture shows of the cell's probes."""
-        return findings_of(capture, planned.probes, probes)
+        """Return what the capture shows of the probes `names`."""
+        return findings_of(capture, names, probes)
