@@ -245,7 +245,8 @@ def test_tightness_of_a_claim(
         ((A, A, A), (), OLDER),
         ((A, A, A, A), (), None),
         ((A, A, None), (CONTROL,), OLDER),
-        ((Reason.CRASHED, A, Reason.BROKEN_START), (), OLDER),
+        ((A, A, Reason.BROKEN_START), (), OLDER),
+        ((Reason.CRASHED, A, Reason.BROKEN_START), (), None),
         ((Reason.BUILD_FAILED, A, A), (), None),
     ],
 )

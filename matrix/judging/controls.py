@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from matrix.judging.table import FindingTable
 from matrix.model.plan import Part
-from matrix.model.reason import Reason
-from matrix.model.verdict import Finding, Shows
+from matrix.model.verdict import Shows
 
 __all__ = ["Waiting", "waits_for"]
 
 # What is waited for: a cell and the probe that is to run in it.
 Waiting = tuple[str, str]
-
-_ASKS_FOR_CONTROL = frozenset({Reason.CRASHED, Reason.BROKEN_START})
 
 
 def waits_for(
@@ -20,11 +17,12 @@ def waits_for(
 ) -> str | None:
     """Return the next control to step back to, or None where the part needs none.
 
+    Only an ABSENT minimum does: no control changes the answer of one that crashed or did not start.
     A control that has ended is not asked for again, also when it gave no finding. Controls are
     asked for one by one: the newest first.
     """
     minimum = known.of(part, part.minimum)
-    if minimum is None or part.holds_without or not _needs_control(minimum):
+    if minimum is None or minimum.shows is not Shows.ABSENT or part.holds_without:
         return None
     for cell in part.controls:
         if cell == part.minimum:
@@ -35,9 +33,3 @@ def waits_for(
         if finding is None and (cell, part.probe) not in ended:
             return cell
     return None
-
-
-def _needs_control(minimum: Finding) -> bool:
-    if minimum.shows is Shows.ABSENT:
-        return True
-    return minimum.shows is Shows.UNKNOWN and minimum.reason in _ASKS_FOR_CONTROL
