@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 
 from cheroot import wsgi
 
@@ -20,16 +21,24 @@ THREADS = 4
 
 
 def stop(*_):
-    """End the server's loop; what registered with `atexit` still gets its turn."""
+    """End the program; what registered with `atexit` still gets its turn."""
     sys.exit(0)
 
 
-def stop_when_input_ends():
-    """Wait for the end of standard input, however much comes before it."""
-    # Not sys.stdin: its lock would be held when the interpreter shuts down.
-    while os.read(0, 4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
+def serve(application):
+    """Answer requests until the program ends, in a daemon thread, whose pool is of daemons then.
+
+    cheroot's threads would otherwise be waited for when the program ends, and may not come back.
+    """
+    try:
+        server = wsgi.Server(("127.0.0.1", 0), application, numthreads=THREADS)
+        server.prepare()
+        print("bookshop ready 127.0.0.1:%s" % server.bind_addr[1])
+        sys.stdout.flush()
+        server.serve()
+    except Exception:
+        traceback.print_exc()
+        os._exit(1)
 
 
 def main(arguments):
@@ -41,15 +50,13 @@ def main(arguments):
     # The views live in imported modules, never in this one: some tools look at imports only.
     shop = importlib.import_module(APPS[arguments[0]])
     shop.open_shops()
-    server = wsgi.Server(("127.0.0.1", 0), shop.application, numthreads=THREADS, shutdown_timeout=1)
-    server.prepare()
     signal.signal(signal.SIGTERM, stop)
-    watcher = threading.Thread(target=stop_when_input_ends)
-    watcher.daemon = True
-    watcher.start()
-    print("bookshop ready 127.0.0.1:%s" % server.bind_addr[1])
-    sys.stdout.flush()
-    server.serve()
+    server = threading.Thread(target=serve, args=(shop.application,))
+    server.daemon = True
+    server.start()
+    # Not sys.stdin: its lock would be held when the interpreter shuts down.
+    while os.read(0, 4096):
+        pass
     return 0
 
 
