@@ -16,11 +16,11 @@ import pytest
 
 from matrix.agent import Upstream
 from matrix.cells.environment import bare_environment
-from matrix.environments import EnvironmentStore
-from matrix.environments.recipes import load_recipes
+from matrix.environments import EnvironmentStore, requirements_for
 from matrix.interpreters import find_interpreters
-from matrix.model.environment import Requirements
-from matrix.places import apps_dir, cache_dir, data_dir
+from matrix.model.cell import Cell
+from matrix.model.plan import PlannedCell
+from matrix.places import apps_dir, cache_dir
 
 pytestmark = [pytest.mark.cells, pytest.mark.timeout(300)]
 
@@ -61,15 +61,11 @@ def started(
     interpreter = {found.python: found for found in find_interpreters()}.get(python)
     if interpreter is None:
         pytest.skip(f"no CPython {python} here")
-    recipes = load_recipes(data_dir() / "recipes.toml")
-    pin = {framework: version}
-    also = [
-        name for recipe in recipes.recipes if recipe.applies(python, pin) for name in recipe.add
-    ]
-    requirements = Requirements(
-        (f"{framework}=={version}",),
-        (*also, recipes.sentinel.distribution),
-        dt.date.fromisoformat(as_of),
+    cell = Cell(python, "linux_x86_64", framework, version, ddtrace="1.20.19")
+    planned = PlannedCell(cell, dt.date.fromisoformat(as_of), probes=())
+    # The tracer is left out: what is looked at is the app itself.
+    requirements = dataclasses.replace(
+        requirements_for(planned), pins=(f"{framework}=={version}",), only_binary=()
     )
     environment = EnvironmentStore(cache_dir()).ensure(interpreter, requirements)
     with Upstream() as upstream:
