@@ -212,6 +212,18 @@ def test_a_passing_failure_is_tried_again_and_a_lasting_one_is_not(tmp_path: Pat
     assert again.runner.ran == [MINIMUM]
 
 
+def test_a_time_limit_that_strikes_twice_is_no_longer_tried(tmp_path: Path) -> None:
+    def answer(cell: str, key: str) -> CellCapture:
+        return failed(cell, Reason.TIMED_OUT, key) if cell == BEFORE else capture(cell, key)
+
+    ran = []
+    for _ in range(3):
+        run = Run(tmp_path, FakeRunner(answer))
+        run.run()
+        ran.append(run.runner.ran)
+    assert ran == [[MINIMUM, BEFORE, CONTROL], [BEFORE], []]
+
+
 def test_a_lasting_build_failure_is_not_built_again(tmp_path: Path) -> None:
     broken = {BEFORE: Reason.BUILD_FAILED, CONTROL: Reason.INDEX_UNAVAILABLE}
     first = Run(tmp_path, FakeRunner(answers()), FakeEnvironments(broken))

@@ -103,10 +103,14 @@ class Entry:
         )
 
 
-def is_transient(capture: CellCapture) -> bool:
-    """Return whether a capture tells of the moment (or in part of it) and is to be made again."""
+def is_transient(capture: CellCapture, *, timed_out_before: bool = False) -> bool:
+    """Return whether a capture tells of the moment (or in part of it) and is to be made again.
+
+    A time limit that strikes in two runs in a row tells of the release.
+    """
     reasons = {capture.failed, *(process.failed for process in capture.processes)}
-    return not TRANSIENT.isdisjoint(reason for reason in reasons if reason is not None)
+    passing = TRANSIENT - {Reason.TIMED_OUT} if timed_out_before else TRANSIENT
+    return not passing.isdisjoint(reason for reason in reasons if reason is not None)
 
 
 def _finding_to_json(finding: Finding) -> dict[str, Any]:

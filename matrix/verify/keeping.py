@@ -47,6 +47,7 @@ class Keeping:
         reading = journal.read()
         self.remarks = reading.remarks
         self._entries: dict[str, list[Entry]] = {}
+        self._tried = {key for key, entry in reading.entries.items() if entry.transient}
         for entry in reading.entries.values() if reuse else ():
             if not entry.transient:
                 self._entries.setdefault(entry.base, []).append(entry)
@@ -89,7 +90,7 @@ class Keeping:
             detail=capture.detail or (failure.said if failure else ""),
             started=capture.started,
             seconds=round(capture.seconds, 3),
-            transient=is_transient(capture),
+            transient=is_transient(capture, timed_out_before=capture.key in self._tried),
             judge=self._judge,
             findings=self.judge(capture, planned.probes, probes),
         )
