@@ -79,7 +79,8 @@ def _boundaries(claim: Claim, rule: Rule, page: Page, tracer: Shelf) -> Sequence
     if claim.kind is ClaimKind.INTEGRATION:
         return stretches(tracer, page.branches, "")
     if claim.status is Status.NOT_SUPPORTED:
-        return tips(tracer, page.branches)
+        # One release that has it refutes; older branches could not even serve as a control.
+        return tips(tracer, page.branches)[-1:]
     specifier = claim.specifier
     if claim.kind is not ClaimKind.CAPABILITY:
         capability = claim.get("capability")
