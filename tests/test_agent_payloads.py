@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.agent import spans_in
 from matrix.agent.payloads import decode
 from matrix.model.capture import AgentRequest
+from matrix.observing.decoding import spans_in
 
 MSGPACK = {"content-type": "application/msgpack"}
 SPAN: dict[str, Any] = {

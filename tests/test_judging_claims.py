@@ -179,6 +179,20 @@ def test_a_profile_that_picks_a_few_cells_confirms_nothing_that_it_left_out() ->
     assert refuted.outcome is Outcome.REFUTED
 
 
+def test_what_holds_is_said_beside_what_was_not_tested() -> None:
+    promised = claim()
+    items = [
+        LeftOut(promised.id, f"db-api with {name}", Reason.NO_BACK_END, "it has sqlite")
+        for name in ("mysql", "postgres", "mariadb", "oracle")
+    ]
+    (verdict,) = judge(plan([promised], left_out=items), table(P, A, P))
+    assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, Reason.NO_BACK_END)
+    assert verdict.evidence == (
+        "1 of 1 parts hold, and not tested: db-api with mysql, db-api with postgres,"
+        " db-api with mariadb and 1 more (it has sqlite)"
+    )
+
+
 def test_what_was_left_out_does_not_hide_a_refutation() -> None:
     verdict = verdict_of(A, A, P, left_out=Reason.PLATFORM_NOT_HERE)
     assert verdict.outcome is Outcome.REFUTED

@@ -1,7 +1,6 @@
 """An agent that records what tracers send it and serves the remote configuration it is given."""
 
 from matrix.agent.server import Agent
-from matrix.agent.spans import spans_in
 from matrix.agent.upstream import Upstream
 
-__all__ = ["Agent", "Upstream", "spans_in"]
+__all__ = ["Agent", "Upstream"]

@@ -23,6 +23,8 @@ _CANNOT_EXIST = frozenset(
         Reason.REQUIRES_PYTHON,
     }
 )
+# How many of the things that were not tested an answer names.
+_NAMED = 3
 # Profiles in which the runtimes between a claim's oldest and newest are not asked by definition.
 _OF_BOUNDARIES = frozenset({"documented", "exhaustive"})
 
@@ -129,11 +131,17 @@ def _unverified(
         if part.reason is reason:
             head = f"{len(parts)} of {count} parts are open: " if count > 1 else ""
             return reason, f"{head}[{part.probe}, {part.channel}] {part.evidence}"
-    item = next(item for item in (*gaps, *left_out) if item.reason is reason)
-    detail = f" ({item.detail})" if item.detail else ""
     held = count - len(parts)
     head = f"{held} of {count} parts hold, and not tested: " if held else "Not tested: "
-    return reason, f"{head}{item.what}{detail}"
+    return reason, f"{head}{_named([item for item in gaps or left_out if item.reason is reason])}"
+
+
+def _named(items: Sequence[LeftOut]) -> str:
+    first = items[:_NAMED]
+    details = dict.fromkeys(item.detail for item in first if item.detail)
+    more = f" and {len(items) - len(first)} more" if len(items) > len(first) else ""
+    said = f" ({'; '.join(details)})" if details else ""
+    return f"{', '.join(item.what for item in first)}{more}{said}"
 
 
 def _tightness(parts: Sequence[PartVerdict]) -> Tightness | None:

@@ -1,4 +1,4 @@
-"""Spans out of a recorded agent request, of whichever version of the trace API."""
+"""Spans out of a recorded request. Pure; also serves captures that are read from disk."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
-
+from matrix.agent.payloads import TRACE_PATHS, plain, unpack
 from matrix.model.capture import AgentRequest
 from matrix.model.probe import Span
 
@@ -15,41 +14,43 @@ __all__ = ["spans_in"]
 
 
 def spans_in(request: AgentRequest) -> Iterator[Span]:
-    """Yield the spans that the request carries; none where it carries no traces."""
-    if not request.path.endswith("/traces") or not isinstance(request.body, list):
+    """Yield the spans that the request carries, none where it carries no traces."""
+    if request.path not in TRACE_PATHS or not isinstance(request.body, list):
         return
     for trace in request.body:
-        for item in trace if isinstance(trace, list) else ():
-            if isinstance(item, dict):
-                yield _span(item)
+        for span in trace:
+            yield _span(span)
 
 
-def _span(item: Mapping[str, Any]) -> Span:
-    """Return the span; a field may be missing or null, by release."""
+def _span(span: Mapping[str, Any]) -> Span:
     return Span(
-        name=item.get("name") or "",
-        service=item.get("service") or "",
-        resource=item.get("resource") or "",
-        type=item.get("type") or "",
-        trace_id=item.get("trace_id") or 0,
-        span_id=item.get("span_id") or 0,
-        parent_id=item.get("parent_id") or 0,
-        error=item.get("error") or 0,
-        start=item.get("start") or 0,
-        duration=item.get("duration") or 0,
-        meta=item.get("meta") or {},
-        metrics=item.get("metrics") or {},
+        name=span.get("name") or "",
+        service=span.get("service") or "",
+        resource=span.get("resource") or "",
+        type=span.get("type") or "",
+        trace_id=span.get("trace_id") or 0,
+        span_id=span.get("span_id") or 0,
+        parent_id=span.get("parent_id") or 0,
+        error=span.get("error") or 0,
+        start=span.get("start") or 0,
+        duration=span.get("duration") or 0,
+        meta=_mapping(span.get("meta")),
+        metrics=_mapping(span.get("metrics")),
         meta_struct={
-            key: _unpacked(value) for key, value in (item.get("meta_struct") or {}).items()
+            key: _from_msgpack(value) for key, value in _mapping(span.get("meta_struct")).items()
         },
     )
 
 
-def _unpacked(value: Any) -> Any:  # noqa: ANN401 - any msgpack value
-    """Return what recorded bytes mean as msgpack, or the value as it is."""
-    if not (isinstance(value, dict) and set(value) == {"base64"}):
+def _mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401
+    return value if isinstance(value, Mapping) else {}
+
+
+def _from_msgpack(value: Any) -> Any:  # noqa: ANN401
+    """Return what the msgpack bytes of a `meta_struct` value mean, or the value as it is."""
+    if not (isinstance(value, Mapping) and set(value) == {"base64"}):
         return value
     try:
-        return msgpack.unpackb(base64.b64decode(value["base64"]), strict_map_key=False)
-    except (ValueError, msgpack.UnpackException):
+        return plain(unpack(base64.b64decode(value["base64"])))
+    except ValueError:
         return value

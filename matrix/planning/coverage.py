@@ -19,6 +19,7 @@ class Rule:
 
     `capability` names whose documented minimum applies, in the order to look. `table` is
     `framework` or `authentication` for the page's tables, "" where `frameworks` are the ones.
+    `back_ends` are those that the probe has, empty where the probe needs none.
     """
 
     probe: str
@@ -29,6 +30,12 @@ class Rule:
     app: str = ""
     tight: bool = False
     holds_without: bool = False
+    back_ends: tuple[str, ...] = ()
+
+    def named_back_ends(self, claim: Claim) -> tuple[str, ...]:
+        """Return the back ends that a claim names, of a rule that is about back ends."""
+        named = (claim.get("note") or "").split(",") if self.back_ends else ()
+        return tuple(dict.fromkeys(name for each in named if (name := each.strip())))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,4 +90,5 @@ def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -
         app=entry.get("app", ""),
         tight=bool(entry.get("tight", about_a_capability)),
         holds_without=bool(entry.get("holds_without", False)),
+        back_ends=tuple(entry.get("back_ends", ())),
     )

@@ -104,6 +104,14 @@ class _Planner:
         if target is not None and target not in self.targets:
             self.leave_out(claim, target, Impossible(Reason.PLATFORM_NOT_HERE, ""))
             return
+        named = rule.named_back_ends(claim)
+        for name in named:
+            if name not in rule.back_ends:
+                what = f"{claim.subject} with {name}"
+                detail = f"the probe's back ends: {', '.join(rule.back_ends)}"
+                self.leave_out(claim, what, Impossible(Reason.NO_BACK_END, detail))
+        if named and not set(named) & set(rule.back_ends):
+            return
         for ask in asks_of(claim, rule, page, self.shelf(TRACER), self.coverage):
             if isinstance(ask, tuple):
                 self.leave_out(claim, *ask)

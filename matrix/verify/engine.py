@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 
 from matrix.environments import BuildError
-from matrix.journal import result_key
+from matrix.journal import Entry, result_key
 from matrix.model.capture import CellCapture
 from matrix.model.environment import Environment
 from matrix.model.plan import Plan, PlannedCell
@@ -65,6 +65,21 @@ class _Item:
     @property
     def id(self) -> str:
         return self.planned.cell.id
+
+    def record(self, entry: Entry, *, reused: bool) -> CellRecord:
+        """Return the cell's end as the journal has it."""
+        return CellRecord(
+            cell=self.id,
+            probes=self.planned.probes,
+            reason=entry.reason,
+            detail=entry.detail,
+            seconds=entry.seconds,
+            reused=reused,
+            fallback=self.fallback,
+            key=entry.key,
+            started=entry.started,
+            findings=entry.findings,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,21 +182,7 @@ class Engine:
         entry = self._keeping.find(item.base, item.planned, self._probes)
         if entry is None:
             return False
-        self._record(
-            CellRecord(
-                cell=item.id,
-                probes=item.planned.probes,
-                reason=entry.reason,
-                detail=entry.detail,
-                seconds=entry.seconds,
-                reused=True,
-                fallback=item.fallback,
-                key=entry.key,
-                started=entry.started,
-                findings=entry.findings,
-            ),
-            item,
-        )
+        self._record(item.record(entry, reused=True), item)
         return True
 
     def _start_cells(self) -> None:
@@ -232,21 +233,7 @@ class Engine:
         entry, warning = self._keeping.keep(capture, item.base, item.planned, self._probes)
         if warning:
             self._warn(warning)
-        self._record(
-            CellRecord(
-                cell=item.id,
-                probes=item.planned.probes,
-                reason=entry.reason,
-                detail=entry.detail,
-                seconds=entry.seconds,
-                reused=False,
-                fallback=item.fallback,
-                key=item.key,
-                started=entry.started,
-                findings=entry.findings,
-            ),
-            item,
-        )
+        self._record(item.record(entry, reused=False), item)
 
     def _record(self, record: CellRecord, item: _Item) -> None:
         del self._items[item.order]
