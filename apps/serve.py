@@ -30,15 +30,15 @@ def serve(application):
 
     cheroot's threads would otherwise be waited for when the program ends, and may not come back.
     """
+    server = wsgi.Server(("127.0.0.1", 0), application, numthreads=THREADS)
     try:
-        server = wsgi.Server(("127.0.0.1", 0), application, numthreads=THREADS)
         server.prepare()
-        print("bookshop ready 127.0.0.1:%s" % server.bind_addr[1])
-        sys.stdout.flush()
-        server.serve()
     except Exception:
         traceback.print_exc()
         os._exit(1)
+    print("bookshop ready 127.0.0.1:%s" % server.bind_addr[1])
+    sys.stdout.flush()
+    server.serve()
 
 
 def main(arguments):
