@@ -156,7 +156,8 @@ def verdict_of(
         (Reason.NO_WHEEL, ClaimKind.FRAMEWORK, Outcome.CONFIRMED),
         (Reason.NO_WHEEL, ClaimKind.RUNTIME, Outcome.UNVERIFIED),
         (Reason.PLATFORM_NOT_HERE, ClaimKind.FRAMEWORK, Outcome.UNVERIFIED),
-        (Reason.NOT_IN_PROFILE, ClaimKind.FRAMEWORK, Outcome.CONFIRMED),
+        (Reason.BETWEEN_BOUNDARIES, ClaimKind.FRAMEWORK, Outcome.CONFIRMED),
+        (Reason.NOT_IN_PROFILE, ClaimKind.FRAMEWORK, Outcome.UNVERIFIED),
         (Reason.NO_PROBE, ClaimKind.FRAMEWORK, Outcome.UNVERIFIED),
     ],
 )
@@ -172,7 +173,7 @@ def test_what_was_left_out_blocks_only_where_it_could_have_been_tested(
 def test_a_profile_that_picks_a_few_cells_confirms_nothing_that_it_left_out() -> None:
     promised = claim()
     items = [LeftOut(promised.id, "CPython 3.8", Reason.NOT_IN_PROFILE)]
-    few = dataclasses.replace(plan([promised], left_out=items), profile="smoke")
+    few = plan([promised], left_out=items)
     (verdict,) = judge(few, table(P, A, P))
     assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, Reason.NOT_IN_PROFILE)
     (refuted,) = judge(few, table(A, A, P))

@@ -97,7 +97,12 @@ def test_what_no_experiment_answers_says_why(claim_id: str, reason: Reason) -> N
 def test_pruned_runtimes_say_why() -> None:
     plan = planned(page())
     found = left_out_of(plan, "framework/django/threat-detection")
-    assert {item.reason for item in found} == {Reason.FRAMEWORK_PYTHON, Reason.NOT_IN_PROFILE}
+    assert {item.reason for item in found} == {
+        Reason.FRAMEWORK_PYTHON,
+        Reason.BETWEEN_BOUNDARIES,
+    }
+    smoke = planned(page(), "smoke")
+    assert reasons(smoke, "capability/threat-detection") == {Reason.NOT_IN_PROFILE}
     assert (
         LeftOut(
             "page.md/framework/django/threat-detection",

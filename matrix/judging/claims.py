@@ -14,9 +14,11 @@ from matrix.model.verdict import Outcome, PartVerdict, Tightness, Verdict
 
 __all__ = ["blocks", "judge", "roll_up"]
 
-# What cannot exist cannot break a promise; everything else that was left out could have been run.
-_CANNOT_EXIST = frozenset(
+# What cannot exist cannot break a promise, and what lies between two boundaries is answered by
+# them; everything else that was left out could have been asked.
+_NO_GAP = frozenset(
     {
+        Reason.BETWEEN_BOUNDARIES,
         Reason.FRAMEWORK_PYTHON,
         Reason.FRAMEWORK_ERA,
         Reason.OUTSIDE_CLAIM,
@@ -25,8 +27,6 @@ _CANNOT_EXIST = frozenset(
 )
 # How many of the things that were not tested an answer names.
 _NAMED = 3
-# Profiles in which the runtimes between a claim's oldest and newest are not asked by definition.
-_OF_BOUNDARIES = frozenset({"documented", "exhaustive"})
 
 
 def judge(
@@ -42,28 +42,21 @@ def judge(
     left_out: dict[str, list[LeftOut]] = defaultdict(list)
     for item in plan.left_out:
         left_out[item.claim].append(item)
-    return tuple(
-        roll_up(claim, parts[claim.id], left_out[claim.id], plan.profile) for claim in wanted
-    )
+    return tuple(roll_up(claim, parts[claim.id], left_out[claim.id]) for claim in wanted)
 
 
-def blocks(claim: Claim, item: LeftOut, profile: str) -> bool:
+def blocks(claim: Claim, item: LeftOut) -> bool:
     """Return whether what was left out keeps the claim from being confirmed.
 
     A missing wheel is no gap in a promise about a framework, and it is one in a promise about the
-    very runtime that has no wheel. A profile that asks for the boundaries of each claim has
-    answered when they are answered; one that picks some claims' cells has not.
+    very runtime that has no wheel.
     """
     if item.reason is Reason.NO_WHEEL:
         return claim.kind is ClaimKind.RUNTIME
-    if item.reason is Reason.NOT_IN_PROFILE:
-        return profile not in _OF_BOUNDARIES
-    return item.reason not in _CANNOT_EXIST
+    return item.reason not in _NO_GAP
 
 
-def roll_up(
-    claim: Claim, parts: Sequence[PartVerdict], left_out: Sequence[LeftOut], profile: str
-) -> Verdict:
+def roll_up(claim: Claim, parts: Sequence[PartVerdict], left_out: Sequence[LeftOut]) -> Verdict:
     """Return the claim's verdict.
 
     Refuted if any part is; confirmed only if every part is and nothing was left out that could
@@ -72,7 +65,7 @@ def roll_up(
     """
     refuted = [part for part in parts if part.outcome is Outcome.REFUTED]
     unverified = [part for part in parts if part.outcome is Outcome.UNVERIFIED]
-    gaps = [item for item in left_out if blocks(claim, item, profile)]
+    gaps = [item for item in left_out if blocks(claim, item)]
     remarks = [remark for part in parts for remark in part.remarks]
     tightness: Tightness | None = None
     reason: Reason | None = None

@@ -24,6 +24,7 @@ class Reason(str, enum.Enum):
     DEPLOYMENT_NOT_HERE = "deployment-not-here"
     NO_VERSION = "no-version"
     NOT_IN_PROFILE = "not-in-profile"
+    BETWEEN_BOUNDARIES = "between-boundaries"
     NO_RUNTIME = "no-runtime"
     # The machine knows.
     NO_INTERPRETER = "no-interpreter"

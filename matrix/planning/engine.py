@@ -149,7 +149,7 @@ class _Planner:
             else:
                 what = f"CPython {python}, {ask}"
                 detail = f"{self.profile.name} runs CPython {' and '.join(chosen)}"
-                self.leave_out(ask.claim, what, Impossible(Reason.NOT_IN_PROFILE, detail))
+                self.leave_out(ask.claim, what, Impossible(self.profile.unchosen, detail))
 
     def framework(self, ask: Ask, python: str) -> Title | Impossible:
         """Return the framework's release for an ask on a CPython."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from matrix.errors import UsageError, nearest
+from matrix.model.reason import Reason
 from matrix.planning.data import read_data
 
 __all__ = ["Profile", "load_profile", "profile_names"]
@@ -41,6 +42,12 @@ class Profile:
             return tuple(pythons)
         chosen = pythons[-1:] if self.runtimes == "newest" else (*pythons[:1], *pythons[-1:])
         return tuple(dict.fromkeys(chosen))
+
+    @property
+    def unchosen(self) -> Reason:
+        """Return what to say of a runtime that is not run."""
+        between = self.runtimes == "ends"
+        return Reason.BETWEEN_BOUNDARIES if between else Reason.NOT_IN_PROFILE
 
 
 def profile_names() -> tuple[str, ...]:
