@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from planning_world import claim, page, parts_of, planned, runtime, world
+from planning_world import claim, page, parts_of, planned, reasons, runtime, world
 
 from matrix.errors import UsageError
-from matrix.model.claim import ClaimKind, Status
+from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.reason import Reason
+from matrix.planning.asks import Ask
 from matrix.planning.boundaries import stretches
+from matrix.planning.coverage import Rule
+from matrix.planning.profiles import load_profile
 from matrix.planning.shelf import Shelf
 
 
@@ -104,15 +107,49 @@ def test_the_exhaustive_profile_leaves_no_runtime_out() -> None:
     assert pythons == {"cp27", "cp35", "cp36", "cp37", "cp38", "cp39", "cp310", "cp311"}
 
 
-def test_the_smoke_profile_is_six_cells_at_most() -> None:
+def test_the_smoke_profile_is_eight_cells_at_most() -> None:
+    whole = [*page(), claim(ClaimKind.NOTE, "datastore-query")]
+    assert 0 < len(planned(whole, "smoke").cells) <= 8
     plan = planned(page(), "smoke")
-    assert 0 < len(plan.cells) <= 6
     assert {part.claim for part in plan.parts} == {
         "page.md/capability/threat-detection",
         "page.md/capability/threat-protection",
     }
     assert {each.cell.framework for each in plan.cells} == {"flask"}
     assert {each.cell.python for each in plan.cells} == {"3.11"}
+
+
+def test_the_smoke_profile_asks_one_promise_in_full() -> None:
+    whole = [*page(), claim(ClaimKind.NOTE, "datastore-query")]
+    smoke, documented = planned(whole, "smoke"), planned(whole)
+    note = "note/datastore-query"
+    assert parts_of(smoke, note) == parts_of(documented, note) != []
+    assert reasons(smoke, note) <= {Reason.BETWEEN_BOUNDARIES}
+    assert reasons(smoke, "capability/threat-detection") == {Reason.NOT_IN_PROFILE}
+
+
+def test_the_first_ask_of_a_profile_that_fits_decides() -> None:
+    data = {
+        "two": {
+            "ask": [
+                {"runtimes": "newest", "subjects": ["sca"]},
+                {"runtimes": "all", "minimums": ["sca"]},
+            ]
+        }
+    }
+    profile = load_profile("two", data)
+    boundary = stretches(Shelf(world().project("ddtrace")), [], "")[0]
+    note = claim(ClaimKind.NOTE, "datastore-query")
+    rule = Rule("db-api", ("query",), ())
+
+    def runtimes_of(of: Claim, minimum: str) -> str | None:
+        found = profile.narrowing(Ask(of, rule, boundary, "flask", "", "newest", minimum))
+        return found.runtimes if found else None
+
+    sca = claim(ClaimKind.CAPABILITY, "sca")
+    assert runtimes_of(sca, "sca") == "newest"
+    assert runtimes_of(note, "sca") == "all"
+    assert runtimes_of(note, "threat-detection") is None
 
 
 def test_an_unknown_profile_suggests_one() -> None:

@@ -24,7 +24,10 @@ _ONE_SERIES = re.compile(r"={2,3}[^,]*")
 
 @dataclasses.dataclass(frozen=True)
 class Ask:
-    """`pick` is which framework release in `specifier` is meant: `lowest` or `newest`."""
+    """`pick` is which framework release in `specifier` is meant: `lowest` or `newest`.
+
+    `minimum_of` is the capability whose documented minimum applies, "" where none does.
+    """
 
     claim: Claim
     rule: Rule
@@ -32,6 +35,7 @@ class Ask:
     framework: str
     specifier: str
     pick: str
+    minimum_of: str = ""
 
     @property
     def holds_without(self) -> bool:
@@ -59,7 +63,8 @@ def asks_of(
     claim: Claim, rule: Rule, page: Page, tracer: Shelf, coverage: Coverage
 ) -> Iterator[Ask | tuple[str, Impossible]]:
     """Yield what the claim asks for, and what of it nothing can answer."""
-    boundaries = _boundaries(claim, rule, page, tracer)
+    minimum = _minimum(claim, rule, page)
+    boundaries = _boundaries(claim, rule, page, tracer, minimum)
     if not boundaries:
         said = claim.specifier or claim.as_written
         yield f"ddtrace {said}", Impossible(Reason.NO_RELEASE, f"no final release is {said}")
@@ -70,10 +75,23 @@ def asks_of(
             continue
         for boundary in boundaries:
             for pick in picks:
-                yield Ask(claim, rule, boundary, framework, specifier, pick)
+                subject = minimum.subject if minimum else ""
+                yield Ask(claim, rule, boundary, framework, specifier, pick, subject)
 
 
-def _boundaries(claim: Claim, rule: Rule, page: Page, tracer: Shelf) -> Sequence[Boundary]:
+def _minimum(claim: Claim, rule: Rule, page: Page) -> Claim | None:
+    """Return the claim whose version is the documented minimum of `claim`."""
+    if claim.kind in (ClaimKind.RUNTIME, ClaimKind.INTEGRATION):
+        return None
+    if claim.kind is ClaimKind.CAPABILITY:
+        return claim
+    capability = claim.get("capability")
+    return page.capability((capability,) if capability else rule.capability)
+
+
+def _boundaries(
+    claim: Claim, rule: Rule, page: Page, tracer: Shelf, minimum: Claim | None
+) -> Sequence[Boundary]:
     if claim.kind is ClaimKind.RUNTIME:
         return stretches(tracer, page.branches, claim.specifier)
     if claim.kind is ClaimKind.INTEGRATION:
@@ -81,11 +99,7 @@ def _boundaries(claim: Claim, rule: Rule, page: Page, tracer: Shelf) -> Sequence
     if claim.status is Status.NOT_SUPPORTED:
         # One release that has it refutes; older branches could not even serve as a control.
         return tips(tracer, page.branches)[-1:]
-    specifier = claim.specifier
-    if claim.kind is not ClaimKind.CAPABILITY:
-        capability = claim.get("capability")
-        found = page.capability((capability,) if capability else rule.capability)
-        specifier = found.specifier if found else ""
+    specifier = minimum.specifier if minimum else ""
     if not specifier:
         # A preview without a version: nobody promised it to the older branches.
         return tips(tracer, page.branches)[-1:]

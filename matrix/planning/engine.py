@@ -17,7 +17,7 @@ from matrix.planning.drafts import Drafts
 from matrix.planning.existence import Impossible, lowest, newest, tracer_installs
 from matrix.planning.order import in_order
 from matrix.planning.page import Page, pages_of
-from matrix.planning.profiles import Profile, load_profile
+from matrix.planning.profiles import Narrowing, Profile, load_profile
 from matrix.planning.shelf import Shelf, Title
 from matrix.planning.targets import host_target, target_of
 
@@ -115,15 +115,13 @@ class _Planner:
         for ask in asks_of(claim, rule, page, self.shelf(TRACER), self.coverage):
             if isinstance(ask, tuple):
                 self.leave_out(claim, *ask)
-            elif not self.profile.asks_for(
-                claim.kind.value, claim.subject, ask.framework, ask.pick
-            ):
-                self.leave_out(claim, str(ask), Impossible(Reason.NOT_IN_PROFILE, ""))
-            else:
+            elif narrowing := self.profile.narrowing(ask):
                 for each in (target,) if target else self.targets:
-                    self.answer(ask, page, each)
+                    self.answer(ask, page, each, narrowing)
+            else:
+                self.leave_out(claim, str(ask), Impossible(Reason.NOT_IN_PROFILE, ""))
 
-    def answer(self, ask: Ask, page: Page, target: str) -> None:
+    def answer(self, ask: Ask, page: Page, target: str, narrowing: Narrowing) -> None:
         """Choose runtimes for an ask and add a part for each channel on each of them."""
         minimum = ask.boundary.minimum
         meant = self.shelf(TRACER).within(*page.branches_of(minimum.text), ask.claim.specifier)
@@ -142,14 +140,14 @@ class _Planner:
             reason = Reason.NO_RUNTIME if page.runtimes(target) else Reason.NO_WHEEL
             detail = f"ddtrace {minimum.text} has no wheel for any CPython that could be meant"
             self.leave_out(ask.claim, str(ask), Impossible(reason, f"{detail}, on {target}"))
-        chosen = tuple(possible) if runtimes.every else self.profile.choose(tuple(possible))
+        chosen = tuple(possible) if runtimes.every else narrowing.choose(tuple(possible))
         for python, title in possible.items():
             if python in chosen:
                 self.parts += self.parts_of(ask, python, target, title)
             else:
                 what = f"CPython {python}, {ask}"
                 detail = f"{self.profile.name} runs CPython {' and '.join(chosen)}"
-                self.leave_out(ask.claim, what, Impossible(self.profile.unchosen, detail))
+                self.leave_out(ask.claim, what, Impossible(narrowing.unchosen, detail))
 
     def framework(self, ask: Ask, python: str) -> Title | Impossible:
         """Return the framework's release for an ask on a CPython."""

@@ -8,31 +8,36 @@ from typing import Any, Literal
 
 from matrix.errors import UsageError, nearest
 from matrix.model.reason import Reason
+from matrix.planning.asks import Ask
 from matrix.planning.data import read_data
 
-__all__ = ["Profile", "load_profile", "profile_names"]
+__all__ = ["Narrowing", "Profile", "load_profile", "profile_names"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Profile:
-    """A profile; an empty tuple narrows nothing. `picks` are `lowest` and `newest`."""
+class Narrowing:
+    """What of the claims is asked, and on which runtimes; an empty tuple narrows nothing.
 
-    name: str
+    `picks` are `lowest` and `newest`, `minimums` capabilities whose documented minimum applies.
+    """
+
     runtimes: Literal["all", "ends", "newest"]
     kinds: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
     frameworks: tuple[str, ...] = ()
     picks: tuple[str, ...] = ()
+    minimums: tuple[str, ...] = ()
 
-    def asks_for(self, kind: str, subject: str, framework: str, pick: str) -> bool:
-        """Return whether such an experiment belongs to the profile."""
+    def fits(self, ask: Ask) -> bool:
+        """Return whether such an experiment is meant."""
         return all(
             not wanted or value in wanted
             for wanted, value in (
-                (self.kinds, kind),
-                (self.subjects, subject),
-                (self.frameworks, framework),
-                (self.picks, pick),
+                (self.kinds, ask.claim.kind.value),
+                (self.subjects, ask.claim.subject),
+                (self.frameworks, ask.framework),
+                (self.picks, ask.pick),
+                (self.minimums, ask.minimum_of),
             )
         )
 
@@ -50,6 +55,18 @@ class Profile:
         return Reason.BETWEEN_BOUNDARIES if between else Reason.NOT_IN_PROFILE
 
 
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """A profile: the first of its narrowings that fits an ask decides on its runtimes."""
+
+    name: str
+    asks: tuple[Narrowing, ...]
+
+    def narrowing(self, ask: Ask) -> Narrowing | None:
+        """Return what decides on an ask, None where the profile does not mean it."""
+        return next((each for each in self.asks if each.fits(ask)), None)
+
+
 def profile_names() -> tuple[str, ...]:
     """Return the names of the profiles."""
     return tuple(read_data("profiles"))
@@ -64,12 +81,9 @@ def load_profile(name: str, data: Mapping[str, Any] | None = None) -> Profile:
             f"no profile {name!r}" + (f"; did you mean {near!r}?" if near else ""),
             f"Profiles: {', '.join(known)}.",
         )
-    entry = known[name]
-    return Profile(
-        name=name,
-        runtimes=entry["runtimes"],
-        kinds=tuple(entry.get("kinds", ())),
-        subjects=tuple(entry.get("subjects", ())),
-        frameworks=tuple(entry.get("frameworks", ())),
-        picks=tuple(entry.get("picks", ())),
-    )
+    return Profile(name, tuple(_narrowing(entry) for entry in known[name]["ask"]))
+
+
+def _narrowing(entry: Mapping[str, Any]) -> Narrowing:
+    narrow = {key: tuple(value) for key, value in entry.items() if key != "runtimes"}
+    return Narrowing(runtimes=entry["runtimes"], **narrow)
