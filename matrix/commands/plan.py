@@ -9,10 +9,16 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.errors import ExitCode, StorageError
+from matrix.errors import ExitCode, StorageError, UsageError
 from matrix.model.plan import Plan
+from matrix.planning import smoke
 from matrix.planning.as_json import cells_of_claims, left_out_of_claims, plan_to_json
-from matrix.planning.options import add_plan_options, plan_from_args
+from matrix.planning.options import (
+    DEFAULT_PROFILE,
+    add_plan_options,
+    plan_from_args,
+    selection_from_args,
+)
 from matrix.planning.shelf import python_key
 
 __all__ = ["add_parser", "run"]
@@ -46,23 +52,25 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the plan as JSON ('-': standard output)"
     )
+    parser.add_argument(
+        "--write-smoke",
+        action="store_true",
+        help="write the list that the nox sessions of the smoke cells are made from",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print or write the plan."""
+    if args.write_smoke:
+        return _write_smoke(args)
     plan = plan_from_args(args, lambda text: print(f"note: {text}", file=sys.stderr))
     if args.json is not None:
         text = json.dumps(plan_to_json(plan), indent=2, ensure_ascii=False) + "\n"
         if str(args.json) == "-":
             sys.stdout.write(text)
             return ExitCode.OK
-        try:
-            args.json.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise StorageError(
-                f"{args.json} cannot be written: {error.strerror}", "Give --json another path."
-            ) from error
+        _write(args.json, text, "Give --json another path.")
     if args.cells:
         for planned in plan.cells:
             print(planned.cell.id)
@@ -70,6 +78,29 @@ def run(args: argparse.Namespace) -> int:
     for line in _lines(plan):
         print(line)
     return ExitCode.OK
+
+
+def _write_smoke(args: argparse.Namespace) -> int:
+    if args.documents or args.as_of or args.profile not in (DEFAULT_PROFILE, smoke.PROFILE):
+        raise UsageError(
+            "--write-smoke is about the smoke profile of the committed facts",
+            "Leave out documents, --profile and --as-of.",
+        )
+    if selection_from_args(args):
+        raise UsageError("--write-smoke takes no selection", "The sessions select: nox -t smoke.")
+    args.profile = smoke.PROFILE
+    plan = plan_from_args(args, lambda text: print(f"note: {text}", file=sys.stderr))
+    path = smoke.smoke_path()
+    _write(path, smoke.smoke_list(plan), "It stands in the project's own folder.")
+    print(f"{len(plan.cells)} cells: {path}")
+    return ExitCode.OK
+
+
+def _write(path: Path, text: str, hint: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}", hint) from error
 
 
 def _lines(plan: Plan) -> Iterator[str]:

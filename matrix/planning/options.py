@@ -16,12 +16,16 @@ from matrix.planning.profiles import profile_names
 from matrix.planning.select import Selection, select
 
 __all__ = [
+    "DEFAULT_PROFILE",
     "add_plan_options",
     "add_selection_options",
     "claims_from_args",
     "plan_from_args",
     "selection_from_args",
 ]
+
+
+DEFAULT_PROFILE = "documented"
 
 
 def add_selection_options(parser: argparse.ArgumentParser) -> None:
@@ -59,9 +63,9 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--profile",
-        default="documented",
+        default=DEFAULT_PROFILE,
         metavar="NAME",
-        help=f"{', '.join(profile_names())} (default: documented)",
+        help=f"{', '.join(profile_names())} (default: {DEFAULT_PROFILE})",
     )
     parser.add_argument(
         "--as-of",
