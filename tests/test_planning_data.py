@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from packaging.version import Version
+from planning_world import READ
 
 from matrix.model.claim import ClaimKind
+from matrix.model.index import Release
 from matrix.planning.coverage import load_coverage
 from matrix.planning.data import read_data
-from matrix.planning.shelf import allows, python_key
+from matrix.planning.existence import framework_runs
+from matrix.planning.shelf import Title, allows, python_key
 
 KINDS = {kind.value for kind in ClaimKind}
 
@@ -36,6 +40,26 @@ def test_coverage_names_probes_and_channels_that_exist() -> None:
         assert set(rule.channels) <= channels, key
         assert set(rule.frameworks) & set(known[rule.probe].frameworks), key
         assert not rule.app or rule.app in known[rule.probe].frameworks, key
+
+
+@pytest.mark.parametrize(
+    ("version", "python", "runs"),
+    [
+        ("1.0.2", "3.9", True),
+        ("1.0.2", "3.10", False),
+        ("1.0.3", "3.10", True),
+        ("1.0.2", "3.11", False),
+        ("1.0.3", "3.11", True),
+        ("1.0.3", "3.12", False),
+        ("0.12.5", "3.10", True),
+    ],
+)
+def test_flask_1_0_runs_on_cpython_3_10_since_it_imports_from_collections_abc(
+    version: str, python: str, runs: bool
+) -> None:
+    release = Release(version, READ, yanked=False, requires_python="", files=())
+    title = Title(release, Version(version), READ)
+    assert (framework_runs("flask", title, python) is None) == runs
 
 
 @pytest.mark.parametrize("framework", ["django", "flask"])
