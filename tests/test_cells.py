@@ -52,6 +52,13 @@ def test_a_good_app_shows_the_feature_and_its_control_does_not(tmp_path: Path) -
     assert not [item for item in (tmp_path / "scratch").iterdir() if item.is_dir()]
 
 
+def test_a_cell_on_a_full_disk_tells_nothing_of_the_release(tmp_path: Path) -> None:
+    limits = dataclasses.replace(LIMITS, free_bytes=2**60)
+    capture = run_cell(fake_job(tmp_path, "good", limits=limits))
+    assert capture.failed is Reason.DISK_FULL
+    assert not capture.processes
+
+
 def test_a_capture_survives_the_way_to_disk_and_back(tmp_path: Path) -> None:
     capture = run_cell(fake_job(tmp_path, "good", soak=True))
     assert CellCapture.from_json(json.loads(json.dumps(capture.to_json()))) == capture

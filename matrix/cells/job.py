@@ -21,7 +21,8 @@ class Limits:
     configuration client, `acknowledge` for its word that it took a version over, `effect` for the
     effect of it to show after that, `stop` from SIGTERM to SIGKILL (what is waited for has come by
     then, and a tracer's clean-up takes some tenths), `cell` for everything together. `agent_bytes`
-    bounds what is kept of a process's agent requests.
+    bounds what is kept of a process's agent requests; with less than `free_bytes` of the disk left
+    a cell tells nothing of the release.
     """
 
     start: float = 60.0
@@ -34,6 +35,7 @@ class Limits:
     stop: float = 2.0
     cell: float = 240.0
     agent_bytes: int = 20_000_000
+    free_bytes: int = 16_000_000
 
 
 @dataclasses.dataclass(frozen=True)

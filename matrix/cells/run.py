@@ -41,9 +41,11 @@ def run_cell(job: CellJob) -> CellCapture:
     try:
         scratch = Path(tempfile.mkdtemp(prefix="cell-", dir=job.scratch))
         deadline = Deadline(job.limits.cell)
+        _check_room(job, scratch)
         identity = _identity(job, scratch, deadline)
         _check(job, identity)
         processes = _processes(job, scratch, deadline)
+        _check_room(job, scratch)
     except _CannotRunError as error:
         failed, detail = error.reason, error.detail
     except OSError as error:
@@ -81,6 +83,12 @@ def _identity(job: CellJob, scratch: Path, deadline: Deadline) -> Identity:
         return identify(job, scratch, timeout=deadline.left(IDENTITY_SECONDS))
     except IdentityError as error:
         raise _CannotRunError(Reason.WRONG_INSTALL, f"no word from inside: {error}") from error
+
+
+def _check_room(job: CellJob, scratch: Path) -> None:
+    free = shutil.disk_usage(scratch).free
+    if free < job.limits.free_bytes:
+        raise _CannotRunError(Reason.DISK_FULL, f"only {free} bytes are free for the cell")
 
 
 def _check(job: CellJob, identity: Identity) -> None:

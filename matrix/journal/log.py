@@ -7,10 +7,11 @@ line: it is dropped when the journal is read and cut off before the next line is
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from matrix.errors import StorageError
 from matrix.journal.entries import Entry
@@ -33,7 +34,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
 
     def read(self) -> Reading:
         """Return all that can be read; a file that is not there is an empty journal."""
@@ -68,12 +69,13 @@ class Journal:
     def append(self, entry: Entry) -> None:
         """Write one entry so that it survives the end of this process and of the machine."""
         line = json.dumps(entry.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n"
+        data = line.encode()
         try:
             file = self._file or self._open()
-            file.write(line.encode())
-            file.flush()
-            os.fsync(file.fileno())
+            _write(file, data)
         except OSError as error:
+            # What was written of the line is cut off when the file is opened again.
+            self.close()
             raise StorageError(f"cannot write {self.path}: {error}", _HINT) from error
 
     def close(self) -> None:
@@ -82,9 +84,10 @@ class Journal:
             self._file.close()
             self._file = None
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> FileIO:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = file = self.path.open("ab")
+        # Without a buffer: nothing is left to be written, or to fail, when the file is closed.
+        self._file = file = self.path.open("ab", buffering=0)
         _cut_incomplete_line(self.path)
         return file
 
@@ -97,3 +100,9 @@ def _cut_incomplete_line(path: Path) -> None:
         if file.read(1) != b"\n":
             file.seek(0)
             file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    if file.write(data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.fsync(file.fileno())
