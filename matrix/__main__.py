@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -21,6 +22,8 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; turn an error that the user can cause into a message and its exit code."""
+    # Each try again is logged by name only; what came of it is said in words of our own.
+    logging.getLogger("stamina").addHandler(logging.NullHandler())
     try:
         return main_inner(sys.argv[1:] if argv is None else argv)
     except UserError as error:
