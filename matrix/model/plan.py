@@ -47,7 +47,7 @@ class PlannedCell:
 
     `as_of` is the date the dependencies are resolved as of, always filled. `decisive` probes are
     those a verdict may rest on (minimum or control): they are repeated when they fail. `soak` is
-    set where the cell is a documented minimum: it also serves plain and attack requests for a while.
+    set where the cell is a documented minimum: it also serves a while of plain and attack requests.
     """
 
     cell: Cell
