@@ -175,7 +175,7 @@ def test_sections_of_other_tracers_end_where_the_next_begins(tmp_path: Path) -> 
         ("# Some compatibility\n", True),
     ],
 )
-def test_whose_tracer_a_page_is_about(tmp_path: Path, head: str, readable: bool) -> None:  # noqa: FBT001
+def test_whose_tracer_a_page_is_about(tmp_path: Path, head: str, readable: bool) -> None:
     text = head + table("branch", "<1 | Maintenance")
     if readable:
         assert len(read(tmp_path, text).claims) == 1
