@@ -17,14 +17,14 @@ from matrix.planning.profiles import profile_names
 
 versions = st.sampled_from([*TRACER, "1.9.1", "1.5.0", "9.9"])
 specifiers = st.one_of(
-    st.just(""),
+    st.sampled_from(["", "about 1.9"]),
     versions.map(">={}".format),
     versions.map("<{}".format),
     versions.map("=={}".format),
     st.tuples(versions, versions).map(lambda pair: f">={pair[0]},<{pair[1]}"),
 )
 statuses = st.sampled_from(list(Status))
-pythons = st.sampled_from(["==2.7.*", "==3.4.*", "==3.9.*", ">=3.7", "<3.8", ">=3.99"])
+pythons = st.sampled_from(["==2.7.*", "==3.4.*", "==3.9.*", ">=3.7", "<3.8", ">=3.99", "three"])
 frameworks = st.sampled_from(["django", "flask", "fastapi"])
 subjects = st.sampled_from(
     ["threat-detection", "threat-protection", "sca", "iast", "user-events", "api-security", "other"]

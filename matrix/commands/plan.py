@@ -120,7 +120,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"claims          {len(plan.claims)}, {sum(map(bool, cells.values()))} with cells"
     yield f"parts           {len(plan.parts)}"
     yield f"cells           {len(plan.cells)} to run, {len(plan.fallbacks)} more in reserve"
-    yield f"by CPython      {_by_python(plan)}"
+    yield f"by CPython      {_by_python(plan) or 'none'}"
     yield f"left out        {_counted(total) or 'nothing'}"
     yield from _missing(plan)
 

@@ -15,7 +15,7 @@ from matrix.planning.boundaries import Boundary, floor, stretches, tips
 from matrix.planning.coverage import Coverage, Rule
 from matrix.planning.existence import Impossible
 from matrix.planning.page import Page, named_pythons
-from matrix.planning.shelf import Shelf, Title
+from matrix.planning.shelf import Shelf, Title, is_specifier, least_named
 
 __all__ = ["Ask", "Runtimes", "asks_of", "runtimes_of"]
 
@@ -63,12 +63,24 @@ def asks_of(
     claim: Claim, rule: Rule, page: Page, tracer: Shelf, coverage: Coverage
 ) -> Iterator[Ask | tuple[str, Impossible]]:
     """Yield what the claim asks for, and what of it nothing can answer."""
+    for text in (claim.specifier, claim.get("python") or ""):
+        if not is_specifier(text):
+            said = f"{text!r} is no version specifier"
+            yield claim.subject, Impossible(Reason.NO_VERSION, said)
+            return
     minimum = _minimum(claim, rule, page)
     boundaries = _boundaries(claim, rule, page, tracer, minimum)
     if not boundaries:
-        said = claim.specifier or claim.as_written
-        yield f"ddtrace {said}", Impossible(Reason.NO_RELEASE, f"no final release is {said}")
+        about_tracer = minimum or (claim if claim.kind is ClaimKind.RUNTIME else None)
+        yield _no_release(tracer, about_tracer.specifier if about_tracer else "")
         return
+    promised = claim is minimum and claim.status is not Status.NOT_SUPPORTED
+    least = least_named(claim.specifier) if promised else None
+    if least is not None and least not in {title.version for title in tracer.titles}:
+        what, why = _no_release(tracer, str(least))
+        there = boundaries[0].minimum.text
+        said = f"{why.detail}; asked of the least that there is instead, {there}"
+        yield what, Impossible(why.reason, said)
     for framework, specifier, picks in _frameworks(claim, rule, page):
         if framework not in coverage.samples:
             yield framework, Impossible(Reason.NO_PROBE, f"there is no sample app for {framework}")
@@ -77,6 +89,12 @@ def asks_of(
             for pick in picks:
                 subject = minimum.subject if minimum else ""
                 yield Ask(claim, rule, boundary, framework, specifier, pick, subject)
+
+
+def _no_release(tracer: Shelf, text: str) -> tuple[str, Impossible]:
+    said = f" is {text}" if text else ""
+    detail = f"no final release{tracer.said_until}{said}"
+    return f"ddtrace {text}".rstrip(), Impossible(Reason.NO_RELEASE, detail)
 
 
 def _minimum(claim: Claim, rule: Rule, page: Page) -> Claim | None:

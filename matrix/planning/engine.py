@@ -19,7 +19,7 @@ from matrix.planning.order import in_order
 from matrix.planning.page import Page, pages_of
 from matrix.planning.profiles import Narrowing, Profile, load_profile
 from matrix.planning.shelf import Shelf, Title
-from matrix.planning.targets import host_target, target_of
+from matrix.planning.targets import admits, host_target, target_of
 
 __all__ = ["TRACER", "make_plan"]
 
@@ -100,9 +100,10 @@ class _Planner:
         if isinstance(rule, Reason):
             self.leave_out(claim, f"{claim.kind.value} {claim.subject}", Impossible(rule, ""))
             return
-        target = target_of(claim)
-        if target is not None and target not in self.targets:
-            self.leave_out(claim, target, Impossible(Reason.PLATFORM_NOT_HERE, ""))
+        targets = [target for target in self.targets if admits(claim, target)]
+        if not targets:
+            what = target_of(claim) or "any target"
+            self.leave_out(claim, what, Impossible(Reason.PLATFORM_NOT_HERE, ""))
             return
         named = rule.named_back_ends(claim)
         for name in named:
@@ -116,8 +117,8 @@ class _Planner:
             if isinstance(ask, tuple):
                 self.leave_out(claim, *ask)
             elif narrowing := self.profile.narrowing(ask):
-                for each in (target,) if target else self.targets:
-                    self.answer(ask, page, each, narrowing)
+                for target in targets:
+                    self.answer(ask, page, target, narrowing)
             else:
                 self.leave_out(claim, str(ask), Impossible(Reason.NOT_IN_PROFILE, ""))
 

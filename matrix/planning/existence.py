@@ -65,7 +65,7 @@ def lowest(shelf: Shelf, specifier: str, python: str, era: dt.datetime) -> Title
     """
     titles = shelf.within(specifier)
     if not titles:
-        return Impossible(Reason.NO_RELEASE, f"no release of {shelf.name} is {specifier}")
+        return _no_release(shelf, specifier)
     title = titles[0]
     if title.uploaded >= era:
         return _too_new(shelf, title, era)
@@ -76,7 +76,7 @@ def newest(shelf: Shelf, specifier: str, python: str, era: dt.datetime) -> Title
     """Return the newest release in the specifier that this CPython and the era allow."""
     titles = shelf.within(specifier)
     if not titles:
-        return Impossible(Reason.NO_RELEASE, f"no release of {shelf.name} is {specifier}")
+        return _no_release(shelf, specifier)
     known = [title for title in titles if title.uploaded < era]
     if not known:
         return _too_new(shelf, titles[0], era)
@@ -87,6 +87,11 @@ def newest(shelf: Shelf, specifier: str, python: str, era: dt.datetime) -> Title
     return Impossible(
         Reason.FRAMEWORK_PYTHON, f"no release of {said} up to {era:%Y-%m-%d} runs on it"
     )
+
+
+def _no_release(shelf: Shelf, specifier: str) -> Impossible:
+    said = f" is {specifier}" if specifier else ""
+    return Impossible(Reason.NO_RELEASE, f"no release of {shelf.name}{shelf.said_until}{said}")
 
 
 def _too_new(shelf: Shelf, title: Title, era: dt.datetime) -> Impossible:

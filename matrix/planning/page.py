@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.planning.shelf import allows, python_key
-from matrix.planning.targets import target_of
+from matrix.planning.targets import admits
 
 __all__ = ["Page", "named_pythons", "pages_of"]
 
@@ -67,7 +67,7 @@ class Page:
                 claim.get("python") or ""
                 for claim in self.of(ClaimKind.RUNTIME)
                 if claim.status not in _DENIED
-                and target_of(claim) in (None, target)
+                and admits(claim, target)
                 and (tracer is None or allows(claim.specifier, tracer))
             }
         )

@@ -13,7 +13,7 @@ from packaging.version import Version
 from matrix.model.index import Project, Release
 from matrix.planning.targets import wheel_fits
 
-__all__ = ["Shelf", "Title", "allows", "python_key"]
+__all__ = ["Shelf", "Title", "allows", "is_specifier", "least_named", "python_key"]
 
 
 def python_key(python: str) -> tuple[int, ...]:
@@ -27,6 +27,21 @@ def _specifiers(text: str) -> SpecifierSet | None:
         return SpecifierSet(text)
     except InvalidSpecifier:
         return None
+
+
+def is_specifier(text: str) -> bool:
+    """Return whether the text is a specifier set; an empty one is."""
+    return _specifiers(text) is not None
+
+
+def least_named(specifier: str) -> Version | None:
+    """Return the least release that the specifier names (`>=1.9.0`), None if it names none."""
+    named = [
+        Version(each.version)
+        for each in _specifiers(specifier) or ()
+        if each.operator in (">=", "==", "~=") and not each.version.endswith(".*")
+    ]
+    return max(named, default=None)
 
 
 @functools.lru_cache(maxsize=65536)
@@ -106,11 +121,15 @@ class Title:
 
 
 class Shelf:
-    """Final releases of one project, ascending; `until` hides what was uploaded later."""
+    """Final releases of one project, ascending; `until` hides what was uploaded later.
+
+    `said_until` says so: ` up to 2024-01-31`, or nothing.
+    """
 
     def __init__(self, project: Project, until: dt.datetime | None = None) -> None:
         self.name = project.name
         self.fetched = project.fetched
+        self.said_until = f" up to {until:%Y-%m-%d}" if until else ""
         titles = []
         for release in project.releases:
             if release.yanked or release.uploaded is None:

@@ -9,9 +9,11 @@ import sys
 
 from matrix.model.claim import Claim
 
-__all__ = ["host_target", "target_of", "wheel_fits"]
+__all__ = ["admits", "host_target", "target_of", "wheel_fits"]
 
 _WINDOWS = {"x86_64": "win_amd64", "amd64": "win_amd64", "x86": "win32", "i686": "win32"}
+# What targets of an operating system start with.
+_SYSTEMS = {"linux": "linux", "macos": "macosx", "windows": "win"}
 _GLIBC = re.compile(r"(?:linux|manylinux1|manylinux2010|manylinux2014|manylinux_2_\d+)_(?P<cpu>.+)")
 _MACOS = re.compile(r"macosx_\d+_\d+_(?P<cpu>.+)")
 # https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/
@@ -27,13 +29,26 @@ def host_target() -> str:
 
 
 def target_of(claim: Claim) -> str | None:
-    """Return the target that a claim's `os` and `cpu` name, None where it names none."""
+    """Return the target that a claim's `os` and `cpu` name; one of them alone as it stands.
+
+    None where it names neither.
+    """
     system, cpu = claim.get("os"), claim.get("cpu")
-    if not system:
-        return None
+    return _target(system, cpu) if system and cpu else system or cpu
+
+
+def admits(claim: Claim, target: str) -> bool:
+    """Return whether a claim is about a target: what it does not name it leaves open."""
+    system, cpu = claim.get("os"), claim.get("cpu")
+    if cpu:
+        return target in {_target(each, cpu) for each in ([system] if system else _SYSTEMS)}
+    return not system or target.startswith(_SYSTEMS.get(system, system))
+
+
+def _target(system: str, cpu: str) -> str:
     if system == "windows":
-        return _WINDOWS.get(cpu or "", f"win_{cpu}")
-    return f"{'macosx' if system == 'macos' else system}_{cpu}"
+        return _WINDOWS.get(cpu, f"win_{cpu}")
+    return f"{_SYSTEMS.get(system, system)}_{cpu}"
 
 
 @functools.lru_cache(maxsize=4096)
