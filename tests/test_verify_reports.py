@@ -33,7 +33,7 @@ from matrix.reporting.as_json import result_to_json
 from matrix.reporting.displays import display
 from matrix.reporting.final import print_report
 from matrix.reporting.reasons import load_reasons
-from matrix.reporting.summary import cell_counts, gaps, rows
+from matrix.reporting.summary import cell_counts, folds, gaps, rows
 from matrix.reporting.tally import Tally
 from matrix.reporting.writing import write_json
 from matrix.verify.events import (
@@ -105,18 +105,15 @@ def test_a_remedy_names_the_cell_to_try() -> None:
     assert "{cell}" not in load_reasons()[Reason.CRASHED].remedy_for("")
 
 
-def test_rows_hold_every_claim_refuted_first_and_equal_facts_once() -> None:
+def test_rows_hold_what_was_tried_refuted_first_and_equal_facts_once() -> None:
     made = rows(result())
-    assert [row.verdict.outcome for row in made] == [
-        Outcome.REFUTED,
-        Outcome.CONFIRMED,
-        Outcome.UNVERIFIED,
-    ]
+    assert [row.verdict.outcome for row in made] == [Outcome.REFUTED, Outcome.CONFIRMED]
     assert [tuple(item.id for item in row.claims) for row in made] == [
         (BAD.id,),
         (GOOD.id, TWIN.id),
-        (OPEN.id,),
     ]
+    (fold,) = folds(result())
+    assert fold.claims == (OPEN,)
 
 
 def test_the_report_names_outcome_place_evidence_and_remedy() -> None:
@@ -126,25 +123,36 @@ def test_the_report_names_outcome_place_evidence_and_remedy() -> None:
     def line_of(what: str) -> int:
         return next(number for number, line in enumerate(lines) if what in line)
 
-    refuted, confirmed = lines[line_of("a.md:2")], lines[line_of("a.md:1, b.md:77")]
-    assert "✗ refuted" in refuted
-    assert "ddtrace 1.20.0 in the same environment" in refuted
-    assert "✓ confirmed (exact)" in confirmed
-    assert line_of("✗ refuted") < line_of("✓ confirmed") < line_of("? unverified")
+    refuted, confirmed = lines[line_of("✗ refuted ")], lines[line_of("✓ confirmed (exact)")]
+    # The fact that decides, with its cell, then the control.
+    assert f"{BEFORE}: Seen to be absent. ddtrace 1.20.0 in the same environment" in refuted
+    assert lines[line_of("✗ refuted ") + 1].strip() == "a.md:2"
+    assert f"{MINIMUM}: Seen to be present." in confirmed
+    assert lines[line_of("✓ confirmed (exact)") + 1].strip() == "a.md:1, b.md:77"
+    assert line_of("✗ refuted ") < line_of("✓ confirmed (exact)") < line_of("not verified, and")
+    folded = line_of("capability (1): threat-detection (3)")
+    assert folded > line_of("not verified, and")
+    assert lines[folded + 1].strip() == "a.md:3"
     assert "platform-not-here), 1 claim:" in text
     assert load_reasons()[Reason.PLATFORM_NOT_HERE].remedy in text
-    assert "4: 1 refuted, 2 confirmed, 1 unverified" in text
+    counted = (
+        "4 claims: ✗ 1 refuted, ✓ 2 confirmed, ? 1 unverified (1 of them without an experiment)"
+    )
+    assert text.count(counted) == 2
+    assert line_of(counted) < line_of("✗ refuted ")
     assert "2 run, 1 reused" in text
     assert "documented" in text
     assert "the time of each release" in text
     assert "the disk is full" in text
 
 
-@pytest.mark.parametrize("width", [40, 80, 120])
-def test_a_narrow_report_still_names_every_place(width: int) -> None:
+@pytest.mark.parametrize("width", [40, 80, 120, 180])
+def test_a_report_of_any_width_names_every_place_and_outcome(width: int) -> None:
     text = "".join(printed(result(), width).split())
-    assert "refuted" in text
-    assert text.count("✓") + text.count("✗") + text.count("?") >= 3
+    for place in ("a.md:2", "a.md:1,b.md:77", "a.md:3"):
+        assert place in text
+    assert text.index("✗refuted") < text.index("✓confirmed(exact)")
+    assert max(len(line) for line in printed(result(), width).splitlines()[:12]) <= width
 
 
 def test_an_interrupted_run_says_so() -> None:
@@ -226,6 +234,7 @@ def events() -> Iterable[Event]:
     yield CellStarted(CONTROL)
     yield CellFinished(BEFORE, Reason.CRASHED, "signal 11", 4.0, reused=False)
     yield VerdictReached(verdicts[GOOD.id])
+    yield VerdictReached(verdicts[TWIN.id])
     yield ControlAdded(CONTROL, BAD.id)
     yield Warned("the disk is full")
 
@@ -239,7 +248,7 @@ def test_the_tally_follows_the_run() -> None:
     # Two cells left, four seconds each as the one that ran, two at a time.
     assert tally.seconds_left == pytest.approx(4.0)
     assert "2 of 4 cells, 1 running, 1 reused, about 4 s left" in tally.line
-    assert "1 confirmed" in tally.line
+    assert "2 confirmed" in tally.line
 
 
 def shown(environ: dict[str, str], *, terminal: bool = False) -> str:
@@ -255,10 +264,12 @@ def shown(environ: dict[str, str], *, terminal: bool = False) -> str:
 def test_plain_lines_where_there_is_no_terminal() -> None:
     lines = shown({}).splitlines()
     assert lines[0].startswith("4 claims, 3 cells, profile documented")
+    assert lines[1] == "1 claim has no experiment in this profile: listed at the end"
+    assert not any("platform-not-here" in line for line in lines)
     assert f"[1/3] {MINIMUM}: observed, reused" in lines
     assert f"[2/3] {BEFORE}: crashed, 4.0 s: signal 11" in lines
     (verdict,) = [line for line in lines if "confirmed (exact)" in line]
-    assert "a.md:1" in verdict
+    assert "[a.md:1, b.md:77]" in verdict
     assert "warning: the disk is full" in lines
     assert not any("::group" in line for line in lines)
 

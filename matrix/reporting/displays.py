@@ -9,9 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from matrix.model.verdict import Outcome, Verdict
+from matrix.reporting.moments import Moments
+from matrix.reporting.rows import Row
+from matrix.reporting.tables import STYLES
 from matrix.reporting.tally import Tally
-from matrix.reporting.words import MARKS, outcome_word, place, promise, shorten
+from matrix.reporting.telling import tell
+from matrix.reporting.words import MARKS, many, outcome_word, place, promise, shorten
 from matrix.verify.events import (
     CellFinished,
     ControlAdded,
@@ -20,15 +23,16 @@ from matrix.verify.events import (
     Event,
     RunFinished,
     RunStarted,
-    VerdictReached,
     Warned,
 )
 
-__all__ = ["STYLES", "display"]
+__all__ = ["display"]
 
-STYLES = {Outcome.CONFIRMED: "green", Outcome.REFUTED: "bold red", Outcome.UNVERIFIED: "yellow"}
 _EVIDENCE = 160
+_DETAIL = 120
 _SHOWN_CELLS = 3
+_BAR = 12
+_BESIDE = _BAR + 12  # the bar, the clock and what separates them
 
 
 @contextlib.contextmanager
@@ -54,21 +58,26 @@ class _Plain:
         self._folds = folds
         self._open = False
         self._tally = Tally()
+        self._moments = Moments()
 
     def take(self, event: Event) -> None:
         """Show an event."""
         self._tally.take(event)
+        for row in self._moments.take(event):
+            self._line(_verdict(row))
         match event:
             case RunStarted():
-                self._line(_opening(event))
+                for line in _opening(event, self._tally):
+                    self._line(line)
             case CellFinished():
-                self._folded(f"[{self._tally.done}/{self._tally.total}] {_cell(event)}")
+                cell = _cell(event, self._moments)
+                self._folded(f"[{self._tally.done}/{self._tally.total}] {cell}")
             case EnvironmentFailed():
-                self._folded(f"{event.cell}: {event.reason.value}: {shorten(event.detail, 120)}")
+                self._folded(
+                    f"{event.cell}: {event.reason.value}: {shorten(event.detail, _DETAIL)}"
+                )
             case ControlAdded():
                 self._folded(f"{event.cell}: added as a further control")
-            case VerdictReached() if event.verdict.cells and self._tally.is_news:
-                self._line(_verdict(event.verdict, self._tally))
             case Warned():
                 self._line(f"warning: {event.message}")
             case RunFinished():
@@ -101,8 +110,9 @@ class _Live:
 
     def __init__(self, console: Console) -> None:
         self._tally = Tally()
+        self._moments = Moments()
         self.progress = Progress(
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=_BAR),
             TextColumn("{task.fields[line]}", markup=False),
             TimeElapsedColumn(),
             TextColumn("{task.fields[running]}", style="dim", markup=False),
@@ -114,50 +124,64 @@ class _Live:
     def take(self, event: Event) -> None:
         """Show an event."""
         self._tally.take(event)
+        for row in self._moments.take(event):
+            self._print(f"[{STYLES[row.verdict.outcome]}]{escape(_verdict(row))}[/]")
         match event:
             case RunStarted():
-                self._print(escape(_opening(event)))
-            case VerdictReached() if event.verdict.cells and self._tally.is_news:
-                style = STYLES[event.verdict.outcome]
-                self._print(f"[{style}]{escape(_verdict(event.verdict, self._tally))}[/]")
+                for line in _opening(event, self._tally):
+                    self._print(escape(line))
             case CellFinished() if event.reason is not None:
-                self._print(f"[dim]{escape(_cell(event))}[/]")
+                self._print(f"[dim]{escape(_cell(event, self._moments))}[/]")
             case Warned():
                 self._print(f"[yellow]warning: {escape(event.message)}[/]")
             case _:
                 pass
-        running = [cell for cell in self._tally.running if cell]
-        more = f" and {len(running) - _SHOWN_CELLS} more" if len(running) > _SHOWN_CELLS else ""
         self.progress.update(
             self._task,
             total=self._tally.total,
             completed=self._tally.done,
             line=self._tally.line,
-            running=", ".join(running[:_SHOWN_CELLS]) + more,
+            running=self._running(),
         )
+
+    def _running(self) -> str:
+        """Return the cells that run, as many as have room beside the counts."""
+        room = self.progress.console.width - len(self._tally.line) - _BESIDE
+        running = list(self._tally.running)
+        for count in range(min(len(running), _SHOWN_CELLS), 0, -1):
+            more = f" and {len(running) - count} more" if len(running) > count else ""
+            words = ", ".join(running[:count]) + more
+            if len(words) <= room:
+                return words
+        return ""
 
     def _print(self, markup: str) -> None:
         self.progress.console.print(markup, highlight=False, soft_wrap=True)
 
 
-def _opening(event: RunStarted) -> str:
+def _opening(event: RunStarted, tally: Tally) -> Iterator[str]:
     plan = event.plan
-    return (
-        f"{len(plan.claims)} claims, {len(plan.cells)} cells, profile {plan.profile},"
-        f" index of {plan.snapshot:%Y-%m-%d %H:%M}, {event.jobs} at a time"
+    yield (
+        f"{many(len(plan.claims), 'claim')}, {many(len(plan.cells), 'cell')},"
+        f" profile {plan.profile}, index of {plan.snapshot:%Y-%m-%d %H:%M},"
+        f" {event.jobs} at a time"
     )
+    if tally.untried:
+        have = "has" if tally.untried == 1 else "have"
+        words = f"{many(tally.untried, 'claim')} {have} no experiment in this profile"
+        yield f"{words}: listed at the end"
 
 
-def _cell(event: CellFinished) -> str:
+def _cell(event: CellFinished, moments: Moments) -> str:
     how = event.reason.value if event.reason else "observed"
-    detail = f": {shorten(event.detail, 120)}" if event.detail and event.reason else ""
+    said = event.detail if event.reason and moments.is_new(event.detail) else ""
+    detail = f": {shorten(said, _DETAIL)}" if said else ""
     when = "reused" if event.reused else f"{event.seconds:.1f} s"
     return f"{event.cell}: {how}, {when}{detail}"
 
 
-def _verdict(verdict: Verdict, tally: Tally) -> str:
-    claim = tally.claims[verdict.claim]
+def _verdict(row: Row) -> str:
     return (
-        f"{MARKS[verdict.outcome]} {outcome_word(verdict)}: {promise(claim)}"
-        f" [{place((claim,))}] {shorten(verdict.evidence, _EVIDENCE)}"
+        f"{MARKS[row.verdict.outcome]} {outcome_word(row.verdict)}: {promise(*row.claims)}"
+        f" [{place(row.claims)}] {tell(row, _EVIDENCE)}"
     )

@@ -3,57 +3,105 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from matrix.model.claim import Claim
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
+from matrix.reporting.rows import Fold, Row, fold, group
+from matrix.reporting.telling import plain
+from matrix.reporting.words import promise
 from matrix.verify.result import RunResult
 
-__all__ = ["Gap", "Row", "cell_counts", "gaps", "ran", "rows"]
+__all__ = [
+    "Gap",
+    "Seen",
+    "also_seen",
+    "cell_counts",
+    "claims_of",
+    "counts",
+    "folds",
+    "gaps",
+    "ran",
+    "rows",
+]
 
 _ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
+_GOES_ON = "the newest release seen"
+_LEFT = "left out:"
+_CELL = re.compile(r"\bcp\d+-\S+-ddtrace[\w.]*\w")
 # What these say is the same for many cells, and says what to do.
 _OF_THE_MACHINE = {Reason.NO_INTERPRETER, Reason.INDEX_UNAVAILABLE, Reason.DISK_FULL}
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """One fact with its verdict; several documents may state it."""
+class Seen:
+    """A remark, the promises that it is beside, and the other cells of which it is as true."""
 
-    verdict: Verdict
-    claims: tuple[Claim, ...]
+    remark: str
+    promises: tuple[str, ...]
+    cells: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Gap:
     """What keeps `claims` claims from an answer.
 
-    `cell` is one to try by hand, or ""; `details` what the failed cells said, each once.
+    `cell` is one to try by hand, or ""; `details` what the failed cells said, each once; `folds`
+    are those of the claims that no cell was planned for.
     """
 
     reason: Reason
     claims: int
     cell: str
     details: tuple[str, ...] = ()
+    folds: tuple[Fold, ...] = ()
 
 
 def rows(result: RunResult) -> list[Row]:
-    """Return every claim, equal facts with equal answers as one, refuted ones first.
+    """Return what rests on experiments, refuted first, then confirmed, then unverified."""
+    tried = (item for item in result.verdicts if item.parts)
+    return group(tried, claims_of(result))
 
-    Within an outcome the order is that of the claims.
+
+def folds(result: RunResult) -> list[Fold]:
+    """Return the rest: what no cell was planned for, by kind and reason."""
+    return fold(result.verdicts, claims_of(result))
+
+
+def also_seen(result: RunResult) -> list[Seen]:
+    """Return what is beside the answers, each thing once.
+
+    What was left out is counted elsewhere, and what is open has its reason.
     """
-    claims = {claim.id: claim for claim in result.plan.claims}
-    grouped: dict[tuple[object, ...], list[Verdict]] = defaultdict(list)
-    for verdict in result.verdicts:
-        fact = claims[verdict.claim].fact
-        grouped[fact, verdict.outcome, verdict.tightness, verdict.reason].append(verdict)
-    made = [
-        Row(verdicts[0], tuple(claims[verdict.claim] for verdict in verdicts))
-        for verdicts in grouped.values()
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    about: dict[str, dict[str, None]] = defaultdict(dict)
+    for row in rows(result):
+        if row.verdict.outcome is not Outcome.UNVERIFIED:
+            for remark in _remarks(row.verdict):
+                bare = _CELL.sub("", remark)
+                found[bare][remark] = None
+                about[bare][promise(*row.claims)] = None
+    return [
+        Seen(next(iter(remarks)), tuple(about[bare]), _further(tuple(remarks)))
+        for bare, remarks in found.items()
     ]
-    return sorted(made, key=lambda row: _ORDER.index(row.verdict.outcome))
+
+
+def claims_of(result: RunResult) -> dict[str, Claim]:
+    """Return the claims of the run by id."""
+    return {claim.id: claim for claim in result.plan.claims}
+
+
+def counts(result: RunResult) -> dict[Outcome, str]:
+    """Return how many claims have each outcome, in words."""
+    words = {outcome: f"{result.count(outcome)} {outcome.value}" for outcome in _ORDER}
+    without = sum(len(item.claims) for item in folds(result))
+    if without:
+        words[Outcome.UNVERIFIED] += f" ({without} of them without an experiment)"
+    return words
 
 
 def gaps(result: RunResult) -> list[Gap]:
@@ -62,8 +110,15 @@ def gaps(result: RunResult) -> list[Gap]:
     for verdict in result.verdicts:
         if verdict.reason is not None:
             found[verdict.reason].append(verdict)
+    folded = folds(result)
     made = [
-        Gap(reason, len(verdicts), _cell(verdicts), _details(reason, result))
+        Gap(
+            reason,
+            len(verdicts),
+            _cell(verdicts),
+            _details(reason, result),
+            tuple(item for item in folded if item.reason is reason),
+        )
         for reason, verdicts in found.items()
     ]
     return sorted(made, key=lambda gap: -gap.claims)
@@ -84,6 +139,26 @@ def cell_counts(result: RunResult) -> str:
     failed = Counter(cell.reason.value for cell in result.cells if cell.reason)
     words += [f"{count} {reason}" for reason, count in failed.most_common()]
     return ", ".join(words)
+
+
+def _remarks(verdict: Verdict) -> Iterator[str]:
+    """Yield the remarks; the one that goes on from the one before it, with that."""
+    of_parts = {remark for part in verdict.parts for remark in part.remarks}
+    for part in verdict.parts:
+        joined: list[str] = []
+        for remark in part.remarks:
+            if joined and remark.startswith(_GOES_ON):
+                joined[-1] = f"{joined[-1].rstrip('.')}; {plain(remark)}"
+            else:
+                joined.append(plain(remark))
+        yield from joined
+    yield from (item for item in verdict.remarks if item not in of_parts and _LEFT not in item)
+
+
+def _further(remarks: Sequence[str]) -> tuple[str, ...]:
+    """Return the first cell that each remark after the first names."""
+    found = (_CELL.search(remark) for remark in remarks[1:])
+    return tuple(dict.fromkeys(match[0] for match in found if match))
 
 
 def _details(reason: Reason, result: RunResult) -> tuple[str, ...]:

@@ -19,10 +19,7 @@ __all__ = ["Tally"]
 
 
 class Tally:
-    """Counts; `claims` are those of the plan by id.
-
-    `is_news` says whether the last verdict is the first on its fact: documents repeat each other.
-    """
+    """Counts; `claims` are those of the plan by id, `untried` how many of them no cell covers."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -32,8 +29,7 @@ class Tally:
         self.running: dict[str, None] = {}
         self.verdicts: Counter[Outcome] = Counter()
         self.claims: dict[str, Claim] = {}
-        self.is_news = False
-        self._facts: set[object] = set()
+        self.untried = 0
         self._seconds = 0.0
         self._ran = 0
 
@@ -44,6 +40,8 @@ class Tally:
                 self.total = len(event.plan.cells)
                 self.jobs = max(event.jobs, 1)
                 self.claims = {claim.id: claim for claim in event.plan.claims}
+                tried = {part.claim for part in event.plan.parts}
+                self.untried = sum(claim not in tried for claim in self.claims)
             case ControlAdded():
                 self.total += 1
             case CellStarted():
@@ -52,9 +50,6 @@ class Tally:
                 self._finish(event)
             case VerdictReached():
                 self.verdicts[event.verdict.outcome] += 1
-                fact = (self.claims[event.verdict.claim].fact, event.verdict.outcome)
-                self.is_news = fact not in self._facts
-                self._facts.add(fact)
             case _:
                 pass
 

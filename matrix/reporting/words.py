@@ -2,30 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
-from matrix.model.claim import Claim
+from matrix.model.claim import Claim, ClaimKind
 from matrix.model.verdict import Outcome, Verdict
 
-__all__ = ["MARKS", "outcome_word", "place", "promise", "shorten"]
+__all__ = [
+    "MARKS",
+    "many",
+    "outcome_word",
+    "place",
+    "promise",
+    "pythons",
+    "shorten",
+    "subject_word",
+    "target",
+]
 
 MARKS = {Outcome.CONFIRMED: "✓", Outcome.REFUTED: "✗", Outcome.UNVERIFIED: "?"}
 
 
-def promise(claim: Claim) -> str:
-    """Return what is promised: `capability threat-detection >=1.9.0 (framework=django)`."""
-    words = [claim.kind.value, claim.subject]
-    if claim.specifier:
+def promise(*claims: Claim) -> str:
+    """Return what is promised: `capability threat-detection >=1.9.0 (framework=django)`.
+
+    Several claims are of one kind, and differ in no more than subject, specifier or CPython.
+    """
+    first = claims[0]
+    if first.kind is ClaimKind.RUNTIME:
+        scope = [f"ddtrace {first.specifier}"] if first.specifier else []
+        words = f"{first.kind.value} {first.subject} {pythons(claims)}".rstrip()
+        return f"{words} ({', '.join([*scope, target(first)]).rstrip(', ')})"
+    subjects = dict.fromkeys(f"{claim.subject} {claim.specifier}".rstrip() for claim in claims)
+    words = f"{first.kind.value} {', '.join(subjects)}"
+    if first.status.value != "supported":
+        words += f" [{first.status.value}]"
+    scope = [f"{key} {value}" for key, value in first.scope]
+    return words + (f" ({', '.join(scope)})" if scope else "")
+
+
+def subject_word(claim: Claim) -> str:
+    """Return what narrows a claim among others on its subject, in the fewest words."""
+    words = [value for key, value in claim.scope if not key.startswith(("automatic", "note"))]
+    if claim.kind is ClaimKind.BRANCH:
         words.append(claim.specifier)
     if claim.status.value != "supported":
         words.append(f"[{claim.status.value}]")
-    scope = ", ".join(f"{key} {value}" for key, value in claim.scope)
-    return " ".join(words) + (f" ({scope})" if scope else "")
+    return " ".join(words)
+
+
+def target(claim: Claim) -> str:
+    """Return the platform of a runtime: `linux/x86_64`."""
+    return "/".join(value for key in ("os", "cpu") if (value := claim.get(key)))
+
+
+def pythons(claims: Iterable[Claim]) -> str:
+    """Return the CPythons of the claims, those that follow each other as a range: `2.7, 3.5-3.8`.
+
+    What is no single minor version stands as it is written: `>=3.7`.
+    """
+    minors: dict[tuple[int, int], None] = {}
+    others: dict[str, None] = {}
+    for claim in claims:
+        written = claim.get("python") or ""
+        major, _, minor = written.removeprefix("==").removesuffix(".*").partition(".")
+        if major.isdigit() and minor.isdigit():
+            minors[int(major), int(minor)] = None
+        elif written:
+            others[written] = None
+    words = []
+    for major_number, group in itertools.groupby(sorted(minors), key=lambda item: item[0]):
+        words += [f"{major_number}.{run}" for run in _runs(number for _, number in group)]
+    words = [word.replace("-", f"-{word.split('.')[0]}.") for word in words]
+    return ", ".join([*words, *others])
 
 
 def place(claims: Iterable[Claim]) -> str:
-    """Return where it stands: `page.md:12, other.md:3`."""
-    return ", ".join(f"{claim.document}:{claim.line}" for claim in claims)
+    """Return where it stands: `page.md:12-14,20, other.md:3`; a range holds every line of it."""
+    lines: dict[str, set[int]] = defaultdict(set)
+    for claim in claims:
+        lines[claim.document].add(claim.line)
+    return ", ".join(f"{name}:{','.join(_runs(numbers))}" for name, numbers in lines.items())
 
 
 def outcome_word(verdict: Verdict) -> str:
@@ -34,9 +92,24 @@ def outcome_word(verdict: Verdict) -> str:
     return verdict.outcome.value + (f" ({extra.value})" if extra else "")
 
 
+def many(count: int, what: str) -> str:
+    """Return the count with its noun: `1 claim`, `2 claims`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def shorten(text: str, most: int) -> str:
     """Return the text on one line, cut at a word where it is longer than `most`."""
     flat = " ".join(text.split())
     if len(flat) <= most:
         return flat
     return f"{flat[: most - 2].rsplit(' ', 1)[0]} …"
+
+
+def _runs(numbers: Iterable[int]) -> Sequence[str]:
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]

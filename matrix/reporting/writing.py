@@ -10,7 +10,7 @@ from matrix.errors import StorageError
 from matrix.reporting.as_json import result_to_json
 from matrix.verify.result import RunResult
 
-__all__ = ["write_json", "write_text_json"]
+__all__ = ["write_json", "write_text", "write_text_json"]
 
 
 def write_json(path: Path, result: RunResult, as_of: str) -> None:
@@ -24,9 +24,14 @@ def write_text_json(path: Path, data: object) -> None:
     if str(path) == "-":
         sys.stdout.write(text)
         return
+    write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write the text to `path`; raise StorageError."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(
-            f"{path} cannot be written: {error.strerror}", "Give --json another path."
+            f"{path} cannot be written: {error.strerror}", "Give another path."
         ) from error

@@ -1,0 +1,127 @@
+"""Verdicts that a reader takes in as one: rows for what was tried, folds for what was not. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from matrix.model.claim import Claim, ClaimKind
+from matrix.model.reason import Reason
+from matrix.model.verdict import Outcome, Verdict
+from matrix.reporting.words import place, pythons, subject_word, target
+
+__all__ = ["Fold", "Row", "fold", "group"]
+
+_ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
+# What says the same of several libraries reads better as one promise.
+_OF_LIBRARIES = frozenset({ClaimKind.FRAMEWORK, ClaimKind.AUTHENTICATION, ClaimKind.INTEGRATION})
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What has one answer: a promise, which several documents may state, or promises alike.
+
+    `verdicts` are those of the claims, in their order.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    claims: tuple[Claim, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The first of them."""
+        return self.verdicts[0]
+
+    @property
+    def parts(self) -> tuple[int, int]:
+        """How many parts there are, and how many of them are answered as the whole is.
+
+        A promise that several documents state counts once.
+        """
+        once = {
+            claim.fact: verdict
+            for claim, verdict in reversed(list(zip(self.claims, self.verdicts, strict=True)))
+        }
+        parts = [part for verdict in once.values() for part in verdict.parts]
+        return len(parts), sum(part.outcome is self.verdict.outcome for part in parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fold:
+    """Claims of one kind that no cell was planned for, all for one reason."""
+
+    kind: ClaimKind
+    reason: Reason
+    claims: tuple[Claim, ...]
+
+    @property
+    def subjects(self) -> str:
+        """What they promise, as short as can be: `aiohttp (client, server), bottle`."""
+        of_runtimes = self.kind is ClaimKind.RUNTIME
+        return _runtimes(self.claims) if of_runtimes else _subjects(self.claims)
+
+    @property
+    def places(self) -> str:
+        """Where they stand."""
+        return place(self.claims)
+
+
+def group(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[Row]:
+    """Return the verdicts, equal answers to equal promises as one, refuted ones first.
+
+    Runtimes that differ in their CPython only are one, and so are confirmed libraries. Within an
+    outcome the order is that of the verdicts.
+    """
+    grouped: dict[tuple[object, ...], list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        claim = claims[verdict.claim]
+        answer = (verdict.outcome, verdict.tightness, verdict.reason)
+        grouped[_promised(claim, verdict.outcome), answer].append(verdict)
+    made = [
+        Row(tuple(items), tuple(claims[item.claim] for item in items)) for items in grouped.values()
+    ]
+    return sorted(made, key=lambda row: _ORDER.index(row.verdict.outcome))
+
+
+def fold(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[Fold]:
+    """Return what no cell was planned for, by kind and reason, in the order of the verdicts."""
+    folded: dict[tuple[ClaimKind, Reason], list[Claim]] = defaultdict(list)
+    for verdict in verdicts:
+        claim = claims[verdict.claim]
+        if not verdict.parts and verdict.reason is not None:
+            folded[claim.kind, verdict.reason].append(claim)
+    return [Fold(kind, reason, tuple(items)) for (kind, reason), items in folded.items()]
+
+
+def _promised(claim: Claim, outcome: Outcome) -> tuple[object, ...]:
+    if claim.kind is ClaimKind.RUNTIME:
+        scope = tuple(item for item in claim.scope if item[0] != "python")
+        return (claim.kind, claim.subject, claim.specifier, claim.status, scope)
+    if claim.kind in _OF_LIBRARIES and outcome is Outcome.CONFIRMED:
+        return (claim.kind, claim.status, claim.scope)
+    return (claim.fact,)
+
+
+def _subjects(claims: Sequence[Claim]) -> str:
+    narrowed: dict[str, dict[str, None]] = defaultdict(dict)
+    for claim in claims:
+        narrowed[claim.subject][subject_word(claim)] = None
+    return ", ".join(
+        subject if list(words) == [""] else f"{subject} ({', '.join(filter(None, words))})"
+        for subject, words in narrowed.items()
+    )
+
+
+def _runtimes(claims: Sequence[Claim]) -> str:
+    """Return the runtimes, the platforms that share their CPythons together."""
+    by_target: dict[tuple[str, str, str], list[Claim]] = defaultdict(list)
+    for claim in claims:
+        by_target[claim.subject, claim.specifier, target(claim)].append(claim)
+    platforms: dict[str, list[str]] = defaultdict(list)
+    for (subject, specifier, platform), items in by_target.items():
+        of = f" (ddtrace {specifier})" if specifier else ""
+        platforms[f"{subject} {pythons(items)}{of}"].append(platform)
+    return "; ".join(
+        f"{words} on {', '.join(on)}" if any(on) else words for words, on in platforms.items()
+    )

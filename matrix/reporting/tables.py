@@ -1,0 +1,69 @@
+"""The answers as a table, or, where the console is narrow, one below the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from matrix.model.verdict import Outcome
+from matrix.reporting.rows import Row
+from matrix.reporting.summary import counts
+from matrix.reporting.telling import tell
+from matrix.reporting.words import MARKS, outcome_word, place, promise
+from matrix.verify.result import RunResult
+
+__all__ = ["STYLES", "answers", "head"]
+
+STYLES = {Outcome.CONFIRMED: "green", Outcome.REFUTED: "bold red", Outcome.UNVERIFIED: "yellow"}
+_EVIDENCE = 260
+_WIDE = 100
+_INDENT = (0, 0, 0, 2)
+
+
+def head(result: RunResult) -> Text:
+    """Return how many claims have which answer."""
+    line = Text(f"{len(result.plan.claims)} claims: ")
+    parts = [
+        Text(f"{MARKS[outcome]} {words}", STYLES[outcome])
+        for outcome, words in counts(result).items()
+    ]
+    line.append_text(Text(", ").join(parts))
+    return line.append(" (interrupted)" if result.interrupted else "")
+
+
+def answers(console: Console, made: Sequence[Row]) -> Iterator[RenderableType]:
+    """Yield what shows the rows on this console."""
+    if made:
+        yield from [_table(made)] if console.width >= _WIDE else _blocks(made)
+
+
+def _table(made: Iterable[Row]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=True)
+    table.add_column("verdict", width=23)
+    table.add_column("promise, and where it stands", ratio=11, overflow="fold")
+    table.add_column("evidence", ratio=19, overflow="fold")
+    for row in made:
+        promised = Text(f"{promise(*row.claims)}\n")
+        promised.append(place(row.claims), "dim")
+        table.add_row(_verdict(row), promised, Text(tell(row, _EVIDENCE)))
+    return table
+
+
+def _blocks(made: Iterable[Row]) -> Iterator[RenderableType]:
+    for row in made:
+        yield Text.assemble("\n", _verdict(row), f": {promise(*row.claims)}")
+        where = Text(place(row.claims), "dim", overflow="fold")
+        said = Text(tell(row, _EVIDENCE), overflow="fold")
+        yield Padding(where, _INDENT, expand=False)
+        yield Padding(said, _INDENT, expand=False)
+    yield ""
+
+
+def _verdict(row: Row) -> Text:
+    outcome = row.verdict.outcome
+    return Text(f"{MARKS[outcome]} {outcome_word(row.verdict)}", STYLES[outcome])
