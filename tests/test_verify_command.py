@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 from verify_fakes import (
     CONTROL,
@@ -25,10 +28,14 @@ from verify_fakes import (
 from matrix.__main__ import main
 from matrix.errors import ExitCode
 from matrix.judging import FindingTable, judge
+from matrix.model.capture import CellCapture
 from matrix.model.environment import Environment, Requirements
 from matrix.model.plan import Plan
 from matrix.model.probe import Channel, Probe, RemoteConfig, Stimulus
+from matrix.model.reason import Reason
 from matrix.model.verdict import Shows
+from matrix.places import data_dir
+from matrix.reporting.alone import Alone
 from matrix.reporting.by_hand import ByHand
 from matrix.verify.events import Emit, RunFinished, RunStarted
 from matrix.verify.result import RunResult
@@ -100,6 +107,91 @@ def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> 
         main([command, "--help"])
     assert caught.value.code == 0
     assert f"python -m matrix {command} " in capsys.readouterr().out.split("examples:")[1]
+
+
+def test_help_names_every_exit_code_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["verify", "--help"])
+    codes = capsys.readouterr().out.split("exit codes:")[1]
+    # A code stands at the start of a line, or after a gap.
+    told = [int(number) for number in re.findall(r"(?:^|\s{2,})(\d+) ", codes, re.MULTILINE)]
+    assert told == sorted(ExitCode)
+
+
+def test_a_picture_is_written_where_it_is_told(
+    planned_as: Callable[[Plan], None], ran_with: list[Options], tmp_path: Path
+) -> None:
+    planned_as(plan())
+    assert main(["verify", "--picture", str(tmp_path / "a.svg")]) == ExitCode.REFUTED
+    assert ran_with
+    assert "refuted" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("option", ["--json", "--picture"])
+def test_a_folder_that_is_not_there_is_told_before_the_run(
+    planned_as: Callable[[Plan], None],
+    ran_with: list[Options],
+    tmp_path: Path,
+    option: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    planned_as(plan())
+    assert main(["verify", option, str(tmp_path / "none" / "a")]) == ExitCode.USAGE
+    assert ran_with == []
+    assert "none" in capsys.readouterr().err
+
+
+def reproduced(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
+    """Return the JSON of `reproduce`, which is what its schema says."""
+    assert main(["reproduce", MINIMUM, "--json", "-", *options]) == ExitCode.OK
+    data: dict[str, Any] = json.loads(capsys.readouterr().out)
+    schema = json.loads((data_dir() / "schemas" / "reproduce.schema.json").read_text("utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.check_schema(schema)
+    validator.validate(data)
+    assert set(schema["$defs"]["reason"]["enum"]) == {None, *(reason.value for reason in Reason)}
+    for key in data:
+        with pytest.raises(jsonschema.ValidationError):
+            validator.validate({name: value for name, value in data.items() if name != key})
+    with pytest.raises(jsonschema.ValidationError):
+        validator.validate({**data, "commands": [], "findings": []})
+    return data
+
+
+def test_the_commands_as_json_are_what_the_schema_says(
+    planned_as: Callable[[Plan], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    planned_as(plan())
+    lines = ["uv venv", "# terminal 1"]
+    monkeypatch.setattr("matrix.reporting.alone.commands", lambda *_, **__: iter(lines))
+    data = reproduced(capsys)
+    assert data["cell"] == MINIMUM
+    assert data["as_of"] == "2024-05-01"
+    assert data["probes"] == [PROBE]
+    assert data["commands"] == lines
+    assert data["findings"] is None
+
+
+@pytest.mark.parametrize("failed", [None, Reason.CRASHED])
+def test_what_a_cell_showed_as_json_is_what_the_schema_says(
+    planned_as: Callable[[Plan], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    failed: Reason | None,
+) -> None:
+    planned_as(plan())
+    capture = CellCapture(MINIMUM, "", None, (), (), "", 2.5, failed=failed, detail="as it is")
+    shown = Alone(capture, (finding(MINIMUM, failed or Shows.PRESENT),), tmp_path)
+    monkeypatch.setattr("matrix.reporting.alone.run_alone", lambda *_, **__: shown)
+    data = reproduced(capsys, "--run", "--keep")
+    assert data["commands"] is None
+    (found,) = data["findings"]
+    assert found["shows"] == ("unknown" if failed else "present")
+    assert data["reason"] == (failed.value if failed else None)
+    assert (data["detail"], data["seconds"], data["kept"]) == ("as it is", 2.5, str(tmp_path))
 
 
 def test_an_unknown_cell_is_answered_with_the_nearest(

@@ -108,6 +108,10 @@ def _write(path: Path, planned: PlannedCell, content: dict[str, object]) -> None
         "probes": list(planned.probes),
         "commands": None,
         "findings": None,
+        "reason": None,
+        "detail": "",
+        "seconds": None,
+        "kept": None,
         **content,
     }
     write_text_json(path, data)

@@ -25,8 +25,8 @@ examples:
       one capability on some CPythons, without results of earlier runs
   python -m matrix verify --as-of today
       what a user gets who installs the same releases now
-  python -m matrix verify --rejudge
-      judge what earlier runs captured by today's rules; runs nothing
+  python -m matrix verify --rejudge --picture answers.svg
+      judge what earlier runs captured by today's rules, and draw the answers; runs nothing
 
 exit codes:
   0 no claim refuted (with --strict: every claim confirmed)   1 at least one claim refuted
@@ -66,6 +66,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FILE",
         help="write the verdicts as JSON ('-': standard output)",
     )
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="FILE.svg",
+        help="write the answers that rest on experiments as an SVG picture",
+    )
     parser.set_defaults(run=run)
 
 
@@ -73,11 +79,16 @@ def run(args: argparse.Namespace) -> int:
     """Run the plan, print the report, and return the exit code."""
     if args.fresh and args.rejudge:
         raise UsageError("--fresh and --rejudge exclude each other", "Leave one of them out.")
+    for path in (args.json, args.picture):
+        # Known before the run, which may take an hour.
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
     # The rest is imported when the options are known to be right: `--help` is quick.
     from rich.console import Console  # noqa: PLC0415
 
     from matrix.reporting.displays import display  # noqa: PLC0415
     from matrix.reporting.final import print_report  # noqa: PLC0415
+    from matrix.reporting.picture import write_picture  # noqa: PLC0415
     from matrix.reporting.writing import write_json  # noqa: PLC0415
     from matrix.verify.running import Options, exit_code, verify  # noqa: PLC0415
 
@@ -101,6 +112,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"kept: {results_dir() / 'kept'}", file=sys.stderr)
     if args.json is not None:
         write_json(args.json, result, as_of)
+    if args.picture is not None:
+        write_picture(args.picture, result)
     return exit_code(result, strict=args.strict)
 
 
