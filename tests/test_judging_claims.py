@@ -158,6 +158,7 @@ def verdict_of(
         (Reason.PLATFORM_NOT_HERE, ClaimKind.FRAMEWORK, Outcome.UNVERIFIED),
         (Reason.BETWEEN_BOUNDARIES, ClaimKind.FRAMEWORK, Outcome.CONFIRMED),
         (Reason.NOT_IN_PROFILE, ClaimKind.FRAMEWORK, Outcome.UNVERIFIED),
+        (Reason.NOT_SELECTED, ClaimKind.FRAMEWORK, Outcome.UNVERIFIED),
         (Reason.NO_PROBE, ClaimKind.FRAMEWORK, Outcome.UNVERIFIED),
     ],
 )
@@ -178,6 +179,17 @@ def test_a_profile_that_picks_a_few_cells_confirms_nothing_that_it_left_out() ->
     assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, Reason.NOT_IN_PROFILE)
     (refuted,) = judge(few, table(A, A, P))
     assert refuted.outcome is Outcome.REFUTED
+
+
+@pytest.mark.parametrize("unasked", [Reason.NOT_SELECTED, Reason.NOT_IN_PROFILE])
+def test_what_nobody_asked_for_does_not_hide_why_the_rest_is_open(unasked: Reason) -> None:
+    promised = claim()
+    items = [LeftOut(promised.id, f"CPython 3.{minor}", unasked) for minor in range(6, 9)]
+    (of_part,) = judge(plan([promised], left_out=items), table(Reason.CRASHED, A, P))
+    assert (of_part.outcome, of_part.reason) == (Outcome.UNVERIFIED, Reason.CRASHED)
+    items.append(LeftOut(promised.id, "db-api with mysql", Reason.NO_BACK_END))
+    (of_gap,) = judge(plan([promised], left_out=items), table(P, A, P))
+    assert (of_gap.outcome, of_gap.reason) == (Outcome.UNVERIFIED, Reason.NO_BACK_END)
 
 
 def test_what_holds_is_said_beside_what_was_not_tested() -> None:

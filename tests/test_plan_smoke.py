@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from planning_world import page, planned
+from planning_world import claim, left_out_of, page, parts_of, planned
 
 from matrix.__main__ import main
 from matrix.errors import ExitCode
 from matrix.model.cell import Cell
+from matrix.model.claim import ClaimKind
+from matrix.model.reason import Reason
 from matrix.places import project_root
 from matrix.planning import Selection, select
 from matrix.planning.smoke import smoke_list, smoke_path
@@ -33,7 +35,7 @@ def test_the_list_holds_every_cell_once_as_versions_sort() -> None:
     data = tomllib.loads(smoke_list(plan))
     cells = [Cell.parse(each) for each in data["cells"]]
     assert cells == sorted(cells, key=lambda cell: cell.sort_key)
-    assert {cell.id for cell in cells} == {planned.cell.id for planned in plan.cells}
+    assert {cell.id for cell in cells} == {each.cell.id for each in plan.cells}
     assert len(cells) == len(set(cells))
     assert data["snapshot"] == plan.snapshot.date()
 
@@ -67,6 +69,17 @@ def test_a_session_selects_claims_that_its_cell_is_part_of() -> None:
         assert each.cell.id in {found.cell.id for found in chosen.cells}
         for part in chosen.parts:
             assert each.cell.id in {part.minimum, part.before, *part.controls[:1]}
+
+
+def test_a_session_whose_claim_needs_other_cells_too_does_not_stand_for_the_claim() -> None:
+    plan = planned([*page(), claim(ClaimKind.NOTE, "datastore-query")], "smoke")
+    oldest, newest = parts_of(plan, "note/datastore-query")
+    chosen = select(plan, Selection(cells=(oldest.minimum,)))
+    assert parts_of(chosen, "note/datastore-query") == [oldest]
+    told = left_out_of(chosen, "note/datastore-query")
+    assert [item.what for item in told if item.reason is Reason.NOT_SELECTED] == [newest.minimum]
+    whole = select(plan, Selection(claims=("*/note/datastore-query",)))
+    assert Reason.NOT_SELECTED not in {item.reason for item in whole.left_out}
 
 
 @pytest.mark.parametrize(

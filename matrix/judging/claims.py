@@ -25,6 +25,8 @@ _NO_GAP = frozenset(
         Reason.REQUIRES_PYTHON,
     }
 )
+# What was not asked for says less than what was asked and stayed open.
+_UNASKED = frozenset({Reason.NOT_IN_PROFILE, Reason.NOT_SELECTED})
 # How many of the things that were not tested an answer names.
 _NAMED = 3
 
@@ -60,8 +62,8 @@ def roll_up(claim: Claim, parts: Sequence[PartVerdict], left_out: Sequence[LeftO
     """Return the claim's verdict.
 
     Refuted if any part is; confirmed only if every part is and nothing was left out that could
-    have been tested; else unverified with the most frequent reason (the first of equals). A claim
-    without parts is unverified.
+    have been tested; else unverified with the most frequent reason (the first of equals), that
+    nobody asked for the rest only if there is no other. A claim without parts is unverified.
     """
     refuted = [part for part in parts if part.outcome is Outcome.REFUTED]
     unverified = [part for part in parts if part.outcome is Outcome.UNVERIFIED]
@@ -113,7 +115,9 @@ def _unverified(
     count: int,
 ) -> tuple[Reason, str]:
     reasons = Counter(part.reason for part in parts if part.reason is not None)
-    reasons.update(item.reason for item in gaps)
+    reasons.update(item.reason for item in gaps if item.reason not in _UNASKED)
+    if not reasons:
+        reasons.update(item.reason for item in gaps)
     if not reasons:
         # No part and nothing but what cannot exist: the first such reason is the whole answer.
         reasons.update(item.reason for item in left_out)

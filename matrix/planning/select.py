@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from matrix.errors import NothingSelectedError, nearest
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind
-from matrix.model.plan import Part, Plan, PlannedCell
+from matrix.model.plan import LeftOut, Part, Plan, PlannedCell
+from matrix.model.reason import Reason
 from matrix.planning.coverage import load_coverage
 from matrix.planning.drafts import plan_cells
 from matrix.planning.globs import matches
@@ -41,7 +42,7 @@ class Selection:
 
 
 def select(plan: Plan, selection: Selection) -> Plan:
-    """Return what is selected of the plan.
+    """Return what is selected of the plan, and what of its claims is not.
 
     Raises `NothingSelectedError`, with the nearest word there is, for a glob that matches nothing
     and for globs that match nothing together.
@@ -69,6 +70,12 @@ def select(plan: Plan, selection: Selection) -> Plan:
             "Each of the selectors matches something, but not together; leave one out.",
         )
     dates = {key: (planned.cell, planned.as_of) for key, planned in known.items()}
+    kept = {(part.claim, part.minimum) for part in parts}
+    missing = (
+        LeftOut(part.claim, part.minimum, Reason.NOT_SELECTED)
+        for part in plan.parts
+        if part.claim in wanted and (part.claim, part.minimum) not in kept
+    )
     cells, fallbacks = plan_cells(parts, dates, load_coverage().soaked)
     return dataclasses.replace(
         plan,
@@ -76,7 +83,10 @@ def select(plan: Plan, selection: Selection) -> Plan:
         parts=tuple(parts),
         cells=cells,
         fallbacks=fallbacks,
-        left_out=tuple(item for item in plan.left_out if item.claim in wanted),
+        left_out=(
+            *(item for item in plan.left_out if item.claim in wanted),
+            *dict.fromkeys(missing),
+        ),
     )
 
 
