@@ -26,7 +26,7 @@ from matrix.reporting.picture import draw
 from matrix.reporting.rows import Row, fold, group
 from matrix.reporting.summary import also_seen
 from matrix.reporting.telling import tell
-from matrix.reporting.words import place, promise, pythons
+from matrix.reporting.words import place, promise, pythons, short_names
 from matrix.verify.events import CellStarted, RunStarted, VerdictReached
 from matrix.verify.result import RunResult
 
@@ -109,7 +109,7 @@ def test_a_fold_lists_subjects_and_what_narrows_them() -> None:
     nothing = [Verdict(item.id, Outcome.UNVERIFIED, None, Reason.NO_PROBE, "") for item in claims]
     (made,) = fold(nothing, by_id(*claims))
     assert made.subjects == "asgi, aiohttp (client, server), bottle"
-    assert made.places == "a.md:48-50,52"
+    assert place(made.claims) == "a.md:48-50,52"
 
 
 def test_a_fold_of_runtimes_puts_platforms_with_equal_cpythons_together() -> None:
@@ -135,6 +135,36 @@ def test_ranges_of_cpythons_hold_those_and_no_others(versions: set[tuple[int, in
         until = int(last.split(".")[1]) if last else minor
         told |= {(major, number) for number in range(minor, until + 1)}
     assert told == versions
+
+
+def test_long_names_of_documents_are_their_beginnings_and_never_alike() -> None:
+    assert short_names(["page.md", "a_rather_long_name.md"]) == {
+        "page.md": "page.md",
+        "a_rather_long_name.md": "a_rather…",
+    }
+    alike = short_names(["compatibility-python.md", "compatibility-php.md"])
+    assert set(alike.values()) == {"compatibility-py…", "compatibility-ph…"}
+    assert short_names(["a_rather_long_name.md"] * 2) == {
+        "a_rather_long_name.md": "a_rather_long_name.md"
+    }
+
+
+@given(st.sets(st.text("ab", min_size=1, max_size=14), max_size=6))
+def test_short_names_tell_documents_apart(names: set[str]) -> None:
+    made = short_names(names)
+    assert set(made) == names
+    assert len(set(made.values())) == len(names)
+    assert all(len(short) <= len(name) for name, short in made.items())
+
+
+def test_a_report_says_what_the_short_names_stand_for() -> None:
+    long = dataclasses.replace(claim(), document="a_rather_long_name.md")
+    of = plan([long, claim(2)], [part(long), part(claim(2))])
+    verdicts = judge(of, FindingTable([finding(MINIMUM, Shows.PRESENT)]))
+    out = io.StringIO()
+    print_report(Console(file=out, width=180), RunResult(of, (), verdicts, SNAPSHOT, 1.0), "then")
+    assert "a_rather…:1 " in out.getvalue()
+    assert "a_rather… is a_rather_long_name.md" in out.getvalue()
 
 
 def lines_of(words: str) -> set[tuple[str, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from matrix.reporting.reasons import load_reasons
-from matrix.reporting.summary import Gap, also_seen, cell_counts, gaps, rows
+from matrix.reporting.summary import Gap, also_seen, cell_counts, document_names, gaps, rows
 from matrix.reporting.tables import answers, head
-from matrix.reporting.words import many, shorten
+from matrix.reporting.words import many, place, shorten
 from matrix.verify.result import RunResult
 
 __all__ = ["print_report"]
@@ -27,10 +28,12 @@ def print_report(console: Console, result: RunResult, as_of: str) -> None:
     """Print everything; `as_of` says which dependencies the environments held."""
     console.print()
     console.print(head(result), style="bold", highlight=False)
-    for item in answers(console, rows(result)):
+    names = document_names(result)
+    for item in answers(console, rows(result), names):
         console.print(item, highlight=False)
     _print_remarks(console, result)
-    _print_gaps(console, result)
+    _print_gaps(console, result, names)
+    _print_names(console, names)
     _print_run(console, result, as_of)
     for warning in result.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
@@ -52,17 +55,17 @@ def _print_remarks(console: Console, result: RunResult) -> None:
     console.print()
 
 
-def _print_gaps(console: Console, result: RunResult) -> None:
+def _print_gaps(console: Console, result: RunResult, names: Mapping[str, str]) -> None:
     found = gaps(result)
     if not found:
         return
     console.print("[bold]not verified, and how to make it verifiable here[/]")
     for gap in found:
-        _print_gap(console, gap)
+        _print_gap(console, gap, names)
     console.print()
 
 
-def _print_gap(console: Console, gap: Gap) -> None:
+def _print_gap(console: Console, gap: Gap, names: Mapping[str, str]) -> None:
     explained = load_reasons()[gap.reason]
     title = f"{explained.title} ({gap.reason.value}), {many(gap.claims, 'claim')}"
     _item(console, f"{title}: {explained.sentence}")
@@ -73,7 +76,13 @@ def _print_gap(console: Console, gap: Gap) -> None:
     for fold in gap.folds:
         head_of = f"{fold.kind.value} ({len(fold.claims)}): {fold.subjects}"
         _below(console, head_of, "", 2)
-        _below(console, fold.places, "dim", 4)
+        _below(console, place(fold.claims, names), "dim", 4)
+
+
+def _print_names(console: Console, names: Mapping[str, str]) -> None:
+    short = [f"{name} is {full}" for full, name in names.items() if name != full]
+    if short:
+        _below(console, f"documents: {', '.join(short)}", "dim", 0)
 
 
 def _print_run(console: Console, result: RunResult, as_of: str) -> None:

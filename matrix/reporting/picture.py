@@ -11,7 +11,7 @@ from rich.console import Console
 
 from matrix.model.verdict import Outcome
 from matrix.reporting.rows import Row
-from matrix.reporting.summary import rows
+from matrix.reporting.summary import document_names, rows
 from matrix.reporting.tables import answers, head
 from matrix.reporting.words import many
 from matrix.reporting.writing import write_text
@@ -71,7 +71,7 @@ def draw(result: RunResult) -> str:
     made = rows(result)
     shown = [row for outcome, most in _MOST.items() for row in _of(made, outcome)[:most]]
     console.print(head(result), highlight=False)
-    for item in answers(console, shown):
+    for item in answers(console, shown, document_names(result)):
         console.print(item, highlight=False)
     if len(made) > len(shown):
         more = f"and {many(len(made) - len(shown), 'row')} more"

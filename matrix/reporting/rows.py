@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
-from matrix.reporting.words import place, pythons, subject_word, target
+from matrix.reporting.words import pythons, subject_word, target
 
 __all__ = ["Fold", "Row", "fold", "group"]
 
@@ -60,11 +60,6 @@ class Fold:
         """What they promise, as short as can be: `aiohttp (client, server), bottle`."""
         of_runtimes = self.kind is ClaimKind.RUNTIME
         return _runtimes(self.claims) if of_runtimes else _subjects(self.claims)
-
-    @property
-    def places(self) -> str:
-        """Where they stand."""
-        return place(self.claims)
 
 
 def group(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[Row]:

@@ -12,7 +12,7 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
 from matrix.reporting.rows import Fold, Row, fold, group
 from matrix.reporting.telling import plain
-from matrix.reporting.words import promise
+from matrix.reporting.words import promise, short_names
 from matrix.verify.result import RunResult
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "cell_counts",
     "claims_of",
     "counts",
+    "document_names",
     "folds",
     "gaps",
     "ran",
@@ -93,6 +94,11 @@ def also_seen(result: RunResult) -> list[Seen]:
 def claims_of(result: RunResult) -> dict[str, Claim]:
     """Return the claims of the run by id."""
     return {claim.id: claim for claim in result.plan.claims}
+
+
+def document_names(result: RunResult) -> dict[str, str]:
+    """Return what to call each document in a line that names several."""
+    return short_names(claim.document for claim in result.plan.claims)
 
 
 def counts(result: RunResult) -> dict[Outcome, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -36,28 +36,30 @@ def head(result: RunResult) -> Text:
     return line.append(" (interrupted)" if result.interrupted else "")
 
 
-def answers(console: Console, made: Sequence[Row]) -> Iterator[RenderableType]:
-    """Yield what shows the rows on this console."""
+def answers(
+    console: Console, made: Sequence[Row], names: Mapping[str, str]
+) -> Iterator[RenderableType]:
+    """Yield what shows the rows on this console; `names` are those of the documents."""
     if made:
-        yield from [_table(made)] if console.width >= _WIDE else _blocks(made)
+        yield from [_table(made, names)] if console.width >= _WIDE else _blocks(made, names)
 
 
-def _table(made: Iterable[Row]) -> Table:
+def _table(made: Iterable[Row], names: Mapping[str, str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=True)
     table.add_column("verdict", width=23)
     table.add_column("promise, and where it stands", ratio=11, overflow="fold")
     table.add_column("evidence", ratio=19, overflow="fold")
     for row in made:
         promised = Text(f"{promise(*row.claims)}\n")
-        promised.append(place(row.claims), "dim")
+        promised.append(place(row.claims, names), "dim")
         table.add_row(_verdict(row), promised, Text(tell(row, _EVIDENCE)))
     return table
 
 
-def _blocks(made: Iterable[Row]) -> Iterator[RenderableType]:
+def _blocks(made: Iterable[Row], names: Mapping[str, str]) -> Iterator[RenderableType]:
     for row in made:
         yield Text.assemble("\n", _verdict(row), f": {promise(*row.claims)}")
-        where = Text(place(row.claims), "dim", overflow="fold")
+        where = Text(place(row.claims, names), "dim", overflow="fold")
         said = Text(tell(row, _EVIDENCE), overflow="fold")
         yield Padding(where, _INDENT, expand=False)
         yield Padding(said, _INDENT, expand=False)

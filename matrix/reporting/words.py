@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.verdict import Outcome, Verdict
@@ -16,11 +16,13 @@ __all__ = [
     "place",
     "promise",
     "pythons",
+    "short_names",
     "shorten",
     "subject_word",
     "target",
 ]
 
+_SHORT = 8
 MARKS = {Outcome.CONFIRMED: "✓", Outcome.REFUTED: "✗", Outcome.UNVERIFIED: "?"}
 
 
@@ -78,12 +80,33 @@ def pythons(claims: Iterable[Claim]) -> str:
     return ", ".join([*words, *others])
 
 
-def place(claims: Iterable[Claim]) -> str:
-    """Return where it stands: `page.md:12-14,20, other.md:3`; a range holds every line of it."""
+def place(claims: Iterable[Claim], names: Mapping[str, str] | None = None) -> str:
+    """Return where it stands: `page.md:12-14,20, other.md:3`; a range holds every line of it.
+
+    `names` says how to call the documents; without it they are called in full.
+    """
     lines: dict[str, set[int]] = defaultdict(set)
     for claim in claims:
         lines[claim.document].add(claim.line)
-    return ", ".join(f"{name}:{','.join(_runs(numbers))}" for name, numbers in lines.items())
+    return ", ".join(
+        f"{(names or {}).get(name, name)}:{','.join(_runs(numbers))}"
+        for name, numbers in lines.items()
+    )
+
+
+def short_names(documents: Iterable[str]) -> dict[str, str]:
+    """Return a short name for each document, no two alike: its beginning, where that is shorter.
+
+    One document alone has room for all of its name.
+    """
+    full = sorted(set(documents))
+    if len(full) == 1:
+        return {full[0]: full[0]}
+    for length in range(_SHORT, max(map(len, full), default=0)):
+        begins = {name: f"{name[:length]}…" if len(name) > length + 1 else name for name in full}
+        if len(set(begins.values())) == len(full):
+            return begins
+    return {name: name for name in full}
 
 
 def outcome_word(verdict: Verdict) -> str:
