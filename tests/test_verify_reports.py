@@ -274,6 +274,18 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
     assert not any("::group" in line for line in lines)
 
 
+def test_a_refuted_line_tells_of_the_control() -> None:
+    out = io.StringIO()
+    (verdict,) = [item for item in result().verdicts if item.claim == BAD.id]
+    with display(Console(file=out, width=120), {}) as take:
+        take(RunStarted(the_plan(), 2))
+        take(VerdictReached(verdict))
+        take(RunFinished(interrupted=False))
+    (line,) = [line for line in out.getvalue().splitlines() if "✗ refuted" in line]
+    assert "[a.md:2]" in line
+    assert "ddtrace 1.20.0 in the same environment" in line
+
+
 def test_cells_are_folded_on_github_and_verdicts_are_not() -> None:
     depth = 0
     for line in shown({"GITHUB_ACTIONS": "true"}).splitlines():

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from matrix.model.verdict import Outcome
 from matrix.reporting.moments import Moments
 from matrix.reporting.rows import Row
 from matrix.reporting.tables import STYLES
@@ -29,6 +30,7 @@ from matrix.verify.events import (
 __all__ = ["display"]
 
 _EVIDENCE = 160
+_REFUTING = 280  # with the control, without which nothing is refuted
 _DETAIL = 120
 _SHOWN_CELLS = 3
 _BAR = 12
@@ -181,7 +183,8 @@ def _cell(event: CellFinished, moments: Moments) -> str:
 
 
 def _verdict(row: Row) -> str:
+    most = _REFUTING if row.verdict.outcome is Outcome.REFUTED else _EVIDENCE
     return (
         f"{MARKS[row.verdict.outcome]} {outcome_word(row.verdict)}: {promise(*row.claims)}"
-        f" [{place(row.claims)}] {tell(row, _EVIDENCE)}"
+        f" [{place(row.claims)}] {tell(row, most)}"
     )

@@ -20,7 +20,7 @@ from matrix.verify.result import RunResult
 __all__ = ["STYLES", "answers", "head"]
 
 STYLES = {Outcome.CONFIRMED: "green", Outcome.REFUTED: "bold red", Outcome.UNVERIFIED: "yellow"}
-_EVIDENCE = 260
+_EVIDENCE = 280
 _WIDE = 100
 _INDENT = (0, 0, 0, 2)
 
