@@ -44,6 +44,17 @@ def test_verdicts_fall_early() -> None:
     assert found == ["framework", "capability", "note", "runtime"]
 
 
+def test_a_cell_costs_as_much_as_it_has_probes() -> None:
+    dear, cheap = claim(ClaimKind.CAPABILITY, "dear"), claim(ClaimKind.CAPABILITY, "very-cheap")
+    parts = [
+        Part(dear.id, "one", "channel", "shared-by-two", None, ()),
+        Part(dear.id, "two", "channel", "shared-by-two", None, ()),
+        Part(cheap.id, "one", "channel", "single", None, ()),
+    ]
+    found = [part.claim for part in in_order([dear, cheap], parts)]
+    assert found == [cheap.id, dear.id, dear.id]
+
+
 def test_a_date_of_ones_own_is_part_of_the_cell_and_hides_what_came_later() -> None:
     plan = planned(page(), as_of=dt.date(2023, 6, 1))
     assert {each.as_of for each in plan.cells} == {dt.date(2023, 6, 1)}

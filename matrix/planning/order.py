@@ -15,16 +15,25 @@ _RANK = {kind: rank for rank, kind in enumerate(ClaimKind)}
 
 
 def in_order(claims: Iterable[Claim], parts: Sequence[Part]) -> list[Part]:
-    """Return the parts: next is always the claim that needs fewest cells that are not yet there.
+    """Return the parts: next is always the claim whose cells that are not yet there cost least.
 
-    The parts of one claim keep their order. The same whatever the order of the claims is.
+    A cell costs as much as it has probes, of whatever claims: it ends when the last one did. The
+    parts of one claim keep their order. The same whatever the order of the claims is.
     """
     of_claim: dict[str, list[Part]] = {}
     needs: dict[str, set[str]] = {}
+    probes: dict[str, set[str]] = {}
     for part in parts:
         of_claim.setdefault(part.claim, []).append(part)
         wanted = {part.minimum, *part.controls[:1]} | ({part.before} if part.before else set())
         needs.setdefault(part.claim, set()).update(wanted)
+        for cell in wanted:
+            probes.setdefault(cell, set()).add(part.probe)
+
+    def cost(claim: Claim) -> tuple[bool, int]:
+        missing = needs[claim.id] - there
+        return claim.kind in _LATE, sum(len(probes[cell]) for cell in missing)
+
     waiting = sorted(
         (claim for claim in claims if claim.id in needs),
         key=lambda claim: (_RANK[claim.kind], claim.subject, claim.id),
@@ -32,7 +41,7 @@ def in_order(claims: Iterable[Claim], parts: Sequence[Part]) -> list[Part]:
     ordered: list[Part] = []
     there: set[str] = set()
     while waiting:
-        best = min(waiting, key=lambda claim: (claim.kind in _LATE, len(needs[claim.id] - there)))
+        best = min(waiting, key=cost)
         waiting.remove(best)
         there |= needs[best.id]
         ordered += of_claim[best.id]
