@@ -132,6 +132,11 @@ def test_a_part_that_holds_without_is_turned_around(
     assert (verdict.outcome, verdict.reason) == (outcome, reason)
 
 
+def test_what_the_control_lacks_too_is_no_absence_whatever_other_cells_show() -> None:
+    turned = part(claim(), holds_without=True)
+    assert judge_part(turned, table(A, P, A)).reason is Reason.CONTROL_FAILED
+
+
 def test_absence_is_believed_when_the_probe_saw_it_in_any_other_cell() -> None:
     turned = part(claim(), holds_without=True, controls=())
     assert judge_part(turned, table(A)).outcome is Outcome.UNVERIFIED

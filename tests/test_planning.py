@@ -6,6 +6,7 @@ import pytest
 from planning_world import claim, page, parts_of, planned, reasons, runtime, world
 
 from matrix.errors import UsageError
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.reason import Reason
 from matrix.planning.asks import Ask
@@ -160,7 +161,7 @@ def test_an_unknown_profile_suggests_one() -> None:
 def test_a_promise_of_absence_is_turned_around() -> None:
     denied = [
         claim(ClaimKind.CAPABILITY, "sca", status=Status.NOT_SUPPORTED),
-        claim(ClaimKind.NOTE, "flask-query-string"),
+        claim(ClaimKind.NOTE, "flask-query-string", status=Status.NOT_SUPPORTED),
         claim(ClaimKind.CAPABILITY, "threat-detection", ">=1.9.0"),
     ]
     turned = {part.claim: part.holds_without for part in planned(denied).parts}
@@ -169,6 +170,16 @@ def test_a_promise_of_absence_is_turned_around() -> None:
         "page.md/note/flask-query-string": True,
         "page.md/capability/threat-detection": False,
     }
+
+
+def test_what_one_framework_is_said_to_lack_is_looked_for_in_one_that_has_it() -> None:
+    denied = claim(ClaimKind.NOTE, "flask-query-string", status=Status.NOT_SUPPORTED)
+    parts = parts_of(planned([*page(), denied]), "note/flask-query-string")
+    assert parts
+    for part in parts:
+        minimum, (control,) = Cell.parse(part.minimum), map(Cell.parse, part.controls)
+        assert (minimum.framework, control.framework) == ("flask", "django")
+        assert (minimum.python, minimum.ddtrace) == (control.python, control.ddtrace)
 
 
 def test_runtimes_are_those_of_the_target() -> None:

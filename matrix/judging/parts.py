@@ -24,12 +24,13 @@ UNKNOWN, or there is none          cannot be told
 =================================  ================================================================
 
 A part that `holds_without` is turned around: the document says that there is nothing to be seen.
+Its controls are cells that must show it; where it has none, any cell of the run may.
 
 =================================  ==================  ============================================
-minimum                            seen anywhere       answer
+minimum                            control             answer
 =================================  ==================  ============================================
-ABSENT                             yes                 confirmed; a remark where a control shows it
-ABSENT                             no                  unverified (control-failed): a probe that
+ABSENT                             PRESENT             confirmed
+ABSENT                             none is PRESENT     unverified (control-failed): a probe that
                                                        never saw anything proves no absence
 PRESENT                            any                 refuted
 UNKNOWN                            any                 unverified (the minimum's reason)
@@ -158,25 +159,23 @@ def _without(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
     evidence = f"{_at(minimum.cell)}: {minimum.evidence}"
     if minimum.shows is Shows.PRESENT:
         return _verdict(part, (part.minimum,), Outcome.REFUTED, evidence, remarks=_notes(minimum))
-    able = known.first_control(part) or known.seen_anywhere(part)
+    able = known.first_control(part) if part.controls else known.seen_anywhere(part)
     if able is None:
         return _verdict(
             part,
             (part.minimum,),
             Outcome.UNVERIFIED,
-            f"{evidence} The probe saw nothing in any other cell either.",
+            f"{evidence} The probe saw nothing in {', '.join(part.controls) or 'any other cell'}"
+            " either.",
             Reason.CONTROL_FAILED,
             remarks=_notes(minimum),
         )
-    remarks = list(_notes(minimum))
-    if able.cell in part.controls:
-        remarks.append(f"true at the minimum and no longer of {_at(able.cell)}: {able.evidence}")
     return _verdict(
         part,
         (part.minimum, able.cell),
         Outcome.CONFIRMED,
         f"{evidence} The same probe does see it in {able.cell}.",
-        remarks=tuple(remarks),
+        remarks=_notes(minimum),
     )
 
 

@@ -29,7 +29,7 @@ class Part:
     (None where tightness has no meaning or there is none), `controls` the cell ids that may serve
     as positive control, in the order to try them: the newest release of the branch first, then the
     newest of each older minor series, down to the minimum's own. `holds_without` turns the part
-    around: the claim says that the probe finds nothing.
+    around: the claim says that the probe finds nothing, and the controls are where it must.
     """
 
     claim: str

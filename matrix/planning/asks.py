@@ -40,7 +40,7 @@ class Ask:
     @property
     def holds_without(self) -> bool:
         """Return whether the promise is that the probe finds nothing."""
-        return self.rule.holds_without != (self.claim.status is Status.NOT_SUPPORTED)
+        return self.claim.status is Status.NOT_SUPPORTED
 
     def __str__(self) -> str:
         of = f" {self.specifier}" if self.specifier else ""

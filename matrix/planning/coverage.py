@@ -19,7 +19,8 @@ class Rule:
 
     `capability` names whose documented minimum applies, in the order to look. `table` is
     `framework` or `authentication` for the page's tables, "" where `frameworks` are the ones.
-    `back_ends` are those that the probe has, empty where the probe needs none.
+    `back_ends` are those that the probe has, empty where the probe needs none. `able` is the
+    framework whose newest release is the positive control of a promise of absence.
     """
 
     probe: str
@@ -29,7 +30,7 @@ class Rule:
     table: str = ""
     app: str = ""
     tight: bool = False
-    holds_without: bool = False
+    able: str = ""
     back_ends: tuple[str, ...] = ()
 
     def named_back_ends(self, claim: Claim) -> tuple[str, ...]:
@@ -89,6 +90,6 @@ def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -
         table={"table": "framework"}.get(named, named) if isinstance(named, str) else "",
         app=entry.get("app", ""),
         tight=bool(entry.get("tight", about_a_capability)),
-        holds_without=bool(entry.get("holds_without", False)),
+        able=entry.get("able", ""),
         back_ends=tuple(entry.get("back_ends", ())),
     )

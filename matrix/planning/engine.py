@@ -167,6 +167,9 @@ class _Planner:
         def cell(tracer: Title) -> str:
             return self.drafts.add(python, target, framework, tracer)
 
+        controls = tuple(cell(each) for each in boundary.controls)
+        if ask.holds_without and ask.rule.able:
+            controls = self.able(ask, python, target)
         for channel in ask.rule.channels:
             yield Part(
                 claim=ask.claim.id,
@@ -174,9 +177,18 @@ class _Planner:
                 channel=channel,
                 minimum=cell(boundary.minimum),
                 before=cell(boundary.before) if boundary.before else None,
-                controls=tuple(cell(each) for each in boundary.controls),
+                controls=controls,
                 holds_without=ask.holds_without,
             )
+
+    def able(self, ask: Ask, python: str, target: str) -> tuple[str, ...]:
+        """Return the cell that shows, with the same tracer, what the promise says to be absent."""
+        other = dataclasses.replace(ask, framework=ask.rule.able, specifier="", pick="newest")
+        title = self.framework(other, python)
+        if isinstance(title, Impossible):
+            self.leave_out(ask.claim, f"CPython {python}, {other}", title)
+            return ()
+        return (self.drafts.add(python, target, (other.framework, title), ask.boundary.minimum),)
 
     def installable(self, ask: Ask, python: str, target: str, title: Title) -> Boundary:
         """Return the boundary without the releases that cannot be installed here.
