@@ -188,7 +188,7 @@ def page() -> list[Claim]:
         claim(ClaimKind.INTEGRATION, "flask", ">=0.10", automatic="yes"),
         claim(ClaimKind.INTEGRATION, "fastapi", ">=0.51", automatic="yes"),
         claim(ClaimKind.INTEGRATION, "sqlite3", automatic="yes"),
-        claim(ClaimKind.NOTE, "flask-query-string"),
+        claim(ClaimKind.NOTE, "flask-query-string", status=Status.NOT_SUPPORTED),
         claim(ClaimKind.NOTE, "request-tags"),
         claim(ClaimKind.NOTE, "account-takeover"),
     ]
