@@ -13,6 +13,9 @@ from matrix.planning.options import add_plan_options, plan_from_args
 
 __all__ = ["add_parser", "run"]
 
+# A cell waits for about half of its time: for a poll, a heartbeat, a span.
+_CELLS_PER_CPU = 2
+
 EXAMPLES = """\
 examples:
   python -m matrix verify
@@ -52,7 +55,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--rejudge", action="store_true", help="run nothing: judge again what was captured"
     )
     group.add_argument(
-        "--jobs", type=_jobs, metavar="N", help="cells at a time (default: one for each CPU)"
+        "--jobs", type=_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
     )
     group.add_argument(
         "--keep", action="store_true", help="keep the folders and logs of the cells that run"
@@ -100,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     options = Options(
         fresh=args.fresh,
         rejudge=args.rejudge,
-        jobs=args.jobs or _cpus(),
+        jobs=args.jobs or _CELLS_PER_CPU * _cpus(),
         keep=args.keep,
         offline=args.offline,
     )

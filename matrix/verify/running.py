@@ -32,7 +32,8 @@ __all__ = ["Options", "cell_sources", "exit_code", "judge_sources", "verify"]
 
 # Beyond a cell's own limit: the worker is then stuck itself.
 _GRACE_SECONDS = 60.0
-_BUILDERS = 2
+# Making an environment is mostly waiting for the index.
+_BUILDERS = 4
 
 
 @dataclasses.dataclass(frozen=True)
