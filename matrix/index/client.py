@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urljoin
 
 from packaging.utils import canonicalize_name
 
@@ -19,7 +20,6 @@ from matrix.model.index import Project
 
 __all__ = ["CachedIndex", "index_url"]
 
-DEFAULT_URL = "https://index.example/simple"
 MAX_AGE = dt.timedelta(hours=24)
 
 
@@ -31,7 +31,10 @@ def index_url(environ: Mapping[str, str] | None = None) -> str:
             # uv takes `name=https://...` too.
             head, equals, tail = given[name].partition("=")
             return (tail if equals and "://" not in head else given[name]).rstrip("/")
-    return DEFAULT_URL
+    # virtualenv's own library names the public index; it is imported only where nothing else does.
+    from distlib.index import DEFAULT_INDEX  # noqa: PLC0415
+
+    return urljoin(str(DEFAULT_INDEX), "simple")
 
 
 @dataclasses.dataclass
