@@ -170,8 +170,16 @@ def test_a_capture_that_is_not_whole_is_none(tmp_path: Path) -> None:
 def test_only_reasons_of_the_moment_are_tried_again(reason: Reason, *, again: bool) -> None:
     assert is_transient(failed(MINIMUM, reason)) is again
     whole = capture(MINIMUM)
-    one = dataclasses.replace(whole.processes[0], failed=reason)
-    assert is_transient(dataclasses.replace(whole, processes=(one, whole.processes[1]))) is again
+    all_so = tuple(dataclasses.replace(item, failed=reason) for item in whole.processes)
+    assert is_transient(dataclasses.replace(whole, processes=all_so)) is again
+
+
+def test_a_time_limit_that_spares_the_other_processes_of_the_cell_tells_of_the_release() -> None:
+    whole = capture(MINIMUM)
+    late = dataclasses.replace(whole.processes[0], failed=Reason.TIMED_OUT)
+    one_of_two = dataclasses.replace(whole, processes=(late, whole.processes[1]))
+    assert not is_transient(one_of_two)
+    assert is_transient(dataclasses.replace(one_of_two, failed=Reason.TIMED_OUT))
 
 
 def test_one_run_at_a_time_and_the_other_is_named(tmp_path: Path) -> None:

@@ -106,10 +106,12 @@ class Entry:
 def is_transient(capture: CellCapture, *, timed_out_before: bool = False) -> bool:
     """Return whether a capture tells of the moment (or in part of it) and is to be made again.
 
-    A time limit that strikes in two runs in a row tells of the release.
+    A time limit tells of the release where it strikes in two runs in a row, or strikes one process
+    of a cell and not the others, which the same machine ran at the same time.
     """
     reasons = {capture.failed, *(process.failed for process in capture.processes)}
-    passing = TRANSIENT - {Reason.TIMED_OUT} if timed_out_before else TRANSIENT
+    others = capture.failed is None and any(item.failed is None for item in capture.processes)
+    passing = TRANSIENT - {Reason.TIMED_OUT} if timed_out_before or others else TRANSIENT
     return not passing.isdisjoint(reason for reason in reasons if reason is not None)
 
 
