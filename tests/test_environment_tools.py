@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import subprocess
 import sys
 import time
 import urllib.error
@@ -195,6 +196,30 @@ def tools(tmp_path: Path, told: Told, *, offline: bool = False) -> Toolbox:
 
 
 PRINTED = Finished(0, "flask==2.2.3 \\\n    --hash=sha256:" + "a" * 64 + "\n", "")
+
+
+def test_uv_is_found_by_several_threads_at_once() -> None:
+    """On some CPythons sysconfig, which uv asks, is half-filled for whoever comes second."""
+    code = """
+import sysconfig, threading, time
+from matrix.environments.toolbox import uv_binary
+fill, sysconfig._CONFIG_VARS = sysconfig._init_posix, None
+sysconfig._CONFIG_VARS_INITIALIZED = False
+def slowly(variables):
+    time.sleep(0.3)
+    fill(variables)
+sysconfig._init_posix = slowly
+found = []
+threads = [threading.Thread(target=lambda: found.append(uv_binary())) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert len(found) == 4, found
+assert len(set(found)) == 1, found
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=project_root(), check=False)
+    assert done.returncode == 0
 
 
 def test_resolving_is_as_of_the_end_of_the_day_and_pins_are_exempt(tmp_path: Path) -> None:

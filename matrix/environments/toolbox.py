@@ -9,6 +9,7 @@ import hashlib
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -18,9 +19,24 @@ from matrix.environments.running import Command, Runner, check
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.reason import Reason
 
-__all__ = ["Toolbox", "cutoff", "interpreter_id"]
+__all__ = ["Toolbox", "cutoff", "interpreter_id", "uv_binary"]
 
 _INDEX_SECONDS = "60"
+
+
+_finding_uv = threading.Lock()
+
+
+def uv_binary() -> str:
+    """Return where uv is.
+
+    By one thread at a time: it asks sysconfig, whose first use is not safe among threads before
+    CPython 3.12 (https://github.com/python/cpython/issues/92452).
+    """
+    import uv  # noqa: PLC0415 - only where something is built
+
+    with _finding_uv:
+        return uv.find_uv_bin()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +65,6 @@ class Toolbox:
         only_binary: tuple[str, ...] = (),
     ) -> str:
         """Run uv without this machine's configuration, return what it prints."""
-        import uv  # noqa: PLC0415 - only where something is built
-
         own = {
             "UV_CACHE_DIR": str(self.uv_cache),
             "UV_DEFAULT_INDEX": self.index_url,
@@ -58,7 +72,7 @@ class Toolbox:
             "UV_LINK_MODE": "hardlink",
             **({"UV_OFFLINE": "1"} if offline else {}),
         }
-        argv = [uv.find_uv_bin(), *arguments, "--quiet"]
+        argv = [uv_binary(), *arguments, "--quiet"]
         return self.run(argv, own, given=given, only_binary=only_binary)
 
     def run(
