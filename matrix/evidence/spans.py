@@ -35,6 +35,10 @@ def _quote(value: str) -> str:
     return repr(value if len(value) <= _SHORT else value[: _SHORT - 3] + "...")
 
 
+def _told(tag: str, found: str | None) -> str:
+    return f"no tag {tag}" if found is None else f"{tag}={_quote(found)}"
+
+
 @dataclasses.dataclass(frozen=True)
 class HasRootSpan:
     """The request has a web root span, marked as an error or not where `error` says so."""
@@ -62,8 +66,7 @@ class TagEquals:
         if sighting.root is None:
             return _NO_ROOT
         found = _value(sighting.root, self.tag)
-        said = f"no tag {self.tag}" if found is None else f"{self.tag}={_quote(found)}"
-        return Match(found == self.value, said)
+        return Match(found == self.value, _told(self.tag, found))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +82,10 @@ class TagContains:
             return _NO_ROOT
         found = _value(sighting.root, self.tag)
         if found is None:
-            return Match(holds=False, said=f"no tag {self.tag}")
+            return Match(holds=False, said=_told(self.tag, found))
         holds = self.text in found
         tail = "" if holds else f", without {self.text!r}"
-        return Match(holds, f"{self.tag}={_quote(found)}{tail}")
+        return Match(holds, _told(self.tag, found) + tail)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +99,7 @@ class TagExists:
         if sighting.root is None:
             return _NO_ROOT
         found = _value(sighting.root, self.tag)
-        said = f"no tag {self.tag}" if found is None else f"{self.tag}={_quote(found)}"
-        return Match(found is not None, said)
+        return Match(found is not None, _told(self.tag, found))
 
 
 @dataclasses.dataclass(frozen=True)

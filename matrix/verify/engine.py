@@ -66,6 +66,20 @@ class _Item:
     def id(self) -> str:
         return self.planned.cell.id
 
+    def unseen(self, reason: Reason, detail: str, started: str = "") -> CellCapture:
+        """Return the capture of a cell in which nothing was run, and why."""
+        return CellCapture(
+            cell=self.id,
+            key=self.key,
+            identity=None,
+            lock=(),
+            processes=(),
+            started=started,
+            seconds=0.0,
+            failed=reason,
+            detail=detail,
+        )
+
     def record(self, entry: Entry, *, reused: bool) -> CellRecord:
         """Return the cell's end as the journal has it."""
         return CellRecord(
@@ -216,18 +230,9 @@ class Engine:
 
     def _fail(self, item: _Item, error: BuildError) -> None:
         """Record a cell that has no environment."""
-        capture = CellCapture(
-            cell=item.id,
-            key=item.key,
-            identity=None,
-            lock=(),
-            processes=(),
-            started=self._world.clock.now().isoformat(timespec="seconds"),
-            seconds=0.0,
-            failed=error.reason,
-            detail=f"{error.detail}\n{error.log}".rstrip(),
-        )
-        self._finish(item, capture)
+        started = self._world.clock.now().isoformat(timespec="seconds")
+        detail = f"{error.detail}\n{error.log}".rstrip()
+        self._finish(item, item.unseen(error.reason, detail, started))
 
     def _finish(self, item: _Item, capture: CellCapture) -> None:
         entry, warning = self._keeping.keep(capture, item.base, item.planned, self._probes)
@@ -257,17 +262,7 @@ class Engine:
     def _give_up(self) -> None:
         """Let the cells that did not end say so, without keeping that."""
         for item in sorted(self._items.values(), key=lambda item: item.order):
-            capture = CellCapture(
-                cell=item.id,
-                key=item.key,
-                identity=None,
-                lock=(),
-                processes=(),
-                started="",
-                seconds=0.0,
-                failed=Reason.INTERRUPTED,
-                detail="the run was stopped",
-            )
+            capture = item.unseen(Reason.INTERRUPTED, "the run was stopped")
             for finding in self._keeping.judge(capture, item.planned.probes, self._probes):
                 self._progress.known.add(finding)
             self._records.append(
