@@ -9,12 +9,18 @@ from __future__ import print_function
 import importlib
 import logging
 import os
+import select
 import signal
 import sys
 import threading
 import traceback
 
 from cheroot import wsgi
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 APPS = {"django": "django_shop.shop", "flask": "flask_shop.shop"}
 THREADS = 4
@@ -23,6 +29,29 @@ THREADS = 4
 def stop(*_):
     """End the program; what registered with `atexit` still gets its turn."""
     sys.exit(0)
+
+
+def wait_for_the_end():
+    """Return when standard input ends, however much comes before it.
+
+    A signal that comes just before a read blocks would wait as long as the read does, so signals
+    are told of by a pipe as well, where there is one to wait for.
+    """
+    if fcntl is None:
+        # Not sys.stdin: its lock would be held when the interpreter shuts down.
+        while os.read(0, 4096):
+            pass
+        return
+    told, tell = os.pipe()
+    fcntl.fcntl(tell, fcntl.F_SETFL, fcntl.fcntl(tell, fcntl.F_GETFL) | os.O_NONBLOCK)
+    signal.set_wakeup_fd(tell)
+    while True:
+        # The signal's own handler runs between any two of these lines.
+        readable, _, _ = select.select([0, told], [], [])
+        if told in readable:
+            os.read(told, 4096)
+        if 0 in readable and not os.read(0, 4096):
+            return
 
 
 def serve(application):
@@ -54,9 +83,7 @@ def main(arguments):
     server = threading.Thread(target=serve, args=(shop.application,))
     server.daemon = True
     server.start()
-    # Not sys.stdin: its lock would be held when the interpreter shuts down.
-    while os.read(0, 4096):
-        pass
+    wait_for_the_end()
     return 0
 
 
