@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 __all__ = [
     "AnotherRunError",
     "DocumentProblems",
+    "EngineUnavailableError",
     "ExitCode",
     "IndexUnavailableError",
     "NothingSelectedError",
@@ -37,6 +38,7 @@ class ExitCode(enum.IntEnum):
     INDEX_UNAVAILABLE = 5
     STORAGE = 6
     ANOTHER_RUN = 7
+    ENGINE_UNAVAILABLE = 8
     INTERRUPTED = 130
 
 
@@ -63,6 +65,12 @@ class NothingSelectedError(UserError):
     """A selector that matches nothing."""
 
     exit_code = ExitCode.NOTHING_SELECTED
+
+
+class EngineUnavailableError(UserError):
+    """A container engine is asked for, and none answers."""
+
+    exit_code = ExitCode.ENGINE_UNAVAILABLE
 
 
 class IndexUnavailableError(UserError):

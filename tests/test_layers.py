@@ -14,7 +14,8 @@ PACKAGE = project_root() / "matrix"
 # A module may import from its own package and from those that stand before it.
 ORDER = [
     {"model", "errors", "places"},
-    {"index", "reading", "interpreters", "settings"},
+    {"index", "reading", "interpreters", "settings", "containers"},
+    {"images"},
     {"evidence"},
     {"probes"},
     {"planning", "agent"},

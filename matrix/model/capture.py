@@ -153,7 +153,8 @@ class ProcessCapture:
 class CellCapture:
     """A cell's whole run. `failed` and `detail` are set where no process could be judged at all.
 
-    `isolation` says what kept the cell from reaching beyond loopback, in a few words.
+    `isolation` says what kept the cell from reaching beyond loopback, in a few words. `image` is
+    the digest of the image that it ran in, "" where it ran on the machine itself.
     """
 
     cell: str
@@ -166,6 +167,7 @@ class CellCapture:
     failed: Reason | None = None
     detail: str = ""
     isolation: str = ""
+    image: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the capture as plain JSON values."""

@@ -6,6 +6,8 @@ import dataclasses
 import datetime as dt
 from pathlib import Path
 
+from matrix.model.image import Image
+
 __all__ = ["Environment", "Interpreter", "Requirements"]
 
 
@@ -50,9 +52,13 @@ class Environment:
     """A finished environment: `lock` lines are `name==version --hash=sha256:...`, sorted.
 
     `key` is the sha256 over the lock and the interpreter's build: equal environments are one.
+    In an environment of an image, `tree` is the folder on this machine that is mounted over
+    `image.site`, and `python` is `image.executable`.
     """
 
     python: Path
     key: str
     lock: tuple[str, ...]
     interpreter: Interpreter
+    image: Image | None = None
+    tree: Path | None = None

@@ -29,6 +29,8 @@ class Reason(str, enum.Enum):
     NO_RUNTIME = "no-runtime"
     # The machine knows.
     NO_INTERPRETER = "no-interpreter"
+    NO_IMAGE = "no-image"
+    WRONG_IMAGE = "wrong-image"
     INDEX_UNAVAILABLE = "index-unavailable"
     DISK_FULL = "disk-full"
     BUILD_FAILED = "build-failed"
@@ -38,6 +40,9 @@ class Reason(str, enum.Enum):
     INTERRUPTED = "interrupted"
     TIMED_OUT = "timed-out"
     CRASHED = "crashed"
+    OUT_OF_MEMORY = "out-of-memory"
+    CONTAINER_LOST = "container-lost"
+    ENGINE_LOST = "engine-lost"
     BROKEN_START = "broken-start"
     AGENT_FAILED = "agent-failed"
     INTERNAL_ERROR = "internal-error"
