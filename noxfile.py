@@ -103,6 +103,24 @@ def verify(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def images(session: nox.Session) -> None:
+    """List the container images there are, and make (`-- build`) or refresh those that can be."""
+    command(session)
+
+
+@nox.session(python=False)
+def clean(session: nox.Session) -> None:
+    """Remove what the project made in a container engine; with options, its caches and results."""
+    command(session)
+
+
+@nox.session(python=False)
+def audit(session: nox.Session) -> None:
+    """Say what the documents get wrong, without running anything."""
+    command(session)
+
+
+@nox.session(python=False)
 def reproduce(session: nox.Session) -> None:
     """Print (or run, with --run) the commands that repeat one cell by hand."""
     command(session)
