@@ -14,13 +14,15 @@ from matrix.model.verdict import Outcome, PartVerdict, Tightness, Verdict
 
 __all__ = ["blocks", "judge", "roll_up"]
 
-# What cannot exist cannot break a promise, and what lies between two boundaries is answered by
-# them; everything else that was left out could have been asked.
+# What cannot exist cannot break a promise, what lies between two boundaries is answered by them, a
+# promise that names no CPU is answered on one; everything else that was left out could have been
+# asked.
 _NO_GAP = frozenset(
     {
         Reason.BETWEEN_BOUNDARIES,
         Reason.FRAMEWORK_PYTHON,
         Reason.FRAMEWORK_ERA,
+        Reason.ONE_PLATFORM,
         Reason.OUTSIDE_CLAIM,
         Reason.REQUIRES_PYTHON,
     }

@@ -72,7 +72,8 @@ class Plan:
     """The whole expectation: every claim is in `claims`, and in `parts` or `left_out` or both.
 
     `cells` holds the cells to run, in the order to run them; `fallbacks` the controls that run only
-    when the ones before them could not serve. `snapshot` is when the index was read.
+    when the ones before them could not serve. `snapshot` is when the index was read. `targets` are
+    those that cells were planned for, the first first.
     """
 
     profile: str
@@ -82,3 +83,4 @@ class Plan:
     cells: tuple[PlannedCell, ...]
     fallbacks: tuple[PlannedCell, ...]
     left_out: tuple[LeftOut, ...]
+    targets: tuple[str, ...] = ()

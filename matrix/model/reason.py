@@ -25,6 +25,7 @@ class Reason(str, enum.Enum):
     NO_VERSION = "no-version"
     NOT_IN_PROFILE = "not-in-profile"
     BETWEEN_BOUNDARIES = "between-boundaries"
+    ONE_PLATFORM = "one-platform"
     NOT_SELECTED = "not-selected"
     NO_RUNTIME = "no-runtime"
     # The machine knows.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from matrix.index.protocol import Index
 from matrix.model.claim import Claim
@@ -15,7 +15,7 @@ from matrix.planning.boundaries import Boundary
 from matrix.planning.coverage import Coverage, load_coverage
 from matrix.planning.drafts import Drafts
 from matrix.planning.existence import Impossible, lowest, newest, tracer_installs
-from matrix.planning.order import in_order
+from matrix.planning.order import by_target, in_order
 from matrix.planning.page import Page, pages_of
 from matrix.planning.profiles import Narrowing, Profile, load_profile
 from matrix.planning.shelf import Shelf, Title
@@ -34,26 +34,29 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
     profile: str = "documented",
     as_of: dt.date | None = None,
     targets: Sequence[str] | None = None,
+    obstacles: Mapping[str, Impossible] | None = None,
     coverage: Coverage | None = None,
 ) -> Plan:
     """Return the plan for `claims`.
 
     `as_of` resolves everything as of that date instead of the era of each tracer release; releases
-    uploaded later are not there then. `targets` are those that cells can be run for, by default
-    this machine's own. Which interpreters are here does not matter.
+    uploaded later are not there then. `targets` are those that cells can be run for, in this
+    order, by default this machine's own; `obstacles` says of others why they cannot. Which
+    interpreters and images are here does not matter.
     """
     planner = _Planner(
         index=index,
         profile=load_profile(profile),
         coverage=coverage or load_coverage(),
-        targets=tuple(targets or (host_target(),)),
+        targets=(host_target(),) if targets is None else tuple(targets),
+        obstacles=obstacles or {},
         as_of=as_of,
     )
     planner.shelf(TRACER)
     pages = pages_of(claims)
     for claim in sorted(claims, key=lambda claim: claim.id):
         planner.add(claim, pages[claim.document, claim.sha256])
-    parts = in_order(claims, planner.parts)
+    parts = by_target(in_order(claims, planner.parts), planner.targets)
     cells, fallbacks = planner.drafts.planned(parts, planner.coverage.soaked)
     return Plan(
         profile=profile,
@@ -63,6 +66,7 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
         cells=cells,
         fallbacks=fallbacks,
         left_out=tuple(dict.fromkeys(planner.left_out)),
+        targets=planner.targets,
     )
 
 
@@ -72,6 +76,7 @@ class _Planner:
     profile: Profile
     coverage: Coverage
     targets: tuple[str, ...]
+    obstacles: Mapping[str, Impossible]
     as_of: dt.date | None
     drafts: Drafts = dataclasses.field(default_factory=Drafts)
     shelves: dict[str, Shelf] = dataclasses.field(default_factory=dict)
@@ -103,7 +108,8 @@ class _Planner:
         targets = [target for target in self.targets if admits(claim, target)]
         if not targets:
             what = target_of(claim) or "any target"
-            self.leave_out(claim, what, Impossible(Reason.PLATFORM_NOT_HERE, ""))
+            known = (why for name, why in self.obstacles.items() if admits(claim, name))
+            self.leave_out(claim, what, next(known, Impossible(Reason.PLATFORM_NOT_HERE, "")))
             return
         named = rule.named_back_ends(claim)
         for name in named:
@@ -117,10 +123,18 @@ class _Planner:
             if isinstance(ask, tuple):
                 self.leave_out(claim, *ask)
             elif narrowing := self.profile.narrowing(ask):
-                for target in targets:
-                    self.answer(ask, page, target, narrowing)
+                self.spread(ask, page, targets, narrowing)
             else:
                 self.leave_out(claim, str(ask), Impossible(Reason.NOT_IN_PROFILE, ""))
+
+    def spread(self, ask: Ask, page: Page, targets: Sequence[str], narrowing: Narrowing) -> None:
+        """Answer an ask on those of its targets that the profile means."""
+        chosen = narrowing.places(ask.claim, targets)
+        for target in chosen:
+            self.answer(ask, page, target, narrowing)
+        for target in targets[len(chosen) :]:
+            why = f"the promise names no CPU; {' and '.join(chosen)} was asked"
+            self.leave_out(ask.claim, target, Impossible(Reason.ONE_PLATFORM, why))
 
     def answer(self, ask: Ask, page: Page, target: str, narrowing: Narrowing) -> None:
         """Choose runtimes for an ask and add a part for each channel on each of them."""

@@ -14,9 +14,11 @@ from matrix.places import cache_dir
 from matrix.planning.engine import make_plan
 from matrix.planning.profiles import profile_names
 from matrix.planning.select import Selection, select
+from matrix.planning.where import ENGINES, Where, locally
 
 __all__ = [
     "DEFAULT_PROFILE",
+    "add_engine_options",
     "add_plan_options",
     "add_selection_options",
     "claims_from_args",
@@ -26,6 +28,25 @@ __all__ = [
 
 
 DEFAULT_PROFILE = "documented"
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Declare where cells are to be run; `where_from_args` reads it."""
+    group = parser.add_argument_group("where")
+    group.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help="docker: in containers; local: on this machine; auto: docker where an engine answers"
+        " (default)",
+    )
+    group.add_argument(
+        "--target",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="targets to plan for, such as 'linux_i686' or 'arm64' (default: all that can be run)",
+    )
 
 
 def add_selection_options(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +69,7 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
-    """Declare documents, profile, date, the index's options and the selectors."""
+    """Declare documents, profile, date, the index's options, where, and the selectors."""
     parser.add_argument(
         "documents",
         nargs="*",
@@ -78,6 +99,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     asking.add_argument(
         "--refresh", action="store_true", help="ask the index again, however new the cache is"
     )
+    add_engine_options(parser)
     add_selection_options(parser)
 
 
@@ -94,16 +116,26 @@ def selection_from_args(args: argparse.Namespace) -> Selection:
     )
 
 
-def plan_from_args(args: argparse.Namespace, say: Callable[[str], None]) -> Plan:
-    """Return the plan that the options mean.
+def plan_from_args(
+    args: argparse.Namespace, say: Callable[[str], None], where: Where | None = None
+) -> Plan:
+    """Return the plan that the options mean, for `where` (by default this machine).
 
     `say` gets what the user should know beside it: problems of documents that are read leniently,
     an index that is down. Raises every `UserError` that reading, index and selection raise.
     """
+    where = where or locally()
     claims = claims_from_args(args, say)
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
     try:
-        plan = make_plan(claims, index, profile=args.profile, as_of=args.as_of)
+        plan = make_plan(
+            claims,
+            index,
+            profile=args.profile,
+            as_of=args.as_of,
+            targets=where.targets,
+            obstacles=where.obstacles,
+        )
     finally:
         for notice in index.notices:
             say(notice)

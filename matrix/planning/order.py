@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import Part
 
-__all__ = ["in_order"]
+__all__ = ["by_target", "in_order"]
 
 # Promises about runtimes and integrations come after those about capabilities.
 _LATE = (ClaimKind.INTEGRATION, ClaimKind.RUNTIME)
@@ -46,3 +47,15 @@ def in_order(claims: Iterable[Claim], parts: Sequence[Part]) -> list[Part]:
         there |= needs[best.id]
         ordered += of_claim[best.id]
     return ordered
+
+
+def by_target(parts: Iterable[Part], targets: Sequence[str]) -> list[Part]:
+    """Return the parts, those of the first target first: what is emulated is slow, and comes last.
+
+    Those of one target keep their order.
+    """
+    made = list(parts)
+    if len(targets) < 2:  # noqa: PLR2004 - nothing to order
+        return made
+    rank = {cell: targets.index(Cell.parse(cell).target) for cell in {p.minimum for p in made}}
+    return sorted(made, key=lambda part: rank[part.minimum])

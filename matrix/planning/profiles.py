@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from matrix.errors import UsageError, nearest
+from matrix.model.claim import Claim
 from matrix.model.reason import Reason
 from matrix.planning.asks import Ask
 from matrix.planning.data import read_data
@@ -16,12 +17,13 @@ __all__ = ["Narrowing", "Profile", "load_profile", "profile_names"]
 
 @dataclasses.dataclass(frozen=True)
 class Narrowing:
-    """What of the claims is asked, and on which runtimes; an empty tuple narrows nothing.
+    """What of the claims is asked, on which runtimes and targets; an empty tuple narrows nothing.
 
     `picks` are `lowest` and `newest`, `minimums` capabilities whose documented minimum applies.
     """
 
     runtimes: Literal["all", "ends", "newest"]
+    targets: Literal["all", "first"] = "all"
     kinds: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
     frameworks: tuple[str, ...] = ()
@@ -47,6 +49,10 @@ class Narrowing:
             return tuple(pythons)
         chosen = pythons[-1:] if self.runtimes == "newest" else (*pythons[:1], *pythons[-1:])
         return tuple(dict.fromkeys(chosen))
+
+    def places(self, claim: Claim, targets: Sequence[str]) -> tuple[str, ...]:
+        """Return those of `targets`, all of which the claim admits, that it is run on."""
+        return tuple(targets[:1] if self.targets == "first" and not claim.get("cpu") else targets)
 
     @property
     def unchosen(self) -> Reason:
@@ -85,5 +91,5 @@ def load_profile(name: str, data: Mapping[str, Any] | None = None) -> Profile:
 
 
 def _narrowing(entry: Mapping[str, Any]) -> Narrowing:
-    narrow = {key: tuple(value) for key, value in entry.items() if key != "runtimes"}
-    return Narrowing(runtimes=entry["runtimes"], **narrow)
+    narrow = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
+    return Narrowing(runtimes=entry["runtimes"], targets=entry.get("targets", "all"), **narrow)

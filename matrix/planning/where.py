@@ -1,0 +1,133 @@
+"""Where cells are to be run: on this machine or by an engine, and for which targets. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from matrix.containers.seam import EngineInfo
+from matrix.errors import EngineUnavailableError, UsageError, nearest
+from matrix.model.reason import Reason
+from matrix.planning.existence import Impossible
+from matrix.planning.globs import matches
+from matrix.planning.targets import host_target
+
+__all__ = ["ENGINES", "Where", "anywhere", "by_engine", "locally", "platform_of", "short"]
+
+ENGINES = ("auto", "docker", "local")
+# Our targets, and what an engine calls them.
+_PLATFORMS = {
+    "linux_x86_64": "linux/amd64",
+    "linux_i686": "linux/386",
+    "linux_aarch64": "linux/arm64",
+}
+# What a CPU runs without emulation beside its own.
+_ALSO = {"linux/amd64": ("linux/386",)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Where:
+    """`engine` is the container engine by name, "" for this machine.
+
+    `targets` are those that are planned, the first first; `emulated` those of them that are slow;
+    `obstacles` says of other targets why they are not planned.
+    """
+
+    engine: str
+    targets: tuple[str, ...]
+    emulated: frozenset[str] = frozenset()
+    obstacles: Mapping[str, Impossible] = dataclasses.field(default_factory=dict)
+
+
+def platform_of(target: str) -> str:
+    """Return what an engine calls a target, "" for one that no Linux container can be."""
+    return _PLATFORMS.get(target, "")
+
+
+def short(target: str) -> str:
+    """Return a target in few letters (`arm64`), where it has a short name."""
+    return platform_of(target).rpartition("/")[2] or target
+
+
+def locally(globs: Sequence[str] = ()) -> Where:
+    """Return this machine; raise UsageError where the globs mean other targets only."""
+    here = host_target()
+    wanted = _wanted(globs, [here, *(each for each in _PLATFORMS if each != here)])
+    if here not in wanted:
+        raise UsageError(
+            f"this machine is {here} and runs no cell for {_listed(wanted)}",
+            "A container engine does: --engine docker (`plan` needs none for that).",
+        )
+    return Where("", (here,))
+
+
+def by_engine(info: EngineInfo, globs: Sequence[str] = ()) -> Where:
+    """Return what an engine runs; raise EngineUnavailableError where that is nothing."""
+    runs = [target for each in info.platforms for target in _targets(each)]
+    wanted = _wanted(globs, [*runs, *(each for each in _PLATFORMS if each not in runs)])
+    chosen = tuple(target for target in runs if target in wanted)
+    if not chosen:
+        raise EngineUnavailableError(
+            f"{info.name} runs nothing for {_listed(wanted)}: {_cannot(info)}", _EMULATION
+        )
+    native = (info.platform, *_ALSO.get(info.platform, ()))
+    obstacles = {
+        target: Impossible(Reason.PLATFORM_NOT_HERE, f"{info.name} {_cannot(info)}")
+        for target in _PLATFORMS
+        if target not in runs
+    }
+    return Where(
+        info.name,
+        chosen,
+        frozenset(target for target in chosen if _PLATFORMS[target] not in native),
+        {**obstacles, **_unselected(runs, chosen)},
+    )
+
+
+def anywhere(globs: Sequence[str] = ()) -> Where:
+    """Return all that an engine could run, without asking one."""
+    wanted = _wanted(globs, list(_PLATFORMS))
+    chosen = tuple(target for target in _PLATFORMS if target in wanted)
+    return Where("docker", chosen, obstacles=_unselected(_PLATFORMS, chosen))
+
+
+_EMULATION = (
+    "Other CPUs need emulation on the engine's host: install qemu-user-static and binfmt-support."
+)
+
+
+def _targets(platform: str) -> list[str]:
+    return [target for target, name in _PLATFORMS.items() if name == platform]
+
+
+def _cannot(info: EngineInfo) -> str:
+    return f"runs {', '.join(info.platforms) or 'nothing'} here"
+
+
+def _unselected(
+    runs: Sequence[str] | Mapping[str, str], chosen: Sequence[str]
+) -> dict[str, Impossible]:
+    why = Impossible(Reason.NOT_SELECTED, f"--target asks for {_listed(chosen)}")
+    return {target: why for target in runs if target not in chosen}
+
+
+def _wanted(globs: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Return those of `known` that the globs mean; raise UsageError for one that means none."""
+    words = {target: (target, platform_of(target), short(target)) for target in known}
+    every = [word for names in words.values() for word in names if word]
+    for glob in globs:
+        if not matches(glob, every):
+            near = nearest(glob.replace("*", ""), every)
+            raise UsageError(
+                f"--target {glob!r} is no target" + (f"; did you mean {near!r}?" if near else ""),
+                f"Targets: {', '.join(known)}.",
+            )
+    return tuple(
+        target
+        for target, names in words.items()
+        if not globs or any(matches(glob, names) for glob in globs)
+    )
+
+
+def _listed(targets: Sequence[str]) -> str:
+    return " and ".join(targets)
