@@ -200,10 +200,21 @@ class Engine(Protocol):
         """Pull `name@sha256:...` for a platform; return the image's id."""
         ...
 
+    def discard(self, image: str) -> None:
+        """Remove an image that this project made; no complaint where it is gone or in use."""
+        ...
+
     def start(self, spec: ContainerSpec) -> Container:
         """Create and start a container, attached to its standard input and output."""
         ...
 
     def run(self, spec: ContainerSpec, seconds: float, given: bytes = b"") -> Ran:
-        """Run a container to its end, or kill it after so many seconds; it is gone afterwards."""
+        """Run a container to its end, or kill it after so many seconds; it is gone afterwards.
+
+        One that writes more than some megabytes is killed, and ContainerError raised.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the engine; containers that run go on, but for those whose pipe was ours."""
         ...

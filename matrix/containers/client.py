@@ -1,0 +1,77 @@
+"""docker-py's client, with a time limit on everything. To be imported late: docker-py is slow."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+import docker
+import docker.errors
+import docker.tls
+import requests
+
+from matrix.containers.addresses import Address
+from matrix.containers.pipe import DockerPipe
+
+__all__ = ["Client", "make_client"]
+
+SECONDS = 120
+"""How long the engine may be silent while it does one thing."""
+
+
+class Client(docker.APIClient):
+    """Some of docker-py's calls (attach among them) set no limit: the client's own counts then."""
+
+    def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override] # noqa: ANN401
+        """Send a request; only the stream of events may be silent for ever."""
+        if options.get("timeout") is None and not url.endswith("/events"):
+            options["timeout"] = self.timeout
+        return super().request(method, url, **options)
+
+    def created(self, body: Mapping[str, object], name: str | None, platform: str) -> str:
+        """Create a container; return its id."""
+        untyped: Any = self
+        made = untyped.create_container_from_config(body, name, platform)
+        return str(made["Id"])
+
+    def inspected(self, reference: str) -> dict[str, Any] | None:
+        """Return what the engine says of an image, None where it has none."""
+        untyped: Any = self
+        try:
+            return dict(untyped.inspect_image(reference))
+        except docker.errors.NotFound:
+            return None
+
+    def attached(self, container: str) -> DockerPipe:
+        """Attach to a container's three streams."""
+        wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        found: Any = self.attach_socket(container, params=wanted)
+        # A SocketIO over a Unix or TCP socket, or a TLS socket; it keeps its response alive.
+        connection: socket.socket = getattr(found, "_sock", found)
+        return DockerPipe(connection, found)
+
+
+def make_client(address: Address, seconds: float) -> Client:
+    """Return a client of the engine at `address`, which has said which API it speaks.
+
+    Nothing that it does may be silent for longer than `seconds`, until `timeout` is set to
+    something else. Raises what docker-py raises.
+    """
+    tls: docker.tls.TLSConfig | bool = False
+    if address.certificates is not None:
+        folder = address.certificates
+        pair = (folder / "cert.pem", folder / "key.pem")
+        authority = folder / "ca.pem"
+        tls = docker.tls.TLSConfig(
+            client_cert=(str(pair[0]), str(pair[1])) if all(p.exists() for p in pair) else None,
+            ca_cert=str(authority) if authority.exists() else None,
+            verify=address.verify,
+        )
+    return Client(
+        address.url,
+        version="auto",
+        timeout=seconds,  # type: ignore[arg-type] # requests takes fractions
+        tls=tls,
+        max_pool_size=64,
+    )

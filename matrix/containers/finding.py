@@ -1,0 +1,85 @@
+"""Find an engine as docker's own CLI would, and connect to it: quickly, or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matrix.containers.addresses import Address, addresses
+from matrix.containers.labels import Run
+from matrix.errors import EngineUnavailableError
+
+if TYPE_CHECKING:
+    from matrix.containers.docker_engine import DockerEngine
+
+__all__ = ["connect", "find_engine"]
+
+_SECONDS = 5.0
+"""An engine that does not answer within this time is none."""
+
+_HINT = (
+    "Start Docker (`sudo systemctl start docker`, or Docker Desktop), or name an engine in"
+    " DOCKER_HOST or by `docker context use`. Without one, --engine local runs cells of this"
+    " machine's own OS and CPU."
+)
+
+
+def connect(run: Run) -> DockerEngine:
+    """Return the engine that answers; raise EngineUnavailableError, which says what was tried.
+
+    Everything the engine makes is labelled as of `run`. Close it when done with it.
+    """
+    tried = []
+    for address in addresses(os.environ, Path.home()):
+        obstacle = _obstacle(address)
+        if not obstacle:
+            found = _answering(address, run)
+            if not isinstance(found, str):
+                return found
+            obstacle = found
+        tried.append(f"{address.url or address.said_by} ({address.said_by}): {obstacle}")
+    if not tried:
+        raise EngineUnavailableError("there is no container engine on this machine", _HINT)
+    raise EngineUnavailableError(f"no container engine answers: {'; '.join(tried)}", _HINT)
+
+
+def find_engine(run: Run) -> DockerEngine | None:
+    """Return the same, None where none answers."""
+    try:
+        return connect(run)
+    except EngineUnavailableError:
+        return None
+
+
+def _obstacle(address: Address) -> str:
+    """Return why not to try, "" where it is worth it; in no time."""
+    if not address.url:
+        return "there is no such context"
+    if address.url.startswith("unix://"):
+        path = Path(address.url[len("unix://") :])
+        return "" if path.exists() else "there is no such socket"
+    if address.url.startswith(("tcp://", "http://", "https://")):
+        return ""
+    kind = address.url.partition(":")[0]
+    return f"{kind} is not a way that we can go; forward the engine's socket and name that"
+
+
+def _answering(address: Address, run: Run) -> DockerEngine | str:
+    """Return the engine, or why it does not answer."""
+    # Only here: docker-py takes a tenth of a second to import.
+    from matrix.containers.client import make_client  # noqa: PLC0415
+    from matrix.containers.docker_engine import DockerEngine  # noqa: PLC0415
+    from matrix.containers.failures import translated  # noqa: PLC0415
+    from matrix.containers.seam import ContainerError  # noqa: PLC0415
+
+    try:
+        with translated("connecting"):
+            client = make_client(address, _SECONDS)
+        try:
+            return DockerEngine(client, run)
+        except BaseException:
+            client.close()
+            raise
+    except ContainerError as error:
+        return str(error)

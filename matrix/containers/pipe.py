@@ -1,0 +1,102 @@
+"""Standard input and output of a container's first process, over one connection to the engine."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import threading
+import time
+from typing import Any
+
+from matrix.containers.frames import OUT, Frames, FramingError
+
+__all__ = ["DockerPipe"]
+
+_BLOCK = 256 * 1024
+_KEPT = 16 * 1024
+
+
+class DockerPipe:
+    """A `Pipe` over the connection that an attach has taken over; it owns the connection."""
+
+    def __init__(self, connection: socket.socket, keep: Any) -> None:  # noqa: ANN401
+        """`keep` is the response the connection came from: it must not be collected before."""
+        connection.settimeout(None)
+        self._socket = connection
+        self._keep = keep
+        self._frames = Frames()
+        self._errors = b""
+        self._closing = threading.Lock()
+        self._closed = False
+
+    def write(self, data: bytes) -> None:
+        """Send all of it; raise OSError where nobody is there any more."""
+        self._socket.sendall(data)
+
+    def read(self) -> bytes:
+        """Return what came on standard output next, b"" at the end; raise OSError."""
+        while True:
+            pieces = self.pieces(None)
+            if pieces is None:
+                return b""
+            out = b"".join(piece for stream, piece in pieces if stream == OUT)
+            if out:
+                return out
+
+    def pieces(self, deadline: float | None) -> list[tuple[int, bytes]] | None:
+        """Return what came next on either stream, None at the end.
+
+        Raises TimeoutError at `deadline` (of time.monotonic()) and OSError.
+        """
+        if deadline is not None and not self._readable(max(0.0, deadline - time.monotonic())):
+            raise TimeoutError("nothing came in time")
+        data = self._socket.recv(_BLOCK)
+        if not data:
+            return None
+        try:
+            pieces = self._frames.feed(data)
+        except FramingError as error:
+            raise OSError(f"what came from the engine is not output: {error}") from error
+        self._errors = (self._errors + b"".join(p for s, p in pieces if s != OUT))[-_KEPT:]
+        return pieces
+
+    def end_input(self) -> None:
+        """End the process's standard input; what it still writes can be read."""
+        with contextlib.suppress(OSError):
+            if isinstance(self._socket, ssl.SSLSocket):
+                # TLS says "no more from me" by a message of its own; its answer comes at the end.
+                self._socket.settimeout(0)
+                try:
+                    self._socket.unwrap()
+                except ssl.SSLWantReadError:
+                    pass
+                finally:
+                    self._socket.settimeout(None)
+            else:
+                self._socket.shutdown(socket.SHUT_WR)
+
+    @property
+    def errors(self) -> str:
+        """The end of what came on standard error so far."""
+        return self._errors.decode(errors="replace")
+
+    def close(self) -> None:
+        """Let go: the process's standard input ends. Wakes the reader."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self._socket.close()
+        self._keep.close()
+
+    def _readable(self, seconds: float) -> bool:
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
