@@ -19,6 +19,7 @@ ORDER = [
     {"evidence"},
     {"probes"},
     {"planning", "agent"},
+    {"audit"},
     {"observing"},
     {"environments"},
     {"cells"},
