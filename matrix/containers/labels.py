@@ -14,11 +14,13 @@ import secrets
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-import filelock
+from typing import TYPE_CHECKING
 
 from matrix.errors import StorageError
 from matrix.places import cache_dir
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 __all__ = [
     "OWNER",
@@ -73,7 +75,7 @@ def hold_run(folder: Path | None = None) -> Iterator[Run]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         owner = f"{socket.gethostname()}:{_nonce(folder)}:{folder}"
-        lock = filelock.FileLock(_lock_file(folder, run))
+        lock = _lock(_lock_file(folder, run))
         lock.acquire(timeout=0)
     except OSError as error:
         raise StorageError(
@@ -115,17 +117,21 @@ def _lock_file(folder: Path, run: str) -> Path:
 def _held(path: Path) -> bool:
     if not path.exists():
         return False
-    lock = filelock.FileLock(path)
+    lock = _lock(path)
     try:
         lock.acquire(timeout=0)
-    except filelock.Timeout:
+    except OSError:  # held, or not ours to open: then of another user, who may live
         return True
-    except OSError:
-        return True  # not ours to open: of another user, who may live
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
     lock.release()
     return False
+
+
+def _lock(path: Path) -> BaseFileLock:
+    import filelock  # noqa: PLC0415 - slow to import, and labels are read by many
+
+    return filelock.FileLock(path)
 
 
 def _nonce(folder: Path) -> str:
