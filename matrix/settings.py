@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from matrix.errors import UsageError, nearest
 from matrix.places import data_dir
@@ -44,7 +44,7 @@ class Settings:
             hint = f"Did you mean {near!r}?" if near else "Settings are in data/settings.toml."
             raise UsageError(f"no setting {name!r}", hint) from None
 
-    def render(self, name: str, *, data: Path) -> dict[str, str]:
+    def render(self, name: str, *, data: PurePath) -> dict[str, str]:
         """Return the variables of the setting, with `data` as the folder of the cell's fixtures."""
         merged = {**self.base, **self.get(name).environment}
         return {key: value.replace("{data}", str(data)) for key, value in merged.items()}

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import platform
 import shutil
+import struct
 import sys
+import sysconfig
 from pathlib import Path
 
 from matrix.cells import CellJob, Limits
 from matrix.evidence import AllOf, HasRootSpan, TagEquals, Triggered
+from matrix.interpreters.identity import target_of
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Channel, Probe, Stimulus
 from matrix.places import fixtures_dir
 
+TARGET = target_of(sysconfig.get_platform(), platform.machine(), struct.calcsize("P") * 8)
 LIMITS = Limits(
     start=10, request=5, first_span=5, span=5, first_poll=0.2, acknowledge=0.2, effect=0.2, stop=0.3
 )
@@ -55,7 +60,7 @@ def fake_job(
     (folder / "scratch").mkdir()
     cell = Cell(
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
-        target="linux_x86_64",
+        target=TARGET,
         framework="flask",
         framework_version="1.0",
         ddtrace="9.9.9",

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from making_jobs import DETECTION, LIMITS, TRACING, fake_job
+from making_jobs import DETECTION, LIMITS, TARGET, TRACING, fake_job
 
 from matrix.cells import run_cell
 from matrix.model.capture import CellCapture, ProcessCapture
@@ -169,6 +169,22 @@ def test_an_installation_that_is_not_the_pinned_one_is_not_run(tmp_path: Path) -
     assert capture.failed is Reason.WRONG_INSTALL
     assert capture.detail == "ddtrace 9.9.7, not 9.9.9"
     assert capture.processes == ()
+
+
+def test_a_cell_that_is_not_where_it_says_is_not_run(tmp_path: Path) -> None:
+    job = fake_job(tmp_path, "good")
+    elsewhere = dataclasses.replace(job.planned.cell, target="linux_sparc64")
+    capture = run_cell(
+        dataclasses.replace(job, planned=dataclasses.replace(job.planned, cell=elsewhere))
+    )
+    assert capture.failed is Reason.WRONG_INSTALL
+    assert capture.detail == f"{TARGET}, not linux_sparc64"
+
+
+def test_limits_grow_with_the_time_that_everything_takes() -> None:
+    slow = LIMITS.times(7)
+    assert (slow.start, slow.cell, slow.stop) == (70, LIMITS.cell * 7, LIMITS.stop * 7)
+    assert (slow.agent_bytes, slow.free_bytes) == (LIMITS.agent_bytes, LIMITS.free_bytes)
 
 
 def test_an_interpreter_that_is_gone_is_no_exception(tmp_path: Path) -> None:

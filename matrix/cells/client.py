@@ -7,6 +7,8 @@ import http.client
 import time
 from collections.abc import Mapping
 
+from matrix.cells.door import Door
+
 __all__ = ["Answer", "send"]
 
 BODY_BYTES = 65_536
@@ -24,7 +26,7 @@ class Answer:
 
 
 def send(  # noqa: PLR0913 - the parts of a request
-    port: int,
+    door: Door,
     method: str,
     path: str,
     *,
@@ -32,13 +34,14 @@ def send(  # noqa: PLR0913 - the parts of a request
     body: str = "",
     timeout: float,
 ) -> Answer:
-    """Send the request to 127.0.0.1:`port`; never raises. No proxy, no redirect, bounded body.
+    """Send the request through `door`; never raises. No proxy, no redirect, bounded body.
 
     An answer without a reason phrase is fine: some releases block with a bare `403`.
     """
     deadline = time.monotonic() + timeout
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=max(timeout, 0.01))
+    connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=max(timeout, 0.01))
     try:
+        connection.sock = door.connect(max(timeout, 0.01))
         connection.request(method, path, body.encode() or None, dict(headers))
         response = connection.getresponse()
         content = _content(connection, response, deadline)

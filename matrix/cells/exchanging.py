@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from matrix.agent import Agent
 from matrix.cells import client
 from matrix.cells.clock import Deadline
+from matrix.cells.door import Door
 from matrix.cells.job import Limits
 from matrix.cells.schedule import Task
 from matrix.model.capture import AgentRequest, Exchange, FollowUp
@@ -39,15 +40,15 @@ class Customer:
 
     def __init__(
         self,
-        port: int,
+        door: Door,
         agent: Agent,
         limits: Limits,
         deadline: Deadline,
         *,
         alive: Callable[[], bool],
     ) -> None:
-        """Talk to the app at `port` while it is `alive`, and look at what `agent` is told."""
-        self._port = port
+        """Talk to the app behind `door` while it is `alive`, and look at what `agent` is told."""
+        self._door = door
         self._alive = alive
         self._agent = agent
         self._limits = limits
@@ -166,7 +167,7 @@ class Customer:
 
     def _send(self, method: str, path: str, headers: dict[str, str], body: str) -> client.Answer:
         timeout = self._deadline.left(self._limits.request)
-        return client.send(self._port, method, path, headers=headers, body=body, timeout=timeout)
+        return client.send(self._door, method, path, headers=headers, body=body, timeout=timeout)
 
 
 class _Nothing:

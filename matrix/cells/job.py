@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
+from matrix.containers.seam import Engine
+from matrix.model.image import Image
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.places import apps_dir, fixtures_dir
@@ -19,7 +22,8 @@ class Limits:
     `start` is for the app's ready line, `request` for one answer, `first_span` for the span of the
     warm-up request, `span` for those of later requests, `first_poll` for the first poll of a remote
     configuration client, `acknowledge` for its word that it took a version over, `effect` for the
-    effect of it to show after that, `stop` from SIGTERM to SIGKILL (what is waited for has come by
+    effect of it to show after that, `identity` for the place to be there and for its word on who it
+    is, `stop` from SIGTERM to SIGKILL (what is waited for has come by
     then, and a tracer's clean-up takes some tenths), `cell` for everything together. `agent_bytes`
     bounds what is kept of a process's agent requests; with less than `free_bytes` of the disk left
     a cell tells nothing of the release.
@@ -32,10 +36,20 @@ class Limits:
     first_poll: float = 6.0
     acknowledge: float = 8.0
     effect: float = 4.0
+    identity: float = 30.0
     stop: float = 2.0
     cell: float = 240.0
     agent_bytes: int = 20_000_000
     free_bytes: int = 16_000_000
+
+    def times(self, factor: float) -> Limits:
+        """Return the limits where everything takes `factor` times as long; sizes stay."""
+        waits = {
+            field.name: getattr(self, field.name) * factor
+            for field in dataclasses.fields(self)
+            if not field.name.endswith("_bytes")
+        }
+        return dataclasses.replace(self, **waits)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +61,9 @@ class CellJob:
     over. `repeats` is how often a decisive channel may run in all, `parallel` how many processes of
     the cell run at once. The scratch folder goes below `scratch` (None for the system's own place)
     and stays when `keep` is set.
+
+    A cell with an `image` runs in a container, which an engine of `connect` (picklable, called once
+    for each cell) starts: with `tree`, whose content is called `tree_key`, as the image's site.
     """
 
     planned: PlannedCell
@@ -62,6 +79,10 @@ class CellJob:
     fixtures: Path = dataclasses.field(default_factory=lambda: fixtures_dir() / "cell")
     scratch: Path | None = None
     keep: bool = False
+    image: Image | None = None
+    tree: Path | None = None
+    tree_key: str = ""
+    connect: Callable[[], Engine] | None = None
 
     @property
     def framework(self) -> str:

@@ -1,4 +1,4 @@
-"""What an app prints: read to the end as it comes, of which the head and the tail are kept."""
+"""What an app prints: taken as it comes, of which the head and the tail are kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections import deque
 from typing import IO
 
-__all__ = ["Log"]
+__all__ = ["Log", "PipeLog"]
 
 KEEP_BYTES = 32_768
 READ_BYTES = 65_536
@@ -16,19 +16,15 @@ JOIN_SECONDS = 2.0
 
 
 class Log:
-    """Reads a pipe in a thread of its own; `KEEP_BYTES` of each end stay."""
+    """Of what it is given, `KEEP_BYTES` of each end stay. For any number of threads."""
 
-    def __init__(self, pipe: IO[bytes]) -> None:
-        """Start to read `pipe`, which from now on belongs to the log."""
-        self._pipe = pipe
+    def __init__(self) -> None:
         self._head = bytearray()
         self._tail: deque[bytes] = deque()
         self._tail_bytes = 0
         self._dropped = 0
         self._ended = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._read, name="log", daemon=True)
-        self._thread.start()
 
     def wait_line(self, start: str, timeout: float) -> str | None:
         """Return the first line that starts with `start`, None at the end or after the timeout.
@@ -47,11 +43,10 @@ class Log:
                 if self._ended or full or left <= 0 or not self._changed.wait(left):
                     return None
 
-    def close(self) -> None:
-        """Wait for the end of the pipe, though not for a stranger who holds it open."""
-        self._thread.join(JOIN_SECONDS)
-        if not self._thread.is_alive():
-            self._pipe.close()
+    def wait_end(self, timeout: float) -> bool:
+        """Return whether the output ended in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._ended, timeout)
 
     @property
     def text(self) -> str:
@@ -60,20 +55,14 @@ class Log:
             gap = f"\n[... {self._dropped} bytes ...]\n".encode() if self._dropped else b""
             return (bytes(self._head) + gap + b"".join(self._tail)).decode("utf-8", "replace")
 
-    def _read(self) -> None:
-        while True:
-            try:
-                piece = os.read(self._pipe.fileno(), READ_BYTES)
-            except (OSError, ValueError):
-                piece = b""
-            with self._changed:
-                if piece:
-                    self._keep(piece)
-                else:
-                    self._ended = True
-                self._changed.notify_all()
-            if not piece:
-                return
+    def take(self, piece: bytes) -> None:
+        """Keep what came next; nothing is the end."""
+        with self._changed:
+            if piece:
+                self._keep(piece)
+            else:
+                self._ended = True
+            self._changed.notify_all()
 
     def _keep(self, piece: bytes) -> None:
         room = max(KEEP_BYTES - len(self._head), 0)
@@ -91,3 +80,29 @@ class Log:
             lost = min(len(first), over)
             self._tail_bytes -= lost
             self._dropped += lost
+
+
+class PipeLog(Log):
+    """Reads a pipe in a thread of its own."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        """Start to read `pipe`, which from now on belongs to the log."""
+        super().__init__()
+        self._pipe = pipe
+        self._thread = threading.Thread(target=self._read, name="log", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Wait for the end of the pipe, though not for a stranger who holds it open."""
+        self._thread.join(JOIN_SECONDS)
+        if not self._thread.is_alive():
+            self._pipe.close()
+
+    def _read(self) -> None:
+        piece = b"-"
+        while piece:
+            try:
+                piece = os.read(self._pipe.fileno(), READ_BYTES)
+            except (OSError, ValueError):
+                piece = b""
+            self.take(piece)

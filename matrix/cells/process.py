@@ -14,17 +14,25 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matrix.cells.log import Log
+from matrix.cells.door import Door, loopback_door
+from matrix.cells.log import Log, PipeLog
 
-__all__ = ["AppProcess", "kill_all"]
+__all__ = ["MARK", "AppProcess", "kill_all", "ready_port"]
 
 READY = "bookshop ready "
 _READY_LINE = re.compile(re.escape(READY) + r"127\.0\.0\.1:(\d+)")
-_MARK = "BOOKSHOP_PROCESS"
+MARK = "BOOKSHOP_PROCESS"
 _POLL_SECONDS = 0.01
 
 _running: set[AppProcess] = set()
 _running_lock = threading.Lock()
+
+
+def ready_port(log: Log, timeout: float) -> int | None:
+    """Return the port that the app says it listens on, None where it does not in time."""
+    line = log.wait_line(READY, timeout)
+    found = _READY_LINE.fullmatch(line) if line else None
+    return int(found[1]) if found else None
 
 
 class AppProcess:
@@ -45,21 +53,20 @@ class AppProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**environment, _MARK: self._mark},
+            env={**environment, MARK: self._mark},
             cwd=folder,
             start_new_session=True,
             close_fds=True,
         )
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe, as asked for above
-        self.log = Log(self._process.stdout)
+        self.log = PipeLog(self._process.stdout)
         with _running_lock:
             _running.add(self)
 
-    def wait_ready(self, timeout: float) -> int | None:
-        """Return the port that the app says it listens on, None where it does not in time."""
-        line = self.log.wait_line(READY, timeout)
-        found = _READY_LINE.fullmatch(line) if line else None
-        return int(found[1]) if found else None
+    def wait_ready(self, timeout: float) -> Door | None:
+        """Return the way to the app, None where it does not say in time that it listens."""
+        port = ready_port(self.log, timeout)
+        return None if port is None else loopback_door(port)
 
     @property
     def alive(self) -> bool:
@@ -122,7 +129,7 @@ def kill_all() -> None:
 
 def _marked(mark: str) -> list[int]:
     """Return the live processes whose environment has the mark; none where it cannot be read."""
-    wanted = f"{_MARK}={mark}".encode()
+    wanted = f"{MARK}={mark}".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

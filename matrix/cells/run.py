@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from matrix.cells.clock import Deadline
-from matrix.cells.identifying import IdentityError, identify, mismatches
+from matrix.cells.identifying import IdentityError, identify, not_installed, not_the_target
 from matrix.cells.job import CellJob
-from matrix.cells.network import isolation
+from matrix.cells.place import Place, PlaceError
+from matrix.cells.placing import place_of
 from matrix.cells.repeating import failed_tasks
 from matrix.cells.schedule import ProcessTasks, schedule, schedule_repeat, tasks_of
 from matrix.cells.session import run_process
@@ -24,88 +23,95 @@ __all__ = ["run_cell"]
 
 FRAMEWORKS = ("django", "flask")
 SOAK_SETTING = "appsec"
-IDENTITY_SECONDS = 30.0
 
 
 def run_cell(job: CellJob) -> CellCapture:
     """Run the cell and return all that was seen; never raises, and never takes much longer than
     `job.limits.cell` seconds.
     """
+    seen = _Seen()
     began = time.monotonic()
     started = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
-    identity: Identity | None = None
-    processes: tuple[ProcessCapture, ...] = ()
-    failed: Reason | None = None
-    detail = ""
-    scratch: Path | None = None
     try:
-        scratch = Path(tempfile.mkdtemp(prefix="cell-", dir=job.scratch))
-        deadline = Deadline(job.limits.cell)
-        _check_room(job, scratch)
-        identity = _identity(job, scratch, deadline)
-        _check(job, identity)
-        processes = _processes(job, scratch, deadline)
-        _check_room(job, scratch)
-    except _CannotRunError as error:
-        failed, detail = error.reason, error.detail
+        _run(job, seen)
+    except PlaceError as error:
+        seen.failed, seen.detail = error.reason, error.detail
     except OSError as error:
         full = error.errno in {28, 122}  # ENOSPC, EDQUOT
-        failed = Reason.DISK_FULL if full else Reason.INTERNAL_ERROR
-        detail = f"{type(error).__name__}: {error}"
+        seen.failed = Reason.DISK_FULL if full else Reason.INTERNAL_ERROR
+        seen.detail = f"{type(error).__name__}: {error}"
     except Exception as error:  # noqa: BLE001 - one cell's surprise must not end the run
-        failed, detail = Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"
-    finally:
-        if scratch is not None and not job.keep:
-            shutil.rmtree(scratch, ignore_errors=True)
+        seen.failed, seen.detail = Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"
     return CellCapture(
         cell=job.planned.cell.id,
         key=job.key,
-        identity=identity,
         lock=job.lock,
-        processes=processes,
         started=started,
         seconds=time.monotonic() - began,
-        failed=failed,
-        detail=detail,
-        isolation=isolation(),
+        **vars(seen),
     )
 
 
-class _CannotRunError(Exception):
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
+@dataclasses.dataclass
+class _Seen:
+    """What is known of a cell so far: whatever goes wrong, this much is kept."""
+
+    identity: Identity | None = None
+    processes: tuple[ProcessCapture, ...] = ()
+    failed: Reason | None = None
+    detail: str = ""
+    isolation: str = ""
+    image: str = ""
+    engine: str = ""
 
 
-def _identity(job: CellJob, scratch: Path, deadline: Deadline) -> Identity:
+def _run(job: CellJob, seen: _Seen) -> None:
+    """Run the cell; raises PlaceError where it cannot be run, or nothing can be told of it."""
+    if job.framework not in FRAMEWORKS:
+        raise PlaceError(Reason.NO_PROBE, f"there is no sample app for {job.framework}")
+    deadline = Deadline(job.limits.cell)
+    with place_of(job, deadline) as place:
+        seen.isolation, seen.image, seen.engine = place.isolation, place.image, place.engine
+        try:
+            _check_room(job, place)
+            seen.identity = _identity(job, place, deadline)
+            _check(job, seen.identity)
+            seen.processes = _processes(job, place, deadline)
+            _check_room(job, place)
+        finally:
+            # What was taken for a crash, or for a refusal to start, may have been this.
+            place.check()
+
+
+def _identity(job: CellJob, place: Place, deadline: Deadline) -> Identity:
     try:
-        return identify(job, scratch, timeout=deadline.left(IDENTITY_SECONDS))
+        return identify(place, timeout=deadline.left(job.limits.identity))
     except IdentityError as error:
-        raise _CannotRunError(Reason.WRONG_INSTALL, f"no word from inside: {error}") from error
+        raise PlaceError(Reason.WRONG_INSTALL, f"no word from inside: {error}") from error
 
 
-def _check_room(job: CellJob, scratch: Path) -> None:
-    free = shutil.disk_usage(scratch).free
+def _check_room(job: CellJob, place: Place) -> None:
+    free = place.free()
     if free < job.limits.free_bytes:
-        raise _CannotRunError(Reason.DISK_FULL, f"only {free} bytes are free for the cell")
+        raise PlaceError(Reason.DISK_FULL, f"only {free} bytes are free for the cell")
 
 
 def _check(job: CellJob, identity: Identity) -> None:
-    if job.framework not in FRAMEWORKS:
-        raise _CannotRunError(Reason.NO_PROBE, f"there is no sample app for {job.framework}")
-    if wrong := mismatches(job, identity):
-        raise _CannotRunError(Reason.WRONG_INSTALL, "; ".join(wrong))
+    if wrong := not_the_target(job, identity):
+        reason = Reason.WRONG_INSTALL if job.image is None else Reason.WRONG_IMAGE
+        raise PlaceError(reason, "; ".join(wrong))
+    if wrong := not_installed(job, identity):
+        raise PlaceError(Reason.WRONG_INSTALL, "; ".join(wrong))
 
 
-def _processes(job: CellJob, scratch: Path, deadline: Deadline) -> tuple[ProcessCapture, ...]:
+def _processes(job: CellJob, place: Place, deadline: Deadline) -> tuple[ProcessCapture, ...]:
     tasks = tasks_of(job.probes, job.framework)
     soak = (ProcessTasks(SOAK_SETTING, (), soak=True),) if job.planned.soak else ()
     with ThreadPoolExecutor(job.parallel, thread_name_prefix="process") as pool:
 
         def run(processes: Sequence[ProcessTasks]) -> Iterator[ProcessCapture]:
             jobs = [
-                pool.submit(run_process, job, item, _folder(scratch, item), deadline)
+                pool.submit(run_process, job, item, place.room(_name(item)), deadline)
                 for item in processes
             ]
             for future in jobs:
@@ -128,5 +134,5 @@ def _processes(job: CellJob, scratch: Path, deadline: Deadline) -> tuple[Process
         return (*captures, *run(repeats))
 
 
-def _folder(scratch: Path, tasks: ProcessTasks) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f"{tasks.setting}-{tasks.repeat}-", dir=scratch))
+def _name(tasks: ProcessTasks) -> str:
+    return f"{tasks.setting}-{tasks.repeat}"

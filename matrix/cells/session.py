@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from matrix.agent import Agent, Upstream
 from matrix.cells.clock import Deadline
@@ -14,7 +13,7 @@ from matrix.cells.configuring import Configurator
 from matrix.cells.environment import process_environment
 from matrix.cells.exchanging import Customer, Visit
 from matrix.cells.job import CellJob
-from matrix.cells.process import AppProcess
+from matrix.cells.place import App, Room
 from matrix.cells.schedule import ProcessTasks, Task
 from matrix.cells.soaking import soak
 from matrix.model.capture import AgentRequest, ProcessCapture, Soak
@@ -54,12 +53,12 @@ class _Progress:
 
 
 def run_process(
-    job: CellJob, tasks: ProcessTasks, scratch: Path, deadline: Deadline
+    job: CellJob, tasks: ProcessTasks, room: Room, deadline: Deadline
 ) -> ProcessCapture:
     """Run one process and return its capture; never raises."""
     progress = _Progress(tasks, time.monotonic())
     try:
-        _run(job, tasks, scratch, deadline, progress)
+        _run(job, tasks, room, deadline, progress)
     except OSError as error:
         progress.fail(Reason.AGENT_FAILED, f"{type(error).__name__}: {error}")
     except Exception as error:  # noqa: BLE001 - one cell's surprise must not end the run
@@ -68,26 +67,27 @@ def run_process(
 
 
 def _run(
-    job: CellJob, tasks: ProcessTasks, scratch: Path, deadline: Deadline, progress: _Progress
+    job: CellJob, tasks: ProcessTasks, room: Room, deadline: Deadline, progress: _Progress
 ) -> None:
     with (
         Agent(origin=progress.began) as agent,
         Upstream() as upstream,
+        contextlib.closing(room),
         contextlib.ExitStack() as stack,
     ):
         progress.agent = agent
+        place = room.place
         progress.environment = process_environment(
-            scratch,
-            setting=load_settings().render(tasks.setting, data=job.fixtures),
-            agent_url=agent.url,
-            agent_port=agent.port,
-            upstream_url=upstream.url,
+            room.scratch,
+            setting=load_settings().render(tasks.setting, data=place.fixtures),
+            agent_port=room.reach_out(agent.port),
+            upstream_port=room.reach_out(upstream.server_port),
         )
-        command = [str(job.python), "-c", _RUN, str(job.python)]
-        command += [str(job.apps / "serve.py"), job.framework]
+        command = [str(place.python), "-c", _RUN, str(place.python)]
+        command += [str(place.apps / "serve.py"), job.framework]
         try:
             # From where a user would start it: code security looks at code below that folder only.
-            app = AppProcess(command, progress.environment, job.apps, stop=job.limits.stop)
+            app = room.start(command, progress.environment, stop=job.limits.stop)
         except OSError as error:
             progress.fail(Reason.BROKEN_START, f"the interpreter does not start: {error}")
             return
@@ -103,16 +103,16 @@ def _attend(  # noqa: PLR0913 - the parts of a session
     deadline: Deadline,
     progress: _Progress,
     *,
-    app: AppProcess,
+    app: App,
     agent: Agent,
 ) -> None:
-    port = app.wait_ready(deadline.left(job.limits.start))
-    if port is None:
+    door = app.wait_ready(deadline.left(job.limits.start))
+    if door is None:
         _not_ready(progress, app, deadline)
         return
     progress.boot_seconds = agent.now()
     customer = progress.customer = Customer(
-        port, agent, job.limits, deadline, alive=lambda: app.alive
+        door, agent, job.limits, deadline, alive=lambda: app.alive
     )
     customer.warm_up()
     alive = liveness(_capture(job, progress), job.planned.cell.ddtrace)
@@ -123,7 +123,7 @@ def _attend(  # noqa: PLR0913 - the parts of a session
         return
     if tasks.soak:
         progress.soak = soak(
-            port, job.soak_requests, job.limits, deadline, alive=lambda: app.died(0.05) is None
+            door, job.soak_requests, job.limits, deadline, alive=lambda: app.died(0.05) is None
         )
     else:
         configurator = progress.configurator = Configurator(agent, customer, job.limits)
@@ -156,7 +156,7 @@ def _visits(tasks: Sequence[Task]) -> list[Visit]:
     return [Visit(task, stimulus) for task in tasks for stimulus in task.channel.stimuli]
 
 
-def _not_ready(progress: _Progress, app: AppProcess, deadline: Deadline) -> None:
+def _not_ready(progress: _Progress, app: App, deadline: Deadline) -> None:
     code = app.died(_DIED_SECONDS)
     if code is None:
         late = "the cell's time was over" if deadline.passed else "the app did not get ready"
@@ -167,7 +167,7 @@ def _not_ready(progress: _Progress, app: AppProcess, deadline: Deadline) -> None
         progress.fail(Reason.BROKEN_START, f"ended with exit code {code} before it was ready")
 
 
-def _crashed(progress: _Progress, app: AppProcess) -> bool:
+def _crashed(progress: _Progress, app: App) -> bool:
     """Return whether the app ended by itself, and note it."""
     last = progress.customer.exchanges[-1] if progress.customer else None
     # A refused or broken connection comes a moment before the end of the process can be seen.
@@ -179,7 +179,7 @@ def _crashed(progress: _Progress, app: AppProcess) -> bool:
     return True
 
 
-def _stopped(app: AppProcess, progress: _Progress) -> None:
+def _stopped(app: App, progress: _Progress) -> None:
     app.stop()
     progress.exit_code = app.exit_code
     progress.log = app.log.text

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from matrix.cells import client
 from matrix.cells.clock import Deadline
+from matrix.cells.door import Door
 from matrix.cells.exchanging import USER_AGENT, new_shop
 from matrix.cells.job import Limits
 from matrix.model.capture import Soak
@@ -19,15 +20,15 @@ ATTACK_AGENT = "Arachni/v1"
 ATTACK_QUERY = quote("<script>alert(1)</script>")
 
 
-def soak(port: int, requests: int, limits: Limits, deadline: Deadline, *, alive: object) -> Soak:
+def soak(door: Door, requests: int, limits: Limits, deadline: Deadline, *, alive: object) -> Soak:
     """Send plain and attack requests in turn over a few threads, then one plain request more.
 
     `alive` is a function that says whether the process still runs. Spans are not waited for.
     """
     began = deadline.left()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="soak") as pool:
-        answers = list(pool.map(lambda n: _send(port, n, limits, deadline), range(requests)))
-    last = _send(port, 0, limits, deadline)
+        answers = list(pool.map(lambda n: _send(door, n, limits, deadline), range(requests)))
+    last = _send(door, 0, limits, deadline)
     return Soak(
         sent=requests,
         statuses=dict(Counter(str(a.status) for a in answers if a.status is not None)),
@@ -38,12 +39,12 @@ def soak(port: int, requests: int, limits: Limits, deadline: Deadline, *, alive:
     )
 
 
-def _send(port: int, number: int, limits: Limits, deadline: Deadline) -> client.Answer:
+def _send(door: Door, number: int, limits: Limits, deadline: Deadline) -> client.Answer:
     attack = number % 2 == 1
     query = f"?q={ATTACK_QUERY}" if attack else "?q=Emma"
     agent = ATTACK_AGENT if attack else USER_AGENT
     return client.send(
-        port,
+        door,
         "GET",
         f"/{new_shop()}/search{query}",
         headers={"User-Agent": agent},

@@ -29,7 +29,9 @@ class Identity:
     """Where a cell really was, as told from inside of it.
 
     `python` is the full version (`3.9.18`), `build` the compiler line, `bits` the pointer size,
-    `libc` such as `glibc 2.36`, `installed` distribution name (normalised) to version.
+    `libc` such as `glibc 2.36`, `installed` distribution name (normalised) to version. `platform`
+    is `sysconfig.get_platform()`, `executable` the interpreter's path inside; both are empty in
+    captures that are older than they.
     """
 
     python: str
@@ -40,6 +42,8 @@ class Identity:
     libc: str
     os: str
     installed: Mapping[str, str]
+    platform: str = ""
+    executable: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +158,8 @@ class CellCapture:
     """A cell's whole run. `failed` and `detail` are set where no process could be judged at all.
 
     `isolation` says what kept the cell from reaching beyond loopback, in a few words. `image` is
-    the digest of the image that it ran in, "" where it ran on the machine itself.
+    the digest of the image that it ran in and `engine` the container engine's name, "" where it ran
+    on the machine itself.
     """
 
     cell: str
@@ -168,6 +173,7 @@ class CellCapture:
     detail: str = ""
     isolation: str = ""
     image: str = ""
+    engine: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the capture as plain JSON values."""
