@@ -15,7 +15,7 @@ PACKAGE = project_root() / "matrix"
 ORDER = [
     {"model", "errors", "places"},
     {"index", "reading", "interpreters", "settings", "containers"},
-    {"images"},
+    {"images", "artifacts"},
     {"evidence"},
     {"probes"},
     {"planning", "agent"},

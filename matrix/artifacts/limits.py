@@ -1,0 +1,27 @@
+"""How much of a wheel is read at most: wheels are files from outside."""
+
+from __future__ import annotations
+
+import dataclasses
+
+__all__ = ["Limits"]
+
+_MIB = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """Bytes, seconds and numbers that no published wheel of a tracer comes near.
+
+    `fetched` is for one wheel, over all its requests. `ratio` is unpacked to packed size, looked at
+    from `small` bytes on: deflate itself ends at 1032. `seconds` is for one wheel.
+    """
+
+    fetched: int = 96 * _MIB
+    entries: int = 20_000
+    member: int = 192 * _MIB
+    unpacked: int = 1024 * _MIB
+    ratio: int = 200
+    small: int = _MIB
+    source: int = 4 * _MIB
+    seconds: float = 120.0
