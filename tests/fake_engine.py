@@ -130,6 +130,10 @@ class FakeEngine:
         self.held[image.id] = image
         return image.id
 
+    def discard(self, image: str) -> None:
+        self.check()
+        self.held.pop(image, None)
+
     def start(self, spec: ContainerSpec) -> FakeContainer:
         self.check()
         self.started.append(spec)

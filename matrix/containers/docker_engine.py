@@ -69,6 +69,10 @@ class DockerEngine:
         """Pull `name@sha256:...` for a platform; return the image's id."""
         return self._images.pull(reference, platform, seconds)
 
+    def discard(self, image: str) -> None:
+        """Remove an image that this project made; no complaint where it is gone or in use."""
+        self._images.discard(image)
+
     def start(self, spec: ContainerSpec) -> DockerContainer:
         """Create and start a container, attached to its standard input and output."""
         endings = self._listen()

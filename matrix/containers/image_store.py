@@ -59,6 +59,15 @@ class ImageStore:
             raise ContainerError(f"loading an image: {names[0]} is not there afterwards")
         return image.id
 
+    def discard(self, image: str) -> None:
+        """Remove an image; no complaint where it is gone or in use."""
+        with translated(f"removing the image {image}"):
+            try:
+                self._client.remove_image(image)
+            except docker.errors.APIError as error:
+                if error.status_code not in (404, 409):
+                    raise
+
     def pull(self, reference: str, platform: str, seconds: float) -> str:
         """Pull `name@sha256:...`; return the image's id. What we pulled can be told by its tag."""
         had = self.find(reference)

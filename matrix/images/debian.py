@@ -1,0 +1,163 @@
+"""Images of Debian's packages: no registry, no builder, and no emulation to unpack them.
+
+Packages are extracted only (mmdebstrap's variant of that name): no maintainer script runs, so it
+does not matter which CPU they are for. https://manpages.debian.org/mmdebstrap.1
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from matrix.containers.seam import Engine
+from matrix.images.layers import Layer, filtered
+from matrix.images.making import Making, make, own_layer
+from matrix.images.mirror import VARIABLE, mirror_for
+from matrix.images.recipes import Suite, SuitePython, Target, key_of, recipes
+from matrix.images.source import ImageError, Offer, Tell
+from matrix.images.tool import Job, Tool, complaint, from_os_error, run_tool
+from matrix.images.workshop import Workshop, workshop
+from matrix.model.reason import Reason
+
+__all__ = ["DebianSource", "obstacle_here", "unpacked"]
+
+_TOOL = "mmdebstrap"
+_KEYRINGS = tuple(
+    Path(f"/usr/share/keyrings/debian-archive-keyring.{kind}") for kind in ("gpg", "pgp")
+)
+_SECONDS = 900.0
+# How the layers are put together; to be raised with every change of the code that does.
+_VERSION = 1
+
+
+class DebianSource:
+    """Debian's own CPythons, one image for each suite and target."""
+
+    name = "debian"
+    rank = 20
+
+    def __init__(self, tool: Tool = run_tool) -> None:
+        self._tool = tool
+
+    def offers(self, engine: Engine) -> tuple[Offer, ...]:  # noqa: ARG002 - as the seam has it
+        """Return an offer for each CPython of each suite, on each target."""
+        obstacle, remedy = obstacle_here() if self._tool is run_tool else ("", "")
+        return tuple(
+            Offer(
+                source=self.name,
+                name=f"debian {suite.name}",
+                python=python.python,
+                target=target.name,
+                platform=target.platform,
+                key=key_of(_VERSION, suite, target, recipes().inside),
+                executable=python.executable,
+                site=python.site,
+                obstacle=obstacle,
+                remedy=remedy,
+            )
+            for suite in recipes().suites
+            for python in suite.pythons
+            for target in recipes().targets
+        )
+
+    def provide(self, offer: Offer, engine: Engine, tell: Tell) -> tuple[str, str]:
+        """Make the image; it has all CPythons of its suite. Raises ImageError."""
+        suite = recipes().suite(offer.name.removeprefix("debian "))
+        target = recipes().target(offer.target)
+        packages = [*suite.base, *suite.packages]
+        packages += [name for python in suite.pythons for name in python.packages]
+        tell(f"{offer.name} for {target.platform}: unpacking packages of Debian")
+        try:
+            with workshop() as shop:
+                base = unpacked(suite, target, packages, shop, self._tool)
+                own = own_layer(shop.folder / "own.tar", _sites(suite.pythons))
+                tell(f"{offer.name} for {target.platform}: compiling the standard library")
+                making = Making(
+                    key=offer.key,
+                    target=target,
+                    layers=(base, own),
+                    executables=[python.executable for python in suite.pythons],
+                    tag=f"compat-matrix:debian-{suite.name}-{target.name}",
+                )
+                image = make(making, engine, shop.folder)
+        except OSError as error:
+            raise from_os_error(error) from error
+        return image, image
+
+
+def _sites(pythons: Sequence[SuitePython]) -> list[str]:
+    return [python.site for python in pythons]
+
+
+def obstacle_here() -> tuple[str, str]:
+    """Return why packages cannot be unpacked on this machine, and what to do; "" where they can."""
+    if not sys.platform.startswith("linux"):
+        return "images are made of Debian's packages on Linux only", ""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
+    if shutil.which(_TOOL, path=path) is None:
+        return f"{_TOOL} is not on this machine", f"sudo apt-get install {_TOOL}"
+    if not any(keyring.is_file() for keyring in _KEYRINGS):
+        return (
+            "the keys of Debian's archive are not on this machine",
+            "sudo apt-get install debian-archive-keyring",
+        )
+    return "", ""
+
+
+def unpacked(
+    suite: Suite, target: Target, packages: Sequence[str], shop: Workshop, tool: Tool
+) -> Layer:
+    """Return the layer of `packages` and all that they depend on. Raises ImageError, OSError."""
+    keyring = next((path for path in _KEYRINGS if path.is_file()), _KEYRINGS[0])
+    mirror = mirror_for(suite.name, os.environ)
+    options = ('Acquire::http::Timeout "30"', 'Acquire::Retries "2"', *suite.apt_options)
+    raw = shop.folder / "raw.tar"
+    started = time.time()
+    argv = [
+        _TOOL,
+        "--variant=extract",
+        "--mode=auto",
+        "--format=tar",
+        f"--architectures={target.debian}",
+        f"--include={','.join(packages)}",
+        f"--keyring={keyring}",
+        *(f"--aptopt={option}" for option in options),
+        suite.name,
+        "-",
+        *([mirror] if mirror else []),
+    ]
+    finished = tool(Job(argv, raw, shop.folder, _SECONDS, shop.lock))
+    if finished.code != 0:
+        raise _explained(complaint(finished), suite, mirror)
+    with raw.open("rb") as stream:
+        layer = filtered(stream, shop.folder / "base.tar", suite.leave_out, started)
+    raw.unlink()
+    return layer
+
+
+def _explained(error: ImageError, suite: Suite, mirror: str) -> ImageError:
+    """Return the error with what it usually means."""
+    detail = error.detail
+    if error.reason is Reason.DISK_FULL:
+        hint = f"images are made in {_temporary()}; TMPDIR names another place"
+    elif "does not have a Release file" in detail:
+        hint = f"{mirror} does not serve {suite.name}; name one that does in"
+        hint = f"{hint} {VARIABLE}_{suite.name.upper()}"
+    elif "Failed to fetch" in detail or "Could not" in detail:
+        hint = f"name another mirror of Debian in {VARIABLE}"
+    elif "unshare" in detail or "subuid" in detail or "newuidmap" in detail:
+        hint = "as a user who is not root it needs user namespaces and the package uidmap"
+        hint = f"{hint}, with ranges of this user in /etc/subuid and /etc/subgid"
+    else:
+        return error
+    return ImageError(error.reason, f"{detail} ({hint})")
+
+
+def _temporary() -> str:
+    import tempfile  # noqa: PLC0415
+
+    return tempfile.gettempdir()
