@@ -311,10 +311,10 @@ def test_stopping_does_not_wait_for_a_build(tmp_path: Path) -> None:
     building = threading.Event()
 
     class Slow(FakeEnvironments):
-        def ensure(self, planned: PlannedCell) -> Environment:
+        def ensure(self, planned: PlannedCell, tell: Callable[[str], None]) -> Environment:
             building.set()
             release.wait(30)
-            return super().ensure(planned)
+            return super().ensure(planned, tell)
 
     run = Run(tmp_path, FakeRunner(answers()), Slow())
 
@@ -387,10 +387,10 @@ def test_a_changed_probe_is_run_again(tmp_path: Path) -> None:
 
 def test_a_surprise_in_a_builder_is_an_error_of_that_cell_only(tmp_path: Path) -> None:
     class Surprising(FakeEnvironments):
-        def ensure(self, planned: PlannedCell) -> Environment:
+        def ensure(self, planned: PlannedCell, tell: Callable[[str], None]) -> Environment:
             if planned.cell.id == BEFORE:
                 raise RuntimeError("surprise")
-            return super().ensure(planned)
+            return super().ensure(planned, tell)
 
     result = Run(tmp_path, FakeRunner(answers()), Surprising()).run()
     reasons = {record.cell: record.reason for record in result.cells}

@@ -14,6 +14,7 @@ from matrix.model.capture import AgentRequest, CellCapture, Exchange, Identity, 
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.environment import Environment, Interpreter
+from matrix.model.image import Image
 from matrix.model.plan import LeftOut, Part, Plan, PlannedCell
 from matrix.model.probe import Channel, Match, Probe, Sighting, Stimulus
 from matrix.model.reason import Reason
@@ -216,6 +217,7 @@ class FakeEnvironments:
         self.ready = ready
         self.built: list[str] = []
         self.salt = ""
+        self.image: Image | None = None
 
     def name(self, planned: PlannedCell) -> str:
         return f"name of {planned.cell.id}{self.salt}"
@@ -225,7 +227,7 @@ class FakeEnvironments:
             raise BuildError(Reason.NO_INTERPRETER, "no CPython here", "")
         return self._make(planned) if self.ready else None
 
-    def ensure(self, planned: PlannedCell) -> Environment:
+    def ensure(self, planned: PlannedCell, tell: Callable[[str], None]) -> Environment:
         self.built.append(planned.cell.id)
         if planned.cell.id in self.failures:
             raise BuildError(self.failures[planned.cell.id], "it failed to build", "the log")
@@ -235,7 +237,24 @@ class FakeEnvironments:
         found = Interpreter(
             Path("python"), f"{planned.cell.python}.18", "GCC", planned.cell.target, "glibc", "path"
         )
-        return Environment(Path("python"), f"env {planned.cell.id}{self.salt}", (), found)
+        key = f"env {planned.cell.id}{self.salt}"
+        return Environment(Path("python"), key, (), found, self.image)
+
+
+def image(target: str = "linux_x86_64", digest: str = "sha256:one", python: str = "3.9") -> Image:
+    return Image(
+        id=digest,
+        digest=digest,
+        name="debian bookworm",
+        source="debian",
+        platform="linux/amd64",
+        target=target,
+        python=f"{python}.18",
+        build="GCC",
+        libc="glibc 2.36",
+        executable="/usr/bin/python3",
+        site="/usr/lib/python3/dist-packages",
+    )
 
 
 Answering = Callable[[str, str], CellCapture | None]

@@ -9,6 +9,7 @@ from typing import Any
 from matrix.model.capture import CellCapture
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Shows
+from matrix.model.whereabouts import Whereabouts
 
 __all__ = ["TRANSIENT", "Entry", "is_transient"]
 
@@ -18,13 +19,17 @@ SCHEMA = 2
 TRANSIENT = frozenset(
     {
         Reason.AGENT_FAILED,
+        Reason.CONTAINER_LOST,
         Reason.DISK_FULL,
+        Reason.ENGINE_LOST,
         Reason.INDEX_UNAVAILABLE,
         Reason.INTERNAL_ERROR,
         Reason.INTERRUPTED,
+        Reason.NO_IMAGE,
         Reason.NO_INTERPRETER,
         Reason.NOT_RUN,
         Reason.TIMED_OUT,
+        Reason.WRONG_IMAGE,
     }
 )
 
@@ -38,6 +43,7 @@ class Entry:
     `judge` is the key of the judging that made `findings`: where it is not today's, the capture is
     judged again. `reason` is why nothing could be judged, None for a cell that was observed.
     `transient` entries are not reused. `started` is an ISO time, `seconds` how long it took.
+    `where` is where it ran, None where it did not come so far.
     """
 
     key: str
@@ -53,6 +59,7 @@ class Entry:
     transient: bool
     judge: str
     findings: tuple[Finding, ...]
+    where: Whereabouts | None = None
 
     def answers(self, probes: Mapping[str, str], decisive: Iterable[str], *, soak: bool) -> bool:
         """Return whether it holds all of this, probed in the same way."""
@@ -79,6 +86,7 @@ class Entry:
             "transient": self.transient,
             "judge": self.judge,
             "findings": [_finding_to_json(item) for item in self.findings],
+            "where": self.where.to_json() if self.where else None,
         }
 
     @classmethod
@@ -100,6 +108,7 @@ class Entry:
             transient=data["transient"],
             judge=data["judge"],
             findings=tuple(_finding_from_json(item) for item in data["findings"]),
+            where=Whereabouts.from_json(data["where"]) if data.get("where") else None,
         )
 
 

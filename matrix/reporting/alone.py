@@ -90,7 +90,7 @@ def commands(planned: PlannedCell, *, offline: bool, say: Say) -> Iterator[str]:
     interpreter, requirements = environments.asked(planned)
     environment = None
     try:
-        environment = environments.ensure(planned)
+        environment = environments.ensure(planned, say)
     except BuildError as error:
         say(f"its environment cannot be made: {error.reason.value}: {error.detail}")
     _write(by_hand.folder, by_hand.files(environment))
@@ -140,7 +140,7 @@ def run_alone(planned: PlannedCell, *, keep: bool, offline: bool, say: Say) -> A
         stack.callback(workers.close)
         stack.enter_context(stopping(workers.kill))
         try:
-            environment = environments.ensure(planned)
+            environment = environments.ensure(planned, say)
             capture = workers.submit(planned, environment, "").result()
         except BuildError as error:
             say(error.log or error.detail)

@@ -12,7 +12,7 @@ from matrix.environments import BuildError
 from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
-from matrix.verify.seams import Clock, Environments
+from matrix.verify.seams import Clock, Environments, Tell
 
 __all__ = ["Builders", "Built"]
 
@@ -33,12 +33,18 @@ class Builders:
     """Daemon threads: one that is stuck in a download does not keep the program from ending."""
 
     def __init__(
-        self, environments: Environments, done: Callable[[Built], None], clock: Clock, count: int
+        self,
+        environments: Environments,
+        done: Callable[[Built], None],
+        clock: Clock,
+        count: int,
+        tell: Tell,
     ) -> None:
         self._environments = environments
         self._done = done
         self._clock = clock
         self._count = count
+        self._tell = tell
         self._wanted: queue.PriorityQueue[tuple[int, PlannedCell | None]] = queue.PriorityQueue()
         self._threads: list[threading.Thread] = []
         self._stopped = threading.Event()
@@ -66,7 +72,7 @@ class Builders:
             start = self._clock.seconds()
             environment, failure = None, None
             try:
-                environment = self._environments.ensure(planned)
+                environment = self._environments.ensure(planned, self._tell)
             except BuildError as error:
                 failure = error
             except Exception as error:  # noqa: BLE001 - one cell's surprise is not the run's

@@ -7,15 +7,13 @@ and the runner put messages there, and so does `stop`, which may be called from 
 from __future__ import annotations
 
 import dataclasses
-import heapq
 import queue
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 
 from matrix.environments import BuildError
-from matrix.journal import Entry, result_key
+from matrix.journal import result_key
 from matrix.model.capture import CellCapture
-from matrix.model.environment import Environment
 from matrix.model.plan import Plan, PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
@@ -29,11 +27,14 @@ from matrix.verify.events import (
     EnvironmentReady,
     RunFinished,
     RunStarted,
+    Told,
     VerdictReached,
     Warned,
 )
+from matrix.verify.item import Item
 from matrix.verify.keeping import Keeping
 from matrix.verify.progress import Progress
+from matrix.verify.ready import Ready
 from matrix.verify.result import CellRecord, RunResult
 from matrix.verify.seams import Clock, Environments, Runner
 
@@ -42,58 +43,20 @@ __all__ = ["Engine", "World"]
 
 @dataclasses.dataclass(frozen=True)
 class World:
-    """Everything outside; `jobs` cells run and `builders` environments are made at a time."""
+    """Everything outside; `jobs` cells run and `builders` environments are made at a time.
+
+    `engine` is the container engine's name, "" where cells run on this machine. Of the cells for
+    `emulated` targets no more than `emulated_jobs` run at a time: they do not wait, they compute.
+    """
 
     environments: Environments
     runner: Runner
     clock: Clock
     jobs: int = 2
     builders: int = 2
-
-
-@dataclasses.dataclass
-class _Item:
-    """A cell on its way: `order` is its place in the queue."""
-
-    order: int
-    planned: PlannedCell
-    fallback: bool
-    base: str = ""
-    key: str = ""
-    environment: Environment | None = None
-
-    @property
-    def id(self) -> str:
-        return self.planned.cell.id
-
-    def unseen(self, reason: Reason, detail: str, started: str = "") -> CellCapture:
-        """Return the capture of a cell in which nothing was run, and why."""
-        return CellCapture(
-            cell=self.id,
-            key=self.key,
-            identity=None,
-            lock=(),
-            processes=(),
-            started=started,
-            seconds=0.0,
-            failed=reason,
-            detail=detail,
-        )
-
-    def record(self, entry: Entry, *, reused: bool) -> CellRecord:
-        """Return the cell's end as the journal has it."""
-        return CellRecord(
-            cell=self.id,
-            probes=self.planned.probes,
-            reason=entry.reason,
-            detail=entry.detail,
-            seconds=entry.seconds,
-            reused=reused,
-            fallback=self.fallback,
-            key=entry.key,
-            started=entry.started,
-            findings=entry.findings,
-        )
+    engine: str = ""
+    emulated: frozenset[str] = frozenset()
+    emulated_jobs: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +64,7 @@ class _Stop:
     """Asks the loop to end."""
 
 
-_Message = Built | Future[CellCapture] | _Stop
+_Message = Built | Future[CellCapture] | Told | _Stop
 
 
 class Engine:
@@ -118,14 +81,19 @@ class Engine:
         self._progress = Progress(plan)
         # Reentrant: a signal handler may put while the loop gets.
         self._messages: queue.SimpleQueue[_Message] = queue.SimpleQueue()
-        self._items: dict[int, _Item] = {}
-        self._ready: list[int] = []
-        self._running: dict[Future[CellCapture], _Item] = {}
+        self._items: dict[int, Item] = {}
+        self._ready = Ready(world.emulated, world.emulated_jobs)
+        self._running: dict[Future[CellCapture], Item] = {}
         self._records: list[CellRecord] = []
         self._warnings: dict[str, None] = {}
         self._interrupted = False
+        self._lost = ""
         self._builders = Builders(
-            world.environments, self._messages.put, world.clock, world.builders
+            world.environments,
+            self._messages.put,
+            world.clock,
+            world.builders,
+            lambda text: self._messages.put(Told(text)),
         )
 
     def stop(self) -> None:
@@ -135,13 +103,13 @@ class Engine:
     def run(self) -> RunResult:
         """Run the plan to its end or until `stop`; return what was found."""
         started, start = self._world.clock.now(), self._world.clock.seconds()
-        self._emit(RunStarted(self._plan, self._world.jobs))
+        self._emit(RunStarted(self._plan, self._world.jobs, self._world.engine))
         for remark in self._keeping.remarks:
             self._warn(remark)
         try:
             self._reach(claim.id for claim in self._plan.claims)
             self._take_in(self._plan.cells, fallback=False)
-            while self._items and not self._interrupted:
+            while self._items and not self._interrupted and not self._lost:
                 self._start_cells()
                 self._handle(self._messages.get())
         finally:
@@ -161,6 +129,7 @@ class Engine:
             seconds=self._world.clock.seconds() - start,
             interrupted=self._interrupted,
             warnings=tuple(self._warnings),
+            lost=self._lost,
         )
 
     def _take_in(self, cells: Iterable[PlannedCell], *, fallback: bool) -> None:
@@ -169,7 +138,7 @@ class Engine:
         for planned in cells:
             order = len(self._records) + len(self._items)
             # Controls that a claim waits for go before what has not begun.
-            item = _Item(-order if fallback else order, planned, fallback)
+            item = Item(-order if fallback else order, planned, fallback)
             self._items[item.order] = item
             new.append(item)
         wanted = []
@@ -184,14 +153,13 @@ class Engine:
                 wanted.append(item)
         for item in wanted:
             if item.environment is not None:
-                heapq.heappush(self._ready, item.order)
+                self._ready.put(item)
             else:
                 self._builders.want(item.order, item.planned)
 
-    def _reused(self, item: _Item, name: str = "") -> bool:
+    def _reused(self, item: Item, name: str = "") -> bool:
         """Answer the cell from the journal where it can be; `name` stands for no environment."""
-        environment = item.environment.key if item.environment else f"failed {name}"
-        item.base = self._keeping.base(item.planned, environment)
+        item.base = self._keeping.base(item.planned, item.found or f"failed {name}")
         item.key = result_key(item.base, item.planned, self._probes)
         entry = self._keeping.find(item.base, item.planned, self._probes)
         if entry is None:
@@ -200,8 +168,10 @@ class Engine:
         return True
 
     def _start_cells(self) -> None:
-        while self._ready and len(self._running) < self._world.jobs:
-            item = self._items[heapq.heappop(self._ready)]
+        while len(self._running) < self._world.jobs:
+            item = self._ready.take(self._running.values())
+            if item is None:
+                return
             assert item.environment is not None  # noqa: S101 - only such items are ready
             self._emit(CellStarted(item.id))
             future = self._world.runner.submit(item.planned, item.environment, item.key)
@@ -211,6 +181,8 @@ class Engine:
     def _handle(self, message: _Message) -> None:
         if isinstance(message, _Stop):
             self._interrupted = True
+        elif isinstance(message, Told):
+            self._emit(message)
         elif isinstance(message, Built):
             self._built(message)
         else:
@@ -226,21 +198,26 @@ class Engine:
         self._emit(EnvironmentReady(item.id, built.seconds))
         item.environment = built.environment
         if not self._reused(item):
-            heapq.heappush(self._ready, item.order)
+            self._ready.put(item)
 
-    def _fail(self, item: _Item, error: BuildError) -> None:
+    def _fail(self, item: Item, error: BuildError) -> None:
         """Record a cell that has no environment."""
         started = self._world.clock.now().isoformat(timespec="seconds")
         detail = f"{error.detail}\n{error.log}".rstrip()
         self._finish(item, item.unseen(error.reason, detail, started))
 
-    def _finish(self, item: _Item, capture: CellCapture) -> None:
+    def _finish(self, item: Item, capture: CellCapture) -> None:
+        if capture.failed is Reason.ENGINE_LOST:
+            # Nothing is told of the cell. The others would wait as long, one after the other.
+            self._lost = self._lost or capture.detail or "it does not answer"
+            return
+        capture = dataclasses.replace(capture, engine=self._world.engine)
         entry, warning = self._keeping.keep(capture, item.base, item.planned, self._probes)
         if warning:
             self._warn(warning)
         self._record(item.record(entry, reused=False), item)
 
-    def _record(self, record: CellRecord, item: _Item) -> None:
+    def _record(self, record: CellRecord, item: Item) -> None:
         del self._items[item.order]
         self._records.append(record)
         for finding in record.findings:
@@ -261,15 +238,19 @@ class Engine:
 
     def _give_up(self) -> None:
         """Let the cells that did not end say so, without keeping that."""
+        reason, said = Reason.INTERRUPTED, "the run was stopped"
+        if self._lost and self._items:
+            reason, said = Reason.ENGINE_LOST, self._lost
+            self._warn(f"the container engine was lost ({said}): {len(self._items)} cells not run")
         for item in sorted(self._items.values(), key=lambda item: item.order):
-            capture = item.unseen(Reason.INTERRUPTED, "the run was stopped")
+            capture = item.unseen(reason, said)
             for finding in self._keeping.judge(capture, item.planned.probes, self._probes):
                 self._progress.known.add(finding)
             self._records.append(
                 CellRecord(
                     cell=item.id,
                     probes=item.planned.probes,
-                    reason=Reason.INTERRUPTED,
+                    reason=reason,
                     detail=capture.detail,
                     seconds=0.0,
                     reused=False,

@@ -19,6 +19,7 @@ __all__ = [
     "Event",
     "RunFinished",
     "RunStarted",
+    "Told",
     "VerdictReached",
     "Warned",
 ]
@@ -26,10 +27,13 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class RunStarted:
-    """The plan is about to be run, `jobs` cells at a time."""
+    """The plan is about to be run, `jobs` cells at a time; `engine` is the container engine's name,
+    "" where cells run on this machine.
+    """
 
     plan: Plan
     jobs: int
+    engine: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +94,13 @@ class Warned:
 
 
 @dataclasses.dataclass(frozen=True)
+class Told:
+    """Something that takes its time has come so far: an image is made."""
+
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
 class RunFinished:
     """The run ended; `interrupted` where it was stopped before all cells had ended."""
 
@@ -105,6 +116,7 @@ Event = (
     | CellFinished
     | VerdictReached
     | Warned
+    | Told
     | RunFinished
 )
 Emit = Callable[[Event], None]

@@ -21,6 +21,7 @@ from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.verdict import Finding
+from matrix.model.whereabouts import Whereabouts
 
 __all__ = ["Keeping"]
 
@@ -93,6 +94,7 @@ class Keeping:
             transient=is_transient(capture, timed_out_before=capture.key in self._tried),
             judge=self._judge,
             findings=self.judge(capture, planned.probes, probes),
+            where=Whereabouts.of(capture),
         )
         if not capture.key:
             return entry, ""

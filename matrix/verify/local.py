@@ -9,12 +9,14 @@ from pathlib import Path
 
 from matrix.cells import CellJob, Limits, run_cell, worker_initializer
 from matrix.cells.process import kill_all
-from matrix.environments import BuildError, EnvironmentStore, requirements_for
+from matrix.environments import BuildError, EnvironmentStore
 from matrix.interpreters import NoInterpreterError, interpreter_for
 from matrix.model.capture import CellCapture
 from matrix.model.environment import Environment, Interpreter, Requirements
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
+from matrix.verify.asking import requirements_of
+from matrix.verify.seams import Tell
 
 __all__ = ["CellWork", "LocalEnvironments", "job_maker"]
 
@@ -42,7 +44,7 @@ class LocalEnvironments:
         """Return the environment where it is ready."""
         return self._store.peek(*self.asked(planned))
 
-    def ensure(self, planned: PlannedCell) -> Environment:
+    def ensure(self, planned: PlannedCell, tell: Tell) -> Environment:  # noqa: ARG002 - quick
         """Return the environment, built if need be."""
         return self._store.ensure(*self.asked(planned))
 
@@ -52,13 +54,7 @@ class LocalEnvironments:
             interpreter = interpreter_for(planned.cell.python, self._interpreters)
         except NoInterpreterError as error:
             raise BuildError(error.reason, f"{error.detail}. {error.remedy}") from error
-        extra = {
-            requirement
-            for name in planned.probes
-            if name in self._probes
-            for requirement in self._probes[name].requirements
-        }
-        return interpreter, requirements_for(planned, sorted(extra))
+        return interpreter, requirements_of(planned, self._probes)
 
 
 class CellWork:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from matrix.journal import CaptureStore, Entry, Journal
 from matrix.judging import FindingTable, findings_of, judge
+from matrix.model.capture import CellCapture
 from matrix.model.plan import Plan, PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding
+from matrix.model.whereabouts import Whereabouts
 from matrix.verify.events import CellFinished, Emit, RunFinished, RunStarted, VerdictReached, Warned
 from matrix.verify.result import CellRecord, RunResult
 from matrix.verify.seams import Clock
 
-__all__ = ["rejudge"]
+__all__ = ["MadeBy", "rejudge"]
+
+MadeBy = Callable[[CellCapture], bool]
 
 
 def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing
@@ -26,8 +30,11 @@ def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing
     captures: CaptureStore,
     clock: Clock,
     emit: Emit,
+    made_by: MadeBy = lambda _capture: True,
 ) -> RunResult:
     """Judge the newest captures of the plan's cells; cells without one are not run.
+
+    `made_by` says which captures count: those of one engine, or all.
 
     Unlike a run it takes captures by cell, also those that another app or probe made.
     """
@@ -42,7 +49,7 @@ def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing
     known = FindingTable()
     records = []
     for planned in (*plan.cells, *plan.fallbacks):
-        record = _record(planned, recorded[planned.cell.id], captures, probes)
+        record = _record(planned, recorded[planned.cell.id], captures, probes, made_by)
         if record is None:
             continue
         records.append(record)
@@ -62,15 +69,17 @@ def _record(
     entries: list[Entry],
     captures: CaptureStore,
     probes: Mapping[str, Probe],
+    made_by: MadeBy,
 ) -> CellRecord | None:
     """Return what the cell's captures show together; a newer one has the last word."""
     found: dict[tuple[str, str], Finding] = {}
     newest: Entry | None = None
+    where: Whereabouts | None = None
     for entry in entries:
         capture = captures.read(entry.cell, entry.key)
-        if capture is None:
+        if capture is None or not made_by(capture):
             continue
-        newest = entry
+        newest, where = entry, Whereabouts.of(capture) or where
         for finding in findings_of(capture, planned.probes, probes):
             if finding.reason is not Reason.NOT_RUN:
                 found[finding.probe, finding.channel] = finding
@@ -87,4 +96,5 @@ def _record(
         key=newest.key,
         started=newest.started,
         findings=tuple(found.values()),
+        where=where,
     )

@@ -8,6 +8,7 @@ import datetime as dt
 from matrix.model.plan import Plan
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Outcome, Verdict
+from matrix.model.whereabouts import Whereabouts
 
 __all__ = ["CellRecord", "RunResult"]
 
@@ -17,7 +18,7 @@ class CellRecord:
     """One cell of the run: `reason` is why nothing could be judged, None where it was observed.
 
     `reused` says that an earlier run made it; `fallback` that it ran as a further control;
-    `seconds` is what it took when it was made.
+    `seconds` is what it took when it was made; `where` is where it ran.
     """
 
     cell: str
@@ -30,11 +31,15 @@ class CellRecord:
     key: str
     started: str
     findings: tuple[Finding, ...]
+    where: Whereabouts | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """Everything: the plan, its cells in the order they ended, and a verdict for each claim."""
+    """Everything: the plan, its cells in the order they ended, and a verdict for each claim.
+
+    `lost` says how the container engine went away before all was done, "" where it did not.
+    """
 
     plan: Plan
     cells: tuple[CellRecord, ...]
@@ -43,6 +48,7 @@ class RunResult:
     seconds: float
     interrupted: bool = False
     warnings: tuple[str, ...] = ()
+    lost: str = ""
 
     def count(self, outcome: Outcome) -> int:
         """Return how many verdicts have this outcome."""

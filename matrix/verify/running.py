@@ -82,6 +82,8 @@ def exit_code(result: RunResult, *, strict: bool) -> ExitCode:
     """Return what the verdicts come to."""
     if result.interrupted:
         return ExitCode.INTERRUPTED
+    if result.lost:
+        return ExitCode.ENGINE_UNAVAILABLE
     if result.count(Outcome.REFUTED):
         return ExitCode.REFUTED
     if strict and result.count(Outcome.UNVERIFIED):

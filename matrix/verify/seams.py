@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -11,7 +12,10 @@ from matrix.model.capture import CellCapture
 from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 
-__all__ = ["Clock", "Environments", "Runner", "SystemClock"]
+__all__ = ["Clock", "Environments", "Runner", "SystemClock", "Tell"]
+
+Tell = Callable[[str], None]
+"""Takes a progress line; called from several threads."""
 
 
 class Environments(Protocol):
@@ -25,8 +29,8 @@ class Environments(Protocol):
         """Return the environment where it is ready, quickly; raise BuildError."""
         ...
 
-    def ensure(self, planned: PlannedCell) -> Environment:
-        """Return the environment, built if need be; raise BuildError."""
+    def ensure(self, planned: PlannedCell, tell: Tell) -> Environment:
+        """Return the environment, built if need be; raise BuildError. `tell` takes progress."""
         ...
 
 

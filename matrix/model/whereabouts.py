@@ -1,0 +1,65 @@
+"""Where a cell ran, as it was told from inside of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from matrix.model.capture import CellCapture
+
+__all__ = ["UNISOLATED", "Whereabouts"]
+
+# How the words on isolation begin where there is none.
+UNISOLATED = "no network isolation"
+
+
+@dataclasses.dataclass(frozen=True)
+class Whereabouts:
+    """`engine` is the container engine's name and `image` the image's digest, "" for this machine.
+
+    `python` is the full version and `build` all of `sys.version`; `bits` is the size of a pointer;
+    `isolation` says in a few words what kept the cell from reaching beyond itself.
+    """
+
+    engine: str
+    image: str
+    os: str
+    machine: str
+    bits: int
+    libc: str
+    python: str
+    build: str
+    isolation: str
+
+    @property
+    def isolated(self) -> bool:
+        """Return whether the cell was kept from the network."""
+        return not self.isolation.startswith(UNISOLATED)
+
+    @classmethod
+    def of(cls, capture: CellCapture) -> Whereabouts | None:
+        """Return where a cell was, None where it did not come so far as to tell."""
+        told = capture.identity
+        if told is None:
+            return None
+        return cls(
+            engine=capture.engine,
+            image=capture.image,
+            os=told.os,
+            machine=told.machine,
+            bits=told.bits,
+            libc=told.libc,
+            python=told.python,
+            build=told.build,
+            isolation=capture.isolation,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Whereabouts:
+        """Return what `to_json` wrote; raise TypeError for something else."""
+        return cls(**data)

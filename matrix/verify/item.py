@@ -1,0 +1,69 @@
+"""A cell on its way through a run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from matrix.journal import Entry
+from matrix.model.capture import CellCapture
+from matrix.model.environment import Environment
+from matrix.model.plan import PlannedCell
+from matrix.model.reason import Reason
+from matrix.verify.result import CellRecord
+
+__all__ = ["Item"]
+
+
+@dataclasses.dataclass
+class Item:
+    """`order` is the cell's place in the queue; `base` and `key` are those of its result."""
+
+    order: int
+    planned: PlannedCell
+    fallback: bool
+    base: str = ""
+    key: str = ""
+    environment: Environment | None = None
+
+    @property
+    def id(self) -> str:
+        """Return the cell's id."""
+        return self.planned.cell.id
+
+    @property
+    def found(self) -> str:
+        """Return the key of the environment, and of the image where it is for one."""
+        if self.environment is None:
+            return ""
+        image = self.environment.image
+        return f"{self.environment.key} in {image.digest}" if image else self.environment.key
+
+    def unseen(self, reason: Reason, detail: str, started: str = "") -> CellCapture:
+        """Return the capture of a cell in which nothing was run, and why."""
+        return CellCapture(
+            cell=self.id,
+            key=self.key,
+            identity=None,
+            lock=(),
+            processes=(),
+            started=started,
+            seconds=0.0,
+            failed=reason,
+            detail=detail,
+        )
+
+    def record(self, entry: Entry, *, reused: bool) -> CellRecord:
+        """Return the cell's end as the journal has it."""
+        return CellRecord(
+            cell=self.id,
+            probes=self.planned.probes,
+            reason=entry.reason,
+            detail=entry.detail,
+            seconds=entry.seconds,
+            reused=reused,
+            fallback=self.fallback,
+            key=entry.key,
+            started=entry.started,
+            findings=entry.findings,
+            where=entry.where,
+        )
