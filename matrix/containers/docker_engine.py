@@ -18,6 +18,7 @@ from matrix.containers.platforms import engine_platform, platforms_of
 from matrix.containers.running import run_to_end
 from matrix.containers.seam import ContainerSpec, EngineInfo, ImageInfo, Ran
 from matrix.containers.sharing import shares_files
+from matrix.containers.sweeping import sweep
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -97,6 +98,10 @@ class DockerEngine:
     def run(self, spec: ContainerSpec, seconds: float, given: bytes = b"") -> Ran:
         """Run a container to its end, or kill it after so many seconds; it is gone afterwards."""
         return run_to_end(self.start(spec), seconds, given)
+
+    def sweep(self) -> int:
+        """Remove what dead runs of this machine left; return how many objects."""
+        return sweep(self.client)
 
     def close(self) -> None:
         """Let go of the engine; what was started goes on."""

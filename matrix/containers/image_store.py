@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import IO, Any
 
+import docker.errors
+
 from matrix.containers.client import Client
 from matrix.containers.failures import translated
 from matrix.containers.labels import PROJECT, PROJECT_LABELS

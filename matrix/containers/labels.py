@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 __all__ = [
+    "CONTENT",
     "OWNER",
     "PROJECT",
     "PROJECT_LABELS",
@@ -32,12 +33,14 @@ __all__ = [
     "Run",
     "hold_run",
     "life_of",
+    "living_runs",
 ]
 
 PROJECT = "compat-matrix.project"
 RUN = "compat-matrix.run"
 OWNER = "compat-matrix.owner"
 ROLE = "compat-matrix.role"
+CONTENT = "compat-matrix.content"
 
 PROJECT_LABELS: Mapping[str, str] = {PROJECT: "compat-matrix"}
 """What every object has that the project made. Images have no more: their content names them."""
@@ -108,6 +111,12 @@ def life_of(labels: Mapping[str, str]) -> Life:
     except (OSError, ValueError):
         return Life.UNKNOWN
     return Life.LIVING if _held(_lock_file(folder, run)) else Life.DEAD
+
+
+def living_runs(folder: Path | None = None) -> tuple[str, ...]:
+    """Return the runs that live and hold their locks in this folder (default: the cache's)."""
+    folder = folder or cache_dir() / "runs"
+    return tuple(sorted(path.stem for path in folder.glob("*.lock") if _held(path)))
 
 
 def _lock_file(folder: Path, run: str) -> Path:

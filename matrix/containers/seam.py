@@ -215,6 +215,10 @@ class Engine(Protocol):
         """
         ...
 
+    def sweep(self) -> int:
+        """Remove what dead runs of this machine left, containers above all; return how many."""
+        ...
+
     def close(self) -> None:
         """Let go of the engine; containers that run go on, but for those whose pipe was ours."""
         ...
