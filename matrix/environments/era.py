@@ -10,13 +10,11 @@ import os
 import shutil
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from matrix.environments.artifacts import Artifacts, read_filename
 from matrix.environments.dated_index import DatedIndex, serve
 from matrix.environments.failures import BuildError
 from matrix.environments.installed import site_packages
-from matrix.environments.lock import Locked
+from matrix.environments.lock import Locked, pinned
 from matrix.environments.toolbox import Toolbox, cutoff, interpreter_id
 from matrix.environments.unpacking import link_into, unpack
 from matrix.index import Index
@@ -125,7 +123,7 @@ class EraRoute:
     def _pip(
         self, interpreter: Interpreter, requirements: Requirements, command: str, *arguments: str
     ) -> None:
-        pins = dict(_split(pin) for pin in requirements.pins)
+        pins = dict(map(pinned, requirements.pins))
         dated = DatedIndex(self._index, cutoff(requirements), interpreter.python, pins, self._place)
         with serve(dated) as url:
             own = {
@@ -148,11 +146,6 @@ class EraRoute:
         if kept is not None:
             return kept.as_uri()
         return "" if self._tools.offline else file.url
-
-
-def _split(pin: str) -> tuple[str, str]:
-    name, _, version = pin.partition("==")
-    return str(canonicalize_name(name.partition("[")[0])), version
 
 
 def _binary(requirements: Requirements) -> list[str]:

@@ -10,6 +10,14 @@ from matrix.model.reason import Reason
 __all__ = ["BuildError", "from_log", "from_os_error"]
 
 _KEPT_LINES = 200
+_PASSING = frozenset(
+    {
+        Reason.INDEX_UNAVAILABLE,
+        Reason.DISK_FULL,
+        Reason.CONTAINER_LOST,
+        Reason.ENGINE_LOST,
+    }
+)
 
 # The first that matches wins: a full disk also makes downloads and compilers fail.
 _PATTERNS: tuple[tuple[Reason, re.Pattern[str]], ...] = tuple(
@@ -61,7 +69,7 @@ class BuildError(Exception):
     @property
     def passing(self) -> bool:
         """Return whether the same call may succeed later in the same run."""
-        return self.reason in {Reason.INDEX_UNAVAILABLE, Reason.DISK_FULL}
+        return self.reason in _PASSING
 
     def __reduce__(self) -> tuple[type[BuildError], tuple[Reason, str, str]]:
         return (BuildError, (self.reason, self.detail, self.log))

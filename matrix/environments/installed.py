@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from matrix.environments.failures import BuildError
-from matrix.environments.lock import Locked
+from matrix.environments.lock import Locked, pinned
 from matrix.model.reason import Reason
 
 __all__ = ["check_installed", "installed", "site_packages"]
@@ -48,8 +48,7 @@ def check_installed(found: Mapping[str, str], pins: Sequence[str], lock: Sequenc
         f"{name} {found[name]} is not in the lock" for name in sorted(set(found) - set(wanted))
     ]
     for pin in pins:
-        name, _, version = pin.partition("==")
-        name = str(canonicalize_name(name.partition("[")[0]))
+        name, version = pinned(pin)
         if not _same(found.get(name), version):
             wrong.append(f"{name} is {_said(found, name)} where {version} was asked for")
     if wrong:

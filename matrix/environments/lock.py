@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from packaging.utils import canonicalize_name
 
-__all__ = ["Locked", "dump_lock", "parse_line", "parse_lock"]
+__all__ = ["Locked", "dump_lock", "parse_line", "parse_lock", "pinned"]
 
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*)"
@@ -57,3 +57,9 @@ def parse_lock(text: str) -> tuple[Locked, ...]:
 def dump_lock(lock: Iterable[Locked]) -> tuple[str, ...]:
     """Return the lines, sorted by name."""
     return tuple(str(locked) for locked in sorted(lock, key=lambda locked: locked.name))
+
+
+def pinned(pin: str) -> tuple[str, str]:
+    """Return canonical name and version of a pin: `Flask[async]==2.2.3`."""
+    name, _, version = pin.partition("==")
+    return str(canonicalize_name(name.partition("[")[0])), version

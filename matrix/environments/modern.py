@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -27,8 +28,12 @@ class ModernRoute:
 
     def resolve(self, interpreter: Interpreter, requirements: Requirements) -> tuple[Locked, ...]:
         """Return the lock, with the hashes of all files of each chosen release."""
+        return self.compile(("--python", str(interpreter.executable)), requirements)
+
+    def compile(self, where: Sequence[str], requirements: Requirements) -> tuple[Locked, ...]:
+        """Return the lock for the interpreter or target that the arguments `where` name to uv."""
         arguments = [
-            *("pip", "compile", "-", "--python", str(interpreter.executable)),
+            *("pip", "compile", "-", *where),
             *("--generate-hashes", "--no-header", "--no-annotate"),
             *_as_of(requirements),
             *_binary(requirements),

@@ -7,6 +7,7 @@ https://packaging.python.org/en/latest/specifications/binary-distribution-format
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -17,9 +18,17 @@ from pathlib import Path
 from matrix.environments.failures import BuildError
 from matrix.model.reason import Reason
 
-__all__ = ["link_into", "unpack"]
+__all__ = ["Unpacked", "link_into", "unpack"]
 
 _LIBRARIES = {"purelib", "platlib"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Unpacked:
+    """A wheel's folder, and its sha256, which names the content."""
+
+    folder: Path
+    key: str
 
 
 def unpack(wheel: Path, folder: Path, sha256: str | None = None) -> Path:

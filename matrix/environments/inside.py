@@ -1,0 +1,118 @@
+"""What is run in containers so that trees can be made: the programs, and how they are held.
+
+The programs are plain Python 2.7 to 3.14. What they make comes back on standard output, so that it
+does not matter whether the engine sees this machine's folders, or whose files would come of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matrix.containers.seam import (
+    Confinement,
+    ContainerError,
+    ContainerSpec,
+    Engine,
+    EngineLostError,
+    Mount,
+    Ran,
+)
+from matrix.environments.failures import BuildError
+from matrix.model.image import Image
+from matrix.model.reason import Reason
+
+__all__ = ["BUILD", "COMPILE", "Inside"]
+
+COMPILE = """\
+import json, os, py_compile, sys, tarfile
+try:
+    from importlib.util import cache_from_source as place
+except ImportError:
+    place = lambda path: path + "c"
+jobs = json.loads(sys.argv[1])
+for source, target in jobs:
+    for folder, _, files in os.walk(source):
+        for name in files:
+            if not name.endswith(".py"):
+                continue
+            path = os.path.join(folder, name)
+            made = os.path.join(target, os.path.relpath(place(path), source))
+            if not os.path.isdir(os.path.dirname(made)):
+                os.makedirs(os.path.dirname(made))
+            try:
+                py_compile.compile(path, made, os.path.relpath(path, source), True)
+            except Exception:  # a file for another Python
+                pass
+if sys.argv[2:]:
+    out = tarfile.open(fileobj=getattr(sys.stdout, "buffer", sys.stdout), mode="w|")
+    for number, (_, target) in enumerate(jobs):
+        if os.path.isdir(target):
+            out.add(target, str(number))
+    out.close()
+"""
+
+BUILD = """\
+import os, subprocess, sys
+folder = "/tmp/wheels"
+code = subprocess.call(
+    [sys.executable, "-W", "ignore", "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    + ["--no-index", "--no-cache-dir", "--disable-pip-version-check"]
+    + ["--wheel-dir", folder, sys.argv[1]],
+    stdout=2,
+)
+if code:
+    sys.exit(code)
+(name,) = os.listdir(folder)
+out = getattr(sys.stdout, "buffer", sys.stdout)
+out.write(name.encode("utf-8") + b"\\n")
+with open(os.path.join(folder, name), "rb") as made:
+    out.write(made.read())
+out.flush()
+"""
+
+_ENVIRONMENT = {
+    "HOME": "/tmp",  # noqa: S108 - inside
+    "TMPDIR": "/tmp",  # noqa: S108
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONNOUSERSITE": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+class Inside:
+    """Runs the interpreter of an image to its end, as confined as a cell is."""
+
+    def __init__(self, engine: Engine, seconds: float) -> None:
+        self._engine = engine
+        self._seconds = seconds
+
+    def run(
+        self,
+        image: Image,
+        arguments: Sequence[str],
+        *,
+        mounts: tuple[Mount, ...],
+        confinement: Confinement,
+    ) -> Ran:
+        """Return how it ended; raise BuildError where it was not run, or not in time."""
+        spec = ContainerSpec(
+            image=image.id,
+            platform=image.platform,
+            argv=(*image.launch, image.executable, *arguments),
+            environment=_ENVIRONMENT,
+            mounts=mounts,
+            confinement=confinement,
+        )
+        try:
+            ran = self._engine.run(spec, self._seconds)
+        except EngineLostError as error:
+            raise BuildError(Reason.ENGINE_LOST, str(error)) from error
+        except ContainerError as error:
+            raise BuildError(Reason.CONTAINER_LOST, str(error)) from error
+        if ran.timed_out:
+            said = f"a container of {image.name} took longer than {self._seconds:g} s"
+            raise BuildError(Reason.TIMED_OUT, said, ran.err.decode("utf-8", "replace"))
+        return ran
