@@ -21,11 +21,15 @@ __all__ = ["Setting", "Settings", "load_settings"]
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One way to configure the tracer; `environment` holds templates (`{data}`)."""
+    """One way to configure the tracer; `environment` holds templates (`{data}`).
+
+    `traced` is whether spans are due; without them a process is told to be alive by its answers.
+    """
 
     name: str
     title: str
     environment: Mapping[str, str]
+    traced: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +62,9 @@ def load_settings(path: Path | None = None) -> Settings:
     return Settings(
         base=raw["base"],
         by_name={
-            name: Setting(name, table["title"], table.get("environment", {}))
+            name: Setting(
+                name, table["title"], table.get("environment", {}), table.get("traced", True)
+            )
             for name, table in raw["setting"].items()
         },
     )

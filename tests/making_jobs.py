@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import platform
 import shutil
@@ -34,6 +35,13 @@ DETECTION = Probe(
 )
 TRACING = Probe(
     name="tracing", title="Tracing", channels=(Channel("request", "off", (VISIT,), control=None),)
+)
+CONTROLLED = Probe(
+    name="controlled",
+    title="Tracing, with its control",
+    channels=(
+        Channel("request", "off", (dataclasses.replace(VISIT, plain=200),), control="untraced"),
+    ),
 )
 
 

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from making_jobs import DETECTION, LIMITS, TARGET, TRACING, fake_job
+from making_jobs import CONTROLLED, DETECTION, LIMITS, TARGET, TRACING, fake_job
 
 from matrix.cells import run_cell
+from matrix.judging import findings_of
 from matrix.model.capture import CellCapture, ProcessCapture
 from matrix.model.reason import Reason
 from matrix.observing import liveness, sightings
@@ -50,6 +51,36 @@ def test_a_good_app_shows_the_feature_and_its_control_does_not(tmp_path: Path) -
     assert capture.identity is not None
     assert capture.identity.installed["flask"] == "1.0"
     assert not [item for item in (tmp_path / "scratch").iterdir() if item.is_dir()]
+
+
+def test_an_untraced_app_is_asked_the_same_and_not_waited_for(tmp_path: Path) -> None:
+    limits = dataclasses.replace(LIMITS, first_span=60, span=60)
+    capture = run_cell(fake_job(tmp_path, "good", probes=(CONTROLLED,), limits=limits))
+    control = process(capture, "untraced")
+    assert (control.traced, control.failed, control.exit_code) == (False, None, None)
+    assert liveness(control, "9.9.9").alive
+    assert [(item.control, item.status) for item in control.exchanges[1:]] == [(True, 200)]
+    assert [item.root for item in sightings(control)] == [None, None]
+    assert capture.seconds < 20
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("good", None),
+        ("deaf", Reason.SHOWS_WITHOUT_FEATURE),
+        ("jammed-untraced", Reason.NO_CONTROL),
+    ],
+)
+def test_what_a_control_without_tracing_does_is_judged_and_what_fails_is_repeated(
+    tmp_path: Path, mode: str, reason: Reason | None
+) -> None:
+    job = fake_job(tmp_path, mode, probes=(CONTROLLED,), decisive=("controlled",))
+    capture = run_cell(job)
+    (finding,) = findings_of(capture, ("controlled",), {"controlled": CONTROLLED})
+    assert finding.reason is reason
+    repeats = [item.repeat for item in capture.processes if item.setting == "untraced"]
+    assert repeats == ([0] if reason is None else [0, 1, 2])
 
 
 def test_a_cell_on_a_full_disk_tells_nothing_of_the_release(tmp_path: Path) -> None:

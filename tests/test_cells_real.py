@@ -14,7 +14,7 @@ from matrix.interpreters import find_interpreters, interpreter_for
 from matrix.model.capture import CellCapture
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
-from matrix.observing import liveness, sightings
+from matrix.observing import Traces, liveness, sightings
 from matrix.places import cache_dir
 from matrix.probes import load_probes
 
@@ -82,6 +82,18 @@ def test_an_early_release_shows_tracing_and_no_protection() -> None:
     assert there["web-tracing", "error"]
     assert there["web-tracing", "distributed"]
     assert there["db-api", "query"]
+    assert [channel for channel, shows in shown(capture, control=True).items() if shows] == []
+    (untraced,) = (item for item in capture.processes if not item.traced)
+    assert untraced.failed is None
+    assert Traces(untraced.agent).root_of(untraced.exchanges[0]) is None
+    assert sorted(item.status or 0 for item in untraced.exchanges[1:]) == [
+        200,
+        200,
+        200,
+        201,
+        500,
+        500,
+    ]
     assert not there["threat-protection", "static"]
     assert not there["threat-protection", "remote-config"]
     assert not there["api-security", "environment"]

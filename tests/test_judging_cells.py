@@ -53,7 +53,8 @@ def test_what_also_shows_with_the_feature_off_proves_nothing() -> None:
 
 def test_nothing_is_present_without_a_negative_control() -> None:
     finding = find(capture(MINIMUM, processes=[process("appsec", "blocked", VERSION)]))
-    assert (finding.shows, finding.reason) == (Shows.UNKNOWN, Reason.NOT_RUN)
+    assert (finding.shows, finding.reason) == (Shows.UNKNOWN, Reason.NO_CONTROL)
+    assert "not sent" in finding.evidence
 
 
 def test_a_negative_control_that_did_not_live_proves_nothing() -> None:

@@ -52,8 +52,9 @@ def test_a_channel_names_settings_that_exist_and_decides_something(
 ) -> None:
     settings = load_settings()
     settings.get(channel.setting)
-    if channel.control is not None:
-        settings.get(channel.control)
+    # Whatever is confirmed has been seen not to show without the feature, tracing included.
+    assert channel.control is not None
+    settings.get(channel.control)
     # A control is a difference: another setting, or the same before the configuration.
     assert channel.control != channel.setting or channel.configs
     assert any(stimulus.decisive for stimulus in channel.stimuli)
@@ -88,7 +89,7 @@ def test_every_process_that_has_a_control_is_scheduled_once_per_setting() -> Non
     tasks = tasks_of(PROBES.values(), "django")
     processes = schedule(tasks)
     assert sorted(item.setting for item in processes) == sorted(
-        {channel.setting for _, channel in CHANNELS}
+        {name for _, channel in CHANNELS for name in (channel.setting, channel.control or "")}
     )
     assert sum(len(item.tasks) for item in processes) == len(tasks)
     off = next(item for item in processes if item.setting == "off")
@@ -116,6 +117,18 @@ def test_settings_render_the_folder_of_the_fixtures() -> None:
     for name in load_settings().by_name:
         values = load_settings().render(name, data=fixtures_dir() / "cell")
         assert not [value for value in values.values() if "{" in value]
+
+
+def test_the_control_of_tracing_differs_from_tracing_alone_in_one_switch() -> None:
+    on, off = (load_settings().get(name) for name in ("off", "untraced"))
+    assert {**on.environment, "DD_TRACE_ENABLED": "false"} == off.environment
+    assert [name for name, item in load_settings().by_name.items() if not item.traced] == [off.name]
+
+
+def test_the_app_answers_what_a_tracing_control_must_be_answered_with() -> None:
+    controls = [channel for _, channel in CHANNELS if channel.control == "untraced"]
+    assert controls
+    assert all(stimulus.plain for channel in controls for stimulus in channel.stimuli)
 
 
 def test_a_setting_that_is_not_there_suggests_the_nearest() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 
 from test_verify_engine import Run, answers
@@ -43,6 +45,21 @@ def test_probes_declared_otherwise_judge_the_old_captures(tmp_path: Path) -> Non
     assert again(tmp_path, []).verdicts[0].outcome is Outcome.CONFIRMED
     changed = again(tmp_path, [], control="untraced")
     assert changed.verdicts[0].outcome is Outcome.UNVERIFIED
+
+
+def test_what_was_captured_before_there_was_a_control_says_that_it_lacks_one(
+    tmp_path: Path,
+) -> None:
+    Run(tmp_path, FakeRunner(answers())).run()
+    for file in (tmp_path / "captures").rglob("*.json.gz"):
+        old = json.loads(gzip.decompress(file.read_bytes()))
+        for process in old["processes"]:
+            del process["traced"]
+        file.write_bytes(gzip.compress(json.dumps(old).encode()))
+    assert again(tmp_path, []).verdicts[0].outcome is Outcome.CONFIRMED
+    verdict = again(tmp_path, [], control="untraced").verdicts[0]
+    assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, Reason.NO_CONTROL)
+    assert "'attack' was not sent" in verdict.parts[0].evidence
 
 
 def test_a_cell_without_a_capture_is_not_run(tmp_path: Path) -> None:

@@ -158,9 +158,10 @@ def process(
     setting: str, body: str, version: str, repeat: int = 0, **changes: object
 ) -> ProcessCapture:
     exchanges = (
-        exchange("", warm_up=True, number=1),
-        exchange(body, control=setting == "off", number=2),
+        exchange(f"Welcome to s{1:015x}", warm_up=True, number=1),
+        exchange(body, control=setting in {"off", "untraced"}, number=2),
     )
+    traced_too = setting != "untraced"
     made = ProcessCapture(
         setting=setting,
         purpose="probe",
@@ -170,8 +171,9 @@ def process(
         seconds=2.0,
         exit_code=None,
         exchanges=exchanges,
-        agent=traced(exchanges, version),
+        agent=traced(exchanges, version) if traced_too else (),
         log="",
+        traced=traced_too,
     )
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 

@@ -22,11 +22,11 @@ class Limits:
     `start` is for the app's ready line, `request` for one answer, `first_span` for the span of the
     warm-up request, `span` for those of later requests, `first_poll` for the first poll of a remote
     configuration client, `acknowledge` for its word that it took a version over, `effect` for the
-    effect of it to show after that, `identity` for the place to be there and for its word on who it
-    is, `stop` from SIGTERM to SIGKILL (what is waited for has come by
-    then, and a tracer's clean-up takes some tenths), `cell` for everything together. `agent_bytes`
-    bounds what is kept of a process's agent requests; with less than `free_bytes` of the disk left
-    a cell tells nothing of the release.
+    effect of it to show after that, `silence` for spans where none is due, `identity` for the place
+    to be there and for its word on who it is, `stop` from SIGTERM to SIGKILL (what is waited for
+    has come by then, and a tracer's clean-up takes some tenths), `cell` for everything together.
+    `agent_bytes` bounds what is kept of a process's agent requests; with less than `free_bytes` of
+    the disk left a cell tells nothing of the release.
     """
 
     start: float = 60.0
@@ -36,6 +36,7 @@ class Limits:
     first_poll: float = 6.0
     acknowledge: float = 8.0
     effect: float = 4.0
+    silence: float = 0.5
     identity: float = 30.0
     stop: float = 2.0
     cell: float = 240.0
@@ -50,6 +51,16 @@ class Limits:
             if not field.name.endswith("_bytes")
         }
         return dataclasses.replace(self, **waits)
+
+    def where_untraced(self) -> Limits:
+        """Return the limits for a process that sends no spans: nothing can end those waits early.
+
+        `silence` is five intervals of the writer (DD_TRACE_WRITER_INTERVAL_SECONDS), and spans were
+        seen at most one interval after the last request. It is not the last chance to see one: the
+        process is stopped by SIGTERM while the agent listens, and from 0.61 to 4.16 the tracer then
+        sends what it holds, also with an interval of 30 s.
+        """
+        return dataclasses.replace(self, first_span=0.0, span=self.silence)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from matrix.cells.schedule import Task
 from matrix.model.capture import ProcessCapture
 from matrix.model.probe import Sighting
-from matrix.observing import liveness, sightings
+from matrix.observing import liveness, sightings, why_no_control
 
 __all__ = ["failed_tasks"]
 
@@ -17,10 +17,11 @@ def failed_tasks(
 ) -> tuple[Task, ...]:
     """Return the channels that did not show their evidence, and the controls that did.
 
-    A process that was not alive shows nothing; for a control that too is a failure.
+    A process that was not alive shows nothing; for a control that too is a failure, and so is a
+    request that was not answered as the app answers by itself.
     """
     seen = [
-        sighting
+        (capture, sighting)
         for capture in captures
         if capture.purpose == "probe" and liveness(capture, version).alive
         for sighting in sightings(capture)
@@ -28,20 +29,17 @@ def failed_tasks(
     return tuple(task for task in tasks if not _good(task, seen))
 
 
-def _good(task: Task, seen: Sequence[Sighting]) -> bool:
+def _good(task: Task, seen: Sequence[tuple[ProcessCapture, Sighting]]) -> bool:
     own = [
-        item
-        for item in seen
+        (capture, item)
+        for capture, item in seen
         if (item.exchange.probe, item.exchange.channel) == (task.probe, task.channel.name)
         and item.exchange.control == task.control
     ]
-    decisive = [stimulus for stimulus in task.channel.stimuli if stimulus.decisive]
-    shown = [
-        any(
-            stimulus.evidence.look(item).holds
-            for item in own
-            if item.exchange.stimulus == stimulus.name
-        )
-        for stimulus in decisive
-    ]
-    return bool(own) and not all(shown) if task.control else all(shown)
+    shown, answered = [], []
+    for stimulus in task.channel.stimuli:
+        if stimulus.decisive:
+            tried = [each for each in own if each[1].exchange.stimulus == stimulus.name]
+            shown.append(any(stimulus.evidence.look(item).holds for _, item in tried))
+            answered.append(any(why_no_control(*each, stimulus) is None for each in tried))
+    return all(answered) and not all(shown) if task.control else all(shown)

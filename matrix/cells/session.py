@@ -36,6 +36,7 @@ class _Progress:
     tasks: ProcessTasks
     began: float
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    traced: bool = True
     boot_seconds: float | None = None
     customer: Customer | None = None
     configurator: Configurator | None = None
@@ -77,6 +78,7 @@ def _run(
     ):
         progress.agent = agent
         place = room.place
+        progress.traced = load_settings().get(tasks.setting).traced
         progress.environment = process_environment(
             room.scratch,
             setting=load_settings().render(tasks.setting, data=place.fixtures),
@@ -111,9 +113,8 @@ def _attend(  # noqa: PLR0913 - the parts of a session
         _not_ready(progress, app, deadline)
         return
     progress.boot_seconds = agent.now()
-    customer = progress.customer = Customer(
-        door, agent, job.limits, deadline, alive=lambda: app.alive
-    )
+    limits = job.limits if progress.traced else job.limits.where_untraced()
+    customer = progress.customer = Customer(door, agent, limits, deadline, alive=lambda: app.alive)
     customer.warm_up()
     alive = liveness(_capture(job, progress), job.planned.cell.ddtrace)
     if not alive.alive:
@@ -204,6 +205,7 @@ def _capture(job: CellJob, progress: _Progress) -> ProcessCapture:
         detail=progress.detail,
         pushes=tuple(progress.configurator.pushes) if progress.configurator else (),
         soak=progress.soak,
+        traced=progress.traced,
     )
 
 

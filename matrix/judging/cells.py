@@ -7,7 +7,7 @@ For each channel, in this order:
 3. the channel shows the capability in a process when every decisive stimulus shows its evidence in
    one of its attempts;
 4. what shows with the feature on must not show with it off (the negative control), and the negative
-   control must have been answered by a live process;
+   control must have been answered by a live process, as the app answers by itself;
 5. processes that differ make the channel unstable, with the counts; a crash in the soak of the same
    setting counts as one that differs from a channel that showed.
 """
@@ -27,6 +27,7 @@ from matrix.judging.gate import (
     sentence,
     start_failure,
 )
+from matrix.judging.negative import negative_control
 from matrix.judging.seeing import Seen, see
 from matrix.model.capture import CellCapture, ProcessCapture
 from matrix.model.cell import Cell
@@ -82,7 +83,7 @@ def cell_failure(capture: CellCapture) -> Failure | None:
     """Return why nothing at all can be judged in the cell, or None."""
     cell = Cell.parse(capture.cell)
     failure = _whole_failure(capture, cell)
-    probing = [item for item in capture.processes if item.purpose != "soak"]
+    probing = [item for item in capture.processes if item.purpose != "soak" and item.traced]
     if failure is None and probing and all(item.failed is not None for item in probing):
         return start_failure(see(probing[0], cell.ddtrace))
     return failure
@@ -93,7 +94,7 @@ def _whole_failure(capture: CellCapture, cell: Cell) -> Failure | None:
         return Failure(capture.failed, sentence(capture.detail or capture.failed.value))
     if not capture.processes:
         return Failure(Reason.NOT_RUN, "No process was run.")
-    if all(item.failed is not None for item in capture.processes):
+    if all(item.failed is not None for item in capture.processes if item.traced):
         return None  # The processes themselves say why, better than a missing identity does.
     return install_failure(capture, cell)
 
@@ -118,7 +119,7 @@ def _channel(
     finding = _combined(where, answers, repeats, tuple(dict.fromkeys(notes)), bool(crashes))
     if finding.shows is not Shows.PRESENT or channel.control is None:
         return finding
-    broken = _negative_control(channel, probe, processes)
+    broken = negative_control(channel, probe, processes)
     if broken is None:
         return dataclasses.replace(
             finding, evidence=f"{finding.evidence} With the feature off it does not show."
@@ -209,40 +210,6 @@ def _unanswered(seen: Seen, stimulus: Stimulus, tried: Sequence[Sighting]) -> _A
     return _Answer(
         Shows.UNKNOWN, f"No answer to {stimulus.name!r}: {one_line(error)}", Reason.TIMED_OUT
     )
-
-
-def _negative_control(channel: Channel, probe: str, processes: Sequence[Seen]) -> Failure | None:
-    """Return why the negative control did not hold, or None."""
-    decisive = [stimulus for stimulus in channel.stimuli if stimulus.decisive]
-    answered: set[str] = set()
-    failure: Failure | None = None
-    for seen in processes:
-        if seen.process.setting != channel.control:
-            continue
-        failed = start_failure(seen)
-        if failed is not None:
-            failure = failure or failed
-            continue
-        mine = seen.of(probe, channel.name, control=True)
-        for stimulus in decisive:
-            tried = [item for item in mine if item.exchange.stimulus == stimulus.name]
-            matches = [stimulus.evidence.look(item) for item in tried]
-            shown = next((match for match in matches if match.holds), None)
-            if shown is not None:
-                return Failure(
-                    Reason.SHOWS_WITHOUT_FEATURE,
-                    f"It also shows with the feature off ({channel.control}):"
-                    f" {stimulus.name}: {shown.said}.",
-                )
-            if any(item.exchange.status is not None for item in tried):
-                answered.add(stimulus.name)
-    silent = [stimulus.name for stimulus in decisive if stimulus.name not in answered]
-    if not silent:
-        return None
-    if failure is not None:
-        return Failure(failure.reason, f"With the feature off nothing can be told: {failure.said}")
-    said = f"With the feature off there was no answer to {', '.join(silent)}."
-    return Failure(Reason.NOT_RUN, said)
 
 
 def _soak_crashed(process: ProcessCapture) -> bool:

@@ -135,6 +135,7 @@ class ProcessCapture:
     `detail` say why it gave no observations (broken start, timed out, agent failed), or how it
     ended early (crashed). A soak has a process of its own, of which only the counts are kept
     (`soak` filled, no exchanges and no agent requests); where it did not start, `soak` is None.
+    `traced` is False where the setting switches tracing off, so that no span is due.
     """
 
     setting: str
@@ -151,6 +152,7 @@ class ProcessCapture:
     detail: str = ""
     pushes: tuple[Push, ...] = ()
     soak: Soak | None = None
+    traced: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -82,7 +82,9 @@ class Stimulus:
     `path`, `headers` and `body` are templates: `{shop}` is the unique segment, `{number}` a unique
     decimal number below 2**63. `follow_up` is the path of a GET that is sent after the answer, for
     effects that only a second look shows; its answer is kept in the exchange. `patience` is for how
-    many seconds evidence that comes on its own time (telemetry) is waited for.
+    many seconds evidence that comes on its own time (telemetry) is waited for. `plain` is the
+    status of the app's own answer, which a control must have; None is for what may be answered in
+    several ways with the capability off: any answer but a server error (5xx) will do then.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Stimulus:
     decisive: bool = True
     follow_up: str = ""
     patience: float = 0.0
+    plain: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,10 +120,9 @@ class Channel:
 
     The app runs under `setting` (see `data/settings.toml`); the same stimuli go to an app under
     `control`, without `configs`, and must show nothing there. A control that is the setting itself
-    is sent before the configs are pushed; None is for what has no off switch, such as the tracing
-    that everything else is seen by. `configs` are pushed by remote configuration and acknowledged
-    before the stimuli are sent, and withdrawn after them. The channel shows the capability when
-    every decisive stimulus shows its evidence.
+    is sent before the configs are pushed; None is for what has no off switch. `configs` are pushed
+    by remote configuration and acknowledged before the stimuli are sent, and withdrawn after them.
+    The channel shows the capability when every decisive stimulus shows its evidence.
     """
 
     name: str

@@ -49,5 +49,6 @@ class Reason(str, enum.Enum):
     INTERNAL_ERROR = "internal-error"
     # The judge knows.
     CONTROL_FAILED = "control-failed"
+    NO_CONTROL = "no-control"
     SHOWS_WITHOUT_FEATURE = "shows-without-feature"
     UNSTABLE = "unstable"

@@ -3,6 +3,7 @@
 Pure: the runner uses it to see whether another attempt is due, the judge to judge again.
 """
 
+from matrix.observing.controls import why_no_control
 from matrix.observing.liveness import Liveness, liveness, reported_versions
 from matrix.observing.sightings import sighting_of, sightings
 from matrix.observing.telemetry import telemetry_messages
@@ -16,4 +17,5 @@ __all__ = [
     "sighting_of",
     "sightings",
     "telemetry_messages",
+    "why_no_control",
 ]

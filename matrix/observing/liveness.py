@@ -8,7 +8,7 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
-from matrix.model.capture import AgentRequest, ProcessCapture
+from matrix.model.capture import AgentRequest, Exchange, ProcessCapture
 from matrix.model.reason import Reason
 from matrix.observing.traces import Traces
 
@@ -34,6 +34,8 @@ def liveness(process: ProcessCapture, version: str) -> Liveness:
     Demands an answer and a web root span for the warm-up request, and that the tracer reported
     this version of itself and no other. A process that died later was alive before: what it showed
     until then stands, and `process.exit_code` tells the rest. A soak is as alive as its process.
+    Where tracing is off the app has to answer with its own page, and some releases report nothing:
+    that the tracer is there is known from what is installed, and from the same start of the others.
     """
     if process.soak is not None:
         return Liveness(process.failed, process.detail or f"{process.soak.sent} requests of a soak")
@@ -44,6 +46,8 @@ def liveness(process: ProcessCapture, version: str) -> Liveness:
         told = warm_up.error or f"status {warm_up.status}"
         detail = process.detail or f"the first plain request got {told}"
         return Liveness(process.failed or Reason.BROKEN_START, detail)
+    if not process.traced:
+        return _untraced(process, warm_up, version)
     return _tracing(
         process, warm_up_seen=Traces(process.agent).root_of(warm_up) is not None, version=version
     )
@@ -56,6 +60,18 @@ def _tracing(process: ProcessCapture, *, warm_up_seen: bool, version: str) -> Li
     found = reported_versions(process.agent)
     if not found:
         return Liveness(Reason.BROKEN_START, "spans arrive, but no tracer version is reported")
+    return _of_version(found, version)
+
+
+def _untraced(process: ProcessCapture, warm_up: Exchange, version: str) -> Liveness:
+    if warm_up.shop not in warm_up.body:
+        detail = "the first plain request was not answered with the app's own page"
+        return Liveness(process.failed or Reason.BROKEN_START, detail)
+    found = reported_versions(process.agent)
+    return _of_version(found, version) if found else Liveness(None, "the app answers, untraced")
+
+
+def _of_version(found: frozenset[str], version: str) -> Liveness:
     wrong = sorted(text for text in found if not _same(text, version))
     if wrong:
         return Liveness(Reason.WRONG_INSTALL, f"the tracer says it is {wrong[0]}, not {version}")

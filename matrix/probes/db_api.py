@@ -10,11 +10,12 @@ PROBE = Probe(
         Channel(
             name="query",
             setting="off",
-            control=None,
+            control="untraced",
             stimuli=(
                 Stimulus(
                     name="select",
                     path="/{shop}/stock/Emma",
+                    plain=200,
                     evidence=AllOf(
                         Answered(200), SpanSeen(type="sql", resource="SELECT copies FROM stock")
                     ),
@@ -24,11 +25,12 @@ PROBE = Probe(
         Channel(
             name="error",
             setting="off",
-            control=None,
+            control="untraced",
             stimuli=(
                 Stimulus(
                     name="no-such-table",
                     path="/{shop}/stock-error",
+                    plain=500,
                     evidence=AllOf(
                         Answered(500), SpanSeen(type="sql", resource="warehouse", error=True)
                     ),

@@ -27,11 +27,12 @@ PROBE = Probe(
         Channel(
             name="url",
             setting="off",
-            control=None,
+            control="untraced",
             stimuli=(
                 Stimulus(
                     name="url-tag",
                     path="/{shop}/search?q=Middlemarch",
+                    plain=200,
                     evidence=TagContains("http.url", "Middlemarch"),
                 ),
             ),

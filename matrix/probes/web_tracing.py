@@ -24,11 +24,12 @@ PROBE = Probe(
         Channel(
             name="request",
             setting="off",
-            control=None,
+            control="untraced",
             stimuli=(
                 Stimulus(
                     name="get",
                     path="/{shop}/books/emma",
+                    plain=200,
                     evidence=AllOf(
                         HasRootSpan(error=False),
                         TagEquals("http.method", "GET"),
@@ -40,6 +41,7 @@ PROBE = Probe(
                     name="post",
                     method="POST",
                     path="/{shop}/reviews",
+                    plain=201,
                     headers=(("Content-Type", "application/x-www-form-urlencoded"),),
                     body="book=emma&text=A+fine+book",
                     evidence=AllOf(
@@ -54,11 +56,12 @@ PROBE = Probe(
         Channel(
             name="error",
             setting="off",
-            control=None,
+            control="untraced",
             stimuli=(
                 Stimulus(
                     name="broken-view",
                     path="/{shop}/broken",
+                    plain=500,
                     evidence=AllOf(
                         Answered(500),
                         HasRootSpan(error=True),
@@ -71,11 +74,12 @@ PROBE = Probe(
         Channel(
             name="distributed",
             setting="off",
-            control=None,
+            control="untraced",
             stimuli=(
                 Stimulus(
                     name="incoming-and-outgoing",
                     path="/{shop}/recommendations",
+                    plain=200,
                     headers=(
                         ("x-datadog-trace-id", "{number}"),
                         ("x-datadog-parent-id", "{number}"),
@@ -92,11 +96,11 @@ PROBE = Probe(
         Channel(
             name="client-address",
             setting="appsec",
-            control=None,
             stimuli=(
                 Stimulus(
                     name="attack-with-address",
                     path="/{shop}/search?q=Emma",
+                    plain=200,
                     headers=(
                         ("User-Agent", "Arachni/v1"),
                         ("X-Forwarded-For", ADDRESS),

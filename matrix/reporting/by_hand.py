@@ -15,6 +15,7 @@ from pathlib import Path
 from matrix.model.environment import Environment, Interpreter, Requirements
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Channel, Probe, Stimulus
+from matrix.settings import load_settings
 
 __all__ = ["AGENT_PORT", "ByHand"]
 
@@ -102,7 +103,8 @@ class ByHand:
         yield "# terminal 3: the requests, with the port that the app said"
         yield "PORT=..."
         shops = (f"s{number:015x}" for number in itertools.count(1))
-        yield f'curl -i "http://127.0.0.1:$PORT/{next(shops)}/"  # a web span of it must arrive'
+        due = "a" if load_settings().get(setting).traced else "no"
+        yield f'curl -i "http://127.0.0.1:$PORT/{next(shops)}/"  # {due} web span of it must arrive'
         for probe, channel in self._channels(setting, control=True):
             yield f"# {probe.name}, channel {channel.name}, switched off: must NOT show"
             for stimulus in channel.stimuli:

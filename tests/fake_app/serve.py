@@ -52,6 +52,10 @@ class Tracer:
         urllib.request.urlopen(request).close()  # noqa: S310
 
 
+def untraced() -> bool:
+    return os.environ.get("DD_TRACE_ENABLED") == "false"
+
+
 def die() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
     time.sleep(600)  # not one word more from this thread
@@ -73,14 +77,17 @@ class Shop(http.server.BaseHTTPRequestHandler):
             die()
         if MODE == "hang" and attack:
             time.sleep(600)
-        body = json.dumps(dict(os.environ)).encode()
+        body = json.dumps({**os.environ, "page": self.path}).encode()
+        if MODE == "jammed-untraced" and untraced() and self.served > 1:
+            self.wfile.write(b"HTTP/1.0 500 \r\nContent-Length: 0\r\n\r\n")
+            return
         # As some releases block: without a reason phrase.
         self.wfile.write(b"HTTP/1.0 200 \r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         meta = {}
         once = MODE != "once-in-three" or self.served % 3 == 0
         if attack and "DD_APPSEC_ENABLED" in os.environ and once and MODE != "blind":
             meta = {"appsec.event": "true", "_dd.appsec.json": json.dumps({"triggers": [ATTACK]})}
-        if MODE != "mute":
+        if MODE != "mute" and (MODE == "deaf" or not untraced()):
             self.tracer.send(self.path, 200, meta)
 
 

@@ -1,0 +1,68 @@
+"""The negative control of a channel: the same requests with the feature off must show nothing.
+
+Silence proves something only where it is that of a working app: a control that did not live, was
+not sent, or was not answered as the app answers by itself is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matrix.judging.gate import Failure, died, has_died, sentence, start_failure
+from matrix.judging.seeing import Seen
+from matrix.model.probe import Channel, Sighting, Stimulus
+from matrix.model.reason import Reason
+from matrix.observing import why_no_control
+
+__all__ = ["negative_control"]
+
+
+def negative_control(channel: Channel, probe: str, processes: Sequence[Seen]) -> Failure | None:
+    """Return why the negative control did not hold, or None where it did."""
+    controls = [seen for seen in processes if seen.process.setting == channel.control]
+    failures = [found for seen in controls if (found := start_failure(seen) or _cut_short(seen))]
+    alive = [seen for seen in controls if start_failure(seen) is None]
+    missing = []
+    for stimulus in (item for item in channel.stimuli if item.decisive):
+        tried = [
+            (seen, item)
+            for seen in alive
+            for item in seen.of(probe, channel.name, control=True)
+            if item.exchange.stimulus == stimulus.name
+        ]
+        for _, item in tried:
+            match = stimulus.evidence.look(item)
+            if match.holds:
+                return Failure(
+                    Reason.SHOWS_WITHOUT_FEATURE,
+                    f"It also shows with the feature off ({channel.control}):"
+                    f" {stimulus.name}: {match.said}.",
+                )
+        whys = [_why_not(seen, item, stimulus) for seen, item in tried]
+        if None not in whys:
+            missing.append(f"{stimulus.name!r} {whys[0] if whys else 'was not sent'}")
+    if not missing:
+        return None
+    nothing = f"With the feature off ({channel.control}) nothing can be told:"
+    if failures:
+        return Failure(failures[0].reason, f"{nothing} {failures[0].said}")
+    return Failure(Reason.NO_CONTROL, f"{nothing} {', '.join(missing)}.")
+
+
+def _why_not(seen: Seen, item: Sighting, stimulus: Stimulus) -> str | None:
+    cut = _cut_short(seen)
+    return why_no_control(seen.process, item, stimulus) or (cut.said if cut else None)
+
+
+def _cut_short(seen: Seen) -> Failure | None:
+    """Return why an untraced process may have had something to say that did not come.
+
+    Where tracing is on, the span of each request tells that what it caused was sent.
+    """
+    if seen.process.traced:
+        return None
+    if has_died(seen.process):
+        return Failure(Reason.CRASHED, died(seen.process))
+    if seen.process.failed is not None:
+        return Failure(seen.process.failed, sentence(seen.process.detail))
+    return None
