@@ -38,6 +38,7 @@ from matrix.places import data_dir
 from matrix.reporting.alone import Alone
 from matrix.reporting.by_hand import ByHand
 from matrix.verify.events import Emit, RunFinished, RunStarted
+from matrix.verify.holding import Held
 from matrix.verify.result import RunResult
 from matrix.verify.running import Options
 
@@ -46,17 +47,19 @@ from matrix.verify.running import Options
 def planned_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[Plan], None]:
     def set_plan(of: Plan) -> None:
         for command in ("verify", "reproduce"):
-            monkeypatch.setattr(f"matrix.commands.{command}.plan_from_args", lambda _args, _say: of)
+            monkeypatch.setattr(
+                f"matrix.commands.{command}.plan_from_args", lambda _args, _say, _where: of
+            )
 
     return set_plan
 
 
 @pytest.fixture
-def ran_with(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
+def ran_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Options]:
     """Let `verify` find that the minimum lacks what the control has, without running anything."""
     seen: list[Options] = []
 
-    def verify(of: Plan, options: Options, emit: Emit) -> RunResult:
+    def verify(of: Plan, options: Options, emit: Emit, _runs: Held) -> RunResult:
         seen.append(options)
         emit(RunStarted(of, options.jobs))
         emit(RunFinished(interrupted=False))
@@ -64,6 +67,7 @@ def ran_with(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
         return RunResult(of, (), judge(of, known), SNAPSHOT, 1.0)
 
     monkeypatch.setattr("matrix.verify.running.verify", verify)
+    monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
     return seen
 
 

@@ -18,8 +18,10 @@ from matrix.planning.options import (
     add_plan_options,
     plan_from_args,
     selection_from_args,
+    where_from_args,
 )
 from matrix.planning.shelf import python_key
+from matrix.planning.where import locally, short
 
 __all__ = ["add_parser", "run"]
 
@@ -33,6 +35,8 @@ examples:
       the ids of the cells that answer for one capability
   python -m matrix plan page.md --lenient --json plan.json
       the plan for another page, as JSON (schema plan/1)
+  python -m matrix plan --engine docker --target '386'
+      what a container engine would run for Linux on 32 bits, whether there is one or not
   python -m matrix plan --as-of today
       the same releases with the dependencies that an install today gets
 """
@@ -64,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
     """Print or write the plan."""
     if args.write_smoke:
         return _write_smoke(args)
-    plan = plan_from_args(args, lambda text: print(f"note: {text}", file=sys.stderr))
+    where = where_from_args(args)
+    plan = plan_from_args(args, _note, where)
     if args.json is not None:
         text = json.dumps(plan_to_json(plan), indent=2, ensure_ascii=False) + "\n"
         if str(args.json) == "-":
@@ -77,6 +82,9 @@ def run(args: argparse.Namespace) -> int:
         return ExitCode.OK
     for line in _lines(plan):
         print(line)
+    if not where.engine:
+        for line in _missing(plan):
+            print(line)
     return ExitCode.OK
 
 
@@ -86,10 +94,11 @@ def _write_smoke(args: argparse.Namespace) -> int:
             "--write-smoke is about the smoke profile of the committed facts",
             "Leave out documents, --profile and --as-of.",
         )
-    if selection_from_args(args):
+    if selection_from_args(args) or args.target:
         raise UsageError("--write-smoke takes no selection", "The sessions select: nox -t smoke.")
     args.profile = smoke.PROFILE
-    plan = plan_from_args(args, lambda text: print(f"note: {text}", file=sys.stderr))
+    # A session for each cell is for everybody, also for who has no engine.
+    plan = plan_from_args(args, _note, locally())
     path = smoke.smoke_path()
     _write(path, smoke.smoke_list(plan), "It stands in the project's own folder.")
     print(f"{len(plan.cells)} cells: {path}")
@@ -101,6 +110,10 @@ def _write(path: Path, text: str, hint: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}", hint) from error
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
 
 
 def _lines(plan: Plan) -> Iterator[str]:
@@ -120,9 +133,9 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"claims          {len(plan.claims)}, {sum(map(bool, cells.values()))} with cells"
     yield f"parts           {len(plan.parts)}"
     yield f"cells           {len(plan.cells)} to run, {len(plan.fallbacks)} more in reserve"
+    yield f"by target       {_by_target(plan) or 'none'}"
     yield f"by CPython      {_by_python(plan) or 'none'}"
     yield f"left out        {_counted(total) or 'nothing'}"
-    yield from _missing(plan)
 
 
 def _counted(counts: Counter[str]) -> str:
@@ -132,6 +145,11 @@ def _counted(counts: Counter[str]) -> str:
 def _by_python(plan: Plan) -> str:
     counts = Counter(planned.cell.python for planned in plan.cells)
     return ", ".join(f"{each}: {counts[each]}" for each in sorted(counts, key=python_key))
+
+
+def _by_target(plan: Plan) -> str:
+    counts = Counter(planned.cell.target for planned in plan.cells)
+    return ", ".join(f"{each} ({short(each)}): {counts[each]}" for each in plan.targets)
 
 
 def _missing(plan: Plan) -> Iterator[str]:

@@ -11,6 +11,7 @@ from matrix.errors import ExitCode, NothingSelectedError, nearest
 from matrix.model.cell import Cell
 from matrix.model.plan import Plan, PlannedCell
 from matrix.planning.options import add_plan_options, plan_from_args
+from matrix.planning.where import Where, everywhere
 
 __all__ = ["add_parser", "run"]
 
@@ -22,6 +23,8 @@ examples:
       run that cell alone, without results of earlier runs, and say what it showed
   python -m matrix reproduce cp39-linux_x86_64-django3.2-ddtrace1.9.0 --run --keep --json -
       keep its folders and logs, and write what it showed as JSON (schema reproduce/1)
+  python -m matrix reproduce cp311-linux_aarch64-flask2.2.3-ddtrace1.9.0 --run --engine docker
+      run a cell of another CPU, in a container
 
 The ids of the cells: python -m matrix plan --cells
 """
@@ -50,18 +53,29 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Print the commands, or run the cell."""
-    planned = _find(args)
-    from matrix.reporting.alone import commands, run_alone  # noqa: PLC0415
+    if args.run_it:
+        return _run(args)
+    planned = _find(args, everywhere(args.target))
+    from matrix.reporting.alone import commands  # noqa: PLC0415
 
-    if not args.run_it:
-        lines = list(commands(planned, offline=args.offline, say=_note))
-        if args.json is None or str(args.json) != "-":
-            for line in lines:
-                print(line)
-        if args.json is not None:
-            _write(args.json, planned, {"commands": lines})
-        return ExitCode.OK
-    alone = run_alone(planned, keep=args.keep, offline=args.offline, say=_note)
+    lines = list(commands(planned, offline=args.offline, say=_note))
+    if args.json is None or str(args.json) != "-":
+        for line in lines:
+            print(line)
+    if args.json is not None:
+        _write(args.json, planned, {"commands": lines})
+    return ExitCode.OK
+
+
+def _run(args: argparse.Namespace) -> int:
+    from matrix.reporting.alone import run_alone  # noqa: PLC0415
+    from matrix.verify.holding import held  # noqa: PLC0415
+
+    with held(args.engine, args.target) as runs:
+        for note in runs.notes:
+            _note(note)
+        planned = _find(args, runs.where)
+        alone = run_alone(planned, runs, keep=args.keep, offline=args.offline, say=_note)
     if args.json is None or str(args.json) != "-":
         for line in alone.lines():
             print(line)
@@ -70,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _find(args: argparse.Namespace) -> PlannedCell:
+def _find(args: argparse.Namespace, where: Where) -> PlannedCell:
     """Return the planned cell; raise NothingSelectedError with the nearest id there is."""
     try:
         asked = Cell.parse(args.wanted)
@@ -78,8 +92,13 @@ def _find(args: argparse.Namespace) -> PlannedCell:
         asked = None
     if asked is not None and asked.as_of is not None:
         args.as_of = asked.as_of
+    if asked is not None and asked.target not in where.targets:
+        raise NothingSelectedError(
+            f"{asked.target} is not among what runs here: {', '.join(where.targets)}",
+            "--engine docker runs the CPUs that the engine's host has or emulates.",
+        )
     known: dict[str, PlannedCell] = {}
-    for plan in _plans(args):
+    for plan in _plans(args, where):
         known = {item.cell.id: item for item in (*plan.fallbacks, *plan.cells)}
         if args.wanted in known:
             return known[args.wanted]
@@ -90,12 +109,12 @@ def _find(args: argparse.Namespace) -> PlannedCell:
     )
 
 
-def _plans(args: argparse.Namespace) -> Iterator[Plan]:
+def _plans(args: argparse.Namespace, where: Where) -> Iterator[Plan]:
     """Yield the plan that was asked for, then the largest there is."""
-    yield plan_from_args(args, _note)
+    yield plan_from_args(args, _note, where)
     if args.profile != "exhaustive":
         args.profile = "exhaustive"
-        yield plan_from_args(args, _note)
+        yield plan_from_args(args, _note, where)
 
 
 def _write(path: Path, planned: PlannedCell, content: dict[str, object]) -> None:
@@ -112,6 +131,7 @@ def _write(path: Path, planned: PlannedCell, content: dict[str, object]) -> None
         "detail": "",
         "seconds": None,
         "kept": None,
+        "where": None,
         **content,
     }
     write_text_json(path, data)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from matrix.errors import NothingSelectedError, UsageError
 from matrix.places import results_dir
-from matrix.planning.options import add_plan_options, plan_from_args
+from matrix.planning.options import add_plan_options, plan_from_args, where_from_args
+from matrix.planning.where import among
+
+if TYPE_CHECKING:
+    from matrix.verify.holding import Held
 
 __all__ = ["add_parser", "run"]
 
@@ -28,6 +35,8 @@ examples:
       one capability on some CPythons, without results of earlier runs
   python -m matrix verify --as-of today
       what a user gets who installs the same releases now
+  python -m matrix verify --engine docker --target 386 --target arm64
+      in containers, and only what is promised for these
   python -m matrix verify --rejudge --picture answers.svg
       judge what earlier runs captured by today's rules, and draw the answers; runs nothing
 
@@ -93,22 +102,30 @@ def run(args: argparse.Namespace) -> int:
     from matrix.reporting.final import print_report  # noqa: PLC0415
     from matrix.reporting.picture import write_picture  # noqa: PLC0415
     from matrix.reporting.writing import write_json  # noqa: PLC0415
+    from matrix.verify.holding import held  # noqa: PLC0415
     from matrix.verify.running import Options, exit_code, verify  # noqa: PLC0415
+    from matrix.verify.worlds import cpus  # noqa: PLC0415
 
     to_stdout = args.json is not None and str(args.json) == "-"
     console = Console(stderr=to_stdout, width=_width())
-    plan = plan_from_args(args, lambda text: print(f"note: {text}", file=sys.stderr))
-    if not plan.claims:
-        raise NothingSelectedError("there is no claim to verify", "See: python -m matrix claims")
     options = Options(
         fresh=args.fresh,
         rejudge=args.rejudge,
-        jobs=args.jobs or _CELLS_PER_CPU * _cpus(),
+        jobs=args.jobs or _CELLS_PER_CPU * cpus(),
         keep=args.keep,
         offline=args.offline,
+        engine=args.engine,
     )
-    with display(console, os.environ) as emit:
-        result = verify(plan, options, emit)
+    with _captured(args) if args.rejudge else held(args.engine, args.target) as runs:
+        for note in runs.notes:
+            _note(note)
+        plan = plan_from_args(args, _note, runs.where)
+        if not plan.claims:
+            raise NothingSelectedError(
+                "there is no claim to verify", "See: python -m matrix claims"
+            )
+        with display(console, os.environ) as emit:
+            result = verify(plan, options, emit, runs)
     as_of = f"{args.as_of:%Y-%m-%d}" if args.as_of else "the time of each release"
     print_report(console, result, as_of)
     if args.keep:
@@ -125,11 +142,20 @@ def _width() -> int | None:
     return None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 180
 
 
-def _cpus() -> int:
-    """Return how many CPUs this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+@contextlib.contextmanager
+def _captured(args: argparse.Namespace) -> Iterator[Held]:
+    """Yield what was captured of: nothing is run, so no engine is asked."""
+    from matrix.verify.holding import Held  # noqa: PLC0415
+    from matrix.verify.rejudging import captured_targets  # noqa: PLC0415
+
+    if args.engine == "auto":
+        yield Held(among(captured_targets(results_dir() / "captures"), args.target))
+    else:
+        yield Held(where_from_args(args))
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
 
 
 def _jobs(text: str) -> int:

@@ -55,6 +55,14 @@ class Whereabouts:
             isolation=capture.isolation,
         )
 
+    def __str__(self) -> str:
+        image = f", image {self.image}" if self.image else ""
+        build = " ".join(self.build.split())
+        return (
+            f"{self.engine or 'this machine'}{image}: {self.os} {self.machine}, {self.bits} bits,"
+            f" {self.libc}, CPython {self.python} ({build})"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         return dataclasses.asdict(self)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
+from matrix.containers import find_engine
+from matrix.containers.labels import Run
+from matrix.containers.seam import EngineInfo
 from matrix.index import CachedIndex
 from matrix.model.claim import Claim
 from matrix.model.plan import Plan
@@ -14,7 +18,7 @@ from matrix.places import cache_dir
 from matrix.planning.engine import make_plan
 from matrix.planning.profiles import profile_names
 from matrix.planning.select import Selection, select
-from matrix.planning.where import ENGINES, Where, locally
+from matrix.planning.where import ENGINES, Where, anywhere, by_engine, locally
 
 __all__ = [
     "DEFAULT_PROFILE",
@@ -24,6 +28,7 @@ __all__ = [
     "claims_from_args",
     "plan_from_args",
     "selection_from_args",
+    "where_from_args",
 ]
 
 
@@ -114,6 +119,24 @@ def selection_from_args(args: argparse.Namespace) -> Selection:
         tracers=tuple(args.ddtrace),
         documents=tuple(args.document),
     )
+
+
+def where_from_args(args: argparse.Namespace) -> Where:
+    """Return where cells would be run, for a command that runs none; `auto` asks for an engine."""
+    if args.engine == "docker":
+        return anywhere(args.target)
+    if args.engine == "auto" and (info := _engine()) is not None:
+        return by_engine(info, args.target)
+    return locally(args.target)
+
+
+def _engine() -> EngineInfo | None:
+    # Nothing is made there, so nothing has to be told whose it is.
+    engine = find_engine(Run("", ""))
+    if engine is None:
+        return None
+    with contextlib.closing(engine):
+        return engine.info
 
 
 def plan_from_args(

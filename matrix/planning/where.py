@@ -12,7 +12,17 @@ from matrix.planning.existence import Impossible
 from matrix.planning.globs import matches
 from matrix.planning.targets import host_target
 
-__all__ = ["ENGINES", "Where", "anywhere", "by_engine", "locally", "platform_of", "short"]
+__all__ = [
+    "ENGINES",
+    "Where",
+    "among",
+    "anywhere",
+    "by_engine",
+    "everywhere",
+    "locally",
+    "platform_of",
+    "short",
+]
 
 ENGINES = ("auto", "docker", "local")
 # Our targets, and what an engine calls them.
@@ -82,6 +92,19 @@ def by_engine(info: EngineInfo, globs: Sequence[str] = ()) -> Where:
         frozenset(target for target in chosen if _PLATFORMS[target] not in native),
         {**obstacles, **_unselected(runs, chosen)},
     )
+
+
+def among(targets: Sequence[str], globs: Sequence[str] = ()) -> Where:
+    """Return those of `targets` that the globs mean, wherever they were run."""
+    wanted = _wanted(globs, [*targets, *(each for each in _PLATFORMS if each not in targets)])
+    chosen = tuple(target for target in targets if target in wanted)
+    return Where("", chosen, obstacles=_unselected(targets, chosen))
+
+
+def everywhere(globs: Sequence[str] = ()) -> Where:
+    """Return this machine and all that an engine could run, without asking one."""
+    here = host_target()
+    return among([here, *(each for each in _PLATFORMS if each != here)], globs)
 
 
 def anywhere(globs: Sequence[str] = ()) -> Where:

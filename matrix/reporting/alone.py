@@ -9,23 +9,27 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from matrix.cells import Limits
 from matrix.environments import BuildError, EnvironmentStore
-from matrix.errors import StorageError
+from matrix.errors import StorageError, UsageError
 from matrix.interpreters import find_interpreters
 from matrix.judging import findings_of
 from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.verdict import Finding
+from matrix.model.whereabouts import Whereabouts
 from matrix.places import cache_dir, fixtures_dir, project_root, results_dir
+from matrix.planning.targets import host_target
 from matrix.probes import load_probes
 from matrix.reporting.as_json import finding_to_json
 from matrix.reporting.by_hand import ByHand
 from matrix.settings import load_settings
-from matrix.verify.local import CellWork, LocalEnvironments, job_maker
+from matrix.verify.holding import Held
+from matrix.verify.jobs import Jobs
+from matrix.verify.local import CellWork, LocalEnvironments
 from matrix.verify.signals import stopping
 from matrix.verify.workers import Workers
+from matrix.verify.worlds import environments_of, limits_of
 
 __all__ = ["Alone", "commands", "run_alone"]
 
@@ -44,6 +48,9 @@ class Alone:
         """Yield it for a reader."""
         capture = self.capture
         yield f"{capture.cell}: {capture.seconds:.1f} s, {capture.isolation or 'not started'}"
+        where = Whereabouts.of(capture)
+        if where is not None:
+            yield f"  {where}"
         if capture.failed is not None:
             yield f"  failed: {capture.failed.value}: {capture.detail}"
         for process in capture.processes:
@@ -63,7 +70,9 @@ class Alone:
     def to_json(self) -> dict[str, object]:
         """Return it as plain JSON values."""
         reason = self.capture.failed
+        where = Whereabouts.of(self.capture)
         return {
+            "where": where.to_json() if where else None,
             "findings": [finding_to_json(finding) for finding in self.findings],
             "reason": reason.value if reason else None,
             "detail": self.capture.detail,
@@ -77,6 +86,11 @@ def commands(planned: PlannedCell, *, offline: bool, say: Say) -> Iterator[str]:
 
     The environment is resolved, and built, if need be: its lock is what the commands install.
     """
+    if planned.cell.target != host_target():
+        raise UsageError(
+            f"{planned.cell.target} is not this machine, so there is nothing to type here",
+            "Run it in a container: reproduce CELL --run --engine docker",
+        )
     probes = [probe for name, probe in load_probes().items() if name in planned.probes]
     by_hand = ByHand(
         planned=planned,
@@ -124,19 +138,18 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
         ) from error
 
 
-def run_alone(planned: PlannedCell, *, keep: bool, offline: bool, say: Say) -> Alone:
-    """Run the cell once, now; nothing of it is written to the journal."""
+def run_alone(planned: PlannedCell, runs: Held, *, keep: bool, offline: bool, say: Say) -> Alone:
+    """Run the cell once, now; nothing of it is written to the journal. `runs` is what runs it."""
     probes = load_probes()
-    environments = _environments(offline=offline)
+    environments = environments_of(runs, probes, offline=offline)
     with contextlib.ExitStack() as stack:
         if keep:
             scratch = Path(tempfile.mkdtemp(prefix="compat-matrix-"))
         else:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        limits = Limits()
-        workers = Workers(
-            CellWork(), job_maker(probes, scratch, keep=keep, limits=limits), 1, limits.cell * 2
-        )
+        limits = limits_of(runs)
+        jobs = Jobs(probes, scratch, runs, *limits, keep=keep)
+        workers = Workers(CellWork(), jobs.make, 1, max(each.cell for each in limits) * 2)
         stack.callback(workers.close)
         stack.enter_context(stopping(workers.kill))
         try:
@@ -145,6 +158,7 @@ def run_alone(planned: PlannedCell, *, keep: bool, offline: bool, say: Say) -> A
         except BuildError as error:
             say(error.log or error.detail)
             capture = _not_built(planned, error)
+    capture = dataclasses.replace(capture, engine=runs.where.engine)
     found = findings_of(capture, planned.probes, probes)
     return Alone(capture, found, scratch if keep else None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from matrix.model.cell import Cell
 from matrix.model.verdict import Finding, Outcome
 from matrix.reporting.summary import ran
 from matrix.verify.result import CellRecord, RunResult
@@ -34,6 +35,9 @@ def result_to_json(result: RunResult, as_of: str) -> dict[str, Any]:
                 "left_out": len(plan.left_out),
             },
             "left_out": dict(sorted(Counter(i.reason.value for i in plan.left_out).items())),
+            "targets": list(plan.targets),
+            "where": _where(result),
+            "lost": result.lost,
         },
         "claims": [claim.to_json() for claim in plan.claims],
         "verdicts": [verdict.to_json() for verdict in result.verdicts],
@@ -63,7 +67,18 @@ def _cell(cell: CellRecord) -> dict[str, Any]:
         "key": cell.key,
         "probes": list(cell.probes),
         "findings": [finding_to_json(finding) for finding in cell.findings],
+        "where": cell.where.to_json() if cell.where else None,
     }
+
+
+def _where(result: RunResult) -> list[dict[str, Any]]:
+    counts = Counter(
+        (cell.where.engine, Cell.parse(cell.cell).target) for cell in result.cells if cell.where
+    )
+    return [
+        {"engine": engine, "target": target, "cells": count}
+        for (engine, target), count in counts.items()
+    ]
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:

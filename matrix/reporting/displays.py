@@ -9,8 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from matrix.model.plan import Plan
 from matrix.model.verdict import Outcome
+from matrix.planning.where import short
 from matrix.reporting.moments import Moments
+from matrix.reporting.places import THIS_MACHINE, marks
 from matrix.reporting.rows import Row
 from matrix.reporting.tables import STYLES
 from matrix.reporting.tally import Tally
@@ -24,6 +27,7 @@ from matrix.verify.events import (
     Event,
     RunFinished,
     RunStarted,
+    Told,
     Warned,
 )
 
@@ -82,6 +86,8 @@ class _Plain:
                 self._folded(f"{event.cell}: added as a further control")
             case Warned():
                 self._line(f"warning: {event.message}")
+            case Told():
+                self._folded(event.message)
             case RunFinished():
                 self._line(self._tally.line)
             case _:
@@ -136,6 +142,8 @@ class _Live:
                 self._print(f"[dim]{escape(_cell(event, self._moments))}[/]")
             case Warned():
                 self._print(f"[yellow]warning: {escape(event.message)}[/]")
+            case Told():
+                self._print(f"[dim]{escape(event.message)}[/]")
             case _:
                 pass
         self.progress.update(
@@ -166,12 +174,18 @@ def _opening(event: RunStarted, tally: Tally) -> Iterator[str]:
     yield (
         f"{many(len(plan.claims), 'claim')}, {many(len(plan.cells), 'cell')},"
         f" profile {plan.profile}, index of {plan.snapshot:%Y-%m-%d %H:%M},"
-        f" {event.jobs} at a time"
+        f" {event.jobs} at a time {_place(plan, event.engine)}"
     )
     if tally.untried:
         have = "has" if tally.untried == 1 else "have"
         words = f"{many(tally.untried, 'claim')} {have} no experiment in this profile"
         yield f"{words}: listed at the end"
+
+
+def _place(plan: Plan, engine: str) -> str:
+    if not engine:
+        return f"on {THIS_MACHINE}"
+    return f"in {engine}, for {', '.join(short(target) for target in plan.targets)}"
 
 
 def _cell(event: CellFinished, moments: Moments) -> str:
@@ -184,7 +198,9 @@ def _cell(event: CellFinished, moments: Moments) -> str:
 
 def _verdict(row: Row) -> str:
     most = _REFUTING if row.verdict.outcome is Outcome.REFUTED else _EVIDENCE
+    targets = marks(row.verdicts)
     return (
-        f"{MARKS[row.verdict.outcome]} {outcome_word(row.verdict)}: {promise(*row.claims)}"
+        f"{MARKS[row.verdict.outcome]} {outcome_word(row.verdict)}"
+        f"{f', {targets}' if targets else ''}: {promise(*row.claims)}"
         f" [{place(row.claims)}] {tell(row, most)}"
     )

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from matrix.reporting.places import unisolated, where_lines
 from matrix.reporting.reasons import load_reasons
 from matrix.reporting.summary import Gap, also_seen, cell_counts, document_names, gaps, rows
 from matrix.reporting.tables import answers, head
@@ -35,7 +36,7 @@ def print_report(console: Console, result: RunResult, as_of: str) -> None:
     _print_gaps(console, result, names)
     _print_names(console, names)
     _print_run(console, result, as_of)
-    for warning in result.warnings:
+    for warning in filter(None, (*result.warnings, unisolated(result))):
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
 
 
@@ -91,6 +92,7 @@ def _print_run(console: Console, result: RunResult, as_of: str) -> None:
     told = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
     for name, text in (
         ("cells", cell_counts(result)),
+        *(("where", line) for line in where_lines(result)),
         ("left out", told or "nothing"),
         ("profile", plan.profile),
         ("index", f"as read on {plan.snapshot:%Y-%m-%d %H:%M} UTC"),

@@ -34,7 +34,14 @@ _GOES_ON = "the newest release seen"
 _LEFT = "left out:"
 _CELL = re.compile(r"\bcp\d+-\S+-ddtrace[\w.]*\w")
 # What these say is the same for many cells, and says what to do.
-_OF_THE_MACHINE = {Reason.NO_INTERPRETER, Reason.INDEX_UNAVAILABLE, Reason.DISK_FULL}
+_OF_THE_MACHINE = {
+    Reason.DISK_FULL,
+    Reason.ENGINE_LOST,
+    Reason.INDEX_UNAVAILABLE,
+    Reason.NO_IMAGE,
+    Reason.NO_INTERPRETER,
+    Reason.WRONG_IMAGE,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +139,7 @@ def gaps(result: RunResult) -> list[Gap]:
 
 def ran(result: RunResult) -> int:
     """Return how many cells came to an end in this run, of whatever kind."""
-    cut = {Reason.INTERRUPTED, Reason.NO_INTERPRETER}
+    cut = {Reason.ENGINE_LOST, Reason.INTERRUPTED, Reason.NO_IMAGE, Reason.NO_INTERPRETER}
     return sum(not cell.reused and cell.reason not in cut for cell in result.cells)
 
 
@@ -168,6 +175,9 @@ def _further(remarks: Sequence[str]) -> tuple[str, ...]:
 
 
 def _details(reason: Reason, result: RunResult) -> tuple[str, ...]:
+    if reason is Reason.PLATFORM_NOT_HERE:
+        left_out = (item.detail for item in result.plan.left_out if item.reason is reason)
+        return tuple(dict.fromkeys(filter(None, left_out)))
     said = (
         cell.detail.splitlines()[0]
         for cell in result.cells

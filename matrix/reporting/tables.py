@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from matrix.model.verdict import Outcome
+from matrix.reporting.places import marks
 from matrix.reporting.rows import Row
 from matrix.reporting.summary import counts
 from matrix.reporting.telling import tell
@@ -33,7 +34,8 @@ def head(result: RunResult) -> Text:
         for outcome, words in counts(result).items()
     ]
     line.append_text(Text(", ").join(parts))
-    return line.append(" (interrupted)" if result.interrupted else "")
+    line.append(" (interrupted)" if result.interrupted else "")
+    return line.append(" (the container engine was lost)" if result.lost else "")
 
 
 def answers(
@@ -58,7 +60,7 @@ def _table(made: Iterable[Row], names: Mapping[str, str]) -> Table:
 
 def _blocks(made: Iterable[Row], names: Mapping[str, str]) -> Iterator[RenderableType]:
     for row in made:
-        yield Text.assemble("\n", _verdict(row), f": {promise(*row.claims)}")
+        yield Text.assemble("\n", _verdict(row, ", "), f": {promise(*row.claims)}")
         where = Text(place(row.claims, names), "dim", overflow="fold")
         said = Text(tell(row, _EVIDENCE), overflow="fold")
         yield Padding(where, _INDENT, expand=False)
@@ -66,6 +68,8 @@ def _blocks(made: Iterable[Row], names: Mapping[str, str]) -> Iterator[Renderabl
     yield ""
 
 
-def _verdict(row: Row) -> Text:
+def _verdict(row: Row, between: str = "\n") -> Text:
     outcome = row.verdict.outcome
-    return Text(f"{MARKS[outcome]} {outcome_word(row.verdict)}", STYLES[outcome])
+    said = Text(f"{MARKS[outcome]} {outcome_word(row.verdict)}", STYLES[outcome])
+    targets = marks(row.verdicts)
+    return said.append(f"{between}{targets}", "default") if targets else said

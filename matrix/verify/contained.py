@@ -59,6 +59,7 @@ class ImageEnvironments:
         self._lock = threading.Lock()
         self._making: dict[tuple[str, str], threading.Lock] = {}
         self._known: dict[tuple[str, str], Image | BuildError] = {}
+        self._missing: set[tuple[str, str]] = set()
 
     def name(self, planned: PlannedCell) -> str:
         """Return a digest of what is asked for: image and requirements."""
@@ -83,11 +84,14 @@ class ImageEnvironments:
 
     def _find(self, planned: PlannedCell) -> Image | None:
         key = (planned.cell.python, planned.cell.target)
-        if (known := self._remembered(key)) is not None:
+        known = self._remembered(key)
+        if known is not None or key in self._missing:
             return known
         with self._remembering(key), _as_build_errors():
             found = self._catalog.find(*key)
-        if found is not None:
+        if found is None:
+            self._missing.add(key)
+        else:
             self._known[key] = found
         return found
 

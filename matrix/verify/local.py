@@ -1,13 +1,12 @@
-"""The real world behind the seams: environments of this machine, and cells in worker processes."""
+"""Environments of this machine, and what its worker processes do."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from matrix.cells import CellJob, Limits, run_cell, worker_initializer
+from matrix.cells import CellJob, run_cell, worker_initializer
 from matrix.cells.process import kill_all
 from matrix.environments import BuildError, EnvironmentStore
 from matrix.interpreters import NoInterpreterError, interpreter_for
@@ -18,7 +17,7 @@ from matrix.model.probe import Probe
 from matrix.verify.asking import requirements_of
 from matrix.verify.seams import Tell
 
-__all__ = ["CellWork", "LocalEnvironments", "job_maker"]
+__all__ = ["CellWork", "LocalEnvironments"]
 
 
 class LocalEnvironments:
@@ -77,25 +76,3 @@ class CellWork:
     def abandon(self) -> None:
         """Kill all that the cells of this process have started."""
         kill_all()
-
-
-def job_maker(
-    probes: Mapping[str, Probe], scratch: Path, *, keep: bool = False, limits: Limits | None = None
-) -> Callable[[PlannedCell, Environment, str], CellJob]:
-    """Return what makes a worker's job; each cell has a folder in `scratch`, kept for `keep`."""
-
-    def make(planned: PlannedCell, environment: Environment, key: str) -> CellJob:
-        folder = scratch / planned.cell.id
-        folder.mkdir(parents=True, exist_ok=True)
-        return CellJob(
-            planned=planned,
-            key=key,
-            python=environment.python,
-            lock=environment.lock,
-            probes=tuple(probes[name] for name in planned.probes if name in probes),
-            limits=limits or Limits(),
-            scratch=folder,
-            keep=keep,
-        )
-
-    return make

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from matrix.journal import CaptureStore, Entry, Journal
 from matrix.judging import FindingTable, findings_of, judge
 from matrix.model.capture import CellCapture
+from matrix.model.cell import Cell
 from matrix.model.plan import Plan, PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding
 from matrix.model.whereabouts import Whereabouts
+from matrix.planning.targets import host_target
 from matrix.verify.events import CellFinished, Emit, RunFinished, RunStarted, VerdictReached, Warned
 from matrix.verify.result import CellRecord, RunResult
 from matrix.verify.seams import Clock
 
-__all__ = ["MadeBy", "rejudge"]
+__all__ = ["MadeBy", "captured_targets", "rejudge"]
 
 MadeBy = Callable[[CellCapture], bool]
+
+
+def captured_targets(folder: Path) -> tuple[str, ...]:
+    """Return this machine's target, and the others that something was captured on."""
+    found = set()
+    for path in folder.iterdir() if folder.is_dir() else ():
+        with contextlib.suppress(ValueError):
+            found.add(Cell.parse(path.name).target)
+    here = host_target()
+    return (here, *sorted(found - {here}, reverse=True))  # x86_64, i686, aarch64
 
 
 def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing

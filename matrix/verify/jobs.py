@@ -1,0 +1,67 @@
+"""What a worker is told of a cell: on this machine, or in a container."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+from matrix.cells import CellJob, Limits
+from matrix.containers import connect
+from matrix.containers.labels import Run
+from matrix.containers.seam import Engine, EngineLostError
+from matrix.errors import EngineUnavailableError
+from matrix.model.environment import Environment
+from matrix.model.plan import PlannedCell
+from matrix.model.probe import Probe
+from matrix.verify.holding import Held
+
+__all__ = ["Jobs"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Jobs:
+    """Makes jobs; each cell has a folder in `scratch`, kept for `keep`.
+
+    `slow` are the limits of cells for emulated targets, `limits` those of all others.
+    """
+
+    probes: Mapping[str, Probe]
+    scratch: Path
+    runs: Held
+    limits: Limits
+    slow: Limits
+    keep: bool = False
+
+    def make(self, planned: PlannedCell, environment: Environment, key: str) -> CellJob:
+        """Return the job of a cell; raise OSError where it can have no folder."""
+        folder = self.scratch / planned.cell.id
+        folder.mkdir(parents=True, exist_ok=True)
+        job = CellJob(
+            planned=planned,
+            key=key,
+            python=environment.python,
+            lock=environment.lock,
+            probes=tuple(self.probes[name] for name in planned.probes if name in self.probes),
+            limits=self.slow if planned.cell.target in self.runs.where.emulated else self.limits,
+            scratch=folder,
+            keep=self.keep,
+        )
+        if environment.image is None or self.runs.run is None:
+            return job
+        return dataclasses.replace(
+            job,
+            image=environment.image,
+            tree=environment.tree,
+            tree_key=environment.key,
+            connect=functools.partial(_connect, self.runs.run),
+        )
+
+
+def _connect(run: Run) -> Engine:
+    """Return the engine, in a worker process; it answered when the run began."""
+    try:
+        return connect(run)
+    except EngineUnavailableError as error:
+        raise EngineLostError(error.message) from error

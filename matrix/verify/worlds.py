@@ -1,0 +1,110 @@
+"""The real world behind the seams, put together: for a whole run and for one cell alone."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from matrix.cells import Limits
+from matrix.containers.seam import ContainerError
+from matrix.environments import EnvironmentStore
+from matrix.environments.trees import TreeStore
+from matrix.images.catalog import ImageCatalog
+from matrix.interpreters import find_interpreters
+from matrix.model.image import Image
+from matrix.model.probe import Probe
+from matrix.places import cache_dir
+from matrix.planning.targets import host_target
+from matrix.verify.contained import ImageEnvironments
+from matrix.verify.emulation import load_emulation
+from matrix.verify.engine import World
+from matrix.verify.holding import Held
+from matrix.verify.jobs import Jobs
+from matrix.verify.local import CellWork, LocalEnvironments
+from matrix.verify.seams import Environments, SystemClock
+from matrix.verify.workers import Workers
+
+__all__ = ["How", "cpus", "environments_of", "limits_of", "world_of"]
+
+# Beyond a cell's own limit: the worker is then stuck itself.
+_GRACE_SECONDS = 60.0
+# Making an environment is mostly waiting for the index.
+_BUILDERS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class How:
+    """`jobs` cells at a time; `keep` their folders; `offline` asks no index."""
+
+    jobs: int
+    keep: bool = False
+    offline: bool = False
+
+
+@contextlib.contextmanager
+def world_of(folder: Path, how: How, probes: Mapping[str, Probe], runs: Held) -> Iterator[World]:
+    """Yield the world of a run, whose cells have their folders below `folder` while it lasts."""
+    limits, slow = limits_of(runs)
+    with _scratch(folder, keep=how.keep) as scratch:
+        jobs = Jobs(probes, scratch, runs, limits, slow, keep=how.keep)
+        workers = Workers(CellWork(), jobs.make, how.jobs, slow.cell + _GRACE_SECONDS)
+        try:
+            yield World(
+                environments_of(runs, probes, offline=how.offline),
+                workers,
+                SystemClock(),
+                how.jobs,
+                _BUILDERS,
+                engine=runs.where.engine,
+                emulated=runs.where.emulated,
+                emulated_jobs=load_emulation().cells_per_cpu * cpus(),
+            )
+        finally:
+            workers.close()
+
+
+def environments_of(runs: Held, probes: Mapping[str, Probe], *, offline: bool) -> Environments:
+    """Return the environments of the engine, or of this machine."""
+    if runs.engine is None:
+        store = EnvironmentStore(cache_dir(), offline=offline)
+        return LocalEnvironments(store, find_interpreters(), probes)
+    catalog = ImageCatalog(runs.engine, cache_dir())
+
+    def native(python: str) -> Image | None:
+        with contextlib.suppress(ContainerError):
+            return catalog.find(python, host_target())
+        return None
+
+    trees = TreeStore(cache_dir(), runs.engine, native=native, offline=offline)
+    return ImageEnvironments(catalog, trees, probes)
+
+
+def limits_of(runs: Held) -> tuple[Limits, Limits]:
+    """Return the limits of cells, and those of cells for emulated targets where there are some."""
+    limits = Limits()
+    return limits, limits.times(load_emulation().slower) if runs.where.emulated else limits
+
+
+def cpus() -> int:
+    """Return how many CPUs this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path, *, keep: bool) -> Iterator[Path]:
+    """Yield the folder for the cells' own; what an earlier run left there goes first."""
+    scratch = folder / ("kept" if keep else "scratch")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True, exist_ok=True)
+    try:
+        yield scratch
+    finally:
+        if not keep:
+            shutil.rmtree(scratch, ignore_errors=True)
