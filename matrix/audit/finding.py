@@ -47,7 +47,20 @@ class FindingKind(str, enum.Enum):
     RUNTIME_PARTLY_WITHOUT_ARTIFACT = "runtime-partly-without-artifact"
     RUNTIME_FROM_SOURCE_ONLY = "runtime-from-source-only"
     RELEASE_VANISHED = "release-vanished"
+    WHEEL_EXCLUDED = "wheel-excluded"
     REQUIRES_PYTHON_DIFFERS = "requires-python-differs"
+    # Inside the artifacts.
+    ARTIFACT_REFUSED = "artifact-refused"
+    LIBRARY_MISSING = "library-missing"
+    LIBRARY_FOREIGN = "library-foreign"
+    LIBRARY_FOREIGN_LIBC = "library-foreign-libc"
+    LIBRARY_BUILT_FOR_GLIBC = "library-built-for-glibc"
+    LIBRARY_NEEDLESS = "library-needless"
+    MODULE_MISSING = "module-missing"
+    MODULE_MISSING_LATER = "module-missing-later"
+    IMPORT_UNDECLARED = "import-undeclared"
+    REQUIREMENT_UNMET = "requirement-unmet"
+    REQUIREMENT_UNREADABLE = "requirement-unreadable"
 
 
 @dataclasses.dataclass(frozen=True)

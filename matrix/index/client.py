@@ -90,6 +90,7 @@ class CachedIndex:
         self, name: str, old: Project | None, etag: str, modified: str, now: dt.datetime
     ) -> Project:
         # Imported here: a plan from a warm cache starts without an HTTP library.
+        from matrix.index.changes import carried_over  # noqa: PLC0415
         from matrix.index.fetch import FetchError, fetch, without_credentials  # noqa: PLC0415
         from matrix.index.pages import BadAnswerError, parse_html, parse_json  # noqa: PLC0415
         from matrix.index.releases import project_of  # noqa: PLC0415
@@ -107,6 +108,8 @@ class CachedIndex:
             return self._fall_back(name, old, str(error), error)
         except BadAnswerError as error:
             return self._fall_back(name, old, f"{without_credentials(page)}: {error}", error)
+        project, change = carried_over(old, project)
+        self.notices += change.sentences(name)
         self._write(name, dump(project, answer.etag, answer.modified))
         return project
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
@@ -18,7 +19,12 @@ ACCEPT = (
     "application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 )
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
+# For the whole of one answer: an index that sends a byte a minute is as good as down.
+WHOLE_SECONDS = 300.0
+# The largest pages there are have some 60 MB.
+MAX_BYTES = 256 * 2**20
 ATTEMPTS = 4
+_CHUNK = 2**16
 
 
 class FetchError(Exception):
@@ -68,8 +74,9 @@ def fetch(url: str, *, etag: str = "", modified: str = "", wait_seconds: float =
 def _once(url: str, headers: dict[str, str]) -> Answer:
     shown = without_credentials(url)
     try:
-        with requests.get(url, headers=headers, timeout=(CONNECT_SECONDS, READ_SECONDS)) as got:
-            status, body, said = got.status_code, got.content, got.headers
+        timeout = (CONNECT_SECONDS, READ_SECONDS)
+        with requests.get(url, headers=headers, timeout=timeout, stream=True) as got:
+            status, body, said = got.status_code, _body(got, shown), got.headers
             final = got.url
     except requests.exceptions.RequestException as error:
         # The library's text names the address, credentials and all: give its kind only.
@@ -93,6 +100,19 @@ def _once(url: str, headers: dict[str, str]) -> Answer:
         etag=said.get("ETag", ""),
         modified=said.get("Last-Modified", ""),
     )
+
+
+def _body(got: requests.Response, shown: str) -> bytes:
+    """Read an answer, up to a size and for a time: what sends without end is no index."""
+    start, size, chunks = time.monotonic(), 0, []
+    for chunk in got.iter_content(_CHUNK):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise FetchError(f"{shown}: the answer has more than {MAX_BYTES >> 20} MiB")
+        if time.monotonic() - start > WHOLE_SECONDS:
+            raise FetchError(f"{shown}: the answer takes more than {WHOLE_SECONDS:.0f} seconds")
+    return b"".join(chunks)
 
 
 def without_credentials(url: str) -> str:

@@ -57,7 +57,8 @@ class PackedFiles(Sequence[File]):
 
 def dump(project: Project, etag: str = "", modified: str = "") -> str:
     """Return the text that `load` reads; `etag` and `modified` are the index's own marks."""
-    base = _common([file.url for release in project.releases for file in release.files])
+    known = (*project.releases, *project.vanished)
+    base = _common([file.url for release in known for file in release.files])
     data = {
         "format": FORMAT,
         "name": project.name,
@@ -65,16 +66,8 @@ def dump(project: Project, etag: str = "", modified: str = "") -> str:
         "etag": etag,
         "modified": modified,
         "base": base,
-        "releases": [
-            [
-                release.version,
-                _stamp(release.uploaded),
-                int(release.yanked),
-                release.requires_python,
-                _FILE.join(_pack(file, base) for file in release.files),
-            ]
-            for release in project.releases
-        ],
+        "releases": [_row(release, base) for release in project.releases],
+        "vanished": [_row(release, base) for release in project.vanished],
     }
     return json.dumps(data, separators=(",", ":"))
 
@@ -89,16 +82,27 @@ def load(text: str) -> tuple[Project, str, str]:
         project = Project(
             name=data["name"],
             fetched=dt.datetime.fromisoformat(data["fetched"]),
-            releases=tuple(
-                Release(
-                    version, _moment(uploaded), bool(yanked), requires, PackedFiles(files, base)
-                )
-                for version, uploaded, yanked, requires, files in data["releases"]
-            ),
+            releases=tuple(_release(row, base) for row in data["releases"]),
+            vanished=tuple(_release(row, base) for row in data.get("vanished", ())),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a cached project: {error}") from error
     return project, data["etag"], data["modified"]
+
+
+def _row(release: Release, base: str) -> list[str | int]:
+    return [
+        release.version,
+        _stamp(release.uploaded),
+        int(release.yanked),
+        release.requires_python,
+        _FILE.join(_pack(file, base) for file in release.files),
+    ]
+
+
+def _release(row: Sequence[Any], base: str) -> Release:
+    version, uploaded, yanked, requires, files = row
+    return Release(version, _moment(uploaded), bool(yanked), requires, PackedFiles(files, base))
 
 
 def _common(urls: Sequence[str]) -> str:

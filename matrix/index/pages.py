@@ -46,6 +46,7 @@ def parse_html(text: str, url: str) -> list[File]:
     reader = _Links(url)
     reader.feed(text)
     reader.close()
+    _check_version(reader.version)
     return reader.files
 
 
@@ -53,9 +54,21 @@ def parse_json(text: str, url: str) -> list[File]:
     """Return the files of a JSON answer (PEP 691, with PEP 700's upload times)."""
     try:
         data = json.loads(text)
+        _check_version(str(data.get("meta", {}).get("api-version", "")))
         return [_json_file(item, url) for item in data["files"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadAnswerError(f"not the JSON of a project's page ({error})") from error
+
+
+def _check_version(said: str) -> None:
+    """Refuse another major version than the one that is read here.
+
+    https://packaging.python.org/en/latest/specifications/simple-repository-api/#versioning-pypi-s-simple-api
+    """
+    if said and said.partition(".")[0] != "1":
+        raise BadAnswerError(
+            f"it speaks version {said[:20]} of the simple API, and 1.x is read here"
+        )
 
 
 def _json_file(item: Any, page: str) -> File:  # noqa: ANN401 - JSON from the network
@@ -77,10 +90,13 @@ class _Links(HTMLParser):
     def __init__(self, url: str) -> None:
         super().__init__(convert_charrefs=True)
         self.files: list[File] = []
+        self.version = ""
         self._url = url
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
+        if tag == "meta" and given.get("name") == "pypi:repository-version":
+            self.version = given.get("content") or ""
         if tag == "base" and given.get("href"):
             self._url = urljoin(self._url, str(given["href"]))
         href = given.get("href") if tag == "a" else None

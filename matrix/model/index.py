@@ -37,8 +37,13 @@ class Release:
 
 @dataclasses.dataclass(frozen=True)
 class Project:
-    """All releases of a project, ascending as versions order, and when the index was asked."""
+    """All releases of a project, ascending as versions order, and when the index was asked.
+
+    `vanished` are releases that the index listed earlier and no longer lists, or no longer with
+    those files: nothing can be installed from them, and they are no part of `releases`.
+    """
 
     name: str
     fetched: dt.datetime
     releases: tuple[Release, ...]
+    vanished: tuple[Release, ...] = ()
