@@ -40,7 +40,8 @@ def identify(place: Place, *, timeout: float) -> Identity:
         if asked.code != 0:
             words = (asked.err or asked.out).strip().splitlines()
             raise IdentityError(f"exit code {asked.code}: {' '.join(words[-1:])}")
-        told = json.loads(asked.out)
+        # Whatever was said before: in a container warnings come the same way.
+        told = json.loads(asked.out.strip().rpartition("\n")[2])
         installed = {_normalised(name): text for name, text in told.pop("installed").items()}
         return Identity(**told, installed=dict(sorted(installed.items())))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from matrix.containers.seam import Engine
+from matrix.containers.seam import Confinement, Engine
 from matrix.model.image import Image
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
@@ -74,7 +74,8 @@ class CellJob:
     and stays when `keep` is set.
 
     A cell with an `image` runs in a container, which an engine of `connect` (picklable, called once
-    for each cell) starts: with `tree`, whose content is called `tree_key`, as the image's site.
+    for each cell) starts: with `tree`, whose content is called `tree_key`, as the image's site, and
+    held as `confinement` says.
     """
 
     planned: PlannedCell
@@ -94,6 +95,7 @@ class CellJob:
     tree: Path | None = None
     tree_key: str = ""
     connect: Callable[[], Engine] | None = None
+    confinement: Confinement = dataclasses.field(default_factory=Confinement)
 
     @property
     def framework(self) -> str:

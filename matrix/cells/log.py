@@ -16,9 +16,10 @@ JOIN_SECONDS = 2.0
 
 
 class Log:
-    """Of what it is given, `KEEP_BYTES` of each end stay. For any number of threads."""
+    """Of what it is given, `keep` bytes of each end stay. For any number of threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: int = KEEP_BYTES) -> None:
+        self._most = keep
         self._head = bytearray()
         self._tail: deque[bytes] = deque()
         self._tail_bytes = 0
@@ -39,7 +40,7 @@ class Log:
                     if line.startswith(wanted) and line.endswith(b"\n"):
                         return line.decode("utf-8", "replace").rstrip()
                 left = deadline - time.monotonic()
-                full = len(self._head) >= KEEP_BYTES
+                full = len(self._head) >= self._most
                 if self._ended or full or left <= 0 or not self._changed.wait(left):
                     return None
 
@@ -65,15 +66,15 @@ class Log:
             self._changed.notify_all()
 
     def _keep(self, piece: bytes) -> None:
-        room = max(KEEP_BYTES - len(self._head), 0)
+        room = max(self._most - len(self._head), 0)
         self._head += piece[:room]
         rest = piece[room:]
         if not rest:
             return
         self._tail.append(rest)
         self._tail_bytes += len(rest)
-        while self._tail_bytes > KEEP_BYTES:
-            over = self._tail_bytes - KEEP_BYTES
+        while self._tail_bytes > self._most:
+            over = self._tail_bytes - self._most
             first = self._tail.popleft()
             if len(first) > over:
                 self._tail.appendleft(first[over:])

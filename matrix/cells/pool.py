@@ -8,15 +8,19 @@ import os
 import signal
 import threading
 
+from matrix.cells.living import kill_all
 from matrix.cells.network import isolate
-from matrix.cells.process import kill_all
 
 __all__ = ["worker_initializer"]
 
 
-def worker_initializer() -> None:
-    """Leave the network, leave Ctrl-C to the main process, and do not outlive it."""
-    isolate()  # first: it wants to be alone in the process
+def worker_initializer(*, leave_network: bool = True) -> None:
+    """Leave the network, leave Ctrl-C to the main process, and do not outlive it.
+
+    Cells in containers are kept from the network by those, and an engine may be reached by it.
+    """
+    if leave_network:
+        isolate()  # first: it wants to be alone in the process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()

@@ -9,23 +9,20 @@ import secrets
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matrix.cells.door import Door, loopback_door
+from matrix.cells.living import note_end, note_start
 from matrix.cells.log import Log, PipeLog
 
-__all__ = ["MARK", "AppProcess", "kill_all", "ready_port"]
+__all__ = ["MARK", "AppProcess", "ready_port"]
 
 READY = "bookshop ready "
 _READY_LINE = re.compile(re.escape(READY) + r"127\.0\.0\.1:(\d+)")
 MARK = "BOOKSHOP_PROCESS"
 _POLL_SECONDS = 0.01
-
-_running: set[AppProcess] = set()
-_running_lock = threading.Lock()
 
 
 def ready_port(log: Log, timeout: float) -> int | None:
@@ -60,8 +57,7 @@ class AppProcess:
         )
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe, as asked for above
         self.log = PipeLog(self._process.stdout)
-        with _running_lock:
-            _running.add(self)
+        note_start(self)
 
     def wait_ready(self, timeout: float) -> Door | None:
         """Return the way to the app, None where it does not say in time that it listens."""
@@ -95,8 +91,7 @@ class AppProcess:
         self.kill()
         self._process.wait()
         self.log.close()
-        with _running_lock:
-            _running.discard(self)
+        note_end(self)
 
     def kill(self) -> None:
         """Kill the group and what left it, at once."""
@@ -117,14 +112,6 @@ class AppProcess:
             return
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL if force else signal.SIGTERM)
-
-
-def kill_all() -> None:
-    """Kill every process that was started here and still runs."""
-    with _running_lock:
-        processes = tuple(_running)
-    for process in processes:
-        process.kill()
 
 
 def _marked(mark: str) -> list[int]:

@@ -28,6 +28,7 @@ TRANSIENT = frozenset(
         Reason.NO_IMAGE,
         Reason.NO_INTERPRETER,
         Reason.NOT_RUN,
+        Reason.OUT_OF_MEMORY,
         Reason.TIMED_OUT,
         Reason.WRONG_IMAGE,
     }

@@ -6,8 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from matrix.cells import CellJob, run_cell, worker_initializer
-from matrix.cells.process import kill_all
+from matrix.cells import CellJob, kill_all, run_cell, worker_initializer
 from matrix.environments import BuildError, EnvironmentStore
 from matrix.interpreters import NoInterpreterError, interpreter_for
 from matrix.model.capture import CellCapture
