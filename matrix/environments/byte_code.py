@@ -67,23 +67,19 @@ class ByteCode:
         return folders
 
     def _compile(self, minor: str, wheels: Sequence[Unpacked], part: Path, image: Image) -> None:
+        options = ["-S", "-E", "-W", "ignore", "-c", COMPILE]
         for interpreter in self._interpreters():
             if interpreter.python == minor:
-                jobs = [
-                    (str(wheel.folder), str(part / str(number)))
-                    for number, wheel in enumerate(wheels)
-                ]
-                argv = [str(interpreter.executable), "-S", "-E", "-W", "ignore", "-c", COMPILE]
-                self._tools.run([*argv, json.dumps(jobs)], {})
+                sources = json.dumps([str(wheel.folder) for wheel in wheels])
+                self._tools.run([str(interpreter.executable), *options, sources, str(part)], {})
                 return
         mounts = tuple(
             Mount(wheel.folder, f"/cell/wheels/{number}", key=wheel.key)
             for number, wheel in enumerate(wheels)
         )
-        jobs = [(mount.target, f"/tmp/{number}") for number, mount in enumerate(mounts)]  # noqa: S108
         made = self._inside.run(
             image,
-            ["-S", "-E", "-W", "ignore", "-c", COMPILE, json.dumps(jobs), "-"],
+            [*options, json.dumps([mount.target for mount in mounts])],
             mounts=mounts,
             confinement=Confinement(tmp_bytes=_TMP_BYTES),
         )

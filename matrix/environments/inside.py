@@ -24,36 +24,38 @@ from matrix.model.reason import Reason
 __all__ = ["BUILD", "COMPILE", "Inside"]
 
 COMPILE = """\
-import json, os, py_compile, sys, tarfile
+import json, os, py_compile, sys, tarfile, tempfile
 try:
     from importlib.util import cache_from_source as place
 except ImportError:
     place = lambda path: path + "c"
-jobs = json.loads(sys.argv[1])
-for source, target in jobs:
+sources = json.loads(sys.argv[1])
+target = sys.argv[2] if sys.argv[2:] else tempfile.mkdtemp()
+for number, source in enumerate(sources):
     for folder, _, files in os.walk(source):
         for name in files:
             if not name.endswith(".py"):
                 continue
             path = os.path.join(folder, name)
-            made = os.path.join(target, os.path.relpath(place(path), source))
+            made = os.path.join(target, str(number), os.path.relpath(place(path), source))
             if not os.path.isdir(os.path.dirname(made)):
                 os.makedirs(os.path.dirname(made))
             try:
                 py_compile.compile(path, made, os.path.relpath(path, source), True)
             except Exception:  # a file for another Python
                 pass
-if sys.argv[2:]:
+if not sys.argv[2:]:
     out = tarfile.open(fileobj=getattr(sys.stdout, "buffer", sys.stdout), mode="w|")
-    for number, (_, target) in enumerate(jobs):
-        if os.path.isdir(target):
-            out.add(target, str(number))
+    out.add(target, ".")
     out.close()
+"""
+"""Compiles the folders that its first argument lists into numbered ones below its second, or into
+a tar file on standard output.
 """
 
 BUILD = """\
-import os, subprocess, sys
-folder = "/tmp/wheels"
+import os, subprocess, sys, tempfile
+folder = tempfile.mkdtemp()
 code = subprocess.call(
     [sys.executable, "-W", "ignore", "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
     + ["--no-index", "--no-cache-dir", "--disable-pip-version-check"]
@@ -69,6 +71,7 @@ with open(os.path.join(folder, name), "rb") as made:
     out.write(made.read())
 out.flush()
 """
+"""Writes the name of the wheel of its argument to standard output, a new line, and the wheel."""
 
 _ENVIRONMENT = {
     "HOME": "/tmp",  # noqa: S108 - inside
