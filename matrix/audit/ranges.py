@@ -70,7 +70,7 @@ def in_words(ordered: Sequence[str], meant: Collection[str]) -> str:
     if not runs:
         return "never"
     alone = len(runs) == 1 and runs[0].first == runs[0].last
-    if alone and runs[0].last != ordered[-1]:
+    if alone and runs[0].first not in (ordered[0], ordered[-1]):
         return f"only {runs[0].first}"
     return ", ".join(_words(run, ordered) for run in runs)
 
@@ -86,10 +86,10 @@ def _words(run: Run, ordered: Sequence[str]) -> str:
         text = "always"
     elif ends:
         text = f"from {run.first} on"
-    elif run.first == run.last:
-        text = run.first
     elif starts:
         text = f"up to {run.last}"
+    elif run.first == run.last:
+        text = run.first
     else:
         text = f"{run.first} to {run.last}"
     return text + (f" but not {', '.join(run.gaps)}" if run.gaps else "")

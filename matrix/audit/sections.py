@@ -81,7 +81,8 @@ def _index(subject: Subject) -> Section:
     read = f"{project.fetched:%Y-%m-%d %H:%M} UTC"
     counts = f"{report.releases} final releases of ddtrace (index read {read})"
     remarks = [
-        f"{counts}; {report.early} early ones are left out; Linux means glibc, musl stands beside it"
+        f"{counts}; {report.early} early ones are left out",
+        "Linux means glibc; musl stands beside it",
     ]
     if report.yanked:
         remarks.append(f"yanked, and left out: {', '.join(report.yanked)}")
