@@ -106,7 +106,9 @@ class ContainerSpec:
 
 @dataclasses.dataclass(frozen=True)
 class ContainerState:
-    """`code` is of the first process, None while it runs; `oom` where the memory limit killed."""
+    """`code` is of the first process, None while it runs. `oom` where the memory limit killed: that
+    one, or, while it runs, a process below it.
+    """
 
     running: bool
     code: int | None
@@ -152,8 +154,15 @@ class Pipe(Protocol):
 class Container(Protocol):
     """A started container; a context manager that removes it."""
 
-    id: str
-    pipe: Pipe
+    @property
+    def id(self) -> str:
+        """What the engine calls it."""
+        ...
+
+    @property
+    def pipe(self) -> Pipe:
+        """Its first process's standard streams."""
+        ...
 
     def state(self) -> ContainerState:
         """Return how it is; one that is gone does not run and has no code."""

@@ -9,9 +9,6 @@ from pathlib import Path
 
 from matrix.cells import CellJob, Limits
 from matrix.containers import connect
-from matrix.containers.labels import Run
-from matrix.containers.seam import Engine, EngineLostError
-from matrix.errors import EngineUnavailableError
 from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
@@ -55,13 +52,5 @@ class Jobs:
             image=environment.image,
             tree=environment.tree,
             tree_key=environment.key,
-            connect=functools.partial(_connect, self.runs.run),
+            connect=functools.partial(connect, self.runs.run),
         )
-
-
-def _connect(run: Run) -> Engine:
-    """Return the engine, in a worker process; it answered when the run began."""
-    try:
-        return connect(run)
-    except EngineUnavailableError as error:
-        raise EngineLostError(error.message) from error

@@ -1,0 +1,267 @@
+"""What runs the cells, as a user chooses it: an engine that answers, one at all costs, none."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_engine import FakeEngine
+from planning_world import page
+from test_planning_targets import DOCKER, NO_ARM, wide
+from verify_fakes import FakeEnvironments, image, plan, planned
+
+from matrix.__main__ import main
+from matrix.cells import Limits
+from matrix.containers.labels import Run
+from matrix.containers.seam import ContainerError, EngineInfo
+from matrix.errors import EngineUnavailableError, ExitCode, UsageError
+from matrix.model.plan import Plan
+from matrix.planning.targets import host_target
+from matrix.verify.emulation import load_emulation
+from matrix.verify.events import Emit, RunFinished, RunStarted
+from matrix.verify.holding import Held, held
+from matrix.verify.jobs import Jobs
+from matrix.verify.rejudging import captured_targets
+from matrix.verify.result import RunResult
+from matrix.verify.running import Options
+from matrix.verify.worlds import limits_of
+
+X86, I686, ARM = "linux_x86_64", "linux_i686", "linux_aarch64"
+
+
+@pytest.fixture(autouse=True)
+def _this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COMPAT_MATRIX_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setattr("matrix.planning.where.host_target", lambda: X86)
+
+
+class Counted(FakeEngine):
+    """Counts how often it is swept and let go of."""
+
+    swept = 0
+    closed = 0
+    found = 0
+    broken = False
+
+    def sweep(self) -> int:
+        self.swept += 1
+        if self.broken:
+            raise ContainerError("no")
+        return self.found
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+Answering = Callable[[EngineInfo], Counted]
+
+
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Answering:
+    """Let an engine answer."""
+
+    def answer(info: EngineInfo) -> Counted:
+        engine = Counted(info=info)
+        for name in ("find_engine", "connect"):
+            monkeypatch.setattr(f"matrix.verify.holding.{name}", lambda _run: engine)
+        monkeypatch.setattr("matrix.planning.options.find_engine", lambda _run: engine)
+        return engine
+
+    return answer
+
+
+def test_auto_takes_the_engine_that_answers_and_lets_go_of_it(answering: Answering) -> None:
+    engine = answering(DOCKER)
+    with held("auto") as runs:
+        assert runs.engine is not None
+        assert runs.where.engine == "Docker 20.10.24"
+        assert runs.where.targets == (X86, I686, ARM)
+        assert runs.notes == ()
+        assert engine.swept == 1
+        before = engine.closed
+    assert (before, engine.closed) == (0, 1)
+
+
+def test_auto_without_an_engine_says_so_in_a_line_and_runs_here() -> None:
+    with held("auto") as runs:
+        assert runs.engine is None
+        assert runs.where.targets == (X86,)
+        (note,) = runs.notes
+        assert "no container engine answers" in note
+        assert X86 in note
+
+
+def test_docker_without_an_engine_is_an_error() -> None:
+    with pytest.raises(EngineUnavailableError), held("docker"):
+        pass
+
+
+def test_local_asks_no_engine(answering: Answering) -> None:
+    engine = answering(DOCKER)
+    with held("local") as runs:
+        assert runs == Held(runs.where)
+        assert runs.where.targets == (X86,)
+    assert engine.swept == 0
+
+
+def test_an_engine_that_does_not_see_our_files_runs_nothing(answering: Answering) -> None:
+    answering(dataclasses.replace(DOCKER, shares_files=False))
+    with pytest.raises(EngineUnavailableError, match="does not see the files"), held("docker"):
+        pass
+    with held("auto") as runs:
+        assert runs.engine is None
+        assert "does not see the files" in runs.notes[0]
+
+
+def test_a_target_that_the_engine_cannot_run_is_an_error_before_anything_runs(
+    answering: Answering,
+) -> None:
+    engine = answering(NO_ARM)
+    with pytest.raises(EngineUnavailableError, match="linux_aarch64"), held("docker", ["arm64"]):
+        pass
+    assert engine.closed == 1
+    with pytest.raises(UsageError), held("local", ["arm64"]):
+        pass
+
+
+def test_what_dead_runs_left_is_removed_and_told(answering: Answering) -> None:
+    engine = answering(DOCKER)
+    engine.found = 3
+    with held("docker") as runs:
+        (note,) = runs.notes
+        assert note.endswith(": 3")
+    engine.broken = True
+    with held("docker") as runs:
+        (note,) = runs.notes
+        assert "could not be removed: no" in note
+
+
+def job_for(target: str, runs: Held, folder: Path, *, contained: bool) -> tuple[object, Limits]:
+    cell = planned(f"cp39-{target}-django3.2-ddtrace1.9.0")
+    made = FakeEnvironments(ready=True)
+    made.image = image(target) if contained else None
+    environment = made._make(cell)
+    job = Jobs({}, folder, runs, *limits_of(runs)).make(cell, environment, "key")
+    return job.image, job.limits
+
+
+def test_an_emulated_cell_has_longer_limits_and_the_others_have_not(
+    answering: Answering, tmp_path: Path
+) -> None:
+    answering(DOCKER)
+    with held("docker") as runs:
+        for target in (X86, I686):
+            assert job_for(target, runs, tmp_path, contained=True) == (image(target), Limits())
+        _, limits = job_for(ARM, runs, tmp_path, contained=True)
+    assert limits == Limits().times(load_emulation().slower)
+    assert limits.start > Limits().start
+    assert limits.free_bytes == Limits().free_bytes
+    here = Held(runs.where)
+    assert job_for(X86, here, tmp_path, contained=False)[0] is None
+
+
+def test_a_cell_in_an_image_is_given_its_packages_and_a_way_to_the_engine(tmp_path: Path) -> None:
+    with held("local") as here:
+        runs = Held(here.where, None, Run("a", "b"))
+    made = FakeEnvironments(ready=True)
+    made.image = image()
+    cell = planned(f"cp39-{X86}-django3.2-ddtrace1.9.0")
+    environment = dataclasses.replace(made._make(cell), tree=tmp_path / "site")
+    job = Jobs({}, tmp_path, runs, *limits_of(runs)).make(cell, environment, "key")
+    job = pickle.loads(pickle.dumps(job))  # noqa: S301 - our own, as a worker gets it
+    assert (job.tree, job.tree_key) == (tmp_path / "site", environment.key)
+    with pytest.raises(EngineUnavailableError):
+        job.connect()
+
+
+@pytest.fixture
+def ran_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Held, Options]]:
+    """Let `verify` run nothing, and note what it would have run it with."""
+    seen: list[tuple[Held, Options]] = []
+
+    def verify(of: Plan, options: Options, emit: Emit, runs: Held) -> RunResult:
+        seen.append((runs, options))
+        emit(RunStarted(of, options.jobs, runs.where.engine))
+        emit(RunFinished(interrupted=False))
+        return RunResult(of, (), (), plan().snapshot, 1.0)
+
+    monkeypatch.setattr("matrix.verify.running.verify", verify)
+    monkeypatch.setattr(
+        "matrix.commands.verify.plan_from_args",
+        lambda _args, _say, where: dataclasses.replace(plan(), targets=where.targets),
+    )
+    return seen
+
+
+def test_the_opening_line_names_the_engine_and_its_targets(
+    answering: Answering,
+    ran_on: list[tuple[Held, Options]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answering(DOCKER)
+    assert main(["verify", "--target", "amd64", "--target", "386"]) == ExitCode.OK
+    assert "in Docker 20.10.24, for amd64, 386" in capsys.readouterr().out
+    ((runs, _),) = ran_on
+    assert runs.where.targets == (X86, I686)
+
+
+def test_without_an_engine_the_opening_line_names_this_machine(
+    ran_on: list[tuple[Held, Options]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify"]) == ExitCode.OK
+    out, err = capsys.readouterr()
+    assert "on this machine" in out
+    assert err.count("no container engine answers") == 1
+    assert len(ran_on) == 1
+
+
+def test_an_engine_that_is_demanded_and_does_not_answer_is_exit_code_8(
+    ran_on: list[tuple[Held, Options]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", "--engine", "docker"]) == ExitCode.ENGINE_UNAVAILABLE
+    assert "hint:" in capsys.readouterr().err
+    assert ran_on == []
+
+
+def test_rejudging_asks_no_engine_and_takes_the_targets_that_were_captured(
+    answering: Answering, ran_on: list[tuple[Held, Options]], tmp_path: Path
+) -> None:
+    engine = answering(DOCKER)
+    captures = tmp_path / "results" / "captures"
+    (captures / f"cp39-{ARM}-django3.2-ddtrace1.9.0").mkdir(parents=True)
+    (captures / "something else").mkdir()
+    assert set(captured_targets(captures)) == {host_target(), ARM}
+    assert captured_targets(tmp_path / "none") == (host_target(),)
+    for choice, targets in (("auto", {host_target(), ARM}), ("docker", {X86, I686, ARM})):
+        ran_on.clear()
+        assert main(["verify", "--rejudge", "--engine", choice]) == ExitCode.OK
+        ((runs, options),) = ran_on
+        assert set(runs.where.targets) == targets
+        assert options.engine == choice
+    assert engine.swept == 0
+
+
+def plan_of(capsys: pytest.CaptureFixture[str], *options: str) -> set[str]:
+    assert main(["plan", "--offline", "--profile", "smoke", "--json", "-", *options]) == 0
+    return {cell["target"] for cell in json.loads(capsys.readouterr().out)["cells"]}
+
+
+def test_a_plan_needs_no_engine_and_is_that_of_the_engine_that_answers(
+    answering: Answering, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = wide()
+    monkeypatch.setattr("matrix.planning.options.claims_from_args", lambda _args, _say: page())
+    index.notices = []  # type: ignore[attr-defined]
+    monkeypatch.setattr("matrix.planning.options.CachedIndex", lambda *_, **__: index)
+    assert plan_of(capsys) == {X86}
+    assert plan_of(capsys, "--engine", "docker") == {X86, I686, ARM}
+    assert plan_of(capsys, "--engine", "docker", "--target", "arm64") == {ARM}
+    engine = answering(NO_ARM)
+    assert plan_of(capsys) == {X86, I686}
+    assert plan_of(capsys, "--engine", "local") == {X86}
+    assert engine.closed == 1
