@@ -103,7 +103,7 @@ def test_a_claim_that_one_target_leaves_open_is_seen_as_such() -> None:
     assert marks(open_.verdicts) == "amd64 ✓ 386 ✓ arm64 ?"
     for width in (180, 80):
         assert "amd64 ✓ 386 ✓ arm64 ?" in printed(open_, width)
-    refuted = result({X86: P, I686: Shows.ABSENT})
+    refuted = result({X86: Shows.PRESENT, I686: Shows.ABSENT})
     assert marks(refuted.verdicts) == "amd64 ✓ 386 ✗"
     assert refuted.verdicts[0].outcome is Outcome.REFUTED
 
