@@ -11,7 +11,8 @@ import filelock
 
 from matrix.containers.seam import ContainerError, Engine, EngineLostError, ImageInfo
 from matrix.images.examining import examine
-from matrix.images.making import KEY
+from matrix.images.making import KEY, settings
+from matrix.images.recipes import recipes
 from matrix.images.remembering import Memory
 from matrix.images.source import ImageError, ImageSource, Offer, Tell
 from matrix.model.image import Image
@@ -28,11 +29,13 @@ class Listed:
     held: ImageInfo | None
 
 
-def default_sources() -> tuple[ImageSource, ...]:
-    """Return every source there is."""
+def default_sources(cache_dir: Path) -> tuple[ImageSource, ...]:
+    """Return every source there is; what they keep lies in `cache_dir`."""
     from matrix.images.debian import DebianSource  # noqa: PLC0415
+    from matrix.images.host import HostSource  # noqa: PLC0415
+    from matrix.images.registry import RegistrySource  # noqa: PLC0415
 
-    return (DebianSource(),)
+    return (RegistrySource(), DebianSource(), HostSource(cache_dir))
 
 
 class ImageCatalog:
@@ -44,7 +47,7 @@ class ImageCatalog:
         """Facts and locks lie in `cache_dir`."""
         self._engine = engine
         self._folder = cache_dir
-        chosen = default_sources() if sources is None else sources
+        chosen = default_sources(cache_dir) if sources is None else sources
         self._sources = {source.name: source for source in chosen}
         self._memory = Memory(cache_dir)
         self._offers: tuple[Offer, ...] | None = None
@@ -73,7 +76,7 @@ class ImageCatalog:
         images = self._engine.images()
         for offer in self._matching(python, target):
             held = self._held(offer, images)
-            image = held and self._memory.recall(held.id, offer.executable)
+            image = held and self._recalled(held.id, offer)
             if image:
                 return image
         return None
@@ -93,7 +96,7 @@ class ImageCatalog:
             if isinstance(got, Image):
                 return got
             errors.append(ImageError(got.reason, f"{offer.source}: {got.detail}"))
-            if offer is not matching[-1]:
+            if offer is not matching[-1] and not offer.obstacle:
                 tell(f"{offer.name} {python} for {offer.platform}: {got.detail}")
         if not errors:
             raise ImageError(Reason.NO_IMAGE, f"no source has CPython {python} for {target}")
@@ -117,7 +120,7 @@ class ImageCatalog:
                     image, digest = source.provide(offer, self._engine, tell)
                 else:
                     image, digest = held.id, _digest(offer, held)
-                known = self._memory.recall(image, offer.executable)
+                known = self._recalled(image, offer)
                 if known is not None:
                     return known
                 found = examine(offer, image, digest, self._engine)
@@ -127,6 +130,14 @@ class ImageCatalog:
             raise
         except ContainerError as error:
             raise ImageError(Reason.NO_IMAGE, str(error)) from error
+
+    def _recalled(self, image: str, offer: Offer) -> Image | None:
+        known = self._memory.recall(image, offer.executable)
+        if known is None or (known.platform, known.source) != (offer.platform, offer.source):
+            return None
+        # What is emulated depends on the engine, and another one may hold the same image.
+        here = settings(recipes().target(offer.target), self._engine)
+        return dataclasses.replace(known, environment=here)
 
     @contextlib.contextmanager
     def _only_one(self, offer: Offer, tell: Tell) -> Iterator[None]:

@@ -53,7 +53,7 @@ class DebianSource:
                 python=python.python,
                 target=target.name,
                 platform=target.platform,
-                key=key_of(_VERSION, suite, target, recipes().inside),
+                key=key_of(_VERSION, suite, target.debian, recipes().inside),
                 executable=python.executable,
                 site=python.site,
                 obstacle=obstacle,

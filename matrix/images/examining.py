@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from matrix.containers.seam import ContainerError, Engine
-from matrix.images.making import run_inside
+from matrix.images.making import run_inside, settings
 from matrix.images.recipes import Target, recipes
 from matrix.images.source import ImageError, Offer
 from matrix.model.image import Image
@@ -49,6 +49,7 @@ def examine(offer: Offer, image: str, digest: str, engine: Engine) -> Image:
         executable=offer.executable,
         site=offer.site,
         launch=target.launch,
+        environment=settings(target, engine),
     )
 
 

@@ -16,11 +16,12 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["EPOCH", "Layer", "LayerWriter", "filtered"]
+__all__ = ["EPOCH", "Layer", "LayerWriter", "filtered", "layer_of"]
 
 EPOCH = 1577836800
 """The time of whatever has none of its own: 2020-01-01. Zip archives cannot say 1970."""
 
+_BLOCK = 1024**2
 _KEPT = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE)
 
 
@@ -144,6 +145,15 @@ def filtered(source: IO[bytes], path: Path, leave_out: Sequence[str], before: fl
             info.mtime = EPOCH if late else int(info.mtime)
             writer.member(info, tar.extractfile(info) if info.isreg() else None)
     return writer.layer
+
+
+def layer_of(path: Path) -> Layer:
+    """Return a layer that was written before."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return Layer(path, f"sha256:{digest.hexdigest()}", path.stat().st_size)
 
 
 def _matches(name: str, globs: Iterable[str]) -> bool:

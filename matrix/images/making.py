@@ -24,7 +24,7 @@ from matrix.images.tool import from_os_error
 from matrix.model.reason import Reason
 from matrix.places import fixtures_dir
 
-__all__ = ["KEY", "Making", "make", "own_layer", "run_inside"]
+__all__ = ["KEY", "Making", "make", "own_layer", "run_inside", "settings"]
 
 KEY = "compat-matrix.image"
 """The label that has the key of an image's recipe."""
@@ -93,7 +93,13 @@ def run_inside(
     """
     argv = (*target.launch, executable, "-E", "-s", "-", *arguments)
     text = (fixtures_dir() / "images" / script).read_bytes()
-    return engine.run(ContainerSpec(image, target.platform, argv), _SECONDS, text)
+    environment = dict(settings(target, engine))
+    return engine.run(ContainerSpec(image, target.platform, argv, environment), _SECONDS, text)
+
+
+def settings(target: Target, engine: Engine) -> tuple[tuple[str, str], ...]:
+    """Return what every process of a target must be given on this engine."""
+    return target.emulated if target.platform != engine.info.platform else ()
 
 
 def _load(making: Making, more: Sequence[Layer], engine: Engine, folder: Path) -> str:

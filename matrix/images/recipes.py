@@ -23,7 +23,8 @@ __all__ = ["HostRecipe", "Inside", "Recipes", "Suite", "SuitePython", "Target", 
 class Target:
     """One OS and CPU: our word, the engine's (`linux/386`) and Debian's (`i386`).
 
-    `bits` is the size of a pointer; `launch` comes before every command line inside.
+    `bits` is the size of a pointer; `launch` comes before every command line inside, and `emulated`
+    is what the environment of every process there must have where that CPU is emulated.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Target:
     debian: str
     bits: int
     launch: tuple[str, ...]
+    emulated: tuple[tuple[str, str], ...] = ()
 
     @property
     def machine(self) -> str:
@@ -125,6 +127,17 @@ def recipes() -> Recipes:
             {name: tuple(packages) for name, packages in host["packages"].items()},
             tuple(host["leave_out"]),
         ),
+    )
+
+
+def _target(name: str, entry: dict[str, Any]) -> Target:
+    return Target(
+        name,
+        entry["platform"],
+        entry["debian"],
+        entry["bits"],
+        tuple(entry["launch"]),
+        tuple(sorted(entry.get("emulated", {}).items())),
     )
 
 

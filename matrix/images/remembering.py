@@ -35,8 +35,9 @@ class Memory:
         if entry is None:
             return None
         try:
-            found = Image(**{**entry, "launch": tuple(entry["launch"])})
-        except (KeyError, TypeError):
+            pairs = tuple((name, value) for name, value in entry["environment"])
+            found = Image(**{**entry, "launch": tuple(entry["launch"]), "environment": pairs})
+        except (KeyError, TypeError, ValueError):
             return None
         return found if found.id == image and found.executable == executable else None
 

@@ -18,6 +18,7 @@ class Image:
     `build` all of `sys.version`, `libc` such as `glibc 2.36`. `executable` and `site` are absolute
     paths inside: the interpreter, and the folder that installed distributions go to. `launch`
     comes before every command line (`linux32`, where the kernel would name another machine).
+    `environment` is what every process there must be given (settings of the emulator), as pairs.
     """
 
     id: str
@@ -32,3 +33,4 @@ class Image:
     executable: str
     site: str
     launch: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()

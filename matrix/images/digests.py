@@ -1,0 +1,89 @@
+"""The official images that we know by digest: `data/digests.toml`, read and written."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from matrix.places import data_dir
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["DIGEST", "Digests", "Known", "Wanted", "digests_path", "read_digests", "write_digests"]
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_SCHEMA = "digests/1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """The images that there should be; `{python}` stands in `name` and `site` for the minor."""
+
+    name: str
+    pythons: tuple[str, ...]
+    executable: str
+    site: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A digest that a registry told for a name and a platform; `read` is the day it did."""
+
+    python: str
+    platform: str
+    name: str
+    digest: str
+    read: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Digests:
+    """All of the file."""
+
+    wanted: Wanted
+    images: tuple[Known, ...]
+
+
+def digests_path() -> Path:
+    """Return the file of this version of the project."""
+    return data_dir() / "digests.toml"
+
+
+def read_digests(path: Path) -> Digests:
+    """Return what stands there; raise ValueError for what is no digest."""
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    if data.get("schema") != _SCHEMA:
+        raise ValueError(f"{path} is not of the schema {_SCHEMA}")
+    wanted = data["wanted"]
+    images = tuple(Known(**entry) for entry in data.get("images", ()))
+    for image in images:
+        if not DIGEST.fullmatch(image.digest):
+            raise ValueError(f"{path}: {image.name} for {image.platform}: {image.digest!r}")
+    return Digests(Wanted(**{**wanted, "pythons": tuple(wanted["pythons"])}), images)
+
+
+def write_digests(path: Path, digests: Digests) -> None:
+    """Write the file, whole or not at all, with the comment that it begins with."""
+    import tomli_w  # noqa: PLC0415
+
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comment = "".join(f"{line}\n" for line in lines if line.startswith("#"))
+    order = digests.wanted.pythons
+    images = sorted(digests.images, key=lambda each: (order.index(each.python), each.platform))
+    document = {
+        "schema": _SCHEMA,
+        "wanted": dataclasses.asdict(digests.wanted),
+        "images": [dataclasses.asdict(image) for image in images],
+    }
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".digests-")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(comment + tomli_w.dumps(document))
+    Path(name).chmod(0o644)
+    Path(name).replace(path)
