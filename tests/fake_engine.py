@@ -216,9 +216,12 @@ class FakePipe:
     def read(self) -> bytes:
         with self._reading:
             try:
-                return os.read(self._out.fileno(), _BLOCK)
+                block = os.read(self._out.fileno(), _BLOCK)
             except ValueError:
                 return b""
+        if not block:
+            self.wait_errors()  # of the real one both streams end at once
+        return block
 
     def end_input(self) -> None:
         with contextlib.suppress(OSError):

@@ -13,11 +13,19 @@ import requests
 
 from matrix.containers.addresses import Address
 from matrix.containers.pipe import DockerPipe
+from matrix.containers.transport import UnixAdapter
 
 __all__ = ["Client", "make_client"]
 
 SECONDS = 120
 """How long the engine may be silent while it does one thing."""
+
+
+_OLDEST = "1.41"
+"""Of Docker 20.10, the first whose containers can be of another platform."""
+
+
+_CONNECTIONS = 64
 
 
 class Client(docker.APIClient):
@@ -28,6 +36,10 @@ class Client(docker.APIClient):
         if options.get("timeout") is None and not url.endswith("/events"):
             options["timeout"] = self.timeout
         return super().request(method, url, **options)
+
+    def negotiate(self) -> None:
+        """Speak the API that the engine speaks: newest ones refuse the oldest, and the reverse."""
+        self._version = str(self.version(api_version=False)["ApiVersion"])
 
     def created(self, body: Mapping[str, object], name: str | None, platform: str) -> str:
         """Create a container; return its id."""
@@ -68,10 +80,22 @@ def make_client(address: Address, seconds: float) -> Client:
             ca_cert=str(authority) if authority.exists() else None,
             verify=address.verify,
         )
-    return Client(
+    client = Client(
         address.url,
-        version="auto",
+        version=_OLDEST,
         timeout=seconds,  # type: ignore[arg-type] # requests takes fractions
         tls=tls,
-        max_pool_size=64,
+        max_pool_size=_CONNECTIONS,
     )
+    if address.url.startswith("unix://"):
+        path = address.url[len("unix://") :]
+        make: Any = UnixAdapter
+        client.mount(
+            "http+docker://", make(f"http+unix://{path}", seconds, max_pool_size=_CONNECTIONS)
+        )
+    try:
+        client.negotiate()
+    except BaseException:
+        client.close()
+        raise
+    return client

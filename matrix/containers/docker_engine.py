@@ -18,7 +18,7 @@ from matrix.containers.platforms import engine_platform, platforms_of
 from matrix.containers.running import run_to_end
 from matrix.containers.seam import ContainerSpec, EngineInfo, ImageInfo, Ran
 from matrix.containers.sharing import shares_files
-from matrix.containers.sweeping import sweep
+from matrix.containers.sweeping import Cleaned, clean, sweep
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -102,6 +102,10 @@ class DockerEngine:
     def sweep(self) -> int:
         """Remove what dead runs of this machine left; return how many objects."""
         return sweep(self.client)
+
+    def clean(self, *, force: bool = False, dry_run: bool = False) -> Cleaned:
+        """Remove all that the project made here; see `sweeping.clean`."""
+        return clean(self.client, force=force, dry_run=dry_run)
 
     def close(self) -> None:
         """Let go of the engine; what was started goes on."""

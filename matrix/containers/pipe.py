@@ -30,9 +30,12 @@ class DockerPipe:
         self._errors = b""
         self._closing = threading.Lock()
         self._closed = False
+        self._over = False
 
     def write(self, data: bytes) -> None:
         """Send all of it; raise OSError where nobody is there any more."""
+        if self._over:
+            raise BrokenPipeError("the container's first process has ended")
         self._socket.sendall(data)
 
     def read(self) -> bytes:
@@ -54,6 +57,11 @@ class DockerPipe:
             raise TimeoutError("nothing came in time")
         data = self._socket.recv(_BLOCK)
         if not data:
+            # The engine goes on taking input for a process that has ended, and when its buffer is
+            # full the writer waits for minutes (20.10): so it is the reader that ends both ways.
+            self._over = True
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
             return None
         try:
             pieces = self._frames.feed(data)

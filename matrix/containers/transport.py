@@ -1,0 +1,46 @@
+"""Connections to an engine's Unix socket that are closed when nobody answers there.
+
+docker-py leaves the socket of an attempt that failed to the garbage collector.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from docker.transport import UnixHTTPAdapter
+from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
+
+__all__ = ["UnixAdapter"]
+
+
+class _Connection(UnixHTTPConnection):
+    def connect(self) -> None:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            made.settimeout(self.timeout)
+            made.connect(self.unix_socket)
+        except BaseException:
+            made.close()
+            raise
+        self.sock = made
+
+
+class _Pool(UnixHTTPConnectionPool):
+    def _new_conn(self) -> Any:  # noqa: ANN401
+        seconds: Any = self.timeout
+        return _Connection(self.base_url, self.socket_path, seconds)
+
+
+class UnixAdapter(UnixHTTPAdapter):
+    """docker-py's, with connections of our own."""
+
+    def get_connection(self, url: Any, proxies: Any = None) -> _Pool:  # noqa: ANN401, ARG002
+        """Return the pool of an address."""
+        with self.pools.lock:
+            pool = self.pools.get(url)
+            if pool is None:
+                pool = _Pool(url, self.socket_path, self.timeout, maxsize=self.max_pool_size)
+                self.pools[url] = pool
+            found: _Pool = pool
+            return found
