@@ -47,9 +47,7 @@ from matrix.verify.running import Options
 def planned_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[Plan], None]:
     def set_plan(of: Plan) -> None:
         for command in ("verify", "reproduce"):
-            monkeypatch.setattr(
-                f"matrix.commands.{command}.plan_from_args", lambda _args, _say, _where: of
-            )
+            monkeypatch.setattr(f"matrix.commands.{command}.plan_from_args", lambda *_: of)
 
     return set_plan
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_engine import FakeEngine
+from fake_engine import FakeEngine, fake_image
 from planning_world import page
 from test_planning_targets import DOCKER, NO_ARM, wide
 from verify_fakes import FakeEnvironments, image, plan, planned
@@ -17,8 +17,10 @@ from verify_fakes import FakeEnvironments, image, plan, planned
 from matrix.__main__ import main
 from matrix.cells import Limits
 from matrix.containers.labels import Run
-from matrix.containers.seam import ContainerError, EngineInfo
+from matrix.containers.seam import ContainerError, EngineInfo, ImageInfo
 from matrix.errors import EngineUnavailableError, ExitCode, UsageError
+from matrix.images.catalog import Listed
+from matrix.images.source import Offer
 from matrix.model.plan import Plan
 from matrix.planning.targets import host_target
 from matrix.verify.emulation import load_emulation
@@ -58,6 +60,23 @@ class Counted(FakeEngine):
         self.closed += 1
 
 
+class FakeCatalog:
+    """Lists a 3.11 for each CPU; `obstacle` says why none of them can be had."""
+
+    obstacle = ""
+    held: ImageInfo | None = None
+
+    def __init__(self, _engine: object, _cache: Path) -> None:
+        pass
+
+    def listed(self) -> tuple[Listed, ...]:
+        offer = Offer("debian", "debian", "3.11", X86, "linux/amd64", "key", "python", "site")
+        return tuple(
+            Listed(dataclasses.replace(offer, target=target, obstacle=self.obstacle), self.held)
+            for target in (X86, I686, ARM)
+        )
+
+
 Answering = Callable[[EngineInfo], Counted]
 
 
@@ -70,6 +89,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Answering:
         for name in ("find_engine", "connect"):
             monkeypatch.setattr(f"matrix.verify.holding.{name}", lambda _run: engine)
         monkeypatch.setattr("matrix.planning.options.find_engine", lambda _run: engine)
+        monkeypatch.setattr("matrix.verify.holding.ImageCatalog", FakeCatalog)
         return engine
 
     return answer
@@ -116,6 +136,22 @@ def test_an_engine_that_does_not_see_our_files_runs_nothing(answering: Answering
     with held("auto") as runs:
         assert runs.engine is None
         assert "does not see the files" in runs.notes[0]
+
+
+def test_an_engine_without_images_runs_nothing(
+    answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(DOCKER)
+    monkeypatch.setattr(FakeCatalog, "obstacle", "mmdebstrap is missing")
+    with pytest.raises(EngineUnavailableError, match="mmdebstrap") as caught, held("docker"):
+        pass
+    assert "nox -s images" in caught.value.hint
+    with held("auto") as runs:
+        assert runs.engine is None
+        assert "mmdebstrap is missing" in runs.notes[0]
+    monkeypatch.setattr(FakeCatalog, "held", fake_image("debian"))
+    with held("docker") as runs:
+        assert runs.engine is not None
 
 
 def test_a_target_that_the_engine_cannot_run_is_an_error_before_anything_runs(
@@ -193,7 +229,7 @@ def ran_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Held, Options]]:
     monkeypatch.setattr("matrix.verify.running.verify", verify)
     monkeypatch.setattr(
         "matrix.commands.verify.plan_from_args",
-        lambda _args, _say, where: dataclasses.replace(plan(), targets=where.targets),
+        lambda _args, _say, where, *_: dataclasses.replace(plan(), targets=where.targets),
     )
     return seen
 

@@ -98,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
     # The rest is imported when the options are known to be right: `--help` is quick.
     from rich.console import Console  # noqa: PLC0415
 
+    from matrix.audit.index_evidence import static_findings  # noqa: PLC0415
     from matrix.reporting.displays import display  # noqa: PLC0415
     from matrix.reporting.final import print_report  # noqa: PLC0415
     from matrix.reporting.picture import write_picture  # noqa: PLC0415
@@ -119,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
     with _captured(args) if args.rejudge else held(args.engine, args.target) as runs:
         for note in runs.notes:
             _note(note)
-        plan = plan_from_args(args, _note, runs.where)
+        plan = plan_from_args(args, _note, runs.where, static_findings)
         if not plan.claims:
             raise NothingSelectedError(
                 "there is no claim to verify", "See: python -m matrix claims"

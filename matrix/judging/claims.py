@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from matrix.judging.parts import judge_part
+from matrix.judging.static import with_static
 from matrix.judging.table import FindingTable
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import LeftOut, Plan
@@ -46,7 +47,11 @@ def judge(
     left_out: dict[str, list[LeftOut]] = defaultdict(list)
     for item in plan.left_out:
         left_out[item.claim].append(item)
-    return tuple(roll_up(claim, parts[claim.id], left_out[claim.id]) for claim in wanted)
+    static = {evidence.claim: evidence for evidence in plan.static}
+    return tuple(
+        with_static(roll_up(claim, parts[claim.id], left_out[claim.id]), static.get(claim.id))
+        for claim in wanted
+    )
 
 
 def blocks(claim: Claim, item: LeftOut) -> bool:

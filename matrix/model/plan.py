@@ -9,6 +9,7 @@ import enum
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.reason import Reason
+from matrix.model.static import StaticEvidence
 
 __all__ = ["LeftOut", "Part", "Plan", "PlannedCell", "Role"]
 
@@ -73,7 +74,8 @@ class Plan:
 
     `cells` holds the cells to run, in the order to run them; `fallbacks` the controls that run only
     when the ones before them could not serve. `snapshot` is when the index was read. `targets` are
-    those that cells were planned for, the first first.
+    those that cells were planned for, the first first. `static` is what is known of the claims
+    without running anything.
     """
 
     profile: str
@@ -84,3 +86,4 @@ class Plan:
     fallbacks: tuple[PlannedCell, ...]
     left_out: tuple[LeftOut, ...]
     targets: tuple[str, ...] = ()
+    static: tuple[StaticEvidence, ...] = ()

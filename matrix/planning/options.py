@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from matrix.containers import find_engine
 from matrix.containers.labels import Run
 from matrix.containers.seam import EngineInfo
-from matrix.index import CachedIndex
+from matrix.index import CachedIndex, Index
 from matrix.model.claim import Claim
 from matrix.model.plan import Plan
+from matrix.model.static import StaticEvidence
 from matrix.places import cache_dir
 from matrix.planning.engine import make_plan
 from matrix.planning.profiles import profile_names
@@ -22,6 +25,7 @@ from matrix.planning.where import ENGINES, Where, anywhere, by_engine, locally
 
 __all__ = [
     "DEFAULT_PROFILE",
+    "StaticFindings",
     "add_engine_options",
     "add_plan_options",
     "add_selection_options",
@@ -33,6 +37,9 @@ __all__ = [
 
 
 DEFAULT_PROFILE = "documented"
+
+StaticFindings: TypeAlias = Callable[[Iterable[Claim], Index], Mapping[str, StaticEvidence]]
+"""Tells what is known of claims without running anything, by claim id."""
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -140,9 +147,14 @@ def _engine() -> EngineInfo | None:
 
 
 def plan_from_args(
-    args: argparse.Namespace, say: Callable[[str], None], where: Where | None = None
+    args: argparse.Namespace,
+    say: Callable[[str], None],
+    where: Where | None = None,
+    static: StaticFindings | None = None,
 ) -> Plan:
     """Return the plan that the options mean, for `where` (by default this machine).
+
+    `static` tells what is known of claims without running anything; it is asked of those selected.
 
     `say` gets what the user should know beside it: problems of documents that are read leniently,
     an index that is down. Raises every `UserError` that reading, index and selection raise.
@@ -159,10 +171,13 @@ def plan_from_args(
             targets=where.targets,
             obstacles=where.obstacles,
         )
+        plan = select(plan, selection_from_args(args))
+        if static is not None:
+            plan = dataclasses.replace(plan, static=tuple(static(plan.claims, index).values()))
     finally:
         for notice in index.notices:
             say(notice)
-    return select(plan, selection_from_args(args))
+    return plan
 
 
 def claims_from_args(args: argparse.Namespace, say: Callable[[str], None]) -> tuple[Claim, ...]:

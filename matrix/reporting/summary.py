@@ -69,9 +69,12 @@ class Gap:
 
 
 def rows(result: RunResult) -> list[Row]:
-    """Return what rests on experiments, refuted first, then confirmed, then unverified."""
-    tried = (item for item in result.verdicts if item.parts)
-    return group(tried, claims_of(result))
+    """Return what has evidence, refuted first, then confirmed, then unverified.
+
+    That is what rests on experiments, and what the package index alone refutes.
+    """
+    told = (item for item in result.verdicts if item.parts or item.outcome is Outcome.REFUTED)
+    return group(told, claims_of(result))
 
 
 def folds(result: RunResult) -> list[Fold]:
