@@ -32,6 +32,7 @@ def left_out_of_claims(plan: Plan) -> dict[str, Counter[str]]:
 def plan_to_json(plan: Plan) -> dict[str, Any]:
     """Return the plan as JSON values; the same for equal plans, byte for byte when dumped."""
     cells, left_out = cells_of_claims(plan), left_out_of_claims(plan)
+    targets = Counter(planned.cell.target for planned in plan.cells)
     return {
         "schema": SCHEMA,
         "profile": plan.profile,
@@ -41,6 +42,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
             "parts": len(plan.parts),
             "cells": len(plan.cells),
             "fallbacks": len(plan.fallbacks),
+            "targets": {target: targets[target] for target in plan.targets},
             "left_out": dict(sorted(Counter(i.reason.value for i in plan.left_out).items())),
         },
         "claims": [

@@ -10,6 +10,8 @@ from matrix.containers import connect, find_engine, hold_run
 from matrix.containers.labels import Run
 from matrix.containers.seam import ContainerError, Engine
 from matrix.errors import EngineUnavailableError
+from matrix.images.catalog import ImageCatalog
+from matrix.places import cache_dir
 from matrix.planning.where import Where, by_engine, locally
 
 __all__ = ["Held", "held"]
@@ -45,19 +47,35 @@ def held(choice: str, globs: Sequence[str] = ()) -> Iterator[Held]:
             yield _here(globs, "no container engine answers")
             return
         stack.callback(engine.close)
-        if not engine.info.shares_files:
-            said = f"{engine.info.name} does not see the files of this machine"
+        where = by_engine(engine.info, globs)
+        if said := _obstacle(engine, where):
             if choice == "docker":
-                raise EngineUnavailableError(said, "Use an engine on this machine.")
+                raise EngineUnavailableError(
+                    said, "What images there are, and how to get more: nox -s images"
+                )
             yield _here(globs, said)
             return
-        where = by_engine(engine.info, globs)
         yield Held(where, engine, run, tuple(_swept(engine)))
 
 
 def _here(globs: Sequence[str], why: str) -> Held:
     where = locally(globs)
     return Held(where, notes=(f"{why}: cells run on this machine, for {where.targets[0]} only",))
+
+
+def _obstacle(engine: Engine, where: Where) -> str:
+    """Return why the engine runs no cell at all, "" where it does."""
+    if not engine.info.shares_files:
+        return f"{where.engine} does not see the files of this machine"
+    try:
+        listed = ImageCatalog(engine, cache_dir()).listed()
+    except ContainerError as error:
+        return f"{where.engine} fails: {error}"
+    meant = [item for item in listed if item.offer.target in where.targets]
+    if any(item.held or not item.offer.obstacle for item in meant):
+        return ""
+    why = "; ".join(dict.fromkeys(item.offer.obstacle for item in meant)) or "no source has one"
+    return f"{where.engine} has no image to run cells in, and none can be had: {why}"
 
 
 def _swept(engine: Engine) -> Iterator[str]:
