@@ -165,6 +165,8 @@ class ImageCatalog:
 
     def _held(self, offer: Offer, images: Sequence[ImageInfo]) -> ImageInfo | None:
         """Return the image that fulfils an offer: by its label, or by the digest to pull."""
+        if not self._runs(offer):
+            return None
         if "@" in offer.key:
             return self._engine.image(offer.key)
         for image in images:
@@ -173,13 +175,16 @@ class ImageCatalog:
         return None
 
     def _possible(self, offer: Offer) -> Offer:
-        if offer.obstacle or offer.platform in self._engine.info.platforms:
+        if self._runs(offer):
             return offer
         return dataclasses.replace(
             offer,
             obstacle=f"this engine does not run {offer.platform}",
-            remedy="sudo apt-get install qemu-user-static",
+            remedy="sudo apt-get install qemu-user-static binfmt-support",
         )
+
+    def _runs(self, offer: Offer) -> bool:
+        return offer.platform in self._engine.info.platforms
 
 
 def _digest(offer: Offer, held: ImageInfo) -> str:

@@ -116,10 +116,7 @@ def recipes() -> Recipes:
     data = tomllib.loads((data_dir() / "images.toml").read_text(encoding="utf-8"))
     debian, host = data["debian"], data["host"]
     return Recipes(
-        targets=tuple(
-            Target(name, entry["platform"], entry["debian"], entry["bits"], tuple(entry["launch"]))
-            for name, entry in data["targets"].items()
-        ),
+        targets=tuple(_target(name, entry) for name, entry in data["targets"].items()),
         inside=Inside(tuple(data["inside"]["mount_points"]), data["inside"]["path"]),
         suites=tuple(_suite(name, entry, debian) for name, entry in debian["suites"].items()),
         host=HostRecipe(
