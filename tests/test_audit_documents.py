@@ -158,6 +158,34 @@ def test_what_one_page_lacks_is_one_finding(
     assert {place.document for place in found.places if not place.claim} == {"two"}
 
 
+LINUX = "| Linux | x86-64 | CPython | 3.8-3.10 | `<2` |"
+NEWER = "| Linux | x86-64 | CPython | 3.8-3.10 | `>=2` |"
+
+
+def test_a_branch_without_runtimes_is_a_row_that_is_missing(tmp_path: Path) -> None:
+    found = only(
+        audited(tmp_path, one=PAGE, two=changed((LINUX, f"{LINUX}\n{NEWER}"))),
+        FindingKind.ROW_MISSING,
+    )
+    assert "ddtrace >=2" in found.subject
+    assert {place.document for place in found.stale} == {"one"}
+
+
+def test_runtimes_for_other_releases_of_the_same_branch_differ(tmp_path: Path) -> None:
+    found = only(
+        audited(tmp_path, one=PAGE, two=changed((LINUX, LINUX.replace("<2", "<3")))),
+        FindingKind.MINIMUM_DIFFERS,
+    )
+    assert found.contradicts
+    assert at(found) == {f"{name}:{line_of(PAGE, '| Linux')}" for name in ("one", "two")}
+
+
+def test_one_row_for_all_releases_says_what_two_rows_say(tmp_path: Path) -> None:
+    together = changed((LINUX, LINUX.replace("`<2`", "any")))
+    apart = changed((LINUX, f"{LINUX}\n{NEWER}"))
+    assert audited(tmp_path, one=together, two=apart) == ()
+
+
 def test_a_column_that_one_page_lacks_is_one_finding(tmp_path: Path) -> None:
     other = changed(
         (" Threat Protection supported? |", ""),

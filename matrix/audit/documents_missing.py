@@ -203,9 +203,11 @@ def _subject(spots: Sequence[Spot]) -> str:
         return str(spots[0])
     rows = _distinct(spots, lambda spot: spot.row)
     columns = [one for one in _distinct(spots, lambda spot: spot.column) if one]
+    releases = "; ".join(dict.fromkeys(spot.releases for spot in spots if spot.releases))
     if kind in (ClaimKind.NOTE.value, ClaimKind.AUTHENTICATION.value, ClaimKind.INTEGRATION.value):
         columns = []
-    return f"{kind}/{', '.join(rows)}" + (f" ({', '.join(columns)})" if columns else "")
+    named = f"{kind}/{', '.join(rows)}" + (f" ({', '.join(columns)})" if columns else "")
+    return f"{named}, ddtrace {releases}" if releases else named
 
 
 def _distinct(spots: Sequence[Spot], part: Callable[[Spot], str]) -> list[str]:

@@ -18,14 +18,25 @@ _LIBRARY_ITSELF = frozenset({ClaimKind.BRANCH, ClaimKind.RUNTIME})
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Spot:
-    """What a claim is about, wherever it stands: the row and the column of a kind of table."""
+    """What a claim is about, wherever it stands: the row and the column of a kind of table.
+
+    `releases` are those of the library that a runtime's row is about (canonical): a table has a
+    row for each branch.
+    """
 
     kind: str
     row: str
     column: str = ""
+    releases: str = ""
+
+    @property
+    def thing(self) -> Spot:
+        """Return what it is about, whatever the releases."""
+        return dataclasses.replace(self, releases="")
 
     def __str__(self) -> str:
-        return "/".join(part for part in (self.kind, self.row, self.column) if part)
+        named = "/".join(part for part in (self.kind, self.row, self.column) if part)
+        return f"{named} (ddtrace {self.releases})" if self.releases else named
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -95,7 +106,7 @@ def spot_of(claim: Claim) -> Spot:
     """Return what a claim is about."""
     kind, subject = claim.kind, claim.subject
     scoped = claim.get("capability") or ""
-    row, column = subject, scoped
+    row, column, releases = subject, scoped, ""
     if kind is ClaimKind.DEPLOYMENT:
         row, column = claim.get("deployment") or "", subject
     elif kind is ClaimKind.BRANCH:
@@ -103,9 +114,10 @@ def spot_of(claim: Claim) -> Spot:
     elif kind is ClaimKind.RUNTIME:
         machine = " ".join(filter(None, (claim.get("os"), claim.get("cpu"))))
         row, column = f"{subject} {claim.get('python') or ''}".strip(), machine
+        releases = canonical(claim.specifier)
     elif kind is ClaimKind.INTEGRATION:
         row = " ".join(filter(None, (subject, claim.get("backend"), claim.get("role"))))
-    return Spot(kind.value, row, column)
+    return Spot(kind.value, row, column, releases)
 
 
 def named(claim: Claim) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Iterator, Sequence
 
 from matrix.audit.documents_pages import Page, Spot, named
 from matrix.audit.finding import AuditFinding, FindingKind, place_of
-from matrix.audit.specifiers import canonical
+from matrix.audit.specifiers import canonical, overlap, same_releases
 from matrix.audit.staleness import ON_THE_LIBRARY, Dates, Opinion, by_newest, by_stage
 from matrix.model.claim import Claim, ClaimKind, Status
 
@@ -24,8 +25,11 @@ def differing_values(pages: Sequence[Page], dates: Dates) -> Iterator[AuditFindi
     """
     spots: dict[Spot, list[tuple[Page, tuple[Claim, ...]]]] = {}
     for page in pages:
+        things: dict[Spot, tuple[Claim, ...]] = {}
         for spot, claims in page.spots.items():
-            spots.setdefault(spot, []).append((page, claims))
+            things[spot.thing] = (*things.get(spot.thing, ()), *claims)
+        for thing, claims in things.items():
+            spots.setdefault(thing, []).append((page, claims))
     grouped: dict[Hashable, list[tuple[Spot, dict[str, list[tuple[Page, Claim]]]]]] = {}
     for spot, having in spots.items():
         for kind, values in _differences(ClaimKind(spot.kind), having):
@@ -63,8 +67,22 @@ def _differences(
         for page, claims in promised:
             if claims and (value := value_of(claims)) is not None:
                 values.setdefault(value, []).append((page, claims[0]))
-        if len(values) > 1:
+        if len(values) > 1 and (kind is not ClaimKind.RUNTIME or _clash(promised)):
             yield finding, values
+
+
+def _clash(promised: Sequence[tuple[Page, tuple[Claim, ...]]]) -> bool:
+    """Return whether pages draw the line differently for the same releases.
+
+    One that has no row for a branch at all lacks a row, and says nothing else of that branch.
+    """
+    ranges = [{canonical(claim.specifier) for claim in claims} for _, claims in promised if claims]
+    return any(
+        overlap(mine, theirs) and not same_releases(one, other)
+        for one, other in itertools.combinations(ranges, 2)
+        for mine in one - other
+        for theirs in other - one
+    )
 
 
 def _versions(claims: Sequence[Claim]) -> str | None:
@@ -96,6 +114,9 @@ def _finding(
                 places.append(place_of(claim, _said(value, claim)))
                 held_by.setdefault(value, {})[page.document] = page
     opinion = _opinion(kind, ClaimKind(rows[0][0].kind), held_by, dates)
+    # A row of a table may hold many claims that say the same.
+    told = {(place.document, place.line, place.says): place for place in reversed(places)}
+    told = dict(reversed(told.items()))
     names = ", ".join(str(spot) for spot, _ in rows)
     said = "; ".join(
         f"{value or 'nothing'}: {', '.join(dict.fromkeys(page.document for page, _ in held))}"
@@ -105,8 +126,8 @@ def _finding(
         kind,
         names,
         said,
-        tuple(dict.fromkeys(places)),
-        tuple(place for place in dict.fromkeys(places) if place.document in opinion.stale),
+        tuple(told.values()),
+        tuple(place for place in told.values() if place.document in opinion.stale),
         opinion.reason,
     )
 

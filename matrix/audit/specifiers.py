@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_version
 from packaging.version import Version
 
-__all__ = ["canonical", "contains", "lowest_named", "newest_named", "overlap"]
+__all__ = ["canonical", "contains", "lowest_named", "overlap", "same_releases"]
 
 _LOWER = (">=", ">", "==", "~=")
 
@@ -73,6 +73,15 @@ def overlap(one: str, other: str) -> bool:
     )
 
 
+def same_releases(one: Collection[str], other: Collection[str]) -> bool:
+    """Return whether two lists of sets, each taken together, hold the same versions."""
+    return all(
+        any(contains(each, version) for each in one)
+        == any(contains(each, version) for each in other)
+        for version in _around((*one, *other))
+    )
+
+
 def _around(specifiers: Iterable[str]) -> set[Version]:
     found = {Version("0")}
     for specifier in specifiers:
@@ -90,12 +99,6 @@ def lowest_named(specifier: str) -> Version | None:
     """Return the version that the set starts with (`>=1.9.0`), None where it has no lower end."""
     named = _lower_ends(specifier)
     return max(named) if named else None
-
-
-def newest_named(specifiers: Iterable[str]) -> Version | None:
-    """Return the newest version at which one of the sets starts."""
-    named = [version for each in specifiers if (version := lowest_named(each)) is not None]
-    return max(named, default=None)
 
 
 def _lower_ends(specifier: str) -> list[Version]:
