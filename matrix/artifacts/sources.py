@@ -65,7 +65,7 @@ def read_module(path: str, content: bytes) -> Module:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Module(path, tuple(_by_line(content, home)), None, exact=False)
     found = tuple(_walk(tree.body, When.ALWAYS, home))
-    return Module(path, found, _names(tree.body) if package else None)
+    return Module(path, found, _names(tree.body, home) if package else None)
 
 
 def _walk(body: Iterable[ast.stmt], when: When, home: str) -> Iterator[Import]:
@@ -161,8 +161,11 @@ def _absolute(module: str, level: int, home: str) -> str | None:
     return ".".join([*base, module] if module else base)
 
 
-def _names(body: list[ast.stmt]) -> tuple[str, ...] | None:
-    """Return the names that a module binds anywhere at its level, None where anything goes."""
+def _names(body: list[ast.stmt], home: str) -> tuple[str, ...] | None:
+    """Return the names that a package binds, None where anything goes.
+
+    What it imports from itself is a module that is there, or is not: no name of its own.
+    """
     found: set[str] = set()
     for node in body:
         for each in ast.walk(node):
@@ -170,7 +173,10 @@ def _names(body: list[ast.stmt]) -> tuple[str, ...] | None:
                 found.add(each.name)
             elif isinstance(each, ast.Name) and not isinstance(each.ctx, ast.Load):
                 found.add(each.id)
-            elif isinstance(each, (ast.Import, ast.ImportFrom)):
+            elif isinstance(each, ast.Import) or (
+                isinstance(each, ast.ImportFrom)
+                and _absolute(each.module or "", each.level, home) != home
+            ):
                 found |= {(alias.asname or alias.name).partition(".")[0] for alias in each.names}
     opens = {"*", "__getattr__", "globals", "__class__"}
     if found & opens or any(
