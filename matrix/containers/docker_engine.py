@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 from matrix.containers.client import SECONDS, Client
+from matrix.containers.copies import Copies, volume_mount
 from matrix.containers.creating import Bind, create_body
 from matrix.containers.docker_container import DockerContainer
 from matrix.containers.endings import Endings
@@ -16,9 +17,10 @@ from matrix.containers.image_store import ImageStore
 from matrix.containers.labels import Run
 from matrix.containers.platforms import engine_platform, platforms_of
 from matrix.containers.running import run_to_end
-from matrix.containers.seam import ContainerSpec, EngineInfo, ImageInfo, Ran
+from matrix.containers.seam import ContainerSpec, EngineInfo, ImageInfo, Mount, Ran
 from matrix.containers.sharing import shares_files
 from matrix.containers.sweeping import Cleaned, clean, sweep
+from matrix.places import cache_dir
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,11 +36,12 @@ class DockerEngine:
         self.client = client
         self.labelled = run
         self._images = ImageStore(client)
+        self._copies = Copies(client, run)
         self._endings: Endings | None = None
         self._listening = threading.Lock()
         with translated("asking the engine what it is"):
             said: dict[str, Any] = client.info()
-            here = shares_files(client, engine_platform(said))
+            here = shares_files(client, engine_platform(said), cache_dir() / "runs")
         self._info = EngineInfo(
             name=f"Docker {said.get('ServerVersion', '')}".strip(),
             platform=engine_platform(said),
@@ -136,12 +139,14 @@ class DockerEngine:
             return self._endings
 
     def _binds(self, spec: ContainerSpec) -> list[Bind]:
-        return [
-            {
-                "Type": "bind",
-                "Source": str(mount.source.absolute()),
-                "Target": mount.target,
-                "ReadOnly": not mount.writable,
-            }
-            for mount in spec.mounts
-        ]
+        return [self._bind(mount, spec) for mount in spec.mounts]
+
+    def _bind(self, mount: Mount, spec: ContainerSpec) -> Bind:
+        if not self._info.shares_files:
+            return volume_mount(self._copies.volume(mount, spec), mount.target, read_only=True)
+        return {
+            "Type": "bind",
+            "Source": str(mount.source.absolute()),
+            "Target": mount.target,
+            "ReadOnly": not mount.writable,
+        }

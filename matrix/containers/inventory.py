@@ -8,7 +8,7 @@ from typing import Any
 from matrix.containers.client import Client
 from matrix.containers.failures import translated
 from matrix.containers.image_store import ImageStore
-from matrix.containers.labels import CONTENT, PROJECT, PROJECT_LABELS, ROLE, Life, life_of
+from matrix.containers.labels import COMPLETE, CONTENT, PROJECT, PROJECT_LABELS, ROLE, Life, life_of
 from matrix.containers.seam import ImageInfo
 
 __all__ = ["OURS", "Item", "containers", "images", "is_ours", "networks", "volumes"]
@@ -72,7 +72,7 @@ def volumes(client: Client) -> tuple[Item, ...]:
             name,
             name,
             life_of(labels),
-            kept=name in complete or labels.get(ROLE) == "complete",
+            kept=name in complete or labels.get(ROLE) == COMPLETE,
         )
         for name, labels in found
     )

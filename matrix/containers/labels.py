@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 __all__ = [
+    "COMPLETE",
     "CONTENT",
     "OWNER",
     "PROJECT",
@@ -41,6 +42,7 @@ RUN = "compat-matrix.run"
 OWNER = "compat-matrix.owner"
 ROLE = "compat-matrix.role"
 CONTENT = "compat-matrix.content"
+COMPLETE = "complete"
 
 PROJECT_LABELS: Mapping[str, str] = {PROJECT: "compat-matrix"}
 """What every object has that the project made. Images have no more: their content names them."""

@@ -20,10 +20,18 @@ from matrix.containers.client import Client
 __all__ = ["shares_files"]
 
 
-def shares_files(client: Client, platform: str) -> bool:
-    """Return whether it can mount folders of this machine's temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="compat-matrix-") as folder:
-        there = Path(folder).absolute()
+def shares_files(client: Client, platform: str, folder: Path) -> bool:
+    """Return whether it can mount what lies in `folder`; a nonce is put there for a moment.
+
+    In a folder that cannot be written to nothing of ours can lie: then it is the temporary one.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        nonce = tempfile.TemporaryDirectory(prefix="asked-", dir=folder)
+    except OSError:
+        nonce = tempfile.TemporaryDirectory(prefix="compat-matrix-")
+    with nonce as name:
+        there = Path(name).absolute()
         return _finds(client, there, platform) and not _finds(client, there / "not", platform)
 
 
