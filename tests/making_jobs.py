@@ -60,7 +60,8 @@ def fake_job(
     (apps / "mode").write_text(mode, encoding="ascii")
     fixtures = folder / "fixtures"
     fixtures.mkdir()
-    shutil.copy(fixtures_dir() / "cell" / "identity.py", fixtures)
+    for path in (fixtures_dir() / "cell").glob("*.py"):
+        shutil.copy(path, fixtures)
     for name, version in (("ddtrace", installed), ("Flask", "1.0")):
         metadata = fixtures / f"{name}-{version}.dist-info" / "METADATA"
         metadata.parent.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -53,13 +54,14 @@ class ContainerPlace:
         """Use `engine`, and let go of it at the end."""
         self.python = PurePosixPath(image.executable)
         self.apps, self.fixtures = APPS, FIXTURES
+        self.environment = dict(image.environment)
         self.image = image.digest
         self.engine = engine.info.name
         self.isolation = _in_words(job.confinement)
         self._spec = _spec(job, image)
         self._image = image
         self._engine = engine
-        self._seconds = lambda: deadline.left(job.limits.identity)
+        self._seconds = functools.partial(deadline.left, job.limits.identity)
         self._rooms = 0
         self._inside = contextlib.ExitStack()
         self._container: Container | None = None
@@ -76,7 +78,7 @@ class ContainerPlace:
         log = Log(_ANSWER_BYTES)
         process = self.relaying.start(
             [str(self.python), *arguments],
-            {**bare_environment(SCRATCH), MARK: "asked"},
+            {**bare_environment(SCRATCH), **self.environment, MARK: "asked"},
             folder=str(SCRATCH),
             log=log,
         )
@@ -188,7 +190,7 @@ class ContainerRoom:
         return ContainedApp(
             self.place.relaying,
             command,
-            environment,
+            {**environment, **self.place.environment},
             folders=(str(APPS), str(self.scratch)),
             stop=stop,
         )
@@ -212,7 +214,7 @@ def _spec(job: CellJob, image: Image) -> ContainerSpec:
         image=image.id,
         platform=image.platform,
         argv=(*image.launch, *relay),
-        environment={"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"},
+        environment={"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **dict(image.environment)},
         mounts=tuple(mounts),
         confinement=job.confinement,
     )

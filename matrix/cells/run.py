@@ -70,8 +70,9 @@ def _run(job: CellJob, seen: _Seen) -> None:
     if job.framework not in FRAMEWORKS:
         raise PlaceError(Reason.NO_PROBE, f"there is no sample app for {job.framework}")
     deadline = Deadline(job.limits.cell)
-    with place_of(job, deadline) as place:
-        seen.isolation, seen.image, seen.engine = place.isolation, place.image, place.engine
+    place = place_of(job, deadline)
+    seen.isolation, seen.image, seen.engine = place.isolation, place.image, place.engine
+    with place:
         try:
             _check_room(job, place)
             seen.identity = _identity(job, place, deadline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import os
@@ -13,6 +14,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import hostile
 import msgpack  # type: ignore[import-untyped]
 
 MODE = (Path(__file__).parent / "mode").read_text(encoding="ascii")
@@ -78,6 +80,8 @@ class Shop(http.server.BaseHTTPRequestHandler):
         if MODE == "hang" and attack:
             time.sleep(600)
         body = json.dumps({**os.environ, "page": self.path}).encode()
+        if attack and MODE in hostile.ACTS:
+            body = json.dumps(hostile.ACTS[MODE]()).encode()
         if MODE == "jammed-untraced" and untraced() and self.served > 1:
             self.wfile.write(b"HTTP/1.0 500 \r\nContent-Length: 0\r\n\r\n")
             return
@@ -92,7 +96,8 @@ class Shop(http.server.BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    Path(os.environ["HOME"], "..", "..", "pid").write_text(str(os.getpid()), encoding="ascii")
+    with contextlib.suppress(OSError):  # in a container there is no such place
+        Path(os.environ["HOME"], "..", "..", "pid").write_text(str(os.getpid()), encoding="ascii")
     if MODE == "exit":
         sys.stdout.write("no such module\n")
         sys.exit(3)
@@ -102,7 +107,8 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if MODE == "stray":
         child = subprocess.Popen(["sleep", "600"], start_new_session=True)  # noqa: S607
-        Path(os.environ["HOME"], "..", "..", "stray").write_text(str(child.pid), encoding="ascii")
+        with contextlib.suppress(OSError):
+            Path(os.environ["HOME"], "..", "..", "stray").write_text(str(child.pid), "ascii")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
     sys.stdout.write(f"bookshop ready 127.0.0.1:{server.server_port}\n")
     sys.stdout.flush()

@@ -1,0 +1,114 @@
+"""What an app may do that means no good; each returns what it achieved."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+
+def fork() -> str:
+    """Fill the table of processes with some that leave the group, and go on trying."""
+    until = time.monotonic() + 600
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError):
+            fork_away()
+    return "forked"
+
+
+def fork_away() -> None:
+    """Leave a process in a session of its own."""
+    if os.fork() == 0:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(600)
+        os._exit(0)
+
+
+def fill_memory() -> str:
+    """Take all memory there is."""
+    held = []
+    while True:
+        held.append(bytearray(os.urandom(1)) * (16 * 1024**2))
+
+
+def fill_disk() -> dict[str, str]:
+    """Write wherever it can be done, and all that fits into the one place that is for it."""
+    tried = {}
+    site = next(path for path in sys.path if path.endswith("-packages"))
+    for folder in ("/", "/etc", "/usr/bin", "/var", "/run", "/cell/apps", "/cell/fixtures", site):
+        tried[folder] = written(folder)
+    try:
+        with Path("/tmp/evil").open("wb") as file:  # noqa: S108 - in a container
+            while True:
+                file.write(bytes(1024**2))
+                file.flush()
+    except OSError as error:
+        tried["/tmp"] = error.strerror or "?"  # noqa: S108 - likewise
+    return tried
+
+
+def written(folder: str) -> str:
+    """Try to write."""
+    try:
+        Path(folder, "evil").write_text("evil", "ascii")
+    except OSError as error:
+        return error.strerror or "?"
+    return "written"
+
+
+def reach_out() -> dict[str, str]:
+    """Try to talk to anybody: a neighbour, the engine's usual networks, the internet's range."""
+    tried = {}
+    neighbours = Path("/cell/apps/neighbours").read_text("ascii").split()
+    for address in (*neighbours, "172.17.0.1:80", "10.0.0.1:80", "192.0.2.1:443", "8.8.8.8:53"):
+        tried[address] = connected(address)
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect("\0compat-matrix-neighbour")
+            tried["abstract socket"] = "reached"
+        except OSError as error:
+            tried["abstract socket"] = str(error)
+    tried["interfaces"] = " ".join(name for _, name in socket.if_nameindex())
+    return tried
+
+
+def connected(address: str) -> str:
+    """Try to connect."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), 2).close()
+    except OSError as error:
+        return str(error)
+    return "reached"
+
+
+def print_much() -> str:
+    """Print 100 MB."""
+    for _ in range(100):
+        os.write(1, b"x" * 1_000_000)
+    return "printed"
+
+
+def kill_everybody() -> str:
+    """Kill all that can be killed."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+        with contextlib.suppress(OSError):
+            os.kill(1, number)
+    with contextlib.suppress(OSError):
+        os.kill(-1, signal.SIGKILL)
+    return "killed"
+
+
+ACTS = {
+    "fork": fork,
+    "fill-memory": fill_memory,
+    "fill-disk": fill_disk,
+    "reach-out": reach_out,
+    "print-much": print_much,
+    "kill-everybody": kill_everybody,
+}
