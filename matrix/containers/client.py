@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import docker
@@ -15,7 +17,7 @@ from matrix.containers.addresses import Address
 from matrix.containers.pipe import DockerPipe
 from matrix.containers.transport import UnixAdapter
 
-__all__ = ["Client", "make_client"]
+__all__ = ["Client", "make_client", "patience"]
 
 SECONDS = 120
 """How long the engine may be silent while it does one thing."""
@@ -27,6 +29,18 @@ _OLDEST = "1.41"
 
 _CONNECTIONS = 64
 
+_patience: contextvars.ContextVar[float | None] = contextvars.ContextVar("patience", default=None)
+
+
+@contextlib.contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Let the engine be silent for so long within, in this thread."""
+    token = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
+
 
 class Client(docker.APIClient):
     """Some of docker-py's calls (attach among them) set no limit: the client's own counts then."""
@@ -34,7 +48,7 @@ class Client(docker.APIClient):
     def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override] # noqa: ANN401
         """Send a request; only the stream of events may be silent for ever."""
         if options.get("timeout") is None and not url.endswith("/events"):
-            options["timeout"] = self.timeout
+            options["timeout"] = _patience.get() or self.timeout
         return super().request(method, url, **options)
 
     def negotiate(self) -> None:

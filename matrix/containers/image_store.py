@@ -9,10 +9,10 @@ from typing import IO, Any
 
 import docker.errors
 
-from matrix.containers.client import Client
+from matrix.containers.client import Client, patience
 from matrix.containers.failures import translated
 from matrix.containers.labels import PROJECT, PROJECT_LABELS
-from matrix.containers.seam import ContainerError, ImageInfo
+from matrix.containers.seam import ContainerError, EngineLostError, ImageInfo
 
 __all__ = ["PULLED", "ImageStore"]
 
@@ -72,10 +72,25 @@ class ImageStore:
 
     def pull(self, reference: str, platform: str, seconds: float) -> str:
         """Pull `name@sha256:...`; return the image's id. What we pulled can be told by its tag."""
-        had = self.find(reference)
+        image = self.find(reference)
+        if image is None:
+            self._fetch(reference, platform, seconds)
+            image = self.find(reference)
+            if image is None:
+                raise ContainerError(f"pulling {reference}: it is not there afterwards")
+            with translated(f"naming {reference}"):
+                self._client.tag(image.id, PULLED, image.id.partition(":")[2][:12])
+        if image.platform != platform:
+            raise ContainerError(
+                f"pulling {reference}: it is for {image.platform}, not for {platform}"
+            )
+        return image.id
+
+    def _fetch(self, reference: str, platform: str, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        if had is None:
-            with translated(f"pulling {reference}"):
+        late = ContainerError(f"pulling {reference}: not done in {seconds:g} s")
+        try:
+            with translated(f"pulling {reference}"), patience(seconds):
                 lines: Any = self._client.pull(
                     reference, platform=platform, stream=True, decode=True
                 )
@@ -85,18 +100,12 @@ class ImageStore:
                         if "error" in line:
                             raise ContainerError(f"pulling {reference}: {line['error']}")
                         if time.monotonic() > deadline:
-                            raise ContainerError(f"pulling {reference}: not done in {seconds:g} s")
-        image = had or self.find(reference)
-        if image is None:
-            raise ContainerError(f"pulling {reference}: it is not there afterwards")
-        if image.platform != platform:
-            raise ContainerError(
-                f"pulling {reference}: it is for {image.platform}, not for {platform}"
-            )
-        if had is None:
-            with translated(f"naming {reference}"):
-                self._client.tag(image.id, PULLED, image.id.partition(":")[2][:12])
-        return image.id
+                            raise late
+        except EngineLostError:
+            # Silence that lasts is the registry's, not the engine's.
+            if time.monotonic() < deadline:
+                raise
+            raise late from None
 
 
 def _info(said: Mapping[str, Any]) -> ImageInfo:
