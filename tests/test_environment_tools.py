@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import os
 import subprocess
@@ -23,6 +24,8 @@ from matrix.environments.modern import ModernRoute
 from matrix.environments.running import Command, Finished, run
 from matrix.environments.toolbox import Toolbox
 from matrix.environments.unpacking import link_into, unpack
+from matrix.index import index_url
+from matrix.model.environment import Requirements
 from matrix.model.reason import Reason
 from matrix.places import project_root
 
@@ -239,6 +242,38 @@ def test_what_is_cached_is_tried_before_the_network(tmp_path: Path) -> None:
     told = Told(Finished(2, "", "error: network connectivity is disabled"), PRINTED)
     assert ModernRoute(tools(tmp_path, told)).resolve(INTERPRETER, REQUIREMENTS)
     assert [command.environ.get("UV_OFFLINE") for command in told.commands] == ["1", None]
+
+
+# Without the network uv passes over releases that it knows no details of.
+OLDER = Finished(0, PRINTED.out, "WARN `flask==2.3.0` needs to be downloaded from a registry\n")
+
+
+def test_an_older_release_that_is_cached_does_not_stand_for_a_newer_one(tmp_path: Path) -> None:
+    told = Told(OLDER, PRINTED)
+    assert ModernRoute(tools(tmp_path, told)).resolve(INTERPRETER, REQUIREMENTS)
+    assert [command.environ.get("UV_OFFLINE") for command in told.commands] == ["1", None]
+
+
+def test_offline_an_older_release_is_no_answer(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"flask==2\.3\.0") as caught:
+        ModernRoute(tools(tmp_path, Told(OLDER), offline=True)).resolve(INTERPRETER, REQUIREMENTS)
+    assert caught.value.reason is Reason.INDEX_UNAVAILABLE
+
+
+@pytest.mark.index
+def test_the_real_uv_says_when_it_has_but_an_older_release(tmp_path: Path) -> None:
+    def resolved(day: str, *, offline: bool = False) -> str:
+        toolbox = Toolbox(tmp_path, index_url(), offline, run, 60)
+        asked = Requirements((), ("pip",), dt.date.fromisoformat(day), (":all:",))
+        return str(ModernRoute(toolbox).resolve(real, asked)[0]).split()[0]
+
+    real = dataclasses.replace(INTERPRETER, executable=Path(sys.executable))
+    assert resolved("2021-08-01") == "pip==21.2.2"
+    with pytest.raises(BuildError) as caught:
+        resolved("2022-12-01", offline=True)
+    assert caught.value.reason is Reason.INDEX_UNAVAILABLE
+    assert resolved("2022-12-01") == "pip==22.3.1"
+    assert resolved("2022-12-01", offline=True) == "pip==22.3.1"
 
 
 def test_offline_means_offline(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ _ENVIRONMENT = {
 class Inside:
     """Runs the interpreter of an image to its end, as confined as a cell is."""
 
-    def __init__(self, engine: Engine, seconds: float) -> None:
+    def __init__(self, engine: Engine | None, seconds: float) -> None:
         self._engine = engine
         self._seconds = seconds
 
@@ -101,11 +101,13 @@ class Inside:
         confinement: Confinement,
     ) -> Ran:
         """Return how it ended; raise BuildError where it was not run, or not in time."""
+        if self._engine is None:
+            raise BuildError(Reason.ENGINE_LOST, "no container engine is at hand to run an image")
         spec = ContainerSpec(
             image=image.id,
             platform=image.platform,
             argv=(*image.launch, image.executable, *arguments),
-            environment=_ENVIRONMENT,
+            environment={**_ENVIRONMENT, **dict(image.environment)},
             mounts=mounts,
             confinement=confinement,
         )

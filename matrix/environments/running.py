@@ -95,14 +95,22 @@ def run(command: Command) -> Finished:
         return Finished(code, _text(out), _text(err))
 
 
-def check(runner: Runner, command: Command, only_binary: tuple[str, ...] = ()) -> str:
-    """Return what the command prints; raise the BuildError that its output tells of."""
+def check(
+    runner: Runner, command: Command, only_binary: tuple[str, ...] = (), lacking: str = ""
+) -> str:
+    """Return what the command prints; raise the BuildError that its output tells of.
+
+    Where it says `lacking`, it did not have what the index has, and its answer is none.
+    """
     try:
         finished = runner(command)
     except OSError as error:
         raise from_os_error(error) from error
     if finished.code != 0:
         raise from_log(f"{finished.out}\n{finished.err}", only_binary)
+    if lacking and lacking in finished.err:
+        said = next(line for line in finished.err.splitlines() if lacking in line)
+        raise BuildError(Reason.INDEX_UNAVAILABLE, said.strip()[:300], finished.err)
     return finished.out
 
 

@@ -27,10 +27,11 @@ from matrix.index import CachedIndex, Index, index_url
 from matrix.model.environment import Environment, Interpreter, Requirements
 from matrix.model.reason import Reason
 
-__all__ = ["ERA", "FORMAT", "EnvironmentStore"]
+__all__ = ["ERA", "LOCK_FORMAT", "EnvironmentStore"]
 
-# Part of every key: raise it when environments of before must not be used any more.
-FORMAT = "environment/1"
+# Part of every key: raise it when environments, or locks, of before must not be used any more.
+_FORMAT = "environment/1"
+LOCK_FORMAT = "lock/2"
 # The CPythons that today's tools refuse.
 ERA = frozenset({"2.7", "3.5"})
 
@@ -114,7 +115,7 @@ class EnvironmentStore:
 
     def _lock_key(self, interpreter: Interpreter, requirements: Requirements) -> str:
         where = (interpreter.version, interpreter.target, interpreter.libc)
-        return lock_key(FORMAT, self._tools.index_url, where, requirements)
+        return lock_key(LOCK_FORMAT, self._tools.index_url, where, requirements)
 
     def _finished(self, interpreter: Interpreter, lock: tuple[str, ...]) -> Environment | None:
         key = _environment_key(interpreter, lock)
@@ -149,5 +150,5 @@ class EnvironmentStore:
 
 
 def _environment_key(interpreter: Interpreter, lock: tuple[str, ...]) -> str:
-    told = "\n".join((FORMAT, interpreter_id(interpreter), *lock))
+    told = "\n".join((_FORMAT, interpreter_id(interpreter), *lock))
     return hashlib.sha256(told.encode("utf-8")).hexdigest()[:32]

@@ -15,7 +15,7 @@ from matrix.environments.failures import BuildError
 from matrix.environments.lock import Locked, dump_lock, parse_line
 from matrix.environments.lock_files import Content, LockFiles, lock_key
 from matrix.environments.modern import ModernRoute
-from matrix.environments.store import ERA, FORMAT, EnvironmentStore
+from matrix.environments.store import ERA, LOCK_FORMAT, EnvironmentStore
 from matrix.environments.toolbox import Toolbox
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.image import Image
@@ -53,7 +53,7 @@ class TargetLocks:
             interpreter = self._interpreter(minor)
             return tuple(map(parse_line, self._store.resolve(interpreter, requirements)))
         where = (image.python, image.target, image.libc)
-        key = lock_key(FORMAT, self._tools.index_url, where, requirements)
+        key = lock_key(LOCK_FORMAT, self._tools.index_url, where, requirements)
 
         def ask() -> Content:
             lock = ModernRoute(self._tools).compile(self._arguments(image, minor), requirements)

@@ -22,6 +22,7 @@ from matrix.model.reason import Reason
 __all__ = ["Toolbox", "cutoff", "interpreter_id", "uv_binary"]
 
 _INDEX_SECONDS = "60"
+_LACKING = "needs to be downloaded from a registry"
 
 
 _finding_uv = threading.Lock()
@@ -64,16 +65,21 @@ class Toolbox:
         given: str = "",
         only_binary: tuple[str, ...] = (),
     ) -> str:
-        """Run uv without this machine's configuration, return what it prints."""
+        """Run uv without this machine's configuration, return what it prints.
+
+        Offline it takes an older release where it does not have what it needs to know of a newer
+        one, with exit code 0 and a word in its log: raises BuildError(INDEX_UNAVAILABLE) then.
+        """
         own = {
             "UV_CACHE_DIR": str(self.uv_cache),
             "UV_DEFAULT_INDEX": self.index_url,
             "UV_HTTP_TIMEOUT": _INDEX_SECONDS,
             "UV_LINK_MODE": "hardlink",
-            **({"UV_OFFLINE": "1"} if offline else {}),
+            **({"UV_OFFLINE": "1", "RUST_LOG": "warn"} if offline else {}),
         }
         argv = [uv_binary(), *arguments, "--quiet"]
-        return self.run(argv, own, given=given, only_binary=only_binary)
+        lacking = _LACKING if offline else ""
+        return self.run(argv, own, given=given, only_binary=only_binary, lacking=lacking)
 
     def run(
         self,
@@ -82,12 +88,13 @@ class Toolbox:
         *,
         given: str = "",
         only_binary: tuple[str, ...] = (),
+        lacking: str = "",
     ) -> str:
         """Run a tool in a scratch folder of its own, return what it prints."""
         with self.scratch() as folder:
             environ = child_environment(folder, own)
             command = Command(argv, environ, folder, self.seconds, given)
-            return check(self.runner, command, only_binary)
+            return check(self.runner, command, only_binary, lacking)
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:

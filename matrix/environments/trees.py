@@ -46,6 +46,7 @@ __all__ = ["TreeStore"]
 
 # Part of every key: raise it when trees of before must not be used any more.
 _FORMAT = "tree/1"
+_FILES_FORMAT = "files/2"
 _SITE = "site"
 
 
@@ -57,13 +58,14 @@ def _none(_: str) -> Image | None:
 class TreeStore:
     """Environments for images. Safe to use from threads and from several processes.
 
-    `engine` runs what must run in an image; `native` names an image for a CPython minor that it
-    runs without emulation. `interpreters` are this machine's own, for what they can do faster. The
-    rest is as for `EnvironmentStore`, with which locks and files are shared.
+    `engine` runs what must run in an image: None where files are only chosen and fetched. `native`
+    names an image for a CPython minor that it runs without emulation. `interpreters` are this
+    machine's own, for what they can do faster. The rest is as for `EnvironmentStore`, with which
+    locks and files are shared.
     """
 
     cache_dir: Path
-    engine: Engine
+    engine: Engine | None
     native: Callable[[str], Image | None] = _none
     interpreters: Callable[[], Sequence[Interpreter]] = find_interpreters
     url: str = ""
@@ -172,7 +174,7 @@ class TreeStore:
 
     def _lock_key(self, image: Image, requirements: Requirements) -> str:
         where = (image.python, image.target, image.libc)
-        return lock_key(_FORMAT, self._tools.index_url, where, requirements)
+        return lock_key(_FILES_FORMAT, self._tools.index_url, where, requirements)
 
     def _finished(self, image: Image, lock: tuple[str, ...]) -> Environment | None:
         for key in (_tree_key(image, lock), _tree_key(image, lock, own=True)):
