@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.errors import ExitCode, NothingSelectedError, nearest
+from matrix.errors import (
+    ExitCode,
+    IndexUnavailableError,
+    NothingSelectedError,
+    UsageError,
+    nearest,
+)
 from matrix.model.cell import Cell
 from matrix.model.plan import Plan, PlannedCell
+from matrix.model.reason import Reason
 from matrix.planning.options import add_plan_options, plan_from_args
 from matrix.planning.where import Where, everywhere
 
@@ -25,6 +33,8 @@ examples:
       keep its folders and logs, and write what it showed as JSON (schema reproduce/1)
   python -m matrix reproduce cp311-linux_aarch64-flask2.2.3-ddtrace1.9.0 --run --engine docker
       run a cell of another CPU, in a container
+  python -m matrix reproduce cp311-linux_i686-flask2.2.3-ddtrace1.9.0 --dockerfile cell
+      write a folder from which Docker builds that cell anywhere, without this project
 
 The ids of the cells: python -m matrix plan --cells
 """
@@ -48,6 +58,24 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write it as JSON ('-': standard output)"
     )
+    parser.add_argument(
+        "--dockerfile",
+        type=Path,
+        metavar="DIR",
+        help="write a folder with a Dockerfile, all that it needs, and how to use it",
+    )
+    parser.add_argument(
+        "--setting",
+        default="appsec",
+        help="with --dockerfile: the setting to show first (default: appsec)",
+    )
+    parser.add_argument(
+        "--vendor",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="with --dockerfile: put the wheels into the folder, so that its build asks no index"
+        " (default: where they have less than 100 MB)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -56,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
     if args.run_it:
         return _run(args)
     planned = _find(args, everywhere(args.target))
+    if args.dockerfile is not None:
+        return _dockerfile(args, planned)
     from matrix.reporting.alone import commands  # noqa: PLC0415
 
     lines = list(commands(planned, offline=args.offline, say=_note))
@@ -64,6 +94,30 @@ def run(args: argparse.Namespace) -> int:
             print(line)
     if args.json is not None:
         _write(args.json, planned, {"commands": lines})
+    return ExitCode.OK
+
+
+def _dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
+    from matrix.containers import find_engine, hold_run  # noqa: PLC0415
+    from matrix.environments import BuildError  # noqa: PLC0415
+    from matrix.reporting.by_dockerfile import Options, write_context  # noqa: PLC0415
+
+    options = Options(args.setting, args.vendor, args.offline)
+    with contextlib.ExitStack() as stack:
+        # Not needed: it tells which image the cell runs in here.
+        engine = None if args.engine == "local" else find_engine(stack.enter_context(hold_run()))
+        if engine is not None:
+            stack.callback(engine.close)
+        try:
+            written = write_context(planned, args.dockerfile, options, engine, _note)
+        except BuildError as error:
+            if error.reason is Reason.INDEX_UNAVAILABLE:
+                hint = "Check the network, and run the same command without --offline."
+                raise IndexUnavailableError(error.detail, hint) from error
+            said = f"{planned.cell.id} cannot be built: {error.reason.value}: {error.detail}"
+            raise UsageError(said, "See why: the same command with --run.") from error
+    carried = f", {written.size / 2**20:.0f} MB of them carried along" if written.size else ""
+    print(f"{written.folder}: {written.files} distributions{carried}; see its README.md")
     return ExitCode.OK
 
 

@@ -58,6 +58,13 @@ class ByHand:
 
     def files(self, environment: Environment | None) -> dict[str, str]:
         """Return the text of each file that the commands name."""
+        made = {"agent.py": self.agent()}
+        if environment is not None:
+            made["lock.txt"] = "".join(f"{line}\n" for line in environment.lock)
+        return made
+
+    def agent(self) -> str:
+        """Return the program that records what the tracer sends."""
         configs = {
             setting: {
                 f"{probe.name}/{channel.name}": [
@@ -68,10 +75,7 @@ class ByHand:
             }
             for setting in self.settings
         }
-        made = {"agent.py": _AGENT.format(configs=json.dumps(configs), port=AGENT_PORT)}
-        if environment is not None:
-            made["lock.txt"] = "".join(f"{line}\n" for line in environment.lock)
-        return made
+        return _AGENT.format(configs=json.dumps(configs), port=AGENT_PORT)
 
     def environment(self, interpreter: Interpreter) -> Iterator[str]:
         """Yield the commands that make the environment from its lock."""
@@ -101,6 +105,10 @@ class ByHand:
         yield "# terminal 2: the app, which says its port; Ctrl-C ends it"
         yield from self._app(setting)
         yield "# terminal 3: the requests, with the port that the app said"
+        yield from self.requests(setting)
+
+    def requests(self, setting: str) -> Iterator[str]:
+        """Yield what to ask of the app under a setting, and what to look for."""
         yield "PORT=..."
         shops = (f"s{number:015x}" for number in itertools.count(1))
         due = "a" if load_settings().get(setting).traced else "no"
