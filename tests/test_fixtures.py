@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import re
+import runpy
 from typing import Any
+
+import pytest
 
 from matrix.places import fixtures_dir
 
@@ -47,3 +52,14 @@ def test_the_templates_can_be_told_from_each_other_and_from_the_tracers() -> Non
     assert told == "bookshop-blocked-template-json"
     assert "bookshop-blocked-template-html" in page
     assert told not in page
+
+
+@pytest.mark.skipif(not platform.libc_ver()[0], reason="needs glibc")
+def test_a_cpython_that_has_no_name_for_it_tells_its_libc_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = runpy.run_path(str(fixtures_dir() / "cell" / "identity.py"))["libc"]
+    named = told()
+    assert named.startswith("glibc 2.")
+    monkeypatch.setattr(os, "confstr_names", {})
+    assert told() == named
