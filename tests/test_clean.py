@@ -134,6 +134,8 @@ def test_all_of_ours_goes_and_nothing_else(
     engine.client.created({**body, "Labels": dead}, "dead", "")
     engine.client.created({**body, "Labels": {**dead, OWNER: "far:0:/x"}}, "far", "")
     engine.client.created(body, "stranger", "")
+    # Made by hand of an image with our label: it inherits the label, and is not ours.
+    engine.client.created({**body, "Image": derived}, "by-hand", "")
     client.create_volume("left", labels=dead)
     client.create_volume("strange", labels={"compat-matrix": "no"})
     wanted = ContainerSpec(
@@ -159,13 +161,14 @@ def test_all_of_ours_goes_and_nothing_else(
         assert "left image" in said
         assert "removed container dead" in said
         assert "removed volume left" in said
-    assert names() == {"far", "stranger"}
+    assert names() == {"by-hand", "far", "stranger"}
     assert engine.image(pulled) is None
     assert engine.image(derived) is not None
 
     assert main(["clean", "--force"]) == ExitCode.OK
-    assert names() == {"stranger"}
+    assert names() == {"by-hand", "stranger"}
     left = {tag for image in client.images() for tag in image["RepoTags"] or ()}
     assert left == {"compat-matrix-like:one", "mine:derived"}
     assert [v["Name"] for v in client.volumes()["Volumes"]] == ["strange"]
     client.remove_container("stranger")
+    client.remove_container("by-hand")

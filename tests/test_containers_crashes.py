@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import docker.errors
 import pytest
 from little_image import CPU, archive, host_mounts, python
 from own_engine import OwnEngine, obstacle, own_engine
@@ -48,16 +50,16 @@ with hold_run(Path(sys.argv[2])) as run, connect(run) as engine:
 
 
 @pytest.fixture(scope="module")
-def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnEngine]:
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnEngine]:
     with own_engine(tmp_path_factory.mktemp("engine")) as engine:
         yield engine
 
 
 @pytest.fixture
 def engine(
-    docker: OwnEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    daemon: OwnEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DockerEngine]:
-    monkeypatch.setenv("DOCKER_HOST", docker.host)
+    monkeypatch.setenv("DOCKER_HOST", daemon.host)
     with hold_run(tmp_path / "runs") as run, connect(run) as engine:
         yield engine
 
@@ -134,7 +136,7 @@ def test_what_others_have_is_not_swept(engine: DockerEngine, image: str, tmp_pat
 
 
 def test_a_dead_engine_wakes_whoever_waits_and_is_told_as_lost(
-    docker: OwnEngine, engine: DockerEngine, image: str
+    daemon: OwnEngine, engine: DockerEngine, image: str
 ) -> None:
     container = engine.start(spec(image, LISTENING))
     assert container.pipe.read() == b"x"
@@ -148,7 +150,7 @@ def test_a_dead_engine_wakes_whoever_waits_and_is_told_as_lost(
 
     reader = threading.Thread(target=listen)
     reader.start()
-    docker.kill()
+    daemon.kill()
     try:
         reader.join(timeout=10)
         assert not reader.is_alive()
@@ -162,7 +164,7 @@ def test_a_dead_engine_wakes_whoever_waits_and_is_told_as_lost(
         with pytest.raises(EngineUnavailableError, match="no container engine answers"):
             connect(engine.labelled)
     finally:
-        docker.start()
+        daemon.start()
     # The same object goes on when the engine is back, and nothing is left of what was before.
     ran = engine.run(spec(image, "import sys; sys.exit(3)"), 60)
     assert ran.code == 3
@@ -171,19 +173,21 @@ def test_a_dead_engine_wakes_whoever_waits_and_is_told_as_lost(
 
 
 def test_an_engine_that_dies_while_one_runs_to_its_end_is_lost(
-    docker: OwnEngine, engine: DockerEngine, image: str
+    daemon: OwnEngine, engine: DockerEngine, image: str
 ) -> None:
-    killer = threading.Timer(1.5, docker.kill)
+    killer = threading.Timer(1.5, daemon.kill)
     killer.start()
     try:
         with pytest.raises(EngineLostError):
             engine.run(spec(image, STUBBORN), 120)
     finally:
         killer.join()
-        docker.start()
+        daemon.start()
     # It does not listen to its input, so it outlived the engine; it is of a living run: ours.
     for left in there(engine):
-        engine.client.remove_container(left, force=True)
+        with contextlib.suppress(docker.errors.APIError):  # the engine may be at it itself
+            engine.client.remove_container(left, force=True)
+    eventually(lambda: not there(engine))
 
 
 def test_an_engine_that_says_nothing_is_none(

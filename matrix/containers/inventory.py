@@ -8,7 +8,16 @@ from typing import Any
 from matrix.containers.client import Client
 from matrix.containers.failures import translated
 from matrix.containers.image_store import ImageStore
-from matrix.containers.labels import COMPLETE, CONTENT, PROJECT, PROJECT_LABELS, ROLE, Life, life_of
+from matrix.containers.labels import (
+    COMPLETE,
+    CONTENT,
+    PROJECT,
+    PROJECT_LABELS,
+    ROLE,
+    RUN,
+    Life,
+    life_of,
+)
 from matrix.containers.seam import ImageInfo
 
 __all__ = ["OURS", "Item", "containers", "images", "is_ours", "networks", "volumes"]
@@ -36,9 +45,13 @@ class Item:
 
 
 def containers(client: Client) -> tuple[Item, ...]:
-    """Return the containers, running or not."""
+    """Return the containers, running or not.
+
+    One that somebody made by hand of an image of ours has inherited the image's labels, but has no
+    run.
+    """
     with translated("listing containers"):
-        listed: Any = client.containers(all=True, filters={"label": _LABEL})
+        listed: Any = client.containers(all=True, filters={"label": [_LABEL, RUN]})
     return tuple(
         Item(
             "container",
