@@ -8,10 +8,11 @@ import tarfile
 import threading
 from collections.abc import Sequence
 
+from fake_engine import FakeEngine
+
 from matrix.containers.seam import ContainerSpec, EngineInfo, Ran
 from matrix.images.recipes import recipes
 from matrix.images.tool import Finished, Job
-from fake_engine import FakeEngine
 
 ALL = ("linux/amd64", "linux/386", "linux/arm64")
 LISTS = [p for suite in recipes().suites for p in suite.pythons]

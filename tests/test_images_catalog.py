@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from image_fakes import AnsweringEngine, FakeTool
 
 from matrix.containers.seam import Engine, EngineLostError
 from matrix.images.catalog import ImageCatalog
@@ -15,7 +16,6 @@ from matrix.images.debian import DebianSource
 from matrix.images.making import KEY
 from matrix.images.source import ImageError, ImageSource, Offer, Tell
 from matrix.model.reason import Reason
-from image_fakes import AnsweringEngine, FakeTool
 
 I686 = "linux_i686"
 
