@@ -15,7 +15,7 @@ PACKAGE = project_root() / "matrix"
 ORDER = [
     {"model", "errors", "places"},
     {"index", "reading", "interpreters", "settings", "containers"},
-    {"images", "artifacts"},
+    {"images", "artifacts", "searching"},
     {"evidence"},
     {"probes"},
     {"planning", "agent"},

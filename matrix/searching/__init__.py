@@ -1,0 +1,22 @@
+"""The least release that can do something: search over releases, with no idea of what it asks.
+
+Pure: an `Oracle` answers for one release, a `Strategy` says which release to ask about next, and
+`search` goes between them and tells every step as an event.
+"""
+
+from matrix.searching.bisecting import Bisection
+from matrix.searching.exhausting import Exhaustive
+from matrix.searching.oracle import Answer, Oracle, Reply
+from matrix.searching.result import Hole, Result
+from matrix.searching.search import search
+
+__all__ = [
+    "Answer",
+    "Bisection",
+    "Exhaustive",
+    "Hole",
+    "Oracle",
+    "Reply",
+    "Result",
+    "search",
+]

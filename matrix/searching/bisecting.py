@@ -1,0 +1,119 @@
+"""Bisection that does not trust itself: what works may stop working, and some cannot be asked.
+
+In this order: the newest release, the documented minimum, the boundary by halving, its neighbours
+one by one, samples on both sides of it, and the edges of the first hole that those show. Whatever
+an answer changes, the earlier questions are put again. A release that cannot tell is a wall: the
+halves on its two sides are looked at one after the other, the newer first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from matrix.searching.known import Known, Step, Why
+from matrix.searching.oracle import Answer
+
+__all__ = ["Bisection"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Bisection:
+    """`beside` neighbours on each side of the boundary, `samples` over all releases.
+
+    `patience` is how many releases that cannot tell are stepped around for one question: the
+    newest, the boundary, the hole. With `n` releases and `L = ceil(log2(n + 1))` never more are
+    asked than the least of `n` and
+
+        (patience + 1) + 1 + samples + 4 beside + 2 (patience + 1) (L + 1)
+    """
+
+    beside: int = 3
+    samples: int = 8
+    patience: int = 6
+    name: str = "bisection"
+
+    def bound(self, releases: int) -> int:
+        """Return how many of so many releases are asked about at most."""
+        one = self._halving(releases)
+        ends = self.patience + 2 + self.samples + 4 * self.beside
+        return min(releases, ends + 2 * one)
+
+    def step(self, known: Known) -> Step | None:
+        """Return what to ask next."""
+        return next(self._steps(known), None)
+
+    def _steps(self, known: Known) -> Iterator[Step]:
+        yield from self._newest(known)
+        if known.documented is not None and known.documented not in known.answers:
+            yield Step(known.documented, Why.DOCUMENTED)
+        if known.bracket is None:
+            # Nothing works yet: look all over before giving up.
+            yield from self._sampled(known, Why.ANY)
+            return
+        low, high = known.bracket
+        yield from self._halved(known, Why.BISECT, low, high, self._halving(len(known.releases)))
+        yield from self._neighbours(known, high)
+        yield from self._sampled(known, Why.SAMPLE)
+        yield from self._edges(known)
+
+    def _halving(self, releases: int) -> int:
+        return (self.patience + 1) * (releases.bit_length() + 1)
+
+    def _newest(self, known: Known) -> Iterator[Step]:
+        """Ask for the newest release that can tell."""
+        for back in range(min(self.patience + 1, len(known.releases))):
+            position = len(known.releases) - 1 - back
+            if position not in known.answers:
+                yield Step(position, Why.NEWEST)
+            if known.answers.get(position) is not Answer.CANNOT_TELL:
+                return
+
+    def _halved(self, known: Known, why: Why, low: int, high: int, most: int) -> Iterator[Step]:
+        """Ask for the middle of the newest stretch between the two that was not asked."""
+        walls = known.count(why, Answer.CANNOT_TELL)
+        if walls > self.patience or known.count(why) >= most:
+            return
+        runs = known.open_between(low, high)
+        if runs:
+            yield Step(_middle(runs[-1]), why)
+
+    def _neighbours(self, known: Known, boundary: int) -> Iterator[Step]:
+        """Ask for what is beside the boundary; a boundary that keeps moving ends this."""
+        if known.count(Why.BESIDE) >= 4 * self.beside:
+            return
+        for distance in range(1, self.beside + 1):
+            for position in (boundary - distance, boundary + distance):
+                if 0 <= position < len(known.releases) and position not in known.answers:
+                    yield Step(position, Why.BESIDE)
+
+    def _sampled(self, known: Known, why: Why) -> Iterator[Step]:
+        """Ask all over: above the boundary for holes, below it for what worked before one."""
+        for position in self._places(len(known.releases)):
+            if position not in known.answers:
+                yield Step(position, why)
+
+    def _places(self, releases: int) -> Sequence[int]:
+        """Return positions that lie evenly among all, so that a moving boundary moves none."""
+        if not releases:
+            return ()
+        return sorted(
+            {(2 * each + 1) * releases // (2 * self.samples) for each in range(self.samples)}
+        )
+
+    def _edges(self, known: Known) -> Iterator[Step]:
+        """Ask where the first hole begins and where it ends."""
+        if known.hole is None:
+            return
+        first, last = known.hole
+        most = self._halving(len(known.releases))
+        works = known.at(Answer.WORKS)
+        before = max(each for each in works if each < first)
+        yield from self._halved(known, Why.HOLE, before, first, most)
+        after = [each for each in works if each > last]
+        if after:
+            yield from self._halved(known, Why.HOLE, last, after[0], most)
+
+
+def _middle(run: range) -> int:
+    return run[len(run) // 2]
