@@ -10,6 +10,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 from contained_jobs import MEBIBYTE, in_container, real_image
 from making_jobs import DETECTION, LIMITS, TRACING
+from own_engine import obstacle, own_engine
 from test_cells import process, shown
 
 from matrix.cells import CellJob, run_cell
@@ -214,6 +216,41 @@ def test_a_container_that_is_killed_from_outside(tmp_path: Path, world: World) -
     assert not thread.is_alive()
     assert captures[0].failed is Reason.CONTAINER_LOST, captures[0].detail
     assert until(lambda: not world.containers())
+
+
+def test_an_engine_that_is_killed(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if obstacle():
+        pytest.skip(obstacle())
+    limits = dataclasses.replace(SHORT, request=60, span=60)
+    # Not in the folder of the test: a socket's name must be short.
+    with tempfile.TemporaryDirectory() as folder, own_engine(Path(folder)) as own:
+        monkeypatch.setenv("DOCKER_HOST", own.host)
+        with connect(world.run) as engine, tempfile.TemporaryFile() as archive:
+            for piece in world.engine.client.get_image(world.image.id):
+                archive.write(piece)
+            archive.seek(0)
+            image = dataclasses.replace(world.image, id=engine.load(archive))
+            job = in_container(tmp_path, "hang", image, world.run, limits=limits)
+            thread, captures = in_thread(job)
+            labels = {"label": f"{RUN}={world.run.id}"}
+            assert until(lambda: bool(engine.client.containers(filters=labels)))
+            time.sleep(1.5)  # in the middle, whatever that is
+            own.kill()
+            thread.join(30)
+            assert not thread.is_alive()
+        assert captures[0].failed is Reason.ENGINE_LOST, captures[0].detail
+        own.start()
+        with connect(world.run) as engine:
+            assert until(lambda: not engine.client.containers(filters=labels))
+
+
+def test_one_that_talks_in_the_place_of_its_relay(tmp_path: Path, world: World) -> None:
+    job = dataclasses.replace(hostile(tmp_path, "talk-nonsense", world), probes=(DETECTION,))
+    capture = run_beside_a_neighbour(tmp_path, job, world)
+    assert capture.failed is Reason.CONTAINER_LOST, capture.detail
+    assert "nonsense" in capture.detail
 
 
 RUN_IT = """

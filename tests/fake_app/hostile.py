@@ -96,7 +96,7 @@ def print_much() -> str:
 
 def kill_everybody() -> str:
     """Kill all that can be killed."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGSTOP, signal.SIGKILL):
         with contextlib.suppress(OSError):
             os.kill(1, number)
     with contextlib.suppress(OSError):
@@ -104,7 +104,15 @@ def kill_everybody() -> str:
     return "killed"
 
 
+def talk_nonsense() -> str:
+    """Write where the first process writes: it is of the same user."""
+    with Path("/proc/1/fd/1").open("wb") as file:
+        file.write(b"\xff" * 9)
+    return "talked"
+
+
 ACTS = {
+    "talk-nonsense": talk_nonsense,
     "fork": fork,
     "fill-memory": fill_memory,
     "fill-disk": fill_disk,
