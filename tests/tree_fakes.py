@@ -32,7 +32,7 @@ from matrix.model.reason import Reason
 __all__ = ["REQUIREMENTS", "World", "image", "source", "wheel"]
 
 REQUIREMENTS = Requirements(("ddtrace==1.9.0",), ("shop",), dt.date(2023, 3, 1))
-_DAY = dt.datetime(2023, 1, 1, tzinfo=dt.timezone.utc)
+_DAY = dt.datetime(2022, 6, 1, tzinfo=dt.timezone.utc)
 _PLATFORMS = {
     "linux_i686": "linux/386",
     "linux_aarch64": "linux/arm64",

@@ -148,6 +148,9 @@ class DockerContext:
 
     def _readme(self) -> Iterator[str]:
         platform = self.image.platform
+        build = f"docker build --platform {platform}"
+        if self.vendored:
+            build += " --network none"
         yield f"# {self.by_hand.planned.cell.id}"
         yield ""
         yield f"One cell on its own: CPython {self._minor} on {platform}, dependencies as of"
@@ -155,11 +158,11 @@ class DockerContext:
         yield ""
         yield "## Build"
         yield ""
-        yield from _block(f"docker build --platform {platform} -t cell .")
+        yield from _block(f"{build} -t cell .")
         yield f"The base is `{self.base.reference}`. Another one with `{self._python}` on its PATH:"
         yield ""
         mine = self.base.made_here or "IMAGE"
-        yield from _block(f"docker build --platform {platform} --build-arg BASE={mine} -t cell .")
+        yield from _block(f"{build} --build-arg BASE={mine} -t cell .")
         if self.base.made_here:
             yield "This one is the image that the machine which wrote this made by itself."
             yield ""
