@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import io
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
-from wheels_at_hand import elf, mach_o, pe, wheel
+from audit_pages import PAGE
+from wheels_at_hand import elf, mach_o, pe, serving, wheel
 
+from matrix.__main__ import main
 from matrix.artifacts.gathering import Gathered
 from matrix.artifacts.looking import look
 from matrix.artifacts.refusing import BadArtifactError
@@ -20,8 +25,11 @@ from matrix.audit.artifacts_platforms import platform_of, python_of
 from matrix.audit.artifacts_scope import boundary_releases, wheels_of
 from matrix.audit.finding import FindingKind
 from matrix.errors import IndexUnavailableError
+from matrix.index import CachedIndex
+from matrix.index.packed import dump
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import File, Project, Release
+from matrix.places import data_dir
 from matrix.planning.data import read_data
 from matrix.planning.shelf import Shelf
 
@@ -329,6 +337,54 @@ def test_a_wheel_that_goes_anywhere_has_no_platform() -> None:
 def test_the_standard_library_of_each_python(python: str, there: str, not_there: str) -> None:
     assert there in standard_library(python)
     assert not_there not in standard_library(python)
+
+
+def test_the_oldest_and_the_newest_python_of_each_platform_stand_for_all() -> None:
+    minors = ("2.7", "3.9", "3.10", "3.11")
+    tags = [
+        f"cp{minor.replace('.', '')}-cp{minor.replace('.', '')}-{system}"
+        for minor in minors
+        for system in ("win32", "manylinux2014_x86_64")
+    ]
+    known = project("ddtrace", *(("1.0", each) for each in (*tags, MUSL, "")))
+    ends = {file.tags for file in wheels_of(known, ("1.0",))}
+    assert ends == {each for each in tags if each.startswith(("cp27", "cp311"))} | {MUSL}
+    assert {file.tags for file in wheels_of(known, ("1.0",), every=True)} == {*tags, MUSL}
+
+
+def test_the_command_looks_into_what_is_known_and_says_what_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path))
+    name = f"ddtrace-1.9.0-{I686}.whl"
+    page = tmp_path / "page.md"
+    page.write_text(PAGE, encoding="utf-8")
+    with serving() as files:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", files.url)
+        content = wheel({**START, WAF: "import os"}, "Name: ddtrace\n")
+        kept = files.add(name, content)
+        other = dataclasses.replace(kept, filename=name.replace("cp39", "cp310"), sha256="1" * 64)
+        release = Release("1.9.0", NOW, False, "", (kept, other))
+        index = CachedIndex(tmp_path).path("ddtrace")
+        index.parent.mkdir(parents=True)
+        fresh = dt.datetime.now(tz=dt.timezone.utc)
+        index.write_text(dump(Project("ddtrace", fresh, (release,))), encoding="utf-8")
+        command = ["audit", "--part", "artifacts", "--json", "-", str(page)]
+        assert main(command) == 1
+        first = json.loads(capsys.readouterr().out)
+        files.asked.clear()
+        assert main([*command, "--offline"]) == 1
+        second = json.loads(capsys.readouterr().out)
+        assert not files.asked
+    schema = json.loads((data_dir() / "schemas/audit.schema.json").read_text(encoding="utf-8"))
+    for data in (first, second):
+        jsonschema.validate(data, schema)
+        part = data["parts"]["artifacts"]
+        assert part["releases"] == ["1.9.0"]
+        assert {row["kind"] for row in part["rows"]} == {"library-missing"}
+    refused = [one["kind"] for one in first["parts"]["artifacts"]["findings"]]
+    assert refused.count("artifact-refused") == 1
+    assert second["parts"]["artifacts"]["left"] == [other.filename]
 
 
 def test_the_boundaries_of_the_documents() -> None:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 _NATIVE = re.compile(r"\.(?:so(?:\.\d+)*|pyd|dll|dylib|exe)\Z", re.IGNORECASE)
 # A library that is bigger is read to its header only, unless a capability depends on it.
-_WHOLE = 384 * 1024
+_WHOLE = 96 * 1024
 
 
 class Shared:
@@ -39,6 +39,11 @@ class Shared:
         self._lock = threading.Lock()
         self._locks: dict[object, threading.Lock] = {}
         self._found: dict[object, object] = {}
+
+    def knows(self, key: object) -> bool:
+        """Return whether the answer is there already."""
+        with self._lock:
+            return key in self._found
 
     def once(self, key: object, find: Callable[[], T]) -> T:
         """Return what `find` returns, called once for each key (again where it raised)."""
@@ -123,8 +128,9 @@ def _libraries(
         return wanted or member.compress_size <= _WHOLE
 
     found = []
-    wheel.prefetch(member for member in members if complete(member))
-    wheel.prefetch_heads((member for member in members if not complete(member)), 2 * HEAD)
+    new = [member for member in members if not shared.knows(_key(member))]
+    wheel.prefetch(member for member in new if complete(member))
+    wheel.prefetch_heads((member for member in new if not complete(member)), 2 * HEAD)
     for member in members:
 
         def find(member: Member = member) -> Library:
@@ -134,12 +140,15 @@ def _libraries(
                 return read_needed(library, wheel.read(member))
             return library
 
-        key = ("library", member.filename, member.CRC, member.file_size)
         try:
-            found.append(shared.once(key, find))
+            found.append(shared.once(_key(member), find))
         except BadArtifactError as error:
             notes.append(str(error))
     return found
+
+
+def _key(member: Member) -> object:
+    return ("library", member.filename, member.CRC, member.file_size)
 
 
 def _modules(wheel: OpenedWheel, members: Sequence[Member], limits: Limits) -> tuple[Module, ...]:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from matrix.audit.artifacts_scope import Scope
 from matrix.audit.finding import AuditFinding
 from matrix.errors import IndexUnavailableError
 from matrix.index.protocol import Index
@@ -16,11 +17,15 @@ __all__ = ["SECTIONS", "Grid", "Section", "Subject", "sections_of"]
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """What is audited: claims, the index, and the lines of each document that were not read."""
+    """What is audited: claims, the index, and the lines of each document that were not read.
+
+    `scope` is how much to look into wheels.
+    """
 
     claims: tuple[Claim, ...]
     index: Index
     unread: Mapping[str, Sequence[int]]
+    scope: Scope
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,9 +99,27 @@ def _index(subject: Subject) -> Section:
     return Section("index", report.findings, (grid,), tuple(remarks), data)
 
 
+def _artifacts(subject: Subject) -> Section:
+    from matrix.audit.artifacts_section import (  # noqa: PLC0415
+        look_inside,
+        remarks_of,
+        rows_of,
+    )
+
+    found, fetched = look_inside(subject.claims, subject.index, subject.scope)
+    grid = Grid(
+        "What does not fit inside wheels",
+        ("finding", "of what", "what is so", "wheels: releases looked into"),
+        rows_of(found),
+    )
+    remarks = remarks_of(found, fetched)
+    return Section("artifacts", found.findings, (grid,), remarks, found.to_json())
+
+
 SECTIONS: Mapping[str, Callable[[Subject], Section]] = {
     "documents": _documents,
     "index": _index,
+    "artifacts": _artifacts,
 }
 """What can be asked, in the order in which it is told."""
 

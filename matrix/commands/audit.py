@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matrix.audit.artifacts_scope import Scope
 from matrix.audit.finding import explained
 from matrix.audit.sections import SECTIONS, Section, Subject, sections_of
 from matrix.audit.showing import show_section, show_summary
@@ -31,6 +32,8 @@ examples:
   python -m matrix audit pages/                   these documents, with each other and the index
   python -m matrix audit --part documents a.md b.md
                                                   only what the documents say of each other
+  python -m matrix audit --part artifacts --every pages/
+                                                  look into every wheel there is
   python -m matrix audit --offline --json -       as JSON, from what is known of the index
 
 Exit codes: 0 nothing contradicts a promise, 1 something does, 2 a document is not understood
@@ -43,7 +46,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "audit",
         help="say what the documents get wrong, without running anything",
-        description="Compare the documents with each other and with the package index, and say"
+        description="Compare the documents with each other, with the package index and with what is"
+        " inside its wheels, and say"
         " what does not fit, where, and which side is likely out of date. Nothing is installed"
         " or run. Without documents: the committed facts.",
         epilog=_EPILOG,
@@ -65,6 +69,12 @@ def add_parser(subparsers: Subparsers) -> None:
         help=f"what to compare, of {', '.join(SECTIONS)} (default: all)",
     )
     parser.add_argument(
+        "--every",
+        action="store_true",
+        help="look into all wheels of all releases; else into those at the documents' boundaries,"
+        " for the oldest and the newest CPython of each platform",
+    )
+    parser.add_argument(
         "--json", metavar="FILE", help="also write the findings as JSON; - is standard output"
     )
     asking = parser.add_mutually_exclusive_group()
@@ -82,10 +92,12 @@ def run(args: argparse.Namespace) -> int:
     for problem in (*reading.problems, *reading.notices):
         print(f"note: {problem}", file=sys.stderr)
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
+    scope = Scope(cache_dir(), every=args.every, offline=args.offline, tell=_progress())
+    subject = Subject(reading.claims, index, _unread(reading), scope)
     done: list[Section] = []
     failed: UserError | None = None
     try:
-        for section in sections_of(Subject(reading.claims, index, _unread(reading)), names):
+        for section in sections_of(subject, names):
             done.append(section)
             if args.json != "-":
                 show_section(section, sys.stdout)
@@ -101,6 +113,19 @@ def run(args: argparse.Namespace) -> int:
         show_summary(done, sys.stdout)
     against = any(finding.contradicts for section in done for finding in section.findings)
     return ExitCode.REFUTED if against else ExitCode.OK
+
+
+def _progress() -> Callable[[int, int], None]:
+    """Return what tells on a terminal how many wheels are done."""
+    if not sys.stderr.isatty():
+        return lambda _done, _all: None
+
+    def tell(done: int, every: int) -> None:
+        # Whoever is told nothing for minutes ends it.
+        end = "\n" if done == every else ""
+        print(f"\r{done} of up to {every} wheels looked into", end=end, file=sys.stderr)
+
+    return tell
 
 
 def _parts(text: str) -> tuple[str, ...]:
