@@ -21,15 +21,24 @@ from matrix.images.registry import RegistrySource
 from matrix.places import data_dir
 
 
+def without_digests(folder: Path) -> Path:
+    file = folder / "digests.toml"
+    file.write_text(digests.digests_path().read_text("utf-8"), "utf-8")
+    digests.write_digests(file, digests.Digests(digests.read_digests(file).wanted, ()))
+    return file
+
+
 class Shop:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.engine = AnsweringEngine(["linux/amd64", "linux/386"])
         self.tool = FakeTool()
+        self.digests = without_digests(folder)
 
     @contextlib.contextmanager
     def catalog(self) -> Iterator[ImageCatalog]:
-        yield ImageCatalog(self.engine, self.folder, (RegistrySource(), DebianSource(self.tool)))
+        sources = (RegistrySource(self.digests), DebianSource(self.tool))
+        yield ImageCatalog(self.engine, self.folder, sources)
 
 
 @pytest.fixture
@@ -68,6 +77,24 @@ def test_build_makes_what_was_selected_and_nothing_twice(
     assert len(shop.tool.jobs) == 1
 
 
+def test_what_a_registry_has_is_made_where_none_answers(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.digests = digests.digests_path()
+    selected = ["--target", "linux_i686", "--python", "*.?"]
+    assert set(states(capsys, *selected).values()) == {"can be pulled"}
+    assert main(["images", *selected]) == 0
+    table = capsys.readouterr().out
+    assert "build --python 2.7 --target linux_i686" in table
+    assert "build --all --python 3.5 --target linux_i686" in table
+    assert main(["images", "build", *selected]) == 0
+    assert "CPython 2.7.7 for linux_i686: ready in" in capsys.readouterr().out
+    assert len(shop.tool.jobs) == 1
+    assert main(["images", "build", "--all", *selected]) == 4
+    assert "CPython 3.5 for linux_i686: FAILED" in capsys.readouterr().out
+    assert states(capsys, *selected)["2.7", "linux_i686"] == "ready"
+
+
 def test_build_says_what_failed_and_goes_on(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     shop.tool.fails = "E: Unable to locate package x\n"
     assert main(["images", "build", "--target", "linux_i686", "--python", "3.1?"]) == 4
@@ -99,8 +126,7 @@ def test_the_table_says_how_to_get_the_rest(capsys: pytest.CaptureFixture[str]) 
 def test_refresh_writes_what_the_registry_tells_and_names_what_it_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "digests.toml"
-    file.write_text(digests.digests_path().read_text("utf-8"), "utf-8")
+    file = without_digests(tmp_path)
     monkeypatch.setattr(digests, "digests_path", lambda: file)
     with fake_registry() as registry:
         body = list_of(OCI_INDEX, {"linux/386": f"sha256:{'b' * 64}"})

@@ -34,6 +34,7 @@ examples:
       the same as JSON (schema images/1)
   python -m matrix images build
       make, of Debian's packages and of this machine's interpreters, what is not ready yet
+      (where a registry answers and has it, it is pulled instead)
   python -m matrix images build --python '3.*' --target linux_i686
       make some of them
   python -m matrix images refresh
@@ -59,7 +60,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--python", metavar="GLOB", default="*", help="CPythons such as '3.1*'")
     parser.add_argument("--target", metavar="GLOB", default="*", help="such as 'linux_i686'")
     parser.add_argument(
-        "--all", action="store_true", help="make those that a registry could give, too"
+        "--all", action="store_true", help="get those that only a registry has, too"
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the list as JSON ('-': standard output)"
@@ -126,12 +127,15 @@ def _write(path: Path, document: dict[str, Any]) -> None:
 
 def _build(catalog: ImageCatalog, args: argparse.Namespace) -> int:
     from matrix.commands.images_building import build  # noqa: PLC0415
+    from matrix.commands.images_listing import can_be_made  # noqa: PLC0415
 
-    wanted = [
+    made = {(offer.python, offer.target) for offer in catalog.offers() if can_be_made(offer)}
+    pairs = [
         (row.python, row.target)
         for row in _rows(catalog, args)
-        if row.state == "can be made" or (args.all and row.state == "can be pulled")
+        if row.state in ("can be made", "can be pulled")
     ]
+    wanted = [pair for pair in pairs if args.all or pair in made]
     return build(catalog, wanted, lambda line: print(line, flush=True))
 
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from matrix.images.catalog import Listed
+from matrix.images.source import Offer
 
-__all__ = ["Row", "as_json", "rows_of", "table_of"]
+__all__ = ["Row", "as_json", "can_be_made", "rows_of", "table_of"]
 
 _WIDTH = 160
 
@@ -46,6 +47,11 @@ def rows_of(listed: Sequence[Listed], python: str, target: str) -> list[Row]:
     ]
 
 
+def can_be_made(offer: Offer) -> bool:
+    """Whether it needs no registry: the key of what is pulled is a name with a digest."""
+    return not offer.obstacle and "@" not in offer.key
+
+
 def _row(group: Sequence[Listed]) -> Row:
     ready = next((each for each in group if each.held), None)
     possible = next((each for each in group if not each.offer.obstacle), None)
@@ -54,10 +60,10 @@ def _row(group: Sequence[Listed]) -> Row:
     if ready:
         state, how = "ready", ""
     elif possible:
-        pulled = "@" in offer.key
-        state = "can be pulled" if pulled else "can be made"
+        state = "can be made" if can_be_made(offer) else "can be pulled"
+        every = "" if any(can_be_made(each.offer) for each in group) else " --all"
         only = f" --python {offer.python} --target {offer.target}"
-        how = f"nox -s images -- build{' --all' if pulled else ''}{only}"
+        how = f"nox -s images -- build{every}{only}"
     else:
         state = "missing"
         ways = [": ".join(filter(None, (it.offer.obstacle, it.offer.remedy))) for it in group]

@@ -34,13 +34,18 @@ class Wanted:
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """A digest that a registry told for a name and a platform; `read` is the day it did."""
+    """A digest that a registry told for a name and a platform; `read` is the day it did.
+
+    Where it was read in a record of such answers, `read_from` names it (`repository@commit:file`),
+    and `read` is the day that the image's youngest layer was made.
+    """
 
     python: str
     platform: str
     name: str
     digest: str
     read: str
+    read_from: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,10 +85,14 @@ def write_digests(path: Path, digests: Digests) -> None:
     document = {
         "schema": _SCHEMA,
         "wanted": dataclasses.asdict(digests.wanted),
-        "images": [dataclasses.asdict(image) for image in images],
+        "images": [_entry(image) for image in images],
     }
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".digests-")
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(comment + tomli_w.dumps(document))
     Path(name).chmod(0o644)
     Path(name).replace(path)
+
+
+def _entry(image: Known) -> dict[str, str]:
+    return {key: value for key, value in dataclasses.asdict(image).items() if value}
