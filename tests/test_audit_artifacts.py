@@ -19,7 +19,7 @@ from matrix.__main__ import main
 from matrix.artifacts.gathering import Gathered
 from matrix.artifacts.looking import look
 from matrix.artifacts.refusing import BadArtifactError
-from matrix.audit.artifacts import Inside, inside
+from matrix.audit.artifacts import Inside, Judge
 from matrix.audit.artifacts_imports import standard_library
 from matrix.audit.artifacts_platforms import platform_of, python_of
 from matrix.audit.artifacts_scope import boundary_releases, wheels_of
@@ -95,7 +95,10 @@ def audit(
         look(f"ddtrace-{version}-{tags}.whl", "", io.BytesIO(wheel(members, metadata)))
         for version, tags, members in wheels
     )
-    return inside(known, Gathered(contents), _Index(*index), read_data("artifacts"))
+    judge = Judge(known, _Index(*index), read_data("artifacts"))
+    for each in contents:
+        judge.add(Gathered((each,)))
+    return judge.result()
 
 
 def rows(found: Inside) -> list[tuple[str, str]]:
@@ -267,7 +270,7 @@ def test_what_is_in_every_wheel_of_a_release_is_said_so() -> None:
     found = audit(
         ("1.0", LINUX, good), ("1.0", I686, good), ("1.1", LINUX, bad), ("1.1", I686, bad)
     )
-    assert found.findings[0].says.endswith("(all wheels: from 1.1 on)")
+    assert found.findings[0].says.endswith("(all wheels: 1.1)")
 
 
 def test_ranges_are_over_the_releases_that_have_such_wheels() -> None:
@@ -279,15 +282,17 @@ def test_ranges_are_over_the_releases_that_have_such_wheels() -> None:
         *(("1.2", LINUX, bad), ("1.2", cp310, bad), ("1.2", I686, good)),
     )
     assert [str(where) for where in found.rows[0].where] == [
-        "linux_x86_64 cp39: from 1.1 on",
-        "linux_x86_64 cp310: always",
+        "linux_x86_64 cp39: 1.1 to 1.2",
+        "linux_x86_64 cp310: 1.2",
     ]
 
 
 def test_a_refused_wheel_is_a_finding_and_the_rest_stays() -> None:
     known = project("ddtrace", ("1.0", LINUX))
     error = BadArtifactError("ddtrace-1.0.whl", "it is encrypted")
-    found = inside(known, Gathered((), (error,), ("b.whl",)), _Index(), read_data("artifacts"))
+    judge = Judge(known, _Index(), read_data("artifacts"))
+    judge.add(Gathered((), (error,), ("b.whl",)))
+    found = judge.result()
     assert [finding.kind for finding in found.findings] == [FindingKind.ARTIFACT_REFUSED]
     assert found.left == ("b.whl",)
 

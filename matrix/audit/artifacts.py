@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from packaging.version import Version
@@ -15,12 +15,12 @@ from matrix.audit.artifacts_libraries import lacking_libraries, misplaced_librar
 from matrix.audit.artifacts_requirements import Checker
 from matrix.audit.artifacts_seen import Looked, Seen
 from matrix.audit.finding import AuditFinding, FindingKind, Place, in_order
-from matrix.audit.ranges import in_words
+from matrix.audit.ranges import Run, runs_of
 from matrix.index.protocol import Index
 from matrix.model.index import Project
 from matrix.planning.shelf import python_key
 
-__all__ = ["Inside", "Row", "Where", "inside", "looked_at"]
+__all__ = ["Inside", "Judge", "Row", "Where"]
 
 # So many places are named for one finding; the table has the rest.
 _PLACES = 5
@@ -30,7 +30,7 @@ _PLACES = 5
 class Where:
     """The wheels that a row is about. No platform and no CPython stands for all of them.
 
-    `releases` are in words, of those looked at that have such wheels (`always`, `only 1.20.19`).
+    `releases` are in words (`1.9.0 to 4.16.0`), of those looked at that have such wheels.
     """
 
     platforms: tuple[str, ...]
@@ -77,50 +77,81 @@ class Inside:
         }
 
 
-def looked_at(project: Project, gathered: Gathered) -> tuple[Looked, ...]:
-    """Return the wheels that were looked into, each with the release it belongs to."""
-    belongs = {
-        file.filename: (release.version, file.tags)
-        for release in project.releases
-        for file in release.files
-    }
-    return tuple(
-        Looked(*belongs[contents.filename], contents)
-        for contents in gathered.contents
-        if contents.filename in belongs
-    )
+@dataclasses.dataclass(frozen=True)
+class _Wheel:
+    """What is kept of a wheel once it is judged."""
+
+    release: str
+    platform: str
+    python: str
+    filename: str
 
 
-def inside(project: Project, gathered: Gathered, index: Index, needs: Mapping[str, Any]) -> Inside:
-    """Return what does not fit in the wheels; `needs` is `data/artifacts.toml`."""
-    wheels = looked_at(project, gathered)
-    checker = Checker(index)
-    seen = [(one, looked) for looked in wheels for one in _seen(looked, needs, checker)]
-    releases = tuple(sorted({looked.release for looked in wheels}, key=Version))
-    universe = {(_platform(looked), looked.python, looked.release) for looked in wheels}
-    groups: dict[tuple[FindingKind, str], list[tuple[Seen, Looked]]] = defaultdict(list)
-    for one, looked in seen:
-        groups[one.kind, one.subject].append((one, looked))
-    kinds = list(FindingKind)
-    rows, findings = [], list(_refused(gathered))
-    for (kind, subject), group in sorted(
-        groups.items(), key=lambda item: (kinds.index(item[0][0]), item[0][1])
-    ):
-        # The newest is the one that can still be mended.
-        newest = max(group, key=lambda pair: Version(pair[1].release))[0]
-        where = _where(group, releases, universe)
-        rows.append(Row(kind, subject, newest.says, where))
-        findings.append(_finding(kind, subject, newest, group, where))
-    notes = {f"{one.contents.filename}: {note}" for one in wheels for note in one.contents.notes}
-    notes |= set(checker.silent.values())
-    return Inside(
-        releases=releases,
-        wheels=len(wheels),
-        rows=tuple(rows),
-        findings=in_order(findings),
-        left=gathered.left,
-        notes=tuple(sorted(notes)),
-    )
+_Group = list[tuple[Seen, _Wheel]]
+
+
+class Judge:
+    """Judges wheels as they come and keeps what was seen, not the wheels: there may be 40,000.
+
+    `needs` is `data/artifacts.toml`.
+    """
+
+    def __init__(self, project: Project, index: Index, needs: Mapping[str, Any]) -> None:
+        self._belongs = {
+            file.filename: (release.version, file.tags)
+            for release in project.releases
+            for file in release.files
+        }
+        self._needs = needs
+        self._checker = Checker(index)
+        self._wheels: set[_Wheel] = set()
+        self._groups: dict[tuple[FindingKind, str], _Group] = defaultdict(list)
+        self._findings: list[AuditFinding] = []
+        self._left: list[str] = []
+        self._notes: set[str] = set()
+
+    def add(self, gathered: Gathered) -> None:
+        """Judge these wheels; those of another project are none of ours."""
+        for contents in gathered.contents:
+            if contents.filename not in self._belongs:
+                continue
+            looked = Looked(*self._belongs[contents.filename], contents)
+            platform = looked.platform.text if looked.platform else "any"
+            wheel = _Wheel(looked.release, platform, looked.python, contents.filename)
+            self._wheels.add(wheel)
+            self._notes.update(f"{contents.filename}: {note}" for note in contents.notes)
+            for seen in _seen(looked, self._needs, self._checker):
+                self._groups[seen.kind, seen.subject].append((seen, wheel))
+        for error in gathered.refused:
+            place = Place(error.source, 1, error.why)
+            subject = f"wheel/{error.source}"
+            self._findings.append(
+                AuditFinding(FindingKind.ARTIFACT_REFUSED, subject, str(error), (place,))
+            )
+        self._left.extend(gathered.left)
+
+    def result(self) -> Inside:
+        """Return what does not fit in all wheels that were added."""
+        releases = tuple(sorted({wheel.release for wheel in self._wheels}, key=Version))
+        universe = {(wheel.platform, wheel.python, wheel.release) for wheel in self._wheels}
+        kinds = list(FindingKind)
+        rows, findings = [], list(self._findings)
+        for (kind, subject), group in sorted(
+            self._groups.items(), key=lambda item: (kinds.index(item[0][0]), item[0][1])
+        ):
+            # The newest is the one that can still be mended.
+            newest = max(group, key=lambda pair: Version(pair[1].release))[0]
+            where = _where(group, releases, universe)
+            rows.append(Row(kind, subject, newest.says, where))
+            findings.append(_finding(kind, subject, newest, group, where))
+        return Inside(
+            releases=releases,
+            wheels=len(self._wheels),
+            rows=tuple(rows),
+            findings=in_order(findings),
+            left=tuple(self._left),
+            notes=tuple(sorted(self._notes | set(self._checker.silent.values()))),
+        )
 
 
 def _seen(looked: Looked, needs: Mapping[str, Any], checker: Checker) -> Iterator[Seen]:
@@ -131,44 +162,36 @@ def _seen(looked: Looked, needs: Mapping[str, Any], checker: Checker) -> Iterato
     yield from checker.unmet(looked)
 
 
-def _refused(gathered: Gathered) -> Iterator[AuditFinding]:
-    for error in gathered.refused:
-        place = Place(error.source, 1, error.why)
-        yield AuditFinding(
-            FindingKind.ARTIFACT_REFUSED, f"wheel/{error.source}", str(error), (place,)
-        )
-
-
 def _finding(
     kind: FindingKind,
     subject: str,
     newest: Seen,
-    group: Sequence[tuple[Seen, Looked]],
+    group: _Group,
     where: Sequence[Where],
 ) -> AuditFinding:
     places: dict[str, Place] = {}
-    for one, looked in sorted(group, key=lambda pair: Version(pair[1].release), reverse=True):
-        place = Place(f"{looked.contents.filename}!{one.member}", one.line or 1, one.says)
+    for one, wheel in sorted(group, key=lambda pair: Version(pair[1].release), reverse=True):
+        place = Place(f"{wheel.filename}!{one.member}", one.line or 1, one.says)
         # One for each release and line is enough: platforms are in the table.
-        places.setdefault(f"{looked.release} {one.member} {one.line}", place)
+        places.setdefault(f"{wheel.release} {one.member} {one.line}", place)
     says = f"{newest.says} ({'; '.join(map(str, where))})"
     return AuditFinding(kind, subject, says, tuple(places.values())[:_PLACES])
 
 
 def _where(
-    group: Iterable[tuple[Seen, Looked]],
+    group: _Group,
     releases: Sequence[str],
     universe: set[tuple[str, str, str]],
 ) -> tuple[Where, ...]:
-    meant = {(_platform(looked), looked.python, looked.release) for _, looked in group}
+    meant = {(wheel.platform, wheel.python, wheel.release) for _, wheel in group}
     found = {release for _, _, release in meant}
     if meant == {each for each in universe if each[2] in found}:
-        return (Where((), (), in_words(releases, found)),)
+        return (Where((), (), _words(runs_of(releases, found))),)
     words: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for platform, python in sorted({each[:2] for each in meant}, key=lambda key: _key(key[1])):
         ordered = [each for each in releases if (platform, python, each) in universe]
         here = [each for each in ordered if (platform, python, each) in meant]
-        words[platform][in_words(ordered, here)].append(python)
+        words[platform][_words(runs_of(ordered, here))].append(python)
     alike: dict[tuple[tuple[str, ...], str], list[str]] = defaultdict(list)
     for platform, said in sorted(words.items()):
         for text, pythons in said.items():
@@ -178,8 +201,13 @@ def _where(
     )
 
 
-def _platform(looked: Looked) -> str:
-    return looked.platform.text if looked.platform else "any"
+def _words(runs: Sequence[Run]) -> str:
+    """Return the runs by their ends: of a few releases, `always` would say too much."""
+    told = []
+    for run in runs:
+        text = run.first if run.first == run.last else f"{run.first} to {run.last}"
+        told.append(text + (f" but not {', '.join(run.gaps)}" if run.gaps else ""))
+    return ", ".join(told)
 
 
 def _key(python: str) -> tuple[int, ...]:

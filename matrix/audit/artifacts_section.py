@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from matrix.artifacts.gathering import gather
 from matrix.artifacts.keeping import Kept
 from matrix.artifacts.transport import HttpTransport
-from matrix.audit.artifacts import Inside, inside
+from matrix.audit.artifacts import Inside, Judge
 from matrix.audit.artifacts_libraries import whole_globs
 from matrix.audit.artifacts_scope import Scope, boundary_releases, wheels_of
 from matrix.audit.finding import explained
@@ -34,23 +35,30 @@ def look_inside(claims: Iterable[Claim], index: Index, scope: Scope) -> tuple[In
     releases: Sequence[str] = [title.text for title in shelf.titles]
     if not scope.every:
         releases = boundary_releases(shelf, claims)
-    files = wheels_of(project, releases, every=scope.every)
-    done = 0
+    batches = [wheels_of(project, [each], every=scope.every) for each in reversed(releases)]
+    every = sum(map(len, batches))
+    end = time.monotonic() + scope.seconds
+    judge = Judge(project, index, needs)
+    done = fetched = 0
 
     def tell(_: str) -> None:
         nonlocal done
         done += 1
-        scope.tell(done, len(files))
+        scope.tell(done, every)
 
     with contextlib.closing(HttpTransport()) as transport:
-        gathered = gather(
-            *(files, Kept(scope.cache_dir), transport),
-            whole=whole_globs(needs),
-            seconds=scope.seconds,
-            offline=scope.offline,
-            tell=tell,
-        )
-    return inside(project, gathered, index, needs), gathered.fetched
+        for files in batches:
+            # What is known of a release's files goes with it: all together would fill the memory.
+            gathered = gather(
+                *(files, Kept(scope.cache_dir), transport),
+                whole=whole_globs(needs),
+                seconds=end - time.monotonic(),
+                offline=scope.offline,
+                tell=tell,
+            )
+            judge.add(gathered)
+            fetched += gathered.fetched
+    return judge.result(), fetched
 
 
 def rows_of(found: Inside) -> tuple[tuple[str, str, str, str], ...]:
