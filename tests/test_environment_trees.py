@@ -221,3 +221,16 @@ def test_a_tree_that_was_in_use_is_not_changed_by_a_new_one(tmp_path: Path) -> N
     store.ensure(I686, REQUIREMENTS)
     store.ensure(AMD64, dataclasses.replace(REQUIREMENTS, also=()))
     assert {path: path.stat().st_mtime_ns for path in first.rglob("*")} == before
+
+
+def test_a_wheel_that_would_fill_the_disk_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matrix.environments import unpacking  # noqa: PLC0415
+
+    monkeypatch.setattr(unpacking, "_MOST_BYTES", 1000)
+    here = world(tmp_path)
+    here.files["shop-2.0-py3-none-any.whl"] = wheel("shop", "2.0", {"shop.py": "#" * 2000})
+    with pytest.raises(BuildError, match="would unpack to"):
+        here.store().ensure(AMD64, REQUIREMENTS)
+    assert list(tmp_path.rglob("shop.py")) == []

@@ -18,11 +18,12 @@ from pathlib import Path
 import pytest
 from tree_fakes import World, source, wheel
 
+from matrix.__main__ import main
 from matrix.containers import connect, hold_run
 from matrix.containers.seam import ContainerSpec
 from matrix.environments import TreeStore
 from matrix.environments.lock import parse_lock
-from matrix.errors import UsageError
+from matrix.errors import ExitCode, UsageError
 from matrix.images.catalog import ImageCatalog
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
@@ -186,6 +187,25 @@ def test_an_unknown_setting_and_another_system_are_told(world: World, tmp_path: 
     with pytest.raises(UsageError, match="no image is for win_amd64"):
         written(tmp_path, planned=elsewhere)
     assert not (tmp_path / "cell").exists()
+
+
+def test_the_command_says_what_it_wrote_and_why_it_could_not(
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("matrix.commands.reproduce._find", lambda *_: PLANNED)
+    monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
+    argv = ["reproduce", CELL.id, "--engine", "local", "--dockerfile"]
+    assert main([*argv, str(tmp_path / "cell")]) == ExitCode.OK
+    assert capsys.readouterr().out.startswith(f"{tmp_path / 'cell'}: 2 distributions")
+    assert main([*argv, str(tmp_path / "more"), "--json", "-"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out)["kept"] == str(tmp_path / "more")
+    world.files = {"ddtrace-1.9.0-py2-none-any.whl": b""}
+    (tmp_path / "cache" / "environments" / "locks").rename(tmp_path / "locks")
+    assert main([*argv, str(tmp_path / "other")]) == ExitCode.USAGE
+    assert "no-wheel: ddtrace 1.9.0 has no wheel for CPython 3.11" in capsys.readouterr().err
 
 
 def _readme(folder: Path) -> str:

@@ -51,14 +51,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("wanted", metavar="CELL", help="the id of a cell")
     add_plan_options(parser)
-    parser.add_argument("--run", dest="run_it", action="store_true", help="run the cell")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--run", dest="run_it", action="store_true", help="run the cell")
     parser.add_argument(
         "--keep", action="store_true", help="with --run: keep the cell's folders and logs"
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write it as JSON ('-': standard output)"
     )
-    parser.add_argument(
+    way.add_argument(
         "--dockerfile",
         type=Path,
         metavar="DIR",
@@ -117,7 +118,10 @@ def _dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
             said = f"{planned.cell.id} cannot be built: {error.reason.value}: {error.detail}"
             raise UsageError(said, "See why: the same command with --run.") from error
     carried = f", {written.size / 2**20:.0f} MB of them carried along" if written.size else ""
-    print(f"{written.folder}: {written.files} distributions{carried}; see its README.md")
+    if args.json is None or str(args.json) != "-":
+        print(f"{written.folder}: {written.files} distributions{carried}; see its README.md")
+    if args.json is not None:
+        _write(args.json, planned, {"kept": str(written.folder)})
     return ExitCode.OK
 
 

@@ -21,6 +21,7 @@ from matrix.model.reason import Reason
 __all__ = ["Unpacked", "link_into", "unpack"]
 
 _LIBRARIES = {"purelib", "platlib"}
+_MOST_BYTES = 2 * 1024**3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +45,11 @@ def unpack(wheel: Path, folder: Path, sha256: str | None = None) -> Path:
     part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
     try:
         with zipfile.ZipFile(wheel) as archive:
+            # No more than the archive says is read of any member.
+            size = sum(item.file_size for item in archive.infolist())
+            if size > _MOST_BYTES:
+                said = f"{wheel.name} would unpack to {size >> 20} MB"
+                raise BuildError(Reason.BUILD_FAILED, said)
             for name in archive.namelist():
                 target = _target(name)
                 if target is not None and not name.endswith("/"):
