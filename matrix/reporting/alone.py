@@ -149,7 +149,12 @@ def run_alone(planned: PlannedCell, runs: Held, *, keep: bool, offline: bool, sa
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         limits = limits_of(runs)
         jobs = Jobs(probes, scratch, runs, *limits, keep=keep)
-        workers = Workers(CellWork(), jobs.make, 1, max(each.cell for each in limits) * 2)
+        workers = Workers(
+            CellWork(contained=runs.engine is not None),
+            jobs.make,
+            1,
+            max(each.cell for each in limits) * 2,
+        )
         stack.callback(workers.close)
         stack.enter_context(stopping(workers.kill))
         try:

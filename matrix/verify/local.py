@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 
@@ -55,12 +56,17 @@ class LocalEnvironments:
         return interpreter, requirements_of(planned, self._probes)
 
 
+@dataclasses.dataclass(frozen=True)
 class CellWork:
-    """What a worker process does: run cells."""
+    """What a worker process does: run cells. `contained` cells are kept from the network by their
+    containers, and their engine may be one that is reached by it.
+    """
+
+    contained: bool = False
 
     def start(self) -> None:
         """Prepare the process, before it has a second thread."""
-        worker_initializer()
+        worker_initializer(leave_network=not self.contained)
 
     def run(self, job: CellJob) -> CellCapture:
         """Run one cell; where its folder is kept, the logs of its processes are put beside it."""

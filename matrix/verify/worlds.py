@@ -52,7 +52,12 @@ def world_of(folder: Path, how: How, probes: Mapping[str, Probe], runs: Held) ->
     limits, slow = limits_of(runs)
     with _scratch(folder, keep=how.keep) as scratch:
         jobs = Jobs(probes, scratch, runs, limits, slow, keep=how.keep)
-        workers = Workers(CellWork(), jobs.make, how.jobs, slow.cell + _GRACE_SECONDS)
+        workers = Workers(
+            CellWork(contained=runs.engine is not None),
+            jobs.make,
+            how.jobs,
+            slow.cell + _GRACE_SECONDS,
+        )
         try:
             yield World(
                 environments_of(runs, probes, offline=how.offline),
