@@ -210,6 +210,15 @@ def test_which_imports_of_its_own_a_wheel_lacks(source: str, kind: str | None) -
     assert [each for each, _ in rows(audit(("1.0", LINUX, members)))] == ([kind] if kind else [])
 
 
+def test_what_starts_only_when_it_is_switched_on_breaks_later() -> None:
+    members = {**START, "ddtrace/appsec/_iast/__init__.py": "from . import _native\nimport wrapt"}
+    assert rows(audit(("1.0", WINDOWS, members))) == [
+        ("library-missing", "capability/iast"),
+        ("module-missing-later", "module/ddtrace.appsec._iast._native"),
+        ("import-undeclared", "module/wrapt"),
+    ]
+
+
 def test_an_undeclared_import_is_told_with_the_way_to_it() -> None:
     members = {
         "ddtrace/__init__.py": "from ddtrace import a",

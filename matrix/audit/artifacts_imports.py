@@ -113,8 +113,8 @@ def _lacking(each: Import, inside: _Inside) -> str:
 
 
 def undeclared_imports(looked: Looked, needs: Mapping[str, Any]) -> Iterator[Seen]:
-    """Yield the modules that starting the tracer imports and that neither CPython nor a requirement
-    brings; with the way that leads there.
+    """Yield the modules that starting the tracer or a capability imports and that neither CPython
+    nor a requirement brings; with the way that leads there.
     """
     platform, python = looked.platform, looked.python
     if platform is None or not python:
@@ -123,8 +123,9 @@ def undeclared_imports(looked: Looked, needs: Mapping[str, Any]) -> Iterator[See
     required = {
         each.project for each in required_on(looked.contents.metadata, platform.markers(python))
     }
+    start = [*needs["start"]["modules"], *needs["start"]["switched"]]
     there = standard_library(python) | inside.tops | _brought(required, needs["modules"])
-    for name, way in _reached(inside, needs["start"]["modules"]).items():
+    for name, way in _reached(inside, start).items():
         if _among(name, [*needs["on-demand"]["modules"], *needs["copied"]["modules"]]):
             continue
         module = inside.modules[name]
