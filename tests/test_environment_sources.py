@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -194,5 +195,12 @@ def test_old_pythons_get_the_last_tools_that_run_there() -> None:
 def test_a_source_may_ask_for_another_tool_than_ours() -> None:
     wanted = tools_for("3.7", "2024-06-01", ("setuptools<60", "wheel"))
     assert wanted.pins == ("pip==24.0", "wheel==0.42.0")
-    assert wanted.also == ("setuptools<60", "wheel")
+    assert wanted.also == ("setuptools<60",)
     assert wanted.as_of.isoformat() == "2024-06-01"
+
+
+@pytest.mark.parametrize("python", ["2.7", "3.11"])
+def test_no_tool_is_required_twice(python: str) -> None:
+    wanted = tools_for(python, "", ("setuptools>=40.6.0", "wheel", "flit_core<4"))
+    names = [re.split("[<=>]", item)[0] for item in (*wanted.pins, *wanted.also)]
+    assert sorted(names) == ["flit_core", "pip", "setuptools", "wheel"]

@@ -45,9 +45,12 @@ def tools_for(minor: str, uploaded: str, asked: Sequence[str]) -> Requirements:
     wishes = {str(canonicalize_name(wish.name)): wish for wish in map(Requirement, asked)}
     tools = [Requirement(tool) for tool in known["requires"]]
     kept = [tool for tool in tools if _goes_with(tool, wishes.get(canonicalize_name(tool.name)))]
+    # One line for each: the old resolver of pip refuses a second requirement of the same name.
+    for tool in kept:
+        wishes.pop(str(canonicalize_name(tool.name)), None)
     return Requirements(
         pins=tuple(sorted(str(tool) for tool in kept if tool.specifier)),
-        also=tuple(sorted({*asked, *(str(tool) for tool in kept if not tool.specifier)})),
+        also=tuple(sorted(map(str, (*wishes.values(), *(t for t in kept if not t.specifier))))),
         as_of=day,
         only_binary=(":all:",),
     )
@@ -69,9 +72,11 @@ def build_requires(source: Path) -> tuple[str, ...]:
 
 
 def _goes_with(tool: Requirement, wish: Requirement | None) -> bool:
-    """Return whether a tool may stand beside what is asked for: its pin may not suit."""
-    if wish is None or not tool.specifier:
+    """Return whether a tool may stand for what is asked for: its pin may not suit."""
+    if wish is None:
         return True
+    if not tool.specifier:
+        return not wish.specifier
     version = next(iter(tool.specifier)).version
     return wish.specifier.contains(version, prereleases=True)
 
