@@ -32,8 +32,15 @@ def test_a_claim_brings_its_cells_and_no_others(plan: Plan) -> None:
     needed = {cell for part in chosen.parts for cell in (part.minimum, *part.controls)}
     assert {each.cell.id for each in (*chosen.cells, *chosen.fallbacks)} == needed
     assert {each.probes for each in chosen.cells} == {("web-tracing",)}
-    assert not any(each.soak for each in chosen.cells), "nothing of a capability is decided here"
     assert {item.claim for item in chosen.left_out} == {"page.md/note/request-tags"}
+
+
+def test_a_selection_runs_a_cell_as_the_whole_plan_does(plan: Plan) -> None:
+    """A crash in the soak makes every channel under its setting unstable, whoever asked for it."""
+    whole = {each.cell.id: each.soak for each in plan.cells}
+    chosen = select(plan, Selection(claims=("*/note/request-tags",)))
+    assert any(whole[each.cell.id] for each in chosen.cells)
+    assert {each.cell.id: each.soak for each in chosen.cells}.items() <= whole.items()
 
 
 def test_the_order_of_the_plan_is_kept(plan: Plan) -> None:

@@ -76,7 +76,11 @@ def select(plan: Plan, selection: Selection) -> Plan:
         for part in plan.parts
         if part.claim in wanted and (part.claim, part.minimum) not in kept
     )
-    cells, fallbacks = plan_cells(parts, dates, load_coverage().soaked)
+    # As the whole plan runs them: what a soak shows of a cell is true whoever asks.
+    cells, fallbacks = (
+        tuple(dataclasses.replace(each, soak=known[each.cell.id].soak) for each in some)
+        for some in plan_cells(parts, dates, load_coverage().soaked)
+    )
     return dataclasses.replace(
         plan,
         claims=tuple(claims),
