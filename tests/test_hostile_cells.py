@@ -26,7 +26,7 @@ from matrix.cells import CellJob, run_cell
 from matrix.containers import Run, connect, hold_run
 from matrix.containers.docker_engine import DockerEngine
 from matrix.containers.labels import RUN
-from matrix.containers.seam import ContainerSpec
+from matrix.containers.seam import Confinement, ContainerSpec
 from matrix.model.capture import CellCapture
 from matrix.model.image import Image
 from matrix.model.reason import Reason
@@ -39,6 +39,17 @@ import socket, sys
 tcp = socket.socket(); tcp.bind(("0.0.0.0", 8126)); tcp.listen(1)
 unix = socket.socket(socket.AF_UNIX); unix.bind("\\0compat-matrix-neighbour"); unix.listen(1)
 sys.stdin.read()
+"""
+
+VISITOR = """
+import socket, sys, time
+for _ in range(50):
+    try:
+        socket.create_connection((sys.argv[1], 8126), 1).close()
+        sys.exit(0)
+    except OSError:
+        time.sleep(0.1)
+sys.exit("not reached")
 """
 
 
@@ -156,15 +167,20 @@ def test_one_that_fills_the_disk_and_writes_everywhere(tmp_path: Path, world: Wo
         assert set(item.values()) <= {"Read-only file system", "Permission denied"}, item
 
 
+def on_the_network(world: World, code: str, *arguments: str) -> ContainerSpec:
+    command = [world.image.executable, "-c", code, *arguments]
+    held = Confinement(network=True)
+    return ContainerSpec(world.image.id, world.image.platform, command, confinement=held)
+
+
 def test_one_that_looks_for_others_on_the_network(tmp_path: Path, world: World) -> None:
     job = dataclasses.replace(hostile(tmp_path, "reach-out", world), probes=(DETECTION,))
-    # One of the engine's own network, whose address the hostile one is even told.
-    spec = ContainerSpec(
-        world.image.id, world.image.platform, [world.image.executable, "-c", NEIGHBOUR]
-    )
-    with world.engine.start(spec) as other:
+    # One of the engine's own network (if it has one), whose address the hostile one is even told.
+    with world.engine.start(on_the_network(world, NEIGHBOUR)) as other:
         told = world.engine.client.inspect_container(other.id)["NetworkSettings"]
         addresses = [told.get("IPAddress") or "172.17.0.2", "127.0.0.1"]
+        if told.get("IPAddress"):
+            assert world.engine.run(on_the_network(world, VISITOR, addresses[0]), 30).code == 0
         (job.apps / "neighbours").write_text(
             " ".join(f"{address}:8126" for address in addresses), encoding="ascii"
         )
