@@ -221,6 +221,14 @@ def test_progress_names_the_engine_the_images_and_the_targets() -> None:
         assert "amd64 ✓ 386 ?" in text
 
 
+def test_a_run_that_runs_nothing_names_no_place() -> None:
+    out = io.StringIO()
+    with display(Console(file=out, width=300), {}) as emit:
+        emit(RunStarted(plan(), 0))
+    assert "judged again from what was captured" in out.getvalue()
+    assert "this machine" not in out.getvalue()
+
+
 def test_a_cell_alone_says_where_it_was() -> None:
     made = dataclasses.replace(capture(MINIMUM), engine=DOCKER, image="sha256:12", isolation=HELD)
     lines = "\n".join(Alone(made, (), None).lines())

@@ -174,7 +174,7 @@ def _opening(event: RunStarted, tally: Tally) -> Iterator[str]:
     yield (
         f"{many(len(plan.claims), 'claim')}, {many(len(plan.cells), 'cell')},"
         f" profile {plan.profile}, index of {plan.snapshot:%Y-%m-%d %H:%M},"
-        f" {event.jobs} at a time {_place(plan, event.engine)}"
+        f" {_place(plan, event)}"
     )
     if tally.untried:
         have = "has" if tally.untried == 1 else "have"
@@ -182,10 +182,14 @@ def _opening(event: RunStarted, tally: Tally) -> Iterator[str]:
         yield f"{words}: listed at the end"
 
 
-def _place(plan: Plan, engine: str) -> str:
-    if not engine:
-        return f"on {THIS_MACHINE}"
-    return f"in {engine}, for {', '.join(short(target) for target in plan.targets)}"
+def _place(plan: Plan, event: RunStarted) -> str:
+    if not event.jobs:
+        return "judged again from what was captured"
+    at_a_time = f"{event.jobs} at a time"
+    if not event.engine:
+        return f"{at_a_time} on {THIS_MACHINE}"
+    targets = ", ".join(short(target) for target in plan.targets)
+    return f"{at_a_time} in {event.engine}, for {targets}"
 
 
 def _cell(event: CellFinished, moments: Moments) -> str:

@@ -27,8 +27,8 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class RunStarted:
-    """The plan is about to be run, `jobs` cells at a time; `engine` is the container engine's name,
-    "" where cells run on this machine.
+    """The plan is about to be run, `jobs` cells at a time, or judged again from captures, where
+    `jobs` is 0; `engine` is the container engine's name, "" where cells run on this machine.
     """
 
     plan: Plan

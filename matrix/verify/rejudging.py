@@ -53,7 +53,7 @@ def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing
     Unlike a run it takes captures by cell, also those that another app or probe made.
     """
     started, start = clock.now(), clock.seconds()
-    emit(RunStarted(plan, 1))
+    emit(RunStarted(plan, 0))
     reading = journal.read()
     for remark in reading.remarks:
         emit(Warned(remark))
