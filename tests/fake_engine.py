@@ -258,15 +258,18 @@ class _Running:
     """A first process that is a process of this machine."""
 
     def __init__(self, spec: ContainerSpec) -> None:
-        self._process = subprocess.Popen(
-            list(spec.argv),
-            env=dict(spec.environment),
-            cwd=spec.folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # the whole of it can be killed, as with a container
-        )
+        try:
+            self._process = subprocess.Popen(
+                list(spec.argv),
+                env=dict(spec.environment),
+                cwd=spec.folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # the whole of it can be killed, as with a container
+            )
+        except OSError as error:
+            raise ContainerError(f"starting a container: {error}") from error
         into, out, err = self._process.stdin, self._process.stdout, self._process.stderr
         assert into is not None
         assert out is not None

@@ -183,6 +183,16 @@ def test_what_cannot_be_started_is_refused(engine: Engine, image: str, tmp_path:
             pytest.fail(f"{name}: started {engine.start(bad).id}")
 
 
+def test_the_cause_is_told_where_the_engine_was_quicker_to_remove_it(
+    engine: Engine, image: str
+) -> None:
+    missing = ContainerSpec(image, PLATFORM, ["/there/is/no/such/program"])
+    for _ in range(5):
+        with pytest.raises(ContainerError) as caught:
+            engine.start(missing)
+        assert "no such program" in str(caught.value).lower().replace("/", " ")
+
+
 def test_what_is_no_archive_is_refused(engine: Engine) -> None:
     with pytest.raises(ContainerError):
         engine.load(io.BytesIO(b"this is no archive" * 1000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 from types import TracebackType
@@ -17,7 +18,7 @@ from matrix.containers.image_store import ImageStore
 from matrix.containers.labels import Run
 from matrix.containers.platforms import engine_platform, platforms_of
 from matrix.containers.running import run_to_end
-from matrix.containers.seam import ContainerSpec, EngineInfo, ImageInfo, Mount, Ran
+from matrix.containers.seam import ContainerError, ContainerSpec, EngineInfo, ImageInfo, Mount, Ran
 from matrix.containers.sharing import shares_files
 from matrix.containers.sweeping import Cleaned, clean, sweep
 from matrix.places import cache_dir
@@ -93,7 +94,8 @@ class DockerEngine:
         except BaseException:
             if pipe is not None:
                 pipe.close()
-            with translated("removing a container"):
+            # The engine may have removed it by itself: what matters is why it did not start.
+            with contextlib.suppress(ContainerError), translated("removing a container"):
                 self.client.remove_container(container, v=True, force=True)
             raise
         return DockerContainer(self.client, container, pipe, endings)
