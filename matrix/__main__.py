@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": "show which cells answer which claims, and what is left out and why",
     "verify": "run the cells and say which promises hold",
     "reproduce": "print (or run) the commands that repeat one cell by hand",
+    "suggest": "print diffs that correct documents, with the evidence",
     "images": "list container images and how to get them; make or refresh them",
     "clean": "remove what this project made: on the engine, in the cache, of results",
 }

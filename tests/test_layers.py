@@ -25,6 +25,7 @@ ORDER = [
     {"cells"},
     {"judging"},
     {"journal"},
+    {"suggesting"},
     {"verify"},
     {"reporting"},
     {"commands"},

@@ -17,7 +17,7 @@ from matrix.planning.existence import Impossible
 from matrix.planning.page import Page, named_pythons
 from matrix.planning.shelf import Shelf, Title, is_specifier, least_named
 
-__all__ = ["Ask", "Runtimes", "asks_of", "runtimes_of"]
+__all__ = ["Ask", "Runtimes", "asks_of", "documented_minimum", "runtimes_of"]
 
 _ONE_SERIES = re.compile(r"={2,3}[^,]*")
 
@@ -68,7 +68,7 @@ def asks_of(
             said = f"{text!r} is no version specifier"
             yield claim.subject, Impossible(Reason.NO_VERSION, said)
             return
-    minimum = _minimum(claim, rule, page)
+    minimum = documented_minimum(claim, rule, page)
     boundaries = _boundaries(claim, rule, page, tracer, minimum)
     if not boundaries:
         about_tracer = minimum or (claim if claim.kind is ClaimKind.RUNTIME else None)
@@ -97,11 +97,13 @@ def _no_release(tracer: Shelf, text: str) -> tuple[str, Impossible]:
     return f"ddtrace {text}".rstrip(), Impossible(Reason.NO_RELEASE, detail)
 
 
-def _minimum(claim: Claim, rule: Rule, page: Page) -> Claim | None:
+def documented_minimum(claim: Claim, rule: Rule, page: Page) -> Claim | None:
     """Return the claim whose version is the documented minimum of `claim`."""
     if claim.kind in (ClaimKind.RUNTIME, ClaimKind.INTEGRATION):
         return None
-    if claim.kind is ClaimKind.CAPABILITY:
+    if claim.kind is ClaimKind.CAPABILITY or (
+        claim.kind is ClaimKind.DEPLOYMENT and claim.specifier
+    ):
         return claim
     capability = claim.get("capability")
     return page.capability((capability,) if capability else rule.capability)
@@ -131,7 +133,7 @@ def _frameworks(claim: Claim, rule: Rule, page: Page) -> list[tuple[str, str, Se
     rows: list[tuple[str, str]] = []
     if claim.kind in (ClaimKind.FRAMEWORK, ClaimKind.AUTHENTICATION, ClaimKind.INTEGRATION):
         rows = [(claim.subject, claim.specifier)]
-    elif claim.kind is ClaimKind.CAPABILITY:
+    elif claim.kind in (ClaimKind.CAPABILITY, ClaimKind.DEPLOYMENT):
         rows = page.frameworks(claim.subject)
     elif rule.table == "framework":
         rows = next((found for each in rule.capability if (found := page.frameworks(each))), [])

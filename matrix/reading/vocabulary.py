@@ -24,7 +24,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["FALLBACK", "Vocabulary", "languages", "load_vocabulary"]
+__all__ = ["FALLBACK", "Vocabulary", "languages", "load_vocabulary", "own_forms"]
 
 FALLBACK = "en"
 
@@ -118,6 +118,11 @@ def load_vocabulary(language: str) -> Vocabulary:
         for subject, alternatives in data.get("notes", {}).items():
             notes[subject] = (*notes.get(subject, ()), *map(tuple, alternatives))
     return Vocabulary(language, groups, notes)
+
+
+def own_forms(language: str, group: str, key: str) -> tuple[str, ...]:
+    """Return how a language writes a thing, as its file has it, without the fallback's words."""
+    return tuple(_read(language).get(group, {}).get(key, ()))
 
 
 def _form(group: str, form: str) -> str:

@@ -14,7 +14,7 @@ from matrix.reading.tracers import OURS
 from matrix.reading.vocabulary import Vocabulary
 from matrix.reading.words import plain
 
-__all__ = ["read_table", "readers"]
+__all__ = ["columns_of", "read_table", "readers"]
 
 _MEANT_TO_REPEAT = {SUPPORT, UNKNOWN, "documentation"}
 
@@ -38,7 +38,7 @@ def read_table(table: Table, vocabulary: Vocabulary, section: str) -> Iterator[O
     A table whose headers make it no known kind is one trouble for all of its rows; an unknown
     column of a known kind is one trouble, and the rest of the table is read.
     """
-    columns = tuple(_column(header, vocabulary) for header in table.header.cells)
+    columns = columns_of(table, vocabulary)
     grid = Grid(table, columns, vocabulary, section)
     reader = next((one for one in readers() if one.fits(grid)), None)
     line = table.header.line
@@ -55,6 +55,11 @@ def read_table(table: Table, vocabulary: Vocabulary, section: str) -> Iterator[O
             twice = [column.written for column in columns if column.role == role]
             yield Trouble(line, f"two columns for one thing: {', '.join(map(repr, twice))}")
     yield from reader.read(grid)
+
+
+def columns_of(table: Table, vocabulary: Vocabulary) -> tuple[Column, ...]:
+    """Return what each column of a table is for, by its header."""
+    return tuple(_column(header, vocabulary) for header in table.header.cells)
 
 
 def _column(header: str, vocabulary: Vocabulary) -> Column:

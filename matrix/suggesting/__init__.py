@@ -1,0 +1,1 @@
+"""From verdicts to documents: changes of the pages, each with its evidence; runs nothing."""

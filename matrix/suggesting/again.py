@@ -1,0 +1,54 @@
+"""What would be found if the changed documents were verified again, on what was seen so far."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from matrix.index import Index
+from matrix.judging import FindingTable, judge
+from matrix.model.claim import Claim
+from matrix.model.static import StaticEvidence
+from matrix.model.verdict import Finding, Outcome, Verdict
+from matrix.planning.engine import make_plan
+from matrix.planning.existence import Impossible
+from matrix.suggesting.checking import read_again
+from matrix.suggesting.suggestion import Suggestion
+
+__all__ = ["changed_claims", "judge_again"]
+
+
+def changed_claims(suggestions: Iterable[Suggestion]) -> tuple[Claim, ...]:
+    """Return what the documents promise once they are changed."""
+    return tuple(
+        claim
+        for suggestion in suggestions
+        for claim in (
+            read_again(suggestion.paper, suggestion.data).claims
+            if suggestion.changes
+            else suggestion.paper.claims
+        )
+    )
+
+
+def judge_again(  # noqa: PLR0913 - what a plan depends on, and what was seen
+    claims: Sequence[Claim],
+    index: Index,
+    findings: Iterable[Finding],
+    *,
+    profile: str,
+    as_of: dt.date | None,
+    targets: Sequence[str],
+    obstacles: Mapping[str, Impossible],
+    static: Callable[[Iterable[Claim], Index], Mapping[str, StaticEvidence]],
+) -> tuple[Verdict, ...]:
+    """Return the verdicts that are refuted, of a new plan for the claims."""
+    plan = make_plan(
+        claims, index, profile=profile, as_of=as_of, targets=targets, obstacles=obstacles
+    )
+    known = static(claims, index)
+    verdicts = judge(
+        dataclasses.replace(plan, static=tuple(known.values())), FindingTable(findings)
+    )
+    return tuple(one for one in verdicts if one.outcome is Outcome.REFUTED)

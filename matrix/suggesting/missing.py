@@ -1,0 +1,186 @@
+"""Rows that another document has and this one lacks: added where the evidence confirms them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from matrix.audit.finding import AuditFinding, FindingKind
+from matrix.audit.specifiers import canonical
+from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.model.verdict import Outcome
+from matrix.reading.tables.base import SUPPORT, Column
+from matrix.reading.words import plain
+from matrix.suggesting.change import Action, Change, LeftAlone, ground_of
+from matrix.suggesting.paper import Case, Paper, PlacedRow
+from matrix.suggesting.rows import new_row
+from matrix.suggesting.sheet import Insertion
+from matrix.suggesting.words import capability_name, state_word
+
+__all__ = ["added_rows"]
+
+_MINIMUM = re.compile(r">=([^,<>=!~ ]+)")
+
+
+class _CannotError(Exception):
+    """Why a row is not added."""
+
+
+def added_rows(case: Case, findings: Iterable[AuditFinding]) -> Iterator[Change | LeftAlone]:
+    """Yield a change for each missing row, or why there is none."""
+    for finding in findings:
+        if not finding.kind.value.endswith("-missing") or not finding.places:
+            continue
+        having = [place.claim for place in finding.places if place.claim]
+        for place in finding.places:
+            if place.claim or place.document not in case.papers:
+                continue
+            paper = case.papers[place.document]
+            says = f"{finding.subject} stands in {_documents(finding)} and not here"
+            try:
+                rows = _rows(case, having)
+                yield from [_added(case, paper, finding, row) for row in rows]
+            except _CannotError as error:
+                yield LeftAlone(place.document, place.line, says, str(error))
+
+
+def _rows(case: Case, having: Sequence[str]) -> list[list[Claim]]:
+    """Return the rows to add, each as the claims of one page's row, all confirmed."""
+    by_id = {claim.id: claim for claim in case.claims}
+    rows: dict[str, list[list[Claim]]] = {}
+    for claim_id in having:
+        first = by_id[claim_id]
+        row = [
+            claim
+            for claim in case.papers[first.document].claims
+            if (claim.line, claim.kind, claim.subject) == (first.line, first.kind, first.subject)
+        ]
+        if row not in rows.setdefault(first.subject, []):
+            rows[first.subject].append(row)
+    best = []
+    for subject, candidates in rows.items():
+        confirmed = [
+            row
+            for row in candidates
+            if all(case.outcome(claim) is Outcome.CONFIRMED for claim in row)
+        ]
+        if not confirmed:
+            raise _CannotError(f"no evidence confirms it ({subject})")
+        if len({tuple(canonical(claim.specifier) for claim in row) for row in confirmed}) > 1:
+            raise _CannotError(f"the pages that have {subject} do not say the same")
+        best.append(confirmed[0])
+    return best
+
+
+def _added(case: Case, paper: Paper, finding: AuditFinding, row: list[Claim]) -> Change:
+    kind = row[0].kind
+    wanted = {
+        ClaimKind.CAPABILITY: FindingKind.CAPABILITY_MISSING,
+        ClaimKind.FRAMEWORK: FindingKind.ROW_MISSING,
+    }
+    if wanted.get(kind) is not finding.kind:
+        raise _CannotError("only rows of capabilities and of frameworks are added")
+    if any(set(dict(claim.scope)) - {"capability"} for claim in row):
+        raise _CannotError("the row says more than can be said in this page's words")
+    after, model = _neighbours(case, paper, row[0])
+    columns = model.laid.columns
+    if len(model.spans) != len(columns):
+        raise _CannotError("the cells of the row beside it cannot be told apart")
+    texts = [_cell(case, paper, model, column, row) for column in columns]
+    line = new_row(texts, model.text, paper.lines_of(model.laid))
+    come = [
+        claim.fact
+        for claim in row
+        if kind is ClaimKind.CAPABILITY
+        or any(column.capability == claim.get("capability") for column in columns)
+    ]
+    return Change(
+        Action.ROW,
+        paper.name,
+        after,
+        f"a row for {row[0].subject}, as {row[0].document}:{row[0].line} has it",
+        (Insertion(after, line),),
+        (),
+        tuple(come),
+        tuple(ground_of(claim, case.verdicts[claim.id]) for claim in row),
+    )
+
+
+def _neighbours(case: Case, paper: Paper, claim: Claim) -> tuple[int, PlacedRow]:
+    """Return the line after which the row belongs, and the row in whose manner it is written.
+
+    It comes after the nearest row above it in the other page that this page has too, else before
+    the nearest one below.
+    """
+    own = {one.subject: one for one in paper.claims if one.kind is claim.kind}
+    others = [one for one in case.papers[claim.document].claims if one.kind is claim.kind]
+    above = [own[one.subject] for one in others if one.line < claim.line and one.subject in own]
+    below = [own[one.subject] for one in others if one.line > claim.line and one.subject in own]
+    beside = above[-1] if above else below[0] if below else None
+    if beside is None:
+        raise _CannotError("it cannot be told where in the table it belongs")
+    row = paper.row(beside.line)
+    if row is None:
+        raise _CannotError("the cells of the row beside it cannot be told apart")
+    return (beside.line if above else beside.line - 1), row
+
+
+def _cell(case: Case, paper: Paper, model: PlacedRow, column: Column, row: Sequence[Claim]) -> str:
+    first = row[0]
+    if column.role == "capability":
+        name = capability_name(case, paper, first.subject)
+        if name is None:
+            raise _CannotError(f"the page's language has no word for {first.subject}")
+        return name
+    if column.role == "framework":
+        holder = case.papers[first.document].row(first.line)
+        at = holder.laid.position("framework") if holder else None
+        if holder is None or at is None:
+            raise _CannotError("how the framework is written cannot be told")
+        return plain(holder.cell(at))
+    if column.role in ("minimum", "versions"):
+        return _version(paper, model, column, first)
+    if column.role == SUPPORT:
+        return _support(paper, column, row, model)
+    if column.role == "note":
+        return ""
+    raise _CannotError(f"nothing is known for its column {column.written!r}")
+
+
+def _version(paper: Paper, model: PlacedRow, column: Column, claim: Claim) -> str:
+    """Return a minimum in the manner in which the row beside it has its own."""
+    wanted = _MINIMUM.fullmatch(claim.specifier)
+    if wanted is None:
+        raise _CannotError(f"{claim.specifier or claim.as_written!r} is no plain minimum")
+    for one in paper.claims:
+        had = _MINIMUM.fullmatch(one.specifier)
+        if one.line == model.line and had:
+            at = model.laid.columns.index(column)
+            swap = model.swap_version(at, had[1], wanted[1])
+            if swap is not None:
+                return swap.text.strip()
+    return wanted[1]
+
+
+def _support(paper: Paper, column: Column, row: Sequence[Claim], model: PlacedRow) -> str:
+    said = [claim for claim in row if claim.get("capability") == column.capability]
+    near = next(
+        (
+            claim
+            for claim in paper.claims
+            if claim.line == model.line and claim.get("capability") == column.capability
+        ),
+        None,
+    )
+    if not said or near is None:
+        raise _CannotError(f"the other page says nothing of {column.capability}")
+    if said[0].status not in (Status.SUPPORTED, Status.NOT_SUPPORTED):
+        raise _CannotError(f"{said[0].status.value} is more than yes or no")
+    word = state_word(paper, near, said[0].status)
+    if word is None:
+        raise _CannotError(f"neither the page nor its language has a word for {said[0].status}")
+    return word[0]
+
+
+def _documents(finding: AuditFinding) -> str:
+    return ", ".join(dict.fromkeys(place.document for place in finding.places if place.claim))
