@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     from matrix.commands.suggest_basis import told_of  # noqa: PLC0415
     from matrix.reading.inputs import document_paths  # noqa: PLC0415
     from matrix.reporting.writing import write_text, write_text_json  # noqa: PLC0415
-    from matrix.suggesting.diff import diff_root, unified_diff  # noqa: PLC0415
+    from matrix.suggesting.diff import diff_name, diff_root, unified_diff  # noqa: PLC0415
     from matrix.suggesting.papers import read_papers  # noqa: PLC0415
     from matrix.suggesting.summary import as_json, as_markdown  # noqa: PLC0415
 
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     root = diff_root([paper.path for paper in papers.values()], here)
     diffs = {}
     for one in told.suggestions:
-        name = (here / one.paper.path).relative_to(root).as_posix()
+        name = diff_name(one.paper.path, root, here)
         diffs[one.paper.name] = unified_diff(one.paper.sheet.data(), one.data, name)
     if str(args.json) != "-":
         _print(diffs.values())

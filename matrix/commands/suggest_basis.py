@@ -51,7 +51,7 @@ def told_of(
 ) -> Told:
     """Return the suggestions for the documents, and what is found of the changed ones."""
     if args.verdicts is not None:
-        basis = _from_file(args, papers.values())
+        basis = _from_file(args, papers.values(), say)
     else:
         basis = _from_recorded(args, say)
     if not basis.findings:
@@ -87,8 +87,12 @@ def _again(args: argparse.Namespace, basis: Basis, index: Index, told: Told) -> 
     )
 
 
-def _from_file(args: argparse.Namespace, papers: Iterable[Paper]) -> Basis:
+def _from_file(
+    args: argparse.Namespace, papers: Iterable[Paper], say: Callable[[str], None]
+) -> Basis:
     told = read_verdicts(args.verdicts, papers)
+    for name in told.silent:
+        say(f"{args.verdicts} says nothing of {name}")
     return Basis(told.verdicts, told.findings, args.verdicts.name, told.profile, told.targets)
 
 

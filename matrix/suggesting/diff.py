@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["diff_root", "unified_diff"]
+__all__ = ["diff_name", "diff_root", "unified_diff"]
 
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _NO_END = b"\n\\ No newline at end of file\n"
@@ -17,10 +17,15 @@ _QUOTED = re.compile(r'[\x00-\x1f"\\\x7f]')
 
 def diff_root(paths: Sequence[Path], here: Path) -> Path:
     """Return the folder that the names in the diffs are of: `here`, if all the files lie in it."""
-    absolute = [Path(os.path.normpath(here / path)) for path in paths]
+    absolute = [_plainly(here / path) for path in paths]
     if all(path.is_relative_to(here) for path in absolute):
         return here
     return Path(os.path.commonpath([path.parent for path in absolute]))
+
+
+def diff_name(path: Path, root: Path, here: Path) -> str:
+    """Return the name of a file in the diffs, from `diff_root`."""
+    return _plainly(here / path).relative_to(root).as_posix()
 
 
 def unified_diff(old: bytes, new: bytes, name: str) -> bytes:
@@ -32,6 +37,10 @@ def unified_diff(old: bytes, new: bytes, name: str) -> bytes:
         return b""
     header = _header(name)
     return b"".join((b"--- " + header, b"+++ " + header, *_hunks(old, new)))
+
+
+def _plainly(path: Path) -> Path:
+    return Path(os.path.normpath(path))
 
 
 def _hunks(old: bytes, new: bytes) -> Iterator[bytes]:

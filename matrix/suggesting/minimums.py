@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from matrix.audit.specifiers import lowest_named
 from matrix.model.claim import Claim, ClaimKind, Status
-from matrix.model.verdict import PartVerdict
+from matrix.model.verdict import Outcome, PartVerdict
 from matrix.planning.asks import documented_minimum
 from matrix.planning.coverage import Rule, load_coverage
 from matrix.planning.page import Page
@@ -100,7 +100,7 @@ def with_minimum(  # noqa: PLR0913 - a change and what it rests on
         (claim.fact,),
         (come,),
         grounds,
-        caveat_of(claim.subject, known),
+        " ".join(part for part in (caveat_of(claim.subject, known), _open(case, wrong)) if part),
     )
 
 
@@ -108,11 +108,24 @@ def caveat_of(capability: str, known: KnownMinimum) -> str:
     """Return what is not known of a minimum, "" where it is exact."""
     if known.exact:
         return ""
-    since = f"{known.fails} does not, and of those between them nothing is known" if known.fails else ""
+    since = (
+        f"{known.fails} does not, and of those between them nothing is known" if known.fails else ""
+    )
     return (
         f"An upper bound: it works from at most {known.release}"
         + (f" ({since})" if since else "")
         + f"; `nox -s minimum -- {capability}` finds the exact release."
+    )
+
+
+def _open(case: Case, wrong: Sequence[Claim]) -> str:
+    """Return what of the claims is still open, "" where nothing is."""
+    parts = [part for claim in wrong for part in case.verdicts[claim.id].parts]
+    unverified = sum(part.outcome is Outcome.UNVERIFIED for part in parts)
+    if not unverified:
+        return ""
+    return (
+        f"{unverified} of {len(parts)} parts stay unverified: the new minimum says nothing of them."
     )
 
 

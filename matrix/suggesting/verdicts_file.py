@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,16 @@ _REMEDY = "Make it with: python -m matrix verify DOCUMENT... --json FILE"
 
 @dataclasses.dataclass(frozen=True)
 class Told:
-    """What a file of verdicts says: answers by claim, what was seen, and where cells were run."""
+    """What a file of verdicts says: answers by claim, what was seen, and where cells were run.
+
+    `silent` are documents that it says nothing of: those that a selection left out.
+    """
 
     verdicts: Mapping[str, Verdict]
     findings: tuple[Finding, ...]
     profile: str
     targets: tuple[str, ...]
+    silent: tuple[str, ...] = ()
 
 
 def read_verdicts(path: Path, papers: Iterable[Paper]) -> Told:
@@ -37,6 +41,7 @@ def read_verdicts(path: Path, papers: Iterable[Paper]) -> Told:
     Raises `UnreadableInputError`, which names the file, where it is no such file, is of another
     schema, or is about other documents or another version of one.
     """
+    papers = tuple(papers)
     data = _load(path)
     try:
         abouts: dict[str, set[str]] = {}
@@ -54,7 +59,8 @@ def read_verdicts(path: Path, papers: Iterable[Paper]) -> Told:
             f"{path} is no complete file of verdicts: {type(error).__name__}: {error}", _REMEDY
         ) from error
     _check(path, abouts, papers)
-    return told
+    silent = tuple(paper.name for paper in papers if paper.name not in abouts)
+    return dataclasses.replace(told, silent=silent)
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -75,20 +81,21 @@ def _load(path: Path) -> dict[str, Any]:
     return known
 
 
-def _check(path: Path, abouts: Mapping[str, set[str]], papers: Iterable[Paper]) -> None:
+def _check(path: Path, abouts: Mapping[str, set[str]], papers: Sequence[Paper]) -> None:
     wrong = []
-    for paper in papers:
+    known = [paper for paper in papers if paper.name in abouts]
+    for paper in known:
         digest = paper.claims[0].sha256
-        if paper.name not in abouts:
-            near = nearest(paper.name, abouts)
-            said = f"; did you mean {near!r}?" if near else ""
-            wrong.append(f"it says nothing of {paper.name}{said}")
-        elif digest not in abouts[paper.name]:
+        if digest not in abouts[paper.name]:
             then = ", ".join(sorted(one[:12] for one in abouts[paper.name]))
             wrong.append(
-                f"it is about another version of {paper.name} (sha256 {then}..., the file is now"
-                f" {digest[:12]}...)"
+                f"it is about another version of {paper.name} (sha256 {then}..., {paper.path} now"
+                f" has {digest[:12]}...)"
             )
+    if papers and not known:
+        near = nearest(papers[0].name, abouts)
+        said = f"; did you mean {near!r}?" if near else ""
+        wrong.append(f"it says nothing of {', '.join(paper.name for paper in papers)}{said}")
     if wrong:
         raise UnreadableInputError(
             f"{path} does not fit the documents: {'; '.join(wrong)}",
