@@ -70,6 +70,7 @@ class Run:
         probes: Mapping[str, Probe] = PROBES,
         judge: str = "",
         journal: Journal | None = None,
+        engine: str = "",
     ) -> None:
         self.events: list[Event] = []
         self.runner = runner
@@ -83,7 +84,14 @@ class Run:
             reuse=not fresh,
         )
         # One builder, so that the order of events is the plan's.
-        world = World(environments or FakeEnvironments(), runner, FakeClock(), jobs=1, builders=1)
+        world = World(
+            environments or FakeEnvironments(),
+            runner,
+            FakeClock(),
+            jobs=1,
+            builders=1,
+            engine=engine,
+        )
         self.engine = Engine(of or plan(), probes, world, keeping, self.events.append)
 
     def run(self) -> RunResult:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 
 from matrix.model.plan import Part
+from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Shows
 
 __all__ = ["FindingTable"]
@@ -15,19 +17,39 @@ class FindingTable:
 
     def __init__(self, findings: Iterable[Finding] = ()) -> None:
         self._known: dict[tuple[str, str, str], Finding] = {}
-        self._seen: dict[tuple[str, str], Finding] = {}
+        self._seen: dict[tuple[str, str, bool], Finding] = {}
+        self._contained: set[tuple[str, str, str]] = set()
         for finding in findings:
             self.add(finding)
 
-    def add(self, finding: Finding) -> None:
-        """Take a finding in; one about the same thing is replaced."""
-        self._known[finding.cell, finding.probe, finding.channel] = finding
+    def add(self, finding: Finding, *, contained: bool = False) -> None:
+        """Take a finding in; one about the same thing is replaced.
+
+        `contained` says that its cell ran in a container.
+        """
+        key = finding.cell, finding.probe, finding.channel
+        self._known[key] = finding
+        (self._contained.add if contained else self._contained.discard)(key)
         if finding.shows is Shows.PRESENT:
-            self._seen.setdefault((finding.probe, finding.channel), finding)
+            self._seen.setdefault((finding.probe, finding.channel, contained), finding)
 
     def of(self, part: Part, cell: str) -> Finding | None:
-        """Return what is known of the part's channel in `cell`."""
-        return self._known.get((cell, part.probe, part.channel))
+        """Return what is known of the part's channel in `cell`.
+
+        For a part about containers that is unknown where the cell did not run in one.
+        """
+        key = cell, part.probe, part.channel
+        found = self._known.get(key)
+        if found is None or not part.contained or key in self._contained:
+            return found
+        if found.shows is Shows.UNKNOWN:
+            return found  # its own reason is nearer
+        return dataclasses.replace(
+            found,
+            shows=Shows.UNKNOWN,
+            evidence="It ran on a machine itself, not in a container.",
+            reason=Reason.DEPLOYMENT_NOT_HERE,
+        )
 
     def first_control(self, part: Part) -> Finding | None:
         """Return the first of the part's controls that shows it, in the order to try them."""
@@ -39,7 +61,10 @@ class FindingTable:
 
     def seen_anywhere(self, part: Part) -> Finding | None:
         """Return a cell where the part's channel showed: proof that the probe is able to see."""
-        return self._seen.get((part.probe, part.channel))
+        inside = self._seen.get((part.probe, part.channel, True))
+        if inside is not None or part.contained:
+            return inside
+        return self._seen.get((part.probe, part.channel, False))
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self._known.values())

@@ -31,6 +31,7 @@ class Part:
     as positive control, in the order to try them: the newest release of the branch first, then the
     newest of each older minor series, down to the minimum's own. `holds_without` turns the part
     around: the claim says that the probe finds nothing, and the controls are where it must.
+    `contained` is set where the claim is about containers: no cell that ran elsewhere answers it.
     """
 
     claim: str
@@ -40,6 +41,7 @@ class Part:
     before: str | None
     controls: tuple[str, ...]
     holds_without: bool = False
+    contained: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -41,11 +41,15 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True)
 class Coverage:
-    """All entries. `samples` are the frameworks that stand in where a page names none."""
+    """All entries. `samples` are the frameworks that stand in where a page names none.
+
+    `deployments` are those that cells can be run in; each says what to do where they are not.
+    """
 
     rules: Mapping[tuple[str, str], Rule]
     reasons: Mapping[str, Reason]
     samples: tuple[str, ...]
+    deployments: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def soaked(self) -> frozenset[str]:
@@ -56,6 +60,13 @@ class Coverage:
     def rule(self, claim: Claim) -> Rule | Reason:
         """Return the rule for a claim, or why there is none."""
         kind = claim.kind.value
+        if claim.get("deployment") in self.deployments and claim.kind is ClaimKind.DEPLOYMENT:
+            found = self.rules.get((ClaimKind.CAPABILITY.value, claim.subject))
+            return (
+                dataclasses.replace(found, capability=(claim.subject,))
+                if found
+                else Reason.NO_PROBE
+            )
         reason = self.reasons.get(f"{kind}.{claim.subject}") or self.reasons.get(kind)
         if reason is not None:
             return reason
@@ -75,7 +86,7 @@ def load_coverage(data: Mapping[str, Any] | None = None) -> Coverage:
         for subject, entry in data.get(kind.value, {}).items()
     }
     reasons = {key: Reason(value) for key, value in data["left-out"].items()}
-    return Coverage(rules, reasons, samples)
+    return Coverage(rules, reasons, samples, data.get("deployments", {}))
 
 
 def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -> Rule:

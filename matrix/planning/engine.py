@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from matrix.index.protocol import Index
-from matrix.model.claim import Claim
+from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import LeftOut, Part, Plan
 from matrix.model.reason import Reason
 from matrix.planning.asks import Ask, asks_of, runtimes_of
@@ -35,14 +35,15 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
     as_of: dt.date | None = None,
     targets: Sequence[str] | None = None,
     obstacles: Mapping[str, Impossible] | None = None,
+    deployments: Sequence[str] = (),
     coverage: Coverage | None = None,
 ) -> Plan:
     """Return the plan for `claims`.
 
     `as_of` resolves everything as of that date instead of the era of each tracer release; releases
     uploaded later are not there then. `targets` are those that cells can be run for, in this
-    order, by default this machine's own; `obstacles` says of others why they cannot. Which
-    interpreters and images are here does not matter.
+    order, by default this machine's own; `obstacles` says of others why they cannot. `deployments`
+    are those that the cells are run in. Which interpreters and images are here does not matter.
     """
     planner = _Planner(
         index=index,
@@ -50,6 +51,7 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
         coverage=coverage or load_coverage(),
         targets=(host_target(),) if targets is None else tuple(targets),
         obstacles=obstacles or {},
+        deployments=tuple(deployments),
         as_of=as_of,
     )
     planner.shelf(TRACER)
@@ -77,6 +79,7 @@ class _Planner:
     coverage: Coverage
     targets: tuple[str, ...]
     obstacles: Mapping[str, Impossible]
+    deployments: tuple[str, ...]
     as_of: dt.date | None
     drafts: Drafts = dataclasses.field(default_factory=Drafts)
     shelves: dict[str, Shelf] = dataclasses.field(default_factory=dict)
@@ -104,6 +107,11 @@ class _Planner:
         rule = self.coverage.rule(claim)
         if isinstance(rule, Reason):
             self.leave_out(claim, f"{claim.kind.value} {claim.subject}", Impossible(rule, ""))
+            return
+        deployment = claim.get("deployment") if claim.kind is ClaimKind.DEPLOYMENT else None
+        if deployment and deployment not in self.deployments:
+            why = Impossible(Reason.DEPLOYMENT_NOT_HERE, self.coverage.deployments[deployment])
+            self.leave_out(claim, f"deployment in {deployment}", why)
             return
         targets = [target for target in self.targets if admits(claim, target)]
         if not targets:
@@ -193,6 +201,7 @@ class _Planner:
                 before=cell(boundary.before) if boundary.before else None,
                 controls=controls,
                 holds_without=ask.holds_without,
+                contained=ask.claim.kind is ClaimKind.DEPLOYMENT,
             )
 
     def able(self, ask: Ask, python: str, target: str) -> tuple[str, ...]:

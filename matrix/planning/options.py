@@ -170,6 +170,7 @@ def plan_from_args(
             as_of=args.as_of,
             targets=where.targets,
             obstacles=where.obstacles,
+            deployments=where.deployments,
         )
         plan = select(plan, selection_from_args(args))
         if static is not None:

@@ -33,6 +33,8 @@ _PLATFORMS = {
 }
 # What a CPU runs without emulation beside its own.
 _ALSO = {"linux/amd64": ("linux/386",)}
+# What a container of an engine is.
+_CONTAINERS = ("docker",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +42,15 @@ class Where:
     """`engine` is the container engine by name, "" for this machine.
 
     `targets` are those that are planned, the first first; `emulated` those of them that are slow;
-    `obstacles` says of other targets why they are not planned.
+    `obstacles` says of other targets why they are not planned. `deployments` are those that a cell
+    there can be in, in the words of claims.
     """
 
     engine: str
     targets: tuple[str, ...]
     emulated: frozenset[str] = frozenset()
     obstacles: Mapping[str, Impossible] = dataclasses.field(default_factory=dict)
+    deployments: tuple[str, ...] = ()
 
 
 def platform_of(target: str) -> str:
@@ -91,6 +95,7 @@ def by_engine(info: EngineInfo, globs: Sequence[str] = ()) -> Where:
         chosen,
         frozenset(target for target in chosen if _PLATFORMS[target] not in native),
         {**obstacles, **_unselected(runs, chosen)},
+        _CONTAINERS,
     )
 
 
@@ -98,7 +103,7 @@ def among(targets: Sequence[str], globs: Sequence[str] = ()) -> Where:
     """Return those of `targets` that the globs mean, wherever they were run."""
     wanted = _wanted(globs, [*targets, *(each for each in _PLATFORMS if each not in targets)])
     chosen = tuple(target for target in targets if target in wanted)
-    return Where("", chosen, obstacles=_unselected(targets, chosen))
+    return Where("", chosen, obstacles=_unselected(targets, chosen), deployments=_CONTAINERS)
 
 
 def everywhere(globs: Sequence[str] = ()) -> Where:
@@ -111,7 +116,8 @@ def anywhere(globs: Sequence[str] = ()) -> Where:
     """Return all that an engine could run, without asking one."""
     wanted = _wanted(globs, list(_PLATFORMS))
     chosen = tuple(target for target in _PLATFORMS if target in wanted)
-    return Where("docker", chosen, obstacles=_unselected(_PLATFORMS, chosen))
+    obstacles = _unselected(_PLATFORMS, chosen)
+    return Where("docker", chosen, obstacles=obstacles, deployments=_CONTAINERS)
 
 
 _EMULATION = (

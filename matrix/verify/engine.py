@@ -221,7 +221,7 @@ class Engine:
         del self._items[item.order]
         self._records.append(record)
         for finding in record.findings:
-            self._progress.known.add(finding)
+            self._progress.known.add(finding, contained=record.contained)
         self._emit(
             CellFinished(record.cell, record.reason, record.detail, record.seconds, record.reused)
         )

@@ -50,7 +50,8 @@ def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing
 
     `made_by` says which captures count: those of one engine, or all.
 
-    Unlike a run it takes captures by cell, also those that another app or probe made.
+    Unlike a run it takes captures by cell, also those that another app or probe made. Of a cell
+    that a claim about containers is answered by, those of containers count where there are some.
     """
     started, start = clock.now(), clock.seconds()
     emit(RunStarted(plan, 0))
@@ -62,13 +63,18 @@ def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing
         recorded[entry.cell].append(entry)
     known = FindingTable()
     records = []
+    contained = _asked_in_containers(plan)
     for planned in (*plan.cells, *plan.fallbacks):
-        record = _record(planned, recorded[planned.cell.id], captures, probes, made_by)
+        cell = planned.cell.id
+        entries = recorded[cell]
+        if cell in contained:
+            entries = [entry for entry in entries if _in_container(entry)] or entries
+        record = _record(planned, entries, captures, probes, made_by)
         if record is None:
             continue
         records.append(record)
         for finding in record.findings:
-            known.add(finding)
+            known.add(finding, contained=record.contained)
         emit(CellFinished(record.cell, record.reason, record.detail, record.seconds, reused=True))
     verdicts = judge(plan, known)
     for verdict in verdicts:
@@ -76,6 +82,21 @@ def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing
     emit(RunFinished(interrupted=False))
     seconds = clock.seconds() - start
     return RunResult(plan, tuple(records), verdicts, started, seconds, warnings=reading.remarks)
+
+
+def _asked_in_containers(plan: Plan) -> set[str]:
+    """Return the cells that claims about containers are answered by."""
+    return {
+        cell
+        for part in plan.parts
+        if part.contained
+        for cell in (part.minimum, part.before, *part.controls)
+        if cell is not None
+    }
+
+
+def _in_container(entry: Entry) -> bool:
+    return entry.where is not None and bool(entry.where.engine)
 
 
 def _record(

@@ -33,6 +33,11 @@ class CellRecord:
     findings: tuple[Finding, ...]
     where: Whereabouts | None = None
 
+    @property
+    def contained(self) -> bool:
+        """Return whether it is known to have run in a container."""
+        return self.where is not None and bool(self.where.engine)
+
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
