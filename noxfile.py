@@ -121,6 +121,12 @@ def audit(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def suggest(session: nox.Session) -> None:
+    """Print the diffs that put documents right, and say why."""
+    command(session)
+
+
+@nox.session(python=False)
 def reproduce(session: nox.Session) -> None:
     """Print (or run, with --run) the commands that repeat one cell by hand."""
     command(session)
