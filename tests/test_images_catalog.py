@@ -148,6 +148,13 @@ def test_the_next_source_is_tried_and_the_failure_told(pair: Pair) -> None:
     assert any("the disk is full" in line for line in pair.told)
 
 
+def test_what_is_held_is_asked_before_another_is_got(pair: Pair) -> None:
+    image = pair.ensure()
+    (pair.folder / "images.json").unlink()
+    assert pair.another(Broken()).ensure("3.11", I686, pair.told.append) == image
+    assert not any("the disk is full" in line for line in pair.told)
+
+
 def test_where_no_source_can_all_obstacles_are_said(pair: Pair) -> None:
     pair.tool.fails = "E: Failed to fetch http://mirror.example/x  Could not connect\n"
     with pytest.raises(ImageError) as caught:

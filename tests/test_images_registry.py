@@ -11,6 +11,7 @@ from fake_engine import FakeEngine, fake_image
 from fake_registry import DOCKER_LIST, MANIFEST, OCI_INDEX, FakeRegistry, fake_registry, list_of
 from image_fakes import ALL, AnsweringEngine
 
+from matrix.containers.seam import ContainerError
 from matrix.images.digests import (
     Digests,
     Known,
@@ -204,6 +205,28 @@ def test_an_image_is_pulled_by_its_digest(file: Path) -> None:
     with pytest.raises(ImageError, match="manifest unknown") as caught:
         source.provide(offer, FakeEngine(), told.append)
     assert caught.value.reason is Reason.NO_IMAGE
+
+
+class Unreached(FakeEngine):
+    """An engine that reaches no registry."""
+
+    def pull(self, reference: str, platform: str, seconds: float) -> str:
+        raise ContainerError(f"pulling {reference}: dial tcp: lookup mirror.example: no such host")
+
+
+def test_a_registry_that_does_not_answer_is_asked_once(file: Path) -> None:
+    key = with_digest(file)
+    source = RegistrySource(file, {VARIABLE: "mirror.example/library"})
+    offer = next(offer for offer in source.offers(AnsweringEngine()) if offer.key)
+    told: list[str] = []
+    with pytest.raises(ImageError, match="no such host"):
+        source.provide(offer, Unreached(), told.append)
+    there = FakeEngine()
+    there.registry[key] = fake_image(key, "linux/386")
+    with pytest.raises(ImageError, match="does not answer") as caught:
+        source.provide(offer, there, told.append)
+    assert caught.value.reason is Reason.NO_IMAGE
+    assert len(told) == 1
 
 
 def test_an_image_of_another_platform_is_the_wrong_one(file: Path) -> None:

@@ -90,7 +90,11 @@ class ImageCatalog:
         if ready is not None:
             return ready
         errors: list[ImageError] = []
-        matching = self._matching(python, target)
+        images = self._engine.images()
+        # What is held and not asked yet goes before what would have to be got.
+        matching = sorted(
+            self._matching(python, target), key=lambda offer: self._held(offer, images) is None
+        )
         for offer in matching:
             got = self._tried(offer, tell)
             if isinstance(got, Image):

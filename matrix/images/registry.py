@@ -19,6 +19,8 @@ VARIABLE = "COMPAT_MATRIX_REGISTRY"
 Where it is not set, the engine goes where it goes for a name without a host."""
 
 _SECONDS = 600.0
+# What engines say where a registry is not reached at all: the next image would meet the same.
+_UNREACHED = ("no such host", "connection refused", "timeout", "unreachable", "deadline exceeded")
 
 
 def reference(name: str, environ: Mapping[str, str]) -> str:
@@ -36,6 +38,7 @@ class RegistrySource:
     def __init__(self, file: Path | None = None, environ: Mapping[str, str] = os.environ) -> None:
         self._file = file or digests_path()
         self._environ = environ
+        self._away = ""
 
     def offers(self, engine: Engine) -> tuple[Offer, ...]:  # noqa: ARG002 - as the seam has it
         """Return an offer for each image that is wanted, on each target."""
@@ -48,7 +51,12 @@ class RegistrySource:
         )
 
     def provide(self, offer: Offer, engine: Engine, tell: Tell) -> tuple[str, str]:
-        """Pull the image. Raises ImageError, EngineLostError."""
+        """Pull the image. Raises ImageError, EngineLostError.
+
+        A registry that was not reached once is not asked again in this run.
+        """
+        if self._away:
+            raise ImageError(Reason.NO_IMAGE, f"the registry does not answer ({self._away})")
         tell(f"{offer.name} for {offer.platform}: pulling")
         try:
             image = engine.pull(offer.key, offer.platform, _SECONDS)
@@ -58,6 +66,7 @@ class RegistrySource:
             held = engine.image(offer.key)
             wrong = held is not None and held.platform != offer.platform
             reason = Reason.WRONG_IMAGE if wrong else Reason.NO_IMAGE
+            self._away = next((each for each in _UNREACHED if each in str(error).lower()), "")
             raise ImageError(reason, str(error)) from error
         return image, offer.key.partition("@")[2]
 
