@@ -106,13 +106,18 @@ def verified(
     others: Sequence[str] = (),
     static: Static = nothing_static,
     releases: Sequence[str] | None = None,
+    contained: bool = False,
 ) -> World:
-    """Plan, run in made-up cells and judge the documents."""
+    """Plan, run in made-up cells (`contained`: in containers) and judge the documents."""
     reading, papers = read_papers(paths)
-    plan = make_plan(reading.claims, world(), targets=(LINUX,))
+    deployments = ("docker",) if contained else ()
+    plan = make_plan(reading.claims, world(), targets=(LINUX,), deployments=deployments)
     plan = dataclasses.replace(plan, static=tuple(static(reading.claims, world()).values()))
     findings = findings_of(plan, truth, others)
-    verdicts = {one.claim: one for one in judge(plan, FindingTable(findings))}
+    table = FindingTable()
+    for finding in findings:
+        table.add(finding, contained=contained)
+    verdicts = {one.claim: one for one in judge(plan, table)}
     known = (
         [one.version for one in world().projects["ddtrace"].releases if "rc" not in one.version]
         if releases is None

@@ -85,6 +85,42 @@ def test_on_what_was_seen_alone_the_changed_document_has_no_refuted_claim() -> N
     assert made.again(made.suggest()) == ()
 
 
+def test_what_is_promised_of_docker_stands_or_falls_with_the_minimum(tmp_path: Path) -> None:
+    made = verified([WRONG], LATE, static=no_windows_27, contained=True)
+    in_docker = "wrong/deployment/threat-detection/docker"
+    assert in_docker in made.refuted()
+    (suggestion,) = made.suggest()
+    assert changes_of(suggestion) == changes_of(
+        verified([WRONG], LATE, static=no_windows_27).suggest()[0]
+    )
+    assert in_docker in {ground.claim for one in suggestion.changes for ground in one.grounds}
+    changed = applied(suggestion, tmp_path)
+    again = verified([changed], LATE, static=no_windows_27, contained=True)
+    assert again.case.verdicts[in_docker].outcome is Outcome.CONFIRMED
+
+
+def test_where_no_release_is_seen_to_do_docker_is_not_blamed() -> None:
+    made = decided([WRONG], "capability/threat-detection", "deployment/threat-detection/docker")
+    (suggestion,) = made.suggest()
+    assert suggestion.changes == ()
+    (left,) = [left for left in suggestion.left if left.refuted]
+    assert {ground.claim.partition("/")[2] for ground in left.grounds} == {
+        "capability/threat-detection",
+        "deployment/threat-detection/docker",
+    }
+
+
+def test_a_deployment_with_a_version_of_its_own_stands_alone(tmp_path: Path) -> None:
+    text = WRONG.read_text(encoding="utf-8").replace(
+        "| yes              |\n| AWS", "| 1.10.0+ |\n| AWS"
+    )
+    made = verified([page(tmp_path, text)], LATE, static=no_windows_27, contained=True)
+    assert (
+        made.case.verdicts["page/deployment/threat-detection/docker"].outcome is Outcome.CONFIRMED
+    )
+    assert made.suggest()
+
+
 def test_a_page_in_another_language_keeps_its_words_its_width_and_its_digits() -> None:
     made = verified([JAPANESE], since(threat_detection="1.20.0"))
     (suggestion,) = made.suggest()

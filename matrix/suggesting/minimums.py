@@ -39,7 +39,11 @@ def corrected_minimums(case: Case, paper: Paper) -> Iterator[Change | LeftAlone]
                 f"the minimum of {claim.subject}, {claim.as_written}",
                 "no release was seen in which all that is refuted works",
                 refuted=True,
-                grounds=(ground_of(claim, case.verdicts[claim.id]),),
+                grounds=tuple(
+                    ground_of(one, case.verdicts[one.id])
+                    for one in wrong
+                    if one is claim or one.kind is ClaimKind.DEPLOYMENT
+                ),
             )
 
 
@@ -54,7 +58,7 @@ def dependents(paper: Paper) -> dict[Claim, list[Claim]]:
         if claim in found or not isinstance(rule, Rule) or not _about_capability(claim):
             continue
         minimum = documented_minimum(claim, rule, page)
-        if minimum is not None:
+        if minimum in found:
             found[minimum].append(claim)
     return found
 
@@ -167,7 +171,7 @@ def _about_capability(claim: Claim) -> bool:
         return False
     if claim.kind is ClaimKind.NOTE:
         return claim.get("capability") is not None
-    return claim.kind in (ClaimKind.FRAMEWORK, ClaimKind.AUTHENTICATION)
+    return claim.kind in (ClaimKind.FRAMEWORK, ClaimKind.DEPLOYMENT, ClaimKind.AUTHENTICATION)
 
 
 def _least(claim: Claim) -> str:
