@@ -193,6 +193,7 @@ def test_splices_do_what_they_say_each_by_itself(
     assert swapped.line(number + 1) == "line"
     assert len(swapped.lines) == len(sheet.lines) + 1
     assert bool(swapped.lines[-1][1]) == bool(sheet.lines[-1][1])
+    assert sheet_of(swapped.data()) == swapped
     cut = swapped.with_splices([Cut(number + 1, number + 1), Swap(number, 0, 3, "")])
     assert [line for line, _ in cut.lines] == [line for line, _ in sheet.lines]
 

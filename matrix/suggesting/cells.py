@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.suggesting.change import Action, Change, Fact, LeftAlone, ground_of
 from matrix.suggesting.paper import Case, Paper
-from matrix.suggesting.words import state_word, support_column
+from matrix.suggesting.words import says_more, state_word, support_column
 
 __all__ = ["turned_cells"]
 
@@ -60,15 +60,9 @@ def _obstacle(paper: Paper, claims: list[Claim], wrong: list[Claim], column: int
         return "not all that the cell says is refuted"
     if not paper.alone_on_line(wrong[0]) and wrong[0].kind is ClaimKind.FRAMEWORK:
         return "the line joins several rows"
-    if any(_says_more(claim) for claim in wrong):
+    if any(says_more(claim) for claim in wrong):
         return "the cell says more than yes or no"
     return ""
-
-
-def _says_more(claim: Claim) -> bool:
-    versions = claim.specifier if claim.kind is ClaimKind.DEPLOYMENT else ""
-    note = claim.get("note") or ""
-    return bool(versions or claim.get("until") or note.startswith("ddtrace "))
 
 
 def _turned(claim: Claim, status: Status) -> Fact:

@@ -16,9 +16,7 @@ from matrix.suggesting.seen import KnownMinimum
 __all__ = ["agreeing_minimums", "disagreements", "lowered_minimums"]
 
 
-def agreeing_minimums(
-    case: Case, findings: Iterable[AuditFinding], settled: Collection[str]
-) -> Iterator[Change | LeftAlone]:
+def agreeing_minimums(case: Case, findings: Iterable[AuditFinding]) -> Iterator[Change | LeftAlone]:
     """Yield a change for each minimum that is too high where another page has the exact one."""
     by_id = {claim.id: claim for claim in case.claims}
     for finding in findings:
@@ -33,7 +31,7 @@ def agreeing_minimums(
         for claim in claims:
             own = lowest_named(claim.specifier)
             confirmed = case.outcome(claim) is Outcome.CONFIRMED
-            if claim.id not in settled and confirmed and own is not None and own > least:
+            if confirmed and own is not None and own > least:
                 verdict = case.verdicts[exact.id]
                 cells = {cell for part in verdict.parts for cell in part.cells[:2]}
                 shown = tuple(one for one in case.seen.findings if one.cell in cells)

@@ -27,7 +27,18 @@ class _CannotError(Exception):
 
 
 def added_rows(case: Case, findings: Iterable[AuditFinding]) -> Iterator[Change | LeftAlone]:
-    """Yield a change for each missing row, or why there is none."""
+    """Yield a change for each missing row, or why there is none.
+
+    Rows that belong after the same line come in the order that they have where they stand.
+    """
+
+    def place(idea: Change | LeftAlone) -> tuple[str, int, int]:
+        return idea.document, idea.line, idea.grounds[0].line if idea.grounds else 0
+
+    yield from sorted(_each(case, findings), key=place)
+
+
+def _each(case: Case, findings: Iterable[AuditFinding]) -> Iterator[Change | LeftAlone]:
     for finding in findings:
         if not finding.kind.value.endswith("-missing") or not finding.places:
             continue
@@ -65,6 +76,11 @@ def _rows(case: Case, having: Sequence[str]) -> list[list[Claim]]:
             if all(case.outcome(claim) is Outcome.CONFIRMED for claim in row)
         ]
         if not confirmed:
+            if any(case.refuted(row) for row in candidates):
+                raise _CannotError(
+                    f"it is refuted where it stands ({subject}): once it is put right there and"
+                    " confirmed, ask again"
+                )
             raise _CannotError(f"no evidence confirms it ({subject})")
         if len({tuple(canonical(claim.specifier) for claim in row) for row in confirmed}) > 1:
             raise _CannotError(f"the pages that have {subject} do not say the same")
@@ -80,7 +96,10 @@ def _added(case: Case, paper: Paper, finding: AuditFinding, row: list[Claim]) ->
     }
     if wanted.get(kind) is not finding.kind:
         raise _CannotError("only rows of capabilities and of frameworks are added")
-    if any(set(dict(claim.scope)) - {"capability"} for claim in row):
+    capability = kind is ClaimKind.CAPABILITY
+    more = any(set(dict(claim.scope)) - {"capability"} for claim in row)
+    staged = capability and row[0].status is not Status.SUPPORTED
+    if more or staged or len({claim.specifier for claim in row}) > 1:
         raise _CannotError("the row says more than can be said in this page's words")
     after, model = _neighbours(case, paper, row[0])
     columns = model.laid.columns
@@ -91,8 +110,7 @@ def _added(case: Case, paper: Paper, finding: AuditFinding, row: list[Claim]) ->
     come = [
         claim.fact
         for claim in row
-        if kind is ClaimKind.CAPABILITY
-        or any(column.capability == claim.get("capability") for column in columns)
+        if capability or any(column.capability == claim.get("capability") for column in columns)
     ]
     return Change(
         Action.ROW,

@@ -65,7 +65,17 @@ def _obstacle(paper: Paper, text: Text | None, claims: list[Claim], wrong: list[
     after = paper.sheet.line(text.line + len(text.lines))
     if text.kind == "bullet" and after.strip() and _indent(after) > _indent(first):
         return "other items hang on it"
+    if _boxed(paper, text):
+        return "it is all that a box on the page holds"
     return ""
+
+
+def _boxed(paper: Paper, text: Text) -> bool:
+    """Return whether tags stand right before and right after a text: `{% alert %}`."""
+    lines = [line.strip() for line, _ in paper.sheet.lines]
+    before = next((line for line in reversed(lines[: text.line - 1]) if line), "")
+    after = next((line for line in lines[text.line - 1 + len(text.lines) :] if line), "")
+    return before.startswith("{") and after.startswith("{")
 
 
 def _cut(paper: Paper, text: Text) -> Cut:

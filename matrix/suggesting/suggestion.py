@@ -73,7 +73,7 @@ def _ideas(case: Case, *, earlier: bool) -> Iterator[Change | LeftAlone]:
         yield from note(turned_cells(case, paper, frozenset(told)))
         yield from note(removed_notes(case, paper, frozenset(told)))
         yield from note(narrowed_runtimes(case, paper))
-    yield from note(agreeing_minimums(case, findings, settled))
+    yield from note(agreeing_minimums(case, findings))
     if earlier:
         for paper in papers:
             yield from note(lowered_minimums(case, paper, settled))

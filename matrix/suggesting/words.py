@@ -12,8 +12,9 @@ from matrix.reading.vocabulary import own_forms
 from matrix.reading.words import comparable
 from matrix.suggesting.paper import Case, Paper
 
-__all__ = ["Word", "capability_name", "state_word", "support_column"]
+__all__ = ["Word", "capability_name", "says_more", "state_word", "support_column"]
 
+_KINDS = (ClaimKind.FRAMEWORK, ClaimKind.DEPLOYMENT)
 _LATIN = re.compile(r"[A-Za-z]+")
 Word = tuple[str, str]
 """A cell's text and the padding before it."""
@@ -39,10 +40,7 @@ def state_word(paper: Paper, near: Claim, status: Status) -> Word | None:
     column = support_column(paper, near)
     columns, tables, pages = [], [], []
     for claim in paper.claims:
-        if claim.status is not status or claim.kind not in (
-            ClaimKind.FRAMEWORK,
-            ClaimKind.DEPLOYMENT,
-        ):
+        if claim.status is not status or claim.kind not in _KINDS or says_more(claim):
             continue
         word = _written(paper, claim)
         if word is None:
@@ -74,6 +72,13 @@ def capability_name(case: Case, paper: Paper, capability: str) -> str | None:
     if written:
         return Counter(written).most_common(1)[0][0]
     return _in_capitals(forms[0], case.papers.values()) if forms else None
+
+
+def says_more(claim: Claim) -> bool:
+    """Return whether a cell of support says more than yes or no: versions, or a date."""
+    versions = claim.specifier if claim.kind is ClaimKind.DEPLOYMENT else ""
+    note = claim.get("note") or ""
+    return bool(versions or claim.get("until") or "ddtrace " in note)
 
 
 def _written(paper: Paper, claim: Claim) -> Word | None:
