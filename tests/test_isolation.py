@@ -11,7 +11,7 @@ import pytest
 
 SCRIPT = """
 import json, socket, sys
-from matrix.cells.network import isolate, isolation
+from matrix.network import isolate, isolation
 assert isolation() == "no network isolation"
 told = isolate()
 assert isolate() == told == isolation()
@@ -50,7 +50,7 @@ def test_a_cell_reaches_its_own_loopback_and_nothing_of_the_host() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="namespaces are of Linux")
 def test_isolation_that_is_refused_is_told_honestly() -> None:
     script = (
-        "import matrix.cells.network as it\n"
+        "import matrix.network as it\n"
         "def refuse(flags): raise PermissionError(1, 'Operation not permitted')\n"
         "it._unshare = refuse\n"
         "print(it.isolate())\n"

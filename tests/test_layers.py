@@ -13,9 +13,9 @@ PACKAGE = project_root() / "matrix"
 
 # A module may import from its own package and from those that stand before it.
 ORDER = [
-    {"model", "errors", "places"},
+    {"model", "errors", "places", "network"},
     {"index", "reading", "interpreters", "settings", "containers"},
-    {"images", "artifacts", "searching"},
+    {"images", "artifacts", "searching", "services"},
     {"evidence"},
     {"probes"},
     {"planning", "agent"},

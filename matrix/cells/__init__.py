@@ -2,7 +2,7 @@
 
 from matrix.cells.job import CellJob, Limits
 from matrix.cells.living import kill_all
-from matrix.cells.network import isolation
+from matrix.network import isolation
 from matrix.cells.pool import worker_initializer
 from matrix.cells.run import run_cell
 

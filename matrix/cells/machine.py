@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from matrix.cells.environment import bare_environment
 from matrix.cells.job import CellJob
-from matrix.cells.network import isolation
+from matrix.network import isolation
 from matrix.cells.place import Asked
 from matrix.cells.process import AppProcess
 

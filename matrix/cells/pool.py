@@ -9,7 +9,7 @@ import signal
 import threading
 
 from matrix.cells.living import kill_all
-from matrix.cells.network import isolate
+from matrix.network import isolate
 
 __all__ = ["worker_initializer"]
 

@@ -1,4 +1,4 @@
-"""A network of its own for the process that runs cells: loopback, and nothing beyond it.
+"""A network of its own for a process that runs cells or a server: loopback, nothing beyond it.
 
 On Linux this is a network namespace, see unshare(2), network_namespaces(7) and
 user_namespaces(7). Elsewhere nothing keeps a cell from the network, and `isolation()` says so.
