@@ -25,12 +25,13 @@ from matrix.model.plan import Plan
 from matrix.planning.targets import host_target
 from matrix.verify.emulation import load_emulation
 from matrix.verify.events import Emit, RunFinished, RunStarted
+from matrix.verify.falling_back import FallingBack
 from matrix.verify.holding import Held, held
 from matrix.verify.jobs import Jobs
 from matrix.verify.rejudging import captured_targets
 from matrix.verify.result import RunResult
 from matrix.verify.running import Options
-from matrix.verify.worlds import limits_of
+from matrix.verify.worlds import How, limits_of, world_of
 
 X86, I686, ARM = "linux_x86_64", "linux_i686", "linux_aarch64"
 
@@ -105,6 +106,15 @@ def test_auto_takes_the_engine_that_answers_and_lets_go_of_it(answering: Answeri
         assert engine.swept == 1
         before = engine.closed
     assert (before, engine.closed) == (0, 1)
+
+
+@pytest.mark.parametrize("choice", ["auto", "docker"])
+def test_only_an_engine_that_nobody_demanded_is_stood_in_for(
+    answering: Answering, tmp_path: Path, choice: str
+) -> None:
+    answering(DOCKER)
+    with held(choice) as runs, world_of(tmp_path, How(1), {}, runs) as world:
+        assert isinstance(world.environments, FallingBack) is (choice == "auto")
 
 
 def test_auto_without_an_engine_says_so_in_a_line_and_runs_here() -> None:

@@ -53,7 +53,8 @@ class Environment:
 
     `key` is the sha256 over the lock and the interpreter's build: equal environments are one.
     In an environment of an image, `tree` is the folder on this machine that is mounted over
-    `image.site`, and `python` is `image.executable`.
+    `image.site`, and `python` is `image.executable`. `instead` says why it is of this machine where
+    one in an image was asked for.
     """
 
     python: Path
@@ -62,3 +63,4 @@ class Environment:
     interpreter: Interpreter
     image: Image | None = None
     tree: Path | None = None
+    instead: str = ""

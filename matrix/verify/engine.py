@@ -211,7 +211,8 @@ class Engine:
             # Nothing is told of the cell. The others would wait as long, one after the other.
             self._lost = self._lost or capture.detail or "it does not answer"
             return
-        capture = dataclasses.replace(capture, engine=self._world.engine)
+        here = item.environment is not None and bool(item.environment.instead)
+        capture = dataclasses.replace(capture, engine="" if here else self._world.engine)
         entry, warning = self._keeping.keep(capture, item.base, item.planned, self._probes)
         if warning:
             self._warn(warning)
@@ -220,6 +221,8 @@ class Engine:
     def _record(self, record: CellRecord, item: Item) -> None:
         del self._items[item.order]
         self._records.append(record)
+        if item.environment is not None and item.environment.instead:
+            self._warn(item.environment.instead)
         for finding in record.findings:
             self._progress.known.add(finding, contained=record.contained)
         self._emit(

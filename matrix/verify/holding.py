@@ -21,13 +21,15 @@ __all__ = ["Held", "held"]
 class Held:
     """`where` is what can be planned; `engine` is None for this machine. `run` owns what is made.
 
-    `notes` are what the user should know of the choice.
+    `notes` are what the user should know of the choice. `falls_back` says that the engine was not
+    demanded: cells that it has no image for may run on this machine.
     """
 
     where: Where
     engine: Engine | None = None
     run: Run | None = None
     notes: tuple[str, ...] = ()
+    falls_back: bool = False
 
 
 @contextlib.contextmanager
@@ -55,7 +57,7 @@ def held(choice: str, globs: Sequence[str] = ()) -> Iterator[Held]:
                 )
             yield _here(globs, said)
             return
-        yield Held(where, engine, run, tuple(_swept(engine)))
+        yield Held(where, engine, run, tuple(_swept(engine)), falls_back=choice == "auto")
 
 
 def _here(globs: Sequence[str], why: str) -> Held:

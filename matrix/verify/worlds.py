@@ -23,6 +23,7 @@ from matrix.planning.targets import host_target
 from matrix.verify.contained import ImageEnvironments
 from matrix.verify.emulation import load_emulation
 from matrix.verify.engine import World
+from matrix.verify.falling_back import ByPlace, FallingBack
 from matrix.verify.holding import Held
 from matrix.verify.jobs import Jobs
 from matrix.verify.local import CellWork, LocalEnvironments
@@ -52,16 +53,22 @@ def world_of(folder: Path, how: How, probes: Mapping[str, Probe], runs: Held) ->
     limits, slow = limits_of(runs)
     with _scratch(folder, keep=how.keep) as scratch:
         jobs = Jobs(probes, scratch, runs, limits, slow, keep=how.keep)
-        workers = Workers(
-            CellWork(contained=runs.engine is not None),
-            jobs.make,
-            how.jobs,
-            slow.cell + _GRACE_SECONDS,
+        environments = environments_of(runs, probes, offline=how.offline)
+        contained, here = (
+            Workers(CellWork(contained=each), jobs.make, how.jobs, slow.cell + _GRACE_SECONDS)
+            for each in (True, False)
         )
+        if runs.engine is not None and runs.falls_back:
+            local = dataclasses.replace(runs, engine=None)
+            environments = FallingBack(
+                environments,
+                lambda: environments_of(local, probes, offline=how.offline),
+                host_target(),
+            )
         try:
             yield World(
-                environments_of(runs, probes, offline=how.offline),
-                workers,
+                environments,
+                ByPlace(contained, here),
                 SystemClock(),
                 how.jobs,
                 _BUILDERS,
@@ -70,7 +77,8 @@ def world_of(folder: Path, how: How, probes: Mapping[str, Probe], runs: Held) ->
                 emulated_jobs=load_emulation().cells_per_cpu * cpus(),
             )
         finally:
-            workers.close()
+            contained.close()
+            here.close()
 
 
 def environments_of(runs: Held, probes: Mapping[str, Probe], *, offline: bool) -> Environments:
