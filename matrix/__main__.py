@@ -17,6 +17,7 @@ COMMANDS = {
     "audit": "say what the documents get wrong, without running anything",
     "plan": "show which cells answer which claims, and what is left out and why",
     "verify": "run the cells and say which promises hold",
+    "minimum": "search for the least release in which something really works",
     "reproduce": "print (or run) the commands that repeat one cell by hand",
     "suggest": "print diffs that correct documents, with the evidence",
     "images": "list container images and how to get them; make or refresh them",

@@ -29,6 +29,7 @@ __all__ = [
     "add_engine_options",
     "add_plan_options",
     "add_selection_options",
+    "as_of_date",
     "claims_from_args",
     "plan_from_args",
     "selection_from_args",
@@ -102,7 +103,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--as-of",
-        type=_date,
+        type=as_of_date,
         metavar="DATE",
         help="resolve everything as of a date (2026-01-31, or today), not of each release's own",
     )
@@ -196,7 +197,8 @@ def claims_from_args(args: argparse.Namespace, say: Callable[[str], None]) -> tu
     return tuple(reading.claims)
 
 
-def _date(text: str) -> dt.date:
+def as_of_date(text: str) -> dt.date:
+    """Return the date that an option gives; raise ArgumentTypeError."""
     if text == "today":
         return dt.datetime.now(tz=dt.timezone.utc).date()
     try:

@@ -23,6 +23,8 @@ class Why(str, enum.Enum):
     SAMPLE = "sample"
     HOLE = "hole"
     EVERY = "every"
+    # Nobody asked for this search: another one did, or it came first as likely to be asked.
+    GIVEN = "given"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from matrix.searching.oracle import Oracle
 from matrix.searching.result import result_of
 from matrix.searching.strategy import Strategy
 
-__all__ = ["search"]
+__all__ = ["changes", "search"]
 
 
 def search(
@@ -48,11 +48,12 @@ def search(
         yield Answered(release, reply)
         tried = Tried(step.position, release, step.why, reply)
         before, known = known, dataclasses.replace(known, tried=(*known.tried, tried))
-        yield from _changes(before, known)
+        yield from changes(before, known)
     yield Finished(result_of(known))
 
 
-def _changes(before: Known, after: Known) -> Iterator[Event]:
+def changes(before: Known, after: Known) -> Iterator[Event]:
+    """Yield what an answer has moved."""
     if after.bracket is not None and after.bracket != before.bracket:
         low, high = after.bracket
         yield Narrowed(after.releases[low] if low >= 0 else None, after.releases[high])
