@@ -150,7 +150,7 @@ def test_a_release_in_which_another_channel_is_broken_for_a_while_is_passed_over
     assert made.again(made.suggest()) == ()
 
 
-def test_what_is_refuted_of_one_processor_only_goes_with_it_or_is_left(tmp_path: Path) -> None:
+def test_what_is_refuted_of_one_processor_goes_with_it_or_splits_the_row(tmp_path: Path) -> None:
     path = page(tmp_path)
     narrowed = decided([path], "windows/x86/").suggest()[0]
     assert [line for sign, line in changes_of(narrowed) if sign == "+"] == [
@@ -158,11 +158,16 @@ def test_what_is_refuted_of_one_processor_only_goes_with_it_or_is_left(tmp_path:
     ]
     holed = decided([path], "cpython/3.6/windows/").suggest()[0]
     assert "| 2.7, 3.5, 3.7-3.9 |" in changes_of(holed)[1][1]
-    odd = decided([path], "cpython/3.6/windows/x86/").suggest()[0]
-    assert odd.changes == ()
-    assert ["by hand" in left.why for left in odd.left if left.refuted] == [True]
+    split = decided([path], "cpython/3.6/windows/x86/").suggest()[0]
+    assert [line for sign, line in changes_of(split) if sign == "+"] == [
+        "| Windows | 64bit        | CPython | 2.7, 3.5-3.9    | `<2`                       |",
+        "| Windows | 32bit        | CPython | 2.7, 3.5, 3.7-3.9 | `<2`                       |",
+    ]
     whole = decided([path], "/windows/").suggest()[0]
     assert [sign for sign, _ in changes_of(whole)] == ["-"]
+    nothing = decided([path], "/runtime/").suggest()[0]
+    assert nothing.changes == ()
+    assert ["left empty" in left.why for left in nothing.left if left.refuted] == [True, True]
 
 
 def test_a_new_minimum_says_what_it_says_nothing_of(tmp_path: Path) -> None:

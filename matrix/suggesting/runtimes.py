@@ -1,7 +1,7 @@
 """Runtimes that no artifact serves: taken out of the lists that name them, or the row with them.
 
-A row promises each of its CPythons on each of its processors. What is refuted can be taken out
-where it is a CPython on all of them, or a processor with all of them.
+A row promises each of its CPythons on each of its processors. Where processors lose different
+CPythons, the row becomes one for each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from matrix.reading.vocabulary import Vocabulary
 from matrix.reading.words import plain
 from matrix.suggesting.change import Action, Change, LeftAlone, ground_of
 from matrix.suggesting.paper import Case, Paper, PlacedRow
-from matrix.suggesting.sheet import Cut, Splice
+from matrix.suggesting.rows import new_row
+from matrix.suggesting.sheet import Cut, Insertion, Splice
 
 __all__ = ["narrowed_runtimes"]
 
@@ -37,9 +38,9 @@ def narrowed_runtimes(case: Case, paper: Paper) -> Iterator[Change | LeftAlone]:
             continue
         grounds = tuple(ground_of(claim, case.verdicts[claim.id]) for claim in wrong)
         named = ", ".join(dict.fromkeys(_named(claim) for claim in wrong))
-        splices = _splices(paper, line, claims, wrong)
+        splices = _splices(case, paper, line, claims, wrong)
         if not splices:
-            why = "what is refuted is no whole list entry of the row: it must be split by hand"
+            why = "its lists are not understood item by item, or the table would be left empty"
             yield LeftAlone(paper.name, line, named, why, refuted=True, grounds=grounds)
             continue
         yield Change(
@@ -55,49 +56,78 @@ def narrowed_runtimes(case: Case, paper: Paper) -> Iterator[Change | LeftAlone]:
 
 
 def _splices(
-    paper: Paper, line: int, claims: Sequence[Claim], wrong: Sequence[Claim]
+    case: Case, paper: Paper, line: int, claims: Sequence[Claim], wrong: Sequence[Claim]
 ) -> list[Splice]:
     row = paper.row(line)
     if row is None:
         return []
     if len(wrong) == len(claims):
-        return [Cut(line, line)] if len(row.laid.table.rows) > 1 else []
-    lost_pythons = _whole("python", claims, wrong)
-    lost_cpus = _whole("cpu", claims, wrong)
-    told = [
-        claim
-        for claim in claims
-        if claim.get("python") in lost_pythons or claim.get("cpu") in lost_cpus
-    ]
-    if len(told) != len(wrong):
-        return []
-    words = paper.layout.vocabulary
-    system = claims[0].get("os") or ""
+        return [Cut(line, line)] if _others_stay(case, paper, row) else []
+    groups = _groups(claims, wrong)
     splices: list[Splice] = []
-    if lost_pythons:
-        splices += _listed(
-            row, "runtime-versions", lambda item: _without(item, lost_pythons, words)
+    for number, (lost, cpus) in enumerate(groups.items()):
+        texts = _texts(paper, row, claims, set(cpus), lost)
+        if not texts:
+            return []
+        if number == 0:
+            splices += [
+                row.swap(column, text)
+                for column, text in texts.items()
+                if text != row.cell(column).strip()
+            ]
+        else:
+            cells = [
+                texts.get(column, row.cell(column).strip()) for column in range(len(row.spans))
+            ]
+            splices.append(Insertion(line, new_row(cells, row.text, paper.lines_of(row.laid))))
+    return splices
+
+
+def _groups(
+    claims: Sequence[Claim], wrong: Sequence[Claim]
+) -> dict[frozenset[str], list[str | None]]:
+    """Return the processors that keep a row, by the CPythons that are lost on them."""
+    groups: dict[frozenset[str], list[str | None]] = {}
+    for cpu in dict.fromkeys(claim.get("cpu") for claim in claims):
+        own = {claim.get("python") or "" for claim in claims if claim.get("cpu") == cpu}
+        lost = {claim.get("python") or "" for claim in wrong if claim.get("cpu") == cpu}
+        if lost != own:
+            groups.setdefault(frozenset(lost), []).append(cpu)
+    return groups
+
+
+def _others_stay(case: Case, paper: Paper, row: PlacedRow) -> bool:
+    """Return whether the table keeps a row that is not refuted as a whole."""
+    lines = {one.line for one in row.laid.table.rows} - {row.line}
+    stay = [claim for claim in paper.claims if claim.line in lines]
+    return len(case.refuted(stay)) < len(stay)
+
+
+def _texts(
+    paper: Paper,
+    row: PlacedRow,
+    claims: Sequence[Claim],
+    cpus: set[str | None],
+    lost: frozenset[str],
+) -> dict[int, str]:
+    """Return the cells of a row for some of its processors; none where they cannot be made."""
+    words, system = paper.layout.vocabulary, claims[0].get("os") or ""
+    made: dict[int, str] = {}
+    if cpus != {claim.get("cpu") for claim in claims}:
+        made |= _listed(
+            row, "cpu", lambda item: [item] if _cpu(item, system, words) in cpus else []
         )
-    if lost_cpus:
-        splices += _listed(
-            row,
-            "cpu",
-            lambda item: [] if _cpu(item, system, words) in lost_cpus else [item],
-        )
-    return splices if len(splices) == bool(lost_pythons) + bool(lost_cpus) else []
+        if not made:
+            return {}
+    versions = _listed(row, "runtime-versions", lambda item: _without(item, lost, words))
+    return {**made, **versions} if versions else {}
 
 
-def _whole(key: str, claims: Sequence[Claim], wrong: Sequence[Claim]) -> set[str]:
-    """Return the values of which every claim of the row is refuted."""
-    right = {claim.get(key) for claim in claims if claim not in wrong}
-    return {value for claim in wrong if (value := claim.get(key)) and value not in right}
-
-
-def _listed(row: PlacedRow, role: str, kept: Callable[[str], list[str] | None]) -> list[Splice]:
-    """Return the change that leaves of a cell's list what `kept` says of each item."""
+def _listed(row: PlacedRow, role: str, kept: Callable[[str], list[str] | None]) -> dict[int, str]:
+    """Return a cell by its column, with what `kept` leaves of each item of its list."""
     column = row.laid.position(role)
     if column is None:
-        return []
+        return {}
     parts = _BETWEEN.split(row.cell(column).strip())
     items, between = parts[::2], parts[1::2]
     usual = between[0] if between else _USUAL
@@ -105,13 +135,13 @@ def _listed(row: PlacedRow, role: str, kept: Callable[[str], list[str] | None]) 
     for number, item in enumerate(items):
         left = kept(item)
         if left is None:
-            return []
+            return {}
         if left:
             text += (between[number - 1] if text else "") + usual.join(left)
-    return [row.swap(column, text)] if text else []
+    return {column: text} if text else {}
 
 
-def _without(item: str, lost: set[str], vocabulary: Vocabulary) -> list[str] | None:
+def _without(item: str, lost: frozenset[str], vocabulary: Vocabulary) -> list[str] | None:
     """Return what is left of `3.5-3.11` without 3.7: `3.5-3.6` and `3.8-3.11`."""
     try:
         named = list(pythons(read_versions(item, vocabulary)))
