@@ -91,6 +91,16 @@ def test_a_document_that_denies_it_is_kept() -> None:
 
 def test_the_newest_promised_cpython_is_taken_for_none() -> None:
     assert quest(framework="django").python == "3.11"
+    (made,) = quests(framework="django", at_hand=frozenset({"3.8", "3.9", "3.14"}))
+    assert made.python == "3.9"
+    (made,) = quests(framework="django", at_hand=frozenset({"3.14"}))
+    assert made.python == "3.11"
+
+
+def test_a_minimum_that_several_claims_of_a_page_have_is_told_once() -> None:
+    notes = [claim(ClaimKind.NOTE, "request-tags", note=str(number)) for number in range(2)]
+    made = quest("request-tags", [*page(), *notes], framework="django")
+    assert [each.line for each in made.promises] == [1]
 
 
 def test_the_releases_of_a_framework_are_searched_under_a_tracer() -> None:

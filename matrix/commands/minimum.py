@@ -121,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
     from matrix.reporting.minimum_display import search_display  # noqa: PLC0415
     from matrix.reporting.minimum_json import minimums_to_json  # noqa: PLC0415
     from matrix.reporting.writing import write_text_json  # noqa: PLC0415
+    from matrix.verify.at_hand import pythons_at_hand  # noqa: PLC0415
     from matrix.verify.concluding import exit_code_of  # noqa: PLC0415
     from matrix.verify.holding import held  # noqa: PLC0415
     from matrix.verify.minimum import Options, seek_all  # noqa: PLC0415
@@ -139,9 +140,10 @@ def run(args: argparse.Namespace) -> int:
     with held(args.engine, args.target) as runs:
         for note in runs.notes:
             print(f"note: {note}", file=sys.stderr)
+        # One is enough for an answer; the first is the one that is not emulated.
+        target = runs.where.targets[0]
         wanted = Wanted(
-            # One is enough for an answer; the first is the one that is not emulated.
-            target=runs.where.targets[0],
+            target=target,
             framework=args.framework,
             python=args.python or "",
             channels=tuple(args.channel),
@@ -149,6 +151,7 @@ def run(args: argparse.Namespace) -> int:
             until=args.until,
             ddtrace=args.ddtrace,
             as_of=args.as_of,
+            at_hand=frozenset() if args.python else pythons_at_hand(runs, target),
         )
         index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
         try:

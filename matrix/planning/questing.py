@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from matrix.errors import NothingSelectedError, UsageError, nearest
 from matrix.index.protocol import Index
@@ -231,12 +231,15 @@ class _Maker:
         """Return the newest CPython that the documents name and on which it can be installed."""
         target = self.wanted.target
         if least is not None:
-            named: Iterable[str] = runtimes_of(least[0].claim, least[1], tracer, (), target).pythons
+            named: Collection[str] = runtimes_of(
+                least[0].claim, least[1], tracer, (), target
+            ).pythons
         else:
             pages = pages_of(self.claims).values()
             texts = [text for page in pages for text in page.runtimes(target)]
             named = named_pythons(texts, tracer.pythons(target)) or tracer.pythons(target)
-        for python in sorted(named, key=python_key, reverse=True):
+        here = self.wanted.at_hand.intersection(named) or named
+        for python in sorted(here, key=python_key, reverse=True):
             if tracer_installs(tracer, python, target) is None and not isinstance(
                 release_on(python), Impossible
             ):

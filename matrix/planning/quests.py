@@ -22,6 +22,7 @@ class Wanted:
 
     `framework` is a name or `name==version`; `since` and `until` are the ends of the releases that
     are searched; `ddtrace` is the tracer under which a framework's releases are searched.
+    `at_hand` are the CPythons to choose from where `python` is not given; none are all.
     """
 
     target: str
@@ -32,6 +33,7 @@ class Wanted:
     until: str = ""
     ddtrace: str = ""
     as_of: dt.date | None = None
+    at_hand: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,9 +109,12 @@ def promises_of(
 
     `stated` are a claim and the one whose version is its minimum, which may be the same.
     """
+    told = set()
     for claim, minimum in stated:
         within = titles[minimum.specifier]
-        if minimum.specifier and within:
+        # Several claims of one page may have the same minimum.
+        if minimum.specifier and within and minimum.id not in told:
+            told.add(minimum.id)
             yield Promise(
                 claim=claim.id,
                 document=minimum.document,
