@@ -19,7 +19,10 @@ from matrix.model.plan import PlannedCell
 from matrix.places import cache_dir
 
 DAY = dt.date(2023, 2, 27)
-IMPORT = "import ddtrace, {0}, requests, inflection, platform as p; print('%s %s' % (p.machine(), ddtrace.__file__))"
+IMPORT = (
+    "import ddtrace, {0}, requests, inflection, platform as p;"
+    " print('%s %s' % (p.machine(), ddtrace.__file__))"
+)
 
 
 @pytest.mark.index

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from matrix.cells.environment import bare_environment
 from matrix.cells.job import CellJob
-from matrix.network import isolation
 from matrix.cells.place import Asked
 from matrix.cells.process import AppProcess
+from matrix.network import isolation
 
 if TYPE_CHECKING:
     from typing_extensions import Self
