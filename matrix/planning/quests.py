@@ -85,6 +85,12 @@ class Quest:
     remarks: tuple[str, ...] = ()
 
     @property
+    def title(self) -> str:
+        """Return what is searched and where, in a few words."""
+        under = f"on {self.framework}" if self.framework else f"under ddtrace {self.ddtrace}"
+        return f"{self.subject} {under}, CPython {self.python}, {self.target}"
+
+    @property
     def is_cut(self) -> bool:
         """Return whether releases before the first that is searched were not asked for."""
         first = Version(next(iter(self.cells)))

@@ -37,9 +37,8 @@ _REASON = 160
 def print_sought(console: Console, sought: Sought) -> None:
     """Print the answer of one search, for all its channels."""
     quest = sought.quest
-    on = quest.framework or f"ddtrace {quest.ddtrace}"
     console.print()
-    _say(console, f"{quest.subject} on {on}, CPython {quest.python}, {quest.target}", "bold")
+    _say(console, quest.title, "bold")
     console.print(_table(sought))
     for channel, result in sought.results.items():
         _say(console, f"{channel}: {_legend(result)}", "bold")
@@ -100,7 +99,7 @@ def _documented(quest: Quest) -> str:
 
 def _observed(result: Result) -> str:
     if result.observed is None:
-        return "none works"
+        return "none works" if result.tried else "not asked"
     return result.observed if result.exact else f"{result.observed} or earlier"
 
 

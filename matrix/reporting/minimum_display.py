@@ -41,9 +41,8 @@ class _Display:
         match event:
             case QuestStarted(quest):
                 self._done, self._bound = 0, 0
-                on = quest.framework or f"ddtrace {quest.ddtrace}"
                 self._line(
-                    f"{quest.subject} on {on}, CPython {quest.python}, {quest.target}:"
+                    f"{quest.title}:"
                     f" {many(len(quest.cells), 'release')} of {quest.project} to search,"
                     f" {many(len(quest.channels), 'channel')}"
                 )
