@@ -30,9 +30,10 @@ def isolation() -> str:
     return _achieved
 
 
-def isolate() -> str:
+def isolate(*, own_user: bool = True) -> str:
     """Move this process into a network namespace of its own; return what was achieved.
 
+    Without `own_user` only where that needs no user namespace, in which there are no other users.
     To be called early, before there is a second thread: a user namespace, which is what an
     ordinary user needs for it, is refused to a process with several. Never raises.
     """
@@ -43,17 +44,19 @@ def isolate() -> str:
         _achieved = f"{_NONE}: not on {sys.platform}"
         return _achieved
     try:
-        _achieved = _enter_namespace()
+        _achieved = _enter_namespace(own_user=own_user)
         _loopback_up()
     except OSError as error:
         _achieved = f"{_NONE}: {error}"
     return _achieved
 
 
-def _enter_namespace() -> str:
+def _enter_namespace(*, own_user: bool) -> str:
     try:
         _unshare(CLONE_NEWNET)
     except PermissionError:
+        if not own_user:
+            raise
         user, group = os.getuid(), os.getgid()
         _unshare(CLONE_NEWUSER | CLONE_NEWNET)
         # Map ourselves to ourselves: files are ours, and `getuid` says so.

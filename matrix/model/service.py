@@ -1,0 +1,92 @@
+"""Back ends: the servers that an experiment needs beside the app."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Sequence
+
+__all__ = ["Service", "ServiceIdentity", "ServiceKind", "Way"]
+
+
+class ServiceKind(str, enum.Enum):
+    """How much a back end is what it stands for.
+
+    A `server` is the product itself, a `simulator` a program of others that behaves like it, a
+    `stub` one of ours that speaks just enough of its protocol.
+    """
+
+    SERVER = "server"
+    SIMULATOR = "simulator"
+    STUB = "stub"
+
+
+@dataclasses.dataclass(frozen=True)
+class ServiceIdentity:
+    """What answered: the service's name here, and what the program says that it is.
+
+    `version` is the program's own word (`PostgreSQL 15.14`), `source` where it came from
+    (`given`, `program`, `package`, `stub`).
+    """
+
+    name: str
+    kind: ServiceKind
+    version: str
+    source: str
+
+    def __str__(self) -> str:
+        if self.kind is ServiceKind.SERVER:
+            return f"{self.name}: {self.version}"
+        return f"{self.name}: {self.version} (a {self.kind.value})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """A Unix socket outside that leads to a port of the service.
+
+    Where `port` is not 0, clients must find it under this very number, as the service tells its
+    address itself (a cluster's nodes).
+    """
+
+    path: str
+    port: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """A service that answers, and how a cell gets at it. Picklable.
+
+    `url` is a template of `{user}`, `{password}`, `{host}`, `{port}`, `{database}`, `{ports}`.
+    `secret` is set where the password is the user's own and must not be kept.
+    """
+
+    identity: ServiceIdentity
+    ways: tuple[Way, ...]
+    user: str = ""
+    password: str = dataclasses.field(default="", repr=False)
+    database: str = ""
+    url: str = ""
+    secret: bool = False
+
+    def variables(self, ports: Sequence[int], *, only: bool) -> dict[str, str]:
+        """Return the variables that tell an app of it; `ports` are those that it sees, by way.
+
+        `BOOKSHOP_<NAME>_HOST` and so on; where it is the cell's `only` service,
+        `BOOKSHOP_SERVICE_HOST` and so on, too.
+        """
+        words = {
+            "host": "127.0.0.1",
+            "port": str(ports[0]),
+            "ports": ",".join(map(str, ports)),
+            "user": self.user,
+            "password": self.password,
+            "database": self.database,
+        }
+        words["url"] = self.url.format_map(words)
+        prefixes = [self.identity.name.upper().replace("-", "_"), *(["SERVICE"] if only else [])]
+        return {
+            f"BOOKSHOP_{prefix}_{name.upper()}": word
+            for prefix in prefixes
+            for name, word in words.items()
+            if word
+        }

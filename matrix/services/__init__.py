@@ -1,0 +1,1 @@
+"""Back ends of experiments: started on demand, shared by the cells of a run, stopped always."""

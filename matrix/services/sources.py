@@ -1,0 +1,117 @@
+"""Whether a way to have a service can be gone here, and with what."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import glob
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from matrix.services.recipes import WayToHave
+
+__all__ = ["Build", "Found", "Missing", "look"]
+
+Build = Callable[[tuple[str, ...]], Path]
+"""Installs requirements from the package index, for this CPython; returns the interpreter that has
+them. Raises what `BuildError` is a kind of: LookupError, OSError, RuntimeError."""
+
+_ASK_SECONDS = 10.0
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+_STUBS = Path(__file__).resolve().parent / "stubs"
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """`words` replace placeholders in commands; `version` names exactly what would be started.
+
+    `build` is called first, if there is one, and gives the word `python`.
+    """
+
+    way: WayToHave
+    version: str
+    words: dict[str, str]
+    build: Callable[[], Path] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Missing:
+    """Why there is none, and the command that would provide it."""
+
+    why: str
+    remedy: str
+
+
+def look(way: WayToHave, build: Build | None = None) -> Found | Missing:
+    """Return what would be started, quickly. Packages can be had where `build` installs them."""
+    if sys.platform == "win32":
+        return Missing("services need a system with Unix sockets", "Use Linux, or WSL on Windows.")
+    if way.source == "program":
+        return _program(way)
+    if way.source == "package":
+        return _package(way, build)
+    return _stub(way)
+
+
+def _program(way: WayToHave) -> Found | Missing:
+    words = {name: _path(pattern) for name, pattern in way.programs.items()}
+    missing = [name for name, path in words.items() if not path]
+    if missing:
+        return Missing(
+            f"not installed here: {', '.join(missing)}",
+            f"apt-get install --no-install-recommends {way.packages}",
+        )
+    first = next(iter(words.values()))
+    return Found(way, _version(first, way.version, Path(first).stat().st_mtime), words)
+
+
+def _package(way: WayToHave, build: Build | None) -> Found | Missing:
+    names = " ".join(way.requirements)
+    if build is None:
+        return Missing(f"nothing here installs {names}", "nox -s services")
+    return Found(way, names, {}, functools.partial(build, way.requirements))
+
+
+def _stub(way: WayToHave) -> Found:
+    total = hashlib.sha256()
+    for path in sorted(_STUBS.glob("*.py")):
+        total.update(path.read_bytes())
+    words = {"python": sys.executable, "stubs": str(_STUBS)}
+    return Found(way, f"stub {total.hexdigest()[:12]}", words)
+
+
+def _path(pattern: str) -> str:
+    if "/" in pattern:
+        found = [path for path in glob.glob(pattern) if os.access(path, os.X_OK)]  # noqa: PTH207
+        return max(found, key=_by_numbers, default="")
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SBIN])
+    return shutil.which(pattern, path=path) or ""
+
+
+def _by_numbers(path: str) -> list[tuple[int, str]]:
+    return [(int(part) if part.isdigit() else 0, part) for part in path.split("/")]
+
+
+@functools.cache
+def _version(program: str, arguments: tuple[str, ...], _changed: float) -> str:
+    """Return the first line that the program says of itself, its path where it is not asked."""
+    if not arguments:
+        return program
+    try:
+        asked = subprocess.run(
+            [program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_ASK_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    lines = asked.stdout.decode("utf-8", "replace").strip().splitlines()
+    return lines[0] if lines else "unknown"

@@ -1,0 +1,200 @@
+"""Start one server in a folder of its own, and wait until it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from matrix.model.service import Service, ServiceIdentity, Way
+from matrix.services.folders import new_folder
+from matrix.services.forwarding import tcp_listener, unix_dial
+from matrix.services.guardian import Order
+from matrix.services.guarding import Guarded
+from matrix.services.people import server_user
+from matrix.services.protocols import Line, Login, NoAnswerError, speaker
+from matrix.services.recipes import Recipe, Step
+from matrix.services.sources import Found
+
+__all__ = ["Running", "ServiceFailedError", "ask", "start"]
+
+TRIES = 3
+# Below the range that systems take for outgoing connections, ip_local_port_range of ip(7).
+_PORTS = range(20_000, 30_000)
+_POLL_SECONDS = 0.02
+_ASK_SECONDS = 5.0
+# Of the 108 bytes of a Unix socket's path, unix(7), some are for its name.
+_FOLDER_PATH = 80
+
+
+class ServiceFailedError(Exception):
+    """It did not start, or is not any more; the message has its one relevant line."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """A server that answered. `seconds` is what its start took."""
+
+    service: Service
+    recipe: Recipe
+    guarded: Guarded
+    seconds: float
+
+    def lost(self) -> str:
+        """Return why it cannot be used any more, "" while it answers."""
+        if self.guarded.failed is not None:
+            return self.guarded.failed
+        try:
+            ask(self.recipe, self.service)
+        except (OSError, NoAnswerError) as error:
+            return f"it does not answer: {error}"
+        return ""
+
+
+def start(
+    recipe: Recipe,
+    found: Found,
+    below: Path | None = None,
+    draw: Callable[[int], list[int]] | None = None,
+) -> Running:
+    """Start the server; another time with other ports where it did not come up with these.
+
+    Its folder is made in `below`. Raises ServiceFailedError, OSError.
+    """
+    tries = TRIES if found.way.ports else 1
+    python = {"python": str(found.build())} if found.build else {}
+    found = dataclasses.replace(found, words={**found.words, **python})
+    while True:
+        tries -= 1
+        try:
+            return _start(recipe, found, below, (draw or _draw)(_count(found)))
+        except ServiceFailedError:
+            if not tries:
+                raise
+
+
+def ask(recipe: Recipe, service: Service, seconds: float = _ASK_SECONDS) -> str:
+    """Return what the service says of itself; raise OSError, NoAnswerError."""
+    login = Login(service.user, service.password, service.database)
+    said = ""
+    for way in service.ways:
+        with Line(unix_dial(way.path), seconds) as line:
+            said = speaker(recipe.protocol).ask(line, login)
+    return said
+
+
+def _start(recipe: Recipe, found: Found, below: Path | None, ports: list[int]) -> Running:
+    began = time.monotonic()
+    way, user = found.way, server_user()
+    with new_folder(user, below) as (folder, lock):
+        try:
+            order = _order(found, folder, ports, user)
+            guarded = Guarded(order, lock)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    told = ports if way.same_ports else [0] * len(ports)
+    try:
+        service = Service(
+            ServiceIdentity(recipe.name, way.kind, "", way.source),
+            ways=(
+                *(Way(_filled(path, {"folder": str(folder)})) for path in way.sockets),
+                *(Way(door, port) for door, port in zip(order.doors, told, strict=False)),
+            ),
+            user=recipe.user,
+            password=recipe.password,
+            database=recipe.database,
+            url=recipe.url,
+        )
+        said = _answering(recipe, service, guarded, way.seconds + began - time.monotonic())
+    except BaseException:
+        guarded.close()
+        raise
+    identity = dataclasses.replace(service.identity, version=said)
+    service = dataclasses.replace(service, identity=identity)
+    return Running(service, recipe, guarded, time.monotonic() - began)
+
+
+def _order(found: Found, folder: Path, ports: list[int], user: tuple[int, int] | None) -> Order:
+    way = found.way
+    words = {**found.words, "folder": str(folder)}
+    words |= {f"port{number}": str(port) for number, port in enumerate(ports)}
+    for name, content in way.files.items():
+        (folder / name).write_text(_filled(content, words), encoding="utf-8")
+    doors = [str(folder / f"door{number}") for number in range(way.ports)]
+    if len(os.fsencode(folder)) > _FOLDER_PATH:
+        raise ServiceFailedError(f"{folder} is too long for a Unix socket: set TMPDIR")
+    return Order(
+        folder=str(folder),
+        environment=_environment(folder, way.environment, words),
+        commands=[_all_filled(command, words) for command in way.commands],
+        prepare=_steps(way.prepare, words),
+        ready=_steps(way.ready, words),
+        ports=ports[: way.ports],
+        doors=doors,
+        user=user,
+        stop=int(way.stop),
+        seconds=way.seconds,
+    )
+
+
+def _answering(recipe: Recipe, service: Service, guarded: Guarded, seconds: float) -> str:
+    """Wait until the service answers on all ways; return what it says of itself."""
+    until = time.monotonic() + seconds
+    if not guarded.wait_started(seconds):
+        raise ServiceFailedError(guarded.failed or f"not started within {seconds:g} s")
+    why: Exception | None = None
+    while time.monotonic() < until:
+        if guarded.failed is not None:
+            raise ServiceFailedError(guarded.failed)
+        try:
+            return ask(recipe, service, max(until - time.monotonic(), _POLL_SECONDS))
+        except (OSError, NoAnswerError) as error:
+            why = error
+        time.sleep(_POLL_SECONDS)
+    raise ServiceFailedError(guarded.failed or f"no answer within {seconds:g} s: {why}")
+
+
+def _count(found: Found) -> int:
+    return found.way.ports + found.way.more_ports
+
+
+def _draw(count: int) -> list[int]:
+    """Return ports that nothing listens on here, should the server have no network of its own."""
+    ports: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        if len(ports) == count:
+            break
+        with contextlib.suppress(OSError), contextlib.closing(tcp_listener(port)):
+            ports.append(port)
+    return ports
+
+
+def _environment(folder: Path, more: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        **{name: _filled(value, words) for name, value in more.items()},
+    }
+
+
+def _steps(steps: tuple[Step, ...], words: Mapping[str, str]) -> list[tuple[list[str], str]]:
+    return [(_all_filled(step.run, words), step.given) for step in steps]
+
+
+def _all_filled(command: tuple[str, ...], words: Mapping[str, str]) -> list[str]:
+    return [_filled(part, words) for part in command]
+
+
+def _filled(template: str, words: Mapping[str, str]) -> str:
+    for name, word in words.items():
+        template = template.replace(f"{{{name}}}", word)
+    return template
