@@ -258,6 +258,7 @@ def test_a_documented_minimum_without_a_wheel_begins_with_the_first_that_has_one
 ) -> None:
     sought = Search(tmp_path, lambda _: ("W", "W")).run(both(python="3.12"))
     assert sought.results[CHANNEL].observed == "2.0.0"
+    assert "2.0.0, the first there is here" in text_of(sought)
     assert agreements(sought) == [Agreement.SAME]
     assert exit_code_of([sought]) is ExitCode.OK
 

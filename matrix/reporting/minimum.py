@@ -80,7 +80,7 @@ def _table(sought: Sought) -> Table:
         table.add_row(
             channel,
             _documented(quest),
-            _observed(result),
+            _observed(quest, result),
             _answer(quest, result),
             _hole(result.first_hole),
             f"{len(result.tried)} of {len(quest.cells)}",
@@ -97,10 +97,14 @@ def _documented(quest: Quest) -> str:
     return "\n".join(told) or "no document names one"
 
 
-def _observed(result: Result) -> str:
+def _observed(quest: Quest, result: Result) -> str:
     if result.observed is None:
         return "none works" if result.tried else "not asked"
-    return result.observed if result.exact else f"{result.observed} or earlier"
+    if not result.exact:
+        return f"{result.observed} or earlier"
+    # No release before it fails: there is none to ask.
+    first = result.observed == next(iter(quest.cells))
+    return f"{result.observed}, the first there is here" if first else result.observed
 
 
 def _answer(quest: Quest, result: Result) -> Text:
