@@ -177,9 +177,9 @@ class ContainerRoom:
         self.scratch = scratch
         self._ways_out: list[int] = []
 
-    def reach_out(self, port: int) -> int:
+    def reach_out(self, port: int, wanted: int = 0) -> int:
         """Return the port inside that leads to 127.0.0.1:`port` of this process."""
-        channel, inside = self.place.relaying.reach_out(port)
+        channel, inside = self.place.relaying.reach_out(port, wanted)
         self._ways_out.append(channel)
         return inside
 

@@ -10,6 +10,7 @@ from matrix.containers.seam import Confinement, Engine
 from matrix.model.image import Image
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
+from matrix.model.service import Service
 from matrix.places import apps_dir, fixtures_dir
 
 __all__ = ["CellJob", "Limits"]
@@ -75,7 +76,7 @@ class CellJob:
 
     A cell with an `image` runs in a container, which an engine of `connect` (picklable, called once
     for each cell) starts: with `tree`, whose content is called `tree_key`, as the image's site, and
-    held as `confinement` says.
+    held as `confinement` says. `services` are reached from inside by ports of the place's own.
     """
 
     planned: PlannedCell
@@ -96,6 +97,7 @@ class CellJob:
     tree_key: str = ""
     connect: Callable[[], Engine] | None = None
     confinement: Confinement = dataclasses.field(default_factory=Confinement)
+    services: tuple[Service, ...] = ()
 
     @property
     def framework(self) -> str:

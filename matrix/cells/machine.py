@@ -92,7 +92,7 @@ class MachineRoom:
         self.place = place
         self.scratch = scratch
 
-    def reach_out(self, port: int) -> int:
+    def reach_out(self, port: int, wanted: int = 0) -> int:  # noqa: ARG002 - there is no choice
         """Return the same port: inside is here."""
         return port
 

@@ -85,8 +85,11 @@ class Room(Protocol):
         """Its folder, as seen inside."""
         ...
 
-    def reach_out(self, port: int) -> int:
-        """Return the port inside that leads to 127.0.0.1:`port` of this process."""
+    def reach_out(self, port: int, wanted: int = 0) -> int:
+        """Return the port inside that leads to 127.0.0.1:`port` of this process.
+
+        It is `wanted` where that is given, and where inside is not here.
+        """
         ...
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], *, stop: float) -> App:

@@ -66,12 +66,16 @@ class Relaying:
             raise LostError(f"the relay speaks version {version}, not {VERSION}")
         return pid
 
-    def reach_out(self, port: int) -> tuple[int, int]:
-        """Let a port inside lead to 127.0.0.1:`port` here; return channel and port inside."""
+    def reach_out(self, port: int, wanted: int = 0) -> tuple[int, int]:
+        """Let a port inside lead to 127.0.0.1:`port` here; return channel and port inside.
+
+        That is `wanted`, or any that is free. Raises OSError where it is not.
+        """
         channel = next(self._numbers)
         with self._lock:
             self._ways_out[channel] = port
-        answer = self.ask(Frame(Kind.LISTEN, channel), ANSWER_SECONDS)
+        frame = Frame.of_number(Kind.LISTEN, channel, wanted)
+        answer = self.ask(frame, ANSWER_SECONDS)
         return channel, answer.number
 
     def forget(self, channel: int) -> None:

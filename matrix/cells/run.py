@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from matrix.cells.clock import Deadline
@@ -15,6 +15,7 @@ from matrix.cells.place import Place, PlaceError
 from matrix.cells.placing import place_of
 from matrix.cells.repeating import failed_tasks
 from matrix.cells.schedule import ProcessTasks, schedule, schedule_repeat, tasks_of
+from matrix.cells.serving import services_inside
 from matrix.cells.session import run_process
 from matrix.model.capture import CellCapture, Identity, ProcessCapture
 from matrix.model.reason import Reason
@@ -63,6 +64,7 @@ class _Seen:
     isolation: str = ""
     image: str = ""
     engine: str = ""
+    services: tuple[str, ...] = ()
 
 
 def _run(job: CellJob, seen: _Seen) -> None:
@@ -72,12 +74,13 @@ def _run(job: CellJob, seen: _Seen) -> None:
     deadline = Deadline(job.limits.cell)
     place = place_of(job, deadline)
     seen.isolation, seen.image, seen.engine = place.isolation, place.image, place.engine
-    with place:
+    seen.services = tuple(str(service.identity) for service in job.services)
+    with place, services_inside(job, place) as variables:
         try:
             _check_room(job, place)
             seen.identity = _identity(job, place, deadline)
             _check(job, seen.identity)
-            seen.processes = _processes(job, place, deadline)
+            seen.processes = _processes(job, place, deadline, variables)
             _check_room(job, place)
         finally:
             # What was taken for a crash, or for a refusal to start, may have been this.
@@ -105,14 +108,16 @@ def _check(job: CellJob, identity: Identity) -> None:
         raise PlaceError(Reason.WRONG_INSTALL, "; ".join(wrong))
 
 
-def _processes(job: CellJob, place: Place, deadline: Deadline) -> tuple[ProcessCapture, ...]:
+def _processes(
+    job: CellJob, place: Place, deadline: Deadline, services: Mapping[str, str]
+) -> tuple[ProcessCapture, ...]:
     tasks = tasks_of(job.probes, job.framework)
     soak = (ProcessTasks(SOAK_SETTING, (), soak=True),) if job.planned.soak else ()
     with ThreadPoolExecutor(job.parallel, thread_name_prefix="process") as pool:
 
         def run(processes: Sequence[ProcessTasks]) -> Iterator[ProcessCapture]:
             jobs = [
-                pool.submit(run_process, job, item, place.room(_name(item)), deadline)
+                pool.submit(run_process, job, item, place.room(_name(item)), deadline, services)
                 for item in processes
             ]
             for future in jobs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matrix.agent import Agent, Upstream
 from matrix.cells.clock import Deadline
@@ -15,6 +15,7 @@ from matrix.cells.exchanging import Customer, Visit
 from matrix.cells.job import CellJob
 from matrix.cells.place import App, Room
 from matrix.cells.schedule import ProcessTasks, Task
+from matrix.cells.serving import hidden
 from matrix.cells.soaking import soak
 from matrix.model.capture import AgentRequest, ProcessCapture, Soak
 from matrix.model.reason import Reason
@@ -54,10 +55,13 @@ class _Progress:
 
 
 def run_process(
-    job: CellJob, tasks: ProcessTasks, room: Room, deadline: Deadline
+    job: CellJob, tasks: ProcessTasks, room: Room, deadline: Deadline, services: Mapping[str, str]
 ) -> ProcessCapture:
-    """Run one process and return its capture; never raises."""
-    progress = _Progress(tasks, time.monotonic())
+    """Run one process and return its capture; never raises.
+
+    `services` are the variables that tell it of back ends.
+    """
+    progress = _Progress(tasks, time.monotonic(), dict(services))
     try:
         _run(job, tasks, room, deadline, progress)
     except OSError as error:
@@ -79,7 +83,7 @@ def _run(
         progress.agent = agent
         place = room.place
         progress.traced = load_settings().get(tasks.setting).traced
-        progress.environment = process_environment(
+        progress.environment |= process_environment(
             room.scratch,
             setting=load_settings().render(tasks.setting, data=place.fixtures),
             agent_port=room.reach_out(agent.port),
@@ -194,7 +198,7 @@ def _capture(job: CellJob, progress: _Progress) -> ProcessCapture:
         setting=progress.tasks.setting,
         purpose="soak" if progress.tasks.soak else "probe",
         repeat=progress.tasks.repeat,
-        environment=dict(progress.environment),
+        environment=hidden(progress.environment, job.services),
         boot_seconds=progress.boot_seconds,
         seconds=time.monotonic() - progress.began,
         exit_code=progress.exit_code,

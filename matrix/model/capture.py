@@ -161,7 +161,7 @@ class CellCapture:
 
     `isolation` says what kept the cell from reaching beyond loopback, in a few words. `image` is
     the digest of the image that it ran in and `engine` the container engine's name, "" where it ran
-    on the machine itself.
+    on the machine itself. `services` are the back ends it could reach, in their own words.
     """
 
     cell: str
@@ -176,6 +176,7 @@ class CellCapture:
     isolation: str = ""
     image: str = ""
     engine: str = ""
+    services: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the capture as plain JSON values."""
@@ -190,6 +191,7 @@ class CellCapture:
                 **data,
                 "identity": Identity(**identity) if identity else None,
                 "lock": tuple(data["lock"]),
+                "services": tuple(data.get("services", ())),
                 "processes": tuple(_process(item) for item in data["processes"]),
                 "failed": Reason(data["failed"]) if data["failed"] else None,
             }

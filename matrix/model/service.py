@@ -81,6 +81,7 @@ class Service:
             "user": self.user,
             "password": self.password,
             "database": self.database,
+            "name": self.database,
         }
         words["url"] = self.url.format_map(words)
         prefixes = [self.identity.name.upper().replace("-", "_"), *(["SERVICE"] if only else [])]
