@@ -121,6 +121,12 @@ def audit(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def minimum(session: nox.Session) -> None:
+    """Search for the least release in which something really works."""
+    command(session)
+
+
+@nox.session(python=False)
 def suggest(session: nox.Session) -> None:
     """Print the diffs that put documents right, and say why."""
     command(session)
