@@ -67,8 +67,6 @@ def _here(globs: Sequence[str], why: str) -> Held:
 
 def _obstacle(engine: Engine, where: Where) -> str:
     """Return why the engine runs no cell at all, "" where it does."""
-    if not engine.info.shares_files:
-        return f"{where.engine} does not see the files of this machine"
     try:
         listed = ImageCatalog(engine, cache_dir()).listed()
     except ContainerError as error:
