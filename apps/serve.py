@@ -1,5 +1,7 @@
 """Serve one of the bookshop apps under a threaded WSGI server: `python serve.py flask`.
 
+Or one call of a library, behind a server of its own: `python serve.py library:redis`.
+
 Listens on a free port of 127.0.0.1 and says which one, in one line, as soon as it can answer. Stops
 on SIGTERM, and when its standard input ends: whoever started it went away.
 """
@@ -8,82 +10,46 @@ from __future__ import print_function
 
 import importlib
 import logging
-import os
-import select
-import signal
 import sys
-import threading
-import traceback
 
-from cheroot import wsgi
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+import lifecycle
 
 APPS = {"django": "django_shop.shop", "flask": "flask_shop.shop"}
+LIBRARY = "library:"
 THREADS = 4
 
 
-def stop(*_):
-    """End the program; what registered with `atexit` still gets its turn."""
-    sys.exit(0)
+def web_app(name):
+    """Return what listens for the app of that name."""
+    from cheroot import wsgi
 
+    # The views live in imported modules, never in this one: some tools look at imports only.
+    shop = importlib.import_module(APPS[name])
+    shop.open_shops()
 
-def wait_for_the_end():
-    """Return when standard input ends, however much comes before it.
-
-    A signal that comes just before a read blocks would wait as long as the read does, so signals
-    are told of by a pipe as well, where there is one to wait for.
-    """
-    if fcntl is None:
-        # Not sys.stdin: its lock would be held when the interpreter shuts down.
-        while os.read(0, 4096):
-            pass
-        return
-    told, tell = os.pipe()
-    fcntl.fcntl(tell, fcntl.F_SETFL, fcntl.fcntl(tell, fcntl.F_GETFL) | os.O_NONBLOCK)
-    signal.set_wakeup_fd(tell)
-    while True:
-        # The signal's own handler runs between any two of these lines.
-        readable, _, _ = select.select([0, told], [], [])
-        if told in readable:
-            os.read(told, 4096)
-        if 0 in readable and not os.read(0, 4096):
-            return
-
-
-def serve(application):
-    """Answer requests until the program ends, in a daemon thread, whose pool is of daemons then.
-
-    cheroot's threads would otherwise be waited for when the program ends, and may not come back.
-    """
-    server = wsgi.Server(("127.0.0.1", 0), application, numthreads=THREADS)
-    try:
+    def listen():
+        server = wsgi.Server(("127.0.0.1", 0), shop.application, numthreads=THREADS)
         server.prepare()
-    except Exception:
-        traceback.print_exc()
-        os._exit(1)
-    print("bookshop ready 127.0.0.1:%s" % server.bind_addr[1])
-    sys.stdout.flush()
-    server.serve()
+        return server.bind_addr[1], server.serve
+
+    return listen
 
 
 def main(arguments):
-    """Serve the app that the only argument names."""
-    if len(arguments) != 1 or arguments[0] not in APPS:
-        print("usage: serve.py " + "|".join(sorted(APPS)), file=sys.stderr)
+    """Serve what the only argument names."""
+    name = arguments[0] if len(arguments) == 1 else ""
+    if name not in APPS and not name.startswith(LIBRARY):
+        known = sorted(APPS) + [LIBRARY + "NAME"]
+        print("usage: serve.py " + "|".join(known), file=sys.stderr)
         return 2
     logging.basicConfig(level=logging.WARNING)
-    # The views live in imported modules, never in this one: some tools look at imports only.
-    shop = importlib.import_module(APPS[arguments[0]])
-    shop.open_shops()
-    signal.signal(signal.SIGTERM, stop)
-    server = threading.Thread(target=serve, args=(shop.application,))
-    server.daemon = True
-    server.start()
-    wait_for_the_end()
+    if name in APPS:
+        listen = web_app(name)
+    else:
+        import carrier
+
+        listen = carrier.library(name[len(LIBRARY) :])
+    lifecycle.live(listen)
     return 0
 
 

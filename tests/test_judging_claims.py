@@ -143,6 +143,24 @@ def test_absence_is_believed_when_the_probe_saw_it_in_any_other_cell() -> None:
     assert judge_part(turned, table(A, P)).outcome is Outcome.CONFIRMED
 
 
+@pytest.mark.parametrize(
+    ("unasked", "asked", "outcome", "reason"),
+    [
+        (A, P, Outcome.CONFIRMED, None),
+        (A, A, Outcome.UNVERIFIED, Reason.CONTROL_FAILED),
+        (A, Reason.BROKEN_START, Outcome.UNVERIFIED, Reason.CONTROL_FAILED),
+        (P, P, Outcome.REFUTED, None),
+    ],
+)
+def test_what_is_not_there_unasked_must_be_there_when_it_is_asked_for_in_the_same_cell(
+    unasked: Shows, asked: Shows | Reason, outcome: Outcome, reason: Reason | None
+) -> None:
+    turned = part(claim(), holds_without=True, controls=(MINIMUM,), control_channel="explicit")
+    explicit = dataclasses.replace(finding(MINIMUM, asked), channel="explicit")
+    verdict = judge_part(turned, FindingTable([finding(MINIMUM, unasked), explicit]))
+    assert (verdict.outcome, verdict.reason) == (outcome, reason)
+
+
 def verdict_of(
     *shown: Shows | Reason | None,
     left_out: Reason | None = None,

@@ -17,6 +17,7 @@ ORDER = [
     {"index", "reading", "interpreters", "settings", "containers"},
     {"images", "artifacts", "searching", "services"},
     {"evidence"},
+    {"integrations"},
     {"probes"},
     {"planning", "agent"},
     {"audit"},

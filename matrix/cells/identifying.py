@@ -10,6 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 from matrix.cells.job import CellJob
 from matrix.cells.place import Place
+from matrix.integrations import distribution_of
 from matrix.interpreters.identity import target_of
 from matrix.model.capture import Identity
 from matrix.model.cell import Cell
@@ -87,7 +88,9 @@ def not_installed(job: CellJob, identity: Identity) -> tuple[str, ...]:
 
 def _not_installed(job: CellJob, identity: Identity) -> Iterator[str]:
     cell = job.planned.cell
-    wanted = {"ddtrace": cell.ddtrace, _normalised(cell.framework): cell.framework_version}
+    wanted = {"ddtrace": cell.ddtrace}
+    if distribution := distribution_of(cell.framework):
+        wanted[_normalised(distribution)] = cell.framework_version
     for line in job.lock:
         if found := _LOCKED.match(line):
             wanted[_normalised(found["name"])] = found["version"]

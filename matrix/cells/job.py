@@ -7,13 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from matrix.containers.seam import Confinement, Engine
+from matrix.integrations import LIBRARY, module_of
 from matrix.model.image import Image
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.service import Service
 from matrix.places import apps_dir, fixtures_dir
 
-__all__ = ["CellJob", "Limits"]
+__all__ = ["CellJob", "Limits", "app_of"]
+
+APPS = ("django", "flask")
+
+
+def app_of(framework: str, apps: Path) -> str | None:
+    """Return what `serve.py` in the folder `apps` is asked to serve for a cell's framework."""
+    if framework in APPS:
+        return framework
+    return f"{LIBRARY}{framework}" if module_of(framework, apps).is_file() else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,5 +111,10 @@ class CellJob:
 
     @property
     def framework(self) -> str:
-        """The sample app to serve."""
+        """What the cell is about: a sample app, or a library."""
         return self.planned.cell.framework
+
+    @property
+    def app(self) -> str | None:
+        """What `serve.py` is to serve, None where there is neither an app nor a module for it."""
+        return app_of(self.framework, self.apps)

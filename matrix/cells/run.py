@@ -22,7 +22,6 @@ from matrix.model.reason import Reason
 
 __all__ = ["run_cell"]
 
-FRAMEWORKS = ("django", "flask")
 SOAK_SETTING = "appsec"
 
 
@@ -69,7 +68,7 @@ class _Seen:
 
 def _run(job: CellJob, seen: _Seen) -> None:
     """Run the cell; raises PlaceError where it cannot be run, or nothing can be told of it."""
-    if job.framework not in FRAMEWORKS:
+    if job.app is None:
         raise PlaceError(Reason.NO_PROBE, f"there is no sample app for {job.framework}")
     deadline = Deadline(job.limits.cell)
     place = place_of(job, deadline)

@@ -90,7 +90,7 @@ def _run(
             upstream_port=room.reach_out(upstream.server_port),
         )
         command = [str(place.python), "-c", _RUN, str(place.python)]
-        command += [str(place.apps / "serve.py"), job.framework]
+        command += [str(place.apps / "serve.py"), job.app or job.framework]
         try:
             # From where a user would start it: code security looks at code below that folder only.
             app = room.start(command, progress.environment, stop=job.limits.stop)

@@ -12,6 +12,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from matrix.integrations import distribution_of, integration_of
 from matrix.model.cell import Cell
 from matrix.model.environment import Requirements
 from matrix.model.plan import PlannedCell
@@ -37,9 +38,9 @@ class Sentinel:
 class Recipe:
     """Further requirements for cells that hold `distribution` in `versions` on `python`.
 
-    `distribution` is "" for every cell. `era_only` ones are left out where the cell is as of a date
-    that was asked for: whether an install of that day works is then the question. `why` is for the
-    reader: what is added is what a user would not get by installing the two pins alone.
+    `distribution` is "" for every cell of a sample app. `era_only` ones are left out where the cell
+    is as of a date that was asked for: whether an install of that day works is then the question.
+    `why` is for the reader: what is added is what a user would not get by installing the two pins.
     """
 
     distribution: str
@@ -49,14 +50,17 @@ class Recipe:
     era_only: bool
     why: str
 
-    def applies(self, cell: Cell, pins: dict[str, str]) -> bool:
-        """Return whether `cell`, with these pins (version by name), needs it."""
+    def applies(self, cell: Cell, pins: dict[str, str], *, library: bool = False) -> bool:
+        """Return whether `cell`, with these pins (version by name), needs it.
+
+        What is for every cell is what the sample apps need, which a `library`'s cell does not run.
+        """
         if self.era_only and cell.as_of is not None:
             return False
         if not self.python.contains(cell.python, prereleases=True):
             return False
         if not self.distribution:
-            return True
+            return not library
         version = pins.get(self.distribution)
         return version is not None and self.versions.contains(version, prereleases=True)
 
@@ -87,16 +91,24 @@ def requirements_for(
     """Return what the environment of a planned cell holds; `extra` is what its probes need."""
     recipes = recipes or _shipped()
     cell = planned.cell
-    pins = {"ddtrace": cell.ddtrace, str(canonicalize_name(cell.framework)): cell.framework_version}
-    also = [
+    pins = {"ddtrace": cell.ddtrace}
+    if distribution := distribution_of(cell.framework):
+        pins[str(canonicalize_name(distribution))] = cell.framework_version
+    library = integration_of(cell.framework)
+    also = {
         requirement
         for recipe in recipes.recipes
-        if recipe.applies(cell, pins)
+        if recipe.applies(cell, pins, library=library is not None)
         for requirement in recipe.add
-    ]
+    }
+    if library is None:
+        also.add(recipes.sentinel.distribution)
+    else:
+        era = cell.as_of is None
+        also.update(library.companions(cell.framework_version, cell.python, era=era))
     return Requirements(
         pins=tuple(f"{name}=={version}" for name, version in sorted(pins.items())),
-        also=tuple(sorted({*also, *extra, recipes.sentinel.distribution})),
+        also=tuple(sorted({*also, *extra})),
         as_of=planned.as_of,
         only_binary=recipes.only_binary,
     )

@@ -3,6 +3,7 @@
 from matrix.evidence.appsec import SchemaReported, Triggered
 from matrix.evidence.combine import AllOf, AnyOf, Not
 from matrix.evidence.iast import VulnerabilityReported
+from matrix.evidence.libraries import RecordTellsTrace, SpanBelow
 from matrix.evidence.response import (
     Answered,
     BodyContains,
@@ -34,7 +35,9 @@ __all__ = [
     "HeaderContains",
     "MetricEquals",
     "Not",
+    "RecordTellsTrace",
     "SchemaReported",
+    "SpanBelow",
     "SpanSeen",
     "TagContains",
     "TagEquals",

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from matrix.integrations import module_of
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 
@@ -43,18 +44,18 @@ def base_key(planned: PlannedCell, environment: str, sources: Sources) -> str:
     `environment` is the environment's key (hashes of the artifacts, the interpreter's build), or a
     text that stands for one that could not be made.
     """
-    return _digest_of_text(
-        json.dumps(
-            {
-                "schema": CAPTURE_SCHEMA,
-                "cell": planned.cell.id,
-                "as_of": planned.as_of.isoformat(),
-                "environment": environment,
-                "sources": sources.digest,
-            },
-            sort_keys=True,
-        )
-    )
+    parts = {
+        "schema": CAPTURE_SCHEMA,
+        "cell": planned.cell.id,
+        "as_of": planned.as_of.isoformat(),
+        "environment": environment,
+        "sources": sources.digest,
+    }
+    module = module_of(planned.cell.framework)
+    if module.is_file():
+        # Where each library has a module of its own, that of another changes nothing here.
+        parts["library"] = Sources.of([module]).digest
+    return _digest_of_text(json.dumps(parts, sort_keys=True))
 
 
 def probe_keys(planned: PlannedCell, probes: Mapping[str, Probe]) -> dict[str, str]:

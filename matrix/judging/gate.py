@@ -11,6 +11,7 @@ import re
 
 from packaging.version import InvalidVersion, Version
 
+from matrix.integrations import distribution_of
 from matrix.judging.seeing import Seen
 from matrix.model.capture import CellCapture, Identity, ProcessCapture
 from matrix.model.cell import Cell
@@ -97,9 +98,10 @@ def _expected(identity: Identity, cell: Cell) -> list[tuple[str, str, str]]:
         ("CPython", python, cell.python),
         ("ddtrace", identity.installed.get("ddtrace", ""), cell.ddtrace),
     ]
-    if cell.framework in identity.installed:
-        installed = identity.installed[cell.framework]
-        expected.append((cell.framework, installed, cell.framework_version))
+    distribution = distribution_of(cell.framework)
+    if distribution in identity.installed:
+        installed = identity.installed[distribution]
+        expected.append((distribution, installed, cell.framework_version))
     return expected
 
 

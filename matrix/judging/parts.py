@@ -174,9 +174,15 @@ def _without(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
         part,
         (part.minimum, able.cell),
         Outcome.CONFIRMED,
-        f"{evidence} The same probe does see it in {able.cell}.",
+        f"{evidence} {_seen(able, part)}",
         remarks=_notes(minimum),
     )
+
+
+def _seen(able: Finding, part: Part) -> str:
+    if part.control_channel:
+        return f"It does where it is asked for ({able.channel}, {able.cell}): {able.evidence}"
+    return f"The same probe does see it in {able.cell}."
 
 
 def _tried(part: Part, known: FindingTable) -> list[Finding]:

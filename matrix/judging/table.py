@@ -53,9 +53,12 @@ class FindingTable:
 
     def first_control(self, part: Part) -> Finding | None:
         """Return the first of the part's controls that shows it, in the order to try them."""
+        asked = part
+        if part.control_channel:
+            asked = dataclasses.replace(part, channel=part.control_channel, minimum="")
         for cell in part.controls:
-            finding = self.of(part, cell)
-            if cell != part.minimum and finding is not None and finding.shows is Shows.PRESENT:
+            finding = self.of(asked, cell)
+            if cell != asked.minimum and finding is not None and finding.shows is Shows.PRESENT:
                 return finding
         return None
 

@@ -32,6 +32,8 @@ class Part:
     newest of each older minor series, down to the minimum's own. `holds_without` turns the part
     around: the claim says that the probe finds nothing, and the controls are where it must.
     `contained` is set where the claim is about containers: no cell that ran elsewhere answers it.
+    `control_channel` is the channel that the controls must show, "" for the part's own: with
+    another one the minimum's own cell can be its control.
     """
 
     claim: str
@@ -42,6 +44,7 @@ class Part:
     controls: tuple[str, ...]
     holds_without: bool = False
     contained: bool = False
+    control_channel: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

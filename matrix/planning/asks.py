@@ -82,7 +82,7 @@ def asks_of(
         said = f"{why.detail}; asked of the least that there is instead, {there}"
         yield what, Impossible(why.reason, said)
     for framework, specifier, picks in _frameworks(claim, rule, page):
-        if framework not in coverage.samples:
+        if framework not in coverage.samples and not rule.library:
             yield framework, Impossible(Reason.NO_PROBE, f"there is no sample app for {framework}")
             continue
         for boundary in boundaries:
@@ -114,6 +114,8 @@ def _boundaries(
 ) -> Sequence[Boundary]:
     if claim.kind is ClaimKind.RUNTIME:
         return stretches(tracer, page.branches, claim.specifier)
+    if rule.library:
+        return tips(tracer, page.branches)
     if claim.kind is ClaimKind.INTEGRATION:
         return stretches(tracer, page.branches, "")
     if claim.status is Status.NOT_SUPPORTED:
@@ -130,6 +132,8 @@ def _boundaries(
 def _frameworks(claim: Claim, rule: Rule, page: Page) -> list[tuple[str, str, Sequence[str]]]:
     if rule.app:
         return [(rule.app, "", ("newest",))]
+    if rule.library:
+        return [(rule.library, claim.specifier, _picks(claim.specifier))]
     rows: list[tuple[str, str]] = []
     if claim.kind in (ClaimKind.FRAMEWORK, ClaimKind.AUTHENTICATION, ClaimKind.INTEGRATION):
         rows = [(claim.subject, claim.specifier)]

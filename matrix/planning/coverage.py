@@ -6,6 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from matrix.integrations import (
+    AUTOMATIC,
+    ERROR,
+    EXPLICIT,
+    Integration,
+    load_integrations,
+    probe_name,
+)
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
 from matrix.planning.data import read_data
@@ -20,7 +28,9 @@ class Rule:
     `capability` names whose documented minimum applies, in the order to look. `table` is
     `framework` or `authentication` for the page's tables, "" where `frameworks` are the ones.
     `back_ends` are those that the probe has, empty where the probe needs none. `able` is the
-    framework whose newest release is the positive control of a promise of absence.
+    framework whose newest release is the positive control of a promise of absence. `library` is the
+    one that the cells are about, "" where they are about a sample app; `denied` are channels that
+    must show nothing, each with the one that must show in the same cell.
     """
 
     probe: str
@@ -32,6 +42,8 @@ class Rule:
     tight: bool = False
     able: str = ""
     back_ends: tuple[str, ...] = ()
+    library: str = ""
+    denied: tuple[tuple[str, str], ...] = ()
 
     def named_back_ends(self, claim: Claim) -> tuple[str, ...]:
         """Return the back ends that a claim names, of a rule that is about back ends."""
@@ -50,6 +62,7 @@ class Coverage:
     reasons: Mapping[str, Reason]
     samples: tuple[str, ...]
     deployments: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    integrations: Mapping[str, Integration] = dataclasses.field(default_factory=dict)
 
     @property
     def soaked(self) -> frozenset[str]:
@@ -73,11 +86,37 @@ class Coverage:
         if claim.kind is ClaimKind.FRAMEWORK:
             found = self.rules.get((ClaimKind.CAPABILITY.value, claim.get("capability") or ""))
             return found if found and claim.subject in self.samples else Reason.NO_PROBE
-        return self.rules.get((kind, claim.subject), Reason.NO_PROBE)
+        found = self.rules.get((kind, claim.subject))
+        if found is None and claim.kind is ClaimKind.INTEGRATION:
+            return self._library(claim)
+        return found or Reason.NO_PROBE
+
+    def _library(self, claim: Claim) -> Rule | Reason:
+        """Return the rule of a row: a module for its role, if it has one, or for the library."""
+        role = claim.get("role")
+        slugs = [f"{claim.subject}-{role}"] * bool(role) + [claim.subject]
+        integration = next((self.integrations[s] for s in slugs if s in self.integrations), None)
+        if integration is None:
+            return Reason.NO_PROBE
+        asked = claim.get("automatic") == "no"
+        if asked and not integration.explicit:
+            return Reason.NO_PROBE
+        way = EXPLICIT if asked else AUTOMATIC
+        return Rule(
+            probe=probe_name(integration.slug),
+            channels=(way, way + ERROR) if integration.error else (way,),
+            frameworks=(),
+            library=integration.slug,
+            denied=((AUTOMATIC, EXPLICIT),) if asked else (),
+        )
 
 
-def load_coverage(data: Mapping[str, Any] | None = None) -> Coverage:
-    """Return the project's coverage, or that of `data`."""
+def load_coverage(
+    data: Mapping[str, Any] | None = None, integrations: Mapping[str, Integration] | None = None
+) -> Coverage:
+    """Return the project's coverage, or that of `data` and `integrations`."""
+    if integrations is None:
+        integrations = load_integrations() if data is None else {}
     data = read_data("coverage") if data is None else data
     samples = tuple(data["samples"]["frameworks"])
     rules = {
@@ -86,7 +125,7 @@ def load_coverage(data: Mapping[str, Any] | None = None) -> Coverage:
         for subject, entry in data.get(kind.value, {}).items()
     }
     reasons = {key: Reason(value) for key, value in data["left-out"].items()}
-    return Coverage(rules, reasons, samples, data.get("deployments", {}))
+    return Coverage(rules, reasons, samples, data.get("deployments", {}), integrations)
 
 
 def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -> Rule:

@@ -6,19 +6,21 @@ import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from matrix.errors import IndexUnavailableError
 from matrix.index.protocol import Index
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import LeftOut, Part, Plan
 from matrix.model.reason import Reason
 from matrix.planning.asks import Ask, asks_of, runtimes_of
-from matrix.planning.boundaries import Boundary
+from matrix.planning.boundaries import Boundary, tips
 from matrix.planning.coverage import Coverage, load_coverage
 from matrix.planning.drafts import Drafts
 from matrix.planning.existence import Impossible, lowest, newest, tracer_installs
+from matrix.planning.libraries import Library, runs_of_standard_library
 from matrix.planning.order import by_target, in_order
 from matrix.planning.page import Page, pages_of
 from matrix.planning.profiles import Narrowing, Profile, load_profile
-from matrix.planning.shelf import Shelf, Title
+from matrix.planning.shelf import Shelf, Title, allows
 from matrix.planning.targets import admits, host_target, target_of
 
 __all__ = ["TRACER", "make_plan"]
@@ -159,6 +161,8 @@ class _Planner:
                 self.leave_out(ask.claim, f"CPython {python}, {ask}", found)
             else:
                 possible[python] = found
+        if not possible and ask.rule.library and ask.pick == "lowest":
+            possible |= self.stepped_up(ask, page, runtimes.pythons, target)
         if not runtimes.pythons:
             reason = Reason.NO_RUNTIME if page.runtimes(target) else Reason.NO_WHEEL
             detail = f"ddtrace {minimum.text} has no wheel for any CPython that could be meant"
@@ -166,7 +170,7 @@ class _Planner:
         chosen = tuple(possible) if runtimes.every else narrowing.choose(tuple(possible))
         for python, title in possible.items():
             if python in chosen:
-                self.parts += self.parts_of(ask, python, target, title)
+                self.parts += self.parts_of(ask, page, python, target, title)
             else:
                 what = f"CPython {python}, {ask}"
                 detail = f"{self.profile.name} runs CPython {' and '.join(chosen)}"
@@ -174,6 +178,8 @@ class _Planner:
 
     def framework(self, ask: Ask, python: str) -> Title | Impossible:
         """Return the framework's release for an ask on a CPython."""
+        if ask.rule.library:
+            return self.library(ask, python)
         choose = lowest if ask.pick == "lowest" else newest
         era = self.until or ask.boundary.minimum.uploaded
         key = (ask.framework, ask.specifier, ask.pick, python, era)
@@ -181,7 +187,85 @@ class _Planner:
             self.chosen[key] = choose(self.shelf(ask.framework), ask.specifier, python, era)
         return self.chosen[key]
 
-    def parts_of(self, ask: Ask, python: str, target: str, title: Title) -> Iterator[Part]:
+    def library(self, ask: Ask, python: str) -> Title | Impossible:
+        """Return the library's release for an ask on a CPython."""
+        condition = ask.claim.get("automatic_python")
+        if condition and not allows(condition, python):
+            said = f"the row says it of CPython {condition} only"
+            return Impossible(Reason.OUTSIDE_CLAIM, said)
+        integration = self.coverage.integrations[ask.rule.library]
+        if not integration.distribution:
+            return runs_of_standard_library(integration, python, ask.boundary.minimum.uploaded)
+        known = self.releases(ask)
+        if isinstance(known, Impossible):
+            return known
+        return known.lowest(python) if ask.pick == "lowest" else known.newest(python)
+
+    def releases(self, ask: Ask) -> Library | Impossible:
+        """Return the library's releases that an ask is about."""
+        integration = self.coverage.integrations[ask.rule.library]
+        era = self.until or ask.boundary.minimum.uploaded
+        try:
+            shelf = self.shelf(integration.distribution)
+        except IndexUnavailableError as error:
+            # One of many projects: the rest of the plan can do without.
+            return Impossible(Reason.INDEX_UNAVAILABLE, error.message)
+        return Library.of(integration, shelf, ask.specifier, era)
+
+    def stepped_up(
+        self, ask: Ask, page: Page, pythons: Sequence[str], target: str
+    ) -> Mapping[str, Title]:
+        """Return the lowest release of a library that runs on any of the CPythons, in words too."""
+        if not self.coverage.integrations[ask.rule.library].distribution:
+            return {}
+        known = self.releases(ask)
+        if isinstance(known, Impossible):
+            return {}
+        tracer = ask.boundary.minimum
+        usable = [each for each in pythons if tracer_installs(tracer, each, target) is None]
+        found = known.lowest_anywhere(usable)
+        if found:
+            least = next(iter(found.values()))
+            said = f"the lowest that runs on one that ddtrace {tracer.text} has is {least.text}"
+            what = f"{ask.framework} {known.titles[0].text} with ddtrace {tracer.text}"
+            reason = (
+                Reason.NO_RUNTIME if self.nowhere(ask, page, target) else Reason.FRAMEWORK_PYTHON
+            )
+            self.leave_out(ask.claim, what, Impossible(reason, said))
+        return found
+
+    def nowhere(self, ask: Ask, page: Page, target: str) -> bool:
+        """Return whether the documented minimum runs with no branch of the tracer."""
+        for boundary in tips(self.shelf(TRACER), page.branches):
+            title = boundary.minimum
+            known = self.releases(dataclasses.replace(ask, boundary=boundary))
+            if isinstance(known, Library) and any(
+                isinstance(known.lowest(python), Title) for python in title.pythons(target)
+            ):
+                return False
+        return True
+
+    def compared(
+        self, ask: Ask, page: Page, python: str, target: str, title: Title
+    ) -> Iterator[str]:
+        """Yield the cells of other releases of a library, then of other branches of the tracer.
+
+        The part's own cell comes first, so that the others are run where it does not show only.
+        """
+        tracer = ask.boundary.minimum
+        yield self.drafts.add(python, target, (ask.framework, title), tracer)
+        distribution = self.coverage.integrations[ask.rule.library].distribution
+        if distribution and isinstance(known := self.releases(ask), Library):
+            for each in known.others(title, python):
+                yield self.drafts.add(python, target, (ask.framework, each), tracer)
+        for other in reversed(tips(self.shelf(TRACER), page.branches)):
+            newer = other.minimum
+            if newer is not tracer and tracer_installs(newer, python, target) is None:
+                yield self.drafts.add(python, target, (ask.framework, title), newer)
+
+    def parts_of(
+        self, ask: Ask, page: Page, python: str, target: str, title: Title
+    ) -> Iterator[Part]:
         """Yield a part for each channel, in one environment."""
         boundary = self.installable(ask, python, target, title)
         framework = (ask.framework, title)
@@ -190,6 +274,8 @@ class _Planner:
             return self.drafts.add(python, target, framework, tracer)
 
         controls = tuple(cell(each) for each in boundary.controls)
+        if ask.rule.library:
+            controls = tuple(self.compared(ask, page, python, target, title))
         if ask.holds_without and ask.rule.able:
             controls = self.able(ask, python, target)
         for channel in ask.rule.channels:
@@ -202,6 +288,17 @@ class _Planner:
                 controls=controls,
                 holds_without=ask.holds_without,
                 contained=ask.claim.kind is ClaimKind.DEPLOYMENT,
+            )
+        for channel, showing in ask.rule.denied:
+            yield Part(
+                claim=ask.claim.id,
+                probe=ask.rule.probe,
+                channel=channel,
+                minimum=cell(boundary.minimum),
+                before=None,
+                controls=(cell(boundary.minimum),),
+                holds_without=True,
+                control_channel=showing,
             )
 
     def able(self, ask: Ask, python: str, target: str) -> tuple[str, ...]:

@@ -101,6 +101,12 @@ class Title:
             )
         return self._known[python, target]
 
+    def tagged(self, python: str) -> bool | None:
+        """Return whether a wheel is tagged for this CPython, on any target; None without wheels."""
+        if not self._wheels:
+            return None
+        return any(_runs_on(row[0], row[1], python) for row in self._wheels)
+
     def has_target(self, target: str) -> bool:
         """Return whether any wheel of the release is for `target`."""
         return any(wheel_fits(system, target) for _, _, system, _ in self._wheels)

@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from matrix.cells.job import app_of
 from matrix.model.environment import Environment, Interpreter, Requirements
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Channel, Probe, Stimulus
@@ -156,7 +157,8 @@ class ByHand:
         yield "env -i \\"
         yield from (f"  {name}={shlex.quote(value)} \\" for name, value in given.items())
         yield f"  {python} -c {shlex.quote(_LAUNCH)} \\"
-        yield f"  {python} serve.py {self.planned.cell.framework}"
+        framework = self.planned.cell.framework
+        yield f"  {python} serve.py {app_of(framework, self.project / 'apps') or framework}"
 
 
 def _ask(stimulus: Stimulus, shop: str) -> Iterator[str]:

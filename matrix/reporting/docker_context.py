@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from matrix.cells.environment import process_environment
+from matrix.cells.job import app_of
 from matrix.environments.choosing import Chosen
 from matrix.model.image import Image
 from matrix.reporting.by_hand import AGENT_PORT, ByHand
@@ -118,7 +119,9 @@ class DockerContext:
         )
         command = [self._python, "-c", _LAUNCH, self._python, "/cell/apps/serve.py"]
         launch = [PurePosixPath(word).name for word in self.image.launch]
-        yield f"CMD {json.dumps([*launch, *command, self.by_hand.planned.cell.framework])}"
+        framework = self.by_hand.planned.cell.framework
+        command.append(app_of(framework, self.by_hand.project / "apps") or framework)
+        yield f"CMD {json.dumps([*launch, *command])}"
 
     def _install(self) -> Iterator[str]:
         pip = [self._python, f"/cell/tools/{self.tools[0].filename}/pip", "install"]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from matrix.errors import ExitCode
+from matrix.integrations import LIBRARIES
 from matrix.journal import CaptureStore, Journal, Sources, judge_key, one_run
 from matrix.model.plan import Plan
 from matrix.model.verdict import Outcome
@@ -96,8 +97,10 @@ def exit_code(result: RunResult, *, strict: bool) -> ExitCode:
 def cell_sources() -> list[Path]:
     """Return the files that run in a cell or drive it: a change in them makes new results."""
     package = project_root() / "matrix"
+    # A library's module counts for the library's own cells: see `base_key`.
+    apps = sorted(path for path in apps_dir().iterdir() if path.is_dir() or path.suffix == ".py")
     return [
-        apps_dir(),
+        *(path for path in apps if path.name not in {LIBRARIES, "__pycache__"}),
         fixtures_dir() / "cell",
         data_dir() / "settings.toml",
         package / "settings.py",

@@ -1,0 +1,32 @@
+"""The standard library's HTTP client: `httplib` of 2.7, `http.client` since."""
+
+from __future__ import absolute_import
+
+DISTRIBUTION = ""
+INTEGRATION = "httplib"
+SPAN = {
+    "name": ["http.client.request", "httplib.request"],
+    "component": "httplib",
+    "tags": {"http.method": "GET"},
+}
+SERVICE = ""
+
+
+def patch():
+    from ddtrace import patch_all
+
+    patch_all(httplib=True)
+
+
+def call(place):
+    try:
+        from http.client import HTTPConnection
+    except ImportError:  # 2.7
+        from httplib import HTTPConnection
+
+    connection = HTTPConnection(place.upstream.split("//")[1], timeout=10)
+    try:
+        connection.request("GET", "/recommendations/" + place.shop)
+        return connection.getresponse().read().decode("utf-8")
+    finally:
+        connection.close()

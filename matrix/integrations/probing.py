@@ -1,0 +1,72 @@
+"""From a declaration to a probe.
+
+`automatic` is the library under the tracer's own start, with no word in the code: what a row with
+"automatic: yes" promises, and what one with "no" denies. `explicit` is the same with the call that
+the tracer's documentation names. Both have tracing switched off as their control. Where the module
+has a call that fails, `automatic-error` and `explicit-error` ask for what is promised of errors.
+"""
+
+from __future__ import annotations
+
+from matrix.evidence import AllOf, Answered, RecordTellsTrace, SpanBelow
+from matrix.integrations.declaration import Declared, Integration
+from matrix.model.probe import Channel, Evidence, Probe, Stimulus
+
+__all__ = ["AUTOMATIC", "ERROR", "EXPLICIT", "probe_name", "probe_of"]
+
+AUTOMATIC = "automatic"
+EXPLICIT = "explicit"
+ERROR = "-error"
+_CONTROL = "untraced"
+# The channels and the settings they run under.
+_WAYS = {AUTOMATIC: "off", EXPLICIT: "explicit"}
+
+
+def probe_name(slug: str) -> str:
+    """Return the name of the probe of a library."""
+    return f"integration-{slug}"
+
+
+def probe_of(integration: Integration) -> Probe:
+    """Return the experiment that answers the row."""
+    channels = []
+    for name, setting in _WAYS.items():
+        if name == EXPLICIT and not integration.explicit:
+            continue
+        channels.append(_channel(name, setting, "call", _shown(integration), 200))
+        if integration.error is not None:
+            shown = _span(integration.error, error=True)
+            channels.append(_channel(name + ERROR, setting, "fail", shown, 500))
+    return Probe(
+        name=probe_name(integration.slug),
+        title=f"{integration.slug} is traced",
+        channels=tuple(channels),
+        frameworks=(integration.slug,),
+    )
+
+
+def _channel(name: str, setting: str, what: str, shown: Evidence, status: int) -> Channel:
+    stimulus = Stimulus(
+        name=what,
+        path=f"/{{shop}}/{what}",
+        plain=status,
+        evidence=AllOf(Answered(status), shown),
+    )
+    return Channel(name=name, setting=setting, control=_CONTROL, stimuli=(stimulus,))
+
+
+def _shown(integration: Integration) -> Evidence:
+    if integration.span is None:
+        return RecordTellsTrace(integration.log)
+    return _span(integration.span, error=False)
+
+
+def _span(declared: Declared, *, error: bool) -> SpanBelow:
+    return SpanBelow(
+        names=declared.names,
+        component=declared.component,
+        resource=declared.resource,
+        type=declared.type,
+        tags=declared.tags,
+        error=error,
+    )
