@@ -21,6 +21,7 @@ COMMANDS = {
     "reproduce": "print (or run) the commands that repeat one cell by hand",
     "suggest": "print diffs that correct documents, with the evidence",
     "images": "list container images and how to get them; make or refresh them",
+    "services": "list back ends and how to get them; keep one for work by hand",
     "clean": "remove what this project made: on the engine, in the cache, of results",
 }
 

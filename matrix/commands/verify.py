@@ -14,6 +14,8 @@ from matrix.errors import NothingSelectedError, UsageError
 from matrix.places import results_dir
 from matrix.planning.options import add_plan_options, plan_from_args, where_from_args
 from matrix.planning.where import among
+from matrix.services.given import add_service_option, given_services
+from matrix.services.recipes import load_recipes
 
 if TYPE_CHECKING:
     from matrix.verify.holding import Held
@@ -72,6 +74,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     group.add_argument(
         "--strict", action="store_true", help="exit with 4 where a claim stays unverified"
     )
+    add_service_option(group)
     parser.add_argument(
         "--json",
         type=Path,
@@ -116,6 +119,7 @@ def run(args: argparse.Namespace) -> int:
         keep=args.keep,
         offline=args.offline,
         engine=args.engine,
+        given=given_services(args.service, os.environ, load_recipes()),
     )
     with _captured(args) if args.rejudge else held(args.engine, args.target) as runs:
         for note in runs.notes:

@@ -19,12 +19,14 @@ SCHEMA = 2
 TRANSIENT = frozenset(
     {
         Reason.AGENT_FAILED,
+        Reason.BACK_END_LOST,
         Reason.CONTAINER_LOST,
         Reason.DISK_FULL,
         Reason.ENGINE_LOST,
         Reason.INDEX_UNAVAILABLE,
         Reason.INTERNAL_ERROR,
         Reason.INTERRUPTED,
+        Reason.NO_BACK_END,
         Reason.NO_IMAGE,
         Reason.NO_INTERPRETER,
         Reason.NOT_RUN,

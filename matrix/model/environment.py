@@ -54,7 +54,7 @@ class Environment:
     `key` is the sha256 over the lock and the interpreter's build: equal environments are one.
     In an environment of an image, `tree` is the folder on this machine that is mounted over
     `image.site`, and `python` is `image.executable`. `instead` says why it is of this machine where
-    one in an image was asked for.
+    one in an image was asked for. `services` are the back ends that its cell would have, in words.
     """
 
     python: Path
@@ -64,3 +64,4 @@ class Environment:
     image: Image | None = None
     tree: Path | None = None
     instead: str = ""
+    services: tuple[str, ...] = ()

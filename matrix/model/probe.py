@@ -134,10 +134,14 @@ class Channel:
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """A capability's experiment. `frameworks` are the sample apps it can run in."""
+    """A capability's experiment. `frameworks` are the sample apps it can run in.
+
+    `services` are the back ends that its app needs, by name (`data/services.toml`).
+    """
 
     name: str
     title: str
     channels: tuple[Channel, ...]
     frameworks: tuple[str, ...] = ("django", "flask")
     requirements: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()

@@ -44,6 +44,7 @@ class Reason(str, enum.Enum):
     OUT_OF_MEMORY = "out-of-memory"
     CONTAINER_LOST = "container-lost"
     ENGINE_LOST = "engine-lost"
+    BACK_END_LOST = "back-end-lost"
     BROKEN_START = "broken-start"
     AGENT_FAILED = "agent-failed"
     INTERNAL_ERROR = "internal-error"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import dataclasses
 import tempfile
@@ -14,7 +15,7 @@ from matrix.model.service import Service, ServiceIdentity, ServiceKind, Way
 from matrix.services.forwarding import Forwarder, tcp_dial, unix_listener
 from matrix.services.recipes import Recipe, Recipes
 
-__all__ = ["VARIABLE", "Given", "given_services", "reached"]
+__all__ = ["VARIABLE", "Given", "add_service_option", "given_services", "reached"]
 
 VARIABLE = "COMPAT_MATRIX_SERVICE_"
 """With a service's name in capitals after it: `--service`, where `ps` does not show it."""
@@ -43,6 +44,18 @@ class Given:
     def __str__(self) -> str:
         """Where it is, without the password."""
         return f"{self.host}:{self.port}" + (f"/{self.database}" if self.database else "")
+
+
+def add_service_option(parser: argparse._ActionsContainer) -> None:
+    """Declare `--service`; `given_services` reads it."""
+    parser.add_argument(
+        "--service",
+        action="append",
+        default=[],
+        metavar="NAME=URL",
+        help="use a server that runs already, such as postgres=postgresql://user@host/database"
+        f" (or {VARIABLE}POSTGRES=URL in the environment, for a URL with a password)",
+    )
 
 
 def given_services(

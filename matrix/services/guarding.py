@@ -66,6 +66,12 @@ class Guarded:
             self._changed.wait_for(lambda: self._started or self._failed is not None, seconds)
             return self._started and self._failed is None
 
+    def wait_failed(self, seconds: float) -> str | None:
+        """Return why the server is not any more, None where it is not told in time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._failed is not None, seconds)
+            return self._failed
+
     def let_go(self) -> None:
         """Let it end the server, some time soon."""
         with contextlib.suppress(OSError):

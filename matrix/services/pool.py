@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from matrix.model.service import Service, ServiceIdentity
 from matrix.services.folders import sweep
 from matrix.services.given import Given, reached
+from matrix.services.guarding import Guarded
 from matrix.services.protocols import NoAnswerError
 from matrix.services.recipes import Recipe, Recipes, load_recipes
 from matrix.services.sources import Build, Found, Missing, look
@@ -115,9 +116,8 @@ class Services:
         """End all servers, at the same time; nothing can be started any more."""
         self._closed = True
         for kept in self._kept.values():
-            with kept.lock:
-                if kept.running is not None:
-                    kept.running.guarded.let_go()
+            if kept.guarded is not None:  # also one that is still waited for
+                kept.guarded.let_go()
         for kept in self._kept.values():
             kept.drop()
         self._gates.close()
@@ -152,13 +152,21 @@ class Services:
         kept.starts += 1
         self._sweep_once()
         try:
-            kept.running = start(recipe, found, self._below)
+            kept.running = start(recipe, found, self._below, note=self._noted(kept))
         except (ServiceFailedError, OSError, LookupError, RuntimeError) as error:
             raise NoServiceError(
                 f"{recipe.title} did not start: {error}",
                 f"See it by itself: nox -s services -- start {recipe.name}",
             ) from error
         return kept.running.service
+
+    def _noted(self, kept: _Kept) -> Callable[[Guarded], None]:
+        def note(guarded: Guarded) -> None:
+            kept.guarded = guarded
+            if self._closed:
+                guarded.let_go()
+
+        return note
 
     def _reached(self, given: Given) -> Service:
         service = self._gates.enter_context(reached(given))
@@ -208,6 +216,7 @@ class _Kept:
         self.lock = threading.RLock()
         self.service: Service | None = None
         self.running: Running | None = None
+        self.guarded: Guarded | None = None
         self.failure: NoServiceError | None = None
         self.starts = 0
         self.lost = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import functools
 import signal
 import sys
@@ -41,6 +42,7 @@ class WayToHave:
     commands: tuple[tuple[str, ...], ...]
     packages: str = ""
     requirements: tuple[str, ...] = ()
+    as_of: dt.date | None = None
     programs: Mapping[str, str] = dataclasses.field(default_factory=dict)
     version: tuple[str, ...] = ()
     prepare: tuple[Step, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import functools
 import glob
 import hashlib
@@ -10,16 +11,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matrix.services.recipes import WayToHave
 
 __all__ = ["Build", "Found", "Missing", "look"]
 
-Build = Callable[[tuple[str, ...]], Path]
-"""Installs requirements from the package index, for this CPython; returns the interpreter that has
-them. Raises what `BuildError` is a kind of: LookupError, OSError, RuntimeError."""
+Build = Callable[[Sequence[str], dt.date], Path]
+"""Installs requirements as of a date from the package index; returns an interpreter that has them.
+Raises RuntimeError."""
 
 _ASK_SECONDS = 10.0
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -72,9 +73,9 @@ def _program(way: WayToHave) -> Found | Missing:
 
 def _package(way: WayToHave, build: Build | None) -> Found | Missing:
     names = " ".join(way.requirements)
-    if build is None:
+    if build is None or way.as_of is None:
         return Missing(f"nothing here installs {names}", "nox -s services")
-    return Found(way, names, {}, functools.partial(build, way.requirements))
+    return Found(way, names, {}, functools.partial(build, way.requirements, way.as_of))
 
 
 def _stub(way: WayToHave) -> Found:

@@ -28,6 +28,8 @@ TRIES = 3
 _PORTS = range(20_000, 30_000)
 _POLL_SECONDS = 0.02
 _ASK_SECONDS = 5.0
+_TELL_SECONDS = 0.5
+_GRACE_SECONDS = 5.0
 # Of the 108 bytes of a Unix socket's path, unix(7), some are for its name.
 _FOLDER_PATH = 80
 
@@ -52,7 +54,8 @@ class Running:
         try:
             ask(self.recipe, self.service)
         except (OSError, NoAnswerError) as error:
-            return f"it does not answer: {error}"
+            # Its connections end a moment before its guardian can tell how it ended.
+            return self.guarded.wait_failed(_TELL_SECONDS) or f"it does not answer: {error}"
         return ""
 
 
@@ -61,10 +64,12 @@ def start(
     found: Found,
     below: Path | None = None,
     draw: Callable[[int], list[int]] | None = None,
+    note: Callable[[Guarded], None] = lambda _: None,
 ) -> Running:
     """Start the server; another time with other ports where it did not come up with these.
 
-    Its folder is made in `below`. Raises ServiceFailedError, OSError.
+    Its folder is made in `below`; `note` is told of each guardian while it waits. Raises
+    ServiceFailedError, OSError, and RuntimeError where what it is made of cannot be installed.
     """
     tries = TRIES if found.way.ports else 1
     python = {"python": str(found.build())} if found.build else {}
@@ -72,7 +77,7 @@ def start(
     while True:
         tries -= 1
         try:
-            return _start(recipe, found, below, (draw or _draw)(_count(found)))
+            return _start(recipe, found, below, (draw or _draw)(_count(found)), note)
         except ServiceFailedError:
             if not tries:
                 raise
@@ -88,9 +93,17 @@ def ask(recipe: Recipe, service: Service, seconds: float = _ASK_SECONDS) -> str:
     return said
 
 
-def _start(recipe: Recipe, found: Found, below: Path | None, ports: list[int]) -> Running:
+def _start(
+    recipe: Recipe,
+    found: Found,
+    below: Path | None,
+    ports: list[int],
+    note: Callable[[Guarded], None],
+) -> Running:
     began = time.monotonic()
-    way, user = found.way, server_user()
+    way = found.way
+    # A Python that is root's own may be where nobody else gets at it.
+    user = server_user() if way.source == "program" else None
     with new_folder(user, below) as (folder, lock):
         try:
             order = _order(found, folder, ports, user)
@@ -98,6 +111,7 @@ def _start(recipe: Recipe, found: Found, below: Path | None, ports: list[int]) -
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+    note(guarded)
     told = ports if way.same_ports else [0] * len(ports)
     try:
         service = Service(
@@ -146,7 +160,8 @@ def _order(found: Found, folder: Path, ports: list[int], user: tuple[int, int] |
 def _answering(recipe: Recipe, service: Service, guarded: Guarded, seconds: float) -> str:
     """Wait until the service answers on all ways; return what it says of itself."""
     until = time.monotonic() + seconds
-    if not guarded.wait_started(seconds):
+    # Its guardian has a limit itself, and words for what came of it.
+    if not guarded.wait_started(seconds + _GRACE_SECONDS):
         raise ServiceFailedError(guarded.failed or f"not started within {seconds:g} s")
     why: Exception | None = None
     while time.monotonic() < until:

@@ -32,11 +32,12 @@ class Item:
 
     @property
     def found(self) -> str:
-        """Return the key of the environment, and of the image where it is for one."""
+        """Return the key of the environment, with image and services, where there are such."""
         if self.environment is None:
             return ""
         image = self.environment.image
-        return f"{self.environment.key} in {image.digest}" if image else self.environment.key
+        words = [self.environment.key, *([f"in {image.digest}"] if image else [])]
+        return " ".join([*words, *(f"with {each}" for each in self.environment.services)])
 
     def unseen(self, reason: Reason, detail: str, started: str = "") -> CellCapture:
         """Return the capture of a cell in which nothing was run, and why."""

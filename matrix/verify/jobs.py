@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from matrix.cells import CellJob, Limits
@@ -12,6 +12,7 @@ from matrix.containers import connect
 from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
+from matrix.model.service import Service
 from matrix.verify.holding import Held
 
 __all__ = ["Jobs"]
@@ -22,6 +23,7 @@ class Jobs:
     """Makes jobs; each cell has a folder in `scratch`, kept for `keep`.
 
     `slow` are the limits of cells for emulated targets, `limits` those of all others.
+    `services` gives a cell the back ends that it needs, which answer.
     """
 
     probes: Mapping[str, Probe]
@@ -30,6 +32,7 @@ class Jobs:
     limits: Limits
     slow: Limits
     keep: bool = False
+    services: Callable[[PlannedCell], tuple[Service, ...]] = lambda _planned: ()
 
     def make(self, planned: PlannedCell, environment: Environment, key: str) -> CellJob:
         """Return the job of a cell; raise OSError where it can have no folder."""
@@ -44,6 +47,7 @@ class Jobs:
             limits=self.slow if planned.cell.target in self.runs.where.emulated else self.limits,
             scratch=folder,
             keep=self.keep,
+            services=self.services(planned),
         )
         if environment.image is None or self.runs.run is None:
             return job

@@ -14,6 +14,7 @@ from matrix.model.plan import Plan
 from matrix.model.verdict import Outcome
 from matrix.places import apps_dir, data_dir, fixtures_dir, project_root, results_dir
 from matrix.probes import load_probes
+from matrix.services.given import Given
 from matrix.verify.engine import Engine
 from matrix.verify.events import Emit
 from matrix.verify.holding import Held
@@ -30,7 +31,7 @@ __all__ = ["Options", "cell_sources", "exit_code", "judge_sources", "verify"]
 @dataclasses.dataclass(frozen=True)
 class Options:
     """How to run; `jobs` cells at a time. `rejudge` takes captures of `engine`: docker, local, or
-    auto, which is the newest of either.
+    auto, which is the newest of either. `given` are back ends that run already.
     """
 
     fresh: bool = False
@@ -39,6 +40,7 @@ class Options:
     keep: bool = False
     offline: bool = False
     engine: str = "auto"
+    given: Mapping[str, Given] = dataclasses.field(default_factory=dict)
 
 
 _COUNTS: Mapping[str, MadeBy] = {
@@ -74,7 +76,7 @@ def verify(plan: Plan, options: Options, emit: Emit, runs: Held) -> RunResult:
             judge_key(Sources.of(judge_sources()), probes),
             reuse=not options.fresh,
         )
-        how = How(options.jobs, keep=options.keep, offline=options.offline)
+        how = How(options.jobs, options.keep, options.offline, options.given)
         with world_of(folder, how, probes, runs) as world:
             engine = Engine(plan, probes, world, keeping, emit)
             with stopping(engine.stop):

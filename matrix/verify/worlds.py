@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import shutil
 import sys
@@ -20,14 +21,19 @@ from matrix.model.image import Image
 from matrix.model.probe import Probe
 from matrix.places import cache_dir
 from matrix.planning.targets import host_target
+from matrix.services.given import Given, given_services
+from matrix.services.pool import Services
+from matrix.services.recipes import load_recipes
 from matrix.verify.contained import ImageEnvironments
 from matrix.verify.emulation import load_emulation
 from matrix.verify.engine import World
 from matrix.verify.falling_back import ByPlace, FallingBack
 from matrix.verify.holding import Held
+from matrix.verify.installing import install_for_services
 from matrix.verify.jobs import Jobs
 from matrix.verify.local import CellWork, LocalEnvironments
 from matrix.verify.seams import Environments, SystemClock
+from matrix.verify.serving import Needs, ServedEnvironments, ServedRunner
 from matrix.verify.workers import Workers
 
 __all__ = ["How", "cpus", "environments_of", "limits_of", "world_of"]
@@ -40,20 +46,35 @@ _BUILDERS = 4
 
 @dataclasses.dataclass(frozen=True)
 class How:
-    """`jobs` cells at a time; `keep` their folders; `offline` asks no index."""
+    """`jobs` cells at a time; `keep` their folders; `offline` asks no index.
+
+    `given` are services that run already.
+    """
 
     jobs: int
     keep: bool = False
     offline: bool = False
+    given: Mapping[str, Given] = dataclasses.field(default_factory=dict)
 
 
 @contextlib.contextmanager
 def world_of(folder: Path, how: How, probes: Mapping[str, Probe], runs: Held) -> Iterator[World]:
     """Yield the world of a run, whose cells have their folders below `folder` while it lasts."""
     limits, slow = limits_of(runs)
-    with _scratch(folder, keep=how.keep) as scratch:
-        jobs = Jobs(probes, scratch, runs, limits, slow, keep=how.keep)
-        environments = environments_of(runs, probes, offline=how.offline)
+    given = {**given_services((), os.environ, load_recipes()), **how.given}
+    install = functools.partial(install_for_services, offline=how.offline)
+    with (
+        _scratch(folder, keep=how.keep) as scratch,
+        Services(given, build=install) as services,
+    ):
+        needs = Needs(services, probes)
+        jobs = Jobs(probes, scratch, runs, limits, slow, keep=how.keep, services=needs.ensure)
+
+        def served(runs: Held) -> Environments:
+            found = environments_of(runs, probes, offline=how.offline)
+            return ServedEnvironments(found, needs)
+
+        environments = served(runs)
         contained, here = (
             Workers(CellWork(contained=each), jobs.make, how.jobs, slow.cell + _GRACE_SECONDS)
             for each in (True, False)
@@ -62,13 +83,13 @@ def world_of(folder: Path, how: How, probes: Mapping[str, Probe], runs: Held) ->
             local = dataclasses.replace(runs, engine=None)
             environments = FallingBack(
                 environments,
-                lambda: environments_of(local, probes, offline=how.offline),
+                lambda: served(local),
                 host_target(),
             )
         try:
             yield World(
                 environments,
-                ByPlace(contained, here),
+                ServedRunner(ByPlace(contained, here), needs),
                 SystemClock(),
                 how.jobs,
                 _BUILDERS,

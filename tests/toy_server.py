@@ -1,0 +1,53 @@
+"""A server that speaks as much of memcached's protocol as a test needs, and can misbehave.
+
+`toy_server.py HOW ADDRESS`: at a Unix socket's path, or a port of 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+
+def serve(connection: socket.socket) -> None:
+    with connection, connection.makefile("rwb") as stream:
+        for line in stream:
+            if line.strip() == b"version":
+                stream.write(b"VERSION 1.0\r\n")
+            elif line.strip() == b"die":
+                os._exit(3)
+            else:
+                stream.write(line)
+            stream.flush()
+
+
+def main() -> None:
+    how, address = sys.argv[1:]
+    if how == "broken":
+        sys.stderr.write("reading the configuration\n")
+        sys.exit("FATAL: the configuration is wrong")
+    if how == "child":  # that leaves the process group, and closes nothing
+        subprocess.Popen(
+            [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True
+        )
+    if address.isdigit():
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", int(address)))
+    else:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(address)
+        os.chmod(address, 0o777)  # noqa: PTH101, S103 - as servers do
+    listener.listen()
+    if how == "silent":
+        time.sleep(600)
+    while True:
+        threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()
