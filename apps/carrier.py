@@ -115,6 +115,8 @@ def get(port, path, headers=()):
         connection.sendall("\r\n".join(lines).encode("ascii"))
         answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode("utf-8", "replace")
     head, _, body = answer.partition("\r\n\r\n")
+    if not head.startswith("HTTP/"):
+        raise IOError("no answer from our own server on port %d" % port)
     return int(head.split()[1]), body
 
 
