@@ -186,6 +186,12 @@ def test_a_probe_has_a_channel_for_each_way_to_be_traced() -> None:
     ]
 
 
+def test_a_probe_names_the_back_end_of_its_library() -> None:
+    served = parse("paper", GOOD.replace('SERVICE = ""', 'SERVICE = "redis"'))
+    assert probe_of(served).services == ("redis",)
+    assert probe_of(parse("paper", GOOD)).services == ()
+
+
 def test_what_a_cell_is_of_has_the_name_of_the_index() -> None:
     assert distribution_of("flask") == "flask"
     assert distribution_of("httplib") == ""

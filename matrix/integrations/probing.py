@@ -42,6 +42,8 @@ def probe_of(integration: Integration) -> Probe:
         title=f"{integration.slug} is traced",
         channels=tuple(channels),
         frameworks=(integration.slug,),
+        services=(integration.service,) if integration.service else (),
+        services=(integration.service,) if integration.service else (),
     )
 
 
