@@ -43,7 +43,6 @@ def probe_of(integration: Integration) -> Probe:
         channels=tuple(channels),
         frameworks=(integration.slug,),
         services=(integration.service,) if integration.service else (),
-        services=(integration.service,) if integration.service else (),
     )
 
 
