@@ -109,6 +109,12 @@ def images(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def services(session: nox.Session) -> None:
+    """List the back ends that integration rows need, and how to get the missing ones."""
+    command(session)
+
+
+@nox.session(python=False)
 def clean(session: nox.Session) -> None:
     """Remove what the project made in a container engine; with options, its caches and results."""
     command(session)
