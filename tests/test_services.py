@@ -82,12 +82,10 @@ def test_a_server_is_started_once_answers_and_is_gone_with_its_folder(
     assert pids(below) == set()
 
 
-def test_variables_tell_an_app_where_it_is_and_a_lone_service_by_two_names(below: Path) -> None:
+def test_variables_tell_an_app_where_it_is(below: Path) -> None:
     with pool(below, toy()) as services:
-        variables = services.ensure("toy").variables([4711], only=True)
-    assert (
-        variables["BOOKSHOP_TOY_URL"] == variables["BOOKSHOP_SERVICE_URL"] == "toy://127.0.0.1:4711"
-    )
+        variables = services.ensure("toy").variables([4711])
+    assert variables["BOOKSHOP_TOY_URL"] == "toy://127.0.0.1:4711"
     assert variables["BOOKSHOP_TOY_PORT"] == "4711"
 
 

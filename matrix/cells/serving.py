@@ -35,7 +35,7 @@ def services_inside(job: CellJob, place: Place) -> Iterator[dict[str, str]]:
                     forwarder = _forwarder(way, service, inside_is_here=not place.image)
                     stack.callback(forwarder.close)
                     ports.append(room.reach_out(forwarder.port, way.port))
-                variables |= service.variables(ports, only=len(job.services) == 1)
+                variables |= service.variables(ports)
         yield variables
 
 

@@ -106,7 +106,7 @@ def _start(services: Services, name: str) -> int:
     try:
         for way in service.ways:
             doors.append(Forwarder(tcp_listener(way.port), unix_dial(way.path)))  # noqa: PERF401
-        for variable, value in service.variables([d.port for d in doors], only=False).items():
+        for variable, value in service.variables([d.port for d in doors]).items():
             print(f"{variable}={value}")
         print(f"{service.identity}; Ctrl-C ends it", flush=True)
         while not over.wait(1.0):

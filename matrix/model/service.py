@@ -68,11 +68,10 @@ class Service:
     url: str = ""
     secret: bool = False
 
-    def variables(self, ports: Sequence[int], *, only: bool) -> dict[str, str]:
-        """Return the variables that tell an app of it; `ports` are those that it sees, by way.
+    def variables(self, ports: Sequence[int]) -> dict[str, str]:
+        """Return the variables that tell an app of it: `BOOKSHOP_<NAME>_HOST` and so on.
 
-        `BOOKSHOP_<NAME>_HOST` and so on; where it is the cell's `only` service,
-        `BOOKSHOP_SERVICE_HOST` and so on, too.
+        `ports` are those that the app sees, by way.
         """
         words = {
             "host": "127.0.0.1",
@@ -81,13 +80,7 @@ class Service:
             "user": self.user,
             "password": self.password,
             "database": self.database,
-            "name": self.database,
         }
         words["url"] = self.url.format_map(words)
-        prefixes = [self.identity.name.upper().replace("-", "_"), *(["SERVICE"] if only else [])]
-        return {
-            f"BOOKSHOP_{prefix}_{name.upper()}": word
-            for prefix in prefixes
-            for name, word in words.items()
-            if word
-        }
+        prefix = f"BOOKSHOP_{self.identity.name.upper().replace('-', '_')}"
+        return {f"{prefix}_{name.upper()}": word for name, word in words.items() if word}
