@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from matrix.model.service import ServiceKind
+from matrix.services.folders import servers_of
 from matrix.services.pool import Services
 from matrix.services.recipes import load_recipes
 
@@ -28,8 +28,8 @@ def test_a_server_starts_answers_as_who_it_is_and_leaves_nothing(name: str) -> N
         assert service.identity.kind is ServiceKind.SERVER
         assert any(digit.isdigit() for digit in service.identity.version)
         assert services.lost(service) == ""
-        assert servers(folder)
-    assert not servers(folder)
+        assert servers_of(folder)
+    assert not servers_of(folder)
     assert not folder.exists()
 
 
@@ -39,20 +39,10 @@ def test_a_database_that_is_killed_is_lost_and_can_be_had_again() -> None:
         if state.identity is None:
             pytest.skip(f"{state.why}: {state.remedy}")
         before = services.ensure("redis")
-        for pid in servers(Path(before.ways[0].path).parent):
+        for pid in servers_of(Path(before.ways[0].path).parent):
             os.kill(pid, signal.SIGKILL)
         end = time.monotonic() + 20
         while not (why := services.lost(before)):
             assert time.monotonic() < end
         assert "signal 9" in why
         assert services.lost(services.ensure("redis")) == ""
-
-
-def servers(folder: Path) -> list[int]:
-    wanted = f"COMPAT_MATRIX_SERVICE={folder}".encode()
-    found = []
-    for each in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if wanted in (each / "environ").read_bytes().split(b"\0"):
-                found.append(int(each.name))
-    return found

@@ -14,7 +14,7 @@ from pathlib import Path
 from matrix.services.guardian import MARK
 from matrix.services.people import server_user
 
-__all__ = ["new_folder", "sweep"]
+__all__ = ["new_folder", "servers_of", "sweep"]
 
 # Short: a Unix socket's path has about a hundred characters.
 _PREFIX = "matrix-service-"
@@ -54,7 +54,8 @@ def sweep(below: Path | None = None) -> int:
             lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
             try:
                 _take(lock)
-                _kill(folder)
+                for server in servers_of(folder):
+                    os.kill(server, signal.SIGKILL)
                 shutil.rmtree(folder, ignore_errors=True)
                 count += 1
             finally:
@@ -79,10 +80,17 @@ def _ours() -> set[int]:
     return {os.geteuid(), *(user[:1] if user else ())}
 
 
-def _kill(folder: Path) -> None:
-    """Kill the processes that were started for the folder."""
+def servers_of(folder: Path) -> list[int]:
+    """Return the processes that were started for the folder, or work in it.
+
+    Some write their title over the variables that they were started with.
+    """
     wanted = f"{MARK}={folder}".encode()
+    found = []
     for each in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if wanted in (each / "environ").read_bytes().split(b"\0"):
-                os.kill(int(each.name), signal.SIGKILL)
+            if folder in (work := (each / "cwd").readlink(), *work.parents) or wanted in (
+                each / "environ"
+            ).read_bytes().split(b"\0"):
+                found.append(int(each.name))
+    return found
