@@ -9,23 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from matrix.model.service import ServiceKind
 from matrix.services.folders import servers_of
 from matrix.services.pool import Services
 from matrix.services.recipes import load_recipes
+from matrix.verify.installing import install_for_services
 
 pytestmark = pytest.mark.services
 
 
 @pytest.mark.parametrize("name", load_recipes().by_name)
 def test_a_server_starts_answers_as_who_it_is_and_leaves_nothing(name: str) -> None:
-    with Services() as services:
+    with Services(build=install_for_services) as services:
         state = services.state(name)
         if state.identity is None:
             pytest.skip(f"{state.why}: {state.remedy}")
         service = services.ensure(name)
         folder = Path(service.ways[0].path).parent
-        assert service.identity.kind is ServiceKind.SERVER
+        assert service.identity.kind is state.identity.kind
         assert any(digit.isdigit() for digit in service.identity.version)
         assert services.lost(service) == ""
         assert servers_of(folder)

@@ -129,7 +129,9 @@ def _start(
     except BaseException:
         guarded.close()
         raise
-    identity = dataclasses.replace(service.identity, version=said)
+    # A simulator answers in the name of the web server that it is made with.
+    version = way.requirements[0] if way.requirements else said
+    identity = dataclasses.replace(service.identity, version=version)
     service = dataclasses.replace(service, identity=identity)
     return Running(service, recipe, guarded, time.monotonic() - began)
 
