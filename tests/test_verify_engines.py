@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import pickle
@@ -21,14 +22,16 @@ from matrix.containers.seam import ContainerError, EngineInfo, ImageInfo
 from matrix.errors import EngineUnavailableError, ExitCode, UsageError
 from matrix.images.catalog import Listed
 from matrix.images.source import Offer
+from matrix.journal import Entry, Journal
 from matrix.model.plan import Plan
+from matrix.model.whereabouts import Whereabouts
 from matrix.planning.targets import host_target
 from matrix.verify.emulation import load_emulation
 from matrix.verify.events import Emit, RunFinished, RunStarted
 from matrix.verify.falling_back import FallingBack
 from matrix.verify.holding import Held, held
 from matrix.verify.jobs import Jobs
-from matrix.verify.rejudging import captured_targets
+from matrix.verify.rejudging import captured_where
 from matrix.verify.result import RunResult
 from matrix.verify.running import Options
 from matrix.verify.worlds import How, limits_of, world_of
@@ -278,8 +281,8 @@ def test_rejudging_asks_no_engine_and_takes_the_targets_that_were_captured(
     captures = tmp_path / "results" / "captures"
     (captures / f"cp39-{ARM}-django3.2-ddtrace1.9.0").mkdir(parents=True)
     (captures / "something else").mkdir()
-    assert set(captured_targets(captures)) == {host_target(), ARM}
-    assert captured_targets(tmp_path / "none") == (host_target(),)
+    assert set(captured_where(tmp_path / "results").targets) == {host_target(), ARM}
+    assert captured_where(tmp_path / "none").targets == (host_target(),)
     for choice, targets in (("auto", {host_target(), ARM}), ("docker", {X86, I686, ARM})):
         ran_on.clear()
         assert main(["verify", "--rejudge", "--engine", choice]) == ExitCode.OK
@@ -308,3 +311,29 @@ def test_a_plan_needs_no_engine_and_is_that_of_the_engine_that_answers(
     assert plan_of(capsys) == {X86, I686}
     assert plan_of(capsys, "--engine", "local") == {X86}
     assert engine.closed == 1
+
+
+@pytest.mark.parametrize(("engine", "asked"), [("", ()), ("Docker 1", ("docker",))])
+def test_rejudging_asks_what_is_promised_of_containers_where_one_was_run(
+    tmp_path: Path, engine: str, asked: tuple[str, ...]
+) -> None:
+    """Else the same claim would be open for another reason than in the run itself."""
+    entry = Entry(
+        key="key",
+        base="base",
+        probes={},
+        decisive=(),
+        soak=False,
+        cell=f"cp39-{X86}-django3.2-ddtrace1.9.0",
+        reason=None,
+        detail="",
+        started="2026-11-20",
+        seconds=1.0,
+        transient=False,
+        judge="judge",
+        findings=(),
+        where=Whereabouts(engine, "", "linux", "x86_64", 64, "glibc 2.36", "3.9.1", "", ""),
+    )
+    with contextlib.closing(Journal(tmp_path / "journal.jsonl")) as journal:
+        journal.append(entry)
+    assert captured_where(tmp_path).deployments == asked

@@ -17,7 +17,7 @@ from matrix.planning.engine import TRACER
 from matrix.planning.existence import Impossible
 from matrix.planning.options import plan_from_args, where_from_args
 from matrix.planning.shelf import Shelf
-from matrix.planning.where import Where, among
+from matrix.planning.where import Where
 from matrix.suggesting.again import changed_claims, judge_again
 from matrix.suggesting.paper import Case, Paper
 from matrix.suggesting.seen import Seen
@@ -127,8 +127,8 @@ def _from_recorded(args: argparse.Namespace, say: Callable[[str], None]) -> Basi
 
 def _where(args: argparse.Namespace) -> Where:
     """Return what was captured of: nothing is run, so no engine is asked."""
-    from matrix.verify.rejudging import captured_targets  # noqa: PLC0415
+    from matrix.verify.rejudging import captured_where  # noqa: PLC0415
 
     if args.engine == "auto":
-        return among(captured_targets(results_dir() / "captures"), args.target)
+        return captured_where(results_dir(), args.target)
     return where_from_args(args)

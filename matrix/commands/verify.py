@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from matrix.errors import NothingSelectedError, UsageError
 from matrix.places import results_dir
 from matrix.planning.options import add_plan_options, plan_from_args, where_from_args
-from matrix.planning.where import among
 from matrix.services.given import add_service_option, given_services
 from matrix.services.recipes import load_recipes
 
@@ -151,10 +150,10 @@ def _width() -> int | None:
 def _captured(args: argparse.Namespace) -> Iterator[Held]:
     """Yield what was captured of: nothing is run, so no engine is asked."""
     from matrix.verify.holding import Held  # noqa: PLC0415
-    from matrix.verify.rejudging import captured_targets  # noqa: PLC0415
+    from matrix.verify.rejudging import captured_where  # noqa: PLC0415
 
     if args.engine == "auto":
-        yield Held(among(captured_targets(results_dir() / "captures"), args.target))
+        yield Held(captured_where(results_dir(), args.target))
     else:
         yield Held(where_from_args(args))
 

@@ -99,11 +99,15 @@ def by_engine(info: EngineInfo, globs: Sequence[str] = ()) -> Where:
     )
 
 
-def among(targets: Sequence[str], globs: Sequence[str] = ()) -> Where:
-    """Return those of `targets` that the globs mean, wherever they were run."""
+def among(targets: Sequence[str], globs: Sequence[str] = (), *, contained: bool = True) -> Where:
+    """Return those of `targets` that the globs mean, wherever they were run.
+
+    `contained` says that containers are among the places: promises about them can be asked.
+    """
     wanted = _wanted(globs, [*targets, *(each for each in _PLATFORMS if each not in targets)])
     chosen = tuple(target for target in targets if target in wanted)
-    return Where("", chosen, obstacles=_unselected(targets, chosen), deployments=_CONTAINERS)
+    deployments = _CONTAINERS if contained else ()
+    return Where("", chosen, obstacles=_unselected(targets, chosen), deployments=deployments)
 
 
 def everywhere(globs: Sequence[str] = ()) -> Where:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from matrix.journal import CaptureStore, Entry, Journal
@@ -17,16 +17,24 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Finding
 from matrix.model.whereabouts import Whereabouts
 from matrix.planning.targets import host_target
+from matrix.planning.where import Where, among
 from matrix.verify.events import CellFinished, Emit, RunFinished, RunStarted, VerdictReached, Warned
 from matrix.verify.result import CellRecord, RunResult
 from matrix.verify.seams import Clock
 
-__all__ = ["MadeBy", "captured_targets", "rejudge"]
+__all__ = ["MadeBy", "captured_where", "rejudge"]
 
 MadeBy = Callable[[CellCapture], bool]
 
 
-def captured_targets(folder: Path) -> tuple[str, ...]:
+def captured_where(results: Path, globs: Sequence[str] = ()) -> Where:
+    """Return where the captures in a results folder were made; no engine is asked."""
+    with contextlib.closing(Journal(results / "journal.jsonl")) as journal:
+        contained = any(map(_in_container, journal.read().entries.values()))
+    return among(_captured_targets(results / "captures"), globs, contained=contained)
+
+
+def _captured_targets(folder: Path) -> tuple[str, ...]:
     """Return this machine's target, and the others that something was captured on."""
     found = set()
     for path in folder.iterdir() if folder.is_dir() else ():
