@@ -139,6 +139,20 @@ def test_what_stopped_working_before_the_documented_minimum_has_no_control(tmp_p
     assert agreements(sought) == [Agreement.OPEN]
 
 
+def test_releases_from_the_documented_one_on_that_cannot_tell_leave_the_promise_open(
+    tmp_path: Path,
+) -> None:
+    before = since("1.9.0")
+
+    def says(release: str) -> tuple[str | Reason, str | Reason]:
+        return ("W", "W") if before(release)[0] == "F" else (Reason.BROKEN_START, Reason.CRASHED)
+
+    sought = Search(tmp_path, says).run(both())
+    assert sought.results[CHANNEL].observed == "0.61.4"
+    assert agreements(sought) == [Agreement.OPEN]
+    assert exit_code_of([sought]) is ExitCode.UNVERIFIED
+
+
 def test_the_first_release_searched_is_not_the_first_there_is(tmp_path: Path) -> None:
     result = Search(tmp_path, since("1.8.0")).run(both(since="1.8.3")).results[CHANNEL]
     assert (result.observed, result.exact) == ("1.8.3", False)

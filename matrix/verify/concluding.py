@@ -64,11 +64,8 @@ def exit_code_of(found: Iterable[Sought]) -> ExitCode:
 
 def _compared(quest: Quest, result: Result, least: str) -> tuple[Agreement, str]:
     documented, observed = Version(least), result.observed
-    answered = [
-        each
-        for each in result.tried
-        if Version(each.release) >= documented and each.reply.answer is not Answer.CANNOT_TELL
-    ]
+    since = [each for each in result.tried if Version(each.release) >= documented]
+    answered = [each for each in since if each.reply.answer is not Answer.CANNOT_TELL]
     works = [each.release for each in answered if each.reply.answer is Answer.WORKS]
     if observed is None:
         told = Agreement.OPEN, "none of the releases tried was seen to work"
@@ -77,6 +74,9 @@ def _compared(quest: Quest, result: Result, least: str) -> tuple[Agreement, str]
         told = Agreement.OPEN, f"{first} fails, and no later release was seen to work"
         if works:
             told = Agreement.LATER, f"{first} fails, and {works[0]} works"
+    elif since and not answered:
+        # That an earlier one works says nothing of those that are promised.
+        told = Agreement.OPEN, f"{observed} works, and none from {least} on can tell"
     elif Version(observed) < documented:
         told = Agreement.EARLIER, f"{observed} works already"
     elif observed == least:
