@@ -225,6 +225,15 @@ def test_an_interpreter_that_is_gone_is_no_exception(tmp_path: Path) -> None:
     assert "gone" in capture.detail
 
 
+def test_an_interpreter_that_has_no_time_to_say_who_it_is_tells_nothing_of_what_is_installed(
+    tmp_path: Path,
+) -> None:
+    limits = dataclasses.replace(LIMITS, identity=0.001)
+    capture = run_cell(fake_job(tmp_path, "good", limits=limits))
+    assert (capture.failed, capture.processes) == (Reason.TIMED_OUT, ())
+    assert "no answer within 0.001 s" in capture.detail
+
+
 def test_an_app_that_hangs_and_ignores_sigterm_is_bounded(tmp_path: Path) -> None:
     limits = dataclasses.replace(LIMITS, request=0.5, span=0.5)
     began = time.monotonic()

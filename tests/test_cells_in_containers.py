@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 import threading
 import time
@@ -96,6 +97,21 @@ def test_an_app_that_hangs_and_ignores_sigterm_is_bounded(made: Made) -> None:
     assert {item.error for item in process(capture, "appsec").exchanges[1:]} == {
         "TimeoutError: timed out"
     }
+
+
+def test_an_interpreter_that_has_no_time_to_say_who_it_is_is_not_the_wrong_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = dataclasses.replace(LIMITS, identity=5)
+    job = fake_job(tmp_path, "good", limits=limits)
+    fixtures = tmp_path / "slow"
+    shutil.copytree(job.fixtures, fixtures)
+    (fixtures / "identity.py").write_text("import time\ntime.sleep(60)\n")
+    job, engine = in_fake_container(dataclasses.replace(job, fixtures=fixtures), monkeypatch)
+    capture = run_cell(job)
+    assert (capture.failed, capture.processes) == (Reason.TIMED_OUT, ())
+    assert "no word from inside: no answer within" in capture.detail
+    assert not engine.living
 
 
 def test_an_interpreter_that_is_another_than_the_images_is_the_wrong_image(made: Made) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -85,7 +86,7 @@ class ContainerPlace:
         try:
             code = process.ended.result(seconds)
             log.wait_end(seconds)
-        except TimeoutError as error:
+        except FutureTimeoutError as error:  # another class than the built-in one before 3.11
             raise TimeoutError(f"no answer within {seconds:g} s") from error
         finally:
             with contextlib.suppress(OSError):

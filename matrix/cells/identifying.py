@@ -35,7 +35,10 @@ class IdentityError(Exception):
 
 
 def identify(place: Place, *, timeout: float) -> Identity:
-    """Ask the cell's interpreter; raises IdentityError."""
+    """Ask the cell's interpreter; raises IdentityError, TimeoutError where it has no time to say.
+
+    What takes too long tells of the moment: it must not be taken for what is installed.
+    """
     try:
         asked = place.ask([str(place.fixtures / "identity.py")], timeout)
         if asked.code != 0:
@@ -45,6 +48,8 @@ def identify(place: Place, *, timeout: float) -> Identity:
         told = json.loads(asked.out.strip().rpartition("\n")[2])
         installed = {_normalised(name): text for name, text in told.pop("installed").items()}
         return Identity(**told, installed=dict(sorted(installed.items())))
+    except TimeoutError:
+        raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise IdentityError(f"{type(error).__name__}: {error}") from error
 

@@ -89,6 +89,8 @@ def _run(job: CellJob, seen: _Seen) -> None:
 def _identity(job: CellJob, place: Place, deadline: Deadline) -> Identity:
     try:
         return identify(place, timeout=deadline.left(job.limits.identity))
+    except TimeoutError as error:
+        raise PlaceError(Reason.TIMED_OUT, f"no word from inside: {error}") from error
     except IdentityError as error:
         raise PlaceError(Reason.WRONG_INSTALL, f"no word from inside: {error}") from error
 
