@@ -18,6 +18,7 @@ from making_jobs import DETECTION, LIMITS, TRACING, fake_job
 from test_cells import process, shown
 
 from matrix.cells import CellJob, kill_all, run_cell
+from matrix.cells.container import ContainerRoom
 from matrix.containers.seam import ContainerSpec, EngineLostError
 from matrix.errors import EngineUnavailableError
 from matrix.model.capture import CellCapture
@@ -112,6 +113,19 @@ def test_an_interpreter_that_has_no_time_to_say_who_it_is_is_not_the_wrong_insta
     assert (capture.failed, capture.processes) == (Reason.TIMED_OUT, ())
     assert "no word from inside: no answer within" in capture.detail
     assert not engine.living
+
+
+def test_an_app_that_could_not_be_started_in_time_is_not_one_that_does_not_start(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*_arguments: object, **_more: object) -> None:
+        raise TimeoutError("the relay did not answer within 30 s")
+
+    job, _ = made("good", probes=(TRACING,))
+    monkeypatch.setattr(ContainerRoom, "start", late)
+    item = process(run_cell(job), "off")
+    assert (item.failed, item.log) == (Reason.TIMED_OUT, "")
+    assert "did not answer" in item.detail
 
 
 def test_an_interpreter_that_is_another_than_the_images_is_the_wrong_image(made: Made) -> None:

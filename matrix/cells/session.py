@@ -94,6 +94,10 @@ def _run(
         try:
             # From where a user would start it: code security looks at code below that folder only.
             app = room.start(command, progress.environment, stop=job.limits.stop)
+        except TimeoutError as error:
+            # It is the place that is slow: of the interpreter nothing is known.
+            progress.fail(Reason.TIMED_OUT, f"the app was not started in time: {error}")
+            return
         except OSError as error:
             progress.fail(Reason.BROKEN_START, f"the interpreter does not start: {error}")
             return
