@@ -109,6 +109,19 @@ def test_the_files_that_are_asked_for_are_written(
     assert "nox -s reproduce -- cp" in Path("why.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("folder", [".", "../{here}", "link"])
+def test_the_corrected_files_never_replace_the_documents(
+    page: Path, folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("link").symlink_to(tmp_path)
+    where = folder.format(here=tmp_path.name)
+    arguments = ["--verdicts", verdicts_of(page), "--out", where]
+    assert main(["suggest", str(page), *arguments]) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert (out, "would replace wrong.md" in err) == ("", True)
+    assert page.read_bytes() == (DOCUMENTS / "wrong.md").read_bytes()
+
+
 def test_json_on_standard_output_is_alone_there(
     page: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
     from matrix.suggesting.summary import as_json, as_markdown  # noqa: PLC0415
 
     args.documents = document_paths(args.documents)
+    if args.out is not None:
+        _check_folder(args.out, args.documents)
     reading, papers = read_papers(args.documents, lenient=args.lenient)
     for problem in (*reading.problems, *reading.notices):
         _note(str(problem))
@@ -121,6 +123,17 @@ def _check(args: argparse.Namespace) -> None:
     for path in (args.json, args.summary):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
+
+
+def _check_folder(folder: Path, documents: Iterable[Path]) -> None:
+    """Raise `UsageError` for a folder in which a corrected file would replace a document."""
+    where = folder.resolve()
+    same = [path for path in documents if where in (path.parent.resolve(), path.resolve().parent)]
+    if same:
+        raise UsageError(
+            f"--out {folder} would replace {', '.join(map(str, same))}",
+            "Give a folder of their own; in place they are changed by: patch -p0.",
+        )
 
 
 def _print(diffs: Iterable[bytes]) -> None:
