@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import socket
 import subprocess
 import sys
 import time
@@ -102,6 +103,19 @@ def test_no_engine_is_told_with_what_was_tried_and_what_to_do(
     assert "DOCKER_HOST" in caught.value.message
     assert "--engine local" in caught.value.hint
     assert find_engine(RUN) is None
+
+
+def test_it_is_waited_for_as_long_as_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "s"))
+        silent.listen(8)
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 's'}")
+        start = time.monotonic()
+        with pytest.raises(EngineUnavailableError, match=r"timeout=0\.2"):
+            connect(RUN, 0.2)
+        assert time.monotonic() - start < 4
 
 
 def test_nothing_slow_is_imported_before_an_engine_is_there() -> None:

@@ -26,6 +26,7 @@ from matrix.journal import Entry, Journal
 from matrix.model.plan import Plan
 from matrix.model.whereabouts import Whereabouts
 from matrix.planning.targets import host_target
+from matrix.verify import jobs
 from matrix.verify.emulation import load_emulation
 from matrix.verify.events import Emit, RunFinished, RunStarted
 from matrix.verify.falling_back import FallingBack
@@ -223,6 +224,22 @@ def test_a_cell_in_an_image_is_given_its_packages_and_a_way_to_the_engine(tmp_pa
     assert (job.tree, job.tree_key) == (tmp_path / "site", environment.key)
     with pytest.raises(EngineUnavailableError):
         job.connect()
+
+
+def test_a_busy_engine_is_not_lost_to_a_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = []
+    monkeypatch.setattr(jobs, "connect", lambda _run, seconds=5.0: waited.append(seconds))
+    with held("local") as here:
+        runs = Held(here.where, None, Run("a", "b"))
+    made = FakeEnvironments(ready=True)
+    made.image = image()
+    cell = planned(f"cp39-{X86}-django3.2-ddtrace1.9.0")
+    job = Jobs({}, tmp_path, runs, *limits_of(runs)).make(cell, made._make(cell), "key")
+    assert job.connect is not None
+    job.connect()
+    assert waited >= [60]
 
 
 @pytest.fixture

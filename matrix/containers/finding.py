@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["connect", "find_engine"]
 
 _SECONDS = 5.0
-"""An engine that does not answer within this time is none."""
+"""An engine that does not answer within this time is none, where nobody says otherwise."""
 
 _HINT = (
     "Start Docker (`sudo systemctl start docker`, or Docker Desktop), or name an engine in"
@@ -25,16 +25,17 @@ _HINT = (
 )
 
 
-def connect(run: Run) -> DockerEngine:
+def connect(run: Run, seconds: float = _SECONDS) -> DockerEngine:
     """Return the engine that answers; raise EngineUnavailableError, which says what was tried.
 
-    Everything the engine makes is labelled as of `run`. Close it when done with it.
+    Nothing that it is asked may take longer than `seconds`: one that is known to be there may be
+    busy. Everything the engine makes is labelled as of `run`. Close it when done with it.
     """
     tried = []
     for address in addresses(os.environ, Path.home()):
         obstacle = _obstacle(address)
         if not obstacle:
-            found = _answering(address, run)
+            found = _answering(address, run, seconds)
             if not isinstance(found, str):
                 return found
             obstacle = found
@@ -65,7 +66,7 @@ def _obstacle(address: Address) -> str:
     return f"{kind} is not a way that we can go; forward the engine's socket and name that"
 
 
-def _answering(address: Address, run: Run) -> DockerEngine | str:
+def _answering(address: Address, run: Run, seconds: float) -> DockerEngine | str:
     """Return the engine, or why it does not answer."""
     # Only here: docker-py takes a tenth of a second to import.
     from matrix.containers.client import make_client  # noqa: PLC0415
@@ -75,7 +76,7 @@ def _answering(address: Address, run: Run) -> DockerEngine | str:
 
     try:
         with translated("connecting"):
-            client = make_client(address, _SECONDS)
+            client = make_client(address, seconds)
         try:
             return DockerEngine(client, run)
         except BaseException:

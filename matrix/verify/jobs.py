@@ -17,6 +17,10 @@ from matrix.verify.holding import Held
 
 __all__ = ["Jobs"]
 
+# The engine answered this run: with cells on every CPU it may take its time to do so again, and one
+# that is taken for lost ends the run.
+_BUSY_SECONDS = 60.0
+
 
 @dataclasses.dataclass(frozen=True)
 class Jobs:
@@ -56,5 +60,5 @@ class Jobs:
             image=environment.image,
             tree=environment.tree,
             tree_key=environment.key,
-            connect=functools.partial(connect, self.runs.run),
+            connect=functools.partial(connect, self.runs.run, _BUSY_SECONDS),
         )
