@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import jsonschema
@@ -213,6 +213,35 @@ def test_a_file_that_is_not_these_documents_verdicts_is_named(
     assert "verdicts.json" in err
     assert said in err
     assert "hint:" in err
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("claims", 0, "sha256"), 5),
+        (("verdicts", 0, "evidence"), None),
+        (("verdicts", 0, "remarks"), [5]),
+        (("verdicts", 0, "parts", 0, "cells"), []),
+        (("verdicts", 0, "parts", 0, "probe"), []),
+        (("verdicts", 0, "parts", 0, "evidence"), 5),
+        (("cells", 0, "id"), "cp39-linux_x86_64-flask1.0-ddtrace1..0"),
+        (("cells", 0, "findings", 0, "channel"), []),
+        (("cells", 0, "findings", 0, "notes"), 5),
+    ],
+)
+def test_values_that_verify_does_not_write_are_no_file_of_verdicts(
+    page: Path, place: Sequence[str | int], value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(verdicts_of(page))
+    data = json.loads(path.read_text(encoding="utf-8"))
+    within = data
+    for key in place[:-1]:
+        within = within[key]
+    within[place[-1]] = value
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert main(["suggest", str(page), "--verdicts", path.name]) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert (out, "verdicts.json is no complete file of verdicts" in err) == ("", True)
 
 
 @pytest.mark.parametrize(

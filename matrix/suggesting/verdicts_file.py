@@ -46,7 +46,7 @@ def read_verdicts(path: Path, papers: Iterable[Paper]) -> Told:
     try:
         abouts: dict[str, set[str]] = {}
         for claim in data["claims"]:
-            abouts.setdefault(claim["document"], set()).add(claim["sha256"])
+            abouts.setdefault(_text(claim["document"]), set()).add(_text(claim["sha256"]))
         verdicts = {one["claim"]: _verdict(one) for one in data["verdicts"]}
         findings = tuple(
             _finding(cell["id"], one) for cell in data["cells"] for one in cell["findings"]
@@ -105,42 +105,55 @@ def _check(path: Path, abouts: Mapping[str, set[str]], papers: Sequence[Paper]) 
 
 def _verdict(data: Mapping[str, Any]) -> Verdict:
     return Verdict(
-        claim=data["claim"],
+        claim=_text(data["claim"]),
         outcome=Outcome(data["outcome"]),
         tightness=Tightness(data["tightness"]) if data["tightness"] else None,
         reason=Reason(data["reason"]) if data["reason"] else None,
-        evidence=data["evidence"],
-        cells=tuple(data["cells"]),
+        evidence=_text(data["evidence"]),
+        cells=tuple(map(_cell, data["cells"])),
         parts=tuple(_part(one) for one in data["parts"]),
-        remarks=tuple(data["remarks"]),
+        remarks=tuple(map(_text, data["remarks"])),
     )
 
 
 def _part(data: Mapping[str, Any]) -> PartVerdict:
-    cells = tuple(data["cells"])
-    for cell in cells:
-        Cell.parse(cell)
+    cells = tuple(map(_cell, data["cells"]))
+    if not cells:
+        raise ValueError(f"a part of {data['probe']!r} without cells")
     return PartVerdict(
-        probe=data["probe"],
-        channel=data["channel"],
+        probe=_text(data["probe"]),
+        channel=_text(data["channel"]),
         cells=cells,
         outcome=Outcome(data["outcome"]),
         tightness=Tightness(data["tightness"]) if data["tightness"] else None,
         reason=Reason(data["reason"]) if data["reason"] else None,
-        evidence=data["evidence"],
-        remarks=tuple(data["remarks"]),
+        evidence=_text(data["evidence"]),
+        remarks=tuple(map(_text, data["remarks"])),
     )
 
 
 def _finding(cell: str, data: Mapping[str, Any]) -> Finding:
-    Cell.parse(cell)
     return Finding(
-        cell=cell,
-        probe=data["probe"],
-        channel=data["channel"],
+        cell=_cell(cell),
+        probe=_text(data["probe"]),
+        channel=_text(data["channel"]),
         shows=Shows(data["shows"]),
-        evidence=data["evidence"],
+        evidence=_text(data["evidence"]),
         reason=Reason(data["reason"]) if data["reason"] else None,
         repeats=tuple(data["repeats"].items()),
-        notes=tuple(data["notes"]),
+        notes=tuple(map(_text, data["notes"])),
     )
+
+
+def _text(value: object) -> str:
+    """Return a value that must be text; raise TypeError where it is not."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _cell(value: object) -> str:
+    """Return a cell's id; raise ValueError where it is none, or its versions are none."""
+    text = _text(value)
+    _ = Cell.parse(text).sort_key
+    return text
