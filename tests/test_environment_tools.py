@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -370,6 +371,22 @@ def test_wheels_are_unpacked_once_and_linked(tmp_path: Path) -> None:
     found = {file.relative_to(tmp_path / "site") for file in (tmp_path / "site").rglob("*.py")}
     assert found == {Path("a/b.py"), Path("c.py")}
     assert not list((tmp_path / "site").rglob("run"))
+
+
+def test_of_two_who_unpack_one_wheel_at_once_neither_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, folder = wheel(tmp_path, **{"a__b.py": "1"}), tmp_path / "unpacked"
+    replace = Path.replace
+
+    def a_moment_later(part: Path, target: Path) -> Path:
+        shutil.copytree(part, target)  # by the other one
+        return replace(part, target)
+
+    monkeypatch.setattr(Path, "replace", a_moment_later)
+    assert unpack(path, folder) == folder
+    assert [file.name for file in folder.rglob("*.py")] == ["b.py"]
+    assert not list(tmp_path.glob(".part-*"))
 
 
 def test_a_wheel_may_not_write_outside(tmp_path: Path) -> None:

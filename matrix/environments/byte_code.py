@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from matrix.containers.seam import Confinement, Mount
 from matrix.environments.failures import BuildError
+from matrix.environments.folders import put
 from matrix.environments.inside import COMPILE, Inside
 from matrix.environments.toolbox import Toolbox
 from matrix.environments.unpacking import Unpacked
@@ -59,9 +60,7 @@ class ByteCode:
                 for number, (_, folder) in enumerate(todo):
                     made = part / str(number)
                     made.mkdir(exist_ok=True)
-                    # Whoever was first is as good.
-                    if not folder.exists():
-                        made.replace(folder)
+                    put(made, folder)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
         return folders

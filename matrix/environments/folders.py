@@ -14,7 +14,7 @@ from matrix.environments.failures import BuildError
 from matrix.environments.toolbox import Toolbox
 from matrix.model.reason import Reason
 
-__all__ = ["Folders", "free_bytes_at"]
+__all__ = ["Folders", "free_bytes_at", "put"]
 
 _MARK = "matrix-environment.json"
 _NEEDED_BYTES = 400 * 1024 * 1024
@@ -27,6 +27,18 @@ Mark = dict[str, Any]
 def free_bytes_at(path: Path) -> int:
     """Return how much of the disk is free."""
     return shutil.disk_usage(path).free
+
+
+def put(part: Path, folder: Path) -> None:
+    """Give a finished folder its name, unless somebody was quicker, whose is as good.
+
+    Raises OSError; what was not wanted any more stays where it was.
+    """
+    try:
+        part.replace(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
 
 
 class Folders:

@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 
 from matrix.environments.failures import BuildError
+from matrix.environments.folders import put
 from matrix.model.reason import Reason
 
 __all__ = ["Unpacked", "link_into", "unpack"]
@@ -54,9 +55,7 @@ def unpack(wheel: Path, folder: Path, sha256: str | None = None) -> Path:
                 target = _target(name)
                 if target is not None and not name.endswith("/"):
                     _write(archive, name, part / target, part)
-        # Whoever was first is as good.
-        if not folder.exists():
-            part.replace(folder)
+        put(part, folder)
     except (zipfile.BadZipFile, EOFError) as error:
         raise BuildError(Reason.BUILD_FAILED, f"{wheel.name} is damaged: {error}") from error
     finally:
