@@ -13,7 +13,7 @@ from audit_pages import PAGE, changed, line_of
 from planning_world import world
 
 from matrix.__main__ import main
-from matrix.errors import IndexUnavailableError
+from matrix.errors import ExitCode, IndexUnavailableError
 from matrix.index import CachedIndex
 from matrix.index.packed import dump
 from matrix.places import data_dir
@@ -143,6 +143,16 @@ def test_lenient_goes_on_and_does_not_call_the_unread_missing(
 def test_a_part_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "--part", "document"]) == 2
     assert "did you mean 'documents'?" in capsys.readouterr().err
+
+
+def test_a_folder_that_there_is_not_is_told_before_anything_is_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = written(tmp_path, one=PAGE)
+    target = tmp_path / "none" / "audit.json"
+    assert main(["audit", *pages, *PARTS, "--json", str(target)]) == ExitCode.USAGE
+    told = capsys.readouterr()
+    assert (told.out, f"there is no folder {target.parent}" in told.err) == ("", True)
 
 
 def test_the_committed_facts_can_be_audited(capsys: pytest.CaptureFixture[str]) -> None:

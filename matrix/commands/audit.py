@@ -37,7 +37,8 @@ examples:
   python -m matrix audit --offline --json -       as JSON, from what is known of the index
 
 Exit codes: 0 nothing contradicts a promise, 1 something does, 2 a document is not understood
-(without --lenient) or cannot be read, 5 the package index does not answer.
+(without --lenient) or cannot be read, or wrong usage, 5 the package index does not answer,
+6 disk full or not writable.
 """
 
 
@@ -88,6 +89,10 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Tell the findings part by part; what is known when a part fails is told before it fails."""
     names = _parts(args.part)
+    if args.json and not Path(args.json).parent.is_dir():
+        raise UsageError(
+            f"there is no folder {Path(args.json).parent}", "Make it, or name another file."
+        )
     reading = read_inputs(args.documents, language=args.language, lenient=args.lenient)
     for problem in (*reading.problems, *reading.notices):
         print(f"note: {problem}", file=sys.stderr)
