@@ -47,19 +47,22 @@ class FakeTool:
 
 
 class AnsweringEngine(FakeEngine):
-    """Answers examinations from what the image is for; `says` changes an answer."""
+    """Answers examinations from what the image is for; `says` changes an answer, `compiles` is what
+    comes of compiling.
+    """
 
     def __init__(self, platforms: Sequence[str] = ALL) -> None:
         super().__init__(info=EngineInfo("Fake 1.0", ALL[0], tuple(platforms), True, 2, 2**33))
         self.says: dict[str, object] = {}
         self.modules: dict[str, str] = {}
         self.ran: list[ContainerSpec] = []
+        self.compiles = Ran(0, tar_of(("usr/lib/python/x.pyc", b"code"), mode="w:gz"), b"")
 
     def run(self, spec: ContainerSpec, seconds: float, given: bytes = b"") -> Ran:
         self.check()
         self.ran.append(spec)
         if b"py_compile" in given:
-            return Ran(0, tar_of(("usr/lib/python/x.pyc", b"code"), mode="w:gz"), b"")
+            return self.compiles
         target = next(each for each in recipes().targets if each.platform == spec.platform)
         executable = next(word for word in spec.argv if "python" in word)
         known = [each for each in LISTS if each.executable == executable]

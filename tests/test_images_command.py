@@ -14,6 +14,7 @@ from image_fakes import AnsweringEngine, FakeTool
 
 from matrix.__main__ import main
 from matrix.commands import images
+from matrix.containers.seam import Ran
 from matrix.images import digests
 from matrix.images.catalog import ImageCatalog
 from matrix.images.debian import DebianSource
@@ -101,6 +102,23 @@ def test_build_says_what_failed_and_goes_on(shop: Shop, capsys: pytest.CaptureFi
     said = capsys.readouterr().out
     assert said.count("FAILED") == 3
     assert "0 images ready, 3 failed" in said
+
+
+@pytest.mark.parametrize("what", [[], ["build", "--target", "linux_i686"]])
+def test_an_engine_that_goes_away_is_an_error_with_a_hint(
+    shop: Shop, what: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.engine.lost = True
+    assert main(["images", *what]) == 8
+    assert "hint: " in capsys.readouterr().err
+
+
+def test_byte_code_that_comes_damaged_is_a_failure_of_its_image(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.engine.compiles = Ran(0, b"no archive", b"")
+    assert main(["images", "build", "--target", "linux_i686", "--python", "3.11"]) == 4
+    assert "FAILED, debian: byte code came damaged" in capsys.readouterr().out
 
 
 def test_a_full_disk_has_its_own_code(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matrix.containers.seam import ContainerError
 from matrix.errors import (
+    EngineUnavailableError,
     ExitCode,
     IndexUnavailableError,
     NothingSelectedError,
@@ -72,10 +74,15 @@ def run(args: argparse.Namespace) -> int:
     """List, make or refresh. Raises UserError."""
     if args.what == "refresh":
         return _refresh()
-    with _catalog() as catalog:
-        if args.what == "build":
-            return _build(catalog, args)
-        return _list(catalog, args)
+    try:
+        with _catalog() as catalog:
+            if args.what == "build":
+                return _build(catalog, args)
+            return _list(catalog, args)
+    except ContainerError as error:
+        raise EngineUnavailableError(
+            f"the engine failed: {error}", "Call it again when the engine answers."
+        ) from error
 
 
 @contextlib.contextmanager

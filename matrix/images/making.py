@@ -11,6 +11,7 @@ import dataclasses
 import io
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -134,6 +135,14 @@ def _compiled(making: Making, image: str, engine: Engine, folder: Path) -> Layer
 
 
 def _members(archive: bytes) -> Mapping[str, bytes]:
+    """Return the files in an archive that a container handed over. Raises ImageError."""
+    try:
+        return _read(archive)
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise ImageError(Reason.NO_IMAGE, f"byte code came damaged: {error}") from error
+
+
+def _read(archive: bytes) -> Mapping[str, bytes]:
     found: dict[str, bytes] = {}
     total = 0
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r|gz") as tar:
