@@ -93,6 +93,18 @@ def test_results_of_two_engines_lie_side_by_side(tmp_path: Path) -> None:
     assert still.ran == []
 
 
+def test_what_was_seen_of_an_image_that_was_emulated_is_not_taken_for_what_it_does(
+    tmp_path: Path,
+) -> None:
+    emulated = inside("sha256:one")
+    emulated.image = dataclasses.replace(image(), environment=(("EMULATED_CPU", "old"),))
+    run(tmp_path, FakeRunner(answers()), emulated)
+    again, native = FakeRunner(answers()), FakeRunner(answers())
+    run(tmp_path, again, emulated)
+    run(tmp_path, native, inside("sha256:one"))
+    assert (again.ran, native.ran) == ([], [MINIMUM, BEFORE, CONTROL])
+
+
 def test_rejudging_takes_the_captures_of_one_engine_or_the_newest_of_all(tmp_path: Path) -> None:
     run(tmp_path, FakeRunner(answers()), inside("sha256:one"))
     run(tmp_path, FakeRunner(answers(minimum="welcome")), FakeEnvironments(), engine="")

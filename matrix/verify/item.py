@@ -32,11 +32,19 @@ class Item:
 
     @property
     def found(self) -> str:
-        """Return the key of the environment, with image and services, where there are such."""
+        """Return the key of the environment, with image and services, where there are such.
+
+        What the image is given counts, too: on another engine the same one is emulated, or is not,
+        and what an emulated one has no time for does not tell of the other.
+        """
         if self.environment is None:
             return ""
-        image = self.environment.image
-        words = [self.environment.key, *([f"in {image.digest}"] if image else [])]
+        words = [self.environment.key]
+        if image := self.environment.image:
+            words += [
+                f"in {image.digest}",
+                *(f"{name}={value}" for name, value in image.environment),
+            ]
         return " ".join([*words, *(f"with {each}" for each in self.environment.services)])
 
     def unseen(self, reason: Reason, detail: str, started: str = "") -> CellCapture:
