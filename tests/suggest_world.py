@@ -74,6 +74,7 @@ class World:
 
     case: Case
     static: Static
+    contained: bool = False
 
     def suggest(self, *, earlier: bool = False) -> tuple[Suggestion, ...]:
         return suggest(self.case, earlier=earlier)
@@ -89,6 +90,7 @@ class World:
             targets=(LINUX,),
             obstacles={},
             static=self.static,
+            contained=self.case.seen.findings if self.contained else (),
         )
 
     def refuted(self) -> set[str]:
@@ -124,7 +126,7 @@ def verified(
         else releases
     )
     final = sorted((one for one in known), key=Version)
-    return World(Case(papers, verdicts, Seen(findings, final)), static)
+    return World(Case(papers, verdicts, Seen(findings, final)), static, contained)
 
 
 def decided(paths: Sequence[Path], *wrong: str, outcome: Outcome = Outcome.REFUTED) -> World:

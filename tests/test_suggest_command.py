@@ -23,7 +23,9 @@ from matrix.reading.document import read_documents
 from matrix.reporting.as_json import result_to_json
 from matrix.suggesting.change import Action, Change
 from matrix.suggesting.paper import Paper
+from matrix.suggesting.papers import read_papers
 from matrix.suggesting.sheet import Cut
+from matrix.suggesting.verdicts_file import read_verdicts
 from matrix.verify.result import CellRecord, RunResult
 
 LATE = since(threat_detection="1.10.0", threat_protection="1.10.3")
@@ -307,6 +309,17 @@ def test_an_index_that_is_down_takes_the_check_away_and_not_the_diff(
     assert "+| Threat Detection " in out
     assert "were not judged again: no ddtrace" in err
     assert "Not judged again" in Path("why.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("engine", ["docker", ""])
+def test_a_file_of_verdicts_tells_what_was_seen_in_containers(page: Path, engine: str) -> None:
+    path = Path(verdicts_of(page))
+    data = json.loads(path.read_text(encoding="utf-8"))
+    first, *_ = (cell for cell in data["cells"] if cell["findings"])
+    first["where"] = {"engine": engine}
+    path.write_text(json.dumps(data), encoding="utf-8")
+    told = read_verdicts(path, read_papers([page])[1].values())
+    assert {one.cell for one in told.contained} == ({first["id"]} if engine else set())
 
 
 def test_what_was_captured_is_judged_whatever_no_plan_asks_for(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from matrix.model.claim import Claim, ClaimKind
 from matrix.model.static import StaticEvidence
 from matrix.model.verdict import Outcome, Shows
 from matrix.suggesting.change import Action
+from matrix.suggesting.suggestion import Suggestion
 from matrix.suggesting.summary import Told, as_markdown
 
 WRONG = DOCUMENTS / "wrong.md"
@@ -97,6 +98,13 @@ def test_what_is_promised_of_docker_stands_or_falls_with_the_minimum(tmp_path: P
     changed = applied(suggestion, tmp_path)
     again = verified([changed], LATE, static=no_windows_27, contained=True)
     assert again.case.verdicts[in_docker].outcome is Outcome.CONFIRMED
+
+
+def test_what_is_promised_of_docker_is_judged_again_as_well() -> None:
+    made = verified([WRONG], LATE, contained=True)
+    unchanged = [Suggestion(each, each.sheet.data()) for each in made.case.papers.values()]
+    assert {each.claim for each in made.again(unchanged)} == made.refuted()
+    assert "wrong/deployment/threat-detection/docker" in made.refuted()
 
 
 def test_where_no_release_is_seen_to_do_docker_is_not_blamed() -> None:

@@ -36,7 +36,10 @@ _COUNTS: Mapping[str, Callable[[CellCapture], bool]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Basis:
-    """The answers, everything that was seen, and how to plan once more. `source` is for reports."""
+    """The answers, everything that was seen, and how to plan once more. `source` is for reports.
+
+    `contained` are the findings that promises about containers are judged by.
+    """
 
     verdicts: Mapping[str, Verdict]
     findings: tuple[Finding, ...]
@@ -44,6 +47,7 @@ class Basis:
     profile: str
     targets: tuple[str, ...]
     obstacles: Mapping[str, Impossible] = dataclasses.field(default_factory=dict)
+    contained: tuple[Finding, ...] = ()
 
 
 def told_of(
@@ -84,6 +88,7 @@ def _again(args: argparse.Namespace, basis: Basis, index: Index, told: Told) -> 
         targets=basis.targets,
         obstacles=basis.obstacles,
         static=static_findings,
+        contained=basis.contained,
     )
 
 
@@ -93,7 +98,14 @@ def _from_file(
     told = read_verdicts(args.verdicts, papers)
     for name in told.silent:
         say(f"{args.verdicts} says nothing of {name}")
-    return Basis(told.verdicts, told.findings, args.verdicts.name, told.profile, told.targets)
+    return Basis(
+        told.verdicts,
+        told.findings,
+        args.verdicts.name,
+        told.profile,
+        told.targets,
+        contained=told.contained,
+    )
 
 
 def _from_recorded(args: argparse.Namespace, say: Callable[[str], None]) -> Basis:
@@ -122,6 +134,7 @@ def _from_recorded(args: argparse.Namespace, say: Callable[[str], None]) -> Basi
         args.profile,
         where.targets,
         where.obstacles,
+        tuple(found for cell in result.cells if cell.contained for found in cell.findings),
     )
 
 

@@ -13,6 +13,7 @@ from matrix.model.static import StaticEvidence
 from matrix.model.verdict import Finding, Outcome, Verdict
 from matrix.planning.engine import make_plan
 from matrix.planning.existence import Impossible
+from matrix.planning.where import among
 from matrix.suggesting.checking import read_again
 from matrix.suggesting.suggestion import Suggestion
 
@@ -42,13 +43,25 @@ def judge_again(  # noqa: PLR0913 - what a plan depends on, and what was seen
     targets: Sequence[str],
     obstacles: Mapping[str, Impossible],
     static: Callable[[Iterable[Claim], Index], Mapping[str, StaticEvidence]],
+    contained: Iterable[Finding] = (),
 ) -> tuple[Verdict, ...]:
-    """Return the verdicts that are refuted, of a new plan for the claims."""
+    """Return the verdicts that are refuted, of a new plan for the claims.
+
+    `contained` are findings of containers: promises about those are judged by nothing else.
+    """
+    seen = FindingTable(findings)
+    inside = tuple(contained)
+    for finding in inside:
+        seen.add(finding, contained=True)
     plan = make_plan(
-        claims, index, profile=profile, as_of=as_of, targets=targets, obstacles=obstacles
+        claims,
+        index,
+        profile=profile,
+        as_of=as_of,
+        targets=targets,
+        obstacles=obstacles,
+        deployments=among(targets, contained=bool(inside)).deployments,
     )
     known = static(claims, index)
-    verdicts = judge(
-        dataclasses.replace(plan, static=tuple(known.values())), FindingTable(findings)
-    )
+    verdicts = judge(dataclasses.replace(plan, static=tuple(known.values())), seen)
     return tuple(one for one in verdicts if one.outcome is Outcome.REFUTED)

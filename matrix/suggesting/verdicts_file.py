@@ -25,13 +25,15 @@ _REMEDY = "Make it with: python -m matrix verify DOCUMENT... --json FILE"
 class Told:
     """What a file of verdicts says: answers by claim, what was seen, and where cells were run.
 
-    `silent` are documents that it says nothing of: those that a selection left out.
+    `contained` are the findings of cells that ran in containers. `silent` are documents that it
+    says nothing of: those that a selection left out.
     """
 
     verdicts: Mapping[str, Verdict]
     findings: tuple[Finding, ...]
     profile: str
     targets: tuple[str, ...]
+    contained: tuple[Finding, ...] = ()
     silent: tuple[str, ...] = ()
 
 
@@ -51,8 +53,15 @@ def read_verdicts(path: Path, papers: Iterable[Paper]) -> Told:
         findings = tuple(
             _finding(cell["id"], one) for cell in data["cells"] for one in cell["findings"]
         )
+        inside = {
+            cell["id"] for cell in data["cells"] if (where := cell.get("where")) and where["engine"]
+        }
         told = Told(
-            verdicts, findings, str(data["run"]["profile"]), tuple(map(str, data["run"]["targets"]))
+            verdicts,
+            findings,
+            str(data["run"]["profile"]),
+            tuple(map(str, data["run"]["targets"])),
+            tuple(finding for finding in findings if finding.cell in inside),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableInputError(
