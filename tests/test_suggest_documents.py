@@ -147,6 +147,18 @@ def test_only_a_later_control_is_an_upper_bound_and_says_so() -> None:
     assert "nox -s minimum -- threat-detection" in change.caveat
 
 
+def test_a_range_that_would_begin_after_its_end_is_left_to_be_edited_by_hand(
+    tmp_path: Path,
+) -> None:
+    text = WRONG.read_text(encoding="utf-8").replace("| 1.8.3   ", "| 1.8.3 - 1.9.9   ", 1)
+    (suggestion,) = verified([page(tmp_path, text)], LATE).suggest()
+    assert b"1.8.3 - 1.9.9" in suggestion.data
+    (left,) = (one for one in suggestion.left if "threat-detection" in one.says)
+    assert left.refuted
+    assert "1.10.3" in left.says
+    assert "after its end" in left.why
+
+
 def test_what_a_search_left_behind_makes_the_minimum_exact() -> None:
     truth = since(threat_detection="1.10.0")
     made = verified([WRONG], truth, others=["1.9.0", "1.9.7", "1.10.0", "1.10.3"])

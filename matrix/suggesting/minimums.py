@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from matrix.audit.specifiers import lowest_named
+from matrix.audit.specifiers import contains, lowest_named
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.verdict import Outcome, PartVerdict
 from matrix.planning.asks import documented_minimum
@@ -77,22 +77,24 @@ def with_minimum(  # noqa: PLR0913 - a change and what it rests on
     old = _least(claim)
     row, new = paper.row(claim.line), known.release
     column = row.laid.position("minimum") if row else None
-    swap = None
+    specifier = claim.specifier.replace(f">={old}", f">={new}") if old else f">={new}"
+    swap, why = None, "the cell says more than one version, or its place in the line cannot be told"
     if row is not None and column is not None and _only_one(paper, claim):
         if claim.status is Status.NOT_SUPPORTED:
             swap = row.swap(column, new)
         elif old:
             swap = row.swap_version(column, old, new)
+    if swap is not None and not contains(specifier, new):
+        swap, why = None, "the range that the cell promises would begin after its end"
     if swap is None:
         return LeftAlone(
             claim.document,
             claim.line,
             f"{claim.subject}: {claim.as_written!r} should be {new}",
-            "the cell says more than one version, or its place in the line cannot be told",
+            why,
             refuted=action is Action.MINIMUM,
             grounds=grounds,
         )
-    specifier = claim.specifier.replace(f">={old}", f">={new}") if old else f">={new}"
     status = Status.SUPPORTED if claim.status is Status.NOT_SUPPORTED else claim.status
     come = (claim.kind.value, claim.subject, specifier, status.value, claim.scope)
     return Change(
