@@ -111,6 +111,16 @@ def test_the_files_that_are_asked_for_are_written(
     assert "nox -s reproduce -- cp" in Path("why.md").read_text(encoding="utf-8")
 
 
+def test_the_help_offers_no_default_where_documents_must_be_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["suggest", "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Markdown pages to correct" in out
+    assert "facts that are committed" not in out
+
+
 @pytest.mark.parametrize("folder", [".", "../{here}", "link"])
 def test_the_corrected_files_never_replace_the_documents(
     page: Path, folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

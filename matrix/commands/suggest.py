@@ -49,7 +49,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_plan_options(parser)
+    add_plan_options(parser, "Markdown pages to correct")
     group = parser.add_argument_group("suggestions")
     group.add_argument(
         "--verdicts",

@@ -81,14 +81,20 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
         group.add_argument(option, action="append", default=[], metavar="GLOB", help=what)
 
 
-def add_plan_options(parser: argparse.ArgumentParser) -> None:
-    """Declare documents, profile, date, the index's options, where, and the selectors."""
+def add_plan_options(
+    parser: argparse.ArgumentParser,
+    documents: str = "Markdown pages to read (default: the facts that are committed)",
+) -> None:
+    """Declare documents, profile, date, the index's options, where, and the selectors.
+
+    `documents` is what the help says of them.
+    """
     parser.add_argument(
         "documents",
         nargs="*",
         type=Path,
         metavar="DOCUMENT",
-        help="Markdown pages to read (default: the facts that are committed)",
+        help=documents,
     )
     parser.add_argument(
         "--lenient",
