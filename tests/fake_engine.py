@@ -384,7 +384,7 @@ class FakeContainer:
         self._engine.check()
         code = self._process.code()
         assert code is not None
-        return Ran(code, bytes(out), self.pipe.error_bytes(), timed_out=not ended)
+        return Ran(code, bytes(out), self.pipe.error_bytes(), timed_out=not ended, oom=self._oom)
 
     def _give(self, given: bytes) -> None:
         with contextlib.suppress(OSError):

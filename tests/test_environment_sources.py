@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,25 @@ def test_a_missing_compiler_is_told_in_one_line(tmp_path: Path) -> None:
         "unable to execute 'i686-linux-gnu-gcc': No such file or directory"
     )
     assert len(built(here)) == 1
+
+
+def test_a_build_that_had_no_memory_tells_nothing_of_its_source(tmp_path: Path) -> None:
+    here = world(tmp_path)
+
+    def build(_: ContainerSpec) -> str:
+        until = time.monotonic() + 10
+        while not here.engine.living and time.monotonic() < until:
+            time.sleep(0.001)  # it is noted when it has been started
+        (container,) = here.engine.living.values()
+        threading.Thread(target=container.end, kwargs={"oom": True}).start()
+        while not container.state().oom and time.monotonic() < until:
+            time.sleep(0.001)
+        return LOG
+
+    here.builds = build
+    with pytest.raises(BuildError, match="3072 MiB did not suffice") as caught:
+        here.store().ensure(I686, REQUIREMENTS)
+    assert caught.value.reason is Reason.OUT_OF_MEMORY
 
 
 def test_a_build_that_asks_the_network_is_no_failure_of_the_index(tmp_path: Path) -> None:

@@ -34,10 +34,10 @@ def run_to_end(container: DockerContainer, seconds: float, given: bytes) -> Ran:
             container.pipe.close()
             writer.join()
     if timed_out:
-        return Ran(_code(state.code, 137), out, err, timed_out=True)
+        return Ran(_code(state.code, 137), out, err, timed_out=True, oom=state.oom)
     if state.code is None:
         raise EngineLostError("a container is gone, and the engine does not say how it ended")
-    return Ran(state.code, out, err)
+    return Ran(state.code, out, err, oom=state.oom)
 
 
 def _code(known: int | None, otherwise: int) -> int:

@@ -117,12 +117,16 @@ class ContainerState:
 
 @dataclasses.dataclass(frozen=True)
 class Ran:
-    """What a container that ran to its end left: exit code and output, `timed_out` where killed."""
+    """What a container that ran to its end left: exit code and output, `timed_out` where killed.
+
+    `oom` is set where the memory limit killed a process in it, not always the first one.
+    """
 
     code: int
     out: bytes
     err: bytes
     timed_out: bool = False
+    oom: bool = False
 
 
 class Pipe(Protocol):

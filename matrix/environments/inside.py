@@ -100,7 +100,9 @@ class Inside:
         mounts: tuple[Mount, ...],
         confinement: Confinement,
     ) -> Ran:
-        """Return how it ended; raise BuildError where it was not run, or not in time."""
+        """Return how it ended; raise BuildError where it was not run, not in time, or failed for
+        want of memory.
+        """
         if self._engine is None:
             raise BuildError(Reason.ENGINE_LOST, "no container engine is at hand to run an image")
         spec = ContainerSpec(
@@ -120,4 +122,8 @@ class Inside:
         if ran.timed_out:
             said = f"a container of {image.name} took longer than {self._seconds:g} s"
             raise BuildError(Reason.TIMED_OUT, said, ran.err.decode("utf-8", "replace"))
+        if ran.oom and ran.code != 0:
+            # What failed then, a compiler mostly, did not do so for its own reasons.
+            said = f"{confinement.memory >> 20} MiB did not suffice in a container of {image.name}"
+            raise BuildError(Reason.OUT_OF_MEMORY, said, ran.err.decode("utf-8", "replace"))
         return ran
