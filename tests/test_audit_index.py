@@ -14,7 +14,7 @@ from planning_world import FakeIndex, claim, runtime
 from matrix.audit.finding import AuditFinding, FindingKind
 from matrix.audit.index_evidence import static_findings
 from matrix.audit.index_findings import Row, compare_with_index
-from matrix.audit.index_offer import TARGETS, Offer, Target, shelves_of
+from matrix.audit.index_offer import TARGETS, Offer, Target, runs_on, shelves_of
 from matrix.errors import IndexUnavailableError
 from matrix.index import CachedIndex
 from matrix.index.filenames import wheel_tags
@@ -277,3 +277,25 @@ def test_what_the_real_index_has_for_old_releases(tmp_path: Path) -> None:
     offers = {row.targets: row.offers for row in found.rows}
     assert offers["Linux x86-64",] == "wheel from 1.6.0 on; source up to 1.5.5"
     assert offers["Windows 64 bit",] == "wheel never; source always"
+
+
+@pytest.mark.parametrize(
+    ("interpreters", "abis", "so"),
+    [
+        ("cp313", "cp313", True),
+        ("cp313", "cp313t", False),
+        ("cp313", "cp313.cp313t", True),
+        ("py37", "none", True),
+        ("py314", "none", False),
+        ("py2.py3", "none", True),
+        ("py27", "none", False),
+        ("cp39", "abi3", True),
+        ("cp39", "cp39", False),
+        ("py3x", "none", False),
+        ("cp3x", "abi3", False),
+    ],
+)
+def test_a_wheel_is_for_an_interpreter_as_installers_see_it(
+    interpreters: str, abis: str, so: bool
+) -> None:
+    assert runs_on(interpreters, abis, "3.13") is so
