@@ -128,6 +128,10 @@ def test_rejudging_takes_the_captures_of_one_engine_or_the_newest_of_all(tmp_pat
     local = again(made_by=lambda capture: not capture.engine)
     assert local.verdicts[0].outcome is Outcome.REFUTED
     assert again().verdicts[0].outcome is Outcome.REFUTED
+    # What tells of the moment only does not hide what was seen.
+    starved = FakeRunner(lambda cell, key: failed(cell, Reason.OUT_OF_MEMORY, key))
+    run(tmp_path, starved, inside("sha256:two"))
+    assert again().verdicts[0].outcome is Outcome.REFUTED
 
 
 def test_a_lost_engine_ends_the_run_at_once_and_keeps_nothing_of_what_it_left(

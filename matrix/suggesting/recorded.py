@@ -23,9 +23,13 @@ def recorded_findings(
     probes: Mapping[str, Probe],
     counts: Callable[[CellCapture], bool] = lambda _capture: True,
 ) -> tuple[Finding, ...]:
-    """Return what the captures that count show, the newest of each cell, probe and channel."""
+    """Return what the captures that count show, the newest of each cell, probe and channel.
+
+    One that tells of its moment only, such as a lack of memory, hides none that lasts.
+    """
     found: dict[tuple[str, str, str], Finding] = {}
-    for entry in journal.read().entries.values():
+    entries = journal.read().entries.values()
+    for entry in sorted(entries, key=lambda entry: not entry.transient):
         capture = captures.read(entry.cell, entry.key)
         if capture is None or not counts(capture):
             continue

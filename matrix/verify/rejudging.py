@@ -114,11 +114,14 @@ def _record(
     probes: Mapping[str, Probe],
     made_by: MadeBy,
 ) -> CellRecord | None:
-    """Return what the cell's captures show together; a newer one has the last word."""
+    """Return what the cell's captures show together: the newest has the last word.
+
+    But for one that tells of its moment only, such as a lack of memory.
+    """
     found: dict[tuple[str, str], Finding] = {}
     newest: Entry | None = None
     where: Whereabouts | None = None
-    for entry in entries:
+    for entry in sorted(entries, key=lambda entry: not entry.transient):
         capture = captures.read(entry.cell, entry.key)
         if capture is None or not made_by(capture):
             continue

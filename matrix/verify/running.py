@@ -108,6 +108,11 @@ def cell_sources() -> list[Path]:
         package / "settings.py",
         package / "agent",
         package / "cells",
+        # What holds a cell, and leads out of it.
+        package / "containers" / "seam.py",
+        package / "containers" / "creating.py",
+        package / "network.py",
+        package / "services" / "forwarding.py",
     ]
 
 
