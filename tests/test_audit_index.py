@@ -14,10 +14,10 @@ from planning_world import FakeIndex, claim, runtime
 from matrix.audit.finding import AuditFinding, FindingKind
 from matrix.audit.index_evidence import static_findings
 from matrix.audit.index_findings import Row, compare_with_index
-from matrix.audit.index_offer import TARGETS, Offer, Target, runs_on, shelves_of
+from matrix.audit.index_offer import TARGETS, Offer, Target, shelves_of
 from matrix.errors import IndexUnavailableError
 from matrix.index import CachedIndex
-from matrix.index.filenames import wheel_tags
+from matrix.index.filenames import runs_on, wheel_tags
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.index import File, Project, Release
 from matrix.model.static import StaticEvidence

@@ -6,12 +6,25 @@ import dataclasses
 import datetime as dt
 
 import pytest
-from planning_world import LINUX, claim, left_out_of, page, parts_of, planned, reasons, runtime
+from planning_world import (
+    LINUX,
+    READ,
+    claim,
+    left_out_of,
+    page,
+    parts_of,
+    planned,
+    reasons,
+    runtime,
+)
 
+from matrix.index.filenames import wheel_tags
 from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.model.index import File, Project, Release
 from matrix.model.plan import LeftOut
 from matrix.model.reason import Reason
 from matrix.planning import Selection, select
+from matrix.planning.shelf import Shelf
 
 SCA = claim(ClaimKind.CAPABILITY, "sca", ">=1.9.0")
 
@@ -23,6 +36,18 @@ def row(**scope: str) -> Claim:
 
 def asked(plan_claims: list[Claim], claim_id: str) -> set[str]:
     return {part.minimum for part in parts_of(planned(plan_claims), claim_id)}
+
+
+@pytest.mark.parametrize(
+    ("tags", "so"), [("cp39-cp39t", False), ("py37-none", True), ("py310-none", False)]
+)
+def test_a_wheel_on_the_shelf_is_for_whom_installers_take_it_for(tags: str, so: bool) -> None:
+    name = f"ddtrace-1.0-{tags}-any.whl"
+    file = File(name, "", "0", READ, "", yanked=False, tags=wheel_tags(name))
+    release = Release("1.0", READ, yanked=False, requires_python="", files=(file,))
+    (title,) = Shelf(Project("ddtrace", READ, (release,))).titles
+    assert title.has_wheel("3.9", LINUX) is so
+    assert title.tagged("3.9") is so
 
 
 def test_a_minimum_that_was_never_released_is_said_and_the_least_there_is_asked() -> None:

@@ -10,10 +10,11 @@ from packaging.version import Version
 from matrix.audit.documents_pages import named
 from matrix.audit.finding import AuditFinding, FindingKind, Place, in_order, place_of
 from matrix.audit.index_evidence import refutes
-from matrix.audit.index_offer import MUSL, Offer, Shelves, runs_on, shelves_of
+from matrix.audit.index_offer import MUSL, Offer, Shelves, shelves_of
 from matrix.audit.index_promise import Answer, Asked, Question, promised, questions
 from matrix.audit.ranges import in_words
 from matrix.audit.specifiers import contains, lowest_named
+from matrix.index.filenames import runs_on
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.index import Project
 from matrix.planning.shelf import allows

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from packaging.version import Version
 
+from matrix.index.filenames import runs_on
 from matrix.index.tags import platforms_of
 from matrix.model.index import Project, Release
 from matrix.planning.shelf import allows, python_key
@@ -27,7 +28,6 @@ __all__ = [
     "Shelves",
     "Target",
     "pythons_of",
-    "runs_on",
     "shelves_of",
 ]
 
@@ -199,28 +199,3 @@ def _installs(platforms: str, target: Target) -> bool:
 @functools.cache
 def _platforms(target: Target) -> frozenset[str]:
     return frozenset(platforms_of(target.name, target.libc))
-
-
-@functools.lru_cache(maxsize=4096)
-def runs_on(interpreters: str, abis: str, python: str) -> bool:
-    """Return whether a wheel with these tags is for a CPython, whatever the platform.
-
-    `py37` is for all from 3.7 on; what is only for free-threaded builds (`cp313t`) is for others.
-    """
-    own = f"cp{python.replace('.', '')}"
-    major, minor = python.split(".")
-    threaded_only = set(abis.split(".")) == {f"{own}t"}
-    for tag in interpreters.split("."):
-        if tag == own and not threaded_only:
-            return True
-        if tag.startswith(f"py{major}") and _from(tag) <= int(minor):
-            return True
-        if "abi3" in abis.split(".") and tag.startswith("cp3") and major == "3":
-            return _from(tag) <= int(minor)
-    return False
-
-
-def _from(tag: str) -> float:
-    """Return the minor that `py37` begins with, 0 for `py3`; none follows what is no number."""
-    minor = tag[3:] or "0"
-    return int(minor) if minor.isdecimal() else float("inf")

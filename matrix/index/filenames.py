@@ -5,12 +5,13 @@ https://packaging.python.org/en/latest/specifications/binary-distribution-format
 
 from __future__ import annotations
 
+import functools
 import re
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-__all__ = ["split_filename", "wheel_tags"]
+__all__ = ["runs_on", "split_filename", "wheel_tags"]
 
 _SOURCE = re.compile(r"(?P<stem>.+?)\.(?:tar\.gz|tar\.bz2|tar\.xz|tgz|zip)\Z", re.IGNORECASE)
 
@@ -20,6 +21,31 @@ def wheel_tags(filename: str) -> str:
     if not filename.endswith(".whl"):
         return ""
     return "-".join(filename[:-4].rsplit("-", 3)[1:])
+
+
+@functools.lru_cache(maxsize=4096)
+def runs_on(interpreters: str, abis: str, python: str) -> bool:
+    """Return whether a wheel with these tags is for a CPython, whatever the platform.
+
+    `py37` is for all from 3.7 on; what is only for free-threaded builds (`cp313t`) is for others.
+    """
+    own = f"cp{python.replace('.', '')}"
+    major, minor = python.split(".")
+    threaded_only = set(abis.split(".")) == {f"{own}t"}
+    for tag in interpreters.split("."):
+        if tag == own and not threaded_only:
+            return True
+        if tag.startswith(f"py{major}") and _from(tag) <= int(minor):
+            return True
+        if "abi3" in abis.split(".") and tag.startswith("cp3") and major == "3":
+            return _from(tag) <= int(minor)
+    return False
+
+
+def _from(tag: str) -> float:
+    """Return the minor that `py37` begins with, 0 for `py3`; none follows what is no number."""
+    minor = tag[3:] or "0"
+    return int(minor) if minor.isdecimal() else float("inf")
 
 
 def split_filename(filename: str, project: str) -> str | None:

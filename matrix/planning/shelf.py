@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
+from matrix.index.filenames import runs_on
 from matrix.model.index import Project, Release
 from matrix.planning.targets import wheel_fits
 
@@ -94,7 +95,7 @@ class Title:
         """Return whether a wheel of the release installs on this CPython and target."""
         if (python, target) not in self._known:
             self._known[python, target] = any(
-                _runs_on(interpreter, abi, python)
+                runs_on(interpreter, abi, python)
                 and wheel_fits(system, target)
                 and allows(requires, _patched(python))
                 for interpreter, abi, system, requires in self._wheels
@@ -105,7 +106,7 @@ class Title:
         """Return whether a wheel is tagged for this CPython, on any target; None without wheels."""
         if not self._wheels:
             return None
-        return any(_runs_on(row[0], row[1], python) for row in self._wheels)
+        return any(runs_on(row[0], row[1], python) for row in self._wheels)
 
     def has_target(self, target: str) -> bool:
         """Return whether any wheel of the release is for `target`."""
@@ -161,13 +162,3 @@ class Shelf:
 def _patched(python: str) -> str:
     # `>=3.6.2` and `!=3.5.0` are about patches; the newest patch of the minor is what is meant.
     return f"{python}.99"
-
-
-def _runs_on(interpreters: str, abis: str, python: str) -> bool:
-    tag = f"cp{python.replace('.', '')}"
-    for interpreter in interpreters.split("."):
-        if interpreter in (tag, f"py{python[0]}", f"py{python.replace('.', '')}"):
-            return True
-        if "abi3" in abis.split(".") and interpreter.startswith("cp3") and python[0] == "3":
-            return int(interpreter[3:] or 0) <= int(python.split(".")[1])
-    return False
