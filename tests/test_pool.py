@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from making_jobs import TRACING, fake_job
+from processes import gone
 
 RUN = """
 import pickle, sys
@@ -24,12 +25,6 @@ if __name__ == "__main__":
     pool = ProcessPoolExecutor(1, get_context("spawn"), worker_initializer)
     print(pool.submit(run_cell, job).result().isolation)
 """
-
-
-def gone(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    # Where nobody reaps orphans, a dead one stays as a zombie.
-    return not status.exists() or status.read_text("ascii").rpartition(")")[2].split()[0] == "Z"
 
 
 def until(seconds: float, condition: object) -> bool:

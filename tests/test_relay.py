@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import gone
 from relay_pipes import RELAY, ProcessPipe, relaying
 
 from matrix.cells.log import Log
@@ -36,11 +37,6 @@ def start(relay: Relaying, code: str, mark: str = "a-mark", **more: str) -> Rela
         folder="/",
         log=Log(),
     )
-
-
-def gone(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text("ascii").rpartition(")")[2].split()[0] == "Z"
 
 
 def until(condition: Callable[[], bool], seconds: float = 10) -> bool:

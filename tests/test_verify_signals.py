@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_verify_workers import gone, until
+from processes import gone
+from test_verify_workers import until
 from verify_fakes import MINIMUM
 
 from matrix.errors import ExitCode

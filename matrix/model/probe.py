@@ -136,7 +136,7 @@ class Channel:
 class Probe:
     """A capability's experiment. `frameworks` are the sample apps it can run in.
 
-    `services` are the back ends that its app needs, by name (`data/services.toml`).
+    `services` are the back ends that its app needs, by name (`data/services/`).
     """
 
     name: str

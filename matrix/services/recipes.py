@@ -1,4 +1,4 @@
-"""The back ends that are known, and the ways to have them: `data/services.toml`."""
+"""The back ends that are known, and the ways to have them: a file each in `data/services/`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class WayToHave:
-    """One way to have a service; the fields are explained in `data/services.toml`."""
+    """One way to have a service; the fields are explained in `data/services/README.md`."""
 
     kind: ServiceKind
     source: str
@@ -94,11 +94,15 @@ class Recipes:
 
 
 @functools.cache
-def load_recipes(path: Path | None = None) -> Recipes:
-    """Return the services of the file, by default the project's own."""
-    with (path or data_dir() / "services.toml").open("rb") as file:
-        raw = tomllib.load(file)
-    return Recipes({name: _recipe(name, table) for name, table in raw.items()})
+def load_recipes(folder: Path | None = None) -> Recipes:
+    """Return the services of the folder, by default the project's own."""
+    files = sorted((folder or data_dir() / "services").glob("*.toml"))
+    return Recipes({file.stem: _recipe(file.stem, _read(file)) for file in files})
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    table: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    return table
 
 
 def _recipe(name: str, table: Mapping[str, Any]) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import functools
@@ -24,6 +25,8 @@ Raises RuntimeError."""
 
 _ASK_SECONDS = 10.0
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+# What stubs import of each other is in this one file.
+_STUBS_SHARED = "serving.py"
 _STUBS = Path(__file__).resolve().parent / "stubs"
 
 
@@ -80,10 +83,16 @@ def _package(way: WayToHave, build: Build | None) -> Found | Missing:
 
 def _stub(way: WayToHave) -> Found:
     total = hashlib.sha256()
-    for path in sorted(_STUBS.glob("*.py")):
-        total.update(path.read_bytes())
+    for name in sorted({_STUBS_SHARED, *_stubs_of(way)}):
+        with contextlib.suppress(FileNotFoundError):
+            total.update((_STUBS / name).read_bytes())
     words = {"python": sys.executable, "stubs": str(_STUBS)}
     return Found(way, f"stub {total.hexdigest()[:12]}", words)
+
+
+def _stubs_of(way: WayToHave) -> set[str]:
+    words = [word for command in way.commands for word in command]
+    return {word.removeprefix("{stubs}/") for word in words if word.startswith("{stubs}/")}
 
 
 def _path(pattern: str) -> str:
