@@ -1,0 +1,147 @@
+"""What stubs share: a Unix socket or a port of 127.0.0.1, a thread for each connection, HTTP.
+
+A stub is a program of the standard library alone, run in a process of its own. It ends when it is
+told to by a signal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import http.server
+import json
+import socket
+import threading
+from collections.abc import Callable
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+__all__ = ["Answer", "Peer", "Request", "Talk", "serve", "serve_http"]
+
+_IDLE_SECONDS = 300.0
+_MOST_BYTES = 1 << 20
+
+
+class Peer:
+    """A client's connection. Both methods raise OSError, also where the client has gone."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def take(self, count: int) -> bytes:
+        """Return exactly so many bytes."""
+        if count > _MOST_BYTES:
+            raise ConnectionError(f"a client wants to send {count} bytes")
+        data = bytearray()
+        while len(data) < count:
+            piece = self.sock.recv(count - len(data))
+            if not piece:
+                raise ConnectionError("the client has gone")
+            data += piece
+        return bytes(data)
+
+    def say(self, data: bytes) -> None:
+        """Send all of `data`."""
+        self.sock.sendall(data)
+
+
+Talk = Callable[[Peer], None]
+"""Talks to one client until it has gone; OSError and ValueError end its connection alone."""
+
+
+def serve(where: str, talk: Talk) -> None:
+    """Serve for ever at `where`: a port of 127.0.0.1, or the path of a Unix socket."""
+    unix = not where.isdigit()
+    listener = socket.socket(socket.AF_UNIX if unix else socket.AF_INET, socket.SOCK_STREAM)
+    with listener:
+        if not unix:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where if unix else ("127.0.0.1", int(where)))
+        listener.listen(64)
+        while True:
+            sock = listener.accept()[0]
+            threading.Thread(target=_talk, args=(sock, talk), daemon=True).start()
+
+
+def _talk(sock: socket.socket, talk: Talk) -> None:
+    with sock, contextlib.suppress(OSError, ValueError):
+        sock.settimeout(_IDLE_SECONDS)
+        talk(Peer(sock))
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A client's request. `path` are the parts between slashes, `body` is what its JSON says."""
+
+    method: str
+    path: tuple[str, ...]
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: object = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a client is told: `body` as JSON."""
+
+    body: object
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def serve_http(where: str, name: str, answer: Callable[[Request], Answer]) -> None:
+    """Serve HTTP for ever at `where`, and be called `name` there (a word, `/`, and a version)."""
+
+    class Handler(_Handler):
+        server_version = name
+
+        def answer(self, request: Request) -> Answer:
+            return answer(request)
+
+    serve(where, lambda peer: _handle(Handler, peer.sock))
+
+
+def _handle(handler: type[_Handler], sock: socket.socket) -> None:
+    # What a handler wants of its server is for its log only.
+    handler(sock, "", None)  # type: ignore[arg-type]
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    sys_version = ""
+
+    def answer(self, request: Request) -> Answer:
+        raise NotImplementedError
+
+    def _do(self) -> None:
+        url = urlsplit(self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        if length > _MOST_BYTES or "Transfer-Encoding" in self.headers:
+            self._say(Answer({"message": "say a Content-Length, not too large"}, 413))
+            self.close_connection = True
+            return
+        content = self.rfile.read(length)
+        try:
+            body = json.loads(content) if content.strip() else None
+        except ValueError:
+            self._say(Answer({"message": "this is no JSON"}, 400))
+            return
+        path = tuple(unquote(part) for part in url.path.split("/") if part)
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        headers = {key.lower(): value for key, value in self.headers.items()}
+        self._say(self.answer(Request(self.command, path, query, headers, body)))
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _do  # noqa: N815 - names of the base class
+
+    def _say(self, answer: Answer) -> None:
+        content = json.dumps(answer.body).encode()
+        self.send_response(answer.status)
+        headers = {"Content-Type": "application/json; charset=UTF-8", **dict(answer.headers)}
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - the base class's name
+        """Be quiet."""
