@@ -25,7 +25,7 @@ ORDER = [
     {"environments"},
     {"cells"},
     {"judging"},
-    {"journal"},
+    {"journal", "records"},
     {"suggesting"},
     {"verify"},
     {"reporting"},

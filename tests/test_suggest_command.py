@@ -326,7 +326,8 @@ def test_a_file_of_verdicts_tells_what_was_seen_in_containers(page: Path, engine
     path = Path(verdicts_of(page))
     data = json.loads(path.read_text(encoding="utf-8"))
     first, *_ = (cell for cell in data["cells"] if cell["findings"])
-    first["where"] = {"engine": engine}
+    facts = dict.fromkeys(("image", "os", "machine", "libc", "python", "build", "isolation"), "")
+    first["where"] = {"engine": engine, "bits": 64, **facts}
     path.write_text(json.dumps(data), encoding="utf-8")
     told = read_verdicts(path, read_papers([page])[1].values())
     assert {one.cell for one in told.contained} == ({first["id"]} if engine else set())

@@ -35,7 +35,7 @@ from matrix.reporting.final import print_report
 from matrix.reporting.reasons import load_reasons
 from matrix.reporting.summary import cell_counts, folds, gaps, rows
 from matrix.reporting.tally import Tally
-from matrix.reporting.writing import write_json
+from matrix.reporting.writing import write_text_json
 from matrix.verify.events import (
     CellFinished,
     CellStarted,
@@ -193,11 +193,12 @@ def test_the_json_is_what_its_schema_says_and_holds_every_claim() -> None:
 
 
 def test_json_goes_where_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_json(tmp_path / "out.json", result(), "today")
-    write_json(Path("-"), result(), "today")
+    data = result_to_json(result(), "today")
+    write_text_json(tmp_path / "out.json", data)
+    write_text_json(Path("-"), data)
     assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "out.json").read_text())
     with pytest.raises(StorageError):
-        write_json(tmp_path / "none" / "out.json", result(), "today")
+        write_text_json(tmp_path / "none" / "out.json", data)
 
 
 def with_outcomes(*outcomes: Outcome, interrupted: bool = False) -> RunResult:

@@ -30,7 +30,7 @@ CACHE = frozenset(
 """What lies in the cache's folder."""
 
 RESULTS = frozenset(
-    {"by-hand", "captures", "journal.jsonl", "kept", "run.lock", "run.pid", "scratch"}
+    {"by-hand", "captures", "journal.jsonl", "kept", "records", "run.lock", "run.pid", "scratch"}
 )
 """What lies in the results' folder."""
 

@@ -101,10 +101,12 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415
 
     from matrix.audit.index_evidence import static_findings  # noqa: PLC0415
+    from matrix.records import RECORDS, RecordShelf  # noqa: PLC0415
+    from matrix.reporting.as_json import result_to_json  # noqa: PLC0415
     from matrix.reporting.displays import display  # noqa: PLC0415
     from matrix.reporting.final import print_report  # noqa: PLC0415
     from matrix.reporting.picture import write_picture  # noqa: PLC0415
-    from matrix.reporting.writing import write_json  # noqa: PLC0415
+    from matrix.reporting.writing import json_text, write_text  # noqa: PLC0415
     from matrix.verify.holding import held  # noqa: PLC0415
     from matrix.verify.running import Options, exit_code, verify  # noqa: PLC0415
     from matrix.verify.worlds import cpus  # noqa: PLC0415
@@ -134,8 +136,10 @@ def run(args: argparse.Namespace) -> int:
     print_report(console, result, as_of)
     if args.keep:
         print(f"kept: {results_dir() / 'kept'}", file=sys.stderr)
+    text = json_text(result_to_json(result, as_of))
     if args.json is not None:
-        write_json(args.json, result, as_of)
+        write_text(args.json, text)
+    RecordShelf(results_dir() / RECORDS).keep(text, result.started)
     if args.picture is not None:
         write_picture(args.picture, result)
     return exit_code(result, strict=args.strict)

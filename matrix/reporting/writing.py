@@ -7,28 +7,25 @@ import sys
 from pathlib import Path
 
 from matrix.errors import StorageError
-from matrix.reporting.as_json import result_to_json
-from matrix.verify.result import RunResult
 
-__all__ = ["write_json", "write_text", "write_text_json"]
+__all__ = ["json_text", "write_text", "write_text_json"]
 
 
-def write_json(path: Path, result: RunResult, as_of: str) -> None:
-    """Write the run as JSON to `path`, `-` for standard output; raise StorageError."""
-    write_text_json(path, result_to_json(result, as_of))
+def json_text(data: object) -> str:
+    """Return plain JSON values as the text of a file."""
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_text_json(path: Path, data: object) -> None:
-    """Write plain JSON values likewise."""
-    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-    if str(path) == "-":
-        sys.stdout.write(text)
-        return
-    write_text(path, text)
+    """Write plain JSON values to `path`, `-` for standard output; raise StorageError."""
+    write_text(path, json_text(data))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write the text to `path`; raise StorageError."""
+    """Write the text likewise."""
+    if str(path) == "-":
+        sys.stdout.write(text)
+        return
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -1,0 +1,17 @@
+"""Recorded runs: what `verify` wrote of each, read back strictly; every report is made of these."""
+
+from matrix.records.reading import SCHEMA, parse_record, read_record
+from matrix.records.record import CellLine, LeftOutLine, Record, RunFacts
+from matrix.records.shelf import RECORDS, RecordShelf
+
+__all__ = [
+    "RECORDS",
+    "SCHEMA",
+    "CellLine",
+    "LeftOutLine",
+    "Record",
+    "RecordShelf",
+    "RunFacts",
+    "parse_record",
+    "read_record",
+]

@@ -1,0 +1,105 @@
+"""The runs that were recorded here, by time: `records/20261120T213245Z-1a2b3c4d.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from matrix.errors import StorageError, UnreadableInputError, nearest
+from matrix.records.reading import read_record
+from matrix.records.record import Record
+
+__all__ = ["RECORDS", "RecordShelf"]
+
+RECORDS = "records"
+"""The folder of runs within that of the results."""
+
+_REMEDY = "Make one with: python -m matrix verify"
+_KEPT = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordShelf:
+    """A folder of recorded runs, of which the newest are kept."""
+
+    folder: Path
+
+    def keep(self, text: str, started: dt.datetime) -> Path:
+        """Record a run that started then, whole or not at all; raise StorageError."""
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        stamp = started.astimezone(dt.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        path = self.folder / f"{stamp}-{digest}.json"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle, half = tempfile.mkstemp(dir=self.folder, suffix=".half")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    file.write(text)
+                Path(half).replace(path)
+            except BaseException:
+                Path(half).unlink(missing_ok=True)
+                raise
+            for old in self._paths()[:-_KEPT]:
+                old.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"the run cannot be recorded in {self.folder}: {error.strerror}",
+                "Make room, or set COMPAT_MATRIX_RESULTS to another folder.",
+            ) from error
+        return path
+
+    def names(self) -> list[str]:
+        """Return what the runs are called, the oldest first."""
+        return [path.stem for path in self._paths()]
+
+    def latest(self) -> Record:
+        """Return the newest run; raise `UnreadableInputError` where there is none."""
+        names = self.names()
+        if not names:
+            raise UnreadableInputError(f"no run is recorded in {self.folder}", _REMEDY)
+        return self._read(names[-1])
+
+    def before(self, record: Record) -> Record | None:
+        """Return the newest older run that speaks of any of the same claims, None without one."""
+        names = self.names()
+        older = names[: names.index(record.name)] if record.name in names else []
+        for name in reversed(older):
+            other = self._read(name)
+            if other.claim_by_id.keys() & record.claim_by_id.keys():
+                return other
+        return None
+
+    def find(self, word: str) -> Record:
+        """Return the run that a user named: a file, a run's name or its beginning, or `latest`.
+
+        Raises `UnreadableInputError`.
+        """
+        path = Path(word)
+        if path.is_file():
+            return read_record(path, path.stem if path.parent == self.folder else "")
+        if word == "latest":
+            return self.latest()
+        fitting = [name for name in self.names() if name.startswith(word)]
+        if len(fitting) == 1:
+            return self._read(fitting[0])
+        if fitting:
+            raise UnreadableInputError(
+                f"{word!r} begins the names of {len(fitting)} runs",
+                f"Name one of them: {', '.join(fitting[-5:])}",
+            )
+        near = nearest(word, self.names())
+        said = f"did you mean {near!r}? " if near else ""
+        raise UnreadableInputError(
+            f"there is no file {word!r} and no recorded run of that name",
+            f"{said}The runs: {', '.join(self.names()[-5:]) or 'none'}. {_REMEDY}",
+        )
+
+    def _read(self, name: str) -> Record:
+        return read_record(self.folder / f"{name}.json", name)
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob("*Z-*.json")) if self.folder.is_dir() else []

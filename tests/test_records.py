@@ -1,0 +1,137 @@
+"""Recorded runs: kept whole, found by name, refused by name where they are something else."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_verify_reports import result
+
+from matrix.errors import StorageError, UnreadableInputError
+from matrix.model.verdict import Outcome
+from matrix.records import RecordShelf, read_record
+from matrix.reporting.as_json import result_to_json
+from matrix.reporting.writing import json_text
+
+NOON = dt.datetime(2026, 11, 20, 12, 0, tzinfo=dt.timezone.utc)
+HOUR = dt.timedelta(hours=1)
+
+
+def recorded() -> dict[str, Any]:
+    """What a run writes, as plain values."""
+    data: dict[str, Any] = json.loads(json_text(result_to_json(result(), "today")))
+    return data
+
+
+def shelf(folder: Path, count: int = 0) -> RecordShelf:
+    made = RecordShelf(folder / "records")
+    for hour in range(count):
+        made.keep(json_text({**recorded(), "warnings": [str(hour)]}), NOON + hour * HOUR)
+    return made
+
+
+def test_a_run_is_read_back_as_it_was(tmp_path: Path) -> None:
+    made = result()
+    path = shelf(tmp_path).keep(json_text(result_to_json(made, "today")), made.started)
+    record = read_record(path, path.stem)
+    assert record.claims == tuple(made.plan.claims)
+    assert record.verdicts == made.verdicts
+    assert [cell.findings for cell in record.cells] == [cell.findings for cell in made.cells]
+    assert [cell.where for cell in record.cells] == [cell.where for cell in made.cells]
+    assert record.run.as_of == "today"
+    for outcome in Outcome:
+        assert record.count(outcome) == made.count(outcome)
+
+
+def test_runs_are_found_by_name_its_beginning_and_file(tmp_path: Path) -> None:
+    made = shelf(tmp_path, 3)
+    names = made.names()
+    assert names == sorted(names)
+    assert made.latest().name == made.find("latest").name == names[-1]
+    assert made.find(names[1][:12]).name == names[1]
+    assert made.find(str(made.folder / f"{names[0]}.json")).name == names[0]
+    before = made.before(made.latest())
+    assert before is not None
+    assert before.name == names[1]
+    assert made.before(made.find(names[0])) is None
+
+
+def test_a_run_about_other_claims_is_not_the_one_before(tmp_path: Path) -> None:
+    made = shelf(tmp_path, 1)
+    other = {**recorded(), "claims": [], "verdicts": []}
+    made.keep(json_text(other), NOON + HOUR)
+    made.keep(json_text(recorded()), NOON + 2 * HOUR)
+    before = made.before(made.latest())
+    assert before is not None
+    assert before.name == made.names()[0]
+
+
+@pytest.mark.parametrize("word", ["2026", "nothing-like-it", "20261120T140000X"])
+def test_what_names_no_run_or_many_is_told_with_those_there_are(tmp_path: Path, word: str) -> None:
+    made = shelf(tmp_path, 2)
+    with pytest.raises(UnreadableInputError) as caught:
+        made.find(word)
+    assert made.names()[-1] in f"{caught.value} {caught.value.hint}"
+
+
+def test_where_no_run_is_recorded_the_command_that_makes_one_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableInputError) as caught:
+        shelf(tmp_path).latest()
+    assert "verify" in caught.value.hint
+
+
+def _another_outcome(data: dict[str, Any]) -> None:
+    data["verdicts"][0]["outcome"] = "green"
+
+
+def _a_verdict_less(data: dict[str, Any]) -> None:
+    del data["verdicts"][0]
+
+
+def _a_claim_twice(data: dict[str, Any]) -> None:
+    data["claims"].append(data["claims"][0])
+
+
+def _a_cell_twice(data: dict[str, Any]) -> None:
+    data["cells"].append(data["cells"][0])
+
+
+def _no_run(data: dict[str, Any]) -> None:
+    del data["run"]
+
+
+def _another_schema(data: dict[str, Any]) -> None:
+    data["schema"] = "plan/1"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [_another_outcome, _a_verdict_less, _a_claim_twice, _a_cell_twice, _no_run, _another_schema],
+)
+def test_a_file_that_is_no_whole_record_is_refused_by_name(
+    tmp_path: Path, spoil: Callable[[dict[str, Any]], None]
+) -> None:
+    data = recorded()
+    spoil(data)
+    path = tmp_path / "spoilt.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(UnreadableInputError, match=r"spoilt\.json"):
+        read_record(path)
+
+
+def test_a_record_that_cannot_be_written_is_told_and_leaves_no_half_one(tmp_path: Path) -> None:
+    (tmp_path / "records").write_text("in the way", encoding="utf-8")
+    with pytest.raises(StorageError):
+        shelf(tmp_path).keep("{}", NOON)
+
+
+def test_old_runs_make_room(tmp_path: Path) -> None:
+    made = RecordShelf(tmp_path)
+    for second in range(55):
+        made.keep("{}", NOON + dt.timedelta(seconds=second))
+    assert len(made.names()) == 50
+    assert made.names()[-1].startswith("20261120T120054Z")
