@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 
+from matrix.environments.causes import cause_of, failed_build
 from matrix.model.reason import Reason
 
 __all__ = ["BuildError", "from_log", "from_os_error"]
@@ -90,7 +91,7 @@ def from_log(log: str, only_binary: tuple[str, ...] = ()) -> BuildError:
         reason = Reason.NO_WHEEL if binary else Reason.NO_RELEASE
         where = next((line for line in lines if _PIP_NOTHING.search(line)), "")
         return BuildError(reason, _shorten(where), kept)
-    return BuildError(Reason.BUILD_FAILED, _relevant(lines), kept)
+    return BuildError(Reason.BUILD_FAILED, _cause(lines) or _relevant(lines), kept)
 
 
 def from_os_error(error: OSError) -> BuildError:
@@ -98,6 +99,13 @@ def from_os_error(error: OSError) -> BuildError:
     full = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
     reason = Reason.DISK_FULL if error.errno in full else Reason.BUILD_FAILED
     return BuildError(reason, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+
+
+def _cause(lines: list[str]) -> str:
+    """Return what did not build, and the line that says why; "" where nothing was built."""
+    built = failed_build(lines)
+    cause = _shorten(cause_of(lines)) if built else ""
+    return f"{built} does not build: {cause}" if cause else ""
 
 
 def _relevant(lines: list[str]) -> str:

@@ -21,6 +21,7 @@ from packaging.version import InvalidVersion, Version
 from matrix.containers.seam import Confinement, Mount, Ran
 from matrix.environments.artifacts import Artifacts
 from matrix.environments.build_tools import build_requires, tools_for
+from matrix.environments.causes import cause_of
 from matrix.environments.choosing import Chosen
 from matrix.environments.failures import BuildError, from_log
 from matrix.environments.inside import BUILD, Inside
@@ -36,12 +37,6 @@ _CONFINEMENT = Confinement(memory=3 * 1024**3, pids=512, tmp_bytes=1024**3)
 # `setup_requires` is only known when setup.py runs; each run tells of one more.
 _ROUNDS = 5
 _MISSING = re.compile(r"No matching distribution found for (?P<wish>[A-Za-z0-9][^\s(;]*)")
-# What says most, first: a compiler that is not there, one that fails, then what Python said.
-_TELLING = (
-    re.compile(r"unable to execute|No such file or directory: '[^']*(gcc|cc|c\+\+|clang|rustc)'"),
-    re.compile(r"(fatal error:|can't find Rust compiler|command '.*' failed)"),
-    re.compile(r"^\s*(ModuleNotFoundError|ImportError|SyntaxError|RuntimeError|AttributeError):?"),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,8 +159,4 @@ def _only(image: Image, minor: str) -> str:
 
 def _telling(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    for pattern in _TELLING:
-        for line in reversed(lines):
-            if pattern.search(line):
-                return line[:300]
-    return from_log(log).detail
+    return cause_of(lines)[:300] or from_log(log).detail
