@@ -139,6 +139,12 @@ def suggest(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def diff(session: nox.Session) -> None:
+    """Say what changed between two recorded runs."""
+    command(session)
+
+
+@nox.session(python=False)
 def reproduce(session: nox.Session) -> None:
     """Print (or run, with --run) the commands that repeat one cell by hand."""
     command(session)

@@ -19,6 +19,7 @@ COMMANDS = {
     "verify": "run the cells and say which promises hold",
     "minimum": "search for the least release in which something really works",
     "reproduce": "print (or run) the commands that repeat one cell by hand",
+    "diff": "say what changed between two recorded runs",
     "suggest": "print diffs that correct documents, with the evidence",
     "images": "list container images and how to get them; make or refresh them",
     "services": "list back ends and how to get them; keep one for work by hand",

@@ -29,6 +29,8 @@ ORDER = [
     {"suggesting"},
     {"verify"},
     {"reporting"},
+    {"publishing"},
+    {"qualifying"},
     {"commands"},
     {"__main__"},
 ]

@@ -113,6 +113,7 @@ def _verdict(data: Mapping[str, Any]) -> Verdict:
         cells=tuple(map(_cell, data["cells"])),
         parts=tuple(_part(one) for one in data["parts"]),
         remarks=tuple(map(_text, data["remarks"])),
+        back_ends=tuple(map(_text, data.get("back_ends", ()))),
     )
 
 
@@ -129,6 +130,7 @@ def _part(data: Mapping[str, Any]) -> PartVerdict:
         reason=Reason(data["reason"]) if data["reason"] else None,
         evidence=_text(data["evidence"]),
         remarks=tuple(map(_text, data["remarks"])),
+        back_ends=tuple(map(_text, data.get("back_ends", ()))),
     )
 
 
@@ -159,6 +161,7 @@ def _finding(cell: str, data: Mapping[str, Any]) -> Finding:
         reason=Reason(data["reason"]) if data["reason"] else None,
         repeats=tuple(data["repeats"].items()),
         notes=tuple(map(_text, data["notes"])),
+        back_ends=tuple(map(_text, data.get("back_ends", ()))),
     )
 
 

@@ -84,6 +84,17 @@ class Record:
         """Return the cells by id."""
         return {cell.id: cell for cell in self.cells}
 
+    def only(self, document: str) -> Record:
+        """Return the same run, as if it had been asked of one document only."""
+        claims = tuple(claim for claim in self.claims if claim.document == document)
+        ids = {claim.id for claim in claims}
+        return dataclasses.replace(
+            self,
+            claims=claims,
+            verdicts=tuple(verdict for verdict in self.verdicts if verdict.claim in ids),
+            left_out=tuple(line for line in self.left_out if line.claim in ids),
+        )
+
     def count(self, outcome: Outcome) -> int:
         """Return how many verdicts have this outcome."""
         return sum(verdict.outcome is outcome for verdict in self.verdicts)
