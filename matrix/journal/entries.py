@@ -137,6 +137,7 @@ def _finding_to_json(finding: Finding) -> dict[str, Any]:
         "reason": finding.reason.value if finding.reason else None,
         "repeats": [list(item) for item in finding.repeats],
         "notes": list(finding.notes),
+        "back_ends": list(finding.back_ends),
     }
 
 
@@ -150,4 +151,5 @@ def _finding_from_json(data: Mapping[str, Any]) -> Finding:
         reason=Reason(data["reason"]) if data["reason"] else None,
         repeats=tuple((name, count) for name, count in data["repeats"]),
         notes=tuple(data["notes"]),
+        back_ends=tuple(data.get("back_ends", ())),
     )

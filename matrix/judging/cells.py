@@ -76,7 +76,7 @@ def findings_of(
                 found.append(_unknown(where, failure))
             else:
                 found.append(_channel(where, channel, processes, soaks))
-    return tuple(found)
+    return tuple(dataclasses.replace(item, back_ends=capture.services) for item in found)
 
 
 def cell_failure(capture: CellCapture) -> Failure | None:

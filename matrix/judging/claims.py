@@ -102,6 +102,7 @@ def roll_up(claim: Claim, parts: Sequence[PartVerdict], left_out: Sequence[LeftO
         cells=tuple(dict.fromkeys(cell for part in parts for cell in part.cells)),
         parts=tuple(parts),
         remarks=tuple(dict.fromkeys(remarks)),
+        back_ends=tuple(dict.fromkeys(each for part in parts for each in part.back_ends)),
     )
 
 

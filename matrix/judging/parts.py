@@ -42,6 +42,8 @@ gate tells of the install or the start, not of the capability. That a control wo
 
 from __future__ import annotations
 
+import dataclasses
+
 from matrix.judging.table import FindingTable
 from matrix.model.cell import Cell
 from matrix.model.plan import Part
@@ -52,7 +54,14 @@ __all__ = ["judge_part"]
 
 
 def judge_part(part: Part, known: FindingTable) -> PartVerdict:
-    """Return the answer for `part`, by the table above."""
+    """Return the answer for `part`, by the table above, with the back ends of its cells."""
+    verdict = _answer(part, known)
+    rests_on = [known.of(part, cell) for cell in verdict.cells]
+    back_ends = dict.fromkeys(each for item in rests_on if item for each in item.back_ends)
+    return dataclasses.replace(verdict, back_ends=tuple(back_ends))
+
+
+def _answer(part: Part, known: FindingTable) -> PartVerdict:
     minimum = known.of(part, part.minimum)
     if minimum is None:
         return _verdict(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-__all__ = ["Service", "ServiceIdentity", "ServiceKind", "Way"]
+__all__ = ["BackEnd", "Service", "ServiceIdentity", "ServiceKind", "Way", "against"]
 
 
 class ServiceKind(str, enum.Enum):
@@ -38,6 +38,32 @@ class ServiceIdentity:
         if self.kind is ServiceKind.SERVER:
             return f"{self.name}: {self.version}"
         return f"{self.name}: {self.version} (a {self.kind.value})"
+
+
+@dataclasses.dataclass(frozen=True)
+class BackEnd:
+    """What a result rests on besides the releases under test, read from a capture's words."""
+
+    name: str
+    kind: ServiceKind
+    version: str
+
+    @classmethod
+    def parse(cls, text: str) -> BackEnd:
+        """Return what the words of a `ServiceIdentity` are about."""
+        name, _, version = text.partition(": ")
+        for kind in (ServiceKind.SIMULATOR, ServiceKind.STUB):
+            if version.endswith(end := f" (a {kind.value})"):
+                return cls(name, kind, version.removesuffix(end))
+        return cls(name, ServiceKind.SERVER, version)
+
+    def __str__(self) -> str:
+        """Return what comes after `against`."""
+        if self.kind is ServiceKind.SERVER:
+            return self.version
+        if self.kind is ServiceKind.SIMULATOR:
+            return f"a simulator ({self.version.replace('==', ' ')})"
+        return f"a stub ({self.name})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,3 +110,12 @@ class Service:
         words["url"] = self.url.format_map(words)
         prefix = f"BOOKSHOP_{self.identity.name.upper().replace('-', '_')}"
         return {f"{prefix}_{name.upper()}": word for name, word in words.items() if word}
+
+
+def against(back_ends: Iterable[str]) -> str:
+    """Return a sentence on what captures say was talked to, "" where that is nothing.
+
+    `Against PostgreSQL 15.18, a stub (consul).`
+    """
+    told = dict.fromkeys(str(BackEnd.parse(text)) for text in back_ends)
+    return f"Against {', '.join(told)}." if told else ""

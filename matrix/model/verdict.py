@@ -25,7 +25,8 @@ class Finding:
 
     `reason` says why for UNKNOWN. `evidence` is one sentence a reader accepts. `repeats` counts
     the answers, such as `(("present", 2), ("absent", 1))`. `notes` are remarks that do not
-    decide: a crash in the soak, a second vector that showed nothing.
+    decide: a crash in the soak, a second vector that showed nothing. `back_ends` are what the app
+    was given to talk to, in a capture's words.
     """
 
     cell: str
@@ -36,6 +37,7 @@ class Finding:
     reason: Reason | None = None
     repeats: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = ()
+    back_ends: tuple[str, ...] = ()
 
 
 class Outcome(str, enum.Enum):
@@ -59,6 +61,7 @@ class PartVerdict:
     """The answer for one part of a claim, with the cells it rests on.
 
     `remarks` are findings beside the answer: a floor that holds and breaks in a later release.
+    `back_ends` are those of its cells.
     """
 
     probe: str
@@ -69,11 +72,12 @@ class PartVerdict:
     reason: Reason | None
     evidence: str
     remarks: tuple[str, ...] = ()
+    back_ends: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """The answer to a claim, by its id. `cells` are all cells it rests on."""
+    """The answer to a claim, by its id. `cells` are all cells it rests on, `back_ends` theirs."""
 
     claim: str
     outcome: Outcome
@@ -83,6 +87,7 @@ class Verdict:
     cells: tuple[str, ...] = ()
     parts: tuple[PartVerdict, ...] = ()
     remarks: tuple[str, ...] = ()
+    back_ends: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as plain JSON values."""

@@ -16,6 +16,7 @@ from matrix.judging import findings_of
 from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
+from matrix.model.service import against
 from matrix.model.verdict import Finding
 from matrix.model.whereabouts import Whereabouts
 from matrix.places import cache_dir, fixtures_dir, project_root, results_dir
@@ -51,6 +52,8 @@ class Alone:
         where = Whereabouts.of(capture)
         if where is not None:
             yield f"  {where}"
+        if said := against(capture.services):
+            yield f"  {said}"
         if capture.failed is not None:
             yield f"  failed: {capture.failed.value}: {capture.detail}"
         for process in capture.processes:

@@ -68,6 +68,7 @@ def _cell(cell: CellRecord) -> dict[str, Any]:
         "probes": list(cell.probes),
         "findings": [finding_to_json(finding) for finding in cell.findings],
         "where": cell.where.to_json() if cell.where else None,
+        "back_ends": list(cell.back_ends),
     }
 
 
@@ -91,4 +92,5 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
         "evidence": finding.evidence,
         "repeats": dict(finding.repeats),
         "notes": list(finding.notes),
+        "back_ends": list(finding.back_ends),
     }

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from matrix.audit.ranges import in_words
+from matrix.model.service import against
 from matrix.planning.quests import Quest
 from matrix.reporting.telling import plain
 from matrix.reporting.words import many, short_names, shorten
@@ -56,6 +57,8 @@ def print_sought(console: Console, sought: Sought) -> None:
     for claim in quest.denied:
         _say(console, f"note: {claim.document}:{claim.line} says that it is not supported", "dim")
     _say(console, _run(sought), "dim")
+    if said := against(each for record in sought.records for each in record.back_ends):
+        _say(console, said, "dim")
     for text in sought.warnings:
         _say(console, f"warning: {text}", "yellow")
 

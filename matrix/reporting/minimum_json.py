@@ -62,6 +62,7 @@ def _search(sought: Sought) -> dict[str, Any]:
                 "detail": record.detail,
                 "seconds": record.seconds,
                 "reused": record.reused,
+                "back_ends": list(record.back_ends),
             }
             for record in sought.records
         ],

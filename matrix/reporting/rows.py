@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
+from matrix.model.service import BackEnd, ServiceKind
 from matrix.model.verdict import Outcome, Verdict
 from matrix.reporting.words import pythons, subject_word, target
 
@@ -71,7 +72,10 @@ def group(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[Row]
     grouped: dict[tuple[object, ...], list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         claim = claims[verdict.claim]
-        answer = (verdict.outcome, verdict.tightness, verdict.reason)
+        # What was seen against the product itself is not told with what was not.
+        kinds = frozenset(BackEnd.parse(each).kind for each in verdict.back_ends)
+        stands_for = kinds - {ServiceKind.SERVER}
+        answer = (verdict.outcome, verdict.tightness, verdict.reason, stands_for)
         grouped[_promised(claim, verdict.outcome), answer].append(verdict)
     made = [
         Row(tuple(items), tuple(claims[item.claim] for item in items)) for items in grouped.values()

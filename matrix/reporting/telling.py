@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from matrix.model.cell import Cell
+from matrix.model.service import against
 from matrix.model.verdict import Outcome, PartVerdict, Verdict
 from matrix.reporting.rows import Row
 from matrix.reporting.words import shorten
@@ -34,7 +35,8 @@ def tell(row: Row, most: int) -> str:
     part = _deciding(verdict)
     if part is None:
         return shorten(verdict.evidence, most)
-    count = _count(row)
+    # What it rests on is never left out.
+    count = _count(row) + _against(row)
     cell = part.cells[0]
     said = plain(part.evidence).removeprefix(f"ddtrace {Cell.parse(cell).ddtrace}: ")
     sentences = list(_sentences(said))
@@ -76,6 +78,11 @@ def _sentences(text: str) -> Iterator[str]:
         if short not in seen:
             seen.add(short)
             yield short if short.endswith("…") else f"{short}."
+
+
+def _against(row: Row) -> str:
+    said = against(each for verdict in row.verdicts for each in verdict.back_ends)
+    return f" {said}" if said else ""
 
 
 def _count(row: Row) -> str:

@@ -7,6 +7,7 @@ import enum
 from typing import Any, TypeAlias
 
 from matrix.model.claim import Claim
+from matrix.model.service import against
 from matrix.model.verdict import Verdict
 from matrix.suggesting.sheet import Splice
 
@@ -110,6 +111,6 @@ def ground_of(claim: Claim, verdict: Verdict) -> Ground:
         claim.document,
         claim.line,
         verdict.outcome.value,
-        verdict.evidence,
+        f"{verdict.evidence} {against(verdict.back_ends)}".rstrip(),
         tuple(dict.fromkeys(cells))[: 2 * _SHOWN],
     )

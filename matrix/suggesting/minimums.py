@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from matrix.audit.specifiers import contains, lowest_named
 from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.model.service import against
 from matrix.model.verdict import Outcome, PartVerdict
 from matrix.planning.asks import documented_minimum
 from matrix.planning.coverage import Rule, load_coverage
@@ -144,7 +145,8 @@ def grounds_of(case: Case, wrong: Sequence[Claim], known: KnownMinimum) -> tuple
             first.document,
             first.line,
             finding.shows.value,
-            f"{finding.probe}, {finding.channel}: {finding.evidence}",
+            f"{finding.probe}, {finding.channel}: {finding.evidence}"
+            f" {against(finding.back_ends)}".rstrip(),
             (finding.cell,),
         )
         for finding in known.findings[:_SHOWN]

@@ -34,6 +34,11 @@ class CellRecord:
     where: Whereabouts | None = None
 
     @property
+    def back_ends(self) -> tuple[str, ...]:
+        """Return what its app was given to talk to, in a capture's words."""
+        return tuple(dict.fromkeys(x for each in self.findings for x in each.back_ends))
+
+    @property
     def contained(self) -> bool:
         """Return whether it is known to have run in a container."""
         return self.where is not None and bool(self.where.engine)
