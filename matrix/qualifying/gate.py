@@ -59,7 +59,7 @@ class Judged:
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """All required claims. `idle` waivers cover nothing that fails: they are not needed any more."""
+    """All required claims; `idle` waivers cover nothing that fails: they can go."""
 
     judged: tuple[Judged, ...]
     idle: tuple[Waiver, ...] = ()

@@ -1,0 +1,201 @@
+"""The gate: whatever is not confirmed, there, new and often enough does not pass."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Callable
+
+import pytest
+
+from matrix.errors import UnreadableInputError
+from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.model.reason import Reason
+from matrix.model.verdict import Finding, Outcome, PartVerdict, Shows, Verdict
+from matrix.qualifying.expected import Expected, ExpectedClaim, ExpectedPart
+from matrix.qualifying.gate import Decision, Fate, decide
+from matrix.qualifying.policy import Policy, Waiver
+from matrix.records import CellLine, Record, RunFacts
+
+NOW = dt.datetime(2026, 11, 20, 12, 0, tzinfo=dt.timezone.utc)
+CELL = "cp39-linux_x86_64-django3.2-ddtrace2.21.12"
+OTHER = "cp39-linux_aarch64-django3.2-ddtrace2.21.12"
+POLICY = Policy(("*",), (), (), dt.timedelta(days=7), 2, (), "")
+FACTS = RunFacts("documented", "", "", "", 1.0, interrupted=False)
+WAIVER = Waiver(("page/capability/sca",), "known", "Emma", dt.date(2026, 12, 1))
+
+
+def claim(name: str = "sca") -> Claim:
+    return Claim(
+        f"page/capability/{name}",
+        ClaimKind.CAPABILITY,
+        name,
+        ">=1.5.0",
+        "1.5.0",
+        Status.SUPPORTED,
+        "page",
+        "en",
+        "0" * 64,
+        "Heading",
+        3,
+    )
+
+
+def expected(*cells: str, left_out: tuple[tuple[str, str], ...] = ()) -> Expected:
+    parts = tuple(ExpectedPart("sca", "dependencies", cell) for cell in cells or (CELL,))
+    return Expected("2.21.12", (ExpectedClaim(claim().id, () if left_out else parts, left_out),))
+
+
+def record(
+    *cells: str,
+    outcome: Outcome = Outcome.CONFIRMED,
+    reason: Reason | None = None,
+    started: dt.datetime = NOW,
+    times: int = 2,
+) -> Record:
+    cells = cells or (CELL,)
+    finding = Finding(
+        "", "sca", "dependencies", Shows.PRESENT, "seen", repeats=(("present", times),)
+    )
+    lines = tuple(
+        CellLine(
+            *(cell, ("sca",), None, "", 1.0),
+            reused=False,
+            fallback=False,
+            key="k",
+            started=started.isoformat(),
+            findings=(dataclasses.replace(finding, cell=cell),),
+        )
+        for cell in cells
+    )
+    parts = tuple(
+        PartVerdict("sca", "dependencies", (cell,), outcome, None, reason, "as seen")
+        for cell in cells
+    )
+    verdict = Verdict(claim().id, outcome, None, reason, "as seen", tuple(cells), parts)
+    return Record(FACTS, (claim(),), (verdict,), lines, (), "")
+
+
+def whats(decision: Decision) -> list[str]:
+    return [one.what for each in decision.judged for one in each.shortfalls]
+
+
+def test_what_is_confirmed_there_new_and_often_enough_passes() -> None:
+    decision = decide(expected(), record(), POLICY, NOW)
+    assert decision.passed
+    assert [each.fate for each in decision.judged] == [Fate.PASSED]
+
+
+@pytest.mark.parametrize(
+    ("made", "what"),
+    [
+        (record(outcome=Outcome.REFUTED), "refuted"),
+        (
+            record(outcome=Outcome.UNVERIFIED, reason=Reason.UNSTABLE),
+            "unverified (unstable)",
+        ),
+        (record(started=NOW - dt.timedelta(days=8)), "stale"),
+        (record(started=NOW + dt.timedelta(days=1)), "stale"),
+        (record(times=1), "too few"),
+        (record(OTHER), "absent"),
+        (dataclasses.replace(record(), cells=()), "absent"),
+        (dataclasses.replace(record(), verdicts=(), claims=()), "absent"),
+    ],
+)
+def test_everything_else_does_not(made: Record, what: str) -> None:
+    decision = decide(expected(), made, POLICY, NOW)
+    assert not decision.passed
+    assert what in whats(decision)
+
+
+def test_one_part_that_is_missing_is_enough_to_fail() -> None:
+    decision = decide(expected(CELL, OTHER), record(CELL), POLICY, NOW)
+    assert whats(decision) == ["absent"]
+
+
+def test_a_claim_without_an_experiment_is_missing_and_not_passed() -> None:
+    decision = decide(expected(left_out=(("no-probe", "asgi"),)), record(), POLICY, NOW)
+    assert not decision.passed
+    assert whats(decision) == ["missing"]
+
+
+def test_targets_that_are_not_required_do_not_count() -> None:
+    policy = dataclasses.replace(POLICY, targets=("linux_x86_64",))
+    assert decide(expected(CELL, OTHER), record(CELL), policy, NOW).passed
+    policy = dataclasses.replace(POLICY, targets=("linux_i686",))
+    assert whats(decide(expected(), record(), policy, NOW)) == ["missing"]
+
+
+def test_a_verdict_that_its_parts_do_not_make_counts_as_it_is() -> None:
+    made = record()
+    verdict = dataclasses.replace(
+        made.verdicts[0], outcome=Outcome.UNVERIFIED, reason=Reason.NOT_SELECTED
+    )
+    decision = decide(expected(), dataclasses.replace(made, verdicts=(verdict,)), POLICY, NOW)
+    assert whats(decision) == ["unverified (not-selected)"]
+
+
+def test_a_waiver_covers_a_failure_and_makes_nothing_pass() -> None:
+    policy = dataclasses.replace(POLICY, waivers=(WAIVER,))
+    decision = decide(expected(), record(outcome=Outcome.REFUTED), policy, NOW)
+    assert [each.fate for each in decision.judged] == [Fate.WAIVED]
+    assert not decision.passed, "nothing passed at all"
+
+
+def test_a_waiver_that_covers_no_failure_is_told() -> None:
+    policy = dataclasses.replace(POLICY, waivers=(WAIVER,))
+    decision = decide(expected(), record(), policy, NOW)
+    assert decision.passed
+    assert decision.idle == (WAIVER,)
+
+
+def _expired() -> Policy:
+    return dataclasses.replace(
+        POLICY, waivers=(dataclasses.replace(WAIVER, until=dt.date(2026, 11, 19)),)
+    )
+
+
+def _for_nothing() -> Policy:
+    waiver = dataclasses.replace(WAIVER, claims=("page/capability/scaa",))
+    return dataclasses.replace(POLICY, waivers=(waiver,))
+
+
+def _of_what_is_not_required() -> Policy:
+    return dataclasses.replace(POLICY, claims=("*",), not_claims=("*/sca",), waivers=(WAIVER,))
+
+
+def _requires_nothing() -> Policy:
+    return dataclasses.replace(POLICY, not_claims=("*",))
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (_expired, "expired on 2026-11-19"),
+        (_for_nothing, "did you mean 'page/capability/sca'?"),
+        (_of_what_is_not_required, "matches no required claim"),
+        (_requires_nothing, "nothing is required"),
+        (lambda: dataclasses.replace(POLICY, claims=("*/sac",)), "matches no claim"),
+    ],
+)
+def test_a_policy_that_does_not_fit_is_an_error(make: Callable[[], Policy], told: str) -> None:
+    with pytest.raises(UnreadableInputError) as caught:
+        decide(expected(), record(), make(), NOW)
+    assert told in caught.value.message
+
+
+def test_a_waiver_holds_on_its_last_day() -> None:
+    last = dataclasses.replace(WAIVER, until=NOW.date())
+    decide(expected(), record(), dataclasses.replace(POLICY, waivers=(last,)), NOW)
+
+
+def test_what_is_expected_is_read_back_as_it_was() -> None:
+    made = expected(CELL, OTHER)
+    assert Expected.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+def test_expecting_cells_of_another_release_is_refused() -> None:
+    data = {**expected().to_json(), "ddtrace": "2.21.13"}
+    with pytest.raises(ValueError, match=r"2\.21\.13"):
+        Expected.from_json(data)
