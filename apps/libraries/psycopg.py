@@ -1,11 +1,21 @@
-"""Psycopg 2: a query that finds, and one of a table that is not there."""
+"""Psycopg 2: a query that finds, and one of a table that is not there.
+
+Up to 2.6.2 its setup.py reads no PostgreSQL version of two numbers (15.18), as there are since 10:
+to build those, the libpq-dev of a Debian of that time is needed.
+"""
 
 from __future__ import absolute_import
 
+import dbapi
+
 DISTRIBUTION = "psycopg2"
 INTEGRATION = "psycopg"
-SPAN = {"name": "postgres.query", "component": "psycopg", "resource": "SELECT 'Emma'", "type": "sql"}
-ERROR_SPAN = {"name": "postgres.query", "component": "psycopg", "resource": "SELECT * FROM warehouse"}
+SPAN = {"name": "postgres.query", "component": "psycopg", "resource": "SELECT %s", "type": "sql"}
+ERROR_SPAN = {
+    "name": "postgres.query",
+    "component": "psycopg",
+    "resource": "SELECT * FROM warehouse",
+}
 SERVICE = "postgres"
 PACKAGES = ["gcc", "libpq-dev"]
 
@@ -14,10 +24,10 @@ def prepare(place):
     import psycopg2  # noqa: F401
 
 
-def ask(place, query):
+def connect(place):
     import psycopg2
 
-    connection = psycopg2.connect(
+    return psycopg2.connect(
         host=place.host,
         port=place.port,
         user=place.user,
@@ -25,17 +35,11 @@ def ask(place, query):
         dbname=place.database,
         connect_timeout=10,
     )
-    try:
-        cursor = connection.cursor()
-        cursor.execute(query)
-        return cursor.fetchone()[0]
-    finally:
-        connection.close()
 
 
 def call(place):
-    return ask(place, "SELECT 'Emma'")
+    return dbapi.find(connect(place), "SELECT %s")
 
 
 def fail(place):
-    return ask(place, "SELECT copies FROM warehouse")
+    return dbapi.miss(connect(place))

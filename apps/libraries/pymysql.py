@@ -2,10 +2,16 @@
 
 from __future__ import absolute_import
 
+import dbapi
+
 DISTRIBUTION = "pymysql"
 INTEGRATION = "pymysql"
-SPAN = {"name": "pymysql.query", "component": "pymysql", "resource": "SELECT 'Emma'", "type": "sql"}
-ERROR_SPAN = {"name": "pymysql.query", "component": "pymysql", "resource": "SELECT * FROM warehouse"}
+SPAN = {"name": "pymysql.query", "component": "pymysql", "resource": "SELECT %s", "type": "sql"}
+ERROR_SPAN = {
+    "name": "pymysql.query",
+    "component": "pymysql",
+    "resource": "SELECT * FROM warehouse",
+}
 SERVICE = "mysql"
 
 
@@ -13,10 +19,10 @@ def prepare(place):
     import pymysql  # noqa: F401
 
 
-def ask(place, query):
+def connect(place):
     import pymysql
 
-    connection = pymysql.connect(
+    return pymysql.connect(
         host=place.host,
         port=place.port,
         user=place.user,
@@ -24,17 +30,11 @@ def ask(place, query):
         database=place.database,
         connect_timeout=10,
     )
-    try:
-        cursor = connection.cursor()
-        cursor.execute(query)
-        return cursor.fetchone()[0]
-    finally:
-        connection.close()
 
 
 def call(place):
-    return ask(place, "SELECT 'Emma'")
+    return dbapi.find(connect(place), "SELECT %s")
 
 
 def fail(place):
-    return ask(place, "SELECT copies FROM warehouse")
+    return dbapi.miss(connect(place))
