@@ -12,6 +12,7 @@ from matrix.model.index import File, Project, Release
 from matrix.model.plan import LeftOut, Part, Plan
 from matrix.model.reason import Reason
 from matrix.planning import make_plan
+from matrix.planning.coverage import load_coverage
 
 LINUX = "linux_x86_64"
 READ = dt.datetime(2025, 1, 1, tzinfo=dt.timezone.utc)
@@ -97,7 +98,7 @@ def _tracer(version: str, day: str, pythons: tuple[str, ...], *, yanked: bool = 
     return Release(version, _moment(day), yanked, "", tuple(files))
 
 
-def _framework(name: str, releases: dict[str, tuple[str, str]]) -> Project:
+def project(name: str, releases: dict[str, tuple[str, str]]) -> Project:
     found = []
     for version, (day, requires) in releases.items():
         wheel = _file(f"{name}-{version}-py2.py3-none-any.whl", day, requires)
@@ -127,8 +128,8 @@ def world() -> FakeIndex:
     return FakeIndex(
         {
             "ddtrace": Project("ddtrace", READ - dt.timedelta(hours=1), tuple(releases)),
-            "django": _framework("django", DJANGO),
-            "flask": _framework("flask", FLASK),
+            "django": project("django", DJANGO),
+            "flask": project("flask", FLASK),
         }
     )
 
@@ -195,6 +196,8 @@ def page() -> list[Claim]:
 
 
 def planned(claims: list[Claim], profile: str = "documented", **options: object) -> Plan:
+    # The rows of `apps/libraries` are not of this world.
+    options.setdefault("coverage", load_coverage(integrations={}))
     return make_plan(claims, world(), profile=profile, targets=(LINUX,), **options)  # type: ignore[arg-type]
 
 

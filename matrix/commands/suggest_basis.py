@@ -13,7 +13,7 @@ from matrix.index import CachedIndex, Index
 from matrix.model.capture import CellCapture
 from matrix.model.verdict import Finding, Verdict
 from matrix.places import cache_dir, results_dir
-from matrix.planning.engine import TRACER
+from matrix.planning.choosing import TRACER
 from matrix.planning.existence import Impossible
 from matrix.planning.options import plan_from_args, where_from_args
 from matrix.planning.shelf import Shelf

@@ -34,6 +34,13 @@ class Part:
     `contained` is set where the claim is about containers: no cell that ran elsewhere answers it.
     `control_channel` is the channel that the controls must show, "" for the part's own: with
     another one the minimum's own cell can be its control.
+
+    Of a library's row, `pick` says which of its releases the part is about: the `lowest` in the
+    documented range, the `newest`, or one of those `between`; "" for what is about the tracer's
+    releases. There `minimum` and `before` differ in the library, `above` is the first release
+    beyond a range with an upper end, which nobody promised. `said` is what is to be known of the
+    choice. Where the minimum does not build or start, `elsewhere` are cells of the same release on
+    other CPythons, and `rungs` those of later releases on its own, ascending.
     """
 
     claim: str
@@ -45,6 +52,22 @@ class Part:
     holds_without: bool = False
     contained: bool = False
     control_channel: str = ""
+    pick: str = ""
+    above: str | None = None
+    said: str = ""
+    elsewhere: tuple[str, ...] = ()
+    rungs: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Return the cells that are run in any case; the others are in reserve."""
+        aside = (each for each in (self.before, self.above) if each)
+        return (self.minimum, *aside, *self.controls[:1])
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Return all cells that the part can be judged by."""
+        return (*self.asked, *self.controls[1:], *self.elsewhere, *self.rungs)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,8 +16,7 @@ def cells_of_claims(plan: Plan) -> dict[str, set[str]]:
     """Return the ids of the cells to run for each claim, without those in reserve."""
     found: dict[str, set[str]] = {claim.id: set() for claim in plan.claims}
     for part in plan.parts:
-        found[part.claim] |= {part.minimum, *part.controls[:1]}
-        found[part.claim] |= {part.before} if part.before else set()
+        found[part.claim].update(part.asked)
     return found
 
 
@@ -73,6 +72,11 @@ def _part(part: Part) -> dict[str, Any]:
         "before": part.before,
         "controls": list(part.controls),
         "holds_without": part.holds_without,
+        "pick": part.pick,
+        "above": part.above,
+        "said": part.said,
+        "elsewhere": list(part.elsewhere),
+        "rungs": list(part.rungs),
     }
 
 

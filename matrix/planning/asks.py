@@ -26,6 +26,7 @@ _ONE_SERIES = re.compile(r"={2,3}[^,]*")
 class Ask:
     """`pick` is which framework release in `specifier` is meant: `lowest` or `newest`.
 
+    Of a library's row `between` stands for its releases of the majors between those two.
     `minimum_of` is the capability whose documented minimum applies, "" where none does.
     """
 
@@ -133,7 +134,9 @@ def _frameworks(claim: Claim, rule: Rule, page: Page) -> list[tuple[str, str, Se
     if rule.app:
         return [(rule.app, "", ("newest",))]
     if rule.library:
-        return [(rule.library, claim.specifier, _picks(claim.specifier))]
+        picks = _picks(claim.specifier)
+        whole = ("lowest", "newest", "between") if len(picks) > 1 else picks
+        return [(rule.library, claim.specifier, whole)]
     rows: list[tuple[str, str]] = []
     if claim.kind in (ClaimKind.FRAMEWORK, ClaimKind.AUTHENTICATION, ClaimKind.INTEGRATION):
         rows = [(claim.subject, claim.specifier)]

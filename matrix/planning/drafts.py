@@ -56,11 +56,11 @@ def plan_cells(
     decisive: dict[str, set[str]] = {}
     soak: set[str] = set()
     for part in parts:
-        first, rest = part.controls[:1], part.controls[1:]
+        asked = part.asked
         roles = [(part.minimum, Role.MINIMUM)]
-        if part.before:
-            roles.append((part.before, Role.BEFORE))
-        roles += [(control, Role.CONTROL) for control in (*first, *rest)]
+        roles += [(cell, Role.BEFORE) for cell in (part.before, part.above) if cell]
+        in_reserve = (*part.controls, *part.elsewhere, *part.rungs)
+        roles += [(cell, Role.CONTROL) for cell in in_reserve]
         for cell, role in roles:
             all_of.setdefault(cell)
             probes.setdefault(cell, set()).add(part.probe)
@@ -68,7 +68,7 @@ def plan_cells(
                 decisive.setdefault(cell, set()).add(part.probe)
             if role is Role.MINIMUM and part.probe in soaked:
                 soak.add(cell)
-            if cell not in rest:
+            if cell in asked:
                 run.setdefault(cell)
 
     def planned(cell: str) -> PlannedCell:

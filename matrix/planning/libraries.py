@@ -1,4 +1,4 @@
-"""Which release of a library is meant, and on which CPythons it runs.
+"""Which releases of a library there are for a row, and on which CPythons each runs.
 
 A release's own `Requires-Python` says it, and without one the tags of its wheels. Neither gives an
 upper end that old releases keep to, and releases from before both have none: what the library's
@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from packaging.version import Version
 
 from matrix.integrations import Integration
 from matrix.model.index import Release
 from matrix.model.reason import Reason
+from matrix.planning.data import read_data
 from matrix.planning.existence import Impossible
 from matrix.planning.shelf import Shelf, Title
 
 __all__ = ["Library", "library_runs", "runs_of_standard_library"]
+
+# Of how many later releases those are chosen that are tried where the minimum does not build.
+_RUNGS = 15
 
 
 def library_runs(integration: Integration, title: Title, python: str) -> Impossible | None:
@@ -52,12 +56,19 @@ def runs_of_standard_library(
     return Title(release, Version(python), era)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Library:
-    """The releases of one library in a promised range, known at the time of a tracer's release."""
+    """The releases of one library in a promised range, known at the time of a tracer's release.
+
+    `under` are those below the range, `above` those
+    beyond its upper end, of that time too.
+    """
 
     integration: Integration
     titles: Sequence[Title]
+    under: Sequence[Title] = ()
+    above: Sequence[Title] = ()
+    _runs: dict[tuple[str, str], Impossible | None] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(
@@ -67,7 +78,10 @@ class Library:
         titles = shelf.within(specifier)
         known = [title for title in titles if title.uploaded < era]
         if known:
-            return cls(integration, known)
+            others = [title for title in shelf.titles if title.uploaded < era]
+            under = [title for title in others if title.version < titles[0].version]
+            above = [title for title in others if title.version > titles[-1].version]
+            return cls(integration, known, under, above)
         said = f"{shelf.name} {specifier}".strip()
         if titles:
             detail = (
@@ -79,32 +93,95 @@ class Library:
     def lowest(self, python: str) -> Title | Impossible:
         """Return the documented minimum, if it runs on the CPython."""
         title = self.titles[0]
-        return library_runs(self.integration, title, python) or title
+        return self._refused(title, python) or title
 
     def newest(self, python: str) -> Title | Impossible:
         """Return the newest that runs on the CPython."""
         for title in reversed(self.titles):
-            if library_runs(self.integration, title, python) is None:
+            if self._refused(title, python) is None:
                 return title
-        why = library_runs(self.integration, self.titles[-1], python)
+        why = self._refused(self.titles[-1], python)
         return why or self.titles[-1]
 
     def lowest_anywhere(self, pythons: Iterable[str]) -> Mapping[str, Title]:
         """Return the lowest release that runs on any of the CPythons, by those that it runs on."""
         given = tuple(pythons)
         for title in self.titles:
-            fitting = [
-                each for each in given if library_runs(self.integration, title, each) is None
-            ]
+            fitting = [each for each in given if self._refused(title, each) is None]
             if fitting:
                 return dict.fromkeys(fitting, title)
         return {}
 
     def others(self, title: Title, python: str) -> list[Title]:
         """Return what a release is compared with: the newest of each major, and the minimum."""
-        fitting = [t for t in self.titles if library_runs(self.integration, t, python) is None]
+        fitting = list(self._fitting(self.titles, python))
         majors = {each.version.major: each for each in fitting}
         least = [each for each in self.titles[:1] if each in fitting]
         chosen = {each.text: each for each in [*reversed(majors.values()), *least]}
         chosen.pop(title.text, None)
         return list(chosen.values())
+
+    def between(self, done: Iterable[Title], pythons: Sequence[str]) -> Iterator[tuple[str, Title]]:
+        """Yield the newest release of each major that none of `done` is of, with a CPython.
+
+        One of `pythons` for each: the newest that was there when the release came out. Later ones
+        are not what it was made for, and say so only where it has an upper end.
+        """
+        majors = {title.version.major for title in done}
+        for major in dict.fromkeys(title.version.major for title in self.titles):
+            if major in majors:
+                continue
+            for title in reversed(self.titles):
+                if title.version.major == major:
+                    fitting = [each for each in pythons if self._refused(title, each) is None]
+                    if fitting:
+                        yield _of_its_time(title, fitting), title
+                        break
+
+    def before(self, title: Title, python: str) -> Title | None:
+        """Return the release before the documented minimum, where it runs on the CPython."""
+        if title is not self.titles[0] or not self.under:
+            return None
+        found = self.under[-1]
+        return found if self._refused(found, python) is None else None
+
+    def beyond(self, python: str) -> Title | None:
+        """Return the first release above a range with an upper end, where it runs there."""
+        found = self.above[:1]
+        return next((each for each in found if self._refused(each, python) is None), None)
+
+    def rungs(self, title: Title, python: str) -> list[Title]:
+        """Return what is tried where a release does not build or start on the CPython: ascending,
+        the one after it, the first of each minor series and the newest; of many, some.
+        """
+        later = [
+            each for each in self._fitting(self.titles, python) if each.version > title.version
+        ]
+        series = {each.minor: each for each in reversed(later)}
+        found = dict.fromkeys([*later[:1], *reversed(series.values()), *later[-1:]])
+        steps = sorted(found, key=lambda each: each.version)
+        if len(steps) <= _RUNGS:
+            return steps
+        last = len(steps) - 1
+        return [steps[round(number * last / (_RUNGS - 1))] for number in range(_RUNGS)]
+
+    def runs(self, title: Title, python: str) -> bool:
+        """Return whether a release runs on the CPython."""
+        return self._refused(title, python) is None
+
+    def _fitting(self, titles: Iterable[Title], python: str) -> Iterator[Title]:
+        return (title for title in titles if self._refused(title, python) is None)
+
+    def _refused(self, title: Title, python: str) -> Impossible | None:
+        key = (title.text, python)
+        if key not in self._runs:
+            self._runs[key] = library_runs(self.integration, title, python)
+        return self._runs[key]
+
+
+def _of_its_time(title: Title, pythons: Sequence[str]) -> str:
+    """Return the newest of the CPythons (ascending) that was there then, the oldest where none."""
+    day = title.uploaded.date()
+    born = read_data("pythons")
+    there = [each for each in pythons if each in born and born[each] <= day]
+    return there[-1] if there else pythons[0]

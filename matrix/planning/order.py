@@ -26,7 +26,7 @@ def in_order(claims: Iterable[Claim], parts: Sequence[Part]) -> list[Part]:
     probes: dict[str, set[str]] = {}
     for part in parts:
         of_claim.setdefault(part.claim, []).append(part)
-        wanted = {part.minimum, *part.controls[:1]} | ({part.before} if part.before else set())
+        wanted = set(part.asked)
         needs.setdefault(part.claim, set()).update(wanted)
         for cell in wanted:
             probes.setdefault(cell, set()).add(part.probe)

@@ -120,8 +120,7 @@ class _Words:
         return [claim.subject] if about else []
 
     def cell(self, part: Part) -> list[str]:
-        before = [part.before] if part.before else []
-        return [part.minimum, *before, *part.controls[:1]]
+        return list(part.asked)
 
     def framework(self, part: Part) -> list[str]:
         cell = self.cells[part.minimum]

@@ -31,9 +31,8 @@ class Progress:
         self._reached: dict[str, Verdict] = {}
         for part in plan.parts:
             self._parts[part.claim].append(part)
-            for cell in (part.minimum, part.before, *part.controls):
-                if cell is not None:
-                    self._claims_of[cell, part.probe].add(part.claim)
+            for cell in part.cells:
+                self._claims_of[cell, part.probe].add(part.claim)
 
     def end(self, planned: PlannedCell) -> list[str]:
         """Note that a cell has ended (its findings are in); return the claims concerned."""
@@ -84,8 +83,8 @@ class Progress:
         return all(
             (cell, part.probe) in self._ended
             for part in self._parts[claim]
-            for cell in (part.minimum, part.before, *part.controls)
-            if cell is not None and (cell, part.probe) in self._expected
+            for cell in part.cells
+            if (cell, part.probe) in self._expected
         )
 
     def _may_change(self, verdict: Verdict) -> bool:

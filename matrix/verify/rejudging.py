@@ -94,13 +94,7 @@ def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing
 
 def _asked_in_containers(plan: Plan) -> set[str]:
     """Return the cells that claims about containers are answered by."""
-    return {
-        cell
-        for part in plan.parts
-        if part.contained
-        for cell in (part.minimum, part.before, *part.controls)
-        if cell is not None
-    }
+    return {cell for part in plan.parts if part.contained for cell in part.cells}
 
 
 def _in_container(entry: Entry) -> bool:

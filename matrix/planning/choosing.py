@@ -1,0 +1,106 @@
+"""Which release of a framework or library an ask is about, on a CPython."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Sequence
+
+from matrix.errors import IndexUnavailableError
+from matrix.index.protocol import Index
+from matrix.integrations import Integration
+from matrix.model.reason import Reason
+from matrix.planning.asks import Ask
+from matrix.planning.boundaries import tips
+from matrix.planning.coverage import Coverage
+from matrix.planning.existence import Impossible, lowest, newest
+from matrix.planning.libraries import Library, runs_of_standard_library
+from matrix.planning.page import Page
+from matrix.planning.shelf import Shelf, Title, allows
+
+__all__ = ["TRACER", "Choosing"]
+
+TRACER = "ddtrace"
+
+
+@dataclasses.dataclass
+class Choosing:
+    """The shelves that were asked for, and what was chosen from them; `until` hides later ones."""
+
+    index: Index
+    coverage: Coverage
+    until: dt.datetime | None = None
+    shelves: dict[str, Shelf] = dataclasses.field(default_factory=dict)
+    _chosen: dict[tuple[object, ...], Title | Impossible] = dataclasses.field(default_factory=dict)
+    _libraries: dict[tuple[object, ...], Library | Impossible] = dataclasses.field(
+        default_factory=dict
+    )
+
+    def shelf(self, name: str) -> Shelf:
+        """Return the releases of a project; raise `IndexUnavailableError`."""
+        if name not in self.shelves:
+            self.shelves[name] = Shelf(self.index.project(name), self.until)
+        return self.shelves[name]
+
+    def integration(self, ask: Ask) -> Integration:
+        """Return what the module of a library's row declares."""
+        return self.coverage.integrations[ask.rule.library]
+
+    def title(self, ask: Ask, python: str) -> Title | Impossible:
+        """Return the release of the framework or library for an ask on a CPython."""
+        if ask.rule.library:
+            return self._of_library(ask, python)
+        choose = lowest if ask.pick == "lowest" else newest
+        era = self._era(ask)
+        key = (ask.framework, ask.specifier, ask.pick, python, era)
+        if key not in self._chosen:
+            self._chosen[key] = choose(self.shelf(ask.framework), ask.specifier, python, era)
+        return self._chosen[key]
+
+    def library(self, ask: Ask) -> Library | Impossible:
+        """Return the library's releases that an ask is about."""
+        integration, era = self.integration(ask), self._era(ask)
+        if not integration.distribution:
+            return Impossible(Reason.NO_RELEASE, f"{integration.slug} is a part of CPython")
+        key = (integration.slug, ask.specifier, era)
+        if key not in self._libraries:
+            try:
+                shelf = self.shelf(integration.distribution)
+            except IndexUnavailableError as error:
+                # One of many projects: the rest of the plan can do without.
+                return Impossible(Reason.INDEX_UNAVAILABLE, error.message)
+            self._libraries[key] = Library.of(integration, shelf, ask.specifier, era)
+        return self._libraries[key]
+
+    def refused(self, ask: Ask, python: str) -> Impossible | None:
+        """Return why the row itself does not mean a CPython."""
+        condition = ask.claim.get("automatic_python")
+        if condition and not allows(condition, python):
+            said = f"the row says it of CPython {condition} only"
+            return Impossible(Reason.OUTSIDE_CLAIM, said)
+        return None
+
+    def nowhere(self, ask: Ask, page: Page, target: str) -> bool:
+        """Return whether the documented minimum runs with no branch of the tracer."""
+        for boundary in tips(self.shelf(TRACER), page.branches):
+            known = self.library(dataclasses.replace(ask, boundary=boundary))
+            pythons: Sequence[str] = boundary.minimum.pythons(target)
+            if isinstance(known, Library) and any(
+                isinstance(known.lowest(python), Title) for python in pythons
+            ):
+                return False
+        return True
+
+    def _of_library(self, ask: Ask, python: str) -> Title | Impossible:
+        if why := self.refused(ask, python):
+            return why
+        integration = self.integration(ask)
+        if not integration.distribution:
+            return runs_of_standard_library(integration, python, ask.boundary.minimum.uploaded)
+        known = self.library(ask)
+        if isinstance(known, Impossible):
+            return known
+        return known.lowest(python) if ask.pick == "lowest" else known.newest(python)
+
+    def _era(self, ask: Ask) -> dt.datetime:
+        return self.until or ask.boundary.minimum.uploaded
