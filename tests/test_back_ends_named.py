@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from pathlib import Path
 
 import jsonschema
 import pytest
 from rich.console import Console
+from toy_services import recipes, toy
 from verify_fakes import (
     BEFORE,
     CONTROL,
@@ -19,20 +21,26 @@ from verify_fakes import (
     claim,
     part,
     plan,
+    planned,
 )
 
 from matrix.journal import Entry
 from matrix.judging import FindingTable, findings_of, judge
 from matrix.model.claim import ClaimKind
+from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.service import BackEnd, ServiceIdentity, ServiceKind, against
 from matrix.model.verdict import Finding, Outcome
 from matrix.places import data_dir
+from matrix.publishing.markdown import markdown
 from matrix.records import parse_record
 from matrix.reporting.alone import Alone
 from matrix.reporting.as_json import result_to_json
+from matrix.reporting.back_ends import needed_by, state_lines, users_of
+from matrix.reporting.by_hand import ByHand
 from matrix.reporting.final import print_report
 from matrix.reporting.rows import group
+from matrix.services.pool import Services
 from matrix.suggesting.change import ground_of
 from matrix.verify.result import CellRecord, RunResult
 
@@ -143,3 +151,44 @@ def test_one_cell_alone_and_a_proposal_say_it() -> None:
     assert "  Against a simulator (moto 5.0.28)." in Alone(made, (), None).lines()
     ground = ground_of(claim(), result(STUB).verdicts[0])
     assert ground.evidence.endswith("Against PostgreSQL 15.18, a stub (consul).")
+
+
+def test_markdown_says_it() -> None:
+    record = parse_record(json.dumps(result_to_json(result(STUB), "")).encode(), "it")
+    assert "Against PostgreSQL 15.18, a stub \\(consul\\)." in markdown(record)
+
+
+def test_what_cells_need_is_counted_and_told_with_the_way_to_get_it(tmp_path: Path) -> None:
+    missing = toy(name="lost", source="program", programs={"toyd": "toyd-that-is-not-there"})
+    both, one = (
+        Probe("a", "a", (), frameworks=("x",), services=("toy", "lost")),
+        Probe("b", "b", (), frameworks=("y",), services=("toy",)),
+    )
+    cells = [planned(MINIMUM, ("a", "b")), planned(BEFORE, ("b", "unknown"))]
+    needed = needed_by(cells, {"a": both, "b": one})
+    assert needed == {"lost": 1, "toy": 2}
+    assert users_of([one, both]) == {"lost": ("x",), "toy": ("x", "y")}
+    with Services(recipes=recipes(toy(source="program"), missing), below=tmp_path) as services:
+        lines = list(state_lines(services, needed))
+    assert lines[0].startswith(
+        "missing here    lost, for 1 cell: The toy: not installed here: toyd"
+    )
+    assert lines[1].startswith("back end        toy: Python ")
+
+
+def test_by_hand_a_back_end_has_a_terminal_and_the_app_its_address() -> None:
+    by_hand = ByHand(
+        planned=planned(MINIMUM),
+        probes=(),
+        settings={"off": {}},
+        folder=Path("/of the cell"),
+        project=Path("/project"),
+        python=Path("/python"),
+        back_ends={"toy": "toy: Toy 1.0 (a stub)"},
+    )
+    comment, command = by_hand.beside()
+    assert "toy: Toy 1.0 (a stub)" in comment
+    assert command == (
+        "cd /project && /python -m matrix services start toy | tee '/of the cell/toy.env'"
+    )
+    assert "  $(grep ^BOOKSHOP_ '/of the cell/toy.env') \\" in by_hand.session("off")

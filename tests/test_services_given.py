@@ -65,6 +65,28 @@ def test_the_list_is_as_its_schema_says_and_starts_nothing(
     jsonschema.validate(listed, schema)
     assert {item["name"] for item in listed["services"]} == set(load_recipes().by_name)
     assert all(item["how"] for item in listed["services"] if item["state"] == "missing")
+    users = {item["name"]: item["users"] for item in listed["services"]}
+    assert "redis" in users["redis"]
+    assert "psycopg" in users["postgres"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["plan"],
+        ["verify"],
+        ["minimum", "sca"],
+        ["reproduce", "cp39-linux_x86_64-redis3.5.3-ddtrace1.9.0"],
+        ["reproduce", "cp39-linux_x86_64-redis3.5.3-ddtrace1.9.0", "--run"],
+        ["services"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_that_is_about_cells_takes_a_server_that_runs_already(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--service", "redsi=redis://x"]) == ExitCode.USAGE
+    assert "Did you mean 'redis'" in capsys.readouterr().err
 
 
 def test_start_wants_a_name_that_there_is(tmp_path: Path) -> None:

@@ -120,10 +120,11 @@ def test_no_password_of_the_users_is_kept_but_those_of_ours(below: Path) -> None
 
 
 class Runner:
-    """Runs nothing; `during` is done while a cell would be."""
+    """Runs nothing; `during` is done while a cell would be, which ends as `failed` says."""
 
-    def __init__(self, during: object = None) -> None:
+    def __init__(self, during: object = None, failed: Reason | None = None) -> None:
         self.during = during
+        self.failed = failed
         self.killed = False
 
     def submit(
@@ -132,9 +133,8 @@ class Runner:
         if callable(self.during):
             self.during()
         future: Future[CellCapture] = Future()
-        future.set_result(
-            CellCapture(planned.cell.id, key, None, (), (), "2024-01-01T00:00:00", 1.0)
-        )
+        made = CellCapture(planned.cell.id, key, None, (), (), "2024-01-01T00:00:00", 1.0)
+        future.set_result(dataclasses.replace(made, failed=self.failed))
         return future
 
     def kill(self) -> None:
@@ -176,6 +176,14 @@ def test_a_cell_whose_server_dies_is_told_so_and_the_next_has_another(below: Pat
     assert "toy: " in first.detail
     assert "signal 9" in first.detail
     assert second.failed is None
+
+
+@pytest.mark.parametrize("failed", [Reason.ENGINE_LOST, Reason.INTERRUPTED])
+def test_where_the_run_ends_nothing_is_told_of_a_server(below: Path, failed: Reason) -> None:
+    with Services(recipes=recipes(toy()), below=below) as services:
+        runner = Runner(lambda: kill_servers(below), failed)
+        served = ServedRunner(runner, Needs(services, PROBES))
+        assert served.submit(PLANNED, ENVIRONMENT, "key").result(60).failed is failed
 
 
 def test_a_server_that_does_not_start_is_no_back_end_and_no_cell_runs(below: Path) -> None:

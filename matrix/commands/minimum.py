@@ -10,6 +10,7 @@ from pathlib import Path
 from matrix.errors import UsageError
 from matrix.places import cache_dir
 from matrix.planning.options import add_engine_options, as_of_date
+from matrix.services.given import add_service_option, given_from_args
 
 __all__ = ["add_parser", "run"]
 
@@ -100,6 +101,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     asking.add_argument(
         "--refresh", action="store_true", help="ask the index again, however new the cache is"
     )
+    add_service_option(parser)
     add_engine_options(parser)
     parser.set_defaults(run=run)
 
@@ -135,6 +137,7 @@ def run(args: argparse.Namespace) -> int:
         fresh=args.fresh,
         jobs=args.jobs or _CELLS_PER_CPU * cpus(),
         offline=args.offline,
+        given=given_from_args(args),
     )
     console = Console(stderr=str(args.json) == "-", width=None if sys.stdout.isatty() else 160)
     with held(args.engine, args.target) as runs:

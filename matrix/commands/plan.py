@@ -6,8 +6,9 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from matrix.errors import ExitCode, StorageError, UsageError
 from matrix.model.plan import Plan
@@ -22,6 +23,10 @@ from matrix.planning.options import (
 )
 from matrix.planning.shelf import python_key
 from matrix.planning.where import locally, short
+from matrix.services.given import add_service_option, given_from_args
+
+if TYPE_CHECKING:
+    from matrix.services.given import Given
 
 __all__ = ["add_parser", "run"]
 
@@ -37,6 +42,8 @@ examples:
       the plan for another page, as JSON (schema plan/1)
   python -m matrix plan --engine docker --target '386'
       what a container engine would run for Linux on 32 bits, whether there is one or not
+  python -m matrix plan --framework redis --service redis=redis://127.0.0.1:6379
+      what a library's row runs, and which back end it would talk to
   python -m matrix plan --as-of today
       the same releases with the dependencies that an install today gets
 """
@@ -61,6 +68,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="write the list that the nox sessions of the smoke cells are made from",
     )
+    add_service_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -68,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     """Print or write the plan."""
     if args.write_smoke:
         return _write_smoke(args)
+    given = given_from_args(args)
     where = where_from_args(args)
     plan = plan_from_args(args, _note, where)
     if args.json is not None:
@@ -85,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
     if not where.engine:
         for line in _missing(plan):
             print(line)
+    for line in _back_ends(plan, given):
+        print(line)
     return ExitCode.OK
 
 
@@ -161,3 +172,13 @@ def _missing(plan: Plan) -> Iterator[str]:
     missing = sorted(counts.keys() - here, key=python_key)
     for python in missing:
         yield f"missing here    CPython {python}, for {counts[python]} cells"
+
+
+def _back_ends(plan: Plan, given: Mapping[str, Given]) -> Iterator[str]:
+    from matrix.probes import load_probes  # noqa: PLC0415 - no part of the plan either
+    from matrix.reporting.back_ends import needed_by, state_lines  # noqa: PLC0415
+    from matrix.verify.worlds import services_of  # noqa: PLC0415
+
+    if needed := needed_by(plan.cells, load_probes()):
+        with services_of(given, offline=True) as services:
+            yield from state_lines(services, needed)

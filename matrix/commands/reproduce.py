@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from matrix.errors import (
@@ -20,6 +20,7 @@ from matrix.model.plan import Plan, PlannedCell
 from matrix.model.reason import Reason
 from matrix.planning.options import add_plan_options, plan_from_args
 from matrix.planning.where import Where, everywhere
+from matrix.services.given import Given, add_service_option, given_from_args
 
 __all__ = ["add_parser", "run"]
 
@@ -36,6 +37,7 @@ examples:
   python -m matrix reproduce cp311-linux_i686-flask2.2.3-ddtrace1.9.0 --dockerfile cell
       write a folder from which Docker builds that cell anywhere, without this project
 
+What the cell talks to is started for --run, and ended with it, but for what --service names.
 The ids of the cells: python -m matrix plan --cells
 """
 
@@ -77,24 +79,29 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="with --dockerfile: put the wheels into the folder, so that its build asks no index"
         " (default: where they have less than 100 MB)",
     )
+    add_service_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the commands, or run the cell."""
+    given = given_from_args(args)
     if args.run_it:
-        return _run(args)
+        return _run(args, given)
     planned = _find(args, everywhere(args.target))
     if args.dockerfile is not None:
         return _dockerfile(args, planned)
-    from matrix.reporting.alone import commands  # noqa: PLC0415
+    from matrix.reporting.alone import back_ends_of, commands  # noqa: PLC0415
+    from matrix.verify.worlds import services_of  # noqa: PLC0415
 
-    lines = list(commands(planned, offline=args.offline, say=_note))
+    with services_of(given, offline=args.offline) as services:
+        back_ends = back_ends_of(planned, services)
+    lines = list(commands(planned, back_ends, offline=args.offline, say=_note))
     if args.json is None or str(args.json) != "-":
         for line in lines:
             print(line)
     if args.json is not None:
-        _write(args.json, planned, {"commands": lines})
+        _write(args.json, planned, {"commands": lines, "back_ends": list(back_ends.values())})
     return ExitCode.OK
 
 
@@ -125,15 +132,17 @@ def _dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
     return ExitCode.OK
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace, given: Mapping[str, Given]) -> int:
     from matrix.reporting.alone import run_alone  # noqa: PLC0415
     from matrix.verify.holding import held  # noqa: PLC0415
+    from matrix.verify.worlds import How  # noqa: PLC0415
 
     with held(args.engine, args.target) as runs:
         for note in runs.notes:
             _note(note)
         planned = _find(args, runs.where)
-        alone = run_alone(planned, runs, keep=args.keep, offline=args.offline, say=_note)
+        how = How(1, args.keep, args.offline, given)
+        alone = run_alone(planned, runs, how, _note)
     if args.json is None or str(args.json) != "-":
         for line in alone.lines():
             print(line)
@@ -190,6 +199,7 @@ def _write(path: Path, planned: PlannedCell, content: dict[str, object]) -> None
         "seconds": None,
         "kept": None,
         "where": None,
+        "back_ends": [],
         **content,
     }
     write_text_json(path, data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 import threading
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matrix.errors import ExitCode, StorageError, UsageError
-from matrix.services.given import add_service_option, given_services
+from matrix.services.given import add_service_option, given_from_args
 from matrix.services.recipes import load_recipes
 
 if TYPE_CHECKING:
@@ -64,8 +63,7 @@ def run(args: argparse.Namespace) -> int:
     recipes = load_recipes()
     if (args.name is None) is (args.what == "start"):
         raise UsageError("`start` takes the name of a service", "See them: nox -s services")
-    given = given_services(args.service, os.environ, recipes)
-    with Services(given, recipes=recipes, build=install_for_services) as services:
+    with Services(given_from_args(args), recipes=recipes, build=install_for_services) as services:
         if args.what == "start":
             return _start(services, recipes.get(args.name).name)
         return _list(services, args.json)

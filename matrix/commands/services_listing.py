@@ -7,6 +7,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from matrix.probes import load_probes
+from matrix.reporting.back_ends import users_of
 from matrix.services.pool import Services
 
 __all__ = ["Row", "as_json", "rows_of", "table_of"]
@@ -18,7 +20,8 @@ _WIDTH = 160
 class Row:
     """`state` is one of: available, missing. `how` says how to get what is missing.
 
-    `kind`, `source` and `version` are of what would be used, empty where there is nothing.
+    `kind`, `source` and `version` are of what would be used, empty where there is nothing. `users`
+    are the libraries that are tried against it.
     """
 
     name: str
@@ -28,11 +31,13 @@ class Row:
     source: str
     version: str
     how: str
+    users: tuple[str, ...] = ()
 
 
 def rows_of(services: Services) -> list[Row]:
     """Return a row for each service that is known; nothing is started."""
     rows = []
+    users = users_of(load_probes().values())
     for name in services.recipes.by_name:
         state = services.state(name)
         identity = state.identity
@@ -45,6 +50,7 @@ def rows_of(services: Services) -> list[Row]:
                 source=identity.source if identity else "",
                 version=identity.version if identity else "",
                 how="" if identity else f"{state.why}: {state.remedy}",
+                users=users.get(name, ()),
             )
         )
     return rows
@@ -62,10 +68,12 @@ def table_of(rows: Sequence[Row]) -> list[str]:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("service", "state", "kind", "source", "version", "how to get it"):
+    for heading in ("service", "state", "kind", "source", "version", "for", "how to get it"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(row.name, row.state, row.kind, row.source, row.version, row.how)
+        table.add_row(
+            row.name, row.state, row.kind, row.source, row.version, ", ".join(row.users), row.how
+        )
     sink = io.StringIO()
     Console(file=sink, width=_WIDTH, color_system=None).print(table)
     counts = {row.state: 0 for row in rows}

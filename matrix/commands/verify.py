@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from matrix.errors import NothingSelectedError, UsageError
 from matrix.places import results_dir
 from matrix.planning.options import add_plan_options, plan_from_args, where_from_args
-from matrix.services.given import add_service_option, given_services
-from matrix.services.recipes import load_recipes
+from matrix.services.given import add_service_option, given_from_args
 
 if TYPE_CHECKING:
     from matrix.verify.holding import Held
@@ -120,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
         keep=args.keep,
         offline=args.offline,
         engine=args.engine,
-        given=given_services(args.service, os.environ, load_recipes()),
+        given=given_from_args(args),
     )
     with _captured(args) if args.rejudge else held(args.engine, args.target) as runs:
         for note in runs.notes:

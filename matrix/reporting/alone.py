@@ -23,16 +23,19 @@ from matrix.places import cache_dir, fixtures_dir, project_root, results_dir
 from matrix.planning.targets import host_target
 from matrix.probes import load_probes
 from matrix.reporting.as_json import finding_to_json
+from matrix.reporting.back_ends import needed_by
 from matrix.reporting.by_hand import ByHand
+from matrix.services.pool import Services
 from matrix.settings import load_settings
 from matrix.verify.holding import Held
 from matrix.verify.jobs import Jobs
 from matrix.verify.local import CellWork, LocalEnvironments
+from matrix.verify.serving import Needs, ServedEnvironments, ServedRunner
 from matrix.verify.signals import stopping
 from matrix.verify.workers import Workers
-from matrix.verify.worlds import environments_of, limits_of
+from matrix.verify.worlds import How, environments_of, limits_of, services_of
 
-__all__ = ["Alone", "commands", "run_alone"]
+__all__ = ["Alone", "back_ends_of", "commands", "run_alone"]
 
 Say = Callable[[str], None]
 
@@ -81,13 +84,28 @@ class Alone:
             "detail": self.capture.detail,
             "seconds": round(self.capture.seconds, 3),
             "kept": str(self.folder) if self.folder else None,
+            "back_ends": list(self.capture.services),
         }
 
 
-def commands(planned: PlannedCell, *, offline: bool, say: Say) -> Iterator[str]:
+def back_ends_of(planned: PlannedCell, services: Services) -> dict[str, str]:
+    """Return the back ends that the cell needs, by name: what would be used, or why none is here.
+
+    Nothing is started.
+    """
+    states = [services.state(name) for name in needed_by([planned], load_probes())]
+    return {
+        state.recipe.name: str(state.identity or f"{state.why}: {state.remedy}") for state in states
+    }
+
+
+def commands(
+    planned: PlannedCell, back_ends: Mapping[str, str], *, offline: bool, say: Say
+) -> Iterator[str]:
     """Yield the commands for the cell, and write the files that they need below the results.
 
-    The environment is resolved, and built, if need be: its lock is what the commands install.
+    `back_ends` are those that it needs, in words by name. The environment is resolved, and built,
+    if need be: its lock is what the commands install.
     """
     if planned.cell.target != host_target():
         raise UsageError(
@@ -102,6 +120,7 @@ def commands(planned: PlannedCell, *, offline: bool, say: Say) -> Iterator[str]:
         folder=results_dir() / "by-hand" / planned.cell.id,
         project=project_root(),
         python=Path(sys.executable),
+        back_ends=back_ends,
     )
     environments = _environments(offline=offline)
     interpreter, requirements = environments.asked(planned)
@@ -116,6 +135,7 @@ def commands(planned: PlannedCell, *, offline: bool, say: Say) -> Iterator[str]:
         yield from by_hand.unlocked(interpreter, requirements)
     else:
         yield from by_hand.environment(interpreter)
+    yield from by_hand.beside()
     for name in by_hand.settings:
         yield ""
         yield f"### setting {name}: {load_settings().get(name).title}"
@@ -141,17 +161,21 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
         ) from error
 
 
-def run_alone(planned: PlannedCell, runs: Held, *, keep: bool, offline: bool, say: Say) -> Alone:
-    """Run the cell once, now; nothing of it is written to the journal. `runs` is what runs it."""
+def run_alone(planned: PlannedCell, runs: Held, how: How, say: Say) -> Alone:
+    """Run the cell once, now; nothing of it is written to the journal. `runs` is what runs it.
+
+    The back ends that it needs are started, and ended with it.
+    """
     probes = load_probes()
-    environments = environments_of(runs, probes, offline=offline)
     with contextlib.ExitStack() as stack:
-        if keep:
+        needs = Needs(stack.enter_context(services_of(how.given, offline=how.offline)), probes)
+        environments = ServedEnvironments(environments_of(runs, probes, offline=how.offline), needs)
+        if how.keep:
             scratch = Path(tempfile.mkdtemp(prefix="compat-matrix-"))
         else:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         limits = limits_of(runs)
-        jobs = Jobs(probes, scratch, runs, *limits, keep=keep)
+        jobs = Jobs(probes, scratch, runs, *limits, keep=how.keep, services=needs.ensure)
         workers = Workers(
             CellWork(contained=runs.engine is not None),
             jobs.make,
@@ -159,16 +183,17 @@ def run_alone(planned: PlannedCell, runs: Held, *, keep: bool, offline: bool, sa
             max(each.cell for each in limits) * 2,
         )
         stack.callback(workers.close)
-        stack.enter_context(stopping(workers.kill))
+        runner = ServedRunner(workers, needs)
+        stack.enter_context(stopping(runner.kill))
         try:
             environment = environments.ensure(planned, say)
-            capture = workers.submit(planned, environment, "").result()
+            capture = runner.submit(planned, environment, "").result()
         except BuildError as error:
             say(error.log or error.detail)
             capture = _not_built(planned, error)
     capture = dataclasses.replace(capture, engine=runs.where.engine)
     found = findings_of(capture, planned.probes, probes)
-    return Alone(capture, found, scratch if keep else None)
+    return Alone(capture, found, scratch if how.keep else None)
 
 
 def _not_built(planned: PlannedCell, error: BuildError) -> CellCapture:

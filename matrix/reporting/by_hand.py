@@ -48,6 +48,7 @@ with Agent({port}) as agent:
 class ByHand:
     """A cell for a person: `folder` is where its files are written, `project` this project's,
     `python` a Python that can import it; `settings` holds each setting's variables by name.
+    `back_ends` are those that it needs: by name, what they are.
     """
 
     planned: PlannedCell
@@ -56,6 +57,7 @@ class ByHand:
     folder: Path
     project: Path
     python: Path
+    back_ends: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def files(self, environment: Environment | None) -> dict[str, str]:
         """Return the text of each file that the commands name."""
@@ -98,6 +100,13 @@ class ByHand:
             until = requirements.as_of.isoformat()
             yield f"uv pip install -p env/bin/python --exclude-newer {until} {binary} {wanted}"
 
+    def beside(self) -> Iterator[str]:
+        """Yield how to start the back ends, which tell the app where they are by files."""
+        for name, what in self.back_ends.items():
+            yield f"# a terminal more, for {what}"
+            start = f"{_quote(self.python)} -m matrix services start {name}"
+            yield f"cd {_quote(self.project)} && {start} | tee {_quote(self._told(name))}"
+
     def session(self, setting: str) -> Iterator[str]:
         """Yield how to start agent and app under a setting, what to ask, and what to look for."""
         yield "# terminal 1: the agent that the tracer reports to"
@@ -123,6 +132,10 @@ class ByHand:
             yield f"# {probe.name}, channel {channel.name}{push}: must show"
             for stimulus in channel.stimuli:
                 yield from _ask(stimulus, next(shops))
+
+    def _told(self, name: str) -> Path:
+        """Return the file with the variables of a back end."""
+        return self.folder / f"{name}.env"
 
     def _channels(self, setting: str, *, control: bool = False) -> Iterator[tuple[Probe, Channel]]:
         for probe in self.probes:
@@ -156,6 +169,10 @@ class ByHand:
         yield f"mkdir -p {_quote(home)} && cd {_quote(self.project / 'apps')}"
         yield "env -i \\"
         yield from (f"  {name}={shlex.quote(value)} \\" for name, value in given.items())
+        # What `services start` said: the ports are other ones each time.
+        yield from (
+            f"  $(grep ^BOOKSHOP_ {_quote(self._told(name))}) \\" for name in self.back_ends
+        )
         yield f"  {python} -c {shlex.quote(_LAUNCH)} \\"
         framework = self.planned.cell.framework
         yield f"  {python} serve.py {app_of(framework, self.project / 'apps') or framework}"

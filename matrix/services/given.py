@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,9 +14,16 @@ from urllib.parse import unquote, urlsplit
 from matrix.errors import UsageError
 from matrix.model.service import Service, ServiceIdentity, ServiceKind, Way
 from matrix.services.forwarding import Forwarder, tcp_dial, unix_listener
-from matrix.services.recipes import Recipe, Recipes
+from matrix.services.recipes import Recipe, Recipes, load_recipes
 
-__all__ = ["VARIABLE", "Given", "add_service_option", "given_services", "reached"]
+__all__ = [
+    "VARIABLE",
+    "Given",
+    "add_service_option",
+    "given_from_args",
+    "given_services",
+    "reached",
+]
 
 VARIABLE = "COMPAT_MATRIX_SERVICE_"
 """With a service's name in capitals after it: `--service`, where `ps` does not show it."""
@@ -47,7 +55,7 @@ class Given:
 
 
 def add_service_option(parser: argparse._ActionsContainer) -> None:
-    """Declare `--service`; `given_services` reads it."""
+    """Declare `--service`; `given_from_args` reads it."""
     parser.add_argument(
         "--service",
         action="append",
@@ -56,6 +64,11 @@ def add_service_option(parser: argparse._ActionsContainer) -> None:
         help="use a server that runs already, such as postgres=postgresql://user@host/database"
         f" (or {VARIABLE}POSTGRES=URL in the environment, for a URL with a password)",
     )
+
+
+def given_from_args(args: argparse.Namespace) -> dict[str, Given]:
+    """Return what `--service` and variables of the environment say. Raises UsageError."""
+    return given_services(args.service, os.environ, load_recipes())
 
 
 def given_services(

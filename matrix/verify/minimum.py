@@ -17,6 +17,7 @@ from matrix.searching import Bisection, Exhaustive, Reply, Result, Together
 from matrix.searching.events import Event as SearchEvent
 from matrix.searching.known import Known, Tried, Why
 from matrix.searching.result import result_of
+from matrix.services.given import Given
 from matrix.verify import events
 from matrix.verify.holding import Held
 from matrix.verify.keeping import Keeping
@@ -44,12 +45,13 @@ _WIDTH = 4
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How to search; `jobs` cells at a time."""
+    """How to search; `jobs` cells at a time. `given` are back ends that run already."""
 
     exhaustive: bool = False
     fresh: bool = False
     jobs: int = 2
     offline: bool = False
+    given: Mapping[str, Given] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +113,8 @@ def seek_all(
             judge_key(Sources.of(judge_sources()), probes),
             reuse=not options.fresh,
         )
-        with world_of(folder, How(options.jobs, offline=options.offline), probes, runs) as world:
+        how = How(options.jobs, offline=options.offline, given=options.given)
+        with world_of(folder, how, probes, runs) as world:
             questions = Questions(probes, world, keeping, emit)
             with stopping(questions.stop):
                 return tuple(seek(quest, questions, options, emit) for quest in quests)

@@ -19,6 +19,9 @@ from matrix.verify.seams import Environments, Runner, Tell
 
 __all__ = ["Needs", "ServedEnvironments", "ServedRunner"]
 
+# Ends of a cell that say more than what became of its services meanwhile.
+_NOT_THEIRS = frozenset({Reason.ENGINE_LOST, Reason.INTERRUPTED})
+
 
 @dataclasses.dataclass(frozen=True)
 class Needs:
@@ -112,7 +115,7 @@ class ServedRunner:
             return _failed(planned, key, Reason.NO_BACK_END, _in_words(error))
         capture = submitted.result()
         for service in services:
-            if capture.failed is not Reason.INTERRUPTED:
+            if capture.failed not in _NOT_THEIRS:
                 why = self._needs.services.lost(service)
                 if why:
                     said = f"{service.identity.name}: {why}"

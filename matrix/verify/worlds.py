@@ -21,9 +21,8 @@ from matrix.model.image import Image
 from matrix.model.probe import Probe
 from matrix.places import cache_dir
 from matrix.planning.targets import host_target
-from matrix.services.given import Given, given_services
+from matrix.services.given import Given
 from matrix.services.pool import Services
-from matrix.services.recipes import load_recipes
 from matrix.verify.contained import ImageEnvironments
 from matrix.verify.emulation import load_emulation
 from matrix.verify.engine import World
@@ -36,7 +35,7 @@ from matrix.verify.seams import Environments, SystemClock
 from matrix.verify.serving import Needs, ServedEnvironments, ServedRunner
 from matrix.verify.workers import Workers
 
-__all__ = ["How", "cpus", "environments_of", "limits_of", "world_of"]
+__all__ = ["How", "cpus", "environments_of", "limits_of", "services_of", "world_of"]
 
 # Beyond a cell's own limit: the worker is then stuck itself.
 _GRACE_SECONDS = 60.0
@@ -61,11 +60,9 @@ class How:
 def world_of(folder: Path, how: How, probes: Mapping[str, Probe], runs: Held) -> Iterator[World]:
     """Yield the world of a run, whose cells have their folders below `folder` while it lasts."""
     limits, slow = limits_of(runs)
-    given = {**given_services((), os.environ, load_recipes()), **how.given}
-    install = functools.partial(install_for_services, offline=how.offline)
     with (
         _scratch(folder, keep=how.keep) as scratch,
-        Services(given, build=install) as services,
+        services_of(how.given, offline=how.offline) as services,
     ):
         needs = Needs(services, probes)
         jobs = Jobs(probes, scratch, runs, limits, slow, keep=how.keep, services=needs.ensure)
@@ -100,6 +97,11 @@ def world_of(folder: Path, how: How, probes: Mapping[str, Probe], runs: Held) ->
         finally:
             contained.close()
             here.close()
+
+
+def services_of(given: Mapping[str, Given], *, offline: bool) -> Services:
+    """Return the back ends of a run; a context manager that ends them."""
+    return Services(given, build=functools.partial(install_for_services, offline=offline))
 
 
 def environments_of(runs: Held, probes: Mapping[str, Probe], *, offline: bool) -> Environments:
