@@ -70,18 +70,28 @@ def _talk(sock: socket.socket, talk: Talk) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A client's request. `path` are the parts between slashes, `body` is what its JSON says."""
+    """A client's request. `path` are the parts between slashes; headers have lower-case names."""
 
     method: str
     path: tuple[str, ...]
     query: dict[str, str]
     headers: dict[str, str]
-    body: object = None
+    content: bytes = b""
+
+    def json(self) -> dict[str, object]:
+        """Return the object that its content is, an empty one where there is none.
+
+        Raises ValueError, which the client is told.
+        """
+        found = json.loads(self.content) if self.content.strip() else {}
+        if not isinstance(found, dict):
+            raise ValueError("this is no JSON object")  # noqa: TRY004 - as what is no JSON at all
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What a client is told: `body` as JSON."""
+    """What a client is told: `body` as JSON, nothing for None."""
 
     body: object
     status: int = 200
@@ -114,26 +124,29 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _do(self) -> None:
         url = urlsplit(self.path)
-        length = int(self.headers.get("Content-Length") or 0)
-        if length > _MOST_BYTES or "Transfer-Encoding" in self.headers:
+        length = self.headers.get("Content-Length", "0")
+        counted = length.isdecimal() and int(length) <= _MOST_BYTES
+        if not counted or "Transfer-Encoding" in self.headers:
             self._say(Answer({"message": "say a Content-Length, not too large"}, 413))
             self.close_connection = True
             return
-        content = self.rfile.read(length)
+        request = Request(
+            self.command,
+            tuple(unquote(part) for part in url.path.split("/") if part),
+            dict(parse_qsl(url.query, keep_blank_values=True)),
+            {key.lower(): value for key, value in self.headers.items()},
+            self.rfile.read(int(length)),
+        )
         try:
-            body = json.loads(content) if content.strip() else None
-        except ValueError:
-            self._say(Answer({"message": "this is no JSON"}, 400))
-            return
-        path = tuple(unquote(part) for part in url.path.split("/") if part)
-        query = dict(parse_qsl(url.query, keep_blank_values=True))
-        headers = {key.lower(): value for key, value in self.headers.items()}
-        self._say(self.answer(Request(self.command, path, query, headers, body)))
+            answer = self.answer(request)
+        except ValueError as error:
+            answer = Answer({"message": str(error)}, 400)
+        self._say(answer)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _do  # noqa: N815 - names of the base class
 
     def _say(self, answer: Answer) -> None:
-        content = json.dumps(answer.body).encode()
+        content = b"" if answer.body is None else json.dumps(answer.body).encode()
         self.send_response(answer.status)
         headers = {"Content-Type": "application/json; charset=UTF-8", **dict(answer.headers)}
         for name, value in headers.items():
