@@ -23,6 +23,8 @@ except ImportError:  # 2.7
 
 # Set where the library's tracing is to be asked for in code: `patch` of its module is called then.
 EXPLICIT = "BOOKSHOP_EXPLICIT"
+# The shop of the first call, before anybody asks.
+OPENING = "opening"
 PATH = re.compile(r"^/([^/?]+)/(call|fail)?$")
 
 
@@ -140,6 +142,54 @@ def call_wsgi(application, path):
     return int(told[-1].split()[0]), body
 
 
+def call_asgi(application, path, headers=()):
+    """Call an ASGI application in a loop of this thread, as its server would; return (status, body).
+
+    Futures stand for coroutines: 2.7 reads this file as well.
+    """
+    import asyncio
+
+    port = 8000
+    named = [("host", "127.0.0.1:%d" % port)] + list(headers)
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET"}
+    scope.update(scheme="http", path=path, raw_path=path.encode("ascii"), query_string=b"")
+    scope.update(root_path="", client=("127.0.0.1", 1024), server=("127.0.0.1", port))
+    scope["headers"] = [(name.encode("ascii"), text.encode("ascii")) for name, text in named]
+    loop = asyncio.new_event_loop()
+    asked = iter([{"type": "http.request", "body": b"", "more_body": False}])
+    told = []
+
+    def done(result):
+        future = asyncio.Future(loop=loop)
+        future.set_result(result)
+        return future
+
+    asyncio.set_event_loop(loop)
+    try:
+        receive = lambda: done(next(asked, {"type": "http.disconnect"}))  # noqa: E731
+        loop.run_until_complete(application(scope, receive, lambda each: done(told.append(each))))
+    except Exception:
+        # As servers do: one request failed, with what the application said so far.
+        traceback.print_exc()
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+    status = [each["status"] for each in told if each["type"] == "http.response.start"]
+    body = b"".join(each.get("body", b"") for each in told if each["type"] == "http.response.body")
+    return (status or [500])[0], body.decode("utf-8", "replace")
+
+
+def page(place, answer):
+    """Return the body of a web framework's answer (status, body); fail where it is no page.
+
+    But for the opening call: a server starts, whatever comes of its requests.
+    """
+    status, body = answer
+    if status != 200 and place.shop != OPENING:
+        raise IOError("status %d: %s" % (status, body[:200]))
+    return body
+
+
 def library(slug):
     """Return what listens for the library's module, its library imported and made ready."""
     module = importlib.import_module("libraries." + slug.replace("-", "_"))
@@ -154,7 +204,7 @@ def library(slug):
         return getattr(module, what)(place.at(shop, ready)) or "done"
 
     # Where the call does not work at all, nothing can be asked: then we do not even start.
-    answer("call", "opening")
+    answer("call", OPENING)
     return lambda: listen(answer)
 
 

@@ -1,0 +1,63 @@
+"""ASGI: a WSGI application as asgiref serves it, in the tracer's middleware."""
+
+from __future__ import absolute_import
+
+import carrier
+
+DISTRIBUTION = "asgiref"
+INTEGRATION = "asgi"
+SPAN = {
+    "name": "asgi.request",
+    "component": "asgi",
+    "resource": "GET *",
+    "type": "web",
+    "tags": {"http.status_code": "200"},
+}
+SERVICE = ""
+PYTHON = ">=3.5"
+MIDDLEWARE = []
+
+
+def patch():
+    import sys
+
+    from ddtrace.contrib.asgi import TraceMiddleware
+
+    if sys.version_info < (3, 7):
+        from ddtrace import tracer
+        from ddtrace.contrib.asyncio.provider import AsyncioContextProvider
+
+        tracer.configure(context_provider=AsyncioContextProvider())
+    MIDDLEWARE.append(TraceMiddleware)
+
+
+def book(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"The book emma"]
+
+
+def single(application):
+    """Return an application of ASGI 3 for one of ASGI 2: asgiref made those up to 2.x."""
+
+    async def called(scope, receive, send):
+        await application(scope)(receive, send)
+
+    return called
+
+
+def prepare(place):
+    import asgiref
+    from asgiref.wsgi import WsgiToAsgi
+
+    app = WsgiToAsgi(book)
+    if asgiref.__version__.startswith("2."):
+        app = single(app)
+    for middleware in MIDDLEWARE:
+        app = middleware(app)
+    return app
+
+
+def call(place):
+    return carrier.page(
+        place, carrier.call_asgi(place.ready, "/books/emma", carrier.trace_headers())
+    )
