@@ -1,0 +1,50 @@
+"""gRPC: a unary call, of a server in this process.
+
+The server's span is in the caller's trace only where the client is traced too, and hands it on.
+"""
+
+from __future__ import absolute_import
+
+DISTRIBUTION = "grpcio"
+INTEGRATION = "grpc"
+SPAN = {
+    "name": "grpc",
+    "resource": "/bookshop.Catalogue/Find",
+    "type": "grpc",
+    "tags": {"span.kind": "server", "grpc.method.kind": "unary"},
+}
+SERVICE = ""
+# It imports pkg_resources.
+ALSO = [["<1.14", "setuptools<81"]]
+# Those that wheels were made for; a build from source is of the whole C++ library.
+PYTHON = [
+    [">=1.42,<1.49", "<3.11"],
+    [">=1.49,<1.59", "<3.12"],
+    [">=1.59,<1.66.2", "<3.13"],
+    [">=1.66.2,<1.75.1", "<3.14"],
+]
+
+
+def find(request, context):
+    return b"The book " + request
+
+
+def prepare(place):
+    from concurrent import futures
+
+    import grpc
+
+    handlers = {"Find": grpc.unary_unary_rpc_method_handler(find)}
+    handler = grpc.method_handlers_generic_handler("bookshop.Catalogue", handlers)
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
+    server.add_generic_rpc_handlers((handler,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    return port, server
+
+
+def call(place):
+    import grpc
+
+    channel = grpc.insecure_channel("127.0.0.1:%d" % place.ready[0])
+    return channel.unary_unary("/bookshop.Catalogue/Find")(b"emma", timeout=10).decode("ascii")
