@@ -75,6 +75,13 @@ def test_companions_of_an_era_are_left_out_of_an_install_of_today() -> None:
     assert found.companions("1.0", "3.9", era=False) == ()
 
 
+def test_what_several_lines_say_of_one_companion_is_one_requirement() -> None:
+    found = parse("paper", GOOD + 'ALSO = [["", "ink"], ["<2", "Ink<3"], ["<1.5", "ink!=2"]]\n')
+    assert found.companions("1.0", "3.9") == ("ink!=2,<3",)
+    assert found.companions("1.7", "3.9") == ("ink<3",)
+    assert found.companions("2.0", "3.9") == ("ink",)
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -10,6 +10,7 @@ from typing import Any
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 
 from matrix.errors import nearest
 
@@ -67,15 +68,18 @@ class Integration:
 
         Those for named versions are of their era; without `era` only those for every version.
         """
-        found = []
+        found: dict[str, Requirement] = {}
         for versions, text in self.also:
             if versions and not era:
                 continue
             wanted = Requirement(text)
             if versions.contains(version, prereleases=True) and _holds(wanted.marker, python):
-                wanted.marker = None
-                found.append(str(wanted))
-        return tuple(found)
+                # Old installers refuse a name that is given twice.
+                known = found.setdefault(str(canonicalize_name(wanted.name)), wanted)
+                known.specifier &= wanted.specifier
+                known.extras |= wanted.extras
+                known.marker = None
+        return tuple(map(str, found.values()))
 
 
 class NotDeclared(Exception):  # noqa: N818 - a group of problems, not one error

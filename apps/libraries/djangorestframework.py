@@ -1,0 +1,105 @@
+"""Django REST framework: a view of a Django application, and one whose error it answers itself."""
+
+from __future__ import absolute_import
+
+import json
+
+import carrier
+
+DISTRIBUTION = "djangorestframework"
+INTEGRATION = "django"
+SPAN = {
+    "name": "django.request",
+    "component": "django",
+    "type": "web",
+    "tags": {"http.status_code": "200"},
+}
+# No exception leaves the view's dispatch: the framework makes an answer of it, in a method that the
+# tracer wraps to see it.
+ERROR_SPAN = {
+    "name": "django.view.dispatch",
+    "component": "django",
+    "resource": "rest_framework.views.APIView.dispatch",
+    "tags": {"error.type": "rest_framework.exceptions.APIException"},
+}
+SERVICE = ""
+# CPythons of the Django releases that each knows.
+PYTHON = [
+    ["<3.7", "<3.8"],
+    ["<3.10", "<3.9"],
+    ["<3.12", "<3.10"],
+    ["<3.14", "<3.11"],
+    ["<3.15", "<3.12"],
+    ["<3.16", "<3.13"],
+]
+ALSO = [
+    ["", "django"],
+    ["<3.7", "django<2"],
+    [">=3.7,<3.9", "django<2.1"],
+    [">=3.9,<3.10", "django<2.3"],
+    [">=3.10,<3.11", "django<3"],
+    [">=3.11,<3.12", "django<3.1"],
+    [">=3.12,<3.13", "django<3.2"],
+    [">=3.13,<3.14", "django<4.1"],
+    [">=3.14,<3.15", "django<4.2"],
+    [">=3.15,<3.16", "django<5.1"],
+]
+
+
+def views():
+    from rest_framework.exceptions import APIException
+    from rest_framework.response import Response
+    from rest_framework.views import APIView
+
+    class Book(APIView):
+        def get(self, request, slug):
+            if slug == "lost":
+                raise APIException("no such shelf")
+            return Response({"book": slug})
+
+    return Book
+
+
+def prepare(place):
+    import django
+    from django.conf import settings
+
+    settings.configure(
+        SECRET_KEY="not one",
+        ROOT_URLCONF=__name__,
+        ALLOWED_HOSTS=["127.0.0.1"],
+        MIDDLEWARE=[],
+        MIDDLEWARE_CLASSES=[],
+        INSTALLED_APPS=["rest_framework"],
+        REST_FRAMEWORK={
+            "DEFAULT_AUTHENTICATION_CLASSES": [],
+            "DEFAULT_PERMISSION_CLASSES": [],
+            "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+            "UNAUTHENTICATED_USER": None,
+        },
+    )
+    django.setup()
+    try:
+        from django.urls import re_path
+    except ImportError:  # before 2.0
+        from django.conf.urls import url as re_path
+    global urlpatterns
+    urlpatterns = [re_path(r"^books/(?P<slug>\w+)$", views().as_view())]
+    from django.core.wsgi import get_wsgi_application
+
+    return get_wsgi_application()
+
+
+def ask(place, slug):
+    status, body = carrier.call_wsgi(place.ready, "/books/" + slug)
+    if status != 200:
+        raise OSError("status %d: %s" % (status, body))
+    return json.loads(body)["book"]
+
+
+def call(place):
+    return ask(place, "emma")
+
+
+def fail(place):
+    return ask(place, "lost")
