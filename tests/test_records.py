@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from test_verify_reports import result
+from verify_fakes import MINIMUM, capture
 
 from matrix.errors import StorageError, UnreadableInputError
 from matrix.model.verdict import Outcome
+from matrix.model.whereabouts import Whereabouts
 from matrix.records import RecordShelf, read_record
 from matrix.reporting.as_json import result_to_json
 from matrix.reporting.writing import json_text
@@ -45,6 +47,13 @@ def test_a_run_is_read_back_as_it_was(tmp_path: Path) -> None:
     assert record.run.as_of == "today"
     for outcome in Outcome:
         assert record.count(outcome) == made.count(outcome)
+
+
+def test_where_a_cell_ran_tells_which_artifact_of_the_tracer_it_had() -> None:
+    where = Whereabouts.of(capture(MINIMUM))
+    assert where is not None
+    assert where.tracer == ("0" * 64,)
+    assert Whereabouts.from_json(json.loads(json.dumps(where.to_json()))) == where
 
 
 def test_runs_are_found_by_name_its_beginning_and_file(tmp_path: Path) -> None:

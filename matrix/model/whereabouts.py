@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from matrix.model.capture import CellCapture
@@ -12,6 +13,8 @@ __all__ = ["UNISOLATED", "Whereabouts"]
 
 # How the words on isolation begin where there is none.
 UNISOLATED = "no network isolation"
+_TRACER = "ddtrace=="
+_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Whereabouts:
     """`engine` is the container engine's name and `image` the image's digest, "" for this machine.
 
     `python` is the full version and `build` all of `sys.version`; `bits` is the size of a pointer;
-    `isolation` says in a few words what kept the cell from reaching beyond itself.
+    `isolation` says in a few words what kept the cell from reaching beyond itself. `tracer` are the
+    sha256 digests that the tracer's artifact was accepted by, as its lock has them.
     """
 
     engine: str
@@ -31,6 +35,7 @@ class Whereabouts:
     python: str
     build: str
     isolation: str
+    tracer: tuple[str, ...] = ()
 
     @property
     def isolated(self) -> bool:
@@ -53,6 +58,7 @@ class Whereabouts:
             python=told.python,
             build=told.build,
             isolation=capture.isolation,
+            tracer=_tracer(capture.lock),
         )
 
     def __str__(self) -> str:
@@ -65,9 +71,14 @@ class Whereabouts:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "tracer": list(self.tracer)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Whereabouts:
         """Return what `to_json` wrote; raise TypeError for something else."""
-        return cls(**data)
+        return cls(**{**data, "tracer": tuple(data.get("tracer", ()))})
+
+
+def _tracer(lock: Iterable[str]) -> tuple[str, ...]:
+    line = next((line for line in lock if line.startswith(_TRACER)), "")
+    return tuple(_HASH.findall(line))
