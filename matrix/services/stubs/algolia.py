@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 if TYPE_CHECKING:
     from matrix.services.stubs.serving import Answer, Request, serve_http
@@ -39,10 +39,10 @@ def _search(name: str, query: str) -> Answer:
     if name not in _INDICES:
         return Answer({"message": f"Index {name} does not exist", "status": 404}, 404)
     hits = [book for book in _INDICES[name] if query.lower() in book["title"].lower()]
-    pages = {"page": 0, "nbPages": 1, "hitsPerPage": 20, "exhaustiveNbHits": True}
-    return Answer(
-        {"hits": hits, "nbHits": len(hits), "processingTimeMS": 1, "query": query, **pages}
-    )
+    # Clients of 4.x refuse an answer that lacks one of these.
+    pages = {"page": 0, "nbPages": 1, "hitsPerPage": 20, "nbHits": len(hits)}
+    asked = {"query": query, "params": urlencode({"query": query})}
+    return Answer({"hits": hits, "processingTimeMS": 1, **pages, **asked})
 
 
 if __name__ == "__main__":
