@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planning_world import LINUX, claim, page, world
+from planning_world import LINUX, claim, page, planned, world
 
 from matrix.errors import ExitCode, NothingSelectedError
 from matrix.model.cell import Cell
@@ -18,7 +18,7 @@ from matrix.planning.globs import expand, matches
 @pytest.fixture(scope="module")
 def plan() -> Plan:
     other = claim(ClaimKind.CAPABILITY, "sca", ">=1.8.0", document="docs/other.md")
-    return make_plan([*page(), other], world(), targets=(LINUX,))
+    return planned([*page(), other])
 
 
 def test_nothing_given_is_everything(plan: Plan) -> None:

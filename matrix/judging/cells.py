@@ -91,7 +91,9 @@ def cell_failure(capture: CellCapture) -> Failure | None:
 
 def _whole_failure(capture: CellCapture, cell: Cell) -> Failure | None:
     if capture.failed is not None:
-        return Failure(capture.failed, sentence(capture.detail or capture.failed.value))
+        # What follows its first line is the end of a log.
+        first = (capture.detail.strip() or capture.failed.value).splitlines()[0]
+        return Failure(capture.failed, sentence(first))
     if not capture.processes:
         return Failure(Reason.NOT_RUN, "No process was run.")
     if all(item.failed is not None for item in capture.processes if item.traced):

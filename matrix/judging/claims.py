@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from matrix.judging.parts import judge_part
 from matrix.judging.static import with_static
+from matrix.judging.stepping import with_nowhere
 from matrix.judging.table import FindingTable
 from matrix.model.claim import Claim, ClaimKind
-from matrix.model.plan import LeftOut, Plan
+from matrix.model.plan import LeftOut, Part, Plan
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, PartVerdict, Tightness, Verdict
 
@@ -40,18 +41,27 @@ def judge(
     """Return a verdict for every claim of the plan (or for those of `claims`), in their order."""
     wanted = plan.claims if claims is None else claims
     ids = {claim.id for claim in wanted}
-    parts: dict[str, list[PartVerdict]] = defaultdict(list)
+    parts: dict[str, list[Part]] = defaultdict(list)
     for part in plan.parts:
         if part.claim in ids:
-            parts[part.claim].append(judge_part(part, known))
+            parts[part.claim].append(part)
     left_out: dict[str, list[LeftOut]] = defaultdict(list)
     for item in plan.left_out:
         left_out[item.claim].append(item)
     static = {evidence.claim: evidence for evidence in plan.static}
-    return tuple(
-        with_static(roll_up(claim, parts[claim.id], left_out[claim.id]), static.get(claim.id))
-        for claim in wanted
-    )
+    verdicts = []
+    for claim in wanted:
+        mine = parts[claim.id]
+        judged = [judge_part(part, known) for part in mine]
+        # Of a library's row, only some parts ask what lies beside the range.
+        tight = [
+            verdict
+            for part, verdict in zip(mine, judged, strict=True)
+            if not part.pick or part.before or part.above
+        ]
+        verdict = with_nowhere(roll_up(claim, judged, left_out[claim.id], tight), mine, known)
+        verdicts.append(with_static(verdict, static.get(claim.id)))
+    return tuple(verdicts)
 
 
 def blocks(claim: Claim, item: LeftOut) -> bool:
@@ -65,8 +75,13 @@ def blocks(claim: Claim, item: LeftOut) -> bool:
     return item.reason not in _NO_GAP
 
 
-def roll_up(claim: Claim, parts: Sequence[PartVerdict], left_out: Sequence[LeftOut]) -> Verdict:
-    """Return the claim's verdict.
+def roll_up(
+    claim: Claim,
+    parts: Sequence[PartVerdict],
+    left_out: Sequence[LeftOut],
+    tight: Sequence[PartVerdict],
+) -> Verdict:
+    """Return the claim's verdict; `tight` are the parts that ask what is beside its range.
 
     Refuted if any part is; confirmed only if every part is and nothing was left out that could
     have been tested; else unverified with the most frequent reason (the first of equals), that
@@ -86,11 +101,11 @@ def roll_up(claim: Claim, parts: Sequence[PartVerdict], left_out: Sequence[LeftO
         reason, evidence = _unverified(unverified, gaps, left_out, len(parts))
     else:
         outcome = Outcome.CONFIRMED
-        tightness = _tightness(parts)
+        tightness = _tightness(tight)
         evidence = parts[0].evidence
         if len(parts) > 1:
             evidence = f"All {len(parts)} parts hold, such as: {evidence}"
-        if tightness is None and any(part.tightness for part in parts):
+        if tightness is None and any(part.tightness for part in tight):
             remarks.append("not every part could tell whether the release before lacks it")
     remarks += _said(item for item in left_out if item not in gaps or outcome is Outcome.REFUTED)
     return Verdict(
@@ -153,9 +168,9 @@ def _tightness(parts: Sequence[PartVerdict]) -> Tightness | None:
     values = {part.tightness for part in parts}
     if len(values) == 1:
         return values.pop()
-    if values >= {Tightness.EXACT, Tightness.EARLIER}:
-        return Tightness.MIXED
-    return None
+    if None in values or not values:
+        return None
+    return Tightness.MIXED if Tightness.EARLIER in values else Tightness.LATER
 
 
 def _said(items: Iterable[LeftOut]) -> list[str]:

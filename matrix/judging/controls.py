@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from matrix.judging.stepping import next_step
 from matrix.judging.table import FindingTable
 from matrix.model.plan import Part
 from matrix.model.verdict import Shows
@@ -19,8 +20,11 @@ def waits_for(
 
     Only an ABSENT minimum does: no control changes the answer of one that crashed or did not start.
     A control that has ended is not asked for again, also when it gave no finding. Controls are
-    asked for one by one: the newest first.
+    asked for one by one: the newest first. Where a library's release cannot be used, it is asked
+    which one can (`stepping`).
     """
+    if cell := next_step(part, known, frozenset(ended)):
+        return cell
     minimum = known.of(part, part.minimum)
     if minimum is None or minimum.shows is not Shows.ABSENT or part.holds_without:
         return None

@@ -23,6 +23,9 @@ PRESENT                            earlier
 UNKNOWN, or there is none          cannot be told
 =================================  ================================================================
 
+The first release *above* a range of a library that has an upper end is asked too, and never
+refutes: ABSENT there is exact, PRESENT is later.
+
 A part that `holds_without` is turned around: the document says that there is nothing to be seen.
 Its controls are cells that must show it; where it has none, any cell of the run may.
 
@@ -44,6 +47,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from matrix.judging.stepping import UNUSABLE, release, stepped
 from matrix.judging.table import FindingTable
 from matrix.model.cell import Cell
 from matrix.model.plan import Part
@@ -78,17 +82,22 @@ def _answer(part: Part, known: FindingTable) -> PartVerdict:
 
 def _confirmed(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
     cells = [part.minimum]
-    evidence = f"{_at(minimum.cell)}: {minimum.evidence}"
-    tightness = None
+    evidence = f"{_asked(part)}: {minimum.evidence}"
+    tightness: Tightness | None = None
     before = known.of(part, part.before) if part.before else None
     if before is not None and part.before is not None:
         cells.append(part.before)
         if before.shows is Shows.ABSENT:
             tightness = Tightness.EXACT
-            evidence += f" {_at(part.before)}, the release before, does not show it."
+            evidence += f" {_other(part.before, part)}, the release before, does not show it."
         elif before.shows is Shows.PRESENT:
             tightness = Tightness.EARLIER
-            evidence += f" {_at(part.before)}, the release before, already shows it."
+            evidence += f" {_other(part.before, part)}, the release before, already shows it."
+    above = known.of(part, part.above) if part.above else None
+    if above is not None and part.above is not None:
+        cells.append(part.above)
+        tightness, said = _beyond(above)
+        evidence += f" {_other(part.above, part)}, the first above the range, {said}."
     remarks = list(_notes(minimum))
     newest = part.controls[0] if part.controls else None
     last = known.of(part, newest) if newest and newest != part.minimum else None
@@ -102,7 +111,7 @@ def _confirmed(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict
             good = known.first_control(part)
             if good is not None:
                 cells.append(good.cell)
-                remarks.append(f"the newest release seen to have it is {_at(good.cell)}")
+                remarks.append(f"the newest release seen to have it is {_other(good.cell, part)}")
     return _verdict(
         part,
         tuple(cells),
@@ -117,12 +126,12 @@ def _absent(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
     control = known.first_control(part)
     tried = _tried(part, known)
     if control is None:
-        compared = "; ".join(f"{_at(item.cell)}: {_why(item)}" for item in tried)
+        compared = "; ".join(f"{_other(item.cell, part)}: {_why(item)}" for item in tried)
         return _verdict(
             part,
             (part.minimum, *(item.cell for item in tried)),
             Outcome.UNVERIFIED,
-            f"{_at(minimum.cell)}: {minimum.evidence} No release compared with shows it either"
+            f"{_asked(part)}: {minimum.evidence} No release compared with shows it either"
             f" ({compared or 'none was there to compare with'}).",
             Reason.CONTROL_FAILED,
             remarks=_notes(minimum),
@@ -132,7 +141,7 @@ def _absent(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
         part,
         (part.minimum, *(item.cell for item in failed), control.cell),
         Outcome.REFUTED,
-        f"{_at(minimum.cell)}: {minimum.evidence} {_at(control.cell)} in the same environment:"
+        f"{_asked(part)}: {minimum.evidence} {_other(control.cell, part)} in the same environment:"
         f" {control.evidence}",
         remarks=(
             *_notes(minimum),
@@ -145,15 +154,19 @@ def _absent(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
 
 
 def _unknown(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
-    evidence = f"{_at(minimum.cell)}: {minimum.evidence}"
+    evidence = f"{_asked(part)}: {minimum.evidence}"
     cells: tuple[str, ...] = (part.minimum,)
     control = known.first_control(part)
     if minimum.reason in {Reason.CRASHED, Reason.BROKEN_START} and control is not None:
         cells = (*cells, control.cell)
         evidence += (
-            f" {_at(control.cell)} works in the same environment: the documented minimum is not"
-            " usable there, which says nothing of the capability."
+            f" {_other(control.cell, part)} works in the same environment: the documented minimum"
+            " is not usable there, which says nothing of the capability."
         )
+    if minimum.reason in UNUSABLE:
+        steps = stepped(part, known)
+        cells = (*cells, *steps.cells)
+        evidence = f"{evidence} {steps.said}".rstrip()
     return _verdict(
         part,
         cells,
@@ -165,7 +178,7 @@ def _unknown(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
 
 
 def _without(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
-    evidence = f"{_at(minimum.cell)}: {minimum.evidence}"
+    evidence = f"{_asked(part)}: {minimum.evidence}"
     if minimum.shows is Shows.PRESENT:
         return _verdict(part, (part.minimum,), Outcome.REFUTED, evidence, remarks=_notes(minimum))
     able = known.first_control(part) if part.controls else known.seen_anywhere(part)
@@ -209,8 +222,30 @@ def _why(finding: Finding) -> str:
     return finding.evidence
 
 
+def _beyond(above: Finding) -> tuple[Tightness | None, str]:
+    """Return what the first release above a range says of its upper end."""
+    if above.shows is Shows.PRESENT:
+        return Tightness.LATER, "shows it too"
+    if above.shows is Shows.ABSENT:
+        return Tightness.EXACT, "does not show it"
+    return None, f"cannot tell ({above.reason.value if above.reason else 'unknown'})"
+
+
 def _at(cell: str) -> str:
     return f"ddtrace {Cell.parse(cell).ddtrace}"
+
+
+def _asked(part: Part) -> str:
+    """Return what the part is about: a release of the tracer, or of a library with one."""
+    of = f"{release(part.minimum)} with " if part.pick else ""
+    return f"{of}{_at(part.minimum)}"
+
+
+def _other(cell: str, part: Part) -> str:
+    """Return another cell by what differs from the part's own."""
+    if part.pick and Cell.parse(cell).ddtrace == Cell.parse(part.minimum).ddtrace:
+        return release(cell)
+    return _at(cell)
 
 
 def _verdict(  # noqa: PLR0913 - the fields of one answer
@@ -230,6 +265,6 @@ def _verdict(  # noqa: PLR0913 - the fields of one answer
         outcome=outcome,
         tightness=tightness,
         reason=reason,
-        evidence=evidence,
-        remarks=remarks,
+        evidence=f"{evidence} ({part.said})" if part.said else evidence,
+        remarks=(part.said, *remarks) if part.said else remarks,
     )

@@ -49,10 +49,14 @@ class Outcome(str, enum.Enum):
 
 
 class Tightness(str, enum.Enum):
-    """Whether the documented minimum is the least: EXACT when the release before lacks it."""
+    """Whether a range ends where it must: EXACT when the release beyond its end lacks it.
+
+    EARLIER where the one before the minimum has it, LATER where the first above the upper end has.
+    """
 
     EXACT = "exact"
     EARLIER = "earlier"
+    LATER = "later"
     MIXED = "mixed"
 
 
