@@ -17,6 +17,8 @@ ERROR_SPAN = {
     "resource": "SELECT * FROM warehouse",
 }
 SERVICE = "postgres"
+# Seen to fail beyond: at the build or at the import; 2.9.5 is the first for 3.11.
+PYTHON = [["<2.7.5", "<3.7"], ["<2.8", "<3.8"], ["<2.9.5", "<3.11"]]
 PACKAGES = ["gcc", "libpq-dev"]
 
 
