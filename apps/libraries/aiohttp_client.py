@@ -1,0 +1,41 @@
+"""aiohttp as a client: an HTTP call of the shop to its catalogue."""
+
+from __future__ import absolute_import
+
+DISTRIBUTION = "aiohttp"
+INTEGRATION = "aiohttp"
+SPAN = {
+    "name": "aiohttp.request",
+    "component": "aiohttp_client",
+    "type": "http",
+    "tags": {"http.method": "GET", "http.status_code": "200"},
+}
+SERVICE = ""
+# Up to 2.3.2 it says `asyncio.async`, which 3.7 does not parse; 3.11 has no asyncio.coroutine.
+PYTHON = [["<2.3.3", ">=3.5,<3.7"], ["<2.4", ">=3.5,<3.11"], ["", ">=3.5"]]
+# It derives a class of async-timeout's, which is a function later.
+ALSO = [["<3", "async-timeout<4"]]
+
+
+async def ask(url):
+    import aiohttp
+
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return await response.text()
+
+
+def prepare(place):
+    import aiohttp  # noqa: F401
+
+
+def call(place):
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        url = place.upstream + "/recommendations/" + place.shop
+        return loop.run_until_complete(ask(url))
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()

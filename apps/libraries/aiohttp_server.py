@@ -1,0 +1,84 @@
+"""aiohttp as a server: a request of its own server, which takes up the caller's trace."""
+
+from __future__ import absolute_import
+
+import threading
+
+import carrier
+
+DISTRIBUTION = "aiohttp"
+INTEGRATION = "aiohttp"
+SPAN = {
+    "name": "aiohttp.request",
+    "component": "aiohttp",
+    "resource": "GET *",
+    "type": "web",
+    "tags": {"http.status_code": "200"},
+}
+SERVICE = ""
+# Up to 2.3.2 it says `asyncio.async`, which 3.7 does not parse; 3.11 has no asyncio.coroutine.
+PYTHON = [["<2.3.3", ">=3.5,<3.7"], ["<2.4", ">=3.5,<3.11"], ["", ">=3.5"]]
+# It derives a class of async-timeout's, which is a function later.
+ALSO = [["<3", "async-timeout<4"]]
+TRACED = []
+
+
+def patch():
+    from ddtrace import tracer
+    from ddtrace.contrib.aiohttp import trace_app
+
+    TRACED.append(lambda app: trace_app(app, tracer, service="bookshop"))
+
+
+async def book(request):
+    from aiohttp import web
+
+    return web.Response(text="The book " + request.match_info["slug"])
+
+
+async def start(app, loop):
+    """Return the port that the application is served on, by this release's way to do so."""
+    from aiohttp import web
+
+    if hasattr(web, "AppRunner"):
+        runner = web.AppRunner(app)
+        await runner.setup()
+        handler = runner.server
+    else:  # before 3.0
+        handler = app.make_handler(loop=loop)
+        await app.startup()
+    server = await loop.create_server(handler, "127.0.0.1", 0)
+    return server.sockets[0].getsockname()[1]
+
+
+def serve(told):
+    """Serve in this thread, whose loop must be made here."""
+    import asyncio
+
+    from aiohttp import web
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    app = web.Application()
+    app.router.add_get("/books/{slug}", book)
+    for traced in TRACED:
+        traced(app)
+    told.append(loop.run_until_complete(start(app, loop)))
+    told[0].set()
+    loop.run_forever()
+
+
+def prepare(place):
+    import aiohttp.web  # noqa: F401  the tracer's hooks want the thread that has a loop
+
+    told = [threading.Event()]
+    server = threading.Thread(target=serve, args=(told,))
+    server.daemon = True
+    server.start()
+    if not told[0].wait(20):
+        raise RuntimeError("aiohttp does not start")
+    return told[1]
+
+
+def call(place):
+    return carrier.page(place, carrier.get(place.ready, "/books/emma", carrier.trace_headers()))
