@@ -1,0 +1,71 @@
+"""Pylons: a request of a WSGI application, wrapped in the tracer's middleware."""
+
+from __future__ import absolute_import
+
+import carrier
+
+DISTRIBUTION = "pylons"
+INTEGRATION = "pylons"
+SPAN = {
+    "name": "pylons.request",
+    "component": "pylons",
+    "resource": "books.emma",
+    "type": "web",
+    "tags": {"http.status_code": "200"},
+}
+SERVICE = ""
+PYTHON = "<3"
+# PasteScript 3.5 is for CPython 3 and does not say so; 0.9.6 imports what later releases dropped.
+ALSO = [
+    ["", "pastescript<3.5"],
+    ["<1", "routes<2"],
+    ["<1", "webhelpers<1"],
+    ["<1", "beaker<1.6"],
+    ["<1", "mako<0.4"],
+    ["<1", "webob<1"],
+]
+MIDDLEWARE = []
+
+
+def patch():
+    import pylons.wsgiapp  # noqa: F401  first, as documented
+    from ddtrace import tracer
+    from ddtrace.contrib.pylons import PylonsTraceMiddleware
+
+    MIDDLEWARE.append(lambda app: PylonsTraceMiddleware(app, tracer, service="bookshop"))
+
+
+def prepare(place):
+    from paste.registry import RegistryManager
+    from pylons import config
+    from pylons.controllers import WSGIController
+    from pylons.wsgiapp import PylonsApp
+    from routes import Mapper
+
+    class Books(WSGIController):
+        def emma(self):
+            return "The book emma"
+
+    routes = Mapper()
+    routes.connect("/books/:action", controller="books")
+    routes.create_regs(["books"])
+    settings = {"root": "", "controllers": "", "templates": [], "static_files": ""}
+    config.init_app({}, {}, package="bookshop", paths=settings)
+    config["routes.map"] = routes
+    config["pylons.h"] = Books
+    app = PylonsApp()
+    base = app
+    while not hasattr(base, "find_controller"):
+        base = getattr(base, "app", None) or base.wrap_app
+    base.find_controller = lambda name: Books
+    if base is app:  # from 1.0 on it brings none of its own
+        from routes.middleware import RoutesMiddleware
+
+        app = RoutesMiddleware(app, routes)
+    for wrap in MIDDLEWARE:
+        app = wrap(app)
+    return RegistryManager(app)
+
+
+def call(place):
+    return carrier.call_wsgi(place.ready, "/books/emma")[1]
