@@ -52,7 +52,7 @@ def prepare(place):
     settings = {"root": "", "controllers": "", "templates": [], "static_files": ""}
     config.init_app({}, {}, package="bookshop", paths=settings)
     config["routes.map"] = routes
-    config["pylons.h"] = Books
+    config["pylons.h"] = config["pylons.g"] = config["pylons.app_globals"] = Books
     app = PylonsApp()
     base = app
     while not hasattr(base, "find_controller"):
