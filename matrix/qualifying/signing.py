@@ -1,0 +1,117 @@
+"""Signatures: the statement in a DSSE envelope, signed with an ed25519 key of one's own.
+
+https://github.com/secure-systems-lab/dsse
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import FormatError, VerificationError
+from securesystemslib.signer import CryptoSigner, SSlibKey
+
+from matrix.errors import StorageError, UnreadableInputError
+from matrix.qualifying.statement import PAYLOAD_TYPE
+
+__all__ = ["BadSignatureError", "make_key", "opened", "public_key", "sealed", "signer_of"]
+
+PASSWORD = "COMPAT_MATRIX_KEY_PASSWORD"  # noqa: S105 - the variable's name
+_MAKE = "Make one with: python -m matrix qualify --make-key FILE"
+_LARGEST = 50_000_000
+
+
+class BadSignatureError(Exception):
+    """An envelope that is none, or that nobody one trusts has signed; the message says which."""
+
+
+def make_key(path: Path) -> Path:
+    """Write a new private key to `path`, readable by its owner only, and its public key beside it.
+
+    Returns the public key's path; raises StorageError, also where there is a file already.
+    """
+    key = Ed25519PrivateKey.generate()
+    public = path.with_name(f"{path.name}.pub")
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        public.write_bytes(pem)
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror}", "Name another."
+        ) from error
+    return public
+
+
+def signer_of(path: Path) -> CryptoSigner:
+    """Return what signs with the private key of a PEM file; raise `UnreadableInputError`."""
+    password = os.environ.get(PASSWORD)
+    try:
+        key = load_pem_private_key(path.read_bytes(), password.encode() if password else None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        said = error.strerror if isinstance(error, OSError) else f"it is no such key ({error})"
+        hint = f"{_MAKE}; the password of one that has one is in ${PASSWORD}"
+        raise UnreadableInputError(f"{path}: no private key: {said}", hint) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UnreadableInputError(f"{path} is no ed25519 key", _MAKE)
+    return CryptoSigner(key)
+
+
+def public_key(path: Path) -> SSlibKey:
+    """Return the public key of a PEM file; raise `UnreadableInputError`."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+        said = error.strerror if isinstance(error, OSError) else "it is no such key"
+        raise UnreadableInputError(f"{path}: no public key: {said}", _MAKE) from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise UnreadableInputError(f"{path} is no ed25519 key", _MAKE)
+    return SSlibKey.from_crypto(key)
+
+
+def sealed(statement: bytes, signer: CryptoSigner) -> bytes:
+    """Return the envelope of a statement, signed, as JSON."""
+    envelope = Envelope(statement, PAYLOAD_TYPE, {})
+    envelope.sign(signer)
+    return _dumped(envelope)
+
+
+def opened(content: bytes, key: SSlibKey) -> bytes:
+    """Return the statement of an envelope that the key has signed; raise `BadSignatureError`."""
+    if len(content) > _LARGEST:
+        raise BadSignatureError("it is too large for a sign-off")
+    try:
+        envelope = Envelope.from_dict(json.loads(content))
+    except (ValueError, KeyError, TypeError, AttributeError, FormatError, RecursionError) as error:
+        raise BadSignatureError(f"it is no DSSE envelope ({type(error).__name__})") from error
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise BadSignatureError(f"what it holds is {envelope.payload_type!r}, no statement")
+    if key.keyid not in envelope.signatures:
+        signed_by = ", ".join(f"{one[:12]}…" for one in envelope.signatures) or "nobody"
+        raise BadSignatureError(f"it is signed by {signed_by}, not by {key.keyid[:12]}…")
+    try:
+        envelope.verify([key], 1)
+    except (VerificationError, ValueError) as error:
+        raise BadSignatureError("the signature does not fit what it holds") from error
+    if _dumped(envelope) != content:
+        raise BadSignatureError("it is not written as it was signed: a byte of it was changed")
+    return envelope.payload
+
+
+def _dumped(envelope: Envelope) -> bytes:
+    """Return the one way to write an envelope: JSON and base64 have many that say the same."""
+    return json.dumps(envelope.to_dict(), indent=2).encode() + b"\n"

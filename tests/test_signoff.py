@@ -1,0 +1,310 @@
+"""A sign-off: whatever is changed, removed, swapped, expired or replayed is refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_qualifying_gate import CELL, NOW, OTHER, WAIVER, claim, expected, record
+
+from matrix.errors import StorageError, UnreadableInputError
+from matrix.model.verdict import Outcome
+from matrix.model.whereabouts import Whereabouts
+from matrix.qualifying.checking import Wanted, WrongError, check
+from matrix.qualifying.expected import Expected
+from matrix.qualifying.folder import (
+    ENVELOPE,
+    EXPECTED,
+    PAGE,
+    POLICY,
+    RECORD,
+    Papers,
+    configuration_of,
+    write_folder,
+)
+from matrix.qualifying.gate import decide
+from matrix.qualifying.policy import parse_policy
+from matrix.qualifying.signing import make_key, public_key, sealed, signer_of
+from matrix.qualifying.statement import About, Digest, statement_bytes
+from matrix.records import Record, parse_record
+
+WHEEL = b"the candidate"
+DIGEST = hashlib.sha256(WHEEL).hexdigest()
+WHERE = Whereabouts(
+    *("Docker 20.10", f"sha256:{'a' * 64}", "linux", "x86_64", 64, "glibc", "3.9.18", "", ""),
+    tracer=(DIGEST,),
+)
+PROJECT = Digest("project", "c" * 40, "gitCommit")
+POLICY_TEXT = """
+schema = "policy/1"
+[require]
+claims = ["*"]
+[evidence]
+max_age_days = 7
+repeats = 2
+"""
+WAIVED = f"""
+[[waiver]]
+claims = ["{WAIVER.claims[0]}"]
+why = "known"
+by = "Emma"
+until = 2026-11-30
+"""
+
+
+def record_bytes(made: Record) -> bytes:
+    data = {
+        "schema": "verdicts/1",
+        "run": {**dataclasses.asdict(made.run), "outcomes": {}, "cells": {}, "left_out": {}},
+        "claims": [one.to_json() for one in made.claims],
+        "verdicts": [one.to_json() for one in made.verdicts],
+        "cells": [
+            {
+                **{
+                    name: getattr(cell, name)
+                    for name in ("id", "detail", "seconds", "reused", "fallback", "key", "started")
+                },
+                "reason": None,
+                "probes": list(cell.probes),
+                "findings": [
+                    {
+                        "probe": one.probe,
+                        "channel": one.channel,
+                        "shows": one.shows.value,
+                        "reason": None,
+                        "evidence": one.evidence,
+                        "repeats": dict(one.repeats),
+                        "notes": [],
+                    }
+                    for one in cell.findings
+                ],
+                "where": WHERE.to_json(),
+            }
+            for cell in made.cells
+        ],
+        "left_out": [],
+    }
+    return json.dumps(data).encode()
+
+
+@dataclasses.dataclass
+class Signed:
+    folder: Path
+    key: Path
+    public: Path
+    vouched: tuple[str, ...] = (DIGEST,)
+
+    def check(
+        self,
+        now: dt.datetime = NOW,
+        ddtrace: str = "",
+        artifacts: tuple[Path, ...] = (),
+        documents: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        wanted = Wanted(ddtrace, artifacts, documents)
+        check(self.folder / ENVELOPE, public_key(self.public), wanted, now)
+
+    def refused(self, **wanted: Any) -> str:  # noqa: ANN401 - those of check
+        with pytest.raises(WrongError) as caught:
+            self.check(**wanted)
+        return str(caught.value)
+
+    def sign(self, made: Record, wanted: Expected, policy: str = POLICY_TEXT) -> None:
+        """Write and sign what these say, truly or not."""
+        papers = Papers(
+            {
+                RECORD: record_bytes(made),
+                EXPECTED: json.dumps(wanted.to_json()).encode(),
+                POLICY: policy.encode(),
+                PAGE: b"<!doctype html>",
+            }
+        )
+        parsed = parse_record(papers.files[RECORD], RECORD)
+        decision = decide(wanted, parsed, parse_policy(papers.files[POLICY], POLICY), NOW)
+        statement = statement_bytes(
+            decision,
+            About(wanted.ddtrace, NOW.isoformat(), "compat-matrix"),
+            [Digest("ddtrace.whl", digest) for digest in self.vouched],
+            configuration_of(parsed, papers, [PROJECT]),
+        )
+        write_folder(self.folder, papers, sealed(statement, signer_of(self.key)))
+
+
+@pytest.fixture
+def signed(tmp_path: Path) -> Signed:
+    key = tmp_path / "key.pem"
+    made = Signed(tmp_path / "signoff", key, make_key(key))
+    made.sign(record(), expected())
+    return made
+
+
+def test_what_was_signed_holds(signed: Signed, tmp_path: Path) -> None:
+    wheel = tmp_path / "ddtrace.whl"
+    wheel.write_bytes(WHEEL)
+    signed.check(
+        ddtrace="2.21.12", artifacts=(wheel,), documents=((claim().document, claim().sha256),)
+    )
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.sampled_from([ENVELOPE, RECORD, EXPECTED, POLICY, PAGE]), st.data())
+def test_a_byte_changed_anywhere_is_refused(signed: Signed, name: str, data: st.DataObject) -> None:
+    path = signed.folder / name
+    whole = path.read_bytes()
+    place = data.draw(st.integers(0, len(whole) - 1))
+    other = data.draw(st.integers(0, 255).filter(lambda each: each != whole[place]))
+    path.write_bytes(whole[:place] + bytes([other]) + whole[place + 1 :])
+    try:
+        signed.refused()
+    finally:
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", [ENVELOPE, RECORD, EXPECTED, POLICY, PAGE])
+def test_a_file_that_is_missing_is_named(signed: Signed, name: str) -> None:
+    (signed.folder / name).unlink()
+    assert name in signed.refused()
+
+
+def test_another_key_is_refused(signed: Signed, tmp_path: Path) -> None:
+    other = make_key(tmp_path / "other.pem")
+    assert "not by" in dataclasses.replace(signed, public=other).refused()
+
+
+def test_a_signature_by_another_key_under_our_name_is_refused(
+    signed: Signed, tmp_path: Path
+) -> None:
+    key = tmp_path / "other.pem"
+    make_key(key)
+    ours = json.loads((signed.folder / ENVELOPE).read_bytes())["signatures"][0]["keyid"]
+    dataclasses.replace(signed, key=key).sign(record(), expected())
+    envelope = json.loads((signed.folder / ENVELOPE).read_bytes())
+    envelope["signatures"][0]["keyid"] = ours
+    text = json.dumps(envelope, indent=2) + "\n"
+    (signed.folder / ENVELOPE).write_text(text, encoding="utf-8")
+    assert "does not fit" in signed.refused()
+
+
+def test_another_artifact_is_refused(signed: Signed, tmp_path: Path) -> None:
+    other = tmp_path / "other.whl"
+    other.write_bytes(b"another")
+    assert "other.whl" in signed.refused(artifacts=(other,))
+
+
+def test_an_old_statement_for_a_new_release_is_refused(signed: Signed) -> None:
+    assert "not for 2.21.13" in signed.refused(ddtrace="2.21.13")
+
+
+def test_vouching_for_what_no_cell_had_is_refused(signed: Signed) -> None:
+    dataclasses.replace(signed, vouched=(DIGEST, "d" * 64)).sign(record(), expected())
+    assert "no passing cell had" in signed.refused()
+
+
+def test_another_version_of_a_document_is_refused(signed: Signed) -> None:
+    assert "page" in signed.refused(documents=(("page", "f" * 64),))
+
+
+def test_evidence_grows_old(signed: Signed) -> None:
+    signed.check(now=NOW + dt.timedelta(days=7))
+    assert "stale" in signed.refused(now=NOW + dt.timedelta(days=8))
+
+
+def test_a_waiver_that_has_expired_since_is_refused(signed: Signed) -> None:
+    good, bad = claim(), claim("iast")
+    made = record()
+    refuted = dataclasses.replace(made.verdicts[0], outcome=Outcome.REFUTED)
+    both = dataclasses.replace(
+        made,
+        claims=(good, bad),
+        verdicts=(refuted, dataclasses.replace(made.verdicts[0], claim=bad.id)),
+    )
+    parts = tuple(dataclasses.replace(part, outcome=Outcome.REFUTED) for part in refuted.parts)
+    both = dataclasses.replace(
+        both, verdicts=(dataclasses.replace(refuted, parts=parts), both.verdicts[1])
+    )
+    first = expected().claims[0]
+    wanted = dataclasses.replace(expected(), claims=(first, dataclasses.replace(first, id=bad.id)))
+    policy = POLICY_TEXT.replace("max_age_days = 7", "max_age_days = 30") + WAIVED
+    signed.sign(both, wanted, policy)
+    signed.check()
+    assert "expired" in signed.refused(now=NOW + dt.timedelta(days=11))
+
+
+def _remove_a_cell(data: dict[str, Any]) -> None:
+    data["cells"] = data["cells"][1:]
+
+
+def _swap_a_result(data: dict[str, Any]) -> None:
+    data["verdicts"][0]["parts"][0]["outcome"] = "refuted"
+
+
+def _swap_an_artifact(data: dict[str, Any]) -> None:
+    data["cells"][0]["where"]["tracer"] = ["b" * 64]
+
+
+def _swap_an_image(data: dict[str, Any]) -> None:
+    data["cells"][0]["where"]["image"] = f"sha256:{'b' * 64}"
+
+
+@pytest.mark.parametrize(
+    "spoil", [_remove_a_cell, _swap_a_result, _swap_an_artifact, _swap_an_image]
+)
+@pytest.mark.parametrize("resigned", [False, True])
+def test_a_record_that_is_not_what_was_stated_is_refused(
+    signed: Signed, spoil: Callable[[dict[str, Any]], None], resigned: bool
+) -> None:
+    signed.sign(record(CELL, OTHER), expected(CELL, OTHER))
+    signed.check()
+    path = signed.folder / RECORD
+    data = json.loads(path.read_bytes())
+    spoil(data)
+    path.write_text(json.dumps(data), encoding="utf-8")
+    if resigned:
+        # Whoever holds the key may sign anything: the papers must still agree with each other.
+        envelope = json.loads((signed.folder / ENVELOPE).read_bytes())
+        import base64  # noqa: PLC0415
+
+        statement = json.loads(base64.b64decode(envelope["payload"]))
+        for item in statement["predicate"]["configuration"]:
+            if item["name"] == RECORD:
+                item["digest"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        content = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
+        (signed.folder / ENVELOPE).write_bytes(sealed(content, signer_of(signed.key)))
+    signed.refused()
+
+
+def test_a_key_is_not_written_over(tmp_path: Path) -> None:
+    make_key(tmp_path / "key.pem")
+    with pytest.raises(StorageError):
+        make_key(tmp_path / "key.pem")
+
+
+def test_a_private_key_is_its_owners(tmp_path: Path) -> None:
+    make_key(tmp_path / "key.pem")
+    assert (tmp_path / "key.pem").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"no key", b"-----BEGIN PRIVATE KEY-----\n"])
+def test_what_is_no_key_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "key.pem"
+    path.write_bytes(content)
+    for read in (signer_of, public_key):
+        with pytest.raises(UnreadableInputError, match=r"key\.pem"):
+            read(path)
+
+
+@given(st.binary())
+def test_nonsense_is_no_envelope(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    folder = tmp_path_factory.mktemp("nonsense")
+    public = make_key(folder / "key.pem")
+    (folder / ENVELOPE).write_bytes(content)
+    with pytest.raises(WrongError, match="envelope"):
+        check(folder / ENVELOPE, public_key(public), Wanted(), NOW)
