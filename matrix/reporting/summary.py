@@ -33,8 +33,9 @@ _ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
 _GOES_ON = "the newest release seen"
 _LEFT = "left out:"
 _CELL = re.compile(r"\bcp\d+-\S+-ddtrace[\w.]*\w")
-# What these say is the same for many cells, and says what to do.
+# What these say is the same for many cells, or says what to do.
 _OF_THE_MACHINE = {
+    Reason.BUILD_FAILED,
     Reason.DISK_FULL,
     Reason.ENGINE_LOST,
     Reason.INDEX_UNAVAILABLE,

@@ -17,6 +17,7 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.verify.asking import requirements_of
+from matrix.verify.packages import naming_packages
 from matrix.verify.seams import Tell
 
 __all__ = ["Catalog", "ImageEnvironments", "Trees"]
@@ -79,7 +80,7 @@ class ImageEnvironments:
     def ensure(self, planned: PlannedCell, tell: Tell) -> Environment:
         """Return the environment; its image is got or made if need be."""
         image = self._image(planned, tell)
-        with _as_build_errors():
+        with _as_build_errors(), naming_packages(planned, image.name):
             return self._trees.ensure(image, requirements_of(planned, self._probes))
 
     def _find(self, planned: PlannedCell) -> Image | None:

@@ -15,6 +15,7 @@ from matrix.model.environment import Environment, Interpreter, Requirements
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.verify.asking import requirements_of
+from matrix.verify.packages import lacking_packages, naming_packages
 from matrix.verify.seams import Tell
 
 __all__ = ["CellWork", "LocalEnvironments"]
@@ -34,9 +35,14 @@ class LocalEnvironments:
         self._probes = probes
 
     def name(self, planned: PlannedCell) -> str:
-        """Return a digest of what is asked for: interpreter and requirements."""
+        """Return a digest of what is asked for: interpreter and requirements, and what is lacking.
+
+        A build that failed for want of a Debian package is tried again once that is here.
+        """
         interpreter, requirements = self.asked(planned)
         text = f"{interpreter.version} {interpreter.build} {requirements!r}"
+        if lacking := lacking_packages(planned):
+            text += f" without {' '.join(lacking)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def peek(self, planned: PlannedCell) -> Environment | None:
@@ -45,7 +51,8 @@ class LocalEnvironments:
 
     def ensure(self, planned: PlannedCell, tell: Tell) -> Environment:  # noqa: ARG002 - quick
         """Return the environment, built if need be."""
-        return self._store.ensure(*self.asked(planned))
+        with naming_packages(planned):
+            return self._store.ensure(*self.asked(planned))
 
     def asked(self, planned: PlannedCell) -> tuple[Interpreter, Requirements]:
         """Return what the cell asks for; raise BuildError where the interpreter is missing."""
