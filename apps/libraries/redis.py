@@ -6,6 +6,8 @@ DISTRIBUTION = "redis"
 INTEGRATION = "redis"
 SPAN = {"name": "redis.command", "component": "redis", "resource": "GET*", "type": "redis"}
 SERVICE = "redis"
+# Its setup.py imports itself, in words of 2.
+PYTHON = [["==2.6.0", "<3"]]
 
 
 def prepare(place):
