@@ -371,6 +371,31 @@ def test_a_project_that_the_index_does_not_tell_of_leaves_the_other_rows_alone()
     assert {item.reason for item in plan.left_out} == {Reason.INDEX_UNAVAILABLE}
 
 
+def test_a_database_with_a_row_of_its_own_is_asked_by_that_library() -> None:
+    data = dict(read_data("coverage"))
+    entry = {**data["note"]["db-api"], "drivers": {"mysql": "paper", "mariadb": "paper"}}
+    data["note"] = {**data["note"], "db-api": entry}
+    coverage = load_coverage(data, {"paper": parse("paper", GOOD)})
+    named = claim(ClaimKind.NOTE, "db-api", note="sqlite, mysql, mariadb, oracle")
+    least = claim(ClaimKind.CAPABILITY, "threat-detection", ">=1.9.0")
+    plan = make_plan([*BRANCHES, least, named], index(), targets=(LINUX,), coverage=coverage)
+    parts = [part for part in plan.parts if part.claim == named.id]
+    assert {(part.probe, part.channel) for part in parts} == {
+        ("db-api", "query"),
+        ("db-api", "error"),
+        ("integration-paper", "automatic"),
+    }
+    # At the documented minimum of the tracer, as for the sample app; and the library's newest.
+    assert {Cell.parse(part.minimum).ddtrace for part in parts} == {"1.9.0"}
+    of_paper = [Cell.parse(part.minimum) for part in parts if part.probe == "integration-paper"]
+    assert {(each.python, each.framework_version) for each in of_paper} == {
+        ("2.7", "1.5"),
+        ("3.11", "2.4"),
+    }
+    missing = [item.what for item in plan.left_out if item.reason is Reason.NO_BACK_END]
+    assert missing == ["db-api with oracle"]
+
+
 def test_the_sample_apps_keep_their_own_experiments() -> None:
     for subject in ("django", "flask", "sqlite3"):
         rule = load_coverage().rule(claim(ClaimKind.INTEGRATION, subject, automatic="yes"))

@@ -115,9 +115,9 @@ def _boundaries(
 ) -> Sequence[Boundary]:
     if claim.kind is ClaimKind.RUNTIME:
         return stretches(tracer, page.branches, claim.specifier)
-    if rule.library:
-        return tips(tracer, page.branches)
     if claim.kind is ClaimKind.INTEGRATION:
+        if rule.library:
+            return tips(tracer, page.branches)
         return stretches(tracer, page.branches, "")
     if claim.status is Status.NOT_SUPPORTED:
         # One release that has it refutes; older branches could not even serve as a control.

@@ -27,8 +27,9 @@ class Rule:
 
     `capability` names whose documented minimum applies, in the order to look. `table` is
     `framework` or `authentication` for the page's tables, "" where `frameworks` are the ones.
-    `back_ends` are those that the probe has, empty where the probe needs none. `able` is the
-    framework whose newest release is the positive control of a promise of absence. `library` is the
+    `back_ends` are those that the probe has, empty where the probe needs none; of those in `drivers`
+    the row of a library tells, by name. `able` is the framework whose newest release is the
+    positive control of a promise of absence. `library` is the
     one that the cells are about, "" where they are about a sample app; `denied` are channels that
     must show nothing, each with the one that must show in the same cell.
     """
@@ -42,6 +43,7 @@ class Rule:
     tight: bool = False
     able: str = ""
     back_ends: tuple[str, ...] = ()
+    drivers: tuple[tuple[str, str], ...] = ()
     library: str = ""
     denied: tuple[tuple[str, str], ...] = ()
 
@@ -91,6 +93,17 @@ class Coverage:
             return self._library(claim)
         return found or Reason.NO_PROBE
 
+    def answering(self, claim: Claim, rule: Rule) -> tuple[Rule, ...]:
+        """Return all rules that answer a claim: that of the back ends with libraries of their own
+        besides `rule`, as far as the claim names them; all where it names none.
+        """
+        drivers = dict(rule.drivers)
+        named = rule.named_back_ends(claim) or rule.back_ends
+        own = [rule] if not drivers or any(name not in drivers for name in named) else []
+        slugs = [drivers[name] for name in named if name in drivers]
+        found = (self.integrations[slug] for slug in dict.fromkeys(slugs))
+        return (*own, *(_automatic(each, rule.capability) for each in found))
+
     def _library(self, claim: Claim) -> Rule | Reason:
         """Return the rule of a row: a module for its role, if it has one, or for the library."""
         role = claim.get("role")
@@ -109,6 +122,16 @@ class Coverage:
             library=integration.slug,
             denied=((AUTOMATIC, EXPLICIT),) if asked else (),
         )
+
+
+def _automatic(integration: Integration, capability: tuple[str, ...]) -> Rule:
+    return Rule(
+        probe=probe_name(integration.slug),
+        channels=(AUTOMATIC, AUTOMATIC + ERROR) if integration.error else (AUTOMATIC,),
+        frameworks=(),
+        capability=capability,
+        library=integration.slug,
+    )
 
 
 def load_coverage(
@@ -142,4 +165,5 @@ def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -
         tight=bool(entry.get("tight", about_a_capability)),
         able=entry.get("able", ""),
         back_ends=tuple(entry.get("back_ends", ())),
+        drivers=tuple(entry.get("drivers", {}).items()),
     )

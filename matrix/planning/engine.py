@@ -122,13 +122,15 @@ class _Planner:
                 self.leave_out(claim, what, Impossible(Reason.NO_BACK_END, detail))
         if named and not set(named) & set(rule.back_ends):
             return
-        for ask in asks_of(claim, rule, page, self.choosing.shelf(TRACER), self.coverage):
-            if isinstance(ask, tuple):
-                self.leave_out(claim, *ask)
-            elif narrowing := self.profile.narrowing(ask):
-                self.spread(ask, page, targets, narrowing)
-            else:
-                self.leave_out(claim, str(ask), Impossible(Reason.NOT_IN_PROFILE, ""))
+        tracer = self.choosing.shelf(TRACER)
+        for each in self.coverage.answering(claim, rule):
+            for ask in asks_of(claim, each, page, tracer, self.coverage):
+                if isinstance(ask, tuple):
+                    self.leave_out(claim, *ask)
+                elif narrowing := self.profile.narrowing(ask):
+                    self.spread(ask, page, targets, narrowing)
+                else:
+                    self.leave_out(claim, str(ask), Impossible(Reason.NOT_IN_PROFILE, ""))
 
     def spread(self, ask: Ask, page: Page, targets: Sequence[str], narrowing: Narrowing) -> None:
         """Answer an ask on those of its targets that the profile means."""
