@@ -41,7 +41,7 @@ def search_1(place, index):
     way.session.mount("https://", Plain())
     host = "%s:%d" % (place.host, place.port)
     client = algoliasearch.Client(*WHO, hosts=[host], _transport=way)
-    return client.init_index(index).search("Emma")["hits"][0]["title"]
+    return client.init_index(index).search("Emma")["hits"][0]["objectID"]
 
 
 def search_2(place, index):
@@ -56,7 +56,7 @@ def search_2(place, index):
     config = configs.SearchConfig(*WHO)
     config.hosts = hosts.HostsCollection([hosts.Host("%s:%d" % (place.host, place.port))])
     client = search_client.SearchClient(transporter.Transporter(Plain(), config), config)
-    return client.init_index(index).search("Emma")["hits"][0]["title"]
+    return client.init_index(index).search("Emma")["hits"][0]["objectID"]
 
 
 def search_4(place, index):
@@ -72,7 +72,7 @@ def search_4(place, index):
     # The first releases are for asyncio only.
     if hasattr(client, "SearchClientSync"):
         found = client.SearchClientSync.create_with_config(where).search_single_index(index, query)
-        return found.hits[0].title
+        return found.hits[0].object_id
     loop = asyncio.new_event_loop()
     one = client.SearchClient.create_with_config(where)
     try:
@@ -80,7 +80,7 @@ def search_4(place, index):
     finally:
         loop.run_until_complete(one.close())
         loop.close()
-    return found.hits[0].title
+    return found.hits[0].object_id
 
 
 def call(place):

@@ -17,7 +17,9 @@ else:  # beside this program
 
 __all__: list[str] = []
 
-_INDICES = {"books": [{"objectID": "1", "title": "Emma"}, {"objectID": "2", "title": "Persuasion"}]}
+_INDICES = {
+    "books": [{"objectID": "emma", "title": "Emma"}, {"objectID": "sanditon", "title": "Sanditon"}]
+}
 
 
 def answer(request: Request) -> Answer:
