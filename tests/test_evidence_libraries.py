@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -103,3 +104,12 @@ def test_a_log_record_tells_nothing_without_a_trace_or_without_a_record() -> Non
     evidence = RecordTellsTrace("dd.trace_id")
     assert not evidence.look(sighting(body='{"dd.trace_id": "5"}')).holds
     assert not evidence.look(sighting(span(trace_id=5), body="Traceback")).holds
+
+
+def test_a_span_of_a_trace_of_its_own_is_looked_for_elsewhere() -> None:
+    wanted = SpanBelow(names=("pytest.test",), own=True)
+    found = span(name="pytest.test", trace_id=TRACE, resource="test_shop[s1]")
+    assert not wanted.look(sighting(ROOT, below(name="pytest.test"))).holds
+    assert wanted.look(dataclasses.replace(sighting(ROOT), elsewhere=(found,))).holds
+    other = dataclasses.replace(sighting(ROOT), elsewhere=(below(),))
+    assert not wanted.look(other).holds

@@ -75,6 +75,14 @@ def test_companions_of_an_era_are_left_out_of_an_install_of_today() -> None:
     assert found.companions("1.0", "3.9", era=False) == ()
 
 
+def test_a_span_may_have_a_trace_of_its_own() -> None:
+    own = GOOD.replace('"component"', '"trace": "own", "component"')
+    asked = probe_of(parse("paper", own)).channels[0].stimuli[0].evidence
+    assert "own=True" in repr(asked)
+    assert "own=False" in repr(probe_of(parse("paper", GOOD)).channels[0].stimuli[0].evidence)
+    assert "trace" in "; ".join(problems(own.replace('"own"', '"other"')))
+
+
 def test_what_several_lines_say_of_one_companion_is_one_requirement() -> None:
     found = parse("paper", GOOD + 'ALSO = [["", "ink"], ["<2", "Ink<3"], ["<1.5", "ink!=2"]]\n')
     assert found.companions("1.0", "3.9") == ("ink!=2,<3",)

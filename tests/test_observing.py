@@ -52,6 +52,16 @@ def test_the_second_look_is_not_taken_for_the_request_itself() -> None:
     assert Traces([traces(get)]).root_of(seen) is None
 
 
+def test_spans_of_other_traces_whose_resource_names_the_request_are_told_apart() -> None:
+    root = span(meta={"http.url": URL})
+    test = span(trace_id=2, span_id=2, type="test", resource=f"test_shop.py::test_shop[{SHOP}]")
+    call = span(trace_id=3, span_id=3, type="http", meta={"http.url": f"http://up/titles/{SHOP}"})
+    seen = exchange(path=f"/{SHOP}/orders")
+    found = sightings(process([seen], [traces(test), traces(call), traces(root)]))[0]
+    assert found.root == root
+    assert found.elsewhere == (test,)
+
+
 def test_spans_that_come_later_are_taken_in() -> None:
     root = span(meta={"http.url": URL})
     first = traces(span(trace_id=2))

@@ -33,7 +33,8 @@ class SpanBelow:
 
     All but `component` and `error` are shell globs: any of `names` (none for any name), and all of
     the rest. A span's component is looked at where it has one: the tag came with 1.8. `error` asks
-    for the error mark, its type and a stack trace.
+    for the error mark, its type and a stack trace. `own` is for a span in a trace of its own, whose
+    resource names the request.
     """
 
     names: tuple[str, ...] = ()
@@ -42,12 +43,15 @@ class SpanBelow:
     type: str = "*"
     tags: tuple[tuple[str, str], ...] = ()
     error: bool = False
+    own: bool = False
 
     def look(self, sighting: Sighting) -> Match:
         """Return whether such a span is in the trace."""
         if sighting.root is None:
             return Match(holds=False, said="no root span for the request")
         below = [span for span in sighting.spans if span is not sighting.root]
+        if self.own:
+            below = [span for span in sighting.elsewhere if self._is_mine(span)]
         mine = [span for span in below if self._is_mine(span)]
         for span in mine:
             if not (lacks := self._lacks(span)):

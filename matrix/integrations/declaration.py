@@ -17,18 +17,22 @@ from matrix.errors import nearest
 __all__ = ["Declared", "Integration", "NotDeclared", "parse"]
 
 _FUNCTIONS = ("call", "fail", "patch", "prepare")
-_SPAN_KEYS = ("name", "component", "resource", "type", "tags")
+_SPAN_KEYS = ("name", "component", "resource", "type", "tags", "trace")
 
 
 @dataclasses.dataclass(frozen=True)
 class Declared:
-    """A span that is due, by shell globs: any of `names`, and all of the rest."""
+    """A span that is due, by shell globs: any of `names`, and all of the rest.
+
+    `own` is whether it has a trace of its own, and names the request in its resource.
+    """
 
     names: tuple[str, ...]
     component: str = ""
     resource: str = "*"
     type: str = "*"
     tags: tuple[tuple[str, str], ...] = ()
+    own: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,10 +250,13 @@ def _span(value: object) -> Declared:
     tags = value.get("tags", {})
     if not isinstance(tags, dict):
         raise ValueError("tags are no dict")  # noqa: TRY004
+    if value.get("trace", "own") != "own":
+        raise ValueError("trace: 'own', or not said")
     return Declared(
         names=names,
         component=_text(value.get("component", "")),
         resource=_text(value.get("resource", "*")),
         type=_text(value.get("type", "*")),
         tags=tuple((_text(key), _text(tag)) for key, tag in tags.items()),
+        own="trace" in value,
     )

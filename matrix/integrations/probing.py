@@ -70,4 +70,5 @@ def _span(declared: Declared, *, error: bool) -> SpanBelow:
         type=declared.type,
         tags=declared.tags,
         error=error,
+        own=declared.own,
     )

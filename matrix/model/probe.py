@@ -50,13 +50,15 @@ class Sighting:
 
     `root` is the web span of the request (the top span of the trace within the app), None where no
     span told of this request. `spans` are all spans of that trace. `telemetry` are the telemetry
-    payloads of the process.
+    payloads of the process. `elsewhere` are spans of other traces that name the request in their
+    resource.
     """
 
     exchange: Exchange
     root: Span | None
     spans: Sequence[Span]
     telemetry: Sequence[Mapping[str, Any]]
+    elsewhere: Sequence[Span] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,9 @@ def sighting_of(
 ) -> Sighting:
     """Return what `exchange` caused, as far as `traces` and `telemetry` tell."""
     root = traces.root_of(exchange)
-    return Sighting(exchange, root, traces.trace_of(root), telemetry)
+    return Sighting(
+        exchange, root, traces.trace_of(root), telemetry, traces.elsewhere(exchange, root)
+    )
 
 
 def sightings(process: ProcessCapture) -> tuple[Sighting, ...]:

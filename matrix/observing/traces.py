@@ -48,6 +48,14 @@ class Traces:
         spans = self._by_trace[root.trace_id].values()
         return (root, *(s for s in spans if s is not root and self._top(s) is root))
 
+    def elsewhere(self, exchange: Exchange, root: Span | None) -> tuple[Span, ...]:
+        """Return the spans of other traces than the root's whose resource names the exchange."""
+        return tuple(
+            span
+            for span in self._by_shop.get(exchange.shop, ())
+            if (root is None or span.trace_id != root.trace_id) and exchange.shop in span.resource
+        )
+
     def _add(self, span: Span) -> None:
         self._by_trace.setdefault(span.trace_id, {})[span.span_id] = span
         for shop in set(_shops(span)):
