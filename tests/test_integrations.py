@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import dataclasses
 import datetime as dt
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from making_sightings import sighting, span
 from planning_world import LINUX, FakeIndex, claim, runtime, world
 
 from matrix.environments import requirements_for
@@ -57,9 +59,9 @@ def problems(text: str) -> tuple[str, ...]:
 
 def test_a_module_says_what_its_experiment_is() -> None:
     found = parse("paper", GOOD + 'PYTHON = [["<2", "<3.10"]]\nALSO = [["<2", "ink<3"]]\n')
-    assert found.span is not None
-    assert found.span.names == ("paper.print",)
-    assert found.span.tags == (("paper.size", "A*"),)
+    (span,) = found.spans
+    assert span.names == ("paper.print",)
+    assert span.tags == (("paper.size", "A*"),)
     assert not found.explicit
     assert str(found.named_pythons("1.9")) == "<3.10"
     assert found.named_pythons("2.0") is None
@@ -143,7 +145,7 @@ def test_whatever_literals_a_module_has_it_is_read_or_its_problems_are_told(
     except NotDeclared as error:
         assert error.problems  # noqa: PT017 - either is right
     else:
-        assert (found.span is None) == bool(found.log)
+        assert (not found.spans) == bool(found.log)
         assert probe_of(found).channels
 
 
@@ -199,6 +201,21 @@ def test_a_probe_has_a_channel_for_each_way_to_be_traced() -> None:
         ("automatic", 200),
         ("automatic-error", 500),
     ]
+
+
+def test_of_several_spans_all_are_due() -> None:
+    text = GOOD.replace("SPAN = ", "SPAN = [{'name': 'paper.cut'}, ").replace('"A*"}}', '"A*"}}]')
+    found = parse("paper", text)
+    assert [each.names for each in found.spans] == [("paper.cut",), ("paper.print",)]
+    (channel,) = probe_of(found).channels
+    printed = span(name="paper.print", span_id=2, parent_id=1, meta={"paper.size": "A4"})
+    cut = span(name="paper.cut", span_id=3, parent_id=1)
+    evidence = channel.stimuli[0].evidence
+    assert evidence.look(sighting(span(), printed, cut)).holds
+    missing = evidence.look(sighting(span(), printed))
+    assert not missing.holds
+    assert missing.said == "no span paper.cut below the request's, only paper.print"
+    assert "empty" in problems(re.sub(r"SPAN = .*", "SPAN = []", GOOD))[0]
 
 
 def test_a_probe_names_the_back_end_of_its_library() -> None:

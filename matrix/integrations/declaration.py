@@ -42,17 +42,17 @@ class Integration:
     `distribution` is the index's name, "" for a part of the standard library; `integration` the
     tracer's. `pythons` and `also` are pairs whose first is a specifier of the library's versions:
     the first that holds says on which CPythons those run, all that hold what is installed along.
-    `service` is the back end, "" where none is needed. `span` is due for the call, `error` for the
-    call that fails; `log` is the key under which a log record tells its trace. `explicit` is
-    whether the module can ask for its tracing in code. `packages` are those of Debian that a build
-    from source takes.
+    `service` is the back end, "" where none is needed. `spans` are all due for the call, `error`
+    for the call that fails; `log` is the key under which a log record tells its trace. `explicit`
+    is whether the module can ask for its tracing in code. `packages` are those of Debian that a
+    build from source takes.
     """
 
     slug: str
     distribution: str
     integration: str
     service: str
-    span: Declared | None
+    spans: tuple[Declared, ...]
     error: Declared | None
     log: str
     explicit: bool
@@ -122,7 +122,7 @@ class _Reader:
             "DISTRIBUTION": _text,
             "INTEGRATION": _text,
             "SERVICE": _text,
-            "SPAN": _span,
+            "SPAN": _spans,
             "ERROR_SPAN": _span,
             "LOG": _text,
             "PYTHON": _pythons,
@@ -138,7 +138,7 @@ class _Reader:
             distribution=found["DISTRIBUTION"],
             integration=found["INTEGRATION"],
             service=found["SERVICE"],
-            span=found["SPAN"],
+            spans=found["SPAN"] or (),
             error=found["ERROR_SPAN"],
             log=found["LOG"] or "",
             explicit="patch" in functions,
@@ -236,6 +236,14 @@ def _also(value: object) -> tuple[tuple[SpecifierSet, str], ...]:
     return tuple(
         (SpecifierSet(versions), str(Requirement(text))) for versions, text in _pairs(value)
     )
+
+
+def _spans(value: object) -> tuple[Declared, ...]:
+    if not isinstance(value, list):
+        return (_span(value),)
+    if not value:
+        raise ValueError("an empty list of spans")
+    return tuple(_span(each) for each in value)
 
 
 def _span(value: object) -> Declared:

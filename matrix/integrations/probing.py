@@ -57,9 +57,10 @@ def _channel(name: str, setting: str, what: str, shown: Evidence, status: int) -
 
 
 def _shown(integration: Integration) -> Evidence:
-    if integration.span is None:
+    if not integration.spans:
         return RecordTellsTrace(integration.log)
-    return _span(integration.span, error=False)
+    shown = [_span(each, error=False) for each in integration.spans]
+    return shown[0] if len(shown) == 1 else AllOf(*shown)
 
 
 def _span(declared: Declared, *, error: bool) -> SpanBelow:
