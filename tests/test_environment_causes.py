@@ -86,11 +86,11 @@ CONFIGURE = """\
 def test_a_failed_build_says_what_did_not_build_and_why(shape: str, said: str, cause: str) -> None:
     error = from_log(shape.format(what="shop-thing", said=said))
     assert error.reason is Reason.BUILD_FAILED
-    assert error.detail.startswith(f"shop-thing does not build: {cause}")
+    assert error.detail.startswith(f"the build of shop-thing fails: {cause}")
     assert len(error.detail.splitlines()) == 1
 
 
 def test_what_cannot_be_resolved_is_no_failed_build() -> None:
     error = from_log("  x No solution found\n  ╰─▶ Because shop==1 depends on till<2 and you ...")
-    assert "does not build" not in error.detail
+    assert "the build of" not in error.detail
     assert "shop==1 depends on till<2" in error.detail

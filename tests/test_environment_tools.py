@@ -171,7 +171,7 @@ def _lives(pid: int) -> bool:
                 "  ERROR: Failed building wheel for scandir"
             ),
             Reason.BUILD_FAILED,
-            "scandir does not build: command 'gcc' failed: No such file or directory",
+            "the build of scandir fails: command 'gcc' failed: No such file or directory",
         ),
         ("", Reason.BUILD_FAILED, "it said nothing"),
     ],

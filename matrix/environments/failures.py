@@ -105,7 +105,7 @@ def _cause(lines: list[str]) -> str:
     """Return what did not build, and the line that says why; "" where nothing was built."""
     built = failed_build(lines)
     cause = _shorten(cause_of(lines)) if built else ""
-    return f"{built} does not build: {cause}" if cause else ""
+    return f"the build of {built} fails: {cause}" if cause else ""
 
 
 def _relevant(lines: list[str]) -> str:

@@ -17,7 +17,7 @@ from matrix.model.plan import Part
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Outcome, Shows, Verdict
 
-__all__ = ["UNUSABLE", "Stepped", "next_step", "stepped", "with_nowhere"]
+__all__ = ["NOWHERE", "UNUSABLE", "Stepped", "next_step", "stepped", "with_nowhere"]
 
 # What tells that a release cannot be installed or imported.
 UNUSABLE = frozenset(
@@ -31,6 +31,8 @@ UNUSABLE = frozenset(
         Reason.WRONG_INSTALL,
     }
 )
+# What is said of a row whose minimum is of no use anywhere.
+NOWHERE = "can be installed and imported on no CPython that was tried"
 # So many later releases are tried; where the ladder has 15 rungs, four find the lowest.
 _TRIES = 5
 
@@ -98,10 +100,10 @@ def stepped(part: Part, known: FindingTable) -> Stepped:
     if high < len(part.rungs):
         lowest = known.of(part, part.rungs[high])
         assert lowest is not None  # noqa: S101 - `high` is a place where there is one
-        said.append(
-            f"The lowest that installs{_on(part)} is {release(lowest.cell)},"
-            f" {_that_shows(lowest)}{_gap(part, low, high)}."
-        )
+        gap = _gap(part, low, high)
+        how = "seen to install" if gap else "that installs"
+        name = release(lowest.cell)
+        said.append(f"The lowest {how}{_on(part)} is {name}, {_that_shows(lowest)}{gap}.")
     elif tried:
         said.append(f"No later release that was tried does{_on(part)} ({_names(tried)}).")
     return Stepped(" ".join(said), tuple(cells))
@@ -118,10 +120,7 @@ def with_nowhere(verdict: Verdict, parts: Sequence[Part], known: FindingTable) -
         return verdict
     failed = [each for each in found if unusable(each)]
     pythons = dict.fromkeys(Cell.parse(each.cell).python for each in failed)
-    said = (
-        f"{release(lows[0].minimum)} can be installed and imported on no CPython that was tried"
-        f" ({', '.join(sorted(pythons, key=_key))})"
-    )
+    said = f"{release(lows[0].minimum)} {NOWHERE} ({', '.join(sorted(pythons, key=_key))})"
     if verdict.outcome is not Outcome.UNVERIFIED:
         return dataclasses.replace(verdict, remarks=(*verdict.remarks, said))
     first = known.of(lows[0], lows[0].minimum)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from matrix.judging import NOWHERE
 from matrix.model.cell import Cell
 from matrix.model.service import against
 from matrix.model.verdict import Outcome, PartVerdict, Verdict
@@ -33,12 +34,15 @@ def tell(row: Row, most: int) -> str:
     """Return the sentence, of at most `most` characters."""
     verdict = row.verdict
     part = _deciding(verdict)
-    if part is None:
+    if part is None or NOWHERE in verdict.evidence:
         return shorten(verdict.evidence, most)
     # What it rests on is never left out.
     count = _count(row) + _against(row)
     cell = part.cells[0]
-    said = plain(part.evidence).removeprefix(f"ddtrace {Cell.parse(cell).ddtrace}: ")
+    asked = Cell.parse(cell)
+    said = plain(part.evidence)
+    said = said.removeprefix(f"{asked.framework} {asked.framework_version} with ")
+    said = said.removeprefix(f"ddtrace {asked.ddtrace}: ")
     sentences = list(_sentences(said))
     left = most - len(count)
     while len(sentences) > 1 and len(" ".join([f"{cell}:", *sentences])) > left:
