@@ -149,7 +149,8 @@ class FakeEngine:
                 raise ContainerError(f"bind source path does not exist: {mount.source}")
         act = next((self.acts[n] for n in (spec.image, image.id) if n in self.acts), None)
         process = _Acting(act, spec) if act else _Running(self._turned(spec))
-        container = FakeContainer(f"fake{len(self.started)}", self, process)
+        address = "127.0.0.1" if spec.confinement.private else ""
+        container = FakeContainer(f"fake{len(self.started)}", self, process, address)
         self.living[container.id] = container
         return container
 
@@ -339,8 +340,11 @@ class _Acting:
 class FakeContainer:
     """A `Container`. `end` is what somebody outside would do to it: kill it, for want of memory."""
 
-    def __init__(self, name: str, engine: FakeEngine, process: _Running | _Acting) -> None:
+    def __init__(
+        self, name: str, engine: FakeEngine, process: _Running | _Acting, address: str = ""
+    ) -> None:
         self.id = name
+        self.address = address
         self.pipe = process.pipe
         self._engine = engine
         self._process = process

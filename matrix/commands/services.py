@@ -29,6 +29,8 @@ examples:
       with a server that runs already
   python -m matrix services start postgres
       start one, say how it is reached, and end it at Ctrl-C
+  python -m matrix services refresh
+      ask the registry for the digests of images (COMPAT_MATRIX_REGISTRY names another)
 
 A run starts what its cells need by itself, and ends it. `start` ends with exit code 4 where the
 service is not to be had, or got lost.
@@ -45,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "what", nargs="?", choices=["list", "start"], default="list", help="what to do"
+        "what", nargs="?", choices=["list", "start", "refresh"], default="list", help="what to do"
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="which one to start")
     add_service_option(parser)
@@ -63,6 +65,11 @@ def run(args: argparse.Namespace) -> int:
     recipes = load_recipes()
     if (args.name is None) is (args.what == "start"):
         raise UsageError("`start` takes the name of a service", "See them: nox -s services")
+    if args.what == "refresh":
+        from matrix.commands.services_refreshing import refresh  # noqa: PLC0415
+        from matrix.services.images import images_path  # noqa: PLC0415
+
+        return refresh(recipes.by_name.values(), images_path())
     with Services(given_from_args(args), recipes=recipes, build=install_for_services) as services:
         if args.what == "start":
             return _start(services, recipes.get(args.name).name)

@@ -14,9 +14,13 @@ Bind = Mapping[str, object]
 
 
 def create_body(
-    spec: ContainerSpec, binds: Sequence[Bind], labels: Mapping[str, str], cpus: int
+    spec: ContainerSpec,
+    binds: Sequence[Bind],
+    labels: Mapping[str, str],
+    cpus: int,
+    network: str = "",
 ) -> dict[str, Any]:
-    """Return the body of the engine's `create`, as its API spells it.
+    """Return the body of the engine's `create`, as its API spells it; `network` is its private one.
 
     https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerCreate
     """
@@ -43,7 +47,7 @@ def create_body(
             # The engine removes it when its first process ends, whether or not we still live.
             "AutoRemove": True,
             "Mounts": list(binds),
-            "NetworkMode": "default" if held.network else "none",
+            "NetworkMode": network or ("default" if held.network else "none"),
             "ReadonlyRootfs": not held.writable,
             "Tmpfs": {
                 # `exec`: what is under test unpacks and loads shared libraries there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,12 @@ from matrix.containers.client import Client
 from matrix.containers.endings import Endings
 from matrix.containers.failures import translated
 from matrix.containers.pipe import DockerPipe
-from matrix.containers.seam import ContainerState
+from matrix.containers.seam import ContainerError, ContainerState
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["DockerContainer"]
+__all__ = ["DockerContainer", "remove_network"]
 
 _KILLED = 128 + 9
 _WAIT = 5.0
@@ -26,11 +27,25 @@ _WAIT = 5.0
 class DockerContainer:
     """A `Container`; its pipe is its lifeline."""
 
-    def __init__(self, client: Client, name: str, pipe: DockerPipe, endings: Endings) -> None:
+    def __init__(
+        self, client: Client, name: str, pipe: DockerPipe, endings: Endings, network: str = ""
+    ) -> None:
+        """Take over `network`, which is its own, where it has one."""
         self.id = name
+        self._network = network
         self.pipe = pipe
         self._client = client
         self._endings = endings
+
+    @property
+    def address(self) -> str:
+        """Where this machine reaches it by its private network; raises ContainerError."""
+        with translated("asking for a container's address"):
+            said: Any = self._client.inspect_container(self.id)["NetworkSettings"]["Networks"]
+        found = str((said.get(self._network) or {}).get("IPAddress") or "")
+        if not found:
+            raise ContainerError("the container has no address of its own")
+        return found
 
     def state(self) -> ContainerState:
         """Return how it is; one that is gone does not run, and how it ended is told if known.
@@ -57,11 +72,13 @@ class DockerContainer:
             try:
                 self._client.remove_container(self.id, v=True, force=True)
             except docker.errors.NotFound:
-                return
+                pass
             except docker.errors.APIError as error:
                 if error.status_code != 409:  # noqa: PLR2004 - it is going already
                     raise
         self._endings.wait_gone(self.id, _WAIT)
+        if self._network:
+            remove_network(self._client, self._network)
 
     def __enter__(self) -> Self:
         return self
@@ -73,3 +90,9 @@ class DockerContainer:
         traceback: TracebackType | None,
     ) -> None:
         self.remove()
+
+
+def remove_network(client: Client, network: str) -> None:
+    """Remove a container's private network; what the engine does not do now is swept later."""
+    with contextlib.suppress(ContainerError), translated("removing a network"):
+        client.remove_network(network)

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 from matrix.containers.client import SECONDS, Client
 from matrix.containers.copies import Copies, volume_mount
 from matrix.containers.creating import Bind, create_body
-from matrix.containers.docker_container import DockerContainer
+from matrix.containers.docker_container import DockerContainer, remove_network
 from matrix.containers.endings import Endings
 from matrix.containers.failures import translated
 from matrix.containers.image_store import ImageStore
@@ -82,9 +82,17 @@ class DockerEngine:
         """Create and start a container, attached to its standard input and output."""
         endings = self._listen()
         name = f"compat-matrix-{self.labelled.id}-{secrets.token_hex(4)}"
-        body = create_body(spec, self._binds(spec), self.labelled.labels, self._info.cpus)
-        with translated(f"creating a container of {spec.image}"):
-            container = self.client.created(body, name, spec.platform)
+        network = name if spec.confinement.private else ""
+        labels = self.labelled.labels
+        body = create_body(spec, self._binds(spec), labels, self._info.cpus, network)
+        with contextlib.ExitStack() as undo:
+            if network:
+                with translated("making a network"):
+                    self.client.create_network(network, "bridge", internal=True, labels=labels)
+                undo.callback(remove_network, self.client, network)
+            with translated(f"creating a container of {spec.image}"):
+                container = self.client.created(body, name, spec.platform)
+            undo.pop_all()
         pipe = None
         try:
             with translated("starting a container"):
@@ -97,8 +105,10 @@ class DockerEngine:
             # The engine may have removed it by itself: what matters is why it did not start.
             with contextlib.suppress(ContainerError), translated("removing a container"):
                 self.client.remove_container(container, v=True, force=True)
+            if network:
+                remove_network(self.client, network)
             raise
-        return DockerContainer(self.client, container, pipe, endings)
+        return DockerContainer(self.client, container, pipe, endings, network)
 
     def run(self, spec: ContainerSpec, seconds: float, given: bytes = b"") -> Ran:
         """Run a container to its end, or kill it after so many seconds; it is gone afterwards."""

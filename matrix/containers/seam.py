@@ -79,7 +79,8 @@ class Confinement:
     """How a container is held; the defaults are those of a cell. Sizes in bytes.
 
     No network, no capability, no new privileges, a read-only root file system and `tmp_bytes` of
-    memory at /tmp are not for choice, but for `network` and `writable`, which building needs.
+    memory at /tmp are not for choice, but for `network` and `writable`, which building needs, and
+    for `private`: a network of its own that leads to this machine and no further, for servers.
     """
 
     user: str = "1000:1000"
@@ -89,6 +90,7 @@ class Confinement:
     tmp_bytes: int = 256 * 1024**2
     network: bool = False
     writable: bool = False
+    private: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +168,11 @@ class Container(Protocol):
     @property
     def pipe(self) -> Pipe:
         """Its first process's standard streams."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """Where this machine reaches it by its private network; raises ContainerError."""
         ...
 
     def state(self) -> ContainerState:

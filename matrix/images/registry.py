@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from matrix.containers.references import VARIABLE, reference
 from matrix.containers.seam import ContainerError, Engine, EngineLostError
 from matrix.images.digests import Digests, Known, digests_path, read_digests
 from matrix.images.recipes import Target, recipes
@@ -14,19 +15,9 @@ from matrix.model.reason import Reason
 
 __all__ = ["VARIABLE", "RegistrySource", "reference"]
 
-VARIABLE = "COMPAT_MATRIX_REGISTRY"
-"""Names another registry, or a mirror, with a path where it has one: `mirror.example:5000/library`.
-Where it is not set, the engine goes where it goes for a name without a host."""
-
 _SECONDS = 600.0
 # What engines say where a registry is not reached at all: the next image would meet the same.
 _UNREACHED = ("no such host", "connection refused", "timeout", "unreachable", "deadline exceeded")
-
-
-def reference(name: str, environ: Mapping[str, str]) -> str:
-    """Return a name such as `python:3.11-slim` as an engine is to be asked for it."""
-    prefix = environ.get(VARIABLE, "").removeprefix("http://").removeprefix("https://").rstrip("/")
-    return f"{prefix}/{name}" if prefix else name
 
 
 class RegistrySource:

@@ -26,7 +26,7 @@ class ServiceIdentity:
     """What answered: the service's name here, and what the program says that it is.
 
     `version` is the program's own word (`PostgreSQL 15.14`), `source` where it came from
-    (`given`, `program`, `package`, `stub`).
+    (`given`, `program`, `package`, `stub`, `container`).
     """
 
     name: str

@@ -168,7 +168,10 @@ def run_alone(planned: PlannedCell, runs: Held, how: How, say: Say) -> Alone:
     """
     probes = load_probes()
     with contextlib.ExitStack() as stack:
-        needs = Needs(stack.enter_context(services_of(how.given, offline=how.offline)), probes)
+        needs = Needs(
+            stack.enter_context(services_of(how.given, offline=how.offline, engine=runs.engine)),
+            probes,
+        )
         environments = ServedEnvironments(environments_of(runs, probes, offline=how.offline), needs)
         if how.keep:
             scratch = Path(tempfile.mkdtemp(prefix="compat-matrix-"))

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Protocol
 
 from matrix.places import project_root
 from matrix.services.guardian import Order
 
-__all__ = ["Guarded", "relevant_line"]
+__all__ = ["Guarded", "Server", "relevant_line"]
 
 _CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]);from matrix.services.guardian import main; main()"
@@ -26,6 +27,26 @@ _TELLING = re.compile(
     r"fatal|error|panic|denied|refused|cannot|can't|could not|failed|in use|not found|no space",
     re.IGNORECASE,
 )
+
+
+class Server(Protocol):
+    """A server that was started, whoever keeps it; see `Guarded`."""
+
+    @property
+    def failed(self) -> str | None:
+        """Why it is not, or not any more; None while all is well."""
+
+    def wait_started(self, seconds: float) -> bool:
+        """Return whether it was started in time; not yet whether it answers."""
+
+    def wait_failed(self, seconds: float) -> str | None:
+        """Return why it is not any more, None where it is not told in time."""
+
+    def let_go(self) -> None:
+        """Let it end, some time soon."""
+
+    def close(self) -> None:
+        """Wait until it has ended."""
 
 
 class Guarded:

@@ -10,10 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from matrix.containers.seam import Engine
 from matrix.model.service import Service, ServiceIdentity
 from matrix.services.folders import sweep
 from matrix.services.given import Given, reached
-from matrix.services.guarding import Guarded
+from matrix.services.guarding import Server
 from matrix.services.protocols import NoAnswerError
 from matrix.services.recipes import Recipe, Recipes, load_recipes
 from matrix.services.sources import Build, Found, Missing, look
@@ -49,7 +50,8 @@ class State:
 class Services:
     """A context manager, for any number of threads. No two runs share anything.
 
-    `given` are servers that run already and are used in any case; `build` installs packages.
+    `given` are servers that run already and are used in any case; `build` installs packages, and
+    `engine` runs images.
     """
 
     def __init__(
@@ -59,12 +61,14 @@ class Services:
         recipes: Recipes | None = None,
         build: Build | None = None,
         below: Path | None = None,
+        engine: Engine | None = None,
     ) -> None:
         """Make servers' folders in `below`, the system's place for such by default."""
         self.recipes = recipes or load_recipes()
         self._given = given or {}
         self._build = build
         self._below = below
+        self._engine = engine
         self._kept = {name: _Kept() for name in self.recipes.by_name}
         self._gates = contextlib.ExitStack()
         self._swept = threading.Lock()
@@ -130,7 +134,7 @@ class Services:
 
     def _found(self, recipe: Recipe) -> Found:
         """Return the best that there is."""
-        looked = [look(way, self._build) for way in recipe.ways]
+        looked = [look(way, self._build, self._engine) for way in recipe.ways]
         for item in looked:
             if isinstance(item, Found):
                 return item
@@ -160,8 +164,8 @@ class Services:
             ) from error
         return kept.running.service
 
-    def _noted(self, kept: _Kept) -> Callable[[Guarded], None]:
-        def note(guarded: Guarded) -> None:
+    def _noted(self, kept: _Kept) -> Callable[[Server], None]:
+        def note(guarded: Server) -> None:
             kept.guarded = guarded
             if self._closed:
                 guarded.let_go()
@@ -216,7 +220,7 @@ class _Kept:
         self.lock = threading.RLock()
         self.service: Service | None = None
         self.running: Running | None = None
-        self.guarded: Guarded | None = None
+        self.guarded: Server | None = None
         self.failure: NoServiceError | None = None
         self.starts = 0
         self.lost = ""

@@ -51,6 +51,9 @@ class WayToHave:
     ports: int = 0
     more_ports: int = 0
     same_ports: bool = False
+    image: str = ""
+    inside: tuple[int, ...] = ()
+    user: str = "1000:1000"
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     stop: signal.Signals = signal.SIGTERM
@@ -116,7 +119,8 @@ def _way(table: Mapping[str, Any]) -> WayToHave:
     fields["kind"] = ServiceKind(table["kind"])
     fields["stop"] = signal.Signals[f"SIG{table.get('stop', 'TERM')}"]
     fields["commands"] = tuple(tuple(command) for command in table["commands"])
-    for name in ("requirements", "version", "sockets"):
+    fields["ports"] = len(table.get("inside", ())) or table.get("ports", 0)
+    for name in ("requirements", "version", "sockets", "inside"):
         fields[name] = tuple(table.get(name, ()))
     for name in ("prepare", "ready"):
         steps = table.get(name, ())

@@ -15,6 +15,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from matrix.containers.seam import ContainerError, Engine
+from matrix.services.contained import Inside
+from matrix.services.images import by_digest, read_images
 from matrix.services.recipes import WayToHave
 
 __all__ = ["Build", "Found", "Missing", "look"]
@@ -34,13 +37,15 @@ _STUBS = Path(__file__).resolve().parent / "stubs"
 class Found:
     """`words` replace placeholders in commands; `version` names exactly what would be started.
 
-    `build` is called first, if there is one, and gives the word `python`.
+    `build` is called first, if there is one, and gives the word `python`. With `inside` it is
+    started in a container.
     """
 
     way: WayToHave
     version: str
     words: dict[str, str]
     build: Callable[[], Path] | None = None
+    inside: Inside | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,14 +56,20 @@ class Missing:
     remedy: str
 
 
-def look(way: WayToHave, build: Build | None = None) -> Found | Missing:
-    """Return what would be started, quickly. Packages can be had where `build` installs them."""
+def look(
+    way: WayToHave, build: Build | None = None, engine: Engine | None = None
+) -> Found | Missing:
+    """Return what would be started, quickly. Packages can be had where `build` installs them, and
+    images where `engine` holds them.
+    """
     if sys.platform == "win32":
         return Missing("services need a system with Unix sockets", "Use Linux, or WSL on Windows.")
     if way.source == "program":
         return _program(way)
     if way.source == "package":
         return _package(way, build)
+    if way.source == "container":
+        return _contained(way, engine)
     return _stub(way)
 
 
@@ -79,6 +90,26 @@ def _package(way: WayToHave, build: Build | None) -> Found | Missing:
     if build is None or way.as_of is None:
         return Missing(f"nothing here installs {names}", "nox -s services")
     return Found(way, names, {}, functools.partial(build, way.requirements, way.as_of))
+
+
+def _contained(way: WayToHave, engine: Engine | None) -> Found | Missing:
+    if engine is None:
+        said = f"no container engine runs {way.image}"
+        return Missing(said, "Start one, and leave out --engine local")
+    platform = engine.info.platform
+    digest, _ = read_images().get((way.image, platform), ("", ""))
+    if not digest:
+        said = f"the digest of {way.image} for {platform} is not known"
+        return Missing(said, "nox -s services -- refresh")
+    wanted = by_digest(way.image, digest, os.environ)
+    try:
+        image = engine.image(wanted)
+    except ContainerError as error:
+        return Missing(f"the engine fails: {error}", "Start it again")
+    if image is None:
+        return Missing(f"{way.image} is not in {engine.info.name}", f"docker pull {wanted}")
+    inside = Inside(engine, image.id, image.platform, way.inside, way.user, way.environment)
+    return Found(way, f"{way.image} ({digest})", {}, inside=inside)
 
 
 def _stub(way: WayToHave) -> Found:

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from matrix.containers.seam import ContainerError
 from matrix.model.service import Service, ServiceIdentity, Way
+from matrix.services.contained import ContainedServer
 from matrix.services.folders import new_folder
 from matrix.services.forwarding import tcp_listener, unix_dial
 from matrix.services.guardian import Order
-from matrix.services.guarding import Guarded
+from matrix.services.guarding import Guarded, Server
 from matrix.services.people import server_user
 from matrix.services.protocols import Line, Login, NoAnswerError, speaker
 from matrix.services.recipes import Recipe, Step
@@ -44,7 +46,7 @@ class Running:
 
     service: Service
     recipe: Recipe
-    guarded: Guarded
+    guarded: Server
     seconds: float
 
     def lost(self) -> str:
@@ -64,14 +66,14 @@ def start(
     found: Found,
     below: Path | None = None,
     draw: Callable[[int], list[int]] | None = None,
-    note: Callable[[Guarded], None] = lambda _: None,
+    note: Callable[[Server], None] = lambda _: None,
 ) -> Running:
     """Start the server; another time with other ports where it did not come up with these.
 
     Its folder is made in `below`; `note` is told of each guardian while it waits. Raises
     ServiceFailedError, OSError, and RuntimeError where what it is made of cannot be installed.
     """
-    tries = TRIES if found.way.ports else 1
+    tries = TRIES if found.way.ports and found.inside is None else 1
     python = {"python": str(found.build())} if found.build else {}
     found = dataclasses.replace(found, words={**found.words, **python})
     while True:
@@ -98,7 +100,7 @@ def _start(
     found: Found,
     below: Path | None,
     ports: list[int],
-    note: Callable[[Guarded], None],
+    note: Callable[[Server], None],
 ) -> Running:
     began = time.monotonic()
     way = found.way
@@ -107,7 +109,14 @@ def _start(
     with new_folder(user, below) as (folder, lock):
         try:
             order = _order(found, folder, ports, user)
-            guarded = Guarded(order, lock)
+            guarded: Server
+            if found.inside is None:
+                guarded = Guarded(order, lock)
+            else:
+                guarded = ContainedServer(found.inside, order.commands[0], folder, lock)
+        except ContainerError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise ServiceFailedError(str(error)) from error
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -159,7 +168,7 @@ def _order(found: Found, folder: Path, ports: list[int], user: tuple[int, int] |
     )
 
 
-def _answering(recipe: Recipe, service: Service, guarded: Guarded, seconds: float) -> str:
+def _answering(recipe: Recipe, service: Service, guarded: Server, seconds: float) -> str:
     """Wait until the service answers on all ways; return what it says of itself."""
     until = time.monotonic() + seconds
     # Its guardian has a limit itself, and words for what came of it.

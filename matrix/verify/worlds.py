@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from matrix.cells import Limits
-from matrix.containers.seam import ContainerError
+from matrix.containers.seam import ContainerError, Engine
 from matrix.environments import EnvironmentStore
 from matrix.environments.trees import TreeStore
 from matrix.images.catalog import ImageCatalog
@@ -62,7 +62,7 @@ def world_of(folder: Path, how: How, probes: Mapping[str, Probe], runs: Held) ->
     limits, slow = limits_of(runs)
     with (
         _scratch(folder, keep=how.keep) as scratch,
-        services_of(how.given, offline=how.offline) as services,
+        services_of(how.given, offline=how.offline, engine=runs.engine) as services,
     ):
         needs = Needs(services, probes)
         jobs = Jobs(probes, scratch, runs, limits, slow, keep=how.keep, services=needs.ensure)
@@ -99,9 +99,12 @@ def world_of(folder: Path, how: How, probes: Mapping[str, Probe], runs: Held) ->
             here.close()
 
 
-def services_of(given: Mapping[str, Given], *, offline: bool) -> Services:
+def services_of(
+    given: Mapping[str, Given], *, offline: bool, engine: Engine | None = None
+) -> Services:
     """Return the back ends of a run; a context manager that ends them."""
-    return Services(given, build=functools.partial(install_for_services, offline=offline))
+    install = functools.partial(install_for_services, offline=offline)
+    return Services(given, build=install, engine=engine)
 
 
 def environments_of(runs: Held, probes: Mapping[str, Probe], *, offline: bool) -> Environments:
