@@ -11,8 +11,8 @@ SPAN = {
     "tags": {"http.method": "GET", "http.status_code": "200"},
 }
 SERVICE = ""
-# Up to 2.3.2 it says `asyncio.async`, which 3.7 does not parse; 3.11 has no asyncio.coroutine.
-PYTHON = [["<2.3.3", ">=3.5,<3.7"], ["<2.4", ">=3.5,<3.11"], ["", ">=3.5"]]
+# Up to 2.3.2 it says `asyncio.async`, which 3.7 does not parse; 3.10 has no `Mapping` in collections.
+PYTHON = [["<2.3.3", ">=3.5,<3.7"], ["<2.4", ">=3.5,<3.10"], ["", ">=3.5"]]
 # It derives a class of async-timeout's, which is a function later.
 ALSO = [["<3", "async-timeout<4"]]
 
