@@ -124,6 +124,14 @@ def test_a_row_says_that_no_cpython_can_use_its_minimum() -> None:
     assert "is django 1.14, which shows it" in verdict.evidence
 
 
+def test_a_later_release_with_another_tracer_does_not_hide_that() -> None:
+    later = low(minimum=cell("1.9", "3.9"), controls=(), elsewhere=(), rungs=())
+    _, known = run(low(), {RUNGS[-1]: P})
+    known.add(finding(later.minimum, P))
+    (verdict,) = judge(plan([PROMISED], [low(), later]), known)
+    assert "django 1.0 can be installed and imported on no CPython" in verdict.evidence
+
+
 def test_a_row_does_not_say_so_where_one_can() -> None:
     _, known = run(low(), {ELSEWHERE[1]: P, RUNGS[-1]: P})
     assert "no CPython" not in told(low(), known).evidence

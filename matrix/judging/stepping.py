@@ -11,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from packaging.version import Version
+
 from matrix.judging.table import FindingTable
 from matrix.model.cell import Cell
 from matrix.model.plan import Part
@@ -111,7 +113,7 @@ def stepped(part: Part, known: FindingTable) -> Stepped:
 
 def with_nowhere(verdict: Verdict, parts: Sequence[Part], known: FindingTable) -> Verdict:
     """Return the verdict, which says so where a row's minimum can be used on no CPython tried."""
-    lows = [part for part in parts if part.pick == "lowest"]
+    lows = _documented(parts)
     if not lows or verdict.outcome is Outcome.CONFIRMED:
         return verdict
     cells = dict.fromkeys(cell for part in lows for cell in (part.minimum, *part.elsewhere))
@@ -129,6 +131,14 @@ def with_nowhere(verdict: Verdict, parts: Sequence[Part], known: FindingTable) -
     chosen = [f"({lows[0].said})"] if lows[0].said else []
     evidence = " ".join([f"{said}: {first.evidence}", *steps, *chosen])
     return dataclasses.replace(verdict, reason=first.reason, evidence=evidence)
+
+
+def _documented(parts: Sequence[Part]) -> list[Part]:
+    """Return the parts at the documented minimum: not those that had to begin with a later one."""
+    lows = [part for part in parts if part.pick == "lowest"]
+    versions = [Version(Cell.parse(part.minimum).framework_version) for part in lows]
+    least = min(versions, default=None)
+    return [part for part, version in zip(lows, versions, strict=True) if version == least]
 
 
 def release(cell: str) -> str:
