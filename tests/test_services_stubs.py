@@ -199,7 +199,7 @@ def test_a_book_is_found_as_clients_of_all_times_ask_for_it(
 TRY = """
 import importlib, os, sys
 from carrier import Place
-module = importlib.import_module("libraries." + sys.argv[1])
+module = importlib.import_module("libraries." + sys.argv[1].replace("-", "_"))
 place = Place(os.environ, module.SERVICE, "s1")
 place = place.at("s1", module.prepare(place))
 print(module.call(place))
@@ -216,9 +216,14 @@ except Exception as error:
     ("slug", "found", "error"),
     [
         ("algoliasearch", "emma", "RequestException"),
+        ("cassandra", "Emma", "InvalidRequest"),
         ("consul", "Emma", "ConsulException"),
         ("elasticsearch", "Emma", "NotFoundError"),
+        ("mongoengine", "Emma", "OperationFailure"),
         ("opensearch", "Emma", "NotFoundError"),
+        ("pymongo", "Emma", "OperationFailure"),
+        ("snowflake-connector-python", "Emma", "ProgrammingError"),
+        ("vertica", "Emma", "MissingRelation"),
     ],
 )
 def test_the_newest_client_works_with_a_stub_of_its_server(
