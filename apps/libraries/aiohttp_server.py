@@ -16,10 +16,10 @@ SPAN = {
     "tags": {"http.status_code": "200"},
 }
 SERVICE = ""
-# Up to 2.3.2 it says `asyncio.async`, which 3.7 does not parse; 3.10 has no `Mapping` in collections.
-PYTHON = [["<2.3.3", ">=3.5,<3.7"], ["<2.4", ">=3.5,<3.10"], ["", ">=3.5"]]
-# It derives a class of async-timeout's, which is a function later.
-ALSO = [["<3", "async-timeout<4"]]
+# Up to 2.3.2 it says `asyncio.async`, which 3.7 does not parse; 3.9 has no Task.current_task.
+PYTHON = [["<2.3.3", ">=3.5,<3.7"], ["<2.4", ">=3.5,<3.9"], ["", ">=3.5"]]
+# It derives a class of async-timeout's, which is a function later, and imports yarl's `unquote`.
+ALSO = [["<3", "async-timeout<4"], ["<2.3.6", "yarl<1"]]
 TRACED = []
 
 
