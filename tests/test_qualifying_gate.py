@@ -13,6 +13,8 @@ from matrix.errors import UnreadableInputError
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Outcome, PartVerdict, Shows, Verdict
+from matrix.model.whereabouts import Whereabouts
+from matrix.qualifying.artifacts import Artifact
 from matrix.qualifying.expected import Expected, ExpectedClaim, ExpectedPart
 from matrix.qualifying.gate import Decision, Fate, decide
 from matrix.qualifying.policy import Policy, Waiver
@@ -23,6 +25,17 @@ CELL = "cp39-linux_x86_64-django3.2-ddtrace2.21.12"
 OTHER = "cp39-linux_aarch64-django3.2-ddtrace2.21.12"
 POLICY = Policy(("*",), (), (), dt.timedelta(days=7), 2, (), "")
 FACTS = RunFacts("documented", "", "", "", 1.0, interrupted=False)
+WHEELS = (
+    Artifact("ddtrace-2.21.12-cp39-cp39-manylinux2014_x86_64.whl", "a" * 64),
+    Artifact("ddtrace-2.21.12-cp39-cp39-manylinux2014_aarch64.whl", "b" * 64),
+    Artifact("ddtrace-2.21.12-cp39-cp39-musllinux_1_2_x86_64.whl", "c" * 64),
+    Artifact("ddtrace-2.21.12.tar.gz", "d" * 64),
+)
+WHERE = Whereabouts(
+    *("Docker 20.10", f"sha256:{'e' * 64}", "linux", "x86_64", 64, "glibc 2.36", "3.9.18", "", ""),
+    tracer=tuple(wheel.sha256 for wheel in WHEELS),
+)
+TARGETS = ("linux_x86_64", "linux_i686", "linux_aarch64")
 WAIVER = Waiver(("page/capability/sca",), "known", "Emma", dt.date(2026, 12, 1))
 
 
@@ -44,7 +57,10 @@ def claim(name: str = "sca") -> Claim:
 
 def expected(*cells: str, left_out: tuple[tuple[str, str], ...] = ()) -> Expected:
     parts = tuple(ExpectedPart("sca", "dependencies", cell) for cell in cells or (CELL,))
-    return Expected("2.21.12", (ExpectedClaim(claim().id, () if left_out else parts, left_out),))
+    made = ExpectedClaim(
+        *(claim().id, () if left_out else parts, left_out), *("page", 3, "0" * 64), TARGETS
+    )
+    return Expected("2.21.12", (made,), WHEELS)
 
 
 def record(
@@ -66,6 +82,7 @@ def record(
             key="k",
             started=started.isoformat(),
             findings=(dataclasses.replace(finding, cell=cell),),
+            where=WHERE,
         )
         for cell in cells
     )
@@ -123,8 +140,75 @@ def test_a_claim_without_an_experiment_is_missing_and_not_passed() -> None:
 def test_targets_that_are_not_required_do_not_count() -> None:
     policy = dataclasses.replace(POLICY, targets=("linux_x86_64",))
     assert decide(expected(CELL, OTHER), record(CELL), policy, NOW).passed
-    policy = dataclasses.replace(POLICY, targets=("linux_i686",))
-    assert whats(decide(expected(), record(), policy, NOW)) == ["missing"]
+
+
+def test_every_target_that_is_required_must_have_been_asked() -> None:
+    policy = dataclasses.replace(POLICY, targets=("linux_x86_64", "linux_i686"))
+    decision = decide(expected(), record(), policy, NOW)
+    assert [one.detail for one in decision.judged[0].shortfalls] == ["no experiment on linux_i686"]
+
+
+def test_a_promise_about_none_of_the_targets_is_not_required() -> None:
+    policy = dataclasses.replace(POLICY, targets=("linux_x86_64",))
+    first = expected().claims[0]
+    other = dataclasses.replace(first, id="page/runtime/windows", targets=("win_amd64",))
+    both = dataclasses.replace(expected(), claims=(first, other))
+    assert len(decide(both, record(), policy, NOW).judged) == 1
+    with pytest.raises(UnreadableInputError, match="nothing is required"):
+        decide(dataclasses.replace(both, claims=(other,)), record(), policy, NOW)
+
+
+def _part(made: Record, **changes: object) -> Record:
+    verdict = made.verdicts[0]
+    part = dataclasses.replace(verdict.parts[0], **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(made, verdicts=(dataclasses.replace(verdict, parts=(part,)),))
+
+
+def _cell(made: Record, **changes: object) -> Record:
+    return dataclasses.replace(
+        made,
+        cells=tuple(dataclasses.replace(cell, **changes) for cell in made.cells),  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "what"),
+    [
+        (_cell(record(), started=""), "stale"),
+        (_cell(record(), started="2026-11-20T12:00:00"), "stale"),  # of which zone?
+        (_part(record(), cells=(CELL, OTHER)), "absent"),  # its control is gone
+        (_cell(record(), where=None), "another artifact"),
+        (_cell(record(), where=dataclasses.replace(WHERE, tracer=("f" * 64,))), "another artifact"),
+        # The file of another platform, or C library, is none that the cell can have had.
+        (
+            _cell(record(), where=dataclasses.replace(WHERE, tracer=("b" * 64, "c" * 64))),
+            "another artifact",
+        ),
+        (
+            dataclasses.replace(record(), claims=(dataclasses.replace(claim(), sha256="1" * 64),)),
+            "another document",
+        ),
+    ],
+)
+def test_evidence_of_something_else_does_not_count(made: Record, what: str) -> None:
+    assert what in whats(decide(expected(), made, POLICY, NOW))
+
+
+def test_a_control_that_is_too_old_makes_the_answer_stale() -> None:
+    old = record(OTHER, started=NOW - dt.timedelta(days=30)).cells
+    made = _part(record(), cells=(CELL, OTHER))
+    made = dataclasses.replace(made, cells=(*made.cells, *old))
+    decision = decide(expected(), made, POLICY, NOW)
+    assert [(one.what, one.cell) for one in decision.judged[0].shortfalls] == [("stale", OTHER)]
+
+
+def test_what_is_recorded_beside_what_is_expected_counts_too() -> None:
+    made = record(CELL, OTHER)
+    first, second = made.verdicts[0].parts
+    refuted = dataclasses.replace(second, outcome=Outcome.REFUTED)
+    verdict = dataclasses.replace(made.verdicts[0], outcome=Outcome.REFUTED, parts=(first, refuted))
+    made = dataclasses.replace(made, verdicts=(verdict,))
+    assert whats(decide(expected(CELL), made, POLICY, NOW)) == ["refuted"]
 
 
 def test_a_verdict_that_its_parts_do_not_make_counts_as_it_is() -> None:

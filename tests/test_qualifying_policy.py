@@ -69,6 +69,7 @@ def test_little_need_be_said() -> None:
         ("max_age_days = 7", "max_age_days = 5000", "more than 366"),
         ('"policy/1"', '"policy/2"', "schema"),
         ('targets = ["linux_x86_64"]', "targets = []", "is not a list of texts"),
+        ('"linux_x86_64"', '"linux_x86-64"', "did you mean 'linux_x86_64'?"),
         ("[[waiver]]", "[waiver]", "list of tables"),
         ('why = "no wheel"', 'why = " "', "is not a text"),
     ],

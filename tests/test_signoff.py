@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_qualifying_gate import CELL, NOW, OTHER, WAIVER, claim, expected, record
+from test_qualifying_gate import CELL, NOW, OTHER, WAIVER, WHEELS, WHERE, claim, record
+from test_qualifying_gate import expected as expected_with_wheels
 
 from matrix.errors import StorageError, UnreadableInputError
 from matrix.model.verdict import Outcome
-from matrix.model.whereabouts import Whereabouts
-from matrix.qualifying.checking import Wanted, WrongError, check
+from matrix.qualifying.artifacts import Artifact
+from matrix.qualifying.checking import Opener, Wanted, WrongError, check
 from matrix.qualifying.expected import Expected
 from matrix.qualifying.folder import (
     ENVELOPE,
@@ -32,16 +35,13 @@ from matrix.qualifying.folder import (
 )
 from matrix.qualifying.gate import decide
 from matrix.qualifying.policy import parse_policy
-from matrix.qualifying.signing import make_key, public_key, sealed, signer_of
+from matrix.qualifying.signing import make_key, opened, public_key, sealed, signer_of
 from matrix.qualifying.statement import About, Digest, statement_bytes
 from matrix.records import Record, parse_record
 
 WHEEL = b"the candidate"
 DIGEST = hashlib.sha256(WHEEL).hexdigest()
-WHERE = Whereabouts(
-    *("Docker 20.10", f"sha256:{'a' * 64}", "linux", "x86_64", 64, "glibc", "3.9.18", "", ""),
-    tracer=(DIGEST,),
-)
+ARTIFACT = Artifact(WHEELS[0].name, DIGEST)
 PROJECT = Digest("project", "c" * 40, "gitCommit")
 POLICY_TEXT = """
 schema = "policy/1"
@@ -58,6 +58,10 @@ why = "known"
 by = "Emma"
 until = 2026-11-30
 """
+
+
+def expected(*cells: str) -> Expected:
+    return dataclasses.replace(expected_with_wheels(*cells), artifacts=(ARTIFACT, *WHEELS[1:]))
 
 
 def record_bytes(made: Record) -> bytes:
@@ -86,7 +90,7 @@ def record_bytes(made: Record) -> bytes:
                     }
                     for one in cell.findings
                 ],
-                "where": WHERE.to_json(),
+                "where": {**WHERE.to_json(), "tracer": [DIGEST, WHEELS[1].sha256]},
             }
             for cell in made.cells
         ],
@@ -95,12 +99,16 @@ def record_bytes(made: Record) -> bytes:
     return json.dumps(data).encode()
 
 
+def by(public: Path) -> Opener:
+    return functools.partial(opened, key=public_key(public))
+
+
 @dataclasses.dataclass
 class Signed:
     folder: Path
     key: Path
     public: Path
-    vouched: tuple[str, ...] = (DIGEST,)
+    vouched: tuple[Artifact, ...] = (ARTIFACT,)
 
     def check(
         self,
@@ -110,7 +118,7 @@ class Signed:
         documents: tuple[tuple[str, str], ...] = (),
     ) -> None:
         wanted = Wanted(ddtrace, artifacts, documents)
-        check(self.folder / ENVELOPE, public_key(self.public), wanted, now)
+        check(self.folder / ENVELOPE, by(self.public), wanted, now)
 
     def refused(self, **wanted: Any) -> str:  # noqa: ANN401 - those of check
         with pytest.raises(WrongError) as caught:
@@ -132,9 +140,10 @@ class Signed:
         statement = statement_bytes(
             decision,
             About(wanted.ddtrace, NOW.isoformat(), "compat-matrix"),
-            [Digest("ddtrace.whl", digest) for digest in self.vouched],
+            [Digest(each.name, each.sha256) for each in self.vouched],
             configuration_of(parsed, papers, [PROJECT]),
         )
+        shutil.rmtree(self.folder, ignore_errors=True)
         write_folder(self.folder, papers, sealed(statement, signer_of(self.key)))
 
 
@@ -204,7 +213,7 @@ def test_an_old_statement_for_a_new_release_is_refused(signed: Signed) -> None:
 
 
 def test_vouching_for_what_no_cell_had_is_refused(signed: Signed) -> None:
-    dataclasses.replace(signed, vouched=(DIGEST, "d" * 64)).sign(record(), expected())
+    dataclasses.replace(signed, vouched=(ARTIFACT, WHEELS[2])).sign(record(), expected())
     assert "no passing cell had" in signed.refused()
 
 
@@ -261,6 +270,7 @@ def _swap_an_image(data: dict[str, Any]) -> None:
 def test_a_record_that_is_not_what_was_stated_is_refused(
     signed: Signed, spoil: Callable[[dict[str, Any]], None], resigned: bool
 ) -> None:
+    signed.vouched = (ARTIFACT, WHEELS[1])
     signed.sign(record(CELL, OTHER), expected(CELL, OTHER))
     signed.check()
     path = signed.folder / RECORD
@@ -307,4 +317,4 @@ def test_nonsense_is_no_envelope(tmp_path_factory: pytest.TempPathFactory, conte
     public = make_key(folder / "key.pem")
     (folder / ENVELOPE).write_bytes(content)
     with pytest.raises(WrongError, match="envelope"):
-        check(folder / ENVELOPE, public_key(public), Wanted(), NOW)
+        check(folder / ENVELOPE, by(public), Wanted(), NOW)

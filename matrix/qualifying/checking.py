@@ -10,10 +10,8 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-from securesystemslib.signer import SSlibKey
 
 from matrix.errors import UnreadableInputError, UserError
 from matrix.qualifying.expected import Expected
@@ -23,16 +21,21 @@ from matrix.qualifying.folder import (
     POLICY,
     RECORD,
     Papers,
-    accepted_by,
     configuration_of,
+    subjects_of,
 )
 from matrix.qualifying.gate import Decision, Fate, decide
-from matrix.qualifying.policy import parse_policy
-from matrix.qualifying.signing import BadSignatureError, opened
-from matrix.qualifying.statement import NotAStatementError, Told, parse_statement
+from matrix.qualifying.lasting import lasts_until
+from matrix.qualifying.policy import Policy, parse_policy
+from matrix.qualifying.project import PROJECT
+from matrix.qualifying.signing import BadSignatureError
+from matrix.qualifying.statement import NotAStatementError, Told, parse_statement, result_of
 from matrix.records import Record, parse_record
 
-__all__ = ["Checked", "Wanted", "WrongError", "check"]
+__all__ = ["Checked", "Opener", "Wanted", "WrongError", "check"]
+
+Opener = Callable[[bytes], bytes]
+"""Returns the statement that the content of a file holds; raises `BadSignatureError`."""
 
 _PAPERS = (RECORD, EXPECTED, POLICY, PAGE)
 _LARGEST = 500_000_000
@@ -53,30 +56,35 @@ class Wanted:
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """A sign-off that holds: what was stated, and the gate passed again."""
+    """A sign-off that holds, until `until`: what was stated, and the gate passed again."""
 
     told: Told
     decision: Decision
+    policy: Policy
+    until: dt.datetime
 
 
-def check(envelope: Path, key: SSlibKey, wanted: Wanted, now: dt.datetime) -> Checked:
+def check(envelope: Path, opened: Opener, wanted: Wanted, now: dt.datetime) -> Checked:
     """Return what holds; raise `WrongError` for the first thing that does not."""
     content = _read(envelope)
     try:
-        told = parse_statement(opened(content, key))
+        told = parse_statement(opened(content))
     except (BadSignatureError, NotAStatementError) as error:
         raise WrongError(f"{envelope.name}: {error}") from error
     papers = Papers({name: _read(envelope.parent / name) for name in _PAPERS})
     _papers(told, papers)
     record, expected = _parsed(papers)
     _about(told, expected, wanted)
-    decision = _decided(papers, record, expected, now)
+    policy = _policy(papers)
+    decision = _decided(policy, record, expected, now)
     _same(told, decision, record, expected, papers)
-    return Checked(told, decision)
+    return Checked(told, decision, policy, lasts_until(decision, record, policy))
 
 
 def _read(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():
+            raise WrongError(f"{path.name} is no file")
         if path.stat().st_size > _LARGEST:
             raise WrongError(f"{path.name} is too large")
         return path.read_bytes()
@@ -121,9 +129,16 @@ def _about(told: Told, expected: Expected, wanted: Wanted) -> None:
             raise WrongError(f"it is not about this version of the document {name}")
 
 
-def _decided(papers: Papers, record: Record, expected: Expected, now: dt.datetime) -> Decision:
+def _policy(papers: Papers) -> Policy:
     try:
-        decision = decide(expected, record, parse_policy(papers.files[POLICY], POLICY), now)
+        return parse_policy(papers.files[POLICY], POLICY)
+    except UserError as error:
+        raise WrongError(error.message) from error
+
+
+def _decided(policy: Policy, record: Record, expected: Expected, now: dt.datetime) -> Decision:
+    try:
+        decision = decide(expected, record, policy, now)
     except UserError as error:
         raise WrongError(error.message) from error
     if not decision.passed:
@@ -139,13 +154,17 @@ def _same(
 ) -> None:
     for complaint in _differences(told, decision):
         raise WrongError(complaint)
-    stated = {each.value for each in told.subjects}
-    accepted = accepted_by(decision, expected, record)
-    if stray := next((cell for cell, digests in accepted.items() if not digests & stated), ""):
+    if told.result != result_of(decision):
+        raise WrongError(f"it states {told.result}, the papers say {result_of(decision)}")
+    stated = set(told.subjects)
+    had = subjects_of(decision, expected, record)
+    if stray := next((cell for cell, artifact in had.items() if artifact not in stated), ""):
         raise WrongError(f"it does not vouch for the artifact that {stray} had")
-    if stated - frozenset().union(*accepted.values()):
-        raise WrongError("it vouches for an artifact that no passing cell had")
-    project = [each for each in told.configuration if each.name == "project"]
+    if strays := sorted(stated - set(had.values())):
+        raise WrongError(f"it vouches for an artifact that no passing cell had: {strays[0].name}")
+    project = [each for each in told.configuration if each.name in PROJECT]
+    if not project:
+        raise WrongError("it does not say which version of the project made it")
     if configuration_of(record, papers, project) != sorted(told.configuration):
         raise WrongError("the configuration that is stated is not that of the record")
 

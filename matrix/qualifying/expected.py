@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from matrix.model.cell import Cell
 from matrix.model.plan import LeftOut, Plan
+from matrix.planning.targets import admits
+from matrix.qualifying.artifacts import Artifact
+from matrix.qualifying.policy import TARGETS
 
 __all__ = ["SCHEMA", "Expected", "ExpectedClaim", "ExpectedPart", "expected_of"]
 
@@ -31,19 +34,28 @@ class ExpectedPart:
 
 @dataclasses.dataclass(frozen=True)
 class ExpectedClaim:
-    """A promise about the release. `left_out` are (reason, what) that keep it from an answer."""
+    """A promise about the release. `left_out` are (reason, what) that keep it from an answer.
+
+    It is about `targets`, and stands in `line` of the page `document`, whose content has the digest
+    `sha256`.
+    """
 
     id: str
     parts: tuple[ExpectedPart, ...]
-    left_out: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[tuple[str, str], ...]
+    document: str
+    line: int
+    sha256: str
+    targets: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """Every claim that is about the release `ddtrace` (a version)."""
+    """Every claim that is about the release `ddtrace` (a version), whose files are `artifacts`."""
 
     ddtrace: str
     claims: tuple[ExpectedClaim, ...]
+    artifacts: tuple[Artifact, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
@@ -54,7 +66,13 @@ class Expected:
         """Return what `to_json` wrote; raise ValueError, KeyError or TypeError."""
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']!r} is not {SCHEMA!r}")
-        made = cls(str(data["ddtrace"]), tuple(_claim(one) for one in data["claims"]))
+        made = cls(
+            str(data["ddtrace"]),
+            tuple(_claim(one) for one in data["claims"]),
+            tuple(Artifact(str(one["name"]), str(one["sha256"])) for one in data["artifacts"]),
+        )
+        if len({claim.id for claim in made.claims}) != len(made.claims):
+            raise ValueError("a claim stands twice")
         for claim in made.claims:
             for part in claim.parts:
                 if Cell.parse(part.cell).ddtrace != made.ddtrace:
@@ -62,8 +80,8 @@ class Expected:
         return made
 
 
-def expected_of(plan: Plan, ddtrace: str) -> Expected:
-    """Return what a plan for one release expects.
+def expected_of(plan: Plan, ddtrace: str, artifacts: Iterable[Artifact]) -> Expected:
+    """Return what a plan for one release, whose files are `artifacts`, expects.
 
     What was left out of a claim counts only where nothing of it is asked at all: the plan leaves
     out by choice as well (profiles), and a part that it asks must then answer for the claim.
@@ -84,9 +102,14 @@ def expected_of(plan: Plan, ddtrace: str) -> Expected:
                 ()
                 if parts[claim.id]
                 else tuple((item.reason.value, item.what) for item in left[claim.id]),
+                claim.document,
+                claim.line,
+                claim.sha256,
+                tuple(target for target in TARGETS if admits(claim, target)),
             )
             for claim in plan.claims
         ),
+        tuple(sorted(artifacts)),
     )
 
 
@@ -95,4 +118,8 @@ def _claim(data: Mapping[str, Any]) -> ExpectedClaim:
         str(data["id"]),
         tuple(ExpectedPart(**one) for one in data["parts"]),
         tuple((str(reason), str(what)) for reason, what in data["left_out"]),
+        str(data["document"]),
+        int(data["line"]),
+        str(data["sha256"]),
+        tuple(map(str, data["targets"])),
     )

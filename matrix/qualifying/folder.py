@@ -2,7 +2,8 @@
 
 | file | |
 |---|---|
-| `signoff.dsse.json` | the statement in its envelope: the one file to publish |
+| `signoff.dsse.json` | the statement in its envelope |
+| `signoff.sigstore.json` | the same, signed without a key: in its place |
 | `record.json` | the verdicts, cells and findings (schema verdicts/1) |
 | `expected.json` | what the plan expected of the release (schema expected/1) |
 | `policy.toml` | the policy, as it was |
@@ -13,29 +14,35 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from matrix.errors import StorageError
+from matrix.errors import StorageError, UsageError
 from matrix.model.cell import Cell
+from matrix.qualifying.artifacts import artifact_of
 from matrix.qualifying.expected import Expected
 from matrix.qualifying.gate import Decision, Fate
 from matrix.qualifying.statement import Digest
 from matrix.records import Record
 
 __all__ = [
+    "BUNDLE",
     "ENVELOPE",
     "EXPECTED",
     "PAGE",
     "POLICY",
     "RECORD",
     "Papers",
-    "accepted_by",
+    "check_place",
     "configuration_of",
+    "subjects_of",
     "write_folder",
 ]
 
 ENVELOPE = "signoff.dsse.json"
+BUNDLE = "signoff.sigstore.json"
 RECORD = "record.json"
 EXPECTED = "expected.json"
 POLICY = "policy.toml"
@@ -65,35 +72,58 @@ def configuration_of(record: Record, papers: Papers, project: Iterable[Digest]) 
     return sorted({*papers.digests(), *documents, *images, *project})
 
 
-def accepted_by(
+def subjects_of(
     decision: Decision, expected: Expected, record: Record
-) -> Mapping[str, frozenset[str]]:
-    """Return the digests that the tracer was accepted by, by cell, of the cells of passing claims.
+) -> Mapping[str, Digest | None]:
+    """Return the artifact that each cell of passing claims had, by cell; None where it had none.
 
-    A lock may accept every file of a release; which of them a cell had follows from its platform.
+    These are the cells that the claims are asked in: what they are compared with may have others.
     """
-    passed = {each.claim.id for each in decision.of(Fate.PASSED)}
-    cells = {part.cell for claim in expected.claims if claim.id in passed for part in claim.parts}
-    return {
-        cell.id: frozenset(cell.where.tracer if cell.where else ())
-        for cell in record.cells
-        if cell.id in cells
-    }
+    passed = decision.of(Fate.PASSED)
+    cells = {part.cell for each in passed for part in each.claim.parts}
+    found: dict[str, Digest | None] = {}
+    for cell in record.cells:
+        if cell.id in cells:
+            artifact = artifact_of(cell, expected.artifacts)
+            found[cell.id] = Digest(artifact.name, artifact.sha256) if artifact else None
+    return found
 
 
-def write_folder(folder: Path, papers: Papers, envelope: bytes) -> None:
-    """Write all of it, the envelope last: a folder without it is no sign-off.
+def check_place(folder: Path) -> None:
+    """Raise UsageError where a sign-off cannot be written to `folder` as there is something."""
+    if folder.is_symlink() or folder.exists():
+        empty = folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
+        if not empty:
+            raise UsageError(
+                f"{folder} is there already: a sign-off is never written over another",
+                "Name a new folder with --out.",
+            )
 
-    Raises StorageError.
+
+def write_folder(folder: Path, papers: Papers, envelope: bytes, name: str = ENVELOPE) -> None:
+    """Write all of it at once: made beside it under another name, and renamed when complete.
+
+    Raises StorageError, and UsageError where there is something in `folder` already.
     """
+    half = folder.with_name(f".{folder.name}.{os.getpid()}.half")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / ENVELOPE).unlink(missing_ok=True)
-        for name, content in papers.files.items():
-            (folder / name).write_bytes(content)
-        (folder / ENVELOPE).write_bytes(envelope)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir()
+        try:
+            for each, content in (*papers.files.items(), (name, envelope)):
+                with (half / each).open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            check_place(folder)
+            if folder.exists():
+                folder.rmdir()
+            half.rename(folder)
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
     except OSError as error:
         raise StorageError(
             f"the sign-off cannot be written to {folder}: {error.strerror}",
-            "Name another folder with --out.",
+            "Make room, or name another folder with --out.",
         ) from error

@@ -4,12 +4,16 @@
 |---|---|
 | the claim has no experiment | missing, with the plan's reason |
 | no such part or cell in the record | absent |
-| the cell is older than the policy allows | stale |
+| the record is about another version of the page | another document |
+| a cell that the answer rests on is older than the policy allows | stale |
+| its cell had no artifact of the release | another artifact |
 | it held less often than the policy asks | too few |
 | any answer but confirmed | refuted, or unverified with its reason |
 | confirmed, there, new enough, often enough | passed |
 
-A claim passes where all of its parts pass. What a waiver covers is told as waived, never as passed.
+A claim passes where all of its parts pass, each target that is required has one (where the promise
+is about it), and the verdict on the whole claim is confirmed. What a waiver covers is told as
+waived, never as passed.
 """
 
 from __future__ import annotations
@@ -18,16 +22,20 @@ import dataclasses
 import datetime as dt
 import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 
 from matrix.errors import UnreadableInputError, nearest
 from matrix.model.cell import Cell
 from matrix.model.verdict import Outcome, PartVerdict, Shows, Verdict
+from matrix.planning.globs import matches
+from matrix.qualifying.artifacts import artifact_of
 from matrix.qualifying.expected import Expected, ExpectedClaim, ExpectedPart
 from matrix.qualifying.policy import Policy, Waiver
 from matrix.records import CellLine, Record
 
-__all__ = ["Decision", "Fate", "Judged", "Shortfall", "decide"]
+__all__ = ["Decision", "Fate", "Judged", "Shortfall", "decide", "on_target", "started_at"]
+
+# Clocks of two machines may differ by this much.
+_SKEW = dt.timedelta(minutes=5)
 
 
 class Fate(str, enum.Enum):
@@ -80,11 +88,12 @@ def decide(expected: Expected, record: Record, policy: Policy, now: dt.datetime)
     Raises `UnreadableInputError` for a policy that requires what there is not, and for waivers that
     expired or match nothing, all told at once.
     """
-    required = [claim for claim in expected.claims if _is_required(claim.id, policy)]
+    required = [claim for claim in expected.claims if _is_required(claim, policy)]
     _check(policy, expected, required, now.date())
     judged, used = [], set()
     for claim in required:
-        shortfalls = tuple(dict.fromkeys(_shortfalls(claim, record, policy, now)))
+        gate = _Gate(expected, record, policy, now)
+        shortfalls = tuple(dict.fromkeys(gate.shortfalls(claim)))
         waiver = _waiver(claim.id, policy.waivers)
         if not shortfalls:
             judged.append(Judged(claim, Fate.PASSED))
@@ -97,12 +106,15 @@ def decide(expected: Expected, record: Record, policy: Policy, now: dt.datetime)
     return Decision(tuple(judged), idle)
 
 
-def _is_required(claim: str, policy: Policy) -> bool:
-    return _matches(claim, policy.claims) and not _matches(claim, policy.not_claims)
+def _is_required(claim: ExpectedClaim, policy: Policy) -> bool:
+    wanted = _matches(claim.id, policy.claims) and not _matches(claim.id, policy.not_claims)
+    return wanted and (
+        not policy.targets or any(_matches(each, policy.targets) for each in claim.targets)
+    )
 
 
 def _matches(name: str, globs: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs)
+    return any(matches(glob, [name]) for glob in globs)
 
 
 def _waiver(claim: str, waivers: Iterable[Waiver]) -> Waiver | None:
@@ -116,7 +128,7 @@ def _check(
     problems = [
         f"require: {glob!r} matches no claim{_near(glob, ids)}"
         for glob in (*policy.claims, *policy.not_claims)
-        if not any(fnmatchcase(name, glob) for name in ids)
+        if not matches(glob, ids)
     ]
     for waiver in policy.waivers:
         called = ", ".join(waiver.claims)
@@ -125,7 +137,7 @@ def _check(
         problems += [
             f"a waiver's {glob!r} matches no required claim{_near(glob, ids)}"
             for glob in waiver.claims
-            if not any(fnmatchcase(claim.id, glob) for claim in required)
+            if not matches(glob, [claim.id for claim in required])
         ]
     if not required and not problems:
         problems.append("nothing is required: a gate that asks for nothing passes nothing")
@@ -141,55 +153,104 @@ def _near(glob: str, ids: Sequence[str]) -> str:
     return f"; did you mean {near!r}?" if near else ""
 
 
-def _shortfalls(
-    claim: ExpectedClaim, record: Record, policy: Policy, now: dt.datetime
-) -> Iterator[Shortfall]:
-    parts = [part for part in claim.parts if _on_target(part, policy)]
-    for reason, what in claim.left_out:
-        yield Shortfall("missing", f"{what}: {reason}")
-    if not parts and not claim.left_out:
-        yield Shortfall("missing", "no experiment on the targets that are required")
-    verdict = record.verdict_by_claim.get(claim.id)
-    if verdict is None:
-        yield Shortfall("absent", "the record says nothing of it")
-        return
-    found = {(part.probe, part.channel, part.cells[0]): part for part in verdict.parts}
-    for part in parts:
-        told = found.get((part.probe, part.channel, part.cell))
-        line = record.cell_by_id.get(part.cell)
-        if told is None or line is None:
-            yield Shortfall("absent", f"{part.probe}/{part.channel} was not judged", part.cell)
-        else:
-            yield from _of_part(part, told, line, policy, now)
-    if parts and all(part.outcome is Outcome.CONFIRMED for part in found.values()):
-        yield from _of_claim(verdict)
+@dataclasses.dataclass(frozen=True)
+class _Gate:
+    expected: Expected
+    record: Record
+    policy: Policy
+    now: dt.datetime
+
+    def shortfalls(self, claim: ExpectedClaim) -> Iterator[Shortfall]:
+        parts = [part for part in claim.parts if on_target(part.cell, self.policy)]
+        for reason, what in claim.left_out:
+            yield Shortfall("missing", f"{what}: {reason}")
+        verdict = self.record.verdict_by_claim.get(claim.id)
+        told = self.record.claim_by_id.get(claim.id)
+        if verdict is None or told is None:
+            if not claim.left_out:
+                yield Shortfall("absent", "the record says nothing of it")
+            return
+        if (told.document, told.sha256) != (claim.document, claim.sha256):
+            yield Shortfall("another document", f"the record is about sha256 {told.sha256[:12]}…")
+        if not claim.left_out:
+            yield from self._targets(claim, parts)
+        yield from self._parts(parts, verdict)
+
+    def _targets(self, claim: ExpectedClaim, parts: Sequence[ExpectedPart]) -> Iterator[Shortfall]:
+        """Yield the required targets that nothing is asked on, though the promise is about them."""
+        asked = [Cell.parse(part.cell).target for part in parts]
+        for glob in self.policy.targets:
+            if any(matches(glob, [each]) for each in claim.targets) and not matches(glob, asked):
+                yield Shortfall("missing", f"no experiment on {glob}")
+        if not parts and not self.policy.targets:
+            yield Shortfall("missing", "no experiment at all")
+
+    def _parts(self, parts: Sequence[ExpectedPart], verdict: Verdict) -> Iterator[Shortfall]:
+        found: dict[tuple[str, str, str], list[PartVerdict]] = {}
+        for told in verdict.parts:
+            found.setdefault((told.probe, told.channel, told.cells[0]), []).append(told)
+        for part in parts:
+            answers = found.pop((part.probe, part.channel, part.cell), [])
+            line = self.record.cell_by_id.get(part.cell)
+            if not answers or line is None:
+                detail = f"{part.probe}/{part.channel} was not judged"
+                yield Shortfall("absent", detail, part.cell)
+            else:
+                for told in answers:
+                    yield from self._part(part, told, line)
+        # What is recorded beside what is expected counts as well: it is about the same claim.
+        for told in (each for answers in found.values() for each in answers):
+            if on_target(told.cells[0], self.policy) and told.outcome is not Outcome.CONFIRMED:
+                yield _not_confirmed(told, told.cells[0])
+        if verdict.outcome is not Outcome.CONFIRMED and all(
+            told.outcome is Outcome.CONFIRMED for told in verdict.parts
+        ):
+            yield _not_confirmed(verdict)
+
+    def _part(self, part: ExpectedPart, told: PartVerdict, line: CellLine) -> Iterator[Shortfall]:
+        if told.outcome is not Outcome.CONFIRMED:
+            yield _not_confirmed(told, part.cell)
+            return
+        for cell in dict.fromkeys(told.cells):
+            rests_on = self.record.cell_by_id.get(cell)
+            if rests_on is None:
+                yield Shortfall("absent", "the answer rests on it", cell)
+            else:
+                yield from self._age(rests_on)
+        if artifact_of(line, self.expected.artifacts) is None:
+            detail = f"it had no file of ddtrace {self.expected.ddtrace} that is known here"
+            yield Shortfall("another artifact", detail, part.cell)
+        held = _held(part, line)
+        if held < self.policy.repeats:
+            yield Shortfall("too few", f"held {held} of {self.policy.repeats} times", part.cell)
+
+    def _age(self, line: CellLine) -> Iterator[Shortfall]:
+        started = started_at(line)
+        if started is None:
+            yield Shortfall("stale", "it does not say when it was run", line.id)
+        elif self.now - started > self.policy.max_age:
+            yield Shortfall("stale", f"run {(self.now - started).days} days ago", line.id)
+        elif started - self.now > _SKEW:
+            yield Shortfall("stale", f"run at {line.started}, which is not yet", line.id)
 
 
-def _on_target(part: ExpectedPart, policy: Policy) -> bool:
-    return not policy.targets or _matches(Cell.parse(part.cell).target, policy.targets)
+def on_target(cell: str, policy: Policy) -> bool:
+    """Return whether a cell is on a target that the policy requires."""
+    return not policy.targets or _matches(Cell.parse(cell).target, policy.targets)
 
 
-def _of_claim(verdict: Verdict) -> Iterator[Shortfall]:
-    if verdict.outcome is not Outcome.CONFIRMED:
-        reason = f" ({verdict.reason.value})" if verdict.reason else ""
-        yield Shortfall(verdict.outcome.value + reason, verdict.evidence)
+def started_at(line: CellLine) -> dt.datetime | None:
+    """Return when a cell was run, None where it does not say, zone and all."""
+    try:
+        started = dt.datetime.fromisoformat(line.started)
+    except ValueError:
+        return None
+    return started if started.tzinfo is not None else None
 
 
-def _of_part(
-    part: ExpectedPart, told: PartVerdict, line: CellLine, policy: Policy, now: dt.datetime
-) -> Iterator[Shortfall]:
-    if told.outcome is not Outcome.CONFIRMED:
-        reason = f" ({told.reason.value})" if told.reason else ""
-        yield Shortfall(told.outcome.value + reason, told.evidence, part.cell)
-        return
-    age = now - dt.datetime.fromisoformat(line.started)
-    if age > policy.max_age:
-        yield Shortfall("stale", f"run {age.days} days ago", part.cell)
-    if age < -dt.timedelta(minutes=5):
-        yield Shortfall("stale", f"run at {line.started}, which is not yet", part.cell)
-    held = _held(part, line)
-    if held < policy.repeats:
-        yield Shortfall("too few", f"held {held} of {policy.repeats} times", part.cell)
+def _not_confirmed(told: PartVerdict | Verdict, cell: str = "") -> Shortfall:
+    reason = f" ({told.reason.value})" if told.reason else ""
+    return Shortfall(told.outcome.value + reason, told.evidence, cell)
 
 
 def _held(part: ExpectedPart, line: CellLine) -> int:

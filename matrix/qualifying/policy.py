@@ -14,16 +14,29 @@ from pathlib import Path
 from typing import Any
 
 from matrix.errors import UnreadableInputError, nearest
+from matrix.planning.globs import matches
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-__all__ = ["SCHEMA", "Policy", "Waiver", "parse_policy", "read_policy"]
+__all__ = ["SCHEMA", "TARGETS", "Policy", "Waiver", "parse_policy", "read_policy"]
 
 SCHEMA = "policy/1"
+TARGETS = (
+    "linux_x86_64",
+    "linux_i686",
+    "linux_aarch64",
+    "macosx_x86_64",
+    "macosx_arm64",
+    "win_amd64",
+    "win32",
+    "win_arm64",
+)
+"""Every target that a cell may be run on, here or elsewhere."""
 _LONGEST = 366
+_LARGEST = 10_000_000
 _MOST_REPEATS = 20
 _FIELDS: Mapping[str, Mapping[str, str]] = {
     "": {"schema": "text", "require": "table", "evidence": "table", "waiver": "tables"},
@@ -55,8 +68,9 @@ class Waiver:
 class Policy:
     """`claims` less `not_claims` (globs of ids) must be confirmed, on each of `targets` (globs).
 
-    Empty `targets` ask for all that cells can be run for. Evidence may be `max_age_days` old, and a
-    part holds where it did so `repeats` times. `sha256` is that of the file.
+    A promise that is about none of the targets is not required; empty `targets` ask for all that
+    is promised. Evidence may be of age `max_age`, and a part holds where it did so `repeats` times.
+    `sha256` is that of the file.
     """
 
     claims: tuple[str, ...]
@@ -71,7 +85,8 @@ class Policy:
 def read_policy(path: Path) -> Policy:
     """Return the policy of a file; raise `UnreadableInputError` with all that is wrong."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
     except OSError as error:
         raise UnreadableInputError(
             f"{path} cannot be read: {error.strerror}", "A policy is a TOML file: see the README."
@@ -81,6 +96,8 @@ def read_policy(path: Path) -> Policy:
 
 def parse_policy(content: bytes, called: str) -> Policy:
     """Return the policy that the bytes of a file hold; `called` is its name for errors."""
+    if len(content) > _LARGEST:
+        raise UnreadableInputError(f"{called} is too large for a policy")
     try:
         raw = tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -95,6 +112,11 @@ def parse_policy(content: bytes, called: str) -> Policy:
     ]
     _required(top, require, waivers, problems)
     _bounds(evidence, problems)
+    problems += [
+        f"require.targets: {glob!r} matches no target{_near(glob)}"
+        for glob in require.get("targets", ())
+        if not matches(glob, TARGETS)
+    ]
     if problems:
         raise UnreadableInputError(
             "\n".join([f"{called} is no policy:", *(f"  {each}" for each in problems)]),
@@ -163,6 +185,11 @@ def _required(
         missing = [name for name in _FIELDS["waiver"] if name not in one]
         if missing:
             problems.append(f"waiver {number}: it must say {', '.join(missing)}")
+
+
+def _near(glob: str) -> str:
+    near = nearest(glob, TARGETS)
+    return f"; did you mean {near!r}?" if near else f"; they are {', '.join(TARGETS)}"
 
 
 def _bounds(evidence: Mapping[str, Any], problems: list[str]) -> None:

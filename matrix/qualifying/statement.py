@@ -28,6 +28,7 @@ __all__ = [
     "NotAStatementError",
     "Told",
     "parse_statement",
+    "result_of",
     "statement_bytes",
 ]
 
@@ -84,7 +85,7 @@ def statement_bytes(
     """Return the statement as the JSON that is signed."""
     tests = {fate: [each.claim.id for each in decision.of(fate)] for fate in Fate}
     predicate = {
-        "result": _result(decision),
+        "result": result_of(decision),
         "configuration": [
             {"name": _ABOUT, "annotations": dataclasses.asdict(about)},
             *(each.to_json() for each in sorted(configuration)),
@@ -129,7 +130,8 @@ def parse_statement(content: bytes) -> Told:
         raise NotAStatementError(str(error)) from error
 
 
-def _result(decision: Decision) -> str:
+def result_of(decision: Decision) -> str:
+    """Return the word for the whole: PASSED, WARNED where something was waived, or FAILED."""
     if not decision.passed:
         return "FAILED"
     return "WARNED" if decision.of(Fate.WAIVED) else "PASSED"
