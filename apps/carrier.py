@@ -12,6 +12,7 @@ import importlib
 import os
 import re
 import socket
+import threading
 import traceback
 
 try:
@@ -25,6 +26,8 @@ except ImportError:  # 2.7
 EXPLICIT = "BOOKSHOP_EXPLICIT"
 # The shop of the first call, before anybody asks.
 OPENING = "opening"
+# The root span of a thread's request: where a tracer keeps the running one is its own affair.
+ROOTS = threading.local()
 PATH = re.compile(r"^/([^/?]+)/(call|fail)?$")
 
 
@@ -84,7 +87,11 @@ def web_span(method, url):
         set_tag = getattr(span, "set_tag", None) or span._set_attribute
         set_tag("http.method", method)
         set_tag("http.url", url)
-        yield
+        ROOTS.span = span
+        try:
+            yield
+        finally:
+            ROOTS.span = None
 
 
 def span(name):
@@ -99,6 +106,8 @@ def trace_headers():
     """Return the headers by which an HTTP call carries the running trace on."""
     tracing = tracer()
     now = tracing.current_span() if tracing is not None else None
+    # On 3.6 the legacy provider for asyncio, once asked for, knows of none outside of a task.
+    now = now or getattr(ROOTS, "span", None)
     if now is None:
         return []
     return [
@@ -188,6 +197,16 @@ def page(place, answer):
     if status != 200 and place.shop != OPENING:
         raise IOError("status %d: %s" % (status, body[:200]))
     return body
+
+
+def visit(place, port, path):
+    """GET a page of a server of this process, which takes up the running trace."""
+    try:
+        answer = get(port, path, trace_headers())
+    except EnvironmentError:
+        traceback.print_exc()
+        answer = 0, "no answer"
+    return page(place, answer)
 
 
 def library(slug):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any
@@ -56,3 +57,15 @@ def test_an_answer_that_is_no_page_fails_but_for_the_opening(carrier: ModuleType
     assert carrier.page(carrier.Place({}, shop="opening"), (500, "")) == ""
     with pytest.raises(OSError, match="status 500: torn"):
         carrier.page(carrier.Place({}, shop="s1"), (500, "torn"))
+
+
+def test_a_server_that_does_not_answer_fails_but_for_the_opening(
+    carrier: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))  # and does not listen
+        port = mute.getsockname()[1]
+        assert carrier.visit(carrier.Place({}, shop="opening"), port, "/") == "no answer"
+        with pytest.raises(OSError, match="status 0: no answer"):
+            carrier.visit(carrier.Place({}, shop="s1"), port, "/")
+    assert "refused" in capsys.readouterr().err

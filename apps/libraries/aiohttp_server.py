@@ -82,4 +82,4 @@ def prepare(place):
 
 
 def call(place):
-    return carrier.page(place, carrier.get(place.ready, "/books/emma", carrier.trace_headers()))
+    return carrier.visit(place, place.ready, "/books/emma")
