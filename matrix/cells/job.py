@@ -80,9 +80,9 @@ class CellJob:
 
     `python` is the environment's interpreter, `lock` what it holds, `key` what the capture is filed
     under. `probes` are the declarations; those that do not run in the cell's framework are passed
-    over. `repeats` is how often a decisive channel may run in all, `parallel` how many processes of
-    the cell run at once. The scratch folder goes below `scratch` (None for the system's own place)
-    and stays when `keep` is set.
+    over. `repeats` is how often a decisive channel may run in all where it fails (else as often as
+    the plan says), `parallel` how many processes of the cell run at once. The scratch folder goes
+    below `scratch` (None for the system's own place) and stays when `keep` is set.
 
     A cell with an `image` runs in a container, which an engine of `connect` (picklable, called once
     for each cell) starts: with `tree`, whose content is called `tree_key`, as the image's site, and

@@ -27,7 +27,7 @@ SOAK_SETTING = "appsec"
 
 def run_cell(job: CellJob) -> CellCapture:
     """Run the cell and return all that was seen; never raises, and never takes much longer than
-    `job.limits.cell` seconds.
+    `job.limits.cell` seconds, times the repeats that the plan asks for.
     """
     seen = _Seen()
     began = time.monotonic()
@@ -70,7 +70,7 @@ def _run(job: CellJob, seen: _Seen) -> None:
     """Run the cell; raises PlaceError where it cannot be run, or nothing can be told of it."""
     if job.app is None:
         raise PlaceError(Reason.NO_PROBE, f"there is no sample app for {job.framework}")
-    deadline = Deadline(job.limits.cell)
+    deadline = Deadline(job.limits.cell * job.planned.repeats)
     place = place_of(job, deadline)
     seen.isolation, seen.image, seen.engine = place.isolation, place.image, place.engine
     seen.services = tuple(str(service.identity) for service in job.services)
@@ -125,16 +125,15 @@ def _processes(
                 yield future.result()
 
         captures = tuple(run((*schedule(tasks), *soak)))
-        again = [
-            task
-            for task in failed_tasks(tasks, captures, job.planned.cell.ddtrace)
-            if task.probe in job.planned.decisive
-        ]
+        decisive = [task for task in tasks if task.probe in job.planned.decisive]
+        failed = failed_tasks(decisive, captures, job.planned.cell.ddtrace)
         apart = any(capture.failed is Reason.CRASHED for capture in captures)
         repeats = [
             item
-            for repeat in range(1, job.repeats)
-            for item in schedule_repeat(again, repeat, apart=apart)
+            for repeat in range(1, max(job.repeats, job.planned.repeats))
+            for item in schedule_repeat(
+                decisive if repeat < job.planned.repeats else failed, repeat, apart=apart
+            )
         ]
         if deadline.passed:
             return captures

@@ -13,6 +13,7 @@ from pathlib import Path
 from matrix.environments.artifacts import Artifacts, read_filename
 from matrix.environments.dated_index import DatedIndex, serve
 from matrix.environments.failures import BuildError
+from matrix.environments.given import is_here, with_given
 from matrix.environments.installed import site_packages
 from matrix.environments.lock import Locked, pinned
 from matrix.environments.toolbox import Toolbox, cutoff, interpreter_id
@@ -124,7 +125,8 @@ class EraRoute:
         self, interpreter: Interpreter, requirements: Requirements, command: str, *arguments: str
     ) -> None:
         pins = dict(map(pinned, requirements.pins))
-        dated = DatedIndex(self._index, cutoff(requirements), interpreter.python, pins, self._place)
+        index = with_given(self._index, requirements)
+        dated = DatedIndex(index, cutoff(requirements), interpreter.python, pins, self._place)
         with serve(dated) as url:
             own = {
                 "PIP_INDEX_URL": url,
@@ -145,7 +147,7 @@ class EraRoute:
         kept = self._artifacts.find(file.sha256)
         if kept is not None:
             return kept.as_uri()
-        return "" if self._tools.offline else file.url
+        return "" if self._tools.offline and not is_here(file.url) else file.url
 
 
 def _binary(requirements: Requirements) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from matrix.environments.artifacts import Artifacts
 from matrix.environments.choosing import Chosen
 from matrix.environments.failures import BuildError
+from matrix.environments.given import copy_here, is_here
 from matrix.environments.toolbox import Toolbox
 from matrix.model.reason import Reason
 
@@ -36,8 +37,9 @@ class Fetcher:
     def fetch(self, files: Sequence[Chosen]) -> list[Path]:
         """Return where the files are, in their order; raise BuildError where one cannot be had."""
         missing = [file for file in files if self._artifacts.find(file.sha256) is None]
-        if missing and self._tools.offline:
-            names = ", ".join(file.filename for file in missing)
+        away = [file for file in missing if not is_here(file.url)]
+        if away and self._tools.offline:
+            names = ", ".join(file.filename for file in away)
             said = f"not here, and nothing may be fetched: {names}"
             raise BuildError(Reason.INDEX_UNAVAILABLE, said)
         with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -57,7 +59,7 @@ class Fetcher:
                 return
             # A name from outside: nothing but a name.
             path = folder / Path(file.filename).name
-            self._get(file.url, path, self._tools.seconds)
+            (copy_here if is_here(file.url) else self._get)(file.url, path, self._tools.seconds)
             with path.open("rb") as stream:
                 digest = _sha256(stream.read)
             if digest != file.sha256:

@@ -31,6 +31,8 @@ def lock_key(
         sorted(requirements.also),
         sorted(requirements.only_binary),
     ]
+    if requirements.given:
+        told.append(sorted(file.sha256 for file in requirements.given))
     return hashlib.sha256(json.dumps(told).encode("utf-8")).hexdigest()[:32]
 
 

@@ -6,10 +6,9 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from matrix.environments.failures import BuildError
-from matrix.environments.lock import Locked, parse_lock
+from matrix.environments.given import check_given, given_project, simple_index
+from matrix.environments.lock import Locked, parse_lock, pinned
 from matrix.environments.toolbox import Toolbox, cutoff
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.reason import Reason
@@ -40,14 +39,17 @@ class ModernRoute:
             *("--generate-hashes", "--no-header", "--no-annotate"),
             *_as_of(requirements),
             *_binary(requirements),
+            *self._given(requirements),
         ]
         given = "\n".join((*requirements.pins, *requirements.also, ""))
         cached = self._cache_began() >= cutoff(requirements)
         text = self._first_offline(arguments, given, requirements.only_binary, try_offline=cached)
         try:
-            return parse_lock(text)
+            lock = parse_lock(text)
         except ValueError as error:
             raise BuildError(Reason.BUILD_FAILED, f"uv printed {error}", text) from error
+        check_given(requirements, lock)
+        return lock
 
     def build(
         self,
@@ -67,6 +69,7 @@ class ModernRoute:
             *("--no-deps", "--require-hashes"),
             *_as_of(requirements),
             *_binary(requirements),
+            *self._given(requirements),
         ]
         given = "\n".join((*map(str, lock), ""))
         self._first_offline(arguments, given, requirements.only_binary, try_offline=True)
@@ -83,6 +86,18 @@ class ModernRoute:
                     raise
         return uv(*arguments, offline=False, given=given, only_binary=only_binary)
 
+    def _given(self, requirements: Requirements) -> list[str]:
+        """Return what lets uv know the given files, and nothing else of their project.
+
+        Of several indexes it asks the first that has a project, and no other: its own protection
+        against somebody else's package of the same name.
+        https://docs.astral.sh/uv/concepts/indexes/#searching-across-multiple-indexes
+        """
+        if not requirements.given:
+            return []
+        folder = simple_index(self._tools, requirements)
+        return ["--index-strategy", "first-index", "--index", folder.as_uri()]
+
     def _cache_began(self) -> dt.datetime:
         """Return since when uv's cache is there: what it knows is whole up to that moment."""
         mark = self._tools.uv_cache.with_name("uv-began")
@@ -94,9 +109,11 @@ class ModernRoute:
 
 def _as_of(requirements: Requirements) -> list[str]:
     arguments = ["--exclude-newer", f"{cutoff(requirements):%Y-%m-%dT%H:%M:%SZ}"]
+    own = given_project(requirements)
     for pin in requirements.pins:
-        name = canonicalize_name(pin.partition("==")[0].partition("[")[0])
-        arguments += ["--exclude-newer-package", f"{name}={_NEVER}"]
+        name, _ = pinned(pin)
+        # A page without dates has nothing that is new enough, however late the date.
+        arguments += ["--exclude-newer-package", f"{name}={'false' if name == own else _NEVER}"]
     return arguments
 
 

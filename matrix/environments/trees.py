@@ -24,6 +24,7 @@ from matrix.environments.choosing import Chosen, Where, Which, choose
 from matrix.environments.failures import BuildError, from_os_error
 from matrix.environments.fetching import Download, Fetcher, download
 from matrix.environments.folders import Folders, free_bytes_at
+from matrix.environments.given import with_given
 from matrix.environments.inside import Inside
 from matrix.environments.installed import check_installed, installed
 from matrix.environments.lock import Locked, dump_lock, pinned
@@ -157,10 +158,11 @@ class TreeStore:
         minor = _minor(image)
         where = Where(image.python, tags_of(minor, image.target, image.libc), _called(image, minor))
         pins = {name for name, _ in map(pinned, requirements.pins)}
+        listing = with_given(self._listing, requirements)
         files = []
         for locked in self._locks.resolve(image, requirements):
             try:
-                project = self._listing.project(locked.name)
+                project = listing.project(locked.name)
             except IndexUnavailableError as error:
                 raise BuildError(Reason.INDEX_UNAVAILABLE, str(error)) from error
             which = Which(

@@ -41,8 +41,8 @@ TRANSIENT = frozenset(
 class Entry:
     """A cell that ended: its key, how it ended, and what it was judged to show.
 
-    `base`, `probes` (digest by name), `decisive` and `soak` are what the key was made of: a result
-    also answers whoever asks for less of the same.
+    `base`, `probes` (digest by name), `decisive`, `soak` and `repeats` are what the key was made
+    of: a result also answers whoever asks for less of the same.
     `judge` is the key of the judging that made `findings`: where it is not today's, the capture is
     judged again. `reason` is why nothing could be judged, None for a cell that was observed.
     `transient` entries are not reused. `started` is an ISO time, `seconds` how long it took.
@@ -63,13 +63,17 @@ class Entry:
     judge: str
     findings: tuple[Finding, ...]
     where: Whereabouts | None = None
+    repeats: int = 1
 
-    def answers(self, probes: Mapping[str, str], decisive: Iterable[str], *, soak: bool) -> bool:
+    def answers(
+        self, probes: Mapping[str, str], decisive: Iterable[str], *, soak: bool, repeats: int = 1
+    ) -> bool:
         """Return whether it holds all of this, probed in the same way."""
         return (
             probes.items() <= self.probes.items()
             and set(decisive) <= set(self.decisive)
             and (self.soak or not soak)
+            and self.repeats >= repeats
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -90,6 +94,7 @@ class Entry:
             "judge": self.judge,
             "findings": [_finding_to_json(item) for item in self.findings],
             "where": self.where.to_json() if self.where else None,
+            **({"repeats": self.repeats} if self.repeats > 1 else {}),
         }
 
     @classmethod
@@ -112,6 +117,7 @@ class Entry:
             judge=data["judge"],
             findings=tuple(_finding_from_json(item) for item in data["findings"]),
             where=Whereabouts.from_json(data["where"]) if data.get("where") else None,
+            repeats=int(data.get("repeats", 1)),
         )
 
 

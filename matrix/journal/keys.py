@@ -71,6 +71,8 @@ def result_key(base: str, planned: PlannedCell, probes: Mapping[str, Probe]) -> 
         "decisive": sorted(planned.decisive),
         "soak": planned.soak,
     }
+    if planned.repeats > 1:
+        parts["repeats"] = planned.repeats
     return _digest_of_text(json.dumps(parts, sort_keys=True))
 
 

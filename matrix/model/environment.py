@@ -7,6 +7,7 @@ import datetime as dt
 from pathlib import Path
 
 from matrix.model.image import Image
+from matrix.model.index import File
 
 __all__ = ["Environment", "Interpreter", "Requirements"]
 
@@ -38,13 +39,21 @@ class Requirements:
 
     `pins` are exact (`ddtrace==1.9.0`) and are compared with what got installed; `also` are
     constraints and further requirements of the time; `as_of` hides what was uploaded later;
-    `only_binary` names distributions that must come as wheels.
+    `only_binary` names distributions that must come as wheels. `given` are wheels of one pinned
+    release which alone count of it, whatever the index has under that version.
     """
 
     pins: tuple[str, ...]
     also: tuple[str, ...]
     as_of: dt.date
     only_binary: tuple[str, ...] = ("ddtrace",)
+    given: tuple[File, ...] = dataclasses.field(default=(), repr=False)
+
+    @property
+    def text(self) -> str:
+        """Return all of it as a text, for keys."""
+        hashes = " ".join(sorted(file.sha256 for file in self.given))
+        return f"{self!r} of {hashes}" if hashes else repr(self)
 
 
 @dataclasses.dataclass(frozen=True)

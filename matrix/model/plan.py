@@ -77,6 +77,7 @@ class PlannedCell:
     `as_of` is the date the dependencies are resolved as of, always filled. `decisive` probes are
     those a verdict may rest on (minimum or control): they are repeated when they fail. `soak` is
     set where the cell is a documented minimum: it also serves a while of plain and attack requests.
+    Decisive probes run `repeats` times at least, also where they show at once.
     """
 
     cell: Cell
@@ -84,6 +85,7 @@ class PlannedCell:
     probes: tuple[str, ...]
     decisive: tuple[str, ...] = ()
     soak: bool = False
+    repeats: int = 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ from matrix.environments import BuildError
 from matrix.images.source import ImageError
 from matrix.model.environment import Environment, Requirements
 from matrix.model.image import Image
+from matrix.model.index import Release
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
@@ -51,12 +52,20 @@ class ImageEnvironments:
     """Environments in images of a container engine.
 
     What could not be had once is not asked for again in the run: many cells share an image.
+    `candidate` is a release of the tracer whose files count, whatever the index has.
     """
 
-    def __init__(self, catalog: Catalog, trees: Trees, probes: Mapping[str, Probe]) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        trees: Trees,
+        probes: Mapping[str, Probe],
+        candidate: Release | None = None,
+    ) -> None:
         self._catalog = catalog
         self._trees = trees
         self._probes = probes
+        self._candidate = candidate
         self._lock = threading.Lock()
         self._making: dict[tuple[str, str], threading.Lock] = {}
         self._known: dict[tuple[str, str], Image | BuildError] = {}
@@ -66,7 +75,7 @@ class ImageEnvironments:
         """Return a digest of what is asked for: image and requirements."""
         image = self._find(planned)
         held = image.digest if image else "an image that is not there yet"
-        text = f"{held} {requirements_of(planned, self._probes)!r}"
+        text = f"{held} {requirements_of(planned, self._probes, self._candidate).text}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def peek(self, planned: PlannedCell) -> Environment | None:
@@ -75,13 +84,15 @@ class ImageEnvironments:
         if image is None:
             return None
         with _as_build_errors():
-            return self._trees.peek(image, requirements_of(planned, self._probes))
+            return self._trees.peek(image, requirements_of(planned, self._probes, self._candidate))
 
     def ensure(self, planned: PlannedCell, tell: Tell) -> Environment:
         """Return the environment; its image is got or made if need be."""
         image = self._image(planned, tell)
         with _as_build_errors(), naming_packages(planned, image.name):
-            return self._trees.ensure(image, requirements_of(planned, self._probes))
+            return self._trees.ensure(
+                image, requirements_of(planned, self._probes, self._candidate)
+            )
 
     def _find(self, planned: PlannedCell) -> Image | None:
         key = (planned.cell.python, planned.cell.target)

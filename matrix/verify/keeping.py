@@ -64,7 +64,7 @@ class Keeping:
         """
         wanted = probe_keys(planned, probes)
         for entry in reversed(self._entries.get(base, ())):
-            if entry.answers(wanted, planned.decisive, soak=planned.soak):
+            if entry.answers(wanted, planned.decisive, soak=planned.soak, repeats=planned.repeats):
                 today = entry if entry.judge == self._judge else self._judged_again(entry, probes)
                 if today is not None:
                     asked = [item for item in today.findings if item.probe in wanted]
@@ -95,6 +95,7 @@ class Keeping:
             judge=self._judge,
             findings=self.judge(capture, planned.probes, probes),
             where=Whereabouts.of(capture),
+            repeats=planned.repeats,
         )
         if not capture.key:
             return entry, ""

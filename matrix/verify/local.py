@@ -12,6 +12,7 @@ from matrix.environments import BuildError, EnvironmentStore
 from matrix.interpreters import NoInterpreterError, interpreter_for
 from matrix.model.capture import CellCapture
 from matrix.model.environment import Environment, Interpreter, Requirements
+from matrix.model.index import Release
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.verify.asking import requirements_of
@@ -22,17 +23,22 @@ __all__ = ["CellWork", "LocalEnvironments"]
 
 
 class LocalEnvironments:
-    """Environments from the store, for the interpreters of this machine."""
+    """Environments from the store, for the interpreters of this machine.
+
+    `candidate` is a release of the tracer whose files count, whatever the index has.
+    """
 
     def __init__(
         self,
         store: EnvironmentStore,
         interpreters: Sequence[Interpreter],
         probes: Mapping[str, Probe],
+        candidate: Release | None = None,
     ) -> None:
         self._store = store
         self._interpreters = interpreters
         self._probes = probes
+        self._candidate = candidate
 
     def name(self, planned: PlannedCell) -> str:
         """Return a digest of what is asked for: interpreter and requirements, and what is lacking.
@@ -40,7 +46,7 @@ class LocalEnvironments:
         A build that failed for want of a Debian package is tried again once that is here.
         """
         interpreter, requirements = self.asked(planned)
-        text = f"{interpreter.version} {interpreter.build} {requirements!r}"
+        text = f"{interpreter.version} {interpreter.build} {requirements.text}"
         if lacking := lacking_packages(planned):
             text += f" without {' '.join(lacking)}"
         return hashlib.sha256(text.encode()).hexdigest()
@@ -60,7 +66,7 @@ class LocalEnvironments:
             interpreter = interpreter_for(planned.cell.python, self._interpreters)
         except NoInterpreterError as error:
             raise BuildError(error.reason, f"{error.detail}. {error.remedy}") from error
-        return interpreter, requirements_of(planned, self._probes)
+        return interpreter, requirements_of(planned, self._probes, self._candidate)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from matrix.errors import ExitCode
 from matrix.integrations import LIBRARIES
 from matrix.journal import CaptureStore, Journal, Sources, judge_key, one_run
+from matrix.model.index import Release
 from matrix.model.plan import Plan
 from matrix.model.verdict import Outcome
 from matrix.places import apps_dir, data_dir, fixtures_dir, project_root, results_dir
@@ -31,7 +32,9 @@ __all__ = ["Options", "cell_sources", "exit_code", "judge_sources", "verify"]
 @dataclasses.dataclass(frozen=True)
 class Options:
     """How to run; `jobs` cells at a time. `rejudge` takes captures of `engine`: docker, local, or
-    auto, which is the newest of either. `given` are back ends that run already.
+    auto, which is the newest of either. `given` are back ends that run already. Of `candidate`, a
+    release of the tracer, only its own files are installed. What decides in a cell is run `repeats`
+    times at least, also where it shows at once.
     """
 
     fresh: bool = False
@@ -41,6 +44,8 @@ class Options:
     offline: bool = False
     engine: str = "auto"
     given: Mapping[str, Given] = dataclasses.field(default_factory=dict)
+    candidate: Release | None = None
+    repeats: int = 1
 
 
 _COUNTS: Mapping[str, MadeBy] = {
@@ -56,6 +61,7 @@ def verify(plan: Plan, options: Options, emit: Emit, runs: Held) -> RunResult:
     One run at a time in one results folder. Ctrl-C and SIGTERM end it softly.
     """
     probes = load_probes()
+    plan = _repeated(plan, options.repeats)
     folder = results_dir()
     captures = CaptureStore(folder / "captures")
     with one_run(folder), contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
@@ -76,11 +82,29 @@ def verify(plan: Plan, options: Options, emit: Emit, runs: Held) -> RunResult:
             judge_key(Sources.of(judge_sources()), probes),
             reuse=not options.fresh,
         )
-        how = How(options.jobs, options.keep, options.offline, options.given)
+        how = How(
+            options.jobs,
+            options.keep,
+            options.offline,
+            options.given,
+            options.candidate,
+            options.repeats,
+        )
         with world_of(folder, how, probes, runs) as world:
             engine = Engine(plan, probes, world, keeping, emit)
             with stopping(engine.stop):
                 return engine.run()
+
+
+def _repeated(plan: Plan, repeats: int) -> Plan:
+    """Return the plan with as many runs of what decides."""
+    if repeats == 1:
+        return plan
+    cells, fallbacks = (
+        tuple(dataclasses.replace(each, repeats=repeats) for each in given)
+        for given in (plan.cells, plan.fallbacks)
+    )
+    return dataclasses.replace(plan, cells=cells, fallbacks=fallbacks)
 
 
 def exit_code(result: RunResult, *, strict: bool) -> ExitCode:

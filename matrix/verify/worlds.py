@@ -18,6 +18,7 @@ from matrix.environments.trees import TreeStore
 from matrix.images.catalog import ImageCatalog
 from matrix.interpreters import find_interpreters
 from matrix.model.image import Image
+from matrix.model.index import Release
 from matrix.model.probe import Probe
 from matrix.places import cache_dir
 from matrix.planning.targets import host_target
@@ -47,13 +48,16 @@ _BUILDERS = 4
 class How:
     """`jobs` cells at a time; `keep` their folders; `offline` asks no index.
 
-    `given` are services that run already.
+    `given` are services that run already. `candidate` is a release of the tracer by its files, and
+    `repeats` how often what decides is run at least: a cell may take so many times as long.
     """
 
     jobs: int
     keep: bool = False
     offline: bool = False
     given: Mapping[str, Given] = dataclasses.field(default_factory=dict)
+    candidate: Release | None = None
+    repeats: int = 1
 
 
 @contextlib.contextmanager
@@ -68,12 +72,13 @@ def world_of(folder: Path, how: How, probes: Mapping[str, Probe], runs: Held) ->
         jobs = Jobs(probes, scratch, runs, limits, slow, keep=how.keep, services=needs.ensure)
 
         def served(runs: Held) -> Environments:
-            found = environments_of(runs, probes, offline=how.offline)
+            found = environments_of(runs, probes, offline=how.offline, candidate=how.candidate)
             return ServedEnvironments(found, needs)
 
         environments = served(runs)
+        longest = slow.cell * how.repeats + _GRACE_SECONDS
         contained, here = (
-            Workers(CellWork(contained=each), jobs.make, how.jobs, slow.cell + _GRACE_SECONDS)
+            Workers(CellWork(contained=each), jobs.make, how.jobs, longest)
             for each in (True, False)
         )
         if runs.engine is not None and runs.falls_back:
@@ -107,11 +112,13 @@ def services_of(
     return Services(given, build=install, engine=engine)
 
 
-def environments_of(runs: Held, probes: Mapping[str, Probe], *, offline: bool) -> Environments:
+def environments_of(
+    runs: Held, probes: Mapping[str, Probe], *, offline: bool, candidate: Release | None = None
+) -> Environments:
     """Return the environments of the engine, or of this machine."""
     if runs.engine is None:
         store = EnvironmentStore(cache_dir(), offline=offline)
-        return LocalEnvironments(store, find_interpreters(), probes)
+        return LocalEnvironments(store, find_interpreters(), probes, candidate)
     catalog = ImageCatalog(runs.engine, cache_dir())
 
     def native(python: str) -> Image | None:
@@ -120,7 +127,7 @@ def environments_of(runs: Held, probes: Mapping[str, Probe], *, offline: bool) -
         return None
 
     trees = TreeStore(cache_dir(), runs.engine, native=native, offline=offline)
-    return ImageEnvironments(catalog, trees, probes)
+    return ImageEnvironments(catalog, trees, probes, candidate)
 
 
 def limits_of(runs: Held) -> tuple[Limits, Limits]:
