@@ -39,6 +39,8 @@ class ExitCode(enum.IntEnum):
     STORAGE = 6
     ANOTHER_RUN = 7
     ENGINE_UNAVAILABLE = 8
+    DOES_NOT_QUALIFY = 9
+    SIGN_OFF_REFUSED = 10
     INTERRUPTED = 130
 
 

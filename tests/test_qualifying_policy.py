@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.errors import UnreadableInputError
-from matrix.qualifying.policy import Policy, parse_policy, read_policy
+from matrix.planning.globs import matches
+from matrix.planning.targets import host_target
+from matrix.qualifying.policy import Policy, default_policy, parse_policy, policy_bytes
 
 GOOD = """
 schema = "policy/1"
@@ -88,7 +90,18 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInputError, match=r"none\.toml"):
-        read_policy(tmp_path / "none.toml")
+        policy_bytes(tmp_path / "none.toml")
+
+
+def test_the_policy_of_who_gives_none_is_one() -> None:
+    policy = parse_policy(default_policy(), "policy.toml")
+    assert policy.targets == (host_target(),)
+    assert (policy.max_age.days, policy.repeats, policy.waivers) == (14, 1, ())
+    assert all(
+        matches(policy.claims[0], [f"page/{kind}/x/y"])
+        for kind in ("capability", "runtime", "framework", "integration")
+    )
+    assert not matches(policy.claims[0], ["page/deployment/x/y"])
 
 
 @given(st.binary() | st.text().map(str.encode))

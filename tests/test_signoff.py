@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import datetime as dt
+import errno
 import functools
 import hashlib
 import json
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 from test_qualifying_gate import CELL, NOW, OTHER, WAIVER, WHEELS, WHERE, claim, record
 from test_qualifying_gate import expected as expected_with_wheels
 
-from matrix.errors import StorageError, UnreadableInputError
+from matrix.errors import StorageError, UnreadableInputError, UsageError
 from matrix.model.verdict import Outcome
 from matrix.qualifying.artifacts import Artifact
 from matrix.qualifying.checking import Opener, Wanted, WrongError, check
@@ -35,7 +37,15 @@ from matrix.qualifying.folder import (
 )
 from matrix.qualifying.gate import decide
 from matrix.qualifying.policy import parse_policy
-from matrix.qualifying.signing import make_key, opened, public_key, sealed, signer_of
+from matrix.qualifying.signing import (
+    PASSWORD,
+    make_key,
+    opened,
+    public_key,
+    sealed,
+    signer_of,
+    warning_of,
+)
 from matrix.qualifying.statement import About, Digest, statement_bytes
 from matrix.records import Record, parse_record
 
@@ -280,8 +290,6 @@ def test_a_record_that_is_not_what_was_stated_is_refused(
     if resigned:
         # Whoever holds the key may sign anything: the papers must still agree with each other.
         envelope = json.loads((signed.folder / ENVELOPE).read_bytes())
-        import base64  # noqa: PLC0415
-
         statement = json.loads(base64.b64decode(envelope["payload"]))
         for item in statement["predicate"]["configuration"]:
             if item["name"] == RECORD:
@@ -318,3 +326,104 @@ def test_nonsense_is_no_envelope(tmp_path_factory: pytest.TempPathFactory, conte
     (folder / ENVELOPE).write_bytes(content)
     with pytest.raises(WrongError, match="envelope"):
         check(folder / ENVELOPE, by(public), Wanted(), NOW)
+
+
+def test_a_sign_off_is_never_written_over_another(signed: Signed) -> None:
+    before = {path.name: path.read_bytes() for path in signed.folder.iterdir()}
+    with pytest.raises(UsageError, match="there already"):
+        write_folder(signed.folder, Papers({PAGE: b"other"}), b"other")
+    assert {path.name: path.read_bytes() for path in signed.folder.iterdir()} == before
+    assert [path.name for path in signed.folder.parent.iterdir() if "half" in path.name] == []
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    folder = tmp_path / "signoff"
+    folder.mkdir()
+    write_folder(folder, Papers({PAGE: b"page"}), b"envelope")
+    assert sorted(path.name for path in folder.iterdir()) == [ENVELOPE, PAGE]
+
+
+@pytest.mark.parametrize("fails_at", range(6))
+def test_a_disk_that_fills_up_leaves_no_half_sign_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    calls = 0
+
+    def full(_handle: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > fails_at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    papers = Papers(dict.fromkeys((RECORD, EXPECTED, POLICY, PAGE), b"paper"))
+    if fails_at < 5:
+        with pytest.raises(StorageError, match="No space left"):
+            write_folder(tmp_path / "signoff", papers, b"envelope")
+        assert list(tmp_path.iterdir()) == []
+    else:
+        write_folder(tmp_path / "signoff", papers, b"envelope")
+        assert len(list((tmp_path / "signoff").iterdir())) == 5
+
+
+def test_a_key_with_a_password_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "key.pem"
+    monkeypatch.setenv(PASSWORD, "open sesame")
+    make_key(path)
+    signer_of(path)
+    monkeypatch.setenv(PASSWORD, "another")
+    with pytest.raises(UnreadableInputError, match="does not open it"):
+        signer_of(path)
+    monkeypatch.delenv(PASSWORD)
+    with pytest.raises(UnreadableInputError, match="has a password"):
+        signer_of(path)
+
+
+def test_a_password_does_not_stand_in_the_way_of_a_key_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_key(tmp_path / "key.pem")
+    monkeypatch.setenv(PASSWORD, "for another")
+    signer_of(tmp_path / "key.pem")
+
+
+def test_the_wrong_one_of_a_pair_is_told(tmp_path: Path) -> None:
+    public = make_key(tmp_path / "key.pem")
+    with pytest.raises(UnreadableInputError, match="the private one"):
+        public_key(tmp_path / "key.pem")
+    with pytest.raises(UnreadableInputError, match="the public one"):
+        signer_of(public)
+
+
+def test_a_public_key_is_not_written_over_and_no_private_one_left(tmp_path: Path) -> None:
+    (tmp_path / "key.pem.pub").write_bytes(b"another's")
+    with pytest.raises(StorageError):
+        make_key(tmp_path / "key.pem")
+    assert [path.name for path in tmp_path.iterdir()] == ["key.pem.pub"]
+
+
+@pytest.mark.parametrize(("mode", "said"), [(0o600, False), (0o640, True), (0o604, True)])
+def test_a_key_that_others_can_read_is_warned_of(tmp_path: Path, mode: int, *, said: bool) -> None:
+    make_key(tmp_path / "key.pem")
+    (tmp_path / "key.pem").chmod(mode)
+    assert bool(warning_of(tmp_path / "key.pem")) is said
+
+
+def test_a_result_that_hides_a_waiver_is_refused(signed: Signed) -> None:
+    envelope = json.loads((signed.folder / ENVELOPE).read_bytes())
+    statement = json.loads(base64.b64decode(envelope["payload"]))
+    statement["predicate"]["result"] = "WARNED"
+    content = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
+    (signed.folder / ENVELOPE).write_bytes(sealed(content, signer_of(signed.key)))
+    assert "states WARNED" in signed.refused()
+
+
+@pytest.mark.parametrize("days", [0, 6.99, 7.01])
+def test_it_says_until_when_it_holds(signed: Signed, days: float) -> None:
+    now = NOW + dt.timedelta(days=days)
+    until = check(signed.folder / ENVELOPE, by(signed.public), Wanted(), NOW).until
+    assert until == NOW + dt.timedelta(days=7)
+    if now <= until:
+        signed.check(now=now)
+    else:
+        signed.refused(now=now)

@@ -13,6 +13,7 @@ from typing import Any
 
 from matrix.model.cell import Cell
 from matrix.model.plan import LeftOut, Plan
+from matrix.model.reason import Reason
 from matrix.planning.targets import admits
 from matrix.qualifying.artifacts import Artifact
 from matrix.qualifying.policy import TARGETS
@@ -117,7 +118,7 @@ def _claim(data: Mapping[str, Any]) -> ExpectedClaim:
     return ExpectedClaim(
         str(data["id"]),
         tuple(ExpectedPart(**one) for one in data["parts"]),
-        tuple((str(reason), str(what)) for reason, what in data["left_out"]),
+        tuple((Reason(reason).value, str(what)) for reason, what in data["left_out"]),
         str(data["document"]),
         int(data["line"]),
         str(data["sha256"]),

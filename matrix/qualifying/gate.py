@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from matrix.errors import UnreadableInputError, nearest
 from matrix.model.cell import Cell
+from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, PartVerdict, Shows, Verdict
 from matrix.planning.globs import matches
 from matrix.qualifying.artifacts import artifact_of
@@ -32,7 +33,17 @@ from matrix.qualifying.expected import Expected, ExpectedClaim, ExpectedPart
 from matrix.qualifying.policy import Policy, Waiver
 from matrix.records import CellLine, Record
 
-__all__ = ["Decision", "Fate", "Judged", "Shortfall", "decide", "on_target", "started_at"]
+__all__ = [
+    "Decision",
+    "Fate",
+    "Judged",
+    "Shortfall",
+    "decide",
+    "on_target",
+    "required_of",
+    "shortfalls_by_what",
+    "started_at",
+]
 
 # Clocks of two machines may differ by this much.
 _SKEW = dt.timedelta(minutes=5)
@@ -48,11 +59,15 @@ class Fate(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Shortfall:
-    """Why a claim does not pass: `what` is one word of the table above, `cell` "" without one."""
+    """Why a claim does not pass: `what` is one word of the table above, `cell` "" without one.
+
+    `reason` is the typed reason of what is missing or unverified, None where there is none.
+    """
 
     what: str
     detail: str
     cell: str = ""
+    reason: Reason | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,8 +103,7 @@ def decide(expected: Expected, record: Record, policy: Policy, now: dt.datetime)
     Raises `UnreadableInputError` for a policy that requires what there is not, and for waivers that
     expired or match nothing, all told at once.
     """
-    required = [claim for claim in expected.claims if _is_required(claim, policy)]
-    _check(policy, expected, required, now.date())
+    required = required_of(expected, policy, now.date())
     judged, used = [], set()
     for claim in required:
         gate = _Gate(expected, record, policy, now)
@@ -104,6 +118,13 @@ def decide(expected: Expected, record: Record, policy: Policy, now: dt.datetime)
             judged.append(Judged(claim, Fate.FAILED, shortfalls))
     idle = tuple(each for each in policy.waivers if each not in used)
     return Decision(tuple(judged), idle)
+
+
+def required_of(expected: Expected, policy: Policy, today: dt.date) -> tuple[ExpectedClaim, ...]:
+    """Return the claims that the policy requires; raise `UnreadableInputError` as `decide` does."""
+    required = tuple(claim for claim in expected.claims if _is_required(claim, policy))
+    _check(policy, expected, required, today)
+    return required
 
 
 def _is_required(claim: ExpectedClaim, policy: Policy) -> bool:
@@ -163,7 +184,7 @@ class _Gate:
     def shortfalls(self, claim: ExpectedClaim) -> Iterator[Shortfall]:
         parts = [part for part in claim.parts if on_target(part.cell, self.policy)]
         for reason, what in claim.left_out:
-            yield Shortfall("missing", f"{what}: {reason}")
+            yield Shortfall("missing", f"{what}: {reason}", reason=Reason(reason))
         verdict = self.record.verdict_by_claim.get(claim.id)
         told = self.record.claim_by_id.get(claim.id)
         if verdict is None or told is None:
@@ -250,7 +271,7 @@ def started_at(line: CellLine) -> dt.datetime | None:
 
 def _not_confirmed(told: PartVerdict | Verdict, cell: str = "") -> Shortfall:
     reason = f" ({told.reason.value})" if told.reason else ""
-    return Shortfall(told.outcome.value + reason, told.evidence, cell)
+    return Shortfall(told.outcome.value + reason, told.evidence, cell, told.reason)
 
 
 def _held(part: ExpectedPart, line: CellLine) -> int:

@@ -14,14 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from matrix.errors import UnreadableInputError, nearest
+from matrix.places import data_dir
 from matrix.planning.globs import matches
+from matrix.planning.targets import host_target
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-__all__ = ["SCHEMA", "TARGETS", "Policy", "Waiver", "parse_policy", "read_policy"]
+__all__ = [
+    "SCHEMA",
+    "TARGETS",
+    "Policy",
+    "Waiver",
+    "default_policy",
+    "parse_policy",
+    "policy_bytes",
+]
 
 SCHEMA = "policy/1"
 TARGETS = (
@@ -82,16 +92,21 @@ class Policy:
     sha256: str
 
 
-def read_policy(path: Path) -> Policy:
-    """Return the policy of a file; raise `UnreadableInputError` with all that is wrong."""
+def policy_bytes(path: Path) -> bytes:
+    """Return the content of a file, for `parse_policy`; raise `UnreadableInputError`."""
     try:
         with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
+            return file.read(_LARGEST + 1)
     except OSError as error:
         raise UnreadableInputError(
             f"{path} cannot be read: {error.strerror}", "A policy is a TOML file: see the README."
         ) from error
-    return parse_policy(content, str(path))
+
+
+def default_policy() -> bytes:
+    """Return the content of the policy where none is given, for this machine's own target."""
+    text = (data_dir() / "policy.toml").read_text(encoding="utf-8")
+    return text.replace("HERE", host_target()).encode()
 
 
 def parse_policy(content: bytes, called: str) -> Policy:

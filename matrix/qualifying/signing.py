@@ -12,7 +12,9 @@ from pathlib import Path
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
+    KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
@@ -26,11 +28,21 @@ from securesystemslib.signer import CryptoSigner, SSlibKey
 from matrix.errors import StorageError, UnreadableInputError
 from matrix.qualifying.statement import PAYLOAD_TYPE
 
-__all__ = ["BadSignatureError", "make_key", "opened", "public_key", "sealed", "signer_of"]
+__all__ = [
+    "PASSWORD",
+    "BadSignatureError",
+    "make_key",
+    "opened",
+    "public_key",
+    "sealed",
+    "signer_of",
+    "warning_of",
+]
 
 PASSWORD = "COMPAT_MATRIX_KEY_PASSWORD"  # noqa: S105 - the variable's name
 _MAKE = "Make one with: python -m matrix qualify --make-key FILE"
 _LARGEST = 50_000_000
+_LARGEST_KEY = 100_000
 
 
 class BadSignatureError(Exception):
@@ -40,32 +52,70 @@ class BadSignatureError(Exception):
 def make_key(path: Path) -> Path:
     """Write a new private key to `path`, readable by its owner only, and its public key beside it.
 
-    Returns the public key's path; raises StorageError, also where there is a file already.
+    It is encrypted with the password in `PASSWORD` of the environment, where there is one. Returns
+    the public key's path; raises StorageError, also where there is a file of either name already.
     """
     key = Ed25519PrivateKey.generate()
     public = path.with_name(f"{path.name}.pub")
+    secret = os.environ.get(PASSWORD)
+    encryption: KeySerializationEncryption = NoEncryption()
+    if secret:
+        encryption = BestAvailableEncryption(secret.encode())
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    # The public one first: a private key is never there without it.
+    _write_new(public, pem, 0o644)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        public.write_bytes(pem)
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written: {error.strerror}", "Name another."
-        ) from error
+        _write_new(path, private, 0o600)
+    except BaseException:
+        public.unlink(missing_ok=True)
+        raise
     return public
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    made = False
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            made = True
+            file.write(content)
+    except OSError as error:
+        if made:
+            path.unlink(missing_ok=True)
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror}", "Name another: no key is written over."
+        ) from error
+
+
+def warning_of(path: Path) -> str:
+    """Return what is to be said of how a private key is kept, "" where that is well."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ""
+    if os.name == "posix" and mode & 0o077:
+        return f"{path} can be read by others than its owner: chmod 600 {path}"
+    return ""
 
 
 def signer_of(path: Path) -> CryptoSigner:
     """Return what signs with the private key of a PEM file; raise `UnreadableInputError`."""
     password = os.environ.get(PASSWORD)
+    content = _content(path, "private")
+    encrypted = b"ENCRYPTED" in content
+    if encrypted and not password:
+        raise UnreadableInputError(f"{path} has a password", f"Put it into ${PASSWORD}.")
     try:
-        key = load_pem_private_key(path.read_bytes(), password.encode() if password else None)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        said = error.strerror if isinstance(error, OSError) else f"it is no such key ({error})"
-        hint = f"{_MAKE}; the password of one that has one is in ${PASSWORD}"
-        raise UnreadableInputError(f"{path}: no private key: {said}", hint) from error
+        # One for another key does not stand in the way of one that has none.
+        key = load_pem_private_key(content, (password or "").encode() if encrypted else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        if encrypted:
+            said = f"the password in ${PASSWORD} does not open it, or it is no such key"
+        elif b"PUBLIC KEY" in content:
+            said = "it is the public one of a pair"
+        else:
+            said = "it is no such key"
+        raise UnreadableInputError(f"{path}: no private key: {said}", _MAKE) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise UnreadableInputError(f"{path} is no ed25519 key", _MAKE)
     return CryptoSigner(key)
@@ -73,14 +123,24 @@ def signer_of(path: Path) -> CryptoSigner:
 
 def public_key(path: Path) -> SSlibKey:
     """Return the public key of a PEM file; raise `UnreadableInputError`."""
+    content = _content(path, "public")
     try:
-        key = load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        said = error.strerror if isinstance(error, OSError) else "it is no such key"
+        key = load_pem_public_key(content)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        private = b"PRIVATE KEY" in content
+        said = f"it is the private one: give {path}.pub" if private else "it is no such key"
         raise UnreadableInputError(f"{path}: no public key: {said}", _MAKE) from error
     if not isinstance(key, Ed25519PublicKey):
         raise UnreadableInputError(f"{path} is no ed25519 key", _MAKE)
     return SSlibKey.from_crypto(key)
+
+
+def _content(path: Path, kind: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LARGEST_KEY)
+    except OSError as error:
+        raise UnreadableInputError(f"{path}: no {kind} key: {error.strerror}", _MAKE) from error
 
 
 def sealed(statement: bytes, signer: CryptoSigner) -> bytes:
