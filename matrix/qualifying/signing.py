@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import FormatError, VerificationError
-from securesystemslib.signer import CryptoSigner, SSlibKey
+from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 
 from matrix.errors import StorageError, UnreadableInputError
 from matrix.qualifying.statement import PAYLOAD_TYPE
@@ -31,6 +31,7 @@ from matrix.qualifying.statement import PAYLOAD_TYPE
 __all__ = [
     "PASSWORD",
     "BadSignatureError",
+    "key_id",
     "make_key",
     "opened",
     "public_key",
@@ -141,6 +142,11 @@ def _content(path: Path, kind: str) -> bytes:
             return file.read(_LARGEST_KEY)
     except OSError as error:
         raise UnreadableInputError(f"{path}: no {kind} key: {error.strerror}", _MAKE) from error
+
+
+def key_id(key: Key) -> str:
+    """Return what a public key is called, here and in envelopes: a sha256 over it."""
+    return str(key.keyid)
 
 
 def sealed(statement: bytes, signer: CryptoSigner) -> bytes:

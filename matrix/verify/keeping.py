@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime as dt
 from collections.abc import Iterable, Mapping
 
 from matrix.errors import StorageError
@@ -29,10 +30,11 @@ __all__ = ["Keeping"]
 class Keeping:
     """The journal and the captures, as one run sees them; `reuse` is off for `--fresh`.
 
-    `sources` is over what runs in a cell, `judge` over what judges it.
+    `sources` is over what runs in a cell, `judge` over what judges it. What began before `since` is
+    not used again, where that is given.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where results are, and which of them count
         self,
         journal: Journal,
         captures: CaptureStore,
@@ -40,6 +42,7 @@ class Keeping:
         judge: str,
         *,
         reuse: bool = True,
+        since: dt.datetime | None = None,
     ) -> None:
         self._journal = journal
         self._captures = captures
@@ -50,7 +53,7 @@ class Keeping:
         self._entries: dict[str, list[Entry]] = {}
         self._tried = {key for key, entry in reading.entries.items() if entry.transient}
         for entry in reading.entries.values() if reuse else ():
-            if not entry.transient:
+            if not entry.transient and (since is None or _began_after(entry, since)):
                 self._entries.setdefault(entry.base, []).append(entry)
 
     def base(self, planned: PlannedCell, environment: str) -> str:
@@ -128,3 +131,11 @@ class Keeping:
     ) -> tuple[Finding, ...]:
         """Return what the capture shows of the probes `names`."""
         return findings_of(capture, names, probes)
+
+
+def _began_after(entry: Entry, since: dt.datetime) -> bool:
+    try:
+        began = dt.datetime.fromisoformat(entry.started)
+    except ValueError:
+        return False
+    return began.tzinfo is not None and began >= since

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Options:
     """How to run; `jobs` cells at a time. `rejudge` takes captures of `engine`: docker, local, or
     auto, which is the newest of either. `given` are back ends that run already. Of `candidate`, a
     release of the tracer, only its own files are installed. What decides in a cell is run `repeats`
-    times at least, also where it shows at once.
+    times at least, also where it shows at once. Results older than `since` are not used again.
     """
 
     fresh: bool = False
@@ -46,6 +47,7 @@ class Options:
     given: Mapping[str, Given] = dataclasses.field(default_factory=dict)
     candidate: Release | None = None
     repeats: int = 1
+    since: dt.datetime | None = None
 
 
 _COUNTS: Mapping[str, MadeBy] = {
@@ -81,6 +83,7 @@ def verify(plan: Plan, options: Options, emit: Emit, runs: Held) -> RunResult:
             Sources.of(cell_sources()),
             judge_key(Sources.of(judge_sources()), probes),
             reuse=not options.fresh,
+            since=options.since,
         )
         how = How(
             options.jobs,
