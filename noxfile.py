@@ -145,6 +145,18 @@ def diff(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def qualify(session: nox.Session) -> None:
+    """Say whether a release keeps what is promised of it; with `--key` and `--out`, sign that."""
+    command(session)
+
+
+@nox.session(name="check-signoff", python=False)
+def check_signoff(session: nox.Session) -> None:
+    """Check a sign-off, without network, and name the first thing that is wrong."""
+    command(session)
+
+
+@nox.session(python=False)
 def reproduce(session: nox.Session) -> None:
     """Print (or run, with --run) the commands that repeat one cell by hand."""
     command(session)

@@ -21,6 +21,8 @@ COMMANDS = {
     "reproduce": "print (or run) the commands that repeat one cell by hand",
     "diff": "say what changed between two recorded runs",
     "suggest": "print diffs that correct documents, with the evidence",
+    "qualify": "say whether a release keeps what is promised of it, and sign that",
+    "check-signoff": "check a sign-off, without network",
     "images": "list container images and how to get them; make or refresh them",
     "services": "list back ends and how to get them; keep one for work by hand",
     "clean": "remove what this project made: on the engine, in the cache, of results",
@@ -57,7 +59,9 @@ def main_inner(argv: Sequence[str]) -> int:
     for name, summary in COMMANDS.items():
         if name == wanted:
             # Only the command that was asked for is imported: start-up time counts.
-            importlib.import_module(f"matrix.commands.{name}").add_parser(commands)
+            importlib.import_module(f"matrix.commands.{name.replace('-', '_')}").add_parser(
+                commands
+            )
         else:
             commands.add_parser(name, help=summary)
     if wanted is not None and wanted not in COMMANDS:
