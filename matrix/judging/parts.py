@@ -39,6 +39,9 @@ PRESENT                            any                 refuted
 UNKNOWN                            any                 unverified (the minimum's reason)
 =================================  ==================  ============================================
 
+Where one release is asked whether it keeps all that is promised of it, it stands in the minimum's
+place, and a control may be an earlier release: it shows what has got lost, and the answer says so.
+
 A release that crashes or does not start at its documented minimum is never called refuted: a failed
 gate tells of the install or the start, not of the capability. That a control works there is said.
 """
@@ -46,6 +49,8 @@ gate tells of the install or the start, not of the capability. That a control wo
 from __future__ import annotations
 
 import dataclasses
+
+from packaging.version import Version
 
 from matrix.judging.stepping import UNUSABLE, release, stepped
 from matrix.judging.table import FindingTable
@@ -137,12 +142,14 @@ def _absent(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
             remarks=_notes(minimum),
         )
     failed = tried[: next(n for n, item in enumerate(tried) if item is control)]
+    shown = f"{_other(control.cell, part)} in the same environment"
+    if _is_earlier(control.cell, part):
+        shown = f"A regression: {_other(control.cell, part)}, an earlier release, shows it there"
     return _verdict(
         part,
         (part.minimum, *(item.cell for item in failed), control.cell),
         Outcome.REFUTED,
-        f"{_asked(part)}: {minimum.evidence} {_other(control.cell, part)} in the same environment:"
-        f" {control.evidence}",
+        f"{_asked(part)}: {minimum.evidence} {shown}: {control.evidence}",
         remarks=(
             *_notes(minimum),
             *(
@@ -160,7 +167,7 @@ def _unknown(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
     if minimum.reason in {Reason.CRASHED, Reason.BROKEN_START} and control is not None:
         cells = (*cells, control.cell)
         evidence += (
-            f" {_other(control.cell, part)} works in the same environment: the documented minimum"
+            f" {_other(control.cell, part)} works in the same environment: {_asked(part)}"
             " is not usable there, which says nothing of the capability."
         )
     if minimum.reason in UNUSABLE:
@@ -246,6 +253,12 @@ def _other(cell: str, part: Part) -> str:
     if part.pick and Cell.parse(cell).ddtrace == Cell.parse(part.minimum).ddtrace:
         return release(cell)
     return _at(cell)
+
+
+def _is_earlier(cell: str, part: Part) -> bool:
+    """Return whether a cell is of an earlier release of the tracer than the part's own."""
+    theirs, own = (Version(Cell.parse(each).ddtrace) for each in (cell, part.minimum))
+    return theirs < own
 
 
 def _verdict(  # noqa: PLR0913 - the fields of one answer

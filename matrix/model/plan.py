@@ -105,7 +105,8 @@ class Plan:
     `cells` holds the cells to run, in the order to run them; `fallbacks` the controls that run only
     when the ones before them could not serve. `snapshot` is when the index was read. `targets` are
     those that cells were planned for, the first first. `static` is what is known of the claims
-    without running anything.
+    without running anything. `candidate` is the release of the tracer that all is about, and that
+    stands where documents have their minimums; "" where they say which.
     """
 
     profile: str
@@ -117,3 +118,4 @@ class Plan:
     left_out: tuple[LeftOut, ...]
     targets: tuple[str, ...] = ()
     static: tuple[StaticEvidence, ...] = ()
+    candidate: str = ""

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.reason import Reason
-from matrix.planning.boundaries import Boundary, floor, stretches, tips
+from matrix.planning.about import concerns
+from matrix.planning.boundaries import Boundary, at, floor, stretches, tips
 from matrix.planning.coverage import Coverage, Rule
 from matrix.planning.existence import Impossible
 from matrix.planning.page import Page, named_pythons
@@ -70,18 +71,15 @@ def asks_of(
             yield claim.subject, Impossible(Reason.NO_VERSION, said)
             return
     minimum = documented_minimum(claim, rule, page)
-    boundaries = _boundaries(claim, rule, page, tracer, minimum)
+    boundaries = _meant(claim, rule, page, tracer, minimum)
+    if boundaries is None:
+        return
     if not boundaries:
         about_tracer = minimum or (claim if claim.kind is ClaimKind.RUNTIME else None)
         yield _no_release(tracer, about_tracer.specifier if about_tracer else "")
         return
-    promised = claim is minimum and claim.status is not Status.NOT_SUPPORTED
-    least = least_named(claim.specifier) if promised else None
-    if least is not None and least not in {title.version for title in tracer.titles}:
-        what, why = _no_release(tracer, str(least))
-        there = boundaries[0].minimum.text
-        said = f"{why.detail}; asked of the least that there is instead, {there}"
-        yield what, Impossible(why.reason, said)
+    if tracer.candidate is None and claim is minimum:
+        yield from _least_missing(claim, boundaries[0].minimum, tracer)
     for framework, specifier, picks in _frameworks(claim, rule, page):
         if framework not in coverage.samples and not rule.library:
             yield framework, Impossible(Reason.NO_PROBE, f"there is no sample app for {framework}")
@@ -90,6 +88,15 @@ def asks_of(
             for pick in picks:
                 subject = minimum.subject if minimum else ""
                 yield Ask(claim, rule, boundary, framework, specifier, pick, subject)
+
+
+def _least_missing(claim: Claim, there: Title, tracer: Shelf) -> Iterator[tuple[str, Impossible]]:
+    """Say it where there is no such release as a promise names for its least."""
+    least = None if claim.status is Status.NOT_SUPPORTED else least_named(claim.specifier)
+    if least is not None and least not in {title.version for title in tracer.titles}:
+        what, why = _no_release(tracer, str(least))
+        said = f"{why.detail}; asked of the least that there is instead, {there.text}"
+        yield what, Impossible(why.reason, said)
 
 
 def _no_release(tracer: Shelf, text: str) -> tuple[str, Impossible]:
@@ -108,6 +115,21 @@ def documented_minimum(claim: Claim, rule: Rule, page: Page) -> Claim | None:
         return claim
     capability = claim.get("capability")
     return page.capability((capability,) if capability else rule.capability)
+
+
+def _meant(
+    claim: Claim, rule: Rule, page: Page, tracer: Shelf, minimum: Claim | None
+) -> Sequence[Boundary] | None:
+    """Return the boundaries of a claim, None where it is not about the candidate that there is."""
+    candidate = tracer.candidate
+    if candidate is None:
+        return _boundaries(claim, rule, page, tracer, minimum)
+    if not concerns(claim, minimum, page, tracer):
+        return None
+    if claim.status is Status.NOT_SUPPORTED:
+        return (Boundary(candidate),)
+    about = claim if claim.kind is ClaimKind.RUNTIME else minimum
+    return (at(tracer, candidate, page.branches, about.specifier if about else ""),)
 
 
 def _boundaries(
@@ -187,7 +209,7 @@ def runtimes_of(
                 for each in missed
             ),
         )
-    admitted = page.runtimes(target, title.text)
+    admitted = page.runtimes(target, title.meant)
     if admitted:
         return Runtimes(named_pythons(admitted, own))
     named = named_pythons(page.runtimes(target), own)

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 from matrix.planning.shelf import Shelf, Title, allows
 
-__all__ = ["Boundary", "floor", "stretches", "tips"]
+__all__ = ["Boundary", "at", "floor", "stretches", "tips"]
 
+# Of how many minor series before a candidate the newest release may be compared with it.
+_EARLIER = 5
 _LOWER = re.compile(r"(?:>=?|~=|==)\s*\d")
 
 
@@ -63,10 +65,31 @@ def stretches(tracer: Shelf, branches: Sequence[str], specifier: str) -> tuple[B
     return tuple(found)
 
 
+def at(tracer: Shelf, candidate: Title, branches: Sequence[str], specifier: str) -> Boundary:
+    """Return the boundary of one release that everything is asked of.
+
+    It stands first among its own controls: others are run only where it does not show. Those are
+    later releases of its branch, then earlier ones in the specifier.
+    """
+    titles = tracer.within(_branch(candidate, branches))
+    documented = set(tracer.within(specifier))
+    newest = {
+        title.minor: title
+        for title in titles
+        if title.version < candidate.version and title in documented
+    }
+    earlier = [newest[minor] for minor in sorted(newest, reverse=True)]
+    controls = (candidate, *_series_tips(titles, candidate), *earlier[:_EARLIER])
+    return Boundary(candidate, None, controls)
+
+
 def _controls(tracer: Shelf, minimum: Title, branches: Sequence[str]) -> tuple[Title, ...]:
-    holding = [each for each in branches if allows(each, minimum.text)]
-    branch = holding[0] if holding else f"=={minimum.version.major}.*"
-    return _series_tips(tracer.within(branch), minimum)
+    return _series_tips(tracer.within(_branch(minimum, branches)), minimum)
+
+
+def _branch(title: Title, branches: Sequence[str]) -> str:
+    holding = [each for each in branches if allows(each, title.meant)]
+    return holding[0] if holding else f"=={title.version.major}.*"
 
 
 def _series_tips(titles: Sequence[Title], minimum: Title) -> tuple[Title, ...]:

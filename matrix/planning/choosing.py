@@ -25,11 +25,15 @@ TRACER = "ddtrace"
 
 @dataclasses.dataclass
 class Choosing:
-    """The shelves that were asked for, and what was chosen from them; `until` hides later ones."""
+    """The shelves that were asked for, and what was chosen from them; `until` hides later ones.
+
+    `candidate` is the release of the tracer that everything is asked of, "" without one.
+    """
 
     index: Index
     coverage: Coverage
     until: dt.datetime | None = None
+    candidate: str = ""
     shelves: dict[str, Shelf] = dataclasses.field(default_factory=dict)
     _chosen: dict[tuple[object, ...], Title | Impossible] = dataclasses.field(default_factory=dict)
     _libraries: dict[tuple[object, ...], Library | Impossible] = dataclasses.field(
@@ -39,7 +43,8 @@ class Choosing:
     def shelf(self, name: str) -> Shelf:
         """Return the releases of a project; raise `IndexUnavailableError`."""
         if name not in self.shelves:
-            self.shelves[name] = Shelf(self.index.project(name), self.until)
+            candidate = self.candidate if name == TRACER else ""
+            self.shelves[name] = Shelf(self.index.project(name), self.until, candidate)
         return self.shelves[name]
 
     def integration(self, ask: Ask) -> Integration:

@@ -12,6 +12,7 @@ from matrix.model.plan import LeftOut, Part, Plan
 from matrix.model.reason import Reason
 from matrix.planning.asks import Ask, asks_of, runtimes_of
 from matrix.planning.boundaries import Boundary
+from matrix.planning.candidate import claims_about
 from matrix.planning.choosing import TRACER, Choosing
 from matrix.planning.coverage import Coverage, load_coverage
 from matrix.planning.drafts import Drafts
@@ -38,6 +39,7 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
     obstacles: Mapping[str, Impossible] | None = None,
     deployments: Sequence[str] = (),
     coverage: Coverage | None = None,
+    candidate: str = "",
 ) -> Plan:
     """Return the plan for `claims`.
 
@@ -45,9 +47,13 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
     uploaded later are not there then. `targets` are those that cells can be run for, in this
     order, by default this machine's own; `obstacles` says of others why they cannot. `deployments`
     are those that the cells are run in. Which interpreters and images are here does not matter.
+
+    `candidate` is a release of the tracer: all that is promised of it is asked of it, and the plan
+    has no other claims. Raises UsageError where the index has no such release, and
+    NothingSelectedError where no claim is about it.
     """
     planner = _Planner(
-        choosing=Choosing(index, coverage or load_coverage(), _end_of(as_of)),
+        choosing=Choosing(index, coverage or load_coverage(), _end_of(as_of), candidate),
         drafts=Drafts(as_of),
         profile=load_profile(profile),
         targets=(host_target(),) if targets is None else tuple(targets),
@@ -55,8 +61,10 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
         deployments=tuple(deployments),
     )
     choosing = planner.choosing
-    choosing.shelf(TRACER)
+    tracer = choosing.shelf(TRACER)
     pages = pages_of(claims)
+    if candidate:
+        claims = claims_about(candidate, claims, choosing.coverage, tracer)
     for claim in sorted(claims, key=lambda claim: claim.id):
         planner.add(claim, pages[claim.document, claim.sha256])
     parts = by_target(in_order(claims, planner.parts), planner.targets)
@@ -70,6 +78,7 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
         fallbacks=fallbacks,
         left_out=tuple(dict.fromkeys(planner.left_out)),
         targets=planner.targets,
+        candidate=tracer.candidate.text if tracer.candidate else "",
     )
 
 
@@ -145,7 +154,7 @@ class _Planner:
         """Choose runtimes for an ask and add a part for each channel on each of them."""
         minimum = ask.boundary.minimum
         meant = self.choosing.shelf(TRACER).within(
-            *page.branches_of(minimum.text), ask.claim.specifier
+            *page.branches_of(minimum.meant), ask.claim.specifier
         )
         later = [title for title in meant if title.version > minimum.version]
         runtimes = runtimes_of(ask.claim, page, minimum, later, target)

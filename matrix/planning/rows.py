@@ -103,7 +103,7 @@ class Rows:
         return found, (what, Impossible(reason, said))
 
     def compared(self, spot: Spot, page: Page) -> Iterator[str]:
-        """Yield the cells of other releases of a library, then of other branches of the tracer.
+        """Yield the cells of other releases of a library, then of other releases of the tracer.
 
         The part's own cell comes first, so that the others are run where it does not show only.
         """
@@ -113,10 +113,11 @@ class Rows:
         if isinstance(known, Library):
             for each in known.others(spot.title, spot.python):
                 yield self._cell(spot, title=each)
-        for other in reversed(tips(self.choosing.shelf(TRACER), page.branches)):
-            newer = other.minimum
-            if newer is not tracer and tracer_installs(newer, spot.python, spot.target) is None:
-                yield self._cell(spot, tracer=newer)
+        shelf = self.choosing.shelf(TRACER)
+        others = [each.minimum for each in reversed(tips(shelf, page.branches))]
+        for other in spot.ask.boundary.controls if shelf.candidate else others:
+            if other is not tracer and tracer_installs(other, spot.python, spot.target) is None:
+                yield self._cell(spot, tracer=other)
 
     def around(self, spot: Spot) -> Around:
         """Return what is run beside a release of a library, and in reserve of it."""

@@ -70,6 +70,14 @@ class Title:
         return self.release.version
 
     @property
+    def meant(self) -> str:
+        """Return the version that a document's specifier is compared with.
+
+        Of a pre-release that is the final release it is to become, of which alone documents speak.
+        """
+        return self.version.base_version if self.version.is_prerelease else self.text
+
+    @property
     def minor(self) -> tuple[int, int]:
         """Return the minor series, such as (1, 9)."""
         return (self.version.major, self.version.minor)
@@ -130,19 +138,28 @@ class Title:
 class Shelf:
     """Final releases of one project, ascending; `until` hides what was uploaded later.
 
-    `said_until` says so: ` up to 2024-01-31`, or nothing.
+    `said_until` says so: ` up to 2024-01-31`, or nothing. `candidate` is the one release that
+    everything is asked of, None where documents say which; it counts whatever it is.
     """
 
-    def __init__(self, project: Project, until: dt.datetime | None = None) -> None:
+    def __init__(
+        self, project: Project, until: dt.datetime | None = None, candidate: str = ""
+    ) -> None:
         self.name = project.name
         self.fetched = project.fetched
         self.said_until = f" up to {until:%Y-%m-%d}" if until else ""
         titles = []
+        self.candidate: Title | None = None
         for release in project.releases:
-            if release.yanked or release.uploaded is None:
+            if release.uploaded is None:
                 continue
             version = Version(release.version)
-            if not version.is_prerelease and (until is None or release.uploaded <= until):
+            if candidate and version == Version(candidate):
+                self.candidate = Title(release, version, release.uploaded)
+                titles.append(self.candidate)
+            elif release.yanked:
+                continue
+            elif not version.is_prerelease and (until is None or release.uploaded <= until):
                 titles.append(Title(release, version, release.uploaded))
         self.titles: tuple[Title, ...] = tuple(titles)
         self._within: dict[tuple[str, ...], tuple[Title, ...]] = {}
