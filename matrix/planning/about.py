@@ -13,21 +13,22 @@ __all__ = ["concerns"]
 def concerns(claim: Claim, minimum: Claim | None, page: Page, tracer: Shelf) -> bool:
     """Return whether `claim` is about the shelf's candidate; `minimum` has its documented minimum.
 
-    A page that names branches says nothing of others, whatever a row's version admits. What has no
-    version was promised to the newest of the page's branches; what a page denies, to all of them.
+    A version that is documented says it: `>=1.9.0` is promised to all that come after, also where
+    the page's table of branches is older than they are. What has no version is promised to the
+    branches that the page names; a preview without one, which nobody promised to the older ones, to
+    the newest of them.
     """
     assert tracer.candidate is not None  # noqa: S101 - nobody asks without one
     version = tracer.candidate.meant
+    of_releases = claim.kind in (ClaimKind.RUNTIME, ClaimKind.BRANCH)
+    specifier = claim.specifier if of_releases else minimum.specifier if minimum else ""
+    if specifier:
+        return allows(specifier, version)
     own = page.branches_of(version)
     if page.branches and not own:
         return False
-    if claim.kind in (ClaimKind.RUNTIME, ClaimKind.BRANCH):
-        return allows(claim.specifier, version)
-    if claim.kind is ClaimKind.INTEGRATION:
+    if of_releases or claim.kind is ClaimKind.INTEGRATION:
         return True
-    specifier = minimum.specifier if minimum else ""
-    if specifier:
-        return allows(specifier, version)
     if claim.status is Status.NOT_SUPPORTED:
         return True
     newest = tips(tracer, page.branches)[-1:]
