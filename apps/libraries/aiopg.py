@@ -8,7 +8,7 @@ SPAN = {"name": "postgres.query", "component": "aiopg", "resource": "SELECT %s",
 ERROR_SPAN = {"name": "postgres.query", "component": "aiopg", "resource": "SELECT * FROM warehouse"}
 SERVICE = "postgres"
 # `async` is a name there, then a word; `asyncio.coroutine` went with 3.11.
-PYTHON = [["<0.15", ">=3.5,<3.7"], ["<1", ">=3.5,<3.11"]]
+PYTHON = [["<0.15", ">=3.5,<3.7"], ["<1", ">=3.5,<3.11"], ["", ">=3.5"]]
 PACKAGES = ["gcc", "libpq-dev"]
 
 
