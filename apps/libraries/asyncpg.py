@@ -17,7 +17,7 @@ ERROR_SPAN = {
 }
 SERVICE = "postgres"
 # C code that names what 3.9 and 3.11 dropped; the first with wheels for those are 0.22 and 0.27.
-PYTHON = [["<0.22", ">=3.5,<3.9"], ["<0.27", ">=3.5,<3.11"]]
+PYTHON = [["<0.22", ">=3.5,<3.9"], ["<0.27", ">=3.5,<3.11"], ["", ">=3.5"]]
 
 
 def prepare(place):
