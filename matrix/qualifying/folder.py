@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -105,10 +106,9 @@ def write_folder(folder: Path, papers: Papers, envelope: bytes, name: str = ENVE
 
     Raises StorageError, and UsageError where there is something in `folder` already.
     """
-    half = folder.with_name(f".{folder.name}.{os.getpid()}.half")
+    half = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.half")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(half, ignore_errors=True)
         half.mkdir()
         try:
             for each, content in (*papers.files.items(), (name, envelope)):

@@ -35,7 +35,8 @@ class Identity:
     def __str__(self) -> str:
         if not self.commit:
             return f"compat-matrix, sources sha256 {self.sources}"
-        changed = f", with {len(self.changed)} files changed" if self.changed else ""
+        count = len(self.changed)
+        changed = f", with {count} file{'s' if count > 1 else ''} changed" if count else ""
         return f"compat-matrix {self.commit}{changed}"
 
     def digests(self) -> Iterator[Digest]:
