@@ -24,8 +24,6 @@ except ImportError:  # 2.7
 
 # Set where the library's tracing is to be asked for in code: `patch` of its module is called then.
 EXPLICIT = "BOOKSHOP_EXPLICIT"
-# The shop of the first call, before anybody asks.
-OPENING = "opening"
 # The root span of a thread's request: where a tracer keeps the running one is its own affair.
 ROOTS = threading.local()
 PATH = re.compile(r"^/([^/?]+)/(call|fail)?$")
@@ -188,25 +186,17 @@ def call_asgi(application, path, headers=()):
     return (status or [500])[0], body.decode("utf-8", "replace")
 
 
-def page(place, answer):
-    """Return the body of a web framework's answer (status, body); fail where it is no page.
-
-    But for the opening call: a server starts, whatever comes of its requests.
-    """
+def page(answer):
+    """Return the body of a web framework's answer (status, body); fail where it is no page."""
     status, body = answer
-    if status != 200 and place.shop != OPENING:
+    if status != 200:
         raise IOError("status %d: %s" % (status, body[:200]))
     return body
 
 
-def visit(place, port, path):
+def visit(port, path):
     """GET a page of a server of this process, which takes up the running trace."""
-    try:
-        answer = get(port, path, trace_headers())
-    except EnvironmentError:
-        traceback.print_exc()
-        answer = 0, "no answer"
-    return page(place, answer)
+    return page(get(port, path, trace_headers()))
 
 
 def library(slug):
@@ -222,8 +212,12 @@ def library(slug):
             return "Welcome to " + shop
         return getattr(module, what)(place.at(shop, ready)) or "done"
 
-    # Where the call does not work at all, nothing can be asked: then we do not even start.
-    answer("call", OPENING)
+    # What is made at first use is made before anyone waits for it. A call that fails is told: a shop
+    # opens whatever comes of its requests, and each of them fails again where it is asked.
+    try:
+        answer("call", "opening")
+    except Exception:
+        traceback.print_exc()
     return lambda: listen(answer)
 
 

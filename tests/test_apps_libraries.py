@@ -127,7 +127,10 @@ def test_what_there_is_no_module_for_is_not_served(name: str, tmp_path: Path) ->
         assert "usage: serve.py" in err or "glass" in err
 
 
-def test_a_library_whose_call_does_not_work_is_not_served(tmp_path: Path) -> None:
+def test_a_shop_opens_whatever_comes_of_its_library_s_calls(tmp_path: Path) -> None:
     with serving(Path(sys.executable), tmp_path, "library:httplib") as process:
-        out, _ = process.communicate(timeout=20)
-        assert (out, process.returncode) == ("", 1)
+        home, call = ask(process, "/s1/", "/s1/call")
+        assert home == (200, "Welcome to s1")
+        assert call[0] == 500
+        process.kill()
+        assert "Traceback" in process.communicate()[1]

@@ -147,3 +147,34 @@ def test_an_untraced_process_does_not_hide_that_the_tracer_never_started() -> No
     assert failure is not None
     assert failure.reason is Reason.BROKEN_START
     assert "No span" in failure.said
+
+
+OFF = process("appsec", "fine", VERSION)
+
+
+@pytest.mark.parametrize("status", [500, 404, None])
+def test_what_is_missing_where_the_app_fails_by_itself_says_nothing_of_the_tracer(
+    status: int | None,
+) -> None:
+    finding = find(OFF, answered(status))
+    assert (finding.shows, finding.reason) == (Shows.UNKNOWN, Reason.BROKEN_START)
+    assert "The app itself fails" in finding.evidence
+
+
+def test_what_is_missing_where_the_app_works_by_itself_is_missing() -> None:
+    assert find(OFF, answered(200)).shows is Shows.ABSENT
+
+
+def test_what_fails_with_the_tracer_only_is_missing() -> None:
+    broken = process("appsec", "fine", VERSION)
+    last = dataclasses.replace(broken.exchanges[-1], status=500)
+    broken = dataclasses.replace(broken, exchanges=(broken.exchanges[0], last))
+    assert find(broken, answered(200)).shows is Shows.ABSENT
+
+
+def test_one_answer_of_the_app_by_itself_is_enough() -> None:
+    assert find(OFF, answered(500), answered(200)).shows is Shows.ABSENT
+
+
+def test_what_is_missing_where_no_control_was_sent_is_missing() -> None:
+    assert find(OFF).shows is Shows.ABSENT

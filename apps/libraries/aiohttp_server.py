@@ -82,4 +82,4 @@ def prepare(place):
 
 
 def call(place):
-    return carrier.visit(place, place.ready, "/books/emma")
+    return carrier.visit(place.ready, "/books/emma")

@@ -80,7 +80,5 @@ def prepare(place):
 
 
 def call(place):
-    status, body = carrier.call_wsgi(place.ready, "/books/emma")
-    if status != 200:
-        raise OSError("status %d: %s" % (status, body))
+    body = carrier.page(carrier.call_wsgi(place.ready, "/books/emma"))
     return json.loads(body)["book"]

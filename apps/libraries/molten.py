@@ -28,4 +28,4 @@ def prepare(place):
 
 
 def call(place):
-    return carrier.page(place, carrier.call_wsgi(place.ready, "/books/emma"))
+    return carrier.page(carrier.call_wsgi(place.ready, "/books/emma"))

@@ -68,4 +68,4 @@ def prepare(place):
 
 
 def call(place):
-    return carrier.call_wsgi(place.ready, "/books/emma")[1]
+    return carrier.page(carrier.call_wsgi(place.ready, "/books/emma"))

@@ -32,5 +32,5 @@ def prepare(place):
 
 def call(place):
     return carrier.page(
-        place, carrier.call_asgi(place.ready, "/books/emma", carrier.trace_headers())
+        carrier.call_asgi(place.ready, "/books/emma", carrier.trace_headers())
     )

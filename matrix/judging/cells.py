@@ -27,7 +27,7 @@ from matrix.judging.gate import (
     sentence,
     start_failure,
 )
-from matrix.judging.negative import negative_control
+from matrix.judging.negative import fails_itself, negative_control
 from matrix.judging.seeing import Seen, see
 from matrix.model.capture import CellCapture, ProcessCapture
 from matrix.model.cell import Cell
@@ -119,9 +119,12 @@ def _channel(
         counts["crashed in the soak"] = len(crashes)
     repeats = tuple(sorted(counts.items()))
     finding = _combined(where, answers, repeats, tuple(dict.fromkeys(notes)), bool(crashes))
-    if finding.shows is not Shows.PRESENT or channel.control is None:
+    if finding.shows is Shows.UNKNOWN or channel.control is None:
         return finding
-    broken = negative_control(channel, probe, processes)
+    control = negative_control if finding.shows is Shows.PRESENT else fails_itself
+    broken = control(channel, probe, processes)
+    if broken is None and finding.shows is Shows.ABSENT:
+        return finding
     if broken is None:
         return dataclasses.replace(
             finding, evidence=f"{finding.evidence} With the feature off it does not show."

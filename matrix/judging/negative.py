@@ -1,7 +1,8 @@
 """The negative control of a channel: the same requests with the feature off must show nothing.
 
 Silence proves something only where it is that of a working app: a control that did not live, was
-not sent, or was not answered as the app answers by itself is none.
+not sent, or was not answered as the app answers by itself is none. Nor does a request that fails
+tell of the tracer where it fails without it as well.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from matrix.model.probe import Channel, Sighting, Stimulus
 from matrix.model.reason import Reason
 from matrix.observing import why_no_control
 
-__all__ = ["negative_control"]
+__all__ = ["fails_itself", "negative_control"]
 
 
 def negative_control(channel: Channel, probe: str, processes: Sequence[Seen]) -> Failure | None:
@@ -47,6 +48,26 @@ def negative_control(channel: Channel, probe: str, processes: Sequence[Seen]) ->
     if failures:
         return Failure(failures[0].reason, f"{nothing} {failures[0].said}")
     return Failure(Reason.NO_CONTROL, f"{nothing} {', '.join(missing)}.")
+
+
+def fails_itself(channel: Channel, probe: str, processes: Sequence[Seen]) -> Failure | None:
+    """Return why what is missing says nothing of the tracer: the app fails without it as well."""
+    for stimulus in (item for item in channel.stimuli if item.decisive):
+        statuses = {
+            item.exchange.status
+            for seen in processes
+            if seen.process.setting == channel.control and start_failure(seen) is None
+            for item in seen.of(probe, channel.name, control=True)
+            if item.exchange.stimulus == stimulus.name
+        }
+        if stimulus.plain is not None and statuses and stimulus.plain not in statuses:
+            told = ", ".join(str(status or "nothing") for status in sorted(statuses, key=str))
+            return Failure(
+                Reason.BROKEN_START,
+                f"The app itself fails: with the feature off ({channel.control})"
+                f" {stimulus.name!r} was answered {told}, not {stimulus.plain}.",
+            )
+    return None
 
 
 def _why_not(seen: Seen, item: Sighting, stimulus: Stimulus) -> str | None:
