@@ -12,9 +12,10 @@ import pytest
 from making_jobs import CONTROLLED, DETECTION, LIMITS, TARGET, TRACING, fake_job
 from processes import gone
 
-from matrix.cells import run_cell
+from matrix.cells import CellJob, run_cell
 from matrix.judging import findings_of
 from matrix.model.capture import CellCapture, ProcessCapture
+from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.observing import liveness, sightings
 
@@ -120,6 +121,29 @@ def test_only_a_decisive_probe_is_repeated_and_only_where_it_failed(tmp_path: Pa
     capture = run_cell(job)
     runs = sorted((item.setting, item.repeat) for item in capture.processes)
     assert runs == [("appsec", 0), ("appsec", 1), ("appsec", 2), ("off", 0)]
+
+
+def repeated(folder: Path, mode: str, repeats: int, probes: tuple[Probe, ...]) -> CellJob:
+    job = fake_job(folder, mode, probes=probes, decisive=(probes[0].name,))
+    return dataclasses.replace(job, planned=dataclasses.replace(job.planned, repeats=repeats))
+
+
+def test_what_decides_runs_as_often_as_the_plan_says_with_its_control(tmp_path: Path) -> None:
+    capture = run_cell(repeated(tmp_path, "good", 4, (DETECTION, TRACING)))
+    runs = [(item.setting, item.repeat) for item in capture.processes]
+    for setting in ("appsec", "off"):
+        assert sorted(repeat for name, repeat in runs if name == setting) == [0, 1, 2, 3]
+    (finding,) = findings_of(capture, ("detection",), {"detection": DETECTION})
+    assert finding.repeats == (("present", 4),)
+    again = [item for item in capture.processes if item.repeat]
+    assert {sent.probe for item in again for sent in item.exchanges} == {"", "detection"}
+
+
+@pytest.mark.parametrize("repeats", [2, 5])
+def test_what_fails_runs_as_often_as_ever_at_least(tmp_path: Path, repeats: int) -> None:
+    capture = run_cell(repeated(tmp_path, "blind", repeats, (DETECTION,)))
+    (finding,) = findings_of(capture, ("detection",), {"detection": DETECTION})
+    assert finding.repeats == (("absent", max(repeats, 3)),)
 
 
 def test_what_is_not_decisive_runs_once(tmp_path: Path) -> None:

@@ -228,6 +228,8 @@ def test_a_result_key_moves_with_everything_that_can_change_the_result(tmp_path:
         key(dataclasses.replace(base, soak=False)),
         key(dataclasses.replace(base, decisive=())),
         key(dataclasses.replace(base, probes=())),
+        key(dataclasses.replace(base, repeats=2)),
+        key(dataclasses.replace(base, repeats=3)),
         key(dataclasses.replace(base, as_of=dt.date(2020, 1, 1))),
     ]
     assert len({key(), *others}) == len(others) + 1
@@ -250,6 +252,15 @@ def test_a_result_answers_whoever_asks_for_less_of_the_same(
     assert entry("a").answers(probes, decisive, soak=soak) is answered
     unsoaked = dataclasses.replace(entry("a"), soak=False)
     assert unsoaked.answers(probes, decisive, soak=soak) is (answered and not soak)
+
+
+def test_a_result_answers_whoever_asks_for_fewer_repeats() -> None:
+    once, thrice = entry("a"), dataclasses.replace(entry("a"), repeats=3)
+    assert Entry.from_json(thrice.to_json()) == thrice
+    assert "repeats" not in once.to_json()
+    for asked in (1, 2, 3, 4):
+        assert thrice.answers({}, (), soak=False, repeats=asked) is (asked <= 3)
+        assert once.answers({}, (), soak=False, repeats=asked) is (asked == 1)
 
 
 def test_the_judge_key_moves_with_the_evidence(tmp_path: Path) -> None:

@@ -103,6 +103,28 @@ def test_stepping_back_reports_both_releases() -> None:
     assert any(CONTROL in remark and "broken-start" in remark for remark in verdict.remarks)
 
 
+def test_an_earlier_release_that_shows_it_makes_a_failure_a_regression() -> None:
+    of = part(claim(), minimum=CONTROL, before=None, controls=(CONTROL, OLDER))
+    verdict = judge_part(of, FindingTable([finding(CONTROL, A), finding(OLDER, P)]))
+    assert verdict.outcome is Outcome.REFUTED
+    assert verdict.cells == (CONTROL, OLDER)
+    assert "A regression: ddtrace 1.10.0, an earlier release, shows it there: " in verdict.evidence
+    later = judge_part(part(claim()), table(A, None, P))
+    assert "regression" not in later.evidence
+    broken = judge_part(of, FindingTable([finding(CONTROL, Reason.CRASHED), finding(OLDER, P)]))
+    assert broken.outcome is Outcome.UNVERIFIED
+    assert "ddtrace 1.20.0 is not usable there" in broken.evidence
+
+
+def test_a_candidate_is_compared_with_others_only_where_it_does_not_show() -> None:
+    of = part(claim(), minimum=CONTROL, before=None, controls=(CONTROL, OLDER))
+    assert of.asked == (CONTROL, CONTROL)
+    shown = FindingTable([finding(CONTROL, P)])
+    assert waits_for(of, shown, set()) is None
+    assert judge_part(of, shown).cells == (CONTROL,)
+    assert waits_for(of, FindingTable([finding(CONTROL, A)]), set()) == OLDER
+
+
 def test_a_floor_that_breaks_later_is_a_remark_on_a_confirmed_part() -> None:
     verdict = judge_part(part(claim()), table(P, A, A))
     assert verdict.outcome is Outcome.CONFIRMED

@@ -209,6 +209,16 @@ def test_a_result_that_holds_more_is_reused(tmp_path: Path) -> None:
     assert len(more.runner.ran) == 3
 
 
+def test_a_result_of_more_repeats_is_reused_and_one_of_fewer_is_not(tmp_path: Path) -> None:
+    def ran(repeats: int) -> int:
+        cells = tuple(dataclasses.replace(item, repeats=repeats) for item in plan().cells)
+        run = Run(tmp_path, FakeRunner(answers()), of=dataclasses.replace(plan(), cells=cells))
+        run.run()
+        return len(run.runner.ran)
+
+    assert [ran(repeats) for repeats in (1, 3, 2, 1, 4)] == [3, 3, 0, 0, 3]
+
+
 def test_a_passing_failure_is_tried_again_and_a_lasting_one_is_not(tmp_path: Path) -> None:
     def answer(cell: str, key: str) -> CellCapture:
         reason = {MINIMUM: Reason.TIMED_OUT, BEFORE: Reason.CRASHED}.get(cell)

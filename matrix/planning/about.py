@@ -15,15 +15,17 @@ def concerns(claim: Claim, minimum: Claim | None, page: Page, tracer: Shelf) -> 
 
     A version that is documented says it: `>=1.9.0` is promised to all that come after, also where
     the page's table of branches is older than they are. What has no version is promised to the
-    branches that the page names; a preview without one, which nobody promised to the older ones, to
-    the newest of them.
+    branches that the page names, and what is denied is denied of these: a later one may have got
+    it. A preview without a version was promised to the newest branch of the page, not to older ones.
     """
     assert tracer.candidate is not None  # noqa: S101 - nobody asks without one
     version = tracer.candidate.meant
     of_releases = claim.kind in (ClaimKind.RUNTIME, ClaimKind.BRANCH)
     specifier = claim.specifier if of_releases else minimum.specifier if minimum else ""
-    if specifier:
-        return allows(specifier, version)
+    if specifier and not allows(specifier, version):
+        return False
+    if specifier and (of_releases or claim.status is not Status.NOT_SUPPORTED):
+        return True
     own = page.branches_of(version)
     if page.branches and not own:
         return False

@@ -139,7 +139,7 @@ class Shelf:
     """Final releases of one project, ascending; `until` hides what was uploaded later.
 
     `said_until` says so: ` up to 2024-01-31`, or nothing. `candidate` is the one release that
-    everything is asked of, None where documents say which; it counts whatever it is.
+    everything is asked of, None where documents say which; it may be a pre-release.
     """
 
     def __init__(
