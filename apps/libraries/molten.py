@@ -15,6 +15,7 @@ SPAN = {
 }
 SERVICE = ""
 PYTHON = ">=3.6"
+PYTHON = ">=3.6"
 
 
 def book(slug: str) -> str:
