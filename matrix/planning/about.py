@@ -16,7 +16,7 @@ def concerns(claim: Claim, minimum: Claim | None, page: Page, tracer: Shelf) -> 
     A version that is documented says it: `>=1.9.0` is promised to all that come after, also where
     the page's table of branches is older than they are. What has no version is promised to the
     branches that the page names, and what is denied is denied of these: a later one may have got
-    it. A preview without a version was promised to the newest branch of the page, not to older ones.
+    it. A preview without a version was promised to the newest branch of the page alone.
     """
     assert tracer.candidate is not None  # noqa: S101 - nobody asks without one
     version = tracer.candidate.meant
