@@ -15,7 +15,6 @@ SPAN = {
 }
 SERVICE = ""
 PYTHON = ">=3.6"
-PYTHON = ">=3.6"
 
 
 def book(slug: str) -> str:
