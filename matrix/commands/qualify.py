@@ -149,7 +149,11 @@ def _print(args: argparse.Namespace, material: Material, decision: Decision, pla
     documents = shlex.join(map(str, args.documents))
     # Before what takes any number of files.
     run = " ".join(filter(None, ["nox -s qualify --", documents, *words]))
-    commands = Commands(run, f"nox -s reproduce -- {' '.join(filter(None, ['CELL', documents]))}")
+    repeat = f"nox -s reproduce -- {' '.join(filter(None, ['CELL', documents]))}"
+    if args.wheel or args.index_url:
+        # Of itself it would install what the usual index has under that version.
+        repeat = f"{run} --fresh --keep"
+    commands = Commands(run, repeat)
     claims = {claim.id: claim for claim in plan.claims}
     answer = head(decision, material.expected.ddtrace)
     print(f"\n{answer}\n")
