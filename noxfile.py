@@ -139,6 +139,12 @@ def suggest(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
+def report(session: nox.Session) -> None:
+    """Make a recorded run into a page, and into files for other programs."""
+    command(session)
+
+
+@nox.session(python=False)
 def diff(session: nox.Session) -> None:
     """Say what changed between two recorded runs."""
     command(session)

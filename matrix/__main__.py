@@ -19,6 +19,7 @@ COMMANDS = {
     "verify": "run the cells and say which promises hold",
     "minimum": "search for the least release in which something really works",
     "reproduce": "print (or run) the commands that repeat one cell by hand",
+    "report": "make a recorded run into a page, and into files for other programs",
     "diff": "say what changed between two recorded runs",
     "suggest": "print diffs that correct documents, with the evidence",
     "qualify": "say whether a release keeps what is promised of it, and sign that",
