@@ -27,6 +27,7 @@ from matrix.publishing.changes import changes
 from matrix.publishing.evidence import digest
 from matrix.publishing.heat import heat_map
 from matrix.publishing.page import LARGEST, page
+from matrix.publishing.pooling import pooled, unpooled
 from matrix.publishing.strips import of_searches, of_verdicts, read_searches
 from matrix.records import CellLine, Record
 
@@ -91,7 +92,7 @@ def generated(cells: int) -> Record:
 def unpacked(text: str) -> dict[str, Any]:
     found = re.search(r'id="evidence">(.*?)</script>', text, re.DOTALL)
     assert found is not None
-    data: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(found[1])))
+    data: dict[str, Any] = unpooled(json.loads(zlib.decompress(base64.b64decode(found[1]))))
     return data
 
 
@@ -219,7 +220,7 @@ def test_what_was_not_captured_is_said_to_be_missing() -> None:
 def test_a_digest_has_what_was_sent_what_came_and_the_span() -> None:
     asked = digest(capture(MINIMUM))["asked"]["threat-detection/static"]
     with_it, without = asked
-    assert with_it["sent"].startswith("GET /s")
+    assert with_it["sent"].startswith("GET /s…/")
     assert (with_it["came"], with_it["answer"], with_it["control"]) == (
         "HTTP 200",
         "blocked",
@@ -282,6 +283,18 @@ def test_searches_are_shown_and_another_file_is_refused(tmp_path: Path) -> None:
         (tmp_path / "x.json").write_text(wrong)
         with pytest.raises(UnreadableInputError):
             read_searches(tmp_path / "x.json")
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inside: st.lists(inside) | st.dictionaries(st.text(), inside),
+)
+
+
+@given(JSON_VALUES)
+def test_what_is_pooled_comes_out_as_it_was(value: object) -> None:
+    read = unpooled(json.loads(json.dumps(pooled(value))))
+    assert json.dumps(read) == json.dumps(value)
 
 
 def test_what_changed_is_told() -> None:

@@ -103,7 +103,7 @@ def test_a_refuted_promise_leads_to_its_evidence(tab: Browser) -> None:
     tab.ask("document.querySelector('.refutations h3 a').click()")
     tab.until("!!document.querySelector('#sheet[open] #sheet-title')")
     told = tab.ask("document.querySelector('#told').innerText")
-    for words in ("python -m matrix reproduce cp3", "GET /s", "HTTP 200", "django.request"):
+    for words in ("python -m matrix reproduce cp3", "GET /s…", "HTTP 200", "django.request"):
         assert words in told
     assert "a.md, line" in told
     assert NASTY[:40] in told, "what an answer said is shown as it was said"

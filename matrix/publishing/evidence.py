@@ -98,7 +98,7 @@ def _asked(processes: Sequence[ProcessCapture]) -> dict[str, list[dict[str, Any]
 
 def _exchange(sighting: Sighting, process: ProcessCapture) -> dict[str, Any]:
     of = sighting.exchange
-    return {
+    made = {
         "setting": _cut(process.setting, _SHORT),
         "control": of.control,
         "stimulus": _cut(of.stimulus, _SHORT),
@@ -112,6 +112,18 @@ def _exchange(sighting: Sighting, process: ProcessCapture) -> dict[str, Any]:
         "spans": [_span(span) for span in _telling(sighting)],
         "more_spans": max(len(sighting.spans) + len(sighting.elsewhere) - _SPANS, 0),
     }
+    return {name: _named(value, of.shop) for name, value in made.items()}
+
+
+def _named(value: Any, shop: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value with the random segment of its request by a short name: it tells nothing."""
+    if isinstance(value, str):
+        return value.replace(shop, "s…") if shop else value
+    if isinstance(value, list):
+        return [_named(each, shop) for each in value]
+    if isinstance(value, dict):
+        return {name: _named(each, shop) for name, each in value.items()}
+    return value
 
 
 def _came(of: Exchange) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from matrix.model.claim import Claim
 from matrix.model.verdict import Outcome, PartVerdict
 from matrix.publishing.heat import HeatMap, Line, runtime
+from matrix.publishing.pooling import pooled
 from matrix.records import CellLine, Record
 from matrix.reporting.reasons import load_reasons
 from matrix.reporting.words import outcome_word, promise
@@ -51,7 +52,7 @@ def packed(record: Record, heat: HeatMap, digests: Digests, room: int) -> tuple[
     made = ""
     for kept in _steps(heat, seen.keys()):
         found = proof(record, heat, {name: seen[name] for name in seen if name in kept}, kept)
-        text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(pooled(found), ensure_ascii=False, separators=(",", ":"))
         made = base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 9)).decode("ascii")
         if len(made) <= room:
             return made, len(seen.keys() - kept)

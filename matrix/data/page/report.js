@@ -93,7 +93,13 @@
     evidence = evidence || (async () => {
       const bytes = Uint8Array.from(atob($("#evidence").textContent.trim()), (each) => each.charCodeAt(0));
       const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-      return JSON.parse(await new Response(stream).text());
+      const made = [];
+      for (const held of JSON.parse(await new Response(stream).text())) {
+        if (Array.isArray(held)) made.push(held.map((each) => made[each]));
+        else if (held && typeof held === "object") made.push(Object.fromEntries(Object.entries(held).map(([name, each]) => [name, made[each]])));
+        else made.push(held);
+      }
+      return made[made.length - 1];
     })();
     return evidence;
   };
