@@ -58,6 +58,14 @@ def test_what_a_span_lacks_is_said(changes: dict[str, Any], said: str) -> None:
     assert said in match.said
 
 
+def test_a_span_of_another_integration_is_told_with_whose_it_is() -> None:
+    match = WANTED.look(sighting(ROOT, below(meta={"component": "valkey"})))
+    assert match.said == (
+        "no span redis.command or redis.query of redis below the request's,"
+        " only redis.command of valkey"
+    )
+
+
 def test_the_request_s_own_span_is_never_the_library_s() -> None:
     assert not SpanBelow(names=("*",)).look(sighting(ROOT)).holds
     assert not SpanBelow().look(sighting(None, below())).holds

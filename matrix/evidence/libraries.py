@@ -61,11 +61,12 @@ class SpanBelow:
                 return Match(holds=True, said=f"span {span.name} {_short(span.resource)}{told}")
         if mine:
             return Match(holds=False, said=f"span {mine[0].name} {', '.join(lacks)}")
-        seen = ", ".join(sorted({span.name for span in below})) or "nothing"
+        seen = ", ".join(sorted({_called(span) for span in below})) or "nothing"
         return Match(holds=False, said=f"no span {self._wanted()} below the request's, only {seen}")
 
     def _wanted(self) -> str:
-        return " or ".join(self.names) or f"of {self.component}"
+        named = " or ".join(self.names)
+        return " ".join(filter(None, (named, self.component and f"of {self.component}")))
 
     def _is_mine(self, span: Span) -> bool:
         named = not self.names or any(fnmatchcase(span.name, name) for name in self.names)
@@ -89,6 +90,12 @@ class SpanBelow:
         if self.error:
             found += _no_error(span)
         return found
+
+
+def _called(span: Span) -> str:
+    """Return a span's name, and whose it is: two integrations may call theirs alike."""
+    component = span.meta.get("component")
+    return f"{span.name} of {component}" if component else span.name
 
 
 def _no_error(span: Span) -> Iterable[str]:
