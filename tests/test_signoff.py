@@ -32,6 +32,7 @@ from matrix.qualifying.folder import (
     POLICY,
     RECORD,
     Papers,
+    check_place,
     configuration_of,
     write_folder,
 )
@@ -427,3 +428,51 @@ def test_it_says_until_when_it_holds(signed: Signed, days: float) -> None:
         signed.check(now=now)
     else:
         signed.refused(now=now)
+
+
+def test_a_target_that_is_not_required_is_not_vouched_for(signed: Signed) -> None:
+    made = record(CELL, OTHER)
+    first, second = made.verdicts[0].parts
+    refuted = dataclasses.replace(second, outcome=Outcome.REFUTED)
+    verdict = dataclasses.replace(made.verdicts[0], outcome=Outcome.REFUTED, parts=(first, refuted))
+    made = dataclasses.replace(made, verdicts=(verdict,))
+    policy = POLICY_TEXT.replace('"*"]', '"*"]\ntargets = ["linux_x86_64"]')
+    signed.sign(made, expected(CELL, OTHER), policy)
+    signed.check()
+    both = dataclasses.replace(signed, vouched=(ARTIFACT, WHEELS[1]))
+    both.sign(made, expected(CELL, OTHER), policy)
+    assert WHEELS[1].name in signed.refused()
+
+
+def test_a_page_of_which_nothing_passed_is_not_what_it_is_about(signed: Signed) -> None:
+    made, other = record(), dataclasses.replace(claim(), id="other/capability/sca")
+    other = dataclasses.replace(other, document="other", sha256="1" * 64)
+    beside = dataclasses.replace(made.verdicts[0], claim=other.id)
+    made = dataclasses.replace(
+        made, claims=(*made.claims, other), verdicts=(*made.verdicts, beside)
+    )
+    signed.sign(made, expected())
+    signed.check(documents=((claim().document, claim().sha256),))
+    assert "no claim of it passed" in signed.refused(documents=(("other", "1" * 64),))
+
+
+def test_a_waiver_may_last_for_as_long_as_there_are_days(signed: Signed) -> None:
+    policy = POLICY_TEXT + WAIVED.replace("2026-11-30", "9999-12-31")
+    signed.sign(record(), expected(), policy)
+    signed.check()
+
+
+def test_it_ends_with_the_last_day_of_a_waiver(signed: Signed) -> None:
+    signed.sign(record(), expected(), POLICY_TEXT + WAIVED.replace("2026-11-30", "2026-11-22"))
+    until = check(signed.folder / ENVELOPE, by(signed.public), Wanted(), NOW).until
+    signed.check(now=until)
+    assert "expired" in signed.refused(now=until + dt.timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("place", [".", "new/.."])
+def test_a_sign_off_needs_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="name"):
+        check_place(Path(place))

@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from matrix.errors import UnreadableInputError, UserError
@@ -29,7 +29,7 @@ from matrix.qualifying.lasting import lasts_until
 from matrix.qualifying.policy import Policy, parse_policy
 from matrix.qualifying.project import PROJECT
 from matrix.qualifying.signing import BadSignatureError
-from matrix.qualifying.statement import NotAStatementError, Told, parse_statement, result_of
+from matrix.qualifying.statement import Digest, NotAStatementError, Told, parse_statement, result_of
 from matrix.records import Record, parse_record
 
 __all__ = ["Checked", "Opener", "Wanted", "WrongError", "check"]
@@ -77,7 +77,8 @@ def check(envelope: Path, opened: Opener, wanted: Wanted, now: dt.datetime) -> C
     _about(told, expected, wanted)
     policy = _policy(papers)
     decision = _decided(policy, record, expected, now)
-    _same(told, decision, record, expected, papers)
+    _documents(wanted, decision)
+    _same(told, decision, subjects_of(decision, expected, record, policy), record, papers)
     return Checked(told, decision, policy, lasts_until(decision, record, policy))
 
 
@@ -123,10 +124,6 @@ def _about(told: Told, expected: Expected, wanted: Wanted) -> None:
         digest = hashlib.sha256(_read(path)).hexdigest()
         if digest not in known:
             raise WrongError(f"it does not vouch for {path.name} (sha256 {digest[:12]}…)")
-    documents = {each.name: each.value for each in told.configuration}
-    for name, digest in wanted.documents:
-        if documents.get(f"document:{name}") != digest:
-            raise WrongError(f"it is not about this version of the document {name}")
 
 
 def _policy(papers: Papers) -> Policy:
@@ -149,15 +146,28 @@ def _decided(policy: Policy, record: Record, expected: Expected, now: dt.datetim
     return decision
 
 
+def _documents(wanted: Wanted, decision: Decision) -> None:
+    # The record may speak of pages of which nothing was required.
+    passed = {(each.claim.document, each.claim.sha256) for each in decision.of(Fate.PASSED)}
+    for name, digest in wanted.documents:
+        if (name, digest) not in passed:
+            raise WrongError(
+                f"it is not about this version of the document {name}: no claim of it passed"
+            )
+
+
 def _same(
-    told: Told, decision: Decision, record: Record, expected: Expected, papers: Papers
+    told: Told,
+    decision: Decision,
+    had: Mapping[str, Digest | None],
+    record: Record,
+    papers: Papers,
 ) -> None:
     for complaint in _differences(told, decision):
         raise WrongError(complaint)
     if told.result != result_of(decision):
         raise WrongError(f"it states {told.result}, the papers say {result_of(decision)}")
     stated = set(told.subjects)
-    had = subjects_of(decision, expected, record)
     if stray := next((cell for cell, artifact in had.items() if artifact not in stated), ""):
         raise WrongError(f"it does not vouch for the artifact that {stray} had")
     if strays := sorted(stated - set(had.values())):

@@ -24,7 +24,8 @@ from matrix.errors import StorageError, UsageError
 from matrix.model.cell import Cell
 from matrix.qualifying.artifacts import artifact_of
 from matrix.qualifying.expected import Expected
-from matrix.qualifying.gate import Decision, Fate
+from matrix.qualifying.gate import Decision, Fate, on_target
+from matrix.qualifying.policy import Policy
 from matrix.qualifying.statement import Digest
 from matrix.records import Record
 
@@ -74,14 +75,16 @@ def configuration_of(record: Record, papers: Papers, project: Iterable[Digest]) 
 
 
 def subjects_of(
-    decision: Decision, expected: Expected, record: Record
+    decision: Decision, expected: Expected, record: Record, policy: Policy
 ) -> Mapping[str, Digest | None]:
     """Return the artifact that each cell of passing claims had, by cell; None where it had none.
 
     These are the cells that the claims are asked in: what they are compared with may have others.
+    Of a target that the policy does not require nobody asked whether they hold.
     """
     passed = decision.of(Fate.PASSED)
-    cells = {part.cell for each in passed for part in each.claim.parts}
+    parts = (part for each in passed for part in each.claim.parts)
+    cells = {part.cell for part in parts if on_target(part.cell, policy)}
     found: dict[str, Digest | None] = {}
     for cell in record.cells:
         if cell.id in cells:
@@ -92,6 +95,8 @@ def subjects_of(
 
 def check_place(folder: Path) -> None:
     """Raise UsageError where a sign-off cannot be written to `folder` as there is something."""
+    if folder.name in {"", ".."}:
+        raise UsageError(f"{folder} is no name for a new folder", "Name one with --out.")
     if folder.is_symlink() or folder.exists():
         empty = folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
         if not empty:

@@ -55,8 +55,8 @@ def page_of(  # noqa: PLR0913 - all that the sign-off rests on
         subjects=sorted(subjects),
         unvouched=[each for each in expected.artifacts if each.sha256 not in _digests(subjects)],
         documents=sorted({(each.claim.document, each.claim.sha256) for each in decision.judged}),
-        environments=_environments(decision, record),
-        oldest=oldest(decision, record),
+        environments=_environments(decision, record, policy),
+        oldest=oldest(decision, record, policy),
         until=lasts_until(decision, record, policy),
         signed=signed,
     )
@@ -67,10 +67,12 @@ def _digests(subjects: Sequence[Digest]) -> set[str]:
     return {each.value for each in subjects}
 
 
-def _environments(decision: Decision, record: Record) -> list[tuple[str, str, str, int]]:
+def _environments(
+    decision: Decision, record: Record, policy: Policy
+) -> list[tuple[str, str, str, int]]:
     """Return the environments that the passing claims rest on: where, CPython, target, cells."""
     counts: Counter[tuple[str, str, str]] = Counter()
-    for line in evidence_of(decision, record):
+    for line in evidence_of(decision, record, policy):
         cell = Cell.parse(line.id)
         place = "not known" if line.where is None else line.where.engine or "a machine"
         python = line.where.python if line.where else cell.python

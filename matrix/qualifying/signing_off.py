@@ -73,7 +73,7 @@ def sign_off(
     if not decision.passed:
         raise UsageError("nothing is signed of a release that does not qualify")
     record, expected = material.record(), material.expected
-    had = subjects_of(decision, expected, record)
+    had = subjects_of(decision, expected, record, material.policy)
     subjects: list[Digest] = sorted({each for each in had.values() if each is not None})
     about = About(expected.ddtrace, _finished(record), str(project))
     page = page_of(
@@ -102,6 +102,7 @@ def sign_off(
 def _finished(record: Record) -> str:
     try:
         started = dt.datetime.fromisoformat(record.run.started)
-    except ValueError:
+        finished = started + dt.timedelta(seconds=record.run.seconds)
+    except (ValueError, OverflowError):
         return record.run.started
-    return (started + dt.timedelta(seconds=record.run.seconds)).isoformat(timespec="seconds")
+    return finished.isoformat(timespec="seconds")
