@@ -152,6 +152,7 @@ def test_a_part_that_holds_without_is_turned_around(
 ) -> None:
     verdict = judge_part(part(claim(), holds_without=True), table(minimum, None, control))
     assert (verdict.outcome, verdict.reason) == (outcome, reason)
+    assert ("which the page denies" in verdict.evidence) is (outcome is Outcome.REFUTED)
 
 
 def test_what_the_control_lacks_too_is_no_absence_whatever_other_cells_show() -> None:
@@ -181,6 +182,7 @@ def test_what_is_not_there_unasked_must_be_there_when_it_is_asked_for_in_the_sam
     explicit = dataclasses.replace(finding(MINIMUM, asked), channel="explicit")
     verdict = judge_part(turned, FindingTable([finding(MINIMUM, unasked), explicit]))
     assert (verdict.outcome, verdict.reason) == (outcome, reason)
+    assert ("without being asked for" in verdict.evidence) is (outcome is Outcome.REFUTED)
 
 
 def verdict_of(

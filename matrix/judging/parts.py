@@ -187,7 +187,9 @@ def _unknown(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
 def _without(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
     evidence = f"{_asked(part)}: {minimum.evidence}"
     if minimum.shows is Shows.PRESENT:
-        return _verdict(part, (part.minimum,), Outcome.REFUTED, evidence, remarks=_notes(minimum))
+        denied = "without being asked for" if part.control_channel else "which the page denies"
+        said = f"{_asked(part)}: It shows, {denied}: {minimum.evidence}"
+        return _verdict(part, (part.minimum,), Outcome.REFUTED, said, remarks=_notes(minimum))
     able = known.first_control(part) if part.controls else known.seen_anywhere(part)
     if able is None:
         return _verdict(
