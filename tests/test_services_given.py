@@ -56,6 +56,13 @@ def test_what_cannot_be_meant_is_told(option: str, words: str) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, recipe in load_recipes().by_name.items() if recipe.can_be_given]
+)
+def test_a_url_without_a_port_means_the_usual_one_of_any_service(name: str) -> None:
+    assert given_services([f"{name}=//db.example"], {}, load_recipes())[name].port > 0
+
+
 def test_the_list_is_as_its_schema_says_and_starts_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

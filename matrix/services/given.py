@@ -34,7 +34,10 @@ _PORTS = {
     "redis": 6379,
     "memcached": 11211,
     "amqp": 5672,
+    "cassandra": 9042,
     "http": 80,
+    "mongodb": 27017,
+    "vertica": 5433,
 }
 
 
