@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from matrix.environments.causes import cause_of
 from matrix.environments.failures import from_log
 from matrix.model.reason import Reason
 
@@ -94,3 +97,12 @@ def test_what_cannot_be_resolved_is_no_failed_build() -> None:
     error = from_log("  x No solution found\n  ╰─▶ Because shop==1 depends on till<2 and you ...")
     assert "the build of" not in error.detail
     assert "shop==1 depends on till<2" in error.detail
+
+
+@pytest.mark.parametrize(
+    "word", ["fatal error: ", "command ", "No such file or directory: ", "x_config ", "a."]
+)
+def test_a_line_without_end_is_not_searched_without_end(word: str) -> None:
+    began = time.process_time()
+    assert cause_of([word * 4000, "ImportError: no thing"]) == "ImportError: no thing"
+    assert time.process_time() - began < 1

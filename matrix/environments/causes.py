@@ -35,10 +35,13 @@ _BUILT = (
     re.compile(r"^\s*Collecting (?P<name>[A-Za-z0-9][^\s(;]*)"),
 )
 _BY_PIP = re.compile(r"Command errored out|Failed building wheel|egg_info failed")
+# Of a line no more is looked at: what builds is not ours, and a search can take the square of this.
+_LINE = 1000
 
 
 def cause_of(lines: Sequence[str]) -> str:
     """Return the line of a build's output that names the cause, "" where there is none such."""
+    lines = [line[:_LINE] for line in lines]
     for pattern in (_LACKING, _COMPILER, _LINKER):
         for line in lines:
             if pattern.search(line):
@@ -52,6 +55,7 @@ def cause_of(lines: Sequence[str]) -> str:
 
 def failed_build(lines: Sequence[str]) -> str:
     """Return what did not build, as uv or pip calls it, "" where the output is of no build."""
+    lines = [line[:_LINE] for line in lines]
     uv, wheel, collecting = _BUILT
     for pattern in (uv, wheel):
         for line in lines:
