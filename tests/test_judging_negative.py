@@ -178,3 +178,19 @@ def test_one_answer_of_the_app_by_itself_is_enough() -> None:
 
 def test_what_is_missing_where_no_control_was_sent_is_missing() -> None:
     assert find(OFF).shows is Shows.ABSENT
+
+
+def test_what_fails_where_no_control_was_sent_may_fail_by_itself() -> None:
+    finding = find(answered(500, "appsec"))
+    assert (finding.shows, finding.reason) == (Shows.UNKNOWN, Reason.NO_CONTROL)
+    assert "Nobody knows whether the app works by itself" in finding.evidence
+
+
+def test_what_fails_where_the_control_did_not_live_may_fail_by_itself() -> None:
+    dead = untraced(failed=Reason.TIMED_OUT, detail="no time left", exchanges=())
+    finding = find(answered(500, "appsec"), dead)
+    assert (finding.shows, finding.reason) == (Shows.UNKNOWN, Reason.NO_CONTROL)
+
+
+def test_a_process_that_works_with_the_feature_on_shows_that_the_app_does() -> None:
+    assert find(answered(500, "appsec"), OFF).shows is Shows.ABSENT

@@ -7,7 +7,7 @@ tell of the tracer where it fails without it as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from matrix.judging.gate import Failure, died, has_died, sentence, start_failure
 from matrix.judging.seeing import Seen
@@ -51,23 +51,49 @@ def negative_control(channel: Channel, probe: str, processes: Sequence[Seen]) ->
 
 
 def fails_itself(channel: Channel, probe: str, processes: Sequence[Seen]) -> Failure | None:
-    """Return why what is missing says nothing of the tracer: the app fails without it as well."""
+    """Return why what is missing says nothing of the tracer: the app fails without it as well.
+
+    Nor does a request that fails with the feature on, where nobody knows how it is answered
+    without.
+    """
     for stimulus in (item for item in channel.stimuli if item.decisive):
-        statuses = {
+        if stimulus.plain is None:
+            continue
+        without = {
             item.exchange.status
             for seen in processes
             if seen.process.setting == channel.control and start_failure(seen) is None
             for item in seen.of(probe, channel.name, control=True)
             if item.exchange.stimulus == stimulus.name
         }
-        if stimulus.plain is not None and statuses and stimulus.plain not in statuses:
-            told = ", ".join(str(status or "nothing") for status in sorted(statuses, key=str))
+        if without and stimulus.plain not in without:
             return Failure(
                 Reason.BROKEN_START,
                 f"The app itself fails: with the feature off ({channel.control})"
-                f" {stimulus.name!r} was answered {told}, not {stimulus.plain}.",
+                f" {stimulus.name!r} was answered {_told(without)}, not {stimulus.plain}.",
+            )
+        tried = [
+            item
+            for seen in processes
+            if seen.process.setting == channel.setting
+            for item in seen.of(probe, channel.name, control=False)
+            if item.exchange.stimulus == stimulus.name
+        ]
+        answers = {item.exchange.status for item in tried}
+        if without or not tried or stimulus.plain in answers:
+            continue
+        if not any(stimulus.evidence.look(item).holds for item in tried):
+            return Failure(
+                Reason.NO_CONTROL,
+                f"{stimulus.name!r} was answered {_told(answers)}, not {stimulus.plain}. Nobody"
+                f" knows whether the app works by itself: with the feature off ({channel.control})"
+                " it was not asked.",
             )
     return None
+
+
+def _told(statuses: Iterable[int | None]) -> str:
+    return ", ".join(str(status or "nothing") for status in sorted(statuses, key=str))
 
 
 def _why_not(seen: Seen, item: Sighting, stimulus: Stimulus) -> str | None:
