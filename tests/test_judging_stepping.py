@@ -92,6 +92,22 @@ def test_a_release_that_can_be_used_steps_nowhere() -> None:
     assert run(low(rungs=RUNGS), {LOWEST: P})[0] == []
 
 
+@pytest.mark.parametrize("reason", [Reason.TIMED_OUT, Reason.NO_BACK_END, Reason.NO_CONTROL])
+def test_a_later_release_of_which_nothing_was_told_is_not_said_to_fail(reason: Reason) -> None:
+    world: dict[str, Shows | Reason] = {RUNGS[-1]: P, RUNGS[7]: reason}
+    steps, known = run(low(), world)
+    assert RUNGS[7] in steps
+    evidence = judge_part(low(), known).evidence
+    assert "django 1.8 does not" not in evidence
+    one = low(rungs=RUNGS[:2])
+    _, known = run(one, {RUNGS[0]: reason, RUNGS[1]: P})
+    evidence = judge_part(one, known).evidence
+    assert "The lowest seen to install on CPython 2.7 is django 1.2" in evidence
+    assert "(django 1.0 does not; of what lies between nothing is known)" in evidence
+    _, known = run(one, {RUNGS[0]: reason, RUNGS[1]: reason})
+    assert "No later release" not in judge_part(one, known).evidence
+
+
 def test_where_nothing_works_the_search_gives_up() -> None:
     steps, known = run(low(), {})
     assert len(steps) <= len(ELSEWHERE) + 2

@@ -80,10 +80,13 @@ def _next_rung(part: Part, known: FindingTable, ended: frozenset[tuple[str, str]
 
 
 def _bounds(part: Part, known: FindingTable) -> tuple[int, int]:
-    """Return the place of the lowest rung seen to work, and that of the next below that fails."""
+    """Return the place of the next rung below that fails, and that of the lowest seen to work.
+
+    One of which nothing was told, such as for want of time, does neither.
+    """
     found = [known.of(part, cell) for cell in part.rungs]
     high = next((place for place, each in enumerate(found) if _usable(each)), len(found))
-    failing = [place for place in range(high) if found[place] is not None]
+    failing = [place for place in range(high) if unusable(found[place])]
     return (failing[-1] if failing else -1), high
 
 
@@ -102,12 +105,12 @@ def stepped(part: Part, known: FindingTable) -> Stepped:
     if high < len(part.rungs):
         lowest = known.of(part, part.rungs[high])
         assert lowest is not None  # noqa: S101 - `high` is a place where there is one
-        gap = _gap(part, low, high)
+        gap = _gap(part, known, low, high)
         how = "seen to install" if gap else "that installs"
         name = release(lowest.cell)
         said.append(f"The lowest {how}{_on(part)} is {name}, {_that_shows(lowest)}{gap}.")
-    elif tried:
-        said.append(f"No later release that was tried does{_on(part)} ({_names(tried)}).")
+    elif failing := list(filter(unusable, tried)):
+        said.append(f"No later release that was tried does{_on(part)} ({_names(failing)}).")
     return Stepped(" ".join(said), tuple(cells))
 
 
@@ -163,12 +166,14 @@ def _on(part: Part) -> str:
     return f" on CPython {Cell.parse(part.minimum).python}"
 
 
-def _gap(part: Part, low: int, high: int) -> str:
-    between = high - low - 1
+def _gap(part: Part, known: FindingTable, low: int, high: int) -> str:
+    between = part.rungs[low + 1 : high]
     if not between:
         return ""
     last = release(part.rungs[low] if low >= 0 else part.minimum)
-    return f" ({last} does not; between them was not tried)"
+    tried = any(known.of(part, cell) for cell in between)
+    said = "of what lies between nothing is known" if tried else "between them was not tried"
+    return f" ({last} does not; {said})"
 
 
 def _names(found: Sequence[Finding]) -> str:
