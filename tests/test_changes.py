@@ -17,7 +17,7 @@ from matrix.model.verdict import Outcome, Tightness, Verdict
 from matrix.publishing.changes import Direction, changes
 from matrix.records import Record, RunFacts
 
-FACTS = RunFacts("documented", "", "today", "", 1.0, interrupted=False)
+FACTS = RunFacts("documented", "", "today", "2026-11-20", 1.0, interrupted=False)
 CRASHED = (Outcome.UNVERIFIED, Reason.CRASHED)
 CONFIRMED = (Outcome.CONFIRMED, None)
 REFUTED = (Outcome.REFUTED, None)

@@ -24,7 +24,7 @@ NOW = dt.datetime(2026, 11, 20, 12, 0, tzinfo=dt.timezone.utc)
 CELL = "cp39-linux_x86_64-django3.2-ddtrace2.21.12"
 OTHER = "cp39-linux_aarch64-django3.2-ddtrace2.21.12"
 POLICY = Policy(("*",), (), (), dt.timedelta(days=7), 2, (), "")
-FACTS = RunFacts("documented", "", "", "", 1.0, interrupted=False)
+FACTS = RunFacts("documented", "", "", NOW.isoformat(), 1.0, interrupted=False)
 WHEELS = (
     Artifact("ddtrace-2.21.12-cp39-cp39-manylinux2014_x86_64.whl", "a" * 64),
     Artifact("ddtrace-2.21.12-cp39-cp39-manylinux2014_aarch64.whl", "b" * 64),

@@ -15,7 +15,11 @@ from verify_fakes import MINIMUM, capture
 from matrix.errors import StorageError, UnreadableInputError
 from matrix.model.verdict import Outcome
 from matrix.model.whereabouts import Whereabouts
-from matrix.records import RecordShelf, read_record
+from matrix.publishing.changes import changes
+from matrix.publishing.changes_told import as_json
+from matrix.publishing.junit import junit_xml
+from matrix.publishing.markdown import markdown
+from matrix.records import RecordShelf, parse_record, read_record
 from matrix.reporting.as_json import result_to_json
 from matrix.reporting.writing import json_text
 
@@ -144,3 +148,67 @@ def test_old_runs_make_room(tmp_path: Path) -> None:
         made.keep("{}", NOON + dt.timedelta(seconds=second))
     assert len(made.names()) == 50
     assert made.names()[-1].startswith("20261120T120054Z")
+
+
+# What no file of verdicts holds, and what would end in a traceback where it is told.
+_ODD: tuple[object, ...] = (
+    *(None, True, -1, 1.5, "x", "\ud800", [], {}, ["x"], {"x": 1}, [[1]], {"a": {"b": []}}),
+    *(float("nan"), float("inf"), 10**400),
+)
+_PLACES = (
+    *(("run", name) for name in ("profile", "as_of", "started", "seconds", "lost", "targets")),
+    *(("claims", 0, name) for name in ("subject", "specifier", "document", "line", "scope")),
+    *(("verdicts", 0, name) for name in ("evidence", "parts", "cells", "outcome", "reason")),
+    *(("verdicts", 0, "parts", 0, name) for name in ("evidence", "cells", "probe", "outcome")),
+    *(("cells", 0, name) for name in ("id", "seconds", "started", "findings", "where")),
+    *(("cells", 0, "where", name) for name in ("image", "libc", "python", "tracer", "bits")),
+    *(("cells", 0, "findings", 0, name) for name in ("repeats", "shows", "evidence", "notes")),
+    ("cells", 0, "findings", 0, "repeats", "present"),
+)
+
+
+def _full() -> dict[str, Any]:
+    """A run whose first verdict has parts, and whose first cell tells of all."""
+    data = recorded()
+    where = Whereabouts.of(capture(MINIMUM))
+    assert where is not None
+    data["verdicts"].sort(key=lambda one: not one["parts"])
+    data["cells"].sort(key=lambda one: not one["findings"])
+    data["cells"][0]["where"] = where.to_json()
+    return data
+
+
+@pytest.mark.parametrize("place", _PLACES, ids=lambda place: ".".join(map(str, place)))
+def test_whatever_stands_in_a_record_it_is_told_or_refused(place: tuple[Any, ...]) -> None:
+    whole = parse_record(json.dumps(_full()).encode(), "whole")
+    for odd in _ODD:
+        data = _full()
+        inner: Any = data
+        for step in place[:-1]:
+            inner = inner[step]
+        inner[place[-1]] = odd
+        try:
+            made = parse_record(json.dumps(data).encode(), "odd.json")
+        except UnreadableInputError:
+            continue
+        junit_xml(made).encode()
+        markdown(made, changes(whole, made)).encode()
+        json_text(as_json(changes(whole, made), whole, made)).encode()
+        for cell in made.cells:
+            if cell.where is not None:
+                # Looked up by, and compared with, what is text.
+                assert hash((cell.where, cell.where.image.removeprefix("sha256:")))
+            assert all(count >= 0 for each in cell.findings for _, count in each.repeats)
+
+
+def test_a_finding_that_stands_twice_is_refused() -> None:
+    data = recorded()
+    findings = next(cell["findings"] for cell in data["cells"] if cell["findings"])
+    findings.append({**findings[0], "shows": "absent"})
+    with pytest.raises(UnreadableInputError, match="stands twice"):
+        parse_record(json.dumps(data).encode(), "twice.json")
+
+
+def test_a_name_that_no_file_can_have_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableInputError, match="no recorded run"):
+        shelf(tmp_path, 1).find("a" * 300)

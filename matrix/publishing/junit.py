@@ -46,7 +46,7 @@ def _suite(record: Record, document: str, number: int) -> TestSuite:
         if claim.document == document:
             suite.add_testcase(_case(record, claim, record.verdict_by_claim[claim.id]))
     for name, value in _properties(record):
-        suite.add_property(name, value)
+        suite.add_property(name, _writable(value))
     return suite
 
 

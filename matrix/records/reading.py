@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
+import operator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,19 +22,25 @@ __all__ = ["SCHEMA", "parse_record", "read_record"]
 
 SCHEMA = "verdicts/1"
 _LARGEST = 500_000_000
+# Of anything that is counted, and of seconds.
+_MOST = 10**9
+_PLACE = operator.attrgetter(
+    *("engine", "image", "os", "machine", "libc", "python", "build", "isolation")
+)
 _REMEDY = "Make it with: python -m matrix verify DOCUMENT... --json FILE"
 
 
 def read_record(path: Path, name: str = "") -> Record:
     """Return the run that a file holds; raise `UnreadableInputError`, which names the file."""
     try:
-        if path.stat().st_size > _LARGEST:
-            raise UnreadableInputError(f"{path} is too large for a file of verdicts", _REMEDY)
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
     except FileNotFoundError:
         raise UnreadableInputError(f"there is no file {path}", _REMEDY) from None
     except OSError as error:
         raise UnreadableInputError(f"{path} cannot be read: {error}", _REMEDY) from error
+    if len(content) > _LARGEST:
+        raise UnreadableInputError(f"{path} is too large for a file of verdicts", _REMEDY)
     return parse_record(content, str(path), name)
 
 
@@ -87,8 +95,8 @@ def _run(data: Mapping[str, Any]) -> RunFacts:
         profile=_text(data["profile"]),
         snapshot=_text(data["snapshot"]),
         as_of=_text(data["as_of"]),
-        started=_text(data["started"]),
-        seconds=float(data["seconds"]),
+        started=_time(data["started"]),
+        seconds=_seconds(data["seconds"]),
         interrupted=data["interrupted"] is not False,
         targets=tuple(map(_text, data.get("targets", ()))),
         warnings=tuple(map(_text, data["warnings"])),
@@ -98,8 +106,11 @@ def _run(data: Mapping[str, Any]) -> RunFacts:
 
 def _claim(data: Mapping[str, Any]) -> Claim:
     claim = Claim.from_json(data)
-    for value in (claim.id, claim.document, claim.sha256, claim.heading):
+    for name in ("id", "subject", "specifier", "as_written", "document", "language"):
+        _text(getattr(claim, name))
+    for value in (claim.sha256, claim.heading, *(each for pair in claim.scope for each in pair)):
         _text(value)
+    _count(claim.line)
     return claim
 
 
@@ -135,20 +146,31 @@ def _part(data: Mapping[str, Any]) -> PartVerdict:
 
 
 def _line(data: Mapping[str, Any]) -> CellLine:
+    findings = tuple(_finding(data["id"], one) for one in data["findings"])
+    if len({(each.probe, each.channel) for each in findings}) != len(findings):
+        raise ValueError(f"a finding of {data['id']} stands twice")
     return CellLine(
         id=_cell(data["id"]),
         probes=tuple(map(_text, data["probes"])),
         reason=Reason(data["reason"]) if data["reason"] else None,
         detail=_text(data["detail"]),
-        seconds=float(data["seconds"]),
+        seconds=_seconds(data["seconds"]),
         reused=bool(data["reused"]),
         fallback=bool(data["fallback"]),
         key=_text(data["key"]),
         started=_text(data["started"]),
-        findings=tuple(_finding(data["id"], one) for one in data["findings"]),
-        where=Whereabouts.from_json(data["where"]) if data.get("where") else None,
+        findings=findings,
+        where=_where(data["where"]) if data.get("where") else None,
         back_ends=tuple(map(_text, data.get("back_ends", ()))),
     )
+
+
+def _where(data: Mapping[str, Any]) -> Whereabouts:
+    where = Whereabouts.from_json(data)
+    for value in (*_PLACE(where), *where.tracer):
+        _text(value)
+    _count(where.bits)
+    return where
 
 
 def _finding(cell: str, data: Mapping[str, Any]) -> Finding:
@@ -159,7 +181,7 @@ def _finding(cell: str, data: Mapping[str, Any]) -> Finding:
         shows=Shows(data["shows"]),
         evidence=_text(data["evidence"]),
         reason=Reason(data["reason"]) if data["reason"] else None,
-        repeats=tuple(data["repeats"].items()),
+        repeats=tuple((_text(word), _count(many)) for word, many in data["repeats"].items()),
         notes=tuple(map(_text, data["notes"])),
         back_ends=tuple(map(_text, data.get("back_ends", ()))),
     )
@@ -169,7 +191,29 @@ def _text(value: object) -> str:
     """Return a value that must be text; raise TypeError where it is not."""
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
+    value.encode()  # Half a character is in no file that was written, and can be written to none.
     return value
+
+
+def _count(value: object) -> int:
+    """Return a whole number that is not negative; raise TypeError for anything else."""
+    if type(value) is not int or not 0 <= value < _MOST:
+        raise TypeError(f"{value!r} is no count")
+    return value
+
+
+def _seconds(value: object) -> float:
+    """Return a time that something took; raise TypeError where it is none."""
+    if type(value) not in {int, float} or not 0 <= value < _MOST:  # type: ignore[operator]
+        raise TypeError(f"{value!r} is no time in seconds")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _time(value: object) -> str:
+    """Return an ISO time; raise ValueError where it is none."""
+    text = _text(value)
+    dt.datetime.fromisoformat(text)
+    return text
 
 
 def _cell(value: object) -> str:

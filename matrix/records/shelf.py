@@ -79,7 +79,7 @@ class RecordShelf:
         Raises `UnreadableInputError`.
         """
         path = Path(word)
-        if path.is_file():
+        if _is_file(path):
             return read_record(path, path.stem if path.parent == self.folder else "")
         if word == "latest":
             return self.latest()
@@ -103,3 +103,10 @@ class RecordShelf:
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("*Z-*.json")) if self.folder.is_dir() else []
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False  # too long for a name, or in a folder that is another's
