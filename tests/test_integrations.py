@@ -368,6 +368,14 @@ def test_a_minimum_that_one_branch_of_the_tracer_can_run_is_no_gap() -> None:
     assert Reason.NO_RUNTIME not in {item.reason for item in plan.left_out}
 
 
+def test_a_minimum_that_runs_only_where_the_row_means_nothing_is_a_gap() -> None:
+    text = GOOD + 'PYTHON = [["<1.5", "<3"]]\n'
+    plan = planned(text, row(automatic_python=">3"))
+    assert "1.0" not in {version for _, version, _ in cells(plan)}
+    gaps = {item.what for item in plan.left_out if item.reason is Reason.NO_RUNTIME}
+    assert "paper 1.0 with ddtrace 1.20.19" in gaps
+
+
 def test_the_standard_library_has_the_version_of_its_interpreter() -> None:
     text = GOOD.replace('DISTRIBUTION = "paper"', 'DISTRIBUTION = ""') + 'PYTHON = ">=3.5"\n'
     given = index()

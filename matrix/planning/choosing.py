@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
 
 from matrix.errors import IndexUnavailableError
 from matrix.index.protocol import Index
 from matrix.integrations import Integration
 from matrix.model.reason import Reason
-from matrix.planning.asks import Ask
+from matrix.planning.asks import Ask, runtimes_of
 from matrix.planning.boundaries import tips
 from matrix.planning.coverage import Coverage
-from matrix.planning.existence import Impossible, lowest, newest
+from matrix.planning.existence import Impossible, lowest, newest, tracer_installs
 from matrix.planning.libraries import Library, runs_of_standard_library
 from matrix.planning.page import Page
 from matrix.planning.shelf import Shelf, Title, allows
@@ -86,12 +85,19 @@ class Choosing:
         return None
 
     def nowhere(self, ask: Ask, page: Page, target: str) -> bool:
-        """Return whether the documented minimum runs with no branch of the tracer."""
+        """Return whether the documented minimum runs with no branch of the tracer.
+
+        Only CPythons that it is asked on count: on others it runs and nobody looks.
+        """
         for boundary in tips(self.shelf(TRACER), page.branches):
+            tracer = boundary.minimum
             known = self.library(dataclasses.replace(ask, boundary=boundary))
-            pythons: Sequence[str] = boundary.minimum.pythons(target)
+            pythons = runtimes_of(ask.claim, page, tracer, (), target).pythons
             if isinstance(known, Library) and any(
-                isinstance(known.lowest(python), Title) for python in pythons
+                tracer_installs(tracer, python, target) is None
+                and self.refused(ask, python) is None
+                and isinstance(known.lowest(python), Title)
+                for python in pythons
             ):
                 return False
         return True
