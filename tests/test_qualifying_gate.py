@@ -283,3 +283,61 @@ def test_expecting_cells_of_another_release_is_refused() -> None:
     data = {**expected().to_json(), "ddtrace": "2.21.13"}
     with pytest.raises(ValueError, match=r"2\.21\.13"):
         Expected.from_json(data)
+
+
+def _finding(made: Record, **changes: object) -> Record:
+    finding = dataclasses.replace(made.cells[0].findings[0], **changes)  # type: ignore[arg-type]
+    return _cell(made, findings=(finding,))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        _cell(record(), findings=()),
+        _finding(record(), channel="another"),
+        _finding(record(), shows=Shows.ABSENT, repeats=(("absent", 2),)),
+        _finding(record(), shows=Shows.UNKNOWN, reason=Reason.UNSTABLE),
+        _finding(record(), repeats=(("present", 2), ("absent", 1))),
+    ],
+)
+def test_a_confirmation_that_its_findings_do_not_make_does_not_pass(made: Record) -> None:
+    assert whats(decide(expected(), made, POLICY, NOW)) == ["too few"]
+
+
+def _absence(*seen: Finding) -> tuple[Expected, Record]:
+    """A part that holds by showing nothing, whose control cell has these findings."""
+    absent = record().cells[0].findings[0]
+    absent = dataclasses.replace(absent, shows=Shows.ABSENT, repeats=(("absent", 2),))
+    own = dataclasses.replace(record().cells[0], findings=(absent,))
+    control = dataclasses.replace(record(OTHER).cells[0], findings=seen)
+    made = dataclasses.replace(_part(record(), cells=(CELL, OTHER)), cells=(own, control))
+    first = expected().claims[0]
+    part = dataclasses.replace(first.parts[0], holds_without=True)
+    claims = (dataclasses.replace(first, parts=(part,)),)
+    return dataclasses.replace(expected(), claims=claims), made
+
+
+def test_an_absence_holds_where_its_control_shows() -> None:
+    shown = record(OTHER).cells[0].findings[0]
+    assert decide(*_absence(shown), POLICY, NOW).passed
+    by_another = dataclasses.replace(shown, channel="control")
+    assert decide(*_absence(by_another), POLICY, NOW).passed
+
+
+def test_an_absence_that_no_control_of_its_own_stands_for_does_not_pass() -> None:
+    shown = record(OTHER).cells[0].findings[0]
+    absent = dataclasses.replace(shown, shows=Shows.ABSENT, repeats=(("absent", 2),))
+    other = dataclasses.replace(shown, probe="iast")
+    for seen in ((), (absent,), (other,)):
+        assert whats(decide(*_absence(*seen), POLICY, NOW)) == ["no control"]
+
+
+def test_a_refutation_that_no_part_makes_counts_beside_a_target_that_is_not_required() -> None:
+    # What the package index refutes is refuted, whatever is open elsewhere.
+    made = record(CELL, OTHER)
+    first, second = made.verdicts[0].parts
+    second = dataclasses.replace(second, outcome=Outcome.UNVERIFIED, reason=Reason.CRASHED)
+    verdict = dataclasses.replace(made.verdicts[0], outcome=Outcome.REFUTED, parts=(first, second))
+    policy = dataclasses.replace(POLICY, targets=("linux_x86_64",))
+    made = dataclasses.replace(made, verdicts=(verdict,))
+    assert whats(decide(expected(CELL, OTHER), made, policy, NOW)) == ["refuted"]

@@ -7,7 +7,8 @@
 | the record is about another version of the page | another document |
 | a cell that the answer rests on is older than the policy allows | stale |
 | its cell had no artifact of the release | another artifact |
-| it held less often than the policy asks | too few |
+| it held less often than the policy asks, by its findings | too few |
+| it holds by showing nothing, and none of its cells shows it | no control |
 | any answer but confirmed | refuted, or unverified with its reason |
 | confirmed, there, new enough, often enough | passed |
 
@@ -21,7 +22,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from matrix.errors import UnreadableInputError, nearest
 from matrix.model.cell import Cell
@@ -41,7 +42,6 @@ __all__ = [
     "decide",
     "on_target",
     "required_of",
-    "shortfalls_by_what",
     "started_at",
 ]
 
@@ -223,8 +223,10 @@ class _Gate:
         for told in (each for answers in found.values() for each in answers):
             if on_target(told.cells[0], self.policy) and told.outcome is not Outcome.CONFIRMED:
                 yield _not_confirmed(told, told.cells[0])
-        if verdict.outcome is not Outcome.CONFIRMED and all(
-            told.outcome is Outcome.CONFIRMED for told in verdict.parts
+        made = {told.outcome for told in verdict.parts}
+        # The package index may refute what every part confirms or leaves open.
+        if (verdict.outcome is Outcome.REFUTED and verdict.outcome not in made) or (
+            verdict.outcome is Outcome.UNVERIFIED and made <= {Outcome.CONFIRMED}
         ):
             yield _not_confirmed(verdict)
 
@@ -244,6 +246,18 @@ class _Gate:
         held = _held(part, line)
         if held < self.policy.repeats:
             yield Shortfall("too few", f"held {held} of {self.policy.repeats} times", part.cell)
+        if part.holds_without and not self._is_able(part, told):
+            yield Shortfall("no control", f"no cell of it shows {part.probe}", part.cell)
+
+    def _is_able(self, part: ExpectedPart, told: PartVerdict) -> bool:
+        """Return whether the probe is seen to see: a probe that never does proves no absence."""
+        lines = (self.record.cell_by_id.get(cell) for cell in told.cells)
+        return any(
+            finding.probe == part.probe and finding.shows is Shows.PRESENT
+            for line in lines
+            if line is not None
+            for finding in line.findings
+        )
 
     def _age(self, line: CellLine) -> Iterator[Shortfall]:
         started = started_at(line)
@@ -275,17 +289,12 @@ def _not_confirmed(told: PartVerdict | Verdict, cell: str = "") -> Shortfall:
 
 
 def _held(part: ExpectedPart, line: CellLine) -> int:
-    wanted = Shows.ABSENT if part.holds_without else Shows.PRESENT
+    """Return how often the cell's own finding held, 0 where any repeat showed the opposite."""
+    wanted, opposite = Shows.PRESENT, Shows.ABSENT
+    if part.holds_without:
+        wanted, opposite = opposite, wanted
     for finding in line.findings:
         if (finding.probe, finding.channel, finding.shows) == (part.probe, part.channel, wanted):
-            return dict[str, int](finding.repeats).get(wanted.value, 0)
+            counts = dict[str, int](finding.repeats)
+            return 0 if counts.get(opposite.value) else counts.get(wanted.value, 0)
     return 0
-
-
-def shortfalls_by_what(judged: Iterable[Judged]) -> Mapping[str, int]:
-    """Return how many claims fall short in which way, the most frequent first."""
-    counts: dict[str, int] = {}
-    for each in judged:
-        for what in dict.fromkeys(one.what for one in each.shortfalls):
-            counts[what] = counts.get(what, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))

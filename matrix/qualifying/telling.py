@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from matrix.model.claim import Claim
-from matrix.qualifying.gate import Decision, Fate, Judged, Shortfall, shortfalls_by_what
+from matrix.qualifying.gate import Decision, Fate, Judged, Shortfall
 from matrix.qualifying.policy import Policy
 from matrix.reporting.reasons import load_reasons
 from matrix.reporting.telling import plain
@@ -20,6 +20,7 @@ _REMEDIES = {
     "absent": "it was not run: {run}",
     "stale": "run it again: {run}",
     "too few": "run it as often as the policy asks: {run}",
+    "no control": "run it again, with what it is compared with: {run}",
     "another artifact": "run the cell with the release's own file: {run}",
     "another document": "run it of the page as it is now: {run}",
     "refuted": "repeat it: {repeat}",
@@ -71,7 +72,7 @@ def tell(
         yield ""
     for waiver in decision.idle:
         yield f"an idle waiver, which can go: {', '.join(waiver.claims)} (by {waiver.by})"
-    counts = shortfalls_by_what(failed)
+    counts = _by_what(failed)
     if counts:
         words = ", ".join(f"{what} {count}" for what, count in counts.items())
         yield f"fell short   {words}"
@@ -110,3 +111,12 @@ def _promise(each: Judged, claims: dict[str, Claim]) -> str:
 def _said(shortfall: Shortfall) -> str:
     where = f" in {shortfall.cell}" if shortfall.cell else ""
     return f"{shortfall.what}{where}: {shorten(plain(shortfall.detail), _EVIDENCE)}"
+
+
+def _by_what(judged: Iterable[Judged]) -> Mapping[str, int]:
+    """Return how many claims fall short in which way, the most frequent first."""
+    counts: dict[str, int] = {}
+    for each in judged:
+        for what in dict.fromkeys(one.what for one in each.shortfalls):
+            counts[what] = counts.get(what, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
