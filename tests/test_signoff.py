@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from test_qualifying_gate import CELL, NOW, OTHER, WAIVER, WHEELS, WHERE, claim, record
 from test_qualifying_gate import expected as expected_with_wheels
 
-from matrix.errors import StorageError, UnreadableInputError, UsageError
+from matrix.__main__ import main
+from matrix.errors import ExitCode, StorageError, UnreadableInputError, UsageError
 from matrix.model.verdict import Outcome
 from matrix.qualifying.artifacts import Artifact
 from matrix.qualifying.checking import Opener, Wanted, WrongError, check
@@ -476,3 +477,47 @@ def test_a_sign_off_needs_a_folder_of_its_own(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="name"):
         check_place(Path(place))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--at", "0001-01-01T00:00+14:00"],  # before there are days
+        ["--document", "."],
+        ["--artifact", "a" * 300],
+    ],
+)
+def test_what_cannot_be_compared_with_is_told(
+    signed: Signed, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["check-signoff", str(signed.folder), "--key", str(signed.public), *words]
+    try:
+        code = main(command)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    assert code == ExitCode.USAGE
+    assert words[1] in capsys.readouterr().err
+
+
+def test_a_time_elsewhere_is_told_as_that_of_utc(
+    signed: Signed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signed.sign(record(), expected(), POLICY_TEXT + WAIVED.replace("2026-11-30", "2026-11-21"))
+    command = ["check-signoff", str(signed.folder), "--key", str(signed.public), "--at"]
+    assert main([*command, "2026-11-21T20:00-03:00"]) == ExitCode.OK
+    assert "as of 2026-11-21 23:00 UTC" in capsys.readouterr().out
+    # It is the waiver's last day there still, and not any more where days are counted.
+    assert main([*command, "2026-11-21T22:00-03:00"]) == ExitCode.SIGN_OFF_REFUSED
+
+
+def test_expectations_that_are_nested_without_end_are_refused(signed: Signed) -> None:
+    path = signed.folder / EXPECTED
+    path.write_bytes(b"[" * 100_000)
+    envelope = json.loads((signed.folder / ENVELOPE).read_bytes())
+    statement = json.loads(base64.b64decode(envelope["payload"]))
+    for item in statement["predicate"]["configuration"]:
+        if item["name"] == EXPECTED:
+            item["digest"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
+    (signed.folder / ENVELOPE).write_bytes(sealed(content, signer_of(signed.key)))
+    assert EXPECTED in signed.refused()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
+_COMPARE = "Name the files to compare with."
+
 EXAMPLES = """\
 The files that were written with the statement must lie beside it. No network is asked: signature,
 digests, completeness and age are checked, and the gate is passed again, as of now.
@@ -113,15 +115,25 @@ def _wanted(args: argparse.Namespace) -> Wanted:
     from matrix.qualifying.checking import Wanted  # noqa: PLC0415
 
     for path in (*args.artifact, *args.document):
-        if not path.is_file():
-            raise UnreadableInputError(
-                f"there is no file {path}", "Name the files to compare with."
-            )
+        if not _is_file(path):
+            raise UnreadableInputError(f"there is no file {path}", _COMPARE)
     # Reading knows a page by its content, and that is what is stated.
-    documents = tuple(
-        (path.stem, hashlib.sha256(path.read_bytes()).hexdigest()) for path in args.document
-    )
+    documents = tuple((path.stem, _digest(path)) for path in args.document)
     return Wanted(args.ddtrace, tuple(args.artifact), documents)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False  # too long for a name, or in a folder that is another's
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UnreadableInputError(f"{path} cannot be read: {error.strerror}", _COMPARE) from error
 
 
 def _tell(checked: Checked, by: str, wanted: Wanted, now: dt.datetime) -> None:
@@ -153,6 +165,8 @@ def _tell(checked: Checked, by: str, wanted: Wanted, now: dt.datetime) -> None:
 def _moment(text: str) -> dt.datetime:
     try:
         moment = dt.datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            return moment.replace(tzinfo=dt.timezone.utc)
+        return moment.astimezone(dt.timezone.utc)
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is no date such as 2026-01-31") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)

@@ -86,11 +86,13 @@ def _read(path: Path) -> bytes:
     try:
         if path.exists() and not path.is_file():
             raise WrongError(f"{path.name} is no file")
-        if path.stat().st_size > _LARGEST:
-            raise WrongError(f"{path.name} is too large")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
     except OSError as error:
         raise WrongError(f"{path.name} cannot be read: {error.strerror}") from error
+    if len(content) > _LARGEST:
+        raise WrongError(f"{path.name} is too large")
+    return content
 
 
 def _papers(told: Told, papers: Papers) -> None:
@@ -105,7 +107,7 @@ def _papers(told: Told, papers: Papers) -> None:
 def _parsed(papers: Papers) -> tuple[Record, Expected]:
     try:
         expected = Expected.from_json(json.loads(papers.files[EXPECTED]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WrongError(f"{EXPECTED}: {error}") from error
     try:
         return parse_record(papers.files[RECORD], RECORD), expected
