@@ -212,3 +212,12 @@ def test_a_finding_that_stands_twice_is_refused() -> None:
 def test_a_name_that_no_file_can_have_is_told(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInputError, match="no recorded run"):
         shelf(tmp_path, 1).find("a" * 300)
+
+
+def test_half_a_character_that_a_release_said_does_not_keep_a_run_from_being_recorded(
+    tmp_path: Path,
+) -> None:
+    data = recorded()
+    data["verdicts"][0]["evidence"] = "it said \ud800."
+    path = shelf(tmp_path).keep(json_text(data), NOON)
+    assert read_record(path).verdicts[0].evidence == "it said ?."

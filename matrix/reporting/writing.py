@@ -13,7 +13,9 @@ __all__ = ["json_text", "write_text", "write_text_json"]
 
 def json_text(data: object) -> str:
     """Return plain JSON values as the text of a file."""
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    # What a release said may hold half a character, which no file can.
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def write_text_json(path: Path, data: object) -> None:
