@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planning_world import LINUX, claim, page, planned, world
+from planning_world import claim, page, planned
 
 from matrix.errors import ExitCode, NothingSelectedError
 from matrix.model.cell import Cell
 from matrix.model.claim import ClaimKind
 from matrix.model.plan import Plan
-from matrix.planning import Selection, make_plan, select
+from matrix.planning import Selection, select
 from matrix.planning.globs import expand, matches
 
 

@@ -27,11 +27,11 @@ class Rule:
 
     `capability` names whose documented minimum applies, in the order to look. `table` is
     `framework` or `authentication` for the page's tables, "" where `frameworks` are the ones.
-    `back_ends` are those that the probe has, empty where the probe needs none; of those in `drivers`
-    the row of a library tells, by name. `able` is the framework whose newest release is the
-    positive control of a promise of absence. `library` is the
-    one that the cells are about, "" where they are about a sample app; `denied` are channels that
-    must show nothing, each with the one that must show in the same cell.
+    `back_ends` are those that the probe has, empty where the probe needs none; of those in
+    `drivers` the row of a library tells, by name. `able` is the framework whose newest release is
+    the positive control of a promise of absence. `library` is the one that the cells are about, ""
+    where they are about a sample app; `denied` are channels that must show nothing, each with the
+    one that must show in the same cell.
     """
 
     probe: str

@@ -14,7 +14,7 @@ from matrix.planning.asks import Ask, asks_of, runtimes_of
 from matrix.planning.boundaries import Boundary
 from matrix.planning.candidate import claims_about
 from matrix.planning.choosing import TRACER, Choosing
-from matrix.planning.coverage import Coverage, load_coverage
+from matrix.planning.coverage import Coverage, Rule, load_coverage
 from matrix.planning.drafts import Drafts
 from matrix.planning.existence import Impossible, tracer_installs
 from matrix.planning.order import by_target, in_order
@@ -123,13 +123,7 @@ class _Planner:
             known = (why for name, why in self.obstacles.items() if admits(claim, name))
             self.leave_out(claim, what, next(known, Impossible(Reason.PLATFORM_NOT_HERE, "")))
             return
-        named = rule.named_back_ends(claim)
-        for name in named:
-            if name not in rule.back_ends:
-                what = f"{claim.subject} with {name}"
-                detail = f"the probe's back ends: {', '.join(rule.back_ends)}"
-                self.leave_out(claim, what, Impossible(Reason.NO_BACK_END, detail))
-        if named and not set(named) & set(rule.back_ends):
+        if not self.has_back_end(claim, rule):
             return
         tracer = self.choosing.shelf(TRACER)
         for each in self.coverage.answering(claim, rule):
@@ -140,6 +134,19 @@ class _Planner:
                     self.spread(ask, page, targets, narrowing)
                 else:
                     self.leave_out(claim, str(ask), Impossible(Reason.NOT_IN_PROFILE, ""))
+
+    def has_back_end(self, claim: Claim, rule: Rule) -> bool:
+        """Return whether any of the back ends that the claim names is known; leave out the others.
+
+        A claim that names none needs none.
+        """
+        named = rule.named_back_ends(claim)
+        for name in named:
+            if name not in rule.back_ends:
+                what = f"{claim.subject} with {name}"
+                detail = f"the probe's back ends: {', '.join(rule.back_ends)}"
+                self.leave_out(claim, what, Impossible(Reason.NO_BACK_END, detail))
+        return not named or bool(set(named) & set(rule.back_ends))
 
     def spread(self, ask: Ask, page: Page, targets: Sequence[str], narrowing: Narrowing) -> None:
         """Answer an ask on those of its targets that the profile means."""
