@@ -74,6 +74,13 @@ def test_promises_come_and_go_and_the_worst_stands_first() -> None:
     assert found.same == 0
 
 
+def test_a_new_promise_that_is_refuted_is_bad_news() -> None:
+    found = changes(
+        record((claim(1), CONFIRMED)), record((claim(1), CONFIRMED), (claim(2), REFUTED))
+    )
+    assert [each.direction for each in found.changes] == [Direction.WORSE]
+
+
 def test_documents_that_are_not_shared_are_compared_by_their_promises() -> None:
     mine, other = claim(document="a.md"), claim(document="b.md")
     found = changes(record((mine, CONFIRMED)), record((other, REFUTED)))

@@ -87,6 +87,10 @@ def test_markdown_shows_words_as_they_are() -> None:
     assert r"\[link\]\(x\)" in text
 
 
+def test_markdown_calls_nobody() -> None:
+    assert "@emma" not in markdown(many([REFUTED], "ask @emma"))
+
+
 def test_markdown_tells_what_changed_since_the_run_before() -> None:
     before, after = many([CONFIRMED]), many([REFUTED])
     assert "**worse**" in markdown(after, changes(before, after))

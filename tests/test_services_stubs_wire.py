@@ -269,3 +269,9 @@ def test_noise_harms_nobody_else(stubs: Services, name: str, noise: bytes) -> No
             while noisy.sock.recv(4096):
                 pass
     assert stubs.lost(service) == ""
+
+
+def test_snowflake_unpacks_no_more_of_a_query_than_it_may_have(talk_to: Ask) -> None:
+    body = gzip.compress(b" " * (64 << 20))
+    said = snowflake(talk_to("snowflake"), "/queries/v1/query-request", body, "gzip")
+    assert "too large" in str(said["message"])

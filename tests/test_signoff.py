@@ -128,8 +128,9 @@ class Signed:
         ddtrace: str = "",
         artifacts: tuple[Path, ...] = (),
         documents: tuple[tuple[str, str], ...] = (),
+        policy: str = "",
     ) -> None:
-        wanted = Wanted(ddtrace, artifacts, documents)
+        wanted = Wanted(ddtrace, artifacts, documents, policy)
         check(self.folder / ENVELOPE, by(self.public), wanted, now)
 
     def refused(self, **wanted: Any) -> str:  # noqa: ANN401 - those of check
@@ -231,6 +232,11 @@ def test_vouching_for_what_no_cell_had_is_refused(signed: Signed) -> None:
 
 def test_another_version_of_a_document_is_refused(signed: Signed) -> None:
     assert "page" in signed.refused(documents=(("page", "f" * 64),))
+
+
+def test_another_policy_is_refused(signed: Signed) -> None:
+    signed.check(policy=hashlib.sha256((signed.folder / POLICY).read_bytes()).hexdigest())
+    assert POLICY in signed.refused(policy="e" * 64)
 
 
 def test_evidence_grows_old(signed: Signed) -> None:

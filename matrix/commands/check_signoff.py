@@ -26,8 +26,8 @@ digests, completeness and age are checked, and the gate is passed again, as of n
 examples:
   python -m matrix check-signoff signoff/signoff.dsse.json --key key.pem.pub --ddtrace 2.21.12
       is it signed, and for this release?
-  python -m matrix check-signoff signoff --key key.pem.pub --artifact dist/*.whl
-      does it vouch for these very files?
+  python -m matrix check-signoff signoff --key key.pem.pub --artifact dist/*.whl --policy our.toml
+      does it vouch for these very files, by our policy?
   python -m matrix check-signoff signoff --identity WHO --issuer URL --ddtrace 2.21.12
       of one that was signed without a key (needs the package sigstore)
 
@@ -52,6 +52,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--issuer", default="", metavar="URL", help="who says that it is they")
     group = parser.add_argument_group("compared with")
     group.add_argument("--ddtrace", default="", metavar="VERSION", help="the release it is for")
+    group.add_argument("--policy", type=Path, metavar="FILE", help="the policy that it must be by")
     for option, what in (
         ("--artifact", "files that it must vouch for"),
         ("--document", "pages that it must be about, as they are in these files"),
@@ -114,12 +115,13 @@ def _opener(args: argparse.Namespace) -> tuple[Opener, str]:
 def _wanted(args: argparse.Namespace) -> Wanted:
     from matrix.qualifying.checking import Wanted  # noqa: PLC0415
 
-    for path in (*args.artifact, *args.document):
+    for path in (*args.artifact, *args.document, *filter(None, [args.policy])):
         if not _is_file(path):
             raise UnreadableInputError(f"there is no file {path}", _COMPARE)
     # Reading knows a page by its content, and that is what is stated.
     documents = tuple((path.stem, _digest(path)) for path in args.document)
-    return Wanted(args.ddtrace, tuple(args.artifact), documents)
+    policy = _digest(args.policy) if args.policy else ""
+    return Wanted(args.ddtrace, tuple(args.artifact), documents, policy)
 
 
 def _is_file(path: Path) -> bool:
@@ -145,6 +147,7 @@ def _tell(checked: Checked, by: str, wanted: Wanted, now: dt.datetime) -> None:
     )
     print(f"signed by    {by}")
     print(f"until        {checked.until:%Y-%m-%d %H:%M} UTC")
+    print(f"policy       sha256 {checked.policy.sha256}")
     print(f"run ended    {told.about.finished}, made by {told.about.project}")
     for subject in told.subjects:
         print(f"vouches for  {subject.name}  sha256 {subject.value}")

@@ -27,7 +27,7 @@ examples:
       two releases of the tracer, as JSON (schema diff/1)
 
 exit codes:
-  0 nothing is worse   1 something is: refuted now, or confirmed before and not any more
+  0 nothing is worse   1 something is: refuted now, or confirmed before and open now
   2 wrong usage or unreadable input
 """
 

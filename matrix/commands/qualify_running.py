@@ -9,7 +9,6 @@ import glob
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 
@@ -29,7 +28,7 @@ from matrix.qualifying.expected import Expected, expected_of
 from matrix.qualifying.gate import required_of
 from matrix.qualifying.policy import TARGETS, Policy, default_policy, parse_policy, policy_bytes
 from matrix.qualifying.signing_off import Material
-from matrix.records import RECORDS, RecordShelf
+from matrix.records import RECORDS, RecordShelf, parse_record, read_content
 from matrix.reporting.as_json import result_to_json
 from matrix.reporting.displays import display
 from matrix.reporting.final import print_report
@@ -93,12 +92,14 @@ def material_of(
 ) -> tuple[Material, Plan]:
     """Return what the gate judges, with the plan; raise `UserError`."""
     if args.record:
-        record = RecordShelf(results_dir() / RECORDS).find(args.record)
+        path = RecordShelf(results_dir() / RECORDS).path_of(args.record)
+        content = read_content(path)
+        record = parse_record(content, str(path))
         contained = any(cell.where is not None and cell.where.engine for cell in record.cells)
         targets = asked.targets or record.run.targets or (host_target(),)
         where = among(targets, args.target, contained=contained)
         plan, expected = _planned(args, asked, index, where, say)
-        return _material(_content_of(args.record), asked, expected), plan
+        return _material(content, asked, expected), plan
     with held(args.engine, args.target or asked.targets) as runs:
         for note in runs.notes:
             say(note)
@@ -161,11 +162,3 @@ def _since(policy: Policy) -> dt.datetime:
 
 def _material(content: bytes, asked: Asked, expected: Expected) -> Material:
     return Material(content, asked.content, asked.called, expected)
-
-
-def _content_of(word: str) -> bytes:
-    path = Path(word)
-    if path.is_file():
-        return path.read_bytes()
-    shelf = RecordShelf(results_dir() / RECORDS)
-    return (shelf.folder / f"{shelf.find(word).name}.json").read_bytes()

@@ -20,7 +20,8 @@ __all__ = ["Change", "Changes", "Direction", "Side", "changes"]
 class Direction(str, enum.Enum):
     """Where a verdict went. Only towards `confirmed` is better, only into `refuted` is worse.
 
-    A promise that was confirmed and cannot be told any more is `lost`.
+    A promise that was confirmed and cannot be told any more is `lost`. One that is not asked any
+    more is `gone`, whatever it was; one that is new is `new`, but `worse` where it is refuted.
     """
 
     WORSE = "worse"
@@ -103,9 +104,14 @@ def _sides(record: Record, name: Callable[[Claim], str]) -> Mapping[str, Side]:
 _RANK = {Outcome.REFUTED: 0, Outcome.UNVERIFIED: 1, Outcome.CONFIRMED: 2}
 
 
+def _of_new(side: Side | None) -> Direction:
+    refuted = side is not None and side.verdict.outcome is Outcome.REFUTED
+    return Direction.WORSE if refuted else Direction.NEW
+
+
 def _change(before: Side | None, after: Side | None) -> Change | None:
     if before is None:
-        return Change(Direction.NEW, after, None, after) if after else None
+        return Change(_of_new(after), after, None, after) if after else None
     if after is None:
         return Change(Direction.GONE, before, before, None)
     was, now = before.verdict, after.verdict

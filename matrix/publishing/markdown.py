@@ -160,5 +160,6 @@ def _end(record: Record) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line."""
-    return " ".join(text.split()).translate(_ENTITIES).translate(_SPECIAL)
+    """Return text that Markdown shows as it is, on one line, and that calls nobody."""
+    shown = " ".join(text.split()).translate(_ENTITIES).translate(_SPECIAL)
+    return shown.replace("@", "@<!-- -->")

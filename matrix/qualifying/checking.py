@@ -47,11 +47,15 @@ class WrongError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What the sign-off must be for: a release, artifacts (files), documents (sha256 by name)."""
+    """What the sign-off must be for: a release, artifacts (files), documents (sha256 by name).
+
+    `policy` is the sha256 of the policy that it must be by: a lax one signs anything.
+    """
 
     ddtrace: str = ""
     artifacts: tuple[Path, ...] = ()
     documents: tuple[tuple[str, str], ...] = ()
+    policy: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +80,8 @@ def check(envelope: Path, opened: Opener, wanted: Wanted, now: dt.datetime) -> C
     record, expected = _parsed(papers)
     _about(told, expected, wanted)
     policy = _policy(papers)
+    if wanted.policy and wanted.policy != policy.sha256:
+        raise WrongError(f"{POLICY} is not the policy that it must be by (its sha256 differs)")
     decision = _decided(policy, record, expected, now)
     _documents(wanted, decision)
     _same(told, decision, subjects_of(decision, expected, record, policy), record, papers)

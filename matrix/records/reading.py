@@ -18,7 +18,7 @@ from matrix.model.verdict import Finding, Outcome, PartVerdict, Shows, Tightness
 from matrix.model.whereabouts import Whereabouts
 from matrix.records.record import CellLine, LeftOutLine, Record, RunFacts
 
-__all__ = ["SCHEMA", "parse_record", "read_record"]
+__all__ = ["SCHEMA", "parse_record", "read_content", "read_record"]
 
 SCHEMA = "verdicts/1"
 _LARGEST = 500_000_000
@@ -32,6 +32,11 @@ _REMEDY = "Make it with: python -m matrix verify DOCUMENT... --json FILE"
 
 def read_record(path: Path, name: str = "") -> Record:
     """Return the run that a file holds; raise `UnreadableInputError`, which names the file."""
+    return parse_record(read_content(path), str(path), name)
+
+
+def read_content(path: Path) -> bytes:
+    """Return the bytes of a file of verdicts; raise `UnreadableInputError`, which names it."""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
@@ -41,7 +46,7 @@ def read_record(path: Path, name: str = "") -> Record:
         raise UnreadableInputError(f"{path} cannot be read: {error}", _REMEDY) from error
     if len(content) > _LARGEST:
         raise UnreadableInputError(f"{path} is too large for a file of verdicts", _REMEDY)
-    return parse_record(content, str(path), name)
+    return content
 
 
 def parse_record(content: bytes, called: str, name: str = "") -> Record:

@@ -58,10 +58,7 @@ class RecordShelf:
 
     def latest(self) -> Record:
         """Return the newest run; raise `UnreadableInputError` where there is none."""
-        names = self.names()
-        if not names:
-            raise UnreadableInputError(f"no run is recorded in {self.folder}", _REMEDY)
-        return self._read(names[-1])
+        return self._read(self._newest())
 
     def before(self, record: Record) -> Record | None:
         """Return the newest older run that speaks of any of the same claims, None without one."""
@@ -74,18 +71,23 @@ class RecordShelf:
         return None
 
     def find(self, word: str) -> Record:
-        """Return the run that a user named: a file, a run's name or its beginning, or `latest`.
+        """Return the run that a user named, as `path_of` finds it; raise `UnreadableInputError`."""
+        path = self.path_of(word)
+        return read_record(path, path.stem if path.parent == self.folder else "")
 
-        Raises `UnreadableInputError`.
+    def path_of(self, word: str) -> Path:
+        """Return the file of the run that a user named.
+
+        That is a file, a run's name or its beginning, or `latest`. Raises `UnreadableInputError`.
         """
         path = Path(word)
         if _is_file(path):
-            return read_record(path, path.stem if path.parent == self.folder else "")
+            return path
         if word == "latest":
-            return self.latest()
+            return self.folder / f"{self._newest()}.json"
         fitting = [name for name in self.names() if name.startswith(word)]
         if len(fitting) == 1:
-            return self._read(fitting[0])
+            return self.folder / f"{fitting[0]}.json"
         if fitting:
             raise UnreadableInputError(
                 f"{word!r} begins the names of {len(fitting)} runs",
@@ -97,6 +99,12 @@ class RecordShelf:
             f"there is no file {word!r} and no recorded run of that name",
             f"{said}The runs: {', '.join(self.names()[-5:]) or 'none'}. {_REMEDY}",
         )
+
+    def _newest(self) -> str:
+        names = self.names()
+        if not names:
+            raise UnreadableInputError(f"no run is recorded in {self.folder}", _REMEDY)
+        return names[-1]
 
     def _read(self, name: str) -> Record:
         return read_record(self.folder / f"{name}.json", name)
