@@ -10,6 +10,18 @@ WORD = "Emma"
 MISSING = "SELECT copies FROM warehouse"
 
 
+def connected(connect, place):
+    """Return a connection to the place's database, by the words that most drivers have."""
+    return connect(
+        host=place.host,
+        port=place.port,
+        user=place.user,
+        password=place.password,
+        database=place.database,
+        connect_timeout=10,
+    )
+
+
 def find(connection, statement):
     """Return the first value that a statement of one parameter finds; close the connection."""
     return ask(connection, statement, (WORD,))

@@ -2,6 +2,8 @@
 
 from __future__ import absolute_import
 
+import loops
+
 DISTRIBUTION = "aiohttp"
 INTEGRATION = "aiohttp"
 SPAN = {
@@ -29,13 +31,4 @@ def prepare(place):
 
 
 def call(place):
-    import asyncio
-
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        url = place.upstream + "/recommendations/" + place.shop
-        return loop.run_until_complete(ask(url))
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
+    return loops.run(ask(place.upstream + "/recommendations/" + place.shop))

@@ -2,9 +2,8 @@
 
 from __future__ import absolute_import
 
-import threading
-
 import carrier
+import loops
 
 DISTRIBUTION = "aiohttp"
 INTEGRATION = "aiohttp"
@@ -52,33 +51,23 @@ async def start(app, loop):
     return server.sockets[0].getsockname()[1]
 
 
-def serve(told):
+def serve(ready):
     """Serve in this thread, whose loop must be made here."""
-    import asyncio
-
     from aiohttp import web
 
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
+    loop = loops.new()
     app = web.Application()
     app.router.add_get("/books/{slug}", book)
     for traced in TRACED:
         traced(app)
-    told.append(loop.run_until_complete(start(app, loop)))
-    told[0].set()
+    ready(loop.run_until_complete(start(app, loop)))
     loop.run_forever()
 
 
 def prepare(place):
     import aiohttp.web  # noqa: F401  the tracer's hooks want the thread that has a loop
 
-    told = [threading.Event()]
-    server = threading.Thread(target=serve, args=(told,))
-    server.daemon = True
-    server.start()
-    if not told[0].wait(20):
-        raise RuntimeError("aiohttp does not start")
-    return told[1]
+    return loops.port_of(serve)
 
 
 def call(place):

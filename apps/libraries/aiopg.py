@@ -2,6 +2,8 @@
 
 from __future__ import absolute_import
 
+import loops
+
 DISTRIBUTION = "aiopg"
 INTEGRATION = "aiopg"
 SPAN = {"name": "postgres.query", "component": "aiopg", "resource": "SELECT %s", "type": "sql"}
@@ -35,21 +37,9 @@ async def ask(place, *statement):
         connection.close()
 
 
-def run(coroutine):
-    import asyncio
-
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        return loop.run_until_complete(coroutine)
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
-
-
 def call(place):
-    return run(ask(place, "SELECT %s", ("Emma",)))
+    return loops.run(ask(place, "SELECT %s", ("Emma",)))
 
 
 def fail(place):
-    return run(ask(place, "SELECT copies FROM warehouse"))
+    return loops.run(ask(place, "SELECT copies FROM warehouse"))

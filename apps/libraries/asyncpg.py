@@ -2,6 +2,8 @@
 
 from __future__ import absolute_import
 
+import loops
+
 DISTRIBUTION = "asyncpg"
 INTEGRATION = "asyncpg"
 SPAN = {
@@ -41,22 +43,10 @@ async def ask(place, method, *statement):
         await connection.close()
 
 
-def run(coroutine):
-    import asyncio
-
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        return loop.run_until_complete(coroutine)
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
-
-
 def call(place):
-    return run(ask(place, "fetchval", "SELECT $1::text", "Emma"))
+    return loops.run(ask(place, "fetchval", "SELECT $1::text", "Emma"))
 
 
 def fail(place):
     # `fetch` would fail while it prepares the statement, before anything is executed.
-    return run(ask(place, "execute", "SELECT copies FROM warehouse"))
+    return loops.run(ask(place, "execute", "SELECT copies FROM warehouse"))

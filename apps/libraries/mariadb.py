@@ -26,14 +26,7 @@ def prepare(place):
 def connect(place):
     import mariadb
 
-    return mariadb.connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        password=place.password,
-        database=place.database,
-        connect_timeout=10,
-    )
+    return dbapi.connected(mariadb.connect, place)
 
 
 def call(place):

@@ -22,14 +22,7 @@ def prepare(place):
 def connect(place):
     import pymysql
 
-    return pymysql.connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        password=place.password,
-        database=place.database,
-        connect_timeout=10,
-    )
+    return dbapi.connected(pymysql.connect, place)
 
 
 def call(place):

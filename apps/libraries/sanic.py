@@ -2,9 +2,8 @@
 
 from __future__ import absolute_import
 
-import threading
-
 import carrier
+import loops
 
 DISTRIBUTION = "sanic"
 INTEGRATION = "sanic"
@@ -45,31 +44,21 @@ async def start(app):
     return listening.getsockname()[1]
 
 
-def serve(told):
+def serve(ready):
     """Serve in this thread, whose loop must be made here."""
-    import asyncio
-
     from sanic import Sanic
 
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
+    loop = loops.new()
     app = Sanic("bookshop")
     app.add_route(book, "/books/<slug>")
-    told.append(loop.run_until_complete(start(app)))
-    told[0].set()
+    ready(loop.run_until_complete(start(app)))
     loop.run_forever()
 
 
 def prepare(place):
     import sanic  # noqa: F401  the tracer's hooks want the thread that has a loop
 
-    told = [threading.Event()]
-    server = threading.Thread(target=serve, args=(told,))
-    server.daemon = True
-    server.start()
-    if not told[0].wait(20):
-        raise RuntimeError("Sanic does not start")
-    return told[1]
+    return loops.port_of(serve)
 
 
 def call(place):

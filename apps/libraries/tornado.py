@@ -2,9 +2,8 @@
 
 from __future__ import absolute_import
 
-import threading
-
 import carrier
+import loops
 
 DISTRIBUTION = "tornado"
 INTEGRATION = "tornado"
@@ -20,7 +19,7 @@ def patch():
     patch(tornado=True)
 
 
-def serve(told):
+def serve(ready):
     """Serve in this thread, whose loop must be made here."""
     try:
         import asyncio
@@ -40,20 +39,13 @@ def serve(told):
     sockets = tornado.netutil.bind_sockets(0, "127.0.0.1")
     server = tornado.httpserver.HTTPServer(tornado.web.Application([("/books/emma", Book)]))
     server.add_sockets(sockets)
-    told.append(sockets[0].getsockname()[1])
     loop = tornado.ioloop.IOLoop.current()
-    loop.add_callback(told[0].set)
+    loop.add_callback(ready, sockets[0].getsockname()[1])
     loop.start()
 
 
 def prepare(place):
-    told = [threading.Event()]
-    server = threading.Thread(target=serve, args=(told,))
-    server.daemon = True
-    server.start()
-    if not told[0].wait(20):
-        raise RuntimeError("Tornado does not start")
-    return told[1]
+    return loops.port_of(serve)
 
 
 def call(place):
