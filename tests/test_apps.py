@@ -30,7 +30,7 @@ TOO_NEW: tuple[type[ast.AST], ...] = (
 # What a library of Python 3 may need, from 3.5 on.
 COROUTINES = {"AsyncFunctionDef", "AsyncFor", "AsyncWith", "Await", "Nonlocal", "YieldFrom"}
 # By these, routers of Python 3 tell a handler what is in a path.
-ANNOTATIONS = {"arg"}
+ANNOTATIONS = {"arg", "FunctionDef"}
 
 
 def too_new(tree: ast.AST) -> Iterator[str]:
