@@ -179,7 +179,8 @@ def test_the_plan_of_the_facts_on_the_real_index(
     monkeypatch.setattr("matrix.planning.engine.host_target", lambda: "linux_x86_64")
     assert main(["plan", "--cells"]) == ExitCode.OK
     ids = capsys.readouterr().out.split()
-    assert 200 <= len(ids) <= 600
+    # A third of them for the sample apps, two for the libraries' rows.
+    assert 500 <= len(ids) <= 1000
     assert not any(each.endswith("ddtrace1.9.1") for each in ids), "yanked"
     assert main(["plan", "--cells", "--offline"]) == ExitCode.OK
     assert capsys.readouterr().out.split() == ids
