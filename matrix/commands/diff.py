@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matrix.errors import ExitCode, UnreadableInputError, nearest
-from matrix.places import results_dir
 
 if TYPE_CHECKING:
     from matrix.records import Record, RecordShelf
@@ -55,10 +54,10 @@ def run(args: argparse.Namespace) -> int:
 
     from matrix.publishing.changes import changes  # noqa: PLC0415
     from matrix.publishing.changes_told import as_json, is_worse, tell_changes  # noqa: PLC0415
-    from matrix.records import RECORDS, RecordShelf  # noqa: PLC0415
+    from matrix.records import RecordShelf  # noqa: PLC0415
     from matrix.reporting.writing import write_text_json  # noqa: PLC0415
 
-    shelf = RecordShelf(results_dir() / RECORDS)
+    shelf = RecordShelf.here()
     before, after = _run(shelf, args.before), _run(shelf, args.after)
     found = changes(before, after)
     to_stdout = args.json is not None and str(args.json) == "-"

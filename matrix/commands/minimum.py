@@ -14,7 +14,6 @@ from matrix.services.given import add_service_option, given_from_args
 
 __all__ = ["add_parser", "run"]
 
-_CELLS_PER_CPU = 2
 _PYTHON = re.compile(r"[23]\.\d+")
 
 EXAMPLES = """\
@@ -127,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     from matrix.verify.concluding import exit_code_of  # noqa: PLC0415
     from matrix.verify.holding import held  # noqa: PLC0415
     from matrix.verify.minimum import Options, seek_all  # noqa: PLC0415
-    from matrix.verify.worlds import cpus  # noqa: PLC0415
+    from matrix.verify.worlds import cells_at_a_time  # noqa: PLC0415
 
     coverage, claims = load_coverage(), tuple(load_facts())
     # A word that means nothing is told before an engine is asked.
@@ -135,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
     options = Options(
         exhaustive=args.exhaustive,
         fresh=args.fresh,
-        jobs=args.jobs or _CELLS_PER_CPU * cpus(),
+        jobs=args.jobs or cells_at_a_time(),
         offline=args.offline,
         given=given_from_args(args),
     )

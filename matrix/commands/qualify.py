@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     finally:
         for notice in index.notices:
             _note(notice)
-    decision = material.decide(dt.datetime.now(tz=dt.timezone.utc), args.record or "the run")
+    decision = material.decide(dt.datetime.now(tz=dt.timezone.utc))
     _print(args, material, decision, plan)
     if not decision.passed:
         print("Nothing is signed." if pen else "")
@@ -161,7 +161,7 @@ def _print(args: argparse.Namespace, material: Material, decision: Decision, pla
         print(line)
     print(f"policy       {material.policy_name}, sha256 {material.policy.sha256}")
     if decision.passed:
-        until = lasts_until(decision, material.record(), material.policy)
+        until = lasts_until(decision, material.record, material.policy)
         print(f"holds until  {until:%Y-%m-%d %H:%M} UTC")
     print(f"result       {answer}")
 

@@ -7,15 +7,11 @@ import dataclasses
 import datetime as dt
 import glob
 import os
-import sys
 from collections.abc import Callable
-
-from rich.console import Console
 
 from matrix.errors import ExitCode, UserError
 from matrix.index import Index
 from matrix.model.plan import Plan
-from matrix.places import results_dir
 from matrix.planning.engine import make_plan
 from matrix.planning.globs import matches
 from matrix.planning.options import claims_from_args
@@ -28,21 +24,19 @@ from matrix.qualifying.expected import Expected, expected_of
 from matrix.qualifying.gate import required_of
 from matrix.qualifying.policy import TARGETS, Policy, default_policy, parse_policy, policy_bytes
 from matrix.qualifying.signing_off import Material
-from matrix.records import RECORDS, RecordShelf, parse_record, read_content
+from matrix.records import Record, RecordShelf, parse_record, read_content
 from matrix.reporting.as_json import result_to_json
-from matrix.reporting.displays import display
+from matrix.reporting.displays import console_of_run, display
 from matrix.reporting.final import print_report
 from matrix.reporting.writing import json_text
 from matrix.services.given import given_from_args
 from matrix.verify.holding import held
 from matrix.verify.running import Options, verify
-from matrix.verify.worlds import cpus
+from matrix.verify.worlds import cells_at_a_time
 
 __all__ = ["Asked", "NotRunError", "asked_for", "material_of"]
 
 _PROFILE = "everywhere"
-# A cell waits for about half of its time: for a poll, a heartbeat, a span.
-_CELLS_PER_CPU = 2
 # Results that are almost too old are made again: a sign-off is to last for a while.
 _SPARE = 10
 _AS_OF = "the time of each release"
@@ -92,21 +86,21 @@ def material_of(
 ) -> tuple[Material, Plan]:
     """Return what the gate judges, with the plan; raise `UserError`."""
     if args.record:
-        path = RecordShelf(results_dir() / RECORDS).path_of(args.record)
+        path = RecordShelf.here().path_of(args.record)
         content = read_content(path)
         record = parse_record(content, str(path))
         contained = any(cell.where is not None and cell.where.engine for cell in record.cells)
         targets = asked.targets or record.run.targets or (host_target(),)
         where = among(targets, args.target, contained=contained)
         plan, expected = _planned(args, asked, index, where, say)
-        return _material(content, asked, expected), plan
+        return _material(content, record, asked, expected), plan
     with held(args.engine, args.target or asked.targets) as runs:
         for note in runs.notes:
             say(note)
         plan, expected = _planned(args, asked, index, runs.where, say)
         options = Options(
             fresh=args.fresh,
-            jobs=args.jobs or _CELLS_PER_CPU * cpus(),
+            jobs=args.jobs or cells_at_a_time(),
             keep=args.keep,
             offline=args.offline,
             engine=args.engine,
@@ -115,21 +109,21 @@ def material_of(
             repeats=asked.policy.repeats,
             since=_since(asked.policy),
         )
-        # As `verify`: a table of 80 columns is hard to read.
-        wide = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 180
-        console = Console(width=wide)
+        console = console_of_run()
         with display(console, os.environ) as emit:
             result = verify(plan, options, emit, runs)
     print_report(console, result, _AS_OF)
     text = json_text(result_to_json(result, _AS_OF))
-    path = RecordShelf(results_dir() / RECORDS).keep(text, result.started)
+    path = RecordShelf.here().keep(text, result.started)
     say(f"recorded: {path}")
     if result.interrupted:
         raise NotRunError("the run was interrupted: nothing is decided", ExitCode.INTERRUPTED)
     if result.lost:
         said = f"the container engine was lost: {result.lost}"
         raise NotRunError(said, ExitCode.ENGINE_UNAVAILABLE)
-    return _material(text.encode(), asked, expected), plan
+    content = text.encode()
+    # What is judged is read back from what is signed.
+    return _material(content, parse_record(content, "the run"), asked, expected), plan
 
 
 def _planned(
@@ -160,5 +154,5 @@ def _since(policy: Policy) -> dt.datetime:
     return dt.datetime.now(tz=dt.timezone.utc) - policy.max_age + policy.max_age / _SPARE
 
 
-def _material(content: bytes, asked: Asked, expected: Expected) -> Material:
-    return Material(content, asked.content, asked.called, expected)
+def _material(content: bytes, record: Record, asked: Asked, expected: Expected) -> Material:
+    return Material(content, record, asked.content, asked.policy, asked.called, expected)

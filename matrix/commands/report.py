@@ -84,9 +84,9 @@ def run(args: argparse.Namespace) -> int:
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
     from matrix.publishing.changes import changes  # noqa: PLC0415
-    from matrix.records import RECORDS, RecordShelf  # noqa: PLC0415
+    from matrix.records import RecordShelf  # noqa: PLC0415
 
-    shelf = RecordShelf(results_dir() / RECORDS)
+    shelf = RecordShelf.here()
     record = shelf.latest() if args.of == "latest" else shelf.find(args.of)
     before = shelf.find(args.since) if args.since else shelf.before(record)
     changed = changes(before, record) if before else None

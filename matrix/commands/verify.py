@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-# A cell waits for about half of its time: for a poll, a heartbeat, a span.
-_CELLS_PER_CPU = 2
 
 EXAMPLES = """\
 examples:
@@ -97,25 +95,23 @@ def run(args: argparse.Namespace) -> int:
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
     # The rest is imported when the options are known to be right: `--help` is quick.
-    from rich.console import Console  # noqa: PLC0415
-
     from matrix.audit.index_evidence import static_findings  # noqa: PLC0415
-    from matrix.records import RECORDS, RecordShelf  # noqa: PLC0415
+    from matrix.records import RecordShelf  # noqa: PLC0415
     from matrix.reporting.as_json import result_to_json  # noqa: PLC0415
-    from matrix.reporting.displays import display  # noqa: PLC0415
+    from matrix.reporting.displays import console_of_run, display  # noqa: PLC0415
     from matrix.reporting.final import print_report  # noqa: PLC0415
     from matrix.reporting.picture import write_picture  # noqa: PLC0415
     from matrix.reporting.writing import json_text, write_text  # noqa: PLC0415
     from matrix.verify.holding import held  # noqa: PLC0415
     from matrix.verify.running import Options, exit_code, verify  # noqa: PLC0415
-    from matrix.verify.worlds import cpus  # noqa: PLC0415
+    from matrix.verify.worlds import cells_at_a_time  # noqa: PLC0415
 
     to_stdout = args.json is not None and str(args.json) == "-"
-    console = Console(stderr=to_stdout, width=_width())
+    console = console_of_run(stderr=to_stdout)
     options = Options(
         fresh=args.fresh,
         rejudge=args.rejudge,
-        jobs=args.jobs or _CELLS_PER_CPU * cpus(),
+        jobs=args.jobs or cells_at_a_time(),
         keep=args.keep,
         offline=args.offline,
         engine=args.engine,
@@ -138,15 +134,10 @@ def run(args: argparse.Namespace) -> int:
     text = json_text(result_to_json(result, as_of))
     if args.json is not None:
         write_text(args.json, text)
-    RecordShelf(results_dir() / RECORDS).keep(text, result.started)
+    RecordShelf.here().keep(text, result.started)
     if args.picture is not None:
         write_picture(args.picture, result)
     return exit_code(result, strict=args.strict)
-
-
-def _width() -> int | None:
-    """Return a width where there is no terminal to ask: tables of 80 columns are hard to read."""
-    return None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 180
 
 
 @contextlib.contextmanager

@@ -29,9 +29,8 @@ def concerns(claim: Claim, minimum: Claim | None, page: Page, tracer: Shelf) -> 
     own = page.branches_of(version)
     if page.branches and not own:
         return False
-    if of_releases or claim.kind is ClaimKind.INTEGRATION:
-        return True
-    if claim.status is Status.NOT_SUPPORTED:
+    denied = claim.status is Status.NOT_SUPPORTED
+    if of_releases or denied or claim.kind is ClaimKind.INTEGRATION:
         return True
     newest = tips(tracer, page.branches)[-1:]
     return all(page.branches_of(each.minimum.meant) == own for each in newest)

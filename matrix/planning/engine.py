@@ -21,12 +21,10 @@ from matrix.planning.order import by_target, in_order
 from matrix.planning.page import Page, pages_of
 from matrix.planning.profiles import Narrowing, Profile, load_profile
 from matrix.planning.rows import Around, Rows, Spot
-from matrix.planning.shelf import Title
+from matrix.planning.shelf import Title, end_of
 from matrix.planning.targets import admits, host_target, target_of
 
 __all__ = ["make_plan"]
-
-_END_OF_DAY = dt.timedelta(days=1, microseconds=-1)
 
 
 def make_plan(  # noqa: PLR0913 - what a plan depends on
@@ -53,7 +51,7 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
     NothingSelectedError where no claim is about it.
     """
     planner = _Planner(
-        choosing=Choosing(index, coverage or load_coverage(), _end_of(as_of), candidate),
+        choosing=Choosing(index, coverage or load_coverage(), end_of(as_of), candidate),
         drafts=Drafts(as_of),
         profile=load_profile(profile),
         targets=(host_target(),) if targets is None else tuple(targets),
@@ -80,12 +78,6 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
         targets=planner.targets,
         candidate=tracer.candidate.text if tracer.candidate else "",
     )
-
-
-def _end_of(day: dt.date | None) -> dt.datetime | None:
-    if day is None:
-        return None
-    return dt.datetime.combine(day, dt.time(), tzinfo=dt.timezone.utc) + _END_OF_DAY
 
 
 @dataclasses.dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from matrix.errors import NothingSelectedError, UsageError, nearest
@@ -12,20 +11,18 @@ from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.planning.asks import Ask, documented_minimum, runtimes_of
+from matrix.planning.choosing import TRACER
 from matrix.planning.coverage import Coverage
 from matrix.planning.drafts import dependency_date
 from matrix.planning.existence import Impossible, framework_runs, newest, tracer_installs
 from matrix.planning.page import Page, named_pythons, pages_of
 from matrix.planning.quests import PassedOver, Quest, Wanted, promises_of
 from matrix.planning.searchable import Ends, release_of, spread
-from matrix.planning.shelf import Shelf, Title, python_key
+from matrix.planning.shelf import Shelf, Title, end_of, python_key
 from matrix.planning.subjects import Subject, asks_about, channels_of
 from matrix.probes import load_probes
 
 __all__ = ["make_quests"]
-
-TRACER = "ddtrace"
-_END_OF_DAY = dt.timedelta(days=1, microseconds=-1)
 
 
 def make_quests(
@@ -57,10 +54,7 @@ class _Maker:
     ) -> None:
         self.subject, self.claims, self.wanted = subject, claims, wanted
         self.index, self.coverage = index, coverage
-        self.until: dt.datetime | None = None
-        if wanted.as_of is not None:
-            midnight = dt.datetime.combine(wanted.as_of, dt.time(), tzinfo=dt.timezone.utc)
-            self.until = midnight + _END_OF_DAY
+        self.until = end_of(wanted.as_of)
         self.ends = Ends.of(wanted.since, wanted.until)
         self.tracer = self.shelf(TRACER)
         if not self.tracer.titles:

@@ -14,7 +14,16 @@ from matrix.index.filenames import runs_on
 from matrix.model.index import Project, Release
 from matrix.planning.targets import wheel_fits
 
-__all__ = ["Shelf", "Title", "allows", "is_specifier", "least_named", "python_key"]
+__all__ = ["Shelf", "Title", "allows", "end_of", "is_specifier", "least_named", "python_key"]
+
+_END_OF_DAY = dt.timedelta(days=1, microseconds=-1)
+
+
+def end_of(day: dt.date | None) -> dt.datetime | None:
+    """Return the last moment of a day (UTC): what was uploaded up to then is there."""
+    if day is None:
+        return None
+    return dt.datetime.combine(day, dt.time(), tzinfo=dt.timezone.utc) + _END_OF_DAY
 
 
 def python_key(python: str) -> tuple[int, ...]:

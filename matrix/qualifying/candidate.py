@@ -19,11 +19,11 @@ from matrix.index import CachedIndex, Index
 from matrix.index.replacing import ReplacingIndex
 from matrix.model.index import File, Release
 from matrix.places import cache_dir
+from matrix.planning.choosing import TRACER
 from matrix.qualifying.wheels import UnusableWheelError, Wheel, read_wheel
 
-__all__ = ["TRACER", "Candidate", "candidate_from"]
+__all__ = ["Candidate", "candidate_from"]
 
-TRACER = "ddtrace"
 _HINT = (
     "Give --ddtrace VERSION, --wheel FILE (any number of times), or --index-url URL with a version."
 )

@@ -105,8 +105,8 @@ def decide(expected: Expected, record: Record, policy: Policy, now: dt.datetime)
     """
     required = required_of(expected, policy, now.date())
     judged, used = [], set()
+    gate = _Gate(expected, record, policy, now)
     for claim in required:
-        gate = _Gate(expected, record, policy, now)
         shortfalls = tuple(dict.fromkeys(gate.shortfalls(claim)))
         waiver = _waiver(claim.id, policy.waivers)
         if not shortfalls:

@@ -22,35 +22,28 @@ from matrix.qualifying.folder import (
 )
 from matrix.qualifying.gate import Decision, decide
 from matrix.qualifying.page import Signed, page_of
-from matrix.qualifying.policy import Policy, parse_policy
+from matrix.qualifying.policy import Policy
 from matrix.qualifying.project import Identity
 from matrix.qualifying.statement import About, Digest, statement_bytes
-from matrix.records import Record, parse_record
+from matrix.records import Record
 
 __all__ = ["Material", "Pen", "sign_off"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Material:
-    """What a sign-off rests on, as the bytes that are signed, and read back from them."""
+    """What a sign-off rests on: the bytes that are signed, and what was read from these."""
 
     record_bytes: bytes
+    record: Record
     policy_bytes: bytes
+    policy: Policy
     policy_name: str
     expected: Expected
 
-    @property
-    def policy(self) -> Policy:
-        """Return the policy; raise `UnreadableInputError`."""
-        return parse_policy(self.policy_bytes, self.policy_name)
-
-    def record(self, name: str = RECORD) -> Record:
-        """Return the record; raise `UnreadableInputError`, which calls it `name`."""
-        return parse_record(self.record_bytes, name)
-
-    def decide(self, now: dt.datetime, name: str = RECORD) -> Decision:
+    def decide(self, now: dt.datetime) -> Decision:
         """Pass the gate; raise `UnreadableInputError`."""
-        return decide(self.expected, self.record(name), self.policy, now)
+        return decide(self.expected, self.record, self.policy, now)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +65,7 @@ def sign_off(
     """
     if not decision.passed:
         raise UsageError("nothing is signed of a release that does not qualify")
-    record, expected = material.record(), material.expected
+    record, expected = material.record, material.expected
     had = subjects_of(decision, expected, record, material.policy)
     subjects: list[Digest] = sorted({each for each in had.values() if each is not None})
     about = About(expected.ddtrace, _finished(record), str(project))

@@ -2,10 +2,9 @@
 
 from matrix.records.reading import SCHEMA, parse_record, read_content, read_record
 from matrix.records.record import CellLine, LeftOutLine, Record, RunFacts
-from matrix.records.shelf import RECORDS, RecordShelf
+from matrix.records.shelf import RecordShelf
 
 __all__ = [
-    "RECORDS",
     "SCHEMA",
     "CellLine",
     "LeftOutLine",

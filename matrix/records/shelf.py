@@ -10,13 +10,11 @@ import tempfile
 from pathlib import Path
 
 from matrix.errors import StorageError, UnreadableInputError, nearest
+from matrix.places import results_dir
 from matrix.records.reading import read_record
 from matrix.records.record import Record
 
-__all__ = ["RECORDS", "RecordShelf"]
-
-RECORDS = "records"
-"""The folder of runs within that of the results."""
+__all__ = ["RecordShelf"]
 
 _REMEDY = "Make one with: python -m matrix verify"
 _KEPT = 50
@@ -27,6 +25,11 @@ class RecordShelf:
     """A folder of recorded runs, of which the newest are kept."""
 
     folder: Path
+
+    @classmethod
+    def here(cls) -> RecordShelf:
+        """Return the one of this project's results."""
+        return cls(results_dir() / "records")
 
     def keep(self, text: str, started: dt.datetime) -> Path:
         """Record a run that started then, whole or not at all; raise StorageError."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import Iterator, Mapping
 
 from rich.console import Console
@@ -31,14 +33,24 @@ from matrix.verify.events import (
     Warned,
 )
 
-__all__ = ["display"]
+__all__ = ["console_of_run", "display"]
 
+_WIDE = 180
 _EVIDENCE = 160
 _REFUTING = 280  # with the control, without which nothing is refuted
 _DETAIL = 120
 _SHOWN_CELLS = 3
 _BAR = 12
 _BESIDE = _BAR + 12  # the bar, the clock and what separates them
+
+
+def console_of_run(*, stderr: bool = False) -> Console:
+    """Return where a run is told, 180 columns wide where there is no terminal to ask.
+
+    Tables of 80 columns are hard to read.
+    """
+    asked = sys.stdout.isatty() or os.environ.get("COLUMNS")
+    return Console(stderr=stderr, width=None if asked else _WIDE)
 
 
 @contextlib.contextmanager

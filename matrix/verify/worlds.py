@@ -36,7 +36,17 @@ from matrix.verify.seams import Environments, SystemClock
 from matrix.verify.serving import Needs, ServedEnvironments, ServedRunner
 from matrix.verify.workers import Workers
 
-__all__ = ["How", "cpus", "environments_of", "limits_of", "services_of", "world_of"]
+__all__ = [
+    "How",
+    "cells_at_a_time",
+    "cpus",
+    "environments_of",
+    "limits_of",
+    "services_of",
+    "world_of",
+]
+
+_CELLS_PER_CPU = 2
 
 # Beyond a cell's own limit: the worker is then stuck itself.
 _GRACE_SECONDS = 60.0
@@ -134,6 +144,14 @@ def limits_of(runs: Held) -> tuple[Limits, Limits]:
     """Return the limits of cells, and those of cells for emulated targets where there are some."""
     limits = Limits()
     return limits, limits.times(load_emulation().slower) if runs.where.emulated else limits
+
+
+def cells_at_a_time() -> int:
+    """Return two for each CPU of this process: a cell waits for about half of its time.
+
+    For a poll, a heartbeat, a span.
+    """
+    return _CELLS_PER_CPU * cpus()
 
 
 def cpus() -> int:
