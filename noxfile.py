@@ -64,7 +64,8 @@ def python_with(session: nox.Session, lock: str) -> str:
 
 def matrix(session: nox.Session, *arguments: str) -> None:
     """Run one command of the command line; on Ctrl-C, give it the time to say what it has."""
-    python = python_with(session, "run")
+    clustered = "worker" in arguments or any(x.startswith("--cluster") for x in session.posargs)
+    python = python_with(session, "cluster" if clustered else "run")
     command = (python, "-m", "matrix", *arguments, *session.posargs)
     session.run(*command, external=True, interrupt_timeout=60, terminate_timeout=20)
 
@@ -99,6 +100,18 @@ def plan(session: nox.Session) -> None:
 @nox.session(python=False)
 def verify(session: nox.Session) -> None:
     """Run the cells and say which promises hold."""
+    command(session)
+
+
+@nox.session(python=False)
+def collect(session: nox.Session) -> None:
+    """Put together what the shards of a run found, and judge it."""
+    command(session)
+
+
+@nox.session(python=False)
+def worker(session: nox.Session) -> None:
+    """Let this machine run cells for a cluster."""
     command(session)
 
 
@@ -202,7 +215,7 @@ def lint(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Refresh the hashed locks from requirements/*.in (`-- --upgrade`: to the newest)."""
     python = python_with(session, "lint")
-    for name in ("run", "tests", "lint"):
+    for name in ("run", "cluster", "tests", "lint"):
         session.run(
             *(python, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate"),
             *("--universal", "--python-version", "3.10", "--generate-hashes"),

@@ -13,9 +13,11 @@ from collections.abc import Iterable, Sequence
 
 __all__ = [
     "AnotherRunError",
+    "ClusterUnavailableError",
     "DocumentProblems",
     "EngineUnavailableError",
     "ExitCode",
+    "IncompleteRunError",
     "IndexUnavailableError",
     "NothingSelectedError",
     "Problem",
@@ -41,6 +43,8 @@ class ExitCode(enum.IntEnum):
     ENGINE_UNAVAILABLE = 8
     DOES_NOT_QUALIFY = 9
     SIGN_OFF_REFUSED = 10
+    INCOMPLETE = 11
+    CLUSTER_UNAVAILABLE = 12
     INTERRUPTED = 130
 
 
@@ -91,6 +95,18 @@ class AnotherRunError(UserError):
     """Another run holds the journal."""
 
     exit_code = ExitCode.ANOTHER_RUN
+
+
+class ClusterUnavailableError(UserError):
+    """A cluster is asked for, and no scheduler answers, or it has no worker of ours."""
+
+    exit_code = ExitCode.CLUSTER_UNAVAILABLE
+
+
+class IncompleteRunError(UserError):
+    """A part of a run that was shared out is missing, broken, or not of this run."""
+
+    exit_code = ExitCode.INCOMPLETE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,6 +28,7 @@ ORDER = [
     {"journal", "records"},
     {"suggesting"},
     {"verify"},
+    {"sharding", "cluster"},
     {"reporting"},
     {"publishing"},
     {"qualifying"},

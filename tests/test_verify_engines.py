@@ -254,6 +254,7 @@ def ran_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Held, Options]]:
         return RunResult(of, (), (), plan().snapshot, 1.0)
 
     monkeypatch.setattr("matrix.verify.running.verify", verify)
+    monkeypatch.setattr("matrix.verify.running.world_on", lambda runs: runs)
     monkeypatch.setattr(
         "matrix.commands.verify.plan_from_args",
         lambda _args, _say, where, *_: dataclasses.replace(plan(), targets=where.targets),

@@ -31,7 +31,7 @@ from matrix.reporting.final import print_report
 from matrix.reporting.writing import json_text
 from matrix.services.given import given_from_args
 from matrix.verify.holding import held
-from matrix.verify.running import Options, verify
+from matrix.verify.running import Options, verify, world_on
 from matrix.verify.worlds import cells_at_a_time
 
 __all__ = ["Asked", "NotRunError", "asked_for", "material_of"]
@@ -111,7 +111,7 @@ def material_of(
         )
         console = console_of_run()
         with display(console, os.environ) as emit:
-            result = verify(plan, options, emit, runs)
+            result = verify(plan, options, emit, world_on(runs))
     print_report(console, result, _AS_OF)
     text = json_text(result_to_json(result, _AS_OF))
     path = RecordShelf.here().keep(text, result.started)

@@ -114,12 +114,12 @@ def _from_recorded(args: argparse.Namespace, say: Callable[[str], None]) -> Basi
     from matrix.probes import load_probes  # noqa: PLC0415
     from matrix.suggesting.recorded import recorded_findings  # noqa: PLC0415
     from matrix.verify.holding import Held  # noqa: PLC0415
-    from matrix.verify.running import Options, verify  # noqa: PLC0415
+    from matrix.verify.running import Options, verify, world_on  # noqa: PLC0415
 
     where = _where(args)
     plan = plan_from_args(args, say, where, static_findings)
     options = Options(rejudge=True, offline=args.offline, engine=args.engine)
-    result = verify(plan, options, lambda _event: None, Held(where))
+    result = verify(plan, options, lambda _event: None, world_on(Held(where)))
     for warning in result.warnings:
         say(warning)
     folder = results_dir()

@@ -42,7 +42,7 @@ exit codes:
   0 no claim refuted (with --strict: every claim confirmed)   1 at least one claim refuted
   2 wrong usage or unreadable input    3 nothing selected    4 with --strict: some unverified
   5 package index unavailable    6 disk full or not writable    7 another run is under way
-  8 no container engine    130 interrupted
+  8 no container engine    12 no cluster, or it was lost    130 interrupted
 """
 
 
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     from matrix.reporting.picture import write_picture  # noqa: PLC0415
     from matrix.reporting.writing import json_text, write_text  # noqa: PLC0415
     from matrix.verify.holding import held  # noqa: PLC0415
-    from matrix.verify.running import Options, exit_code, verify  # noqa: PLC0415
+    from matrix.verify.running import Options, exit_code, verify, world_on  # noqa: PLC0415
     from matrix.verify.worlds import cells_at_a_time  # noqa: PLC0415
 
     to_stdout = args.json is not None and str(args.json) == "-"
@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
                 "there is no claim to verify", "See: python -m matrix claims"
             )
         with display(console, os.environ) as emit:
-            result = verify(plan, options, emit, runs)
+            result = verify(plan, options, emit, world_on(runs))
     as_of = f"{args.as_of:%Y-%m-%d}" if args.as_of else "the time of each release"
     print_report(console, result, as_of)
     if args.keep:

@@ -20,6 +20,7 @@ TRANSIENT = frozenset(
     {
         Reason.AGENT_FAILED,
         Reason.BACK_END_LOST,
+        Reason.CLUSTER_LOST,
         Reason.CONTAINER_LOST,
         Reason.DISK_FULL,
         Reason.ENGINE_LOST,
@@ -32,6 +33,7 @@ TRANSIENT = frozenset(
         Reason.NOT_RUN,
         Reason.OUT_OF_MEMORY,
         Reason.TIMED_OUT,
+        Reason.WORKER_LOST,
         Reason.WRONG_IMAGE,
     }
 )

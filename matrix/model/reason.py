@@ -45,6 +45,8 @@ class Reason(str, enum.Enum):
     CONTAINER_LOST = "container-lost"
     ENGINE_LOST = "engine-lost"
     BACK_END_LOST = "back-end-lost"
+    WORKER_LOST = "worker-lost"
+    CLUSTER_LOST = "cluster-lost"
     BROKEN_START = "broken-start"
     AGENT_FAILED = "agent-failed"
     INTERNAL_ERROR = "internal-error"

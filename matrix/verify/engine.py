@@ -147,6 +147,9 @@ class Engine:
                 item.environment = self._world.environments.peek(item.planned)
                 name = "" if item.environment else self._world.environments.name(item.planned)
             except BuildError as error:
+                # Written down like all others, so that a journal tells of every cell that ended.
+                item.base = self._keeping.base(item.planned, f"none: {error.reason.value}")
+                item.key = result_key(item.base, item.planned, self._probes)
                 self._fail(item, error)
                 continue
             if not self._reused(item, name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from matrix.errors import ExitCode
@@ -13,11 +13,12 @@ from matrix.integrations import LIBRARIES
 from matrix.journal import CaptureStore, Journal, Sources, judge_key, one_run
 from matrix.model.index import Release
 from matrix.model.plan import Plan
+from matrix.model.probe import Probe
 from matrix.model.verdict import Outcome
 from matrix.places import apps_dir, data_dir, fixtures_dir, project_root, results_dir
 from matrix.probes import load_probes
 from matrix.services.given import Given
-from matrix.verify.engine import Engine
+from matrix.verify.engine import Engine, World
 from matrix.verify.events import Emit
 from matrix.verify.holding import Held
 from matrix.verify.keeping import Keeping
@@ -27,7 +28,15 @@ from matrix.verify.seams import SystemClock
 from matrix.verify.signals import stopping
 from matrix.verify.worlds import How, world_of
 
-__all__ = ["Options", "cell_sources", "exit_code", "judge_sources", "verify"]
+__all__ = [
+    "OpenWorld",
+    "Options",
+    "cell_sources",
+    "exit_code",
+    "judge_sources",
+    "verify",
+    "world_on",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,14 +66,27 @@ _COUNTS: Mapping[str, MadeBy] = {
 }
 
 
-def verify(plan: Plan, options: Options, emit: Emit, runs: Held) -> RunResult:
-    """Run the plan with everything that there is; raise `UserError`. `runs` is what runs cells.
+OpenWorld = Callable[
+    [Path, How, Mapping[str, Probe], Keeping], contextlib.AbstractContextManager[World]
+]
+"""Opens what is outside of a run whose cells may have folders below a path."""
+
+
+def world_on(runs: Held) -> OpenWorld:
+    """Return what opens the world of this machine, or of its container engine."""
+    return lambda folder, how, probes, _keeping: world_of(folder, how, probes, runs)
+
+
+def verify(
+    plan: Plan, options: Options, emit: Emit, world: OpenWorld, folder: Path | None = None
+) -> RunResult:
+    """Run the plan in `world`; raise `UserError`. Results go to `folder`, else to the usual place.
 
     One run at a time in one results folder. Ctrl-C and SIGTERM end it softly.
     """
     probes = load_probes()
     plan = _repeated(plan, options.repeats)
-    folder = results_dir()
+    folder = folder or results_dir()
     captures = CaptureStore(folder / "captures")
     with one_run(folder), contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
         if options.rejudge:
@@ -93,8 +115,8 @@ def verify(plan: Plan, options: Options, emit: Emit, runs: Held) -> RunResult:
             options.candidate,
             options.repeats,
         )
-        with world_of(folder, how, probes, runs) as world:
-            engine = Engine(plan, probes, world, keeping, emit)
+        with world(folder, how, probes, keeping) as opened:
+            engine = Engine(plan, probes, opened, keeping, emit)
             with stopping(engine.stop):
                 return engine.run()
 

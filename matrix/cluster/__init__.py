@@ -1,0 +1,1 @@
+"""One run on the workers of a Dask cluster, whose scheduler knows them all."""

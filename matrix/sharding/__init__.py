@@ -1,0 +1,1 @@
+"""One run by many machines that do not know each other: shared out, run in shards, collected."""
