@@ -11,6 +11,7 @@ from matrix.containers.seam import EngineInfo
 from matrix.errors import EngineUnavailableError, UsageError
 from matrix.index.filenames import wheel_tags
 from matrix.judging import FindingTable, judge
+from matrix.model.cell import Cell
 from matrix.model.claim import ClaimKind
 from matrix.model.plan import Plan
 from matrix.model.reason import Reason
@@ -163,3 +164,42 @@ def test_a_target_that_cannot_be_run_at_all_is_an_error(monkeypatch: pytest.Monk
 def test_all_that_an_engine_could_run_is_planned_without_one() -> None:
     assert anywhere().targets == THREE
     assert anywhere(["arm64", "386"]).targets == (I686, ARM)
+
+
+@pytest.mark.parametrize("target", [X86, "macosx_arm64", "win_amd64", "win32"])
+def test_a_cell_is_read_back_by_its_id_for_every_target(target: str) -> None:
+    for framework in ("django", "jinja2", "x2y-z"):
+        cell = Cell("3.8", target, framework, "2.1.1", "1.0.0")
+        assert Cell.parse(cell.id) == cell
+
+
+def test_a_plan_for_windows_has_cells_of_32_bits() -> None:
+    plan = make_plan(
+        [claim(ClaimKind.CAPABILITY, "threat-detection", ">=1.9.0"), runtime("==3.9.*")],
+        on_32_bits(),
+        targets=(X86, "win32"),
+        profile="exhaustive",
+    )
+    assert {Cell.parse(each.cell.id).target for each in plan.cells} == {X86, "win32"}
+
+
+def on_32_bits() -> FakeIndex:
+    """Return the small world, where all wheels for Windows are for its 32 bits."""
+    index = world()
+    tracer = index.projects["ddtrace"]
+    releases = tuple(
+        dataclasses.replace(
+            release,
+            files=tuple(
+                dataclasses.replace(
+                    file,
+                    filename=(name := file.filename.replace("win_amd64", "win32")),
+                    tags=wheel_tags(name) or file.tags,
+                )
+                for file in release.files
+            ),
+        )
+        for release in tracer.releases
+    )
+    index.projects["ddtrace"] = dataclasses.replace(tracer, releases=releases)
+    return index

@@ -12,7 +12,7 @@ __all__ = ["Cell"]
 
 _ID = re.compile(
     r"cp(?P<major>[23])(?P<minor>\d+)"
-    r"-(?P<target>[a-z0-9]+_[a-z0-9_]+)"
+    r"-(?P<target>win32|[a-z0-9]+_[a-z0-9_]+)"
     r"-(?P<framework>[a-z][a-z0-9_]*?[a-z_]|[a-z])(?P<equals>=?)(?P<framework_version>\d[^-=]*)"
     r"-ddtrace(?P<ddtrace>\d[^-=]*)"
     r"(?:-asof(?P<as_of>\d{8}))?"
@@ -27,8 +27,8 @@ class Cell:
     """CPython, OS and CPU, framework (or library) and its version, ddtrace, dependency date.
 
     Versions are the index's spelling. `python` is `major.minor`. `target` is `<os>_<cpu>` in wheel
-    tag words (`linux_x86_64`). `as_of` is None for the era of the ddtrace release, else the date as
-    of which the dependencies are resolved.
+    tag words (`linux_x86_64`, `win32`). `as_of` is None for the era of the ddtrace release, else
+    the date as of which the dependencies are resolved.
 
     The id sorts with its text only within one CPython; `sort_key` sorts as versions do. A name that
     ends with a digit is set off with `=`: `cp39-linux_x86_64-jinja2=2.7-ddtrace1.9.0`.
