@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 import operator
@@ -11,19 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from matrix.errors import UnreadableInputError
-from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Outcome, PartVerdict, Shows, Tightness, Verdict
 from matrix.model.whereabouts import Whereabouts
 from matrix.records.record import CellLine, LeftOutLine, Record, RunFacts
+from matrix.records.values import cell_id, count, seconds, text, time
 
 __all__ = ["SCHEMA", "parse_record", "read_content", "read_record"]
 
 SCHEMA = "verdicts/1"
 _LARGEST = 500_000_000
-# Of anything that is counted, and of seconds.
-_MOST = 10**9
 _PLACE = operator.attrgetter(
     *("engine", "image", "os", "machine", "libc", "python", "build", "isolation")
 )
@@ -79,7 +76,7 @@ def _record(data: Mapping[str, Any], sha256: str, name: str) -> Record:
         cells=tuple(map(_line, data["cells"])),
         left_out=tuple(
             LeftOutLine(
-                _text(one["claim"]), _text(one["what"]), Reason(one["reason"]), _text(one["detail"])
+                text(one["claim"]), text(one["what"]), Reason(one["reason"]), text(one["detail"])
             )
             for one in data["left_out"]
         ),
@@ -97,56 +94,56 @@ def _record(data: Mapping[str, Any], sha256: str, name: str) -> Record:
 
 def _run(data: Mapping[str, Any]) -> RunFacts:
     return RunFacts(
-        profile=_text(data["profile"]),
-        snapshot=_text(data["snapshot"]),
-        as_of=_text(data["as_of"]),
-        started=_time(data["started"]),
-        seconds=_seconds(data["seconds"]),
+        profile=text(data["profile"]),
+        snapshot=text(data["snapshot"]),
+        as_of=text(data["as_of"]),
+        started=time(data["started"]),
+        seconds=seconds(data["seconds"]),
         interrupted=data["interrupted"] is not False,
-        targets=tuple(map(_text, data.get("targets", ()))),
-        warnings=tuple(map(_text, data["warnings"])),
-        lost=_text(data.get("lost", "")),
+        targets=tuple(map(text, data.get("targets", ()))),
+        warnings=tuple(map(text, data["warnings"])),
+        lost=text(data.get("lost", "")),
     )
 
 
 def _claim(data: Mapping[str, Any]) -> Claim:
     claim = Claim.from_json(data)
     for name in ("id", "subject", "specifier", "as_written", "document", "language"):
-        _text(getattr(claim, name))
+        text(getattr(claim, name))
     for value in (claim.sha256, claim.heading, *(each for pair in claim.scope for each in pair)):
-        _text(value)
-    _count(claim.line)
+        text(value)
+    count(claim.line)
     return claim
 
 
 def _verdict(data: Mapping[str, Any]) -> Verdict:
     return Verdict(
-        claim=_text(data["claim"]),
+        claim=text(data["claim"]),
         outcome=Outcome(data["outcome"]),
         tightness=Tightness(data["tightness"]) if data["tightness"] else None,
         reason=Reason(data["reason"]) if data["reason"] else None,
-        evidence=_text(data["evidence"]),
-        cells=tuple(map(_cell, data["cells"])),
+        evidence=text(data["evidence"]),
+        cells=tuple(map(cell_id, data["cells"])),
         parts=tuple(_part(one) for one in data["parts"]),
-        remarks=tuple(map(_text, data["remarks"])),
-        back_ends=tuple(map(_text, data.get("back_ends", ()))),
+        remarks=tuple(map(text, data["remarks"])),
+        back_ends=tuple(map(text, data.get("back_ends", ()))),
     )
 
 
 def _part(data: Mapping[str, Any]) -> PartVerdict:
-    cells = tuple(map(_cell, data["cells"]))
+    cells = tuple(map(cell_id, data["cells"]))
     if not cells:
         raise ValueError(f"a part of {data['probe']!r} without cells")
     return PartVerdict(
-        probe=_text(data["probe"]),
-        channel=_text(data["channel"]),
+        probe=text(data["probe"]),
+        channel=text(data["channel"]),
         cells=cells,
         outcome=Outcome(data["outcome"]),
         tightness=Tightness(data["tightness"]) if data["tightness"] else None,
         reason=Reason(data["reason"]) if data["reason"] else None,
-        evidence=_text(data["evidence"]),
-        remarks=tuple(map(_text, data["remarks"])),
-        back_ends=tuple(map(_text, data.get("back_ends", ()))),
+        evidence=text(data["evidence"]),
+        remarks=tuple(map(text, data["remarks"])),
+        back_ends=tuple(map(text, data.get("back_ends", ()))),
     )
 
 
@@ -155,74 +152,38 @@ def _line(data: Mapping[str, Any]) -> CellLine:
     if len({(each.probe, each.channel) for each in findings}) != len(findings):
         raise ValueError(f"a finding of {data['id']} stands twice")
     return CellLine(
-        id=_cell(data["id"]),
-        probes=tuple(map(_text, data["probes"])),
+        id=cell_id(data["id"]),
+        probes=tuple(map(text, data["probes"])),
         reason=Reason(data["reason"]) if data["reason"] else None,
-        detail=_text(data["detail"]),
-        seconds=_seconds(data["seconds"]),
+        detail=text(data["detail"]),
+        seconds=seconds(data["seconds"]),
         reused=bool(data["reused"]),
         fallback=bool(data["fallback"]),
-        key=_text(data["key"]),
-        started=_text(data["started"]),
+        key=text(data["key"]),
+        started=text(data["started"]),
         findings=findings,
         where=_where(data["where"]) if data.get("where") else None,
-        back_ends=tuple(map(_text, data.get("back_ends", ()))),
+        back_ends=tuple(map(text, data.get("back_ends", ()))),
     )
 
 
 def _where(data: Mapping[str, Any]) -> Whereabouts:
     where = Whereabouts.from_json(data)
     for value in (*_PLACE(where), *where.tracer):
-        _text(value)
-    _count(where.bits)
+        text(value)
+    count(where.bits)
     return where
 
 
 def _finding(cell: str, data: Mapping[str, Any]) -> Finding:
     return Finding(
-        cell=_cell(cell),
-        probe=_text(data["probe"]),
-        channel=_text(data["channel"]),
+        cell=cell_id(cell),
+        probe=text(data["probe"]),
+        channel=text(data["channel"]),
         shows=Shows(data["shows"]),
-        evidence=_text(data["evidence"]),
+        evidence=text(data["evidence"]),
         reason=Reason(data["reason"]) if data["reason"] else None,
-        repeats=tuple((_text(word), _count(many)) for word, many in data["repeats"].items()),
-        notes=tuple(map(_text, data["notes"])),
-        back_ends=tuple(map(_text, data.get("back_ends", ()))),
+        repeats=tuple((text(word), count(many)) for word, many in data["repeats"].items()),
+        notes=tuple(map(text, data["notes"])),
+        back_ends=tuple(map(text, data.get("back_ends", ()))),
     )
-
-
-def _text(value: object) -> str:
-    """Return a value that must be text; raise TypeError where it is not."""
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    value.encode()  # Half a character is in no file that was written, and can be written to none.
-    return value
-
-
-def _count(value: object) -> int:
-    """Return a whole number that is not negative; raise TypeError for anything else."""
-    if type(value) is not int or not 0 <= value < _MOST:
-        raise TypeError(f"{value!r} is no count")
-    return value
-
-
-def _seconds(value: object) -> float:
-    """Return a time that something took; raise TypeError where it is none."""
-    if type(value) not in {int, float} or not 0 <= value < _MOST:  # type: ignore[operator]
-        raise TypeError(f"{value!r} is no time in seconds")
-    return float(value)  # type: ignore[arg-type]
-
-
-def _time(value: object) -> str:
-    """Return an ISO time; raise ValueError where it is none."""
-    text = _text(value)
-    dt.datetime.fromisoformat(text)
-    return text
-
-
-def _cell(value: object) -> str:
-    """Return a cell's id; raise ValueError where it is none, or its versions are none."""
-    text = _text(value)
-    _ = Cell.parse(text).sort_key
-    return text
