@@ -197,6 +197,8 @@ def _opening(event: RunStarted, tally: Tally) -> Iterator[str]:
 def _place(plan: Plan, event: RunStarted) -> str:
     if not event.jobs:
         return "judged again from what was captured"
+    if event.place:
+        return event.place
     at_a_time = f"{event.jobs} at a time"
     if not event.engine:
         return f"{at_a_time} on {THIS_MACHINE}"

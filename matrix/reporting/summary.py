@@ -36,12 +36,23 @@ _CELL = re.compile(r"\bcp\d+-\S+-ddtrace[\w.]*\w")
 # What these say is the same for many cells, or says what to do.
 _OF_THE_MACHINE = {
     Reason.BUILD_FAILED,
+    Reason.CLUSTER_LOST,
     Reason.DISK_FULL,
     Reason.ENGINE_LOST,
     Reason.INDEX_UNAVAILABLE,
     Reason.NO_IMAGE,
     Reason.NO_INTERPRETER,
+    Reason.WORKER_LOST,
     Reason.WRONG_IMAGE,
+}
+# A cell that ended so did not run at all, or not to its end.
+_CUT = {
+    Reason.CLUSTER_LOST,
+    Reason.ENGINE_LOST,
+    Reason.INTERRUPTED,
+    Reason.NO_IMAGE,
+    Reason.NO_INTERPRETER,
+    Reason.WORKER_LOST,
 }
 
 
@@ -143,8 +154,7 @@ def gaps(result: RunResult) -> list[Gap]:
 
 def ran(result: RunResult) -> int:
     """Return how many cells came to an end in this run, of whatever kind."""
-    cut = {Reason.ENGINE_LOST, Reason.INTERRUPTED, Reason.NO_IMAGE, Reason.NO_INTERPRETER}
-    return sum(not cell.reused and cell.reason not in cut for cell in result.cells)
+    return sum(not cell.reused and cell.reason not in _CUT for cell in result.cells)
 
 
 def cell_counts(result: RunResult) -> str:

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.reporting.places import marks
 from matrix.reporting.rows import Row
@@ -20,6 +21,7 @@ from matrix.verify.result import RunResult
 
 __all__ = ["STYLES", "answers", "head"]
 
+_LOST = {Reason.ENGINE_LOST: "the container engine", Reason.CLUSTER_LOST: "the cluster"}
 STYLES = {Outcome.CONFIRMED: "green", Outcome.REFUTED: "bold red", Outcome.UNVERIFIED: "yellow"}
 _EVIDENCE = 280
 _WIDE = 100
@@ -35,7 +37,7 @@ def head(result: RunResult) -> Text:
     ]
     line.append_text(Text(", ").join(parts))
     line.append(" (interrupted)" if result.interrupted else "")
-    return line.append(" (the container engine was lost)" if result.lost else "")
+    return line.append(f" ({_LOST[result.lost_to]} was lost)" if result.lost else "")
 
 
 def answers(

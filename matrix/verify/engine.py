@@ -36,7 +36,8 @@ from matrix.verify.keeping import Keeping
 from matrix.verify.progress import Progress
 from matrix.verify.ready import Ready
 from matrix.verify.result import CellRecord, RunResult
-from matrix.verify.seams import Clock, Environments, Runner
+from matrix.verify.seams import Clock, Environments, FarRunner, Ran, Runner
+from matrix.verify.unmade import engine_of, failed_words, lacking_words, said_of
 
 __all__ = ["Engine", "World"]
 
@@ -47,16 +48,21 @@ class World:
 
     `engine` is the container engine's name, "" where cells run on this machine. Of the cells for
     `emulated` targets no more than `emulated_jobs` run at a time: they do not wait, they compute.
+
+    Where `far` is given, cells run on other machines, which find the environments, too: both
+    `environments` and `runner` are None. `place` says in words where that is.
     """
 
-    environments: Environments
-    runner: Runner
+    environments: Environments | None
+    runner: Runner | None
     clock: Clock
     jobs: int = 2
     builders: int = 2
     engine: str = ""
     emulated: frozenset[str] = frozenset()
     emulated_jobs: int = 1
+    far: FarRunner | None = None
+    place: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +70,11 @@ class _Stop:
     """Asks the loop to end."""
 
 
-_Message = Built | Future[CellCapture] | Told | _Stop
+_Running = Future[CellCapture] | Future[Ran]
+_Message = Built | _Running | Told | _Stop
+
+# Reasons of one cell that say that what runs all of them is gone, and what that is.
+_LOST = {Reason.ENGINE_LOST: "container engine", Reason.CLUSTER_LOST: "cluster"}
 
 
 class Engine:
@@ -83,17 +93,17 @@ class Engine:
         self._messages: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._items: dict[int, Item] = {}
         self._ready = Ready(world.emulated, world.emulated_jobs)
-        self._running: dict[Future[CellCapture], Item] = {}
+        self._running: dict[_Running, Item] = {}
         self._records: list[CellRecord] = []
         self._warnings: dict[str, None] = {}
         self._interrupted = False
-        self._lost = ""
-        self._builders = Builders(
+        self._lost, self._lost_to = "", Reason.ENGINE_LOST
+        self._builders = world.environments and Builders(
             world.environments,
             self._messages.put,
             world.clock,
             world.builders,
-            lambda text: self._messages.put(Told(text)),
+            self._told,
         )
 
     def stop(self) -> None:
@@ -103,7 +113,8 @@ class Engine:
     def run(self) -> RunResult:
         """Run the plan to its end or until `stop`; return what was found."""
         started, start = self._world.clock.now(), self._world.clock.seconds()
-        self._emit(RunStarted(self._plan, self._world.jobs, self._world.engine))
+        world = self._world
+        self._emit(RunStarted(self._plan, world.jobs, world.engine, world.place))
         for remark in self._keeping.remarks:
             self._warn(remark)
         try:
@@ -113,9 +124,10 @@ class Engine:
                 self._start_cells()
                 self._handle(self._messages.get())
         finally:
-            self._builders.stop()
-            if self._items:
-                self._world.runner.kill()
+            if self._builders:
+                self._builders.stop()
+            if self._items and (runner := world.far or world.runner):
+                runner.kill()
         self._give_up()
         verdicts, late = self._progress.finish()
         for verdict in late:
@@ -130,6 +142,7 @@ class Engine:
             interrupted=self._interrupted,
             warnings=tuple(self._warnings),
             lost=self._lost,
+            lost_to=self._lost_to,
         )
 
     def _take_in(self, cells: Iterable[PlannedCell], *, fallback: bool) -> None:
@@ -141,15 +154,20 @@ class Engine:
             item = Item(-order if fallback else order, planned, fallback)
             self._items[item.order] = item
             new.append(item)
+        if self._world.far is not None:
+            for item in new:
+                self._ready.put(item)
+            return
         wanted = []
+        environments, builders = self._world.environments, self._builders
+        assert environments and builders  # noqa: S101, PT018 - the cells are run here
         for item in new:
             try:
-                item.environment = self._world.environments.peek(item.planned)
-                name = "" if item.environment else self._world.environments.name(item.planned)
+                item.environment = environments.peek(item.planned)
+                name = "" if item.environment else environments.name(item.planned)
             except BuildError as error:
                 # Written down like all others, so that a journal tells of every cell that ended.
-                item.base = self._keeping.base(item.planned, f"none: {error.reason.value}")
-                item.key = result_key(item.base, item.planned, self._probes)
+                self._named(item, lacking_words(error.reason))
                 self._fail(item, error)
                 continue
             if not self._reused(item, name):
@@ -158,28 +176,38 @@ class Engine:
             if item.environment is not None:
                 self._ready.put(item)
             else:
-                self._builders.want(item.order, item.planned)
+                builders.want(item.order, item.planned)
 
     def _reused(self, item: Item, name: str = "") -> bool:
         """Answer the cell from the journal where it can be; `name` stands for no environment."""
-        item.base = self._keeping.base(item.planned, item.found or f"failed {name}")
-        item.key = result_key(item.base, item.planned, self._probes)
+        self._named(item, item.found or failed_words(name))
         entry = self._keeping.find(item.base, item.planned, self._probes)
         if entry is None:
             return False
         self._record(item.record(entry, reused=True), item)
         return True
 
+    def _named(self, item: Item, environment: str, base: str = "") -> None:
+        """Give the cell the key of its results in an environment, told in words or by `base`."""
+        item.base = base or self._keeping.base(item.planned, environment)
+        item.key = result_key(item.base, item.planned, self._probes)
+
     def _start_cells(self) -> None:
         while len(self._running) < self._world.jobs:
             item = self._ready.take(self._running.values())
             if item is None:
                 return
-            assert item.environment is not None  # noqa: S101 - only such items are ready
-            self._emit(CellStarted(item.id))
-            future = self._world.runner.submit(item.planned, item.environment, item.key)
+            future = self._begin(item)
             self._running[future] = item
             future.add_done_callback(self._messages.put)
+
+    def _begin(self, item: Item) -> _Running:
+        if self._world.far is not None:
+            # When it begins is for the others to say.
+            return self._world.far.submit(item.order, item.planned, self._told)
+        assert self._world.runner and item.environment  # noqa: S101, PT018 - only such are ready
+        self._emit(CellStarted(item.id))
+        return self._world.runner.submit(item.planned, item.environment, item.key)
 
     def _handle(self, message: _Message) -> None:
         if isinstance(message, _Stop):
@@ -189,8 +217,11 @@ class Engine:
         elif isinstance(message, Built):
             self._built(message)
         else:
-            item = self._running.pop(message)
-            self._finish(item, message.result())
+            item, ended = self._running.pop(message), message.result()
+            if isinstance(ended, Ran):
+                self._came_back(item, ended)
+            else:
+                self._finish(item, ended)
 
     def _built(self, built: Built) -> None:
         item = self._items[built.order]
@@ -203,19 +234,36 @@ class Engine:
         if not self._reused(item):
             self._ready.put(item)
 
+    def _came_back(self, item: Item, ran: Ran) -> None:
+        """Take what another machine made of a cell, or answer it from the journal as it says."""
+        if ran.instead:
+            self._warn(ran.instead)
+        reason = (ran.capture and ran.capture.failed) or Reason.INTERNAL_ERROR
+        self._named(item, lacking_words(reason), ran.base)
+        if ran.capture is None:
+            entry = self._keeping.find(item.base, item.planned, self._probes)
+            if entry is not None:
+                self._record(item.record(entry, reused=True), item)
+                return
+        capture = ran.capture or item.unseen(reason, "its result was taken for one that is known")
+        self._keep(item, dataclasses.replace(capture, key=item.key))
+
     def _fail(self, item: Item, error: BuildError) -> None:
         """Record a cell that has no environment."""
         started = self._world.clock.now().isoformat(timespec="seconds")
-        detail = f"{error.detail}\n{error.log}".rstrip()
-        self._finish(item, item.unseen(error.reason, detail, started))
+        self._finish(item, item.unseen(error.reason, said_of(error), started))
 
     def _finish(self, item: Item, capture: CellCapture) -> None:
-        if capture.failed is Reason.ENGINE_LOST:
+        """Take a cell that ended here."""
+        engine = engine_of(item.environment, self._world.engine)
+        self._keep(item, dataclasses.replace(capture, engine=engine))
+
+    def _keep(self, item: Item, capture: CellCapture) -> None:
+        if capture.failed in _LOST:
             # Nothing is told of the cell. The others would wait as long, one after the other.
-            self._lost = self._lost or capture.detail or "it does not answer"
+            if not self._lost:
+                self._lost, self._lost_to = capture.detail or "it does not answer", capture.failed
             return
-        here = item.environment is not None and bool(item.environment.instead)
-        capture = dataclasses.replace(capture, engine="" if here else self._world.engine)
         entry, warning = self._keeping.keep(capture, item.base, item.planned, self._probes)
         if warning:
             self._warn(warning)
@@ -246,8 +294,8 @@ class Engine:
         """Let the cells that did not end say so, without keeping that."""
         reason, said = Reason.INTERRUPTED, "the run was stopped"
         if self._lost and self._items:
-            reason, said = Reason.ENGINE_LOST, self._lost
-            self._warn(f"the container engine was lost ({said}): {len(self._items)} cells not run")
+            reason, said = self._lost_to, self._lost
+            self._warn(f"the {_LOST[reason]} was lost ({said}): {len(self._items)} cells not run")
         for item in sorted(self._items.values(), key=lambda item: item.order):
             capture = item.unseen(reason, said)
             for finding in self._keeping.judge(capture, item.planned.probes, self._probes):
@@ -267,6 +315,9 @@ class Engine:
                 )
             )
         self._items.clear()
+
+    def _told(self, text: str) -> None:
+        self._messages.put(Told(text))
 
     def _warn(self, message: str) -> None:
         if message not in self._warnings:

@@ -29,11 +29,13 @@ __all__ = [
 class RunStarted:
     """The plan is about to be run, `jobs` cells at a time, or judged again from captures, where
     `jobs` is 0; `engine` is the container engine's name, "" where cells run on this machine.
+    `place` says it in words where that is on other machines.
     """
 
     plan: Plan
     jobs: int
     engine: str = ""
+    place: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

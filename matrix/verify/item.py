@@ -10,6 +10,7 @@ from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.verify.result import CellRecord
+from matrix.verify.unmade import unseen, words_of
 
 __all__ = ["Item"]
 
@@ -32,34 +33,12 @@ class Item:
 
     @property
     def found(self) -> str:
-        """Return the key of the environment, with image and services, where there are such.
-
-        What the image is given counts, too: on another engine the same one is emulated, or is not,
-        and what an emulated one has no time for does not tell of the other.
-        """
-        if self.environment is None:
-            return ""
-        words = [self.environment.key]
-        if image := self.environment.image:
-            words += [
-                f"in {image.digest}",
-                *(f"{name}={value}" for name, value in image.environment),
-            ]
-        return " ".join([*words, *(f"with {each}" for each in self.environment.services)])
+        """Return the environment in words, "" where there is none."""
+        return words_of(self.environment) if self.environment else ""
 
     def unseen(self, reason: Reason, detail: str, started: str = "") -> CellCapture:
         """Return the capture of a cell in which nothing was run, and why."""
-        return CellCapture(
-            cell=self.id,
-            key=self.key,
-            identity=None,
-            lock=(),
-            processes=(),
-            started=started,
-            seconds=0.0,
-            failed=reason,
-            detail=detail,
-        )
+        return unseen(self.planned, self.key, reason, detail, started)
 
     def record(self, entry: Entry, *, reused: bool) -> CellRecord:
         """Return the cell's end as the journal has it."""

@@ -51,10 +51,12 @@ class Keeping:
         reading = journal.read()
         self.remarks = reading.remarks
         self._entries: dict[str, list[Entry]] = {}
+        self._bases: dict[str, dict[str, None]] = {}
         self._tried = {key for key, entry in reading.entries.items() if entry.transient}
         for entry in reading.entries.values() if reuse else ():
             if not entry.transient and (since is None or _began_after(entry, since)):
                 self._entries.setdefault(entry.base, []).append(entry)
+                self._bases.setdefault(entry.cell, {})[entry.base] = None
 
     def base(self, planned: PlannedCell, environment: str) -> str:
         """Return what the keys of the cell's results in this environment have in common."""
@@ -73,6 +75,11 @@ class Keeping:
                     asked = [item for item in today.findings if item.probe in wanted]
                     return dataclasses.replace(today, findings=tuple(asked))
         return None
+
+    def known(self, planned: PlannedCell, probes: Mapping[str, Probe]) -> frozenset[str]:
+        """Return the bases for which `find` has a result of the cell that still counts."""
+        bases = self._bases.get(planned.cell.id, ())
+        return frozenset(base for base in bases if self.find(base, planned, probes) is not None)
 
     def keep(
         self, capture: CellCapture, base: str, planned: PlannedCell, probes: Mapping[str, Probe]

@@ -19,7 +19,7 @@ __all__ = ["Questions", "reply_of"]
 
 _PROFILE = "minimum"
 # The run ended before the release could answer.
-_UNANSWERED = frozenset({Reason.INTERRUPTED, Reason.ENGINE_LOST})
+_UNANSWERED = frozenset({Reason.INTERRUPTED, Reason.ENGINE_LOST, Reason.CLUSTER_LOST})
 _ANSWERS = {
     Shows.PRESENT: Answer.WORKS,
     Shows.ABSENT: Answer.FAILS,

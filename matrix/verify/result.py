@@ -48,7 +48,8 @@ class CellRecord:
 class RunResult:
     """Everything: the plan, its cells in the order they ended, and a verdict for each claim.
 
-    `lost` says how the container engine went away before all was done, "" where it did not.
+    `lost` says how what ran the cells went away before all was done, "" where it did not: the
+    container engine, or the cluster where `lost_to` says so.
     """
 
     plan: Plan
@@ -59,6 +60,7 @@ class RunResult:
     interrupted: bool = False
     warnings: tuple[str, ...] = ()
     lost: str = ""
+    lost_to: Reason = Reason.ENGINE_LOST
 
     def count(self, outcome: Outcome) -> int:
         """Return how many verdicts have this outcome."""

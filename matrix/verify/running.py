@@ -14,6 +14,7 @@ from matrix.journal import CaptureStore, Journal, Sources, judge_key, one_run
 from matrix.model.index import Release
 from matrix.model.plan import Plan
 from matrix.model.probe import Probe
+from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.places import apps_dir, data_dir, fixtures_dir, project_root, results_dir
 from matrix.probes import load_probes
@@ -65,6 +66,11 @@ _COUNTS: Mapping[str, MadeBy] = {
     "local": lambda capture: not capture.engine,
 }
 
+
+_LOST = {
+    Reason.CLUSTER_LOST: ExitCode.CLUSTER_UNAVAILABLE,
+    Reason.ENGINE_LOST: ExitCode.ENGINE_UNAVAILABLE,
+}
 
 OpenWorld = Callable[
     [Path, How, Mapping[str, Probe], Keeping], contextlib.AbstractContextManager[World]
@@ -137,7 +143,7 @@ def exit_code(result: RunResult, *, strict: bool) -> ExitCode:
     if result.interrupted:
         return ExitCode.INTERRUPTED
     if result.lost:
-        return ExitCode.ENGINE_UNAVAILABLE
+        return _LOST[result.lost_to]
     if result.count(Outcome.REFUTED):
         return ExitCode.REFUTED
     if strict and result.count(Outcome.UNVERIFIED):

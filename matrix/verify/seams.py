@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from matrix.model.capture import CellCapture
 from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 
-__all__ = ["Clock", "Environments", "Runner", "SystemClock", "Tell"]
+__all__ = ["Clock", "Environments", "FarRunner", "Ran", "Runner", "SystemClock", "Tell"]
 
 Tell = Callable[[str], None]
 """Takes a progress line; called from several threads."""
@@ -41,6 +42,35 @@ class Runner(Protocol):
         self, planned: PlannedCell, environment: Environment, key: str
     ) -> Future[CellCapture]:
         """Start a cell."""
+        ...
+
+    def kill(self) -> None:
+        """End all that runs, at once."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Ran:
+    """How a cell ended elsewhere, where its environment was found, too.
+
+    `base` is what the keys of its results in that environment have in common, "" where it came to
+    no machine. `capture` is None where the result with this base is known already. `instead` is
+    what is to be known of its environment.
+    """
+
+    base: str
+    capture: CellCapture | None
+    instead: str = ""
+
+
+class FarRunner(Protocol):
+    """Runs cells on other machines; every future it gives ends, once, whatever happens."""
+
+    def submit(self, order: int, planned: PlannedCell, tell: Tell) -> Future[Ran]:
+        """Start a cell where it fits, as soon as that is free; the least `order` goes first.
+
+        `tell` takes what becomes of the other machines.
+        """
         ...
 
     def kill(self) -> None:
