@@ -1,1 +1,1 @@
-"""One run on the workers of a Dask cluster, whose scheduler knows them all."""
+"""Cells on other machines: a Dask cluster of workers that `python -m matrix worker` starts."""

@@ -1,0 +1,53 @@
+"""What a run asks of a cluster, cell by cell: plain values that are sent to workers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+from matrix.cluster.resources import needs_of
+from matrix.model.plan import PlannedCell
+from matrix.verify.worlds import How
+
+__all__ = ["Asked", "Terms"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """One cell of the run `run`, for workers of the project's version `version`.
+
+    `known` are the bases of results that the asker has: where the cell's is one of them, the cell
+    is not run. Of `how` the cells at a time are the worker's own matter. Passwords of back ends
+    that were given are in it.
+    """
+
+    run: str
+    version: str
+    planned: PlannedCell
+    known: frozenset[str]
+    how: How
+
+
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """What is the same for all cells of a run; `engine` is what the user demands of workers.
+
+    `contained` are the ids of cells that promises about containers are answered by. `known` returns
+    the bases of the results that there are of a cell.
+    """
+
+    run: str
+    version: str
+    how: How
+    engine: str
+    contained: frozenset[str]
+    known: Callable[[PlannedCell], frozenset[str]]
+
+    def ask(self, planned: PlannedCell) -> Asked:
+        """Return the question for a cell."""
+        return Asked(self.run, self.version, planned, self.known(planned), self.how)
+
+    def needs(self, planned: PlannedCell, held: Iterable[frozenset[str]]) -> dict[str, float]:
+        """Return the resources that a cell asks for, where workers have those of `held`."""
+        contained = planned.cell.id in self.contained
+        return needs_of(planned, self.version, held, engine=self.engine, contained=contained)

@@ -1,0 +1,142 @@
+"""A cluster, from the command line to the world of a run."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from matrix.cluster.addresses import NO_DISTRIBUTED, checked_address
+from matrix.cluster.asked import Terms
+from matrix.cluster.grid import Connect, Grid, GridLostError
+from matrix.cluster.resources import Offer, contained_cells, many_workers, told, where_of
+from matrix.cluster.runner import ClusterRunner, Patience
+from matrix.cluster.version import project_version
+from matrix.errors import ClusterUnavailableError
+from matrix.model.plan import Plan
+from matrix.model.probe import Probe
+from matrix.planning.where import Where
+from matrix.verify.engine import World
+from matrix.verify.keeping import Keeping
+from matrix.verify.running import OpenWorld
+from matrix.verify.seams import SystemClock
+from matrix.verify.worlds import How
+
+__all__ = ["Joined", "connect_by_dask", "joined"]
+
+_CONNECT_SECONDS = 10.0
+_NAMED = 3
+# The queue is the cluster's: all cells that can be run are asked for at once.
+_ALL = 1_000_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Joined:
+    """A cluster that answers: what can be planned for it, and what the user should know of it."""
+
+    where: Where
+    notes: tuple[str, ...]
+    offers: tuple[Offer, ...]
+    grid: Grid
+    connect: Connect
+    engine: str
+    version: str
+    patience: Patience = dataclasses.field(default_factory=Patience)
+
+    def world_on(self, plan: Plan) -> OpenWorld:
+        """Return what opens the world of a run of `plan`."""
+
+        @contextlib.contextmanager
+        def opened(
+            _folder: Path, how: How, probes: Mapping[str, Probe], keeping: Keeping
+        ) -> Iterator[World]:
+            terms = Terms(
+                run=uuid.uuid4().hex,
+                version=self.version,
+                how=how,
+                engine=self.engine,
+                contained=contained_cells(plan),
+                known=lambda planned: keeping.known(planned, probes),
+            )
+            clock = SystemClock()
+            runner = ClusterRunner(self.grid, self.connect, terms, clock, self.patience)
+            with contextlib.closing(runner):
+                place = told(self.offers)
+                yield World(None, None, clock, _ALL, 0, far=runner, place=place)
+
+        return opened
+
+
+@contextlib.contextmanager
+def joined(
+    address: str,
+    engine: str = "auto",
+    globs: Sequence[str] = (),
+    connect: Callable[[str], Connect] | None = None,
+) -> Iterator[Joined]:
+    """Yield the cluster whose scheduler has this address; raise ClusterUnavailableError.
+
+    `engine` and `globs` say which workers and targets are meant, as they do for one machine.
+    """
+    by_address = (connect or connect_by_dask)(address)
+    version = project_version()
+    try:
+        grid = by_address()
+    except GridLostError as error:
+        raise ClusterUnavailableError(
+            f"no Dask scheduler answers at {address}: {error}",
+            "Start one (dask scheduler), and a worker on each machine:"
+            f" python -m matrix worker {address}",
+        ) from error
+    with contextlib.closing(grid):
+        try:
+            offers = grid.offers()
+        except GridLostError as error:
+            raise ClusterUnavailableError(
+                f"the scheduler at {address} does not say which workers there are: {error}",
+                "Look at its own output.",
+            ) from error
+        ours = tuple(offer for offer in offers if offer.is_of(version))
+        notes = tuple(_others(offers, version))
+        if not ours:
+            start = f"Start one on each machine: python -m matrix worker {address}"
+            raise ClusterUnavailableError(
+                "; ".join([f"the cluster at {address} has no worker of this project", *notes]),
+                f"{start} (of the same version)" if notes else start,
+            )
+        where = where_of(ours, engine, globs)
+        if not where.targets:
+            raise ClusterUnavailableError(
+                f"no worker of the cluster runs cells as --engine {engine} wants it",
+                "Leave --engine out, or start such a worker.",
+            )
+        yield Joined(where, notes, ours, grid, by_address, engine, version)
+
+
+def connect_by_dask(address: str) -> Connect:
+    """Return what connects to a Dask scheduler; raise UsageError for what is no address.
+
+    Raises ClusterUnavailableError where Dask is not installed.
+    """
+    checked_address(address)
+    try:
+        from matrix.cluster.dask_grid import DaskGrid  # noqa: PLC0415 - only when asked for
+    except ImportError as error:
+        raise ClusterUnavailableError(
+            f"a cluster needs Dask's distributed, which is not installed ({error})", NO_DISTRIBUTED
+        ) from error
+    return lambda: DaskGrid(address, _CONNECT_SECONDS)
+
+
+def _others(offers: Sequence[Offer], version: str) -> Iterator[str]:
+    """Yield what is to be said of workers that cannot be used."""
+    skewed = [each for each in offers if each.version and not each.is_of(version)]
+    if skewed:
+        names = ", ".join(f"{each.address} ({each.version})" for each in skewed[:_NAMED])
+        more = f" and {len(skewed) - _NAMED} more" if len(skewed) > _NAMED else ""
+        yield (
+            f"{many_workers(len(skewed))} not used, as another version of the project runs there:"
+            f" {names}{more}; here it is {version[:12]}"
+        )

@@ -1,0 +1,230 @@
+"""Cells on a cluster: sent where they fit, sent again when the scheduler was away, ended once each.
+
+One thread takes every decision; it sleeps on a queue of messages, and looks at the workers now and
+then, as Dask tells a client nothing of those that come and go.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import queue
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from matrix.cluster.asked import Terms
+from matrix.cluster.grid import Connect, Grid, GridLostError, Killed, Outcome
+from matrix.cluster.outstanding import Outstanding, Wanted
+from matrix.cluster.resources import Offer, held_by, many_workers
+from matrix.model.plan import PlannedCell
+from matrix.model.reason import Reason
+from matrix.verify.seams import Clock, Ran, Tell
+from matrix.verify.unmade import unseen
+
+__all__ = ["ClusterRunner", "Patience"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Patience:
+    """In seconds: how often to look at the workers, how long a cell waits for one that fits it, and
+    how long a run waits for a scheduler that went away.
+    """
+
+    look: float = 1.0
+    fitting: float = 60.0
+    scheduler: float = 120.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Ended:
+    """A cell ended, or the connection it was sent by was lost; `sending` counts connections."""
+
+    order: int
+    sending: int
+    outcome: Outcome | GridLostError
+
+
+class _Kill:
+    """Asks the thread to end everything."""
+
+
+_Message = Wanted | _Ended | _Kill
+
+
+class ClusterRunner:
+    """A `FarRunner` over the connection `grid`, and those that `connect` makes when it is lost.
+
+    To be closed.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        connect: Connect,
+        terms: Terms,
+        clock: Clock,
+        patience: Patience | None = None,
+    ) -> None:
+        self._grid: Grid | None = grid
+        self._connect = connect
+        self._terms = terms
+        self._clock = clock
+        self._patience = patience or Patience()
+        self._messages: queue.SimpleQueue[_Message] = queue.SimpleQueue()
+        self._cells = Outstanding()
+        self._offers: Sequence[Offer] = ()
+        self._held: frozenset[frozenset[str]] = frozenset()
+        self._tell: Tell = _nothing
+        self._sending = 0
+        self._lost_since: float | None = None
+        self._lost = ""
+        self._looked: float | None = None
+        self._killed = False
+        self._thread = threading.Thread(target=self._work, name="cluster", daemon=True)
+        self._thread.start()
+
+    def submit(self, order: int, planned: PlannedCell, tell: Tell) -> Future[Ran]:
+        """Start a cell where it fits; the future always ends, once."""
+        self._tell = tell
+        wanted = Wanted(order, self._terms.ask(planned), Future())
+        self._messages.put(wanted)
+        return wanted.future
+
+    def kill(self) -> None:
+        """End all cells; what runs on workers is ended there."""
+        self.close()
+
+    def close(self) -> None:
+        """Leave the cluster; what is outstanding ends as interrupted."""
+        self._messages.put(_Kill())
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._killed:
+            try:
+                self._handle(self._messages.get(timeout=self._patience.look))
+                # All that is there is taken in before anything is sent: the first goes first.
+                while True:
+                    self._handle(self._messages.get_nowait())
+            except queue.Empty:
+                pass
+            if not self._killed:
+                self._look()
+                self._send()
+        self._leave()
+
+    def _handle(self, message: _Message) -> None:
+        if isinstance(message, _Kill):
+            self._killed = True
+        elif isinstance(message, Wanted):
+            if self._lost:
+                self._end(message, Reason.CLUSTER_LOST, self._lost)
+            else:
+                self._cells.put(message, self._needs(message.asked.planned))
+        elif isinstance(message.outcome, Ran):
+            # Also one that was sent again meanwhile: the first answer counts, the next finds none.
+            if (wanted := self._cells.end(message.order)) is not None:
+                wanted.future.set_result(message.outcome)
+        elif message.sending != self._sending:
+            pass  # of a connection that is no more
+        elif isinstance(message.outcome, GridLostError):
+            self._disconnected(str(message.outcome))
+        elif (wanted := self._cells.end(message.order)) is not None:
+            killed = isinstance(message.outcome, Killed)
+            reason = Reason.WORKER_LOST if killed else Reason.INTERNAL_ERROR
+            self._end(wanted, reason, message.outcome.detail)
+
+    def _look(self) -> None:
+        """See which workers there are, and whether the scheduler is, every now and then."""
+        now = self._clock.seconds()
+        if self._looked is not None and now - self._looked < self._patience.look:
+            return
+        self._looked = now
+        if self._grid is None and not self._lost:
+            self._reconnect(now)
+        if self._grid is None:
+            return
+        try:
+            offers = self._grid.offers()
+        except GridLostError as error:
+            self._disconnected(str(error))
+            return
+        if offers != self._offers:
+            self._take_note(offers)
+        patience = self._patience.fitting
+        for wanted, names in self._cells.stranded(now, patience):
+            said = f"for {patience:g} s the cluster had no worker with {', '.join(names)}"
+            self._end(wanted, Reason.WORKER_LOST, said)
+
+    def _take_note(self, offers: Sequence[Offer]) -> None:
+        if self._offers and len(offers) != len(self._offers):
+            self._tell(f"the cluster has {many_workers(len(offers))} now")
+        self._offers = offers
+        self._held = held_by(offers, self._terms.version)
+        self._cells.offer(offers)
+        self._cells.again(self._needs, sent=False)
+
+    def _send(self) -> None:
+        if self._grid is None:
+            return
+        for wanted, needs in self._cells.take():
+            done = functools.partial(self._done, wanted.order, self._sending)
+            try:
+                self._grid.submit(wanted.asked, needs, -wanted.order, done)
+            except GridLostError as error:
+                self._disconnected(str(error))
+                return
+
+    def _done(self, order: int, sending: int, outcome: Outcome | GridLostError) -> None:
+        self._messages.put(_Ended(order, sending, outcome))
+
+    def _disconnected(self, why: str) -> None:
+        """Let everything wait for the scheduler to come back."""
+        if self._grid is not None:
+            self._grid.close()
+        self._grid, self._sending = None, self._sending + 1
+        self._lost_since = self._lost_since or self._clock.seconds()
+        self._cells.again(self._needs, sent=True)
+        self._tell(f"the cluster's scheduler has gone ({why}): waiting for it to come back")
+
+    def _reconnect(self, now: float) -> None:
+        try:
+            self._grid = self._connect()
+        except GridLostError as error:
+            since = self._lost_since if self._lost_since is not None else now
+            if now - since >= self._patience.scheduler:
+                seconds = self._patience.scheduler
+                self._lost = f"the scheduler did not come back within {seconds:g} s: {error}"
+                for wanted in self._cells.all():
+                    self._end(wanted, Reason.CLUSTER_LOST, self._lost)
+        else:
+            self._lost_since = None
+            self._tell("the cluster's scheduler is back")
+            # Its workers come back one after the other: none of the old ones is there yet.
+            self._take_note(())
+
+    def _leave(self) -> None:
+        for wanted in self._cells.all():
+            self._end(wanted, Reason.INTERRUPTED, "the run was stopped")
+        while True:
+            try:
+                message = self._messages.get_nowait()
+            except queue.Empty:
+                break
+            if isinstance(message, Wanted):
+                self._end(message, Reason.INTERRUPTED, "the run was stopped")
+        if self._grid is not None:
+            self._grid.end(self._terms.run)
+            self._grid.close()
+
+    def _needs(self, planned: PlannedCell) -> dict[str, float]:
+        return self._terms.needs(planned, self._held)
+
+    @staticmethod
+    def _end(wanted: Wanted, reason: Reason, detail: str) -> None:
+        wanted.future.set_result(Ran("", unseen(wanted.asked.planned, "", reason, detail)))
+
+
+def _nothing(_text: str) -> None:
+    """Stand in for who listens, before a cell is asked for."""

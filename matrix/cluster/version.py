@@ -1,0 +1,38 @@
+"""Which version of this project a machine has: machines of two versions make no run together."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+
+from matrix.places import apps_dir, fixtures_dir, project_root
+
+__all__ = ["digest_of", "project_version"]
+
+_SKIPPED = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+
+
+@functools.cache
+def project_version() -> str:
+    """Return the digest of all files of the project, but for its tests, as this process began.
+
+    What is sent between machines is made of our classes, and what a cell shows depends on how its
+    environment is made: so nearly everything counts, and the rest is not worth a list.
+    """
+    return digest_of((project_root() / "matrix", apps_dir(), fixtures_dir()))
+
+
+def digest_of(folders: tuple[Path, ...]) -> str:
+    """Return the sha256 over names and contents of all files in the folders.
+
+    A checkout on Windows ends its lines otherwise and is the same version.
+    """
+    total = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.rglob("*"), key=lambda path: path.as_posix()):
+            if path.is_file() and path.suffix != ".pyc" and _SKIPPED.isdisjoint(path.parts):
+                content = path.read_bytes().replace(b"\r\n", b"\n")
+                name = path.relative_to(folder.parent).as_posix()
+                total.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+    return total.hexdigest()

@@ -1,0 +1,160 @@
+"""`worker`: let this machine run cells for a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from matrix.commands.numbers import cell_count
+from matrix.errors import ClusterUnavailableError, ExitCode
+from matrix.planning.options import add_engine_options
+
+if TYPE_CHECKING:
+    from matrix.cluster.asked import Asked
+    from matrix.cluster.dask_worker import Leaving
+    from matrix.cluster.station import Station
+    from matrix.verify.holding import Held
+
+__all__ = ["add_parser", "run"]
+
+EXAMPLES = """\
+examples:
+  dask scheduler
+      a scheduler, on a machine that all others reach (it says its address)
+  python -m matrix worker tcp://192.0.2.1:8786
+      on each machine: run cells for it, in containers where an engine answers
+  python -m matrix worker tcp://192.0.2.1:8786 --engine local --jobs 4
+      on this machine itself, four at a time
+  python -m matrix verify --cluster tcp://192.0.2.1:8786
+      on any machine: run what the workers can run
+
+A Dask cluster trusts everybody who reaches it: whoever can connect to the scheduler or to a worker
+runs code there. Use it in a private network, or with TLS (an address that begins with tls://, and
+certificates in Dask's own configuration: https://distributed.dask.org/en/stable/tls.html).
+
+exit codes:
+  0 asked to leave, and left    2 wrong usage    8 no container engine, or it was lost
+  12 no scheduler answers, or it did not come back    130 interrupted twice
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "worker",
+        help="let this machine run cells for a cluster",
+        description="Run cells for a Dask cluster, until Ctrl-C: then those that run may end.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("address", metavar="ADDRESS", help="the scheduler, as tcp://host:8786")
+    add_engine_options(parser)
+    group = parser.add_argument_group("run")
+    group.add_argument(
+        "--jobs", type=cell_count, metavar="N", help="cells at a time (default: two for each CPU)"
+    )
+    group.add_argument(
+        "--host",
+        default="",
+        metavar="ADDRESS",
+        help="where to listen for the scheduler and other workers"
+        " (default: the address that leads to the scheduler)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run cells until told to stop; return the exit code."""
+    from matrix.cluster.addresses import NO_DISTRIBUTED, checked_address  # noqa: PLC0415
+
+    checked_address(args.address)
+    try:
+        import distributed  # noqa: F401, PLC0415 - only when asked for
+    except ImportError as error:
+        raise ClusterUnavailableError(
+            f"a worker needs Dask's distributed, which is not installed ({error})", NO_DISTRIBUTED
+        ) from error
+    from matrix.verify.holding import held  # noqa: PLC0415
+
+    with held(args.engine, args.target) as runs:
+        for note in runs.notes:
+            print(f"note: {note}", file=sys.stderr)
+        asyncio.run(_serve(args, runs))
+    return ExitCode.OK
+
+
+async def _serve(args: argparse.Namespace, runs: Held) -> None:
+    from matrix.cluster.dask_worker import Leaving, Serving, work_for  # noqa: PLC0415
+    from matrix.cluster.resources import offered  # noqa: PLC0415
+    from matrix.cluster.stations import Stations, serve  # noqa: PLC0415
+    from matrix.cluster.version import project_version  # noqa: PLC0415
+    from matrix.verify.at_hand import pythons_at_hand  # noqa: PLC0415
+    from matrix.verify.emulation import load_emulation  # noqa: PLC0415
+    from matrix.verify.worlds import cells_at_a_time, cpus  # noqa: PLC0415
+
+    jobs = args.jobs or cells_at_a_time()
+    where, version = runs.where, project_version()
+    pythons = {target: pythons_at_hand(runs, target) for target in where.targets}
+    slow = load_emulation().cells_per_cpu * cpus()
+    serving = Serving(args.address, offered(where, pythons, jobs, slow, version), jobs, args.host)
+    loop, leaving = asyncio.get_running_loop(), Leaving()
+    stations = Stations(
+        version,
+        lambda asked: _station(asked, runs, jobs),
+        lambda why: _called(loop, leaving, why),
+    )
+    serve(stations)
+    targets = ", ".join(where.targets)
+    how = f"{jobs} at a time in {where.engine}" if where.engine else f"{jobs} at a time"
+
+    def say(text: str) -> None:
+        print(f"{text}: {how}, for {targets}" if "ready" in text else text, flush=True)
+
+    with contextlib.closing(stations), _asked_to_leave(loop, leaving):
+        await work_for(serving, stations, leaving, say)
+
+
+def _station(asked: Asked, runs: Held, jobs: int) -> Station:
+    from matrix.cluster.station import Station  # noqa: PLC0415
+    from matrix.journal import Sources  # noqa: PLC0415
+    from matrix.probes import load_probes  # noqa: PLC0415
+    from matrix.verify.running import cell_sources  # noqa: PLC0415
+    from matrix.verify.worlds import world_of  # noqa: PLC0415
+
+    how, probes = dataclasses.replace(asked.how, jobs=jobs, keep=False), load_probes()
+    return Station(
+        lambda folder: world_of(folder, how, probes, runs), Sources.of(cell_sources()), probes
+    )
+
+
+def _called(loop: asyncio.AbstractEventLoop, leaving: Leaving, why: str) -> None:
+    """Lose the engine, told by the thread of a cell."""
+    loop.call_soon_threadsafe(leaving.lose, why)
+
+
+@contextlib.contextmanager
+def _asked_to_leave(loop: asyncio.AbstractEventLoop, leaving: Leaving) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the worker softly at first, at once when they come again."""
+
+    def handle(_number: int, _frame: object) -> None:
+        if leaving.event.is_set():
+            # The processes of cells see their lifeline end, and kill what they have started.
+            os._exit(ExitCode.INTERRUPTED)
+        os.write(2, b"\nleaving when the cells that run have ended (again: at once)\n")
+        leaving.ask()
+        loop.call_soon_threadsafe(lambda: None)  # wake it
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
