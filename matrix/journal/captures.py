@@ -9,6 +9,7 @@ from pathlib import Path
 
 from matrix.errors import StorageError
 from matrix.model.capture import CellCapture
+from matrix.replacing import put_in_place
 
 __all__ = ["CaptureStore"]
 
@@ -24,16 +25,21 @@ class CaptureStore:
         return self._folder / cell / f"{key}.json.gz"
 
     def write(self, capture: CellCapture) -> Path:
-        """Write a capture: under another name first, so that a half-written one is never read."""
-        path = self.path(capture.cell, capture.key)
-        part = path.with_suffix(f".{os.getpid()}.part")
+        """Write a capture, whole or not at all; raise StorageError."""
         text = json.dumps(capture.to_json(), ensure_ascii=False, separators=(",", ":"))
+        # No time stamp inside: equal captures are equal files.
+        content = gzip.compress(text.encode(), compresslevel=5, mtime=0)
+        return self.put(capture.cell, capture.key, content)
+
+    def put(self, cell: str, key: str, content: bytes) -> Path:
+        """Write the file of a capture: under another name first, so that no half of it is read."""
+        path = self.path(cell, key)
+        part = path.with_suffix(f".{os.getpid()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                # No time stamp inside: equal captures are equal files.
-                part.write_bytes(gzip.compress(text.encode(), compresslevel=5, mtime=0))
-                part.replace(path)
+                part.write_bytes(content)
+                put_in_place(part, path)
             finally:
                 part.unlink(missing_ok=True)
         except OSError as error:

@@ -1,0 +1,81 @@
+"""Files that came from elsewhere: read within limits, and only where they really lie."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["RefusedError", "folders_in", "is_folder", "json_of", "read_file", "unpacked"]
+
+# A file in the place of a folder may be a link, or a pipe that nobody ever writes to.
+_FLAGS = os.O_RDONLY | sum(
+    getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC")
+)
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class RefusedError(Exception):
+    """Something that is not taken in; the message says why, in a clause."""
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder, and no link to one."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def folders_in(path: Path) -> Iterator[Path]:
+    """Yield the folders in a folder, by name; links to some are none."""
+    try:
+        inside = sorted(path.iterdir())
+    except OSError:
+        return
+    yield from filter(is_folder, inside)
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """Return the content of a file of at most so many bytes; raise `RefusedError`."""
+    try:
+        if path.is_symlink():
+            raise RefusedError("is a link")
+        handle = os.open(path, _FLAGS)
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise RefusedError("is no file")
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                content = file.read(most + 1)
+        finally:
+            os.close(handle)
+    except FileNotFoundError:
+        raise RefusedError("is missing") from None
+    except (OSError, ValueError) as error:
+        raise RefusedError(f"cannot be read ({error})") from error
+    if len(content) > most:
+        raise RefusedError(f"has more than {most} bytes")
+    return content
+
+
+def unpacked(content: bytes, most: int) -> bytes:
+    """Return what is in a gzip file, at most so many bytes; raise `RefusedError`."""
+    unpacking = zlib.decompressobj(wbits=_GZIP)
+    try:
+        plain = unpacking.decompress(content, most + 1)
+    except zlib.error as error:
+        raise RefusedError(f"cannot be unpacked ({error})") from error
+    if len(plain) > most:
+        raise RefusedError(f"unpacks to more than {most} bytes")
+    if not unpacking.eof or unpacking.unused_data:
+        raise RefusedError("cannot be unpacked (it does not end where it should)")
+    return plain
+
+
+def json_of(content: bytes) -> Any:  # noqa: ANN401 - that is what JSON is
+    """Return what JSON says; raise `RefusedError`."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(f"is no JSON ({error})") from error

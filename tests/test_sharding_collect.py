@@ -1,0 +1,96 @@
+"""A run that was shared out says what one on one machine says, and never more than it knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sharding_world import (
+    Answers,
+    cells,
+    gathered,
+    judged,
+    results,
+    run_all,
+    run_whole,
+    shared_out,
+    some_plan,
+    verdicts,
+)
+from verify_fakes import cell
+
+from matrix.model.reason import Reason
+
+__all__ = ["results"]
+
+PYTHONS = ("3.8", "3.9", "3.10")
+EVERY = [
+    cell(version, python).id
+    for python in PYTHONS
+    for version in ("1.9.0", "1.8.0", "1.20.0", "1.10.0", "1.7.0")
+]
+SAID = st.sampled_from(
+    [
+        "blocked",
+        "welcome",
+        "welcome",
+        Reason.BUILD_FAILED,
+        Reason.NO_INTERPRETER,
+        Reason.BROKEN_START,
+        Reason.TIMED_OUT,
+        Reason.OUT_OF_MEMORY,
+    ]
+)
+
+
+def told(python: str, **said: str | Reason) -> dict[str, str | Reason]:
+    """Return answers by what a cell of `some_plan` is to its claim."""
+    names = {"minimum": "1.9.0", "before": "1.8.0", "control": "1.20.0", "older": "1.10.0"}
+    return {cell(names[name], python).id: answer for name, answer in said.items()}
+
+
+MIXED: Answers = {
+    **told("3.8", before="welcome"),
+    **told("3.9", minimum="welcome", before="welcome", control="welcome"),
+    **told("3.10", minimum=Reason.NO_INTERPRETER, before=Reason.BUILD_FAILED),
+}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_in_shards_it_says_what_it_says_whole(tmp_path: Path, results: Path, count: int) -> None:
+    of = some_plan()
+    whole = run_whole(of, MIXED, tmp_path / "whole")
+    manifest = shared_out(of, count)
+    run_all(manifest, MIXED)
+    found = gathered(manifest, results)
+    assert not found.problems
+    result = judged(found)
+    assert verdicts(result) == verdicts(whole)
+    assert cells(result) == cells(whole)
+    further = {each.cell for each in result.cells if each.fallback}
+    assert further == {cell("1.10.0", "3.9").id}, "the others needed no further control"
+    assert not result.interrupted
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=st.dictionaries(st.sampled_from(EVERY), SAID), count=st.integers(1, 3))
+def test_whatever_cells_say(
+    tmp_path_factory: pytest.TempPathFactory,
+    results: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    said: Answers,
+    count: int,
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    monkeypatch.setenv("COMPAT_MATRIX_RESULTS", str(folder / "results"))
+    of = some_plan(PYTHONS)
+    whole = run_whole(of, said, folder / "whole")
+    manifest = shared_out(of, count)
+    run_all(manifest, said)
+    found = gathered(manifest, folder / "results")
+    assert not found.problems
+    result = judged(found)
+    assert verdicts(result) == verdicts(whole)
+    assert cells(result) == cells(whole)
