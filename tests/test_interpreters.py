@@ -76,6 +76,40 @@ def test_of_two_equal_versions_the_source_of_lower_rank_wins(tmp_path: Path) -> 
     assert [i.source for i in found.interpreters] == ["early"]
 
 
+def test_of_one_minor_there_is_one_for_each_target_ours_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow, wide, older = (program(tmp_path / name) for name in "abc")
+    answers = teller(
+        {
+            narrow: answer("3.12.9", platform="win32", bits=32),
+            wide: answer("3.12.8", platform="win-amd64"),
+            older: answer("3.9.1", platform="win32", bits=32),
+        }
+    )
+    for own, order in (("win_amd64", [wide, narrow]), ("win32", [narrow, wide])):
+        monkeypatch.setattr("matrix.interpreters.finding.own_target", lambda own=own: own)
+        found = search([source("here", 1, narrow, wide, older)], answers).interpreters
+        assert [each.executable for each in found] == [older, *order]
+        assert interpreter_for("3.12", found).executable == order[0]
+    assert interpreter_for("3.12", found, "win32").executable == narrow
+    assert interpreter_for("3.12", found, "win_amd64").executable == wide
+    with pytest.raises(NoInterpreterError, match=r"CPython 3\.9 for win_amd64 is not on this"):
+        interpreter_for("3.9", found, "win_amd64")
+
+
+def test_one_file_is_another_interpreter_for_who_runs_as_another_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = program(tmp_path / "bin")
+    for own, machine in (("macosx_arm64", "arm64"), ("macosx_x86_64", "x86_64")):
+        monkeypatch.setattr("matrix.interpreters.finding.own_target", lambda own=own: own)
+        told = answer("3.12.1", platform="macosx-10.13-universal2", machine=machine)
+        memory = tmp_path / "memory.json"
+        found = search([source("here", 1, both)], teller({both: told}), memory_file=memory)
+        assert [each.target for each in found.interpreters] == [own]
+
+
 def test_a_broken_candidate_is_reported_and_the_others_stay(tmp_path: Path) -> None:
     good, bad = program(tmp_path / "good"), program(tmp_path / "bad")
     answers = teller({good: answer("3.12.0"), bad: "exit code 127: no such library"})
@@ -202,6 +236,24 @@ def test_path_skips_shims_and_other_programs_and_sees_through_environments(tmp_p
     (tmp_path / "env" / "pyvenv.cfg").write_text(f"home = {tmp_path / 'base'}\n")
     path = os.pathsep.join(str(tmp_path / name) for name in ("shims", "env/bin", "bin"))
     assert candidates("path", places(tmp_path, PATH=path)) == [base, plain]
+
+
+@pytest.mark.parametrize(("platform", "name"), [("linux", "bin/python"), ("win32", "python.exe")])
+def test_all_that_a_runner_has_in_its_tool_cache_are_found(
+    tmp_path: Path, platform: str, name: str
+) -> None:
+    cache = tmp_path / "tools" / "Python"
+    here = []
+    for version, architecture in (("3.12.9", "x64"), ("3.12.9", "x86"), ("3.9.13", "x64")):
+        home = cache / version / architecture
+        path = home / name
+        here.append(program(path.parent, path.name))
+        home.with_name(f"{architecture}.complete").touch()
+    half = cache / "3.13.1" / "x64" / name
+    program(half.parent, half.name)
+    where = Places({"RUNNER_TOOL_CACHE": str(tmp_path / "tools")}, tmp_path, platform)
+    assert candidates("tool cache", where) == here
+    assert candidates("tool cache", Places({}, tmp_path, platform)) == []
 
 
 def test_what_the_windows_launcher_prints_is_read() -> None:

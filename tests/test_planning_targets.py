@@ -17,6 +17,7 @@ from matrix.model.plan import Plan
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Outcome, Shows
 from matrix.planning import Selection, make_plan, select
+from matrix.planning.targets import host_target
 from matrix.planning.where import anywhere, by_engine, locally
 
 X86, I686, ARM = "linux_x86_64", "linux_i686", "linux_aarch64"
@@ -159,6 +160,39 @@ def test_a_target_that_cannot_be_run_at_all_is_an_error(monkeypatch: pytest.Monk
     with pytest.raises(UsageError, match="runs no cell for linux_i686"):
         locally(["386"])
     assert locally(["amd64"]).targets == (X86,)
+
+
+def test_windows_of_64_bits_runs_cells_of_32_bits_where_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("matrix.planning.where.host_target", lambda: "win_amd64")
+    assert locally().targets == ("win_amd64",)
+    assert locally(["win32"]).targets == ("win32",)
+    assert locally(["win*"]).targets == ("win_amd64", "win32")
+    monkeypatch.setattr("matrix.planning.where.host_target", lambda: "win32")
+    assert locally().targets == ("win32",)
+    with pytest.raises(UsageError, match="is no target"):
+        locally(["win_amd64"])
+
+
+@pytest.mark.parametrize(
+    ("told", "machine", "bits", "target"),
+    [
+        ("win32", "AMD64", 32, "win32"),
+        ("win-amd64", "AMD64", 64, "win_amd64"),
+        ("win-arm64", "ARM64", 64, "win_arm64"),
+        ("macosx-10.13-universal2", "arm64", 64, "macosx_arm64"),
+        ("macosx-10.13-universal2", "x86_64", 64, "macosx_x86_64"),
+        ("linux-x86_64", "x86_64", 32, "linux_i686"),
+    ],
+)
+def test_this_machine_is_what_the_python_is_that_runs_us(
+    told: str, machine: str, bits: int, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sysconfig.get_platform", lambda: told)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr("struct.calcsize", lambda _: bits // 8)
+    assert host_target() == target
 
 
 def test_all_that_an_engine_could_run_is_planned_without_one() -> None:

@@ -16,7 +16,7 @@ from matrix.planning.engine import make_plan
 from matrix.planning.globs import matches
 from matrix.planning.options import claims_from_args
 from matrix.planning.select import Selection, select
-from matrix.planning.targets import host_target
+from matrix.planning.targets import also_run_by, host_target
 from matrix.planning.where import Where, among, platform_of
 from matrix.qualifying.artifacts import Artifact
 from matrix.qualifying.candidate import Candidate, candidate_from
@@ -64,11 +64,12 @@ class Asked:
     @property
     def targets(self) -> tuple[str, ...]:
         """Return those of the required targets that cells may be run for here, in any way."""
+        here = (host_target(), *also_run_by(host_target()))
         return tuple(
             target
             for target in TARGETS
             if any(matches(each, [target]) for each in self.policy.targets)
-            and (platform_of(target) or target == host_target())
+            and (platform_of(target) or target in here)
         )
 
 

@@ -15,6 +15,17 @@ Answer = dict[str, Any]
 Asker = Callable[[Path], Answer]
 
 _SECONDS = 10.0
+_PASSED = (
+    "PATH",
+    "LANG",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    # Without these Windows starts little, and does not know its CPU.
+    "SYSTEMROOT",
+    "TEMP",
+    "PROCESSOR_ARCHITECTURE",
+    "PROCESSOR_ARCHITEW6432",
+)
 
 # Runs on 2.7 to 3.14. `-S` and an empty first path entry keep other people's code out of it.
 _QUESTION = r"""
@@ -45,11 +56,7 @@ class CannotTellError(Exception):
 
 def ask(executable: Path, seconds: float = _SECONDS) -> Answer:
     """Return what `executable` says of itself; raise CannotTellError where it says nothing."""
-    environ = {
-        name: value
-        for name in ("PATH", "SYSTEMROOT", "LANG", "TMPDIR", "TEMP", "LD_LIBRARY_PATH")
-        if (value := os.environ.get(name))
-    }
+    environ = {name: value for name in _PASSED if (value := os.environ.get(name))}
     command = [str(executable), "-E", "-s", "-S", "-c", _QUESTION]
     try:
         said = subprocess.run(

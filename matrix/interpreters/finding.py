@@ -1,4 +1,4 @@
-"""All sources together: one interpreter per CPython minor, and what was wrong with the others."""
+"""All sources together: one interpreter per CPython minor and target, and what others lack."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from matrix.interpreters.asking import Asker, CannotTellError, ask
-from matrix.interpreters.identity import interpreter_from, why_not
+from matrix.interpreters.identity import interpreter_from, own_target, why_not
 from matrix.interpreters.remembering import Memory
 from matrix.interpreters.sources import Places, Source, load_sources
 from matrix.model.environment import Interpreter
@@ -25,14 +25,16 @@ _WORKERS = 4
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """`interpreters` ascend, one per minor; `problems` are sentences on candidates that failed."""
+    """`interpreters` ascend, one per minor and target; of equal minors the one comes first that is
+    for the target that runs this. `problems` are sentences on candidates that failed.
+    """
 
     interpreters: tuple[Interpreter, ...]
     problems: tuple[str, ...]
 
 
 def find_interpreters() -> tuple[Interpreter, ...]:
-    """Return the CPythons of this machine, ascending, one per minor (the highest patch).
+    """Return the CPythons of this machine, ascending, one per minor and target (the highest patch).
 
     The first call runs each candidate; later ones take milliseconds.
     """
@@ -55,7 +57,7 @@ def search(
     if places is None:
         places = Places(os.environ, Path.home(), sys.platform)
     candidates = _candidates(sources, places)
-    memory = Memory(memory_file)
+    memory = Memory(memory_file, own_target())
 
     def one(item: tuple[Path, Source]) -> Interpreter | str | None:
         executable, source = item
@@ -97,12 +99,18 @@ def _is_program(path: Path) -> bool:
 
 
 def _choose(interpreters: Iterable[Interpreter]) -> tuple[Interpreter, ...]:
-    best: dict[str, Interpreter] = {}
+    best: dict[tuple[str, str], Interpreter] = {}
     for interpreter in interpreters:
-        rival = best.get(interpreter.python)
+        kind = interpreter.python, interpreter.target
+        rival = best.get(kind)
         if rival is None or _version(interpreter) > _version(rival):
-            best[interpreter.python] = interpreter
-    return tuple(sorted(best.values(), key=_version))
+            best[kind] = interpreter
+    own = own_target()
+    return tuple(
+        sorted(
+            best.values(), key=lambda each: (Version(each.python), each.target != own, each.target)
+        )
+    )
 
 
 def _version(interpreter: Interpreter) -> Version:

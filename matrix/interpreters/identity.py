@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import platform
+import struct
+import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from matrix.model.environment import Interpreter
 
-__all__ = ["interpreter_from", "target_of", "why_not"]
+__all__ = ["interpreter_from", "own_target", "target_of", "why_not"]
 
 _OLDEST_3 = (3, 5)
 _NARROW = {"x86_64": "i686", "amd64": "i686", "aarch64": "armv8l", "arm64": "armv8l"}
@@ -27,16 +30,22 @@ def why_not(answer: Mapping[str, Any]) -> str | None:
     return None
 
 
-def target_of(platform: str, machine: str, bits: int) -> str:
+def own_target() -> str:
+    """Return what the interpreter is that runs this."""
+    return target_of(sysconfig.get_platform(), platform.machine(), 8 * struct.calcsize("P"))
+
+
+def target_of(told: str, machine: str, bits: int) -> str:
     """Return OS and CPU in wheel-tag words, from `sysconfig.get_platform()` and friends.
 
-    A 32-bit interpreter under a 64-bit kernel says `linux-x86_64`: the pointer size decides.
+    A 32-bit interpreter under a 64-bit kernel says `linux-x86_64`: the pointer size decides. One
+    for both CPUs of macOS says `universal2`: the machine does, which is `x86_64` under Rosetta.
     """
-    system, _, rest = platform.partition("-")
+    system, _, rest = told.partition("-")
     if system == "macosx":
         return f"macosx_{machine}"
     if system.startswith("win"):
-        return platform.replace("-", "_")
+        return told.replace("-", "_")
     cpu = rest.replace("-", "_")
     if bits == _BITS_32:
         cpu = _NARROW.get(cpu, cpu)

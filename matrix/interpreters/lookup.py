@@ -28,15 +28,21 @@ class NoInterpreterError(LookupError):
         self.remedy = remedy
 
 
-def interpreter_for(python: str, interpreters: Iterable[Interpreter]) -> Interpreter:
-    """Return the interpreter of `major.minor`; raise NoInterpreterError where none is found."""
-    found = tuple(interpreters)
+def interpreter_for(
+    python: str, interpreters: Iterable[Interpreter], target: str = ""
+) -> Interpreter:
+    """Return the interpreter of `major.minor`, for `target` where one is named.
+
+    Raises NoInterpreterError where there is none.
+    """
+    found = [each for each in interpreters if not target or each.target == target]
     for interpreter in found:
         if interpreter.python == python:
             return interpreter
     have = ", ".join(interpreter.python for interpreter in found) or "none"
+    wanted = f"{python} for {target}" if target else python
     raise NoInterpreterError(
-        python, f"CPython {python} is not on this machine (found: {have})", how_to_get(python)
+        python, f"CPython {wanted} is not on this machine (found: {have})", how_to_get(python)
     )
 
 

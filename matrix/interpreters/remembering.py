@@ -23,8 +23,12 @@ _BROKEN_SECONDS = 3600.0
 class Memory:
     """Answers by candidate. A file that cannot be read or written costs time, nothing else."""
 
-    def __init__(self, file: Path | None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, file: Path | None, asked_by: str = "", clock: Callable[[], float] = time.time
+    ) -> None:
+        """`asked_by` is the target of who asks: one file may be two interpreters, see Rosetta."""
         self._file = file
+        self._asked_by = asked_by
         self._clock = clock
         self._entries: dict[str, dict[str, Any]] = {}
         self._changed = False
@@ -41,7 +45,7 @@ class Memory:
             status = executable.stat()
         except OSError as error:
             raise CannotTellError(error.strerror or str(error)) from error
-        stamp = [status.st_mtime_ns, status.st_size]
+        stamp = [status.st_mtime_ns, status.st_size, self._asked_by]
         entry = self._entries.get(str(executable))
         if entry and entry["stamp"] == stamp:
             if "answer" in entry:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-import platform
 import re
-import sys
 
+from matrix.interpreters.identity import own_target
 from matrix.model.claim import Claim
 
-__all__ = ["admits", "host_target", "target_of", "wheel_fits"]
+__all__ = ["admits", "also_run_by", "host_target", "target_of", "wheel_fits"]
 
 _WINDOWS = {"x86_64": "win_amd64", "amd64": "win_amd64", "x86": "win32", "i686": "win32"}
+# What a machine runs as well as what it is; the interpreters for it are others.
+_ALSO = {"win_amd64": ("win32",)}
 # What targets of an operating system start with.
 _SYSTEMS = {"linux": "linux", "macos": "macosx", "windows": "win"}
 _GLIBC = re.compile(r"(?:linux|manylinux1|manylinux2010|manylinux2014|manylinux_2_\d+)_(?P<cpu>.+)")
@@ -21,11 +22,16 @@ _FAT = {"universal2": {"x86_64", "arm64"}, "intel": {"x86_64"}}
 
 
 def host_target() -> str:
-    """Return this machine's own target."""
-    machine = platform.machine().lower()
-    if sys.platform == "win32":
-        return _WINDOWS.get(machine, f"win_{machine}")
-    return f"{'macosx' if sys.platform == 'darwin' else 'linux'}_{machine}"
+    """Return this machine's own target: that of the Python that runs this.
+
+    One of 32 bits does not make cells of 64, nor one under Rosetta those of Apple's CPU.
+    """
+    return own_target()
+
+
+def also_run_by(target: str) -> tuple[str, ...]:
+    """Return what else can be run, and as fast, where `target` is at home."""
+    return _ALSO.get(target, ())
 
 
 def target_of(claim: Claim) -> str | None:

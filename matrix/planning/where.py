@@ -10,7 +10,7 @@ from matrix.errors import EngineUnavailableError, UsageError, nearest
 from matrix.model.reason import Reason
 from matrix.planning.existence import Impossible
 from matrix.planning.globs import matches
-from matrix.planning.targets import host_target
+from matrix.planning.targets import also_run_by, host_target
 
 __all__ = [
     "ENGINES",
@@ -64,15 +64,19 @@ def short(target: str) -> str:
 
 
 def locally(globs: Sequence[str] = ()) -> Where:
-    """Return this machine; raise UsageError where the globs mean other targets only."""
+    """Return this machine, and with globs what it runs beside; raise UsageError where they mean
+    other targets only.
+    """
     here = host_target()
-    wanted = _wanted(globs, [here, *(each for each in _PLATFORMS if each != here)])
-    if here not in wanted:
+    runs = (here, *also_run_by(here))
+    wanted = _wanted(globs, [*runs, *(each for each in _PLATFORMS if each not in runs)])
+    chosen = tuple(each for each in (runs if globs else (here,)) if each in wanted)
+    if not chosen:
         raise UsageError(
             f"this machine is {here} and runs no cell for {_listed(wanted)}",
             "A container engine does: --engine docker (`plan` needs none for that).",
         )
-    return Where("", (here,))
+    return Where("", chosen)
 
 
 def by_engine(info: EngineInfo, globs: Sequence[str] = ()) -> Where:

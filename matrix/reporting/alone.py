@@ -20,7 +20,7 @@ from matrix.model.service import against
 from matrix.model.verdict import Finding
 from matrix.model.whereabouts import Whereabouts
 from matrix.places import cache_dir, fixtures_dir, project_root, results_dir
-from matrix.planning.targets import host_target
+from matrix.planning.targets import also_run_by, host_target
 from matrix.probes import load_probes
 from matrix.reporting.as_json import finding_to_json
 from matrix.reporting.back_ends import needed_by
@@ -107,7 +107,7 @@ def commands(
     `back_ends` are those that it needs, in words by name. The environment is resolved, and built,
     if need be: its lock is what the commands install.
     """
-    if planned.cell.target != host_target():
+    if planned.cell.target not in (host_target(), *also_run_by(host_target())):
         raise UsageError(
             f"{planned.cell.target} is not this machine, so there is nothing to type here",
             "Run it in a container: reproduce CELL --run --engine docker",
@@ -153,7 +153,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise StorageError(
             f"{folder} cannot be written: {error.strerror}",

@@ -63,7 +63,9 @@ class LocalEnvironments:
     def asked(self, planned: PlannedCell) -> tuple[Interpreter, Requirements]:
         """Return what the cell asks for; raise BuildError where the interpreter is missing."""
         try:
-            interpreter = interpreter_for(planned.cell.python, self._interpreters)
+            interpreter = interpreter_for(
+                planned.cell.python, self._interpreters, planned.cell.target
+            )
         except NoInterpreterError as error:
             raise BuildError(error.reason, f"{error.detail}. {error.remedy}") from error
         return interpreter, requirements_of(planned, self._probes, self._candidate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import re
 import shutil
 import subprocess
@@ -29,7 +30,13 @@ def _candidates(places: Places) -> Iterator[Path]:
         return
     try:
         said = subprocess.run(
-            [launcher, "-0p"], capture_output=True, text=True, timeout=_SECONDS, check=False
+            [launcher, "-0p"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding=locale.getpreferredencoding(do_setlocale=False),
+            errors="replace",
+            timeout=_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return

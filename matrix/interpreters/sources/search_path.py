@@ -11,7 +11,7 @@ from matrix.interpreters.sources import Places, Source
 
 __all__ = ["SOURCE"]
 
-_NAME = re.compile(r"python([23](\.\d+)?)?(\.exe)?")
+_NAME = re.compile(r"python([23](\.\d+)?)?(\.exe)?", re.IGNORECASE)
 
 
 def _candidates(places: Places) -> Iterator[Path]:
