@@ -13,12 +13,15 @@ import subprocess
 import sys
 import threading
 
+import lifecycle
+
 
 def start(slug):
     """Return the port of 127.0.0.1 that a child for this library listens on."""
     command = [sys.executable, "-B", os.path.abspath(__file__).replace(".pyc", ".py"), slug]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, close_fds=True)
+    # Windows had not both before 3.7, and hands on what it is told only.
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, close_fds=os.name != "nt")
     RUNNING.append(process)
     said = process.stdout.readline().decode("ascii", "replace")
     if not said.startswith("listening "):
@@ -36,9 +39,9 @@ def say(port):
     sys.stdout.flush()
 
 
-def end_with_parent():
+def end_with_parent(ours):
     """End this process, and whichever it started, when its standard input ends."""
-    while os.read(0, 4096):
+    while os.read(ours, 4096):
         pass
     os._exit(0)
 
@@ -47,7 +50,7 @@ def main(slug):
     """Be the child for a library."""
     import carrier
 
-    watch = threading.Thread(target=end_with_parent)
+    watch = threading.Thread(target=end_with_parent, args=(lifecycle.own_input(),))
     watch.daemon = True
     watch.start()
     module = importlib.import_module("libraries." + slug.replace("-", "_"))

@@ -20,6 +20,21 @@ def stop(*_):
     sys.exit(0)
 
 
+def own_input():
+    """Return what to read in place of standard input, which the processes started here share.
+
+    On Windows a process that begins looks at its standard input, and would wait there as long as
+    we wait to read from the same: so it is another one from now on, at whose end it is at once.
+    """
+    if os.name != "nt":
+        return 0
+    ours = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return ours
+
+
 def wait_for_the_end():
     """Return when standard input ends, however much comes before it.
 
@@ -28,7 +43,8 @@ def wait_for_the_end():
     """
     if fcntl is None:
         # Not sys.stdin: its lock would be held when the interpreter shuts down.
-        while os.read(0, 4096):
+        ours = own_input()
+        while os.read(ours, 4096):
             pass
         return
     told, tell = os.pipe()

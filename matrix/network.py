@@ -52,6 +52,8 @@ def isolate(*, own_user: bool = True) -> str:
 
 
 def _enter_namespace(*, own_user: bool) -> str:
+    if sys.platform != "linux":
+        raise OSError(f"{sys.platform} has no network namespaces")
     try:
         _unshare(CLONE_NEWNET)
     except PermissionError:

@@ -33,7 +33,14 @@ def fixtures_dir() -> Path:
 def cache_dir() -> Path:
     """Return the folder that can be deleted at any time; `$COMPAT_MATRIX_CACHE` moves it."""
     given = os.environ.get("COMPAT_MATRIX_CACHE")
-    return Path(given) if given else Path(platformdirs.user_cache_dir("compat-matrix"))
+    return (
+        Path(given)
+        if given
+        else Path(
+            # On Windows without the author's folder above: paths are short of room there.
+            platformdirs.user_cache_dir("compat-matrix", appauthor=False)
+        )
+    )
 
 
 def results_dir() -> Path:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from processes import kill
 
 __all__ = ["OwnEngine", "obstacle", "own_engine"]
 
@@ -57,7 +58,7 @@ class OwnEngine:
     def kill(self) -> None:
         """Kill the daemon alone, as by accident: what it started goes on."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
+        self._process.kill()
         self._process.wait()
         self._process = None
         # Its containerd is told by the kernel and goes, too. An engine that is started before that
@@ -86,7 +87,7 @@ class OwnEngine:
         for told in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 if f"{self.folder}/exec/containerd/".encode() in told.read_bytes():
-                    os.kill(int(told.parent.name), signal.SIGKILL)
+                    kill(int(told.parent.name))
         for line in reversed(Path("/proc/mounts").read_text().splitlines()):
             place = line.split()[1]
             if place.startswith(f"{self.folder}/"):

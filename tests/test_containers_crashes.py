@@ -14,6 +14,10 @@ from pathlib import Path
 
 import docker.errors
 import pytest
+
+if sys.platform == "win32":
+    pytest.skip("it needs signals and Unix sockets", allow_module_level=True)
+
 from little_image import CPU, archive, host_mounts, python
 from own_engine import OwnEngine, obstacle, own_engine
 

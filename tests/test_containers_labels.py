@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +54,7 @@ def test_a_run_that_was_killed_is_dead(tmp_path: Path) -> None:
         assert holder.stdout is not None
         labels = {RUN: holder.stdout.readline().strip(), OWNER: holder.stdout.readline().strip()}
         assert life_of(labels) is Life.LIVING
-        holder.send_signal(signal.SIGKILL)
+        holder.kill()
         holder.wait()
     assert life_of(labels) is Life.DEAD
     assert life_of(labels) is Life.DEAD  # and stays so when its lock has been cleared away

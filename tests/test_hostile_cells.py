@@ -17,6 +17,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+if sys.platform == "win32":
+    pytest.skip("it needs signals and Unix sockets", allow_module_level=True)
+
 from contained_jobs import MEBIBYTE, in_container, real_image
 from making_jobs import DETECTION, LIMITS, TRACING
 from own_engine import obstacle, own_engine

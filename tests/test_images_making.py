@@ -12,6 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+
+if sys.platform == "win32":
+    pytest.skip("images are made on Linux only", allow_module_level=True)
+
 from image_fakes import AnsweringEngine, FakeTool
 
 from matrix.images import debian

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -66,6 +65,6 @@ def test_when_the_run_is_killed_its_apps_die_with_it(tmp_path: Path) -> None:
         assert until(30, lambda: pid_file.exists() and pid_file.read_text("ascii"))
         app = int(pid_file.read_text("ascii"))
         assert not gone(app)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
         assert until(10, lambda: gone(app))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -13,9 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+if sys.platform == "win32":
+    pytest.skip("services are started on POSIX systems only", allow_module_level=True)
+
 from toy_services import SERVER, found, recipes, toy, toy_way
 
-from matrix.model.service import ServiceKind
+from matrix.model.service import Service, ServiceKind
 from matrix.places import project_root
 from matrix.services.folders import new_folder, sweep
 from matrix.services.forwarding import unix_dial
@@ -145,13 +150,17 @@ def test_a_taken_port_is_not_mistaken_for_ours(below: Path) -> None:
             running.guarded.close()
 
 
+def died(services: Services, service: Service) -> bool:
+    return "exit code 3" in services.lost(service)
+
+
 def test_a_server_that_died_is_started_anew_but_not_for_ever(below: Path) -> None:
     with pool(below, toy()) as services:
         for _ in range(STARTS):
             service = services.ensure("toy")
             with contextlib.suppress(OSError):
                 say(service.ways[0].path, b"die\n")
-            until(lambda service=service: "exit code 3" in services.lost(service))  # type: ignore[misc]
+            until(functools.partial(died, services, service))
         with pytest.raises(NoServiceError, match=r"lost 3 times, at last: .*exit code 3"):
             services.ensure("toy")
 

@@ -6,8 +6,6 @@ import contextlib
 import dataclasses
 import datetime as dt
 import multiprocessing
-import os
-import signal
 import socket
 import sys
 import tempfile
@@ -16,6 +14,11 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+
+if sys.platform == "win32":
+    pytest.skip("services are started on POSIX systems only", allow_module_level=True)
+
+from processes import kill
 from toy_services import recipes, toy
 
 from matrix.cells.job import CellJob
@@ -157,7 +160,7 @@ def kill_servers(below: Path) -> None:
     for each in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if wanted in (each / "environ").read_bytes():
-                os.kill(int(each.name), signal.SIGKILL)
+                kill(int(each.name))
 
 
 def run(below: Path, recipe: Recipe, during: object = None) -> tuple[CellCapture, CellCapture]:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
+
+if sys.platform == "win32":
+    pytest.skip("services are started on POSIX systems only", allow_module_level=True)
+
 
 from matrix.services.folders import servers_of
 from matrix.services.pool import Services

@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+if sys.platform == "win32":
+    pytest.skip("it needs signals", allow_module_level=True)
+
 from processes import gone
 from test_verify_workers import until
 from verify_fakes import MINIMUM

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from processes import gone
+from processes import gone, kill
 from verify_fakes import MINIMUM, FakeEnvironments, capture, planned
 
 from matrix.model.capture import CellCapture
@@ -38,7 +37,7 @@ class Doing:
 
     def run(self, job: str) -> CellCapture:
         if job == "die":
-            os.kill(os.getpid(), signal.SIGKILL)
+            kill(os.getpid())
         if job == "raise":
             raise RuntimeError("surprise")
         if job == "hang":
@@ -52,7 +51,7 @@ class Doing:
 
     def abandon(self) -> None:
         if self.child is not None:
-            os.killpg(self.child.pid, signal.SIGKILL)
+            self.child.kill()
             self.child.wait()
 
 

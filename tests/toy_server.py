@@ -1,4 +1,4 @@
-"""A server that speaks as much of memcached's protocol as a test needs, and can misbehave.
+"""POSIX only: a server that speaks some of memcached's protocol, and can misbehave.
 
 `toy_server.py HOW ADDRESS`: at a Unix socket's path, or a port of 127.0.0.1.
 """
@@ -11,6 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+
+if sys.platform == "win32":
+    raise ImportError("POSIX only: it listens on a Unix socket")
 
 
 def serve(connection: socket.socket) -> None:

@@ -5,12 +5,24 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import PurePath, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 __all__ = ["bare_environment", "process_environment"]
 
-# Windows starts nothing without these; they hold no secrets.
-_WINDOWS = ("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT")
+# Windows starts nothing without these, opens no socket, and knows its CPU by nothing else
+# (platform.machine() before 3.13); they hold no secrets.
+_WINDOWS = (
+    "SYSTEMROOT",
+    "SYSTEMDRIVE",
+    "WINDIR",
+    "COMSPEC",
+    "PATHEXT",
+    "OS",
+    "NUMBER_OF_PROCESSORS",
+    "PROCESSOR_ARCHITECTURE",
+    "PROCESSOR_ARCHITEW6432",
+)
+_HOMES = ("USERPROFILE", "APPDATA", "LOCALAPPDATA", "TEMP", "TMP")
 
 
 def bare_environment(scratch: PurePath) -> dict[str, str]:
@@ -18,21 +30,28 @@ def bare_environment(scratch: PurePath) -> dict[str, str]:
 
     Byte code is cached where the environment is: compiling ddtrace at each start takes seconds.
     """
-    # A container is never of Windows, wherever the engine is asked from.
-    windows = sys.platform == "win32" and not isinstance(scratch, PurePosixPath)
+    # A container is always of Linux, wherever the engine is asked from.
+    contained = isinstance(scratch, PurePosixPath) and not isinstance(scratch, Path)
     variables = {
         "HOME": str(scratch),
         "TMPDIR": str(scratch),
-        "PATH": os.defpath if windows else "/usr/local/bin:/usr/bin:/bin",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONNOUSERSITE": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    if windows:
-        variables |= {"TEMP": str(scratch), "TMP": str(scratch), "USERPROFILE": str(scratch)}
+    if contained or sys.platform == "linux":
+        return variables
+    if sys.platform == "win32":
+        variables |= dict.fromkeys(_HOMES, str(scratch))
         variables |= {name: os.environ[name] for name in _WINDOWS if name in os.environ}
+        root = os.environ.get("SYSTEMROOT", r"C:\Windows")
+        variables["PATH"] = rf"{root}\System32;{root}"
+    else:
+        # Not every macOS has C.UTF-8.
+        variables |= {"LANG": "en_US.UTF-8", "LC_ALL": "en_US.UTF-8"}
     return variables
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import secrets
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +13,8 @@ from pathlib import Path
 from matrix.cells.door import Door, loopback_door
 from matrix.cells.living import note_end, note_start
 from matrix.cells.log import Log, PipeLog
+from matrix.cells.strays import kill_marked
+from matrix.process_trees import Tree
 
 __all__ = ["MARK", "AppProcess", "ready_port"]
 
@@ -33,7 +32,7 @@ def ready_port(log: Log, timeout: float) -> int | None:
 
 
 class AppProcess:
-    """A process with its own session; to be stopped in any case."""
+    """A process and what it starts; to be stopped in any case."""
 
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str], folder: Path, *, stop: float
@@ -45,16 +44,15 @@ class AppProcess:
         self._stop_seconds = stop
         self._mark = secrets.token_hex(16)
         self.exit_code: int | None = None
-        self._process = subprocess.Popen(
-            list(command),
+        self._tree = Tree(
+            command,
+            {**environment, MARK: self._mark},
+            folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**environment, MARK: self._mark},
-            cwd=folder,
-            start_new_session=True,
-            close_fds=True,
         )
+        self._process = self._tree.process
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe, as asked for above
         self.log = PipeLog(self._process.stdout)
         note_start(self)
@@ -76,50 +74,28 @@ class AppProcess:
         return None
 
     def stop(self) -> None:
-        """End it: SIGTERM to the group, SIGKILL later; `exit_code` is set if it was dead already.
+        """End it, softly first: its input ends, and where there are signals it gets SIGTERM.
 
-        What left the group is found by a mark in its environment.
+        `exit_code` is set if it was dead already. What left its session is found by a mark in its
+        environment.
         """
         self.exit_code = self._process.poll()
         with contextlib.suppress(OSError):
             assert self._process.stdin is not None  # noqa: S101 - it is a pipe, as asked for above
             self._process.stdin.close()
         if self.exit_code is None:
-            self._signal(force=False)
+            self._tree.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(self._stop_seconds)
         self.kill()
         self._process.wait()
         self.log.close()
+        self._tree.close()
         note_end(self)
 
     def kill(self) -> None:
-        """Kill the group and what left it, at once."""
-        self._signal(force=True)
+        """Kill it with all that it started, at once."""
+        self._tree.kill()
         deadline = time.monotonic() + self._stop_seconds
-        while (strays := _marked(self._mark)) and time.monotonic() < deadline:
-            for stray in strays:
-                with contextlib.suppress(OSError):
-                    os.kill(stray, signal.SIGKILL)
+        while kill_marked(f"{MARK}={self._mark}") and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
-
-    def _signal(self, *, force: bool) -> None:
-        if sys.platform == "win32":
-            self._process.kill()
-            return
-        if sys.platform == "linux" and self._process.returncode is not None:
-            # The leader is reaped and its number may be another's by now: the mark finds the rest.
-            return
-        with contextlib.suppress(OSError):
-            os.killpg(self._process.pid, signal.SIGKILL if force else signal.SIGTERM)
-
-
-def _marked(mark: str) -> list[int]:
-    """Return the live processes whose environment has the mark; none where it cannot be read."""
-    wanted = f"{MARK}={mark}".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-    return found

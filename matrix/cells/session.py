@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from matrix.agent import Agent, Upstream
 from matrix.cells.clock import Deadline
 from matrix.cells.configuring import Configurator
+from matrix.cells.crashing import how_it_crashed
 from matrix.cells.environment import process_environment
 from matrix.cells.exchanging import Customer, Visit
 from matrix.cells.job import CellJob
@@ -170,8 +171,8 @@ def _not_ready(progress: _Progress, app: App, deadline: Deadline) -> None:
     if code is None:
         late = "the cell's time was over" if deadline.passed else "the app did not get ready"
         progress.fail(Reason.TIMED_OUT, late)
-    elif code < 0:
-        progress.fail(Reason.CRASHED, f"died of signal {-code} before it was ready")
+    elif crash := how_it_crashed(code):
+        progress.fail(Reason.CRASHED, f"{crash} before it was ready")
     else:
         progress.fail(Reason.BROKEN_START, f"ended with exit code {code} before it was ready")
 
@@ -183,8 +184,8 @@ def _crashed(progress: _Progress, app: App) -> bool:
     code = app.died(_DIED_SECONDS if last is not None and last.status is None else 0.0)
     if code is None:
         return False
-    how = f"died of signal {-code}" if code < 0 else f"ended by itself with exit code {code}"
-    progress.fail(Reason.CRASHED, how)
+    crash = how_it_crashed(code)
+    progress.fail(Reason.CRASHED, crash or f"ended by itself with exit code {code}")
     return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,7 +16,6 @@ import requests
 
 from matrix.containers.addresses import Address
 from matrix.containers.pipe import DockerPipe
-from matrix.containers.transport import UnixAdapter
 
 __all__ = ["Client", "make_client", "patience"]
 
@@ -101,7 +101,9 @@ def make_client(address: Address, seconds: float) -> Client:
         tls=tls,
         max_pool_size=_CONNECTIONS,
     )
-    if address.url.startswith("unix://"):
+    if sys.platform != "win32" and address.url.startswith("unix://"):
+        from matrix.containers.transport import UnixAdapter  # noqa: PLC0415 - not everywhere
+
         path = address.url[len("unix://") :]
         make: Any = UnixAdapter
         client.mount(

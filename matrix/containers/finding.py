@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,8 @@ def _obstacle(address: Address) -> str:
     if not address.url:
         return "there is no such context"
     if address.url.startswith("unix://"):
+        if sys.platform == "win32":
+            return "there are no Unix sockets here"
         path = Path(address.url[len("unix://") :])
         return "" if path.exists() else "there is no such socket"
     if address.url.startswith(("tcp://", "http://", "https://")):

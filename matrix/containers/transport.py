@@ -1,4 +1,4 @@
-"""Connections to an engine's Unix socket that are closed when nobody answers there.
+"""POSIX only: connections to an engine's Unix socket that are closed when nobody answers there.
 
 docker-py leaves the socket of an attempt that failed to the garbage collector.
 """
@@ -6,7 +6,11 @@ docker-py leaves the socket of an attempt that failed to the garbage collector.
 from __future__ import annotations
 
 import socket
+import sys
 from typing import Any
+
+if sys.platform == "win32":
+    raise ImportError("POSIX only: there are no Unix sockets")
 
 from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool

@@ -9,6 +9,7 @@ from pathlib import Path
 from packaging.utils import parse_wheel_filename
 
 from matrix.environments.lock import Locked
+from matrix.replacing import put_in_place
 
 __all__ = ["Artifacts", "read_filename"]
 
@@ -59,5 +60,5 @@ def _move(path: Path, folder: Path) -> Path:
     # First beside it, then by a rename: never half a file under the final name.
     part = folder.with_name(f".{folder.name}-{path.name}-{hash(str(path)):x}")
     shutil.move(path, part)
-    part.replace(target)
+    put_in_place(part, target)
     return target

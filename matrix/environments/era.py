@@ -22,6 +22,7 @@ from matrix.index import Index
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.index import File
 from matrix.model.reason import Reason
+from matrix.replacing import put_in_place
 
 __all__ = ["EraRoute"]
 
@@ -104,7 +105,7 @@ class EraRoute:
                 part = folder.with_name(f".{name}")
                 shutil.rmtree(part, ignore_errors=True)
                 self._virtualenv(interpreter, part)
-                part.replace(folder)
+                put_in_place(part, folder)
         windows = folder / "Scripts" / "python.exe"
         return windows if windows.exists() else folder / "bin" / "python"
 

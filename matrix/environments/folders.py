@@ -13,6 +13,7 @@ from typing import Any
 from matrix.environments.failures import BuildError
 from matrix.environments.toolbox import Toolbox
 from matrix.model.reason import Reason
+from matrix.replacing import put_in_place
 
 __all__ = ["Folders", "free_bytes_at", "put"]
 
@@ -35,7 +36,7 @@ def put(part: Path, folder: Path) -> None:
     Raises OSError; what was not wanted any more stays where it was.
     """
     try:
-        part.replace(folder)
+        put_in_place(part, folder)
     except OSError:
         if not folder.is_dir():
             raise
@@ -81,7 +82,7 @@ class Folders:
             try:
                 mark = fill(part)
                 (part / _MARK).write_text(json.dumps(mark), "utf-8")
-                part.replace(folder)
+                put_in_place(part, folder)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from matrix.environments.toolbox import Toolbox
 from matrix.model.environment import Requirements
+from matrix.replacing import put_in_place
 
 __all__ = ["Content", "LockFiles", "lock_key"]
 
@@ -67,5 +68,5 @@ class LockFiles:
             file.parent.mkdir(parents=True, exist_ok=True)
             part = file.with_suffix(".part")
             part.write_text(json.dumps(told, indent=1), "utf-8")
-            part.replace(file)
+            put_in_place(part, file)
         return {**told, "lock": tuple(told["lock"])}

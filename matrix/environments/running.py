@@ -1,14 +1,10 @@
-"""One run of another program: bounded in time, in a process group of its own, output kept."""
+"""One run of another program: bounded in time, ended with all that it started, output kept."""
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import dataclasses
-import os
-import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +13,7 @@ from typing import IO
 
 from matrix.environments.failures import BuildError, from_log, from_os_error
 from matrix.model.reason import Reason
+from matrix.process_trees import Tree
 
 __all__ = ["Command", "Finished", "Runner", "check", "run", "stop_all"]
 
@@ -44,7 +41,7 @@ class Finished:
 Runner = Callable[[Command], Finished]
 
 
-_running: set[subprocess.Popen[bytes]] = set()
+_running: set[Tree] = set()
 _lock = threading.Lock()
 
 
@@ -52,15 +49,15 @@ _lock = threading.Lock()
 def stop_all() -> None:
     """End every tool that still runs, as threads that wait for one do not when the program ends."""
     with _lock:
-        processes = tuple(_running)
-    for process in processes:
-        _kill(process)
+        trees = tuple(_running)
+    for tree in trees:
+        _kill(tree)
 
 
 def run(command: Command) -> Finished:
     """Run to the end; raise BuildError(TIMED_OUT) where it takes too long.
 
-    Whatever ends this call (an exception, Ctrl-C) also ends the whole process group.
+    Whatever ends this call (an exception, Ctrl-C) also ends all that it has started.
     """
     with (
         tempfile.TemporaryFile() as given,
@@ -69,29 +66,24 @@ def run(command: Command) -> Finished:
     ):
         given.write(command.given.encode("utf-8"))
         given.seek(0)
-        process = subprocess.Popen(
-            list(command.argv),
-            stdin=given,
-            stdout=out,
-            stderr=err,
-            env=dict(command.environ),
-            cwd=command.folder,
-            start_new_session=sys.platform != "win32",
+        tree = Tree(
+            command.argv, command.environ, command.folder, stdin=given, stdout=out, stderr=err
         )
         try:
             with _lock:
-                _running.add(process)
-            code = process.wait(command.seconds)
+                _running.add(tree)
+            code = tree.process.wait(command.seconds)
         except subprocess.TimeoutExpired:
-            _kill(process)
+            _kill(tree)
             said = f"{Path(command.argv[0]).name} took longer than {command.seconds:g} s"
             raise BuildError(Reason.TIMED_OUT, said, _text(out) + _text(err)) from None
         except BaseException:
-            _kill(process)
+            _kill(tree)
             raise
         finally:
             with _lock:
-                _running.discard(process)
+                _running.discard(tree)
+            tree.close()
         return Finished(code, _text(out), _text(err))
 
 
@@ -114,17 +106,9 @@ def check(
     return finished.out
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    if sys.platform == "win32":
-        subprocess.run(
-            ["taskkill", "/T", "/F", "/PID", str(process.pid)],  # noqa: S607 - part of Windows
-            capture_output=True,
-            check=False,
-        )
-    else:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _kill(tree: Tree) -> None:
+    tree.kill()
+    tree.process.wait()
 
 
 def _text(file: IO[bytes]) -> str:

@@ -19,8 +19,7 @@ from matrix.images.making import Making, make, own_layer
 from matrix.images.mirror import VARIABLE, mirror_for
 from matrix.images.recipes import Suite, SuitePython, Target, key_of, recipes
 from matrix.images.source import ImageError, Offer, Tell
-from matrix.images.tool import Job, Tool, complaint, from_os_error, run_tool
-from matrix.images.workshop import Workshop, workshop
+from matrix.images.tool import Job, Tool, Workshop, complaint, from_os_error, run_tool
 from matrix.model.reason import Reason
 
 __all__ = ["DebianSource", "obstacle_here", "unpacked"]
@@ -66,6 +65,10 @@ class DebianSource:
 
     def provide(self, offer: Offer, engine: Engine, tell: Tell) -> tuple[str, str]:
         """Make the image; it has all CPythons of its suite. Raises ImageError."""
+        if sys.platform == "win32":
+            raise ImageError(Reason.NO_IMAGE, obstacle_here()[0])
+        from matrix.images.workshop import workshop  # noqa: PLC0415 - not everywhere
+
         suite = recipes().suite(offer.name.removeprefix("debian "))
         target = recipes().target(offer.target)
         packages = [*suite.base, *suite.packages]
@@ -95,7 +98,7 @@ def _sites(pythons: Sequence[SuitePython]) -> list[str]:
 
 def obstacle_here() -> tuple[str, str]:
     """Return why packages cannot be unpacked on this machine, and what to do; "" where they can."""
-    if not sys.platform.startswith("linux"):
+    if sys.platform != "linux":
         return "images are made of Debian's packages on Linux only", ""
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
     if shutil.which(_TOOL, path=path) is None:

@@ -22,7 +22,6 @@ from matrix.images.making import Making, make, own_layer
 from matrix.images.recipes import HostRecipe, Suite, Target, key_of, recipes
 from matrix.images.source import ImageError, Offer, Tell
 from matrix.images.tool import Tool, from_os_error, run_tool
-from matrix.images.workshop import workshop
 from matrix.interpreters import find_interpreters
 from matrix.interpreters.asking import CannotTellError
 from matrix.model.environment import Interpreter
@@ -56,7 +55,7 @@ class HostSource:
 
     def offers(self, engine: Engine) -> tuple[Offer, ...]:  # noqa: ARG002 - as the seam has it
         """Return an offer for each interpreter that a base is new enough for."""
-        if not sys.platform.startswith("linux"):
+        if sys.platform != "linux":
             return ()
         obstacle, remedy = obstacle_here() if self._tool is run_tool else ("", "")
         found = []
@@ -86,6 +85,10 @@ class HostSource:
 
     def provide(self, offer: Offer, engine: Engine, tell: Tell) -> tuple[str, str]:
         """Make the image. Raises ImageError."""
+        if sys.platform == "win32":
+            raise ImageError(Reason.NO_IMAGE, obstacle_here()[0])
+        from matrix.images.workshop import workshop  # noqa: PLC0415 - not everywhere
+
         interpreter = self._offered(offer)
         suite = _suite_for(interpreter, recipes().host)
         if suite is None:
@@ -122,6 +125,10 @@ class HostSource:
 
     def _base(self, suite: Suite, target: Target) -> Layer:
         """Return the layer below the interpreter, made once."""
+        if sys.platform == "win32":
+            raise ImageError(Reason.NO_IMAGE, obstacle_here()[0])
+        from matrix.images.workshop import workshop  # noqa: PLC0415
+
         packages = [*suite.base, *recipes().host.packages[suite.name]]
         folder = self._cache / "images"
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import errno
 import os
-import signal
 import subprocess
 import tempfile
 import threading
@@ -16,8 +15,18 @@ from pathlib import Path
 
 from matrix.images.source import ImageError
 from matrix.model.reason import Reason
+from matrix.process_trees import Tree
 
-__all__ = ["Finished", "Job", "Tool", "complaint", "environment", "run_tool", "stop_all"]
+__all__ = [
+    "Finished",
+    "Job",
+    "Tool",
+    "Workshop",
+    "complaint",
+    "environment",
+    "run_tool",
+    "stop_all",
+]
 
 # What it may take to let go of mounts and folders when it is told to end.
 _GRACE_SECONDS = 10.0
@@ -60,7 +69,19 @@ class Finished:
 
 Tool = Callable[[Job], Finished]
 
-_running: set[subprocess.Popen[bytes]] = set()
+
+@dataclasses.dataclass(frozen=True)
+class Workshop:
+    """`folder` to work in. Whoever holds `lock` (a file descriptor) keeps it from being swept.
+
+    Programs that work in it should hold it too: they may outlive us.
+    """
+
+    folder: Path
+    lock: int
+
+
+_running: set[Tree] = set()
 _guard = threading.Lock()
 
 
@@ -68,9 +89,9 @@ _guard = threading.Lock()
 def stop_all() -> None:
     """End every tool that still runs: threads that wait for one do not end by themselves."""
     with _guard:
-        processes = tuple(_running)
-    for process in processes:
-        _end(process)
+        trees = tuple(_running)
+    for tree in trees:
+        _end(tree)
 
 
 def run_tool(job: Job) -> Finished:
@@ -81,29 +102,29 @@ def run_tool(job: Job) -> Finished:
     with tempfile.TemporaryFile() as err:
         try:
             with job.out.open("wb") as out:
-                process = subprocess.Popen(
-                    list(job.argv),
+                tree = Tree(
+                    job.argv,
+                    environment(os.environ, job.scratch),
+                    job.scratch,
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,
-                    env=environment(os.environ, job.scratch),
-                    cwd=job.scratch,
-                    start_new_session=True,
-                    pass_fds=(job.keep,),
+                    keep=(job.keep,),
                 )
         except OSError as error:
             raise from_os_error(error) from error
         try:
             with _guard:
-                _running.add(process)
-            code = process.wait(job.seconds)
+                _running.add(tree)
+            code = tree.process.wait(job.seconds)
         except subprocess.TimeoutExpired:
             said = f"{Path(job.argv[0]).name} took longer than {job.seconds:g} s"
             raise ImageError(Reason.NO_IMAGE, said) from None
         finally:
-            _end(process)
+            _end(tree)
+            tree.close()
             with _guard:
-                _running.discard(process)
+                _running.discard(tree)
         size = err.seek(0, os.SEEK_END)
         err.seek(max(0, size - _KEPT_BYTES))
         return Finished(code, err.read().decode("utf-8", "replace"))
@@ -134,14 +155,11 @@ def from_os_error(error: OSError) -> ImageError:
     return ImageError(reason, str(error))
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for number, seconds in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, None)):
-        if process.poll() is not None:
+def _end(tree: Tree) -> None:
+    for ask, seconds in ((tree.terminate, _GRACE_SECONDS), (tree.kill, None)):
+        if tree.process.poll() is not None:
             break
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+        ask()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
-    # What it left of its group.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+            tree.process.wait(seconds)
+    tree.kill_rest()

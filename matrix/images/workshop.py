@@ -1,4 +1,4 @@
-"""A folder to make an image in: gone afterwards, and after a run that was killed, with the next."""
+"""POSIX only: a folder to make an image in, gone afterwards, and after a run that was killed, with the next."""
 
 from __future__ import annotations
 
@@ -6,28 +6,25 @@ import contextlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["Workshop", "workshop"]
+if sys.platform == "win32":
+    raise ImportError("POSIX only: the folder is locked by flock(2)")
+
+import fcntl
+
+from matrix.images.tool import Workshop
+
+__all__ = ["workshop"]
 
 _PREFIX = "compat-matrix-image-"
 _LOCK = "lock"
 # As long as it may take from making a folder to holding its lock.
 _YOUNG_SECONDS = 60.0
-
-
-class Workshop:
-    """`folder` to work in. Whoever holds `lock` (a file descriptor) keeps it from being swept.
-
-    Programs that work in it should hold it too: they may outlive us.
-    """
-
-    def __init__(self, folder: Path, lock: int) -> None:
-        self.folder = folder
-        self.lock = lock
 
 
 @contextlib.contextmanager
@@ -36,8 +33,6 @@ def workshop(where: Path | None = None) -> Iterator[Workshop]:
 
     Leftovers of dead runs are removed first.
     """
-    import fcntl  # noqa: PLC0415 - not everywhere; neither is what is made here
-
     parent = where or Path(tempfile.gettempdir())
     _sweep(parent)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
@@ -61,8 +56,6 @@ def _sweep(parent: Path) -> None:
 
 
 def _dead(folder: Path) -> bool:
-    import fcntl  # noqa: PLC0415
-
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:

@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 from matrix.errors import IndexUnavailableError
 from matrix.index.packed import dump, load
 from matrix.model.index import Project
+from matrix.replacing import put_in_place
 
 __all__ = ["CachedIndex", "index_url"]
 
@@ -143,7 +144,7 @@ class CachedIndex:
             ) as file:
                 temporary = file.name
                 file.write(text)
-            Path(temporary).replace(path)
+            put_in_place(Path(temporary), path)
         except OSError as error:
             if temporary:
                 Path(temporary).unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from matrix.errors import StorageError, UnreadableInputError, nearest
 from matrix.places import results_dir
 from matrix.records.reading import read_record
 from matrix.records.record import Record
+from matrix.replacing import put_in_place
 
 __all__ = ["RecordShelf"]
 
@@ -40,9 +41,9 @@ class RecordShelf:
             self.folder.mkdir(parents=True, exist_ok=True)
             handle, half = tempfile.mkstemp(dir=self.folder, suffix=".half")
             try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
                     file.write(text)
-                Path(half).replace(path)
+                put_in_place(Path(half), path)
             except BaseException:
                 Path(half).unlink(missing_ok=True)
                 raise

@@ -29,7 +29,7 @@ def write_text(path: Path, text: str) -> None:
         sys.stdout.write(text)
         return
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written: {error.strerror}", "Give another path."

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from matrix.containers.seam import Confinement, Container, ContainerError, ContainerSpec, Engine
 from matrix.services.forwarding import Forwarder, tcp_dial, unix_listener
-from matrix.services.guarding import relevant_line
+from matrix.services.servers import relevant_line
 
 __all__ = ["FIRST", "ContainedServer", "Inside"]
 

@@ -1,4 +1,4 @@
-"""Folders of services: one each, locked while its guardian lives; what dead ones left is swept."""
+"""POSIX only: folders of services, one each, locked while its guardian lives; what dead ones left is swept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.services.guardian import MARK
+if sys.platform == "win32":
+    raise ImportError("POSIX only: the folders of services are locked by flock(2)")
+
+import fcntl
+
+from matrix.services.orders import MARK
 from matrix.services.people import server_user
 
 __all__ = ["new_folder", "servers_of", "sweep"]
@@ -35,7 +40,7 @@ def new_folder(
         _take(lock)
         # Whoever does not know its name finds nothing; the sockets in it are for those who do.
         folder.chmod(0o711)
-        if user is not None and sys.platform != "win32":
+        if user is not None:
             os.chown(folder, *user)
         yield folder, lock
     finally:
@@ -44,8 +49,6 @@ def new_folder(
 
 def sweep(below: Path | None = None) -> int:
     """End and remove what services left whose guardian was killed; return how many."""
-    if sys.platform == "win32":
-        return 0
     count = 0
     for folder in (below or Path(tempfile.gettempdir())).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
@@ -65,17 +68,11 @@ def sweep(below: Path | None = None) -> int:
 
 def _take(lock: int) -> None:
     """Take the lock; raise OSError where another has it."""
-    if sys.platform == "win32":
-        raise OSError("services need a system with Unix sockets")
-    import fcntl  # noqa: PLC0415 - there is none on Windows
-
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _ours() -> set[int]:
     """Return us, and who runs servers for us where we are root."""
-    if sys.platform == "win32":
-        return set()
     user = server_user()
     return {os.geteuid(), *(user[:1] if user else ())}
 

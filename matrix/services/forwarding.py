@@ -1,4 +1,8 @@
-"""Connections led from one socket to another: from a port to a Unix socket, and back."""
+"""Connections led from one socket to another: from a port to a door, and back.
+
+A door is a Unix socket, which also those see who are in another network namespace. Where there are
+none, on Windows, there is one network, and a door is a file that names a port.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +30,11 @@ def tcp_listener(port: int = 0) -> socket.socket:
 
 
 def unix_listener(path: Path) -> socket.socket:
-    """Return a socket that listens at `path`, which must be short; raise OSError."""
+    """Return a socket that listens behind the door `path`, which must be short; raise OSError."""
     if sys.platform == "win32":
-        raise OSError("there are no Unix sockets here")
+        open_door = tcp_listener()
+        path.write_text(str(open_door.getsockname()[1]), encoding="ascii")
+        return open_door
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     return _listening(listener, str(path))
 
@@ -39,11 +45,12 @@ def tcp_dial(host: str, port: int) -> Dial:
 
 
 def unix_dial(path: str) -> Dial:
-    """Return what connects to a Unix socket."""
+    """Return what connects to the other side of a door."""
 
     def dial() -> socket.socket:
         if sys.platform == "win32":
-            raise OSError("there are no Unix sockets here")
+            port = Path(path).read_text(encoding="ascii")
+            return socket.create_connection(("127.0.0.1", int(port)), DIAL_SECONDS)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.settimeout(DIAL_SECONDS)
@@ -137,7 +144,10 @@ class Forwarder:
 
 def _listening(listener: socket.socket, address: tuple[str, int] | str) -> socket.socket:
     try:
-        if listener.family == socket.AF_INET:
+        if sys.platform == "win32":
+            # There SO_REUSEADDR shares a port that is taken.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        elif listener.family == socket.AF_INET:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(CONNECTIONS)

@@ -1,4 +1,4 @@
-"""A process that keeps one server: starts it, and ends it when nobody wants it any more.
+"""POSIX only: a process that keeps one server: starts it, and ends it when nobody wants it.
 
 It is told what to do by one line of JSON (`Order`) on its standard input, and wanted as long as
 that stays open: who started it may be killed in any way. What its server starts and leaves behind
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import dataclasses
 import json
 import os
 import select
@@ -24,38 +23,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+if sys.platform == "win32":
+    raise ImportError("POSIX only: servers are kept by signals and Unix sockets")
+
 from matrix.network import isolate
 from matrix.services.forwarding import Forwarder, tcp_dial, unix_listener
+from matrix.services.orders import MARK, Order
 
-__all__ = ["MARK", "Order", "main"]
+__all__ = ["main"]
 
-MARK = "COMPAT_MATRIX_SERVICE"
 _SUBREAPER, _DEATH_SIGNAL = 36, 1  # PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG: see prctl(2)
 _POLL_SECONDS = 0.02
 _STOP_SECONDS = 4.0
 _STRAY_SECONDS = 4.0
 _LOG_BYTES = 8_000_000
 _LOG_LOOK_SECONDS = 5.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Order:
-    """What to keep. `prepare` and `ready` are pairs of a command and its input, run to their ends;
-    `ready` when something listens on all `ports`, to which `doors` (Unix sockets) then lead.
-
-    `user` is who runs all that, None for ourselves. `stop` is a signal's number.
-    """
-
-    folder: str
-    environment: dict[str, str]
-    commands: list[list[str]]
-    prepare: list[tuple[list[str], str]]
-    ready: list[tuple[list[str], str]]
-    ports: list[int]
-    doors: list[str]
-    user: tuple[int, int] | None
-    stop: int
-    seconds: float
 
 
 class _NotWantedError(Exception):

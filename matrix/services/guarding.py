@@ -1,52 +1,28 @@
-"""Our side of a guardian: it lives as long as we hold its standard input."""
+"""POSIX only: our side of a guardian, which lives as long as we hold its standard input."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import json
-import re
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Protocol
+
+if sys.platform == "win32":
+    raise ImportError("POSIX only: a guardian is handed a lock that it holds further")
 
 from matrix.places import project_root
-from matrix.services.guardian import Order
+from matrix.services.orders import Order
+from matrix.services.servers import relevant_line
 
-__all__ = ["Guarded", "Server", "relevant_line"]
+__all__ = ["Guarded"]
 
 _CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]);from matrix.services.guardian import main; main()"
 )
 _END_SECONDS = 20.0
-_LOG_TAIL = 65_536
-_LINE_WORDS = 300
-_TELLING = re.compile(
-    r"fatal|error|panic|denied|refused|cannot|can't|could not|failed|in use|not found|no space",
-    re.IGNORECASE,
-)
-
-
-class Server(Protocol):
-    """A server that was started, whoever keeps it; see `Guarded`."""
-
-    @property
-    def failed(self) -> str | None:
-        """Why it is not, or not any more; None while all is well."""
-
-    def wait_started(self, seconds: float) -> bool:
-        """Return whether it was started in time; not yet whether it answers."""
-
-    def wait_failed(self, seconds: float) -> str | None:
-        """Return why it is not any more, None where it is not told in time."""
-
-    def let_go(self) -> None:
-        """Let it end, some time soon."""
-
-    def close(self) -> None:
-        """Wait until it has ended."""
 
 
 class Guarded:
@@ -130,16 +106,3 @@ class Guarded:
     def _with_log(self, words: str) -> str:
         line = relevant_line(self._folder / "log")
         return f"{words}: {line}" if line else words
-
-
-def relevant_line(log: Path) -> str:
-    """Return the last line that tells of something wrong, the very last where none does."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(log.stat().st_size - _LOG_TAIL, 0))
-            text = file.read(_LOG_TAIL).decode("utf-8", "replace")
-    except OSError:
-        return ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if _TELLING.search(line)]
-    return (telling or lines or [""])[-1][:_LINE_WORDS]

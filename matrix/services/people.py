@@ -1,9 +1,14 @@
-"""Who runs servers: many refuse to be run by root."""
+"""POSIX only: who runs servers, as many refuse to be run by root."""
 
 from __future__ import annotations
 
 import os
 import sys
+
+if sys.platform == "win32":
+    raise ImportError("POSIX only: there are no numbers of users")
+
+import pwd
 
 __all__ = ["server_user"]
 
@@ -12,9 +17,7 @@ _NOBODY = "nobody"
 
 def server_user() -> tuple[int, int] | None:
     """Return user and group to run servers as where we are root, else None: as ourselves."""
-    if sys.platform == "win32" or os.geteuid() != 0:
+    if os.geteuid() != 0:
         return None
-    import pwd  # noqa: PLC0415 - there is none on Windows
-
     entry = pwd.getpwnam(_NOBODY)
     return entry.pw_uid, entry.pw_gid

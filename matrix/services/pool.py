@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from matrix.containers.seam import Engine
 from matrix.model.service import Service, ServiceIdentity
-from matrix.services.folders import sweep
 from matrix.services.given import Given, reached
-from matrix.services.guarding import Server
 from matrix.services.protocols import NoAnswerError
 from matrix.services.recipes import Recipe, Recipes, load_recipes
+from matrix.services.servers import Server
 from matrix.services.sources import Build, Found, Missing, look
 from matrix.services.starting import Running, ServiceFailedError, ask, start
 
@@ -173,8 +173,8 @@ class Services:
         return note
 
     def _reached(self, given: Given) -> Service:
-        service = self._gates.enter_context(reached(given))
         try:
+            service = self._gates.enter_context(reached(given))
             said = ask(given.recipe, service)
         except (OSError, NoAnswerError) as error:
             raise NoServiceError(
@@ -196,6 +196,10 @@ class Services:
         return ""
 
     def _sweep_once(self) -> None:
+        if sys.platform == "win32":  # where nothing can be left of servers
+            return
+        from matrix.services.folders import sweep  # noqa: PLC0415 - not everywhere
+
         with self._swept:
             if self._sweep:
                 sweep(self._below)

@@ -20,11 +20,14 @@ from matrix.services.contained import Inside
 from matrix.services.images import by_digest, read_images
 from matrix.services.recipes import WayToHave
 
-__all__ = ["Build", "Found", "Missing", "look"]
+__all__ = ["UNKEPT", "Build", "Found", "Missing", "look"]
 
 Build = Callable[[Sequence[str], dt.date], Path]
 """Installs requirements as of a date from the package index; returns an interpreter that has them.
 Raises RuntimeError."""
+
+UNKEPT = "servers are started on POSIX systems only"
+"""Why there is none on Windows: what keeps them are signals, and locks that are handed on."""
 
 _ASK_SECONDS = 10.0
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -63,7 +66,7 @@ def look(
     images where `engine` holds them.
     """
     if sys.platform == "win32":
-        return Missing("services need a system with Unix sockets", "Use Linux, or WSL on Windows.")
+        return Missing(UNKEPT, "Give one that runs already: --service NAME=URL.")
     if way.source == "program":
         return _program(way)
     if way.source == "package":

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import random
 import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,14 +15,12 @@ from pathlib import Path
 from matrix.containers.seam import ContainerError
 from matrix.model.service import Service, ServiceIdentity, Way
 from matrix.services.contained import ContainedServer
-from matrix.services.folders import new_folder
 from matrix.services.forwarding import tcp_listener, unix_dial
-from matrix.services.guardian import Order
-from matrix.services.guarding import Guarded, Server
-from matrix.services.people import server_user
+from matrix.services.orders import Order
 from matrix.services.protocols import Line, Login, NoAnswerError, speaker
 from matrix.services.recipes import Recipe, Step
-from matrix.services.sources import Found
+from matrix.services.servers import Server
+from matrix.services.sources import UNKEPT, Found
 
 __all__ = ["Running", "ServiceFailedError", "ask", "start"]
 
@@ -102,6 +101,13 @@ def _start(
     ports: list[int],
     note: Callable[[Server], None],
 ) -> Running:
+    if sys.platform == "win32":
+        raise ServiceFailedError(UNKEPT)
+    # Not everywhere:
+    from matrix.services.folders import new_folder  # noqa: PLC0415
+    from matrix.services.guarding import Guarded  # noqa: PLC0415
+    from matrix.services.people import server_user  # noqa: PLC0415
+
     began = time.monotonic()
     way = found.way
     # A Python that is root's own may be where nobody else gets at it.

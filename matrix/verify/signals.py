@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends the run softly, the second at once."""
+"""Ctrl-C, SIGTERM and Ctrl-Break: the first ends the run softly, the second at once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
         os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _SAID)
         stop()
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform == "win32":
+        numbers.append(signal.SIGBREAK)  # Ctrl-Break, also what a runner sends to end a job
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield

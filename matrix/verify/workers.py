@@ -11,11 +11,11 @@ import dataclasses
 import errno
 import multiprocessing
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
@@ -24,6 +24,11 @@ from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.verify.worker import Work, work
+
+if sys.platform == "win32":
+    from multiprocessing.connection import PipeConnection as Connection
+else:
+    from multiprocessing.connection import Connection
 
 __all__ = ["Workers"]
 

@@ -1,4 +1,4 @@
-"""Time the same cells on this machine and in containers, and on each CPU that an engine runs.
+"""Linux only: time the same cells here and in containers, on each CPU that an engine runs.
 
     python tests/benchmarks/engines.py --keep-cache DIR       # smoke, three times each in turn
     python tests/benchmarks/engines.py --rounds 5 --way "this machine" --way docker
@@ -17,6 +17,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+if sys.platform != "linux":
+    raise ImportError("Linux only: it reads /proc/stat")
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NATIVE = "linux_x86_64"

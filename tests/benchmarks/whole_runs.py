@@ -1,4 +1,4 @@
-"""Time whole runs: cold caches, warm caches, and a second run with nothing changed.
+"""POSIX only: time whole runs: cold caches, warm caches, and a second run with nothing changed.
 
     python tests/benchmarks/whole_runs.py                     # plan and the smoke profile
     python tests/benchmarks/whole_runs.py smoke documented    # both profiles
@@ -12,12 +12,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+if sys.platform == "win32":
+    raise ImportError("POSIX only: it asks getrusage(2)")
+
+import resource
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -1,4 +1,4 @@
-"""What an app may do that means no good; each returns what it achieved."""
+"""Linux only: what an app may do that means no good; each returns what it achieved."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import socket
 import sys
 import time
 from pathlib import Path
+
+if sys.platform != "linux":
+    raise ImportError("Linux only: it runs in containers")
 
 
 def fork() -> str:

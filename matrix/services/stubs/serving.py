@@ -11,6 +11,7 @@ import dataclasses
 import http.server
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -50,16 +51,25 @@ Talk = Callable[[Peer], None]
 
 def serve(where: str, talk: Talk) -> None:
     """Serve for ever at `where`: a port of 127.0.0.1, or the path of a Unix socket."""
-    unix = not where.isdigit()
-    listener = socket.socket(socket.AF_UNIX if unix else socket.AF_INET, socket.SOCK_STREAM)
-    with listener:
-        if not unix:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(where if unix else ("127.0.0.1", int(where)))
+    with _listener(where) as listener:
         listener.listen(64)
         while True:
             sock = listener.accept()[0]
             threading.Thread(target=_talk, args=(sock, talk), daemon=True).start()
+
+
+def _listener(where: str) -> socket.socket:
+    if not where.isdigit():
+        if sys.platform == "win32":
+            raise OSError("there are no Unix sockets here")
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(where)
+        return listener
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if sys.platform != "win32":  # where it would share a port that is taken
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", int(where)))
+    return listener
 
 
 def _talk(sock: socket.socket, talk: Talk) -> None:

@@ -1,0 +1,31 @@
+"""A finished file or folder gets its name, in one step."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+__all__ = ["put_in_place"]
+
+_SECONDS = 5.0
+_POLL_SECONDS = 0.05
+
+
+def put_in_place(part: Path, final: Path) -> None:
+    """Rename `part`, over a file that may be there; raise OSError.
+
+    Windows refuses that while anybody has one of both open, without saying so when opening it:
+    another thread that reads, or a scanner of new files. It is tried again for some seconds there.
+    """
+    until = time.monotonic() + _SECONDS
+    while True:
+        try:
+            part.replace(final)
+        except PermissionError:
+            refused = sys.platform != "win32" or final.is_dir() or time.monotonic() > until
+            if refused:
+                raise
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
