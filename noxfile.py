@@ -204,11 +204,20 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def lint(session: nox.Session) -> None:
-    """Check style and types, as the hooks of pre-commit do."""
+    """Check style, types and workflows, as the hooks of pre-commit do."""
     python = python_with(session, "lint")
     session.run(python, "-m", "ruff", "check", ".", external=True)
     session.run(python, "-m", "ruff", "format", "--check", ".", external=True)
     session.run(python, "-m", "mypy", external=True)
+    # What only other systems have is behind a check of the system that mypy understands.
+    for platform in ("darwin", "win32"):
+        session.run(python, "-m", "mypy", "--platform", platform, external=True)
+    workflows = [str(path) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
+    # Without the checkers that it would run where they happen to be: everywhere the same.
+    alone = ("-shellcheck=", "-pyflakes=")
+    session.run(str(Path(python).with_name("actionlint")), *alone, *workflows, external=True)
+    auditor = ("--offline", "--no-progress", "--persona=auditor", "--strict-collection")
+    session.run(str(Path(python).with_name("zizmor")), *auditor, ".github", external=True)
 
 
 @nox.session(python=False)
