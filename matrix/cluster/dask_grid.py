@@ -45,7 +45,7 @@ class DaskGrid:
 
     def __init__(self, address: str, seconds: float) -> None:
         hush()
-        self._gone = False
+        self._gone = self._closed = False
         self._offers: tuple[Offer, ...] = ()
         self._futures: dict[str, Any] = {}
         self._loop = asyncio.new_event_loop()
@@ -73,9 +73,11 @@ class DaskGrid:
 
     def close(self) -> None:
         """Leave the scheduler."""
-        self._gone = True
+        if self._closed:
+            return
+        self._closed = self._gone = True
         with contextlib.suppress(GridLostError):
-            self._call(self._client.close(), _END_SECONDS)
+            self._call(self._close(), _END_SECONDS)
         self._end_loop()
 
     async def _connect(self, address: str, seconds: float) -> Any:  # noqa: ANN401 - Dask has no types
@@ -83,6 +85,9 @@ class DaskGrid:
         return await make(
             address, timeout=seconds, asynchronous=True, set_as_default=False, name="compat-matrix"
         )
+
+    async def _close(self) -> None:
+        await self._client.close()
 
     async def _ask_offers(self) -> tuple[Offer, ...]:
         self._check()

@@ -127,9 +127,10 @@ def where_of(offers: Sequence[Offer], engine: str, globs: Sequence[str] = ()) ->
     targets = [target for target in _NAMES if target in ours]
     contained = any(_DOCKER in each.resources for each in meant)
     where = among(targets, globs, contained=contained)
+    names = " and ".join(_NAMES[target] for target in targets)
     nobody = {
-        target: Impossible(Reason.PLATFORM_NOT_HERE, f"no worker of the cluster runs {name}")
-        for target, name in _NAMES.items()
+        target: Impossible(Reason.PLATFORM_NOT_HERE, f"the cluster's workers run {names or 'none'}")
+        for target in _NAMES
         if target not in ours
     }
     return dataclasses.replace(where, obstacles={**nobody, **where.obstacles})

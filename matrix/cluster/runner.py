@@ -151,6 +151,8 @@ class ClusterRunner:
             self._disconnected(str(error))
             return
         if offers != self._offers:
+            if self._offers and len(offers) != len(self._offers):
+                self._tell(f"the cluster has {many_workers(len(offers))} now")
             self._take_note(offers)
         patience = self._patience.fitting
         for wanted, names in self._cells.stranded(now, patience):
@@ -158,8 +160,6 @@ class ClusterRunner:
             self._end(wanted, Reason.WORKER_LOST, said)
 
     def _take_note(self, offers: Sequence[Offer]) -> None:
-        if self._offers and len(offers) != len(self._offers):
-            self._tell(f"the cluster has {many_workers(len(offers))} now")
         self._offers = offers
         self._held = held_by(offers, self._terms.version)
         self._cells.offer(offers)

@@ -1,0 +1,238 @@
+"""What a worker does with the cells that it is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from cluster_fakes import SOURCES, VERSION, station, world_here
+from verify_fakes import (
+    BEFORE,
+    CONTROL,
+    MINIMUM,
+    PROBES,
+    FakeEnvironments,
+    FakeRunner,
+    capture,
+    failed,
+    image,
+    planned,
+)
+
+from matrix.cluster.asked import Asked
+from matrix.cluster.station import Station
+from matrix.cluster.stations import Stations
+from matrix.journal import base_key, result_key
+from matrix.model.environment import Environment
+from matrix.model.plan import PlannedCell
+from matrix.model.reason import Reason
+from matrix.verify.seams import Ran
+from matrix.verify.unmade import words_of
+from matrix.verify.worlds import How
+
+NOTHING: frozenset[str] = frozenset()
+SECONDS = 30.0
+CELL = planned(MINIMUM)
+
+
+def until(true: Callable[[], bool]) -> None:
+    waiting = threading.Event()
+    for _ in range(3000):
+        if true():
+            return
+        waiting.wait(0.01)
+    raise AssertionError("it did not come to that")
+
+
+def asking(made: Station, cell: PlannedCell = CELL) -> Future[Ran]:
+    future: Future[Ran] = Future()
+    thread = threading.Thread(
+        target=lambda: future.set_result(made.run(cell, NOTHING)), daemon=True
+    )
+    thread.start()
+    return future
+
+
+def test_a_cell_is_run_once_for_all_who_ask() -> None:
+    runner = FakeRunner(lambda _cell, _key: None)
+    with contextlib.closing(Station(world_here(runner), SOURCES, PROBES)) as made:
+        first = asking(made)
+        until(lambda: bool(runner.hanging))
+        assert made.busy
+        second = asking(made)
+        cell, key, running = runner.hanging.pop()
+        running.set_result(capture(cell, key))
+        assert first.result(SECONDS) is second.result(SECONDS)
+        # Whoever asks just after it has ended lost the answer on its way.
+        assert made.run(CELL, NOTHING) is first.result()
+        assert runner.ran == [MINIMUM]
+        assert not made.busy
+
+
+def test_base_and_key_are_those_of_a_run_on_this_machine() -> None:
+    with contextlib.closing(station({MINIMUM: "blocked"}, engine="docker")) as made:
+        answer = made.run(CELL, NOTHING)
+    environment = FakeEnvironments()._make(CELL)
+    base = base_key(CELL, words_of(environment), SOURCES)
+    assert answer.base == base
+    assert answer.capture is not None
+    assert answer.capture.key == result_key(base, CELL, PROBES)
+    assert answer.capture.engine == "docker"
+
+
+def test_a_known_result_is_not_made_again() -> None:
+    environments = FakeEnvironments()
+    base = base_key(CELL, words_of(environments._make(CELL)), SOURCES)
+    runner = FakeRunner(capture)
+    with contextlib.closing(Station(world_here(runner, environments), SOURCES, PROBES)) as made:
+        assert made.run(CELL, frozenset({base, "another"})) == Ran(base, None)
+        assert runner.ran == []
+        environments.image = image()
+        assert made.run(planned(BEFORE), frozenset({base})).capture is not None
+
+
+def test_a_build_that_is_known_to_fail_is_not_tried() -> None:
+    environments = FakeEnvironments({MINIMUM: Reason.BUILD_FAILED})
+    base = base_key(CELL, f"failed name of {MINIMUM}", SOURCES)
+    with contextlib.closing(station({}, environments)) as made:
+        assert made.run(CELL, frozenset({base})) == Ran(base, None)
+        assert environments.built == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (Reason.BUILD_FAILED, f"failed name of {MINIMUM}"),
+        (Reason.NO_INTERPRETER, "none: no-interpreter"),
+    ],
+)
+def test_a_cell_without_an_environment_says_why(reason: Reason, words: str) -> None:
+    with contextlib.closing(station({}, FakeEnvironments({MINIMUM: reason}))) as made:
+        answer = made.run(CELL, NOTHING)
+    assert answer.base == base_key(CELL, words, SOURCES)
+    assert answer.capture is not None
+    assert answer.capture.failed is reason
+    assert answer.capture.key
+    assert answer.capture.started
+
+
+def test_a_surprise_is_an_answer() -> None:
+    with contextlib.closing(station({})) as made:  # whose runner raises KeyError
+        answer = made.run(CELL, NOTHING)
+    assert answer.capture is not None
+    assert answer.capture.failed is Reason.INTERNAL_ERROR
+    assert "KeyError" in answer.capture.detail
+
+
+def test_cells_on_the_machine_itself_say_so() -> None:
+    class Instead(FakeEnvironments):
+        def _make(self, planned: PlannedCell) -> Environment:
+            return dataclasses.replace(super()._make(planned), instead="no-image: runs here")
+
+    with contextlib.closing(station({MINIMUM: "blocked"}, Instead(), "docker")) as made:
+        answer = made.run(CELL, NOTHING)
+    assert answer.instead == "no-image: runs here"
+    assert answer.capture is not None
+    assert answer.capture.engine == ""
+
+
+def test_its_folder_goes_with_it() -> None:
+    folders = []
+
+    def opening(folder: Path) -> object:
+        folders.append(folder)
+        (folder / "scratch").mkdir()
+        return world_here(FakeRunner(capture))(folder)
+
+    made = Station(opening, SOURCES, PROBES)  # type: ignore[arg-type]
+    assert folders[0].is_dir()
+    made.close()
+    assert not folders[0].exists()
+
+
+def asked(cell: str = MINIMUM, run: str = "one", version: str = VERSION) -> Asked:
+    return Asked(run, version, planned(cell), NOTHING, How(2))
+
+
+class Made:
+    """Stations of a worker, and what they are told."""
+
+    def __init__(self, runner: FakeRunner) -> None:
+        self.runner = runner
+        self.made: list[str] = []
+        self.left: list[str] = []
+        self.stations = Stations(VERSION, self._make, self._leave)
+
+    def _make(self, asked: Asked) -> Station:
+        self.made.append(asked.run)
+        return Station(world_here(self.runner), SOURCES, PROBES)
+
+    def _leave(self, why: str) -> None:
+        self.left.append(why)
+        self.stations.left.set()
+
+
+def observing() -> FakeRunner:
+    return FakeRunner(capture)
+
+
+def test_each_run_has_one_station() -> None:
+    worker = Made(observing())
+    with contextlib.closing(worker.stations):
+        for run, cell in (("one", MINIMUM), ("one", BEFORE), ("two", CONTROL)):
+            assert worker.stations.run(asked(cell, run)).capture is not None
+    assert worker.made == ["one", "two"]
+    assert worker.stations.under_way == 0
+
+
+def test_another_version_of_the_project_is_refused() -> None:
+    worker = Made(observing())
+    with pytest.raises(ValueError, match="start it again"):
+        worker.stations.run(asked(version="fedcba98"))
+    assert worker.made == []
+
+
+def test_the_end_of_a_run_ends_its_cells_and_nobody_elses() -> None:
+    worker = Made(FakeRunner(lambda _cell, _key: None))
+    future: Future[Ran] = Future()
+    threading.Thread(
+        target=lambda: future.set_result(worker.stations.run(asked())), daemon=True
+    ).start()
+    until(lambda: bool(worker.runner.hanging))
+    assert worker.stations.under_way == 1
+    worker.stations.end("another")
+    assert not worker.runner.killed.is_set()
+    worker.stations.end("one")
+    answer = future.result(SECONDS)
+    assert answer.capture is not None
+    assert answer.capture.failed is Reason.INTERRUPTED
+    # What Dask had in its queue comes late, and begins nothing.
+    late = worker.stations.run(asked(BEFORE))
+    assert late.capture is not None
+    assert late.capture.failed is Reason.INTERRUPTED
+    assert worker.runner.ran == [MINIMUM]
+
+
+def test_what_nobody_asks_any_more_is_put_away() -> None:
+    worker = Made(observing())
+    with contextlib.closing(worker.stations):
+        worker.stations.run(asked())
+        worker.stations.tidy(3600.0)
+        worker.stations.run(asked(BEFORE))
+        assert worker.made == ["one"]
+        worker.stations.tidy(-1.0)
+        worker.stations.run(asked(CONTROL))
+        assert worker.made == ["one", "one"]
+
+
+def test_a_worker_that_loses_its_engine_leaves() -> None:
+    lost = FakeRunner(lambda cell, key: failed(cell, Reason.ENGINE_LOST, key))
+    worker = Made(lost)
+    with contextlib.closing(worker.stations):
+        worker.stations.run(asked())
+    assert worker.left == ["it failed"]
