@@ -17,6 +17,7 @@ COMMANDS = {
     "audit": "say what the documents get wrong, without running anything",
     "plan": "show which cells answer which claims, and what is left out and why",
     "verify": "run the cells and say which promises hold",
+    "collect": "put together what the shards of a run found, and judge it",
     "minimum": "search for the least release in which something really works",
     "reproduce": "print (or run) the commands that repeat one cell by hand",
     "report": "make a recorded run into a page, and into files for other programs",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matrix.commands.verify_shard import add_shard_options, run_shard_from_args
 from matrix.errors import NothingSelectedError, UsageError
 from matrix.places import results_dir
 from matrix.planning.options import add_plan_options, plan_from_args, where_from_args
@@ -37,6 +38,8 @@ examples:
       in containers, and only what is promised for these
   python -m matrix verify --rejudge --picture answers.svg
       judge what earlier runs captured by today's rules, and draw the answers; runs nothing
+  python -m matrix verify --shard linux_x86_64-01
+      one part of what `plan --github` shared out; `collect` judges all of them
 
 exit codes:
   0 no claim refuted (with --strict: every claim confirmed)   1 at least one claim refuted
@@ -71,6 +74,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--strict", action="store_true", help="exit with 4 where a claim stays unverified"
     )
     add_service_option(group)
+    add_shard_options(parser)
     parser.add_argument(
         "--json",
         type=Path,
@@ -88,12 +92,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Run the plan, print the report, and return the exit code."""
-    if args.fresh and args.rejudge:
-        raise UsageError("--fresh and --rejudge exclude each other", "Leave one of them out.")
-    for path in (args.json, args.picture):
-        # Known before the run, which may take an hour.
-        if path is not None and not path.parent.is_dir():
-            raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
+    if args.shard is not None:
+        return run_shard_from_args(args)
+    _check(args)
     # The rest is imported when the options are known to be right: `--help` is quick.
     from matrix.audit.index_evidence import static_findings  # noqa: PLC0415
     from matrix.records import RecordShelf  # noqa: PLC0415
@@ -138,6 +139,17 @@ def run(args: argparse.Namespace) -> int:
     if args.picture is not None:
         write_picture(args.picture, result)
     return exit_code(result, strict=args.strict)
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.manifest is not None:
+        raise UsageError("--manifest is for a shard", "Name one of its shards: --shard NAME")
+    if args.fresh and args.rejudge:
+        raise UsageError("--fresh and --rejudge exclude each other", "Leave one of them out.")
+    for path in (args.json, args.picture):
+        # Known before the run, which may take an hour.
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from typing import Any
 from matrix.errors import StorageError
 from matrix.journal import CaptureStore
 from matrix.records.values import cell_id, count, seconds, text, time
+from matrix.replacing import put_in_place
 from matrix.sharding.untrusted import RefusedError, json_of, read_file
 
 __all__ = [
@@ -93,7 +94,7 @@ class ShardFile:
             folder.mkdir(parents=True, exist_ok=True)
             try:
                 half.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-                half.replace(path)
+                put_in_place(half, path)
             finally:
                 half.unlink(missing_ok=True)
         except OSError as error:

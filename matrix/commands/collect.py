@@ -1,0 +1,119 @@
+"""`collect`: put together what the shards of a run found, and judge it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from matrix.errors import UsageError
+from matrix.places import results_dir
+from matrix.sharding.manifest import MANIFEST
+
+__all__ = ["add_parser", "run"]
+
+EXAMPLES = """\
+A folder is that of a shard, or holds such folders, as downloaded artifacts do. What is not of this
+run, or not as it was sealed, is refused by name; the report is printed all the same.
+
+examples:
+  python -m matrix collect
+      what the shards of the manifest among the results found here
+  python -m matrix collect --manifest manifest.json downloads --json verdicts.json
+      what other machines found; verdicts as JSON too (schema verdicts/1)
+
+exit codes:
+  0 no claim refuted (with --strict: every claim confirmed)   1 at least one claim refuted
+  2 wrong usage or unreadable input    4 with --strict: some unverified
+  6 disk full or not writable    7 another run is under way
+  11 a part of the run is missing, or was refused
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "collect",
+        help="put together what the shards of a run found, and judge it",
+        description="Put together what the shards of a run found, and say whether promises hold.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="where the shards' results are (default: where `verify --shard` leaves them here)",
+    )
+    parser.add_argument(
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="what was shared out (default: manifest.json among the results)",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with 4 where a claim stays unverified"
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the verdicts as JSON ('-': standard output)",
+    )
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="FILE.svg",
+        help="write the answers that rest on experiments as an SVG picture",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Collect, print the report, keep the results, and return the exit code."""
+    for path in (args.json, args.picture):
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
+    from matrix.journal import Sources, judge_key, one_run  # noqa: PLC0415
+    from matrix.probes import load_probes  # noqa: PLC0415
+    from matrix.records import RecordShelf  # noqa: PLC0415
+    from matrix.reporting.as_json import result_to_json  # noqa: PLC0415
+    from matrix.reporting.displays import console_of_run, display  # noqa: PLC0415
+    from matrix.reporting.final import print_report  # noqa: PLC0415
+    from matrix.reporting.picture import write_picture  # noqa: PLC0415
+    from matrix.reporting.writing import json_text, write_text  # noqa: PLC0415
+    from matrix.sharding.collecting import collect  # noqa: PLC0415
+    from matrix.sharding.depositing import deposit  # noqa: PLC0415
+    from matrix.sharding.manifest_json import read_manifest  # noqa: PLC0415
+    from matrix.sharding.pieces import Rules  # noqa: PLC0415
+    from matrix.sharding.project import project_digest  # noqa: PLC0415
+    from matrix.sharding.shard_run import check_project, shards_folder  # noqa: PLC0415
+    from matrix.verify.running import exit_code, judge_sources  # noqa: PLC0415
+
+    results = results_dir()
+    path = args.manifest or results / MANIFEST
+    manifest = read_manifest(path)
+    check_project(manifest, project_digest(), path)
+    probes = load_probes()
+    rules = Rules(probes, judge_key(Sources.of(judge_sources()), probes))
+    console = console_of_run(stderr=args.json is not None and str(args.json) == "-")
+    with one_run(results):
+        here = shards_folder(results, manifest)
+        folders = args.folders or [folder for folder in (here,) if folder.is_dir()]
+        found = collect(manifest, folders, rules)
+        with display(console, os.environ) as emit:
+            result = found.judged(probes, emit)
+        print_report(console, result, manifest.as_of)
+        text = json_text(result_to_json(result, manifest.as_of))
+        if args.json is not None:
+            write_text(args.json, text)
+        if args.picture is not None:
+            write_picture(args.picture, result)
+        count = deposit(found.merged, found.files, results)
+        name = RecordShelf.here().keep(text, result.started).stem
+    print(f"note: recorded as {name}, with {count} new results", file=sys.stderr)
+    if error := found.error():
+        raise error
+    return exit_code(result, strict=args.strict)
