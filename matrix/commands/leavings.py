@@ -30,7 +30,18 @@ CACHE = frozenset(
 """What lies in the cache's folder."""
 
 RESULTS = frozenset(
-    {"by-hand", "captures", "journal.jsonl", "kept", "records", "run.lock", "run.pid", "scratch"}
+    {
+        "by-hand",
+        "captures",
+        "journal.jsonl",
+        "kept",
+        "manifest.json",
+        "records",
+        "run.lock",
+        "run.pid",
+        "scratch",
+        "shards",
+    }
 )
 """What lies in the results' folder."""
 
