@@ -23,6 +23,7 @@ from verify_fakes import (
 
 from matrix.journal import Sources, judge_key
 from matrix.model.capture import CellCapture
+from matrix.model.claim import Claim
 from matrix.model.plan import Part, Plan
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
@@ -53,6 +54,11 @@ def some_plan(pythons: Sequence[str] = ("3.8", "3.9", "3.10")) -> Plan:
     """Return a plan with a claim for each CPython, none compared with another."""
     claims = [claim(number) for number, _ in enumerate(pythons, start=1)]
     parts = [some_part(number, python) for number, python in enumerate(pythons, start=1)]
+    return planned_for(claims, parts)
+
+
+def planned_for(claims: Sequence[Claim], parts: Sequence[Part]) -> Plan:
+    """Return the plan of all cells that the parts need."""
     cells = dict.fromkeys(each for one in parts for each in one.asked)
     reserve = dict.fromkeys(each for one in parts for each in one.cells if each not in cells)
     made = plan(claims, parts, cells=cells, fallbacks=reserve)

@@ -47,6 +47,15 @@ def test_without_an_engine_there_is_nothing_to_do(capsys: pytest.CaptureFixture[
     assert said.out == "freed 0 bytes\n"
 
 
+def test_while_a_shard_runs_nothing_goes(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shard = folders / "results" / "shards" / "0a1b" / "linux_x86_64-01"
+    with one_run(shard):
+        assert main(["clean", "--results"]) == ExitCode.ANOTHER_RUN
+        assert str(shard) in capsys.readouterr().err
+    assert main(["clean", "--results"]) == ExitCode.OK
+    assert not shard.exists()
+
+
 def test_caches_and_results_go_only_when_asked_for_and_only_ours(
     folders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from sharding_world import (
     cells,
     gathered,
     judged,
+    planned_for,
     results,
     run_all,
     run_whole,
@@ -19,8 +21,10 @@ from sharding_world import (
     some_plan,
     verdicts,
 )
-from verify_fakes import cell
+from verify_fakes import cell, claim, part
 
+from matrix.model.cell import Cell
+from matrix.model.plan import Plan
 from matrix.model.reason import Reason
 
 __all__ = ["results"]
@@ -74,18 +78,50 @@ def test_in_shards_it_says_what_it_says_whole(tmp_path: Path, results: Path, cou
     assert not result.interrupted
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(said=st.dictionaries(st.sampled_from(EVERY), SAID), count=st.integers(1, 3))
-def test_whatever_cells_say(
+CELLS = st.sampled_from(EVERY)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """Return a plan of any shape: parts with and without what is beside the minimum, in reserve or
+    elsewhere, which share cells, or turn the promise around.
+    """
+    claims = [claim(number) for number in range(1, draw(st.integers(1, 4)) + 1)]
+    parts = []
+    for one in draw(st.lists(st.sampled_from(claims), min_size=1, max_size=6)):
+        python = draw(st.sampled_from(PYTHONS))
+        mine = draw(st.permutations([each for each in EVERY if python_of(each) == python]))
+        kind = draw(st.sampled_from(["plain", "plain", "turned", "row"]))
+        count = draw(st.integers(1, 3))
+        made = part(
+            one,
+            minimum=mine[0],
+            before=draw(st.sampled_from([None, mine[1]])),
+            controls=() if kind == "turned" else tuple(mine[2 : 2 + count]),
+            holds_without=kind == "turned",
+        )
+        if kind == "row":
+            others = draw(st.lists(CELLS, unique=True, max_size=2))
+            rungs = tuple(mine[2 : 2 + count])
+            made = dataclasses.replace(
+                made, pick="lowest", elsewhere=tuple(others), rungs=rungs, controls=mine[4:]
+            )
+        parts.append(made)
+    return planned_for(claims, parts)
+
+
+@pytest.mark.usefixtures("results")
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(of=plans(), said=st.dictionaries(CELLS, SAID), count=st.integers(1, 3))
+def test_whatever_is_asked_and_whatever_cells_say(
     tmp_path_factory: pytest.TempPathFactory,
-    results: Path,
     monkeypatch: pytest.MonkeyPatch,
+    of: Plan,
     said: Answers,
     count: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("run")
     monkeypatch.setenv("COMPAT_MATRIX_RESULTS", str(folder / "results"))
-    of = some_plan(PYTHONS)
     whole = run_whole(of, said, folder / "whole")
     manifest = shared_out(of, count)
     run_all(manifest, said)
@@ -94,3 +130,7 @@ def test_whatever_cells_say(
     result = judged(found)
     assert verdicts(result) == verdicts(whole)
     assert cells(result) == cells(whole)
+
+
+def python_of(name: str) -> str:
+    return Cell.parse(name).python

@@ -70,6 +70,9 @@ def run(args: argparse.Namespace) -> int:
 def _alone(results: Path, *, force: bool) -> Iterator[None]:
     """Raise AnotherRunError while a run is under way; `force` minds only one of these results."""
     with one_run(results) if results.is_dir() else contextlib.nullcontext():
+        for shard in filter(Path.is_dir, results.glob("shards/*/*")):
+            with one_run(shard):
+                pass  # Shards run beside each other and beside this, each with a lock of its own.
         living = living_runs()
         if living and not force:
             raise AnotherRunError(
