@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
+from hypothesis import given
+from hypothesis import strategies as st
 from planning_world import READ, claim, page, parts_of, planned
 
-from matrix.model.claim import ClaimKind
+from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import Part
 from matrix.planning.order import in_order
 
@@ -90,3 +93,54 @@ def test_a_cell_carries_what_every_claim_wants_of_it() -> None:
 
 def test_the_snapshot_is_the_oldest_answer_of_the_index() -> None:
     assert planned(page()).snapshot == READ - dt.timedelta(hours=1)
+
+
+def slowly(claims: Sequence[Claim], parts: Sequence[Part]) -> list[str]:
+    """Return the claims in their order, each looked for among all that wait."""
+    needs: dict[str, set[str]] = {}
+    probes: dict[str, set[str]] = {}
+    for part in parts:
+        needs.setdefault(part.claim, set()).update(part.asked)
+        for cell in part.asked:
+            probes.setdefault(cell, set()).add(part.probe)
+    rank = {kind: number for number, kind in enumerate(ClaimKind)}
+    waiting = sorted(
+        (each for each in claims if each.id in needs),
+        key=lambda each: (rank[each.kind], each.subject, each.id),
+    )
+    there: set[str] = set()
+    ordered = []
+    while waiting:
+        best = min(
+            waiting,
+            key=lambda each: (
+                each.kind in (ClaimKind.INTEGRATION, ClaimKind.RUNTIME),
+                sum(len(probes[cell]) for cell in needs[each.id] - there),
+            ),
+        )
+        waiting.remove(best)
+        there |= needs[best.id]
+        ordered.append(best.id)
+    return ordered
+
+
+cells = st.sampled_from("abcdefgh")
+wants = st.lists(st.tuples(st.sampled_from("xyz"), cells, cells), min_size=0, max_size=4)
+kinds = st.sampled_from(list(ClaimKind))
+
+
+@given(st.lists(st.tuples(kinds, wants), max_size=12))
+def test_next_is_always_the_cheapest_of_all_that_wait(
+    drawn: list[tuple[ClaimKind, list[tuple[str, str, str]]]],
+) -> None:
+    claims = [
+        claim(kind, f"s{number % 3}", n=str(number)) for number, (kind, _) in enumerate(drawn)
+    ]
+    parts = [
+        Part(made.id, probe, "channel", minimum, None, (control,))
+        for made, (_, wanted) in zip(claims, drawn, strict=True)
+        for probe, minimum, control in wanted
+    ]
+    found = in_order(claims, parts)
+    assert list(dict.fromkeys(part.claim for part in found)) == slowly(claims, parts)
+    assert sorted(found, key=lambda part: part.claim) == sorted(parts, key=lambda part: part.claim)

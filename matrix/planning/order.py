@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
 
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind
@@ -22,31 +23,58 @@ def in_order(claims: Iterable[Claim], parts: Sequence[Part]) -> list[Part]:
     parts of one claim keep their order. The same whatever the order of the claims is.
     """
     of_claim: dict[str, list[Part]] = {}
-    needs: dict[str, set[str]] = {}
-    probes: dict[str, set[str]] = {}
     for part in parts:
         of_claim.setdefault(part.claim, []).append(part)
-        wanted = set(part.asked)
-        needs.setdefault(part.claim, set()).update(wanted)
-        for cell in wanted:
-            probes.setdefault(cell, set()).add(part.probe)
+    waiting = _Waiting([claim for claim in claims if claim.id in of_claim], parts)
+    return [part for claim in waiting.cheapest_first() for part in of_claim[claim.id]]
 
-    def cost(claim: Claim) -> tuple[bool, int]:
-        missing = needs[claim.id] - there
-        return claim.kind in _LATE, sum(len(probes[cell]) for cell in missing)
 
-    waiting = sorted(
-        (claim for claim in claims if claim.id in needs),
-        key=lambda claim: (_RANK[claim.kind], claim.subject, claim.id),
-    )
-    ordered: list[Part] = []
-    there: set[str] = set()
-    while waiting:
-        best = min(waiting, key=cost)
-        waiting.remove(best)
-        there |= needs[best.id]
-        ordered += of_claim[best.id]
-    return ordered
+class _Waiting:
+    """Claims that wait for their turn, and what each would cost now."""
+
+    def __init__(self, claims: Iterable[Claim], parts: Iterable[Part]) -> None:
+        self._claims = sorted(
+            claims, key=lambda claim: (_RANK[claim.kind], claim.subject, claim.id)
+        )
+        needs: dict[str, set[str]] = {}
+        probes: dict[str, set[str]] = {}
+        for part in parts:
+            wanted = set(part.asked)
+            needs.setdefault(part.claim, set()).update(wanted)
+            for cell in wanted:
+                probes.setdefault(cell, set()).add(part.probe)
+        self._needs = [needs[claim.id] for claim in self._claims]
+        self._cost = {cell: len(found) for cell, found in probes.items()}
+        self._costs = [sum(map(self._cost.__getitem__, cells)) for cells in self._needs]
+        self._needed_by: dict[str, list[int]] = {}
+        for place, cells in enumerate(self._needs):
+            for cell in cells:
+                self._needed_by.setdefault(cell, []).append(place)
+
+    def cheapest_first(self) -> Iterator[Claim]:
+        """Yield the claims; each is in the heap once for each cost that it had: costs only fall."""
+        heap = [self._entry(place) for place in range(len(self._claims))]
+        heapq.heapify(heap)
+        done: set[int] = set()
+        while heap:
+            _, _, best = heapq.heappop(heap)
+            if best not in done:
+                done.add(best)
+                for place in self._cheaper(self._needs[best]) - done:
+                    heapq.heappush(heap, self._entry(place))
+                yield self._claims[best]
+
+    def _entry(self, place: int) -> tuple[bool, int, int]:
+        return self._claims[place].kind in _LATE, self._costs[place], place
+
+    def _cheaper(self, cells: Iterable[str]) -> set[int]:
+        """Note that the cells are there; return the claims that cost less for that."""
+        found: set[int] = set()
+        for cell in cells:
+            for place in self._needed_by.pop(cell, ()):
+                self._costs[place] -= self._cost[cell]
+                found.add(place)
+        return found
 
 
 def by_target(parts: Iterable[Part], targets: Sequence[str]) -> list[Part]:
