@@ -17,11 +17,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--emulation", action="store_true", help="run containers of foreign CPUs too")
     group.addoption("--services", action="store_true", help="start real servers (those installed)")
     group.addoption("--browser", action="store_true", help="look at pages in headless Chromium")
+    group.addoption("--cluster", action="store_true", help="start a real Dask cluster here")
+    group.addoption("--workflows", action="store_true", help="run the lines of the workflows")
     group.addoption("--index", action="store_true", help="talk to the real package index")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for flag in ("cells", "engine", "emulation", "services", "index", "browser"):
+    for flag in (
+        "cells",
+        "engine",
+        "emulation",
+        "services",
+        "workflows",
+        "index",
+        "browser",
+        "cluster",
+    ):
         if config.getoption(f"--{flag}"):
             continue
         skip = pytest.mark.skip(reason=f"needs --{flag}")
