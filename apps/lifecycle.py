@@ -9,11 +9,6 @@ import sys
 import threading
 import traceback
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
 
 def stop(*_):
     """End the program; what registered with `atexit` still gets its turn."""
@@ -41,12 +36,14 @@ def wait_for_the_end():
     A signal that comes just before a read blocks would wait as long as the read does, so signals
     are told of by a pipe as well, where there is one to wait for.
     """
-    if fcntl is None:
+    if os.name == "nt":
         # Not sys.stdin: its lock would be held when the interpreter shuts down.
         ours = own_input()
         while os.read(ours, 4096):
             pass
         return
+    import fcntl
+
     told, tell = os.pipe()
     fcntl.fcntl(tell, fcntl.F_SETFL, fcntl.fcntl(tell, fcntl.F_GETFL) | os.O_NONBLOCK)
     signal.set_wakeup_fd(tell)

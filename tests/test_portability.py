@@ -1,0 +1,214 @@
+"""What is written for every system runs there; what is not says so.
+
+Nothing here tries Windows or macOS: names that they lack are taken away, or looked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from posix_uses import Names, only_on, uses
+
+from matrix.cells.crashing import how_it_crashed
+from matrix.cells.environment import bare_environment, process_environment
+from matrix.cells.strays import read_listing
+from matrix.model.whereabouts import UNISOLATED
+from matrix.places import project_root
+from matrix.process_trees import Tree
+from matrix.replacing import put_in_place
+
+ROOT = project_root()
+NAMES = Names.load()
+SOURCES = sorted(
+    path
+    for folder in ("matrix", "apps", "fixtures/cell")
+    for path in (ROOT / folder).rglob("*.py")
+    if not only_on(path.read_text(encoding="utf-8"))
+)
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="there is nothing to take away")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_only_posix_has_is_used_where_the_system_was_asked_for(path: Path) -> None:
+    assert [*uses(path.read_text(encoding="utf-8"), NAMES)] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import os\nos.fork()", ["2: os.fork"]),
+        ("import signal\ndef end(pid):\n    return signal.SIGKILL", ["3: signal.SIGKILL"]),
+        ("def lock():\n    import fcntl", ["2: fcntl"]),
+        ("from os import killpg", ["1: os.killpg"]),
+        ("import socket\nclass A:\n    kind = socket.AF_UNIX", ["3: socket.AF_UNIX"]),
+        ("import os\nwith a():\n    n = os.sched_getaffinity(0)", ["3: os.sched_getaffinity"]),
+        ("import subprocess\nsubprocess.Popen([], preexec_fn=f)", ["2: Popen(preexec_fn=)"]),
+        ("import os\nif os.path.exists('x'):\n    os.setsid()", ["3: os.setsid"]),
+        ("import os\nif sys.platform != 'win32':\n    os.fork()", []),
+        ("import os\ndef f():\n    if sys.platform == 'win32':\n        return\n    os.fork()", []),
+        ("import os\nx = os.getuid() if sys.platform != 'win32' else 0", []),
+        ("import os\nif sys.platform == 'win32':\n    pass\nos.fork()", ["4: os.fork"]),
+    ],
+)
+def test_the_search_for_such_uses_finds_them(source: str, found: list[str]) -> None:
+    assert [*uses(source, NAMES)] == found
+
+
+def test_the_names_are_those_that_this_system_has() -> None:
+    """Misspelt ones would never be found in a module."""
+    if sys.platform != "linux":
+        pytest.skip("here some are missing")
+    for module, names in NAMES.names.items():
+        there = dir(__import__(module))
+        assert len(names - set(there)) <= len(names) // 10, names - set(there)
+
+
+@POSIX
+def test_everything_can_be_imported_where_posix_has_nothing() -> None:
+    run = subprocess.run(
+        [sys.executable, "-B", str(Path(__file__).with_name("as_windows.py"))],
+        capture_output=True,
+        check=True,
+        timeout=300,
+    )
+    told = json.loads(run.stdout)
+    assert told["before"] == {}
+    only = {name for name, said in told["wanted"].items() if said in {"POSIX", "Linux"}}
+    # Those say in the error what their docstring says, and nobody else needs them.
+    wrong = {name: words for name, words in told["after"].items() if name not in only}
+    assert wrong == {}
+    assert set(told["after"]) == only
+    for name in only:
+        assert told["after"][name].startswith(f"ImportError: {told['wanted'][name]} only: ")
+
+
+def test_no_file_of_the_project_has_a_name_that_windows_or_macos_cannot_keep() -> None:
+    asked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, check=False)  # noqa: S607
+    names = asked.stdout.decode().splitlines()
+    if not names:
+        pytest.skip("this is no checkout")
+    assert len({name.lower() for name in names}) == len(names)
+    reserved = {"con", "prn", "aux", "nul", *(f"{n}{i}" for n in ("com", "lpt") for i in range(10))}
+    for name in names:
+        assert not set(name) & set('<>:"|?*\\'), name
+        assert not {part.split(".")[0].lower() for part in name.split("/")} & reserved, name
+
+
+def test_text_is_checked_out_alike_everywhere_as_files_are_known_by_their_digests() -> None:
+    lines = (ROOT / ".gitattributes").read_text(encoding="utf-8").splitlines()
+    assert "* text=auto eol=lf" in lines
+
+
+def test_a_cell_on_windows_is_told_what_python_needs_there_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "environ", {"SYSTEMROOT": r"D:\Win", "SECRET": "s", "PATH": "mine"})
+    monkeypatch.setattr(sys, "platform", "win32")
+    told = process_environment(tmp_path, setting={"A": "b"}, agent_port=1, upstream_port=2)
+    assert told["SYSTEMROOT"] == r"D:\Win"
+    assert told["PATH"] == r"D:\Win\System32;D:\Win"
+    assert {told[name] for name in ("TEMP", "TMP", "USERPROFILE", "APPDATA")} == {str(tmp_path)}
+    assert "SECRET" not in told
+
+
+def test_a_cell_on_macos_has_a_locale_that_there_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert bare_environment(tmp_path)["LC_ALL"] == "en_US.UTF-8"
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_where_there_are_no_namespaces_a_cell_is_said_not_to_be_isolated(platform: str) -> None:
+    code = (
+        f"import sys; sys.platform = {platform!r}\n"
+        "from matrix.network import isolate, isolation; isolate(); print(isolation())"
+    )
+    asked = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True
+    )
+    assert asked.stdout.strip() == f"{UNISOLATED}: not on {platform}"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (-11, "died of signal 11"),
+        (0xC0000005, "died of exception 0xc0000005"),
+        (1, ""),
+        (255, ""),
+        (0, ""),
+    ],
+)
+def test_a_crash_is_told_from_an_end(code: int, words: str) -> None:
+    assert how_it_crashed(code) == words
+
+
+def test_marked_processes_are_found_in_what_ps_says() -> None:
+    text = (
+        "    1 /sbin/launchd\n"
+        "  512 python serve.py HOME=/x BOOKSHOP_PROCESS=abc LANG=C\n"
+        " 7133 sh -c BOOKSHOP_PROCESS=abcd\n"
+        "99999 python BOOKSHOP_PROCESS=abc\n"
+    )
+    assert [*read_listing(text, "BOOKSHOP_PROCESS=abc")] == [512, 99999]
+
+
+def test_a_tree_ends_with_all_that_it_started(tmp_path: Path) -> None:
+    child = "import sys; sys.stdin.read()"
+    code = (
+        "import subprocess, sys\n"
+        f"subprocess.Popen([sys.executable, '-c', {child!r}]); print('up', flush=True)\n"
+        "sys.stdin.read(); sys.stdin.read()"
+    )
+    tree = Tree(
+        [sys.executable, "-c", code],
+        os.environ,
+        tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    with tree.process as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == b"up"
+        tree.kill()
+        # The end of the pipe comes when nobody is left that has it.
+        assert process.stdout.read() == b""
+    tree.close()
+
+
+def test_what_is_not_there_cannot_be_started(tmp_path: Path) -> None:
+    nothing = subprocess.DEVNULL
+    with pytest.raises(OSError, match="nothing"):
+        Tree(
+            [str(tmp_path / "nothing")], {}, tmp_path, stdin=nothing, stdout=nothing, stderr=nothing
+        )
+
+
+def test_a_file_that_is_open_is_replaced_as_soon_as_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part, final = tmp_path / "part", tmp_path / "final"
+    part.write_text("new")
+    refusals = [PermissionError("in use"), PermissionError("in use")]
+    inner = Path.replace
+
+    def replace(path: Path, target: Path) -> Path:
+        if refusals:
+            raise refusals.pop()
+        return inner(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(sys, "platform", "win32")
+    put_in_place(part, final)
+    assert final.read_text() == "new"
+    refusals.append(PermissionError("not ours"))
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(PermissionError, match="not ours"):
+        put_in_place(part, final)
