@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sharing_worlds import one_each, plans, small_plan
 
@@ -21,6 +21,10 @@ from matrix.places import data_dir
 from matrix.sharding.manifest import part_of
 from matrix.sharding.manifest_json import parse_manifest, read_manifest, to_bytes, write_manifest
 from matrix.sharding.project import project_digest
+
+SCHEMA = jsonschema.Draft202012Validator(
+    json.loads((data_dir() / "schemas" / "manifest.schema.json").read_text(encoding="utf-8"))
+)
 
 
 def data_of(plan: Plan) -> dict[str, Any]:
@@ -36,6 +40,7 @@ def refusal(content: bytes) -> str:
     return caught.value.message
 
 
+@settings(max_examples=25)
 @given(plans())
 def test_what_is_read_is_what_was_written(plan: Plan) -> None:
     manifest = one_each(plan)
@@ -46,13 +51,14 @@ def test_what_is_read_is_what_was_written(plan: Plan) -> None:
     assert to_bytes(again) == content
 
 
+@settings(max_examples=25)
 @given(plans())
 def test_the_file_is_what_its_schema_says(plan: Plan) -> None:
-    schema = json.loads(
-        (data_dir() / "schemas" / "manifest.schema.json").read_text(encoding="utf-8")
-    )
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(data_of(plan), schema)
+    SCHEMA.validate(data_of(plan))
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA.schema)
 
 
 def test_a_file_holds_it_whole_and_tells_its_id(tmp_path: Path) -> None:
@@ -202,6 +208,7 @@ anything = st.recursive(
 )
 
 
+@settings(max_examples=60)
 @given(st.data())
 def test_nonsense_anywhere_is_refused_or_read_and_never_a_traceback(draw: st.DataObject) -> None:
     data = data_of(small_plan(profile="smoke"))

@@ -10,6 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matrix.commands.plan_sharing import (
+    add_sharing_options,
+    check_sharing,
+    share_out,
+    write_durations,
+)
 from matrix.errors import ExitCode, StorageError, UsageError
 from matrix.model.plan import Plan
 from matrix.planning import smoke
@@ -46,6 +52,12 @@ examples:
       what a library's row runs, and which back end it would talk to
   python -m matrix plan --as-of today
       the same releases with the dependencies that an install today gets
+  python -m matrix plan --github --profile exhaustive
+      shares the plan out to GitHub's machines: their jobs, and a manifest for `verify --shard`
+  python -m matrix plan --github --engine local --shards 3 --manifest shared.json
+      three parts for this machine, each a process of its own: verify --shard linux_x86_64-01
+  python -m matrix plan --write-durations .matrix/journal.jsonl
+      measures again how long cells take, which is what shards are balanced by
 """
 
 
@@ -68,27 +80,35 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="write the list that the nox sessions of the smoke cells are made from",
     )
+    add_sharing_options(parser)
     add_service_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print or write the plan."""
+    """Print or write the plan, or share it out."""
+    check_sharing(args)
     if args.write_smoke:
-        return _write_smoke(args)
+        _write_smoke(args)
+    elif args.write_durations:
+        write_durations(args, _note)
+    elif args.github:
+        _write_json(args, share_out(args, _note).plan)
+    else:
+        _show(args)
+    return ExitCode.OK
+
+
+def _show(args: argparse.Namespace) -> None:
     given = given_from_args(args)
     where = where_from_args(args)
     plan = plan_from_args(args, _note, where)
-    if args.json is not None:
-        text = json.dumps(plan_to_json(plan), indent=2, ensure_ascii=False) + "\n"
-        if str(args.json) == "-":
-            sys.stdout.write(text)
-            return ExitCode.OK
-        _write(args.json, text, "Give --json another path.")
+    if _write_json(args, plan):
+        return
     if args.cells:
         for planned in plan.cells:
             print(planned.cell.id)
-        return ExitCode.OK
+        return
     for line in _lines(plan):
         print(line)
     if not where.engine:
@@ -96,10 +116,21 @@ def run(args: argparse.Namespace) -> int:
             print(line)
     for line in _back_ends(plan, given):
         print(line)
-    return ExitCode.OK
 
 
-def _write_smoke(args: argparse.Namespace) -> int:
+def _write_json(args: argparse.Namespace, plan: Plan) -> bool:
+    """Write the plan where it is wanted; return whether that was standard output."""
+    if args.json is None:
+        return False
+    text = json.dumps(plan_to_json(plan), indent=2, ensure_ascii=False) + "\n"
+    if str(args.json) == "-":
+        sys.stdout.write(text)
+        return True
+    _write(args.json, text, "Give --json another path.")
+    return False
+
+
+def _write_smoke(args: argparse.Namespace) -> None:
     if args.documents or args.as_of or args.profile not in (DEFAULT_PROFILE, smoke.PROFILE):
         raise UsageError(
             "--write-smoke is about the smoke profile of the committed facts",
@@ -113,7 +144,6 @@ def _write_smoke(args: argparse.Namespace) -> int:
     path = smoke.smoke_path()
     _write(path, smoke.smoke_list(plan), "It stands in the project's own folder.")
     print(f"{len(plan.cells)} cells: {path}")
-    return ExitCode.OK
 
 
 def _write(path: Path, text: str, hint: str) -> None:

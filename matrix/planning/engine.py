@@ -23,6 +23,7 @@ from matrix.planning.profiles import Narrowing, Profile, load_profile
 from matrix.planning.rows import Around, Rows, Spot
 from matrix.planning.shelf import Title, end_of
 from matrix.planning.targets import admits, host_target, target_of
+from matrix.planning.where import platform_of
 
 __all__ = ["make_plan"]
 
@@ -110,6 +111,9 @@ class _Planner:
             self.leave_out(claim, f"deployment in {deployment}", why)
             return
         targets = [target for target in self.targets if admits(claim, target)]
+        if deployment:
+            # Elsewhere the same claim is about the same containers, and a cell is in none.
+            targets = [target for target in targets if platform_of(target)]
         if not targets:
             what = target_of(claim) or "any target"
             known = (why for name, why in self.obstacles.items() if admits(claim, name))

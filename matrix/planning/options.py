@@ -30,6 +30,7 @@ __all__ = [
     "add_plan_options",
     "add_selection_options",
     "as_of_date",
+    "as_of_words",
     "claims_from_args",
     "plan_from_args",
     "selection_from_args",
@@ -211,3 +212,8 @@ def as_of_date(text: str) -> dt.date:
         return dt.date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no date such as 2026-01-31") from None
+
+
+def as_of_words(date: dt.date | None) -> str:
+    """Return what a report says of the date that dependencies were resolved as of."""
+    return f"{date:%Y-%m-%d}" if date else "the time of each release"

@@ -6,7 +6,10 @@ import dataclasses
 
 from matrix.model.plan import Plan
 
-__all__ = ["Manifest", "Shard", "part_of"]
+__all__ = ["MANIFEST", "Manifest", "Shard", "part_of"]
+
+MANIFEST = "manifest.json"
+"""What the file is called among the results, where nobody names another."""
 
 
 @dataclasses.dataclass(frozen=True)
