@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ COMMANDS = {
     "suggest": "print diffs that correct documents, with the evidence",
     "qualify": "say whether a release keeps what is promised of it, and sign that",
     "check-signoff": "check a sign-off, without network",
+    "worker": "let this machine run cells for a cluster",
     "images": "list container images and how to get them; make or refresh them",
     "services": "list back ends and how to get them; keep one for work by hand",
     "clean": "remove what this project made: on the engine, in the cache, of results",
@@ -35,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; turn an error that the user can cause into a message and its exit code."""
     # Each try again is logged by name only; what came of it is said in words of our own.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
+    _speak_utf8()
     try:
         return main_inner(sys.argv[1:] if argv is None else argv)
     except UserError as error:
@@ -48,6 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.OK
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+
+
+def _speak_utf8() -> None:
+    """Write what documents say, in any language, also where a pipe has an old code page (Windows);
+    a locale that lacks a letter gets its number.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            piped = sys.platform == "win32" and not stream.isatty()
+            stream.reconfigure(encoding="utf-8" if piped else None, errors="backslashreplace")
 
 
 def main_inner(argv: Sequence[str]) -> int:

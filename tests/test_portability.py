@@ -212,3 +212,19 @@ def test_a_file_that_is_open_is_replaced_as_soon_as_it_is_not(
     monkeypatch.setattr(sys, "platform", "linux")
     with pytest.raises(PermissionError, match="not ours"):
         put_in_place(part, final)
+
+
+@pytest.mark.parametrize(("platform", "said"), [("linux", rb"\u65e5"), ("win32", "日".encode())])
+def test_what_is_printed_needs_no_letter_that_the_output_lacks(platform: str, said: bytes) -> None:
+    code = (
+        "import sys; from matrix.__main__ import main, _speak_utf8\n"
+        f"sys.platform = {platform!r}; _speak_utf8(); sys.stdout.write('\\u65e5')"
+    )
+    asked = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=True,
+    )
+    assert asked.stdout == said
