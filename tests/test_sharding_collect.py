@@ -104,7 +104,7 @@ def plans(draw: st.DrawFn) -> Plan:
             others = draw(st.lists(CELLS, unique=True, max_size=2))
             rungs = tuple(mine[2 : 2 + count])
             made = dataclasses.replace(
-                made, pick="lowest", elsewhere=tuple(others), rungs=rungs, controls=mine[4:]
+                made, pick="lowest", elsewhere=tuple(others), rungs=rungs, controls=tuple(mine[4:])
             )
         parts.append(made)
     return planned_for(claims, parts)

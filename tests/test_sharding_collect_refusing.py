@@ -141,6 +141,13 @@ def test_a_capture_of_another_cell(results: Path, manifest: Manifest) -> None:
     assert "is that of another result" in gathered(manifest, results).problems[0]
 
 
+def test_a_capture_that_says_something_else(results: Path, manifest: Manifest) -> None:
+    path = captures_of(folder_of(manifest, results))[0]
+    content = gzip.decompress(path.read_bytes()).replace(b"blocked", b"welcome")
+    path.write_bytes(gzip.compress(content))
+    assert "is not the one that was sealed" in gathered(manifest, results).problems[0]
+
+
 def test_journals_that_were_swapped(results: Path, manifest: Manifest) -> None:
     first, second = (folder_of(manifest, results, number) for number in (0, 1))
     held = (first / "journal.jsonl").read_bytes()

@@ -111,6 +111,16 @@ def test_one_that_is_killed_goes_on_where_it_was(
     assert verdicts(judged(complete)) == verdicts(whole)
 
 
+def test_a_further_control_that_never_ran_is_missing(results: Path, manifest: Manifest) -> None:
+    for number in (0, 2):
+        run_one(manifest, number, ABSENT)
+    with pytest.raises(SystemExit):
+        run_one(manifest, 1, ABSENT, dies=3)
+    (missing,) = gathered(manifest, results).missing
+    assert missing.cells == (cell("1.10.0", "3.9").id,)
+    assert missing.of == 4
+
+
 def test_one_that_is_run_twice_reuses_what_it_has(results: Path, manifest: Manifest) -> None:
     first = run_one(manifest, 0, {})
     world = MadeUp({})
