@@ -44,7 +44,6 @@ class Gathered:
     files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    seconds: float = 0.0
 
 
 def shard_folders(given: Iterable[Path]) -> tuple[list[Path], list[str]]:
@@ -101,7 +100,6 @@ def gather(folder: Path, manifest: Manifest, rules: Rules) -> Gathered:
         files=found.files,
         problems=tuple(found.problems),
         warnings=told.seal.warnings if told.seal else (),
-        seconds=told.seal.seconds if told.seal else 0.0,
     )
 
 
