@@ -99,8 +99,10 @@ def _digest(probe: Probe) -> str:
 def _files(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
-    return sorted(
+    found = (
         path
         for path in root.rglob("*")
         if path.is_file() and _SKIPPED.isdisjoint(path.parts) and path.suffix != ".pyc"
     )
+    # By their letters: Windows has another order for paths, and makes other keys of the same files.
+    return sorted(found, key=lambda path: path.parts)
