@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from matrix.cluster.asked import Asked, Terms
 from matrix.cluster.grid import Done, GridLostError, Outcome
 from matrix.cluster.resources import Offer, contained_cells, offered
 from matrix.cluster.runner import ClusterRunner, Patience
-from matrix.cluster.station import Station
+from matrix.cluster.station import OpenHere, Station
 from matrix.journal import CaptureStore, Entry, Journal, Sources, judge_key
 from matrix.model.plan import Plan
 from matrix.planning.where import Where
@@ -51,7 +52,12 @@ def station(
     bodies: Mapping[str, str], environments: FakeEnvironments | None = None, engine: str = ""
 ) -> Station:
     runner = FakeRunner(lambda cell, key: capture(cell, key, body=bodies[cell]))
-    return Station(world_here(runner, environments, engine), SOURCES, PROBES)
+    return opened(world_here(runner, environments, engine))
+
+
+def opened(world: OpenHere) -> Station:
+    """Return a station in a folder that nothing is left in."""
+    return Station(Path(tempfile.gettempdir()), world, SOURCES, PROBES)
 
 
 class FakeGrid:

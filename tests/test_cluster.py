@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from verify_fakes import (
     plan,
 )
 
+from matrix.__main__ import main
 from matrix.cluster.asked import Asked
 from matrix.cluster.grid import Failed, GridLostError, Killed, Outcome
 from matrix.cluster.opening import connect_by_dask, joined
@@ -381,3 +383,30 @@ def test_no_scheduler_and_no_address() -> None:
     assert caught.value.exit_code is ExitCode.CLUSTER_UNAVAILABLE
     with pytest.raises(UsageError, match="no address"):
         connect_by_dask("192.0.2.9:8786")
+
+
+@pytest.mark.parametrize(
+    "options", [["--jobs", "2"], ["--keep"], ["--rejudge"], ["--shard", "linux_x86_64-01"]]
+)
+def test_options_that_say_nothing_of_a_cluster(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", "--cluster", "tcp://192.0.2.9:8786", *options]) == ExitCode.USAGE
+    assert f"{options[0]} and --cluster exclude each other" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["verify", "--cluster"], ["worker"]])
+def test_what_is_no_address(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command, "scheduler"]) == ExitCode.USAGE
+    assert "'scheduler' is no address" in capsys.readouterr().err
+
+
+def test_without_dask_it_is_said_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("distributed", "distributed.core", "distributed.scheduler"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "matrix.cluster.dask_grid", raising=False)
+    for command in (["verify", "--cluster"], ["worker"]):
+        assert main([*command, "tcp://192.0.2.9:8786"]) == ExitCode.CLUSTER_UNAVAILABLE
+        assert "pip install 'compat-matrix[cluster]'" in capsys.readouterr().err

@@ -140,7 +140,7 @@ def test_every_cell_ends_once_and_no_worker_gets_more_than_it_runs(
     for what, value in [*steps, ("offers", {0, 1, 2}), ("again", True)]:
         if what == "end" and cells.end(value) is not None:  # type: ignore[arg-type]
             ended.append(value)  # type: ignore[arg-type]
-            sent.discard(value)  # type: ignore[arg-type]
+            sent.discard(value)
         elif what == "offers":
             offers = [OFFERS[number] for number in value]  # type: ignore[attr-defined]
             cells.offer(offers)

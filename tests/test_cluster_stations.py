@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from cluster_fakes import SOURCES, VERSION, station, world_here
+from cluster_fakes import SOURCES, VERSION, opened, station, world_here
 from verify_fakes import (
     BEFORE,
     CONTROL,
@@ -25,6 +25,7 @@ from verify_fakes import (
 )
 
 from matrix.cluster.asked import Asked
+from matrix.cluster.folders import own_folder
 from matrix.cluster.station import Station
 from matrix.cluster.stations import Stations
 from matrix.journal import base_key, result_key
@@ -60,7 +61,7 @@ def asking(made: Station, cell: PlannedCell = CELL) -> Future[Ran]:
 
 def test_a_cell_is_run_once_for_all_who_ask() -> None:
     runner = FakeRunner(lambda _cell, _key: None)
-    with contextlib.closing(Station(world_here(runner), SOURCES, PROBES)) as made:
+    with contextlib.closing(opened(world_here(runner))) as made:
         first = asking(made)
         until(lambda: bool(runner.hanging))
         assert made.busy
@@ -89,7 +90,7 @@ def test_a_known_result_is_not_made_again() -> None:
     environments = FakeEnvironments()
     base = base_key(CELL, words_of(environments._make(CELL)), SOURCES)
     runner = FakeRunner(capture)
-    with contextlib.closing(Station(world_here(runner, environments), SOURCES, PROBES)) as made:
+    with contextlib.closing(opened(world_here(runner, environments))) as made:
         assert made.run(CELL, frozenset({base, "another"})) == Ran(base, None)
         assert runner.ran == []
         environments.image = image()
@@ -141,7 +142,7 @@ def test_cells_on_the_machine_itself_say_so() -> None:
     assert answer.capture.engine == ""
 
 
-def test_its_folder_goes_with_it() -> None:
+def test_its_folder_goes_with_it(tmp_path: Path) -> None:
     folders = []
 
     def opening(folder: Path) -> object:
@@ -149,7 +150,7 @@ def test_its_folder_goes_with_it() -> None:
         (folder / "scratch").mkdir()
         return world_here(FakeRunner(capture))(folder)
 
-    made = Station(opening, SOURCES, PROBES)  # type: ignore[arg-type]
+    made = Station(tmp_path, opening, SOURCES, PROBES)  # type: ignore[arg-type]
     assert folders[0].is_dir()
     made.close()
     assert not folders[0].exists()
@@ -170,7 +171,7 @@ class Made:
 
     def _make(self, asked: Asked) -> Station:
         self.made.append(asked.run)
-        return Station(world_here(self.runner), SOURCES, PROBES)
+        return opened(world_here(self.runner))
 
     def _leave(self, why: str) -> None:
         self.left.append(why)
@@ -236,3 +237,13 @@ def test_a_worker_that_loses_its_engine_leaves() -> None:
     with contextlib.closing(worker.stations):
         worker.stations.run(asked())
     assert worker.left == ["it failed"]
+
+
+def test_what_a_killed_worker_left_goes_and_what_others_have_stays(tmp_path: Path) -> None:
+    (tmp_path / "left" / "run-1").mkdir(parents=True)
+    with own_folder(tmp_path) as first:
+        assert [first] == list(tmp_path.iterdir())
+        with own_folder(tmp_path) as second:
+            assert {first, second} == set(tmp_path.iterdir())
+        assert [first] == list(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == []

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import tempfile
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import distributed
@@ -78,7 +78,11 @@ class _Worker(distributed.Worker):
 
 
 async def work_for(
-    serving: Serving, stations: Stations, leaving: Leaving, say: Callable[[str], None]
+    serving: Serving,
+    stations: Stations,
+    leaving: Leaving,
+    folder: Path,
+    say: Callable[[str], None],
 ) -> None:
     """Run cells for the scheduler until told to leave; `say` is called with each thing to know.
 
@@ -89,24 +93,23 @@ async def work_for(
     tidying = asyncio.create_task(_tidy(stations))
     since, patience, said = time.monotonic(), serving.connect, False
     try:
-        with tempfile.TemporaryDirectory(prefix="matrix-dask-", ignore_cleanup_errors=True) as own:
-            while not leaving.event.is_set():
-                worker = await _connected(serving, own)
-                if worker is None:
-                    if time.monotonic() - since >= patience:
-                        raise _unavailable(serving, patience, again=said)
-                    with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
-                        await asyncio.wait_for(leaving.event.wait(), _AGAIN_SECONDS)
-                    continue
-                say(f"worker ready at {worker.address}")
-                said = True
-                await _until_over(worker, leaving)
-                if not leaving.event.is_set():
-                    say("the scheduler has gone: waiting for it to come back")
-                    since, patience = time.monotonic(), serving.patience
-                elif not leaving.lost:
-                    await _finish(worker, stations)
-                await worker.close()
+        while not leaving.event.is_set():
+            worker = await _connected(serving, folder)
+            if worker is None:
+                if time.monotonic() - since >= patience:
+                    raise _unavailable(serving, patience, again=said)
+                with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+                    await asyncio.wait_for(leaving.event.wait(), _AGAIN_SECONDS)
+                continue
+            say(f"worker ready at {worker.address}")
+            said = True
+            await _until_over(worker, leaving)
+            if not leaving.event.is_set():
+                say("the scheduler has gone: waiting for it to come back")
+                since, patience = time.monotonic(), serving.patience
+            elif not leaving.lost:
+                await _finish(worker, stations)
+            await worker.close()
     finally:
         tidying.cancel()
     if leaving.lost:
@@ -116,7 +119,7 @@ async def work_for(
         )
 
 
-async def _connected(serving: Serving, folder: str) -> _Worker | None:
+async def _connected(serving: Serving, folder: Path) -> _Worker | None:
     """Return a worker that the scheduler has taken in, None where it does not answer soon."""
     make: Any = _Worker
     worker = make(
@@ -124,7 +127,7 @@ async def _connected(serving: Serving, folder: str) -> _Worker | None:
         nthreads=serving.slots,
         resources=dict(serving.resources),
         memory_limit=0,  # its memory is that of the cells' own processes, which Dask does not see
-        local_directory=folder,
+        local_directory=str(folder),
         death_timeout=serving.connect,
         host=serving.host or None,
         dashboard=False,

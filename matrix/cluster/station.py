@@ -40,12 +40,14 @@ OpenHere = Callable[[Path], contextlib.AbstractContextManager[World]]
 
 
 class Station:
-    """What one worker has open for one run; to be closed.
+    """What one worker has open for one run, with a folder of its own in `folder`; to be closed.
 
     A cell that is asked for while it runs, or just after, is not run again: both get one answer.
     """
 
-    def __init__(self, open_world: OpenHere, sources: Sources, probes: Mapping[str, Probe]) -> None:
+    def __init__(
+        self, folder: Path, open_world: OpenHere, sources: Sources, probes: Mapping[str, Probe]
+    ) -> None:
         self._sources = sources
         self._probes = probes
         self._lock = threading.Lock()
@@ -53,7 +55,7 @@ class Station:
         self._answers: OrderedDict[PlannedCell, Ran] = OrderedDict()
         self._killed = False
         with contextlib.ExitStack() as stack:
-            folder = Path(tempfile.mkdtemp(prefix="matrix-worker-"))
+            folder = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             self._world = stack.enter_context(open_world(folder))
             self._open = stack.pop_all()

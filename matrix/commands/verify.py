@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from matrix.commands.verify_places import check_cluster_options, place_from_args
 from matrix.commands.verify_shard import add_shard_options, run_shard_from_args
 from matrix.errors import NothingSelectedError, UsageError
 from matrix.places import results_dir
-from matrix.planning.options import add_plan_options, plan_from_args, where_from_args
+from matrix.planning.options import add_plan_options, plan_from_args
 from matrix.services.given import add_service_option, given_from_args
-
-if TYPE_CHECKING:
-    from matrix.verify.holding import Held
 
 __all__ = ["add_parser", "run"]
 
@@ -40,6 +35,8 @@ examples:
       judge what earlier runs captured by today's rules, and draw the answers; runs nothing
   python -m matrix verify --shard linux_x86_64-01
       one part of what `plan --github` shared out; `collect` judges all of them
+  python -m matrix verify --cluster tcp://192.0.2.1:8786
+      on all machines where `python -m matrix worker tcp://192.0.2.1:8786` runs
 
 exit codes:
   0 no claim refuted (with --strict: every claim confirmed)   1 at least one claim refuted
@@ -74,6 +71,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--strict", action="store_true", help="exit with 4 where a claim stays unverified"
     )
     add_service_option(group)
+    group.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="run the cells on the workers of a Dask cluster: its scheduler, as tcp://host:8786",
+    )
     add_shard_options(parser)
     parser.add_argument(
         "--json",
@@ -92,6 +94,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Run the plan, print the report, and return the exit code."""
+    check_cluster_options(args)
     if args.shard is not None:
         return run_shard_from_args(args)
     _check(args)
@@ -103,8 +106,7 @@ def run(args: argparse.Namespace) -> int:
     from matrix.reporting.final import print_report  # noqa: PLC0415
     from matrix.reporting.picture import write_picture  # noqa: PLC0415
     from matrix.reporting.writing import json_text, write_text  # noqa: PLC0415
-    from matrix.verify.holding import held  # noqa: PLC0415
-    from matrix.verify.running import Options, exit_code, verify, world_on  # noqa: PLC0415
+    from matrix.verify.running import Options, exit_code, verify  # noqa: PLC0415
     from matrix.verify.worlds import cells_at_a_time  # noqa: PLC0415
 
     to_stdout = args.json is not None and str(args.json) == "-"
@@ -118,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
         engine=args.engine,
         given=given_from_args(args),
     )
-    with _captured(args) if args.rejudge else held(args.engine, args.target) as runs:
+    with place_from_args(args) as runs:
         for note in runs.notes:
             _note(note)
         plan = plan_from_args(args, _note, runs.where, static_findings)
@@ -127,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
                 "there is no claim to verify", "See: python -m matrix claims"
             )
         with display(console, os.environ) as emit:
-            result = verify(plan, options, emit, world_on(runs))
+            result = verify(plan, options, emit, runs.world_on(plan))
     as_of = f"{args.as_of:%Y-%m-%d}" if args.as_of else "the time of each release"
     print_report(console, result, as_of)
     if args.keep:
@@ -150,18 +152,6 @@ def _check(args: argparse.Namespace) -> None:
         # Known before the run, which may take an hour.
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
-
-
-@contextlib.contextmanager
-def _captured(args: argparse.Namespace) -> Iterator[Held]:
-    """Yield what was captured of: nothing is run, so no engine is asked."""
-    from matrix.verify.holding import Held  # noqa: PLC0415
-    from matrix.verify.rejudging import captured_where  # noqa: PLC0415
-
-    if args.engine == "auto":
-        yield Held(captured_where(results_dir(), args.target))
-    else:
-        yield Held(where_from_args(args))
 
 
 def _note(text: str) -> None:

@@ -35,6 +35,7 @@ class Place:
 def check_cluster_options(args: argparse.Namespace) -> None:
     """Raise UsageError for options that say nothing of a cluster."""
     for option, said in (
+        ("shard", "a shard is run by one machine"),
         ("rejudge", "nothing is run for --rejudge"),
         ("keep", "the folders of cells are on the workers, which do not keep them"),
         ("jobs", "each worker says how many cells it runs at a time: worker --jobs"),

@@ -10,10 +10,12 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matrix.commands.numbers import cell_count
 from matrix.errors import ClusterUnavailableError, ExitCode
+from matrix.places import cache_dir
 from matrix.planning.options import add_engine_options
 
 if TYPE_CHECKING:
@@ -81,16 +83,18 @@ def run(args: argparse.Namespace) -> int:
         raise ClusterUnavailableError(
             f"a worker needs Dask's distributed, which is not installed ({error})", NO_DISTRIBUTED
         ) from error
+    from matrix.cluster.folders import own_folder  # noqa: PLC0415
     from matrix.verify.holding import held  # noqa: PLC0415
 
     with held(args.engine, args.target) as runs:
         for note in runs.notes:
             print(f"note: {note}", file=sys.stderr)
-        asyncio.run(_serve(args, runs))
+        with own_folder(cache_dir() / "workers") as folder:
+            asyncio.run(_serve(args, runs, folder))
     return ExitCode.OK
 
 
-async def _serve(args: argparse.Namespace, runs: Held) -> None:
+async def _serve(args: argparse.Namespace, runs: Held, folder: Path) -> None:
     from matrix.cluster.dask_worker import Leaving, Serving, work_for  # noqa: PLC0415
     from matrix.cluster.resources import offered  # noqa: PLC0415
     from matrix.cluster.stations import Stations, serve  # noqa: PLC0415
@@ -107,7 +111,7 @@ async def _serve(args: argparse.Namespace, runs: Held) -> None:
     loop, leaving = asyncio.get_running_loop(), Leaving()
     stations = Stations(
         version,
-        lambda asked: _station(asked, runs, jobs),
+        lambda asked: _station(asked, runs, jobs, folder),
         lambda why: _called(loop, leaving, why),
     )
     serve(stations)
@@ -118,10 +122,10 @@ async def _serve(args: argparse.Namespace, runs: Held) -> None:
         print(f"{text}: {how}, for {targets}" if "ready" in text else text, flush=True)
 
     with contextlib.closing(stations), _asked_to_leave(loop, leaving):
-        await work_for(serving, stations, leaving, say)
+        await work_for(serving, stations, leaving, folder, say)
 
 
-def _station(asked: Asked, runs: Held, jobs: int) -> Station:
+def _station(asked: Asked, runs: Held, jobs: int, folder: Path) -> Station:
     from matrix.cluster.station import Station  # noqa: PLC0415
     from matrix.journal import Sources  # noqa: PLC0415
     from matrix.probes import load_probes  # noqa: PLC0415
@@ -130,7 +134,10 @@ def _station(asked: Asked, runs: Held, jobs: int) -> Station:
 
     how, probes = dataclasses.replace(asked.how, jobs=jobs, keep=False), load_probes()
     return Station(
-        lambda folder: world_of(folder, how, probes, runs), Sources.of(cell_sources()), probes
+        folder,
+        lambda own: world_of(own, how, probes, runs),
+        Sources.of(cell_sources()),
+        probes,
     )
 
 
