@@ -11,11 +11,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 __all__ = ["Stream", "Tree"]
+
+_POLL_SECONDS = 0.02
 
 Stream = int | IO[bytes]
 """As subprocess has it: a file, or PIPE, STDOUT, DEVNULL."""
@@ -70,6 +73,28 @@ class Tree:
                 with self.process:  # its pipes are closed, and its end is waited for
                     self.process.kill()
                 raise
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs.
+
+        Where the first became another by `exec` that is the other's, on Windows as elsewhere.
+        """
+        code = self.process.poll()
+        if sys.platform == "win32" and code == 0:
+            return self._job.code_of_successor()
+        return code
+
+    def wait(self, seconds: float) -> int:
+        """Return its exit code, as soon as it has ended; raise subprocess.TimeoutExpired."""
+        if sys.platform != "win32":
+            return self.process.wait(seconds)
+        until = time.monotonic() + seconds
+        self.process.wait(seconds)
+        while (code := self.poll()) is None:
+            if time.monotonic() > until:
+                raise subprocess.TimeoutExpired(self.process.args, seconds)
+            time.sleep(_POLL_SECONDS)
+        return code
 
     def terminate(self) -> None:
         """Ask it to end, where there is a way: on Windows only the end of its input says so."""

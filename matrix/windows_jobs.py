@@ -20,10 +20,13 @@ FLAGS = _CREATE_SUSPENDED | _CREATE_NEW_PROCESS_GROUP
 """To create a process with that `Job.take` is to take. Being of a group of its own, it is not told
 of a Ctrl-C that is for us."""
 
-_EXTENDED_LIMITS = 9
+_PROCESS_IDS, _EXTENDED_LIMITS = 3, 9
 _KILL_ON_CLOSE = 0x2000
 _TERMINATE, _SET_QUOTA, _SUSPEND_RESUME = 0x1, 0x100, 0x800
+_SYNCHRONIZE, _QUERY_LIMITED = 0x100000, 0x1000
+_WAIT_TIMEOUT = 0x102
 _EXIT_CODE = 1
+_MOST_IDS = 256
 
 
 class _BasicLimits(ctypes.Structure):
@@ -51,6 +54,14 @@ class _ExtendedLimits(ctypes.Structure):
     )
 
 
+class _ProcessIds(ctypes.Structure):
+    _fields_ = (
+        ("NumberOfAssignedProcesses", wintypes.DWORD),
+        ("NumberOfProcessIdsInList", wintypes.DWORD),
+        ("ProcessIdList", ctypes.c_size_t * _MOST_IDS),
+    )
+
+
 _kernel = ctypes.WinDLL("kernel32", use_last_error=True)
 _kernel.CreateJobObjectW.argtypes = (ctypes.c_void_p, wintypes.LPCWSTR)
 _kernel.CreateJobObjectW.restype = wintypes.HANDLE
@@ -60,6 +71,16 @@ _kernel.SetInformationJobObject.argtypes = (
     ctypes.c_void_p,
     wintypes.DWORD,
 )
+_kernel.QueryInformationJobObject.argtypes = (
+    wintypes.HANDLE,
+    ctypes.c_int,
+    ctypes.c_void_p,
+    wintypes.DWORD,
+    ctypes.c_void_p,
+)
+_kernel.WaitForSingleObject.argtypes = (wintypes.HANDLE, wintypes.DWORD)
+_kernel.WaitForSingleObject.restype = wintypes.DWORD
+_kernel.GetExitCodeProcess.argtypes = (wintypes.HANDLE, ctypes.c_void_p)
 _kernel.OpenProcess.argtypes = (wintypes.DWORD, wintypes.BOOL, wintypes.DWORD)
 _kernel.OpenProcess.restype = wintypes.HANDLE
 _kernel.AssignProcessToJobObject.argtypes = (wintypes.HANDLE, wintypes.HANDLE)
@@ -76,6 +97,7 @@ class Job:
 
     def __init__(self) -> None:
         """Make an empty one; raise OSError."""
+        self._successor: int | None = None
         self._handle: int | None = _kernel.CreateJobObjectW(None, None)
         if not self._handle:
             raise ctypes.WinError(ctypes.get_last_error())
@@ -107,6 +129,36 @@ class Job:
         finally:
             _kernel.CloseHandle(process)
 
+    def code_of_successor(self) -> int | None:
+        """Return how the process ended that goes on for the first, None while it runs; 0, which is
+        the code of the first, where there is none.
+
+        What `exec` is on Windows: the one that calls it starts another, and ends with code 0.
+        """
+        if self._successor is None:
+            self._successor = self._running()
+        if self._successor is None:
+            return 0
+        if _kernel.WaitForSingleObject(self._successor, 0) == _WAIT_TIMEOUT:
+            return None
+        code = wintypes.DWORD()
+        _kernel.GetExitCodeProcess(self._successor, ctypes.byref(code))
+        return code.value
+
+    def _running(self) -> int | None:
+        """Return a handle of the first that runs in it."""
+        ids = _ProcessIds()
+        size = ctypes.sizeof(ids)
+        _kernel.QueryInformationJobObject(self._handle, _PROCESS_IDS, ctypes.byref(ids), size, None)
+        for pid in ids.ProcessIdList[: ids.NumberOfProcessIdsInList]:
+            rights = _SYNCHRONIZE | _QUERY_LIMITED
+            process = _kernel.OpenProcess(rights, False, pid)  # noqa: FBT003
+            if process:
+                if _kernel.WaitForSingleObject(process, 0) == _WAIT_TIMEOUT:
+                    return int(process)
+                _kernel.CloseHandle(process)
+        return None
+
     def end(self) -> None:
         """End all that is in it, at once."""
         if self._handle is not None:
@@ -114,9 +166,11 @@ class Job:
 
     def close(self) -> None:
         """Let go of it."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            _kernel.CloseHandle(handle)
+        handles = self._handle, self._successor
+        self._handle = self._successor = None
+        for handle in handles:
+            if handle is not None:
+                _kernel.CloseHandle(handle)
 
     def _refused(self) -> OSError:
         error = ctypes.WinError(ctypes.get_last_error())

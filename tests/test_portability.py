@@ -183,6 +183,28 @@ def test_a_tree_ends_with_all_that_it_started(tmp_path: Path) -> None:
     tree.close()
 
 
+def test_a_program_that_becomes_another_lives_and_ends_as_that(tmp_path: Path) -> None:
+    """As `ddtrace-run` does; on Windows the first one ends at once, with code 0."""
+    (tmp_path / "other.py").write_text("import sys; sys.stdin.read(); sys.exit(7)")
+    code = "import os, sys; os.execl(sys.executable, sys.executable, 'other.py')"
+    tree = Tree(
+        [sys.executable, "-c", code],
+        os.environ,
+        tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        tree.wait(0.5)
+    assert tree.poll() is None
+    assert tree.process.stdin is not None
+    tree.process.stdin.close()
+    assert tree.wait(30) == 7
+    assert tree.poll() == 7
+    tree.close()
+
+
 def test_what_is_not_there_cannot_be_started(tmp_path: Path) -> None:
     nothing = subprocess.DEVNULL
     with pytest.raises(OSError, match="nothing"):

@@ -65,12 +65,12 @@ class AppProcess:
     @property
     def alive(self) -> bool:
         """Whether it still runs."""
-        return self._process.poll() is None
+        return self._tree.poll() is None
 
     def died(self, within: float = 0.0) -> int | None:
         """Return the exit code if the process ends by itself within so many seconds, else None."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._process.wait(within)
+            return self._tree.wait(within)
         return None
 
     def stop(self) -> None:
@@ -79,14 +79,14 @@ class AppProcess:
         `exit_code` is set if it was dead already. What left its session is found by a mark in its
         environment.
         """
-        self.exit_code = self._process.poll()
+        self.exit_code = self._tree.poll()
         with contextlib.suppress(OSError):
             assert self._process.stdin is not None  # noqa: S101 - it is a pipe, as asked for above
             self._process.stdin.close()
         if self.exit_code is None:
             self._tree.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(self._stop_seconds)
+                self._tree.wait(self._stop_seconds)
         self.kill()
         self._process.wait()
         self.log.close()
