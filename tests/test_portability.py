@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -88,10 +89,11 @@ def test_everything_can_be_imported_where_posix_has_nothing() -> None:
 
 
 def test_no_file_of_the_project_has_a_name_that_windows_or_macos_cannot_keep() -> None:
-    asked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, check=False)  # noqa: S607
-    names = asked.stdout.decode().splitlines()
-    if not names:
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
         pytest.skip("this is no checkout")
+    asked = subprocess.run([git, "ls-files"], cwd=ROOT, capture_output=True, check=True)
+    names = asked.stdout.decode().splitlines()
     assert len({name.lower() for name in names}) == len(names)
     reserved = {"con", "prn", "aux", "nul", *(f"{n}{i}" for n in ("com", "lpt") for i in range(10))}
     for name in names:
@@ -207,7 +209,7 @@ def test_a_program_that_becomes_another_lives_and_ends_as_that(tmp_path: Path) -
 
 def test_what_is_not_there_cannot_be_started(tmp_path: Path) -> None:
     nothing = subprocess.DEVNULL
-    with pytest.raises(OSError, match="nothing"):
+    with pytest.raises(FileNotFoundError):
         Tree(
             [str(tmp_path / "nothing")], {}, tmp_path, stdin=nothing, stdout=nothing, stderr=nothing
         )
