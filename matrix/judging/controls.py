@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from matrix.judging.stepping import next_step
 from matrix.judging.table import FindingTable
 from matrix.model.plan import Part
@@ -13,9 +15,7 @@ __all__ = ["Waiting", "waits_for"]
 Waiting = tuple[str, str]
 
 
-def waits_for(
-    part: Part, known: FindingTable, ended: frozenset[Waiting] | set[Waiting]
-) -> str | None:
+def waits_for(part: Part, known: FindingTable, ended: AbstractSet[Waiting]) -> str | None:
     """Return the next control to step back to, or None where the part needs none.
 
     Only an ABSENT minimum does: no control changes the answer of one that crashed or did not start.
@@ -23,7 +23,7 @@ def waits_for(
     asked for one by one: the newest first. Where a library's release cannot be used, it is asked
     which one can (`stepping`).
     """
-    if cell := next_step(part, known, frozenset(ended)):
+    if cell := next_step(part, known, ended):
         return cell
     minimum = known.of(part, part.minimum)
     if minimum is None or minimum.shows is not Shows.ABSENT or part.holds_without:

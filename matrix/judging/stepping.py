@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from packaging.version import Version
 
@@ -52,7 +53,7 @@ def unusable(finding: Finding | None) -> bool:
     return finding is not None and finding.reason in UNUSABLE
 
 
-def next_step(part: Part, known: FindingTable, ended: frozenset[tuple[str, str]]) -> str | None:
+def next_step(part: Part, known: FindingTable, ended: AbstractSet[tuple[str, str]]) -> str | None:
     """Return the next cell to try where the minimum cannot be used, None where there is none."""
     if not unusable(known.of(part, part.minimum)):
         return None
@@ -65,7 +66,7 @@ def next_step(part: Part, known: FindingTable, ended: frozenset[tuple[str, str]]
     return _next_rung(part, known, ended)
 
 
-def _next_rung(part: Part, known: FindingTable, ended: frozenset[tuple[str, str]]) -> str | None:
+def _next_rung(part: Part, known: FindingTable, ended: AbstractSet[tuple[str, str]]) -> str | None:
     rungs = part.rungs
     untried = [known.of(part, cell) is None and (cell, part.probe) not in ended for cell in rungs]
     if untried.count(False) >= _TRIES + 1 or not rungs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
 
 from matrix.verify.item import Item
@@ -17,19 +18,20 @@ class Ready:
     def __init__(self, emulated: frozenset[str], most: int) -> None:
         self._emulated = emulated
         self._most = most
-        self._items: dict[int, Item] = {}
+        self._fast: list[tuple[int, Item]] = []
+        self._slow: list[tuple[int, Item]] = []
 
     def put(self, item: Item) -> None:
-        """Take a cell in."""
-        self._items[item.order] = item
+        """Take a cell in; no other has its order."""
+        heapq.heappush(self._slow if self._is_slow(item) else self._fast, (item.order, item))
 
     def take(self, running: Iterable[Item]) -> Item | None:
         """Take the first cell out that may run beside those that are; None where there is none."""
-        full = sum(map(self._is_slow, running)) >= self._most
-        for order in sorted(self._items):
-            if not (full and self._is_slow(self._items[order])):
-                return self._items.pop(order)
-        return None
+        slow = self._slow
+        if slow and sum(map(self._is_slow, running)) >= self._most:
+            slow = []
+        first = min((heap for heap in (self._fast, slow) if heap), default=None)
+        return heapq.heappop(first)[1] if first else None
 
     def _is_slow(self, item: Item) -> bool:
         return item.planned.cell.target in self._emulated
