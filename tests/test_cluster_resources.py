@@ -24,11 +24,11 @@ from matrix.cluster.resources import (
     told,
     where_of,
 )
-from matrix.cluster.version import digest_of
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.planning.where import Where
 from matrix.verify.worlds import How
+from matrix.version import digest_of
 
 EMULATING = Where("docker", ("linux_x86_64", "linux_aarch64"), frozenset({"linux_aarch64"}))
 

@@ -14,7 +14,7 @@ PACKAGE = project_root() / "matrix"
 # A module may import from its own package and from those that stand before it.
 ORDER = [
     {"model", "errors", "places", "network", "replacing", "windows_jobs"},
-    {"index", "reading", "interpreters", "settings", "containers", "process_trees"},
+    {"index", "reading", "interpreters", "settings", "containers", "process_trees", "version"},
     {"images", "artifacts", "searching", "services"},
     {"evidence"},
     {"integrations"},

@@ -21,8 +21,8 @@ from matrix.planning.where import Where
 from matrix.reporting.as_json import result_to_json
 from matrix.sharding.manifest import Manifest
 from matrix.sharding.manifest_json import write_manifest
-from matrix.sharding.project import project_digest
 from matrix.verify.holding import Held
+from matrix.version import project_version
 
 __all__ = ["results"]
 
@@ -34,7 +34,7 @@ REFUTED = {cell("1.9.0", "3.9").id: "welcome"}
 def manifest(results: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
     """Return what was shared out, written where the commands look for it."""
     monkeypatch.setattr("matrix.probes.load_probes", lambda: PROBES)
-    made = dataclasses.replace(shared_out(some_plan()), project=project_digest())
+    made = dataclasses.replace(shared_out(some_plan()), project=project_version())
     return write_manifest(results / "manifest.json", made)
 
 

@@ -24,8 +24,8 @@ from matrix.sharding.job_matrix import job_matrix, tell_github, without_python
 from matrix.sharding.manifest import Shard
 from matrix.sharding.manifest_checks import ENGINES as HOW
 from matrix.sharding.manifest_json import read_manifest
-from matrix.sharding.project import project_digest
 from matrix.sharding.runners import Runner, here, load_runners
+from matrix.version import project_version
 
 __all__ = ["offline"]
 
@@ -72,7 +72,7 @@ def test_the_jobs_are_the_shards_of_the_manifest(
     assert {job["target"] for job in told} == {*LINUX, "win_amd64"}
     assert {job["pythons"] for job in told if job["engine"] == "docker"} == {""}
     assert [job["runner"] for job in told if job["engine"] == "local"] == ["windows-2025"]
-    assert manifest.project == project_digest()
+    assert manifest.project == project_version()
     assert manifest.as_of == "the time of each release"
 
 

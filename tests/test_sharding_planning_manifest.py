@@ -20,7 +20,6 @@ from matrix.model.plan import Plan
 from matrix.places import data_dir
 from matrix.sharding.manifest import part_of
 from matrix.sharding.manifest_json import parse_manifest, read_manifest, to_bytes, write_manifest
-from matrix.sharding.project import project_digest
 
 SCHEMA = jsonschema.Draft202012Validator(
     json.loads((data_dir() / "schemas" / "manifest.schema.json").read_text(encoding="utf-8"))
@@ -233,8 +232,3 @@ def test_the_part_of_a_shard_is_all_that_its_cells_are_compared_with() -> None:
     plan = small_plan()
     whole = part_of(plan, one_each(plan).shards[0])
     assert (whole.cells, whole.fallbacks, whole.parts) == (plan.cells, plan.fallbacks, plan.parts)
-
-
-def test_the_project_is_told_by_what_runs_and_judges() -> None:
-    assert len(project_digest()) == 64
-    assert project_digest() == project_digest()

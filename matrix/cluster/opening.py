@@ -13,7 +13,6 @@ from matrix.cluster.asked import Terms
 from matrix.cluster.grid import Connect, Grid, GridLostError
 from matrix.cluster.resources import Offer, contained_cells, many_workers, told, where_of
 from matrix.cluster.runner import ClusterRunner, Patience
-from matrix.cluster.version import project_version
 from matrix.errors import ClusterUnavailableError
 from matrix.model.plan import Plan
 from matrix.model.probe import Probe
@@ -23,6 +22,7 @@ from matrix.verify.keeping import Keeping
 from matrix.verify.running import OpenWorld
 from matrix.verify.seams import SystemClock
 from matrix.verify.worlds import How
+from matrix.version import project_version
 
 __all__ = ["Joined", "connect_by_dask", "joined"]
 

@@ -88,14 +88,14 @@ def run(args: argparse.Namespace) -> int:
     from matrix.sharding.depositing import deposit  # noqa: PLC0415
     from matrix.sharding.manifest_json import read_manifest  # noqa: PLC0415
     from matrix.sharding.pieces import Rules  # noqa: PLC0415
-    from matrix.sharding.project import project_digest  # noqa: PLC0415
     from matrix.sharding.shard_run import check_project, shards_folder  # noqa: PLC0415
     from matrix.verify.running import exit_code, judge_sources  # noqa: PLC0415
+    from matrix.version import project_version  # noqa: PLC0415
 
     results = results_dir()
     path = args.manifest or results / MANIFEST
     manifest = read_manifest(path)
-    check_project(manifest, project_digest(), path)
+    check_project(manifest, project_version(), path)
     probes = load_probes()
     rules = Rules(probes, judge_key(Sources.of(judge_sources()), probes))
     console = console_of_run(stderr=args.json is not None and str(args.json) == "-")

@@ -104,8 +104,8 @@ def share_out(args: argparse.Namespace, say: Callable[[str], None]) -> Manifest:
     from matrix.sharding.job_matrix import job_matrix, tell_github, without_python  # noqa: PLC0415
     from matrix.sharding.manifest import MANIFEST, Manifest  # noqa: PLC0415
     from matrix.sharding.manifest_json import write_manifest  # noqa: PLC0415
-    from matrix.sharding.project import project_digest  # noqa: PLC0415
     from matrix.sharding.sharing_out import MINUTES, shards_of  # noqa: PLC0415
+    from matrix.version import project_version  # noqa: PLC0415
 
     where, runners = _machines(args)
     plan = plan_from_args(args, say, where, static_findings)
@@ -114,7 +114,7 @@ def share_out(args: argparse.Namespace, say: Callable[[str], None]) -> Manifest:
     )
     path = args.manifest or results_dir() / MANIFEST
     manifest = write_manifest(
-        path, Manifest(plan, shards, project_digest(), as_of_words(args.as_of))
+        path, Manifest(plan, shards, project_version(), as_of_words(args.as_of))
     )
     line = job_matrix(plan, shards, runners)
     tell_github(line)

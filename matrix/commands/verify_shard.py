@@ -44,7 +44,6 @@ def run_shard_from_args(args: argparse.Namespace) -> int:
         )
     from matrix.reporting.displays import console_of_run, display  # noqa: PLC0415
     from matrix.sharding.manifest_json import read_manifest  # noqa: PLC0415
-    from matrix.sharding.project import project_digest  # noqa: PLC0415
     from matrix.sharding.shard_run import (  # noqa: PLC0415
         check_project,
         run_shard,
@@ -53,10 +52,11 @@ def run_shard_from_args(args: argparse.Namespace) -> int:
     from matrix.verify.holding import held  # noqa: PLC0415
     from matrix.verify.running import Options, world_on  # noqa: PLC0415
     from matrix.verify.worlds import cells_at_a_time  # noqa: PLC0415
+    from matrix.version import project_version  # noqa: PLC0415
 
     path = args.manifest or results_dir() / MANIFEST
     manifest = read_manifest(path)
-    check_project(manifest, project_digest(), path)
+    check_project(manifest, project_version(), path)
     shard = shard_called(manifest, args.shard)
     if wrong := list(_contradictions(args, manifest, shard)):
         raise UsageError(

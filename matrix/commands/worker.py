@@ -98,10 +98,10 @@ async def _serve(args: argparse.Namespace, runs: Held, folder: Path) -> None:
     from matrix.cluster.dask_worker import Leaving, Serving, work_for  # noqa: PLC0415
     from matrix.cluster.resources import offered  # noqa: PLC0415
     from matrix.cluster.stations import Stations, serve  # noqa: PLC0415
-    from matrix.cluster.version import project_version  # noqa: PLC0415
     from matrix.verify.at_hand import pythons_at_hand  # noqa: PLC0415
     from matrix.verify.emulation import load_emulation  # noqa: PLC0415
     from matrix.verify.worlds import cells_at_a_time, cpus  # noqa: PLC0415
+    from matrix.version import project_version  # noqa: PLC0415
 
     jobs = args.jobs or cells_at_a_time()
     where, version = runs.where, project_version()
