@@ -22,7 +22,7 @@ def put_in_place(part: Path, final: Path) -> None:
     while True:
         try:
             part.replace(final)
-        except PermissionError:
+        except PermissionError:  # noqa: PERF203 - it is tried again
             refused = sys.platform != "win32" or final.is_dir() or time.monotonic() > until
             if refused:
                 raise

@@ -1,4 +1,7 @@
-"""POSIX only: a folder to make an image in, gone afterwards, and after a run that was killed, with the next."""
+"""POSIX only: a folder to make an image in.
+
+It is gone afterwards; after a run that was killed, it goes with the next.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""POSIX only: folders of services, one each, locked while its guardian lives; what dead ones left is swept."""
+"""POSIX only: folders of services, one each, locked while its guardian lives.
+
+What dead ones left is swept.
+"""
 
 from __future__ import annotations
 
