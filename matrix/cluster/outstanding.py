@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 
 from matrix.cluster.asked import Asked
-from matrix.cluster.resources import Offer, can_run
+from matrix.cluster.resources import Offer
+from matrix.cluster.room import Alike, Kind, Room
 from matrix.model.plan import PlannedCell
 from matrix.verify.seams import Ran
 
 __all__ = ["Outstanding", "Wanted"]
 
 Needs = Callable[[PlannedCell], Mapping[str, float]]
-_Kind = tuple[tuple[str, float], ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,18 +32,24 @@ class Wanted:
     future: Future[Ran]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Sent:
+    """A cell at workers; `at` is None where there is no more room at those that fit it."""
+
+    wanted: Wanted
+    kind: Kind
+    at: Alike | None
+
+
 class Outstanding:
     """The cells of a run: those that wait, by what they need, and those that are at workers."""
 
     def __init__(self) -> None:
-        self._waiting: dict[_Kind, list[tuple[int, Wanted]]] = {}
-        self._sent: dict[int, tuple[Wanted, _Kind]] = {}
-        self._used: Counter[str] = Counter()
-        self._stuck: dict[_Kind, float] = {}
-        self._offers: Sequence[Offer] = ()
+        self._waiting: dict[Kind, list[tuple[int, Wanted]]] = {}
+        self._sent: dict[int, _Sent] = {}
+        self._stuck: dict[Kind, float] = {}
         self._slots = 0
-        self._room: dict[str, float] = {}
-        self._fits: dict[_Kind, bool] = {}
+        self._room = Room()
 
     def __len__(self) -> int:
         return len(self._sent) + sum(map(len, self._waiting.values()))
@@ -56,38 +61,33 @@ class Outstanding:
 
     def offer(self, offers: Sequence[Offer]) -> None:
         """Take note of the workers that there are now."""
-        self._offers = offers
         self._slots = sum(offer.slots for offer in offers)
-        room: Counter[str] = Counter()
-        for offer in offers:
-            for name, count in offer.resources.items():
-                room[name] += int(count)
-        self._room = dict(room)
-        self._fits.clear()
+        self._room = Room(offers)
+        # Whatever was at a worker that has left is given to another one like it.
+        for order, sent in self._sent.items():
+            self._sent[order] = self._placed(sent.wanted, sent.kind)
 
     def take(self) -> Iterator[tuple[Wanted, dict[str, float]]]:
         """Take out what the workers can begin now, the first first; it counts as sent."""
         while len(self._sent) < self._slots:
-            kinds = [
-                (heap[0][0], kind)
-                for kind, heap in self._waiting.items()
-                if heap and self._fit(kind) and self._has_room(kind)
-            ]
-            if not kinds:
+            first: tuple[int, Kind] | None = None
+            for kind, heap in self._waiting.items():
+                if heap and (first is None or heap[0][0] < first[0]) and self._room.place(kind):
+                    first = heap[0][0], kind
+            if first is None:
                 return
-            _order, kind = min(kinds)
+            order, kind = first
             _order, wanted = heapq.heappop(self._waiting[kind])
-            self._sent[wanted.order] = wanted, kind
-            self._used.update(name for name, _count in kind)
+            self._sent[order] = self._placed(wanted, kind)
             yield wanted, dict(kind)
 
     def end(self, order: int) -> Wanted | None:
         """Take a cell out that has ended; None where it had ended before."""
         found = self._sent.pop(order, None)
         if found is not None:
-            wanted, kind = found
-            self._used.subtract(name for name, _count in kind)
-            return wanted
+            if found.at is not None:
+                found.at.give_back(found.kind)
+            return found.wanted
         for heap in self._waiting.values():
             for place, (waiting, wanted) in enumerate(heap):
                 if waiting == order:
@@ -102,9 +102,7 @@ class Outstanding:
         every = [wanted for heap in self._waiting.values() for _order, wanted in heap]
         self._waiting.clear()
         if sent:
-            every += [wanted for wanted, _kind in self._sent.values()]
-            self._sent.clear()
-            self._used.clear()
+            every += self._take_back()
         for wanted in every:
             self.put(wanted, needs(wanted.asked.planned))
 
@@ -114,15 +112,15 @@ class Outstanding:
         Those that were sent are among them: the scheduler would keep them for ever.
         """
         kinds = {kind for kind, heap in self._waiting.items() if heap}
-        kinds |= {kind for _wanted, kind in self._sent.values()}
-        stuck = {kind for kind in kinds if not self._fit(kind)}
+        kinds |= {sent.kind for sent in self._sent.values()}
+        stuck = {kind for kind in kinds if not self._room.fitting(kind)}
         self._stuck = {kind: self._stuck.get(kind, now) for kind in stuck}
         found = []
         for kind, since in list(self._stuck.items()):
             if now - since < patience:
                 continue
             names = tuple(name for name, _count in kind)
-            sent = [order for order, (_wanted, its) in self._sent.items() if its == kind]
+            sent = [order for order, each in self._sent.items() if each.kind == kind]
             waiting = [order for order, _wanted in self._waiting.get(kind, ())]
             for order in sorted([*sent, *waiting]):
                 wanted = self.end(order)
@@ -132,17 +130,18 @@ class Outstanding:
 
     def all(self) -> list[Wanted]:
         """Take everything out."""
-        found = [wanted for wanted, _kind in self._sent.values()]
+        found = self._take_back()
         found += [wanted for heap in self._waiting.values() for _order, wanted in heap]
         self._waiting.clear()
-        self._sent.clear()
-        self._used.clear()
         return sorted(found, key=lambda wanted: wanted.order)
 
-    def _fit(self, kind: _Kind) -> bool:
-        if kind not in self._fits:
-            self._fits[kind] = any(can_run(offer, dict(kind)) for offer in self._offers)
-        return self._fits[kind]
+    def _placed(self, wanted: Wanted, kind: Kind) -> _Sent:
+        at = self._room.place(kind)
+        if at is not None:
+            at.take(kind)
+        return _Sent(wanted, kind, at)
 
-    def _has_room(self, kind: _Kind) -> bool:
-        return all(self._used[name] + count <= self._room.get(name, 0) for name, count in kind)
+    def _take_back(self) -> list[Wanted]:
+        """Take out what was sent."""
+        found = [self.end(order) for order in list(self._sent)]
+        return [wanted for wanted in found if wanted is not None]

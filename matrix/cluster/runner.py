@@ -161,9 +161,12 @@ class ClusterRunner:
 
     def _take_note(self, offers: Sequence[Offer]) -> None:
         self._offers = offers
-        self._held = held_by(offers, self._terms.version)
         self._cells.offer(offers)
-        self._cells.again(self._needs, sent=False)
+        held = held_by(offers, self._terms.version)
+        if held != self._held:
+            # What cells ask for depends on nothing else, and a cluster may come worker by worker.
+            self._held = held
+            self._cells.again(self._needs, sent=False)
 
     def _send(self) -> None:
         if self._grid is None:
