@@ -192,6 +192,33 @@ def test_nothing_inside_is_taken_for_a_path(
     assert "line 1 of journal.jsonl is no entry" in gathered(manifest, results).problems[0]
 
 
+@pytest.mark.parametrize(
+    ("names", "value"),
+    [
+        (["detail"], 5),
+        (["isolation"], ["none"]),
+        (["engine"], {"docker": 1}),
+        (["image"], float("inf")),
+        (["services"], [1]),
+        (["lock"], [["ddtrace"]]),
+        (["identity", "os"], None),
+        (["identity", "bits"], float("nan")),
+    ],
+)
+def test_what_the_report_tells_as_it_stands_is_text(
+    results: Path, manifest: Manifest, names: list[str], value: object
+) -> None:
+    folder = folder_of(manifest, results)
+    unseal(folder)
+    path = captures_of(folder)[0]
+    data = table = json.loads(gzip.decompress(path.read_bytes()))
+    for name in names[:-1]:
+        table = table[name]
+    table[names[-1]] = value
+    path.write_bytes(gzip.compress(json.dumps(data).encode()))
+    assert "is no capture (TypeError" in gathered(manifest, results).problems[0]
+
+
 def test_a_result_of_other_probes(results: Path, manifest: Manifest) -> None:
     folder = folder_of(manifest, results)
     unseal(folder)
@@ -316,6 +343,33 @@ def test_names_cannot_write_lines_of_ours(
     (problem, *_) = gathered(manifest, results, odd).problems
     assert "\n" not in problem
     assert "\x1b" not in problem
+
+
+def test_nothing_inside_can_write_lines_of_ours(results: Path, manifest: Manifest) -> None:
+    first, second, third = (folder_of(manifest, results, number) for number in range(3))
+    odd = "a\n::error::b\x1b[2J" + "c" * 9_000
+    rewrite(
+        first / "shard.json", lambda data: {**data, "seal": {**data["seal"], "warnings": [odd]}}
+    )
+    unseal(second)
+    path = captures_of(second)[0]
+    data = json.loads(gzip.decompress(path.read_bytes()))
+    path.write_bytes(gzip.compress(json.dumps({**data, odd: 1}).encode()))
+    unseal(third)
+    journal = third / "journal.jsonl"
+    line = json.loads(journal.read_text().splitlines()[0])
+    journal.write_text(json.dumps({**line, "where": {odd: 1}}) + "\n")
+    found = gathered(manifest, results)
+    assert sum("a ::error::b?[2Jc" in each for each in found.problems) == 2
+    assert len(found.warnings) == 1
+    for text in (*found.problems, *found.warnings):
+        assert text.isprintable()
+        assert len(text) < 3_000
+
+
+def test_a_name_that_no_folder_can_have(results: Path, manifest: Manifest) -> None:
+    found = gathered(manifest, results, Path("a" * 5_000))
+    assert "there is no folder aaa" in found.refused[0]
 
 
 def test_more_folders_than_there_can_be(

@@ -17,9 +17,17 @@ from matrix.sharding.manifest import Manifest
 from matrix.sharding.merging import Piece
 from matrix.sharding.pieces import Rules, capture_path, entry_of, piece_of
 from matrix.sharding.seals import JOURNAL, SHARD, Ended, Seal, ShardFile, sha256
-from matrix.sharding.untrusted import RefusedError, folders_in, read_file
+from matrix.sharding.untrusted import (
+    RefusedError,
+    folders_in,
+    is_folder,
+    is_there,
+    one_line,
+    read_file,
+    shown,
+)
 
-__all__ = ["Gathered", "gather", "shard_folders", "shown"]
+__all__ = ["Gathered", "gather", "shard_folders"]
 
 # `download/<artifact>/<manifest>/<shard>`: so deep can a shard's folder be in one that is given.
 _DEEP = 3
@@ -51,7 +59,7 @@ def shard_folders(given: Iterable[Path]) -> tuple[list[Path], list[str]]:
     found: dict[Path, Path] = {}
     wrong = []
     for folder in given:
-        if not folder.is_dir():
+        if not is_folder(folder, linked=True):
             wrong.append(f"there is no folder {shown(folder)}")
             continue
         inside = list(_inside(folder, _DEEP))
@@ -99,13 +107,8 @@ def gather(folder: Path, manifest: Manifest, rules: Rules) -> Gathered:
         pieces=tuple(found.pieces),
         files=found.files,
         problems=tuple(found.problems),
-        warnings=told.seal.warnings if told.seal else (),
+        warnings=tuple(map(one_line, told.seal.warnings)) if told.seal else (),
     )
-
-
-def shown(path: Path) -> str:
-    """Return a path to be printed: what a name may hold must not look like a line of ours."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(path))
 
 
 class _Results:
@@ -148,11 +151,11 @@ class _Results:
         return ""
 
     def _refuse(self, why: str) -> None:
-        self.problems.append(f"refused {shown(self._folder)}: corrupt: {why}")
+        self.problems.append(_problem(self._folder, f"corrupt: {why}"))
 
 
 def _inside(folder: Path, deep: int) -> Iterator[Path]:
-    if (folder / SHARD).exists() or (folder / JOURNAL).exists():
+    if is_there(folder / SHARD) or is_there(folder / JOURNAL):
         yield folder
     elif deep:
         for each in folders_in(folder):
@@ -162,7 +165,7 @@ def _inside(folder: Path, deep: int) -> Iterator[Path]:
 def _entries(folder: Path, seal: Seal | None) -> dict[str, Entry]:
     """Return the entries of a journal, the last of equal keys; raise `RefusedError`."""
     content = b""
-    if (folder / JOURNAL).exists() or (seal is not None and seal.size):
+    if is_there(folder / JOURNAL) or (seal is not None and seal.size):
         try:
             content = read_file(folder / JOURNAL, _LARGEST_JOURNAL)
         except RefusedError as error:
@@ -194,4 +197,9 @@ def _foreign(told: ShardFile, manifest: Manifest) -> str:
 
 
 def _refused(folder: Path, why: str, shard: str = "") -> Gathered:
-    return Gathered(folder, shard, refused=True, problems=(f"refused {shown(folder)}: {why}",))
+    return Gathered(folder, shard, refused=True, problems=(_problem(folder, why),))
+
+
+def _problem(folder: Path, why: str) -> str:
+    # Why something is no JSON of ours is said in words of what was read.
+    return f"refused {shown(folder)}: {one_line(why)}"

@@ -18,7 +18,7 @@ from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.whereabouts import Whereabouts
-from matrix.records.values import cell_id, seconds, text, time
+from matrix.records.values import cell_id, count, seconds, text, time
 from matrix.sharding.merging import Piece
 from matrix.sharding.seals import CAPTURES, sha256
 from matrix.sharding.untrusted import RefusedError, is_folder, json_of, read_file, unpacked
@@ -85,6 +85,7 @@ def piece_of(folder: Path, entry: Entry, planned: PlannedCell, rules: Rules) -> 
 
 
 def _check(capture: CellCapture, entry: Entry) -> None:
+    _check_texts(capture)
     if (capture.cell, capture.key) != (entry.cell, entry.key):
         raise RefusedError(f"is that of another result ({str(capture.cell)[:80]})")
     took = dt.timedelta(seconds=seconds(capture.seconds))
@@ -92,6 +93,17 @@ def _check(capture: CellCapture, entry: Entry) -> None:
         if not time(capture.started).endswith("+00:00"):
             raise ValueError(f"{capture.started[:40]!r} is no time in UTC")
         _ = dt.datetime.fromisoformat(capture.started) + took  # raises beyond the last of years
+
+
+def _check_texts(capture: CellCapture) -> None:
+    """Raise TypeError where what is told as it stands is told in no words."""
+    told: list[object] = [capture.detail, capture.isolation, capture.image, capture.engine]
+    told += [*capture.services, *capture.lock]
+    if where := capture.identity:
+        count(where.bits)
+        told += [where.python, where.build, where.machine, where.os, where.libc]
+    for value in told:
+        text(value)
 
 
 def _judged(capture: CellCapture, entry: Entry, planned: PlannedCell, rules: Rules) -> Entry:

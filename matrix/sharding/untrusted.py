@@ -10,22 +10,45 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RefusedError", "folders_in", "is_folder", "json_of", "read_file", "unpacked"]
+__all__ = [
+    "RefusedError",
+    "folders_in",
+    "is_folder",
+    "is_there",
+    "json_of",
+    "one_line",
+    "read_file",
+    "shown",
+    "unpacked",
+]
 
 # A file in the place of a folder may be a link, or a pipe that nobody ever writes to.
 _FLAGS = os.O_RDONLY | sum(
     getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC")
 )
 _GZIP = 16 + zlib.MAX_WBITS
+_LONGEST = 2_000
 
 
 class RefusedError(Exception):
     """Something that is not taken in; the message says why, in a clause."""
 
 
-def is_folder(path: Path) -> bool:
-    """Return whether there is a folder, and no link to one."""
-    return path.is_dir() and not path.is_symlink()
+def is_folder(path: Path, *, linked: bool = False) -> bool:
+    """Return whether there is a folder that can be reached; a link to one only where `linked`."""
+    try:
+        return stat.S_ISDIR((path.stat() if linked else path.lstat()).st_mode)
+    except (OSError, ValueError):
+        return False  # too long for a name, or in a folder that is another's
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is anything of that name, also a link that leads nowhere."""
+    try:
+        path.lstat()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def folders_in(path: Path) -> Iterator[Path]:
@@ -35,6 +58,17 @@ def folders_in(path: Path) -> Iterator[Path]:
     except OSError:
         return
     yield from filter(is_folder, inside)
+
+
+def shown(path: Path) -> str:
+    """Return a path to be printed: what a name may hold must not look like a line of ours."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(path))
+
+
+def one_line(text: str) -> str:
+    """Return a text to be printed likewise, cut where it is longer than anybody reads."""
+    words = " ".join(text[:_LONGEST].split())
+    return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
 def read_file(path: Path, most: int) -> bytes:
