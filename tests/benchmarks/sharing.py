@@ -1,0 +1,78 @@
+"""Share a plan of about 100,000 cells out to 10 to 256 machines, and say what it takes.
+
+    python tests/benchmarks/sharing.py
+    python tests/benchmarks/sharing.py --series 1 --shards 7 50
+
+The plan is that of big_plans.py; the index must be cached (`nox -s plan` once). `over bound` is by
+how much the longest shard is longer than it has to be: than the work of any target by the number
+of its shards, and than the longest of the groups, which stay together.
+
+No test: it passes no judgement.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import resource
+import sys
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+
+from big_plans import big_plan
+
+from matrix.index import CachedIndex
+from matrix.model.plan import Plan
+from matrix.places import cache_dir
+from matrix.reading.facts import load_facts
+from matrix.sharding.durations import Durations, load_durations
+from matrix.sharding.groups import groups_of
+from matrix.sharding.manifest import Shard
+from matrix.sharding.runners import load_runners
+from matrix.sharding.sharing_out import shards_of
+
+
+def bound_of(plan: Plan, durations: Durations, shards: tuple[Shard, ...]) -> float:
+    """Return the seconds that the longest shard cannot be shorter than."""
+    takes = {each.cell.id: durations.of(each) for each in plan.cells}
+    work: dict[str, float] = defaultdict(float)
+    longest = 0.0
+    for group in groups_of(plan):
+        seconds = math.fsum(takes[cell] for cell in group.cells)
+        work[group.target] += seconds
+        longest = max(longest, seconds)
+    number = Counter(shard.target for shard in shards)
+    return max(longest, *(work[target] / number[target] for target in number))
+
+
+def main() -> None:
+    """Measure, and print a table as it fills."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--series", type=int, default=16)
+    parser.add_argument("--profile", default="exhaustive")
+    parser.add_argument("--shards", type=int, nargs="+", default=[10, 50, 100, 256])
+    args = parser.parse_args()
+    index = CachedIndex(cache_dir(), offline=True)
+    plan = big_plan(tuple(load_facts()), index, args.series, args.profile)
+    durations, runners = load_durations(), load_runners()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"plan: {len(plan.cells)} cells, {len(groups_of(plan))} groups, {before:.0f} MB")
+    print(f"{'shards':>6} {'CPU s':>7} {'memory MB':>10} {'longest h':>10} {'over bound':>11}")
+    for count in args.shards:
+        start = time.process_time()
+        shards = shards_of(plan, runners, durations, count=count)
+        cpu = time.process_time() - start
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        longest = max(shard.seconds for shard in shards)
+        over = longest / bound_of(plan, durations, shards) - 1
+        print(
+            f"{len(shards):6} {cpu:7.1f} {memory:10.0f} {longest / 3600:10.2f} {over:11.2%}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
