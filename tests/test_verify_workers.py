@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -114,6 +115,26 @@ def test_killing_ends_all_at_once(workers: Workers, tmp_path: Path) -> None:
     assert future.result(SECONDS).failed is Reason.INTERRUPTED
     pids = [int(text) for text in (tmp_path / "pids").read_text().split()]
     until(lambda: all(gone(pid) for pid in pids))
+
+
+class Slow(Doing):
+    """Takes a moment to end."""
+
+    def abandon(self) -> None:
+        time.sleep(1.0)
+        super().abandon()
+
+
+def test_a_cell_that_comes_while_all_are_killed_ends_too(tmp_path: Path) -> None:
+    workers = Workers(Slow(tmp_path), make_job, count=1, limit=SECONDS)
+    workers.submit(planned(MINIMUM), ENVIRONMENT, "hang")
+    until((tmp_path / "pids").exists)
+    killing = threading.Thread(target=workers.kill)
+    killing.start()
+    until(lambda: not workers._tasks.empty())  # the worker is told that there is nothing more
+    assert submit(workers, "late").failed is Reason.INTERRUPTED
+    killing.join()
+    assert submit(workers, "later").failed is Reason.INTERRUPTED
 
 
 def test_a_full_disk_at_the_start_of_a_cell_is_its_reason(tmp_path: Path) -> None:

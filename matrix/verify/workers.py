@@ -61,6 +61,8 @@ class Workers:
         self._tasks: queue.SimpleQueue[tuple[_Task, Any] | None] = queue.SimpleQueue()
         self._slots: list[_Slot] = []
         self._stopped = threading.Event()
+        # What is submitted behind the end of the workers would be taken by none.
+        self._submitting = threading.Lock()
 
     def submit(
         self, planned: PlannedCell, environment: Environment, key: str
@@ -73,16 +75,21 @@ class Workers:
             reason = Reason.DISK_FULL if error.errno in _FULL else Reason.INTERNAL_ERROR
             task.future.set_result(_failed(task, reason, str(error)))
             return task.future
-        self._tasks.put((task, job))
-        if len(self._slots) < self._count:
-            slot = _Slot(self._doing, self._tasks, self._limit, self._stopped)
-            self._slots.append(slot)
-            slot.start()
+        with self._submitting:
+            if self._stopped.is_set():
+                task.future.set_result(_stopped(task))
+                return task.future
+            self._tasks.put((task, job))
+            if len(self._slots) < self._count:
+                slot = _Slot(self._doing, self._tasks, self._limit, self._stopped)
+                self._slots.append(slot)
+                slot.start()
         return task.future
 
     def kill(self) -> None:
         """End all workers at once, with what they have started."""
-        self._stopped.set()
+        with self._submitting:
+            self._stopped.set()
         for slot in self._slots:
             slot.cut()
         self.close()
@@ -137,7 +144,7 @@ class _Slot(threading.Thread):
 
     def _do(self, task: _Task, job: Any) -> CellCapture:  # noqa: ANN401 - its maker's
         if self._stopped.is_set():
-            return _failed(task, Reason.INTERRUPTED, "the run was stopped")
+            return _stopped(task)
         if self._process is None or not self._process.is_alive():
             self._end()
             self._start()
@@ -145,7 +152,7 @@ class _Slot(threading.Thread):
         answer = self._ask(job)
         if self._stopped.is_set():
             # A cell whose processes are being killed takes that for a crash.
-            return _failed(task, Reason.INTERRUPTED, "the run was stopped")
+            return _stopped(task)
         if isinstance(answer, CellCapture):
             return answer
         return _failed(task, *answer, time.monotonic() - start)
@@ -194,6 +201,10 @@ class _Slot(threading.Thread):
             process.close()
         self._process = self._pipe = None
         return code
+
+
+def _stopped(task: _Task) -> CellCapture:
+    return _failed(task, Reason.INTERRUPTED, "the run was stopped")
 
 
 def _failed(task: _Task, reason: Reason, detail: str, seconds: float = 0.0) -> CellCapture:
