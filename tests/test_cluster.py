@@ -206,6 +206,64 @@ def test_a_scheduler_that_restarts_costs_nothing_but_time(
     assert told[1] == "the cluster's scheduler is back"
 
 
+def test_a_surprise_of_the_connection_ends_the_run_and_lets_nobody_wait(
+    tmp_path: Path, there: Station
+) -> None:
+    class Surprising(FakeGrid):
+        def offers(self) -> Sequence[Offer]:
+            if self.sent:
+                raise KeyError("resources")
+            return super().offers()
+
+    grid = Surprising(lambda _asked: None)
+    result = Clustered(tmp_path, plan(), grid).go()
+    assert exit_code(result, strict=False) is ExitCode.CLUSTER_UNAVAILABLE
+    assert "KeyError: 'resources'" in result.lost
+    assert grid.closed
+
+
+def test_a_scheduler_that_takes_connections_and_says_nothing_is_not_back(tmp_path: Path) -> None:
+    def mute() -> FakeGrid:
+        grid = FakeGrid(lambda _asked: None)
+        grid.lost = True
+        return grid
+
+    run = Clustered(tmp_path, plan(), *(mute() for _ in range(100)))
+    result = run.go()
+    assert exit_code(result, strict=False) is ExitCode.CLUSTER_UNAVAILABLE
+    assert "did not come back within 30 s" in result.lost
+    assert run.tries < 60
+
+
+def test_workers_have_time_to_come_back_when_the_scheduler_is_back(
+    tmp_path: Path, there: Station
+) -> None:
+    class Dying(FakeGrid):
+        """First the workers go, then the scheduler."""
+
+        looks = 0
+
+        def offers(self) -> Sequence[Offer]:
+            self.looks += 1
+            self.lost = self.looks > 25
+            self._check()
+            return ()
+
+    class Filling(FakeGrid):
+        looks = 0
+
+        def offers(self) -> Sequence[Offer]:
+            self.looks += 1
+            return (offer(),) if self.looks > 20 else ()
+
+    run = Clustered(tmp_path, plan(), Dying(by(there)), Filling(by(there)))
+    # A second for each look, and a few to connect: more than the cells' patience in all.
+    run.runner._patience = dataclasses.replace(run.runner._patience, fitting=40)
+    result = run.go()
+    assert result.count(Answer.CONFIRMED) == 1
+    assert not [record for record in result.cells if record.reason]
+
+
 def test_a_scheduler_that_stays_away_ends_the_run(tmp_path: Path, there: Station) -> None:
     grid = FakeGrid(lambda _asked: None)
 

@@ -6,6 +6,7 @@ then, as Dask tells a client nothing of those that come and go.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import queue
@@ -103,16 +104,20 @@ class ClusterRunner:
     def _work(self) -> None:
         while not self._killed:
             try:
-                self._handle(self._messages.get(timeout=self._patience.look))
-                # All that is there is taken in before anything is sent: the first goes first.
-                while True:
-                    self._handle(self._messages.get_nowait())
-            except queue.Empty:
-                pass
-            if not self._killed:
-                self._look()
-                self._send()
+                self._step()
+            except Exception as error:  # noqa: BLE001 - whoever waits for a cell would wait for ever
+                self._lose(f"{type(error).__name__}: {error}")
         self._leave()
+
+    def _step(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._handle(self._messages.get(timeout=self._patience.look))
+            # All that is there is taken in before anything is sent: the first goes first.
+            while True:
+                self._handle(self._messages.get_nowait())
+        if not self._killed:
+            self._look()
+            self._send()
 
     def _handle(self, message: _Message) -> None:
         if isinstance(message, _Kill):
@@ -149,7 +154,10 @@ class ClusterRunner:
             offers = self._grid.offers()
         except GridLostError as error:
             self._disconnected(str(error))
+            self._give_up(now, str(error))
             return
+        # Not before: one that takes connections and says nothing has not come back.
+        self._lost_since = None
         if offers != self._offers:
             if self._offers and len(offers) != len(self._offers):
                 self._tell(f"the cluster has {many_workers(len(offers))} now")
@@ -187,25 +195,38 @@ class ClusterRunner:
         if self._grid is not None:
             self._grid.close()
         self._grid, self._sending = None, self._sending + 1
-        self._lost_since = self._lost_since or self._clock.seconds()
-        self._cells.again(self._needs, sent=True)
+        if self._lost_since is None:
+            self._lost_since = self._clock.seconds()
+        # Anew: also how long there was no worker for some says nothing once the scheduler is back.
+        cells, self._cells = self._cells.all(), Outstanding()
+        for wanted in cells:
+            self._cells.put(wanted, self._needs(wanted.asked.planned))
         self._tell(f"the cluster's scheduler has gone ({why}): waiting for it to come back")
 
     def _reconnect(self, now: float) -> None:
         try:
             self._grid = self._connect()
         except GridLostError as error:
-            since = self._lost_since if self._lost_since is not None else now
-            if now - since >= self._patience.scheduler:
-                seconds = self._patience.scheduler
-                self._lost = f"the scheduler did not come back within {seconds:g} s: {error}"
-                for wanted in self._cells.all():
-                    self._end(wanted, Reason.CLUSTER_LOST, self._lost)
+            self._give_up(now, str(error))
         else:
-            self._lost_since = None
             self._tell("the cluster's scheduler is back")
             # Its workers come back one after the other: none of the old ones is there yet.
             self._take_note(())
+
+    def _give_up(self, now: float, why: str) -> None:
+        """Lose the cluster where its scheduler was away for too long."""
+        seconds = self._patience.scheduler
+        if self._lost_since is not None and now - self._lost_since >= seconds:
+            self._lose(f"the scheduler did not come back within {seconds:g} s: {why}")
+
+    def _lose(self, why: str) -> None:
+        """End all cells, and those to come: they can be run nowhere."""
+        self._lost = self._lost or why
+        if self._grid is not None:
+            self._grid.close()
+            self._grid = None
+        for wanted in self._cells.all():
+            self._end(wanted, Reason.CLUSTER_LOST, self._lost)
 
     def _leave(self) -> None:
         for wanted in self._cells.all():
