@@ -103,21 +103,24 @@ class ClusterRunner:
 
     def _work(self) -> None:
         while not self._killed:
-            try:
-                self._step()
-            except Exception as error:  # noqa: BLE001 - whoever waits for a cell would wait for ever
-                self._lose(f"{type(error).__name__}: {error}")
+            self._step()
         self._leave()
 
     def _step(self) -> None:
+        try:
+            self._listen()
+            if not self._killed:
+                self._look()
+                self._send()
+        except Exception as error:  # noqa: BLE001 - whoever waits for a cell would wait for ever
+            self._lose(f"{type(error).__name__}: {error}")
+
+    def _listen(self) -> None:
         with contextlib.suppress(queue.Empty):
             self._handle(self._messages.get(timeout=self._patience.look))
             # All that is there is taken in before anything is sent: the first goes first.
             while True:
                 self._handle(self._messages.get_nowait())
-        if not self._killed:
-            self._look()
-            self._send()
 
     def _handle(self, message: _Message) -> None:
         if isinstance(message, _Kill):
