@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -219,6 +219,15 @@ def test_the_end_of_a_run_ends_its_cells_and_nobody_elses() -> None:
     assert worker.runner.ran == [MINIMUM]
 
 
+def test_a_worker_that_has_left_opens_nothing() -> None:
+    worker = Made(observing())
+    worker.stations.close()
+    answer = worker.stations.run(asked())
+    assert answer.capture is not None
+    assert answer.capture.failed is Reason.INTERRUPTED
+    assert worker.made == []
+
+
 def test_what_nobody_asks_any_more_is_put_away() -> None:
     worker = Made(observing())
     with contextlib.closing(worker.stations):
@@ -242,8 +251,30 @@ def test_a_worker_that_loses_its_engine_leaves() -> None:
 def test_what_a_killed_worker_left_goes_and_what_others_have_stays(tmp_path: Path) -> None:
     (tmp_path / "left" / "run-1").mkdir(parents=True)
     with own_folder(tmp_path) as first:
-        assert [first] == list(tmp_path.iterdir())
+        assert [first] == folders(tmp_path)
         with own_folder(tmp_path) as second:
-            assert {first, second} == set(tmp_path.iterdir())
-        assert [first] == list(tmp_path.iterdir())
-    assert list(tmp_path.iterdir()) == []
+            assert {first, second} == set(folders(tmp_path))
+        assert [first] == folders(tmp_path)
+    assert folders(tmp_path) == []
+
+
+def folders(there: Path) -> list[Path]:
+    return [path for path in there.iterdir() if path.is_dir()]
+
+
+def test_workers_that_begin_at_once_leave_each_other_their_folders(tmp_path: Path) -> None:
+    together, count = threading.Barrier(6), range(6)
+
+    def begin(_number: int) -> bool:
+        held = True
+        for _ in range(20):
+            together.wait(SECONDS)
+            with own_folder(tmp_path) as folder:
+                (folder / "scratch").mkdir()
+                together.wait(SECONDS)
+                held = held and (folder / "scratch").is_dir() and (folder / "run.lock").exists()
+        return held
+
+    with ThreadPoolExecutor(len(count)) as workers:
+        assert list(workers.map(begin, count)) == [True for _ in count]
+    assert folders(tmp_path) == []

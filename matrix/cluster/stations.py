@@ -36,6 +36,7 @@ class Stations:
         self._used: dict[str, float] = {}
         self._ended: set[str] = set()
         self._under_way = 0
+        self._closed = False
         self.left = threading.Event()
 
     @property
@@ -90,6 +91,7 @@ class Stations:
         """End everything."""
         self.left.set()
         with self._lock:
+            self._closed = True
             runs = list(self._open)
         for run in runs:
             self.end(run)
@@ -98,9 +100,9 @@ class Stations:
         return not station.busy and self._used.get(run, 0.0) < since
 
     def _station(self, asked: Asked) -> Station | None:
-        """Return the station of the run, None for a run that has ended."""
+        """Return the station of the run, None for a run that has ended, or where all has."""
         with self._lock:
-            if asked.run in self._ended:
+            if self._closed or asked.run in self._ended:
                 return None
             self._used[asked.run] = time.monotonic()
             if asked.run not in self._open:
