@@ -16,6 +16,7 @@ from verify_fakes import (
     CONTROL,
     MINIMUM,
     PROBES,
+    FakeClock,
     FakeEnvironments,
     FakeRunner,
     capture,
@@ -24,14 +25,18 @@ from verify_fakes import (
     planned,
 )
 
-from matrix.cluster.asked import Asked
+from matrix.cluster.asked import Asked, Terms
 from matrix.cluster.folders import own_folder
 from matrix.cluster.station import Station
 from matrix.cluster.stations import Stations
+from matrix.commands.worker import _station
 from matrix.journal import base_key, result_key
 from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
+from matrix.planning.where import Where
+from matrix.verify.engine import World
+from matrix.verify.holding import Held
 from matrix.verify.seams import Ran
 from matrix.verify.unmade import words_of
 from matrix.verify.worlds import How
@@ -278,3 +283,20 @@ def test_workers_that_begin_at_once_leave_each_other_their_folders(tmp_path: Pat
     with ThreadPoolExecutor(len(count)) as workers:
         assert list(workers.map(begin, count)) == [True for _ in count]
     assert folders(tmp_path) == []
+
+
+@pytest.mark.parametrize(("engine", "falls_back"), [("docker", False), ("auto", True)])
+def test_a_run_that_demands_containers_has_nothing_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, *, falls_back: bool
+) -> None:
+    opened_for = []
+
+    def world(_own: Path, _how: How, _probes: object, runs: Held) -> object:
+        opened_for.append(runs.falls_back)
+        return contextlib.nullcontext(World(FakeEnvironments(), observing(), FakeClock()))
+
+    monkeypatch.setattr("matrix.verify.worlds.world_of", world)
+    terms = Terms("one", VERSION, How(2), engine, NOTHING, lambda _planned: NOTHING)
+    runs = Held(Where("docker", ("linux_x86_64",)), falls_back=True)
+    with contextlib.closing(_station(terms.ask(CELL), runs, 1, tmp_path)):
+        assert opened_for == [falls_back]

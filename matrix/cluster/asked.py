@@ -18,7 +18,7 @@ class Asked:
 
     `known` are the bases of results that the asker has: where the cell's is one of them, the cell
     is not run. Of `how` the cells at a time are the worker's own matter. Passwords of back ends
-    that were given are in it.
+    that were given are in it. `engine` is what the user demands, as in `Terms`.
     """
 
     run: str
@@ -26,6 +26,7 @@ class Asked:
     planned: PlannedCell
     known: frozenset[str]
     how: How
+    engine: str = "auto"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Terms:
 
     def ask(self, planned: PlannedCell) -> Asked:
         """Return the question for a cell."""
-        return Asked(self.run, self.version, planned, self.known(planned), self.how)
+        known = self.known(planned)
+        return Asked(self.run, self.version, planned, known, self.how, self.engine)
 
     def needs(self, planned: PlannedCell, held: Iterable[frozenset[str]]) -> dict[str, float]:
         """Return the resources that a cell asks for, where workers have those of `held`."""

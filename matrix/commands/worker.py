@@ -133,6 +133,9 @@ def _station(asked: Asked, runs: Held, jobs: int, folder: Path) -> Station:
     from matrix.verify.worlds import world_of  # noqa: PLC0415
 
     how, probes = dataclasses.replace(asked.how, jobs=jobs, keep=False), load_probes()
+    if asked.engine == "docker":
+        # What has no image is then told so, as on one machine, whatever this worker was started as.
+        runs = dataclasses.replace(runs, falls_back=False)
     return Station(
         folder,
         lambda own: world_of(own, how, probes, runs),
