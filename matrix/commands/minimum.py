@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+from matrix.commands.numbers import cell_count
 from matrix.errors import UsageError
 from matrix.places import cache_dir
 from matrix.planning.options import add_engine_options, as_of_date
@@ -87,7 +88,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--fresh", action="store_true", help="use no result of an earlier run")
     parser.add_argument(
-        "--jobs", type=_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
+        "--jobs", type=cell_count, metavar="N", help="cells at a time (default: two for each CPU)"
     )
     parser.add_argument(
         "--json",
@@ -174,9 +175,3 @@ def _python(text: str) -> str:
     if not _PYTHON.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no CPython such as 3.9")
     return text
-
-
-def _jobs(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of cells such as 2")
-    return int(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from matrix.commands.numbers import cell_count
 from matrix.planning.options import add_engine_options
 from matrix.services.given import add_service_option
 
@@ -64,7 +65,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--fresh", action="store_true", help="use no result of an earlier run")
     group.add_argument(
-        "--jobs", type=_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
+        "--jobs", type=cell_count, metavar="N", help="cells at a time (default: two for each CPU)"
     )
     group.add_argument(
         "--keep", action="store_true", help="keep the folders and logs of the cells that run"
@@ -91,9 +92,3 @@ def _add_signature(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="sign though files of this project differ from its commit; the statement tells",
     )
-
-
-def _jobs(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of cells such as 2")
-    return int(text)

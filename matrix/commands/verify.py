@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from matrix.commands.numbers import cell_count
 from matrix.commands.verify_places import check_cluster_options, place_from_args
 from matrix.commands.verify_shard import add_shard_options, run_shard_from_args
 from matrix.errors import NothingSelectedError, UsageError
@@ -62,7 +63,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--rejudge", action="store_true", help="run nothing: judge again what was captured"
     )
     group.add_argument(
-        "--jobs", type=_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
+        "--jobs", type=cell_count, metavar="N", help="cells at a time (default: two for each CPU)"
     )
     group.add_argument(
         "--keep", action="store_true", help="keep the folders and logs of the cells that run"
@@ -156,13 +157,3 @@ def _check(args: argparse.Namespace) -> None:
 
 def _note(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
-
-
-def _jobs(text: str) -> int:
-    try:
-        count = int(text)
-    except ValueError:
-        count = 0
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of cells such as 2")
-    return count
