@@ -179,6 +179,27 @@ def test_a_line_that_is_no_entry(results: Path, manifest: Manifest) -> None:
     assert "1 of 3 cells missing" in missing, "what was being written when it was killed is not"
 
 
+def test_a_broken_line_costs_nothing_once_the_shard_was_run_again(
+    results: Path, manifest: Manifest
+) -> None:
+    whole = judged(gathered(manifest, results))
+    journal = folder_of(manifest, results) / "journal.jsonl"
+    journal.write_bytes(b"\0\0\0\n" + journal.read_bytes())
+    assert "is not the one that was sealed" in gathered(manifest, results).problems[0]
+    run_one(manifest, 0, SAID)
+    found = gathered(manifest, results)
+    assert not found.problems
+    assert "skipped a line that is no entry" in found.warnings[0]
+    assert cells(judged(found)) == cells(whole)
+
+
+def test_a_small_file_cannot_fill_the_memory(results: Path, manifest: Manifest) -> None:
+    folder = folder_of(manifest, results)
+    unseal(folder)
+    captures_of(folder)[0].write_bytes(gzip.compress(b" " * 80_000_000, compresslevel=1))
+    assert "unpacks to more than" in gathered(manifest, results).problems[0]
+
+
 @pytest.mark.parametrize("name", ["key", "base", "cell"])
 @pytest.mark.parametrize("value", ["../../../etc/passwd", "/etc/passwd", "", 1, None, ["a"]])
 def test_nothing_inside_is_taken_for_a_path(
@@ -281,6 +302,9 @@ def test_all_that_is_wrong_is_told_at_once(results: Path, manifest: Manifest) ->
     problems = gathered(manifest, results).problems
     assert len(problems) == 5
     assert sum(each.startswith("refused") for each in problems) == 2
+    error = gathered(manifest, results).error()
+    assert error is not None
+    assert "--fresh" in error.hint, "what is reused as it is would be refused again"
 
 
 def test_folders_that_hold_no_shard_and_folders_that_are_none(

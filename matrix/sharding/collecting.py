@@ -62,10 +62,11 @@ class Collected:
             return None
         lines = "\n".join(f"  {problem}" for problem in self.problems)
         names = " ".join(each.shard for each in self.missing)
-        again = f"Run again, then collect again: verify --shard, for {names}." if names else ""
+        fresh = " (with --fresh where something was refused)" if self.refused else ""
+        again = f"Run again{fresh}, then collect again: verify --shard, for {names}."
         return IncompleteRunError(
             f"{'the run is not complete' if self.missing else 'not all was taken in'}:\n{lines}",
-            again or "Leave out what was refused, or see why it is there.",
+            again if names else "Leave out what was refused, or see why it is there.",
         )
 
 

@@ -181,6 +181,8 @@ def _entries(folder: Path, seal: Seal | None) -> dict[str, Entry]:
         try:
             entry = entry_of(line)
         except RefusedError as error:
+            if seal is not None:
+                continue  # whoever sealed it passed over that line, and named what counts
             raise RefusedError(f"corrupt: line {number} of {JOURNAL} {error}") from error
         entries[entry.key] = entry
     return entries
