@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cluster_fakes import VERSION, Clustered, FakeGrid, offer, station
@@ -41,6 +43,7 @@ from matrix.verify.result import RunResult
 from matrix.verify.running import exit_code
 from matrix.verify.seams import Ran, SystemClock
 
+NOTHING: frozenset[str] = frozenset()
 HAS = {MINIMUM: "blocked", BEFORE: "welcome", CONTROL: "blocked", OLDER: "blocked"}
 
 
@@ -320,6 +323,63 @@ def test_a_cell_at_a_worker_that_left_for_good_ends_too(tmp_path: Path) -> None:
     grid.answer = answer
     result = Clustered(tmp_path, plan(), grid).go()
     assert {record.reason for record in result.cells} == {Reason.WORKER_LOST}
+
+
+def test_the_last_worker_that_is_about_to_leave_may_end_its_cell(
+    tmp_path: Path, there: Station
+) -> None:
+    class Leaving(FakeGrid):
+        looks = 0
+
+        def offers(self) -> Sequence[Offer]:
+            self.looks += 1
+            if self.sent:
+                self.there = (dataclasses.replace(offer(), slots=0),)
+            if self.looks == 100:  # longer than a cell waits for a worker that fits it
+                self.give(MINIMUM, there.run(self.sent[0].planned, NOTHING))
+            return self.there if self.looks < 110 else ()
+
+    result = Clustered(tmp_path, plan(), Leaving(lambda _asked: None, [offer(jobs=1)])).go()
+    assert {record.cell: record.reason for record in result.cells} == {
+        MINIMUM: None,
+        BEFORE: Reason.WORKER_LOST,
+        CONTROL: Reason.WORKER_LOST,
+    }
+
+
+def test_dask_tells_of_workers_that_take_no_more_cells() -> None:
+    pytest.importorskip("distributed")
+    from matrix.cluster.dask_grid import DaskGrid  # noqa: PLC0415 - where there is Dask
+
+    class Scheduler:
+        """Answers as Dask's does."""
+
+        def __init__(self) -> None:
+            self.status = {"tcp://192.0.2.1:1": "running", "tcp://192.0.2.2:1": "running"}
+
+        async def ncores(self) -> dict[str, int]:
+            return dict.fromkeys(self.status, 2)
+
+        async def ncores_running(self) -> dict[str, int]:
+            return {each: 2 for each, status in self.status.items() if status == "running"}
+
+        async def identity(self) -> dict[str, object]:
+            return {
+                "workers": {
+                    each: {"nthreads": 2, "resources": {"local": 2.0}, "status": status}
+                    for each, status in self.status.items()
+                }
+            }
+
+    scheduler = Scheduler()
+    grid = DaskGrid.__new__(DaskGrid)  # without a connection
+    grid._gone, grid._offers = False, ()
+    grid._client = SimpleNamespace(status="running", scheduler=scheduler)
+    for status, slots in (("running", [2, 2]), ("paused", [0, 2])):
+        scheduler.status["tcp://192.0.2.1:1"] = status
+        assert [each.slots for each in asyncio.run(grid._ask_offers())] == slots
+    del scheduler.status["tcp://192.0.2.1:1"]
+    assert [each.slots for each in asyncio.run(grid._ask_offers())] == [2]
 
 
 def test_a_worker_that_comes_later_is_used(tmp_path: Path, there: Station) -> None:

@@ -58,7 +58,7 @@ class DaskGrid:
             raise
 
     def offers(self) -> Sequence[Offer]:
-        """Return all workers that take cells now."""
+        """Return all workers that there are now."""
         return self._call(self._ask_offers(), _ASK_SECONDS)
 
     def submit(self, asked: Asked, needs: Mapping[str, float], priority: int, done: Done) -> None:
@@ -93,13 +93,17 @@ class DaskGrid:
         self._check()
         scheduler = self._client.scheduler
         # Who there is, is a short answer; what they are is a long one.
-        there = await scheduler.ncores_running()
-        if there.keys() != {offer.address for offer in self._offers}:
+        running = await scheduler.ncores_running()
+        there = {address: address in running for address in await scheduler.ncores()}
+        if there != {offer.address: offer.slots > 0 for offer in self._offers}:
             said = await scheduler.identity()
             self._offers = tuple(
-                Offer(address, int(worker["nthreads"]), dict(worker["resources"]))
+                Offer(
+                    address,
+                    int(worker["nthreads"]) if worker["status"] == "running" else 0,
+                    dict(worker["resources"]),
+                )
                 for address, worker in sorted(said["workers"].items())
-                if worker["status"] == "running"
             )
         return self._offers
 

@@ -40,7 +40,10 @@ class Grid(Protocol):
     """One connection to one scheduler; it does not come back when it is lost."""
 
     def offers(self) -> Sequence[Offer]:
-        """Return all workers that take cells now; raise GridLostError."""
+        """Return all workers that there are now; raise GridLostError.
+
+        One that is about to leave has no slots: it takes no cell, and ends those that it has.
+        """
         ...
 
     def submit(self, asked: Asked, needs: Mapping[str, float], priority: int, done: Done) -> None:

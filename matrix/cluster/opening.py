@@ -92,7 +92,7 @@ def joined(
         ) from error
     with contextlib.closing(grid):
         try:
-            offers = grid.offers()
+            offers = [each for each in grid.offers() if each.slots]
         except GridLostError as error:
             raise ClusterUnavailableError(
                 f"the scheduler at {address} does not say which workers there are: {error}",
