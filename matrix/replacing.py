@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
 
-__all__ = ["put_in_place"]
+__all__ = ["put_in_place", "write_whole"]
 
 _SECONDS = 5.0
 _POLL_SECONDS = 0.05
@@ -29,3 +30,17 @@ def put_in_place(part: Path, final: Path) -> None:
             time.sleep(_POLL_SECONDS)
         else:
             return
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, and its folder where there is none, whole or not at all; raise OSError.
+
+    It is written under another name first, so that no half of it is read.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.parent / f"{path.name}.{os.getpid()}.part"
+    try:
+        part.write_bytes(content)
+        put_in_place(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,13 @@ def test_a_file_holds_it_whole_and_tells_its_id(tmp_path: Path) -> None:
     assert read_manifest(path) == written
 
 
+def test_whoever_may_read_files_there_may_read_it(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    write_manifest(tmp_path / "manifest.json", one_each(small_plan()))
+    modes = {stat.filemode(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert len(modes) == 1, "machines of several users share folders"
+
+
 def test_another_plan_has_another_id(tmp_path: Path) -> None:
     one = write_manifest(tmp_path / "1", one_each(small_plan()))
     two = write_manifest(tmp_path / "2", one_each(small_plan(profile="exhaustive")))
@@ -80,8 +88,9 @@ def test_another_plan_has_another_id(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="cannot be written"):
-        write_manifest(tmp_path / "file" / "manifest.json", one_each(small_plan()))
+    for path in (tmp_path / "file" / "manifest.json", tmp_path, Path()):
+        with pytest.raises(StorageError, match="cannot be written"):
+            write_manifest(path, one_each(small_plan()))
 
 
 def test_a_file_that_is_not_there_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from pathlib import Path
 
 from matrix.errors import StorageError
 from matrix.model.capture import CellCapture
-from matrix.replacing import put_in_place
+from matrix.replacing import write_whole
 
 __all__ = ["CaptureStore"]
 
@@ -32,16 +31,10 @@ class CaptureStore:
         return self.put(capture.cell, capture.key, content)
 
     def put(self, cell: str, key: str, content: bytes) -> Path:
-        """Write the file of a capture: under another name first, so that no half of it is read."""
+        """Write the file of a capture, whole or not at all; raise StorageError."""
         path = self.path(cell, key)
-        part = path.with_suffix(f".{os.getpid()}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                part.write_bytes(content)
-                put_in_place(part, path)
-            finally:
-                part.unlink(missing_ok=True)
+            write_whole(path, content)
         except OSError as error:
             raise StorageError(
                 f"cannot write {path}: {error}",

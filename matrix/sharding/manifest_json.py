@@ -8,15 +8,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from matrix.errors import StorageError, UnreadableInputError
 from matrix.records.values import cell_id, seconds, text
+from matrix.replacing import write_whole
 from matrix.sharding.manifest import Manifest, Shard
 from matrix.sharding.manifest_checks import check
 from matrix.sharding.plan_json import only, plan_from_json, plan_to_json, tuple_of
@@ -48,15 +47,7 @@ def write_manifest(path: Path, manifest: Manifest) -> Manifest:
     """
     content = to_bytes(manifest)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, half = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".half")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(half).replace(path)
-        except BaseException:
-            Path(half).unlink(missing_ok=True)
-            raise
+        write_whole(path, content)
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written: {error.strerror}", "Give --manifest another path."

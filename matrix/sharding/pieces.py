@@ -25,8 +25,8 @@ from matrix.sharding.untrusted import RefusedError, is_folder, json_of, read_fil
 
 __all__ = ["LARGEST", "Rules", "capture_path", "entry_of", "piece_of"]
 
-# Those of real cells have at most 0.3 MB, and 2 MB unpacked. What JSON makes of empty lists takes 25
-# times their room.
+# Those of real cells have at most 0.3 MB, and 2 MB unpacked. Empty lists take 25 times the room of
+# what JSON they are read from.
 LARGEST = 20_000_000
 _LARGEST_UNPACKED = 60_000_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")

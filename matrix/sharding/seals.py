@@ -9,7 +9,6 @@ import dataclasses
 import enum
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 from matrix.errors import StorageError
 from matrix.journal import CaptureStore
 from matrix.records.values import cell_id, count, seconds, text, time
-from matrix.replacing import put_in_place
+from matrix.replacing import write_whole
 from matrix.sharding.untrusted import RefusedError, json_of, read_file
 
 __all__ = [
@@ -88,15 +87,9 @@ class ShardFile:
     def write(self, folder: Path) -> None:
         """Write it into the shard's folder, whole or not at all; raise StorageError."""
         path = folder / SHARD
-        half = path.with_suffix(f".{os.getpid()}.part")
         data = {"schema": SCHEMA, **dataclasses.asdict(self)}
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            try:
-                half.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-                put_in_place(half, path)
-            finally:
-                half.unlink(missing_ok=True)
+            write_whole(path, f"{json.dumps(data, indent=1)}\n".encode())
         except OSError as error:
             raise StorageError(f"cannot write {path}: {error}", HINT) from error
 
