@@ -17,6 +17,7 @@ from verify_fakes import PROBES, cell
 from matrix.__main__ import main
 from matrix.errors import ExitCode, StorageError
 from matrix.journal import CaptureStore, Journal, one_run
+from matrix.model.reason import Reason
 from matrix.planning.where import Where
 from matrix.reporting.as_json import result_to_json
 from matrix.sharding.manifest import Manifest
@@ -101,6 +102,21 @@ def test_a_later_run_here_uses_what_was_collected(results: Path, manifest: Manif
     assert all(each.reused for each in again.cells)
     captures = CaptureStore(results / "captures")
     assert all(captures.read(each.cell, each.key) for each in again.cells)
+
+
+def test_what_ended_here_is_not_given_up_for_what_is_to_be_tried_again(
+    tmp_path: Path, results: Path, manifest: Manifest
+) -> None:
+    run_whole(manifest.plan, HOLDS, results)
+    kept = {path: path.read_bytes() for path in (results / "captures").rglob("*.gz")}
+    tried = {cell("1.9.0", "3.9").id: Reason.OUT_OF_MEMORY}
+    run_all(manifest, {**HOLDS, **tried})
+    said = tmp_path / "said.json"
+    assert main(["collect", "--json", str(said)]) == ExitCode.OK
+    assert "out-of-memory" in said.read_text(), "what the shards found is what is judged"
+    assert {path: path.read_bytes() for path in (results / "captures").rglob("*.gz")} == kept
+    with contextlib.closing(Journal(results / "journal.jsonl")) as journal:
+        assert not any(each.transient for each in journal.read().entries.values())
 
 
 def test_a_shard_that_never_ran_is_told_and_older_results_do_not_answer_for_it(

@@ -20,8 +20,9 @@ def deposit(merged: Merged, files: Mapping[str, Path], results: Path) -> int:
     """Write what is not there yet, and return how many results that were.
 
     `files` says where captures lie, by their sha256. What is there by the same key is replaced, as
-    by a new run. A capture is written before its line, so that one that is cut short can be done
-    again. Raises StorageError, and IncompleteRunError where a file has changed since it was read.
+    by a new run; but what ended here is not given up for what is to be tried again. A capture is
+    written before its line, so that one that is cut short can be done again. Raises StorageError,
+    and IncompleteRunError where a file has changed since it was read.
     """
     captures = CaptureStore(results / CAPTURES)
     count = 0
@@ -30,8 +31,11 @@ def deposit(merged: Merged, files: Mapping[str, Path], results: Path) -> int:
         ordered = sorted(merged.values(), key=lambda piece: (piece.entry.started, piece.entry.key))
         for piece in ordered:
             cell, key = piece.entry.cell, piece.entry.key
-            same = _digest(captures.path(cell, key)) == piece.capture
-            if same and there.get(key) == piece.entry:
+            here, digest = there.get(key), _digest(captures.path(cell, key))
+            same = digest == piece.capture
+            if same and here == piece.entry:
+                continue
+            if here and digest and piece.entry.transient and not here.transient:
                 continue
             if not same:
                 captures.put(cell, key, _content(files[piece.capture], piece.capture))
