@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import sys
 import random
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
