@@ -94,7 +94,7 @@ def test_values_reach_a_line_only_through_its_environment(step: Step) -> None:
 def test_secrets_reach_one_step_of_a_job_with_an_environment(workflow: Workflow) -> None:
     told = [step for step in STEPS if step.workflow == workflow and "secrets." in str(step.said)]
     assert [step.place for step in told] == (
-        ["qualify.yml:qualify:3"] if workflow.name == "qualify.yml" else []
+        ["qualify.yml:qualify:4"] if workflow.name == "qualify.yml" else []
     )
     assert all("environment" in workflow.jobs[step.job] for step in told)
     assert "secrets." not in str({k: v for k, v in workflow.said.items() if k != "jobs"})
