@@ -22,7 +22,6 @@ import dataclasses
 import pickle
 import pstats
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+if sys.platform == "win32":
+    raise ImportError("POSIX only: the memory of a process is asked of it by getrusage(2)")
+
+import resource
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))

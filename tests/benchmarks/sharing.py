@@ -14,11 +14,15 @@ from __future__ import annotations
 
 import argparse
 import math
-import resource
 import sys
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
+
+if sys.platform == "win32":
+    raise ImportError("POSIX only: the memory of a process is asked of it by getrusage(2)")
+
+import resource
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
