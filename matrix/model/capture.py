@@ -179,8 +179,9 @@ class CellCapture:
     services: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the capture as plain JSON values."""
-        return dataclasses.asdict(self)
+        """Return plain JSON values; what is in them is the capture's own, and not to be changed."""
+        plain: dict[str, Any] = _plain(self)
+        return plain
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CellCapture:
@@ -196,6 +197,15 @@ class CellCapture:
                 "failed": Reason(data["failed"]) if data["failed"] else None,
             }
         )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a capture
+    """Return dataclasses as dictionaries, without a copy of all else (`asdict` makes one)."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    return value
 
 
 def _process(data: Mapping[str, Any]) -> ProcessCapture:
