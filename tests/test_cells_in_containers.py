@@ -230,6 +230,12 @@ def nonsense(spec: ContainerSpec, given: IO[bytes], out: IO[bytes], err: IO[byte
     return 0
 
 
+def stubborn(spec: ContainerSpec, given: IO[bytes], out: IO[bytes], err: IO[bytes]) -> int:
+    code = nonsense(spec, given, out, err)
+    time.sleep(0.3)  # long enough to be asked while it still runs
+    return code
+
+
 def broken(spec: ContainerSpec, given: IO[bytes], out: IO[bytes], err: IO[bytes]) -> int:
     err.write(b"exec format error\n")
     return 1
@@ -240,6 +246,7 @@ def broken(spec: ContainerSpec, given: IO[bytes], out: IO[bytes], err: IO[bytes]
     [
         (silent, Reason.TIMED_OUT, "did not start"),
         (nonsense, Reason.WRONG_IMAGE, "talks nonsense"),
+        (stubborn, Reason.WRONG_IMAGE, "talks nonsense"),
         (broken, Reason.WRONG_IMAGE, "exec format error"),
     ],
 )

@@ -148,6 +148,8 @@ class ContainerPlace:
             try:
                 relaying.hello(self._seconds())
             except LostError as error:
+                if relaying.talks_nonsense:  # it may not have ended yet, and has no exit code
+                    raise PlaceError(Reason.WRONG_IMAGE, str(error)) from error
                 raise loss_of(container, str(error), at_start=True) from error
             except TimeoutError as error:
                 raise PlaceError(

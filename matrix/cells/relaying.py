@@ -34,7 +34,10 @@ _ANSWERS = {
 
 
 class Relaying:
-    """Talks to a relay, from when it is made until `close`. For any number of threads."""
+    """Talks to a relay, from when it is made until `close`. For any number of threads.
+
+    `talks_nonsense` is set where it was lost because what came is not a relay's.
+    """
 
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
@@ -44,6 +47,7 @@ class Relaying:
         self._processes: dict[int, Relayed] = {}
         self._ways_out: dict[int, int] = {}
         self._lost: str | None = None
+        self.talks_nonsense = False
         self._outbox: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
         self._pump = Pump(self.send, lambda error: self._lose(str(error)))
         self._threads = [
@@ -187,6 +191,7 @@ class Relaying:
             words = self._pipe.errors.strip().splitlines()
             self._lose(words[-1] if words else "the relay ended")
         except GarbageError as error:
+            self.talks_nonsense = True
             self._lose(f"the relay talks nonsense: {error}")
         except OSError as error:
             self._lose(f"the relay is not heard any more: {error}")
