@@ -7,7 +7,12 @@ import os
 import sys
 from pathlib import Path
 
-from matrix.errors import UsageError
+from matrix.commands.answers import (
+    add_answer_options,
+    answer_console,
+    check_answer_options,
+    write_answers,
+)
 from matrix.places import results_dir
 from matrix.sharding.manifest import MANIFEST
 
@@ -53,37 +58,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FILE",
         help="what was shared out (default: manifest.json among the results)",
     )
-    parser.add_argument(
-        "--strict", action="store_true", help="exit with 4 where a claim stays unverified"
-    )
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        help="write the verdicts as JSON ('-': standard output)",
-    )
-    parser.add_argument(
-        "--picture",
-        type=Path,
-        metavar="FILE.svg",
-        help="write the answers that rest on experiments as an SVG picture",
-    )
+    add_answer_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Collect, print the report, keep the results, and return the exit code."""
-    for path in (args.json, args.picture):
-        if path is not None and not path.parent.is_dir():
-            raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
+    check_answer_options(args)
     from matrix.journal import Sources, judge_key, one_run  # noqa: PLC0415
     from matrix.probes import load_probes  # noqa: PLC0415
     from matrix.records import RecordShelf  # noqa: PLC0415
-    from matrix.reporting.as_json import result_to_json  # noqa: PLC0415
-    from matrix.reporting.displays import console_of_run, display  # noqa: PLC0415
-    from matrix.reporting.final import print_report  # noqa: PLC0415
-    from matrix.reporting.picture import write_picture  # noqa: PLC0415
-    from matrix.reporting.writing import json_text, write_text  # noqa: PLC0415
+    from matrix.reporting.displays import display  # noqa: PLC0415
     from matrix.sharding.collecting import collect  # noqa: PLC0415
     from matrix.sharding.depositing import deposit  # noqa: PLC0415
     from matrix.sharding.manifest_json import read_manifest  # noqa: PLC0415
@@ -98,19 +83,14 @@ def run(args: argparse.Namespace) -> int:
     check_project(manifest, project_version(), path)
     probes = load_probes()
     rules = Rules(probes, judge_key(Sources.of(judge_sources()), probes))
-    console = console_of_run(stderr=args.json is not None and str(args.json) == "-")
+    console = answer_console(args)
     with one_run(results):
         here = shards_folder(results, manifest)
         folders = args.folders or [folder for folder in (here,) if folder.is_dir()]
         found = collect(manifest, folders, rules)
         with display(console, os.environ) as emit:
             result = found.judged(probes, emit)
-        print_report(console, result, manifest.as_of)
-        text = json_text(result_to_json(result, manifest.as_of))
-        if args.json is not None:
-            write_text(args.json, text)
-        if args.picture is not None:
-            write_picture(args.picture, result)
+        text = write_answers(args, console, result, manifest.as_of)
         count = deposit(found.merged, found.files, results)
         name = RecordShelf.here().keep(text, result.started).stem
     print(f"note: recorded as {name}, with {count} new results", file=sys.stderr)

@@ -14,7 +14,7 @@ from matrix.index import Index
 from matrix.model.plan import Plan
 from matrix.planning.engine import make_plan
 from matrix.planning.globs import matches
-from matrix.planning.options import claims_from_args
+from matrix.planning.options import as_of_words, claims_from_args
 from matrix.planning.select import Selection, select
 from matrix.planning.targets import also_run_by, host_target
 from matrix.planning.where import Where, among, platform_of
@@ -39,7 +39,7 @@ __all__ = ["Asked", "NotRunError", "asked_for", "material_of"]
 _PROFILE = "everywhere"
 # Results that are almost too old are made again: a sign-off is to last for a while.
 _SPARE = 10
-_AS_OF = "the time of each release"
+_AS_OF = as_of_words(None)
 
 Say = Callable[[str], None]
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
 
+from matrix.commands.answers import (
+    add_answer_options,
+    answer_console,
+    check_answer_options,
+    write_answers,
+)
 from matrix.commands.numbers import cell_count
 from matrix.commands.verify_places import check_cluster_options, place_from_args
 from matrix.commands.verify_shard import add_shard_options, run_shard_from_args
 from matrix.errors import NothingSelectedError, UsageError
 from matrix.places import results_dir
-from matrix.planning.options import add_plan_options, plan_from_args
+from matrix.planning.options import add_plan_options, as_of_words, plan_from_args
 from matrix.services.given import add_service_option, given_from_args
 
 __all__ = ["add_parser", "run"]
@@ -68,9 +73,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     group.add_argument(
         "--keep", action="store_true", help="keep the folders and logs of the cells that run"
     )
-    group.add_argument(
-        "--strict", action="store_true", help="exit with 4 where a claim stays unverified"
-    )
     add_service_option(group)
     group.add_argument(
         "--cluster",
@@ -78,18 +80,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="run the cells on the workers of a Dask cluster: its scheduler, as tcp://host:8786",
     )
     add_shard_options(parser)
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        help="write the verdicts as JSON ('-': standard output)",
-    )
-    parser.add_argument(
-        "--picture",
-        type=Path,
-        metavar="FILE.svg",
-        help="write the answers that rest on experiments as an SVG picture",
-    )
+    add_answer_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -102,16 +93,11 @@ def run(args: argparse.Namespace) -> int:
     # The rest is imported when the options are known to be right: `--help` is quick.
     from matrix.audit.index_evidence import static_findings  # noqa: PLC0415
     from matrix.records import RecordShelf  # noqa: PLC0415
-    from matrix.reporting.as_json import result_to_json  # noqa: PLC0415
-    from matrix.reporting.displays import console_of_run, display  # noqa: PLC0415
-    from matrix.reporting.final import print_report  # noqa: PLC0415
-    from matrix.reporting.picture import write_picture  # noqa: PLC0415
-    from matrix.reporting.writing import json_text, write_text  # noqa: PLC0415
+    from matrix.reporting.displays import display  # noqa: PLC0415
     from matrix.verify.running import Options, exit_code, verify  # noqa: PLC0415
     from matrix.verify.worlds import cells_at_a_time  # noqa: PLC0415
 
-    to_stdout = args.json is not None and str(args.json) == "-"
-    console = console_of_run(stderr=to_stdout)
+    console = answer_console(args)
     options = Options(
         fresh=args.fresh,
         rejudge=args.rejudge,
@@ -131,16 +117,10 @@ def run(args: argparse.Namespace) -> int:
             )
         with display(console, os.environ) as emit:
             result = verify(plan, options, emit, runs.world_on(plan))
-    as_of = f"{args.as_of:%Y-%m-%d}" if args.as_of else "the time of each release"
-    print_report(console, result, as_of)
+    text = write_answers(args, console, result, as_of_words(args.as_of))
     if args.keep:
         print(f"kept: {results_dir() / 'kept'}", file=sys.stderr)
-    text = json_text(result_to_json(result, as_of))
-    if args.json is not None:
-        write_text(args.json, text)
     RecordShelf.here().keep(text, result.started)
-    if args.picture is not None:
-        write_picture(args.picture, result)
     return exit_code(result, strict=args.strict)
 
 
@@ -149,10 +129,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--manifest is for a shard", "Name one of its shards: --shard NAME")
     if args.fresh and args.rejudge:
         raise UsageError("--fresh and --rejudge exclude each other", "Leave one of them out.")
-    for path in (args.json, args.picture):
-        # Known before the run, which may take an hour.
-        if path is not None and not path.parent.is_dir():
-            raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
+    check_answer_options(args)
 
 
 def _note(text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import operator
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,17 +13,18 @@ from matrix.model.claim import Claim
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Outcome, PartVerdict, Shows, Tightness, Verdict
 from matrix.model.whereabouts import Whereabouts
+from matrix.records.files import FileKind
 from matrix.records.record import CellLine, LeftOutLine, Record, RunFacts
 from matrix.records.values import cell_id, count, seconds, text, time
 
 __all__ = ["SCHEMA", "parse_record", "read_content", "read_record"]
 
 SCHEMA = "verdicts/1"
-_LARGEST = 500_000_000
 _PLACE = operator.attrgetter(
     *("engine", "image", "os", "machine", "libc", "python", "build", "isolation")
 )
 _REMEDY = "Make it with: python -m matrix verify DOCUMENT... --json FILE"
+_VERDICTS = FileKind("a file of verdicts", SCHEMA, 500_000_000, _REMEDY)
 
 
 def read_record(path: Path, name: str = "") -> Record:
@@ -34,16 +34,7 @@ def read_record(path: Path, name: str = "") -> Record:
 
 def read_content(path: Path) -> bytes:
     """Return the bytes of a file of verdicts; raise `UnreadableInputError`, which names it."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-    except FileNotFoundError:
-        raise UnreadableInputError(f"there is no file {path}", _REMEDY) from None
-    except OSError as error:
-        raise UnreadableInputError(f"{path} cannot be read: {error}", _REMEDY) from error
-    if len(content) > _LARGEST:
-        raise UnreadableInputError(f"{path} is too large for a file of verdicts", _REMEDY)
-    return content
+    return _VERDICTS.read(path)
 
 
 def parse_record(content: bytes, called: str, name: str = "") -> Record:
@@ -51,15 +42,7 @@ def parse_record(content: bytes, called: str, name: str = "") -> Record:
 
     Raises `UnreadableInputError`.
     """
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableInputError(f"{called} cannot be read as JSON: {error}", _REMEDY) from error
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if schema != SCHEMA:
-        raise UnreadableInputError(
-            f"{called} is no file of verdicts: its schema is {schema!r}, not {SCHEMA!r}", _REMEDY
-        )
+    data = _VERDICTS.parse(content, called)
     try:
         return _record(data, hashlib.sha256(content).hexdigest(), name)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

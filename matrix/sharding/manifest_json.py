@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix.errors import StorageError, UnreadableInputError
+from matrix.records.files import FileKind
 from matrix.records.values import cell_id, seconds, text
 from matrix.replacing import write_whole
 from matrix.sharding.manifest import Manifest, Shard
@@ -23,9 +24,9 @@ from matrix.sharding.plan_json import only, plan_from_json, plan_to_json, tuple_
 __all__ = ["SCHEMA", "parse_manifest", "read_manifest", "to_bytes", "write_manifest"]
 
 SCHEMA = "manifest/1"
-_LARGEST = 200_000_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REMEDY = "Make it with: python -m matrix plan --github --manifest FILE"
+_MANIFESTS = FileKind("a manifest", SCHEMA, 200_000_000, _REMEDY)
 
 
 def to_bytes(manifest: Manifest) -> bytes:
@@ -57,16 +58,7 @@ def write_manifest(path: Path, manifest: Manifest) -> Manifest:
 
 def read_manifest(path: Path) -> Manifest:
     """Return what a file holds; raise `UnreadableInputError`, which names the file."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-    except FileNotFoundError:
-        raise UnreadableInputError(f"there is no file {path}", _REMEDY) from None
-    except OSError as error:
-        raise UnreadableInputError(f"{path} cannot be read: {error.strerror}", _REMEDY) from error
-    if len(content) > _LARGEST:
-        raise UnreadableInputError(f"{path} is too large for a manifest", _REMEDY)
-    return parse_manifest(content, str(path))
+    return parse_manifest(_MANIFESTS.read(path), str(path))
 
 
 def parse_manifest(content: bytes, called: str) -> Manifest:
@@ -75,15 +67,7 @@ def parse_manifest(content: bytes, called: str) -> Manifest:
     Its id is that of the file as the program writes it, however these bytes are indented. Raises
     `UnreadableInputError`.
     """
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableInputError(f"{called} cannot be read as JSON: {error}", _REMEDY) from error
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if schema != SCHEMA:
-        raise UnreadableInputError(
-            f"{called} is no manifest: its schema is {schema!r}, not {SCHEMA!r}", _REMEDY
-        )
+    data = _MANIFESTS.parse(content, called)
     try:
         manifest = _manifest(data)
         check(manifest)
