@@ -148,7 +148,7 @@ def _write_smoke(args: argparse.Namespace) -> None:
 
 def _write(path: Path, text: str, hint: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}", hint) from error
 
@@ -197,7 +197,7 @@ def _missing(plan: Plan) -> Iterator[str]:
     # Which interpreters are here is no part of the plan, but it is what one asks next.
     from matrix.interpreters import find_interpreters  # noqa: PLC0415
 
-    here = {interpreter.python for interpreter in find_interpreters()}
+    here = {each.python for each in find_interpreters() if each.target in plan.targets}
     counts = Counter(planned.cell.python for planned in plan.cells)
     missing = sorted(counts.keys() - here, key=python_key)
     for python in missing:
