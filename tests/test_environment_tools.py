@@ -8,11 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from environment_fakes import INTERPRETER, REQUIREMENTS, FakeIndex, project, published
@@ -22,13 +24,14 @@ from matrix.environments.childenv import child_environment
 from matrix.environments.dated_index import DatedIndex, fits, serve
 from matrix.environments.failures import from_log
 from matrix.environments.modern import ModernRoute
-from matrix.environments.running import Command, Finished, run
+from matrix.environments.running import Command, Finished, run, stop_all
 from matrix.environments.toolbox import Toolbox
 from matrix.environments.unpacking import link_into, unpack
 from matrix.index import index_url
 from matrix.model.environment import Requirements
 from matrix.model.reason import Reason
 from matrix.places import project_root
+from matrix.process_trees import Tree
 
 MARCH = dt.datetime(2023, 3, 1, tzinfo=dt.timezone.utc)
 
@@ -100,6 +103,30 @@ while not (here / "pid").exists() or not (here / "pid").read_text().endswith("."
     command = Command([sys.executable, "-c", code], os.environ, project_root(), 30)
     assert run(command).code == 0
     assert not _lives(int((tmp_path / "pid").read_text().rstrip(".")))
+
+
+def test_a_tool_that_is_just_starting_is_ended_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = threading.Event()
+
+    class Slow(Tree):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as it is there
+            super().__init__(*args, **kwargs)
+            started.set()
+            time.sleep(0.3)
+
+    monkeypatch.setattr("matrix.environments.running.Tree", Slow)
+    command = Command([sys.executable, "-I", "-c", "import time; time.sleep(60)"], {}, tmp_path, 60)
+    thread = threading.Thread(target=run, args=(command,), daemon=True)
+    thread.start()
+    try:
+        assert started.wait(10)
+        stop_all()
+        thread.join(10)
+        assert not thread.is_alive()
+    finally:
+        stop_all()
 
 
 def _lives(pid: int) -> bool:

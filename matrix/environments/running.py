@@ -66,12 +66,12 @@ def run(command: Command) -> Finished:
     ):
         given.write(command.given.encode("utf-8"))
         given.seek(0)
-        tree = Tree(
-            command.argv, command.environ, command.folder, stdin=given, stdout=out, stderr=err
-        )
+        with _lock:  # what is started is known at once to who ends all
+            tree = Tree(
+                command.argv, command.environ, command.folder, stdin=given, stdout=out, stderr=err
+            )
+            _running.add(tree)
         try:
-            with _lock:
-                _running.add(tree)
             code = tree.process.wait(command.seconds)
         except subprocess.TimeoutExpired:
             _kill(tree)

@@ -101,7 +101,7 @@ def run_tool(job: Job) -> Finished:
     """
     with tempfile.TemporaryFile() as err:
         try:
-            with job.out.open("wb") as out:
+            with job.out.open("wb") as out, _guard:  # known at once to who ends all
                 tree = Tree(
                     job.argv,
                     environment(os.environ, job.scratch),
@@ -111,11 +111,10 @@ def run_tool(job: Job) -> Finished:
                     stderr=err,
                     keep=(job.keep,),
                 )
+                _running.add(tree)
         except OSError as error:
             raise from_os_error(error) from error
         try:
-            with _guard:
-                _running.add(tree)
             code = tree.process.wait(job.seconds)
         except subprocess.TimeoutExpired:
             said = f"{Path(job.argv[0]).name} took longer than {job.seconds:g} s"
