@@ -121,7 +121,9 @@ class DaskGrid:
             outcome = answer if isinstance(answer, Ran) else Failed(f"it answered {answer!r:.200}")
         except KilledWorker as error:
             outcome = Killed(str(error))
-        except (CancelledError, GridLostError, OSError) as error:
+        except CancelledError:  # whose words are for who programs with Dask
+            outcome = GridLostError("the connection to it was lost")
+        except (GridLostError, OSError) as error:
             outcome = GridLostError(str(error) or type(error).__name__)
         except Exception as error:  # noqa: BLE001 - whatever was raised there comes back here
             outcome = Failed(f"{type(error).__name__}: {error}")
