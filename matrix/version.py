@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from matrix.places import apps_dir, fixtures_dir, project_root
@@ -23,16 +24,27 @@ def project_version() -> str:
     return digest_of((project_root() / "matrix", apps_dir(), fixtures_dir()))
 
 
-def digest_of(folders: tuple[Path, ...]) -> str:
-    """Return the sha256 over names and contents of all files in the folders.
+def digest_of(roots: Iterable[Path]) -> str:
+    """Return the sha256 over names and contents of files, and of all files below folders.
 
-    A checkout on Windows ends its lines otherwise and is the same version.
+    A checkout on Windows ends its lines otherwise, and is the same.
     """
     total = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(folder.rglob("*"), key=lambda path: path.as_posix()):
-            if path.is_file() and path.suffix != ".pyc" and _SKIPPED.isdisjoint(path.parts):
-                content = path.read_bytes().replace(b"\r\n", b"\n")
-                name = path.relative_to(folder.parent).as_posix()
-                total.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+    for root in roots:
+        for path in _files(root):
+            content = path.read_bytes().replace(b"\r\n", b"\n")
+            name = path.relative_to(root.parent).as_posix()
+            total.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
     return total.hexdigest()
+
+
+def _files(root: Path) -> list[Path]:
+    if root.is_file():
+        return [root]
+    found = (
+        path
+        for path in root.rglob("*")
+        if path.is_file() and _SKIPPED.isdisjoint(path.parts) and path.suffix != ".pyc"
+    )
+    # By their letters: Windows has another order for paths, and makes other keys of the same files.
+    return sorted(found, key=lambda path: path.parts)

@@ -97,12 +97,10 @@ class Outstanding:
                     return wanted
         return None
 
-    def again(self, needs: Needs, *, sent: bool) -> None:
-        """Let cells wait for what they need now, also those that were `sent` where that is set."""
+    def again(self, needs: Needs) -> None:
+        """Let the cells that wait do so for what they need now."""
         every = [wanted for heap in self._waiting.values() for _order, wanted in heap]
         self._waiting.clear()
-        if sent:
-            every += self._take_back()
         for wanted in every:
             self.put(wanted, needs(wanted.asked.planned))
 
@@ -130,8 +128,9 @@ class Outstanding:
 
     def all(self) -> list[Wanted]:
         """Take everything out."""
-        found = self._take_back()
+        found = [sent.wanted for sent in self._sent.values()]
         found += [wanted for heap in self._waiting.values() for _order, wanted in heap]
+        self._sent.clear()
         self._waiting.clear()
         return sorted(found, key=lambda wanted: wanted.order)
 
@@ -140,8 +139,3 @@ class Outstanding:
         if at is not None:
             at.take(kind)
         return _Sent(wanted, kind, at)
-
-    def _take_back(self) -> list[Wanted]:
-        """Take out what was sent."""
-        found = [self.end(order) for order in list(self._sent)]
-        return [wanted for wanted in found if wanted is not None]

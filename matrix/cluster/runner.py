@@ -177,7 +177,7 @@ class ClusterRunner:
         if held != self._held:
             # What cells ask for depends on nothing else, and a cluster may come worker by worker.
             self._held = held
-            self._cells.again(self._needs, sent=False)
+            self._cells.again(self._needs)
 
     def _send(self) -> None:
         if self._grid is None:

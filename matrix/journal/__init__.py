@@ -2,6 +2,7 @@
 
 from matrix.journal.captures import CaptureStore
 from matrix.journal.entries import TRANSIENT, Entry, is_transient
+from matrix.journal.judged import judged
 from matrix.journal.keys import Sources, base_key, judge_key, probe_keys, result_key
 from matrix.journal.lock import one_run
 from matrix.journal.log import Journal, Reading
@@ -16,6 +17,7 @@ __all__ = [
     "base_key",
     "is_transient",
     "judge_key",
+    "judged",
     "one_run",
     "probe_keys",
     "result_key",

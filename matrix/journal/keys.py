@@ -12,12 +12,12 @@ from pathlib import Path
 from matrix.integrations import module_of
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
+from matrix.version import digest_of
 
 __all__ = ["Sources", "base_key", "judge_key", "probe_keys", "result_key"]
 
 # Grows when the meaning of a capture changes; older results are then made again.
 CAPTURE_SCHEMA = 1
-_SKIPPED = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,13 +29,7 @@ class Sources:
     @classmethod
     def of(cls, paths: Iterable[Path]) -> Sources:
         """Return the digest over the names and contents of all files below `paths`."""
-        total = hashlib.sha256()
-        for root in paths:
-            for path in _files(root):
-                name = path.relative_to(root.parent).as_posix()
-                content = hashlib.sha256(path.read_bytes()).hexdigest()
-                total.update(f"{name} {content}\n".encode())
-        return cls(total.hexdigest())
+        return cls(digest_of(paths))
 
 
 def base_key(planned: PlannedCell, environment: str, sources: Sources) -> str:
@@ -94,15 +88,3 @@ def _digest_of_text(text: str) -> str:
 
 def _digest(probe: Probe) -> str:
     return _digest_of_text(repr(probe))
-
-
-def _files(root: Path) -> list[Path]:
-    if root.is_file():
-        return [root]
-    found = (
-        path
-        for path in root.rglob("*")
-        if path.is_file() and _SKIPPED.isdisjoint(path.parts) and path.suffix != ".pyc"
-    )
-    # By their letters: Windows has another order for paths, and makes other keys of the same files.
-    return sorted(found, key=lambda path: path.parts)

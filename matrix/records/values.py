@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import re
 
 from matrix.model.cell import Cell
 
-__all__ = ["cell_id", "count", "seconds", "text", "time"]
+__all__ = ["cell_id", "count", "digest", "seconds", "text", "time"]
 
 # Of anything that is counted, and of seconds.
 _MOST = 10**9
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def text(value: object) -> str:
@@ -19,6 +21,14 @@ def text(value: object) -> str:
         raise TypeError(f"{value!r} is no text")
     value.encode()  # Half a character is in no file that was written, and can be written to none.
     return value
+
+
+def digest(value: object) -> str:
+    """Return a sha256 in hexadecimal letters; raise TypeError or ValueError for anything else."""
+    told = text(value)
+    if not _SHA256.fullmatch(told):
+        raise ValueError(f"{told[:80]!r} is no sha256")
+    return told
 
 
 def count(value: object) -> int:

@@ -44,7 +44,8 @@ def conclude(
     for planned in (*plan.cells, *plan.fallbacks):
         cell = planned.cell.id
         if cell in pieces:
-            record = _record(planned, pieces[cell], fallback=cell in reserve)
+            entry = pieces[cell].entry
+            record = CellRecord.of(entry, planned, reused=False, fallback=cell in reserve)
         elif cell in why:
             record = _unseen(planned, why[cell], probes, fallback=cell in reserve)
             for finding in record.findings:
@@ -83,23 +84,6 @@ def _known(manifest: Manifest, pieces: Mapping[str, Piece]) -> tuple[Progress, l
     return progress, [
         control for claim in plan.claims for control in progress.controls_for(claim.id)
     ]
-
-
-def _record(planned: PlannedCell, piece: Piece, *, fallback: bool) -> CellRecord:
-    entry = piece.entry
-    return CellRecord(
-        cell=entry.cell,
-        probes=planned.probes,
-        reason=entry.reason,
-        detail=entry.detail,
-        seconds=entry.seconds,
-        reused=False,
-        fallback=fallback,
-        key=entry.key,
-        started=entry.started,
-        findings=entry.findings,
-        where=entry.where,
-    )
 
 
 def _unseen(

@@ -141,7 +141,7 @@ class _Results:
         """Take in one; return why not, "" where it is."""
         try:
             path = capture_path(self._folder, entry)
-            piece = piece_of(self._folder, entry, self._planned[entry.cell], self._rules)
+            piece = piece_of(path, entry, self._planned[entry.cell], self._rules)
         except RefusedError as error:
             return str(error)
         if sealed is not None and piece.capture != sealed[entry.key]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from matrix.errors import StorageError, UnreadableInputError
 from matrix.records.files import FileKind
-from matrix.records.values import cell_id, seconds, text
+from matrix.records.values import cell_id, digest, seconds, text
 from matrix.replacing import write_whole
 from matrix.sharding.manifest import Manifest, Shard
 from matrix.sharding.manifest_checks import check
@@ -24,7 +23,6 @@ from matrix.sharding.plan_json import only, plan_from_json, plan_to_json, tuple_
 __all__ = ["SCHEMA", "parse_manifest", "read_manifest", "to_bytes", "write_manifest"]
 
 SCHEMA = "manifest/1"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _REMEDY = "Make it with: python -m matrix plan --github --manifest FILE"
 _MANIFESTS = FileKind("a manifest", SCHEMA, 200_000_000, _REMEDY)
 
@@ -81,13 +79,10 @@ def parse_manifest(content: bytes, called: str) -> Manifest:
 
 def _manifest(data: Mapping[str, Any]) -> Manifest:
     only(data, "schema", "project", "as_of", "plan", "shards")
-    project = text(data["project"])
-    if not _SHA256.fullmatch(project):
-        raise ValueError(f"{project!r} is no digest of a project")
     return Manifest(
         plan=plan_from_json(data["plan"]),
         shards=tuple_of(data["shards"], _shard),
-        project=project,
+        project=digest(data["project"]),
         as_of=text(data["as_of"]),
     )
 

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matrix.journal import CaptureStore, Entry, is_transient, probe_keys, result_key
-from matrix.judging import cell_failure, findings_of
+from matrix.journal import CaptureStore, Entry, is_transient, judged, result_key
 from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
-from matrix.model.whereabouts import Whereabouts
-from matrix.records.values import cell_id, count, seconds, text, time
+from matrix.records.values import cell_id, count, digest, seconds, text, time
 from matrix.sharding.merging import Piece
 from matrix.sharding.seals import CAPTURES, sha256
 from matrix.sharding.untrusted import RefusedError, is_folder, json_of, read_file, unpacked
@@ -29,7 +26,6 @@ __all__ = ["LARGEST", "Rules", "capture_path", "entry_of", "piece_of"]
 # what JSON they are read from.
 LARGEST = 20_000_000
 _LARGEST_UNPACKED = 60_000_000
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _WRONG = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
@@ -46,9 +42,8 @@ def entry_of(line: bytes) -> Entry:
     try:
         entry = Entry.from_json(json_of(line))
         cell_id(entry.cell)
-        for digest in (entry.key, entry.base):
-            if not _SHA256.fullmatch(text(digest)):
-                raise ValueError(f"{digest[:80]!r} is no key")
+        digest(entry.key)
+        digest(entry.base)
         if type(entry.transient) is not bool:
             raise TypeError("whether it is to be tried again is not said")
     except RefusedError:
@@ -66,14 +61,14 @@ def capture_path(folder: Path, entry: Entry) -> Path:
     return path
 
 
-def piece_of(folder: Path, entry: Entry, planned: PlannedCell, rules: Rules) -> Piece:
-    """Return the piece that an entry for a planned cell and its capture make.
+def piece_of(path: Path, entry: Entry, planned: PlannedCell, rules: Rules) -> Piece:
+    """Return the piece that an entry for a planned cell and its capture in `path` make.
 
     Raises `RefusedError`.
     """
     if entry.key != result_key(entry.base, planned, rules.probes):
         raise RefusedError("was made from other probes than its key says")
-    content = read_file(capture_path(folder, entry), LARGEST)
+    content = read_file(path, LARGEST)
     try:
         data = json_of(unpacked(content, _LARGEST_UNPACKED))
         capture = CellCapture.from_json(data)
@@ -108,28 +103,11 @@ def _check_texts(capture: CellCapture) -> None:
 
 
 def _judged(capture: CellCapture, entry: Entry, planned: PlannedCell, rules: Rules) -> Entry:
-    failure = cell_failure(capture)
     # Whether it timed out before is all that the capture does not know.
     transient = is_transient(capture, timed_out_before=True) or (
         entry.transient and is_transient(capture)
     )
-    return Entry(
-        key=entry.key,
-        base=entry.base,
-        probes=probe_keys(planned, rules.probes),
-        decisive=planned.decisive,
-        soak=planned.soak,
-        cell=entry.cell,
-        reason=failure.reason if failure else None,
-        detail=capture.detail or (failure.said if failure else ""),
-        started=capture.started,
-        seconds=round(capture.seconds, 3),
-        transient=transient,
-        judge=rules.key,
-        findings=findings_of(capture, planned.probes, rules.probes),
-        where=Whereabouts.of(capture),
-        repeats=planned.repeats,
-    )
+    return judged(capture, entry.base, planned, rules.probes, rules.key, transient=transient)
 
 
 def _writable(entry: Entry) -> None:

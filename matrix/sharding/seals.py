@@ -9,14 +9,13 @@ import dataclasses
 import enum
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from matrix.errors import StorageError
 from matrix.journal import CaptureStore
-from matrix.records.values import cell_id, count, seconds, text, time
+from matrix.records.values import cell_id, count, digest, seconds, text, time
 from matrix.replacing import write_whole
 from matrix.sharding.untrusted import RefusedError, json_of, read_file
 
@@ -36,7 +35,6 @@ __all__ = [
 SHARD, JOURNAL, CAPTURES = "shard.json", "journal.jsonl", "captures"
 SCHEMA = "shard/1"
 _LARGEST = 50_000_000
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 HINT = "Free space, or move the results with COMPAT_MATRIX_RESULTS; finished cells are kept."
 
 
@@ -102,9 +100,9 @@ class ShardFile:
             raise RefusedError(f"has the schema {str(schema)[:80]!r}, not {SCHEMA!r}")
         try:
             return cls(
-                manifest=_digest(data["manifest"]),
+                manifest=digest(data["manifest"]),
                 shard=text(data["shard"]),
-                project=_digest(data["project"]),
+                project=digest(data["project"]),
                 started=time(data["started"]),
                 seal=None if data["seal"] is None else _seal(data["seal"]),
             )
@@ -133,19 +131,12 @@ def sha256(content: bytes) -> str:
 def _seal(data: Mapping[str, Any]) -> Seal:
     return Seal(
         ended=Ended(data["ended"]),
-        journal=_digest(data["journal"]),
+        journal=digest(data["journal"]),
         size=count(data["size"]),
         kept=tuple(
-            Kept(cell_id(each["cell"]), _digest(each["key"]), _digest(each["sha256"]))
+            Kept(cell_id(each["cell"]), digest(each["key"]), digest(each["sha256"]))
             for each in data["kept"]
         ),
         seconds=seconds(data["seconds"]),
         warnings=tuple(map(text, data["warnings"])),
     )
-
-
-def _digest(value: object) -> str:
-    told = text(value)
-    if not _SHA256.fullmatch(told):
-        raise ValueError(f"{told[:80]!r} is no sha256")
-    return told

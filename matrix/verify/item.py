@@ -42,16 +42,4 @@ class Item:
 
     def record(self, entry: Entry, *, reused: bool) -> CellRecord:
         """Return the cell's end as the journal has it."""
-        return CellRecord(
-            cell=self.id,
-            probes=self.planned.probes,
-            reason=entry.reason,
-            detail=entry.detail,
-            seconds=entry.seconds,
-            reused=reused,
-            fallback=self.fallback,
-            key=entry.key,
-            started=entry.started,
-            findings=entry.findings,
-            where=entry.where,
-        )
+        return CellRecord.of(entry, self.planned, reused=reused, fallback=self.fallback)

@@ -15,6 +15,7 @@ from matrix.journal import (
     Sources,
     base_key,
     is_transient,
+    judged,
     probe_keys,
 )
 from matrix.judging import cell_failure, findings_of
@@ -22,7 +23,6 @@ from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.verdict import Finding
-from matrix.model.whereabouts import Whereabouts
 
 __all__ = ["Keeping"]
 
@@ -89,24 +89,8 @@ class Keeping:
         A full disk does not end the run: what was seen is judged and shown all the same. Nothing is
         kept of a cell without a key, of which nothing was asked.
         """
-        failure = cell_failure(capture)
-        entry = Entry(
-            key=capture.key,
-            base=base,
-            probes=probe_keys(planned, probes),
-            decisive=planned.decisive,
-            soak=planned.soak,
-            cell=capture.cell,
-            reason=failure.reason if failure else None,
-            detail=capture.detail or (failure.said if failure else ""),
-            started=capture.started,
-            seconds=round(capture.seconds, 3),
-            transient=is_transient(capture, timed_out_before=capture.key in self._tried),
-            judge=self._judge,
-            findings=self.judge(capture, planned.probes, probes),
-            where=Whereabouts.of(capture),
-            repeats=planned.repeats,
-        )
+        transient = is_transient(capture, timed_out_before=capture.key in self._tried)
+        entry = judged(capture, base, planned, probes, self._judge, transient=transient)
         if not capture.key:
             return entry, ""
         try:

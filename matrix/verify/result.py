@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 
-from matrix.model.plan import Plan
+from matrix.journal import Entry
+from matrix.model.plan import Plan, PlannedCell
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Outcome, Verdict
 from matrix.model.whereabouts import Whereabouts
@@ -32,6 +33,23 @@ class CellRecord:
     started: str
     findings: tuple[Finding, ...]
     where: Whereabouts | None = None
+
+    @classmethod
+    def of(cls, entry: Entry, planned: PlannedCell, *, reused: bool, fallback: bool) -> CellRecord:
+        """Return the end of a planned cell as the journal has it."""
+        return cls(
+            cell=planned.cell.id,
+            probes=planned.probes,
+            reason=entry.reason,
+            detail=entry.detail,
+            seconds=entry.seconds,
+            reused=reused,
+            fallback=fallback,
+            key=entry.key,
+            started=entry.started,
+            findings=entry.findings,
+            where=entry.where,
+        )
 
     @property
     def back_ends(self) -> tuple[str, ...]:
