@@ -1,6 +1,7 @@
 """Find out, by experiment, whether a compatibility document tells the truth.
 
-The flow, and the order in which packages may import each other::
+The packages, in reading order; each imports only from those before it::
 
-    documents -> claims -> plan -> cells -> observations -> verdicts -> reports
+    model system documents interpreters pypi docker services agent probes planning environments
+    cells judging runs reporting distributed features cli
 """

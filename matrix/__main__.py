@@ -74,9 +74,7 @@ def main_inner(argv: Sequence[str]) -> int:
     for name, summary in COMMANDS.items():
         if name == wanted:
             # Only the command that was asked for is imported: start-up time counts.
-            importlib.import_module(f"matrix.commands.{name.replace('-', '_')}").add_parser(
-                commands
-            )
+            importlib.import_module(f"matrix.cli.{name.replace('-', '_')}").add_parser(commands)
         else:
             commands.add_parser(name, help=summary)
     if wanted is not None and wanted not in COMMANDS:

@@ -13,15 +13,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from posix_uses import Names, only_on, uses
+from helpers.posix_uses import Names, only_on, uses
 
-from matrix.cells.crashing import how_it_crashed
-from matrix.cells.environment import bare_environment, process_environment
-from matrix.cells.strays import read_listing
-from matrix.model.whereabouts import UNISOLATED
-from matrix.places import project_root
-from matrix.process_trees import Tree
-from matrix.replacing import put_in_place
+from matrix.cells.env_vars import bare_environment, process_environment
+from matrix.cells.process import how_it_crashed, read_listing
+from matrix.model.capture import UNISOLATED
+from matrix.system.atomic import put_in_place
+from matrix.system.paths import project_root
+from matrix.system.processes import ProcessTree
 
 ROOT = project_root()
 NAMES = Names.load()
@@ -72,7 +71,7 @@ def test_the_names_are_those_that_this_system_has() -> None:
 @POSIX
 def test_everything_can_be_imported_where_posix_has_nothing() -> None:
     run = subprocess.run(
-        [sys.executable, "-B", str(Path(__file__).with_name("as_windows.py"))],
+        [sys.executable, "-B", str(Path(__file__).parent / "helpers" / "as_windows.py")],
         capture_output=True,
         check=True,
         timeout=300,
@@ -129,7 +128,7 @@ def test_a_cell_on_macos_has_a_locale_that_there_is(
 def test_where_there_are_no_namespaces_a_cell_is_said_not_to_be_isolated(platform: str) -> None:
     code = (
         f"import sys; sys.platform = {platform!r}\n"
-        "from matrix.network import isolate, isolation; isolate(); print(isolation())"
+        "from matrix.system.network import isolate, isolation; isolate(); print(isolation())"
     )
     asked = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True
@@ -168,7 +167,7 @@ def test_a_tree_ends_with_all_that_it_started(tmp_path: Path) -> None:
         f"subprocess.Popen([sys.executable, '-c', {child!r}]); print('up', flush=True)\n"
         "sys.stdin.read(); sys.stdin.read()"
     )
-    tree = Tree(
+    tree = ProcessTree(
         [sys.executable, "-c", code],
         os.environ,
         tmp_path,
@@ -189,7 +188,7 @@ def test_a_program_that_becomes_another_lives_and_ends_as_that(tmp_path: Path) -
     """As `ddtrace-run` does; on Windows the first one ends at once, with code 0."""
     (tmp_path / "other.py").write_text("import sys; sys.stdin.read(); sys.exit(7)")
     code = "import os, sys; os.execl(sys.executable, sys.executable, 'other.py')"
-    tree = Tree(
+    tree = ProcessTree(
         [sys.executable, "-c", code],
         os.environ,
         tmp_path,
@@ -210,7 +209,7 @@ def test_a_program_that_becomes_another_lives_and_ends_as_that(tmp_path: Path) -
 def test_what_is_not_there_cannot_be_started(tmp_path: Path) -> None:
     nothing = subprocess.DEVNULL
     with pytest.raises(FileNotFoundError):
-        Tree(
+        ProcessTree(
             [str(tmp_path / "nothing")], {}, tmp_path, stdin=nothing, stdout=nothing, stderr=nothing
         )
 

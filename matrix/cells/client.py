@@ -1,22 +1,46 @@
-"""The customer of the bookshop: one HTTP request, within a time limit, whatever comes back."""
+"""The customer of the bookshop: one HTTP request, within a time limit, whatever comes back.
+
+The way to a port of an app: how a connection to it is opened, wherever the app runs.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import http.client
+import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from matrix.cells.door import Door
+__all__ = ["Endpoint", "HttpResponse", "loopback_door", "send"]
 
-__all__ = ["Answer", "send"]
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """`port` is as the app knows it. `connect` opens a connection to it within so many seconds;
+    it raises OSError.
+    """
+
+    port: int
+    connect: Callable[[float], socket.socket]
+
+
+def loopback_door(port: int) -> Endpoint:
+    """Return the way to 127.0.0.1:`port` of this machine."""
+
+    def connect(seconds: float) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", port), seconds)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    return Endpoint(port, connect)
+
 
 BODY_BYTES = 65_536
 READ_BYTES = 16_384
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class HttpResponse:
     """What the client got; `status` is None where nothing usable came, and `error` says why."""
 
     status: int | None
@@ -26,14 +50,14 @@ class Answer:
 
 
 def send(  # noqa: PLR0913 - the parts of a request
-    door: Door,
+    door: Endpoint,
     method: str,
     path: str,
     *,
     headers: Mapping[str, str],
     body: str = "",
     timeout: float,
-) -> Answer:
+) -> HttpResponse:
     """Send the request through `door`; never raises. No proxy, no redirect, bounded body.
 
     An answer without a reason phrase is fine: some releases block with a bare `403`.
@@ -45,9 +69,9 @@ def send(  # noqa: PLR0913 - the parts of a request
         connection.request(method, path, body.encode() or None, dict(headers))
         response = connection.getresponse()
         content = _content(connection, response, deadline)
-        return Answer(response.status, dict(response.getheaders()), content)
+        return HttpResponse(response.status, dict(response.getheaders()), content)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return Answer(None, {}, "", f"{type(error).__name__}: {error}".rstrip(": "))
+        return HttpResponse(None, {}, "", f"{type(error).__name__}: {error}".rstrip(": "))
     finally:
         connection.close()
 

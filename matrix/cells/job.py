@@ -1,20 +1,24 @@
-"""What a worker is told: one cell, where its things lie, and how long anything may take."""
+"""What a worker is told: one cell, where its things lie, and how long anything may take.
+
+The time a cell has left.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-from matrix.containers.seam import Confinement, Engine
-from matrix.integrations import LIBRARY, module_of
-from matrix.model.image import Image
+from matrix.docker.api import Confinement, ContainerEngine
+from matrix.model.environment import Image
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.service import Service
-from matrix.places import apps_dir, fixtures_dir
+from matrix.probes.integrations import LIBRARY, module_of
+from matrix.system.paths import apps_dir, fixtures_dir
 
-__all__ = ["CellJob", "Limits", "app_of"]
+__all__ = ["CellJob", "Deadline", "Limits", "app_of"]
 
 APPS = ("django", "flask")
 
@@ -105,7 +109,7 @@ class CellJob:
     image: Image | None = None
     tree: Path | None = None
     tree_key: str = ""
-    connect: Callable[[], Engine] | None = None
+    connect: Callable[[], ContainerEngine] | None = None
     confinement: Confinement = dataclasses.field(default_factory=Confinement)
     services: tuple[Service, ...] = ()
 
@@ -118,3 +122,20 @@ class CellJob:
     def app(self) -> str | None:
         """What `serve.py` is to serve, None where there is neither an app nor a module for it."""
         return app_of(self.framework, self.apps)
+
+
+class Deadline:
+    """A moment that bounds every wait of a cell."""
+
+    def __init__(self, seconds: float) -> None:
+        """Set it `seconds` from now."""
+        self._at = time.monotonic() + seconds
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is over."""
+        return self.left() <= 0
+
+    def left(self, at_most: float = float("inf")) -> float:
+        """Return how many seconds are left, 0 where none, never more than `at_most`."""
+        return max(0.0, min(self._at - time.monotonic(), at_most))

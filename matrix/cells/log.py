@@ -8,14 +8,14 @@ import time
 from collections import deque
 from typing import IO
 
-__all__ = ["Log", "PipeLog"]
+__all__ = ["BoundedLog", "PipeLog"]
 
 KEEP_BYTES = 32_768
 READ_BYTES = 65_536
 JOIN_SECONDS = 2.0
 
 
-class Log:
+class BoundedLog:
     """Of what it is given, `keep` bytes of each end stay. For any number of threads."""
 
     def __init__(self, keep: int = KEEP_BYTES) -> None:
@@ -83,7 +83,7 @@ class Log:
             self._dropped += lost
 
 
-class PipeLog(Log):
+class PipeLog(BoundedLog):
     """Reads a pipe in a thread of its own."""
 
     def __init__(self, pipe: IO[bytes]) -> None:

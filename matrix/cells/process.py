@@ -1,22 +1,121 @@
-"""One process of the sample app: started under the tracer, stopped with all that it started."""
+"""One process of the sample app: started under the tracer, stopped with all that it started.
+
+Processes that are found by a mark in their environment, wherever they went.
+
+What cells of this process have started and not yet ended.
+
+What an exit code tells of a crash.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import secrets
+import signal
 import subprocess
+import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from matrix.cells.door import Door, loopback_door
-from matrix.cells.living import note_end, note_start
-from matrix.cells.log import Log, PipeLog
-from matrix.cells.strays import kill_marked
-from matrix.process_trees import Tree
+from matrix.cells.client import Endpoint, loopback_door
+from matrix.cells.log import BoundedLog, PipeLog
+from matrix.system.processes import ProcessTree
 
-__all__ = ["MARK", "AppProcess", "ready_port"]
+__all__ = [
+    "MARK",
+    "AppProcess",
+    "how_it_crashed",
+    "kill_all",
+    "kill_marked",
+    "note_end",
+    "note_start",
+    "read_listing",
+    "ready_port",
+]
+
+# `-E` shows the environment of this user's processes: man 1 ps of macOS.
+_PS = ("/bin/ps", "-A", "-E", "-ww", "-o", "pid=,command=")
+_PS_SECONDS = 10.0
+_LINE = re.compile(r"\s*(?P<pid>\d+)\s(?P<words>.*)")
+
+
+def kill_marked(variable: str) -> bool:
+    """Kill the processes that have `variable` (`NAME=value`) in their environment; return whether
+    there were some.
+
+    On Windows there are none: what was started there cannot leave its job.
+    """
+    found = False
+    if sys.platform != "win32":
+        for pid in _marked(variable):
+            found = True
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+    return found
+
+
+def read_listing(text: str, variable: str) -> Iterator[int]:
+    """Yield the processes of what `ps` says that have the variable."""
+    for line in text.splitlines():
+        if (match := _LINE.fullmatch(line)) and variable in match["words"].split():
+            yield int(match["pid"])
+
+
+def _marked(variable: str) -> list[int]:
+    if sys.platform == "darwin":
+        # System's own programs hide their environment there, and are missed.
+        try:
+            said = subprocess.run(
+                _PS, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PS_SECONDS, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return []
+        return list(read_listing(said.stdout.decode("utf-8", "replace"), variable))
+    wanted = variable.encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
+
+
+class KillableProcess(Protocol):
+    """Something that can be ended at once."""
+
+    def kill(self) -> None:
+        """End it, without waiting for long; no complaint where it has ended."""
+        ...
+
+
+_living: set[KillableProcess] = set()
+_lock = threading.Lock()
+
+
+def note_start(mortal: KillableProcess) -> None:
+    """Take note of what was started."""
+    with _lock:
+        _living.add(mortal)
+
+
+def note_end(mortal: KillableProcess) -> None:
+    """Take note that it has ended."""
+    with _lock:
+        _living.discard(mortal)
+
+
+def kill_all() -> None:
+    """Kill all that was started here and still runs."""
+    with _lock:
+        mortals = tuple(_living)
+    for mortal in mortals:
+        mortal.kill()
+
 
 READY = "bookshop ready "
 _READY_LINE = re.compile(re.escape(READY) + r"127\.0\.0\.1:(\d+)")
@@ -24,7 +123,7 @@ MARK = "BOOKSHOP_PROCESS"
 _POLL_SECONDS = 0.01
 
 
-def ready_port(log: Log, timeout: float) -> int | None:
+def ready_port(log: BoundedLog, timeout: float) -> int | None:
     """Return the port that the app says it listens on, None where it does not in time."""
     line = log.wait_line(READY, timeout)
     found = _READY_LINE.fullmatch(line) if line else None
@@ -44,7 +143,7 @@ class AppProcess:
         self._stop_seconds = stop
         self._mark = secrets.token_hex(16)
         self.exit_code: int | None = None
-        self._tree = Tree(
+        self._tree = ProcessTree(
             command,
             {**environment, MARK: self._mark},
             folder,
@@ -57,7 +156,7 @@ class AppProcess:
         self.log = PipeLog(self._process.stdout)
         note_start(self)
 
-    def wait_ready(self, timeout: float) -> Door | None:
+    def wait_ready(self, timeout: float) -> Endpoint | None:
         """Return the way to the app, None where it does not say in time that it listens."""
         port = ready_port(self.log, timeout)
         return None if port is None else loopback_door(port)
@@ -99,3 +198,18 @@ class AppProcess:
         deadline = time.monotonic() + self._stop_seconds
         while kill_marked(f"{MARK}={self._mark}") and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
+
+
+# The codes of errors among those of Windows, such as 0xC0000005, an access violation:
+# https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-erref/
+_ERRORS = 0xC0000000
+
+
+def how_it_crashed(code: int) -> str:
+    """Return in words what ended a process with this exit code, "" where it ended itself.
+
+    POSIX has a signal's number, negative here, and nothing beyond 255; Windows 32 bits.
+    """
+    if code < 0:
+        return f"died of signal {-code}"
+    return f"died of exception {code:#x}" if code >= _ERRORS else ""

@@ -1,4 +1,7 @@
-"""Run one cell: every process it needs, repeats of what failed, and all of it as a capture."""
+"""Run one cell: every process it needs, repeats of what failed, and all of it as a capture.
+
+Which place a cell has.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,36 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from matrix.cells.clock import Deadline
-from matrix.cells.identifying import IdentityError, identify, not_installed, not_the_target
-from matrix.cells.job import CellJob
-from matrix.cells.place import Place, PlaceError
-from matrix.cells.placing import place_of
-from matrix.cells.repeating import failed_tasks
-from matrix.cells.schedule import ProcessTasks, schedule, schedule_repeat, tasks_of
-from matrix.cells.serving import services_inside
+from matrix.cells.container import ContainerSandbox
+from matrix.cells.identity import IdentityError, identify, not_installed, not_the_target
+from matrix.cells.job import CellJob, Deadline
+from matrix.cells.local import LocalSandbox
+from matrix.cells.sandbox import Sandbox, SandboxError
+from matrix.cells.schedule import ProcessTasks, failed_tasks, schedule, schedule_repeat, tasks_of
+from matrix.cells.services import services_inside
 from matrix.cells.session import run_process
+from matrix.docker.api import ContainerError
+from matrix.errors import EngineUnavailableError
 from matrix.model.capture import CellCapture, Identity, ProcessCapture
 from matrix.model.reason import Reason
 
-__all__ = ["run_cell"]
+__all__ = ["place_of", "run_cell"]
+
+
+def place_of(job: CellJob, deadline: Deadline) -> Sandbox:
+    """Return the place of the cell, not yet entered; raise PlaceError where the engine is gone."""
+    if job.image is None:
+        return LocalSandbox(job)
+    if job.connect is None:
+        raise SandboxError(Reason.INTERNAL_ERROR, "a cell with an image, and no engine to ask")
+    try:
+        engine = job.connect()
+    except EngineUnavailableError as error:
+        raise SandboxError(Reason.ENGINE_LOST, error.message) from error
+    except ContainerError as error:
+        raise SandboxError(Reason.ENGINE_LOST, str(error)) from error
+    return ContainerSandbox(job, job.image, engine, deadline)
+
 
 SOAK_SETTING = "appsec"
 
@@ -34,7 +54,7 @@ def run_cell(job: CellJob) -> CellCapture:
     started = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
     try:
         _run(job, seen)
-    except PlaceError as error:
+    except SandboxError as error:
         seen.failed, seen.detail = error.reason, error.detail
     except OSError as error:
         full = error.errno in {28, 122}  # ENOSPC, EDQUOT
@@ -69,7 +89,7 @@ class _Seen:
 def _run(job: CellJob, seen: _Seen) -> None:
     """Run the cell; raises PlaceError where it cannot be run, or nothing can be told of it."""
     if job.app is None:
-        raise PlaceError(Reason.NO_PROBE, f"there is no sample app for {job.framework}")
+        raise SandboxError(Reason.NO_PROBE, f"there is no sample app for {job.framework}")
     deadline = Deadline(job.limits.cell * job.planned.repeats)
     place = place_of(job, deadline)
     seen.isolation, seen.image, seen.engine = place.isolation, place.image, place.engine
@@ -86,31 +106,31 @@ def _run(job: CellJob, seen: _Seen) -> None:
             place.check()
 
 
-def _identity(job: CellJob, place: Place, deadline: Deadline) -> Identity:
+def _identity(job: CellJob, place: Sandbox, deadline: Deadline) -> Identity:
     try:
         return identify(place, timeout=deadline.left(job.limits.identity))
     except TimeoutError as error:
-        raise PlaceError(Reason.TIMED_OUT, f"no word from inside: {error}") from error
+        raise SandboxError(Reason.TIMED_OUT, f"no word from inside: {error}") from error
     except IdentityError as error:
-        raise PlaceError(Reason.WRONG_INSTALL, f"no word from inside: {error}") from error
+        raise SandboxError(Reason.WRONG_INSTALL, f"no word from inside: {error}") from error
 
 
-def _check_room(job: CellJob, place: Place) -> None:
+def _check_room(job: CellJob, place: Sandbox) -> None:
     free = place.free()
     if free < job.limits.free_bytes:
-        raise PlaceError(Reason.DISK_FULL, f"only {free} bytes are free for the cell")
+        raise SandboxError(Reason.DISK_FULL, f"only {free} bytes are free for the cell")
 
 
 def _check(job: CellJob, identity: Identity) -> None:
     if wrong := not_the_target(job, identity):
         reason = Reason.WRONG_INSTALL if job.image is None else Reason.WRONG_IMAGE
-        raise PlaceError(reason, "; ".join(wrong))
+        raise SandboxError(reason, "; ".join(wrong))
     if wrong := not_installed(job, identity):
-        raise PlaceError(Reason.WRONG_INSTALL, "; ".join(wrong))
+        raise SandboxError(Reason.WRONG_INSTALL, "; ".join(wrong))
 
 
 def _processes(
-    job: CellJob, place: Place, deadline: Deadline, services: Mapping[str, str]
+    job: CellJob, place: Sandbox, deadline: Deadline, services: Mapping[str, str]
 ) -> tuple[ProcessCapture, ...]:
     tasks = tasks_of(job.probes, job.framework)
     soak = (ProcessTasks(SOAK_SETTING, (), soak=True),) if job.planned.soak else ()

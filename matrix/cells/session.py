@@ -7,21 +7,20 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 
-from matrix.agent import Agent, Upstream
-from matrix.cells.clock import Deadline
-from matrix.cells.configuring import Configurator
-from matrix.cells.crashing import how_it_crashed
-from matrix.cells.environment import process_environment
-from matrix.cells.exchanging import Customer, Visit
-from matrix.cells.job import CellJob
-from matrix.cells.place import App, Room
+from matrix.agent.observations import liveness
+from matrix.agent.server import Agent, Upstream
+from matrix.cells.env_vars import process_environment
+from matrix.cells.job import CellJob, Deadline
+from matrix.cells.process import how_it_crashed
+from matrix.cells.remote_config import Configurator
+from matrix.cells.requests import ProbeClient, ProbeRequest
+from matrix.cells.sandbox import App, Slot
 from matrix.cells.schedule import ProcessTasks, Task
-from matrix.cells.serving import hidden
-from matrix.cells.soaking import soak
+from matrix.cells.services import hidden
+from matrix.cells.soak import soak
 from matrix.model.capture import AgentRequest, ProcessCapture, Soak
 from matrix.model.reason import Reason
-from matrix.observing import liveness
-from matrix.settings import load_settings
+from matrix.probes.settings import load_settings
 
 __all__ = ["run_process"]
 
@@ -40,7 +39,7 @@ class _Progress:
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     traced: bool = True
     boot_seconds: float | None = None
-    customer: Customer | None = None
+    customer: ProbeClient | None = None
     configurator: Configurator | None = None
     agent: Agent | None = None
     soak: Soak | None = None
@@ -56,7 +55,7 @@ class _Progress:
 
 
 def run_process(
-    job: CellJob, tasks: ProcessTasks, room: Room, deadline: Deadline, services: Mapping[str, str]
+    job: CellJob, tasks: ProcessTasks, room: Slot, deadline: Deadline, services: Mapping[str, str]
 ) -> ProcessCapture:
     """Run one process and return its capture; never raises.
 
@@ -73,7 +72,7 @@ def run_process(
 
 
 def _run(
-    job: CellJob, tasks: ProcessTasks, room: Room, deadline: Deadline, progress: _Progress
+    job: CellJob, tasks: ProcessTasks, room: Slot, deadline: Deadline, progress: _Progress
 ) -> None:
     with (
         Agent(origin=progress.began) as agent,
@@ -123,7 +122,9 @@ def _attend(  # noqa: PLR0913 - the parts of a session
         return
     progress.boot_seconds = agent.now()
     limits = job.limits if progress.traced else job.limits.where_untraced()
-    customer = progress.customer = Customer(door, agent, limits, deadline, alive=lambda: app.alive)
+    customer = progress.customer = ProbeClient(
+        door, agent, limits, deadline, alive=lambda: app.alive
+    )
     customer.warm_up()
     alive = liveness(_capture(job, progress), job.planned.cell.ddtrace)
     if not alive.alive:
@@ -144,7 +145,7 @@ def _attend(  # noqa: PLR0913 - the parts of a session
         progress.fail(Reason.TIMED_OUT, f"the cell's {job.limits.cell:g} s were over")
 
 
-def _serve(tasks: ProcessTasks, customer: Customer, configurator: Configurator) -> None:
+def _serve(tasks: ProcessTasks, customer: ProbeClient, configurator: Configurator) -> None:
     """Send everything, so that nothing spoils what comes after it.
 
     Channel by channel, as one that kills the process takes the unsent spans of the others along.
@@ -162,8 +163,8 @@ def _serve(tasks: ProcessTasks, customer: Customer, configurator: Configurator) 
     customer.wait_evidence(missing)
 
 
-def _visits(tasks: Sequence[Task]) -> list[Visit]:
-    return [Visit(task, stimulus) for task in tasks for stimulus in task.channel.stimuli]
+def _visits(tasks: Sequence[Task]) -> list[ProbeRequest]:
+    return [ProbeRequest(task, stimulus) for task in tasks for stimulus in task.channel.stimuli]
 
 
 def _not_ready(progress: _Progress, app: App, deadline: Deadline) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from matrix.environments.failures import BuildError
-from matrix.environments.lock import Locked, pinned
+from matrix.environments.errors import BuildError
+from matrix.environments.lock import LockedFile, pinned
 from matrix.model.reason import Reason
 
 __all__ = ["check_installed", "installed", "site_packages"]
@@ -36,7 +36,9 @@ def installed(folder: Path) -> dict[str, str]:
     return found
 
 
-def check_installed(found: Mapping[str, str], pins: Sequence[str], lock: Sequence[Locked]) -> None:
+def check_installed(
+    found: Mapping[str, str], pins: Sequence[str], lock: Sequence[LockedFile]
+) -> None:
     """Raise BuildError(WRONG_INSTALL) unless exactly the lock is installed, and so are the pins."""
     wanted = {locked.name: locked.version for locked in lock}
     wrong = [

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from packaging.utils import canonicalize_name
 
-__all__ = ["Locked", "dump_lock", "parse_line", "parse_lock", "pinned"]
+__all__ = ["LockedFile", "dump_lock", "parse_line", "parse_lock", "pinned"]
 
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*)"
@@ -17,7 +17,7 @@ _HASH = re.compile(r"--hash=sha256:(?P<digest>[0-9a-f]{64})(?=\s|\Z)")
 
 
 @dataclasses.dataclass(frozen=True)
-class Locked:
+class LockedFile:
     """One distribution: canonical name, version in the index's spelling, accepted hashes."""
 
     name: str
@@ -30,16 +30,16 @@ class Locked:
         )
 
 
-def parse_line(line: str) -> Locked:
+def parse_line(line: str) -> LockedFile:
     """Return what a lock line says; raise ValueError where it is none or has no hash."""
     match = _PIN.match(line)
     hashes = tuple(sorted({item["digest"] for item in _HASH.finditer(line)}))
     if match is None or not hashes:
         raise ValueError(f"not a lock line: {line!r}")
-    return Locked(str(canonicalize_name(match["name"])), match["version"], hashes)
+    return LockedFile(str(canonicalize_name(match["name"])), match["version"], hashes)
 
 
-def parse_lock(text: str) -> tuple[Locked, ...]:
+def parse_lock(text: str) -> tuple[LockedFile, ...]:
     """Return the distributions of a requirements file with hashes, by name.
 
     Takes continuation lines and comments, as pip and uv write them.
@@ -54,7 +54,7 @@ def parse_lock(text: str) -> tuple[Locked, ...]:
     )
 
 
-def dump_lock(lock: Iterable[Locked]) -> tuple[str, ...]:
+def dump_lock(lock: Iterable[LockedFile]) -> tuple[str, ...]:
     """Return the lines, sorted by name."""
     return tuple(str(locked) for locked in sorted(lock, key=lambda locked: locked.name))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from matrix.environments.toolbox import Toolbox
 from matrix.model.environment import Requirements
-from matrix.replacing import put_in_place
+from matrix.system.atomic import put_in_place
 
 __all__ = ["Content", "LockFiles", "lock_key"]
 

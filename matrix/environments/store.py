@@ -5,29 +5,89 @@ envs/<key>/             finished environments, and only those
 envs/.part-<key>/       one that is being built, or was when somebody pulled the plug
 guards/*.lock           who is building what
 uv/ files/ wheels/ ...  what environments are made of
+
+Trying: again while the index does not answer, and never twice what would fail again.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from matrix.environments.attempts import Attempts
-from matrix.environments.failures import BuildError, from_os_error
-from matrix.environments.folders import Folders, free_bytes_at
+from matrix.environments.cache_folders import CacheFolders, free_bytes_at
+from matrix.environments.commands import Runner, run
+from matrix.environments.errors import BuildError, from_os_error
 from matrix.environments.installed import check_installed, installed, site_packages
 from matrix.environments.lock import dump_lock, parse_line
 from matrix.environments.lock_files import Content, LockFiles, lock_key
-from matrix.environments.route import Route
-from matrix.environments.running import Runner, run
+from matrix.environments.pip_legacy import PipInstaller
 from matrix.environments.toolbox import Toolbox, interpreter_id
-from matrix.index import CachedIndex, Index, index_url
+from matrix.environments.uv import Installer, UvInstaller
 from matrix.model.environment import Environment, Interpreter, Requirements
 from matrix.model.reason import Reason
+from matrix.pypi.client import CachedIndex, index_url
+from matrix.pypi.index import Index
 
-__all__ = ["ERA", "LOCK_FORMAT", "EnvironmentStore"]
+__all__ = ["ERA", "LOCK_FORMAT", "EnvironmentStore", "FailedAttempts"]
+
+_TIMES = 3
+
+_T = TypeVar("_T")
+
+
+class FailedAttempts:
+    """Failures by key, remembered while this object lives, but for those that may pass.
+
+    `wait_seconds` is the first pause before the index is tried again; `offline`, once is enough.
+    """
+
+    def __init__(self, *, offline: bool, wait_seconds: float) -> None:
+        self._offline = offline
+        self._wait_seconds = wait_seconds
+        self._failed: dict[str, BuildError] = {}
+        self._down = threading.Event()
+
+    def make(self, key: str, make: Callable[[], _T]) -> _T:
+        """Return what `make` returns; raise its BuildError, without a call where it is known."""
+        if key in self._failed:
+            told = self._failed[key]
+            raise BuildError(told.reason, told.detail, told.log)
+        try:
+            return self._retrying(make)
+        except BuildError as error:
+            if not error.passing:
+                self._failed[key] = error
+            raise
+
+    def _retrying(self, make: Callable[[], _T]) -> _T:
+        """Try again while the index does not answer, unless it already failed for others."""
+        import stamina  # noqa: PLC0415 - not for a look at what is finished
+
+        def away(error: Exception) -> bool:
+            return isinstance(error, BuildError) and error.reason is Reason.INDEX_UNAVAILABLE
+
+        once = self._offline or self._down.is_set()
+        try:
+            for attempt in stamina.retry_context(
+                on=away,
+                attempts=1 if once else _TIMES,
+                timeout=None,
+                wait_initial=self._wait_seconds,
+                wait_jitter=self._wait_seconds,
+            ):
+                with attempt:
+                    made = make()
+            self._down.clear()
+        except BuildError as error:
+            if away(error):
+                self._down.set()
+            raise
+        return made
+
 
 # Part of every key: raise it when environments, or locks, of before must not be used any more.
 _FORMAT = "environment/1"
@@ -53,7 +113,7 @@ class EnvironmentStore:
     wait_seconds: float = 1.0
     index: Index | None = None
     runner: Runner = run
-    route: Callable[[Interpreter], Route] | None = None
+    route: Callable[[Interpreter], Installer] | None = None
     free_bytes: Callable[[Path], int] = free_bytes_at
 
     def __post_init__(self) -> None:
@@ -64,8 +124,8 @@ class EnvironmentStore:
         self._listing = self.index or CachedIndex(
             self.cache_dir, url=self._tools.index_url, offline=self.offline
         )
-        self._attempts = Attempts(offline=self.offline, wait_seconds=self.wait_seconds)
-        self._folders = Folders(self._tools, "env", self.free_bytes)
+        self._attempts = FailedAttempts(offline=self.offline, wait_seconds=self.wait_seconds)
+        self._folders = CacheFolders(self._tools, "env", self.free_bytes)
         self._locks = LockFiles(self._tools)
 
     def peek(self, interpreter: Interpreter, requirements: Requirements) -> Environment | None:
@@ -105,13 +165,11 @@ class EnvironmentStore:
         )
         return tuple(known["lock"])
 
-    def _usual_route(self, interpreter: Interpreter) -> Route:
-        from matrix.environments.era import EraRoute  # noqa: PLC0415 - seldom needed, and slow
-        from matrix.environments.modern import ModernRoute  # noqa: PLC0415
+    def _usual_route(self, interpreter: Interpreter) -> Installer:
 
         if interpreter.python in ERA:
-            return EraRoute(self._tools, self._listing)
-        return ModernRoute(self._tools)
+            return PipInstaller(self._tools, self._listing)
+        return UvInstaller(self._tools)
 
     def _lock_key(self, interpreter: Interpreter, requirements: Requirements) -> str:
         where = (interpreter.version, interpreter.target, interpreter.libc)

@@ -13,9 +13,8 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from matrix.environments.childenv import child_environment
-from matrix.environments.failures import BuildError
-from matrix.environments.running import Command, Runner, check
+from matrix.environments.commands import Runner, RunningCommand, check, child_environment
+from matrix.environments.errors import BuildError
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.reason import Reason
 
@@ -93,7 +92,7 @@ class Toolbox:
         """Run a tool in a scratch folder of its own, return what it prints."""
         with self.scratch() as folder:
             environ = child_environment(folder, own)
-            command = Command(argv, environ, folder, self.seconds, given)
+            command = RunningCommand(argv, environ, folder, self.seconds, given)
             return check(self.runner, command, only_binary, lacking)
 
     @contextlib.contextmanager

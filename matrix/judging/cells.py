@@ -19,21 +19,22 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from matrix.judging.gate import (
+    DecodedProcess,
     Failure,
     died,
     has_died,
     install_failure,
     one_line,
+    see,
     sentence,
     start_failure,
 )
-from matrix.judging.negative import fails_itself, negative_control
-from matrix.judging.seeing import Seen, see
+from matrix.judging.negative_control import fails_itself, negative_control
 from matrix.model.capture import CellCapture, ProcessCapture
 from matrix.model.cell import Cell
-from matrix.model.probe import Channel, Probe, Sighting, Stimulus
+from matrix.model.probe import Channel, Observation, Probe, Stimulus
 from matrix.model.reason import Reason
-from matrix.model.verdict import Finding, Shows
+from matrix.model.verdict import Finding, Observed
 
 __all__ = ["cell_failure", "findings_of"]
 
@@ -45,7 +46,7 @@ class _Answer:
     `asked` is False where the process was gone before the channel's turn came.
     """
 
-    shows: Shows
+    shows: Observed
     said: str
     reason: Reason | None = None
     notes: tuple[str, ...] = ()
@@ -104,7 +105,7 @@ def _whole_failure(capture: CellCapture, cell: Cell) -> Failure | None:
 def _channel(
     where: tuple[str, str, str],
     channel: Channel,
-    processes: Sequence[Seen],
+    processes: Sequence[DecodedProcess],
     soaks: Sequence[ProcessCapture],
 ) -> Finding:
     probe = where[1]
@@ -119,22 +120,22 @@ def _channel(
         counts["crashed in the soak"] = len(crashes)
     repeats = tuple(sorted(counts.items()))
     finding = _combined(where, answers, repeats, tuple(dict.fromkeys(notes)), bool(crashes))
-    if finding.shows is Shows.UNKNOWN or channel.control is None:
+    if finding.shows is Observed.UNKNOWN or channel.control is None:
         return finding
-    control = negative_control if finding.shows is Shows.PRESENT else fails_itself
+    control = negative_control if finding.shows is Observed.PRESENT else fails_itself
     broken = control(channel, probe, processes)
-    if broken is None and finding.shows is Shows.ABSENT:
+    if broken is None and finding.shows is Observed.ABSENT:
         return finding
     if broken is None:
         return dataclasses.replace(
             finding, evidence=f"{finding.evidence} With the feature off it does not show."
         )
     return dataclasses.replace(
-        finding, shows=Shows.UNKNOWN, reason=broken.reason, evidence=broken.said
+        finding, shows=Observed.UNKNOWN, reason=broken.reason, evidence=broken.said
     )
 
 
-def _answers(channel: Channel, probe: str, processes: Sequence[Seen]) -> list[_Answer]:
+def _answers(channel: Channel, probe: str, processes: Sequence[DecodedProcess]) -> list[_Answer]:
     """Return the answers of all processes that the channel had a part in, in their order.
 
     A repeat is for what failed before. One that did not even start cannot tell which channels it
@@ -145,7 +146,7 @@ def _answers(channel: Channel, probe: str, processes: Sequence[Seen]) -> list[_A
         if seen.process.setting != channel.setting:
             continue
         if not seen.of(probe, channel.name, control=False):
-            answered = any(answer.shows is Shows.PRESENT for answer in answers)
+            answered = any(answer.shows is Observed.PRESENT for answer in answers)
             if seen.process.failed is None or (seen.process.repeat and answered):
                 continue
         answers.append(_answer(seen, probe, channel))
@@ -162,24 +163,24 @@ def _combined(
 ) -> Finding:
     kinds = {answer.shows for answer in answers}
     told = ", ".join(f"{count} x {word}" for word, count in repeats)
-    unstable = len(kinds) > 1 or (crashed and kinds == {Shows.PRESENT})
+    unstable = len(kinds) > 1 or (crashed and kinds == {Observed.PRESENT})
     if unstable:
         said = f"Repeats differ: {told}. {answers[0].said}"
-        return Finding(*where, Shows.UNKNOWN, said, Reason.UNSTABLE, repeats, notes)
+        return Finding(*where, Observed.UNKNOWN, said, Reason.UNSTABLE, repeats, notes)
     shows = answers[0].shows
     reason = None
     first = answers[0]
-    if shows is Shows.UNKNOWN:
+    if shows is Observed.UNKNOWN:
         reason = Counter(answer.reason for answer in answers).most_common(1)[0][0]
         first = next(answer for answer in answers if answer.reason is reason)
     said = first.said if len(answers) == 1 else f"{first.said} ({len(answers)} of {len(answers)})"
     return Finding(*where, shows, said, reason, repeats, notes)
 
 
-def _answer(seen: Seen, probe: str, channel: Channel) -> _Answer:
+def _answer(seen: DecodedProcess, probe: str, channel: Channel) -> _Answer:
     failure = start_failure(seen)
     if failure is not None:
-        return _Answer(Shows.UNKNOWN, failure.said, failure.reason)
+        return _Answer(Observed.UNKNOWN, failure.said, failure.reason)
     mine = seen.of(probe, channel.name, control=False)
     seen_words, notes = [], []
     missing = []
@@ -199,21 +200,21 @@ def _answer(seen: Seen, probe: str, channel: Channel) -> _Answer:
     if has_died(seen.process):
         notes.append(f"after the probe: {died(seen.process)}")
     if missing:
-        return _Answer(Shows.ABSENT, f"{_capital('; '.join(missing))}.", notes=tuple(notes))
-    return _Answer(Shows.PRESENT, f"{_capital('; '.join(seen_words))}.", notes=tuple(notes))
+        return _Answer(Observed.ABSENT, f"{_capital('; '.join(missing))}.", notes=tuple(notes))
+    return _Answer(Observed.PRESENT, f"{_capital('; '.join(seen_words))}.", notes=tuple(notes))
 
 
-def _unanswered(seen: Seen, stimulus: Stimulus, tried: Sequence[Sighting]) -> _Answer:
+def _unanswered(seen: DecodedProcess, stimulus: Stimulus, tried: Sequence[Observation]) -> _Answer:
     if has_died(seen.process):
         said = f"{died(seen.process)} No answer to {stimulus.name!r}."
-        return _Answer(Shows.UNKNOWN, said, Reason.CRASHED, asked=bool(tried))
+        return _Answer(Observed.UNKNOWN, said, Reason.CRASHED, asked=bool(tried))
     if not tried:
         said = f"{stimulus.name!r} was not sent. {sentence(seen.process.detail)}"
         reason = seen.process.failed or Reason.NOT_RUN
-        return _Answer(Shows.UNKNOWN, said, reason, asked=False)
+        return _Answer(Observed.UNKNOWN, said, reason, asked=False)
     error = tried[0].exchange.error or "no answer"
     return _Answer(
-        Shows.UNKNOWN, f"No answer to {stimulus.name!r}: {one_line(error)}", Reason.TIMED_OUT
+        Observed.UNKNOWN, f"No answer to {stimulus.name!r}: {one_line(error)}", Reason.TIMED_OUT
     )
 
 
@@ -227,7 +228,7 @@ def _soak_note(process: ProcessCapture) -> str:
 
 
 def _unknown(where: tuple[str, str, str], failure: Failure) -> Finding:
-    return Finding(*where, Shows.UNKNOWN, failure.said, failure.reason)
+    return Finding(*where, Observed.UNKNOWN, failure.said, failure.reason)
 
 
 def _capital(text: str) -> str:

@@ -1,20 +1,53 @@
-"""From the answers for its parts to the answer for a claim."""
+"""From the answers for its parts to the answer for a claim.
+
+What the package index says of a claim, taken into its verdict.
+
+=============================  ==================================  ================================
+the experiments say            the index refutes                   the index only says something
+=============================  ==================================  ================================
+unverified                     refuted, with the index's evidence  unverified, with a remark
+refuted                        refuted, with a remark              refuted, with a remark
+confirmed                      confirmed, with a remark: what ran  confirmed, with a remark
+                               was not what the index lists
+=============================  ==================================  ================================
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+from matrix.judging.fallbacks import with_nowhere
+from matrix.judging.findings import FindingTable
 from matrix.judging.parts import judge_part
-from matrix.judging.static import with_static
-from matrix.judging.stepping import with_nowhere
-from matrix.judging.table import FindingTable
 from matrix.model.claim import Claim, ClaimKind
-from matrix.model.plan import LeftOut, Part, Plan
+from matrix.model.plan import Omission, Part, Plan, StaticEvidence
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, PartVerdict, Tightness, Verdict
 
-__all__ = ["blocks", "judge", "roll_up"]
+__all__ = ["blocks", "judge", "roll_up", "with_static"]
+
+
+def with_static(verdict: Verdict, evidence: StaticEvidence | None) -> Verdict:
+    """Return the verdict with what is known without running anything, by the table above."""
+    if evidence is None:
+        return verdict
+    said = f"The package index: {evidence.evidence}"
+    if not evidence.refutes or verdict.outcome is not Outcome.UNVERIFIED:
+        return dataclasses.replace(verdict, remarks=(*verdict.remarks, said))
+    remarks = verdict.remarks
+    if verdict.parts:
+        remarks = (*remarks, f"of the experiments: {verdict.evidence}")
+    return dataclasses.replace(
+        verdict,
+        outcome=Outcome.REFUTED,
+        tightness=None,
+        reason=None,
+        evidence=said,
+        remarks=remarks,
+    )
+
 
 # What cannot exist cannot break a promise, what lies between two boundaries is answered by them, a
 # promise that names no CPU is answered on one; everything else that was left out could have been
@@ -45,7 +78,7 @@ def judge(
     for part in plan.parts:
         if part.claim in ids:
             parts[part.claim].append(part)
-    left_out: dict[str, list[LeftOut]] = defaultdict(list)
+    left_out: dict[str, list[Omission]] = defaultdict(list)
     for item in plan.left_out:
         left_out[item.claim].append(item)
     static = {evidence.claim: evidence for evidence in plan.static}
@@ -64,7 +97,7 @@ def judge(
     return tuple(verdicts)
 
 
-def blocks(claim: Claim, item: LeftOut) -> bool:
+def blocks(claim: Claim, item: Omission) -> bool:
     """Return whether what was left out keeps the claim from being confirmed.
 
     A missing wheel is no gap in a promise about a framework, and it is one in a promise about the
@@ -78,7 +111,7 @@ def blocks(claim: Claim, item: LeftOut) -> bool:
 def roll_up(
     claim: Claim,
     parts: Sequence[PartVerdict],
-    left_out: Sequence[LeftOut],
+    left_out: Sequence[Omission],
     tight: Sequence[PartVerdict],
 ) -> Verdict:
     """Return the claim's verdict; `tight` are the parts that ask what is beside its range.
@@ -133,8 +166,8 @@ def _refuted(refuted: Sequence[PartVerdict], count: int) -> str:
 
 def _unverified(
     parts: Sequence[PartVerdict],
-    gaps: Sequence[LeftOut],
-    left_out: Sequence[LeftOut],
+    gaps: Sequence[Omission],
+    left_out: Sequence[Omission],
     count: int,
 ) -> tuple[Reason, str]:
     reasons = Counter(part.reason for part in parts if part.reason is not None)
@@ -156,7 +189,7 @@ def _unverified(
     return reason, f"{head}{_named([item for item in gaps or left_out if item.reason is reason])}"
 
 
-def _named(items: Sequence[LeftOut]) -> str:
+def _named(items: Sequence[Omission]) -> str:
     first = items[:_NAMED]
     details = dict.fromkeys(item.detail for item in first if item.detail)
     more = f" and {len(items) - len(first)} more" if len(items) > len(first) else ""
@@ -173,6 +206,6 @@ def _tightness(parts: Sequence[PartVerdict]) -> Tightness | None:
     return Tightness.MIXED if Tightness.EARLIER in values else Tightness.LATER
 
 
-def _said(items: Iterable[LeftOut]) -> list[str]:
+def _said(items: Iterable[Omission]) -> list[str]:
     counts = Counter(item.reason for item in items)
     return [f"{count} left out: {reason.value}" for reason, count in counts.items()]

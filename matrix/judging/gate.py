@@ -2,6 +2,8 @@
 
 An app answers 200 while its tracer failed to start; what then "does not show" says nothing of the
 capability. A failed gate is a broken install or a broken start, never a missing capability.
+
+A process as the judge sees it: what each of its requests caused, and whether it was alive.
 """
 
 from __future__ import annotations
@@ -11,21 +13,49 @@ import re
 
 from packaging.version import InvalidVersion, Version
 
-from matrix.integrations import distribution_of
-from matrix.judging.seeing import Seen
+from matrix.agent.observations import Liveness, liveness, sightings
 from matrix.model.capture import CellCapture, Identity, ProcessCapture
 from matrix.model.cell import Cell
+from matrix.model.probe import Observation
 from matrix.model.reason import Reason
+from matrix.probes.integrations import distribution_of
 
 __all__ = [
+    "DecodedProcess",
     "Failure",
     "died",
     "has_died",
     "install_failure",
     "one_line",
+    "see",
     "sentence",
     "start_failure",
 ]
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodedProcess:
+    """One process of the app, decoded once."""
+
+    process: ProcessCapture
+    liveness: Liveness
+    sightings: tuple[Observation, ...]
+
+    def of(self, probe: str, channel: str, *, control: bool) -> list[Observation]:
+        """Return what the requests of a channel caused, or those of its negative control."""
+        return [
+            item
+            for item in self.sightings
+            if item.exchange.probe == probe
+            and item.exchange.channel == channel
+            and item.exchange.control == control
+        ]
+
+
+def see(process: ProcessCapture, version: str) -> DecodedProcess:
+    """Return the process as seen by a judge who expects the tracer `version`."""
+    return DecodedProcess(process, liveness(process, version), sightings(process))
+
 
 _LONGEST = 300
 _ERROR = re.compile(r"[A-Za-z_.]*(Error|Exception|Exit)\b.*:")
@@ -50,7 +80,7 @@ def install_failure(capture: CellCapture, cell: Cell) -> Failure | None:
     return None
 
 
-def start_failure(seen: Seen) -> Failure | None:
+def start_failure(seen: DecodedProcess) -> Failure | None:
     """Return why the process cannot be judged, or None where its tracer was seen to live."""
     if seen.liveness.reason is None:
         return None

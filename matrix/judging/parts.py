@@ -52,12 +52,12 @@ import dataclasses
 
 from packaging.version import Version
 
-from matrix.judging.stepping import UNUSABLE, release, stepped
-from matrix.judging.table import FindingTable
+from matrix.judging.fallbacks import UNUSABLE, release, stepped
+from matrix.judging.findings import FindingTable
 from matrix.model.cell import Cell
 from matrix.model.plan import Part
 from matrix.model.reason import Reason
-from matrix.model.verdict import Finding, Outcome, PartVerdict, Shows, Tightness
+from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict, Tightness
 
 __all__ = ["judge_part"]
 
@@ -76,11 +76,11 @@ def _answer(part: Part, known: FindingTable) -> PartVerdict:
         return _verdict(
             part, (part.minimum,), Outcome.UNVERIFIED, "It was not run.", Reason.NOT_RUN
         )
-    if minimum.shows is Shows.UNKNOWN:
+    if minimum.shows is Observed.UNKNOWN:
         return _unknown(part, minimum, known)
     if part.holds_without:
         return _without(part, minimum, known)
-    if minimum.shows is Shows.PRESENT:
+    if minimum.shows is Observed.PRESENT:
         return _confirmed(part, minimum, known)
     return _absent(part, minimum, known)
 
@@ -92,10 +92,10 @@ def _confirmed(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict
     before = known.of(part, part.before) if part.before else None
     if before is not None and part.before is not None:
         cells.append(part.before)
-        if before.shows is Shows.ABSENT:
+        if before.shows is Observed.ABSENT:
             tightness = Tightness.EXACT
             evidence += f" {_other(part.before, part)}, the release before, does not show it."
-        elif before.shows is Shows.PRESENT:
+        elif before.shows is Observed.PRESENT:
             tightness = Tightness.EARLIER
             evidence += f" {_other(part.before, part)}, the release before, already shows it."
     above = known.of(part, part.above) if part.above else None
@@ -108,7 +108,7 @@ def _confirmed(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict
     last = known.of(part, newest) if newest and newest != part.minimum else None
     if newest is not None and last is not None:
         cells.append(newest)
-        if last.shows is not Shows.PRESENT:
+        if last.shows is not Observed.PRESENT:
             remarks.append(
                 f"holds at the minimum ({part.minimum}) and not in the newest release compared"
                 f" ({newest}): {_why(last)}"
@@ -186,7 +186,7 @@ def _unknown(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
 
 def _without(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
     evidence = f"{_asked(part)}: {minimum.evidence}"
-    if minimum.shows is Shows.PRESENT:
+    if minimum.shows is Observed.PRESENT:
         denied = "without being asked for" if part.control_channel else "which the page denies"
         said = f"{_asked(part)}: It shows, {denied}: {minimum.evidence}"
         return _verdict(part, (part.minimum,), Outcome.REFUTED, said, remarks=_notes(minimum))
@@ -233,9 +233,9 @@ def _why(finding: Finding) -> str:
 
 def _beyond(above: Finding) -> tuple[Tightness | None, str]:
     """Return what the first release above a range says of its upper end."""
-    if above.shows is Shows.PRESENT:
+    if above.shows is Observed.PRESENT:
         return Tightness.LATER, "shows it too"
-    if above.shows is Shows.ABSENT:
+    if above.shows is Observed.ABSENT:
         return Tightness.EXACT, "does not show it"
     return None, f"cannot tell ({above.reason.value if above.reason else 'unknown'})"
 

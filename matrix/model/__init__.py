@@ -1,1 +1,1 @@
-"""The words of the field as frozen dataclasses; imports nothing else of the project."""
+"""Frozen dataclasses of the field; imports nothing else of the project."""

@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 
-__all__ = ["File", "Project", "Release"]
+__all__ = ["File", "Project", "ReleaseFiles"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class File:
 
 
 @dataclasses.dataclass(frozen=True)
-class Release:
+class ReleaseFiles:
     """One release in the index's spelling; `uploaded` is the time of its first file."""
 
     version: str
@@ -45,5 +45,5 @@ class Project:
 
     name: str
     fetched: dt.datetime
-    releases: tuple[Release, ...]
-    vanished: tuple[Release, ...] = ()
+    releases: tuple[ReleaseFiles, ...]
+    vanished: tuple[ReleaseFiles, ...] = ()

@@ -1,4 +1,7 @@
-"""A plan: which cells answer which claims, and what was left out and why."""
+"""A plan: which cells answer which claims, and what was left out and why.
+
+What is known of a claim without running anything.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,22 @@ import enum
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.reason import Reason
-from matrix.model.static import StaticEvidence
 
-__all__ = ["LeftOut", "Part", "Plan", "PlannedCell", "Role"]
+__all__ = ["Omission", "Part", "Plan", "PlannedCell", "Role", "StaticEvidence"]
+
+
+@dataclasses.dataclass(frozen=True)
+class StaticEvidence:
+    """What the package index says of a claim, in one sentence with its positive control.
+
+    `refutes` is set where no artifact in the whole promised range can fulfil the claim, and the
+    same index does list artifacts of the same releases for other platforms or CPythons. Where it
+    is not set, `evidence` says which releases cannot fulfil it; that alone decides nothing.
+    """
+
+    claim: str
+    refutes: bool
+    evidence: str
 
 
 class Role(str, enum.Enum):
@@ -89,7 +105,7 @@ class PlannedCell:
 
 
 @dataclasses.dataclass(frozen=True)
-class LeftOut:
+class Omission:
     """What a claim would ask for and no cell can answer; `what` is a cell id or a sentence part."""
 
     claim: str
@@ -115,7 +131,7 @@ class Plan:
     parts: tuple[Part, ...]
     cells: tuple[PlannedCell, ...]
     fallbacks: tuple[PlannedCell, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[Omission, ...]
     targets: tuple[str, ...] = ()
     static: tuple[StaticEvidence, ...] = ()
     candidate: str = ""

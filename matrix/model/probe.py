@@ -17,9 +17,9 @@ __all__ = [
     "Channel",
     "Evidence",
     "Match",
+    "Observation",
     "Probe",
     "RemoteConfig",
-    "Sighting",
     "Span",
     "Stimulus",
 ]
@@ -45,7 +45,7 @@ class Span:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sighting:
+class Observation:
     """All that one request caused: the exchange, its trace, and what telemetry had said so far.
 
     `root` is the web span of the request (the top span of the trace within the app), None where no
@@ -72,7 +72,7 @@ class Match:
 class Evidence(Protocol):
     """What counts: a pure predicate over a sighting."""
 
-    def look(self, sighting: Sighting) -> Match:
+    def look(self, sighting: Observation) -> Match:
         """Return whether the evidence is in `sighting`."""
         ...
 

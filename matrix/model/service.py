@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Iterable, Sequence
 
-__all__ = ["BackEnd", "Service", "ServiceIdentity", "ServiceKind", "Way", "against"]
+__all__ = ["Backend", "PortForward", "Service", "ServiceIdentity", "ServiceKind", "against"]
 
 
 class ServiceKind(str, enum.Enum):
@@ -41,7 +41,7 @@ class ServiceIdentity:
 
 
 @dataclasses.dataclass(frozen=True)
-class BackEnd:
+class Backend:
     """What a result rests on besides the releases under test, read from a capture's words."""
 
     name: str
@@ -49,7 +49,7 @@ class BackEnd:
     version: str
 
     @classmethod
-    def parse(cls, text: str) -> BackEnd:
+    def parse(cls, text: str) -> Backend:
         """Return what the words of a `ServiceIdentity` are about."""
         name, _, version = text.partition(": ")
         for kind in (ServiceKind.SIMULATOR, ServiceKind.STUB):
@@ -67,7 +67,7 @@ class BackEnd:
 
 
 @dataclasses.dataclass(frozen=True)
-class Way:
+class PortForward:
     """A Unix socket outside that leads to a port of the service.
 
     Where `port` is not 0, clients must find it under this very number, as the service tells its
@@ -87,7 +87,7 @@ class Service:
     """
 
     identity: ServiceIdentity
-    ways: tuple[Way, ...]
+    ways: tuple[PortForward, ...]
     user: str = ""
     password: str = dataclasses.field(default="", repr=False)
     database: str = ""
@@ -117,5 +117,5 @@ def against(back_ends: Iterable[str]) -> str:
 
     `Against PostgreSQL 15.18, a stub (consul).`
     """
-    told = dict.fromkeys(str(BackEnd.parse(text)) for text in back_ends)
+    told = dict.fromkeys(str(Backend.parse(text)) for text in back_ends)
     return f"Against {', '.join(told)}." if told else ""

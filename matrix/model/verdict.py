@@ -8,10 +8,10 @@ from typing import Any
 
 from matrix.model.reason import Reason
 
-__all__ = ["Finding", "Outcome", "PartVerdict", "Shows", "Tightness", "Verdict"]
+__all__ = ["Finding", "Observed", "Outcome", "PartVerdict", "Tightness", "Verdict"]
 
 
-class Shows(str, enum.Enum):
+class Observed(str, enum.Enum):
     """What a probe channel showed in one cell."""
 
     PRESENT = "present"
@@ -32,7 +32,7 @@ class Finding:
     cell: str
     probe: str
     channel: str
-    shows: Shows
+    shows: Observed
     evidence: str
     reason: Reason | None = None
     repeats: tuple[tuple[str, int], ...] = ()

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
-from matrix.planning.shelf import Shelf, Title, allows
+from matrix.pypi.releases import Release, Releases, allows
 
 __all__ = ["Boundary", "at", "floor", "stretches", "tips"]
 
@@ -19,13 +19,13 @@ _LOWER = re.compile(r"(?:>=?|~=|==)\s*\d")
 class Boundary:
     """A release that must keep the promise; `before` need not, `controls` should, newest first."""
 
-    minimum: Title
-    before: Title | None = None
-    controls: tuple[Title, ...] = ()
+    minimum: Release
+    before: Release | None = None
+    controls: tuple[Release, ...] = ()
 
 
 def floor(
-    tracer: Shelf, specifier: str, branches: Sequence[str], *, tight: bool
+    tracer: Releases, specifier: str, branches: Sequence[str], *, tight: bool
 ) -> Boundary | None:
     """Return the boundary of `from ddtrace V`; None where no release is in the specifier."""
     titles = tracer.within(specifier)
@@ -40,13 +40,13 @@ def floor(
     )
 
 
-def tips(tracer: Shelf, branches: Sequence[str]) -> tuple[Boundary, ...]:
+def tips(tracer: Releases, branches: Sequence[str]) -> tuple[Boundary, ...]:
     """Return the newest release of each branch, for what is promised to be nowhere."""
     newest = {titles[-1] for each in branches or [""] if (titles := tracer.within(each))}
     return tuple(Boundary(title) for title in sorted(newest, key=lambda title: title.version))
 
 
-def stretches(tracer: Shelf, branches: Sequence[str], specifier: str) -> tuple[Boundary, ...]:
+def stretches(tracer: Releases, branches: Sequence[str], specifier: str) -> tuple[Boundary, ...]:
     """Return both ends of each branch as far as the specifier goes.
 
     The first release only where the branch or the specifier has a lower end at all. A page without
@@ -65,7 +65,7 @@ def stretches(tracer: Shelf, branches: Sequence[str], specifier: str) -> tuple[B
     return tuple(found)
 
 
-def at(tracer: Shelf, candidate: Title, branches: Sequence[str], specifier: str) -> Boundary:
+def at(tracer: Releases, candidate: Release, branches: Sequence[str], specifier: str) -> Boundary:
     """Return the boundary of one release that everything is asked of.
 
     It stands first among its own controls: others are run only where it does not show. Those are
@@ -83,17 +83,17 @@ def at(tracer: Shelf, candidate: Title, branches: Sequence[str], specifier: str)
     return Boundary(candidate, None, controls)
 
 
-def _controls(tracer: Shelf, minimum: Title, branches: Sequence[str]) -> tuple[Title, ...]:
+def _controls(tracer: Releases, minimum: Release, branches: Sequence[str]) -> tuple[Release, ...]:
     return _series_tips(tracer.within(_branch(minimum, branches)), minimum)
 
 
-def _branch(title: Title, branches: Sequence[str]) -> str:
+def _branch(title: Release, branches: Sequence[str]) -> str:
     holding = [each for each in branches if allows(each, title.meant)]
     return holding[0] if holding else f"=={title.version.major}.*"
 
 
-def _series_tips(titles: Sequence[Title], minimum: Title) -> tuple[Title, ...]:
-    newest: dict[tuple[int, int], Title] = {}
+def _series_tips(titles: Sequence[Release], minimum: Release) -> tuple[Release, ...]:
+    newest: dict[tuple[int, int], Release] = {}
     for title in titles:
         if title.version > minimum.version:
             newest[title.minor] = title

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from matrix.errors import NothingSelectedError, UsageError
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
-from matrix.planning.about import concerns
-from matrix.planning.asks import documented_minimum
 from matrix.planning.coverage import Coverage
-from matrix.planning.page import Page, pages_of
-from matrix.planning.shelf import Shelf
+from matrix.planning.expectations import concerns, documented_minimum
+from matrix.planning.page import ClaimPage, pages_of
+from matrix.pypi.releases import Releases
 
 __all__ = ["claims_about"]
 
 
 def claims_about(
-    candidate: str, claims: Sequence[Claim], coverage: Coverage, tracer: Shelf
+    candidate: str, claims: Sequence[Claim], coverage: Coverage, tracer: Releases
 ) -> tuple[Claim, ...]:
     """Return the claims about the shelf's candidate, in their order.
 
@@ -44,7 +43,7 @@ def claims_about(
     return found
 
 
-def _concerned(claim: Claim, page: Page, coverage: Coverage, tracer: Shelf) -> bool:
+def _concerned(claim: Claim, page: ClaimPage, coverage: Coverage, tracer: Releases) -> bool:
     rule = coverage.rule(claim)
     if isinstance(rule, Reason):
         own = claim if claim.kind is ClaimKind.CAPABILITY else None

@@ -6,23 +6,18 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from matrix.integrations import (
-    AUTOMATIC,
-    ERROR,
-    EXPLICIT,
-    Integration,
-    load_integrations,
-    probe_name,
-)
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
-from matrix.planning.data import read_data
+from matrix.probes.declaration import Integration
+from matrix.probes.integration_probes import AUTOMATIC, ERROR, EXPLICIT, probe_name
+from matrix.probes.integrations import load_integrations
+from matrix.system.data_files import read_data
 
-__all__ = ["Coverage", "Rule", "load_coverage"]
+__all__ = ["Coverage", "CoverageRule", "load_coverage"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Rule:
+class CoverageRule:
     """One entry: the probe, the channels of it that the promise is about, and where to run it.
 
     `capability` names whose documented minimum applies, in the order to look. `table` is
@@ -60,7 +55,7 @@ class Coverage:
     `deployments` are those that cells can be run in; each says what to do where they are not.
     """
 
-    rules: Mapping[tuple[str, str], Rule]
+    rules: Mapping[tuple[str, str], CoverageRule]
     reasons: Mapping[str, Reason]
     samples: tuple[str, ...]
     deployments: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -72,7 +67,7 @@ class Coverage:
         capability = ClaimKind.CAPABILITY.value
         return frozenset(rule.probe for (kind, _), rule in self.rules.items() if kind == capability)
 
-    def rule(self, claim: Claim) -> Rule | Reason:
+    def rule(self, claim: Claim) -> CoverageRule | Reason:
         """Return the rule for a claim, or why there is none."""
         kind = claim.kind.value
         if claim.get("deployment") in self.deployments and claim.kind is ClaimKind.DEPLOYMENT:
@@ -93,7 +88,7 @@ class Coverage:
             return self._library(claim)
         return found or Reason.NO_PROBE
 
-    def answering(self, claim: Claim, rule: Rule) -> tuple[Rule, ...]:
+    def answering(self, claim: Claim, rule: CoverageRule) -> tuple[CoverageRule, ...]:
         """Return all rules that answer a claim: that of the back ends with libraries of their own
         besides `rule`, as far as the claim names them; all where it names none.
         """
@@ -104,7 +99,7 @@ class Coverage:
         found = (self.integrations[slug] for slug in dict.fromkeys(slugs))
         return (*own, *(_automatic(each, rule.capability) for each in found))
 
-    def _library(self, claim: Claim) -> Rule | Reason:
+    def _library(self, claim: Claim) -> CoverageRule | Reason:
         """Return the rule of a row: a module for its role, if it has one, or for the library."""
         role = claim.get("role")
         slugs = [f"{claim.subject}-{role}"] * bool(role) + [claim.subject]
@@ -115,7 +110,7 @@ class Coverage:
         if asked and not integration.explicit:
             return Reason.NO_PROBE
         way = EXPLICIT if asked else AUTOMATIC
-        return Rule(
+        return CoverageRule(
             probe=probe_name(integration.slug),
             channels=(way, way + ERROR) if integration.error else (way,),
             frameworks=(),
@@ -124,8 +119,8 @@ class Coverage:
         )
 
 
-def _automatic(integration: Integration, capability: tuple[str, ...]) -> Rule:
-    return Rule(
+def _automatic(integration: Integration, capability: tuple[str, ...]) -> CoverageRule:
+    return CoverageRule(
         probe=probe_name(integration.slug),
         channels=(AUTOMATIC, AUTOMATIC + ERROR) if integration.error else (AUTOMATIC,),
         frameworks=(),
@@ -151,11 +146,11 @@ def load_coverage(
     return Coverage(rules, reasons, samples, data.get("deployments", {}), integrations)
 
 
-def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -> Rule:
+def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -> CoverageRule:
     named = entry.get("frameworks", "")
     about_a_capability = kind in (ClaimKind.CAPABILITY, ClaimKind.AUTHENTICATION)
     frameworks = samples if isinstance(named, str) else named
-    return Rule(
+    return CoverageRule(
         probe=entry["probe"],
         channels=tuple(entry["channels"]),
         frameworks=tuple(entry.get("samples", frameworks)),

@@ -8,41 +8,41 @@ from collections.abc import Mapping
 from typing import Any
 
 from matrix.model.reason import Reason
-from matrix.planning.data import read_data
-from matrix.planning.shelf import Shelf, Title, allows
+from matrix.pypi.releases import Release, Releases, allows
+from matrix.system.data_files import read_data
 
-__all__ = ["Impossible", "framework_runs", "lowest", "newest", "tracer_installs"]
+__all__ = ["Unsatisfiable", "framework_runs", "lowest", "newest", "tracer_installs"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Impossible:
+class Unsatisfiable:
     """Why something cannot exist."""
 
     reason: Reason
     detail: str
 
 
-def tracer_installs(title: Title, python: str, target: str) -> Impossible | None:
+def tracer_installs(title: Release, python: str, target: str) -> Unsatisfiable | None:
     """Return why a tracer release cannot be installed from a wheel, None where it can."""
     if title.has_wheel(python, target):
         return None
     if not title.requires(python):
         said = title.release.requires_python
-        return Impossible(Reason.REQUIRES_PYTHON, f"ddtrace {title.text} requires Python {said}")
+        return Unsatisfiable(Reason.REQUIRES_PYTHON, f"ddtrace {title.text} requires Python {said}")
     if not title.has_target(target):
-        return Impossible(Reason.NO_WHEEL, f"ddtrace {title.text} has no wheel for {target}")
-    return Impossible(
+        return Unsatisfiable(Reason.NO_WHEEL, f"ddtrace {title.text} has no wheel for {target}")
+    return Unsatisfiable(
         Reason.NO_WHEEL, f"ddtrace {title.text} has no wheel for CPython {python} on {target}"
     )
 
 
 def framework_runs(
-    name: str, title: Title, python: str, data: Mapping[str, Any] | None = None
-) -> Impossible | None:
+    name: str, title: Release, python: str, data: Mapping[str, Any] | None = None
+) -> Unsatisfiable | None:
     """Return why a framework's release does not run on a CPython, None where it does."""
     if not title.requires(python):
         said = title.release.requires_python
-        return Impossible(
+        return Unsatisfiable(
             Reason.FRAMEWORK_PYTHON, f"{name} {title.text} requires Python {said or '(see files)'}"
         )
     known = (read_data("frameworks") if data is None else data).get(name, {})
@@ -52,13 +52,15 @@ def framework_runs(
         since = series.get("later", {}).get(python)
         if python in series["python"] or (since and allows(since, title.text)):
             return None
-        return Impossible(
+        return Unsatisfiable(
             Reason.FRAMEWORK_PYTHON, f"{name} {title.text} does not run on CPython {python}"
         )
     return None
 
 
-def lowest(shelf: Shelf, specifier: str, python: str, era: dt.datetime) -> Title | Impossible:
+def lowest(
+    shelf: Releases, specifier: str, python: str, era: dt.datetime
+) -> Release | Unsatisfiable:
     """Return the documented minimum: the lowest release in the specifier, if it can be used.
 
     A release that is newer than `era` is none: a tracer cannot know what came after it.
@@ -72,7 +74,9 @@ def lowest(shelf: Shelf, specifier: str, python: str, era: dt.datetime) -> Title
     return framework_runs(shelf.name, title, python) or title
 
 
-def newest(shelf: Shelf, specifier: str, python: str, era: dt.datetime) -> Title | Impossible:
+def newest(
+    shelf: Releases, specifier: str, python: str, era: dt.datetime
+) -> Release | Unsatisfiable:
     """Return the newest release in the specifier that this CPython and the era allow."""
     titles = shelf.within(specifier)
     if not titles:
@@ -84,18 +88,18 @@ def newest(shelf: Shelf, specifier: str, python: str, era: dt.datetime) -> Title
         if framework_runs(shelf.name, title, python) is None:
             return title
     said = f"{shelf.name} {specifier}".strip()
-    return Impossible(
+    return Unsatisfiable(
         Reason.FRAMEWORK_PYTHON, f"no release of {said} up to {era:%Y-%m-%d} runs on it"
     )
 
 
-def _no_release(shelf: Shelf, specifier: str) -> Impossible:
+def _no_release(shelf: Releases, specifier: str) -> Unsatisfiable:
     said = f" is {specifier}" if specifier else ""
-    return Impossible(Reason.NO_RELEASE, f"no release of {shelf.name}{shelf.said_until}{said}")
+    return Unsatisfiable(Reason.NO_RELEASE, f"no release of {shelf.name}{shelf.said_until}{said}")
 
 
-def _too_new(shelf: Shelf, title: Title, era: dt.datetime) -> Impossible:
-    return Impossible(
+def _too_new(shelf: Releases, title: Release, era: dt.datetime) -> Unsatisfiable:
+    return Unsatisfiable(
         Reason.FRAMEWORK_ERA,
         f"{shelf.name} {title.text} is of {title.uploaded:%Y-%m-%d},"
         f" the tracer's release of {era:%Y-%m-%d}",

@@ -13,51 +13,51 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from packaging.version import Version
 
-from matrix.integrations import Integration
-from matrix.model.index import Release
+from matrix.model.index import ReleaseFiles
 from matrix.model.reason import Reason
-from matrix.planning.data import read_data
-from matrix.planning.existence import Impossible
-from matrix.planning.shelf import Shelf, Title
+from matrix.planning.existence import Unsatisfiable
+from matrix.probes.declaration import Integration
+from matrix.pypi.releases import Release, Releases
+from matrix.system.data_files import read_data
 
-__all__ = ["Library", "library_runs", "runs_of_standard_library"]
+__all__ = ["LibraryReleases", "library_runs", "runs_of_standard_library"]
 
 # Of how many later releases those are chosen that are tried where the minimum does not build.
 _RUNGS = 15
 
 
-def library_runs(integration: Integration, title: Title, python: str) -> Impossible | None:
+def library_runs(integration: Integration, title: Release, python: str) -> Unsatisfiable | None:
     """Return why a release does not run on a CPython, None where it does."""
     said = f"{integration.slug} {title.text}"
     requires = {file.requires_python for file in title.release.files if not file.yanked}
     if not title.requires(python):
         named = title.release.requires_python or "(see files)"
-        return Impossible(Reason.FRAMEWORK_PYTHON, f"{said} requires Python {named}")
+        return Unsatisfiable(Reason.FRAMEWORK_PYTHON, f"{said} requires Python {named}")
     pythons = integration.named_pythons(title.text)
     if pythons is not None:
         if not pythons.contains(python, prereleases=True):
             detail = f"{said} does not run on CPython {python}, only on {pythons}"
-            return Impossible(Reason.FRAMEWORK_PYTHON, detail)
+            return Unsatisfiable(Reason.FRAMEWORK_PYTHON, detail)
     elif not any(requires) and title.tagged(python) is False:
-        return Impossible(Reason.FRAMEWORK_PYTHON, f"{said} has no wheel for CPython {python}")
+        return Unsatisfiable(Reason.FRAMEWORK_PYTHON, f"{said} has no wheel for CPython {python}")
     return None
 
 
 def runs_of_standard_library(
     integration: Integration, python: str, era: dt.datetime
-) -> Title | Impossible:
+) -> Release | Unsatisfiable:
     """Return the standard library of a CPython as a release of the interpreter's version."""
     named = integration.named_pythons(python)
     if named is not None and not named.contains(python, prereleases=True):
-        return Impossible(
+        return Unsatisfiable(
             Reason.FRAMEWORK_PYTHON, f"{integration.slug} is a part of CPython {named}"
         )
-    release = Release(python, era, yanked=False, requires_python="", files=())
-    return Title(release, Version(python), era)
+    release = ReleaseFiles(python, era, yanked=False, requires_python="", files=())
+    return Release(release, Version(python), era)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Library:
+class LibraryReleases:
     """The releases of one library in a promised range, known at the time of a tracer's release.
 
     `under` are those below the range, `above` those
@@ -65,15 +65,15 @@ class Library:
     """
 
     integration: Integration
-    titles: Sequence[Title]
-    under: Sequence[Title] = ()
-    above: Sequence[Title] = ()
-    _runs: dict[tuple[str, str], Impossible | None] = dataclasses.field(default_factory=dict)
+    titles: Sequence[Release]
+    under: Sequence[Release] = ()
+    above: Sequence[Release] = ()
+    _runs: dict[tuple[str, str], Unsatisfiable | None] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, integration: Integration, shelf: Shelf, specifier: str, era: dt.datetime
-    ) -> Library | Impossible:
+        cls, integration: Integration, shelf: Releases, specifier: str, era: dt.datetime
+    ) -> LibraryReleases | Unsatisfiable:
         """Return the releases before `era`; why there is none otherwise."""
         titles = shelf.within(specifier)
         known = [title for title in titles if title.uploaded < era]
@@ -87,15 +87,15 @@ class Library:
             detail = (
                 f"the first of {said} is of {titles[0].uploaded:%Y-%m-%d}, the tracer's release"
             )
-            return Impossible(Reason.FRAMEWORK_ERA, f"{detail} of {era:%Y-%m-%d}")
-        return Impossible(Reason.NO_RELEASE, f"no release of {said}{shelf.said_until}")
+            return Unsatisfiable(Reason.FRAMEWORK_ERA, f"{detail} of {era:%Y-%m-%d}")
+        return Unsatisfiable(Reason.NO_RELEASE, f"no release of {said}{shelf.said_until}")
 
-    def lowest(self, python: str) -> Title | Impossible:
+    def lowest(self, python: str) -> Release | Unsatisfiable:
         """Return the documented minimum, if it runs on the CPython."""
         title = self.titles[0]
         return self._refused(title, python) or title
 
-    def newest(self, python: str) -> Title | Impossible:
+    def newest(self, python: str) -> Release | Unsatisfiable:
         """Return the newest that runs on the CPython."""
         for title in reversed(self.titles):
             if self._refused(title, python) is None:
@@ -103,7 +103,7 @@ class Library:
         why = self._refused(self.titles[-1], python)
         return why or self.titles[-1]
 
-    def lowest_anywhere(self, pythons: Iterable[str]) -> Mapping[str, Title]:
+    def lowest_anywhere(self, pythons: Iterable[str]) -> Mapping[str, Release]:
         """Return the lowest release that runs on any of the CPythons, by those that it runs on."""
         given = tuple(pythons)
         for title in self.titles:
@@ -112,7 +112,7 @@ class Library:
                 return dict.fromkeys(fitting, title)
         return {}
 
-    def others(self, title: Title, python: str) -> list[Title]:
+    def others(self, title: Release, python: str) -> list[Release]:
         """Return what a release is compared with: the newest of each major, and the minimum."""
         fitting = list(self._fitting(self.titles, python))
         majors = {each.version.major: each for each in fitting}
@@ -121,7 +121,9 @@ class Library:
         chosen.pop(title.text, None)
         return list(chosen.values())
 
-    def between(self, done: Iterable[Title], pythons: Sequence[str]) -> Iterator[tuple[str, Title]]:
+    def between(
+        self, done: Iterable[Release], pythons: Sequence[str]
+    ) -> Iterator[tuple[str, Release]]:
         """Yield the newest release of each major that none of `done` is of, with a CPython.
 
         One of `pythons` for each: the newest that was there when the release came out. Later ones
@@ -138,19 +140,19 @@ class Library:
                         yield _of_its_time(title, fitting), title
                         break
 
-    def before(self, title: Title, python: str) -> Title | None:
+    def before(self, title: Release, python: str) -> Release | None:
         """Return the release before the documented minimum, where it runs on the CPython."""
         if title is not self.titles[0] or not self.under:
             return None
         found = self.under[-1]
         return found if self._refused(found, python) is None else None
 
-    def beyond(self, python: str) -> Title | None:
+    def beyond(self, python: str) -> Release | None:
         """Return the first release above a range with an upper end, where it runs there."""
         found = self.above[:1]
         return next((each for each in found if self._refused(each, python) is None), None)
 
-    def rungs(self, title: Title, python: str) -> list[Title]:
+    def rungs(self, title: Release, python: str) -> list[Release]:
         """Return what is tried where a release does not build or start on the CPython: ascending,
         the one after it, the first of each minor series and the newest; of many, some.
         """
@@ -165,21 +167,21 @@ class Library:
         last = len(steps) - 1
         return [steps[round(number * last / (_RUNGS - 1))] for number in range(_RUNGS)]
 
-    def runs(self, title: Title, python: str) -> bool:
+    def runs(self, title: Release, python: str) -> bool:
         """Return whether a release runs on the CPython."""
         return self._refused(title, python) is None
 
-    def _fitting(self, titles: Iterable[Title], python: str) -> Iterator[Title]:
+    def _fitting(self, titles: Iterable[Release], python: str) -> Iterator[Release]:
         return (title for title in titles if self._refused(title, python) is None)
 
-    def _refused(self, title: Title, python: str) -> Impossible | None:
+    def _refused(self, title: Release, python: str) -> Unsatisfiable | None:
         key = (title.text, python)
         if key not in self._runs:
             self._runs[key] = library_runs(self.integration, title, python)
         return self._runs[key]
 
 
-def _of_its_time(title: Title, pythons: Sequence[str]) -> str:
+def _of_its_time(title: Release, pythons: Sequence[str]) -> str:
     """Return the newest of the CPythons (ascending) that was there then, the oldest where none."""
     day = title.uploaded.date()
     born = read_data("pythons")

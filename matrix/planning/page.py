@@ -6,18 +6,18 @@ import functools
 import re
 from collections.abc import Iterable, Sequence
 
+from matrix.interpreters.targets import admits
 from matrix.model.claim import Claim, ClaimKind, Status
-from matrix.planning.shelf import allows, python_key
-from matrix.planning.targets import admits
+from matrix.pypi.releases import allows, python_key
 
-__all__ = ["Page", "named_pythons", "pages_of"]
+__all__ = ["ClaimPage", "named_pythons", "pages_of"]
 
 _EXACT = re.compile(r"={2,3}\s*(\d+\.\d+)(?:\.\*)?\s*")
 _FROM = re.compile(r">=\s*(\d+\.\d+)(?!\d)")
 _DENIED = (Status.NOT_SUPPORTED, Status.END_OF_LIFE)
 
 
-class Page:
+class ClaimPage:
     """All claims of one document; the answers do not depend on the order of the claims."""
 
     def __init__(self, claims: Iterable[Claim]) -> None:
@@ -73,12 +73,12 @@ class Page:
         )
 
 
-def pages_of(claims: Iterable[Claim]) -> dict[tuple[str, str], Page]:
+def pages_of(claims: Iterable[Claim]) -> dict[tuple[str, str], ClaimPage]:
     """Return the pages by (document, sha256): two pages may share a name."""
     grouped: dict[tuple[str, str], list[Claim]] = {}
     for claim in claims:
         grouped.setdefault((claim.document, claim.sha256), []).append(claim)
-    return {key: Page(found) for key, found in grouped.items()}
+    return {key: ClaimPage(found) for key, found in grouped.items()}
 
 
 def named_pythons(specifiers: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:

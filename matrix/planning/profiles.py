@@ -9,14 +9,14 @@ from typing import Any, Literal
 from matrix.errors import UsageError, nearest
 from matrix.model.claim import Claim
 from matrix.model.reason import Reason
-from matrix.planning.asks import Ask
-from matrix.planning.data import read_data
+from matrix.planning.expectations import Check
+from matrix.system.data_files import read_data
 
-__all__ = ["Narrowing", "Profile", "load_profile", "profile_names"]
+__all__ = ["Profile", "ProfileLimit", "load_profile", "profile_names"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Narrowing:
+class ProfileLimit:
     """What of the claims is asked, on which runtimes and targets; an empty tuple narrows nothing.
 
     `picks` are `lowest` and `newest`, `minimums` capabilities whose documented minimum applies.
@@ -30,7 +30,7 @@ class Narrowing:
     picks: tuple[str, ...] = ()
     minimums: tuple[str, ...] = ()
 
-    def fits(self, ask: Ask) -> bool:
+    def fits(self, ask: Check) -> bool:
         """Return whether such an experiment is meant."""
         return all(
             not wanted or value in wanted
@@ -66,9 +66,9 @@ class Profile:
     """A profile: the first of its narrowings that fits an ask decides on its runtimes."""
 
     name: str
-    asks: tuple[Narrowing, ...]
+    asks: tuple[ProfileLimit, ...]
 
-    def narrowing(self, ask: Ask) -> Narrowing | None:
+    def narrowing(self, ask: Check) -> ProfileLimit | None:
         """Return what decides on an ask, None where the profile does not mean it."""
         return next((each for each in self.asks if each.fits(ask)), None)
 
@@ -90,6 +90,6 @@ def load_profile(name: str, data: Mapping[str, Any] | None = None) -> Profile:
     return Profile(name, tuple(_narrowing(entry) for entry in known[name]["ask"]))
 
 
-def _narrowing(entry: Mapping[str, Any]) -> Narrowing:
+def _narrowing(entry: Mapping[str, Any]) -> ProfileLimit:
     narrow = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
-    return Narrowing(runtimes=entry["runtimes"], targets=entry.get("targets", "all"), **narrow)
+    return ProfileLimit(runtimes=entry["runtimes"], targets=entry.get("targets", "all"), **narrow)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from matrix.errors import NothingSelectedError, nearest
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind
-from matrix.model.plan import LeftOut, Part, Plan, PlannedCell
+from matrix.model.plan import Omission, Part, Plan, PlannedCell
 from matrix.model.reason import Reason
+from matrix.model.selectors import matches
+from matrix.planning.cell_set import plan_cells
 from matrix.planning.coverage import load_coverage
-from matrix.planning.drafts import plan_cells
-from matrix.planning.globs import matches
 
 __all__ = ["Selection", "select"]
 
@@ -72,7 +72,7 @@ def select(plan: Plan, selection: Selection) -> Plan:
     dates = {key: (planned.cell, planned.as_of) for key, planned in known.items()}
     kept = {(part.claim, part.minimum) for part in parts}
     missing = (
-        LeftOut(part.claim, part.minimum, Reason.NOT_SELECTED)
+        Omission(part.claim, part.minimum, Reason.NOT_SELECTED)
         for part in plan.parts
         if part.claim in wanted and (part.claim, part.minimum) not in kept
     )

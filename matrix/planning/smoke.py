@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from matrix.model.plan import Plan
-from matrix.places import data_dir
+from matrix.system.paths import data_dir
 
 __all__ = ["PROFILE", "smoke_list", "smoke_path"]
 

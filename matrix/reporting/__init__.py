@@ -1,1 +1,1 @@
-"""What the user sees of a run: progress while it goes on, tables and JSON when it has ended."""
+"""Reports of a run for people and programs."""

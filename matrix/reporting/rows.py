@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
-from matrix.model.service import BackEnd, ServiceKind
+from matrix.model.service import Backend, ServiceKind
 from matrix.model.verdict import Outcome, Verdict
-from matrix.reporting.words import pythons, subject_word, target
+from matrix.reporting.text import pythons, subject_word, target
 
-__all__ = ["Fold", "Row", "fold", "group"]
+__all__ = ["UntestedClaims", "VerdictRow", "fold", "group"]
 
 _ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
 # What says the same of several libraries reads better as one promise.
@@ -20,7 +20,7 @@ _OF_LIBRARIES = frozenset({ClaimKind.FRAMEWORK, ClaimKind.AUTHENTICATION, ClaimK
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class VerdictRow:
     """What has one answer: a promise, which several documents may state, or promises alike.
 
     `verdicts` are those of the claims, in their order.
@@ -49,7 +49,7 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
-class Fold:
+class UntestedClaims:
     """Claims of one kind that no cell was planned for, all for one reason."""
 
     kind: ClaimKind
@@ -63,7 +63,7 @@ class Fold:
         return _runtimes(self.claims) if of_runtimes else _subjects(self.claims)
 
 
-def group(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[Row]:
+def group(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[VerdictRow]:
     """Return the verdicts, equal answers to equal promises as one, refuted ones first.
 
     Runtimes that differ in their CPython only are one, and so are confirmed libraries. Within an
@@ -73,24 +73,25 @@ def group(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[Row]
     for verdict in verdicts:
         claim = claims[verdict.claim]
         # What was seen against the product itself is not told with what was not.
-        kinds = frozenset(BackEnd.parse(each).kind for each in verdict.back_ends)
+        kinds = frozenset(Backend.parse(each).kind for each in verdict.back_ends)
         stands_for = kinds - {ServiceKind.SERVER}
         answer = (verdict.outcome, verdict.tightness, verdict.reason, stands_for)
         grouped[_promised(claim, verdict.outcome), answer].append(verdict)
     made = [
-        Row(tuple(items), tuple(claims[item.claim] for item in items)) for items in grouped.values()
+        VerdictRow(tuple(items), tuple(claims[item.claim] for item in items))
+        for items in grouped.values()
     ]
     return sorted(made, key=lambda row: _ORDER.index(row.verdict.outcome))
 
 
-def fold(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[Fold]:
+def fold(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[UntestedClaims]:
     """Return what no cell was planned for, by kind and reason, in the order of the verdicts."""
     folded: dict[tuple[ClaimKind, Reason], list[Claim]] = defaultdict(list)
     for verdict in verdicts:
         claim = claims[verdict.claim]
         if not verdict.parts and verdict.reason is not None:
             folded[claim.kind, verdict.reason].append(claim)
-    return [Fold(kind, reason, tuple(items)) for (kind, reason), items in folded.items()]
+    return [UntestedClaims(kind, reason, tuple(items)) for (kind, reason), items in folded.items()]
 
 
 def _promised(claim: Claim, outcome: Outcome) -> tuple[object, ...]:

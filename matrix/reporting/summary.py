@@ -1,23 +1,29 @@
-"""What the final report says, before it is drawn: rows, gaps and counts. Pure."""
+"""What the final report says, before it is drawn: rows, gaps and counts. Pure.
+
+Where cells ran, in a few words. Pure.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
-from matrix.reporting.rows import Fold, Row, fold, group
-from matrix.reporting.telling import plain
-from matrix.reporting.words import promise, short_names
-from matrix.verify.result import RunResult
+from matrix.planning.locations import short
+from matrix.reporting.evidence_text import plain
+from matrix.reporting.rows import UntestedClaims, VerdictRow, fold, group
+from matrix.reporting.text import MARKS, many, promise, short_names
+from matrix.runs.result import CellRecord, RunResult
 
 __all__ = [
-    "Gap",
-    "Seen",
+    "THIS_MACHINE",
+    "ReasonSummary",
+    "Remark",
     "also_seen",
     "cell_counts",
     "claims_of",
@@ -25,8 +31,11 @@ __all__ = [
     "document_names",
     "folds",
     "gaps",
+    "marks",
     "ran",
     "rows",
+    "unisolated",
+    "where_lines",
 ]
 
 _ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
@@ -57,7 +66,7 @@ _CUT = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Seen:
+class Remark:
     """A remark, the promises that it is beside, and the other cells of which it is as true."""
 
     remark: str
@@ -66,7 +75,7 @@ class Seen:
 
 
 @dataclasses.dataclass(frozen=True)
-class Gap:
+class ReasonSummary:
     """What keeps `claims` claims from an answer.
 
     `cell` is one to try by hand, or ""; `details` what the failed cells said, each once; `folds`
@@ -77,10 +86,10 @@ class Gap:
     claims: int
     cell: str
     details: tuple[str, ...] = ()
-    folds: tuple[Fold, ...] = ()
+    folds: tuple[UntestedClaims, ...] = ()
 
 
-def rows(result: RunResult) -> list[Row]:
+def rows(result: RunResult) -> list[VerdictRow]:
     """Return what has evidence, refuted first, then confirmed, then unverified.
 
     That is what rests on experiments, and what the package index alone refutes.
@@ -89,12 +98,12 @@ def rows(result: RunResult) -> list[Row]:
     return group(told, claims_of(result))
 
 
-def folds(result: RunResult) -> list[Fold]:
+def folds(result: RunResult) -> list[UntestedClaims]:
     """Return the rest: what no cell was planned for, by kind and reason."""
     return fold(result.verdicts, claims_of(result))
 
 
-def also_seen(result: RunResult) -> list[Seen]:
+def also_seen(result: RunResult) -> list[Remark]:
     """Return what is beside the answers, each thing once.
 
     What was left out is counted elsewhere, and what is open has its reason.
@@ -108,7 +117,7 @@ def also_seen(result: RunResult) -> list[Seen]:
                 found[bare][remark] = None
                 about[bare][promise(*row.claims)] = None
     return [
-        Seen(next(iter(remarks)), tuple(about[bare]), _further(tuple(remarks)))
+        Remark(next(iter(remarks)), tuple(about[bare]), _further(tuple(remarks)))
         for bare, remarks in found.items()
     ]
 
@@ -132,7 +141,7 @@ def counts(result: RunResult) -> dict[Outcome, str]:
     return words
 
 
-def gaps(result: RunResult) -> list[Gap]:
+def gaps(result: RunResult) -> list[ReasonSummary]:
     """Return the reasons of what is unverified, the most frequent first."""
     found: dict[Reason, list[Verdict]] = defaultdict(list)
     for verdict in result.verdicts:
@@ -140,7 +149,7 @@ def gaps(result: RunResult) -> list[Gap]:
             found[verdict.reason].append(verdict)
     folded = folds(result)
     made = [
-        Gap(
+        ReasonSummary(
             reason,
             len(verdicts),
             _cell(verdicts),
@@ -206,3 +215,42 @@ def _cell(verdicts: Sequence[Verdict]) -> str:
             if part.reason is verdict.reason and part.cells:
                 return part.cells[0]
     return ""
+
+
+THIS_MACHINE = "this machine"
+_WORST = (Outcome.REFUTED, Outcome.UNVERIFIED, Outcome.CONFIRMED)
+
+
+def where_lines(result: RunResult) -> Iterator[str]:
+    """Yield for each engine how many cells it ran, of which targets, and how they were held."""
+    by_engine: dict[str, list[CellRecord]] = defaultdict(list)
+    for cell in result.cells:
+        if cell.where is not None:
+            by_engine[cell.where.engine].append(cell)
+    for engine, cells in by_engine.items():
+        counts = Counter(Cell.parse(cell.cell).target for cell in cells)
+        targets = ", ".join(f"{short(target)} {count}" for target, count in counts.items())
+        held = dict.fromkeys(cell.where.isolation for cell in cells if cell.where)
+        place = f"in {engine}" if engine else f"on {THIS_MACHINE}"
+        yield f"{many(len(cells), 'cell')} {place}: {targets} ({'; '.join(held)})"
+
+
+def unisolated(result: RunResult) -> str:
+    """Return the warning that cells could reach the network, "" where none could."""
+    free = [cell.where for cell in result.cells if cell.where and not cell.where.isolated]
+    if not free:
+        return ""
+    why = "; ".join(dict.fromkeys(where.isolation for where in free))
+    return f"{many(len(free), 'cell')} could reach the network while releases ran in it: {why}"
+
+
+def marks(verdicts: Iterable[Verdict]) -> str:
+    """Return the answer on each target, `amd64 ✓ 386 ✓ arm64 ?`, "" where there is one only."""
+    found: dict[str, Outcome] = {}
+    for verdict in verdicts:
+        for part in verdict.parts:
+            target = short(Cell.parse(part.cells[0]).target)
+            found[target] = min(part.outcome, found.get(target, part.outcome), key=_WORST.index)
+    if len(found) < 2:  # noqa: PLR2004 - the one stands in the cells' ids
+        return ""
+    return " ".join(f"{target} {MARKS[outcome]}" for target, outcome in found.items())

@@ -1,1 +1,1 @@
-"""Back ends of experiments: started on demand, shared by the cells of a run, stopped always."""
+"""Back ends: servers that a cell needs beside the app."""

@@ -11,19 +11,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from matrix.containers.seam import Engine
+from matrix.docker.api import ContainerEngine
 from matrix.model.service import Service, ServiceIdentity
-from matrix.services.given import Given, reached
-from matrix.services.protocols import NoAnswerError
-from matrix.services.recipes import Recipe, Recipes, load_recipes
-from matrix.services.servers import Server
-from matrix.services.sources import Build, Found, Missing, look
-from matrix.services.starting import Running, ServiceFailedError, ask, start
+from matrix.services.external import ExternalService, reached
+from matrix.services.protocol import NoAnswerError
+from matrix.services.recipes import (
+    AvailableService,
+    Build,
+    MissingService,
+    ServiceRecipe,
+    ServiceRecipes,
+    load_recipes,
+    look,
+)
+from matrix.services.server import Server
+from matrix.services.start import RunningServer, ServiceFailedError, ask, start
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["NoServiceError", "Services", "State"]
+__all__ = ["NoServiceError", "ServiceState", "Services"]
 
 STARTS = 3
 
@@ -38,10 +45,10 @@ class NoServiceError(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class State:
+class ServiceState:
     """How a service stands here: `identity` of what there would be, or why none and the remedy."""
 
-    recipe: Recipe
+    recipe: ServiceRecipe
     identity: ServiceIdentity | None
     why: str = ""
     remedy: str = ""
@@ -56,12 +63,12 @@ class Services:
 
     def __init__(
         self,
-        given: Mapping[str, Given] | None = None,
+        given: Mapping[str, ExternalService] | None = None,
         *,
-        recipes: Recipes | None = None,
+        recipes: ServiceRecipes | None = None,
         build: Build | None = None,
         below: Path | None = None,
-        engine: Engine | None = None,
+        engine: ContainerEngine | None = None,
     ) -> None:
         """Make servers' folders in `below`, the system's place for such by default."""
         self.recipes = recipes or load_recipes()
@@ -75,13 +82,13 @@ class Services:
         self._sweep = True
         self._closed = False
 
-    def state(self, name: str) -> State:
+    def state(self, name: str) -> ServiceState:
         """Return how the service stands, without starting anything. Raises UsageError."""
         recipe = self.recipes.get(name)
         try:
-            return State(recipe, self._identity(recipe))
+            return ServiceState(recipe, self._identity(recipe))
         except NoServiceError as error:
-            return State(recipe, None, error.detail, error.remedy)
+            return ServiceState(recipe, None, error.detail, error.remedy)
 
     def identity(self, name: str) -> ServiceIdentity:
         """Return what would be used, by the version that its program has before it is started.
@@ -126,24 +133,24 @@ class Services:
             kept.drop()
         self._gates.close()
 
-    def _identity(self, recipe: Recipe) -> ServiceIdentity:
+    def _identity(self, recipe: ServiceRecipe) -> ServiceIdentity:
         if recipe.name in self._given:
             return self.ensure(recipe.name).identity
         found = self._found(recipe)
         return ServiceIdentity(recipe.name, found.way.kind, found.version, found.way.source)
 
-    def _found(self, recipe: Recipe) -> Found:
+    def _found(self, recipe: ServiceRecipe) -> AvailableService:
         """Return the best that there is."""
         looked = [look(way, self._build, self._engine) for way in recipe.ways]
         for item in looked:
-            if isinstance(item, Found):
+            if isinstance(item, AvailableService):
                 return item
-        missing = [item for item in looked if isinstance(item, Missing)]
+        missing = [item for item in looked if isinstance(item, MissingService)]
         raise NoServiceError(
             f"{recipe.title}: {'; '.join(item.why for item in missing)}", missing[0].remedy
         )
 
-    def _started(self, recipe: Recipe, kept: _Kept) -> Service:
+    def _started(self, recipe: ServiceRecipe, kept: _Kept) -> Service:
         if recipe.name in self._given:
             return self._reached(self._given[recipe.name])
         found = self._found(recipe)
@@ -172,7 +179,7 @@ class Services:
 
         return note
 
-    def _reached(self, given: Given) -> Service:
+    def _reached(self, given: ExternalService) -> Service:
         try:
             service = self._gates.enter_context(reached(given))
             said = ask(given.recipe, service)
@@ -198,7 +205,7 @@ class Services:
     def _sweep_once(self) -> None:
         if sys.platform == "win32":  # where nothing can be left of servers
             return
-        from matrix.services.folders import sweep  # noqa: PLC0415 - not everywhere
+        from matrix.services.supervised import sweep  # noqa: PLC0415 - not everywhere
 
         with self._swept:
             if self._sweep:
@@ -223,7 +230,7 @@ class _Kept:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.service: Service | None = None
-        self.running: Running | None = None
+        self.running: RunningServer | None = None
         self.guarded: Server | None = None
         self.failure: NoServiceError | None = None
         self.starts = 0

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 
 from packaging.version import Version
 
-from matrix.index.protocol import Index
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import Plan
-from matrix.planning import make_plan
+from matrix.planning.planner import make_plan
+from matrix.pypi.index import Index
 
 __all__ = ["TARGETS", "big_plan"]
 

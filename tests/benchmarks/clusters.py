@@ -41,32 +41,33 @@ sys.path.insert(0, str(ROOT))
 from big_plans import big_plan  # noqa: E402
 from machines import Machines, Mailbox, Recorded, shared_out  # noqa: E402
 
-from matrix.index import CachedIndex  # noqa: E402
-from matrix.journal import CaptureStore, Entry, Journal, Sources, probe_keys  # noqa: E402
+from matrix.distributed.durations import cells_that_ran, load_durations  # noqa: E402
+from matrix.documents.facts import load_facts  # noqa: E402
 from matrix.model.capture import CellCapture  # noqa: E402
 from matrix.model.plan import Plan, PlannedCell  # noqa: E402
 from matrix.model.probe import Probe  # noqa: E402
 from matrix.model.reason import Reason  # noqa: E402
-from matrix.model.verdict import Finding, Shows  # noqa: E402
-from matrix.places import cache_dir  # noqa: E402
-from matrix.probes import load_probes  # noqa: E402
-from matrix.reading.facts import load_facts  # noqa: E402
-from matrix.sharding.durations import load_durations  # noqa: E402
-from matrix.sharding.recorded import cells_that_ran  # noqa: E402
-from matrix.verify.engine import Engine, World  # noqa: E402
-from matrix.verify.events import (  # noqa: E402
+from matrix.model.verdict import Finding, Observed  # noqa: E402
+from matrix.probes.registry import load_probes  # noqa: E402
+from matrix.pypi.client import CachedIndex  # noqa: E402
+from matrix.runs.captures import CaptureStore  # noqa: E402
+from matrix.runs.events import (  # noqa: E402
     CellFinished,
     ControlAdded,
     Event,
     VerdictReached,
 )
-from matrix.verify.keeping import Keeping  # noqa: E402
+from matrix.runs.journal import Entry, Journal  # noqa: E402
+from matrix.runs.keys import Sources, probe_keys  # noqa: E402
+from matrix.runs.result_store import ResultStore  # noqa: E402
+from matrix.runs.scheduler import RunContext, Scheduler  # noqa: E402
+from matrix.system.paths import cache_dir  # noqa: E402
 
 _KB = 1024
 _ALL = 1_000_000_000  # cells at a time: how many, the books of the cluster say
 
 
-class MadeUp(Keeping):
+class MadeUp(ResultStore):
     """Keeps nothing, and says what cells would show: nine of ten what is promised of them.
 
     The others do not show it, so that controls are run, or cannot be installed, so that others are
@@ -84,11 +85,11 @@ class MadeUp(Keeping):
         """Return what the cell shows."""
         cell = planned.cell.id
         drawn = random.Random(cell).random()  # noqa: S311 - no secret
-        shows, reason = Shows.PRESENT, None
+        shows, reason = Observed.PRESENT, None
         if cell in self._before or drawn < 0.05:
-            shows = Shows.ABSENT
+            shows = Observed.ABSENT
         elif drawn < 0.1:
-            shows, reason = Shows.UNKNOWN, Reason.BUILD_FAILED
+            shows, reason = Observed.UNKNOWN, Reason.BUILD_FAILED
         findings = tuple(
             Finding(cell, name, channel.name, shows, f"It was seen: {shows.value}.", reason)
             for name in planned.probes
@@ -160,9 +161,9 @@ def simulate(plan: Plan, recorded: Recorded, args: argparse.Namespace) -> Measur
         plan, shares, recorded, failing=args.failing, tending=args.tending / 1000, seed=args.seed
     )
     watch = Watch(recorded, plan, machines)
-    world = World(None, None, machines, _ALL, far=machines)
+    world = RunContext(None, None, machines, _ALL, far=machines)
     with tempfile.TemporaryDirectory() as folder:
-        engine = Engine(plan, load_probes(), world, MadeUp(plan, Path(folder)), watch)
+        engine = Scheduler(plan, load_probes(), world, MadeUp(plan, Path(folder)), watch)
         engine._messages = Mailbox(machines)
         start = time.process_time()
         if args.profile_engine:

@@ -18,15 +18,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from matrix.cluster.asked import Terms
-from matrix.cluster.outstanding import Outstanding, Wanted
-from matrix.cluster.resources import Offer, contained_cells, held_by, offered
+from matrix.distributed.dask.queue import PendingCell, PendingQueue
+from matrix.distributed.dask.resources import WorkerOffer, contained_cells, held_by, offered
+from matrix.distributed.dask.task import TaskTemplate
+from matrix.distributed.durations import Durations
 from matrix.model.capture import CellCapture
 from matrix.model.plan import Plan, PlannedCell
-from matrix.planning.where import Where
-from matrix.sharding.durations import Durations
-from matrix.verify.seams import Ran, Tell
-from matrix.verify.worlds import How
+from matrix.planning.locations import Targets
+from matrix.runs.interfaces import RemoteResult, Tell
+from matrix.runs.setup import SetupOptions
 
 __all__ = ["KINDS", "Machines", "Mailbox", "Recorded", "shared_out"]
 
@@ -86,7 +86,7 @@ def shared_out(cells: Iterable[PlannedCell], count: int, recorded: Recorded) -> 
 
 @dataclasses.dataclass(frozen=True)
 class _Sent:
-    wanted: Wanted
+    wanted: PendingCell
     at: float
 
 
@@ -113,15 +113,17 @@ class Machines:
         self._failing, self._away, self._tending = failing, away, tending
         self._drawn = random.Random(seed)  # noqa: S311 - no secret
         contained = contained_cells(plan)
-        self._terms = Terms("run", _VERSION, How(1), "auto", contained, lambda _: frozenset())
+        self._terms = TaskTemplate(
+            "run", _VERSION, SetupOptions(1), "auto", contained, lambda _: frozenset()
+        )
         offers = _offers(plan, machines)
         self._held = held_by(offers, _VERSION)
-        self._cells = Outstanding()
+        self._cells = PendingQueue()
         self._cells.offer(offers)
         self._free = dict(machines)
         self._queued: dict[str, deque[_Sent]] = {kind: deque() for kind in machines}
-        self._events: list[tuple[float, int, str, Wanted | None]] = []
-        self._back: deque[tuple[float, Wanted]] = deque()
+        self._events: list[tuple[float, int, str, PendingCell | None]] = []
+        self._back: deque[tuple[float, PendingCell]] = deque()
         self._number = 0
         self._now = 0.0  # of whoever sends the cells
         self._asked = False
@@ -139,9 +141,9 @@ class Machines:
         """Return the seconds since the beginning."""
         return self._now
 
-    def submit(self, order: int, planned: PlannedCell, tell: Tell) -> Future[Ran]:
+    def submit(self, order: int, planned: PlannedCell, tell: Tell) -> Future[RemoteResult]:
         """Let a cell run as soon as a machine is free that can run it."""
-        wanted = Wanted(order, self._terms.ask(planned), Future())
+        wanted = PendingCell(order, self._terms.ask(planned), Future())
         self._cells.put(wanted, self._terms.needs(planned, self._held))
         self._asked = True
         return wanted.future
@@ -173,7 +175,7 @@ class Machines:
         self.most_back = max(self.most_back, len(self._back))
         when, wanted = self._back.popleft()
         self._now = max(self._now, when) + self._tending
-        wanted.future.set_result(Ran("base", _empty(wanted)))
+        wanted.future.set_result(RemoteResult("base", _empty(wanted)))
 
     def _send(self, at: float) -> None:
         for wanted, _needs in self._cells.take():
@@ -201,7 +203,7 @@ class Machines:
             self._work[kind] += spent
         self.busy += time.perf_counter() - start
 
-    def _end(self, when: float, kind: str, wanted: Wanted | None) -> None:
+    def _end(self, when: float, kind: str, wanted: PendingCell | None) -> None:
         self._number += 1
         heapq.heappush(self._events, (when, self._number, kind, wanted))
 
@@ -219,19 +221,19 @@ class Mailbox(queue.SimpleQueue[Any]):
         return super().get(block, timeout)
 
 
-def _offers(plan: Plan, machines: Mapping[str, int]) -> list[Offer]:
+def _offers(plan: Plan, machines: Mapping[str, int]) -> list[WorkerOffer]:
     pythons: dict[str, set[str]] = {}
     for planned in plan.cells:
         pythons.setdefault(planned.cell.target, set()).add(planned.cell.python)
     found = []
     for kind, count in machines.items():
         engine = "docker" if kind.startswith("linux") else ""
-        resources = offered(Where(engine, KINDS[kind]), pythons, 1, 1, _VERSION)
-        found += [Offer(f"{kind} {number}", 1, resources) for number in range(count)]
+        resources = offered(Targets(engine, KINDS[kind]), pythons, 1, 1, _VERSION)
+        found += [WorkerOffer(f"{kind} {number}", 1, resources) for number in range(count)]
     return found
 
 
-def _empty(wanted: Wanted) -> CellCapture:
+def _empty(wanted: PendingCell) -> CellCapture:
     return CellCapture(
         cell=wanted.asked.planned.cell.id,
         key="",

@@ -28,15 +28,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 from big_plans import big_plan
 
-from matrix.index import CachedIndex
+from matrix.distributed.durations import Durations, load_durations
+from matrix.distributed.github import load_runners
+from matrix.distributed.manifest import Shard
+from matrix.distributed.shards import groups_of, shards_of
+from matrix.documents.facts import load_facts
 from matrix.model.plan import Plan
-from matrix.places import cache_dir
-from matrix.reading.facts import load_facts
-from matrix.sharding.durations import Durations, load_durations
-from matrix.sharding.groups import groups_of
-from matrix.sharding.manifest import Shard
-from matrix.sharding.runners import load_runners
-from matrix.sharding.sharing_out import shards_of
+from matrix.pypi.client import CachedIndex
+from matrix.system.paths import cache_dir
 
 
 def bound_of(plan: Plan, durations: Durations, shards: tuple[Shard, ...]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.interpreters.sources import Places, Source
+from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
 __all__ = ["SOURCE"]
 
@@ -13,7 +13,7 @@ _FRAMEWORK = Path("/Library/Frameworks/Python.framework/Versions")
 _BREW = (Path("/opt/homebrew/opt"), Path("/usr/local/opt"))
 
 
-def _candidates(places: Places) -> Iterator[Path]:
+def _candidates(places: SearchPlaces) -> Iterator[Path]:
     if places.platform != "darwin":
         return
     for version in sorted(_FRAMEWORK.glob("[23].*")):
@@ -23,4 +23,4 @@ def _candidates(places: Places) -> Iterator[Path]:
             yield formula / "bin" / f"python{formula.name.partition('@')[2]}"
 
 
-SOURCE = Source("macos", 40, _candidates)
+SOURCE = InterpreterSource("macos", 40, _candidates)

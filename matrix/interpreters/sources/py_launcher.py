@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.interpreters.sources import Places, Source
+from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
 __all__ = ["SOURCE", "read_listing"]
 
@@ -24,7 +24,7 @@ def read_listing(text: str) -> Iterator[str]:
             yield match["path"]
 
 
-def _candidates(places: Places) -> Iterator[Path]:
+def _candidates(places: SearchPlaces) -> Iterator[Path]:
     launcher = shutil.which("py", path=places.environ.get("PATH")) if places.windows else None
     if launcher is None:
         return
@@ -43,4 +43,4 @@ def _candidates(places: Places) -> Iterator[Path]:
     yield from (Path(path) for path in read_listing(said.stdout))
 
 
-SOURCE = Source("py", 30, _candidates)
+SOURCE = InterpreterSource("py", 30, _candidates)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.interpreters.sources import Places, Source
+from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
 __all__ = ["SOURCE"]
 
 
-def _candidates(places: Places) -> Iterator[Path]:
+def _candidates(places: SearchPlaces) -> Iterator[Path]:
     given = places.environ.get("PYENV_ROOT")
     roots = [Path(given)] if given else []
     roots += [places.home / ".pyenv", places.home / ".pyenv" / "pyenv-win"]
@@ -19,4 +19,4 @@ def _candidates(places: Places) -> Iterator[Path]:
             yield version / "python.exe" if places.windows else version / "bin" / "python"
 
 
-SOURCE = Source("pyenv", 10, _candidates)
+SOURCE = InterpreterSource("pyenv", 10, _candidates)

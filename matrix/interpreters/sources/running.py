@@ -6,15 +6,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.interpreters.sources import Places, Source
+from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
 __all__ = ["SOURCE"]
 
 
-def _candidates(places: Places) -> Iterator[Path]:
+def _candidates(places: SearchPlaces) -> Iterator[Path]:
     if places.platform == sys.platform:
         base: str = getattr(sys, "_base_executable", "") or sys.executable
         yield Path(base)
 
 
-SOURCE = Source("running", 60, _candidates)
+SOURCE = InterpreterSource("running", 60, _candidates)

@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.interpreters.sources import Places, Source
+from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
 __all__ = ["SOURCE"]
 
 _NAME = re.compile(r"python([23](\.\d+)?)?(\.exe)?", re.IGNORECASE)
 
 
-def _candidates(places: Places) -> Iterator[Path]:
+def _candidates(places: SearchPlaces) -> Iterator[Path]:
     for entry in places.environ.get("PATH", "").split(os.pathsep):
         folder = Path(entry)
         # A shim may start any version, depending on the folder it is run in.
@@ -45,4 +45,4 @@ def _pythons(folder: Path) -> Iterator[Path]:
     yield from (path for path in paths if _NAME.fullmatch(path.name))
 
 
-SOURCE = Source("path", 50, _candidates)
+SOURCE = InterpreterSource("path", 50, _candidates)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.interpreters.sources import Places, Source
+from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
 __all__ = ["SOURCE"]
 
 _FOLDERS = ("RUNNER_TOOL_CACHE", "AGENT_TOOLSDIRECTORY")
 
 
-def _candidates(places: Places) -> Iterator[Path]:
+def _candidates(places: SearchPlaces) -> Iterator[Path]:
     given = [places.environ[name] for name in _FOLDERS if places.environ.get(name)]
     for root in dict.fromkeys(given):
         # Beside the folder of one that is complete there is a file that says so.
@@ -25,4 +25,4 @@ def _candidates(places: Places) -> Iterator[Path]:
             yield home / "python.exe" if places.windows else home / "bin" / "python"
 
 
-SOURCE = Source("tool cache", 25, _candidates)
+SOURCE = InterpreterSource("tool cache", 25, _candidates)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.interpreters.sources import Places, Source
+from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
 __all__ = ["SOURCE"]
 
 
-def _candidates(places: Places) -> Iterator[Path]:
+def _candidates(places: SearchPlaces) -> Iterator[Path]:
     environ = places.environ
     if given := environ.get("UV_PYTHON_INSTALL_DIR"):
         folder = Path(given)
@@ -27,4 +27,4 @@ def _candidates(places: Places) -> Iterator[Path]:
             yield build / "python.exe" if places.windows else build / "bin" / "python"
 
 
-SOURCE = Source("uv", 20, _candidates)
+SOURCE = InterpreterSource("uv", 20, _candidates)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 import struct
 
-from matrix.services.protocols.line import Line, Login, NoAnswerError
+from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
 __all__ = ["ask"]
 
 _START = struct.pack("!HH", 10, 10)
 
 
-def ask(line: Line, login: Login) -> str:  # noqa: ARG001 - the server introduces itself first
+def ask(line: ServerConnection, login: Login) -> str:  # noqa: ARG001 - the server introduces itself first
     """Return the product and its version."""
     line.say(b"AMQP\0\0\x09\x01")
     head = line.take(7)

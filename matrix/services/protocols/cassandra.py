@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from matrix.services.protocols.line import Line, Login, NoAnswerError
+from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
 __all__ = ["ask"]
 
@@ -16,7 +16,7 @@ _ERROR, _STARTUP, _READY, _AUTHENTICATE, _QUERY, _RESULT = 0, 1, 2, 3, 7, 8
 _ASKED = b"SELECT release_version FROM system.local WHERE key='local'"
 
 
-def ask(line: Line, login: Login) -> str:  # noqa: ARG001 - what says who it is needs none
+def ask(line: ServerConnection, login: Login) -> str:  # noqa: ARG001 - what says who it is needs none
     """Return `Cassandra` and its version; of a node that wants a password only that it answers."""
     options = struct.pack("!H11sH5s", 11, b"CQL_VERSION", 5, b"3.0.0")
     kind, said = _say(line, _STARTUP, struct.pack("!H", 1) + options)
@@ -33,7 +33,7 @@ def ask(line: Line, login: Login) -> str:  # noqa: ARG001 - what says who it is 
     return f"Cassandra {_only_value(said)}".rstrip()
 
 
-def _say(line: Line, opcode: int, body: bytes) -> tuple[int, bytes]:
+def _say(line: ServerConnection, opcode: int, body: bytes) -> tuple[int, bytes]:
     line.say(struct.pack("!BBhBi", _REQUEST, 0, 0, opcode, len(body)) + body)
     version, _, _, kind, size = struct.unpack("!BBhBi", line.take(9))
     if version != _RESPONSE or size < 0:

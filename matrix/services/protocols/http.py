@@ -5,14 +5,14 @@ https://www.rfc-editor.org/rfc/rfc9112
 
 from __future__ import annotations
 
-from matrix.services.protocols.line import Line, Login, NoAnswerError
+from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
 __all__ = ["ask"]
 
 _SERVER_ERROR = 500
 
 
-def ask(line: Line, login: Login) -> str:  # noqa: ARG001 - it asks for none
+def ask(line: ServerConnection, login: Login) -> str:  # noqa: ARG001 - it asks for none
     """Return the header `Server`, "HTTP" where there is none."""
     line.say(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
     version, _, rest = line.line().decode("latin-1").partition(" ")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from matrix.services.protocols.line import Line, Login, NoAnswerError
+from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
 __all__ = ["ask"]
 
 
-def ask(line: Line, login: Login) -> str:  # noqa: ARG001 - it asks for none
+def ask(line: ServerConnection, login: Login) -> str:  # noqa: ARG001 - it asks for none
     """Return `memcached` and its version."""
     line.say(b"version\r\n")
     word, _, version = line.line().decode("utf-8", "replace").partition(" ")

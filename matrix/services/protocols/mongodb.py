@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import struct
 
-from matrix.services.protocols.line import Line, Login, NoAnswerError
+from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
 __all__ = ["ask"]
 
@@ -18,7 +18,7 @@ _ASKED = b"\x10buildInfo\0\x01\0\0\0" + b"\x02$db\0\x06\0\0\0admin\0" + b"\0"
 _TEXT = rb"\x02%s\0....([^\0]*)\0"
 
 
-def ask(line: Line, login: Login) -> str:  # noqa: ARG001 - it needs none
+def ask(line: ServerConnection, login: Login) -> str:  # noqa: ARG001 - it needs none
     """Return `MongoDB` and its version."""
     body = struct.pack("<IBi", 0, 0, len(_ASKED) + 4) + _ASKED
     line.say(struct.pack("<iiii", len(body) + _HEAD, 1, 0, _MSG) + body)

@@ -5,7 +5,7 @@ https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase
 
 from __future__ import annotations
 
-from matrix.services.protocols.line import Line, Login, NoAnswerError
+from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
 __all__ = ["ask"]
 
@@ -15,7 +15,7 @@ _ERROR = 255
 _DISGUISE = "5.5.5-"
 
 
-def ask(line: Line, login: Login) -> str:  # noqa: ARG001 - the greeting comes first
+def ask(line: ServerConnection, login: Login) -> str:  # noqa: ARG001 - the greeting comes first
     """Return `MySQL` or `MariaDB`, and the version."""
     head = line.take(4)
     body = line.take(int.from_bytes(head[:3], "little"))

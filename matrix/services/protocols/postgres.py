@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import struct
 
-from matrix.services.protocols.line import Line, Login, NoAnswerError
+from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
 __all__ = ["ask"]
 
@@ -16,7 +16,7 @@ _VERSION_3 = 196608
 _OK, _CLEAR, _MD5, _SASL = 0, 3, 5, 10
 
 
-def ask(line: Line, login: Login) -> str:
+def ask(line: ServerConnection, login: Login) -> str:
     """Return `PostgreSQL` and its version.
 
     Of a server that wants SCRAM no more is known than that it answers: we say no password then.
@@ -45,7 +45,7 @@ def ask(line: Line, login: Login) -> str:
             return f"PostgreSQL {version}".rstrip()
 
 
-def _message(line: Line) -> tuple[bytes, bytes]:
+def _message(line: ServerConnection) -> tuple[bytes, bytes]:
     kind, size = line.take(1), struct.unpack("!i", line.take(4))[0]
     if size < 4:  # noqa: PLR2004 - it counts itself
         raise NoAnswerError("it does not speak PostgreSQL's protocol")
@@ -61,7 +61,7 @@ def _password(how: int, salt: bytes, login: Login) -> bytes:
     raise NoAnswerError(f"it asks for a way to log in that is not known here ({how})")
 
 
-def _say(line: Line, password: bytes) -> None:
+def _say(line: ServerConnection, password: bytes) -> None:
     line.say(b"p" + struct.pack("!i", len(password) + 5) + password + b"\0")
 
 

@@ -5,12 +5,12 @@ https://redis.io/docs/latest/develop/reference/protocol-spec/
 
 from __future__ import annotations
 
-from matrix.services.protocols.line import Line, Login, NoAnswerError
+from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
 __all__ = ["ask"]
 
 
-def ask(line: Line, login: Login) -> str:
+def ask(line: ServerConnection, login: Login) -> str:
     """Return `Redis` and its version; a node of a cluster answers when the cluster stands."""
     if login.password:
         _do(line, "AUTH", *filter(None, (login.user, login.password)))
@@ -25,7 +25,7 @@ def ask(line: Line, login: Login) -> str:
     return words
 
 
-def _do(line: Line, *words: str) -> str:
+def _do(line: ServerConnection, *words: str) -> str:
     said = [word.encode() for word in words]
     line.say(b"*%d\r\n" % len(said) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in said))
     head = line.line()

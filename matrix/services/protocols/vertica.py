@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from matrix.services.protocols.line import Line, Login, NoAnswerError
+from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
 __all__ = ["ask"]
 
@@ -15,7 +15,7 @@ _VERSION_3 = 196608
 _OK, _CLEAR = 0, 3
 
 
-def ask(line: Line, login: Login) -> str:
+def ask(line: ServerConnection, login: Login) -> str:
     """Return `Vertica` and its version.
 
     Of a server that wants more than a plain password no more is known than that it answers.

@@ -1,1 +1,0 @@
-"""What is inside the files of the index: mechanism only, and nothing here is ever run."""

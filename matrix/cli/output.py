@@ -1,0 +1,61 @@
+"""The options for what a run comes to, and its report: for every command that ends in verdicts."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matrix.errors import UsageError
+from matrix.reporting.json import json_text, result_to_json, write_text
+from matrix.reporting.progress import console_of_run
+from matrix.reporting.terminal import print_report, write_picture
+from matrix.runs.result import RunResult
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+__all__ = ["add_answer_options", "answer_console", "check_answer_options", "write_answers"]
+
+
+def add_answer_options(parser: argparse.ArgumentParser) -> None:
+    """Declare where the verdicts go, and what the exit code rests on."""
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with 4 where a claim stays unverified"
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the verdicts as JSON ('-': standard output)",
+    )
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="FILE.svg",
+        help="write the answers that rest on experiments as an SVG picture",
+    )
+
+
+def check_answer_options(args: argparse.Namespace) -> None:
+    """Raise UsageError for a file in no folder: before a run, which may take an hour."""
+    for path in (args.json, args.picture):
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
+
+
+def answer_console(args: argparse.Namespace) -> Console:
+    """Return where people read of the run: not where its JSON goes."""
+    return console_of_run(stderr=args.json is not None and str(args.json) == "-")
+
+
+def write_answers(args: argparse.Namespace, console: Console, result: RunResult, as_of: str) -> str:
+    """Print the report, write the files that are asked for, and return the record's text."""
+    print_report(console, result, as_of)
+    text = json_text(result_to_json(result, as_of))
+    if args.json is not None:
+        write_text(args.json, text)
+    if args.picture is not None:
+        write_picture(args.picture, result)
+    return text

@@ -1,0 +1,150 @@
+"""`report`: a recorded run as a page, and as files for other programs."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from matrix.errors import ExitCode, StorageError, UsageError
+from matrix.reporting.diff import RunDiff, changes
+from matrix.reporting.html import page
+from matrix.reporting.html_charts import read_searches
+from matrix.reporting.html_evidence import digest
+from matrix.reporting.json import write_text, write_text_json
+from matrix.reporting.junit import junit_xml
+from matrix.reporting.markdown import COMMENT, SUMMARY, badge, markdown
+from matrix.runs.captures import CaptureStore
+from matrix.runs.record import CellLine, Record
+from matrix.runs.record_store import RecordShelf
+from matrix.system.paths import results_dir
+
+__all__ = ["add_parser", "run"]
+
+EXAMPLES = """\
+RUN is a file that `verify --json` wrote, the name of a recorded run or its beginning, or `latest`.
+Nothing is run: captures of the cells are read where they are kept.
+
+examples:
+  python -m matrix report
+      the newest run as a page, which opens from a file and needs no network
+  python -m matrix report 20261120 --since before.json --html page.html
+      an earlier run, with what changed since a kept one
+  python -m matrix report --minimum django.json
+      with the releases that `minimum --json` tried
+  python -m matrix report --junit results.xml --json verdicts.json --badge badge.json
+      for a CI server, for programs, for shields.io
+  python -m matrix report --markdown comment.md --summary "$GITHUB_STEP_SUMMARY"
+      for a pull request and for the summary of a step
+
+In a step of GitHub Actions the summary is written too where no option asks for anything.
+
+exit codes:
+  0 written   2 wrong usage or unreadable input   6 disk full or not writable
+"""
+_FILES = ("html", "junit", "json", "markdown", "summary", "badge")
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "report",
+        help="make a recorded run into a page, and into files for other programs",
+        description="Make a recorded run into a page, and into files for other programs.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("of", metavar="RUN", nargs="?", default="latest", help="default: latest")
+    for name, what in (
+        ("html", "one page with the evidence (default: report.html among the results)"),
+        ("junit", "JUnit XML: a claim is a test case, and unverified is skipped"),
+        ("json", "the verdicts as they were recorded (schema verdicts/1)"),
+        ("markdown", "Markdown, short enough for a comment on GitHub"),
+        ("badge", "an endpoint file for shields.io"),
+    ):
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {what}")
+    parser.add_argument(
+        "--summary", type=Path, metavar="FILE", help="append Markdown for the summary of a step"
+    )
+    parser.add_argument(
+        "--since", metavar="RUN", help="what to tell changes since (default: the run before)"
+    )
+    parser.add_argument(
+        "--minimum",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="show the searches of these files on the page",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write what was asked for, print where it is, and return the exit code."""
+    for name in _FILES:
+        path = getattr(args, name)
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
+
+    shelf = RecordShelf.here()
+    record = shelf.latest() if args.of == "latest" else shelf.find(args.of)
+    before = shelf.find(args.since) if args.since else shelf.before(record)
+    changed = changes(before, record) if before else None
+    asked = any(getattr(args, name) is not None for name in _FILES)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not asked:
+        args.html = results_dir() / "report.html"
+        args.summary = Path(summary) if summary else None
+    if args.minimum and args.html is None:
+        raise UsageError("--minimum is for the page", "Name the page too: --html FILE")
+    kept = Path(args.of)
+    _write(args, record, changed, kept if kept.is_file() else shelf.folder / f"{record.name}.json")
+    return ExitCode.OK
+
+
+def _write(args: argparse.Namespace, record: Record, changed: RunDiff | None, kept: Path) -> None:
+
+    if args.html is not None:
+        searches = [strip for path in args.minimum for strip in read_searches(path)]
+        write_text(args.html, page(record, _digests(), changed, searches))
+    if args.junit is not None:
+        write_text(args.junit, junit_xml(record))
+    if args.json is not None:
+        write_text(args.json, kept.read_text(encoding="utf-8"))
+    if args.markdown is not None:
+        write_text(args.markdown, markdown(record, changed, most=COMMENT))
+    if args.summary is not None:
+        _append(args.summary, markdown(record, changed, most=SUMMARY))
+    if args.badge is not None:
+        write_text_json(args.badge, badge(record))
+    if "-" not in {str(getattr(args, name)) for name in _FILES}:
+        for name in _FILES:
+            if (path := getattr(args, name)) is not None:
+                print(path)
+
+
+def _digests() -> Callable[[CellLine], Mapping[str, Any] | None]:
+    """Return what reads the captures of cells, as far as they are kept here."""
+    captures = CaptureStore(results_dir() / "captures")
+
+    @functools.cache
+    def read(cell: str, key: str) -> Mapping[str, Any] | None:
+        capture = captures.read(cell, key) if key else None
+        return digest(capture) if capture else None
+
+    return lambda line: read(line.id, line.key)
+
+
+def _append(path: Path, text: str) -> None:
+    """Add to a file that other steps add to; raise StorageError."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror}", "Give another path."
+        ) from error

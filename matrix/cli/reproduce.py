@@ -1,0 +1,202 @@
+"""`reproduce`: print (or run) the commands that repeat one cell by hand."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from matrix.cli.options import add_plan_options, plan_from_args
+from matrix.docker.connect import find_engine
+from matrix.docker.labels import hold_run
+from matrix.environments.errors import BuildError
+from matrix.errors import ExitCode, IndexUnavailableError, NothingSelectedError, UsageError, nearest
+from matrix.features.reproduce.dockerfile import DockerfileOptions, write_context
+from matrix.features.reproduce.run import back_ends_of, commands, run_alone
+from matrix.model.cell import Cell
+from matrix.model.plan import Plan, PlannedCell
+from matrix.model.reason import Reason
+from matrix.planning.locations import Targets, everywhere
+from matrix.reporting.json import write_text_json
+from matrix.runs.backend import held
+from matrix.runs.setup import SetupOptions, services_of
+from matrix.services.external import ExternalService, add_service_option, given_from_args
+
+__all__ = ["add_parser", "run"]
+
+EXAMPLES = """\
+examples:
+  python -m matrix reproduce cp39-linux_x86_64-django3.2-ddtrace1.9.0
+      print the commands: environment, agent, app, requests, and what to look for
+  python -m matrix reproduce cp39-linux_x86_64-django3.2-ddtrace1.9.0 --run
+      run that cell alone, without results of earlier runs, and say what it showed
+  python -m matrix reproduce cp39-linux_x86_64-django3.2-ddtrace1.9.0 --run --keep --json -
+      keep its folders and logs, and write what it showed as JSON (schema reproduce/1)
+  python -m matrix reproduce cp311-linux_aarch64-flask2.2.3-ddtrace1.9.0 --run --engine docker
+      run a cell of another CPU, in a container
+  python -m matrix reproduce cp311-linux_i686-flask2.2.3-ddtrace1.9.0 --dockerfile cell
+      write a folder from which Docker builds that cell anywhere, without this project
+
+What the cell talks to is started for --run, and ended with it, but for what --service names.
+The ids of the cells: python -m matrix plan --cells
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "reproduce",
+        help="print (or run) the commands that repeat one cell by hand",
+        description="Print (or run) the commands that repeat one cell by hand.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("wanted", metavar="CELL", help="the id of a cell")
+    add_plan_options(parser)
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--run", dest="run_it", action="store_true", help="run the cell")
+    parser.add_argument(
+        "--keep", action="store_true", help="with --run: keep the cell's folders and logs"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write it as JSON ('-': standard output)"
+    )
+    way.add_argument(
+        "--dockerfile",
+        type=Path,
+        metavar="DIR",
+        help="write a folder with a Dockerfile, all that it needs, and how to use it",
+    )
+    parser.add_argument(
+        "--setting",
+        default="appsec",
+        help="with --dockerfile: the setting to show first (default: appsec)",
+    )
+    parser.add_argument(
+        "--vendor",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="with --dockerfile: put the wheels into the folder, so that its build asks no index"
+        " (default: where they have less than 100 MB)",
+    )
+    add_service_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the commands, or run the cell."""
+    given = given_from_args(args)
+    if args.run_it:
+        return _run(args, given)
+    planned = _find(args, everywhere(args.target))
+    if args.dockerfile is not None:
+        return _dockerfile(args, planned)
+
+    with services_of(given, offline=args.offline) as services:
+        back_ends = back_ends_of(planned, services)
+    lines = list(commands(planned, back_ends, offline=args.offline, say=_note))
+    if args.json is None or str(args.json) != "-":
+        for line in lines:
+            print(line)
+    if args.json is not None:
+        _write(args.json, planned, {"commands": lines, "back_ends": list(back_ends.values())})
+    return ExitCode.OK
+
+
+def _dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
+
+    options = DockerfileOptions(args.setting, args.vendor, args.offline)
+    with contextlib.ExitStack() as stack:
+        # Not needed: it tells which image the cell runs in here.
+        engine = None if args.engine == "local" else find_engine(stack.enter_context(hold_run()))
+        if engine is not None:
+            stack.callback(engine.close)
+        try:
+            written = write_context(planned, args.dockerfile, options, engine, _note)
+        except BuildError as error:
+            if error.reason is Reason.INDEX_UNAVAILABLE:
+                hint = "Check the network, and run the same command without --offline."
+                raise IndexUnavailableError(error.detail, hint) from error
+            said = f"{planned.cell.id} cannot be built: {error.reason.value}: {error.detail}"
+            raise UsageError(said, "See why: the same command with --run.") from error
+    carried = f", {written.size / 2**20:.0f} MB of them carried along" if written.size else ""
+    if args.json is None or str(args.json) != "-":
+        print(f"{written.folder}: {written.files} distributions{carried}; see its README.md")
+    if args.json is not None:
+        _write(args.json, planned, {"kept": str(written.folder)})
+    return ExitCode.OK
+
+
+def _run(args: argparse.Namespace, given: Mapping[str, ExternalService]) -> int:
+
+    with held(args.engine, args.target) as runs:
+        for note in runs.notes:
+            _note(note)
+        planned = _find(args, runs.where)
+        how = SetupOptions(1, args.keep, args.offline, given)
+        alone = run_alone(planned, runs, how, _note)
+    if args.json is None or str(args.json) != "-":
+        for line in alone.lines():
+            print(line)
+    if args.json is not None:
+        _write(args.json, planned, alone.to_json())
+    return ExitCode.OK
+
+
+def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
+    """Return the planned cell; raise NothingSelectedError with the nearest id there is."""
+    try:
+        asked = Cell.parse(args.wanted)
+    except ValueError:
+        asked = None
+    if asked is not None and asked.as_of is not None:
+        args.as_of = asked.as_of
+    if asked is not None and asked.target not in where.targets:
+        raise NothingSelectedError(
+            f"{asked.target} is not among what runs here: {', '.join(where.targets)}",
+            "--engine docker runs the CPUs that the engine's host has or emulates.",
+        )
+    known: dict[str, PlannedCell] = {}
+    for plan in _plans(args, where):
+        known = {item.cell.id: item for item in (*plan.fallbacks, *plan.cells)}
+        if args.wanted in known:
+            return known[args.wanted]
+    near = nearest(args.wanted, known)
+    raise NothingSelectedError(
+        f"no cell {args.wanted!r} in the plan" + (f"; did you mean {near!r}?" if near else ""),
+        "The ids: python -m matrix plan --cells (add the documents and --profile you verified).",
+    )
+
+
+def _plans(args: argparse.Namespace, where: Targets) -> Iterator[Plan]:
+    """Yield the plan that was asked for, then the largest there is."""
+    yield plan_from_args(args, _note, where)
+    if args.profile != "exhaustive":
+        args.profile = "exhaustive"
+        yield plan_from_args(args, _note, where)
+
+
+def _write(path: Path, planned: PlannedCell, content: dict[str, object]) -> None:
+
+    data = {
+        "schema": "reproduce/1",
+        "cell": planned.cell.id,
+        "as_of": planned.as_of.isoformat(),
+        "probes": list(planned.probes),
+        "commands": None,
+        "findings": None,
+        "reason": None,
+        "detail": "",
+        "seconds": None,
+        "kept": None,
+        "where": None,
+        "back_ends": [],
+        **content,
+    }
+    write_text_json(path, data)
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""A run on several machines: shards that are collected, or a cluster."""

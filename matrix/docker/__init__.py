@@ -1,0 +1,1 @@
+"""A container engine behind a typed client; knows nothing of what runs in a container."""

@@ -1,0 +1,1 @@
+"""Images for cells: where they come from, how they are built and inspected."""

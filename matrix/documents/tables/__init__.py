@@ -1,0 +1,1 @@
+"""Table readers, one module per kind of table; each defines `READER`."""

@@ -1,0 +1,1 @@
+"""Features that stand on the pipeline, one package each."""

@@ -1,0 +1,1 @@
+"""Errors of documents that can be found without running anything."""

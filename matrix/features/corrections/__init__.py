@@ -1,0 +1,1 @@
+"""Corrections: diffs that change what the evidence refutes in a document."""

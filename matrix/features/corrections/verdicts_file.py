@@ -1,0 +1,79 @@
+"""The verdicts that `verify --json` wrote, for documents that are still the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from matrix.errors import UnreadableInputError, nearest
+from matrix.features.corrections.page import PageText
+from matrix.model.verdict import Finding, Verdict
+from matrix.runs.record_reader import read_record
+
+__all__ = ["VerdictsFile", "read_verdicts"]
+
+
+@dataclasses.dataclass(frozen=True)
+class VerdictsFile:
+    """What a file of verdicts says: answers by claim, what was seen, and where cells were run.
+
+    `contained` are the findings of cells that ran in containers. `silent` are documents that it
+    says nothing of: those that a selection left out.
+    """
+
+    verdicts: Mapping[str, Verdict]
+    findings: tuple[Finding, ...]
+    profile: str
+    targets: tuple[str, ...]
+    contained: tuple[Finding, ...] = ()
+    silent: tuple[str, ...] = ()
+
+
+def read_verdicts(path: Path, papers: Iterable[PageText]) -> VerdictsFile:
+    """Return what a file says of the documents.
+
+    Raises `UnreadableInputError`, which names the file, where it is no such file, is of another
+    schema, or is about other documents or another version of one.
+    """
+    papers = tuple(papers)
+    record = read_record(path)
+    abouts: dict[str, set[str]] = {}
+    for claim in record.claims:
+        abouts.setdefault(claim.document, set()).add(claim.sha256)
+    _check(path, abouts, papers)
+    return VerdictsFile(
+        record.verdict_by_claim,
+        tuple(finding for cell in record.cells for finding in cell.findings),
+        record.run.profile,
+        record.run.targets,
+        contained=tuple(
+            finding
+            for cell in record.cells
+            if cell.where and cell.where.engine
+            for finding in cell.findings
+        ),
+        silent=tuple(paper.name for paper in papers if paper.name not in abouts),
+    )
+
+
+def _check(path: Path, abouts: Mapping[str, set[str]], papers: Sequence[PageText]) -> None:
+    wrong = []
+    known = [paper for paper in papers if paper.name in abouts]
+    for paper in known:
+        digest = paper.claims[0].sha256
+        if digest not in abouts[paper.name]:
+            then = ", ".join(sorted(one[:12] for one in abouts[paper.name]))
+            wrong.append(
+                f"it is about another version of {paper.name} (sha256 {then}..., {paper.path} now"
+                f" has {digest[:12]}...)"
+            )
+    if papers and not known:
+        near = nearest(papers[0].name, abouts)
+        said = f"; did you mean {near!r}?" if near else ""
+        wrong.append(f"it says nothing of {', '.join(paper.name for paper in papers)}{said}")
+    if wrong:
+        raise UnreadableInputError(
+            f"{path} does not fit the documents: {'; '.join(wrong)}",
+            "Verify these documents again: python -m matrix verify DOCUMENT... --json FILE",
+        )

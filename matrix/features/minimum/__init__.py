@@ -1,0 +1,1 @@
+"""The search for the lowest release in which something works."""

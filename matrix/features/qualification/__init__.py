@@ -1,0 +1,1 @@
+"""The qualification of a release: policy, gate and signed statement."""

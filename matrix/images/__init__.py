@@ -1,1 +1,0 @@
-"""Images: one CPython for one target each, pulled from a registry or made here."""

@@ -1,0 +1,185 @@
+"""All sources together: one interpreter per CPython minor and target, and what others lack.
+
+The interpreter for a version, or why there is none here and how to get it.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
+
+from matrix.interpreters.inspect import (
+    Asker,
+    InterpreterCache,
+    NotAnInterpreterError,
+    ask,
+    interpreter_from,
+    own_target,
+    why_not,
+)
+from matrix.interpreters.source import InterpreterSource, SearchPlaces, load_sources
+from matrix.model.environment import Interpreter
+from matrix.model.reason import Reason
+from matrix.system.paths import cache_dir
+
+__all__ = [
+    "FoundInterpreters",
+    "NoInterpreterError",
+    "find_interpreters",
+    "how_to_get",
+    "interpreter_for",
+    "search",
+]
+
+_WORKERS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundInterpreters:
+    """`interpreters` ascend, one per minor and target; of equal minors the one comes first that is
+    for the target that runs this. `problems` are sentences on candidates that failed.
+    """
+
+    interpreters: tuple[Interpreter, ...]
+    problems: tuple[str, ...]
+
+
+def find_interpreters() -> tuple[Interpreter, ...]:
+    """Return the CPythons of this machine, ascending, one per minor and target (the highest patch).
+
+    The first call runs each candidate; later ones take milliseconds.
+    """
+    return search().interpreters
+
+
+def search(
+    sources: Sequence[InterpreterSource] | None = None,
+    asker: Asker = ask,
+    places: SearchPlaces | None = None,
+    memory_file: Path | None = None,
+) -> FoundInterpreters:
+    """Look through `sources`, ask each candidate once, and choose.
+
+    By default: every source there is, this machine, and answers remembered in the cache folder.
+    """
+    if sources is None:
+        sources = load_sources()
+        memory_file = memory_file or cache_dir() / "interpreters.json"
+    if places is None:
+        places = SearchPlaces(os.environ, Path.home(), sys.platform)
+    candidates = _candidates(sources, places)
+    memory = InterpreterCache(memory_file, own_target())
+
+    def one(item: tuple[Path, InterpreterSource]) -> Interpreter | str | None:
+        executable, source = item
+        try:
+            answer = memory.ask(executable, asker)
+            if why_not(answer) is not None:
+                return None
+            return interpreter_from(executable, source.name, answer)
+        except NotAnInterpreterError as error:
+            return f"{executable} ({source.name}): {error}"
+        except (KeyError, TypeError, ValueError):
+            return f"{executable} ({source.name}): its answer makes no sense"
+
+    with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
+        results = list(pool.map(one, candidates))
+    memory.save()
+    interpreters = [result for result in results if isinstance(result, Interpreter)]
+    problems = [result for result in results if isinstance(result, str)]
+    return FoundInterpreters(_choose(interpreters), tuple(problems))
+
+
+def _candidates(
+    sources: Iterable[InterpreterSource], places: SearchPlaces
+) -> list[tuple[Path, InterpreterSource]]:
+    """Return existing candidates by rank, each file once however many links lead to it."""
+    chosen: dict[Path, tuple[Path, InterpreterSource]] = {}
+    for source in sorted(sources, key=lambda source: (source.rank, source.name)):
+        for path in source.candidates(places):
+            if _is_program(path):
+                real = path.resolve()
+                chosen.setdefault(real, (real, source))
+    return list(chosen.values())
+
+
+def _is_program(path: Path) -> bool:
+    try:
+        # A Windows Store alias is a file of no bytes that opens the shop.
+        return path.is_file() and path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _choose(interpreters: Iterable[Interpreter]) -> tuple[Interpreter, ...]:
+    best: dict[tuple[str, str], Interpreter] = {}
+    for interpreter in interpreters:
+        kind = interpreter.python, interpreter.target
+        rival = best.get(kind)
+        if rival is None or _version(interpreter) > _version(rival):
+            best[kind] = interpreter
+    own = own_target()
+    return tuple(
+        sorted(
+            best.values(), key=lambda each: (Version(each.python), each.target != own, each.target)
+        )
+    )
+
+
+def _version(interpreter: Interpreter) -> Version:
+    try:
+        return Version(interpreter.version)
+    except InvalidVersion as error:
+        raise ValueError(interpreter.version) from error
+
+
+# uv fetches ready builds from 3.8 on: https://docs.astral.sh/uv/reference/policies/python/
+_UV_OLDEST = Version("3.8")
+
+
+class NoInterpreterError(LookupError):
+    """No CPython of that minor is here; `remedy` says how to get it."""
+
+    reason = Reason.NO_INTERPRETER
+
+    def __init__(self, python: str, detail: str, remedy: str) -> None:
+        super().__init__(detail)
+        self.python = python
+        self.detail = detail
+        self.remedy = remedy
+
+
+def interpreter_for(
+    python: str, interpreters: Iterable[Interpreter], target: str = ""
+) -> Interpreter:
+    """Return the interpreter of `major.minor`, for `target` where one is named.
+
+    Raises NoInterpreterError where there is none.
+    """
+    found = [each for each in interpreters if not target or each.target == target]
+    for interpreter in found:
+        if interpreter.python == python:
+            return interpreter
+    have = ", ".join(interpreter.python for interpreter in found) or "none"
+    wanted = f"{python} for {target}" if target else python
+    raise NoInterpreterError(
+        python, f"CPython {wanted} is not on this machine (found: {have})", how_to_get(python)
+    )
+
+
+def how_to_get(python: str, platform: str = sys.platform) -> str:
+    """Return how to install CPython `major.minor` on this platform, as one sentence."""
+    with_uv = Version(python) >= _UV_OLDEST
+    if platform == "win32":
+        ways = [f"the installer of https://www.python.org/downloads/ ({python})"]
+    else:
+        ways = [f"`pyenv install {python}`"]
+    if with_uv:
+        ways.insert(0, f"`uv python install {python}`")
+    return f"Install CPython {python} with {' or '.join(ways)}; it is found by itself then."

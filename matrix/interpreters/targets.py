@@ -1,0 +1,79 @@
+"""Targets: `<os>_<cpu>` in wheel-tag words, of claims, of this machine and of wheels."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from matrix.interpreters.inspect import own_target
+from matrix.model.claim import Claim
+
+__all__ = ["admits", "also_run_by", "host_target", "target_of", "wheel_fits"]
+
+_WINDOWS = {"x86_64": "win_amd64", "amd64": "win_amd64", "x86": "win32", "i686": "win32"}
+# What a machine runs as well as what it is; the interpreters for it are others.
+_ALSO = {"win_amd64": ("win32",)}
+# What targets of an operating system start with.
+_SYSTEMS = {"linux": "linux", "macos": "macosx", "windows": "win"}
+_GLIBC = re.compile(r"(?:linux|manylinux1|manylinux2010|manylinux2014|manylinux_2_\d+)_(?P<cpu>.+)")
+_MACOS = re.compile(r"macosx_\d+_\d+_(?P<cpu>.+)")
+# https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/
+_FAT = {"universal2": {"x86_64", "arm64"}, "intel": {"x86_64"}}
+
+
+def host_target() -> str:
+    """Return this machine's own target: that of the Python that runs this.
+
+    One of 32 bits does not make cells of 64, nor one under Rosetta those of Apple's CPU.
+    """
+    return own_target()
+
+
+def also_run_by(target: str) -> tuple[str, ...]:
+    """Return what else can be run, and as fast, where `target` is at home."""
+    return _ALSO.get(target, ())
+
+
+def target_of(claim: Claim) -> str | None:
+    """Return the target that a claim's `os` and `cpu` name; one of them alone as it stands.
+
+    None where it names neither.
+    """
+    system, cpu = claim.get("os"), claim.get("cpu")
+    return _target(system, cpu) if system and cpu else system or cpu
+
+
+def admits(claim: Claim, target: str) -> bool:
+    """Return whether a claim is about a target: what it does not name it leaves open."""
+    system, cpu = claim.get("os"), claim.get("cpu")
+    if cpu:
+        return target in {_target(each, cpu) for each in ([system] if system else _SYSTEMS)}
+    return not system or target.startswith(_SYSTEMS.get(system, system))
+
+
+def _target(system: str, cpu: str) -> str:
+    if system == "windows":
+        return _WINDOWS.get(cpu, f"win_{cpu}")
+    return f"{_SYSTEMS.get(system, system)}_{cpu}"
+
+
+@functools.lru_cache(maxsize=4096)
+def wheel_fits(platform_tags: str, target: str) -> bool:
+    """Return whether a wheel with these platform tags (`a.b`) installs on `target`.
+
+    On Linux that is a glibc platform, of any age: how old the C library of a machine is, is known
+    when a cell is built there. A musllinux wheel does not count.
+    """
+    system, _, cpu = target.partition("_")
+    for tag in platform_tags.split("."):
+        if tag in ("any", target):
+            return True
+        if system == "linux":
+            match = _GLIBC.fullmatch(tag)
+            if match and match["cpu"] == cpu:
+                return True
+        elif system == "macosx":
+            match = _MACOS.fullmatch(tag)
+            if match and (match["cpu"] == cpu or cpu in _FAT.get(match["cpu"], ())):
+                return True
+    return False

@@ -1,0 +1,105 @@
+"""A plan as plain JSON values, by `data/schemas/plan.schema.json`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from matrix.model.plan import Omission, Part, Plan, PlannedCell
+
+__all__ = ["SCHEMA", "cells_of_claims", "left_out_of_claims", "plan_to_json"]
+
+SCHEMA = "plan/1"
+
+
+def cells_of_claims(plan: Plan) -> dict[str, set[str]]:
+    """Return the ids of the cells to run for each claim, without those in reserve."""
+    found: dict[str, set[str]] = {claim.id: set() for claim in plan.claims}
+    for part in plan.parts:
+        found[part.claim].update(part.asked)
+    return found
+
+
+def left_out_of_claims(plan: Plan) -> dict[str, Counter[str]]:
+    """Return how much was left out for each claim, by reason."""
+    found: dict[str, Counter[str]] = {claim.id: Counter() for claim in plan.claims}
+    for item in plan.left_out:
+        found[item.claim][item.reason.value] += 1
+    return found
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """Return the plan as JSON values; the same for equal plans, byte for byte when dumped."""
+    cells, left_out = cells_of_claims(plan), left_out_of_claims(plan)
+    targets = Counter(planned.cell.target for planned in plan.cells)
+    return {
+        "schema": SCHEMA,
+        "profile": plan.profile,
+        "snapshot": plan.snapshot.isoformat(),
+        "totals": {
+            "claims": len(plan.claims),
+            "parts": len(plan.parts),
+            "cells": len(plan.cells),
+            "fallbacks": len(plan.fallbacks),
+            "targets": {target: targets[target] for target in plan.targets},
+            "left_out": dict(sorted(Counter(i.reason.value for i in plan.left_out).items())),
+        },
+        "claims": [
+            {
+                "id": claim.id,
+                "kind": claim.kind.value,
+                "subject": claim.subject,
+                "document": claim.document,
+                "line": claim.line,
+                "cells": len(cells[claim.id]),
+                "left_out": dict(sorted(left_out[claim.id].items())),
+            }
+            for claim in plan.claims
+        ],
+        "parts": [_part(part) for part in plan.parts],
+        "cells": [_cell(planned) for planned in plan.cells],
+        "fallbacks": [_cell(planned) for planned in plan.fallbacks],
+        "left_out": [_left_out(item) for item in plan.left_out],
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "claim": part.claim,
+        "probe": part.probe,
+        "channel": part.channel,
+        "minimum": part.minimum,
+        "before": part.before,
+        "controls": list(part.controls),
+        "holds_without": part.holds_without,
+        "pick": part.pick,
+        "above": part.above,
+        "said": part.said,
+        "elsewhere": list(part.elsewhere),
+        "rungs": list(part.rungs),
+    }
+
+
+def _cell(planned: PlannedCell) -> dict[str, Any]:
+    cell = planned.cell
+    return {
+        "id": cell.id,
+        "python": cell.python,
+        "target": cell.target,
+        "framework": cell.framework,
+        "framework_version": cell.framework_version,
+        "ddtrace": cell.ddtrace,
+        "as_of": planned.as_of.isoformat(),
+        "probes": list(planned.probes),
+        "decisive": list(planned.decisive),
+        "soak": planned.soak,
+    }
+
+
+def _left_out(item: Omission) -> dict[str, Any]:
+    return {
+        "claim": item.claim,
+        "what": item.what,
+        "reason": item.reason.value,
+        "detail": item.detail,
+    }

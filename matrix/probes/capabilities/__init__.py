@@ -1,0 +1,1 @@
+"""Probes of capabilities, one module each; each defines `PROBE`."""

@@ -1,0 +1,44 @@
+"""Query strings of Flask: is an attack in one seen by Threat Detection.
+
+Runs in Django too, where it shows that the stimulus is right.
+"""
+
+from __future__ import annotations
+
+from matrix.model.probe import Channel, Probe, Stimulus
+from matrix.probes.evidence.security import Triggered
+from matrix.probes.evidence.spans import TagContains
+
+SCRIPT_IN_URL = "%3Cscript%3Ealert(1)%3C%2Fscript%3E"
+
+PROBE = Probe(
+    name="flask-query-string",
+    title="Attacks in query strings are detected",
+    channels=(
+        Channel(
+            name="static",
+            setting="appsec",
+            stimuli=(
+                Stimulus(
+                    name="script-in-query",
+                    path="/{shop}/search?q=" + SCRIPT_IN_URL,
+                    evidence=Triggered(address="server.request.query", value="script"),
+                ),
+            ),
+        ),
+        # What tracing itself tells of it.
+        Channel(
+            name="url",
+            setting="off",
+            control="untraced",
+            stimuli=(
+                Stimulus(
+                    name="url-tag",
+                    path="/{shop}/search?q=Middlemarch",
+                    plain=200,
+                    evidence=TagContains("http.url", "Middlemarch"),
+                ),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,44 @@
+"""Automatic user events: logins are reported without a word of the app."""
+
+from __future__ import annotations
+
+from matrix.model.probe import Channel, Evidence, Probe, Stimulus
+from matrix.probes.evidence.combine import AllOf
+from matrix.probes.evidence.spans import TagEquals, TagExists
+
+
+def _login(name: str, form: str, *evidence: Evidence, decisive: bool = True) -> Stimulus:
+    return Stimulus(
+        name=name,
+        method="POST",
+        path="/{shop}/login",
+        headers=(("Content-Type", "application/x-www-form-urlencoded"),),
+        body=form,
+        evidence=AllOf(*evidence),
+        decisive=decisive,
+    )
+
+
+FAILURE = TagEquals("appsec.events.users.login.failure.track", "true")
+
+PROBE = Probe(
+    name="user-events",
+    title="Logins are reported",
+    channels=(
+        Channel(
+            name="environment",
+            setting="appsec",
+            stimuli=(
+                _login(
+                    "success",
+                    "username=alice&password=wonderland",
+                    TagEquals("appsec.events.users.login.success.track", "true"),
+                    TagExists("usr.id"),
+                ),
+                _login("wrong-password", "username=alice&password=looking-glass", FAILURE),
+                _login("unknown-user", "username=bob&password=hatter", FAILURE, decisive=False),
+            ),
+        ),
+    ),
+    frameworks=("django",),
+)

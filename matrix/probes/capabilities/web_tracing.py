@@ -1,0 +1,120 @@
+"""Web tracing: tags of the request, errors, distributed traces, the attacker's address."""
+
+from __future__ import annotations
+
+from matrix.model.probe import Channel, Probe, Stimulus
+from matrix.probes.evidence.combine import AllOf
+from matrix.probes.evidence.http import StatusIs, UpstreamReceived
+from matrix.probes.evidence.security import Triggered
+from matrix.probes.evidence.spans import (
+    ContinuesTrace,
+    HasRootSpan,
+    SpanSeen,
+    TagContains,
+    TagEquals,
+    TagExists,
+)
+
+# A public address: private ones and those for documentation are passed over.
+ADDRESS = "81.2.69.142"
+
+PROBE = Probe(
+    name="web-tracing",
+    title="Web requests are traced",
+    channels=(
+        Channel(
+            name="request",
+            setting="off",
+            control="untraced",
+            stimuli=(
+                Stimulus(
+                    name="get",
+                    path="/{shop}/books/emma",
+                    plain=200,
+                    evidence=AllOf(
+                        HasRootSpan(error=False),
+                        TagEquals("http.method", "GET"),
+                        TagEquals("http.status_code", "200"),
+                        TagExists("http.url"),
+                    ),
+                ),
+                Stimulus(
+                    name="post",
+                    method="POST",
+                    path="/{shop}/reviews",
+                    plain=201,
+                    headers=(("Content-Type", "application/x-www-form-urlencoded"),),
+                    body="book=emma&text=A+fine+book",
+                    evidence=AllOf(
+                        HasRootSpan(error=False),
+                        TagEquals("http.method", "POST"),
+                        TagEquals("http.status_code", "201"),
+                        TagExists("http.url"),
+                    ),
+                ),
+            ),
+        ),
+        Channel(
+            name="error",
+            setting="off",
+            control="untraced",
+            stimuli=(
+                Stimulus(
+                    name="broken-view",
+                    path="/{shop}/broken",
+                    plain=500,
+                    evidence=AllOf(
+                        StatusIs(500),
+                        HasRootSpan(error=True),
+                        TagEquals("http.status_code", "500"),
+                        SpanSeen(error=True),
+                    ),
+                ),
+            ),
+        ),
+        Channel(
+            name="distributed",
+            setting="off",
+            control="untraced",
+            stimuli=(
+                Stimulus(
+                    name="incoming-and-outgoing",
+                    path="/{shop}/recommendations",
+                    plain=200,
+                    headers=(
+                        ("x-datadog-trace-id", "{number}"),
+                        ("x-datadog-parent-id", "{number}"),
+                        ("x-datadog-sampling-priority", "1"),
+                    ),
+                    evidence=AllOf(
+                        ContinuesTrace(),
+                        UpstreamReceived("x-datadog-trace-id"),
+                        UpstreamReceived("x-datadog-parent-id"),
+                    ),
+                ),
+            ),
+        ),
+        Channel(
+            name="client-address",
+            setting="appsec",
+            stimuli=(
+                Stimulus(
+                    name="attack-with-address",
+                    path="/{shop}/search?q=Emma",
+                    plain=200,
+                    headers=(
+                        ("User-Agent", "Arachni/v1"),
+                        ("X-Forwarded-For", ADDRESS),
+                        # Some servers drop the first from a client that they do not trust.
+                        ("X-Real-IP", ADDRESS),
+                    ),
+                    evidence=AllOf(
+                        Triggered(address="server.request.headers"),
+                        TagEquals("http.client_ip", ADDRESS),
+                        TagContains("http.useragent", "Arachni"),
+                    ),
+                ),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Evidence: pure predicates over an observation, which probes combine."""

@@ -1,1 +1,0 @@
-"""Recorded runs made into what people decide by: a page, files for other programs, differences."""

@@ -1,0 +1,1 @@
+"""The package index: releases, their files, and what is inside of wheels."""

@@ -1,0 +1,211 @@
+"""What changed between two recorded runs: pure.
+
+Claims are the same by id, which survives edits elsewhere in a document. Where the two runs share
+no document, they are the same by what is promised: `capability/sca` of a page and its translation.
+
+What changed, on a screen and as JSON (schema diff/1).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from matrix.model.claim import Claim
+from matrix.model.verdict import Outcome, Verdict
+from matrix.reporting.text import many, outcome_word, place, promise
+from matrix.runs.record import Record
+
+__all__ = [
+    "SCHEMA",
+    "DiffSide",
+    "Direction",
+    "RunDiff",
+    "VerdictChange",
+    "as_json",
+    "changes",
+    "is_worse",
+    "tell_changes",
+]
+
+
+class Direction(str, enum.Enum):
+    """Where a verdict went. Only towards `confirmed` is better, only into `refuted` is worse.
+
+    A promise that was confirmed and cannot be told any more is `lost`. One that is not asked any
+    more is `gone`, whatever it was; one that is new is `new`, but `worse` where it is refuted.
+    """
+
+    WORSE = "worse"
+    LOST = "lost"
+    BETTER = "better"
+    OTHER = "other"
+    NEW = "new"
+    GONE = "gone"
+
+
+@dataclasses.dataclass(frozen=True)
+class DiffSide:
+    """A claim and the answer to it in one of the runs."""
+
+    claim: Claim
+    verdict: Verdict
+
+
+@dataclasses.dataclass(frozen=True)
+class VerdictChange:
+    """One promise whose answer is another; `before` or `after` is None where it is not there.
+
+    `side` is the newer of those that there are.
+    """
+
+    direction: Direction
+    side: DiffSide
+    before: DiffSide | None
+    after: DiffSide | None
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDiff:
+    """All of them, the worst first; `same` promises have the same answer in both."""
+
+    changes: tuple[VerdictChange, ...]
+    same: int
+    by_promise: bool
+
+
+def changes(before: Record, after: Record) -> RunDiff:
+    """Return what changed from one run to the other."""
+    by_promise = not {one.document for one in before.claims} & {
+        one.document for one in after.claims
+    }
+    name = _promise if by_promise else _id
+    old, new = _sides(before, name), _sides(after, name)
+    found = [
+        change
+        for key in dict.fromkeys((*new, *old))
+        if (change := _change(old.get(key), new.get(key)))
+    ]
+    order = list(Direction)
+    return RunDiff(
+        tuple(sorted(found, key=lambda change: order.index(change.direction))),
+        len(old.keys() | new.keys()) - len(found),
+        by_promise,
+    )
+
+
+def _id(claim: Claim) -> str:
+    return claim.id
+
+
+def _promise(claim: Claim) -> str:
+    return claim.id.removeprefix(f"{claim.document}/")
+
+
+def _sides(record: Record, name: Callable[[Claim], str]) -> Mapping[str, DiffSide]:
+    verdicts = record.verdict_by_claim
+    # Several documents of one run may promise the same: the worst answer of them stands for it.
+    sides: Iterable[DiffSide] = sorted(
+        (DiffSide(claim, verdicts[claim.id]) for claim in record.claims),
+        key=lambda side: _RANK[side.verdict.outcome],
+        reverse=True,
+    )
+    return {name(side.claim): side for side in sides}
+
+
+_RANK = {Outcome.REFUTED: 0, Outcome.UNVERIFIED: 1, Outcome.CONFIRMED: 2}
+
+
+def _of_new(side: DiffSide | None) -> Direction:
+    refuted = side is not None and side.verdict.outcome is Outcome.REFUTED
+    return Direction.WORSE if refuted else Direction.NEW
+
+
+def _change(before: DiffSide | None, after: DiffSide | None) -> VerdictChange | None:
+    if before is None:
+        return VerdictChange(_of_new(after), after, None, after) if after else None
+    if after is None:
+        return VerdictChange(Direction.GONE, before, before, None)
+    was, now = before.verdict, after.verdict
+    if (was.outcome, was.tightness, was.reason) == (now.outcome, now.tightness, now.reason):
+        return None
+    if was.outcome is now.outcome:
+        direction = Direction.OTHER
+    elif now.outcome is Outcome.CONFIRMED:
+        direction = Direction.BETTER
+    elif now.outcome is Outcome.REFUTED:
+        direction = Direction.WORSE
+    else:
+        direction = Direction.LOST if was.outcome is Outcome.CONFIRMED else Direction.OTHER
+    return VerdictChange(direction, after, before, after)
+
+
+SCHEMA = "diff/1"
+_STYLES = {
+    Direction.WORSE: "bold red",
+    Direction.LOST: "yellow",
+    Direction.BETTER: "green",
+}
+_BAD = (Direction.WORSE, Direction.LOST)
+
+
+def is_worse(found: RunDiff) -> bool:
+    """Return whether anything that one could rely on cannot be relied on any more."""
+    return any(change.direction in _BAD for change in found.changes)
+
+
+def tell_changes(console: Console, found: RunDiff) -> None:
+    """Print each change with its evidence, and how many promises stayed as they were."""
+    if found.by_promise:
+        console.print("The runs share no document: promises are compared by what they say.")
+    for change in found.changes:
+        _tell(console, change)
+    counts = Counter(change.direction for change in found.changes)
+    words = [f"{count} {each.value}" for each in Direction if (count := counts[each])]
+    summary = ", ".join([*words, f"{many(found.same, 'promise')} unchanged"])
+    console.print(summary, highlight=False, style="bold")
+
+
+def as_json(found: RunDiff, before: Record, after: Record) -> dict[str, Any]:
+    """Return all of it as plain JSON values."""
+    return {
+        "schema": SCHEMA,
+        "before": {"run": before.name, "started": before.run.started, "sha256": before.sha256},
+        "after": {"run": after.name, "started": after.run.started, "sha256": after.sha256},
+        "matched_by": "promise" if found.by_promise else "id",
+        "same": found.same,
+        "changes": [
+            {
+                "direction": change.direction.value,
+                "claim": change.side.claim.to_json(),
+                "before": _verdict(change.before),
+                "after": _verdict(change.after),
+            }
+            for change in found.changes
+        ],
+    }
+
+
+def _tell(console: Console, change: VerdictChange) -> None:
+    side = change.side
+    line = Text(f"{change.direction.value:6} ", _STYLES.get(change.direction, "dim"))
+    line.append(f"{promise(side.claim)} ", "default")
+    line.append(place([side.claim]), "dim")
+    console.print(line, soft_wrap=True)
+    was, now = (_word(each) for each in (change.before, change.after))
+    console.print(Text(f"       {was} -> {now}"), soft_wrap=True)
+    console.print(Text(f"       {side.verdict.evidence}", "dim"), soft_wrap=True)
+
+
+def _word(side: DiffSide | None) -> str:
+    return outcome_word(side.verdict) if side else "not there"
+
+
+def _verdict(side: DiffSide | None) -> dict[str, Any] | None:
+    return side.verdict.to_json() if side else None

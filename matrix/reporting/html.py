@@ -1,0 +1,264 @@
+"""A run as one HTML page that needs nothing else: no network, no other file."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import jinja2
+
+from matrix.model.verdict import Outcome, PartVerdict
+from matrix.reporting.diff import Direction, RunDiff
+from matrix.reporting.evidence_text import tell
+from matrix.reporting.html_charts import HeatMap, HeatRow, Strip, heat_map, of_verdicts
+from matrix.reporting.html_evidence import Digests, command, packed, provenance
+from matrix.reporting.rows import VerdictRow
+from matrix.reporting.text import (
+    MARKS,
+    load_reasons,
+    many,
+    outcome_word,
+    place,
+    promise,
+    short_names,
+)
+from matrix.runs.record import Record
+from matrix.system.paths import data_dir
+
+__all__ = ["LARGEST", "page"]
+
+LARGEST = 2_000_000
+"""Bytes of a page, as long as its table alone is smaller."""
+_PROVEN = 30
+_CHANGES = 100
+_SHORT = 240
+_FOLDER = "page"
+
+
+def page(
+    record: Record,
+    digests: Digests,
+    changed: RunDiff | None = None,
+    searches: Sequence[Strip] = (),
+    *,
+    most: int = LARGEST,
+) -> str:
+    """Return the text of the page; `changed` is since the run before.
+
+    Evidence that does not fit into `most` bytes is left out, and the page says so.
+    """
+    heat = heat_map(record)
+    frame = _frame(record, heat, digests, changed, searches)
+    bare = _render(frame, "", 0)
+    evidence, missing = packed(record, heat, digests, most - len(bare.encode()) - 1000)
+    return _render(frame, evidence, missing)
+
+
+def _render(frame: dict[str, Any], evidence: str, missing: int) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(data_dir() / _FOLDER),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.globals.update(many=many)
+    css, script = (
+        (data_dir() / _FOLDER / f"report.{kind}").read_text(encoding="utf-8")
+        for kind in ("css", "js")
+    )
+    policy = (
+        f"default-src 'none'; style-src {_source(css)}; script-src {_source(script)};"
+        " img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    text = environment.get_template("report.html").render(
+        **frame, css=css, script=script, policy=policy, evidence=evidence, missing=missing
+    )
+    # What a release said may hold half a character, which no file can.
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _source(text: str) -> str:
+    """Return the only source that a policy permits: exactly this text.
+
+    https://www.w3.org/TR/CSP3/#grammardef-hash-source
+    """
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _frame(
+    record: Record,
+    heat: HeatMap,
+    digests: Digests,
+    changed: RunDiff | None,
+    searches: Sequence[Strip],
+) -> dict[str, Any]:
+    names = short_names(claim.document for claim in record.claims)
+    counts = {outcome.value: record.count(outcome) for outcome in Outcome}
+    tried = sum(bool(verdict.parts) for verdict in record.verdicts)
+    lines = [_row(number, line, names, heat) for number, line in enumerate(heat.lines)]
+    return {
+        "record": record,
+        "counts": counts,
+        "marks": {outcome.value: mark for outcome, mark in MARKS.items()},
+        "tried": tried,
+        "claims": len(record.claims),
+        "documents": list(names),
+        "pythons": heat.pythons,
+        "targets": heat.targets,
+        "groups": [
+            (group, title, mine)
+            for group, title in _GROUPS.items()
+            if (mine := [line for line in lines if line["group"] == group])
+        ],
+        "kinds": sorted({claim.kind.value for claim in record.claims}),
+        "reasons": [
+            (reason, count, load_reasons()[reason])
+            for reason, count in Counter(
+                verdict.reason for verdict in record.verdicts if verdict.reason
+            ).most_common()
+        ],
+        "refuted": [
+            {**lines[number], **_proven(record, line, digests if number < _PROVEN else _nothing)}
+            for number, line in enumerate(heat.lines)
+            if line.verdict.outcome is Outcome.REFUTED
+        ],
+        "changes": _changes(changed, names) if changed else None,
+        "strips": [_drawn(strip) for strip in (*searches, *of_verdicts(record, heat))],
+        "tracers": sorted({cell.id.partition("-ddtrace")[2] for cell in record.cells}),
+    }
+
+
+_GROUPS = {
+    "refuted": "Refuted",
+    "confirmed": "Confirmed",
+    "unverified": "Could not be checked, though cells ran or were to run",
+    "not-run": "No experiment",
+}
+
+
+def _row(number: int, line: HeatRow, names: dict[str, str], heat: HeatMap) -> dict[str, Any]:
+    verdict = line.verdict
+    reason = load_reasons()[verdict.reason].title if verdict.reason else ""
+    return {
+        "number": number,
+        "group": line.group,
+        "kind": line.claims[0].kind.value,
+        "documents": [
+            list(names).index(name) for name in dict.fromkeys(c.document for c in line.claims)
+        ],
+        "reason": verdict.reason.value if verdict.reason else "",
+        "because": reason,
+        "promise": promise(line.claims[0]),
+        "place": place(line.claims, names),
+        "heading": line.claims[0].heading,
+        "word": outcome_word(verdict),
+        "outcome": verdict.outcome.value,
+        "squares": [
+            [
+                (heat.targets.index(each.target), each.outcome.value, _told(each.same, each.parts))
+                for each in line.squares.get(python, ())
+            ]
+            for python in heat.pythons
+        ]
+        if line.squares
+        else [],
+    }
+
+
+def _told(same: int, parts: int) -> str:
+    return "" if parts == same else f", {same} of {parts} parts"
+
+
+def _nothing(_cell: object) -> None:
+    return None
+
+
+def _proven(record: Record, line: HeatRow, digests: Digests) -> dict[str, Any]:
+    """Return what a refutation rests on, to be read without a program and on paper."""
+    failing = [part for part in line.verdict.parts if part.outcome is Outcome.REFUTED]
+    first = record.cell_by_id.get(failing[0].cells[0]) if failing else None
+    asked: list[Any] = []
+    if first and failing and (seen := digests(first)):
+        asked = seen["asked"].get(f"{failing[0].probe}/{failing[0].channel}", [])
+    return {
+        "evidence": line.verdict.evidence,
+        "stands": [provenance(claim) for claim in line.claims],
+        "short": tell(VerdictRow((line.verdict,), line.claims[:1]), _SHORT),
+        "where": list(_where(line)),
+        "parts": list(_repeated(failing[:_PROVEN])),
+        "more": max(len(failing) - _PROVEN, 0),
+        "cell": first,
+        "asked": asked,
+    }
+
+
+def _repeated(parts: Iterable[PartVerdict]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each evidence once, with the commands that repeat it."""
+    by_evidence: dict[str, list[str]] = {}
+    for part in parts:
+        by_evidence.setdefault(part.evidence, []).append(command(part.cells[0]))
+    yield from by_evidence.items()
+
+
+def _where(line: HeatRow) -> Iterator[str]:
+    """Yield where it is refuted: `CPython 2.7, 3.9 on linux_i686`."""
+    by_target: dict[str, list[str]] = {}
+    for python in sorted(line.squares, key=lambda each: tuple(map(int, each.split(".")))):
+        for square in line.squares[python]:
+            if square.outcome is Outcome.REFUTED:
+                by_target.setdefault(square.target, []).append(python)
+    for target, pythons in by_target.items():
+        yield f"CPython {', '.join(pythons)} on {target}"
+
+
+def _changes(changed: RunDiff, names: dict[str, str]) -> dict[str, Any]:
+    told = [each for each in changed.changes if each.direction is not Direction.OTHER]
+    return {
+        "same": changed.same + len(changed.changes) - len(told),
+        "more": max(len(told) - _CHANGES, 0),
+        "counts": list(Counter(each.direction.value for each in told).items()),
+        "told": [
+            {
+                "direction": each.direction.value,
+                "promise": promise(each.side.claim),
+                "place": place([each.side.claim], names),
+                "was": outcome_word(each.before.verdict) if each.before else "not there",
+                "now": outcome_word(each.after.verdict) if each.after else "not there",
+                "outcome": each.side.verdict.outcome.value,
+            }
+            for each in told[:_CHANGES]
+        ],
+    }
+
+
+_SPOKEN = {
+    "works": "shown",
+    "fails": "not shown",
+    "open": "cannot tell",
+    "mixed": "differs by environment",
+}
+_ANSWERS = {"works": "✓", "fails": "✗", "open": "?", "mixed": "±"}
+
+
+def _drawn(strip: Strip) -> dict[str, Any]:
+    """Return a strip with the place of each release along it."""
+    releases = [each.release for each in strip.tried]
+    return {
+        **dataclasses.asdict(strip),
+        "points": [
+            (number, each.release, each.answer, _ANSWERS[each.answer])
+            for number, each in enumerate(strip.tried)
+        ],
+        "promised_at": releases.index(strip.documented) if strip.documented in releases else None,
+        "spoken": ", ".join(_spoken(strip)),
+    }
+
+
+def _spoken(strip: Strip) -> Iterator[str]:
+    for each in strip.tried:
+        yield f"{each.release} {_SPOKEN[each.answer]}"

@@ -1,0 +1,103 @@
+"""A run as JUnit XML (xunit2): a document is a suite, a claim is a test case.
+
+Unverified is skipped with its reason, never passed: a reader of the file who counts what is neither
+failed nor skipped counts what was confirmed.
+https://github.com/jenkinsci/xunit-plugin/blob/master/src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/junit-10.xsd
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import re
+from collections.abc import Iterator
+
+from junitparser import Failure, Skipped
+from junitparser.xunit2 import JUnitXml, TestCase, TestSuite
+
+from matrix.model.claim import Claim
+from matrix.model.verdict import Outcome, Verdict
+from matrix.reporting.text import load_reasons, outcome_word, promise
+from matrix.runs.record import Record
+
+__all__ = ["junit_xml"]
+
+# What XML 1.0 has no way to write: https://www.w3.org/TR/xml/#charsets
+_UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit_xml(record: Record) -> str:
+    """Return the text of the file."""
+    suites = JUnitXml("compatibility")
+    for number, document in enumerate(dict.fromkeys(claim.document for claim in record.claims)):
+        suites.add_testsuite(_suite(record, document, number))
+    text = io.BytesIO()
+    suites.write(text)
+    return text.getvalue().decode("utf-8") + "\n"
+
+
+def _suite(record: Record, document: str, number: int) -> TestSuite:
+    suite = TestSuite(_writable(document))
+    suite.id = str(number)
+    suite.timestamp = _timestamp(record.run.started)
+    suite.hostname = "localhost"
+    for claim in record.claims:
+        if claim.document == document:
+            suite.add_testcase(_case(record, claim, record.verdict_by_claim[claim.id]))
+    for name, value in _properties(record):
+        suite.add_property(name, _writable(value))
+    return suite
+
+
+def _case(record: Record, claim: Claim, verdict: Verdict) -> TestCase:
+    name = f"{promise(claim)} (line {claim.line})"
+    cells = [one for name in verdict.cells if (one := record.cell_by_id.get(name))]
+    # Milliseconds: 0.1 + 0.2 is no time to write.
+    seconds = round(sum(cell.seconds for cell in cells), 3)
+    case = TestCase(_writable(name), _writable(claim.document), seconds)
+    case.system_out = _writable("\n".join(_told(claim, verdict)))
+    word = outcome_word(verdict)
+    match verdict.outcome:
+        case Outcome.REFUTED:
+            failed = Failure(_writable(verdict.evidence), word)
+            failed.text = _writable("\n".join(part.evidence for part in verdict.parts))
+            case.result = [failed]
+        case Outcome.UNVERIFIED:
+            case.result = [Skipped(_writable(_why(verdict)), word)]
+        case Outcome.CONFIRMED:
+            pass
+    return case
+
+
+def _why(verdict: Verdict) -> str:
+    if verdict.reason is None:
+        return verdict.evidence
+    return f"{verdict.reason.value}: {load_reasons()[verdict.reason].title}. {verdict.evidence}"
+
+
+def _told(claim: Claim, verdict: Verdict) -> Iterator[str]:
+    yield f"claim: {claim.id}"
+    yield f"where: {claim.document}:{claim.line}, under {claim.heading!r}"
+    yield f"verdict: {outcome_word(verdict)}"
+    yield f"evidence: {verdict.evidence}"
+    yield from (f"remark: {remark}" for remark in verdict.remarks)
+    yield from (f"cell: {cell}" for cell in verdict.cells)
+
+
+def _properties(record: Record) -> Iterator[tuple[str, str]]:
+    yield "run", record.name or record.sha256
+    yield "profile", record.run.profile
+    yield "as of", record.run.as_of
+    yield "interrupted", str(record.run.interrupted).lower()
+
+
+def _timestamp(started: str) -> str:
+    """Return a time as the schema has it: UTC, without an offset."""
+    when = dt.datetime.fromisoformat(started)
+    if when.tzinfo is not None:
+        when = when.astimezone(dt.timezone.utc)
+    return when.strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _writable(text: str) -> str:
+    return _UNWRITABLE.sub("\ufffd", text)

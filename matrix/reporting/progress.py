@@ -1,0 +1,347 @@
+"""Progress while a run goes on: live on a terminal, plain lines elsewhere, folds on GitHub.
+
+What a display tells at a time: verdicts that fall together, and nothing twice.
+
+What the events of a run add up to so far; displays show it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from matrix.model.claim import Claim
+from matrix.model.plan import Plan
+from matrix.model.verdict import Outcome, Verdict
+from matrix.planning.locations import short
+from matrix.reporting.evidence_text import tell
+from matrix.reporting.rows import VerdictRow, group
+from matrix.reporting.summary import THIS_MACHINE, marks
+from matrix.reporting.terminal import STYLES
+from matrix.reporting.text import MARKS, many, outcome_word, place, promise, shorten
+from matrix.runs.events import (
+    CellFinished,
+    CellStarted,
+    ControlAdded,
+    Emit,
+    EnvironmentFailed,
+    Event,
+    Message,
+    RunFinished,
+    RunStarted,
+    VerdictReached,
+    WarningRaised,
+)
+
+__all__ = ["RunCounts", "VerdictBatches", "console_of_run", "display"]
+
+
+class VerdictBatches:
+    """Gathers verdicts until something else happens; several documents state the same fact.
+
+    A claim that no cell covers is not told, nor is an answer to a fact that has been told: the
+    report at the end has them all.
+    """
+
+    def __init__(self) -> None:
+        self._claims: dict[str, Claim] = {}
+        self._waiting: list[Verdict] = []
+        self._told: set[object] = set()
+        self._said: set[str] = set()
+
+    def take(self, event: Event) -> list[VerdictRow]:
+        """Return what is to be told before this event."""
+        if isinstance(event, VerdictReached):
+            if event.verdict.cells:
+                self._waiting.append(event.verdict)
+            return []
+        if isinstance(event, RunStarted):
+            self._claims = {claim.id: claim for claim in event.plan.claims}
+        made = group((item for item in self._waiting if self._is_news(item)), self._claims)
+        told = {self._answer(item) for item in self._waiting}
+        self._waiting.clear()
+        self._told |= told
+        return made
+
+    def is_new(self, detail: str) -> bool:
+        """Return whether this is said for the first time: cells fail alike."""
+        new = detail not in self._said
+        self._said.add(detail)
+        return new
+
+    def _is_news(self, verdict: Verdict) -> bool:
+        return self._answer(verdict) not in self._told
+
+    def _answer(self, verdict: Verdict) -> tuple[object, ...]:
+        return (self._claims[verdict.claim].fact, verdict.outcome, verdict.reason)
+
+
+class RunCounts:
+    """Counts; `claims` are those of the plan by id, `untried` how many of them no cell covers."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.done = 0
+        self.reused = 0
+        self.jobs = 1
+        self.running: dict[str, None] = {}
+        self.verdicts: Counter[Outcome] = Counter()
+        self.claims: dict[str, Claim] = {}
+        self.untried = 0
+        self._seconds = 0.0
+        self._ran = 0
+
+    def take(self, event: Event) -> None:
+        """Count an event."""
+        match event:
+            case RunStarted():
+                self.total = len(event.plan.cells)
+                self.jobs = max(event.jobs, 1)
+                self.claims = {claim.id: claim for claim in event.plan.claims}
+                tried = {part.claim for part in event.plan.parts}
+                self.untried = sum(claim not in tried for claim in self.claims)
+            case ControlAdded():
+                self.total += 1
+            case CellStarted():
+                self.running[event.cell] = None
+            case CellFinished():
+                self._finish(event)
+            case VerdictReached():
+                self.verdicts[event.verdict.outcome] += 1
+            case _:
+                pass
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The cells that are left at the pace of those that ran; None before one has."""
+        if not self._ran:
+            return None
+        left = max(self.total - self.done, 0)
+        return left * (self._seconds / self._ran) / self.jobs
+
+    @property
+    def line(self) -> str:
+        """Everything in a line."""
+        words = [f"{self.done} of {self.total} cells"]
+        if self.running:
+            words.append(f"{len(self.running)} running")
+        if self.reused:
+            words.append(f"{self.reused} reused")
+        if self.seconds_left is not None and self.done < self.total:
+            words.append(f"about {_clock(self.seconds_left)} left")
+        words += [
+            f"{self.verdicts[outcome]} {outcome.value}"
+            for outcome in (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
+            if self.verdicts[outcome]
+        ]
+        return ", ".join(words)
+
+    def _finish(self, event: CellFinished) -> None:
+        self.running.pop(event.cell, None)
+        self.done += 1
+        if event.reused:
+            self.reused += 1
+        elif event.seconds:
+            self._ran += 1
+            self._seconds += event.seconds
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+_WIDE = 180
+_EVIDENCE = 160
+_REFUTING = 280  # with the control, without which nothing is refuted
+_DETAIL = 120
+_SHOWN_CELLS = 3
+_BAR = 12
+_BESIDE = _BAR + 12  # the bar, the clock and what separates them
+
+
+def console_of_run(*, stderr: bool = False) -> Console:
+    """Return where a run is told, 180 columns wide where there is no terminal to ask.
+
+    Tables of 80 columns are hard to read.
+    """
+    asked = sys.stdout.isatty() or os.environ.get("COLUMNS")
+    return Console(stderr=stderr, width=None if asked else _WIDE)
+
+
+@contextlib.contextmanager
+def display(console: Console, environ: Mapping[str, str]) -> Iterator[Emit]:
+    """Yield what takes the events of a run and shows them on `console`."""
+    if console.is_terminal and not console.is_dumb_terminal:
+        live = _Live(console)
+        with live.progress:
+            yield live.take
+        return
+    plain = _Plain(console, folds=environ.get("GITHUB_ACTIONS") == "true")
+    try:
+        yield plain.take
+    finally:
+        plain.close()
+
+
+class _Plain:
+    """A line for each cell and verdict; on GitHub the cells between two verdicts are folded."""
+
+    def __init__(self, console: Console, *, folds: bool) -> None:
+        self._console = console
+        self._folds = folds
+        self._open = False
+        self._tally = RunCounts()
+        self._moments = VerdictBatches()
+
+    def take(self, event: Event) -> None:
+        """Show an event."""
+        self._tally.take(event)
+        for row in self._moments.take(event):
+            self._line(_verdict(row))
+        match event:
+            case RunStarted():
+                for line in _opening(event, self._tally):
+                    self._line(line)
+            case CellFinished():
+                cell = _cell(event, self._moments)
+                self._folded(f"[{self._tally.done}/{self._tally.total}] {cell}")
+            case EnvironmentFailed():
+                self._folded(
+                    f"{event.cell}: {event.reason.value}: {shorten(event.detail, _DETAIL)}"
+                )
+            case ControlAdded():
+                self._folded(f"{event.cell}: added as a further control")
+            case WarningRaised():
+                self._line(f"warning: {event.message}")
+            case Message():
+                self._folded(event.message)
+            case RunFinished():
+                self._line(self._tally.line)
+            case _:
+                pass
+
+    def close(self) -> None:
+        """End an open fold."""
+        if self._open:
+            self._print("::endgroup::")
+            self._open = False
+
+    def _line(self, text: str) -> None:
+        self.close()
+        self._print(text)
+
+    def _folded(self, text: str) -> None:
+        if self._folds and not self._open:
+            self._print(f"::group::cells ({self._tally.line})")
+            self._open = True
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Live:
+    """A bar with what runs now; verdicts, failures and warnings scroll by above it."""
+
+    def __init__(self, console: Console) -> None:
+        self._tally = RunCounts()
+        self._moments = VerdictBatches()
+        self.progress = Progress(
+            BarColumn(bar_width=_BAR),
+            TextColumn("{task.fields[line]}", markup=False),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[running]}", style="dim", markup=False),
+            console=console,
+            transient=True,
+        )
+        self._task = self.progress.add_task("", total=None, line="", running="")
+
+    def take(self, event: Event) -> None:
+        """Show an event."""
+        self._tally.take(event)
+        for row in self._moments.take(event):
+            self._print(f"[{STYLES[row.verdict.outcome]}]{escape(_verdict(row))}[/]")
+        match event:
+            case RunStarted():
+                for line in _opening(event, self._tally):
+                    self._print(escape(line))
+            case CellFinished() if event.reason is not None:
+                self._print(f"[dim]{escape(_cell(event, self._moments))}[/]")
+            case WarningRaised():
+                self._print(f"[yellow]warning: {escape(event.message)}[/]")
+            case Message():
+                self._print(f"[dim]{escape(event.message)}[/]")
+            case _:
+                pass
+        self.progress.update(
+            self._task,
+            total=self._tally.total,
+            completed=self._tally.done,
+            line=self._tally.line,
+            running=self._running(),
+        )
+
+    def _running(self) -> str:
+        """Return the cells that run, as many as have room beside the counts."""
+        room = self.progress.console.width - len(self._tally.line) - _BESIDE
+        running = list(self._tally.running)
+        for count in range(min(len(running), _SHOWN_CELLS), 0, -1):
+            more = f" and {len(running) - count} more" if len(running) > count else ""
+            words = ", ".join(running[:count]) + more
+            if len(words) <= room:
+                return words
+        return ""
+
+    def _print(self, markup: str) -> None:
+        self.progress.console.print(markup, highlight=False, soft_wrap=True)
+
+
+def _opening(event: RunStarted, tally: RunCounts) -> Iterator[str]:
+    plan = event.plan
+    yield (
+        f"{many(len(plan.claims), 'claim')}, {many(len(plan.cells), 'cell')},"
+        f" profile {plan.profile}, index of {plan.snapshot:%Y-%m-%d %H:%M},"
+        f" {_place(plan, event)}"
+    )
+    if tally.untried:
+        have = "has" if tally.untried == 1 else "have"
+        words = f"{many(tally.untried, 'claim')} {have} no experiment in this profile"
+        yield f"{words}: listed at the end"
+
+
+def _place(plan: Plan, event: RunStarted) -> str:
+    if not event.jobs:
+        return "judged again from what was captured"
+    if event.place:
+        return event.place
+    at_a_time = f"{event.jobs} at a time"
+    if not event.engine:
+        return f"{at_a_time} on {THIS_MACHINE}"
+    targets = ", ".join(short(target) for target in plan.targets)
+    return f"{at_a_time} in {event.engine}, for {targets}"
+
+
+def _cell(event: CellFinished, moments: VerdictBatches) -> str:
+    how = event.reason.value if event.reason else "observed"
+    said = event.detail if event.reason and moments.is_new(event.detail) else ""
+    detail = f": {shorten(said, _DETAIL)}" if said else ""
+    when = "reused" if event.reused else f"{event.seconds:.1f} s"
+    return f"{event.cell}: {how}, {when}{detail}"
+
+
+def _verdict(row: VerdictRow) -> str:
+    most = _REFUTING if row.verdict.outcome is Outcome.REFUTED else _EVIDENCE
+    targets = marks(row.verdicts)
+    return (
+        f"{MARKS[row.verdict.outcome]} {outcome_word(row.verdict)}"
+        f"{f', {targets}' if targets else ''}: {promise(*row.claims)}"
+        f" [{place(row.claims)}] {tell(row, most)}"
+    )

@@ -1,0 +1,266 @@
+"""The final report: the answers, then the gaps and how to close them, then the run.
+
+The answers as a table, or, where the console is narrow, one below the other.
+
+The answers as a picture for a page: an SVG that loads nothing and is the same every time.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from matrix.model.reason import Reason
+from matrix.model.verdict import Outcome
+from matrix.reporting.evidence_text import tell
+from matrix.reporting.json import write_text
+from matrix.reporting.rows import VerdictRow
+from matrix.reporting.summary import (
+    ReasonSummary,
+    also_seen,
+    cell_counts,
+    counts,
+    document_names,
+    gaps,
+    marks,
+    rows,
+    unisolated,
+    where_lines,
+)
+from matrix.reporting.text import MARKS, load_reasons, many, outcome_word, place, promise, shorten
+from matrix.runs.result import RunResult
+
+__all__ = ["STYLES", "answers", "draw", "head", "print_report", "write_picture"]
+
+_LOST = {Reason.ENGINE_LOST: "the container engine", Reason.CLUSTER_LOST: "the cluster"}
+STYLES = {Outcome.CONFIRMED: "green", Outcome.REFUTED: "bold red", Outcome.UNVERIFIED: "yellow"}
+_EVIDENCE = 280
+_WIDE = 100
+_INDENT = (0, 0, 0, 2)
+
+
+def head(result: RunResult) -> Text:
+    """Return how many claims have which answer."""
+    line = Text(f"{len(result.plan.claims)} claims: ")
+    parts = [
+        Text(f"{MARKS[outcome]} {words}", STYLES[outcome])
+        for outcome, words in counts(result).items()
+    ]
+    line.append_text(Text(", ").join(parts))
+    line.append(" (interrupted)" if result.interrupted else "")
+    return line.append(f" ({_LOST[result.lost_to]} was lost)" if result.lost else "")
+
+
+def answers(
+    console: Console, made: Sequence[VerdictRow], names: Mapping[str, str]
+) -> Iterator[RenderableType]:
+    """Yield what shows the rows on this console; `names` are those of the documents."""
+    if made:
+        yield from [_table(made, names)] if console.width >= _WIDE else _blocks(made, names)
+
+
+def _table(made: Iterable[VerdictRow], names: Mapping[str, str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=True)
+    table.add_column("verdict", width=23)
+    table.add_column("promise, and where it stands", ratio=11, overflow="fold")
+    table.add_column("evidence", ratio=19, overflow="fold")
+    for row in made:
+        promised = Text(f"{promise(*row.claims)}\n")
+        promised.append(place(row.claims, names), "dim")
+        table.add_row(_verdict(row), promised, Text(tell(row, _EVIDENCE)))
+    return table
+
+
+def _blocks(made: Iterable[VerdictRow], names: Mapping[str, str]) -> Iterator[RenderableType]:
+    for row in made:
+        yield Text.assemble("\n", _verdict(row, ", "), f": {promise(*row.claims)}")
+        where = Text(place(row.claims, names), "dim", overflow="fold")
+        said = Text(tell(row, _EVIDENCE), overflow="fold")
+        yield Padding(where, _INDENT, expand=False)
+        yield Padding(said, _INDENT, expand=False)
+    yield ""
+
+
+def _verdict(row: VerdictRow, between: str = "\n") -> Text:
+    outcome = row.verdict.outcome
+    said = Text(f"{MARKS[outcome]} {outcome_word(row.verdict)}", STYLES[outcome])
+    targets = marks(row.verdicts)
+    return said.append(f"{between}{targets}", "default") if targets else said
+
+
+_REMARK = 300
+_DETAILS = 8
+_CELLS = 6
+
+
+def print_report(console: Console, result: RunResult, as_of: str) -> None:
+    """Print everything; `as_of` says which dependencies the environments held."""
+    console.print()
+    console.print(head(result), style="bold", highlight=False)
+    names = document_names(result)
+    for item in answers(console, rows(result), names):
+        console.print(item, highlight=False)
+    _print_remarks(console, result)
+    _print_gaps(console, result, names)
+    _print_names(console, names)
+    _print_run(console, result, as_of)
+    for warning in filter(None, (*result.warnings, unisolated(result))):
+        console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _print_remarks(console: Console, result: RunResult) -> None:
+    """Print what is beside the answers."""
+    seen = also_seen(result)
+    if not seen:
+        return
+    console.print("[bold]also seen[/]")
+    for item in seen:
+        _item(console, shorten(item.remark, _REMARK))
+        if item.cells:
+            more = len(item.cells) - _CELLS
+            tail = f" and {more} more" if more > 0 else ""
+            _below(console, f"likewise: {', '.join(item.cells[:_CELLS])}{tail}", "", 2)
+        _below(console, f"beside: {'; '.join(item.promises)}", "dim", 2)
+    console.print()
+
+
+def _print_gaps(console: Console, result: RunResult, names: Mapping[str, str]) -> None:
+    found = gaps(result)
+    if not found:
+        return
+    console.print("[bold]not verified, and how to make it verifiable here[/]")
+    for gap in found:
+        _print_gap(console, gap, names)
+    console.print()
+
+
+def _print_gap(console: Console, gap: ReasonSummary, names: Mapping[str, str]) -> None:
+    explained = load_reasons()[gap.reason]
+    title = f"{explained.title} ({gap.reason.value}), {many(gap.claims, 'claim')}"
+    _item(console, f"{title}: {explained.sentence}")
+    # Not wrapped: it may be a command to copy.
+    console.print(Text(f"  {explained.remedy_for(gap.cell)}", "cyan"), soft_wrap=True)
+    for detail in gap.details[:_DETAILS]:
+        _below(console, detail, "", 2)
+    for fold in gap.folds:
+        head_of = f"{fold.kind.value} ({len(fold.claims)}): {fold.subjects}"
+        _below(console, head_of, "", 2)
+        _below(console, place(fold.claims, names), "dim", 4)
+
+
+def _print_names(console: Console, names: Mapping[str, str]) -> None:
+    short = [f"{name} is {full}" for full, name in names.items() if name != full]
+    if short:
+        _below(console, f"documents: {', '.join(short)}", "dim", 0)
+
+
+def _print_run(console: Console, result: RunResult, as_of: str) -> None:
+    plan = result.plan
+    left_out = Counter(item.reason.value for item in plan.left_out)
+    told = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
+    for name, text in (
+        ("cells", cell_counts(result)),
+        *(("where", line) for line in where_lines(result)),
+        ("left out", told or "nothing"),
+        ("profile", plan.profile),
+        ("index", f"as read on {plan.snapshot:%Y-%m-%d %H:%M} UTC"),
+        ("as of", as_of),
+        ("took", f"{result.seconds:.1f} s"),
+    ):
+        console.print(f"[bold]{name:<9}[/] {escape(text)}", highlight=False, soft_wrap=True)
+    line = head(result)
+    console.print(Text.assemble((f"{'verdicts':<9} ", "bold"), line), soft_wrap=True)
+
+
+def _item(console: Console, text: str) -> None:
+    """Print an item of a list, wrapped beside its dash."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row("-", Text(text, overflow="fold"))
+    console.print(grid, highlight=False)
+
+
+def _below(console: Console, text: str, style: str, indent: int) -> None:
+    """Print a paragraph, wrapped at its indent."""
+    words = Text(text, style, overflow="fold")
+    console.print(Padding(words, (0, 0, 0, indent), expand=False), highlight=False)
+
+
+_COLUMNS = 132
+# How many rows of each outcome: a picture is looked at, not read.
+_MOST = {Outcome.REFUTED: 8, Outcome.CONFIRMED: 8, Outcome.UNVERIFIED: 5}
+_SCHEME = re.compile(r"https?://")
+# As rich's own, without its font from the network and without its address.
+_TEMPLATE = """\
+<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+  <style>
+    .{unique_id}-matrix {{
+      font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+      font-size: {char_height}px;
+      line-height: {line_height}px;
+      font-variant-east-asian: full-width;
+    }}
+    .{unique_id}-title {{ font-size: 18px; font-weight: bold; font-family: sans-serif; }}
+    {styles}
+  </style>
+  <defs>
+    <clipPath id="{unique_id}-clip-terminal">
+      <rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
+    </clipPath>
+    {lines}
+  </defs>
+  {chrome}
+  <g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+    {backgrounds}
+    <g class="{unique_id}-matrix">
+    {matrix}
+    </g>
+  </g>
+</svg>
+"""
+
+
+def write_picture(path: Path, result: RunResult) -> None:
+    """Write the picture to `path`; raise StorageError."""
+    write_text(path, draw(result))
+
+
+def draw(result: RunResult) -> str:
+    """Return the SVG: the counts and what rests on experiments, the first of each outcome."""
+    console = Console(
+        record=True,
+        file=io.StringIO(),
+        width=_COLUMNS,
+        force_terminal=True,
+        color_system="truecolor",
+        legacy_windows=False,
+    )
+    made = rows(result)
+    shown = [row for outcome, most in _MOST.items() for row in _of(made, outcome)[:most]]
+    console.print(head(result), highlight=False)
+    for item in answers(console, shown, document_names(result)):
+        console.print(item, highlight=False)
+    if len(made) > len(shown):
+        more = f"and {many(len(made) - len(shown), 'row')} more"
+        console.print(more, style="dim", highlight=False)
+    svg = console.export_svg(
+        title=f"python -m matrix verify --profile {result.plan.profile}",
+        code_format=_TEMPLATE,
+        unique_id="compat-matrix",
+    )
+    # An address in the evidence is told without its scheme: nothing here is there to be followed.
+    opening, rest = svg.split("\n", 1)
+    return f"{opening}\n{_SCHEME.sub('', rest)}"
+
+
+def _of(made: Sequence[VerdictRow], outcome: Outcome) -> list[VerdictRow]:
+    return [row for row in made if row.verdict.outcome is outcome]

@@ -1,0 +1,177 @@
+"""Claims and verdicts in a few words.
+
+The words for each typed reason: a title, a sentence, and what makes it verifiable here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from matrix.model.claim import Claim, ClaimKind
+from matrix.model.reason import Reason
+from matrix.model.verdict import Outcome, Verdict
+from matrix.system.paths import data_dir
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = [
+    "MARKS",
+    "ReasonText",
+    "load_reasons",
+    "many",
+    "outcome_word",
+    "place",
+    "promise",
+    "pythons",
+    "short_names",
+    "shorten",
+    "subject_word",
+    "target",
+]
+
+_SHORT = 8
+MARKS = {Outcome.CONFIRMED: "✓", Outcome.REFUTED: "✗", Outcome.UNVERIFIED: "?"}
+
+
+def promise(*claims: Claim) -> str:
+    """Return what is promised: `capability threat-detection >=1.9.0 (framework=django)`.
+
+    Several claims are of one kind, and differ in no more than subject, specifier or CPython.
+    """
+    first = claims[0]
+    if first.kind is ClaimKind.RUNTIME:
+        scope = [f"ddtrace {first.specifier}"] if first.specifier else []
+        words = f"{first.kind.value} {first.subject} {pythons(claims)}".rstrip()
+        return f"{words} ({', '.join([*scope, target(first)]).rstrip(', ')})"
+    subjects = dict.fromkeys(f"{claim.subject} {claim.specifier}".rstrip() for claim in claims)
+    words = f"{first.kind.value} {', '.join(subjects)}"
+    if first.status.value != "supported":
+        words += f" [{first.status.value}]"
+    scope = [f"{key} {value}" for key, value in first.scope]
+    return words + (f" ({', '.join(scope)})" if scope else "")
+
+
+def subject_word(claim: Claim) -> str:
+    """Return what narrows a claim among others on its subject, in the fewest words."""
+    words = [value for key, value in claim.scope if not key.startswith(("automatic", "note"))]
+    if claim.kind is ClaimKind.BRANCH:
+        words.append(claim.specifier)
+    if claim.status.value != "supported":
+        words.append(f"[{claim.status.value}]")
+    return " ".join(words)
+
+
+def target(claim: Claim) -> str:
+    """Return the platform of a runtime: `linux/x86_64`."""
+    return "/".join(value for key in ("os", "cpu") if (value := claim.get(key)))
+
+
+def pythons(claims: Iterable[Claim]) -> str:
+    """Return the CPythons of the claims, those that follow each other as a range: `2.7, 3.5-3.8`.
+
+    What is no single minor version stands as it is written: `>=3.7`.
+    """
+    minors: dict[tuple[int, int], None] = {}
+    others: dict[str, None] = {}
+    for claim in claims:
+        written = claim.get("python") or ""
+        major, _, minor = written.removeprefix("==").removesuffix(".*").partition(".")
+        if major.isdigit() and minor.isdigit():
+            minors[int(major), int(minor)] = None
+        elif written:
+            others[written] = None
+    words = []
+    for major_number, group in itertools.groupby(sorted(minors), key=lambda item: item[0]):
+        words += [f"{major_number}.{run}" for run in _runs(number for _, number in group)]
+    words = [word.replace("-", f"-{word.split('.')[0]}.") for word in words]
+    return ", ".join([*words, *others])
+
+
+def place(claims: Iterable[Claim], names: Mapping[str, str] | None = None) -> str:
+    """Return where it stands: `page.md:12-14,20, other.md:3`; a range holds every line of it.
+
+    `names` says how to call the documents; without it they are called in full.
+    """
+    lines: dict[str, set[int]] = defaultdict(set)
+    for claim in claims:
+        lines[claim.document].add(claim.line)
+    return ", ".join(
+        f"{(names or {}).get(name, name)}:{','.join(_runs(numbers))}"
+        for name, numbers in lines.items()
+    )
+
+
+def short_names(documents: Iterable[str]) -> dict[str, str]:
+    """Return a short name for each document, no two alike: its beginning, where that is shorter.
+
+    One document alone has room for all of its name.
+    """
+    full = sorted(set(documents))
+    if len(full) == 1:
+        return {full[0]: full[0]}
+    for length in range(_SHORT, max(map(len, full), default=0)):
+        begins = {name: f"{name[:length]}…" if len(name) > length + 1 else name for name in full}
+        if len(set(begins.values())) == len(full):
+            return begins
+    return {name: name for name in full}
+
+
+def outcome_word(verdict: Verdict) -> str:
+    """Return the outcome with what belongs to it: `confirmed (exact)`, `unverified (crashed)`."""
+    extra = verdict.tightness or verdict.reason
+    return verdict.outcome.value + (f" ({extra.value})" if extra else "")
+
+
+def many(count: int, what: str) -> str:
+    """Return the count with its noun: `1 claim`, `2 claims`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def shorten(text: str, most: int) -> str:
+    """Return the text on one line, cut at a word where it is longer than `most`."""
+    flat = " ".join(text.split())
+    if len(flat) <= most:
+        return flat
+    return f"{flat[: most - 2].rsplit(' ', 1)[0]} …"
+
+
+def _runs(numbers: Iterable[int]) -> Sequence[str]:
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+
+
+@dataclasses.dataclass(frozen=True)
+class ReasonText:
+    """`remedy` may hold `{cell}`, the id of a cell to try by hand."""
+
+    title: str
+    sentence: str
+    remedy: str
+
+    def remedy_for(self, cell: str) -> str:
+        """Return the remedy, for this cell where it is about one."""
+        return self.remedy.replace("{cell}", cell or "CELL")
+
+
+@functools.cache
+def load_reasons() -> Mapping[Reason, ReasonText]:
+    """Return the words for every reason; raise KeyError or ValueError where the data lacks one."""
+    with (data_dir() / "reasons.toml").open("rb") as stream:
+        data = tomllib.load(stream)
+    strangers = set(data) - {reason.value for reason in Reason}
+    if strangers:
+        raise ValueError(f"reasons.toml explains what is no reason: {', '.join(sorted(strangers))}")
+    return {reason: ReasonText(**data[reason.value]) for reason in Reason}

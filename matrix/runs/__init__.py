@@ -1,0 +1,1 @@
+"""A run: scheduler, workers, journal, captures and records."""

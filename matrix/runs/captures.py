@@ -1,0 +1,51 @@
+"""The raw captures, one compressed JSON file per result, written whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+from matrix.errors import StorageError
+from matrix.model.capture import CellCapture
+from matrix.system.atomic import write_whole
+
+__all__ = ["CaptureStore"]
+
+
+class CaptureStore:
+    """Captures under `<folder>/<cell id>/<key>.json.gz`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, cell: str, key: str) -> Path:
+        """Return where the capture of a cell with this result key lies."""
+        return self._folder / cell / f"{key}.json.gz"
+
+    def write(self, capture: CellCapture) -> Path:
+        """Write a capture, whole or not at all; raise StorageError."""
+        text = json.dumps(capture.to_json(), ensure_ascii=False, separators=(",", ":"))
+        # No time stamp inside: equal captures are equal files.
+        content = gzip.compress(text.encode(), compresslevel=5, mtime=0)
+        return self.put(capture.cell, capture.key, content)
+
+    def put(self, cell: str, key: str, content: bytes) -> Path:
+        """Write the file of a capture, whole or not at all; raise StorageError."""
+        path = self.path(cell, key)
+        try:
+            write_whole(path, content)
+        except OSError as error:
+            raise StorageError(
+                f"cannot write {path}: {error}",
+                "Free space, or move the results with COMPAT_MATRIX_RESULTS.",
+            ) from error
+        return path
+
+    def read(self, cell: str, key: str) -> CellCapture | None:
+        """Return the capture, or None where there is none that can be read."""
+        try:
+            data = json.loads(gzip.decompress(self.path(cell, key).read_bytes()))
+            return CellCapture.from_json(data)
+        except (OSError, EOFError, ValueError, KeyError, TypeError):
+            return None

@@ -1,0 +1,306 @@
+"""One line of the journal: a cell that ended.
+
+The journal file: one JSON line per cell, appended, flushed and synced as the cell ends.
+
+A line is complete only with its newline. A run that is killed leaves at most one incomplete last
+line: it is dropped when the journal is read and cut off before the next line is appended.
+
+One run at a time in one results folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from matrix.errors import AnotherRunError, StorageError
+from matrix.model.capture import CellCapture, CellLocation
+from matrix.model.reason import Reason
+from matrix.model.verdict import Finding, Observed
+
+__all__ = ["TRANSIENT", "Entry", "Journal", "JournalContent", "is_transient", "one_run"]
+
+SCHEMA = 2
+
+# Reasons that tell of the moment and not of the release: the next run tries again.
+TRANSIENT = frozenset(
+    {
+        Reason.AGENT_FAILED,
+        Reason.BACK_END_LOST,
+        Reason.CLUSTER_LOST,
+        Reason.CONTAINER_LOST,
+        Reason.DISK_FULL,
+        Reason.ENGINE_LOST,
+        Reason.INDEX_UNAVAILABLE,
+        Reason.INTERNAL_ERROR,
+        Reason.INTERRUPTED,
+        Reason.NO_BACK_END,
+        Reason.NO_IMAGE,
+        Reason.NO_INTERPRETER,
+        Reason.NOT_RUN,
+        Reason.OUT_OF_MEMORY,
+        Reason.TIMED_OUT,
+        Reason.WORKER_LOST,
+        Reason.WRONG_IMAGE,
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A cell that ended: its key, how it ended, and what it was judged to show.
+
+    `base`, `probes` (digest by name), `decisive`, `soak` and `repeats` are what the key was made
+    of: a result also answers whoever asks for less of the same.
+    `judge` is the key of the judging that made `findings`: where it is not today's, the capture is
+    judged again. `reason` is why nothing could be judged, None for a cell that was observed.
+    `transient` entries are not reused. `started` is an ISO time, `seconds` how long it took.
+    `where` is where it ran, None where it did not come so far.
+    """
+
+    key: str
+    base: str
+    probes: Mapping[str, str]
+    decisive: tuple[str, ...]
+    soak: bool
+    cell: str
+    reason: Reason | None
+    detail: str
+    started: str
+    seconds: float
+    transient: bool
+    judge: str
+    findings: tuple[Finding, ...]
+    where: CellLocation | None = None
+    repeats: int = 1
+
+    def answers(
+        self, probes: Mapping[str, str], decisive: Iterable[str], *, soak: bool, repeats: int = 1
+    ) -> bool:
+        """Return whether it holds all of this, probed in the same way."""
+        return (
+            probes.items() <= self.probes.items()
+            and set(decisive) <= set(self.decisive)
+            and (self.soak or not soak)
+            and self.repeats >= repeats
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry as plain JSON values."""
+        return {
+            "schema": SCHEMA,
+            "key": self.key,
+            "base": self.base,
+            "probes": dict(self.probes),
+            "decisive": list(self.decisive),
+            "soak": self.soak,
+            "cell": self.cell,
+            "reason": self.reason.value if self.reason else None,
+            "detail": self.detail,
+            "started": self.started,
+            "seconds": self.seconds,
+            "transient": self.transient,
+            "judge": self.judge,
+            "findings": [_finding_to_json(item) for item in self.findings],
+            "where": self.where.to_json() if self.where else None,
+            **({"repeats": self.repeats} if self.repeats > 1 else {}),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Entry:
+        """Return the entry that `to_json` wrote; raise ValueError, KeyError or TypeError."""
+        if data["schema"] != SCHEMA:
+            raise ValueError(f"schema {data['schema']!r} is not {SCHEMA}")
+        return cls(
+            key=data["key"],
+            base=data["base"],
+            probes=dict(data["probes"]),
+            decisive=tuple(data["decisive"]),
+            soak=data["soak"],
+            cell=data["cell"],
+            reason=Reason(data["reason"]) if data["reason"] else None,
+            detail=data["detail"],
+            started=data["started"],
+            seconds=data["seconds"],
+            transient=data["transient"],
+            judge=data["judge"],
+            findings=tuple(_finding_from_json(item) for item in data["findings"]),
+            where=CellLocation.from_json(data["where"]) if data.get("where") else None,
+            repeats=int(data.get("repeats", 1)),
+        )
+
+
+def is_transient(capture: CellCapture, *, timed_out_before: bool = False) -> bool:
+    """Return whether a capture tells of the moment (or in part of it) and is to be made again.
+
+    A time limit tells of the release where it strikes in two runs in a row, or strikes one process
+    of a cell and not the others, which the same machine ran at the same time.
+    """
+    reasons = {capture.failed, *(process.failed for process in capture.processes)}
+    others = capture.failed is None and any(item.failed is None for item in capture.processes)
+    passing = TRANSIENT - {Reason.TIMED_OUT} if timed_out_before or others else TRANSIENT
+    return not passing.isdisjoint(reason for reason in reasons if reason is not None)
+
+
+def _finding_to_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "cell": finding.cell,
+        "probe": finding.probe,
+        "channel": finding.channel,
+        "shows": finding.shows.value,
+        "evidence": finding.evidence,
+        "reason": finding.reason.value if finding.reason else None,
+        "repeats": [list(item) for item in finding.repeats],
+        "notes": list(finding.notes),
+        "back_ends": list(finding.back_ends),
+    }
+
+
+def _finding_from_json(data: Mapping[str, Any]) -> Finding:
+    return Finding(
+        cell=data["cell"],
+        probe=data["probe"],
+        channel=data["channel"],
+        shows=Observed(data["shows"]),
+        evidence=data["evidence"],
+        reason=Reason(data["reason"]) if data["reason"] else None,
+        repeats=tuple((name, count) for name, count in data["repeats"]),
+        notes=tuple(data["notes"]),
+        back_ends=tuple(data.get("back_ends", ())),
+    )
+
+
+_HINT = "Free space, or move the results with COMPAT_MATRIX_RESULTS; finished cells are kept."
+
+
+@dataclasses.dataclass(frozen=True)
+class JournalContent:
+    """The entries by key (the last of equal keys counts), and what could not be read."""
+
+    entries: dict[str, Entry]
+    remarks: tuple[str, ...] = ()
+
+
+class Journal:
+    """Appends entries to a file; close it when done (`contextlib.closing`)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: FileIO | None = None
+
+    def read(self) -> JournalContent:
+        """Return all that can be read; a file that is not there is an empty journal."""
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return JournalContent({})
+        except OSError as error:
+            raise StorageError(f"cannot read {self.path}: {error}", _HINT) from error
+        lines = data.split(b"\n")
+        tail = lines.pop()
+        entries: dict[str, Entry] = {}
+        remarks = []
+        for number, line in enumerate(lines, start=1):
+            if not line:
+                continue
+            try:
+                entry = Entry.from_json(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                remarks.append(f"{self.path}:{number}: skipped a line that is no entry ({error})")
+                continue
+            # The newest entry moves to the end: the order is that of the file.
+            entries.pop(entry.key, None)
+            entries[entry.key] = entry
+        if tail:
+            remarks.append(
+                f"{self.path}:{len(lines) + 1}: dropped an incomplete last line"
+                " (the run before was killed while it wrote)"
+            )
+        return JournalContent(entries, tuple(remarks))
+
+    def append(self, entry: Entry) -> None:
+        """Write one entry so that it survives the end of this process and of the machine."""
+        line = json.dumps(entry.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n"
+        data = line.encode()
+        try:
+            file = self._file or self._open()
+            _write(file, data)
+        except OSError as error:
+            # What was written of the line is cut off when the file is opened again.
+            self.close()
+            raise StorageError(f"cannot write {self.path}: {error}", _HINT) from error
+
+    def close(self) -> None:
+        """Close the file; appending opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> FileIO:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Without a buffer: nothing is left to be written, or to fail, when the file is closed.
+        self._file = file = self.path.open("ab", buffering=0)
+        _cut_incomplete_line(self.path)
+        return file
+
+
+def _cut_incomplete_line(path: Path) -> None:
+    with path.open("r+b") as file:
+        if not file.seek(0, os.SEEK_END):
+            return
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    if file.write(data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def one_run(folder: Path) -> Iterator[None]:
+    """Hold the results folder; raise `AnotherRunError`, naming the process that holds it.
+
+    The operating system lets go of the lock when the process ends, however it ends.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot make {folder}: {error}", "Name a writable folder in COMPAT_MATRIX_RESULTS."
+        ) from error
+    told = folder / "run.pid"
+    lock = filelock.FileLock(folder / "run.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise AnotherRunError(
+            f"another run (process {_pid(told)}) is writing to {folder}",
+            "Wait until it ends or stop it (Ctrl-C keeps what is done);"
+            " COMPAT_MATRIX_RESULTS names another folder.",
+        ) from None
+    try:
+        told.write_text(f"{os.getpid()}\n")
+        yield
+    finally:
+        told.unlink(missing_ok=True)
+        lock.release()
+
+
+def _pid(told: Path) -> str:
+    try:
+        return told.read_text().strip() or "unknown"
+    except OSError:
+        return "unknown"

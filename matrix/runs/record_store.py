@@ -1,0 +1,124 @@
+"""The runs that were recorded here, by time: `records/20261120T213245Z-1a2b3c4d.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from matrix.errors import StorageError, UnreadableInputError, nearest
+from matrix.runs.record import Record
+from matrix.runs.record_reader import read_record
+from matrix.system.atomic import put_in_place
+from matrix.system.paths import results_dir
+
+__all__ = ["RecordShelf"]
+
+_REMEDY = "Make one with: python -m matrix verify"
+_KEPT = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordShelf:
+    """A folder of recorded runs, of which the newest are kept."""
+
+    folder: Path
+
+    @classmethod
+    def here(cls) -> RecordShelf:
+        """Return the one of this project's results."""
+        return cls(results_dir() / "records")
+
+    def keep(self, text: str, started: dt.datetime) -> Path:
+        """Record a run that started then, whole or not at all; raise StorageError."""
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        stamp = started.astimezone(dt.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        path = self.folder / f"{stamp}-{digest}.json"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle, half = tempfile.mkstemp(dir=self.folder, suffix=".half")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                    file.write(text)
+                put_in_place(Path(half), path)
+            except BaseException:
+                Path(half).unlink(missing_ok=True)
+                raise
+            for old in self._paths()[:-_KEPT]:
+                old.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"the run cannot be recorded in {self.folder}: {error.strerror}",
+                "Make room, or set COMPAT_MATRIX_RESULTS to another folder.",
+            ) from error
+        return path
+
+    def names(self) -> list[str]:
+        """Return what the runs are called, the oldest first."""
+        return [path.stem for path in self._paths()]
+
+    def latest(self) -> Record:
+        """Return the newest run; raise `UnreadableInputError` where there is none."""
+        return self._read(self._newest())
+
+    def before(self, record: Record) -> Record | None:
+        """Return the newest older run that speaks of any of the same claims, None without one."""
+        names = self.names()
+        older = names[: names.index(record.name)] if record.name in names else []
+        for name in reversed(older):
+            other = self._read(name)
+            if other.claim_by_id.keys() & record.claim_by_id.keys():
+                return other
+        return None
+
+    def find(self, word: str) -> Record:
+        """Return the run that a user named, as `path_of` finds it; raise `UnreadableInputError`."""
+        path = self.path_of(word)
+        return read_record(path, path.stem if path.parent == self.folder else "")
+
+    def path_of(self, word: str) -> Path:
+        """Return the file of the run that a user named.
+
+        That is a file, a run's name or its beginning, or `latest`. Raises `UnreadableInputError`.
+        """
+        path = Path(word)
+        if _is_file(path):
+            return path
+        if word == "latest":
+            return self.folder / f"{self._newest()}.json"
+        fitting = [name for name in self.names() if name.startswith(word)]
+        if len(fitting) == 1:
+            return self.folder / f"{fitting[0]}.json"
+        if fitting:
+            raise UnreadableInputError(
+                f"{word!r} begins the names of {len(fitting)} runs",
+                f"Name one of them: {', '.join(fitting[-5:])}",
+            )
+        near = nearest(word, self.names())
+        said = f"did you mean {near!r}? " if near else ""
+        raise UnreadableInputError(
+            f"there is no file {word!r} and no recorded run of that name",
+            f"{said}The runs: {', '.join(self.names()[-5:]) or 'none'}. {_REMEDY}",
+        )
+
+    def _newest(self) -> str:
+        names = self.names()
+        if not names:
+            raise UnreadableInputError(f"no run is recorded in {self.folder}", _REMEDY)
+        return names[-1]
+
+    def _read(self, name: str) -> Record:
+        return read_record(self.folder / f"{name}.json", name)
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob("*Z-*.json")) if self.folder.is_dir() else []
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False  # too long for a name, or in a folder that is another's

@@ -1,1 +1,0 @@
-"""From verdicts to documents: changes of the pages, each with its evidence; runs nothing."""

@@ -1,0 +1,49 @@
+"""Where things lie: the project's own folders, the cache and the results."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+__all__ = ["apps_dir", "cache_dir", "data_dir", "fixtures_dir", "project_root", "results_dir"]
+
+
+def project_root() -> Path:
+    """Return the folder that holds `matrix/`, `apps/` and `fixtures/`."""
+    return Path(__file__).resolve().parents[2]
+
+
+def data_dir() -> Path:
+    """Return the folder of the project's data files (vocabulary, facts, recipes, settings)."""
+    return project_root() / "matrix" / "data"
+
+
+def apps_dir() -> Path:
+    """Return the folder of the sample apps."""
+    return project_root() / "apps"
+
+
+def fixtures_dir() -> Path:
+    """Return the folder of the files that cells are given."""
+    return project_root() / "fixtures"
+
+
+def cache_dir() -> Path:
+    """Return the folder that can be deleted at any time; `$COMPAT_MATRIX_CACHE` moves it."""
+    given = os.environ.get("COMPAT_MATRIX_CACHE")
+    return (
+        Path(given)
+        if given
+        else Path(
+            # On Windows without the author's folder above: paths are short of room there.
+            platformdirs.user_cache_dir("compat-matrix", appauthor=False)
+        )
+    )
+
+
+def results_dir() -> Path:
+    """Return the folder of journals and captures; `$COMPAT_MATRIX_RESULTS` moves it."""
+    given = os.environ.get("COMPAT_MATRIX_RESULTS")
+    return Path(given) if given else project_root() / ".matrix"

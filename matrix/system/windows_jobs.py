@@ -1,0 +1,178 @@
+"""Windows only: a job object, which holds a process with all that it starts, and ends with us.
+
+https://learn.microsoft.com/en-us/windows/win32/procthread/job-objects
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+if sys.platform != "win32":
+    raise ImportError("Windows only: elsewhere a process and what it starts are a session")
+
+from ctypes import wintypes
+
+__all__ = ["FLAGS", "WindowsJob"]
+
+_CREATE_SUSPENDED, _CREATE_NEW_PROCESS_GROUP = 0x4, 0x200
+FLAGS = _CREATE_SUSPENDED | _CREATE_NEW_PROCESS_GROUP
+"""Flags to create a process that `WindowsJob.take` will take. It has a process group of its own, so
+it does not get our Ctrl-C."""
+
+_PROCESS_IDS, _EXTENDED_LIMITS = 3, 9
+_KILL_ON_CLOSE = 0x2000
+_TERMINATE, _SET_QUOTA, _SUSPEND_RESUME = 0x1, 0x100, 0x800
+_SYNCHRONIZE, _QUERY_LIMITED = 0x100000, 0x1000
+_WAIT_TIMEOUT = 0x102
+_EXIT_CODE = 1
+_MOST_IDS = 256
+
+
+class _BasicLimits(ctypes.Structure):
+    _fields_ = (
+        ("PerProcessUserTimeLimit", wintypes.LARGE_INTEGER),
+        ("PerJobUserTimeLimit", wintypes.LARGE_INTEGER),
+        ("LimitFlags", wintypes.DWORD),
+        ("MinimumWorkingSetSize", ctypes.c_size_t),
+        ("MaximumWorkingSetSize", ctypes.c_size_t),
+        ("ActiveProcessLimit", wintypes.DWORD),
+        ("Affinity", ctypes.c_size_t),
+        ("PriorityClass", wintypes.DWORD),
+        ("SchedulingClass", wintypes.DWORD),
+    )
+
+
+class _ExtendedLimits(ctypes.Structure):
+    _fields_ = (
+        ("BasicLimitInformation", _BasicLimits),
+        ("IoInfo", ctypes.c_ulonglong * 6),
+        ("ProcessMemoryLimit", ctypes.c_size_t),
+        ("JobMemoryLimit", ctypes.c_size_t),
+        ("PeakProcessMemoryUsed", ctypes.c_size_t),
+        ("PeakJobMemoryUsed", ctypes.c_size_t),
+    )
+
+
+class _ProcessIds(ctypes.Structure):
+    _fields_ = (
+        ("NumberOfAssignedProcesses", wintypes.DWORD),
+        ("NumberOfProcessIdsInList", wintypes.DWORD),
+        ("ProcessIdList", ctypes.c_size_t * _MOST_IDS),
+    )
+
+
+_kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+_kernel.CreateJobObjectW.argtypes = (ctypes.c_void_p, wintypes.LPCWSTR)
+_kernel.CreateJobObjectW.restype = wintypes.HANDLE
+_kernel.SetInformationJobObject.argtypes = (
+    wintypes.HANDLE,
+    ctypes.c_int,
+    ctypes.c_void_p,
+    wintypes.DWORD,
+)
+_kernel.QueryInformationJobObject.argtypes = (
+    wintypes.HANDLE,
+    ctypes.c_int,
+    ctypes.c_void_p,
+    wintypes.DWORD,
+    ctypes.c_void_p,
+)
+_kernel.WaitForSingleObject.argtypes = (wintypes.HANDLE, wintypes.DWORD)
+_kernel.WaitForSingleObject.restype = wintypes.DWORD
+_kernel.GetExitCodeProcess.argtypes = (wintypes.HANDLE, ctypes.c_void_p)
+_kernel.OpenProcess.argtypes = (wintypes.DWORD, wintypes.BOOL, wintypes.DWORD)
+_kernel.OpenProcess.restype = wintypes.HANDLE
+_kernel.AssignProcessToJobObject.argtypes = (wintypes.HANDLE, wintypes.HANDLE)
+_kernel.TerminateProcess.argtypes = (wintypes.HANDLE, wintypes.UINT)
+_kernel.TerminateJobObject.argtypes = (wintypes.HANDLE, wintypes.UINT)
+_kernel.CloseHandle.argtypes = (wintypes.HANDLE,)
+_ntdll = ctypes.WinDLL("ntdll")
+_ntdll.NtResumeProcess.argtypes = (wintypes.HANDLE,)
+_ntdll.NtResumeProcess.restype = ctypes.c_long
+
+
+class WindowsJob:
+    """All that is in it ends when its handle is closed: by `close`, or by our own end."""
+
+    def __init__(self) -> None:
+        """Make an empty one; raise OSError."""
+        self._successor: int | None = None
+        self._handle: int | None = _kernel.CreateJobObjectW(None, None)
+        if not self._handle:
+            raise ctypes.WinError(ctypes.get_last_error())
+        limits = _ExtendedLimits()
+        limits.BasicLimitInformation.LimitFlags = _KILL_ON_CLOSE
+        size = ctypes.sizeof(limits)
+        if not _kernel.SetInformationJobObject(
+            self._handle, _EXTENDED_LIMITS, ctypes.byref(limits), size
+        ):
+            raise self._refused()
+
+    def take(self, pid: int) -> None:
+        """Take a process that was created with `FLAGS` and let it run; raise OSError, and end it.
+
+        It has not run so far: nothing that it starts can be outside.
+        """
+        rights = _TERMINATE | _SET_QUOTA | _SUSPEND_RESUME
+        process = _kernel.OpenProcess(rights, False, pid)  # noqa: FBT003 - the function has no names
+        if not process:
+            raise self._refused()
+        try:
+            if not _kernel.AssignProcessToJobObject(self._handle, process):
+                error = self._refused()
+                _kernel.TerminateProcess(process, _EXIT_CODE)
+                raise error
+            if status := _ntdll.NtResumeProcess(process):
+                self.close()
+                raise OSError(f"the process does not begin: status {status & 0xFFFFFFFF:#x}")
+        finally:
+            _kernel.CloseHandle(process)
+
+    def code_of_successor(self) -> int | None:
+        """Return how the process ended that goes on for the first, None while it runs; 0, which is
+        the code of the first, where there is none.
+
+        What `exec` is on Windows: the one that calls it starts another, and ends with code 0.
+        """
+        if self._successor is None:
+            self._successor = self._running()
+        if self._successor is None:
+            return 0
+        if _kernel.WaitForSingleObject(self._successor, 0) == _WAIT_TIMEOUT:
+            return None
+        code = wintypes.DWORD()
+        _kernel.GetExitCodeProcess(self._successor, ctypes.byref(code))
+        return code.value
+
+    def _running(self) -> int | None:
+        """Return a handle of the first that runs in it."""
+        ids = _ProcessIds()
+        size = ctypes.sizeof(ids)
+        _kernel.QueryInformationJobObject(self._handle, _PROCESS_IDS, ctypes.byref(ids), size, None)
+        for pid in ids.ProcessIdList[: ids.NumberOfProcessIdsInList]:
+            rights = _SYNCHRONIZE | _QUERY_LIMITED
+            process = _kernel.OpenProcess(rights, False, pid)  # noqa: FBT003
+            if process:
+                if _kernel.WaitForSingleObject(process, 0) == _WAIT_TIMEOUT:
+                    return int(process)
+                _kernel.CloseHandle(process)
+        return None
+
+    def end(self) -> None:
+        """End all that is in it, at once."""
+        if self._handle is not None:
+            _kernel.TerminateJobObject(self._handle, _EXIT_CODE)
+
+    def close(self) -> None:
+        """Let go of it."""
+        handles = self._handle, self._successor
+        self._handle = self._successor = None
+        for handle in handles:
+            if handle is not None:
+                _kernel.CloseHandle(handle)
+
+    def _refused(self) -> OSError:
+        error = ctypes.WinError(ctypes.get_last_error())
+        self.close()
+        return error

@@ -1,1 +1,0 @@
-"""Orchestration: builds, runs, keeps, judges; tells what happens as events and shows nothing."""

@@ -1,0 +1,156 @@
+"""What a capture tells: which span is whose, and whether the tracer was alive."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.observation_builders import SHOP, exchange, process, span, telemetry, traces
+
+from matrix.agent.observations import liveness, sightings, telemetry_messages
+from matrix.agent.traces import Traces
+from matrix.model.capture import AgentRequest, Soak
+from matrix.model.reason import Reason
+
+WARM_UP = exchange(probe="", channel="", stimulus="")
+URL = f"http://127.0.0.1:1/{SHOP}/orders"
+
+
+def test_the_root_is_found_by_the_unique_segment_and_brings_its_trace() -> None:
+    root = span(meta={"http.url": URL + "?q=1"})
+    child = span(span_id=2, parent_id=1, name="view", type="", resource="orders")
+    other = span(trace_id=2, span_id=9, meta={"http.url": "http://127.0.0.1:1/sfffffffffffffff/"})
+    seen = exchange(path=f"/{SHOP}/orders?q=1")
+    found = sightings(process([seen], [traces(other), traces(child), traces(root)]))[0]
+    assert found.root == root
+    assert found.spans == (root, child)
+
+
+def test_old_releases_leave_the_query_string_out_of_the_url() -> None:
+    root = span(meta={"http.url": f"http://127.0.0.1:1/{SHOP}/search"})
+    assert Traces([traces(root)]).root_of(exchange(path=f"/{SHOP}/search?q=%3Cb%3E")) == root
+
+
+def test_a_resource_or_route_tells_too() -> None:
+    root = span(resource=f"GET /{SHOP}/")
+    assert Traces([traces(root)]).root_of(exchange()) == root
+
+
+def test_an_outgoing_call_that_names_the_shop_is_not_the_root() -> None:
+    root = span(meta={"http.url": f"http://127.0.0.1:1/{SHOP}/"}, parent_id=77, start=5)
+    call = span(
+        span_id=2, parent_id=1, type="http", start=1, meta={"http.url": f"http://up/titles/{SHOP}"}
+    )
+    found = Traces([traces(call), traces(root)])
+    assert found.root_of(exchange()) == root
+    # Until the root has come, the call alone does not stand in for it.
+    assert Traces([traces(call)]).root_of(exchange()) is None
+
+
+def test_the_second_look_is_not_taken_for_the_request_itself() -> None:
+    post = span(meta={"http.url": URL, "http.method": "POST"}, start=2)
+    get = span(trace_id=2, span_id=2, meta={"http.url": URL, "http.method": "GET"}, start=1)
+    seen = exchange(method="POST", path=f"/{SHOP}/orders")
+    assert Traces([traces(get), traces(post)]).root_of(seen) == post
+    assert Traces([traces(get)]).root_of(seen) is None
+
+
+def test_spans_of_other_traces_whose_resource_names_the_request_are_told_apart() -> None:
+    root = span(meta={"http.url": URL})
+    test = span(trace_id=2, span_id=2, type="test", resource=f"test_shop.py::test_shop[{SHOP}]")
+    call = span(trace_id=3, span_id=3, type="http", meta={"http.url": f"http://up/titles/{SHOP}"})
+    seen = exchange(path=f"/{SHOP}/orders")
+    found = sightings(process([seen], [traces(test), traces(call), traces(root)]))[0]
+    assert found.root == root
+    assert found.elsewhere == (test,)
+
+
+def test_spans_that_come_later_are_taken_in() -> None:
+    root = span(meta={"http.url": URL})
+    first = traces(span(trace_id=2))
+    found = Traces([first])
+    assert found.root_of(exchange(path=f"/{SHOP}/orders")) is None
+    found.update([first, traces(root)])
+    assert found.root_of(exchange(path=f"/{SHOP}/orders")) == root
+
+
+def test_a_loop_of_parents_does_not_hang() -> None:
+    one = span(span_id=1, parent_id=2, meta={"http.url": URL})
+    two = span(span_id=2, parent_id=1)
+    assert Traces([traces(one, two)]).root_of(exchange(path=f"/{SHOP}/orders")) is not None
+
+
+def test_structured_data_is_decoded() -> None:
+    root = span(meta={"http.url": URL}, meta_struct={"appsec": {"triggers": [1]}})
+    found = Traces([traces(root)]).root_of(exchange(path=f"/{SHOP}/orders"))
+    assert found is not None
+    assert found.meta_struct == {"appsec": {"triggers": [1]}}
+
+
+def test_a_batch_of_telemetry_is_unwrapped() -> None:
+    batch = {
+        "request_type": "message-batch",
+        "application": {"tracer_version": "2.0.0"},
+        "payload": [{"request_type": "app-started", "payload": {}}, "garbage"],
+    }
+    plain = {"request_type": "app-heartbeat", "payload": {}}
+    other = AgentRequest(1.0, "POST", "/v0.7/config", {}, {"request_type": "no telemetry"})
+    messages = telemetry_messages([telemetry(batch), other, telemetry(plain)])
+    assert [item["request_type"] for item in messages] == ["app-started", "app-heartbeat"]
+    assert messages[0]["application"] == {"tracer_version": "2.0.0"}
+
+
+ROOT = span(meta={"http.url": f"http://127.0.0.1:1/{SHOP}/"})
+
+
+@pytest.mark.parametrize(
+    ("reported", "pinned"),
+    [("1.9.0", "1.9.0"), ("1.7.0-rc1", "1.7.0rc1"), ("1.7.0rc2.dev3+gabc", "1.7.0rc2.dev3")],
+)
+def test_alive_is_who_traced_the_first_request_and_has_the_right_version(
+    reported: str, pinned: str
+) -> None:
+    assert liveness(process([WARM_UP], [traces(ROOT, version=reported)]), pinned).alive
+
+
+def test_the_version_may_come_by_telemetry_or_remote_configuration() -> None:
+    told = telemetry({"request_type": "app-started", "application": {"tracer_version": "1.9.0"}})
+    asked = AgentRequest(
+        1.0, "POST", "/v0.7/config", {}, {"client": {"client_tracer": {"tracer_version": "1.9.0"}}}
+    )
+    for request in (told, asked):
+        assert liveness(process([WARM_UP], [traces(ROOT, version=""), request]), "1.9.0").alive
+    assert not liveness(process([WARM_UP], [traces(ROOT, version="")]), "1.9.0").alive
+
+
+def test_an_app_that_answers_while_its_tracer_sleeps_is_broken() -> None:
+    found = liveness(process([WARM_UP]), "1.9.0")
+    assert found.reason is Reason.BROKEN_START
+    assert "no span" in found.detail
+
+
+def test_another_version_is_another_install() -> None:
+    found = liveness(process([WARM_UP], [traces(ROOT, version="1.9.0")]), "1.9.1")
+    assert found.reason is Reason.WRONG_INSTALL
+
+
+def test_an_error_page_is_no_sign_of_life() -> None:
+    page = exchange(probe="", channel="", stimulus="", status=500)
+    found = liveness(process([page], [traces(ROOT)]), "1.9.0")
+    assert found.reason is Reason.BROKEN_START
+    assert "500" in found.detail
+
+
+def test_who_never_answered_keeps_its_own_reason() -> None:
+    dead = process(failed=Reason.CRASHED, detail="died of signal 11 before it was ready")
+    assert liveness(dead, "1.9.0").reason is Reason.CRASHED
+
+
+def test_who_crashed_later_was_alive_before() -> None:
+    crashed = process([WARM_UP], [traces(ROOT)], failed=Reason.CRASHED, exit_code=-11)
+    assert liveness(crashed, "1.9.0").alive
+
+
+def test_a_soak_is_as_alive_as_its_process() -> None:
+    soak = Soak(sent=2, statuses={}, errors={}, benign=None, alive=False, seconds=1.0)
+    assert liveness(process(soak=soak), "1.9.0").alive
+    dead = process(soak=soak, failed=Reason.CRASHED)
+    assert liveness(dead, "1.9.0").reason is Reason.CRASHED

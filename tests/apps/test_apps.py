@@ -1,0 +1,124 @@
+"""The sample apps: one source for every CPython and framework, the same shop on both of them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from matrix.probes.declaration import parse
+from matrix.probes.integrations import LIBRARIES
+from matrix.system.paths import apps_dir
+
+SOURCES = sorted(apps_dir().rglob("*.py"))
+TOO_NEW: tuple[type[ast.AST], ...] = (
+    ast.JoinedStr,
+    ast.NamedExpr,
+    ast.AnnAssign,
+    ast.AsyncFunctionDef,
+    ast.AsyncFor,
+    ast.AsyncWith,
+    ast.Await,
+    ast.Nonlocal,
+    ast.YieldFrom,
+    ast.MatMult,
+    ast.Match,
+)
+
+# What a library of Python 3 may need, from 3.5 on.
+COROUTINES = {"AsyncFunctionDef", "AsyncFor", "AsyncWith", "Await", "Nonlocal", "YieldFrom"}
+# By these, routers of Python 3 tell a handler what is in a path.
+ANNOTATIONS = {"arg", "FunctionDef"}
+
+
+def too_new(tree: ast.AST) -> Iterator[str]:
+    """Yield what CPython 2.7 would not read, or would read as something else."""
+    for node in ast.walk(tree):
+        name = f"line {getattr(node, 'lineno', '?')}: {type(node).__name__}"
+        arguments = isinstance(node, ast.arguments) and (node.kwonlyargs or node.posonlyargs)
+        annotated = (isinstance(node, ast.arg) and node.annotation) or (
+            isinstance(node, ast.FunctionDef) and node.returns
+        )
+        chained = isinstance(node, ast.Raise) and node.cause
+        keyworded = isinstance(node, ast.ClassDef) and node.keywords
+        bare_super = (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "super"
+            and not node.args
+        )
+        unpacking = (isinstance(node, ast.Dict) and None in node.keys) or (
+            isinstance(node, (ast.List, ast.Tuple))
+            and any(isinstance(item, ast.Starred) for item in node.elts)
+        )
+        if (
+            isinstance(node, TOO_NEW)
+            or arguments
+            or annotated
+            or chained
+            or keyworded
+            or bare_super
+            or unpacking
+        ):
+            yield name
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(apps_dir())))
+def test_the_source_is_python_of_every_age(path: Path) -> None:
+    source = path.read_bytes()
+    source.decode("ascii")  # CPython 2.7 wants a declaration for anything else
+    found = {name.split(": ")[1] for name in too_new(ast.parse(source))}
+    assert found <= (COROUTINES | ANNOTATIONS if never_of_2(path) else set())
+
+
+def never_of_2(path: Path) -> bool:
+    """Return whether the file is the module of a library that says it is of Python 3 only."""
+    if path.parent.name != LIBRARIES or path.stem == "__init__":
+        return False
+    pythons = parse(path.stem, path.read_text()).pythons
+    return bool(pythons) and not any(each.contains("2.7") for _, each in pythons)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'f"{x}"',
+        "x: int = 1",
+        "def f(*, a): pass",
+        "def f(a) -> int: pass",
+        "class A(metaclass=B): pass",
+        "super().f()",
+        "raise A from b",
+        "[*a]",
+        "{**a}",
+        "async def f(): pass",
+        "(a := 1)",
+    ],
+)
+def test_what_is_too_new_is_seen(source: str) -> None:
+    assert list(too_new(ast.parse(source)))
+
+
+def strings_given_to(function: str, path: Path) -> list[str]:
+    """Return the literal text in the first argument of each call of `function`."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == function:
+            texts = [
+                part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)
+            ]
+            found += [text for text in texts if isinstance(text, str)]
+    return found
+
+
+def test_both_apps_serve_what_the_readme_says() -> None:
+    readme = (apps_dir() / "README.md").read_text("utf-8")
+    promised = set(re.findall(r"^\| `(?:GET|POST) /\{shop\}/([^?`]*)", readme, re.MULTILINE))
+    flask = strings_given_to("application.route", apps_dir() / "flask_shop" / "shop.py")
+    django = strings_given_to("re_path", apps_dir() / "django_shop" / "shop.py")
+    assert len(promised) > 10
+    assert {re.sub(r"<(\w+)>", r"{\1}", route)[len("/{shop}/") :] for route in flask} == promised
+    assert {re.sub(r"\(\?P<(\w+)>.*?\)", r"{\1}", route)[:-1] for route in django} == promised

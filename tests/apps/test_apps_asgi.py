@@ -1,0 +1,66 @@
+"""An ASGI application is called as a server would call it, and what it fails at is told."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from matrix.system.paths import apps_dir
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+def carrier() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("carrier_here", apps_dir() / "carrier.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+async def echo(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    asked = [(await receive())["type"] for _ in range(3)]
+    headers = {name.decode(): text.decode() for name, text in scope["headers"]}
+    await send({"type": "http.response.start", "status": 201, "headers": []})
+    said = f"{scope['path']} {headers['x-shop']} {asked[0]} {asked[1:]}"
+    await send({"type": "http.response.body", "body": said.encode(), "more_body": True})
+    await send({"type": "http.response.body"})
+
+
+async def torn(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    raise ValueError("torn")
+
+
+def test_an_application_gets_a_request_and_then_a_disconnect(carrier: ModuleType) -> None:
+    status, body = carrier.call_asgi(echo, "/books/emma", [("x-shop", "s1")])
+    assert status == 201
+    assert body == "/books/emma s1 http.request ['http.disconnect', 'http.disconnect']"
+
+
+def test_what_an_application_fails_at_is_its_server_s_500(
+    carrier: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert carrier.call_asgi(torn, "/") == (500, "")
+    assert "ValueError: torn" in capsys.readouterr().err
+
+
+def test_an_answer_that_is_no_page_fails(carrier: ModuleType) -> None:
+    assert carrier.page((200, "fine")) == "fine"
+    with pytest.raises(OSError, match="status 500: torn"):
+        carrier.page((500, "torn"))
+
+
+def test_a_server_that_does_not_answer_fails(carrier: ModuleType) -> None:
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))  # and does not listen
+        port = mute.getsockname()[1]
+        with pytest.raises(OSError, match="refused"):
+            carrier.visit(port, "/")

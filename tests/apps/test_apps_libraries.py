@@ -1,0 +1,136 @@
+"""The carrier of libraries, on every CPython here: it answers, fails loudly, and goes when told."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from matrix.agent.server import Upstream
+from matrix.cells.env_vars import bare_environment
+from matrix.interpreters.discovery import find_interpreters
+from matrix.system.paths import apps_dir
+
+PAPER = """
+from __future__ import absolute_import
+
+SERVICE = "mill"
+
+
+def patch():
+    raise ImportError("this tracer knows no paper")
+
+
+def prepare(place):
+    return ["ready"]
+
+
+def call(place):
+    return "%s at %s for %s" % (place.ready[0], place.port, place.shop)
+
+
+def fail(place):
+    raise ValueError("torn")
+"""
+SIGTERM = 15
+INTERPRETERS = {found.python: found.executable for found in find_interpreters()}
+OTHERS = [
+    pytest.param(path, id=python, marks=pytest.mark.cells) for python, path in INTERPRETERS.items()
+]
+
+
+@contextlib.contextmanager
+def serving(
+    python: Path, folder: Path, name: str, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
+    shutil.copytree(apps_dir(), folder / "apps", dirs_exist_ok=True)
+    (folder / "apps" / "libraries" / "paper.py").write_text(textwrap.dedent(PAPER))
+    process = subprocess.Popen(
+        [str(python), "-B", str(folder / "apps" / "serve.py"), name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**bare_environment(folder), **variables},
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ask(process: subprocess.Popen[str], *paths: str) -> list[tuple[int, str]]:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("bookshop ready 127.0.0.1:"), process.communicate()[1]
+    answers = []
+    for path in paths:
+        connection = http.client.HTTPConnection("127.0.0.1", int(line.split(":")[1]), timeout=20)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            response = connection.getresponse()
+            answers.append((response.status, response.read().decode()))
+    return answers
+
+
+@pytest.mark.parametrize("python", [pytest.param(Path(sys.executable), id="own"), *OTHERS])
+def test_a_library_is_called_for_a_shop(python: Path, tmp_path: Path) -> None:
+    with serving(python, tmp_path, "library:paper", BOOKSHOP_MILL_PORT="8081") as process:
+        home, call, failed, nothing = ask(process, "/s1/", "/s1/call", "/s1/fail", "/s1/other")
+        assert home == (200, "Welcome to s1")
+        assert call == (200, "ready at 8081 for s1")
+        assert failed[0] == 500
+        assert "ValueError: torn" in failed[1]
+        assert nothing[0] == 404
+        process.send_signal(SIGTERM)
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("python", [pytest.param(Path(sys.executable), id="own"), *OTHERS])
+def test_the_standard_library_s_client_is_called(python: Path, tmp_path: Path) -> None:
+    with (
+        Upstream() as upstream,
+        serving(
+            python, tmp_path, "library:httplib", BOOKSHOP_CATALOGUE_URL=upstream.url
+        ) as process,
+    ):
+        ((status, body),) = ask(process, "/s1/call")
+        assert status == 200
+        assert "headers" in body
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(10) == 0
+
+
+def test_a_tracer_that_refuses_leaves_the_library_as_it_is(tmp_path: Path) -> None:
+    python = Path(sys.executable)
+    with serving(python, tmp_path, "library:paper", BOOKSHOP_EXPLICIT="1") as process:
+        assert ask(process, "/s1/call") == [(200, "ready at 0 for s1")]
+        process.kill()
+        assert "this tracer knows no paper" in process.communicate()[1]
+
+
+@pytest.mark.parametrize("name", ["library:glass", "glass", ""])
+def test_what_there_is_no_module_for_is_not_served(name: str, tmp_path: Path) -> None:
+    with serving(Path(sys.executable), tmp_path, name) as process:
+        out, err = process.communicate(timeout=20)
+        assert out == ""
+        assert process.returncode != 0
+        assert "usage: serve.py" in err or "glass" in err
+
+
+def test_a_shop_opens_whatever_comes_of_its_library_s_calls(tmp_path: Path) -> None:
+    with serving(Path(sys.executable), tmp_path, "library:httplib") as process:
+        home, call = ask(process, "/s1/", "/s1/call")
+        assert home == (200, "Welcome to s1")
+        assert call[0] == 500
+        process.kill()
+        assert "Traceback" in process.communicate()[1]

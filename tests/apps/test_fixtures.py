@@ -1,0 +1,65 @@
+"""What cells are given: rules that refer to actions that exist, templates that can be told."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import runpy
+from typing import Any
+
+import pytest
+
+from matrix.system.paths import fixtures_dir
+
+CELL = fixtures_dir() / "cell"
+BUILT_IN_ACTIONS = {"block"}
+
+
+def rules() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((CELL / "rules.json").read_text("utf-8"))
+    return content
+
+
+def test_every_action_of_a_rule_exists_and_every_action_is_used() -> None:
+    used = {action for rule in rules()["rules"] for action in rule.get("on_match", [])}
+    own = {action["id"] for action in rules()["actions"]}
+    assert used - BUILT_IN_ACTIONS == own
+
+
+def test_no_user_agent_meets_two_rules() -> None:
+    patterns = {
+        rule["id"]: rule["conditions"][0]["parameters"]["regex"] for rule in rules()["rules"]
+    }
+    assert len(patterns) == len(rules()["rules"])
+    for rule, pattern in patterns.items():
+        for agent in (rule, f"{rule}/1"):
+            met = [other for other, regex in patterns.items() if re.search(regex, agent)]
+            assert met == [rule], f"{agent} must meet {pattern} alone"
+
+
+def test_an_action_of_our_own_answers_as_no_action_of_the_tracer_does() -> None:
+    answers = [action["parameters"] for action in rules()["actions"]]
+    statuses = [answer["status_code"] for answer in answers]
+    assert len(set(statuses)) == len(statuses)
+    assert 403 not in statuses
+
+
+def test_the_templates_can_be_told_from_each_other_and_from_the_tracers() -> None:
+    told = json.loads((CELL / "blocked.json").read_text("utf-8"))["errors"][0]["detail"]
+    page = (CELL / "blocked.html").read_text("utf-8")
+    assert told == "bookshop-blocked-template-json"
+    assert "bookshop-blocked-template-html" in page
+    assert told not in page
+
+
+@pytest.mark.skipif(not platform.libc_ver()[0], reason="needs glibc")
+def test_a_cpython_that_has_no_name_for_it_tells_its_libc_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = runpy.run_path(str(fixtures_dir() / "cell" / "identity.py"))["libc"]
+    named = told()
+    assert named.startswith("glibc 2.")
+    monkeypatch.setattr(os, "confstr_names", {})
+    assert told() == named

@@ -1,0 +1,100 @@
+"""Real cells: releases in which what a probe looks for is known to be there, and not to be."""
+
+from __future__ import annotations
+
+import datetime as dt
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+from matrix.agent.observations import liveness, sightings
+from matrix.agent.traces import Traces
+from matrix.cells.job import CellJob
+from matrix.cells.run import run_cell
+from matrix.cells.worker_init import worker_initializer
+from matrix.environments.requirements import requirements_for
+from matrix.environments.store import EnvironmentStore
+from matrix.interpreters.discovery import find_interpreters, interpreter_for
+from matrix.judging.cells import findings_of
+from matrix.model.capture import CellCapture
+from matrix.model.cell import Cell
+from matrix.model.plan import PlannedCell
+from matrix.model.verdict import Observed
+from matrix.probes.registry import load_probes
+from matrix.system.paths import cache_dir
+
+pytestmark = pytest.mark.cells
+
+# The newest release of a branch that has it all but for what is named here.
+NEWEST = dt.date(2025, 11, 1)
+
+
+def run(cell: Cell, as_of: dt.date, *, soak: bool = False) -> CellCapture:
+    probes = load_probes()
+    planned = PlannedCell(cell, as_of, tuple(probes), soak=soak)
+    interpreter = interpreter_for(cell.python, find_interpreters())
+    environment = EnvironmentStore(cache_dir()).ensure(interpreter, requirements_for(planned, ()))
+    job = CellJob(planned, "key", environment.python, environment.lock, tuple(probes.values()))
+    with ProcessPoolExecutor(1, get_context("spawn"), worker_initializer) as pool:
+        return pool.submit(run_cell, job).result()
+
+
+def shown(capture: CellCapture, *, control: bool = False) -> dict[tuple[str, str], bool]:
+    """Return, for each channel, whether every decisive stimulus showed its evidence."""
+    version = Cell.parse(capture.cell).ddtrace
+    seen = [
+        item
+        for process in capture.processes
+        if process.purpose == "probe" and liveness(process, version).alive
+        for item in sightings(process)
+        if item.exchange.control == control
+    ]
+    return {
+        (probe.name, channel.name): all(
+            any(
+                stimulus.evidence.look(item).holds
+                for item in seen
+                if (item.exchange.probe, item.exchange.channel, item.exchange.stimulus)
+                == (probe.name, channel.name, stimulus.name)
+            )
+            for stimulus in channel.stimuli
+            if stimulus.decisive
+        )
+        for probe in load_probes().values()
+        for channel in probe.channels
+        if Cell.parse(capture.cell).framework in probe.frameworks
+    }
+
+
+@pytest.mark.parametrize(("framework", "version"), [("django", "5.2.7"), ("flask", "3.1.2")])
+def test_a_late_release_shows_everything_and_no_control_does(framework: str, version: str) -> None:
+    capture = run(Cell("3.11", "linux_x86_64", framework, version, "2.21.12"), NEWEST, soak=True)
+    assert capture.failed is None, capture.detail
+    assert [channel for channel, there in shown(capture).items() if not there] == []
+    assert [channel for channel, there in shown(capture, control=True).items() if there] == []
+    (soaked,) = (item.soak for item in capture.processes if item.purpose == "soak")
+    assert soaked is not None
+    assert soaked.alive
+    assert soaked.statuses == {"200": soaked.sent}
+
+
+def test_an_early_release_shows_tracing_and_no_protection() -> None:
+    cell = Cell("3.8", "linux_x86_64", "django", "3.2.15", "1.5.0")
+    capture = run(cell, dt.date(2022, 10, 1))
+    assert capture.failed is None, capture.detail
+    there = shown(capture)
+    assert there["web-tracing", "request"]
+    assert there["web-tracing", "error"]
+    assert there["web-tracing", "distributed"]
+    assert there["db-api", "query"]
+    assert [channel for channel, shows in shown(capture, control=True).items() if shows] == []
+    (untraced,) = (item for item in capture.processes if not item.traced)
+    assert untraced.failed is None
+    assert Traces(untraced.agent).root_of(untraced.exchanges[0]) is None
+    assert {item.status for item in untraced.exchanges} == {200, 201, 500}
+    found = findings_of(capture, ("web-tracing", "db-api"), load_probes())
+    assert {item.shows for item in found if item.channel != "client-address"} == {Observed.PRESENT}
+    assert not there["threat-protection", "static"]
+    assert not there["threat-protection", "remote-config"]
+    assert not there["api-security", "environment"]

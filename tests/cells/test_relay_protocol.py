@@ -1,0 +1,86 @@
+"""Frames between a cell and its relay: whatever is cut or broken, nothing is misread."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import ModuleType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matrix.cells import relay_protocol as wire
+from matrix.cells.relay_protocol import Frame, FrameDecoder, FrameKind, ProtocolError
+from matrix.system.paths import fixtures_dir
+
+FRAMES = st.builds(
+    Frame, st.sampled_from(FrameKind), st.integers(0, 2**32 - 1), st.binary(max_size=3000)
+)
+
+
+def relays() -> ModuleType:
+    path = fixtures_dir() / "cell" / "relay_wire.py"
+    spec = importlib.util.spec_from_file_location("relay_wire", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a relay is of Linux")
+def test_both_sides_mean_the_same() -> None:
+    there = relays()
+    assert {kind.name: kind.value for kind in FrameKind} == {
+        kind.name: getattr(there, kind.name) for kind in FrameKind
+    }
+    for name in ("VERSION", "LONGEST", "WINDOW", "CHUNK"):
+        assert getattr(wire, name) == getattr(there, name)
+    assert wire.HEADER.format == there.HEADER.format
+    assert wire.NUMBER.format == there.NUMBER.format
+
+
+@given(st.lists(FRAMES, max_size=6), st.data())
+def test_frames_come_out_as_they_went_in_however_they_are_cut(
+    frames: list[Frame], data: st.DataObject
+) -> None:
+    whole = b"".join(bytes(frame) for frame in frames)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
+    decoder = FrameDecoder()
+    found = []
+    for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
+        found += decoder.take(whole[start:end])
+    assert found == frames
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_refused_or_is_frames(data: bytes) -> None:
+    decoder = FrameDecoder()
+    try:
+        found = decoder.take(data)
+    except ProtocolError:
+        return
+    assert data.startswith(b"".join(bytes(frame) for frame in found))
+
+
+@given(st.binary(max_size=12))
+def test_a_payload_that_is_no_number_is_garbage(payload: bytes) -> None:
+    frame = Frame(FrameKind.CREDIT, 2, payload)
+    if len(payload) == 4:
+        assert frame.number == int.from_bytes(payload, "big")
+    else:
+        with pytest.raises(ProtocolError):
+            _ = frame.number
+
+
+@pytest.mark.parametrize("payload", [b"", b"1", b"a\0b", b"1\0002\0003"])
+def test_a_payload_that_is_not_two_numbers_is_garbage(payload: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        _ = Frame(FrameKind.EXITED, 2, payload).numbers
+    assert Frame(FrameKind.EXITED, 2, b"-9\x001").numbers == (-9, 1)
+
+
+def test_a_frame_that_says_it_is_huge_is_not_waited_for() -> None:
+    with pytest.raises(ProtocolError, match="2000000 bytes"):
+        FrameDecoder().take(wire.HEADER.pack(FrameKind.DATA, 1, 2_000_000))

@@ -1,0 +1,228 @@
+"""From a cell to a service: across network namespaces, with typed ends where it is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import multiprocessing
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("services are started on POSIX systems only", allow_module_level=True)
+
+from helpers.processes import kill
+from helpers.toy_services import recipes, toy
+
+from matrix.cells.job import CellJob
+from matrix.cells.local import LocalSandbox
+from matrix.cells.sandbox import SandboxError
+from matrix.cells.services import hidden, services_inside
+from matrix.environments.errors import BuildError
+from matrix.model.capture import CellCapture
+from matrix.model.cell import Cell
+from matrix.model.environment import Environment, Interpreter
+from matrix.model.plan import PlannedCell
+from matrix.model.probe import Probe
+from matrix.model.reason import Reason
+from matrix.model.service import PortForward, Service
+from matrix.runs.scheduler import QueuedCell
+from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
+from matrix.services.pool import Services
+from matrix.services.recipes import ServiceRecipe
+from matrix.system.network import isolate
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Unix sockets and /proc")
+
+PLANNED = PlannedCell(
+    cell=Cell("3.9", "linux_x86_64", "toylib", "1.0", "2.0.0"),
+    as_of=dt.date(2024, 1, 1),
+    probes=("toy",),
+    decisive=("toy",),
+)
+PROBES = {"toy": Probe("toy", "a toy", (), services=("toy",))}
+HERE = Interpreter(Path(sys.executable), "3.9.1", "gcc", "linux_x86_64", "", "path")
+ENVIRONMENT = Environment(Path(sys.executable), "key", (), HERE)
+
+
+@pytest.fixture
+def below() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="ts-") as folder:
+        yield Path(folder)
+
+
+def job(scratch: Path, *services: Service) -> CellJob:
+    return CellJob(PLANNED, "key", Path(sys.executable), (), (), scratch=scratch, services=services)
+
+
+def visit(made: CellJob, answers: multiprocessing.Queue[object]) -> None:
+    """Be a worker: leave the network, and talk to the service from a cell."""
+    answers.put(isolate())
+    try:
+        with LocalSandbox(made) as place, services_inside(made, place) as variables:
+            for port in variables["BOOKSHOP_TOY_PORTS"].split(","):
+                with socket.create_connection(("127.0.0.1", int(port)), 10) as sock:
+                    sock.sendall(b"hello\n")
+                    answers.put((int(port), sock.recv(100)))
+    except BaseException as error:  # noqa: BLE001 - it is what the test is told
+        answers.put(repr(error))
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_a_cell_in_a_network_of_its_own_reaches_every_port(below: Path, same: bool) -> None:
+    recipe = toy(ports=3, same_ports=same)
+    with Services(recipes=recipes(recipe), below=below) as services:
+        service = services.ensure("toy")
+        spawn = multiprocessing.get_context("spawn")
+        answers = spawn.Queue()
+        worker = spawn.Process(target=visit, args=(job(below, service), answers))
+        worker.start()
+        network = answers.get(timeout=30)
+        seen = [answers.get(timeout=30) for _ in range(3)]
+        worker.join()
+        answers.close()
+        answers.join_thread()
+    assert [said for _, said in seen] == [b"hello\n"] * 3
+    if same and str(network).startswith("own"):
+        assert [port for port, _ in seen] == [way.port for way in service.ways]
+
+
+def test_a_port_that_must_be_the_same_and_is_taken_is_told(below: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        recipe = toy()
+        with Services(recipes=recipes(recipe), below=below) as services:
+            service = services.ensure("toy")
+            way = PortForward(service.ways[0].path, other.getsockname()[1])
+            made = job(below, dataclasses.replace(service, ways=(way,)))
+            with (
+                LocalSandbox(made) as place,
+                pytest.raises(SandboxError, match="is taken") as caught,
+                services_inside(made, place),
+            ):
+                pass
+    assert caught.value.reason is Reason.NO_BACK_END
+
+
+def test_no_password_of_the_users_is_kept_but_those_of_ours(below: Path) -> None:
+    with Services(recipes=recipes(toy()), below=below) as services:
+        ours = services.ensure("toy")
+    theirs = dataclasses.replace(ours, password="hush", secret=True)
+    told = {"BOOKSHOP_TOY_URL": "toy://me:hush@127.0.0.1", "BOOKSHOP_TOY_PASSWORD": "hush"}
+    assert hidden(told, [theirs]) == {
+        "BOOKSHOP_TOY_URL": "toy://me:...@127.0.0.1",
+        "BOOKSHOP_TOY_PASSWORD": "...",
+    }
+    assert hidden(told, [ours]) == told
+
+
+class Runner:
+    """Runs nothing; `during` is done while a cell would be, which ends as `failed` says."""
+
+    def __init__(self, during: object = None, failed: Reason | None = None) -> None:
+        self.during = during
+        self.failed = failed
+        self.killed = False
+
+    def submit(
+        self, planned: PlannedCell, environment: Environment, key: str
+    ) -> Future[CellCapture]:
+        if callable(self.during):
+            self.during()
+        future: Future[CellCapture] = Future()
+        made = CellCapture(planned.cell.id, key, None, (), (), "2024-01-01T00:00:00", 1.0)
+        future.set_result(dataclasses.replace(made, failed=self.failed))
+        return future
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+class Environments:
+    def name(self, planned: PlannedCell) -> str:
+        return "asked"
+
+    def peek(self, planned: PlannedCell) -> Environment | None:
+        return ENVIRONMENT
+
+    def ensure(self, planned: PlannedCell, tell: object) -> Environment:
+        return ENVIRONMENT
+
+
+def kill_servers(below: Path) -> None:
+    wanted = f"COMPAT_MATRIX_SERVICE={below}".encode()
+    for each in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if wanted in (each / "environ").read_bytes():
+                kill(int(each.name))
+
+
+def run(
+    below: Path, recipe: ServiceRecipe, during: object = None
+) -> tuple[CellCapture, CellCapture]:
+    """Return the captures of two cells, one after the other."""
+    with Services(recipes=recipes(recipe), below=below) as services:
+        runner = Runner(during)
+        served = ServedRunner(runner, CellServices(services, PROBES))
+        first = served.submit(PLANNED, ENVIRONMENT, "key").result(60)
+        runner.during = None
+        return first, served.submit(PLANNED, ENVIRONMENT, "key").result(60)
+
+
+def test_a_cell_whose_server_dies_is_told_so_and_the_next_has_another(below: Path) -> None:
+    first, second = run(below, toy(), lambda: kill_servers(below))
+    assert first.failed is Reason.BACK_END_LOST
+    assert "toy: " in first.detail
+    assert "signal 9" in first.detail
+    assert second.failed is None
+
+
+@pytest.mark.parametrize("failed", [Reason.ENGINE_LOST, Reason.INTERRUPTED])
+def test_where_the_run_ends_nothing_is_told_of_a_server(below: Path, failed: Reason) -> None:
+    with Services(recipes=recipes(toy()), below=below) as services:
+        runner = Runner(lambda: kill_servers(below), failed)
+        served = ServedRunner(runner, CellServices(services, PROBES))
+        assert served.submit(PLANNED, ENVIRONMENT, "key").result(60).failed is failed
+
+
+def test_a_server_that_does_not_start_is_no_back_end_and_no_cell_runs(below: Path) -> None:
+    first, second = run(below, toy("broken"), lambda: pytest.fail("it ran"))
+    assert {first.failed, second.failed} == {Reason.NO_BACK_END}
+    assert "FATAL: the configuration is wrong" in first.detail
+
+
+def test_a_cell_that_needs_nothing_starts_nothing(below: Path) -> None:
+    with Services(recipes=recipes(toy()), below=below) as services:
+        served = ServedRunner(Runner(), CellServices(services, {}))
+        assert served.submit(PLANNED, ENVIRONMENT, "key").result(60).failed is None
+        assert list(below.iterdir()) == []
+
+
+def test_a_result_is_told_by_the_services_that_it_had_before_they_are_started(
+    below: Path,
+) -> None:
+    found = []
+    for version in ("--version", "--help"):
+        recipe = toy(source="program", version=(version,))
+        with Services(recipes=recipes(recipe), below=below) as services:
+            served = ServedEnvironments(Environments(), CellServices(services, PROBES))
+            found.append(QueuedCell(0, PLANNED, False, environment=served.peek(PLANNED)).found)
+    assert list(below.iterdir()) == []
+    assert found[0].startswith("key with toy: ")
+    assert found[0] != found[1]
+
+
+def test_a_cell_whose_service_is_not_to_be_had_is_left_out_with_the_way_out(below: Path) -> None:
+    recipe = toy(source="program", programs={"toyd": "toyd-that-is-not-there"})
+    with Services(recipes=recipes(recipe), below=below) as services:
+        served = ServedEnvironments(Environments(), CellServices(services, PROBES))
+        with pytest.raises(BuildError) as caught:
+            served.peek(PLANNED)
+    assert caught.value.reason is Reason.NO_BACK_END
+    assert "apt-get install --no-install-recommends toy-server" in caught.value.detail

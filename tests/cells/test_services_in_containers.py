@@ -1,0 +1,81 @@
+"""The same real cell beside a real back end, on the machine and in a container: the same findings.
+
+Run as `reproduce --run` does: what the cell needs is started for it, and ended with it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.container_jobs import real_image
+
+from matrix.docker.connect import connect
+from matrix.docker.labels import hold_run
+from matrix.features.reproduce.run import SingleRun, run_alone
+from matrix.model.cell import Cell
+from matrix.model.plan import PlannedCell
+from matrix.model.verdict import Finding, Observed
+from matrix.runs.backend import held
+from matrix.runs.setup import SetupOptions
+from matrix.services.supervised import servers_of
+
+pytestmark = [pytest.mark.engine, pytest.mark.cells, pytest.mark.services]
+
+AS_OF = dt.date(2025, 11, 1)
+ROWS = [
+    ("redis", "4.6.0", "Redis "),
+    ("asyncpg", "0.30.0", "PostgreSQL "),
+    ("pymysql", "1.1.1", "MariaDB "),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _image(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with hold_run(tmp_path_factory.mktemp("runs")) as run, connect(run) as engine:
+        real_image(engine, "linux_x86_64", "3.11")
+
+
+@pytest.fixture
+def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+    """Return the folders of all services that were started, which must be gone in the end."""
+    import matrix.services.start as it  # noqa: PLC0415
+
+    made: list[Path] = []
+    inner = it._order  # where a folder is known first
+
+    def noted(*given: object) -> object:
+        made.append(Path(str(given[1])))
+        return inner(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(it, "_order", noted)
+    yield made
+    assert [each for each in made if each.exists() or servers_of(each)] == []
+
+
+def alone(planned: PlannedCell, engine: str) -> SingleRun:
+    with held(engine, [planned.cell.target]) as runs:
+        return run_alone(planned, runs, SetupOptions(1), print)
+
+
+def answers(found: tuple[Finding, ...]) -> list[tuple[str, Observed, str]]:
+    return [(each.channel, each.shows, each.evidence) for each in found]
+
+
+@pytest.mark.parametrize(("library", "version", "server"), ROWS, ids=[row[0] for row in ROWS])
+def test_a_container_reaches_the_back_ends_that_the_machine_reaches(
+    library: str, version: str, server: str, folders: list[Path]
+) -> None:
+    cell = Cell("3.11", "linux_x86_64", library, version, "2.21.12")
+    names = (f"integration-{library}",)
+    planned = PlannedCell(cell, AS_OF, names, decisive=names)
+    here, inside = alone(planned, "local"), alone(planned, "docker")
+    for each in (here, inside):
+        assert each.capture.failed is None, each.capture.detail
+        assert any(f"  Against {server}" in line for line in each.lines())
+    assert answers(here.findings) == answers(inside.findings)
+    assert {each.shows for each in here.findings} == {Observed.PRESENT}
+    assert inside.capture.engine.startswith("Docker")
+    assert len(folders) == 2

@@ -1,0 +1,162 @@
+"""The command: what it prints, writes, and ends with."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from helpers.audit_pages import PAGE, changed, line_of
+from helpers.planning_fixture import world
+
+from matrix.__main__ import main
+from matrix.errors import ExitCode, IndexUnavailableError
+from matrix.pypi.cache import dump
+from matrix.pypi.client import CachedIndex
+from matrix.system.paths import data_dir
+
+
+@pytest.fixture(autouse=True)
+def known_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Fill a cache with a small world; the address of the index leads nowhere."""
+    monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    path = CachedIndex(tmp_path / "cache").path("ddtrace")
+    path.parent.mkdir(parents=True)
+    path.write_text(dump(world().project("ddtrace")), encoding="utf-8")
+    return path
+
+
+def written(folder: Path, **pages: str) -> list[str]:
+    for name, text in pages.items():
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    return [str(folder / f"{name}.md") for name in pages]
+
+
+def validated(text: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(text)
+    schema = data_dir() / "schemas" / "audit.schema.json"
+    jsonschema.validate(data, json.loads(schema.read_text(encoding="utf-8")))
+    return data
+
+
+PARTS = ["--part", "documents,index", "--offline"]
+
+
+def test_pages_that_agree_end_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pages = written(tmp_path, one=PAGE, two=PAGE)
+    assert main(["audit", *pages, *PARTS]) == 0
+    told = capsys.readouterr()
+    assert "0 of them contradict a promise" in told.out
+    assert "wheel always" in told.out
+    assert "yanked, and left out: 1.9.1, 1.20.20" in told.out
+
+
+def test_a_contradiction_is_told_with_both_lines_and_ends_with_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = changed(("| `>=1.0,<2` | General Availability |", "| `>=1.0,<2` | Maintenance |"))
+    assert main(["audit", *written(tmp_path, one=PAGE, two=other), *PARTS]) == 1
+    told = capsys.readouterr().out
+    line = line_of(PAGE, "| `>=1.0,<2`")
+    assert f"one:{line}" in told
+    assert f"two:{line}" in told
+    assert "(likely out of date)" in told
+
+
+def test_the_json_is_as_its_schema_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = changed(("| Threat Protection | 1.10.0", "| Threat Protection | 2.6.0"))
+    pages = written(tmp_path, one=PAGE, two=other)
+    assert main(["audit", *pages, *PARTS, "--json", "-"]) == 1
+    data = validated(capsys.readouterr().out)
+    assert data["schema"] == "audit/1"
+    kinds = {one["kind"] for one in data["parts"]["documents"]["findings"]}
+    assert {"minimum-differs", "minimum-outside-branches"} <= kinds
+    assert data["parts"]["index"]["rows"]
+    target = tmp_path / "audit.json"
+    assert main(["audit", *pages, *PARTS, "--json", str(target)]) == 1
+    assert validated(target.read_text(encoding="utf-8")) == data
+
+
+def test_an_index_that_is_gone_loses_no_finding_of_the_documents(
+    tmp_path: Path, known_index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known_index.unlink()
+    other = changed(("| Threat Protection | 1.10.0", "| Threat Protection | 1.11.0"))
+    pages = written(tmp_path, one=PAGE, two=other)
+    target = tmp_path / "audit.json"
+    code = main(["audit", *pages, *PARTS, "--json", str(target)])
+    assert code == IndexUnavailableError.exit_code
+    told = capsys.readouterr()
+    assert "versions differ" in told.out
+    assert "without dates of releases" in told.out
+    assert "error: nothing is known of 'ddtrace'" in told.err
+    data = validated(target.read_text(encoding="utf-8"))
+    assert list(data["parts"]) == ["documents"]
+    assert "ddtrace" in data["failed"]
+
+
+def test_an_index_that_answers_garbage_is_told_and_the_old_answer_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = dataclasses.replace(CachedIndex(tmp_path / "cache"), wait_seconds=0.001, refresh=True)
+    monkeypatch.setattr("matrix.cli.audit.CachedIndex", lambda *_, **__: fast)
+    assert main(["audit", *written(tmp_path, one=PAGE), "--part", "index"]) == 0
+    assert "gave no usable answer for 'ddtrace'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        ("Just words, and nothing of the kind.\n", "no compatibility table"),
+        (PAGE.replace("| Threat Protection | 1.10.0 |", "| Thread Protection | 1.10.0 |"), ":10:"),
+    ],
+)
+def test_a_page_that_is_none_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    pages = written(tmp_path, good=PAGE, broken=text)
+    assert main(["audit", *pages, *PARTS]) == 2
+    told = capsys.readouterr().err
+    assert "broken" in told
+    assert said in told
+
+
+def test_lenient_goes_on_and_does_not_call_the_unread_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = "| Threat Protection | 1.10.0 |"
+    late = changed((row, f"{row}\n| API Security | 1.15.0 |"))
+    typo = changed((row, f"{row}\n| APY Securitty thing | 1.15.0 |"))
+    pages = written(tmp_path, late=late, typo=typo)
+    assert main(["audit", *pages, "--lenient", "--part", "documents", "--offline"]) == 0
+    told = capsys.readouterr()
+    assert f"typo:{line_of(typo, '| APY')}" in told.err
+    assert "capability missing" in told.out
+    assert "cannot tell" in told.out
+
+
+def test_a_part_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "--part", "document"]) == 2
+    assert "did you mean 'documents'?" in capsys.readouterr().err
+
+
+def test_a_folder_that_there_is_not_is_told_before_anything_is_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = written(tmp_path, one=PAGE)
+    target = tmp_path / "none" / "audit.json"
+    assert main(["audit", *pages, *PARTS, "--json", str(target)]) == ExitCode.USAGE
+    told = capsys.readouterr()
+    assert (told.out, f"there is no folder {target.parent}" in told.err) == ("", True)
+
+
+def test_the_committed_facts_can_be_audited(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "--part", "documents", "--offline"]) == 1
+    told = capsys.readouterr().out
+    assert "support level differs: branch/>=1,<2" in told
+    assert "minimum in no release branch: capability/api-security" in told

@@ -1,0 +1,259 @@
+"""The commands around shards: options, exit codes, what is left in the results folder."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.run_fakes import PROBES, cell
+from helpers.shard_run_fixture import (
+    MadeUp,
+    results,
+    run_all,
+    run_one,
+    run_whole,
+    shared_out,
+    some_plan,
+)
+
+from matrix.__main__ import main
+from matrix.distributed.manifest import Manifest, write_manifest
+from matrix.errors import ExitCode, StorageError
+from matrix.model.reason import Reason
+from matrix.planning.locations import Targets
+from matrix.reporting.json import result_to_json
+from matrix.runs.backend import RunBackend
+from matrix.runs.captures import CaptureStore
+from matrix.runs.journal import Journal, one_run
+from matrix.system.version import project_version
+
+__all__ = ["results"]
+
+HOLDS = {cell("1.8.0", python).id: "welcome" for python in ("3.8", "3.9", "3.10")}
+REFUTED = {cell("1.9.0", "3.9").id: "welcome"}
+
+
+@pytest.fixture
+def manifest(results: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
+    """Return what was shared out, written where the commands look for it."""
+    monkeypatch.setattr("matrix.probes.registry.load_probes", lambda: PROBES)
+    made = dataclasses.replace(shared_out(some_plan()), project=project_version())
+    return write_manifest(results / "manifest.json", made)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> MadeUp:
+    """Return the world that `verify` runs cells in."""
+
+    @contextlib.contextmanager
+    def held(engine: str, globs: Sequence[str]) -> Iterator[RunBackend]:
+        assert engine == "local"
+        yield RunBackend(Targets("", tuple(globs)))
+
+    made = MadeUp(HOLDS)
+    monkeypatch.setattr("matrix.runs.backend.held", held)
+    monkeypatch.setattr("matrix.runs.run.world_on", lambda _runs: made.open())
+    return made
+
+
+def recorded(results: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (results / "records").glob("*.json")}
+
+
+def test_shards_then_collect(
+    results: Path, manifest: Manifest, world: MadeUp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for shard in manifest.shards:
+        assert main(["verify", "--shard", shard.name]) == ExitCode.OK
+        assert f"{shard.name}: complete: 3 of 3 cells in" in capsys.readouterr().out
+    assert main(["collect", "--json", "-"]) == ExitCode.OK
+    out, err = capsys.readouterr()
+    assert json.loads(out)["run"]["outcomes"] == {"confirmed": 3, "refuted": 0, "unverified": 0}
+    assert "collected from 3 of 3 shards" in err
+
+
+def test_it_records_what_a_whole_run_records(
+    tmp_path: Path, results: Path, manifest: Manifest
+) -> None:
+    run_all(manifest, REFUTED)
+    assert main(["collect"]) == ExitCode.REFUTED
+    (text,) = recorded(results).values()
+    whole = result_to_json(run_whole(manifest.plan, REFUTED, tmp_path / "whole"), manifest.as_of)
+
+    def told(data: dict[str, Any]) -> dict[str, Any]:
+        run = {k: v for k, v in data["run"].items() if k not in {"started", "seconds"}}
+        return {**data, "run": run, "cells": sorted(data["cells"], key=lambda each: each["id"])}
+
+    assert told(json.loads(text)) == told(json.loads(json.dumps(whole)))
+
+
+def test_collected_twice_it_is_the_same(results: Path, manifest: Manifest) -> None:
+    run_all(manifest, HOLDS)
+    assert main(["collect"]) == ExitCode.OK
+    records, journal = recorded(results), (results / "journal.jsonl").read_bytes()
+    assert main(["collect"]) == ExitCode.OK
+    assert recorded(results) == records
+    assert len(records) == 1
+    assert (results / "journal.jsonl").read_bytes() == journal
+
+
+def test_a_later_run_here_uses_what_was_collected(results: Path, manifest: Manifest) -> None:
+    run_all(manifest, HOLDS)
+    assert main(["collect"]) == ExitCode.OK
+    again = run_whole(manifest.plan, REFUTED, results)
+    assert all(each.reused for each in again.cells)
+    captures = CaptureStore(results / "captures")
+    assert all(captures.read(each.cell, each.key) for each in again.cells)
+
+
+def test_what_ended_here_is_not_given_up_for_what_is_to_be_tried_again(
+    tmp_path: Path, results: Path, manifest: Manifest
+) -> None:
+    run_whole(manifest.plan, HOLDS, results)
+    kept = {path: path.read_bytes() for path in (results / "captures").rglob("*.gz")}
+    tried = {cell("1.9.0", "3.9").id: Reason.OUT_OF_MEMORY}
+    run_all(manifest, {**HOLDS, **tried})
+    said = tmp_path / "said.json"
+    assert main(["collect", "--json", str(said)]) == ExitCode.OK
+    assert "out-of-memory" in said.read_text(), "what the shards found is what is judged"
+    assert {path: path.read_bytes() for path in (results / "captures").rglob("*.gz")} == kept
+    with contextlib.closing(Journal(results / "journal.jsonl")) as journal:
+        assert not any(each.transient for each in journal.read().entries.values())
+
+
+def test_a_shard_that_never_ran_is_told_and_older_results_do_not_answer_for_it(
+    results: Path, manifest: Manifest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_whole(manifest.plan, HOLDS, results)
+    for number in (0, 2):
+        run_one(manifest, number, HOLDS)
+    assert main(["collect"]) == ExitCode.INCOMPLETE
+    captured = capsys.readouterr()
+    assert "linux_x86_64-02: it never ran: 3 of 3 cells missing" in captured.err
+    assert "verify --shard, for linux_x86_64-02" in captured.err
+    assert "2 confirmed" in captured.out
+    (text,) = recorded(results).values()
+    data = json.loads(text)
+    assert data["run"]["interrupted"]
+    by_claim = {each["claim"]: each for each in data["verdicts"]}
+    (without,) = (claim for claim in by_claim if claim.endswith("/2"))
+    assert by_claim[without]["outcome"] == "unverified"
+    assert by_claim[without]["reason"] == "not-run"
+
+
+def test_nothing_ran_at_all(
+    results: Path, manifest: Manifest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["collect"]) == ExitCode.INCOMPLETE
+    assert capsys.readouterr().err.count("it never ran") == len(manifest.shards)
+
+
+def test_a_refuted_promise_hides_no_missing_shard(results: Path, manifest: Manifest) -> None:
+    run_one(manifest, 1, REFUTED)
+    assert main(["collect", "--strict"]) == ExitCode.INCOMPLETE
+
+
+def test_strict(results: Path, manifest: Manifest) -> None:
+    everything = [each.cell.id for each in (*manifest.plan.cells, *manifest.plan.fallbacks)]
+    run_all(manifest, dict.fromkeys(everything, "welcome"))
+    assert main(["collect"]) == ExitCode.OK
+    assert main(["collect", "--strict"]) == ExitCode.UNVERIFIED
+
+
+def test_a_full_disk_ends_with_its_code_and_the_next_time_goes_on(
+    results: Path,
+    manifest: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run_all(manifest, HOLDS)
+    put, written = CaptureStore.put, 0
+
+    def full(self: CaptureStore, name: str, key: str, content: bytes) -> Path:
+        nonlocal written
+        written += 1
+        if written > 4:
+            raise StorageError("the disk is full", "Free space.")
+        return put(self, name, key, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CaptureStore, "put", full)
+        assert main(["collect"]) == ExitCode.STORAGE
+    captured = capsys.readouterr()
+    assert "3 confirmed" in captured.out, "what was found is told all the same"
+    assert "the disk is full" in captured.err
+    assert recorded(results) == {}
+    with contextlib.closing(Journal(results / "journal.jsonl")) as journal:
+        assert len(journal.read().entries) == 4
+    assert main(["collect"]) == ExitCode.OK
+    with contextlib.closing(Journal(results / "journal.jsonl")) as journal:
+        assert len(journal.read().entries) == 9
+
+
+def test_while_a_run_goes_on_nothing_is_collected(results: Path, manifest: Manifest) -> None:
+    with one_run(results):
+        assert main(["collect"]) == ExitCode.ANOTHER_RUN
+
+
+@pytest.mark.parametrize("command", [["collect"], ["verify", "--shard", "linux_x86_64-01"]])
+def test_without_a_manifest_or_with_that_of_another_version(
+    results: Path,
+    manifest: Manifest,
+    command: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    assert main([*command, "--manifest", str(tmp_path / "none.json")]) == ExitCode.USAGE
+    assert "none.json" in capsys.readouterr().err
+    write_manifest(tmp_path / "other.json", dataclasses.replace(manifest, project="d" * 64))
+    assert main([*command, "--manifest", str(tmp_path / "other.json")]) == ExitCode.USAGE
+    assert "another version of this project" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["page.md"], "a document"),
+        (["--claim", "*"], "a selector"),
+        (["--as-of", "today", "--rejudge"], "--as-of, --rejudge"),
+        (["--json", "-", "--strict"], "--strict, --json"),
+        (["--profile", "smoke"], "--profile smoke is not documented"),
+        (["--engine", "docker"], "--engine docker is not local"),
+        (["--target", "arm64"], "arm64"),
+        (["--shard", "linux_x86_64-04"], "did you mean 'linux_x86_64-0"),
+    ],
+)
+@pytest.mark.usefixtures("manifest")
+def test_what_contradicts_the_manifest_is_wrong_usage(
+    world: MadeUp,
+    options: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["verify", "--shard", "linux_x86_64-01", *options]) == ExitCode.USAGE
+    assert said in capsys.readouterr().err
+    assert world.ran == []
+
+
+def test_what_says_the_same_is_none(manifest: Manifest, world: MadeUp) -> None:
+    same = ["--engine", "local", "--target", "amd64", "--jobs", "1", "--fresh"]
+    assert main(["verify", "--shard", "linux_x86_64-01", *same]) == ExitCode.OK
+
+
+def test_a_manifest_is_for_a_shard(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "--manifest", "m.json"]) == ExitCode.USAGE
+    assert "--shard" in capsys.readouterr().err
+
+
+def test_help_names_every_exit_code_it_can_have(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["collect", "--help"])
+    codes = capsys.readouterr().out.split("exit codes:")[1]
+    told = [int(number) for number in re.findall(r"(?:^|\s{2,})(\d+) ", codes, re.MULTILINE)]
+    assert told == [0, 1, 2, 4, 6, 7, 11]

@@ -1,0 +1,186 @@
+"""`python -m matrix plan`, as a user types it; the index is a cache made by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from helpers.planning_fixture import world
+
+from matrix.__main__ import main
+from matrix.errors import ExitCode
+from matrix.model.cell import Cell
+from matrix.model.environment import Interpreter
+from matrix.pypi.cache import dump
+from matrix.pypi.client import CachedIndex
+from matrix.system.paths import data_dir, project_root
+
+PAGE = """\
+---
+title: Python Compatibility Requirements
+---
+## ASM capabilities support
+
+| ASM capability   | Minimum Python tracer version |
+| ---------------- | ----------------------------- |
+| Threat Detection | 1.9.0                         |
+"""
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a cache folder that holds the small world, for this process and its children."""
+    monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
+    index = CachedIndex(tmp_path / "cache")
+    for name, project in world().projects.items():
+        path = index.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dump(project), encoding="utf-8")
+    here = Interpreter(Path("python"), "2.7.18", "build", "linux_x86_64", "glibc 2.36", "path")
+    monkeypatch.setattr("matrix.interpreters.discovery.find_interpreters", lambda: (here,))
+    monkeypatch.setattr("matrix.planning.planner.host_target", lambda: "linux_x86_64")
+    return tmp_path
+
+
+def plan_json(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert main(["plan", "--offline", "--json", "-", *options]) == ExitCode.OK
+    data: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return data
+
+
+@pytest.mark.usefixtures("offline")
+def test_the_json_is_what_its_schema_says(capsys: pytest.CaptureFixture[str]) -> None:
+    schema = json.loads((data_dir() / "schemas" / "plan.schema.json").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.check_schema(schema)
+    for profile in ("smoke", "documented"):
+        data = plan_json(capsys, "--profile", profile)
+        validator.validate(data)
+        assert data["totals"]["cells"] == len(data["cells"]) > 0
+        counts = {claim["id"]: sum(claim["left_out"].values()) for claim in data["claims"]}
+        assert sum(counts.values()) == len(data["left_out"])
+        assert all(claim["cells"] or counts[claim["id"]] for claim in data["claims"])
+
+
+@pytest.mark.usefixtures("offline")
+def test_the_same_plan_twice_is_the_same_text(capsys: pytest.CaptureFixture[str]) -> None:
+    first = plan_json(capsys, "--profile", "exhaustive")
+    again = plan_json(capsys, "--profile", "exhaustive")
+    assert json.dumps(first) == json.dumps(again)
+
+
+@pytest.mark.usefixtures("offline")
+def test_every_claim_is_shown_with_its_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    data = plan_json(capsys)
+    assert main(["plan", "--offline"]) == ExitCode.OK
+    lines = capsys.readouterr().out.splitlines()
+    shown = {line.split()[0]: line.split()[1] for line in lines if "/" in line.split("  ")[0]}
+    for claim in data["claims"]:
+        assert shown[claim["id"]] == str(claim["cells"])
+    assert any("platform-not-here" in line for line in lines)
+    assert any(line.startswith("missing here    CPython 3.11, for ") for line in lines)
+    assert not any("CPython 2.7, for" in line for line in lines)
+    assert any("2024-12-31 23:00 UTC" in line for line in lines)
+
+
+@pytest.mark.usefixtures("offline")
+def test_cells_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--offline", "--cells", "--ddtrace", "1.9.0"]) == ExitCode.OK
+    ids = capsys.readouterr().out.split()
+    assert ids
+    assert {Cell.parse(each).ddtrace for each in ids} == {"1.9.0", "1.8.3", "1.20.19"}
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_date_is_in_the_ids(capsys: pytest.CaptureFixture[str]) -> None:
+    data = plan_json(capsys, "--as-of", "2024-06-30", "--profile", "smoke")
+    assert {cell["as_of"] for cell in data["cells"]} == {"2024-06-30"}
+    assert all(cell["id"].endswith("-asof20240630") for cell in data["cells"])
+
+
+def test_a_page_of_ones_own(offline: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = offline / "mine.md"
+    page.write_text(PAGE, encoding="utf-8")
+    data = plan_json(capsys, str(page))
+    assert [claim["subject"] for claim in data["claims"]] == ["threat-detection"]
+    assert {cell["framework"] for cell in data["cells"]} == {"django", "flask"}
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--framework", "djagno"], ExitCode.NOTHING_SELECTED, "'django'"),
+        (["--profile", "smok"], ExitCode.USAGE, "'smoke'"),
+        (["nowhere.md"], ExitCode.USAGE, "nowhere.md"),
+    ],
+)
+@pytest.mark.usefixtures("offline")
+def test_mistakes_are_told_with_what_was_meant(
+    options: list[str], code: ExitCode, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "--offline", *options]) == code
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_date_that_is_none_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["plan", "--as-of", "yesterday"])
+    assert caught.value.code == ExitCode.USAGE
+    assert "yesterday" in capsys.readouterr().err
+
+
+def test_an_unknown_index_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path))
+    assert main(["plan", "--offline"]) == ExitCode.INDEX_UNAVAILABLE
+    assert "without --offline" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there = tmp_path / "missing" / "plan.json"
+    assert main(["plan", "--offline", "--json", str(there)]) == ExitCode.STORAGE
+    assert str(there) in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_warm_plan_starts_without_what_it_does_not_need() -> None:
+    looked_for = ("matrix.planning", "requests", "markdown_it", "rich", "msgpack", "docker")
+    code = (
+        "import sys; from matrix.__main__ import main; main(['plan', '--offline', '--cells']);"
+        f"print(*[name for name in {looked_for!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project_root(),
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stderr.split() == ["matrix.planning"]
+
+
+@pytest.mark.index
+def test_the_plan_of_the_facts_on_the_real_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path))
+    monkeypatch.setattr("matrix.planning.planner.host_target", lambda: "linux_x86_64")
+    assert main(["plan", "--cells"]) == ExitCode.OK
+    ids = capsys.readouterr().out.split()
+    # A third of them for the sample apps, two for the libraries' rows.
+    assert 500 <= len(ids) <= 1000
+    assert not any(each.endswith("ddtrace1.9.1") for each in ids), "yanked"
+    assert main(["plan", "--cells", "--offline"]) == ExitCode.OK
+    assert capsys.readouterr().out.split() == ids

@@ -1,0 +1,354 @@
+"""The command suggest: options, what goes where, exit codes, inputs that are not what they say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import jsonschema
+import pytest
+from helpers.claim_lines import DOCUMENTS
+from helpers.corrections_fixture import Truth, findings_of, since
+from helpers.planning_fixture import LINUX, READ, FakeIndex, world
+
+from matrix.__main__ import main
+from matrix.documents.document import read_documents
+from matrix.errors import ExitCode
+from matrix.features.corrections.change import Action, DocumentChange
+from matrix.features.corrections.edit import Deletion
+from matrix.features.corrections.page import PageText, read_papers
+from matrix.features.corrections.verdicts_file import read_verdicts
+from matrix.judging.claims import judge
+from matrix.judging.findings import FindingTable
+from matrix.model.plan import Plan
+from matrix.model.verdict import Finding, Observed
+from matrix.planning.planner import make_plan
+from matrix.reporting.json import result_to_json
+from matrix.runs.result import CellRecord, RunResult
+from matrix.system.paths import data_dir
+
+LATE = since(threat_detection="1.10.0", threat_protection="1.10.3")
+
+
+class Index(FakeIndex):
+    """The small world's index, as the commands make it."""
+
+    notices: tuple[str, ...] = ()
+
+    def __init__(self, *_: object, **__: object) -> None:
+        super().__init__(world().projects)
+
+
+@pytest.fixture(autouse=True)
+def _small_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COMPAT_MATRIX_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setattr("matrix.cli.suggest.CachedIndex", Index)
+    monkeypatch.setattr("matrix.cli.options.CachedIndex", Index)
+    monkeypatch.setattr("matrix.cli.suggest.static_findings", lambda *_: {})
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    path = tmp_path / "wrong.md"
+    path.write_bytes((DOCUMENTS / "wrong.md").read_bytes())
+    return Path("wrong.md")
+
+
+def found_by(plan: Plan, truth: Truth) -> tuple[RunResult, list[Finding]]:
+    findings = findings_of(plan, truth)
+    cells = tuple(
+        CellRecord(
+            cell=cell,
+            probes=(),
+            reason=None,
+            detail="",
+            seconds=1.0,
+            reused=False,
+            fallback=False,
+            key="0",
+            started="",
+            findings=tuple(one for one in findings if one.cell == cell),
+        )
+        for cell in dict.fromkeys(one.cell for one in findings)
+    )
+    return RunResult(plan, cells, judge(plan, FindingTable(findings)), READ, 1.0), findings
+
+
+def verdicts_of(page: Path, truth: Truth = LATE, **changes: object) -> str:
+    """Return the name of a file as `verify --json` writes it."""
+    plan = make_plan(read_documents([page]).claims, world(), targets=(LINUX,))
+    data = {**result_to_json(found_by(plan, truth)[0], "then"), **changes}
+    Path("verdicts.json").write_text(json.dumps(data), encoding="utf-8")
+    return "verdicts.json"
+
+
+def test_standard_output_is_the_diff_and_nothing_else(
+    page: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert main(["suggest", str(page), "--verdicts", verdicts_of(page)]) == ExitCode.OK
+    out, err = capfdbinary.readouterr()
+    assert out.startswith(b"--- wrong.md\n+++ wrong.md\n@@ -8,")
+    assert b"+| Threat Detection  | 1.10.3   " in out
+    assert all(line[:1] in b"-+ @" for line in out.splitlines())
+    assert b"note: 4 changes, from verdicts.json" in err
+
+
+def test_the_files_that_are_asked_for_are_written(
+    page: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    arguments = ["--out", "new", "--json", "why.json", "--summary", "why.md"]
+    assert main(["suggest", str(page), "--verdicts", verdicts_of(page), *arguments]) == 0
+    data = json.loads(Path("why.json").read_text(encoding="utf-8"))
+    schema = json.loads((data_dir() / "schemas" / "suggest.schema.json").read_text("utf-8"))
+    jsonschema.validate(data, schema)
+    assert data["documents"][0]["diff"].encode() == capfdbinary.readouterr()[0]
+    assert data["still_refuted"] == []
+    assert b"1.10.3" in Path("new/wrong.md").read_bytes()
+    assert page.read_bytes() == (DOCUMENTS / "wrong.md").read_bytes()
+    assert "nox -s reproduce -- cp" in Path("why.md").read_text(encoding="utf-8")
+
+
+def test_the_help_offers_no_default_where_documents_must_be_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["suggest", "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Markdown pages to correct" in out
+    assert "facts that are committed" not in out
+
+
+@pytest.mark.parametrize("folder", [".", "../{here}", "link"])
+def test_the_corrected_files_never_replace_the_documents(
+    page: Path, folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("link").symlink_to(tmp_path)
+    where = folder.format(here=tmp_path.name)
+    arguments = ["--verdicts", verdicts_of(page), "--out", where]
+    assert main(["suggest", str(page), *arguments]) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert (out, "would replace wrong.md" in err) == ("", True)
+    assert page.read_bytes() == (DOCUMENTS / "wrong.md").read_bytes()
+
+
+def test_json_on_standard_output_is_alone_there(
+    page: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    main(["suggest", str(page), "--verdicts", verdicts_of(page), "--json", "-"])
+    assert json.loads(capfdbinary.readouterr()[0])["schema"] == "suggest/1"
+
+
+def test_what_must_be_edited_by_hand_is_exit_code_1(
+    page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = page.read_text(encoding="utf-8").replace("in Flask\n", "in Flask. Ask for more.\n")
+    page.write_text(text, encoding="utf-8")
+    assert main(["suggest", str(page), "--verdicts", verdicts_of(page)]) == ExitCode.REFUTED
+    err = capsys.readouterr().err
+    assert "by hand: wrong:42" in err
+    assert "still refuted: wrong/note/flask-query-string" in err
+
+
+def test_what_was_recorded_is_judged_without_verdicts(
+    page: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    found: list[Finding] = []
+
+    def verify(plan: Plan, options: object, *_: object) -> RunResult:
+        assert "rejudge=True" in repr(options)
+        result, findings = found_by(plan, LATE)
+        found.extend(findings)
+        return result
+
+    monkeypatch.setattr("matrix.runs.run.verify", verify)
+    monkeypatch.setattr(
+        "matrix.features.corrections.observed.recorded_findings", lambda *_: tuple(found)
+    )
+    assert main(["suggest", str(page)]) == ExitCode.OK
+    assert b"+| Threat Detection  | 1.10.3   " in capfdbinary.readouterr()[0]
+
+
+def test_where_nothing_was_recorded_there_is_no_diff_and_that_is_said(
+    page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["suggest", str(page), "--engine", "local"]) == ExitCode.OK
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "nothing was seen of any cell" in err
+
+
+def damaged(name: str) -> Callable[[Path], str]:
+    def make(page: Path) -> str:
+        if name == "garbage":
+            Path("verdicts.json").write_text("{", encoding="utf-8")
+        elif name == "schema":
+            verdicts_of(page, schema="audit/1")
+        elif name == "halved":
+            verdicts_of(page, verdicts=[{"claim": "x"}])
+        elif name == "cells":
+            verdicts_of(page, cells=[{"id": "no cell", "findings": [{"probe": "x"}]}])
+        elif name == "a list":
+            Path("verdicts.json").write_text("[]", encoding="utf-8")
+        elif name == "other version":
+            verdicts_of(page)
+            page.write_text(page.read_text("utf-8") + "\n", encoding="utf-8")
+        elif name == "other document":
+            verdicts_of(page)
+            page.rename("wrongs.md")
+            return "wrongs.md"
+        return str(page)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("missing", "there is no file verdicts.json"),
+        ("garbage", "verdicts.json cannot be read as JSON"),
+        ("a list", "its schema is None, not 'verdicts/1'"),
+        ("schema", "its schema is 'audit/1', not 'verdicts/1'"),
+        ("halved", "verdicts.json is no complete file of verdicts"),
+        ("cells", "verdicts.json is no complete file of verdicts"),
+        ("other version", "another version of wrong (sha256 "),
+        ("other document", "says nothing of wrongs; did you mean 'wrong'?"),
+    ],
+)
+def test_a_file_that_is_not_these_documents_verdicts_is_named(
+    page: Path, name: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = damaged(name)(page)
+    assert main(["suggest", document, "--verdicts", "verdicts.json"]) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "verdicts.json" in err
+    assert said in err
+    assert "hint:" in err
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("claims", 0, "sha256"), 5),
+        (("verdicts", 0, "evidence"), None),
+        (("verdicts", 0, "remarks"), [5]),
+        (("verdicts", 0, "parts", 0, "cells"), []),
+        (("verdicts", 0, "parts", 0, "probe"), []),
+        (("verdicts", 0, "parts", 0, "evidence"), 5),
+        (("cells", 0, "id"), "cp39-linux_x86_64-flask1.0-ddtrace1..0"),
+        (("cells", 0, "findings", 0, "channel"), []),
+        (("cells", 0, "findings", 0, "notes"), 5),
+    ],
+)
+def test_values_that_verify_does_not_write_are_no_file_of_verdicts(
+    page: Path, place: Sequence[str | int], value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(verdicts_of(page))
+    data = json.loads(path.read_text(encoding="utf-8"))
+    within = data
+    for key in place[:-1]:
+        within = within[key]
+    within[place[-1]] = value
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert main(["suggest", str(page), "--verdicts", path.name]) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert (out, "verdicts.json is no complete file of verdicts" in err) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "needs documents"),
+        (["nothing.md"], "nothing.md"),
+        (["prose.md"], "prose.md: no compatibility table"),
+        (["wrong.md", "--summary", "none/why.md"], "there is no folder none"),
+    ],
+)
+def test_wrong_use_is_told_before_anything_is_printed(
+    page: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("prose.md").write_text("Only prose.\n", encoding="utf-8")
+    assert main(["suggest", *arguments]) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert (out, said in err) == ("", True)
+
+
+def test_a_change_that_would_say_something_else_is_refused(
+    page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault of ours: a row is cut though only the note was meant to go."""
+
+    def cuts_a_row(_case: object, paper: PageText, _settled: object) -> Iterator[DocumentChange]:
+        note = next(one for one in paper.claims if one.subject == "flask-query-string")
+        yield DocumentChange(
+            Action.NOTE, paper.name, 1, "gone", (Deletion(11, 11),), (note.fact,), (), ()
+        )
+
+    monkeypatch.setattr("matrix.features.corrections.suggest.removed_notes", cuts_a_row)
+    code = main(["suggest", str(page), "--verdicts", verdicts_of(page), "--out", "new"])
+    out, err = capsys.readouterr()
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert "lost capability threat-detection" in err
+    assert "fault of this project" in err
+    assert Path("new/wrong.md").read_bytes() == page.read_bytes()
+
+
+def test_files_elsewhere_are_named_from_their_own_folder(
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    verdicts = tmp_path / verdicts_of(page)
+    other = tmp_path / "other"
+    other.mkdir()
+    monkeypatch.chdir(other)
+    assert main(["suggest", "../wrong.md", "--verdicts", str(verdicts)]) == ExitCode.OK
+    out, err = capsys.readouterr()
+    assert out.startswith("--- wrong.md\n")
+    assert f"patch -p0 -d {tmp_path}" in err
+
+
+def test_an_index_that_is_down_takes_the_check_away_and_not_the_diff(
+    page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = verdicts_of(page)
+    down = lambda *_, **__: FakeIndex({})  # noqa: E731
+    monkeypatch.setattr("matrix.cli.suggest.CachedIndex", down)
+    assert main(["suggest", str(page), "--verdicts", name, "--summary", "why.md"]) == ExitCode.OK
+    out, err = capsys.readouterr()
+    assert "+| Threat Detection " in out
+    assert "were not judged again: no ddtrace" in err
+    assert "Not judged again" in Path("why.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("engine", ["docker", ""])
+def test_a_file_of_verdicts_tells_what_was_seen_in_containers(page: Path, engine: str) -> None:
+    path = Path(verdicts_of(page))
+    data = json.loads(path.read_text(encoding="utf-8"))
+    first, *_ = (cell for cell in data["cells"] if cell["findings"])
+    facts = dict.fromkeys(("image", "os", "machine", "libc", "python", "build", "isolation"), "")
+    first["where"] = {"engine": engine, "bits": 64, **facts}
+    path.write_text(json.dumps(data), encoding="utf-8")
+    told = read_verdicts(path, read_papers([page])[1].values())
+    assert {one.cell for one in told.contained} == ({first["id"]} if engine else set())
+
+
+def test_what_was_captured_is_judged_whatever_no_plan_asks_for(tmp_path: Path) -> None:
+    from helpers.run_fakes import MINIMUM, PROBE, PROBES, FakeRunner  # noqa: PLC0415
+    from test_scheduler import Run, answers  # noqa: PLC0415
+
+    from matrix.features.corrections.observed import recorded_findings  # noqa: PLC0415
+    from matrix.runs.captures import CaptureStore  # noqa: PLC0415
+    from matrix.runs.journal import Journal  # noqa: PLC0415
+
+    Run(tmp_path, FakeRunner(answers(minimum="welcome"))).run()
+    journal, captures = Journal(tmp_path / "journal.jsonl"), CaptureStore(tmp_path / "captures")
+    found = {one.cell: one.shows for one in recorded_findings(journal, captures, PROBES)}
+    assert found[MINIMUM] is Observed.ABSENT
+    assert set(found.values()) == {Observed.ABSENT, Observed.PRESENT}
+    assert recorded_findings(journal, captures, PROBES, lambda _capture: False) == ()
+    assert PROBE in PROBES

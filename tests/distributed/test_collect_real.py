@@ -1,0 +1,46 @@
+"""Real cells, in three processes at once and in one: the same answers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from matrix.interpreters.discovery import find_interpreters
+from matrix.system.paths import project_root
+
+pytestmark = [
+    pytest.mark.cells,
+    pytest.mark.index,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(sys.platform != "linux", reason="what is promised here is for Linux"),
+]
+
+_CPYTHONS = 3
+
+
+def test_three_shards_say_what_one_run_says(tmp_path: Path) -> None:
+    if len(find_interpreters()) < _CPYTHONS:
+        pytest.skip("too few CPythons here for three shards")
+    selection = ("--framework", "requests")
+    script = project_root() / "tests" / "benchmarks" / "shards.py"
+    done = subprocess.run(
+        (sys.executable, str(script), "--folder", str(tmp_path), *selection),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    shards = tmp_path / "shared" / "shards"
+    assert len(list(shards.glob("*/*/shard.json"))) == 3
+    both = [
+        json.loads((tmp_path / name).read_text(encoding="utf-8"))
+        for name in ("whole.json", "collected.json")
+    ]
+    whole, collected = ({each["claim"]: each["outcome"] for each in x["verdicts"]} for x in both)
+    assert whole == collected
+    assert "confirmed" in whole.values(), "cells really ran"
+    assert {each["id"] for each in both[0]["cells"]} == {each["id"] for each in both[1]["cells"]}

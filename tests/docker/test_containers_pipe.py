@@ -1,0 +1,57 @@
+"""What comes over an engine's connection is parted into its two streams, however it is cut."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matrix.docker.pipe import ERR, OUT, Frames, FramingError
+
+PIECES = st.lists(st.tuples(st.sampled_from([OUT, ERR]), st.binary(max_size=40)), max_size=12)
+
+
+def framed(pieces: list[tuple[int, bytes]]) -> bytes:
+    return b"".join(struct.pack(">B3xL", stream, len(data)) + data for stream, data in pieces)
+
+
+def joined(pieces: list[tuple[int, bytes]], stream: int) -> bytes:
+    return b"".join(data for of, data in pieces if of == stream)
+
+
+@given(PIECES, st.lists(st.integers(1, 30), min_size=1, max_size=20))
+def test_any_cut_gives_the_same_streams_in_order(
+    pieces: list[tuple[int, bytes]], cuts: list[int]
+) -> None:
+    whole, frames, found = framed(pieces), Frames(), []
+    at = 0
+    for step in range(len(whole) + 1):
+        size = cuts[step % len(cuts)]
+        found += frames.feed(whole[at : at + size])
+        at += size
+    assert [joined(found, s) for s in (OUT, ERR)] == [joined(pieces, s) for s in (OUT, ERR)]
+    # Between the streams the order stays, too: equal neighbours apart, it is the same sequence.
+    order = [stream for stream, data in pieces for _ in data]
+    assert [stream for stream, data in found for _ in data] == order
+    assert frames.complete
+
+
+@given(PIECES)
+def test_nothing_is_held_back(pieces: list[tuple[int, bytes]]) -> None:
+    frames = Frames()
+    head = struct.pack(">B3xL", OUT, 100)
+    assert joined(frames.feed(framed(pieces) + head + b"part"), OUT).endswith(b"part")
+    assert not frames.complete
+
+
+@given(st.binary(min_size=8, max_size=8))
+def test_what_is_no_header_is_refused(head: bytes) -> None:
+    good = head[0] in (OUT, ERR) and head[1:4] == b"\0\0\0"
+    frames = Frames()
+    if good:
+        assert frames.feed(head) == []
+    else:
+        with pytest.raises(FramingError):
+            frames.feed(head)

@@ -1,0 +1,139 @@
+"""The newer and the older dialects of the pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.claim_lines import DOCUMENTS, promises, told
+
+from matrix.documents.document import read_document
+from matrix.model.claim import Claim
+
+
+def claims_of(tmp_path: Path, text: str) -> list[Claim]:
+    page = tmp_path / "page.md"
+    page.write_text(text, encoding="utf-8")
+    reading = read_document(page)
+    assert reading.problems == ()
+    return list(reading.claims)
+
+
+def test_tags_icons_indentation_and_anchors() -> None:
+    assert promises("markdoc", "deployment") == [
+        "21 threat-detection supported deployment=docker",
+        "22 threat-detection supported deployment=kubernetes",
+        "23 threat-detection not-supported deployment=aws-lambda",
+        "24 threat-detection supported deployment=amazon-ecs",
+        "25 threat-detection preview deployment=aws-fargate",
+    ]
+    headings = {claim.heading for claim in read_document(DOCUMENTS / "markdoc.md").claims}
+    assert headings == {
+        "App and API Protection capabilities",
+        "Supported Python versions",
+        "Supported frameworks",
+    }
+
+
+def test_two_tables_without_a_blank_line_and_cells_joined_by_breaks() -> None:
+    assert promises("markdoc", "branch") == [
+        "33 ddtrace >=2,<3 maintenance until=2026-03 note=Datadog Agent 7.28"
+    ]
+    assert len(promises("markdoc", "runtime")) == 6
+
+
+def test_a_commented_table_promises_nothing() -> None:
+    assert [line.split()[1] for line in promises("markdoc", "framework")] == ["django", "flask"]
+
+
+def test_rows_without_the_closing_pipe_escaped_pipes_and_links() -> None:
+    assert promises("markdoc", "framework") == [
+        "52 django >=1.8 supported capability=threat-detection",
+        "53 flask >=0.10 not-supported capability=threat-detection",
+    ]
+
+
+def test_backticks_status_words_and_a_column_of_notes() -> None:
+    assert promises("markdoc", "capability") == [
+        "12 threat-detection >=1.9.1 supported",
+        "13 iast >=2.21.0 preview note=opt in",
+        "14 api-security not-supported",
+    ]
+
+
+def test_rows_that_join_lines_name_each_of_them() -> None:
+    assert promises("joined", "capability") == [
+        "8 threat-protection >=1.9.1 supported",
+        "8 ip-blocking >=2.0 supported",
+        "8 user-blocking not-supported",
+        "9 sca >=1.5.3 supported",
+    ]
+    assert promises("joined", "framework") == ["23 django >=1.8 supported"]
+
+
+def test_a_section_of_another_tracer_is_left_out_and_said() -> None:
+    (notice,) = read_document(DOCUMENTS / "joined.md").notices
+    assert (notice.line, "ruby" in notice.message) == (11, True)
+
+
+def test_a_partial_is_noticed_and_further_reading_is_not() -> None:
+    reading = read_document(DOCUMENTS / "partials.md")
+    assert reading.problems == ()
+    assert [notice.line for notice in reading.notices] == [8, 12]
+    assert "python/branches.html" in reading.notices[0].message
+
+
+def test_lists_in_place_of_tables() -> None:
+    reading = read_document(DOCUMENTS / "partials.md")
+    assert [told(claim) for claim in reading.claims] == [
+        "16 django >=2.0 supported",
+        "17 flask >=1.0 supported",
+        "21 cpython supported os=linux cpu=x86_64",
+        "21 cpython supported os=linux cpu=aarch64",
+        "22 cpython supported os=windows cpu=x86",
+        "26 rq >=1.8 supported",
+    ]
+
+
+def test_a_stray_pipe_in_the_documentation_column_is_no_promise(tmp_path: Path) -> None:
+    text = (
+        "| Library | Version | Automatic | Documentation |\n|---|---|---|---|\n"
+        "| [Redis][1] [aredis][2] | Fully Supported | yes | https://x.example/#|aredis\n"
+    )
+    assert [told(claim) for claim in claims_of(tmp_path, text)] == [
+        "3 aredis supported backend=redis automatic=yes"
+    ]
+
+
+def test_a_delimiter_row_of_another_width_does_not_hide_the_table(tmp_path: Path) -> None:
+    text = "| Framework | Versions | Threat Detection |\n|---|---|\n| Django | 1.8 | yes |\n"
+    assert [told(claim) for claim in claims_of(tmp_path, text)] == [
+        "3 django >=1.8 supported capability=threat-detection"
+    ]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_line_ends_and_byte_order_marks(tmp_path: Path, newline: str, encoding: str) -> None:
+    text = (DOCUMENTS / "fr.md").read_text(encoding="utf-8").replace("\n", newline)
+    page = tmp_path / "fr.md"
+    page.write_bytes(text.encode(encoding))
+    reading = read_document(page)
+    plain = read_document(DOCUMENTS / "fr.md")
+    assert [told(claim) for claim in reading.claims] == [told(claim) for claim in plain.claims]
+
+
+def test_front_matter_that_is_never_closed_hides_nothing(tmp_path: Path) -> None:
+    text = "---\n\n| Framework | Versions |\n|---|---|\n| Django | 1.8 |\n"
+    assert [told(claim) for claim in claims_of(tmp_path, text)] == ["5 django >=1.8 supported"]
+
+
+def test_a_text_behind_a_table_is_no_row(tmp_path: Path) -> None:
+    text = (
+        "## Supported frameworks\n\n| Framework | Versions |\n|---|---|\n| Django | 1.8 |\n"
+        "Query strings are not supported for Flask.\n"
+    )
+    assert [told(claim) for claim in claims_of(tmp_path, text)] == [
+        "5 django >=1.8 supported",
+        "6 flask-query-string not-supported",
+    ]

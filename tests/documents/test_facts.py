@@ -1,0 +1,78 @@
+"""The committed facts: the file is what the code writes, and quick to load."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.specifiers import SpecifierSet
+
+from matrix.documents.facts import FACTS, dump_facts, load_facts, write_facts
+from matrix.errors import StorageError, UnreadableInputError
+from matrix.system.paths import project_root
+
+
+def test_dumping_what_is_loaded_is_the_file_byte_for_byte() -> None:
+    assert dump_facts(load_facts()).encode() == FACTS.read_bytes()
+
+
+def test_the_facts_are_of_five_documents_in_three_languages() -> None:
+    facts = load_facts()
+    assert len({claim.document for claim in facts}) == 5
+    assert {claim.language for claim in facts} == {"en", "ja", "ko"}
+    assert len({claim.id for claim in facts}) == len(facts)
+
+
+def test_a_fact_is_short_and_holds_no_path_and_no_sentence() -> None:
+    for claim in load_facts():
+        assert "/" not in claim.document
+        assert len(claim.as_written) < 80
+        SpecifierSet(claim.specifier)
+        SpecifierSet(claim.get("python") or "")
+
+
+def test_what_is_not_printable_is_written_so_that_it_is_read_again(tmp_path: Path) -> None:
+    odd = dataclasses.replace(
+        load_facts()[0], as_written='a "quoted" \\ \x07\x7f\t name', heading="zwei\u2028Zeilen {  }"
+    )
+    file = tmp_path / "claims.toml"
+    write_facts([odd], file)
+    assert load_facts(file) == (odd,)
+
+
+@pytest.mark.parametrize(
+    "text", ["not toml at all [", '[[document]]\nname = "x"\n', 'document = "x"\n']
+)
+def test_a_file_that_is_no_file_of_facts(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "claims.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UnreadableInputError, match="no file of facts"):
+        load_facts(file)
+
+
+def test_a_missing_file_of_facts_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableInputError) as caught:
+        load_facts(tmp_path / "gone.toml")
+    assert "--write-facts" in caught.value.hint
+
+
+def test_facts_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(StorageError):
+        write_facts(load_facts(), tmp_path / "file" / "claims.toml")
+
+
+def test_loading_the_facts_does_not_import_the_markdown_parser() -> None:
+    code = (
+        "import sys\n"
+        "from matrix.documents.facts import read_inputs\n"
+        "assert len(read_inputs([]).claims) > 100\n"
+        "print('markdown_it' in sys.modules, 'rich' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=project_root()
+    )
+    assert done.stdout.split() == ["False", "False"]

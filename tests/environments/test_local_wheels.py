@@ -1,0 +1,173 @@
+"""A release of given files: they are installed, and no other artifact of the same version."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import test_pip_legacy as era
+from helpers.environment_fakes import INTERPRETER, REQUIREMENTS, FakeIndex, FakeRoute, store_with
+from helpers.run_fakes import MINIMUM, PROBES, planned
+from helpers.tree_fakes import REQUIREMENTS as NEEDS
+from helpers.tree_fakes import World, image, wheel
+
+from matrix.environments.commands import CommandResult, RunningCommand
+from matrix.environments.errors import BuildError
+from matrix.environments.store import EnvironmentStore
+from matrix.environments.toolbox import Toolbox
+from matrix.environments.uv import UvInstaller
+from matrix.model.environment import Requirements
+from matrix.model.index import File, ReleaseFiles
+from matrix.model.reason import Reason
+from matrix.pypi.tags import wheel_tags
+from matrix.runs.environments import requirements_of
+
+NAME = "ddtrace-1.9.0-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
+DAY = dt.datetime(2026, 11, 19, tzinfo=dt.timezone.utc)
+
+
+def given(folder: Path, content: bytes, name: str = NAME) -> File:
+    path = folder / "dist" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    return File(name, path.as_uri(), digest, DAY, ">=3.7,<4", False, wheel_tags(name))
+
+
+class Links(HTMLParser):
+    """The links of a page: address and what Python they require."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[dict[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.found.append(dict(attrs))
+
+
+class Uv:
+    """Answers as uv does, with `digest` for the pinned release; keeps what it was told."""
+
+    def __init__(self, digest: str) -> None:
+        self.digest = digest
+        self.ran: list[list[str]] = []
+
+    def __call__(self, command: RunningCommand) -> CommandResult:
+        self.ran.append(list(command.argv))
+        return CommandResult(0, f"ddtrace==1.9.0 --hash=sha256:{self.digest}\n", "")
+
+    def route(self, folder: Path) -> UvInstaller:
+        return UvInstaller(Toolbox(folder / "root", "https://a.example/simple", False, self, 5))
+
+
+def test_uv_is_shown_an_index_of_the_given_files_that_comes_first(tmp_path: Path) -> None:
+    file = given(tmp_path, b"wheel")
+    needs = dataclasses.replace(NEEDS, given=(file,))
+    uv = Uv(file.sha256)
+    (locked,) = uv.route(tmp_path).resolve(INTERPRETER, needs)
+    assert locked.hashes == (file.sha256,)
+    argv = uv.ran[0]
+    assert argv[argv.index("--index-strategy") + 1] == "first-index"
+    folder = Path(urlsplit(argv[argv.index("--index") + 1]).path)
+    (link,) = Links((folder / "ddtrace" / "index.html").read_text()).found
+    assert link == {
+        "href": f"{file.url}#sha256={file.sha256}",
+        "data-requires-python": ">=3.7,<4",
+    }
+    # A page without dates has nothing before any date.
+    assert "ddtrace=false" in argv
+    uv.route(tmp_path).resolve(INTERPRETER, NEEDS)
+    assert "--index" not in uv.ran[1]
+    assert "ddtrace=false" not in uv.ran[1]
+
+
+def test_another_artifact_of_the_version_is_a_wrong_install(tmp_path: Path) -> None:
+    needs = dataclasses.replace(NEEDS, given=(given(tmp_path, b"wheel"),))
+    with pytest.raises(BuildError, match="files that were not given") as caught:
+        Uv("f" * 64).route(tmp_path).resolve(INTERPRETER, needs)
+    assert caught.value.reason is Reason.WRONG_INSTALL
+
+
+def test_given_files_have_locks_and_names_of_their_own(tmp_path: Path) -> None:
+    one, other = (
+        dataclasses.replace(REQUIREMENTS, given=(given(tmp_path, content),))
+        for content in (b"one", b"other")
+    )
+    assert len({each.text for each in (REQUIREMENTS, one, other)}) == 3
+    assert REQUIREMENTS.text == repr(REQUIREMENTS)
+    route = FakeRoute()
+    store = store_with(tmp_path, route)
+    for each in (REQUIREMENTS, one, other, one):
+        store.resolve(INTERPRETER, each)
+    assert route.resolved == 3
+
+
+def test_a_tree_has_the_given_wheel_and_not_the_published_one(tmp_path: Path) -> None:
+    amd64 = image()
+    content = wheel("ddtrace", "1.9.0", {"ddtrace/__init__.py": "whose = 'ours'"})
+    own = given(tmp_path, content)
+    # The index has it under that name too: it is asked for the others only.
+    world = World(tmp_path, {NAME: content, "shop-2.0-py3-none-any.whl": wheel("shop", "2.0")})
+    world.served[NAME] = b"what the index has"
+    world.holds(amd64)
+    needs = dataclasses.replace(NEEDS, given=(own,))
+    made = world.store().ensure(amd64, needs)
+    assert made.tree is not None
+    assert (made.tree / "ddtrace" / "__init__.py").read_text() == "whose = 'ours'"
+    assert made.lock[0] == f"ddtrace==1.9.0 --hash=sha256:{own.sha256}"
+    assert NAME not in "".join(world.fetched)
+
+
+def test_a_given_wheel_that_was_changed_or_is_gone_is_not_installed(tmp_path: Path) -> None:
+    amd64 = image()
+    own = given(tmp_path, wheel("ddtrace", "1.9.0"))
+    path = Path(urlsplit(own.url).path)
+    files = {NAME: path.read_bytes(), "shop-2.0-py3-none-any.whl": wheel("shop", "2.0")}
+    needs = dataclasses.replace(NEEDS, given=(own,))
+    for number, said in enumerate(("whose hash", "not where it was given")):
+        world = World(tmp_path / str(number), dict(files))
+        world.holds(amd64)
+        if number:
+            path.unlink()
+        else:
+            path.write_bytes(wheel("ddtrace", "1.9.0", {"evil.py": ""}))
+        with pytest.raises(BuildError, match=said) as caught:
+            world.store().ensure(amd64, needs)
+        assert caught.value.reason is Reason.WRONG_INSTALL
+
+
+def test_an_old_pip_is_shown_the_given_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "ddtrace-1.9.0-cp27-cp27mu-manylinux1_x86_64.whl"
+    content = wheel("ddtrace", "1.9.0", {"ddtrace.py": "ours = True"})
+    own = dataclasses.replace(given(tmp_path, content, name), requires_python="")
+    monkeypatch.setitem(era.FILES, name, era.FILES[name])
+    index = FakeIndex(era.listed())
+    # What the machine's pip would get from the address that it is shown.
+    era.FILES[name] = content
+    machine = era.Machine()
+    store = EnvironmentStore(tmp_path, index=index, runner=machine)
+    needs = Requirements(era.NEEDS.pins, era.NEEDS.also, era.NEEDS.as_of, given=(own,))
+    made = store.ensure(era.OLD, needs)
+    assert own.url in machine.shown
+    assert made.lock[0] == f"ddtrace==1.9.0 --hash=sha256:{own.sha256}"
+
+
+def test_only_cells_of_the_candidate_get_its_files(tmp_path: Path) -> None:
+    file = given(tmp_path, b"wheel")
+    source = dataclasses.replace(file, filename="ddtrace-1.9.0.tar.gz", tags="")
+    files = (file, source)
+    release = ReleaseFiles("1.9.0", DAY, yanked=False, requires_python="", files=files)
+    other = dataclasses.replace(release, version="1.9.1")
+    cell = planned(MINIMUM)
+    assert requirements_of(cell, PROBES, release).given == (file,)
+    assert requirements_of(cell, PROBES, other).given == ()
+    assert requirements_of(cell, PROBES).given == ()

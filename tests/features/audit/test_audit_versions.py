@@ -1,0 +1,136 @@
+"""Specifier sets by meaning, and runs of releases there and back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from matrix.features.audit.versions import (
+    canonical,
+    in_words,
+    lowest_named,
+    members,
+    overlap,
+    runs_of,
+)
+
+RELEASES = [f"{major}.{minor}" for major in range(3) for minor in range(12)]
+subsets = st.sets(st.sampled_from(RELEASES))
+versions = st.builds("{}.{}".format, st.integers(0, 4), st.integers(0, 4))
+bounds = st.builds(
+    "{}{}".format, st.sampled_from([">=", ">", "<", "<=", "==", "~="]), versions
+) | st.builds("=={}.*".format, versions)
+specifiers = st.lists(bounds, max_size=2).map(",".join)
+# Finer than any bound above, and beyond them on both sides.
+SAMPLES = [
+    Version(f"{major}.{minor}{patch}")
+    for major in range(7)
+    for minor in range(7)
+    for patch in ("", ".1", ".9")
+]
+
+
+@given(subsets)
+def test_runs_and_releases_are_the_same_thing(meant: set[str]) -> None:
+    runs = runs_of(RELEASES, meant)
+    assert set(members(RELEASES, runs)) == meant
+    assert list(members(RELEASES, runs)) == [one for one in RELEASES if one in meant]
+
+
+@given(subsets)
+def test_runs_are_apart_ordered_and_begin_and_end_with_what_is_meant(meant: set[str]) -> None:
+    last = -1
+    for run in runs_of(RELEASES, meant):
+        first, end = RELEASES.index(run.first), RELEASES.index(run.last)
+        assert last < first <= end
+        assert {run.first, run.last} <= meant
+        assert not meant.intersection(run.gaps)
+        last = end
+
+
+@given(subsets)
+def test_words_tell_all_from_none_and_name_every_gap(meant: set[str]) -> None:
+    words = in_words(RELEASES, meant)
+    assert (words == "always") == (meant == set(RELEASES))
+    assert (words == "never") == (not meant)
+    for run in runs_of(RELEASES, meant):
+        for release in run.gaps:
+            assert release in words
+
+
+@pytest.mark.parametrize(
+    ("meant", "words"),
+    [
+        ("345", "from 3 on"),
+        ("012", "up to 2"),
+        ("123", "1 to 3"),
+        ("2", "only 2"),
+        ("0135", "up to 1, 3, from 5 on"),
+        ("01345", "always but not 2"),
+        ("", "never"),
+        ("012345", "always"),
+    ],
+)
+def test_words(meant: str, words: str) -> None:
+    assert in_words("012345", set(meant)) == words
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (">=1.0,<2", "<2.0,>=1"),
+        ("==1.*", ">=1.0,<2"),
+        ("~=1.4", ">=1.4,<2"),
+        ("<1", ">=0,<1.0"),
+        ("", ">=0"),
+        (">=1.9.0", ">=1.9"),
+        ("==3.9.*", ">=3.9,<3.10"),
+    ],
+)
+def test_one_meaning_has_one_spelling(one: str, other: str) -> None:
+    assert canonical(one) == canonical(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("<1", "<1.1"), (">=1", ">1"), ("==1", "==1.*")])
+def test_different_meanings_stay_apart(one: str, other: str) -> None:
+    assert canonical(one) != canonical(other)
+
+
+@given(specifiers)
+def test_the_canonical_spelling_takes_the_same_releases(text: str) -> None:
+    before, after = SpecifierSet(text), SpecifierSet(canonical(text))
+    assert [one for one in SAMPLES if one in before] == [one for one in SAMPLES if one in after]
+
+
+@given(specifiers, specifiers)
+def test_overlap_finds_whatever_is_in_both(one: str, other: str) -> None:
+    both = SpecifierSet(one) & SpecifierSet(other)
+    if any(sample in both for sample in SAMPLES):
+        assert overlap(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "found"),
+    [
+        (">=2.6.0", ">=1.0,<2", False),
+        (">=1.9.0", ">=1.0,<2", True),
+        (">=1.9.0", "<1", False),
+        (">1.5", "<=1.5", False),
+        (">1.5", "<1.6", True),
+        (">=3.7", "==3.12.*", True),
+        ("==3.6.*", ">=3.7", False),
+        ("", "<1", True),
+    ],
+)
+def test_overlap(one: str, other: str, found: bool) -> None:
+    assert overlap(one, other) is found
+    assert overlap(other, one) is found
+
+
+def test_a_range_without_a_lower_end_names_no_release() -> None:
+    assert lowest_named("<2") is None
+    assert lowest_named(">=1.9.0,<2") == Version("1.9.0")
+    assert lowest_named("==3.9.*") == Version("3.9")

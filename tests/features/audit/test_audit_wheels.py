@@ -1,0 +1,421 @@
+"""What is inside wheels becomes findings: of a kind, with the wheels in ranges, and no others."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from helpers.audit_pages import PAGE
+from helpers.wheel_files import elf, mach_o, pe, serving, wheel
+
+from matrix.__main__ import main
+from matrix.errors import IndexUnavailableError
+from matrix.features.audit.findings import FindingKind
+from matrix.features.audit.wheel_imports import standard_library
+from matrix.features.audit.wheel_platforms import platform_of, python_of
+from matrix.features.audit.wheel_scope import boundary_releases, wheels_of
+from matrix.features.audit.wheels import WheelChecker, WheelReport
+from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.model.index import File, Project, ReleaseFiles
+from matrix.pypi.cache import dump
+from matrix.pypi.client import CachedIndex
+from matrix.pypi.inspect import InspectedWheels, look
+from matrix.pypi.releases import Releases
+from matrix.pypi.wheel_errors import BadArtifactError
+from matrix.system.data_files import read_data
+from matrix.system.paths import data_dir
+
+NOW = dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc)
+LINUX, MUSL = "cp39-cp39-manylinux2014_x86_64", "cp39-cp39-musllinux_1_1_x86_64"
+I686, WINDOWS, MAC = (
+    "cp39-cp39-manylinux2014_i686",
+    "cp39-cp39-win32",
+    "cp39-cp39-macosx_11_0_universal2",
+)
+WAF = "ddtrace/appsec/_ddwaf/ddwaf_types.py"
+LIB = "ddtrace/appsec/_ddwaf/libddwaf/{}/lib/libddwaf.{}"
+START = {"ddtrace/__init__.py": ""}
+
+
+def project(name: str, *files: tuple[str, str]) -> Project:
+    """Return a project with these files, each a version and a wheel's tags ("" for a source)."""
+    versions = dict.fromkeys(version for version, _ in files)
+    return Project(
+        name,
+        NOW,
+        tuple(
+            ReleaseFiles(
+                version,
+                NOW,
+                False,
+                "",
+                tuple(
+                    File(
+                        f"{name}-{version}-{tags}.whl" if tags else f"{name}-{version}.tar.gz",
+                        *("", "", NOW, "", False, tags),
+                    )
+                    for each, tags in files
+                    if each == version
+                ),
+            )
+            for version in versions
+        ),
+    )
+
+
+class _Index:
+    """An index with the projects of a test."""
+
+    def __init__(self, *projects: Project) -> None:
+        self._projects = {each.name: each for each in projects}
+
+    def project(self, name: str) -> Project:
+        if name not in self._projects:
+            raise IndexUnavailableError(f"nothing of {name}")
+        return self._projects[name]
+
+
+def audit(
+    *wheels: tuple[str, str, Mapping[str, Any]],
+    requires: tuple[str, ...] = (),
+    index: tuple[Project, ...] = (),
+) -> WheelReport:
+    """Return the answer for wheels: version, tags and members of each."""
+    known = project("ddtrace", *((version, tags) for version, tags, _ in wheels))
+    metadata = "Name: ddtrace\n" + "".join(f"Requires-Dist: {line}\n" for line in requires)
+    contents = tuple(
+        look(f"ddtrace-{version}-{tags}.whl", "", io.BytesIO(wheel(members, metadata)))
+        for version, tags, members in wheels
+    )
+    judge = WheelChecker(known, _Index(*index), read_data("artifacts"))
+    for each in contents:
+        judge.add(InspectedWheels((each,)))
+    return judge.result()
+
+
+def rows(found: WheelReport) -> list[tuple[str, str]]:
+    return [(row.kind.value, row.subject) for row in found.rows]
+
+
+def test_a_wheel_with_all_it_needs_has_no_finding() -> None:
+    members = {
+        **START,
+        WAF: "import os",
+        LIB.format("x86_64", "so"): elf("x86_64", ("libc.so.6",)),
+    }
+    assert audit(("1.0", LINUX, members)).findings == ()
+
+
+def test_a_capability_without_its_library_is_told_for_each_that_needs_it() -> None:
+    found = audit(("1.0", I686, {**START, WAF: "import os"}))
+    assert ("library-missing", "capability/threat-detection") in rows(found)
+    assert ("library-missing", "capability/api-security") in rows(found)
+    assert ("library-missing", "capability/sca") not in rows(found)
+    assert found.findings[0].contradicts
+    assert "has no libddwaf for i686" in found.findings[0].says
+    assert found.findings[0].places[0].document == f"ddtrace-1.0-{I686}.whl!{WAF}"
+
+
+def test_a_library_for_another_machine_in_its_place_is_foreign() -> None:
+    members = {**START, WAF: "import os", LIB.format("x86_64", "so"): elf("x86_64")}
+    found = audit(("1.0", I686, members))
+    assert ("library-foreign", "library/" + LIB.format("x86_64", "so")) in rows(found)
+    assert ("library-missing", "capability/iast") not in rows(found)
+    assert ("library-missing", "capability/threat-protection") in rows(found)
+    assert any("there are elf for x86_64" in row.says for row in found.rows)
+
+
+def test_a_library_for_another_machine_beside_the_right_one_is_needless() -> None:
+    members = {
+        **START,
+        WAF: "import os",
+        LIB.format("x86_64", "so"): elf("x86_64"),
+        LIB.format("arm64", "dylib"): mach_o("aarch64"),
+    }
+    found = audit(("1.0", LINUX, members))
+    assert rows(found) == [("library-needless", "library/" + LIB.format("arm64", "dylib"))]
+    assert not found.findings[0].contradicts
+
+
+def test_a_universal_wheel_must_serve_both_machines() -> None:
+    both = {"x86_64": mach_o("x86_64"), "arm64": mach_o("aarch64")}
+    members = {LIB.format(name, "dylib"): content for name, content in both.items()}
+    whole = {**START, WAF: "", **members, "ddtrace/_x.so": mach_o("x86_64", "aarch64")}
+    assert audit(("1.0", MAC, whole)).findings == ()
+    half = {**START, WAF: "", LIB.format("x86_64", "dylib"): both["x86_64"]}
+    found = audit(("1.0", MAC, half))
+    assert ("library-foreign", "library/" + LIB.format("x86_64", "dylib")) in rows(found)
+    assert any("has no libddwaf for aarch64" in row.says for row in found.rows)
+
+
+def test_the_library_beside_a_loader_that_is_not_used_does_not_count() -> None:
+    old = LIB.format("win32", "dll").replace("_ddwaf", "ddwaf")
+    found = audit(("1.0", WINDOWS, {**START, WAF: "", old: pe("i686")}))
+    assert ("library-missing", "capability/threat-detection") in rows(found)
+
+
+@pytest.mark.parametrize(
+    ("tags", "needed", "kind"),
+    [
+        (MUSL, ("libc.so.6", "ld-linux-x86-64.so.2"), "library-foreign-libc"),
+        (MUSL, ("libc.so.6",), "library-built-for-glibc"),
+        (MUSL, ("libc.musl-x86_64.so.1", "libstdc++-a93.so.6.0.28"), None),
+        (LINUX, ("libc.musl-x86_64.so.1",), "library-foreign-libc"),
+        (LINUX, ("libc.so.6", "ld-linux-x86-64.so.2"), None),
+    ],
+)
+def test_libraries_of_another_c_library(
+    tags: str, needed: tuple[str, ...], kind: str | None
+) -> None:
+    found = audit(("1.0", tags, {**START, "ddtrace/_x.so": elf("x86_64", needed)}))
+    assert rows(found) == ([(kind, "library/ddtrace/_x.so")] if kind else [])
+
+
+def test_a_module_that_is_not_in_the_package() -> None:
+    preload = "import os\nif os.getenv('X'):\n    from ddtrace.appsec._iast._utils import f\n"
+    found = audit(("1.0", LINUX, {**START, "ddtrace/bootstrap/preload.py": preload}))
+    assert rows(found) == [("module-missing-later", "module/ddtrace.appsec")]
+    says = "ddtrace.bootstrap.preload imports ddtrace.appsec under a condition, which is not in"
+    assert says in found.findings[0].says
+    assert found.findings[0].places[0].line == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("from ddtrace import gone", "module-missing"),
+        ("import ddtrace.gone", "module-missing"),
+        ("from . import gone", "module-missing"),
+        ("def f():\n  from . import gone", "module-missing-later"),
+        ("try:\n  from . import gone\nexcept ImportError:\n  pass", None),
+        ("from . import __version__, _native, a", None),
+        ("from ._native.sub import x", None),
+        ("a = 1\nfrom ddtrace import a", None),
+    ],
+)
+def test_which_imports_of_its_own_a_wheel_lacks(source: str, kind: str | None) -> None:
+    members = {
+        "ddtrace/__init__.py": source,
+        "ddtrace/a.py": "",
+        "ddtrace/_native.cpython-39-x86_64-linux-gnu.so": elf(),
+    }
+    assert [each for each, _ in rows(audit(("1.0", LINUX, members)))] == ([kind] if kind else [])
+
+
+def test_what_starts_only_when_it_is_switched_on_breaks_later() -> None:
+    members = {**START, "ddtrace/appsec/_iast/__init__.py": "from . import _native\nimport wrapt"}
+    assert rows(audit(("1.0", WINDOWS, members))) == [
+        ("library-missing", "capability/iast"),
+        ("module-missing-later", "module/ddtrace.appsec._iast._native"),
+        ("import-undeclared", "module/wrapt"),
+    ]
+
+
+def test_an_undeclared_import_is_told_with_the_way_to_it() -> None:
+    members = {
+        "ddtrace/__init__.py": "from ddtrace import a",
+        "ddtrace/a.py": "import b_distribution, wrapt, attr, json",
+        "ddtrace/contrib/__init__.py": "",
+        "ddtrace/contrib/django.py": "import django",
+        "ddtrace/lonely.py": "import numpy",
+    }
+    found = audit(("1.0", LINUX, members), requires=("attrs", "b-distribution"))
+    assert rows(found) == [("import-undeclared", "module/wrapt")]
+    assert "ddtrace > ddtrace.a imports wrapt" in found.findings[0].says
+
+
+def test_a_requirement_of_another_python_brings_nothing() -> None:
+    members = {"ddtrace/__init__.py": "import typing, enum, attr"}
+    requires = ('attrs; python_version >= "3"',)
+    assert rows(audit(("1.0", LINUX, members), requires=requires)) == []
+    old = audit(("1.0", LINUX.replace("cp39", "cp27"), members), requires=requires)
+    assert sorted(subject for _, subject in rows(old)) == [
+        "module/attr",
+        "module/enum",
+        "module/typing",
+    ]
+
+
+def test_python_2_looks_beside_a_module_first() -> None:
+    members = {"ddtrace/__init__.py": "import helper", "ddtrace/helper.py": ""}
+    assert rows(audit(("1.0", LINUX.replace("cp39", "cp27"), members))) == []
+    assert rows(audit(("1.0", LINUX, members))) == [("import-undeclared", "module/helper")]
+
+
+def test_requirements_that_nothing_fulfils() -> None:
+    index = (
+        project("there", ("1.0", ""), ("2.0", "cp38-cp38-win32")),
+        project("typed", ("1.0", "py3-none-any")),
+    )
+    requires = (
+        "there==1.0",
+        "there>=3",
+        'typed; sys_platform == "linux"',
+        "there==2.0",
+        "silent",
+        "a b c",
+    )
+    found = audit(("1.0", LINUX, START), requires=requires, index=index)
+    assert rows(found) == [
+        ("requirement-unmet", "requirement/there"),
+        ("requirement-unreadable", "requirement/a b c"),
+    ]
+    says = {place.says for finding in found.findings for place in finding.places}
+    assert any("the index has no such release" in each for each in says)
+    assert found.notes == ("nothing of silent",)
+
+
+def test_what_is_in_every_wheel_of_a_release_is_said_so() -> None:
+    good = {**START}
+    bad = {"ddtrace/__init__.py": "from ddtrace import gone"}
+    found = audit(
+        ("1.0", LINUX, good), ("1.0", I686, good), ("1.1", LINUX, bad), ("1.1", I686, bad)
+    )
+    assert found.findings[0].says.endswith("(all wheels: 1.1)")
+
+
+def test_ranges_are_over_the_releases_that_have_such_wheels() -> None:
+    good = {**START}
+    bad = {"ddtrace/__init__.py": "from ddtrace import gone"}
+    cp310 = LINUX.replace("cp39", "cp310")
+    found = audit(
+        *(("1.0", LINUX, good), ("1.1", LINUX, bad), ("1.1", I686, good)),
+        *(("1.2", LINUX, bad), ("1.2", cp310, bad), ("1.2", I686, good)),
+    )
+    assert [str(where) for where in found.rows[0].where] == [
+        "linux_x86_64 cp39: 1.1 to 1.2",
+        "linux_x86_64 cp310: 1.2",
+    ]
+
+
+def test_a_refused_wheel_is_a_finding_and_the_rest_stays() -> None:
+    known = project("ddtrace", ("1.0", LINUX))
+    error = BadArtifactError("ddtrace-1.0.whl", "it is encrypted")
+    judge = WheelChecker(known, _Index(), read_data("artifacts"))
+    judge.add(InspectedWheels((), (error,), ("b.whl",)))
+    found = judge.result()
+    assert [finding.kind for finding in found.findings] == [FindingKind.ARTIFACT_REFUSED]
+    assert found.left == ("b.whl",)
+
+
+def test_the_answer_is_plain_json() -> None:
+    found = audit(("1.0", I686, {**START, WAF: ""}))
+    assert json.loads(json.dumps(found.to_json()))["rows"][0]["kind"] == "library-missing"
+
+
+@pytest.mark.parametrize(
+    ("tags", "python", "text", "machines"),
+    [
+        (
+            "cp39-cp39-manylinux_2_17_x86_64.manylinux2014_x86_64",
+            "3.9",
+            "linux_x86_64",
+            ("x86_64",),
+        ),
+        ("cp310-cp310-musllinux_1_2_aarch64", "3.10", "linux_aarch64 musl", ("aarch64",)),
+        ("cp312-abi3-macosx_12_0_universal2", "3.12", "macosx_universal2", ("x86_64", "aarch64")),
+        ("cp312-cp312-macosx_12_0_arm64", "3.12", "macosx_arm64", ("aarch64",)),
+        ("cp27-cp27m-win32", "2.7", "win32", ("i686",)),
+        ("cp311-cp311-win_arm64", "3.11", "win_arm64", ("aarch64",)),
+    ],
+)
+def test_tags(tags: str, python: str, text: str, machines: tuple[str, ...]) -> None:
+    platform = platform_of(tags)
+    assert platform is not None
+    assert (python_of(tags), platform.text, platform.machines) == (python, text, machines)
+
+
+def test_a_wheel_that_goes_anywhere_has_no_platform() -> None:
+    assert platform_of("py2.py3-none-any") is None
+    assert python_of("py3-none-any") == ""
+
+
+@pytest.mark.parametrize(
+    ("python", "there", "not_there"),
+    [
+        ("2.7", "ConfigParser", "typing"),
+        ("3.5", "typing", "secrets"),
+        ("3.11", "tomllib", "binhex"),
+        ("3.12", "telnetlib", "distutils"),
+        ("3.14", "annotationlib", "telnetlib"),
+    ],
+)
+def test_the_standard_library_of_each_python(python: str, there: str, not_there: str) -> None:
+    assert there in standard_library(python)
+    assert not_there not in standard_library(python)
+
+
+def test_the_oldest_and_the_newest_python_of_each_platform_stand_for_all() -> None:
+    minors = ("2.7", "3.9", "3.10", "3.11")
+    tags = [
+        f"cp{minor.replace('.', '')}-cp{minor.replace('.', '')}-{system}"
+        for minor in minors
+        for system in ("win32", "manylinux2014_x86_64")
+    ]
+    known = project("ddtrace", *(("1.0", each) for each in (*tags, MUSL, "")))
+    ends = {file.tags for file in wheels_of(known, ("1.0",))}
+    assert ends == {each for each in tags if each.startswith(("cp27", "cp311"))} | {MUSL}
+    assert {file.tags for file in wheels_of(known, ("1.0",), every=True)} == {*tags, MUSL}
+
+
+def test_the_command_looks_into_what_is_known_and_says_what_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path))
+    name = f"ddtrace-1.9.0-{I686}.whl"
+    page = tmp_path / "page.md"
+    page.write_text(PAGE, encoding="utf-8")
+    with serving() as files:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", files.url)
+        content = wheel({**START, WAF: "import os"}, "Name: ddtrace\n")
+        kept = files.add(name, content)
+        other = dataclasses.replace(kept, filename=name.replace("cp39", "cp310"), sha256="1" * 64)
+        release = ReleaseFiles("1.9.0", NOW, False, "", (kept, other))
+        index = CachedIndex(tmp_path).path("ddtrace")
+        index.parent.mkdir(parents=True)
+        fresh = dt.datetime.now(tz=dt.timezone.utc)
+        index.write_text(dump(Project("ddtrace", fresh, (release,))), encoding="utf-8")
+        command = ["audit", "--part", "artifacts", "--json", "-", str(page)]
+        assert main(command) == 1
+        first = json.loads(capsys.readouterr().out)
+        files.asked.clear()
+        assert main([*command, "--offline"]) == 1
+        second = json.loads(capsys.readouterr().out)
+        assert not files.asked
+    schema = json.loads((data_dir() / "schemas/audit.schema.json").read_text(encoding="utf-8"))
+    for data in (first, second):
+        jsonschema.validate(data, schema)
+        part = data["parts"]["artifacts"]
+        assert part["releases"] == ["1.9.0"]
+        assert {row["kind"] for row in part["rows"]} == {"library-missing"}
+    refused = [one["kind"] for one in first["parts"]["artifacts"]["findings"]]
+    assert refused.count("artifact-refused") == 1
+    assert second["parts"]["artifacts"]["left"] == [other.filename]
+
+
+def test_the_boundaries_of_the_documents() -> None:
+    versions = ("0.9", "1.0", "1.5", "1.9", "2.0", "2.5", "3.0")
+    known = project("ddtrace", *((version, LINUX) for version in versions))
+    kinds = [
+        (ClaimKind.CAPABILITY, ">=1.5", Status.SUPPORTED),
+        (ClaimKind.CAPABILITY, ">=2.5", Status.NOT_SUPPORTED),
+        (ClaimKind.BRANCH, ">=1.0,<2", Status.MAINTENANCE),
+        (ClaimKind.FRAMEWORK, ">=2.0", Status.SUPPORTED),
+    ]
+    claims = [
+        Claim(f"d/{number}", kind, "x", specifier, "", status, "d", "en", "", "", 1)
+        for number, (kind, specifier, status) in enumerate(kinds)
+    ]
+    found = boundary_releases(Releases(known), claims)
+    assert found == ("0.9", "1.0", "1.5", "1.9", "2.5", "3.0")
+    assert [file.filename for file in wheels_of(known, ("1.0", "3.0"))] == [
+        f"ddtrace-3.0-{LINUX}.whl",
+        f"ddtrace-1.0-{LINUX}.whl",
+    ]

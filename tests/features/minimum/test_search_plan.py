@@ -1,0 +1,112 @@
+"""What a search is made of: releases, cells, the framework of the time, promises, refusals."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.minimum_fixture import both, quest, quests
+from helpers.planning_fixture import claim, page, planned
+
+from matrix.errors import NothingSelectedError, UsageError
+from matrix.model.claim import ClaimKind, Status
+from matrix.model.reason import Reason
+
+
+def test_the_releases_of_a_search_are_those_with_a_wheel() -> None:
+    made = quest(framework="django", python="3.12")
+    assert next(iter(made.cells)) == "2.0.0"
+    (missing,) = made.passed_over
+    assert missing.reason is Reason.NO_WHEEL
+    assert missing.releases[-1] == "1.20.19"
+    assert "no wheel for CPython 3.12" in missing.detail
+    assert len(missing.releases) + len(made.cells) == len(made.releases)
+
+
+def test_cells_are_those_that_a_plan_would_make() -> None:
+    plan = planned(page())
+    mine = quest(framework="django", python="3.11")
+    same = [x for x in plan.cells if x.cell in {each.cell for each in mine.cells.values()}]
+    assert same
+    for each in same:
+        assert mine.cells[each.cell.ddtrace].as_of == each.as_of
+
+
+def test_the_framework_is_that_of_the_time_of_the_documented_minimum() -> None:
+    assert both().framework == "django 4.1.7"
+    assert quest(framework="django==3.2", python="3.9").framework == "django 3.2"
+    assert "as asked for" in quest(framework="django==3.2", python="3.9").remarks[0]
+
+
+def test_a_capability_is_searched_on_every_framework_that_is_promised() -> None:
+    assert [each.framework.split()[0] for each in quests()] == ["django", "flask"]
+
+
+def test_all_documents_that_name_a_minimum_are_kept_and_the_least_begins() -> None:
+    later = claim(ClaimKind.CAPABILITY, "threat-detection", ">=1.10.0", document="other.md")
+    made = quest(framework="django", claims=[*page(), later])
+    assert [(each.document, each.least) for each in made.promises] == [
+        ("page.md", "1.9.0"),
+        ("other.md", "1.10.0"),
+    ]
+    assert made.documented == "1.9.0"
+
+
+def test_a_document_that_denies_it_is_kept() -> None:
+    made = quest("note:flask-query-string")
+    assert [each.document for each in made.denied] == ["page.md"]
+    assert made.promises == ()
+    assert {each.status for each in made.denied} == {Status.NOT_SUPPORTED}
+
+
+def test_the_newest_promised_cpython_is_taken_for_none() -> None:
+    assert quest(framework="django").python == "3.11"
+    (made,) = quests(framework="django", at_hand=frozenset({"3.8", "3.9", "3.14"}))
+    assert made.python == "3.9"
+    (made,) = quests(framework="django", at_hand=frozenset({"3.14"}))
+    assert made.python == "3.11"
+
+
+def test_a_minimum_that_several_claims_of_a_page_have_is_told_once() -> None:
+    notes = [claim(ClaimKind.NOTE, "request-tags", note=str(number)) for number in range(2)]
+    made = quest("request-tags", [*page(), *notes], framework="django")
+    assert [each.line for each in made.promises] == [1]
+
+
+def test_the_releases_of_a_framework_are_searched_under_a_tracer() -> None:
+    made = quest("framework:flask", ddtrace="1.9.0", python="3.9")
+    assert (made.project, made.ddtrace, made.framework) == ("flask", "1.9.0", "")
+    assert made.documented == "0.10"
+    assert {each.cell.ddtrace for each in made.cells.values()} == {"1.9.0"}
+    assert "younger than ddtrace 1.9.0 (2.2.5 to 3.0.0)" in made.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("subject", "wanted", "says"),
+    [
+        ("threat-detecton", {}, "did you mean 'threat-detection'"),
+        ("capabilty:sca", {}, "did you mean 'capability'"),
+        ("profiling", {}, "no experiment"),
+        ("fastapi", {}, "no experiment"),
+        ("framework:flsk", {}, "did you mean 'flask'"),
+        ("sca", {"framework": "djago"}, "did you mean 'django'"),
+        ("sca", {"framework": "django==3.3"}, "no final release 3.3 of django"),
+        ("sca", {"since": "one"}, "'one' is no version"),
+        ("sca", {"since": "2.0", "until": "1.0"}, "later than --until"),
+        ("sca", {"channels": ("enviroment",)}, "did you mean 'environment'"),
+        ("sca", {"ddtrace": "1.9.0"}, "--ddtrace is for framework:NAME"),
+        ("framework:flask", {"ddtrace": "1.9.99"}, "no final release 1.9.99"),
+        ("framework:sqlite3", {}, "no app of ours"),
+        ("framework:flask", {"framework": "django"}, "--framework says nothing here"),
+    ],
+)
+def test_what_there_is_not_is_a_usage_error(
+    subject: str, wanted: dict[str, object], says: str
+) -> None:
+    claims = [*page(), claim(ClaimKind.CAPABILITY, "sca", ">=1.8.0")]
+    with pytest.raises(UsageError) as caught:
+        quests(subject, claims, **wanted)  # type: ignore[arg-type]
+    assert says in caught.value.message
+
+
+def test_ends_that_leave_no_release_are_nothing_selected() -> None:
+    with pytest.raises(NothingSelectedError, match="no release of ddtrace can be asked"):
+        quest(framework="django", since="1.10.1", until="1.10.2")

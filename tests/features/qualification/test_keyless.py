@@ -1,0 +1,158 @@
+"""Signing without a key: by a fake of the package, which need not be installed."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from test_gate import NOW, record
+from test_signoff import Signed, expected
+
+from matrix.__main__ import main
+from matrix.errors import ExitCode, UsageError
+from matrix.features.qualification.check import SignoffRefusedError, SignoffRequirements, check
+from matrix.features.qualification.keyless import (
+    SigstoreError,
+    installed,
+    keyless_opener,
+    keyless_seal,
+)
+from matrix.features.qualification.signing import BadSignatureError, make_key, opened, public_key
+from matrix.features.qualification.signoff import BUNDLE, ENVELOPE
+from matrix.features.qualification.statement import PAYLOAD_TYPE
+from matrix.system.paths import project_root
+
+WHO, ISSUER = "ci@example.test", "https://issuer.example.test"
+
+
+@dataclasses.dataclass
+class Package:
+    """Signs by writing down who it was."""
+
+    token: str = WHO
+    kind: str = PAYLOAD_TYPE
+    fails: str = ""
+
+    def credential(self) -> str:
+        if self.fails == "credential":
+            raise SigstoreError("no answer")
+        return self.token
+
+    def sign(self, statement: bytes, token: str) -> bytes:
+        if self.fails == "sign":
+            raise SigstoreError("no log answers")
+        return self._written({"who": token, "issuer": ISSUER, "statement": statement.decode()})
+
+    def verify(self, bundle: bytes, identity: str, issuer: str) -> tuple[str, bytes]:
+        data = self._read(bundle)
+        if (data["who"], data["issuer"]) != (identity, issuer):
+            raise SigstoreError(f"it was {data['who']}")
+        return self.kind, data["statement"].encode()
+
+    def again(self, bundle: bytes) -> bytes:
+        return self._written(self._read(bundle))
+
+    def _read(self, bundle: bytes) -> dict[str, Any]:
+        try:
+            data: dict[str, Any] = json.loads(bundle)
+            return {name: data[name] for name in ("who", "issuer", "statement")}
+        except (ValueError, KeyError, TypeError) as error:
+            raise SigstoreError("no bundle") from error
+
+    def _written(self, data: dict[str, Any]) -> bytes:
+        return json.dumps(data).encode()
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """Return a sign-off by a fake identity."""
+    key = tmp_path / "key.pem"
+    signed = Signed(tmp_path / "signoff", key, make_key(key))
+    signed.sign(record(), expected())
+    envelope = signed.folder / ENVELOPE
+    statement = opened(envelope.read_bytes(), public_key(signed.public))
+    envelope.unlink()
+    path = signed.folder / BUNDLE
+    path.write_bytes(keyless_seal(Package())(statement))
+    return path
+
+
+def test_what_an_identity_signed_holds_for_it(bundle: Path) -> None:
+    check(bundle, keyless_opener(Package(), WHO, ISSUER), SignoffRequirements("2.21.12"), NOW)
+
+
+@pytest.mark.parametrize(
+    ("who", "issuer"), [("other@example.test", ISSUER), (WHO, "https://other.example.test")]
+)
+def test_another_identity_or_issuer_is_refused(bundle: Path, who: str, issuer: str) -> None:
+    with pytest.raises(SignoffRefusedError, match="it is not signed by"):
+        check(bundle, keyless_opener(Package(), who, issuer), SignoffRequirements(), NOW)
+
+
+def test_a_bundle_that_says_the_same_in_other_bytes_is_refused(bundle: Path) -> None:
+    bundle.write_bytes(bundle.read_bytes() + b" ")
+    with pytest.raises(SignoffRefusedError, match="a byte of it was changed"):
+        check(bundle, keyless_opener(Package(), WHO, ISSUER), SignoffRequirements(), NOW)
+
+
+def test_what_is_no_statement_is_refused() -> None:
+    package = Package(kind="application/octet-stream")
+    with pytest.raises(BadSignatureError, match="no statement"):
+        keyless_opener(package, WHO, ISSUER)(package.sign(b"{}", WHO))
+
+
+@pytest.mark.parametrize("package", [Package(token=""), Package(fails="credential")])
+def test_without_an_identity_it_is_told_before_the_run(package: Package) -> None:
+    with pytest.raises(UsageError, match="no OIDC identity") as caught:
+        keyless_seal(package)
+    assert "--key FILE" in caught.value.hint
+
+
+def test_a_signature_that_cannot_be_had_is_told() -> None:
+    seal = keyless_seal(Package(fails="sign"))
+    with pytest.raises(UsageError, match="no log answers"):
+        seal(b"{}")
+
+
+def test_without_the_package_the_command_that_installs_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = importlib.import_module
+
+    def missing(name: str, package: str | None = None) -> ModuleType:
+        if name.partition(".")[0] == "sigstore":
+            raise ImportError(name)
+        return real(name, package)
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    for arguments in (
+        ["qualify", "--keyless", "--out", str(tmp_path / "signoff"), "--ddtrace", "2.21.12"],
+        ["check-signoff", str(tmp_path), "--identity", WHO, "--issuer", ISSUER],
+    ):
+        assert main(arguments) == ExitCode.USAGE
+        assert f"{sys.executable} -m pip install 'sigstore" in capsys.readouterr().err
+
+
+def test_the_package_is_imported_only_where_it_is_asked_for() -> None:
+    code = (
+        "import sys; sys.modules['sigstore'] = None\n"
+        "import matrix.cli.qualify, matrix.cli.check_signoff, matrix.features.qualification.keyless"
+    )
+    subprocess.run((sys.executable, "-c", code), cwd=project_root(), check=True)
+
+
+def test_the_real_package_refuses_what_is_no_bundle() -> None:
+    pytest.importorskip("sigstore")
+    package = installed()
+    for content in (b"", b"{}", b"\xff"):
+        with pytest.raises(SigstoreError):
+            package.again(content)
+        with pytest.raises(SigstoreError):
+            package.verify(content, WHO, ISSUER)

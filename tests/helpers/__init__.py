@@ -1,0 +1,1 @@
+"""Helpers of the tests: fakes at the seams, builders of data, programs that tests start."""

@@ -1,0 +1,124 @@
+"""Jobs of the fake app for containers: of the fake engine, and of a real one."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.util
+import shutil
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from helpers.cell_jobs import LIMITS, fake_job
+from helpers.fake_engine import FakeEngine, fake_image
+from matrix.cells import container
+from matrix.cells.job import CellJob, Limits
+from matrix.docker.api import Confinement, ContainerEngine
+from matrix.docker.connect import connect
+from matrix.docker.images.catalog import ImageCatalog
+from matrix.docker.labels import RunLabels
+from matrix.model.environment import Image
+from matrix.system.paths import cache_dir, project_root
+
+MEBIBYTE = 1024**2
+
+
+def in_fake_container(job: CellJob, patch: pytest.MonkeyPatch) -> tuple[CellJob, FakeEngine]:
+    """Return the job with an image of a fake engine, whose containers are processes of ours.
+
+    Paths inside are then those outside.
+    """
+    scratch = job.scratch or Path()
+    for name, path in (("APPS", job.apps), ("FIXTURES", job.fixtures), ("SCRATCH", scratch)):
+        patch.setattr(container, name, PurePosixPath(path))
+    held = fake_image("fake")
+    engine = FakeEngine(held)
+    image = Image(
+        id=held.id,
+        digest="sha256:the-digest",
+        name="fake",
+        source="test",
+        platform=held.platform,
+        target=job.planned.cell.target,
+        python=_this("python"),
+        build=_this("build"),
+        libc=_this("libc"),
+        executable=_this("executable"),
+        site="/nowhere/site-packages",
+    )
+    job = dataclasses.replace(job, image=image, connect=lambda: engine)
+    return job, engine
+
+
+@functools.cache
+def _all_of_this() -> dict[str, str]:
+    spec = importlib.util.spec_from_file_location(
+        "identity", project_root() / "fixtures" / "cell" / "identity.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    identity = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(identity)
+    import platform  # noqa: PLC0415
+    import sys  # noqa: PLC0415
+
+    return {
+        "python": platform.python_version(),
+        "build": sys.version,
+        "libc": identity.libc(),
+        "executable": sys.executable,
+    }
+
+
+def _this(what: str) -> str:
+    return _all_of_this()[what]
+
+
+def real_image(
+    engine: ContainerEngine, target: str = "linux_x86_64", python: str = "3.11"
+) -> Image:
+    """Return an image of the engine, made where it is not there yet."""
+    return ImageCatalog(engine, cache_dir()).ensure(python, target, lambda _: None)
+
+
+def in_container(
+    folder: Path,
+    mode: str,
+    image: Image,
+    run: RunLabels,
+    *,
+    limits: Limits = LIMITS,
+    memory: int = 256 * MEBIBYTE,
+    pids: int = 48,
+    factor: float = 1,
+) -> CellJob:
+    """Return a job of the fake app for a container of the image, which is allowed little."""
+    job = fake_job(folder, mode, limits=limits.times(factor))
+    tree = folder / "tree"
+    msgpack = importlib.util.find_spec("msgpack")
+    assert msgpack is not None
+    assert msgpack.origin is not None
+    shutil.copytree(
+        Path(msgpack.origin).parent,
+        tree / "msgpack",
+        ignore=shutil.ignore_patterns("*.so", "__pycache__"),
+    )
+    for path in (folder, job.apps, job.fixtures, tree):
+        path.chmod(0o755)
+    python = ".".join(image.python.split(".")[:2])
+    cell = dataclasses.replace(job.planned.cell, python=python, target=image.target)
+    return dataclasses.replace(
+        job,
+        planned=dataclasses.replace(job.planned, cell=cell),
+        image=image,
+        tree=tree,
+        connect=connecting(run),
+        confinement=Confinement(memory=memory, pids=pids, tmp_bytes=64 * MEBIBYTE),
+    )
+
+
+def connecting(run: RunLabels) -> Callable[[], ContainerEngine]:
+    """Return what connects to the engine; it can be pickled."""
+    return functools.partial(connect, run)

@@ -1,0 +1,127 @@
+"""An app that sends its spans itself, and misbehaves as the file `mode` beside it says."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import msgpack  # type: ignore[import-untyped]
+
+if sys.platform == "linux":
+    import hostile  # type: ignore[import-not-found]
+
+MODE = (Path(__file__).parent / "mode").read_text(encoding="ascii")
+ATTACK = {"rule": {"id": "ua0-600-12x"}, "rule_matches": [{"parameters": [{"address": "a"}]}]}
+
+
+class Tracer:
+    """Sends one trace per request; version 9.9.9 unless told to lie."""
+
+    number = 0
+
+    def send(self, path: str, status: int, meta: dict[str, str]) -> None:
+        self.number += 1
+        span = {
+            "name": "flask.request",
+            "resource": f"GET {path}",
+            "type": "web",
+            "trace_id": self.number,
+            "span_id": self.number,
+            "parent_id": 0,
+            "start": time.time_ns(),
+            "duration": 1000,
+            "meta": {
+                "http.method": "GET",
+                "http.url": path,
+                "http.status_code": str(status),
+                **meta,
+            },
+        }
+        version = "9.9.8" if MODE == "wrong-version" else "9.9.9"
+        request = urllib.request.Request(  # noqa: S310
+            os.environ["DD_TRACE_AGENT_URL"] + "/v0.4/traces",
+            msgpack.packb([[span]]),
+            {"Content-Type": "application/msgpack", "Datadog-Meta-Tracer-Version": version},
+            method="PUT",
+        )
+        urllib.request.urlopen(request).close()  # noqa: S310
+
+
+def untraced() -> bool:
+    return os.environ.get("DD_TRACE_ENABLED") == "false"
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    time.sleep(600)  # not one word more from this thread
+
+
+class Shop(http.server.BaseHTTPRequestHandler):
+    tracer = Tracer()
+    served = 0
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        type(self).served += 1
+        attack = self.headers["User-Agent"] == "Arachni/v1"
+        if MODE == "crash" and attack:
+            die()
+        if MODE == "crash-in-soak" and self.served > 20:
+            die()
+        if MODE == "hang" and attack:
+            time.sleep(600)
+        body = json.dumps({**os.environ, "page": self.path}).encode()
+        if sys.platform == "linux" and attack and MODE in hostile.ACTS:
+            body = json.dumps(hostile.ACTS[MODE]()).encode()
+        if MODE == "jammed-untraced" and untraced() and self.served > 1:
+            self.wfile.write(b"HTTP/1.0 500 \r\nContent-Length: 0\r\n\r\n")
+            return
+        # As some releases block: without a reason phrase.
+        self.wfile.write(b"HTTP/1.0 200 \r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        meta = {}
+        once = MODE != "once-in-three" or self.served % 3 == 0
+        if attack and "DD_APPSEC_ENABLED" in os.environ and once and MODE != "blind":
+            meta = {"appsec.event": "true", "_dd.appsec.json": json.dumps({"triggers": [ATTACK]})}
+        if MODE != "mute" and (MODE == "deaf" or not untraced()):
+            self.tracer.send(self.path, 200, meta)
+
+
+def main() -> None:
+    with contextlib.suppress(OSError):  # in a container there is no such place
+        Path(os.environ["HOME"], "..", "..", "pid").write_text(str(os.getpid()), encoding="ascii")
+    if MODE == "exit":
+        sys.stdout.write("no such module\n")
+        sys.exit(3)
+    if MODE == "never-ready":
+        time.sleep(600)
+    if MODE in {"hang", "stray"}:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if MODE == "stray":
+        child = subprocess.Popen(["sleep", "600"], start_new_session=True)  # noqa: S607
+        with contextlib.suppress(OSError):
+            Path(os.environ["HOME"], "..", "..", "stray").write_text(str(child.pid), "ascii")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    sys.stdout.write(f"bookshop ready 127.0.0.1:{server.server_port}\n")
+    sys.stdout.flush()
+    if MODE == "chatty":
+        line = "x" * 1_000_000 + "\n"
+        chat = threading.Thread(target=lambda: [sys.stdout.write(line) for _ in range(30)])
+        chat.start()
+        chat.join()
+    sys.stdout.write("the last line\n")
+    sys.stdout.flush()
+    server.serve_forever()
+
+
+main()

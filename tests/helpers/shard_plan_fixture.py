@@ -1,0 +1,134 @@
+"""Plans to share out: of any shape, and that of the small world."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from hypothesis import strategies as st
+
+from helpers.planning_fixture import READ, page, world
+from matrix.distributed.manifest import Manifest, Shard
+from matrix.model.cell import Cell
+from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.model.plan import Omission, Part, Plan, PlannedCell, StaticEvidence
+from matrix.model.reason import Reason
+from matrix.planning.planner import make_plan
+
+TARGETS = ("linux_x86_64", "linux_aarch64", "win32")
+DIGEST = "0f" * 32
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+words = st.from_regex(r"[a-z][a-z0-9-]{0,8}[a-z]", fullmatch=True)
+
+
+def small_plan(*targets: str, profile: str = "documented") -> Plan:
+    """Return the plan of the small world."""
+    return make_plan(page(), world(), profile=profile, targets=targets or TARGETS[:1])
+
+
+@st.composite
+def cells(draw: st.DrawFn) -> Cell:
+    return Cell(
+        python=draw(st.sampled_from(["2.7", "3.9", "3.13"])),
+        target=draw(st.sampled_from(TARGETS)),
+        framework=draw(
+            st.sampled_from(["django", "flask", "jinja2", "mysql-connector", "asyncio"])
+        ),
+        framework_version=f"{draw(st.integers(0, 5))}.{draw(st.integers(0, 30))}",
+        ddtrace=f"{draw(st.integers(0, 3))}.{draw(st.integers(0, 30))}.0",
+        as_of=draw(st.sampled_from([None, dt.date(2026, 1, 31)])),
+    )
+
+
+@st.composite
+def claims(draw: st.DrawFn, number: int) -> Claim:
+    return Claim(
+        id=f"{draw(words)}/{number}",
+        kind=draw(st.sampled_from(ClaimKind)),
+        subject=draw(texts),
+        specifier=draw(texts),
+        as_written=draw(texts),
+        status=draw(st.sampled_from(Status)),
+        document=draw(texts),
+        language=draw(texts),
+        sha256=draw(texts),
+        heading=draw(texts),
+        line=draw(st.integers(1, 10**6)),
+        scope=tuple(draw(st.dictionaries(words, texts, max_size=3)).items()),
+    )
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """Draw a plan whose parts compare cells of one target, as real ones do."""
+    drawn = draw(st.lists(cells(), max_size=24, unique_by=lambda cell: cell.id))
+    promised = [draw(claims(number)) for number in range(draw(st.integers(1, 4)))]
+    some_claim = st.sampled_from([claim.id for claim in promised])
+    by_target: dict[str, list[str]] = {}
+    for cell in drawn:
+        by_target.setdefault(cell.target, []).append(cell.id)
+    parts = []
+    for ids in by_target.values():
+        some = st.sampled_from(ids)
+        several = st.lists(some, max_size=3).map(tuple)
+        maybe = st.none() | some
+        parts += draw(
+            st.lists(
+                st.builds(
+                    Part,
+                    claim=some_claim,
+                    probe=words,
+                    channel=words,
+                    minimum=some,
+                    before=maybe,
+                    controls=several,
+                    holds_without=st.booleans(),
+                    contained=st.booleans(),
+                    control_channel=texts,
+                    pick=st.sampled_from(["", "lowest", "newest", "between"]),
+                    above=maybe,
+                    said=texts,
+                    elsewhere=several,
+                    rungs=several,
+                ),
+                max_size=6,
+            )
+        )
+    planned = [
+        PlannedCell(
+            cell,
+            draw(st.dates()),
+            draw(st.lists(words, min_size=1, max_size=3).map(tuple)),
+            draw(st.lists(words, max_size=2).map(tuple)),
+            draw(st.booleans()),
+            draw(st.integers(1, 5)),
+        )
+        for cell in drawn
+    ]
+    cut = draw(st.integers(0, len(planned)))
+    left_out = st.builds(Omission, some_claim, texts, st.sampled_from(Reason), texts)
+    static = st.builds(StaticEvidence, some_claim, st.booleans(), texts)
+    return Plan(
+        profile=draw(words),
+        snapshot=READ,
+        claims=tuple(promised),
+        parts=tuple(parts),
+        cells=tuple(planned[:cut]),
+        fallbacks=tuple(planned[cut:]),
+        left_out=tuple(draw(st.lists(left_out, max_size=3))),
+        targets=TARGETS,
+        static=tuple(draw(st.lists(static, max_size=2, unique_by=lambda each: each.claim))),
+        candidate=draw(st.sampled_from(["", "2.21.12"])),
+    )
+
+
+def one_each(plan: Plan) -> Manifest:
+    """Return a manifest of the plan with a shard for each of its targets."""
+    shards = []
+    for target in plan.targets:
+        run, reserve = (
+            tuple(each.cell.id for each in some if each.cell.target == target)
+            for some in (plan.cells, plan.fallbacks)
+        )
+        shards.append(Shard(f"{target}-1", target, "docker", run, reserve, 1.5 * len(run)))
+    return Manifest(plan, tuple(shards), DIGEST, "the time of each release")

@@ -1,0 +1,204 @@
+"""What claims ask for, by example, on a world that is small enough to check by hand."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.planning_fixture import claim, page, parts_of, planned, reasons, runtime, world
+
+from matrix.errors import UsageError
+from matrix.model.cell import Cell
+from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.model.reason import Reason
+from matrix.planning.boundaries import stretches
+from matrix.planning.coverage import CoverageRule
+from matrix.planning.expectations import Check
+from matrix.planning.profiles import load_profile
+from matrix.pypi.releases import Releases
+
+
+def test_a_capability_is_asked_at_its_boundaries() -> None:
+    parts = parts_of(planned(page()), "capability/threat-detection")
+    asked = {(part.minimum, part.before, part.controls[0]) for part in parts}
+    environments = [
+        "cp27-linux_x86_64-django1.8",
+        "cp27-linux_x86_64-django1.11.29",
+        # CPython 3.11 needs Django 4.1.3, and 4.2 is younger than the tracer.
+        "cp311-linux_x86_64-django4.1.7",
+        "cp27-linux_x86_64-flask0.10",
+        "cp311-linux_x86_64-flask0.10",
+        "cp27-linux_x86_64-flask1.1.4",
+        "cp311-linux_x86_64-flask2.2.3",
+    ]
+    assert asked == {
+        (f"{each}-ddtrace1.9.0", f"{each}-ddtrace1.8.3", f"{each}-ddtrace1.20.19")
+        for each in environments
+    }
+    assert {(part.probe, part.channel) for part in parts} == {("threat-detection", "static")}
+
+
+def test_controls_step_back_to_the_minimums_own_series_and_never_to_the_minimum() -> None:
+    part = parts_of(planned(page()), "capability/threat-detection")[0]
+    versions = [cell.rpartition("ddtrace")[2] for cell in part.controls]
+    assert versions == ["1.20.19", "1.10.3", "1.9.7"]
+    plan = planned(page())
+    waiting = {each.cell.id for each in plan.fallbacks}
+    assert part.controls[0] not in waiting
+    assert {part.controls[1], part.controls[2]} <= waiting | {each.cell.id for each in plan.cells}
+
+
+def test_a_minimum_of_no_branch_is_compared_within_its_major() -> None:
+    parts = parts_of(planned(page()), "capability/api-security")
+    assert {part.controls[0].rpartition("ddtrace")[2] for part in parts} == {"2.21.12"}
+    assert {str(part.before).rpartition("ddtrace")[2] for part in parts} == {"2.5.6"}
+
+
+def test_a_preview_without_a_version_is_asked_at_the_tip_of_the_newest_branch() -> None:
+    parts = parts_of(planned(page()), "capability/iast")
+    assert {part.minimum.rpartition("ddtrace")[2] for part in parts} == {"1.20.19"}
+    assert {(part.before, part.controls) for part in parts} == {(None, ())}
+
+
+def test_user_events_run_where_the_authentication_table_says() -> None:
+    plan = planned(page())
+    whole = {part.minimum.split("-")[2] for part in parts_of(plan, "capability/user-events")}
+    assert whole == {"django1.11", "django4.0", "django4.1.7"}
+    series = parts_of(plan, "authentication/django/==1.11.*")
+    assert {part.minimum.split("-")[2] for part in series} == {"django1.11"}
+    assert {part.minimum.rpartition("ddtrace")[2] for part in series} == {"1.10.0"}
+    assert {part.minimum[:4] for part in series} == {"cp27", "cp36"}
+
+
+def test_an_integration_is_asked_at_the_ends_of_each_branch() -> None:
+    parts = parts_of(planned(page()), "integration/flask/yes")
+    assert {part.minimum.rpartition("ddtrace")[2] for part in parts} == {
+        "0.61.5",  # `<1` has no first release
+        "1.0.0",
+        "1.20.19",
+    }
+    assert {part.before for part in parts} == {None}
+    assert {part.channel for part in parts} == {"request", "error"}
+
+
+def test_a_database_is_asked_in_a_sample_app() -> None:
+    parts = parts_of(planned(page()), "integration/sqlite3/yes")
+    assert {part.probe for part in parts} == {"db-api"}
+    assert all("-flask" in part.minimum for part in parts)
+
+
+@pytest.mark.parametrize("profile", ["documented", "exhaustive"])
+def test_a_runtime_is_asked_itself(profile: str) -> None:
+    plan = planned(page(), profile)
+    parts = parts_of(plan, "runtime/cpython/linux/x86_64/==3.8.*/<2")
+    assert {part.minimum for part in parts} == {
+        "cp38-linux_x86_64-flask2.0.3-ddtrace1.0.0",
+        "cp38-linux_x86_64-flask2.0.3-ddtrace0.61.5",
+        "cp38-linux_x86_64-flask3.0.0-ddtrace1.20.19",
+    }
+
+
+def test_the_exhaustive_profile_leaves_no_runtime_out() -> None:
+    plan = planned(page(), "exhaustive")
+    narrowed = {Reason.NOT_IN_PROFILE, Reason.BETWEEN_BOUNDARIES}
+    assert not narrowed & {item.reason for item in plan.left_out}
+    pythons = {
+        part.minimum[:5].rstrip("-")
+        for part in parts_of(plan, "capability/threat-detection")
+        if "flask0.10-" in part.minimum
+    }
+    assert pythons == {"cp27", "cp35", "cp36", "cp37", "cp38", "cp39", "cp310", "cp311"}
+
+
+def test_the_smoke_profile_is_eight_cells_at_most() -> None:
+    whole = [*page(), claim(ClaimKind.NOTE, "datastore-query")]
+    assert 0 < len(planned(whole, "smoke").cells) <= 8
+    plan = planned(page(), "smoke")
+    assert {part.claim for part in plan.parts} == {
+        "page.md/capability/threat-detection",
+        "page.md/capability/threat-protection",
+    }
+    assert {each.cell.framework for each in plan.cells} == {"flask"}
+    assert {each.cell.python for each in plan.cells} == {"3.11"}
+
+
+def test_the_smoke_profile_asks_one_promise_in_full() -> None:
+    whole = [*page(), claim(ClaimKind.NOTE, "datastore-query")]
+    smoke, documented = planned(whole, "smoke"), planned(whole)
+    note = "note/datastore-query"
+    assert parts_of(smoke, note) == parts_of(documented, note) != []
+    assert reasons(smoke, note) <= {Reason.BETWEEN_BOUNDARIES}
+    assert reasons(smoke, "capability/threat-detection") == {Reason.NOT_IN_PROFILE}
+
+
+def test_the_first_ask_of_a_profile_that_fits_decides() -> None:
+    data = {
+        "two": {
+            "ask": [
+                {"runtimes": "newest", "subjects": ["sca"]},
+                {"runtimes": "all", "minimums": ["sca"]},
+            ]
+        }
+    }
+    profile = load_profile("two", data)
+    boundary = stretches(Releases(world().project("ddtrace")), [], "")[0]
+    note = claim(ClaimKind.NOTE, "datastore-query")
+    rule = CoverageRule("db-api", ("query",), ())
+
+    def runtimes_of(of: Claim, minimum: str) -> str | None:
+        found = profile.narrowing(Check(of, rule, boundary, "flask", "", "newest", minimum))
+        return found.runtimes if found else None
+
+    sca = claim(ClaimKind.CAPABILITY, "sca")
+    assert runtimes_of(sca, "sca") == "newest"
+    assert runtimes_of(note, "sca") == "all"
+    assert runtimes_of(note, "threat-detection") is None
+
+
+def test_an_unknown_profile_suggests_one() -> None:
+    with pytest.raises(UsageError, match="documented"):
+        planned(page(), "documentd")
+
+
+def test_a_promise_of_absence_is_turned_around() -> None:
+    denied = [
+        claim(ClaimKind.CAPABILITY, "sca", status=Status.NOT_SUPPORTED),
+        claim(ClaimKind.NOTE, "flask-query-string", status=Status.NOT_SUPPORTED),
+        claim(ClaimKind.CAPABILITY, "threat-detection", ">=1.9.0"),
+    ]
+    turned = {part.claim: part.holds_without for part in planned(denied).parts}
+    assert turned == {
+        "page.md/capability/sca": True,
+        "page.md/note/flask-query-string": True,
+        "page.md/capability/threat-detection": False,
+    }
+
+
+def test_what_one_framework_is_said_to_lack_is_looked_for_in_one_that_has_it() -> None:
+    parts = parts_of(planned(page()), "note/flask-query-string")
+    assert parts
+    for part in parts:
+        minimum, (control,) = Cell.parse(part.minimum), map(Cell.parse, part.controls)
+        assert (minimum.framework, control.framework) == ("flask", "django")
+        assert (minimum.python, minimum.ddtrace) == (control.python, control.ddtrace)
+
+
+def test_runtimes_are_those_of_the_target() -> None:
+    claims = [
+        claim(ClaimKind.CAPABILITY, "sca", ">=1.9.0"),
+        runtime("==3.9.*"),
+        runtime("==3.6.*", os="windows"),
+        runtime("==3.7.*", ">=2"),
+    ]
+    parts = parts_of(planned(claims), "capability/sca")
+    assert {part.minimum[:5] for part in parts} == {"cp39-"}
+
+
+def test_a_single_release_is_asked_once() -> None:
+    shelf = Releases(world().project("ddtrace"))
+    assert [each.minimum.text for each in stretches(shelf, [], "==1.9.0")] == ["1.9.0"]
+
+
+def test_branches_that_do_not_meet_the_specifier_leave_it_to_itself() -> None:
+    shelf = Releases(world().project("ddtrace"))
+    ends = stretches(shelf, ["<1"], ">=2,<3")
+    assert [each.minimum.text for each in ends] == ["2.0.0", "2.21.12"]
+    assert [each.text for each in ends[0].controls] == ["2.21.12", "2.6.0", "2.5.6"]

@@ -1,0 +1,74 @@
+"""The data files of planning name only what exists."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.planning_fixture import READ
+from packaging.version import Version
+
+from matrix.model.claim import ClaimKind
+from matrix.model.index import ReleaseFiles
+from matrix.planning.coverage import load_coverage
+from matrix.planning.existence import framework_runs
+from matrix.pypi.releases import Release, allows, python_key
+from matrix.system.data_files import read_data
+
+KINDS = {kind.value for kind in ClaimKind}
+
+
+def test_coverage_names_kinds_and_sample_frameworks() -> None:
+    coverage = load_coverage()
+    assert set(read_data("coverage")) - KINDS == {"samples", "deployments", "left-out"}
+    assert {key.partition(".")[0] for key in coverage.reasons} <= KINDS
+    for rule in coverage.rules.values():
+        assert set(rule.frameworks) <= set(coverage.samples)
+        assert not rule.app or rule.app in coverage.samples
+        assert rule.channels
+        assert rule.table in {"", "framework", "authentication"}
+        for capability in rule.capability:
+            assert (ClaimKind.CAPABILITY.value, capability) in coverage.rules
+
+
+def test_coverage_names_probes_and_channels_that_exist() -> None:
+    probes = pytest.importorskip("matrix.probes.registry")
+    if not hasattr(probes, "load_probes"):
+        pytest.skip("there are no probes yet")
+    known = probes.load_probes()
+    for key, rule in load_coverage().rules.items():
+        assert rule.probe in known, key
+        channels = {channel.name for channel in known[rule.probe].channels}
+        assert set(rule.channels) <= channels, key
+        assert set(rule.frameworks) & set(known[rule.probe].frameworks), key
+        assert not rule.app or rule.app in known[rule.probe].frameworks, key
+
+
+@pytest.mark.parametrize(
+    ("version", "python", "runs"),
+    [
+        ("1.0.2", "3.9", True),
+        ("1.0.2", "3.10", False),
+        ("1.0.3", "3.10", True),
+        ("1.0.2", "3.11", False),
+        ("1.0.3", "3.11", True),
+        ("1.0.3", "3.12", False),
+        ("0.12.5", "3.10", True),
+    ],
+)
+def test_flask_1_0_runs_on_cpython_3_10_since_it_imports_from_collections_abc(
+    version: str, python: str, runs: bool
+) -> None:
+    release = ReleaseFiles(version, READ, yanked=False, requires_python="", files=())
+    title = Release(release, Version(version), READ)
+    assert (framework_runs("flask", title, python) is None) == runs
+
+
+@pytest.mark.parametrize("framework", ["django", "flask"])
+def test_series_of_a_framework_do_not_overlap_and_go_up(framework: str) -> None:
+    series = read_data("frameworks")[framework]["series"]
+    samples = ["0.9", "0.10", "0.12.5", "1.0.4", "1.1.4"]
+    samples += [f"{major}.{minor}.5" for major in range(2, 7) for minor in range(4)]
+    for version in samples:
+        assert sum(allows(each["versions"], version) for each in series) <= 1
+    for each in series:
+        pythons = [*each["python"], *each.get("later", {})]
+        assert pythons == sorted(set(pythons), key=python_key)

@@ -1,0 +1,103 @@
+"""Promises about deployments: asked where cells run in such a deployment, else left out."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from helpers.planning_fixture import claim, left_out_of, page, parts_of, planned, reasons
+from test_planning_targets import DOCKER
+
+from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.model.plan import Part, Plan
+from matrix.model.reason import Reason
+from matrix.planning.locations import among, anywhere, by_engine, everywhere, locally
+
+IN_DOCKER = "deployment/threat-detection/docker"
+
+
+def in_docker(*more: Claim, profile: str = "documented") -> Plan:
+    return planned([*page(), *more], profile, deployments=("docker",))
+
+
+def deployment(subject: str, specifier: str = "", status: Status = Status.SUPPORTED) -> Claim:
+    return claim(ClaimKind.DEPLOYMENT, subject, specifier, status=status, deployment="docker")
+
+
+def asked(parts: list[Part]) -> list[Part]:
+    return [dataclasses.replace(part, claim="", contained=False) for part in parts]
+
+
+def test_in_containers_it_is_asked_what_its_capability_is_asked() -> None:
+    plan = in_docker()
+    parts = parts_of(plan, IN_DOCKER)
+    assert parts
+    assert asked(parts) == asked(parts_of(plan, "capability/threat-detection"))
+    assert all(part.contained for part in parts)
+    assert not any(part.contained for part in plan.parts if part not in parts)
+    assert Reason.DEPLOYMENT_NOT_HERE not in reasons(plan, IN_DOCKER)
+
+
+@pytest.mark.parametrize("profile", ["documented", "exhaustive"])
+def test_nothing_is_run_twice_for_it(profile: str) -> None:
+    here = planned(page(), profile)
+    there = in_docker(profile=profile)
+    assert {item.cell.id: item for item in there.cells} == {
+        item.cell.id: item for item in here.cells
+    }
+    assert {item.cell.id for item in there.fallbacks} == {item.cell.id for item in here.fallbacks}
+
+
+def test_on_the_machine_itself_it_is_left_out_and_said_how_it_is_not() -> None:
+    plan = planned(page())
+    (left,) = left_out_of(plan, IN_DOCKER)
+    assert left.reason is Reason.DEPLOYMENT_NOT_HERE
+    assert "--engine docker" in left.detail
+    assert not parts_of(plan, IN_DOCKER)
+
+
+@pytest.mark.parametrize("name", ["amazon-ecs", "kubernetes", "aws-fargate", "aws-lambda"])
+def test_a_container_answers_for_no_other_deployment(name: str) -> None:
+    plan = in_docker(claim(ClaimKind.DEPLOYMENT, "threat-detection", deployment=name))
+    assert reasons(plan, f"deployment/threat-detection/{name}") == {Reason.DEPLOYMENT_NOT_HERE}
+    assert not parts_of(plan, f"deployment/threat-detection/{name}")
+
+
+def test_a_preview_without_a_version_is_asked_of_the_newest_branch_only() -> None:
+    plan = in_docker(deployment("iast", status=Status.PREVIEW))
+    parts = parts_of(plan, "deployment/iast/docker")
+    assert asked(parts) == asked(parts_of(plan, "capability/iast"))
+    assert {part.minimum.rpartition("ddtrace")[2] for part in parts} == {"1.20.19"}
+
+
+def test_where_it_is_denied_nothing_may_show() -> None:
+    plan = in_docker(deployment("api-security", status=Status.NOT_SUPPORTED))
+    parts = parts_of(plan, "deployment/api-security/docker")
+    assert parts
+    assert all(part.holds_without and part.contained for part in parts)
+    newest = {part.minimum.rpartition("ddtrace")[2] for part in parts}
+    assert newest == {"1.20.19"}, "as where a capability is denied: one release that has it refutes"
+
+
+def test_a_version_of_its_own_is_its_minimum() -> None:
+    plan = in_docker(deployment("api-security", ">=3.0"), deployment("iast", ">=2.6.0"))
+    for subject, least in (("api-security", "3.0.0"), ("iast", "2.6.0")):
+        found = {part.minimum for part in parts_of(plan, f"deployment/{subject}/docker")}
+        assert found
+        assert {cell.rpartition("ddtrace")[2] for cell in found} == {least}
+
+
+def test_what_has_no_probe_has_none_in_a_container_either() -> None:
+    plan = in_docker(deployment("profiling"))
+    assert reasons(plan, "deployment/profiling/docker") == {Reason.NO_PROBE}
+    here = planned([*page(), deployment("profiling")])
+    assert reasons(here, "deployment/profiling/docker") == {Reason.NO_PROBE}
+
+
+def test_an_engine_offers_docker_and_this_machine_offers_nothing() -> None:
+    assert by_engine(DOCKER).deployments == ("docker",)
+    assert anywhere().deployments == ("docker",)
+    assert locally().deployments == ()
+    # What was captured of either, or may be run on either: who judges looks where each cell ran.
+    assert among(["linux_x86_64"]).deployments == ("docker",)
+    assert everywhere().deployments == ("docker",)

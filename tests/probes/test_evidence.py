@@ -1,0 +1,220 @@
+"""Each predicate holds on what it looks for, fails on what is near it, and says what it saw."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from helpers.observation_builders import sighting, span
+
+from matrix.model.capture import FollowUp
+from matrix.model.probe import Evidence, Observation
+from matrix.probes.evidence.combine import AllOf, AnyOf, Not
+from matrix.probes.evidence.http import (
+    BodyContains,
+    DependencyReported,
+    FollowUpSays,
+    HeaderContains,
+    StatusIs,
+    UpstreamReceived,
+)
+from matrix.probes.evidence.security import SchemaReported, Triggered, VulnerabilityReported
+from matrix.probes.evidence.spans import (
+    ContinuesTrace,
+    HasRootSpan,
+    MetricEquals,
+    SpanSeen,
+    TagContains,
+    TagEquals,
+    TagExists,
+    TagMatches,
+)
+
+REPORT = {
+    "triggers": [
+        {
+            "rule": {"id": "ua0-600-12x"},
+            "rule_matches": [
+                {
+                    "parameters": [
+                        {"address": "server.request.headers.no_cookies", "value": "Arachni/v1"}
+                    ]
+                }
+            ],
+        }
+    ]
+}
+TAGGED = span(
+    meta={"http.url": "http://x/", "http.method": "GET"}, metrics={"http.status_code": 200}
+)
+QUERY = span(span_id=2, parent_id=1, name="sqlite.query", type="sql", resource="SELECT copies FROM")
+FAILED = span(
+    span_id=2,
+    parent_id=1,
+    name="sqlite.query",
+    type="sql",
+    resource="SELECT 1",
+    error=1,
+    meta={"error.type": "sqlite3.OperationalError", "error.stack": "..."},
+)
+TOLD = FollowUp("/x/orders", 200, '{"orders": 0}')
+
+
+@pytest.mark.parametrize(
+    ("evidence", "there", "near"),
+    [
+        (HasRootSpan(), sighting(span()), sighting()),
+        (HasRootSpan(error=True), sighting(span(error=1)), sighting(span())),
+        (HasRootSpan(error=False), sighting(span()), sighting(span(error=1))),
+        (TagEquals("http.method", "GET"), sighting(TAGGED), sighting(span())),
+        # The status code is a tag in some releases and a metric in others.
+        (TagEquals("http.status_code", "200"), sighting(TAGGED), sighting(span())),
+        (TagContains("http.url", "x"), sighting(TAGGED), sighting(span(meta={"http.url": "y"}))),
+        (TagExists("http.url"), sighting(TAGGED), sighting(span())),
+        (
+            TagMatches(r"_dd\.appsec\.events\..*\.auto\.mode"),
+            sighting(span(meta={"_dd.appsec.events.users.login.success.auto.mode": "safe"})),
+            sighting(span(meta={"_dd.appsec.events": ""})),
+        ),
+        (
+            MetricEquals("_dd.appsec.enabled", 1),
+            sighting(span(metrics={"_dd.appsec.enabled": 1.0})),
+            sighting(span(metrics={"_dd.appsec.enabled": 0.0})),
+        ),
+        (
+            SpanSeen(type="sql", resource="select copies"),
+            sighting(span(), QUERY),
+            sighting(span(resource="select copies"), FAILED),
+        ),
+        (SpanSeen(type="sql", error=True), sighting(span(), FAILED), sighting(span(), QUERY)),
+        (SpanSeen(type="web"), sighting(span()), sighting(span(duration=0))),
+        (
+            ContinuesTrace(),
+            # 128 bits of a trace id: the lower half is what the header names.
+            sighting(
+                span(trace_id=2**64 + 7, parent_id=9),
+                request_headers={"X-Datadog-Trace-Id": "7", "X-Datadog-Parent-Id": "9"},
+            ),
+            sighting(
+                span(trace_id=7, parent_id=8),
+                request_headers={"X-Datadog-Trace-Id": "7", "X-Datadog-Parent-Id": "9"},
+            ),
+        ),
+        (StatusIs(403), sighting(status=403), sighting(status=200)),
+        (StatusIs(403), sighting(status=403), sighting(status=None, error="TimeoutError")),
+        (BodyContains("blocked"), sighting(body="You've been blocked"), sighting(body="Welcome")),
+        (
+            HeaderContains("content-type", "JSON"),
+            sighting(headers={"Content-Type": "text/json"}),
+            sighting(headers={"Content-Type": "text/html"}),
+        ),
+        (
+            FollowUpSays("orders", 0, "no order was taken"),
+            sighting(follow_up=TOLD),
+            sighting(follow_up=FollowUp("/x/orders", 200, '{"orders": 1}')),
+        ),
+        (
+            FollowUpSays("orders", 0, "no order was taken"),
+            sighting(follow_up=TOLD),
+            sighting(follow_up=FollowUp("/x/orders", 500, '{"orders": 0}')),
+        ),
+        (
+            UpstreamReceived("x-datadog-trace-id"),
+            sighting(body=json.dumps({"headers": {"x-datadog-trace-id": "7"}})),
+            sighting(body=json.dumps({"headers": {"x-request-id": "7"}})),
+        ),
+        (
+            Triggered(rule="ua0-", address="server.request.headers", value="Arachni"),
+            sighting(span(meta={"_dd.appsec.json": json.dumps(REPORT)})),
+            sighting(span(meta={"_dd.appsec.json": '{"triggers": []}'})),
+        ),
+        # From 3.0 on, and below the root.
+        (Triggered(), sighting(span(), span(meta_struct={"appsec": REPORT})), sighting(span())),
+        (
+            Triggered(address="server.request.headers"),
+            sighting(span(meta_struct={"appsec": REPORT})),
+            sighting(span(meta={"_dd.appsec.json": "{"})),
+        ),
+        (
+            SchemaReported("req.body"),
+            sighting(span(meta={"_dd.appsec.s.req.body": "H4sI"})),
+            sighting(span(meta={"_dd.appsec.s.req.query": "H4sI"})),
+        ),
+        (
+            VulnerabilityReported("WEAK_HASH"),
+            sighting(span(meta={"_dd.iast.json": '{"vulnerabilities": [{"type": "WEAK_HASH"}]}'})),
+            sighting(span(meta={"_dd.iast.json": '{"vulnerabilities": [{"type": "XSS"}]}'})),
+        ),
+        (
+            VulnerabilityReported("WEAK_HASH"),
+            sighting(span(meta_struct={"iast": {"vulnerabilities": [{"type": "WEAK_HASH"}]}})),
+            sighting(span(meta={"_dd.iast.json": "not json"})),
+        ),
+        (
+            DependencyReported("typing_extensions"),
+            sighting(
+                telemetry=[
+                    {"payload": {"dependencies": [{"name": "Typing.Extensions", "version": "4"}]}}
+                ]
+            ),
+            # Some releases list names only: that is no answer to which version is vulnerable.
+            sighting(
+                telemetry=[
+                    {"payload": {"dependencies": [{"name": "typing-extensions", "version": ""}]}},
+                    {"payload": None},
+                    {"payload": {"dependencies": None}},
+                ]
+            ),
+        ),
+        (AllOf(StatusIs(200), HasRootSpan()), sighting(span()), sighting()),
+        (AnyOf(StatusIs(403), HasRootSpan()), sighting(span()), sighting()),
+        (Not(StatusIs(403)), sighting(), sighting(status=403)),
+    ],
+)
+def test_evidence_is_seen_where_it_is_and_only_there(
+    evidence: Evidence, there: Observation, near: Observation
+) -> None:
+    assert evidence.look(there).holds
+    assert not evidence.look(near).holds
+    for told in (evidence.look(there).said, evidence.look(near).said):
+        assert told
+        assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        HasRootSpan(),
+        TagEquals("a", "b"),
+        TagContains("a", "b"),
+        TagExists("a"),
+        TagMatches("a"),
+        MetricEquals("a", 1),
+        SpanSeen(),
+        ContinuesTrace(),
+        Triggered(),
+        SchemaReported("req.body"),
+        VulnerabilityReported("XSS"),
+        DependencyReported("a"),
+        UpstreamReceived("a"),
+        FollowUpSays("orders", 0, "none"),
+        BodyContains("a"),
+        HeaderContains("a", "b"),
+    ],
+    ids=lambda evidence: type(evidence).__name__,
+)
+def test_nothing_seen_is_no_evidence_of_anything(evidence: Evidence) -> None:
+    assert not evidence.look(sighting(status=None, error="ConnectionRefusedError")).holds
+
+
+def test_all_of_says_what_is_missing_only() -> None:
+    match = AllOf(StatusIs(200), TagExists("a"), TagExists("b")).look(
+        sighting(span(meta={"b": ""}))
+    )
+    assert match.said == "no tag a"
+
+
+def test_long_values_are_cut_in_the_telling() -> None:
+    match = TagExists("http.url").look(sighting(span(meta={"http.url": "x" * 5000})))
+    assert match.holds
+    assert len(match.said) < 120

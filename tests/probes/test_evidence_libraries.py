@@ -1,0 +1,123 @@
+"""Evidence of a traced library: its own span below the request's, or the trace in a log record."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from helpers.observation_builders import sighting, span
+
+from matrix.probes.evidence.spans import RecordTellsTrace, SpanBelow
+
+ROOT = span(name="bookshop.request", span_id=1)
+TRACE = 2**64 * 7 + 5
+
+
+def below(**fields: Any) -> Any:  # noqa: ANN401
+    plain = {"name": "redis.command", "span_id": 2, "parent_id": 1, "type": "redis"}
+    meta = {"component": "redis", "out.host": "127.0.0.1"}
+    return span(**{**plain, "resource": "GET book", "meta": meta, **fields})
+
+
+WANTED = SpanBelow(
+    names=("redis.command", "redis.query"),
+    component="redis",
+    resource="GET *",
+    tags=(("out.host", "127.*"),),
+)
+
+
+def test_the_library_s_span_is_found_by_any_of_its_names() -> None:
+    assert WANTED.look(sighting(ROOT, below())).holds
+    assert WANTED.look(sighting(ROOT, below(name="redis.query"))).holds
+    match = WANTED.look(sighting(ROOT, below(name="memcached.command")))
+    assert not match.holds
+    assert "memcached.command" in match.said
+
+
+def test_a_release_without_the_tag_component_is_told_by_the_name_alone() -> None:
+    assert WANTED.look(sighting(ROOT, below(meta={"out.host": "127.0.0.1"}))).holds
+    other = {"component": "rediscluster", "out.host": "127.0.0.1"}
+    assert not WANTED.look(sighting(ROOT, below(meta=other))).holds
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"duration": 0}, "no duration"),
+        ({"resource": "SET book"}, "'SET book', not GET *"),
+        ({"meta": {"component": "redis"}}, "no tag out.host"),
+        ({"meta": {"out.host": "10.0.0.1"}}, "out.host='10.0.0.1', not 127.*"),
+    ],
+)
+def test_what_a_span_lacks_is_said(changes: dict[str, Any], said: str) -> None:
+    match = WANTED.look(sighting(ROOT, below(**changes)))
+    assert not match.holds
+    assert said in match.said
+
+
+def test_a_span_of_another_integration_is_told_with_whose_it_is() -> None:
+    match = WANTED.look(sighting(ROOT, below(meta={"component": "valkey"})))
+    assert match.said == (
+        "no span redis.command or redis.query of redis below the request's,"
+        " only redis.command of valkey"
+    )
+
+
+def test_the_request_s_own_span_is_never_the_library_s() -> None:
+    assert not SpanBelow(names=("*",)).look(sighting(ROOT)).holds
+    assert not SpanBelow().look(sighting(None, below())).holds
+
+
+def test_a_tag_may_be_a_number() -> None:
+    wanted = SpanBelow(names=("redis.*",), tags=(("out.port", "6379"),))
+    assert wanted.look(sighting(ROOT, below(metrics={"out.port": 6379.0}))).holds
+
+
+def test_an_error_has_its_mark_its_type_and_its_stack() -> None:
+    wanted = SpanBelow(names=("redis.*",), error=True)
+    whole = {"error.type": "ValueError", "error.stack": "Traceback"}
+    assert wanted.look(sighting(ROOT, below(error=1, meta=whole))).holds
+    for broken in (
+        below(error=0, meta=whole),
+        below(error=1, meta={"error.type": "ValueError"}),
+        below(error=1, meta={"error.stack": "Traceback"}),
+    ):
+        assert not wanted.look(sighting(ROOT, broken)).holds
+
+
+@pytest.mark.parametrize(
+    ("record", "holds"),
+    [
+        ({"dd.trace_id": "5"}, True),
+        ({"dd.trace_id": 5}, True),
+        ({"dd.trace_id": str(TRACE)}, True),
+        ({"dd.trace_id": f"{TRACE:032x}"}, True),
+        ({"dd.trace_id": "6"}, False),
+        ({"dd.trace_id": "0"}, False),
+        ({"dd.trace_id": ""}, False),
+        ({"dd.trace_id": "five"}, False),
+        ({}, False),
+        ([], False),
+    ],
+)
+def test_a_log_record_tells_the_trace_of_its_request(record: object, holds: bool) -> None:
+    seen = sighting(span(trace_id=5), body=json.dumps(record))
+    assert RecordTellsTrace("dd.trace_id").look(seen).holds is holds
+
+
+def test_a_log_record_tells_nothing_without_a_trace_or_without_a_record() -> None:
+    evidence = RecordTellsTrace("dd.trace_id")
+    assert not evidence.look(sighting(body='{"dd.trace_id": "5"}')).holds
+    assert not evidence.look(sighting(span(trace_id=5), body="Traceback")).holds
+
+
+def test_a_span_of_a_trace_of_its_own_is_looked_for_elsewhere() -> None:
+    wanted = SpanBelow(names=("pytest.test",), own=True)
+    found = span(name="pytest.test", trace_id=TRACE, resource="test_shop[s1]")
+    assert not wanted.look(sighting(ROOT, below(name="pytest.test"))).holds
+    assert wanted.look(dataclasses.replace(sighting(ROOT), elsewhere=(found,))).holds
+    other = dataclasses.replace(sighting(ROOT), elsewhere=(below(),))
+    assert not wanted.look(other).holds

@@ -1,0 +1,193 @@
+"""Wheels are fetched in parts, once, and none that is bad takes the others with it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.wheel_files import Files, elf, serving, wheel
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matrix.model.index import File
+from matrix.pypi.inspect import InspectedWheels, WheelCache, gather
+from matrix.pypi.remote_file import FileChunk, HttpTransport, RemoteFile
+from matrix.pypi.wheel_errors import BadArtifactError, WheelLimits
+
+NAME = "demo-1.0-cp39-cp39-manylinux2014_x86_64.whl"
+NOISE = random.Random(7).randbytes(3 << 20)  # noqa: S311 - that it does not pack is all that counts
+
+
+@pytest.fixture
+def files() -> Iterator[Files]:
+    with serving() as served:
+        yield served
+
+
+@pytest.fixture
+def transport() -> Iterator[HttpTransport]:
+    opened = HttpTransport(wait_seconds=0.001)
+    yield opened
+    opened.close()
+
+
+def big_wheel() -> bytes:
+    return wheel(
+        {
+            "demo/__init__.py": "import six\n",
+            "demo/_big.so": elf() + NOISE,
+            "demo/lib.so": elf("aarch64", ("libc.so.6",)),
+        }
+    )
+
+
+def test_only_the_parts_that_matter_are_fetched(
+    files: Files, transport: HttpTransport, tmp_path: Path
+) -> None:
+    content = big_wheel()
+    got = gather([files.add(NAME, content)], WheelCache(tmp_path), transport)
+    assert not got.refused
+    (found,) = got.contents
+    assert {each.path: (each.machines, each.needed) for each in found.libraries} == {
+        "demo/_big.so": (("x86_64",), None),
+        "demo/lib.so": (("aarch64",), ("libc.so.6",)),
+    }
+    assert [each.module for each in found.modules[0].imports] == ["six"]
+    assert got.fetched < len(content) / 4
+    assert all(files.asked)
+
+
+def test_a_library_that_counts_is_read_to_its_end(
+    files: Files, transport: HttpTransport, tmp_path: Path
+) -> None:
+    file = files.add(NAME, big_wheel())
+    (found,) = gather([file], WheelCache(tmp_path), transport, whole=["*/_big*"]).contents
+    assert [each.needed for each in found.libraries] == [(), ("libc.so.6",)]
+
+
+def test_a_second_run_asks_nothing(files: Files, transport: HttpTransport, tmp_path: Path) -> None:
+    file = files.add(NAME, big_wheel())
+    first = gather([file], WheelCache(tmp_path), transport)
+    files.asked.clear()
+    second = gather([file], WheelCache(tmp_path), transport)
+    assert second.contents == first.contents
+    assert second.fetched == 0
+    assert not files.asked
+
+
+def test_damage_in_the_cache_is_mended(
+    files: Files, transport: HttpTransport, tmp_path: Path
+) -> None:
+    file = files.add(NAME, big_wheel())
+    first = gather([file], WheelCache(tmp_path), transport)
+    for path in tmp_path.rglob("*.gz"):
+        path.write_bytes(path.read_bytes()[:20])
+    assert gather([file], WheelCache(tmp_path), transport).contents == first.contents
+
+
+@pytest.mark.parametrize("how", ["", "no ranges", "no suffix ranges"])
+def test_servers_that_know_fewer_ranges(
+    how: str, files: Files, transport: HttpTransport, tmp_path: Path
+) -> None:
+    files.how = how
+    got = gather([files.add(NAME, big_wheel())], WheelCache(tmp_path), transport)
+    assert len(got.contents) == 1
+    assert not got.refused
+
+
+def test_a_whole_file_must_have_the_hash_of_the_index(
+    files: Files, transport: HttpTransport, tmp_path: Path
+) -> None:
+    files.how = "no ranges"
+    (error,) = gather(
+        [files.add(NAME, big_wheel(), "0" * 64)], WheelCache(tmp_path), transport
+    ).refused
+    assert str(error) == f"{NAME}: it is not the file of the index's hash"
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("garbage", "not the file of the index's hash"),
+        ("half-way", "broke off"),
+        ("another range", "came for"),
+        ("no range named", "does not say which part"),
+        ("endless", "more than"),
+    ],
+)
+def test_bad_answers_are_told_and_what_is_known_stays(
+    how: str, why: str, files: Files, transport: HttpTransport, tmp_path: Path
+) -> None:
+    known = files.add(NAME.replace("cp39", "cp310"), big_wheel())
+    gather([known], WheelCache(tmp_path), transport)
+    files.how = how
+    file = files.add(NAME, wheel({"demo/__init__.py": "import other\n"}))
+    limits = WheelLimits(fetched=1 << 20)
+    got = gather([known, file], WheelCache(tmp_path), transport, limits=limits)
+    assert [each.filename for each in got.contents] == [known.filename]
+    assert [error.source for error in got.refused] == [NAME]
+    assert why in got.refused[0].why
+
+
+def test_one_bad_wheel_does_not_stop_the_others(
+    files: Files, transport: HttpTransport, tmp_path: Path
+) -> None:
+    good = [files.add(f"demo-1.0-cp3{n}-cp3{n}-win32.whl", wheel({})) for n in range(6, 14)]
+    bomb = files.add("demo-1.0-cp35-cp35-win32.whl", wheel({"a.so": bytes(8 << 20)}))
+    gone = File("demo-1.0-gone-none-any.whl", f"{files.url}/gone", "1", None, "", False, "")
+    done: list[str] = []
+    got = gather([bomb, gone, *good], WheelCache(tmp_path), transport, tell=done.append)
+    assert len(got.contents) == len(good)
+    assert [error.source for error in got.refused] == [bomb.filename, gone.filename]
+    assert "HTTP 404" in got.refused[1].why
+    assert len(done) == len(good) + 2
+
+
+def test_no_time_and_no_network(files: Files, transport: HttpTransport, tmp_path: Path) -> None:
+    file = files.add(NAME, big_wheel())
+    for got in (
+        gather([file], WheelCache(tmp_path), transport, seconds=0),
+        gather([file], WheelCache(tmp_path), transport, offline=True),
+    ):
+        assert got == InspectedWheels((), (), (NAME,), 0)
+    assert not files.asked
+
+
+def test_a_server_that_is_away_is_named_without_its_password(tmp_path: Path) -> None:
+    opened = HttpTransport(wait_seconds=0.001)
+    url = "http://user:secret@127.0.0.1:9/demo.whl"
+    try:
+        with pytest.raises(BadArtifactError) as caught:
+            opened.get(url, "-10", 100, float("inf"))
+    finally:
+        opened.close()
+    assert "127.0.0.1:9/demo.whl" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+class _Bytes:
+    """A transport that has the file at hand."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def get(self, url: str, asked: str, most: int, deadline: float) -> FileChunk:
+        first, _, last = asked.partition("-")
+        total = len(self.content)
+        start = int(first) if first else max(0, total - int(last))
+        return FileChunk(start, self.content[start : int(last) + 1 if first else total], total)
+
+
+@given(
+    st.integers(1, 2_000_000),
+    st.lists(st.tuples(st.integers(0, 2_100_000), st.integers(0, 400_000)), max_size=8),
+)
+def test_a_remote_file_reads_as_the_file_does(size: int, reads: list[tuple[int, int]]) -> None:
+    content = NOISE[:size]
+    with RemoteFile("x", "x", _Bytes(content), WheelLimits()) as file:
+        assert file.size == size
+        for at, count in reads:
+            file.seek(at)
+            assert file.read(count) == content[at : at + count]

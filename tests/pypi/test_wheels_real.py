@@ -1,0 +1,39 @@
+"""Real wheels of the real index: what is known to be wrong with them is found, by few bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from matrix.features.audit.wheel_libraries import whole_globs
+from matrix.features.audit.wheels import WheelChecker
+from matrix.pypi.client import CachedIndex
+from matrix.pypi.inspect import WheelCache, gather
+from matrix.pypi.remote_file import HttpTransport
+from matrix.system.data_files import read_data
+
+
+@pytest.mark.index
+def test_an_i686_wheel_of_the_last_1_x_release(tmp_path: Path) -> None:
+    index, needs = CachedIndex(tmp_path), read_data("artifacts")
+    project = index.project("ddtrace")
+    release = next(each for each in project.releases if each.version == "1.20.19")
+    files = [
+        file for file in release.files if file.tags.startswith("cp39-cp39-manylinux_2_17_i686")
+    ]
+    transport = HttpTransport()
+    try:
+        gathered = gather(files, WheelCache(tmp_path), transport, whole=whole_globs(needs))
+    finally:
+        transport.close()
+    judge = WheelChecker(project, index, needs)
+    judge.add(gathered)
+    found = {(finding.kind.value, finding.subject) for finding in judge.result().findings}
+    assert ("library-missing", "capability/threat-detection") in found
+    assert ("module-missing-later", "module/ddtrace.appsec._iast") in found
+    dylib = "library/ddtrace/appsec/_ddwaf/libddwaf/arm64/lib/libddwaf.dylib"
+    assert ("library-foreign", dylib) in found
+    assert ("library-missing", "capability/iast") not in found
+    assert not any(kind == "requirement-unmet" for kind, _ in found)
+    assert 0 < gathered.fetched < 4 << 20

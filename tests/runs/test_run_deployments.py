@@ -1,0 +1,167 @@
+"""Promises about containers are answered by cells that ran in one, and by no others."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.run_fakes import (
+    BEFORE,
+    CONTROL,
+    MINIMUM,
+    OLDER,
+    PROBES,
+    FakeClock,
+    FakeEnvironments,
+    FakeRunner,
+    claim,
+    finding,
+    image,
+    part,
+    plan,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from test_scheduler import HAS, Run, answers
+
+from matrix.judging.fallbacks import waits_for
+from matrix.judging.findings import FindingTable
+from matrix.judging.parts import judge_part
+from matrix.model.capture import CellCapture
+from matrix.model.claim import ClaimKind
+from matrix.model.plan import Plan
+from matrix.model.reason import Reason
+from matrix.model.verdict import Observed, Outcome
+from matrix.runs.captures import CaptureStore
+from matrix.runs.journal import Journal
+from matrix.runs.rejudge import MadeBy, rejudge
+from matrix.runs.result import RunResult
+
+OPEN = (Outcome.UNVERIFIED, Reason.DEPLOYMENT_NOT_HERE)
+ANYWHERE, IN_DOCKER = claim(1), claim(2, ClaimKind.DEPLOYMENT)
+BOTH = plan([ANYWHERE, IN_DOCKER], [part(ANYWHERE), part(IN_DOCKER, contained=True)])
+Answering = Callable[[str, str], CellCapture | None]
+
+
+def run(folder: Path, told: Answering, engine: str, of: Plan = BOTH) -> tuple[RunResult, Run]:
+    """Run on an engine, or on this machine where there is none."""
+    made = FakeEnvironments(ready=True)
+    made.image = image() if engine else None
+    one = Run(folder, FakeRunner(told), made, of, engine=engine)
+    return one.run(), one
+
+
+def again(folder: Path, made_by: MadeBy = lambda _capture: True) -> RunResult:
+    return rejudge(
+        BOTH,
+        PROBES,
+        journal=Journal(folder / "journal.jsonl"),
+        captures=CaptureStore(folder / "captures"),
+        clock=FakeClock(),
+        emit=lambda _event: None,
+        made_by=made_by,
+    )
+
+
+def told(result: RunResult) -> list[tuple[Outcome, Reason | None]]:
+    return [(verdict.outcome, verdict.reason) for verdict in result.verdicts]
+
+
+def test_the_same_cells_answer_for_both_and_run_once(tmp_path: Path) -> None:
+    result, ran = run(tmp_path, answers(), "Docker")
+    assert told(result) == [(Outcome.CONFIRMED, None)] * 2
+    assert sorted(ran.runner.ran) == sorted([MINIMUM, BEFORE, CONTROL])
+    refuted, _ = run(tmp_path / "other", answers(minimum="welcome"), "Docker")
+    assert told(refuted) == [(Outcome.REFUTED, None)] * 2
+
+
+@pytest.mark.parametrize("minimum", ["blocked", "welcome"])
+def test_what_ran_on_a_machine_itself_neither_confirms_nor_refutes_it(
+    tmp_path: Path, minimum: str
+) -> None:
+    result, _ = run(tmp_path, answers(minimum=minimum), "")
+    assert told(result)[0][0] is not Outcome.UNVERIFIED
+    assert told(result)[1] == OPEN
+    assert "not in a container" in result.verdicts[1].evidence
+
+
+def test_judging_again_takes_no_capture_of_this_machine_for_it(tmp_path: Path) -> None:
+    run(tmp_path, answers(), "")
+    assert told(again(tmp_path)) == [(Outcome.CONFIRMED, None), OPEN]
+
+
+@pytest.mark.parametrize("engines", [("Docker", ""), ("", "Docker")])
+def test_judging_again_what_ran_on_both_takes_that_of_containers(
+    tmp_path: Path, engines: tuple[str, str]
+) -> None:
+    for engine in engines:
+        run(tmp_path, answers(minimum="blocked" if engine else "welcome"), engine)
+    result = again(tmp_path)
+    assert told(result) == [(Outcome.CONFIRMED, None)] * 2
+    assert {cell.where.engine for cell in result.cells if cell.where} == {"Docker"}
+    local = again(tmp_path, lambda capture: not capture.engine)
+    assert told(local)[1] == (Outcome.UNVERIFIED, Reason.NOT_RUN)
+
+
+def test_results_of_containers_are_used_again_for_it_and_those_of_this_machine_not(
+    tmp_path: Path,
+) -> None:
+    run(tmp_path, answers(), "")
+    first, ran = run(tmp_path, answers(), "Docker")
+    assert (ran.reused, told(first)[1]) == ([], (Outcome.CONFIRMED, None))
+    second, ran = run(tmp_path, answers(), "Docker")
+    assert sorted(ran.reused) == sorted([MINIMUM, BEFORE, CONTROL])
+    assert second.verdicts == first.verdicts
+
+
+SHOWN = st.sampled_from((Observed.PRESENT, Observed.ABSENT, Reason.CRASHED, None))
+
+
+@given(
+    st.tuples(*[st.tuples(SHOWN, st.booleans())] * 4),
+    st.booleans(),
+    st.sampled_from(((CONTROL, OLDER), (CONTROL,), ())),
+)
+def test_no_verdict_on_containers_rests_on_another_cell(
+    shown: tuple[tuple[Observed | Reason | None, bool], ...],
+    holds_without: bool,
+    controls: tuple[str, ...],
+) -> None:
+    cells = (MINIMUM, BEFORE, CONTROL, OLDER)
+    asked = part(IN_DOCKER, contained=True, holds_without=holds_without, controls=controls)
+    all_of, inside = FindingTable(), FindingTable()
+    for cell, (item, contained) in zip(cells, shown, strict=True):
+        if item is not None:
+            all_of.add(finding(cell, item), contained=contained)
+            if contained:
+                inside.add(finding(cell, item), contained=True)
+    verdict, alone = judge_part(asked, all_of), judge_part(asked, inside)
+    assert (verdict.outcome, verdict.tightness) == (alone.outcome, alone.tightness)
+    if verdict.outcome is Outcome.REFUTED and not holds_without:
+        assert waits_for(asked, all_of, set()) is None
+
+
+def test_why_a_cell_did_not_run_is_nearer_than_where() -> None:
+    table = FindingTable([finding(MINIMUM, Reason.BUILD_FAILED)])
+    verdict = judge_part(part(IN_DOCKER, contained=True), table)
+    assert verdict.reason is Reason.BUILD_FAILED
+
+
+def test_a_newer_finding_says_where_it_was_found() -> None:
+    table, asked = FindingTable(), part(IN_DOCKER, contained=True)
+    for contained in (True, False, True):
+        table.add(finding(MINIMUM, Observed.PRESENT), contained=contained)
+        confirmed = judge_part(asked, table).outcome is Outcome.CONFIRMED
+        assert confirmed is contained
+
+
+def test_a_control_that_ran_elsewhere_is_no_control(tmp_path: Path) -> None:
+    assert HAS[CONTROL] == "blocked"
+    one, _ = run(tmp_path, answers(minimum="welcome"), "Docker")
+    assert told(one)[1][0] is Outcome.REFUTED
+    table = FindingTable([finding(CONTROL, Observed.PRESENT)])
+    table.add(finding(MINIMUM, Observed.ABSENT), contained=True)
+    verdict = judge_part(dataclasses.replace(part(IN_DOCKER), contained=True), table)
+    assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, Reason.CONTROL_FAILED)

@@ -1,0 +1,322 @@
+"""A run on a container engine: images, what is kept beside what, emulated cells, a lost engine."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from helpers.run_fakes import (
+    BEFORE,
+    CONTROL,
+    MINIMUM,
+    OLDER,
+    PROBES,
+    FakeClock,
+    FakeEnvironments,
+    FakeRunner,
+    capture,
+    claim,
+    failed,
+    image,
+    part,
+    plan,
+    planned,
+)
+from test_scheduler import answers
+
+from matrix.docker.api import ContainerError, EngineLostError
+from matrix.docker.images.source import ImageError
+from matrix.environments.errors import BuildError
+from matrix.errors import ExitCode
+from matrix.model.capture import CellCapture
+from matrix.model.environment import Environment, Image, Requirements
+from matrix.model.plan import Plan, PlannedCell
+from matrix.model.reason import Reason
+from matrix.model.verdict import Outcome
+from matrix.runs.captures import CaptureStore
+from matrix.runs.environments import ImageEnvironments
+from matrix.runs.events import Event, Message, RunStarted, WarningRaised
+from matrix.runs.interfaces import Environments, Runner, Tell
+from matrix.runs.journal import Journal
+from matrix.runs.keys import Sources, judge_key
+from matrix.runs.rejudge import rejudge
+from matrix.runs.result import RunResult
+from matrix.runs.result_store import ResultStore
+from matrix.runs.run import exit_code
+from matrix.runs.scheduler import RunContext, Scheduler
+
+DOCKER = "Docker 20.10.24"
+
+
+def run(
+    folder: Path,
+    runner: Runner,
+    environments: Environments,
+    of: Plan | None = None,
+    **world: object,
+) -> tuple[RunResult, list[Event]]:
+    """Run a plan with one builder, on an engine."""
+    events: list[Event] = []
+    with contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
+        sources = Sources("code")
+        store = CaptureStore(folder / "captures")
+        keeping = ResultStore(journal, store, sources, judge_key(sources, PROBES))
+        given = {"jobs": 1, "builders": 1, "engine": DOCKER, **world}
+        outside = RunContext(environments, runner, FakeClock(), **given)  # type: ignore[arg-type]
+        result = Scheduler(of or plan(), PROBES, outside, keeping, events.append).run()
+    return result, events
+
+
+def inside(digest: str) -> FakeEnvironments:
+    made = FakeEnvironments(ready=True)
+    made.image = image(digest=digest)
+    return made
+
+
+def test_results_of_two_engines_lie_side_by_side(tmp_path: Path) -> None:
+    for environments, engine in ((inside("sha256:one"), DOCKER), (FakeEnvironments(), "")):
+        first, again = FakeRunner(answers()), FakeRunner(answers())
+        run(tmp_path, first, environments, engine=engine)
+        assert first.ran == [MINIMUM, BEFORE, CONTROL]
+        result, _ = run(tmp_path, again, environments, engine=engine)
+        assert again.ran == []
+        assert {item.where.engine for item in result.cells if item.where} == {engine}
+    other = FakeRunner(answers())
+    run(tmp_path, other, inside("sha256:two"))
+    assert other.ran == [MINIMUM, BEFORE, CONTROL]
+    still = FakeRunner(answers())
+    run(tmp_path, still, inside("sha256:one"))
+    assert still.ran == []
+
+
+def test_what_was_seen_of_an_image_that_was_emulated_is_not_taken_for_what_it_does(
+    tmp_path: Path,
+) -> None:
+    emulated = inside("sha256:one")
+    emulated.image = dataclasses.replace(image(), environment=(("EMULATED_CPU", "old"),))
+    run(tmp_path, FakeRunner(answers()), emulated)
+    again, native = FakeRunner(answers()), FakeRunner(answers())
+    run(tmp_path, again, emulated)
+    run(tmp_path, native, inside("sha256:one"))
+    assert (again.ran, native.ran) == ([], [MINIMUM, BEFORE, CONTROL])
+
+
+def test_rejudging_takes_the_captures_of_one_engine_or_the_newest_of_all(tmp_path: Path) -> None:
+    run(tmp_path, FakeRunner(answers()), inside("sha256:one"))
+    run(tmp_path, FakeRunner(answers(minimum="welcome")), FakeEnvironments(), engine="")
+
+    def again(**options: object) -> RunResult:
+        with contextlib.closing(Journal(tmp_path / "journal.jsonl")) as journal:
+            store = CaptureStore(tmp_path / "captures")
+            return rejudge(
+                plan(),
+                PROBES,
+                journal=journal,
+                captures=store,
+                clock=FakeClock(),
+                emit=lambda _event: None,
+                **options,  # type: ignore[arg-type]
+            )
+
+    contained = again(made_by=lambda capture: bool(capture.engine))
+    assert contained.verdicts[0].outcome is Outcome.CONFIRMED
+    assert {item.where.engine for item in contained.cells if item.where} == {DOCKER}
+    local = again(made_by=lambda capture: not capture.engine)
+    assert local.verdicts[0].outcome is Outcome.REFUTED
+    assert again().verdicts[0].outcome is Outcome.REFUTED
+    # What tells of the moment only does not hide what was seen.
+    starved = FakeRunner(lambda cell, key: failed(cell, Reason.OUT_OF_MEMORY, key))
+    run(tmp_path, starved, inside("sha256:two"))
+    assert again().verdicts[0].outcome is Outcome.REFUTED
+
+
+def test_a_lost_engine_ends_the_run_at_once_and_keeps_nothing_of_what_it_left(
+    tmp_path: Path,
+) -> None:
+    def answer(cell: str, key: str) -> CellCapture:
+        lost = failed(cell, Reason.ENGINE_LOST, key)
+        return lost if cell == BEFORE else capture(cell, key)
+
+    first, second = claim(1), claim(2)
+    parts = [
+        part(first, before=None, controls=()),
+        part(second, minimum=BEFORE, before=CONTROL, controls=()),
+    ]
+    of = plan([first, second], parts)
+    runner = FakeRunner(answer)
+    result, events = run(tmp_path, runner, inside("sha256:one"), of)
+    assert runner.ran == [MINIMUM, BEFORE], "the last one does not wait for an engine"
+    assert runner.killed.is_set()
+    done, open_ = result.verdicts
+    assert done.outcome is Outcome.CONFIRMED
+    assert open_.reason is Reason.ENGINE_LOST
+    assert result.lost
+    assert exit_code(result, strict=False) is ExitCode.ENGINE_UNAVAILABLE
+    (warned,) = (event for event in events if isinstance(event, WarningRaised))
+    assert "engine was lost" in warned.message
+    assert "2 cells not run" in warned.message
+    assert not (tmp_path / "captures" / BEFORE).exists()
+    later = FakeRunner(answers())
+    result, _ = run(tmp_path, later, inside("sha256:one"), of)
+    assert later.ran == [BEFORE, CONTROL]
+    assert not result.lost
+
+
+def test_an_engine_that_is_lost_while_environments_are_made_ends_the_run_too(
+    tmp_path: Path,
+) -> None:
+    runner = FakeRunner(answers())
+    result, _ = run(tmp_path, runner, FakeEnvironments({MINIMUM: Reason.ENGINE_LOST}))
+    assert runner.ran == []
+    assert {item.reason for item in result.cells} == {Reason.ENGINE_LOST}
+
+
+@pytest.mark.parametrize("reason", [Reason.CONTAINER_LOST, Reason.WRONG_IMAGE, Reason.NO_IMAGE])
+def test_what_tells_of_the_engine_only_is_tried_again(tmp_path: Path, reason: Reason) -> None:
+    def answer(cell: str, key: str) -> CellCapture:
+        return failed(cell, reason, key) if cell == BEFORE else capture(cell, key)
+
+    run(tmp_path, FakeRunner(answer), inside("sha256:one"))
+    again = FakeRunner(answers())
+    run(tmp_path, again, inside("sha256:one"))
+    assert again.ran == [BEFORE]
+
+
+class Counting(FakeRunner):
+    """Lets cells run until all that may run at once do; counts those for ARM."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda cell, key: None)
+        self.most = {"linux_x86_64": 0, "linux_aarch64": 0}
+
+    def submit(
+        self, planned: PlannedCell, environment: Environment, key: str
+    ) -> Future[CellCapture]:
+        future = super().submit(planned, environment, key)
+        for target in self.most:
+            busy = sum(target in cell for cell, _, _ in self.hanging)
+            self.most[target] = max(self.most[target], busy)
+        threading.Timer(0.05, self._end, (planned.cell.id, key, future)).start()
+        return future
+
+    def _end(self, cell: str, key: str, future: Future[CellCapture]) -> None:
+        self.hanging.remove((cell, key, future))
+        future.set_result(capture(cell, key))
+
+
+def test_fewer_emulated_cells_run_at_a_time_and_the_others_go_past_them(tmp_path: Path) -> None:
+    arm = [MINIMUM.replace("x86_64", "aarch64").replace("1.9.0", f"1.9.{n}") for n in range(3)]
+    cells = [*arm, MINIMUM, BEFORE, CONTROL]
+    runner = Counting()
+    environments = FakeEnvironments(ready=True)
+    result, _ = run(
+        tmp_path,
+        runner,
+        environments,
+        plan(cells=cells),
+        jobs=3,
+        emulated=frozenset({"linux_aarch64"}),
+        emulated_jobs=1,
+    )
+    assert runner.most == {"linux_aarch64": 1, "linux_x86_64": 2}
+    assert {item.cell for item in result.cells} == set(cells)
+
+
+class FakeCatalog:
+    """Images that are there, must be made, or cannot be had."""
+
+    def __init__(self, held: Image | None = None, error: Exception | None = None) -> None:
+        self.held = held
+        self.error = error
+        self.made = 0
+
+    def find(self, python: str, target: str) -> Image | None:
+        if self.error:
+            raise self.error
+        return self.held
+
+    def ensure(self, python: str, target: str, tell: Tell) -> Image:
+        self.made += 1
+        tell(f"image of CPython {python} for {target}: made")
+        self.held = image(target, python=python)
+        return self.held
+
+
+class FakeTrees:
+    """Packages that are ready as soon as they were asked for once."""
+
+    def __init__(self) -> None:
+        self.there: dict[tuple[str, Requirements], Environment] = {}
+
+    def peek(self, image: Image, requirements: Requirements) -> Environment | None:
+        return self.there.get((image.digest, requirements))
+
+    def ensure(self, image: Image, requirements: Requirements) -> Environment:
+        made = FakeEnvironments(ready=True)
+        made.image = image
+        cell = planned(MINIMUM)
+        self.there[image.digest, requirements] = dataclasses.replace(
+            made._make(cell), key=repr(requirements)
+        )
+        return self.there[image.digest, requirements]
+
+
+def test_an_image_is_made_once_for_all_its_cells_and_that_is_told(tmp_path: Path) -> None:
+    catalog, trees = FakeCatalog(), FakeTrees()
+    _, events = run(tmp_path, FakeRunner(answers()), ImageEnvironments(catalog, trees, PROBES))
+    assert catalog.made == 1
+    told = [event for event in events if isinstance(event, Message)]
+    assert told == [Message("image of CPython 3.9 for linux_x86_64: made")]
+    assert RunStarted(plan(), 1, DOCKER) in events
+    again = FakeRunner(answers())
+    _, events = run(tmp_path, again, ImageEnvironments(catalog, trees, PROBES))
+    assert again.ran == []
+    assert not any(isinstance(event, Message) for event in events)
+
+
+def test_an_image_that_cannot_be_had_makes_its_cells_unverified(tmp_path: Path) -> None:
+    catalog = FakeCatalog(error=ImageError(Reason.NO_IMAGE, "no image of CPython 3.9"))
+    result, _ = run(
+        tmp_path, FakeRunner(answers()), ImageEnvironments(catalog, FakeTrees(), PROBES)
+    )
+    assert result.verdicts[0].reason is Reason.NO_IMAGE
+    assert not result.lost
+    there = FakeRunner(answers())
+    run(tmp_path, there, ImageEnvironments(FakeCatalog(), FakeTrees(), PROBES))
+    assert there.ran == [MINIMUM, BEFORE, CONTROL], "nothing was kept of it"
+
+
+def test_an_image_that_could_not_be_made_is_not_made_for_each_of_its_cells() -> None:
+    class Failing(FakeCatalog):
+        def ensure(self, python: str, target: str, tell: Tell) -> Image:
+            self.made += 1
+            raise ImageError(Reason.NO_IMAGE, "it cannot be made")
+
+    catalog = Failing()
+    environments = ImageEnvironments(catalog, FakeTrees(), PROBES)
+    for cell in (MINIMUM, BEFORE, OLDER):
+        with pytest.raises(BuildError, match="it cannot be made"):
+            environments.ensure(planned(cell), lambda _text: None)
+    assert catalog.made == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (EngineLostError("gone"), Reason.ENGINE_LOST),
+        (ContainerError("no"), Reason.INTERNAL_ERROR),
+        (ImageError(Reason.WRONG_IMAGE, "it is arm64"), Reason.WRONG_IMAGE),
+    ],
+)
+def test_errors_of_the_engine_are_reasons(error: Exception, reason: Reason) -> None:
+    environments = ImageEnvironments(FakeCatalog(error=error), FakeTrees(), PROBES)
+    asked: list[Callable[[PlannedCell], object]] = [environments.peek, environments.name]
+    for ask in asked:
+        with pytest.raises(BuildError) as caught:
+            ask(planned(MINIMUM))
+        assert caught.value.reason is reason

@@ -1,0 +1,418 @@
+"""The run, with a made-up world: order, reuse, fallback controls, failures, stopping."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from helpers.run_fakes import (
+    BEFORE,
+    CONTROL,
+    MINIMUM,
+    OLDER,
+    PROBES,
+    FakeClock,
+    FakeEnvironments,
+    FakeRunner,
+    capture,
+    claim,
+    failed,
+    part,
+    plan,
+    probe,
+)
+
+from matrix.errors import StorageError
+from matrix.model.capture import CellCapture
+from matrix.model.environment import Environment
+from matrix.model.plan import Plan, PlannedCell
+from matrix.model.probe import Probe
+from matrix.model.reason import Reason
+from matrix.model.verdict import Outcome, Tightness
+from matrix.runs.captures import CaptureStore
+from matrix.runs.events import (
+    CellFinished,
+    ControlAdded,
+    EnvironmentFailed,
+    Event,
+    RunFinished,
+    RunStarted,
+    VerdictReached,
+    WarningRaised,
+)
+from matrix.runs.journal import Entry, Journal
+from matrix.runs.keys import Sources, judge_key
+from matrix.runs.result import RunResult
+from matrix.runs.result_store import ResultStore
+from matrix.runs.scheduler import RunContext, Scheduler
+
+HAS = {MINIMUM: "blocked", BEFORE: "welcome", CONTROL: "blocked", OLDER: "blocked"}
+
+
+def answers(**bodies: str) -> Callable[[str, str], CellCapture | None]:
+    told = {**HAS, **{globals()[name.upper()]: body for name, body in bodies.items()}}
+    return lambda cell, key: capture(cell, key, body=told[cell])
+
+
+class Run:
+    """One engine over a results folder, and what it told."""
+
+    def __init__(
+        self,
+        folder: Path,
+        runner: FakeRunner,
+        environments: FakeEnvironments | None = None,
+        of: Plan | None = None,
+        *,
+        fresh: bool = False,
+        probes: Mapping[str, Probe] = PROBES,
+        judge: str = "",
+        journal: Journal | None = None,
+        engine: str = "",
+    ) -> None:
+        self.events: list[Event] = []
+        self.runner = runner
+        self.journal = journal or Journal(folder / "journal.jsonl")
+        sources = Sources("code")
+        keeping = ResultStore(
+            self.journal,
+            CaptureStore(folder / "captures"),
+            sources,
+            judge or judge_key(sources, probes),
+            reuse=not fresh,
+        )
+        # One builder, so that the order of events is the plan's.
+        world = RunContext(
+            environments or FakeEnvironments(),
+            runner,
+            FakeClock(),
+            jobs=1,
+            builders=1,
+            engine=engine,
+        )
+        self.engine = Scheduler(of or plan(), probes, world, keeping, self.events.append)
+
+    def run(self) -> RunResult:
+        with contextlib.closing(self.journal):
+            return self.engine.run()
+
+    def told(self, kind: type) -> list[object]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def reused(self) -> list[str]:
+        return [item.cell for item in self.events if isinstance(item, CellFinished) and item.reused]
+
+
+def shape(events: list[Event]) -> Iterator[tuple[str, str]]:
+    for event in events:
+        what = getattr(event, "cell", "")
+        if isinstance(event, VerdictReached):
+            what = event.verdict.outcome.value
+        yield type(event).__name__, what
+
+
+def test_events_of_a_run(tmp_path: Path) -> None:
+    run = Run(tmp_path, FakeRunner(answers()), FakeEnvironments(ready=True))
+    result = run.run()
+    cells = [
+        item
+        for cell in (MINIMUM, BEFORE, CONTROL)
+        for item in (("CellStarted", cell), ("CellFinished", cell))
+    ]
+    assert list(shape(run.events)) == [
+        ("RunStarted", ""),
+        *cells,
+        ("VerdictReached", "confirmed"),
+        ("RunFinished", ""),
+    ]
+    (verdict,) = result.verdicts
+    assert (verdict.outcome, verdict.tightness) == (Outcome.CONFIRMED, Tightness.EXACT)
+    assert [record.cell for record in result.cells] == [MINIMUM, BEFORE, CONTROL]
+
+
+def test_environments_are_built_before_their_cells(tmp_path: Path) -> None:
+    run = Run(tmp_path, FakeRunner(answers()))
+    run.run()
+    for cell in (MINIMUM, BEFORE, CONTROL):
+        mine = [name for name, what in shape(run.events) if what == cell]
+        assert mine == ["EnvironmentReady", "CellStarted", "CellFinished"]
+
+
+def test_a_verdict_is_told_as_soon_as_its_cells_are_in(tmp_path: Path) -> None:
+    first, second = claim(1), claim(2)
+    early = part(first, before=None, controls=())
+    late = part(second, minimum=CONTROL, before=None, controls=())
+    run = Run(tmp_path, FakeRunner(answers()), of=plan([first, second], [early, late]))
+    run.run()
+    told = [what for what in shape(run.events) if what[0] in {"CellFinished", "VerdictReached"}]
+    assert told.index(("VerdictReached", "confirmed")) == 1
+
+
+def test_nothing_runs_twice(tmp_path: Path) -> None:
+    Run(tmp_path, FakeRunner(answers())).run()
+    for environments in (FakeEnvironments(), FakeEnvironments(ready=True)):
+        again = Run(tmp_path, FakeRunner(answers()), environments)
+        result = again.run()
+        assert again.runner.ran == []
+        assert again.reused == [MINIMUM, BEFORE, CONTROL]
+        assert result.verdicts[0].outcome is Outcome.CONFIRMED
+
+
+def test_fresh_runs_all_again(tmp_path: Path) -> None:
+    Run(tmp_path, FakeRunner(answers())).run()
+    again = Run(tmp_path, FakeRunner(answers()), fresh=True)
+    again.run()
+    assert again.runner.ran == [MINIMUM, BEFORE, CONTROL]
+
+
+def test_other_artifacts_are_other_results(tmp_path: Path) -> None:
+    Run(tmp_path, FakeRunner(answers())).run()
+    changed = FakeEnvironments(ready=True)
+    changed.salt = "with another hash"
+    again = Run(tmp_path, FakeRunner(answers()), changed)
+    again.run()
+    assert again.reused == []
+
+
+def test_other_rules_of_judging_judge_the_captures_again_without_running(tmp_path: Path) -> None:
+    Run(tmp_path, FakeRunner(answers())).run()
+    again = Run(tmp_path, FakeRunner(answers()), judge="another")
+    again.run()
+    assert again.runner.ran == []
+    assert len(again.reused) == 3
+    for file in (tmp_path / "captures").rglob("*.gz"):
+        file.unlink()
+    third = Run(tmp_path, FakeRunner(answers()), judge="a third")
+    third.run()
+    assert len(third.runner.ran) == 3
+
+
+def test_a_result_that_holds_more_is_reused(tmp_path: Path) -> None:
+    def asking(*names: str) -> Plan:
+        cells = tuple(dataclasses.replace(item, probes=names) for item in plan().cells)
+        return dataclasses.replace(plan(), cells=cells)
+
+    probes = {**PROBES, "other": probe("other")}
+    (name,) = PROBES
+    Run(tmp_path, FakeRunner(answers()), of=asking(name, "other"), probes=probes).run()
+    less = Run(tmp_path, FakeRunner(answers()), of=asking(name), probes=probes)
+    result = less.run()
+    assert less.runner.ran == []
+    assert {item.probe for record in result.cells for item in record.findings} == {name}
+    (tmp_path / "journal.jsonl").unlink()
+    Run(tmp_path, FakeRunner(answers()), of=asking(name), probes=probes).run()
+    more = Run(tmp_path, FakeRunner(answers()), of=asking(name, "other"), probes=probes)
+    more.run()
+    assert len(more.runner.ran) == 3
+
+
+def test_a_result_of_more_repeats_is_reused_and_one_of_fewer_is_not(tmp_path: Path) -> None:
+    def ran(repeats: int) -> int:
+        cells = tuple(dataclasses.replace(item, repeats=repeats) for item in plan().cells)
+        run = Run(tmp_path, FakeRunner(answers()), of=dataclasses.replace(plan(), cells=cells))
+        run.run()
+        return len(run.runner.ran)
+
+    assert [ran(repeats) for repeats in (1, 3, 2, 1, 4)] == [3, 3, 0, 0, 3]
+
+
+def test_a_passing_failure_is_tried_again_and_a_lasting_one_is_not(tmp_path: Path) -> None:
+    def answer(cell: str, key: str) -> CellCapture:
+        reason = {MINIMUM: Reason.TIMED_OUT, BEFORE: Reason.CRASHED}.get(cell)
+        return failed(cell, reason, key) if reason else capture(cell, key)
+
+    Run(tmp_path, FakeRunner(answer)).run()
+    again = Run(tmp_path, FakeRunner(answers()))
+    assert again.run().verdicts[0].outcome is Outcome.CONFIRMED
+    assert again.runner.ran == [MINIMUM]
+
+
+def test_a_time_limit_that_strikes_twice_is_no_longer_tried(tmp_path: Path) -> None:
+    def answer(cell: str, key: str) -> CellCapture:
+        return failed(cell, Reason.TIMED_OUT, key) if cell == BEFORE else capture(cell, key)
+
+    ran = []
+    for _ in range(3):
+        run = Run(tmp_path, FakeRunner(answer))
+        run.run()
+        ran.append(run.runner.ran)
+    assert ran == [[MINIMUM, BEFORE, CONTROL], [BEFORE], []]
+
+
+def test_a_lasting_build_failure_is_not_built_again(tmp_path: Path) -> None:
+    broken = {BEFORE: Reason.BUILD_FAILED, CONTROL: Reason.INDEX_UNAVAILABLE}
+    first = Run(tmp_path, FakeRunner(answers()), FakeEnvironments(broken))
+    result = first.run()
+    assert {record.cell: record.reason for record in result.cells} == {
+        MINIMUM: None,
+        BEFORE: Reason.BUILD_FAILED,
+        CONTROL: Reason.INDEX_UNAVAILABLE,
+    }
+    assert EnvironmentFailed(BEFORE, Reason.BUILD_FAILED, "it failed to build") in first.events
+    environments = FakeEnvironments()
+    again = Run(tmp_path, FakeRunner(answers()), environments)
+    again.run()
+    assert BEFORE not in environments.built
+    assert again.runner.ran == [CONTROL]
+
+
+def test_a_missing_interpreter_is_a_reason_and_nothing_is_built(tmp_path: Path) -> None:
+    environments = FakeEnvironments({MINIMUM: Reason.NO_INTERPRETER})
+    result = Run(tmp_path, FakeRunner(answers()), environments).run()
+    assert MINIMUM not in environments.built
+    assert result.verdicts[0].reason is Reason.NO_INTERPRETER
+
+
+def test_fallback_controls_run_only_if_the_ones_before_could_not_serve(tmp_path: Path) -> None:
+    absent = Run(tmp_path, FakeRunner(answers(minimum="welcome", control="welcome")))
+    result = absent.run()
+    assert absent.runner.ran == [MINIMUM, BEFORE, CONTROL, OLDER]
+    assert ControlAdded(OLDER, claim().id) in absent.events
+    assert result.verdicts[0].outcome is Outcome.REFUTED
+    assert {CONTROL, OLDER} <= set(result.verdicts[0].cells)
+    assert [record.fallback for record in result.cells] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("bodies", [{}, {"minimum": "welcome"}, {"control": "welcome"}])
+def test_no_fallback_where_none_is_needed(tmp_path: Path, bodies: dict[str, str]) -> None:
+    run = Run(tmp_path, FakeRunner(answers(**bodies)))
+    run.run()
+    assert OLDER not in run.runner.ran
+
+
+def test_fallbacks_are_reused_too(tmp_path: Path) -> None:
+    told = answers(minimum="welcome", control="welcome")
+    Run(tmp_path, FakeRunner(told)).run()
+    again = Run(tmp_path, FakeRunner(told), FakeEnvironments(ready=True))
+    assert again.run().verdicts[0].outcome is Outcome.REFUTED
+    assert again.runner.ran == []
+    assert again.reused == [MINIMUM, BEFORE, CONTROL, OLDER]
+
+
+def test_a_control_that_nobody_can_run_does_not_hang_the_run(tmp_path: Path) -> None:
+    nothing = plan(fallbacks=())
+    told = answers(minimum="welcome", control="welcome")
+    result = Run(tmp_path, FakeRunner(told), of=nothing).run()
+    assert result.verdicts[0].reason is Reason.CONTROL_FAILED
+
+
+def test_stopping_keeps_what_is_done_and_judges_what_there_is(tmp_path: Path) -> None:
+    stopped: list[Run] = []
+
+    def answer(cell: str, key: str) -> CellCapture | None:
+        if cell != CONTROL:
+            return capture(cell, key, body=HAS[cell])
+        stopped[0].engine.stop()
+        return None
+
+    first, second = claim(1), claim(2)
+    parts = [part(first, controls=()), part(second, minimum=CONTROL, before=None, controls=())]
+    run = Run(tmp_path, FakeRunner(answer), of=plan([first, second], parts))
+    stopped.append(run)
+    result = run.run()
+    assert result.interrupted
+    assert run.runner.killed.is_set()
+    assert run.events[-1] == RunFinished(interrupted=True)
+    confirmed, cut = result.verdicts
+    assert confirmed.outcome is Outcome.CONFIRMED
+    assert cut.reason is Reason.INTERRUPTED
+    again = Run(tmp_path, FakeRunner(answers()), of=plan([first, second], parts))
+    assert not again.run().interrupted
+    assert again.runner.ran == [CONTROL]
+
+
+def test_stopping_does_not_wait_for_a_build(tmp_path: Path) -> None:
+    release = threading.Event()
+    building = threading.Event()
+
+    class Slow(FakeEnvironments):
+        def ensure(self, planned: PlannedCell, tell: Callable[[str], None]) -> Environment:
+            building.set()
+            release.wait(30)
+            return super().ensure(planned, tell)
+
+    run = Run(tmp_path, FakeRunner(answers()), Slow())
+
+    def stop() -> None:
+        building.wait(30)
+        run.engine.stop()
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    result = run.run()
+    assert result.interrupted
+    assert not release.is_set()
+    release.set()
+    stopper.join()
+
+
+class FullDisk(Journal):
+    def append(self, entry: Entry) -> None:
+        raise StorageError("cannot write: no space left", "Free space.")
+
+
+def test_a_full_disk_is_told_once_and_the_run_goes_on(tmp_path: Path) -> None:
+    run = Run(tmp_path, FakeRunner(answers()), journal=FullDisk(tmp_path / "journal.jsonl"))
+    result = run.run()
+    assert result.verdicts[0].outcome is Outcome.CONFIRMED
+    (warned,) = run.told(WarningRaised)
+    assert isinstance(warned, WarningRaised)
+    assert "no space left" in warned.message
+    assert result.warnings == (warned.message,)
+
+
+def test_a_cut_journal_is_told(tmp_path: Path) -> None:
+    Run(tmp_path, FakeRunner(answers())).run()
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(path.read_bytes()[:-5])
+    again = Run(tmp_path, FakeRunner(answers()))
+    again.run()
+    assert again.runner.ran == [CONTROL]
+    (warned,) = again.told(WarningRaised)
+    assert isinstance(warned, WarningRaised)
+    assert "incomplete last line" in warned.message
+
+
+def test_claims_that_nothing_tests_are_told_at_once(tmp_path: Path) -> None:
+    bare = dataclasses.replace(plan([claim()]), parts=(), cells=(), fallbacks=())
+    run = Run(tmp_path, FakeRunner(answers()), of=bare)
+    result = run.run()
+    assert [type(event) for event in run.events] == [RunStarted, VerdictReached, RunFinished]
+    assert result.verdicts[0].outcome is Outcome.UNVERIFIED
+
+
+def test_absence_may_be_believed_because_of_a_later_cell(tmp_path: Path) -> None:
+    promised = claim()
+    turned = part(promised, minimum=BEFORE, before=None, controls=(), holds_without=True)
+    run = Run(
+        tmp_path, FakeRunner(answers()), of=plan([promised], [turned], cells=(BEFORE, CONTROL))
+    )
+    result = run.run()
+    assert result.verdicts[0].outcome is Outcome.CONFIRMED
+    assert len(run.told(VerdictReached)) == 1
+
+
+def test_a_changed_probe_is_run_again(tmp_path: Path) -> None:
+    Run(tmp_path, FakeRunner(answers())).run()
+    (name,) = PROBES
+    again = Run(tmp_path, FakeRunner(answers()), probes={name: probe(control=None)})
+    again.run()
+    assert len(again.runner.ran) == 3
+
+
+def test_a_surprise_in_a_builder_is_an_error_of_that_cell_only(tmp_path: Path) -> None:
+    class Surprising(FakeEnvironments):
+        def ensure(self, planned: PlannedCell, tell: Callable[[str], None]) -> Environment:
+            if planned.cell.id == BEFORE:
+                raise RuntimeError("surprise")
+            return super().ensure(planned, tell)
+
+    result = Run(tmp_path, FakeRunner(answers()), Surprising()).run()
+    reasons = {record.cell: record.reason for record in result.cells}
+    assert reasons[BEFORE] is Reason.INTERNAL_ERROR
+    assert result.verdicts[0].outcome is Outcome.CONFIRMED

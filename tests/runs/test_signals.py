@@ -1,0 +1,125 @@
+"""Ctrl-C, SIGTERM and kill -9 of a whole run, as another process sees them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from matrix.system.paths import project_root
+
+if sys.platform == "win32":
+    pytest.skip("it needs signals", allow_module_level=True)
+
+from helpers.processes import gone
+from helpers.run_fakes import MINIMUM
+from test_workers import until
+
+from matrix.errors import ExitCode
+from matrix.runs.journal import Journal
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")
+
+# One cell ends, the next one hangs with a child of its own.
+_RUN = """
+import sys
+from pathlib import Path
+sys.path[:0] = {paths!r}
+from test_workers import Doing
+from helpers.run_fakes import BEFORE, MINIMUM, PROBES, FakeEnvironments, part, claim, plan
+from matrix.runs.captures import CaptureStore
+from matrix.runs.journal import Journal, one_run
+from matrix.runs.keys import Sources
+from matrix.runs.scheduler import Scheduler as Engine, RunContext as World
+from matrix.runs.events import VerdictReached
+from matrix.runs.result_store import ResultStore as Keeping
+from matrix.runs.run import exit_code
+from matrix.runs.interfaces import SystemClock
+from matrix.runs.run import stopping
+from matrix.runs.workers import Workers
+
+
+
+
+def make_job(planned, environment, key):
+    return key if planned.cell.id == MINIMUM else "hang"
+
+
+def emit(event):
+    if isinstance(event, VerdictReached):
+        print(event.verdict.outcome.value, event.verdict.reason, flush=True)
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    first, second = claim(1), claim(2)
+    parts = [
+        part(first, before=None, controls=()),
+        part(second, minimum=BEFORE, before=None, controls=()),
+    ]
+    of = plan([first, second], parts, cells=(MINIMUM, BEFORE), fallbacks=())
+    with one_run(folder):
+        journal = Journal(folder / "journal.jsonl")
+        keeping = Keeping(journal, CaptureStore(folder / "captures"), Sources("code"), "judge")
+        workers = Workers(Doing(folder), make_job, count=1, limit=60)
+        world = World(FakeEnvironments(ready=True), workers, SystemClock(), jobs=1)
+        engine = Engine(of, PROBES, world, keeping, emit)
+        with stopping(engine.stop):
+            result = engine.run()
+        journal.close()
+    sys.exit(exit_code(result, strict=False))
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    tests = project_root() / "tests"
+    script = tmp_path / "run.py"
+    script.write_text(_RUN.format(paths=[str(tests), str(tests / "runs"), str(tests.parent)]))
+    with subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        until((tmp_path / "pids").exists)
+        yield process
+        if process.poll() is None:
+            process.kill()
+
+
+def children(folder: Path) -> list[int]:
+    return [int(text) for text in (folder / "pids").read_text().split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_ends_its_children_keeps_what_is_done_and_says_what_it_knows(
+    run: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
+) -> None:
+    # As a terminal does: the whole foreground group gets it.
+    os.killpg(run.pid, number) if number is signal.SIGINT else run.send_signal(number)
+    out, err = run.communicate(timeout=30)
+    assert run.returncode == ExitCode.INTERRUPTED
+    assert out.splitlines() == ["confirmed None", "unverified Reason.INTERRUPTED"]
+    assert "what is done is kept" in err
+    until(lambda: all(gone(pid) for pid in children(tmp_path)))
+    entries = Journal(tmp_path / "journal.jsonl").read().entries.values()
+    assert [entry.cell for entry in entries] == [MINIMUM]
+    assert not (tmp_path / "run.pid").exists()
+
+
+def test_kill_9_loses_only_what_was_in_flight_and_leaves_nothing_behind(
+    run: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    run.kill()
+    run.wait(30)
+    until(lambda: all(gone(pid) for pid in children(tmp_path)))
+    reading = Journal(tmp_path / "journal.jsonl").read()
+    assert [entry.cell for entry in reading.entries.values()] == [MINIMUM]
+    assert not reading.remarks
