@@ -24,7 +24,7 @@ from matrix.cells.log import JOIN_SECONDS, BoundedLog
 from matrix.cells.process import MARK, note_end, note_start, ready_port
 from matrix.cells.relay import RelayClient, RelayLostError
 from matrix.cells.sandbox import CommandOutput, SandboxError
-from matrix.docker.api import (
+from matrix.docker.interface import (
     Confinement,
     Container,
     ContainerEngine,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from matrix.docker.api import Confinement, ContainerEngine
+from matrix.docker.interface import Confinement, ContainerEngine
 from matrix.model.environment import Image
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe

@@ -26,7 +26,7 @@ from matrix.cells.relay_protocol import (
     ProtocolError,
 )
 from matrix.cells.relay_sockets import SocketMux
-from matrix.docker.api import Pipe
+from matrix.docker.interface import Pipe
 
 __all__ = ["RelayClient", "RelayLostError", "RelayedApp", "settle"]
 

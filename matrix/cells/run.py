@@ -19,7 +19,7 @@ from matrix.cells.sandbox import Sandbox, SandboxError
 from matrix.cells.schedule import ProcessTasks, failed_tasks, schedule, schedule_repeat, tasks_of
 from matrix.cells.services import services_inside
 from matrix.cells.session import run_process
-from matrix.docker.api import ContainerError
+from matrix.docker.interface import ContainerError
 from matrix.errors import EngineUnavailableError
 from matrix.model.capture import CellCapture, Identity, ProcessCapture
 from matrix.model.reason import Reason

@@ -15,8 +15,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from matrix.docker.api import ContainerError
 from matrix.docker.connect import connect
+from matrix.docker.interface import ContainerError
 from matrix.docker.labels import RunLabels, living_runs
 from matrix.errors import AnotherRunError, EngineUnavailableError, ExitCode, StorageError
 from matrix.runs.journal import one_run

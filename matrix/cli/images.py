@@ -22,13 +22,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from matrix.docker.api import ContainerError
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import CatalogEntry, ImageCatalog
 from matrix.docker.images.digests import digests_path, read_digests, write_digests
 from matrix.docker.images.mmdebstrap import stop_all
 from matrix.docker.images.refresh import default_registry, refresh
 from matrix.docker.images.source import ImageError, ImageOffer, Tell
+from matrix.docker.interface import ContainerError
 from matrix.docker.labels import hold_run
 from matrix.errors import (
     EngineUnavailableError,

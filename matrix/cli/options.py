@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from matrix.docker.api import EngineInfo
 from matrix.docker.connect import find_engine
+from matrix.docker.interface import EngineInfo
 from matrix.docker.labels import RunLabels
 from matrix.documents.document import read_documents
 from matrix.documents.facts import load_facts

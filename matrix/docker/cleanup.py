@@ -15,10 +15,10 @@ from typing import Any
 
 import docker.errors
 
-from matrix.docker.api import ContainerError, EngineLostError, ImageInfo
 from matrix.docker.client import EngineClient
 from matrix.docker.errors import translated
 from matrix.docker.image_store import ImageStore
+from matrix.docker.interface import ContainerError, EngineLostError, ImageInfo
 from matrix.docker.labels import (
     COMPLETE,
     CONTENT,

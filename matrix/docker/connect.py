@@ -6,10 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-from matrix.docker.api import ContainerError
 from matrix.docker.client import EngineAddress, addresses, make_client
 from matrix.docker.engine import DockerEngine
 from matrix.docker.errors import translated
+from matrix.docker.interface import ContainerError
 from matrix.docker.labels import RunLabels
 from matrix.errors import EngineUnavailableError
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import docker.errors
 
-from matrix.docker.api import ContainerError, ContainerState
 from matrix.docker.client import EngineClient
 from matrix.docker.errors import translated
 from matrix.docker.exit_states import ExitWatcher
+from matrix.docker.interface import ContainerError, ContainerState
 from matrix.docker.pipe import DockerPipe
 
 if TYPE_CHECKING:

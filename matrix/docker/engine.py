@@ -15,7 +15,13 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
-from matrix.docker.api import (
+from matrix.docker.cleanup import CleanupResult, clean, sweep
+from matrix.docker.client import SECONDS, EngineClient
+from matrix.docker.container import DockerContainer, remove_network
+from matrix.docker.errors import translated
+from matrix.docker.exit_states import ExitWatcher
+from matrix.docker.image_store import ImageStore
+from matrix.docker.interface import (
     ContainerError,
     ContainerResult,
     ContainerSpec,
@@ -24,12 +30,6 @@ from matrix.docker.api import (
     ImageInfo,
     Mount,
 )
-from matrix.docker.cleanup import CleanupResult, clean, sweep
-from matrix.docker.client import SECONDS, EngineClient
-from matrix.docker.container import DockerContainer, remove_network
-from matrix.docker.errors import translated
-from matrix.docker.exit_states import ExitWatcher
-from matrix.docker.image_store import ImageStore
 from matrix.docker.labels import RunLabels
 from matrix.docker.pipe import OUT
 from matrix.docker.platforms import engine_platform, platforms_of

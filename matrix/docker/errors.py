@@ -9,7 +9,7 @@ import docker.errors
 import requests
 import urllib3.exceptions
 
-from matrix.docker.api import ContainerError, EngineLostError
+from matrix.docker.interface import ContainerError, EngineLostError
 
 __all__ = ["translated"]
 

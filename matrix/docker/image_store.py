@@ -9,9 +9,9 @@ from typing import IO, Any
 
 import docker.errors
 
-from matrix.docker.api import ContainerError, EngineLostError, ImageInfo
 from matrix.docker.client import EngineClient, patience
 from matrix.docker.errors import translated
+from matrix.docker.interface import ContainerError, EngineLostError, ImageInfo
 from matrix.docker.labels import PROJECT, PROJECT_LABELS
 
 __all__ = ["PULLED", "ImageStore"]

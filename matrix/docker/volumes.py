@@ -27,9 +27,9 @@ from typing import IO, Any
 
 import docker.errors
 
-from matrix.docker.api import ContainerError, ContainerSpec, Mount
 from matrix.docker.client import EngineClient
 from matrix.docker.errors import translated
+from matrix.docker.interface import ContainerError, ContainerSpec, Mount
 from matrix.docker.labels import COMPLETE, CONTENT, PROJECT_LABELS, ROLE, RunLabels
 
 __all__ = ["VolumeCopies", "content_key", "shares_files", "volume_mount"]

@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from matrix.docker.api import (
+from matrix.docker.interface import (
     Confinement,
     ContainerEngine,
     ContainerError,

@@ -16,7 +16,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from matrix.docker.api import ContainerEngine
+from matrix.docker.interface import ContainerEngine
 from matrix.environments.cache_folders import Artifacts, CacheFolders, free_bytes_at
 from matrix.environments.commands import Runner, run
 from matrix.environments.dated_index import with_given

@@ -27,7 +27,7 @@ from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from matrix.docker.api import Confinement, ContainerResult, Mount
+from matrix.docker.interface import Confinement, ContainerResult, Mount
 from matrix.environments.cache_folders import Artifacts
 from matrix.environments.download import ChosenFile
 from matrix.environments.errors import BuildError, cause_of, from_log

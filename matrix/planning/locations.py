@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from matrix.docker.api import EngineInfo
+from matrix.docker.interface import EngineInfo
 from matrix.errors import EngineUnavailableError, UsageError, nearest
 from matrix.interpreters.targets import also_run_by, host_target
 from matrix.model.reason import Reason

@@ -9,9 +9,9 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from matrix.docker.api import ContainerEngine, ContainerError
 from matrix.docker.connect import connect, find_engine
 from matrix.docker.images.catalog import ImageCatalog
+from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.docker.labels import RunLabels, hold_run
 from matrix.errors import EngineUnavailableError
 from matrix.interpreters.discovery import find_interpreters

@@ -25,8 +25,8 @@ from matrix.cells.job import CellJob
 from matrix.cells.process import kill_all
 from matrix.cells.run import run_cell
 from matrix.cells.worker_init import worker_initializer
-from matrix.docker.api import ContainerError, EngineLostError
 from matrix.docker.images.source import ImageError
+from matrix.docker.interface import ContainerError, EngineLostError
 from matrix.environments.errors import BuildError
 from matrix.environments.requirements import apt_command, missing_packages, requirements_for
 from matrix.environments.store import EnvironmentStore

@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from matrix.cells.job import CellJob, Limits
-from matrix.docker.api import ContainerEngine, ContainerError
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import ImageCatalog
+from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.environments.image_trees import TreeStore
 from matrix.environments.store import EnvironmentStore
 from matrix.interpreters.discovery import find_interpreters

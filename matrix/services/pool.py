@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from matrix.docker.api import ContainerEngine
+from matrix.docker.interface import ContainerEngine
 from matrix.model.service import Service, ServiceIdentity
 from matrix.services.external import ExternalService, reached
 from matrix.services.protocol import NoAnswerError

@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matrix.docker.api import ContainerEngine, ContainerError
+from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.docker.platforms import reference
 from matrix.errors import UsageError, nearest
 from matrix.model.service import ServiceKind

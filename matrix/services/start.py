@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from matrix.docker.api import ContainerError
+from matrix.docker.interface import ContainerError
 from matrix.model.service import PortForward, Service, ServiceIdentity
 from matrix.services.container import ContainedServer
 from matrix.services.forwarding import tcp_listener, unix_dial

@@ -22,7 +22,7 @@ from matrix.cells.container import ContainerSlot
 from matrix.cells.job import CellJob
 from matrix.cells.process import kill_all
 from matrix.cells.run import run_cell
-from matrix.docker.api import ContainerSpec, EngineLostError
+from matrix.docker.interface import ContainerSpec, EngineLostError
 from matrix.errors import EngineUnavailableError
 from matrix.model.capture import CellCapture
 from matrix.model.reason import Reason

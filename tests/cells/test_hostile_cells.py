@@ -30,9 +30,9 @@ from test_cells import process, shown
 
 from matrix.cells.job import CellJob
 from matrix.cells.run import run_cell
-from matrix.docker.api import Confinement, Container, ContainerError, ContainerSpec
 from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
+from matrix.docker.interface import Confinement, Container, ContainerError, ContainerSpec
 from matrix.docker.labels import RUN, RunLabels, hold_run
 from matrix.model.capture import CellCapture
 from matrix.model.environment import Image

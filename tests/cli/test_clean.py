@@ -13,10 +13,10 @@ from helpers.small_image import CPU, archive, host_mounts, python
 
 from matrix.__main__ import main
 from matrix.cli.clean import CACHE, RESULTS, Leftover
-from matrix.docker.api import ContainerSpec
 from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
 from matrix.docker.image_store import PULLED
+from matrix.docker.interface import ContainerSpec
 from matrix.docker.labels import OWNER, PROJECT_LABELS, hold_run
 from matrix.errors import ExitCode
 from matrix.runs.journal import one_run

@@ -14,11 +14,11 @@ from helpers.image_fakes import AnsweringEngine, FakeTool
 
 from matrix.__main__ import main
 from matrix.cli import images
-from matrix.docker.api import ContainerResult
 from matrix.docker.images import digests
 from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.images.debian import DebianSource
 from matrix.docker.images.registry import RegistrySource
+from matrix.docker.interface import ContainerResult
 from matrix.system.paths import data_dir
 
 

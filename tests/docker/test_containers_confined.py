@@ -12,9 +12,9 @@ import pytest
 from helpers.small_image import CPU, archive, host_mounts, python
 
 import matrix.docker.engine
-from matrix.docker.api import Confinement, ContainerError, ContainerSpec, ContainerState
 from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
+from matrix.docker.interface import Confinement, ContainerError, ContainerSpec, ContainerState
 from matrix.docker.labels import RunLabels, hold_run
 
 pytestmark = pytest.mark.engine

@@ -122,7 +122,7 @@ def test_it_is_waited_for_as_long_as_is_asked(
 
 def test_nothing_slow_is_imported_before_an_engine_is_there() -> None:
     code = (
-        "import sys, matrix.docker.connect, matrix.docker.api;"
+        "import sys, matrix.docker.connect, matrix.docker.interface;"
         "sys.exit(bool({'docker', 'requests', 'filelock'} & set(sys.modules)))"
     )
     assert (

@@ -21,9 +21,9 @@ if sys.platform == "win32":
 from helpers.own_engine import OwnEngine, obstacle, own_engine
 from helpers.small_image import CPU, archive, host_mounts, python
 
-from matrix.docker.api import ContainerError, ContainerSpec, EngineLostError
 from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
+from matrix.docker.interface import ContainerError, ContainerSpec, EngineLostError
 from matrix.docker.labels import hold_run
 from matrix.errors import EngineUnavailableError
 from matrix.system.paths import project_root
@@ -44,7 +44,7 @@ sys.path.insert(0, sys.argv[1])
 from helpers.small_image import CPU, host_mounts, python
 from matrix.docker.connect import connect
 from matrix.docker.labels import hold_run
-from matrix.docker.api import ContainerSpec
+from matrix.docker.interface import ContainerSpec
 with hold_run(Path(sys.argv[2])) as run, connect(run) as engine:
     for code in sys.argv[4:]:
         spec = ContainerSpec(sys.argv[3], f"linux/{CPU}", python(code), mounts=host_mounts())

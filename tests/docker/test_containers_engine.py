@@ -11,7 +11,8 @@ import pytest
 from helpers.fake_engine import FakeEngine
 from helpers.small_image import CPU, archive, host_mounts, python
 
-from matrix.docker.api import (
+from matrix.docker.connect import connect
+from matrix.docker.interface import (
     Container,
     ContainerEngine,
     ContainerError,
@@ -19,7 +20,6 @@ from matrix.docker.api import (
     ContainerState,
     Mount,
 )
-from matrix.docker.connect import connect
 from matrix.docker.labels import hold_run
 
 PLATFORM = f"linux/{CPU}"

@@ -11,10 +11,10 @@ from helpers.own_engine import OwnEngine, obstacle, own_engine
 from helpers.small_image import CPU
 from helpers.small_registry import LittleRegistry, little_registry
 
-from matrix.docker.api import ContainerError
 from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
 from matrix.docker.image_store import PULLED
+from matrix.docker.interface import ContainerError
 from matrix.docker.labels import hold_run
 
 pytestmark = [

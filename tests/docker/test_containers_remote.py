@@ -13,9 +13,9 @@ import pytest
 from helpers.own_engine import OwnEngine, obstacle
 from helpers.small_image import CPU, archive, host_mounts, python
 
-from matrix.docker.api import ContainerError, ContainerSpec, Mount
 from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
+from matrix.docker.interface import ContainerError, ContainerSpec, Mount
 from matrix.docker.labels import hold_run
 
 NO_UNSHARE = "" if shutil.which("unshare") else "there is no unshare on PATH"

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from helpers.image_fakes import AnsweringEngine, FakeTool
 
-from matrix.docker.api import ContainerEngine, EngineLostError
 from matrix.docker.images.build import KEY
 from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.images.debian import DebianSource
 from matrix.docker.images.source import ImageError, ImageOffer, ImageSource, Tell
+from matrix.docker.interface import ContainerEngine, EngineLostError
 from matrix.model.reason import Reason
 
 I686 = "linux_i686"

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from helpers.fake_registry import MANIFEST, FakeRegistry, fake_registry
 
-from matrix.docker.api import ContainerError, ContainerSpec
 from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
 from matrix.docker.images.catalog import ImageCatalog
@@ -29,6 +28,7 @@ from matrix.docker.images.host import HostSource
 from matrix.docker.images.layers import Content, LayerWriter, configuration, write_archive
 from matrix.docker.images.registry import RegistrySource
 from matrix.docker.images.source import ImageError
+from matrix.docker.interface import ContainerError, ContainerSpec
 from matrix.docker.labels import hold_run
 from matrix.docker.platforms import VARIABLE
 from matrix.model.environment import Image

@@ -18,7 +18,6 @@ from helpers.fake_registry import (
 )
 from helpers.image_fakes import ALL, AnsweringEngine
 
-from matrix.docker.api import ContainerError
 from matrix.docker.images.digests import (
     DigestTable,
     ImageDigest,
@@ -31,6 +30,7 @@ from matrix.docker.images.recipes import recipes
 from matrix.docker.images.refresh import DigestRefresh, default_registry, refresh
 from matrix.docker.images.registry import RegistryError, RegistrySource, digests_of, place_of
 from matrix.docker.images.source import ImageError
+from matrix.docker.interface import ContainerError
 from matrix.docker.platforms import VARIABLE, reference
 from matrix.model.reason import Reason
 

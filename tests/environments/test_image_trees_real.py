@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from helpers.tree_fakes import image
 
-from matrix.docker.api import ContainerEngine, ContainerSpec, Mount
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import ImageCatalog
+from matrix.docker.interface import ContainerEngine, ContainerSpec, Mount
 from matrix.docker.labels import hold_run
 from matrix.environments.image_trees import TreeStore
 from matrix.environments.requirements import requirements_for

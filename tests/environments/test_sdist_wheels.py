@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers.tree_fakes import REQUIREMENTS, World, image, source, wheel
 
-from matrix.docker.api import ContainerSpec
+from matrix.docker.interface import ContainerSpec
 from matrix.environments.errors import BuildError
 from matrix.environments.sdist_wheels import build_requires, tools_for
 from matrix.model.reason import Reason

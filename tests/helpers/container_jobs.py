@@ -15,9 +15,9 @@ from helpers.cell_jobs import LIMITS, fake_job
 from helpers.fake_engine import FakeEngine, fake_image
 from matrix.cells import container
 from matrix.cells.job import CellJob, Limits
-from matrix.docker.api import Confinement, ContainerEngine
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import ImageCatalog
+from matrix.docker.interface import Confinement, ContainerEngine
 from matrix.docker.labels import RunLabels
 from matrix.model.environment import Image
 from matrix.system.paths import cache_dir, project_root

@@ -28,7 +28,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
-from matrix.docker.api import (
+from matrix.docker.interface import (
     ContainerError,
     ContainerResult,
     ContainerSpec,

@@ -9,9 +9,9 @@ import threading
 from collections.abc import Sequence
 
 from helpers.fake_engine import FakeEngine
-from matrix.docker.api import ContainerResult, ContainerSpec, EngineInfo
 from matrix.docker.images.mmdebstrap import BuildCommand, BuildOutput
 from matrix.docker.images.recipes import recipes
+from matrix.docker.interface import ContainerResult, ContainerSpec, EngineInfo
 
 ALL = ("linux/amd64", "linux/386", "linux/arm64")
 LISTS = [p for suite in recipes().suites for p in suite.pythons]

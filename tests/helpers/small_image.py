@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from matrix.docker.api import Mount
+from matrix.docker.interface import Mount
 
 __all__ = ["CPU", "archive", "host_mounts", "python"]
 

@@ -18,7 +18,7 @@ from typing import IO
 
 from helpers.environment_fakes import FakeIndex
 from helpers.fake_engine import FakeEngine, fake_image
-from matrix.docker.api import ContainerSpec
+from matrix.docker.interface import ContainerSpec
 from matrix.environments.commands import CommandResult, RunningCommand
 from matrix.environments.errors import BuildError
 from matrix.environments.image_builds import BUILD, COMPILE

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from helpers.planning_fixture import FakeIndex, claim, page, parts_of, reasons, runtime, world
 
-from matrix.docker.api import EngineInfo
+from matrix.docker.interface import EngineInfo
 from matrix.errors import EngineUnavailableError, UsageError
 from matrix.interpreters.targets import host_target
 from matrix.judging.claims import judge

@@ -17,9 +17,9 @@ from test_planning_targets import DOCKER, NO_ARM, wide
 
 from matrix.__main__ import main
 from matrix.cells.job import Limits
-from matrix.docker.api import ContainerError, EngineInfo, ImageInfo
 from matrix.docker.images.catalog import CatalogEntry
 from matrix.docker.images.source import ImageOffer
+from matrix.docker.interface import ContainerError, EngineInfo, ImageInfo
 from matrix.docker.labels import RunLabels
 from matrix.errors import EngineUnavailableError, ExitCode, UsageError
 from matrix.interpreters.targets import host_target

@@ -29,8 +29,8 @@ from helpers.run_fakes import (
 )
 from test_scheduler import answers
 
-from matrix.docker.api import ContainerError, EngineLostError
 from matrix.docker.images.source import ImageError
+from matrix.docker.interface import ContainerError, EngineLostError
 from matrix.environments.errors import BuildError
 from matrix.errors import ExitCode
 from matrix.model.capture import CellCapture

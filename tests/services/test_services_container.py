@@ -15,8 +15,8 @@ from helpers.fake_engine import FakeEngine, fake_image
 from helpers.toy_services import SERVER, recipes, toy
 
 from matrix.cli.services import refresh
-from matrix.docker.api import ImageInfo
 from matrix.docker.images.registry import RegistryError
+from matrix.docker.interface import ImageInfo
 from matrix.errors import IndexUnavailableError
 from matrix.model.service import ServiceKind
 from matrix.services import recipes as sources

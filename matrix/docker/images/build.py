@@ -15,11 +15,11 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matrix.docker.api import ContainerEngine, ContainerError, ContainerResult, ContainerSpec
 from matrix.docker.images.layers import Content, Layer, LayerWriter, write_archive
 from matrix.docker.images.mmdebstrap import from_os_error
 from matrix.docker.images.recipes import ImageTarget, recipes
 from matrix.docker.images.source import ImageError
+from matrix.docker.interface import ContainerEngine, ContainerError, ContainerResult, ContainerSpec
 from matrix.docker.labels import PROJECT_LABELS
 from matrix.model.reason import Reason
 from matrix.system.paths import fixtures_dir

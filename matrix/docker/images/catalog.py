@@ -9,7 +9,6 @@ from pathlib import Path
 
 import filelock
 
-from matrix.docker.api import ContainerEngine, ContainerError, EngineLostError, ImageInfo
 from matrix.docker.images.build import KEY, settings
 from matrix.docker.images.debian import DebianSource
 from matrix.docker.images.host import HostSource
@@ -17,6 +16,7 @@ from matrix.docker.images.inspect import ImageFactsCache, examine
 from matrix.docker.images.recipes import recipes
 from matrix.docker.images.registry import RegistrySource
 from matrix.docker.images.source import ImageError, ImageOffer, ImageSource, Tell
+from matrix.docker.interface import ContainerEngine, ContainerError, EngineLostError, ImageInfo
 from matrix.model.environment import Image
 from matrix.model.reason import Reason
 

@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from matrix.docker.api import ContainerEngine
 from matrix.docker.images.build import ImageBuild, make, own_layer
 from matrix.docker.images.layers import Layer, filtered
 from matrix.docker.images.mmdebstrap import (
@@ -29,6 +28,7 @@ from matrix.docker.images.mmdebstrap import (
 )
 from matrix.docker.images.recipes import ImageTarget, Suite, SuitePython, key_of, recipes
 from matrix.docker.images.source import ImageError, ImageOffer, Tell
+from matrix.docker.interface import ContainerEngine
 from matrix.model.reason import Reason
 
 __all__ = ["VARIABLE", "DebianSource", "mirror_for", "obstacle_here", "unpacked"]

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from matrix.docker.api import ContainerEngine
 from matrix.docker.images.build import ImageBuild, make, own_layer
 from matrix.docker.images.debian import obstacle_here, unpacked
 from matrix.docker.images.layers import Layer, LayerWriter, layer_of
 from matrix.docker.images.mmdebstrap import Tool, from_os_error, run_tool
 from matrix.docker.images.recipes import HostRecipe, ImageTarget, Suite, key_of, recipes
 from matrix.docker.images.source import ImageError, ImageOffer, Tell
+from matrix.docker.interface import ContainerEngine
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.inspect import Answer, InterpreterCache, NotAnInterpreterError
 from matrix.model.environment import Interpreter

@@ -16,10 +16,10 @@ from typing import Any
 
 import filelock
 
-from matrix.docker.api import ContainerEngine, ContainerError
 from matrix.docker.images.build import run_inside, settings
 from matrix.docker.images.recipes import ImageTarget, recipes
 from matrix.docker.images.source import ImageError, ImageOffer
+from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.model.environment import Image
 from matrix.model.reason import Reason
 

@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 
 import requests
 
-from matrix.docker.api import ContainerEngine, ContainerError, EngineLostError
 from matrix.docker.images.digests import (
     DIGEST,
     DigestTable,
@@ -30,6 +29,7 @@ from matrix.docker.images.digests import (
 )
 from matrix.docker.images.recipes import ImageTarget, recipes
 from matrix.docker.images.source import ImageError, ImageOffer, Tell
+from matrix.docker.interface import ContainerEngine, ContainerError, EngineLostError
 from matrix.docker.platforms import VARIABLE, reference
 from matrix.model.reason import Reason
 

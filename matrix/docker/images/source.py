@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Protocol
 
-from matrix.docker.api import ContainerEngine
+from matrix.docker.interface import ContainerEngine
 from matrix.model.reason import Reason
 
 __all__ = ["ImageError", "ImageOffer", "ImageSource", "Tell"]

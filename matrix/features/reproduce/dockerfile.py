@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from matrix.docker.api import ContainerEngine, ContainerError
 from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.images.digests import digests_path, read_digests
 from matrix.docker.images.recipes import recipes
+from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.environments.download import ChosenFile
 from matrix.environments.image_trees import TreeStore
 from matrix.environments.sdist_wheels import build_requires, tools_for

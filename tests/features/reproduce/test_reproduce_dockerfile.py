@@ -19,9 +19,9 @@ import pytest
 from helpers.tree_fakes import World, source, wheel
 
 from matrix.__main__ import main
-from matrix.docker.api import ContainerSpec
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import ImageCatalog
+from matrix.docker.interface import ContainerSpec
 from matrix.docker.labels import hold_run
 from matrix.environments.image_trees import TreeStore
 from matrix.environments.lock import parse_lock
