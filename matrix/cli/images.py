@@ -25,7 +25,6 @@ from typing import Any
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import CatalogEntry, ImageCatalog
 from matrix.docker.images.digests import digests_path, read_digests, write_digests
-from matrix.docker.images.mmdebstrap import stop_all
 from matrix.docker.images.refresh import default_registry, refresh
 from matrix.docker.images.source import ImageError, ImageOffer, Tell
 from matrix.docker.interface import ContainerError
@@ -40,6 +39,7 @@ from matrix.errors import (
 from matrix.model.environment import Image
 from matrix.model.reason import Reason
 from matrix.system.paths import cache_dir
+from matrix.system.processes import CHILDREN
 
 __all__ = [
     "ImageRow",
@@ -311,7 +311,7 @@ def build(catalog: ImageCatalog, wanted: Sequence[tuple[str, str]], tell: Tell) 
         results = list(pool.map(one, wanted))
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        stop_all()
+        CHILDREN.kill_all()
         raise
     pool.shutdown()
     failed = [result for result in results if isinstance(result, ImageError)]

@@ -6,19 +6,17 @@ machine's own pip and uv settings reach them.
 
 from __future__ import annotations
 
-import atexit
 import dataclasses
 import os
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from matrix.environments.errors import BuildError, from_log, from_os_error
 from matrix.model.reason import Reason
-from matrix.system.processes import ProcessTree
+from matrix.system.processes import CHILDREN, ProcessTree
 
 __all__ = [
     "CommandResult",
@@ -27,7 +25,6 @@ __all__ = [
     "check",
     "child_environment",
     "run",
-    "stop_all",
 ]
 
 
@@ -54,19 +51,6 @@ class CommandResult:
 Runner = Callable[[RunningCommand], CommandResult]
 
 
-_running: set[ProcessTree] = set()
-_lock = threading.Lock()
-
-
-@atexit.register
-def stop_all() -> None:
-    """End every tool that still runs, as threads that wait for one do not when the program ends."""
-    with _lock:
-        trees = tuple(_running)
-    for tree in trees:
-        _kill(tree)
-
-
 def run(command: RunningCommand) -> CommandResult:
     """Run to the end; raise BuildError(TIMED_OUT) where it takes too long.
 
@@ -79,11 +63,12 @@ def run(command: RunningCommand) -> CommandResult:
     ):
         given.write(command.given.encode("utf-8"))
         given.seek(0)
-        with _lock:  # what is started is known at once to who ends all
-            tree = ProcessTree(
+        tree = CHILDREN.start(
+            lambda: ProcessTree(
                 command.argv, command.environ, command.folder, stdin=given, stdout=out, stderr=err
-            )
-            _running.add(tree)
+            ),
+            _kill,
+        )
         try:
             code = tree.process.wait(command.seconds)
         except subprocess.TimeoutExpired:
@@ -94,8 +79,7 @@ def run(command: RunningCommand) -> CommandResult:
             _kill(tree)
             raise
         finally:
-            with _lock:
-                _running.discard(tree)
+            CHILDREN.remove(tree)
             tree.close()
         return CommandResult(code, _text(out), _text(err))
 

@@ -1,4 +1,4 @@
-"""A program with all that it starts: begun as one tree, ended as one.
+"""Process trees, which are started and ended as one, and the registry of this process's children.
 
 On POSIX a tree is a session and its group, see setsid(2): what makes a session of its own has left
 it. On Windows it is a job, which nothing leaves.
@@ -6,17 +6,22 @@ it. On Windows it is a job, which nothing leaves.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
-__all__ = ["ProcessTree", "Stream"]
+__all__ = ["CHILDREN", "ChildRegistry", "ProcessTree", "Stream"]
+
+_Child = TypeVar("_Child")
 
 _POLL_SECONDS = 0.02
 
@@ -130,3 +135,42 @@ class ProcessTree:
                 return
             with contextlib.suppress(OSError):
                 os.killpg(self.process.pid, number)
+
+
+class ChildRegistry:
+    """Processes and containers that must not outlive this process; safe for threads."""
+
+    def __init__(self) -> None:
+        self._kills: dict[object, Callable[[], None]] = {}
+        # Re-entrant: a signal handler may kill all while its own thread registers a child.
+        self._lock = threading.RLock()
+
+    def add(self, child: object, kill: Callable[[], None]) -> None:
+        """Register a child; `kill` ends it at once, and does nothing if it has ended."""
+        with self._lock:
+            self._kills[child] = kill
+
+    def start(self, start: Callable[[], _Child], kill: Callable[[_Child], None]) -> _Child:
+        """Start a child and register it before `kill_all` can run, so that none is missed."""
+        with self._lock:
+            child = start()
+            self.add(child, functools.partial(kill, child))
+        return child
+
+    def remove(self, child: object) -> None:
+        """Remove a child that has ended."""
+        with self._lock:
+            self._kills.pop(child, None)
+
+    def kill_all(self) -> None:
+        """Kill every registered child."""
+        with self._lock:
+            kills = tuple(self._kills.values())
+        for kill in kills:
+            kill()
+
+
+CHILDREN = ChildRegistry()
+"""The children of this process; killed when it exits, as daemon threads that wait for one are
+not ended in an orderly way."""
+atexit.register(CHILDREN.kill_all)

@@ -24,7 +24,6 @@ from matrix.environments.commands import (
     RunningCommand,
     child_environment,
     run,
-    stop_all,
 )
 from matrix.environments.dated_index import DatedIndex, fits, serve
 from matrix.environments.download import link_into, unpack
@@ -35,7 +34,7 @@ from matrix.model.environment import Requirements
 from matrix.model.reason import Reason
 from matrix.pypi.client import index_url
 from matrix.system.paths import project_root
-from matrix.system.processes import ProcessTree
+from matrix.system.processes import CHILDREN, ProcessTree
 
 MARCH = dt.datetime(2023, 3, 1, tzinfo=dt.timezone.utc)
 
@@ -130,11 +129,11 @@ def test_a_tool_that_is_just_starting_is_ended_too(
     thread.start()
     try:
         assert started.wait(10)
-        stop_all()
+        CHILDREN.kill_all()
         thread.join(10)
         assert not thread.is_alive()
     finally:
-        stop_all()
+        CHILDREN.kill_all()
 
 
 def _lives(pid: int) -> bool:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import dataclasses
 import errno
 import os
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from matrix.docker.images.source import ImageError
 from matrix.model.reason import Reason
-from matrix.system.processes import ProcessTree
+from matrix.system.atomic import is_disk_full
+from matrix.system.processes import CHILDREN, ProcessTree
 
 __all__ = [
     "BuildCommand",
@@ -25,7 +24,6 @@ __all__ = [
     "complaint",
     "environment",
     "run_tool",
-    "stop_all",
 ]
 
 # What it may take to let go of mounts and folders when it is told to end.
@@ -81,19 +79,6 @@ class BuildFolder:
     lock: int
 
 
-_running: set[ProcessTree] = set()
-_guard = threading.Lock()
-
-
-@atexit.register
-def stop_all() -> None:
-    """End every tool that still runs: threads that wait for one do not end by themselves."""
-    with _guard:
-        trees = tuple(_running)
-    for tree in trees:
-        _end(tree)
-
-
 def run_tool(job: BuildCommand) -> BuildOutput:
     """Run to the end; raise ImageError where it takes too long or cannot be started.
 
@@ -101,17 +86,19 @@ def run_tool(job: BuildCommand) -> BuildOutput:
     """
     with tempfile.TemporaryFile() as err:
         try:
-            with job.out.open("wb") as out, _guard:  # known at once to who ends all
-                tree = ProcessTree(
-                    job.argv,
-                    environment(os.environ, job.scratch),
-                    job.scratch,
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=err,
-                    keep=(job.keep,),
+            with job.out.open("wb") as out:
+                tree = CHILDREN.start(
+                    lambda: ProcessTree(
+                        job.argv,
+                        environment(os.environ, job.scratch),
+                        job.scratch,
+                        stdin=subprocess.DEVNULL,
+                        stdout=out,
+                        stderr=err,
+                        keep=(job.keep,),
+                    ),
+                    _end,
                 )
-                _running.add(tree)
         except OSError as error:
             raise from_os_error(error) from error
         try:
@@ -122,8 +109,7 @@ def run_tool(job: BuildCommand) -> BuildOutput:
         finally:
             _end(tree)
             tree.close()
-            with _guard:
-                _running.discard(tree)
+            CHILDREN.remove(tree)
         size = err.seek(0, os.SEEK_END)
         err.seek(max(0, size - _KEPT_BYTES))
         return BuildOutput(code, err.read().decode("utf-8", "replace"))
@@ -150,7 +136,7 @@ def complaint(finished: BuildOutput) -> ImageError:
 
 def from_os_error(error: OSError) -> ImageError:
     """Return what a failure of the operating system means for an image."""
-    reason = Reason.DISK_FULL if error.errno == errno.ENOSPC else Reason.NO_IMAGE
+    reason = Reason.DISK_FULL if is_disk_full(error) else Reason.NO_IMAGE
     return ImageError(reason, str(error))
 
 
