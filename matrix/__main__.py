@@ -9,7 +9,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from matrix.errors import ExitCode, UserError, nearest
+from matrix.errors import ExitCode, UserError, did_you_mean
 
 __all__ = ["COMMANDS", "main", "main_inner"]
 
@@ -78,8 +78,7 @@ def main_inner(argv: Sequence[str]) -> int:
         else:
             commands.add_parser(name, help=summary)
     if wanted is not None and wanted not in COMMANDS:
-        near = nearest(wanted, COMMANDS)
-        parser.error(f"no command {wanted!r}" + (f": did you mean {near!r}?" if near else ""))
+        parser.error(f"unknown command {wanted!r}{did_you_mean(wanted, COMMANDS)}")
     args = parser.parse_args(argv)
     return int(args.run(args))
 

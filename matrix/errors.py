@@ -25,6 +25,7 @@ __all__ = [
     "UnreadableInputError",
     "UsageError",
     "UserError",
+    "did_you_mean",
     "nearest",
 ]
 
@@ -138,7 +139,12 @@ class DocumentProblems(UserError):  # noqa: N818 - a group of problems, not one 
         )
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known word that is closest to `word`, or "" where none is near."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return found[0] if found else ""
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """Return the choice that is closest to `word`, or "" where none is close."""
+    return next(iter(difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)), "")
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the choice closest to `word`, "" where none is close."""
+    choice = nearest(word, choices)
+    return f"; did you mean {choice!r}?" if choice else ""

@@ -23,6 +23,7 @@ from matrix.docker.interface import ContainerError
 from matrix.errors import EngineUnavailableError
 from matrix.model.capture import CellCapture, Identity, ProcessCapture
 from matrix.model.reason import Reason
+from matrix.system.atomic import is_disk_full
 
 __all__ = ["place_of", "run_cell"]
 
@@ -57,8 +58,7 @@ def run_cell(job: CellJob) -> CellCapture:
     except SandboxError as error:
         seen.failed, seen.detail = error.reason, error.detail
     except OSError as error:
-        full = error.errno in {28, 122}  # ENOSPC, EDQUOT
-        seen.failed = Reason.DISK_FULL if full else Reason.INTERNAL_ERROR
+        seen.failed = Reason.DISK_FULL if is_disk_full(error) else Reason.INTERNAL_ERROR
         seen.detail = f"{type(error).__name__}: {error}"
     except Exception as error:  # noqa: BLE001 - one cell's surprise must not end the run
         seen.failed, seen.detail = Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"

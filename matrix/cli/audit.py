@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from matrix.documents.document import ReadDocument
 from matrix.documents.facts import read_inputs
-from matrix.errors import ExitCode, StorageError, UsageError, UserError, nearest
+from matrix.errors import ExitCode, StorageError, UsageError, UserError, did_you_mean
 from matrix.features.audit.findings import explained
 from matrix.features.audit.sections import (
     SECTIONS,
@@ -144,9 +144,8 @@ def _parts(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in names:
         if name not in SECTIONS:
-            near = nearest(name, SECTIONS)
             raise UsageError(
-                f"no part {name!r}" + (f"; did you mean {near!r}?" if near else ""),
+                f"unknown part {name!r}{did_you_mean(name, SECTIONS)}",
                 f"Parts: {', '.join(SECTIONS)}, several with commas.",
             )
     if not names:

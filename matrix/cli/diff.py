@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from matrix.errors import ExitCode, UnreadableInputError, nearest
+from matrix.errors import ExitCode, UnreadableInputError, did_you_mean
 from matrix.reporting.diff import as_json, changes, is_worse, tell_changes
 from matrix.reporting.json import write_text_json
 from matrix.runs.record import Record
@@ -72,10 +72,9 @@ def _run(shelf: RecordShelf, word: str) -> Record:
         name for name in there if name.startswith(document)
     ]
     if len(fitting) != 1:
-        near = nearest(document, there)
-        said = f"; did you mean {near!r}?" if near and not fitting else ""
+        hint = "" if fitting else did_you_mean(document, there)
         raise UnreadableInputError(
-            f"{named} has {len(fitting) or 'no'} documents of the name {document!r}{said}",
+            f"{named} has {len(fitting) or 'no'} documents of the name {document!r}{hint}",
             f"It has: {', '.join(there)}",
         )
     return record.only(fitting[0])

@@ -10,9 +10,15 @@ from pathlib import Path
 
 from matrix.cli.options import add_plan_options, plan_from_args
 from matrix.docker.connect import find_engine
-from matrix.docker.labels import hold_run
+from matrix.docker.labels import lock_run
 from matrix.environments.errors import BuildError
-from matrix.errors import ExitCode, IndexUnavailableError, NothingSelectedError, UsageError, nearest
+from matrix.errors import (
+    ExitCode,
+    IndexUnavailableError,
+    NothingSelectedError,
+    UsageError,
+    did_you_mean,
+)
 from matrix.features.reproduce.dockerfile import DockerfileOptions, write_context
 from matrix.features.reproduce.run import back_ends_of, commands, run_alone
 from matrix.model.cell import Cell
@@ -22,7 +28,7 @@ from matrix.planning.locations import Targets, everywhere
 from matrix.reporting.json import write_text_json
 from matrix.runs.backend import held
 from matrix.runs.setup import SetupOptions, services_of
-from matrix.services.external import ExternalService, add_service_option, given_from_args
+from matrix.services.external import ExternalService, add_service_option, external_from_args
 
 __all__ = ["add_parser", "run"]
 
@@ -87,7 +93,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Print the commands, or run the cell."""
-    given = given_from_args(args)
+    given = external_from_args(args)
     if args.run_it:
         return _run(args, given)
     planned = _find(args, everywhere(args.target))
@@ -110,7 +116,7 @@ def _dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
     options = DockerfileOptions(args.setting, args.vendor, args.offline)
     with contextlib.ExitStack() as stack:
         # Not needed: it tells which image the cell runs in here.
-        engine = None if args.engine == "local" else find_engine(stack.enter_context(hold_run()))
+        engine = None if args.engine == "local" else find_engine(stack.enter_context(lock_run()))
         if engine is not None:
             stack.callback(engine.close)
         try:
@@ -163,9 +169,8 @@ def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
         known = {item.cell.id: item for item in (*plan.fallbacks, *plan.cells)}
         if args.wanted in known:
             return known[args.wanted]
-    near = nearest(args.wanted, known)
     raise NothingSelectedError(
-        f"no cell {args.wanted!r} in the plan" + (f"; did you mean {near!r}?" if near else ""),
+        f"no cell {args.wanted!r} in the plan{did_you_mean(args.wanted, known)}",
         "The ids: python -m matrix plan --cells (add the documents and --profile you verified).",
     )
 

@@ -22,23 +22,23 @@ from matrix.distributed.shard_file import (
     CAPTURES,
     JOURNAL,
     SHARD,
-    ShardCell,
     ShardFile,
     ShardSeal,
+    ShardStatus,
     sha256,
 )
 from matrix.distributed.untrusted import (
     RefusedError,
-    folders_in,
+    decompress,
+    exists,
     is_folder,
-    is_there,
-    json_of,
-    one_line,
+    parse_json,
+    printable_line,
+    printable_path,
     read_file,
-    shown,
-    unpacked,
+    subfolders,
 )
-from matrix.errors import nearest
+from matrix.errors import did_you_mean
 from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
@@ -49,20 +49,20 @@ from matrix.runs.keys import result_key
 from matrix.runs.result_store import judged
 
 __all__ = [
-    "LARGEST",
+    "MAX_CAPTURE_BYTES",
     "GatheredFolder",
     "JudgeRules",
     "capture_path",
-    "entry_of",
     "gather",
-    "piece_of",
+    "parse_entry",
+    "read_result",
     "shard_folders",
 ]
 
 # Those of real cells have at most 0.3 MB, and 2 MB unpacked. Empty lists take 25 times the room of
 # what JSON they are read from.
-LARGEST = 20_000_000
-_LARGEST_UNPACKED = 60_000_000
+MAX_CAPTURE_BYTES = 20_000_000
+_MAX_UNPACKED_BYTES = 60_000_000
 _WRONG = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
@@ -74,10 +74,10 @@ class JudgeRules:
     key: str
 
 
-def entry_of(line: bytes) -> Entry:
+def parse_entry(line: bytes) -> Entry:
     """Return the entry that a line of a journal is; raise `RefusedError`."""
     try:
-        entry = Entry.from_json(json_of(line))
+        entry = Entry.from_json(parse_json(line))
         cell_id(entry.cell)
         digest(entry.key)
         digest(entry.base)
@@ -98,16 +98,16 @@ def capture_path(folder: Path, entry: Entry) -> Path:
     return path
 
 
-def piece_of(path: Path, entry: Entry, planned: PlannedCell, rules: JudgeRules) -> ShardResult:
+def read_result(path: Path, entry: Entry, planned: PlannedCell, rules: JudgeRules) -> ShardResult:
     """Return the piece that an entry for a planned cell and its capture in `path` make.
 
     Raises `RefusedError`.
     """
     if entry.key != result_key(entry.base, planned, rules.probes):
         raise RefusedError("was made from other probes than its key says")
-    content = read_file(path, LARGEST)
+    content = read_file(path, MAX_CAPTURE_BYTES)
     try:
-        data = json_of(unpacked(content, _LARGEST_UNPACKED))
+        data = parse_json(decompress(content, _MAX_UNPACKED_BYTES))
         capture = CellCapture.from_json(data)
         _check(capture, entry)
         made = _judged(capture, entry, planned, rules)
@@ -164,7 +164,7 @@ def _writable(entry: Entry) -> None:
 
 # `download/<artifact>/<manifest>/<shard>`: so deep can a shard's folder be in one that is given.
 _DEEP = 3
-_MOST_FOLDERS = 10_000
+_MAX_FOLDERS = 10_000
 _LARGEST_JOURNAL = 500_000_000
 
 
@@ -180,7 +180,7 @@ class GatheredFolder:
     folder: Path
     shard: str = ""
     refused: bool = False
-    ended: ShardCell | None = None
+    ended: ShardStatus | None = None
     pieces: tuple[ShardResult, ...] = ()
     files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     problems: tuple[str, ...] = ()
@@ -193,16 +193,16 @@ def shard_folders(given: Iterable[Path]) -> tuple[list[Path], list[str]]:
     wrong = []
     for folder in given:
         if not is_folder(folder, linked=True):
-            wrong.append(f"there is no folder {shown(folder)}")
+            wrong.append(f"there is no folder {printable_path(folder)}")
             continue
         inside = list(_inside(folder, _DEEP))
         if not inside:
-            wrong.append(f"{shown(folder)} holds no shard: there is no {SHARD} in it")
+            wrong.append(f"{printable_path(folder)} holds no shard: there is no {SHARD} in it")
         for each in inside:
             found.setdefault(each.resolve(), each)
-    if len(found) > _MOST_FOLDERS:
-        wrong.append(f"there are more than {_MOST_FOLDERS} folders: the rest is not looked at")
-    return list(found.values())[:_MOST_FOLDERS], wrong
+    if len(found) > _MAX_FOLDERS:
+        wrong.append(f"there are more than {_MAX_FOLDERS} folders: the rest is not looked at")
+    return list(found.values())[:_MAX_FOLDERS], wrong
 
 
 def gather(folder: Path, manifest: Manifest, rules: JudgeRules) -> GatheredFolder:
@@ -240,7 +240,7 @@ def gather(folder: Path, manifest: Manifest, rules: JudgeRules) -> GatheredFolde
         pieces=tuple(found.pieces),
         files=found.files,
         problems=tuple(found.problems),
-        warnings=tuple(map(one_line, told.seal.warnings)) if told.seal else (),
+        warnings=tuple(map(printable_line, told.seal.warnings)) if told.seal else (),
     )
 
 
@@ -274,7 +274,7 @@ class _Results:
         """Take in one; return why not, "" where it is."""
         try:
             path = capture_path(self._folder, entry)
-            piece = piece_of(path, entry, self._planned[entry.cell], self._rules)
+            piece = read_result(path, entry, self._planned[entry.cell], self._rules)
         except RefusedError as error:
             return str(error)
         if sealed is not None and piece.capture != sealed[entry.key]:
@@ -288,17 +288,17 @@ class _Results:
 
 
 def _inside(folder: Path, deep: int) -> Iterator[Path]:
-    if is_there(folder / SHARD) or is_there(folder / JOURNAL):
+    if exists(folder / SHARD) or exists(folder / JOURNAL):
         yield folder
     elif deep:
-        for each in folders_in(folder):
+        for each in subfolders(folder):
             yield from _inside(each, deep - 1)
 
 
 def _entries(folder: Path, seal: ShardSeal | None) -> dict[str, Entry]:
     """Return the entries of a journal, the last of equal keys; raise `RefusedError`."""
     content = b""
-    if is_there(folder / JOURNAL) or (seal is not None and seal.size):
+    if exists(folder / JOURNAL) or (seal is not None and seal.size):
         try:
             content = read_file(folder / JOURNAL, _LARGEST_JOURNAL)
         except RefusedError as error:
@@ -312,7 +312,7 @@ def _entries(folder: Path, seal: ShardSeal | None) -> dict[str, Entry]:
         if not line:
             continue
         try:
-            entry = entry_of(line)
+            entry = parse_entry(line)
         except RefusedError as error:
             if seal is not None:
                 continue  # whoever sealed it passed over that line, and named what counts
@@ -326,9 +326,8 @@ def _foreign(told: ShardFile, manifest: Manifest) -> str:
         return f"it is of another run ({told.manifest[:12]})"
     if told.project != manifest.project:
         return "another version of this project made it"
-    near = nearest(told.shard, [each.name for each in manifest.shards])
-    like = f"; the nearest is {near}" if near else ""
-    return f"the run has no shard {told.shard[:80]!r}{like}"
+    hint = did_you_mean(told.shard, [shard.name for shard in manifest.shards])
+    return f"the run has no shard {told.shard[:80]!r}{hint}"
 
 
 def _refused(folder: Path, why: str, shard: str = "") -> GatheredFolder:
@@ -337,4 +336,4 @@ def _refused(folder: Path, why: str, shard: str = "") -> GatheredFolder:
 
 def _problem(folder: Path, why: str) -> str:
     # Why something is no JSON of ours is said in words of what was read.
-    return f"refused {shown(folder)}: {one_line(why)}"
+    return f"refused {printable_path(folder)}: {printable_line(why)}"

@@ -23,20 +23,20 @@ from matrix.model.plan import Plan
 from matrix.model.validate import cell_id, digest, seconds, text
 from matrix.planning.plan_file import only, plan_from_json, plan_to_json, tuple_of
 from matrix.runs.record_reader import FileKind
-from matrix.system.atomic import write_whole
+from matrix.system.atomic import write_atomic
 
 __all__ = [
-    "ENGINES",
     "MANIFEST",
-    "MOST_SHARDS",
+    "MAX_SHARDS",
     "SCHEMA",
+    "SHARD_ENGINES",
     "Manifest",
     "Shard",
-    "check",
+    "check_manifest",
+    "manifest_bytes",
     "parse_manifest",
-    "part_of",
     "read_manifest",
-    "to_bytes",
+    "shard_plan",
     "write_manifest",
 ]
 
@@ -82,7 +82,7 @@ class Manifest:
         return next((each for each in self.shards if each.name == name), None)
 
 
-def part_of(plan: Plan, shard: Shard) -> Plan:
+def shard_plan(plan: Plan, shard: Shard) -> Plan:
     """Return the plan of one shard: its cells, and what of the claims they decide among them.
 
     Its verdicts mean nothing: a claim may have parts in several shards. Only which further controls
@@ -103,10 +103,10 @@ def part_of(plan: Plan, shard: Shard) -> Plan:
     )
 
 
-ENGINES = ("docker", "local")
+SHARD_ENGINES = ("docker", "local")
 """What runs the cells of a shard."""
 
-MOST_SHARDS = 256
+MAX_SHARDS = 256
 """As many jobs as GitHub makes of one job's matrix.
 
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstrategymatrix
@@ -116,7 +116,7 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-synt
 _NAME = re.compile(r"[a-z0-9_]{1,64}-[0-9]{1,6}")
 
 
-def check(manifest: Manifest) -> None:
+def check_manifest(manifest: Manifest) -> None:
     """Raise ValueError that lists what is wrong with a manifest."""
     wrong = [*_with_plan(manifest.plan), *_with_shards(manifest)]
     if wrong:
@@ -140,8 +140,8 @@ def _with_plan(plan: Plan) -> Iterator[str]:
 
 def _with_shards(manifest: Manifest) -> Iterator[str]:
     shards, plan = manifest.shards, manifest.plan
-    if len(shards) > MOST_SHARDS:
-        yield f"it has {len(shards)} shards, and at most {MOST_SHARDS} can be run"
+    if len(shards) > MAX_SHARDS:
+        yield f"it has {len(shards)} shards, and at most {MAX_SHARDS} can be run"
     yield from _twice("the shard", (shard.name for shard in shards))
     for shard in shards:
         yield from _with_shard(shard)
@@ -158,8 +158,8 @@ def _with_shards(manifest: Manifest) -> Iterator[str]:
 def _with_shard(shard: Shard) -> Iterator[str]:
     if not _NAME.fullmatch(shard.name):
         yield f"{shard.name!r} is no name of a shard"
-    if shard.engine not in ENGINES:
-        yield f"{shard.engine!r} of {shard.name} is none of {', '.join(ENGINES)}"
+    if shard.engine not in SHARD_ENGINES:
+        yield f"{shard.engine!r} of {shard.name} is none of {', '.join(SHARD_ENGINES)}"
     for cell in (*shard.cells, *shard.reserve):
         # An id's second word is its target.
         if cell.split("-", 2)[1] != shard.target:
@@ -191,7 +191,7 @@ _REMEDY = "Make it with: python -m matrix plan --github --manifest FILE"
 _MANIFESTS = FileKind("a manifest", SCHEMA, 200_000_000, _REMEDY)
 
 
-def to_bytes(manifest: Manifest) -> bytes:
+def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the content of the file: one way to write it, so that equal manifests are equal."""
     data = {
         "schema": SCHEMA,
@@ -208,9 +208,9 @@ def write_manifest(path: Path, manifest: Manifest) -> Manifest:
 
     Raises StorageError.
     """
-    content = to_bytes(manifest)
+    content = manifest_bytes(manifest)
     try:
-        write_whole(path, content)
+        write_atomic(path, content)
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written: {error.strerror}", "Give --manifest another path."
@@ -232,8 +232,8 @@ def parse_manifest(content: bytes, called: str) -> Manifest:
     data = _MANIFESTS.parse(content, called)
     try:
         manifest = _manifest(data)
-        check(manifest)
-        own = hashlib.sha256(to_bytes(manifest)).hexdigest()
+        check_manifest(manifest)
+        own = hashlib.sha256(manifest_bytes(manifest)).hexdigest()
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UnreadableInputError(
             f"{called} is no complete manifest: {type(error).__name__}: {error}", _REMEDY

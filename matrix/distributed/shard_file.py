@@ -13,32 +13,34 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from matrix.distributed.untrusted import RefusedError, json_of, read_file
+from matrix.distributed.untrusted import RefusedError, parse_json, read_file
 from matrix.errors import StorageError
 from matrix.model.validate import cell_id, count, digest, seconds, text, time
 from matrix.runs.captures import CaptureStore
-from matrix.system.atomic import write_whole
+from matrix.system.atomic import write_atomic
 
 __all__ = [
     "CAPTURES",
-    "HINT",
     "JOURNAL",
     "SHARD",
+    "STORAGE_HINT",
     "SealedResult",
-    "ShardCell",
     "ShardFile",
     "ShardSeal",
-    "kept_of",
+    "ShardStatus",
+    "sealed_results",
     "sha256",
 ]
 
 SHARD, JOURNAL, CAPTURES = "shard.json", "journal.jsonl", "captures"
 SCHEMA = "shard/1"
 _LARGEST = 50_000_000
-HINT = "Free space, or move the results with COMPAT_MATRIX_RESULTS; finished cells are kept."
+STORAGE_HINT = (
+    "Free space, or move the results with COMPAT_MATRIX_RESULTS; finished cells are kept."
+)
 
 
-class ShardCell(str, enum.Enum):
+class ShardStatus(str, enum.Enum):
     """How a shard's run ended. UNKEPT: all its cells did, but not all results could be written."""
 
     COMPLETE = "complete"
@@ -64,7 +66,7 @@ class ShardSeal:
     how long the run took, `warnings` are what it said.
     """
 
-    ended: ShardCell
+    ended: ShardStatus
     journal: str
     size: int
     kept: tuple[SealedResult, ...]
@@ -87,14 +89,14 @@ class ShardFile:
         path = folder / SHARD
         data = {"schema": SCHEMA, **dataclasses.asdict(self)}
         try:
-            write_whole(path, f"{json.dumps(data, indent=1)}\n".encode())
+            write_atomic(path, f"{json.dumps(data, indent=1)}\n".encode())
         except OSError as error:
-            raise StorageError(f"cannot write {path}: {error}", HINT) from error
+            raise StorageError(f"cannot write {path}: {error}", STORAGE_HINT) from error
 
     @classmethod
     def read(cls, folder: Path) -> ShardFile:
         """Return what a folder says of itself, from wherever it came; raise `RefusedError`."""
-        data = json_of(read_file(folder / SHARD, _LARGEST))
+        data = parse_json(read_file(folder / SHARD, _LARGEST))
         schema = data.get("schema") if isinstance(data, dict) else None
         if schema != SCHEMA:
             raise RefusedError(f"has the schema {str(schema)[:80]!r}, not {SCHEMA!r}")
@@ -110,7 +112,7 @@ class ShardFile:
             raise RefusedError(f"is incomplete ({type(error).__name__}: {error})") from error
 
 
-def kept_of(folder: Path, keys: Iterable[tuple[str, str]]) -> tuple[SealedResult, ...]:
+def sealed_results(folder: Path, keys: Iterable[tuple[str, str]]) -> tuple[SealedResult, ...]:
     """Return the results by cell and key, without those whose capture cannot be read."""
     captures = CaptureStore(folder / CAPTURES)
     found = []
@@ -130,7 +132,7 @@ def sha256(content: bytes) -> str:
 
 def _seal(data: Mapping[str, Any]) -> ShardSeal:
     return ShardSeal(
-        ended=ShardCell(data["ended"]),
+        ended=ShardStatus(data["ended"]),
         journal=digest(data["journal"]),
         size=count(data["size"]),
         kept=tuple(

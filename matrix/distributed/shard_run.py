@@ -8,17 +8,17 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from matrix.distributed.manifest import Manifest, Shard, part_of
+from matrix.distributed.manifest import Manifest, Shard, shard_plan
 from matrix.distributed.shard_file import (
-    HINT,
     JOURNAL,
-    ShardCell,
+    STORAGE_HINT,
     ShardFile,
     ShardSeal,
-    kept_of,
+    ShardStatus,
+    sealed_results,
     sha256,
 )
-from matrix.errors import ExitCode, StorageError, UsageError, nearest
+from matrix.errors import ExitCode, StorageError, UsageError, did_you_mean
 from matrix.model.probe import Probe
 from matrix.runs.events import Emit, Event, VerdictReached
 from matrix.runs.journal import Journal, one_run
@@ -29,7 +29,7 @@ from matrix.runs.scheduler import RunContext
 from matrix.runs.setup import SetupOptions
 from matrix.system.paths import results_dir
 
-__all__ = ["ShardRun", "check_project", "run_shard", "shard_called", "shards_folder"]
+__all__ = ["ShardRun", "check_project", "find_shard", "run_shard", "shards_folder"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +44,9 @@ class ShardRun:
     @property
     def exit_code(self) -> ExitCode:
         """Return 0 where all its cells ended, whatever they showed: the collector judges."""
-        if self.seal.ended is ShardCell.COMPLETE:
+        if self.seal.ended is ShardStatus.COMPLETE:
             return ExitCode.OK
-        if self.seal.ended is ShardCell.UNKEPT:
+        if self.seal.ended is ShardStatus.UNKEPT:
             return ExitCode.STORAGE
         return exit_code(self.result, strict=False)
 
@@ -65,14 +65,13 @@ def shards_folder(results: Path, manifest: Manifest) -> Path:
     return results / "shards" / manifest.id[:12]
 
 
-def shard_called(manifest: Manifest, name: str) -> Shard:
+def find_shard(manifest: Manifest, name: str) -> Shard:
     """Return the shard with this name; raise UsageError."""
     shard = manifest.shard(name)
     if shard is None:
         names = [each.name for each in manifest.shards]
-        near = nearest(name, names)
         raise UsageError(
-            f"the manifest has no shard {name!r}" + (f"; did you mean {near!r}?" if near else ""),
+            f"the manifest has no shard {name!r}{did_you_mean(name, names)}",
             f"It has: {', '.join(names) or 'none'}",
         )
     return shard
@@ -113,7 +112,7 @@ def run_shard(
         if not isinstance(event, VerdictReached):
             emit(event)
 
-    result = verify(part_of(manifest.plan, shard), options, without_verdicts, opened, folder)
+    result = verify(shard_plan(manifest.plan, shard), options, without_verdicts, opened, folder)
     with one_run(folder):
         seal = _seal(folder, result)
         dataclasses.replace(told, seal=seal).write(folder)
@@ -125,16 +124,16 @@ def _seal(folder: Path, result: RunResult) -> ShardSeal:
     try:
         content = path.read_bytes() if path.exists() else b""
     except OSError as error:
-        raise StorageError(f"cannot read {path}: {error}", HINT) from error
+        raise StorageError(f"cannot read {path}: {error}", STORAGE_HINT) from error
     with contextlib.closing(Journal(path)) as journal:
         there = {(each.cell, each.key) for each in journal.read().entries.values()}
     made = {(each.cell, each.key) for each in result.cells}
     if result.interrupted or result.lost:
-        ended = ShardCell.INTERRUPTED if result.interrupted else ShardCell.LOST
+        ended = ShardStatus.INTERRUPTED if result.interrupted else ShardStatus.LOST
     else:
-        there, ended = there & made, ShardCell.COMPLETE if made <= there else ShardCell.UNKEPT
-    kept = kept_of(folder, there)
-    if ended is ShardCell.COMPLETE and len(kept) < len(made):
-        ended = ShardCell.UNKEPT
+        there, ended = there & made, ShardStatus.COMPLETE if made <= there else ShardStatus.UNKEPT
+    kept = sealed_results(folder, there)
+    if ended is ShardStatus.COMPLETE and len(kept) < len(made):
+        ended = ShardStatus.UNKEPT
     warnings = tuple(each.encode("utf-8", "replace").decode() for each in result.warnings)
     return ShardSeal(ended, sha256(content), len(content), kept, round(result.seconds, 3), warnings)

@@ -1,10 +1,8 @@
-"""The committed facts: `matrix/facts/claims.toml`, what the documents promise and where.
+"""The committed facts (`matrix/facts/claims.toml`) and the documents that a command names.
 
-One table per document, in it one per run of claims of a kind under a heading, in it one row per
-claim. The file is made by `python -m matrix claims --write-facts DOCUMENT ...`; `dump_facts` of
-what `load_facts` returns is the file again, byte for byte.
-
-The documents that a command is given: files, folders and globs; without any, the facts.
+The file has one table per document, in it one per run of claims of a kind under a heading, in it
+one row per claim. `python -m matrix claims --write-facts DOCUMENT ...` writes it; `dump_facts` of
+the result of `load_facts` is the file again, byte for byte.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import functools
 import glob
 import itertools
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,49 +18,45 @@ from typing import Any
 from matrix.documents.document import ReadDocument, read_documents
 from matrix.errors import StorageError, UnreadableInputError
 from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.system.atomic import write_atomic
+from matrix.system.data_files import read_toml
 from matrix.system.paths import project_root
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["FACTS", "document_paths", "dump_facts", "load_facts", "read_inputs", "write_facts"]
 
 FACTS = project_root() / "matrix" / "facts" / "claims.toml"
 
+_SUFFIXES = (".md", ".txt")
 _HEAD = """\
 # What the compatibility documents promise. Made by `python -m matrix claims --write-facts`:
 # do not edit by hand. A row is: id without the document, subject, specifier, as written, status,
 # line, scope.
 """
-_ROW = 7
+_ROW_LENGTH = 7
 
 
 @functools.cache
 def load_facts(path: Path = FACTS) -> tuple[Claim, ...]:
     """Return the committed claims, in the file's order.
 
-    Raises `UnreadableInputError` where the file is missing or is not what `dump_facts` writes.
+    Raises `UnreadableInputError` if the file is missing or malformed.
     """
-    remedy = "Make it again with: python -m matrix claims --write-facts DOCUMENT ..."
+    remedy = "Write it again with: python -m matrix claims --write-facts DOCUMENT ..."
     try:
-        with path.open("rb") as file:
-            data = tomllib.load(file)
-        return tuple(_claims(data))
+        return tuple(_claims(read_toml(path)))
     except FileNotFoundError:
-        raise UnreadableInputError(f"there is no file of facts {path}", remedy) from None
+        raise UnreadableInputError(f"facts file not found: {path}", remedy) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnreadableInputError(f"{path} is no file of facts: {error}", remedy) from error
+        raise UnreadableInputError(f"invalid facts file {path}: {error}", remedy) from error
 
 
 def dump_facts(claims: Iterable[Claim]) -> str:
-    """Return the text of a file of facts; equal claims in equal order give equal text."""
+    """Return the text of a facts file; equal claims in equal order give equal text."""
     lines = [_HEAD]
     by_document = itertools.groupby(
-        claims, key=lambda one: (one.document, one.language, one.sha256)
+        claims, key=lambda claim: (claim.document, claim.language, claim.sha256)
     )
-    for (document, language, sha256), of_document in by_document:
+    for (document, language, sha256), document_claims in by_document:
         lines += [
             "[[document]]",
             f"name = {_toml(document)}",
@@ -71,22 +64,19 @@ def dump_facts(claims: Iterable[Claim]) -> str:
             f"sha256 = {_toml(sha256)}",
             "",
         ]
-        for (kind, heading), run in itertools.groupby(of_document, key=_kind_and_heading):
+        for (kind, heading), run in itertools.groupby(document_claims, key=_kind_and_heading):
             lines += ["[[document.claims]]", f"kind = {_toml(kind)}", f"heading = {_toml(heading)}"]
             lines += ["rows = [", *(f"  {_row(claim)}," for claim in run), "]", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def write_facts(claims: Iterable[Claim], path: Path = FACTS) -> None:
-    """Replace the file of facts as a whole; raise `StorageError` where that cannot be done."""
-    draft = path.with_suffix(".toml.new")
+    """Replace the facts file atomically; raise `StorageError` if it cannot be written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(dump_facts(claims), encoding="utf-8", newline="\n")
-        draft.replace(path)
+        write_atomic(path, dump_facts(claims))
     except OSError as error:
         raise StorageError(
-            f"{path} cannot be written: {error}", "Check the disk and the folder's permissions."
+            f"cannot write {path}: {error}", "Check the disk and the folder's permissions."
         ) from error
     load_facts.cache_clear()
 
@@ -96,8 +86,8 @@ def _claims(data: Mapping[str, Any]) -> Iterator[Claim]:
         name = document["name"]
         for run in document["claims"]:
             for row in run["rows"]:
-                if len(row) != _ROW:
-                    raise ValueError(f"a row of {len(row)} values: {row!r}")
+                if len(row) != _ROW_LENGTH:
+                    raise ValueError(f"row has {len(row)} values, expected {_ROW_LENGTH}: {row!r}")
                 yield Claim(
                     id=f"{name}/{row[0]}",
                     kind=ClaimKind(run["kind"]),
@@ -132,7 +122,7 @@ def _row(claim: Claim) -> str:
 
 
 def _toml(text: str) -> str:
-    """Write a TOML basic string (JSON's escapes would do, but for DEL and the surrogates)."""
+    """Return a TOML basic string (JSON's escapes differ for DEL and the surrogates)."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     out = "".join(
         letter if letter.isprintable() or letter > "\x7f" else f"\\u{ord(letter):04x}"
@@ -141,51 +131,46 @@ def _toml(text: str) -> str:
     return f'"{out}"'
 
 
-_SUFFIXES = (".md", ".txt")
-
-
 def read_inputs(
     arguments: Sequence[str | os.PathLike[str]],
     *,
     language: str | None = None,
     lenient: bool = False,
 ) -> ReadDocument:
-    """Return the claims of the documents given, or the committed facts where none is.
+    """Return the claims of the named documents, or the committed facts if `arguments` is empty.
 
-    Raises `DocumentProblems` (not where `lenient`) and `UnreadableInputError`.
+    Raises `DocumentProblems` (unless `lenient`) and `UnreadableInputError`.
     """
     if not arguments:
         return ReadDocument(load_facts())
-    # The Markdown parser is only paid for when there is Markdown.
-
     return read_documents(document_paths(arguments), language=language, lenient=lenient)
 
 
 def document_paths(arguments: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Return the files that the arguments name: a folder its `*.md` and `*.txt`, a glob its hits.
+    """Expand files, folders (their `*.md` and `*.txt`) and globs to paths.
 
-    Raises `UnreadableInputError` for a folder or a glob that holds no document. A file that is
-    not there is returned: reading it says so.
+    Raises `UnreadableInputError` for a folder or a glob without documents. A missing file is
+    returned; reading it raises.
     """
     paths: list[Path] = []
     for argument in map(Path, arguments):
         if argument.is_dir():
-            found = sorted(path for path in argument.iterdir() if _is_document(path))
-            if not found:
+            files = sorted(path for path in argument.iterdir() if _is_document(path))
+            if not files:
                 raise UnreadableInputError(
-                    f"no document (*.md, *.txt) in the folder {argument}",
-                    "Give a folder with Markdown pages, or the pages themselves.",
+                    f"no documents (*.md, *.txt) in folder {argument}",
+                    "Pass a folder with Markdown pages, or the pages themselves.",
                 )
         elif glob.has_magic(str(argument)) and not argument.exists():
-            found = sorted(map(Path, glob.glob(str(argument), recursive=True)))  # noqa: PTH207
-            found = [path for path in found if path.is_file()]
-            if not found:
+            matches = glob.glob(str(argument), recursive=True)  # noqa: PTH207
+            files = [path for path in sorted(map(Path, matches)) if path.is_file()]
+            if not files:
                 raise UnreadableInputError(
-                    f"nothing matches {argument}", "Quote the pattern and check the folder."
+                    f"no files match {argument}", "Quote the pattern and check the folder."
                 )
         else:
-            found = [argument]
-        paths.extend(found)
+            files = [argument]
+        paths.extend(files)
     return paths
 
 

@@ -13,20 +13,15 @@ import dataclasses
 import functools
 import itertools
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matrix.documents.source import DocumentSource
 from matrix.documents.text import comparable, phrase_in
-from matrix.errors import UsageError, nearest
+from matrix.errors import UsageError, did_you_mean, nearest
+from matrix.system.data_files import read_toml
 from matrix.system.paths import data_dir
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["FALLBACK", "Vocabulary", "language_of", "languages", "load_vocabulary", "own_forms"]
 
@@ -100,10 +95,8 @@ def load_vocabulary(language: str) -> Vocabulary:
     """Return the vocabulary of a language; raise `UsageError` for one that there is none for."""
     known = languages()
     if language not in known:
-        near = nearest(language, known)
         raise UsageError(
-            f"no vocabulary for language {language!r}"
-            + (f"; did you mean {near!r}?" if near else ""),
+            f"no vocabulary for language {language!r}{did_you_mean(language, known)}",
             f"Known languages: {', '.join(known)}. A new one is a file in matrix/data/vocabulary.",
         )
     own = _read(language)
@@ -144,9 +137,7 @@ def _edge_kept(part: str) -> str:
 
 @functools.cache
 def _read(language: str) -> dict[str, Any]:
-    with (_folder() / f"{language}.toml").open("rb") as file:
-        data: dict[str, Any] = tomllib.load(file)
-    return data
+    return read_toml(_folder() / f"{language}.toml")
 
 
 def _folder() -> Path:

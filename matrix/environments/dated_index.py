@@ -35,6 +35,7 @@ from matrix.model.environment import Requirements
 from matrix.model.index import File, ReleaseFiles
 from matrix.model.reason import Reason
 from matrix.pypi.index import Index, ReplacingIndex
+from matrix.system.atomic import write_atomic
 
 __all__ = [
     "DatedIndex",
@@ -199,10 +200,7 @@ def simple_index(tools: Toolbox, requirements: Requirements) -> Path:
     own = folder / given_project(requirements)
     if not (own / "index.html").exists():
         with tools.guard(f"given-{digest}"):
-            own.mkdir(parents=True, exist_ok=True)
-            part = own / "index.part"
-            part.write_text(page, "utf-8")
-            part.replace(own / "index.html")
+            write_atomic(own / "index.html", page)
     return folder
 
 

@@ -5,11 +5,11 @@ The one line of a failed build that says why, which is seldom the last one.
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Sequence
 
 from matrix.model.reason import Reason
+from matrix.system.atomic import is_disk_full
 
 __all__ = ["BuildError", "cause_of", "failed_build", "from_log", "from_os_error"]
 
@@ -160,8 +160,7 @@ def from_log(log: str, only_binary: tuple[str, ...] = ()) -> BuildError:
 
 def from_os_error(error: OSError) -> BuildError:
     """Return the failure that an error of our own file operations is."""
-    full = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
-    reason = Reason.DISK_FULL if error.errno in full else Reason.BUILD_FAILED
+    reason = Reason.DISK_FULL if is_disk_full(error) else Reason.BUILD_FAILED
     return BuildError(reason, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from matrix.environments.toolbox import Toolbox
 from matrix.model.environment import Requirements
-from matrix.system.atomic import put_in_place
+from matrix.system.atomic import write_atomic
 
 __all__ = ["Content", "LockFiles", "lock_key"]
 
@@ -65,8 +65,5 @@ class LockFiles:
                 "as_of": requirements.as_of.isoformat(),
             }
             file = self._tools.root / "locks" / f"{key}.json"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            part = file.with_suffix(".part")
-            part.write_text(json.dumps(told, indent=1), "utf-8")
-            put_in_place(part, file)
+            write_atomic(file, json.dumps(told, indent=1))
         return {**told, "lock": tuple(told["lock"])}

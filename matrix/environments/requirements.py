@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,8 @@ from matrix.model.cell import Cell
 from matrix.model.environment import Requirements
 from matrix.model.plan import PlannedCell
 from matrix.probes.integrations import distribution_of, integration_of
+from matrix.system.data_files import read_toml
 from matrix.system.paths import data_dir
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = [
     "CompanionRule",
@@ -89,8 +84,7 @@ class CompanionRules:
 
 def load_recipes(path: Path) -> CompanionRules:
     """Read a recipes file; raise ValueError or KeyError where it is none."""
-    with path.open("rb") as stream:
-        data = tomllib.load(stream)
+    data = read_toml(path)
     return CompanionRules(
         sentinel=Sentinel(**data["sentinel"]),
         only_binary=tuple(data["only_binary"]),

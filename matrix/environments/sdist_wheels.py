@@ -15,7 +15,6 @@ import datetime as dt
 import functools
 import hashlib
 import re
-import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -36,12 +35,7 @@ from matrix.environments.toolbox import Toolbox
 from matrix.model.environment import Environment, Image, Requirements
 from matrix.model.reason import Reason
 from matrix.pypi.tags import tags_of
-from matrix.system.paths import data_dir
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from matrix.system.data_files import TOMLDecodeError, parse_toml, read_data
 
 __all__ = ["SdistWheels", "build_requires", "is_pure", "tools_for"]
 
@@ -79,12 +73,12 @@ def build_requires(source: Path) -> tuple[str, ...]:
     """Return `build-system.requires` of a source distribution's pyproject.toml, () without one."""
     try:
         text = _pyproject(source)
-        table: dict[str, Any] = tomllib.loads(text) if text else {}
+        table = parse_toml(text) if text else {}
         asked = table.get("build-system", {}).get("requires", [])
         return tuple(sorted({str(Requirement(item)) for item in asked}))
     except (
         *(OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, UnicodeDecodeError),
-        *(tomllib.TOMLDecodeError, InvalidRequirement, TypeError, AttributeError),
+        *(TOMLDecodeError, InvalidRequirement, TypeError, AttributeError),
     ) as error:
         said = f"{source.name} is damaged: {error}"
         raise BuildError(Reason.BUILD_FAILED, said) from error
@@ -102,9 +96,8 @@ def _goes_with(tool: Requirement, wish: Requirement | None) -> bool:
 
 @functools.lru_cache(maxsize=1)
 def _known() -> dict[str, dict[str, Any]]:
-    with (data_dir() / "build_tools.toml").open("rb") as stream:
-        known: dict[str, dict[str, Any]] = tomllib.load(stream)["python"]
-        return known
+    known: dict[str, dict[str, Any]] = read_data("build_tools")["python"]
+    return known
 
 
 def _pyproject(source: Path) -> str:

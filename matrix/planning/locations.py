@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from matrix.docker.interface import EngineInfo
-from matrix.errors import EngineUnavailableError, UsageError, nearest
+from matrix.errors import EngineUnavailableError, UsageError, did_you_mean
 from matrix.interpreters.targets import also_run_by, host_target
 from matrix.model.reason import Reason
 from matrix.model.selectors import matches
@@ -154,9 +154,8 @@ def _wanted(globs: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     every = [word for names in words.values() for word in names if word]
     for glob in globs:
         if not matches(glob, every):
-            near = nearest(glob.replace("*", ""), every)
             raise UsageError(
-                f"--target {glob!r} is no target" + (f"; did you mean {near!r}?" if near else ""),
+                f"unknown target {glob!r} for --target{did_you_mean(glob.replace('*', ''), every)}",
                 f"Targets: {', '.join(known)}.",
             )
     return tuple(

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from matrix.errors import UsageError, nearest
+from matrix.errors import UsageError, did_you_mean
 from matrix.model.claim import Claim
 from matrix.model.reason import Reason
 from matrix.planning.expectations import Check
@@ -82,9 +82,8 @@ def load_profile(name: str, data: Mapping[str, Any] | None = None) -> Profile:
     """Return the profile of that name; raise `UsageError` where there is none."""
     known = read_data("profiles") if data is None else data
     if name not in known:
-        near = nearest(name, known)
         raise UsageError(
-            f"no profile {name!r}" + (f"; did you mean {near!r}?" if near else ""),
+            f"unknown profile {name!r}{did_you_mean(name, known)}",
             f"Profiles: {', '.join(known)}.",
         )
     return Profile(name, tuple(_narrowing(entry) for entry in known[name]["ask"]))

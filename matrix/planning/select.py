@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from matrix.errors import NothingSelectedError, nearest
+from matrix.errors import NothingSelectedError, did_you_mean
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import Omission, Part, Plan, PlannedCell
@@ -192,9 +192,8 @@ def _check(
     for pattern in patterns:
         if matches(pattern, words):
             continue
-        near = nearest(pattern.replace("*", ""), words) or nearest(pattern, words)
-        said = f"did you mean {near!r}? " if near else ""
+        hint = did_you_mean(pattern.replace("*", ""), words) or did_you_mean(pattern, words)
         raise NothingSelectedError(
-            f"{option} {pattern!r} matches nothing in the {plan.profile!r} plan",
-            f"{said[:1].upper()}{said[1:]}`python -m matrix plan` lists what there is.",
+            f"{option} {pattern!r} matches nothing in the {plan.profile!r} plan{hint}",
+            "List the plan with: python -m matrix plan",
         )

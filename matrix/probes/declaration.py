@@ -12,7 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from matrix.errors import nearest
+from matrix.errors import did_you_mean, nearest
 
 __all__ = ["DeclarationError", "DeclaredSpan", "Integration", "parse"]
 
@@ -182,13 +182,12 @@ class _Reader:
         for problem in self.missing(functions, found):
             self.say(1, problem)
         for name, (line, _) in self.literals.items():
-            near = nearest(name, known)
-            if name not in known and near:
-                self.say(line, f"there is no {name}; did you mean {near}?")
+            hint = did_you_mean(name, known)
+            if name not in known and hint:
+                self.say(line, f"unknown name {name!r}{hint}")
         for name in functions.difference(_FUNCTIONS):
-            near = nearest(name, _FUNCTIONS)
-            if near and near not in functions:
-                self.say(1, f"there is no function {name}; did you mean {near}?")
+            if (choice := nearest(name, _FUNCTIONS)) and choice not in functions:
+                self.say(1, f"unknown function {name!r}{did_you_mean(name, _FUNCTIONS)}")
 
     def missing(self, functions: set[str], found: Mapping[str, Any]) -> Iterator[str]:
         for name in ("DISTRIBUTION", "INTEGRATION", "SERVICE"):
@@ -251,8 +250,7 @@ def _span(value: object) -> DeclaredSpan:
         raise ValueError("not a dict")  # noqa: TRY004
     for key in value:
         if key not in _SPAN_KEYS:
-            near = nearest(str(key), _SPAN_KEYS)
-            raise ValueError(f"there is no {key!r}" + (f"; did you mean {near!r}?" if near else ""))
+            raise ValueError(f"unknown key {key!r}{did_you_mean(str(key), _SPAN_KEYS)}")
     names = value.get("name", ())
     names = (names,) if isinstance(names, str) else _texts(names or None)
     tags = value.get("tags", {})

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
-from matrix.errors import UsageError, nearest
+from matrix.errors import UsageError, did_you_mean
+from matrix.system.data_files import read_toml
 from matrix.system.paths import data_dir
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["Setting", "Settings", "load_settings"]
 
@@ -44,9 +39,10 @@ class Settings:
         try:
             return self.by_name[name]
         except KeyError:
-            near = nearest(name, self.by_name)
-            hint = f"Did you mean {near!r}?" if near else "Settings are in data/settings.toml."
-            raise UsageError(f"no setting {name!r}", hint) from None
+            raise UsageError(
+                f"unknown setting {name!r}{did_you_mean(name, self.by_name)}",
+                "Settings are in data/settings.toml.",
+            ) from None
 
     def render(self, name: str, *, data: PurePath) -> dict[str, str]:
         """Return the variables of the setting, with `data` as the folder of the cell's fixtures."""
@@ -57,8 +53,7 @@ class Settings:
 @functools.cache
 def load_settings(path: Path | None = None) -> Settings:
     """Return the settings of the file, by default the project's own."""
-    with (path or data_dir() / "settings.toml").open("rb") as file:
-        raw = tomllib.load(file)
+    raw = read_toml(path or data_dir() / "settings.toml")
     return Settings(
         base=raw["base"],
         by_name={

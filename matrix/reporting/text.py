@@ -8,19 +8,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
-from matrix.system.paths import data_dir
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from matrix.system.data_files import read_data
 
 __all__ = [
     "MARKS",
@@ -169,8 +163,7 @@ class ReasonText:
 @functools.cache
 def load_reasons() -> Mapping[Reason, ReasonText]:
     """Return the words for every reason; raise KeyError or ValueError where the data lacks one."""
-    with (data_dir() / "reasons.toml").open("rb") as stream:
-        data = tomllib.load(stream)
+    data = read_data("reasons")
     strangers = set(data) - {reason.value for reason in Reason}
     if strangers:
         raise ValueError(f"reasons.toml explains what is no reason: {', '.join(sorted(strangers))}")

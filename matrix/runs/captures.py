@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matrix.errors import StorageError
 from matrix.model.capture import CellCapture
-from matrix.system.atomic import write_whole
+from matrix.system.atomic import write_atomic
 
 __all__ = ["CaptureStore"]
 
@@ -34,7 +34,7 @@ class CaptureStore:
         """Write the file of a capture, whole or not at all; raise StorageError."""
         path = self.path(cell, key)
         try:
-            write_whole(path, content)
+            write_atomic(path, content)
         except OSError as error:
             raise StorageError(
                 f"cannot write {path}: {error}",

@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
-from matrix.errors import StorageError, UnreadableInputError, nearest
+from matrix.errors import StorageError, UnreadableInputError, did_you_mean
 from matrix.runs.record import Record
 from matrix.runs.record_reader import read_record
-from matrix.system.atomic import put_in_place
+from matrix.system.atomic import write_atomic
 from matrix.system.paths import results_dir
 
 __all__ = ["RecordShelf"]
@@ -38,15 +36,7 @@ class RecordShelf:
         stamp = started.astimezone(dt.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         path = self.folder / f"{stamp}-{digest}.json"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle, half = tempfile.mkstemp(dir=self.folder, suffix=".half")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                    file.write(text)
-                put_in_place(Path(half), path)
-            except BaseException:
-                Path(half).unlink(missing_ok=True)
-                raise
+            write_atomic(path, text)
             for old in self._paths()[:-_KEPT]:
                 old.unlink(missing_ok=True)
         except OSError as error:
@@ -97,11 +87,10 @@ class RecordShelf:
                 f"{word!r} begins the names of {len(fitting)} runs",
                 f"Name one of them: {', '.join(fitting[-5:])}",
             )
-        near = nearest(word, self.names())
-        said = f"did you mean {near!r}? " if near else ""
         raise UnreadableInputError(
-            f"there is no file {word!r} and no recorded run of that name",
-            f"{said}The runs: {', '.join(self.names()[-5:]) or 'none'}. {_REMEDY}",
+            f"there is no file {word!r} and no recorded run of that name"
+            f"{did_you_mean(word, self.names())}",
+            f"The runs: {', '.join(self.names()[-5:]) or 'none'}. {_REMEDY}",
         )
 
     def _newest(self) -> str:

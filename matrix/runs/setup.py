@@ -43,12 +43,8 @@ from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
 from matrix.runs.workers import Workers
 from matrix.services.external import ExternalService
 from matrix.services.pool import Services
-from matrix.system.paths import cache_dir, data_dir
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from matrix.system.data_files import read_data
+from matrix.system.paths import cache_dir
 
 __all__ = [
     "Emulation",
@@ -75,8 +71,7 @@ class Emulation:
 @functools.cache
 def load_emulation() -> Emulation:
     """Return the policy; raise TypeError where the data is something else."""
-    with (data_dir() / "emulation.toml").open("rb") as stream:
-        return Emulation(**tomllib.load(stream))
+    return Emulation(**read_data("emulation"))
 
 
 # The engine answered this run: with cells on every CPU it may take its time to do so again, and one

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import multiprocessing
 import os
 import queue
@@ -32,6 +31,7 @@ from matrix.model.capture import CellCapture
 from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
+from matrix.system.atomic import is_disk_full
 
 if sys.platform == "win32":
     from multiprocessing.connection import PipeConnection as Connection
@@ -89,7 +89,6 @@ def _watch(lifeline: Connection, abandon: Callable[[], None]) -> None:
 
 
 _END_SECONDS = 5.0
-_FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -128,7 +127,7 @@ class Workers:
         try:
             job = self._make_job(planned, environment, key)
         except OSError as error:
-            reason = Reason.DISK_FULL if error.errno in _FULL else Reason.INTERNAL_ERROR
+            reason = Reason.DISK_FULL if is_disk_full(error) else Reason.INTERNAL_ERROR
             task.future.set_result(_failed(task, reason, str(error)))
             return task.future
         with self._submitting:

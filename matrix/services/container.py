@@ -1,7 +1,7 @@
-"""A server in a container: in a network of its own that leads to this machine and no further.
+"""A server in a container, in a private network that is reachable from this machine only.
 
-Its first process ends when we let go of its standard input, or are killed, and the container with
-it. Its network is swept by a later run then.
+The container's first process ends with its standard input, that is when the server is closed or
+this process is killed, and the container ends with it. A later run removes its network then.
 """
 
 from __future__ import annotations
@@ -15,27 +15,21 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from matrix.docker.interface import (
-    Confinement,
-    Container,
-    ContainerEngine,
-    ContainerError,
-    ContainerSpec,
-)
-from matrix.services.forwarding import Forwarder, tcp_dial, unix_listener
-from matrix.services.server import relevant_line
+from matrix.docker.interface import Confinement, Container, ContainerEngine, ContainerError, ContainerSpec
+from matrix.services.forwarder import Forwarder, tcp_dial, unix_listener
+from matrix.services.server import with_log
 
-__all__ = ["FIRST", "ContainedServer", "ServerContainer"]
+__all__ = ["INIT_COMMAND", "ContainerServer", "ServerImage"]
 
-# The end of the input ends the server, by the signal that it knows: as the first process of its
-# namespace it is deaf to all that it does not handle.
-FIRST = (
+# The end of the input ends the server, by a signal that it handles: as the first process of its
+# namespace it ignores all others.
+INIT_COMMAND = (
     "sh",
     "-c",
     'exec 3<&0; (cat <&3; kill $$) >/dev/null 2>&1 & exec "$@" </dev/null 3<&-',
     "sh",
 )
-"""What every container begins with; images of servers have a shell."""
+"""The start of every container's command; images of servers have a shell."""
 _LOG_BYTES = 200_000
 _POLL_SECONDS = 0.02
 _END_SECONDS = 5.0
@@ -44,23 +38,23 @@ _PIDS = 1024
 
 
 @dataclasses.dataclass(frozen=True)
-class ServerContainer:
-    """What is run: an image's id and platform, and its server's ports, user and environment."""
+class ServerImage:
+    """An image by its id and platform, with its server's ports, user and environment."""
 
     engine: ContainerEngine
-    image: str
+    id: str
     platform: str
     ports: tuple[int, ...]
     user: str
     environment: Mapping[str, str]
 
     def start(self, command: list[str]) -> Container:
-        """Start it; raise ContainerError."""
+        """Start a container; raise ContainerError."""
         return self.engine.start(
             ContainerSpec(
-                self.image,
+                self.id,
                 self.platform,
-                [*FIRST, *command],
+                [*INIT_COMMAND, *command],
                 environment={"HOME": "/tmp", **self.environment},  # noqa: S108 - inside
                 confinement=Confinement(
                     user=self.user, memory=_MEMORY, pids=_PIDS, writable=True, private=True
@@ -69,61 +63,57 @@ class ServerContainer:
         )
 
 
-class ContainedServer:
-    """A container and the doors that lead to its ports, from when it is made until `close`."""
+class ContainerServer:
+    """A running container, and the Unix sockets that lead to its ports, until `close`."""
 
-    network = "a network of its container's own"
-
-    def __init__(
-        self, inside: ServerContainer, command: list[str], folder: Path, lock: int
-    ) -> None:
-        """Start it; `lock` is a descriptor that is held as long as it lives.
+    def __init__(self, image: ServerImage, command: list[str], folder: Path, lock: int) -> None:
+        """Start the container; a copy of the descriptor `lock` stays open until `close`.
 
         Raises ContainerError, OSError.
         """
         self._folder = folder
         self._ended = threading.Event()
-        self._failed: str | None = None
+        self._failure: str | None = None
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, os.dup(lock))
             undo.callback(shutil.rmtree, folder, ignore_errors=True)
-            self._container = inside.start(command)
+            self._container = image.start(command)
             undo.callback(self._remove)
             address = self._container.address
-            for number, port in enumerate(inside.ports):
-                door = unix_listener(folder / f"door{number}")
-                undo.callback(Forwarder(door, tcp_dial(address, port)).close)
-            self._close = undo.pop_all()
-        self._reader = threading.Thread(target=self._read, name="contained", daemon=True)
+            for number, port in enumerate(image.ports):
+                listener = unix_listener(folder / f"socket{number}")
+                undo.callback(Forwarder(listener, tcp_dial(address, port)).close)
+            self._cleanup = undo.pop_all()
+        self._reader = threading.Thread(target=self._read, name="server-container", daemon=True)
         self._reader.start()
 
     @property
-    def failed(self) -> str | None:
-        """Why the server is not any more; None while all is well."""
-        return self._failed
+    def failure(self) -> str | None:
+        """The reason why the server no longer runs; None while it does."""
+        return self._failure
 
-    def wait_started(self, seconds: float) -> bool:  # noqa: ARG002 - it is started when it is made
-        """Return whether it was started; not yet whether it answers."""
-        return self._failed is None
+    def wait_started(self, seconds: float) -> bool:  # noqa: ARG002 - started by the constructor
+        """Return whether it was started; it may not answer yet."""
+        return self._failure is None
 
     def wait_failed(self, seconds: float) -> str | None:
-        """Return why the server is not any more, None where it is not told in time."""
+        """Return the reason why it no longer runs, None where none is known in time."""
         self._ended.wait(seconds)
-        return self._failed
+        return self._failure
 
-    def let_go(self) -> None:
-        """Let it end, some time soon."""
+    def release(self) -> None:
+        """Let it end soon, without waiting for that."""
         with contextlib.suppress(OSError):
             self._container.pipe.close()
 
     def close(self) -> None:
-        """End it, and wait until all of it is gone."""
-        self.let_go()
-        self._close.close()
+        """End it, and wait until everything of it is removed."""
+        self.release()
+        self._cleanup.close()
         self._reader.join()
 
     def _remove(self) -> None:
-        # What the engine does not do now is swept by a later run.
+        # A later run removes what the engine does not remove now.
         with contextlib.suppress(ContainerError, OSError):
             self._container.remove()
 
@@ -132,17 +122,16 @@ class ContainedServer:
         with contextlib.suppress(OSError):
             while block := self._container.pipe.read():
                 log = (log + block)[-_LOG_BYTES:]
-        how = "its container ended"
+        failure = "its container ended"
         with contextlib.suppress(ContainerError):
             state = self._container.state()
-            until = time.monotonic() + _END_SECONDS
-            # Its streams end a moment before it does.
-            while state.running and time.monotonic() < until:
+            deadline = time.monotonic() + _END_SECONDS
+            # The streams of a container end a moment before it does.
+            while state.running and time.monotonic() < deadline:
                 time.sleep(_POLL_SECONDS)
                 state = self._container.state()
-            how += "" if state.code is None else f" with exit code {state.code}"
+            failure += "" if state.code is None else f" with exit code {state.code}"
         with contextlib.suppress(OSError):
             (self._folder / "log").write_bytes(log + self._container.pipe.errors.encode())
-        line = relevant_line(self._folder / "log")
-        self._failed = f"{how}: {line}" if line else how
+        self._failure = with_log(failure, self._folder / "log")
         self._ended.set()

@@ -1,10 +1,8 @@
-"""The back ends that are known, and the ways to have them: a file each in `data/services/`.
+"""Recipes of back ends (`data/services/`), the digests of their images, and what is available here.
 
-Official images of servers, by digest: `data/service_images.toml`, which a registry fills.
-
-A digest is there only where a registry told it; `services refresh` asks.
-
-Whether a way to have a service can be gone here, and with what.
+A recipe lists the sources of a service, best first; `resolve_source` finds out whether one can be
+used on this machine. Digests in `data/service_images.toml` come from a registry only
+(`services refresh`).
 """
 
 from __future__ import annotations
@@ -27,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from matrix.docker.interface import ContainerEngine, ContainerError
-from matrix.docker.platforms import reference
+from matrix.docker.platforms import registry_reference
 from matrix.errors import UsageError, nearest
 from matrix.model.service import ServiceKind
-from matrix.services.container import ServerContainer
+from matrix.services.container import ServerImage
 from matrix.system.paths import data_dir
 
 if sys.version_info >= (3, 11):
@@ -39,7 +37,7 @@ else:
     import tomli as tomllib
 
 __all__ = [
-    "UNKEPT",
+    "POSIX_ONLY",
     "AvailableService",
     "Build",
     "Digests",
@@ -48,28 +46,45 @@ __all__ = [
     "ServiceRecipes",
     "ServiceSource",
     "SetupStep",
-    "by_digest",
+    "image_reference",
     "images_path",
     "load_recipes",
-    "look",
     "read_images",
+    "resolve_source",
     "write_images",
 ]
 
-_SECONDS = 30.0
+_START_SECONDS = 30.0
+_VERSION_SECONDS = 10.0
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+_STUBS = Path(__file__).resolve().parent / "stubs"
+# The module that every stub imports.
+_STUB_BASE = "server_base.py"
+_SCHEMA = "service-images/1"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+POSIX_ONLY = "servers are started on POSIX systems only"
+"""The reason why no server is started on Windows: supervision needs signals and inherited locks."""
+
+Build = Callable[[Sequence[str], dt.date], Path]
+"""Installs requirements from the package index as of a date and returns the interpreter that has
+them. Raises RuntimeError."""
+
+Digests = Mapping[tuple[str, str], tuple[str, str]]
+"""The digest, and the day on which the registry reported it, by image name and platform."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SetupStep:
-    """Something that is run to its end; `given` is its standard input."""
+    """A command that runs to its end, with `stdin` as its standard input."""
 
-    run: tuple[str, ...]
-    given: str = ""
+    command: tuple[str, ...]
+    stdin: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class ServiceSource:
-    """One way to have a service; the fields are explained in `data/services/README.md`."""
+    """One source of a service; `data/services/README.md` explains the fields."""
 
     kind: ServiceKind
     source: str
@@ -91,17 +106,17 @@ class ServiceSource:
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     stop: signal.Signals = signal.SIGTERM
-    seconds: float = _SECONDS
+    seconds: float = _START_SECONDS
 
 
 @dataclasses.dataclass(frozen=True)
 class ServiceRecipe:
-    """A service: how it is asked, what an app is given, and the ways to have it, best first."""
+    """A service: its protocol, the credentials that an app gets, and its sources, best first."""
 
     name: str
     title: str
     protocol: str
-    ways: tuple[ServiceSource, ...]
+    sources: tuple[ServiceSource, ...]
     also: tuple[str, ...] = ()
     user: str = ""
     password: str = ""
@@ -109,46 +124,42 @@ class ServiceRecipe:
     url: str = ""
 
     @property
-    def can_be_given(self) -> bool:
-        """Whether one that runs elsewhere could be reached: not one that tells its own ports."""
-        return not any(way.same_ports for way in self.ways)
+    def can_be_external(self) -> bool:
+        """True unless the service announces its own ports, which a cell could not reach."""
+        return not any(source.same_ports for source in self.sources)
 
 
 @dataclasses.dataclass(frozen=True)
 class ServiceRecipes:
-    """All services that are known."""
+    """All recipes by the name of their service."""
 
     by_name: Mapping[str, ServiceRecipe]
 
     def get(self, name: str) -> ServiceRecipe:
-        """Return the service called `name`, by any of its names; raise UsageError."""
+        """Return the recipe with this name or alias; raise UsageError."""
         for recipe in self.by_name.values():
             if name == recipe.name or name in recipe.also:
                 return recipe
         near = nearest(name, [n for r in self.by_name.values() for n in (r.name, *r.also)])
-        hint = f"Did you mean {near!r}?" if near else "See what there is: nox -s services"
-        raise UsageError(f"no service is called {name!r}", hint)
+        hint = f"Did you mean {near!r}?" if near else "List all services: nox -s services"
+        raise UsageError(f"unknown service {name!r}", hint)
 
 
 @functools.cache
 def load_recipes(folder: Path | None = None) -> ServiceRecipes:
-    """Return the services of the folder, by default the project's own."""
+    """Return the recipes in `folder`, by default the project's own."""
     files = sorted((folder or data_dir() / "services").glob("*.toml"))
-    return ServiceRecipes({file.stem: _recipe(file.stem, _read(file)) for file in files})
+    return ServiceRecipes({file.stem: _read_recipe(file) for file in files})
 
 
-def _read(file: Path) -> Mapping[str, Any]:
-    table: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-    return table
+def _read_recipe(file: Path) -> ServiceRecipe:
+    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    sources = tuple(_parse_source(item) for item in table.pop("from"))
+    table["also"] = tuple(table.get("also", ()))
+    return ServiceRecipe(name=file.stem, sources=sources, **table)
 
 
-def _recipe(name: str, table: Mapping[str, Any]) -> ServiceRecipe:
-    fields = {key: value for key, value in table.items() if key != "from"}
-    fields["also"] = tuple(table.get("also", ()))
-    return ServiceRecipe(name=name, ways=tuple(_way(item) for item in table["from"]), **fields)
-
-
-def _way(table: Mapping[str, Any]) -> ServiceSource:
+def _parse_source(table: Mapping[str, Any]) -> ServiceSource:
     fields: dict[str, Any] = dict(table)
     fields["kind"] = ServiceKind(table["kind"])
     fields["stop"] = signal.Signals[f"SIG{table.get('stop', 'TERM')}"]
@@ -162,35 +173,28 @@ def _way(table: Mapping[str, Any]) -> ServiceSource:
     return ServiceSource(**fields)
 
 
-Digests = Mapping[tuple[str, str], tuple[str, str]]
-"""By name and platform: the digest, and the day on which the registry told it."""
-
-_SCHEMA = "service-images/1"
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-
-
 def images_path() -> Path:
-    """Return the file of this version of the project."""
+    """Return the project's file of image digests."""
     return data_dir() / "service_images.toml"
 
 
 def read_images(path: Path | None = None) -> dict[tuple[str, str], tuple[str, str]]:
-    """Return what stands there; raise ValueError for what is no digest."""
+    """Return the digests in the file; raise ValueError for another schema or an invalid digest."""
     path = path or images_path()
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     if data.get("schema") != _SCHEMA:
-        raise ValueError(f"{path} is not of the schema {_SCHEMA}")
-    found = {}
+        raise ValueError(f"{path}: unknown schema {data.get('schema')!r} (expected {_SCHEMA})")
+    digests = {}
     for entry in data.get("images", ()):
         if not _DIGEST.fullmatch(entry["digest"]):
-            raise ValueError(f"{path}: {entry['name']}: {entry['digest']!r} is no digest")
-        found[entry["name"], entry["platform"]] = (entry["digest"], entry["read"])
-    return found
+            raise ValueError(f"{path}: {entry['name']}: invalid digest {entry['digest']!r}")
+        digests[entry["name"], entry["platform"]] = (entry["digest"], entry["read"])
+    return digests
 
 
 def write_images(path: Path, digests: Digests) -> None:
-    """Write the file, whole or not at all, with the comment that it begins with."""
-    import tomli_w  # noqa: PLC0415 - only to write
+    """Replace the file atomically, keeping its leading comment."""
+    import tomli_w  # noqa: PLC0415 - an optional dependency: only `services refresh` writes
 
     lines = path.read_text(encoding="utf-8").splitlines()
     comment = "".join(f"{line}\n" for line in lines if line.startswith("#"))
@@ -205,149 +209,140 @@ def write_images(path: Path, digests: Digests) -> None:
     Path(half).replace(path)
 
 
-def by_digest(name: str, digest: str, environ: Mapping[str, str]) -> str:
-    """Return what an engine calls the image `name` (`redis:7`) of this digest."""
-    return f"{reference(name.partition(':')[0], environ)}@{digest}"
-
-
-Build = Callable[[Sequence[str], dt.date], Path]
-"""Installs requirements as of a date from the package index; returns an interpreter that has them.
-Raises RuntimeError."""
-
-UNKEPT = "servers are started on POSIX systems only"
-"""Why there is none on Windows: what keeps them are signals, and locks that are handed on."""
-
-_ASK_SECONDS = 10.0
-_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-# What stubs import of each other is in this one file.
-_STUBS_SHARED = "serving.py"
-_STUBS = Path(__file__).resolve().parent / "stubs"
+def image_reference(name: str, digest: str, environ: Mapping[str, str]) -> str:
+    """Return the engine's reference for the image `name` (such as `redis:7`) with this digest."""
+    return f"{registry_reference(name.partition(':')[0], environ)}@{digest}"
 
 
 @dataclasses.dataclass(frozen=True)
 class AvailableService:
-    """`words` replace placeholders in commands; `version` names exactly what would be started.
+    """A source that can be used here; `version` identifies exactly what would be started.
 
-    `build` is called first, if there is one, and gives the word `python`. With `inside` it is
-    started in a container.
+    `placeholders` are substituted in commands. `build`, where present, is called first and returns
+    the value of `python`. With `image` the server is started in a container.
     """
 
-    way: ServiceSource
+    source: ServiceSource
     version: str
-    words: dict[str, str]
+    placeholders: dict[str, str]
     build: Callable[[], Path] | None = None
-    inside: ServerContainer | None = None
+    image: ServerImage | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class MissingService:
-    """Why there is none, and the command that would provide it."""
+    """The reason why a source cannot be used here, and the command that would provide it."""
 
-    why: str
+    reason: str
     remedy: str
 
 
-def look(
-    way: ServiceSource, build: Build | None = None, engine: ContainerEngine | None = None
+def resolve_source(
+    source: ServiceSource, build: Build | None = None, engine: ContainerEngine | None = None
 ) -> AvailableService | MissingService:
-    """Return what would be started, quickly. Packages can be had where `build` installs them, and
-    images where `engine` holds them.
+    """Return what the source would start here, without starting it.
+
+    Packages are available where `build` installs them, images where `engine` has them.
     """
     if sys.platform == "win32":
-        return MissingService(UNKEPT, "Give one that runs already: --service NAME=URL.")
-    if way.source == "program":
-        return _program(way)
-    if way.source == "package":
-        return _package(way, build)
-    if way.source == "container":
-        return _contained(way, engine)
-    return _stub(way)
+        return MissingService(POSIX_ONLY, "Use one that runs already: --service NAME=URL.")
+    if source.source == "program":
+        return _resolve_program(source)
+    if source.source == "package":
+        return _resolve_package(source, build)
+    if source.source == "container":
+        return _resolve_image(source, engine)
+    return _resolve_stub(source)
 
 
-def _program(way: ServiceSource) -> AvailableService | MissingService:
-    words = {name: _path(pattern) for name, pattern in way.programs.items()}
-    missing = [name for name, path in words.items() if not path]
+def _resolve_program(source: ServiceSource) -> AvailableService | MissingService:
+    paths = {name: _find_program(pattern) for name, pattern in source.programs.items()}
+    missing = [name for name, path in paths.items() if not path]
     if missing:
         return MissingService(
             f"not installed here: {', '.join(missing)}",
-            f"apt-get install --no-install-recommends {way.packages}",
+            f"apt-get install --no-install-recommends {source.packages}",
         )
-    first = next(iter(words.values()))
-    return AvailableService(way, _version(first, way.version, Path(first).stat().st_mtime), words)
+    first = next(iter(paths.values()))
+    version = _read_version(first, source.version, Path(first).stat().st_mtime)
+    return AvailableService(source, version, paths)
 
 
-def _package(way: ServiceSource, build: Build | None) -> AvailableService | MissingService:
-    names = " ".join(way.requirements)
-    if build is None or way.as_of is None:
-        return MissingService(f"nothing here installs {names}", "nox -s services")
-    return AvailableService(way, names, {}, functools.partial(build, way.requirements, way.as_of))
+def _resolve_package(
+    source: ServiceSource, build: Build | None
+) -> AvailableService | MissingService:
+    names = " ".join(source.requirements)
+    if build is None or source.as_of is None:
+        return MissingService(f"cannot install {names} here", "nox -s services")
+    install = functools.partial(build, source.requirements, source.as_of)
+    return AvailableService(source, names, {}, install)
 
 
-def _contained(
-    way: ServiceSource, engine: ContainerEngine | None
+def _resolve_image(
+    source: ServiceSource, engine: ContainerEngine | None
 ) -> AvailableService | MissingService:
     if engine is None:
-        said = f"no container engine runs {way.image}"
-        return MissingService(said, "Start one, and leave out --engine local")
+        return MissingService(
+            f"no container engine runs {source.image}", "Start one, and leave out --engine local"
+        )
     platform = engine.info.platform
-    digest, _ = read_images().get((way.image, platform), ("", ""))
+    digest, _ = read_images().get((source.image, platform), ("", ""))
     if not digest:
-        said = f"the digest of {way.image} for {platform} is not known"
-        return MissingService(said, "nox -s services -- refresh")
-    wanted = by_digest(way.image, digest, os.environ)
+        reason = f"unknown digest of {source.image} for {platform}"
+        return MissingService(reason, "nox -s services -- refresh")
+    name = image_reference(source.image, digest, os.environ)
     try:
-        image = engine.image(wanted)
+        info = engine.image(name)
     except ContainerError as error:
         return MissingService(f"the engine fails: {error}", "Start it again")
-    if image is None:
-        return MissingService(f"{way.image} is not in {engine.info.name}", f"docker pull {wanted}")
-    inside = ServerContainer(
-        engine, image.id, image.platform, way.inside, way.user, way.environment
+    if info is None:
+        return MissingService(f"{source.image} is not in {engine.info.name}", f"docker pull {name}")
+    image = ServerImage(
+        engine, info.id, info.platform, source.inside, source.user, source.environment
     )
-    return AvailableService(way, f"{way.image} ({digest})", {}, inside=inside)
+    return AvailableService(source, f"{source.image} ({digest})", {}, image=image)
 
 
-def _stub(way: ServiceSource) -> AvailableService:
+def _resolve_stub(source: ServiceSource) -> AvailableService:
+    arguments = [argument for command in source.commands for argument in command]
+    prefix = "{stubs}/"
+    programs = {item.removeprefix(prefix) for item in arguments if item.startswith(prefix)}
     total = hashlib.sha256()
-    for name in sorted({_STUBS_SHARED, *_stubs_of(way)}):
+    for name in sorted({_STUB_BASE, *programs}):
         with contextlib.suppress(FileNotFoundError):
             total.update((_STUBS / name).read_bytes())
-    words = {"python": sys.executable, "stubs": str(_STUBS)}
-    return AvailableService(way, f"stub {total.hexdigest()[:12]}", words)
+    placeholders = {"python": sys.executable, "stubs": str(_STUBS)}
+    return AvailableService(source, f"stub {total.hexdigest()[:12]}", placeholders)
 
 
-def _stubs_of(way: ServiceSource) -> set[str]:
-    words = [word for command in way.commands for word in command]
-    return {word.removeprefix("{stubs}/") for word in words if word.startswith("{stubs}/")}
-
-
-def _path(pattern: str) -> str:
+def _find_program(pattern: str) -> str:
+    """Return the path of a program on PATH or in sbin, or the last match of a glob, or ""."""
     if "/" in pattern:
-        found = [path for path in glob.glob(pattern) if os.access(path, os.X_OK)]  # noqa: PTH207
-        return max(found, key=_by_numbers, default="")
+        paths = [path for path in glob.glob(pattern) if os.access(path, os.X_OK)]  # noqa: PTH207
+        return max(paths, key=_numeric_key, default="")
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SBIN])
     return shutil.which(pattern, path=path) or ""
 
 
-def _by_numbers(path: str) -> list[tuple[int, str]]:
+def _numeric_key(path: str) -> list[tuple[int, str]]:
     return [(int(part) if part.isdigit() else 0, part) for part in path.split("/")]
 
 
 @functools.cache
-def _version(program: str, arguments: tuple[str, ...], _changed: float) -> str:
-    """Return the first line that the program says of itself, its path where it is not asked."""
+def _read_version(program: str, arguments: tuple[str, ...], _modified: float) -> str:
+    """Return the first line that the program prints, or its path where no arguments are known."""
     if not arguments:
         return program
     try:
-        asked = subprocess.run(
+        result = subprocess.run(
             [program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=_ASK_SECONDS,
+            timeout=_VERSION_SECONDS,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
-    lines = asked.stdout.decode("utf-8", "replace").strip().splitlines()
+    lines = result.stdout.decode("utf-8", "replace").strip().splitlines()
     return lines[0] if lines else "unknown"

@@ -260,7 +260,7 @@ def test_a_result_of_other_probes(results: Path, manifest: Manifest) -> None:
     [
         ({"manifest": "d" * 64}, "foreign: it is of another run (dddddddddddd)"),
         ({"project": "d" * 64}, "foreign: another version of this project made it"),
-        ({"shard": "linux_x86_64-1"}, "the run has no shard 'linux_x86_64-1'; the nearest is"),
+        ({"shard": "linux_x86_64-1"}, "the run has no shard 'linux_x86_64-1'; did you mean 'linux_"),
         ({"shard": "../../x"}, "the run has no shard '../../x'"),
         ({"shard": 1}, "corrupt: shard.json is incomplete"),
         ({"seal": {}}, "corrupt: shard.json is incomplete"),

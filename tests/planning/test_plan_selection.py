@@ -123,7 +123,7 @@ def test_a_selector_that_matches_nothing_suggests_the_nearest(
 ) -> None:
     with pytest.raises(NothingSelectedError) as caught:
         select(plan, selection)
-    assert repr(near) in caught.value.hint
+    assert f"did you mean {near!r}?" in caught.value.message
     assert caught.value.exit_code == ExitCode.NOTHING_SELECTED
 
 

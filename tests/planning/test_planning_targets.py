@@ -173,7 +173,7 @@ def test_windows_of_64_bits_runs_cells_of_32_bits_where_they_are_asked_for(
     assert locally(["win*"]).targets == ("win_amd64", "win32")
     monkeypatch.setattr("matrix.planning.locations.host_target", lambda: "win32")
     assert locally().targets == ("win32",)
-    with pytest.raises(UsageError, match="is no target"):
+    with pytest.raises(UsageError, match="unknown target 'win_amd64'"):
         locally(["win_amd64"])
 
 

@@ -90,10 +90,10 @@ def test_what_several_lines_say_of_one_companion_is_one_requirement() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (GOOD.replace("SERVICE", "SERVIC"), "did you mean SERVICE"),
+        (GOOD.replace("SERVICE", "SERVIC"), "did you mean 'SERVICE'"),
         (GOOD.replace("SERVICE", "SERVIC"), "SERVICE is missing"),
         (GOOD.replace('"component"', '"componnt"'), "did you mean 'component'"),
-        (GOOD.replace("def call", "def cal"), "did you mean call"),
+        (GOOD.replace("def call", "def cal"), "did you mean 'call'"),
         (GOOD.replace("def call", "def cal"), "no function call"),
         (GOOD + "LOG = 'dd.trace_id'\n", "either SPAN or LOG"),
         (GOOD + "ERROR_SPAN = {}\n", "go together"),
@@ -206,10 +206,10 @@ def test_of_several_spans_all_are_due() -> None:
     printed = span(name="paper.print", span_id=2, parent_id=1, meta={"paper.size": "A4"})
     cut = span(name="paper.cut", span_id=3, parent_id=1)
     evidence = channel.stimuli[0].evidence
-    assert evidence.look(sighting(span(), printed, cut)).holds
-    missing = evidence.look(sighting(span(), printed))
+    assert evidence.match(sighting(span(), printed, cut)).holds
+    missing = evidence.match(sighting(span(), printed))
     assert not missing.holds
-    assert missing.said == "no span paper.cut below the request's, only paper.print"
+    assert missing.text == "no span paper.cut below the request's, only paper.print"
     assert "empty" in problems(re.sub(r"SPAN = .*", "SPAN = []", GOOD))[0]
 
 

@@ -81,9 +81,9 @@ def test_a_stimulus_can_be_told_from_all_others(
 def test_a_plain_answer_of_an_untraced_app_is_no_evidence(
     probe: Probe, channel: Channel, stimulus: Stimulus
 ) -> None:
-    assert not stimulus.evidence.look(sighting()).holds
-    assert not stimulus.evidence.look(sighting(status=403)).holds
-    assert not stimulus.evidence.look(sighting(span())).holds
+    assert not stimulus.evidence.match(sighting()).holds
+    assert not stimulus.evidence.match(sighting(status=403)).holds
+    assert not stimulus.evidence.match(sighting(span())).holds
 
 
 def test_every_process_that_has_a_control_is_scheduled_once_per_setting() -> None:
@@ -140,4 +140,4 @@ def test_the_app_answers_what_a_tracing_control_must_be_answered_with() -> None:
 def test_a_setting_that_is_not_there_suggests_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         load_settings().get("custom-rule")
-    assert "custom-rules" in caught.value.hint
+    assert "did you mean 'custom-rules'" in caught.value.message

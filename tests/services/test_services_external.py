@@ -10,13 +10,13 @@ import pytest
 
 from matrix.__main__ import main
 from matrix.errors import ExitCode, UsageError
-from matrix.services.external import given_services
+from matrix.services.external import parse_external_services
 from matrix.services.recipes import load_recipes
 from matrix.system.paths import data_dir
 
 
 def test_an_option_names_who_where_and_what() -> None:
-    given = given_services(
+    given = parse_external_services(
         ["postgresql=postgresql://me:h%40sh@db.example:5433/shop"], {}, load_recipes()
     )
     item = given["postgres"]
@@ -32,7 +32,7 @@ def test_an_option_names_who_where_and_what() -> None:
 
 def test_a_variable_does_the_same_and_the_option_wins() -> None:
     environ = {"COMPAT_MATRIX_SERVICE_REDIS": "redis://one", "COMPAT_MATRIX_SERVICE_MYSQL": "//two"}
-    given = given_services(["redis=three:7000"], environ, load_recipes())
+    given = parse_external_services(["redis=three:7000"], environ, load_recipes())
     assert {name: str(item) for name, item in given.items()} == {
         "redis": "three:7000",
         "mysql": "two:3306",
@@ -44,7 +44,7 @@ def test_a_variable_does_the_same_and_the_option_wins() -> None:
     [
         ("redis", "names no server"),
         ("redis=", "names no server"),
-        ("redsi=redis://x", "no service is called 'redsi'"),
+        ("redsi=redis://x", "unknown service 'redsi'"),
         ("redis=redis://:7000", "names no host"),
         ("redis=redis://x:port", "not a URL of Redis"),
         ("redis-cluster=redis://x:7000", "cannot be one that runs elsewhere"),
@@ -52,7 +52,7 @@ def test_a_variable_does_the_same_and_the_option_wins() -> None:
 )
 def test_what_cannot_be_meant_is_told(option: str, words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
-        given_services([option], {}, load_recipes())
+        parse_external_services([option], {}, load_recipes())
     assert caught.value.hint
 
 
@@ -60,7 +60,7 @@ def test_what_cannot_be_meant_is_told(option: str, words: str) -> None:
     "name", [name for name, recipe in load_recipes().by_name.items() if recipe.can_be_given]
 )
 def test_a_url_without_a_port_means_the_usual_one_of_any_service(name: str) -> None:
-    assert given_services([f"{name}=//db.example"], {}, load_recipes())[name].port > 0
+    assert parse_external_services([f"{name}=//db.example"], {}, load_recipes())[name].port > 0
 
 
 def test_the_list_is_as_its_schema_says_and_starts_nothing(
@@ -93,7 +93,7 @@ def test_every_command_that_is_about_cells_takes_a_server_that_runs_already(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*command, "--service", "redsi=redis://x"]) == ExitCode.USAGE
-    assert "Did you mean 'redis'" in capsys.readouterr().err
+    assert "did you mean 'redis'" in capsys.readouterr().err
 
 
 def test_start_wants_a_name_that_there_is(tmp_path: Path) -> None:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-import sys
-import tempfile
 from pathlib import Path
 
+from matrix.system.data_files import read_toml, write_toml
 from matrix.system.paths import data_dir
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 __all__ = [
-    "DIGEST",
+    "DIGEST_PATTERN",
     "DigestTable",
     "ImageDigest",
     "ImagePattern",
@@ -26,7 +19,7 @@ __all__ = [
     "write_digests",
 ]
 
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 _SCHEMA = "digests/1"
 
 
@@ -71,23 +64,19 @@ def digests_path() -> Path:
 
 def read_digests(path: Path) -> DigestTable:
     """Return what stands there; raise ValueError for what is no digest."""
-    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    data = read_toml(path)
     if data.get("schema") != _SCHEMA:
         raise ValueError(f"{path} is not of the schema {_SCHEMA}")
     wanted = data["wanted"]
     images = tuple(ImageDigest(**entry) for entry in data.get("images", ()))
     for image in images:
-        if not DIGEST.fullmatch(image.digest):
+        if not DIGEST_PATTERN.fullmatch(image.digest):
             raise ValueError(f"{path}: {image.name} for {image.platform}: {image.digest!r}")
     return DigestTable(ImagePattern(**{**wanted, "pythons": tuple(wanted["pythons"])}), images)
 
 
 def write_digests(path: Path, digests: DigestTable) -> None:
     """Write the file, whole or not at all, with the comment that it begins with."""
-    import tomli_w  # noqa: PLC0415
-
-    lines = path.read_text(encoding="utf-8").splitlines()
-    comment = "".join(f"{line}\n" for line in lines if line.startswith("#"))
     order = digests.wanted.pythons
     images = sorted(digests.images, key=lambda each: (order.index(each.python), each.platform))
     document = {
@@ -95,11 +84,7 @@ def write_digests(path: Path, digests: DigestTable) -> None:
         "wanted": dataclasses.asdict(digests.wanted),
         "images": [_entry(image) for image in images],
     }
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".digests-")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(comment + tomli_w.dumps(document))
-    Path(name).chmod(0o644)
-    Path(name).replace(path)
+    write_toml(path, document)
 
 
 def _entry(image: ImageDigest) -> dict[str, str]:

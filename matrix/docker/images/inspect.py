@@ -8,22 +8,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import filelock
 
-from matrix.docker.images.build import run_inside, settings
-from matrix.docker.images.recipes import ImageTarget, recipes
+from matrix.docker.images.build import run_script, emulation_environment
+from matrix.docker.images.recipes import ImageTarget, read_recipes
 from matrix.docker.images.source import ImageError, ImageOffer
 from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.model.environment import Image
 from matrix.model.reason import Reason
+from matrix.system.atomic import write_atomic
 
-__all__ = ["ImageFactsCache", "examine"]
+__all__ = ["ImageFactsCache", "inspect_image"]
 
 # What every app and every release under test may count on.
 _MODULES = ("ssl", "sqlite3", "ctypes", "threading", "zlib", "bz2")
@@ -31,13 +30,13 @@ _MODULES = ("ssl", "sqlite3", "ctypes", "threading", "zlib", "bz2")
 _ALIKE = {"i386": "i686", "i486": "i686", "i586": "i686", "amd64": "x86_64", "arm64": "aarch64"}
 
 
-def examine(offer: ImageOffer, image: str, digest: str, engine: ContainerEngine) -> Image:
+def inspect_image(offer: ImageOffer, image: str, digest: str, engine: ContainerEngine) -> Image:
     """Return the image with what was told inside.
 
     Raises ImageError: WRONG_IMAGE where it is of another platform or CPython than was offered,
     NO_IMAGE where something is missing in it.
     """
-    target = recipes().target(offer.target)
+    target = read_recipes().target(offer.target)
     said = _asked(offer, image, target, engine)
     wrong = _wrong(offer, target, said)
     if wrong:
@@ -59,7 +58,7 @@ def examine(offer: ImageOffer, image: str, digest: str, engine: ContainerEngine)
         executable=offer.executable,
         site=offer.site,
         launch=target.launch,
-        environment=settings(target, engine),
+        environment=emulation_environment(target, engine),
     )
 
 
@@ -71,7 +70,7 @@ def _asked(
         detail = f"{offer.name} is for {held.platform}, not for {offer.platform}"
         raise ImageError(Reason.WRONG_IMAGE, detail)
     try:
-        ran = run_inside(engine, image, target, offer.executable, "examining.py", *_MODULES)
+        ran = run_script(engine, image, target, offer.executable, "examining.py", *_MODULES)
     except ContainerError as error:
         raise ImageError(Reason.NO_IMAGE, f"{offer.name} does not start: {error}") from error
     try:
@@ -130,15 +129,13 @@ class ImageFactsCache:
     def keep(self, image: Image) -> None:
         """Write down what an image told, whole or not at all."""
         with contextlib.suppress(OSError, filelock.Timeout):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.parent.mkdir(parents=True, exist_ok=True)  # for the lock
             with filelock.FileLock(self._lock, timeout=10):
                 self._refresh()
                 entry = dataclasses.asdict(image)
                 self._entries[f"{image.id} {image.executable}"] = entry
-                handle, name = tempfile.mkstemp(dir=self._file.parent, prefix=".images-")
-                with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                    json.dump({"schema": _SCHEMA, "images": self._entries}, stream, indent=1)
-                os.replace(name, self._file)  # noqa: PTH105 - `name` is a string
+                data = {"schema": _SCHEMA, "images": self._entries}
+                write_atomic(self._file, json.dumps(data, indent=1))
 
     def _refresh(self) -> None:
         """Read the file again where another process has written it."""

@@ -21,8 +21,8 @@ __all__ = [
     "BuildFolder",
     "BuildOutput",
     "Tool",
-    "complaint",
-    "environment",
+    "build_error",
+    "build_environment",
     "run_tool",
 ]
 
@@ -90,7 +90,7 @@ def run_tool(job: BuildCommand) -> BuildOutput:
                 tree = CHILDREN.start(
                     lambda: ProcessTree(
                         job.argv,
-                        environment(os.environ, job.scratch),
+                        build_environment(os.environ, job.scratch),
                         job.scratch,
                         stdin=subprocess.DEVNULL,
                         stdout=out,
@@ -100,7 +100,7 @@ def run_tool(job: BuildCommand) -> BuildOutput:
                     _end,
                 )
         except OSError as error:
-            raise from_os_error(error) from error
+            raise image_error_from(error) from error
         try:
             code = tree.process.wait(job.seconds)
         except subprocess.TimeoutExpired:
@@ -115,14 +115,14 @@ def run_tool(job: BuildCommand) -> BuildOutput:
         return BuildOutput(code, err.read().decode("utf-8", "replace"))
 
 
-def environment(outer: Mapping[str, str], scratch: Path) -> dict[str, str]:
+def build_environment(outer: Mapping[str, str], scratch: Path) -> dict[str, str]:
     """Return what the tool may know of our environment."""
     kept = {name: outer[name] for name in _PASSED_ON if outer.get(name)}
     path = [*kept.get("PATH", os.defpath).split(os.pathsep), "/usr/sbin", "/sbin"]
     return {**kept, "PATH": os.pathsep.join(path), "TMPDIR": str(scratch), "LC_ALL": "C.UTF-8"}
 
 
-def complaint(finished: BuildOutput) -> ImageError:
+def build_error(finished: BuildOutput) -> ImageError:
     """Return the error that the one relevant line of the output tells of."""
     lines = [line.strip() for line in finished.err.splitlines()]
     full = next((line for line in lines if os.strerror(errno.ENOSPC) in line), "")
@@ -134,7 +134,7 @@ def complaint(finished: BuildOutput) -> ImageError:
     return ImageError(Reason.NO_IMAGE, f"exit code {finished.code}: {said}")
 
 
-def from_os_error(error: OSError) -> ImageError:
+def image_error_from(error: OSError) -> ImageError:
     """Return what a failure of the operating system means for an image."""
     reason = Reason.DISK_FULL if is_disk_full(error) else Reason.NO_IMAGE
     return ImageError(reason, str(error))

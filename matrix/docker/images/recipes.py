@@ -6,15 +6,9 @@ import dataclasses
 import functools
 import hashlib
 import json
-import sys
 from typing import Any
 
-from matrix.system.paths import data_dir
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from matrix.system.data_files import read_data
 
 __all__ = [
     "HostRecipe",
@@ -23,8 +17,8 @@ __all__ = [
     "ImageTarget",
     "Suite",
     "SuitePython",
-    "key_of",
-    "recipes",
+    "recipe_key",
+    "read_recipes",
 ]
 
 
@@ -113,16 +107,16 @@ class ImageRecipes:
         raise KeyError(name)
 
 
-def key_of(*parts: object) -> str:
+def recipe_key(*parts: object) -> str:
     """Return the key of what is made from `parts`, which are data: equal parts, equal key."""
     text = json.dumps(parts, sort_keys=True, default=dataclasses.asdict)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @functools.cache
-def recipes() -> ImageRecipes:
+def read_recipes() -> ImageRecipes:
     """Return the recipes of this version of the project."""
-    data = tomllib.loads((data_dir() / "images.toml").read_text(encoding="utf-8"))
+    data = read_data("images")
     debian, host = data["debian"], data["host"]
     return ImageRecipes(
         targets=tuple(_target(name, entry) for name, entry in data["targets"].items()),

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from matrix.errors import UnreadableInputError, nearest
+from matrix.errors import UnreadableInputError, did_you_mean
 from matrix.features.corrections.page import PageText
 from matrix.model.verdict import Finding, Verdict
 from matrix.runs.record_reader import read_record
@@ -30,18 +30,18 @@ class VerdictsFile:
     silent: tuple[str, ...] = ()
 
 
-def read_verdicts(path: Path, papers: Iterable[PageText]) -> VerdictsFile:
+def read_verdicts(path: Path, pages: Iterable[PageText]) -> VerdictsFile:
     """Return what a file says of the documents.
 
     Raises `UnreadableInputError`, which names the file, where it is no such file, is of another
     schema, or is about other documents or another version of one.
     """
-    papers = tuple(papers)
+    pages = tuple(pages)
     record = read_record(path)
     abouts: dict[str, set[str]] = {}
     for claim in record.claims:
         abouts.setdefault(claim.document, set()).add(claim.sha256)
-    _check(path, abouts, papers)
+    _check(path, abouts, pages)
     return VerdictsFile(
         record.verdict_by_claim,
         tuple(finding for cell in record.cells for finding in cell.findings),
@@ -53,25 +53,24 @@ def read_verdicts(path: Path, papers: Iterable[PageText]) -> VerdictsFile:
             if cell.where and cell.where.engine
             for finding in cell.findings
         ),
-        silent=tuple(paper.name for paper in papers if paper.name not in abouts),
+        silent=tuple(page.name for page in pages if page.name not in abouts),
     )
 
 
-def _check(path: Path, abouts: Mapping[str, set[str]], papers: Sequence[PageText]) -> None:
+def _check(path: Path, abouts: Mapping[str, set[str]], pages: Sequence[PageText]) -> None:
     wrong = []
-    known = [paper for paper in papers if paper.name in abouts]
-    for paper in known:
-        digest = paper.claims[0].sha256
-        if digest not in abouts[paper.name]:
-            then = ", ".join(sorted(one[:12] for one in abouts[paper.name]))
+    known = [page for page in pages if page.name in abouts]
+    for page in known:
+        digest = page.claims[0].sha256
+        if digest not in abouts[page.name]:
+            then = ", ".join(sorted(one[:12] for one in abouts[page.name]))
             wrong.append(
-                f"it is about another version of {paper.name} (sha256 {then}..., {paper.path} now"
+                f"it is about another version of {page.name} (sha256 {then}..., {page.path} now"
                 f" has {digest[:12]}...)"
             )
-    if papers and not known:
-        near = nearest(papers[0].name, abouts)
-        said = f"; did you mean {near!r}?" if near else ""
-        wrong.append(f"it says nothing of {', '.join(paper.name for paper in papers)}{said}")
+    if pages and not known:
+        names = ", ".join(page.name for page in pages)
+        wrong.append(f"it says nothing of {names}{did_you_mean(pages[0].name, abouts)}")
     if wrong:
         raise UnreadableInputError(
             f"{path} does not fit the documents: {'; '.join(wrong)}",

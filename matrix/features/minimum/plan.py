@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from matrix.errors import NothingSelectedError, UsageError, nearest
+from matrix.errors import NothingSelectedError, UsageError, did_you_mean
 from matrix.features.minimum.search_plan import (
     SearchBounds,
     SearchOptions,
@@ -94,10 +94,8 @@ class _Maker:
             also = load_probes()[rule.probe].frameworks
             can = list(dict.fromkeys([*meant, *(x for x in also if x in self.coverage.samples)]))
         if name not in can:
-            near = nearest(name, can)
             raise UsageError(
-                f"{self.subject} is not tried on {name!r}"
-                + (f"; did you mean {near!r}?" if near else ""),
+                f"{self.subject} is not tried on {name!r}{did_you_mean(name, can)}",
                 f"It is on {', '.join(can)}.",
             )
         return [name]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from packaging.version import Version
 
-from matrix.errors import NothingSelectedError, UsageError, nearest
+from matrix.errors import NothingSelectedError, UsageError, did_you_mean
 from matrix.model.claim import Claim
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
@@ -210,10 +210,9 @@ def release_of(shelf: Releases, version: str, option: str) -> Release:
     for title in shelf.titles:
         if title.version == wanted:
             return title
-    near = nearest(version, [title.text for title in shelf.titles])
     raise UsageError(
         f"{option}: there is no final release {version} of {shelf.name}{shelf.said_until}"
-        + (f"; did you mean {near}?" if near else ""),
+        f"{did_you_mean(version, [title.text for title in shelf.titles])}",
         f"The newest is {shelf.titles[-1].text}." if shelf.titles else "There is none at all.",
     )
 

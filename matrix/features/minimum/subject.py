@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from matrix.errors import UsageError, nearest
+from matrix.errors import UsageError, did_you_mean
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.reason import Reason
 from matrix.planning.coverage import Coverage, CoverageRule
@@ -96,10 +96,8 @@ def channels_of(rule: CoverageRule, names: Sequence[str]) -> tuple[str, ...]:
     known = [channel.name for channel in load_probes()[rule.probe].channels]
     for name in names:
         if name not in known:
-            near = nearest(name, known)
             raise UsageError(
-                f"{rule.probe} has no channel {name!r}"
-                + (f"; did you mean {near!r}?" if near else ""),
+                f"{rule.probe} has no channel {name!r}{did_you_mean(name, known)}",
                 f"Channels: {', '.join(known)}.",
             )
     return tuple(name for name in known if name in names)
@@ -109,9 +107,8 @@ def _refuse(word: str, kind: str, name: str, claims: Sequence[Claim], coverage: 
     """Raise UsageError: there is no probe for it, or no such thing at all."""
     kinds = {each.value for each in _KINDS}
     if kind and kind not in {*kinds, _LIBRARY}:
-        near = nearest(kind, [*kinds, _LIBRARY])
         raise UsageError(
-            f"{kind!r} is no kind of subject" + (f"; did you mean {near!r}?" if near else ""),
+            f"unknown kind of subject {kind!r}{did_you_mean(kind, [*kinds, _LIBRARY])}",
             f"Kinds: {', '.join([*(each.value for each in _KINDS), _LIBRARY])}.",
         )
     known = sorted({subject for each, subject in coverage.rules if each in kinds})
@@ -123,10 +120,8 @@ def _refuse(word: str, kind: str, name: str, claims: Sequence[Claim], coverage: 
             f"there is no experiment for {name!r}{why}, so no release can be asked",
             _there_is(coverage),
         )
-    near = nearest(name, [*known, *promised])
     raise UsageError(
-        f"{word!r} is no capability, integration or note"
-        + (f"; did you mean {near!r}?" if near else ""),
+        f"{word!r} is no capability, integration or note{did_you_mean(name, [*known, *promised])}",
         _there_is(coverage),
     )
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from matrix.errors import UnreadableInputError, UsageError, nearest
+from matrix.errors import UnreadableInputError, UsageError, did_you_mean
 from matrix.model.index import File, ReleaseFiles
 from matrix.planning.versions import TRACER
 from matrix.pypi.client import CachedIndex
@@ -185,9 +185,9 @@ def _published(ddtrace: str, index_url: str, index: Index, today: dt.date | None
     own = [each for each in releases if Version(each.version) == Version(ddtrace)]
     where = "there" if index_url else "on the package index"
     if not own:
-        near = nearest(ddtrace, [each.version for each in releases])
+        hint = did_you_mean(ddtrace, [each.version for each in releases])
         raise UsageError(
-            f"{TRACER} {ddtrace} is not {where}" + (f"; did you mean {near}?" if near else ""),
+            f"{TRACER} {ddtrace} is not {where}{hint}",
             "A candidate that is not published: --wheel FILE, or --index-url URL.",
         )
     release = own[0]

@@ -26,7 +26,7 @@ import datetime as dt
 import enum
 from collections.abc import Iterable, Iterator, Sequence
 
-from matrix.errors import UnreadableInputError, nearest
+from matrix.errors import UnreadableInputError, did_you_mean
 from matrix.features.qualification.artifacts import artifact_of
 from matrix.features.qualification.expected import ExpectedClaim, ExpectedPart, ExpectedRelease
 from matrix.features.qualification.policy import Policy, Waiver
@@ -156,7 +156,7 @@ def _check(
 ) -> None:
     ids = [claim.id for claim in expected.claims]
     problems = [
-        f"require: {glob!r} matches no claim{_near(glob, ids)}"
+        f"require: {glob!r} matches no claim{did_you_mean(glob, ids)}"
         for glob in (*policy.claims, *policy.not_claims)
         if not matches(glob, ids)
     ]
@@ -165,7 +165,7 @@ def _check(
         if waiver.until < today:
             problems.append(f"the waiver of {called} expired on {waiver.until} (by {waiver.by})")
         problems += [
-            f"a waiver's {glob!r} matches no required claim{_near(glob, ids)}"
+            f"a waiver's {glob!r} matches no required claim{did_you_mean(glob, ids)}"
             for glob in waiver.claims
             if not matches(glob, [claim.id for claim in required])
         ]
@@ -176,11 +176,6 @@ def _check(
             "\n".join(["the policy does not fit:", *(f"  {each}" for each in problems)]),
             "The claims and their ids: python -m matrix claims",
         )
-
-
-def _near(glob: str, ids: Sequence[str]) -> str:
-    near = nearest(glob, ids)
-    return f"; did you mean {near!r}?" if near else ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,20 +8,15 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import hashlib
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from matrix.errors import UnreadableInputError, nearest
+from matrix.errors import UnreadableInputError, did_you_mean
 from matrix.interpreters.targets import host_target
 from matrix.model.selectors import matches
+from matrix.system.data_files import parse_toml
 from matrix.system.paths import data_dir
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = [
     "SCHEMA",
@@ -114,7 +109,7 @@ def parse_policy(content: bytes, called: str) -> Policy:
     if len(content) > _LARGEST:
         raise UnreadableInputError(f"{called} is too large for a policy")
     try:
-        raw = tomllib.loads(content.decode("utf-8"))
+        raw = parse_toml(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise UnreadableInputError(f"{called} is no TOML file: {error}") from error
     problems: list[str] = []
@@ -159,10 +154,7 @@ def _checked(
     for name, value in table.items():
         full = f"{called}.{name}".lstrip(".")
         if name not in fields:
-            near = nearest(name, fields)
-            problems.append(
-                f"{full}: there is no such key" + (f"; did you mean {near!r}?" if near else "")
-            )
+            problems.append(f"{full}: unknown key{did_you_mean(name, fields)}")
         elif not _is(value, fields[name]):
             problems.append(f"{full}: {value!r} is not {_KINDS[fields[name]]}")
         else:
@@ -203,8 +195,7 @@ def _required(
 
 
 def _near(glob: str) -> str:
-    near = nearest(glob, TARGETS)
-    return f"; did you mean {near!r}?" if near else f"; they are {', '.join(TARGETS)}"
+    return did_you_mean(glob, TARGETS) or f"; they are {', '.join(TARGETS)}"
 
 
 def _bounds(evidence: Mapping[str, Any], problems: list[str]) -> None:

@@ -114,7 +114,7 @@ def test_a_release_of_the_index_needs_nothing_to_be_given() -> None:
 @pytest.mark.parametrize(
     ("version", "said"),
     [
-        ("2.21.21", r"not on the package index; did you mean 2\.21\.12\?"),
+        ("2.21.21", r"not on the package index; did you mean '2\.21\.12'\?"),
         ("1.20.20", "was yanked"),
         ("two", "'two' is no version"),
         ("", "no release is named"),

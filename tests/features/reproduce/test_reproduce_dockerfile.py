@@ -22,7 +22,7 @@ from matrix.__main__ import main
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.interface import ContainerSpec
-from matrix.docker.labels import hold_run
+from matrix.docker.labels import lock_run
 from matrix.environments.image_trees import TreeStore
 from matrix.environments.lock import parse_lock
 from matrix.errors import ExitCode, UsageError
@@ -187,7 +187,7 @@ def test_a_folder_with_something_in_it_is_left_alone(world: World, tmp_path: Pat
 
 
 def test_an_unknown_setting_and_another_system_are_told(world: World, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no setting 'apsec'"):
+    with pytest.raises(UsageError, match="unknown setting 'apsec'"):
         written(tmp_path, DockerfileOptions(setting="apsec"))
     elsewhere = dataclasses.replace(PLANNED, cell=dataclasses.replace(CELL, target="win_amd64"))
     with pytest.raises(UsageError, match="no image is for win_amd64"):
@@ -247,7 +247,7 @@ def built(folder: Path, base: str, platform: str) -> Iterator[str]:
 )
 def test_what_is_written_builds_without_network_and_serves(cell: str, tmp_path: Path) -> None:
     planned = PlannedCell(Cell.parse(cell), PLANNED.as_of, ("threat-detection",))
-    with hold_run() as run, connect(run) as engine:
+    with lock_run() as run, connect(run) as engine:
         base = ImageCatalog(engine, cache_dir()).ensure(
             planned.cell.python, planned.cell.target, lambda _: None
         )
