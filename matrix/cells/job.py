@@ -1,7 +1,4 @@
-"""What a worker is told: one cell, where its things lie, and how long anything may take.
-
-The time a cell has left.
-"""
+"""The job of a worker: one cell, its files, its limits, and the deadline that they make."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from matrix.model.environment import Image
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.service import Service
-from matrix.probes.integrations import LIBRARY, module_of
+from matrix.probes.integrations import LIBRARY, module_path
 from matrix.system.paths import apps_dir, fixtures_dir
 
 __all__ = ["CellJob", "Deadline", "Limits", "app_of"]
@@ -24,24 +21,26 @@ APPS = ("django", "flask")
 
 
 def app_of(framework: str, apps: Path) -> str | None:
-    """Return what `serve.py` in the folder `apps` is asked to serve for a cell's framework."""
+    """Return the argument of `serve.py` in the folder `apps` for a cell's framework, None for a
+    framework without an app.
+    """
     if framework in APPS:
         return framework
-    return f"{LIBRARY}{framework}" if module_of(framework, apps).is_file() else None
+    return f"{LIBRARY}{framework}" if module_path(framework, apps).is_file() else None
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Time limits in seconds, and sizes. Each is the longest wait for a condition, not a pause.
+    """Time limits in seconds, and sizes. A time limit is the longest wait for a condition.
 
-    `start` is for the app's ready line, `request` for one answer, `first_span` for the span of the
-    warm-up request, `span` for those of later requests, `first_poll` for the first poll of a remote
-    configuration client, `acknowledge` for its word that it took a version over, `effect` for the
-    effect of it to show after that, `silence` for spans where none is due, `identity` for the place
-    to be there and for its word on who it is, `stop` from SIGTERM to SIGKILL (what is waited for
-    has come by then, and a tracer's clean-up takes some tenths), `cell` for everything together.
-    `agent_bytes` bounds what is kept of a process's agent requests; with less than `free_bytes` of
-    the disk left a cell tells nothing of the release.
+    `start` is for the app's ready line, `request` for one response, `first_span` for the span of
+    the warm-up request, `span` for those of later requests, `first_poll` for the first poll of a
+    remote configuration client, `acknowledge` for its acknowledgement of a version, `effect` for
+    the effect of that version, `silence` for spans that are not expected, `identity` for the start
+    of the sandbox and for its identity, `stop` from SIGTERM to SIGKILL (all expected spans have
+    arrived by then; a tracer's clean-up takes some tenths), `cell` for everything together.
+    `agent_bytes` bounds the recorded agent requests of a process; with less than `free_bytes` free
+    on the disk, the results of a cell do not count.
     """
 
     start: float = 60.0
@@ -59,7 +58,7 @@ class Limits:
     free_bytes: int = 16_000_000
 
     def times(self, factor: float) -> Limits:
-        """Return the limits where everything takes `factor` times as long; sizes stay."""
+        """Return the limits with every time multiplied by `factor`; sizes stay."""
         waits = {
             field.name: getattr(self, field.name) * factor
             for field in dataclasses.fields(self)
@@ -67,13 +66,13 @@ class Limits:
         }
         return dataclasses.replace(self, **waits)
 
-    def where_untraced(self) -> Limits:
-        """Return the limits for a process that sends no spans: nothing can end those waits early.
+    def for_untraced(self) -> Limits:
+        """Return the limits for a process that sends no spans, for which a wait never ends early.
 
-        `silence` is five intervals of the writer (DD_TRACE_WRITER_INTERVAL_SECONDS), and spans were
-        seen at most one interval after the last request. It is not the last chance to see one: the
-        process is stopped by SIGTERM while the agent listens, and from 0.61 to 4.16 the tracer then
-        sends what it holds, also with an interval of 30 s.
+        `silence` is five intervals of the writer (DD_TRACE_WRITER_INTERVAL_SECONDS); spans were
+        observed to arrive at most one interval after the last request. A later span is recorded
+        too: the process is stopped by SIGTERM while the agent listens, and from 0.61 to 4.16 the
+        tracer then sends its buffer, also with an interval of 30 s.
         """
         return dataclasses.replace(self, first_span=0.0, span=self.silence)
 
@@ -82,15 +81,16 @@ class Limits:
 class CellJob:
     """One cell to run. Picklable.
 
-    `python` is the environment's interpreter, `lock` what it holds, `key` what the capture is filed
-    under. `probes` are the declarations; those that do not run in the cell's framework are passed
-    over. `repeats` is how often a decisive channel may run in all where it fails (else as often as
-    the plan says), `parallel` how many processes of the cell run at once. The scratch folder goes
-    below `scratch` (None for the system's own place) and stays when `keep` is set.
+    `python` is the environment's interpreter, `lock` its distributions, `key` the key of the
+    capture. `probes` are the declarations; those that do not run in the cell's framework are
+    skipped. `repeats` is how often a decisive channel that fails may run in all (one that succeeds
+    runs as often as the plan says), `parallel` how many processes of the cell run at once. The
+    cell's folder is made in `scratch` (None for the system's temporary folder) and kept if `keep`
+    is set.
 
-    A cell with an `image` runs in a container, which an engine of `connect` (picklable, called once
-    for each cell) starts: with `tree`, whose content is called `tree_key`, as the image's site, and
-    held as `confinement` says. `services` are reached from inside by ports of the place's own.
+    A cell with an `image` runs in a container. `connect` (picklable, called once for each cell)
+    returns the engine that starts it, with `tree`, the environment with the key `tree_key`, mounted
+    as the image's site, confined by `confinement`. `services` are reached by ports of the sandbox.
     """
 
     planned: PlannedCell
@@ -115,17 +115,17 @@ class CellJob:
 
     @property
     def framework(self) -> str:
-        """What the cell is about: a sample app, or a library."""
+        """The framework or library under test."""
         return self.planned.cell.framework
 
     @property
     def app(self) -> str | None:
-        """What `serve.py` is to serve, None where there is neither an app nor a module for it."""
+        """The argument of `serve.py`, None if there is neither an app nor a module for it."""
         return app_of(self.framework, self.apps)
 
 
 class Deadline:
-    """A moment that bounds every wait of a cell."""
+    """The end of a cell's time, which bounds all of its waits."""
 
     def __init__(self, seconds: float) -> None:
         """Set it `seconds` from now."""
@@ -133,9 +133,9 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
-        """Whether it is over."""
-        return self.left() <= 0
+        """True when no time remains."""
+        return self.remaining() <= 0
 
-    def left(self, at_most: float = float("inf")) -> float:
-        """Return how many seconds are left, 0 where none, never more than `at_most`."""
+    def remaining(self, at_most: float = float("inf")) -> float:
+        """Return how many seconds remain, between 0 and `at_most`."""
         return max(0.0, min(self._at - time.monotonic(), at_most))

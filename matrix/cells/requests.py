@@ -6,7 +6,7 @@ import dataclasses
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 
-from matrix.agent.observations import sighting_of, telemetry_messages
+from matrix.agent.observations import observe, telemetry_messages
 from matrix.agent.server import Agent
 from matrix.agent.traces import Traces
 from matrix.cells import client
@@ -101,8 +101,8 @@ class ProbeClient:
         """Return whether the evidence of the stimulus shows for the exchange by now."""
         requests = self._agent.requests
         self._traces.update(requests)
-        sighting = sighting_of(exchange, self._traces, telemetry_messages(requests))
-        return visit.stimulus.evidence.look(sighting).holds
+        sighting = observe(exchange, self._traces, telemetry_messages(requests))
+        return visit.stimulus.evidence.match(sighting).holds
 
     def wait_spans(self, exchanges: Sequence[Exchange], timeout: float) -> None:
         """Wait for the root spans of those exchanges that were answered."""
@@ -173,8 +173,8 @@ class ProbeClient:
 
 
 class _Nothing:
-    def look(self, sighting: object) -> Match:  # noqa: ARG002 - the protocol's parameter
-        return Match(holds=True, said="nothing is asked for")
+    def match(self, observation: object) -> Match:  # noqa: ARG002 - the protocol's parameter
+        return Match(holds=True, text="nothing is asked for")
 
 
 _NOTHING = _Nothing()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from matrix.agent.observations import liveness, sightings, why_no_control
+from matrix.agent.observations import liveness, observations_of, control_problem
 from matrix.model.capture import ProcessCapture
 from matrix.model.probe import Channel, Observation, Probe
 
@@ -105,7 +105,7 @@ def failed_tasks(
         (capture, sighting)
         for capture in captures
         if capture.purpose == "probe" and liveness(capture, version).alive
-        for sighting in sightings(capture)
+        for sighting in observations_of(capture)
     ]
     return tuple(task for task in tasks if not _good(task, seen))
 
@@ -121,6 +121,6 @@ def _good(task: Task, seen: Sequence[tuple[ProcessCapture, Observation]]) -> boo
     for stimulus in task.channel.stimuli:
         if stimulus.decisive:
             tried = [each for each in own if each[1].exchange.stimulus == stimulus.name]
-            shown.append(any(stimulus.evidence.look(item).holds for _, item in tried))
-            answered.append(any(why_no_control(*each, stimulus) is None for each in tried))
+            shown.append(any(stimulus.evidence.match(item).holds for _, item in tried))
+            answered.append(any(control_problem(*each, stimulus) is None for each in tried))
     return all(answered) and not all(shown) if task.control else all(shown)

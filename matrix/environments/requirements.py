@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from matrix.model.cell import Cell
 from matrix.model.environment import Requirements
 from matrix.model.plan import PlannedCell
-from matrix.probes.integrations import distribution_of, integration_of
+from matrix.probes.integrations import distribution_name, find_integration
 from matrix.system.data_files import read_toml
 from matrix.system.paths import data_dir
 
@@ -99,9 +99,9 @@ def requirements_for(
     recipes = recipes or _shipped()
     cell = planned.cell
     pins = {"ddtrace": cell.ddtrace}
-    if distribution := distribution_of(cell.framework):
+    if distribution := distribution_name(cell.framework):
         pins[str(canonicalize_name(distribution))] = cell.framework_version
-    library = integration_of(cell.framework)
+    library = find_integration(cell.framework)
     also = {
         requirement
         for recipe in recipes.recipes

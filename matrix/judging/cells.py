@@ -1,4 +1,4 @@
-"""From a cell's capture to what each probe channel showed in it.
+"""From a cell's capture to a finding for each probe channel.
 
 For each channel, in this order:
 
@@ -21,17 +21,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from matrix.judging.gate import (
     DecodedProcess,
     Failure,
-    died,
+    death,
+    decode,
     has_died,
     install_failure,
-    one_line,
-    see,
-    sentence,
     start_failure,
 )
-from matrix.judging.negative_control import fails_itself, negative_control
+from matrix.judging.negative_control import app_failure, control_failure, stimulus_fact
 from matrix.model.capture import CellCapture, ProcessCapture
 from matrix.model.cell import Cell
+from matrix.model.fact import Fact, FactKind, fact
 from matrix.model.probe import Channel, Observation, Probe, Stimulus
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed
@@ -40,21 +39,43 @@ __all__ = ["cell_failure", "findings_of"]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Answer:
-    """What one process said of one channel; `word` is what the repeats are counted by.
+class _ProcessFinding:
+    """What one process showed of one channel; `label` is what the repeats are counted by.
 
-    `asked` is False where the process was gone before the channel's turn came.
+    `reached` is False where the process was gone before the channel's turn came.
     """
 
     shows: Observed
-    said: str
+    facts: tuple[Fact, ...]
     reason: Reason | None = None
-    notes: tuple[str, ...] = ()
-    asked: bool = True
+    notes: tuple[Fact, ...] = ()
+    reached: bool = True
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         return self.reason.value if self.reason else self.shows.value
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """What a finding is about."""
+
+    cell: Cell
+    probe: str
+    channel: str
+
+    def unknown(self, failure: Failure) -> Finding:
+        return self.finding(Observed.UNKNOWN, failure.facts, failure.reason)
+
+    def finding(
+        self,
+        shows: Observed,
+        facts: tuple[Fact, ...],
+        reason: Reason | None = None,
+        repeats: tuple[tuple[str, int], ...] = (),
+        notes: tuple[Fact, ...] = (),
+    ) -> Finding:
+        return Finding(self.cell, self.probe, self.channel, shows, facts, reason, repeats, notes)
 
 
 def findings_of(
@@ -64,20 +85,17 @@ def findings_of(
     cell = Cell.parse(capture.cell)
     failure = _whole_failure(capture, cell)
     probing = [] if failure else [item for item in capture.processes if item.purpose != "soak"]
-    processes = [see(item, cell.ddtrace) for item in probing]
-    soaks = [item for item in capture.processes if item.purpose == "soak"]
-    found = []
-    for name in names:
-        probe = probes.get(name)
-        if probe is None:
-            continue
+    processes = [decode(process, cell.ddtrace) for process in probing]
+    soaks = [process for process in capture.processes if process.purpose == "soak"]
+    findings = []
+    for probe in (probes[name] for name in names if name in probes):
         for channel in probe.channels:
-            where = (capture.cell, name, channel.name)
+            place = _Place(cell, probe.name, channel.name)
             if failure is not None:
-                found.append(_unknown(where, failure))
+                findings.append(place.unknown(failure))
             else:
-                found.append(_channel(where, channel, processes, soaks))
-    return tuple(dataclasses.replace(item, back_ends=capture.services) for item in found)
+                findings.append(_finding(place, channel, processes, soaks))
+    return tuple(dataclasses.replace(item, backends=capture.services) for item in findings)
 
 
 def cell_failure(capture: CellCapture) -> Failure | None:
@@ -86,7 +104,7 @@ def cell_failure(capture: CellCapture) -> Failure | None:
     failure = _whole_failure(capture, cell)
     probing = [item for item in capture.processes if item.purpose != "soak" and item.traced]
     if failure is None and probing and all(item.failed is not None for item in probing):
-        return start_failure(see(probing[0], cell.ddtrace))
+        return start_failure(decode(probing[0], cell.ddtrace))
     return failure
 
 
@@ -94,142 +112,136 @@ def _whole_failure(capture: CellCapture, cell: Cell) -> Failure | None:
     if capture.failed is not None:
         # What follows its first line is the end of a log.
         first = (capture.detail.strip() or capture.failed.value).splitlines()[0]
-        return Failure(capture.failed, sentence(first))
+        return Failure(capture.failed, (fact(FactKind.CELL_FAILED, detail=first),))
     if not capture.processes:
-        return Failure(Reason.NOT_RUN, "No process was run.")
+        return Failure(Reason.NOT_RUN, (fact(FactKind.NO_PROCESS),))
     if all(item.failed is not None for item in capture.processes if item.traced):
         return None  # The processes themselves say why, better than a missing identity does.
     return install_failure(capture, cell)
 
 
-def _channel(
-    where: tuple[str, str, str],
+def _finding(
+    place: _Place,
     channel: Channel,
     processes: Sequence[DecodedProcess],
     soaks: Sequence[ProcessCapture],
 ) -> Finding:
-    probe = where[1]
-    answers = _answers(channel, probe, processes)
+    answers = _process_findings(channel, place.probe, processes)
     if not answers:
-        return _unknown(where, Failure(Reason.NOT_RUN, "The probe was not sent."))
+        return place.unknown(Failure(Reason.NOT_RUN, (fact(FactKind.PROBE_NOT_SENT),)))
     crashes = [item for item in soaks if item.setting == channel.setting and _soak_crashed(item)]
     notes = [note for answer in answers for note in answer.notes]
-    notes += [_soak_note(item) for item in soaks if _soak_crashed(item)]
-    counts = Counter(answer.word for answer in answers)
-    if crashes:
-        counts["crashed in the soak"] = len(crashes)
-    repeats = tuple(sorted(counts.items()))
-    finding = _combined(where, answers, repeats, tuple(dict.fromkeys(notes)), bool(crashes))
+    notes += [_soak_note(process) for process in soaks if _soak_crashed(process)]
+    finding = _combined(place, answers, tuple(dict.fromkeys(notes)), len(crashes))
     if finding.shows is Observed.UNKNOWN or channel.control is None:
         return finding
-    control = negative_control if finding.shows is Observed.PRESENT else fails_itself
-    broken = control(channel, probe, processes)
-    if broken is None and finding.shows is Observed.ABSENT:
-        return finding
-    if broken is None:
+    check = control_failure if finding.shows is Observed.PRESENT else app_failure
+    failure = check(channel, place.probe, processes)
+    if failure is not None:
         return dataclasses.replace(
-            finding, evidence=f"{finding.evidence} With the feature off it does not show."
+            finding, shows=Observed.UNKNOWN, reason=failure.reason, facts=failure.facts
         )
+    if finding.shows is Observed.ABSENT:
+        return finding
     return dataclasses.replace(
-        finding, shows=Observed.UNKNOWN, reason=broken.reason, evidence=broken.said
+        finding, facts=(*finding.facts, fact(FactKind.NOTHING_WITHOUT_FEATURE))
     )
 
 
-def _answers(channel: Channel, probe: str, processes: Sequence[DecodedProcess]) -> list[_Answer]:
-    """Return the answers of all processes that the channel had a part in, in their order.
+def _process_findings(
+    channel: Channel, probe: str, processes: Sequence[DecodedProcess]
+) -> list[_ProcessFinding]:
+    """Return the findings of all processes that the channel had a part in, in their order.
 
     A repeat is for what failed before. One that did not even start cannot tell which channels it
     was for: it counts for those that need an answer.
     """
-    answers: list[_Answer] = []
-    for seen in processes:
-        if seen.process.setting != channel.setting:
+    answers: list[_ProcessFinding] = []
+    for item in processes:
+        if item.process.setting != channel.setting:
             continue
-        if not seen.of(probe, channel.name, control=False):
+        if not item.of(probe, channel.name, control=False):
             answered = any(answer.shows is Observed.PRESENT for answer in answers)
-            if seen.process.failed is None or (seen.process.repeat and answered):
+            if item.process.failed is None or (item.process.repeat and answered):
                 continue
-        answers.append(_answer(seen, probe, channel))
+        answers.append(_process_finding(item, probe, channel))
     # What killed the process before the channel's turn is no answer where there is another.
-    return [answer for answer in answers if answer.asked] or answers
+    return [answer for answer in answers if answer.reached] or answers
 
 
 def _combined(
-    where: tuple[str, str, str],
-    answers: Sequence[_Answer],
-    repeats: tuple[tuple[str, int], ...],
-    notes: tuple[str, ...],
-    crashed: bool,  # noqa: FBT001 - the last of the facts that are combined
+    place: _Place, answers: Sequence[_ProcessFinding], notes: tuple[Fact, ...], crashes: int
 ) -> Finding:
+    labels = Counter(answer.label for answer in answers)
+    if crashes:
+        labels["crashed in the soak"] = crashes
+    repeats = tuple(sorted(labels.items()))
     kinds = {answer.shows for answer in answers}
-    told = ", ".join(f"{count} x {word}" for word, count in repeats)
-    unstable = len(kinds) > 1 or (crashed and kinds == {Observed.PRESENT})
-    if unstable:
-        said = f"Repeats differ: {told}. {answers[0].said}"
-        return Finding(*where, Observed.UNKNOWN, said, Reason.UNSTABLE, repeats, notes)
-    shows = answers[0].shows
-    reason = None
     first = answers[0]
-    if shows is Observed.UNKNOWN:
+    if len(kinds) > 1 or (crashes and kinds == {Observed.PRESENT}):
+        counts = tuple(f"{count} x {label}" for label, count in repeats)
+        facts = (fact(FactKind.REPEATS_DIFFER, counts=counts), *first.facts)
+        return place.finding(Observed.UNKNOWN, facts, Reason.UNSTABLE, repeats, notes)
+    reason = None
+    if first.shows is Observed.UNKNOWN:
         reason = Counter(answer.reason for answer in answers).most_common(1)[0][0]
         first = next(answer for answer in answers if answer.reason is reason)
-    said = first.said if len(answers) == 1 else f"{first.said} ({len(answers)} of {len(answers)})"
-    return Finding(*where, shows, said, reason, repeats, notes)
+    facts = first.facts
+    if len(answers) > 1:
+        facts = (*facts, fact(FactKind.REPEATS_AGREE, count=len(answers)))
+    return place.finding(first.shows, facts, reason, repeats, notes)
 
 
-def _answer(seen: DecodedProcess, probe: str, channel: Channel) -> _Answer:
-    failure = start_failure(seen)
+def _process_finding(item: DecodedProcess, probe: str, channel: Channel) -> _ProcessFinding:
+    failure = start_failure(item)
     if failure is not None:
-        return _Answer(Observed.UNKNOWN, failure.said, failure.reason)
-    mine = seen.of(probe, channel.name, control=False)
-    seen_words, notes = [], []
-    missing = []
+        return _ProcessFinding(Observed.UNKNOWN, failure.facts, failure.reason)
+    observations = item.of(probe, channel.name, control=False)
+    shown, lacking, notes = [], [], []
     for stimulus in channel.stimuli:
-        tried = [item for item in mine if item.exchange.stimulus == stimulus.name]
-        matches = [stimulus.evidence.look(item) for item in tried]
-        good = next((match for match in matches if match.holds), None)
-        if good is not None:
-            seen_words.append(f"{stimulus.name}: {good.said}")
+        attempts = [each for each in observations if each.exchange.stimulus == stimulus.name]
+        matches = [stimulus.evidence.match(observation) for observation in attempts]
+        holding = next((match for match in matches if match.holds), None)
+        if holding is not None:
+            shown.append(stimulus_fact(stimulus, holding))
         elif not stimulus.decisive:
-            said = matches[0].said if matches else "not sent"
-            notes.append(f"{stimulus.name} showed nothing: {said}")
-        elif not any(item.exchange.status is not None for item in tried):
-            return _unanswered(seen, stimulus, tried)
+            text = matches[0].text if matches else "not sent"
+            notes.append(fact(FactKind.SHOWED_NOTHING, stimulus=stimulus.name, text=text))
+        elif not any(each.exchange.status is not None for each in attempts):
+            return _unanswered(item, stimulus, attempts)
         else:
-            missing.append(f"{stimulus.name}: {matches[0].said}, {len(tried)} tried")
-    if has_died(seen.process):
-        notes.append(f"after the probe: {died(seen.process)}")
-    if missing:
-        return _Answer(Observed.ABSENT, f"{_capital('; '.join(missing))}.", notes=tuple(notes))
-    return _Answer(Observed.PRESENT, f"{_capital('; '.join(seen_words))}.", notes=tuple(notes))
+            lacking.append(stimulus_fact(stimulus, matches[0], len(attempts)))
+    if has_died(item.process):
+        notes.append(fact(FactKind.DIED_AFTER_PROBE, facts=[death(item.process)]))
+    if lacking:
+        lacked = fact(FactKind.LACKED, facts=lacking)
+        return _ProcessFinding(Observed.ABSENT, (lacked,), notes=tuple(notes))
+    showed = fact(FactKind.SHOWED, facts=shown)
+    return _ProcessFinding(Observed.PRESENT, (showed,), notes=tuple(notes))
 
 
-def _unanswered(seen: DecodedProcess, stimulus: Stimulus, tried: Sequence[Observation]) -> _Answer:
-    if has_died(seen.process):
-        said = f"{died(seen.process)} No answer to {stimulus.name!r}."
-        return _Answer(Observed.UNKNOWN, said, Reason.CRASHED, asked=bool(tried))
-    if not tried:
-        said = f"{stimulus.name!r} was not sent. {sentence(seen.process.detail)}"
-        reason = seen.process.failed or Reason.NOT_RUN
-        return _Answer(Observed.UNKNOWN, said, reason, asked=False)
-    error = tried[0].exchange.error or "no answer"
-    return _Answer(
-        Observed.UNKNOWN, f"No answer to {stimulus.name!r}: {one_line(error)}", Reason.TIMED_OUT
-    )
+def _unanswered(
+    item: DecodedProcess, stimulus: Stimulus, attempts: Sequence[Observation]
+) -> _ProcessFinding:
+    if has_died(item.process):
+        facts = (death(item.process), fact(FactKind.NO_ANSWER, stimulus=stimulus.name))
+        return _ProcessFinding(Observed.UNKNOWN, facts, Reason.CRASHED, reached=bool(attempts))
+    if not attempts:
+        facts = (
+            fact(FactKind.NOT_SENT, stimulus=stimulus.name),
+            fact(FactKind.CELL_FAILED, detail=item.process.detail),
+        )
+        reason = item.process.failed or Reason.NOT_RUN
+        return _ProcessFinding(Observed.UNKNOWN, facts, reason, reached=False)
+    error = attempts[0].exchange.error or "no answer"
+    no_answer = fact(FactKind.NO_ANSWER, stimulus=stimulus.name, error=error)
+    return _ProcessFinding(Observed.UNKNOWN, (no_answer,), Reason.TIMED_OUT)
 
 
 def _soak_crashed(process: ProcessCapture) -> bool:
     return has_died(process) or (process.soak is not None and not process.soak.alive)
 
 
-def _soak_note(process: ProcessCapture) -> str:
-    sent = f" after up to {process.soak.sent} requests" if process.soak else ""
-    return f"it crashed in the soak ({process.setting}){sent}: {died(process)}"
-
-
-def _unknown(where: tuple[str, str, str], failure: Failure) -> Finding:
-    return Finding(*where, Observed.UNKNOWN, failure.said, failure.reason)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _soak_note(process: ProcessCapture) -> Fact:
+    sent = {"sent": process.soak.sent} if process.soak else {}
+    return fact(FactKind.SOAK_CRASHED, setting=process.setting, facts=[death(process)], **sent)

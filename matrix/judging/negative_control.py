@@ -9,110 +9,130 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from matrix.agent.observations import why_no_control
-from matrix.judging.gate import DecodedProcess, Failure, died, has_died, sentence, start_failure
-from matrix.model.probe import Channel, Observation, Stimulus
+from matrix.agent.observations import control_problem
+from matrix.judging.gate import DecodedProcess, Failure, death, has_died, start_failure
+from matrix.judging.sentences import evidence_text
+from matrix.model.fact import Fact, FactKind, fact
+from matrix.model.probe import Channel, Match, Observation, Stimulus
 from matrix.model.reason import Reason
 
-__all__ = ["fails_itself", "negative_control"]
+__all__ = ["app_failure", "control_failure", "stimulus_fact"]
 
 
-def negative_control(
+def control_failure(
     channel: Channel, probe: str, processes: Sequence[DecodedProcess]
 ) -> Failure | None:
     """Return why the negative control did not hold, or None where it did."""
-    controls = [seen for seen in processes if seen.process.setting == channel.control]
-    failures = [found for seen in controls if (found := start_failure(seen) or _cut_short(seen))]
-    alive = [seen for seen in controls if start_failure(seen) is None]
-    missing = []
-    for stimulus in (item for item in channel.stimuli if item.decisive):
-        tried = [
-            (seen, item)
-            for seen in alive
-            for item in seen.of(probe, channel.name, control=True)
-            if item.exchange.stimulus == stimulus.name
+    control = str(channel.control)
+    controls = [item for item in processes if item.process.setting == channel.control]
+    failures = [
+        failure for item in controls if (failure := start_failure(item) or _early_end(item))
+    ]
+    alive = [item for item in controls if start_failure(item) is None]
+    silent = []
+    for stimulus in (stimulus for stimulus in channel.stimuli if stimulus.decisive):
+        attempts = [
+            (item, observation)
+            for item in alive
+            for observation in item.of(probe, channel.name, control=True)
+            if observation.exchange.stimulus == stimulus.name
         ]
-        for _, item in tried:
-            match = stimulus.evidence.look(item)
+        for _, observation in attempts:
+            match = stimulus.evidence.match(observation)
             if match.holds:
-                return Failure(
-                    Reason.SHOWS_WITHOUT_FEATURE,
-                    f"It also shows with the feature off ({channel.control}):"
-                    f" {stimulus.name}: {match.said}.",
+                shown = fact(
+                    FactKind.SHOWS_WITHOUT_FEATURE,
+                    control=control,
+                    facts=[stimulus_fact(stimulus, match)],
                 )
-        whys = [_why_not(seen, item, stimulus) for seen, item in tried]
-        if None not in whys:
-            missing.append(f"{stimulus.name!r} {whys[0] if whys else 'was not sent'}")
-    if not missing:
+                return Failure(Reason.SHOWS_WITHOUT_FEATURE, (shown,))
+        problems = [_problem(item, observation, stimulus) for item, observation in attempts]
+        if None not in problems:
+            silent.append(f"{stimulus.name!r} {problems[0] if problems else 'was not sent'}")
+    if not silent:
         return None
-    nothing = f"With the feature off ({channel.control}) nothing can be told:"
     if failures:
-        return Failure(failures[0].reason, f"{nothing} {failures[0].said}")
-    return Failure(Reason.NO_CONTROL, f"{nothing} {', '.join(missing)}.")
+        failed = fact(FactKind.CONTROL_FAILED, control=control, facts=failures[0].facts)
+        return Failure(failures[0].reason, (failed,))
+    return Failure(
+        Reason.NO_CONTROL,
+        (fact(FactKind.CONTROL_SILENT, control=control, clauses=tuple(silent)),),
+    )
 
 
-def fails_itself(
+def app_failure(
     channel: Channel, probe: str, processes: Sequence[DecodedProcess]
 ) -> Failure | None:
     """Return why what is missing says nothing of the tracer: the app fails without it as well.
 
-    Nor does a request that fails with the feature on, where nobody knows how it is answered
+    Nor does a request that fails with the feature on, where it is not known how it is answered
     without.
     """
-    for stimulus in (item for item in channel.stimuli if item.decisive):
+    for stimulus in (stimulus for stimulus in channel.stimuli if stimulus.decisive):
         if stimulus.plain is None:
             continue
         without = {
-            item.exchange.status
-            for seen in processes
-            if seen.process.setting == channel.control and start_failure(seen) is None
-            for item in seen.of(probe, channel.name, control=True)
-            if item.exchange.stimulus == stimulus.name
+            observation.exchange.status
+            for item in processes
+            if item.process.setting == channel.control and start_failure(item) is None
+            for observation in item.of(probe, channel.name, control=True)
+            if observation.exchange.stimulus == stimulus.name
         }
         if without and stimulus.plain not in without:
-            return Failure(
-                Reason.BROKEN_START,
-                f"The app itself fails: with the feature off ({channel.control})"
-                f" {stimulus.name!r} was answered {_told(without)}, not {stimulus.plain}.",
-            )
-        tried = [
-            item
-            for seen in processes
-            if seen.process.setting == channel.setting
-            for item in seen.of(probe, channel.name, control=False)
-            if item.exchange.stimulus == stimulus.name
+            failure = _app_fact(FactKind.APP_FAILS_WITHOUT_FEATURE, channel, stimulus, without)
+            return Failure(Reason.BROKEN_START, (failure,))
+        attempts = [
+            observation
+            for item in processes
+            if item.process.setting == channel.setting
+            for observation in item.of(probe, channel.name, control=False)
+            if observation.exchange.stimulus == stimulus.name
         ]
-        answers = {item.exchange.status for item in tried}
-        if without or not tried or stimulus.plain in answers:
+        statuses = {observation.exchange.status for observation in attempts}
+        if without or not attempts or stimulus.plain in statuses:
             continue
-        if not any(stimulus.evidence.look(item).holds for item in tried):
-            return Failure(
-                Reason.NO_CONTROL,
-                f"{stimulus.name!r} was answered {_told(answers)}, not {stimulus.plain}. Nobody"
-                f" knows whether the app works by itself: with the feature off ({channel.control})"
-                " it was not asked.",
-            )
+        if not any(stimulus.evidence.match(observation).holds for observation in attempts):
+            failure = _app_fact(FactKind.APP_UNTESTED_WITHOUT_FEATURE, channel, stimulus, statuses)
+            return Failure(Reason.NO_CONTROL, (failure,))
     return None
 
 
-def _told(statuses: Iterable[int | None]) -> str:
-    return ", ".join(str(status or "nothing") for status in sorted(statuses, key=str))
+def stimulus_fact(stimulus: Stimulus, match: Match, tried: int = 0) -> Fact:
+    """Return what a stimulus showed, or lacked in `tried` attempts."""
+    clauses = [fact(FactKind.OBSERVED, text=clause) for clause in match.clauses or (match.text,)]
+    counted = {"tried": tried} if tried else {}
+    return fact(FactKind.STIMULUS, stimulus=stimulus.name, facts=clauses, **counted)
 
 
-def _why_not(seen: DecodedProcess, item: Observation, stimulus: Stimulus) -> str | None:
-    cut = _cut_short(seen)
-    return why_no_control(seen.process, item, stimulus) or (cut.said if cut else None)
+def _app_fact(
+    kind: FactKind, channel: Channel, stimulus: Stimulus, statuses: Iterable[int | None]
+) -> Fact:
+    return fact(
+        kind,
+        control=str(channel.control),
+        stimulus=stimulus.name,
+        answers=", ".join(str(status or "nothing") for status in sorted(statuses, key=str)),
+        expected=stimulus.plain or 0,
+    )
 
 
-def _cut_short(seen: DecodedProcess) -> Failure | None:
-    """Return why an untraced process may have had something to say that did not come.
+def _problem(item: DecodedProcess, observation: Observation, stimulus: Stimulus) -> str | None:
+    ended = _early_end(item)
+    return control_problem(item.process, observation, stimulus) or (
+        evidence_text(ended.facts) if ended else None
+    )
+
+
+def _early_end(item: DecodedProcess) -> Failure | None:
+    """Return why an untraced process may have had something to send that did not come.
 
     Where tracing is on, the span of each request tells that what it caused was sent.
     """
-    if seen.process.traced:
+    if item.process.traced:
         return None
-    if has_died(seen.process):
-        return Failure(Reason.CRASHED, died(seen.process))
-    if seen.process.failed is not None:
-        return Failure(seen.process.failed, sentence(seen.process.detail))
+    if has_died(item.process):
+        return Failure(Reason.CRASHED, (death(item.process),))
+    if item.process.failed is not None:
+        detail = fact(FactKind.CELL_FAILED, detail=item.process.detail)
+        return Failure(item.process.failed, (detail,))
     return None

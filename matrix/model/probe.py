@@ -63,17 +63,21 @@ class Observation:
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """Whether the evidence is there, and a clause that says what was or was not seen."""
+    """Whether the evidence is there, and a clause that says what was or was not observed.
+
+    `clauses` are its parts where it has several, each of which can stand alone.
+    """
 
     holds: bool
-    said: str
+    text: str
+    clauses: tuple[str, ...] = ()
 
 
 class Evidence(Protocol):
-    """What counts: a pure predicate over a sighting."""
+    """What counts: a pure predicate over an observation."""
 
-    def look(self, sighting: Observation) -> Match:
-        """Return whether the evidence is in `sighting`."""
+    def match(self, observation: Observation) -> Match:
+        """Return whether the evidence is in `observation`."""
         ...
 
 

@@ -1,4 +1,7 @@
-"""A library's module, read without importing it: its literals, and which functions it has."""
+"""Declarations of integrations: a library's module, parsed without importing it.
+
+Its literals in upper case and the names of its functions make an `Integration`.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,19 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from matrix.errors import did_you_mean, nearest
+from matrix.errors import did_you_mean
 
 __all__ = ["DeclarationError", "DeclaredSpan", "Integration", "parse"]
 
-_FUNCTIONS = ("call", "fail", "patch", "prepare")
+_FUNCTIONS = frozenset({"call", "fail", "patch", "prepare"})
 _SPAN_KEYS = ("name", "component", "resource", "type", "tags", "trace")
 
 
 @dataclasses.dataclass(frozen=True)
 class DeclaredSpan:
-    """A span that is due, by shell globs: any of `names`, and all of the rest.
+    """An expected span, in shell globs: any of `names`, and all of the other fields.
 
-    `own` is whether it has a trace of its own, and names the request in its resource.
+    `own` is whether the span has a trace of its own, with the request named in its resource.
     """
 
     names: tuple[str, ...]
@@ -37,15 +40,15 @@ class DeclaredSpan:
 
 @dataclasses.dataclass(frozen=True)
 class Integration:
-    """What one module declares.
+    """The declarations of one module.
 
-    `distribution` is the index's name, "" for a part of the standard library; `integration` the
-    tracer's. `pythons` and `also` are pairs whose first is a specifier of the library's versions:
-    the first that holds says on which CPythons those run, all that hold what is installed along.
-    `service` is the back end, "" where none is needed. `spans` are all due for the call, `error`
-    for the call that fails; `log` is the key under which a log record tells its trace. `explicit`
-    is whether the module can ask for its tracing in code. `packages` are those of Debian that a
-    build from source takes.
+    `distribution` is the name on the index, "" for a part of the standard library; `integration` is
+    the tracer's name. `pythons` and `also` are pairs that begin with a specifier of the library's
+    versions: of `pythons` the first that matches gives the CPythons, of `also` all that match give
+    companion requirements. `service` is the back end, "" for none. `spans` are all expected for the
+    function `call`, `error` for `fail`; `log` is the key of a log record that has the trace id.
+    `explicit` is whether the module has a `patch` function that enables tracing in code. `packages`
+    are Debian packages that are required to build from source.
     """
 
     slug: str
@@ -61,33 +64,36 @@ class Integration:
     packages: tuple[str, ...]
 
     def named_pythons(self, version: str) -> SpecifierSet | None:
-        """Return the CPythons that the module names for a version, None where it names none."""
+        """Return the CPythons declared for a version, None where none are declared."""
         for versions, pythons in self.pythons:
             if versions.contains(version, prereleases=True):
                 return pythons
         return None
 
     def companions(self, version: str, python: str, *, era: bool = True) -> tuple[str, ...]:
-        """Return what is installed along with a version on a CPython, without markers.
+        """Return the companion requirements of a version on a CPython, without markers.
 
-        Those for named versions are of their era; without `era` only those for every version.
+        Without `era`, leave out those that are declared for certain versions only.
         """
-        found: dict[str, Requirement] = {}
+        requirements: dict[str, Requirement] = {}
         for versions, text in self.also:
             if versions and not era:
                 continue
-            wanted = Requirement(text)
-            if versions.contains(version, prereleases=True) and _holds(wanted.marker, python):
-                # Old installers refuse a name that is given twice.
-                known = found.setdefault(str(canonicalize_name(wanted.name)), wanted)
-                known.specifier &= wanted.specifier
-                known.extras |= wanted.extras
-                known.marker = None
-        return tuple(map(str, found.values()))
+            requirement = Requirement(text)
+            if versions.contains(version, prereleases=True) and _applies(
+                requirement.marker, python
+            ):
+                # Old installers refuse a name that is listed twice.
+                name = str(canonicalize_name(requirement.name))
+                merged = requirements.setdefault(name, requirement)
+                merged.specifier &= requirement.specifier
+                merged.extras |= requirement.extras
+                merged.marker = None
+        return tuple(map(str, requirements.values()))
 
 
 class DeclarationError(Exception):
-    """A module that does not say what it must; `problems` are all of them, with lines."""
+    """An invalid module; `problems` are all of them, each with its line."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("; ".join(problems))
@@ -95,63 +101,55 @@ class DeclarationError(Exception):
 
 
 def parse(slug: str, text: str) -> Integration:
-    """Return what the module's text declares; raise `DeclarationError` with all its problems."""
-    return _Reader(slug).read(text)
+    """Parse the text of a module; raise `DeclarationError` with all its problems."""
+    return _DeclarationParser(slug).parse(text)
 
 
-def _holds(marker: Marker | None, python: str) -> bool:
+def _applies(marker: Marker | None, python: str) -> bool:
     return marker is None or marker.evaluate(
         {"python_version": python, "python_full_version": f"{python}.99"}
     )
 
 
 @dataclasses.dataclass
-class _Reader:
+class _DeclarationParser:
     slug: str
     problems: list[str] = dataclasses.field(default_factory=list)
+    # Line and value by name.
     literals: dict[str, tuple[int, Any]] = dataclasses.field(default_factory=dict)
 
-    def read(self, text: str) -> Integration:
+    def parse(self, text: str) -> Integration:
         try:
             tree = ast.parse(text)
         except (SyntaxError, ValueError) as error:
-            raise DeclarationError((f"{self.slug}: no Python: {error}",)) from None
+            raise DeclarationError((f"{self.slug}: invalid Python: {error}",)) from None
         functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-        self.collect(tree)
-        known: dict[str, Callable[[Any], Any]] = {
-            "DISTRIBUTION": _text,
-            "INTEGRATION": _text,
-            "SERVICE": _text,
-            "SPAN": _spans,
-            "ERROR_SPAN": _span,
-            "LOG": _text,
-            "PYTHON": _pythons,
-            "ALSO": _also,
-            "PACKAGES": _texts,
-        }
-        found = {name: self.value(name, read) for name, read in known.items()}
-        self.check(known, functions, found)
+        self.collect_literals(tree)
+        values = {name: self.read_value(name, parse) for name, parse in _PARSERS.items()}
+        for problem in self.missing_declarations(functions, values):
+            self.add_problem(1, problem)
+        self.check_names(functions)
         if self.problems:
             raise DeclarationError(tuple(sorted(self.problems)))
         return Integration(
             slug=self.slug,
-            distribution=found["DISTRIBUTION"],
-            integration=found["INTEGRATION"],
-            service=found["SERVICE"],
-            spans=found["SPAN"] or (),
-            error=found["ERROR_SPAN"],
-            log=found["LOG"] or "",
+            distribution=values["DISTRIBUTION"],
+            integration=values["INTEGRATION"],
+            service=values["SERVICE"],
+            spans=values["SPAN"] or (),
+            error=values["ERROR_SPAN"],
+            log=values["LOG"] or "",
             explicit="patch" in functions,
-            pythons=found["PYTHON"] or (),
-            also=found["ALSO"] or (),
-            packages=found["PACKAGES"] or (),
+            pythons=values["PYTHON"] or (),
+            also=values["ALSO"] or (),
+            packages=values["PACKAGES"] or (),
         )
 
-    def say(self, line: int, problem: str) -> None:
+    def add_problem(self, line: int, problem: str) -> None:
         self.problems.append(f"{self.slug}:{line}: {problem}")
 
-    def collect(self, tree: ast.Module) -> None:
-        """Keep the upper-case names of the module that are literals."""
+    def collect_literals(self, tree: ast.Module) -> None:
+        """Collect the upper-case names of the module; the value of what is no literal is None."""
         for node in tree.body:
             if not isinstance(node, ast.Assign):
                 continue
@@ -159,110 +157,121 @@ class _Reader:
                 if not (isinstance(target, ast.Name) and target.id.isupper()):
                     continue
                 if target.id in self.literals:
-                    self.say(node.lineno, f"{target.id} is said twice")
+                    self.add_problem(node.lineno, f"duplicate name {target.id}")
                 try:
                     value = ast.literal_eval(node.value)
                 except ValueError:
                     value = None
                 self.literals[target.id] = (node.lineno, value)
 
-    def value(self, name: str, read: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - by its reader
+    def read_value(self, name: str, parse: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - by name
         if name not in self.literals:
             return None
         line, value = self.literals[name]
         try:
-            return read(value)
+            return parse(value)
         except (ValueError, InvalidSpecifier, InvalidRequirement) as error:
-            self.say(line, f"{name}: {str(error).splitlines()[0]}")
+            self.add_problem(line, f"{name}: {str(error).splitlines()[0]}")
             return None
 
-    def check(
-        self, known: Mapping[str, object], functions: set[str], found: Mapping[str, Any]
-    ) -> None:
-        for problem in self.missing(functions, found):
-            self.say(1, problem)
+    def check_names(self, functions: set[str]) -> None:
+        """Add a problem for each name that is probably a misspelt one."""
         for name, (line, _) in self.literals.items():
-            hint = did_you_mean(name, known)
-            if name not in known and hint:
-                self.say(line, f"unknown name {name!r}{hint}")
-        for name in functions.difference(_FUNCTIONS):
-            if (choice := nearest(name, _FUNCTIONS)) and choice not in functions:
-                self.say(1, f"unknown function {name!r}{did_you_mean(name, _FUNCTIONS)}")
+            hint = did_you_mean(name, _PARSERS)
+            if name not in _PARSERS and hint:
+                self.add_problem(line, f"unknown name {name!r}{hint}")
+        for name in functions - _FUNCTIONS:
+            hint = did_you_mean(name, _FUNCTIONS - functions)
+            if hint:
+                self.add_problem(1, f"unknown function {name!r}{hint}")
 
-    def missing(self, functions: set[str], found: Mapping[str, Any]) -> Iterator[str]:
+    def missing_declarations(self, functions: set[str], values: Mapping[str, Any]) -> Iterator[str]:
         for name in ("DISTRIBUTION", "INTEGRATION", "SERVICE"):
             if name not in self.literals:
-                yield f"{name} is missing"
+                yield f"missing {name}"
         if ("SPAN" in self.literals) == ("LOG" in self.literals):
-            yield "either SPAN or LOG says what must show"
-        if found["LOG"] == "":
-            yield "LOG names no key"
+            yield "exactly one of SPAN and LOG is required"
+        if values["LOG"] == "":
+            yield "LOG is empty (expected the key of a log record)"
         if "call" not in functions:
-            yield "there is no function call(place)"
+            yield "missing function call(place)"
         if ("ERROR_SPAN" in self.literals) != ("fail" in functions):
-            yield "ERROR_SPAN and the function fail(place) go together"
+            yield "ERROR_SPAN and the function fail(place) require each other"
 
 
-def _text(value: object) -> str:
+def _parse_text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError("not a text")  # noqa: TRY004 - all problems are told alike
+        raise ValueError("expected a string")  # noqa: TRY004 - all problems are one kind
     return value
 
 
-def _texts(value: object) -> tuple[str, ...]:
+def _parse_texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise ValueError("not a list of texts")  # noqa: TRY004
-    return tuple(_text(each) for each in value)
+        raise ValueError("expected a list of strings")  # noqa: TRY004
+    return tuple(map(_parse_text, value))
 
 
-def _pairs(value: object) -> list[tuple[str, str]]:
+def _parse_pairs(value: object) -> list[tuple[str, str]]:
     if not isinstance(value, list):
-        raise ValueError("not a list of pairs")  # noqa: TRY004
+        raise ValueError("expected a list of pairs")  # noqa: TRY004
     pairs = []
-    for each in value:
-        if not (isinstance(each, list | tuple) and len(each) == 2):  # noqa: PLR2004 - a pair
-            raise ValueError(f"{each!r} is no pair")
-        pairs.append((_text(each[0]), _text(each[1])))
+    for item in value:
+        if not (isinstance(item, list | tuple) and len(item) == 2):  # noqa: PLR2004 - a pair
+            raise ValueError(f"expected a pair, not {item!r}")
+        pairs.append((_parse_text(item[0]), _parse_text(item[1])))
     return pairs
 
 
-def _pythons(value: object) -> tuple[tuple[SpecifierSet, SpecifierSet], ...]:
-    pairs = [("", value)] if isinstance(value, str) else _pairs(value)
+def _parse_pythons(value: object) -> tuple[tuple[SpecifierSet, SpecifierSet], ...]:
+    pairs = [("", value)] if isinstance(value, str) else _parse_pairs(value)
     return tuple((SpecifierSet(versions), SpecifierSet(pythons)) for versions, pythons in pairs)
 
 
-def _also(value: object) -> tuple[tuple[SpecifierSet, str], ...]:
+def _parse_also(value: object) -> tuple[tuple[SpecifierSet, str], ...]:
     return tuple(
-        (SpecifierSet(versions), str(Requirement(text))) for versions, text in _pairs(value)
+        (SpecifierSet(versions), str(Requirement(text))) for versions, text in _parse_pairs(value)
     )
 
 
-def _spans(value: object) -> tuple[DeclaredSpan, ...]:
+def _parse_spans(value: object) -> tuple[DeclaredSpan, ...]:
     if not isinstance(value, list):
-        return (_span(value),)
+        return (_parse_span(value),)
     if not value:
-        raise ValueError("an empty list of spans")
-    return tuple(_span(each) for each in value)
+        raise ValueError("empty list of spans")
+    return tuple(map(_parse_span, value))
 
 
-def _span(value: object) -> DeclaredSpan:
+def _parse_span(value: object) -> DeclaredSpan:
     if not isinstance(value, dict):
-        raise ValueError("not a dict")  # noqa: TRY004
+        raise ValueError("expected a dict")  # noqa: TRY004
     for key in value:
         if key not in _SPAN_KEYS:
             raise ValueError(f"unknown key {key!r}{did_you_mean(str(key), _SPAN_KEYS)}")
     names = value.get("name", ())
-    names = (names,) if isinstance(names, str) else _texts(names or None)
+    names = (names,) if isinstance(names, str) else _parse_texts(names or None)
     tags = value.get("tags", {})
     if not isinstance(tags, dict):
-        raise ValueError("tags are no dict")  # noqa: TRY004
+        raise ValueError("tags: expected a dict")  # noqa: TRY004
     if value.get("trace", "own") != "own":
-        raise ValueError("trace: 'own', or not said")
+        raise ValueError(f"trace: invalid value {value['trace']!r} (expected 'own')")
     return DeclaredSpan(
         names=names,
-        component=_text(value.get("component", "")),
-        resource=_text(value.get("resource", "*")),
-        type=_text(value.get("type", "*")),
-        tags=tuple((_text(key), _text(tag)) for key, tag in tags.items()),
+        component=_parse_text(value.get("component", "")),
+        resource=_parse_text(value.get("resource", "*")),
+        type=_parse_text(value.get("type", "*")),
+        tags=tuple((_parse_text(key), _parse_text(tag)) for key, tag in tags.items()),
         own="trace" in value,
     )
+
+
+_PARSERS: Mapping[str, Callable[[Any], Any]] = {
+    "DISTRIBUTION": _parse_text,
+    "INTEGRATION": _parse_text,
+    "SERVICE": _parse_text,
+    "SPAN": _parse_spans,
+    "ERROR_SPAN": _parse_span,
+    "LOG": _parse_text,
+    "PYTHON": _parse_pythons,
+    "ALSO": _parse_also,
+    "PACKAGES": _parse_texts,
+}

@@ -1,9 +1,9 @@
-"""Probes of integrations, made of what the modules of `apps/libraries/` declare.
+"""Probes of integrations, built from the declarations of `apps/libraries/`.
 
-`automatic` is the library under the tracer's own start, without a word in the code: what a row with
-"automatic: yes" promises, and one with "no" denies. `explicit` is the same with the call that the
-tracer's documentation names. Both have tracing switched off as their control. Where the module has
-a call that fails, `automatic-error` and `explicit-error` test what is promised of errors.
+The channel `automatic` runs the library under the tracer's own start without any call in the code:
+a row with "automatic: yes" promises that it is traced, one with "no" that it is not. The channel
+`explicit` adds the call that the tracer's documentation names. The control of both has tracing
+disabled. Where the module has a call that fails, `automatic-error` and `explicit-error` test it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from matrix.probes.evidence.combine import AllOf
 from matrix.probes.evidence.http import StatusIs
 from matrix.probes.evidence.spans import RecordTellsTrace, SpanBelow
 
-__all__ = ["AUTOMATIC", "ERROR", "EXPLICIT", "probe_name", "probe_of"]
+__all__ = ["AUTOMATIC", "ERROR", "EXPLICIT", "build_probe", "probe_name"]
 
 AUTOMATIC = "automatic"
 EXPLICIT = "explicit"
 ERROR = "-error"
 _CONTROL = "untraced"
-# The channels and the settings they run under.
-_WAYS = {AUTOMATIC: "off", EXPLICIT: "explicit"}
+_SETTINGS = {AUTOMATIC: "off", EXPLICIT: "explicit"}
 
 
 def probe_name(slug: str) -> str:
@@ -29,16 +28,16 @@ def probe_name(slug: str) -> str:
     return f"integration-{slug}"
 
 
-def probe_of(integration: Integration) -> Probe:
-    """Return the experiment that answers the row."""
+def build_probe(integration: Integration) -> Probe:
+    """Build the probe of a row of an integration table."""
     channels = []
-    for name, setting in _WAYS.items():
+    for name, setting in _SETTINGS.items():
         if name == EXPLICIT and not integration.explicit:
             continue
-        channels.append(_channel(name, setting, "call", _shown(integration), 200))
+        channels.append(_build_channel(name, setting, "call", _call_evidence(integration), 200))
         if integration.error is not None:
-            shown = _span(integration.error, error=True)
-            channels.append(_channel(name + ERROR, setting, "fail", shown, 500))
+            evidence = _span_evidence(integration.error, error=True)
+            channels.append(_build_channel(name + ERROR, setting, "fail", evidence, 500))
     return Probe(
         name=probe_name(integration.slug),
         title=f"{integration.slug} is traced",
@@ -48,24 +47,26 @@ def probe_of(integration: Integration) -> Probe:
     )
 
 
-def _channel(name: str, setting: str, what: str, shown: Evidence, status: int) -> Channel:
+def _build_channel(
+    name: str, setting: str, function: str, evidence: Evidence, status: int
+) -> Channel:
     stimulus = Stimulus(
-        name=what,
-        path=f"/{{shop}}/{what}",
+        name=function,
+        path=f"/{{shop}}/{function}",
         plain=status,
-        evidence=AllOf(StatusIs(status), shown),
+        evidence=AllOf(StatusIs(status), evidence),
     )
     return Channel(name=name, setting=setting, control=_CONTROL, stimuli=(stimulus,))
 
 
-def _shown(integration: Integration) -> Evidence:
+def _call_evidence(integration: Integration) -> Evidence:
     if not integration.spans:
         return RecordTellsTrace(integration.log)
-    shown = [_span(each, error=False) for each in integration.spans]
-    return shown[0] if len(shown) == 1 else AllOf(*shown)
+    spans = [_span_evidence(span, error=False) for span in integration.spans]
+    return spans[0] if len(spans) == 1 else AllOf(*spans)
 
 
-def _span(declared: DeclaredSpan, *, error: bool) -> SpanBelow:
+def _span_evidence(declared: DeclaredSpan, *, error: bool) -> SpanBelow:
     return SpanBelow(
         names=declared.names,
         component=declared.component,

@@ -1,4 +1,4 @@
-"""All probes by name: those of `capabilities/`, and one for each module of `apps/libraries/`."""
+"""The registry of all probes: those of `capabilities/`, and one for each integration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from matrix.model.probe import Probe
 from matrix.probes import capabilities
-from matrix.probes.integration_probes import probe_of
+from matrix.probes.integration_probes import build_probe
 from matrix.probes.integrations import load_integrations
 from matrix.system.plugins import plugins
 
@@ -28,6 +28,6 @@ def load_probes() -> Mapping[str, Probe]:
             raise ValueError(f"matrix/probes/capabilities/{name}.py defines a probe {probe.name!r}")
         probes[probe.name] = probe
     for integration in load_integrations().values():
-        probe = probe_of(integration)
+        probe = build_probe(integration)
         probes[probe.name] = probe
     return MappingProxyType(probes)

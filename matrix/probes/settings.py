@@ -1,4 +1,4 @@
-"""The settings a process of the app runs under: `data/settings.toml` as environment variables."""
+"""Settings of a process of the sample app: environment variables from `data/settings.toml`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["Setting", "Settings", "load_settings"]
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One way to configure the tracer; `environment` holds templates (`{data}`).
+    """One configuration of the tracer; the values of `environment` are templates (`{data}`).
 
-    `traced` is whether spans are due; without them a process is told to be alive by its answers.
+    `traced` is whether spans are expected; without them only responses show that a process lives.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Setting:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """All settings, and the `base` that goes into every process."""
+    """All settings, and the variables of every process (`base`)."""
 
     base: Mapping[str, str]
     by_name: Mapping[str, Setting]
@@ -45,14 +45,14 @@ class Settings:
             ) from None
 
     def render(self, name: str, *, data: PurePath) -> dict[str, str]:
-        """Return the variables of the setting, with `data` as the folder of the cell's fixtures."""
+        """Return the variables of the setting, with `data` for the fixtures folder."""
         merged = {**self.base, **self.get(name).environment}
         return {key: value.replace("{data}", str(data)) for key, value in merged.items()}
 
 
 @functools.cache
 def load_settings(path: Path | None = None) -> Settings:
-    """Return the settings of the file, by default the project's own."""
+    """Load the settings of a file, by default those of the project."""
     raw = read_toml(path or data_dir() / "settings.toml")
     return Settings(
         base=raw["base"],

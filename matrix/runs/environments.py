@@ -37,7 +37,7 @@ from matrix.model.index import ReleaseFiles
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
-from matrix.probes.integrations import integration_of
+from matrix.probes.integrations import find_integration
 from matrix.runs.interfaces import Tell
 from matrix.system.paths import cache_dir
 
@@ -92,12 +92,12 @@ def naming_packages(planned: PlannedCell, image: str = "") -> Iterator[None]:
 
 def lacking_packages(planned: PlannedCell) -> tuple[str, ...]:
     """Return the packages that a build of the cell's library takes and this machine lacks."""
-    library = integration_of(planned.cell.framework)
+    library = find_integration(planned.cell.framework)
     return missing_packages(library.packages) or () if library else ()
 
 
 def _said(planned: PlannedCell, image: str) -> str:
-    library = integration_of(planned.cell.framework)
+    library = find_integration(planned.cell.framework)
     if library is None or not library.packages:
         return ""
     if image:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
-from matrix.probes.integrations import LIBRARIES, module_of
+from matrix.probes.integrations import LIBRARIES, module_path
 from matrix.system.paths import apps_dir, project_root
 from matrix.system.source_files import imported_files
 from matrix.system.version import digest_of
@@ -93,7 +93,7 @@ def base_key(planned: PlannedCell, environment: str, sources: Sources) -> str:
         "environment": environment,
         "sources": sources.digest,
     }
-    module = module_of(planned.cell.framework)
+    module = module_path(planned.cell.framework)
     if module.is_file():
         # Where each library has a module of its own, that of another changes nothing here.
         parts["library"] = Sources.of([module]).digest

@@ -12,7 +12,7 @@ import pytest
 from helpers.cell_jobs import CONTROLLED, DETECTION, LIMITS, TARGET, TRACING, fake_job
 from helpers.processes import gone
 
-from matrix.agent.observations import liveness, sightings
+from matrix.agent.observations import liveness, observations_of
 from matrix.cells.job import CellJob
 from matrix.cells.run import run_cell
 from matrix.judging.cells import findings_of
@@ -37,8 +37,8 @@ def process(capture: CellCapture, setting: str, purpose: str = "probe") -> Proce
 def shown(capture: CellCapture, setting: str, *, control: bool = False) -> list[bool]:
     probes = {probe.name: probe for probe in (DETECTION, TRACING)}
     return [
-        probes[item.exchange.probe].channels[0].stimuli[0].evidence.look(item).holds
-        for item in sightings(process(capture, setting))
+        probes[item.exchange.probe].channels[0].stimuli[0].evidence.match(item).holds
+        for item in observations_of(process(capture, setting))
         if item.exchange.probe == "detection" and item.exchange.control == control
     ]
 
@@ -63,7 +63,7 @@ def test_an_untraced_app_is_asked_the_same_and_not_waited_for(tmp_path: Path) ->
     assert (control.traced, control.failed, control.exit_code) == (False, None, None)
     assert liveness(control, "9.9.9").alive
     assert [(item.control, item.status) for item in control.exchanges[1:]] == [(True, 200)]
-    assert [item.root for item in sightings(control)] == [None, None]
+    assert [item.root for item in observations_of(control)] == [None, None]
     assert capture.seconds < 20
 
 

@@ -8,7 +8,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from matrix.agent.observations import liveness, sightings
+from matrix.agent.observations import liveness, observations_of
 from matrix.agent.traces import Traces
 from matrix.cells.job import CellJob
 from matrix.cells.run import run_cell
@@ -47,13 +47,13 @@ def shown(capture: CellCapture, *, control: bool = False) -> dict[tuple[str, str
         item
         for process in capture.processes
         if process.purpose == "probe" and liveness(process, version).alive
-        for item in sightings(process)
+        for item in observations_of(process)
         if item.exchange.control == control
     ]
     return {
         (probe.name, channel.name): all(
             any(
-                stimulus.evidence.look(item).holds
+                stimulus.evidence.match(item).holds
                 for item in seen
                 if (item.exchange.probe, item.exchange.channel, item.exchange.stimulus)
                 == (probe.name, channel.name, stimulus.name)

@@ -31,8 +31,8 @@ class Says:
 
     text: str
 
-    def look(self, sighting: Observation) -> Match:
-        holds = self.text in sighting.exchange.body
+    def match(self, observation: Observation) -> Match:
+        holds = self.text in observation.exchange.body
         return Match(holds, f"body with{'' if holds else 'out'} {self.text!r}")
 
 

@@ -1,4 +1,4 @@
-"""Each predicate holds on what it looks for, fails on what is near it, and says what it saw."""
+"""Evidence: each predicate holds for a match, fails for a near miss, and has a text for both."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ FAILED = span(
     error=1,
     meta={"error.type": "sqlite3.OperationalError", "error.stack": "..."},
 )
-TOLD = FollowUp("/x/orders", 200, '{"orders": 0}')
+NO_ORDERS = FollowUp("/x/orders", 200, '{"orders": 0}')
 
 
 @pytest.mark.parametrize(
-    ("evidence", "there", "near"),
+    ("evidence", "matching", "other"),
     [
         (HasRootSpan(), sighting(span()), sighting()),
         (HasRootSpan(error=True), sighting(span(error=1)), sighting(span())),
@@ -110,12 +110,12 @@ TOLD = FollowUp("/x/orders", 200, '{"orders": 0}')
         ),
         (
             FollowUpSays("orders", 0, "no order was taken"),
-            sighting(follow_up=TOLD),
+            sighting(follow_up=NO_ORDERS),
             sighting(follow_up=FollowUp("/x/orders", 200, '{"orders": 1}')),
         ),
         (
             FollowUpSays("orders", 0, "no order was taken"),
-            sighting(follow_up=TOLD),
+            sighting(follow_up=NO_ORDERS),
             sighting(follow_up=FollowUp("/x/orders", 500, '{"orders": 0}')),
         ),
         (
@@ -172,13 +172,13 @@ TOLD = FollowUp("/x/orders", 200, '{"orders": 0}')
     ],
 )
 def test_evidence_is_seen_where_it_is_and_only_there(
-    evidence: Evidence, there: Observation, near: Observation
+    evidence: Evidence, matching: Observation, other: Observation
 ) -> None:
-    assert evidence.look(there).holds
-    assert not evidence.look(near).holds
-    for told in (evidence.look(there).said, evidence.look(near).said):
-        assert told
-        assert "\n" not in told
+    assert evidence.match(matching).holds
+    assert not evidence.match(other).holds
+    for text in (evidence.match(matching).text, evidence.match(other).text):
+        assert text
+        assert "\n" not in text
 
 
 @pytest.mark.parametrize(
@@ -204,17 +204,17 @@ def test_evidence_is_seen_where_it_is_and_only_there(
     ids=lambda evidence: type(evidence).__name__,
 )
 def test_nothing_seen_is_no_evidence_of_anything(evidence: Evidence) -> None:
-    assert not evidence.look(sighting(status=None, error="ConnectionRefusedError")).holds
+    assert not evidence.match(sighting(status=None, error="ConnectionRefusedError")).holds
 
 
 def test_all_of_says_what_is_missing_only() -> None:
-    match = AllOf(StatusIs(200), TagExists("a"), TagExists("b")).look(
+    match = AllOf(StatusIs(200), TagExists("a"), TagExists("b")).match(
         sighting(span(meta={"b": ""}))
     )
-    assert match.said == "no tag a"
+    assert match.text == "no tag a"
 
 
 def test_long_values_are_cut_in_the_telling() -> None:
-    match = TagExists("http.url").look(sighting(span(meta={"http.url": "x" * 5000})))
+    match = TagExists("http.url").match(sighting(span(meta={"http.url": "x" * 5000})))
     assert match.holds
-    assert len(match.said) < 120
+    assert len(match.text) < 120

@@ -1,4 +1,4 @@
-"""Evidence of a traced library: its own span below the request's, or the trace in a log record."""
+"""Evidence of a traced library: a span below the request's, or the trace in a log record."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def below(**fields: Any) -> Any:  # noqa: ANN401
     return span(**{**plain, "resource": "GET book", "meta": meta, **fields})
 
 
-WANTED = SpanBelow(
+REDIS_SPAN = SpanBelow(
     names=("redis.command", "redis.query"),
     component="redis",
     resource="GET *",
@@ -30,21 +30,21 @@ WANTED = SpanBelow(
 
 
 def test_the_library_s_span_is_found_by_any_of_its_names() -> None:
-    assert WANTED.look(sighting(ROOT, below())).holds
-    assert WANTED.look(sighting(ROOT, below(name="redis.query"))).holds
-    match = WANTED.look(sighting(ROOT, below(name="memcached.command")))
+    assert REDIS_SPAN.match(sighting(ROOT, below())).holds
+    assert REDIS_SPAN.match(sighting(ROOT, below(name="redis.query"))).holds
+    match = REDIS_SPAN.match(sighting(ROOT, below(name="memcached.command")))
     assert not match.holds
-    assert "memcached.command" in match.said
+    assert "memcached.command" in match.text
 
 
 def test_a_release_without_the_tag_component_is_told_by_the_name_alone() -> None:
-    assert WANTED.look(sighting(ROOT, below(meta={"out.host": "127.0.0.1"}))).holds
+    assert REDIS_SPAN.match(sighting(ROOT, below(meta={"out.host": "127.0.0.1"}))).holds
     other = {"component": "rediscluster", "out.host": "127.0.0.1"}
-    assert not WANTED.look(sighting(ROOT, below(meta=other))).holds
+    assert not REDIS_SPAN.match(sighting(ROOT, below(meta=other))).holds
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "problem"),
     [
         ({"duration": 0}, "no duration"),
         ({"resource": "SET book"}, "'SET book', not GET *"),
@@ -52,40 +52,40 @@ def test_a_release_without_the_tag_component_is_told_by_the_name_alone() -> None
         ({"meta": {"out.host": "10.0.0.1"}}, "out.host='10.0.0.1', not 127.*"),
     ],
 )
-def test_what_a_span_lacks_is_said(changes: dict[str, Any], said: str) -> None:
-    match = WANTED.look(sighting(ROOT, below(**changes)))
+def test_what_a_span_lacks_is_said(changes: dict[str, Any], problem: str) -> None:
+    match = REDIS_SPAN.match(sighting(ROOT, below(**changes)))
     assert not match.holds
-    assert said in match.said
+    assert problem in match.text
 
 
 def test_a_span_of_another_integration_is_told_with_whose_it_is() -> None:
-    match = WANTED.look(sighting(ROOT, below(meta={"component": "valkey"})))
-    assert match.said == (
+    match = REDIS_SPAN.match(sighting(ROOT, below(meta={"component": "valkey"})))
+    assert match.text == (
         "no span redis.command or redis.query of redis below the request's,"
         " only redis.command of valkey"
     )
 
 
 def test_the_request_s_own_span_is_never_the_library_s() -> None:
-    assert not SpanBelow(names=("*",)).look(sighting(ROOT)).holds
-    assert not SpanBelow().look(sighting(None, below())).holds
+    assert not SpanBelow(names=("*",)).match(sighting(ROOT)).holds
+    assert not SpanBelow().match(sighting(None, below())).holds
 
 
 def test_a_tag_may_be_a_number() -> None:
-    wanted = SpanBelow(names=("redis.*",), tags=(("out.port", "6379"),))
-    assert wanted.look(sighting(ROOT, below(metrics={"out.port": 6379.0}))).holds
+    evidence = SpanBelow(names=("redis.*",), tags=(("out.port", "6379"),))
+    assert evidence.match(sighting(ROOT, below(metrics={"out.port": 6379.0}))).holds
 
 
 def test_an_error_has_its_mark_its_type_and_its_stack() -> None:
-    wanted = SpanBelow(names=("redis.*",), error=True)
+    evidence = SpanBelow(names=("redis.*",), error=True)
     whole = {"error.type": "ValueError", "error.stack": "Traceback"}
-    assert wanted.look(sighting(ROOT, below(error=1, meta=whole))).holds
+    assert evidence.match(sighting(ROOT, below(error=1, meta=whole))).holds
     for broken in (
         below(error=0, meta=whole),
         below(error=1, meta={"error.type": "ValueError"}),
         below(error=1, meta={"error.stack": "Traceback"}),
     ):
-        assert not wanted.look(sighting(ROOT, broken)).holds
+        assert not evidence.match(sighting(ROOT, broken)).holds
 
 
 @pytest.mark.parametrize(
@@ -104,20 +104,20 @@ def test_an_error_has_its_mark_its_type_and_its_stack() -> None:
     ],
 )
 def test_a_log_record_tells_the_trace_of_its_request(record: object, holds: bool) -> None:
-    seen = sighting(span(trace_id=5), body=json.dumps(record))
-    assert RecordTellsTrace("dd.trace_id").look(seen).holds is holds
+    observation = sighting(span(trace_id=5), body=json.dumps(record))
+    assert RecordTellsTrace("dd.trace_id").match(observation).holds is holds
 
 
 def test_a_log_record_tells_nothing_without_a_trace_or_without_a_record() -> None:
     evidence = RecordTellsTrace("dd.trace_id")
-    assert not evidence.look(sighting(body='{"dd.trace_id": "5"}')).holds
-    assert not evidence.look(sighting(span(trace_id=5), body="Traceback")).holds
+    assert not evidence.match(sighting(body='{"dd.trace_id": "5"}')).holds
+    assert not evidence.match(sighting(span(trace_id=5), body="Traceback")).holds
 
 
 def test_a_span_of_a_trace_of_its_own_is_looked_for_elsewhere() -> None:
-    wanted = SpanBelow(names=("pytest.test",), own=True)
+    evidence = SpanBelow(names=("pytest.test",), own=True)
     found = span(name="pytest.test", trace_id=TRACE, resource="test_shop[s1]")
-    assert not wanted.look(sighting(ROOT, below(name="pytest.test"))).holds
-    assert wanted.look(dataclasses.replace(sighting(ROOT), elsewhere=(found,))).holds
+    assert not evidence.match(sighting(ROOT, below(name="pytest.test"))).holds
+    assert evidence.match(dataclasses.replace(sighting(ROOT), elsewhere=(found,))).holds
     other = dataclasses.replace(sighting(ROOT), elsewhere=(below(),))
-    assert not wanted.look(other).holds
+    assert not evidence.match(other).holds

@@ -26,8 +26,8 @@ from matrix.model.reason import Reason
 from matrix.planning.coverage import load_coverage
 from matrix.planning.planner import make_plan
 from matrix.probes.declaration import DeclarationError, parse
-from matrix.probes.integration_probes import probe_of
-from matrix.probes.integrations import distribution_of, integration_of, load_integrations
+from matrix.probes.integration_probes import build_probe
+from matrix.probes.integrations import distribution_name, find_integration, load_integrations
 from matrix.pypi.tags import wheel_tags
 from matrix.system.data_files import read_data
 from matrix.system.paths import apps_dir
@@ -43,7 +43,7 @@ SPAN = {"name": "paper.print", "component": "paper", "tags": {"paper.size": "A*"
 def call(place):
     pass
 """
-ASKED = "\n\ndef patch():\n    pass\n"
+PATCH = "\n\ndef patch():\n    pass\n"
 
 
 def problems(text: str) -> tuple[str, ...]:
@@ -74,9 +74,8 @@ def test_companions_of_an_era_are_left_out_of_an_install_of_today() -> None:
 
 def test_a_span_may_have_a_trace_of_its_own() -> None:
     own = GOOD.replace('"component"', '"trace": "own", "component"')
-    asked = probe_of(parse("paper", own)).channels[0].stimuli[0].evidence
-    assert "own=True" in repr(asked)
-    assert "own=False" in repr(probe_of(parse("paper", GOOD)).channels[0].stimuli[0].evidence)
+    assert "own=True" in repr(build_probe(parse("paper", own)).channels[0].stimuli[0].evidence)
+    assert "own=False" in repr(build_probe(parse("paper", GOOD)).channels[0].stimuli[0].evidence)
     assert "trace" in "; ".join(problems(own.replace('"own"', '"other"')))
 
 
@@ -88,25 +87,25 @@ def test_what_several_lines_say_of_one_companion_is_one_requirement() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("text", "problem"),
     [
         (GOOD.replace("SERVICE", "SERVIC"), "did you mean 'SERVICE'"),
-        (GOOD.replace("SERVICE", "SERVIC"), "SERVICE is missing"),
+        (GOOD.replace("SERVICE", "SERVIC"), "missing SERVICE"),
         (GOOD.replace('"component"', '"componnt"'), "did you mean 'component'"),
         (GOOD.replace("def call", "def cal"), "did you mean 'call'"),
-        (GOOD.replace("def call", "def cal"), "no function call"),
-        (GOOD + "LOG = 'dd.trace_id'\n", "either SPAN or LOG"),
-        (GOOD + "ERROR_SPAN = {}\n", "go together"),
+        (GOOD.replace("def call", "def cal"), "missing function call"),
+        (GOOD + "LOG = 'dd.trace_id'\n", "exactly one of SPAN and LOG"),
+        (GOOD + "ERROR_SPAN = {}\n", "require each other"),
         (GOOD + "PYTHON = 'three'\n", "PYTHON"),
-        (GOOD + "ALSO = ['ink']\n", "is no pair"),
+        (GOOD + "ALSO = ['ink']\n", "expected a pair"),
         (GOOD + "ALSO = [['', 'ink of all colours']]\n", "ALSO"),
-        (GOOD.replace('"paper"\nINT', "len('paper')\nINT"), "DISTRIBUTION: not a text"),
-        (GOOD + "SERVICE = 'redis'\n", "said twice"),
-        ("def call(:", "no Python"),
+        (GOOD.replace('"paper"\nINT', "len('paper')\nINT"), "DISTRIBUTION: expected a string"),
+        (GOOD + "SERVICE = 'redis'\n", "duplicate name SERVICE"),
+        ("def call(:", "invalid Python"),
     ],
 )
-def test_what_is_wrong_is_said_with_what_may_have_been_meant(wrong: str, said: str) -> None:
-    assert said in "; ".join(problems(wrong))
+def test_what_is_wrong_is_said_with_what_may_have_been_meant(text: str, problem: str) -> None:
+    assert problem in "; ".join(problems(text))
 
 
 def test_all_problems_of_all_modules_are_told_at_once(tmp_path: Path) -> None:
@@ -115,8 +114,9 @@ def test_all_problems_of_all_modules_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "glue_stick.py").write_text("LOG = ''\n")
     with pytest.raises(UsageError) as caught:
         load_integrations(tmp_path)
-    for each in ("ink:1: SPAN: not a dict", "ink:1: there is no function", "glue-stick:1: LOG"):
-        assert each in caught.value.message
+    expected = ("ink:1: SPAN: expected a dict", "ink:1: missing function", "glue-stick:1: LOG")
+    for problem in expected:
+        assert problem in caught.value.message
     assert "paper" not in caught.value.message
 
 
@@ -141,7 +141,7 @@ def test_whatever_literals_a_module_has_it_is_read_or_its_problems_are_told(
         assert error.problems  # noqa: PT017 - either is right
     else:
         assert (not found.spans) == bool(found.log)
-        assert probe_of(found).channels
+        assert build_probe(found).channels
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
@@ -164,7 +164,7 @@ def test_a_module_of_a_library_s_name_does_not_import_itself(path: Path) -> None
     assert named <= {"__future__", "carrier", "dbapi", "json", "loops", "os", "threading"}
 
 
-def meant(path: Path, python: str) -> bool:
+def runs_on(path: Path, python: str) -> bool:
     """Return whether the module may run on a CPython, whatever the library's release."""
     pythons = load_integrations()[path.stem.replace("_", "-")].pythons
     return not any(str(versions) == "" and python not in named for versions, named in pythons)
@@ -173,7 +173,7 @@ def meant(path: Path, python: str) -> bool:
 @pytest.mark.parametrize("python", [found.python for found in find_interpreters()])
 def test_every_module_is_read_by_every_cpython_that_it_is_for(python: str) -> None:
     interpreter = next(found for found in find_interpreters() if found.python == python)
-    read = [path for path in MODULES if path.stem == "__init__" or meant(path, python)]
+    read = [path for path in MODULES if path.stem == "__init__" or runs_on(path, python)]
     source = "import sys\nfor path in sys.argv[1:]: compile(open(path).read(), path, 'exec')"
     command = [str(interpreter.executable), "-c", source, *map(str, read)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -182,17 +182,17 @@ def test_every_module_is_read_by_every_cpython_that_it_is_for(python: str) -> No
 
 
 def test_a_probe_has_a_channel_for_each_way_to_be_traced() -> None:
-    asked = parse("paper", GOOD + ASKED)
-    channels = {channel.name: channel for channel in probe_of(asked).channels}
+    explicit = parse("paper", GOOD + PATCH)
+    channels = {channel.name: channel for channel in build_probe(explicit).channels}
     assert {name: channel.setting for name, channel in channels.items()} == {
         "automatic": "off",
         "explicit": "explicit",
     }
     assert {channel.control for channel in channels.values()} == {"untraced"}
-    assert [each.name for each in probe_of(parse("paper", GOOD)).channels] == ["automatic"]
+    assert [channel.name for channel in build_probe(parse("paper", GOOD)).channels] == ["automatic"]
     failing = GOOD + "ERROR_SPAN = {'name': 'paper.print'}\n\n\ndef fail(place):\n    pass\n"
-    both = probe_of(parse("paper", failing)).channels
-    assert [(each.name, each.stimuli[0].plain) for each in both] == [
+    both = build_probe(parse("paper", failing)).channels
+    assert [(channel.name, channel.stimuli[0].plain) for channel in both] == [
         ("automatic", 200),
         ("automatic-error", 500),
     ]
@@ -201,8 +201,8 @@ def test_a_probe_has_a_channel_for_each_way_to_be_traced() -> None:
 def test_of_several_spans_all_are_due() -> None:
     text = GOOD.replace("SPAN = ", "SPAN = [{'name': 'paper.cut'}, ").replace('"A*"}}', '"A*"}}]')
     found = parse("paper", text)
-    assert [each.names for each in found.spans] == [("paper.cut",), ("paper.print",)]
-    (channel,) = probe_of(found).channels
+    assert [span.names for span in found.spans] == [("paper.cut",), ("paper.print",)]
+    (channel,) = build_probe(found).channels
     printed = span(name="paper.print", span_id=2, parent_id=1, meta={"paper.size": "A4"})
     cut = span(name="paper.cut", span_id=3, parent_id=1)
     evidence = channel.stimuli[0].evidence
@@ -215,27 +215,27 @@ def test_of_several_spans_all_are_due() -> None:
 
 def test_a_probe_names_the_back_end_of_its_library() -> None:
     served = parse("paper", GOOD.replace('SERVICE = ""', 'SERVICE = "redis"'))
-    assert probe_of(served).services == ("redis",)
-    assert probe_of(parse("paper", GOOD)).services == ()
+    assert build_probe(served).services == ("redis",)
+    assert build_probe(parse("paper", GOOD)).services == ()
 
 
 def test_what_a_cell_is_of_has_the_name_of_the_index() -> None:
-    assert distribution_of("flask") == "flask"
-    assert distribution_of("httplib") == ""
-    assert integration_of("flask") is None
-    assert integration_of("requests") is not None
+    assert distribution_name("flask") == "flask"
+    assert distribution_name("httplib") == ""
+    assert find_integration("flask") is None
+    assert find_integration("requests") is not None
 
 
 def test_a_library_s_cell_holds_the_library_and_no_sample_app() -> None:
-    def held(framework: str, version: str, python: str) -> tuple[str, ...]:
+    def requirements(framework: str, version: str, python: str) -> tuple[str, ...]:
         cell = Cell(python, LINUX, framework, version, "2.21.12")
         found = requirements_for(PlannedCell(cell, dt.date(2024, 1, 1), ()))
         return (*found.pins, *found.also)
 
-    assert held("requests", "2.8.0", "3.9") == ("ddtrace==2.21.12", "requests==2.8.0")
-    assert held("httplib", "3.9", "3.9") == ("ddtrace==2.21.12",)
-    assert held("futures", "2.7", "2.7") == ("ddtrace==2.21.12", "futures")
-    assert "cheroot" in held("flask", "2.0.3", "3.9")
+    assert requirements("requests", "2.8.0", "3.9") == ("ddtrace==2.21.12", "requests==2.8.0")
+    assert requirements("httplib", "3.9", "3.9") == ("ddtrace==2.21.12",)
+    assert requirements("futures", "2.7", "2.7") == ("ddtrace==2.21.12", "futures")
+    assert "cheroot" in requirements("flask", "2.0.3", "3.9")
 
 
 # From here on: what is planned for a row, in a world of its own.
@@ -325,7 +325,7 @@ def test_a_release_is_compared_with_others_of_its_library_and_then_of_the_tracer
 
 
 def test_a_row_that_is_not_automatic_is_asked_for_and_must_show_nothing_unasked() -> None:
-    plan = planned(GOOD + ASKED, row(automatic="no"))
+    plan = planned(GOOD + PATCH, row(automatic="no"))
     ways = {(part.channel, part.holds_without, part.control_channel) for part in plan.parts}
     assert ways == {("explicit", False, ""), ("automatic", True, "explicit")}
     for part in plan.parts:

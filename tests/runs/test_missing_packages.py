@@ -12,7 +12,7 @@ from matrix.environments.requirements import apt_command, missing_packages
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
-from matrix.probes.integrations import integration_of
+from matrix.probes.integrations import find_integration
 from matrix.runs import environments as packages
 from matrix.runs.environments import lacking_packages, naming_packages
 
@@ -54,7 +54,7 @@ def test_removed_packages_are_not_installed(status: Path) -> None:
 
 
 def test_a_build_that_fails_names_what_is_not_here_and_how_to_get_it(status: Path) -> None:
-    library = integration_of("psycopg")
+    library = find_integration("psycopg")
     assert library is not None
     lacking = [name for name in library.packages if name != "gcc"]
     assert "libpq-dev" in lacking
@@ -67,7 +67,7 @@ def test_a_build_that_fails_names_what_is_not_here_and_how_to_get_it(status: Pat
 def test_nothing_is_said_where_all_is_here_or_something_else_failed(status: Path) -> None:
     assert said(DJANGO) == "pg_config is not there"
     assert said(PSYCOPG, Reason.INDEX_UNAVAILABLE) == "pg_config is not there"
-    library = integration_of("psycopg")
+    library = find_integration("psycopg")
     assert library is not None
     status.write_text(
         "".join(f"Package: {name}\nStatus: install ok installed\n\n" for name in library.packages)

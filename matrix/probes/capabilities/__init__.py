@@ -1,1 +1,1 @@
-"""Probes of capabilities, one module each; each defines `PROBE`."""
+"""Probes of capabilities: one module each, which defines `PROBE`."""

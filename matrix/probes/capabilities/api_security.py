@@ -1,4 +1,4 @@
-"""API Security: the shape of requests and answers is reported."""
+"""Probe of API Security: schemas of requests are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Custom blocked response: whoever is turned away is told so in the operator's own words."""
+"""Probe of custom blocked responses: status, body and redirect are those of the operator."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from matrix.model.probe import Channel, Evidence, Probe, RemoteConfig, Stimulus
 from matrix.probes.evidence.combine import AllOf
 from matrix.probes.evidence.http import BodyContains, FollowUpSays, HeaderContains, StatusIs
 
-# Of the bundled rules: the one that is made to test blocking with.
+# The user agent of the bundled rule that exists to test blocking.
 TEST_SCANNER = "dd-test-scanner-log-block"
 TEAPOT = 418
 
@@ -34,7 +34,7 @@ PROBE = Probe(
         Channel(
             name="environment",
             setting="custom-response",
-            # Blocks as well, in the library's own words.
+            # Blocks as well, with the library's own response.
             control="appsec",
             stimuli=(
                 _order(
@@ -77,7 +77,7 @@ PROBE = Probe(
                 ),
             ),
         ),
-        # Sending the attacker elsewhere is an action of its own.
+        # A redirect is an action of its own.
         Channel(
             name="redirect",
             setting="custom-rules",

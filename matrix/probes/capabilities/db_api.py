@@ -1,4 +1,4 @@
-"""DB-API: what the app asks its database is traced, with timing, query and error."""
+"""Probe of DB-API tracing: queries have spans with timing, statement and error."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Query strings of Flask: is an attack in one seen by Threat Detection.
+"""Probe of query strings in Flask: Threat Detection sees an attack there.
 
-Runs in Django too, where it shows that the stimulus is right.
+It runs in Django too, to show that the stimulus is valid.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROBE = Probe(
                 ),
             ),
         ),
-        # What tracing itself tells of it.
+        # The query string in the trace itself.
         Channel(
             name="url",
             setting="off",

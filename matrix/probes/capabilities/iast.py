@@ -1,4 +1,4 @@
-"""Runtime code analysis (IAST): the app's own weaknesses are reported when they are run."""
+"""Probe of runtime code analysis (IAST): vulnerable code is reported when it runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROBE = Probe(
                     path="/{shop}/checksum?text=emma",
                     evidence=VulnerabilityReported("WEAK_HASH"),
                 ),
-                # These need the flow of data to be followed: told, and decide nothing.
+                # These require taint tracking: recorded, but not decisive.
                 Stimulus(
                     name="sql-injection",
                     path="/{shop}/find?title=Emm",

@@ -1,4 +1,4 @@
-"""Software composition analysis: telemetry lists the distributions that the app uses."""
+"""Probe of software composition analysis: telemetry lists the distributions of the app."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROBE = Probe(
                 Stimulus(
                     name="dependency",
                     path="/{shop}/",
-                    # Both sample apps import it, and nothing else does.
+                    # Imported by both sample apps and by nothing else.
                     evidence=DependencyReported("inflection"),
                     attempts=1,
                     # Two to three heartbeats of telemetry, see DD_TELEMETRY_HEARTBEAT_INTERVAL.

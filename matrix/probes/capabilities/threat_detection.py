@@ -1,4 +1,4 @@
-"""Threat Detection: an attack is reported with the trace of its request."""
+"""Probe of Threat Detection: an attack is reported in the trace of its request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matrix.probes.evidence.spans import TagEquals
 SCRIPT = "<script>alert(1)</script>"
 SCRIPT_IN_URL = "%3Cscript%3Ealert(1)%3C%2Fscript%3E"
 
-# The header is what every release looks at; the other places are told, and decide nothing.
+# Every release inspects this header; the other places are recorded, but not decisive.
 SCANNER = Stimulus(
     name="scanner-header",
     path="/{shop}/search?q=Emma",
@@ -59,7 +59,7 @@ PROBE = Probe(
                     path="/{shop}/greeting",
                     headers=(("Cookie", "name=" + SCRIPT),),
                     evidence=Triggered(address="server.request.cookies", value="script"),
-                    # The bundled rules of most releases do not look for scripts in cookies.
+                    # The bundled rules of most releases do not inspect cookies for scripts.
                     attempts=1,
                     decisive=False,
                 ),

@@ -1,4 +1,4 @@
-"""Threat Protection: the attacker is turned away before the view runs, and that is reported."""
+"""Probe of Threat Protection: an attacker is blocked before the view runs, and it is reported."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from matrix.probes.evidence.combine import AllOf
 from matrix.probes.evidence.http import FollowUpSays, StatusIs
 from matrix.probes.evidence.spans import TagEquals
 
-# A public address: private ones and those for documentation are passed over.
+# A public address: private and documentation addresses are ignored.
 ADDRESS = "81.2.69.143"
 FAR_FUTURE = 4102444800  # 2100-01-01, seconds since 1970
 
-# Three witnesses: the client's answer, the view's effect, and what the agent is told.
-TURNED_AWAY = AllOf(
+# Three sources: the response, the effect of the view, and the trace.
+BLOCKED = AllOf(
     StatusIs(403),
     FollowUpSays("orders", 0, "the view did not run"),
     TagEquals("appsec.blocked", "true"),
@@ -27,7 +27,7 @@ def _order(name: str, *headers: tuple[str, str]) -> Stimulus:
         headers=(("Content-Type", "application/json"), *headers),
         body='{"book": "emma", "copies": 1}',
         follow_up="/{shop}/orders",
-        evidence=TURNED_AWAY,
+        evidence=BLOCKED,
     )
 
 
@@ -46,7 +46,7 @@ PROBE = Probe(
             # The same library without the configuration: what blocks is the configuration.
             control="appsec",
             stimuli=(
-                # Some servers drop the first from a client that they do not trust.
+                # Some servers drop the first header of an untrusted client.
                 _order("blocked-address", ("X-Forwarded-For", ADDRESS), ("X-Real-IP", ADDRESS)),
             ),
             configs=(

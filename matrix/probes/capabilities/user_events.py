@@ -1,4 +1,4 @@
-"""Automatic user events: logins are reported without a word of the app."""
+"""Probe of automatic user events: logins are reported without code in the app."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Web tracing: tags of the request, errors, distributed traces, the attacker's address."""
+"""Probe of web tracing: request tags, errors, distributed traces, the client's address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from matrix.probes.evidence.spans import (
     TagExists,
 )
 
-# A public address: private ones and those for documentation are passed over.
+# A public address: private and documentation addresses are ignored.
 ADDRESS = "81.2.69.142"
 
 PROBE = Probe(
@@ -105,7 +105,7 @@ PROBE = Probe(
                     headers=(
                         ("User-Agent", "Arachni/v1"),
                         ("X-Forwarded-For", ADDRESS),
-                        # Some servers drop the first from a client that they do not trust.
+                        # Some servers drop the first header of an untrusted client.
                         ("X-Real-IP", ADDRESS),
                     ),
                     evidence=AllOf(

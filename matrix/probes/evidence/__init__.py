@@ -1,1 +1,1 @@
-"""Evidence: pure predicates over an observation, which probes combine."""
+"""Evidence: predicates over the observation of one request."""

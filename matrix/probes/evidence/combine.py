@@ -1,4 +1,4 @@
-"""Evidence made of evidence."""
+"""Evidence that combines other evidence."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ __all__ = ["AllOf", "AnyOf", "Not"]
 
 @dataclasses.dataclass(frozen=True, init=False)
 class AllOf:
-    """Every part holds; says what is missing, else everything that was seen."""
+    """Every part holds; the text has the parts that do not, or else all of them."""
 
     parts: tuple[Evidence, ...]
 
     def __init__(self, *parts: Evidence) -> None:
         object.__setattr__(self, "parts", parts)
 
-    def look(self, sighting: Observation) -> Match:
+    def match(self, observation: Observation) -> Match:
         """Return whether all parts hold."""
-        matches = [part.look(sighting) for part in self.parts]
-        missing = [match.said for match in matches if not match.holds]
+        matches = [part.match(observation) for part in self.parts]
+        missing = [match.text for match in matches if not match.holds]
         if missing:
-            return Match(holds=False, said="; ".join(missing))
-        return Match(holds=True, said="; ".join(match.said for match in matches))
+            return Match(holds=False, text="; ".join(missing))
+        return Match(holds=True, text="; ".join(match.text for match in matches))
 
 
 @dataclasses.dataclass(frozen=True, init=False)
 class AnyOf:
-    """At least one part holds; says the first that does, else that none does."""
+    """At least one part holds; the text is that of the first that does, or else of all."""
 
     parts: tuple[Evidence, ...]
 
     def __init__(self, *parts: Evidence) -> None:
         object.__setattr__(self, "parts", parts)
 
-    def look(self, sighting: Observation) -> Match:
+    def match(self, observation: Observation) -> Match:
         """Return whether any part holds."""
-        matches = [part.look(sighting) for part in self.parts]
+        matches = [part.match(observation) for part in self.parts]
         for match in matches:
             if match.holds:
                 return match
-        return Match(holds=False, said=" and ".join(match.said for match in matches))
+        return Match(holds=False, text=" and ".join(match.text for match in matches))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Not:
 
     part: Evidence
 
-    def look(self, sighting: Observation) -> Match:
+    def match(self, observation: Observation) -> Match:
         """Return whether the part fails."""
-        match = self.part.look(sighting)
-        return Match(holds=not match.holds, said=match.said)
+        match = self.part.match(observation)
+        return Match(holds=not match.holds, text=match.text)

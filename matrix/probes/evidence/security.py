@@ -1,7 +1,4 @@
-"""Evidence of the security library: triggers of rules, and schemas of requests.
-
-Evidence of the runtime code analysis (IAST): vulnerabilities in its report.
-"""
+"""Evidence of the security products: triggered rules, API schemas, IAST vulnerabilities."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ __all__ = ["SchemaReported", "Triggered", "VulnerabilityReported"]
 
 
 def _reports(span: Span) -> Iterator[Mapping[str, Any]]:
-    """Yield the reports: JSON in a tag, from 3.0 on a structure beside the tags."""
+    """Yield the reports of triggered rules: JSON in a tag, since 3.0 in `meta_struct`."""
     text = span.meta.get("_dd.appsec.json")
     if text is not None:
         try:
@@ -44,32 +41,35 @@ def _matches(trigger: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 @dataclasses.dataclass(frozen=True)
 class Triggered:
-    """A rule triggered: its id starts with `rule`, at the address, on a value with the text."""
+    """A rule with this prefix triggered at an address with this prefix.
+
+    `value` is a part of the value that triggered it.
+    """
 
     rule: str = ""
     address: str = ""
     value: str = ""
 
-    def look(self, sighting: Observation) -> Match:
+    def match(self, observation: Observation) -> Match:
         """Return whether such a trigger is reported anywhere in the trace."""
-        seen: list[str] = []
-        for span in sighting.spans:
+        triggers: list[str] = []
+        for span in observation.spans:
             for report in _reports(span):
                 for trigger in report.get("triggers") or ():
                     rule = str((trigger.get("rule") or {}).get("id", ""))
                     for address, value in _matches(trigger):
-                        seen.append(f"{rule} at {address}")
+                        triggers.append(f"{rule} at {address}")
                         if (
                             rule.startswith(self.rule)
                             and address.startswith(self.address)
                             and self.value in value
                         ):
-                            return Match(holds=True, said=f"rule {rule} triggered at {address}")
-        if seen:
-            return Match(holds=False, said=f"only other rules triggered: {', '.join(seen)}")
-        if sighting.root is None:
-            return Match(holds=False, said="no root span for the request")
-        return Match(holds=False, said="no rule triggered")
+                            return Match(holds=True, text=f"rule {rule} triggered at {address}")
+        if triggers:
+            return Match(holds=False, text=f"only other rules triggered: {', '.join(triggers)}")
+        if observation.root is None:
+            return Match(holds=False, text="no root span for the request")
+        return Match(holds=False, text="no rule triggered")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,25 +78,25 @@ class SchemaReported:
 
     part: str
 
-    def look(self, sighting: Observation) -> Match:
-        """Return whether the tag `_dd.appsec.s.<part>` is there and not empty."""
+    def match(self, observation: Observation) -> Match:
+        """Return whether the tag `_dd.appsec.s.<part>` exists and is not empty."""
         tag = f"_dd.appsec.s.{self.part}"
-        for span in sighting.spans:
+        for span in observation.spans:
             if span.meta.get(tag):
-                return Match(holds=True, said=f"schema of {self.part} reported")
+                return Match(holds=True, text=f"schema of {self.part} reported")
         other = sorted(
             name
-            for span in sighting.spans
+            for span in observation.spans
             for name in span.meta
             if name.startswith("_dd.appsec.s.")
         )
         return Match(
-            holds=False, said=f"no {tag}" + (f", only {', '.join(other)}" if other else "")
+            holds=False, text=f"no {tag}" + (f", only {', '.join(other)}" if other else "")
         )
 
 
 def _vulnerabilities(span: Span) -> Iterator[dict[str, Any]]:
-    """Yield them from the JSON tag, and from the structure that later releases use."""
+    """Yield the vulnerabilities of `meta_struct` (later releases) and of the JSON tag."""
     reports: list[Any] = [span.meta_struct.get("iast")]
     text = span.meta.get("_dd.iast.json")
     if text is not None:
@@ -115,14 +115,14 @@ class VulnerabilityReported:
 
     type: str
 
-    def look(self, sighting: Observation) -> Match:
-        """Return whether the report has one."""
-        found = sorted(
-            {str(item.get("type")) for span in sighting.spans for item in _vulnerabilities(span)}
+    def match(self, observation: Observation) -> Match:
+        """Return whether a report has a vulnerability of the type."""
+        types = sorted(
+            {str(item.get("type")) for span in observation.spans for item in _vulnerabilities(span)}
         )
-        if self.type in found:
-            return Match(holds=True, said=f"{self.type} reported")
+        if self.type in types:
+            return Match(holds=True, text=f"{self.type} reported")
         return Match(
             holds=False,
-            said=f"no {self.type} reported" + (f", only {', '.join(found)}" if found else ""),
+            text=f"no {self.type} reported" + (f", only {', '.join(types)}" if types else ""),
         )
