@@ -10,7 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 from matrix.cells.interface import Sandbox
 from matrix.cells.job import CellJob
-from matrix.interpreters.inspect import target_of
+from matrix.interpreters.inspect import target_name
 from matrix.model.capture import Identity
 from matrix.model.cell import Cell
 from matrix.model.environment import Image
@@ -66,7 +66,7 @@ def _cell_mismatches(cell: Cell, identity: Identity) -> Iterator[str]:
         yield f"CPython {identity.python}, not {cell.python}"
     if identity.implementation != "CPython":
         yield f"{identity.implementation}, not CPython"
-    target = target_of(identity.platform, identity.machine, identity.bits)
+    target = target_name(identity.platform, identity.machine, identity.bits)
     if target != cell.target:
         yield f"{target}, not {cell.target}"
     machines = _MACHINES.get(cell.target.partition("_")[2])

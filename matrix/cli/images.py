@@ -25,10 +25,10 @@ from typing import Any
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import CatalogEntry, ImageCatalog
 from matrix.docker.images.digests import digests_path, read_digests, write_digests
-from matrix.docker.images.refresh import default_registry, refresh
-from matrix.docker.images.source import ImageError, ImageOffer, Tell
+from matrix.docker.images.refresh import default_registry, refresh_digests
+from matrix.docker.images.source import ImageError, ImageOffer, ReportLine
 from matrix.docker.interface import ContainerError
-from matrix.docker.labels import hold_run
+from matrix.docker.labels import lock_run
 from matrix.errors import (
     EngineUnavailableError,
     ExitCode,
@@ -92,7 +92,7 @@ def can_be_made(offer: ImageOffer) -> bool:
 
 
 def _row(group: Sequence[CatalogEntry]) -> ImageRow:
-    ready = next((each for each in group if each.held), None)
+    ready = next((each for each in group if each.image), None)
     possible = next((each for each in group if not each.offer.obstacle), None)
     best = ready or possible or group[0]
     offer = best.offer
@@ -114,8 +114,8 @@ def _row(group: Sequence[CatalogEntry]) -> ImageRow:
         state=state,
         source=offer.source,
         name=offer.name,
-        id=best.held.id if best.held else "",
-        size=best.held.size if best.held else 0,
+        id=best.image.id if best.image else "",
+        size=best.image.size if best.image else 0,
         how=how,
     )
 
@@ -177,7 +177,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "what", nargs="?", choices=["list", "build", "refresh"], default="list", help="what to do"
+        "what", nargs="?", choices=["list", "build", "refresh_digests"], default="list", help="what to do"
     )
     parser.add_argument("--python", metavar="GLOB", default="*", help="CPythons such as '3.1*'")
     parser.add_argument("--target", metavar="GLOB", default="*", help="such as 'linux_i686'")
@@ -192,7 +192,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """List, make or refresh. Raises UserError."""
-    if args.what == "refresh":
+    if args.what == "refresh_digests":
         return _refresh()
     try:
         with _catalog() as catalog:
@@ -208,13 +208,13 @@ def run(args: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _catalog() -> Iterator[ImageCatalog]:
 
-    with hold_run() as held, connect(held) as engine:
+    with lock_run() as held, connect(held) as engine:
         yield ImageCatalog(engine, cache_dir())
 
 
 def _rows(catalog: ImageCatalog, args: argparse.Namespace) -> list[ImageRow]:
 
-    rows = rows_of(catalog.listed(), args.python, args.target)
+    rows = rows_of(catalog.entries(), args.python, args.target)
     if not rows:
         raise NothingSelectedError(
             f"no image is of CPython {args.python!r} for the target {args.target!r}",
@@ -263,7 +263,7 @@ def _refresh() -> int:
 
     path = digests_path()
     today = dt.datetime.now(dt.timezone.utc).date()
-    done = refresh(read_digests(path), os.environ, today, default_registry())
+    done = refresh_digests(read_digests(path), os.environ, today, default_registry())
     for line in done.absent:
         print(f"note: {line}")
     if done.answered:
@@ -277,7 +277,7 @@ def _refresh() -> int:
     if done.failures:
         lines = "\n".join(f"  {failure}" for failure in done.failures)
         raise IndexUnavailableError(
-            f"{len(done.failures)} of {len(done.digests.wanted.pythons)} images could not be asked"
+            f"{len(done.failures)} of {len(done.digests.pattern.pythons)} images could not be asked"
             f" for, and stay as they were:\n{lines}",
             "Name a registry or mirror that answers in COMPAT_MATRIX_REGISTRY"
             " (such as mirror.example:5000/library), or make images: nox -s images -- build",
@@ -289,7 +289,7 @@ def _refresh() -> int:
 _AT_ONCE = 2
 
 
-def build(catalog: ImageCatalog, wanted: Sequence[tuple[str, str]], tell: Tell) -> int:
+def build(catalog: ImageCatalog, wanted: Sequence[tuple[str, str]], tell: ReportLine) -> int:
     """Make the images of these CPythons and targets; return the exit code. Raises UserError."""
 
     def one(pair: tuple[str, str]) -> Image | ImageError:

@@ -23,7 +23,7 @@ from matrix.features.qualification.policy import (
     policy_bytes,
 )
 from matrix.features.qualification.signoff import SignoffMaterial
-from matrix.interpreters.targets import also_run_by, host_target
+from matrix.interpreters.targets import compatible_targets, host_target
 from matrix.model.plan import Plan
 from matrix.model.selectors import matches
 from matrix.planning.locations import Targets, among, platform_of
@@ -39,7 +39,7 @@ from matrix.runs.record_reader import parse_record, read_content
 from matrix.runs.record_store import RecordShelf
 from matrix.runs.run import RunOptions, verify, world_on
 from matrix.runs.setup import cells_at_a_time
-from matrix.services.external import given_from_args
+from matrix.services.external import external_from_args
 
 __all__ = ["NotRunError", "QualifyInputs", "asked_for", "material_of"]
 
@@ -71,7 +71,7 @@ class QualifyInputs:
     @property
     def targets(self) -> tuple[str, ...]:
         """Return those of the required targets that cells may be run for here, in any way."""
-        here = (host_target(), *also_run_by(host_target()))
+        here = (host_target(), *compatible_targets(host_target()))
         return tuple(
             target
             for target in TARGETS
@@ -112,7 +112,7 @@ def material_of(
             keep=args.keep,
             offline=args.offline,
             engine=args.engine,
-            given=given_from_args(args),
+            given=external_from_args(args),
             candidate=asked.candidate.given,
             repeats=asked.policy.repeats,
             since=_since(asked.policy),

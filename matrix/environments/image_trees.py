@@ -47,7 +47,7 @@ from matrix.model.environment import Environment, Image, Interpreter, Requiremen
 from matrix.model.reason import Reason
 from matrix.pypi.client import CachedIndex, index_url
 from matrix.pypi.index import Index
-from matrix.pypi.tags import tags_of
+from matrix.pypi.tags import supported_tags
 
 __all__ = ["TreeStore"]
 
@@ -163,7 +163,7 @@ class TreeStore:
     def _choose(self, image: Image, requirements: Requirements) -> tuple[ChosenFile, ...]:
         minor = _minor(image)
         where = FileTarget(
-            image.python, tags_of(minor, image.target, image.libc), _called(image, minor)
+            image.python, supported_tags(minor, image.target, image.libc), _called(image, minor)
         )
         pins = {name for name, _ in map(pinned, requirements.pins)}
         listing = with_given(self._listing, requirements)

@@ -34,7 +34,7 @@ from matrix.environments.image_builds import BUILD, ImageCommand
 from matrix.environments.toolbox import Toolbox
 from matrix.model.environment import Environment, Image, Requirements
 from matrix.model.reason import Reason
-from matrix.pypi.tags import tags_of
+from matrix.pypi.tags import supported_tags
 from matrix.system.data_files import TOMLDecodeError, parse_toml, read_data
 
 __all__ = ["SdistWheels", "build_requires", "is_pure", "tools_for"]
@@ -233,7 +233,7 @@ def _check(filename: str, chosen: ChosenFile, image: Image, minor: str) -> None:
     if not right:
         said = f"{chosen.filename} made something else: {filename[:100]!r}"
         raise BuildError(Reason.WRONG_INSTALL, said)
-    if tags.isdisjoint(tags_of(minor, image.target, image.libc)):
+    if tags.isdisjoint(supported_tags(minor, image.target, image.libc)):
         said = f"{chosen.filename} made {filename}, which {image.name} does not take"
         raise BuildError(Reason.WRONG_INSTALL, said)
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from matrix.interpreters.inspect import (
-    Asker,
+    InterpreterQuery,
     InterpreterCache,
     NotAnInterpreterError,
-    ask,
-    interpreter_from,
+    query_interpreter,
+    build_interpreter,
     own_target,
-    why_not,
+    why_excluded,
 )
 from matrix.interpreters.source import InterpreterSource, SearchPlaces, load_sources
 from matrix.model.environment import Interpreter
@@ -32,7 +32,7 @@ __all__ = [
     "FoundInterpreters",
     "NoInterpreterError",
     "find_interpreters",
-    "how_to_get",
+    "install_hint",
     "interpreter_for",
     "search",
 ]
@@ -60,7 +60,7 @@ def find_interpreters() -> tuple[Interpreter, ...]:
 
 def search(
     sources: Sequence[InterpreterSource] | None = None,
-    asker: Asker = ask,
+    asker: InterpreterQuery = query_interpreter,
     places: SearchPlaces | None = None,
     memory_file: Path | None = None,
 ) -> FoundInterpreters:
@@ -80,9 +80,9 @@ def search(
         executable, source = item
         try:
             answer = memory.ask(executable, asker)
-            if why_not(answer) is not None:
+            if why_excluded(answer) is not None:
                 return None
-            return interpreter_from(executable, source.name, answer)
+            return build_interpreter(executable, source.name, answer)
         except NotAnInterpreterError as error:
             return f"{executable} ({source.name}): {error}"
         except (KeyError, TypeError, ValueError):
@@ -169,11 +169,11 @@ def interpreter_for(
     have = ", ".join(interpreter.python for interpreter in found) or "none"
     wanted = f"{python} for {target}" if target else python
     raise NoInterpreterError(
-        python, f"CPython {wanted} is not on this machine (found: {have})", how_to_get(python)
+        python, f"CPython {wanted} is not on this machine (found: {have})", install_hint(python)
     )
 
 
-def how_to_get(python: str, platform: str = sys.platform) -> str:
+def install_hint(python: str, platform: str = sys.platform) -> str:
     """Return how to install CPython `major.minor` on this platform, as one sentence."""
     with_uv = Version(python) >= _UV_OLDEST
     if platform == "win32":

@@ -23,18 +23,18 @@ from typing import Any
 from matrix.model.environment import Interpreter
 
 __all__ = [
-    "Asker",
+    "InterpreterQuery",
     "InterpreterCache",
     "NotAnInterpreterError",
-    "ask",
-    "interpreter_from",
+    "query_interpreter",
+    "build_interpreter",
     "own_target",
-    "target_of",
-    "why_not",
+    "target_name",
+    "why_excluded",
 ]
 
-Answer = dict[str, Any]
-Asker = Callable[[Path], Answer]
+InterpreterAnswer = dict[str, Any]
+InterpreterQuery = Callable[[Path], InterpreterAnswer]
 
 _SECONDS = 10.0
 _PASSED = (
@@ -76,7 +76,7 @@ class NotAnInterpreterError(Exception):
     """A candidate that is not there, broken, or does not answer in time; the text says which."""
 
 
-def ask(executable: Path, seconds: float = _SECONDS) -> Answer:
+def query_interpreter(executable: Path, seconds: float = _SECONDS) -> InterpreterAnswer:
     """Return what `executable` says of itself; raise CannotTellError where it says nothing."""
     environ = {name: value for name in _PASSED if (value := os.environ.get(name))}
     command = [str(executable), "-E", "-s", "-S", "-c", _QUESTION]
@@ -109,7 +109,7 @@ _NARROW = {"x86_64": "i686", "amd64": "i686", "aarch64": "armv8l", "arm64": "arm
 _BITS_32 = 32
 
 
-def why_not(answer: Mapping[str, Any]) -> str | None:
+def why_excluded(answer: Mapping[str, Any]) -> str | None:
     """Return why the interpreter is none that the documents speak of, or None where it is."""
     if answer["implementation"] != "CPython":
         return f"is {answer['implementation']}, not CPython"
@@ -123,10 +123,10 @@ def why_not(answer: Mapping[str, Any]) -> str | None:
 
 def own_target() -> str:
     """Return what the interpreter is that runs this."""
-    return target_of(sysconfig.get_platform(), platform.machine(), 8 * struct.calcsize("P"))
+    return target_name(sysconfig.get_platform(), platform.machine(), 8 * struct.calcsize("P"))
 
 
-def target_of(told: str, machine: str, bits: int) -> str:
+def target_name(told: str, machine: str, bits: int) -> str:
     """Return OS and CPU in wheel-tag words, from `sysconfig.get_platform()` and friends.
 
     A 32-bit interpreter under a 64-bit kernel says `linux-x86_64`: the pointer size decides. One
@@ -143,13 +143,13 @@ def target_of(told: str, machine: str, bits: int) -> str:
     return f"{system}_{cpu}"
 
 
-def interpreter_from(executable: Path, source: str, answer: Mapping[str, Any]) -> Interpreter:
+def build_interpreter(executable: Path, source: str, answer: Mapping[str, Any]) -> Interpreter:
     """Return the interpreter that gave `answer`."""
     return Interpreter(
         executable=executable,
         version=answer["version"],
         build=answer["build"],
-        target=target_of(answer["platform"], answer["machine"], answer["bits"]),
+        target=target_name(answer["platform"], answer["machine"], answer["bits"]),
         libc=answer["libc"],
         source=source,
     )
@@ -179,7 +179,7 @@ class InterpreterCache:
             if data["version"] == _VERSION:
                 self._entries = dict(data["entries"])
 
-    def ask(self, executable: Path, asker: Asker) -> Answer:
+    def ask(self, executable: Path, asker: InterpreterQuery) -> InterpreterAnswer:
         """Return the answer, from memory where the file is as it was; raise as `asker` does."""
         try:
             status = executable.stat()
@@ -189,7 +189,7 @@ class InterpreterCache:
         entry = self._entries.get(str(executable))
         if entry and entry["stamp"] == stamp:
             if "answer" in entry:
-                answer: Answer = entry["answer"]
+                answer: InterpreterAnswer = entry["answer"]
                 return answer
             if 0 <= self._clock() - entry["at"] < _BROKEN_SECONDS:
                 raise NotAnInterpreterError(entry["problem"])

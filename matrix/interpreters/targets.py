@@ -8,7 +8,7 @@ import re
 from matrix.interpreters.inspect import own_target
 from matrix.model.claim import Claim
 
-__all__ = ["admits", "also_run_by", "host_target", "target_of", "wheel_fits"]
+__all__ = ["covers_target", "compatible_targets", "host_target", "claimed_target", "wheel_fits"]
 
 _WINDOWS = {"x86_64": "win_amd64", "amd64": "win_amd64", "x86": "win32", "i686": "win32"}
 # What a machine runs as well as what it is; the interpreters for it are others.
@@ -29,12 +29,12 @@ def host_target() -> str:
     return own_target()
 
 
-def also_run_by(target: str) -> tuple[str, ...]:
+def compatible_targets(target: str) -> tuple[str, ...]:
     """Return what else can be run, and as fast, where `target` is at home."""
     return _ALSO.get(target, ())
 
 
-def target_of(claim: Claim) -> str | None:
+def claimed_target(claim: Claim) -> str | None:
     """Return the target that a claim's `os` and `cpu` name; one of them alone as it stands.
 
     None where it names neither.
@@ -43,7 +43,7 @@ def target_of(claim: Claim) -> str | None:
     return _target(system, cpu) if system and cpu else system or cpu
 
 
-def admits(claim: Claim, target: str) -> bool:
+def covers_target(claim: Claim, target: str) -> bool:
     """Return whether a claim is about a target: what it does not name it leaves open."""
     system, cpu = claim.get("os"), claim.get("cpu")
     if cpu:

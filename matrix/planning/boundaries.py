@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
-from matrix.pypi.releases import Release, Releases, allows
+from matrix.pypi.releases import Release, Releases, specifier_allows
 
 __all__ = ["Boundary", "at", "floor", "stretches", "tips"]
 
@@ -28,11 +28,11 @@ def floor(
     tracer: Releases, specifier: str, branches: Sequence[str], *, tight: bool
 ) -> Boundary | None:
     """Return the boundary of `from ddtrace V`; None where no release is in the specifier."""
-    titles = tracer.within(specifier)
+    titles = tracer.matching(specifier)
     if not titles:
         return None
     minimum = titles[0]
-    lower = [title for title in tracer.titles if title.version < minimum.version]
+    lower = [title for title in tracer.all if title.version < minimum.version]
     return Boundary(
         minimum=minimum,
         before=lower[-1] if tight and lower else None,
@@ -42,7 +42,7 @@ def floor(
 
 def tips(tracer: Releases, branches: Sequence[str]) -> tuple[Boundary, ...]:
     """Return the newest release of each branch, for what is promised to be nowhere."""
-    newest = {titles[-1] for each in branches or [""] if (titles := tracer.within(each))}
+    newest = {titles[-1] for each in branches or [""] if (titles := tracer.matching(each))}
     return tuple(Boundary(title) for title in sorted(newest, key=lambda title: title.version))
 
 
@@ -52,10 +52,10 @@ def stretches(tracer: Releases, branches: Sequence[str], specifier: str) -> tupl
     The first release only where the branch or the specifier has a lower end at all. A page without
     branches (or with none that the specifier meets) gives the specifier's own ends.
     """
-    meeting = [each for each in branches if tracer.within(each, specifier)] or [""]
+    meeting = [each for each in branches if tracer.matching(each, specifier)] or [""]
     found: list[Boundary] = []
     for branch in meeting:
-        titles = tracer.within(branch, specifier)
+        titles = tracer.matching(branch, specifier)
         if not titles:
             continue
         first, last = titles[0], titles[-1]
@@ -71,8 +71,8 @@ def at(tracer: Releases, candidate: Release, branches: Sequence[str], specifier:
     It stands first among its own controls: others are run only where it does not show. Those are
     later releases of its branch, then earlier ones in the specifier.
     """
-    titles = tracer.within(_branch(candidate, branches))
-    documented = set(tracer.within(specifier))
+    titles = tracer.matching(_branch(candidate, branches))
+    documented = set(tracer.matching(specifier))
     newest = {
         title.minor: title
         for title in titles
@@ -84,11 +84,11 @@ def at(tracer: Releases, candidate: Release, branches: Sequence[str], specifier:
 
 
 def _controls(tracer: Releases, minimum: Release, branches: Sequence[str]) -> tuple[Release, ...]:
-    return _series_tips(tracer.within(_branch(minimum, branches)), minimum)
+    return _series_tips(tracer.matching(_branch(minimum, branches)), minimum)
 
 
 def _branch(title: Release, branches: Sequence[str]) -> str:
-    holding = [each for each in branches if allows(each, title.meant)]
+    holding = [each for each in branches if specifier_allows(each, title.final_text)]
     return holding[0] if holding else f"=={title.version.major}.*"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from matrix.model.reason import Reason
-from matrix.pypi.releases import Release, Releases, allows
+from matrix.pypi.releases import Release, Releases, specifier_allows
 from matrix.system.data_files import read_data
 
 __all__ = ["Unsatisfiable", "framework_runs", "lowest", "newest", "tracer_installs"]
@@ -26,7 +26,7 @@ def tracer_installs(title: Release, python: str, target: str) -> Unsatisfiable |
     """Return why a tracer release cannot be installed from a wheel, None where it can."""
     if title.has_wheel(python, target):
         return None
-    if not title.requires(python):
+    if not title.accepts_python(python):
         said = title.release.requires_python
         return Unsatisfiable(Reason.REQUIRES_PYTHON, f"ddtrace {title.text} requires Python {said}")
     if not title.has_target(target):
@@ -40,17 +40,17 @@ def framework_runs(
     name: str, title: Release, python: str, data: Mapping[str, Any] | None = None
 ) -> Unsatisfiable | None:
     """Return why a framework's release does not run on a CPython, None where it does."""
-    if not title.requires(python):
+    if not title.accepts_python(python):
         said = title.release.requires_python
         return Unsatisfiable(
             Reason.FRAMEWORK_PYTHON, f"{name} {title.text} requires Python {said or '(see files)'}"
         )
     known = (read_data("frameworks") if data is None else data).get(name, {})
     for series in known.get("series", ()):
-        if not allows(series["versions"], title.text):
+        if not specifier_allows(series["versions"], title.text):
             continue
         since = series.get("later", {}).get(python)
-        if python in series["python"] or (since and allows(since, title.text)):
+        if python in series["python"] or (since and specifier_allows(since, title.text)):
             return None
         return Unsatisfiable(
             Reason.FRAMEWORK_PYTHON, f"{name} {title.text} does not run on CPython {python}"
@@ -65,7 +65,7 @@ def lowest(
 
     A release that is newer than `era` is none: a tracer cannot know what came after it.
     """
-    titles = shelf.within(specifier)
+    titles = shelf.matching(specifier)
     if not titles:
         return _no_release(shelf, specifier)
     title = titles[0]
@@ -78,7 +78,7 @@ def newest(
     shelf: Releases, specifier: str, python: str, era: dt.datetime
 ) -> Release | Unsatisfiable:
     """Return the newest release in the specifier that this CPython and the era allow."""
-    titles = shelf.within(specifier)
+    titles = shelf.matching(specifier)
     if not titles:
         return _no_release(shelf, specifier)
     known = [title for title in titles if title.uploaded < era]
@@ -95,7 +95,7 @@ def newest(
 
 def _no_release(shelf: Releases, specifier: str) -> Unsatisfiable:
     said = f" is {specifier}" if specifier else ""
-    return Unsatisfiable(Reason.NO_RELEASE, f"no release of {shelf.name}{shelf.said_until}{said}")
+    return Unsatisfiable(Reason.NO_RELEASE, f"no release of {shelf.name}{shelf.until_note}{said}")
 
 
 def _too_new(shelf: Releases, title: Release, era: dt.datetime) -> Unsatisfiable:

@@ -17,7 +17,7 @@ from matrix.planning.boundaries import Boundary, at, floor, stretches, tips
 from matrix.planning.coverage import Coverage, CoverageRule
 from matrix.planning.existence import Unsatisfiable
 from matrix.planning.page import ClaimPage, named_pythons
-from matrix.pypi.releases import Release, Releases, allows, is_specifier, least_named
+from matrix.pypi.releases import Release, Releases, is_specifier, lowest_named, specifier_allows
 
 __all__ = ["Check", "Runtimes", "asks_of", "concerns", "documented_minimum", "runtimes_of"]
 
@@ -31,10 +31,10 @@ def concerns(claim: Claim, minimum: Claim | None, page: ClaimPage, tracer: Relea
     it. A preview without a version was promised to the newest branch of the page alone.
     """
     assert tracer.candidate is not None  # noqa: S101 - nobody asks without one
-    version = tracer.candidate.meant
+    version = tracer.candidate.final_text
     of_releases = claim.kind in (ClaimKind.RUNTIME, ClaimKind.BRANCH)
     specifier = claim.specifier if of_releases else minimum.specifier if minimum else ""
-    if specifier and not allows(specifier, version):
+    if specifier and not specifier_allows(specifier, version):
         return False
     if specifier and (of_releases or claim.status is not Status.NOT_SUPPORTED):
         return True
@@ -45,7 +45,7 @@ def concerns(claim: Claim, minimum: Claim | None, page: ClaimPage, tracer: Relea
     if of_releases or denied or claim.kind is ClaimKind.INTEGRATION:
         return True
     newest = tips(tracer, page.branches)[-1:]
-    return all(page.branches_of(each.minimum.meant) == own for each in newest)
+    return all(page.branches_of(each.minimum.final_text) == own for each in newest)
 
 
 _ONE_SERIES = re.compile(r"={2,3}[^,]*")
@@ -68,7 +68,7 @@ class Check:
     minimum_of: str = ""
 
     @property
-    def holds_without(self) -> bool:
+    def expects_absent(self) -> bool:
         """Return whether the promise is that the probe finds nothing."""
         return self.claim.status is Status.NOT_SUPPORTED
 
@@ -125,8 +125,8 @@ def _least_missing(
     claim: Claim, there: Release, tracer: Releases
 ) -> Iterator[tuple[str, Unsatisfiable]]:
     """Say it where there is no such release as a promise names for its least."""
-    least = None if claim.status is Status.NOT_SUPPORTED else least_named(claim.specifier)
-    if least is not None and least not in {title.version for title in tracer.titles}:
+    least = None if claim.status is Status.NOT_SUPPORTED else lowest_named(claim.specifier)
+    if least is not None and least not in {title.version for title in tracer.all}:
         what, why = _no_release(tracer, str(least))
         said = f"{why.detail}; asked of the least that there is instead, {there.text}"
         yield what, Unsatisfiable(why.reason, said)
@@ -134,7 +134,7 @@ def _least_missing(
 
 def _no_release(tracer: Releases, text: str) -> tuple[str, Unsatisfiable]:
     said = f" is {text}" if text else ""
-    detail = f"no final release{tracer.said_until}{said}"
+    detail = f"no final release{tracer.until_note}{said}"
     return f"ddtrace {text}".rstrip(), Unsatisfiable(Reason.NO_RELEASE, detail)
 
 
@@ -244,7 +244,7 @@ def runtimes_of(
                 for each in missed
             ),
         )
-    admitted = page.runtimes(target, title.meant)
+    admitted = page.runtimes(target, title.final_text)
     if admitted:
         return Runtimes(named_pythons(admitted, own))
     named = named_pythons(page.runtimes(target), own)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from packaging.version import Version
 
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.reason import Reason
 from matrix.planning.boundaries import tips
@@ -24,7 +25,7 @@ from matrix.planning.libraries import LibraryReleases
 from matrix.planning.page import ClaimPage
 from matrix.planning.profiles import ProfileLimit
 from matrix.planning.versions import TRACER, VersionChoice
-from matrix.pypi.releases import Release, least_named
+from matrix.pypi.releases import Release, lowest_named
 
 __all__ = ["CellSite", "IntegrationRows", "NeighbourCells"]
 
@@ -50,11 +51,11 @@ class CellSite:
 class NeighbourCells:
     """Cells beside a part's own, as `Part` has them."""
 
-    before: str | None = None
-    above: str | None = None
-    elsewhere: tuple[str, ...] = ()
-    rungs: tuple[str, ...] = ()
-    said: str = ""
+    before: Cell | None = None
+    above: Cell | None = None
+    elsewhere: tuple[Cell, ...] = ()
+    later: tuple[Cell, ...] = ()
+    choice: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +105,7 @@ class IntegrationRows:
         reason = Reason.NO_RUNTIME if nowhere else Reason.FRAMEWORK_PYTHON
         return found, (what, Unsatisfiable(reason, said))
 
-    def compared(self, spot: CellSite, page: ClaimPage) -> Iterator[str]:
+    def compared(self, spot: CellSite, page: ClaimPage) -> Iterator[Cell]:
         """Yield the cells of other releases of a library, then of other releases of the tracer.
 
         The part's own cell comes first, so that the others are run where it does not show only.
@@ -139,10 +140,10 @@ class IntegrationRows:
                 for each in self._usable(spot.ask, spot.others, spot.target)
                 if known.runs(spot.title, each)
             ),
-            rungs=tuple(
+            later=tuple(
                 self._cell(spot, title=each) for each in known.rungs(spot.title, spot.python)
             ),
-            said=_said(spot, known),
+            choice=_choice(spot, known),
         )
 
     def _usable(self, ask: Check, pythons: Sequence[str], target: str) -> list[str]:
@@ -161,7 +162,7 @@ class IntegrationRows:
         python: str = "",
         title: Release | None = None,
         tracer: Release | None = None,
-    ) -> str:
+    ) -> Cell:
         return self.drafts.add(
             python or spot.python,
             spot.target,
@@ -170,11 +171,11 @@ class IntegrationRows:
         )
 
 
-def _said(spot: CellSite, known: LibraryReleases) -> str:
+def _choice(spot: CellSite, known: LibraryReleases) -> str:
     """Return how the release that is asked differs from the one that is written, or ""."""
     least, name = known.titles[0], spot.ask.framework
     told = []
-    meant = least_named(spot.ask.claim.specifier)
+    meant = lowest_named(spot.ask.claim.specifier)
     if meant is not None:
         written = _written(spot.ask.claim, meant)
         if least.version != meant:

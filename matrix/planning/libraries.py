@@ -30,7 +30,7 @@ def library_runs(integration: Integration, title: Release, python: str) -> Unsat
     """Return why a release does not run on a CPython, None where it does."""
     said = f"{integration.slug} {title.text}"
     requires = {file.requires_python for file in title.release.files if not file.yanked}
-    if not title.requires(python):
+    if not title.accepts_python(python):
         named = title.release.requires_python or "(see files)"
         return Unsatisfiable(Reason.FRAMEWORK_PYTHON, f"{said} requires Python {named}")
     pythons = integration.named_pythons(title.text)
@@ -38,7 +38,7 @@ def library_runs(integration: Integration, title: Release, python: str) -> Unsat
         if not pythons.contains(python, prereleases=True):
             detail = f"{said} does not run on CPython {python}, only on {pythons}"
             return Unsatisfiable(Reason.FRAMEWORK_PYTHON, detail)
-    elif not any(requires) and title.tagged(python) is False:
+    elif not any(requires) and title.is_tagged_for(python) is False:
         return Unsatisfiable(Reason.FRAMEWORK_PYTHON, f"{said} has no wheel for CPython {python}")
     return None
 
@@ -75,10 +75,10 @@ class LibraryReleases:
         cls, integration: Integration, shelf: Releases, specifier: str, era: dt.datetime
     ) -> LibraryReleases | Unsatisfiable:
         """Return the releases before `era`; why there is none otherwise."""
-        titles = shelf.within(specifier)
+        titles = shelf.matching(specifier)
         known = [title for title in titles if title.uploaded < era]
         if known:
-            others = [title for title in shelf.titles if title.uploaded < era]
+            others = [title for title in shelf.all if title.uploaded < era]
             under = [title for title in others if title.version < titles[0].version]
             above = [title for title in others if title.version > titles[-1].version]
             return cls(integration, known, under, above)
@@ -88,7 +88,7 @@ class LibraryReleases:
                 f"the first of {said} is of {titles[0].uploaded:%Y-%m-%d}, the tracer's release"
             )
             return Unsatisfiable(Reason.FRAMEWORK_ERA, f"{detail} of {era:%Y-%m-%d}")
-        return Unsatisfiable(Reason.NO_RELEASE, f"no release of {said}{shelf.said_until}")
+        return Unsatisfiable(Reason.NO_RELEASE, f"no release of {said}{shelf.until_note}")
 
     def lowest(self, python: str) -> Release | Unsatisfiable:
         """Return the documented minimum, if it runs on the CPython."""

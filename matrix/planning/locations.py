@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from matrix.docker.interface import EngineInfo
 from matrix.errors import EngineUnavailableError, UsageError, did_you_mean
-from matrix.interpreters.targets import also_run_by, host_target
+from matrix.interpreters.targets import compatible_targets, host_target
 from matrix.model.reason import Reason
 from matrix.model.selectors import matches
 from matrix.planning.existence import Unsatisfiable
@@ -68,7 +68,7 @@ def locally(globs: Sequence[str] = ()) -> Targets:
     other targets only.
     """
     here = host_target()
-    runs = (here, *also_run_by(here))
+    runs = (here, *compatible_targets(here))
     wanted = _wanted(globs, [*runs, *(each for each in _PLATFORMS if each not in runs)])
     chosen = tuple(each for each in (runs if globs else (here,)) if each in wanted)
     if not chosen:

@@ -6,9 +6,9 @@ import functools
 import re
 from collections.abc import Iterable, Sequence
 
-from matrix.interpreters.targets import admits
+from matrix.interpreters.targets import covers_target
 from matrix.model.claim import Claim, ClaimKind, Status
-from matrix.pypi.releases import allows, python_key
+from matrix.pypi.releases import python_key, specifier_allows
 
 __all__ = ["ClaimPage", "named_pythons", "pages_of"]
 
@@ -35,7 +35,7 @@ class ClaimPage:
 
     def branches_of(self, version: str) -> tuple[str, ...]:
         """Return the page's branch that holds a tracer release, as one specifier or none."""
-        return tuple(branch for branch in self.branches if allows(branch, version))[:1]
+        return tuple(branch for branch in self.branches if specifier_allows(branch, version))[:1]
 
     def capability(self, subjects: Iterable[str]) -> Claim | None:
         """Return the claim of the first of these capabilities that the page has a version for."""
@@ -67,8 +67,8 @@ class ClaimPage:
                 claim.get("python") or ""
                 for claim in self.of(ClaimKind.RUNTIME)
                 if claim.status not in _DENIED
-                and admits(claim, target)
-                and (tracer is None or allows(claim.specifier, tracer))
+                and covers_target(claim, target)
+                and (tracer is None or specifier_allows(claim.specifier, tracer))
             }
         )
 
@@ -91,7 +91,7 @@ def named_pythons(specifiers: Iterable[str], known: Iterable[str]) -> tuple[str,
     exact = {match[1] for text in given if (match := _EXACT.fullmatch(text))}
     ranges = [text for text in given if not _EXACT.fullmatch(text)]
     exact |= {match[1] for text in ranges if (match := _FROM.search(text))}
-    admitted = {python for python in known for text in ranges if allows(text, python)}
+    admitted = {python for python in known for text in ranges if specifier_allows(text, python)}
     return tuple(sorted(exact | admitted, key=python_key))
 
 

@@ -6,7 +6,8 @@ import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from matrix.interpreters.targets import admits, host_target, target_of
+from matrix.interpreters.targets import claimed_target, covers_target, host_target
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import Omission, Part, Plan
 from matrix.model.reason import Reason
@@ -22,7 +23,7 @@ from matrix.planning.page import ClaimPage, pages_of
 from matrix.planning.profiles import Profile, ProfileLimit, load_profile
 from matrix.planning.versions import TRACER, VersionChoice
 from matrix.pypi.index import Index
-from matrix.pypi.releases import Release, end_of
+from matrix.pypi.releases import Release, end_of_day
 
 __all__ = ["make_plan"]
 
@@ -51,7 +52,7 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
     NothingSelectedError where no claim is about it.
     """
     planner = _Planner(
-        choosing=VersionChoice(index, coverage or load_coverage(), end_of(as_of), candidate),
+        choosing=VersionChoice(index, coverage or load_coverage(), end_of_day(as_of), candidate),
         drafts=CellSet(as_of),
         profile=load_profile(profile),
         targets=(host_target(),) if targets is None else tuple(targets),
@@ -74,7 +75,7 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
         parts=tuple(parts),
         cells=cells,
         fallbacks=fallbacks,
-        left_out=tuple(dict.fromkeys(planner.left_out)),
+        omissions=tuple(dict.fromkeys(planner.omissions)),
         targets=planner.targets,
         candidate=tracer.candidate.text if tracer.candidate else "",
     )
@@ -89,14 +90,14 @@ class _Planner:
     obstacles: Mapping[str, Unsatisfiable]
     deployments: tuple[str, ...]
     parts: list[Part] = dataclasses.field(default_factory=list)
-    left_out: list[Omission] = dataclasses.field(default_factory=list)
+    omissions: list[Omission] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.coverage = self.choosing.coverage
         self.rows = IntegrationRows(self.choosing, self.drafts)
 
     def leave_out(self, claim: Claim, what: str, why: Unsatisfiable) -> None:
-        self.left_out.append(Omission(claim.id, what, why.reason, why.detail))
+        self.omissions.append(Omission(claim.id, what, why.reason, why.detail))
 
     def add(self, claim: Claim, page: ClaimPage) -> None:
         """Plan one claim: it is in `parts`, in `left_out`, or in both afterwards."""
@@ -109,13 +110,13 @@ class _Planner:
             why = Unsatisfiable(Reason.DEPLOYMENT_NOT_HERE, self.coverage.deployments[deployment])
             self.leave_out(claim, f"deployment in {deployment}", why)
             return
-        targets = [target for target in self.targets if admits(claim, target)]
+        targets = [target for target in self.targets if covers_target(claim, target)]
         if deployment:
             # Elsewhere the same claim is about the same containers, and a cell is in none.
             targets = [target for target in targets if platform_of(target)]
         if not targets:
-            what = target_of(claim) or "any target"
-            known = (why for name, why in self.obstacles.items() if admits(claim, name))
+            what = claimed_target(claim) or "any target"
+            known = (why for name, why in self.obstacles.items() if covers_target(claim, name))
             self.leave_out(claim, what, next(known, Unsatisfiable(Reason.PLATFORM_NOT_HERE, "")))
             return
         if not self.has_back_end(claim, rule):
@@ -157,8 +158,8 @@ class _Planner:
     def answer(self, ask: Check, page: ClaimPage, target: str, narrowing: ProfileLimit) -> None:
         """Choose runtimes for an ask and add a part for each channel on each of them."""
         minimum = ask.boundary.minimum
-        meant = self.choosing.shelf(TRACER).within(
-            *page.branches_of(minimum.meant), ask.claim.specifier
+        meant = self.choosing.shelf(TRACER).matching(
+            *page.branches_of(minimum.final_text), ask.claim.specifier
         )
         later = [title for title in meant if title.version > minimum.version]
         runtimes = runtimes_of(ask.claim, page, minimum, later, target)
@@ -216,7 +217,7 @@ class _Planner:
         ask, python, target = spot.ask, spot.python, spot.target
         boundary = self.installable(spot)
 
-        def cell(tracer: Release) -> str:
+        def cell(tracer: Release) -> Cell:
             return self.drafts.add(python, target, (ask.framework, spot.title), tracer)
 
         controls = tuple(cell(each) for each in boundary.controls)
@@ -224,7 +225,7 @@ class _Planner:
         if ask.rule.library:
             controls = tuple(self.rows.compared(spot, page))
             around = self.rows.around(spot)
-        if ask.holds_without and ask.rule.able:
+        if ask.expects_absent and ask.rule.able:
             controls = self.able(ask, python, target)
         pick = ask.pick if ask.rule.library else ""
         for channel in ask.rule.channels:
@@ -234,7 +235,7 @@ class _Planner:
                 channel=channel,
                 minimum=cell(boundary.minimum),
                 controls=controls,
-                holds_without=ask.holds_without,
+                expects_absent=ask.expects_absent,
                 contained=ask.claim.kind is ClaimKind.DEPLOYMENT,
                 pick=pick,
                 **vars(around),
@@ -247,12 +248,12 @@ class _Planner:
                 minimum=cell(boundary.minimum),
                 before=None,
                 controls=(cell(boundary.minimum),),
-                holds_without=True,
+                expects_absent=True,
                 control_channel=showing,
                 pick=pick,
             )
 
-    def able(self, ask: Check, python: str, target: str) -> tuple[str, ...]:
+    def able(self, ask: Check, python: str, target: str) -> tuple[Cell, ...]:
         """Return the cell that shows, with the same tracer, what the promise says to be absent."""
         other = dataclasses.replace(ask, framework=ask.rule.able, specifier="", pick="newest")
         title = self.choosing.title(other, python)

@@ -15,7 +15,7 @@ from matrix.planning.libraries import LibraryReleases, runs_of_standard_library
 from matrix.planning.page import ClaimPage
 from matrix.probes.declaration import Integration
 from matrix.pypi.index import Index
-from matrix.pypi.releases import Release, Releases, allows
+from matrix.pypi.releases import Release, Releases, specifier_allows
 
 __all__ = ["TRACER", "VersionChoice"]
 
@@ -81,7 +81,7 @@ class VersionChoice:
     def refused(self, ask: Check, python: str) -> Unsatisfiable | None:
         """Return why the row itself does not mean a CPython."""
         condition = ask.claim.get("automatic_python")
-        if condition and not allows(condition, python):
+        if condition and not specifier_allows(condition, python):
             said = f"the row says it of CPython {condition} only"
             return Unsatisfiable(Reason.OUTSIDE_CLAIM, said)
         return None

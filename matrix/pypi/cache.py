@@ -23,7 +23,7 @@ from packaging.version import Version
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.pypi.tags import wheel_tags
 
-__all__ = ["IndexChange", "PackedFiles", "carried_over", "dump", "load"]
+__all__ = ["IndexChange", "PackedFiles", "carry_over", "dump_project", "load_project"]
 
 FORMAT = "index/1"
 _FIELD, _FILE = "|", "^"
@@ -63,8 +63,8 @@ class PackedFiles(Sequence[File]):
         return hash(self._all())
 
 
-def dump(project: Project, etag: str = "", modified: str = "") -> str:
-    """Return the text that `load` reads; `etag` and `modified` are the index's own marks."""
+def dump_project(project: Project, etag: str = "", modified: str = "") -> str:
+    """Return the text that `load_project` reads; `etag` and `modified` are the index's own marks."""
     known = (*project.releases, *project.vanished)
     base = _common([file.url for release in known for file in release.files])
     data = {
@@ -80,7 +80,7 @@ def dump(project: Project, etag: str = "", modified: str = "") -> str:
     return json.dumps(data, separators=(",", ":"))
 
 
-def load(text: str) -> tuple[Project, str, str]:
+def load_project(text: str) -> tuple[Project, str, str]:
     """Return the project, its etag and its modification mark; raise ValueError where it is none."""
     try:
         data: dict[str, Any] = json.loads(text)
@@ -201,7 +201,7 @@ class IndexChange:
         return tuple(f"{text}: {_listed(names)}" for names, text in said if names)
 
 
-def carried_over(old: Project | None, new: Project) -> tuple[Project, IndexChange]:
+def carry_over(old: Project | None, new: Project) -> tuple[Project, IndexChange]:
     """Return the new answer with what has vanished since the old one, and what changed.
 
     What had vanished before and is listed again counts as listed.

@@ -22,8 +22,8 @@ from packaging.utils import canonicalize_name
 
 from matrix.errors import IndexUnavailableError
 from matrix.model.index import Project
-from matrix.pypi.cache import carried_over, dump, load
-from matrix.pypi.pages import BadAnswerError, parse_html, parse_json, project_of
+from matrix.pypi.cache import carry_over, dump_project, load_project
+from matrix.pypi.pages import BadAnswerError, parse_html, parse_json, build_project
 from matrix.system.atomic import put_in_place
 
 __all__ = ["CachedIndex", "FetchError", "IndexResponse", "fetch", "index_url"]
@@ -104,17 +104,17 @@ class CachedIndex:
             answer = fetch(page, etag=etag, modified=modified, wait_seconds=self.wait_seconds)
             if answer.text is None and old is not None:
                 project = dataclasses.replace(old, fetched=now)
-                self._write(name, dump(project, etag, modified))
+                self._write(name, dump_project(project, etag, modified))
                 return project
             parse = parse_json if answer.json else parse_html
-            project = project_of(name, parse(answer.text or "", answer.url), now)
+            project = build_project(name, parse(answer.text or "", answer.url), now)
         except FetchError as error:
             return self._fall_back(name, old, str(error), error)
         except BadAnswerError as error:
             return self._fall_back(name, old, f"{without_credentials(page)}: {error}", error)
-        project, change = carried_over(old, project)
+        project, change = carry_over(old, project)
         self.notices += change.sentences(name)
-        self._write(name, dump(project, answer.etag, answer.modified))
+        self._write(name, dump_project(project, answer.etag, answer.modified))
         return project
 
     def _fall_back(self, name: str, old: Project | None, said: str, why: Exception) -> Project:
@@ -132,7 +132,7 @@ class CachedIndex:
 
     def _read(self, name: str) -> tuple[Project, str, str] | None:
         try:
-            return load(self.path(name).read_text(encoding="utf-8"))
+            return load_project(self.path(name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             # Not there, or damaged: as good as not there.
             return None

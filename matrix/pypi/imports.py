@@ -22,7 +22,7 @@ __all__ = [
     "Statement",
     "module_name",
     "read_module",
-    "statements",
+    "import_statements",
 ]
 
 Statement = tuple[int, bool, str]
@@ -42,7 +42,7 @@ _IMPORT = re.compile(
 )
 
 
-def statements(source: str) -> Iterator[Statement]:
+def import_statements(source: str) -> Iterator[Statement]:
     """Yield line (1-based), whether it stands at column 0, and the text, for each import."""
     text = _STRING.sub(_blank, source.replace("\r\n", "\n"))
     text = re.sub(r"\\\n", "  ", text) if "\\\n" in text else text
@@ -236,7 +236,7 @@ def _names(body: list[ast.stmt], home: str) -> tuple[str, ...] | None:
 
 
 def _by_line(content: bytes, home: str) -> Iterator[Import]:
-    for line, top, text in statements(content.decode("utf-8", errors="replace")):
+    for line, top, text in import_statements(content.decode("utf-8", errors="replace")):
         when = ImportCondition.ALWAYS if top else ImportCondition.PERHAPS
         try:
             node = ast.parse(text).body[0]

@@ -35,9 +35,9 @@ from matrix.pypi.wheel_contents import (
     to_json,
 )
 from matrix.pypi.wheel_errors import BadArtifactError, WheelLimits
-from matrix.pypi.wheel_reader import Member, OpenedWheel
+from matrix.pypi.wheel_reader import Member, WheelArchive
 
-__all__ = ["InspectedWheels", "WheelCache", "WheelDownloads", "gather", "is_native", "look"]
+__all__ = ["WheelInspection", "WheelCache", "WheelDownloads", "inspect_wheels", "is_native", "inspect_wheel"]
 
 _DAMAGED = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError)
 
@@ -146,7 +146,7 @@ def is_native(member: Member) -> bool:
     return "." not in name and bool(member.external_attr >> 16 & 0o111) and member.file_size > HEAD
 
 
-def look(  # noqa: PLR0913 - each has a default that is right
+def inspect_wheel(  # noqa: PLR0913 - each has a default that is right
     filename: str,
     sha256: str,
     stream: BinaryIO | RemoteFile,
@@ -162,7 +162,7 @@ def look(  # noqa: PLR0913 - each has a default that is right
     Python file that cannot be read is a note, and the rest stays.
     """
     limits, shared = limits or WheelLimits(), shared or WheelDownloads()
-    wheel = OpenedWheel(stream, filename, limits)
+    wheel = WheelArchive(stream, filename, limits)
     notes: list[str] = []
     members = wheel.members
     about = [name for name in members if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
@@ -200,7 +200,7 @@ def look(  # noqa: PLR0913 - each has a default that is right
 
 
 def _libraries(
-    wheel: OpenedWheel,
+    wheel: WheelArchive,
     members: Sequence[Member],
     whole: Sequence[str],
     shared: WheelDownloads,
@@ -235,7 +235,7 @@ def _key(member: Member) -> object:
 
 
 def _modules(
-    wheel: OpenedWheel, members: Sequence[Member], limits: WheelLimits
+    wheel: WheelArchive, members: Sequence[Member], limits: WheelLimits
 ) -> tuple[ModuleImports, ...]:
     readable = [member for member in members if member.file_size <= limits.source]
     wheel.prefetch(readable)
@@ -251,7 +251,7 @@ _AT_ONCE = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class InspectedWheels:
+class WheelInspection:
     """What became known. `refused` are wheels that could not be read, `left` those not reached.
 
     `fetched` counts bytes; what was kept from before costs none.
@@ -263,7 +263,7 @@ class InspectedWheels:
     fetched: int = 0
 
 
-def gather(  # noqa: PLR0913 - each has a default that is right
+def inspect_wheels(  # noqa: PLR0913 - each has a default that is right
     files: Sequence[File],
     kept: WheelCache,
     transport: Transport,
@@ -273,7 +273,7 @@ def gather(  # noqa: PLR0913 - each has a default that is right
     seconds: float = 1800.0,
     offline: bool = False,
     tell: Callable[[str], None] = lambda _: None,
-) -> InspectedWheels:
+) -> WheelInspection:
     """Return what is in these wheels, in their order; stop to begin new ones after `seconds`.
 
     A wheel of which something is known is not fetched, and `offline` fetches none. `tell` is called
@@ -291,7 +291,7 @@ def gather(  # noqa: PLR0913 - each has a default that is right
     def one(file: File) -> tuple[WheelContents, int]:
         stream = RemoteFile(file.url, file.filename, transport, bounds, file.sha256)
         with stream:
-            found = look(
+            found = inspect_wheel(
                 *(file.filename, file.sha256, stream),
                 whole=whole,
                 limits=bounds,
@@ -318,7 +318,7 @@ def gather(  # noqa: PLR0913 - each has a default that is right
                 except BadArtifactError as error:
                     refused.append(error)
                 tell(file.filename)
-    return InspectedWheels(
+    return WheelInspection(
         contents=tuple(found for found in known.values() if found is not None),
         refused=tuple(sorted(refused, key=lambda error: error.source)),
         left=tuple(left),

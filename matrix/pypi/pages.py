@@ -21,7 +21,7 @@ from packaging.version import Version
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.pypi.tags import split_filename, wheel_tags
 
-__all__ = ["BadAnswerError", "parse_html", "parse_json", "parse_time", "project_of"]
+__all__ = ["BadAnswerError", "parse_html", "parse_json", "parse_time", "build_project"]
 
 
 class BadAnswerError(Exception):
@@ -128,7 +128,7 @@ class _Links(HTMLParser):
         )
 
 
-def project_of(name: str, files: Iterable[File], fetched: dt.datetime) -> Project:
+def build_project(name: str, files: Iterable[File], fetched: dt.datetime) -> Project:
     """Return the project; files that are no distributions of it are not part of it.
 
     Raises `BadAnswerError` where no file is left: a login page, a wrong address, half an answer.

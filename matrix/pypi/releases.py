@@ -1,4 +1,4 @@
-"""A project's releases as planning sees them: final, not yanked, ascending, with their wheels."""
+"""Releases of a project as planning uses them: final, not yanked, ascending, with their wheels."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from packaging.version import Version
 
 from matrix.interpreters.targets import wheel_fits
 from matrix.model.index import Project, ReleaseFiles
-from matrix.pypi.tags import runs_on
+from matrix.pypi.tags import supports_python
 
-__all__ = ["Release", "Releases", "allows", "end_of", "is_specifier", "least_named", "python_key"]
+__all__ = [
+    "Release",
+    "Releases",
+    "end_of_day",
+    "is_specifier",
+    "lowest_named",
+    "python_key",
+    "specifier_allows",
+]
 
 _END_OF_DAY = dt.timedelta(days=1, microseconds=-1)
 
 
-def end_of(day: dt.date | None) -> dt.datetime | None:
-    """Return the last moment of a day (UTC): what was uploaded up to then is there."""
+def end_of_day(day: dt.date | None) -> dt.datetime | None:
+    """Return the last moment of a day in UTC, None for no day."""
     if day is None:
         return None
     return dt.datetime.combine(day, dt.time(), tzinfo=dt.timezone.utc) + _END_OF_DAY
@@ -32,7 +40,7 @@ def python_key(python: str) -> tuple[int, ...]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _specifiers(text: str) -> SpecifierSet | None:
+def _parse_specifiers(text: str) -> SpecifierSet | None:
     try:
         return SpecifierSet(text)
     except InvalidSpecifier:
@@ -41,33 +49,33 @@ def _specifiers(text: str) -> SpecifierSet | None:
 
 def is_specifier(text: str) -> bool:
     """Return whether the text is a specifier set; an empty one is."""
-    return _specifiers(text) is not None
+    return _parse_specifiers(text) is not None
 
 
-def least_named(specifier: str) -> Version | None:
-    """Return the least release that the specifier names (`>=1.9.0`), None if it names none."""
+def lowest_named(specifier: str) -> Version | None:
+    """Return the lowest release that the specifier names (`>=1.9.0`), None if it names none."""
     named = [
-        Version(each.version)
-        for each in _specifiers(specifier) or ()
-        if each.operator in (">=", "==", "~=") and not each.version.endswith(".*")
+        Version(clause.version)
+        for clause in _parse_specifiers(specifier) or ()
+        if clause.operator in (">=", "==", "~=") and not clause.version.endswith(".*")
     ]
     return max(named, default=None)
 
 
 @functools.lru_cache(maxsize=65536)
-def allows(specifier: str, version: str) -> bool:
-    """Return whether `version` is in the specifier set; a set that is none excludes nothing.
+def specifier_allows(specifier: str, version: str) -> bool:
+    """Return whether `version` is in the specifier set; an invalid set excludes nothing.
 
-    Metadata of old releases holds `Requires-Python` values that were never valid, and installers
+    Metadata of old releases has `Requires-Python` values that were never valid, and installers
     ignore those. An interpreter given as `major.minor` stands for its later patches.
     """
-    parsed = _specifiers(specifier)
+    parsed = _parse_specifiers(specifier)
     return parsed is None or parsed.contains(version, prereleases=True)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Release:
-    """One release on the shelf. `uploaded` is never None: a release without a date has no era."""
+    """One release of `Releases`; those without an upload time are left out there."""
 
     release: ReleaseFiles
     version: Version
@@ -79,10 +87,10 @@ class Release:
         return self.release.version
 
     @property
-    def meant(self) -> str:
+    def final_text(self) -> str:
         """Return the version that a document's specifier is compared with.
 
-        Of a pre-release that is the final release it is to become, of which alone documents speak.
+        For a pre-release that is the final release that it precedes, as documents only name those.
         """
         return self.version.base_version if self.version.is_prerelease else self.text
 
@@ -93,15 +101,16 @@ class Release:
 
     @functools.cached_property
     def _wheels(self) -> tuple[tuple[str, str, str, str], ...]:
-        found = set()
+        """Return the distinct (interpreter tags, ABI tags, platform tags, Requires-Python)."""
+        wheels = set()
         for file in self.release.files:
             if file.tags and not file.yanked:
-                interpreter, abi, system = file.tags.split("-")
-                found.add((interpreter, abi, system, file.requires_python))
-        return tuple(sorted(found))
+                interpreter, abi, platform = file.tags.split("-")
+                wheels.add((interpreter, abi, platform, file.requires_python))
+        return tuple(sorted(wheels))
 
     @functools.cached_property
-    def _known(self) -> dict[tuple[str, str], bool]:
+    def _has_wheel(self) -> dict[tuple[str, str], bool]:
         return {}
 
     @functools.cached_property
@@ -110,45 +119,46 @@ class Release:
 
     def has_wheel(self, python: str, target: str) -> bool:
         """Return whether a wheel of the release installs on this CPython and target."""
-        if (python, target) not in self._known:
-            self._known[python, target] = any(
-                runs_on(interpreter, abi, python)
-                and wheel_fits(system, target)
-                and allows(requires, _patched(python))
-                for interpreter, abi, system, requires in self._wheels
+        if (python, target) not in self._has_wheel:
+            self._has_wheel[python, target] = any(
+                supports_python(interpreter, abi, python)
+                and wheel_fits(platform, target)
+                and specifier_allows(requires, _newest_patch(python))
+                for interpreter, abi, platform, requires in self._wheels
             )
-        return self._known[python, target]
+        return self._has_wheel[python, target]
 
-    def tagged(self, python: str) -> bool | None:
+    def is_tagged_for(self, python: str) -> bool | None:
         """Return whether a wheel is tagged for this CPython, on any target; None without wheels."""
         if not self._wheels:
             return None
-        return any(runs_on(row[0], row[1], python) for row in self._wheels)
+        return any(supports_python(wheel[0], wheel[1], python) for wheel in self._wheels)
 
     def has_target(self, target: str) -> bool:
         """Return whether any wheel of the release is for `target`."""
-        return any(wheel_fits(system, target) for _, _, system, _ in self._wheels)
+        return any(wheel_fits(platform, target) for _, _, platform, _ in self._wheels)
 
     def pythons(self, target: str) -> tuple[str, ...]:
-        """Return the CPythons that the release has wheels of their own for, ascending."""
+        """Return the CPythons that the release has version-specific wheels for, ascending."""
         if target not in self._pythons:
-            tags = {tag for row in self._wheels for tag in row[0].split(".")}
-            named = {f"{tag[2]}.{tag[3:]}" for tag in tags if tag.startswith("cp") and tag[3:]}
-            fitting = (python for python in named if self.has_wheel(python, target))
-            self._pythons[target] = tuple(sorted(fitting, key=python_key))
+            tags = {tag for wheel in self._wheels for tag in wheel[0].split(".")}
+            tagged = {f"{tag[2]}.{tag[3:]}" for tag in tags if tag.startswith("cp") and tag[3:]}
+            installable = (python for python in tagged if self.has_wheel(python, target))
+            self._pythons[target] = tuple(sorted(installable, key=python_key))
         return self._pythons[target]
 
-    def requires(self, python: str) -> bool:
-        """Return whether the release's own metadata takes this CPython."""
-        says = {file.requires_python for file in self.release.files if not file.yanked}
-        return not says or any(allows(each, _patched(python)) for each in says)
+    def accepts_python(self, python: str) -> bool:
+        """Return whether the release's own Requires-Python allows this CPython."""
+        required = {file.requires_python for file in self.release.files if not file.yanked}
+        version = _newest_patch(python)
+        return not required or any(specifier_allows(text, version) for text in required)
 
 
 class Releases:
-    """Final releases of one project, ascending; `until` hides what was uploaded later.
+    """Final releases of one project in `all`, ascending; `until` hides what was uploaded later.
 
-    `said_until` says so: ` up to 2024-01-31`, or nothing. `candidate` is the one release that
-    everything is asked of, None where documents say which; it may be a pre-release.
+    `until_note` is ` up to 2024-01-31`, or empty. `candidate` is the one release under test, which
+    may be a pre-release or yanked; None where documents name the releases.
     """
 
     def __init__(
@@ -156,35 +166,35 @@ class Releases:
     ) -> None:
         self.name = project.name
         self.fetched = project.fetched
-        self.said_until = f" up to {until:%Y-%m-%d}" if until else ""
-        titles = []
+        self.until_note = f" up to {until:%Y-%m-%d}" if until else ""
         self.candidate: Release | None = None
+        releases = []
         for release in project.releases:
             if release.uploaded is None:
                 continue
             version = Version(release.version)
             if candidate and version == Version(candidate):
                 self.candidate = Release(release, version, release.uploaded)
-                titles.append(self.candidate)
+                releases.append(self.candidate)
             elif release.yanked:
                 continue
             elif not version.is_prerelease and (until is None or release.uploaded <= until):
-                titles.append(Release(release, version, release.uploaded))
-        self.titles: tuple[Release, ...] = tuple(titles)
-        self._within: dict[tuple[str, ...], tuple[Release, ...]] = {}
+                releases.append(Release(release, version, release.uploaded))
+        self.all: tuple[Release, ...] = tuple(releases)
+        self._matching: dict[tuple[str, ...], tuple[Release, ...]] = {}
 
-    def within(self, *specifiers: str) -> Sequence[Release]:
-        """Return the releases that are in all of `specifiers`, ascending."""
-        if specifiers not in self._within:
-            wanted = [parsed for text in specifiers if (parsed := _specifiers(text)) is not None]
-            self._within[specifiers] = tuple(
-                title
-                for title in self.titles
-                if all(each.contains(title.version, prereleases=True) for each in wanted)
+    def matching(self, *specifiers: str) -> Sequence[Release]:
+        """Return the releases that are in all of `specifiers`, ascending; invalid ones are ignored."""
+        if specifiers not in self._matching:
+            parsed = [item for text in specifiers if (item := _parse_specifiers(text)) is not None]
+            self._matching[specifiers] = tuple(
+                release
+                for release in self.all
+                if all(item.contains(release.version, prereleases=True) for item in parsed)
             )
-        return self._within[specifiers]
+        return self._matching[specifiers]
 
 
-def _patched(python: str) -> str:
-    # `>=3.6.2` and `!=3.5.0` are about patches; the newest patch of the minor is what is meant.
+def _newest_patch(python: str) -> str:
+    """Return a version above all patches: `>=3.6.2` and `!=3.5.0` are about patches."""
     return f"{python}.99"

@@ -18,7 +18,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-__all__ = ["platforms_of", "runs_on", "split_filename", "tags_of", "wheel_tags"]
+__all__ = ["supported_platforms", "supports_python", "split_filename", "supported_tags", "wheel_tags"]
 
 _VERSION = re.compile(r"(?P<name>[A-Za-z]*)\s*(?P<major>\d+)\.(?P<minor>\d+)")
 # Newer than any that a wheel asks for: what is meant where a target's C library or macOS is open.
@@ -32,7 +32,7 @@ _LAST_WITH_M = 7
 
 
 @functools.lru_cache(maxsize=64)
-def tags_of(python: str, target: str, libc: str = "", abi: str = "") -> tuple[Tag, ...]:
+def supported_tags(python: str, target: str, libc: str = "", abi: str = "") -> tuple[Tag, ...]:
     """Return the tags for CPython `3.9` on `linux_x86_64` with `glibc 2.36`, best first.
 
     `libc` is `glibc X.Y`, `musl X.Y` or, for macOS, `macos X.Y`; "" is the newest glibc or macOS.
@@ -40,7 +40,7 @@ def tags_of(python: str, target: str, libc: str = "", abi: str = "") -> tuple[Ta
     for one of wide characters (`cp27mu`), as Debian, the official images and pyenv build it.
     """
     version = tuple(int(part) for part in python.split(".")[:2])
-    platforms = platforms_of(target, libc)
+    platforms = supported_platforms(target, libc)
     interpreter = f"cp{version[0]}{version[1]}"
     abis = [abi or interpreter + _flags(version, target)]
     return (
@@ -49,7 +49,7 @@ def tags_of(python: str, target: str, libc: str = "", abi: str = "") -> tuple[Ta
     )
 
 
-def platforms_of(target: str, libc: str = "") -> tuple[str, ...]:
+def supported_platforms(target: str, libc: str = "") -> tuple[str, ...]:
     """Return the platform tags of a target, best first; raise ValueError for an odd `libc`."""
     system, _, cpu = target.partition("_")
     if system == "macosx":
@@ -100,7 +100,7 @@ def wheel_tags(filename: str) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def runs_on(interpreters: str, abis: str, python: str) -> bool:
+def supports_python(interpreters: str, abis: str, python: str) -> bool:
     """Return whether a wheel with these tags is for a CPython, whatever the platform.
 
     `py37` is for all from 3.7 on; what is only for free-threaded builds (`cp313t`) is for others.

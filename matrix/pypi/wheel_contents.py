@@ -27,7 +27,7 @@ __all__ = [
     "modules_from_json",
     "modules_to_json",
     "read_metadata",
-    "required_on",
+    "requirements_on",
     "to_json",
 ]
 
@@ -74,7 +74,7 @@ def _understood(line: str) -> bool:
     return True
 
 
-def required_on(
+def requirements_on(
     metadata: WheelMetadata, environment: dict[str, str]
 ) -> tuple[WheelRequirement, ...]:
     """Return the requirements whose markers hold, those of extras left out.

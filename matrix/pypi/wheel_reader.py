@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 from matrix.pypi.remote_file import RemoteFile
 from matrix.pypi.wheel_errors import BadArtifactError, WheelLimits
 
-__all__ = ["Member", "OpenedWheel"]
+__all__ = ["Member", "WheelArchive"]
 
 Member = zipfile.ZipInfo
 
@@ -40,7 +40,7 @@ _ENCRYPTED, _UTF8 = 0x1, 0x800
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
-class OpenedWheel:
+class WheelArchive:
     """The members of a wheel, by name. Raises `BadArtifactError` for an archive not to be read."""
 
     def __init__(self, stream: BinaryIO | RemoteFile, source: str, limits: WheelLimits) -> None:

@@ -14,7 +14,7 @@ from helpers.planning_fixture import world
 
 from matrix.__main__ import main
 from matrix.errors import ExitCode, IndexUnavailableError
-from matrix.pypi.cache import dump
+from matrix.pypi.cache import dump_project
 from matrix.pypi.client import CachedIndex
 from matrix.system.paths import data_dir
 
@@ -26,7 +26,7 @@ def known_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
     path = CachedIndex(tmp_path / "cache").path("ddtrace")
     path.parent.mkdir(parents=True)
-    path.write_text(dump(world().project("ddtrace")), encoding="utf-8")
+    path.write_text(dump_project(world().project("ddtrace")), encoding="utf-8")
     return path
 
 

@@ -17,7 +17,7 @@ from matrix.__main__ import main
 from matrix.errors import ExitCode
 from matrix.model.cell import Cell
 from matrix.model.environment import Interpreter
-from matrix.pypi.cache import dump
+from matrix.pypi.cache import dump_project
 from matrix.pypi.client import CachedIndex
 from matrix.system.paths import data_dir, project_root
 
@@ -41,7 +41,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, project in world().projects.items():
         path = index.path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dump(project), encoding="utf-8")
+        path.write_text(dump_project(project), encoding="utf-8")
     here = Interpreter(Path("python"), "2.7.18", "build", "linux_x86_64", "glibc 2.36", "path")
     monkeypatch.setattr("matrix.interpreters.discovery.find_interpreters", lambda: (here,))
     monkeypatch.setattr("matrix.planning.planner.host_target", lambda: "linux_x86_64")

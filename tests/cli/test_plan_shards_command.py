@@ -16,18 +16,18 @@ from test_planning_targets import wide
 from matrix.__main__ import main
 from matrix.distributed.github import (
     RunnerLabel,
-    here,
+    local_runner,
     job_matrix,
     load_runners,
-    tell_github,
-    without_python,
+    write_step_output,
+    missing_pythons,
 )
-from matrix.distributed.manifest import ENGINES as HOW
+from matrix.distributed.manifest import SHARD_ENGINES as HOW
 from matrix.distributed.manifest import Shard, read_manifest
 from matrix.errors import ExitCode
 from matrix.model.cell import Cell
 from matrix.planning.locations import ENGINES
-from matrix.pypi.cache import dump
+from matrix.pypi.cache import dump_project
 from matrix.pypi.client import CachedIndex
 from matrix.system.paths import cache_dir, data_dir
 from matrix.system.version import project_version
@@ -42,7 +42,7 @@ LINUX = ("linux_x86_64", "linux_i686", "linux_aarch64")
 def there(offline: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of the results, in a world with wheels for three CPUs of Linux."""
     index = CachedIndex(cache_dir())
-    index.path("ddtrace").write_text(dump(wide().projects["ddtrace"]), encoding="utf-8")
+    index.path("ddtrace").write_text(dump_project(wide().projects["ddtrace"]), encoding="utf-8")
     monkeypatch.setenv("COMPAT_MATRIX_RESULTS", str(offline / "results"))
     monkeypatch.setattr("matrix.planning.locations.host_target", lambda: "linux_x86_64")
     monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
@@ -210,7 +210,7 @@ def test_every_target_has_a_machine_that_can_run_it() -> None:
     assert runners["win32"].architecture == "x86"
     assert runners["macosx_arm64"].architecture == runners["linux_aarch64"].architecture == "arm64"
     assert {runners[each].architecture for each in ("win_amd64", "macosx_x86_64")} == {"x64"}
-    assert here("linux_x86_64").engine == here("win_arm64").engine == "local"
+    assert local_runner("linux_x86_64").engine == local_runner("win_arm64").engine == "local"
 
 
 @given(st.lists(st.sampled_from(["2.7", "3.6", "3.9", "3.10", "3.13"]), min_size=1))
@@ -224,7 +224,7 @@ def test_only_cpythons_that_can_be_had_are_to_be_installed(pythons: list[str]) -
     installed = job["pythons"].split("\n") if job["pythons"] else []
     there = {each.cell.python for each in plan.cells} & set(pythons)
     assert installed == [each for each in runner.pythons if each in there]
-    lacking = {python: count for _, python, count in without_python(plan, (shard,), runners)}
+    lacking = {python: count for _, python, count in missing_pythons(plan, (shard,), runners)}
     assert lacking.keys() == there - set(runner.pythons)
     assert sum(lacking.values()) == sum(
         Cell.parse(each).python not in runner.pythons for each in ids
@@ -252,6 +252,6 @@ def test_durations_are_written_by_the_program(
 
 
 def test_outside_of_a_step_there_is_nobody_to_tell(tmp_path: Path) -> None:
-    tell_github("{}", {})
-    tell_github("{}", {"GITHUB_OUTPUT": ""})
+    write_step_output("{}", {})
+    write_step_output("{}", {"GITHUB_OUTPUT": ""})
     assert list(tmp_path.iterdir()) == []

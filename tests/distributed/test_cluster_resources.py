@@ -17,13 +17,13 @@ from matrix.distributed.dask.resources import (
     WorkerOffer,
     can_run,
     contained_cells,
-    held_by,
-    needs_of,
-    offered,
-    told,
-    where_of,
+    resource_sets,
+    cell_needs,
+    worker_resources,
+    describe_workers,
+    cluster_targets,
 )
-from matrix.distributed.dask.task import Task
+from matrix.distributed.dask.task import CellTask
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.planning.locations import Targets
@@ -40,12 +40,12 @@ def cell(python: str = "3.9", target: str = "linux_x86_64") -> PlannedCell:
 def needs(
     planned: PlannedCell, *offers: WorkerOffer, engine: str = "auto", contained: bool = False
 ) -> set[str]:
-    held = held_by(offers, VERSION)
-    return set(needs_of(planned, VERSION, held, engine=engine, contained=contained))
+    held = resource_sets(offers, VERSION)
+    return set(cell_needs(planned, VERSION, held, engine=engine, contained=contained))
 
 
 def test_a_worker_offers_its_targets_its_engine_and_its_cpythons() -> None:
-    assert offered(EMULATING, {"linux_x86_64": ("3.9", "2.7")}, 8, 2, VERSION) == {
+    assert worker_resources(EMULATING, {"linux_x86_64": ("3.9", "2.7")}, 8, 2, VERSION) == {
         "compat-matrix 0123456789ab": 8,
         "linux/amd64": 8,
         "cp2.7 on linux/amd64": 8,
@@ -53,7 +53,7 @@ def test_a_worker_offers_its_targets_its_engine_and_its_cpythons() -> None:
         "linux/arm64": 2,
         "docker": 8,
     }
-    assert offered(LINUX, {}, 1, 2, VERSION)["local"] == 1
+    assert worker_resources(LINUX, {}, 1, 2, VERSION)["local"] == 1
 
 
 def test_a_cell_asks_for_its_target_and_a_cpython_that_somebody_has() -> None:
@@ -88,8 +88,8 @@ def test_a_worker_that_is_not_ours_runs_nothing() -> None:
 
 def test_where_the_workers_are() -> None:
     arm = offer(2, where=EMULATING)
-    assert where_of([arm, offer()], "auto", ["arm64"]).targets == ("linux_aarch64",)
-    assert told([offer(jobs=3), arm]) == (
+    assert cluster_targets([arm, offer()], "auto", ["arm64"]).targets == ("linux_aarch64",)
+    assert describe_workers([offer(jobs=3), arm]) == (
         "5 at a time on 2 workers of a cluster: linux/amd64 (5), linux/arm64 (1)"
     )
 
@@ -137,11 +137,11 @@ def test_every_cell_ends_once_and_no_worker_gets_more_than_it_runs(
     offers: Sequence[WorkerOffer] = ()
 
     def ask(planned: PlannedCell) -> dict[str, float]:
-        held = held_by(offers, VERSION)
-        return needs_of(planned, VERSION, held, engine="auto", contained=False)
+        held = resource_sets(offers, VERSION)
+        return cell_needs(planned, VERSION, held, engine="auto", contained=False)
 
     for order, (python, target) in enumerate(kinds):
-        asked = Task("run", VERSION, cell(python, target), frozenset(), SetupOptions(1))
+        asked = CellTask("run", VERSION, cell(python, target), frozenset(), SetupOptions(1))
         cells.put(PendingCell(order, asked, Future()), ask(asked.planned))
     sent: set[int] = set()
     ended: list[int] = []

@@ -17,9 +17,9 @@ from matrix.environments.image_lock import uv_platform
 from matrix.environments.lock import LockedFile
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.model.reason import Reason
-from matrix.pypi.tags import tags_of
+from matrix.pypi.tags import supported_tags
 
-TAGS = tags_of("3.11", "linux_i686", "glibc 2.31")
+TAGS = supported_tags("3.11", "linux_i686", "glibc 2.31")
 WHERE = FileTarget("3.11.2", TAGS, "CPython 3.11 on linux_i686")
 ANY = FileChoice(before=None, hashes=False, only_binary=False)
 DAY = "2023-01-01"

@@ -12,7 +12,7 @@ import sysconfig
 from pathlib import Path
 
 from matrix.cells.job import CellJob, Limits
-from matrix.interpreters.inspect import target_of
+from matrix.interpreters.inspect import target_name
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Channel, Probe, Stimulus
@@ -21,7 +21,7 @@ from matrix.probes.evidence.security import Triggered
 from matrix.probes.evidence.spans import HasRootSpan, TagEquals
 from matrix.system.paths import fixtures_dir
 
-TARGET = target_of(sysconfig.get_platform(), platform.machine(), struct.calcsize("P") * 8)
+TARGET = target_name(sysconfig.get_platform(), platform.machine(), struct.calcsize("P") * 8)
 LIMITS = Limits(
     start=10, request=5, first_span=5, span=5, first_poll=0.2, acknowledge=0.2, effect=0.2, stop=0.3
 )

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from matrix.interpreters.discovery import NoInterpreterError, how_to_get, interpreter_for, search
-from matrix.interpreters.inspect import Answer, NotAnInterpreterError, ask, target_of, why_not
+from matrix.interpreters.discovery import NoInterpreterError, install_hint, interpreter_for, search
+from matrix.interpreters.inspect import InterpreterAnswer, NotAnInterpreterError, query_interpreter, target_name, why_excluded
 from matrix.interpreters.source import InterpreterSource, SearchPlaces, load_sources
 from matrix.interpreters.sources.py_launcher import read_listing
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="writes shell scripts and bin folders")
 
 
-def answer(version: str, **changes: object) -> Answer:
+def answer(version: str, **changes: object) -> InterpreterAnswer:
     return {
         "implementation": "CPython",
         "version": version,
@@ -44,8 +44,8 @@ def source(name: str, rank: int, *paths: Path) -> InterpreterSource:
     return InterpreterSource(name, rank, lambda _: paths)
 
 
-def teller(answers: dict[Path, Answer | str]) -> Callable[[Path], Answer]:
-    def tell(path: Path) -> Answer:
+def teller(answers: dict[Path, InterpreterAnswer | str]) -> Callable[[Path], InterpreterAnswer]:
+    def tell(path: Path) -> InterpreterAnswer:
         said = answers[path]
         if isinstance(said, str):
             raise NotAnInterpreterError(said)
@@ -136,7 +136,7 @@ def test_an_answer_without_sense_is_a_problem_not_a_crash(tmp_path: Path) -> Non
     ],
 )
 def test_which_interpreters_count(changes: dict[str, Any], *, counts: bool) -> None:
-    assert (why_not(answer(**changes)) is None) is counts
+    assert (why_excluded(answer(**changes)) is None) is counts
 
 
 @pytest.mark.parametrize(
@@ -153,14 +153,14 @@ def test_which_interpreters_count(changes: dict[str, Any], *, counts: bool) -> N
     ],
 )
 def test_targets(platform: str, machine: str, bits: int, target: str) -> None:
-    assert target_of(platform, machine, bits) == target
+    assert target_name(platform, machine, bits) == target
 
 
 def test_answers_are_remembered_until_the_file_changes(tmp_path: Path) -> None:
     path = program(tmp_path / "bin")
     asked: list[Path] = []
 
-    def tell(candidate: Path) -> Answer:
+    def tell(candidate: Path) -> InterpreterAnswer:
         asked.append(candidate)
         return answer("3.9.1")
 
@@ -185,7 +185,7 @@ def test_a_torn_memory_is_no_memory(tmp_path: Path) -> None:
 
 
 def test_this_interpreter_says_what_it_is() -> None:
-    said = ask(Path(sys.executable))
+    said = query_interpreter(Path(sys.executable))
     assert said["version"].split(".")[:2] == [str(part) for part in sys.version_info[:2]]
     assert said["build"] == sys.version
 
@@ -196,7 +196,7 @@ def test_a_hanging_candidate_is_given_up(tmp_path: Path) -> None:
     path.write_text("#!/bin/sh\nexec sleep 60\n")
     path.chmod(0o755)
     with pytest.raises(NotAnInterpreterError, match="did not answer"):
-        ask(path, seconds=0.2)
+        query_interpreter(path, seconds=0.2)
 
 
 def places(tmp_path: Path, **environ: str) -> SearchPlaces:
@@ -277,7 +277,7 @@ def test_a_missing_version_says_what_is_there_and_how_to_get_it(tmp_path: Path) 
 
 
 def test_uv_is_recommended_only_where_it_has_builds() -> None:
-    assert "uv python install" in how_to_get("3.8", "linux")
-    assert "uv python install" not in how_to_get("3.7", "linux")
-    assert "pyenv install 2.7" in how_to_get("2.7", "darwin")
-    assert "pyenv" not in how_to_get("2.7", "win32")
+    assert "uv python install" in install_hint("3.8", "linux")
+    assert "uv python install" not in install_hint("3.7", "linux")
+    assert "pyenv install 2.7" in install_hint("2.7", "darwin")
+    assert "pyenv" not in install_hint("2.7", "win32")

@@ -19,7 +19,7 @@ from matrix.judging.findings import FindingTable
 from matrix.model.plan import Plan, StaticEvidence
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Tightness, Verdict
-from matrix.pypi.cache import dump
+from matrix.pypi.cache import dump_project
 from matrix.pypi.client import CachedIndex
 
 ID = "page.md/runtime"
@@ -100,7 +100,7 @@ def test_verify_refutes_on_any_machine_what_no_artifact_can_give(
     for name, project in index.projects.items():
         path = CachedIndex(tmp_path / "cache").path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dump(project), encoding="utf-8")
+        path.write_text(dump_project(project), encoding="utf-8")
     page = tmp_path / "page.md"
     row = "| Windows | 64bit | CPython | 3.8-3.10 | `<2` |"
     page.write_text(changed((row, f"{row}\n| MacOS | Intel | CPython | 3.9 | `<2` |")), "utf-8")

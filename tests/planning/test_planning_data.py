@@ -10,7 +10,7 @@ from matrix.model.claim import ClaimKind
 from matrix.model.index import ReleaseFiles
 from matrix.planning.coverage import load_coverage
 from matrix.planning.existence import framework_runs
-from matrix.pypi.releases import Release, allows, python_key
+from matrix.pypi.releases import Release, specifier_allows, python_key
 from matrix.system.data_files import read_data
 
 KINDS = {kind.value for kind in ClaimKind}
@@ -68,7 +68,7 @@ def test_series_of_a_framework_do_not_overlap_and_go_up(framework: str) -> None:
     samples = ["0.9", "0.10", "0.12.5", "1.0.4", "1.1.4"]
     samples += [f"{major}.{minor}.5" for major in range(2, 7) for minor in range(4)]
     for version in samples:
-        assert sum(allows(each["versions"], version) for each in series) <= 1
+        assert sum(specifier_allows(each["versions"], version) for each in series) <= 1
     for each in series:
         pythons = [*each["python"], *each.get("later", {})]
         assert pythons == sorted(set(pythons), key=python_key)

@@ -45,15 +45,15 @@ def test_a_wheel_on_the_shelf_is_for_whom_installers_take_it_for(tags: str, so: 
     name = f"ddtrace-1.0-{tags}-any.whl"
     file = File(name, "", "0", READ, "", yanked=False, tags=wheel_tags(name))
     release = ReleaseFiles("1.0", READ, yanked=False, requires_python="", files=(file,))
-    (title,) = Releases(Project("ddtrace", READ, (release,))).titles
+    (title,) = Releases(Project("ddtrace", READ, (release,))).all
     assert title.has_wheel("3.9", LINUX) is so
-    assert title.tagged("3.9") is so
+    assert title.is_tagged_for("3.9") is so
 
 
 def test_a_minimum_that_was_never_released_is_said_and_the_least_there_is_asked() -> None:
     plan = planned([claim(ClaimKind.CAPABILITY, "sca", ">=1.99.0")])
     assert {part.minimum.rpartition("ddtrace")[2] for part in plan.parts} == {"2.0.0"}
-    assert [item for item in plan.left_out if item.reason is Reason.NO_RELEASE] == [
+    assert [item for item in plan.omissions if item.reason is Reason.NO_RELEASE] == [
         Omission(
             "page.md/capability/sca",
             "ddtrace 1.99.0",
@@ -71,7 +71,7 @@ def test_a_promise_of_absence_is_not_asked_at_its_version_and_misses_none() -> N
 @pytest.mark.parametrize("specifier", [">=1.9", "==1.9.*", "<2", ">=1.8.1,<1.9", ">=1.9.0"])
 def test_a_minimum_that_is_there_or_not_named_exactly_misses_nothing(specifier: str) -> None:
     plan = planned([claim(ClaimKind.CAPABILITY, "sca", specifier)])
-    missing = [item for item in plan.left_out if item.reason is Reason.NO_RELEASE]
+    missing = [item for item in plan.omissions if item.reason is Reason.NO_RELEASE]
     assert bool(missing) == (specifier == ">=1.8.1,<1.9")
     assert plan.parts
 
@@ -81,10 +81,10 @@ def test_a_version_that_is_none_is_not_taken_for_every_version(kind: ClaimKind) 
     subject = "flask" if kind is ClaimKind.FRAMEWORK else "sca"
     plan = planned([claim(kind, subject, "about 1.9", capability="sca")])
     assert not plan.parts
-    assert {item.reason for item in plan.left_out} == {Reason.NO_VERSION}
+    assert {item.reason for item in plan.omissions} == {Reason.NO_VERSION}
     plan = planned([row(os="linux", cpu="x86_64", python="three")])
     assert not plan.parts
-    assert {item.reason for item in plan.left_out} == {Reason.NO_VERSION}
+    assert {item.reason for item in plan.omissions} == {Reason.NO_VERSION}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_what_a_runtime_row_does_not_name_it_leaves_open(
     assert any(part.claim == about.id for part in plan.parts) == here
     pythons = {part.minimum[:5] for part in parts_of(plan, "capability/sca")}
     assert (pythons == {"cp39-"}) == here
-    words = {item.what for item in plan.left_out if item.reason is Reason.PLATFORM_NOT_HERE}
+    words = {item.what for item in plan.omissions if item.reason is Reason.PLATFORM_NOT_HERE}
     assert words == (set() if here else set(scope.values()))
 
 
@@ -124,7 +124,7 @@ def test_before_the_first_release_each_claim_says_that_there_is_none(profile: st
     assert [(item.what, item.detail) for item in told] == [
         ("ddtrace", "no final release up to 2016-01-01")
     ]
-    assert {item.claim for item in plan.left_out} == {each.id for each in plan.claims}
+    assert {item.claim for item in plan.omissions} == {each.id for each in plan.claims}
 
 
 def test_a_framework_that_is_not_there_yet_says_up_to_when() -> None:
@@ -144,7 +144,7 @@ def test_a_page_without_tables_for_runtimes_and_frameworks_is_asked_of_the_sampl
 
 def test_no_claims_make_an_empty_plan() -> None:
     plan = planned([])
-    assert (plan.claims, plan.parts, plan.cells, plan.left_out) == ((), (), (), ())
+    assert (plan.claims, plan.parts, plan.cells, plan.omissions) == ((), (), (), ())
 
 
 def test_claims_that_nothing_can_answer_can_be_selected() -> None:

@@ -17,7 +17,7 @@ from helpers.planning_fixture import (
     world,
 )
 
-from matrix.interpreters.targets import target_of, wheel_fits
+from matrix.interpreters.targets import claimed_target, wheel_fits
 from matrix.model.claim import ClaimKind
 from matrix.model.plan import Omission
 from matrix.model.reason import Reason
@@ -46,7 +46,7 @@ def test_a_runtime_without_a_wheel_is_left_out_with_its_release() -> None:
 def test_a_musllinux_wheel_is_none_for_glibc() -> None:
     plan = planned([runtime("==3.4.*")])
     assert not plan.parts
-    assert {item.reason for item in plan.left_out} == {Reason.NO_WHEEL}
+    assert {item.reason for item in plan.omissions} == {Reason.NO_WHEEL}
 
 
 def test_an_open_range_stands_for_the_cpythons_of_each_release() -> None:
@@ -59,7 +59,7 @@ def test_an_open_range_stands_for_the_cpythons_of_each_release() -> None:
         "2.0.0": {"cp37", "cp38", "cp39", "cp310", "cp311", "cp312"},
         "3.0.0": {"cp38", "cp39", "cp310", "cp311", "cp312", "cp313"},
     }
-    assert {(item.what, item.reason) for item in plan.left_out} == {
+    assert {(item.what, item.reason) for item in plan.omissions} == {
         ("CPython 3.13 with ddtrace 2.0.0", Reason.OUTSIDE_CLAIM),
         # The page names 3.7, so that it is missed where a release in the range has no wheel for it.
         ("CPython 3.7, flask (newest) with ddtrace 3.0.0", Reason.NO_WHEEL),
@@ -124,14 +124,14 @@ def test_a_framework_younger_than_the_tracer_is_left_out() -> None:
 
 def test_a_version_that_was_never_released_is_left_out() -> None:
     plan = planned([claim(ClaimKind.CAPABILITY, "sca", ">=9.0")])
-    assert [item.reason for item in plan.left_out] == [Reason.NO_RELEASE]
+    assert [item.reason for item in plan.omissions] == [Reason.NO_RELEASE]
 
 
 def test_a_release_before_that_has_no_wheel_is_left_out_and_the_rest_asked() -> None:
     plan = planned([claim(ClaimKind.CAPABILITY, "sca", ">=1.8.0")])
     newest = [part for part in plan.parts if part.minimum.startswith("cp311")]
     assert {part.before for part in newest} == {None}
-    assert "CPython 3.11, flask 2.2.0, ddtrace 1.0.0" in {item.what for item in plan.left_out}
+    assert "CPython 3.11, flask 2.2.0, ddtrace 1.0.0" in {item.what for item in plan.omissions}
     oldest = [part for part in plan.parts if part.minimum.startswith("cp27")]
     assert all(part.before and part.before.endswith("ddtrace1.0.0") for part in oldest)
 
@@ -171,7 +171,7 @@ def test_a_yanked_file_is_no_wheel() -> None:
         for file in release.files
     ]
     half = dataclasses.replace(release, files=tuple(files))
-    title = Releases(dataclasses.replace(project, releases=(half,))).titles[0]
+    title = Releases(dataclasses.replace(project, releases=(half,))).all[0]
     assert not title.has_wheel("3.9", LINUX)
     assert title.has_wheel("3.10", LINUX)
     assert "3.9" not in title.pythons(LINUX)
@@ -211,4 +211,4 @@ def test_platform_tags(tags: str, target: str, *, fits: bool) -> None:
     ],
 )
 def test_targets_of_claims(os: str, cpu: str, target: str) -> None:
-    assert target_of(runtime("==3.9.*", os=os, cpu=cpu)) == target
+    assert claimed_target(runtime("==3.9.*", os=os, cpu=cpu)) == target

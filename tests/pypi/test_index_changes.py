@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from matrix.errors import IndexUnavailableError
 from matrix.model.index import File, Project
-from matrix.pypi.cache import IndexChange, carried_over, dump, load
+from matrix.pypi.cache import IndexChange, carry_over, dump_project, load_project
 from matrix.pypi.client import CachedIndex
-from matrix.pypi.pages import project_of
+from matrix.pypi.pages import build_project
 from matrix.pypi.tags import wheel_tags
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.timezone.utc)
@@ -35,7 +35,7 @@ def answer(names: set[str], sha256: str = "00") -> Project:
         )
         for name in sorted(names)
     ]
-    return project_of("demo", files, NOW)
+    return build_project("demo", files, NOW)
 
 
 def listed(project: Project) -> set[str]:
@@ -51,30 +51,30 @@ def test_nothing_that_was_ever_listed_is_lost(answers: list[set[str]]) -> None:
     known: Project | None = None
     ever: set[str] = set()
     for names in answers:
-        known, _ = carried_over(known, answer(names))
+        known, _ = carry_over(known, answer(names))
         ever |= names
         assert listed(known) == names
         assert kept(known) == ever - names
-        again, _, _ = load(dump(known))
+        again, _, _ = load_project(dump_project(known))
         assert again == known
 
 
 def test_what_is_gone_is_named_once() -> None:
     before = answer(set(NAMES))
     after = answer({name for name in NAMES if "1.0" not in name and name != "demo-2.0.tar.gz"})
-    known, change = carried_over(before, after)
+    known, change = carry_over(before, after)
     assert change == IndexChange(gone=("1.0",), files=("demo-2.0.tar.gz",))
     assert [text.partition(":")[2] for text in change.sentences("demo")] == [
         " 1.0",
         " demo-2.0.tar.gz",
     ]
-    _, again = carried_over(known, after)
+    _, again = carry_over(known, after)
     assert again == IndexChange()
 
 
 def test_a_file_with_another_hash_is_told() -> None:
     names = {"demo-1.0.tar.gz"}
-    _, change = carried_over(answer(names), answer(names, "ff"))
+    _, change = carry_over(answer(names), answer(names, "ff"))
     assert change == IndexChange(replaced=("demo-1.0.tar.gz",))
 
 

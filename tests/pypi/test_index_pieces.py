@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matrix.model.index import File, Project, ReleaseFiles
-from matrix.pypi.cache import dump, load
+from matrix.pypi.cache import dump_project, load_project
 from matrix.pypi.client import index_url
 from matrix.pypi.tags import split_filename, wheel_tags
 
@@ -90,7 +90,7 @@ def test_what_is_packed_is_read_back(
             for number, (found, uploaded, yanked) in enumerate(given_releases)
         ),
     )
-    again, etag, modified = load(dump(project, '"e"', "m"))
+    again, etag, modified = load_project(dump_project(project, '"e"', "m"))
     assert (etag, modified) == ('"e"', "m")
     assert [tuple(release.files) for release in again.releases] == [
         release.files for release in project.releases

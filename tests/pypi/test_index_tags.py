@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.tags import parse_tag, sys_tags
 
-from matrix.pypi.tags import platforms_of, tags_of
+from matrix.pypi.tags import supported_platforms, supported_tags
 
 MACHINES = ("linux_x86_64", "linux_i686", "linux_aarch64")
 
 
 def takes(tags: str, python: str, target: str, libc: str = "") -> bool:
-    return not parse_tag(tags).isdisjoint(tags_of(python, target, libc))
+    return not parse_tag(tags).isdisjoint(supported_tags(python, target, libc))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks for the C library of Linux")
 def test_the_running_interpreter_is_told_its_own_tags_in_order() -> None:
     name, version = platform.libc_ver()
     target = f"linux_{platform.machine()}"
-    ours = tags_of(f"{sys.version_info[0]}.{sys.version_info[1]}", target, f"{name} {version}")
+    ours = supported_tags(f"{sys.version_info[0]}.{sys.version_info[1]}", target, f"{name} {version}")
     theirs = tuple(sys_tags())
     assert set(ours) == set(theirs)
 
@@ -86,7 +86,7 @@ def test_wheels_that_do_not(tags: str, python: str, target: str, libc: str) -> N
 
 
 def test_a_narrow_python_2_is_to_be_had() -> None:
-    tags = tags_of("2.7", "linux_x86_64", "glibc 2.31", abi="cp27m")
+    tags = supported_tags("2.7", "linux_x86_64", "glibc 2.31", abi="cp27m")
     assert not parse_tag("cp27-cp27m-manylinux1_x86_64").isdisjoint(tags)
 
 
@@ -95,14 +95,14 @@ def test_a_newer_glibc_takes_all_that_an_older_one_does(
     target: str, older: int, newer: int
 ) -> None:
     older, newer = sorted((older, newer))
-    ours = platforms_of(target, f"glibc 2.{newer}")
-    assert set(platforms_of(target, f"glibc 2.{older}")) <= set(ours)
+    ours = supported_platforms(target, f"glibc 2.{newer}")
+    assert set(supported_platforms(target, f"glibc 2.{older}")) <= set(ours)
     assert len(set(ours)) == len(ours)
 
 
 @given(minor=st.integers(5, 14), target=st.sampled_from(MACHINES))
 def test_what_is_for_one_cpython_is_better_than_what_is_for_all(minor: int, target: str) -> None:
-    tags = [str(tag) for tag in tags_of(f"3.{minor}", target, "glibc 2.36")]
+    tags = [str(tag) for tag in supported_tags(f"3.{minor}", target, "glibc 2.36")]
     assert len(set(tags)) == len(tags)
     own, stable = f"cp3{minor}-cp3{minor}", f"cp3{minor}-abi3"
     first = [
@@ -116,4 +116,4 @@ def test_what_is_for_one_cpython_is_better_than_what_is_for_all(minor: int, targ
 @pytest.mark.parametrize("libc", ["2.x", "uclibc 1.0"])
 def test_a_c_library_that_is_none_is_refused(libc: str) -> None:
     with pytest.raises(ValueError, match=r"not a C library"):
-        platforms_of("linux_x86_64", libc)
+        supported_platforms("linux_x86_64", libc)

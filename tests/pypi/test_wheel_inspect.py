@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.model.index import File
-from matrix.pypi.inspect import InspectedWheels, WheelCache, gather
+from matrix.pypi.inspect import WheelInspection, WheelCache, inspect_wheels
 from matrix.pypi.remote_file import FileChunk, HttpTransport, RemoteFile
 from matrix.pypi.wheel_errors import BadArtifactError, WheelLimits
 
@@ -47,7 +47,7 @@ def test_only_the_parts_that_matter_are_fetched(
     files: Files, transport: HttpTransport, tmp_path: Path
 ) -> None:
     content = big_wheel()
-    got = gather([files.add(NAME, content)], WheelCache(tmp_path), transport)
+    got = inspect_wheels([files.add(NAME, content)], WheelCache(tmp_path), transport)
     assert not got.refused
     (found,) = got.contents
     assert {each.path: (each.machines, each.needed) for each in found.libraries} == {
@@ -63,15 +63,15 @@ def test_a_library_that_counts_is_read_to_its_end(
     files: Files, transport: HttpTransport, tmp_path: Path
 ) -> None:
     file = files.add(NAME, big_wheel())
-    (found,) = gather([file], WheelCache(tmp_path), transport, whole=["*/_big*"]).contents
+    (found,) = inspect_wheels([file], WheelCache(tmp_path), transport, whole=["*/_big*"]).contents
     assert [each.needed for each in found.libraries] == [(), ("libc.so.6",)]
 
 
 def test_a_second_run_asks_nothing(files: Files, transport: HttpTransport, tmp_path: Path) -> None:
     file = files.add(NAME, big_wheel())
-    first = gather([file], WheelCache(tmp_path), transport)
+    first = inspect_wheels([file], WheelCache(tmp_path), transport)
     files.asked.clear()
-    second = gather([file], WheelCache(tmp_path), transport)
+    second = inspect_wheels([file], WheelCache(tmp_path), transport)
     assert second.contents == first.contents
     assert second.fetched == 0
     assert not files.asked
@@ -81,10 +81,10 @@ def test_damage_in_the_cache_is_mended(
     files: Files, transport: HttpTransport, tmp_path: Path
 ) -> None:
     file = files.add(NAME, big_wheel())
-    first = gather([file], WheelCache(tmp_path), transport)
+    first = inspect_wheels([file], WheelCache(tmp_path), transport)
     for path in tmp_path.rglob("*.gz"):
         path.write_bytes(path.read_bytes()[:20])
-    assert gather([file], WheelCache(tmp_path), transport).contents == first.contents
+    assert inspect_wheels([file], WheelCache(tmp_path), transport).contents == first.contents
 
 
 @pytest.mark.parametrize("how", ["", "no ranges", "no suffix ranges"])
@@ -92,7 +92,7 @@ def test_servers_that_know_fewer_ranges(
     how: str, files: Files, transport: HttpTransport, tmp_path: Path
 ) -> None:
     files.how = how
-    got = gather([files.add(NAME, big_wheel())], WheelCache(tmp_path), transport)
+    got = inspect_wheels([files.add(NAME, big_wheel())], WheelCache(tmp_path), transport)
     assert len(got.contents) == 1
     assert not got.refused
 
@@ -101,7 +101,7 @@ def test_a_whole_file_must_have_the_hash_of_the_index(
     files: Files, transport: HttpTransport, tmp_path: Path
 ) -> None:
     files.how = "no ranges"
-    (error,) = gather(
+    (error,) = inspect_wheels(
         [files.add(NAME, big_wheel(), "0" * 64)], WheelCache(tmp_path), transport
     ).refused
     assert str(error) == f"{NAME}: it is not the file of the index's hash"
@@ -121,11 +121,11 @@ def test_bad_answers_are_told_and_what_is_known_stays(
     how: str, why: str, files: Files, transport: HttpTransport, tmp_path: Path
 ) -> None:
     known = files.add(NAME.replace("cp39", "cp310"), big_wheel())
-    gather([known], WheelCache(tmp_path), transport)
+    inspect_wheels([known], WheelCache(tmp_path), transport)
     files.how = how
     file = files.add(NAME, wheel({"demo/__init__.py": "import other\n"}))
     limits = WheelLimits(fetched=1 << 20)
-    got = gather([known, file], WheelCache(tmp_path), transport, limits=limits)
+    got = inspect_wheels([known, file], WheelCache(tmp_path), transport, limits=limits)
     assert [each.filename for each in got.contents] == [known.filename]
     assert [error.source for error in got.refused] == [NAME]
     assert why in got.refused[0].why
@@ -138,7 +138,7 @@ def test_one_bad_wheel_does_not_stop_the_others(
     bomb = files.add("demo-1.0-cp35-cp35-win32.whl", wheel({"a.so": bytes(8 << 20)}))
     gone = File("demo-1.0-gone-none-any.whl", f"{files.url}/gone", "1", None, "", False, "")
     done: list[str] = []
-    got = gather([bomb, gone, *good], WheelCache(tmp_path), transport, tell=done.append)
+    got = inspect_wheels([bomb, gone, *good], WheelCache(tmp_path), transport, tell=done.append)
     assert len(got.contents) == len(good)
     assert [error.source for error in got.refused] == [bomb.filename, gone.filename]
     assert "HTTP 404" in got.refused[1].why
@@ -148,10 +148,10 @@ def test_one_bad_wheel_does_not_stop_the_others(
 def test_no_time_and_no_network(files: Files, transport: HttpTransport, tmp_path: Path) -> None:
     file = files.add(NAME, big_wheel())
     for got in (
-        gather([file], WheelCache(tmp_path), transport, seconds=0),
-        gather([file], WheelCache(tmp_path), transport, offline=True),
+        inspect_wheels([file], WheelCache(tmp_path), transport, seconds=0),
+        inspect_wheels([file], WheelCache(tmp_path), transport, offline=True),
     ):
-        assert got == InspectedWheels((), (), (NAME,), 0)
+        assert got == WheelInspection((), (), (NAME,), 0)
     assert not files.asked
 
 

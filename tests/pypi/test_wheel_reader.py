@@ -13,16 +13,16 @@ from helpers.wheel_files import elf, wheel
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.pypi.inspect import look
+from matrix.pypi.inspect import inspect_wheel
 from matrix.pypi.wheel_errors import BadArtifactError, WheelLimits
-from matrix.pypi.wheel_reader import OpenedWheel
+from matrix.pypi.wheel_reader import WheelArchive
 
 SMALL = WheelLimits(entries=20, member=1 << 20, unpacked=2 << 20, small=1 << 12, ratio=50)
 
 
 def refusal(content: bytes, limits: WheelLimits = SMALL) -> str:
     with pytest.raises(BadArtifactError) as caught:
-        OpenedWheel(io.BytesIO(content), "demo.whl", limits)
+        WheelArchive(io.BytesIO(content), "demo.whl", limits)
     assert caught.value.source == "demo.whl"
     return caught.value.why
 
@@ -115,14 +115,14 @@ def test_a_lie_about_the_size_ends_at_the_limit() -> None:
     content = bytearray(wheel({"a.py": "x = 1\n" * 100}))
     at = content.index(b"PK\x01\x02")
     struct.pack_into("<I", content, at + 24, 100)
-    opened = OpenedWheel(io.BytesIO(bytes(content)), "demo.whl", SMALL)
+    opened = WheelArchive(io.BytesIO(bytes(content)), "demo.whl", SMALL)
     with pytest.raises(BadArtifactError, match=r"demo\.whl: its member a\.py"):
         opened.read(opened.members["a.py"])
 
 
 def test_a_library_that_cannot_be_read_costs_only_itself() -> None:
     members = {"p/__init__.py": "import os", "p/a.so": elf(), "p/b.so": b"\x7fELF" + bytes(2)}
-    found = look("demo.whl", "", io.BytesIO(wheel(members)))
+    found = inspect_wheel("demo.whl", "", io.BytesIO(wheel(members)))
     assert [library.path for library in found.libraries] == ["p/a.so"]
     assert [note for note in found.notes if "p/b.so" in note]
     assert found.modules[0].imports[0].module == "os"
@@ -131,7 +131,7 @@ def test_a_library_that_cannot_be_read_costs_only_itself() -> None:
 def test_a_wheel_without_metadata_is_none() -> None:
     content = zipped((zipfile.ZipInfo("a.py"), b"x = 1"))
     with pytest.raises(BadArtifactError, match="0 METADATA files"):
-        look("demo.whl", "", io.BytesIO(content))
+        inspect_wheel("demo.whl", "", io.BytesIO(content))
 
 
 @given(st.data())
@@ -141,4 +141,4 @@ def test_damage_is_an_error_of_ours_or_none(data: st.DataObject) -> None:
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     # Whatever else the readers raise must not come through.
     with contextlib.suppress(BadArtifactError):
-        look("demo.whl", "", io.BytesIO(bytes(content)), limits=SMALL)
+        inspect_wheel("demo.whl", "", io.BytesIO(bytes(content)), limits=SMALL)

@@ -22,7 +22,7 @@ from matrix.distributed.dask.client import (
     TaskKilled,
 )
 from matrix.distributed.dask.queue import PendingCell, PendingQueue
-from matrix.distributed.dask.resources import WorkerOffer, held_by, many_workers
+from matrix.distributed.dask.resources import WorkerOffer, resource_sets, count_workers
 from matrix.distributed.dask.task import TaskTemplate
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
@@ -169,7 +169,7 @@ class ClusterRunner:
         self._lost_since = None
         if offers != self._offers:
             if self._offers and len(offers) != len(self._offers):
-                self._tell(f"the cluster has {many_workers(len(offers))} now")
+                self._tell(f"the cluster has {count_workers(len(offers))} now")
             self._take_note(offers)
         patience = self._patience.fitting
         for wanted, names in self._cells.stranded(now, patience):
@@ -179,7 +179,7 @@ class ClusterRunner:
     def _take_note(self, offers: Sequence[WorkerOffer]) -> None:
         self._offers = offers
         self._cells.offer(offers)
-        held = held_by(offers, self._terms.version)
+        held = resource_sets(offers, self._terms.version)
         if held != self._held:
             # What cells ask for depends on nothing else, and a cluster may come worker by worker.
             self._held = held

@@ -19,20 +19,20 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from matrix.docker.images.build import ImageBuild, make, own_layer
-from matrix.docker.images.debian import obstacle_here, unpacked
-from matrix.docker.images.layers import Layer, LayerWriter, layer_of
-from matrix.docker.images.mmdebstrap import Tool, from_os_error, run_tool
-from matrix.docker.images.recipes import HostRecipe, ImageTarget, Suite, key_of, recipes
-from matrix.docker.images.source import ImageError, ImageOffer, Tell
+from matrix.docker.images.build import ImageBuild, build_image, write_system_layer
+from matrix.docker.images.debian import find_obstacle, unpack_packages
+from matrix.docker.images.layers import Layer, LayerWriter, read_layer
+from matrix.docker.images.mmdebstrap import Tool, image_error_from, run_tool
+from matrix.docker.images.recipes import HostRecipe, ImageTarget, Suite, recipe_key, read_recipes
+from matrix.docker.images.source import ImageError, ImageOffer, ReportLine
 from matrix.docker.interface import ContainerEngine
 from matrix.interpreters.discovery import find_interpreters
-from matrix.interpreters.inspect import Answer, InterpreterCache, NotAnInterpreterError
+from matrix.interpreters.inspect import InterpreterAnswer, InterpreterCache, NotAnInterpreterError
 from matrix.model.environment import Interpreter
 from matrix.model.reason import Reason
 from matrix.system.paths import fixtures_dir
 
-__all__ = ["HostSource", "InterpreterLayout", "ask_layout", "layouts", "python_layer"]
+__all__ = ["HostSource", "InterpreterLayout", "read_layout", "make_layout_reader", "write_python_layer"]
 
 _SECONDS = 10.0
 
@@ -51,7 +51,7 @@ class InterpreterLayout:
     site: str
 
 
-def ask_layout(executable: Path) -> Answer:
+def read_layout(executable: Path) -> InterpreterAnswer:
     """Return what an interpreter says; raise CannotTellError where it says nothing."""
     script = fixtures_dir() / "images" / "layout.py"
     try:
@@ -71,12 +71,12 @@ def ask_layout(executable: Path) -> Answer:
     return answer
 
 
-def layouts(memory_file: Path | None) -> Callable[[Path], InterpreterLayout]:
+def make_layout_reader(memory_file: Path | None) -> Callable[[Path], InterpreterLayout]:
     """Return a function that gives an interpreter's layout, and raises CannotTellError."""
 
     def layout(executable: Path) -> InterpreterLayout:
         memory = InterpreterCache(memory_file)
-        answer = memory.ask(executable, ask_layout)
+        answer = memory.ask(executable, read_layout)
         memory.save()
         try:
             name = answer["library_name"]
@@ -114,17 +114,17 @@ class HostSource:
         self._cache = cache_dir
         self._tool = tool
         self._find = find
-        self._layout = layout or layouts(cache_dir / "layouts.json")
+        self._layout = layout or make_layout_reader(cache_dir / "layouts.json")
 
     def offers(self, engine: ContainerEngine) -> tuple[ImageOffer, ...]:  # noqa: ARG002 - as the seam has it
         """Return an offer for each interpreter that a base is new enough for."""
         if sys.platform != "linux":
             return ()
-        obstacle, remedy = obstacle_here() if self._tool is run_tool else ("", "")
+        obstacle, remedy = find_obstacle() if self._tool is run_tool else ("", "")
         found = []
         for interpreter in self._find():
-            suite = _suite_for(interpreter, recipes().host)
-            targets = [each for each in recipes().targets if each.name == interpreter.target]
+            suite = _suite_for(interpreter, read_recipes().host)
+            targets = [each for each in read_recipes().targets if each.name == interpreter.target]
             if suite is None or not targets:
                 continue
             try:
@@ -146,25 +146,25 @@ class HostSource:
             found.append(offer)
         return tuple(found)
 
-    def provide(self, offer: ImageOffer, engine: ContainerEngine, tell: Tell) -> tuple[str, str]:
+    def provide(self, offer: ImageOffer, engine: ContainerEngine, tell: ReportLine) -> tuple[str, str]:
         """Make the image. Raises ImageError."""
         if sys.platform == "win32":
-            raise ImageError(Reason.NO_IMAGE, obstacle_here()[0])
-        from matrix.docker.images.build_folder import workshop  # noqa: PLC0415 - not everywhere
+            raise ImageError(Reason.NO_IMAGE, find_obstacle()[0])
+        from matrix.docker.images.build_folder import open_build_folder  # noqa: PLC0415 - not everywhere
 
         interpreter = self._offered(offer)
-        suite = _suite_for(interpreter, recipes().host)
+        suite = _suite_for(interpreter, read_recipes().host)
         if suite is None:
             raise ImageError(Reason.NO_IMAGE, f"no base is new enough for {interpreter.libc}")
-        target = recipes().target(offer.target)
+        target = read_recipes().target(offer.target)
         tell(f"CPython {interpreter.version} of this machine: copying onto {suite.name}")
         try:
             layout = self._layout(interpreter.executable)
-            with workshop() as shop:
+            with open_build_folder() as shop:
                 layers = (
                     self._base(suite, target),
-                    own_layer(shop.folder / "own.tar", [layout.site]),
-                    python_layer(interpreter.executable, layout, shop.folder / "python.tar"),
+                    write_system_layer(shop.folder / "own.tar", [layout.site]),
+                    write_python_layer(interpreter.executable, layout, shop.folder / "python.tar"),
                 )
                 making = ImageBuild(
                     key=offer.key,
@@ -173,11 +173,11 @@ class HostSource:
                     executables=[offer.executable],
                     tag=f"compat-matrix:host-{interpreter.version}-{target.name}",
                 )
-                image = make(making, engine, shop.folder)
+                image = build_image(making, engine, shop.folder)
         except NotAnInterpreterError as error:
             raise ImageError(Reason.NO_IMAGE, f"{offer.executable}: {error}") from error
         except OSError as error:
-            raise from_os_error(error) from error
+            raise image_error_from(error) from error
         return image, image
 
     def _offered(self, offer: ImageOffer) -> Interpreter:
@@ -189,23 +189,23 @@ class HostSource:
     def _base(self, suite: Suite, target: ImageTarget) -> Layer:
         """Return the layer below the interpreter, made once."""
         if sys.platform == "win32":
-            raise ImageError(Reason.NO_IMAGE, obstacle_here()[0])
-        from matrix.docker.images.build_folder import workshop  # noqa: PLC0415
+            raise ImageError(Reason.NO_IMAGE, find_obstacle()[0])
+        from matrix.docker.images.build_folder import open_build_folder  # noqa: PLC0415
 
-        packages = [*suite.base, *recipes().host.packages[suite.name]]
+        packages = [*suite.base, *read_recipes().host.packages[suite.name]]
         folder = self._cache / "images"
         folder.mkdir(parents=True, exist_ok=True)
-        kept = folder / f"base-{key_of(_VERSION, suite, target.debian, packages)}.tar"
+        kept = folder / f"base-{recipe_key(_VERSION, suite, target.debian, packages)}.tar"
         if not kept.exists():
-            with workshop(folder) as shop:
-                made = unpacked(suite, target, packages, shop, self._tool)
+            with open_build_folder(folder) as shop:
+                made = unpack_packages(suite, target, packages, shop, self._tool)
                 made.path.replace(kept)
-        return layer_of(kept)
+        return read_layer(kept)
 
 
-def python_layer(executable: Path, layout: InterpreterLayout, path: Path) -> Layer:
+def write_python_layer(executable: Path, layout: InterpreterLayout, path: Path) -> Layer:
     """Write the layer of an interpreter: itself and its standard library, at the same paths."""
-    globs = recipes().host.leave_out
+    globs = read_recipes().host.leave_out
     with LayerWriter(path) as writer:
         files = [str(executable), *(file for file in _library(layout))]
         files += [file for folder in layout.folders for file in _files(folder, globs)]
@@ -246,7 +246,7 @@ def _suite_for(interpreter: Interpreter, recipe: HostRecipe) -> Suite | None:
     except InvalidVersion:
         return None
     for name in recipe.suites:
-        suite = recipes().suite(name)
+        suite = read_recipes().suite(name)
         if Version(suite.libc) >= wanted:
             return suite
     return None
@@ -259,8 +259,8 @@ def _name(interpreter: Interpreter, suite: Suite) -> str:
 def _key(
     interpreter: Interpreter, layout: InterpreterLayout, suite: Suite, target: ImageTarget
 ) -> str:
-    recipe = recipes().host
-    return key_of(
+    recipe = read_recipes().host
+    return recipe_key(
         _VERSION,
         suite.name,
         suite.base,
@@ -268,7 +268,7 @@ def _key(
         target.debian,
         recipe.packages[suite.name],
         recipe.leave_out,
-        recipes().inside,
+        read_recipes().inside,
         str(interpreter.executable),
         interpreter.build,
         layout,

@@ -30,8 +30,8 @@ from matrix.features.audit.pages import named
 from matrix.features.audit.versions import contains, in_words, lowest_named
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.index import Project
-from matrix.pypi.releases import allows
-from matrix.pypi.tags import runs_on
+from matrix.pypi.releases import specifier_allows
+from matrix.pypi.tags import supports_python
 
 __all__ = ["IndexReport", "IndexRow", "compare_with_index"]
 
@@ -215,8 +215,8 @@ def _excluding(shelves: ProjectReleases) -> Iterator[AuditFinding]:
             for each in shelves.final
             for interpreters, abis, _, says in each.files.wheels
             if f"cp{python.replace('.', '')}" in interpreters.split(".")
-            and runs_on(interpreters, abis, python)
-            and not allows(says, f"{python}.99")
+            and supports_python(interpreters, abis, python)
+            and not specifier_allows(says, f"{python}.99")
         }
         if found:
             yield AuditFinding(

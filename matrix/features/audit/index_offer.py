@@ -16,11 +16,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from packaging.version import Version
 
 from matrix.features.audit.versions import canonical, contains, in_words
-from matrix.interpreters.targets import admits
+from matrix.interpreters.targets import covers_target
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import Project, ReleaseFiles
-from matrix.pypi.releases import allows, python_key
-from matrix.pypi.tags import platforms_of, runs_on
+from matrix.pypi.releases import specifier_allows, python_key
+from matrix.pypi.tags import supported_platforms, supports_python
 
 __all__ = [
     "GLIBC",
@@ -166,7 +166,7 @@ def pythons_of(specifier: str, known: Sequence[str]) -> tuple[str, ...]:
     named = specifier.removeprefix("==").removesuffix(".*")
     if specifier.startswith("==") and specifier.endswith(".*") and named.count(".") == 1:
         return (named,)
-    return tuple(python for python in known if allows(specifier, f"{python}.99"))
+    return tuple(python for python in known if specifier_allows(specifier, f"{python}.99"))
 
 
 def _listed(release: ReleaseFiles, shared: dict[object, OfferedFiles]) -> OfferedRelease:
@@ -190,12 +190,12 @@ def _offer(files: OfferedFiles, python: str, target: OfferTarget) -> TargetOffer
     patch = f"{python}.99"
     excluded = False
     for interpreters, abis, platforms, says in files.wheels:
-        if runs_on(interpreters, abis, python) and _installs(platforms, target):
-            if allows(says, patch):
+        if supports_python(interpreters, abis, python) and _installs(platforms, target):
+            if specifier_allows(says, patch):
                 return TargetOffer.WHEEL
             excluded = True
     for says in files.sources:
-        if allows(says, patch):
+        if specifier_allows(says, patch):
             return TargetOffer.SOURCE
         excluded = True
     return TargetOffer.EXCLUDED if excluded else TargetOffer.NOTHING
@@ -209,7 +209,7 @@ def _installs(platforms: str, target: OfferTarget) -> bool:
 
 @functools.cache
 def _platforms(target: OfferTarget) -> frozenset[str]:
-    return frozenset(platforms_of(target.name, target.libc))
+    return frozenset(supported_platforms(target.name, target.libc))
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -286,7 +286,7 @@ def questions(
     """
     pythons = pythons_of(claim.get("python") or "", shelves.pythons)
     targets = (
-        target for target in TARGETS if (musl or target.libc != MUSL) and admits(claim, target.name)
+        target for target in TARGETS if (musl or target.libc != MUSL) and covers_target(claim, target.name)
     )
     return tuple(
         OfferQuestion(canonical(claim.specifier), python, target)

@@ -26,8 +26,8 @@ from matrix.model.index import Project
 from matrix.pypi.imports import Import, ImportCondition, ModuleImports, module_name
 from matrix.pypi.index import Index
 from matrix.pypi.releases import Release, Releases, python_key
-from matrix.pypi.tags import tags_of
-from matrix.pypi.wheel_contents import WheelContents, WheelRequirement, required_on
+from matrix.pypi.tags import supported_tags
+from matrix.pypi.wheel_contents import WheelContents, WheelRequirement, requirements_on
 from matrix.system.data_files import read_data
 
 __all__ = [
@@ -203,7 +203,7 @@ def undeclared_imports(
         return
     modules = modules_of(looked.contents)
     required = {
-        each.project for each in required_on(looked.contents.metadata, platform.markers(python))
+        each.project for each in requirements_on(looked.contents.metadata, platform.markers(python))
     }
     start = (*needs["start"]["modules"], *needs["start"]["switched"])
     there = standard_library(python) | modules.tops | _brought(required, needs["modules"])
@@ -260,7 +260,7 @@ class Checker:
             )
         if platform is None or not python:
             return
-        for each in required_on(looked.contents.metadata, platform.markers(python)):
+        for each in requirements_on(looked.contents.metadata, platform.markers(python)):
             key = (each.project, each.specifier, python, platform.text)
             if key not in self._answers:
                 self._answers[key] = self._why_not(each, python, platform)
@@ -282,7 +282,7 @@ class Checker:
         shelf = self._shelf(each.project)
         if shelf is None:
             return ""
-        titles = shelf.within(each.specifier)
+        titles = shelf.matching(each.specifier)
         if not titles:
             return "the index has no such release"
         for machine in platform.machines:
@@ -296,14 +296,14 @@ class Checker:
 def _tags(python: str, platform: Platform, machine: str) -> frozenset[Tag]:
     if platform.format == "mach-o":
         cpu = "arm64" if machine == "aarch64" else machine
-        return frozenset(tags_of(python, f"macosx_{cpu}"))
+        return frozenset(supported_tags(python, f"macosx_{cpu}"))
     target = platform.text.partition(" ")[0]
-    return frozenset(tags_of(python, target, platform.libc))
+    return frozenset(supported_tags(python, target, platform.libc))
 
 
 def _installs(title: Release, python: str, tags: frozenset[Tag]) -> bool:
     """Return whether a release has a wheel for these tags, or a source distribution."""
-    if not title.requires(python):
+    if not title.accepts_python(python):
         return False
     return any(
         not file.tags or not tags.isdisjoint(parse_tag(file.tags))

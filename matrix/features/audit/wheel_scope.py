@@ -12,7 +12,7 @@ from packaging.version import Version
 from matrix.features.audit.wheel_platforms import platform_of, python_of
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import File, Project
-from matrix.pypi.releases import Releases, least_named, python_key
+from matrix.pypi.releases import Releases, lowest_named, python_key
 
 __all__ = ["Scope", "boundary_releases", "wheels_of"]
 
@@ -40,18 +40,18 @@ def boundary_releases(shelf: Releases, claims: Iterable[Claim]) -> tuple[str, ..
     A series is a major version: what a branch without an upper end, or no branch, would leave out.
     """
     found: set[Version] = set()
-    spelled = {title.version: title.text for title in shelf.titles}
+    spelled = {title.version: title.text for title in shelf.all}
     for claim in claims:
         if claim.status is Status.NOT_SUPPORTED or not claim.specifier:
             continue
-        titles = shelf.within(claim.specifier)
+        titles = shelf.matching(claim.specifier)
         if claim.kind is ClaimKind.CAPABILITY and titles:
             found.add(titles[0].version)
         elif claim.kind is ClaimKind.BRANCH and titles:
             found.add(titles[-1].version)
-            if least_named(claim.specifier):
+            if lowest_named(claim.specifier):
                 found.add(titles[0].version)
-    newest = {title.version.major: title.version for title in shelf.titles}
+    newest = {title.version.major: title.version for title in shelf.all}
     found.update(newest.values())
     return tuple(spelled[version] for version in sorted(found))
 

@@ -33,7 +33,7 @@ from matrix.features.audit.wheel_scope import Scope, boundary_releases, wheels_o
 from matrix.model.claim import Claim
 from matrix.model.index import Project
 from matrix.pypi.index import Index
-from matrix.pypi.inspect import InspectedWheels, WheelCache, gather
+from matrix.pypi.inspect import WheelInspection, WheelCache, inspect_wheels
 from matrix.pypi.releases import Releases, python_key
 from matrix.pypi.remote_file import HttpTransport
 from matrix.system.data_files import read_data
@@ -136,7 +136,7 @@ class WheelChecker:
         self._left: list[str] = []
         self._notes: set[str] = set()
 
-    def add(self, gathered: InspectedWheels) -> None:
+    def add(self, gathered: WheelInspection) -> None:
         """Judge these wheels; those of another project are none of ours."""
         for contents in gathered.contents:
             if contents.filename not in self._belongs:
@@ -267,7 +267,7 @@ def look_inside(claims: Iterable[Claim], index: Index, scope: Scope) -> tuple[Wh
     project = index.project("ddtrace")
     needs: Mapping[str, Any] = read_data("artifacts")
     shelf = Releases(project)
-    releases: Sequence[str] = [title.text for title in shelf.titles]
+    releases: Sequence[str] = [title.text for title in shelf.all]
     if not scope.every:
         releases = boundary_releases(shelf, claims)
     batches = [wheels_of(project, [each], every=scope.every) for each in reversed(releases)]
@@ -284,7 +284,7 @@ def look_inside(claims: Iterable[Claim], index: Index, scope: Scope) -> tuple[Wh
     with contextlib.closing(HttpTransport()) as transport:
         for files in batches:
             # What is known of a release's files goes with it: all together would fill the memory.
-            gathered = gather(
+            gathered = inspect_wheels(
                 *(files, WheelCache(scope.cache_dir), transport),
                 whole=whole_globs(needs),
                 seconds=end - time.monotonic(),

@@ -1,9 +1,8 @@
-"""Refuted minimums, and what rests on them: the least release that was seen to work instead.
+"""Corrections of minimums, from the first release that was observed to work.
 
-A framework, a login or a note that fails with the documented minimum of a capability, and works
-with a later release, is no false promise by itself: the minimum is.
-
-Minimums that are too high or differ between documents: the one that evidence confirms wins.
+A framework, a login or a note that fails with the documented minimum of a capability and works
+with a later release is not wrong itself: the minimum is. Minimums that are too high, or that
+differ between documents, follow the one that evidence confirms.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from matrix.features.corrections.change import (
     ChangeGround,
     DocumentChange,
     UnchangedClaim,
-    ground_of,
+    ground_for,
 )
-from matrix.features.corrections.observed import KnownMinimum, refuted
+from matrix.features.corrections.observed import KnownMinimum, refuted_parts
 from matrix.features.corrections.page import ClaimCase, PageText
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.service import against
@@ -28,187 +27,35 @@ from matrix.planning.coverage import CoverageRule, load_coverage
 from matrix.planning.expectations import documented_minimum
 from matrix.planning.page import ClaimPage
 
-__all__ = [
-    "agreeing_minimums",
-    "caveat_of",
-    "corrected_minimums",
-    "dependents",
-    "disagreements",
-    "grounds_of",
-    "lowered_minimums",
-    "with_minimum",
-]
+__all__ = ["agreeing_minimums", "corrected_minimums", "disagreements", "lowered_minimums"]
 
-_SHOWN = 6
+_MAX_FINDINGS = 6
 
 
 def corrected_minimums(
-    case: ClaimCase, paper: PageText
+    case: ClaimCase, page: PageText
 ) -> Iterator[DocumentChange | UnchangedClaim]:
-    """Yield a change for each capability whose minimum, or what rests on it, is refuted."""
-    for claim, depending in dependents(paper).items():
-        wrong = case.refuted(depending)
+    """Yield a change for each capability whose minimum, or a claim depending on it, is refuted."""
+    for claim, dependents in _dependents(page).items():
+        wrong = case.refuted(dependents)
         if not wrong:
             continue
-        known = _known(case, claim, wrong, depending)
+        known = _known_minimum(case, claim, wrong, dependents)
         if known is not None:
-            yield with_minimum(case, paper, claim, wrong, known)
+            yield _with_minimum(case, page, claim, wrong, known)
         elif claim in wrong:
             yield UnchangedClaim(
                 claim.document,
                 claim.line,
                 f"the minimum of {claim.subject}, {claim.as_written}",
-                "no release was seen in which all that is refuted works",
+                "no release was observed in which everything refuted works",
                 refuted=True,
                 grounds=tuple(
-                    ground_of(one, case.verdicts[one.id])
-                    for one in wrong
-                    if one is claim or one.kind is ClaimKind.DEPLOYMENT
+                    ground_for(other, case.verdicts[other.id])
+                    for other in wrong
+                    if other is claim or other.kind is ClaimKind.DEPLOYMENT
                 ),
             )
-
-
-def dependents(paper: PageText) -> dict[Claim, list[Claim]]:
-    """Return what stands or falls with the minimum of each capability, itself the first."""
-    page, coverage = ClaimPage(paper.claims), load_coverage()
-    found: dict[Claim, list[Claim]] = {
-        claim: [claim] for claim in paper.claims if claim.kind is ClaimKind.CAPABILITY
-    }
-    for claim in paper.claims:
-        rule = coverage.rule(claim)
-        if claim in found or not isinstance(rule, CoverageRule) or not _about_capability(claim):
-            continue
-        minimum = documented_minimum(claim, rule, page)
-        if minimum in found:
-            found[minimum].append(claim)
-    return found
-
-
-def with_minimum(  # noqa: PLR0913 - a change and what it rests on
-    case: ClaimCase,
-    paper: PageText,
-    claim: Claim,
-    wrong: Sequence[Claim],
-    known: KnownMinimum,
-    *,
-    action: Action = Action.MINIMUM,
-) -> DocumentChange | UnchangedClaim:
-    """Return the change that gives a capability another minimum and leaves the rest of the row."""
-    grounds = grounds_of(case, wrong, known)
-    old = _least(claim)
-    row, new = paper.row(claim.line), known.release
-    column = row.laid.position("minimum") if row else None
-    specifier = claim.specifier.replace(f">={old}", f">={new}") if old else f">={new}"
-    swap, why = None, "the cell says more than one version, or its place in the line cannot be told"
-    if row is not None and column is not None and _only_one(paper, claim):
-        if claim.status is Status.NOT_SUPPORTED:
-            swap = row.swap(column, new)
-        elif old:
-            swap = row.swap_version(column, old, new)
-    if swap is not None and not contains(specifier, new):
-        swap, why = None, "the range that the cell promises would begin after its end"
-    if swap is None:
-        return UnchangedClaim(
-            claim.document,
-            claim.line,
-            f"{claim.subject}: {claim.as_written!r} should be {new}",
-            why,
-            refuted=action is Action.MINIMUM,
-            grounds=grounds,
-        )
-    status = Status.SUPPORTED if claim.status is Status.NOT_SUPPORTED else claim.status
-    come = (claim.kind.value, claim.subject, specifier, status.value, claim.scope)
-    return DocumentChange(
-        action,
-        claim.document,
-        claim.line,
-        f"the minimum of {claim.subject}: {claim.as_written} \N{RIGHTWARDS ARROW} {new}",
-        (swap,),
-        (claim.fact,),
-        (come,),
-        grounds,
-        " ".join(part for part in (caveat_of(claim.subject, known), _open(case, wrong)) if part),
-    )
-
-
-def caveat_of(capability: str, known: KnownMinimum) -> str:
-    """Return what is not known of a minimum, "" where it is exact."""
-    if known.exact:
-        return ""
-    since = (
-        f"{known.fails} does not, and of those between them nothing is known" if known.fails else ""
-    )
-    return (
-        f"An upper bound: it works from at most {known.release}"
-        + (f" ({since})" if since else "")
-        + f"; `nox -s minimum -- {capability}` finds the exact release."
-    )
-
-
-def _open(case: ClaimCase, wrong: Sequence[Claim]) -> str:
-    """Return what of the claims is still open, "" where nothing is."""
-    parts = [part for claim in wrong for part in case.verdicts[claim.id].parts]
-    unverified = sum(part.outcome is Outcome.UNVERIFIED for part in parts)
-    if not unverified:
-        return ""
-    return (
-        f"{unverified} of {len(parts)} parts stay unverified: the new minimum says nothing of them."
-    )
-
-
-def grounds_of(
-    case: ClaimCase, wrong: Sequence[Claim], known: KnownMinimum
-) -> tuple[ChangeGround, ...]:
-    """Return what a new minimum rests on: what is wrong, and what was seen of both releases."""
-    first = wrong[0]
-    seen = [
-        ChangeGround(
-            first.id,
-            first.document,
-            first.line,
-            finding.shows.value,
-            f"{finding.probe}, {finding.channel}: {finding.evidence}"
-            f" {against(finding.back_ends)}".rstrip(),
-            (finding.cell,),
-        )
-        for finding in known.findings[:_SHOWN]
-    ]
-    verdicts = [ground_of(claim, case.verdicts[claim.id]) for claim in wrong]
-    return (*verdicts, *seen)
-
-
-def _known(
-    case: ClaimCase, claim: Claim, wrong: Sequence[Claim], depending: Sequence[Claim]
-) -> KnownMinimum | None:
-    parts: list[PartVerdict] = []
-    for each in depending:
-        verdict = case.verdicts.get(each.id)
-        # What denies something holds where nothing shows.
-        if verdict and (each is claim or each.status is not Status.NOT_SUPPORTED):
-            parts += verdict.parts
-    must = [part for one in wrong for part in refuted(case.verdicts[one.id].parts)]
-    above = lowest_named(claim.specifier)
-    return case.seen.minimum(must, [part for part in parts if part not in must], above=above)
-
-
-def _about_capability(claim: Claim) -> bool:
-    """Return whether a claim is about a capability as such, and denies nothing."""
-    if claim.status is Status.NOT_SUPPORTED:
-        return False
-    if claim.kind is ClaimKind.NOTE:
-        return claim.get("capability") is not None
-    return claim.kind in (ClaimKind.FRAMEWORK, ClaimKind.DEPLOYMENT, ClaimKind.AUTHENTICATION)
-
-
-def _least(claim: Claim) -> str:
-    """Return the version that a claim begins with, as written, "" where it is not just one."""
-    lower = [one[2:] for one in claim.specifier.split(",") if one.startswith(">=")]
-    return lower[0] if len(lower) == 1 else ""
-
-
-def _only_one(paper: PageText, claim: Claim) -> bool:
-    """Return whether the row makes just this one promise."""
-    return [one for one in paper.claims if one.line == claim.line] == [claim]
 
 
 def agreeing_minimums(
@@ -221,31 +68,31 @@ def agreeing_minimums(
             continue
         claims = [by_id[place.claim] for place in finding.places if place.claim in by_id]
         claims = [claim for claim in claims if claim.kind is ClaimKind.CAPABILITY]
-        exact = next((claim for claim in claims if _exact(case, claim)), None)
-        least = lowest_named(exact.specifier) if exact else None
-        if exact is None or least is None:
+        exact = next((claim for claim in claims if _is_exact(case, claim)), None)
+        lowest = lowest_named(exact.specifier) if exact else None
+        if exact is None or lowest is None:
             continue
         for claim in claims:
             own = lowest_named(claim.specifier)
             confirmed = case.outcome(claim) is Outcome.CONFIRMED
-            if confirmed and own is not None and own > least:
+            if confirmed and own is not None and own > lowest:
                 verdict = case.verdicts[exact.id]
                 cells = {cell for part in verdict.parts for cell in part.cells[:2]}
-                shown = tuple(one for one in case.seen.findings if one.cell in cells)
+                shown = tuple(one for one in case.observed.findings if one.cell in cells)
                 version = exact.specifier.removeprefix(">=")
                 known = KnownMinimum(version, exact=True, fails="", findings=shown)
-                paper = case.papers[claim.document]
-                yield with_minimum(case, paper, claim, [claim, exact], known, action=Action.LOWER)
+                page = case.pages[claim.document]
+                yield _with_minimum(case, page, claim, [claim, exact], known, action=Action.LOWER)
 
 
 def lowered_minimums(
-    case: ClaimCase, paper: PageText, settled: Collection[str]
+    case: ClaimCase, page: PageText, settled: Collection[str]
 ) -> Iterator[DocumentChange | UnchangedClaim]:
-    """Yield a change for each minimum that all earlier releases that were tried undercut.
+    """Yield a change for each confirmed minimum below which an earlier release works as well.
 
-    A minimum that is too high is not false: this is for who asks for it.
+    A minimum that is too high is not false: this is optional.
     """
-    for claim in dependents(paper):
+    for claim in _dependents(page):
         verdict = case.verdicts.get(claim.id)
         if (
             claim.id in settled
@@ -254,39 +101,140 @@ def lowered_minimums(
             or verdict.tightness is not Tightness.EARLIER
         ):
             continue
-        known = case.seen.minimum(verdict.parts, (), below=lowest_named(claim.specifier))
+        known = case.observed.minimum(verdict.parts, (), below=lowest_named(claim.specifier))
         if known is not None:
-            yield with_minimum(case, paper, claim, [claim], known, action=Action.LOWER)
+            yield _with_minimum(case, page, claim, [claim], known, action=Action.LOWER)
 
 
 def disagreements(
     case: ClaimCase, findings: Iterable[AuditFinding], settled: Collection[str]
 ) -> Iterator[UnchangedClaim]:
-    """Yield what documents say differently, and no evidence decides."""
+    """Yield the differences between documents that no evidence decides."""
     by_id = {claim.id: claim for claim in case.claims}
     for finding in findings:
         places = [place for place in finding.places if place.claim]
-        if finding.kind.value.endswith("-missing") or any(p.claim in settled for p in places):
+        if (
+            not places
+            or finding.kind.value.endswith("-missing")
+            or any(place.claim in settled for place in places)
+        ):
             continue
-        if not places:
-            continue
-        where = ", ".join(dict.fromkeys(str(place) for place in finding.places))
-        known = [by_id[place.claim] for place in places if place.claim in case.verdicts]
-        grounds = tuple(
-            ground_of(claim, case.verdicts[claim.id])
-            for claim in known
-            if case.outcome(claim) is not Outcome.UNVERIFIED
-        )
+        locations = ", ".join(dict.fromkeys(str(place) for place in finding.places))
+        judged = [by_id[place.claim] for place in places if place.claim in case.verdicts]
         yield UnchangedClaim(
             places[0].document,
             places[0].line,
-            f"{finding.subject}: {finding.says} ({where})",
+            f"{finding.subject}: {finding.says} ({locations})",
             f"no evidence decides it; {finding.reason}",
-            grounds=grounds,
+            grounds=tuple(
+                ground_for(claim, case.verdicts[claim.id])
+                for claim in judged
+                if case.outcome(claim) is not Outcome.UNVERIFIED
+            ),
         )
 
 
-def _exact(case: ClaimCase, claim: Claim) -> bool:
+def _dependents(page: PageText) -> dict[Claim, list[Claim]]:
+    """Return the claims that depend on the minimum of each capability, itself the first."""
+    claim_page, coverage = ClaimPage(page.claims), load_coverage()
+    dependents: dict[Claim, list[Claim]] = {
+        claim: [claim] for claim in page.claims if claim.kind is ClaimKind.CAPABILITY
+    }
+    for claim in page.claims:
+        rule = coverage.rule(claim)
+        if (
+            claim in dependents
+            or not isinstance(rule, CoverageRule)
+            or not _promises_capability(claim)
+        ):
+            continue
+        minimum = documented_minimum(claim, rule, claim_page)
+        if minimum in dependents:
+            dependents[minimum].append(claim)
+    return dependents
+
+
+def _promises_capability(claim: Claim) -> bool:
+    """Return whether a claim promises a capability, and does not deny it."""
+    if claim.status is Status.NOT_SUPPORTED:
+        return False
+    if claim.kind is ClaimKind.NOTE:
+        return claim.get("capability") is not None
+    return claim.kind in (ClaimKind.FRAMEWORK, ClaimKind.DEPLOYMENT, ClaimKind.AUTHENTICATION)
+
+
+def _known_minimum(
+    case: ClaimCase, claim: Claim, wrong: Sequence[Claim], dependents: Sequence[Claim]
+) -> KnownMinimum | None:
+    parts: list[PartVerdict] = []
+    for dependent in dependents:
+        verdict = case.verdicts.get(dependent.id)
+        # A claim that denies something is confirmed where nothing is observed.
+        if verdict and (dependent is claim or dependent.status is not Status.NOT_SUPPORTED):
+            parts += verdict.parts
+    required = [part for other in wrong for part in refuted_parts(case.verdicts[other.id].parts)]
+    optional = [part for part in parts if part not in required]
+    return case.observed.minimum(required, optional, above=lowest_named(claim.specifier))
+
+
+def _with_minimum(  # noqa: PLR0913 - a change and its evidence
+    case: ClaimCase,
+    page: PageText,
+    claim: Claim,
+    wrong: Sequence[Claim],
+    known: KnownMinimum,
+    *,
+    action: Action = Action.MINIMUM,
+) -> DocumentChange | UnchangedClaim:
+    """Return the change that gives a capability another minimum and keeps the rest of the row."""
+    grounds = _grounds(case, wrong, known)
+    old, new = _only_minimum(claim), known.release
+    row = page.row(claim.line)
+    column = row.layout.position("minimum") if row else None
+    specifier = claim.specifier.replace(f">={old}", f">={new}") if old else f">={new}"
+    replacement = None
+    reason = "the cell has more than one version, or its position in the line is not known"
+    if row is not None and column is not None and _is_only_claim(page, claim):
+        if claim.status is Status.NOT_SUPPORTED:
+            replacement = row.replace_cell(column, new)
+        elif old:
+            replacement = row.replace_version(column, old, new)
+    if replacement is not None and not contains(specifier, new):
+        replacement, reason = None, "the range in the cell would begin after its end"
+    if replacement is None:
+        return UnchangedClaim(
+            claim.document,
+            claim.line,
+            f"{claim.subject}: {claim.as_written!r} should be {new}",
+            reason,
+            refuted=action is Action.MINIMUM,
+            grounds=grounds,
+        )
+    status = Status.SUPPORTED if claim.status is Status.NOT_SUPPORTED else claim.status
+    return DocumentChange(
+        action,
+        claim.document,
+        claim.line,
+        f"the minimum of {claim.subject}: {claim.as_written} \N{RIGHTWARDS ARROW} {new}",
+        (replacement,),
+        (claim.fact,),
+        ((claim.kind.value, claim.subject, specifier, status.value, claim.scope),),
+        grounds,
+        " ".join(filter(None, [_bound_caveat(claim.subject, known), _open_caveat(case, wrong)])),
+    )
+
+
+def _only_minimum(claim: Claim) -> str:
+    """Return the version that a claim begins with, as written, "" unless there is exactly one."""
+    lower = [one[2:] for one in claim.specifier.split(",") if one.startswith(">=")]
+    return lower[0] if len(lower) == 1 else ""
+
+
+def _is_only_claim(page: PageText, claim: Claim) -> bool:
+    return [other for other in page.claims if other.line == claim.line] == [claim]
+
+
+def _is_exact(case: ClaimCase, claim: Claim) -> bool:
     verdict = case.verdicts.get(claim.id)
     return (
         verdict is not None
@@ -295,3 +243,49 @@ def _exact(case: ClaimCase, claim: Claim) -> bool:
         and claim.specifier.startswith(">=")
         and "," not in claim.specifier
     )
+
+
+def _bound_caveat(capability: str, known: KnownMinimum) -> str:
+    """Return a sentence for a minimum that is only an upper bound, "" where it is exact."""
+    if known.exact:
+        return ""
+    failing = (
+        f" ({known.fails} does not, and nothing is known of the releases between them)"
+        if known.fails
+        else ""
+    )
+    return (
+        f"An upper bound: it works from at most {known.release}{failing};"
+        f" `nox -s minimum -- {capability}` finds the exact release."
+    )
+
+
+def _open_caveat(case: ClaimCase, wrong: Sequence[Claim]) -> str:
+    """Return a sentence for parts of the claims that stay unverified, "" where there are none."""
+    parts = [part for claim in wrong for part in case.verdicts[claim.id].parts]
+    unverified = sum(part.outcome is Outcome.UNVERIFIED for part in parts)
+    if not unverified:
+        return ""
+    return (
+        f"{unverified} of {len(parts)} parts stay unverified: the new minimum says nothing of them."
+    )
+
+
+def _grounds(
+    case: ClaimCase, wrong: Sequence[Claim], known: KnownMinimum
+) -> tuple[ChangeGround, ...]:
+    """Return the evidence for a new minimum: wrong claims, and findings of both releases."""
+    first = wrong[0]
+    observed = [
+        ChangeGround(
+            first.id,
+            first.document,
+            first.line,
+            finding.shows.value,
+            f"{finding.probe}, {finding.channel}: {finding.evidence}"
+            f" {against(finding.back_ends)}".rstrip(),
+            (finding.cell,),
+        )
+        for finding in known.findings[:_MAX_FINDINGS]
+    ]
+    return (*(ground_for(claim, case.verdicts[claim.id]) for claim in wrong), *observed)

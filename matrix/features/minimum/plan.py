@@ -27,7 +27,7 @@ from matrix.planning.page import ClaimPage, named_pythons, pages_of
 from matrix.planning.versions import TRACER
 from matrix.probes.registry import load_probes
 from matrix.pypi.index import Index
-from matrix.pypi.releases import Release, Releases, end_of, python_key
+from matrix.pypi.releases import Release, Releases, end_of_day, python_key
 
 __all__ = ["make_quests"]
 
@@ -65,11 +65,11 @@ class _Maker:
     ) -> None:
         self.subject, self.claims, self.wanted = subject, claims, wanted
         self.index, self.coverage = index, coverage
-        self.until = end_of(wanted.as_of)
+        self.until = end_of_day(wanted.as_of)
         self.ends = SearchBounds.of(wanted.since, wanted.until)
         self.tracer = self.shelf(TRACER)
-        if not self.tracer.titles:
-            said = f"there is no final release of {TRACER}{self.tracer.said_until}"
+        if not self.tracer.all:
+            said = f"there is no final release of {TRACER}{self.tracer.until_note}"
             raise NothingSelectedError(said, "Name a later date with --as-of.")
         self.asks = asks_about(subject, claims, self.tracer, coverage)
 
@@ -103,7 +103,7 @@ class _Maker:
     def on(self, framework: str) -> SearchPlan:
         """Return the search over releases of the tracer, on a framework."""
         least = self._least_ask(framework)
-        base = least[0].boundary.minimum if least else self.tracer.titles[-1]
+        base = least[0].boundary.minimum if least else self.tracer.all[-1]
         shelf = self.shelf(framework)
         specifier = least[0].specifier if least and least[0].framework == framework else ""
 
@@ -166,7 +166,7 @@ class _Maker:
             lambda title: self._cell(python, name, title, tracer),
         )
         stated = [(x, x) for x in self.subject.claims if x.status is not Status.NOT_SUPPORTED]
-        after = [x.text for x in shelf.titles if x.uploaded > tracer.uploaded and x.text in cells]
+        after = [x.text for x in shelf.all if x.uploaded > tracer.uploaded and x.text in cells]
         remarks = []
         if after:
             remarks.append(
@@ -189,7 +189,7 @@ class _Maker:
             missing = framework_runs(shelf.name, pinned, python)
             return missing or (pinned, base)
         first: Unsatisfiable | None = None
-        for tracer in self.tracer.titles:
+        for tracer in self.tracer.all:
             if tracer.version < base.version or tracer_installs(tracer, python, self.wanted.target):
                 continue
             found = newest(shelf, specifier, python, self.until or tracer.uploaded)
@@ -212,7 +212,7 @@ class _Maker:
             yield f"{same}, the newest up to {self.wanted.as_of:%Y-%m-%d}"
         else:
             yield f"{same}, the newest that was there when {TRACER} {base.text} appeared"
-        titles = (each for each in self.tracer.titles if each.text in cells)
+        titles = (each for each in self.tracer.all if each.text in cells)
         older = [each.text for each in titles if each.uploaded < title.uploaded]
         if older and self.wanted.as_of is None:
             yield (
@@ -285,12 +285,12 @@ class _Maker:
             framework=framework,
             ddtrace=ddtrace,
             snapshot=min(shelf.fetched, self.tracer.fetched),
-            releases=tuple(title.text for title in shelf.titles),
+            releases=tuple(title.text for title in shelf.all),
             cells=cells,
             passed_over=passed,
             promises=tuple(
                 promises_of(
-                    stated, {x.specifier: tuple(shelf.within(x.specifier)) for _, x in stated}
+                    stated, {x.specifier: tuple(shelf.matching(x.specifier)) for _, x in stated}
                 )
             ),
             denied=tuple(x for x in self.subject.claims if x.status is Status.NOT_SUPPORTED),

@@ -179,7 +179,7 @@ def spread(
     """
     cells: dict[str, PlannedCell] = {}
     passed: dict[Reason, list[tuple[str, str]]] = {}
-    for title in shelf.titles:
+    for title in shelf.all:
         if not ends.hold(title):
             outside = (title.text, "outside of --since and --until")
             passed.setdefault(Reason.NOT_SELECTED, []).append(outside)
@@ -206,14 +206,14 @@ def release_of(shelf: Releases, version: str, option: str) -> Release:
     """Return a release by its version, the newest for none; raise UsageError."""
     wanted = _version_of(version, option)
     if wanted is None:
-        return shelf.titles[-1]
-    for title in shelf.titles:
+        return shelf.all[-1]
+    for title in shelf.all:
         if title.version == wanted:
             return title
     raise UsageError(
-        f"{option}: there is no final release {version} of {shelf.name}{shelf.said_until}"
-        f"{did_you_mean(version, [title.text for title in shelf.titles])}",
-        f"The newest is {shelf.titles[-1].text}." if shelf.titles else "There is none at all.",
+        f"{option}: there is no final release {version} of {shelf.name}{shelf.until_note}"
+        f"{did_you_mean(version, [title.text for title in shelf.all])}",
+        f"The newest is {shelf.all[-1].text}." if shelf.all else "There is none at all.",
     )
 
 

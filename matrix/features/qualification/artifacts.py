@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from matrix.model.cell import Cell
-from matrix.pypi.tags import tags_of
+from matrix.pypi.tags import supported_tags
 from matrix.runs.record import CellLine
 
 __all__ = ["Artifact", "artifact_of"]
@@ -41,9 +41,9 @@ def artifact_of(line: CellLine, artifacts: Iterable[Artifact]) -> Artifact | Non
 @functools.lru_cache(maxsize=64)
 def _ranks(python: str, target: str, libc: str) -> dict[str, int]:
     try:
-        tags = tags_of(python, target, libc)
+        tags = supported_tags(python, target, libc)
     except ValueError:
-        tags = tags_of(python, target)
+        tags = supported_tags(python, target)
     return {str(tag): number for number, tag in enumerate(tags)}
 
 

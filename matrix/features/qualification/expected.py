@@ -13,7 +13,7 @@ from typing import Any
 
 from matrix.features.qualification.artifacts import Artifact
 from matrix.features.qualification.policy import TARGETS
-from matrix.interpreters.targets import admits
+from matrix.interpreters.targets import covers_target
 from matrix.model.cell import Cell
 from matrix.model.plan import Omission, Plan
 from matrix.model.reason import Reason
@@ -25,12 +25,12 @@ SCHEMA = "expected/1"
 
 @dataclasses.dataclass(frozen=True)
 class ExpectedPart:
-    """A channel of a probe that must answer in a cell; `holds_without` by showing nothing."""
+    """A channel of a probe that must answer in a cell; `expects_absent` by showing nothing."""
 
     probe: str
     channel: str
     cell: str
-    holds_without: bool = False
+    expects_absent: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,10 +89,10 @@ def expected_of(plan: Plan, ddtrace: str, artifacts: Iterable[Artifact]) -> Expe
     """
     parts: dict[str, list[ExpectedPart]] = defaultdict(list)
     for part in plan.parts:
-        made = ExpectedPart(part.probe, part.channel, part.minimum, part.holds_without)
+        made = ExpectedPart(part.probe, part.channel, part.minimum, part.expects_absent)
         parts[part.claim].append(made)
     left: dict[str, list[Omission]] = defaultdict(list)
-    for item in plan.left_out:
+    for item in plan.omissions:
         left[item.claim].append(item)
     return ExpectedRelease(
         ddtrace,
@@ -106,7 +106,7 @@ def expected_of(plan: Plan, ddtrace: str, artifacts: Iterable[Artifact]) -> Expe
                 claim.document,
                 claim.line,
                 claim.sha256,
-                tuple(target for target in TARGETS if admits(claim, target)),
+                tuple(target for target in TARGETS if covers_target(claim, target)),
             )
             for claim in plan.claims
         ),

@@ -14,7 +14,7 @@ from matrix.environments.store import EnvironmentStore
 from matrix.errors import StorageError, UsageError
 from matrix.features.reproduce.by_hand import ManualSteps
 from matrix.interpreters.discovery import find_interpreters
-from matrix.interpreters.targets import also_run_by, host_target
+from matrix.interpreters.targets import compatible_targets, host_target
 from matrix.judging.cells import findings_of
 from matrix.model.capture import CellCapture, CellLocation
 from matrix.model.plan import PlannedCell
@@ -94,7 +94,7 @@ def back_ends_of(planned: PlannedCell, services: Services) -> dict[str, str]:
     """
     states = [services.state(name) for name in needed_by([planned], load_probes())]
     return {
-        state.recipe.name: str(state.identity or f"{state.why}: {state.remedy}") for state in states
+        state.recipe.name: str(state.identity or f"{state.reason}: {state.remedy}") for state in states
     }
 
 
@@ -106,7 +106,7 @@ def commands(
     `back_ends` are those that it needs, in words by name. The environment is resolved, and built,
     if need be: its lock is what the commands install.
     """
-    if planned.cell.target not in (host_target(), *also_run_by(host_target())):
+    if planned.cell.target not in (host_target(), *compatible_targets(host_target())):
         raise UsageError(
             f"{planned.cell.target} is not this machine, so there is nothing to type here",
             "Run it in a container: reproduce CELL --run --engine docker",

@@ -20,7 +20,7 @@ from matrix.model.claim import Claim, ClaimKind
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.model.plan import StaticEvidence
 from matrix.pypi.client import CachedIndex
-from matrix.pypi.tags import runs_on, wheel_tags
+from matrix.pypi.tags import supports_python, wheel_tags
 
 NOW = dt.datetime(2025, 1, 1, tzinfo=dt.timezone.utc)
 WHEEL = "cp39-cp39-manylinux_2_17_x86_64.manylinux2014_x86_64"
@@ -300,4 +300,4 @@ def test_what_the_real_index_has_for_old_releases(tmp_path: Path) -> None:
 def test_a_wheel_is_for_an_interpreter_as_installers_see_it(
     interpreters: str, abis: str, so: bool
 ) -> None:
-    assert runs_on(interpreters, abis, "3.13") is so
+    assert supports_python(interpreters, abis, "3.13") is so

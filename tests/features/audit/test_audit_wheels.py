@@ -24,9 +24,9 @@ from matrix.features.audit.wheel_scope import boundary_releases, wheels_of
 from matrix.features.audit.wheels import WheelChecker, WheelReport
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import File, Project, ReleaseFiles
-from matrix.pypi.cache import dump
+from matrix.pypi.cache import dump_project
 from matrix.pypi.client import CachedIndex
-from matrix.pypi.inspect import InspectedWheels, look
+from matrix.pypi.inspect import WheelInspection, inspect_wheel
 from matrix.pypi.releases import Releases
 from matrix.pypi.wheel_errors import BadArtifactError
 from matrix.system.data_files import read_data
@@ -91,12 +91,12 @@ def audit(
     known = project("ddtrace", *((version, tags) for version, tags, _ in wheels))
     metadata = "Name: ddtrace\n" + "".join(f"Requires-Dist: {line}\n" for line in requires)
     contents = tuple(
-        look(f"ddtrace-{version}-{tags}.whl", "", io.BytesIO(wheel(members, metadata)))
+        inspect_wheel(f"ddtrace-{version}-{tags}.whl", "", io.BytesIO(wheel(members, metadata)))
         for version, tags, members in wheels
     )
     judge = WheelChecker(known, _Index(*index), read_data("artifacts"))
     for each in contents:
-        judge.add(InspectedWheels((each,)))
+        judge.add(WheelInspection((each,)))
     return judge.result()
 
 
@@ -299,7 +299,7 @@ def test_a_refused_wheel_is_a_finding_and_the_rest_stays() -> None:
     known = project("ddtrace", ("1.0", LINUX))
     error = BadArtifactError("ddtrace-1.0.whl", "it is encrypted")
     judge = WheelChecker(known, _Index(), read_data("artifacts"))
-    judge.add(InspectedWheels((), (error,), ("b.whl",)))
+    judge.add(WheelInspection((), (error,), ("b.whl",)))
     found = judge.result()
     assert [finding.kind for finding in found.findings] == [FindingKind.ARTIFACT_REFUSED]
     assert found.left == ("b.whl",)
@@ -381,7 +381,7 @@ def test_the_command_looks_into_what_is_known_and_says_what_is_not(
         index = CachedIndex(tmp_path).path("ddtrace")
         index.parent.mkdir(parents=True)
         fresh = dt.datetime.now(tz=dt.timezone.utc)
-        index.write_text(dump(Project("ddtrace", fresh, (release,))), encoding="utf-8")
+        index.write_text(dump_project(Project("ddtrace", fresh, (release,))), encoding="utf-8")
         command = ["audit", "--part", "artifacts", "--json", "-", str(page)]
         assert main(command) == 1
         first = json.loads(capsys.readouterr().out)
