@@ -1,19 +1,25 @@
-"""`claims`: read documents and list what they promise."""
+"""`claims`: read documents and list their claims."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from matrix.documents.claim_table import show_claims
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from matrix.documents.document import ReadDocument
 from matrix.documents.facts import FACTS, read_inputs, write_facts
 from matrix.errors import DocumentProblems, ExitCode, StorageError, UsageError
+from matrix.model.claim import Claim
 
-__all__ = ["SCHEMA", "add_parser", "as_json", "run"]
+__all__ = ["SCHEMA", "add_parser", "as_json", "run", "show_claims"]
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
@@ -24,13 +30,14 @@ SCHEMA = "claims/1"
 _EPILOG = """\
 examples:
   python -m matrix claims                          the committed facts
-  python -m matrix claims page.ja.md pages/        every promise of these documents
+  python -m matrix claims page.ja.md pages/        every claim of these documents
   python -m matrix claims --lenient --json - x.md  what is understood, as JSON
-  python -m matrix claims --write-facts pages/     make matrix/facts/claims.toml again
+  python -m matrix claims --write-facts pages/     rewrite matrix/facts/claims.toml
 
 Exit codes: 0 all understood, 2 something in the documents is not understood (without --lenient),
 or a document cannot be read.
 """
+_HEADERS = ("line", "subject", "versions", "as written", "status", "scope")
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -38,7 +45,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "claims",
         help="read documents and list what they promise",
-        description="Read compatibility documents (Markdown) and list every promise in them, with "
+        description="Read compatibility documents (Markdown) and list every claim in them, with "
         "document and line. Without documents: the committed facts.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -47,10 +54,12 @@ def add_parser(subparsers: Subparsers) -> None:
         "documents", nargs="*", metavar="DOCUMENT", help="a file, a folder or a quoted glob"
     )
     parser.add_argument(
-        "--language", metavar="CODE", help="the documents' language; else it is found out"
+        "--language",
+        metavar="CODE",
+        help="the language of the documents (default: detected for each)",
     )
     parser.add_argument(
-        "--lenient", action="store_true", help="keep what is understood and list the rest"
+        "--lenient", action="store_true", help="list what is understood, and the problems"
     )
     parser.add_argument(
         "--json", metavar="FILE", help="also write the claims as JSON; - is standard output"
@@ -58,15 +67,15 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--write-facts",
         action="store_true",
-        help="make the committed facts again from the documents",
+        help="rewrite the committed facts from the documents",
     )
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """List the claims; raise `DocumentProblems` after the JSON is written, unless lenient."""
+def run(args: argparse.Namespace, *, facts: Path = FACTS) -> int:
+    """List the claims; raise `DocumentProblems` after writing the JSON, unless lenient."""
     if args.write_facts and not args.documents:
-        raise UsageError("--write-facts needs documents", "Name the pages to make the facts from.")
+        raise UsageError("--write-facts needs documents", "Name the pages to read the facts from.")
     reading = read_inputs(args.documents, language=args.language, lenient=True)
     if args.json:
         _write_json(reading, args.json)
@@ -77,15 +86,15 @@ def run(args: argparse.Namespace) -> int:
     for problem in reading.problems:
         print(f"problem: {problem}", file=sys.stderr)
     if args.write_facts:
-        write_facts(reading.claims)
-        print(f"{len(reading.claims)} claims written to {FACTS.name}", file=sys.stderr)
+        write_facts(reading.claims, facts)
+        print(f"{len(reading.claims)} claims written to {facts.name}", file=sys.stderr)
     if args.json != "-":
         show_claims(reading.claims, sys.stdout)
     return ExitCode.OK
 
 
 def as_json(reading: ReadDocument) -> dict[str, Any]:
-    """Return a reading as plain JSON values: `matrix/data/schemas/claims.schema.json`."""
+    """Return claims and problems as JSON values, see `matrix/data/schemas/claims.schema.json`."""
     return {
         "schema": SCHEMA,
         "claims": [claim.to_json() for claim in reading.claims],
@@ -103,5 +112,54 @@ def _write_json(reading: ReadDocument, target: str) -> None:
         Path(target).write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(
-            f"{target} cannot be written: {error}", "Check the folder and its permissions."
+            f"cannot write {target}: {error}", "Check the folder and its permissions."
         ) from error
+
+
+def show_claims(claims: Iterable[Claim], out: TextIO) -> None:
+    """Write the claims by document and kind, as tables on a terminal, else as lines."""
+    runs = itertools.groupby(
+        sorted(claims, key=lambda claim: (claim.document, claim.kind.value)),
+        key=lambda claim: (claim.document, claim.language, claim.kind.value),
+    )
+    groups = [(f"{name} ({language}): {kind}", list(run)) for (name, language, kind), run in runs]
+    console = Console(file=out) if out.isatty() else None
+    for title, group in groups:
+        if console:
+            console.print(_table(f"{title}, {len(group)}", group))
+        else:
+            out.write(f"{title}, {len(group)}\n")
+            out.writelines(f"  {_line(claim)}\n" for claim in group)
+    documents = {claim.document for _, group in groups for claim in group}
+    count = sum(len(group) for _, group in groups)
+    out.write(f"{_count(count, 'claim')} in {_count(len(documents), 'document')}\n")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _table(title: str, group: list[Claim]) -> Table:
+    table = Table(title=Text(title), title_justify="left")
+    for header in _HEADERS:
+        table.add_column(header, justify="right" if header == "line" else "left")
+    for claim in group:
+        table.add_row(*map(Text, _cells(claim)))
+    return table
+
+
+def _line(claim: Claim) -> str:
+    line, subject, versions, _, status, scope = _cells(claim)
+    return "  ".join(part for part in (f"{line:>4}", subject, versions, status, scope) if part)
+
+
+def _cells(claim: Claim) -> tuple[str, str, str, str, str, str]:
+    scope = " ".join(f"{key}={value}" for key, value in claim.scope)
+    return (
+        str(claim.line),
+        claim.subject,
+        claim.specifier,
+        claim.as_written,
+        claim.status.value,
+        scope,
+    )

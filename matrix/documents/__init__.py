@@ -1,1 +1,1 @@
-"""Documents to claims."""
+"""Parse compatibility documents (Markdown pages) into claims."""

@@ -1,4 +1,4 @@
-"""Names of documents and ids of claims: unique, and indifferent to edits elsewhere."""
+"""Unique names of documents and ids of claims, stable against edits elsewhere in a document."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BY_SPECIFIER = {ClaimKind.BRANCH, ClaimKind.RUNTIME, ClaimKind.AUTHENTICATION}
 
 
 def document_names(paths: Sequence[Path]) -> tuple[str, ...]:
-    """Return a name for each document: its stem, behind the folders that tell equal stems apart."""
+    """Return a name for each document: its stem, prefixed with folders where stems are equal."""
     names = []
     for path in paths:
         parents = [
@@ -39,25 +39,25 @@ def document_names(paths: Sequence[Path]) -> tuple[str, ...]:
             if other.stem == path.stem
         ]
         own = tuple(reversed(path.absolute().parent.parts))
-        telling = [
+        distinguishing = [
             part
             for depth, part in enumerate(own)
             if any(depth >= len(other) or other[depth] != part for other in parents)
         ]
         suffix = (
             [path.suffix[1:]]
-            if sum(o.with_suffix("") == path.with_suffix("") for o in paths) > 1
+            if sum(other.with_suffix("") == path.with_suffix("") for other in paths) > 1
             else []
         )
-        names.append("-".join([*reversed(telling), path.stem, *suffix]))
+        names.append("-".join([*reversed(distinguishing), path.stem, *suffix]))
     return tuple(names)
 
 
 def draft_ids(document: str, drafts: Iterable[ClaimDraft]) -> Iterator[str]:
     """Yield the id of each draft: `<document>/<kind>/<subject>[/<scope values>...]`.
 
-    Where two would be the same, the later one says more of its row; only a row that stands there
-    twice gets a number.
+    Of two equal ids the later one gets the draft's `id_suffixes`; a number is appended only for a
+    repeated row.
     """
     taken: set[str] = set()
     for draft in drafts:
@@ -67,11 +67,11 @@ def draft_ids(document: str, drafts: Iterable[ClaimDraft]) -> Iterator[str]:
         if draft.kind in _BY_SPECIFIER:
             parts.append(_part(draft.specifier) or "any")
         if draft.kind is ClaimKind.NOTE:
-            parts += draft.apart
+            parts += draft.id_suffixes
         candidate = "/".join(parts)
-        for more in map(_part, draft.apart):
-            if candidate in taken and more:
-                candidate = f"{candidate}/{more}"
+        for suffix in map(_part, draft.id_suffixes):
+            if candidate in taken and suffix:
+                candidate = f"{candidate}/{suffix}"
         number, name = 1, candidate
         while name in taken:
             number += 1
@@ -81,9 +81,9 @@ def draft_ids(document: str, drafts: Iterable[ClaimDraft]) -> Iterator[str]:
 
 
 def _part(value: str) -> str:
-    """Write a scope value or a specifier set so that it can stand in a path and a glob."""
-    if found := re.fullmatch(r"==([0-9.]+)\.\*", value):
-        return found[1]
+    """Return a scope value or a specifier set without characters that are special in globs."""
+    if match := re.fullmatch(r"==([0-9.]+)\.\*", value):
+        return match[1]
     for operator, word in _OPERATORS.items():
         value = value.replace(operator, word)
     return value.replace(".*", ".x").replace(",", "-").replace(" ", "")

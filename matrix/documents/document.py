@@ -1,7 +1,4 @@
-"""A document to claims and problems: the one door of this package for Markdown.
-
-What a reading gives: claims, problems and notices.
-"""
+"""Read Markdown documents into claims, problems and notices."""
 
 from __future__ import annotations
 
@@ -25,11 +22,11 @@ __all__ = ["ReadDocument", "read_document", "read_documents"]
 
 @dataclasses.dataclass(frozen=True)
 class ReadDocument:
-    """What was read: claims in their order, problems, and notices.
+    """Claims in document order, problems and notices.
 
-    A problem is a row or word that is not understood. A notice is something that is understood
-    and not read: a table that a partial puts there when the page is built, so that its rows are
-    not in this file; a section about another tracer.
+    A problem is a row or word that is not understood. A notice reports content that is understood
+    but not read: a partial whose table is only inserted when the page is built, or a section about
+    another tracer.
     """
 
     claims: tuple[Claim, ...]
@@ -42,36 +39,36 @@ def read_documents(
 ) -> ReadDocument:
     """Read all documents; raise `DocumentProblems` with the problems of all, unless lenient.
 
-    Documents with equal stems are told apart by their folders. Of several documents one that
-    cannot be read is a problem among the others; alone it is an `UnreadableInputError`.
+    Names of documents with equal stems include folders. An unreadable document is a problem; if no
+    document can be read, `UnreadableInputError` is raised.
     """
     unique = list({path.absolute(): path for path in paths}.values())
-    tried = [
-        _tried(path, name, language)
+    results = [
+        _read_or_problem(path, name, language)
         for path, name in zip(unique, document_names(unique), strict=True)
     ]
-    unreadable = [error for _, error in tried if error is not None]
+    unreadable = [error for _, error in results if error is not None]
     if unreadable and len(unreadable) == len(unique):
         messages = "\n".join(error.message for error in unreadable)
         raise UnreadableInputError(messages, unreadable[0].hint)
-    readings = [reading for reading, _ in tried]
-    together = ReadDocument(
+    readings = [reading for reading, _ in results]
+    combined = ReadDocument(
         tuple(claim for reading in readings for claim in reading.claims),
         tuple(problem for reading in readings for problem in reading.problems),
         tuple(notice for reading in readings for notice in reading.notices),
     )
-    if together.problems and not lenient:
-        raise DocumentProblems(together.problems)
-    return together
+    if combined.problems and not lenient:
+        raise DocumentProblems(combined.problems)
+    return combined
 
 
 def read_document(
     path: Path, *, language: str | None = None, name: str | None = None
 ) -> ReadDocument:
-    """Read one document. Its name, the first part of the claims' ids, is the file's stem.
+    """Read one document; its name (default: the file's stem) is the first part of its claims' ids.
 
-    Raises `UnreadableInputError` where there is nothing of the kind to read, `UsageError` for a
-    language without a vocabulary. Problems are returned, not raised.
+    Raises `UnreadableInputError` for a file without a compatibility table or note, `UsageError` for
+    a language without a vocabulary. Problems are returned, not raised.
     """
     source = load_source(path)
     document = name or path.stem
@@ -79,26 +76,26 @@ def read_document(
     code = language or language_of(source, lines)
     vocabulary = load_vocabulary(code)
     check_page(source, lines, vocabulary)
-    lines, left_out = without_other_tracers(lines, tags, vocabulary)
-    drafts, troubles = _sorted_out(_outcomes(lines, vocabulary))
-    notices = [*left_out, *_partials(tags, vocabulary)]
-    if not drafts and not troubles and not notices:
+    lines, skipped_sections = without_other_tracers(lines, tags, vocabulary)
+    drafts, problems = _split(_outcomes(lines, vocabulary))
+    notices = [*skipped_sections, *_partial_notices(tags, vocabulary)]
+    if not drafts and not problems and not notices:
         raise UnreadableInputError(
-            f"{path}: no compatibility table and no known note in {len(lines)} lines",
-            "Give the Markdown source of a Python compatibility page (and --language, if it is "
+            f"{path}: no compatibility table and no recognized note in {len(lines)} lines",
+            "Pass the Markdown source of a Python compatibility page (and --language, if it is "
             f"not {vocabulary.language}).",
         )
     return ReadDocument(
         tuple(_claims(drafts, document, source, vocabulary)),
-        tuple(_problems(troubles, document)),
-        tuple(_problems(notices, document)),
+        tuple(_located(problems, document)),
+        tuple(_located(notices, document)),
     )
 
 
-def _tried(
+def _read_or_problem(
     path: Path, name: str, language: str | None
 ) -> tuple[ReadDocument, UnreadableInputError | None]:
-    """Read a document; where that cannot be done, it is its own one problem."""
+    """Read a document; an unreadable one becomes a document with one problem, and the error."""
     try:
         return read_document(path, language=language, name=name), None
     except UnreadableInputError as error:
@@ -108,32 +105,32 @@ def _tried(
 def _outcomes(
     lines: Sequence[str], vocabulary: Vocabulary
 ) -> Iterator[tuple[str, ClaimDraft | TableProblem]]:
-    """Yield what each block promises, with the heading above it."""
+    """Yield the drafts and problems of each block with the heading above it."""
     for block in blocks(lines):
         if isinstance(block, Heading):
             continue
         heading = block.headings[-1].text if block.headings else ""
         if isinstance(block, Table):
             section = section_of(block.headings, vocabulary)
-            found: Iterable[ClaimDraft | TableProblem] = read_table(block, vocabulary, section)
+            outcomes: Iterable[ClaimDraft | TableProblem] = read_table(block, vocabulary, section)
         else:
-            found = read_note(block, vocabulary)
-        for outcome in found:
+            outcomes = read_note(block, vocabulary)
+        for outcome in outcomes:
             yield heading, outcome
 
 
-def _sorted_out(
+def _split(
     outcomes: Iterable[tuple[str, ClaimDraft | TableProblem]],
 ) -> tuple[list[tuple[str, ClaimDraft]], list[TableProblem]]:
     drafts: list[tuple[str, ClaimDraft]] = []
-    troubles: list[TableProblem] = []
+    problems: list[TableProblem] = []
     for heading, outcome in outcomes:
         if isinstance(outcome, TableProblem):
-            troubles.append(outcome)
+            problems.append(outcome)
         else:
             drafts.append((heading, outcome))
     drafts.sort(key=lambda pair: pair[1].line)
-    return drafts, troubles
+    return drafts, problems
 
 
 def _claims(
@@ -143,9 +140,9 @@ def _claims(
     vocabulary: Vocabulary,
 ) -> Iterator[Claim]:
     ids = draft_ids(document, (draft for _, draft in drafts))
-    for (heading, draft), identity in zip(drafts, ids, strict=True):
+    for (heading, draft), claim_id in zip(drafts, ids, strict=True):
         yield Claim(
-            id=identity,
+            id=claim_id,
             kind=draft.kind,
             subject=draft.subject,
             specifier=draft.specifier,
@@ -160,14 +157,14 @@ def _claims(
         )
 
 
-def _partials(tags: Iterable[Tag], vocabulary: Vocabulary) -> Iterator[TableProblem]:
+def _partial_notices(tags: Iterable[Tag], vocabulary: Vocabulary) -> Iterator[TableProblem]:
     for tag in tags:
         if tag.name not in {"partial", "include"} or vocabulary.exactly("partials", tag.arguments):
             continue
-        message = f"a partial stands here, what it shows is not in this file: {tag.arguments}"
+        message = f"content of a partial is not in this file: {tag.arguments}"
         yield TableProblem(tag.line, message)
 
 
-def _problems(troubles: Iterable[TableProblem], document: str) -> Iterator[Problem]:
-    for trouble in sorted(troubles, key=lambda trouble: trouble.line):
-        yield Problem(document, trouble.line, trouble.message, trouble.suggestion)
+def _located(problems: Iterable[TableProblem], document: str) -> Iterator[Problem]:
+    for problem in sorted(problems, key=lambda problem: problem.line):
+        yield Problem(document, problem.line, problem.message, problem.suggestion)

@@ -1,6 +1,6 @@
-"""Where things stand on a page: its tables with what their columns are for, and its texts.
+"""The layout of a page: its tables with the roles of their columns, and its texts.
 
-For whoever changes a page. What the page promises is the business of `matrix.reading.document`.
+Used to edit pages; `matrix.documents.document` reads their claims.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from matrix.documents.markdown import Heading, Table, Text, blocks
 from matrix.documents.other_tracers import without_other_tracers
 from matrix.documents.source import load_source, plain_markdown
 from matrix.documents.table_reader import Column
-from matrix.documents.table_registry import columns_of
+from matrix.documents.table_registry import read_columns
 from matrix.documents.vocabulary import Vocabulary, load_vocabulary
 
 __all__ = ["PageLayout", "TableLayout", "read_layout"]
@@ -20,13 +20,13 @@ __all__ = ["PageLayout", "TableLayout", "read_layout"]
 
 @dataclasses.dataclass(frozen=True)
 class TableLayout:
-    """A table and what each of its columns is for."""
+    """A table and the role of each of its columns."""
 
     table: Table
     columns: tuple[Column, ...]
 
     def position(self, role: str, capability: str = "") -> int | None:
-        """Return the column with a role (for a capability), None where there is none."""
+        """Return the index of the column with a role (for a capability), None without one."""
         for number, column in enumerate(self.columns):
             if column.role == role and column.capability == capability:
                 return number
@@ -35,10 +35,9 @@ class TableLayout:
 
 @dataclasses.dataclass(frozen=True)
 class PageLayout:
-    """A page's tables and texts, in its order, with the words of its language.
+    """A page's tables and texts in page order, with the vocabulary of its language.
 
-    The cells are those of the page as plain Markdown; their places in the file's own lines are
-    still to be found.
+    Cells are from the page as plain Markdown, so their columns in the file's lines may differ.
     """
 
     vocabulary: Vocabulary
@@ -47,13 +46,13 @@ class PageLayout:
 
     def table_at(self, line: int) -> TableLayout | None:
         """Return the table that has a row on a line."""
-        for laid in self.tables:
-            if any(row.line == line for row in laid.table.rows):
-                return laid
+        for layout in self.tables:
+            if any(row.line == line for row in layout.table.rows):
+                return layout
         return None
 
     def text_at(self, line: int) -> Text | None:
-        """Return the text that a line is of."""
+        """Return the text that contains a line."""
         for text in self.texts:
             if text.line <= line < text.line + len(text.lines):
                 return text
@@ -61,7 +60,7 @@ class PageLayout:
 
 
 def read_layout(path: Path, language: str) -> PageLayout:
-    """Return how a page is laid out; raise `UnreadableInputError` where it is no text."""
+    """Return the layout of a page; raise `UnreadableInputError` if it is not text."""
     source = load_source(path)
     lines, tags = plain_markdown(source.lines)
     vocabulary = load_vocabulary(language)
@@ -70,7 +69,7 @@ def read_layout(path: Path, language: str) -> PageLayout:
     texts: list[Text] = []
     for block in blocks(lines):
         if isinstance(block, Table):
-            tables.append(TableLayout(block, columns_of(block, vocabulary)))
+            tables.append(TableLayout(block, read_columns(block, vocabulary)))
         elif not isinstance(block, Heading):
             texts.append(block)
     return PageLayout(vocabulary, tuple(tables), tuple(texts))

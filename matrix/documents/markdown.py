@@ -1,4 +1,4 @@
-"""A page as headings, tables and texts, each with its line: markdown-it-py does the parsing."""
+"""Split a page into headings, tables and texts with their lines, parsed by markdown-it-py."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 __all__ = ["Block", "Heading", "Table", "TableRow", "Text", "blocks"]
 
@@ -20,7 +17,7 @@ _CONTAINER = re.compile(r"^[\s>]+")
 
 @dataclasses.dataclass(frozen=True)
 class Heading:
-    """A heading, its text as written without markup's anchors."""
+    """A heading and its text as written, without anchors."""
 
     line: int
     level: int
@@ -29,7 +26,7 @@ class Heading:
 
 @dataclasses.dataclass(frozen=True)
 class TableRow:
-    """A row of a table: its cells as written, Markdown and all."""
+    """A row of a table with its cells as written (Markdown)."""
 
     line: int
     cells: tuple[str, ...]
@@ -37,7 +34,7 @@ class TableRow:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table and the headings that it stands under, outermost first."""
+    """A table and the headings above it, outermost first."""
 
     header: TableRow
     rows: tuple[TableRow, ...]
@@ -46,7 +43,7 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """A paragraph, a bullet or a piece of HTML; `lines` are its lines as written."""
+    """A paragraph, a bullet or an HTML block; `lines` are its lines as written."""
 
     line: int
     lines: tuple[str, ...]
@@ -55,7 +52,7 @@ class Text:
 
     @property
     def text(self) -> str:
-        """The whole of it on one line."""
+        """Return the whole text on one line."""
         return " ".join(line.strip() for line in self.lines)
 
 
@@ -63,7 +60,9 @@ Block: TypeAlias = Heading | Table | Text
 
 
 def blocks(lines: Sequence[str]) -> Iterator[Block]:
-    """Yield what stands on a page, in its order. Code is left out; it promises nothing."""
+    """Yield the blocks of a page in order, without code blocks."""
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - slow to import, the facts need no parser
+
     parser = MarkdownIt("commonmark").enable("table")
     tokens = parser.parse("\n".join(lines))
     path: list[Heading] = []
@@ -81,7 +80,9 @@ def blocks(lines: Sequence[str]) -> Iterator[Block]:
         elif token.type == "table_close":
             in_table = False
         elif token.type == "heading_open":
-            heading = Heading(line, int(token.tag[1:]), _inline(tokens[number + 1]))
+            heading = Heading(
+                line, int(token.tag[1:]), " ".join(tokens[number + 1].content.split())
+            )
             path = [above for above in path if above.level < heading.level] + [heading]
             yield heading
         elif token.type == "paragraph_open" and not in_table:
@@ -93,16 +94,12 @@ def blocks(lines: Sequence[str]) -> Iterator[Block]:
             yield Text(line, content, "html", tuple(path))
 
 
-def _inline(token: Token) -> str:
-    return " ".join(token.content.split())
-
-
 def _tables(
     lines: Sequence[str], start: int, end: int, path: tuple[Heading, ...]
 ) -> Iterator[Table | Text]:
-    """Yield the tables in one run of rows: a second header ends the first table.
+    """Yield the tables in one run of rows; a second header starts another table.
 
-    A line without any pipe is no row: Markdown makes it one, but it is the text that follows.
+    Markdown takes a line without a pipe for a row; here it is text that follows the table.
     """
     header: TableRow | None = None
     rows: list[TableRow] = []
@@ -110,10 +107,10 @@ def _tables(
     for index in range(start, end):
         written = _CONTAINER.sub("", lines[index]).rstrip()
         if (_SECOND_DELIMITER if header else _DELIMITER).match(written):
-            second = rows.pop() if rows else None
-            if second is not None and header is not None:
+            next_header = rows.pop() if rows else None
+            if next_header is not None and header is not None:
                 yield Table(header, tuple(rows), path)
-            header = second or header
+            header = next_header or header
             rows = []
         elif "|" not in written:
             if not _REFERENCE.match(written):
@@ -126,7 +123,7 @@ def _tables(
 
 
 def _cells(written: str) -> tuple[str, ...]:
-    """Split a row at its pipes (an escaped one is text), the closing pipe present or not."""
+    """Split a row at its unescaped pipes; the closing pipe is optional."""
     parts = re.split(r"(?<!\\)\|", written)
     if not parts[0].strip():
         parts = parts[1:]

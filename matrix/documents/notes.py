@@ -1,9 +1,8 @@
-"""Notes: the promises that stand in bullets and sentences, known by the words of the vocabulary.
+"""Read claims from texts: notes, and bullet lists in place of tables.
 
-The database API's note is one claim that names its databases in the scope's `note`. `as_written`
-of a note is the words by which it was known, never its sentence.
-
-Lists in place of tables: bullets such as `Django 2.0+` or `Alpine Linux (musl) x86-64`.
+Notes are sentences recognized by words of the vocabulary. A note's `as_written` is the matched
+words, never its sentence. The database API's note is one claim that names its databases in the
+scope's `note`. List items look like `Django 2.0+` or `Alpine Linux (musl) x86-64`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from matrix.documents.versions import VersionsError, read_versions, series, spec
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
 
-__all__ = ["read_listed", "read_note", "section_of"]
+__all__ = ["read_list_item", "read_note", "section_of"]
 
 _KINDS = {
     "frameworks": ClaimKind.FRAMEWORK,
@@ -32,42 +31,44 @@ _SYSTEM_SECTIONS = {"runtimes", "compatibility"}
 _ITEM = re.compile(r"(?P<name>[^\W\d][\w .+/-]*?)[ :]+(?P<versions>(?:[<>=~]|v?\d).*)")
 
 
-def read_listed(text: Text, section: str, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
-    """Return what a bullet of a name and versions promises, or None where it is no such bullet."""
+def read_list_item(text: Text, section: str, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
+    """Return the claims of a bullet of a name and versions, or None for any other text."""
     if text.kind == "bullet" and section in _SYSTEM_SECTIONS:
         systems = _systems(text, vocabulary)
         if systems is not None:
             return systems
     kind = _KINDS.get(section)
-    found = _ITEM.fullmatch(plain(text.text))
-    if kind is None or found is None or text.kind != "bullet":
+    item = _ITEM.fullmatch(plain(text.text))
+    if kind is None or item is None or text.kind != "bullet":
         return None
-    name = read_name(found["name"], vocabulary)
+    name = read_name(item["name"], vocabulary)
     try:
-        alternatives = read_versions(found["versions"], vocabulary)
+        alternatives = read_versions(item["versions"], vocabulary)
     except VersionsError:
         return None
     if name is None or not alternatives:
         return None
-    promised: list[tuple[str, str, tuple[tuple[str, str], ...]]]
+    claimed: list[tuple[str, str, tuple[tuple[str, str], ...]]]
     if kind is ClaimKind.RUNTIME:
-        runtime = vocabulary.exactly("runtimes", found["name"])
+        runtime = vocabulary.exactly("runtimes", item["name"])
         if runtime is None:
             return None
-        promised = [(runtime, "", (("python", series(one)),)) for one in alternatives]
+        claimed = [
+            (runtime, "", (("python", series(alternative)),)) for alternative in alternatives
+        ]
     else:
-        promised = [(name.subject, one, ()) for one in specifiers(alternatives)]
-    written = found["versions"]
+        claimed = [(name.subject, specifier, ()) for specifier in specifiers(alternatives)]
+    written = item["versions"]
     return [
         ClaimDraft(
             kind, subject, specifier, written, Status.SUPPORTED, text.line, scope, (specifier,)
         )
-        for subject, specifier, scope in promised
+        for subject, specifier, scope in claimed
     ]
 
 
 def _systems(text: Text, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
-    """Return what `Windows (msvc) x86, x86-64` promises: the runtime on each of the processors."""
+    """Return the claims of `Windows (msvc) x86, x86-64`: one for each processor."""
     written = plain(text.text)
     for space in re.finditer(r" ", written):
         system = vocabulary.exactly("systems", written[: space.start()])
@@ -95,25 +96,30 @@ def _systems(text: Text, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
 
 
 _TRANSPARENT = {"capability-notes"}
-_SILENT = {"", "reading"}
+_SECTIONS_WITHOUT_CLAIMS = {"", "reading"}
 _NAMED = re.compile(r"\{([a-z-]+)\}")
-_SHOWN = 60
+_MAX_SHOWN = 60
 _VERSIONED = re.compile(r"(?<![\w.])v?\d+\.\d+|\d\+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)+")
 
 
 @dataclasses.dataclass(frozen=True)
 class _Match:
-    """How far a text fits one way of writing a note."""
+    """A note of which a text contains some words; `required` is the number that identifies it."""
 
     subject: str
     words: tuple[str, ...]
-    wanted: int
+    required: int
     capability: str
+
+    @property
+    def share(self) -> float:
+        """Return the share of the required words that the text contains."""
+        return len(self.words) / self.required
 
 
 def section_of(headings: tuple[Heading, ...], vocabulary: Vocabulary) -> str:
-    """Return what the headings above are about, the nearest known one; "" where none is known."""
+    """Return the section of the innermost known heading, "" if none is known."""
     for heading in reversed(headings):
         section = vocabulary.exactly("sections", heading.text)
         if section is not None and section not in _TRANSPARENT:
@@ -124,40 +130,42 @@ def section_of(headings: tuple[Heading, ...], vocabulary: Vocabulary) -> str:
 
 
 def read_note(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
-    """Yield what a text promises; a trouble where it should promise something and is not known.
+    """Yield the claims of a text, or a problem if it looks like a claim but is not recognized.
 
-    That is: a row that stands outside any table; a bullet under a heading whose bullets promise
-    (frameworks, data stores, logins, ...); a text that calls itself a note; and a text under such
-    a heading that denies support.
+    Such texts are: a table row outside any table; a bullet under a heading whose bullets are claims
+    (frameworks, data stores, logins, ...); a text that begins like a note; and a text under such a
+    heading that denies support.
     """
     section = section_of(text.headings, vocabulary)
-    stray = _stray_row(text)
-    if stray is not None:
-        yield stray
+    problem = _stray_row(text)
+    if problem is not None:
+        yield problem
         return
     whole = comparable(text.text)
     if not whole:
         return
-    fits = {match.subject: match for match in _matches(text, whole, vocabulary)}
-    known = [match for match in fits.values() if len(match.words) == match.wanted]
-    for match in known:
+    matches = list(_matches(text, whole, vocabulary))
+    complete = [match for match in matches if len(match.words) == match.required]
+    for match in complete:
         yield _draft(match, text, whole, section, vocabulary)
-    listed = None if known else read_listed(text, section, vocabulary)
+    listed = None if complete else read_list_item(text, section, vocabulary)
     if listed is not None:
         yield from listed
-    if known or listed is not None or _harmless(whole, vocabulary):
+    if complete or listed is not None or _is_harmless(whole, vocabulary):
         return
-    if _should_promise(text, whole, section, vocabulary):
-        near = max(fits.values(), key=lambda match: len(match.words) / match.wanted, default=None)
+    if _looks_like_claim(text, whole, section, vocabulary):
+        near = max(matches, key=lambda match: match.share, default=None)
         words = plain(text.text)
         shown = (
-            words if len(words) <= _SHOWN else words[:_SHOWN].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+            words
+            if len(words) <= _MAX_SHOWN
+            else words[:_MAX_SHOWN].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
         )
-        yield TableProblem(text.line, f"no known note: {shown!r}", near.subject if near else "")
+        yield TableProblem(text.line, f"unrecognized note: {shown!r}", near.subject if near else "")
 
 
 def _matches(text: Text, whole: str, vocabulary: Vocabulary) -> Iterator[_Match]:
-    """Yield the best fit of each subject that fits at all."""
+    """Yield the best match of each subject that matches at all."""
     bullets_only = set(vocabulary.groups["prose"].get("bullet-notes", ()))
     for subject, alternatives in vocabulary.notes.items():
         if text.kind != "bullet" and subject in bullets_only:
@@ -165,9 +173,7 @@ def _matches(text: Text, whole: str, vocabulary: Vocabulary) -> Iterator[_Match]
         best: _Match | None = None
         for alternative in alternatives:
             match = _match(subject, alternative, whole, vocabulary)
-            if match and (
-                best is None or len(match.words) / match.wanted > len(best.words) / best.wanted
-            ):
+            if match and (best is None or match.share > best.share):
                 best = match
         if best is not None and best.words:
             yield best
@@ -178,23 +184,20 @@ def _match(
 ) -> _Match | None:
     words: list[str] = []
     capability = ""
-    wanted = 0
+    required = 0
     for form in alternative:
         if form.startswith("!"):
             if comparable(form[1:]) in whole:
                 return None
             continue
-        wanted += 1
-        if named := _NAMED.fullmatch(form):
-            names = vocabulary.forms("capabilities", named[1])
-            found = next((name for name in names if phrase_in(name, whole)), None)
-            capability = named[1]
-        else:
-            word = comparable(form)
-            found = word if word in whole else None
-        if found is not None:
-            words.append(found)
-    return _Match(subject, tuple(words), wanted, capability)
+        required += 1
+        if placeholder := _NAMED.fullmatch(form):
+            capability = placeholder[1]
+            names = vocabulary.forms("capabilities", capability)
+            words += [name for name in names if phrase_in(name, whole)][:1]
+        elif (word := comparable(form)) in whole:
+            words.append(word)
+    return _Match(subject, tuple(words), required, capability)
 
 
 def _draft(
@@ -202,20 +205,20 @@ def _draft(
 ) -> ClaimDraft:
     counts = [sum(word in comparable(line) for word in match.words) for line in text.lines]
     nearest_line = counts.index(max(counts))
-    here = comparable(text.lines[nearest_line]) if max(counts) == len(match.words) else whole
-    denied = any(form in here for form in vocabulary.groups["prose"].get("denials", ()))
+    sentence = comparable(text.lines[nearest_line]) if max(counts) == len(match.words) else whole
+    denied = any(form in sentence for form in vocabulary.groups["prose"].get("denials", ()))
     scope = [("capability", match.capability)] if match.capability else []
     if match.subject == "db-api":
-        named = [
-            (here.find(form), key)
+        mentions = [
+            (sentence.find(form), key)
             for key, forms in vocabulary.groups.get("databases", {}).items()
             for form in forms
-            if phrase_in(form, here)
+            if phrase_in(form, sentence)
         ]
-        databases = dict.fromkeys(key for _, key in sorted(named))
+        databases = dict.fromkeys(key for _, key in sorted(mentions))
         if databases:
             scope.append(("note", ", ".join(databases)))
-    version = _NUMBER.search(here) if match.subject.endswith("-minimum") else None
+    version = _NUMBER.search(sentence) if match.subject.endswith("-minimum") else None
     return ClaimDraft(
         ClaimKind.NOTE,
         match.subject,
@@ -232,20 +235,20 @@ def _stray_row(text: Text) -> TableProblem | None:
     for offset, line in enumerate(text.lines):
         if line.lstrip().startswith("|") or "<table" in line.casefold():
             return TableProblem(
-                text.line + offset, f"a row outside any table: {line.strip()[:_SHOWN]!r}"
+                text.line + offset, f"table row outside any table: {line.strip()[:_MAX_SHOWN]!r}"
             )
     return None
 
 
-def _harmless(whole: str, vocabulary: Vocabulary) -> bool:
+def _is_harmless(whole: str, vocabulary: Vocabulary) -> bool:
     return any(form in whole for form in vocabulary.groups["prose"].get("harmless", ()))
 
 
-def _should_promise(text: Text, whole: str, section: str, vocabulary: Vocabulary) -> bool:
+def _looks_like_claim(text: Text, whole: str, section: str, vocabulary: Vocabulary) -> bool:
     prose = vocabulary.groups["prose"]
     if any(re.match(rf"{re.escape(lead)}\s*:", whole) for lead in prose.get("note-leads", ())):
         return True
-    if section in _SILENT:
-        # Under a heading that is not known, a bullet with a version in it still promises.
+    if section in _SECTIONS_WITHOUT_CLAIMS:
+        # Under an unknown heading, a bullet with a version in it is still a claim.
         return section == "" and text.kind == "bullet" and bool(_VERSIONED.search(whole))
     return text.kind == "bullet" or any(form in whole for form in prose.get("denials", ()))

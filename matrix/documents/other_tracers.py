@@ -1,4 +1,4 @@
-"""Pages and sections about the tracers of other languages: said, and not read."""
+"""Reject pages and skip sections about the tracers of other programming languages."""
 
 from __future__ import annotations
 
@@ -16,50 +16,53 @@ __all__ = ["check_page", "without_other_tracers"]
 _HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*$")
 _TITLE = re.compile(r"[\"']([^\"']*)[\"']")
 _SECTIONS = {"tab", "collapse-content", "collapse_content", "programming-lang"}
-OURS = "python"
+OUR_TRACER = "python"
 
 
 def check_page(source: DocumentSource, lines: Sequence[str], vocabulary: Vocabulary) -> None:
-    """Raise `UnreadableInputError` for a page that says it is about another language's tracer."""
-    first = next((found for line in lines if (found := _HEADING.match(line))), None)
+    """Raise `UnreadableInputError` for a page about the tracer of another language."""
+    first = next((match for line in lines if (match := _HEADING.match(line))), None)
     # A page's own title has one `#`; a section about one tracer of several has more.
     title = first[2] if first and first[1] == "#" else ""
-    said = (source.front_matter.get("code_lang", ""), source.front_matter.get("title", ""), title)
-    for text in said:
-        named = vocabulary.within("tracers", text.replace("_", " "))
-        if named is None:
+    keys = ("code_lang", "title")
+    for text in (*(source.front_matter.get(key, "") for key in keys), title):
+        match = vocabulary.within("tracers", text.replace("_", " "))
+        if match is None:
             continue
-        if named[0] == OURS or OURS in text.casefold():
+        if match[0] == OUR_TRACER or OUR_TRACER in text.casefold():
             return
         raise UnreadableInputError(
-            f"{source.path}: this page is about the {named[0]} tracer ({plain(text)!r})",
-            "Only pages about the Python tracer can be read.",
+            f"{source.path}: page is about the {match[0]} tracer ({plain(text)!r})",
+            "Only pages about the Python tracer are supported.",
         )
 
 
 def without_other_tracers(
     lines: Sequence[str], tags: Iterable[Tag], vocabulary: Vocabulary
 ) -> tuple[list[str], list[TableProblem]]:
-    """Blank the tabs, foldings and headed sections of other tracers, and say which."""
-    kept = list(lines)
-    left_out = []
-    for start, end, title in [*_tagged(tags, len(kept)), *_headed(kept)]:
+    """Return the lines with sections of other tracers blanked, and a notice for each of those.
+
+    A section is a tab, a collapsible block or what is under a heading.
+    """
+    remaining = list(lines)
+    notices = []
+    for start, end, title in [*_tagged(tags, len(remaining)), *_headed(remaining)]:
         tracer = vocabulary.exactly("tracers", title)
-        if tracer is None or tracer == OURS:
+        if tracer is None or tracer == OUR_TRACER:
             continue
-        if any(line.strip() for line in kept[start - 1 : end]):
-            left_out.append(TableProblem(start, f"a section about the {tracer} tracer is left out"))
-            kept[start - 1 : end] = [""] * (end - start + 1)
-    return kept, left_out
+        if any(line.strip() for line in remaining[start - 1 : end]):
+            notices.append(TableProblem(start, f"skipped a section about the {tracer} tracer"))
+            remaining[start - 1 : end] = [""] * (end - start + 1)
+    return remaining, notices
 
 
 def _tagged(tags: Iterable[Tag], last: int) -> Iterator[tuple[int, int, str]]:
-    """Yield first line, last line and title of each tab or folding."""
+    """Yield first line, last line and title of each tab or collapsible block."""
     open_tags: list[tuple[str, int, str]] = []
     for tag in tags:
         if tag.name in _SECTIONS:
-            found = _TITLE.search(tag.arguments)
-            open_tags.append((tag.name, tag.line, found[1] if found else tag.arguments))
+            match = _TITLE.search(tag.arguments)
+            open_tags.append((tag.name, tag.line, match[1] if match else tag.arguments))
         elif tag.name[1:] in _SECTIONS and tag.name.startswith("/"):
             while open_tags:
                 name, start, title = open_tags.pop()
@@ -71,10 +74,11 @@ def _tagged(tags: Iterable[Tag], last: int) -> Iterator[tuple[int, int, str]]:
 
 
 def _headed(lines: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+    """Yield first line, last line and title of the section under each heading."""
     headings = [
-        (number, len(found[1]), found[2])
+        (number, len(match[1]), match[2])
         for number, line in enumerate(lines, start=1)
-        if (found := _HEADING.match(line))
+        if (match := _HEADING.match(line))
     ]
     for index, (start, level, title) in enumerate(headings):
         after = (number for number, other, _ in headings[index + 1 :] if other <= level)

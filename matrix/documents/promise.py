@@ -1,4 +1,4 @@
-"""What a cell says of support: a mark, a status word, versions, a date until which it holds."""
+"""Parse a cell about support: a mark, a status word, versions, an end date."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SELECTOR = "\N{VARIATION SELECTOR-16}"
 
 
 class PromiseError(ValueError):
-    """A cell of which `part` is not understood; `suggestion` is the nearest known word."""
+    """An error for a cell: `part` is not understood, `suggestion` is the nearest known word."""
 
     def __init__(self, part: str, suggestion: str) -> None:
         super().__init__(part)
@@ -33,7 +33,7 @@ class PromiseError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Promise:
-    """A status (None where the cell gives only versions), versions, and a date as written."""
+    """A status (None if the cell has only versions), versions, and an end date as written."""
 
     status: Status | None
     specifiers: tuple[str, ...] = ()
@@ -41,27 +41,28 @@ class Promise:
 
 
 def read_promise(cell: str, vocabulary: Vocabulary) -> Promise:
-    """Return what a cell says; raise `PromiseError` for words that are not understood.
+    """Return the promise of a cell; raise `PromiseError` for words that are not understood.
 
-    An empty cell, or a dash, says that there is no support.
+    An empty cell, or a dash, means no support.
     """
     text = comparable(cell.replace(_SELECTOR, ""))
     status: Status | None = None
     if not text.strip("-\N{EN DASH}\N{EM DASH}"):
         return Promise(Status.NOT_SUPPORTED)
-    for pattern, marked in ((_YES, Status.SUPPORTED), (_NO, Status.NOT_SUPPORTED)):
+    for pattern, mark_status in ((_YES, Status.SUPPORTED), (_NO, Status.NOT_SUPPORTED)):
         text, count = pattern.subn(" ", text)
         if count and status is not None:
             raise PromiseError(f"{YES} {NO}", "")
-        status = marked if count else status
-    text, until = _until(text, vocabulary)
-    if found := vocabulary.within("statuses", text):
-        key, form = found
+        status = mark_status if count else status
+    text, until = _split_until(text, vocabulary)
+    if match := vocabulary.within("statuses", text):
+        key, form = match
         status = Status(key)
         text = text.replace(form, " ", 1)
-    elif status is None and (marked_word := vocabulary.within("marks", text)):
-        status = Status.SUPPORTED if marked_word[0] == "yes" else Status.NOT_SUPPORTED
-        text = text.replace(marked_word[1], " ", 1)
+    elif status is None and (match := vocabulary.within("marks", text)):
+        key, form = match
+        status = Status.SUPPORTED if key == "yes" else Status.NOT_SUPPORTED
+        text = text.replace(form, " ", 1)
     rest = re.sub(r"[()\[\]]", " ", text).strip(" :.-")
     if not rest:
         return Promise(status, (), _as_written(until, cell))
@@ -74,17 +75,17 @@ def read_promise(cell: str, vocabulary: Vocabulary) -> Promise:
 
 
 def _as_written(words: str, cell: str) -> str:
-    """Return comparable words with the capitals that they have in the cell."""
-    found = re.search(re.escape(words), plain(cell), re.IGNORECASE)
-    return found[0] if words and found else words
+    """Return case-folded words as they are written in the cell."""
+    match = re.search(re.escape(words), plain(cell), re.IGNORECASE)
+    return match[0] if words and match else words
 
 
-def _until(text: str, vocabulary: Vocabulary) -> tuple[str, str]:
-    """Take `until 2024-01` out of a text."""
+def _split_until(text: str, vocabulary: Vocabulary) -> tuple[str, str]:
+    """Return a text without its `until 2024-01`, and that date."""
     for form in vocabulary.forms("versions", "until"):
         before = re.search(rf"(?<!\w){re.escape(form)}\s*:?\s*([^()]*\d[^()]*)", text)
         after = re.search(rf"([0-9][^()]*?)\s*{re.escape(form)}(?!\w)", text)
-        found = before or after
-        if found:
-            return text.replace(found[0], " ", 1), found[1].strip()
+        match = before or after
+        if match:
+            return text.replace(match[0], " ", 1), match[1].strip()
     return text, ""

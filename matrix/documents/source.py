@@ -1,10 +1,8 @@
-"""A document's bytes as text: decoded, hashed, its front matter set apart, lines kept.
+"""Read a document's text and turn its dialect into plain Markdown, line for line.
 
-The dialects in which the pages are written, turned into plain Markdown, line for line.
-
-Hugo shortcodes (`{{< X >}}`, `{{% tab %}}`), Markdoc tags (`{% alert %}`), HTML icons and
-comments. What a tag says is kept as a mark (`YES`, `NO`) or as a `Tag` with its line; the line
-count never changes, so that line numbers stay those of the file.
+The dialects are Hugo shortcodes (`{{< X >}}`, `{{% tab %}}`), Markdoc tags (`{% alert %}`), HTML
+icons and comments. A tag becomes a mark (`YES`, `NO`) or a `Tag` with its line. The number of lines
+never changes, so line numbers are those of the file.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from matrix.errors import UnreadableInputError
 __all__ = ["MAX_BYTES", "NO", "YES", "DocumentSource", "Tag", "load_source", "plain_markdown"]
 
 MAX_BYTES = 5_000_000
-"""A compatibility page has some 15 kB; anything near this is not one."""
+"""Upper bound of a document's size; a compatibility page has some 15 kB."""
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _KEY = re.compile(r"^([A-Za-z_]+)\s*:\s*(.*?)\s*$")
@@ -28,10 +26,10 @@ _KEY = re.compile(r"^([A-Za-z_]+)\s*:\s*(.*?)\s*$")
 
 @dataclasses.dataclass(frozen=True)
 class DocumentSource:
-    """A document as read.
+    """The text of a document.
 
-    `lines` has one entry per line of the file; the lines of the front matter are blank there, so
-    that line numbers (1-based, index + 1) stay those of the file. `sha256` is of the file's bytes.
+    `lines` has one entry per line of the file (line number = index + 1); the lines of the front
+    matter are blank. `sha256` is the digest of the file's bytes.
     """
 
     path: Path
@@ -41,11 +39,11 @@ class DocumentSource:
 
 
 def load_source(path: Path) -> DocumentSource:
-    """Read a document; raise `UnreadableInputError` for anything that is no text."""
+    """Read a document; raise `UnreadableInputError` if it is not text."""
     data = _read(path)
     text = _decode(path, data).replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
-        raise UnreadableInputError(f"{path} is empty", "Give the Markdown source of the page.")
+        raise UnreadableInputError(f"{path} is empty", "Pass the Markdown source of the page.")
     lines = text.split("\n")
     front_matter, count = _front_matter(lines)
     body = [""] * count + lines[count:]
@@ -57,18 +55,18 @@ def _read(path: Path) -> bytes:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise UnreadableInputError(
-                f"{path} has {size} bytes; a document may have {MAX_BYTES}",
-                "Give the Markdown source of one compatibility page.",
+                f"{path} is too large: {size} bytes (limit: {MAX_BYTES})",
+                "Pass the Markdown source of one compatibility page.",
             )
         return path.read_bytes()
     except FileNotFoundError:
         raise UnreadableInputError(
-            f"there is no document {path}",
-            "Check the path; without any document the committed facts are used.",
+            f"document not found: {path}",
+            "Check the path; without documents the committed facts are used.",
         ) from None
     except (OSError, ValueError) as error:
         raise UnreadableInputError(
-            f"{path} cannot be read: {error}", "Check that it is a file you may read."
+            f"cannot read {path}: {error}", "Check that it is a readable file."
         ) from error
 
 
@@ -82,7 +80,7 @@ def _decode(path: Path, data: bytes) -> str:
     if codec == "utf-8" and b"\0" in data:
         line = data[: data.index(b"\0")].count(b"\n") + 1
         raise UnreadableInputError(
-            f"{path}:{line}: this is a binary file", "Give the page's Markdown source, as text."
+            f"{path}:{line}: binary file", "Pass the Markdown source of the page, as text."
         )
     try:
         return data.decode(codec)
@@ -95,7 +93,7 @@ def _decode(path: Path, data: bytes) -> str:
 
 
 def _front_matter(lines: list[str]) -> tuple[dict[str, str], int]:
-    """Return the top-level `key: value` pairs and how many lines the front matter takes."""
+    """Return the top-level `key: value` pairs and the number of lines of the front matter."""
     if lines[0].strip() not in {"---", "+++"}:
         return {}, 0
     fence = lines[0].strip()
@@ -103,9 +101,9 @@ def _front_matter(lines: list[str]) -> tuple[dict[str, str], int]:
     for number, line in enumerate(lines[1:], start=1):
         if line.strip() == fence:
             return pairs, number + 1
-        if found := _KEY.match(line):
-            pairs[found[1].casefold()] = found[2].strip("'\"")
-    return {}, 0  # never closed: then it is a rule and text, and must not vanish
+        if match := _KEY.match(line):
+            pairs[match[1].casefold()] = match[2].strip("'\"")
+    return {}, 0  # not closed, so it is a horizontal rule and text
 
 
 YES = "\N{CHECK MARK}"
@@ -130,7 +128,7 @@ _FENCE = re.compile(r"^\s{0,3}(```+|~~~+)")
 
 @dataclasses.dataclass(frozen=True)
 class Tag:
-    """A shortcode or tag that is no mark: `partial` with its arguments, and its 1-based line."""
+    """A shortcode or tag other than a mark, e.g. `partial`, with its arguments and 1-based line."""
 
     name: str
     arguments: str
@@ -138,69 +136,69 @@ class Tag:
 
 
 def plain_markdown(lines: Sequence[str]) -> tuple[list[str], list[Tag]]:
-    """Return the lines as plain Markdown (as many as came in) and the tags found on the way."""
+    """Return the lines as plain Markdown (the same number) and their tags."""
     text = "\n".join(lines)
     text = _COMMENT.sub(_blank, text)
     text = _ANCHOR.sub(r"\1", text)
     tags: list[Tag] = []
 
-    def replace(found: re.Match[str]) -> str:
-        body = (found["hugo"] if found["hugo"] is not None else found["markdoc"]) or ""
+    def replace(match: re.Match[str]) -> str:
+        body = (match["hugo"] if match["hugo"] is not None else match["markdoc"]) or ""
         name, _, arguments = body.strip(" /").partition(" ")
         closing = body.lstrip().startswith("/")
         if name.casefold() == "x":
             return YES
         if name.casefold() in {"icon", "check"} and not closing:
             return NO if re.search(r"icon-(?:x|close|cross)\b|\bno\b", arguments) else YES
-        line = text.count("\n", 0, found.start()) + 1
+        line = text.count("\n", 0, match.start()) + 1
         tags.append(Tag(("/" if closing else "") + name, " ".join(arguments.split()), line))
-        if _in_row(text, found.start()):
-            # An unknown tag in a cell must not leave an empty cell: that would be a promise.
+        if _in_row(text, match.start()):
+            # An unknown tag must not leave an empty cell, which would be a claim.
             return f"{{{name}}}"
-        return _blank(found)
+        return _blank(match)
 
     text = _TAG.sub(replace, text)
     for pattern, mark in _MARKS:
         text = pattern.sub(mark, text)
-    return _tables_unindented(text.split("\n")), tags
+    return _normalize_tables(text.split("\n")), tags
 
 
-def _in_row(text: str, at: int) -> bool:
-    return text[text.rfind("\n", 0, at) + 1 : at].lstrip().startswith("|")
+def _in_row(text: str, offset: int) -> bool:
+    return text[text.rfind("\n", 0, offset) + 1 : offset].lstrip().startswith("|")
 
 
-def _blank(found: re.Match[str]) -> str:
-    return "\n" * found[0].count("\n")
+def _blank(match: re.Match[str]) -> str:
+    return "\n" * match[0].count("\n")
 
 
-def _tables_unindented(lines: list[str]) -> list[str]:
-    """Take the indentation off table rows, and give a delimiter row its header's width.
+def _normalize_tables(lines: list[str]) -> list[str]:
+    """Remove the indentation of table rows and give each delimiter row its header's width.
 
-    Inside tabs, rows are often indented so far that Markdown takes them for code; and a header
-    whose delimiter row is too short or too long makes no table at all, which would hide its rows.
+    Markdown takes rows that are indented inside tabs for code, and a header with a delimiter row of
+    another width is no table, so its rows would be lost.
     """
     out: list[str] = []
     fence = ""
     for line in lines:
-        mark = _FENCE.match(line)
-        if mark and (not fence or mark[1].startswith(fence)):
-            fence = "" if fence else mark[1]
+        match = _FENCE.match(line)
+        if match and (not fence or match[1].startswith(fence)):
+            fence = "" if fence else match[1]
         if fence or not (stripped := line.lstrip()).startswith("|"):
             out.append(line)
             continue
         if _DELIMITER.match(stripped) and out and out[-1].count("|") >= 1:
-            out.append(_as_wide_as(stripped, out[-1]))
+            out.append(_fit_delimiter(stripped, out[-1]))
         else:
             out.append(stripped)
     return out
 
 
-def _as_wide_as(delimiter: str, header: str) -> str:
+def _fit_delimiter(delimiter: str, header: str) -> str:
     def width(row: str) -> int:
         row = row.strip().replace("\\|", "")
         return row.removeprefix("|").removesuffix("|").count("|") + 1
 
-    wanted = width(header)
-    if width(delimiter) == wanted or _DELIMITER.match(header):
+    columns = width(header)
+    if width(delimiter) == columns or _DELIMITER.match(header):
         return delimiter
-    return "|" + " --- |" * wanted
+    return "|" + " --- |" * columns

@@ -1,7 +1,4 @@
-"""What every kind of table shares: columns with a role, rows as cells by role, drafts of claims.
-
-Name cells: `[Redis][40] [redis-py-cluster][41]`, `aiohttp (client)`.
-"""
+"""The parts that all table readers share: columns by role, rows, drafts of claims, name cells."""
 
 from __future__ import annotations
 
@@ -30,17 +27,19 @@ __all__ = [
 ]
 
 SUPPORT = "support"
-"""The role of a column whose header names a capability: its cells say whether it is there."""
+"""The role of a column whose header names a capability; its cells say if it is supported."""
 
 UNKNOWN = "unknown"
-_ASIDE = {"note": "{}", "agent": "Datadog Agent {}"}
+_NOTE_FORMATS = {"note": "{}", "agent": "Datadog Agent {}"}
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ARROW = re.compile(r"^(?:-+>|-+&gt;|\u2192|\u21b3|\u2022)\s*")
+_LINKED = re.compile(r"\[([^\[\]]+)\][ ]?(?:\[[^\[\]]*\]|\([^()]*\))")
+_BRACKETED = re.compile(r"[(\uff08]([^()\uff08\uff09]*)[)\uff09]")
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A column: what it is for, its capability (for `SUPPORT`), and its header as written."""
+    """A column: its role, its header as written, and its capability (for `SUPPORT`)."""
 
     role: str
     written: str
@@ -49,10 +48,7 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class ClaimDraft:
-    """A claim before it has a name: what is promised, and on which line.
-
-    `apart` tells it from another draft with the same promise, by what else its row says.
-    """
+    """A claim without its id; `id_suffixes` distinguish drafts that are otherwise equal."""
 
     kind: ClaimKind
     subject: str
@@ -61,12 +57,12 @@ class ClaimDraft:
     status: Status
     line: int
     scope: tuple[tuple[str, str], ...] = ()
-    apart: tuple[str, ...] = ()
+    id_suffixes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class TableProblem:
-    """A row or word that is not understood, on its line, with the nearest known word."""
+    """A row or word on a line that is not understood, with the nearest known word."""
 
     line: int
     message: str
@@ -78,7 +74,7 @@ Outcome: TypeAlias = ClaimDraft | TableProblem
 
 @dataclasses.dataclass(frozen=True)
 class RowCells:
-    """One row: the first cell of each role, and each capability's cell with its column."""
+    """A row: the first cell of each role, and each capability's column with its cell."""
 
     line: int
     by_role: Mapping[str, str]
@@ -88,40 +84,41 @@ class RowCells:
         return self.by_role.get(role, "")
 
     @property
-    def aside(self) -> tuple[tuple[str, str], ...]:
-        """What notes and agent columns say, as scope."""
-        said = [
-            form.format(plain(self[role])) for role, form in _ASIDE.items() if plain(self[role])
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        """Return the texts of the note and agent columns as scope."""
+        notes = [
+            form.format(text) for role, form in _NOTE_FORMATS.items() if (text := plain(self[role]))
         ]
-        return (("note", "; ".join(said)),) if said else ()
+        return (("note", "; ".join(notes)),) if notes else ()
 
 
 @dataclasses.dataclass(frozen=True)
 class ClaimTable:
-    """A table of a known kind."""
+    """A table with the roles of its columns."""
 
-    table: Table
+    source: Table
     columns: tuple[Column, ...]
     vocabulary: Vocabulary
     section: str
 
     def has(self, *roles: str) -> bool:
-        """Say whether there is a column for each of the roles."""
-        have = {column.role for column in self.columns}
-        return have.issuperset(roles)
+        """Return whether there is a column for each of the roles."""
+        return {column.role for column in self.columns}.issuperset(roles)
 
     def rows(self) -> Iterator[RowCells | TableProblem]:
-        """Yield the rows, those of lines joined by `<br/>` one by one.
+        """Yield the rows, those joined by `<br/>` one by one; skip empty rows.
 
-        A row that says nothing at all is none. Words beyond the last column are in the way only
-        where that column means something: a stray pipe in a link's address is no promise.
+        Text beyond the last column is a problem, except after a column of links: a link's address
+        may contain a pipe.
         """
-        for row in self.table.rows:
+        for row in self.source.rows:
             extra = [cell for cell in row.cells[len(self.columns) :] if plain(cell)]
             if extra and self.columns[-1].role != "documentation":
-                yield TableProblem(row.line, f"{plain(extra[0])!r} stands beyond the last column")
+                yield TableProblem(
+                    row.line, f"unexpected cell {plain(extra[0])!r} beyond the last column"
+                )
             if any(plain(cell) for cell in row.cells):
-                for cells in _unjoined(row, len(self.columns)):
+                for cells in _split_joined(row, len(self.columns)):
                     yield self._cells(row.line, cells)
 
     def _cells(self, line: int, cells: tuple[str, ...]) -> RowCells:
@@ -137,7 +134,7 @@ class ClaimTable:
 
 @dataclasses.dataclass(frozen=True)
 class TableReader:
-    """How one kind of table is known and read; the lowest `rank` that fits wins."""
+    """A reader for one kind of table; the reader with the lowest `rank` that fits is used."""
 
     kind: ClaimKind
     rank: int
@@ -145,10 +142,10 @@ class TableReader:
     read: Callable[[ClaimTable], Iterator[Outcome]]
 
 
-def _unjoined(row: TableRow, width: int) -> Iterator[tuple[str, ...]]:
-    """Split a row whose first cell joins several names with `<br/>`, where the others match.
+def _split_joined(row: TableRow, width: int) -> Iterator[tuple[str, ...]]:
+    """Split a row whose first cell joins several names with `<br/>`, if the other cells match.
 
-    A name that only opens a group (`Group <br/> --> member`) and has no value of its own is none.
+    The name of a group (`Group <br/> --> member`) without values of its own is skipped.
     """
     cells = [*row.cells[:width], *[""] * (width - len(row.cells))]
     parts = [[part.strip() for part in _BREAK.split(cell)] for cell in cells]
@@ -156,38 +153,34 @@ def _unjoined(row: TableRow, width: int) -> Iterator[tuple[str, ...]]:
     if count < 2 or any(len(part) not in {1, len(parts[0])} for part in parts):  # noqa: PLR2004
         yield tuple(cells)
         return
-    members = [bool(_ARROW.match(name)) for name in parts[0]]
-    for number, member in enumerate(members):
-        one = [_ARROW.sub("", part[number if len(part) > 1 else 0]) for part in parts]
-        group = not member and True in members[number + 1 : number + 2]
-        if group and not any(plain(cell) for cell in one[1:]):
+    is_member = [bool(_ARROW.match(name)) for name in parts[0]]
+    for number, member in enumerate(is_member):
+        split = [_ARROW.sub("", part[number if len(part) > 1 else 0]) for part in parts]
+        is_group = not member and True in is_member[number + 1 : number + 2]
+        if is_group and not any(plain(cell) for cell in split[1:]):
             continue
-        yield tuple(one)
-
-
-_LINKED = re.compile(r"\[([^\[\]]+)\][ ]?(?:\[[^\[\]]*\]|\([^()]*\))")
-_NAMES_ASIDE = re.compile(r"[(\uff08]([^()\uff08\uff09]*)[)\uff09]")
-_NAMES_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+        yield tuple(split)
 
 
 @dataclasses.dataclass(frozen=True)
 class Name:
-    """A library's slug, the backend it stands for, its role, and what else is in brackets."""
+    """A library's slug; the scope has its backend, its role and other text in brackets (note)."""
 
     subject: str
     scope: tuple[tuple[str, str], ...] = ()
 
 
 def read_name(cell: str, vocabulary: Vocabulary) -> Name | None:
-    """Return what a cell names, or None where it names nothing.
+    """Parse a cell such as `[Redis][40] [redis-py-cluster][41]` or `aiohttp (client)`.
 
-    Of several links the last is the library and the first what it talks to.
+    Returns None if it contains no name. Of several links the last is the library and the first its
+    backend.
     """
-    links = [found[1] for found in _LINKED.finditer(cell)]
+    links = [match[1] for match in _LINKED.finditer(cell)]
     rest = _LINKED.sub(" ", cell)
     if not links:
-        parts = [part for part in _NAMES_BREAK.split(cell) if plain(part)]
-        links = [_NAMES_ASIDE.sub(" ", part) for part in parts] or [""]
+        parts = [part for part in _BREAK.split(cell) if plain(part)]
+        links = [_BRACKETED.sub(" ", part) for part in parts] or [""]
     name = _canonical(links[-1], vocabulary)
     if not name:
         return None
@@ -196,11 +189,11 @@ def read_name(cell: str, vocabulary: Vocabulary) -> Name | None:
     if backend and backend != name:
         scope.append(("backend", backend))
     notes = []
-    for aside in (plain(found[1]) for found in _NAMES_ASIDE.finditer(rest)):
-        if role := vocabulary.exactly("roles", aside):
+    for text in (plain(match[1]) for match in _BRACKETED.finditer(rest)):
+        if role := vocabulary.exactly("roles", text):
             scope.append(("role", role))
-        elif aside:
-            notes.append(aside)
+        elif text:
+            notes.append(text)
     if notes:
         scope.append(("note", "; ".join(notes)))
     return Name(name, tuple(scope))

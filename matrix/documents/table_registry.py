@@ -1,4 +1,4 @@
-"""Which kind a table is of, by its headers; the readers are found by looking, not by a list."""
+"""Find the reader of a table by its headers among the plug-ins in `matrix.documents.tables`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from matrix.documents import tables
 from matrix.documents.markdown import Table
-from matrix.documents.other_tracers import OURS
+from matrix.documents.other_tracers import OUR_TRACER
 from matrix.documents.table_reader import (
     SUPPORT,
     UNKNOWN,
@@ -21,72 +21,66 @@ from matrix.documents.text import plain
 from matrix.documents.vocabulary import Vocabulary
 from matrix.system.plugins import plugins
 
-__all__ = ["columns_of", "read_table", "readers"]
+__all__ = ["read_columns", "read_table", "readers"]
 
-_MEANT_TO_REPEAT = {SUPPORT, UNKNOWN, "documentation"}
+_REPEATABLE = {SUPPORT, UNKNOWN, "documentation"}
 
 
 @functools.cache
 def readers() -> tuple[TableReader, ...]:
-    """Return the readers of all kinds, the most particular first."""
-    found = (reader for _, reader in plugins(tables, "READER"))
-    return tuple(sorted(found, key=lambda reader: (reader.rank, reader.kind.value)))
+    """Return the readers of all kinds of tables, the most specific first."""
+    loaded = (reader for _, reader in plugins(tables, "READER"))
+    return tuple(sorted(loaded, key=lambda reader: (reader.rank, reader.kind.value)))
 
 
 def read_table(table: Table, vocabulary: Vocabulary, section: str) -> Iterator[Outcome]:
-    """Yield what a table promises, and what in it is not understood.
+    """Yield the claims of a table, and its problems.
 
-    A table whose headers make it no known kind is one trouble for all of its rows; an unknown
-    column of a known kind is one trouble, and the rest of the table is read.
+    A table of unknown kind is one problem for all of its rows. An unknown column of a known kind is
+    one problem, and the rest of the table is read.
     """
-    columns = columns_of(table, vocabulary)
-    grid = ClaimTable(table, columns, vocabulary, section)
-    reader = next((one for one in readers() if one.fits(grid)), None)
+    columns = read_columns(table, vocabulary)
+    claim_table = ClaimTable(table, columns, vocabulary, section)
+    reader = next((reader for reader in readers() if reader.fits(claim_table)), None)
     line = table.header.line
     unknown = [column for column in columns if column.role == UNKNOWN]
     if reader is None:
-        yield from _no_kind(grid, unknown)
+        yield _unknown_table(claim_table, unknown)
         return
     for column in unknown:
         near = vocabulary.nearest("columns", column.written)
         yield TableProblem(line, f"unknown column {column.written!r}", near)
     roles = [column.role for column in columns]
     for role in dict.fromkeys(roles):
-        if role not in _MEANT_TO_REPEAT and roles.count(role) > 1:
-            twice = [column.written for column in columns if column.role == role]
-            yield TableProblem(line, f"two columns for one thing: {', '.join(map(repr, twice))}")
-    yield from reader.read(grid)
+        if role not in _REPEATABLE and roles.count(role) > 1:
+            headers = [column.written for column in columns if column.role == role]
+            message = f"columns with the same role: {', '.join(map(repr, headers))}"
+            yield TableProblem(line, message)
+    yield from reader.read(claim_table)
 
 
-def columns_of(table: Table, vocabulary: Vocabulary) -> tuple[Column, ...]:
-    """Return what each column of a table is for, by its header."""
+def read_columns(table: Table, vocabulary: Vocabulary) -> tuple[Column, ...]:
+    """Return the columns of a table with their roles, by their headers."""
     return tuple(_column(header, vocabulary) for header in table.header.cells)
 
 
 def _column(header: str, vocabulary: Vocabulary) -> Column:
     written = plain(header)
-    named = vocabulary.within("tracers", header)
-    if named and named[0] != OURS:
+    tracer = vocabulary.within("tracers", header)
+    if tracer and tracer[0] != OUR_TRACER:
         return Column(UNKNOWN, written)
     if role := vocabulary.exactly("columns", header):
         return Column(role, written)
-    if found := vocabulary.within("capabilities", header):
-        return Column(SUPPORT, written, found[0])
+    if capability := vocabulary.within("capabilities", header):
+        return Column(SUPPORT, written, capability[0])
     return Column(UNKNOWN, written)
 
 
-def _no_kind(grid: ClaimTable, unknown: list[Column]) -> Iterator[TableProblem]:
-    """Say that a table is of no known kind, and where its rows are."""
-    table = grid.table
+def _unknown_table(claim_table: ClaimTable, unknown: list[Column]) -> TableProblem:
+    table = claim_table.source
     headers = ", ".join(repr(plain(cell)) for cell in table.header.cells)
-    near = next(
-        (
-            near
-            for column in unknown
-            if (near := grid.vocabulary.nearest("columns", column.written))
-        ),
-        "",
-    )
+    suggestions = (claim_table.vocabulary.nearest("columns", column.written) for column in unknown)
+    near = next(filter(None, suggestions), "")
     rows = [row for row in table.rows if any(plain(cell) for cell in row.cells)]
-    where = f" ({len(rows)} rows, lines {rows[0].line}-{rows[-1].line})" if rows else ""
-    yield TableProblem(table.header.line, f"no known kind of table: {headers}{where}", near)
+    lines = f" ({len(rows)} rows, lines {rows[0].line}-{rows[-1].line})" if rows else ""
+    return TableProblem(table.header.line, f"unknown kind of table: {headers}{lines}", near)

@@ -1,4 +1,4 @@
-"""Written text made comparable: one form for each word, whatever its width, case or markup."""
+"""Normalize Markdown text for comparison: without markup, in one width and case."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EDGES = " \t\n?!:.,;\u00bf\u00a1\u3002"
 
 @functools.lru_cache(maxsize=4096)
 def plain(text: str) -> str:
-    """Return the words of a piece of Markdown, as written, without links, emphasis and HTML."""
+    """Return the words of a piece of Markdown as written, without links, emphasis and HTML."""
     text = _BREAK.sub(" ", text)
     while (without := _LINK.sub(r"\1", text)) != text:
         text = without
@@ -30,16 +30,16 @@ def plain(text: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def comparable(text: str) -> str:
-    """Return the form in which words are compared: NFKC, case folded, single spaces."""
+    """Return text normalized for comparison: NFKC, case folded, single spaces."""
     text = unicodedata.normalize("NFKC", plain(text)).casefold()
     text = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     return _SPACE.sub(" ", text).strip(_EDGES)
 
 
 def phrase_in(phrase: str, text: str) -> bool:
-    """Say whether a comparable phrase stands in a comparable text, at word boundaries.
+    """Return whether a comparable text contains a comparable phrase at word boundaries.
 
-    Scripts without spaces have no boundaries: there, any place will do.
+    Scripts without spaces have no word boundaries; there, any match counts.
     """
     start = text.find(phrase)
     while start >= 0:
@@ -49,14 +49,14 @@ def phrase_in(phrase: str, text: str) -> bool:
     return False
 
 
-def _joined(text: str, at: int) -> bool:
-    """Say whether two letters or digits of a spaced script meet at `at`."""
-    if not 0 < at < len(text):
+def _joined(text: str, index: int) -> bool:
+    """Return whether `index` is between two letters or digits of a spaced script."""
+    if not 0 < index < len(text):
         return False
-    return all(ord(letter) < 0x2E80 and letter.isalnum() for letter in text[at - 1 : at + 1])  # noqa: PLR2004
+    return all(ord(char) < 0x2E80 and char.isalnum() for char in text[index - 1 : index + 1])  # noqa: PLR2004
 
 
 def slug(text: str) -> str:
-    """Return a name as the package index would normalise it: `MySQL-python` is `mysql-python`."""
+    """Return a name normalized as on the package index: `MySQL-python` is `mysql-python`."""
     text = unicodedata.normalize("NFKC", plain(text)).casefold()
     return re.sub(r"[^\w]+|_+", "-", text).strip("-")

@@ -1,7 +1,6 @@
-"""Version cells, as people write them, to PEP 440 specifiers that keep the written spelling.
+"""Parse version cells into PEP 440 specifiers that keep the written spelling (`2.08`).
 
-`1.8 and later`, `3.5-3.11`, `>= 0.12.0, <= 0.16`, `2 以降`, `1.11, 2.2, >= 4.0`.
-The comparison is the business of `packaging`; here `2.08` stays `2.08`.
+Examples: `1.8 and later`, `3.5-3.11`, `>= 0.12.0, <= 0.16`, `2 以降`, `1.11, 2.2, >= 4.0`.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import re
 import unicodedata
-from collections.abc import Iterator
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
@@ -39,14 +37,14 @@ _SYMBOLS = str.maketrans(
         ";": ",",
     }
 )
-# What vocabulary words become: signs that no version and no operator has.
+# Private-use characters that replace words of the vocabulary.
 _LATER, _UP_TO, _BELOW, _ANY = "\ue000", "\ue001", "\ue002", "\ue003"
 _OPERATOR_OF = {_LATER: ">=", _UP_TO: "<=", _BELOW: "<", "+": ">="}
 _RANGE_BUMPS_BELOW = 3
 
 
 class VersionsError(ValueError):
-    """A version cell of which `part` is not understood."""
+    """An error for a version cell of which `part` is not understood."""
 
     def __init__(self, part: str) -> None:
         super().__init__(part)
@@ -55,10 +53,10 @@ class VersionsError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Alternative:
-    """One thing that a version cell names: a bound set, a range, or a bare version.
+    """One alternative of a version cell: a set of bounds, a range, or a bare version.
 
-    `bare` is set for a version written alone, `span` for `3.5-3.11`; `specifier` is "" for a bare
-    version (its reader decides what it means) and for `Fully supported` (any version).
+    `bare` is set for a version written alone, `span` for `3.5-3.11`. `specifier` is "" for a bare
+    version (the table reader interprets it) and for `Fully supported` (any version).
     """
 
     specifier: str
@@ -70,53 +68,53 @@ ANY = Alternative("")
 
 
 def read_versions(text: str, vocabulary: Vocabulary) -> tuple[Alternative, ...]:
-    """Return what a version cell names, in its order; raise `VersionsError` if it cannot.
+    """Return the alternatives of a version cell in order; raise `VersionsError` for other text.
 
-    An empty cell names nothing. Bounds that stand side by side belong together until one bounds
-    the same side again: `>=1, <2, >=3, <4` are two alternatives.
+    An empty cell has none. Adjacent bounds belong together until one bounds the same side again:
+    `>=1, <2, >=3, <4` are two alternatives.
     """
-    found: list[Alternative] = []
+    alternatives: list[Alternative] = []
     bounds: list[tuple[str, str]] = []
 
     def close() -> None:
         if bounds:
-            found.append(Alternative(",".join(op + version for op, version in bounds)))
+            alternatives.append(Alternative(",".join(op + version for op, version in bounds)))
             bounds.clear()
 
     for part in _symbolic(text, vocabulary).split(","):
         if not (item := part.strip()):
             continue
-        if (operated := _bounds(item)) is not None:
-            for operator, version in operated:
+        if (item_bounds := _bounds(item)) is not None:
+            for operator, version in item_bounds:
                 sides = {op[0] for op, _ in bounds}
                 if operator[0] in sides and operator[0] in "<>=":
                     close()
                 bounds.append((operator, version))
         else:
             close()
-            found.append(_one(item))
+            alternatives.append(_alternative(item))
     close()
-    if not found and plain(text):
+    if not alternatives and plain(text):
         raise VersionsError(plain(text))
-    for alternative in found:
+    for alternative in alternatives:
         _check(alternative.specifier, text)
-    return tuple(found)
+    return tuple(alternatives)
 
 
 def specifiers(alternatives: tuple[Alternative, ...]) -> tuple[str, ...]:
-    """Return specifiers for a subject whose lone version is a minimum: `1.8` is `>=1.8`.
+    """Return the specifiers of alternatives; a single bare version is a minimum: `1.8` is `>=1.8`.
 
-    Of several bare versions each is its own series: `1.11, 2.2` are `==1.11.*` and `==2.2.*`.
+    Several bare versions are series: `1.11, 2.2` are `==1.11.*` and `==2.2.*`.
     """
     if len(alternatives) == 1 and alternatives[0].bare:
         return (f">={alternatives[0].bare}",)
-    return tuple(dict.fromkeys(series(one) for one in alternatives))
+    return tuple(dict.fromkeys(map(series, alternatives)))
 
 
 def series(alternative: Alternative) -> str:
-    """Return a specifier in which a bare version is its series: `3.9` is `==3.9.*`.
+    """Return a specifier in which a bare version is a series: `3.9` is `==3.9.*`.
 
-    A pre-release has no series; it is itself.
+    A bare pre-release is that version only.
     """
     if not alternative.bare:
         return alternative.specifier
@@ -125,7 +123,7 @@ def series(alternative: Alternative) -> str:
 
 
 def _symbolic(text: str, vocabulary: Vocabulary) -> str:
-    """Normalise signs and put signs for the words."""
+    """Normalize operators and replace words by operators or private-use characters."""
     text = re.sub(r"<br\s*/?>", ",", text, flags=re.IGNORECASE)
     text = unicodedata.normalize("NFKC", plain(text).translate(_SYMBOLS))
     text = text.casefold().translate(_SYMBOLS).replace("=>", ">=").replace("=<", "<=")
@@ -147,46 +145,46 @@ def _symbolic(text: str, vocabulary: Vocabulary) -> str:
 
 
 def _bounded(form: str) -> str:
-    """Return a pattern for a word that no ASCII letter touches."""
+    """Return a pattern for a word without adjacent ASCII letters."""
     return rf"(?<![a-z]){re.escape(form)}(?![a-z])"
 
 
 def _bounds(item: str) -> list[tuple[str, str]] | None:
-    """Read an item made of operators and versions, or of a version and a word such as `later`."""
+    """Parse an item made of operators and versions, or of a version and a word such as `later`."""
     for sign, operator in _OPERATOR_OF.items():
         if sign in item:
             bare = item.replace(sign, " ", 1).strip().removeprefix(">=").strip()
-            found = _PLAIN.fullmatch(bare)
-            if found is None:
-                raise VersionsError(_shown(item))
-            return [(operator, _number(found[1]))]
-    pieces = [_bound(found) for found in _OPERATED.finditer(item)]
-    if not pieces or _OPERATED.sub("", item).strip():
+            match = _PLAIN.fullmatch(bare)
+            if match is None:
+                raise VersionsError(_readable(item))
+            return [(operator, _number(match[1]))]
+    bounds = [_bound(match) for match in _OPERATED.finditer(item)]
+    if not bounds or _OPERATED.sub("", item).strip():
         return None
-    return pieces
+    return bounds
 
 
-def _bound(found: re.Match[str]) -> tuple[str, str]:
-    operator = {"=": "==", "===": "=="}.get(found[1], found[1])
-    wild = ".*" if found[3] and operator in {"==", "!="} else ""
-    return operator, _number(found[2]) + wild
+def _bound(match: re.Match[str]) -> tuple[str, str]:
+    operator = {"=": "==", "===": "=="}.get(match[1], match[1])
+    wildcard = ".*" if match[3] and operator in {"==", "!="} else ""
+    return operator, _number(match[2]) + wildcard
 
 
-def _one(item: str) -> Alternative:
+def _alternative(item: str) -> Alternative:
     if item in {_ANY, "*"}:
         return ANY
-    if found := _RANGE.fullmatch(item):
-        first, last = _number(found[1]), _number(found[2])
-        return Alternative(f">={first},{_through(last)}", span=(first, last))
-    if found := _PLAIN.fullmatch(item):
-        if found[2]:
-            return Alternative(f"=={_number(found[1])}.*")
-        return Alternative("", bare=_number(found[1]))
-    raise VersionsError(_shown(item))
+    if match := _RANGE.fullmatch(item):
+        first, last = _number(match[1]), _number(match[2])
+        return Alternative(f">={first},{_upper_bound(last)}", span=(first, last))
+    if match := _PLAIN.fullmatch(item):
+        if match[2]:
+            return Alternative(f"=={_number(match[1])}.*")
+        return Alternative("", bare=_number(match[1]))
+    raise VersionsError(_readable(item))
 
 
-def _through(last: str) -> str:
-    """Return the upper bound of a range: `3.11` includes its patch releases, `8.0.1` has none."""
+def _upper_bound(last: str) -> str:
+    """Return the upper bound of a range: `3.11` includes its patch releases, `8.0.1` does not."""
     parts = last.split(".")
     if len(parts) < _RANGE_BUMPS_BELOW and parts[-1].isdigit():
         return "<" + ".".join([*parts[:-1], str(int(parts[-1]) + 1)])
@@ -204,11 +202,7 @@ def _check(specifier: str, text: str) -> None:
         raise VersionsError(plain(text)) from None
 
 
-def _shown(item: str) -> str:
-    return "".join(_words_of(item)).strip()
-
-
-def _words_of(item: str) -> Iterator[str]:
-    shown = {_LATER: " and later", _UP_TO: " or earlier", _BELOW: " (below)", _ANY: "any"}
-    for letter in item:
-        yield shown.get(letter, letter)
+def _readable(item: str) -> str:
+    """Return an item with words in place of the private-use characters."""
+    words = {_LATER: " and later", _UP_TO: " or earlier", _BELOW: " (below)", _ANY: "any"}
+    return item.translate(str.maketrans(words)).strip()

@@ -1,10 +1,8 @@
-"""The words of each language, from `matrix/data/vocabulary/<language>.toml`: data, not code.
+"""Vocabularies of the documents' languages, and detection of a document's language.
 
-A vocabulary is a language's own words with the English ones behind them, because translated
-pages mix both. A group maps each known thing to the ways in which it is written; `*` in a written
-form stands for any text. A new language is a new file.
-
-Which language a page is written in: what is said of it, its script, its words.
+A vocabulary (`matrix/data/vocabulary/<language>.toml`) has a language's own words followed by the
+English ones, because translated pages mix both. A group maps each key to its written forms; `*` in
+a form stands for any text.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ import dataclasses
 import functools
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +28,11 @@ FALLBACK = "en"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """The words of one language, the fallback's behind them.
+    """The words of one language, followed by those of the fallback language.
 
-    `groups[group][key]` are the written forms in comparable form, the language's own first.
-    `notes[subject]` are alternatives; each is a list of forms that all must stand in a text (a
-    leading `!` forbids one, `{sca}` stands for any name of that capability).
+    `groups[group][key]` are the written forms in comparable form. `notes[subject]` are
+    alternatives: lists of forms that a text must contain (a leading `!` excludes a form, `{sca}`
+    stands for any name of that capability).
     """
 
     language: str
@@ -42,19 +40,20 @@ class Vocabulary:
     notes: Mapping[str, tuple[tuple[str, ...], ...]]
 
     def exactly(self, group: str, text: str) -> str | None:
-        """Return the key of which `text` is a written form."""
-        wanted = comparable(text)
+        """Return the key of which `text` is a written form, None for other text."""
+        text = comparable(text)
         plain_forms, patterns = self._forms(group)
-        if wanted in plain_forms:
-            return plain_forms[wanted]
-        return next((key for pattern, key in patterns if pattern.fullmatch(wanted)), None)
+        if text in plain_forms:
+            return plain_forms[text]
+        return next((key for pattern, key in patterns if pattern.fullmatch(text)), None)
 
     def within(self, group: str, text: str) -> tuple[str, str] | None:
-        """Return the key whose longest written form stands in `text`, and that form."""
-        wanted = comparable(text)
+        """Return the longest written form that `text` contains, after its key; None without one."""
+        text = comparable(text)
         plain_forms, _ = self._forms(group)
-        found = [form for form in plain_forms if phrase_in(form, wanted)]
-        longest = max(found, key=len, default=None)
+        longest = max(
+            (form for form in plain_forms if phrase_in(form, text)), key=len, default=None
+        )
         return None if longest is None else (plain_forms[longest], longest)
 
     def forms(self, group: str, key: str) -> tuple[str, ...]:
@@ -63,15 +62,11 @@ class Vocabulary:
         return tuple(sorted(forms, key=len, reverse=True))
 
     def nearest(self, group: str, text: str) -> str:
-        """Return the known written form that is nearest to `text`, or ""."""
-        known = (form for form in self._every_form(group) if "*" not in form)
-        return nearest(comparable(text), known)
+        """Return the written form that is nearest to `text`, or ""."""
+        forms = itertools.chain.from_iterable(self.groups.get(group, {}).values())
+        return nearest(comparable(text), (form for form in forms if "*" not in form))
 
-    def _every_form(self, group: str) -> Iterator[str]:
-        for forms in self.groups.get(group, {}).values():
-            yield from forms
-
-    @functools.lru_cache(maxsize=64)  # noqa: B019 - there is one vocabulary per language
+    @functools.lru_cache(maxsize=64)  # noqa: B019 - one vocabulary per language
     def _forms(self, group: str) -> tuple[dict[str, str], list[tuple[re.Pattern[str], str]]]:
         plain_forms: dict[str, str] = {}
         patterns = []
@@ -86,50 +81,51 @@ class Vocabulary:
 
 
 def languages() -> tuple[str, ...]:
-    """Return the languages that there is a vocabulary for."""
+    """Return the languages that have a vocabulary."""
     return tuple(sorted(path.stem for path in _folder().glob("*.toml")))
 
 
 @functools.cache
 def load_vocabulary(language: str) -> Vocabulary:
-    """Return the vocabulary of a language; raise `UsageError` for one that there is none for."""
-    known = languages()
-    if language not in known:
+    """Return the vocabulary of a language; raise `UsageError` for an unknown language."""
+    available = languages()
+    if language not in available:
         raise UsageError(
-            f"no vocabulary for language {language!r}{did_you_mean(language, known)}",
-            f"Known languages: {', '.join(known)}. A new one is a file in matrix/data/vocabulary.",
+            f"unknown language {language!r}{did_you_mean(language, available)}",
+            f"Languages: {', '.join(available)}. To add one, add a file to matrix/data/vocabulary.",
         )
     own = _read(language)
-    behind = _read(FALLBACK) if language != FALLBACK else {}
+    fallback = _read(FALLBACK) if language != FALLBACK else {}
     groups: dict[str, dict[str, tuple[str, ...]]] = {}
-    for data in (own, behind):
+    for data in (own, fallback):
         for group, keys in data.items():
             if group in {"language", "notes"}:
                 continue
             for key, forms in keys.items():
                 written = tuple(_form(group, form) for form in forms)
-                have = groups.setdefault(group, {}).get(key, ())
-                groups[group][key] = tuple(dict.fromkeys((*have, *written)))
+                earlier = groups.setdefault(group, {}).get(key, ())
+                groups[group][key] = tuple(dict.fromkeys((*earlier, *written)))
     notes: dict[str, tuple[tuple[str, ...], ...]] = {}
-    for data in (own, behind):
+    for data in (own, fallback):
         for subject, alternatives in data.get("notes", {}).items():
             notes[subject] = (*notes.get(subject, ()), *map(tuple, alternatives))
     return Vocabulary(language, groups, notes)
 
 
 def own_forms(language: str, group: str, key: str) -> tuple[str, ...]:
-    """Return how a language writes a thing, as its file has it, without the fallback's words."""
+    """Return the written forms of a key as in the language's file, without the fallback's."""
     return tuple(_read(language).get(group, {}).get(key, ()))
 
 
 def _form(group: str, form: str) -> str:
-    """Bring a form of the data file into the form that texts are compared in."""
+    """Return a form of the data file in comparable form."""
     if group == "prose" or "*" not in form:
         return comparable(form)
-    return "*".join(part and _edge_kept(part) for part in form.split("*"))
+    return "*".join(part and _comparable_part(part) for part in form.split("*"))
 
 
-def _edge_kept(part: str) -> str:
+def _comparable_part(part: str) -> str:
+    """Return a part of a pattern in comparable form, with the spaces beside its wildcards."""
     left = " " if part[:1] == " " else ""
     right = " " if part[-1:] == " " and len(part) > 1 else ""
     return f"{left}{comparable(part)}{right}"
@@ -149,46 +145,45 @@ _HANGUL = re.compile("[\uac00-\ud7a3]")
 _LETTER = re.compile(r"[^\W\d_]")
 _SCRIPT_SHARE = 0.02
 _LINK = re.compile(r"[(\s\"'](?:https?://[^/\s]+)?/([a-z]{2})/")
-_SAID = ("language", "lang", "locale")
+_FRONT_MATTER_KEYS = ("language", "lang", "locale")
 
 
 def language_of(source: DocumentSource, body: Sequence[str]) -> str:
     """Return the language of a page; `body` is its Markdown without front matter and tags.
 
-    What the front matter or a folder `content/<language>/` says counts first, then the script,
-    then the words; English where nothing speaks for another language.
+    The front matter or a folder `content/<language>/` decides, else the script, else the words. The
+    default is English.
     """
-    known = languages()
-    said = [source.front_matter.get(key, "") for key in _SAID]
+    available = languages()
+    declared = [source.front_matter.get(key, "") for key in _FRONT_MATTER_KEYS]
     parts = source.path.absolute().parts
-    said += [after for before, after in itertools.pairwise(parts) if before == "content"]
-    for code in said:
-        if (short := re.split(r"[-_]", code.casefold())[0]) in known:
+    declared += [child for parent, child in itertools.pairwise(parts) if parent == "content"]
+    for code in declared:
+        if (short := re.split(r"[-_]", code.casefold())[0]) in available:
             return short
     text = "\n".join(body)
     letters = len(_LETTER.findall(text)) or 1
     kana, hangul = len(_KANA.findall(text)), len(_HANGUL.findall(text))
     if max(kana, hangul) / letters > _SCRIPT_SHARE:
         script = "ja" if kana >= hangul else "ko"
-        if script in known:
+        if script in available:
             return script
     page = comparable(text)
     linked = _LINK.findall(text)
     scores = {
-        code: sum(phrase_in(word, page) for word in _telling(code)) + linked.count(code)
-        for code in known
+        code: sum(phrase_in(word, page) for word in _distinctive_words(code)) + linked.count(code)
+        for code in available
         if code != FALLBACK
     }
     best = max(scores, key=lambda code: (scores[code], code), default=FALLBACK)
-    english = sum(phrase_in(word, page) for word in _telling(FALLBACK))
+    english = sum(phrase_in(word, page) for word in _distinctive_words(FALLBACK))
     return best if scores.get(best, 0) > english else FALLBACK
 
 
 @functools.cache
-def _telling(code: str) -> frozenset[str]:
-    """Return the words by which a language is known: its `[prose] telling` list."""
-    vocabulary: Vocabulary = load_vocabulary(code)
-    forms = set(vocabulary.groups["prose"].get("telling", ()))
+def _distinctive_words(code: str) -> frozenset[str]:
+    """Return the words that identify a language: its `[prose] telling` list."""
+    forms = set(load_vocabulary(code).groups["prose"].get("telling", ()))
     if code != FALLBACK:
         forms -= set(load_vocabulary(FALLBACK).groups["prose"].get("telling", ()))
     return frozenset(forms)

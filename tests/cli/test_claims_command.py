@@ -1,7 +1,8 @@
-"""`claims`: what it prints, what it writes, how it ends."""
+"""The command `claims`: output, files and exit codes."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -11,16 +12,16 @@ import pytest
 from helpers.claim_lines import DOCUMENTS
 
 from matrix.__main__ import main
-from matrix.documents import facts
+from matrix.cli.claims import add_parser, run
 from matrix.documents.facts import load_facts
-from matrix.errors import ExitCode
+from matrix.errors import ExitCode, UserError
 from matrix.system.paths import data_dir
 
 GOOD, BAD = str(DOCUMENTS / "fr.md"), str(DOCUMENTS / "misspelt.md")
 
 
 def valid(text: str) -> dict[str, list[dict[str, object]]]:
-    """Return the JSON of a text that the schema admits."""
+    """Return the parsed JSON of a text after validating it against the schema."""
     data: dict[str, list[dict[str, object]]] = json.loads(text)
     schema = json.loads((data_dir() / "schemas" / "claims.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(schema).validate(data)
@@ -59,7 +60,7 @@ def test_problems_end_with_two_and_are_all_told(capsys: pytest.CaptureFixture[st
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "9 things in the documents not understood" in captured.err
-    assert "misspelt:8: 'Threat Detecton'" in captured.err
+    assert "misspelt:8: unknown capability 'Threat Detecton'" in captured.err
     assert "did you mean 'threat detection'" in captured.err
     assert "hint: " in captured.err
 
@@ -130,17 +131,25 @@ def test_an_unknown_language_names_the_nearest(capsys: pytest.CaptureFixture[str
 
 
 def test_facts_are_made_again_from_documents(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "claims.toml"
-    monkeypatch.setattr(facts.write_facts, "__defaults__", (file,))
-    assert main(["claims", "--write-facts", GOOD]) == ExitCode.OK
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+
+    def write_facts(*documents: str) -> int:
+        try:
+            return run(parser.parse_args(["claims", "--write-facts", *documents]), facts=file)
+        except UserError as error:
+            return error.exit_code
+
+    assert write_facts(GOOD) == ExitCode.OK
     assert len(load_facts(file)) == 31
     first = file.read_bytes()
-    assert main(["claims", "--write-facts", GOOD]) == ExitCode.OK
+    assert write_facts(GOOD) == ExitCode.OK
     assert file.read_bytes() == first
-    assert main(["claims", "--write-facts"]) == ExitCode.USAGE
-    assert main(["claims", "--write-facts", BAD]) == ExitCode.USAGE
+    assert write_facts() == ExitCode.USAGE
+    assert write_facts(BAD) == ExitCode.USAGE
     assert file.read_bytes() == first
     capsys.readouterr()
 

@@ -1,4 +1,4 @@
-"""Ids of claims: unique, stable against edits elsewhere, the document's name in front."""
+"""Ids of claims: unique, stable against edits elsewhere, prefixed with the document's name."""
 
 from __future__ import annotations
 

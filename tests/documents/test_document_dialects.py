@@ -1,11 +1,11 @@
-"""The newer and the older dialects of the pages."""
+"""Dialects of pages: Hugo, Markdoc, HTML, lists in place of tables."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from helpers.claim_lines import DOCUMENTS, promises, told
+from helpers.claim_lines import DOCUMENTS, claim_line, claim_lines
 
 from matrix.documents.document import read_document
 from matrix.model.claim import Claim
@@ -20,7 +20,7 @@ def claims_of(tmp_path: Path, text: str) -> list[Claim]:
 
 
 def test_tags_icons_indentation_and_anchors() -> None:
-    assert promises("markdoc", "deployment") == [
+    assert claim_lines("markdoc", "deployment") == [
         "21 threat-detection supported deployment=docker",
         "22 threat-detection supported deployment=kubernetes",
         "23 threat-detection not-supported deployment=aws-lambda",
@@ -36,25 +36,25 @@ def test_tags_icons_indentation_and_anchors() -> None:
 
 
 def test_two_tables_without_a_blank_line_and_cells_joined_by_breaks() -> None:
-    assert promises("markdoc", "branch") == [
+    assert claim_lines("markdoc", "branch") == [
         "33 ddtrace >=2,<3 maintenance until=2026-03 note=Datadog Agent 7.28"
     ]
-    assert len(promises("markdoc", "runtime")) == 6
+    assert len(claim_lines("markdoc", "runtime")) == 6
 
 
 def test_a_commented_table_promises_nothing() -> None:
-    assert [line.split()[1] for line in promises("markdoc", "framework")] == ["django", "flask"]
+    assert [line.split()[1] for line in claim_lines("markdoc", "framework")] == ["django", "flask"]
 
 
 def test_rows_without_the_closing_pipe_escaped_pipes_and_links() -> None:
-    assert promises("markdoc", "framework") == [
+    assert claim_lines("markdoc", "framework") == [
         "52 django >=1.8 supported capability=threat-detection",
         "53 flask >=0.10 not-supported capability=threat-detection",
     ]
 
 
 def test_backticks_status_words_and_a_column_of_notes() -> None:
-    assert promises("markdoc", "capability") == [
+    assert claim_lines("markdoc", "capability") == [
         "12 threat-detection >=1.9.1 supported",
         "13 iast >=2.21.0 preview note=opt in",
         "14 api-security not-supported",
@@ -62,13 +62,13 @@ def test_backticks_status_words_and_a_column_of_notes() -> None:
 
 
 def test_rows_that_join_lines_name_each_of_them() -> None:
-    assert promises("joined", "capability") == [
+    assert claim_lines("joined", "capability") == [
         "8 threat-protection >=1.9.1 supported",
         "8 ip-blocking >=2.0 supported",
         "8 user-blocking not-supported",
         "9 sca >=1.5.3 supported",
     ]
-    assert promises("joined", "framework") == ["23 django >=1.8 supported"]
+    assert claim_lines("joined", "framework") == ["23 django >=1.8 supported"]
 
 
 def test_a_section_of_another_tracer_is_left_out_and_said() -> None:
@@ -85,7 +85,7 @@ def test_a_partial_is_noticed_and_further_reading_is_not() -> None:
 
 def test_lists_in_place_of_tables() -> None:
     reading = read_document(DOCUMENTS / "partials.md")
-    assert [told(claim) for claim in reading.claims] == [
+    assert [claim_line(claim) for claim in reading.claims] == [
         "16 django >=2.0 supported",
         "17 flask >=1.0 supported",
         "21 cpython supported os=linux cpu=x86_64",
@@ -100,14 +100,14 @@ def test_a_stray_pipe_in_the_documentation_column_is_no_promise(tmp_path: Path) 
         "| Library | Version | Automatic | Documentation |\n|---|---|---|---|\n"
         "| [Redis][1] [aredis][2] | Fully Supported | yes | https://x.example/#|aredis\n"
     )
-    assert [told(claim) for claim in claims_of(tmp_path, text)] == [
+    assert [claim_line(claim) for claim in claims_of(tmp_path, text)] == [
         "3 aredis supported backend=redis automatic=yes"
     ]
 
 
 def test_a_delimiter_row_of_another_width_does_not_hide_the_table(tmp_path: Path) -> None:
     text = "| Framework | Versions | Threat Detection |\n|---|---|\n| Django | 1.8 | yes |\n"
-    assert [told(claim) for claim in claims_of(tmp_path, text)] == [
+    assert [claim_line(claim) for claim in claims_of(tmp_path, text)] == [
         "3 django >=1.8 supported capability=threat-detection"
     ]
 
@@ -120,12 +120,16 @@ def test_line_ends_and_byte_order_marks(tmp_path: Path, newline: str, encoding: 
     page.write_bytes(text.encode(encoding))
     reading = read_document(page)
     plain = read_document(DOCUMENTS / "fr.md")
-    assert [told(claim) for claim in reading.claims] == [told(claim) for claim in plain.claims]
+    assert [claim_line(claim) for claim in reading.claims] == [
+        claim_line(claim) for claim in plain.claims
+    ]
 
 
 def test_front_matter_that_is_never_closed_hides_nothing(tmp_path: Path) -> None:
     text = "---\n\n| Framework | Versions |\n|---|---|\n| Django | 1.8 |\n"
-    assert [told(claim) for claim in claims_of(tmp_path, text)] == ["5 django >=1.8 supported"]
+    assert [claim_line(claim) for claim in claims_of(tmp_path, text)] == [
+        "5 django >=1.8 supported"
+    ]
 
 
 def test_a_text_behind_a_table_is_no_row(tmp_path: Path) -> None:
@@ -133,7 +137,7 @@ def test_a_text_behind_a_table_is_no_row(tmp_path: Path) -> None:
         "## Supported frameworks\n\n| Framework | Versions |\n|---|---|\n| Django | 1.8 |\n"
         "Query strings are not supported for Flask.\n"
     )
-    assert [told(claim) for claim in claims_of(tmp_path, text)] == [
+    assert [claim_line(claim) for claim in claims_of(tmp_path, text)] == [
         "5 django >=1.8 supported",
         "6 flask-query-string not-supported",
     ]

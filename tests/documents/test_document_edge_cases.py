@@ -1,4 +1,4 @@
-"""Cells, sections and notes at their edges: what a kind of table does with the unexpected."""
+"""Edge cases of cells, sections and notes for each kind of table."""
 
 # ruff: noqa: RUF001 - brackets of both widths stand in real pages
 
@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers.claim_lines import told
+from helpers.claim_lines import claim_line
 
 from matrix.documents.document import ReadDocument, read_document
 from matrix.errors import UnreadableInputError
@@ -94,7 +94,7 @@ def test_a_cell_that_is_not_understood_is_told_and_the_next_row_is_read(
 
 def test_a_mark_may_come_with_tracer_versions_and_a_date(tmp_path: Path) -> None:
     text = table("framework", "Django | 1.8 | yes (>=2.1)", "Flask | 1.0 | Preview (until 2027-01)")
-    assert [told(claim) for claim in read(tmp_path, text).claims] == [
+    assert [claim_line(claim) for claim in read(tmp_path, text).claims] == [
         "5 django >=1.8 supported capability=threat-detection note=ddtrace >=2.1",
         "6 flask >=1.0 preview capability=threat-detection until=2027-01",
     ]
@@ -136,7 +136,7 @@ def test_the_ways_to_say_yes_and_no(tmp_path: Path, cell: str, status: str) -> N
 )
 def test_automatic_with_a_condition(tmp_path: Path, cell: str, scope: str) -> None:
     (claim,) = read(tmp_path, table("integration", f"asyncio | Fully supported | {cell}")).claims
-    assert told(claim) == f"5 asyncio supported {scope}"
+    assert claim_line(claim) == f"5 asyncio supported {scope}"
 
 
 def test_names_with_links_roles_and_remarks(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_names_with_links_roles_and_remarks(tmp_path: Path) -> None:
         "Flask Cache (fork) | 0.12 | no",
         "[MySQL-python] [1] | 1.2 | no",
     )
-    assert [told(claim) for claim in read(tmp_path, table("integration", *rows)).claims] == [
+    assert [claim_line(claim) for claim in read(tmp_path, table("integration", *rows)).claims] == [
         "5 aiohttp-jinja2 >=1.5 supported backend=jinja2 automatic=yes",
         "6 aiohttp >=2.0 supported role=server automatic=yes",
         "7 flask-cache >=0.12 supported note=fork automatic=no",
@@ -210,7 +210,7 @@ def test_headers_may_say_more_than_the_vocabulary(
     page = tmp_path / "page.md"
     page.write_text(f"| Feature | {header} |\n|---|---|\n| SCA | 1.5 |\n", encoding="utf-8")
     (claim,) = read_document(page, language=language).claims
-    assert told(claim) == "3 sca >=1.5 supported"
+    assert claim_line(claim) == "3 sca >=1.5 supported"
 
 
 def test_two_notes_in_one_bullet_have_lines_and_denials_of_their_own(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_two_notes_in_one_bullet_have_lines_and_denials_of_their_own(tmp_path: P
         "- Software Composition Analysis is supported on all frameworks.\n"
         "  Query strings are not supported for Flask.\n"
     )
-    assert [told(claim) for claim in read(tmp_path, text).claims] == [
+    assert [claim_line(claim) for claim in read(tmp_path, text).claims] == [
         "3 sca-all-frameworks supported capability=sca",
         "4 flask-query-string not-supported",
     ]
@@ -228,10 +228,10 @@ def test_two_notes_in_one_bullet_have_lines_and_denials_of_their_own(tmp_path: P
 def test_the_minimum_for_all_capabilities_is_a_note_with_a_version(tmp_path: Path) -> None:
     text = "The minimum tracer version to get all supported ASM capabilities is 1.9.3.\n"
     (claim,) = read(tmp_path, text).claims
-    assert told(claim) == "1 all-capabilities-minimum >=1.9.3 supported"
+    assert claim_line(claim) == "1 all-capabilities-minimum >=1.9.3 supported"
 
 
 def test_a_paragraph_that_names_the_databases_is_the_note_on_the_api(tmp_path: Path) -> None:
     text = "## Data stores\n\nGood with MariaDB, MySQL and, of course, SQLite.\n"
     (claim,) = read(tmp_path, text).claims
-    assert told(claim) == "3 db-api supported note=mariadb, mysql, sqlite"
+    assert claim_line(claim) == "3 db-api supported note=mariadb, mysql, sqlite"

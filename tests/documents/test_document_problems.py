@@ -1,11 +1,11 @@
-"""What is not understood is said, with line and nearest word, and the rest is kept."""
+"""Problems name the line and the nearest word, and the rest of the document is read."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from helpers.claim_lines import DOCUMENTS, told
+from helpers.claim_lines import DOCUMENTS, claim_line
 
 from matrix.documents.document import read_document, read_documents
 from matrix.documents.source import MAX_BYTES
@@ -20,12 +20,14 @@ def problems_of(tmp_path: Path, text: str) -> list[Problem]:
 
 def test_every_unknown_word_of_a_page_is_told_with_its_line() -> None:
     reading = read_document(DOCUMENTS / "misspelt.md")
-    told_of = [(problem.line, problem.suggestion) for problem in reading.problems]
-    assert [line for line, _ in told_of] == [6, 8, 9, 16, 17, 23, 27, 31, 36]
-    assert (8, "threat detection") in told_of
-    assert (16, "docker") in told_of
+    located = [(problem.line, problem.suggestion) for problem in reading.problems]
+    assert [line for line, _ in located] == [6, 8, 9, 16, 17, 23, 27, 31, 36]
+    assert (8, "threat detection") in located
+    assert (16, "docker") in located
     assert {problem.document for problem in reading.problems} == {"misspelt"}
-    assert [told(claim) for claim in reading.claims] == ["10 threat-protection >=1.10.2 supported"]
+    assert [claim_line(claim) for claim in reading.claims] == [
+        "10 threat-protection >=1.10.2 supported"
+    ]
 
 
 def test_an_unknown_tag_in_a_cell_is_not_taken_for_an_empty_cell() -> None:
@@ -50,7 +52,11 @@ def test_an_unknown_table_names_its_rows() -> None:
         ("Warning: it may rain.\n", 1, "rain"),
         ("## Elsewhere\n\n- Quark 1.8+\n", 3, "Quark"),
         ("| Framework | Versions |\n|---|---|\n| Django | 1.8 | 2.0 |\n", 3, "beyond"),
-        ("| Framework | Versions | Version |\n|---|---|---|\n| Django | 1.8 | 2 |\n", 1, "two"),
+        (
+            "| Framework | Versions | Version |\n|---|---|---|\n| Django | 1.8 | 2 |\n",
+            1,
+            "same role",
+        ),
         ("| Framework | Versions |\n|---|---|\n| Django | |\n", 3, "no version"),
         ("| Framework | Versions |\n|---|---|\n| | 1.8 |\n", 3, "name"),
         ("| Release | Support level |\n|---|---|\n| `<1` | cosy |\n", 3, "cosy"),
@@ -71,7 +77,7 @@ def test_a_version_cell_can_deny_support_or_say_that_it_is_a_preview(tmp_path: P
     head = "| Library | Version | Automatic |\n|---|---|---|\n"
     rows = "| rq | not supported | no |\n| httpx | >= 0.17 (beta) | yes |\n"
     page.write_text(head + rows, encoding="utf-8")
-    assert [told(claim) for claim in read_document(page).claims] == [
+    assert [claim_line(claim) for claim in read_document(page).claims] == [
         "3 rq not-supported automatic=no",
         "4 httpx >=0.17 preview automatic=yes",
     ]
@@ -112,7 +118,7 @@ def test_a_page_of_another_tracer_cannot_be_read() -> None:
     [
         (b"", "is empty"),
         (b" \n\n", "is empty"),
-        (b"\x89PNG\r\n\x1a\n\0\0", ":3: this is a binary file"),
+        (b"\x89PNG\r\n\x1a\n\0\0", ":3: binary file"),
         ("| 言語 |\n|---|\n| 日本 |".encode("shift_jis"), ":1: not UTF-8 text"),
         (b"all is well\nbut this \xff is not\n", ":2: not UTF-8 text"),
         (b"# A page\n\nabout something else\n", "no compatibility table"),

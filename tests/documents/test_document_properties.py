@@ -1,4 +1,4 @@
-"""Whatever stands on a page: no traceback, no row lost, lines within the file."""
+"""Properties of reading any page: no traceback, no row lost, lines within the file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ cells = st.one_of(words, plain_words.map(str.strip).filter(bool))
 
 
 def read(text: str) -> ReadDocument | None:
-    """Return the reading of a text, or None where it is no document."""
+    """Read a text; return None if it is not a document."""
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.md"
         page.write_bytes(text.encode())
@@ -55,9 +55,9 @@ def read(text: str) -> ReadDocument | None:
 def test_any_order_of_lines_is_read_or_refused(lines: list[str]) -> None:
     reading = read("\n".join(lines))
     if reading is not None:
-        told = [claim.line for claim in reading.claims]
-        told += [problem.line for problem in (*reading.problems, *reading.notices)]
-        assert all(1 <= line <= len(lines) for line in told)
+        reported = [claim.line for claim in reading.claims]
+        reported += [problem.line for problem in (*reading.problems, *reading.notices)]
+        assert all(1 <= line <= len(lines) for line in reported)
         assert len({claim.id for claim in reading.claims}) == len(reading.claims)
 
 
@@ -77,9 +77,9 @@ def test_every_row_is_a_claim_or_a_problem(header: tuple[str, ...], data: st.Dat
     reading = read("\n".join(lines))
     if rows:
         assert reading is not None
-        told = {claim.line for claim in reading.claims}
-        told |= {problem.line for problem in reading.problems}
-        assert told >= set(range(5, 5 + len(rows)))
+        reported = {claim.line for claim in reading.claims}
+        reported |= {problem.line for problem in reading.problems}
+        assert reported >= set(range(5, 5 + len(rows)))
 
 
 @settings(max_examples=5, deadline=None)

@@ -1,11 +1,11 @@
-"""Documents of our own, one per language: each promise comes out, and nothing else."""
+"""Claims of one fixture document per language."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from helpers.claim_lines import DOCUMENTS, promises
+from helpers.claim_lines import DOCUMENTS, claim_lines
 
 from matrix.documents.document import read_document
 
@@ -35,75 +35,81 @@ def test_the_folder_of_a_language_tells_it_where_the_words_do_not(tmp_path: Path
 
 
 def test_capabilities_and_the_status_behind_a_name_or_in_the_cell() -> None:
-    assert promises("fr", "capability") == [
+    assert claim_lines("fr", "capability") == [
         "11 threat-detection >=1.9.1 supported",
         "12 threat-protection >=1.10.2 supported",
         "13 sca >=1.5.3 supported",
         "14 iast private-beta",
     ]
-    assert promises("es", "capability")[2] == "10 iast >=2.9.3 preview"
-    assert promises("de", "capability")[2] == "10 iast >=2.21.0 preview"
-    assert promises("ko", "capability")[1] == "9 iast >=2.21.0 preview"
-    assert promises("ja", "capability")[0] == "8 threat-detection >=1.9.1 supported"
+    assert claim_lines("es", "capability")[2] == "10 iast >=2.9.3 preview"
+    assert claim_lines("de", "capability")[2] == "10 iast >=2.21.0 preview"
+    assert claim_lines("ko", "capability")[1] == "9 iast >=2.21.0 preview"
+    assert claim_lines("ja", "capability")[0] == "8 threat-detection >=1.9.1 supported"
 
 
 def test_deployments_of_each_capability_column() -> None:
-    assert promises("fr", "deployment") == [
+    assert claim_lines("fr", "deployment") == [
         "22 threat-detection supported deployment=docker",
         "22 sca supported deployment=docker",
         "23 threat-detection supported deployment=aws-lambda",
         "23 sca not-supported deployment=aws-lambda",
     ]
-    assert promises("ko", "deployment")[0] == "15 threat-detection supported deployment=kubernetes"
+    assert (
+        claim_lines("ko", "deployment")[0] == "15 threat-detection supported deployment=kubernetes"
+    )
 
 
 def test_branches_with_the_date_until_which_they_hold() -> None:
-    assert promises("de", "branch") == [
+    assert claim_lines("de", "branch") == [
         "25 ddtrace >=1.0,<2 maintenance until=2024-01",
         "26 ddtrace >=2.0,<3 general-availability",
     ]
-    assert promises("fr", "branch")[:2] == [
+    assert claim_lines("fr", "branch")[:2] == [
         "29 ddtrace <1 end-of-life",
         "30 ddtrace >=1.0,<2 maintenance until=2024-01",
     ]
 
 
 def test_each_python_of_a_range_on_each_processor_is_a_promise() -> None:
-    assert promises("ja", "runtime") == [
+    assert claim_lines("ja", "runtime") == [
         f"20 cpython >=2 supported os=linux cpu={cpu} python={python}"
         for cpu in ("x86_64", "aarch64")
         for python in ("==2.7.*", "==3.5.*", "==3.6.*")
     ]
-    assert promises("pt", "runtime")[-1] == (
+    assert claim_lines("pt", "runtime")[-1] == (
         "28 cpython >=2 supported os=windows cpu=x86 python===3.9.*"
     )
 
 
 def test_an_open_range_stays_one_promise_per_processor() -> None:
-    assert promises("fr", "runtime")[8:10] == [
+    assert claim_lines("fr", "runtime")[8:10] == [
         "36 cpython >=2 supported os=macos cpu=x86_64 python=>=3.7",
         "36 cpython >=2 supported os=macos cpu=arm64 python=>=3.7",
     ]
 
 
 def test_frameworks_with_a_capability() -> None:
-    assert promises("ko", "framework") == ["32 django >=1.8 supported capability=threat-detection"]
-    assert promises("pt", "framework") == ["34 flask >=0.10 supported capability=threat-detection"]
+    assert claim_lines("ko", "framework") == [
+        "32 django >=1.8 supported capability=threat-detection"
+    ]
+    assert claim_lines("pt", "framework") == [
+        "34 flask >=0.10 supported capability=threat-detection"
+    ]
 
 
 def test_integrations_with_backend_role_and_condition() -> None:
-    assert promises("ja", "integration") == [
+    assert claim_lines("ja", "integration") == [
         "35 redis-py-cluster >=1.3.5 supported backend=redis automatic=yes",
         "36 aiohttp >=2.0 supported role=client automatic=no",
     ]
-    assert promises("es", "integration") == [
+    assert claim_lines("es", "integration") == [
         "36 aiohttp >=2.0 supported role=client automatic=yes",
         "37 aiohttp >=2.0 supported role=server automatic=no",
     ]
-    assert promises("pt", "integration") == [
+    assert claim_lines("pt", "integration") == [
         "47 asyncio supported automatic=yes automatic_python=>3.7"
     ]
-    assert promises("fr", "integration")[1] == (
+    assert claim_lines("fr", "integration")[1] == (
         "58 psycopg >=2.4,<3 supported backend=postgres automatic=yes"
     )
 
@@ -116,7 +122,7 @@ def test_the_spelling_of_a_version_is_kept() -> None:
 
 
 def test_versions_of_an_authentication_framework_are_one_promise_each() -> None:
-    assert promises("es", "authentication") == [
+    assert claim_lines("es", "authentication") == [
         "45 django ==1.11.* supported",
         "45 django ==2.2.* supported",
         "45 django >=4.0 supported",
@@ -156,7 +162,7 @@ def test_versions_of_an_authentication_framework_are_one_promise_each() -> None:
     ],
 )
 def test_notes_are_known_by_their_words(name: str, notes: list[str]) -> None:
-    assert promises(name, "note") == notes
+    assert claim_lines(name, "note") == notes
 
 
 def test_what_a_note_is_known_by_is_no_sentence() -> None:

@@ -1,4 +1,4 @@
-"""The committed facts: the file is what the code writes, and quick to load."""
+"""The committed facts: the file is what the code writes, and loads without the parser."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_what_is_not_printable_is_written_so_that_it_is_read_again(tmp_path: Pat
 def test_a_file_that_is_no_file_of_facts(tmp_path: Path, text: str) -> None:
     file = tmp_path / "claims.toml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(UnreadableInputError, match="no file of facts"):
+    with pytest.raises(UnreadableInputError, match="invalid facts file"):
         load_facts(file)
 
 
@@ -72,7 +72,7 @@ def test_loading_the_facts_does_not_import_the_markdown_parser() -> None:
         "assert len(read_inputs([]).claims) > 100\n"
         "print('markdown_it' in sys.modules, 'rich' in sys.modules)\n"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=project_root()
     )
-    assert done.stdout.split() == ["False", "False"]
+    assert result.stdout.split() == ["False", "False"]

@@ -1,4 +1,4 @@
-"""The five documents that the facts were made from, where they are at hand."""
+"""The five documents that the facts were read from, if they are available."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers.claim_lines import told
+from helpers.claim_lines import claim_line
 
 from matrix.documents.document import ReadDocument, read_documents
 from matrix.documents.facts import FACTS, load_facts
@@ -15,7 +15,8 @@ from matrix.system.paths import project_root
 
 SHARED = project_root().parent / "shared" / "documents"
 pytestmark = pytest.mark.skipif(
-    not SHARED.is_dir(), reason="the compatibility documents are not at hand (../shared/documents)"
+    not SHARED.is_dir(),
+    reason="the compatibility documents are not available (../shared/documents)",
 )
 
 
@@ -50,15 +51,15 @@ def test_counts_by_kind(
     reading: ReadDocument, prefix: str, language: str, counts: dict[str, int]
 ) -> None:
     claims = [claim for claim in reading.claims if claim.document.startswith(prefix)]
-    found = collections.Counter(claim.kind.value for claim in claims)
-    assert found == {**counts, "branch": 2, "runtime": 56}
+    counted = collections.Counter(claim.kind.value for claim in claims)
+    assert counted == {**counts, "branch": 2, "runtime": 56}
     assert {claim.language for claim in claims} == {language}
 
 
 def test_counts_of_the_tracing_page(reading: ReadDocument) -> None:
     claims = [claim for claim in reading.claims if claim.document.startswith("002")]
-    found = collections.Counter(claim.kind.value for claim in claims)
-    assert found == {"branch": 2, "runtime": 63, "integration": 62}
+    counted = collections.Counter(claim.kind.value for claim in claims)
+    assert counted == {"branch": 2, "runtime": 63, "integration": 62}
 
 
 @pytest.mark.parametrize(
@@ -97,12 +98,12 @@ def test_counts_of_the_tracing_page(reading: ReadDocument) -> None:
 def test_lines_of_the_documents(
     reading: ReadDocument, prefix: str, line: int, expected: list[str]
 ) -> None:
-    found = [
-        told(claim)
+    lines = [
+        claim_line(claim)
         for claim in reading.claims
         if claim.document.startswith(prefix) and claim.line == line
     ]
-    assert found == expected
+    assert lines == expected
 
 
 @pytest.mark.parametrize("path", sorted(SHARED.glob("*.txt")), ids=lambda path: str(path.name[:3]))
@@ -114,8 +115,8 @@ def test_every_row_of_every_table_is_a_claim(reading: ReadDocument, path: Path) 
         if line.startswith("|") and not re.fullmatch(r"[|\s:-]+", line)
     }
     header_rows = {number for number in rows if re.fullmatch(r"[|\s:-]+", lines[number] or "x")}
-    told_of = {claim.line for claim in reading.claims if claim.document == path.stem}
-    assert rows - header_rows - told_of == set()
+    claim_lines = {claim.line for claim in reading.claims if claim.document == path.stem}
+    assert rows - header_rows - claim_lines == set()
     assert len(rows - header_rows) > 10
 
 

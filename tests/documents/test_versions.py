@@ -1,4 +1,4 @@
-"""Version cells: what they name, in the words of each language, with the spelling kept."""
+"""Version cells in the words of each language, parsed with their spelling kept."""
 
 # ruff: noqa: RUF001 - the signs that look like others are what is tested
 
@@ -140,9 +140,10 @@ def test_any_jumble_of_signs_is_read_or_refused(text: str) -> None:
 @given(st.lists(st.tuples(operators, numbers), min_size=1, max_size=4))
 def test_bounds_keep_their_spelling_and_none_is_lost(bounds: list[tuple[str, str]]) -> None:
     text = ", ".join(f"{operator} {number}" for operator, number in bounds)
-    found = specifiers(read_versions(text, ENGLISH))
-    seen = [bound for specifier in found for bound in specifier.split(",")]
-    assert set(seen) == {operator + number for operator, number in bounds}
+    parsed = specifiers(read_versions(text, ENGLISH))
+    assert {bound for specifier in parsed for bound in specifier.split(",")} == {
+        operator + number for operator, number in bounds
+    }
 
 
 @settings(deadline=None)
@@ -154,8 +155,8 @@ def test_the_ways_to_write_a_minimum_mean_the_same(number: str, form: str) -> No
 @settings(deadline=None)
 @given(st.integers(5, 14), st.integers(0, 9), st.sampled_from(["-", "–", " - ", " to ", "〜"]))
 def test_a_range_of_pythons_names_all_between(first: int, more: int, sign: str) -> None:
-    named = list(pythons(read_versions(f"3.{first}{sign}3.{first + more}", ENGLISH)))
-    assert named == [f"==3.{minor}.*" for minor in range(first, first + more + 1)]
+    names = list(pythons(read_versions(f"3.{first}{sign}3.{first + more}", ENGLISH)))
+    assert names == [f"==3.{minor}.*" for minor in range(first, first + more + 1)]
 
 
 @settings(deadline=None)

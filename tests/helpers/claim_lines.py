@@ -1,4 +1,4 @@
-"""Claims as one line of text each, for comparing many at once."""
+"""Claims as one line of text each, to compare many at once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from matrix.system.paths import fixtures_dir
 DOCUMENTS = fixtures_dir() / "documents"
 
 
-def promises(name: str, kind: str) -> list[str]:
-    """Return what a document of our own promises of one kind; it must be wholly understood."""
+def claim_lines(name: str, kind: str) -> list[str]:
+    """Return the claims of one kind in a fixture document, which must have no problems."""
     reading = read_document(DOCUMENTS / f"{name}.md")
     assert reading.problems == ()
-    return [told(claim) for claim in reading.claims if claim.kind.value == kind]
+    return [claim_line(claim) for claim in reading.claims if claim.kind.value == kind]
 
 
-def told(claim: Claim) -> str:
+def claim_line(claim: Claim) -> str:
     """Return a claim as `line subject specifier status scope`."""
     scope = [f"{key}={value}" for key, value in claim.scope]
     parts = [str(claim.line), claim.subject, claim.specifier, claim.status.value, *scope]

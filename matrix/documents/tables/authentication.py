@@ -1,4 +1,4 @@
-"""User authentication frameworks: the versions whose logins are seen."""
+"""Read tables of user authentication frameworks and their versions."""
 
 from __future__ import annotations
 
@@ -20,23 +20,22 @@ from matrix.model.claim import ClaimKind, Status
 __all__ = ["READER"]
 
 
-def _read(grid: ClaimTable) -> Iterator[Outcome]:
-    for row in grid.rows():
+def _read(table: ClaimTable) -> Iterator[Outcome]:
+    for row in table.rows():
         if isinstance(row, TableProblem):
             yield row
             continue
-        name = read_name(row["framework"], grid.vocabulary)
+        name = read_name(row["framework"], table.vocabulary)
         try:
-            found = read_versions(row["versions"], grid.vocabulary)
+            alternatives = read_versions(row["versions"], table.vocabulary)
         except VersionsError as error:
-            yield TableProblem(
-                row.line, f"{error.part!r} is no version of {plain(row['framework'])}"
-            )
+            message = f"invalid version {error.part!r} of {plain(row['framework'])}"
+            yield TableProblem(row.line, message)
             continue
-        if name is None or not found:
-            yield TableProblem(row.line, "a row without a name or a version")
+        if name is None or not alternatives:
+            yield TableProblem(row.line, "row without a name or a version")
             continue
-        for specifier in dict.fromkeys(series(one) for one in found):
+        for specifier in dict.fromkeys(map(series, alternatives)):
             yield ClaimDraft(
                 ClaimKind.AUTHENTICATION,
                 name.subject,
@@ -44,17 +43,17 @@ def _read(grid: ClaimTable) -> Iterator[Outcome]:
                 plain(row["versions"]),
                 Status.SUPPORTED,
                 row.line,
-                (*name.scope, *row.aside),
+                (*name.scope, *row.notes),
                 (specifier,),
             )
 
 
-def _fits(grid: ClaimTable) -> bool:
+def _fits(table: ClaimTable) -> bool:
     return (
-        grid.section == "authentication"
-        and grid.has("framework", "versions")
-        and not grid.has(SUPPORT)
-        and not grid.has("automatic")
+        table.section == "authentication"
+        and table.has("framework", "versions")
+        and not table.has(SUPPORT)
+        and not table.has("automatic")
     )
 
 

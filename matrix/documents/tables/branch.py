@@ -1,4 +1,4 @@
-"""Release branches and their level of support."""
+"""Read tables of release branches and their levels of support."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from matrix.model.claim import ClaimKind
 __all__ = ["READER"]
 
 
-def _read(grid: ClaimTable) -> Iterator[Outcome]:
-    for row in grid.rows():
+def _read(table: ClaimTable) -> Iterator[Outcome]:
+    for row in table.rows():
         if isinstance(row, TableProblem):
             yield row
             continue
         release, level = row["release"], row["level"]
         try:
-            branches = read_versions(release, grid.vocabulary)
+            branches = read_versions(release, table.vocabulary)
         except VersionsError as error:
-            yield TableProblem(row.line, f"{error.part!r} is no release branch")
+            yield TableProblem(row.line, f"invalid release branch {error.part!r}")
             continue
         if not branches:
             yield TableProblem(row.line, f"no release branch for {plain(level)!r}")
             continue
         try:
-            promise = read_promise(level, grid.vocabulary) if plain(level) else None
+            promise = read_promise(level, table.vocabulary) if plain(level) else None
         except PromiseError as error:
-            message = f"{error.part!r} is no known level of support"
+            message = f"unknown level of support {error.part!r}"
             yield TableProblem(row.line, message, error.suggestion)
             continue
         if promise is None or promise.status is None or promise.specifiers:
-            near = grid.vocabulary.nearest("statuses", level)
-            yield TableProblem(row.line, f"{plain(level)!r} is no known level of support", near)
+            near = table.vocabulary.nearest("statuses", level)
+            yield TableProblem(row.line, f"unknown level of support {plain(level)!r}", near)
             continue
         until = (("until", promise.until),) if promise.until else ()
         for branch in branches:
@@ -46,8 +46,8 @@ def _read(grid: ClaimTable) -> Iterator[Outcome]:
                 plain(release),
                 promise.status,
                 row.line,
-                (*until, *row.aside),
+                (*until, *row.notes),
             )
 
 
-READER = TableReader(ClaimKind.BRANCH, 30, lambda grid: grid.has("release", "level"), _read)
+READER = TableReader(ClaimKind.BRANCH, 30, lambda table: table.has("release", "level"), _read)

@@ -1,4 +1,4 @@
-"""Capabilities and the oldest tracer that has them."""
+"""Read tables of capabilities and the oldest tracer that has them."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from matrix.documents.text import comparable, plain, slug
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
 
-__all__ = ["READER", "named_capability"]
+__all__ = ["READER", "read_capability"]
 
 
-def named_capability(cell: str, vocabulary: Vocabulary) -> tuple[str, Status | None] | None:
-    """Return the capability that a cell names, and the status that stands behind the name.
+def read_capability(cell: str, vocabulary: Vocabulary) -> tuple[str, Status | None] | None:
+    """Return the capability that a cell names and the status after the name, if any.
 
-    None where words are left over: `Threat Detection for carrots` is not Threat Detection.
+    Returns None if there are other words: `Threat Detection for carrots` is not Threat Detection.
     """
     text = comparable(cell)
-    found = vocabulary.within("capabilities", text)
-    if found is None:
+    match = vocabulary.within("capabilities", text)
+    if match is None:
         return None
-    key, form = found
+    key, form = match
     rest = re.sub(r"[()\[\]]", " ", text.replace(form, " ", 1))
     status = None
-    if said := vocabulary.within("statuses", rest):
-        status = Status(said[0])
-        rest = rest.replace(said[1], " ", 1)
-    left = rest.strip(" :-*")
-    if left and vocabulary.exactly("capabilities", left) != key:
+    if match := vocabulary.within("statuses", rest):
+        status = Status(match[0])
+        rest = rest.replace(match[1], " ", 1)
+    rest = rest.strip(" :-*")
+    if rest and vocabulary.exactly("capabilities", rest) != key:
         return None
     return key, status
 
 
-def _read(grid: ClaimTable) -> Iterator[Outcome]:
-    for row in grid.rows():
+def _read(table: ClaimTable) -> Iterator[Outcome]:
+    for row in table.rows():
         if isinstance(row, TableProblem):
             yield row
             continue
@@ -44,15 +44,15 @@ def _read(grid: ClaimTable) -> Iterator[Outcome]:
         if not plain(cell):
             yield TableProblem(row.line, f"no version and no status for {plain(name)!r}")
             continue
-        named = named_capability(name, grid.vocabulary)
+        named = read_capability(name, table.vocabulary)
         if named is None:
-            near = grid.vocabulary.nearest("capabilities", name)
-            yield TableProblem(row.line, f"{plain(name)!r} is no known capability", near)
+            near = table.vocabulary.nearest("capabilities", name)
+            yield TableProblem(row.line, f"unknown capability {plain(name)!r}", near)
             continue
         try:
-            promise = read_promise(cell, grid.vocabulary)
+            promise = read_promise(cell, table.vocabulary)
         except PromiseError as error:
-            message = f"{error.part!r} is neither a version nor a known status"
+            message = f"neither a version nor a known status: {error.part!r}"
             yield TableProblem(row.line, message, error.suggestion)
             continue
         status = promise.status or named[1] or Status.SUPPORTED
@@ -65,11 +65,11 @@ def _read(grid: ClaimTable) -> Iterator[Outcome]:
                 plain(cell),
                 status,
                 row.line,
-                (*scope, *row.aside),
+                (*scope, *row.notes),
                 (slug(name),),
             )
 
 
 READER = TableReader(
-    ClaimKind.CAPABILITY, 10, lambda grid: grid.has("capability", "minimum"), _read
+    ClaimKind.CAPABILITY, 10, lambda table: table.has("capability", "minimum"), _read
 )

@@ -1,4 +1,4 @@
-"""Deployment types: each capability's column says for each of them whether it is supported."""
+"""Read tables of deployment types with a column of support for each capability."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from matrix.model.claim import ClaimKind, Status
 __all__ = ["READER"]
 
 
-def _read(grid: ClaimTable) -> Iterator[Outcome]:
-    for row in grid.rows():
+def _read(table: ClaimTable) -> Iterator[Outcome]:
+    for row in table.rows():
         if isinstance(row, TableProblem):
             yield row
             continue
         name = row["deployment"]
-        deployment = grid.vocabulary.exactly("deployments", name)
+        deployment = table.vocabulary.exactly("deployments", name)
         if deployment is None:
-            near = grid.vocabulary.nearest("deployments", name)
-            yield TableProblem(row.line, f"{plain(name)!r} is no known deployment type", near)
+            near = table.vocabulary.nearest("deployments", name)
+            yield TableProblem(row.line, f"unknown deployment type {plain(name)!r}", near)
             continue
         for column, cell in row.support:
             try:
-                promise = read_promise(cell, grid.vocabulary)
+                promise = read_promise(cell, table.vocabulary)
             except PromiseError as error:
-                message = f"{error.part!r} says neither yes nor no of {column.written!r}"
+                message = f"neither yes nor no for {column.written!r}: {error.part!r}"
                 yield TableProblem(row.line, message, error.suggestion)
                 continue
             until = (("until", promise.until),) if promise.until else ()
@@ -46,9 +46,11 @@ def _read(grid: ClaimTable) -> Iterator[Outcome]:
                     plain(cell),
                     promise.status or Status.SUPPORTED,
                     row.line,
-                    (("deployment", deployment), *until, *row.aside),
+                    (("deployment", deployment), *until, *row.notes),
                     (slug(column.written),),
                 )
 
 
-READER = TableReader(ClaimKind.DEPLOYMENT, 20, lambda grid: grid.has("deployment", SUPPORT), _read)
+READER = TableReader(
+    ClaimKind.DEPLOYMENT, 20, lambda table: table.has("deployment", SUPPORT), _read
+)

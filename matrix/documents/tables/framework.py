@@ -1,4 +1,4 @@
-"""Frameworks: from which version, with which capabilities."""
+"""Read tables of frameworks, their versions and the capabilities supported with them."""
 
 from __future__ import annotations
 
@@ -21,45 +21,45 @@ from matrix.documents.text import plain, slug
 from matrix.documents.versions import VersionsError, read_versions, specifiers
 from matrix.model.claim import ClaimKind, Status
 
-__all__ = ["READER", "VersionedName", "named_versions"]
+__all__ = ["READER", "VersionedName", "read_versioned_name"]
 
 
 @dataclasses.dataclass(frozen=True)
 class VersionedName:
-    """What a row is about: a name, specifiers, and what the versions' cell says of support."""
+    """The name and specifiers of a row, and the status in its versions cell."""
 
     name: Name
     specifiers: tuple[str, ...]
     status: Status
 
 
-def named_versions(grid: ClaimTable, row: RowCells) -> VersionedName | TableProblem:
-    """Return the name in a row's first column, the versions it is promised for, and the status."""
-    role = next(role for role in ("framework", "library", "datastore") if grid.has(role))
-    name = read_name(row[role], grid.vocabulary)
+def read_versioned_name(table: ClaimTable, row: RowCells) -> VersionedName | TableProblem:
+    """Return the name in a row's first column with its versions and status."""
+    role = next(role for role in ("framework", "library", "datastore") if table.has(role))
+    name = read_name(row[role], table.vocabulary)
     if name is None:
-        return TableProblem(row.line, "a row without a name")
+        return TableProblem(row.line, "row without a name")
     if not plain(row["versions"]):
         return TableProblem(row.line, f"no version for {plain(row[role])}")
     try:
-        found = specifiers(read_versions(row["versions"], grid.vocabulary))
-        return VersionedName(name, found, Status.SUPPORTED)
+        versions = specifiers(read_versions(row["versions"], table.vocabulary))
+        return VersionedName(name, versions, Status.SUPPORTED)
     except VersionsError as error:
         part = error.part
     try:
-        promise = read_promise(row["versions"], grid.vocabulary)
+        promise = read_promise(row["versions"], table.vocabulary)
     except PromiseError:
-        near = grid.vocabulary.nearest("versions", part)
-        return TableProblem(row.line, f"{part!r} is no version of {plain(row[role])}", near)
+        near = table.vocabulary.nearest("versions", part)
+        return TableProblem(row.line, f"invalid version {part!r} of {plain(row[role])}", near)
     return VersionedName(name, promise.specifiers or ("",), promise.status or Status.SUPPORTED)
 
 
-def _read(grid: ClaimTable) -> Iterator[Outcome]:
-    for row in grid.rows():
+def _read(table: ClaimTable) -> Iterator[Outcome]:
+    for row in table.rows():
         if isinstance(row, TableProblem):
             yield row
             continue
-        named = named_versions(grid, row)
+        named = read_versioned_name(table, row)
         if isinstance(named, TableProblem):
             yield named
             continue
@@ -67,9 +67,9 @@ def _read(grid: ClaimTable) -> Iterator[Outcome]:
             yield from _drafts(row, named, "", named.status, ())
         for column, cell in row.support:
             try:
-                promise = read_promise(cell, grid.vocabulary)
+                promise = read_promise(cell, table.vocabulary)
             except PromiseError as error:
-                message = f"{error.part!r} says neither yes nor no of {column.written!r}"
+                message = f"neither yes nor no for {column.written!r}: {error.part!r}"
                 yield TableProblem(row.line, message, error.suggestion)
                 continue
             scope = [("capability", column.capability)]
@@ -91,7 +91,7 @@ def _drafts(
     name = named.name
     merged = {key: value for pairs in (scope, name.scope) for key, value in pairs}
     notes = [
-        value for pairs in (scope, name.scope, row.aside) for key, value in pairs if key == "note"
+        value for pairs in (scope, name.scope, row.notes) for key, value in pairs if key == "note"
     ]
     if notes:
         merged["note"] = "; ".join(notes)
@@ -111,8 +111,8 @@ def _drafts(
 READER = TableReader(
     ClaimKind.FRAMEWORK,
     50,
-    lambda grid: (
-        grid.has("framework", "versions") and (grid.has(SUPPORT) or not grid.has("automatic"))
+    lambda table: (
+        table.has("framework", "versions") and (table.has(SUPPORT) or not table.has("automatic"))
     ),
     _read,
 )

@@ -1,4 +1,4 @@
-"""Integrations: web frameworks, data stores and libraries, and whether they need no code."""
+"""Read tables of integrations: web frameworks, data stores and libraries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matrix.documents.table_reader import (
     TableProblem,
     TableReader,
 )
-from matrix.documents.tables.framework import named_versions
+from matrix.documents.tables.framework import read_versioned_name
 from matrix.documents.text import comparable, plain
 from matrix.documents.versions import VersionsError, read_versions, specifiers
 from matrix.documents.vocabulary import Vocabulary
@@ -23,24 +23,24 @@ from matrix.model.claim import ClaimKind
 __all__ = ["READER"]
 
 
-def _read(grid: ClaimTable) -> Iterator[Outcome]:
-    for row in grid.rows():
+def _read(table: ClaimTable) -> Iterator[Outcome]:
+    for row in table.rows():
         if isinstance(row, TableProblem):
             yield row
             continue
-        named = named_versions(grid, row)
+        named = read_versioned_name(table, row)
         if isinstance(named, TableProblem):
             yield named
             continue
         name = named.name
-        automatic = _automatic(row["automatic"], grid.vocabulary) if grid.has("automatic") else ()
+        automatic = _automatic(row["automatic"], table.vocabulary) if table.has("automatic") else ()
         if automatic is None:
-            near = grid.vocabulary.nearest("marks", row["automatic"])
-            message = f"{plain(row['automatic'])!r} says neither yes nor no"
+            near = table.vocabulary.nearest("marks", row["automatic"])
+            message = f"neither yes nor no: {plain(row['automatic'])!r}"
             yield TableProblem(row.line, message, near)
             continue
         scope = {**dict(name.scope), **dict(automatic)}
-        notes = [value for key, value in (*name.scope, *row.aside) if key == "note"]
+        notes = [value for key, value in (*name.scope, *row.notes) if key == "note"]
         if notes:
             scope["note"] = "; ".join(notes)
         for specifier in named.specifiers:
@@ -57,12 +57,12 @@ def _read(grid: ClaimTable) -> Iterator[Outcome]:
 
 
 def _automatic(cell: str, vocabulary: Vocabulary) -> tuple[tuple[str, str], ...] | None:
-    """Read `yes`, or `> Python 3.7 yes`; None where it is neither."""
+    """Return the scope of `yes`, or of `> Python 3.7 yes`; None for any other cell."""
     text = comparable(cell).replace(YES, "yes").replace(NO, "no")
-    found = vocabulary.within("marks", text)
-    if found is None:
+    match = vocabulary.within("marks", text)
+    if match is None:
         return None
-    key, form = found
+    key, form = match
     rest = text.replace(form, " ", 1)
     condition = re.sub(r"[()\[\]]|(?<![a-z])(?:c?python|if|on|with)(?![a-z])", " ", rest)
     condition = condition.strip(" :")
@@ -77,10 +77,12 @@ def _automatic(cell: str, vocabulary: Vocabulary) -> tuple[tuple[str, str], ...]
     return (("automatic", key), ("automatic_python", pythons[0]))
 
 
-def _fits(grid: ClaimTable) -> bool:
-    named = grid.has("library") or grid.has("datastore")
-    with_versions = grid.has("versions") and not grid.has(SUPPORT)
-    return with_versions and (named or grid.has("framework", "automatic"))
+def _fits(table: ClaimTable) -> bool:
+    return (
+        table.has("versions")
+        and not table.has(SUPPORT)
+        and (table.has("library") or table.has("datastore") or table.has("framework", "automatic"))
+    )
 
 
 READER = TableReader(ClaimKind.INTEGRATION, 60, _fits, _read)

@@ -1,4 +1,4 @@
-"""Runtimes: operating system x processor x Python, each one a promise of its own."""
+"""Read tables of runtimes: one claim per operating system, processor and Python."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ __all__ = ["READER", "pythons"]
 
 _SEPARATOR = re.compile(r"<br\s*/?>|[,;\u3001\uff0c]|\s/\s", re.IGNORECASE)
 _LAST_PYTHON_2 = 7
-_MOST = 50
+_MAX_MINORS = 50
 
 
 def pythons(alternatives: tuple[Alternative, ...]) -> Iterator[str]:
-    """Yield a specifier for each Python that a cell names.
+    """Yield a specifier for each Python of a cell.
 
-    `3.5-3.11` names seven, `3.7+` is one open promise. A range that crosses from 2 to 3 goes
-    through 2.7, the last of Python 2.
+    `3.5-3.11` yields seven, `3.7+` one. In a range from 2 to 3 the successor of 2.7 is 3.0.
     """
     for alternative in alternatives:
         minors = _minors(alternative.span) if alternative.span else []
@@ -40,51 +39,50 @@ def pythons(alternatives: tuple[Alternative, ...]) -> Iterator[str]:
 
 
 def _minors(span: tuple[str, str]) -> list[str]:
-    found = [re.fullmatch(r"([23])\.(\d+)", end) for end in span]
-    if found[0] is None or found[1] is None:
+    """Return the minor versions of a range, none if its ends are not minor versions."""
+    ends = [re.fullmatch(r"([23])\.(\d+)", end) for end in span]
+    versions = [(int(end[1]), int(end[2])) for end in ends if end is not None]
+    if len(versions) < len(span):
         return []
-    (major, minor), (last_major, last_minor) = (
-        (int(end[1]), int(end[2])) for end in found if end is not None
-    )
-    out: list[str] = []
-    while (major, minor) <= (last_major, last_minor) and len(out) < _MOST:
-        out.append(f"{major}.{minor}")
+    (major, minor), last = versions
+    minors: list[str] = []
+    while (major, minor) <= last and len(minors) < _MAX_MINORS:
+        minors.append(f"{major}.{minor}")
         major, minor = (3, 0) if (major, minor) == (2, _LAST_PYTHON_2) else (major, minor + 1)
-    return out
+    return minors
 
 
-def _read(grid: ClaimTable) -> Iterator[Outcome]:
-    for row in grid.rows():
+def _read(table: ClaimTable) -> Iterator[Outcome]:
+    for row in table.rows():
         if isinstance(row, TableProblem):
             yield row
         else:
-            yield from _row(row, grid.vocabulary)
+            yield from _read_row(row, table.vocabulary)
 
 
-def _row(row: RowCells, vocabulary: Vocabulary) -> Iterator[Outcome]:
-    troubles: list[TableProblem] = []
+def _read_row(row: RowCells, vocabulary: Vocabulary) -> Iterator[Outcome]:
+    problems: list[TableProblem] = []
     system = vocabulary.exactly("systems", row["os"]) or ""
     if not system:
         near = vocabulary.nearest("systems", row["os"])
-        troubles.append(TableProblem(row.line, f"{plain(row['os'])!r} is no known system", near))
-    cpus = _cpus(row, system, vocabulary, troubles)
+        problems.append(TableProblem(row.line, f"unknown system {plain(row['os'])!r}", near))
+    cpus = _cpus(row, system, vocabulary, problems)
     runtime = "cpython"
     if plain(row["runtime"]):
-        known = vocabulary.exactly("runtimes", row["runtime"])
-        runtime = known or ""
-        if not known:
+        runtime = vocabulary.exactly("runtimes", row["runtime"]) or ""
+        if not runtime:
             near = vocabulary.nearest("runtimes", row["runtime"])
-            message = f"{plain(row['runtime'])!r} is no known runtime"
-            troubles.append(TableProblem(row.line, message, near))
-    named = _versions(row, "runtime-versions", vocabulary, troubles)
-    tracers = _versions(row, "ddtrace", vocabulary, troubles)
-    if troubles:
-        yield from troubles
+            message = f"unknown runtime {plain(row['runtime'])!r}"
+            problems.append(TableProblem(row.line, message, near))
+    versions = _versions(row, "runtime-versions", vocabulary, problems)
+    tracers = _versions(row, "ddtrace", vocabulary, problems)
+    if problems:
+        yield from problems
         return
     for tracer in tracers:
         for cpu in cpus:
-            for python in pythons(named):
-                scope = [("os", system), ("cpu", cpu), ("python", python), *row.aside]
+            for python in pythons(versions):
+                scope = [("os", system), ("cpu", cpu), ("python", python), *row.notes]
                 yield ClaimDraft(
                     ClaimKind.RUNTIME,
                     runtime,
@@ -97,16 +95,18 @@ def _row(row: RowCells, vocabulary: Vocabulary) -> Iterator[Outcome]:
                 )
 
 
-def _cpus(row: RowCells, system: str, words: Vocabulary, troubles: list[TableProblem]) -> list[str]:
-    """Return the processors; what `Intel` or `32bit` means depends on the system."""
+def _cpus(
+    row: RowCells, system: str, vocabulary: Vocabulary, problems: list[TableProblem]
+) -> list[str]:
+    """Return the processors; the meaning of `Intel` or `32bit` depends on the system."""
     cpus = []
     for part in _SEPARATOR.split(row["cpu"]):
         if not plain(part):
             continue
-        cpu = words.exactly(f"cpus-{system}", part) or words.exactly("cpus", part)
+        cpu = vocabulary.exactly(f"cpus-{system}", part) or vocabulary.exactly("cpus", part)
         if cpu is None:
-            near = words.nearest("cpus", part)
-            troubles.append(TableProblem(row.line, f"{plain(part)!r} is no known processor", near))
+            near = vocabulary.nearest("cpus", part)
+            problems.append(TableProblem(row.line, f"unknown processor {plain(part)!r}", near))
         else:
             cpus.append(cpu)
     if not cpus and not plain(row["cpu"]):
@@ -115,19 +115,19 @@ def _cpus(row: RowCells, system: str, words: Vocabulary, troubles: list[TablePro
 
 
 def _versions(
-    row: RowCells, role: str, vocabulary: Vocabulary, troubles: list[TableProblem]
+    row: RowCells, role: str, vocabulary: Vocabulary, problems: list[TableProblem]
 ) -> tuple[Alternative, ...]:
-    what = {"ddtrace": "ddtrace", "runtime-versions": "the runtime"}[role]
+    subject = {"ddtrace": "ddtrace", "runtime-versions": "the runtime"}[role]
     try:
-        found = read_versions(row[role], vocabulary)
+        alternatives = read_versions(row[role], vocabulary)
     except VersionsError as error:
-        troubles.append(TableProblem(row.line, f"{error.part!r} is no version of {what}"))
+        problems.append(TableProblem(row.line, f"invalid version {error.part!r} of {subject}"))
         return ()
-    if not found:
-        troubles.append(TableProblem(row.line, f"no version of {what}"))
-    return found
+    if not alternatives:
+        problems.append(TableProblem(row.line, f"no version of {subject}"))
+    return alternatives
 
 
 READER = TableReader(
-    ClaimKind.RUNTIME, 40, lambda grid: grid.has("os", "runtime-versions", "ddtrace"), _read
+    ClaimKind.RUNTIME, 40, lambda table: table.has("os", "runtime-versions", "ddtrace"), _read
 )
