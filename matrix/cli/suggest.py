@@ -15,7 +15,7 @@ from pathlib import Path
 from matrix.cli.options import add_plan_options, plan_from_args, where_from_args
 from matrix.documents.facts import document_paths
 from matrix.errors import ExitCode, IndexUnavailableError, StorageError, UsageError, UserError
-from matrix.features.audit.index_evidence import static_findings
+from matrix.features.audit.index_evidence import static_evidence
 from matrix.features.corrections.edit import diff_name, diff_root, unified_diff
 from matrix.features.corrections.observed import ObservedFindings, recorded_findings
 from matrix.features.corrections.page import ClaimCase, PageText, read_pages
@@ -262,7 +262,7 @@ def _summary(args: argparse.Namespace, pages: Mapping[str, PageText]) -> Suggest
                 as_of=args.as_of,
                 targets=basis.targets,
                 obstacles=basis.obstacles,
-                static=static_findings,
+                static=static_evidence,
                 contained=basis.contained,
             )
         except IndexUnavailableError as error:
@@ -292,7 +292,7 @@ def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
         if args.engine == "auto"
         else where_from_args(args)
     )
-    plan = plan_from_args(args, _note, where, static_findings)
+    plan = plan_from_args(args, _note, where, static_evidence)
     options = RunOptions(rejudge=True, offline=args.offline, engine=args.engine)
     result = verify(plan, options, lambda _event: None, world_on(RunBackend(where)))
     for warning in result.warnings:

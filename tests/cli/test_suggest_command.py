@@ -1,9 +1,9 @@
-"""The command suggest: options, what goes where, exit codes, inputs that are not what they say."""
+"""The command suggest: options, outputs, exit codes, and invalid inputs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jsonschema
@@ -11,13 +11,20 @@ import pytest
 from helpers.claim_lines import DOCUMENTS
 from helpers.corrections_fixture import Truth, findings_of, since
 from helpers.planning_fixture import LINUX, READ, FakeIndex, world
+from helpers.run_fakes import MINIMUM, PROBE, PROBES, FakeRunner
+from matrix.runs.result import CellRecord, RunResult
+from test_scheduler import Run, answers
 
 from matrix.__main__ import main
+from matrix.cli import options
+from matrix.cli import suggest as suggest_command
 from matrix.documents.document import read_documents
 from matrix.errors import ExitCode
+from matrix.features.corrections import suggest as suggestions
 from matrix.features.corrections.change import Action, DocumentChange
 from matrix.features.corrections.edit import Deletion
-from matrix.features.corrections.page import PageText, read_papers
+from matrix.features.corrections.observed import recorded_findings
+from matrix.features.corrections.page import PageText, read_pages
 from matrix.features.corrections.verdicts_file import read_verdicts
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
@@ -25,14 +32,15 @@ from matrix.model.plan import Plan
 from matrix.model.verdict import Finding, Observed
 from matrix.planning.planner import make_plan
 from matrix.reporting.json import result_to_json
-from matrix.runs.result import CellRecord, RunResult
+from matrix.runs.captures import CaptureStore
+from matrix.runs.journal import Journal
 from matrix.system.paths import data_dir
 
 LATE = since(threat_detection="1.10.0", threat_protection="1.10.3")
 
 
 class Index(FakeIndex):
-    """The small world's index, as the commands make it."""
+    """The small world's index, with the constructor and notices of the commands' index."""
 
     notices: tuple[str, ...] = ()
 
@@ -44,9 +52,9 @@ class Index(FakeIndex):
 def _small_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COMPAT_MATRIX_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setattr("matrix.cli.suggest.CachedIndex", Index)
-    monkeypatch.setattr("matrix.cli.options.CachedIndex", Index)
-    monkeypatch.setattr("matrix.cli.suggest.static_findings", lambda *_: {})
+    monkeypatch.setattr(suggest_command, "CachedIndex", Index)
+    monkeypatch.setattr(options, "CachedIndex", Index)
+    monkeypatch.setattr(suggest_command, "static_evidence", lambda *_: {})
     monkeypatch.chdir(tmp_path)
 
 
@@ -57,7 +65,7 @@ def page(tmp_path: Path) -> Path:
     return Path("wrong.md")
 
 
-def found_by(plan: Plan, truth: Truth) -> tuple[RunResult, list[Finding]]:
+def run_result(plan: Plan, truth: Truth) -> tuple[RunResult, list[Finding]]:
     findings = findings_of(plan, truth)
     cells = tuple(
         CellRecord(
@@ -78,9 +86,9 @@ def found_by(plan: Plan, truth: Truth) -> tuple[RunResult, list[Finding]]:
 
 
 def verdicts_of(page: Path, truth: Truth = LATE, **changes: object) -> str:
-    """Return the name of a file as `verify --json` writes it."""
+    """Write a file of verdicts as `verify --json` does, and return its name."""
     plan = make_plan(read_documents([page]).claims, world(), targets=(LINUX,))
-    data = {**result_to_json(found_by(plan, truth)[0], "then"), **changes}
+    data = {**result_to_json(run_result(plan, truth)[0], "then"), **changes}
     Path("verdicts.json").write_text(json.dumps(data), encoding="utf-8")
     return "verdicts.json"
 
@@ -126,8 +134,7 @@ def test_the_corrected_files_never_replace_the_documents(
     page: Path, folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("link").symlink_to(tmp_path)
-    where = folder.format(here=tmp_path.name)
-    arguments = ["--verdicts", verdicts_of(page), "--out", where]
+    arguments = ["--verdicts", verdicts_of(page), "--out", folder.format(here=tmp_path.name)]
     assert main(["suggest", str(page), *arguments]) == ExitCode.USAGE
     out, err = capsys.readouterr()
     assert (out, "would replace wrong.md" in err) == ("", True)
@@ -148,25 +155,23 @@ def test_what_must_be_edited_by_hand_is_exit_code_1(
     page.write_text(text, encoding="utf-8")
     assert main(["suggest", str(page), "--verdicts", verdicts_of(page)]) == ExitCode.REFUTED
     err = capsys.readouterr().err
-    assert "by hand: wrong:42" in err
+    assert "edit by hand: wrong:42" in err
     assert "still refuted: wrong/note/flask-query-string" in err
 
 
 def test_what_was_recorded_is_judged_without_verdicts(
     page: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    found: list[Finding] = []
+    recorded: list[Finding] = []
 
-    def verify(plan: Plan, options: object, *_: object) -> RunResult:
-        assert "rejudge=True" in repr(options)
-        result, findings = found_by(plan, LATE)
-        found.extend(findings)
+    def verify(plan: Plan, run_options: object, *_: object) -> RunResult:
+        assert "rejudge=True" in repr(run_options)
+        result, findings = run_result(plan, LATE)
+        recorded.extend(findings)
         return result
 
-    monkeypatch.setattr("matrix.runs.run.verify", verify)
-    monkeypatch.setattr(
-        "matrix.features.corrections.observed.recorded_findings", lambda *_: tuple(found)
-    )
+    monkeypatch.setattr(suggest_command, "verify", verify)
+    monkeypatch.setattr(suggest_command, "recorded_findings", lambda *_: tuple(recorded))
     assert main(["suggest", str(page)]) == ExitCode.OK
     assert b"+| Threat Detection  | 1.10.3   " in capfdbinary.readouterr()[0]
 
@@ -177,35 +182,32 @@ def test_where_nothing_was_recorded_there_is_no_diff_and_that_is_said(
     assert main(["suggest", str(page), "--engine", "local"]) == ExitCode.OK
     out, err = capsys.readouterr()
     assert out == ""
-    assert "nothing was seen of any cell" in err
+    assert "no cell has any findings in recorded results" in err
 
 
-def damaged(name: str) -> Callable[[Path], str]:
-    def make(page: Path) -> str:
-        if name == "garbage":
-            Path("verdicts.json").write_text("{", encoding="utf-8")
-        elif name == "schema":
-            verdicts_of(page, schema="audit/1")
-        elif name == "halved":
-            verdicts_of(page, verdicts=[{"claim": "x"}])
-        elif name == "cells":
-            verdicts_of(page, cells=[{"id": "no cell", "findings": [{"probe": "x"}]}])
-        elif name == "a list":
-            Path("verdicts.json").write_text("[]", encoding="utf-8")
-        elif name == "other version":
-            verdicts_of(page)
-            page.write_text(page.read_text("utf-8") + "\n", encoding="utf-8")
-        elif name == "other document":
-            verdicts_of(page)
-            page.rename("wrongs.md")
-            return "wrongs.md"
-        return str(page)
-
-    return make
+def write_damaged(name: str, page: Path) -> str:
+    """Write a damaged file of verdicts, and return the document to use it for."""
+    if name == "garbage":
+        Path("verdicts.json").write_text("{", encoding="utf-8")
+    elif name == "schema":
+        verdicts_of(page, schema="audit/1")
+    elif name == "halved":
+        verdicts_of(page, verdicts=[{"claim": "x"}])
+    elif name == "cells":
+        verdicts_of(page, cells=[{"id": "no cell", "findings": [{"probe": "x"}]}])
+    elif name == "a list":
+        Path("verdicts.json").write_text("[]", encoding="utf-8")
+    elif name == "other version":
+        verdicts_of(page)
+        page.write_text(page.read_text("utf-8") + "\n", encoding="utf-8")
+    elif name == "other document":
+        verdicts_of(page)
+        return str(page.rename("wrongs.md"))
+    return str(page)
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("missing", "there is no file verdicts.json"),
         ("garbage", "verdicts.json cannot be read as JSON"),
@@ -214,18 +216,18 @@ def damaged(name: str) -> Callable[[Path], str]:
         ("halved", "verdicts.json is no complete file of verdicts"),
         ("cells", "verdicts.json is no complete file of verdicts"),
         ("other version", "another version of wrong (sha256 "),
-        ("other document", "says nothing of wrongs; did you mean 'wrong'?"),
+        ("other document", "has no claims of wrongs; did you mean 'wrong'?"),
     ],
 )
 def test_a_file_that_is_not_these_documents_verdicts_is_named(
-    page: Path, name: str, said: str, capsys: pytest.CaptureFixture[str]
+    page: Path, name: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    document = damaged(name)(page)
+    document = write_damaged(name, page)
     assert main(["suggest", document, "--verdicts", "verdicts.json"]) == ExitCode.USAGE
     out, err = capsys.readouterr()
     assert out == ""
     assert "verdicts.json" in err
-    assert said in err
+    assert message in err
     assert "hint:" in err
 
 
@@ -248,10 +250,10 @@ def test_values_that_verify_does_not_write_are_no_file_of_verdicts(
 ) -> None:
     path = Path(verdicts_of(page))
     data = json.loads(path.read_text(encoding="utf-8"))
-    within = data
+    container = data
     for key in place[:-1]:
-        within = within[key]
-    within[place[-1]] = value
+        container = container[key]
+    container[place[-1]] = value
     path.write_text(json.dumps(data), encoding="utf-8")
     assert main(["suggest", str(page), "--verdicts", path.name]) == ExitCode.USAGE
     out, err = capsys.readouterr()
@@ -259,7 +261,7 @@ def test_values_that_verify_does_not_write_are_no_file_of_verdicts(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "needs documents"),
         (["nothing.md"], "nothing.md"),
@@ -268,31 +270,31 @@ def test_values_that_verify_does_not_write_are_no_file_of_verdicts(
     ],
 )
 def test_wrong_use_is_told_before_anything_is_printed(
-    page: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    page: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("prose.md").write_text("Only prose.\n", encoding="utf-8")
     assert main(["suggest", *arguments]) == ExitCode.USAGE
     out, err = capsys.readouterr()
-    assert (out, said in err) == ("", True)
+    assert (out, message in err) == ("", True)
 
 
 def test_a_change_that_would_say_something_else_is_refused(
     page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A fault of ours: a row is cut though only the note was meant to go."""
+    """A bug of ours: a row is deleted though only the note is to be removed."""
 
-    def cuts_a_row(_case: object, paper: PageText, _settled: object) -> Iterator[DocumentChange]:
-        note = next(one for one in paper.claims if one.subject == "flask-query-string")
+    def deletes_a_row(_case: object, text: PageText, _settled: object) -> Iterator[DocumentChange]:
+        note = next(one for one in text.claims if one.subject == "flask-query-string")
         yield DocumentChange(
-            Action.NOTE, paper.name, 1, "gone", (Deletion(11, 11),), (note.fact,), (), ()
+            Action.NOTE, text.name, 1, "removed", (Deletion(11, 11),), (note.fact,), (), ()
         )
 
-    monkeypatch.setattr("matrix.features.corrections.suggest.removed_notes", cuts_a_row)
+    monkeypatch.setattr(suggestions, "removed_notes", deletes_a_row)
     code = main(["suggest", str(page), "--verdicts", verdicts_of(page), "--out", "new"])
     out, err = capsys.readouterr()
     assert (code, out) == (ExitCode.USAGE, "")
     assert "lost capability threat-detection" in err
-    assert "fault of this project" in err
+    assert "bug of this project" in err
     assert Path("new/wrong.md").read_bytes() == page.read_bytes()
 
 
@@ -316,8 +318,7 @@ def test_an_index_that_is_down_takes_the_check_away_and_not_the_diff(
     page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = verdicts_of(page)
-    down = lambda *_, **__: FakeIndex({})  # noqa: E731
-    monkeypatch.setattr("matrix.cli.suggest.CachedIndex", down)
+    monkeypatch.setattr(suggest_command, "CachedIndex", lambda *_, **__: FakeIndex({}))
     assert main(["suggest", str(page), "--verdicts", name, "--summary", "why.md"]) == ExitCode.OK
     out, err = capsys.readouterr()
     assert "+| Threat Detection " in out
@@ -333,22 +334,16 @@ def test_a_file_of_verdicts_tells_what_was_seen_in_containers(page: Path, engine
     facts = dict.fromkeys(("image", "os", "machine", "libc", "python", "build", "isolation"), "")
     first["where"] = {"engine": engine, "bits": 64, **facts}
     path.write_text(json.dumps(data), encoding="utf-8")
-    told = read_verdicts(path, read_papers([page])[1].values())
-    assert {one.cell for one in told.contained} == ({first["id"]} if engine else set())
+    file = read_verdicts(path, read_pages([page])[1].values())
+    assert {one.cell for one in file.contained} == ({first["id"]} if engine else set())
 
 
 def test_what_was_captured_is_judged_whatever_no_plan_asks_for(tmp_path: Path) -> None:
-    from helpers.run_fakes import MINIMUM, PROBE, PROBES, FakeRunner  # noqa: PLC0415
-    from test_scheduler import Run, answers  # noqa: PLC0415
-
-    from matrix.features.corrections.observed import recorded_findings  # noqa: PLC0415
-    from matrix.runs.captures import CaptureStore  # noqa: PLC0415
-    from matrix.runs.journal import Journal  # noqa: PLC0415
 
     Run(tmp_path, FakeRunner(answers(minimum="welcome"))).run()
     journal, captures = Journal(tmp_path / "journal.jsonl"), CaptureStore(tmp_path / "captures")
-    found = {one.cell: one.shows for one in recorded_findings(journal, captures, PROBES)}
-    assert found[MINIMUM] is Observed.ABSENT
-    assert set(found.values()) == {Observed.ABSENT, Observed.PRESENT}
+    shows = {one.cell: one.shows for one in recorded_findings(journal, captures, PROBES)}
+    assert shows[MINIMUM] is Observed.ABSENT
+    assert set(shows.values()) == {Observed.ABSENT, Observed.PRESENT}
     assert recorded_findings(journal, captures, PROBES, lambda _capture: False) == ()
     assert PROBE in PROBES

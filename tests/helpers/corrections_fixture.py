@@ -1,4 +1,4 @@
-"""Documents, an index and cells, all made up: from pages to verdicts to changed pages."""
+"""Fakes for corrections: pages with verdicts from made-up cells, and the changed pages."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from packaging.version import Version
 from helpers.planning_fixture import LINUX, world
 from matrix.features.corrections.edit import unified_diff
 from matrix.features.corrections.observed import ObservedFindings
-from matrix.features.corrections.page import ClaimCase, read_papers
+from matrix.features.corrections.page import ClaimCase, read_pages
 from matrix.features.corrections.suggest import Suggestion, suggest
-from matrix.features.corrections.verify import changed_claims, judge_again
+from matrix.features.corrections.verify import changed_claims, still_refuted
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
 from matrix.model.cell import Cell
@@ -26,20 +26,20 @@ from matrix.planning.planner import make_plan
 from matrix.pypi.index import Index
 
 Truth = Callable[[Cell, str, str], Observed]
-"""What a cell shows of a probe's channel."""
+"""Returns what a cell shows for a probe's channel."""
 
 Static = Callable[[Iterable[Claim], Index], Mapping[str, StaticEvidence]]
 
 
-def since(**least: str) -> Truth:
-    """Return a truth in which probes (or channels of them) work from a release on.
+def since(**minimums: str) -> Truth:
+    """Return a truth in which probes, or channels of them, work from a release on.
 
-    `threat_protection__remote_config="1.20.0"`; what is not named works everywhere.
+    For example `threat_protection__remote_config="1.20.0"`; all others always work.
     """
 
     def truth(cell: Cell, probe: str, channel: str) -> Observed:
         for name in (f"{probe}__{channel}", probe):
-            if first := least.get(name.replace("-", "_")):
+            if first := minimums.get(name.replace("-", "_")):
                 works = Version(cell.ddtrace) >= Version(first)
                 return Observed.PRESENT if works else Observed.ABSENT
         return Observed.PRESENT
@@ -47,13 +47,13 @@ def since(**least: str) -> Truth:
     return truth
 
 
-def nothing_static(_claims: Iterable[Claim], _index: Index) -> dict[str, StaticEvidence]:
+def no_static_evidence(_claims: Iterable[Claim], _index: Index) -> dict[str, StaticEvidence]:
     return {}
 
 
 def findings_of(plan: Plan, truth: Truth, others: Sequence[str] = ()) -> list[Finding]:
-    """Return what the plan's cells show, and what the same cells show with `others` releases."""
-    found: dict[tuple[str, str, str], Finding] = {}
+    """Return the findings of the plan's cells, and of the same cells with `others` releases."""
+    findings: dict[tuple[str, str, str], Finding] = {}
     for part in plan.parts:
         cells = [part.minimum, *([part.before] if part.before else []), *part.controls]
         cells += [
@@ -61,15 +61,15 @@ def findings_of(plan: Plan, truth: Truth, others: Sequence[str] = ()) -> list[Fi
         ]
         for name in cells:
             shows = truth(Cell.parse(name), part.probe, part.channel)
-            found[name, part.probe, part.channel] = Finding(
+            findings[name, part.probe, part.channel] = Finding(
                 name, part.probe, part.channel, shows, f"Seen to be {shows.value}."
             )
-    return list(found.values())
+    return list(findings.values())
 
 
 @dataclasses.dataclass
 class World:
-    """Documents with the verdicts on them."""
+    """Documents with their verdicts."""
 
     case: ClaimCase
     static: Static
@@ -78,18 +78,18 @@ class World:
     def suggest(self, *, earlier: bool = False) -> tuple[Suggestion, ...]:
         return suggest(self.case, earlier=earlier)
 
-    def again(self, suggestions: Sequence[Suggestion]) -> tuple[Verdict, ...]:
-        """Return what stays refuted, on what was seen so far."""
-        return judge_again(
+    def still_refuted(self, suggestions: Sequence[Suggestion]) -> tuple[Verdict, ...]:
+        """Return the verdicts that stay refuted, by the findings so far."""
+        return still_refuted(
             changed_claims(suggestions),
             world(),
-            self.case.seen.findings,
+            self.case.observed.findings,
             profile="documented",
             as_of=None,
             targets=(LINUX,),
             obstacles={},
             static=self.static,
-            contained=self.case.seen.findings if self.contained else (),
+            contained=self.case.observed.findings if self.contained else (),
         )
 
     def refuted(self) -> set[str]:
@@ -105,12 +105,12 @@ def verified(
     truth: Truth,
     *,
     others: Sequence[str] = (),
-    static: Static = nothing_static,
+    static: Static = no_static_evidence,
     releases: Sequence[str] | None = None,
     contained: bool = False,
 ) -> World:
-    """Plan, run in made-up cells (`contained`: in containers) and judge the documents."""
-    reading, papers = read_papers(paths)
+    """Plan, run in made-up cells (with `contained` in containers), and judge the documents."""
+    reading, pages = read_pages(paths)
     deployments = ("docker",) if contained else ()
     plan = make_plan(reading.claims, world(), targets=(LINUX,), deployments=deployments)
     plan = dataclasses.replace(plan, static=tuple(static(reading.claims, world()).values()))
@@ -119,37 +119,35 @@ def verified(
     for finding in findings:
         table.add(finding, contained=contained)
     verdicts = {one.claim: one for one in judge(plan, table)}
-    known = (
-        [one.version for one in world().projects["ddtrace"].releases if "rc" not in one.version]
-        if releases is None
-        else releases
-    )
-    final = sorted((one for one in known), key=Version)
-    return World(ClaimCase(papers, verdicts, ObservedFindings(findings, final)), static, contained)
+    if releases is None:
+        all_releases = [one.version for one in world().projects["ddtrace"].releases]
+        releases = [release for release in all_releases if "rc" not in release]
+    final = sorted(releases, key=Version)
+    return World(ClaimCase(pages, verdicts, ObservedFindings(findings, final)), static, contained)
 
 
 def decided(paths: Sequence[Path], *wrong: str, outcome: Outcome = Outcome.REFUTED) -> World:
-    """Return documents on which nothing was run, with verdicts on claims by a part of their id."""
-    reading, papers = read_papers(paths, lenient=True)
+    """Return documents without a run, with verdicts on the claims whose id has one of the parts."""
+    reading, pages = read_pages(paths, lenient=True)
     verdicts = {
         claim.id: Verdict(claim.id, outcome, None, None, "Seen.")
         for claim in reading.claims
         if any(part in claim.id for part in wrong)
     }
-    assert len(verdicts) >= len(wrong), "a claim that is not there"
-    return World(ClaimCase(papers, verdicts, ObservedFindings(())), nothing_static)
+    assert len(verdicts) >= len(wrong), "unknown claim"
+    return World(ClaimCase(pages, verdicts, ObservedFindings(())), no_static_evidence)
 
 
 def diff_of(suggestion: Suggestion) -> bytes:
-    paper = suggestion.paper
-    return unified_diff(paper.sheet.data(), suggestion.data, paper.path.name)
+    page = suggestion.page
+    return unified_diff(page.file.data(), suggestion.data, page.path.name)
 
 
 def applied(suggestion: Suggestion, folder: Path) -> Path:
     """Return the document after git has applied the diff to a copy of it in `folder`."""
     folder.mkdir(exist_ok=True)
-    copy = folder / suggestion.paper.path.name
-    copy.write_bytes(suggestion.paper.path.read_bytes())
+    copy = folder / suggestion.page.path.name
+    copy.write_bytes(suggestion.page.path.read_bytes())
     command = ["git", "-c", "core.autocrlf=false", "apply", "-p0", "--whitespace=nowarn", "-"]
     subprocess.run(
         command, input=diff_of(suggestion), cwd=folder, check=True, env={"PATH": os.environ["PATH"]}
@@ -158,6 +156,6 @@ def applied(suggestion: Suggestion, folder: Path) -> Path:
 
 
 def changes_of(suggestion: Suggestion) -> list[tuple[str, str]]:
-    """Return the lines of the diff that differ, as (sign, text)."""
+    """Return the removed and added lines of the diff, as (sign, text)."""
     lines = diff_of(suggestion).decode().split("\n")[2:]
     return [(line[0], line[1:]) for line in lines if line[:1] in {"-", "+"}]

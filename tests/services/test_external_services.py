@@ -22,9 +22,10 @@ from helpers.run_fakes import (
     planned,
 )
 from helpers.toy_services import recipes, toy
+from matrix.runs.result import CellRecord, RunResult
 from rich.console import Console
 
-from matrix.features.corrections.change import ground_of
+from matrix.features.corrections.change import ground_for
 from matrix.features.reproduce.by_hand import ManualSteps
 from matrix.features.reproduce.run import SingleRun
 from matrix.judging.cells import findings_of
@@ -42,7 +43,6 @@ from matrix.reporting.services import needed_by, state_lines, users_of
 from matrix.reporting.terminal import print_report
 from matrix.runs.journal import Entry
 from matrix.runs.record_reader import parse_record
-from matrix.runs.result import CellRecord, RunResult
 from matrix.services.pool import Services
 from matrix.system.paths import data_dir
 
@@ -151,7 +151,7 @@ def test_what_was_seen_against_a_stub_is_no_row_with_what_was_seen_against_the_p
 def test_one_cell_alone_and_a_proposal_say_it() -> None:
     made = dataclasses.replace(capture(MINIMUM), services=(MOTO,))
     assert "  Against a simulator (moto 5.0.28)." in SingleRun(made, (), None).lines()
-    ground = ground_of(claim(), result(STUB).verdicts[0])
+    ground = ground_for(claim(), result(STUB).verdicts[0])
     assert ground.evidence.endswith("Against PostgreSQL 15.18, a stub (consul).")
 
 

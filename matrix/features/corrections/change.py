@@ -1,4 +1,4 @@
-"""A change of a document, what it rests on, and what of the claims it is to change."""
+"""Changes to a document, the evidence that they rest on, and claims that stay unchanged."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import dataclasses
 import enum
 from typing import Any, TypeAlias
 
-from matrix.features.corrections.edit import Splice
+from matrix.features.corrections.edit import Edit
+from matrix.judging.sentences import evidence_text
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim
-from matrix.model.service import against
+from matrix.model.fact import Fact
+from matrix.model.service import Backend, against
 from matrix.model.verdict import Verdict
 
-__all__ = ["Action", "ChangeGround", "DocumentChange", "Fact", "UnchangedClaim", "ground_of"]
+__all__ = ["Action", "ChangeGround", "ClaimFact", "DocumentChange", "UnchangedClaim", "ground_for"]
 
-Fact: TypeAlias = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
-"""What is promised, wherever it stands: `Claim.fact`."""
+ClaimFact: TypeAlias = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
+"""The content of a claim without its place in a document: `Claim.fact`."""
 
-_SHOWN = 3
+_MAX_CELLS = 6
 
 
 class Action(str, enum.Enum):
-    """What is done to a document."""
+    """The kinds of change."""
 
     MINIMUM = "minimum-corrected"
     LOWER = "minimum-lowered"
@@ -32,35 +35,47 @@ class Action(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class ChangeGround:
-    """What a change rests on: a claim with its place, its verdict, and the cells that show it."""
+    """A claim with its place, its verdict, and the cells that show it, as ground for a change."""
 
     claim: str
     document: str
     line: int
     outcome: str
-    evidence: str
-    cells: tuple[str, ...]
+    facts: tuple[Fact, ...]
+    cells: tuple[Cell, ...]
+    backends: tuple[Backend, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
-        return dataclasses.asdict(self)
+        """Return the ground as plain JSON values."""
+        return {
+            "claim": self.claim,
+            "document": self.document,
+            "line": self.line,
+            "outcome": self.outcome,
+            "evidence": self.evidence,
+            "cells": [cell.id for cell in self.cells],
+        }
+
+    @property
+    def evidence(self) -> str:
+        """Return the facts as text, with the back ends that they were observed against."""
+        return f"{evidence_text(self.facts)} {against(self.backends)}".rstrip()
 
 
 @dataclasses.dataclass(frozen=True)
 class DocumentChange:
-    """One change. `says` tells it in one line, `caveat` what is not known.
+    """A change of one document. `title` describes it in one line, `caveat` what is not known.
 
-    `gone` and `come` are what the page no longer promises and what it promises instead: nothing
-    else may change. `claims` are those that it puts right.
+    `removed` and `added` are the facts that the page loses and gains: no others may change.
     """
 
     action: Action
     document: str
     line: int
-    says: str
-    splices: tuple[Splice, ...]
-    gone: tuple[Fact, ...]
-    come: tuple[Fact, ...]
+    title: str
+    edits: tuple[Edit, ...]
+    removed: tuple[ClaimFact, ...]
+    added: tuple[ClaimFact, ...]
     grounds: tuple[ChangeGround, ...]
     caveat: str = ""
 
@@ -70,7 +85,7 @@ class DocumentChange:
             "action": self.action.value,
             "document": self.document,
             "line": self.line,
-            "says": self.says,
+            "says": self.title,
             "caveat": self.caveat,
             "grounds": [ground.to_json() for ground in self.grounds],
         }
@@ -78,31 +93,31 @@ class DocumentChange:
 
 @dataclasses.dataclass(frozen=True)
 class UnchangedClaim:
-    """What is not changed though something speaks against it, and why.
+    """A claim that is not changed though evidence contradicts it, with the reason.
 
-    `refuted` is set where a claim stays that the evidence refutes: to be edited by hand.
+    `refuted` is set where the evidence refutes it: it has to be edited by hand.
     """
 
     document: str
     line: int
-    says: str
-    why: str
+    title: str
+    reason: str
     refuted: bool = False
     grounds: tuple[ChangeGround, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
+        """Return the claim as plain JSON values."""
         return {
             "document": self.document,
             "line": self.line,
-            "says": self.says,
-            "why": self.why,
+            "says": self.title,
+            "why": self.reason,
             "refuted": self.refuted,
             "grounds": [ground.to_json() for ground in self.grounds],
         }
 
 
-def ground_of(claim: Claim, verdict: Verdict) -> ChangeGround:
+def ground_for(claim: Claim, verdict: Verdict) -> ChangeGround:
     """Return a claim's verdict as ground for a change, with the cells that decide it."""
     parts = [part for part in verdict.parts if part.outcome is verdict.outcome]
     cells = [cell for part in parts for cell in part.cells] or list(verdict.cells)
@@ -111,6 +126,7 @@ def ground_of(claim: Claim, verdict: Verdict) -> ChangeGround:
         claim.document,
         claim.line,
         verdict.outcome.value,
-        f"{verdict.evidence} {against(verdict.back_ends)}".rstrip(),
-        tuple(dict.fromkeys(cells))[: 2 * _SHOWN],
+        verdict.facts,
+        tuple(dict.fromkeys(cells))[:_MAX_CELLS],
+        verdict.backends,
     )

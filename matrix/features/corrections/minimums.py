@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from matrix.features.audit.findings import AuditFinding, FindingKind
-from matrix.features.audit.versions import contains, lowest_named
+from matrix.features.audit.versions import contains, lower_bound
 from matrix.features.corrections.change import (
     Action,
     ChangeGround,
@@ -21,7 +21,7 @@ from matrix.features.corrections.change import (
 from matrix.features.corrections.observed import KnownMinimum, refuted_parts
 from matrix.features.corrections.page import ClaimCase, PageText
 from matrix.model.claim import Claim, ClaimKind, Status
-from matrix.model.service import against
+from matrix.model.fact import FactKind, fact
 from matrix.model.verdict import Outcome, PartVerdict, Tightness
 from matrix.planning.coverage import CoverageRule, load_coverage
 from matrix.planning.expectations import documented_minimum
@@ -69,11 +69,11 @@ def agreeing_minimums(
         claims = [by_id[place.claim] for place in finding.places if place.claim in by_id]
         claims = [claim for claim in claims if claim.kind is ClaimKind.CAPABILITY]
         exact = next((claim for claim in claims if _is_exact(case, claim)), None)
-        lowest = lowest_named(exact.specifier) if exact else None
+        lowest = lower_bound(exact.specifier) if exact else None
         if exact is None or lowest is None:
             continue
         for claim in claims:
-            own = lowest_named(claim.specifier)
+            own = lower_bound(claim.specifier)
             confirmed = case.outcome(claim) is Outcome.CONFIRMED
             if confirmed and own is not None and own > lowest:
                 verdict = case.verdicts[exact.id]
@@ -101,7 +101,7 @@ def lowered_minimums(
             or verdict.tightness is not Tightness.EARLIER
         ):
             continue
-        known = case.observed.minimum(verdict.parts, (), below=lowest_named(claim.specifier))
+        known = case.observed.minimum(verdict.parts, (), below=lower_bound(claim.specifier))
         if known is not None:
             yield _with_minimum(case, page, claim, [claim], known, action=Action.LOWER)
 
@@ -174,7 +174,7 @@ def _known_minimum(
             parts += verdict.parts
     required = [part for other in wrong for part in refuted_parts(case.verdicts[other.id].parts)]
     optional = [part for part in parts if part not in required]
-    return case.observed.minimum(required, optional, above=lowest_named(claim.specifier))
+    return case.observed.minimum(required, optional, above=lower_bound(claim.specifier))
 
 
 def _with_minimum(  # noqa: PLR0913 - a change and its evidence
@@ -282,9 +282,12 @@ def _grounds(
             first.document,
             first.line,
             finding.shows.value,
-            f"{finding.probe}, {finding.channel}: {finding.evidence}"
-            f" {against(finding.back_ends)}".rstrip(),
+            (
+                fact(FactKind.TEXT, text=f"{finding.probe}, {finding.channel}:"),
+                *finding.facts,
+            ),
             (finding.cell,),
+            finding.backends,
         )
         for finding in known.findings[:_MAX_FINDINGS]
     ]

@@ -1,7 +1,7 @@
-"""Runtimes that no artifact serves: taken out of the lists that name them, or the row with them.
+"""Corrections of runtimes that no artifact supports: they are removed from their row.
 
 A row promises each of its CPythons on each of its processors. Where processors lose different
-CPythons, the row becomes one for each.
+CPythons, the row is split.
 """
 
 from __future__ import annotations
@@ -13,66 +13,63 @@ from matrix.documents.tables.runtime import pythons
 from matrix.documents.text import plain
 from matrix.documents.versions import VersionsError, read_versions
 from matrix.documents.vocabulary import Vocabulary
-from matrix.features.corrections.change import Action, DocumentChange, UnchangedClaim, ground_of
-from matrix.features.corrections.edit import Deletion, Insertion, Splice, new_row
+from matrix.features.corrections.change import Action, DocumentChange, UnchangedClaim, ground_for
+from matrix.features.corrections.edit import Deletion, Edit, Insertion, format_row
 from matrix.features.corrections.page import ClaimCase, PageText, PlacedRow
 from matrix.model.claim import Claim, ClaimKind
 
 __all__ = ["narrowed_runtimes"]
 
-_BETWEEN = re.compile(r"(\s*[,;\u3001\uff0c]\s*)")
-_SPAN = re.compile(r"([0-9.]+)([^0-9.]+)([0-9.]+)")
-_USUAL = ", "
+_SEPARATOR = re.compile(r"(\s*[,;\u3001\uff0c]\s*)")
+_RANGE = re.compile(r"([0-9.]+)([^0-9.]+)([0-9.]+)")
+_USUAL_SEPARATOR = ", "
 
 
-def narrowed_runtimes(
-    case: ClaimCase, paper: PageText
-) -> Iterator[DocumentChange | UnchangedClaim]:
-    """Yield a change for each row of which runtimes are refuted."""
+def narrowed_runtimes(case: ClaimCase, page: PageText) -> Iterator[DocumentChange | UnchangedClaim]:
+    """Yield a change for each row that has refuted runtimes."""
     rows: dict[int, list[Claim]] = {}
-    for claim in paper.claims:
+    for claim in page.claims:
         if claim.kind is ClaimKind.RUNTIME:
             rows.setdefault(claim.line, []).append(claim)
     for line, claims in rows.items():
         wrong = case.refuted(claims)
         if not wrong:
             continue
-        grounds = tuple(ground_of(claim, case.verdicts[claim.id]) for claim in wrong)
-        named = ", ".join(dict.fromkeys(_named(claim) for claim in wrong))
-        splices = _splices(case, paper, line, claims, wrong)
-        if not splices:
-            why = "its lists are not understood item by item, or the table would be left empty"
-            yield UnchangedClaim(paper.name, line, named, why, refuted=True, grounds=grounds)
+        grounds = tuple(ground_for(claim, case.verdicts[claim.id]) for claim in wrong)
+        names = ", ".join(dict.fromkeys(_runtime_name(claim) for claim in wrong))
+        edits = _edits(case, page, line, claims, wrong)
+        if not edits:
+            reason = "its lists cannot be split into items, or the table would be left empty"
+            yield UnchangedClaim(page.name, line, names, reason, refuted=True, grounds=grounds)
             continue
         yield DocumentChange(
             Action.RUNTIME,
-            paper.name,
+            page.name,
             line,
-            f"not for {named}",
-            tuple(splices),
+            f"not for {names}",
+            tuple(edits),
             tuple(claim.fact for claim in wrong),
             (),
             grounds,
         )
 
 
-def _splices(
-    case: ClaimCase, paper: PageText, line: int, claims: Sequence[Claim], wrong: Sequence[Claim]
-) -> list[Splice]:
-    row = paper.row(line)
+def _edits(
+    case: ClaimCase, page: PageText, line: int, claims: Sequence[Claim], wrong: Sequence[Claim]
+) -> list[Edit]:
+    row = page.row(line)
     if row is None:
         return []
     if len(wrong) == len(claims):
-        return [Deletion(line, line)] if _others_stay(case, paper, row) else []
-    groups = _groups(claims, wrong)
-    splices: list[Splice] = []
-    for number, (lost, cpus) in enumerate(groups.items()):
-        texts = _texts(paper, row, claims, set(cpus), lost)
+        return [Deletion(line, line)] if _has_other_rows(case, page, row) else []
+    edits: list[Edit] = []
+    for number, (lost, cpus) in enumerate(_cpus_by_loss(claims, wrong).items()):
+        texts = _cell_texts(page, row, claims, set(cpus), lost)
         if not texts:
             return []
         if number == 0:
-            splices += [
-                row.swap(column, text)
+            edits += [
+                row.replace_cell(column, text)
                 for column, text in texts.items()
                 if text != row.cell(column).strip()
             ]
@@ -80,85 +77,89 @@ def _splices(
             cells = [
                 texts.get(column, row.cell(column).strip()) for column in range(len(row.spans))
             ]
-            splices.append(Insertion(line, new_row(cells, row.text, paper.lines_of(row.laid))))
-    return splices
+            edits.append(Insertion(line, format_row(cells, row.text, page.lines_of(row.layout))))
+    return edits
 
 
-def _groups(
+def _cpus_by_loss(
     claims: Sequence[Claim], wrong: Sequence[Claim]
 ) -> dict[frozenset[str], list[str | None]]:
-    """Return the processors that keep a row, by the CPythons that are lost on them."""
+    """Return the processors that keep a row, by the CPythons that they lose."""
     groups: dict[frozenset[str], list[str | None]] = {}
     for cpu in dict.fromkeys(claim.get("cpu") for claim in claims):
-        own = {claim.get("python") or "" for claim in claims if claim.get("cpu") == cpu}
+        promised = {claim.get("python") or "" for claim in claims if claim.get("cpu") == cpu}
         lost = {claim.get("python") or "" for claim in wrong if claim.get("cpu") == cpu}
-        if lost != own:
+        if lost != promised:
             groups.setdefault(frozenset(lost), []).append(cpu)
     return groups
 
 
-def _others_stay(case: ClaimCase, paper: PageText, row: PlacedRow) -> bool:
+def _has_other_rows(case: ClaimCase, page: PageText, row: PlacedRow) -> bool:
     """Return whether the table keeps a row that is not refuted as a whole."""
-    lines = {one.line for one in row.laid.table.rows} - {row.line}
-    stay = [claim for claim in paper.claims if claim.line in lines]
-    return len(case.refuted(stay)) < len(stay)
+    lines = {other.line for other in row.layout.table.rows} - {row.line}
+    others = [claim for claim in page.claims if claim.line in lines]
+    return len(case.refuted(others)) < len(others)
 
 
-def _texts(
-    paper: PageText,
+def _cell_texts(
+    page: PageText,
     row: PlacedRow,
     claims: Sequence[Claim],
     cpus: set[str | None],
     lost: frozenset[str],
 ) -> dict[int, str]:
-    """Return the cells of a row for some of its processors; none where they cannot be made."""
-    words, system = paper.layout.vocabulary, claims[0].get("os") or ""
-    made: dict[int, str] = {}
+    """Return a row's cells by column for some of its processors; empty where that is impossible."""
+    vocabulary, system = page.layout.vocabulary, claims[0].get("os") or ""
+    texts: dict[int, str] = {}
     if cpus != {claim.get("cpu") for claim in claims}:
-        made |= _listed(
-            row, "cpu", lambda item: [item] if _cpu(item, system, words) in cpus else []
+        texts = _filtered_list(
+            row, "cpu", lambda item: [item] if _cpu(item, system, vocabulary) in cpus else []
         )
-        if not made:
+        if not texts:
             return {}
-    versions = _listed(row, "runtime-versions", lambda item: _without(item, lost, words))
-    return {**made, **versions} if versions else {}
+    versions = _filtered_list(
+        row, "runtime-versions", lambda item: _without(item, lost, vocabulary)
+    )
+    return {**texts, **versions} if versions else {}
 
 
-def _listed(row: PlacedRow, role: str, kept: Callable[[str], list[str] | None]) -> dict[int, str]:
-    """Return a cell by its column, with what `kept` leaves of each item of its list."""
-    column = row.laid.position(role)
+def _filtered_list(
+    row: PlacedRow, role: str, remaining: Callable[[str], list[str] | None]
+) -> dict[int, str]:
+    """Return a cell by its column, each item of its list replaced by the `remaining` ones."""
+    column = row.layout.position(role)
     if column is None:
         return {}
-    parts = _BETWEEN.split(row.cell(column).strip())
-    items, between = parts[::2], parts[1::2]
-    usual = between[0] if between else _USUAL
+    parts = _SEPARATOR.split(row.cell(column).strip())
+    items, separators = parts[::2], parts[1::2]
+    separator = separators[0] if separators else _USUAL_SEPARATOR
     text = ""
     for number, item in enumerate(items):
-        left = kept(item)
-        if left is None:
+        new_items = remaining(item)
+        if new_items is None:
             return {}
-        if left:
-            text += (between[number - 1] if text else "") + usual.join(left)
+        if new_items:
+            text += (separators[number - 1] if text else "") + separator.join(new_items)
     return {column: text} if text else {}
 
 
 def _without(item: str, lost: frozenset[str], vocabulary: Vocabulary) -> list[str] | None:
-    """Return what is left of `3.5-3.11` without 3.7: `3.5-3.6` and `3.8-3.11`."""
+    """Return the ranges without the lost CPythons: `3.5-3.11` less 3.7 is `3.5-3.6`, `3.8-3.11`."""
     try:
-        named = list(pythons(read_versions(item, vocabulary)))
+        versions = list(pythons(read_versions(item, vocabulary)))
     except VersionsError:
         return None
-    if not lost.intersection(named):
+    if not lost.intersection(versions):
         return [item]
-    span = _SPAN.fullmatch(plain(item))
-    if len(named) > 1 and span is None:
+    span = _RANGE.fullmatch(plain(item))
+    if len(versions) > 1 and span is None:
         return None
     runs: list[list[str]] = [[]]
-    for python in named:
-        if python in lost:
+    for version in versions:
+        if version in lost:
             runs.append([])
         else:
-            runs[-1].append(python.removeprefix("==").removesuffix(".*"))
+            runs[-1].append(_minor_version(version))
     dash = span[2] if span else ""
     return [run[0] if len(run) == 1 else f"{run[0]}{dash}{run[-1]}" for run in runs if run]
 
@@ -167,6 +168,10 @@ def _cpu(item: str, system: str, vocabulary: Vocabulary) -> str | None:
     return vocabulary.exactly(f"cpus-{system}", item) or vocabulary.exactly("cpus", item)
 
 
-def _named(claim: Claim) -> str:
-    python = (claim.get("python") or "").removeprefix("==").removesuffix(".*")
+def _runtime_name(claim: Claim) -> str:
+    python = _minor_version(claim.get("python") or "")
     return " ".join(part for part in (python, claim.get("os"), claim.get("cpu")) if part)
+
+
+def _minor_version(specifier: str) -> str:
+    return specifier.removeprefix("==").removesuffix(".*")

@@ -1,4 +1,4 @@
-"""Why: a Markdown text with the evidence, ready for a pull request's description."""
+"""The summary of corrections with their evidence: Markdown for a pull request, and JSON."""
 
 from __future__ import annotations
 
@@ -16,98 +16,101 @@ SCHEMA = "suggest/1"
 _TITLES = {
     Action.MINIMUM: "Minimum corrected",
     Action.LOWER: "Minimum lowered",
-    Action.CELL: "Cell turned around",
-    Action.RUNTIME: "Runtime taken out",
+    Action.CELL: "Cell reversed",
+    Action.RUNTIME: "Runtime removed",
     Action.ROW: "Row added",
-    Action.NOTE: "Note taken out",
+    Action.NOTE: "Note removed",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class SuggestionSummary:
-    """Everything there is to tell.
+    """The suggestions, the `source` of their verdicts, and the verdicts on the changed documents.
 
-    `still` are the verdicts that stay refuted when the changed documents are judged again on what
-    was seen so far, None where that could not be done (`unchecked` says why).
+    `still_refuted` are the verdicts that stay refuted when the changed documents are judged again
+    by the recorded findings; None where that was not possible (`unchecked` is the reason).
     """
 
     suggestions: tuple[Suggestion, ...]
     source: str
-    still: tuple[Verdict, ...] | None
+    still_refuted: tuple[Verdict, ...] | None
     unchecked: str = ""
 
     @property
     def changes(self) -> list[DocumentChange]:
         """Return the changes of all documents."""
-        return [change for one in self.suggestions for change in one.changes]
+        return [change for suggestion in self.suggestions for change in suggestion.changes]
 
     @property
-    def left(self) -> list[UnchangedClaim]:
-        """Return what is left alone in all documents."""
-        return [left for one in self.suggestions for left in one.left]
+    def unchanged(self) -> list[UnchangedClaim]:
+        """Return the unchanged claims of all documents."""
+        return [claim for suggestion in self.suggestions for claim in suggestion.unchanged]
 
     @property
-    def by_hand(self) -> list[UnchangedClaim]:
-        """Return what the evidence refutes and no rule puts right."""
-        return [left for left in self.left if left.refuted]
+    def manual(self) -> list[UnchangedClaim]:
+        """Return the refuted claims that no rule corrects."""
+        return [claim for claim in self.unchanged if claim.refuted]
 
 
-def as_markdown(told: SuggestionSummary) -> str:
-    """Return the summary."""
-    lines = ["# Corrections that the evidence asks for", "", _first(told), ""]
-    for one in told.suggestions:
-        if one.changes or one.trouble:
-            lines += [f"## {_text(one.paper.path.name)}", ""]
-            if one.trouble:
-                lines += [f"No diff: its changes would say something else ({one.trouble}).", ""]
-            for change in one.changes:
+def as_markdown(summary: SuggestionSummary) -> str:
+    """Return the summary as Markdown."""
+    lines = ["# Corrections from the evidence", "", _introduction(summary), ""]
+    for suggestion in summary.suggestions:
+        if suggestion.changes or suggestion.error:
+            lines += [f"## {_text(suggestion.page.path.name)}", ""]
+            if suggestion.error:
+                lines += [
+                    f"No diff: the changes would have other effects ({suggestion.error}).",
+                    "",
+                ]
+            for change in suggestion.changes:
                 lines += [*_change(change), ""]
-    if told.by_hand:
-        lines += [
-            "## To be edited by hand",
-            "",
-            "The evidence refutes these; no rule mends them.",
-            "",
-        ]
-        lines += [line for left in told.by_hand for line in _left(left)]
+    if summary.manual:
+        lines += ["## To be edited by hand", "", "Refuted claims that no rule corrects.", ""]
+        lines += [line for claim in summary.manual for line in _unchanged(claim)]
         lines.append("")
-    others = [left for left in told.left if not left.refuted]
+    others = [claim for claim in summary.unchanged if not claim.refuted]
     if others:
-        lines += ["## Not changed", "", "What documents say differently, or lack, undecided.", ""]
-        lines += [line for left in others for line in _left(left)]
+        lines += ["## Not changed", "", "Undecided differences between documents.", ""]
+        lines += [line for claim in others for line in _unchanged(claim)]
         lines.append("")
-    lines += ["## After this", "", *_after(told), ""]
+    lines += ["## After these changes", "", *_after(summary), ""]
     return "\n".join(lines)
 
 
-def as_json(told: SuggestionSummary, diffs: Mapping[str, bytes]) -> dict[str, Any]:
-    """Return the same as plain JSON values: `matrix/data/schemas/suggest.schema.json`."""
+def as_json(summary: SuggestionSummary, diffs: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return the summary as plain JSON values: `matrix/data/schemas/suggest.schema.json`."""
     return {
         "schema": SCHEMA,
-        "source": told.source,
+        "source": summary.source,
         "documents": [
-            {**one.to_json(), "diff": diffs[one.paper.name].decode("utf-8", "replace")}
-            for one in told.suggestions
+            {
+                **suggestion.to_json(),
+                "diff": diffs[suggestion.page.name].decode("utf-8", "replace"),
+            }
+            for suggestion in summary.suggestions
         ],
         "still_refuted": (
-            None if told.still is None else [verdict.claim for verdict in told.still]
+            None
+            if summary.still_refuted is None
+            else [verdict.claim for verdict in summary.still_refuted]
         ),
-        "unchecked": told.unchecked,
+        "unchecked": summary.unchecked,
     }
 
 
-def _first(told: SuggestionSummary) -> str:
-    changed = [one for one in told.suggestions if one.changes]
-    changes = _count(len(told.changes), "change")
-    documents = _count(len(told.suggestions), "document")
+def _introduction(summary: SuggestionSummary) -> str:
+    changed = sum(bool(suggestion.changes) for suggestion in summary.suggestions)
+    changes = _count(len(summary.changes), "change")
+    documents = _count(len(summary.suggestions), "document")
     return (
-        f"{changes} in {len(changed)} of {documents}, from {told.source}. Nothing else in the files"
-        " is touched, and nothing that is unverified."
+        f"{changes} in {changed} of {documents}, from {summary.source}. Nothing else in the files"
+        " is changed, and nothing that is unverified."
     )
 
 
 def _change(change: DocumentChange) -> Iterator[str]:
-    yield f"### {_TITLES[change.action]}: {_text(change.says)}"
+    yield f"### {_TITLES[change.action]}: {_text(change.title)}"
     yield ""
     yield f"`{change.document}:{change.line}`"
     yield ""
@@ -117,39 +120,42 @@ def _change(change: DocumentChange) -> Iterator[str]:
     yield from _grounds(change.grounds)
 
 
-def _left(left: UnchangedClaim) -> Iterator[str]:
-    yield f"- `{left.document}:{left.line}` {_text(left.says)}: {_text(left.why)}"
-    yield from (f"  {line}" for line in _grounds(left.grounds))
+def _unchanged(claim: UnchangedClaim) -> Iterator[str]:
+    yield f"- `{claim.document}:{claim.line}` {_text(claim.title)}: {_text(claim.reason)}"
+    yield from (f"  {line}" for line in _grounds(claim.grounds))
 
 
 def _grounds(grounds: Iterable[ChangeGround]) -> Iterator[str]:
-    """Yield each piece of evidence once; the claims that share it are named together."""
-    shared: dict[tuple[str, str, tuple[str, ...]], list[ChangeGround]] = {}
+    """Yield the lines of each piece of evidence once, with all claims that share it."""
+    shared: dict[object, list[ChangeGround]] = {}
     for ground in grounds:
-        key = (ground.outcome, ground.evidence, ground.cells)
+        key = (ground.outcome, ground.facts, ground.backends, ground.cells)
         shared.setdefault(key, []).append(ground)
-    for (outcome, evidence, cells), same in shared.items():
-        claims = ", ".join(f"`{one.claim}` ({one.document}:{one.line})" for one in same)
-        yield f"- {outcome}: {claims}"
-        yield f"  - {_text(evidence)}"
-        yield from (f"  - `nox -s reproduce -- {cell}`" for cell in cells)
+    for first, *others in shared.values():
+        claims = ", ".join(f"`{one.claim}` ({one.document}:{one.line})" for one in (first, *others))
+        yield f"- {first.outcome}: {claims}"
+        yield f"  - {_text(first.evidence)}"
+        yield from (f"  - `nox -s reproduce -- {cell.id}`" for cell in first.cells)
 
 
-def _after(told: SuggestionSummary) -> Iterator[str]:
-    if told.still is None:
-        yield f"Not judged again: {_text(told.unchecked)}"
-    elif not told.still:
-        yield "The changed documents were judged again on what was seen: no claim is refuted."
+def _after(summary: SuggestionSummary) -> Iterator[str]:
+    if summary.still_refuted is None:
+        yield f"Not judged again: {_text(summary.unchecked)}"
+    elif not summary.still_refuted:
+        yield "Judged again by the recorded findings: no claim is refuted."
     else:
-        yield "Judged again on what was seen so far, these claims stay refuted:"
+        yield "Judged again by the recorded findings, these claims stay refuted:"
         yield ""
-        yield from (f"- `{one.claim}`: {_text(one.evidence)}" for one in told.still)
+        yield from (
+            f"- `{verdict.claim}`: {_text(evidence_text(verdict.facts))}"
+            for verdict in summary.still_refuted
+        )
 
 
 def _text(words: str) -> str:
-    """Return words that are no markup by accident, on one line."""
+    """Return words on one line, with accidental markup escaped."""
     return " ".join(words.split()).replace("<", "&lt;").replace("|", "\\|")
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,4 +1,4 @@
-"""The verdicts that `verify --json` wrote, for documents that are still the same."""
+"""The verdicts that `verify --json` wrote, for documents that have not changed since."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["VerdictsFile", "read_verdicts"]
 
 @dataclasses.dataclass(frozen=True)
 class VerdictsFile:
-    """What a file of verdicts says: answers by claim, what was seen, and where cells were run.
+    """The content of a file of verdicts: verdicts by claim id, findings, profile and targets.
 
-    `contained` are the findings of cells that ran in containers. `silent` are documents that it
-    says nothing of: those that a selection left out.
+    `contained` are the findings of cells that ran in containers. `missing` are documents that the
+    file has no claims of, such as those that a selection left out.
     """
 
     verdicts: Mapping[str, Verdict]
@@ -27,21 +27,21 @@ class VerdictsFile:
     profile: str
     targets: tuple[str, ...]
     contained: tuple[Finding, ...] = ()
-    silent: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def read_verdicts(path: Path, pages: Iterable[PageText]) -> VerdictsFile:
-    """Return what a file says of the documents.
+    """Return the verdicts on the documents.
 
-    Raises `UnreadableInputError`, which names the file, where it is no such file, is of another
+    Raises `UnreadableInputError`, which names the file, where it is not such a file, has another
     schema, or is about other documents or another version of one.
     """
     pages = tuple(pages)
     record = read_record(path)
-    abouts: dict[str, set[str]] = {}
+    digests: dict[str, set[str]] = {}
     for claim in record.claims:
-        abouts.setdefault(claim.document, set()).add(claim.sha256)
-    _check(path, abouts, pages)
+        digests.setdefault(claim.document, set()).add(claim.sha256)
+    _check(path, digests, pages)
     return VerdictsFile(
         record.verdict_by_claim,
         tuple(finding for cell in record.cells for finding in cell.findings),
@@ -53,26 +53,26 @@ def read_verdicts(path: Path, pages: Iterable[PageText]) -> VerdictsFile:
             if cell.where and cell.where.engine
             for finding in cell.findings
         ),
-        silent=tuple(page.name for page in pages if page.name not in abouts),
+        missing=tuple(page.name for page in pages if page.name not in digests),
     )
 
 
-def _check(path: Path, abouts: Mapping[str, set[str]], pages: Sequence[PageText]) -> None:
-    wrong = []
-    known = [page for page in pages if page.name in abouts]
-    for page in known:
+def _check(path: Path, digests: Mapping[str, set[str]], pages: Sequence[PageText]) -> None:
+    problems = []
+    covered = [page for page in pages if page.name in digests]
+    for page in covered:
         digest = page.claims[0].sha256
-        if digest not in abouts[page.name]:
-            then = ", ".join(sorted(one[:12] for one in abouts[page.name]))
-            wrong.append(
-                f"it is about another version of {page.name} (sha256 {then}..., {page.path} now"
-                f" has {digest[:12]}...)"
+        if digest not in digests[page.name]:
+            recorded = ", ".join(sorted(other[:12] for other in digests[page.name]))
+            problems.append(
+                f"it is about another version of {page.name} (sha256 {recorded}..., {page.path}"
+                f" now has {digest[:12]}...)"
             )
-    if pages and not known:
+    if pages and not covered:
         names = ", ".join(page.name for page in pages)
-        wrong.append(f"it says nothing of {names}{did_you_mean(pages[0].name, abouts)}")
-    if wrong:
+        problems.append(f"it has no claims of {names}{did_you_mean(pages[0].name, digests)}")
+    if problems:
         raise UnreadableInputError(
-            f"{path} does not fit the documents: {'; '.join(wrong)}",
+            f"{path} does not match the documents: {'; '.join(problems)}",
             "Verify these documents again: python -m matrix verify DOCUMENT... --json FILE",
         )

@@ -1,4 +1,4 @@
-"""What would be found if the changed documents were verified again, on what was seen so far."""
+"""Verdicts on the changed documents, from the findings recorded so far."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from matrix.features.corrections.suggest import Suggestion, read_again
+from matrix.features.corrections.suggest import Suggestion, reread
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
 from matrix.model.claim import Claim
@@ -17,23 +17,23 @@ from matrix.planning.locations import among
 from matrix.planning.planner import make_plan
 from matrix.pypi.index import Index
 
-__all__ = ["changed_claims", "judge_again"]
+__all__ = ["changed_claims", "still_refuted"]
 
 
 def changed_claims(suggestions: Iterable[Suggestion]) -> tuple[Claim, ...]:
-    """Return what the documents promise once they are changed."""
+    """Return the claims of the changed documents."""
     return tuple(
         claim
         for suggestion in suggestions
         for claim in (
-            read_again(suggestion.paper, suggestion.data).claims
+            reread(suggestion.page, suggestion.data).claims
             if suggestion.changes
-            else suggestion.paper.claims
+            else suggestion.page.claims
         )
     )
 
 
-def judge_again(  # noqa: PLR0913 - what a plan depends on, and what was seen
+def still_refuted(  # noqa: PLR0913 - the inputs of a plan, and the findings
     claims: Sequence[Claim],
     index: Index,
     findings: Iterable[Finding],
@@ -45,14 +45,15 @@ def judge_again(  # noqa: PLR0913 - what a plan depends on, and what was seen
     static: Callable[[Iterable[Claim], Index], Mapping[str, StaticEvidence]],
     contained: Iterable[Finding] = (),
 ) -> tuple[Verdict, ...]:
-    """Return the verdicts that are refuted, of a new plan for the claims.
+    """Return the refuted verdicts of a new plan for the claims.
 
-    `contained` are findings of containers: promises about those are judged by nothing else.
+    `contained` are findings of containers, the only ones that claims about containers are judged
+    by.
     """
-    seen = FindingTable(findings)
-    inside = tuple(contained)
-    for finding in inside:
-        seen.add(finding, contained=True)
+    table = FindingTable(findings)
+    in_containers = tuple(contained)
+    for finding in in_containers:
+        table.add(finding, contained=True)
     plan = make_plan(
         claims,
         index,
@@ -60,8 +61,8 @@ def judge_again(  # noqa: PLR0913 - what a plan depends on, and what was seen
         as_of=as_of,
         targets=targets,
         obstacles=obstacles,
-        deployments=among(targets, contained=bool(inside)).deployments,
+        deployments=among(targets, contained=bool(in_containers)).deployments,
     )
-    known = static(claims, index)
-    verdicts = judge(dataclasses.replace(plan, static=tuple(known.values())), seen)
-    return tuple(one for one in verdicts if one.outcome is Outcome.REFUTED)
+    evidence = tuple(static(claims, index).values())
+    verdicts = judge(dataclasses.replace(plan, static=evidence), table)
+    return tuple(verdict for verdict in verdicts if verdict.outcome is Outcome.REFUTED)

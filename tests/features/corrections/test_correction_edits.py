@@ -1,4 +1,4 @@
-"""Where on a page a change is made, in which words, and when it is left to people."""
+"""The position and the words of changes on a page, and texts that must be edited by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from helpers.claim_lines import DOCUMENTS
 from helpers.corrections_fixture import applied, changes_of, decided, since, verified
 
 from matrix.features.corrections.change import Action
-from matrix.features.corrections.edit import refitted
+from matrix.features.corrections.edit import refit_cell
 from matrix.model.cell import Cell
 from matrix.model.verdict import Observed, Outcome
 
@@ -19,7 +19,7 @@ QUERY = "- Query strings do not work here: there is no support for query strings
 
 
 def page(folder: Path, *changes: tuple[str, str], name: str = "page.md") -> Path:
-    """Return our page with each of the texts (which must be there) replaced."""
+    """Return the path of a copy of wrong.md with each text replaced; a missing one is an error."""
     text = WRONG
     for old, new in changes:
         assert old in text, old
@@ -30,8 +30,8 @@ def page(folder: Path, *changes: tuple[str, str], name: str = "page.md") -> Path
 
 
 def test_a_cell_of_no_column_s_width_is_not_padded() -> None:
-    assert refitted(" 1.10.0 ", "1.9.0", [" x "]) == " 1.9.0 "
-    assert refitted(" 1.10.0 ", "1.9.0", [" ------ "]) == " 1.9.0  "
+    assert refit_cell(" 1.10.0 ", "1.9.0", [" x "]) == " 1.9.0 "
+    assert refit_cell(" 1.10.0 ", "1.9.0", [" ------ "]) == " 1.9.0  "
 
 
 def test_a_paragraph_goes_with_one_of_the_blank_lines_around_it(tmp_path: Path) -> None:
@@ -47,17 +47,17 @@ def test_a_paragraph_goes_with_one_of_the_blank_lines_around_it(tmp_path: Path) 
     ("text", "why"),
     [
         ("- Tags for the HTTP request, but no support for query strings in Flask\n", "another"),
-        (f"{QUERY}  - because of this\n", "hang on it"),
+        (f"{QUERY}  - because of this\n", "nested items"),
         (f"\n{{% alert %}}\n{QUERY[2:]}{{% /alert %}}\n\n", "box"),
     ],
 )
 def test_a_note_that_is_not_alone_is_left_to_be_edited_by_hand(
     tmp_path: Path, text: str, why: str
 ) -> None:
-    made = decided([page(tmp_path, (QUERY, text))], "note/flask-query-string")
-    (suggestion,) = made.suggest()
+    world = decided([page(tmp_path, (QUERY, text))], "note/flask-query-string")
+    (suggestion,) = world.suggest()
     assert suggestion.changes == ()
-    assert [why in left.why for left in suggestion.left if left.refuted] == [True]
+    assert [why in claim.reason for claim in suggestion.unchanged if claim.refuted] == [True]
 
 
 def test_the_column_s_own_word_goes_before_one_that_is_more_frequent(tmp_path: Path) -> None:
@@ -68,9 +68,9 @@ def test_the_column_s_own_word_goes_before_one_that_is_more_frequent(tmp_path: P
             "| Django | 1.8+ | yes | {{< X >}} ",
         ),
     )
-    made = decided([path], "framework/flask/threat-protection")
-    (change,) = made.suggest()[0].changes
-    assert "`no` \N{RIGHTWARDS ARROW} `{{< X >}}`" in change.says
+    world = decided([path], "framework/flask/threat-protection")
+    (change,) = world.suggest()[0].changes
+    assert "`no` \N{RIGHTWARDS ARROW} `{{< X >}}`" in change.title
 
 
 def test_a_cell_that_says_versions_lends_no_word(tmp_path: Path) -> None:
@@ -82,9 +82,9 @@ def test_a_cell_that_says_versions_lends_no_word(tmp_path: Path) -> None:
         ),
         ("| ok |", "| yes |"),
     )
-    made = decided([path], "framework/flask/threat-protection")
-    (change,) = made.suggest()[0].changes
-    assert "`no` \N{RIGHTWARDS ARROW} `yes`" in change.says
+    world = decided([path], "framework/flask/threat-protection")
+    (change,) = world.suggest()[0].changes
+    assert "`no` \N{RIGHTWARDS ARROW} `yes`" in change.title
 
 
 def test_a_page_without_a_word_for_it_takes_its_language_s_own(tmp_path: Path) -> None:
@@ -104,12 +104,12 @@ def test_a_row_that_stands_above_all_that_are_here_is_put_above_them(tmp_path: P
     lacking = page(tmp_path, (row, ""), name="lacking.md")
     suggestion = verified([have, lacking], since(flask_query_string="9")).suggest()[1]
     (change,) = [one for one in suggestion.changes if one.action is Action.ROW]
-    assert change.come[0][1] == "threat-detection"
+    assert change.added[0][1] == "threat-detection"
     # The same row, but for the manner of the one that it stands beside.
     assert row.replace("1.8.3  ", "`1.8.3`").encode() in suggestion.data
     lines = suggestion.data.decode().split("\n")
     assert "| Threat Detection" in lines[10]
-    assert suggestion.trouble == ""
+    assert suggestion.error == ""
 
 
 def test_a_missing_framework_is_added_with_the_page_s_own_marks(tmp_path: Path) -> None:
@@ -127,11 +127,13 @@ def test_a_row_of_several_promises_is_not_added(tmp_path: Path) -> None:
     row = "| Threat Protection | `1.10.0`                      |\n"
     have = page(tmp_path, (row, "| Threat Protection | 1.10.0, >=1.20 |\n"), name="have.md")
     lacking = page(tmp_path, (row, ""), name="lacking.md")
-    made = decided([have, lacking], "have/capability", outcome=Outcome.CONFIRMED)
-    suggestion = made.suggest()[1]
+    world = decided([have, lacking], "have/capability", outcome=Outcome.CONFIRMED)
+    suggestion = world.suggest()[1]
     assert suggestion.changes == ()
-    assert suggestion.trouble == ""
-    assert any("more than" in one.why for one in suggestion.left if "protection" in one.says)
+    assert suggestion.error == ""
+    assert any(
+        "more than" in one.reason for one in suggestion.unchanged if "protection" in one.title
+    )
 
 
 def test_a_release_in_which_another_channel_is_broken_for_a_while_is_passed_over(
@@ -144,10 +146,10 @@ def test_a_release_in_which_another_channel_is_broken_for_a_while_is_passed_over
         broken = probe == "threat-protection" and cell.ddtrace in fails[channel]
         return Observed.ABSENT if broken else Observed.PRESENT
 
-    made = verified([page(tmp_path)], truth, others=["1.10.3", "1.20.0"])
-    (change,) = [one for one in made.suggest()[0].changes if one.action is Action.MINIMUM]
-    assert "threat-protection: 1.10.0 \N{RIGHTWARDS ARROW} 1.20.0" in change.says
-    assert made.again(made.suggest()) == ()
+    world = verified([page(tmp_path)], truth, others=["1.10.3", "1.20.0"])
+    (change,) = [one for one in world.suggest()[0].changes if one.action is Action.MINIMUM]
+    assert "threat-protection: 1.10.0 \N{RIGHTWARDS ARROW} 1.20.0" in change.title
+    assert world.still_refuted(world.suggest()) == ()
 
 
 def test_what_is_refuted_of_one_processor_goes_with_it_or_splits_the_row(tmp_path: Path) -> None:
@@ -167,7 +169,10 @@ def test_what_is_refuted_of_one_processor_goes_with_it_or_splits_the_row(tmp_pat
     assert [sign for sign, _ in changes_of(whole)] == ["-"]
     nothing = decided([path], "/runtime/").suggest()[0]
     assert nothing.changes == ()
-    assert ["left empty" in left.why for left in nothing.left if left.refuted] == [True, True]
+    assert ["left empty" in claim.reason for claim in nothing.unchanged if claim.refuted] == [
+        True,
+        True,
+    ]
 
 
 def test_a_new_minimum_says_what_it_says_nothing_of(tmp_path: Path) -> None:
@@ -176,7 +181,7 @@ def test_a_new_minimum_says_what_it_says_nothing_of(tmp_path: Path) -> None:
             return Observed.UNKNOWN
         return since(threat_protection="1.10.3")(cell, probe, channel)
 
-    made = verified([page(tmp_path)], truth)
-    (change,) = [one for one in made.suggest()[0].changes if one.action is Action.MINIMUM]
+    world = verified([page(tmp_path)], truth)
+    (change,) = [one for one in world.suggest()[0].changes if one.action is Action.MINIMUM]
     assert "parts stay unverified" in change.caveat
     assert dataclasses.replace(change, caveat="").grounds

@@ -1,4 +1,4 @@
-"""Whatever a table looks like, a change changes what it means to and leaves every other byte."""
+"""Property tests: in any table, a change has its intended effect and keeps every other byte."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from matrix.features.corrections.edit import (
     Insertion,
     Replacement,
     cell_spans,
-    refitted,
-    sheet_of,
+    display_width,
+    parse_file_text,
+    refit_cell,
     unified_diff,
-    width,
 )
 from matrix.features.corrections.observed import ObservedFindings
 from matrix.model.cell import Cell
@@ -41,7 +41,7 @@ HEADERS = {
 FORMS = ["{}", "`{}`", "v{}", ">= {}", "{}+", "**{}**"]
 ASIDES = ["", "a \\| b", "説明", "설명", "see [x](https://x.example/a\\|b)", "..."]
 versions = st.tuples(st.integers(1, 3), st.integers(0, 20), st.integers(0, 9)).map(
-    lambda each: ".".join(map(str, each))
+    lambda parts: ".".join(map(str, parts))
 )
 ends = st.sampled_from(["\n", "\r\n"])
 
@@ -56,22 +56,23 @@ class Page:
 
 @st.composite
 def pages(draw: st.DrawFn) -> Page:
-    """Return a page with one table of capabilities, written in some manner, and one row of it."""
+    """Return a page with one table of capabilities in some format, and one row of it."""
     language = draw(st.sampled_from(sorted(NAMES)))
     names = draw(st.lists(st.sampled_from(NAMES[language]), min_size=1, unique=True))
-    found = [draw(versions) for _ in names]
+    minimums = [draw(versions) for _ in names]
     rows = [HEADERS[language], ("", "", "")]
-    for name, version in zip(names, found, strict=True):
+    for name, version in zip(names, minimums, strict=True):
         form = draw(st.sampled_from(FORMS))
         rows.append((name, form.format(version), draw(st.sampled_from(ASIDES))))
     aligned, closed = draw(st.booleans()), draw(st.booleans())
-    widths = [max(width(row[column]) for row in rows) for column in range(3)]
+    widths = [max(display_width(row[column]) for row in rows) for column in range(3)]
     lines = ["## Page", ""]
     for number, row in enumerate(rows):
         cells = ["---"] * 3 if number == 1 else list(row)
         if aligned:
             cells = [
-                one + " " * (wide - width(one)) for one, wide in zip(cells, widths, strict=True)
+                one + " " * (wide - display_width(one))
+                for one, wide in zip(cells, widths, strict=True)
             ]
         elif number > 1:
             cells = [one + " " * draw(st.integers(0, 3)) for one in cells]
@@ -79,11 +80,11 @@ def pages(draw: st.DrawFn) -> Page:
     end = draw(ends)
     tail = draw(st.sampled_from(["", end, end + end + "Text  " + end, end + end + "Text"]))
     mark = draw(st.sampled_from([b"", b"\xef\xbb\xbf"]))
-    at = draw(st.integers(0, len(names) - 1))
-    return Page(mark + (end.join(lines) + tail).encode(), language, found[at], at)
+    number = draw(st.integers(0, len(names) - 1))
+    return Page(mark + (end.join(lines) + tail).encode(), language, minimums[number], number)
 
 
-def seen_in(old: str, new: str) -> ObservedFindings:
+def findings_for(old: str, new: str) -> ObservedFindings:
     cell = Cell("3.9", "linux_x86_64", "django", "3.2", old)
     later = dataclasses.replace(cell, ddtrace=new)
     shown = ((cell, Observed.ABSENT), (later, Observed.PRESENT))
@@ -91,17 +92,19 @@ def seen_in(old: str, new: str) -> ObservedFindings:
 
 
 def with_minimum_refuted(folder: Path, page: Page, new: str) -> World:
-    """Return the page with one row's minimum refuted, and `new` seen to work."""
+    """Return the page with one row's minimum refuted, and findings in which `new` works."""
     path = folder / f"{page.language}.md"
     path.write_bytes(page.data)
-    made = decided([path], "/capability/")
-    claims = sorted(made.case.claims, key=lambda claim: claim.line)
+    world = decided([path], "/capability/")
+    claims = sorted(world.case.claims, key=lambda claim: claim.line)
     wrong = claims[page.row]
-    cells = tuple(one.cell for one in seen_in(page.old, new).findings)
+    cells = tuple(one.cell for one in findings_for(page.old, new).findings)
     part = PartVerdict("p", "c", cells, Outcome.REFUTED, None, None, "Seen.")
-    verdict = dataclasses.replace(made.case.verdicts[wrong.id], parts=(part,), cells=cells)
-    case = dataclasses.replace(made.case, verdicts={wrong.id: verdict}, seen=seen_in(page.old, new))
-    return dataclasses.replace(made, case=case)
+    verdict = dataclasses.replace(world.case.verdicts[wrong.id], parts=(part,), cells=cells)
+    case = dataclasses.replace(
+        world.case, verdicts={wrong.id: verdict}, observed=findings_for(page.old, new)
+    )
+    return dataclasses.replace(world, case=case)
 
 
 @settings(max_examples=60, deadline=None)
@@ -109,9 +112,9 @@ def with_minimum_refuted(folder: Path, page: Page, new: str) -> World:
 def test_one_version_is_changed_and_no_other_byte(page: Page, new: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = with_minimum_refuted(folder, page, new)
-        (suggestion,) = made.suggest()
-        assert suggestion.trouble == ""
+        world = with_minimum_refuted(folder, page, new)
+        (suggestion,) = world.suggest()
+        assert suggestion.error == ""
         assert len(suggestion.changes) == 1
         before, after = page.data.split(b"\n"), suggestion.data.split(b"\n")
         different = [number for number, line in enumerate(before) if line != after[number]]
@@ -125,8 +128,8 @@ def test_one_version_is_changed_and_no_other_byte(page: Page, new: str) -> None:
         assert len(old_cells) == len(new_cells)
         for number in (0, 2):
             if number < len(old_cells):
-                mine, theirs = old_cells[number], new_cells[number]
-                assert old_line[slice(*mine)] == new_line[slice(*theirs)]
+                old_span, new_span = old_cells[number], new_cells[number]
+                assert old_line[slice(*old_span)] == new_line[slice(*new_span)]
         assert applied(suggestion, folder / "applied").read_bytes() == suggestion.data
 
 
@@ -159,13 +162,13 @@ def test_a_turned_cell_is_all_that_changes(
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "page.md"
         path.write_bytes(page.encode())
-        made = decided([path], ids[which])
-        (suggestion,) = made.suggest()
-        assert suggestion.trouble == ""
-        wrong = next(one for one in made.case.claims if ids[which] in one.id)
+        world = decided([path], ids[which])
+        (suggestion,) = world.suggest()
+        assert suggestion.error == ""
+        wrong = next(one for one in world.case.claims if ids[which] in one.id)
         (change,) = suggestion.changes
-        (come,) = change.come
-        assert {wrong.status.value, come[3]} == {
+        (added,) = change.added
+        assert {wrong.status.value, added[3]} == {
             Status.SUPPORTED.value,
             Status.NOT_SUPPORTED.value,
         }
@@ -184,25 +187,27 @@ def test_a_file_that_is_not_changed_is_the_same_file(
     written = "".join(line + end for line, end in lines) + last
     codec = "utf-16-le" if mark == b"\xff\xfe" else "utf-8"
     data = mark + written.encode(codec)
-    sheet = sheet_of(data)
-    assert sheet.data() == data
-    assert sheet.with_splices(()).data() == data
+    file = parse_file_text(data)
+    assert file.data() == data
+    assert file.with_edits(()).data() == data
 
 
 @given(raw, text, st.data())
 def test_splices_do_what_they_say_each_by_itself(
     lines: list[tuple[str, str]], last: str, data: st.DataObject
 ) -> None:
-    sheet = sheet_of(("".join(line + end for line, end in [*lines, ("z", "\n")]) + last).encode())
-    number = data.draw(st.integers(1, len(sheet.lines)))
-    swapped = sheet.with_splices([Replacement(number, 0, 0, "new"), Insertion(number, "line")])
-    assert swapped.line(number) == "new" + sheet.line(number)
-    assert swapped.line(number + 1) == "line"
-    assert len(swapped.lines) == len(sheet.lines) + 1
-    assert bool(swapped.lines[-1][1]) == bool(sheet.lines[-1][1])
-    assert sheet_of(swapped.data()) == swapped
-    cut = swapped.with_splices([Deletion(number + 1, number + 1), Replacement(number, 0, 3, "")])
-    assert [line for line, _ in cut.lines] == [line for line, _ in sheet.lines]
+    file = parse_file_text(
+        ("".join(line + end for line, end in [*lines, ("z", "\n")]) + last).encode()
+    )
+    number = data.draw(st.integers(1, len(file.lines)))
+    edited = file.with_edits([Replacement(number, 0, 0, "new"), Insertion(number, "line")])
+    assert edited.line(number) == "new" + file.line(number)
+    assert edited.line(number + 1) == "line"
+    assert len(edited.lines) == len(file.lines) + 1
+    assert bool(edited.lines[-1][1]) == bool(file.lines[-1][1])
+    assert parse_file_text(edited.data()) == edited
+    restored = edited.with_edits([Deletion(number + 1, number + 1), Replacement(number, 0, 3, "")])
+    assert [line for line, _ in restored.lines] == [line for line, _ in file.lines]
 
 
 @settings(max_examples=60, deadline=None)
@@ -210,8 +215,8 @@ def test_splices_do_what_they_say_each_by_itself(
 def test_git_makes_of_the_old_file_and_the_diff_the_new_one(
     old: list[tuple[str, str]], old_last: str, new: list[tuple[str, str]], new_last: str
 ) -> None:
-    before = ("kept\n" + "".join(line + end for line, end in old) + old_last).encode()
-    after = ("kept\n" + "".join(line + end for line, end in new) + new_last).encode()
+    before = ("first\n" + "".join(line + end for line, end in old) + old_last).encode()
+    after = ("first\n" + "".join(line + end for line, end in new) + new_last).encode()
     if before == after:
         assert unified_diff(before, after, "a b.md") == b""
         return
@@ -231,7 +236,9 @@ def test_git_makes_of_the_old_file_and_the_diff_the_new_one(
 @given(text, text, st.booleans())
 def test_a_cell_stays_as_wide_where_its_column_is(cell: str, new: str, aligned: bool) -> None:
     new = new.replace("|", "").strip()
-    made = refitted(cell, new, [" " * width(cell)] if aligned else ["x" * (width(cell) + 1)])
-    assert made.strip() == new
-    if aligned and width(new) <= width(cell.strip()) and cell.strip():
-        assert width(made) == width(cell)
+    refitted = refit_cell(
+        cell, new, [" " * display_width(cell)] if aligned else ["x" * (display_width(cell) + 1)]
+    )
+    assert refitted.strip() == new
+    if aligned and display_width(new) <= display_width(cell.strip()) and cell.strip():
+        assert display_width(refitted) == display_width(cell)

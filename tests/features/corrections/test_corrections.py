@@ -1,4 +1,4 @@
-"""From false promises to a diff, and after it no claim is refuted: the whole house, made up."""
+"""Corrections end to end on fakes: refuted claims, a diff, and no refuted claim after it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def page(folder: Path, text: str, name: str = "page.md") -> Path:
 
 
 def no_windows_27(claims: Iterable[Claim], _index: Index) -> dict[str, StaticEvidence]:
-    """Say that the index has nothing for CPython 2.7 on Windows."""
+    """Return evidence that the index has no wheel for CPython 2.7 on Windows."""
     return {
         claim.id: StaticEvidence(claim.id, refutes=True, evidence="No wheel at all.")
         for claim in claims
@@ -40,9 +40,9 @@ def no_windows_27(claims: Iterable[Claim], _index: Index) -> dict[str, StaticEvi
 
 
 def test_a_diff_puts_right_what_is_refuted_and_nothing_else(tmp_path: Path) -> None:
-    made = verified([WRONG], LATE, static=no_windows_27)
-    assert made.refuted()
-    (suggestion,) = made.suggest()
+    world = verified([WRONG], LATE, static=no_windows_27)
+    assert world.refuted()
+    (suggestion,) = world.suggest()
     assert changes_of(suggestion) == [
         ("-", "| Threat Detection  | 1.8.3                         |"),
         ("-", "| Threat Protection | `1.10.0`                      |"),
@@ -67,8 +67,8 @@ def test_a_diff_puts_right_what_is_refuted_and_nothing_else(tmp_path: Path) -> N
 
 
 def test_verified_again_the_changed_document_has_no_refuted_claim(tmp_path: Path) -> None:
-    made = verified([WRONG], LATE, static=no_windows_27)
-    changed = applied(made.suggest()[0], tmp_path)
+    world = verified([WRONG], LATE, static=no_windows_27)
+    changed = applied(world.suggest()[0], tmp_path)
     again = verified([changed], LATE, static=no_windows_27)
     assert again.refuted() == set()
     # What was changed is not merely unverified: the same cells confirm it.
@@ -82,15 +82,15 @@ def test_verified_again_the_changed_document_has_no_refuted_claim(tmp_path: Path
 
 
 def test_on_what_was_seen_alone_the_changed_document_has_no_refuted_claim() -> None:
-    made = verified([WRONG], LATE, static=no_windows_27)
-    assert made.again(made.suggest()) == ()
+    world = verified([WRONG], LATE, static=no_windows_27)
+    assert world.still_refuted(world.suggest()) == ()
 
 
 def test_what_is_promised_of_docker_stands_or_falls_with_the_minimum(tmp_path: Path) -> None:
-    made = verified([WRONG], LATE, static=no_windows_27, contained=True)
+    world = verified([WRONG], LATE, static=no_windows_27, contained=True)
     in_docker = "wrong/deployment/threat-detection/docker"
-    assert in_docker in made.refuted()
-    (suggestion,) = made.suggest()
+    assert in_docker in world.refuted()
+    (suggestion,) = world.suggest()
     assert changes_of(suggestion) == changes_of(
         verified([WRONG], LATE, static=no_windows_27).suggest()[0]
     )
@@ -101,18 +101,20 @@ def test_what_is_promised_of_docker_stands_or_falls_with_the_minimum(tmp_path: P
 
 
 def test_what_is_promised_of_docker_is_judged_again_as_well() -> None:
-    made = verified([WRONG], LATE, contained=True)
-    unchanged = [Suggestion(each, each.sheet.data()) for each in made.case.papers.values()]
-    assert {each.claim for each in made.again(unchanged)} == made.refuted()
-    assert "wrong/deployment/threat-detection/docker" in made.refuted()
+    world = verified([WRONG], LATE, contained=True)
+    unchanged = [
+        Suggestion(page_text, page_text.file.data()) for page_text in world.case.pages.values()
+    ]
+    assert {verdict.claim for verdict in world.still_refuted(unchanged)} == world.refuted()
+    assert "wrong/deployment/threat-detection/docker" in world.refuted()
 
 
 def test_where_no_release_is_seen_to_do_docker_is_not_blamed() -> None:
-    made = decided([WRONG], "capability/threat-detection", "deployment/threat-detection/docker")
-    (suggestion,) = made.suggest()
+    world = decided([WRONG], "capability/threat-detection", "deployment/threat-detection/docker")
+    (suggestion,) = world.suggest()
     assert suggestion.changes == ()
-    (left,) = [left for left in suggestion.left if left.refuted]
-    assert {ground.claim.partition("/")[2] for ground in left.grounds} == {
+    (claim,) = [claim for claim in suggestion.unchanged if claim.refuted]
+    assert {ground.claim.partition("/")[2] for ground in claim.grounds} == {
         "capability/threat-detection",
         "deployment/threat-detection/docker",
     }
@@ -122,27 +124,27 @@ def test_a_deployment_with_a_version_of_its_own_stands_alone(tmp_path: Path) -> 
     text = WRONG.read_text(encoding="utf-8").replace(
         "| yes              |\n| AWS", "| 1.10.0+ |\n| AWS"
     )
-    made = verified([page(tmp_path, text)], LATE, static=no_windows_27, contained=True)
+    world = verified([page(tmp_path, text)], LATE, static=no_windows_27, contained=True)
     assert (
-        made.case.verdicts["page/deployment/threat-detection/docker"].outcome is Outcome.CONFIRMED
+        world.case.verdicts["page/deployment/threat-detection/docker"].outcome is Outcome.CONFIRMED
     )
-    assert made.suggest()
+    assert world.suggest()
 
 
 def test_a_page_in_another_language_keeps_its_words_its_width_and_its_digits() -> None:
-    made = verified([JAPANESE], since(threat_detection="1.20.0"))
-    (suggestion,) = made.suggest()
+    world = verified([JAPANESE], since(threat_detection="1.20.0"))
+    (suggestion,) = world.suggest()
     assert [line for sign, line in changes_of(suggestion) if sign == "+"] == [
         "| 脅威検知   | \uff11\uff0e\uff12\uff10\uff0e\uff11\uff19                    |",
         "| Flask          | 0.10 以降  | はい     | はい     |",
     ]
-    assert made.again([suggestion]) == ()
+    assert world.still_refuted([suggestion]) == ()
 
 
 def test_only_a_later_control_is_an_upper_bound_and_says_so() -> None:
     (suggestion,) = verified([WRONG], since(threat_detection="1.10.0")).suggest()
     change = next(one for one in suggestion.changes if one.action is Action.MINIMUM)
-    assert "1.8.3 \N{RIGHTWARDS ARROW} 1.10.3" in change.says
+    assert "1.8.3 \N{RIGHTWARDS ARROW} 1.10.3" in change.title
     assert "at most 1.10.3" in change.caveat
     assert "nox -s minimum -- threat-detection" in change.caveat
 
@@ -153,17 +155,17 @@ def test_a_range_that_would_begin_after_its_end_is_left_to_be_edited_by_hand(
     text = WRONG.read_text(encoding="utf-8").replace("| 1.8.3   ", "| 1.8.3 - 1.9.9   ", 1)
     (suggestion,) = verified([page(tmp_path, text)], LATE).suggest()
     assert b"1.8.3 - 1.9.9" in suggestion.data
-    (left,) = (one for one in suggestion.left if "threat-detection" in one.says)
-    assert left.refuted
-    assert "1.10.3" in left.says
-    assert "after its end" in left.why
+    (claim,) = (one for one in suggestion.unchanged if "threat-detection" in one.title)
+    assert claim.refuted
+    assert "1.10.3" in claim.title
+    assert "after its end" in claim.reason
 
 
 def test_what_a_search_left_behind_makes_the_minimum_exact() -> None:
     truth = since(threat_detection="1.10.0")
-    made = verified([WRONG], truth, others=["1.9.0", "1.9.7", "1.10.0", "1.10.3"])
-    change = next(one for one in made.suggest()[0].changes if one.action is Action.MINIMUM)
-    assert "1.8.3 \N{RIGHTWARDS ARROW} 1.10.0" in change.says
+    world = verified([WRONG], truth, others=["1.9.0", "1.9.7", "1.10.0", "1.10.3"])
+    change = next(one for one in world.suggest()[0].changes if one.action is Action.MINIMUM)
+    assert "1.8.3 \N{RIGHTWARDS ARROW} 1.10.0" in change.title
     assert change.caveat == ""
 
 
@@ -176,23 +178,23 @@ def test_a_release_that_breaks_another_part_is_not_taken() -> None:
             return Observed.PRESENT
         return Observed.PRESENT if cell.ddtrace in working[channel] else Observed.ABSENT
 
-    made = verified([WRONG], truth, others=["1.10.3", "1.20.0"])
-    change = next(one for one in made.suggest()[0].changes if one.action is Action.MINIMUM)
-    assert "threat-protection: 1.10.0 \N{RIGHTWARDS ARROW} 1.20.19" in change.says
+    world = verified([WRONG], truth, others=["1.10.3", "1.20.0"])
+    change = next(one for one in world.suggest()[0].changes if one.action is Action.MINIMUM)
+    assert "threat-protection: 1.10.0 \N{RIGHTWARDS ARROW} 1.20.19" in change.title
 
 
 def test_what_is_unverified_is_not_touched() -> None:
-    made = verified([WRONG], lambda *_: Observed.UNKNOWN)
-    (suggestion,) = made.suggest(earlier=True)
+    world = verified([WRONG], lambda *_: Observed.UNKNOWN)
+    (suggestion,) = world.suggest(earlier=True)
     assert suggestion.changes == ()
     assert suggestion.data == WRONG.read_bytes()
 
 
 def test_a_minimum_that_is_too_high_is_lowered_only_for_who_asks() -> None:
-    made = verified([WRONG], since(threat_detection="1.0.0", flask_query_string="9"))
-    assert not [one for one in made.suggest()[0].changes if one.action is Action.LOWER]
-    lowered = [one for one in made.suggest(earlier=True)[0].changes if one.action is Action.LOWER]
-    assert ["1.8.3 \N{RIGHTWARDS ARROW} 1.8.0" in one.says for one in lowered][:1] == [True]
+    world = verified([WRONG], since(threat_detection="1.0.0", flask_query_string="9"))
+    assert not [one for one in world.suggest()[0].changes if one.action is Action.LOWER]
+    lowered = [one for one in world.suggest(earlier=True)[0].changes if one.action is Action.LOWER]
+    assert ["1.8.3 \N{RIGHTWARDS ARROW} 1.8.0" in one.title for one in lowered][:1] == [True]
 
 
 def test_of_two_minimums_the_one_that_is_seen_to_be_exact_wins(tmp_path: Path) -> None:
@@ -200,10 +202,10 @@ def test_of_two_minimums_the_one_that_is_seen_to_be_exact_wins(tmp_path: Path) -
     one = page(tmp_path, text.replace("1.8.3 ", "1.9.0 "), "one.md")
     other = page(tmp_path, text.replace("1.8.3 ", "1.10.0"), "other.md")
     first, second = verified([one, other], since(threat_detection="1.9.0")).suggest()
-    assert not [change for change in first.changes if "threat-detection:" in change.says]
-    (change,) = [change for change in second.changes if "threat-detection:" in change.says]
+    assert not [change for change in first.changes if "threat-detection:" in change.title]
+    (change,) = [change for change in second.changes if "threat-detection:" in change.title]
     assert change.action is Action.LOWER
-    assert "1.10.0 \N{RIGHTWARDS ARROW} 1.9.0" in change.says
+    assert "1.10.0 \N{RIGHTWARDS ARROW} 1.9.0" in change.title
 
 
 def test_a_missing_row_is_added_where_it_belongs_in_the_language_s_own_word(
@@ -211,13 +213,13 @@ def test_a_missing_row_is_added_where_it_belongs_in_the_language_s_own_word(
 ) -> None:
     lacking = page(tmp_path, JAPANESE.read_text(encoding="utf-8"), "ja.md")
     have = page(tmp_path, WRONG.read_text(encoding="utf-8"), "en.md")
-    made = verified([have, lacking], since(flask_query_string="9"))
-    suggestion = made.suggest()[1]
+    world = verified([have, lacking], since(flask_query_string="9"))
+    suggestion = world.suggest()[1]
     added = "| 脅威保護   | \uff11\uff0e\uff11\uff10\uff0e\uff10                      |"
     assert ("+", added) in changes_of(suggestion)
     lines = suggestion.data.decode().split("\n")
     assert lines[lines.index(added) - 1].startswith("| 脅威検知")
-    assert made.again(made.suggest()) == ()
+    assert world.still_refuted(world.suggest()) == ()
 
 
 def test_a_row_that_nothing_confirms_is_not_added(tmp_path: Path) -> None:
@@ -225,8 +227,8 @@ def test_a_row_that_nothing_confirms_is_not_added(tmp_path: Path) -> None:
     have = page(tmp_path, WRONG.read_text(encoding="utf-8"), "en.md")
     suggestion = verified([have, lacking], lambda *_: Observed.UNKNOWN).suggest()[1]
     assert suggestion.changes == ()
-    said = [left.why for left in suggestion.left if "threat-protection" in left.says]
-    assert said == ["no evidence confirms it (threat-protection)"]
+    reasons = [claim.reason for claim in suggestion.unchanged if "threat-protection" in claim.title]
+    assert reasons == ["no evidence confirms it (threat-protection)"]
 
 
 def test_a_cell_that_nothing_puts_right_otherwise_is_turned_in_its_column_s_words(
@@ -245,11 +247,11 @@ def test_a_cell_that_nothing_puts_right_otherwise_is_turned_in_its_column_s_word
 def test_a_note_among_other_sentences_is_left_to_be_edited_by_hand(tmp_path: Path) -> None:
     text = WRONG.read_text(encoding="utf-8")
     text = text.replace("in Flask\n", "in Flask. Ask us for more.\n")
-    made = decided([page(tmp_path, text)], "note/flask-query-string")
-    (suggestion,) = made.suggest()
+    world = decided([page(tmp_path, text)], "note/flask-query-string")
+    (suggestion,) = world.suggest()
     assert suggestion.changes == ()
-    (left,) = [left for left in suggestion.left if left.refuted]
-    assert (left.line, "prose" in left.why) == (42, True)
+    (claim,) = [claim for claim in suggestion.unchanged if claim.refuted]
+    assert (claim.line, "prose" in claim.reason) == (42, True)
 
 
 def test_lines_joined_in_one_row_are_left_to_be_edited_by_hand(tmp_path: Path) -> None:
@@ -257,16 +259,20 @@ def test_lines_joined_in_one_row_are_left_to_be_edited_by_hand(tmp_path: Path) -
         "| Threat Detection  | 1.8.3                         |\n",
         "| Threat Detection<br/>API Security | 1.8.3<br/>1.8.3 |\n",
     )
-    made = verified([page(tmp_path, text)], since(threat_detection="1.10.0"))
-    (suggestion,) = made.suggest()
+    world = verified([page(tmp_path, text)], since(threat_detection="1.10.0"))
+    (suggestion,) = world.suggest()
     assert not [one for one in suggestion.changes if one.action is Action.MINIMUM]
-    assert [left.refuted for left in suggestion.left if "threat-detection" in left.says] == [True]
+    assert [
+        claim.refuted for claim in suggestion.unchanged if "threat-detection" in claim.title
+    ] == [True]
 
 
 def test_the_summary_accounts_for_every_change_with_its_evidence() -> None:
-    made = verified([WRONG], LATE, static=no_windows_27)
-    suggestions = made.suggest()
-    text = as_markdown(SuggestionSummary(suggestions, "made up", made.again(suggestions)))
+    world = verified([WRONG], LATE, static=no_windows_27)
+    suggestions = world.suggest()
+    text = as_markdown(
+        SuggestionSummary(suggestions, "recorded results", world.still_refuted(suggestions))
+    )
     assert text.startswith("# ")
     for change in suggestions[0].changes:
         assert f"`{change.document}:{change.line}`" in text
@@ -281,10 +287,12 @@ def test_the_summary_accounts_for_every_change_with_its_evidence() -> None:
     "name", sorted({one.stem for one in DOCUMENTS.glob("*.md")} - {"other-tracer"})
 )
 def test_every_document_of_ours_is_changed_in_a_way_that_reads_as_meant(name: str) -> None:
-    """Refuted as a whole: what can be changed is, without trouble, and the rest is told."""
-    made = decided([DOCUMENTS / f"{name}.md"], "")
-    for suggestion in made.suggest():
-        assert suggestion.trouble == ""
-        told = {ground.claim for one in suggestion.changes for ground in one.grounds}
-        told |= {ground.claim for one in suggestion.left if one.refuted for ground in one.grounds}
-        assert told == set(made.case.verdicts)
+    """With all claims refuted, every claim is either changed as intended or reported."""
+    world = decided([DOCUMENTS / f"{name}.md"], "")
+    for suggestion in world.suggest():
+        assert suggestion.error == ""
+        covered = {ground.claim for one in suggestion.changes for ground in one.grounds}
+        covered |= {
+            ground.claim for one in suggestion.unchanged if one.refuted for ground in one.grounds
+        }
+        assert covered == set(world.case.verdicts)
