@@ -1,6 +1,6 @@
-"""What is written for every system runs there; what is not says so.
+"""Tests that code runs on every system, or declares and checks the system that it needs.
 
-Nothing here tries Windows or macOS: names that they lack are taken away, or looked for.
+They simulate Windows and macOS: names that those lack are removed, or searched for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from helpers.posix_uses import Names, only_on, uses
 
 from matrix.cells.env_vars import bare_environment, process_environment
-from matrix.cells.process import how_it_crashed, read_listing
+from matrix.cells.process import describe_crash, parse_ps
 from matrix.model.capture import UNISOLATED
 from matrix.system.atomic import put_in_place
 from matrix.system.paths import project_root
@@ -30,7 +30,7 @@ SOURCES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if not only_on(path.read_text(encoding="utf-8"))
 )
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="there is nothing to take away")
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no POSIX names to remove")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -62,37 +62,39 @@ def test_the_search_for_such_uses_finds_them(source: str, found: list[str]) -> N
 def test_the_names_are_those_that_this_system_has() -> None:
     """Misspelt ones would never be found in a module."""
     if sys.platform != "linux":
-        pytest.skip("here some are missing")
+        pytest.skip("this system lacks some")
     for module, names in NAMES.names.items():
-        there = dir(__import__(module))
-        assert len(names - set(there)) <= len(names) // 10, names - set(there)
+        missing = names - set(dir(__import__(module)))
+        assert len(missing) <= len(names) // 10, missing
 
 
 @POSIX
 def test_everything_can_be_imported_where_posix_has_nothing() -> None:
     run = subprocess.run(
-        [sys.executable, "-B", str(Path(__file__).parent / "helpers" / "as_windows.py")],
+        [sys.executable, "-B", "-m", "helpers.as_windows"],
+        cwd=ROOT / "tests",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         check=True,
         timeout=300,
     )
-    told = json.loads(run.stdout)
-    assert told["before"] == {}
-    only = {name for name, said in told["wanted"].items() if said in {"POSIX", "Linux"}}
-    # Those say in the error what their docstring says, and nobody else needs them.
-    wrong = {name: words for name, words in told["after"].items() if name not in only}
-    assert wrong == {}
-    assert set(told["after"]) == only
+    report = json.loads(run.stdout)
+    assert report["before"] == {}
+    only = {name for name, system in report["systems"].items() if system in {"POSIX", "Linux"}}
+    # Their error is the first words of their docstring, and no other module needs them.
+    others = {name: error for name, error in report["after"].items() if name not in only}
+    assert others == {}
+    assert set(report["after"]) == only
     for name in only:
-        assert told["after"][name].startswith(f"ImportError: {told['wanted'][name]} only: ")
+        assert report["after"][name].startswith(f"ImportError: {report['systems'][name]} only: ")
 
 
 def test_no_file_of_the_project_has_a_name_that_windows_or_macos_cannot_keep() -> None:
     git = shutil.which("git")
     if git is None or not (ROOT / ".git").exists():
-        pytest.skip("this is no checkout")
-    asked = subprocess.run([git, "ls-files"], cwd=ROOT, capture_output=True, check=True)
-    names = asked.stdout.decode().splitlines()
+        pytest.skip("not a git checkout")
+    process = subprocess.run([git, "ls-files"], cwd=ROOT, capture_output=True, check=True)
+    names = process.stdout.decode().splitlines()
     assert len({name.lower() for name in names}) == len(names)
     reserved = {"con", "prn", "aux", "nul", *(f"{n}{i}" for n in ("com", "lpt") for i in range(10))}
     for name in names:
@@ -110,11 +112,11 @@ def test_a_cell_on_windows_is_told_what_python_needs_there_and_nothing_else(
 ) -> None:
     monkeypatch.setattr(os, "environ", {"SYSTEMROOT": r"D:\Win", "SECRET": "s", "PATH": "mine"})
     monkeypatch.setattr(sys, "platform", "win32")
-    told = process_environment(tmp_path, setting={"A": "b"}, agent_port=1, upstream_port=2)
-    assert told["SYSTEMROOT"] == r"D:\Win"
-    assert told["PATH"] == r"D:\Win\System32;D:\Win"
-    assert {told[name] for name in ("TEMP", "TMP", "USERPROFILE", "APPDATA")} == {str(tmp_path)}
-    assert "SECRET" not in told
+    environ = process_environment(tmp_path, setting={"A": "b"}, agent_port=1, upstream_port=2)
+    assert environ["SYSTEMROOT"] == r"D:\Win"
+    assert environ["PATH"] == r"D:\Win\System32;D:\Win"
+    assert {environ[name] for name in ("TEMP", "TMP", "USERPROFILE", "APPDATA")} == {str(tmp_path)}
+    assert "SECRET" not in environ
 
 
 def test_a_cell_on_macos_has_a_locale_that_there_is(
@@ -130,10 +132,10 @@ def test_where_there_are_no_namespaces_a_cell_is_said_not_to_be_isolated(platfor
         f"import sys; sys.platform = {platform!r}\n"
         "from matrix.system.network import isolate, isolation; isolate(); print(isolation())"
     )
-    asked = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True
     )
-    assert asked.stdout.strip() == f"{UNISOLATED}: not on {platform}"
+    assert process.stdout.strip() == f"{UNISOLATED}: not on {platform}"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_where_there_are_no_namespaces_a_cell_is_said_not_to_be_isolated(platfor
     ],
 )
 def test_a_crash_is_told_from_an_end(code: int, words: str) -> None:
-    assert how_it_crashed(code) == words
+    assert describe_crash(code) == words
 
 
 def test_marked_processes_are_found_in_what_ps_says() -> None:
@@ -157,7 +159,7 @@ def test_marked_processes_are_found_in_what_ps_says() -> None:
         " 7133 sh -c BOOKSHOP_PROCESS=abcd\n"
         "99999 python BOOKSHOP_PROCESS=abc\n"
     )
-    assert [*read_listing(text, "BOOKSHOP_PROCESS=abc")] == [512, 99999]
+    assert [*parse_ps(text, "BOOKSHOP_PROCESS=abc")] == [512, 99999]
 
 
 def test_a_tree_ends_with_all_that_it_started(tmp_path: Path) -> None:
@@ -179,7 +181,7 @@ def test_a_tree_ends_with_all_that_it_started(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == b"up"
         tree.kill()
-        # The end of the pipe comes when nobody is left that has it.
+        # The pipe ends when no process holds it any more.
         assert process.stdout.read() == b""
     tree.close()
 
@@ -207,11 +209,9 @@ def test_a_program_that_becomes_another_lives_and_ends_as_that(tmp_path: Path) -
 
 
 def test_what_is_not_there_cannot_be_started(tmp_path: Path) -> None:
-    nothing = subprocess.DEVNULL
+    null, missing = subprocess.DEVNULL, str(tmp_path / "missing")
     with pytest.raises(FileNotFoundError):
-        ProcessTree(
-            [str(tmp_path / "nothing")], {}, tmp_path, stdin=nothing, stdout=nothing, stderr=nothing
-        )
+        ProcessTree([missing], {}, tmp_path, stdin=null, stdout=null, stderr=null)
 
 
 def test_a_file_that_is_open_is_replaced_as_soon_as_it_is_not(
@@ -220,12 +220,12 @@ def test_a_file_that_is_open_is_replaced_as_soon_as_it_is_not(
     part, final = tmp_path / "part", tmp_path / "final"
     part.write_text("new")
     refusals = [PermissionError("in use"), PermissionError("in use")]
-    inner = Path.replace
+    real_replace = Path.replace
 
     def replace(path: Path, target: Path) -> Path:
         if refusals:
             raise refusals.pop()
-        return inner(path, target)
+        return real_replace(path, target)
 
     monkeypatch.setattr(Path, "replace", replace)
     monkeypatch.setattr(sys, "platform", "win32")
@@ -237,17 +237,19 @@ def test_a_file_that_is_open_is_replaced_as_soon_as_it_is_not(
         put_in_place(part, final)
 
 
-@pytest.mark.parametrize(("platform", "said"), [("linux", rb"\u65e5"), ("win32", "日".encode())])
-def test_what_is_printed_needs_no_letter_that_the_output_lacks(platform: str, said: bytes) -> None:
+@pytest.mark.parametrize(("platform", "output"), [("linux", rb"\u65e5"), ("win32", "日".encode())])
+def test_what_is_printed_needs_no_letter_that_the_output_lacks(
+    platform: str, output: bytes
+) -> None:
     code = (
         "import sys; from matrix.__main__ import main, _speak_utf8\n"
         f"sys.platform = {platform!r}; _speak_utf8(); sys.stdout.write('\\u65e5')"
     )
-    asked = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
         env={**os.environ, "PYTHONIOENCODING": "latin-1"},
         capture_output=True,
         check=True,
     )
-    assert asked.stdout == said
+    assert process.stdout == output

@@ -1,4 +1,4 @@
-"""`collect`: put together what the shards of a run found, and judge it."""
+"""The `collect` command: combine the results of a run's shards, and judge them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matrix.cli.output import (
     check_answer_options,
     write_answers,
 )
-from matrix.distributed.collect import collect, deposit
+from matrix.distributed.collect import collect, write_results
 from matrix.distributed.gather import JudgeRules
 from matrix.distributed.manifest import MANIFEST, read_manifest
 from matrix.distributed.shard_run import check_project, shards_folder
@@ -24,34 +24,34 @@ from matrix.runs.keys import judge_key, judge_sources
 from matrix.runs.record_store import RecordShelf
 from matrix.runs.run import exit_code
 from matrix.system.paths import results_dir
-from matrix.system.version import project_version
+from matrix.system.source_files import project_version
 
 __all__ = ["add_parser", "run"]
 
 EXAMPLES = """\
-A folder is that of a shard, or holds such folders, as downloaded artifacts do. What is not of this
-run, or not as it was sealed, is refused by name; the report is printed all the same.
+A folder is that of a shard, or holds such folders, as downloaded artifacts do. Results of another
+run, or that differ from their seal, are refused by name; the report is printed all the same.
 
 examples:
   python -m matrix collect
-      what the shards of the manifest among the results found here
+      the shards that ran here, of the manifest in the results folder
   python -m matrix collect --manifest manifest.json downloads --json verdicts.json
-      what other machines found; verdicts as JSON too (schema verdicts/1)
+      the results of other machines; verdicts as JSON too (schema verdicts/1)
 
 exit codes:
   0 no claim refuted (with --strict: every claim confirmed)   1 at least one claim refuted
   2 wrong usage or unreadable input    4 with --strict: some unverified
   6 disk full or not writable    7 another run is under way
-  11 a part of the run is missing, or was refused
+  11 a part of the run is missing or was refused
 """
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
+    """Add the command's parser."""
     parser = commands.add_parser(
         "collect",
-        help="put together what the shards of a run found, and judge it",
-        description="Put together what the shards of a run found, and say whether promises hold.",
+        help="combine the results of a run's shards, and judge them",
+        description="Combine the results of a run's shards, and say whether the claims hold.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -60,22 +60,21 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         nargs="*",
         type=Path,
         metavar="FOLDER",
-        help="where the shards' results are (default: where `verify --shard` leaves them here)",
+        help="the shards' results (default: where `verify --shard` leaves them on this machine)",
     )
     parser.add_argument(
         "--manifest",
         type=Path,
         metavar="FILE",
-        help="what was shared out (default: manifest.json among the results)",
+        help="the manifest of the run (default: manifest.json in the results folder)",
     )
     add_answer_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Collect, print the report, keep the results, and return the exit code."""
+    """Collect, print the report, write the results, and return the exit code."""
     check_answer_options(args)
-
     results = results_dir()
     path = args.manifest or results / MANIFEST
     manifest = read_manifest(path)
@@ -84,15 +83,15 @@ def run(args: argparse.Namespace) -> int:
     rules = JudgeRules(probes, judge_key(judge_sources(), probes))
     console = answer_console(args)
     with one_run(results):
-        here = shards_folder(results, manifest)
-        folders = args.folders or [folder for folder in (here,) if folder.is_dir()]
-        found = collect(manifest, folders, rules)
+        default = shards_folder(results, manifest)
+        folders = args.folders or ([default] if default.is_dir() else [])
+        collected = collect(manifest, folders, rules)
         with display(console, os.environ) as emit:
-            result = found.judged(probes, emit)
-        text = write_answers(args, console, result, manifest.as_of)
-        count = deposit(found.merged, found.files, results)
-        name = RecordShelf.here().keep(text, result.started).stem
+            record = collected.judge(probes, emit).dated(manifest.as_of)
+        text = write_answers(args, console, record)
+        count = write_results(collected.merged, collected.files, results)
+        name = RecordShelf.here().keep(text, record.run.started).stem
     print(f"note: recorded as {name}, with {count} new results", file=sys.stderr)
-    if error := found.error():
+    if error := collected.error():
         raise error
-    return exit_code(result, strict=args.strict)
+    return exit_code(record, strict=args.strict)

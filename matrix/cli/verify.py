@@ -31,9 +31,9 @@ from matrix.cli.output import (
     write_answers,
 )
 from matrix.distributed.manifest import MANIFEST, Manifest, Shard, read_manifest
-from matrix.distributed.shard_run import check_project, run_shard, shard_called
+from matrix.distributed.shard_run import check_project, find_shard, run_shard
 from matrix.errors import NothingSelectedError, UsageError
-from matrix.features.audit.index_evidence import static_findings
+from matrix.features.audit.index_evidence import static_evidence
 from matrix.model.plan import Plan
 from matrix.planning.locations import Targets, among
 from matrix.reporting.progress import console_of_run, display
@@ -42,9 +42,9 @@ from matrix.runs.record_store import RecordShelf
 from matrix.runs.rejudge import captured_where
 from matrix.runs.run import OpenWorld, RunOptions, exit_code, verify, world_on
 from matrix.runs.setup import cells_at_a_time
-from matrix.services.external import add_service_option, given_from_args
+from matrix.services.external import add_service_option, external_from_args
 from matrix.system.paths import results_dir
-from matrix.system.version import project_version
+from matrix.system.source_files import project_version
 
 __all__ = [
     "VerifySetup",
@@ -95,9 +95,9 @@ def place_from_args(args: argparse.Namespace) -> Iterator[VerifySetup]:
         )
         yield VerifySetup(where, lambda _plan: world_on(RunBackend(where)))
     elif args.cluster:
-        from matrix.distributed.dask.cluster import joined  # noqa: PLC0415 - only when asked for
+        from matrix.distributed.dask.cluster import join_cluster  # noqa: PLC0415 - only when asked for
 
-        with joined(args.cluster, args.engine, args.target) as cluster:
+        with join_cluster(args.cluster, args.engine, args.target) as cluster:
             yield VerifySetup(cluster.where, cluster.world_on, cluster.notes)
     else:
         with held(args.engine, args.target) as runs:
@@ -129,7 +129,7 @@ def run_shard_from_args(args: argparse.Namespace) -> int:
     path = args.manifest or results_dir() / MANIFEST
     manifest = read_manifest(path)
     check_project(manifest, project_version(), path)
-    shard = shard_called(manifest, args.shard)
+    shard = find_shard(manifest, args.shard)
     if wrong := list(_contradictions(args, manifest, shard)):
         raise UsageError(
             f"{shard.name} is otherwise in {path}: {'; '.join(wrong)}",
@@ -141,7 +141,7 @@ def run_shard_from_args(args: argparse.Namespace) -> int:
         keep=args.keep,
         offline=args.offline,
         engine=shard.engine,
-        given=given_from_args(args),
+        given=external_from_args(args),
     )
     console = console_of_run()
     with held(shard.engine, [shard.target]) as runs:
@@ -253,12 +253,12 @@ def run(args: argparse.Namespace) -> int:
         keep=args.keep,
         offline=args.offline,
         engine=args.engine,
-        given=given_from_args(args),
+        given=external_from_args(args),
     )
     with place_from_args(args) as runs:
         for note in runs.notes:
             _note(note)
-        plan = plan_from_args(args, _note, runs.where, static_findings)
+        plan = plan_from_args(args, _note, runs.where, static_evidence)
         if not plan.claims:
             raise NothingSelectedError(
                 "there is no claim to verify", "See: python -m matrix claims"

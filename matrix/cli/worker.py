@@ -9,24 +9,27 @@ import dataclasses
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from matrix.cli.minimum import cell_count
 from matrix.cli.options import add_engine_options
+from matrix.distributed.dask.interface import INSTALL_HINT, CellTask, check_address
+from matrix.distributed.dask.resources import worker_resources
+from matrix.distributed.dask.worker_run import (
+    WorkerRun,
+    WorkerRuns,
+    register_runs,
+    worker_folder,
+)
 from matrix.errors import ClusterUnavailableError, ExitCode
 from matrix.probes.registry import load_probes
 from matrix.runs.backend import RunBackend, held, pythons_at_hand
 from matrix.runs.keys import cell_sources
+from matrix.runs.scheduler import RunContext
 from matrix.runs.setup import cells_at_a_time, cpus, load_emulation, world_of
 from matrix.system.paths import cache_dir
-from matrix.system.version import project_version
-
-if TYPE_CHECKING:
-    from matrix.distributed.dask.task import Task
-    from matrix.distributed.dask.worker import LeaveReason
-    from matrix.distributed.dask.worker_run import WorkerRun
+from matrix.system.source_files import project_version
 
 __all__ = ["add_parser", "run"]
 
@@ -46,7 +49,7 @@ runs code there. Use it in a private network, or with TLS (an address that begin
 certificates in Dask's own configuration: https://distributed.dask.org/en/stable/tls.html).
 
 exit codes:
-  0 asked to leave, and left    2 wrong usage    8 no container engine, or it was lost
+  0 left on request    2 wrong usage    8 no container engine, or it was lost
   12 no scheduler answers, or it did not come back    130 interrupted twice
 """
 
@@ -56,11 +59,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "worker",
         help="let this machine run cells for a cluster",
-        description="Run cells for a Dask cluster, until Ctrl-C: then those that run may end.",
+        description="Run cells for a Dask cluster until Ctrl-C, which lets running cells end.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("address", metavar="ADDRESS", help="the scheduler, as tcp://host:8786")
+    parser.add_argument(
+        "address", metavar="ADDRESS", help="the scheduler's address, such as tcp://host:8786"
+    )
     add_engine_options(parser)
     group = parser.add_argument_group("run")
     group.add_argument(
@@ -77,91 +82,92 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run cells until told to stop; return the exit code."""
-    from matrix.distributed.dask.client import NO_DISTRIBUTED, checked_address  # noqa: PLC0415
-
-    checked_address(args.address)
+    """Run cells until a request to leave; return the exit code."""
+    check_address(args.address)
     try:
-        import distributed  # noqa: F401, PLC0415 - only when asked for
+        import distributed  # noqa: F401, PLC0415 - optional dependency
     except ImportError as error:
         raise ClusterUnavailableError(
-            f"a worker needs Dask's distributed, which is not installed ({error})", NO_DISTRIBUTED
+            f"a worker needs Dask's distributed, which is not installed ({error})", INSTALL_HINT
         ) from error
-    from matrix.distributed.dask.worker_run import own_folder  # noqa: PLC0415
 
-    with held(args.engine, args.target) as runs:
-        for note in runs.notes:
+    with held(args.engine, args.target) as backend:
+        for note in backend.notes:
             print(f"note: {note}", file=sys.stderr)
-        with own_folder(cache_dir() / "workers") as folder:
-            asyncio.run(_serve(args, runs, folder))
+        with worker_folder(cache_dir() / "workers") as folder:
+            asyncio.run(_serve(args, backend, folder))
     return ExitCode.OK
 
 
-async def _serve(args: argparse.Namespace, runs: RunBackend, folder: Path) -> None:
-    from matrix.distributed.dask.resources import offered  # noqa: PLC0415
-    from matrix.distributed.dask.worker import DaskWorker, LeaveReason, work_for  # noqa: PLC0415
-    from matrix.distributed.dask.worker_run import WorkerRuns, serve  # noqa: PLC0415
+async def _serve(args: argparse.Namespace, backend: RunBackend, folder: Path) -> None:
+    from matrix.distributed.dask.worker import (  # noqa: PLC0415 - optional dependency
+        LeaveRequest,
+        WorkerOptions,
+        run_worker,
+    )
 
     jobs = args.jobs or cells_at_a_time()
-    where, version = runs.where, project_version()
-    pythons = {target: pythons_at_hand(runs, target) for target in where.targets}
-    slow = load_emulation().cells_per_cpu * cpus()
-    serving = DaskWorker(
-        args.address, offered(where, pythons, jobs, slow, version), jobs, args.host
-    )
-    loop, leaving = asyncio.get_running_loop(), LeaveReason()
-    stations = WorkerRuns(
-        version,
-        lambda asked: _station(asked, runs, jobs, folder),
-        lambda why: _called(loop, leaving, why),
-    )
-    serve(stations)
-    targets = ", ".join(where.targets)
-    how = f"{jobs} at a time in {where.engine}" if where.engine else f"{jobs} at a time"
+    where, version = backend.where, project_version()
+    pythons = {target: pythons_at_hand(backend, target) for target in where.targets}
+    slow_jobs = load_emulation().cells_per_cpu * cpus()
+    resources = worker_resources(where, pythons, jobs, slow_jobs, version)
+    options = WorkerOptions(args.address, resources, jobs, args.host)
+    loop, leave = asyncio.get_running_loop(), LeaveRequest()
 
-    def say(text: str) -> None:
-        print(f"{text}: {how}, for {targets}" if "ready" in text else text, flush=True)
+    def lose(detail: str) -> None:  # called in the thread of a cell
+        loop.call_soon_threadsafe(leave.lose, detail)
 
-    with contextlib.closing(stations), _asked_to_leave(loop, leaving):
-        await work_for(serving, stations, leaving, folder, say)
+    runs = WorkerRuns(version, lambda task: open_worker_run(task, backend, jobs, folder), lose)
+    register_runs(runs)
+    engine = f" in {where.engine}" if where.engine else ""
+    capacity = f"{jobs} at a time{engine}, for {', '.join(where.targets)}"
+
+    def report(text: str) -> None:
+        print(f"{text}: {capacity}" if "ready" in text else text, flush=True)
+
+    def finish() -> None:
+        leave.finish()
+        loop.call_soon_threadsafe(lambda: None)  # wakes the loop
+
+    with contextlib.closing(runs), _leave_on_signal(leave.event.is_set, finish):
+        await run_worker(options, runs, leave, folder, report)
 
 
-def _station(asked: Task, runs: RunBackend, jobs: int, folder: Path) -> WorkerRun:
-    from matrix.distributed.dask.worker_run import WorkerRun  # noqa: PLC0415
-
-    how, probes = dataclasses.replace(asked.how, jobs=jobs, keep=False), load_probes()
-    if asked.engine == "docker":
-        # What has no image is then told so, as on one machine, whatever this worker was started as.
-        runs = dataclasses.replace(runs, falls_back=False)
+def open_worker_run(
+    task: CellTask,
+    backend: RunBackend,
+    jobs: int,
+    folder: Path,
+    *,
+    open_world: Callable[..., contextlib.AbstractContextManager[RunContext]] = world_of,
+) -> WorkerRun:
+    """Return the run of a task on this machine, which has `jobs` cells at a time."""
+    options, probes = dataclasses.replace(task.options, jobs=jobs, keep=False), load_probes()
+    if task.engine == "docker":
+        # Cells without an image then fail, as on one machine, however this worker was started.
+        backend = dataclasses.replace(backend, falls_back=False)
     return WorkerRun(
         folder,
-        lambda own: world_of(own, how, probes, runs),
+        lambda scratch: open_world(scratch, options, probes, backend),
         cell_sources(),
         probes,
     )
 
 
-def _called(loop: asyncio.AbstractEventLoop, leaving: LeaveReason, why: str) -> None:
-    """Lose the engine, told by the thread of a cell."""
-    loop.call_soon_threadsafe(leaving.lose, why)
-
-
 @contextlib.contextmanager
-def _asked_to_leave(loop: asyncio.AbstractEventLoop, leaving: LeaveReason) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the worker softly at first, at once when they come again."""
+def _leave_on_signal(leaving: Callable[[], bool], finish: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM call `finish` at first, and end the process when they come again."""
 
     def handle(_number: int, _frame: object) -> None:
-        if leaving.event.is_set():
-            # The processes of cells see their lifeline end, and kill what they have started.
+        if leaving():
+            # The processes of cells see the end of their pipe, and kill what they have started.
             os._exit(ExitCode.INTERRUPTED)
         os.write(2, b"\nleaving when the cells that run have ended (again: at once)\n")
-        leaving.ask()
-        loop.call_soon_threadsafe(lambda: None)  # wake it
+        finish()
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, handle) for number in numbers}
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

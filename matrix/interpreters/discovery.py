@@ -1,7 +1,4 @@
-"""All sources together: one interpreter per CPython minor and target, and what others lack.
-
-The interpreter for a version, or why there is none here and how to get it.
-"""
+"""Search for CPythons on this machine: one interpreter per minor and target."""
 
 from __future__ import annotations
 
@@ -15,12 +12,12 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from matrix.interpreters.inspect import (
-    InterpreterQuery,
     InterpreterCache,
+    InterpreterQuery,
     NotAnInterpreterError,
-    query_interpreter,
     build_interpreter,
     own_target,
+    query_interpreter,
     why_excluded,
 )
 from matrix.interpreters.source import InterpreterSource, SearchPlaces, load_sources
@@ -42,8 +39,10 @@ _WORKERS = 4
 
 @dataclasses.dataclass(frozen=True)
 class FoundInterpreters:
-    """`interpreters` ascend, one per minor and target; of equal minors the one comes first that is
-    for the target that runs this. `problems` are sentences on candidates that failed.
+    """Result of a search: one interpreter per minor and target, ascending by minor.
+
+    Of equal minors the one for the target of this process comes first. `problems` are sentences on
+    candidates that failed.
     """
 
     interpreters: tuple[Interpreter, ...]
@@ -60,40 +59,43 @@ def find_interpreters() -> tuple[Interpreter, ...]:
 
 def search(
     sources: Sequence[InterpreterSource] | None = None,
-    asker: InterpreterQuery = query_interpreter,
+    query: InterpreterQuery = query_interpreter,
     places: SearchPlaces | None = None,
-    memory_file: Path | None = None,
+    cache_file: Path | None = None,
+    *,
+    target: str = "",
 ) -> FoundInterpreters:
-    """Look through `sources`, ask each candidate once, and choose.
+    """Query each candidate of `sources` once, and choose.
 
-    By default: every source there is, this machine, and answers remembered in the cache folder.
+    By default: every source there is, this machine, and answers cached in the cache folder.
+    `target` is that of this process, by default the real one.
     """
     if sources is None:
         sources = load_sources()
-        memory_file = memory_file or cache_dir() / "interpreters.json"
+        cache_file = cache_file or cache_dir() / "interpreters.json"
     if places is None:
         places = SearchPlaces(os.environ, Path.home(), sys.platform)
-    candidates = _candidates(sources, places)
-    memory = InterpreterCache(memory_file, own_target())
+    target = target or own_target()
+    cache = InterpreterCache(cache_file, target)
 
-    def one(item: tuple[Path, InterpreterSource]) -> Interpreter | str | None:
-        executable, source = item
+    def identify(candidate: tuple[Path, InterpreterSource]) -> Interpreter | str | None:
+        executable, source = candidate
         try:
-            answer = memory.ask(executable, asker)
+            answer = cache.query(executable, query)
             if why_excluded(answer) is not None:
                 return None
             return build_interpreter(executable, source.name, answer)
         except NotAnInterpreterError as error:
             return f"{executable} ({source.name}): {error}"
         except (KeyError, TypeError, ValueError):
-            return f"{executable} ({source.name}): its answer makes no sense"
+            return f"{executable} ({source.name}): its answer is invalid"
 
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
-        results = list(pool.map(one, candidates))
-    memory.save()
+        results = list(pool.map(identify, _candidates(sources, places)))
+    cache.save()
     interpreters = [result for result in results if isinstance(result, Interpreter)]
     problems = [result for result in results if isinstance(result, str)]
-    return FoundInterpreters(_choose(interpreters), tuple(problems))
+    return FoundInterpreters(_choose(interpreters, target), tuple(problems))
 
 
 def _candidates(
@@ -111,23 +113,23 @@ def _candidates(
 
 def _is_program(path: Path) -> bool:
     try:
-        # A Windows Store alias is a file of no bytes that opens the shop.
+        # A Windows Store alias is an empty file that opens the shop.
         return path.is_file() and path.stat().st_size > 0
     except OSError:
         return False
 
 
-def _choose(interpreters: Iterable[Interpreter]) -> tuple[Interpreter, ...]:
+def _choose(interpreters: Iterable[Interpreter], own: str) -> tuple[Interpreter, ...]:
     best: dict[tuple[str, str], Interpreter] = {}
     for interpreter in interpreters:
         kind = interpreter.python, interpreter.target
         rival = best.get(kind)
         if rival is None or _version(interpreter) > _version(rival):
             best[kind] = interpreter
-    own = own_target()
     return tuple(
         sorted(
-            best.values(), key=lambda each: (Version(each.python), each.target != own, each.target)
+            best.values(),
+            key=lambda chosen: (Version(chosen.python), chosen.target != own, chosen.target),
         )
     )
 
@@ -144,7 +146,7 @@ _UV_OLDEST = Version("3.8")
 
 
 class NoInterpreterError(LookupError):
-    """No CPython of that minor is here; `remedy` says how to get it."""
+    """No CPython of that minor is on this machine; `remedy` tells how to install it."""
 
     reason = Reason.NO_INTERPRETER
 
@@ -162,24 +164,23 @@ def interpreter_for(
 
     Raises NoInterpreterError where there is none.
     """
-    found = [each for each in interpreters if not target or each.target == target]
-    for interpreter in found:
+    usable = [item for item in interpreters if not target or item.target == target]
+    for interpreter in usable:
         if interpreter.python == python:
             return interpreter
-    have = ", ".join(interpreter.python for interpreter in found) or "none"
-    wanted = f"{python} for {target}" if target else python
+    versions = ", ".join(interpreter.python for interpreter in usable) or "none"
+    name = f"{python} for {target}" if target else python
     raise NoInterpreterError(
-        python, f"CPython {wanted} is not on this machine (found: {have})", install_hint(python)
+        python, f"CPython {name} is not on this machine (found: {versions})", install_hint(python)
     )
 
 
 def install_hint(python: str, platform: str = sys.platform) -> str:
     """Return how to install CPython `major.minor` on this platform, as one sentence."""
-    with_uv = Version(python) >= _UV_OLDEST
     if platform == "win32":
-        ways = [f"the installer of https://www.python.org/downloads/ ({python})"]
+        tools = [f"the installer of https://www.python.org/downloads/ ({python})"]
     else:
-        ways = [f"`pyenv install {python}`"]
-    if with_uv:
-        ways.insert(0, f"`uv python install {python}`")
-    return f"Install CPython {python} with {' or '.join(ways)}; it is found by itself then."
+        tools = [f"`pyenv install {python}`"]
+    if Version(python) >= _UV_OLDEST:
+        tools.insert(0, f"`uv python install {python}`")
+    return f"Install CPython {python} with {' or '.join(tools)}; it is detected automatically."

@@ -1,8 +1,7 @@
-"""A candidate is asked what it is by running it: a name or a path proves nothing.
+"""Interpreter candidates identified by running them, with a cache of their answers.
 
-From what an interpreter answers to the `Interpreter` it is, or to why it does not count.
-
-Answers remembered on disk, by path, mtime and size: asking nine interpreters takes a second.
+A name or a path proves nothing about an executable. Answers are cached on disk by path, mtime and
+size: running nine interpreters takes a second.
 """
 
 from __future__ import annotations
@@ -14,21 +13,21 @@ import platform
 import struct
 import subprocess
 import sysconfig
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from matrix.model.environment import Interpreter
+from matrix.system.atomic import write_atomic
 
 __all__ = [
-    "InterpreterQuery",
     "InterpreterCache",
+    "InterpreterQuery",
     "NotAnInterpreterError",
-    "query_interpreter",
     "build_interpreter",
     "own_target",
+    "query_interpreter",
     "target_name",
     "why_excluded",
 ]
@@ -36,8 +35,8 @@ __all__ = [
 InterpreterAnswer = dict[str, Any]
 InterpreterQuery = Callable[[Path], InterpreterAnswer]
 
-_SECONDS = 10.0
-_PASSED = (
+_TIMEOUT_SECONDS = 10.0
+_PASSED_VARIABLES = (
     "PATH",
     "LANG",
     "TMPDIR",
@@ -50,7 +49,7 @@ _PASSED = (
 )
 
 # Runs on 2.7 to 3.14. `-S` and an empty first path entry keep other people's code out of it.
-_QUESTION = r"""
+_SCRIPT = r"""
 import sys
 sys.path[:] = [p for p in sys.path if p]
 import json, os, platform, struct, sysconfig
@@ -73,15 +72,15 @@ sys.stdout.write("\n" + json.dumps({
 
 
 class NotAnInterpreterError(Exception):
-    """A candidate that is not there, broken, or does not answer in time; the text says which."""
+    """A candidate that is missing, broken, or does not answer in time; the text says which."""
 
 
-def query_interpreter(executable: Path, seconds: float = _SECONDS) -> InterpreterAnswer:
-    """Return what `executable` says of itself; raise CannotTellError where it says nothing."""
-    environ = {name: value for name in _PASSED if (value := os.environ.get(name))}
-    command = [str(executable), "-E", "-s", "-S", "-c", _QUESTION]
+def query_interpreter(executable: Path, seconds: float = _TIMEOUT_SECONDS) -> InterpreterAnswer:
+    """Return the identity that `executable` reports; raise NotAnInterpreterError without one."""
+    environ = {name: value for name in _PASSED_VARIABLES if (value := os.environ.get(name))}
+    command = [str(executable), "-E", "-s", "-S", "-c", _SCRIPT]
     try:
-        said = subprocess.run(
+        process = subprocess.run(
             command,
             capture_output=True,
             check=False,
@@ -94,52 +93,52 @@ def query_interpreter(executable: Path, seconds: float = _SECONDS) -> Interprete
     except OSError as error:
         raise NotAnInterpreterError(error.strerror or str(error)) from error
     try:
-        answer = json.loads(said.stdout.decode("utf-8").splitlines()[-1])
+        answer = json.loads(process.stdout.decode("utf-8").splitlines()[-1])
     except (IndexError, ValueError):
-        lines = said.stderr.decode("utf-8", "replace").strip().splitlines()
+        lines = process.stderr.decode("utf-8", "replace").strip().splitlines()
         last = lines[-1] if lines else "no output"
-        raise NotAnInterpreterError(f"exit code {said.returncode}: {last}") from None
+        raise NotAnInterpreterError(f"exit code {process.returncode}: {last}") from None
     if not isinstance(answer, dict):
-        raise NotAnInterpreterError("answered with something else than its identity")
+        raise NotAnInterpreterError("its answer is not a JSON object")
     return answer
 
 
 _OLDEST_3 = (3, 5)
-_NARROW = {"x86_64": "i686", "amd64": "i686", "aarch64": "armv8l", "arm64": "armv8l"}
+_CPU_OF_32_BITS = {"x86_64": "i686", "amd64": "i686", "aarch64": "armv8l", "arm64": "armv8l"}
 _BITS_32 = 32
 
 
 def why_excluded(answer: Mapping[str, Any]) -> str | None:
-    """Return why the interpreter is none that the documents speak of, or None where it is."""
+    """Return why the documents do not cover the interpreter, None where they do."""
     if answer["implementation"] != "CPython":
         return f"is {answer['implementation']}, not CPython"
     if answer["free_threaded"]:
         return "is a free-threaded build"
     major, minor = (int(part) for part in answer["version"].split(".")[:2])
     if (major, minor) != (2, 7) and (major, minor) < _OLDEST_3:
-        return f"is CPython {answer['version']}, older than any that counts here"
+        return f"is CPython {answer['version']}, which is too old (the oldest are 2.7 and 3.5)"
     return None
 
 
 def own_target() -> str:
-    """Return what the interpreter is that runs this."""
+    """Return the target of the interpreter that runs this."""
     return target_name(sysconfig.get_platform(), platform.machine(), 8 * struct.calcsize("P"))
 
 
-def target_name(told: str, machine: str, bits: int) -> str:
+def target_name(sysconfig_platform: str, machine: str, bits: int) -> str:
     """Return OS and CPU in wheel-tag words, from `sysconfig.get_platform()` and friends.
 
-    A 32-bit interpreter under a 64-bit kernel says `linux-x86_64`: the pointer size decides. One
-    for both CPUs of macOS says `universal2`: the machine does, which is `x86_64` under Rosetta.
+    A 32-bit interpreter under a 64-bit kernel reports `linux-x86_64`: the pointer size decides. One
+    for both CPUs of macOS reports `universal2`: the machine decides, `x86_64` under Rosetta.
     """
-    system, _, rest = told.partition("-")
+    system, _, cpu = sysconfig_platform.partition("-")
     if system == "macosx":
         return f"macosx_{machine}"
     if system.startswith("win"):
-        return told.replace("-", "_")
-    cpu = rest.replace("-", "_")
+        return sysconfig_platform.replace("-", "_")
+    cpu = cpu.replace("-", "_")
     if bits == _BITS_32:
-        cpu = _NARROW.get(cpu, cpu)
+        cpu = _CPU_OF_32_BITS.get(cpu, cpu)
     return f"{system}_{cpu}"
 
 
@@ -161,14 +160,14 @@ _BROKEN_SECONDS = 3600.0
 
 
 class InterpreterCache:
-    """Answers by candidate. A file that cannot be read or written costs time, nothing else."""
+    """Answers by candidate, in a JSON file; one that cannot be read or written only costs time."""
 
     def __init__(
-        self, file: Path | None, asked_by: str = "", clock: Callable[[], float] = time.time
+        self, file: Path | None, target: str = "", clock: Callable[[], float] = time.time
     ) -> None:
-        """`asked_by` is the target of who asks: one file may be two interpreters, see Rosetta."""
+        """`target` is that of this process: under Rosetta one file is another interpreter."""
         self._file = file
-        self._asked_by = asked_by
+        self._target = target
         self._clock = clock
         self._entries: dict[str, dict[str, Any]] = {}
         self._changed = False
@@ -179,13 +178,13 @@ class InterpreterCache:
             if data["version"] == _VERSION:
                 self._entries = dict(data["entries"])
 
-    def ask(self, executable: Path, asker: InterpreterQuery) -> InterpreterAnswer:
-        """Return the answer, from memory where the file is as it was; raise as `asker` does."""
+    def query(self, executable: Path, query: InterpreterQuery) -> InterpreterAnswer:
+        """Return the answer, from the cache while the file is unchanged; raise as `query` does."""
         try:
             status = executable.stat()
         except OSError as error:
             raise NotAnInterpreterError(error.strerror or str(error)) from error
-        stamp = [status.st_mtime_ns, status.st_size, self._asked_by]
+        stamp = [status.st_mtime_ns, status.st_size, self._target]
         entry = self._entries.get(str(executable))
         if entry and entry["stamp"] == stamp:
             if "answer" in entry:
@@ -195,7 +194,7 @@ class InterpreterCache:
                 raise NotAnInterpreterError(entry["problem"])
         self._changed = True
         try:
-            answer = asker(executable)
+            answer = query(executable)
         except NotAnInterpreterError as error:
             self._entries[str(executable)] = {
                 "stamp": stamp,
@@ -207,12 +206,9 @@ class InterpreterCache:
         return answer
 
     def save(self) -> None:
-        """Write what is new, whole or not at all."""
+        """Write the file where an answer is new."""
         if self._file is None or not self._changed:
             return
+        data = {"version": _VERSION, "entries": self._entries}
         with contextlib.suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._file.parent, prefix=".interpreters-")
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump({"version": _VERSION, "entries": self._entries}, stream, indent=1)
-            os.replace(name, self._file)  # noqa: PTH105 - `name` is a string
+            write_atomic(self._file, json.dumps(data, indent=1))

@@ -1,7 +1,7 @@
-"""Sources of interpreters: one module of `sources/` each, which defines `SOURCE`.
+"""The interface of interpreter sources, and their loader.
 
-A source only names candidates, without running them; it must be quick and must not fail where the
-tool it looks for is absent.
+Each module of `sources/` defines one source as `SOURCE`. A source lists candidates without running
+them; it must be quick and must not fail where the tool it looks for is absent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["InterpreterSource", "SearchPlaces", "load_sources"]
 
 @dataclasses.dataclass(frozen=True)
 class SearchPlaces:
-    """What a source may look at: the caller's variables, home folder and `sys.platform`."""
+    """The machine as a source sees it: variables, home folder and `sys.platform`."""
 
     environ: Mapping[str, str]
     home: Path
@@ -27,7 +27,7 @@ class SearchPlaces:
 
     @property
     def windows(self) -> bool:
-        """Return whether executables end with `.exe` and lie beside the library."""
+        """Return whether executables are called `.exe` and are beside the library."""
         return self.platform == "win32"
 
 
@@ -43,5 +43,5 @@ class InterpreterSource:
 @functools.lru_cache(maxsize=1)
 def load_sources() -> tuple[InterpreterSource, ...]:
     """Return the source of every module of `sources/`, by rank."""
-    found = (source for _, source in plugins(sources, "SOURCE"))
-    return tuple(sorted(found, key=lambda source: (source.rank, source.name)))
+    loaded = (source for _, source in plugins(sources, "SOURCE"))
+    return tuple(sorted(loaded, key=lambda source: (source.rank, source.name)))

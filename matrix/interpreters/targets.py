@@ -1,4 +1,4 @@
-"""Targets: `<os>_<cpu>` in wheel-tag words, of claims, of this machine and of wheels."""
+"""Targets (`<os>_<cpu>` in wheel-tag words) of claims, of this machine and of wheels."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import re
 from matrix.interpreters.inspect import own_target
 from matrix.model.claim import Claim
 
-__all__ = ["covers_target", "compatible_targets", "host_target", "claimed_target", "wheel_fits"]
+__all__ = ["claimed_target", "compatible_targets", "covers_target", "host_target", "wheel_fits"]
 
 _WINDOWS = {"x86_64": "win_amd64", "amd64": "win_amd64", "x86": "win32", "i686": "win32"}
-# What a machine runs as well as what it is; the interpreters for it are others.
-_ALSO = {"win_amd64": ("win32",)}
-# What targets of an operating system start with.
+# Other targets that a machine runs at full speed, with their own interpreters.
+_COMPATIBLE = {"win_amd64": ("win32",)}
+# Prefixes of the targets of each operating system.
 _SYSTEMS = {"linux": "linux", "macos": "macosx", "windows": "win"}
 _GLIBC = re.compile(r"(?:linux|manylinux1|manylinux2010|manylinux2014|manylinux_2_\d+)_(?P<cpu>.+)")
 _MACOS = re.compile(r"macosx_\d+_\d+_(?P<cpu>.+)")
@@ -22,20 +22,20 @@ _FAT = {"universal2": {"x86_64", "arm64"}, "intel": {"x86_64"}}
 
 
 def host_target() -> str:
-    """Return this machine's own target: that of the Python that runs this.
+    """Return this machine's target: that of the Python that runs this.
 
-    One of 32 bits does not make cells of 64, nor one under Rosetta those of Apple's CPU.
+    A 32-bit Python does not run cells of 64 bits, nor does one under Rosetta run those of arm64.
     """
     return own_target()
 
 
 def compatible_targets(target: str) -> tuple[str, ...]:
-    """Return what else can be run, and as fast, where `target` is at home."""
-    return _ALSO.get(target, ())
+    """Return the other targets that a machine of `target` runs natively."""
+    return _COMPATIBLE.get(target, ())
 
 
 def claimed_target(claim: Claim) -> str | None:
-    """Return the target that a claim's `os` and `cpu` name; one of them alone as it stands.
+    """Return the target that a claim's `os` and `cpu` name, one of them as written if it is alone.
 
     None where it names neither.
     """
@@ -44,10 +44,10 @@ def claimed_target(claim: Claim) -> str | None:
 
 
 def covers_target(claim: Claim, target: str) -> bool:
-    """Return whether a claim is about a target: what it does not name it leaves open."""
+    """Return whether a claim covers a target; an `os` or `cpu` that it does not name is any."""
     system, cpu = claim.get("os"), claim.get("cpu")
     if cpu:
-        return target in {_target(each, cpu) for each in ([system] if system else _SYSTEMS)}
+        return target in {_target(name, cpu) for name in ([system] if system else _SYSTEMS)}
     return not system or target.startswith(_SYSTEMS.get(system, system))
 
 
@@ -61,8 +61,8 @@ def _target(system: str, cpu: str) -> str:
 def wheel_fits(platform_tags: str, target: str) -> bool:
     """Return whether a wheel with these platform tags (`a.b`) installs on `target`.
 
-    On Linux that is a glibc platform, of any age: how old the C library of a machine is, is known
-    when a cell is built there. A musllinux wheel does not count.
+    On Linux any glibc platform counts, however new: the C library of a machine is only known when
+    a cell is built there. A musllinux wheel does not count.
     """
     system, _, cpu = target.partition("_")
     for tag in platform_tags.split("."):

@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 from matrix.errors import IndexUnavailableError
 from matrix.model.index import Project
 from matrix.pypi.cache import carry_over, dump_project, load_project
-from matrix.pypi.pages import BadAnswerError, parse_html, parse_json, build_project
+from matrix.pypi.pages import BadAnswerError, build_project, parse_html, parse_json
 from matrix.system.atomic import put_in_place
 
 __all__ = ["CachedIndex", "FetchError", "IndexResponse", "fetch", "index_url"]

@@ -20,9 +20,9 @@ __all__ = [
     "ImportCondition",
     "ModuleImports",
     "Statement",
+    "import_statements",
     "module_name",
     "read_module",
-    "import_statements",
 ]
 
 Statement = tuple[int, bool, str]

@@ -37,7 +37,14 @@ from matrix.pypi.wheel_contents import (
 from matrix.pypi.wheel_errors import BadArtifactError, WheelLimits
 from matrix.pypi.wheel_reader import Member, WheelArchive
 
-__all__ = ["WheelInspection", "WheelCache", "WheelDownloads", "inspect_wheels", "is_native", "inspect_wheel"]
+__all__ = [
+    "WheelCache",
+    "WheelDownloads",
+    "WheelInspection",
+    "inspect_wheel",
+    "inspect_wheels",
+    "is_native",
+]
 
 _DAMAGED = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError)
 

@@ -21,7 +21,7 @@ from packaging.version import Version
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.pypi.tags import split_filename, wheel_tags
 
-__all__ = ["BadAnswerError", "parse_html", "parse_json", "parse_time", "build_project"]
+__all__ = ["BadAnswerError", "build_project", "parse_html", "parse_json", "parse_time"]
 
 
 class BadAnswerError(Exception):

@@ -18,7 +18,13 @@ from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-__all__ = ["supported_platforms", "supports_python", "split_filename", "supported_tags", "wheel_tags"]
+__all__ = [
+    "split_filename",
+    "supported_platforms",
+    "supported_tags",
+    "supports_python",
+    "wheel_tags",
+]
 
 _VERSION = re.compile(r"(?P<name>[A-Za-z]*)\s*(?P<major>\d+)\.(?P<minor>\d+)")
 # Newer than any that a wheel asks for: what is meant where a target's C library or macOS is open.

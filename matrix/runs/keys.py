@@ -13,8 +13,7 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.probes.integrations import LIBRARIES, module_path
 from matrix.system.paths import apps_dir, project_root
-from matrix.system.source_files import imported_files
-from matrix.system.version import digest_of
+from matrix.system.source_files import digest_files, imported_files
 
 __all__ = [
     "CELL_FILES",
@@ -33,7 +32,7 @@ __all__ = [
 # Grows when the meaning of a capture changes; older results are then made again.
 CAPTURE_SCHEMA = 1
 
-CELL_MODULES = ("matrix.cells.run", "matrix.cells.worker_init", "matrix.docker.engine")
+CELL_MODULES = ("matrix.cells.run", "matrix.docker.engine")
 """Modules that drive a cell: with all that they import, they decide what a capture holds."""
 DECODERS = ("matrix.agent.observations", "matrix.agent.traces", "matrix.probes.evidence")
 """Modules that only read what was recorded. A cell imports them to see whether another attempt is
@@ -53,7 +52,7 @@ class Sources:
     @classmethod
     def of(cls, paths: Iterable[Path]) -> Sources:
         """Return the digest over the names and contents of all files below `paths`."""
-        return cls(digest_of(paths))
+        return cls(digest_files(paths))
 
 
 def cell_sources() -> Sources:

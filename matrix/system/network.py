@@ -1,7 +1,7 @@
-"""A network of its own for a process that runs cells or a server: loopback, nothing beyond it.
+"""Network isolation of a process that runs cells or a server: loopback only.
 
 On Linux this is a network namespace, see unshare(2), network_namespaces(7) and
-user_namespaces(7). Elsewhere nothing keeps a cell from the network, and `isolation()` says so.
+user_namespaces(7). Elsewhere there is no isolation, and `isolation()` reports that.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import struct
 import sys
 from pathlib import Path
 
+from matrix.model.capture import UNISOLATED
+
 __all__ = ["isolate", "isolation"]
 
 CLONE_NEWUSER = 0x10000000
@@ -21,33 +23,32 @@ SIOCGIFFLAGS = 0x8913
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 0x1
 
-_NONE = "no network isolation"
-_achieved = _NONE
+_achieved = UNISOLATED
 
 
 def isolation() -> str:
-    """Return what keeps the cells of this process from the network, in a few words."""
+    """Describe the network isolation of this process."""
     return _achieved
 
 
 def isolate(*, own_user: bool = True) -> str:
-    """Move this process into a network namespace of its own; return what was achieved.
+    """Move this process into a network namespace of its own; return the isolation achieved.
 
-    Without `own_user` only where that needs no user namespace, in which there are no other users.
-    To be called early, before there is a second thread: a user namespace, which is what an
-    ordinary user needs for it, is refused to a process with several. Never raises.
+    `own_user` permits a user namespace, which an unprivileged user needs, and in which no other
+    user exists. Call this before a second thread starts: Linux refuses a user namespace to a
+    process with several. Never raises.
     """
     global _achieved  # noqa: PLW0603 - it is a fact about the process
-    if _achieved != _NONE:
+    if _achieved != UNISOLATED:
         return _achieved
     if sys.platform != "linux":
-        _achieved = f"{_NONE}: not on {sys.platform}"
+        _achieved = f"{UNISOLATED}: not on {sys.platform}"
         return _achieved
     try:
         _achieved = _enter_namespace(own_user=own_user)
         _loopback_up()
     except OSError as error:
-        _achieved = f"{_NONE}: {error}"
+        _achieved = f"{UNISOLATED}: {error}"
     return _achieved
 
 
@@ -61,7 +62,7 @@ def _enter_namespace(*, own_user: bool) -> str:
             raise
         user, group = os.getuid(), os.getgid()
         _unshare(CLONE_NEWUSER | CLONE_NEWNET)
-        # Map ourselves to ourselves: files are ours, and `getuid` says so.
+        # Map our ids to themselves, so that files and `getuid` stay as they are.
         Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="ascii")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1", encoding="ascii")
@@ -77,10 +78,10 @@ def _unshare(flags: int) -> None:
 
 
 def _loopback_up() -> None:
-    """Set the interface `lo` up, see netdevice(7): a new namespace has it down."""
+    """Set the interface `lo` up, which is down in a new namespace, see netdevice(7)."""
     if sys.platform != "linux":
         return
-    import fcntl  # noqa: PLC0415 - there is none on Windows
+    import fcntl  # noqa: PLC0415 - POSIX
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         request = struct.pack("16sh14x", b"lo", 0)

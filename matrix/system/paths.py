@@ -1,4 +1,4 @@
-"""Where things lie: the project's own folders, the cache and the results."""
+"""Paths of the project's own folders, of its cache and of its results."""
 
 from __future__ import annotations
 
@@ -26,24 +26,19 @@ def apps_dir() -> Path:
 
 
 def fixtures_dir() -> Path:
-    """Return the folder of the files that cells are given."""
+    """Return the folder of the files that cells use."""
     return project_root() / "fixtures"
 
 
 def cache_dir() -> Path:
     """Return the folder that can be deleted at any time; `$COMPAT_MATRIX_CACHE` moves it."""
-    given = os.environ.get("COMPAT_MATRIX_CACHE")
-    return (
-        Path(given)
-        if given
-        else Path(
-            # On Windows without the author's folder above: paths are short of room there.
-            platformdirs.user_cache_dir("compat-matrix", appauthor=False)
-        )
-    )
+    if configured := os.environ.get("COMPAT_MATRIX_CACHE"):
+        return Path(configured)
+    # Without the author's folder that Windows programs usually have: its paths must stay short.
+    return Path(platformdirs.user_cache_dir("compat-matrix", appauthor=False))
 
 
 def results_dir() -> Path:
     """Return the folder of journals and captures; `$COMPAT_MATRIX_RESULTS` moves it."""
-    given = os.environ.get("COMPAT_MATRIX_RESULTS")
-    return Path(given) if given else project_root() / ".matrix"
+    configured = os.environ.get("COMPAT_MATRIX_RESULTS")
+    return Path(configured) if configured else project_root() / ".matrix"

@@ -1,4 +1,4 @@
-"""Plug-in folders: packages whose modules each define one thing under an agreed name."""
+"""Loader of plug-in folders: packages whose modules define one thing each, under one name."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def plugin_names(package: ModuleType) -> list[str]:
 
 
 def plugins(package: ModuleType, attribute: str) -> Iterator[tuple[str, Any]]:
-    """Yield what each module of a package defines as `attribute`, with the module's name.
+    """Yield each module's name with its value of `attribute`.
 
-    Raises AttributeError for a module that does not define it: a plug-in folder holds nothing else.
+    Raises AttributeError for a module without it: a plug-in folder holds plug-ins only.
     """
     for name in plugin_names(package):
         yield name, getattr(importlib.import_module(f"{package.__name__}.{name}"), attribute)

@@ -1,7 +1,7 @@
 """Process trees, which are started and ended as one, and the registry of this process's children.
 
-On POSIX a tree is a session and its group, see setsid(2): what makes a session of its own has left
-it. On Windows it is a job, which nothing leaves.
+On POSIX a tree is a session and its group, see setsid(2): a process that starts a session of its
+own leaves the tree. On Windows it is a job, which no process leaves.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _Child = TypeVar("_Child")
 _POLL_SECONDS = 0.02
 
 Stream = int | IO[bytes]
-"""As subprocess has it: a file, or PIPE, STDOUT, DEVNULL."""
+"""As in subprocess: a file, or PIPE, STDOUT, DEVNULL."""
 
 
 class ProcessTree:
-    """What was started; to be closed in any case. `process` is the first of it."""
+    """A process and its descendants; close it in any case. `process` is the first one."""
 
     process: subprocess.Popen[bytes]
 
@@ -45,13 +45,13 @@ class ProcessTree:
         stderr: Stream,
         keep: Sequence[int] = (),
     ) -> None:
-        """Start it; raise OSError where there is nothing to start.
+        """Start the tree; raise OSError where the program cannot be started.
 
-        It holds the descriptors `keep` as long as it lives, but not on Windows.
+        Its processes inherit the file descriptors `keep`, except on Windows.
         """
         flags = 0
         if sys.platform == "win32":
-            from matrix.system.windows_jobs import FLAGS, WindowsJob  # noqa: PLC0415 - there only
+            from matrix.system.windows_jobs import FLAGS, WindowsJob  # noqa: PLC0415 - Windows
 
             self._job = WindowsJob()
             flags = FLAGS
@@ -73,24 +73,24 @@ class ProcessTree:
             raise
         if sys.platform == "win32":
             try:
-                self._job.take(self.process.pid)
+                self._job.assign(self.process.pid)
             except OSError:
-                with self.process:  # its pipes are closed, and its end is waited for
+                with self.process:  # closes its pipes, and waits for its end
                     self.process.kill()
                 raise
 
     def poll(self) -> int | None:
-        """Return its exit code, None while it runs.
+        """Return the exit code of the first process, None while it runs.
 
-        Where the first became another by `exec` that is the other's, on Windows as elsewhere.
+        After an `exec` that is the code of the program that replaced it, on Windows, too.
         """
         code = self.process.poll()
         if sys.platform == "win32" and code == 0:
-            return self._job.code_of_successor()
+            return self._job.successor_exit_code()
         return code
 
     def wait(self, seconds: float) -> int:
-        """Return its exit code, as soon as it has ended; raise subprocess.TimeoutExpired."""
+        """Wait for the exit code of the first process; raise subprocess.TimeoutExpired."""
         if sys.platform != "win32":
             return self.process.wait(seconds)
         until = time.monotonic() + seconds
@@ -102,19 +102,19 @@ class ProcessTree:
         return code
 
     def terminate(self) -> None:
-        """Ask it to end, where there is a way: on Windows only the end of its input says so."""
+        """Send SIGTERM; Windows has nothing like it (only the end of standard input)."""
         if sys.platform != "win32":
             self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it at once."""
+        """End all processes of the tree at once."""
         if sys.platform == "win32":
             self._job.end()
         else:
             self._signal(signal.SIGKILL)
 
     def kill_rest(self) -> None:
-        """End what is left of it, just after its first has ended."""
+        """End the remaining processes, just after the first one has ended."""
         if sys.platform == "win32":
             self._job.end()
         else:
@@ -122,7 +122,7 @@ class ProcessTree:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Let go of it, when it has ended."""
+        """Release the job of a tree that has ended (Windows)."""
         if sys.platform == "win32":
             self._job.close()
 
@@ -130,8 +130,8 @@ class ProcessTree:
 
         def _signal(self, number: int) -> None:
             if sys.platform == "linux" and self.process.returncode is not None:
-                # The first is reaped and its number may be another's by now; macOS takes numbers
-                # in turn, of which there are many.
+                # The first process is reaped and its id may be reused. On macOS, which assigns
+                # ids in sequence, that is unlikely.
                 return
             with contextlib.suppress(OSError):
                 os.killpg(self.process.pid, number)

@@ -1,55 +1,91 @@
-"""Source files of the project that a module is made of: its own imports, followed to their end."""
+"""The project's own source files: what a module imports, and digests that identify a version."""
 
 from __future__ import annotations
 
 import ast
 import functools
+import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from matrix.system.paths import project_root
+from matrix.system.paths import apps_dir, fixtures_dir, project_root
 
-__all__ = ["imported_files"]
+__all__ = ["digest_files", "imported_files", "project_version"]
 
 _PACKAGE = "matrix"
+_SKIPPED = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+
+
+@functools.cache
+def project_version() -> str:
+    """Return the digest of all files of the project except tests, as they were at the first call.
+
+    Machines that share a run must have equal ones: what they send each other consists of our
+    classes, and a cell's result depends on nearly every file.
+    """
+    return digest_files((project_root() / _PACKAGE, apps_dir(), fixtures_dir()))
+
+
+def digest_files(roots: Iterable[Path]) -> str:
+    """Return the sha256 over names and contents of files, and of all files below folders.
+
+    Line ends count as LF, so that a checkout on Windows has the same digest.
+    """
+    total = hashlib.sha256()
+    for root in roots:
+        for path in _files_below(root):
+            content = path.read_bytes().replace(b"\r\n", b"\n")
+            name = path.relative_to(root.parent).as_posix()
+            total.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+    return total.hexdigest()
 
 
 def imported_files(modules: Iterable[str], stop: Iterable[str] = ()) -> list[Path]:
-    """Return the files of the modules and of all of ours that they import, sorted.
+    """Return the files of modules and of all modules of ours that they import, sorted.
 
     Imports inside functions count, too. `stop` are dotted names of modules, or of packages with all
-    that is in them, which are not followed and not returned. Raises FileNotFoundError for a module
+    that is in them, which are neither followed nor returned. Raises FileNotFoundError for a module
     that does not exist.
     """
     stops = tuple(stop)
-    found: set[str] = set()
+    done: set[str] = set()
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module in found or any(
-            module == name or module.startswith(f"{name}.") for name in stops
-        ):
+        if module in done or any(module == name or module.startswith(f"{name}.") for name in stops):
             continue
-        found.add(module)
-        waiting += _imports(_path(module))
-    return sorted(map(_path, found))
+        done.add(module)
+        waiting += _read_imports(_module_file(module))
+    return sorted(map(_module_file, done))
 
 
-def _path(module: str) -> Path:
+def _files_below(root: Path) -> list[Path]:
+    if root.is_file():
+        return [root]
+    files = (
+        path
+        for path in root.rglob("*")
+        if path.is_file() and _SKIPPED.isdisjoint(path.parts) and path.suffix != ".pyc"
+    )
+    # By the parts' text: Windows orders paths differently, which would change the digest.
+    return sorted(files, key=lambda path: path.parts)
+
+
+def _module_file(module: str) -> Path:
     path = project_root().joinpath(*module.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 @functools.cache
-def _imports(path: Path) -> tuple[str, ...]:
-    return tuple(_imported(ast.parse(path.read_text(encoding="utf-8"))))
+def _read_imports(path: Path) -> tuple[str, ...]:
+    return tuple(_imports(ast.parse(path.read_text(encoding="utf-8"))))
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
+def _imports(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (item.name for item in node.names if item.name.split(".")[0] == _PACKAGE)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == _PACKAGE:
             for item in node.names:
                 inner = f"{node.module}.{item.name}"
-                yield inner if _path(inner).is_file() else str(node.module)
+                yield inner if _module_file(inner).is_file() else str(node.module)

@@ -1,4 +1,4 @@
-"""Windows only: a job object, which holds a process with all that it starts, and ends with us.
+"""Windows only: job objects, which contain a process and its descendants, and end with ours.
 
 https://learn.microsoft.com/en-us/windows/win32/procthread/job-objects
 """
@@ -9,7 +9,7 @@ import ctypes
 import sys
 
 if sys.platform != "win32":
-    raise ImportError("Windows only: elsewhere a process and what it starts are a session")
+    raise ImportError("Windows only: elsewhere a process tree is a session")
 
 from ctypes import wintypes
 
@@ -17,8 +17,7 @@ __all__ = ["FLAGS", "WindowsJob"]
 
 _CREATE_SUSPENDED, _CREATE_NEW_PROCESS_GROUP = 0x4, 0x200
 FLAGS = _CREATE_SUSPENDED | _CREATE_NEW_PROCESS_GROUP
-"""Flags to create a process that `WindowsJob.take` will take. It has a process group of its own, so
-it does not get our Ctrl-C."""
+"""Creation flags of a process for `WindowsJob.assign`; its process group gets no Ctrl-C of ours."""
 
 _PROCESS_IDS, _EXTENDED_LIMITS = 3, 9
 _KILL_ON_CLOSE = 0x2000
@@ -93,10 +92,10 @@ _ntdll.NtResumeProcess.restype = ctypes.c_long
 
 
 class WindowsJob:
-    """All that is in it ends when its handle is closed: by `close`, or by our own end."""
+    """A job whose processes end when its handle is closed: by `close`, or by the end of ours."""
 
     def __init__(self) -> None:
-        """Make an empty one; raise OSError."""
+        """Create an empty job; raise OSError."""
         self._successor: int | None = None
         self._handle: int | None = _kernel.CreateJobObjectW(None, None)
         if not self._handle:
@@ -109,10 +108,10 @@ class WindowsJob:
         ):
             raise self._refused()
 
-    def take(self, pid: int) -> None:
-        """Take a process that was created with `FLAGS` and let it run; raise OSError, and end it.
+    def assign(self, pid: int) -> None:
+        """Add a process that was created with `FLAGS` and resume it; end it and raise OSError.
 
-        It has not run so far: nothing that it starts can be outside.
+        It was created suspended, so none of its children can be outside the job.
         """
         rights = _TERMINATE | _SET_QUOTA | _SUSPEND_RESUME
         process = _kernel.OpenProcess(rights, False, pid)  # noqa: FBT003 - the function has no names
@@ -125,15 +124,15 @@ class WindowsJob:
                 raise error
             if status := _ntdll.NtResumeProcess(process):
                 self.close()
-                raise OSError(f"the process does not begin: status {status & 0xFFFFFFFF:#x}")
+                raise OSError(f"cannot resume the process: status {status & 0xFFFFFFFF:#x}")
         finally:
             _kernel.CloseHandle(process)
 
-    def code_of_successor(self) -> int | None:
-        """Return how the process ended that goes on for the first, None while it runs; 0, which is
-        the code of the first, where there is none.
+    def successor_exit_code(self) -> int | None:
+        """Return the exit code of the process that replaced the first one by `exec`.
 
-        What `exec` is on Windows: the one that calls it starts another, and ends with code 0.
+        None while it runs, and 0, as the first one's code, where there is no such process. On
+        Windows the caller of `exec` starts another process, and ends with code 0.
         """
         if self._successor is None:
             self._successor = self._running()
@@ -146,7 +145,7 @@ class WindowsJob:
         return code.value
 
     def _running(self) -> int | None:
-        """Return a handle of the first that runs in it."""
+        """Return a handle of the first running process of the job."""
         ids = _ProcessIds()
         size = ctypes.sizeof(ids)
         _kernel.QueryInformationJobObject(self._handle, _PROCESS_IDS, ctypes.byref(ids), size, None)
@@ -160,12 +159,12 @@ class WindowsJob:
         return None
 
     def end(self) -> None:
-        """End all that is in it, at once."""
+        """End all processes of the job at once."""
         if self._handle is not None:
             _kernel.TerminateJobObject(self._handle, _EXIT_CODE)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close all handles, which ends the processes of the job."""
         handles = self._handle, self._successor
         self._handle = self._successor = None
         for handle in handles:

@@ -31,7 +31,7 @@ from matrix.reporting.json import result_to_json
 from matrix.runs.backend import RunBackend
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal, one_run
-from matrix.system.version import project_version
+from matrix.system.source_files import project_version
 
 __all__ = ["results"]
 

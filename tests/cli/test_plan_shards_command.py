@@ -16,11 +16,11 @@ from test_planning_targets import wide
 from matrix.__main__ import main
 from matrix.distributed.github import (
     RunnerLabel,
-    local_runner,
     job_matrix,
     load_runners,
-    write_step_output,
+    local_runner,
     missing_pythons,
+    write_step_output,
 )
 from matrix.distributed.manifest import SHARD_ENGINES as HOW
 from matrix.distributed.manifest import Shard, read_manifest
@@ -30,7 +30,7 @@ from matrix.planning.locations import ENGINES
 from matrix.pypi.cache import dump_project
 from matrix.pypi.client import CachedIndex
 from matrix.system.paths import cache_dir, data_dir
-from matrix.system.version import project_version
+from matrix.system.source_files import project_version
 
 __all__ = ["offline"]
 

@@ -1,4 +1,4 @@
-"""What workers offer, what cells ask for, and which goes next."""
+"""The resources of workers, the needs of cells, and the order in which cells are sent."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from helpers.run_fakes import DAY, plan
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matrix.distributed.dask.interface import CellTask
 from matrix.distributed.dask.queue import PendingCell, PendingQueue
 from matrix.distributed.dask.resources import (
     WorkerOffer,
     can_run,
-    contained_cells,
-    resource_sets,
     cell_needs,
-    worker_resources,
-    describe_workers,
     cluster_targets,
+    contained_cells,
+    describe_workers,
+    resource_sets,
+    worker_resources,
 )
-from matrix.distributed.dask.task import CellTask
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.planning.locations import Targets
 from matrix.runs.setup import SetupOptions
-from matrix.system.version import digest_of
+from matrix.system.source_files import digest_files
 
 EMULATING = Targets("docker", ("linux_x86_64", "linux_aarch64"), frozenset({"linux_aarch64"}))
 
@@ -40,8 +40,8 @@ def cell(python: str = "3.9", target: str = "linux_x86_64") -> PlannedCell:
 def needs(
     planned: PlannedCell, *offers: WorkerOffer, engine: str = "auto", contained: bool = False
 ) -> set[str]:
-    held = resource_sets(offers, VERSION)
-    return set(cell_needs(planned, VERSION, held, engine=engine, contained=contained))
+    available = resource_sets(offers, VERSION)
+    return set(cell_needs(planned, VERSION, available, engine=engine, contained=contained))
 
 
 def test_a_worker_offers_its_targets_its_engine_and_its_cpythons() -> None:
@@ -80,10 +80,10 @@ def test_a_cell_of_a_promise_about_containers_goes_into_one_where_there_is_one()
 
 def test_a_worker_that_is_not_ours_runs_nothing() -> None:
     foreign = WorkerOffer("tcp://192.0.2.7:1", 64, {"GPU": 1})
-    asked = dict.fromkeys(needs(cell(), foreign), 1.0)
-    assert not can_run(foreign, asked)
+    needed = dict.fromkeys(needs(cell(), foreign), 1.0)
+    assert not can_run(foreign, needed)
     assert foreign.version == ""
-    assert can_run(offer(), asked)
+    assert can_run(offer(), needed)
 
 
 def test_where_the_workers_are() -> None:
@@ -100,7 +100,7 @@ def test_a_version_is_the_same_with_other_ends_of_lines(tmp_path: Path) -> None:
         (folder / "__pycache__").mkdir(parents=True)
         (folder / "module.py").write_bytes(content)
         (folder / "__pycache__" / "module.pyc").write_bytes(str(folder).encode())
-    assert digest_of((unix,)) == digest_of((windows,)) != digest_of((changed,))
+    assert digest_files((unix,)) == digest_files((windows,)) != digest_files((changed,))
 
 
 KINDS = [("3.9", "linux_x86_64"), ("3.7", "linux_x86_64"), ("3.9", "linux_aarch64")]
@@ -111,12 +111,12 @@ OFFERS = [
 ]
 
 
-def anew(cells: PendingQueue, needs: Callable[[PlannedCell], dict[str, float]]) -> PendingQueue:
-    """Return all of it, as a scheduler that is back knows nothing of what was sent."""
-    found = PendingQueue()
-    for wanted in cells.all():
-        found.put(wanted, needs(wanted.asked.planned))
-    return found
+def requeued(cells: PendingQueue, needs: Callable[[PlannedCell], dict[str, float]]) -> PendingQueue:
+    """Return a queue with all cells waiting, as after a restart of the scheduler."""
+    queue = PendingQueue()
+    for pending in cells.take_all():
+        queue.put(pending, needs(pending.task.planned))
+    return queue
 
 
 @given(
@@ -136,37 +136,37 @@ def test_every_cell_ends_once_and_no_worker_gets_more_than_it_runs(
     cells = PendingQueue()
     offers: Sequence[WorkerOffer] = ()
 
-    def ask(planned: PlannedCell) -> dict[str, float]:
-        held = resource_sets(offers, VERSION)
-        return cell_needs(planned, VERSION, held, engine="auto", contained=False)
+    def current_needs(planned: PlannedCell) -> dict[str, float]:
+        available = resource_sets(offers, VERSION)
+        return cell_needs(planned, VERSION, available, engine="auto", contained=False)
 
     for order, (python, target) in enumerate(kinds):
-        asked = CellTask("run", VERSION, cell(python, target), frozenset(), SetupOptions(1))
-        cells.put(PendingCell(order, asked, Future()), ask(asked.planned))
+        task = CellTask("run", VERSION, cell(python, target), frozenset(), SetupOptions(1))
+        cells.put(PendingCell(order, task, Future()), current_needs(task.planned))
     sent: set[int] = set()
     ended: list[int] = []
-    for what, value in [*steps, ("offers", {0, 1, 2}), ("again", None)]:
-        if what == "end" and cells.end(value) is not None:  # type: ignore[arg-type]
+    for step, value in [*steps, ("offers", {0, 1, 2}), ("again", None)]:
+        if step == "end" and cells.end(value) is not None:  # type: ignore[arg-type]
             ended.append(value)  # type: ignore[arg-type]
             sent.discard(value)
-        elif what == "offers":
+        elif step == "offers":
             offers = [OFFERS[number] for number in value]  # type: ignore[attr-defined]
             cells.offer(offers)
-            cells.again(ask)
-        elif what == "again":
-            cells, sent = anew(cells, ask), set()
+            cells.update_needs(current_needs)
+        elif step == "again":
+            cells, sent = requeued(cells, current_needs), set()
             cells.offer(offers)
         before = len(sent)
-        for wanted, asked_for in cells.take():
-            assert wanted.order not in sent
-            assert any(can_run(each, asked_for) for each in offers)
-            sent.add(wanted.order)
-        assert len(sent) <= max(before, sum(each.slots for each in offers))
+        for pending, needed in cells.take():
+            assert pending.order not in sent
+            assert any(can_run(worker, needed) for worker in offers)
+            sent.add(pending.order)
+        assert len(sent) <= max(before, sum(worker.slots for worker in offers))
     while sent:
         order = sent.pop()
         assert cells.end(order) is not None
         ended.append(order)
-        for wanted, _needs in cells.take():
-            sent.add(wanted.order)
+        for pending, _needs in cells.take():
+            sent.add(pending.order)
     assert sorted(ended) == list(range(len(kinds)))
     assert len(cells) == 0

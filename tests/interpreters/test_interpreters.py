@@ -1,4 +1,4 @@
-"""Interpreters are found, asked, remembered and chosen."""
+"""Tests of the search for interpreters: sources, queries, cache and choice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from matrix.interpreters.discovery import NoInterpreterError, install_hint, interpreter_for, search
-from matrix.interpreters.inspect import InterpreterAnswer, NotAnInterpreterError, query_interpreter, target_name, why_excluded
+from matrix.interpreters.inspect import (
+    InterpreterAnswer,
+    NotAnInterpreterError,
+    query_interpreter,
+    target_name,
+    why_excluded,
+)
 from matrix.interpreters.source import InterpreterSource, SearchPlaces, load_sources
 from matrix.interpreters.sources.py_launcher import read_listing
 
@@ -44,14 +50,18 @@ def source(name: str, rank: int, *paths: Path) -> InterpreterSource:
     return InterpreterSource(name, rank, lambda _: paths)
 
 
-def teller(answers: dict[Path, InterpreterAnswer | str]) -> Callable[[Path], InterpreterAnswer]:
-    def tell(path: Path) -> InterpreterAnswer:
-        said = answers[path]
-        if isinstance(said, str):
-            raise NotAnInterpreterError(said)
-        return said
+def query_from(
+    answers: dict[Path, InterpreterAnswer | str],
+) -> Callable[[Path], InterpreterAnswer]:
+    """Return a query that gives these answers, or raises with the text of a failure."""
 
-    return tell
+    def query(path: Path) -> InterpreterAnswer:
+        answer = answers[path]
+        if isinstance(answer, str):
+            raise NotAnInterpreterError(answer)
+        return answer
+
+    return query
 
 
 def test_one_interpreter_per_minor_the_highest_patch_wins_and_versions_ascend(
@@ -60,7 +70,7 @@ def test_one_interpreter_per_minor_the_highest_patch_wins_and_versions_ascend(
     a, b, c = (program(tmp_path / name) for name in "abc")
     found = search(
         [source("one", 1, a, c), source("two", 2, b)],
-        teller({a: answer("3.10.2"), b: answer("3.10.13"), c: answer("3.9.1")}),
+        query_from({a: answer("3.10.2"), b: answer("3.10.13"), c: answer("3.9.1")}),
     )
     assert [(i.version, i.source) for i in found.interpreters] == [
         ("3.9.1", "one"),
@@ -70,16 +80,14 @@ def test_one_interpreter_per_minor_the_highest_patch_wins_and_versions_ascend(
 
 def test_of_two_equal_versions_the_source_of_lower_rank_wins(tmp_path: Path) -> None:
     a, b = (program(tmp_path / name) for name in "ab")
-    answers = teller({a: answer("3.8.1"), b: answer("3.8.1")})
+    answers = query_from({a: answer("3.8.1"), b: answer("3.8.1")})
     found = search([source("late", 9, a), source("early", 1, b)], answers)
     assert [i.source for i in found.interpreters] == ["early"]
 
 
-def test_of_one_minor_there_is_one_for_each_target_ours_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_one_minor_there_is_one_for_each_target_ours_first(tmp_path: Path) -> None:
     narrow, wide, older = (program(tmp_path / name) for name in "abc")
-    answers = teller(
+    answers = query_from(
         {
             narrow: answer("3.12.9", platform="win32", bits=32),
             wide: answer("3.12.8", platform="win-amd64"),
@@ -87,9 +95,9 @@ def test_of_one_minor_there_is_one_for_each_target_ours_first(
         }
     )
     for own, order in (("win_amd64", [wide, narrow]), ("win32", [narrow, wide])):
-        monkeypatch.setattr("matrix.interpreters.discovery.own_target", lambda own=own: own)
-        found = search([source("here", 1, narrow, wide, older)], answers).interpreters
-        assert [each.executable for each in found] == [older, *order]
+        sources = [source("here", 1, narrow, wide, older)]
+        found = search(sources, answers, target=own).interpreters
+        assert [interpreter.executable for interpreter in found] == [older, *order]
         assert interpreter_for("3.12", found).executable == order[0]
     assert interpreter_for("3.12", found, "win32").executable == narrow
     assert interpreter_for("3.12", found, "win_amd64").executable == wide
@@ -97,21 +105,20 @@ def test_of_one_minor_there_is_one_for_each_target_ours_first(
         interpreter_for("3.9", found, "win_amd64")
 
 
-def test_one_file_is_another_interpreter_for_who_runs_as_another_target(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_file_is_another_interpreter_for_who_runs_as_another_target(tmp_path: Path) -> None:
     both = program(tmp_path / "bin")
     for own, machine in (("macosx_arm64", "arm64"), ("macosx_x86_64", "x86_64")):
-        monkeypatch.setattr("matrix.interpreters.discovery.own_target", lambda own=own: own)
-        told = answer("3.12.1", platform="macosx-10.13-universal2", machine=machine)
-        memory = tmp_path / "memory.json"
-        found = search([source("here", 1, both)], teller({both: told}), memory_file=memory)
-        assert [each.target for each in found.interpreters] == [own]
+        query = query_from(
+            {both: answer("3.12.1", platform="macosx-10.13-universal2", machine=machine)}
+        )
+        cache = tmp_path / "cache.json"
+        found = search([source("here", 1, both)], query, cache_file=cache, target=own)
+        assert [interpreter.target for interpreter in found.interpreters] == [own]
 
 
 def test_a_broken_candidate_is_reported_and_the_others_stay(tmp_path: Path) -> None:
     good, bad = program(tmp_path / "good"), program(tmp_path / "bad")
-    answers = teller({good: answer("3.12.0"), bad: "exit code 127: no such library"})
+    answers = query_from({good: answer("3.12.0"), bad: "exit code 127: no such library"})
     found = search([source("here", 1, bad, good)], answers)
     assert [i.version for i in found.interpreters] == ["3.12.0"]
     assert found.problems == (f"{bad} (here): exit code 127: no such library",)
@@ -119,7 +126,7 @@ def test_a_broken_candidate_is_reported_and_the_others_stay(tmp_path: Path) -> N
 
 def test_an_answer_without_sense_is_a_problem_not_a_crash(tmp_path: Path) -> None:
     bad = program(tmp_path)
-    found = search([source("here", 1, bad)], teller({bad: {"implementation": "CPython"}}))
+    found = search([source("here", 1, bad)], query_from({bad: {"implementation": "CPython"}}))
     assert found.interpreters == ()
     assert len(found.problems) == 1
 
@@ -158,36 +165,36 @@ def test_targets(platform: str, machine: str, bits: int, target: str) -> None:
 
 def test_answers_are_remembered_until_the_file_changes(tmp_path: Path) -> None:
     path = program(tmp_path / "bin")
-    asked: list[Path] = []
+    queried: list[Path] = []
 
-    def tell(candidate: Path) -> InterpreterAnswer:
-        asked.append(candidate)
+    def query(candidate: Path) -> InterpreterAnswer:
+        queried.append(candidate)
         return answer("3.9.1")
 
-    def look() -> None:
-        found = search([source("here", 1, path)], tell, memory_file=tmp_path / "memory.json")
+    def find() -> None:
+        found = search([source("here", 1, path)], query, cache_file=tmp_path / "cache.json")
         assert [i.version for i in found.interpreters] == ["3.9.1"]
 
-    look()
-    look()
-    assert len(asked) == 1
+    find()
+    find()
+    assert len(queried) == 1
     path.write_text("another program, of another size")
-    look()
-    assert len(asked) == 2
+    find()
+    assert len(queried) == 2
 
 
 def test_a_torn_memory_is_no_memory(tmp_path: Path) -> None:
     path = program(tmp_path / "bin")
-    memory = tmp_path / "memory.json"
-    memory.write_text('{"version": 1, "entr')
-    found = search([source("here", 1, path)], lambda _: answer("3.9.1"), memory_file=memory)
+    cache = tmp_path / "cache.json"
+    cache.write_text('{"version": 1, "entr')
+    found = search([source("here", 1, path)], lambda _: answer("3.9.1"), cache_file=cache)
     assert len(found.interpreters) == 1
 
 
 def test_this_interpreter_says_what_it_is() -> None:
-    said = query_interpreter(Path(sys.executable))
-    assert said["version"].split(".")[:2] == [str(part) for part in sys.version_info[:2]]
-    assert said["build"] == sys.version
+    identity = query_interpreter(Path(sys.executable))
+    assert identity["version"].split(".")[:2] == [str(part) for part in sys.version_info[:2]]
+    assert identity["build"] == sys.version
 
 
 @POSIX
@@ -203,17 +210,17 @@ def places(tmp_path: Path, **environ: str) -> SearchPlaces:
     return SearchPlaces(environ, tmp_path / "home", "linux")
 
 
-def candidates(name: str, where: SearchPlaces) -> list[Path]:
-    (found,) = [item for item in load_sources() if item.name == name]
-    return list(found.candidates(where))
+def candidates(name: str, machine: SearchPlaces) -> list[Path]:
+    (named,) = [item for item in load_sources() if item.name == name]
+    return list(named.candidates(machine))
 
 
 @POSIX
 def test_pyenv_is_looked_for_in_its_root_and_at_home(tmp_path: Path) -> None:
     rooted = program(tmp_path / "root" / "versions" / "3.9.1" / "bin")
     at_home = program(tmp_path / "home" / ".pyenv" / "versions" / "2.7.18" / "bin")
-    where = places(tmp_path, PYENV_ROOT=str(tmp_path / "root"))
-    assert candidates("pyenv", where) == [rooted, at_home]
+    machine = places(tmp_path, PYENV_ROOT=str(tmp_path / "root"))
+    assert candidates("pyenv", machine) == [rooted, at_home]
 
 
 @POSIX
@@ -242,27 +249,27 @@ def test_all_that_a_runner_has_in_its_tool_cache_are_found(
     tmp_path: Path, platform: str, name: str
 ) -> None:
     cache = tmp_path / "tools" / "Python"
-    here = []
+    installed = []
     for version, architecture in (("3.12.9", "x64"), ("3.12.9", "x86"), ("3.9.13", "x64")):
         home = cache / version / architecture
         path = home / name
-        here.append(program(path.parent, path.name))
+        installed.append(program(path.parent, path.name))
         home.with_name(f"{architecture}.complete").touch()
-    half = cache / "3.13.1" / "x64" / name
-    program(half.parent, half.name)
-    where = SearchPlaces({"RUNNER_TOOL_CACHE": str(tmp_path / "tools")}, tmp_path, platform)
-    assert candidates("tool cache", where) == here
+    incomplete = cache / "3.13.1" / "x64" / name
+    program(incomplete.parent, incomplete.name)
+    machine = SearchPlaces({"RUNNER_TOOL_CACHE": str(tmp_path / "tools")}, tmp_path, platform)
+    assert candidates("tool cache", machine) == installed
     assert candidates("tool cache", SearchPlaces({}, tmp_path, platform)) == []
 
 
 def test_what_the_windows_launcher_prints_is_read() -> None:
-    said = (
+    listing = (
         "Installed Pythons found by py Launcher for Windows\n"
         " -V:3.12 *        C:\\Program Files\\Python312\\python.exe\n"
         " -2.7-64          C:\\Python27\\python.exe\n"
         " -V:Astral/CPython3.8 not here\n"
     )
-    assert list(read_listing(said)) == [
+    assert list(read_listing(listing)) == [
         "C:\\Program Files\\Python312\\python.exe",
         "C:\\Python27\\python.exe",
     ]

@@ -23,7 +23,9 @@ def takes(tags: str, python: str, target: str, libc: str = "") -> bool:
 def test_the_running_interpreter_is_told_its_own_tags_in_order() -> None:
     name, version = platform.libc_ver()
     target = f"linux_{platform.machine()}"
-    ours = supported_tags(f"{sys.version_info[0]}.{sys.version_info[1]}", target, f"{name} {version}")
+    ours = supported_tags(
+        f"{sys.version_info[0]}.{sys.version_info[1]}", target, f"{name} {version}"
+    )
     theirs = tuple(sys_tags())
     assert set(ours) == set(theirs)
 

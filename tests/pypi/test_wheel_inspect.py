@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.model.index import File
-from matrix.pypi.inspect import WheelInspection, WheelCache, inspect_wheels
+from matrix.pypi.inspect import WheelCache, WheelInspection, inspect_wheels
 from matrix.pypi.remote_file import FileChunk, HttpTransport, RemoteFile
 from matrix.pypi.wheel_errors import BadArtifactError, WheelLimits
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix.features.audit.wheel_libraries import whole_globs
+from matrix.features.audit.wheel_libraries import required_library_globs
 from matrix.features.audit.wheels import WheelChecker
 from matrix.pypi.client import CachedIndex
 from matrix.pypi.inspect import WheelCache, inspect_wheels
@@ -24,7 +24,7 @@ def test_an_i686_wheel_of_the_last_1_x_release(tmp_path: Path) -> None:
     ]
     transport = HttpTransport()
     try:
-        gathered = inspect_wheels(files, WheelCache(tmp_path), transport, whole=whole_globs(needs))
+        gathered = inspect_wheels(files, WheelCache(tmp_path), transport, whole=required_library_globs(needs))
     finally:
         transport.close()
     judge = WheelChecker(project, index, needs)

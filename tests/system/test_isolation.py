@@ -1,4 +1,4 @@
-"""A worker has a network of its own: loopback works, the rest of the world is not there."""
+"""Tests of network namespaces: loopback works, everything else is unreachable."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ SCRIPT = """
 import json, socket, sys
 from matrix.system.network import isolate, isolation
 assert isolation() == "no network isolation"
-told = isolate()
-assert isolate() == told == isolation()
+achieved = isolate()
+assert isolate() == achieved == isolation()
 def reaches(address):
     try:
         socket.create_connection(address, timeout=2).close()
@@ -23,7 +23,7 @@ def reaches(address):
     return True
 own = socket.create_server(("127.0.0.1", 0))
 print(json.dumps({
-    "told": told,
+    "isolation": achieved,
     "own": reaches(own.getsockname()),
     "host": reaches(("127.0.0.1", int(sys.argv[1]))),
     "beyond": reaches(("192.0.2.1", 80)),
@@ -35,27 +35,27 @@ own.close()
 def test_a_cell_reaches_its_own_loopback_and_nothing_of_the_host() -> None:
     with socket.create_server(("127.0.0.1", 0)) as host:
         port = host.getsockname()[1]
-        asked = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", SCRIPT, str(port)], capture_output=True, check=True, text=True
         )
-    seen = json.loads(asked.stdout)
-    assert seen["own"]
-    if seen["told"].startswith("no network isolation"):
-        pytest.skip(seen["told"])
-    assert "namespace" in seen["told"]
-    assert not seen["host"]
-    assert not seen["beyond"]
+    result = json.loads(process.stdout)
+    assert result["own"]
+    if result["isolation"].startswith("no network isolation"):
+        pytest.skip(result["isolation"])
+    assert "namespace" in result["isolation"]
+    assert not result["host"]
+    assert not result["beyond"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="namespaces are of Linux")
 def test_isolation_that_is_refused_is_told_honestly() -> None:
     script = (
-        "import matrix.system.network as it\n"
+        "from matrix.system import network\n"
         "def refuse(flags): raise PermissionError(1, 'Operation not permitted')\n"
-        "it._unshare = refuse\n"
-        "print(it.isolate())\n"
+        "network._unshare = refuse\n"
+        "print(network.isolate())\n"
     )
-    asked = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, check=True, text=True
     )
-    assert asked.stdout.startswith("no network isolation: [Errno 1]")
+    assert process.stdout.startswith("no network isolation: [Errno 1]")

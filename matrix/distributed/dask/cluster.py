@@ -1,4 +1,4 @@
-"""A cluster, from the command line to the world of a run."""
+"""Join a cluster by its scheduler's address, and set a run up on its workers."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from matrix.distributed.dask.client import (
-    NO_DISTRIBUTED,
+from matrix.distributed.dask.interface import (
+    INSTALL_HINT,
     ClusterLostError,
     Connect,
     TaskClient,
-    checked_address,
+    TaskTemplate,
+    check_address,
 )
 from matrix.distributed.dask.resources import (
     WorkerOffer,
+    cluster_targets,
     contained_cells,
-    many_workers,
-    told,
-    where_of,
+    count_workers,
+    describe_workers,
 )
 from matrix.distributed.dask.runner import ClusterRunner, ClusterTimeouts
-from matrix.distributed.dask.task import TaskTemplate
 from matrix.errors import ClusterUnavailableError
 from matrix.model.plan import Plan
 from matrix.model.probe import Probe
@@ -33,121 +33,124 @@ from matrix.runs.result_store import ResultStore
 from matrix.runs.run import OpenWorld
 from matrix.runs.scheduler import RunContext
 from matrix.runs.setup import SetupOptions
-from matrix.system.version import project_version
+from matrix.system.source_files import project_version
 
-__all__ = ["ClusterSetup", "connect_by_dask", "joined"]
+__all__ = ["ClusterSetup", "dask_connect", "join_cluster"]
 
 _CONNECT_SECONDS = 10.0
-_NAMED = 3
-# The queue is the cluster's: all cells that can be run are asked for at once.
-_ALL = 1_000_000_000
+_MAX_NAMES = 3
+# The cluster has the queue: the scheduler submits every cell that can run at once.
+_UNLIMITED = 1_000_000_000
 
 
 @dataclasses.dataclass(frozen=True)
 class ClusterSetup:
-    """A cluster that answers: what can be planned for it, and what the user should know of it."""
+    """A cluster that answers: the targets that can be planned, and notes for the user."""
 
     where: Targets
     notes: tuple[str, ...]
     offers: tuple[WorkerOffer, ...]
-    grid: TaskClient
+    client: TaskClient
     connect: Connect
     engine: str
     version: str
-    patience: ClusterTimeouts = dataclasses.field(default_factory=ClusterTimeouts)
+    timeouts: ClusterTimeouts = dataclasses.field(default_factory=ClusterTimeouts)
 
     def world_on(self, plan: Plan) -> OpenWorld:
-        """Return what opens the world of a run of `plan`."""
+        """Return a function that opens the context of a run of `plan`."""
 
         @contextlib.contextmanager
-        def opened(
-            _folder: Path, how: SetupOptions, probes: Mapping[str, Probe], keeping: ResultStore
+        def open_context(
+            _folder: Path, options: SetupOptions, probes: Mapping[str, Probe], store: ResultStore
         ) -> Iterator[RunContext]:
-            terms = TaskTemplate(
+            template = TaskTemplate(
                 run=uuid.uuid4().hex,
                 version=self.version,
-                how=how,
+                options=options,
                 engine=self.engine,
                 contained=contained_cells(plan),
-                known=lambda planned: keeping.known(planned, probes),
+                known=lambda planned: store.known(planned, probes),
             )
             clock = SystemClock()
-            runner = ClusterRunner(self.grid, self.connect, terms, clock, self.patience)
+            runner = ClusterRunner(self.client, self.connect, template, clock, self.timeouts)
             with contextlib.closing(runner):
-                place = told(self.offers)
-                yield RunContext(None, None, clock, _ALL, 0, far=runner, place=place)
+                place = describe_workers(self.offers)
+                yield RunContext(None, None, clock, _UNLIMITED, 0, far=runner, place=place)
 
-        return opened
+        return open_context
 
 
 @contextlib.contextmanager
-def joined(
+def join_cluster(
     address: str,
     engine: str = "auto",
     globs: Sequence[str] = (),
+    *,
     connect: Callable[[str], Connect] | None = None,
+    version: str | None = None,
 ) -> Iterator[ClusterSetup]:
     """Yield the cluster whose scheduler has this address; raise ClusterUnavailableError.
 
-    `engine` and `globs` say which workers and targets are meant, as they do for one machine.
+    `engine` and `globs` select workers and targets, as they do for one machine. `version` is the
+    project's by default.
     """
-    by_address = (connect or connect_by_dask)(address)
-    version = project_version()
+    connect_once = (connect or dask_connect)(address)
+    version = version or project_version()
     try:
-        grid = by_address()
+        client = connect_once()
     except ClusterLostError as error:
         raise ClusterUnavailableError(
             f"no Dask scheduler answers at {address}: {error}",
             "Start one (dask scheduler), and a worker on each machine:"
             f" python -m matrix worker {address}",
         ) from error
-    with contextlib.closing(grid):
+    with contextlib.closing(client):
         try:
-            offers = [each for each in grid.offers() if each.slots]
+            offers = [offer for offer in client.offers() if offer.slots]
         except ClusterLostError as error:
             raise ClusterUnavailableError(
-                f"the scheduler at {address} does not say which workers there are: {error}",
-                "Look at its own output.",
+                f"cannot list the workers of the scheduler at {address}: {error}",
+                "See the output of the scheduler.",
             ) from error
-        ours = tuple(offer for offer in offers if offer.is_of(version))
-        notes = tuple(_others(offers, version))
-        if not ours:
+        usable = tuple(offer for offer in offers if offer.has_version(version))
+        notes = tuple(_unused_workers(offers, version))
+        if not usable:
             start = f"Start one on each machine: python -m matrix worker {address}"
             raise ClusterUnavailableError(
                 "; ".join([f"the cluster at {address} has no worker of this project", *notes]),
                 f"{start} (of the same version)" if notes else start,
             )
-        where = where_of(ours, engine, globs)
+        where = cluster_targets(usable, engine, globs)
         if not where.targets:
             raise ClusterUnavailableError(
-                f"no worker of the cluster runs cells as --engine {engine} wants it",
+                f"no worker of the cluster supports --engine {engine}",
                 "Leave --engine out, or start such a worker.",
             )
-        yield ClusterSetup(where, notes, ours, grid, by_address, engine, version)
+        yield ClusterSetup(where, notes, usable, client, connect_once, engine, version)
 
 
-def connect_by_dask(address: str) -> Connect:
-    """Return what connects to a Dask scheduler; raise UsageError for what is no address.
+def dask_connect(address: str) -> Connect:
+    """Return a function that connects to a Dask scheduler; raise UsageError for a bad address.
 
     Raises ClusterUnavailableError where Dask is not installed.
     """
-    checked_address(address)
+    check_address(address)
     try:
-        from matrix.distributed.dask.client import DaskClient  # noqa: PLC0415 - only when asked for
+        from matrix.distributed.dask.client import DaskClient  # noqa: PLC0415 - optional dependency
     except ImportError as error:
         raise ClusterUnavailableError(
-            f"a cluster needs Dask's distributed, which is not installed ({error})", NO_DISTRIBUTED
+            f"a cluster needs Dask's distributed, which is not installed ({error})", INSTALL_HINT
         ) from error
     return lambda: DaskClient(address, _CONNECT_SECONDS)
 
 
-def _others(offers: Sequence[WorkerOffer], version: str) -> Iterator[str]:
-    """Yield what is to be said of workers that cannot be used."""
-    skewed = [each for each in offers if each.version and not each.is_of(version)]
-    if skewed:
-        names = ", ".join(f"{each.address} ({each.version})" for each in skewed[:_NAMED])
-        more = f" and {len(skewed) - _NAMED} more" if len(skewed) > _NAMED else ""
+def _unused_workers(offers: Sequence[WorkerOffer], version: str) -> Iterator[str]:
+    """Yield a note on workers of another version of the project, if there are any."""
+    others = [offer for offer in offers if offer.version and not offer.has_version(version)]
+    if others:
+        names = ", ".join(f"{offer.address} ({offer.version})" for offer in others[:_MAX_NAMES])
+        more = f" and {len(others) - _MAX_NAMES} more" if len(others) > _MAX_NAMES else ""
         yield (
-            f"{many_workers(len(skewed))} not used, as another version of the project runs there:"
-            f" {names}{more}; here it is {version[:12]}"
+            f"{count_workers(len(others))} not used (another version of the project):"
+            f" {names}{more}; this is {version[:12]}"
         )

@@ -1,1 +1,1 @@
-"""Places where interpreters may be found, one module each; each defines `SOURCE`."""
+"""Interpreter sources, one module each, which defines `SOURCE`."""

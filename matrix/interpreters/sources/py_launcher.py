@@ -1,4 +1,4 @@
-"""Interpreters that the Windows launcher knows: `py -0p`."""
+"""Interpreters that the Windows launcher lists: `py -0p`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
 __all__ = ["SOURCE", "read_listing"]
 
-_SECONDS = 10
+_TIMEOUT_SECONDS = 10
 _PATH = re.compile(r"(?P<path>[A-Za-z]:\\.*\.exe)\s*$")
 
 
 def read_listing(text: str) -> Iterator[str]:
-    """Yield the paths in what `py -0p` prints, one interpreter per line, a path at its end."""
+    """Yield the paths in the output of `py -0p`: one at the end of the line of each interpreter."""
     for line in text.splitlines():
         if match := _PATH.search(line):
             yield match["path"]
@@ -29,18 +29,18 @@ def _candidates(places: SearchPlaces) -> Iterator[Path]:
     if launcher is None:
         return
     try:
-        said = subprocess.run(
+        process = subprocess.run(
             [launcher, "-0p"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding=locale.getpreferredencoding(do_setlocale=False),
             errors="replace",
-            timeout=_SECONDS,
+            timeout=_TIMEOUT_SECONDS,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return
-    yield from (Path(path) for path in read_listing(said.stdout))
+    yield from (Path(path) for path in read_listing(process.stdout))
 
 
 SOURCE = InterpreterSource("py", 30, _candidates)

@@ -11,8 +11,8 @@ __all__ = ["SOURCE"]
 
 
 def _candidates(places: SearchPlaces) -> Iterator[Path]:
-    given = places.environ.get("PYENV_ROOT")
-    roots = [Path(given)] if given else []
+    configured = places.environ.get("PYENV_ROOT")
+    roots = [Path(configured)] if configured else []
     roots += [places.home / ".pyenv", places.home / ".pyenv" / "pyenv-win"]
     for root in dict.fromkeys(roots):
         for version in sorted(root.glob("versions/*")):

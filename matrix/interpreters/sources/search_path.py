@@ -1,4 +1,4 @@
-"""Interpreters on PATH. Shims are not interpreters, and an environment stands for its base."""
+"""Interpreters on PATH, without shims, and with the base interpreters of environments."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ _NAME = re.compile(r"python([23](\.\d+)?)?(\.exe)?", re.IGNORECASE)
 def _candidates(places: SearchPlaces) -> Iterator[Path]:
     for entry in places.environ.get("PATH", "").split(os.pathsep):
         folder = Path(entry)
-        # A shim may start any version, depending on the folder it is run in.
+        # A shim starts a version that depends on the current folder.
         if not folder.is_absolute() or folder.name == "shims":
             continue
-        home = _base_of_environment(folder)
-        yield from _pythons(home or folder)
+        yield from _pythons(_base_folder(folder) or folder)
 
 
-def _base_of_environment(folder: Path) -> Path | None:
-    """Return the folder of the interpreter that the environment around `folder` was made from."""
+def _base_folder(folder: Path) -> Path | None:
+    """Return the folder of the base interpreter if `folder` belongs to a virtual environment."""
     try:
         text = (folder.parent / "pyvenv.cfg").read_text("utf-8")
     except (OSError, UnicodeDecodeError):

@@ -1,6 +1,6 @@
-"""Interpreters of a runner of GitHub Actions: `<tool cache>/Python/<version>/<architecture>/`.
+"""Interpreters of a GitHub Actions runner: `<tool cache>/Python/<version>/<architecture>/`.
 
-There all that `actions/setup-python` installed lie side by side; on PATH is only the last.
+It has every version that `actions/setup-python` installed, while PATH has only the last one.
 https://github.com/actions/toolkit/tree/main/packages/tool-cache
 """
 
@@ -13,13 +13,13 @@ from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
 __all__ = ["SOURCE"]
 
-_FOLDERS = ("RUNNER_TOOL_CACHE", "AGENT_TOOLSDIRECTORY")
+_VARIABLES = ("RUNNER_TOOL_CACHE", "AGENT_TOOLSDIRECTORY")
 
 
 def _candidates(places: SearchPlaces) -> Iterator[Path]:
-    given = [places.environ[name] for name in _FOLDERS if places.environ.get(name)]
-    for root in dict.fromkeys(given):
-        # Beside the folder of one that is complete there is a file that says so.
+    roots = [places.environ[name] for name in _VARIABLES if places.environ.get(name)]
+    for root in dict.fromkeys(roots):
+        # A file beside the folder marks a complete installation.
         for mark in sorted(Path(root).glob("Python/*/*.complete")):
             home = mark.with_suffix("")
             yield home / "python.exe" if places.windows else home / "bin" / "python"

@@ -1,4 +1,4 @@
-"""Interpreters that `uv python install` fetched, read from its data folder without running uv.
+"""Interpreters installed by `uv python install`, read from its data folder without running uv.
 
 The folder: https://docs.astral.sh/uv/reference/storage/#python-versions
 """
@@ -15,8 +15,8 @@ __all__ = ["SOURCE"]
 
 def _candidates(places: SearchPlaces) -> Iterator[Path]:
     environ = places.environ
-    if given := environ.get("UV_PYTHON_INSTALL_DIR"):
-        folder = Path(given)
+    if configured := environ.get("UV_PYTHON_INSTALL_DIR"):
+        folder = Path(configured)
     elif places.windows:
         folder = Path(environ.get("APPDATA", places.home)) / "uv" / "data" / "python"
     else:

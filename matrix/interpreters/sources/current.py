@@ -1,4 +1,4 @@
-"""The interpreter that runs this, or the one that its environment was made from."""
+"""The interpreter that runs this, or the base interpreter of its virtual environment."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ __all__ = ["SOURCE"]
 
 def _candidates(places: SearchPlaces) -> Iterator[Path]:
     if places.platform == sys.platform:
-        base: str = getattr(sys, "_base_executable", "") or sys.executable
-        yield Path(base)
+        yield Path(getattr(sys, "_base_executable", "") or sys.executable)
 
 
 SOURCE = InterpreterSource("running", 60, _candidates)
