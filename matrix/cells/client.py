@@ -1,7 +1,4 @@
-"""The customer of the bookshop: one HTTP request, within a time limit, whatever comes back.
-
-The way to a port of an app: how a connection to it is opened, wherever the app runs.
-"""
+"""HTTP requests to an app, each within a time limit, and the endpoints that they go to."""
 
 from __future__ import annotations
 
@@ -11,21 +8,24 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
-__all__ = ["Endpoint", "HttpResponse", "loopback_door", "send"]
+__all__ = ["Endpoint", "HttpResponse", "loopback_endpoint", "send_request"]
+
+BODY_BYTES = 65_536
+READ_BYTES = 16_384
 
 
 @dataclasses.dataclass(frozen=True)
 class Endpoint:
-    """`port` is as the app knows it. `connect` opens a connection to it within so many seconds;
-    it raises OSError.
+    """A port of an app. `port` is its number inside; `connect` opens a connection to it within so
+    many seconds, or raises OSError.
     """
 
     port: int
     connect: Callable[[float], socket.socket]
 
 
-def loopback_door(port: int) -> Endpoint:
-    """Return the way to 127.0.0.1:`port` of this machine."""
+def loopback_endpoint(port: int) -> Endpoint:
+    """Return the endpoint 127.0.0.1:`port` of this machine."""
 
     def connect(seconds: float) -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", port), seconds)
@@ -35,13 +35,9 @@ def loopback_door(port: int) -> Endpoint:
     return Endpoint(port, connect)
 
 
-BODY_BYTES = 65_536
-READ_BYTES = 16_384
-
-
 @dataclasses.dataclass(frozen=True)
 class HttpResponse:
-    """What the client got; `status` is None where nothing usable came, and `error` says why."""
+    """The response of an app. If none can be used, `status` is None and `error` says why."""
 
     status: int | None
     headers: Mapping[str, str]
@@ -49,8 +45,8 @@ class HttpResponse:
     error: str | None = None
 
 
-def send(  # noqa: PLR0913 - the parts of a request
-    door: Endpoint,
+def send_request(  # noqa: PLR0913 - the parts of a request
+    endpoint: Endpoint,
     method: str,
     path: str,
     *,
@@ -58,17 +54,17 @@ def send(  # noqa: PLR0913 - the parts of a request
     body: str = "",
     timeout: float,
 ) -> HttpResponse:
-    """Send the request through `door`; never raises. No proxy, no redirect, bounded body.
+    """Send the request and return the response; never raises. No proxy, no redirect, bounded body.
 
-    An answer without a reason phrase is fine: some releases block with a bare `403`.
+    A response without a reason phrase is accepted: some releases block with a bare `403`.
     """
     deadline = time.monotonic() + timeout
-    connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=max(timeout, 0.01))
+    connection = http.client.HTTPConnection("127.0.0.1", endpoint.port, timeout=max(timeout, 0.01))
     try:
-        connection.sock = door.connect(max(timeout, 0.01))
+        connection.sock = endpoint.connect(max(timeout, 0.01))
         connection.request(method, path, body.encode() or None, dict(headers))
         response = connection.getresponse()
-        content = _content(connection, response, deadline)
+        content = _read_body(connection, response, deadline)
         return HttpResponse(response.status, dict(response.getheaders()), content)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return HttpResponse(None, {}, "", f"{type(error).__name__}: {error}".rstrip(": "))
@@ -76,17 +72,17 @@ def send(  # noqa: PLR0913 - the parts of a request
         connection.close()
 
 
-def _content(
+def _read_body(
     connection: http.client.HTTPConnection, response: http.client.HTTPResponse, deadline: float
 ) -> str:
-    """Return the start of the body; what comes too late counts as not come."""
+    """Return the start of the body; raise TimeoutError if it does not end in time."""
     content = bytearray()
     while len(content) < BODY_BYTES:
-        left = deadline - time.monotonic()
-        if left <= 0:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError("the body did not end in time")
         if connection.sock is not None:
-            connection.sock.settimeout(left)
+            connection.sock.settimeout(remaining)
         try:
             piece = response.read1(READ_BYTES)
         except http.client.IncompleteRead as error:

@@ -1,4 +1,4 @@
-"""The variables that reach a cell: an allow-list. Nothing of the caller's environment gets in."""
+"""The environment variables of a cell: an allow-list, so that none of the caller's gets in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 __all__ = ["bare_environment", "process_environment"]
 
-# Windows starts nothing without these, opens no socket, and knows its CPU by nothing else
+# Windows starts no process and opens no socket without these, and tells its CPU only by them
 # (platform.machine() before 3.13); they hold no secrets.
 _WINDOWS = (
     "SYSTEMROOT",
@@ -26,12 +26,12 @@ _HOMES = ("USERPROFILE", "APPDATA", "LOCALAPPDATA", "TEMP", "TMP")
 
 
 def bare_environment(scratch: PurePath) -> dict[str, str]:
-    """Return the least that a CPython needs; all that it writes goes below `scratch`.
+    """Return the variables that a CPython needs; everything that it writes goes below `scratch`.
 
     Byte code is cached where the environment is: compiling ddtrace at each start takes seconds.
     """
-    # A container is always of Linux, wherever the engine is asked from.
-    contained = isinstance(scratch, PurePosixPath) and not isinstance(scratch, Path)
+    # A container always runs Linux, also with an engine of another system.
+    in_container = isinstance(scratch, PurePosixPath) and not isinstance(scratch, Path)
     variables = {
         "HOME": str(scratch),
         "TMPDIR": str(scratch),
@@ -42,7 +42,7 @@ def bare_environment(scratch: PurePath) -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    if contained or sys.platform == "linux":
+    if in_container or sys.platform == "linux":
         return variables
     if sys.platform == "win32":
         variables |= dict.fromkeys(_HOMES, str(scratch))
@@ -63,7 +63,7 @@ def process_environment(
         **bare_environment(scratch),
         "BOOKSHOP_DATABASE": str(scratch / "bookshop.sqlite3"),
         "BOOKSHOP_CATALOGUE_URL": f"http://127.0.0.1:{upstream_port}",
-        # Releases before 1.0 want host and port; a URL has the last word in all that know it.
+        # Releases before 1.0 need host and port; all that support a URL prefer it.
         "DD_AGENT_HOST": "127.0.0.1",
         "DD_TRACE_AGENT_PORT": str(agent_port),
         "DD_TRACE_AGENT_URL": f"http://127.0.0.1:{agent_port}",

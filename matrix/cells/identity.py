@@ -14,7 +14,7 @@ from matrix.interpreters.inspect import target_name
 from matrix.model.capture import Identity
 from matrix.model.cell import Cell
 from matrix.model.environment import Image
-from matrix.probes.integrations import distribution_of
+from matrix.probes.integrations import distribution_name
 
 __all__ = ["IdentityError", "install_mismatches", "read_identity", "target_mismatches"]
 
@@ -92,7 +92,7 @@ def install_mismatches(job: CellJob, identity: Identity) -> tuple[str, ...]:
     """Return a clause for each distribution that differs from the cell or its lock."""
     cell = job.planned.cell
     expected = {"ddtrace": cell.ddtrace}
-    if distribution := distribution_of(cell.framework):
+    if distribution := distribution_name(cell.framework):
         expected[_normalise(distribution)] = cell.framework_version
     for line in job.lock:
         if match := _LOCKED.match(line):

@@ -1,4 +1,4 @@
-"""The machine itself as the place of a cell: processes of ours, folders of ours."""
+"""A sandbox on this machine: processes and folders of ours."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from matrix.cells.env_vars import bare_environment
+from matrix.cells.interface import CommandOutput
 from matrix.cells.job import CellJob
 from matrix.cells.process import AppProcess
-from matrix.cells.sandbox import CommandOutput
 from matrix.system.network import isolation
 
 if TYPE_CHECKING:
@@ -33,20 +33,20 @@ class LocalSandbox:
         self.apps = job.apps
         self.fixtures = job.fixtures
         self.isolation = isolation()
-        self._below = job.scratch
+        self._parent = job.scratch
         self._keep = job.keep
         self._scratch: Path | None = None
 
     @property
     def scratch(self) -> Path:
-        """The folder of the cell; it is there while the context is open."""
+        """The folder of the cell; it exists while the context is open."""
         assert self._scratch is not None  # noqa: S101 - the context is open
         return self._scratch
 
-    def ask(self, arguments: Sequence[str], seconds: float) -> CommandOutput:
+    def run(self, arguments: Sequence[str], seconds: float) -> CommandOutput:
         """Run the environment's interpreter to its end."""
         try:
-            asked = subprocess.run(
+            finished = subprocess.run(
                 [str(self.python), *arguments],
                 env=bare_environment(self.scratch),
                 cwd=self.scratch,
@@ -57,22 +57,22 @@ class LocalSandbox:
             )
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"no answer within {seconds:g} s") from error
-        out, err = (part.decode("utf-8", "replace") for part in (asked.stdout, asked.stderr))
-        return CommandOutput(asked.returncode, out, err)
+        out, err = (text.decode("utf-8", "replace") for text in (finished.stdout, finished.stderr))
+        return CommandOutput(finished.returncode, out, err)
 
-    def room(self, name: str) -> LocalSlot:
-        """Return a folder of its own for a process."""
+    def new_slot(self, name: str) -> LocalSlot:
+        """Return a slot with a new folder."""
         return LocalSlot(self, Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.scratch)))
 
-    def free(self) -> int:
-        """Return how much of the disk is free."""
+    def free_bytes(self) -> int:
+        """Return how many bytes of the disk are free."""
         return shutil.disk_usage(self.scratch).free
 
     def check(self) -> None:
-        """Do nothing: where this machine is lost, so are we."""
+        """Do nothing: if this machine is lost, so is this process."""
 
     def __enter__(self) -> Self:
-        self._scratch = Path(tempfile.mkdtemp(prefix="cell-", dir=self._below))
+        self._scratch = Path(tempfile.mkdtemp(prefix="cell-", dir=self._parent))
         return self
 
     def __exit__(
@@ -86,21 +86,21 @@ class LocalSandbox:
 
 
 class LocalSlot:
-    """A folder; the ways out need no help."""
+    """A folder; ports need no forwarding."""
 
-    def __init__(self, place: LocalSandbox, scratch: Path) -> None:
-        self.place = place
+    def __init__(self, sandbox: LocalSandbox, scratch: Path) -> None:
+        self.sandbox = sandbox
         self.scratch = scratch
 
-    def reach_out(self, port: int, wanted: int = 0) -> int:  # noqa: ARG002 - there is no choice
-        """Return the same port: inside is here."""
+    def forward_port(self, port: int, requested: int = 0) -> int:  # noqa: ARG002 - no choice
+        """Return the same port: the cell runs on this machine."""
         return port
 
     def start(
         self, command: Sequence[str], environment: Mapping[str, str], *, stop: float
     ) -> AppProcess:
         """Start an app."""
-        return AppProcess(command, environment, self.place.apps, stop=stop)
+        return AppProcess(command, environment, self.sandbox.apps, stop=stop)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no port was forwarded."""

@@ -1,4 +1,4 @@
-"""What an app prints: taken as it comes, of which the head and the tail are kept."""
+"""The output of an app, of which the head and the tail are kept."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ JOIN_SECONDS = 2.0
 
 
 class BoundedLog:
-    """Of what it is given, `keep` bytes of each end stay. For any number of threads."""
+    """Output of which `keep` bytes of each end are kept; safe for threads."""
 
     def __init__(self, keep: int = KEEP_BYTES) -> None:
-        self._most = keep
+        self._limit = keep
         self._head = bytearray()
         self._tail: deque[bytes] = deque()
         self._tail_bytes = 0
@@ -27,21 +27,21 @@ class BoundedLog:
         self._ended = False
         self._changed = threading.Condition()
 
-    def wait_line(self, start: str, timeout: float) -> str | None:
-        """Return the first line that starts with `start`, None at the end or after the timeout.
+    def wait_line(self, prefix: str, timeout: float) -> str | None:
+        """Return the first line that starts with `prefix`, None at the end or after the timeout.
 
-        Only the head is searched: whoever is ready says so early.
+        Only the head is searched: an app reports early that it is ready.
         """
-        wanted = start.encode()
+        start = prefix.encode()
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
                 for line in bytes(self._head).splitlines(keepends=True):
-                    if line.startswith(wanted) and line.endswith(b"\n"):
+                    if line.startswith(start) and line.endswith(b"\n"):
                         return line.decode("utf-8", "replace").rstrip()
-                left = deadline - time.monotonic()
-                full = len(self._head) >= self._most
-                if self._ended or full or left <= 0 or not self._changed.wait(left):
+                remaining = deadline - time.monotonic()
+                full = len(self._head) >= self._limit
+                if self._ended or full or remaining <= 0 or not self._changed.wait(remaining):
                     return None
 
     def wait_end(self, timeout: float) -> bool:
@@ -51,40 +51,40 @@ class BoundedLog:
 
     @property
     def text(self) -> str:
-        """What was kept, with a line that tells how much was not."""
+        """Head and tail, with a line between them that counts the bytes that were dropped."""
         with self._changed:
             gap = f"\n[... {self._dropped} bytes ...]\n".encode() if self._dropped else b""
             return (bytes(self._head) + gap + b"".join(self._tail)).decode("utf-8", "replace")
 
-    def take(self, piece: bytes) -> None:
-        """Keep what came next; nothing is the end."""
+    def append(self, piece: bytes) -> None:
+        """Add the next piece of output; an empty one marks the end."""
         with self._changed:
             if piece:
-                self._keep(piece)
+                self._store(piece)
             else:
                 self._ended = True
             self._changed.notify_all()
 
-    def _keep(self, piece: bytes) -> None:
-        room = max(self._most - len(self._head), 0)
-        self._head += piece[:room]
-        rest = piece[room:]
+    def _store(self, piece: bytes) -> None:
+        free = max(self._limit - len(self._head), 0)
+        self._head += piece[:free]
+        rest = piece[free:]
         if not rest:
             return
         self._tail.append(rest)
         self._tail_bytes += len(rest)
-        while self._tail_bytes > self._most:
-            over = self._tail_bytes - self._most
+        while self._tail_bytes > self._limit:
+            excess = self._tail_bytes - self._limit
             first = self._tail.popleft()
-            if len(first) > over:
-                self._tail.appendleft(first[over:])
-            lost = min(len(first), over)
-            self._tail_bytes -= lost
-            self._dropped += lost
+            if len(first) > excess:
+                self._tail.appendleft(first[excess:])
+            dropped = min(len(first), excess)
+            self._tail_bytes -= dropped
+            self._dropped += dropped
 
 
 class PipeLog(BoundedLog):
-    """Reads a pipe in a thread of its own."""
+    """A log that reads a pipe in a thread of its own."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         """Start to read `pipe`, which from now on belongs to the log."""
@@ -94,7 +94,7 @@ class PipeLog(BoundedLog):
         self._thread.start()
 
     def close(self) -> None:
-        """Wait for the end of the pipe, though not for a stranger who holds it open."""
+        """Wait for the end of the pipe, but not long if another process holds it open."""
         self._thread.join(JOIN_SECONDS)
         if not self._thread.is_alive():
             self._pipe.close()
@@ -106,4 +106,4 @@ class PipeLog(BoundedLog):
                 piece = os.read(self._pipe.fileno(), READ_BYTES)
             except (OSError, ValueError):
                 piece = b""
-            self.take(piece)
+            self.append(piece)

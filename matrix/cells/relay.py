@@ -1,7 +1,4 @@
-"""Our side of the relay in a cell's container: its processes, and ways in and out, by one pipe.
-
-A process that a relay has started.
-"""
+"""The client of the relay in a cell's container: processes and connections over one pipe."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from matrix.cells.client import Endpoint
 from matrix.cells.log import BoundedLog
@@ -28,91 +25,16 @@ from matrix.cells.relay_protocol import (
 from matrix.cells.relay_sockets import SocketMux
 from matrix.docker.interface import Pipe
 
-__all__ = ["RelayClient", "RelayLostError", "RelayedApp", "settle"]
+__all__ = ["RelayClient", "RelayLostError", "RelayedApp"]
 
 T = TypeVar("T")
 
-_CREDIT_STEP = WINDOW // 4
-
-
-class RelayConnection(Protocol):
-    """Takes frames to the relay."""
-
-    def send(self, frame: Frame) -> None:
-        """Send a frame, some time soon."""
-        ...
-
-    def ask(self, frame: Frame, seconds: float) -> Frame:
-        """Send a frame and return the answer; raises OSError."""
-        ...
-
-    def forget(self, channel: int) -> None:
-        """Say that nothing more is wanted of a channel."""
-        ...
-
-
-class RelayLostError(OSError):
-    """The relay is not there any more, or never answered."""
-
-
-class RelayedApp:
-    """A process that the relay has started: `log` has its output, `ended` its exit code."""
-
-    def __init__(self, wire: RelayConnection, channel: int, log: BoundedLog) -> None:
-        self._wire = wire
-        self._owed = 0
-        self.channel = channel
-        self.log = log
-        self.ended: Future[int] = Future()
-
-    def signal(self, number: int) -> None:
-        """Signal its group."""
-        self._wire.send(Frame.of_number(FrameKind.SIGNAL, self.channel, number))
-
-    def close_input(self) -> None:
-        """End its standard input."""
-        self._wire.send(Frame(FrameKind.END, self.channel))
-
-    def kill(self, seconds: float) -> int:
-        """Kill it with all that it started; return how many would not die."""
-        return self._wire.ask(Frame(FrameKind.KILL, self.channel), seconds).number
-
-    def forget(self) -> None:
-        """Say that nothing more is wanted of it."""
-        self._wire.forget(self.channel)
-
-    def take(self, frame: Frame) -> None:
-        """Take what the relay says of it."""
-        if frame.kind is FrameKind.DATA:
-            self.log.take(frame.payload)
-            self._owed += len(frame.payload)
-            if self._owed >= _CREDIT_STEP:
-                self._wire.send(Frame.of_number(FrameKind.CREDIT, self.channel, self._owed))
-                self._owed = 0
-        elif frame.kind is FrameKind.END:
-            self.log.take(b"")
-        elif frame.kind is FrameKind.EXITED:
-            settle(self.ended, frame.numbers[0])
-
-    def lose(self, words: str) -> None:
-        """End every wait for it."""
-        self.log.take(b"")
-        settle(self.ended, RelayLostError(words))
-
-
-def settle(future: Future[T], result: T | RelayLostError) -> None:
-    """Set what a future ends with, unless another thread was quicker."""
-    with contextlib.suppress(InvalidStateError):
-        if isinstance(result, RelayLostError):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
-
-
 ANSWER_SECONDS = 30.0
+_CREDIT_STEP = WINDOW // 4
 _BATCH = 1 << 18
-_OF_CONNECTIONS = {FrameKind.DATA, FrameKind.END, FrameKind.RESET, FrameKind.CREDIT}
-_ANSWERS = {
+_CONNECTION_KINDS = {FrameKind.DATA, FrameKind.END, FrameKind.RESET, FrameKind.CREDIT}
+_ANSWER_KINDS = {
+    FrameKind.HELLO,
     FrameKind.LISTENING,
     FrameKind.CONNECTED,
     FrameKind.STARTED,
@@ -122,23 +44,27 @@ _ANSWERS = {
 }
 
 
-class RelayClient:
-    """Talks to a relay, from when it is made until `close`. For any number of threads.
+class RelayLostError(OSError):
+    """The relay has ended, or never answered."""
 
-    `talks_nonsense` is set where it was lost because what came is not a relay's.
+
+class RelayClient:
+    """A connection to a relay, open until `close`; safe for threads.
+
+    `protocol_broken` is set if it was lost because of invalid data.
     """
 
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
         self._lock = threading.Lock()
-        self._numbers = itertools.count(2, 2)
+        self._channels = itertools.count(2, 2)
         self._answers: dict[int, Future[Frame]] = {0: Future()}
         self._processes: dict[int, RelayedApp] = {}
-        self._ways_out: dict[int, int] = {}
+        self._forwarded: dict[int, int] = {}
         self._lost: str | None = None
-        self.talks_nonsense = False
+        self.protocol_broken = False
         self._outbox: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
-        self._pump = SocketMux(self.send, lambda error: self._lose(str(error)))
+        self._mux = SocketMux(self.send, lambda error: self._lose(str(error)))
         self._threads = [
             threading.Thread(target=target, name=f"relay {target.__name__}", daemon=True)
             for target in (self._read, self._write)
@@ -148,38 +74,38 @@ class RelayClient:
 
     @property
     def lost(self) -> str | None:
-        """How the connection to the relay ended, None while it stands."""
+        """The reason for the end of the connection, None while it is open."""
         return self._lost
 
-    def hello(self, seconds: float) -> int:
-        """Wait for the relay's first word; return its process number. Raises LostError."""
+    def wait_hello(self, seconds: float) -> int:
+        """Wait for the relay's first frame; return its process id. Raises RelayLostError."""
         frame = self._wait(0, self._answers[0], seconds)
         version, pid = frame.numbers
         if version != VERSION:
-            raise RelayLostError(f"the relay speaks version {version}, not {VERSION}")
+            raise RelayLostError(f"the relay has protocol version {version}, expected {VERSION}")
         return pid
 
-    def reach_out(self, port: int, wanted: int = 0) -> tuple[int, int]:
-        """Let a port inside lead to 127.0.0.1:`port` here; return channel and port inside.
+    def forward_port(self, port: int, requested: int = 0) -> tuple[int, int]:
+        """Forward a port inside to 127.0.0.1:`port` here; return channel and port inside.
 
-        That is `wanted`, or any that is free. Raises OSError where it is not.
+        That is `requested`, or any free one if that is 0. Raises OSError.
         """
-        channel = next(self._numbers)
+        channel = next(self._channels)
         with self._lock:
-            self._ways_out[channel] = port
-        frame = Frame.of_number(FrameKind.LISTEN, channel, wanted)
-        answer = self.ask(frame, ANSWER_SECONDS)
+            self._forwarded[channel] = port
+        frame = Frame.of_number(FrameKind.LISTEN, channel, requested)
+        answer = self.request(frame, ANSWER_SECONDS)
         return channel, answer.number
 
-    def forget(self, channel: int) -> None:
-        """Close a way out, or say that nothing more is wanted of a process."""
+    def release(self, channel: int) -> None:
+        """Close a forwarded port, or stop to follow a process."""
         with self._lock:
-            self._ways_out.pop(channel, None)
+            self._forwarded.pop(channel, None)
             self._processes.pop(channel, None)
         self.send(Frame(FrameKind.RESET, channel))
 
-    def door(self, port: int) -> Endpoint:
-        """Return the way to a port inside."""
+    def endpoint(self, port: int) -> Endpoint:
+        """Return the endpoint of a port inside."""
         return Endpoint(port, lambda seconds: self._connect(port, seconds))
 
     def start(
@@ -188,24 +114,24 @@ class RelayClient:
         environment: Mapping[str, str],
         *,
         folder: str,
-        room: str = "",
+        new_folder: str = "",
         log: BoundedLog,
     ) -> RelayedApp:
-        """Start a process in `folder`; `room` is a folder that is made for it.
+        """Start a process in `folder`; the relay makes `new_folder` before, unless that is "".
 
-        Raises OSError where it cannot be started.
+        Raises OSError if it cannot be started.
         """
-        fields = [folder, room, str(len(command)), *command]
+        fields = [folder, new_folder, str(len(command)), *command]
         fields += [f"{name}={value}" for name, value in environment.items()]
         if any("\0" in field for field in fields):
             raise ValueError("embedded null byte")
         payload = "\0".join(fields).encode("utf-8", "surrogateescape")
-        channel = next(self._numbers)
+        channel = next(self._channels)
         process = RelayedApp(self, channel, log)
         with self._lock:
             self._processes[channel] = process
         try:
-            self.ask(Frame(FrameKind.START, channel, payload), ANSWER_SECONDS)
+            self.request(Frame(FrameKind.START, channel, payload), ANSWER_SECONDS)
         except BaseException:
             with self._lock:
                 self._processes.pop(channel, None)
@@ -213,14 +139,14 @@ class RelayClient:
         return process
 
     def measure(self, folder: str) -> tuple[int, int]:
-        """Return the free bytes where `folder` is, and how often the system has ended a process
-        for want of memory, -1 where it does not say.
+        """Return the free bytes of the disk of `folder`, and how many processes the system has
+        killed for lack of memory, -1 if that is unknown.
         """
-        channel = next(self._numbers)
-        return self.ask(Frame(FrameKind.MEASURE, channel, folder.encode()), ANSWER_SECONDS).numbers
+        frame = Frame(FrameKind.MEASURE, next(self._channels), folder.encode())
+        return self.request(frame, ANSWER_SECONDS).numbers
 
-    def ask(self, frame: Frame, seconds: float) -> Frame:
-        """Send a frame and return the answer; raises OSError as the relay says, LostError."""
+    def request(self, frame: Frame, seconds: float) -> Frame:
+        """Send a frame and return the answer; raises RelayLostError, OSError from the relay."""
         future: Future[Frame] = Future()
         with self._lock:
             self._answers[frame.channel] = future
@@ -230,26 +156,26 @@ class RelayClient:
         return self._wait(frame.channel, future, seconds)
 
     def send(self, frame: Frame) -> None:
-        """Send a frame, some time soon."""
+        """Queue a frame to be sent."""
         if self._lost is None:
             self._outbox.put(frame)
 
     def close(self) -> None:
-        """Let go of the pipe, at which the relay ends with all that it started."""
+        """Close the pipe; the relay then ends with everything that it started."""
         self._lose("closed")
-        self._pump.close()
+        self._mux.close()
         for thread in self._threads:
             thread.join()
 
     def _connect(self, port: int, seconds: float) -> socket.socket:
         ours, theirs = socket.socketpair()
-        channel = next(self._numbers)
-        # Before anything can come for it.
-        self._pump.add(channel, theirs)
+        channel = next(self._channels)
+        # Before any frame of the channel can arrive.
+        self._mux.add(channel, theirs)
         try:
-            self.ask(Frame.of_number(FrameKind.CONNECT, channel, port), seconds)
+            self.request(Frame.of_number(FrameKind.CONNECT, channel, port), seconds)
         except BaseException:
-            self._pump.drop(channel)
+            self._mux.drop(channel)
             self.send(Frame(FrameKind.RESET, channel))
             ours.close()
             raise
@@ -265,43 +191,43 @@ class RelayClient:
             with self._lock:
                 self._answers.pop(channel, None)
         if frame.kind is FrameKind.FAILED:
-            number, _, words = "\0".join(frame.words).partition("\0")
+            number, _, message = "\0".join(frame.texts).partition("\0")
             with contextlib.suppress(ValueError):
-                raise OSError(int(number), words.rpartition("] ")[2])
-            raise RelayLostError(words)
+                raise OSError(int(number), message.rpartition("] ")[2])
+            raise RelayLostError(message)
         return frame
 
     def _read(self) -> None:
         decoder = FrameDecoder()
         try:
             while data := self._pipe.read():
-                for frame in decoder.take(data):
-                    self._take(frame)
-            words = self._pipe.errors.strip().splitlines()
-            self._lose(words[-1] if words else "the relay ended")
+                for frame in decoder.decode(data):
+                    self._receive(frame)
+            lines = self._pipe.errors.strip().splitlines()
+            self._lose(lines[-1] if lines else "the relay ended")
         except ProtocolError as error:
-            self.talks_nonsense = True
-            self._lose(f"the relay talks nonsense: {error}")
+            self.protocol_broken = True
+            self._lose(f"invalid data from the relay: {error}")
         except OSError as error:
-            self._lose(f"the relay is not heard any more: {error}")
+            self._lose(f"cannot read from the relay: {error}")
 
-    def _take(self, frame: Frame) -> None:
+    def _receive(self, frame: Frame) -> None:
         with self._lock:
             process = self._processes.get(frame.channel)
-            way_out = self._ways_out.get(frame.channel)
+            port = self._forwarded.get(frame.channel)
             answer = self._answers.get(frame.channel)
-        if frame.kind is FrameKind.HELLO or frame.kind in _ANSWERS:
+        if frame.kind in _ANSWER_KINDS:
             if answer is not None:
-                settle(answer, frame)
+                _resolve(answer, frame)
         elif process is not None:
-            process.take(frame)
+            process.receive(frame)
         elif frame.kind is FrameKind.ACCEPTED:
-            if way_out is None:
+            if port is None:
                 self.send(Frame(FrameKind.RESET, frame.number))
             else:
-                self._pump.dial(frame.number, way_out)
-        elif frame.kind in _OF_CONNECTIONS:
-            self._pump.take(frame)
+                self._mux.dial(frame.number, port)
+        elif frame.kind in _CONNECTION_KINDS:
+            self._mux.receive(frame)
 
     def _write(self) -> None:
         while (frame := self._outbox.get()) is not None:
@@ -309,32 +235,86 @@ class RelayClient:
             ends = False
             with contextlib.suppress(queue.Empty):
                 while len(batch) < _BATCH:
-                    after = self._outbox.get_nowait()
-                    if after is None:
+                    following = self._outbox.get_nowait()
+                    if following is None:
                         ends = True
                         break
-                    batch += bytes(after)
+                    batch += bytes(following)
             try:
                 self._pipe.write(bytes(batch))
             except OSError as error:
-                self._lose(f"the relay does not listen any more: {error}")
+                self._lose(f"cannot write to the relay: {error}")
                 return
             if ends:
                 return
 
-    def _lose(self, words: str) -> None:
-        """Take note of the end, the first time, and end all waits."""
+    def _lose(self, reason: str) -> None:
+        """Record the first reason, and end all waits."""
         with self._lock:
             first = self._lost is None
-            self._lost = self._lost or words
+            self._lost = self._lost or reason
             answers, processes = list(self._answers.values()), list(self._processes.values())
             self._processes.clear()
         self._outbox.put(None)
         if first:
-            # Wakes the reader; the relay, if it is there, ends at the end of its input.
+            # Wakes the reader; a relay that still runs ends at the end of its input.
             self._pipe.close()
-            self._pump.end()
+            self._mux.end()
         for answer in answers:
-            settle(answer, RelayLostError(self._lost))
+            _resolve(answer, RelayLostError(self._lost))
         for process in processes:
             process.lose(self._lost)
+
+
+class RelayedApp:
+    """A process that the relay has started: `log` has its output, `ended` its exit code."""
+
+    def __init__(self, relay: RelayClient, channel: int, log: BoundedLog) -> None:
+        self._relay = relay
+        self._owed = 0
+        self.channel = channel
+        self.log = log
+        self.ended: Future[int] = Future()
+
+    def signal(self, number: int) -> None:
+        """Signal its group."""
+        self._relay.send(Frame.of_number(FrameKind.SIGNAL, self.channel, number))
+
+    def close_input(self) -> None:
+        """End its standard input."""
+        self._relay.send(Frame(FrameKind.END, self.channel))
+
+    def kill(self, seconds: float) -> int:
+        """Kill it with everything that it started; return how many processes survived."""
+        return self._relay.request(Frame(FrameKind.KILL, self.channel), seconds).number
+
+    def release(self) -> None:
+        """Stop to follow it."""
+        self._relay.release(self.channel)
+
+    def receive(self, frame: Frame) -> None:
+        """Handle a frame of its channel."""
+        if frame.kind is FrameKind.DATA:
+            self.log.append(frame.payload)
+            self._owed += len(frame.payload)
+            if self._owed >= _CREDIT_STEP:
+                self._relay.send(Frame.of_number(FrameKind.CREDIT, self.channel, self._owed))
+                self._owed = 0
+        elif frame.kind is FrameKind.END:
+            self.log.append(b"")
+        elif frame.kind is FrameKind.EXITED:
+            _resolve(self.ended, frame.numbers[0])
+
+    def lose(self, reason: str) -> None:
+        """End every wait for it, as the relay was lost."""
+        self.log.append(b"")
+        _resolve(self.ended, RelayLostError(reason))
+
+
+def _resolve(future: Future[T], result: T | RelayLostError) -> None:
+    """Set the result of a future, unless another thread has done so."""
+    with contextlib.suppress(InvalidStateError):
+        if isinstance(result, RelayLostError):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

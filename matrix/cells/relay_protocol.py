@@ -26,11 +26,11 @@ CHUNK = 1 << 15
 
 
 class ProtocolError(Exception):
-    """What came is no frame, or one that nobody may send now."""
+    """Invalid data was received, or a frame that is not allowed now."""
 
 
 class FrameKind(enum.IntEnum):
-    """What a frame is for. Up to MEASURE they go to the relay, from HELLO on they come from it."""
+    """Kinds of frames. Those up to MEASURE go to the relay, those from HELLO on come from it."""
 
     LISTEN = 1
     CONNECT = 2
@@ -55,14 +55,14 @@ class FrameKind(enum.IntEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """One frame; what the payload is depends on the kind."""
+    """One frame; the meaning of the payload depends on the kind."""
 
     kind: FrameKind
     channel: int
     payload: bytes = b""
 
     def __bytes__(self) -> bytes:
-        """Return it as it goes over the wire."""
+        """Return the encoded frame."""
         return HEADER.pack(self.kind, self.channel, len(self.payload)) + self.payload
 
     @classmethod
@@ -72,50 +72,50 @@ class Frame:
 
     @property
     def number(self) -> int:
-        """The payload as a number; raises GarbageError."""
+        """The payload as a number; raises ProtocolError."""
         try:
             return int(NUMBER.unpack(self.payload)[0])
         except struct.error as error:
-            raise ProtocolError(f"{self.kind.name} without a number") from error
+            raise ProtocolError(f"{self.kind.name} frame without a number") from error
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def texts(self) -> tuple[str, ...]:
         """The payload as texts."""
         return tuple(self.payload.decode("utf-8", "replace").split("\0"))
 
     @property
     def numbers(self) -> tuple[int, int]:
-        """The payload as two numbers in words; raises GarbageError."""
+        """The payload as two decimal numbers; raises ProtocolError."""
         try:
-            first, second = (int(word) for word in self.words)
+            first, second = (int(text) for text in self.texts)
         except ValueError as error:
-            raise ProtocolError(f"{self.kind.name} without two numbers") from error
+            raise ProtocolError(f"{self.kind.name} frame without two numbers") from error
         return first, second
 
 
 class FrameDecoder:
-    """Bytes to frames, however they were cut."""
+    """Decodes frames from a stream of bytes."""
 
     def __init__(self) -> None:
-        self._waiting = bytearray()
+        self._buffer = bytearray()
 
-    def take(self, data: bytes) -> list[Frame]:
-        """Return the frames that are whole by now; raises GarbageError."""
-        self._waiting += data
+    def decode(self, data: bytes) -> list[Frame]:
+        """Add `data` and return the frames that are complete now; raises ProtocolError."""
+        self._buffer += data
         frames = []
-        at = 0
-        while len(self._waiting) - at >= HEADER.size:
-            kind, channel, length = HEADER.unpack_from(self._waiting, at)
+        start = 0
+        while len(self._buffer) - start >= HEADER.size:
+            number, channel, length = HEADER.unpack_from(self._buffer, start)
             if length > LONGEST:
-                raise ProtocolError(f"a frame of {length} bytes")
-            end = at + HEADER.size + length
-            if len(self._waiting) < end:
+                raise ProtocolError(f"frame of {length} bytes (at most {LONGEST})")
+            end = start + HEADER.size + length
+            if len(self._buffer) < end:
                 break
             try:
-                known = FrameKind(kind)
+                kind = FrameKind(number)
             except ValueError as error:
-                raise ProtocolError(f"a frame of kind {kind}") from error
-            frames.append(Frame(known, channel, bytes(self._waiting[at + HEADER.size : end])))
-            at = end
-        del self._waiting[:at]
+                raise ProtocolError(f"unknown frame kind {number}") from error
+            frames.append(Frame(kind, channel, bytes(self._buffer[start + HEADER.size : end])))
+            start = end
+        del self._buffer[:start]
         return frames

@@ -1,6 +1,6 @@
-"""Connections on our side of a relay: one thread moves bytes between their sockets and channels.
+"""Sockets of connections through a relay; one thread moves bytes between them and their channels.
 
-Nothing here waits for one connection, and of each no more than a window is kept.
+No connection blocks another, and at most a window of bytes is buffered for each.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ __all__ = ["SocketMux"]
 
 WAITING_FRAMES = 1024
 _CREDIT_STEP = WINDOW // 4
-_LATER = (BlockingIOError, InterruptedError)
+_RETRY_ERRORS = (BlockingIOError, InterruptedError)
 
 
 class SocketMux:
-    """A thread, from when it is made until `close`. `failed` is told what ended it before."""
+    """A thread that runs until `close`; `failed` is called with the error that ends it earlier."""
 
     def __init__(self, send: Callable[[Frame], None], failed: Callable[[Exception], None]) -> None:
         self._send = send
         self._failed = failed
-        self._inbox: queue.Queue[_Order] = queue.Queue(WAITING_FRAMES)
+        self._inbox: queue.Queue[_Command] = queue.Queue(WAITING_FRAMES)
         self._streams: dict[int, _Stream] = {}
         self._selector = selectors.DefaultSelector()
         self._woken, self._wake = socket.socketpair()
@@ -36,56 +36,56 @@ class SocketMux:
             end.settimeout(0)
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="pump", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="socket mux", daemon=True)
         self._thread.start()
 
     def add(self, channel: int, sock: socket.socket) -> None:
-        """Tie a connected socket, which from now on belongs to the pump, to a channel."""
-        self._do(_Order(lambda: self._add(channel, sock, connected=True), sock))
+        """Attach a connected socket, which from now on belongs to the mux, to a channel."""
+        self._submit(_Command(lambda: self._add(channel, sock, connected=True), sock))
 
     def dial(self, channel: int, port: int) -> None:
-        """Tie a new connection to 127.0.0.1:`port` to a channel."""
-        self._do(_Order(lambda: self._dial(channel, port)))
+        """Attach a new connection to 127.0.0.1:`port` to a channel."""
+        self._submit(_Command(lambda: self._dial(channel, port)))
 
-    def take(self, frame: Frame) -> None:
-        """Take a frame of a connection's channel; for one that is gone it comes late."""
-        self._do(_Order(lambda: self._take(frame)))
+    def receive(self, frame: Frame) -> None:
+        """Handle a frame of a connection's channel; ignore it if the channel was dropped."""
+        self._submit(_Command(lambda: self._receive(frame)))
 
     def drop(self, channel: int) -> None:
-        """Forget a channel."""
-        self._do(_Order(lambda: self._drop(channel)))
+        """Close the socket of a channel."""
+        self._submit(_Command(lambda: self._drop(channel)))
 
     def end(self) -> None:
-        """Close every socket, some time soon."""
+        """Start to close every socket, without waiting."""
         self._closing = True
-        self._poke()
+        self._wake_up()
 
     def close(self) -> None:
         """Close every socket."""
         self.end()
         self._thread.join()
 
-    def _do(self, order: _Order) -> None:
+    def _submit(self, command: _Command) -> None:
         while not self._closing:
             with contextlib.suppress(queue.Full):
-                self._inbox.put(order, timeout=0.2)
+                self._inbox.put(command, timeout=0.2)
                 break
-        self._poke()
+        self._wake_up()
         if self._closing:
-            if order.sock is not None:
-                order.sock.close()
-            self._throw_away()
+            if command.sock is not None:
+                command.sock.close()
+            self._discard_commands()
 
-    def _throw_away(self) -> None:
-        """Close the sockets that came too late."""
+    def _discard_commands(self) -> None:
+        """Close the sockets of commands that came too late."""
         with contextlib.suppress(queue.Empty):
             while True:
-                order = self._inbox.get_nowait()
-                if order.sock is not None:
-                    order.sock.close()
+                command = self._inbox.get_nowait()
+                if command.sock is not None:
+                    command.sock.close()
 
-    def _poke(self) -> None:
-        with contextlib.suppress(OSError):  # full of pokes, or closed
+    def _wake_up(self) -> None:
+        with contextlib.suppress(OSError):  # the buffer is full, or the socket is closed
             self._wake.send(b"!")
 
     def _run(self) -> None:
@@ -94,26 +94,26 @@ class SocketMux:
                 for key, events in self._selector.select():
                     stream: _Stream | None = key.data
                     if stream is None:
-                        self._listen()
+                        self._run_commands()
                     elif self._streams.get(stream.channel) is stream:
-                        self._turn(stream, events)
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody shall wait for us
+                        self._transfer(stream, events)
+        except Exception as error:  # noqa: BLE001 - after any error, waits must end
             self._failed(error)
         finally:
             self._closing = True
-            self._throw_away()
+            self._discard_commands()
             for stream in self._streams.values():
                 stream.sock.close()
             self._selector.close()
             self._woken.close()
             self._wake.close()
 
-    def _listen(self) -> None:
-        with contextlib.suppress(*_LATER):
+    def _run_commands(self) -> None:
+        with contextlib.suppress(*_RETRY_ERRORS):
             self._woken.recv(CHUNK)
         with contextlib.suppress(queue.Empty):
             while True:
-                self._inbox.get_nowait().do()
+                self._inbox.get_nowait().run()
 
     def _dial(self, channel: int, port: int) -> None:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -124,39 +124,39 @@ class SocketMux:
     def _add(self, channel: int, sock: socket.socket, *, connected: bool) -> None:
         if channel in self._streams:
             sock.close()
-            raise ProtocolError(f"channel {channel} twice")
+            raise ProtocolError(f"channel {channel} is already open")
         sock.settimeout(0)
         stream = self._streams[channel] = _Stream(channel, sock, connected=connected)
         self._watch(stream)
 
-    def _take(self, frame: Frame) -> None:
+    def _receive(self, frame: Frame) -> None:
         stream = self._streams.get(frame.channel)
         if stream is None:
             return
         if frame.kind is FrameKind.DATA:
-            stream.waiting += frame.payload
-            if len(stream.waiting) + stream.owed > WINDOW:
-                raise ProtocolError("more than there is credit for")
+            stream.unsent += frame.payload
+            if len(stream.unsent) + stream.owed > WINDOW:
+                raise ProtocolError("more data than the credit allows")
         elif frame.kind is FrameKind.CREDIT:
             stream.credit += frame.number
         elif frame.kind is FrameKind.END:
-            stream.heard_all = True
+            stream.channel_ended = True
         elif frame.kind is FrameKind.RESET:
             self._drop(frame.channel)
             return
-        self._turn(stream, selectors.EVENT_WRITE)
+        self._transfer(stream, selectors.EVENT_WRITE)
 
-    def _turn(self, stream: _Stream, events: int) -> None:
+    def _transfer(self, stream: _Stream, events: int) -> None:
         try:
             if events & selectors.EVENT_WRITE:
                 self._write(stream)
-            if events & selectors.EVENT_READ and stream.credit and not stream.said_all:
+            if events & selectors.EVENT_READ and stream.credit and not stream.socket_ended:
                 self._read(stream)
-            if stream.settle():
+            if stream.finish():
                 self._drop(stream.channel)
             else:
                 self._watch(stream)
-        except _LATER:
+        except _RETRY_ERRORS:
             self._watch(stream)
         except OSError:
             self._send(Frame(FrameKind.RESET, stream.channel))
@@ -168,15 +168,15 @@ class SocketMux:
             stream.credit -= len(data)
             self._send(Frame(FrameKind.DATA, stream.channel, data))
         else:
-            stream.said_all = True
+            stream.socket_ended = True
             self._send(Frame(FrameKind.END, stream.channel))
 
     def _write(self, stream: _Stream) -> None:
-        stream.finish()
-        if not stream.waiting or not stream.connected:
+        stream.check_connected()
+        if not stream.unsent:
             return
-        sent = stream.sock.send(stream.waiting[:CHUNK])
-        del stream.waiting[:sent]
+        sent = stream.sock.send(stream.unsent[:CHUNK])
+        del stream.unsent[:sent]
         stream.owed += sent
         if stream.owed >= _CREDIT_STEP:
             self._send(Frame.of_number(FrameKind.CREDIT, stream.channel, stream.owed))
@@ -205,39 +205,39 @@ class SocketMux:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Order:
-    """Something for the pump's thread to do, and the socket that it is given for that."""
+class _Command:
+    """A call for the thread of the mux to make, and the socket that the mux gets by it."""
 
-    do: Callable[[], None]
+    run: Callable[[], None]
     sock: socket.socket | None = None
 
 
 class _Stream:
-    """A socket and what is not yet moved; `owed` is credit that the other side gets back."""
+    """A socket and its buffered bytes; `owed` is credit to be given back to the other side."""
 
     def __init__(self, channel: int, sock: socket.socket, *, connected: bool) -> None:
         self.channel = channel
         self.sock = sock
         self.connected = connected
-        self.waiting = bytearray()
+        self.unsent = bytearray()
         self.credit = WINDOW
         self.owed = 0
-        self.said_all = False  # by the socket
-        self.heard_all = False  # from the channel
+        self.socket_ended = False
+        self.channel_ended = False
         self.shut = False
         self.watched = 0
 
     def events(self) -> int:
-        """Return what to wait for."""
+        """Return the events to wait for."""
         if not self.connected:
             return selectors.EVENT_WRITE
-        reads = self.credit and not self.said_all
+        reads = self.credit and not self.socket_ended
         return (selectors.EVENT_READ if reads else 0) | (
-            selectors.EVENT_WRITE if self.waiting else 0
+            selectors.EVENT_WRITE if self.unsent else 0
         )
 
-    def finish(self) -> None:
-        """Take note that the connection stands; raise OSError where it does not."""
+    def check_connected(self) -> None:
+        """Set `connected`; raise OSError if the connection is not established."""
         if not self.connected:
             number = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if number:
@@ -245,9 +245,9 @@ class _Stream:
             self.sock.getpeername()
             self.connected = True
 
-    def settle(self) -> bool:
-        """Hand on the end; return whether both sides have said all."""
-        if self.connected and self.heard_all and not self.waiting and not self.shut:
+    def finish(self) -> bool:
+        """Shut the socket down after the end of the channel; return whether both have ended."""
+        if self.connected and self.channel_ended and not self.unsent and not self.shut:
             self.shut = True
             self.sock.shutdown(socket.SHUT_WR)
-        return self.shut and self.said_all
+        return self.shut and self.socket_ended

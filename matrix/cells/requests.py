@@ -1,25 +1,30 @@
-"""Stimuli to exchanges: send, wait for the spans, look, try again where it may have been missed."""
+"""Requests to an app: stimuli with the wait for their evidence and further attempts, and a soak."""
 
 from __future__ import annotations
 
 import dataclasses
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 from matrix.agent.observations import observe, telemetry_messages
 from matrix.agent.server import Agent
 from matrix.agent.traces import Traces
-from matrix.cells import client
-from matrix.cells.client import Endpoint
+from matrix.cells.client import Endpoint, HttpResponse, send_request
 from matrix.cells.job import Deadline, Limits
 from matrix.cells.schedule import Task
-from matrix.model.capture import AgentRequest, Exchange, FollowUp
+from matrix.model.capture import AgentRequest, Exchange, FollowUp, Soak
 from matrix.model.probe import Match, Stimulus
 
-__all__ = ["ProbeClient", "ProbeRequest", "new_shop"]
+__all__ = ["ProbeClient", "ProbeRequest", "new_shop", "soak"]
 
 USER_AGENT = "bookshop-customer/1.0"
-LIFE_SIGN_SECONDS = 0.5
+ATTACK_AGENT = "Arachni/v1"
+ATTACK_QUERY = quote("<script>alert(1)</script>")
+SOAK_THREADS = 4
+ALIVE_CHECK_SECONDS = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +36,7 @@ class ProbeRequest:
 
     @property
     def attempts(self) -> int:
-        """How often it may be sent; a control is sent once."""
+        """The number of attempts allowed; a control has one."""
         return 1 if self.task.control else self.stimulus.attempts
 
 
@@ -40,15 +45,15 @@ class ProbeClient:
 
     def __init__(
         self,
-        door: Endpoint,
+        endpoint: Endpoint,
         agent: Agent,
         limits: Limits,
         deadline: Deadline,
         *,
         alive: Callable[[], bool],
     ) -> None:
-        """Talk to the app behind `door` while it is `alive`, and look at what `agent` is told."""
-        self._door = door
+        """Send to the app at `endpoint` while it is `alive`; `agent` receives its spans."""
+        self._endpoint = endpoint
         self._alive = alive
         self._agent = agent
         self._limits = limits
@@ -58,67 +63,67 @@ class ProbeClient:
 
     def warm_up(self) -> Exchange:
         """Send the first plain request and wait for its span; some start their work only then."""
-        exchange = self._exchange(Stimulus("warm-up", _NOTHING, "/{shop}/"), ("", "", ""))
+        exchange = self._exchange(Stimulus("warm-up", _NO_EVIDENCE, "/{shop}/"), ("", "", ""))
         self.wait_spans([exchange], self._limits.first_span)
         return exchange
 
-    def serve(self, visits: Sequence[ProbeRequest]) -> list[ProbeRequest]:
+    def send_all(self, requests: Sequence[ProbeRequest]) -> list[ProbeRequest]:
         """Send all, wait for their spans, and send again those without evidence, up to `attempts`.
 
-        All of a round are sent before any is waited for. Returns the visits without evidence.
+        All requests of a round are sent before the wait. Returns the requests without evidence.
         """
-        pending = list(visits)
+        pending = list(requests)
         attempt = 0
-        while due := [visit for visit in pending if visit.attempts > attempt]:
+        while due := [request for request in pending if request.attempts > attempt]:
             if self._deadline.passed or not self._alive():
                 break
-            sent = [(visit, self.visit(visit, attempt)) for visit in due]
+            sent = [(request, self.send(request, attempt)) for request in due]
             self.wait_spans([exchange for _, exchange in sent], self._limits.span)
-            shown = {id(visit) for visit, exchange in sent if self.shows(visit, exchange)}
-            pending = [visit for visit in pending if id(visit) not in shown]
+            shown = {id(request) for request, exchange in sent if self.shows(request, exchange)}
+            pending = [request for request in pending if id(request) not in shown]
             attempt += 1
         return pending
 
-    def wait_evidence(self, visits: Iterable[ProbeRequest]) -> None:
-        """Wait, as long as its patience, for evidence that comes on its own time."""
-        for visit in visits:
-            last = next((item for item in reversed(self.exchanges) if _is_of(item, visit)), None)
-            if last is not None and visit.stimulus.patience and self._alive():
-                self.wait(self._showing(visit, last), visit.stimulus.patience)
+    def wait_evidence(self, requests: Iterable[ProbeRequest]) -> None:
+        """Wait for evidence that comes late, up to the `patience` of each stimulus."""
+        for request in requests:
+            last = next((e for e in reversed(self.exchanges) if _belongs_to(e, request)), None)
+            if last is not None and request.stimulus.patience and self._alive():
+                self.wait(self._shown_by(request, last), request.stimulus.patience)
 
-    def _showing(
-        self, visit: ProbeRequest, exchange: Exchange
+    def _shown_by(
+        self, request: ProbeRequest, exchange: Exchange
     ) -> Callable[[Sequence[AgentRequest]], bool]:
-        return lambda _: self.shows(visit, exchange)
+        return lambda _: self.shows(request, exchange)
 
-    def visit(self, visit: ProbeRequest, attempt: int) -> Exchange:
+    def send(self, request: ProbeRequest, attempt: int) -> Exchange:
         """Send the stimulus once."""
-        task = visit.task
-        labels = (task.probe, task.channel.name, visit.stimulus.name)
-        return self._exchange(visit.stimulus, labels, attempt=attempt, control=task.control)
+        task = request.task
+        labels = (task.probe, task.channel.name, request.stimulus.name)
+        return self._exchange(request.stimulus, labels, attempt=attempt, control=task.control)
 
-    def shows(self, visit: ProbeRequest, exchange: Exchange) -> bool:
-        """Return whether the evidence of the stimulus shows for the exchange by now."""
-        requests = self._agent.requests
-        self._traces.update(requests)
-        sighting = observe(exchange, self._traces, telemetry_messages(requests))
-        return visit.stimulus.evidence.match(sighting).holds
+    def shows(self, request: ProbeRequest, exchange: Exchange) -> bool:
+        """Return whether the exchange shows the evidence of its stimulus by now."""
+        recorded = self._agent.requests
+        self._traces.update(recorded)
+        observation = observe(exchange, self._traces, telemetry_messages(recorded))
+        return request.stimulus.evidence.match(observation).holds
 
     def wait_spans(self, exchanges: Sequence[Exchange], timeout: float) -> None:
-        """Wait for the root spans of those exchanges that were answered."""
+        """Wait for the root spans of those exchanges that have a response."""
         waiting = [exchange for exchange in exchanges if exchange.status is not None]
 
-        def told(requests: Sequence[AgentRequest]) -> bool:
+        def complete(requests: Sequence[AgentRequest]) -> bool:
             self._traces.update(requests)
             waiting[:] = [item for item in waiting if self._traces.root_of(item) is None]
             return not waiting
 
-        self.wait(told, timeout)
+        self.wait(complete, timeout)
 
     def wait(self, condition: Callable[[Sequence[AgentRequest]], bool], timeout: float) -> bool:
-        """Return whether the condition came true in time; the dead are not waited for."""
-        wait = Deadline(self._deadline.left(timeout))
-        while not self._agent.wait_for(condition, wait.left(LIFE_SIGN_SECONDS)):
+        """Return whether the condition came true in time, and before the app ended."""
+        wait = Deadline(self._deadline.remaining(timeout))
+        while not self._agent.wait_for(condition, wait.remaining(ALIVE_CHECK_SECONDS)):
             if wait.passed or not self._alive() or self._agent.failed is not None:
                 return False
         return True
@@ -132,15 +137,15 @@ class ProbeClient:
         control: bool = False,
     ) -> Exchange:
         shop = new_shop()
-        path = _filled(stimulus.path, shop)
+        path = _fill(stimulus.path, shop)
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*"}
-        headers |= {name: _filled(value, shop) for name, value in stimulus.headers}
-        body = _filled(stimulus.body, shop)
-        at = self._agent.now()
-        answer = self._send(stimulus.method, path, headers, body)
+        headers |= {name: _fill(value, shop) for name, value in stimulus.headers}
+        body = _fill(stimulus.body, shop)
+        sent_at = self._agent.now()
+        response = self._send(stimulus.method, path, headers, body)
         follow_up = None
         if stimulus.follow_up:
-            second = _filled(stimulus.follow_up, shop)
+            second = _fill(stimulus.follow_up, shop)
             after = self._send("GET", second, {"User-Agent": USER_AGENT}, "")
             follow_up = FollowUp(second, after.status, after.body)
         probe, channel, name = labels
@@ -150,50 +155,95 @@ class ProbeClient:
             stimulus=name,
             attempt=attempt,
             shop=shop,
-            at=at,
+            at=sent_at,
             method=stimulus.method,
             path=path,
             request_headers=headers,
             request_body=body,
-            status=answer.status,
-            headers=answer.headers,
-            body=answer.body,
-            error=answer.error,
+            status=response.status,
+            headers=response.headers,
+            body=response.body,
+            error=response.error,
             control=control,
             follow_up=follow_up,
         )
         self.exchanges.append(exchange)
         return exchange
 
-    def _send(
-        self, method: str, path: str, headers: dict[str, str], body: str
-    ) -> client.HttpResponse:
-        timeout = self._deadline.left(self._limits.request)
-        return client.send(self._door, method, path, headers=headers, body=body, timeout=timeout)
+    def _send(self, method: str, path: str, headers: dict[str, str], body: str) -> HttpResponse:
+        timeout = self._deadline.remaining(self._limits.request)
+        return send_request(
+            self._endpoint, method, path, headers=headers, body=body, timeout=timeout
+        )
 
 
-class _Nothing:
+def soak(
+    endpoint: Endpoint,
+    requests: int,
+    limits: Limits,
+    deadline: Deadline,
+    *,
+    alive: Callable[[], bool],
+) -> Soak:
+    """Send plain and attack requests in turn over a few threads, then one plain request more.
+
+    Some releases crash now and then, also after their first request succeeded. `alive` returns
+    whether the process still runs. Spans are not waited for.
+    """
+    remaining = deadline.remaining()
+    with ThreadPoolExecutor(SOAK_THREADS, thread_name_prefix="soak") as pool:
+        responses = list(
+            pool.map(lambda n: _send_soak(endpoint, n, limits, deadline), range(requests))
+        )
+    last = _send_soak(endpoint, 0, limits, deadline)
+    statuses = (str(r.status) for r in responses if r.status is not None)
+    errors = ((r.error or "").split(":")[0] for r in responses if r.status is None)
+    return Soak(
+        sent=requests,
+        statuses=dict(Counter(statuses)),
+        errors=dict(Counter(errors)),
+        benign=last.status,
+        alive=alive(),
+        seconds=remaining - deadline.remaining(),
+    )
+
+
+def _send_soak(endpoint: Endpoint, number: int, limits: Limits, deadline: Deadline) -> HttpResponse:
+    attack = number % 2 == 1
+    query = f"?q={ATTACK_QUERY}" if attack else "?q=Emma"
+    return send_request(
+        endpoint,
+        "GET",
+        f"/{new_shop()}/search{query}",
+        headers={"User-Agent": ATTACK_AGENT if attack else USER_AGENT},
+        timeout=deadline.remaining(limits.request),
+    )
+
+
+class _NoEvidence:
+    """The evidence of a request that needs none."""
+
     def match(self, observation: object) -> Match:  # noqa: ARG002 - the protocol's parameter
         return Match(holds=True, text="nothing is asked for")
 
 
-_NOTHING = _Nothing()
+_NO_EVIDENCE = _NoEvidence()
 
 
 def new_shop() -> str:
-    """Return a path segment that no other request has (see `matrix.observing.traces.SHOP`)."""
+    """Return a path segment that no other request has (see `matrix.agent.traces.SHOP`)."""
     return "s" + uuid.uuid4().hex[:15]
 
 
-def _filled(template: str, shop: str) -> str:
+def _fill(template: str, shop: str) -> str:
     return template.replace("{shop}", shop).replace("{number}", str(int(shop[1:], 16) + 1))
 
 
-def _is_of(exchange: Exchange, visit: ProbeRequest) -> bool:
-    task = visit.task
+def _belongs_to(exchange: Exchange, request: ProbeRequest) -> bool:
+    task = request.task
     return (exchange.probe, exchange.channel, exchange.stimulus, exchange.control) == (
         task.probe,
         task.channel.name,
-        visit.stimulus.name,
+        request.stimulus.name,
         task.control,
     )

@@ -1,39 +1,125 @@
-"""Run one cell: every process it needs, repeats of what failed, and all of it as a capture.
-
-Which place a cell has.
-"""
+"""Run of one cell: every process that it needs, with repeats of what failed, as a capture."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from matrix.cells.container import ContainerSandbox
-from matrix.cells.identity import IdentityError, identify, not_installed, not_the_target
+from matrix.cells.identity import (
+    IdentityError,
+    install_mismatches,
+    read_identity,
+    target_mismatches,
+)
+from matrix.cells.interface import Sandbox, SandboxError
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.local import LocalSandbox
-from matrix.cells.sandbox import Sandbox, SandboxError
 from matrix.cells.schedule import ProcessTasks, failed_tasks, schedule, schedule_repeat, tasks_of
-from matrix.cells.services import services_inside
+from matrix.cells.services import forward_services
 from matrix.cells.session import run_process
 from matrix.docker.interface import ContainerError
 from matrix.errors import EngineUnavailableError
 from matrix.model.capture import CellCapture, Identity, ProcessCapture
 from matrix.model.reason import Reason
+from matrix.model.service import Backend
 from matrix.system.atomic import is_disk_full
+from matrix.system.network import isolate
+from matrix.system.processes import CHILDREN
 
-__all__ = ["place_of", "run_cell"]
+__all__ = ["prepare_worker", "run_cell"]
+
+SOAK_SETTING = "appsec"
 
 
-def place_of(job: CellJob, deadline: Deadline) -> Sandbox:
-    """Return the place of the cell, not yet entered; raise PlaceError where the engine is gone."""
+def prepare_worker(*, leave_network: bool = True) -> None:
+    """Prepare a worker process, before its first cell: leave the network, and handle signals.
+
+    Ctrl-C is left to the main process. Containers keep their cells from the network themselves, and
+    their engine may be reached by it.
+    """
+    if leave_network:
+        isolate()  # first: it requires a single thread
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(*_: object) -> None:
+    CHILDREN.kill_all()
+    os._exit(128 + signal.SIGTERM)
+
+
+def run_cell(job: CellJob) -> CellCapture:
+    """Run the cell and return everything that was observed; never raises, and never takes much
+    longer than `job.limits.cell` seconds, times the repeats in the plan.
+    """
+    partial = _PartialCapture()
+    began = time.monotonic()
+    started = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+    try:
+        _run(job, partial)
+    except SandboxError as error:
+        partial.failed, partial.detail = error.reason, error.detail
+    except Exception as error:  # noqa: BLE001 - an error of one cell must not end the run
+        full = isinstance(error, OSError) and is_disk_full(error)
+        partial.failed = Reason.DISK_FULL if full else Reason.INTERNAL_ERROR
+        partial.detail = f"{type(error).__name__}: {error}"
+    return CellCapture(
+        cell=job.planned.cell.id,
+        key=job.key,
+        lock=job.lock,
+        started=started,
+        seconds=time.monotonic() - began,
+        **vars(partial),
+    )
+
+
+@dataclasses.dataclass
+class _PartialCapture:
+    """The capture of a cell so far, which is kept whatever error follows."""
+
+    identity: Identity | None = None
+    processes: tuple[ProcessCapture, ...] = ()
+    failed: Reason | None = None
+    detail: str = ""
+    isolation: str = ""
+    image: str = ""
+    engine: str = ""
+    services: tuple[Backend, ...] = ()
+
+
+def _run(job: CellJob, partial: _PartialCapture) -> None:
+    """Run the cell; raises SandboxError if it cannot be run, or if its results do not count."""
+    if job.app is None:
+        raise SandboxError(Reason.NO_PROBE, f"there is no sample app for {job.framework}")
+    deadline = Deadline(job.limits.cell * job.planned.repeats)
+    sandbox = _new_sandbox(job, deadline)
+    partial.isolation, partial.image = sandbox.isolation, sandbox.image
+    partial.engine = sandbox.engine
+    partial.services = tuple(service.identity.backend for service in job.services)
+    with sandbox, forward_services(job, sandbox) as variables:
+        try:
+            _check_free_space(job, sandbox)
+            partial.identity = _read_identity(job, sandbox, deadline)
+            _check_identity(job, partial.identity)
+            partial.processes = _run_processes(job, sandbox, deadline, variables)
+            _check_free_space(job, sandbox)
+        finally:
+            # It may be the true cause of a crash, or of a failed start.
+            sandbox.check()
+
+
+def _new_sandbox(job: CellJob, deadline: Deadline) -> Sandbox:
+    """Return the sandbox of the cell, not yet entered; raise SandboxError without its engine."""
     if job.image is None:
         return LocalSandbox(job)
     if job.connect is None:
-        raise SandboxError(Reason.INTERNAL_ERROR, "a cell with an image, and no engine to ask")
+        raise SandboxError(Reason.INTERNAL_ERROR, "a cell with an image, but without an engine")
     try:
         engine = job.connect()
     except EngineUnavailableError as error:
@@ -43,105 +129,51 @@ def place_of(job: CellJob, deadline: Deadline) -> Sandbox:
     return ContainerSandbox(job, job.image, engine, deadline)
 
 
-SOAK_SETTING = "appsec"
-
-
-def run_cell(job: CellJob) -> CellCapture:
-    """Run the cell and return all that was seen; never raises, and never takes much longer than
-    `job.limits.cell` seconds, times the repeats that the plan asks for.
-    """
-    seen = _Seen()
-    began = time.monotonic()
-    started = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
-    try:
-        _run(job, seen)
-    except SandboxError as error:
-        seen.failed, seen.detail = error.reason, error.detail
-    except OSError as error:
-        seen.failed = Reason.DISK_FULL if is_disk_full(error) else Reason.INTERNAL_ERROR
-        seen.detail = f"{type(error).__name__}: {error}"
-    except Exception as error:  # noqa: BLE001 - one cell's surprise must not end the run
-        seen.failed, seen.detail = Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"
-    return CellCapture(
-        cell=job.planned.cell.id,
-        key=job.key,
-        lock=job.lock,
-        started=started,
-        seconds=time.monotonic() - began,
-        **vars(seen),
-    )
-
-
-@dataclasses.dataclass
-class _Seen:
-    """What is known of a cell so far: whatever goes wrong, this much is kept."""
-
-    identity: Identity | None = None
-    processes: tuple[ProcessCapture, ...] = ()
-    failed: Reason | None = None
-    detail: str = ""
-    isolation: str = ""
-    image: str = ""
-    engine: str = ""
-    services: tuple[str, ...] = ()
-
-
-def _run(job: CellJob, seen: _Seen) -> None:
-    """Run the cell; raises PlaceError where it cannot be run, or nothing can be told of it."""
-    if job.app is None:
-        raise SandboxError(Reason.NO_PROBE, f"there is no sample app for {job.framework}")
-    deadline = Deadline(job.limits.cell * job.planned.repeats)
-    place = place_of(job, deadline)
-    seen.isolation, seen.image, seen.engine = place.isolation, place.image, place.engine
-    seen.services = tuple(str(service.identity) for service in job.services)
-    with place, services_inside(job, place) as variables:
-        try:
-            _check_room(job, place)
-            seen.identity = _identity(job, place, deadline)
-            _check(job, seen.identity)
-            seen.processes = _processes(job, place, deadline, variables)
-            _check_room(job, place)
-        finally:
-            # What was taken for a crash, or for a refusal to start, may have been this.
-            place.check()
-
-
-def _identity(job: CellJob, place: Sandbox, deadline: Deadline) -> Identity:
-    try:
-        return identify(place, timeout=deadline.left(job.limits.identity))
-    except TimeoutError as error:
-        raise SandboxError(Reason.TIMED_OUT, f"no word from inside: {error}") from error
-    except IdentityError as error:
-        raise SandboxError(Reason.WRONG_INSTALL, f"no word from inside: {error}") from error
-
-
-def _check_room(job: CellJob, place: Sandbox) -> None:
-    free = place.free()
+def _check_free_space(job: CellJob, sandbox: Sandbox) -> None:
+    free = sandbox.free_bytes()
     if free < job.limits.free_bytes:
         raise SandboxError(Reason.DISK_FULL, f"only {free} bytes are free for the cell")
 
 
-def _check(job: CellJob, identity: Identity) -> None:
-    if wrong := not_the_target(job, identity):
+def _read_identity(job: CellJob, sandbox: Sandbox, deadline: Deadline) -> Identity:
+    try:
+        return read_identity(sandbox, timeout=deadline.remaining(job.limits.identity))
+    except (TimeoutError, IdentityError) as error:
+        late = isinstance(error, TimeoutError)
+        raise SandboxError(
+            Reason.TIMED_OUT if late else Reason.WRONG_INSTALL,
+            f"cannot identify the interpreter: {error}",
+        ) from error
+
+
+def _check_identity(job: CellJob, identity: Identity) -> None:
+    if clauses := target_mismatches(job, identity):
         reason = Reason.WRONG_INSTALL if job.image is None else Reason.WRONG_IMAGE
-        raise SandboxError(reason, "; ".join(wrong))
-    if wrong := not_installed(job, identity):
-        raise SandboxError(Reason.WRONG_INSTALL, "; ".join(wrong))
+        raise SandboxError(reason, "; ".join(clauses))
+    if clauses := install_mismatches(job, identity):
+        raise SandboxError(Reason.WRONG_INSTALL, "; ".join(clauses))
 
 
-def _processes(
-    job: CellJob, place: Sandbox, deadline: Deadline, services: Mapping[str, str]
+def _run_processes(
+    job: CellJob, sandbox: Sandbox, deadline: Deadline, services: Mapping[str, str]
 ) -> tuple[ProcessCapture, ...]:
     tasks = tasks_of(job.probes, job.framework)
     soak = (ProcessTasks(SOAK_SETTING, (), soak=True),) if job.planned.soak else ()
     with ThreadPoolExecutor(job.parallel, thread_name_prefix="process") as pool:
 
         def run(processes: Sequence[ProcessTasks]) -> Iterator[ProcessCapture]:
-            jobs = [
-                pool.submit(run_process, job, item, place.room(_name(item)), deadline, services)
-                for item in processes
+            futures = [
+                pool.submit(
+                    run_process,
+                    job,
+                    process,
+                    sandbox.new_slot(f"{process.setting}-{process.repeat}"),
+                    deadline,
+                    services,
+                )
+                for process in processes
             ]
-            for future in jobs:
+            for future in futures:
                 yield future.result()
 
         captures = tuple(run((*schedule(tasks), *soak)))
@@ -149,16 +181,12 @@ def _processes(
         failed = failed_tasks(decisive, captures, job.planned.cell.ddtrace)
         apart = any(capture.failed is Reason.CRASHED for capture in captures)
         repeats = [
-            item
+            process
             for repeat in range(1, max(job.repeats, job.planned.repeats))
-            for item in schedule_repeat(
+            for process in schedule_repeat(
                 decisive if repeat < job.planned.repeats else failed, repeat, apart=apart
             )
         ]
         if deadline.passed:
             return captures
         return (*captures, *run(repeats))
-
-
-def _name(tasks: ProcessTasks) -> str:
-    return f"{tasks.setting}-{tasks.repeat}"

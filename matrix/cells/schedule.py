@@ -1,14 +1,11 @@
-"""Which processes a cell needs, and what goes to each of them. Pure.
-
-Which channels have to be tried again before their failure counts. Pure.
-"""
+"""The processes of a cell, the tasks of each, and the repeats of failed tasks. Pure."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from matrix.agent.observations import liveness, observations_of, control_problem
+from matrix.agent.observations import control_problem, liveness, observations_of
 from matrix.model.capture import ProcessCapture
 from matrix.model.probe import Channel, Observation, Probe
 
@@ -17,7 +14,7 @@ __all__ = ["ProcessTasks", "Task", "failed_tasks", "schedule", "schedule_repeat"
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A channel of a probe to be tried in a process, for real or as the negative control."""
+    """A channel of a probe to be tried in a process, as it is or as the negative control."""
 
     probe: str
     channel: Channel
@@ -26,9 +23,9 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class ProcessTasks:
-    """What one process under one setting is for: tasks, or a soak and nothing else.
+    """The tasks of one process under one setting, or a soak and nothing else.
 
-    A soak has a process of its own, so that neither stains the other.
+    A soak has a process of its own, so that neither spoils the other.
     """
 
     setting: str
@@ -38,7 +35,7 @@ class ProcessTasks:
 
     @property
     def plain(self) -> tuple[Task, ...]:
-        """Controls and channels without remote configuration: first, as nothing is changed yet."""
+        """Controls and channels without remote configuration; first, as they change nothing."""
         return tuple(task for task in self.tasks if task.control or not task.channel.configs)
 
     @property
@@ -62,12 +59,12 @@ def schedule(tasks: Sequence[Task]) -> tuple[ProcessTasks, ...]:
     """Return one process per setting, the one that has to wait longest first."""
     by_setting: dict[str, list[Task]] = {}
     for task in tasks:
-        by_setting.setdefault(_setting(task), []).append(task)
-    processes = [ProcessTasks(setting, tuple(items)) for setting, items in by_setting.items()]
-    return tuple(sorted(processes, key=_waiting, reverse=True))
+        by_setting.setdefault(_setting_of(task), []).append(task)
+    processes = [ProcessTasks(setting, tuple(group)) for setting, group in by_setting.items()]
+    return tuple(sorted(processes, key=_duration_key, reverse=True))
 
 
-def _waiting(process: ProcessTasks) -> tuple[float, int, int]:
+def _duration_key(process: ProcessTasks) -> tuple[float, int, int]:
     patience = [
         stimulus.patience
         for task in process.tasks
@@ -78,16 +75,16 @@ def _waiting(process: ProcessTasks) -> tuple[float, int, int]:
 
 
 def schedule_repeat(tasks: Sequence[Task], repeat: int, *, apart: bool) -> tuple[ProcessTasks, ...]:
-    """Return the processes of a repeat; `apart` gives each task one of its own.
+    """Return the processes of a repeat; `apart` gives each task a process of its own.
 
-    That is for tasks of which one killed the process: the others have had no chance.
+    That is for tasks of which one killed the process before the others could run.
     """
     if apart:
-        return tuple(ProcessTasks(_setting(task), (task,), repeat=repeat) for task in tasks)
+        return tuple(ProcessTasks(_setting_of(task), (task,), repeat=repeat) for task in tasks)
     return tuple(dataclasses.replace(process, repeat=repeat) for process in schedule(tasks))
 
 
-def _setting(task: Task) -> str:
+def _setting_of(task: Task) -> str:
     if task.control and task.channel.control is not None:
         return task.channel.control
     return task.channel.setting
@@ -98,29 +95,30 @@ def failed_tasks(
 ) -> tuple[Task, ...]:
     """Return the channels that did not show their evidence, and the controls that did.
 
-    A process that was not alive shows nothing; for a control that too is a failure, and so is a
-    request that was not answered as the app answers by itself.
+    A process that was not alive shows nothing, which for a control too is a failure; so is a
+    request that got another response than the app alone would give.
     """
-    seen = [
-        (capture, sighting)
+    observations = [
+        (capture, observation)
         for capture in captures
         if capture.purpose == "probe" and liveness(capture, version).alive
-        for sighting in observations_of(capture)
+        for observation in observations_of(capture)
     ]
-    return tuple(task for task in tasks if not _good(task, seen))
+    return tuple(task for task in tasks if not _succeeded(task, observations))
 
 
-def _good(task: Task, seen: Sequence[tuple[ProcessCapture, Observation]]) -> bool:
+def _succeeded(task: Task, observations: Sequence[tuple[ProcessCapture, Observation]]) -> bool:
     own = [
-        (capture, item)
-        for capture, item in seen
-        if (item.exchange.probe, item.exchange.channel) == (task.probe, task.channel.name)
-        and item.exchange.control == task.control
+        (capture, observation)
+        for capture, observation in observations
+        if (observation.exchange.probe, observation.exchange.channel)
+        == (task.probe, task.channel.name)
+        and observation.exchange.control == task.control
     ]
-    shown, answered = [], []
+    shown, valid = [], []
     for stimulus in task.channel.stimuli:
         if stimulus.decisive:
-            tried = [each for each in own if each[1].exchange.stimulus == stimulus.name]
-            shown.append(any(stimulus.evidence.match(item).holds for _, item in tried))
-            answered.append(any(control_problem(*each, stimulus) is None for each in tried))
-    return all(answered) and not all(shown) if task.control else all(shown)
+            attempts = [pair for pair in own if pair[1].exchange.stimulus == stimulus.name]
+            shown.append(any(stimulus.evidence.match(attempt).holds for _, attempt in attempts))
+            valid.append(any(control_problem(*pair, stimulus) is None for pair in attempts))
+    return all(valid) and not all(shown) if task.control else all(shown)

@@ -22,10 +22,8 @@ from pathlib import Path
 from typing import Protocol
 
 from matrix.cells.job import CellJob
-from matrix.cells.process import kill_all
-from matrix.cells.run import run_cell
-from matrix.cells.worker_init import worker_initializer
-from matrix.docker.images.source import ImageError
+from matrix.cells.run import prepare_worker, run_cell
+from matrix.docker.images.interface import ImageError
 from matrix.docker.interface import ContainerError, EngineLostError
 from matrix.environments.errors import BuildError
 from matrix.environments.requirements import apt_command, missing_packages, requirements_for
@@ -40,6 +38,7 @@ from matrix.model.reason import Reason
 from matrix.probes.integrations import find_integration
 from matrix.runs.interfaces import Tell
 from matrix.system.paths import cache_dir
+from matrix.system.processes import CHILDREN
 
 __all__ = [
     "Catalog",
@@ -167,7 +166,7 @@ class CellWork:
 
     def start(self) -> None:
         """Prepare the process, before it has a second thread."""
-        worker_initializer(leave_network=not self.contained)
+        prepare_worker(leave_network=not self.contained)
 
     def run(self, job: CellJob) -> CellCapture:
         """Run one cell; where its folder is kept, the logs of its processes are put beside it."""
@@ -181,7 +180,7 @@ class CellWork:
 
     def abandon(self) -> None:
         """Kill all that the cells of this process have started."""
-        kill_all()
+        CHILDREN.kill_all()
 
 
 class Catalog(Protocol):

@@ -9,38 +9,28 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.cell_jobs import CONTROLLED, DETECTION, LIMITS, TARGET, TRACING, fake_job
+from helpers.cell_jobs import (
+    CONTROLLED,
+    DETECTION,
+    LIMITS,
+    TARGET,
+    TRACING,
+    fake_job,
+    process_of,
+    shown,
+)
 from helpers.processes import gone
 
 from matrix.agent.observations import liveness, observations_of
 from matrix.cells.job import CellJob
 from matrix.cells.run import run_cell
 from matrix.judging.cells import findings_of
-from matrix.model.capture import CellCapture, ProcessCapture
+from matrix.model.capture import CellCapture
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 
 LIMITS_OF_THE_MUTE = dataclasses.replace(LIMITS, first_span=0.5)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals")
-
-
-def process(capture: CellCapture, setting: str, purpose: str = "probe") -> ProcessCapture:
-    assert capture.failed is None, capture.detail
-    (found,) = (
-        item
-        for item in capture.processes
-        if (item.setting, item.purpose, item.repeat) == (setting, purpose, 0)
-    )
-    return found
-
-
-def shown(capture: CellCapture, setting: str, *, control: bool = False) -> list[bool]:
-    probes = {probe.name: probe for probe in (DETECTION, TRACING)}
-    return [
-        probes[item.exchange.probe].channels[0].stimuli[0].evidence.match(item).holds
-        for item in observations_of(process(capture, setting))
-        if item.exchange.probe == "detection" and item.exchange.control == control
-    ]
 
 
 def test_a_good_app_shows_the_feature_and_its_control_does_not(tmp_path: Path) -> None:
@@ -59,7 +49,7 @@ def test_a_good_app_shows_the_feature_and_its_control_does_not(tmp_path: Path) -
 def test_an_untraced_app_is_asked_the_same_and_not_waited_for(tmp_path: Path) -> None:
     limits = dataclasses.replace(LIMITS, first_span=60, span=60)
     capture = run_cell(fake_job(tmp_path, "good", probes=(CONTROLLED,), limits=limits))
-    control = process(capture, "untraced")
+    control = process_of(capture, "untraced")
     assert (control.traced, control.failed, control.exit_code) == (False, None, None)
     assert liveness(control, "9.9.9").alive
     assert [(item.control, item.status) for item in control.exchanges[1:]] == [(True, 200)]
@@ -104,11 +94,11 @@ def test_nothing_of_the_callers_environment_reaches_the_app(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     capture = run_cell(fake_job(tmp_path, "good"))
-    seen = json.loads(process(capture, "off").exchanges[0].body)
-    assert "AWS_SECRET_ACCESS_KEY" not in seen
-    assert "PYTHONPATH" not in seen
-    assert seen["DD_TRACE_API_VERSION"] == "v0.4"
-    assert Path(seen["HOME"]).is_relative_to(tmp_path / "scratch")
+    variables = json.loads(process_of(capture, "off").exchanges[0].body)
+    assert "AWS_SECRET_ACCESS_KEY" not in variables
+    assert "PYTHONPATH" not in variables
+    assert variables["DD_TRACE_API_VERSION"] == "v0.4"
+    assert Path(variables["HOME"]).is_relative_to(tmp_path / "scratch")
 
 
 def test_evidence_that_is_missed_once_in_a_while_is_asked_for_again(tmp_path: Path) -> None:
@@ -168,9 +158,9 @@ def test_a_crash_is_told_by_its_signal_and_repeated(tmp_path: Path) -> None:
 def test_a_crash_in_the_soak_does_not_stain_the_probes(tmp_path: Path) -> None:
     capture = run_cell(fake_job(tmp_path, "crash-in-soak", probes=(DETECTION,), soak=True))
     assert shown(capture, "appsec") == [True]
-    probed = process(capture, "appsec")
+    probed = process_of(capture, "appsec")
     assert (probed.failed, probed.exit_code) == (None, None)
-    soaked = process(capture, "appsec", "soak")
+    soaked = process_of(capture, "appsec", "soak")
     assert soaked.failed is Reason.CRASHED
     assert soaked.exit_code == -11
     assert soaked.soak is not None
@@ -181,19 +171,19 @@ def test_a_crash_in_the_soak_does_not_stain_the_probes(tmp_path: Path) -> None:
 
 def test_a_soak_is_counted_and_its_spans_are_not_kept(tmp_path: Path) -> None:
     capture = run_cell(fake_job(tmp_path, "good", soak=True))
-    soaked = process(capture, "appsec", "soak")
+    soaked = process_of(capture, "appsec", "soak")
     assert soaked.soak is not None
     assert (soaked.soak.sent, soaked.soak.statuses) == (30, {"200": 30})
     assert soaked.soak.alive
     assert soaked.agent == ()
     assert soaked.exchanges == ()
-    assert process(capture, "appsec").soak is None
-    assert process(capture, "appsec").agent != ()
+    assert process_of(capture, "appsec").soak is None
+    assert process_of(capture, "appsec").agent != ()
 
 
 def test_a_soak_that_does_not_start_says_why(tmp_path: Path) -> None:
     capture = run_cell(fake_job(tmp_path, "mute", limits=LIMITS_OF_THE_MUTE, soak=True))
-    soaked = process(capture, "appsec", "soak")
+    soaked = process_of(capture, "appsec", "soak")
     assert soaked.soak is None
     assert soaked.failed is Reason.BROKEN_START
     assert not liveness(soaked, "9.9.9").alive
@@ -215,7 +205,7 @@ def test_what_does_not_start_well_has_a_typed_reason(
     if mode != "never-ready":
         limits = dataclasses.replace(limits, start=10)
     capture = run_cell(fake_job(tmp_path, mode, probes=(TRACING,), limits=limits))
-    item = process(capture, "off")
+    item = process_of(capture, "off")
     assert item.failed is reason
     assert words in item.detail
     assert not liveness(item, "9.9.9").alive
@@ -265,7 +255,7 @@ def test_an_app_that_hangs_and_ignores_sigterm_is_bounded(tmp_path: Path) -> Non
     began = time.monotonic()
     capture = run_cell(fake_job(tmp_path, "hang", probes=(DETECTION,), limits=limits))
     assert time.monotonic() - began < 10
-    assert {item.error for item in process(capture, "appsec").exchanges[1:]} == {
+    assert {item.error for item in process_of(capture, "appsec").exchanges[1:]} == {
         "TimeoutError: timed out"
     }
 
@@ -273,14 +263,14 @@ def test_an_app_that_hangs_and_ignores_sigterm_is_bounded(tmp_path: Path) -> Non
 def test_a_cell_that_takes_too_long_says_so(tmp_path: Path) -> None:
     limits = dataclasses.replace(LIMITS, cell=1.5)
     capture = run_cell(fake_job(tmp_path, "never-ready", probes=(TRACING,), limits=limits))
-    assert process(capture, "off").failed is Reason.TIMED_OUT
-    assert process(capture, "off").detail == "the cell's time was over"
+    assert process_of(capture, "off").failed is Reason.TIMED_OUT
+    assert process_of(capture, "off").detail == "the cell's time was over"
     assert capture.seconds < 5
 
 
 def test_of_a_flood_of_output_head_and_tail_are_kept(tmp_path: Path) -> None:
     capture = run_cell(fake_job(tmp_path, "chatty", probes=(TRACING,)))
-    log = process(capture, "off").log
+    log = process_of(capture, "off").log
     assert log.startswith("bookshop ready")
     assert log.rstrip().endswith("the last line")
     assert len(log) < 100_000

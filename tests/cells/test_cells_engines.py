@@ -13,12 +13,11 @@ import pytest
 from helpers.container_jobs import connecting, real_image
 
 from matrix.cells.job import CellJob, Limits
-from matrix.cells.run import run_cell
-from matrix.cells.worker_init import worker_initializer
+from matrix.cells.run import prepare_worker, run_cell
 from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
 from matrix.docker.images.catalog import ImageCatalog
-from matrix.docker.labels import RunLabels, hold_run
+from matrix.docker.labels import RunLabels, lock_run
 from matrix.environments.image_trees import TreeStore
 from matrix.environments.requirements import requirements_for
 from matrix.environments.store import EnvironmentStore
@@ -38,18 +37,18 @@ CELL = Cell("3.11", "linux_x86_64", "flask", "3.1.2", "2.21.12")
 
 
 @dataclasses.dataclass(frozen=True)
-class World:
+class EngineSetup:
     run: RunLabels
     engine: DockerEngine
     trees: TreeStore
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with hold_run(tmp_path_factory.mktemp("runs")) as run, connect(run) as engine:
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSetup]:
+    with lock_run(tmp_path_factory.mktemp("runs")) as run, connect(run) as engine:
         catalog = ImageCatalog(engine, cache_dir())
         native = lambda python: catalog.find(python, "linux_x86_64")  # noqa: E731
-        yield World(run, engine, TreeStore(cache_dir(), engine, native=native))
+        yield EngineSetup(run, engine, TreeStore(cache_dir(), engine, native=native))
 
 
 def planned(cell: Cell) -> PlannedCell:
@@ -63,28 +62,28 @@ def job(planned: PlannedCell, python: Path, lock: tuple[str, ...]) -> CellJob:
 
 def on_the_machine(cell: Cell) -> CellCapture:
     interpreter = interpreter_for(cell.python, find_interpreters())
-    wanted = requirements_for(planned(cell), ())
-    environment = EnvironmentStore(cache_dir()).ensure(interpreter, wanted)
-    made = job(planned(cell), environment.python, environment.lock)
-    with ProcessPoolExecutor(1, get_context("spawn"), worker_initializer) as pool:
-        return pool.submit(run_cell, made).result()
+    requirements = requirements_for(planned(cell), ())
+    environment = EnvironmentStore(cache_dir()).ensure(interpreter, requirements)
+    cell_job = job(planned(cell), environment.python, environment.lock)
+    with ProcessPoolExecutor(1, get_context("spawn"), prepare_worker) as pool:
+        return pool.submit(run_cell, cell_job).result()
 
 
-def in_a_container(cell: Cell, world: World, factor: float = 1) -> CellCapture:
-    image = real_image(world.engine, cell.target, cell.python)
-    environment = world.trees.ensure(image, requirements_for(planned(cell), ()))
-    made = dataclasses.replace(
+def in_a_container(cell: Cell, setup: EngineSetup, factor: float = 1) -> CellCapture:
+    image = real_image(setup.engine, cell.target, cell.python)
+    environment = setup.trees.ensure(image, requirements_for(planned(cell), ()))
+    cell_job = dataclasses.replace(
         job(planned(cell), environment.python, environment.lock),
         image=image,
         tree=environment.tree,
         tree_key=environment.key,
-        connect=connecting(world.run),
+        connect=connecting(setup.run),
         limits=Limits().times(factor),
     )
-    return run_cell(made)
+    return run_cell(cell_job)
 
 
-def found(capture: CellCapture) -> dict[tuple[str, str], tuple[object, Reason | None]]:
+def findings(capture: CellCapture) -> dict[tuple[str, str], tuple[object, Reason | None]]:
     assert capture.failed is None, capture.detail
     probes = load_probes()
     return {
@@ -95,15 +94,15 @@ def found(capture: CellCapture) -> dict[tuple[str, str], tuple[object, Reason | 
 
 @pytest.fixture(scope="module")
 def machine() -> dict[tuple[str, str], tuple[object, Reason | None]]:
-    return found(on_the_machine(CELL))
+    return findings(on_the_machine(CELL))
 
 
 def test_both_engines_find_the_same(
-    world: World, machine: dict[tuple[str, str], tuple[object, Reason | None]]
+    setup: EngineSetup, machine: dict[tuple[str, str], tuple[object, Reason | None]]
 ) -> None:
-    capture = in_a_container(CELL, world)
-    assert found(capture) == machine
-    assert capture.engine == world.engine.info.name
+    capture = in_a_container(CELL, setup)
+    assert findings(capture) == machine
+    assert capture.engine == setup.engine.info.name
     (soaked,) = (item.soak for item in capture.processes if item.purpose == "soak")
     assert soaked is not None
     assert soaked.statuses == {"200": soaked.sent}
@@ -111,7 +110,7 @@ def test_both_engines_find_the_same(
 
 @pytest.mark.emulation
 def test_an_emulated_cpu_finds_the_same(
-    world: World, machine: dict[tuple[str, str], tuple[object, Reason | None]]
+    setup: EngineSetup, machine: dict[tuple[str, str], tuple[object, Reason | None]]
 ) -> None:
     cell = dataclasses.replace(CELL, target="linux_aarch64")
-    assert found(in_a_container(cell, world, factor=10)) == machine
+    assert findings(in_a_container(cell, setup, factor=10)) == machine

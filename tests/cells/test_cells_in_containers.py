@@ -1,4 +1,4 @@
-"""Cells in containers of a fake engine: what they show, and what is told when one is lost."""
+"""Cells in containers of a fake engine: their results, and the reason when one is lost."""
 
 from __future__ import annotations
 
@@ -12,35 +12,34 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from helpers.cell_jobs import DETECTION, LIMITS, TRACING, fake_job
+from helpers.cell_jobs import DETECTION, LIMITS, TRACING, fake_job, process_of, shown
 from helpers.container_jobs import in_fake_container
 from helpers.fake_engine import FakeEngine
-from test_cells import process, shown
 
 from matrix.agent.observations import liveness
 from matrix.cells.container import ContainerSlot
 from matrix.cells.job import CellJob
-from matrix.cells.process import kill_all
 from matrix.cells.run import run_cell
 from matrix.docker.interface import ContainerSpec, EngineLostError
 from matrix.errors import EngineUnavailableError
 from matrix.model.capture import CellCapture
 from matrix.model.reason import Reason
+from matrix.system.processes import CHILDREN
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a container is of Linux")
-Made = Callable[..., tuple[CellJob, FakeEngine]]
+MakeJob = Callable[..., tuple[CellJob, FakeEngine]]
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
-    def make(mode: str, **more: object) -> tuple[CellJob, FakeEngine]:
-        return in_fake_container(fake_job(tmp_path, mode, **more), monkeypatch)  # type: ignore[arg-type]
+def make_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeJob:
+    def make(mode: str, **options: object) -> tuple[CellJob, FakeEngine]:
+        return in_fake_container(fake_job(tmp_path, mode, **options), monkeypatch)  # type: ignore[arg-type]
 
     return make
 
 
-def test_a_good_app_shows_the_same_as_on_the_machine(made: Made) -> None:
-    job, engine = made("good", soak=True)
+def test_a_good_app_shows_the_same_as_on_the_machine(make_job: MakeJob) -> None:
+    job, engine = make_job("good", soak=True)
     capture = run_cell(job)
     assert shown(capture, "appsec") == [True]
     assert shown(capture, "off", control=True) == [False]
@@ -48,7 +47,7 @@ def test_a_good_app_shows_the_same_as_on_the_machine(made: Made) -> None:
         assert item.failed is None
         assert liveness(item, "9.9.9").alive
         assert item.exit_code is None
-    soaked = process(capture, "appsec", "soak").soak
+    soaked = process_of(capture, "appsec", "soak").soak
     assert soaked is not None
     assert (soaked.statuses, soaked.alive) == ({"200": 30}, True)
     assert (capture.image, capture.engine) == ("sha256:the-digest", "Fake 1.0")
@@ -56,8 +55,8 @@ def test_a_good_app_shows_the_same_as_on_the_machine(made: Made) -> None:
     assert not engine.living
 
 
-def test_addresses_are_those_inside(made: Made) -> None:
-    job, engine = made("good")
+def test_addresses_are_those_inside(make_job: MakeJob) -> None:
+    job, engine = make_job("good")
     capture = run_cell(job)
     (spec,) = engine.started
     assert spec.argv[-1].endswith("/relay.py")
@@ -68,9 +67,9 @@ def test_addresses_are_those_inside(made: Made) -> None:
     assert all(url.startswith("http://127.0.0.1:") for url in urls)
 
 
-def test_a_crash_is_told_by_its_signal(made: Made) -> None:
-    job, _ = made("crash", probes=(DETECTION,))
-    crashed = process(run_cell(job), "appsec")
+def test_a_crash_is_told_by_its_signal(make_job: MakeJob) -> None:
+    job, _ = make_job("crash", probes=(DETECTION,))
+    crashed = process_of(run_cell(job), "appsec")
     assert (crashed.failed, crashed.exit_code) == (Reason.CRASHED, -11)
     assert crashed.exchanges[-1].status is None
 
@@ -84,20 +83,20 @@ def test_a_crash_is_told_by_its_signal(made: Made) -> None:
     ],
 )
 def test_what_does_not_start_well_has_a_typed_reason(
-    made: Made, mode: str, reason: Reason, words: str
+    make_job: MakeJob, mode: str, reason: Reason, words: str
 ) -> None:
     limits = dataclasses.replace(LIMITS, start=3, first_span=0.5)
-    item = process(run_cell(made(mode, probes=(TRACING,), limits=limits)[0]), "off")
+    item = process_of(run_cell(make_job(mode, probes=(TRACING,), limits=limits)[0]), "off")
     assert item.failed is reason
     assert words in item.detail
 
 
-def test_an_app_that_hangs_and_ignores_sigterm_is_bounded(made: Made) -> None:
+def test_an_app_that_hangs_and_ignores_sigterm_is_bounded(make_job: MakeJob) -> None:
     limits = dataclasses.replace(LIMITS, request=0.5, span=0.5)
     began = time.monotonic()
-    capture = run_cell(made("hang", probes=(DETECTION,), limits=limits)[0])
+    capture = run_cell(make_job("hang", probes=(DETECTION,), limits=limits)[0])
     assert time.monotonic() - began < 15
-    assert {item.error for item in process(capture, "appsec").exchanges[1:]} == {
+    assert {item.error for item in process_of(capture, "appsec").exchanges[1:]} == {
         "TimeoutError: timed out"
     }
 
@@ -113,25 +112,27 @@ def test_an_interpreter_that_has_no_time_to_say_who_it_is_is_not_the_wrong_insta
     job, engine = in_fake_container(dataclasses.replace(job, fixtures=fixtures), monkeypatch)
     capture = run_cell(job)
     assert (capture.failed, capture.processes) == (Reason.TIMED_OUT, ())
-    assert "no word from inside: no answer within" in capture.detail
+    assert "cannot identify the interpreter: no answer within" in capture.detail
     assert not engine.living
 
 
 def test_an_app_that_could_not_be_started_in_time_is_not_one_that_does_not_start(
-    made: Made, monkeypatch: pytest.MonkeyPatch
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def late(*_arguments: object, **_more: object) -> None:
         raise TimeoutError("the relay did not answer within 30 s")
 
-    job, _ = made("good", probes=(TRACING,))
+    job, _ = make_job("good", probes=(TRACING,))
     monkeypatch.setattr(ContainerSlot, "start", late)
-    item = process(run_cell(job), "off")
+    item = process_of(run_cell(job), "off")
     assert (item.failed, item.log) == (Reason.TIMED_OUT, "")
     assert "did not answer" in item.detail
 
 
-def test_an_interpreter_that_is_another_than_the_images_is_the_wrong_image(made: Made) -> None:
-    job, _ = made("good")
+def test_an_interpreter_that_is_another_than_the_images_is_the_wrong_image(
+    make_job: MakeJob,
+) -> None:
+    job, _ = make_job("good")
     assert job.image is not None
     other = dataclasses.replace(job.image, libc="musl 1.2.5")
     capture = run_cell(dataclasses.replace(job, image=other))
@@ -140,8 +141,8 @@ def test_an_interpreter_that_is_another_than_the_images_is_the_wrong_image(made:
     assert capture.processes == ()
 
 
-def test_an_installation_that_is_not_the_pinned_one_is_not_run(made: Made) -> None:
-    capture = run_cell(made("good", installed="9.9.7")[0])
+def test_an_installation_that_is_not_the_pinned_one_is_not_run(make_job: MakeJob) -> None:
+    capture = run_cell(make_job("good", installed="9.9.7")[0])
     assert (capture.failed, capture.detail) == (Reason.WRONG_INSTALL, "ddtrace 9.9.7, not 9.9.9")
 
 
@@ -177,36 +178,36 @@ def lose(engine: FakeEngine) -> None:
         (kill, Reason.CONTAINER_LOST),
         (lambda engine: kill(engine, oom=True), Reason.OUT_OF_MEMORY),
         (lose, Reason.ENGINE_LOST),
-        (lambda _: kill_all(), Reason.CONTAINER_LOST),
+        (lambda _: CHILDREN.kill_all(), Reason.CONTAINER_LOST),
     ],
 )
 def test_a_cell_whose_container_is_lost_tells_nothing_of_the_release(
-    made: Made, act: Callable[[FakeEngine], None], reason: Reason
+    make_job: MakeJob, act: Callable[[FakeEngine], None], reason: Reason
 ) -> None:
-    job, engine = made("hang")
+    job, engine = make_job("hang")
     capture = while_it_runs(job, lambda: act(engine))
     assert capture.failed is reason, capture.detail
 
 
-def test_a_refusal_has_the_words_of_the_engine(made: Made) -> None:
-    job, engine = made("good")
+def test_a_refusal_has_the_words_of_the_engine(make_job: MakeJob) -> None:
+    job, engine = make_job("good")
     engine.refusing = "no space left on device"
     capture = run_cell(job)
     assert capture.failed is Reason.INTERNAL_ERROR
     assert "no space left on device" in capture.detail
 
 
-def test_an_image_that_is_gone_or_another_is_told(made: Made) -> None:
-    job, engine = made("good")
-    (held,) = engine.held.values()
-    engine.held = {held.id: dataclasses.replace(held, platform="linux/arm64")}
+def test_an_image_that_is_gone_or_another_is_told(make_job: MakeJob) -> None:
+    job, engine = make_job("good")
+    (image,) = engine.local_images.values()
+    engine.local_images = {image.id: dataclasses.replace(image, platform="linux/arm64")}
     assert run_cell(job).failed is Reason.WRONG_IMAGE
-    engine.held = {}
+    engine.local_images = {}
     assert run_cell(job).failed is Reason.NO_IMAGE
 
 
-def test_an_engine_that_is_gone_is_told(made: Made) -> None:
-    job, engine = made("good")
+def test_an_engine_that_is_gone_is_told(make_job: MakeJob) -> None:
+    job, engine = make_job("good")
     engine.lost = True
     assert run_cell(job).failed is Reason.ENGINE_LOST
 
@@ -221,24 +222,24 @@ def test_an_engine_that_is_gone_is_told(made: Made) -> None:
         assert (capture.failed, capture.detail) == (Reason.ENGINE_LOST, "no engine answers")
 
 
-def silent(spec: ContainerSpec, given: IO[bytes], out: IO[bytes], err: IO[bytes]) -> int:
-    given.read()
+def silent(spec: ContainerSpec, stdin: IO[bytes], out: IO[bytes], err: IO[bytes]) -> int:
+    stdin.read()
     return 0
 
 
-def nonsense(spec: ContainerSpec, given: IO[bytes], out: IO[bytes], err: IO[bytes]) -> int:
+def nonsense(spec: ContainerSpec, stdin: IO[bytes], out: IO[bytes], err: IO[bytes]) -> int:
     out.write(b"Hello, I am not a relay at all")
-    given.read()
+    stdin.read()
     return 0
 
 
-def stubborn(spec: ContainerSpec, given: IO[bytes], out: IO[bytes], err: IO[bytes]) -> int:
-    code = nonsense(spec, given, out, err)
+def stubborn(spec: ContainerSpec, stdin: IO[bytes], out: IO[bytes], err: IO[bytes]) -> int:
+    code = nonsense(spec, stdin, out, err)
     time.sleep(0.3)  # long enough to be asked while it still runs
     return code
 
 
-def broken(spec: ContainerSpec, given: IO[bytes], out: IO[bytes], err: IO[bytes]) -> int:
+def broken(spec: ContainerSpec, stdin: IO[bytes], out: IO[bytes], err: IO[bytes]) -> int:
     err.write(b"exec format error\n")
     return 1
 
@@ -247,16 +248,16 @@ def broken(spec: ContainerSpec, given: IO[bytes], out: IO[bytes], err: IO[bytes]
     ("act", "reason", "words"),
     [
         (silent, Reason.TIMED_OUT, "did not start"),
-        (nonsense, Reason.WRONG_IMAGE, "talks nonsense"),
-        (stubborn, Reason.WRONG_IMAGE, "talks nonsense"),
+        (nonsense, Reason.WRONG_IMAGE, "invalid data from the relay"),
+        (stubborn, Reason.WRONG_IMAGE, "invalid data from the relay"),
         (broken, Reason.WRONG_IMAGE, "exec format error"),
     ],
 )
 def test_a_container_without_a_relay_is_told(
-    made: Made, act: Callable[..., int], reason: Reason, words: str
+    make_job: MakeJob, act: Callable[..., int], reason: Reason, words: str
 ) -> None:
     limits = dataclasses.replace(LIMITS, identity=1)
-    job, engine = made("good", limits=limits)
+    job, engine = make_job("good", limits=limits)
     assert job.image is not None
     engine.acts = {job.image.id: act}
     capture = run_cell(job)

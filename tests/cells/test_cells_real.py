@@ -11,8 +11,7 @@ import pytest
 from matrix.agent.observations import liveness, observations_of
 from matrix.agent.traces import Traces
 from matrix.cells.job import CellJob
-from matrix.cells.run import run_cell
-from matrix.cells.worker_init import worker_initializer
+from matrix.cells.run import prepare_worker, run_cell
 from matrix.environments.requirements import requirements_for
 from matrix.environments.store import EnvironmentStore
 from matrix.interpreters.discovery import find_interpreters, interpreter_for
@@ -36,14 +35,14 @@ def run(cell: Cell, as_of: dt.date, *, soak: bool = False) -> CellCapture:
     interpreter = interpreter_for(cell.python, find_interpreters())
     environment = EnvironmentStore(cache_dir()).ensure(interpreter, requirements_for(planned, ()))
     job = CellJob(planned, "key", environment.python, environment.lock, tuple(probes.values()))
-    with ProcessPoolExecutor(1, get_context("spawn"), worker_initializer) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), prepare_worker) as pool:
         return pool.submit(run_cell, job).result()
 
 
 def shown(capture: CellCapture, *, control: bool = False) -> dict[tuple[str, str], bool]:
     """Return, for each channel, whether every decisive stimulus showed its evidence."""
     version = Cell.parse(capture.cell).ddtrace
-    seen = [
+    observations = [
         item
         for process in capture.processes
         if process.purpose == "probe" and liveness(process, version).alive
@@ -54,7 +53,7 @@ def shown(capture: CellCapture, *, control: bool = False) -> dict[tuple[str, str
         (probe.name, channel.name): all(
             any(
                 stimulus.evidence.match(item).holds
-                for item in seen
+                for item in observations
                 if (item.exchange.probe, item.exchange.channel, item.exchange.stimulus)
                 == (probe.name, channel.name, stimulus.name)
             )
@@ -71,8 +70,8 @@ def shown(capture: CellCapture, *, control: bool = False) -> dict[tuple[str, str
 def test_a_late_release_shows_everything_and_no_control_does(framework: str, version: str) -> None:
     capture = run(Cell("3.11", "linux_x86_64", framework, version, "2.21.12"), NEWEST, soak=True)
     assert capture.failed is None, capture.detail
-    assert [channel for channel, there in shown(capture).items() if not there] == []
-    assert [channel for channel, there in shown(capture, control=True).items() if there] == []
+    assert [channel for channel, shows in shown(capture).items() if not shows] == []
+    assert [channel for channel, shows in shown(capture, control=True).items() if shows] == []
     (soaked,) = (item.soak for item in capture.processes if item.purpose == "soak")
     assert soaked is not None
     assert soaked.alive
@@ -83,11 +82,11 @@ def test_an_early_release_shows_tracing_and_no_protection() -> None:
     cell = Cell("3.8", "linux_x86_64", "django", "3.2.15", "1.5.0")
     capture = run(cell, dt.date(2022, 10, 1))
     assert capture.failed is None, capture.detail
-    there = shown(capture)
-    assert there["web-tracing", "request"]
-    assert there["web-tracing", "error"]
-    assert there["web-tracing", "distributed"]
-    assert there["db-api", "query"]
+    channels = shown(capture)
+    assert channels["web-tracing", "request"]
+    assert channels["web-tracing", "error"]
+    assert channels["web-tracing", "distributed"]
+    assert channels["db-api", "query"]
     assert [channel for channel, shows in shown(capture, control=True).items() if shows] == []
     (untraced,) = (item for item in capture.processes if not item.traced)
     assert untraced.failed is None
@@ -95,6 +94,6 @@ def test_an_early_release_shows_tracing_and_no_protection() -> None:
     assert {item.status for item in untraced.exchanges} == {200, 201, 500}
     found = findings_of(capture, ("web-tracing", "db-api"), load_probes())
     assert {item.shows for item in found if item.channel != "client-address"} == {Observed.PRESENT}
-    assert not there["threat-protection", "static"]
-    assert not there["threat-protection", "remote-config"]
-    assert not there["api-security", "environment"]
+    assert not channels["threat-protection", "static"]
+    assert not channels["threat-protection", "remote-config"]
+    assert not channels["api-security", "environment"]

@@ -1,4 +1,4 @@
-"""Cells that mean no good, in real containers: each ends in its limits; no neighbour notices."""
+"""Hostile cells in real containers: each ends within its limits, and no other cell is affected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,17 +23,17 @@ from matrix.system.paths import project_root
 if sys.platform == "win32":
     pytest.skip("it needs signals and Unix sockets", allow_module_level=True)
 
-from helpers.cell_jobs import DETECTION, LIMITS, TRACING
+from helpers.cell_jobs import DETECTION, LIMITS, TRACING, process_of, shown
 from helpers.container_jobs import MEBIBYTE, in_container, real_image
 from helpers.own_engine import obstacle, own_engine
-from test_cells import process, shown
+from helpers.processes import wait_until
 
 from matrix.cells.job import CellJob
 from matrix.cells.run import run_cell
 from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
 from matrix.docker.interface import Confinement, Container, ContainerError, ContainerSpec
-from matrix.docker.labels import RUN, RunLabels, hold_run
+from matrix.docker.labels import RUN, RunLabels, lock_run
 from matrix.model.capture import CellCapture
 from matrix.model.environment import Image
 from matrix.model.reason import Reason
@@ -61,39 +61,31 @@ sys.exit("not reached")
 
 
 @dataclasses.dataclass(frozen=True)
-class World:
+class EngineSetup:
     run: RunLabels
     engine: DockerEngine
     image: Image
 
     def containers(self) -> list[str]:
-        told = self.engine.client.containers(filters={"label": f"{RUN}={self.run.id}"}, all=True)
-        return [str(item["Id"]) for item in told]
+        labels = {"label": f"{RUN}={self.run.id}"}
+        items = self.engine.client.containers(filters=labels, all=True)
+        return [str(item["Id"]) for item in items]
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSetup]:
     locks = tmp_path_factory.mktemp("runs")
-    with hold_run(locks) as run, connect(run) as engine:
-        world = World(run, engine, real_image(engine))
-        yield world
-        assert until(lambda: not world.containers()), "something was left behind"
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+    with lock_run(locks) as run, connect(run) as engine:
+        setup = EngineSetup(run, engine, real_image(engine))
+        yield setup
+        assert wait_until(lambda: not setup.containers(), 20), "something was left behind"
 
 
 @contextlib.contextmanager
-def neighbour(folder: Path, world: World) -> Iterator[list[CellCapture]]:
+def neighbour(folder: Path, setup: EngineSetup) -> Iterator[list[CellCapture]]:
     """Run a good cell meanwhile; what it shows must be what it always shows."""
     (folder / "neighbour").mkdir()
-    job = in_container(folder / "neighbour", "good", world.image, world.run, limits=SHORT)
+    job = in_container(folder / "neighbour", "good", setup.image, setup.run, limits=SHORT)
     captures: list[CellCapture] = []
     thread = threading.Thread(target=lambda: captures.append(run_cell(job)))
     thread.start()
@@ -103,39 +95,39 @@ def neighbour(folder: Path, world: World) -> Iterator[list[CellCapture]]:
     assert [item.failed for item in captures[0].processes] == [None] * 2
 
 
-def hostile(folder: Path, mode: str, world: World, **more: int) -> CellJob:
+def hostile(folder: Path, mode: str, setup: EngineSetup, **more: int) -> CellJob:
     (folder / "hostile").mkdir()
-    return in_container(folder / "hostile", mode, world.image, world.run, limits=SHORT, **more)
+    return in_container(folder / "hostile", mode, setup.image, setup.run, limits=SHORT, **more)
 
 
-def run_beside_a_neighbour(folder: Path, job: CellJob, world: World) -> CellCapture:
+def run_beside_a_neighbour(folder: Path, job: CellJob, setup: EngineSetup) -> CellCapture:
     began = time.monotonic()
-    with neighbour(folder, world):
+    with neighbour(folder, setup):
         capture = run_cell(job)
     assert time.monotonic() - began < SHORT.cell
     return capture
 
 
 def test_a_good_cell_shows_in_a_container_what_it_shows_on_the_machine(
-    tmp_path: Path, world: World
+    tmp_path: Path, setup: EngineSetup
 ) -> None:
-    capture = run_cell(in_container(tmp_path, "good", world.image, world.run, limits=SHORT))
+    capture = run_cell(in_container(tmp_path, "good", setup.image, setup.run, limits=SHORT))
     assert shown(capture, "appsec") == [True]
     assert shown(capture, "off", control=True) == [False]
-    assert capture.image == world.image.digest
+    assert capture.image == setup.image.digest
     assert capture.identity is not None
-    assert (capture.identity.bits, capture.identity.libc) == (64, world.image.libc)
+    assert (capture.identity.bits, capture.identity.libc) == (64, setup.image.libc)
 
 
 @pytest.mark.parametrize("target", ["linux_i686", "linux_aarch64"])
 def test_a_good_cell_of_another_cpu(
-    tmp_path: Path, world: World, target: str, request: pytest.FixtureRequest
+    tmp_path: Path, setup: EngineSetup, target: str, request: pytest.FixtureRequest
 ) -> None:
-    slow = target == "linux_aarch64" and world.engine.info.platform != "linux/arm64"
+    slow = target == "linux_aarch64" and setup.engine.info.platform != "linux/arm64"
     if slow and not request.config.getoption("--emulation"):
         pytest.skip("needs --emulation")
-    image = real_image(world.engine, target)
-    job = in_container(tmp_path, "good", image, world.run, limits=SHORT, factor=12 if slow else 1)
+    image = real_image(setup.engine, target)
+    job = in_container(tmp_path, "good", image, setup.run, limits=SHORT, factor=12 if slow else 1)
     capture = run_cell(job)
     assert shown(capture, "appsec") == [True]
     assert capture.identity is not None
@@ -143,28 +135,28 @@ def test_a_good_cell_of_another_cpu(
     assert capture.identity.machine == target.removeprefix("linux_")
 
 
-def test_one_that_forks_without_end(tmp_path: Path, world: World) -> None:
-    job = dataclasses.replace(hostile(tmp_path, "fork", world), parallel=1)
-    capture = run_beside_a_neighbour(tmp_path, job, world)
+def test_one_that_forks_without_end(tmp_path: Path, setup: EngineSetup) -> None:
+    job = dataclasses.replace(hostile(tmp_path, "fork", setup), parallel=1)
+    capture = run_beside_a_neighbour(tmp_path, job, setup)
     assert capture.failed is None, capture.detail
     # The second has a container to itself again: all that the first has left was killed.
     for setting in ("appsec", "off"):
-        item = process(capture, setting)
+        item = process_of(capture, setting)
         assert item.failed is None, item.detail
         attack = next(e for e in item.exchanges if e.stimulus == "scanner")
         assert attack.error == "TimeoutError: timed out"
 
 
-def test_one_that_takes_all_memory(tmp_path: Path, world: World) -> None:
-    job = hostile(tmp_path, "fill-memory", world, memory=160 * MEBIBYTE)
-    capture = run_beside_a_neighbour(tmp_path, job, world)
+def test_one_that_takes_all_memory(tmp_path: Path, setup: EngineSetup) -> None:
+    job = hostile(tmp_path, "fill-memory", setup, memory=160 * MEBIBYTE)
+    capture = run_beside_a_neighbour(tmp_path, job, setup)
     assert capture.failed is Reason.OUT_OF_MEMORY, capture.detail
     assert "160 MiB" in capture.detail
 
 
-def test_one_that_fills_the_disk_and_writes_everywhere(tmp_path: Path, world: World) -> None:
-    job = dataclasses.replace(hostile(tmp_path, "fill-disk", world), probes=(DETECTION,))
-    capture = run_beside_a_neighbour(tmp_path, job, world)
+def test_one_that_fills_the_disk_and_writes_everywhere(tmp_path: Path, setup: EngineSetup) -> None:
+    job = dataclasses.replace(hostile(tmp_path, "fill-disk", setup), probes=(DETECTION,))
+    capture = run_beside_a_neighbour(tmp_path, job, setup)
     assert capture.failed is Reason.DISK_FULL, capture.detail
     bodies = [e.body for p in capture.processes for e in p.exchanges if e.stimulus]
     tried = [json.loads(body) for body in bodies if body.startswith('{"/"')]
@@ -174,58 +166,58 @@ def test_one_that_fills_the_disk_and_writes_everywhere(tmp_path: Path, world: Wo
         assert set(item.values()) <= {"Read-only file system", "Permission denied"}, item
 
 
-def on_the_network(world: World, code: str, *arguments: str) -> ContainerSpec:
-    command = [world.image.executable, "-c", code, *arguments]
-    held = Confinement(network=True)
-    return ContainerSpec(world.image.id, world.image.platform, command, confinement=held)
+def on_the_network(setup: EngineSetup, code: str, *arguments: str) -> ContainerSpec:
+    command = [setup.image.executable, "-c", code, *arguments]
+    confinement = Confinement(network=True)
+    return ContainerSpec(setup.image.id, setup.image.platform, command, confinement=confinement)
 
 
-def started(world: World, code: str) -> Container:
+def started(setup: EngineSetup, code: str) -> Container:
     """Start a container on the engine's network, or on none where it has none that works."""
-    spec = on_the_network(world, code)
+    spec = on_the_network(setup, code)
     try:
-        return world.engine.start(spec)
+        return setup.engine.start(spec)
     except ContainerError:
-        return world.engine.start(dataclasses.replace(spec, confinement=Confinement()))
+        return setup.engine.start(dataclasses.replace(spec, confinement=Confinement()))
 
 
-def test_one_that_looks_for_others_on_the_network(tmp_path: Path, world: World) -> None:
-    job = dataclasses.replace(hostile(tmp_path, "reach-out", world), probes=(DETECTION,))
+def test_one_that_looks_for_others_on_the_network(tmp_path: Path, setup: EngineSetup) -> None:
+    job = dataclasses.replace(hostile(tmp_path, "reach-out", setup), probes=(DETECTION,))
     # One of the engine's own network (if it has one), whose address the hostile one is even told.
-    with started(world, NEIGHBOUR) as other:
-        told = world.engine.client.inspect_container(other.id)["NetworkSettings"]
-        addresses = [told.get("IPAddress") or "172.17.0.2", "127.0.0.1"]
-        if told.get("IPAddress"):
-            assert world.engine.run(on_the_network(world, VISITOR, addresses[0]), 30).code == 0
+    with started(setup, NEIGHBOUR) as other:
+        network = setup.engine.client.inspect_container(other.id)["NetworkSettings"]
+        addresses = [network.get("IPAddress") or "172.17.0.2", "127.0.0.1"]
+        if network.get("IPAddress"):
+            assert setup.engine.run(on_the_network(setup, VISITOR, addresses[0]), 30).code == 0
         (job.apps / "neighbours").write_text(
             " ".join(f"{address}:8126" for address in addresses), encoding="ascii"
         )
-        capture = run_beside_a_neighbour(tmp_path, job, world)
-    tried = json.loads(process(capture, "appsec").exchanges[1].body)
+        capture = run_beside_a_neighbour(tmp_path, job, setup)
+    tried = json.loads(process_of(capture, "appsec").exchanges[1].body)
     assert tried.pop("interfaces") == "lo"
     assert len(tried) == 7
     assert "reached" not in tried.values(), tried
 
 
-def test_one_that_hangs_and_ignores_sigterm(tmp_path: Path, world: World) -> None:
-    capture = run_beside_a_neighbour(tmp_path, hostile(tmp_path, "hang", world), world)
-    attacks = process(capture, "appsec").exchanges[1:]
+def test_one_that_hangs_and_ignores_sigterm(tmp_path: Path, setup: EngineSetup) -> None:
+    capture = run_beside_a_neighbour(tmp_path, hostile(tmp_path, "hang", setup), setup)
+    attacks = process_of(capture, "appsec").exchanges[1:]
     assert {item.error for item in attacks} == {"TimeoutError: timed out"}
 
 
-def test_one_that_prints_without_end(tmp_path: Path, world: World) -> None:
-    capture = run_beside_a_neighbour(tmp_path, hostile(tmp_path, "print-much", world), world)
+def test_one_that_prints_without_end(tmp_path: Path, setup: EngineSetup) -> None:
+    capture = run_beside_a_neighbour(tmp_path, hostile(tmp_path, "print-much", setup), setup)
     assert shown(capture, "appsec") == [True]
-    log = process(capture, "appsec").log
+    log = process_of(capture, "appsec").log
     assert len(log) < 100_000
     assert "bytes ...]" in log
 
 
-def test_one_that_kills_all_that_it_can(tmp_path: Path, world: World) -> None:
-    job = dataclasses.replace(hostile(tmp_path, "kill-everybody", world), parallel=1)
-    capture = run_beside_a_neighbour(tmp_path, job, world)
+def test_one_that_kills_all_that_it_can(tmp_path: Path, setup: EngineSetup) -> None:
+    job = dataclasses.replace(hostile(tmp_path, "kill-everybody", setup), parallel=1)
+    capture = run_beside_a_neighbour(tmp_path, job, setup)
     assert capture.failed is None, capture.detail
-    assert process(capture, "appsec").exchanges[1].body == '"killed"'
+    assert process_of(capture, "appsec").exchanges[1].body == '"killed"'
     assert [item.failed for item in capture.processes] == [None] * 2
 
 
@@ -236,22 +228,22 @@ def in_thread(job: CellJob) -> tuple[threading.Thread, list[CellCapture]]:
     return thread, captures
 
 
-def test_a_container_that_is_killed_from_outside(tmp_path: Path, world: World) -> None:
+def test_a_container_that_is_killed_from_outside(tmp_path: Path, setup: EngineSetup) -> None:
     limits = dataclasses.replace(SHORT, request=60, span=60)
-    job = in_container(tmp_path, "hang", world.image, world.run, limits=limits)
+    job = in_container(tmp_path, "hang", setup.image, setup.run, limits=limits)
     thread, captures = in_thread(job)
-    assert until(lambda: bool(world.containers()))
+    assert wait_until(lambda: bool(setup.containers()), 20)
     time.sleep(1.5)  # in the middle, whatever that is
-    for container in world.containers():
-        world.engine.client.kill(container)
+    for container in setup.containers():
+        setup.engine.client.kill(container)
     thread.join(15)
     assert not thread.is_alive()
     assert captures[0].failed is Reason.CONTAINER_LOST, captures[0].detail
-    assert until(lambda: not world.containers())
+    assert wait_until(lambda: not setup.containers(), 20)
 
 
 def test_an_engine_that_is_killed(
-    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, setup: EngineSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if obstacle():
         pytest.skip(obstacle())
@@ -259,30 +251,30 @@ def test_an_engine_that_is_killed(
     # Not in the folder of the test: a socket's name must be short.
     with tempfile.TemporaryDirectory() as folder, own_engine(Path(folder)) as own:
         monkeypatch.setenv("DOCKER_HOST", own.host)
-        with connect(world.run) as engine, tempfile.TemporaryFile() as archive:
-            for piece in world.engine.client.get_image(world.image.id):
+        with connect(setup.run) as engine, tempfile.TemporaryFile() as archive:
+            for piece in setup.engine.client.get_image(setup.image.id):
                 archive.write(piece)
             archive.seek(0)
-            image = dataclasses.replace(world.image, id=engine.load(archive))
-            job = in_container(tmp_path, "hang", image, world.run, limits=limits)
+            image = dataclasses.replace(setup.image, id=engine.load(archive))
+            job = in_container(tmp_path, "hang", image, setup.run, limits=limits)
             thread, captures = in_thread(job)
-            labels = {"label": f"{RUN}={world.run.id}"}
-            assert until(lambda: bool(engine.client.containers(filters=labels)))
+            labels = {"label": f"{RUN}={setup.run.id}"}
+            assert wait_until(lambda: bool(engine.client.containers(filters=labels)), 20)
             time.sleep(1.5)  # in the middle, whatever that is
             own.kill()
             thread.join(30)
             assert not thread.is_alive()
         assert captures[0].failed is Reason.ENGINE_LOST, captures[0].detail
         own.start()
-        with connect(world.run) as engine:
-            assert until(lambda: not engine.client.containers(filters=labels))
+        with connect(setup.run) as engine:
+            assert wait_until(lambda: not engine.client.containers(filters=labels), 20)
 
 
-def test_one_that_talks_in_the_place_of_its_relay(tmp_path: Path, world: World) -> None:
-    job = dataclasses.replace(hostile(tmp_path, "talk-nonsense", world), probes=(DETECTION,))
-    capture = run_beside_a_neighbour(tmp_path, job, world)
+def test_one_that_talks_in_the_place_of_its_relay(tmp_path: Path, setup: EngineSetup) -> None:
+    job = dataclasses.replace(hostile(tmp_path, "talk-nonsense", setup), probes=(DETECTION,))
+    capture = run_beside_a_neighbour(tmp_path, job, setup)
     assert capture.failed is Reason.CONTAINER_LOST, capture.detail
-    assert "nonsense" in capture.detail
+    assert "invalid data from the relay" in capture.detail
 
 
 RUN_IT = """
@@ -295,21 +287,21 @@ run_cell(pickle.loads(Path(sys.argv[1]).read_bytes()))
 
 
 def test_when_the_process_that_runs_a_cell_is_killed_its_container_goes(
-    tmp_path: Path, world: World
+    tmp_path: Path, setup: EngineSetup
 ) -> None:
     limits = dataclasses.replace(SHORT, request=60, span=60)
-    job = in_container(tmp_path, "hang", world.image, world.run, limits=limits)
+    job = in_container(tmp_path, "hang", setup.image, setup.run, limits=limits)
     (tmp_path / "job").write_bytes(pickle.dumps(job))
     tests = project_root() / "tests"
     command = [sys.executable, "-c", RUN_IT, str(tmp_path / "job"), str(tests), str(tests.parent)]
     with subprocess.Popen(command, env=dict(os.environ)) as worker:
-        assert until(lambda: bool(world.containers()))
+        assert wait_until(lambda: bool(setup.containers()), 20)
         time.sleep(1.5)  # in the middle, whatever that is
         worker.send_signal(signal.SIGKILL)
-    assert until(lambda: not world.containers())
+    assert wait_until(lambda: not setup.containers(), 20)
 
 
-def test_tracing_alone_needs_no_more_than_it_is_given(tmp_path: Path, world: World) -> None:
-    job = in_container(tmp_path, "good", world.image, world.run, limits=SHORT)
+def test_tracing_alone_needs_no_more_than_it_is_given(tmp_path: Path, setup: EngineSetup) -> None:
+    job = in_container(tmp_path, "good", setup.image, setup.run, limits=SHORT)
     capture = run_cell(dataclasses.replace(job, probes=(TRACING,)))
-    assert process(capture, "off").failed is None
+    assert process_of(capture, "off").failed is None

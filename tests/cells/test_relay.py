@@ -12,12 +12,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.processes import gone
-from helpers.relay_pipes import RELAY, ProcessPipe, relaying
+from helpers.processes import gone, wait_until
+from helpers.relay_pipes import RELAY, ProcessPipe, running_relay
 
 from matrix.cells.log import BoundedLog
 from matrix.cells.relay import RelayClient, RelayedApp, RelayLostError
@@ -38,15 +37,6 @@ def start(relay: RelayClient, code: str, mark: str = "a-mark", **more: str) -> R
     )
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
 def memory(pid: int) -> int:
     """Return the most that a process had in memory so far, in bytes."""
     lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
@@ -54,34 +44,33 @@ def memory(pid: int) -> int:
 
 
 def test_a_process_has_its_arguments_its_environment_and_its_folder(tmp_path: Path) -> None:
-    room = tmp_path / "room"
+    new_folder = tmp_path / "room"
     code = "import os, sys; print(os.getcwd(), os.environ['WORD'], sys.argv[1:], os.getsid(0))"
-    with relaying() as (relay, _):
+    with running_relay() as (relay, _):
         process = relay.start(
             [sys.executable, "-c", code, "a b", "", "ü"],
             {**BASE, "WORD": "größe = 1"},
             folder=str(tmp_path),
-            room=str(room),
+            new_folder=str(new_folder),
             log=(log := BoundedLog()),
         )
         assert process.ended.result(10) == 0
         assert log.wait_end(10)
-    words = log.text.split()
-    assert words[0] == str(tmp_path)
+    assert log.text.split()[0] == str(tmp_path)
     assert "größe = 1 ['a b', '', 'ü']" in log.text
-    assert room.stat().st_mode & 0o777 == 0o700
+    assert new_folder.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize(("code", "expected"), [("raise SystemExit(3)", 3), ("kill", -9)])
 def test_how_a_process_ended_is_told(code: str, expected: int) -> None:
     code = code.replace("kill", "import os; os.kill(os.getpid(), 9)")
-    with relaying() as (relay, _):
+    with running_relay() as (relay, _):
         assert start(relay, code).ended.result(10) == expected
 
 
 def test_signals_that_python_ignores_are_back_for_what_is_started() -> None:
     code = "import signal as s; print(s.getsignal(s.SIGINT) is s.default_int_handler)"
-    with relaying() as (relay, _):
+    with running_relay() as (relay, _):
         process = start(relay, code)
         assert process.log.wait_end(10)
         assert process.log.text == "True\n"
@@ -93,7 +82,7 @@ def test_signals_that_python_ignores_are_back_for_what_is_started() -> None:
      (["/etc/passwd"], "/", errno.EACCES)],
 )  # fmt: skip
 def test_what_cannot_be_started_says_why(command: list[str], folder: str, number: int) -> None:
-    with relaying() as (relay, _):
+    with running_relay() as (relay, _):
         with pytest.raises(OSError, match=r".") as caught:
             relay.start(command, BASE, folder=folder, log=BoundedLog())
         assert caught.value.errno == number
@@ -101,15 +90,15 @@ def test_what_cannot_be_started_says_why(command: list[str], folder: str, number
 
 
 def test_a_room_for_which_there_is_no_space_is_an_error_of_that_process(tmp_path: Path) -> None:
-    with relaying() as (relay, _), pytest.raises(FileExistsError):
-        relay.start(["/bin/true"], BASE, folder="/", room=str(tmp_path), log=BoundedLog())
+    with running_relay() as (relay, _), pytest.raises(FileExistsError):
+        relay.start(["/bin/true"], BASE, folder="/", new_folder=str(tmp_path), log=BoundedLog())
 
 
 def test_where_no_process_can_be_made_that_is_an_error_of_that_process() -> None:
     pipe = ProcessPipe()
     relay = RelayClient(pipe)
     try:
-        relay.hello(10)
+        relay.wait_hello(10)
         # No more processes for anybody of this user than there are: root is not held by it.
         if sys.platform != "linux":
             return
@@ -128,7 +117,7 @@ def test_where_no_process_can_be_made_that_is_an_error_of_that_process() -> None
 
 
 def test_standard_input_is_held_open_until_it_is_closed() -> None:
-    with relaying() as (relay, _):
+    with running_relay() as (relay, _):
         process = start(relay, "import sys; print('ready'); sys.stdin.read(); print('over')")
         assert process.log.wait_line("ready", 10)
         assert not process.ended.done()
@@ -138,7 +127,7 @@ def test_standard_input_is_held_open_until_it_is_closed() -> None:
 
 def test_a_hundred_megabytes_of_output_come_through_and_are_not_kept() -> None:
     flood = "import os\nfor _ in range(100): os.write(1, b'x' * 1000000)\nprint('the end')"
-    with relaying() as (relay, pipe):
+    with running_relay() as (relay, pipe):
         process = start(relay, flood)
         beside = start(relay, "print('me too')")
         assert beside.ended.result(5) == 0
@@ -150,10 +139,10 @@ def test_a_hundred_megabytes_of_output_come_through_and_are_not_kept() -> None:
 
 
 def test_output_that_nobody_takes_stops_its_process_and_no_other() -> None:
-    with relaying() as (relay, pipe):
+    with running_relay() as (relay, pipe):
         process = start(relay, "import os\nwhile True: os.write(1, b'x' * 1000000)")
         process._owed = -(1 << 40)  # never give credit back
-        assert until(lambda: len(process.log.text) > 30_000)
+        assert wait_until(lambda: len(process.log.text) > 30_000)
         assert start(relay, "print('me too')").ended.result(10) == 0
         time.sleep(0.2)
         assert memory(pipe.process.pid) < 60_000_000
@@ -173,7 +162,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def ask(sock: socket.socket, body: bytes) -> bytes:
+def post(sock: socket.socket, body: bytes) -> bytes:
     """Send a request in a thread, so that both ways are full at once; return the body."""
     head = b"POST / HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body)
     sender = threading.Thread(target=sock.sendall, args=(head + body,))
@@ -192,13 +181,13 @@ def test_connections_go_out_and_come_in_at_once(size: int) -> None:
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     body = os.urandom(size)
-    with relaying() as (relay, _):
-        channel, inside = relay.reach_out(server.server_port)
-        out = ask(socket.create_connection(("127.0.0.1", inside), 10), body)
-        into = ask(relay.door(server.server_port).connect(10), body)
+    with running_relay() as (relay, _):
+        channel, inside = relay.forward_port(server.server_port)
+        out = post(socket.create_connection(("127.0.0.1", inside), 10), body)
+        into = post(relay.endpoint(server.server_port).connect(10), body)
         assert out == into == body[::-1]
-        relay.forget(channel)
-        assert until(lambda: refused(inside))
+        relay.release(channel)
+        assert wait_until(lambda: refused(inside))
     server.shutdown()
     server.server_close()
     thread.join()
@@ -219,12 +208,12 @@ def test_a_hundred_connections_at_once() -> None:
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     answers: list[bytes] = []
-    with relaying() as (relay, _):
-        door = relay.door(server.server_port)
+    with running_relay() as (relay, _):
+        endpoint = relay.endpoint(server.server_port)
 
         def visit(number: int) -> None:
             body = b"%d" % number * 20_000
-            answers.append(ask(door.connect(20), body))
+            answers.append(post(endpoint.connect(20), body))
             assert answers[-1]
 
         visits = [threading.Thread(target=visit, args=(number,)) for number in range(100)]
@@ -241,15 +230,15 @@ def test_a_hundred_connections_at_once() -> None:
 def test_nobody_at_the_port_is_a_refusal() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with relaying() as (relay, _), pytest.raises(ConnectionRefusedError):
-        relay.door(port).connect(5)
+    with running_relay() as (relay, _), pytest.raises(ConnectionRefusedError):
+        relay.endpoint(port).connect(5)
 
 
 def test_nobody_outside_is_a_broken_connection_inside() -> None:
-    with relaying() as (relay, _):
+    with running_relay() as (relay, _):
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-        _, inside = relay.reach_out(port)
+        _, inside = relay.forward_port(port)
         out = socket.create_connection(("127.0.0.1", inside), 5)
         with out, contextlib.suppress(ConnectionError):
             assert out.recv(1) == b""
@@ -275,7 +264,7 @@ def stray_of(process: RelayedApp) -> int:
 
 
 def test_a_process_is_killed_with_all_that_it_started() -> None:
-    with relaying() as (relay, _):
+    with running_relay() as (relay, _):
         process = start(relay, STRAY)
         stray = stray_of(process)
         other = start(relay, "print('up', flush=True); import time; time.sleep(600)", "another")
@@ -291,14 +280,14 @@ def test_a_process_is_killed_with_all_that_it_started() -> None:
 def test_when_nobody_talks_to_it_the_relay_ends_and_all_that_it_started() -> None:
     pipe = ProcessPipe()
     relay = RelayClient(pipe)
-    relay.hello(10)
+    relay.wait_hello(10)
     process = start(relay, STRAY)
     stray = stray_of(process)
     waiting = []
     thread = threading.Thread(target=lambda: waiting.append(process.ended.exception(10)))
     thread.start()
     pipe.close()
-    assert until(lambda: relay.lost is not None)
+    assert wait_until(lambda: relay.lost is not None)
     thread.join(5)
     assert isinstance(waiting[0], RelayLostError)
     assert pipe.process.wait(5) == 0
@@ -306,21 +295,21 @@ def test_when_nobody_talks_to_it_the_relay_ends_and_all_that_it_started() -> Non
     with pytest.raises(RelayLostError):
         start(relay, "pass")
     with pytest.raises(RelayLostError):
-        relay.reach_out(1)
+        relay.forward_port(1)
     relay.close()
     pipe.end()
 
 
 def test_a_connection_ends_with_the_relay() -> None:
-    with relaying() as (relay, pipe), socket.create_server(("127.0.0.1", 0)) as server:
-        sock = relay.door(server.getsockname()[1]).connect(5)
+    with running_relay() as (relay, pipe), socket.create_server(("127.0.0.1", 0)) as server:
+        sock = relay.endpoint(server.getsockname()[1]).connect(5)
         pipe.process.kill()
         assert sock.recv(1) == b""
         sock.close()
 
 
 def test_interrupts_from_inside_do_not_end_it() -> None:
-    with relaying() as (relay, pipe):
+    with running_relay() as (relay, pipe):
         pipe.process.send_signal(signal.SIGINT)
         assert start(relay, "pass").ended.result(10) == 0
 
@@ -339,18 +328,18 @@ def test_interrupts_from_inside_do_not_end_it() -> None:
 )
 def test_the_relay_ends_when_it_is_told_garbage(garbage: bytes) -> None:
     command = [sys.executable, "-S", "-E", "-B", str(RELAY)]
-    asked = subprocess.run(command, input=garbage, capture_output=True, timeout=10, check=False)
-    assert asked.returncode == 70
-    assert b"the relay ends" in asked.stderr
+    finished = subprocess.run(command, input=garbage, capture_output=True, timeout=10, check=False)
+    assert finished.returncode == 70
+    assert b"the relay ends" in finished.stderr
 
 
 @pytest.mark.cells
 @pytest.mark.parametrize("python", ["2.7", "3.6", "3.7", "3.8", "3.9", "3.10", "3.12", "3.13"])
 def test_every_interpreter_can_run_it(python: str) -> None:
-    found = [item for item in find_interpreters() if item.python == python]
-    if not found:
+    interpreters = [item for item in find_interpreters() if item.python == python]
+    if not interpreters:
         pytest.skip(f"no CPython {python} here")
-    with relaying(found[0].executable) as (relay, _):
+    with running_relay(interpreters[0].executable) as (relay, _):
         process = start(relay, STRAY)
         assert process.log.wait_line("stray", 10)
         with pytest.raises(FileNotFoundError):
@@ -358,10 +347,10 @@ def test_every_interpreter_can_run_it(python: str) -> None:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
-        _, inside = relay.reach_out(server.server_port)
+        _, inside = relay.forward_port(server.server_port)
         body = os.urandom(1_000_000)
-        assert ask(socket.create_connection(("127.0.0.1", inside), 10), body) == body[::-1]
-        assert ask(relay.door(server.server_port).connect(10), body) == body[::-1]
+        assert post(socket.create_connection(("127.0.0.1", inside), 10), body) == body[::-1]
+        assert post(relay.endpoint(server.server_port).connect(10), body) == body[::-1]
         server.shutdown()
         server.server_close()
         thread.join()

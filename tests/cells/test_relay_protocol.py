@@ -1,4 +1,4 @@
-"""Frames between a cell and its relay: whatever is cut or broken, nothing is misread."""
+"""Frames between a cell and its relay, cut and broken in any way, are never misread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FRAMES = st.builds(
 )
 
 
-def relays() -> ModuleType:
+def load_relay_wire() -> ModuleType:
     path = fixtures_dir() / "cell" / "relay_wire.py"
     spec = importlib.util.spec_from_file_location("relay_wire", path)
     assert spec is not None
@@ -31,14 +31,14 @@ def relays() -> ModuleType:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a relay is of Linux")
 def test_both_sides_mean_the_same() -> None:
-    there = relays()
+    relay_side = load_relay_wire()
     assert {kind.name: kind.value for kind in FrameKind} == {
-        kind.name: getattr(there, kind.name) for kind in FrameKind
+        kind.name: getattr(relay_side, kind.name) for kind in FrameKind
     }
     for name in ("VERSION", "LONGEST", "WINDOW", "CHUNK"):
-        assert getattr(wire, name) == getattr(there, name)
-    assert wire.HEADER.format == there.HEADER.format
-    assert wire.NUMBER.format == there.NUMBER.format
+        assert getattr(wire, name) == getattr(relay_side, name)
+    assert wire.HEADER.format == relay_side.HEADER.format
+    assert wire.NUMBER.format == relay_side.NUMBER.format
 
 
 @given(st.lists(FRAMES, max_size=6), st.data())
@@ -48,20 +48,20 @@ def test_frames_come_out_as_they_went_in_however_they_are_cut(
     whole = b"".join(bytes(frame) for frame in frames)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
     decoder = FrameDecoder()
-    found = []
+    decoded = []
     for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
-        found += decoder.take(whole[start:end])
-    assert found == frames
+        decoded += decoder.decode(whole[start:end])
+    assert decoded == frames
 
 
 @given(st.binary(max_size=200))
 def test_garbage_is_refused_or_is_frames(data: bytes) -> None:
     decoder = FrameDecoder()
     try:
-        found = decoder.take(data)
+        decoded = decoder.decode(data)
     except ProtocolError:
         return
-    assert data.startswith(b"".join(bytes(frame) for frame in found))
+    assert data.startswith(b"".join(bytes(frame) for frame in decoded))
 
 
 @given(st.binary(max_size=12))
@@ -83,4 +83,4 @@ def test_a_payload_that_is_not_two_numbers_is_garbage(payload: bytes) -> None:
 
 def test_a_frame_that_says_it_is_huge_is_not_waited_for() -> None:
     with pytest.raises(ProtocolError, match="2000000 bytes"):
-        FrameDecoder().take(wire.HEADER.pack(FrameKind.DATA, 1, 2_000_000))
+        FrameDecoder().decode(wire.HEADER.pack(FrameKind.DATA, 1, 2_000_000))

@@ -1,4 +1,4 @@
-"""From a cell to a service: across network namespaces, with typed ends where it is lost."""
+"""Services reached from a cell across network namespaces, and the reasons when one is lost."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if sys.platform == "win32":
 from helpers.processes import kill
 from helpers.toy_services import recipes, toy
 
+from matrix.cells.interface import SandboxError
 from matrix.cells.job import CellJob
 from matrix.cells.local import LocalSandbox
-from matrix.cells.sandbox import SandboxError
-from matrix.cells.services import hidden, services_inside
+from matrix.cells.services import forward_services, redact_passwords
 from matrix.environments.errors import BuildError
 from matrix.model.capture import CellCapture
 from matrix.model.cell import Cell
@@ -53,7 +53,7 @@ ENVIRONMENT = Environment(Path(sys.executable), "key", (), HERE)
 
 
 @pytest.fixture
-def below() -> Iterator[Path]:
+def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="ts-") as folder:
         yield Path(folder)
 
@@ -62,11 +62,11 @@ def job(scratch: Path, *services: Service) -> CellJob:
     return CellJob(PLANNED, "key", Path(sys.executable), (), (), scratch=scratch, services=services)
 
 
-def visit(made: CellJob, answers: multiprocessing.Queue[object]) -> None:
+def visit(cell_job: CellJob, answers: multiprocessing.Queue[object]) -> None:
     """Be a worker: leave the network, and talk to the service from a cell."""
     answers.put(isolate())
     try:
-        with LocalSandbox(made) as place, services_inside(made, place) as variables:
+        with LocalSandbox(cell_job) as sandbox, forward_services(cell_job, sandbox) as variables:
             for port in variables["BOOKSHOP_TOY_PORTS"].split(","):
                 with socket.create_connection(("127.0.0.1", int(port)), 10) as sock:
                     sock.sendall(b"hello\n")
@@ -76,50 +76,50 @@ def visit(made: CellJob, answers: multiprocessing.Queue[object]) -> None:
 
 
 @pytest.mark.parametrize("same", [False, True])
-def test_a_cell_in_a_network_of_its_own_reaches_every_port(below: Path, same: bool) -> None:
+def test_a_cell_in_a_network_of_its_own_reaches_every_port(folder: Path, same: bool) -> None:
     recipe = toy(ports=3, same_ports=same)
-    with Services(recipes=recipes(recipe), below=below) as services:
+    with Services(recipes=recipes(recipe), below=folder) as services:
         service = services.ensure("toy")
         spawn = multiprocessing.get_context("spawn")
         answers = spawn.Queue()
-        worker = spawn.Process(target=visit, args=(job(below, service), answers))
+        worker = spawn.Process(target=visit, args=(job(folder, service), answers))
         worker.start()
         network = answers.get(timeout=30)
-        seen = [answers.get(timeout=30) for _ in range(3)]
+        replies = [answers.get(timeout=30) for _ in range(3)]
         worker.join()
         answers.close()
         answers.join_thread()
-    assert [said for _, said in seen] == [b"hello\n"] * 3
+    assert [reply for _, reply in replies] == [b"hello\n"] * 3
     if same and str(network).startswith("own"):
-        assert [port for port, _ in seen] == [way.port for way in service.ways]
+        assert [port for port, _ in replies] == [way.port for way in service.ways]
 
 
-def test_a_port_that_must_be_the_same_and_is_taken_is_told(below: Path) -> None:
+def test_a_port_that_must_be_the_same_and_is_taken_is_told(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         recipe = toy()
-        with Services(recipes=recipes(recipe), below=below) as services:
+        with Services(recipes=recipes(recipe), below=folder) as services:
             service = services.ensure("toy")
             way = PortForward(service.ways[0].path, other.getsockname()[1])
-            made = job(below, dataclasses.replace(service, ways=(way,)))
+            cell_job = job(folder, dataclasses.replace(service, ways=(way,)))
             with (
-                LocalSandbox(made) as place,
+                LocalSandbox(cell_job) as sandbox,
                 pytest.raises(SandboxError, match="is taken") as caught,
-                services_inside(made, place),
+                forward_services(cell_job, sandbox),
             ):
                 pass
     assert caught.value.reason is Reason.NO_BACK_END
 
 
-def test_no_password_of_the_users_is_kept_but_those_of_ours(below: Path) -> None:
-    with Services(recipes=recipes(toy()), below=below) as services:
+def test_no_password_of_the_users_is_kept_but_those_of_ours(folder: Path) -> None:
+    with Services(recipes=recipes(toy()), below=folder) as services:
         ours = services.ensure("toy")
     theirs = dataclasses.replace(ours, password="hush", secret=True)
-    told = {"BOOKSHOP_TOY_URL": "toy://me:hush@127.0.0.1", "BOOKSHOP_TOY_PASSWORD": "hush"}
-    assert hidden(told, [theirs]) == {
+    variables = {"BOOKSHOP_TOY_URL": "toy://me:hush@127.0.0.1", "BOOKSHOP_TOY_PASSWORD": "hush"}
+    assert redact_passwords(variables, [theirs]) == {
         "BOOKSHOP_TOY_URL": "toy://me:...@127.0.0.1",
         "BOOKSHOP_TOY_PASSWORD": "...",
     }
-    assert hidden(told, [ours]) == told
+    assert redact_passwords(variables, [ours]) == variables
 
 
 class Runner:
@@ -136,8 +136,8 @@ class Runner:
         if callable(self.during):
             self.during()
         future: Future[CellCapture] = Future()
-        made = CellCapture(planned.cell.id, key, None, (), (), "2024-01-01T00:00:00", 1.0)
-        future.set_result(dataclasses.replace(made, failed=self.failed))
+        cell_job = CellCapture(planned.cell.id, key, None, (), (), "2024-01-01T00:00:00", 1.0)
+        future.set_result(dataclasses.replace(cell_job, failed=self.failed))
         return future
 
     def kill(self) -> None:
@@ -155,19 +155,19 @@ class Environments:
         return ENVIRONMENT
 
 
-def kill_servers(below: Path) -> None:
-    wanted = f"COMPAT_MATRIX_SERVICE={below}".encode()
-    for each in Path("/proc").glob("[0-9]*"):
+def kill_servers(folder: Path) -> None:
+    variable = f"COMPAT_MATRIX_SERVICE={folder}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if wanted in (each / "environ").read_bytes():
-                kill(int(each.name))
+            if variable in (process / "environ").read_bytes():
+                kill(int(process.name))
 
 
 def run(
-    below: Path, recipe: ServiceRecipe, during: object = None
+    folder: Path, recipe: ServiceRecipe, during: object = None
 ) -> tuple[CellCapture, CellCapture]:
     """Return the captures of two cells, one after the other."""
-    with Services(recipes=recipes(recipe), below=below) as services:
+    with Services(recipes=recipes(recipe), below=folder) as services:
         runner = Runner(during)
         served = ServedRunner(runner, CellServices(services, PROBES))
         first = served.submit(PLANNED, ENVIRONMENT, "key").result(60)
@@ -175,8 +175,8 @@ def run(
         return first, served.submit(PLANNED, ENVIRONMENT, "key").result(60)
 
 
-def test_a_cell_whose_server_dies_is_told_so_and_the_next_has_another(below: Path) -> None:
-    first, second = run(below, toy(), lambda: kill_servers(below))
+def test_a_cell_whose_server_dies_is_told_so_and_the_next_has_another(folder: Path) -> None:
+    first, second = run(folder, toy(), lambda: kill_servers(folder))
     assert first.failed is Reason.BACK_END_LOST
     assert "toy: " in first.detail
     assert "signal 9" in first.detail
@@ -184,43 +184,43 @@ def test_a_cell_whose_server_dies_is_told_so_and_the_next_has_another(below: Pat
 
 
 @pytest.mark.parametrize("failed", [Reason.ENGINE_LOST, Reason.INTERRUPTED])
-def test_where_the_run_ends_nothing_is_told_of_a_server(below: Path, failed: Reason) -> None:
-    with Services(recipes=recipes(toy()), below=below) as services:
-        runner = Runner(lambda: kill_servers(below), failed)
+def test_where_the_run_ends_nothing_is_told_of_a_server(folder: Path, failed: Reason) -> None:
+    with Services(recipes=recipes(toy()), below=folder) as services:
+        runner = Runner(lambda: kill_servers(folder), failed)
         served = ServedRunner(runner, CellServices(services, PROBES))
         assert served.submit(PLANNED, ENVIRONMENT, "key").result(60).failed is failed
 
 
-def test_a_server_that_does_not_start_is_no_back_end_and_no_cell_runs(below: Path) -> None:
-    first, second = run(below, toy("broken"), lambda: pytest.fail("it ran"))
+def test_a_server_that_does_not_start_is_no_back_end_and_no_cell_runs(folder: Path) -> None:
+    first, second = run(folder, toy("broken"), lambda: pytest.fail("it ran"))
     assert {first.failed, second.failed} == {Reason.NO_BACK_END}
     assert "FATAL: the configuration is wrong" in first.detail
 
 
-def test_a_cell_that_needs_nothing_starts_nothing(below: Path) -> None:
-    with Services(recipes=recipes(toy()), below=below) as services:
+def test_a_cell_that_needs_nothing_starts_nothing(folder: Path) -> None:
+    with Services(recipes=recipes(toy()), below=folder) as services:
         served = ServedRunner(Runner(), CellServices(services, {}))
         assert served.submit(PLANNED, ENVIRONMENT, "key").result(60).failed is None
-        assert list(below.iterdir()) == []
+        assert list(folder.iterdir()) == []
 
 
 def test_a_result_is_told_by_the_services_that_it_had_before_they_are_started(
-    below: Path,
+    folder: Path,
 ) -> None:
     found = []
     for version in ("--version", "--help"):
         recipe = toy(source="program", version=(version,))
-        with Services(recipes=recipes(recipe), below=below) as services:
+        with Services(recipes=recipes(recipe), below=folder) as services:
             served = ServedEnvironments(Environments(), CellServices(services, PROBES))
             found.append(QueuedCell(0, PLANNED, False, environment=served.peek(PLANNED)).found)
-    assert list(below.iterdir()) == []
+    assert list(folder.iterdir()) == []
     assert found[0].startswith("key with toy: ")
     assert found[0] != found[1]
 
 
-def test_a_cell_whose_service_is_not_to_be_had_is_left_out_with_the_way_out(below: Path) -> None:
+def test_a_cell_whose_service_is_not_to_be_had_is_left_out_with_the_way_out(folder: Path) -> None:
     recipe = toy(source="program", programs={"toyd": "toyd-that-is-not-there"})
-    with Services(recipes=recipes(recipe), below=below) as services:
+    with Services(recipes=recipes(recipe), below=folder) as services:
         served = ServedEnvironments(Environments(), CellServices(services, PROBES))
         with pytest.raises(BuildError) as caught:
             served.peek(PLANNED)

@@ -13,7 +13,7 @@ import pytest
 from helpers.container_jobs import real_image
 
 from matrix.docker.connect import connect
-from matrix.docker.labels import hold_run
+from matrix.docker.labels import lock_run
 from matrix.features.reproduce.run import SingleRun, run_alone
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
@@ -34,7 +34,7 @@ ROWS = [
 
 @pytest.fixture(scope="module", autouse=True)
 def _image(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with hold_run(tmp_path_factory.mktemp("runs")) as run, connect(run) as engine:
+    with lock_run(tmp_path_factory.mktemp("runs")) as run, connect(run) as engine:
         real_image(engine, "linux_x86_64", "3.11")
 
 
@@ -44,13 +44,13 @@ def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
     import matrix.services.start as it  # noqa: PLC0415
 
     made: list[Path] = []
-    inner = it._order  # where a folder is known first
+    inner = it._build_spec  # where a folder is known first
 
     def noted(*given: object) -> object:
         made.append(Path(str(given[1])))
         return inner(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(it, "_order", noted)
+    monkeypatch.setattr(it, "_build_spec", noted)
     yield made
     assert [each for each in made if each.exists() or servers_of(each)] == []
 

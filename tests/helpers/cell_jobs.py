@@ -1,4 +1,4 @@
-"""Jobs for the fake app: real processes, a real agent, no ddtrace."""
+"""Jobs for the fake app (real processes and agent, no ddtrace), and what their captures show."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from matrix.agent.observations import observations_of
 from matrix.cells.job import CellJob, Limits
 from matrix.interpreters.inspect import target_name
+from matrix.model.capture import CellCapture, ProcessCapture
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Channel, Probe, Stimulus
@@ -89,3 +91,23 @@ def fake_job(
         scratch=folder / "scratch",
         soak_requests=30,
     )
+
+
+def process_of(capture: CellCapture, setting: str, purpose: str = "probe") -> ProcessCapture:
+    """Return the first run of the process with the setting."""
+    assert capture.failed is None, capture.detail
+    (process,) = (
+        item
+        for item in capture.processes
+        if (item.setting, item.purpose, item.repeat) == (setting, purpose, 0)
+    )
+    return process
+
+
+def shown(capture: CellCapture, setting: str, *, control: bool = False) -> list[bool]:
+    """Return whether each request of the probe `DETECTION` showed its evidence."""
+    return [
+        SCANNER.evidence.match(item).holds
+        for item in observations_of(process_of(capture, setting))
+        if item.exchange.probe == "detection" and item.exchange.control == control
+    ]

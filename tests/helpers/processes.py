@@ -1,28 +1,40 @@
-"""What tests ask of processes."""
+"""Helpers for tests that watch or kill processes."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["gone", "kill"]
+__all__ = ["gone", "kill", "wait_until"]
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended; Linux only."""
+    """Return whether a process has ended; Linux only."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
     except OSError:
         return True
-    # Where nobody reaps orphans, a dead one stays as a zombie.
+    # Where no process reaps orphans, a dead one stays as a zombie.
     return status.rpartition(")")[2].split()[0] == "Z"
 
 
 def kill(pid: int) -> None:
-    """End a process at once, with no chance to do anything about it."""
+    """End a process at once; it cannot handle that."""
     if sys.platform == "win32":
-        os.kill(pid, signal.SIGTERM)  # that is what it means there
+        os.kill(pid, signal.SIGTERM)  # ends a process at once there
     else:
         os.kill(pid, signal.SIGKILL)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10) -> bool:
+    """Return whether the condition became true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

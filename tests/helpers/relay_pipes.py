@@ -1,4 +1,4 @@
-"""A relay without a container: run by an interpreter of this machine, talked to by its pipes."""
+"""A relay that an interpreter of this machine runs, without a container."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ class ProcessPipe:
 
 
 @contextlib.contextmanager
-def relaying(python: Path = Path(sys.executable)) -> Iterator[tuple[RelayClient, ProcessPipe]]:
-    """Yield a relay that has said hello, and its pipe."""
+def running_relay(python: Path = Path(sys.executable)) -> Iterator[tuple[RelayClient, ProcessPipe]]:
+    """Yield the client of a relay that has started, and its pipe."""
     pipe = ProcessPipe(python)
     relay = RelayClient(pipe)
     try:
-        relay.hello(20)
+        relay.wait_hello(20)
         yield relay, pipe
     finally:
         relay.close()

@@ -1,4 +1,4 @@
-"""Where the processes of a cell run: the seam between a cell and the machine, or a container."""
+"""Interfaces of what a cell runs in; this machine and containers implement them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from matrix.cells.client import Endpoint
+from matrix.cells.log import BoundedLog
 from matrix.model.reason import Reason
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["App", "AppLog", "CommandOutput", "Sandbox", "SandboxError", "Slot"]
+__all__ = ["App", "CommandOutput", "Sandbox", "SandboxError", "Slot"]
 
 
 class SandboxError(Exception):
-    """The place cannot be had, or was lost: nothing that was seen in it tells of the release."""
+    """The sandbox cannot be started, or was lost: what was observed in it does not count."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
@@ -28,67 +29,58 @@ class SandboxError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class CommandOutput:
-    """How a short program ended: exit code, and the start of its output."""
+    """The exit code of a short program, and the start of its output."""
 
     code: int
     out: str
     err: str = ""
 
 
-class AppLog(Protocol):
-    """What an app printed."""
-
-    @property
-    def text(self) -> str:
-        """Its head and its tail."""
-        ...
-
-
 class App(Protocol):
-    """A process of the app, with all that it starts; to be stopped in any case."""
+    """A process of the app and everything that it starts; must be stopped in any case."""
 
     exit_code: int | None
 
     @property
-    def log(self) -> AppLog:
-        """What it printed so far."""
+    def log(self) -> BoundedLog:
+        """The output so far."""
         ...
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs."""
+        """True while it runs."""
         ...
 
     def wait_ready(self, timeout: float) -> Endpoint | None:
-        """Return the way to the port that it says it listens on, None where it does not in time."""
+        """Return the port that it reports to listen on, None if it does not in time."""
         ...
 
-    def died(self, within: float = 0.0) -> int | None:
+    def wait_exit(self, timeout: float = 0.0) -> int | None:
         """Return the exit code if it ends by itself within so many seconds, else None."""
         ...
 
     def stop(self) -> None:
-        """End it and what it started, softly first; `exit_code` is set if it was dead already."""
+        """End it and what it started, gracefully first; set `exit_code` if it had ended already."""
         ...
 
 
 class Slot(Protocol):
-    """What one process of a cell has for its own: a folder, and ways out of the place."""
+    """The folder of one process of a cell, and its ports that lead out of the sandbox."""
 
     @property
-    def place(self) -> Sandbox:
-        """Where it is."""
+    def sandbox(self) -> Sandbox:
+        """The sandbox that it belongs to."""
         ...
 
     @property
     def scratch(self) -> PurePath:
-        """Its folder, as seen inside."""
+        """The folder, as seen inside."""
         ...
 
-    def reach_out(self, port: int, wanted: int = 0) -> int:
+    def forward_port(self, port: int, requested: int = 0) -> int:
         """Return the port inside that leads to 127.0.0.1:`port` of this process.
 
-        It is `wanted` where that is given, and where inside is not here.
+        In a container it is `requested` unless that is 0; on the machine itself it is `port`.
         """
         ...
 
@@ -97,7 +89,7 @@ class Slot(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the ways out."""
+        """Close the forwarded ports."""
         ...
 
 
@@ -106,7 +98,7 @@ class Sandbox(Protocol):
 
     `isolation` says what keeps the cell from the rest of the world, `image` is the digest of the
     image and `engine` the name of the engine, "" on the machine itself. All methods raise OSError,
-    PlaceError where it was lost.
+    and SandboxError if the sandbox was lost.
     """
 
     isolation: str
@@ -125,26 +117,26 @@ class Sandbox(Protocol):
 
     @property
     def fixtures(self) -> PurePath:
-        """The folder of what cells are given."""
+        """The folder of the fixtures for cells."""
         ...
 
-    def ask(self, arguments: Sequence[str], seconds: float) -> CommandOutput:
+    def run(self, arguments: Sequence[str], seconds: float) -> CommandOutput:
         """Run the cell's interpreter with `arguments` to its end.
 
         Raises OSError, TimeoutError after so many seconds.
         """
         ...
 
-    def room(self, name: str) -> Slot:
-        """Return a new room; `name` is for people."""
+    def new_slot(self, name: str) -> Slot:
+        """Return a new slot; `name` is for people."""
         ...
 
-    def free(self) -> int:
+    def free_bytes(self) -> int:
         """Return how many bytes may still be written."""
         ...
 
     def check(self) -> None:
-        """Raise PlaceError where something befell the place, or what ran in it, from outside."""
+        """Raise SandboxError if the sandbox, or a process in it, was ended from outside."""
         ...
 
     def __enter__(self) -> Self: ...
