@@ -243,5 +243,5 @@ def _soak_crashed(process: ProcessCapture) -> bool:
 
 
 def _soak_note(process: ProcessCapture) -> Fact:
-    sent = {"sent": process.soak.sent} if process.soak else {}
-    return fact(FactKind.SOAK_CRASHED, setting=process.setting, facts=[death(process)], **sent)
+    sent = str(process.soak.sent) if process.soak else ""
+    return fact(FactKind.SOAK_CRASHED, setting=process.setting, sent=sent, facts=[death(process)])

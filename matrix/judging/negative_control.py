@@ -100,8 +100,7 @@ def app_failure(
 def stimulus_fact(stimulus: Stimulus, match: Match, tried: int = 0) -> Fact:
     """Return what a stimulus showed, or lacked in `tried` attempts."""
     clauses = [fact(FactKind.OBSERVED, text=clause) for clause in match.clauses or (match.text,)]
-    counted = {"tried": tried} if tried else {}
-    return fact(FactKind.STIMULUS, stimulus=stimulus.name, facts=clauses, **counted)
+    return fact(FactKind.STIMULUS, stimulus=stimulus.name, tried=tried, facts=clauses)
 
 
 def _app_fact(

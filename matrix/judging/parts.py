@@ -26,7 +26,7 @@ UNKNOWN, or there is none          cannot be told
 The first release *above* a range of a library that has an upper end is asked too, and never
 refutes: ABSENT there is exact, PRESENT is later.
 
-A part that `holds_without` is turned around: the document says that there is nothing to be seen.
+A part that `expects_absent` is turned around: the document says that there is nothing to be seen.
 Its controls are cells that must show it; where it has none, any cell of the run may.
 
 =================================  ==================  ============================================
@@ -43,7 +43,7 @@ Where one release is asked whether it keeps all that is promised of it, it stand
 place, and a control may be an earlier release: it shows what has got lost, and the answer says so.
 
 A release that crashes or does not start at its documented minimum is never called refuted: a failed
-gate tells of the install or the start, not of the capability. That a control works there is said.
+gate tells of the install or the start, not of the capability. A control that works there is named.
 """
 
 from __future__ import annotations
@@ -52,227 +52,210 @@ import dataclasses
 
 from packaging.version import Version
 
-from matrix.judging.fallbacks import UNUSABLE, release, stepped
+from matrix.judging.fallbacks import UNUSABLE, fallback_facts
 from matrix.judging.findings import FindingTable
 from matrix.model.cell import Cell
+from matrix.model.fact import Fact, FactKind, fact
 from matrix.model.plan import Part
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict, Tightness
 
 __all__ = ["judge_part"]
 
-
-def judge_part(part: Part, known: FindingTable) -> PartVerdict:
-    """Return the answer for `part`, by the table above, with the back ends of its cells."""
-    verdict = _answer(part, known)
-    rests_on = [known.of(part, cell) for cell in verdict.cells]
-    back_ends = dict.fromkeys(each for item in rests_on if item for each in item.back_ends)
-    return dataclasses.replace(verdict, back_ends=tuple(back_ends))
+_TIGHTNESS_BEFORE = {Observed.ABSENT: Tightness.EXACT, Observed.PRESENT: Tightness.EARLIER}
+_TIGHTNESS_ABOVE = {Observed.ABSENT: Tightness.EXACT, Observed.PRESENT: Tightness.LATER}
 
 
-def _answer(part: Part, known: FindingTable) -> PartVerdict:
-    minimum = known.of(part, part.minimum)
+def judge_part(part: Part, findings: FindingTable) -> PartVerdict:
+    """Return the verdict on `part`, by the table above, with the back ends of its cells."""
+    verdict = _judge(part, findings)
+    used = [findings.get(part, cell) for cell in verdict.cells]
+    backends = dict.fromkeys(each for finding in used if finding for each in finding.backends)
+    return dataclasses.replace(verdict, backends=tuple(backends))
+
+
+def _judge(part: Part, findings: FindingTable) -> PartVerdict:
+    minimum = findings.get(part, part.minimum)
     if minimum is None:
-        return _verdict(
-            part, (part.minimum,), Outcome.UNVERIFIED, "It was not run.", Reason.NOT_RUN
-        )
+        not_run = (fact(FactKind.NOT_RUN),)
+        return _verdict(part, [part.minimum], Outcome.UNVERIFIED, not_run, Reason.NOT_RUN)
     if minimum.shows is Observed.UNKNOWN:
-        return _unknown(part, minimum, known)
-    if part.holds_without:
-        return _without(part, minimum, known)
+        return _unknown(part, minimum, findings)
+    if part.expects_absent:
+        return _expected_absent(part, minimum, findings)
     if minimum.shows is Observed.PRESENT:
-        return _confirmed(part, minimum, known)
-    return _absent(part, minimum, known)
+        return _present(part, minimum, findings)
+    return _absent(part, minimum, findings)
 
 
-def _confirmed(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
+def _present(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict:
     cells = [part.minimum]
-    evidence = f"{_asked(part)}: {minimum.evidence}"
+    facts = [_release(part, minimum)]
     tightness: Tightness | None = None
-    before = known.of(part, part.before) if part.before else None
-    if before is not None and part.before is not None:
-        cells.append(part.before)
-        if before.shows is Observed.ABSENT:
-            tightness = Tightness.EXACT
-            evidence += f" {_other(part.before, part)}, the release before, does not show it."
-        elif before.shows is Observed.PRESENT:
-            tightness = Tightness.EARLIER
-            evidence += f" {_other(part.before, part)}, the release before, already shows it."
-    above = known.of(part, part.above) if part.above else None
-    if above is not None and part.above is not None:
-        cells.append(part.above)
-        tightness, said = _beyond(above)
-        evidence += f" {_other(part.above, part)}, the first above the range, {said}."
-    remarks = list(_notes(minimum))
+    before = findings.get(part, part.before) if part.before else None
+    if before is not None:
+        cells.append(before.cell)
+        tightness = _TIGHTNESS_BEFORE.get(before.shows)
+        if tightness:
+            facts.append(_neighbour(FactKind.RELEASE_BEFORE, part, before))
+    above = findings.get(part, part.above) if part.above else None
+    if above is not None:
+        cells.append(above.cell)
+        tightness = _TIGHTNESS_ABOVE.get(above.shows)
+        facts.append(_neighbour(FactKind.RELEASE_ABOVE, part, above))
+    remarks = [*_notes(minimum)]
     newest = part.controls[0] if part.controls else None
-    last = known.of(part, newest) if newest and newest != part.minimum else None
-    if newest is not None and last is not None:
-        cells.append(newest)
+    last = findings.get(part, newest) if newest and newest != part.minimum else None
+    if last is not None:
+        cells.append(last.cell)
         if last.shows is not Observed.PRESENT:
-            remarks.append(
-                f"holds at the minimum ({part.minimum}) and not in the newest release compared"
-                f" ({newest}): {_why(last)}"
-            )
-            good = known.first_control(part)
-            if good is not None:
-                cells.append(good.cell)
-                remarks.append(f"the newest release seen to have it is {_other(good.cell, part)}")
+            remarks.append(_because(FactKind.NEWEST_LACKS, last, minimum=part.minimum.id))
+            control = findings.first_control(part)
+            if control is not None:
+                cells.append(control.cell)
+                by = _differs_by(control.cell, part)
+                remarks.append(fact(FactKind.NEWEST_WITH, control.cell, by=by))
     return _verdict(
-        part,
-        tuple(cells),
-        Outcome.CONFIRMED,
-        evidence,
-        tightness=tightness,
-        remarks=tuple(remarks),
+        part, cells, Outcome.CONFIRMED, tuple(facts), tightness=tightness, remarks=remarks
     )
 
 
-def _absent(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
-    control = known.first_control(part)
-    tried = _tried(part, known)
+def _absent(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict:
+    control = findings.first_control(part)
+    compared = _compared(part, findings)
     if control is None:
-        compared = "; ".join(f"{_other(item.cell, part)}: {_why(item)}" for item in tried)
+        others = [
+            _because(FactKind.COMPARED, item, by=_differs_by(item.cell, part)) for item in compared
+        ]
         return _verdict(
             part,
-            (part.minimum, *(item.cell for item in tried)),
+            [part.minimum, *(item.cell for item in compared)],
             Outcome.UNVERIFIED,
-            f"{_asked(part)}: {minimum.evidence} No release compared with shows it either"
-            f" ({compared or 'none was there to compare with'}).",
+            (_release(part, minimum), fact(FactKind.NO_CONTROL_SHOWS, facts=others)),
             Reason.CONTROL_FAILED,
             remarks=_notes(minimum),
         )
-    failed = tried[: next(n for n, item in enumerate(tried) if item is control)]
-    shown = f"{_other(control.cell, part)} in the same environment"
-    if _is_earlier(control.cell, part):
-        shown = f"A regression: {_other(control.cell, part)}, an earlier release, shows it there"
+    failed = compared[: next(n for n, item in enumerate(compared) if item is control)]
+    earlier = Version(control.cell.ddtrace) < Version(part.minimum.ddtrace)
+    shown = fact(
+        FactKind.EARLIER_SHOWS if earlier else FactKind.CONTROL_SHOWS,
+        control.cell,
+        by=_differs_by(control.cell, part),
+        facts=control.facts,
+    )
     return _verdict(
         part,
-        (part.minimum, *(item.cell for item in failed), control.cell),
+        [part.minimum, *(item.cell for item in failed), control.cell],
         Outcome.REFUTED,
-        f"{_asked(part)}: {minimum.evidence} {shown}: {control.evidence}",
-        remarks=(
+        (_release(part, minimum), shown),
+        remarks=[
             *_notes(minimum),
-            *(
-                f"{item.cell} could not serve as the positive control: {_why(item)}"
-                for item in failed
-            ),
-        ),
+            *(_because(FactKind.CONTROL_UNUSABLE, item) for item in failed),
+        ],
     )
 
 
-def _unknown(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
-    evidence = f"{_asked(part)}: {minimum.evidence}"
-    cells: tuple[str, ...] = (part.minimum,)
-    control = known.first_control(part)
+def _unknown(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict:
+    facts = [_release(part, minimum)]
+    cells = [part.minimum]
+    control = findings.first_control(part)
     if minimum.reason in {Reason.CRASHED, Reason.BROKEN_START} and control is not None:
-        cells = (*cells, control.cell)
-        evidence += (
-            f" {_other(control.cell, part)} works in the same environment: {_asked(part)}"
-            " is not usable there, which says nothing of the capability."
-        )
+        cells.append(control.cell)
+        own = fact(FactKind.RELEASE, part.minimum, by=_own(part))
+        by = _differs_by(control.cell, part)
+        facts.append(fact(FactKind.CONTROL_WORKS, control.cell, by=by, facts=[own]))
     if minimum.reason in UNUSABLE:
-        steps = stepped(part, known)
-        cells = (*cells, *steps.cells)
-        evidence = f"{evidence} {steps.said}".rstrip()
-    return _verdict(
-        part,
-        cells,
-        Outcome.UNVERIFIED,
-        evidence,
-        minimum.reason or Reason.INTERNAL_ERROR,
-        remarks=_notes(minimum),
-    )
+        fallbacks = fallback_facts(part, findings)
+        cells += fallbacks.cells
+        facts += fallbacks.facts
+    reason = minimum.reason or Reason.INTERNAL_ERROR
+    return _verdict(part, cells, Outcome.UNVERIFIED, tuple(facts), reason, remarks=_notes(minimum))
 
 
-def _without(part: Part, minimum: Finding, known: FindingTable) -> PartVerdict:
-    evidence = f"{_asked(part)}: {minimum.evidence}"
+def _expected_absent(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict:
+    remarks = _notes(minimum)
     if minimum.shows is Observed.PRESENT:
-        denied = "without being asked for" if part.control_channel else "which the page denies"
-        said = f"{_asked(part)}: It shows, {denied}: {minimum.evidence}"
-        return _verdict(part, (part.minimum,), Outcome.REFUTED, said, remarks=_notes(minimum))
-    able = known.first_control(part) if part.controls else known.seen_anywhere(part)
+        denied = fact(
+            FactKind.SHOWS_THOUGH_DENIED,
+            part.minimum,
+            channel=part.control_channel,
+            facts=minimum.facts,
+        )
+        release = fact(FactKind.RELEASE, part.minimum, by=_own(part), facts=[denied])
+        return _verdict(part, [part.minimum], Outcome.REFUTED, (release,), remarks=remarks)
+    controls = part.controls
+    able = findings.first_control(part) if controls else findings.seen_anywhere(part)
     if able is None:
+        nowhere = fact(FactKind.SEEN_NOWHERE, cells=tuple(cell.id for cell in controls))
         return _verdict(
             part,
-            (part.minimum,),
+            [part.minimum],
             Outcome.UNVERIFIED,
-            f"{evidence} The probe saw nothing in {', '.join(part.controls) or 'any other cell'}"
-            " either.",
+            (_release(part, minimum), nowhere),
             Reason.CONTROL_FAILED,
-            remarks=_notes(minimum),
+            remarks=remarks,
         )
+    shown = fact(FactKind.SEEN_IN, able.cell)
+    if part.control_channel:
+        shown = fact(FactKind.SEEN_WHEN_ENABLED, able.cell, channel=able.channel, facts=able.facts)
     return _verdict(
         part,
-        (part.minimum, able.cell),
+        [part.minimum, able.cell],
         Outcome.CONFIRMED,
-        f"{evidence} {_seen(able, part)}",
-        remarks=_notes(minimum),
+        (_release(part, minimum), shown),
+        remarks=remarks,
     )
 
 
-def _seen(able: Finding, part: Part) -> str:
-    if part.control_channel:
-        return f"It does where it is asked for ({able.channel}, {able.cell}): {able.evidence}"
-    return f"The same probe does see it in {able.cell}."
+def _compared(part: Part, findings: FindingTable) -> list[Finding]:
+    known = (findings.get(part, cell) for cell in part.controls if cell != part.minimum)
+    return [finding for finding in known if finding is not None]
 
 
-def _tried(part: Part, known: FindingTable) -> list[Finding]:
-    found = (known.of(part, cell) for cell in part.controls if cell != part.minimum)
-    return [item for item in found if item is not None]
+def _release(part: Part, minimum: Finding) -> Fact:
+    return fact(FactKind.RELEASE, part.minimum, by=_own(part), facts=minimum.facts)
 
 
-def _notes(finding: Finding) -> tuple[str, ...]:
-    return tuple(f"{finding.cell}: {note}" for note in finding.notes)
+def _neighbour(kind: FactKind, part: Part, finding: Finding) -> Fact:
+    return fact(
+        kind,
+        finding.cell,
+        by=_differs_by(finding.cell, part),
+        shows=finding.shows.value,
+        reason=finding.reason.value if finding.reason else "",
+    )
 
 
-def _why(finding: Finding) -> str:
-    if finding.reason is not None:
-        return f"{finding.reason.value}, {finding.evidence}"
-    return finding.evidence
+def _because(kind: FactKind, finding: Finding, **values: str) -> Fact:
+    reason = finding.reason.value if finding.reason else ""
+    return fact(kind, finding.cell, reason=reason, facts=finding.facts, **values)
 
 
-def _beyond(above: Finding) -> tuple[Tightness | None, str]:
-    """Return what the first release above a range says of its upper end."""
-    if above.shows is Observed.PRESENT:
-        return Tightness.LATER, "shows it too"
-    if above.shows is Observed.ABSENT:
-        return Tightness.EXACT, "does not show it"
-    return None, f"cannot tell ({above.reason.value if above.reason else 'unknown'})"
+def _notes(finding: Finding) -> list[Fact]:
+    return [fact(FactKind.NOTE, finding.cell, facts=[note]) for note in finding.notes]
 
 
-def _at(cell: str) -> str:
-    return f"ddtrace {Cell.parse(cell).ddtrace}"
+def _own(part: Part) -> str:
+    """Return by what the part's own release is named: the tracer's, or a library's with it."""
+    return "both" if part.pick else "tracer"
 
 
-def _asked(part: Part) -> str:
-    """Return what the part is about: a release of the tracer, or of a library with one."""
-    of = f"{release(part.minimum)} with " if part.pick else ""
-    return f"{of}{_at(part.minimum)}"
+def _differs_by(cell: Cell, part: Part) -> str:
+    """Return by what another cell differs from the part's own."""
+    return "library" if part.pick and cell.ddtrace == part.minimum.ddtrace else "tracer"
 
 
-def _other(cell: str, part: Part) -> str:
-    """Return another cell by what differs from the part's own."""
-    if part.pick and Cell.parse(cell).ddtrace == Cell.parse(part.minimum).ddtrace:
-        return release(cell)
-    return _at(cell)
-
-
-def _is_earlier(cell: str, part: Part) -> bool:
-    """Return whether a cell is of an earlier release of the tracer than the part's own."""
-    theirs, own = (Version(Cell.parse(each).ddtrace) for each in (cell, part.minimum))
-    return theirs < own
-
-
-def _verdict(  # noqa: PLR0913 - the fields of one answer
+def _verdict(  # noqa: PLR0913 - the fields of a verdict
     part: Part,
-    cells: tuple[str, ...],
+    cells: list[Cell],
     outcome: Outcome,
-    evidence: str,
+    facts: tuple[Fact, ...],
     reason: Reason | None = None,
     *,
     tightness: Tightness | None = None,
-    remarks: tuple[str, ...] = (),
+    remarks: list[Fact] | None = None,
 ) -> PartVerdict:
+    choice = [fact(FactKind.CHOICE, text=part.choice)] if part.choice else []
     return PartVerdict(
         probe=part.probe,
         channel=part.channel,
@@ -280,6 +263,6 @@ def _verdict(  # noqa: PLR0913 - the fields of one answer
         outcome=outcome,
         tightness=tightness,
         reason=reason,
-        evidence=f"{evidence} ({part.said})" if part.said else evidence,
-        remarks=(part.said, *remarks) if part.said else remarks,
+        facts=(*facts, *choice),
+        remarks=(*choice, *(remarks or [])),
     )

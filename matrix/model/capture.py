@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from matrix.model.reason import Reason
+from matrix.model.service import Backend
 
 __all__ = [
     "UNISOLATED",
@@ -166,7 +167,7 @@ class CellCapture:
 
     `isolation` says what kept the cell from reaching beyond loopback, in a few words. `image` is
     the digest of the image that it ran in and `engine` the container engine's name, "" where it ran
-    on the machine itself. `services` are the back ends it could reach, in their own words.
+    on the machine itself. `services` are the back ends it could reach.
     """
 
     cell: str
@@ -181,7 +182,7 @@ class CellCapture:
     isolation: str = ""
     image: str = ""
     engine: str = ""
-    services: tuple[str, ...] = ()
+    services: tuple[Backend, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; what is in them is the capture's own, and not to be changed."""
@@ -197,7 +198,7 @@ class CellCapture:
                 **data,
                 "identity": Identity(**identity) if identity else None,
                 "lock": tuple(data["lock"]),
-                "services": tuple(data.get("services", ())),
+                "services": tuple(map(Backend.parse, data.get("services", ()))),
                 "processes": tuple(_process(item) for item in data["processes"]),
                 "failed": Reason(data["failed"]) if data["failed"] else None,
             }
@@ -208,6 +209,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a capture
     """Return dataclasses as dictionaries, without a copy of all else (`asdict` makes one)."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, Backend):
+        return str(value)
     if dataclasses.is_dataclass(value):
         return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
     return value

@@ -1,7 +1,4 @@
-"""A plan: which cells answer which claims, and what was left out and why.
-
-What is known of a claim without running anything.
-"""
+"""A plan: the cells that answer the claims, what was omitted and why, and static evidence."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ __all__ = ["Omission", "Part", "Plan", "PlannedCell", "Role", "StaticEvidence"]
 
 @dataclasses.dataclass(frozen=True)
 class StaticEvidence:
-    """What the package index says of a claim, in one sentence with its positive control.
+    """Evidence of the package index on a claim, as one sentence with its positive control.
 
     `refutes` is set where no artifact in the whole promised range can fulfil the claim, and the
     same index does list artifacts of the same releases for other platforms or CPythons. Where it
@@ -31,7 +28,7 @@ class StaticEvidence:
 
 
 class Role(str, enum.Enum):
-    """What a cell is to a part of a claim."""
+    """The role of a cell in a part of a claim."""
 
     MINIMUM = "minimum"
     BEFORE = "before"
@@ -42,10 +39,10 @@ class Role(str, enum.Enum):
 class Part:
     """One thing that must hold for a claim to hold: a channel of a probe in one environment.
 
-    `minimum` is the cell id at the documented minimum, `before` the one at the release just before
-    (None where tightness has no meaning or there is none), `controls` the cell ids that may serve
-    as positive control, in the order to try them: the newest release of the branch first, then the
-    newest of each older minor series, down to the minimum's own. `holds_without` turns the part
+    `minimum` is the cell at the documented minimum, `before` the one at the release just before
+    (None where tightness has no meaning or there is none), `controls` the cells that may serve as
+    positive control, in the order to try them: the newest release of the branch first, then the
+    newest of each older minor series, down to the minimum's own. `expects_absent` turns the part
     around: the claim says that the probe finds nothing, and the controls are where it must.
     `contained` is set where the claim is about containers: no cell that ran elsewhere answers it.
     `control_channel` is the channel that the controls must show, "" for the part's own: with
@@ -54,36 +51,37 @@ class Part:
     Of a library's row, `pick` says which of its releases the part is about: the `lowest` in the
     documented range, the `newest`, or one of those `between`; "" for what is about the tracer's
     releases. There `minimum` and `before` differ in the library, `above` is the first release
-    beyond a range with an upper end, which nobody promised. `said` is what is to be known of the
-    choice. Where the minimum does not build or start, `elsewhere` are cells of the same release on
-    other CPythons, and `rungs` those of later releases on its own, ascending.
+    beyond a range with an upper end, which nobody promised. `choice` explains the release that was
+    chosen where it is not the one that is written. Where the minimum does not build or start,
+    `elsewhere` are cells of the same release on other CPythons, and `later` those of later releases
+    on its own CPython, ascending.
     """
 
     claim: str
     probe: str
     channel: str
-    minimum: str
-    before: str | None
-    controls: tuple[str, ...]
-    holds_without: bool = False
+    minimum: Cell
+    before: Cell | None
+    controls: tuple[Cell, ...]
+    expects_absent: bool = False
     contained: bool = False
     control_channel: str = ""
     pick: str = ""
-    above: str | None = None
-    said: str = ""
-    elsewhere: tuple[str, ...] = ()
-    rungs: tuple[str, ...] = ()
+    above: Cell | None = None
+    choice: str = ""
+    elsewhere: tuple[Cell, ...] = ()
+    later: tuple[Cell, ...] = ()
 
     @property
-    def asked(self) -> tuple[str, ...]:
+    def required(self) -> tuple[Cell, ...]:
         """Return the cells that are run in any case; the others are in reserve."""
-        aside = (each for each in (self.before, self.above) if each)
-        return (self.minimum, *aside, *self.controls[:1])
+        neighbours = (cell for cell in (self.before, self.above) if cell)
+        return (self.minimum, *neighbours, *self.controls[:1])
 
     @property
-    def cells(self) -> tuple[str, ...]:
+    def cells(self) -> tuple[Cell, ...]:
         """Return all cells that the part can be judged by."""
-        return (*self.asked, *self.controls[1:], *self.elsewhere, *self.rungs)
+        return (*self.required, *self.controls[1:], *self.elsewhere, *self.later)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,17 +104,21 @@ class PlannedCell:
 
 @dataclasses.dataclass(frozen=True)
 class Omission:
-    """What a claim would ask for and no cell can answer; `what` is a cell id or a sentence part."""
+    """Something that a claim is about and that no cell tests: `subject` names it.
+
+    Where a cell was planned and then deselected, `cell` is that cell, and `subject` is its id.
+    """
 
     claim: str
-    what: str
+    subject: str
     reason: Reason
     detail: str = ""
+    cell: Cell | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The whole expectation: every claim is in `claims`, and in `parts` or `left_out` or both.
+    """The whole expectation: every claim is in `claims`, and in `parts` or `omissions` or both.
 
     `cells` holds the cells to run, in the order to run them; `fallbacks` the controls that run only
     when the ones before them could not serve. `snapshot` is when the index was read. `targets` are
@@ -131,7 +133,7 @@ class Plan:
     parts: tuple[Part, ...]
     cells: tuple[PlannedCell, ...]
     fallbacks: tuple[PlannedCell, ...]
-    left_out: tuple[Omission, ...]
+    omissions: tuple[Omission, ...]
     targets: tuple[str, ...] = ()
     static: tuple[StaticEvidence, ...] = ()
     candidate: str = ""

@@ -34,15 +34,18 @@ class ServiceIdentity:
     version: str
     source: str
 
+    @property
+    def backend(self) -> Backend:
+        """Return what a capture has of it."""
+        return Backend(self.name, self.kind, self.version)
+
     def __str__(self) -> str:
-        if self.kind is ServiceKind.SERVER:
-            return f"{self.name}: {self.version}"
-        return f"{self.name}: {self.version} (a {self.kind.value})"
+        return str(self.backend)
 
 
 @dataclasses.dataclass(frozen=True)
 class Backend:
-    """What a result rests on besides the releases under test, read from a capture's words."""
+    """A service that a cell was given: `str` is how captures have it, `parse` reads that."""
 
     name: str
     kind: ServiceKind
@@ -50,7 +53,7 @@ class Backend:
 
     @classmethod
     def parse(cls, text: str) -> Backend:
-        """Return what the words of a `ServiceIdentity` are about."""
+        """Return the back end that captures call `text`."""
         name, _, version = text.partition(": ")
         for kind in (ServiceKind.SIMULATOR, ServiceKind.STUB):
             if version.endswith(end := f" (a {kind.value})"):
@@ -58,7 +61,13 @@ class Backend:
         return cls(name, ServiceKind.SERVER, version)
 
     def __str__(self) -> str:
-        """Return what comes after `against`."""
+        if self.kind is ServiceKind.SERVER:
+            return f"{self.name}: {self.version}"
+        return f"{self.name}: {self.version} (a {self.kind.value})"
+
+    @property
+    def description(self) -> str:
+        """Return the words that follow "against" in a sentence."""
         if self.kind is ServiceKind.SERVER:
             return self.version
         if self.kind is ServiceKind.SIMULATOR:
@@ -112,10 +121,10 @@ class Service:
         return {f"{prefix}_{name.upper()}": word for name, word in words.items() if word}
 
 
-def against(back_ends: Iterable[str]) -> str:
-    """Return a sentence on what captures say was talked to, "" where that is nothing.
+def against(backends: Iterable[Backend]) -> str:
+    """Return a sentence that names the back ends, "" where there are none.
 
     `Against PostgreSQL 15.18, a stub (consul).`
     """
-    told = dict.fromkeys(str(Backend.parse(text)) for text in back_ends)
-    return f"Against {', '.join(told)}." if told else ""
+    names = dict.fromkeys(backend.description for backend in backends)
+    return f"Against {', '.join(names)}." if names else ""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Any
 
+from matrix.model.cell import Cell
+from matrix.model.fact import Fact
 from matrix.model.reason import Reason
+from matrix.model.service import Backend
 
 __all__ = ["Finding", "Observed", "Outcome", "PartVerdict", "Tightness", "Verdict"]
 
 
 class Observed(str, enum.Enum):
-    """What a probe channel showed in one cell."""
+    """The observation of a probe channel in one cell."""
 
     PRESENT = "present"
     ABSENT = "absent"
@@ -23,25 +25,24 @@ class Observed(str, enum.Enum):
 class Finding:
     """The judgement of one probe channel in one cell, over all its repeats.
 
-    `reason` says why for UNKNOWN. `evidence` is one sentence a reader accepts. `repeats` counts
-    the answers, such as `(("present", 2), ("absent", 1))`. `notes` are remarks that do not
-    decide: a crash in the soak, a second vector that showed nothing. `back_ends` are what the app
-    was given to talk to, in a capture's words.
+    `reason` says why for UNKNOWN. `facts` are the evidence. `repeats` counts the observations, such
+    as `(("present", 2), ("absent", 1))`. `notes` are facts that do not decide: a crash in the soak,
+    a second vector that showed nothing. `backends` are the services that the app was given.
     """
 
-    cell: str
+    cell: Cell
     probe: str
     channel: str
     shows: Observed
-    evidence: str
+    facts: tuple[Fact, ...]
     reason: Reason | None = None
     repeats: tuple[tuple[str, int], ...] = ()
-    notes: tuple[str, ...] = ()
-    back_ends: tuple[str, ...] = ()
+    notes: tuple[Fact, ...] = ()
+    backends: tuple[Backend, ...] = ()
 
 
 class Outcome(str, enum.Enum):
-    """The answer. Only CONFIRMED is green."""
+    """The answer to a claim or a part of it. Only CONFIRMED is green."""
 
     CONFIRMED = "confirmed"
     REFUTED = "refuted"
@@ -62,48 +63,33 @@ class Tightness(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class PartVerdict:
-    """The answer for one part of a claim, with the cells it rests on.
+    """The verdict on one part of a claim, with the cells it rests on; the first is its own.
 
-    `remarks` are findings beside the answer: a floor that holds and breaks in a later release.
-    `back_ends` are those of its cells.
+    `facts` are the evidence, `remarks` facts beside it: a minimum that holds and a later release
+    that breaks. `backends` are those of its cells.
     """
 
     probe: str
     channel: str
-    cells: tuple[str, ...]
+    cells: tuple[Cell, ...]
     outcome: Outcome
     tightness: Tightness | None
     reason: Reason | None
-    evidence: str
-    remarks: tuple[str, ...] = ()
-    back_ends: tuple[str, ...] = ()
+    facts: tuple[Fact, ...]
+    remarks: tuple[Fact, ...] = ()
+    backends: tuple[Backend, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """The answer to a claim, by its id. `cells` are all cells it rests on, `back_ends` theirs."""
+    """The verdict on a claim, by its id. `cells` are all cells it rests on, `backends` theirs."""
 
     claim: str
     outcome: Outcome
     tightness: Tightness | None
     reason: Reason | None
-    evidence: str
-    cells: tuple[str, ...] = ()
+    facts: tuple[Fact, ...]
+    cells: tuple[Cell, ...] = ()
     parts: tuple[PartVerdict, ...] = ()
-    remarks: tuple[str, ...] = ()
-    back_ends: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the verdict as plain JSON values."""
-        data: dict[str, Any] = _plain(dataclasses.asdict(self))
-        return data
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - walks any JSON-like value
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
+    remarks: tuple[Fact, ...] = ()
+    backends: tuple[Backend, ...] = ()

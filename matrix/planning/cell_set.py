@@ -31,15 +31,17 @@ class CellSet:
     """Cells by id, and what the parts want of them."""
 
     as_of: dt.date | None = None
-    _cells: dict[str, tuple[Cell, dt.date]] = dataclasses.field(default_factory=dict)
+    _dates: dict[Cell, dt.date] = dataclasses.field(default_factory=dict)
 
-    def add(self, python: str, target: str, framework: tuple[str, Release], tracer: Release) -> str:
-        """Return the id of the cell, which is known from now on."""
+    def add(
+        self, python: str, target: str, framework: tuple[str, Release], tracer: Release
+    ) -> Cell:
+        """Return the cell, which is in the set from now on."""
         name, release = framework
         cell = Cell(python, target, name, release.text, tracer.text, self.as_of)
         date = self.as_of or dependency_date(tracer, release)
-        self._cells.setdefault(cell.id, (cell, date))
-        return cell.id
+        self._dates.setdefault(cell, date)
+        return cell
 
     def planned(
         self, parts: Iterable[Part], soaked: frozenset[str]
@@ -48,45 +50,45 @@ class CellSet:
 
         `soaked` are the probes whose minimum cells serve a soak.
         """
-        return plan_cells(parts, self._cells, soaked)
+        return plan_cells(parts, self._dates, soaked)
 
 
 def plan_cells(
-    parts: Iterable[Part], known: Mapping[str, tuple[Cell, dt.date]], soaked: frozenset[str]
+    parts: Iterable[Part], dates: Mapping[Cell, dt.date], soaked: frozenset[str]
 ) -> tuple[tuple[PlannedCell, ...], tuple[PlannedCell, ...]]:
     """Return the cells that the parts need, first those to run, then the fallbacks."""
-    run: dict[str, None] = {}
-    all_of: dict[str, None] = {}
-    probes: dict[str, set[str]] = {}
-    decisive: dict[str, set[str]] = {}
-    soak: set[str] = set()
+    run: dict[Cell, None] = {}
+    needed: dict[Cell, None] = {}
+    probes: dict[Cell, set[str]] = {}
+    decisive: dict[Cell, set[str]] = {}
+    soak: set[Cell] = set()
     for part in parts:
-        asked = part.asked
+        required = part.required
         roles = [(part.minimum, Role.MINIMUM)]
         roles += [(cell, Role.BEFORE) for cell in (part.before, part.above) if cell]
-        in_reserve = (*part.controls, *part.elsewhere, *part.rungs)
+        in_reserve = (*part.controls, *part.elsewhere, *part.later)
         roles += [(cell, Role.CONTROL) for cell in in_reserve]
         for cell, role in roles:
-            all_of.setdefault(cell)
+            needed.setdefault(cell)
             probes.setdefault(cell, set()).add(part.probe)
             if role is not Role.BEFORE:
                 decisive.setdefault(cell, set()).add(part.probe)
             if role is Role.MINIMUM and part.probe in soaked:
                 soak.add(cell)
-            if cell in asked:
+            if cell in required:
                 run.setdefault(cell)
 
-    def planned(cell: str) -> PlannedCell:
+    def planned(cell: Cell) -> PlannedCell:
         return PlannedCell(
-            cell=known[cell][0],
-            as_of=known[cell][1],
+            cell=cell,
+            as_of=dates[cell],
             probes=tuple(sorted(probes[cell])),
             decisive=tuple(sorted(decisive.get(cell, ()))),
             soak=cell in soak,
         )
 
     cells = tuple(planned(cell) for cell in run)
-    return cells, tuple(planned(cell) for cell in all_of if cell not in run)
+    return cells, tuple(planned(cell) for cell in needed if cell not in run)
 
 
 # Promises about runtimes and integrations come after those about capabilities.
@@ -114,17 +116,17 @@ class _Waiting:
         self._claims = sorted(
             claims, key=lambda claim: (_RANK[claim.kind], claim.subject, claim.id)
         )
-        needs: dict[str, set[str]] = {}
-        probes: dict[str, set[str]] = {}
+        needs: dict[str, set[Cell]] = {}
+        probes: dict[Cell, set[str]] = {}
         for part in parts:
-            wanted = set(part.asked)
-            needs.setdefault(part.claim, set()).update(wanted)
-            for cell in wanted:
+            required = set(part.required)
+            needs.setdefault(part.claim, set()).update(required)
+            for cell in required:
                 probes.setdefault(cell, set()).add(part.probe)
         self._needs = [needs[claim.id] for claim in self._claims]
         self._cost = {cell: len(found) for cell, found in probes.items()}
         self._costs = [sum(map(self._cost.__getitem__, cells)) for cells in self._needs]
-        self._needed_by: dict[str, list[int]] = {}
+        self._needed_by: dict[Cell, list[int]] = {}
         for place, cells in enumerate(self._needs):
             for cell in cells:
                 self._needed_by.setdefault(cell, []).append(place)
@@ -145,7 +147,7 @@ class _Waiting:
     def _entry(self, place: int) -> tuple[bool, int, int]:
         return self._claims[place].kind in _LATE, self._costs[place], place
 
-    def _cheaper(self, cells: Iterable[str]) -> set[int]:
+    def _cheaper(self, cells: Iterable[Cell]) -> set[int]:
         """Note that the cells are there; return the claims that cost less for that."""
         found: set[int] = set()
         for cell in cells:
@@ -160,8 +162,4 @@ def by_target(parts: Iterable[Part], targets: Sequence[str]) -> list[Part]:
 
     Those of one target keep their order.
     """
-    made = list(parts)
-    if len(targets) < 2:  # noqa: PLR2004 - nothing to order
-        return made
-    rank = {cell: targets.index(Cell.parse(cell).target) for cell in {p.minimum for p in made}}
-    return sorted(made, key=lambda part: rank[part.minimum])
+    return sorted(parts, key=lambda part: targets.index(part.minimum.target))

@@ -18,8 +18,15 @@ from matrix.model.validate import cell_id, count, text
 __all__ = ["only", "plan_from_json", "plan_to_json", "tuple_of"]
 
 _CLAIM = frozenset(Claim.__dataclass_fields__)
-_PART = tuple(Part.__dataclass_fields__)
-_PLAN = tuple(Plan.__dataclass_fields__)
+# Fields whose names in the file are older than those of the dataclasses.
+_FILE_NAMES = {
+    "expects_absent": "holds_without",
+    "choice": "said",
+    "later": "rungs",
+    "omissions": "left_out",
+}
+_PART = {name: _FILE_NAMES.get(name, name) for name in Part.__dataclass_fields__}
+_PLAN = tuple(_FILE_NAMES.get(name, name) for name in Plan.__dataclass_fields__)
 
 _T = TypeVar("_T")
 
@@ -36,11 +43,11 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "left_out": [
             {
                 "claim": each.claim,
-                "what": each.what,
+                "what": each.subject,
                 "reason": each.reason.value,
                 "detail": each.detail,
             }
-            for each in plan.left_out
+            for each in plan.omissions
         ],
         "targets": list(plan.targets),
         "static": [
@@ -67,7 +74,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         parts=tuple_of(data["parts"], _part),
         cells=tuple_of(data["cells"], _cell),
         fallbacks=tuple_of(data["fallbacks"], _cell),
-        left_out=tuple_of(data["left_out"], _left_out),
+        omissions=tuple_of(data["left_out"], _omission),
         targets=tuple_of(data["targets"], text),
         static=tuple_of(data["static"], _static),
         candidate=text(data["candidate"]),
@@ -90,8 +97,13 @@ def tuple_of(values: object, one: Callable[[Any], _T]) -> tuple[_T, ...]:
 
 
 def _part_to_json(part: Part) -> dict[str, Any]:
-    data = {name: getattr(part, name) for name in _PART}
-    return {name: list(each) if isinstance(each, tuple) else each for name, each in data.items()}
+    return {called: _value_to_json(getattr(part, name)) for name, called in _PART.items()}
+
+
+def _value_to_json(value: object) -> object:
+    if isinstance(value, Cell):
+        return value.id
+    return [_value_to_json(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _cell_to_json(planned: PlannedCell) -> dict[str, Any]:
@@ -120,27 +132,31 @@ def _claim(data: Mapping[str, Any]) -> Claim:
 
 
 def _part(data: Mapping[str, Any]) -> Part:
-    only(data, *_PART)
+    only(data, *_PART.values())
     return Part(
         claim=text(data["claim"]),
         probe=text(data["probe"]),
         channel=text(data["channel"]),
-        minimum=cell_id(data["minimum"]),
+        minimum=_part_cell(data["minimum"]),
         before=_maybe_cell(data["before"]),
-        controls=tuple_of(data["controls"], cell_id),
-        holds_without=_truth(data["holds_without"]),
+        controls=tuple_of(data["controls"], _part_cell),
+        expects_absent=_truth(data["holds_without"]),
         contained=_truth(data["contained"]),
         control_channel=text(data["control_channel"]),
         pick=text(data["pick"]),
         above=_maybe_cell(data["above"]),
-        said=text(data["said"]),
-        elsewhere=tuple_of(data["elsewhere"], cell_id),
-        rungs=tuple_of(data["rungs"], cell_id),
+        choice=text(data["said"]),
+        elsewhere=tuple_of(data["elsewhere"], _part_cell),
+        later=tuple_of(data["rungs"], _part_cell),
     )
 
 
-def _maybe_cell(value: object) -> str | None:
-    return None if value is None else cell_id(value)
+def _part_cell(value: object) -> Cell:
+    return Cell.parse(cell_id(value))
+
+
+def _maybe_cell(value: object) -> Cell | None:
+    return None if value is None else _part_cell(value)
 
 
 def _truth(value: object) -> bool:
@@ -155,7 +171,7 @@ def _cell(data: Mapping[str, Any]) -> PlannedCell:
     if repeats == 0:
         raise ValueError(f"{data['id']} runs 0 times")
     return PlannedCell(
-        cell=Cell.parse(cell_id(data["id"])),
+        cell=_part_cell(data["id"]),
         as_of=dt.date.fromisoformat(text(data["as_of"])),
         probes=tuple_of(data["probes"], text),
         decisive=tuple_of(data["decisive"], text),
@@ -164,11 +180,11 @@ def _cell(data: Mapping[str, Any]) -> PlannedCell:
     )
 
 
-def _left_out(data: Mapping[str, Any]) -> Omission:
+def _omission(data: Mapping[str, Any]) -> Omission:
     only(data, "claim", "what", "reason", "detail")
     return Omission(
         claim=text(data["claim"]),
-        what=text(data["what"]),
+        subject=text(data["what"]),
         reason=Reason(data["reason"]),
         detail=text(data["detail"]),
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
+from matrix.model.cell import Cell
 from matrix.model.plan import Omission, Part, Plan, PlannedCell
 
 __all__ = ["SCHEMA", "cells_of_claims", "left_out_of_claims", "plan_to_json"]
@@ -16,14 +18,14 @@ def cells_of_claims(plan: Plan) -> dict[str, set[str]]:
     """Return the ids of the cells to run for each claim, without those in reserve."""
     found: dict[str, set[str]] = {claim.id: set() for claim in plan.claims}
     for part in plan.parts:
-        found[part.claim].update(part.asked)
+        found[part.claim].update(cell.id for cell in part.required)
     return found
 
 
 def left_out_of_claims(plan: Plan) -> dict[str, Counter[str]]:
     """Return how much was left out for each claim, by reason."""
     found: dict[str, Counter[str]] = {claim.id: Counter() for claim in plan.claims}
-    for item in plan.left_out:
+    for item in plan.omissions:
         found[item.claim][item.reason.value] += 1
     return found
 
@@ -42,7 +44,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
             "cells": len(plan.cells),
             "fallbacks": len(plan.fallbacks),
             "targets": {target: targets[target] for target in plan.targets},
-            "left_out": dict(sorted(Counter(i.reason.value for i in plan.left_out).items())),
+            "left_out": dict(sorted(Counter(i.reason.value for i in plan.omissions).items())),
         },
         "claims": [
             {
@@ -59,7 +61,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "parts": [_part(part) for part in plan.parts],
         "cells": [_cell(planned) for planned in plan.cells],
         "fallbacks": [_cell(planned) for planned in plan.fallbacks],
-        "left_out": [_left_out(item) for item in plan.left_out],
+        "left_out": [_left_out(item) for item in plan.omissions],
     }
 
 
@@ -68,16 +70,20 @@ def _part(part: Part) -> dict[str, Any]:
         "claim": part.claim,
         "probe": part.probe,
         "channel": part.channel,
-        "minimum": part.minimum,
-        "before": part.before,
-        "controls": list(part.controls),
-        "holds_without": part.holds_without,
+        "minimum": part.minimum.id,
+        "before": part.before.id if part.before else None,
+        "controls": _ids(part.controls),
+        "holds_without": part.expects_absent,
         "pick": part.pick,
-        "above": part.above,
-        "said": part.said,
-        "elsewhere": list(part.elsewhere),
-        "rungs": list(part.rungs),
+        "above": part.above.id if part.above else None,
+        "said": part.choice,
+        "elsewhere": _ids(part.elsewhere),
+        "rungs": _ids(part.later),
     }
+
+
+def _ids(cells: Iterable[Cell]) -> list[str]:
+    return [cell.id for cell in cells]
 
 
 def _cell(planned: PlannedCell) -> dict[str, Any]:
@@ -99,7 +105,7 @@ def _cell(planned: PlannedCell) -> dict[str, Any]:
 def _left_out(item: Omission) -> dict[str, Any]:
     return {
         "claim": item.claim,
-        "what": item.what,
+        "what": item.subject,
         "reason": item.reason.value,
         "detail": item.detail,
     }

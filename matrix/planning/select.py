@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from matrix.errors import NothingSelectedError, did_you_mean
-from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind
-from matrix.model.plan import Omission, Part, Plan, PlannedCell
+from matrix.model.plan import Omission, Part, Plan
 from matrix.model.reason import Reason
 from matrix.model.selectors import matches
 from matrix.planning.cell_set import plan_cells
@@ -49,8 +48,8 @@ def select(plan: Plan, selection: Selection) -> Plan:
     """
     if not selection:
         return plan
-    known = {planned.cell.id: planned for planned in (*plan.cells, *plan.fallbacks)}
-    words = _Words(plan, known)
+    known = {planned.cell: planned for planned in (*plan.cells, *plan.fallbacks)}
+    words = _Words(plan)
     for option, patterns, of_claim, of_part in words.axes(selection):
         _check(option, patterns, plan, of_claim, of_part)
     claims = [claim for claim in plan.claims if words.claim_wanted(claim, selection)]
@@ -69,16 +68,16 @@ def select(plan: Plan, selection: Selection) -> Plan:
             "no claim matches all that was asked for",
             "Each of the selectors matches something, but not together; leave one out.",
         )
-    dates = {key: (planned.cell, planned.as_of) for key, planned in known.items()}
+    dates = {cell: planned.as_of for cell, planned in known.items()}
     kept = {(part.claim, part.minimum) for part in parts}
     missing = (
-        Omission(part.claim, part.minimum, Reason.NOT_SELECTED)
+        Omission(part.claim, part.minimum.id, Reason.NOT_SELECTED, cell=part.minimum)
         for part in plan.parts
         if part.claim in wanted and (part.claim, part.minimum) not in kept
     )
     # As the whole plan runs them: what a soak shows of a cell is true whoever asks.
     cells, fallbacks = (
-        tuple(dataclasses.replace(each, soak=known[each.cell.id].soak) for each in some)
+        tuple(dataclasses.replace(each, soak=known[each.cell].soak) for each in some)
         for some in plan_cells(parts, dates, load_coverage().soaked)
     )
     return dataclasses.replace(
@@ -87,8 +86,8 @@ def select(plan: Plan, selection: Selection) -> Plan:
         parts=tuple(parts),
         cells=cells,
         fallbacks=fallbacks,
-        left_out=(
-            *(item for item in plan.left_out if item.claim in wanted),
+        omissions=(
+            *(item for item in plan.omissions if item.claim in wanted),
             *dict.fromkeys(missing),
         ),
     )
@@ -97,8 +96,7 @@ def select(plan: Plan, selection: Selection) -> Plan:
 class _Words:
     """What globs are matched against."""
 
-    def __init__(self, plan: Plan, known: Mapping[str, PlannedCell]) -> None:
-        self.cells: dict[str, Cell] = {key: planned.cell for key, planned in known.items()}
+    def __init__(self, plan: Plan) -> None:
         self.probes: dict[str, set[str]] = {}
         for part in plan.parts:
             self.probes.setdefault(part.claim, set()).add(part.probe)
@@ -120,18 +118,18 @@ class _Words:
         return [claim.subject] if about else []
 
     def cell(self, part: Part) -> list[str]:
-        return list(part.asked)
+        return [cell.id for cell in part.required]
 
     def framework(self, part: Part) -> list[str]:
-        cell = self.cells[part.minimum]
+        cell = part.minimum
         return [cell.framework, f"{cell.framework}{cell.framework_version}"]
 
     def python(self, part: Part) -> list[str]:
-        python = self.cells[part.minimum].python
+        python = part.minimum.python
         return [python, f"cp{python.replace('.', '')}"]
 
     def tracer(self, part: Part) -> list[str]:
-        return [self.cells[part.minimum].ddtrace]
+        return [part.minimum.ddtrace]
 
     def axes(self, selection: Selection) -> Iterable[_Axis]:
         """Return each option with its globs and the words of a claim and of a part for it."""

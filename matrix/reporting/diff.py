@@ -17,8 +17,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from matrix.judging.sentences import evidence_text
 from matrix.model.claim import Claim
 from matrix.model.verdict import Outcome, Verdict
+from matrix.reporting.json import verdict_to_json
 from matrix.reporting.text import many, outcome_word, place, promise
 from matrix.runs.record import Record
 
@@ -200,7 +202,7 @@ def _tell(console: Console, change: VerdictChange) -> None:
     console.print(line, soft_wrap=True)
     was, now = (_word(each) for each in (change.before, change.after))
     console.print(Text(f"       {was} -> {now}"), soft_wrap=True)
-    console.print(Text(f"       {side.verdict.evidence}", "dim"), soft_wrap=True)
+    console.print(Text(f"       {evidence_text(side.verdict.facts)}", "dim"), soft_wrap=True)
 
 
 def _word(side: DiffSide | None) -> str:
@@ -208,4 +210,4 @@ def _word(side: DiffSide | None) -> str:
 
 
 def _verdict(side: DiffSide | None) -> dict[str, Any] | None:
-    return side.verdict.to_json() if side else None
+    return verdict_to_json(side.verdict) if side else None

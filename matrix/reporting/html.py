@@ -11,12 +11,14 @@ from typing import Any
 
 import jinja2
 
+from matrix.judging.sentences import evidence_text
+from matrix.model.fact import Fact
 from matrix.model.verdict import Outcome, PartVerdict
 from matrix.reporting.diff import Direction, RunDiff
-from matrix.reporting.evidence_text import tell
 from matrix.reporting.html_charts import HeatMap, HeatRow, Strip, heat_map, of_verdicts
 from matrix.reporting.html_evidence import Digests, command, packed, provenance
 from matrix.reporting.rows import VerdictRow
+from matrix.reporting.short_evidence import short_evidence
 from matrix.reporting.text import (
     MARKS,
     load_reasons,
@@ -181,14 +183,14 @@ def _nothing(_cell: object) -> None:
 def _proven(record: Record, line: HeatRow, digests: Digests) -> dict[str, Any]:
     """Return what a refutation rests on, to be read without a program and on paper."""
     failing = [part for part in line.verdict.parts if part.outcome is Outcome.REFUTED]
-    first = record.cell_by_id.get(failing[0].cells[0]) if failing else None
+    first = record.cell_records.get(failing[0].cells[0]) if failing else None
     asked: list[Any] = []
     if first and failing and (seen := digests(first)):
         asked = seen["asked"].get(f"{failing[0].probe}/{failing[0].channel}", [])
     return {
-        "evidence": line.verdict.evidence,
+        "evidence": evidence_text(line.verdict.facts),
         "stands": [provenance(claim) for claim in line.claims],
-        "short": tell(VerdictRow((line.verdict,), line.claims[:1]), _SHORT),
+        "short": short_evidence(VerdictRow((line.verdict,), line.claims[:1]), _SHORT),
         "where": list(_where(line)),
         "parts": list(_repeated(failing[:_PROVEN])),
         "more": max(len(failing) - _PROVEN, 0),
@@ -199,10 +201,14 @@ def _proven(record: Record, line: HeatRow, digests: Digests) -> dict[str, Any]:
 
 def _repeated(parts: Iterable[PartVerdict]) -> Iterator[tuple[str, list[str]]]:
     """Yield each evidence once, with the commands that repeat it."""
-    by_evidence: dict[str, list[str]] = {}
+    commands: dict[tuple[Fact, ...], list[str]] = {}
+    texts: dict[tuple[Fact, ...], str] = {}
     for part in parts:
-        by_evidence.setdefault(part.evidence, []).append(command(part.cells[0]))
-    yield from by_evidence.items()
+        evidence = tuple(each.across_cells() for each in part.facts)
+        texts.setdefault(evidence, evidence_text(part.facts))
+        commands.setdefault(evidence, []).append(command(part.cells[0].id))
+    for evidence, repeat in commands.items():
+        yield texts[evidence], repeat
 
 
 def _where(line: HeatRow) -> Iterator[str]:

@@ -19,7 +19,6 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from matrix.errors import UnreadableInputError
-from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Tightness, Verdict
 from matrix.reporting.text import promise
@@ -111,8 +110,7 @@ def heat_map(record: Record) -> HeatMap:
 
 def runtime(part: PartVerdict) -> tuple[str, str]:
     """Return the CPython and the target that a part is about: those of the cell that decides."""
-    cell = Cell.parse(part.cells[0])
-    return cell.python, cell.target
+    return part.cells[0].python, part.cells[0].target
 
 
 def _squares(
@@ -233,15 +231,14 @@ def _strip(record: Record, line: HeatRow, name: tuple[str, str]) -> Strip:
     asked = {(part.probe, part.channel, cell) for part in parts for cell in part.cells}
     cells = {cell for _, _, cell in asked}
     # A row of a library is about the library's releases where those differ, else the tracer's.
-    parsed = {name: Cell.parse(name) for name in cells}
-    own = {each.framework_version for each in parsed.values()}
+    own = {cell.framework_version for cell in cells}
     by_library = line.claims[0].kind.value in {"framework", "integration"} and len(own) > 1
     answers: dict[str, set[str]] = defaultdict(set)
-    for at in cells:
-        known = record.cell_by_id.get(at)
-        release = parsed[at].framework_version if by_library else parsed[at].ddtrace
+    for cell in cells:
+        known = record.cell_records.get(cell)
+        release = cell.framework_version if by_library else cell.ddtrace
         for finding in known.findings if known else ():
-            if (finding.probe, finding.channel, at) in asked:
+            if (finding.probe, finding.channel, cell) in asked:
                 answers[release].add(_SHOWS[finding.shows])
     tried = [
         StripRelease(release, next(iter(found)) if len(found) == 1 else "mixed")
@@ -251,9 +248,9 @@ def _strip(record: Record, line: HeatRow, name: tuple[str, str]) -> Strip:
     working = [each.release for each in tried if each.answer == "works"]
     firsts = [
         cell.framework_version if by_library else cell.ddtrace
-        for cell in (Cell.parse(part.cells[0]) for part in parts)
+        for cell in (part.cells[0] for part in parts)
     ]
-    subjects = sorted({cell.framework for cell in parsed.values()})
+    subjects = sorted({cell.framework for cell in cells})
     return Strip(
         title=f"{promise(line.claims[0])}, {name[1]}",
         project=", ".join(subjects) if by_library else "ddtrace",

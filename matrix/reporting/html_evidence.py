@@ -15,14 +15,16 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from matrix.agent.observations import sightings
+from matrix.agent.observations import observations_of
+from matrix.judging.sentences import evidence_text, remark_text
 from matrix.model.capture import CellCapture, Exchange, ProcessCapture
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.probe import Observation, Span
 from matrix.model.verdict import Outcome, PartVerdict
 from matrix.reporting.html_charts import HeatMap, HeatRow, pooled, runtime
 from matrix.reporting.text import load_reasons, outcome_word, promise
-from matrix.runs.record import CellLine, Record
+from matrix.runs.record import CellRecord, Record
 
 __all__ = ["Digests", "command", "digest", "packed", "proof", "provenance"]
 
@@ -88,7 +90,7 @@ def _asked(processes: Sequence[ProcessCapture]) -> dict[str, list[dict[str, Any]
         if all(name in (controls if off else found) for name, off in wanted.items()):
             continue  # a repeat of what is told already
         fresh: dict[str, list[dict[str, Any]]] = {}
-        for sighting in sightings(process):
+        for sighting in observations_of(process):
             of = sighting.exchange
             name = f"{of.probe}/{of.channel}"
             if not of.probe:
@@ -222,7 +224,7 @@ def _tail(text: str, most: int) -> str:
     return text if len(text) <= most else f"…{text[1 - most :]}"
 
 
-Digests = Callable[[CellLine], "Mapping[str, Any] | None"]
+Digests = Callable[[CellRecord], "Mapping[str, Any] | None"]
 """What the capture of a cell holds, None where none is kept."""
 
 _DETAIL = 600
@@ -252,7 +254,7 @@ def packed(record: Record, heat: HeatMap, digests: Digests, room: int) -> tuple[
     What does not fit is left out in steps: captures of cells that only accompany, of what is
     confirmed, of what is not refuted, all. The number says how many cells lack theirs.
     """
-    seen = {name: digests(record.cell_by_id[name]) for name in _cells(record, heat)}
+    seen = {name: digests(record.cell_records[name]) for name in _cells(record, heat)}
     made = ""
     for kept in _steps(heat, seen.keys()):
         found = proof(record, heat, {name: seen[name] for name in seen if name in kept}, kept)
@@ -266,31 +268,31 @@ def packed(record: Record, heat: HeatMap, digests: Digests, room: int) -> tuple[
 def proof(
     record: Record,
     heat: HeatMap,
-    seen: Mapping[str, Mapping[str, Any] | None],
-    kept: Collection[str],
+    seen: Mapping[Cell, Mapping[str, Any] | None],
+    kept: Collection[Cell],
 ) -> dict[str, Any]:
     """Return the evidence as plain JSON values: lines by number, cells by number."""
     cells = _cells(record, heat)
     number = {name: at for at, name in enumerate(cells)}
     left_out: dict[str, list[list[str]]] = {}
-    for each in record.left_out:
+    for each in record.omissions:
         mine = left_out.setdefault(each.claim, [])
-        mine.append([each.what, load_reasons()[each.reason].title, _proof_cut(each.detail)])
+        mine.append([each.subject, load_reasons()[each.reason].title, _proof_cut(each.detail)])
     return {
         "lines": [_line(line, number, left_out.get(line.claims[0].id, [])) for line in heat.lines],
-        "cells": [_cell(record.cell_by_id[name], seen.get(name), name in kept) for name in cells],
+        "cells": [_cell(record.cell_records[name], seen.get(name), name in kept) for name in cells],
     }
 
 
-def _cells(record: Record, heat: HeatMap) -> list[str]:
+def _cells(record: Record, heat: HeatMap) -> list[Cell]:
     """Return the cells that any answer rests on, the first mentioned first."""
     named = dict.fromkeys(
         cell for line in heat.lines for part in line.verdict.parts for cell in part.cells
     )
-    return [name for name in named if name in record.cell_by_id]
+    return [name for name in named if name in record.cell_records]
 
 
-def _steps(heat: HeatMap, everything: Collection[str]) -> list[set[str]]:
+def _steps(heat: HeatMap, everything: Collection[Cell]) -> list[set[Cell]]:
     """Return which cells tell all, from all of them to none."""
     parts = [(line.verdict.outcome, part) for line in heat.lines for part in line.verdict.parts]
     return [
@@ -307,17 +309,17 @@ def _of(outcome: Outcome) -> int | None:
     return None if outcome is Outcome.REFUTED else 1
 
 
-def _line(line: HeatRow, number: Mapping[str, int], left_out: list[list[str]]) -> dict[str, Any]:
+def _line(line: HeatRow, number: Mapping[Cell, int], left_out: list[list[str]]) -> dict[str, Any]:
     verdict = line.verdict
     reason = load_reasons()[verdict.reason] if verdict.reason else None
     return {
         "promise": promise(line.claims[0]),
         "outcome": verdict.outcome.value,
         "word": outcome_word(verdict),
-        "evidence": verdict.evidence,
-        "remarks": list(verdict.remarks),
-        "remedy": reason.remedy_for(next(iter(verdict.cells), "")) if reason else "",
-        "back_ends": list(verdict.back_ends),
+        "evidence": evidence_text(verdict.facts),
+        "remarks": [remark_text(remark) for remark in verdict.remarks],
+        "remedy": reason.remedy_for(verdict.cells[0].id if verdict.cells else "") if reason else "",
+        "back_ends": [str(backend) for backend in verdict.backends],
         "stands": [provenance(claim) for claim in line.claims],
         "parts": [_part(part, number) for part in verdict.parts],
         "left_out": left_out[:_LEFT_OUT],
@@ -325,7 +327,7 @@ def _line(line: HeatRow, number: Mapping[str, int], left_out: list[list[str]]) -
     }
 
 
-def _part(part: PartVerdict, number: Mapping[str, int]) -> dict[str, Any]:
+def _part(part: PartVerdict, number: Mapping[Cell, int]) -> dict[str, Any]:
     python, target = runtime(part)
     return {
         "name": f"{part.probe}/{part.channel}",
@@ -334,13 +336,13 @@ def _part(part: PartVerdict, number: Mapping[str, int]) -> dict[str, Any]:
         "outcome": part.outcome.value,
         "word": part.outcome.value
         + (f" ({extra.value})" if (extra := part.tightness or part.reason) else ""),
-        "evidence": part.evidence,
-        "remarks": list(part.remarks),
+        "evidence": evidence_text(part.facts),
+        "remarks": [remark_text(remark) for remark in part.remarks],
         "cells": [number[cell] for cell in part.cells if cell in number],
     }
 
 
-def _cell(cell: CellLine, seen: Mapping[str, Any] | None, kept: bool) -> dict[str, Any]:  # noqa: FBT001
+def _cell(cell: CellRecord, seen: Mapping[str, Any] | None, kept: bool) -> dict[str, Any]:  # noqa: FBT001
     reason = load_reasons()[cell.reason].title if cell.reason else ""
     return {
         "id": cell.id,
@@ -352,14 +354,14 @@ def _cell(cell: CellLine, seen: Mapping[str, Any] | None, kept: bool) -> dict[st
         "reused": cell.reused,
         "reason": reason,
         "detail": _proof_cut(cell.detail),
-        "back_ends": list(cell.back_ends),
+        "back_ends": [str(backend) for backend in cell.backends],
         "findings": [
             {
                 "name": f"{each.probe}/{each.channel}",
                 "shows": each.shows.value,
-                "evidence": each.evidence,
+                "evidence": evidence_text(each.facts),
                 "repeats": [f"{count} {word}" for word, count in each.repeats],
-                "notes": list(each.notes),
+                "notes": [evidence_text([note]) for note in each.notes],
             }
             for each in cell.findings
         ],

@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from matrix.errors import StorageError
-from matrix.model.cell import Cell
-from matrix.model.verdict import Finding, Outcome
+from matrix.judging.sentences import evidence_text, remark_text
+from matrix.model.fact import facts_to_json
+from matrix.model.verdict import Finding, Outcome, PartVerdict, Verdict
 from matrix.reporting.summary import ran
-from matrix.runs.result import CellRecord, RunResult
+from matrix.runs.record import CellRecord, Record
 
 __all__ = [
     "SCHEMA",
     "finding_to_json",
     "json_text",
     "result_to_json",
+    "verdict_to_json",
     "write_text",
     "write_text_json",
 ]
@@ -29,48 +31,74 @@ __all__ = [
 SCHEMA = "verdicts/1"
 
 
-def result_to_json(result: RunResult, as_of: str) -> dict[str, Any]:
-    """Return everything a run found; `as_of` as in the printed report."""
-    plan = result.plan
+def result_to_json(record: Record) -> dict[str, Any]:
+    """Return everything a run found."""
+    run = record.run
     return {
         "schema": SCHEMA,
         "run": {
-            "profile": plan.profile,
-            "snapshot": plan.snapshot.isoformat(),
-            "as_of": as_of,
-            "started": result.started.isoformat(),
-            "seconds": round(result.seconds, 3),
-            "interrupted": result.interrupted,
-            "warnings": list(result.warnings),
-            "outcomes": {outcome.value: result.count(outcome) for outcome in Outcome},
+            "profile": run.profile,
+            "snapshot": run.snapshot,
+            "as_of": run.as_of,
+            "started": run.started,
+            "seconds": round(run.seconds, 3),
+            "interrupted": run.interrupted,
+            "warnings": list(run.warnings),
+            "outcomes": {outcome.value: record.count(outcome) for outcome in Outcome},
             "cells": {
-                "run": ran(result),
-                "reused": sum(cell.reused for cell in result.cells),
-                "left_out": len(plan.left_out),
+                "run": ran(record),
+                "reused": sum(cell.reused for cell in record.cells),
+                "left_out": len(record.omissions),
             },
-            "left_out": dict(sorted(Counter(i.reason.value for i in plan.left_out).items())),
-            "targets": list(plan.targets),
-            "where": _where(result),
-            "lost": result.lost,
+            "left_out": dict(sorted(Counter(i.reason.value for i in record.omissions).items())),
+            "targets": list(run.targets),
+            "where": _where(record),
+            "lost": run.lost,
         },
-        "claims": [claim.to_json() for claim in plan.claims],
-        "verdicts": [verdict.to_json() for verdict in result.verdicts],
-        "cells": [_cell(cell) for cell in result.cells],
+        "claims": [claim.to_json() for claim in record.claims],
+        "verdicts": [verdict_to_json(verdict) for verdict in record.verdicts],
+        "cells": [_cell(cell) for cell in record.cells],
         "left_out": [
             {
-                "claim": item.claim,
-                "what": item.what,
-                "reason": item.reason.value,
-                "detail": item.detail,
+                "claim": omission.claim,
+                "what": omission.subject,
+                "reason": omission.reason.value,
+                "detail": omission.detail,
             }
-            for item in plan.left_out
+            for omission in record.omissions
         ],
+    }
+
+
+def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as plain JSON values."""
+    return {
+        "claim": verdict.claim,
+        **_answer(verdict),
+        "parts": [
+            {"probe": part.probe, "channel": part.channel, **_answer(part)}
+            for part in verdict.parts
+        ],
+    }
+
+
+def _answer(verdict: Verdict | PartVerdict) -> dict[str, Any]:
+    return {
+        "cells": [cell.id for cell in verdict.cells],
+        "outcome": verdict.outcome.value,
+        "tightness": verdict.tightness.value if verdict.tightness else None,
+        "reason": verdict.reason.value if verdict.reason else None,
+        "evidence": evidence_text(verdict.facts),
+        "facts": facts_to_json(verdict.facts),
+        "remarks": [remark_text(remark) for remark in verdict.remarks],
+        "remark_facts": facts_to_json(verdict.remarks),
+        "back_ends": [str(backend) for backend in verdict.backends],
     }
 
 
 def _cell(cell: CellRecord) -> dict[str, Any]:
     return {
-        "id": cell.cell,
+        "id": cell.id,
         "outcome": "failed" if cell.reason else "observed",
         "reason": cell.reason.value if cell.reason else None,
         "detail": cell.detail,
@@ -82,14 +110,12 @@ def _cell(cell: CellRecord) -> dict[str, Any]:
         "probes": list(cell.probes),
         "findings": [finding_to_json(finding) for finding in cell.findings],
         "where": cell.where.to_json() if cell.where else None,
-        "back_ends": list(cell.back_ends),
+        "back_ends": [str(backend) for backend in cell.backends],
     }
 
 
-def _where(result: RunResult) -> list[dict[str, Any]]:
-    counts = Counter(
-        (cell.where.engine, Cell.parse(cell.cell).target) for cell in result.cells if cell.where
-    )
+def _where(record: Record) -> list[dict[str, Any]]:
+    counts = Counter((cell.where.engine, cell.cell.target) for cell in record.cells if cell.where)
     return [
         {"engine": engine, "target": target, "cells": count}
         for (engine, target), count in counts.items()
@@ -103,10 +129,12 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
         "channel": finding.channel,
         "shows": finding.shows.value,
         "reason": finding.reason.value if finding.reason else None,
-        "evidence": finding.evidence,
+        "evidence": evidence_text(finding.facts),
+        "facts": facts_to_json(finding.facts),
         "repeats": dict(finding.repeats),
-        "notes": list(finding.notes),
-        "back_ends": list(finding.back_ends),
+        "notes": [evidence_text([note]) for note in finding.notes],
+        "note_facts": facts_to_json(finding.notes),
+        "back_ends": [str(backend) for backend in finding.backends],
     }
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from junitparser import Failure, Skipped
 from junitparser.xunit2 import JUnitXml, TestCase, TestSuite
 
+from matrix.judging.sentences import evidence_text, remark_text
 from matrix.model.claim import Claim
 from matrix.model.verdict import Outcome, Verdict
 from matrix.reporting.text import load_reasons, outcome_word, promise
@@ -51,7 +52,7 @@ def _suite(record: Record, document: str, number: int) -> TestSuite:
 
 def _case(record: Record, claim: Claim, verdict: Verdict) -> TestCase:
     name = f"{promise(claim)} (line {claim.line})"
-    cells = [one for name in verdict.cells if (one := record.cell_by_id.get(name))]
+    cells = [one for cell in verdict.cells if (one := record.cell_records.get(cell))]
     # Milliseconds: 0.1 + 0.2 is no time to write.
     seconds = round(sum(cell.seconds for cell in cells), 3)
     case = TestCase(_writable(name), _writable(claim.document), seconds)
@@ -59,8 +60,8 @@ def _case(record: Record, claim: Claim, verdict: Verdict) -> TestCase:
     word = outcome_word(verdict)
     match verdict.outcome:
         case Outcome.REFUTED:
-            failed = Failure(_writable(verdict.evidence), word)
-            failed.text = _writable("\n".join(part.evidence for part in verdict.parts))
+            failed = Failure(_writable(evidence_text(verdict.facts)), word)
+            failed.text = _writable("\n".join(evidence_text(part.facts) for part in verdict.parts))
             case.result = [failed]
         case Outcome.UNVERIFIED:
             case.result = [Skipped(_writable(_why(verdict)), word)]
@@ -71,17 +72,18 @@ def _case(record: Record, claim: Claim, verdict: Verdict) -> TestCase:
 
 def _why(verdict: Verdict) -> str:
     if verdict.reason is None:
-        return verdict.evidence
-    return f"{verdict.reason.value}: {load_reasons()[verdict.reason].title}. {verdict.evidence}"
+        return evidence_text(verdict.facts)
+    title = load_reasons()[verdict.reason].title
+    return f"{verdict.reason.value}: {title}. {evidence_text(verdict.facts)}"
 
 
 def _told(claim: Claim, verdict: Verdict) -> Iterator[str]:
     yield f"claim: {claim.id}"
     yield f"where: {claim.document}:{claim.line}, under {claim.heading!r}"
     yield f"verdict: {outcome_word(verdict)}"
-    yield f"evidence: {verdict.evidence}"
-    yield from (f"remark: {remark}" for remark in verdict.remarks)
-    yield from (f"cell: {cell}" for cell in verdict.cells)
+    yield f"evidence: {evidence_text(verdict.facts)}"
+    yield from (f"remark: {remark_text(remark)}" for remark in verdict.remarks)
+    yield from (f"cell: {cell.id}" for cell in verdict.cells)
 
 
 def _properties(record: Record) -> Iterator[tuple[str, str]]:

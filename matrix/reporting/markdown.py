@@ -17,8 +17,8 @@ from typing import Any
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.reporting.diff import Direction, RunDiff, VerdictChange
-from matrix.reporting.evidence_text import tell
 from matrix.reporting.rows import VerdictRow, group
+from matrix.reporting.short_evidence import short_evidence
 from matrix.reporting.text import (
     MARKS,
     load_reasons,
@@ -115,7 +115,7 @@ def _table(outcome: Outcome, rows: Sequence[VerdictRow], names: Mapping[str, str
             f"{MARKS[outcome]} {outcome_word(row.verdict)}",
             promise(*row.claims),
             place(row.claims, names),
-            tell(row, _EVIDENCE),
+            short_evidence(row, _EVIDENCE),
         )
         yield f"| {' | '.join(map(_text, cells))} |\n"
 

@@ -21,8 +21,8 @@ from matrix.model.claim import Claim
 from matrix.model.plan import Plan
 from matrix.model.verdict import Outcome, Verdict
 from matrix.planning.locations import short
-from matrix.reporting.evidence_text import tell
 from matrix.reporting.rows import VerdictRow, group
+from matrix.reporting.short_evidence import short_evidence
 from matrix.reporting.summary import THIS_MACHINE, marks
 from matrix.reporting.terminal import STYLES
 from matrix.reporting.text import MARKS, many, outcome_word, place, promise, shorten
@@ -343,5 +343,5 @@ def _verdict(row: VerdictRow) -> str:
     return (
         f"{MARKS[row.verdict.outcome]} {outcome_word(row.verdict)}"
         f"{f', {targets}' if targets else ''}: {promise(*row.claims)}"
-        f" [{place(row.claims)}] {tell(row, most)}"
+        f" [{place(row.claims)}] {short_evidence(row, most)}"
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
-from matrix.model.service import Backend, ServiceKind
+from matrix.model.service import ServiceKind
 from matrix.model.verdict import Outcome, Verdict
 from matrix.reporting.text import pythons, subject_word, target
 
@@ -73,7 +73,7 @@ def group(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[Verd
     for verdict in verdicts:
         claim = claims[verdict.claim]
         # What was seen against the product itself is not told with what was not.
-        kinds = frozenset(Backend.parse(each).kind for each in verdict.back_ends)
+        kinds = frozenset(backend.kind for backend in verdict.backends)
         stands_for = kinds - {ServiceKind.SERVER}
         answer = (verdict.outcome, verdict.tightness, verdict.reason, stands_for)
         grouped[_promised(claim, verdict.outcome), answer].append(verdict)

@@ -36,6 +36,6 @@ def state_lines(services: Services, needed: Mapping[str, int]) -> Iterator[str]:
     for name, count in needed.items():
         state = services.state(name)
         if state.identity is None:
-            yield f"missing here    {name}, for {many(count, 'cell')}: {state.why}: {state.remedy}"
+            yield f"missing here    {name}, for {many(count, 'cell')}: {state.reason}: {state.remedy}"
         else:
             yield f"back end        {state.identity}, for {many(count, 'cell')}"

@@ -6,25 +6,23 @@ Where cells ran, in a few words. Pure.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from matrix.model.cell import Cell
+from matrix.judging.sentences import remark_text
 from matrix.model.claim import Claim
+from matrix.model.fact import Fact, FactKind
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
 from matrix.planning.locations import short
-from matrix.reporting.evidence_text import plain
 from matrix.reporting.rows import UntestedClaims, VerdictRow, fold, group
 from matrix.reporting.text import MARKS, many, promise, short_names
-from matrix.runs.result import CellRecord, RunResult
+from matrix.runs.record import CellRecord, Record
 
 __all__ = [
     "THIS_MACHINE",
     "ReasonSummary",
     "Remark",
-    "also_seen",
     "cell_counts",
     "claims_of",
     "counts",
@@ -33,15 +31,13 @@ __all__ = [
     "gaps",
     "marks",
     "ran",
+    "remarks_of",
     "rows",
     "unisolated",
     "where_lines",
 ]
 
 _ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
-_GOES_ON = "the newest release seen"
-_LEFT = "left out:"
-_CELL = re.compile(r"\bcp\d+-\S+-ddtrace[\w.]*\w")
 # What these say is the same for many cells, or says what to do.
 _OF_THE_MACHINE = {
     Reason.BUILD_FAILED,
@@ -89,71 +85,71 @@ class ReasonSummary:
     folds: tuple[UntestedClaims, ...] = ()
 
 
-def rows(result: RunResult) -> list[VerdictRow]:
+def rows(record: Record) -> list[VerdictRow]:
     """Return what has evidence, refuted first, then confirmed, then unverified.
 
     That is what rests on experiments, and what the package index alone refutes.
     """
-    told = (item for item in result.verdicts if item.parts or item.outcome is Outcome.REFUTED)
-    return group(told, claims_of(result))
+    told = (item for item in record.verdicts if item.parts or item.outcome is Outcome.REFUTED)
+    return group(told, claims_of(record))
 
 
-def folds(result: RunResult) -> list[UntestedClaims]:
+def folds(record: Record) -> list[UntestedClaims]:
     """Return the rest: what no cell was planned for, by kind and reason."""
-    return fold(result.verdicts, claims_of(result))
+    return fold(record.verdicts, claims_of(record))
 
 
-def also_seen(result: RunResult) -> list[Remark]:
+def remarks_of(record: Record) -> list[Remark]:
     """Return what is beside the answers, each thing once.
 
-    What was left out is counted elsewhere, and what is open has its reason.
+    Omissions are counted elsewhere, and what is open has its reason.
     """
-    found: dict[str, dict[str, None]] = defaultdict(dict)
-    about: dict[str, dict[str, None]] = defaultdict(dict)
-    for row in rows(result):
+    found: dict[object, dict[tuple[Fact, ...], None]] = defaultdict(dict)
+    promises: dict[object, dict[str, None]] = defaultdict(dict)
+    for row in rows(record):
         if row.verdict.outcome is not Outcome.UNVERIFIED:
             for remark in _remarks(row.verdict):
-                bare = _CELL.sub("", remark)
-                found[bare][remark] = None
-                about[bare][promise(*row.claims)] = None
+                same = tuple(each.across_cells() for each in remark)
+                found[same][remark] = None
+                promises[same][promise(*row.claims)] = None
     return [
-        Remark(next(iter(remarks)), tuple(about[bare]), _further(tuple(remarks)))
-        for bare, remarks in found.items()
+        Remark(_joined(next(iter(remarks))), tuple(promises[same]), _other_cells(list(remarks)))
+        for same, remarks in found.items()
     ]
 
 
-def claims_of(result: RunResult) -> dict[str, Claim]:
+def claims_of(record: Record) -> dict[str, Claim]:
     """Return the claims of the run by id."""
-    return {claim.id: claim for claim in result.plan.claims}
+    return {claim.id: claim for claim in record.claims}
 
 
-def document_names(result: RunResult) -> dict[str, str]:
+def document_names(record: Record) -> dict[str, str]:
     """Return what to call each document in a line that names several."""
-    return short_names(claim.document for claim in result.plan.claims)
+    return short_names(claim.document for claim in record.claims)
 
 
-def counts(result: RunResult) -> dict[Outcome, str]:
+def counts(record: Record) -> dict[Outcome, str]:
     """Return how many claims have each outcome, in words."""
-    words = {outcome: f"{result.count(outcome)} {outcome.value}" for outcome in _ORDER}
-    without = sum(len(item.claims) for item in folds(result))
+    words = {outcome: f"{record.count(outcome)} {outcome.value}" for outcome in _ORDER}
+    without = sum(len(item.claims) for item in folds(record))
     if without:
         words[Outcome.UNVERIFIED] += f" ({without} of them without an experiment)"
     return words
 
 
-def gaps(result: RunResult) -> list[ReasonSummary]:
+def gaps(record: Record) -> list[ReasonSummary]:
     """Return the reasons of what is unverified, the most frequent first."""
     found: dict[Reason, list[Verdict]] = defaultdict(list)
-    for verdict in result.verdicts:
+    for verdict in record.verdicts:
         if verdict.reason is not None:
             found[verdict.reason].append(verdict)
-    folded = folds(result)
+    folded = folds(record)
     made = [
         ReasonSummary(
             reason,
             len(verdicts),
             _cell(verdicts),
-            _details(reason, result),
+            _details(reason, record),
             tuple(item for item in folded if item.reason is reason),
         )
         for reason, verdicts in found.items()
@@ -161,49 +157,56 @@ def gaps(result: RunResult) -> list[ReasonSummary]:
     return sorted(made, key=lambda gap: -gap.claims)
 
 
-def ran(result: RunResult) -> int:
+def ran(record: Record) -> int:
     """Return how many cells came to an end in this run, of whatever kind."""
-    return sum(not cell.reused and cell.reason not in _CUT for cell in result.cells)
+    return sum(not cell.reused and cell.reason not in _CUT for cell in record.cells)
 
 
-def cell_counts(result: RunResult) -> str:
+def cell_counts(record: Record) -> str:
     """Return how many cells ran, were reused, failed and were left out, in words."""
-    words = [f"{ran(result)} run", f"{sum(cell.reused for cell in result.cells)} reused"]
-    added = sum(cell.fallback for cell in result.cells)
+    words = [f"{ran(record)} run", f"{sum(cell.reused for cell in record.cells)} reused"]
+    added = sum(cell.fallback for cell in record.cells)
     if added:
         words.append(f"{added} of them added as further controls")
-    failed = Counter(cell.reason.value for cell in result.cells if cell.reason)
+    failed = Counter(cell.reason.value for cell in record.cells if cell.reason)
     words += [f"{count} {reason}" for reason, count in failed.most_common()]
     return ", ".join(words)
 
 
-def _remarks(verdict: Verdict) -> Iterator[str]:
-    """Yield the remarks; the one that goes on from the one before it, with that."""
+def _remarks(verdict: Verdict) -> Iterator[tuple[Fact, ...]]:
+    """Yield the remarks; the newest release that works follows the one that does not."""
     of_parts = {remark for part in verdict.parts for remark in part.remarks}
     for part in verdict.parts:
-        joined: list[str] = []
+        joined: list[list[Fact]] = []
         for remark in part.remarks:
-            if joined and remark.startswith(_GOES_ON):
-                joined[-1] = f"{joined[-1].rstrip('.')}; {plain(remark)}"
+            if joined and remark.kind is FactKind.NEWEST_WITH:
+                joined[-1].append(remark)
             else:
-                joined.append(plain(remark))
-        yield from joined
-    yield from (item for item in verdict.remarks if item not in of_parts and _LEFT not in item)
+                joined.append([remark])
+        yield from map(tuple, joined)
+    for remark in verdict.remarks:
+        if remark not in of_parts and remark.kind is not FactKind.OMITTED:
+            yield (remark,)
 
 
-def _further(remarks: Sequence[str]) -> tuple[str, ...]:
-    """Return the first cell that each remark after the first names."""
-    found = (_CELL.search(remark) for remark in remarks[1:])
-    return tuple(dict.fromkeys(match[0] for match in found if match))
+def _joined(remark: Sequence[Fact]) -> str:
+    first, *others = map(remark_text, remark)
+    return "; ".join([first.rstrip(".") if others else first, *others])
 
 
-def _details(reason: Reason, result: RunResult) -> tuple[str, ...]:
+def _other_cells(remarks: Sequence[Sequence[Fact]]) -> tuple[str, ...]:
+    """Return the cells of the remarks after the first, each once."""
+    cells = (remark[0].cell for remark in remarks[1:])
+    return tuple(dict.fromkeys(cell.id for cell in cells if cell))
+
+
+def _details(reason: Reason, record: Record) -> tuple[str, ...]:
     if reason is Reason.PLATFORM_NOT_HERE:
-        left_out = (item.detail for item in result.plan.left_out if item.reason is reason)
+        left_out = (item.detail for item in record.omissions if item.reason is reason)
         return tuple(dict.fromkeys(filter(None, left_out)))
     said = (
         cell.detail.splitlines()[0]
-        for cell in result.cells
+        for cell in record.cells
         if cell.reason is reason and cell.detail
     )
     return tuple(dict.fromkeys(said)) if reason in _OF_THE_MACHINE else ()
@@ -213,7 +216,7 @@ def _cell(verdicts: Sequence[Verdict]) -> str:
     for verdict in verdicts:
         for part in verdict.parts:
             if part.reason is verdict.reason and part.cells:
-                return part.cells[0]
+                return part.cells[0].id
     return ""
 
 
@@ -221,23 +224,23 @@ THIS_MACHINE = "this machine"
 _WORST = (Outcome.REFUTED, Outcome.UNVERIFIED, Outcome.CONFIRMED)
 
 
-def where_lines(result: RunResult) -> Iterator[str]:
+def where_lines(record: Record) -> Iterator[str]:
     """Yield for each engine how many cells it ran, of which targets, and how they were held."""
     by_engine: dict[str, list[CellRecord]] = defaultdict(list)
-    for cell in result.cells:
+    for cell in record.cells:
         if cell.where is not None:
             by_engine[cell.where.engine].append(cell)
     for engine, cells in by_engine.items():
-        counts = Counter(Cell.parse(cell.cell).target for cell in cells)
+        counts = Counter(cell.cell.target for cell in cells)
         targets = ", ".join(f"{short(target)} {count}" for target, count in counts.items())
         held = dict.fromkeys(cell.where.isolation for cell in cells if cell.where)
         place = f"in {engine}" if engine else f"on {THIS_MACHINE}"
         yield f"{many(len(cells), 'cell')} {place}: {targets} ({'; '.join(held)})"
 
 
-def unisolated(result: RunResult) -> str:
+def unisolated(record: Record) -> str:
     """Return the warning that cells could reach the network, "" where none could."""
-    free = [cell.where for cell in result.cells if cell.where and not cell.where.isolated]
+    free = [cell.where for cell in record.cells if cell.where and not cell.where.isolated]
     if not free:
         return ""
     why = "; ".join(dict.fromkeys(where.isolation for where in free))
@@ -249,7 +252,7 @@ def marks(verdicts: Iterable[Verdict]) -> str:
     found: dict[str, Outcome] = {}
     for verdict in verdicts:
         for part in verdict.parts:
-            target = short(Cell.parse(part.cells[0]).target)
+            target = short(part.cells[0].target)
             found[target] = min(part.outcome, found.get(target, part.outcome), key=_WORST.index)
     if len(found) < 2:  # noqa: PLR2004 - the one stands in the cells' ids
         return ""

@@ -7,6 +7,7 @@ The answers as a picture for a page: an SVG that loads nothing and is the same e
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import re
 from collections import Counter
@@ -22,23 +23,23 @@ from rich.text import Text
 
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
-from matrix.reporting.evidence_text import tell
 from matrix.reporting.json import write_text
 from matrix.reporting.rows import VerdictRow
+from matrix.reporting.short_evidence import short_evidence
 from matrix.reporting.summary import (
     ReasonSummary,
-    also_seen,
     cell_counts,
     counts,
     document_names,
     gaps,
     marks,
+    remarks_of,
     rows,
     unisolated,
     where_lines,
 )
 from matrix.reporting.text import MARKS, load_reasons, many, outcome_word, place, promise, shorten
-from matrix.runs.result import RunResult
+from matrix.runs.record import Record
 
 __all__ = ["STYLES", "answers", "draw", "head", "print_report", "write_picture"]
 
@@ -49,16 +50,16 @@ _WIDE = 100
 _INDENT = (0, 0, 0, 2)
 
 
-def head(result: RunResult) -> Text:
+def head(record: Record) -> Text:
     """Return how many claims have which answer."""
-    line = Text(f"{len(result.plan.claims)} claims: ")
+    line = Text(f"{len(record.claims)} claims: ")
     parts = [
         Text(f"{MARKS[outcome]} {words}", STYLES[outcome])
-        for outcome, words in counts(result).items()
+        for outcome, words in counts(record).items()
     ]
     line.append_text(Text(", ").join(parts))
-    line.append(" (interrupted)" if result.interrupted else "")
-    return line.append(f" ({_LOST[result.lost_to]} was lost)" if result.lost else "")
+    line.append(" (interrupted)" if record.run.interrupted else "")
+    return line.append(f" ({_LOST[record.run.lost_to]} was lost)" if record.run.lost else "")
 
 
 def answers(
@@ -77,7 +78,7 @@ def _table(made: Iterable[VerdictRow], names: Mapping[str, str]) -> Table:
     for row in made:
         promised = Text(f"{promise(*row.claims)}\n")
         promised.append(place(row.claims, names), "dim")
-        table.add_row(_verdict(row), promised, Text(tell(row, _EVIDENCE)))
+        table.add_row(_verdict(row), promised, Text(short_evidence(row, _EVIDENCE)))
     return table
 
 
@@ -85,7 +86,7 @@ def _blocks(made: Iterable[VerdictRow], names: Mapping[str, str]) -> Iterator[Re
     for row in made:
         yield Text.assemble("\n", _verdict(row, ", "), f": {promise(*row.claims)}")
         where = Text(place(row.claims, names), "dim", overflow="fold")
-        said = Text(tell(row, _EVIDENCE), overflow="fold")
+        said = Text(short_evidence(row, _EVIDENCE), overflow="fold")
         yield Padding(where, _INDENT, expand=False)
         yield Padding(said, _INDENT, expand=False)
     yield ""
@@ -103,24 +104,24 @@ _DETAILS = 8
 _CELLS = 6
 
 
-def print_report(console: Console, result: RunResult, as_of: str) -> None:
+def print_report(console: Console, record: Record) -> None:
     """Print everything; `as_of` says which dependencies the environments held."""
     console.print()
-    console.print(head(result), style="bold", highlight=False)
-    names = document_names(result)
-    for item in answers(console, rows(result), names):
+    console.print(head(record), style="bold", highlight=False)
+    names = document_names(record)
+    for item in answers(console, rows(record), names):
         console.print(item, highlight=False)
-    _print_remarks(console, result)
-    _print_gaps(console, result, names)
+    _print_remarks(console, record)
+    _print_gaps(console, record, names)
     _print_names(console, names)
-    _print_run(console, result, as_of)
-    for warning in filter(None, (*result.warnings, unisolated(result))):
+    _print_run(console, record)
+    for warning in filter(None, (*record.run.warnings, unisolated(record))):
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
 
 
-def _print_remarks(console: Console, result: RunResult) -> None:
+def _print_remarks(console: Console, record: Record) -> None:
     """Print what is beside the answers."""
-    seen = also_seen(result)
+    seen = remarks_of(record)
     if not seen:
         return
     console.print("[bold]also seen[/]")
@@ -134,8 +135,8 @@ def _print_remarks(console: Console, result: RunResult) -> None:
     console.print()
 
 
-def _print_gaps(console: Console, result: RunResult, names: Mapping[str, str]) -> None:
-    found = gaps(result)
+def _print_gaps(console: Console, record: Record, names: Mapping[str, str]) -> None:
+    found = gaps(record)
     if not found:
         return
     console.print("[bold]not verified, and how to make it verifiable here[/]")
@@ -164,21 +165,21 @@ def _print_names(console: Console, names: Mapping[str, str]) -> None:
         _below(console, f"documents: {', '.join(short)}", "dim", 0)
 
 
-def _print_run(console: Console, result: RunResult, as_of: str) -> None:
-    plan = result.plan
-    left_out = Counter(item.reason.value for item in plan.left_out)
+def _print_run(console: Console, record: Record) -> None:
+    run = record.run
+    left_out = Counter(item.reason.value for item in record.omissions)
     told = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
     for name, text in (
-        ("cells", cell_counts(result)),
-        *(("where", line) for line in where_lines(result)),
+        ("cells", cell_counts(record)),
+        *(("where", line) for line in where_lines(record)),
         ("left out", told or "nothing"),
-        ("profile", plan.profile),
-        ("index", f"as read on {plan.snapshot:%Y-%m-%d %H:%M} UTC"),
-        ("as of", as_of),
-        ("took", f"{result.seconds:.1f} s"),
+        ("profile", run.profile),
+        ("index", f"as read on {dt.datetime.fromisoformat(run.snapshot):%Y-%m-%d %H:%M} UTC"),
+        ("as of", run.as_of),
+        ("took", f"{record.run.seconds:.1f} s"),
     ):
         console.print(f"[bold]{name:<9}[/] {escape(text)}", highlight=False, soft_wrap=True)
-    line = head(result)
+    line = head(record)
     console.print(Text.assemble((f"{'verdicts':<9} ", "bold"), line), soft_wrap=True)
 
 
@@ -229,12 +230,12 @@ _TEMPLATE = """\
 """
 
 
-def write_picture(path: Path, result: RunResult) -> None:
+def write_picture(path: Path, record: Record) -> None:
     """Write the picture to `path`; raise StorageError."""
-    write_text(path, draw(result))
+    write_text(path, draw(record))
 
 
-def draw(result: RunResult) -> str:
+def draw(record: Record) -> str:
     """Return the SVG: the counts and what rests on experiments, the first of each outcome."""
     console = Console(
         record=True,
@@ -244,16 +245,16 @@ def draw(result: RunResult) -> str:
         color_system="truecolor",
         legacy_windows=False,
     )
-    made = rows(result)
+    made = rows(record)
     shown = [row for outcome, most in _MOST.items() for row in _of(made, outcome)[:most]]
-    console.print(head(result), highlight=False)
-    for item in answers(console, shown, document_names(result)):
+    console.print(head(record), highlight=False)
+    for item in answers(console, shown, document_names(record)):
         console.print(item, highlight=False)
     if len(made) > len(shown):
         more = f"and {many(len(made) - len(shown), 'row')} more"
         console.print(more, style="dim", highlight=False)
     svg = console.export_svg(
-        title=f"python -m matrix verify --profile {result.plan.profile}",
+        title=f"python -m matrix verify --profile {record.run.profile}",
         code_format=_TEMPLATE,
         unique_id="compat-matrix",
     )

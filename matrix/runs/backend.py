@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from matrix.docker.connect import connect, find_engine
 from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.interface import ContainerEngine, ContainerError
-from matrix.docker.labels import RunLabels, hold_run
+from matrix.docker.labels import RunLabels, lock_run
 from matrix.errors import EngineUnavailableError
 from matrix.interpreters.discovery import find_interpreters
 from matrix.planning.locations import Targets, by_engine, locally
@@ -47,7 +47,7 @@ def held(choice: str, globs: Sequence[str] = ()) -> Iterator[RunBackend]:
         yield RunBackend(locally(globs))
         return
     with contextlib.ExitStack() as stack:
-        run = stack.enter_context(hold_run())
+        run = stack.enter_context(lock_run())
         engine = connect(run) if choice == "docker" else find_engine(run)
         if engine is None:
             yield _here(globs, "no container engine answers")
@@ -74,11 +74,11 @@ def _here(globs: Sequence[str], why: str) -> RunBackend:
 def _obstacle(engine: ContainerEngine, where: Targets) -> str:
     """Return why the engine runs no cell at all, "" where it does."""
     try:
-        listed = ImageCatalog(engine, cache_dir()).listed()
+        listed = ImageCatalog(engine, cache_dir()).entries()
     except ContainerError as error:
         return f"{where.engine} fails: {error}"
     meant = [item for item in listed if item.offer.target in where.targets]
-    if any(item.held or not item.offer.obstacle for item in meant):
+    if any(item.image or not item.offer.obstacle for item in meant):
         return ""
     why = "; ".join(dict.fromkeys(item.offer.obstacle for item in meant)) or "no source has one"
     return f"{where.engine} has no image to run cells in, and none can be had: {why}"
@@ -101,8 +101,8 @@ def pythons_at_hand(runs: RunBackend, target: str) -> frozenset[str]:
         with contextlib.suppress(ContainerError):
             found = {
                 item.offer.python
-                for item in ImageCatalog(runs.engine, cache_dir()).listed()
-                if item.offer.target == target and (item.held or not item.offer.obstacle)
+                for item in ImageCatalog(runs.engine, cache_dir()).entries()
+                if item.offer.target == target and (item.image or not item.offer.obstacle)
             }
     if runs.engine is None or runs.falls_back:
         found |= {each.python for each in find_interpreters() if each.target == target}

@@ -23,8 +23,12 @@ from typing import Any
 import filelock
 
 from matrix.errors import AnotherRunError, StorageError
+from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture, CellLocation
+from matrix.model.cell import Cell
+from matrix.model.fact import facts_to_json, stored_facts, stored_notes
 from matrix.model.reason import Reason
+from matrix.model.service import Backend
 from matrix.model.verdict import Finding, Observed
 
 __all__ = ["TRANSIENT", "Entry", "Journal", "JournalContent", "is_transient", "one_run"]
@@ -153,29 +157,31 @@ def is_transient(capture: CellCapture, *, timed_out_before: bool = False) -> boo
 
 def _finding_to_json(finding: Finding) -> dict[str, Any]:
     return {
-        "cell": finding.cell,
+        "cell": finding.cell.id,
         "probe": finding.probe,
         "channel": finding.channel,
         "shows": finding.shows.value,
-        "evidence": finding.evidence,
+        "evidence": evidence_text(finding.facts),
+        "facts": facts_to_json(finding.facts),
         "reason": finding.reason.value if finding.reason else None,
         "repeats": [list(item) for item in finding.repeats],
-        "notes": list(finding.notes),
-        "back_ends": list(finding.back_ends),
+        "notes": [evidence_text([note]) for note in finding.notes],
+        "note_facts": facts_to_json(finding.notes),
+        "back_ends": [str(backend) for backend in finding.backends],
     }
 
 
 def _finding_from_json(data: Mapping[str, Any]) -> Finding:
     return Finding(
-        cell=data["cell"],
+        cell=Cell.parse(data["cell"]),
         probe=data["probe"],
         channel=data["channel"],
         shows=Observed(data["shows"]),
-        evidence=data["evidence"],
+        facts=stored_facts(data),
         reason=Reason(data["reason"]) if data["reason"] else None,
         repeats=tuple((name, count) for name, count in data["repeats"]),
-        notes=tuple(data["notes"]),
-        back_ends=tuple(data.get("back_ends", ())),
+        notes=stored_notes(data),
+        backends=tuple(map(Backend.parse, data.get("back_ends", ()))),
     )
 
 

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
 from matrix.judging.claims import judge
-from matrix.judging.fallbacks import waits_for
+from matrix.judging.fallbacks import EndedProbe, next_control
 from matrix.judging.findings import FindingTable
 from matrix.model.claim import Claim
 from matrix.model.plan import Omission, Part, Plan, PlannedCell
@@ -17,7 +17,7 @@ from matrix.model.verdict import Verdict
 __all__ = ["Progress"]
 
 # A cell and a probe that runs in it.
-_Answer = tuple[str, str]
+_Answer = EndedProbe
 
 
 class Progress:
@@ -36,7 +36,7 @@ class Progress:
         # The claims that an answer counts for, and the places of their parts.
         self._asked_by: dict[_Answer, dict[str, list[int]]] = defaultdict(dict)
         self._fallbacks = {
-            (item.cell.id, probe): item for item in plan.fallbacks for probe in item.probes
+            (item.cell, probe): item for item in plan.fallbacks for probe in item.probes
         }
         self._expected: set[_Answer] = set()
         self._ended: set[_Answer] = set()
@@ -44,7 +44,7 @@ class Progress:
         self._changed: dict[str, set[int]] = defaultdict(set)
         self._reached: dict[str, Verdict] = {}
         self._static = {item.claim: item for item in plan.static}
-        for item in plan.left_out:
+        for item in plan.omissions:
             self._left_out[item.claim].append(item)
         for part in plan.parts:
             place = len(self._parts[part.claim])
@@ -58,7 +58,7 @@ class Progress:
         """Note that a cell has ended (its findings are in); return the claims concerned."""
         claims: dict[str, None] = {}
         for probe in planned.probes:
-            answer = planned.cell.id, probe
+            answer = planned.cell, probe
             self._end(answer)
             asked_by = self._asked_by.get(answer, {})
             for claim, places in asked_by.items():
@@ -72,7 +72,7 @@ class Progress:
         for place in sorted(changed):
             changed.discard(place)
             part = self._parts[claim][place]
-            while (cell := waits_for(part, self.known, self._ended)) is not None:
+            while (cell := next_control(part, self.known, self._ended)) is not None:
                 wanted = (cell, part.probe)
                 if wanted in self._expected:
                     break
@@ -109,7 +109,7 @@ class Progress:
     def _expect(self, planned: PlannedCell) -> None:
         """Note that a cell will end: all claims that it counts for wait for it."""
         for probe in planned.probes:
-            answer = planned.cell.id, probe
+            answer = planned.cell, probe
             if answer not in self._expected:
                 self._expected.add(answer)
                 if answer not in self._ended:
@@ -129,7 +129,7 @@ class Progress:
             self._plan,
             claims=some,
             parts=tuple(part for claim in ids for part in self._parts.get(claim, ())),
-            left_out=tuple(item for claim in ids for item in self._left_out.get(claim, ())),
+            omissions=tuple(item for claim in ids for item in self._left_out.get(claim, ())),
             static=tuple(self._static[claim] for claim in ids if claim in self._static),
         )
 
@@ -140,4 +140,4 @@ class Progress:
         """
         if verdict.reason is not Reason.CONTROL_FAILED:
             return False
-        return any(part.holds_without for part in self._parts[verdict.claim])
+        return any(part.expects_absent for part in self._parts[verdict.claim])

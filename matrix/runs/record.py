@@ -1,24 +1,36 @@
-"""A run as it was recorded (schema verdicts/1): claims, verdicts, and the cells they rest on."""
+"""The record of a run: claims, verdicts and the cells they rest on (schema verdicts/1).
+
+A run ends with one, and a file of verdicts is read back as one: all reports are made of it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import functools
 from collections.abc import Mapping
 
 from matrix.model.capture import CellLocation
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim
+from matrix.model.plan import Omission, Plan, PlannedCell
 from matrix.model.reason import Reason
+from matrix.model.service import Backend
 from matrix.model.verdict import Finding, Outcome, Verdict
+from matrix.runs.journal import Entry
 
-__all__ = ["CellLine", "LeftOutLine", "Record", "RunFacts"]
+__all__ = ["CellRecord", "Record", "RunFacts"]
 
 
 @dataclasses.dataclass(frozen=True)
-class CellLine:
-    """A cell of the run; the fields mean what they do in `matrix.verify.result.CellRecord`."""
+class CellRecord:
+    """One cell of the run: `reason` is why nothing could be judged, None where it was observed.
 
-    id: str
+    `reused` says that an earlier run made it; `fallback` that it ran as a further control;
+    `seconds` is what it took when it was made; `started` is an ISO time; `where` is where it ran.
+    """
+
+    cell: Cell
     probes: tuple[str, ...]
     reason: Reason | None
     detail: str
@@ -29,22 +41,48 @@ class CellLine:
     started: str
     findings: tuple[Finding, ...]
     where: CellLocation | None = None
-    back_ends: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, entry: Entry, planned: PlannedCell, *, reused: bool, fallback: bool) -> CellRecord:
+        """Return the end of a planned cell as the journal has it."""
+        return cls(
+            cell=planned.cell,
+            probes=planned.probes,
+            reason=entry.reason,
+            detail=entry.detail,
+            seconds=entry.seconds,
+            reused=reused,
+            fallback=fallback,
+            key=entry.key,
+            started=entry.started,
+            findings=entry.findings,
+            where=entry.where,
+        )
 
-@dataclasses.dataclass(frozen=True)
-class LeftOutLine:
-    """What of a claim was not run, and why."""
+    @property
+    def id(self) -> str:
+        """Return the cell's id."""
+        return self.cell.id
 
-    claim: str
-    what: str
-    reason: Reason
-    detail: str
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """Return the services that its app was given."""
+        return tuple(dict.fromkeys(item for each in self.findings for item in each.backends))
+
+    @property
+    def contained(self) -> bool:
+        """Return whether it is known to have run in a container."""
+        return self.where is not None and bool(self.where.engine)
 
 
 @dataclasses.dataclass(frozen=True)
 class RunFacts:
-    """When and how it was run. `started` and `snapshot` are ISO times, `seconds` what it took."""
+    """When and how a run was made. `started` and `snapshot` are ISO times.
+
+    `as_of` says which date dependencies are resolved as of. `lost` says how what ran the cells went
+    away before all was done, "" where it did not: the container engine, or the cluster where
+    `lost_to` says so.
+    """
 
     profile: str
     snapshot: str
@@ -55,19 +93,53 @@ class RunFacts:
     targets: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     lost: str = ""
+    lost_to: Reason = Reason.ENGINE_LOST
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """One recorded run. `sha256` is that of the file, `name` what the run is called here."""
+    """One run. `sha256` is that of its file, "" before it is written; `name` what it is called."""
 
     run: RunFacts
     claims: tuple[Claim, ...]
     verdicts: tuple[Verdict, ...]
-    cells: tuple[CellLine, ...]
-    left_out: tuple[LeftOutLine, ...]
-    sha256: str
+    cells: tuple[CellRecord, ...]
+    omissions: tuple[Omission, ...]
+    sha256: str = ""
     name: str = ""
+
+    @classmethod
+    def of(  # noqa: PLR0913 - what a run ends with
+        cls,
+        plan: Plan,
+        cells: tuple[CellRecord, ...],
+        verdicts: tuple[Verdict, ...],
+        started: dt.datetime,
+        seconds: float,
+        *,
+        interrupted: bool = False,
+        warnings: tuple[str, ...] = (),
+        lost: str = "",
+        lost_to: Reason = Reason.ENGINE_LOST,
+    ) -> Record:
+        """Return the record of a run of `plan`, with its cells in the order they ended."""
+        run = RunFacts(
+            profile=plan.profile,
+            snapshot=plan.snapshot.isoformat(),
+            as_of="",
+            started=started.isoformat(),
+            seconds=seconds,
+            interrupted=interrupted,
+            targets=plan.targets,
+            warnings=warnings,
+            lost=lost,
+            lost_to=lost_to,
+        )
+        return cls(run, plan.claims, verdicts, cells, plan.omissions)
+
+    def dated(self, as_of: str) -> Record:
+        """Return the record with the words for the date that dependencies are resolved as of."""
+        return dataclasses.replace(self, run=dataclasses.replace(self.run, as_of=as_of))
 
     @functools.cached_property
     def claim_by_id(self) -> Mapping[str, Claim]:
@@ -80,19 +152,19 @@ class Record:
         return {verdict.claim: verdict for verdict in self.verdicts}
 
     @functools.cached_property
-    def cell_by_id(self) -> Mapping[str, CellLine]:
-        """Return the cells by id."""
-        return {cell.id: cell for cell in self.cells}
+    def cell_records(self) -> Mapping[Cell, CellRecord]:
+        """Return the records of cells by cell."""
+        return {record.cell: record for record in self.cells}
 
     def only(self, document: str) -> Record:
-        """Return the same run, as if it had been asked of one document only."""
+        """Return the same run, as if it had been made of one document only."""
         claims = tuple(claim for claim in self.claims if claim.document == document)
         ids = {claim.id for claim in claims}
         return dataclasses.replace(
             self,
             claims=claims,
             verdicts=tuple(verdict for verdict in self.verdicts if verdict.claim in ids),
-            left_out=tuple(line for line in self.left_out if line.claim in ids),
+            omissions=tuple(omission for omission in self.omissions if omission.claim in ids),
         )
 
     def count(self, outcome: Outcome) -> int:

@@ -15,11 +15,15 @@ from typing import Any
 
 from matrix.errors import UnreadableInputError
 from matrix.model.capture import CellLocation
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim
+from matrix.model.fact import stored_facts, stored_notes, stored_remarks
+from matrix.model.plan import Omission
 from matrix.model.reason import Reason
+from matrix.model.service import Backend
 from matrix.model.validate import cell_id, count, seconds, text, time
 from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict, Tightness, Verdict
-from matrix.runs.record import CellLine, LeftOutLine, Record, RunFacts
+from matrix.runs.record import CellRecord, Record, RunFacts
 
 __all__ = ["SCHEMA", "FileKind", "parse_record", "read_content", "read_record"]
 
@@ -103,8 +107,8 @@ def _record(data: Mapping[str, Any], sha256: str, name: str) -> Record:
         claims=tuple(map(_claim, data["claims"])),
         verdicts=tuple(map(_verdict, data["verdicts"])),
         cells=tuple(map(_line, data["cells"])),
-        left_out=tuple(
-            LeftOutLine(
+        omissions=tuple(
+            Omission(
                 text(one["claim"]), text(one["what"]), Reason(one["reason"]), text(one["detail"])
             )
             for one in data["left_out"]
@@ -116,7 +120,7 @@ def _record(data: Mapping[str, Any], sha256: str, name: str) -> Record:
         raise ValueError("a claim stands twice")
     if sorted(verdict.claim for verdict in record.verdicts) != sorted(record.claim_by_id):
         raise ValueError("claims and verdicts do not go together")
-    if len(record.cell_by_id) != len(record.cells):
+    if len(record.cell_records) != len(record.cells):
         raise ValueError("a cell stands twice")
     return record
 
@@ -151,16 +155,16 @@ def _verdict(data: Mapping[str, Any]) -> Verdict:
         outcome=Outcome(data["outcome"]),
         tightness=Tightness(data["tightness"]) if data["tightness"] else None,
         reason=Reason(data["reason"]) if data["reason"] else None,
-        evidence=text(data["evidence"]),
-        cells=tuple(map(cell_id, data["cells"])),
+        facts=stored_facts(data),
+        cells=tuple(map(_cell, data["cells"])),
         parts=tuple(_part(one) for one in data["parts"]),
-        remarks=tuple(map(text, data["remarks"])),
-        back_ends=tuple(map(text, data.get("back_ends", ()))),
+        remarks=stored_remarks(data),
+        backends=_backends(data),
     )
 
 
 def _part(data: Mapping[str, Any]) -> PartVerdict:
-    cells = tuple(map(cell_id, data["cells"]))
+    cells = tuple(map(_cell, data["cells"]))
     if not cells:
         raise ValueError(f"a part of {data['probe']!r} without cells")
     return PartVerdict(
@@ -170,18 +174,18 @@ def _part(data: Mapping[str, Any]) -> PartVerdict:
         outcome=Outcome(data["outcome"]),
         tightness=Tightness(data["tightness"]) if data["tightness"] else None,
         reason=Reason(data["reason"]) if data["reason"] else None,
-        evidence=text(data["evidence"]),
-        remarks=tuple(map(text, data["remarks"])),
-        back_ends=tuple(map(text, data.get("back_ends", ()))),
+        facts=stored_facts(data),
+        remarks=stored_remarks(data),
+        backends=_backends(data),
     )
 
 
-def _line(data: Mapping[str, Any]) -> CellLine:
+def _line(data: Mapping[str, Any]) -> CellRecord:
     findings = tuple(_finding(data["id"], one) for one in data["findings"])
     if len({(each.probe, each.channel) for each in findings}) != len(findings):
         raise ValueError(f"a finding of {data['id']} stands twice")
-    return CellLine(
-        id=cell_id(data["id"]),
+    return CellRecord(
+        cell=_cell(data["id"]),
         probes=tuple(map(text, data["probes"])),
         reason=Reason(data["reason"]) if data["reason"] else None,
         detail=text(data["detail"]),
@@ -192,7 +196,6 @@ def _line(data: Mapping[str, Any]) -> CellLine:
         started=text(data["started"]),
         findings=findings,
         where=_where(data["where"]) if data.get("where") else None,
-        back_ends=tuple(map(text, data.get("back_ends", ()))),
     )
 
 
@@ -206,13 +209,21 @@ def _where(data: Mapping[str, Any]) -> CellLocation:
 
 def _finding(cell: str, data: Mapping[str, Any]) -> Finding:
     return Finding(
-        cell=cell_id(cell),
+        cell=_cell(cell),
         probe=text(data["probe"]),
         channel=text(data["channel"]),
         shows=Observed(data["shows"]),
-        evidence=text(data["evidence"]),
+        facts=stored_facts(data),
         reason=Reason(data["reason"]) if data["reason"] else None,
         repeats=tuple((text(word), count(many)) for word, many in data["repeats"].items()),
-        notes=tuple(map(text, data["notes"])),
-        back_ends=tuple(map(text, data.get("back_ends", ()))),
+        notes=stored_notes(data),
+        backends=_backends(data),
     )
+
+
+def _cell(value: object) -> Cell:
+    return Cell.parse(cell_id(value))
+
+
+def _backends(data: Mapping[str, Any]) -> tuple[Backend, ...]:
+    return tuple(Backend.parse(text(name)) for name in data.get("back_ends", ()))

@@ -30,10 +30,14 @@ class RecordShelf:
         """Return the one of this project's results."""
         return cls(results_dir() / "records")
 
-    def keep(self, text: str, started: dt.datetime) -> Path:
-        """Record a run that started then, whole or not at all; raise StorageError."""
+    def keep(self, text: str, started: str) -> Path:
+        """Record a run that started at an ISO time, whole or not at all; raise StorageError."""
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        stamp = started.astimezone(dt.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        stamp = (
+            dt.datetime.fromisoformat(started)
+            .astimezone(dt.timezone.utc)
+            .strftime("%Y%m%dT%H%M%SZ")
+        )
         path = self.folder / f"{stamp}-{digest}.json"
         try:
             write_atomic(path, text)

@@ -29,7 +29,7 @@ from matrix.runs.events import (
 )
 from matrix.runs.interfaces import Clock
 from matrix.runs.journal import Entry, Journal
-from matrix.runs.result import CellRecord, RunResult
+from matrix.runs.record import CellRecord, Record
 
 __all__ = ["MadeBy", "captured_where", "rejudge"]
 
@@ -62,7 +62,7 @@ def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing
     clock: Clock,
     emit: Emit,
     made_by: MadeBy = lambda _capture: True,
-) -> RunResult:
+) -> Record:
     """Judge the newest captures of the plan's cells; cells without one are not run.
 
     `made_by` says which captures count: those of one engine, or all.
@@ -84,7 +84,7 @@ def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing
     for planned in (*plan.cells, *plan.fallbacks):
         cell = planned.cell.id
         entries = recorded[cell]
-        if cell in contained:
+        if planned.cell in contained:
             entries = [entry for entry in entries if _in_container(entry)] or entries
         record = _record(planned, entries, captures, probes, made_by)
         if record is None:
@@ -92,16 +92,16 @@ def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing
         records.append(record)
         for finding in record.findings:
             known.add(finding, contained=record.contained)
-        emit(CellFinished(record.cell, record.reason, record.detail, record.seconds, reused=True))
+        emit(CellFinished(record.id, record.reason, record.detail, record.seconds, reused=True))
     verdicts = judge(plan, known)
     for verdict in verdicts:
         emit(VerdictReached(verdict))
     emit(RunFinished(interrupted=False))
     seconds = clock.seconds() - start
-    return RunResult(plan, tuple(records), verdicts, started, seconds, warnings=reading.remarks)
+    return Record.of(plan, tuple(records), verdicts, started, seconds, warnings=reading.remarks)
 
 
-def _asked_in_containers(plan: Plan) -> set[str]:
+def _asked_in_containers(plan: Plan) -> set[Cell]:
     """Return the cells that claims about containers are answered by."""
     return {cell for part in plan.parts if part.contained for cell in part.cells}
 
@@ -135,7 +135,7 @@ def _record(
     if newest is None:
         return None
     return CellRecord(
-        cell=planned.cell.id,
+        cell=planned.cell,
         probes=planned.probes,
         reason=newest.reason,
         detail=newest.detail,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from matrix.errors import StorageError
 from matrix.judging.cells import cell_failure, findings_of
+from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture, CellLocation
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
@@ -42,7 +43,7 @@ def judged(  # noqa: PLR0913 - what was asked, what was seen, and by which rules
         soak=planned.soak,
         cell=capture.cell,
         reason=failure.reason if failure else None,
-        detail=capture.detail or (failure.said if failure else ""),
+        detail=capture.detail or (evidence_text(failure.facts) if failure else ""),
         started=capture.started,
         seconds=round(capture.seconds, 3),
         transient=transient,
@@ -135,7 +136,7 @@ class ResultStore:
         today = dataclasses.replace(
             entry,
             reason=failure.reason if failure else None,
-            detail=capture.detail or (failure.said if failure else ""),
+            detail=capture.detail or (evidence_text(failure.facts) if failure else ""),
             judge=self._judge,
             findings=self.judge(capture, entry.probes, probes),
         )

@@ -28,8 +28,8 @@ from matrix.runs.events import Emit
 from matrix.runs.interfaces import SystemClock
 from matrix.runs.journal import Journal, one_run
 from matrix.runs.keys import cell_sources, judge_key, judge_sources
+from matrix.runs.record import Record
 from matrix.runs.rejudge import MadeBy, rejudge
-from matrix.runs.result import RunResult
 from matrix.runs.result_store import ResultStore
 from matrix.runs.scheduler import RunContext, Scheduler
 from matrix.runs.setup import SetupOptions, world_of
@@ -123,7 +123,7 @@ def world_on(runs: RunBackend) -> OpenWorld:
 
 def verify(
     plan: Plan, options: RunOptions, emit: Emit, world: OpenWorld, folder: Path | None = None
-) -> RunResult:
+) -> Record:
     """Run the plan in `world`; raise `UserError`. Results go to `folder`, else to the usual place.
 
     One run at a time in one results folder. Ctrl-C and SIGTERM end it softly.
@@ -176,12 +176,12 @@ def _repeated(plan: Plan, repeats: int) -> Plan:
     return dataclasses.replace(plan, cells=cells, fallbacks=fallbacks)
 
 
-def exit_code(result: RunResult, *, strict: bool) -> ExitCode:
+def exit_code(result: Record, *, strict: bool) -> ExitCode:
     """Return what the verdicts come to."""
-    if result.interrupted:
+    if result.run.interrupted:
         return ExitCode.INTERRUPTED
-    if result.lost:
-        return _LOST[result.lost_to]
+    if result.run.lost:
+        return _LOST[result.run.lost_to]
     if result.count(Outcome.REFUTED):
         return ExitCode.REFUTED
     if strict and result.count(Outcome.UNVERIFIED):

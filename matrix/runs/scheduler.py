@@ -41,7 +41,7 @@ from matrix.runs.interfaces import Clock, Environments, FarRunner, RemoteResult,
 from matrix.runs.journal import Entry
 from matrix.runs.keys import result_key
 from matrix.runs.progress import Progress
-from matrix.runs.result import CellRecord, RunResult
+from matrix.runs.record import CellRecord, Record
 from matrix.runs.result_store import ResultStore
 
 __all__ = ["QueuedCell", "ReadyQueue", "RunContext", "Scheduler"]
@@ -177,7 +177,7 @@ class Scheduler:
         """End the run soon, keeping what is done; safe in a signal handler and in any thread."""
         self._messages.put(_Stop())
 
-    def run(self) -> RunResult:
+    def run(self) -> Record:
         """Run the plan to its end or until `stop`; return what was found."""
         started, start = self._world.clock.now(), self._world.clock.seconds()
         world = self._world
@@ -200,12 +200,12 @@ class Scheduler:
         for verdict in late:
             self._emit(VerdictReached(verdict))
         self._emit(RunFinished(self._interrupted))
-        return RunResult(
-            plan=self._plan,
-            cells=tuple(self._records),
-            verdicts=verdicts,
-            started=started,
-            seconds=self._world.clock.seconds() - start,
+        return Record.of(
+            self._plan,
+            tuple(self._records),
+            verdicts,
+            started,
+            self._world.clock.seconds() - start,
             interrupted=self._interrupted,
             warnings=tuple(self._warnings),
             lost=self._lost,
@@ -344,7 +344,7 @@ class Scheduler:
         for finding in record.findings:
             self._progress.known.add(finding, contained=record.contained)
         self._emit(
-            CellFinished(record.cell, record.reason, record.detail, record.seconds, record.reused)
+            CellFinished(record.id, record.reason, record.detail, record.seconds, record.reused)
         )
         claims = self._progress.end(item.planned)
         for claim in claims:
@@ -369,7 +369,7 @@ class Scheduler:
                 self._progress.known.add(finding)
             self._records.append(
                 CellRecord(
-                    cell=item.id,
+                    cell=item.planned.cell,
                     probes=item.planned.probes,
                     reason=reason,
                     detail=capture.detail,

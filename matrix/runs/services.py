@@ -116,7 +116,7 @@ class ServedRunner:
         capture = submitted.result()
         for service in services:
             if capture.failed not in _NOT_THEIRS:
-                why = self._needs.services.lost(service)
+                why = self._needs.services.loss_reason(service)
                 if why:
                     said = f"{service.identity.name}: {why}"
                     return dataclasses.replace(capture, failed=Reason.BACK_END_LOST, detail=said)

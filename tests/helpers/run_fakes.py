@@ -14,6 +14,7 @@ from matrix.model.capture import AgentRequest, CellCapture, Exchange, Identity, 
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.environment import Environment, Image, Interpreter
+from matrix.model.fact import text_facts
 from matrix.model.plan import Omission, Part, Plan, PlannedCell
 from matrix.model.probe import Channel, Match, Observation, Probe, Stimulus
 from matrix.model.reason import Reason
@@ -74,8 +75,22 @@ def claim(number: int = 1, kind: ClaimKind = ClaimKind.CAPABILITY, document: str
 
 
 def part(of: Claim, **changes: object) -> Part:
-    made = Part(of.id, PROBE, CHANNEL, MINIMUM, BEFORE, (CONTROL, OLDER))
-    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+    minimum, before, control, older = map(Cell.parse, (MINIMUM, BEFORE, CONTROL, OLDER))
+    default = Part(of.id, PROBE, CHANNEL, minimum, before, (control, older))
+    cells = {"minimum", "before", "above", "controls", "elsewhere", "later"}
+    parsed = {name: as_cells(value) if name in cells else value for name, value in changes.items()}
+    return dataclasses.replace(default, **parsed)  # type: ignore[arg-type]
+
+
+def as_cells(value: object) -> object:
+    """Return cells for ids, and all else as it is."""
+    if isinstance(value, tuple):
+        return tuple(map(as_cells, value))
+    return Cell.parse(value) if isinstance(value, str) else value
+
+
+def ids(cells: Iterable[Cell]) -> tuple[str, ...]:
+    return tuple(cell.id for cell in cells)
 
 
 def planned(cell_id: str, probes: tuple[str, ...] = (PROBE,)) -> PlannedCell:
@@ -97,14 +112,16 @@ def plan(
         parts=tuple(parts) or tuple(part(item) for item in claims),
         cells=tuple(planned(item) for item in cells),
         fallbacks=tuple(planned(item) for item in fallbacks),
-        left_out=tuple(left_out),
+        omissions=tuple(left_out),
     )
 
 
 def finding(cell_id: str, shows: Observed | Reason) -> Finding:
     if isinstance(shows, Reason):
-        return Finding(cell_id, PROBE, CHANNEL, Observed.UNKNOWN, "It failed.", shows)
-    return Finding(cell_id, PROBE, CHANNEL, shows, f"Seen to be {shows.value}.")
+        failed = text_facts("It failed.")
+        return Finding(Cell.parse(cell_id), PROBE, CHANNEL, Observed.UNKNOWN, failed, shows)
+    seen = text_facts(f"Seen to be {shows.value}.")
+    return Finding(Cell.parse(cell_id), PROBE, CHANNEL, shows, seen)
 
 
 def exchange(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from helpers.run_fakes import PROBE, claim, finding, plan
+from helpers.run_fakes import PROBE, claim, finding, ids, plan
 from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.judging.claims import judge
-from matrix.judging.fallbacks import waits_for
+from matrix.judging.fallbacks import next_control
 from matrix.judging.findings import FindingTable
 from matrix.judging.parts import judge_part
+from matrix.judging.sentences import evidence_text, remark_text
 from matrix.model.cell import Cell
 from matrix.model.claim import ClaimKind
 from matrix.model.plan import Part
@@ -47,7 +48,7 @@ def low(**changes: object) -> Part:
         (LOWEST,),
         pick="lowest",
         elsewhere=ELSEWHERE,
-        rungs=RUNGS,
+        later=RUNGS,
     )
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
@@ -56,7 +57,7 @@ def run(asked: Part, world: dict[str, Observed | Reason]) -> tuple[list[str], Fi
     """Return the cells that are asked for one after the other, and what is known then."""
     known = FindingTable([finding(LOWEST, world.get(LOWEST, FAILS))])
     steps: list[str] = []
-    while (wanted := waits_for(asked, known, frozenset())) is not None:
+    while (wanted := next_control(asked, known, frozenset())) is not None:
         assert wanted not in steps
         steps.append(wanted)
         known.add(finding(wanted, world.get(wanted, FAILS)))
@@ -79,7 +80,7 @@ def test_the_lowest_release_that_can_be_used_is_found_in_a_few_tries(
     verdict = judge_part(low(), known)
     assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, reason)
     assert f"The lowest that installs on CPython 2.7 is django 1.{first + 1}, which shows it." in (
-        verdict.evidence
+        evidence_text(verdict.facts)
     )
     assert set(steps) <= set(verdict.cells), "every try is kept as evidence"
 
@@ -88,7 +89,9 @@ def test_the_same_release_on_other_cpythons_comes_first_until_one_works() -> Non
     steps, known = run(low(), {ELSEWHERE[0]: A, RUNGS[-1]: P})
     assert steps[0] == ELSEWHERE[0]
     assert ELSEWHERE[1] not in steps
-    assert "On CPython 3.7 it does, and does not show it." in judge_part(low(), known).evidence
+    assert "On CPython 3.7 it does, and does not show it." in evidence_text(
+        judge_part(low(), known).facts
+    )
 
 
 @pytest.mark.parametrize("reason", [Reason.TIMED_OUT, Reason.NO_BACK_END, Reason.INDEX_UNAVAILABLE])
@@ -97,7 +100,7 @@ def test_what_tells_of_the_moment_steps_nowhere(reason: Reason) -> None:
 
 
 def test_a_release_that_can_be_used_steps_nowhere() -> None:
-    assert run(low(rungs=RUNGS), {LOWEST: P})[0] == []
+    assert run(low(later=RUNGS), {LOWEST: P})[0] == []
 
 
 @pytest.mark.parametrize("reason", [Reason.TIMED_OUT, Reason.NO_BACK_END, Reason.NO_CONTROL])
@@ -105,21 +108,21 @@ def test_a_later_release_of_which_nothing_was_told_is_not_said_to_fail(reason: R
     world: dict[str, Observed | Reason] = {RUNGS[-1]: P, RUNGS[7]: reason}
     steps, known = run(low(), world)
     assert RUNGS[7] in steps
-    evidence = judge_part(low(), known).evidence
+    evidence = evidence_text(judge_part(low(), known).facts)
     assert "django 1.8 does not" not in evidence
-    one = low(rungs=RUNGS[:2])
+    one = low(later=RUNGS[:2])
     _, known = run(one, {RUNGS[0]: reason, RUNGS[1]: P})
-    evidence = judge_part(one, known).evidence
+    evidence = evidence_text(judge_part(one, known).facts)
     assert "The lowest seen to install on CPython 2.7 is django 1.2" in evidence
     assert "(django 1.0 does not; of what lies between nothing is known)" in evidence
     _, known = run(one, {RUNGS[0]: reason, RUNGS[1]: reason})
-    assert "No later release" not in judge_part(one, known).evidence
+    assert "No later release" not in evidence_text(judge_part(one, known).facts)
 
 
 def test_where_nothing_works_the_search_gives_up() -> None:
     steps, known = run(low(), {})
     assert len(steps) <= len(ELSEWHERE) + 2
-    assert "No later release that was tried does" in judge_part(low(), known).evidence
+    assert "No later release that was tried does" in evidence_text(judge_part(low(), known).facts)
 
 
 @given(st.lists(st.sampled_from([P, A, FAILS, STARTS_NOT]), min_size=15, max_size=15))
@@ -133,7 +136,9 @@ def test_a_world_without_order_ends_too_and_turns_nothing_green(
     assert verdict.outcome is Outcome.UNVERIFIED
     lowest = [each for each in RUNGS if each in steps and world[each] in {P, A}]
     if lowest:
-        assert f"is django {Cell.parse(lowest[0]).framework_version}," in verdict.evidence
+        assert f"is django {Cell.parse(lowest[0]).framework_version}," in evidence_text(
+            verdict.facts
+        )
 
 
 def test_a_row_says_that_no_cpython_can_use_its_minimum() -> None:
@@ -141,24 +146,24 @@ def test_a_row_says_that_no_cpython_can_use_its_minimum() -> None:
     assert set(ELSEWHERE) <= set(steps)
     verdict = told(low(), known)
     assert verdict.reason is FAILS
-    assert verdict.evidence.startswith(
+    assert evidence_text(verdict.facts).startswith(
         "django 1.0 can be installed and imported on no CPython that was tried (2.7, 3.7, 3.8): It"
         " failed."
     )
-    assert "is django 1.14, which shows it" in verdict.evidence
+    assert "is django 1.14, which shows it" in evidence_text(verdict.facts)
 
 
 def test_a_later_release_with_another_tracer_does_not_hide_that() -> None:
-    later = low(minimum=cell("1.9", "3.9"), controls=(), elsewhere=(), rungs=())
+    later = low(minimum=cell("1.9", "3.9"), controls=(), elsewhere=(), later=())
     _, known = run(low(), {RUNGS[-1]: P})
     known.add(finding(later.minimum, P))
     (verdict,) = judge(plan([PROMISED], [low(), later]), known)
-    assert "django 1.0 can be installed and imported on no CPython" in verdict.evidence
+    assert "django 1.0 can be installed and imported on no CPython" in evidence_text(verdict.facts)
 
 
 def test_a_row_does_not_say_so_where_one_can() -> None:
     _, known = run(low(), {ELSEWHERE[1]: P, RUNGS[-1]: P})
-    assert "no CPython" not in told(low(), known).evidence
+    assert "no CPython" not in evidence_text(told(low(), known).facts)
 
 
 @pytest.mark.parametrize(
@@ -168,12 +173,12 @@ def test_what_is_above_a_range_tells_how_tight_it_is_and_refutes_nothing(
     shown: Observed | Reason, tightness: Tightness | None
 ) -> None:
     above = cell("2.0")
-    newest = low(pick="newest", above=above, elsewhere=(), rungs=())
+    newest = low(pick="newest", above=above, elsewhere=(), later=())
     known = FindingTable([finding(LOWEST, P), finding(above, shown)])
     verdict = told(newest, known)
     assert (verdict.outcome, verdict.tightness) == (Outcome.CONFIRMED, tightness)
-    assert "django 2.0, the first above the range" in verdict.evidence
-    assert above in verdict.cells
+    assert "django 2.0, the first above the range" in evidence_text(verdict.facts)
+    assert above in ids(verdict.cells)
 
 
 @pytest.mark.parametrize(
@@ -191,8 +196,8 @@ def test_the_tightness_of_a_row_is_that_of_its_ends(
 ) -> None:
     under, over, inside = cell("0.9"), cell("2.0"), cell("1.5")
     lowest = low(before=under)
-    newest = low(pick="newest", minimum=inside, above=over if above else None, rungs=())
-    between = low(pick="between", minimum=cell("1.3"), rungs=())
+    newest = low(pick="newest", minimum=inside, above=over if above else None, later=())
+    between = low(pick="between", minimum=cell("1.3"), later=())
     shown = {LOWEST: P, under: before, inside: P, over: above, between.minimum: P}
     known = FindingTable(finding(name, each) for name, each in shown.items() if each)
     (verdict,) = judge(plan([PROMISED], [lowest, newest, between]), known)
@@ -203,5 +208,5 @@ def test_what_was_chosen_for_a_document_is_said_whatever_the_answer_is() -> None
     said = "the index has no django 0.5: the lowest in the range is 1.0"
     for shown in (P, A, FAILS):
         verdict = told(low(said=said), FindingTable([finding(LOWEST, shown)]))
-        assert said in verdict.evidence
-        assert said in verdict.remarks
+        assert said in evidence_text(verdict.facts)
+        assert said in [remark_text(each) for each in verdict.remarks]

@@ -19,6 +19,7 @@ from helpers.run_fakes import (
 )
 
 from matrix.judging.cells import findings_of
+from matrix.judging.sentences import evidence_text, remark_text
 from matrix.model.capture import AgentRequest, CellCapture, ProcessCapture, Soak
 from matrix.model.probe import Stimulus
 from matrix.model.reason import Reason
@@ -35,14 +36,14 @@ def find(seen: CellCapture) -> Finding:
 def test_evidence_with_the_feature_and_none_without_is_present() -> None:
     finding = find(capture(MINIMUM))
     assert (finding.shows, finding.reason) == (Observed.PRESENT, None)
-    assert "body with 'blocked'" in finding.evidence
-    assert "feature off" in finding.evidence
+    assert "body with 'blocked'" in evidence_text(finding.facts)
+    assert "feature off" in evidence_text(finding.facts)
 
 
 def test_no_evidence_in_a_live_process_is_absent() -> None:
     finding = find(capture(MINIMUM, body="welcome"))
     assert (finding.shows, finding.reason) == (Observed.ABSENT, None)
-    assert "body without 'blocked'" in finding.evidence
+    assert "body without 'blocked'" in evidence_text(finding.facts)
 
 
 def test_what_also_shows_with_the_feature_off_proves_nothing() -> None:
@@ -54,7 +55,7 @@ def test_what_also_shows_with_the_feature_off_proves_nothing() -> None:
 def test_nothing_is_present_without_a_negative_control() -> None:
     finding = find(capture(MINIMUM, processes=[process("appsec", "blocked", VERSION)]))
     assert (finding.shows, finding.reason) == (Observed.UNKNOWN, Reason.NO_CONTROL)
-    assert "not sent" in finding.evidence
+    assert "not sent" in evidence_text(finding.facts)
 
 
 def test_a_negative_control_that_did_not_live_proves_nothing() -> None:
@@ -92,7 +93,7 @@ def test_another_installed_version_is_a_wrong_install(name: str) -> None:
     other = dataclasses.replace(seen.identity, installed={**seen.identity.installed, name: "9.9"})
     finding = find(dataclasses.replace(seen, identity=other))
     assert (finding.shows, finding.reason) == (Observed.UNKNOWN, Reason.WRONG_INSTALL)
-    assert "9.9" in finding.evidence
+    assert "9.9" in evidence_text(finding.facts)
 
 
 def test_another_python_is_a_wrong_install() -> None:
@@ -119,7 +120,7 @@ def test_repeats_that_differ_are_unstable_with_the_counts() -> None:
     finding = find(capture(MINIMUM, processes=[*runs, process("off", "fine", VERSION)]))
     assert (finding.shows, finding.reason) == (Observed.UNKNOWN, Reason.UNSTABLE)
     assert finding.repeats == (("absent", 2), ("present", 1))
-    assert "2 x absent" in finding.evidence
+    assert "2 x absent" in evidence_text(finding.facts)
 
 
 def test_a_crash_before_the_answer_is_its_own_reason() -> None:
@@ -134,7 +135,7 @@ def test_a_crash_before_the_answer_is_its_own_reason() -> None:
     )
     finding = find(capture(MINIMUM, processes=[crashed, process("off", "fine", VERSION)]))
     assert (finding.shows, finding.reason) == (Observed.UNKNOWN, Reason.CRASHED)
-    assert "signal 11" in finding.evidence
+    assert "signal 11" in evidence_text(finding.facts)
 
 
 def test_a_crash_in_the_soak_makes_what_showed_unstable() -> None:
@@ -150,7 +151,7 @@ def test_a_crash_in_the_soak_makes_what_showed_unstable() -> None:
     finding = find(dataclasses.replace(seen, processes=(*seen.processes, soak)))
     assert (finding.shows, finding.reason) == (Observed.UNKNOWN, Reason.UNSTABLE)
     assert dict(finding.repeats) == {"present": 1, "crashed in the soak": 1}
-    assert any("signal 11" in note for note in finding.notes)
+    assert any("signal 11" in remark_text(note) for note in finding.notes)
 
 
 def test_a_crash_in_the_soak_of_another_setting_is_only_noted() -> None:
@@ -176,10 +177,10 @@ def test_every_decisive_stimulus_must_show_and_the_others_are_notes() -> None:
     seen = capture(MINIMUM, processes=[with_other("appsec", "blocked"), with_other("off", "fine")])
     (strict,) = findings_of(seen, (PROBE,), {PROBE: probe(stimuli=stimuli(decisive=True))})
     assert strict.shows is Observed.ABSENT
-    assert "Other: body without 'never'" in strict.evidence
+    assert "Other: body without 'never'" in evidence_text(strict.facts)
     (loose,) = findings_of(seen, (PROBE,), {PROBE: probe(stimuli=stimuli(decisive=False))})
     assert loose.shows is Observed.PRESENT
-    assert any("other" in note for note in loose.notes)
+    assert any("other" in remark_text(note) for note in loose.notes)
 
 
 def test_one_attempt_that_shows_is_enough() -> None:

@@ -12,6 +12,7 @@ from helpers.run_fakes import (
     OLDER,
     claim,
     finding,
+    ids,
     part,
     plan,
 )
@@ -19,9 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.judging.claims import judge
-from matrix.judging.fallbacks import waits_for
+from matrix.judging.fallbacks import next_control
 from matrix.judging.findings import FindingTable
 from matrix.judging.parts import judge_part
+from matrix.judging.sentences import evidence_text, remark_text
 from matrix.model.claim import ClaimKind
 from matrix.model.plan import Omission
 from matrix.model.reason import Reason
@@ -85,8 +87,8 @@ def test_no_answer_goes_beyond_what_was_seen(
         assert P in (control, older)
     assert (verdict.reason is None) == (verdict.outcome is not Outcome.UNVERIFIED)
     assert verdict.tightness is None or verdict.outcome is Outcome.CONFIRMED
-    assert verdict.evidence
-    assert MINIMUM in verdict.cells
+    assert evidence_text(verdict.facts)
+    assert MINIMUM in ids(verdict.cells)
 
 
 @given(SHOWN, SHOWN, SHOWN)
@@ -105,42 +107,47 @@ def test_stepping_back_reports_both_releases() -> None:
     verdict = judge_part(part(claim()), table(A, A, Reason.BROKEN_START, P))
     assert verdict.outcome is Outcome.REFUTED
     assert {MINIMUM, CONTROL, OLDER} <= set(verdict.cells)
-    assert any(CONTROL in remark and "broken-start" in remark for remark in verdict.remarks)
+    assert any(
+        CONTROL in remark_text(remark) and "broken-start" in remark_text(remark)
+        for remark in verdict.remarks
+    )
 
 
 def test_an_earlier_release_that_shows_it_makes_a_failure_a_regression() -> None:
     of = part(claim(), minimum=CONTROL, before=None, controls=(CONTROL, OLDER))
     verdict = judge_part(of, FindingTable([finding(CONTROL, A), finding(OLDER, P)]))
     assert verdict.outcome is Outcome.REFUTED
-    assert verdict.cells == (CONTROL, OLDER)
-    assert "A regression: ddtrace 1.10.0, an earlier release, shows it there: " in verdict.evidence
+    assert ids(verdict.cells) == (CONTROL, OLDER)
+    assert "A regression: ddtrace 1.10.0, an earlier release, shows it there: " in evidence_text(
+        verdict.facts
+    )
     later = judge_part(part(claim()), table(A, None, P))
-    assert "regression" not in later.evidence
+    assert "regression" not in evidence_text(later.facts)
     broken = judge_part(of, FindingTable([finding(CONTROL, Reason.CRASHED), finding(OLDER, P)]))
     assert broken.outcome is Outcome.UNVERIFIED
-    assert "ddtrace 1.20.0 is not usable there" in broken.evidence
+    assert "ddtrace 1.20.0 is not usable there" in evidence_text(broken.facts)
 
 
 def test_a_candidate_is_compared_with_others_only_where_it_does_not_show() -> None:
     of = part(claim(), minimum=CONTROL, before=None, controls=(CONTROL, OLDER))
-    assert of.asked == (CONTROL, CONTROL)
+    assert of.required == (CONTROL, CONTROL)
     shown = FindingTable([finding(CONTROL, P)])
-    assert waits_for(of, shown, set()) is None
-    assert judge_part(of, shown).cells == (CONTROL,)
-    assert waits_for(of, FindingTable([finding(CONTROL, A)]), set()) == OLDER
+    assert next_control(of, shown, set()) is None
+    assert ids(judge_part(of, shown).cells) == (CONTROL,)
+    assert next_control(of, FindingTable([finding(CONTROL, A)]), set()) == OLDER
 
 
 def test_a_floor_that_breaks_later_is_a_remark_on_a_confirmed_part() -> None:
     verdict = judge_part(part(claim()), table(P, A, A))
     assert verdict.outcome is Outcome.CONFIRMED
-    assert any(CONTROL in remark for remark in verdict.remarks)
+    assert any(CONTROL in remark_text(remark) for remark in verdict.remarks)
     assert not judge_part(part(claim()), table(P, A, P)).remarks
 
 
 def test_a_minimum_that_does_not_start_is_not_called_a_missing_capability() -> None:
     verdict = judge_part(part(claim()), table(Reason.BROKEN_START, A, P))
     assert verdict.outcome is Outcome.UNVERIFIED
-    assert "1.20.0 works in the same environment" in verdict.evidence
+    assert "1.20.0 works in the same environment" in evidence_text(verdict.facts)
 
 
 @pytest.mark.parametrize(
@@ -155,18 +162,18 @@ def test_a_minimum_that_does_not_start_is_not_called_a_missing_capability() -> N
 def test_a_part_that_holds_without_is_turned_around(
     minimum: Observed | Reason, control: Observed, outcome: Outcome, reason: Reason | None
 ) -> None:
-    verdict = judge_part(part(claim(), holds_without=True), table(minimum, None, control))
+    verdict = judge_part(part(claim(), expects_absent=True), table(minimum, None, control))
     assert (verdict.outcome, verdict.reason) == (outcome, reason)
-    assert ("which the page denies" in verdict.evidence) is (outcome is Outcome.REFUTED)
+    assert ("which the page denies" in evidence_text(verdict.facts)) is (outcome is Outcome.REFUTED)
 
 
 def test_what_the_control_lacks_too_is_no_absence_whatever_other_cells_show() -> None:
-    turned = part(claim(), holds_without=True)
+    turned = part(claim(), expects_absent=True)
     assert judge_part(turned, table(A, P, A)).reason is Reason.CONTROL_FAILED
 
 
 def test_absence_is_believed_when_the_probe_saw_it_in_any_other_cell() -> None:
-    turned = part(claim(), holds_without=True, controls=())
+    turned = part(claim(), expects_absent=True, controls=())
     assert judge_part(turned, table(A)).outcome is Outcome.UNVERIFIED
     assert judge_part(turned, table(A, P)).outcome is Outcome.CONFIRMED
 
@@ -183,11 +190,13 @@ def test_absence_is_believed_when_the_probe_saw_it_in_any_other_cell() -> None:
 def test_what_is_not_there_unasked_must_be_there_when_it_is_asked_for_in_the_same_cell(
     unasked: Observed, asked: Observed | Reason, outcome: Outcome, reason: Reason | None
 ) -> None:
-    turned = part(claim(), holds_without=True, controls=(MINIMUM,), control_channel="explicit")
+    turned = part(claim(), expects_absent=True, controls=(MINIMUM,), control_channel="explicit")
     explicit = dataclasses.replace(finding(MINIMUM, asked), channel="explicit")
     verdict = judge_part(turned, FindingTable([finding(MINIMUM, unasked), explicit]))
     assert (verdict.outcome, verdict.reason) == (outcome, reason)
-    assert ("without being asked for" in verdict.evidence) is (outcome is Outcome.REFUTED)
+    assert ("without being asked for" in evidence_text(verdict.facts)) is (
+        outcome is Outcome.REFUTED
+    )
 
 
 def verdict_of(
@@ -252,7 +261,7 @@ def test_what_holds_is_said_beside_what_was_not_tested() -> None:
     ]
     (verdict,) = judge(plan([promised], left_out=items), table(P, A, P))
     assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, Reason.NO_BACK_END)
-    assert verdict.evidence == (
+    assert evidence_text(verdict.facts) == (
         "1 of 1 parts hold, and not tested: db-api with mysql, db-api with postgres,"
         " db-api with mariadb and 1 more (it has sqlite)"
     )
@@ -261,7 +270,7 @@ def test_what_holds_is_said_beside_what_was_not_tested() -> None:
 def test_what_was_left_out_does_not_hide_a_refutation() -> None:
     verdict = verdict_of(A, A, P, left_out=Reason.PLATFORM_NOT_HERE)
     assert verdict.outcome is Outcome.REFUTED
-    assert any("platform-not-here" in remark for remark in verdict.remarks)
+    assert any("platform-not-here" in remark_text(remark) for remark in verdict.remarks)
 
 
 @given(st.sampled_from(list(Reason)))
@@ -285,8 +294,8 @@ def test_a_claim_is_refuted_by_one_part_which_is_named() -> None:
     good = part(promised, minimum=CONTROL, before=None, controls=())
     (verdict,) = judge(plan([promised], [good, part(promised)]), table(A, A, P))
     assert verdict.outcome is Outcome.REFUTED
-    assert MINIMUM in verdict.evidence
-    assert "1 of 2" in verdict.evidence
+    assert MINIMUM in evidence_text(verdict.facts)
+    assert "1 of 2" in evidence_text(verdict.facts)
 
 
 def test_a_claim_is_confirmed_only_if_every_part_is() -> None:
@@ -333,4 +342,4 @@ def test_controls_are_asked_for_one_by_one_and_only_if_needed(
     shown: tuple[Observed | Reason | None, ...], ended: tuple[str, ...], wanted: str | None
 ) -> None:
     over = {(cell, "threat-detection") for cell in ended}
-    assert waits_for(part(claim()), table(*shown), over) == wanted
+    assert next_control(part(claim()), table(*shown), over) == wanted

@@ -10,6 +10,7 @@ import pytest
 from helpers.run_fakes import MINIMUM, PROBE, Says, capture, exchange, probe, process, traced
 
 from matrix.judging.cells import cell_failure, findings_of
+from matrix.judging.sentences import evidence_text
 from matrix.model.capture import AgentRequest, CellCapture, ProcessCapture
 from matrix.model.probe import Stimulus
 from matrix.model.reason import Reason
@@ -47,13 +48,13 @@ def test_a_process_without_tracing_is_alive_by_its_answers(
 ) -> None:
     finding = find(ON, untraced(agent=agent))
     assert (finding.shows, finding.reason) == (Observed.PRESENT, None)
-    assert "With the feature off it does not show" in finding.evidence
+    assert "With the feature off it does not show" in evidence_text(finding.facts)
 
 
 def test_what_shows_without_tracing_too_proves_nothing() -> None:
     finding = find(ON, untraced("blocked"))
     assert (finding.shows, finding.reason) == (Observed.UNKNOWN, Reason.SHOWS_WITHOUT_FEATURE)
-    assert "untraced" in finding.evidence
+    assert "untraced" in evidence_text(finding.facts)
 
 
 def test_what_shows_counts_also_where_the_process_died_of_it() -> None:
@@ -64,14 +65,14 @@ def test_what_shows_counts_also_where_the_process_died_of_it() -> None:
 def test_a_capture_from_before_there_was_the_control_confirms_nothing() -> None:
     finding = find(ON, process("off", "fine", VERSION))
     assert (finding.shows, finding.reason) == (Observed.UNKNOWN, Reason.NO_CONTROL)
-    assert "'attack' was not sent" in finding.evidence
+    assert "'attack' was not sent" in evidence_text(finding.facts)
 
 
 @pytest.mark.parametrize("status", [403, 404, 500, None])
 def test_an_app_that_answers_otherwise_than_by_itself_is_no_control(status: int | None) -> None:
     finding = find(ON, answered(status))
     assert (finding.shows, finding.reason) == (Observed.UNKNOWN, Reason.NO_CONTROL)
-    assert f"answered {status}" in finding.evidence or status is None
+    assert f"answered {status}" in evidence_text(finding.facts) or status is None
 
 
 def test_what_is_declared_without_a_status_may_be_anything_but_a_server_error() -> None:
@@ -125,7 +126,7 @@ def only_warm_up_traced() -> ProcessCapture:
 def test_with_tracing_on_a_control_must_leave_its_span() -> None:
     finding = find(ON, only_warm_up_traced(), control="off")
     assert (finding.shows, finding.reason) == (Observed.UNKNOWN, Reason.NO_CONTROL)
-    assert "left no span" in finding.evidence
+    assert "left no span" in evidence_text(finding.facts)
 
 
 def broken_cell(processes: Iterable[ProcessCapture]) -> CellCapture:
@@ -145,7 +146,7 @@ def test_an_untraced_process_does_not_hide_that_the_tracer_never_started() -> No
     failure = cell_failure(broken_cell([dead, untraced()]))
     assert failure is not None
     assert failure.reason is Reason.BROKEN_START
-    assert "No span" in failure.said
+    assert "No span" in evidence_text(failure.facts)
 
 
 OFF = process("appsec", "fine", VERSION)
@@ -157,7 +158,7 @@ def test_what_is_missing_where_the_app_fails_by_itself_says_nothing_of_the_trace
 ) -> None:
     finding = find(OFF, answered(status))
     assert (finding.shows, finding.reason) == (Observed.UNKNOWN, Reason.BROKEN_START)
-    assert "The app itself fails" in finding.evidence
+    assert "The app itself fails" in evidence_text(finding.facts)
 
 
 def test_what_is_missing_where_the_app_works_by_itself_is_missing() -> None:
@@ -182,7 +183,7 @@ def test_what_is_missing_where_no_control_was_sent_is_missing() -> None:
 def test_what_fails_where_no_control_was_sent_may_fail_by_itself() -> None:
     finding = find(answered(500, "appsec"))
     assert (finding.shows, finding.reason) == (Observed.UNKNOWN, Reason.NO_CONTROL)
-    assert "Nobody knows whether the app works by itself" in finding.evidence
+    assert "Nobody knows whether the app works by itself" in evidence_text(finding.facts)
 
 
 def test_what_fails_where_the_control_did_not_live_may_fail_by_itself() -> None:

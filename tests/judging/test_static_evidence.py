@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.__main__ import main
-from matrix.features.audit.index_evidence import static_findings
+from matrix.features.audit.index_evidence import static_evidence
 from matrix.judging.claims import judge, with_static
 from matrix.judging.findings import FindingTable
+from matrix.judging.sentences import evidence_text
 from matrix.model.plan import Plan, StaticEvidence
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Tightness, Verdict
@@ -44,7 +45,7 @@ def test_an_experiment_is_never_overruled_and_nothing_said_is_lost(
     verdict: Verdict, refutes: bool
 ) -> None:
     after = with_static(verdict, StaticEvidence(ID, refutes, "nothing there"))
-    told = " ".join([after.evidence, *after.remarks])
+    told = " ".join([evidence_text(after.facts), *after.remarks])
     assert "nothing there" in told
     assert set(verdict.remarks) <= set(after.remarks)
     if refutes and verdict.outcome is Outcome.UNVERIFIED:
@@ -52,7 +53,7 @@ def test_an_experiment_is_never_overruled_and_nothing_said_is_lost(
         assert (after.reason, after.tightness) == (None, None)
     else:
         assert after.outcome is verdict.outcome
-        assert after.evidence == verdict.evidence
+        assert evidence_text(after.facts) == evidence_text(verdict.facts)
 
 
 def test_a_plan_with_static_evidence_is_judged_by_it() -> None:
@@ -76,10 +77,10 @@ def test_a_plan_with_static_evidence_is_judged_by_it() -> None:
     plan: Plan = planned(claims)
     before = judge(plan, FindingTable())
     assert [one.outcome for one in before] == [Outcome.UNVERIFIED, Outcome.UNVERIFIED]
-    told = dataclasses.replace(plan, static=tuple(static_findings(claims, index).values()))
+    told = dataclasses.replace(plan, static=tuple(static_evidence(claims, index).values()))
     after = judge(told, FindingTable())
     assert [one.outcome for one in after] == [Outcome.REFUTED, Outcome.UNVERIFIED]
-    assert "CPython 2.7 on Windows 64 bit" in after[0].evidence
+    assert "CPython 2.7 on Windows 64 bit" in evidence_text(after[0].facts)
 
 
 def test_verify_refutes_on_any_machine_what_no_artifact_can_give(

@@ -77,9 +77,9 @@ def test_a_session_whose_claim_needs_other_cells_too_does_not_stand_for_the_clai
     chosen = select(plan, Selection(cells=(oldest.minimum,)))
     assert parts_of(chosen, "note/datastore-query") == [oldest]
     told = left_out_of(chosen, "note/datastore-query")
-    assert [item.what for item in told if item.reason is Reason.NOT_SELECTED] == [newest.minimum]
+    assert [item.subject for item in told if item.reason is Reason.NOT_SELECTED] == [newest.minimum]
     whole = select(plan, Selection(claims=("*/note/datastore-query",)))
-    assert Reason.NOT_SELECTED not in {item.reason for item in whole.left_out}
+    assert Reason.NOT_SELECTED not in {item.reason for item in whole.omissions}
 
 
 @pytest.mark.parametrize(

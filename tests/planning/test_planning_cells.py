@@ -67,7 +67,7 @@ def test_a_date_of_ones_own_is_part_of_the_cell_and_hides_what_came_later() -> N
     assert "1.20.19" not in versions
     part = parts_of(plan, "capability/threat-detection")[0]
     assert "ddtrace1.10.3" in part.controls[0]
-    newest = {part.minimum.split("-")[2] for part in parts_of(plan, "capability/threat-detection")}
+    newest = {part.minimum.id.split("-")[2] for part in parts_of(plan, "capability/threat-detection")}
     assert {"django4.2", "flask2.2.5"} <= newest, "what an install on that day would get"
 
 
@@ -100,8 +100,8 @@ def slowly(claims: Sequence[Claim], parts: Sequence[Part]) -> list[str]:
     needs: dict[str, set[str]] = {}
     probes: dict[str, set[str]] = {}
     for part in parts:
-        needs.setdefault(part.claim, set()).update(part.asked)
-        for cell in part.asked:
+        needs.setdefault(part.claim, set()).update(part.required)
+        for cell in part.required:
             probes.setdefault(cell, set()).add(part.probe)
     rank = {kind: number for number, kind in enumerate(ClaimKind)}
     waiting = sorted(

@@ -10,7 +10,7 @@ from matrix.model.claim import ClaimKind
 from matrix.model.index import ReleaseFiles
 from matrix.planning.coverage import load_coverage
 from matrix.planning.existence import framework_runs
-from matrix.pypi.releases import Release, specifier_allows, python_key
+from matrix.pypi.releases import Release, python_key, specifier_allows
 from matrix.system.data_files import read_data
 
 KINDS = {kind.value for kind in ClaimKind}

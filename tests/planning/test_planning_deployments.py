@@ -67,15 +67,15 @@ def test_a_preview_without_a_version_is_asked_of_the_newest_branch_only() -> Non
     plan = in_docker(deployment("iast", status=Status.PREVIEW))
     parts = parts_of(plan, "deployment/iast/docker")
     assert asked(parts) == asked(parts_of(plan, "capability/iast"))
-    assert {part.minimum.rpartition("ddtrace")[2] for part in parts} == {"1.20.19"}
+    assert {part.minimum.id.rpartition("ddtrace")[2] for part in parts} == {"1.20.19"}
 
 
 def test_where_it_is_denied_nothing_may_show() -> None:
     plan = in_docker(deployment("api-security", status=Status.NOT_SUPPORTED))
     parts = parts_of(plan, "deployment/api-security/docker")
     assert parts
-    assert all(part.holds_without and part.contained for part in parts)
-    newest = {part.minimum.rpartition("ddtrace")[2] for part in parts}
+    assert all(part.expects_absent and part.contained for part in parts)
+    newest = {part.minimum.id.rpartition("ddtrace")[2] for part in parts}
     assert newest == {"1.20.19"}, "as where a capability is denied: one release that has it refutes"
 
 

@@ -52,7 +52,7 @@ def test_a_wheel_on_the_shelf_is_for_whom_installers_take_it_for(tags: str, so: 
 
 def test_a_minimum_that_was_never_released_is_said_and_the_least_there_is_asked() -> None:
     plan = planned([claim(ClaimKind.CAPABILITY, "sca", ">=1.99.0")])
-    assert {part.minimum.rpartition("ddtrace")[2] for part in plan.parts} == {"2.0.0"}
+    assert {part.minimum.id.rpartition("ddtrace")[2] for part in plan.parts} == {"2.0.0"}
     assert [item for item in plan.omissions if item.reason is Reason.NO_RELEASE] == [
         Omission(
             "page.md/capability/sca",
@@ -103,11 +103,11 @@ def test_what_a_runtime_row_does_not_name_it_leaves_open(
 ) -> None:
     about = row(**scope, python="==3.9.*")
     plan = planned([about, SCA])
-    assert {part.minimum.split("-")[1] for part in plan.parts} == {LINUX}
+    assert {part.minimum.id.split("-")[1] for part in plan.parts} == {LINUX}
     assert any(part.claim == about.id for part in plan.parts) == here
-    pythons = {part.minimum[:5] for part in parts_of(plan, "capability/sca")}
+    pythons = {part.minimum.id[:5] for part in parts_of(plan, "capability/sca")}
     assert (pythons == {"cp39-"}) == here
-    words = {item.what for item in plan.omissions if item.reason is Reason.PLATFORM_NOT_HERE}
+    words = {item.subject for item in plan.omissions if item.reason is Reason.PLATFORM_NOT_HERE}
     assert words == (set() if here else set(scope.values()))
 
 
@@ -117,11 +117,11 @@ def test_before_the_first_release_each_claim_says_that_there_is_none(profile: st
     assert not plan.cells
     assert not plan.parts
     told = left_out_of(plan, "capability/threat-detection")
-    assert [(item.what, item.reason, item.detail) for item in told] == [
+    assert [(item.subject, item.reason, item.detail) for item in told] == [
         ("ddtrace >=1.9.0", Reason.NO_RELEASE, "no final release up to 2016-01-01 is >=1.9.0")
     ]
     told = left_out_of(plan, "integration/flask/yes")
-    assert [(item.what, item.detail) for item in told] == [
+    assert [(item.subject, item.detail) for item in told] == [
         ("ddtrace", "no final release up to 2016-01-01")
     ]
     assert {item.claim for item in plan.omissions} == {each.id for each in plan.claims}
@@ -156,4 +156,4 @@ def test_claims_that_nothing_can_answer_can_be_selected() -> None:
         chosen = select(plan, Selection(claims=(glob,)))
         assert chosen.claims
         assert not chosen.cells
-        assert {item.reason for item in chosen.left_out} == {reason}
+        assert {item.reason for item in chosen.omissions} == {reason}

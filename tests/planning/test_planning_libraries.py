@@ -107,7 +107,7 @@ def test_each_major_between_is_asked_once_on_the_cpython_of_its_time() -> None:
         "3.9 2.5 2.21.12",
         "3.10 3.0 2.21.12",
     ]
-    said = [item for item in left_out_of(plan, "integration/paper/yes") if "3.0" in item.what]
+    said = [item for item in left_out_of(plan, "integration/paper/yes") if "3.0" in item.subject]
     assert {item.reason for item in said} == {Reason.BETWEEN_BOUNDARIES}
 
 
@@ -162,8 +162,8 @@ def test_a_version_that_is_not_on_the_index_is_named_with_the_one_that_is_asked(
     specifier: str, written: str, said: str
 ) -> None:
     plan = plan_of(specifier, written)
-    assert {part.said for part in row(plan) if part.pick == "lowest"} == {said}
-    assert not [item for item in plan.left_out if item.reason is Reason.NO_RELEASE]
+    assert {part.choice for part in row(plan) if part.pick == "lowest"} == {said}
+    assert not [item for item in plan.omissions if item.reason is Reason.NO_RELEASE]
 
 
 def test_a_minimum_for_no_cpython_of_the_tracer_is_said_with_the_one_that_is_asked() -> None:
@@ -176,7 +176,7 @@ def test_a_minimum_for_no_cpython_of_the_tracer_is_said_with_the_one_that_is_ask
 def test_later_releases_and_other_cpythons_are_in_reserve_of_a_minimum() -> None:
     plan = plan_of(">=1.2.0")
     first = row(plan)[0]
-    assert [short(each) for each in first.rungs] == [
+    assert [short(each) for each in first.later] == [
         f"2.7 {version} 1.20.19" for version in ("1.2.1", "1.3.0", "1.3.1")
     ]
     assert [short(each) for each in first.elsewhere] == [
@@ -185,8 +185,8 @@ def test_later_releases_and_other_cpythons_are_in_reserve_of_a_minimum() -> None
     run = {each.cell.id for each in plan.cells}
     reserve = {each.cell.id for each in plan.fallbacks}
     assert set(first.elsewhere) <= reserve
-    assert set(first.rungs) <= reserve | run
-    assert first.rungs[0] in reserve
+    assert set(first.later) <= reserve | run
+    assert first.later[0] in reserve
 
 
 def test_of_many_later_releases_some_are_in_reserve_the_next_and_the_newest_among_them() -> None:
@@ -196,7 +196,7 @@ def test_of_many_later_releases_some_are_in_reserve_the_next_and_the_newest_amon
     index = FakeIndex({**world().projects, "paper": project("paper", many)})
     asked = claim(ClaimKind.INTEGRATION, "paper", ">=1.2", automatic="yes")
     plan = make_plan([asked], index, targets=(LINUX,), coverage=coverage, as_of=READ.date())
-    rungs = [each.split("-")[2] for each in row(plan)[0].rungs]
+    rungs = [each.split("-")[2] for each in row(plan)[0].later]
     assert len(rungs) <= 15
     assert rungs[0] == "paper1.3"
     assert rungs[-1] == "paper1.59"

@@ -27,7 +27,7 @@ from matrix.pypi.releases import Releases
 
 def test_runtimes_that_the_page_names_for_other_releases_are_tried_and_it_is_said() -> None:
     plan = planned(page())
-    pythons = {part.minimum[:5] for part in parts_of(plan, "capability/api-security")}
+    pythons = {part.minimum.id[:5] for part in parts_of(plan, "capability/api-security")}
     assert pythons == {"cp37-", "cp311"}, "those of the page that have wheels, not 3.12"
     assert Reason.OUTSIDE_CLAIM in reasons(plan, "capability/api-security")
     assert Reason.OUTSIDE_CLAIM not in reasons(plan, "capability/threat-detection")
@@ -53,13 +53,13 @@ def test_an_open_range_stands_for_the_cpythons_of_each_release() -> None:
     plan = planned([runtime(">=3.7", ">=2"), claim(ClaimKind.BRANCH, "ddtrace", ">=2.0")])
     of_release: dict[str, set[str]] = {}
     for part in plan.parts:
-        python, _, rest = part.minimum.partition("-")
+        python, _, rest = part.minimum.id.partition("-")
         of_release.setdefault(rest.rpartition("ddtrace")[2], set()).add(python)
     assert of_release == {
         "2.0.0": {"cp37", "cp38", "cp39", "cp310", "cp311", "cp312"},
         "3.0.0": {"cp38", "cp39", "cp310", "cp311", "cp312", "cp313"},
     }
-    assert {(item.what, item.reason) for item in plan.omissions} == {
+    assert {(item.subject, item.reason) for item in plan.omissions} == {
         ("CPython 3.13 with ddtrace 2.0.0", Reason.OUTSIDE_CLAIM),
         # The page names 3.7, so that it is missed where a release in the range has no wheel for it.
         ("CPython 3.7, flask (newest) with ddtrace 3.0.0", Reason.NO_WHEEL),
@@ -74,7 +74,7 @@ def test_other_platforms_are_left_out_and_targets_bring_them_in() -> None:
     assert reasons(plan, elsewhere) == {Reason.PLATFORM_NOT_HERE}
     assert not parts_of(plan, elsewhere)
     there = make_plan(page(), world(), targets=("win_amd64",))
-    assert {part.minimum.split("-")[1] for part in there.parts} == {"win_amd64"}
+    assert {part.minimum.id.split("-")[1] for part in there.parts} == {"win_amd64"}
     assert parts_of(there, elsewhere)
 
 
@@ -129,18 +129,18 @@ def test_a_version_that_was_never_released_is_left_out() -> None:
 
 def test_a_release_before_that_has_no_wheel_is_left_out_and_the_rest_asked() -> None:
     plan = planned([claim(ClaimKind.CAPABILITY, "sca", ">=1.8.0")])
-    newest = [part for part in plan.parts if part.minimum.startswith("cp311")]
+    newest = [part for part in plan.parts if part.minimum.id.startswith("cp311")]
     assert {part.before for part in newest} == {None}
-    assert "CPython 3.11, flask 2.2.0, ddtrace 1.0.0" in {item.what for item in plan.omissions}
-    oldest = [part for part in plan.parts if part.minimum.startswith("cp27")]
-    assert all(part.before and part.before.endswith("ddtrace1.0.0") for part in oldest)
+    assert "CPython 3.11, flask 2.2.0, ddtrace 1.0.0" in {item.subject for item in plan.omissions}
+    oldest = [part for part in plan.parts if part.minimum.id.startswith("cp27")]
+    assert all(part.before and part.before.id.endswith("ddtrace1.0.0") for part in oldest)
 
 
 def test_databases_that_the_probe_has_not_are_left_out_by_name() -> None:
     named = claim(ClaimKind.NOTE, "db-api", note="sqlite, oracle, db2")
     plan = planned([*page(), named])
     there = left_out_of(plan, "note/db-api/sqlite, oracle, db2")
-    assert [item.what for item in there if item.reason is Reason.NO_BACK_END] == [
+    assert [item.subject for item in there if item.reason is Reason.NO_BACK_END] == [
         "db-api with oracle",
         "db-api with db2",
     ]

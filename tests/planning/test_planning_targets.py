@@ -61,13 +61,13 @@ def planned(profile: str = "documented", targets: tuple[str, ...] = THREE) -> Pl
 
 
 def targets_of(plan: Plan, claim_id: str) -> set[str]:
-    return {part.minimum.split("-")[1] for part in parts_of(plan, claim_id)}
+    return {part.minimum.id.split("-")[1] for part in parts_of(plan, claim_id)}
 
 
 def test_a_promise_without_a_cpu_is_asked_on_the_first_target_and_the_rest_is_no_gap() -> None:
     plan = planned()
     assert targets_of(plan, "capability/threat-detection") == {X86}
-    left = {(item.what, item.reason) for item in plan.left_out if item.what in THREE}
+    left = {(item.subject, item.reason) for item in plan.omissions if item.subject in THREE}
     assert {(I686, Reason.ONE_PLATFORM), (ARM, Reason.ONE_PLATFORM)} <= left
     shown = FindingTable(
         Finding(part.minimum, part.probe, part.channel, Observed.PRESENT, "Seen.")
@@ -88,7 +88,7 @@ def test_a_promise_about_a_cpu_is_asked_there_in_every_profile() -> None:
 def test_some_profiles_ask_on_every_target(profile: str) -> None:
     plan = planned(profile)
     assert targets_of(plan, "capability/threat-detection") == set(THREE)
-    assert Reason.ONE_PLATFORM not in {item.reason for item in plan.left_out}
+    assert Reason.ONE_PLATFORM not in {item.reason for item in plan.omissions}
 
 
 def test_a_release_without_a_wheel_for_a_target_says_so() -> None:
@@ -130,7 +130,7 @@ def test_what_an_engine_cannot_run_is_left_out_with_its_words() -> None:
         targets=where.targets,
         obstacles=where.obstacles,
     )
-    (left,) = plan.left_out
+    (left,) = plan.omissions
     assert left.reason is Reason.PLATFORM_NOT_HERE
     assert "Docker 20.10.24 runs linux/amd64, linux/386 here" in left.detail
 
@@ -140,13 +140,13 @@ def test_targets_are_asked_for_by_any_of_their_names(glob: str) -> None:
     where = by_engine(DOCKER, [glob])
     assert where.targets == (I686,)
     plan = make_plan([runtime("==3.8.*")], wide(), targets=where.targets, obstacles=where.obstacles)
-    assert {item.reason for item in plan.left_out} == {Reason.NOT_SELECTED}
+    assert {item.reason for item in plan.omissions} == {Reason.NOT_SELECTED}
 
 
 def test_nothing_is_planned_for_a_target_that_nothing_is_chosen_for() -> None:
     plan = make_plan([claim(ClaimKind.CAPABILITY, "sca", ">=1.8.0")], wide(), targets=())
     assert not plan.cells
-    assert {item.reason for item in plan.left_out} == {Reason.PLATFORM_NOT_HERE}
+    assert {item.reason for item in plan.omissions} == {Reason.PLATFORM_NOT_HERE}
 
 
 def test_an_unknown_target_is_a_usage_error_with_the_nearest() -> None:

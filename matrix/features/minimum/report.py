@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from matrix.features.audit.versions import in_words, runs_of
+from matrix.features.audit.versions import describe_releases, group_releases
 from matrix.features.minimum.conclusion import Agreement, conclude
 from matrix.features.minimum.observations import (
     GapFound,
@@ -36,7 +36,6 @@ from matrix.features.minimum.run import (
 )
 from matrix.features.minimum.search_plan import SearchPlan
 from matrix.model.service import against
-from matrix.reporting.evidence_text import plain
 from matrix.reporting.text import many, short_names, shorten
 from matrix.runs.events import CellFinished, CellStarted, Event, Message, WarningRaised
 
@@ -78,14 +77,14 @@ def print_sought(console: Console, sought: SearchResult) -> None:
         for text in result.assumptions:
             _say(console, f"  assumed: {text}", "dim")
     for each in quest.passed_over:
-        where = in_words(quest.releases, each.releases)
+        where = describe_releases(quest.releases, each.releases)
         _say(console, f"not asked ({each.reason.value}), {each.detail}: {where}", "dim")
     for text in quest.remarks:
         _say(console, f"note: {text}", "dim")
     for claim in quest.denied:
         _say(console, f"note: {claim.document}:{claim.line} says that it is not supported", "dim")
     _say(console, _run(sought), "dim")
-    if said := against(each for record in sought.records for each in record.back_ends):
+    if said := against(each for record in sought.records for each in record.backends):
         _say(console, said, "dim")
     for text in sought.warnings:
         _say(console, f"warning: {text}", "yellow")
@@ -189,11 +188,7 @@ def _stretch(group: Sequence[TestedRelease]) -> tuple[str, str]:
     where = first if first == last else f"{first} to {last}"
     count = f" ({len(group)} tried)" if len(group) > 1 else ""
     # What failing and silent releases have to say; that of working ones is the same everywhere.
-    said = (
-        ""
-        if answer is ReleaseState.WORKS
-        else f": {shorten(plain(group[-1].reply.reason), _REASON)}"
-    )
+    said = "" if answer is ReleaseState.WORKS else f": {shorten(group[-1].reply.reason, _REASON)}"
     return f"{_WORDS[answer]}: {where}{count}", said
 
 
@@ -327,7 +322,7 @@ def _search(sought: SearchResult) -> dict[str, Any]:
                 "count": len(each.releases),
                 "ranges": [
                     {"first": run.first, "last": run.last, "without": list(run.gaps)}
-                    for run in runs_of(quest.releases, each.releases)
+                    for run in group_releases(quest.releases, each.releases)
                 ],
             }
             for each in quest.passed_over
@@ -340,12 +335,12 @@ def _search(sought: SearchResult) -> dict[str, Any]:
         "channels": [_channel(sought, name) for name in quest.channels],
         "cells": [
             {
-                "id": record.cell,
+                "id": record.id,
                 "reason": record.reason.value if record.reason else None,
                 "detail": record.detail,
                 "seconds": record.seconds,
                 "reused": record.reused,
-                "back_ends": list(record.back_ends),
+                "back_ends": [str(backend) for backend in record.backends],
             }
             for record in sought.records
         ],

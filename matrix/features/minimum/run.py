@@ -24,6 +24,7 @@ from matrix.features.minimum.observations import (
 )
 from matrix.features.minimum.search import JointSearch
 from matrix.features.minimum.search_plan import SearchPlan
+from matrix.judging.sentences import evidence_text
 from matrix.model.plan import Plan
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
@@ -36,7 +37,7 @@ from matrix.runs.events import Emit
 from matrix.runs.interfaces import Clock, SystemClock
 from matrix.runs.journal import Journal, one_run
 from matrix.runs.keys import cell_sources, judge_key, judge_sources
-from matrix.runs.result import CellRecord
+from matrix.runs.record import CellRecord
 from matrix.runs.result_store import ResultStore
 from matrix.runs.run import stopping
 from matrix.runs.scheduler import RunContext, Scheduler
@@ -76,7 +77,7 @@ def reply_of(finding: Finding | None) -> OracleReply:
     if finding is None:
         return OracleReply(ReleaseState.CANNOT_TELL, Reason.NOT_RUN.value)
     reason = f"{finding.reason.value}: " if finding.reason else ""
-    return OracleReply(_ANSWERS[finding.shows], f"{reason}{finding.evidence}")
+    return OracleReply(_ANSWERS[finding.shows], f"{reason}{evidence_text(finding.facts)}")
 
 
 class CellOracle:
@@ -113,9 +114,9 @@ class CellOracle:
         if self.over:
             return ()
         result = engine.run()
-        self.stopped = self.stopped or result.interrupted
-        self.lost = self.lost or result.lost
-        self.warnings.update(dict.fromkeys(result.warnings))
+        self.stopped = self.stopped or result.run.interrupted
+        self.lost = self.lost or result.run.lost
+        self.warnings.update(dict.fromkeys(result.run.warnings))
         return tuple(record for record in result.cells if record.reason not in _UNANSWERED)
 
 
@@ -174,7 +175,7 @@ class SearchResult:
     def findings(self) -> dict[tuple[str, str], Finding]:
         """Return what was found, by cell and channel."""
         return {
-            (finding.cell, finding.channel): finding
+            (finding.cell.id, finding.channel): finding
             for record in self.records
             for finding in record.findings
         }
@@ -221,7 +222,7 @@ def seek(
     records: list[CellRecord] = []
     emit(SearchPlanStarted(quest))
     _tell(emit, searches.begin())
-    release_of = {planned.cell.id: release for release, planned in quest.cells.items()}
+    release_of = {planned.cell: release for release, planned in quest.cells.items()}
     while not questions.over and (asked := searches.round(width)):
         ended = questions.ask(quest, asked)
         records += ended
@@ -250,7 +251,7 @@ def known_minimums(
     A channel of which nothing was found has no release that works, and all are assumed.
     """
     releases = tuple(quest.cells)
-    position = {planned.cell.id: at for at, planned in enumerate(quest.cells.values())}
+    position = {planned.cell: at for at, planned in enumerate(quest.cells.values())}
     found = {
         (finding.channel, position[finding.cell]): finding
         for finding in findings

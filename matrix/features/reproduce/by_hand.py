@@ -28,7 +28,7 @@ _LAUNCH = "from ddtrace.commands.ddtrace_run import main; main()"
 _AGENT = """\
 \"\"\"Records what a tracer sends; pushes the remote configuration of a setting when told to.\"\"\"
 import json, sys
-from matrix.agent import Agent
+from matrix.agent.server import Agent
 from matrix.model.probe import RemoteConfig
 
 CONFIGS = json.loads({configs!r})

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.images.digests import digests_path, read_digests
-from matrix.docker.images.recipes import recipes
+from matrix.docker.images.recipes import read_recipes
 from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.environments.download import ChosenFile
 from matrix.environments.image_trees import TreeStore
@@ -120,7 +120,7 @@ def _image(planned: PlannedCell, engine: ContainerEngine | None) -> Image:
             found = ImageCatalog(engine, cache_dir()).find(cell.python, cell.target)
             if found is not None:
                 return found
-    for target in recipes().targets:
+    for target in read_recipes().targets:
         if target.name == cell.target:
             return Image(
                 *("", "", "an official image", "registry", target.platform, target.name),
@@ -133,7 +133,7 @@ def _image(planned: PlannedCell, engine: ContainerEngine | None) -> Image:
             )
     raise UsageError(
         f"no image is for {cell.target}",
-        f"--dockerfile is for {', '.join(target.name for target in recipes().targets)}.",
+        f"--dockerfile is for {', '.join(target.name for target in read_recipes().targets)}.",
     )
 
 
@@ -144,7 +144,7 @@ def _base(image: Image, engine: ContainerEngine | None) -> BaseImage:
     for known in digests.images:
         if (known.python, known.platform) == (minor, image.platform):
             return BaseImage(known.name, known.digest, made_here)
-    return BaseImage(digests.wanted.name.format(python=minor), "", made_here)
+    return BaseImage(digests.pattern.name.format(python=minor), "", made_here)
 
 
 def _tools(

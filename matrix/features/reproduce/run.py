@@ -16,6 +16,7 @@ from matrix.features.reproduce.by_hand import ManualSteps
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.targets import compatible_targets, host_target
 from matrix.judging.cells import findings_of
+from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture, CellLocation
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
@@ -67,8 +68,8 @@ class SingleRun:
         for finding in self.findings:
             reason = f" ({finding.reason.value})" if finding.reason else ""
             yield f"  {finding.probe}/{finding.channel}: {finding.shows.value}{reason}"
-            yield f"    {finding.evidence}"
-            yield from (f"    note: {note}" for note in finding.notes)
+            yield f"    {evidence_text(finding.facts)}"
+            yield from (f"    note: {evidence_text([note])}" for note in finding.notes)
         if self.folder is not None:
             yield f"kept: {self.folder}"
 
@@ -83,7 +84,7 @@ class SingleRun:
             "detail": self.capture.detail,
             "seconds": round(self.capture.seconds, 3),
             "kept": str(self.folder) if self.folder else None,
-            "back_ends": list(self.capture.services),
+            "back_ends": [str(backend) for backend in self.capture.services],
         }
 
 
@@ -94,7 +95,8 @@ def back_ends_of(planned: PlannedCell, services: Services) -> dict[str, str]:
     """
     states = [services.state(name) for name in needed_by([planned], load_probes())]
     return {
-        state.recipe.name: str(state.identity or f"{state.reason}: {state.remedy}") for state in states
+        state.recipe.name: str(state.identity or f"{state.reason}: {state.remedy}")
+        for state in states
     }
 
 
