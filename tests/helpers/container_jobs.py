@@ -1,14 +1,17 @@
-"""Jobs of the fake app for containers: of the fake engine, and of a real one."""
+"""Jobs of the fake app for containers of the fake engine, and of a real one."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.util
+import platform
+import runpy
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+import msgpack  # type: ignore[import-untyped]
 import pytest
 
 from helpers.cell_jobs import LIMITS, fake_job
@@ -20,7 +23,7 @@ from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.interface import Confinement, ContainerEngine
 from matrix.docker.labels import RunLabels
 from matrix.model.environment import Image
-from matrix.system.paths import cache_dir, project_root
+from matrix.system.paths import cache_dir, fixtures_dir
 
 MEBIBYTE = 1024**2
 
@@ -28,24 +31,21 @@ MEBIBYTE = 1024**2
 def in_fake_container(job: CellJob, patch: pytest.MonkeyPatch) -> tuple[CellJob, FakeEngine]:
     """Return the job with an image of a fake engine, whose containers are processes of ours.
 
-    Paths inside are then those outside.
+    Paths inside are the same as outside.
     """
     scratch = job.scratch or Path()
     for name, path in (("APPS", job.apps), ("FIXTURES", job.fixtures), ("SCRATCH", scratch)):
         patch.setattr(container, name, PurePosixPath(path))
-    held = fake_image("fake")
-    engine = FakeEngine(held)
+    info = fake_image("fake")
+    engine = FakeEngine(info)
     image = Image(
-        id=held.id,
+        id=info.id,
         digest="sha256:the-digest",
         name="fake",
         source="test",
-        platform=held.platform,
+        platform=info.platform,
         target=job.planned.cell.target,
-        python=_this("python"),
-        build=_this("build"),
-        libc=_this("libc"),
-        executable=_this("executable"),
+        **_own_identity(),
         site="/nowhere/site-packages",
     )
     job = dataclasses.replace(job, image=image, connect=lambda: engine)
@@ -53,33 +53,21 @@ def in_fake_container(job: CellJob, patch: pytest.MonkeyPatch) -> tuple[CellJob,
 
 
 @functools.cache
-def _all_of_this() -> dict[str, str]:
-    spec = importlib.util.spec_from_file_location(
-        "identity", project_root() / "fixtures" / "cell" / "identity.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    identity = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(identity)
-    import platform  # noqa: PLC0415
-    import sys  # noqa: PLC0415
-
+def _own_identity() -> dict[str, str]:
+    """Return how identity.py describes the interpreter that runs the tests."""
+    identity = runpy.run_path(str(fixtures_dir() / "cell" / "identity.py"))
     return {
         "python": platform.python_version(),
         "build": sys.version,
-        "libc": identity.libc(),
+        "libc": identity["libc"](),
         "executable": sys.executable,
     }
-
-
-def _this(what: str) -> str:
-    return _all_of_this()[what]
 
 
 def real_image(
     engine: ContainerEngine, target: str = "linux_x86_64", python: str = "3.11"
 ) -> Image:
-    """Return an image of the engine, made where it is not there yet."""
+    """Return an image of the engine, built if the engine does not have it."""
     return ImageCatalog(engine, cache_dir()).ensure(python, target, lambda _: None)
 
 
@@ -94,14 +82,12 @@ def in_container(
     pids: int = 48,
     factor: float = 1,
 ) -> CellJob:
-    """Return a job of the fake app for a container of the image, which is allowed little."""
+    """Return a job of the fake app for a container of the image, confined to small limits."""
     job = fake_job(folder, mode, limits=limits.times(factor))
     tree = folder / "tree"
-    msgpack = importlib.util.find_spec("msgpack")
-    assert msgpack is not None
-    assert msgpack.origin is not None
+    assert msgpack.__file__
     shutil.copytree(
-        Path(msgpack.origin).parent,
+        Path(msgpack.__file__).parent,
         tree / "msgpack",
         ignore=shutil.ignore_patterns("*.so", "__pycache__"),
     )
@@ -120,5 +106,5 @@ def in_container(
 
 
 def connecting(run: RunLabels) -> Callable[[], ContainerEngine]:
-    """Return what connects to the engine; it can be pickled."""
+    """Return a function that connects to the engine; picklable."""
     return functools.partial(connect, run)
