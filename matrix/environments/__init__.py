@@ -1,1 +1,1 @@
-"""Environments for cells: resolved as of a date, locked, built once and shared."""
+"""Environments: locks as of a date, and what is built from them for interpreters and images."""

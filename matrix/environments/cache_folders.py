@@ -1,6 +1,6 @@
-"""Folders named by what is in them: made once, beside their place, and put there by a rename.
+"""Folders of the store: finished environments by key, downloaded files and built wheels by hash.
 
-Files of old releases, kept by their sha256, and the wheels that were made of sources.
+A folder is made beside its final path and renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from matrix.environments.toolbox import Toolbox
 from matrix.model.reason import Reason
 from matrix.system.atomic import put_in_place
 
-__all__ = ["Artifacts", "CacheFolders", "free_bytes_at", "put", "read_filename"]
+__all__ = ["Artifacts", "CacheFolders", "free_bytes_at", "put_folder", "read_filename"]
 
-_MARK = "matrix-environment.json"
-_NEEDED_BYTES = 400 * 1024 * 1024
-# Longer than any tool may run: what is older belongs to no one.
+_METADATA = "matrix-environment.json"
+_REQUIRED_BYTES = 400 * 1024 * 1024
+# Longer than any tool may run.
 _SCRATCH_SECONDS = 24 * 3600
 
-Mark = dict[str, Any]
+Metadata = dict[str, Any]
 
 
 def free_bytes_at(path: Path) -> int:
-    """Return how much of the disk is free."""
+    """Return the free bytes of the disk."""
     return shutil.disk_usage(path).free
 
 
-def put(part: Path, folder: Path) -> None:
-    """Give a finished folder its name, unless somebody was quicker, whose is as good.
+def put_folder(part: Path, folder: Path) -> None:
+    """Rename a finished folder to `folder`, unless another run did so first.
 
-    Raises OSError; what was not wanted any more stays where it was.
+    Raises OSError; `part` then stays, as it does where another run was first.
     """
     try:
         put_in_place(part, folder)
@@ -50,63 +50,66 @@ def put(part: Path, folder: Path) -> None:
 
 
 class CacheFolders:
-    """`<kind>s/<key>/` are finished ones, and only those; `.part-<key>` is one in the making, or
-    was when somebody pulled the plug. Safe among threads and processes.
+    """Finished folders at `<kind>s/<key>/`; `.part-<key>` is incomplete, in use or left over.
+
+    Safe for threads and processes.
     """
 
     def __init__(self, tools: Toolbox, kind: str, free_bytes: Callable[[Path], int]) -> None:
         self._tools = tools
         self._kind = kind
         self._free_bytes = free_bytes
-        self._home = tools.root / f"{kind}s"
+        self._parent = tools.root / f"{kind}s"
         self._swept = False
 
     def path(self, key: str) -> Path:
-        """Return where the folder of that key is, or would be."""
-        return self._home / key
+        """Return the path of a folder, which may not exist."""
+        return self._parent / key
 
-    def mark(self, key: str) -> Mark | None:
-        """Return what was noted when the folder was finished, None where it is not."""
+    def metadata(self, key: str) -> Metadata | None:
+        """Return the metadata of a finished folder, None where it is not finished."""
         try:
-            mark = json.loads((self.path(key) / _MARK).read_text("utf-8"))
+            metadata = json.loads((self.path(key) / _METADATA).read_text("utf-8"))
         except (OSError, ValueError):
             return None
-        return mark if isinstance(mark, dict) else None
+        return metadata if isinstance(metadata, dict) else None
 
-    def make(self, key: str, finished: Callable[[], bool], fill: Callable[[Path], Mark]) -> None:
-        """Make the folder, unless somebody else did: `fill` fills it and returns its mark."""
-        self.sweep()
+    def ensure(
+        self, key: str, is_finished: Callable[[], bool], fill: Callable[[Path], Metadata]
+    ) -> None:
+        """Make the folder unless it is finished; `fill` writes it and returns its metadata."""
+        self._sweep()
         folder = self.path(key)
         part = folder.with_name(f".part-{key}")
         with self._tools.guard(f"{self._kind}-{key}"):
-            if finished():
+            if is_finished():
                 return
-            self.need_space()
+            self.check_space()
             part.parent.mkdir(parents=True, exist_ok=True)
             for old in (part, folder):
                 if old.exists():
                     shutil.rmtree(old)
             try:
-                mark = fill(part)
-                (part / _MARK).write_text(json.dumps(mark), "utf-8")
+                metadata = fill(part)
+                (part / _METADATA).write_text(json.dumps(metadata), "utf-8")
                 put_in_place(part, folder)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
 
-    def need_space(self) -> None:
+    def check_space(self) -> None:
         """Raise BuildError(DISK_FULL) where an environment might not fit."""
         root = self._tools.root
         root.mkdir(parents=True, exist_ok=True)
         free = self._free_bytes(root)
-        if free < _NEEDED_BYTES:
+        if free < _REQUIRED_BYTES:
             raise BuildError(
                 Reason.DISK_FULL,
-                f"{free // 2**20} MB are free at {root}, "
-                f"an environment may need {_NEEDED_BYTES // 2**20} MB",
+                f"only {free // 2**20} MB are free at {root}, "
+                f"an environment may need {_REQUIRED_BYTES // 2**20} MB",
             )
 
-    def sweep(self) -> None:
-        """Once: remove what runs that were killed left behind."""
+    def _sweep(self) -> None:
+        """Remove leftovers of killed runs, once."""
         if self._swept:
             return
         self._swept = True
@@ -114,7 +117,7 @@ class CacheFolders:
             with contextlib.suppress(OSError):
                 if time.time() - scratch.stat().st_mtime > _SCRATCH_SECONDS:
                     shutil.rmtree(scratch, ignore_errors=True)
-        for part in self._home.glob(".part-*"):
+        for part in self._parent.glob(".part-*"):
             name = f"{self._kind}-{part.name.removeprefix('.part-')}"
             guard = self._tools.guard(name, wait=False)
             with contextlib.suppress(BuildError), guard:
@@ -122,49 +125,48 @@ class CacheFolders:
 
 
 class Artifacts:
-    """`files/<sha256>/<name>` as published, `wheels/<builder>/<sha256>/<name>` as built."""
+    """Published files at `files/<sha256>/<name>`, built wheels at `wheels/<builder>/<sha256>/`."""
 
     def __init__(self, root: Path) -> None:
         self._files = root / "files"
         self._wheels = root / "wheels"
 
     def find(self, sha256: str) -> Path | None:
-        """Return the published file of that hash, if it is here."""
-        return _only(self._files / sha256) if sha256 else None
+        """Return the published file of that hash, None where it is not here."""
+        return _only_file(self._files / sha256) if sha256 else None
 
-    def keep(self, path: Path) -> str:
+    def add(self, path: Path) -> str:
         """Move a downloaded file in; return its sha256."""
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         _move(path, self._files / digest)
         return digest
 
     def find_wheel(self, builder: str, sha256: str) -> Path | None:
-        """Return the wheel that `builder` made of the source of that hash, if it is here."""
-        return _only(self._wheels / builder / sha256)
+        """Return the wheel that `builder` built from the source of that hash, None without one."""
+        return _only_file(self._wheels / builder / sha256)
 
-    def keep_wheel(self, builder: str, sha256: str, wheel: Path) -> Path:
-        """Move a built wheel in; return where it is."""
+    def add_wheel(self, builder: str, sha256: str, wheel: Path) -> Path:
+        """Move a built wheel in; return its new path."""
         return _move(wheel, self._wheels / builder / sha256)
 
 
 def read_filename(filename: str, sha256: str) -> LockedFile:
-    """Return name and version that a wheel's file name tells, with the published file's hash.
+    """Return name and version from a wheel's file name, with the published file's hash.
 
-    A source's file name does not tell them for sure: `functools32-3.2.3-2.zip`.
+    The name of a source distribution is ambiguous: `functools32-3.2.3-2.zip`.
     """
     name, version = parse_wheel_filename(filename)[:2]
     return LockedFile(str(name), str(version), (sha256,))
 
 
-def _only(folder: Path) -> Path | None:
-    found = sorted(folder.glob("*")) if folder.is_dir() else []
-    return found[0] if found else None
+def _only_file(folder: Path) -> Path | None:
+    return next(iter(sorted(folder.glob("*"))), None) if folder.is_dir() else None
 
 
 def _move(path: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / path.name
-    # First beside it, then by a rename: never half a file under the final name.
+    # A move may copy; the rename ensures that the final name is never an incomplete file.
     part = folder.with_name(f".{folder.name}-{path.name}-{hash(str(path)):x}")
     shutil.move(path, part)
     put_in_place(part, target)

@@ -1,7 +1,7 @@
-"""One run of another program: bounded in time, ended with all that it started, output kept.
+"""Commands of installers: limited in time, killed with their children, output captured.
 
-The variables that installers get: an allow-list, so that neither the caller's secrets nor this
-machine's own pip and uv settings reach them.
+Installers get an allow-list of environment variables, so that neither the caller's secrets nor this
+machine's pip and uv settings reach them.
 """
 
 from __future__ import annotations
@@ -18,102 +18,9 @@ from matrix.environments.errors import BuildError, from_log, from_os_error
 from matrix.model.reason import Reason
 from matrix.system.processes import CHILDREN, ProcessTree
 
-__all__ = [
-    "CommandResult",
-    "Runner",
-    "RunningCommand",
-    "check",
-    "child_environment",
-    "run",
-]
+__all__ = ["Command", "CommandResult", "Runner", "check_output", "child_environment", "run"]
 
-
-@dataclasses.dataclass(frozen=True)
-class RunningCommand:
-    """What to run; `given` goes to its standard input, `seconds` is how long it may take."""
-
-    argv: Sequence[str]
-    environ: Mapping[str, str]
-    folder: Path
-    seconds: float
-    given: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class CommandResult:
-    """Exit code, standard output, and standard error."""
-
-    code: int
-    out: str
-    err: str
-
-
-Runner = Callable[[RunningCommand], CommandResult]
-
-
-def run(command: RunningCommand) -> CommandResult:
-    """Run to the end; raise BuildError(TIMED_OUT) where it takes too long.
-
-    Whatever ends this call (an exception, Ctrl-C) also ends all that it has started.
-    """
-    with (
-        tempfile.TemporaryFile() as given,
-        tempfile.TemporaryFile() as out,
-        tempfile.TemporaryFile() as err,
-    ):
-        given.write(command.given.encode("utf-8"))
-        given.seek(0)
-        tree = CHILDREN.start(
-            lambda: ProcessTree(
-                command.argv, command.environ, command.folder, stdin=given, stdout=out, stderr=err
-            ),
-            _kill,
-        )
-        try:
-            code = tree.process.wait(command.seconds)
-        except subprocess.TimeoutExpired:
-            _kill(tree)
-            said = f"{Path(command.argv[0]).name} took longer than {command.seconds:g} s"
-            raise BuildError(Reason.TIMED_OUT, said, _text(out) + _text(err)) from None
-        except BaseException:
-            _kill(tree)
-            raise
-        finally:
-            CHILDREN.remove(tree)
-            tree.close()
-        return CommandResult(code, _text(out), _text(err))
-
-
-def check(
-    runner: Runner, command: RunningCommand, only_binary: tuple[str, ...] = (), lacking: str = ""
-) -> str:
-    """Return what the command prints; raise the BuildError that its output tells of.
-
-    Where it says `lacking`, it did not have what the index has, and its answer is none.
-    """
-    try:
-        finished = runner(command)
-    except OSError as error:
-        raise from_os_error(error) from error
-    if finished.code != 0:
-        raise from_log(f"{finished.out}\n{finished.err}", only_binary)
-    if lacking and lacking in finished.err:
-        said = next(line for line in finished.err.splitlines() if lacking in line)
-        raise BuildError(Reason.INDEX_UNAVAILABLE, said.strip()[:300], finished.err)
-    return finished.out
-
-
-def _kill(tree: ProcessTree) -> None:
-    tree.kill()
-    tree.process.wait()
-
-
-def _text(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read().decode("utf-8", "replace")
-
-
-_PASSED = (
+_PASSED_VARIABLES = (
     "PATH",
     "LANG",
     "LC_ALL",
@@ -129,7 +36,7 @@ _PASSED = (
     "CFLAGS",
     "LDFLAGS",
     "SDKROOT",
-    # Where certificates are re-signed by a proxy.
+    # For a proxy that signs certificates itself.
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "PIP_CERT",
@@ -146,17 +53,96 @@ _PASSED = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command line; `stdin` is its standard input, `seconds` its time limit."""
+
+    argv: Sequence[str]
+    environ: Mapping[str, str]
+    folder: Path
+    seconds: float
+    stdin: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandResult:
+    """Exit code, standard output, and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+Runner = Callable[[Command], CommandResult]
+
+
+def run(command: Command, *, start: Callable[..., ProcessTree] = ProcessTree) -> CommandResult:
+    """Run a command to its end; raise BuildError(TIMED_OUT) when it exceeds its time limit.
+
+    An exception (such as Ctrl-C) kills it with all its children.
+    """
+    with (
+        tempfile.TemporaryFile() as stdin,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
+        stdin.write(command.stdin.encode("utf-8"))
+        stdin.seek(0)
+        tree = CHILDREN.start(
+            lambda: start(
+                command.argv, command.environ, command.folder, stdin=stdin, stdout=out, stderr=err
+            ),
+            _kill,
+        )
+        try:
+            code = tree.process.wait(command.seconds)
+        except subprocess.TimeoutExpired:
+            _kill(tree)
+            detail = f"{Path(command.argv[0]).name} took longer than {command.seconds:g} s"
+            raise BuildError(Reason.TIMED_OUT, detail, _text(out) + _text(err)) from None
+        except BaseException:
+            _kill(tree)
+            raise
+        finally:
+            CHILDREN.remove(tree)
+            tree.close()
+        return CommandResult(code, _text(out), _text(err))
+
+
+def check_output(
+    runner: Runner,
+    command: Command,
+    only_binary: tuple[str, ...] = (),
+    incomplete_warning: str = "",
+) -> str:
+    """Return the standard output of a command; raise BuildError where it fails.
+
+    `incomplete_warning` is a text in its standard error that means that it lacked data of the
+    index: its result is then refused with INDEX_UNAVAILABLE.
+    """
+    try:
+        result = runner(command)
+    except OSError as error:
+        raise from_os_error(error) from error
+    if result.code != 0:
+        raise from_log(f"{result.out}\n{result.err}", only_binary)
+    if incomplete_warning and incomplete_warning in result.err:
+        line = next(line for line in result.err.splitlines() if incomplete_warning in line)
+        raise BuildError(Reason.INDEX_UNAVAILABLE, line.strip()[:300], result.err)
+    return result.out
+
+
 def child_environment(
-    scratch: Path, own: Mapping[str, str], caller: Mapping[str, str] | None = None
+    scratch: Path, variables: Mapping[str, str], caller: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the variables for an installer: allowed ones of `caller`, then `own`.
+    """Return the variables for an installer: allowed ones of `caller`, then `variables`.
 
     Home and temporary folder are `scratch`, which must exist.
     """
     caller = os.environ if caller is None else caller
     home = str(scratch)
     return {
-        **{name: caller[name] for name in _PASSED if name in caller},
+        **{name: caller[name] for name in _PASSED_VARIABLES if name in caller},
         "HOME": home,
         "USERPROFILE": home,
         "TMPDIR": home,
@@ -170,5 +156,15 @@ def child_environment(
         "UV_NO_PROGRESS": "1",
         "UV_PYTHON_DOWNLOADS": "never",
         "NO_COLOR": "1",
-        **own,
+        **variables,
     }
+
+
+def _kill(tree: ProcessTree) -> None:
+    tree.kill()
+    tree.process.wait()
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")

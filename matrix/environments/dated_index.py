@@ -1,63 +1,36 @@
-"""A small simple-index on loopback that hides what was uploaded after a moment.
+"""A simple index on loopback that hides files uploaded after a moment.
 
-For the pips of CPython 2.7 and 3.5, which know no date: they ask it instead of the real index, and
-fetch the files from where those lie.
-
-Files that are given for a pinned release: the only ones that count of it.
-
-A wheel that nobody published, or one of another index, is installed through the same doors as all
-others: tools that resolve are shown a small index of it, and these files' hashes are locked.
+It is for the pips of CPython 2.7 and 3.5, which have no option for a date. They fetch the files
+from their own addresses.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import hashlib
 import html
 import http.server
-import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from matrix.environments.errors import BuildError
-from matrix.environments.lock import LockedFile
-from matrix.environments.toolbox import Toolbox
 from matrix.errors import IndexUnavailableError
-from matrix.model.environment import Requirements
-from matrix.model.index import File, ReleaseFiles
-from matrix.model.reason import Reason
-from matrix.pypi.index import Index, ReplacingIndex
-from matrix.system.atomic import write_atomic
+from matrix.model.index import File
+from matrix.pypi.index import Index
 
-__all__ = [
-    "DatedIndex",
-    "check_given",
-    "copy_here",
-    "fits",
-    "given_project",
-    "is_here",
-    "serve",
-    "simple_index",
-    "with_given",
-]
+__all__ = ["DatedIndex", "format_page", "is_usable", "serve"]
 
 
 class DatedIndex:
-    """Pages of `index` as they were before `cutoff`, without what `python` could not use anyway.
+    """Pages of `index` with the files from before `cutoff` that `python` can use.
 
-    Of a project in `pins` only the pinned release is shown, whatever its date: it was asked for by
-    name. Pages are kept short because pip 20.3 reads each several times, and reads slowly: 47,000
-    files of one project take it minutes. `place` may give another address for a file, such as a
-    copy on disk, or "" for one that must not be fetched. `failed` is the first thing that the real
-    index could not tell.
+    A project in `pins` has the pinned release only, whatever its date: it was requested by name.
+    Pages must be short, because pip 20.3 parses each several times, and slowly: 47,000 files of one
+    project take minutes. `address_of` may replace the address of a file, such as by that of a copy
+    on disk, or by "" for a file that must not be fetched. `failed` is the first error of `index`.
     """
 
     def __init__(
@@ -66,17 +39,17 @@ class DatedIndex:
         cutoff: dt.datetime,
         python: str,
         pins: Mapping[str, str],
-        place: Callable[[File], str] = lambda file: file.url,
+        address_of: Callable[[File], str] = lambda file: file.url,
     ) -> None:
         self._index = index
         self._cutoff = cutoff
         self._python = python
         self._pins = {canonicalize_name(name): Version(pins[name]) for name in pins}
-        self._place = place
+        self._address_of = address_of
         self.failed: IndexUnavailableError | None = None
 
     def page(self, name: str) -> str | None:
-        """Return the HTML page of a project, None where the index does not tell."""
+        """Return the HTML page of a project, None where the index does not answer."""
         try:
             project = self._index.project(name)
         except IndexUnavailableError as error:
@@ -93,26 +66,35 @@ class DatedIndex:
                 for file in release.files
                 if not file.yanked and file.uploaded and file.uploaded < self._cutoff
             ]
-        links = "\n".join(
-            self._link(file, address)
+        return format_page(
+            (file, address)
             for file in files
-            if fits(file, self._python) and (address := self._place(file))
+            if is_usable(file, self._python) and (address := self._address_of(file))
         )
-        return f"<!DOCTYPE html><html><body>\n{links}\n</body></html>\n"
-
-    def _link(self, file: File, address: str) -> str:
-        fragment = f"#sha256={file.sha256}" if file.sha256 else ""
-        address = html.escape(address + fragment)
-        requires = ""
-        if file.requires_python:
-            requires = f' data-requires-python="{html.escape(file.requires_python)}"'
-        return f'<a href="{address}"{requires}>{html.escape(file.filename)}</a><br>'
 
 
-def fits(file: File, python: str) -> bool:
-    """Return whether CPython `major.minor` may use the file, by what the index says of it.
+def format_page(files: Iterable[tuple[File, str]]) -> str:
+    """Format the page of a project in a simple index, of its files and their addresses.
 
-    Only what pip would leave out as well is false; the platform is left to pip.
+    https://packaging.python.org/en/latest/specifications/simple-repository-api/
+    """
+    links = "\n".join(_format_link(file, address) for file, address in files)
+    return f"<!DOCTYPE html><html><body>\n{links}\n</body></html>\n"
+
+
+def _format_link(file: File, address: str) -> str:
+    fragment = f"#sha256={file.sha256}" if file.sha256 else ""
+    address = html.escape(address + fragment)
+    requires = ""
+    if file.requires_python:
+        requires = f' data-requires-python="{html.escape(file.requires_python)}"'
+    return f'<a href="{address}"{requires}>{html.escape(file.filename)}</a><br>'
+
+
+def is_usable(file: File, python: str) -> bool:
+    """Return whether CPython `major.minor` may use the file, by the metadata of the index.
+
+    It is false only where pip would refuse the file as well; pip checks the platform.
     """
     try:
         if not SpecifierSet(file.requires_python).contains(f"{python}.99"):
@@ -122,10 +104,10 @@ def fits(file: File, python: str) -> bool:
     if not file.tags:
         return True
     major, _, minor = python.partition(".")
-    known = {f"py{major}", f"cp{major}", f"py{major}{minor}", f"cp{major}{minor}"}
+    exact = {f"py{major}", f"cp{major}", f"py{major}{minor}", f"cp{major}{minor}"}
     for tag in file.tags.split("-")[0].split("."):
         older = tag[2:3] == major and tag[3:].isdigit() and int(tag[3:]) <= int(minor)
-        if tag in known or older:
+        if tag in exact or older:
             return True
     return False
 
@@ -158,71 +140,3 @@ def serve(index: DatedIndex) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-def given_project(requirements: Requirements) -> str:
-    """Return the canonical name of the project whose files are given, "" where none are."""
-    if not requirements.given:
-        return ""
-    return str(parse_wheel_filename(requirements.given[0].filename)[0])
-
-
-def with_given(index: Index, requirements: Requirements) -> Index:
-    """Return an index that knows the given files as all that there is of their release."""
-    if not requirements.given:
-        return index
-    name, version = parse_wheel_filename(requirements.given[0].filename)[:2]
-    uploaded = requirements.given[0].uploaded
-    release = ReleaseFiles(
-        str(version), uploaded, yanked=False, requires_python="", files=requirements.given
-    )
-    return ReplacingIndex(index, name, release)
-
-
-def simple_index(tools: Toolbox, requirements: Requirements) -> Path:
-    """Return a folder that is a simple index of the given files and of nothing else.
-
-    Its place follows from what is given, for tools keep what they know by an index's address.
-    https://packaging.python.org/en/latest/specifications/simple-repository-api/
-    """
-    page = "\n".join(
-        ["<!DOCTYPE html><html><body>"]
-        + [
-            f'<a href="{html.escape(file.url)}#sha256={file.sha256}"'
-            f' data-requires-python="{html.escape(file.requires_python)}">'
-            f"{html.escape(file.filename)}</a><br>"
-            for file in requirements.given
-        ]
-        + ["</body></html>", ""]
-    )
-    digest = hashlib.sha256(page.encode("utf-8")).hexdigest()[:32]
-    folder = tools.root / "given" / digest
-    own = folder / given_project(requirements)
-    if not (own / "index.html").exists():
-        with tools.guard(f"given-{digest}"):
-            write_atomic(own / "index.html", page)
-    return folder
-
-
-def check_given(requirements: Requirements, lock: Sequence[LockedFile]) -> None:
-    """Raise BuildError where the lock would take any other file of the given project's."""
-    own, hashes = given_project(requirements), {file.sha256 for file in requirements.given}
-    for locked in lock:
-        if locked.name == own and not hashes.issuperset(locked.hashes):
-            said = f"{own} {locked.version} was resolved to files that were not given"
-            raise BuildError(Reason.WRONG_INSTALL, said)
-
-
-def is_here(url: str) -> bool:
-    """Return whether the address is that of a file on this machine."""
-    return urlsplit(url).scheme == "file"
-
-
-def copy_here(url: str, path: Path, _seconds: float) -> None:
-    """Copy a file of this machine; raise BuildError where it is gone."""
-    source = Path(url2pathname(urlsplit(url).path))
-    try:
-        shutil.copyfile(source, path)
-    except OSError as error:
-        said = f"{source.name} is not where it was given: {error.strerror}"
-        raise BuildError(Reason.WRONG_INSTALL, said) from error

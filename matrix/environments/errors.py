@@ -1,7 +1,4 @@
-"""Why an environment could not be built: the tools' many words, as few typed reasons.
-
-The one line of a failed build that says why, which is seldom the last one.
-"""
+"""Errors of builds: the output of uv and pip as a typed reason and one line with the cause."""
 
 from __future__ import annotations
 
@@ -11,11 +8,25 @@ from collections.abc import Sequence
 from matrix.model.reason import Reason
 from matrix.system.atomic import is_disk_full
 
-__all__ = ["BuildError", "cause_of", "failed_build", "from_log", "from_os_error"]
+__all__ = ["BuildError", "find_cause", "find_failed_build", "from_log", "from_os_error"]
 
-# The first kind that is there wins. Of compilers the first complaint is the cause of the others, of
-# a traceback the last line is.
-_LACKING = re.compile(
+_LOG_LINES = 200
+_DETAIL_CHARACTERS = 300
+# Lines are cut: their content is untrusted, and some searches take quadratic time.
+_LINE_CHARACTERS = 1000
+
+_TRANSIENT = frozenset(
+    {
+        Reason.INDEX_UNAVAILABLE,
+        Reason.DISK_FULL,
+        Reason.CONTAINER_LOST,
+        Reason.ENGINE_LOST,
+    }
+)
+
+# In order of precedence. The first complaint of a compiler causes the others; of a traceback the
+# last line has the error.
+_MISSING_FILE = re.compile(
     r"fatal error: .*(no such file|file not found)"
     r"|unable to execute '?[^'\s]+'?: no such file"
     r"|no such file or directory: '?[^']*(gcc|cc|c\+\+|clang|cargo|rustc|cmake|-config|_config)\b"
@@ -35,59 +46,15 @@ _PYTHON = re.compile(
 )
 _COMMAND = re.compile(r"^\s*error: command .* failed", re.IGNORECASE)
 
-_BUILT = (
-    re.compile(r"Failed to (?:download and )?build `(?P<name>[^`]+)`"),
-    re.compile(r"Failed building wheel for (?P<name>\S+)"),
-    re.compile(r"^\s*Collecting (?P<name>[A-Za-z0-9][^\s(;]*)"),
-)
-_BY_PIP = re.compile(r"Command errored out|Failed building wheel|egg_info failed")
-# Of a line no more is looked at: what builds is not ours, and a search can take the square of this.
-_LINE = 1000
+_UV_BUILD = re.compile(r"Failed to (?:download and )?build `(?P<name>[^`]+)`")
+_PIP_WHEEL = re.compile(r"Failed building wheel for (?P<name>\S+)")
+_PIP_COLLECTING = re.compile(r"^\s*Collecting (?P<name>[A-Za-z0-9][^\s(;]*)")
+_PIP_FAILED = re.compile(r"Command errored out|Failed building wheel|egg_info failed")
 
-
-def cause_of(lines: Sequence[str]) -> str:
-    """Return the line of a build's output that names the cause, "" where there is none such."""
-    lines = [line[:_LINE] for line in lines]
-    for pattern in (_LACKING, _COMPILER, _LINKER):
-        for line in lines:
-            if pattern.search(line):
-                return line.strip()
-    for pattern in (_PYTHON, _COMMAND):
-        for line in reversed(lines):
-            if pattern.search(line) and not line.startswith("ERROR: Command errored out"):
-                return line.strip()
-    return ""
-
-
-def failed_build(lines: Sequence[str]) -> str:
-    """Return what did not build, as uv or pip calls it, "" where the output is of no build."""
-    lines = [line[:_LINE] for line in lines]
-    uv, wheel, collecting = _BUILT
-    for pattern in (uv, wheel):
-        for line in lines:
-            if found := pattern.search(line):
-                return found["name"]
-    if any(map(_BY_PIP.search, lines)):
-        for line in reversed(lines):
-            if found := collecting.search(line):
-                return found["name"]
-    return ""
-
-
-_KEPT_LINES = 200
-_PASSING = frozenset(
-    {
-        Reason.INDEX_UNAVAILABLE,
-        Reason.DISK_FULL,
-        Reason.CONTAINER_LOST,
-        Reason.ENGINE_LOST,
-    }
-)
-
-# The first that matches wins: a full disk also makes downloads and compilers fail.
+# In order of precedence: a full disk also makes downloads and compilers fail.
 _PATTERNS: tuple[tuple[Reason, re.Pattern[str]], ...] = tuple(
-    (reason, re.compile("|".join(words), re.IGNORECASE))
-    for reason, words in {
+    (reason, re.compile("|".join(patterns), re.IGNORECASE))
+    for reason, patterns in {
         Reason.DISK_FULL: (
             r"no space left on device",
             r"os error (28|112)\b",
@@ -113,9 +80,8 @@ _PATTERNS: tuple[tuple[Reason, re.Pattern[str]], ...] = tuple(
         Reason.NO_RELEASE: (r"there (is|are) no versions? of", r"was filtered by .?exclude-newer"),
     }.items()
 )
-
-# pip says the same for an unknown version and for one without a usable file.
-_PIP_NOTHING = re.compile(
+# pip has one message for an unknown version and for one without a usable file.
+_PIP_NO_MATCH = re.compile(
     r"no matching distribution found for (?P<name>[a-z0-9._-]+)==", re.IGNORECASE
 )
 _UV_LINE = re.compile(r"^\s*(error:|cause:|[\u00d7x]|[├╰]─▶|hint:|the error)", re.IGNORECASE)
@@ -123,7 +89,7 @@ _PIP_LINE = re.compile(r"^\s*(ERROR:|error:|[A-Za-z.]*Error:)")
 
 
 class BuildError(Exception):
-    """No environment: `reason` is the kind, `detail` one line, `log` the end of what was said."""
+    """A failed build: `detail` is one line, `log` the end of the tool's output."""
 
     def __init__(self, reason: Reason, detail: str, log: str = "") -> None:
         super().__init__(detail)
@@ -132,56 +98,86 @@ class BuildError(Exception):
         self.log = log
 
     @property
-    def passing(self) -> bool:
+    def transient(self) -> bool:
         """Return whether the same call may succeed later in the same run."""
-        return self.reason in _PASSING
+        return self.reason in _TRANSIENT
 
     def __reduce__(self) -> tuple[type[BuildError], tuple[Reason, str, str]]:
         return (BuildError, (self.reason, self.detail, self.log))
 
 
 def from_log(log: str, only_binary: tuple[str, ...] = ()) -> BuildError:
-    """Return the failure that a tool's output tells of."""
+    """Return the error that a tool's output describes."""
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
-    kept = "\n".join(lines[-_KEPT_LINES:])
+    end = "\n".join(lines[-_LOG_LINES:])
     flat = " ".join(line.strip() for line in lines)
     for reason, pattern in _PATTERNS:
         if pattern.search(flat):
-            where = next((line for line in lines if pattern.search(line)), "")
-            return BuildError(reason, _shorten(where) or _relevant(lines), kept)
-    nothing = _PIP_NOTHING.search(flat)
-    if nothing:
-        binary = nothing["name"].lower() in only_binary
+            matching = next((line for line in lines if pattern.search(line)), "")
+            return BuildError(reason, _shorten(matching) or _error_line(lines), end)
+    no_match = _PIP_NO_MATCH.search(flat)
+    if no_match:
+        binary = no_match["name"].lower() in only_binary
         reason = Reason.NO_WHEEL if binary else Reason.NO_RELEASE
-        where = next((line for line in lines if _PIP_NOTHING.search(line)), "")
-        return BuildError(reason, _shorten(where), kept)
-    return BuildError(Reason.BUILD_FAILED, _cause(lines) or _relevant(lines), kept)
+        matching = next((line for line in lines if _PIP_NO_MATCH.search(line)), "")
+        return BuildError(reason, _shorten(matching), end)
+    return BuildError(Reason.BUILD_FAILED, _describe_build(lines) or _error_line(lines), end)
 
 
 def from_os_error(error: OSError) -> BuildError:
-    """Return the failure that an error of our own file operations is."""
+    """Return the build error for an error of our own file operations."""
     reason = Reason.DISK_FULL if is_disk_full(error) else Reason.BUILD_FAILED
     return BuildError(reason, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
 
 
-def _cause(lines: list[str]) -> str:
-    """Return what did not build, and the line that says why; "" where nothing was built."""
-    built = failed_build(lines)
-    cause = _shorten(cause_of(lines)) if built else ""
-    return f"the build of {built} fails: {cause}" if cause else ""
+def find_cause(lines: Sequence[str]) -> str:
+    """Return the line of a build's output that names the cause, "" where there is none.
+
+    It is seldom the last one.
+    """
+    lines = [line[:_LINE_CHARACTERS] for line in lines]
+    for pattern in (_MISSING_FILE, _COMPILER, _LINKER):
+        for line in lines:
+            if pattern.search(line):
+                return line.strip()
+    for pattern in (_PYTHON, _COMMAND):
+        for line in reversed(lines):
+            if pattern.search(line) and not line.startswith("ERROR: Command errored out"):
+                return line.strip()
+    return ""
 
 
-def _relevant(lines: list[str]) -> str:
-    """Return the line that names the cause: the last error of pip, or the deepest of uv."""
+def find_failed_build(lines: Sequence[str]) -> str:
+    """Return what did not build, as uv or pip names it, "" where no build failed."""
+    lines = [line[:_LINE_CHARACTERS] for line in lines]
+    for pattern in (_UV_BUILD, _PIP_WHEEL):
+        for line in lines:
+            if match := pattern.search(line):
+                return match["name"]
+    if any(map(_PIP_FAILED.search, lines)):
+        for line in reversed(lines):
+            if match := _PIP_COLLECTING.search(line):
+                return match["name"]
+    return ""
+
+
+def _describe_build(lines: list[str]) -> str:
+    """Return what did not build and why, "" where no build failed or no cause is found."""
+    name = find_failed_build(lines)
+    cause = _shorten(find_cause(lines)) if name else ""
+    return f"cannot build {name}: {cause}" if cause else ""
+
+
+def _error_line(lines: list[str]) -> str:
+    """Return the last error line of pip, or the deepest of uv, or the last line."""
     for pattern in (_PIP_LINE, _UV_LINE):
-        marked = [line for line in lines if pattern.search(line) and "hint:" not in line]
-        if marked:
-            return _shorten(marked[-1])
-    return _shorten(lines[-1]) if lines else "it said nothing"
+        errors = [line for line in lines if pattern.search(line) and "hint:" not in line]
+        if errors:
+            return _shorten(errors[-1])
+    return _shorten(lines[-1]) if lines else "no output"
 
 
 def _shorten(line: str) -> str:
     text = re.sub(r"^\s*([├╰]─▶|[\u00d7x]\s|error:|ERROR:|cause:)\s*", "", line).strip()
     text = re.sub(r"//[^/@\s]+@", "//", text)  # credentials of an index
-    limit = 300
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return text if len(text) <= _DETAIL_CHARACTERS else text[: _DETAIL_CHARACTERS - 1] + "…"

@@ -1,9 +1,9 @@
-"""What requirements come to in an image, resolved on this machine: nothing is run in the image.
+"""Locks for images, resolved on this machine without running the image.
 
-uv resolves for a platform that it is told. It does not know 32-bit Linux: there the answer for
-x86-64 stands in, whose markers differ in the name of the machine only, and whether the files of
-these releases are there is seen when they are chosen. For CPython 2.7 and 3.5 a pip of their time
-resolves on this machine's own interpreter of that version, and its choice of releases is taken.
+uv resolves for a given platform. It does not support 32-bit Linux: the lock for x86-64 is used
+instead, whose markers differ in the name of the machine only; missing files are detected when files
+are chosen. For CPython 2.7 and 3.5 pip resolves on this machine's own interpreter of that version,
+and only its choice of releases is used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from matrix.environments.errors import BuildError
 from matrix.environments.lock import LockedFile, dump_lock, parse_line
 from matrix.environments.lock_files import Content, LockFiles, lock_key
-from matrix.environments.store import ERA, LOCK_FORMAT, EnvironmentStore
+from matrix.environments.store import LEGACY_PYTHONS, LOCK_FORMAT, EnvironmentStore
 from matrix.environments.toolbox import Toolbox
 from matrix.environments.uv import UvInstaller
 from matrix.model.environment import Image, Interpreter, Requirements
@@ -22,14 +22,14 @@ from matrix.model.reason import Reason
 
 __all__ = ["ImageLocks", "uv_platform"]
 
-# What `uv pip compile --python-platform` takes; the newest of them stands for all newer ones.
+# Supported by `uv pip compile --python-platform`; the newest stands for all newer ones.
 _GLIBC_MINORS = (17, 28, *range(31, 41))
 _UV_CPUS = {"x86_64": "x86_64", "i686": "x86_64", "aarch64": "aarch64"}
 _LIBC = re.compile(r"(?P<name>glibc|musl) (?P<major>\d+)\.(?P<minor>\d+)")
 
 
 class ImageLocks:
-    """Locks for images; those of equal CPythons and C libraries are shared with `store`'s own."""
+    """Locks for images; images and interpreters of equal CPython and C library share theirs."""
 
     def __init__(
         self,
@@ -45,27 +45,27 @@ class ImageLocks:
     def resolve(self, image: Image, requirements: Requirements) -> tuple[LockedFile, ...]:
         """Return the lock; raise BuildError where there is none.
 
-        For CPython 2.7 and 3.5 its hashes are those of this machine's files, not of the image's.
+        For CPython 2.7 and 3.5 its hashes are of files for this machine, not for the image.
         """
         minor = ".".join(image.python.split(".")[:2])
-        if minor in ERA:
+        if minor in LEGACY_PYTHONS:
             interpreter = self._interpreter(minor)
             return tuple(map(parse_line, self._store.resolve(interpreter, requirements)))
-        where = (image.python, image.target, image.libc)
-        key = lock_key(LOCK_FORMAT, self._tools.index_url, where, requirements)
+        runtime = (image.python, image.target, image.libc)
+        key = lock_key(LOCK_FORMAT, self._tools.index_url, runtime, requirements)
 
-        def ask() -> Content:
+        def resolve() -> Content:
             lock = UvInstaller(self._tools).compile(self._arguments(image, minor), requirements)
             return {"lock": dump_lock(lock), "python": image.python}
 
-        known = self._files.known(key) or self._files.find(key, requirements, ask)
-        return tuple(map(parse_line, known["lock"]))
+        content = self._files.read(key) or self._files.ensure(key, requirements, resolve)
+        return tuple(map(parse_line, content["lock"]))
 
     def _arguments(self, image: Image, minor: str) -> list[str]:
-        """Return what uv is told; where it must build a source to read it, by which CPython."""
-        own = [str(item.executable) for item in self._interpreters() if item.python == minor]
+        """Return the arguments for uv; `--python` builds sources whose metadata it must read."""
+        own = (str(item.executable) for item in self._interpreters() if item.python == minor)
         return [
-            *("--python", own[0] if own else self._tools.host_python),
+            *("--python", next(own, self._tools.host_python)),
             *("--python-version", image.python),
             *("--python-platform", uv_platform(image.target, image.libc)),
         ]
@@ -76,18 +76,21 @@ class ImageLocks:
                 return interpreter
         raise BuildError(
             Reason.NO_INTERPRETER,
-            f"what an install for CPython {minor} came to is resolved by a CPython {minor} of "
-            "this machine, and there is none",
+            f"cannot resolve for CPython {minor}: that needs a CPython {minor} of this machine,"
+            " and there is none",
         )
 
 
 def uv_platform(target: str, libc: str) -> str:
-    """Return what uv calls a Linux target; raise BuildError for one that it cannot resolve for."""
+    """Return uv's name of a Linux target; raise BuildError for an unsupported one."""
     system, _, cpu = target.partition("_")
-    found = _LIBC.match(libc)
-    if system != "linux" or cpu not in _UV_CPUS or found is None:
-        raise BuildError(Reason.BUILD_FAILED, f"nothing resolves for {target} with {libc}")
-    if found["name"] == "musl":
+    match = _LIBC.match(libc)
+    if system != "linux" or cpu not in _UV_CPUS or match is None:
+        raise BuildError(
+            Reason.BUILD_FAILED,
+            f"cannot resolve for {target} with {libc or 'an unknown C library'}",
+        )
+    if match["name"] == "musl":
         return f"{_UV_CPUS[cpu]}-unknown-linux-musl"
-    minors = [minor for minor in _GLIBC_MINORS if minor <= int(found["minor"])]
+    minors = [minor for minor in _GLIBC_MINORS if minor <= int(match["minor"])]
     return f"{_UV_CPUS[cpu]}-manylinux_2_{minors[-1] if minors else _GLIBC_MINORS[0]}"

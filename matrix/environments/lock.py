@@ -1,4 +1,4 @@
-"""Locks: what exactly an environment holds, as `name==version --hash=sha256:...` lines."""
+"""Locks: the exact distributions of an environment, as `name==version --hash=sha256:...` lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HASH = re.compile(r"--hash=sha256:(?P<digest>[0-9a-f]{64})(?=\s|\Z)")
 
 @dataclasses.dataclass(frozen=True)
 class LockedFile:
-    """One distribution: canonical name, version in the index's spelling, accepted hashes."""
+    """A locked distribution: canonical name, version as the index spells it, accepted hashes."""
 
     name: str
     version: str
@@ -31,18 +31,18 @@ class LockedFile:
 
 
 def parse_line(line: str) -> LockedFile:
-    """Return what a lock line says; raise ValueError where it is none or has no hash."""
+    """Parse a lock line; raise ValueError where it is invalid or has no hash."""
     match = _PIN.match(line)
     hashes = tuple(sorted({item["digest"] for item in _HASH.finditer(line)}))
     if match is None or not hashes:
-        raise ValueError(f"not a lock line: {line!r}")
+        raise ValueError(f"invalid lock line: {line!r}")
     return LockedFile(str(canonicalize_name(match["name"])), match["version"], hashes)
 
 
 def parse_lock(text: str) -> tuple[LockedFile, ...]:
-    """Return the distributions of a requirements file with hashes, by name.
+    """Parse a requirements file with hashes; return its distributions by name.
 
-    Takes continuation lines and comments, as pip and uv write them.
+    It may have continuation lines and comments, as pip and uv write them.
     """
     joined = re.sub(r"\\\n", " ", text)
     lines = (line.strip() for line in joined.splitlines())
@@ -55,11 +55,11 @@ def parse_lock(text: str) -> tuple[LockedFile, ...]:
 
 
 def dump_lock(lock: Iterable[LockedFile]) -> tuple[str, ...]:
-    """Return the lines, sorted by name."""
+    """Return the lines of a lock, sorted by name."""
     return tuple(str(locked) for locked in sorted(lock, key=lambda locked: locked.name))
 
 
 def pinned(pin: str) -> tuple[str, str]:
-    """Return canonical name and version of a pin: `Flask[async]==2.2.3`."""
+    """Return canonical name and version of a pin such as `Flask[async]==2.2.3`."""
     name, _, version = pin.partition("==")
     return str(canonicalize_name(name.partition("[")[0])), version

@@ -1,4 +1,4 @@
-"""What requirements came to as of their date, kept in files by what was asked."""
+"""Lock files: `locks/<key>.json`, each with the lock of requirements as of their date."""
 
 from __future__ import annotations
 
@@ -14,56 +14,57 @@ from matrix.system.atomic import write_atomic
 __all__ = ["Content", "LockFiles", "lock_key"]
 
 Content = dict[str, Any]
+"""The JSON object of a lock file; `lock` has the lines of the lock."""
 
 
 def lock_key(
-    form: str, index_url: str, where: tuple[str, str, str], requirements: Requirements
+    form: str, index_url: str, runtime: tuple[str, str, str], requirements: Requirements
 ) -> str:
-    """Return the name of an answer: `where` is the CPython's full version, target and C library.
+    """Return the key of a lock; `runtime` is the CPython's full version, target and C library.
 
-    `form` stands for the meaning of the answer: change it when answers of before must not be used.
+    `form` is the version of the content's meaning: change it to invalidate older files.
     """
-    told = [
+    parts = [
         form,
         index_url,
-        *where,
+        *runtime,
         requirements.as_of.isoformat(),
         sorted(requirements.pins),
         sorted(requirements.also),
         sorted(requirements.only_binary),
     ]
     if requirements.given:
-        told.append(sorted(file.sha256 for file in requirements.given))
-    return hashlib.sha256(json.dumps(told).encode("utf-8")).hexdigest()[:32]
+        parts.append(sorted(file.sha256 for file in requirements.given))
+    return hashlib.sha256(json.dumps(parts).encode("utf-8")).hexdigest()[:32]
 
 
 class LockFiles:
-    """`locks/<key>.json`, each with the lines of the lock as `lock`, and what else is told."""
+    """The lock files of a store."""
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
+        self._folder = tools.root / "locks"
 
-    def known(self, key: str) -> Content | None:
-        """Return what the file says, None where there is none, or a torn one."""
+    def read(self, key: str) -> Content | None:
+        """Return the content of a file, None where it is missing or incomplete."""
         try:
-            content = json.loads((self._tools.root / "locks" / f"{key}.json").read_text("utf-8"))
+            content = json.loads((self._folder / f"{key}.json").read_text("utf-8"))
             content["lock"] = tuple(map(str, content["lock"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return dict(content)
 
-    def find(self, key: str, requirements: Requirements, make: Callable[[], Content]) -> Content:
-        """Return what the file says; without one, write what `make` returns."""
+    def ensure(self, key: str, requirements: Requirements, make: Callable[[], Content]) -> Content:
+        """Return the content of a file; write what `make` returns where it is missing."""
         with self._tools.guard(f"lock-{key}"):
-            known = self.known(key)
-            if known is not None:
-                return known
-            told = {
+            existing = self.read(key)
+            if existing is not None:
+                return existing
+            content = {
                 **make(),
                 "pins": requirements.pins,
                 "also": requirements.also,
                 "as_of": requirements.as_of.isoformat(),
             }
-            file = self._tools.root / "locks" / f"{key}.json"
-            write_atomic(file, json.dumps(told, indent=1))
-        return {**told, "lock": tuple(told["lock"])}
+            write_atomic(self._folder / f"{key}.json", json.dumps(content, indent=1))
+        return {**content, "lock": tuple(content["lock"])}

@@ -1,7 +1,7 @@
-"""CPython 2.7 and 3.5: today's tools refuse them, so pip 20.3 of their time resolves and builds.
+"""The installer for CPython 2.7 and 3.5, which current tools refuse: pip 20.3 resolves and builds.
 
-virtualenv 20.21 is the last line that makes environments for them, and carries that pip. What pip
-chose is kept as files, and unpacked and linked by ourselves.
+virtualenv 20.21 is the last release series that supports them, and bundles that pip. The files that
+pip chose are stored, and unpacked and linked by our own code.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import shutil
 from pathlib import Path
 
 from matrix.environments.cache_folders import Artifacts, read_filename
-from matrix.environments.dated_index import DatedIndex, is_here, serve, with_given
+from matrix.environments.dated_index import DatedIndex, serve
 from matrix.environments.download import link_into, unpack
 from matrix.environments.errors import BuildError
 from matrix.environments.installed import site_packages
+from matrix.environments.local_wheels import index_with_local_wheels, is_file_url
 from matrix.environments.lock import LockedFile, pinned
-from matrix.environments.toolbox import Toolbox, cutoff, interpreter_id
+from matrix.environments.toolbox import Toolbox, binary_arguments, cutoff, interpreter_id
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.index import File
 from matrix.model.reason import Reason
@@ -27,7 +28,7 @@ __all__ = ["PipInstaller"]
 
 
 class PipInstaller:
-    """Resolves with the interpreter's own pip against a dated view of the index."""
+    """An installer that uses the interpreter's own pip with a dated index."""
 
     def __init__(self, tools: Toolbox, index: Index) -> None:
         self._tools = tools
@@ -39,8 +40,8 @@ class PipInstaller:
     ) -> tuple[LockedFile, ...]:
         """Return the lock, with the hash of the one file of each release that pip chose.
 
-        The resolver is the one that this pip uses by itself, and so did its users: on 2.7 the old
-        one, which takes 8 s where the new one takes a minute.
+        The resolver is pip's default, as for its users: on 2.7 the old one, which takes 8 s instead
+        of the minute of the new one.
         """
         with self._tools.scratch() as folder:
             self._pip(
@@ -48,14 +49,14 @@ class PipInstaller:
                 requirements,
                 "download",
                 *("--dest", str(folder)),
-                *_binary(requirements),
+                *binary_arguments(requirements),
                 *requirements.pins,
                 *requirements.also,
             )
-            kept = [self._artifacts.keep(path) for path in sorted(folder.iterdir())]
+            hashes = [self._artifacts.add(path) for path in sorted(folder.iterdir())]
         return tuple(
             read_filename(self._wheel(interpreter, requirements, sha256).name, sha256)
-            for sha256 in kept
+            for sha256 in hashes
         )
 
     def build(
@@ -65,7 +66,7 @@ class PipInstaller:
         lock: tuple[LockedFile, ...],
         folder: Path,
     ) -> None:
-        """Make the environment at `folder`, from the files that `resolve` kept."""
+        """Build the environment at `folder` from the files that `resolve` stored."""
         hashes = [locked.hashes[0] for locked in lock]
         if any(self._artifacts.find(sha256) is None for sha256 in hashes):
             self.resolve(interpreter, requirements)
@@ -80,25 +81,25 @@ class PipInstaller:
             link_into(unpack(wheel, unpacked, sha256 if published else None), target)
 
     def _wheel(self, interpreter: Interpreter, requirements: Requirements, sha256: str) -> Path:
-        """Return the published file of that hash, or the wheel that was made of it here."""
+        """Return the published wheel of that hash, or the wheel built here from that source."""
         published = self._artifacts.find(sha256)
         if published is None:
-            raise BuildError(Reason.BUILD_FAILED, f"the locked file sha256:{sha256} is gone")
+            raise BuildError(Reason.BUILD_FAILED, f"the locked file sha256:{sha256} is missing")
         if published.suffix == ".whl":
             return published
-        made_by = interpreter_id(interpreter)
-        with self._tools.guard(f"wheel-{sha256[:16]}-{made_by}"):
-            found = self._artifacts.find_wheel(made_by, sha256)
-            if found is not None:
-                return found
+        builder = interpreter_id(interpreter)
+        with self._tools.guard(f"wheel-{sha256[:16]}-{builder}"):
+            existing = self._artifacts.find_wheel(builder, sha256)
+            if existing is not None:
+                return existing
             with self._tools.scratch() as folder:
                 arguments = ("--no-deps", "--wheel-dir", str(folder), str(published))
                 self._pip(interpreter, requirements, "wheel", *arguments)
                 (wheel,) = folder.glob("*.whl")
-                return self._artifacts.keep_wheel(made_by, sha256, wheel)
+                return self._artifacts.add_wheel(builder, sha256, wheel)
 
-    def _builder(self, interpreter: Interpreter) -> Path:
-        """Return the Python of an environment with pip, made once for each interpreter."""
+    def _pip_python(self, interpreter: Interpreter) -> Path:
+        """Return the Python of an environment with pip, which is made once for each interpreter."""
         name = interpreter_id(interpreter)
         folder = self._tools.root / "builders" / name
         with self._tools.guard(f"builder-{name}"):
@@ -127,30 +128,26 @@ class PipInstaller:
         self, interpreter: Interpreter, requirements: Requirements, command: str, *arguments: str
     ) -> None:
         pins = dict(map(pinned, requirements.pins))
-        index = with_given(self._index, requirements)
-        dated = DatedIndex(index, cutoff(requirements), interpreter.python, pins, self._place)
+        index = index_with_local_wheels(self._index, requirements)
+        dated = DatedIndex(index, cutoff(requirements), interpreter.python, pins, self._address_of)
         with serve(dated) as url:
-            own = {
+            variables = {
                 "PIP_INDEX_URL": url,
                 "PIP_CACHE_DIR": str(self._tools.root / "pip"),
                 "PYTHONWARNINGS": "ignore",
                 "PIP_NO_PYTHON_VERSION_WARNING": "1",
             }
-            argv = [str(self._builder(interpreter)), "-m", "pip", command, *arguments]
+            argv = [str(self._pip_python(interpreter)), "-m", "pip", command, *arguments]
             try:
-                self._tools.run(argv, own, only_binary=requirements.only_binary)
+                self._tools.run(argv, variables, only_binary=requirements.only_binary)
             except BuildError as error:
                 if dated.failed is None and not self._tools.offline:
                     raise
-                said = str(dated.failed or "not all files are here, and none may be fetched")
-                raise BuildError(Reason.INDEX_UNAVAILABLE, said, error.log) from error
+                detail = str(dated.failed or "cannot fetch files offline that are not cached")
+                raise BuildError(Reason.INDEX_UNAVAILABLE, detail, error.log) from error
 
-    def _place(self, file: File) -> str:
-        kept = self._artifacts.find(file.sha256)
-        if kept is not None:
-            return kept.as_uri()
-        return "" if self._tools.offline and not is_here(file.url) else file.url
-
-
-def _binary(requirements: Requirements) -> list[str]:
-    return [part for name in requirements.only_binary for part in ("--only-binary", name)]
+    def _address_of(self, file: File) -> str:
+        stored = self._artifacts.find(file.sha256)
+        if stored is not None:
+            return stored.as_uri()
+        return "" if self._tools.offline and not is_file_url(file.url) else file.url

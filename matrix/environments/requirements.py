@@ -1,6 +1,6 @@
-"""What a cell needs beside its two pins: companions of the time, from `data/recipes.toml`.
+"""Requirements of a cell's environment: its pins, and companions from `data/recipes.toml`.
 
-Debian packages that a build from source takes, as the libraries' modules declare them.
+Also the Debian packages that builds from source require.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class Sentinel:
-    """A distribution that nothing else requires, and the name that it is imported by."""
+    """A distribution that nothing else requires, and its import name."""
 
     distribution: str
     import_name: str
@@ -44,11 +44,11 @@ class Sentinel:
 
 @dataclasses.dataclass(frozen=True)
 class CompanionRule:
-    """Further requirements for cells that hold `distribution` in `versions` on `python`.
+    """Additional requirements for cells with `distribution` in `versions` on `python`.
 
-    `distribution` is "" for every cell of a sample app. `era_only` ones are left out where the cell
-    is as of a date that was asked for: whether an install of that day works is then the question.
-    `why` is for the reader: what is added is what a user would not get by installing the two pins.
+    `distribution` is "" for every cell of a sample app. `era_only` rules do not apply where the
+    user chose a date for the cell, which then tests an install of that day. `why` documents the
+    rule, because users would not get these requirements by installing the pins.
     """
 
     distribution: str
@@ -59,9 +59,9 @@ class CompanionRule:
     why: str
 
     def applies(self, cell: Cell, pins: dict[str, str], *, library: bool = False) -> bool:
-        """Return whether `cell`, with these pins (version by name), needs it.
+        """Return whether the rule applies to a cell with these pins (version by name).
 
-        What is for every cell is what the sample apps need, which a `library`'s cell does not run.
+        Rules for every cell are for the sample apps, which cells of a `library` do not run.
         """
         if self.era_only and cell.as_of is not None:
             return False
@@ -75,28 +75,28 @@ class CompanionRule:
 
 @dataclasses.dataclass(frozen=True)
 class CompanionRules:
-    """All of the file."""
+    """The content of `recipes.toml`."""
 
     sentinel: Sentinel
     only_binary: tuple[str, ...]
-    recipes: tuple[CompanionRule, ...]
+    rules: tuple[CompanionRule, ...]
 
 
 def load_recipes(path: Path) -> CompanionRules:
-    """Read a recipes file; raise ValueError or KeyError where it is none."""
+    """Read a recipes file; raise ValueError or KeyError where it is invalid."""
     data = read_toml(path)
     return CompanionRules(
         sentinel=Sentinel(**data["sentinel"]),
         only_binary=tuple(data["only_binary"]),
-        recipes=tuple(_recipe(item) for item in data["recipe"]),
+        rules=tuple(_parse_rule(item) for item in data["recipe"]),
     )
 
 
 def requirements_for(
-    planned: PlannedCell, extra: Sequence[str] = (), recipes: CompanionRules | None = None
+    planned: PlannedCell, extra: Sequence[str] = (), companions: CompanionRules | None = None
 ) -> Requirements:
-    """Return what the environment of a planned cell holds; `extra` is what its probes need."""
-    recipes = recipes or _shipped()
+    """Return the requirements of a planned cell's environment; `extra` are those of its probes."""
+    companions = companions or _default_rules()
     cell = planned.cell
     pins = {"ddtrace": cell.ddtrace}
     if distribution := distribution_name(cell.framework):
@@ -104,12 +104,12 @@ def requirements_for(
     library = find_integration(cell.framework)
     also = {
         requirement
-        for recipe in recipes.recipes
-        if recipe.applies(cell, pins, library=library is not None)
-        for requirement in recipe.add
+        for rule in companions.rules
+        if rule.applies(cell, pins, library=library is not None)
+        for requirement in rule.add
     }
     if library is None:
-        also.add(recipes.sentinel.distribution)
+        also.add(companions.sentinel.distribution)
     else:
         era = cell.as_of is None
         also.update(library.companions(cell.framework_version, cell.python, era=era))
@@ -117,21 +117,21 @@ def requirements_for(
         pins=tuple(f"{name}=={version}" for name, version in sorted(pins.items())),
         also=tuple(sorted({*also, *extra})),
         as_of=planned.as_of,
-        only_binary=recipes.only_binary,
+        only_binary=companions.only_binary,
     )
 
 
 def sentinel() -> Sentinel:
-    """Return the distribution whose report shows that dependencies are told of."""
-    return _shipped().sentinel
+    """Return the distribution whose presence in telemetry shows that dependencies are reported."""
+    return _default_rules().sentinel
 
 
 @functools.lru_cache(maxsize=1)
-def _shipped() -> CompanionRules:
+def _default_rules() -> CompanionRules:
     return load_recipes(data_dir() / "recipes.toml")
 
 
-def _recipe(item: dict[str, Any]) -> CompanionRule:
+def _parse_rule(item: dict[str, Any]) -> CompanionRule:
     unknown = set(item) - {"for", "versions", "python", "add", "era_only", "why"}
     if unknown:
         raise ValueError(f"unknown keys in a recipe: {', '.join(sorted(unknown))}")
@@ -145,21 +145,21 @@ def _recipe(item: dict[str, Any]) -> CompanionRule:
     )
 
 
-STATUS = Path("/var/lib/dpkg/status")
+_STATUS = Path("/var/lib/dpkg/status")
 _INSTALLED = re.compile(r"^Package: (\S+)\nStatus: \S+ \S+ installed$", re.MULTILINE)
-_LARGEST = 64 * 1024**2  # a status file of a whole desktop has 5 MB
+_MAX_STATUS_BYTES = 64 * 1024**2  # that of a desktop has 5 MB
 
 
-def missing_packages(packages: Iterable[str], status: Path = STATUS) -> tuple[str, ...] | None:
-    """Return which of them are not installed on this machine; None where it is no Debian."""
+def missing_packages(packages: Iterable[str], status: Path = _STATUS) -> tuple[str, ...] | None:
+    """Return the packages that are not installed on this machine; None where it is not Debian."""
     try:
         with status.open(encoding="utf-8", errors="replace") as stream:
-            installed = set(_INSTALLED.findall(stream.read(_LARGEST)))
+            installed = set(_INSTALLED.findall(stream.read(_MAX_STATUS_BYTES)))
     except OSError:
         return None
     return tuple(name for name in packages if name not in installed)
 
 
 def apt_command(packages: Iterable[str]) -> str:
-    """Return the command that installs them."""
+    """Return the command that installs the packages."""
     return f"apt-get install --no-install-recommends {' '.join(packages)}"

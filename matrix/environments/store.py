@@ -1,12 +1,10 @@
-"""The store: one folder per environment, named by what is in it, built once and shared.
+"""The store of environments: one folder each, named by its content, built once and shared.
 
-locks/<key>.json        what requirements came to as of their date, on one interpreter
-envs/<key>/             finished environments, and only those
-envs/.part-<key>/       one that is being built, or was when somebody pulled the plug
-guards/*.lock           who is building what
-uv/ files/ wheels/ ...  what environments are made of
-
-Trying: again while the index does not answer, and never twice what would fail again.
+locks/<key>.json        the lock of requirements as of their date, for one interpreter
+envs/<key>/             a finished environment
+envs/.part-<key>/       an environment that is being built, or a leftover of a killed run
+guards/*.lock           locks of builds
+uv/ files/ wheels/ ...  caches of the installers
 """
 
 from __future__ import annotations
@@ -18,10 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import stamina
+
 from matrix.environments.cache_folders import CacheFolders, free_bytes_at
 from matrix.environments.commands import Runner, run
 from matrix.environments.errors import BuildError, from_os_error
-from matrix.environments.installed import check_installed, installed, site_packages
+from matrix.environments.installed import check_installed, read_installed, site_packages
 from matrix.environments.lock import dump_lock, parse_line
 from matrix.environments.lock_files import Content, LockFiles, lock_key
 from matrix.environments.pip_legacy import PipInstaller
@@ -32,17 +32,22 @@ from matrix.model.reason import Reason
 from matrix.pypi.client import CachedIndex, index_url
 from matrix.pypi.index import Index
 
-__all__ = ["ERA", "LOCK_FORMAT", "EnvironmentStore", "FailedAttempts"]
+__all__ = ["LEGACY_PYTHONS", "LOCK_FORMAT", "EnvironmentStore", "FailedAttempts"]
 
-_TIMES = 3
+# Part of every key: raise them to invalidate existing environments, or locks.
+_FORMAT = "environment/1"
+LOCK_FORMAT = "lock/2"
+LEGACY_PYTHONS = frozenset({"2.7", "3.5"})
+"""The CPythons that current tools refuse."""
+_ATTEMPTS = 3
 
 _T = TypeVar("_T")
 
 
 class FailedAttempts:
-    """Failures by key, remembered while this object lives, but for those that may pass.
+    """Failures by key, kept while this object lives, except transient ones.
 
-    `wait_seconds` is the first pause before the index is tried again; `offline`, once is enough.
+    An unavailable index is tried again, first after `wait_seconds`, but not when `offline`.
     """
 
     def __init__(self, *, offline: bool, wait_seconds: float) -> None:
@@ -52,58 +57,50 @@ class FailedAttempts:
         self._down = threading.Event()
 
     def make(self, key: str, make: Callable[[], _T]) -> _T:
-        """Return what `make` returns; raise its BuildError, without a call where it is known."""
+        """Return the result of `make`; raise its BuildError, or the kept one of an earlier call."""
         if key in self._failed:
-            told = self._failed[key]
-            raise BuildError(told.reason, told.detail, told.log)
+            error = self._failed[key]
+            raise BuildError(error.reason, error.detail, error.log)
         try:
-            return self._retrying(make)
+            return self._retry(make)
         except BuildError as error:
-            if not error.passing:
+            if not error.transient:
                 self._failed[key] = error
             raise
 
-    def _retrying(self, make: Callable[[], _T]) -> _T:
-        """Try again while the index does not answer, unless it already failed for others."""
-        import stamina  # noqa: PLC0415 - not for a look at what is finished
+    def _retry(self, make: Callable[[], _T]) -> _T:
+        """Retry while the index is unavailable, unless it was for the last call as well."""
 
-        def away(error: Exception) -> bool:
+        def is_unavailable(error: Exception) -> bool:
             return isinstance(error, BuildError) and error.reason is Reason.INDEX_UNAVAILABLE
 
         once = self._offline or self._down.is_set()
         try:
             for attempt in stamina.retry_context(
-                on=away,
-                attempts=1 if once else _TIMES,
+                on=is_unavailable,
+                attempts=1 if once else _ATTEMPTS,
                 timeout=None,
                 wait_initial=self._wait_seconds,
                 wait_jitter=self._wait_seconds,
             ):
                 with attempt:
-                    made = make()
+                    result = make()
             self._down.clear()
         except BuildError as error:
-            if away(error):
+            if is_unavailable(error):
                 self._down.set()
             raise
-        return made
-
-
-# Part of every key: raise it when environments, or locks, of before must not be used any more.
-_FORMAT = "environment/1"
-LOCK_FORMAT = "lock/2"
-# The CPythons that today's tools refuse.
-ERA = frozenset({"2.7", "3.5"})
+        return result
 
 
 @dataclasses.dataclass(eq=False)
 class EnvironmentStore:
-    """Environments by what they hold. Safe to use from threads and from several processes.
+    """Environments by their content. Safe for threads and processes.
 
-    `url` is the package index ("" for the one that the user's own tools ask), `offline` never asks
-    it. `seconds` limits each run of a tool, `wait_seconds` is the first pause before the index is
-    tried again. The rest are seams: the index's listing, running programs, ways of building,
-    free bytes on the disk.
+    `url` is the package index, "" for the one that the user's tools are configured for; `offline`
+    means that it is not used. `seconds` limits each run of a tool, `wait_seconds` is the first
+    pause before the index is tried again. The other fields are for tests: the index's listing, how
+    to run programs, the choice of an installer, free bytes of the disk.
     """
 
     cache_dir: Path
@@ -113,7 +110,7 @@ class EnvironmentStore:
     wait_seconds: float = 1.0
     index: Index | None = None
     runner: Runner = run
-    route: Callable[[Interpreter], Installer] | None = None
+    installer: Callable[[Interpreter], Installer] | None = None
     free_bytes: Callable[[Path], int] = free_bytes_at
 
     def __post_init__(self) -> None:
@@ -129,20 +126,20 @@ class EnvironmentStore:
         self._locks = LockFiles(self._tools)
 
     def peek(self, interpreter: Interpreter, requirements: Requirements) -> Environment | None:
-        """Return the environment if it is finished, without network or another process."""
-        known = self._locks.known(self._lock_key(interpreter, requirements))
-        return None if known is None else self._finished(interpreter, known["lock"])
+        """Return the environment if it is finished, without network or subprocess."""
+        content = self._locks.read(self._lock_key(interpreter, requirements))
+        return None if content is None else self._find(interpreter, content["lock"])
 
     def ensure(self, interpreter: Interpreter, requirements: Requirements) -> Environment:
-        """Return the environment, built if need be; raise BuildError where that fails.
+        """Return the environment, built if necessary; raise BuildError where that fails.
 
-        A failure that would come again is remembered while this store lives.
+        A permanent failure is kept while this store lives.
         """
         try:
             lock = self.resolve(interpreter, requirements)
-            finished = self._finished(interpreter, lock)
-            if finished is not None:
-                return finished
+            environment = self._find(interpreter, lock)
+            if environment is not None:
+                return environment
             return self._attempts.make(
                 _environment_key(interpreter, lock),
                 lambda: self._build(interpreter, requirements, lock),
@@ -151,36 +148,36 @@ class EnvironmentStore:
             raise from_os_error(error) from error
 
     def resolve(self, interpreter: Interpreter, requirements: Requirements) -> tuple[str, ...]:
-        """Return the lines of the lock, resolved if need be; raise BuildError where that fails."""
+        """Return the lines of the lock, resolved if necessary; raise BuildError."""
         key = self._lock_key(interpreter, requirements)
 
-        def ask() -> Content:
-            self._folders.need_space()
-            route = (self.route or self._usual_route)(interpreter)
-            lock = dump_lock(route.resolve(interpreter, requirements))
+        def resolve() -> Content:
+            self._folders.check_space()
+            lock = dump_lock(self._installer_for(interpreter).resolve(interpreter, requirements))
             return {"lock": lock, "python": interpreter.version}
 
-        known = self._locks.known(key) or self._attempts.make(
-            key, lambda: self._locks.find(key, requirements, ask)
+        content = self._locks.read(key) or self._attempts.make(
+            key, lambda: self._locks.ensure(key, requirements, resolve)
         )
-        return tuple(known["lock"])
+        return tuple(content["lock"])
 
-    def _usual_route(self, interpreter: Interpreter) -> Installer:
-
-        if interpreter.python in ERA:
+    def _installer_for(self, interpreter: Interpreter) -> Installer:
+        if self.installer is not None:
+            return self.installer(interpreter)
+        if interpreter.python in LEGACY_PYTHONS:
             return PipInstaller(self._tools, self._listing)
         return UvInstaller(self._tools)
 
     def _lock_key(self, interpreter: Interpreter, requirements: Requirements) -> str:
-        where = (interpreter.version, interpreter.target, interpreter.libc)
-        return lock_key(LOCK_FORMAT, self._tools.index_url, where, requirements)
+        runtime = (interpreter.version, interpreter.target, interpreter.libc)
+        return lock_key(LOCK_FORMAT, self._tools.index_url, runtime, requirements)
 
-    def _finished(self, interpreter: Interpreter, lock: tuple[str, ...]) -> Environment | None:
+    def _find(self, interpreter: Interpreter, lock: tuple[str, ...]) -> Environment | None:
         key = _environment_key(interpreter, lock)
-        mark = self._folders.mark(key)
-        if mark is None or not isinstance(mark.get("python"), str):
+        metadata = self._folders.metadata(key)
+        if metadata is None or not isinstance(metadata.get("python"), str):
             return None
-        python = self._folders.path(key) / mark["python"]
+        python = self._folders.path(key) / metadata["python"]
         return Environment(python, key, lock, interpreter) if python.exists() else None
 
     def _build(
@@ -188,25 +185,24 @@ class EnvironmentStore:
     ) -> Environment:
         def fill(part: Path) -> dict[str, object]:
             locked = tuple(parse_line(line) for line in lock)
-            route = (self.route or self._usual_route)(interpreter)
-            route.build(interpreter, requirements, locked, part)
-            found = installed(site_packages(part))
-            check_installed(found, requirements.pins, locked)
+            self._installer_for(interpreter).build(interpreter, requirements, locked, part)
+            installed = read_installed(site_packages(part))
+            check_installed(installed, requirements.pins, locked)
             windows = (part / "Scripts" / "python.exe").exists()
             python = "Scripts/python.exe" if windows else "bin/python"
-            return {"python": python, "installed": found}
+            return {"python": python, "installed": installed}
 
-        self._folders.make(
+        self._folders.ensure(
             _environment_key(interpreter, lock),
-            lambda: self._finished(interpreter, lock) is not None,
+            lambda: self._find(interpreter, lock) is not None,
             fill,
         )
-        finished = self._finished(interpreter, lock)
-        if finished is None:
-            raise BuildError(Reason.BUILD_FAILED, "the environment has no Python in it")
-        return finished
+        environment = self._find(interpreter, lock)
+        if environment is None:
+            raise BuildError(Reason.BUILD_FAILED, "the environment has no Python executable")
+        return environment
 
 
 def _environment_key(interpreter: Interpreter, lock: tuple[str, ...]) -> str:
-    told = "\n".join((_FORMAT, interpreter_id(interpreter), *lock))
-    return hashlib.sha256(told.encode("utf-8")).hexdigest()[:32]
+    text = "\n".join((_FORMAT, interpreter_id(interpreter), *lock))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]

@@ -1,6 +1,6 @@
-"""CPython 3.6 and newer: uv resolves as of a date, and hard-links what it has.
+"""The installer for CPython 3.6 and newer: uv resolves as of a date, and hard-links its cache.
 
-The two things that a way of building must do; which way is a question of the CPython.
+Also the protocol of all installers.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from matrix.environments.dated_index import check_given, given_project, simple_index
 from matrix.environments.errors import BuildError
+from matrix.environments.local_wheels import check_lock, local_project, write_simple_index
 from matrix.environments.lock import LockedFile, parse_lock, pinned
-from matrix.environments.toolbox import Toolbox, cutoff
+from matrix.environments.toolbox import Toolbox, binary_arguments, cutoff
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.reason import Reason
 
 __all__ = ["Installer", "UvInstaller"]
 
-# What is pinned was asked for by name: the date is for all that the pins leave open.
+# Pins were requested by name: the date is for everything else.
 _NEVER = "2200-01-01T00:00:00Z"
 
 
 class UvInstaller:
-    """Both steps are tried without the network first: it takes a tenth of the time.
+    """An installer that uses uv; both steps try offline first, which takes a tenth of the time.
 
-    `Toolbox.uv` refuses an answer that would have been another one with the network.
+    `Toolbox.uv` refuses an offline result that might differ from one with the network.
     """
 
     def __init__(self, tools: Toolbox) -> None:
@@ -38,23 +38,25 @@ class UvInstaller:
         """Return the lock, with the hashes of all files of each chosen release."""
         return self.compile(("--python", str(interpreter.executable)), requirements)
 
-    def compile(self, where: Sequence[str], requirements: Requirements) -> tuple[LockedFile, ...]:
-        """Return the lock for the interpreter or target that the arguments `where` name to uv."""
+    def compile(self, target: Sequence[str], requirements: Requirements) -> tuple[LockedFile, ...]:
+        """Return the lock for the interpreter or platform that the arguments `target` select."""
         arguments = [
-            *("pip", "compile", "-", *where),
+            *("pip", "compile", "-", *target),
             *("--generate-hashes", "--no-header", "--no-annotate"),
             *_as_of(requirements),
-            *_binary(requirements),
-            *self._given(requirements),
+            *binary_arguments(requirements),
+            *self._local_index(requirements),
         ]
-        given = "\n".join((*requirements.pins, *requirements.also, ""))
-        cached = self._cache_began() >= cutoff(requirements)
-        text = self._first_offline(arguments, given, requirements.only_binary, try_offline=cached)
+        stdin = "\n".join((*requirements.pins, *requirements.also, ""))
+        cached = self._cache_creation() >= cutoff(requirements)
+        text = self._run_uv(arguments, stdin, requirements.only_binary, try_offline=cached)
         try:
             lock = parse_lock(text)
         except ValueError as error:
-            raise BuildError(Reason.BUILD_FAILED, f"uv printed {error}", text) from error
-        check_given(requirements, lock)
+            raise BuildError(
+                Reason.BUILD_FAILED, f"unexpected output of uv: {error}", text
+            ) from error
+        check_lock(requirements, lock)
         return lock
 
     def build(
@@ -64,7 +66,7 @@ class UvInstaller:
         lock: tuple[LockedFile, ...],
         folder: Path,
     ) -> None:
-        """Make the environment at `folder`."""
+        """Build the environment at `folder`."""
         python = str(interpreter.executable)
         self._tools.uv(
             *("venv", "--no-project", "--relocatable", "--python", python, str(folder)),
@@ -74,66 +76,62 @@ class UvInstaller:
             *("pip", "install", "--python", str(folder), "--requirement", "-"),
             *("--no-deps", "--require-hashes"),
             *_as_of(requirements),
-            *_binary(requirements),
-            *self._given(requirements),
+            *binary_arguments(requirements),
+            *self._local_index(requirements),
         ]
-        given = "\n".join((*map(str, lock), ""))
-        self._first_offline(arguments, given, requirements.only_binary, try_offline=True)
+        stdin = "\n".join((*map(str, lock), ""))
+        self._run_uv(arguments, stdin, requirements.only_binary, try_offline=True)
 
-    def _first_offline(
-        self, arguments: list[str], given: str, only_binary: tuple[str, ...], *, try_offline: bool
+    def _run_uv(
+        self, arguments: list[str], stdin: str, only_binary: tuple[str, ...], *, try_offline: bool
     ) -> str:
         uv, offline = self._tools.uv, self._tools.offline
         if offline or try_offline:
             try:
-                return uv(*arguments, offline=True, given=given, only_binary=only_binary)
+                return uv(*arguments, offline=True, stdin=stdin, only_binary=only_binary)
             except BuildError as error:
                 if offline or error.reason in {Reason.DISK_FULL, Reason.TIMED_OUT}:
                     raise
-        return uv(*arguments, offline=False, given=given, only_binary=only_binary)
+        return uv(*arguments, offline=False, stdin=stdin, only_binary=only_binary)
 
-    def _given(self, requirements: Requirements) -> list[str]:
-        """Return what lets uv know the given files, and nothing else of their project.
+    def _local_index(self, requirements: Requirements) -> list[str]:
+        """Return the arguments that make the local wheels the only files of their project.
 
-        Of several indexes it asks the first that has a project, and no other: its own protection
-        against somebody else's package of the same name.
+        uv uses only the first index that has a project, as a protection against dependency
+        confusion.
         https://docs.astral.sh/uv/concepts/indexes/#searching-across-multiple-indexes
         """
         if not requirements.given:
             return []
-        folder = simple_index(self._tools, requirements)
+        folder = write_simple_index(self._tools, requirements)
         return ["--index-strategy", "first-index", "--index", folder.as_uri()]
 
-    def _cache_began(self) -> dt.datetime:
-        """Return since when uv's cache is there: what it knows is whole up to that moment."""
-        mark = self._tools.uv_cache.with_name("uv-began")
-        if not mark.exists():
-            mark.parent.mkdir(parents=True, exist_ok=True)
-            mark.touch()
-        return dt.datetime.fromtimestamp(mark.stat().st_mtime, tz=dt.timezone.utc)
+    def _cache_creation(self) -> dt.datetime:
+        """Return when uv's cache was created: its pages are complete up to that moment."""
+        file = self._tools.uv_cache.with_name("uv-began")
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        return dt.datetime.fromtimestamp(file.stat().st_mtime, tz=dt.timezone.utc)
 
 
 def _as_of(requirements: Requirements) -> list[str]:
     arguments = ["--exclude-newer", f"{cutoff(requirements):%Y-%m-%dT%H:%M:%SZ}"]
-    own = given_project(requirements)
+    local = local_project(requirements)
     for pin in requirements.pins:
         name, _ = pinned(pin)
-        # A page without dates has nothing that is new enough, however late the date.
-        arguments += ["--exclude-newer-package", f"{name}={'false' if name == own else _NEVER}"]
+        # Files without a date are excluded by any date, so that a local project gets none.
+        arguments += ["--exclude-newer-package", f"{name}={'false' if name == local else _NEVER}"]
     return arguments
 
 
-def _binary(requirements: Requirements) -> list[str]:
-    return [part for name in requirements.only_binary for part in ("--only-binary", name)]
-
-
 class Installer(Protocol):
-    """Resolve as of a date; build from a lock. Both raise BuildError."""
+    """An installer for some CPythons; both methods raise BuildError."""
 
     def resolve(
         self, interpreter: Interpreter, requirements: Requirements
     ) -> tuple[LockedFile, ...]:
-        """Return what `requirements` came to as of their date."""
+        """Return the lock of `requirements` as of their date."""
         ...
 
     def build(
@@ -143,5 +141,5 @@ class Installer(Protocol):
         lock: tuple[LockedFile, ...],
         folder: Path,
     ) -> None:
-        """Make the environment at `folder`, which does not exist; hashes are checked."""
+        """Build the environment at `folder`, which does not exist; check the hashes."""
         ...

@@ -28,9 +28,9 @@ TOO_NEW: tuple[type[ast.AST], ...] = (
     ast.Match,
 )
 
-# What a library of Python 3 may need, from 3.5 on.
+# A library of Python 3 may need these, from 3.5 on.
 COROUTINES = {"AsyncFunctionDef", "AsyncFor", "AsyncWith", "Await", "Nonlocal", "YieldFrom"}
-# By these, routers of Python 3 tell a handler what is in a path.
+# Routers of Python 3 use these for path parameters.
 ANNOTATIONS = {"arg", "FunctionDef"}
 
 
@@ -75,11 +75,11 @@ def test_the_source_is_python_of_every_age(path: Path) -> None:
 
 
 def never_of_2(path: Path) -> bool:
-    """Return whether the file is the module of a library that says it is of Python 3 only."""
+    """Return whether the file is a library's module that is declared for Python 3 only."""
     if path.parent.name != LIBRARIES or path.stem == "__init__":
         return False
     pythons = parse(path.stem, path.read_text()).pythons
-    return bool(pythons) and not any(each.contains("2.7") for _, each in pythons)
+    return bool(pythons) and not any(specifier.contains("2.7") for _, specifier in pythons)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""An ASGI application is called as a server would call it, and what it fails at is told."""
+"""The carrier's ASGI client: applications get what a server would send, and errors are reported."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def carrier() -> ModuleType:
 
 
 async def echo(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    asked = [(await receive())["type"] for _ in range(3)]
+    events = [(await receive())["type"] for _ in range(3)]
     headers = {name.decode(): text.decode() for name, text in scope["headers"]}
     await send({"type": "http.response.start", "status": 201, "headers": []})
-    said = f"{scope['path']} {headers['x-shop']} {asked[0]} {asked[1:]}"
-    await send({"type": "http.response.body", "body": said.encode(), "more_body": True})
+    body = f"{scope['path']} {headers['x-shop']} {events[0]} {events[1:]}"
+    await send({"type": "http.response.body", "body": body.encode(), "more_body": True})
     await send({"type": "http.response.body"})
 
 

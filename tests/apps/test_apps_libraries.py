@@ -1,4 +1,4 @@
-"""The carrier of libraries, on every CPython here: it answers, fails loudly, and goes when told."""
+"""The carrier of libraries, on every CPython of this machine: responses, errors, termination."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def serving(
             process.kill()
 
 
-def ask(process: subprocess.Popen[str], *paths: str) -> list[tuple[int, str]]:
+def get(process: subprocess.Popen[str], *paths: str) -> list[tuple[int, str]]:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("bookshop ready 127.0.0.1:"), process.communicate()[1]
@@ -84,7 +84,7 @@ def ask(process: subprocess.Popen[str], *paths: str) -> list[tuple[int, str]]:
 @pytest.mark.parametrize("python", [pytest.param(Path(sys.executable), id="own"), *OTHERS])
 def test_a_library_is_called_for_a_shop(python: Path, tmp_path: Path) -> None:
     with serving(python, tmp_path, "library:paper", BOOKSHOP_MILL_PORT="8081") as process:
-        home, call, failed, nothing = ask(process, "/s1/", "/s1/call", "/s1/fail", "/s1/other")
+        home, call, failed, nothing = get(process, "/s1/", "/s1/call", "/s1/fail", "/s1/other")
         assert home == (200, "Welcome to s1")
         assert call == (200, "ready at 8081 for s1")
         assert failed[0] == 500
@@ -102,7 +102,7 @@ def test_the_standard_library_s_client_is_called(python: Path, tmp_path: Path) -
             python, tmp_path, "library:httplib", BOOKSHOP_CATALOGUE_URL=upstream.url
         ) as process,
     ):
-        ((status, body),) = ask(process, "/s1/call")
+        ((status, body),) = get(process, "/s1/call")
         assert status == 200
         assert "headers" in body
         assert process.stdin is not None
@@ -113,7 +113,7 @@ def test_the_standard_library_s_client_is_called(python: Path, tmp_path: Path) -
 def test_a_tracer_that_refuses_leaves_the_library_as_it_is(tmp_path: Path) -> None:
     python = Path(sys.executable)
     with serving(python, tmp_path, "library:paper", BOOKSHOP_EXPLICIT="1") as process:
-        assert ask(process, "/s1/call") == [(200, "ready at 0 for s1")]
+        assert get(process, "/s1/call") == [(200, "ready at 0 for s1")]
         process.kill()
         assert "this tracer knows no paper" in process.communicate()[1]
 
@@ -129,7 +129,7 @@ def test_what_there_is_no_module_for_is_not_served(name: str, tmp_path: Path) ->
 
 def test_a_shop_opens_whatever_comes_of_its_library_s_calls(tmp_path: Path) -> None:
     with serving(Path(sys.executable), tmp_path, "library:httplib") as process:
-        home, call = ask(process, "/s1/", "/s1/call")
+        home, call = get(process, "/s1/", "/s1/call")
         assert home == (200, "Welcome to s1")
         assert call[0] == 500
         process.kill()

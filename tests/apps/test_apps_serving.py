@@ -44,7 +44,7 @@ class Shop:
     process: subprocess.Popen[str]
     port: int
 
-    def ask(
+    def send(
         self, method: str, path: str, body: str = "", headers: dict[str, str] | None = None
     ) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -59,12 +59,12 @@ def started(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shop]:
     python, framework, version, as_of = request.param
-    interpreter = {found.python: found for found in find_interpreters()}.get(python)
+    interpreter = {item.python: item for item in find_interpreters()}.get(python)
     if interpreter is None:
         pytest.skip(f"no CPython {python} here")
     cell = Cell(python, "linux_x86_64", framework, version, ddtrace="1.20.19")
     planned = PlannedCell(cell, dt.date.fromisoformat(as_of), probes=())
-    # The tracer is left out: what is looked at is the app itself.
+    # Without the tracer: these are tests of the app itself.
     requirements = dataclasses.replace(
         requirements_for(planned), pins=(f"{framework}=={version}",), only_binary=()
     )
@@ -104,29 +104,29 @@ def serving(
 
 
 def test_pages(started: Shop) -> None:
-    assert started.ask("GET", "/s1/") == (200, "Welcome to s1")
-    assert started.ask("GET", "/s1/books/the-tale-of-genji") == (200, "The Tale Of Genji, at s1")
+    assert started.send("GET", "/s1/") == (200, "Welcome to s1")
+    assert started.send("GET", "/s1/books/the-tale-of-genji") == (200, "The Tale Of Genji, at s1")
     headers = {"Cookie": "name=Ada", "Accept-Language": "xx,ja-JP;q=0.8"}
-    assert started.ask("GET", "/s1/greeting", headers=headers) == (200, "Konnichiwa, Ada")
-    assert started.ask("GET", "/s1/greeting") == (200, "Hello, stranger")
-    assert started.ask("GET", "/s1/nowhere")[0] == 404
+    assert started.send("GET", "/s1/greeting", headers=headers) == (200, "Konnichiwa, Ada")
+    assert started.send("GET", "/s1/greeting") == (200, "Hello, stranger")
+    assert started.send("GET", "/s1/nowhere")[0] == 404
 
 
 def test_search_escapes_what_it_repeats(started: Shop) -> None:
-    status, body = started.ask("GET", "/s1/search?q=%3Cb%3E")
+    status, body = started.send("GET", "/s1/search?q=%3Cb%3E")
     assert status == 200
     assert "<b>" not in body
     assert "&lt;b&gt;" in body
-    assert "Emma, Middlemarch" in started.ask("GET", "/s1/search?q=m")[1].replace("Kokoro, ", "")
+    assert "Emma, Middlemarch" in started.send("GET", "/s1/search?q=m")[1].replace("Kokoro, ", "")
 
 
 def test_orders_are_counted_by_shop(started: Shop) -> None:
     order = json.dumps({"book": "Emma", "copies": 2})
-    status, body = started.ask("POST", "/s2/orders", order, {"Content-Type": "application/json"})
+    status, body = started.send("POST", "/s2/orders", order, {"Content-Type": "application/json"})
     assert (status, json.loads(body)) == (201, {"book": "Emma", "copies": 2, "orders": 1})
-    assert json.loads(started.ask("GET", "/s2/orders")[1]) == {"shop": "s2", "orders": 1}
-    assert json.loads(started.ask("GET", "/s3/orders")[1]) == {"shop": "s3", "orders": 0}
-    assert started.ask("POST", "/s1/reviews", "book=Emma&text=good", FORM) == (201, "Thank you")
+    assert json.loads(started.send("GET", "/s2/orders")[1]) == {"shop": "s2", "orders": 1}
+    assert json.loads(started.send("GET", "/s3/orders")[1]) == {"shop": "s3", "orders": 0}
+    assert started.send("POST", "/s1/reviews", "book=Emma&text=good", FORM) == (201, "Thank you")
 
 
 @pytest.mark.parametrize(
@@ -139,31 +139,31 @@ def test_orders_are_counted_by_shop(started: Shop) -> None:
     ],
 )
 def test_only_the_user_with_her_password_gets_in(started: Shop, form: str, status: int) -> None:
-    assert started.ask("POST", "/s1/login", form, FORM)[0] == status
+    assert started.send("POST", "/s1/login", form, FORM)[0] == status
 
 
 def test_stock_comes_from_the_database(started: Shop) -> None:
-    assert json.loads(started.ask("GET", "/s1/stock/Emma")[1]) == {"title": "Emma", "copies": 3}
-    assert json.loads(started.ask("GET", "/s1/stock/Unknown")[1])["copies"] == 0
+    assert json.loads(started.send("GET", "/s1/stock/Emma")[1]) == {"title": "Emma", "copies": 3}
+    assert json.loads(started.send("GET", "/s1/stock/Unknown")[1])["copies"] == 0
 
 
 @pytest.mark.parametrize("page", ["stock-error", "broken"])
 def test_errors_are_500_and_the_shop_stays_open(started: Shop, page: str) -> None:
-    assert started.ask("GET", f"/s1/{page}")[0] == 500
-    assert started.ask("GET", "/s1/")[0] == 200
+    assert started.send("GET", f"/s1/{page}")[0] == 500
+    assert started.send("GET", "/s1/")[0] == 200
 
 
 def test_the_catalogue_is_asked(started: Shop) -> None:
-    status, body = started.ask("GET", "/s1/recommendations")
+    status, body = started.send("GET", "/s1/recommendations")
     assert (status, json.loads(body)["path"]) == (200, "/recommendations/s1")
 
 
 def test_the_vulnerable_pages_are_vulnerable(started: Shop) -> None:
-    assert started.ask("GET", "/s1/checksum?text=Emma")[1] == "4535367f2f39b5a2ebaee0092f184a79"
+    assert started.send("GET", "/s1/checksum?text=Emma")[1] == "4535367f2f39b5a2ebaee0092f184a79"
     everything = "/s1/find?title=x%25%27%20OR%20%27%25%27%3D%27"
-    assert len(json.loads(started.ask("GET", everything)[1])["titles"]) == 3
-    assert "Woodhouse" in started.ask("GET", "/s1/preview?file=../previews/emma.txt")[1]
-    assert started.ask("GET", "/s1/convert?name=Emma%3B%20echo%20Kokoro")[1] == "Emma\nKokoro"
+    assert len(json.loads(started.send("GET", everything)[1])["titles"]) == 3
+    assert "Woodhouse" in started.send("GET", "/s1/preview?file=../previews/emma.txt")[1]
+    assert started.send("GET", "/s1/convert?name=Emma%3B%20echo%20Kokoro")[1] == "Emma\nKokoro"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What cells are given: rules that refer to actions that exist, templates that can be told."""
+"""Fixtures of cells: rules with existing actions, distinct templates, the identity script."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_no_user_agent_meets_two_rules() -> None:
     assert len(patterns) == len(rules()["rules"])
     for rule, pattern in patterns.items():
         for agent in (rule, f"{rule}/1"):
-            met = [other for other, regex in patterns.items() if re.search(regex, agent)]
-            assert met == [rule], f"{agent} must meet {pattern} alone"
+            matching = [other for other, regex in patterns.items() if re.search(regex, agent)]
+            assert matching == [rule], f"{agent} must meet {pattern} alone"
 
 
 def test_an_action_of_our_own_answers_as_no_action_of_the_tracer_does() -> None:
@@ -47,19 +47,19 @@ def test_an_action_of_our_own_answers_as_no_action_of_the_tracer_does() -> None:
 
 
 def test_the_templates_can_be_told_from_each_other_and_from_the_tracers() -> None:
-    told = json.loads((CELL / "blocked.json").read_text("utf-8"))["errors"][0]["detail"]
+    detail = json.loads((CELL / "blocked.json").read_text("utf-8"))["errors"][0]["detail"]
     page = (CELL / "blocked.html").read_text("utf-8")
-    assert told == "bookshop-blocked-template-json"
+    assert detail == "bookshop-blocked-template-json"
     assert "bookshop-blocked-template-html" in page
-    assert told not in page
+    assert detail not in page
 
 
 @pytest.mark.skipif(not platform.libc_ver()[0], reason="needs glibc")
 def test_a_cpython_that_has_no_name_for_it_tells_its_libc_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told = runpy.run_path(str(fixtures_dir() / "cell" / "identity.py"))["libc"]
-    named = told()
+    libc = runpy.run_path(str(fixtures_dir() / "cell" / "identity.py"))["libc"]
+    named = libc()
     assert named.startswith("glibc 2.")
     monkeypatch.setattr(os, "confstr_names", {})
-    assert told() == named
+    assert libc() == named

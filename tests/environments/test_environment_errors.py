@@ -1,4 +1,4 @@
-"""The one relevant line of a failed build, out of what the tools said when they failed."""
+"""Errors of builds: the line with the cause, found in the output of uv and pip."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ import time
 
 import pytest
 
-from matrix.environments.errors import cause_of, from_log
+from matrix.environments.errors import find_cause, from_log
 from matrix.model.reason import Reason
 
 UV = """\
-error: Failed to build `{what}`
+error: Failed to build `{name}`
   cause: The build backend returned an error
   cause: Call to `setuptools.build_meta:__legacy__.get_requires_for_build_wheel` failed (exit: 1)
          [stderr]
-{said}
+{output}
 hint: Build failures usually indicate a problem with the package or the build environment
 """
 WHEEL = """\
-Building wheels for collected packages: {what}
-  Running setup.py clean for {what}
-Failed to build {what}
+Building wheels for collected packages: {name}
+  Running setup.py clean for {name}
+Failed to build {name}
   ERROR: Command errored out with exit status 1:
    command: python -u -c 'import sys, setuptools, tokenize'
-{said}
+{output}
   error: command 'gcc' failed with exit status 1
   ----------------------------------------
-  ERROR: Failed building wheel for {what}
+  ERROR: Failed building wheel for {name}
 ERROR: Failed to build one or more wheels
 """
 EGG_INFO = """\
 Collecting ddtrace==1.0.0
-Collecting {what}
-  Downloading {what}.tar.gz (607 kB)
+Collecting {name}
+  Downloading {name}.tar.gz (607 kB)
     ERROR: Command errored out with exit status 1:
      command: python -c 'import sys, setuptools, tokenize'
     Complete output (7 lines):
     running egg_info
-{said}
+{output}
     ----------------------------------------
 ERROR: Command errored out with exit status 1: python setup.py egg_info Check the logs.
 """
@@ -71,7 +71,7 @@ CONFIGURE = """\
 
 
 @pytest.mark.parametrize(
-    ("shape", "said", "cause"),
+    ("template", "output", "cause"),
     [
         (UV, TRACEBACK, "ImportError: cannot import name 'imap' from 'itertools'"),
         (EGG_INFO, TRACEBACK, "ImportError: cannot import name 'imap' from 'itertools'"),
@@ -85,16 +85,18 @@ CONFIGURE = """\
         (WHEEL, "", "command 'gcc' failed with exit status 1"),
     ],
 )
-def test_a_failed_build_says_what_did_not_build_and_why(shape: str, said: str, cause: str) -> None:
-    error = from_log(shape.format(what="shop-thing", said=said))
+def test_a_failed_build_says_what_did_not_build_and_why(
+    template: str, output: str, cause: str
+) -> None:
+    error = from_log(template.format(name="shop-thing", output=output))
     assert error.reason is Reason.BUILD_FAILED
-    assert error.detail.startswith(f"the build of shop-thing fails: {cause}")
+    assert error.detail.startswith(f"cannot build shop-thing: {cause}")
     assert len(error.detail.splitlines()) == 1
 
 
 def test_what_cannot_be_resolved_is_no_failed_build() -> None:
     error = from_log("  x No solution found\n  ╰─▶ Because shop==1 depends on till<2 and you ...")
-    assert "the build of" not in error.detail
+    assert "cannot build" not in error.detail
     assert "shop==1 depends on till<2" in error.detail
 
 
@@ -103,5 +105,5 @@ def test_what_cannot_be_resolved_is_no_failed_build() -> None:
 )
 def test_a_line_without_end_is_not_searched_without_end(word: str) -> None:
     began = time.process_time()
-    assert cause_of([word * 4000, "ImportError: no thing"]) == "ImportError: no thing"
+    assert find_cause([word * 4000, "ImportError: no thing"]) == "ImportError: no thing"
     assert time.process_time() - began < 1

@@ -1,4 +1,4 @@
-"""The store: built once, never half, compared with what was asked for."""
+"""The store: environments are built once, completely, and compared with their requirements."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from helpers.environment_fakes import (
     INTERPRETER,
     LOCK,
     REQUIREMENTS,
-    FakeRoute,
+    FakeInstaller,
     store_with,
 )
 
@@ -27,41 +27,40 @@ from matrix.environments.lock import LockedFile
 from matrix.model.reason import Reason
 
 
-def failure(reason: Reason, times: int = 100) -> FakeRoute:
-    left = [times]
+def failure(reason: Reason, times: int = 100) -> FakeInstaller:
+    remaining = iter(range(times))
 
     def fail() -> None:
-        left[0] -= 1
-        if left[0] >= 0:
+        if next(remaining, None) is not None:
             raise BuildError(reason, "it did not work")
 
-    return FakeRoute(resolving=fail)
+    return FakeInstaller(on_resolve=fail)
 
 
 def test_an_environment_is_built_once_and_looked_up_from_then_on(tmp_path: Path) -> None:
-    route = FakeRoute()
-    store = store_with(tmp_path, route)
+    installer = FakeInstaller()
+    store = store_with(tmp_path, installer)
     assert store.peek(INTERPRETER, REQUIREMENTS) is None
     made = store.ensure(INTERPRETER, REQUIREMENTS)
     assert made.python.exists()
     assert made.lock == tuple(str(locked) for locked in LOCK)
     assert store.ensure(INTERPRETER, REQUIREMENTS) == made
-    assert store_with(tmp_path, route).peek(INTERPRETER, REQUIREMENTS) == made
-    assert (route.resolved, route.built) == (1, 1)
+    assert store_with(tmp_path, installer).peek(INTERPRETER, REQUIREMENTS) == made
+    assert (installer.resolved, installer.built) == (1, 1)
 
 
 def test_requirements_that_come_to_the_same_lock_share_one_environment(tmp_path: Path) -> None:
-    route = FakeRoute()
-    store = store_with(tmp_path, route)
+    installer = FakeInstaller()
+    store = store_with(tmp_path, installer)
     first = store.ensure(INTERPRETER, REQUIREMENTS)
     second = store.ensure(INTERPRETER, dataclasses.replace(REQUIREMENTS, also=()))
     assert first == second
-    assert (route.resolved, route.built) == (2, 1)
+    assert (installer.resolved, installer.built) == (2, 1)
 
 
 def test_another_build_of_the_interpreter_is_another_environment(tmp_path: Path) -> None:
-    route = FakeRoute()
-    store = store_with(tmp_path, route)
+    installer = FakeInstaller()
+    store = store_with(tmp_path, installer)
     first = store.ensure(INTERPRETER, REQUIREMENTS)
     rebuilt = dataclasses.replace(INTERPRETER, build="3.9.18 (main) [Clang]")
     assert store.peek(rebuilt, REQUIREMENTS) is None
@@ -71,8 +70,8 @@ def test_another_build_of_the_interpreter_is_another_environment(tmp_path: Path)
 def test_threads_that_need_one_environment_build_it_once(tmp_path: Path) -> None:
     both = threading.Barrier(2)
     # Two stores, as two processes would have: only the lock file is between them.
-    route = FakeRoute(building=lambda _: time.sleep(0.05))
-    stores = [store_with(tmp_path, route) for _ in range(2)]
+    installer = FakeInstaller(on_build=lambda _: time.sleep(0.05))
+    stores = [store_with(tmp_path, installer) for _ in range(2)]
 
     def make(number: int) -> str:
         both.wait()
@@ -81,14 +80,14 @@ def test_threads_that_need_one_environment_build_it_once(tmp_path: Path) -> None
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         keys = set(pool.map(make, range(2)))
     assert len(keys) == 1
-    assert (route.resolved, route.built) == (1, 1)
+    assert (installer.resolved, installer.built) == (1, 1)
 
 
 def test_what_a_killed_run_left_is_neither_used_nor_kept(tmp_path: Path) -> None:
     def die(_: Path) -> None:
         raise KeyboardInterrupt
 
-    store = store_with(tmp_path, FakeRoute())
+    store = store_with(tmp_path, FakeInstaller())
     finished = store.ensure(INTERPRETER, REQUIREMENTS)
     folder = store.root / "envs" / finished.key
     half = folder.with_name(f".part-{finished.key}")
@@ -97,30 +96,30 @@ def test_what_a_killed_run_left_is_neither_used_nor_kept(tmp_path: Path) -> None
     other.mkdir()
     shutil.rmtree(folder)
 
-    again = store_with(tmp_path, FakeRoute(building=die))
+    again = store_with(tmp_path, FakeInstaller(on_build=die))
     assert again.peek(INTERPRETER, REQUIREMENTS) is None
     with pytest.raises(KeyboardInterrupt):
         again.ensure(INTERPRETER, REQUIREMENTS)
     assert sorted((store.root / "envs").iterdir()) == []
 
-    assert store_with(tmp_path, FakeRoute()).ensure(INTERPRETER, REQUIREMENTS) == finished
+    assert store_with(tmp_path, FakeInstaller()).ensure(INTERPRETER, REQUIREMENTS) == finished
 
 
 def test_what_another_run_is_building_is_left_alone(tmp_path: Path) -> None:
-    store = store_with(tmp_path, FakeRoute())
+    store = store_with(tmp_path, FakeInstaller())
     half = store.root / "envs" / ".part-of-another"
     half.mkdir(parents=True)
     with store._tools.guard("env-of-another"):
         store.ensure(INTERPRETER, REQUIREMENTS)
         assert half.exists()
-    store_with(tmp_path, FakeRoute()).ensure(
+    store_with(tmp_path, FakeInstaller()).ensure(
         dataclasses.replace(INTERPRETER, build="another"), REQUIREMENTS
     )
     assert not half.exists()
 
 
 def test_scratch_folders_of_killed_runs_go_and_those_of_others_stay(tmp_path: Path) -> None:
-    store = store_with(tmp_path, FakeRoute())
+    store = store_with(tmp_path, FakeInstaller())
     old, new = store.root / "scratch" / "old", store.root / "scratch" / "new"
     for folder in (old, new):
         folder.mkdir(parents=True)
@@ -130,27 +129,27 @@ def test_scratch_folders_of_killed_runs_go_and_those_of_others_stay(tmp_path: Pa
 
 
 def test_a_folder_that_lost_its_python_is_built_again(tmp_path: Path) -> None:
-    route = FakeRoute()
-    store = store_with(tmp_path, route)
+    installer = FakeInstaller()
+    store = store_with(tmp_path, installer)
     store.ensure(INTERPRETER, REQUIREMENTS).python.unlink()
     assert store.peek(INTERPRETER, REQUIREMENTS) is None
     assert store.ensure(INTERPRETER, REQUIREMENTS).python.exists()
-    assert route.built == 2
+    assert installer.built == 2
 
 
 @pytest.mark.parametrize(
-    ("holds", "said"),
+    ("installed", "detail"),
     [
         ((DDTRACE,), "flask is missing"),
-        ((DDTRACE, LockedFile("flask", "2.2.4", ())), "flask is 2.2.4 where the lock has 2.2.3"),
+        ((DDTRACE, LockedFile("flask", "2.2.4", ())), "flask is 2.2.4, but the lock has 2.2.3"),
         ((*LOCK, LockedFile("extra", "1", ())), "extra 1 is not in the lock"),
     ],
 )
 def test_a_wrong_install_is_detected(
-    tmp_path: Path, holds: tuple[LockedFile, ...], said: str
+    tmp_path: Path, installed: tuple[LockedFile, ...], detail: str
 ) -> None:
-    store = store_with(tmp_path, FakeRoute(holds=holds))
-    with pytest.raises(BuildError, match=said) as caught:
+    store = store_with(tmp_path, FakeInstaller(installed=installed))
+    with pytest.raises(BuildError, match=detail) as caught:
         store.ensure(INTERPRETER, REQUIREMENTS)
     assert caught.value.reason is Reason.WRONG_INSTALL
     assert store.peek(INTERPRETER, REQUIREMENTS) is None
@@ -158,65 +157,65 @@ def test_a_wrong_install_is_detected(
 
 def test_a_lock_that_is_not_what_was_pinned_is_a_wrong_install(tmp_path: Path) -> None:
     lock = (DDTRACE, LockedFile("flask", "2.2.4", ("c" * 64,)))
-    store = store_with(tmp_path, FakeRoute(lock=lock, holds=lock))
-    with pytest.raises(BuildError, match=r"flask is 2\.2\.4 where 2\.2\.3 was asked for"):
+    store = store_with(tmp_path, FakeInstaller(lock=lock, installed=lock))
+    with pytest.raises(BuildError, match=r"flask is 2\.2\.4, but 2\.2\.3 is required"):
         store.ensure(INTERPRETER, REQUIREMENTS)
 
 
 def test_versions_are_compared_as_versions(tmp_path: Path) -> None:
     lock = (LockedFile("ddtrace", "1.9", ("a" * 64,)), LOCK[1])
-    store = store_with(tmp_path, FakeRoute(lock=lock, holds=LOCK))
+    store = store_with(tmp_path, FakeInstaller(lock=lock, installed=LOCK))
     assert store.ensure(INTERPRETER, REQUIREMENTS).key
 
 
 def test_a_failure_that_would_come_again_is_remembered(tmp_path: Path) -> None:
-    route = failure(Reason.NO_WHEEL)
-    store = store_with(tmp_path, route)
+    installer = failure(Reason.NO_WHEEL)
+    store = store_with(tmp_path, installer)
     for _ in range(3):
         with pytest.raises(BuildError) as caught:
             store.ensure(INTERPRETER, REQUIREMENTS)
         assert caught.value.reason is Reason.NO_WHEEL
-    assert route.resolved == 1
+    assert installer.resolved == 1
 
 
 def test_an_index_that_was_away_for_a_moment_costs_no_cell(tmp_path: Path) -> None:
-    route = failure(Reason.INDEX_UNAVAILABLE, times=2)
-    assert store_with(tmp_path, route).ensure(INTERPRETER, REQUIREMENTS).key
-    assert route.resolved == 3
+    installer = failure(Reason.INDEX_UNAVAILABLE, times=2)
+    assert store_with(tmp_path, installer).ensure(INTERPRETER, REQUIREMENTS).key
+    assert installer.resolved == 3
 
 
 def test_an_index_that_is_down_is_not_waited_for_by_every_cell(tmp_path: Path) -> None:
-    route = failure(Reason.INDEX_UNAVAILABLE)
-    store = store_with(tmp_path, route)
+    installer = failure(Reason.INDEX_UNAVAILABLE)
+    store = store_with(tmp_path, installer)
     tries = []
     for _ in range(3):
         with pytest.raises(BuildError) as caught:
             store.ensure(INTERPRETER, REQUIREMENTS)
         assert caught.value.reason is Reason.INDEX_UNAVAILABLE
-        tries.append(route.resolved)
+        tries.append(installer.resolved)
     assert tries == [3, 4, 5]
 
 
 def test_other_failures_are_not_tried_again(tmp_path: Path) -> None:
-    route = failure(Reason.BUILD_FAILED, times=1)
+    installer = failure(Reason.BUILD_FAILED, times=1)
     with pytest.raises(BuildError):
-        store_with(tmp_path, route).ensure(INTERPRETER, REQUIREMENTS)
-    assert route.resolved == 1
+        store_with(tmp_path, installer).ensure(INTERPRETER, REQUIREMENTS)
+    assert installer.resolved == 1
 
 
 def test_a_disk_that_is_nearly_full_is_not_filled(tmp_path: Path) -> None:
-    route = FakeRoute()
+    installer = FakeInstaller()
     with pytest.raises(BuildError, match="MB are free") as caught:
-        store_with(tmp_path, route, free=2**20).ensure(INTERPRETER, REQUIREMENTS)
+        store_with(tmp_path, installer, free=2**20).ensure(INTERPRETER, REQUIREMENTS)
     assert caught.value.reason is Reason.DISK_FULL
-    assert route.resolved == 0
+    assert installer.resolved == 0
 
 
 def test_a_disk_that_gets_full_while_building_leaves_nothing_behind(tmp_path: Path) -> None:
     def fill(folder: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
-    store = store_with(tmp_path, FakeRoute(building=fill))
+    store = store_with(tmp_path, FakeInstaller(on_build=fill))
     with pytest.raises(BuildError) as caught:
         store.ensure(INTERPRETER, REQUIREMENTS)
     assert caught.value.reason is Reason.DISK_FULL
@@ -224,12 +223,11 @@ def test_a_disk_that_gets_full_while_building_leaves_nothing_behind(tmp_path: Pa
 
 
 def test_a_torn_lock_file_is_resolved_again(tmp_path: Path) -> None:
-    route = FakeRoute()
-    store = store_with(tmp_path, route)
+    installer = FakeInstaller()
+    store = store_with(tmp_path, installer)
     store.ensure(INTERPRETER, REQUIREMENTS)
     (file,) = (store.root / "locks").glob("*.json")
-    told = json.loads(file.read_text())
-    assert told["as_of"] == "2023-03-01"
+    assert json.loads(file.read_text())["as_of"] == "2023-03-01"
     file.write_text(file.read_text()[:40])
     store.ensure(INTERPRETER, REQUIREMENTS)
-    assert (route.resolved, route.built) == (2, 1)
+    assert (installer.resolved, installer.built) == (2, 1)

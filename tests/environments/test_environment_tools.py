@@ -1,4 +1,4 @@
-"""What installers are given, how long they may run, and what their words mean."""
+"""Tools of installers: commands and their limits, uv, the dated index, unpacking of wheels."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ import pytest
 from helpers.environment_fakes import INTERPRETER, REQUIREMENTS, FakeIndex, project, published
 
 from matrix.environments.commands import (
+    Command,
     CommandResult,
-    RunningCommand,
     child_environment,
     run,
 )
-from matrix.environments.dated_index import DatedIndex, fits, serve
+from matrix.environments.dated_index import DatedIndex, is_usable, serve
 from matrix.environments.download import link_into, unpack
 from matrix.environments.errors import BuildError, from_log
 from matrix.environments.toolbox import Toolbox
@@ -53,27 +53,25 @@ def test_installers_get_neither_secrets_nor_this_machines_settings(tmp_path: Pat
         "PYTHONSTARTUP": "/somewhere/evil.py",
         "VIRTUAL_ENV": "/venv",
     }
-    given = child_environment(tmp_path, {"PIP_INDEX_URL": "http://127.0.0.1/"}, caller)
-    assert {name for name in caller if given.get(name) == caller[name]} == {
+    variables = child_environment(tmp_path, {"PIP_INDEX_URL": "http://127.0.0.1/"}, caller)
+    assert {name for name in caller if variables.get(name) == caller[name]} == {
         "PATH",
         "SSL_CERT_FILE",
         "HTTPS_PROXY",
     }
-    assert given["HOME"] == str(tmp_path)
-    assert given["PIP_CONFIG_FILE"] == os.devnull
-    assert given["PIP_INDEX_URL"] == "http://127.0.0.1/"
+    assert variables["HOME"] == str(tmp_path)
+    assert variables["PIP_CONFIG_FILE"] == os.devnull
+    assert variables["PIP_INDEX_URL"] == "http://127.0.0.1/"
 
 
-def python(tmp_path: Path, code: str, seconds: float = 30, given: str = "") -> CommandResult:
-    command = RunningCommand(
-        [sys.executable, "-I", "-c", code], os.environ, tmp_path, seconds, given
-    )
+def python(tmp_path: Path, code: str, seconds: float = 30, stdin: str = "") -> CommandResult:
+    command = Command([sys.executable, "-I", "-c", code], os.environ, tmp_path, seconds, stdin)
     return run(command)
 
 
 def test_a_run_gives_code_and_output(tmp_path: Path) -> None:
     code = "import sys; print(sys.stdin.read()); sys.stderr.write('b'); sys.exit(3)"
-    assert python(tmp_path, code, given="a") == CommandResult(3, f"a{os.linesep}", "b")
+    assert python(tmp_path, code, stdin="a") == CommandResult(3, f"a{os.linesep}", "b")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="looks at process groups")
@@ -97,7 +95,7 @@ def test_a_run_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -
 def test_tools_end_with_the_program_that_runs_them(tmp_path: Path) -> None:
     code = f"""
 import pathlib, sys, threading
-from matrix.environments.commands import RunningCommand as Command, run
+from matrix.environments.commands import Command, run
 here = pathlib.Path({str(tmp_path)!r})
 said = "import os, time; open('pid', 'w').write(str(os.getpid()) + '.'); time.sleep(60)"
 command = Command([sys.executable, "-I", "-c", said], {{}}, here, 60)
@@ -105,27 +103,22 @@ threading.Thread(target=run, args=(command,), daemon=True).start()
 while not (here / "pid").exists() or not (here / "pid").read_text().endswith("."):
     pass
 """
-    command = RunningCommand([sys.executable, "-c", code], os.environ, project_root(), 30)
+    command = Command([sys.executable, "-c", code], os.environ, project_root(), 30)
     assert run(command).code == 0
     assert not _lives(int((tmp_path / "pid").read_text().rstrip(".")))
 
 
-def test_a_tool_that_is_just_starting_is_ended_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tool_that_is_just_starting_is_ended_too(tmp_path: Path) -> None:
     started = threading.Event()
 
-    class Slow(ProcessTree):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as it is there
+    class SlowStart(ProcessTree):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - those of ProcessTree
             super().__init__(*args, **kwargs)
             started.set()
             time.sleep(0.3)
 
-    monkeypatch.setattr("matrix.environments.commands.ProcessTree", Slow)
-    command = RunningCommand(
-        [sys.executable, "-I", "-c", "import time; time.sleep(60)"], {}, tmp_path, 60
-    )
-    thread = threading.Thread(target=run, args=(command,), daemon=True)
+    command = Command([sys.executable, "-I", "-c", "import time; time.sleep(60)"], {}, tmp_path, 60)
+    thread = threading.Thread(target=run, args=(command,), kwargs={"start": SlowStart}, daemon=True)
     thread.start()
     try:
         assert started.wait(10)
@@ -149,7 +142,7 @@ def _lives(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("log", "reason", "said"),
+    ("log", "reason", "detail"),
     [
         (
             (
@@ -205,32 +198,32 @@ def _lives(pid: int) -> bool:
                 "  ERROR: Failed building wheel for scandir"
             ),
             Reason.BUILD_FAILED,
-            "the build of scandir fails: command 'gcc' failed: No such file or directory",
+            "cannot build scandir: command 'gcc' failed: No such file or directory",
         ),
-        ("", Reason.BUILD_FAILED, "it said nothing"),
+        ("", Reason.BUILD_FAILED, "no output"),
     ],
 )
-def test_the_tools_words_become_a_reason(log: str, reason: Reason, said: str) -> None:
+def test_the_tools_words_become_a_reason(log: str, reason: Reason, detail: str) -> None:
     error = from_log(log, only_binary=("ddtrace",))
     assert error.reason is reason
-    assert said in error.detail
+    assert detail in error.detail
     assert "secret" not in error.detail
 
 
-class Told:
-    """A runner that writes down what it is to run."""
+class RecordingRunner:
+    """A runner that records its commands and returns the next result."""
 
-    def __init__(self, *finished: CommandResult) -> None:
-        self.finished = list(finished)
-        self.commands: list[RunningCommand] = []
+    def __init__(self, *results: CommandResult) -> None:
+        self.results = list(results)
+        self.commands: list[Command] = []
 
-    def __call__(self, command: RunningCommand) -> CommandResult:
+    def __call__(self, command: Command) -> CommandResult:
         self.commands.append(command)
-        return self.finished.pop(0)
+        return self.results.pop(0)
 
 
-def tools(tmp_path: Path, told: Told, *, offline: bool = False) -> Toolbox:
-    return Toolbox(tmp_path / "store", "https://index.example/simple", offline, told, 60)
+def tools(tmp_path: Path, runner: RecordingRunner, *, offline: bool = False) -> Toolbox:
+    return Toolbox(tmp_path / "store", "https://index.example/simple", offline, runner, 60)
 
 
 PRINTED = CommandResult(0, "flask==2.2.3 \\\n    --hash=sha256:" + "a" * 64 + "\n", "")
@@ -261,22 +254,24 @@ assert len(set(found)) == 1, found
 
 
 def test_resolving_is_as_of_the_end_of_the_day_and_pins_are_exempt(tmp_path: Path) -> None:
-    told = Told(PRINTED)
-    (locked,) = UvInstaller(tools(tmp_path, told)).resolve(INTERPRETER, REQUIREMENTS)
+    runner = RecordingRunner(PRINTED)
+    (locked,) = UvInstaller(tools(tmp_path, runner)).resolve(INTERPRETER, REQUIREMENTS)
     assert (locked.name, locked.version) == ("flask", "2.2.3")
-    argv = list(told.commands[-1].argv)
+    argv = list(runner.commands[-1].argv)
     assert argv[argv.index("--exclude-newer") + 1] == "2023-03-02T00:00:00Z"
     exempt = [argv[i + 1] for i, word in enumerate(argv) if word == "--exclude-newer-package"]
     assert [text.partition("=")[0] for text in exempt] == ["ddtrace", "flask"]
     assert argv[argv.index("--only-binary") + 1] == "ddtrace"
-    assert told.commands[-1].given.splitlines() == ["ddtrace==1.9.0", "flask==2.2.3", "cheroot"]
-    assert told.commands[-1].environ["UV_DEFAULT_INDEX"] == "https://index.example/simple"
+    assert runner.commands[-1].stdin.splitlines() == ["ddtrace==1.9.0", "flask==2.2.3", "cheroot"]
+    assert runner.commands[-1].environ["UV_DEFAULT_INDEX"] == "https://index.example/simple"
 
 
 def test_what_is_cached_is_tried_before_the_network(tmp_path: Path) -> None:
-    told = Told(CommandResult(2, "", "error: network connectivity is disabled"), PRINTED)
-    assert UvInstaller(tools(tmp_path, told)).resolve(INTERPRETER, REQUIREMENTS)
-    assert [command.environ.get("UV_OFFLINE") for command in told.commands] == ["1", None]
+    runner = RecordingRunner(
+        CommandResult(2, "", "error: network connectivity is disabled"), PRINTED
+    )
+    assert UvInstaller(tools(tmp_path, runner)).resolve(INTERPRETER, REQUIREMENTS)
+    assert [command.environ.get("UV_OFFLINE") for command in runner.commands] == ["1", None]
 
 
 # Without the network uv passes over releases that it knows no details of.
@@ -286,14 +281,16 @@ OLDER = CommandResult(
 
 
 def test_an_older_release_that_is_cached_does_not_stand_for_a_newer_one(tmp_path: Path) -> None:
-    told = Told(OLDER, PRINTED)
-    assert UvInstaller(tools(tmp_path, told)).resolve(INTERPRETER, REQUIREMENTS)
-    assert [command.environ.get("UV_OFFLINE") for command in told.commands] == ["1", None]
+    runner = RecordingRunner(OLDER, PRINTED)
+    assert UvInstaller(tools(tmp_path, runner)).resolve(INTERPRETER, REQUIREMENTS)
+    assert [command.environ.get("UV_OFFLINE") for command in runner.commands] == ["1", None]
 
 
 def test_offline_an_older_release_is_no_answer(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"flask==2\.3\.0") as caught:
-        UvInstaller(tools(tmp_path, Told(OLDER), offline=True)).resolve(INTERPRETER, REQUIREMENTS)
+        UvInstaller(tools(tmp_path, RecordingRunner(OLDER), offline=True)).resolve(
+            INTERPRETER, REQUIREMENTS
+        )
     assert caught.value.reason is Reason.INDEX_UNAVAILABLE
 
 
@@ -301,8 +298,8 @@ def test_offline_an_older_release_is_no_answer(tmp_path: Path) -> None:
 def test_the_real_uv_says_when_it_has_but_an_older_release(tmp_path: Path) -> None:
     def resolved(day: str, *, offline: bool = False) -> str:
         toolbox = Toolbox(tmp_path, index_url(), offline, run, 60)
-        asked = Requirements((), ("pip",), dt.date.fromisoformat(day), (":all:",))
-        return str(UvInstaller(toolbox).resolve(real, asked)[0]).split()[0]
+        requirements = Requirements((), ("pip",), dt.date.fromisoformat(day), (":all:",))
+        return str(UvInstaller(toolbox).resolve(real, requirements)[0]).split()[0]
 
     real = dataclasses.replace(INTERPRETER, executable=Path(sys.executable))
     assert resolved("2021-08-01") == "pip==21.2.2"
@@ -314,9 +311,9 @@ def test_the_real_uv_says_when_it_has_but_an_older_release(tmp_path: Path) -> No
 
 
 def test_offline_means_offline(tmp_path: Path) -> None:
-    told = Told(CommandResult(2, "", "error: network connectivity is disabled"))
+    runner = RecordingRunner(CommandResult(2, "", "error: network connectivity is disabled"))
     with pytest.raises(BuildError) as caught:
-        UvInstaller(tools(tmp_path, told, offline=True)).resolve(INTERPRETER, REQUIREMENTS)
+        UvInstaller(tools(tmp_path, runner, offline=True)).resolve(INTERPRETER, REQUIREMENTS)
     assert caught.value.reason is Reason.INDEX_UNAVAILABLE
 
 
@@ -384,7 +381,10 @@ def test_the_dated_index_tells_what_the_index_could_not_say() -> None:
     ],
 )
 def test_what_2_7_could_use(tags: str, requires: str, *, usable: bool) -> None:
-    assert fits(published("a", "1.0", "2020-01-01", tags=tags, requires=requires), "2.7") is usable
+    assert (
+        is_usable(published("a", "1.0", "2020-01-01", tags=tags, requires=requires), "2.7")
+        is usable
+    )
 
 
 def wheel(tmp_path: Path, **files: str) -> Path:

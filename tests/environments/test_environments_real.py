@@ -1,4 +1,4 @@
-"""Real interpreters, the real index: what is built runs, across eras."""
+"""Environments of real interpreters and the real index, across eras: they import their pins."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_an_environment_of_the_time_imports_what_it_is_for(
         pytest.skip(f"no CPython {cell.cell.python} here")
     made = store.ensure(found[0], requirements_for(cell))
     assert store.peek(found[0], requirements_for(cell)) == made
-    said = subprocess.run(
+    result = subprocess.run(
         [made.python, "-c", IMPORT.format(cell.cell.framework)],
         capture_output=True,
         text=True,
@@ -60,7 +60,7 @@ def test_an_environment_of_the_time_imports_what_it_is_for(
         cwd=tmp_path,
         env={"DD_TRACE_ENABLED": "false", "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false"},
     )
-    assert said.stdout.strip() == found[0].version
+    assert result.stdout.strip() == found[0].version
 
 
 def test_a_release_without_a_wheel_for_this_python_is_told(store: EnvironmentStore) -> None:

@@ -1,4 +1,4 @@
-"""Trees: files for the image's own tags, linked, compiled, and never half."""
+"""Trees: files for the image's tags, linked, compiled, and complete."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from helpers.environment_fakes import INTERPRETER
 from helpers.tree_fakes import REQUIREMENTS, World, image, wheel
 
+from matrix.environments.download import unpack
 from matrix.environments.errors import BuildError
 from matrix.model.environment import Environment
 from matrix.model.reason import Reason
@@ -33,7 +34,7 @@ FILES = {
 
 def world(folder: Path) -> World:
     made = World(folder, dict(FILES))
-    made.holds(AMD64, I686, ARM64)
+    made.add_images(AMD64, I686, ARM64)
     return made
 
 
@@ -124,7 +125,7 @@ def test_no_wheel_for_the_target_is_told(tmp_path: Path) -> None:
 
 
 def test_cpython_2_without_one_on_this_machine_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match=r"resolved by a CPython 2\.7") as caught:
+    with pytest.raises(BuildError, match=r"needs a CPython 2\.7") as caught:
         world(tmp_path).store().ensure(image(python="2.7.18"), REQUIREMENTS)
     assert caught.value.reason is Reason.NO_INTERPRETER
 
@@ -133,7 +134,7 @@ def test_another_file_than_the_index_told_is_not_used(tmp_path: Path) -> None:
     here = world(tmp_path)
     here.served = dict.fromkeys(FILES, b"another")
     store = here.store()
-    with pytest.raises(BuildError, match="is not the file") as caught:
+    with pytest.raises(BuildError, match="does not have the hash") as caught:
         store.ensure(AMD64, REQUIREMENTS)
     assert caught.value.reason is Reason.WRONG_INSTALL
     assert list((tmp_path / "environments").glob("files/*")) == []
@@ -149,7 +150,7 @@ def test_offline_tells_what_is_missing(tmp_path: Path) -> None:
 
 def test_an_index_that_was_away_for_a_moment_costs_nothing_twice(tmp_path: Path) -> None:
     here = world(tmp_path)
-    here.away = 1
+    here.unavailable = 1
     assert here.store().ensure(AMD64, REQUIREMENTS).key
     # Two files, and once more the one that did not come.
     assert len(here.fetched) == 3
@@ -180,17 +181,13 @@ def test_a_lost_engine_is_not_held_against_the_cell(tmp_path: Path) -> None:
     assert store.ensure(AMD64, REQUIREMENTS).key
 
 
-def test_a_killed_run_leaves_no_half_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from matrix.environments import image_trees as trees  # noqa: PLC0415
-
+def test_a_killed_run_leaves_no_half_tree(tmp_path: Path) -> None:
     def die(folder: Path) -> dict[str, str]:
         raise KeyboardInterrupt
 
     here = world(tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr(trees, "installed", die)
-        with pytest.raises(KeyboardInterrupt):
-            here.store().ensure(AMD64, REQUIREMENTS)
+    with pytest.raises(KeyboardInterrupt):
+        dataclasses.replace(here.store(), read_installed=die).ensure(AMD64, REQUIREMENTS)
     assert here.store().peek(AMD64, REQUIREMENTS) is None
     assert list((tmp_path / "environments" / "trees").iterdir()) == []
     half = tmp_path / "environments" / "trees" / ".part-of-another"
@@ -223,14 +220,9 @@ def test_a_tree_that_was_in_use_is_not_changed_by_a_new_one(tmp_path: Path) -> N
     assert {path: path.stat().st_mtime_ns for path in first.rglob("*")} == before
 
 
-def test_a_wheel_that_would_fill_the_disk_is_not_unpacked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from matrix.environments import download as unpacking  # noqa: PLC0415
-
-    monkeypatch.setattr(unpacking, "_MOST_BYTES", 1000)
-    here = world(tmp_path)
-    here.files["shop-2.0-py3-none-any.whl"] = wheel("shop", "2.0", {"shop.py": "#" * 2000})
+def test_a_wheel_that_would_fill_the_disk_is_not_unpacked(tmp_path: Path) -> None:
+    file = tmp_path / "shop-2.0-py3-none-any.whl"
+    file.write_bytes(wheel("shop", "2.0", {"shop.py": "#" * 2000}))
     with pytest.raises(BuildError, match="would unpack to"):
-        here.store().ensure(AMD64, REQUIREMENTS)
+        unpack(file, tmp_path / "unpacked", max_bytes=1000)
     assert list(tmp_path.rglob("shop.py")) == []

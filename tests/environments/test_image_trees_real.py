@@ -1,4 +1,4 @@
-"""Trees from the real index: locks agree with those of this machine, and what is in them runs."""
+"""Trees from the real index: locks agree with those of this machine, and the trees import."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from helpers.tree_fakes import image
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.interface import ContainerEngine, ContainerSpec, Mount
-from matrix.docker.labels import hold_run
+from matrix.docker.labels import lock_run
 from matrix.environments.image_trees import TreeStore
 from matrix.environments.requirements import requirements_for
 from matrix.environments.store import EnvironmentStore
@@ -55,7 +55,7 @@ def test_an_image_gets_what_this_machine_gets(cell: str) -> None:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[ContainerEngine]:
-    with hold_run() as run, connect(run) as found:
+    with lock_run() as run, connect(run) as found:
         yield found
 
 

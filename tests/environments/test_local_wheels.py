@@ -1,4 +1,4 @@
-"""A release of given files: they are installed, and no other artifact of the same version."""
+"""Local wheels: they are installed, and no other file of the same release."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import test_pip_legacy as era
-from helpers.environment_fakes import INTERPRETER, REQUIREMENTS, FakeIndex, FakeRoute, store_with
+from helpers.environment_fakes import INTERPRETER, REQUIREMENTS, FakeInstaller, store_with
+from helpers.legacy_pip import (
+    FILES,
+    LEGACY_INTERPRETER,
+    LEGACY_REQUIREMENTS,
+    LegacyPip,
+    index_of,
+)
 from helpers.run_fakes import MINIMUM, PROBES, planned
 from helpers.tree_fakes import REQUIREMENTS as NEEDS
 from helpers.tree_fakes import World, image, wheel
 
-from matrix.environments.commands import CommandResult, RunningCommand
+from matrix.environments.commands import Command, CommandResult
 from matrix.environments.errors import BuildError
 from matrix.environments.store import EnvironmentStore
 from matrix.environments.toolbox import Toolbox
 from matrix.environments.uv import UvInstaller
-from matrix.model.environment import Requirements
 from matrix.model.index import File, ReleaseFiles
 from matrix.model.reason import Reason
 from matrix.pypi.tags import wheel_tags
@@ -59,7 +64,7 @@ class Uv:
         self.digest = digest
         self.ran: list[list[str]] = []
 
-    def __call__(self, command: RunningCommand) -> CommandResult:
+    def __call__(self, command: Command) -> CommandResult:
         self.ran.append(list(command.argv))
         return CommandResult(0, f"ddtrace==1.9.0 --hash=sha256:{self.digest}\n", "")
 
@@ -90,7 +95,7 @@ def test_uv_is_shown_an_index_of_the_given_files_that_comes_first(tmp_path: Path
 
 def test_another_artifact_of_the_version_is_a_wrong_install(tmp_path: Path) -> None:
     needs = dataclasses.replace(NEEDS, given=(given(tmp_path, b"wheel"),))
-    with pytest.raises(BuildError, match="files that were not given") as caught:
+    with pytest.raises(BuildError, match="files that are not local wheels") as caught:
         Uv("f" * 64).route(tmp_path).resolve(INTERPRETER, needs)
     assert caught.value.reason is Reason.WRONG_INSTALL
 
@@ -100,13 +105,13 @@ def test_given_files_have_locks_and_names_of_their_own(tmp_path: Path) -> None:
         dataclasses.replace(REQUIREMENTS, given=(given(tmp_path, content),))
         for content in (b"one", b"other")
     )
-    assert len({each.text for each in (REQUIREMENTS, one, other)}) == 3
+    assert len({requirements.text for requirements in (REQUIREMENTS, one, other)}) == 3
     assert REQUIREMENTS.text == repr(REQUIREMENTS)
-    route = FakeRoute()
-    store = store_with(tmp_path, route)
-    for each in (REQUIREMENTS, one, other, one):
-        store.resolve(INTERPRETER, each)
-    assert route.resolved == 3
+    installer = FakeInstaller()
+    store = store_with(tmp_path, installer)
+    for requirements in (REQUIREMENTS, one, other, one):
+        store.resolve(INTERPRETER, requirements)
+    assert installer.resolved == 3
 
 
 def test_a_tree_has_the_given_wheel_and_not_the_published_one(tmp_path: Path) -> None:
@@ -116,7 +121,7 @@ def test_a_tree_has_the_given_wheel_and_not_the_published_one(tmp_path: Path) ->
     # The index has it under that name too: it is asked for the others only.
     world = World(tmp_path, {NAME: content, "shop-2.0-py3-none-any.whl": wheel("shop", "2.0")})
     world.served[NAME] = b"what the index has"
-    world.holds(amd64)
+    world.add_images(amd64)
     needs = dataclasses.replace(NEEDS, given=(own,))
     made = world.store().ensure(amd64, needs)
     assert made.tree is not None
@@ -131,33 +136,27 @@ def test_a_given_wheel_that_was_changed_or_is_gone_is_not_installed(tmp_path: Pa
     path = Path(urlsplit(own.url).path)
     files = {NAME: path.read_bytes(), "shop-2.0-py3-none-any.whl": wheel("shop", "2.0")}
     needs = dataclasses.replace(NEEDS, given=(own,))
-    for number, said in enumerate(("whose hash", "not where it was given")):
+    for number, detail in enumerate(("does not have the hash", "cannot read the local wheel")):
         world = World(tmp_path / str(number), dict(files))
-        world.holds(amd64)
+        world.add_images(amd64)
         if number:
             path.unlink()
         else:
             path.write_bytes(wheel("ddtrace", "1.9.0", {"evil.py": ""}))
-        with pytest.raises(BuildError, match=said) as caught:
+        with pytest.raises(BuildError, match=detail) as caught:
             world.store().ensure(amd64, needs)
         assert caught.value.reason is Reason.WRONG_INSTALL
 
 
-def test_an_old_pip_is_shown_the_given_file_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_pip_is_shown_the_given_file_alone(tmp_path: Path) -> None:
     name = "ddtrace-1.9.0-cp27-cp27mu-manylinux1_x86_64.whl"
     content = wheel("ddtrace", "1.9.0", {"ddtrace.py": "ours = True"})
     own = dataclasses.replace(given(tmp_path, content, name), requires_python="")
-    monkeypatch.setitem(era.FILES, name, era.FILES[name])
-    index = FakeIndex(era.listed())
-    # What the machine's pip would get from the address that it is shown.
-    era.FILES[name] = content
-    machine = era.Machine()
-    store = EnvironmentStore(tmp_path, index=index, runner=machine)
-    needs = Requirements(era.NEEDS.pins, era.NEEDS.also, era.NEEDS.as_of, given=(own,))
-    made = store.ensure(era.OLD, needs)
-    assert own.url in machine.shown
+    pip = LegacyPip({**FILES, name: content})
+    store = EnvironmentStore(tmp_path, index=index_of(), runner=pip)
+    needs = dataclasses.replace(LEGACY_REQUIREMENTS, given=(own,))
+    made = store.ensure(LEGACY_INTERPRETER, needs)
+    assert own.url in pip.addresses
     assert made.lock[0] == f"ddtrace==1.9.0 --hash=sha256:{own.sha256}"
 
 

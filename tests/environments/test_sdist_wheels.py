@@ -1,4 +1,4 @@
-"""Source distributions: a wheel is made once, in a container, and is what was asked for."""
+"""Source distributions: a wheel is built once, in a container, and checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def world(folder: Path, pyproject: str = "") -> World:
             "shop-2.0.tar.gz": source("shop", "2.0", pyproject),
         },
     )
-    made.holds(AMD64, I686, OTHER)
+    made.add_images(AMD64, I686, OTHER)
     return made
 
 
@@ -41,7 +41,7 @@ def for_one_cpu(spec: ContainerSpec) -> tuple[str, bytes]:
 
 
 def built(here: World) -> list[str]:
-    return [where for where, what in here.scripts if what == "build"]
+    return [image for image, kind in here.scripts if kind == "build"]
 
 
 def test_a_wheel_is_built_beside_what_it_needs_without_network(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_missing_compiler_is_told_in_one_line(tmp_path: Path) -> None:
             store.ensure(I686, REQUIREMENTS)
     assert caught.value.reason is Reason.BUILD_FAILED
     assert caught.value.detail == (
-        "shop-2.0.tar.gz does not build in test: "
+        "cannot build shop-2.0.tar.gz in test: "
         "unable to execute 'i686-linux-gnu-gcc': No such file or directory"
     )
     assert len(built(here)) == 1
@@ -163,7 +163,7 @@ def test_what_never_gets_enough_ends(tmp_path: Path) -> None:
     here = world(tmp_path)
     here.tools["helper-1.0-py3-none-any.whl"] = wheel("helper", "1.0")
     here.builds = lambda _: "ERROR: No matching distribution found for helper"
-    with pytest.raises(BuildError, match="does not build"):
+    with pytest.raises(BuildError, match="cannot build"):
         here.store().ensure(I686, REQUIREMENTS)
     assert len(built(here)) == 2
 
@@ -207,21 +207,21 @@ def test_a_damaged_pyproject_is_told(tmp_path: Path, text: str) -> None:
 
 
 def test_old_pythons_get_the_last_tools_that_run_there() -> None:
-    wanted = tools_for("2.7", "2015-01-01", ())
-    assert wanted.pins == ("pip==20.3.4", "setuptools==44.1.1", "wheel==0.37.1")
-    assert wanted.as_of.isoformat() == "2021-06-01"
-    assert wanted.only_binary == (":all:",)
+    requirements = tools_for("2.7", "2015-01-01", ())
+    assert requirements.pins == ("pip==20.3.4", "setuptools==44.1.1", "wheel==0.37.1")
+    assert requirements.as_of.isoformat() == "2021-06-01"
+    assert requirements.only_binary == (":all:",)
 
 
 def test_a_source_may_ask_for_another_tool_than_ours() -> None:
-    wanted = tools_for("3.7", "2024-06-01", ("setuptools<60", "wheel"))
-    assert wanted.pins == ("pip==24.0", "wheel==0.42.0")
-    assert wanted.also == ("setuptools<60",)
-    assert wanted.as_of.isoformat() == "2024-06-01"
+    requirements = tools_for("3.7", "2024-06-01", ("setuptools<60", "wheel"))
+    assert requirements.pins == ("pip==24.0", "wheel==0.42.0")
+    assert requirements.also == ("setuptools<60",)
+    assert requirements.as_of.isoformat() == "2024-06-01"
 
 
 @pytest.mark.parametrize("python", ["2.7", "3.11"])
 def test_no_tool_is_required_twice(python: str) -> None:
-    wanted = tools_for(python, "", ("setuptools>=40.6.0", "wheel", "flit_core<4"))
-    names = [re.split("[<=>]", item)[0] for item in (*wanted.pins, *wanted.also)]
+    requirements = tools_for(python, "", ("setuptools>=40.6.0", "wheel", "flit_core<4"))
+    names = [re.split("[<=>]", item)[0] for item in (*requirements.pins, *requirements.also)]
     assert sorted(names) == ["flit_core", "pip", "setuptools", "wheel"]

@@ -1,4 +1,4 @@
-"""Stand-ins for what environments are built with: an index, a way of building, an interpreter."""
+"""Fakes for builds of environments: an index, an installer, an interpreter."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FLASK = LockedFile("flask", "2.2.3", ("b" * 64,))
 LOCK = (DDTRACE, FLASK)
 
 
-def distribution(folder: Path, name: str, version: str) -> None:
+def write_distribution(folder: Path, name: str, version: str) -> None:
     info = folder / f"{name}-{version}.dist-info"
     info.mkdir(parents=True)
     text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\nVersion: of the text\n"
@@ -36,23 +36,23 @@ def distribution(folder: Path, name: str, version: str) -> None:
 
 
 @dataclasses.dataclass
-class FakeRoute:
-    """Writes an environment without running anything, and counts how often it was asked."""
+class FakeInstaller:
+    """An installer that writes an environment without running anything, and counts its calls."""
 
     lock: tuple[LockedFile, ...] = LOCK
-    holds: tuple[LockedFile, ...] = LOCK
-    resolving: Callable[[], None] = lambda: None
-    building: Callable[[Path], None] = lambda _: None
+    installed: tuple[LockedFile, ...] = LOCK
+    on_resolve: Callable[[], None] = lambda: None
+    on_build: Callable[[Path], None] = lambda _: None
     resolved: int = 0
     built: int = 0
-    counting: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+    lock_counts: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 
     def resolve(
         self, interpreter: Interpreter, requirements: Requirements
     ) -> tuple[LockedFile, ...]:
-        with self.counting:
+        with self.lock_counts:
             self.resolved += 1
-        self.resolving()
+        self.on_resolve()
         return self.lock
 
     def build(
@@ -62,20 +62,20 @@ class FakeRoute:
         lock: tuple[LockedFile, ...],
         folder: Path,
     ) -> None:
-        with self.counting:
+        with self.lock_counts:
             self.built += 1
         packages = folder / "lib" / "python3.9" / "site-packages"
-        for locked in self.holds:
-            distribution(packages, locked.name, locked.version)
-        self.building(folder)
+        for locked in self.installed:
+            write_distribution(packages, locked.name, locked.version)
+        self.on_build(folder)
         (folder / "bin").mkdir()
         (folder / "bin" / "python").write_text("")
 
 
-def store_with(tmp_path: Path, route: FakeRoute, free: int = 2**40) -> EnvironmentStore:
+def store_with(tmp_path: Path, installer: FakeInstaller, free: int = 2**40) -> EnvironmentStore:
     return EnvironmentStore(
         tmp_path,
-        route=lambda _: route,
+        installer=lambda _: installer,
         index=FakeIndex({}),
         free_bytes=lambda _: free,
         wait_seconds=0,
@@ -84,7 +84,7 @@ def store_with(tmp_path: Path, route: FakeRoute, free: int = 2**40) -> Environme
 
 @dataclasses.dataclass
 class FakeIndex:
-    """Knows the projects it is given, and is down for all others."""
+    """An index of these projects that is unavailable for all others."""
 
     projects: Mapping[str, Project]
 

@@ -1,4 +1,4 @@
-"""A small world for trees: an index with files, a resolver's answer, an engine that builds."""
+"""Fakes for trees: an index with files, a resolver, an engine that builds."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from typing import IO
 from helpers.environment_fakes import FakeIndex
 from helpers.fake_engine import FakeEngine, fake_image
 from matrix.docker.interface import ContainerSpec
-from matrix.environments.commands import CommandResult, RunningCommand
+from matrix.environments.commands import Command, CommandResult
 from matrix.environments.errors import BuildError
-from matrix.environments.image_builds import BUILD, COMPILE
+from matrix.environments.image_builds import BUILD_WHEEL, COMPILE_BYTECODE, read_script
 from matrix.environments.image_trees import TreeStore
 from matrix.model.environment import Image, Interpreter, Requirements
 from matrix.model.index import File, Project, ReleaseFiles
@@ -40,14 +40,14 @@ _PLATFORMS = {
 
 
 def image(target: str = "linux_x86_64", python: str = "3.11.2", name: str = "test") -> Image:
-    held = fake_image(f"{name} {python}", _PLATFORMS[target])
+    info = fake_image(f"{name} {python}", _PLATFORMS[target])
     minor = ".".join(python.split(".")[:2])
     return Image(
-        id=held.id,
-        digest=held.id,
+        id=info.id,
+        digest=info.id,
         name=name,
         source="test",
-        platform=held.platform,
+        platform=info.platform,
         target=target,
         python=python,
         build=f"{python} (main) [GCC]",
@@ -85,10 +85,11 @@ def source(name: str, version: str, pyproject: str = "") -> bytes:
 
 @dataclasses.dataclass
 class World:
-    """`files` are what the index has, by name; all are locked by uv in their newest version.
+    """An index with `files` by name, all of which uv locks, an engine and a store's folder.
 
-    `served` is what comes instead of some of them. `builds` says what comes out of a source
-    distribution in a container: a wheel's name and content, or the words of a failure.
+    `served` has other contents for some files. `builds` returns the result of the build of a source
+    distribution in a container: a wheel's name and content, or the log of a failure. `unavailable`
+    is how many downloads fail.
     """
 
     folder: Path
@@ -99,8 +100,8 @@ class World:
     fetched: list[str] = dataclasses.field(default_factory=list)
     resolved: list[list[str]] = dataclasses.field(default_factory=list)
     scripts: list[tuple[str, str]] = dataclasses.field(default_factory=list)
-    away: int = 0
-    counting: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+    unavailable: int = 0
+    lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.tools = {
@@ -109,10 +110,12 @@ class World:
         }
         self.engine = FakeEngine()
 
-    def holds(self, *images: Image) -> None:
+    def add_images(self, *images: Image) -> None:
         for item in images:
-            self.engine.held[item.id] = fake_image(f"{item.name} {item.python}", item.platform)
-            self.engine.acts[item.id] = self.act
+            self.engine.local_images[item.id] = fake_image(
+                f"{item.name} {item.python}", item.platform
+            )
+            self.engine.functions[item.id] = self.run_script
 
     def store(self, native: Image | None = None, *, offline: bool = False) -> TreeStore:
         return TreeStore(
@@ -156,45 +159,50 @@ class World:
 
     def download(self, url: str, path: Path, seconds: float) -> None:
         filename = url.rpartition("/")[2]
-        with self.counting:
+        with self.lock:
             self.fetched.append(filename)
-            self.away -= 1
-            if self.away >= 0:
-                raise BuildError(Reason.INDEX_UNAVAILABLE, f"{filename} could not be fetched")
+            self.unavailable -= 1
+            if self.unavailable >= 0:
+                raise BuildError(Reason.INDEX_UNAVAILABLE, f"cannot fetch {filename}")
         path.write_bytes({**self.files, **self.tools, **self.served}[filename])
 
-    def run(self, command: RunningCommand) -> CommandResult:
-        """Resolve as uv would: everything, or the tools where it is told of them."""
+    def run(self, command: Command) -> CommandResult:
+        """Resolve as uv would: everything, or the build tools where pip is required."""
         if "compile" not in command.argv:
             done = subprocess.run(
                 [sys.executable, *command.argv[1:]], capture_output=True, text=True, check=False
             )
             return CommandResult(done.returncode, done.stdout, done.stderr)
-        with self.counting:
-            self.resolved.append([*command.argv, *command.given.split()])
-        tools = "pip" in command.given.split()
-        wanted = set(command.given.split())
+        with self.lock:
+            self.resolved.append([*command.argv, *command.stdin.split()])
+        names = set(command.stdin.split())
         lines = [
             f"{name}=={release.version} "
             + " ".join(f"--hash=sha256:{file.sha256}" for file in release.files)
             for name, project in self.projects().items()
             for release in project.releases
-            if (name in wanted if tools else name in {file.split("-")[0] for file in self.files})
+            if (
+                name in names
+                if "pip" in names
+                else name in {file.split("-")[0] for file in self.files}
+            )
         ]
         return CommandResult(0, "\n".join(lines), "")
 
-    def act(self, spec: ContainerSpec, _: IO[bytes], out: IO[bytes], err: IO[bytes]) -> int:
+    def run_script(self, spec: ContainerSpec, _: IO[bytes], out: IO[bytes], err: IO[bytes]) -> int:
         script = spec.argv[list(spec.argv).index("-c") + 1]
-        with self.counting:
-            self.scripts.append((spec.image, "build" if script == BUILD else "compile"))
-        if script == COMPILE:
+        with self.lock:
+            kind = "build" if script == read_script(BUILD_WHEEL) else "compile"
+            self.scripts.append((spec.image, kind))
+        if script == read_script(COMPILE_BYTECODE):
             sources = json.dumps([str(mount.source) for mount in spec.mounts])
-            argv = [sys.executable, "-c", COMPILE, sources]
+            argv = [sys.executable, "-c", script, sources]
             out.write(subprocess.run(argv, capture_output=True, check=True).stdout)
             return 0
-        made = self.builds(spec)
-        if isinstance(made, str):
-            err.write(made.encode())
+        result = self.builds(spec)
+        if isinstance(result, str):
+            err.write(result.encode())
             return 1
-        out.write(made[0].encode() + b"\n" + made[1])
+        name, content = result
+        out.write(name.encode() + b"\n" + content)
         return 0

@@ -279,7 +279,7 @@ def planned(text: str, *rows: Claim, given: FakeIndex | None = None) -> Plan:
     return dataclasses.replace(
         plan,
         parts=tuple(part for part in plan.parts if part.claim in ids),
-        left_out=tuple(item for item in plan.left_out if item.claim in ids),
+        left_out=tuple(item for item in plan.omissions if item.claim in ids),
     )
 
 
@@ -326,23 +326,23 @@ def test_a_release_is_compared_with_others_of_its_library_and_then_of_the_tracer
 
 def test_a_row_that_is_not_automatic_is_asked_for_and_must_show_nothing_unasked() -> None:
     plan = planned(GOOD + PATCH, row(automatic="no"))
-    ways = {(part.channel, part.holds_without, part.control_channel) for part in plan.parts}
+    ways = {(part.channel, part.expects_absent, part.control_channel) for part in plan.parts}
     assert ways == {("explicit", False, ""), ("automatic", True, "explicit")}
     for part in plan.parts:
-        assert part.controls[0] == part.minimum or not part.holds_without
+        assert part.controls[0] == part.minimum or not part.expects_absent
 
 
 def test_a_row_that_is_not_automatic_needs_a_call_to_ask_by() -> None:
     plan = planned(GOOD, row(automatic="no"))
     assert not plan.parts
-    assert {item.reason for item in plan.left_out} == {Reason.NO_PROBE}
+    assert {item.reason for item in plan.omissions} == {Reason.NO_PROBE}
 
 
 def test_a_row_that_is_automatic_on_some_cpythons_is_asked_on_those() -> None:
     plan = planned(GOOD, row(automatic_python=">3.7"))
     # The ends of two branches, and 3.10 for the major between.
     assert {python for python, _, _ in cells(plan)} == {"3.9", "3.10", "3.11", "3.8", "3.12"}
-    assert {item.reason for item in plan.left_out} == {
+    assert {item.reason for item in plan.omissions} == {
         Reason.OUTSIDE_CLAIM,
         Reason.BETWEEN_BOUNDARIES,
     }
@@ -350,7 +350,7 @@ def test_a_row_that_is_automatic_on_some_cpythons_is_asked_on_those() -> None:
 
 def test_a_minimum_that_no_cpython_runs_is_named_with_the_lowest_that_one_does() -> None:
     plan = planned(GOOD + 'PYTHON = [["<1.5", "<2.7"]]\n', row())
-    gaps = {item.what: item for item in plan.left_out if item.reason is Reason.NO_RUNTIME}
+    gaps = {item.what: item for item in plan.omissions if item.reason is Reason.NO_RUNTIME}
     assert set(gaps) == {"paper 1.0 with ddtrace 1.20.19", "paper 1.0 with ddtrace 2.21.12"}
     assert all("is 1.5" in item.detail for item in gaps.values())
     assert "1.0" not in {version for _, version, _ in cells(plan)}
@@ -360,14 +360,14 @@ def test_a_minimum_that_one_branch_of_the_tracer_can_run_is_no_gap() -> None:
     plan = planned(GOOD + 'PYTHON = [["<1.5", "<3"]]\n', row())
     assert ("2.7", "1.0", "1.20.19") in cells(plan)
     assert ("3.7", "1.5", "2.21.12") in cells(plan)
-    assert Reason.NO_RUNTIME not in {item.reason for item in plan.left_out}
+    assert Reason.NO_RUNTIME not in {item.reason for item in plan.omissions}
 
 
 def test_a_minimum_that_runs_only_where_the_row_means_nothing_is_a_gap() -> None:
     text = GOOD + 'PYTHON = [["<1.5", "<3"]]\n'
     plan = planned(text, row(automatic_python=">3"))
     assert "1.0" not in {version for _, version, _ in cells(plan)}
-    gaps = {item.what for item in plan.left_out if item.reason is Reason.NO_RUNTIME}
+    gaps = {item.what for item in plan.omissions if item.reason is Reason.NO_RUNTIME}
     assert "paper 1.0 with ddtrace 1.20.19" in gaps
 
 
@@ -397,7 +397,7 @@ def test_a_project_that_the_index_does_not_tell_of_leaves_the_other_rows_alone()
     given = index()
     del given.projects["paper"]
     plan = planned(GOOD, row(), given=given)
-    assert {item.reason for item in plan.left_out} == {Reason.INDEX_UNAVAILABLE}
+    assert {item.reason for item in plan.omissions} == {Reason.INDEX_UNAVAILABLE}
 
 
 def test_a_database_with_a_row_of_its_own_is_asked_by_that_library() -> None:
@@ -421,7 +421,7 @@ def test_a_database_with_a_row_of_its_own_is_asked_by_that_library() -> None:
         ("2.7", "1.5"),
         ("3.11", "2.4"),
     }
-    missing = [item.what for item in plan.left_out if item.reason is Reason.NO_BACK_END]
+    missing = [item.what for item in plan.omissions if item.reason is Reason.NO_BACK_END]
     assert missing == ["db-api with oracle"]
 
 
