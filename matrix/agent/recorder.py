@@ -1,4 +1,4 @@
-"""What was received so far, for several threads: one appends, others wait for what they need."""
+"""A thread-safe list of recorded requests, whose readers can wait for a condition."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ class Recorder:
 
     @property
     def requests(self) -> tuple[AgentRequest, ...]:
-        """All requests so far."""
+        """All requests so far, in the order in which they came."""
         with self._changed:
             return tuple(self._requests)
 
     @property
     def failed(self) -> BaseException | None:
-        """The first error of the recording side itself."""
+        """The first error of the recorder's own server."""
         with self._changed:
             return self._failed
 
     def add(self, request: AgentRequest) -> None:
-        """Keep `request` and wake all who wait."""
+        """Append `request` and wake all waiting threads."""
         with self._changed:
             self._requests.append(request)
             self._changed.notify_all()
 
     def fail(self, error: BaseException) -> None:
-        """Keep the first `error` and wake all who wait."""
+        """Store the first `error` and wake all waiting threads."""
         with self._changed:
             self._failed = self._failed or error
             self._changed.notify_all()
@@ -57,22 +57,22 @@ class Recorder:
     ) -> T | None:
         """Return the first true value of `predicate`, or None after `timeout` seconds.
 
-        The predicate is called with all requests so far, now and whenever one more has come. It
-        ends early, with None, once the recording side has failed.
+        The predicate is called with all requests so far, now and after every new one. After an
+        error of the server it is called once more, and the wait ends.
         """
         deadline = time.monotonic() + timeout
-        seen = -1
+        checked = -1
         while True:
             with self._changed:
-                while len(self._requests) == seen and self._failed is None:
-                    left = deadline - time.monotonic()
-                    if left <= 0 or not self._changed.wait(left):
+                while len(self._requests) == checked and self._failed is None:
+                    remaining = deadline - time.monotonic()
+                    if remaining <= 0 or not self._changed.wait(remaining):
                         return None
                 snapshot, failed = tuple(self._requests), self._failed
-            seen = len(snapshot)
-            # Not under the lock: a slow predicate must not hold up the tracer.
-            found = predicate(snapshot)
-            if found:
-                return found
+            checked = len(snapshot)
+            # Without the lock: a slow predicate must not delay the tracer.
+            result = predicate(snapshot)
+            if result:
+                return result
             if failed is not None:
                 return None

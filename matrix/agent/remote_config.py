@@ -1,4 +1,4 @@
-"""The payloads of remote configuration, as clients of every age accept them. Pure.
+"""Payloads of remote configuration that clients of all releases accept.
 
 Protocol: https://github.com/DataDog/datadog-agent/blob/main/pkg/proto/datadog/remoteconfig/remoteconfig.proto
 (messages ClientGetConfigsRequest and ClientGetConfigsResponse), in JSON.
@@ -15,14 +15,14 @@ from typing import Any
 
 from matrix.model.probe import RemoteConfig
 
-__all__ = ["NOTHING", "ConfigSet", "acknowledged_version"]
+__all__ = ["NO_CONFIGS", "ConfigSet", "acknowledged_version"]
 
 EXPIRES = "2199-01-01T00:00:00Z"
 
 
 @dataclasses.dataclass(frozen=True)
 class ConfigFile:
-    """One file of the wanted set; `since` is the version in which this content first stood."""
+    """One file of a set; `since` is the version in which this content was new."""
 
     path: str
     raw: bytes
@@ -31,23 +31,23 @@ class ConfigFile:
 
 @dataclasses.dataclass(frozen=True)
 class ConfigSet:
-    """All files that clients shall have at `version`; version 0 was never published."""
+    """The files of all clients at `version`; version 0 is not published."""
 
     version: int
     files: tuple[ConfigFile, ...]
 
     def followed_by(self, configs: Sequence[RemoteConfig]) -> ConfigSet:
-        """Return the next version, in which `configs` are all there is.
+        """Return the next version, with `configs` as its only content.
 
         Raises ValueError where two of them have the same product and id.
         """
         version = self.version + 1
-        known = {file.path: file for file in self.files}
+        previous = {file.path: file for file in self.files}
         files: dict[str, ConfigFile] = {}
         for config in configs:
             path = f"datadog/2/{config.product}/{config.config_id}/config"
             raw = json.dumps(config.content, separators=(",", ":")).encode()
-            before = known.get(path)
+            before = previous.get(path)
             if path in files:
                 raise ValueError(f"two remote configurations have the path {path}")
             since = before.since if before is not None and before.raw == raw else version
@@ -55,7 +55,7 @@ class ConfigSet:
         return ConfigSet(version, tuple(files.values()))
 
     def answer(self, request: object) -> dict[str, Any]:
-        """Return the answer to a client's poll: empty where the client is up to date."""
+        """Return the response to a client's poll, empty where the client is up to date."""
         if self.version == 0 or acknowledged_version(request) == self.version:
             return {}
         targets = json.dumps(self._targets()).encode()
@@ -70,7 +70,7 @@ class ConfigSet:
         }
 
     def _targets(self) -> dict[str, Any]:
-        # No release verifies the signature, but several want one to be there.
+        # No release verifies the signature, but several require one.
         signed = {
             "_type": "targets",
             "custom": {"opaque_backend_state": base64.b64encode(b"{}").decode("ascii")},
@@ -89,11 +89,11 @@ class ConfigSet:
         return {"signatures": [{"keyid": "0" * 64, "sig": "0" * 128}], "signed": signed}
 
 
-NOTHING = ConfigSet(0, ())
+NO_CONFIGS = ConfigSet(0, ())
 
 
 def acknowledged_version(request: object) -> int:
-    """Return the version that a client's poll says it has taken over, 0 where it says nothing."""
+    """Return the version that a client's poll reports as applied, 0 where it reports none."""
     value = request
     for key in ("client", "state", "targets_version"):
         value = value.get(key) if isinstance(value, Mapping) else None

@@ -1,8 +1,7 @@
-"""The recording agent: answers a tracer of any age as its agent would, and keeps all it says.
+"""The recording agent, and the upstream service that the sample apps call.
 
-A small threaded HTTP server on 127.0.0.1 that leaves nothing open behind.
-
-The other service that the sample apps call: it records and says what it was called with.
+Both are threaded HTTP servers on 127.0.0.1 that record their requests. The agent responds to a
+tracer of any release as Datadog's agent would.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from matrix.agent import remote_config
 from matrix.agent.payloads import MAX_BYTES, decode, undecodable
 from matrix.agent.recorder import Recorder
+from matrix.agent.remote_config import NO_CONFIGS, acknowledged_version
 from matrix.model.capture import AgentRequest
 from matrix.model.probe import RemoteConfig
 
@@ -33,34 +32,34 @@ POLL_SECONDS = 0.05
 
 
 class BodyTooLargeError(Exception):
-    """A body beyond MAX_BYTES; what was read of it is `args[0]`."""
+    """A request body is too large; `args[0]` is the part that was read."""
 
 
 class LoopbackHandler(http.server.BaseHTTPRequestHandler):
-    """Reads whole bodies, plain or chunked; answers JSON and closes the connection."""
+    """Reads bodies, plain or chunked; responds with JSON and closes the connection."""
 
     protocol_version = "HTTP/1.1"
     timeout = CLIENT_SECONDS
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: what came in is recorded."""
+        """Log nothing, as requests are recorded."""
 
-    def read_body(self) -> bytes:
+    def read_body(self, max_bytes: int) -> bytes:
         """Return the request's body.
 
         Raises BodyTooLargeError, ValueError where the framing is broken, and ConnectionError where
-        the client went away.
+        the client disconnected.
         """
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            return self._read_chunks()
+            return self._read_chunks(max_bytes)
         length = int(self.headers.get("Content-Length") or 0)
         if length < 0:
             raise ValueError(f"Content-Length {length}")
-        if length > MAX_BYTES:
+        if length > max_bytes:
             raise BodyTooLargeError(b"")
         return self._read_exactly(length)
 
-    def answer(self, content: object, status: int = 200) -> None:
+    def send_json(self, content: object, status: int = 200) -> None:
         """Send `content` as JSON."""
         body = json.dumps(content).encode()
         self.send_response(status)
@@ -76,13 +75,13 @@ class LoopbackHandler(http.server.BaseHTTPRequestHandler):
             raise ConnectionAbortedError(f"body ends after {len(data)} of {length} bytes")
         return data
 
-    def _read_chunks(self) -> bytes:
+    def _read_chunks(self, max_bytes: int) -> bytes:
         body = bytearray()
         while True:
             size = int(self.rfile.readline(1024).split(b";")[0], 16)
             if size < 0:
                 raise ValueError(f"chunk of {size} bytes")
-            if len(body) + size > MAX_BYTES:
+            if len(body) + size > max_bytes:
                 raise BodyTooLargeError(bytes(body))
             if size == 0:
                 break
@@ -94,7 +93,7 @@ class LoopbackHandler(http.server.BaseHTTPRequestHandler):
 
 
 class LoopbackServer(http.server.ThreadingHTTPServer):
-    """Serves in a thread of its own while the context is open; `failed` is told of errors."""
+    """A server with a thread of its own, as a context manager; `on_error` receives errors."""
 
     daemon_threads = False
     block_on_close = True
@@ -109,34 +108,34 @@ class LoopbackServer(http.server.ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """The address to reach it at, without a slash at the end."""
+        """The URL of the server, without a slash at the end."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def server_bind(self) -> None:
-        """Bind without asking for the host's name, which can take seconds."""
+        """Bind without looking up the host's name, which can take seconds."""
         super(http.server.HTTPServer, self).server_bind()
         self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
 
-    def failed(self, error: BaseException) -> None:
-        """Take note of an error in a handler."""
+    def on_error(self, error: BaseException) -> None:
+        """Handle an error in a request handler."""
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        """Remember the connection, to close it with the server."""
+        """Add the connection to those that are closed with the server."""
         with self._lock:
             self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401
-        """Forget the connection and close it."""
+        """Close the connection."""
         with self._lock:
             self._open.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002
-        """Pass on what went wrong, but for a client that went away: that one was stopped."""
+        """Pass the error to `on_error`, unless the client just disconnected."""
         error = sys.exc_info()[1]
         if error is not None and not isinstance(error, ConnectionError | TimeoutError):
-            self.failed(error)
+            self.on_error(error)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -152,7 +151,7 @@ class LoopbackServer(http.server.ThreadingHTTPServer):
         self._thread.join()
         with self._lock:
             for connection in self._open:
-                with contextlib.suppress(OSError):  # the client may have been quicker
+                with contextlib.suppress(OSError):  # the client may have disconnected first
                     connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
@@ -170,7 +169,7 @@ INFO = {
         CONFIG_PATH,
         "/telemetry/proxy/",
     ],
-    # Every span shall come, whatever the sampling, and with its structured data.
+    # Tracers must send every span, whatever the sampling, with its structured data.
     "client_drop_p0s": False,
     "span_meta_structs": True,
     "config": {},
@@ -178,18 +177,21 @@ INFO = {
 
 
 class Agent:
-    """A context manager; everything stays readable after its end.
+    """The recording agent, a context manager; its record stays readable after the context.
 
-    `origin` (a value of `time.monotonic`) is where the clock of `AgentRequest.at` starts; without
-    it, that is when the agent is made.
+    `origin` (a value of `time.monotonic`) is the start of the clock of `AgentRequest.at`, by
+    default the construction of the agent. Larger bodies than `max_bytes` are refused.
     """
 
-    def __init__(self, port: int = 0, *, origin: float | None = None) -> None:
-        """Bind 127.0.0.1:`port`, any free one for 0; raises OSError where it is taken."""
+    def __init__(
+        self, port: int = 0, *, origin: float | None = None, max_bytes: int = MAX_BYTES
+    ) -> None:
+        """Bind 127.0.0.1:`port`, any free one for 0; raises OSError where it is in use."""
+        self.max_bytes = max_bytes
         self._recorder = Recorder(origin)
         self._lock = threading.Lock()
-        self._configs = remote_config.NOTHING
-        self._server = _Server(self, port)
+        self._configs = NO_CONFIGS
+        self._server = _AgentServer(self, port)
         self.url = self._server.url
         self.port = self._server.server_port
 
@@ -216,7 +218,7 @@ class Agent:
 
     @property
     def failed(self) -> BaseException | None:
-        """The first error within the agent itself: its record has a hole then."""
+        """The first error of the agent itself, whose record is incomplete then."""
         return self._recorder.failed
 
     def wait_for(
@@ -226,7 +228,7 @@ class Agent:
         return self._recorder.wait_for(predicate, timeout)
 
     def push(self, configs: Sequence[RemoteConfig]) -> int:
-        """Make `configs` all the remote configuration there is; return the version to wait for.
+        """Replace all remote configuration by `configs`; return the version to wait for.
 
         An empty list withdraws everything. Raises ValueError for two of one product and id.
         """
@@ -235,11 +237,11 @@ class Agent:
             return self._configs.version
 
     def wait_acknowledged(self, version: int, timeout: float) -> bool:
-        """Return whether a tracer said, within `timeout` seconds, that it has this version."""
+        """Return whether a tracer acknowledges this version within `timeout` seconds."""
 
         def acknowledged(requests: Sequence[AgentRequest]) -> bool:
             return any(
-                remote_config.acknowledged_version(request.body) >= version
+                acknowledged_version(request.body) >= version
                 for request in requests
                 if request.path == CONFIG_PATH
             )
@@ -247,7 +249,7 @@ class Agent:
         return bool(self.wait_for(acknowledged, timeout))
 
     def respond(self, path: str, body: object) -> object:
-        """Return the answer to a request, as JSON values."""
+        """Return the response to a request, as JSON values."""
         if path == "/info":
             return INFO
         if path == CONFIG_PATH:
@@ -257,26 +259,26 @@ class Agent:
             return {"rate_by_service": {}}
         return {}
 
-    def keep(self, request: AgentRequest) -> None:
-        """Add to the record."""
+    def record(self, request: AgentRequest) -> None:
+        """Add the request to the record."""
         self._recorder.add(request)
 
     def fail(self, error: BaseException) -> None:
-        """Note an error of the agent itself."""
+        """Record an error of the agent itself."""
         self._recorder.fail(error)
 
 
-class _Server(LoopbackServer):
+class _AgentServer(LoopbackServer):
     def __init__(self, agent: Agent, port: int) -> None:
-        super().__init__(_Handler, port)
+        super().__init__(_AgentHandler, port)
         self.agent = agent
 
-    def failed(self, error: BaseException) -> None:
+    def on_error(self, error: BaseException) -> None:
         self.agent.fail(error)
 
 
-class _Handler(LoopbackHandler):
-    server: _Server
+class _AgentHandler(LoopbackHandler):
+    server: _AgentServer
 
     def do_POST(self) -> None:
         agent = self.server.agent
@@ -285,39 +287,39 @@ class _Handler(LoopbackHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         status = 200
         try:
-            raw = self.read_body()
+            raw = self.read_body(agent.max_bytes)
         except BodyTooLargeError as error:
-            body, status = undecodable(f"larger than {MAX_BYTES} bytes", error.args[0]), 413
+            body, status = undecodable(f"larger than {agent.max_bytes} bytes", error.args[0]), 413
         except ValueError as error:
             body, status = undecodable(f"broken framing: {error}", b""), 400
         else:
-            body = decode(path, headers, raw)
-        # Answered before it is recorded: who waits for the record may stop the tracer at once.
+            body = decode(path, headers, raw, max_bytes=agent.max_bytes)
+        # Respond first: a thread that waits for the record may stop the tracer at once.
         with contextlib.suppress(ConnectionError):
-            self.answer(agent.respond(path, body), status)
-        agent.keep(AgentRequest(at, self.command, path, headers, body))
+            self.send_json(agent.respond(path, body), status)
+        agent.record(AgentRequest(at, self.command, path, headers, body))
 
-    do_PUT = do_GET = do_POST  # noqa: N815 - likewise
+    do_PUT = do_GET = do_POST  # noqa: N815 - names of the base class
 
 
 class Upstream(LoopbackServer):
-    """A catalogue of books; its answer repeats the headers of the request, in lower case.
+    """A catalogue of books, whose response repeats the headers of the request in lower case.
 
-    `requests` are the calls so far; the clock of their `at` starts at `origin`, as the agent's.
+    `requests` are those so far; the clock of their `at` starts at `origin`, as the agent's.
     """
 
     def __init__(self, port: int = 0, *, origin: float | None = None) -> None:
-        """Bind 127.0.0.1:`port`, any free one for 0; raises OSError where it is taken."""
+        """Bind 127.0.0.1:`port`, any free one for 0; raises OSError where it is in use."""
         super().__init__(_UpstreamHandler, port)
         self.recorder = Recorder(origin)
 
     @property
     def requests(self) -> tuple[AgentRequest, ...]:
-        """All calls so far, with the names of the headers in lower case."""
+        """All requests so far, with the names of the headers in lower case."""
         return self.recorder.requests
 
-    def failed(self, error: BaseException) -> None:
-        """Keep `error`."""
+    def on_error(self, error: BaseException) -> None:
+        """Record the error."""
         self.recorder.fail(error)
 
 
@@ -327,9 +329,9 @@ class _UpstreamHandler(LoopbackHandler):
     def do_GET(self) -> None:
         recorder = self.server.recorder
         headers = {name.lower(): value for name, value in self.headers.items()}
-        # Recorded first: the app answers its client as soon as it has this answer.
+        # Record first: the app responds to its client as soon as it has this response.
         recorder.add(AgentRequest(recorder.now(), self.command, self.path, headers, None))
         with contextlib.suppress(ConnectionError):
-            self.answer(
+            self.send_json(
                 {"path": self.path, "titles": ["Kokoro", "Middlemarch"], "headers": headers}
             )

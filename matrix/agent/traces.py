@@ -1,6 +1,7 @@
-"""Spans by trace, and the web root span of an exchange by the exchange's unique segment.
+"""Spans of recorded requests by trace, and the web root span of an exchange.
 
-Spans out of a recorded request. Pure; also serves captures that are read from disk.
+An exchange is recognized by the unique segment of its path. The requests may come from a live
+agent or from a capture on disk.
 """
 
 from __future__ import annotations
@@ -11,23 +12,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from matrix.agent.payloads import TRACE_PATHS, plain, unpack
+from matrix.agent.payloads import TRACE_PATHS, to_json, unpack
 from matrix.model.capture import AgentRequest, Exchange
 from matrix.model.probe import Span
 
-__all__ = ["SHOP", "Traces", "spans_in"]
+__all__ = ["SHOP_SEGMENT", "Traces", "spans_in"]
+
+SHOP_SEGMENT = re.compile(r"\bs[0-9a-f]{15}\b")
+"""The unique first segment of the path of every probe request."""
 
 
 def spans_in(request: AgentRequest) -> Iterator[Span]:
-    """Yield the spans that the request carries, none where it carries no traces."""
+    """Yield the spans in the request, none where it is not a request with traces."""
     if request.path not in TRACE_PATHS or not isinstance(request.body, list):
         return
     for trace in request.body:
         for span in trace:
-            yield _span(span)
+            yield _parse_span(span)
 
 
-def _span(span: Mapping[str, Any]) -> Span:
+def _parse_span(span: Mapping[str, Any]) -> Span:
     return Span(
         name=span.get("name") or "",
         service=span.get("service") or "",
@@ -39,66 +43,63 @@ def _span(span: Mapping[str, Any]) -> Span:
         error=span.get("error") or 0,
         start=span.get("start") or 0,
         duration=span.get("duration") or 0,
-        meta=_mapping(span.get("meta")),
-        metrics=_mapping(span.get("metrics")),
+        meta=_as_mapping(span.get("meta")),
+        metrics=_as_mapping(span.get("metrics")),
         meta_struct={
-            key: _from_msgpack(value) for key, value in _mapping(span.get("meta_struct")).items()
+            key: _decode_msgpack(value)
+            for key, value in _as_mapping(span.get("meta_struct")).items()
         },
     )
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401
+def _as_mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401
     return value if isinstance(value, Mapping) else {}
 
 
-def _from_msgpack(value: Any) -> Any:  # noqa: ANN401
-    """Return what the msgpack bytes of a `meta_struct` value mean, or the value as it is."""
+def _decode_msgpack(value: Any) -> Any:  # noqa: ANN401
+    """Return the content of a `meta_struct` value in msgpack, or the value unchanged."""
     if not (isinstance(value, Mapping) and set(value) == {"base64"}):
         return value
     try:
-        return plain(unpack(base64.b64decode(value["base64"])))
+        return to_json(unpack(base64.b64decode(value["base64"])))
     except ValueError:
         return value
 
 
-SHOP = re.compile(r"\bs[0-9a-f]{15}\b")
-"""The unique first segment of every path that a probe asks for."""
-
-
 class Traces:
-    """All spans that some agent requests carried; grows with `update`."""
+    """All spans of some agent requests; `update` adds more."""
 
     def __init__(self, requests: Sequence[AgentRequest] = ()) -> None:
         """Start with `requests`."""
-        self._seen = 0
+        self._request_count = 0
         self._by_trace: dict[int, dict[int, Span]] = {}
         self._by_shop: dict[str, list[Span]] = {}
         self.update(requests)
 
     def update(self, requests: Sequence[AgentRequest]) -> None:
-        """Take in what is new in `requests`, a list that only ever grows at its end."""
-        for request in requests[self._seen :]:
+        """Add the new ones of `requests`, a list that only grows at its end."""
+        for request in requests[self._request_count :]:
             for span in spans_in(request):
                 self._add(span)
-        self._seen = max(self._seen, len(requests))
+        self._request_count = max(self._request_count, len(requests))
 
     def root_of(self, exchange: Exchange) -> Span | None:
-        """Return the web root span of the exchange, None where no span tells of it (yet)."""
-        # A client span of an outgoing call may name the shop too, and so may a second look: its
-        # path or its method is another.
-        told = [span for span in self._by_shop.get(exchange.shop, ()) if _tells_of(span, exchange)]
-        roots = {id(root): root for root in map(self._top, told)}.values()
+        """Return the web root span of the exchange, None where no span of it arrived (yet)."""
+        # The client span of an outgoing call and the span of a follow-up request contain the
+        # segment too, but have another path or method.
+        spans = (span for span in self._by_shop.get(exchange.shop, ()) if _is_of(span, exchange))
+        roots = {id(root): root for root in map(self._top, spans)}.values()
         return min(roots, key=lambda root: (root.type != "web", root.start), default=None)
 
     def trace_of(self, root: Span | None) -> tuple[Span, ...]:
-        """Return all spans of the root's trace that are below it, the root first."""
+        """Return the root and all spans below it, the root first."""
         if root is None:
             return ()
         spans = self._by_trace[root.trace_id].values()
         return (root, *(s for s in spans if s is not root and self._top(s) is root))
 
     def elsewhere(self, exchange: Exchange, root: Span | None) -> tuple[Span, ...]:
-        """Return the spans of other traces than the root's whose resource names the exchange."""
+        """Return the spans of other traces whose resource contains the exchange's segment."""
         return tuple(
             span
             for span in self._by_shop.get(exchange.shop, ())
@@ -107,24 +108,24 @@ class Traces:
 
     def _add(self, span: Span) -> None:
         self._by_trace.setdefault(span.trace_id, {})[span.span_id] = span
-        for shop in set(_shops(span)):
+        for shop in set(_shop_segments(span)):
             self._by_shop.setdefault(shop, []).append(span)
 
     def _top(self, span: Span) -> Span:
         trace = self._by_trace[span.trace_id]
-        known = {span.span_id}
-        while span.parent_id in trace and span.parent_id not in known:
+        visited = {span.span_id}
+        while span.parent_id in trace and span.parent_id not in visited:
             span = trace[span.parent_id]
-            known.add(span.span_id)
+            visited.add(span.span_id)
         return span
 
 
-def _shops(span: Span) -> Iterable[str]:
+def _shop_segments(span: Span) -> Iterable[str]:
     for text in (span.resource, span.meta.get("http.url", ""), span.meta.get("http.route", "")):
-        yield from SHOP.findall(text)
+        yield from SHOP_SEGMENT.findall(text)
 
 
-def _tells_of(span: Span, exchange: Exchange) -> bool:
+def _is_of(span: Span, exchange: Exchange) -> bool:
     method = span.meta.get("http.method")
     if method is not None and method != exchange.method:
         return False

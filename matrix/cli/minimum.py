@@ -24,7 +24,7 @@ from matrix.pypi.client import CachedIndex
 from matrix.reporting.json import write_text_json
 from matrix.runs.backend import held, pythons_at_hand
 from matrix.runs.setup import cells_at_a_time
-from matrix.services.external import add_service_option, given_from_args
+from matrix.services.external import add_service_option, external_from_args
 from matrix.system.paths import cache_dir
 
 __all__ = ["add_parser", "cell_count", "run"]
@@ -147,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
         fresh=args.fresh,
         jobs=args.jobs or cells_at_a_time(),
         offline=args.offline,
-        given=given_from_args(args),
+        given=external_from_args(args),
     )
     console = Console(stderr=str(args.json) == "-", width=None if sys.stdout.isatty() else 160)
     with held(args.engine, args.target) as runs:

@@ -16,7 +16,12 @@ from matrix.cli.options import (
     selection_from_args,
     where_from_args,
 )
-from matrix.cli.plan_shards import add_sharing_options, check_sharing, share_out, write_durations
+from matrix.cli.plan_shards import (
+    add_shard_plan_options,
+    check_shard_plan_options,
+    plan_shards,
+    write_durations,
+)
 from matrix.errors import ExitCode, StorageError, UsageError
 from matrix.interpreters.discovery import find_interpreters
 from matrix.model.plan import Plan
@@ -27,7 +32,7 @@ from matrix.probes.registry import load_probes
 from matrix.pypi.releases import python_key
 from matrix.reporting.services import needed_by, state_lines
 from matrix.runs.setup import services_of
-from matrix.services.external import ExternalService, add_service_option, given_from_args
+from matrix.services.external import ExternalService, add_service_option, external_from_args
 
 __all__ = ["add_parser", "run"]
 
@@ -75,27 +80,27 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="write the list that the nox sessions of the smoke cells are made from",
     )
-    add_sharing_options(parser)
+    add_shard_plan_options(parser)
     add_service_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print or write the plan, or share it out."""
-    check_sharing(args)
+    check_shard_plan_options(args)
     if args.write_smoke:
         _write_smoke(args)
     elif args.write_durations:
         write_durations(args, _note)
     elif args.github:
-        _write_json(args, share_out(args, _note).plan)
+        _write_json(args, plan_shards(args, _note).plan)
     else:
         _show(args)
     return ExitCode.OK
 
 
 def _show(args: argparse.Namespace) -> None:
-    given = given_from_args(args)
+    given = external_from_args(args)
     where = where_from_args(args)
     plan = plan_from_args(args, _note, where)
     if _write_json(args, plan):
@@ -163,7 +168,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"cells to run, in this order: {len(plan.cells)}"
     yield from (f"  {planned.cell.id}  {' '.join(planned.probes)}" for planned in plan.cells)
     yield ""
-    total = Counter(item.reason.value for item in plan.left_out)
+    total = Counter(item.reason.value for item in plan.omissions)
     yield f"profile         {plan.profile}"
     yield f"index read      {plan.snapshot:%Y-%m-%d %H:%M} UTC"
     yield f"claims          {len(plan.claims)}, {sum(map(bool, cells.values()))} with cells"

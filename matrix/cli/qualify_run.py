@@ -13,8 +13,8 @@ from matrix.cli.options import as_of_words, claims_from_args
 from matrix.errors import ExitCode, UserError
 from matrix.features.qualification.artifacts import Artifact
 from matrix.features.qualification.candidate import Candidate, candidate_from
-from matrix.features.qualification.expected import ExpectedRelease, expected_of
-from matrix.features.qualification.gate import required_of
+from matrix.features.qualification.expected import ExpectedRelease, expected_release
+from matrix.features.qualification.gate import required_claims
 from matrix.features.qualification.policy import (
     TARGETS,
     Policy,
@@ -113,21 +113,21 @@ def material_of(
             offline=args.offline,
             engine=args.engine,
             given=external_from_args(args),
-            candidate=asked.candidate.given,
+            candidate=asked.candidate.override,
             repeats=asked.policy.repeats,
             since=_since(asked.policy),
         )
         console = console_of_run()
         with display(console, os.environ) as emit:
-            result = verify(plan, options, emit, world_on(runs))
-    print_report(console, result, _AS_OF)
-    text = json_text(result_to_json(result, _AS_OF))
-    path = RecordShelf.here().keep(text, result.started)
+            record = verify(plan, options, emit, world_on(runs)).dated(_AS_OF)
+    print_report(console, record)
+    text = json_text(result_to_json(record))
+    path = RecordShelf.here().keep(text, record.run.started)
     say(f"recorded: {path}")
-    if result.interrupted:
+    if record.run.interrupted:
         raise NotRunError("the run was interrupted: nothing is decided", ExitCode.INTERRUPTED)
-    if result.lost:
-        said = f"the container engine was lost: {result.lost}"
+    if record.run.lost:
+        said = f"the container engine was lost: {record.run.lost}"
         raise NotRunError(said, ExitCode.ENGINE_UNAVAILABLE)
     content = text.encode()
     # What is judged is read back from what is signed.
@@ -143,7 +143,7 @@ def _planned(
     """
     plan = make_plan(
         claims_from_args(args, say),
-        asked.candidate.index_over(index),
+        asked.candidate.overlay(index),
         profile=_PROFILE,
         targets=where.targets,
         obstacles=where.obstacles,
@@ -151,9 +151,9 @@ def _planned(
         candidate=asked.candidate.version,
     )
     artifacts = [Artifact(file.filename, file.sha256) for file in asked.candidate.files]
-    expected = expected_of(plan, asked.candidate.version, artifacts)
+    expected = expected_release(plan, asked.candidate.version, artifacts)
     today = dt.datetime.now(tz=dt.timezone.utc).date()
-    required = required_of(expected, asked.policy, today)
+    required = required_claims(expected, asked.policy, today)
     names = tuple(glob.escape(claim.id) for claim in required)
     return select(plan, Selection(claims=names)), expected
 

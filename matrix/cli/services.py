@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from matrix.docker.images.refresh import default_registry
-from matrix.docker.images.registry import RegistryError, digests_of, place_of
-from matrix.docker.platforms import reference
+from matrix.docker.images.registry import RegistryError, fetch_digests, parse_image_name
+from matrix.docker.platforms import registry_reference
 from matrix.errors import ExitCode, IndexUnavailableError, StorageError, UsageError
 from matrix.probes.registry import load_probes
 from matrix.reporting.services import users_of
 from matrix.runs.environments import install_for_services
-from matrix.services.external import add_service_option, given_from_args
-from matrix.services.forwarding import Forwarder, tcp_listener, unix_dial
+from matrix.services.external import add_service_option, external_from_args
+from matrix.services.forwarder import Forwarder, tcp_listener, unix_dial
 from matrix.services.pool import NoServiceError, Services
 from matrix.services.recipes import (
     ServiceRecipe,
@@ -85,7 +85,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("`start` takes the name of a service", "See them: nox -s services")
     if args.what == "refresh":
         return refresh(recipes.by_name.values(), images_path())
-    with Services(given_from_args(args), recipes=recipes, build=install_for_services) as services:
+    with Services(
+        external_from_args(args), recipes=recipes, build=install_for_services
+    ) as services:
         if args.what == "start":
             return _start(services, recipes.get(args.name).name)
         return _list(services, args.json)
@@ -127,7 +129,7 @@ def _start(services: Services, name: str) -> int:
             print(f"{variable}={value}")
         print(f"{service.identity}; Ctrl-C ends it", flush=True)
         while not over.wait(1.0):
-            if why := services.lost(service):
+            if why := services.loss_reason(service):
                 print(f"error: {service.identity.name} was lost: {why}", file=sys.stderr)
                 return ExitCode.UNVERIFIED
     finally:
@@ -172,7 +174,7 @@ def rows_of(services: Services) -> list[ServiceRow]:
                 kind=identity.kind.value if identity else "",
                 source=identity.source if identity else "",
                 version=identity.version if identity else "",
-                how="" if identity else f"{state.why}: {state.remedy}",
+                how="" if identity else f"{state.reason}: {state.remedy}",
                 users=users.get(name, ()),
             )
         )
@@ -209,15 +211,17 @@ def table_of(rows: Sequence[ServiceRow]) -> list[str]:
 Asker = Callable[[str, str, str], Mapping[str, str]]
 
 
-def refresh(recipes: Iterable[ServiceRecipe], path: Path, asker: Asker = digests_of) -> ExitCode:
+def refresh(recipes: Iterable[ServiceRecipe], path: Path, asker: Asker = fetch_digests) -> ExitCode:
     """Ask, and rewrite the file; what cannot be had stays as it was. Raises UserError."""
-    names = sorted({way.image for recipe in recipes for way in recipe.ways if way.image})
+    names = sorted({way.image for recipe in recipes for way in recipe.sources if way.image})
     digests = read_images(path)
     today = dt.datetime.now(dt.timezone.utc).date().isoformat()
     failures = []
     for name in names:
         try:
-            answer = asker(*place_of(reference(name, os.environ), default_registry()))
+            answer = asker(
+                *parse_image_name(registry_reference(name, os.environ), default_registry())
+            )
         except RegistryError as error:
             failures.append(f"  {name}: {error}")
             continue

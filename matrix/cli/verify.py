@@ -264,12 +264,13 @@ def run(args: argparse.Namespace) -> int:
                 "there is no claim to verify", "See: python -m matrix claims"
             )
         with display(console, os.environ) as emit:
-            result = verify(plan, options, emit, runs.world_on(plan))
-    text = write_answers(args, console, result, as_of_words(args.as_of))
+            record = verify(plan, options, emit, runs.world_on(plan))
+    record = record.dated(as_of_words(args.as_of))
+    text = write_answers(args, console, record)
     if args.keep:
         print(f"kept: {results_dir() / 'kept'}", file=sys.stderr)
-    RecordShelf.here().keep(text, result.started)
-    return exit_code(result, strict=args.strict)
+    RecordShelf.here().keep(text, record.run.started)
+    return exit_code(record, strict=args.strict)
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -15,7 +15,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from matrix.docker.interface import Confinement, Container, ContainerEngine, ContainerError, ContainerSpec
+from matrix.docker.interface import (
+    Confinement,
+    Container,
+    ContainerEngine,
+    ContainerError,
+    ContainerSpec,
+)
 from matrix.services.forwarder import Forwarder, tcp_dial, unix_listener
 from matrix.services.server import with_log
 

@@ -1,4 +1,4 @@
-"""Servers that run already: `--service postgres=postgresql://user:password@host:port/database`."""
+"""Servers that already run: `--service postgres=postgresql://user:password@host:port/database`."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from urllib.parse import unquote, urlsplit
 
 from matrix.errors import UsageError
 from matrix.model.service import PortForward, Service, ServiceIdentity, ServiceKind
-from matrix.services.forwarding import Forwarder, tcp_dial, unix_listener
+from matrix.services.forwarder import Forwarder, tcp_dial, unix_listener
 from matrix.services.recipes import ServiceRecipe, ServiceRecipes, load_recipes
 
 __all__ = [
-    "VARIABLE",
+    "VARIABLE_PREFIX",
     "ExternalService",
     "add_service_option",
-    "given_from_args",
-    "given_services",
-    "reached",
+    "connect_external",
+    "external_from_args",
+    "parse_external_services",
 ]
 
-VARIABLE = "COMPAT_MATRIX_SERVICE_"
-"""With a service's name in capitals after it: `--service`, where `ps` does not show it."""
+VARIABLE_PREFIX = "COMPAT_MATRIX_SERVICE_"
+"""Followed by a service's name in capitals: as `--service`, but not visible in `ps`."""
 
-_PORTS = {
+_DEFAULT_PORTS = {
     "postgres": 5432,
     "mysql": 3306,
     "redis": 6379,
@@ -43,7 +43,7 @@ _PORTS = {
 
 @dataclasses.dataclass(frozen=True)
 class ExternalService:
-    """Where a server runs, and as whom it is used."""
+    """The address of a server, and the credentials for it."""
 
     recipe: ServiceRecipe
     host: str
@@ -53,63 +53,64 @@ class ExternalService:
     database: str = ""
 
     def __str__(self) -> str:
-        """Where it is, without the password."""
+        """Return the address, without the credentials."""
         return f"{self.host}:{self.port}" + (f"/{self.database}" if self.database else "")
 
 
 def add_service_option(parser: argparse._ActionsContainer) -> None:
-    """Declare `--service`; `given_from_args` reads it."""
+    """Declare `--service`; `external_from_args` reads it."""
     parser.add_argument(
         "--service",
         action="append",
         default=[],
         metavar="NAME=URL",
-        help="use a server that runs already, such as postgres=postgresql://user@host/database"
-        f" (or {VARIABLE}POSTGRES=URL in the environment, for a URL with a password)",
+        help="use a server that already runs, such as postgres=postgresql://user@host/database"
+        f" (or {VARIABLE_PREFIX}POSTGRES=URL in the environment, for a URL with a password)",
     )
 
 
-def given_from_args(args: argparse.Namespace) -> dict[str, ExternalService]:
-    """Return what `--service` and variables of the environment say. Raises UsageError."""
-    return given_services(args.service, os.environ, load_recipes())
+def external_from_args(args: argparse.Namespace) -> dict[str, ExternalService]:
+    """Return the services that `--service` and the environment name. Raises UsageError."""
+    return parse_external_services(args.service, os.environ, load_recipes())
 
 
-def given_services(
+def parse_external_services(
     options: Sequence[str], environ: Mapping[str, str], recipes: ServiceRecipes
 ) -> dict[str, ExternalService]:
-    """Return what the options `NAME=URL` say, and variables; options win. Raises UsageError."""
-    named = {
-        name.removeprefix(VARIABLE).lower().replace("_", "-"): url
+    """Return the services in options `NAME=URL` and variables; options win. Raises UsageError."""
+    urls = {
+        name.removeprefix(VARIABLE_PREFIX).lower().replace("_", "-"): url
         for name, url in environ.items()
-        if name.startswith(VARIABLE) and url
+        if name.startswith(VARIABLE_PREFIX) and url
     }
     for option in options:
         name, equals, url = option.partition("=")
         if not equals or not url:
             raise UsageError(
-                f"--service {option!r} names no server",
-                "It is NAME=URL, such as postgres=postgresql://user:password@127.0.0.1:5432/shop",
+                f"invalid value {option!r} for --service (expected NAME=URL)",
+                "For example: postgres=postgresql://user:password@127.0.0.1:5432/shop",
             )
-        named[name] = url
-    given = [_given(recipes.get(name), url) for name, url in named.items()]
-    return {item.recipe.name: item for item in given}
+        urls[name] = url
+    services = [_parse_url(recipes.get(name), url) for name, url in urls.items()]
+    return {service.recipe.name: service for service in services}
 
 
-def _given(recipe: ServiceRecipe, url: str) -> ExternalService:
-    if not recipe.can_be_given:
+def _parse_url(recipe: ServiceRecipe, url: str) -> ExternalService:
+    if not recipe.can_be_external:
         raise UsageError(
-            f"{recipe.title} cannot be one that runs elsewhere",
-            "Its nodes tell addresses that a cell cannot reach; leave it out: one is started.",
+            f"cannot use an external {recipe.title}: its nodes announce addresses that a cell"
+            " cannot reach",
+            "Leave it out: one is started.",
         )
-    words = {name: name.upper() for name in ("user", "password", "host", "port", "database")}
-    example = recipe.url.format_map(words)
+    fields = {name: name.upper() for name in ("user", "password", "host", "port", "database")}
+    example = f"For example: {recipe.url.format_map(fields)}"
     try:
         parts = urlsplit(url if "//" in url else f"//{url}")
-        host, port = parts.hostname, parts.port or _PORTS[recipe.protocol]
+        host, port = parts.hostname, parts.port or _DEFAULT_PORTS[recipe.protocol]
     except ValueError as error:
-        raise UsageError(f"not a URL of {recipe.title}: {error}", f"Such as {example}") from None
+        raise UsageError(f"invalid URL for {recipe.title}: {error}", example) from None
     if not host:
-        raise UsageError(f"the URL for {recipe.title} names no host", f"Such as {example}")
+        raise UsageError(f"invalid URL for {recipe.title}: no host", example)
     return ExternalService(
         recipe=recipe,
         host=host,
@@ -121,25 +122,25 @@ def _given(recipe: ServiceRecipe, url: str) -> ExternalService:
 
 
 @contextlib.contextmanager
-def reached(given: ExternalService) -> Iterator[Service]:
-    """Yield the service, behind a Unix socket that leads to it while this lasts. Raises OSError."""
+def connect_external(external: ExternalService) -> Iterator[Service]:
+    """Yield the service behind a Unix socket that leads to it in this context. Raises OSError."""
     folder = Path(tempfile.mkdtemp(prefix="matrix-given-"))
-    door = folder / "door"
+    path = folder / "socket"
     try:
-        forwarder = Forwarder(unix_listener(door), tcp_dial(given.host, given.port))
+        forwarder = Forwarder(unix_listener(path), tcp_dial(external.host, external.port))
         try:
             yield Service(
-                ServiceIdentity(given.recipe.name, ServiceKind.SERVER, "", "given"),
-                ways=(PortForward(str(door)),),
-                user=given.user,
-                password=given.password,
-                database=given.database,
-                url=given.recipe.url,
-                secret=bool(given.password),
+                ServiceIdentity(external.recipe.name, ServiceKind.SERVER, "", "given"),
+                ways=(PortForward(str(path)),),
+                user=external.user,
+                password=external.password,
+                database=external.database,
+                url=external.recipe.url,
+                secret=bool(external.password),
             )
         finally:
             forwarder.close()
     finally:
         with contextlib.suppress(OSError):
-            door.unlink()
+            path.unlink()
         folder.rmdir()

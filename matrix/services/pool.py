@@ -1,4 +1,4 @@
-"""The services of a run: each started once, when it is first wanted, and ended with the run."""
+"""The services of a run: each is started when it is first needed, and ended with the run."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import contextlib
 import dataclasses
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from matrix.docker.interface import ContainerEngine
 from matrix.model.service import Service, ServiceIdentity
-from matrix.services.external import ExternalService, reached
+from matrix.services.external import ExternalService, connect_external
 from matrix.services.protocol import NoAnswerError
 from matrix.services.recipes import (
     AvailableService,
@@ -22,21 +22,27 @@ from matrix.services.recipes import (
     ServiceRecipe,
     ServiceRecipes,
     load_recipes,
-    look,
+    resolve_source,
 )
 from matrix.services.server import Server
-from matrix.services.start import RunningServer, ServiceFailedError, ask, start
+from matrix.services.start import (
+    ANSWER_SECONDS,
+    RunningServer,
+    ServiceFailedError,
+    identify,
+    start,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["NoServiceError", "ServiceState", "Services"]
+__all__ = ["MAX_STARTS", "NoServiceError", "ServiceState", "Services"]
 
-STARTS = 3
+MAX_STARTS = 3
 
 
 class NoServiceError(Exception):
-    """A service is not to be had; `remedy` would provide one."""
+    """A service is not available; `remedy` would provide it."""
 
     def __init__(self, detail: str, remedy: str) -> None:
         super().__init__(detail)
@@ -46,171 +52,166 @@ class NoServiceError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class ServiceState:
-    """How a service stands here: `identity` of what there would be, or why none and the remedy."""
+    """The identity of a service that would be used, or why there is none and the remedy."""
 
     recipe: ServiceRecipe
     identity: ServiceIdentity | None
-    why: str = ""
+    reason: str = ""
     remedy: str = ""
 
 
 class Services:
-    """A context manager, for any number of threads. No two runs share anything.
+    """A context manager of a run's services, for any number of threads. Runs share none.
 
-    `given` are servers that run already and are used in any case; `build` installs packages, and
-    `engine` runs images.
+    Servers in `external` already run, and are used in any case. `build` installs packages, and
+    `engine` runs images. A server that does not answer within `answer_seconds` is lost.
     """
 
     def __init__(
         self,
-        given: Mapping[str, ExternalService] | None = None,
+        external: Mapping[str, ExternalService] | None = None,
         *,
         recipes: ServiceRecipes | None = None,
         build: Build | None = None,
         below: Path | None = None,
         engine: ContainerEngine | None = None,
     ) -> None:
-        """Make servers' folders in `below`, the system's place for such by default."""
+        """Create servers' folders in `below`, by default in the system's temporary folder."""
         self.recipes = recipes or load_recipes()
-        self._given = given or {}
+        self._external = external or {}
         self._build = build
         self._below = below
         self._engine = engine
-        self._kept = {name: _Kept() for name in self.recipes.by_name}
-        self._gates = contextlib.ExitStack()
-        self._swept = threading.Lock()
-        self._sweep = True
+        self.answer_seconds = ANSWER_SECONDS
+        self._slots = {name: _ServiceSlot() for name in self.recipes.by_name}
+        self._connections = contextlib.ExitStack()
+        self._sweep_lock = threading.Lock()
+        self._swept = False
         self._closed = False
 
     def state(self, name: str) -> ServiceState:
-        """Return how the service stands, without starting anything. Raises UsageError."""
+        """Return the state of the service, without starting anything. Raises UsageError."""
         recipe = self.recipes.get(name)
         try:
-            return ServiceState(recipe, self._identity(recipe))
+            return ServiceState(recipe, self.identity(name))
         except NoServiceError as error:
             return ServiceState(recipe, None, error.detail, error.remedy)
 
     def identity(self, name: str) -> ServiceIdentity:
-        """Return what would be used, by the version that its program has before it is started.
+        """Return the identity of what would be used, with the version known before its start.
 
         Raises NoServiceError, UsageError.
         """
-        return self._identity(self.recipes.get(name))
+        recipe = self.recipes.get(name)
+        if recipe.name in self._external:
+            return self.ensure(recipe.name).identity
+        available = self._resolve(recipe)
+        source = available.source
+        return ServiceIdentity(recipe.name, source.kind, available.version, source.source)
 
     def ensure(self, name: str) -> Service:
         """Return the service, started if need be. Raises NoServiceError, UsageError."""
         recipe = self.recipes.get(name)
-        kept = self._kept[recipe.name]
-        with kept.lock:
+        slot = self._slots[recipe.name]
+        with slot.lock:
             if self._closed:
                 raise NoServiceError("the run is over", "")
-            if kept.service is not None and not self._lost(kept):
-                return kept.service
-            if kept.failure is not None:
-                raise kept.failure
+            if slot.service is not None and not self._loss_reason(slot.service, slot):
+                return slot.service
+            if slot.error is not None:
+                raise slot.error
             try:
-                kept.service = self._started(recipe, kept)
+                slot.service = self._provide(recipe, slot)
             except NoServiceError as error:
-                kept.failure = error
+                slot.error = error
                 raise
-            return kept.service
+            return slot.service
 
-    def lost(self, service: Service) -> str:
-        """Return how a service that was had got lost, "" where it is still the same and answers."""
-        kept = self._kept[service.identity.name]
-        with kept.lock:
-            if kept.service is None or kept.service.ways != service.ways:
-                return kept.lost or "it was started anew"
-            return self._lost(kept)
+    def loss_reason(self, service: Service) -> str:
+        """Return how a service that was in use got lost, "" where it still answers."""
+        slot = self._slots[service.identity.name]
+        with slot.lock:
+            if slot.service is None or slot.service.ways != service.ways:
+                return slot.loss_reason or "it was restarted"
+            return self._loss_reason(slot.service, slot)
 
     def close(self) -> None:
-        """End all servers, at the same time; nothing can be started any more."""
+        """End all servers, at the same time; none can be started any more."""
         self._closed = True
-        for kept in self._kept.values():
-            if kept.guarded is not None:  # also one that is still waited for
-                kept.guarded.let_go()
-        for kept in self._kept.values():
-            kept.drop()
-        self._gates.close()
+        for slot in self._slots.values():
+            if slot.server is not None:  # it may be starting still
+                slot.server.release()
+        for slot in self._slots.values():
+            slot.drop()
+        self._connections.close()
 
-    def _identity(self, recipe: ServiceRecipe) -> ServiceIdentity:
-        if recipe.name in self._given:
-            return self.ensure(recipe.name).identity
-        found = self._found(recipe)
-        return ServiceIdentity(recipe.name, found.way.kind, found.version, found.way.source)
+    def _resolve(self, recipe: ServiceRecipe) -> AvailableService:
+        """Return the best source that can be used here."""
+        missing: list[MissingService] = []
+        for source in recipe.sources:
+            resolved = resolve_source(source, self._build, self._engine)
+            if isinstance(resolved, AvailableService):
+                return resolved
+            missing.append(resolved)
+        reasons = "; ".join(item.reason for item in missing)
+        raise NoServiceError(f"{recipe.title}: {reasons}", missing[0].remedy)
 
-    def _found(self, recipe: ServiceRecipe) -> AvailableService:
-        """Return the best that there is."""
-        looked = [look(way, self._build, self._engine) for way in recipe.ways]
-        for item in looked:
-            if isinstance(item, AvailableService):
-                return item
-        missing = [item for item in looked if isinstance(item, MissingService)]
-        raise NoServiceError(
-            f"{recipe.title}: {'; '.join(item.why for item in missing)}", missing[0].remedy
-        )
-
-    def _started(self, recipe: ServiceRecipe, kept: _Kept) -> Service:
-        if recipe.name in self._given:
-            return self._reached(self._given[recipe.name])
-        found = self._found(recipe)
-        if kept.starts >= STARTS:
+    def _provide(self, recipe: ServiceRecipe, slot: _ServiceSlot) -> Service:
+        if recipe.name in self._external:
+            return self._connect(self._external[recipe.name])
+        available = self._resolve(recipe)
+        remedy = f"Start it alone to see why: nox -s services -- start {recipe.name}"
+        if slot.starts >= MAX_STARTS:
             raise NoServiceError(
-                f"{recipe.title} was lost {kept.starts} times, at last: {kept.lost}",
-                f"See it by itself: nox -s services -- start {recipe.name}",
+                f"{recipe.title} was lost {slot.starts} times, most recently: {slot.loss_reason}",
+                remedy,
             )
-        kept.drop()
-        kept.starts += 1
+        slot.drop()
+        slot.starts += 1
         self._sweep_once()
-        try:
-            kept.running = start(recipe, found, self._below, note=self._noted(kept))
-        except (ServiceFailedError, OSError, LookupError, RuntimeError) as error:
-            raise NoServiceError(
-                f"{recipe.title} did not start: {error}",
-                f"See it by itself: nox -s services -- start {recipe.name}",
-            ) from error
-        return kept.running.service
 
-    def _noted(self, kept: _Kept) -> Callable[[Server], None]:
-        def note(guarded: Server) -> None:
-            kept.guarded = guarded
+        def on_start(server: Server) -> None:
+            slot.server = server
             if self._closed:
-                guarded.let_go()
+                server.release()
 
-        return note
-
-    def _reached(self, given: ExternalService) -> Service:
         try:
-            service = self._gates.enter_context(reached(given))
-            said = ask(given.recipe, service)
+            slot.running = start(recipe, available, self._below, on_start=on_start)
+        except (ServiceFailedError, OSError, LookupError, RuntimeError) as error:
+            raise NoServiceError(f"{recipe.title} did not start: {error}", remedy) from error
+        return slot.running.service
+
+    def _connect(self, external: ExternalService) -> Service:
+        try:
+            service = self._connections.enter_context(connect_external(external))
+            version = identify(external.recipe, service, self.answer_seconds)
         except (OSError, NoAnswerError) as error:
             raise NoServiceError(
-                f"{given.recipe.title} at {given}: {error}",
+                f"{external.recipe.title} at {external}: {error}",
                 "Start it, or leave out --service: one is started where it is installed.",
             ) from error
-        identity = dataclasses.replace(service.identity, version=said)
+        identity = dataclasses.replace(service.identity, version=version)
         return dataclasses.replace(service, identity=identity)
 
-    def _lost(self, kept: _Kept) -> str:
-        assert kept.service is not None  # noqa: S101 - asked of those that were had
-        if kept.running is not None:
-            kept.lost = kept.running.lost()
-            return kept.lost
+    def _loss_reason(self, service: Service, slot: _ServiceSlot) -> str:
+        if slot.running is not None:
+            slot.loss_reason = slot.running.loss_reason(self.answer_seconds)
+            return slot.loss_reason
         try:
-            ask(self.recipes.get(kept.service.identity.name), kept.service)
+            identify(self.recipes.get(service.identity.name), service, self.answer_seconds)
         except (OSError, NoAnswerError) as error:
             return f"it does not answer: {error}"
         return ""
 
     def _sweep_once(self) -> None:
-        if sys.platform == "win32":  # where nothing can be left of servers
+        if sys.platform == "win32":  # no servers are started there
             return
-        from matrix.services.supervised import sweep  # noqa: PLC0415 - not everywhere
+        from matrix.services.supervised import sweep  # noqa: PLC0415 - POSIX only
 
-        with self._swept:
-            if self._sweep:
+        with self._sweep_lock:
+            if not self._swept:
                 sweep(self._below)
-                self._sweep = False
+                self._swept = True
 
     def __enter__(self) -> Self:
         return self
@@ -224,21 +225,21 @@ class Services:
         self.close()
 
 
-class _Kept:
-    """One service of the run; `lost` is how it was lost at last."""
+class _ServiceSlot:
+    """One service of the run; `loss_reason` is that of the most recent loss."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.service: Service | None = None
         self.running: RunningServer | None = None
-        self.guarded: Server | None = None
-        self.failure: NoServiceError | None = None
+        self.server: Server | None = None
+        self.error: NoServiceError | None = None
         self.starts = 0
-        self.lost = ""
+        self.loss_reason = ""
 
     def drop(self) -> None:
         """End the server, if there is one."""
         with self.lock:
             running, self.running, self.service = self.running, None, None
             if running is not None:
-                running.guarded.close()
+                running.server.close()

@@ -1,8 +1,6 @@
-"""How a server is asked whether it answers, and who it is: a module per protocol, with `ask`.
+"""Readiness checks of servers: a bounded connection, and one module per protocol with `identify`.
 
-A port that is open is no answer: some listen before they can serve.
-
-A connection to a server that is asked: everything on it is bounded in time and size.
+An open port proves nothing: some servers listen before they can serve.
 """
 
 from __future__ import annotations
@@ -14,23 +12,23 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, cast
 
-from matrix.services.forwarding import Dial
+from matrix.services.forwarder import Dial
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Login", "NoAnswerError", "ReadinessProtocol", "ServerConnection", "speaker"]
+__all__ = ["Login", "NoAnswerError", "ReadinessProtocol", "ServerConnection", "load_protocol"]
 
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 
 
 class NoAnswerError(Exception):
-    """Something answered, but not as a server that can be used; the message has its words."""
+    """The answer is not that of a usable server; the message quotes the server's own text."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Login:
-    """Who we are to the server."""
+    """Credentials for the server."""
 
     user: str = ""
     password: str = dataclasses.field(default="", repr=False)
@@ -38,48 +36,48 @@ class Login:
 
 
 class ServerConnection:
-    """A context manager: connects, and closes at the end. All methods raise OSError."""
+    """A context manager for a connection bounded in time and size. All methods raise OSError."""
 
     def __init__(self, dial: Dial, seconds: float) -> None:
-        """Talk for at most so many seconds."""
+        """Limit the connection to so many seconds from now."""
         self._dial = dial
-        self._until = time.monotonic() + seconds
+        self._deadline = time.monotonic() + seconds
         self._socket: socket.socket | None = None
-        self._taken = 0
+        self._received = 0
 
-    def say(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Send all of `data`."""
-        self._now().sendall(data)
+        self._ready_socket().sendall(data)
 
-    def take(self, count: int) -> bytes:
+    def read(self, count: int) -> bytes:
         """Return exactly so many bytes."""
         data = bytearray()
         while len(data) < count:
-            data += self._some(count - len(data))
+            data += self._receive(count - len(data))
         return bytes(data)
 
-    def line(self) -> bytes:
+    def read_line(self) -> bytes:
         """Return the next line, without its end."""
         data = bytearray()
         while not data.endswith(b"\n"):
-            data += self._some(1)
+            data += self._receive(1)
         return bytes(data).rstrip(b"\r\n")
 
-    def _some(self, most: int) -> bytes:
-        if self._taken > _MOST_BYTES or most > _MOST_BYTES:
-            raise NoAnswerError("it talks without end")
-        data = self._now().recv(most)
+    def _receive(self, limit: int) -> bytes:
+        if self._received > _MAX_BYTES or limit > _MAX_BYTES:
+            raise NoAnswerError(f"it sends more than {_MAX_BYTES} bytes")
+        data = self._ready_socket().recv(limit)
         if not data:
             raise ConnectionError("it closed the connection")
-        self._taken += len(data)
+        self._received += len(data)
         return data
 
-    def _now(self) -> socket.socket:
+    def _ready_socket(self) -> socket.socket:
         assert self._socket is not None  # noqa: S101 - the context is open
-        left = self._until - time.monotonic()
-        if left <= 0:
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError("no answer in time")
-        self._socket.settimeout(left)
+        self._socket.settimeout(remaining)
         return self._socket
 
     def __enter__(self) -> Self:
@@ -97,13 +95,16 @@ class ServerConnection:
 
 
 class ReadinessProtocol(Protocol):
-    """A module of this package."""
+    """The interface of a module in `matrix.services.protocols`."""
 
-    def ask(self, line: ServerConnection, login: Login) -> str:
-        """Return what the server says of itself, once it serves; raise OSError, NoAnswerError."""
+    def identify(self, connection: ServerConnection, login: Login) -> str:
+        """Return the server's product and version, once it serves.
+
+        Raises OSError, NoAnswerError.
+        """
         ...
 
 
-def speaker(name: str) -> ReadinessProtocol:
+def load_protocol(name: str) -> ReadinessProtocol:
     """Return the protocol called `name`; raise ImportError."""
     return cast("ReadinessProtocol", importlib.import_module(f"matrix.services.protocols.{name}"))

@@ -19,22 +19,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.docker.platforms import registry_reference
-from matrix.errors import UsageError, nearest
+from matrix.errors import UsageError, did_you_mean
 from matrix.model.service import ServiceKind
 from matrix.services.container import ServerImage
+from matrix.system.data_files import read_toml, write_toml
 from matrix.system.paths import data_dir
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = [
     "POSIX_ONLY",
@@ -140,9 +135,9 @@ class ServiceRecipes:
         for recipe in self.by_name.values():
             if name == recipe.name or name in recipe.also:
                 return recipe
-        near = nearest(name, [n for r in self.by_name.values() for n in (r.name, *r.also)])
-        hint = f"Did you mean {near!r}?" if near else "List all services: nox -s services"
-        raise UsageError(f"unknown service {name!r}", hint)
+        names = [name for item in self.by_name.values() for name in (item.name, *item.also)]
+        message = f"unknown service {name!r}{did_you_mean(name, names)}"
+        raise UsageError(message, "List all services: nox -s services")
 
 
 @functools.cache
@@ -153,7 +148,7 @@ def load_recipes(folder: Path | None = None) -> ServiceRecipes:
 
 
 def _read_recipe(file: Path) -> ServiceRecipe:
-    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    table = read_toml(file)
     sources = tuple(_parse_source(item) for item in table.pop("from"))
     table["also"] = tuple(table.get("also", ()))
     return ServiceRecipe(name=file.stem, sources=sources, **table)
@@ -181,7 +176,7 @@ def images_path() -> Path:
 def read_images(path: Path | None = None) -> dict[tuple[str, str], tuple[str, str]]:
     """Return the digests in the file; raise ValueError for another schema or an invalid digest."""
     path = path or images_path()
-    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    data = read_toml(path)
     if data.get("schema") != _SCHEMA:
         raise ValueError(f"{path}: unknown schema {data.get('schema')!r} (expected {_SCHEMA})")
     digests = {}
@@ -194,19 +189,11 @@ def read_images(path: Path | None = None) -> dict[tuple[str, str], tuple[str, st
 
 def write_images(path: Path, digests: Digests) -> None:
     """Replace the file atomically, keeping its leading comment."""
-    import tomli_w  # noqa: PLC0415 - an optional dependency: only `services refresh` writes
-
-    lines = path.read_text(encoding="utf-8").splitlines()
-    comment = "".join(f"{line}\n" for line in lines if line.startswith("#"))
     images = [
         {"name": name, "platform": platform, "digest": digest, "read": read}
         for (name, platform), (digest, read) in sorted(digests.items())
     ]
-    handle, half = tempfile.mkstemp(dir=path.parent, prefix=".images-")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(comment + tomli_w.dumps({"schema": _SCHEMA, "images": images}))
-    Path(half).chmod(0o644)
-    Path(half).replace(path)
+    write_toml(path, {"schema": _SCHEMA, "images": images})
 
 
 def image_reference(name: str, digest: str, environ: Mapping[str, str]) -> str:

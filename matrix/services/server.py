@@ -1,7 +1,4 @@
-"""A server that was started, as whoever wants it sees it; and what its log tells of its end.
-
-What a guardian is told: one server, how it is started and ended, and who runs it.
-"""
+"""The interface of a started server, the specification of one, and the relevant line of its log."""
 
 from __future__ import annotations
 
@@ -10,59 +7,27 @@ import re
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["MARK", "Server", "ServerSpec", "relevant_line"]
+__all__ = ["FOLDER_VARIABLE", "Server", "ServerSpec", "relevant_line", "with_log"]
+
+FOLDER_VARIABLE = "COMPAT_MATRIX_SERVICE"
+"""The environment variable with the server's folder, set for a server and all that it starts."""
 
 _LOG_TAIL = 65_536
-_LINE_WORDS = 300
-_TELLING = re.compile(
+_LINE_LENGTH = 300
+_ERROR_TEXT = re.compile(
     r"fatal|error|panic|denied|refused|cannot|can't|could not|failed|in use|not found|no space",
     re.IGNORECASE,
 )
 
 
-class Server(Protocol):
-    """A server that was started, whoever keeps it."""
-
-    @property
-    def failed(self) -> str | None:
-        """Why it is not, or not any more; None while all is well."""
-
-    def wait_started(self, seconds: float) -> bool:
-        """Return whether it was started in time; not yet whether it answers."""
-
-    def wait_failed(self, seconds: float) -> str | None:
-        """Return why it is not any more, None where it is not told in time."""
-
-    def let_go(self) -> None:
-        """Let it end, some time soon."""
-
-    def close(self) -> None:
-        """Wait until it has ended."""
-
-
-def relevant_line(log: Path) -> str:
-    """Return the last line that tells of something wrong, the very last where none does."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(log.stat().st_size - _LOG_TAIL, 0))
-            text = file.read(_LOG_TAIL).decode("utf-8", "replace")
-    except OSError:
-        return ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if _TELLING.search(line)]
-    return (telling or lines or [""])[-1][:_LINE_WORDS]
-
-
-MARK = "COMPAT_MATRIX_SERVICE"
-"""The variable that a server and all that it starts have; its value is the server's folder."""
-
-
 @dataclasses.dataclass(frozen=True)
 class ServerSpec:
-    """What to keep. `prepare` and `ready` are pairs of a command and its input, run to their ends;
-    `ready` when something listens on all `ports`, to which `doors` (Unix sockets) then lead.
+    """One server to run under supervision.
 
-    `user` is who runs all that, None for ourselves. `stop` is a signal's number.
+    `prepare` and `ready` are pairs of a command and its standard input, which run to their ends;
+    `ready` runs once all `ports` accept connections, to which `sockets` (paths of Unix sockets)
+    then lead. All of them run as `user` (uid and gid), or as the current user for None. `stop` is
+    a signal's number.
     """
 
     folder: str
@@ -71,7 +36,46 @@ class ServerSpec:
     prepare: list[tuple[list[str], str]]
     ready: list[tuple[list[str], str]]
     ports: list[int]
-    doors: list[str]
+    sockets: list[str]
     user: tuple[int, int] | None
     stop: int
     seconds: float
+
+
+class Server(Protocol):
+    """A server that was started, as a process or in a container."""
+
+    @property
+    def failure(self) -> str | None:
+        """The reason why the server does not run; None while it does."""
+
+    def wait_started(self, seconds: float) -> bool:
+        """Return whether it was started in time; it may not answer yet."""
+
+    def wait_failed(self, seconds: float) -> str | None:
+        """Return the reason why it no longer runs, None where none is known in time."""
+
+    def release(self) -> None:
+        """Let it end soon, without waiting for that."""
+
+    def close(self) -> None:
+        """End it, and wait until it has ended."""
+
+
+def relevant_line(log: Path) -> str:
+    """Return the last line of the log that reports a problem, else the very last one."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(log.stat().st_size - _LOG_TAIL, 0))
+            text = file.read(_LOG_TAIL).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    problems = [line for line in lines if _ERROR_TEXT.search(line)]
+    return (problems or lines or [""])[-1][:_LINE_LENGTH]
+
+
+def with_log(message: str, log: Path) -> str:
+    """Return the message, followed by the relevant line of the log where there is one."""
+    line = relevant_line(log)
+    return f"{message}: {line}" if line else message

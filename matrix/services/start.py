@@ -1,4 +1,4 @@
-"""Start one server in a folder of its own, and wait until it answers."""
+"""Start of one server in a folder of its own, until it answers."""
 
 from __future__ import annotations
 
@@ -14,188 +14,207 @@ from pathlib import Path
 
 from matrix.docker.interface import ContainerError
 from matrix.model.service import PortForward, Service, ServiceIdentity
-from matrix.services.container import ContainedServer
-from matrix.services.forwarding import tcp_listener, unix_dial
-from matrix.services.protocol import Login, NoAnswerError, ServerConnection, speaker
-from matrix.services.recipes import UNKEPT, AvailableService, ServiceRecipe, SetupStep
+from matrix.services.container import ContainerServer
+from matrix.services.forwarder import tcp_listener, unix_dial
+from matrix.services.protocol import Login, NoAnswerError, ServerConnection, load_protocol
+from matrix.services.recipes import POSIX_ONLY, AvailableService, ServiceRecipe, SetupStep
 from matrix.services.server import Server, ServerSpec
 
-__all__ = ["RunningServer", "ServiceFailedError", "ask", "start"]
+__all__ = ["ANSWER_SECONDS", "RunningServer", "ServiceFailedError", "identify", "start"]
 
-TRIES = 3
+ANSWER_SECONDS = 5.0
+"""The time within which a server that was started must answer."""
+
+_ATTEMPTS = 3
 # Below the range that systems take for outgoing connections, ip_local_port_range of ip(7).
 _PORTS = range(20_000, 30_000)
 _POLL_SECONDS = 0.02
-_ASK_SECONDS = 5.0
-_TELL_SECONDS = 0.5
+_FAILURE_SECONDS = 0.5
 _GRACE_SECONDS = 5.0
-# Of the 108 bytes of a Unix socket's path, unix(7), some are for its name.
-_FOLDER_PATH = 80
+# A Unix socket's path has at most 108 bytes, unix(7), including its name.
+_MAX_FOLDER_BYTES = 80
 
 
 class ServiceFailedError(Exception):
-    """It did not start, or is not any more; the message has its one relevant line."""
+    """A server did not start, or has ended; the message has the relevant line of its log."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RunningServer:
-    """A server that answered. `seconds` is what its start took."""
+    """A server that answered. `seconds` is the duration of its start."""
 
     service: Service
     recipe: ServiceRecipe
-    guarded: Server
+    server: Server
     seconds: float
 
-    def lost(self) -> str:
-        """Return why it cannot be used any more, "" while it answers."""
-        if self.guarded.failed is not None:
-            return self.guarded.failed
+    def loss_reason(self, seconds: float = ANSWER_SECONDS) -> str:
+        """Return the reason why it cannot be used, "" where it answers within `seconds`."""
+        if self.server.failure is not None:
+            return self.server.failure
         try:
-            ask(self.recipe, self.service)
+            identify(self.recipe, self.service, seconds)
         except (OSError, NoAnswerError) as error:
-            # Its connections end a moment before its guardian can tell how it ended.
-            return self.guarded.wait_failed(_TELL_SECONDS) or f"it does not answer: {error}"
+            # Its connections end a moment before its supervisor reports the reason.
+            reason = self.server.wait_failed(_FAILURE_SECONDS)
+            return reason or f"it does not answer: {error}"
         return ""
 
 
 def start(
     recipe: ServiceRecipe,
-    found: AvailableService,
+    available: AvailableService,
     below: Path | None = None,
-    draw: Callable[[int], list[int]] | None = None,
-    note: Callable[[Server], None] = lambda _: None,
+    pick_ports: Callable[[int], list[int]] | None = None,
+    on_start: Callable[[Server], None] = lambda _: None,
 ) -> RunningServer:
-    """Start the server; another time with other ports where it did not come up with these.
+    """Start the server; try again with other ports where it does not come up with these.
 
-    Its folder is made in `below`; `note` is told of each guardian while it waits. Raises
-    ServiceFailedError, OSError, and RuntimeError where what it is made of cannot be installed.
+    Its folder is created in `below`; `on_start` receives each server before it answers. Raises
+    ServiceFailedError, OSError, and RuntimeError where its packages cannot be installed.
     """
-    tries = TRIES if found.way.ports and found.inside is None else 1
-    python = {"python": str(found.build())} if found.build else {}
-    found = dataclasses.replace(found, words={**found.words, **python})
+    pick_ports = pick_ports or _free_ports
+    source = available.source
+    attempts = _ATTEMPTS if source.ports and available.image is None else 1
+    if available.build:
+        placeholders = {**available.placeholders, "python": str(available.build())}
+        available = dataclasses.replace(available, placeholders=placeholders)
     while True:
-        tries -= 1
+        attempts -= 1
+        ports = pick_ports(source.ports + source.more_ports)
         try:
-            return _start(recipe, found, below, (draw or _draw)(_count(found)), note)
+            return _start(recipe, available, below, ports, on_start)
         except ServiceFailedError:
-            if not tries:
+            if not attempts:
                 raise
 
 
-def ask(recipe: ServiceRecipe, service: Service, seconds: float = _ASK_SECONDS) -> str:
-    """Return what the service says of itself; raise OSError, NoAnswerError."""
+def identify(recipe: ServiceRecipe, service: Service, seconds: float = ANSWER_SECONDS) -> str:
+    """Return product and version of the service, once all nodes answer.
+
+    Raises OSError, NoAnswerError.
+    """
     login = Login(service.user, service.password, service.database)
-    said = ""
-    for way in service.ways:
-        with ServerConnection(unix_dial(way.path), seconds) as line:
-            said = speaker(recipe.protocol).ask(line, login)
-    return said
+    version = ""
+    for forward in service.ways:
+        with ServerConnection(unix_dial(forward.path), seconds) as connection:
+            version = load_protocol(recipe.protocol).identify(connection, login)
+    return version
 
 
 def _start(
     recipe: ServiceRecipe,
-    found: AvailableService,
+    available: AvailableService,
     below: Path | None,
     ports: list[int],
-    note: Callable[[Server], None],
+    on_start: Callable[[Server], None],
 ) -> RunningServer:
     if sys.platform == "win32":
-        raise ServiceFailedError(UNKEPT)
-    # Not everywhere:
-    from matrix.services.supervised import SupervisedServer, new_folder, server_user  # noqa: PLC0415
+        raise ServiceFailedError(POSIX_ONLY)
+    from matrix.services.supervised import (  # noqa: PLC0415 - POSIX only
+        SupervisedServer,
+        new_folder,
+        server_user,
+    )
 
     began = time.monotonic()
-    way = found.way
-    # A Python that is root's own may be where nobody else gets at it.
-    user = server_user() if way.source == "program" else None
+    source = available.source
+    # Another user may have no access to an interpreter of root's own.
+    user = server_user() if source.source == "program" else None
     with new_folder(user, below) as (folder, lock):
         try:
-            order = _order(found, folder, ports, user)
-            guarded: Server
-            if found.inside is None:
-                guarded = SupervisedServer(order, lock)
+            spec = _build_spec(available, folder, ports, user)
+            server: Server
+            if available.image is None:
+                server = SupervisedServer(spec, lock)
             else:
-                guarded = ContainedServer(found.inside, order.commands[0], folder, lock)
+                server = ContainerServer(available.image, spec.commands[0], folder, lock)
         except ContainerError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise ServiceFailedError(str(error)) from error
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-    note(guarded)
-    told = ports if way.same_ports else [0] * len(ports)
+    on_start(server)
+    fixed_ports = ports if source.same_ports else [0] * len(ports)
     try:
+        paths = [_substitute(path, {"folder": str(folder)}) for path in source.sockets]
         service = Service(
-            ServiceIdentity(recipe.name, way.kind, "", way.source),
+            ServiceIdentity(recipe.name, source.kind, "", source.source),
             ways=(
-                *(PortForward(_filled(path, {"folder": str(folder)})) for path in way.sockets),
-                *(PortForward(door, port) for door, port in zip(order.doors, told, strict=False)),
+                *map(PortForward, paths),
+                *map(PortForward, spec.sockets, fixed_ports),
             ),
             user=recipe.user,
             password=recipe.password,
             database=recipe.database,
             url=recipe.url,
         )
-        said = _answering(recipe, service, guarded, way.seconds + began - time.monotonic())
+        seconds = source.seconds + began - time.monotonic()
+        answer = _wait_until_answering(recipe, service, server, seconds)
     except BaseException:
-        guarded.close()
+        server.close()
         raise
-    # A simulator answers in the name of the web server that it is made with.
-    version = way.requirements[0] if way.requirements else said
+    # A simulator reports the name of the web server that it is built on.
+    version = source.requirements[0] if source.requirements else answer
     identity = dataclasses.replace(service.identity, version=version)
     service = dataclasses.replace(service, identity=identity)
-    return RunningServer(service, recipe, guarded, time.monotonic() - began)
+    return RunningServer(service, recipe, server, time.monotonic() - began)
 
 
-def _order(
-    found: AvailableService, folder: Path, ports: list[int], user: tuple[int, int] | None
+def _build_spec(
+    available: AvailableService, folder: Path, ports: list[int], user: tuple[int, int] | None
 ) -> ServerSpec:
-    way = found.way
-    words = {**found.words, "folder": str(folder)}
-    words |= {f"port{number}": str(port) for number, port in enumerate(ports)}
-    for name, content in way.files.items():
-        (folder / name).write_text(_filled(content, words), encoding="utf-8")
-    doors = [str(folder / f"door{number}") for number in range(way.ports)]
-    if len(os.fsencode(folder)) > _FOLDER_PATH:
+    source = available.source
+    values = {**available.placeholders, "folder": str(folder)}
+    values |= {f"port{number}": str(port) for number, port in enumerate(ports)}
+    for name, content in source.files.items():
+        (folder / name).write_text(_substitute(content, values), encoding="utf-8")
+    if len(os.fsencode(folder)) > _MAX_FOLDER_BYTES:
         raise ServiceFailedError(f"{folder} is too long for a Unix socket: set TMPDIR")
     return ServerSpec(
         folder=str(folder),
-        environment=_environment(folder, way.environment, words),
-        commands=[_all_filled(command, words) for command in way.commands],
-        prepare=_steps(way.prepare, words),
-        ready=_steps(way.ready, words),
-        ports=ports[: way.ports],
-        doors=doors,
+        environment={
+            "HOME": str(folder),
+            "TMPDIR": str(folder),
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            **{name: _substitute(value, values) for name, value in source.environment.items()},
+        },
+        commands=[_substitute_all(command, values) for command in source.commands],
+        prepare=_expand_steps(source.prepare, values),
+        ready=_expand_steps(source.ready, values),
+        ports=ports[: source.ports],
+        sockets=[str(folder / f"socket{number}") for number in range(source.ports)],
         user=user,
-        stop=int(way.stop),
-        seconds=way.seconds,
+        stop=int(source.stop),
+        seconds=source.seconds,
     )
 
 
-def _answering(recipe: ServiceRecipe, service: Service, guarded: Server, seconds: float) -> str:
-    """Wait until the service answers on all ways; return what it says of itself."""
-    until = time.monotonic() + seconds
-    # Its guardian has a limit itself, and words for what came of it.
-    if not guarded.wait_started(seconds + _GRACE_SECONDS):
-        raise ServiceFailedError(guarded.failed or f"not started within {seconds:g} s")
-    why: Exception | None = None
-    while time.monotonic() < until:
-        if guarded.failed is not None:
-            raise ServiceFailedError(guarded.failed)
+def _wait_until_answering(
+    recipe: ServiceRecipe, service: Service, server: Server, seconds: float
+) -> str:
+    """Wait until all nodes of the service answer; return product and version."""
+    deadline = time.monotonic() + seconds
+    # The supervisor has the same limit, and a more precise reason.
+    if not server.wait_started(seconds + _GRACE_SECONDS):
+        raise ServiceFailedError(server.failure or f"not started within {seconds:g} s")
+    last_error: Exception | None = None
+    while time.monotonic() < deadline:
+        if server.failure is not None:
+            raise ServiceFailedError(server.failure)
         try:
-            return ask(recipe, service, max(until - time.monotonic(), _POLL_SECONDS))
+            return identify(recipe, service, max(deadline - time.monotonic(), _POLL_SECONDS))
         except (OSError, NoAnswerError) as error:
-            why = error
+            last_error = error
         time.sleep(_POLL_SECONDS)
-    raise ServiceFailedError(guarded.failed or f"no answer within {seconds:g} s: {why}")
+    raise ServiceFailedError(server.failure or f"no answer within {seconds:g} s: {last_error}")
 
 
-def _count(found: AvailableService) -> int:
-    return found.way.ports + found.way.more_ports
-
-
-def _draw(count: int) -> list[int]:
-    """Return ports that nothing listens on here, should the server have no network of its own."""
+def _free_ports(count: int) -> list[int]:
+    """Return ports that are free here, in case the server has no network of its own."""
     ports: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):
         if len(ports) == count:
@@ -205,26 +224,17 @@ def _draw(count: int) -> list[int]:
     return ports
 
 
-def _environment(folder: Path, more: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str]:
-    return {
-        "HOME": str(folder),
-        "TMPDIR": str(folder),
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        **{name: _filled(value, words) for name, value in more.items()},
-    }
+def _expand_steps(
+    steps: tuple[SetupStep, ...], values: Mapping[str, str]
+) -> list[tuple[list[str], str]]:
+    return [(_substitute_all(step.command, values), step.stdin) for step in steps]
 
 
-def _steps(steps: tuple[SetupStep, ...], words: Mapping[str, str]) -> list[tuple[list[str], str]]:
-    return [(_all_filled(step.run, words), step.given) for step in steps]
+def _substitute_all(command: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
+    return [_substitute(argument, values) for argument in command]
 
 
-def _all_filled(command: tuple[str, ...], words: Mapping[str, str]) -> list[str]:
-    return [_filled(part, words) for part in command]
-
-
-def _filled(template: str, words: Mapping[str, str]) -> str:
-    for name, word in words.items():
-        template = template.replace(f"{{{name}}}", word)
+def _substitute(template: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        template = template.replace(f"{{{name}}}", value)
     return template

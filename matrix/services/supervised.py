@@ -1,10 +1,7 @@
-"""POSIX only: our side of a guardian, which lives as long as we hold its standard input.
+"""POSIX only: servers under a supervisor, each in a locked folder.
 
-POSIX only: who runs servers, as many refuse to be run by root.
-
-POSIX only: folders of services, one each, locked while its guardian lives.
-
-What dead ones left is swept.
+A supervisor runs as long as its standard input is open. It inherits the lock of its server's
+folder, so `sweep` can tell the folders of supervisors that were killed.
 """
 
 from __future__ import annotations
@@ -23,135 +20,130 @@ from collections.abc import Iterator
 from pathlib import Path
 
 if sys.platform == "win32":
-    raise ImportError("POSIX only: a guardian is handed a lock that it holds further")
+    raise ImportError("POSIX only: a supervisor inherits a lock")
 
 import fcntl
 import pwd
 
-from matrix.services.server import MARK, ServerSpec, relevant_line
+from matrix.services.server import FOLDER_VARIABLE, ServerSpec, with_log
 from matrix.system.paths import project_root
 
 __all__ = ["SupervisedServer", "new_folder", "server_user", "servers_of", "sweep"]
 
-_CODE = (
+_SUPERVISOR_CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from matrix.services.supervisor import main; main()"
 )
 _END_SECONDS = 20.0
+_USER = "nobody"
+# Short, as a Unix socket's path is limited to about a hundred characters.
+_PREFIX = "matrix-service-"
+_LOCK = "lock"
 
 
 class SupervisedServer:
-    """A guardian and its server, from when it is made until `close`."""
+    """A supervisor process and its server, until `close`."""
 
-    def __init__(self, order: ServerSpec, lock: int) -> None:
-        """Start it; `lock` is a descriptor that it holds as long as it lives. Raises OSError."""
-        self._folder = Path(order.folder)
+    def __init__(self, spec: ServerSpec, lock: int) -> None:
+        """Start the supervisor, which inherits the descriptor `lock`. Raises OSError."""
+        self._log = Path(spec.folder) / "log"
         self._changed = threading.Condition()
         self._started = False
-        self._failed: str | None = None
-        self.network = ""
-        # What it says itself goes to the log of its server.
-        with (self._folder / "log").open("ab") as errors:
+        self._failure: str | None = None
+        # The supervisor's own errors go to the log of its server.
+        with self._log.open("ab") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-B", "-c", _CODE, str(project_root())],
+                [sys.executable, "-B", "-c", _SUPERVISOR_CODE, str(project_root())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 pass_fds=(lock,),
                 start_new_session=True,
             )
-        self._reader = threading.Thread(target=self._read, name="guardian", daemon=True)
+        self._reader = threading.Thread(target=self._read, name="supervisor", daemon=True)
         self._reader.start()
-        with contextlib.suppress(OSError):  # it is dead already, which is seen elsewhere
-            assert self._process.stdin is not None  # noqa: S101 - a pipe, as asked for above
-            self._process.stdin.write(json.dumps(dataclasses.asdict(order)).encode() + b"\n")
+        with contextlib.suppress(OSError):  # it has ended already, which `_read` reports
+            assert self._process.stdin is not None  # noqa: S101 - a pipe, see above
+            self._process.stdin.write(json.dumps(dataclasses.asdict(spec)).encode() + b"\n")
             self._process.stdin.flush()
 
     @property
-    def failed(self) -> str | None:
-        """Why the server is not, or not any more; None while all is well."""
-        return self._failed
+    def failure(self) -> str | None:
+        """The reason why the server does not run; None while it does."""
+        return self._failure
 
     def wait_started(self, seconds: float) -> bool:
-        """Return whether the server was started in time; not yet whether it answers."""
+        """Return whether the server was started in time; it may not answer yet."""
         with self._changed:
-            self._changed.wait_for(lambda: self._started or self._failed is not None, seconds)
-            return self._started and self._failed is None
+            self._changed.wait_for(lambda: self._started or self._failure is not None, seconds)
+            return self._started and self._failure is None
 
     def wait_failed(self, seconds: float) -> str | None:
-        """Return why the server is not any more, None where it is not told in time."""
+        """Return the reason why it no longer runs, None where none is known in time."""
         with self._changed:
-            self._changed.wait_for(lambda: self._failed is not None, seconds)
-            return self._failed
+            self._changed.wait_for(lambda: self._failure is not None, seconds)
+            return self._failure
 
-    def let_go(self) -> None:
-        """Let it end the server, some time soon."""
+    def release(self) -> None:
+        """Let the supervisor end the server soon, without waiting for that."""
         with contextlib.suppress(OSError):
-            assert self._process.stdin is not None  # noqa: S101 - a pipe, as asked for above
+            assert self._process.stdin is not None  # noqa: S101 - a pipe, see above
             self._process.stdin.close()
 
     def close(self) -> None:
-        """Wait until it has ended the server and itself."""
-        self.let_go()
+        """End the server, and wait until the supervisor has ended."""
+        self.release()
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         self._reader.join()
-        assert self._process.stdout is not None  # noqa: S101 - a pipe, as asked for above
+        assert self._process.stdout is not None  # noqa: S101 - a pipe, see above
         self._process.stdout.close()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - a pipe, as asked for above
+        assert self._process.stdout is not None  # noqa: S101 - a pipe, see above
         for line in self._process.stdout:
-            said = json.loads(line)
-            with self._changed:
-                if said["event"] == "network":
-                    self.network = said["words"]
-                elif said["event"] == "started":
+            message = json.loads(line)
+            if message["event"] == "started":
+                with self._changed:
                     self._started = True
-                else:
-                    self._failed = self._failed or self._with_log(said["words"])
-                self._changed.notify_all()
+                    self._changed.notify_all()
+            else:
+                self._fail(message["detail"])
+        self._fail("its supervisor ended")
+
+    def _fail(self, failure: str) -> None:
         with self._changed:
-            self._failed = self._failed or self._with_log("its guardian ended")
+            self._failure = self._failure or with_log(failure, self._log)
             self._changed.notify_all()
-
-    def _with_log(self, words: str) -> str:
-        line = relevant_line(self._folder / "log")
-        return f"{words}: {line}" if line else words
-
-
-_NOBODY = "nobody"
 
 
 def server_user() -> tuple[int, int] | None:
-    """Return user and group to run servers as where we are root, else None: as ourselves."""
+    """Return the uid and gid for servers where we are root, as many refuse to run as root.
+
+    None means the current user.
+    """
     if os.geteuid() != 0:
         return None
-    entry = pwd.getpwnam(_NOBODY)
+    entry = pwd.getpwnam(_USER)
     return entry.pw_uid, entry.pw_gid
-
-
-# Short: a Unix socket's path has about a hundred characters.
-_PREFIX = "matrix-service-"
-_LOCK = "lock"
 
 
 @contextlib.contextmanager
 def new_folder(
     user: tuple[int, int] | None, below: Path | None = None
 ) -> Iterator[tuple[Path, int]]:
-    """Yield a new folder of `user`, and the descriptor of its lock for who is to hold it further.
+    """Yield a new folder of `user`, and the descriptor of its lock, which a child may inherit.
 
-    Raises OSError. The folder stays.
+    The folder is not removed. Raises OSError.
     """
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=below))
     lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        _take(lock)
-        # Whoever does not know its name finds nothing; the sockets in it are for those who do.
+        _acquire(lock)
+        # Other users cannot list the folder, but can reach sockets in it whose names they know.
         folder.chmod(0o711)
         if user is not None:
             os.chown(folder, *user)
@@ -161,15 +153,17 @@ def new_folder(
 
 
 def sweep(below: Path | None = None) -> int:
-    """End and remove what services left whose guardian was killed; return how many."""
+    """End servers whose supervisor was killed, remove their folders, and return how many."""
     count = 0
+    user = server_user()
+    owners = {os.geteuid(), *(user[:1] if user else ())}
     for folder in (below or Path(tempfile.gettempdir())).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
-            if folder.is_symlink() or folder.stat().st_uid not in _ours():
+            if folder.is_symlink() or folder.stat().st_uid not in owners:
                 continue
             lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
             try:
-                _take(lock)
+                _acquire(lock)
                 for server in servers_of(folder):
                     os.kill(server, signal.SIGKILL)
                 shutil.rmtree(folder, ignore_errors=True)
@@ -179,28 +173,23 @@ def sweep(below: Path | None = None) -> int:
     return count
 
 
-def _take(lock: int) -> None:
-    """Take the lock; raise OSError where another has it."""
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _ours() -> set[int]:
-    """Return us, and who runs servers for us where we are root."""
-    user = server_user()
-    return {os.geteuid(), *(user[:1] if user else ())}
-
-
 def servers_of(folder: Path) -> list[int]:
-    """Return the processes that were started for the folder, or work in it.
+    """Return the processes that were started for the folder, or whose working directory it is.
 
-    Some write their title over the variables that they were started with.
+    The latter are needed, as some programs write their title over their environment.
     """
-    wanted = f"{MARK}={folder}".encode()
-    found = []
-    for each in Path("/proc").glob("[0-9]*"):
+    variable = f"{FOLDER_VARIABLE}={folder}".encode()
+    pids = []
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if folder in (work := (each / "cwd").readlink(), *work.parents) or wanted in (
-                each / "environ"
+            cwd = (process / "cwd").readlink()
+            if folder in (cwd, *cwd.parents) or variable in (
+                process / "environ"
             ).read_bytes().split(b"\0"):
-                found.append(int(each.name))
-    return found
+                pids.append(int(process.name))
+    return pids
+
+
+def _acquire(lock: int) -> None:
+    """Lock the file; raise OSError where another process has it locked."""
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,9 +1,9 @@
-"""POSIX only: a process that keeps one server: starts it, and ends it when nobody wants it.
+"""POSIX only: the process that supervises one server, and ends it when it is no longer needed.
 
-It reads one line of JSON (`ServerSpec`) from its standard input, and keeps the server as long as
-that stays open: who started it may be killed in any way. What its server starts and leaves behind
-falls to it, and where it is killed itself, the kernel kills the server. It tells what happens by
-lines of JSON on its standard output.
+It reads one line of JSON (`ServerSpec`) from its standard input, and keeps the server running as
+long as that stays open, so the server ends however the parent ends. It adopts orphans of its
+server, and where it is killed itself, the kernel kills the server. It reports `started` or
+`failed` by lines of JSON on its standard output.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 if sys.platform == "win32":
-    raise ImportError("POSIX only: servers are kept by signals and Unix sockets")
+    raise ImportError("POSIX only: supervision needs signals and Unix sockets")
 
 
-from matrix.services.forwarding import Forwarder, tcp_dial, unix_listener
-from matrix.services.server import MARK, ServerSpec
+from matrix.services.forwarder import Forwarder, tcp_dial, unix_listener
+from matrix.services.server import FOLDER_VARIABLE, ServerSpec
 from matrix.system.network import isolate
 
 __all__ = ["main"]
@@ -36,185 +36,185 @@ __all__ = ["main"]
 _SUBREAPER, _DEATH_SIGNAL = 36, 1  # PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG: see prctl(2)
 _POLL_SECONDS = 0.02
 _STOP_SECONDS = 4.0
-_STRAY_SECONDS = 4.0
+_ORPHAN_SECONDS = 4.0
 _LOG_BYTES = 8_000_000
-_LOG_LOOK_SECONDS = 5.0
+_LOG_CHECK_SECONDS = 5.0
 
 
-class _NotWantedError(Exception):
+class _InputClosedError(Exception):
     """Our standard input has ended."""
 
 
-class _FailedError(Exception):
-    """It cannot be had; the message says why."""
+class _ServerFailedError(Exception):
+    """The server does not start, or ended; the message is the reason."""
 
 
-class _Guardian:
-    def __init__(self, order: ServerSpec) -> None:
-        self._order = order
-        self._folder = Path(order.folder)
-        self._running: list[subprocess.Popen[bytes]] = []
-        self._doors: list[Forwarder] = []
+class _Supervisor:
+    def __init__(self, spec: ServerSpec) -> None:
+        self._spec = spec
+        self._folder = Path(spec.folder)
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._forwarders: list[Forwarder] = []
         self._log = (self._folder / "log").open("ab", buffering=0)
-        self._woken, wake = os.pipe()
-        for end in (self._woken, wake):
+        self._wakeup, write_end = os.pipe()
+        for end in (self._wakeup, write_end):
             os.set_blocking(end, False)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, _unwanted)
+        signal.signal(signal.SIGTERM, _stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def keep(self) -> None:
-        """Start it, and stay until it ends or is not wanted."""
-        until = time.monotonic() + self._order.seconds
-        self._steps(self._order.prepare, until)
-        self._running = [self._start(command, b"") for command in self._order.commands]
-        self._listening(until)
-        self._steps(self._order.ready, until)
-        for door, port in zip(self._order.doors, self._order.ports, strict=False):
-            listener = unix_listener(Path(door))
-            Path(door).chmod(0o777)
-            self._doors.append(Forwarder(listener, tcp_dial("127.0.0.1", port)))
-        _say("started")
+    def run(self) -> None:
+        """Start the server and wait for its end; raise _ServerFailedError, _InputClosedError."""
+        deadline = time.monotonic() + self._spec.seconds
+        self._run_steps(self._spec.prepare, deadline)
+        self._processes = [self._start(command, b"") for command in self._spec.commands]
+        self._wait_for_ports(deadline)
+        self._run_steps(self._spec.ready, deadline)
+        for path, port in zip(self._spec.sockets, self._spec.ports, strict=False):
+            listener = unix_listener(Path(path))
+            Path(path).chmod(0o777)
+            self._forwarders.append(Forwarder(listener, tcp_dial("127.0.0.1", port)))
+        _report("started")
         while True:
-            self._alive()
-            self._wait(_LOG_LOOK_SECONDS)
+            self._check_processes()
+            self.wait(_LOG_CHECK_SECONDS)
             with contextlib.suppress(OSError):
                 if (self._folder / "log").stat().st_size > _LOG_BYTES:
                     os.truncate(self._folder / "log", 0)
 
     def end(self) -> None:
-        """End all, softly first."""
-        for door in self._doors:
-            door.close()
-        for process in self._running:
-            _signal_group(process, self._order.stop)
-        until = time.monotonic() + _STOP_SECONDS
-        for process in self._running:
+        """End all processes, by their stop signal first, and remove the folder."""
+        for forwarder in self._forwarders:
+            forwarder.close()
+        for process in self._processes:
+            _signal_group(process, self._spec.stop)
+        deadline = time.monotonic() + _STOP_SECONDS
+        for process in self._processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(max(until - time.monotonic(), 0.0))
+                process.wait(max(deadline - time.monotonic(), 0.0))
             _signal_group(process, signal.SIGKILL)
             process.wait()
-        until = time.monotonic() + _STRAY_SECONDS
-        while (strays := _children()) and time.monotonic() < until:
-            for stray in strays:
+        deadline = time.monotonic() + _ORPHAN_SECONDS
+        while (orphans := _children()) and time.monotonic() < deadline:
+            for orphan in orphans:
                 with contextlib.suppress(OSError):
-                    os.kill(stray, signal.SIGKILL)
-                    os.waitpid(stray, 0)
+                    os.kill(orphan, signal.SIGKILL)
+                    os.waitpid(orphan, 0)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _steps(self, steps: Sequence[tuple[list[str], str]], until: float) -> None:
-        for command, given in steps:
-            process = self._start(command, given.encode())
-            self._running.append(process)
-            while process.poll() is None:
-                self._wait(_LOG_LOOK_SECONDS)
-                self._in_time(until)
-            self._running.remove(process)
-            if process.returncode:
-                raise _FailedError(f"{Path(command[0]).name}: {_how(process.returncode)}")
+    def wait(self, seconds: float) -> None:
+        """Wait until a child ends or the time is over; raise _InputClosedError."""
+        ready = select.select([0, self._wakeup], [], [], seconds)[0]
+        if self._wakeup in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wakeup, 4096)
+        if 0 in ready and not os.read(0, 4096):
+            raise _InputClosedError
 
-    def _listening(self, until: float) -> None:
-        for port in self._order.ports:
+    def _run_steps(self, steps: Sequence[tuple[list[str], str]], deadline: float) -> None:
+        for command, text in steps:
+            process = self._start(command, text.encode())
+            self._processes.append(process)
+            while process.poll() is None:
+                self.wait(max(deadline - time.monotonic(), _POLL_SECONDS))
+                self._check_deadline(deadline)
+            self._processes.remove(process)
+            if process.returncode:
+                raise _ServerFailedError(_describe_end(command[0], process.returncode))
+
+    def _wait_for_ports(self, deadline: float) -> None:
+        for port in self._spec.ports:
             while True:
-                self._alive()
-                self._in_time(until)
+                self._check_processes()
+                self._check_deadline(deadline)
                 with (
                     contextlib.suppress(OSError),
                     socket.create_connection(("127.0.0.1", port), _POLL_SECONDS * 10),
                 ):
                     break
-                self._wait(_POLL_SECONDS)
+                self.wait(_POLL_SECONDS)
 
-    def _alive(self) -> None:
-        for process in self._running:
+    def _check_processes(self) -> None:
+        for number, process in enumerate(self._processes):
             if process.poll() is not None:
-                name = Path(self._order.commands[self._running.index(process)][0]).name
-                raise _FailedError(f"{name}: {_how(process.returncode)}")
+                command = self._spec.commands[number]
+                raise _ServerFailedError(_describe_end(command[0], process.returncode))
 
-    def _in_time(self, until: float) -> None:
-        if time.monotonic() > until:
-            raise _FailedError(f"not ready within {self._order.seconds:g} s")
+    def _check_deadline(self, deadline: float) -> None:
+        if time.monotonic() > deadline:
+            raise _ServerFailedError(f"not ready within {self._spec.seconds:g} s")
 
-    def _wait(self, seconds: float) -> None:
-        """Wait for the end of a child, but not for long; raise _NotWantedError."""
-        ready = select.select([0, self._woken], [], [], seconds)[0]
-        if self._woken in ready:
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._woken, 4096)
-        if 0 in ready and not os.read(0, 4096):
-            raise _NotWantedError
-
-    def _start(self, command: Sequence[str], given: bytes) -> subprocess.Popen[bytes]:
-        read, write = os.pipe()
+    def _start(self, command: Sequence[str], stdin: bytes) -> subprocess.Popen[bytes]:
+        read_end, write_end = os.pipe()
         try:
-            os.write(write, given)  # less than a pipe holds
+            os.write(write_end, stdin)  # less than a pipe holds
         finally:
-            os.close(write)
-        user, group = self._order.user or (None, None)
-        who: dict[str, Any] = {"user": user, "group": group, "extra_groups": []} if user else {}
+            os.close(write_end)
+        user, group = self._spec.user or (None, None)
+        as_user: dict[str, Any] = {"user": user, "group": group, "extra_groups": []} if user else {}
         try:
             return subprocess.Popen(
                 list(command),
-                stdin=read,
+                stdin=read_end,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,
-                env={**self._order.environment, MARK: str(self._folder)},
+                env={**self._spec.environment, FOLDER_VARIABLE: str(self._folder)},
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one call into a library that is loaded
-                **who,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one call into a loaded library
+                **as_user,
             )
         except OSError as error:
-            raise _FailedError(f"{command[0]} does not start: {error}") from error
+            raise _ServerFailedError(f"cannot start {command[0]}: {error}") from error
         finally:
-            os.close(read)
+            os.close(read_end)
 
 
 def main() -> None:
-    """Keep what the first line of standard input says; end with exit code 0."""
-    order = ServerSpec(**json.loads(_first_line()))
-    # First, as it wants to be alone in the process. Servers run as another user where we are root,
-    # and there is none in a user namespace of our own.
-    private = isolate(own_user=order.user is None)
+    """Run the server of the first line of standard input; end with exit code 0."""
+    spec = ServerSpec(**json.loads(_read_first_line()))
+    # First, as it must be alone in the process. Servers run as another user where we are root, and
+    # a user namespace of our own would not have that user.
+    isolate(own_user=spec.user is None)
     _prctl(_SUBREAPER, 1)
-    _say("network", words=private)
-    guardian = _Guardian(order)
+    supervisor = _Supervisor(spec)
     try:
-        guardian.keep()
-    except _NotWantedError:
+        supervisor.run()
+    except _InputClosedError:
         pass
-    except (_FailedError, OSError) as error:
-        _say("failed", words=str(error))
-        # What it wrote is read before it goes.
-        with contextlib.suppress(_NotWantedError):
+    except (_ServerFailedError, OSError) as error:
+        _report("failed", str(error))
+        # The parent reads the log before the folder is removed.
+        with contextlib.suppress(_InputClosedError):
             while True:
-                guardian._wait(60.0)  # noqa: SLF001 - our own
+                supervisor.wait(60.0)
     finally:
-        guardian.end()
+        supervisor.end()
 
 
-def _first_line() -> bytes:
+def _read_first_line() -> bytes:
     line = bytearray()
     while not line.endswith(b"\n"):
-        piece = os.read(0, 1)
-        if not piece:
+        byte = os.read(0, 1)
+        if not byte:
             sys.exit(0)
-        line += piece
+        line += byte
     return bytes(line)
 
 
-def _say(event: str, words: str = "") -> None:
+def _report(event: str, detail: str = "") -> None:
     with contextlib.suppress(OSError):
-        os.write(1, (json.dumps({"event": event, "words": words}) + "\n").encode())
+        os.write(1, (json.dumps({"event": event, "detail": detail}) + "\n").encode())
 
 
-def _unwanted(*_: object) -> None:
-    raise _NotWantedError
+def _stop(*_: object) -> None:
+    raise _InputClosedError
 
 
-def _how(code: int) -> str:
-    return f"died of signal {-code}" if code < 0 else f"ended with exit code {code}"
+def _describe_end(program: str, code: int) -> str:
+    end = f"died of signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return f"{Path(program).name}: {end}"
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
@@ -224,12 +224,12 @@ def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
 
 
 def _children() -> list[int]:
-    """Return our children, adopted ones included; none where the system does not tell."""
-    found: list[int] = []
+    """Return our children, adopted ones included; none where the system does not list them."""
+    children: list[int] = []
     for path in Path("/proc/self/task").glob("*/children"):
         with contextlib.suppress(OSError):
-            found += map(int, path.read_text(encoding="ascii").split())
-    return found
+            children += map(int, path.read_text(encoding="ascii").split())
+    return children
 
 
 def _load_prctl() -> Callable[[int, int], object]:

@@ -1,4 +1,4 @@
-"""Remote configuration: what a client of any age checks before it takes a payload over."""
+"""Remote configuration: the checks that clients of all releases apply to a payload."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.agent.remote_config import NOTHING, acknowledged_version
+from matrix.agent.remote_config import NO_CONFIGS, acknowledged_version
 from matrix.model.probe import RemoteConfig
 
 FEATURES = RemoteConfig("ASM_FEATURES", "asm", {"asm": {"enabled": True}})
@@ -27,25 +27,25 @@ def targets_of(answer: dict[str, Any]) -> dict[str, Any]:
     return signed
 
 
-def test_nothing_is_said_before_anything_was_published() -> None:
-    assert NOTHING.answer(poll(0)) == {}
-    assert NOTHING.answer(None) == {}
+def test_the_response_is_empty_before_the_first_version() -> None:
+    assert NO_CONFIGS.answer(poll(0)) == {}
+    assert NO_CONFIGS.answer(None) == {}
 
 
-def test_a_client_that_is_up_to_date_is_told_nothing() -> None:
-    published = NOTHING.followed_by([FEATURES])
+def test_the_response_to_a_current_client_is_empty() -> None:
+    published = NO_CONFIGS.followed_by([FEATURES])
     assert published.answer(poll(published.version)) == {}
     assert published.answer(poll(0)) != {}
 
 
 @pytest.mark.parametrize("body", [None, [], {"client": 1}, {"client": {"state": {}}}, "x"])
-def test_a_client_that_says_nothing_of_its_state_has_version_0(body: object) -> None:
+def test_a_client_without_a_state_has_version_0(body: object) -> None:
     assert acknowledged_version(body) == 0
-    assert NOTHING.followed_by([FEATURES]).answer(body) != {}
+    assert NO_CONFIGS.followed_by([FEATURES]).answer(body) != {}
 
 
-def test_no_key_that_a_client_does_not_know() -> None:
-    answer = NOTHING.followed_by([FEATURES]).answer(poll(0))
+def test_there_are_no_unknown_keys() -> None:
+    answer = NO_CONFIGS.followed_by([FEATURES]).answer(poll(0))
     assert set(answer) == {"roots", "targets", "target_files", "client_configs"}
     assert set(targets_of(answer)) == {
         "_type", "custom", "expires", "spec_version", "targets", "version",
@@ -53,7 +53,7 @@ def test_no_key_that_a_client_does_not_know() -> None:
 
 
 def test_an_empty_set_withdraws_everything() -> None:
-    published = NOTHING.followed_by([FEATURES, RULES])
+    published = NO_CONFIGS.followed_by([FEATURES, RULES])
     withdrawn = published.followed_by([]).answer(poll(published.version))
     assert withdrawn["client_configs"] == []
     assert withdrawn["target_files"] == []
@@ -62,22 +62,22 @@ def test_an_empty_set_withdraws_everything() -> None:
 
 
 def test_only_a_file_whose_content_changed_gets_a_new_version() -> None:
-    first = NOTHING.followed_by([FEATURES, RULES])
+    first = NO_CONFIGS.followed_by([FEATURES, RULES])
     changed = RemoteConfig("ASM", "rules", {"custom_rules": [{}]})
     targets = targets_of(first.followed_by([FEATURES, changed]).answer(None))["targets"]
     versions = {path.split("/")[2]: target["custom"]["v"] for path, target in targets.items()}
     assert versions == {"ASM_FEATURES": 1, "ASM": 2}
 
 
-def test_a_file_that_was_withdrawn_comes_back_as_new() -> None:
-    again = NOTHING.followed_by([FEATURES]).followed_by([]).followed_by([FEATURES])
+def test_a_file_that_was_withdrawn_returns_as_new() -> None:
+    again = NO_CONFIGS.followed_by([FEATURES]).followed_by([]).followed_by([FEATURES])
     (target,) = targets_of(again.answer(None))["targets"].values()
     assert target["custom"]["v"] == 3
 
 
 def test_two_files_of_one_path_are_an_error() -> None:
     with pytest.raises(ValueError, match="datadog/2/ASM/rules/config"):
-        NOTHING.followed_by([RULES, RULES])
+        NO_CONFIGS.followed_by([RULES, RULES])
 
 
 NAMES = st.from_regex(r"[A-Za-z0-9_.-]{1,12}", fullmatch=True)
@@ -90,9 +90,10 @@ CONFIGS = st.builds(
 SETS = st.lists(CONFIGS, max_size=4, unique_by=lambda config: (config.product, config.config_id))
 
 
+@settings(max_examples=40)
 @given(st.lists(SETS, min_size=1, max_size=4))
-def test_what_a_client_verifies_holds_for_every_set(sets: list[list[RemoteConfig]]) -> None:
-    published = NOTHING
+def test_clients_can_verify_every_set(sets: list[list[RemoteConfig]]) -> None:
+    published = NO_CONFIGS
     for configs in sets:
         published = published.followed_by(configs)
     answer = published.answer(poll(published.version - 1))

@@ -1,11 +1,11 @@
-"""What a capture tells: which span is whose, and whether the tracer was alive."""
+"""Observations of a capture: the spans of each exchange, and whether the tracer was alive."""
 
 from __future__ import annotations
 
 import pytest
 from helpers.observation_builders import SHOP, exchange, process, span, telemetry, traces
 
-from matrix.agent.observations import liveness, sightings, telemetry_messages
+from matrix.agent.observations import liveness, observations_of, telemetry_messages
 from matrix.agent.traces import Traces
 from matrix.model.capture import AgentRequest, Soak
 from matrix.model.reason import Reason
@@ -14,14 +14,15 @@ WARM_UP = exchange(probe="", channel="", stimulus="")
 URL = f"http://127.0.0.1:1/{SHOP}/orders"
 
 
-def test_the_root_is_found_by_the_unique_segment_and_brings_its_trace() -> None:
+def test_the_root_is_found_by_the_unique_segment_with_its_trace() -> None:
     root = span(meta={"http.url": URL + "?q=1"})
     child = span(span_id=2, parent_id=1, name="view", type="", resource="orders")
     other = span(trace_id=2, span_id=9, meta={"http.url": "http://127.0.0.1:1/sfffffffffffffff/"})
-    seen = exchange(path=f"/{SHOP}/orders?q=1")
-    found = sightings(process([seen], [traces(other), traces(child), traces(root)]))[0]
-    assert found.root == root
-    assert found.spans == (root, child)
+    request = exchange(path=f"/{SHOP}/orders?q=1")
+    captured = process([request], [traces(other), traces(child), traces(root)])
+    (observation,) = observations_of(captured)
+    assert observation.root == root
+    assert observation.spans == (root, child)
 
 
 def test_old_releases_leave_the_query_string_out_of_the_url() -> None:
@@ -29,7 +30,7 @@ def test_old_releases_leave_the_query_string_out_of_the_url() -> None:
     assert Traces([traces(root)]).root_of(exchange(path=f"/{SHOP}/search?q=%3Cb%3E")) == root
 
 
-def test_a_resource_or_route_tells_too() -> None:
+def test_the_root_is_found_by_its_resource_too() -> None:
     root = span(resource=f"GET /{SHOP}/")
     assert Traces([traces(root)]).root_of(exchange()) == root
 
@@ -39,37 +40,37 @@ def test_an_outgoing_call_that_names_the_shop_is_not_the_root() -> None:
     call = span(
         span_id=2, parent_id=1, type="http", start=1, meta={"http.url": f"http://up/titles/{SHOP}"}
     )
-    found = Traces([traces(call), traces(root)])
-    assert found.root_of(exchange()) == root
-    # Until the root has come, the call alone does not stand in for it.
+    assert Traces([traces(call), traces(root)]).root_of(exchange()) == root
+    # The call is not taken for the root before the root arrives.
     assert Traces([traces(call)]).root_of(exchange()) is None
 
 
-def test_the_second_look_is_not_taken_for_the_request_itself() -> None:
+def test_the_follow_up_is_not_taken_for_the_request_itself() -> None:
     post = span(meta={"http.url": URL, "http.method": "POST"}, start=2)
     get = span(trace_id=2, span_id=2, meta={"http.url": URL, "http.method": "GET"}, start=1)
-    seen = exchange(method="POST", path=f"/{SHOP}/orders")
-    assert Traces([traces(get), traces(post)]).root_of(seen) == post
-    assert Traces([traces(get)]).root_of(seen) is None
+    request = exchange(method="POST", path=f"/{SHOP}/orders")
+    assert Traces([traces(get), traces(post)]).root_of(request) == post
+    assert Traces([traces(get)]).root_of(request) is None
 
 
-def test_spans_of_other_traces_whose_resource_names_the_request_are_told_apart() -> None:
+def test_spans_of_other_traces_with_the_segment_in_their_resource_are_separate() -> None:
     root = span(meta={"http.url": URL})
     test = span(trace_id=2, span_id=2, type="test", resource=f"test_shop.py::test_shop[{SHOP}]")
     call = span(trace_id=3, span_id=3, type="http", meta={"http.url": f"http://up/titles/{SHOP}"})
-    seen = exchange(path=f"/{SHOP}/orders")
-    found = sightings(process([seen], [traces(test), traces(call), traces(root)]))[0]
-    assert found.root == root
-    assert found.elsewhere == (test,)
+    request = exchange(path=f"/{SHOP}/orders")
+    captured = process([request], [traces(test), traces(call), traces(root)])
+    (observation,) = observations_of(captured)
+    assert observation.root == root
+    assert observation.elsewhere == (test,)
 
 
-def test_spans_that_come_later_are_taken_in() -> None:
+def test_spans_that_arrive_later_are_added() -> None:
     root = span(meta={"http.url": URL})
     first = traces(span(trace_id=2))
-    found = Traces([first])
-    assert found.root_of(exchange(path=f"/{SHOP}/orders")) is None
-    found.update([first, traces(root)])
-    assert found.root_of(exchange(path=f"/{SHOP}/orders")) == root
+    spans = Traces([first])
+    assert spans.root_of(exchange(path=f"/{SHOP}/orders")) is None
+    spans.update([first, traces(root)])
+    assert spans.root_of(exchange(path=f"/{SHOP}/orders")) == root
 
 
 def test_a_loop_of_parents_does_not_hang() -> None:
@@ -80,9 +81,9 @@ def test_a_loop_of_parents_does_not_hang() -> None:
 
 def test_structured_data_is_decoded() -> None:
     root = span(meta={"http.url": URL}, meta_struct={"appsec": {"triggers": [1]}})
-    found = Traces([traces(root)]).root_of(exchange(path=f"/{SHOP}/orders"))
-    assert found is not None
-    assert found.meta_struct == {"appsec": {"triggers": [1]}}
+    decoded = Traces([traces(root)]).root_of(exchange(path=f"/{SHOP}/orders"))
+    assert decoded is not None
+    assert decoded.meta_struct == {"appsec": {"triggers": [1]}}
 
 
 def test_a_batch_of_telemetry_is_unwrapped() -> None:
@@ -105,46 +106,46 @@ ROOT = span(meta={"http.url": f"http://127.0.0.1:1/{SHOP}/"})
     ("reported", "pinned"),
     [("1.9.0", "1.9.0"), ("1.7.0-rc1", "1.7.0rc1"), ("1.7.0rc2.dev3+gabc", "1.7.0rc2.dev3")],
 )
-def test_alive_is_who_traced_the_first_request_and_has_the_right_version(
+def test_a_tracer_is_alive_that_traced_the_first_request_and_has_the_right_version(
     reported: str, pinned: str
 ) -> None:
     assert liveness(process([WARM_UP], [traces(ROOT, version=reported)]), pinned).alive
 
 
 def test_the_version_may_come_by_telemetry_or_remote_configuration() -> None:
-    told = telemetry({"request_type": "app-started", "application": {"tracer_version": "1.9.0"}})
-    asked = AgentRequest(
+    message = telemetry({"request_type": "app-started", "application": {"tracer_version": "1.9.0"}})
+    poll = AgentRequest(
         1.0, "POST", "/v0.7/config", {}, {"client": {"client_tracer": {"tracer_version": "1.9.0"}}}
     )
-    for request in (told, asked):
+    for request in (message, poll):
         assert liveness(process([WARM_UP], [traces(ROOT, version=""), request]), "1.9.0").alive
     assert not liveness(process([WARM_UP], [traces(ROOT, version="")]), "1.9.0").alive
 
 
-def test_an_app_that_answers_while_its_tracer_sleeps_is_broken() -> None:
-    found = liveness(process([WARM_UP]), "1.9.0")
-    assert found.reason is Reason.BROKEN_START
-    assert "no span" in found.detail
+def test_an_app_that_answers_without_its_tracer_is_broken() -> None:
+    result = liveness(process([WARM_UP]), "1.9.0")
+    assert result.reason is Reason.BROKEN_START
+    assert "no span" in result.detail
 
 
-def test_another_version_is_another_install() -> None:
-    found = liveness(process([WARM_UP], [traces(ROOT, version="1.9.0")]), "1.9.1")
-    assert found.reason is Reason.WRONG_INSTALL
+def test_another_version_is_a_wrong_install() -> None:
+    result = liveness(process([WARM_UP], [traces(ROOT, version="1.9.0")]), "1.9.1")
+    assert result.reason is Reason.WRONG_INSTALL
 
 
-def test_an_error_page_is_no_sign_of_life() -> None:
+def test_an_error_page_is_a_broken_start() -> None:
     page = exchange(probe="", channel="", stimulus="", status=500)
-    found = liveness(process([page], [traces(ROOT)]), "1.9.0")
-    assert found.reason is Reason.BROKEN_START
-    assert "500" in found.detail
+    result = liveness(process([page], [traces(ROOT)]), "1.9.0")
+    assert result.reason is Reason.BROKEN_START
+    assert "500" in result.detail
 
 
-def test_who_never_answered_keeps_its_own_reason() -> None:
+def test_a_process_that_never_answered_keeps_its_own_reason() -> None:
     dead = process(failed=Reason.CRASHED, detail="died of signal 11 before it was ready")
     assert liveness(dead, "1.9.0").reason is Reason.CRASHED
 
 
-def test_who_crashed_later_was_alive_before() -> None:
+def test_a_process_that_crashed_later_was_alive_before() -> None:
     crashed = process([WARM_UP], [traces(ROOT)], failed=Reason.CRASHED, exit_code=-11)
     assert liveness(crashed, "1.9.0").alive
 

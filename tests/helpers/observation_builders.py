@@ -1,4 +1,4 @@
-"""Spans, exchanges and sightings for tests; every field has a harmless value."""
+"""Builders of spans, exchanges and observations; every field has a neutral default."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOP = "s0123456789abcde"
 
 
 def span(**fields: Any) -> Span:  # noqa: ANN401
-    plain: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "name": "flask.request",
         "service": "bookshop",
         "resource": "GET /<shop>/",
@@ -31,11 +31,11 @@ def span(**fields: Any) -> Span:  # noqa: ANN401
         "metrics": {},
         "meta_struct": {},
     }
-    return Span(**{**plain, **fields})
+    return Span(**{**defaults, **fields})
 
 
 def exchange(**fields: Any) -> Exchange:  # noqa: ANN401
-    plain: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "probe": "p",
         "channel": "c",
         "stimulus": "s",
@@ -50,10 +50,10 @@ def exchange(**fields: Any) -> Exchange:  # noqa: ANN401
         "headers": {},
         "body": "",
     }
-    return Exchange(**{**plain, **fields})
+    return Exchange(**{**defaults, **fields})
 
 
-def sighting(
+def observed(
     root: Span | None = None,
     *below: Span,
     telemetry: Sequence[Mapping[str, Any]] = (),
@@ -64,15 +64,15 @@ def sighting(
 
 
 def traces(*spans: Span, version: str = "1.9.0") -> AgentRequest:
-    """Return what a tracer sends, as the agent records it."""
-    sent = [dataclasses.asdict(item) for item in spans]
-    for item in sent:
+    """Return a request of a tracer with these spans, as the agent records it."""
+    encoded = [dataclasses.asdict(item) for item in spans]
+    for item in encoded:
         item["meta_struct"] = {
             key: {"base64": base64.b64encode(msgpack.packb(value)).decode()}
             for key, value in item["meta_struct"].items()
         }
     headers = {"datadog-meta-tracer-version": version} if version else {}
-    return AgentRequest(1.0, "PUT", "/v0.4/traces", headers, [[item] for item in sent])
+    return AgentRequest(1.0, "PUT", "/v0.4/traces", headers, [[item] for item in encoded])
 
 
 def telemetry(body: Mapping[str, Any]) -> AgentRequest:
@@ -84,7 +84,7 @@ def process(
     agent: Sequence[AgentRequest] = (),
     **fields: Any,  # noqa: ANN401
 ) -> ProcessCapture:
-    plain: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "setting": "appsec",
         "purpose": "probe",
         "repeat": 0,
@@ -95,5 +95,5 @@ def process(
         "log": "",
     }
     return ProcessCapture(
-        **{**plain, "exchanges": tuple(exchanges), "agent": tuple(agent), **fields}
+        **{**defaults, "exchanges": tuple(exchanges), "agent": tuple(agent), **fields}
     )

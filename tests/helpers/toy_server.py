@@ -1,6 +1,6 @@
 """POSIX only: a server that speaks some of memcached's protocol, and can misbehave.
 
-`toy_server.py HOW ADDRESS`: at a Unix socket's path, or a port of 127.0.0.1.
+`toy_server.py MODE ADDRESS`: at a Unix socket's path, or a port of 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def serve(connection: socket.socket) -> None:
 
 
 def main() -> None:
-    how, address = sys.argv[1:]
-    if how == "broken":
+    mode, address = sys.argv[1:]
+    if mode == "broken":
         sys.stderr.write("reading the configuration\n")
         sys.exit("FATAL: the configuration is wrong")
-    if how == "child":  # that leaves the process group, and closes nothing
+    if mode == "child":  # which leaves the process group, and closes nothing
         subprocess.Popen(
             [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True
         )
@@ -46,7 +46,7 @@ def main() -> None:
         listener.bind(address)
         os.chmod(address, 0o777)  # noqa: PTH101, S103 - as servers do
     listener.listen()
-    if how == "silent":
+    if mode == "silent":
         time.sleep(600)
     while True:
         threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()

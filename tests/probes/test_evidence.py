@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from helpers.observation_builders import sighting, span
+from helpers.observation_builders import observed, span
 
 from matrix.model.capture import FollowUp
 from matrix.model.probe import Evidence, Observation
@@ -63,102 +63,102 @@ NO_ORDERS = FollowUp("/x/orders", 200, '{"orders": 0}')
 @pytest.mark.parametrize(
     ("evidence", "matching", "other"),
     [
-        (HasRootSpan(), sighting(span()), sighting()),
-        (HasRootSpan(error=True), sighting(span(error=1)), sighting(span())),
-        (HasRootSpan(error=False), sighting(span()), sighting(span(error=1))),
-        (TagEquals("http.method", "GET"), sighting(TAGGED), sighting(span())),
+        (HasRootSpan(), observed(span()), observed()),
+        (HasRootSpan(error=True), observed(span(error=1)), observed(span())),
+        (HasRootSpan(error=False), observed(span()), observed(span(error=1))),
+        (TagEquals("http.method", "GET"), observed(TAGGED), observed(span())),
         # The status code is a tag in some releases and a metric in others.
-        (TagEquals("http.status_code", "200"), sighting(TAGGED), sighting(span())),
-        (TagContains("http.url", "x"), sighting(TAGGED), sighting(span(meta={"http.url": "y"}))),
-        (TagExists("http.url"), sighting(TAGGED), sighting(span())),
+        (TagEquals("http.status_code", "200"), observed(TAGGED), observed(span())),
+        (TagContains("http.url", "x"), observed(TAGGED), observed(span(meta={"http.url": "y"}))),
+        (TagExists("http.url"), observed(TAGGED), observed(span())),
         (
             TagMatches(r"_dd\.appsec\.events\..*\.auto\.mode"),
-            sighting(span(meta={"_dd.appsec.events.users.login.success.auto.mode": "safe"})),
-            sighting(span(meta={"_dd.appsec.events": ""})),
+            observed(span(meta={"_dd.appsec.events.users.login.success.auto.mode": "safe"})),
+            observed(span(meta={"_dd.appsec.events": ""})),
         ),
         (
             MetricEquals("_dd.appsec.enabled", 1),
-            sighting(span(metrics={"_dd.appsec.enabled": 1.0})),
-            sighting(span(metrics={"_dd.appsec.enabled": 0.0})),
+            observed(span(metrics={"_dd.appsec.enabled": 1.0})),
+            observed(span(metrics={"_dd.appsec.enabled": 0.0})),
         ),
         (
             SpanSeen(type="sql", resource="select copies"),
-            sighting(span(), QUERY),
-            sighting(span(resource="select copies"), FAILED),
+            observed(span(), QUERY),
+            observed(span(resource="select copies"), FAILED),
         ),
-        (SpanSeen(type="sql", error=True), sighting(span(), FAILED), sighting(span(), QUERY)),
-        (SpanSeen(type="web"), sighting(span()), sighting(span(duration=0))),
+        (SpanSeen(type="sql", error=True), observed(span(), FAILED), observed(span(), QUERY)),
+        (SpanSeen(type="web"), observed(span()), observed(span(duration=0))),
         (
             ContinuesTrace(),
             # 128 bits of a trace id: the lower half is what the header names.
-            sighting(
+            observed(
                 span(trace_id=2**64 + 7, parent_id=9),
                 request_headers={"X-Datadog-Trace-Id": "7", "X-Datadog-Parent-Id": "9"},
             ),
-            sighting(
+            observed(
                 span(trace_id=7, parent_id=8),
                 request_headers={"X-Datadog-Trace-Id": "7", "X-Datadog-Parent-Id": "9"},
             ),
         ),
-        (StatusIs(403), sighting(status=403), sighting(status=200)),
-        (StatusIs(403), sighting(status=403), sighting(status=None, error="TimeoutError")),
-        (BodyContains("blocked"), sighting(body="You've been blocked"), sighting(body="Welcome")),
+        (StatusIs(403), observed(status=403), observed(status=200)),
+        (StatusIs(403), observed(status=403), observed(status=None, error="TimeoutError")),
+        (BodyContains("blocked"), observed(body="You've been blocked"), observed(body="Welcome")),
         (
             HeaderContains("content-type", "JSON"),
-            sighting(headers={"Content-Type": "text/json"}),
-            sighting(headers={"Content-Type": "text/html"}),
+            observed(headers={"Content-Type": "text/json"}),
+            observed(headers={"Content-Type": "text/html"}),
         ),
         (
             FollowUpSays("orders", 0, "no order was taken"),
-            sighting(follow_up=NO_ORDERS),
-            sighting(follow_up=FollowUp("/x/orders", 200, '{"orders": 1}')),
+            observed(follow_up=NO_ORDERS),
+            observed(follow_up=FollowUp("/x/orders", 200, '{"orders": 1}')),
         ),
         (
             FollowUpSays("orders", 0, "no order was taken"),
-            sighting(follow_up=NO_ORDERS),
-            sighting(follow_up=FollowUp("/x/orders", 500, '{"orders": 0}')),
+            observed(follow_up=NO_ORDERS),
+            observed(follow_up=FollowUp("/x/orders", 500, '{"orders": 0}')),
         ),
         (
             UpstreamReceived("x-datadog-trace-id"),
-            sighting(body=json.dumps({"headers": {"x-datadog-trace-id": "7"}})),
-            sighting(body=json.dumps({"headers": {"x-request-id": "7"}})),
+            observed(body=json.dumps({"headers": {"x-datadog-trace-id": "7"}})),
+            observed(body=json.dumps({"headers": {"x-request-id": "7"}})),
         ),
         (
             Triggered(rule="ua0-", address="server.request.headers", value="Arachni"),
-            sighting(span(meta={"_dd.appsec.json": json.dumps(REPORT)})),
-            sighting(span(meta={"_dd.appsec.json": '{"triggers": []}'})),
+            observed(span(meta={"_dd.appsec.json": json.dumps(REPORT)})),
+            observed(span(meta={"_dd.appsec.json": '{"triggers": []}'})),
         ),
         # From 3.0 on, and below the root.
-        (Triggered(), sighting(span(), span(meta_struct={"appsec": REPORT})), sighting(span())),
+        (Triggered(), observed(span(), span(meta_struct={"appsec": REPORT})), observed(span())),
         (
             Triggered(address="server.request.headers"),
-            sighting(span(meta_struct={"appsec": REPORT})),
-            sighting(span(meta={"_dd.appsec.json": "{"})),
+            observed(span(meta_struct={"appsec": REPORT})),
+            observed(span(meta={"_dd.appsec.json": "{"})),
         ),
         (
             SchemaReported("req.body"),
-            sighting(span(meta={"_dd.appsec.s.req.body": "H4sI"})),
-            sighting(span(meta={"_dd.appsec.s.req.query": "H4sI"})),
+            observed(span(meta={"_dd.appsec.s.req.body": "H4sI"})),
+            observed(span(meta={"_dd.appsec.s.req.query": "H4sI"})),
         ),
         (
             VulnerabilityReported("WEAK_HASH"),
-            sighting(span(meta={"_dd.iast.json": '{"vulnerabilities": [{"type": "WEAK_HASH"}]}'})),
-            sighting(span(meta={"_dd.iast.json": '{"vulnerabilities": [{"type": "XSS"}]}'})),
+            observed(span(meta={"_dd.iast.json": '{"vulnerabilities": [{"type": "WEAK_HASH"}]}'})),
+            observed(span(meta={"_dd.iast.json": '{"vulnerabilities": [{"type": "XSS"}]}'})),
         ),
         (
             VulnerabilityReported("WEAK_HASH"),
-            sighting(span(meta_struct={"iast": {"vulnerabilities": [{"type": "WEAK_HASH"}]}})),
-            sighting(span(meta={"_dd.iast.json": "not json"})),
+            observed(span(meta_struct={"iast": {"vulnerabilities": [{"type": "WEAK_HASH"}]}})),
+            observed(span(meta={"_dd.iast.json": "not json"})),
         ),
         (
             DependencyReported("typing_extensions"),
-            sighting(
+            observed(
                 telemetry=[
                     {"payload": {"dependencies": [{"name": "Typing.Extensions", "version": "4"}]}}
                 ]
             ),
             # Some releases list names only: that is no answer to which version is vulnerable.
-            sighting(
+            observed(
                 telemetry=[
                     {"payload": {"dependencies": [{"name": "typing-extensions", "version": ""}]}},
                     {"payload": None},
@@ -166,9 +166,9 @@ NO_ORDERS = FollowUp("/x/orders", 200, '{"orders": 0}')
                 ]
             ),
         ),
-        (AllOf(StatusIs(200), HasRootSpan()), sighting(span()), sighting()),
-        (AnyOf(StatusIs(403), HasRootSpan()), sighting(span()), sighting()),
-        (Not(StatusIs(403)), sighting(), sighting(status=403)),
+        (AllOf(StatusIs(200), HasRootSpan()), observed(span()), observed()),
+        (AnyOf(StatusIs(403), HasRootSpan()), observed(span()), observed()),
+        (Not(StatusIs(403)), observed(), observed(status=403)),
     ],
 )
 def test_evidence_is_seen_where_it_is_and_only_there(
@@ -204,17 +204,17 @@ def test_evidence_is_seen_where_it_is_and_only_there(
     ids=lambda evidence: type(evidence).__name__,
 )
 def test_nothing_seen_is_no_evidence_of_anything(evidence: Evidence) -> None:
-    assert not evidence.match(sighting(status=None, error="ConnectionRefusedError")).holds
+    assert not evidence.match(observed(status=None, error="ConnectionRefusedError")).holds
 
 
 def test_all_of_says_what_is_missing_only() -> None:
     match = AllOf(StatusIs(200), TagExists("a"), TagExists("b")).match(
-        sighting(span(meta={"b": ""}))
+        observed(span(meta={"b": ""}))
     )
     assert match.text == "no tag a"
 
 
 def test_long_values_are_cut_in_the_telling() -> None:
-    match = TagExists("http.url").match(sighting(span(meta={"http.url": "x" * 5000})))
+    match = TagExists("http.url").match(observed(span(meta={"http.url": "x" * 5000})))
     assert match.holds
     assert len(match.text) < 120

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from helpers.observation_builders import sighting, span
+from helpers.observation_builders import observed, span
 
 from matrix.probes.evidence.spans import RecordTellsTrace, SpanBelow
 
@@ -30,17 +30,17 @@ REDIS_SPAN = SpanBelow(
 
 
 def test_the_library_s_span_is_found_by_any_of_its_names() -> None:
-    assert REDIS_SPAN.match(sighting(ROOT, below())).holds
-    assert REDIS_SPAN.match(sighting(ROOT, below(name="redis.query"))).holds
-    match = REDIS_SPAN.match(sighting(ROOT, below(name="memcached.command")))
+    assert REDIS_SPAN.match(observed(ROOT, below())).holds
+    assert REDIS_SPAN.match(observed(ROOT, below(name="redis.query"))).holds
+    match = REDIS_SPAN.match(observed(ROOT, below(name="memcached.command")))
     assert not match.holds
     assert "memcached.command" in match.text
 
 
 def test_a_release_without_the_tag_component_is_told_by_the_name_alone() -> None:
-    assert REDIS_SPAN.match(sighting(ROOT, below(meta={"out.host": "127.0.0.1"}))).holds
+    assert REDIS_SPAN.match(observed(ROOT, below(meta={"out.host": "127.0.0.1"}))).holds
     other = {"component": "rediscluster", "out.host": "127.0.0.1"}
-    assert not REDIS_SPAN.match(sighting(ROOT, below(meta=other))).holds
+    assert not REDIS_SPAN.match(observed(ROOT, below(meta=other))).holds
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_a_release_without_the_tag_component_is_told_by_the_name_alone() -> None
     ],
 )
 def test_what_a_span_lacks_is_said(changes: dict[str, Any], problem: str) -> None:
-    match = REDIS_SPAN.match(sighting(ROOT, below(**changes)))
+    match = REDIS_SPAN.match(observed(ROOT, below(**changes)))
     assert not match.holds
     assert problem in match.text
 
 
 def test_a_span_of_another_integration_is_told_with_whose_it_is() -> None:
-    match = REDIS_SPAN.match(sighting(ROOT, below(meta={"component": "valkey"})))
+    match = REDIS_SPAN.match(observed(ROOT, below(meta={"component": "valkey"})))
     assert match.text == (
         "no span redis.command or redis.query of redis below the request's,"
         " only redis.command of valkey"
@@ -67,25 +67,25 @@ def test_a_span_of_another_integration_is_told_with_whose_it_is() -> None:
 
 
 def test_the_request_s_own_span_is_never_the_library_s() -> None:
-    assert not SpanBelow(names=("*",)).match(sighting(ROOT)).holds
-    assert not SpanBelow().match(sighting(None, below())).holds
+    assert not SpanBelow(names=("*",)).match(observed(ROOT)).holds
+    assert not SpanBelow().match(observed(None, below())).holds
 
 
 def test_a_tag_may_be_a_number() -> None:
     evidence = SpanBelow(names=("redis.*",), tags=(("out.port", "6379"),))
-    assert evidence.match(sighting(ROOT, below(metrics={"out.port": 6379.0}))).holds
+    assert evidence.match(observed(ROOT, below(metrics={"out.port": 6379.0}))).holds
 
 
 def test_an_error_has_its_mark_its_type_and_its_stack() -> None:
     evidence = SpanBelow(names=("redis.*",), error=True)
     whole = {"error.type": "ValueError", "error.stack": "Traceback"}
-    assert evidence.match(sighting(ROOT, below(error=1, meta=whole))).holds
+    assert evidence.match(observed(ROOT, below(error=1, meta=whole))).holds
     for broken in (
         below(error=0, meta=whole),
         below(error=1, meta={"error.type": "ValueError"}),
         below(error=1, meta={"error.stack": "Traceback"}),
     ):
-        assert not evidence.match(sighting(ROOT, broken)).holds
+        assert not evidence.match(observed(ROOT, broken)).holds
 
 
 @pytest.mark.parametrize(
@@ -104,20 +104,20 @@ def test_an_error_has_its_mark_its_type_and_its_stack() -> None:
     ],
 )
 def test_a_log_record_tells_the_trace_of_its_request(record: object, holds: bool) -> None:
-    observation = sighting(span(trace_id=5), body=json.dumps(record))
+    observation = observed(span(trace_id=5), body=json.dumps(record))
     assert RecordTellsTrace("dd.trace_id").match(observation).holds is holds
 
 
 def test_a_log_record_tells_nothing_without_a_trace_or_without_a_record() -> None:
     evidence = RecordTellsTrace("dd.trace_id")
-    assert not evidence.match(sighting(body='{"dd.trace_id": "5"}')).holds
-    assert not evidence.match(sighting(span(trace_id=5), body="Traceback")).holds
+    assert not evidence.match(observed(body='{"dd.trace_id": "5"}')).holds
+    assert not evidence.match(observed(span(trace_id=5), body="Traceback")).holds
 
 
 def test_a_span_of_a_trace_of_its_own_is_looked_for_elsewhere() -> None:
     evidence = SpanBelow(names=("pytest.test",), own=True)
     found = span(name="pytest.test", trace_id=TRACE, resource="test_shop[s1]")
-    assert not evidence.match(sighting(ROOT, below(name="pytest.test"))).holds
-    assert evidence.match(dataclasses.replace(sighting(ROOT), elsewhere=(found,))).holds
-    other = dataclasses.replace(sighting(ROOT), elsewhere=(below(),))
+    assert not evidence.match(observed(ROOT, below(name="pytest.test"))).holds
+    assert evidence.match(dataclasses.replace(observed(ROOT), elsewhere=(found,))).holds
+    other = dataclasses.replace(observed(ROOT), elsewhere=(below(),))
     assert not evidence.match(other).holds

@@ -10,9 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from helpers.observation_builders import sighting, span
+from helpers.observation_builders import observed, span
 from helpers.planning_fixture import LINUX, FakeIndex, claim, runtime, world
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matrix.environments.requirements import requirements_for
@@ -130,6 +130,7 @@ NAMES = st.sampled_from(
 )
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(NAMES, VALUES))
 def test_whatever_literals_a_module_has_it_is_read_or_its_problems_are_told(
     values: dict[str, object],
@@ -206,8 +207,8 @@ def test_of_several_spans_all_are_due() -> None:
     printed = span(name="paper.print", span_id=2, parent_id=1, meta={"paper.size": "A4"})
     cut = span(name="paper.cut", span_id=3, parent_id=1)
     evidence = channel.stimuli[0].evidence
-    assert evidence.match(sighting(span(), printed, cut)).holds
-    missing = evidence.match(sighting(span(), printed))
+    assert evidence.match(observed(span(), printed, cut)).holds
+    missing = evidence.match(observed(span(), printed))
     assert not missing.holds
     assert missing.text == "no span paper.cut below the request's, only paper.print"
     assert "empty" in problems(re.sub(r"SPAN = .*", "SPAN = []", GOOD))[0]
@@ -275,7 +276,7 @@ def planned(text: str, *rows: Claim, given: FakeIndex | None = None) -> Plan:
     coverage = load_coverage(read_data("coverage"), {"paper": parse("paper", text)})
     claims = [*BRANCHES, *rows]
     plan = make_plan(claims, given or index(), targets=(LINUX,), coverage=coverage)
-    ids = {each.id for each in rows}
+    ids = {row.id for row in rows}
     return dataclasses.replace(
         plan,
         parts=tuple(part for part in plan.parts if part.claim in ids),
@@ -417,7 +418,7 @@ def test_a_database_with_a_row_of_its_own_is_asked_by_that_library() -> None:
     # At the documented minimum of the tracer, as for the sample app; and the library's newest.
     assert {Cell.parse(part.minimum).ddtrace for part in parts} == {"1.9.0"}
     of_paper = [Cell.parse(part.minimum) for part in parts if part.probe == "integration-paper"]
-    assert {(each.python, each.framework_version) for each in of_paper} == {
+    assert {(cell.python, cell.framework_version) for cell in of_paper} == {
         ("2.7", "1.5"),
         ("3.11", "2.4"),
     }

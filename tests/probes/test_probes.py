@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from helpers.observation_builders import sighting, span
+from helpers.observation_builders import observed, span
 
 from matrix.cells.job import app_of
 from matrix.cells.schedule import ProcessTasks, schedule, schedule_repeat, tasks_of
@@ -81,9 +81,9 @@ def test_a_stimulus_can_be_told_from_all_others(
 def test_a_plain_answer_of_an_untraced_app_is_no_evidence(
     probe: Probe, channel: Channel, stimulus: Stimulus
 ) -> None:
-    assert not stimulus.evidence.match(sighting()).holds
-    assert not stimulus.evidence.match(sighting(status=403)).holds
-    assert not stimulus.evidence.match(sighting(span())).holds
+    assert not stimulus.evidence.match(observed()).holds
+    assert not stimulus.evidence.match(observed(status=403)).holds
+    assert not stimulus.evidence.match(observed(span())).holds
 
 
 def test_every_process_that_has_a_control_is_scheduled_once_per_setting() -> None:

@@ -1,4 +1,4 @@
-"""Back ends: started once, ready when they answer, ended whatever happens. With a toy server."""
+"""Services: started once, ready when they answer, ended whatever happens. With a toy server."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,21 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("services are started on POSIX systems only", allow_module_level=True)
 
-from helpers.toy_services import SERVER, found, recipes, toy, toy_way
+from helpers.toy_services import (
+    SERVER,
+    available,
+    empty_in_the_end,
+    exchange_bytes,
+    recipes,
+    toy,
+    toy_services,
+    toy_source,
+    wait_until,
+)
 
 from matrix.model.service import Service, ServiceKind
 from matrix.services.external import ExternalService
-from matrix.services.forwarding import unix_dial
-from matrix.services.pool import STARTS, NoServiceError, Services
+from matrix.services.pool import MAX_STARTS, NoServiceError, Services
 from matrix.services.recipes import AvailableService, ServiceRecipe, SetupStep
 from matrix.services.start import ServiceFailedError, start
 from matrix.services.supervised import new_folder, sweep
@@ -34,60 +44,41 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Unix sock
 
 @pytest.fixture
 def below() -> Iterator[Path]:
-    """A folder with a short path, that must be empty in the end."""
-    import tempfile  # noqa: PLC0415
-
-    with tempfile.TemporaryDirectory(prefix="ts-") as folder:
-        yield Path(folder)
-        assert list(Path(folder).iterdir()) == []
+    with empty_in_the_end() as folder:
+        yield folder
 
 
-def pids(mark: Path) -> set[int]:
-    """Return the processes of servers whose folders are below one."""
-    wanted = f"COMPAT_MATRIX_SERVICE={mark}".encode()
-    found_ = set()
-    for each in Path("/proc").glob("[0-9]*"):
+def pids(below: Path) -> set[int]:
+    """Return the processes of servers whose folders are below a folder."""
+    variable = f"COMPAT_MATRIX_SERVICE={below}".encode()
+    processes = set()
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if wanted in (each / "environ").read_bytes():
-                found_.add(int(each.name))
-    return found_
-
-
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.02)
-
-
-def pool(below: Path, *those: ServiceRecipe) -> Services:
-    return Services(recipes=recipes(*those), below=below)
-
-
-def say(path: str, words: bytes) -> bytes:
-    with unix_dial(path)() as sock:
-        sock.sendall(words)
-        return sock.recv(100)
+            if variable in (process / "environ").read_bytes():
+                processes.add(int(process.name))
+    return processes
 
 
 @pytest.mark.parametrize("ports", [0, 2])
 def test_a_server_is_started_once_answers_and_is_gone_with_its_folder(
     below: Path, ports: int
 ) -> None:
-    with pool(below, toy(ports=ports)) as services:
+    with toy_services(below, toy(ports=ports)) as services:
         assert services.identity("toy").version
-        assert pids(below) == set(), "nobody has asked for it yet"
+        assert pids(below) == set(), "it is started when it is needed"
         service = services.ensure("toy")
         assert str(service.identity) == "toy: memcached 1.0"
         assert services.ensure("toy") is service
         assert len(pids(below)) == max(ports, 1)
-        assert [say(way.path, b"hello\n") for way in service.ways] == [b"hello\n"] * max(ports, 1)
-        assert services.lost(service) == ""
+        assert [exchange_bytes(forward.path, b"hello\n") for forward in service.ways] == [
+            b"hello\n"
+        ] * max(ports, 1)
+        assert services.loss_reason(service) == ""
     assert pids(below) == set()
 
 
-def test_variables_tell_an_app_where_it_is(below: Path) -> None:
-    with pool(below, toy()) as services:
+def test_variables_have_the_address_for_an_app(below: Path) -> None:
+    with toy_services(below, toy()) as services:
         variables = services.ensure("toy").variables([4711])
     assert variables["BOOKSHOP_TOY_URL"] == "toy://127.0.0.1:4711"
     assert variables["BOOKSHOP_TOY_PORT"] == "4711"
@@ -95,15 +86,15 @@ def test_variables_tell_an_app_where_it_is(below: Path) -> None:
 
 def test_two_runs_have_a_server_each(below: Path) -> None:
     recipe = toy(ports=1)
-    with pool(below, recipe) as one, pool(below, recipe) as two:
-        ours, theirs = one.ensure("toy"), two.ensure("toy")
-        assert ours.ways != theirs.ways
-        two.close()
-        assert one.lost(ours) == ""
+    with toy_services(below, recipe) as first, toy_services(below, recipe) as second:
+        service = first.ensure("toy")
+        assert service.ways != second.ensure("toy").ways
+        second.close()
+        assert first.loss_reason(service) == ""
 
 
-def test_what_does_not_start_says_its_one_relevant_line(below: Path) -> None:
-    with pool(below, toy("broken")) as services, pytest.raises(NoServiceError) as caught:
+def test_a_failed_start_quotes_the_relevant_line_of_the_log(below: Path) -> None:
+    with toy_services(below, toy("broken")) as services, pytest.raises(NoServiceError) as caught:
         services.ensure("toy")
     assert "exit code 1" in caught.value.detail
     assert caught.value.detail.endswith("FATAL: the configuration is wrong")
@@ -112,7 +103,7 @@ def test_what_does_not_start_says_its_one_relevant_line(below: Path) -> None:
 
 def test_a_port_that_is_open_is_no_answer(below: Path) -> None:
     with pytest.raises(ServiceFailedError, match=r"no answer within .* s"):
-        start(*both(toy("silent", seconds=1.5)), below)
+        start(*toy_with_source(toy("silent", seconds=1.5)), below)
 
 
 def test_a_step_that_hangs_is_ended_in_time(below: Path) -> None:
@@ -120,14 +111,14 @@ def test_a_step_that_hangs_is_ended_in_time(below: Path) -> None:
         prepare=(SetupStep(("{python}", "-c", "import time; time.sleep(600)")),), seconds=0.5
     )
     with pytest.raises(ServiceFailedError, match="not ready within"):
-        start(*both(recipe), below)
+        start(*toy_with_source(recipe), below)
 
 
-def both(recipe: ServiceRecipe) -> tuple[ServiceRecipe, AvailableService]:
-    return recipe, found(recipe)
+def toy_with_source(recipe: ServiceRecipe) -> tuple[ServiceRecipe, AvailableService]:
+    return recipe, available(recipe)
 
 
-def test_steps_are_given_their_input_and_what_they_wrote(below: Path) -> None:
+def test_steps_have_their_input_and_files(below: Path) -> None:
     copy = "import sys; open('copy', 'w').write(sys.stdin.read() + open('file').read())"
     check = "assert open('copy').read() == 'given and file'"
     recipe = toy(
@@ -137,8 +128,8 @@ def test_steps_are_given_their_input_and_what_they_wrote(below: Path) -> None:
         ),
         files={"file": "file"},
     )
-    running = start(*both(recipe), below)
-    running.guarded.close()
+    running = start(*toy_with_source(recipe), below)
+    running.server.close()
 
 
 def test_a_taken_port_is_not_mistaken_for_ours(below: Path) -> None:
@@ -146,51 +137,49 @@ def test_a_taken_port_is_not_mistaken_for_ours(below: Path) -> None:
     recipe = toy(ports=1)
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
-        draws = iter([[taken], [taken + 1], [taken + 2]])
-        running = start(recipe, found(recipe), below, lambda _: next(draws))
+        picks = iter([[taken], [taken + 1], [taken + 2]])
+        running = start(recipe, available(recipe), below, lambda _: next(picks))
         try:
-            assert say(running.service.ways[0].path, b"hello\n") == b"hello\n"
+            assert exchange_bytes(running.service.ways[0].path, b"hello\n") == b"hello\n"
         finally:
-            running.guarded.close()
+            running.server.close()
 
 
 def died(services: Services, service: Service) -> bool:
-    return "exit code 3" in services.lost(service)
+    return "exit code 3" in services.loss_reason(service)
 
 
 def test_a_server_that_died_is_started_anew_but_not_for_ever(below: Path) -> None:
-    with pool(below, toy()) as services:
-        for _ in range(STARTS):
+    with toy_services(below, toy()) as services:
+        for _ in range(MAX_STARTS):
             service = services.ensure("toy")
             with contextlib.suppress(OSError):
-                say(service.ways[0].path, b"die\n")
-            until(functools.partial(died, services, service))
-        with pytest.raises(NoServiceError, match=r"lost 3 times, at last: .*exit code 3"):
+                exchange_bytes(service.ways[0].path, b"die\n")
+            wait_until(functools.partial(died, services, service))
+        with pytest.raises(NoServiceError, match=r"lost 3 times, most recently: .*exit code 3"):
             services.ensure("toy")
 
 
-def test_who_had_the_dead_one_is_told_even_when_there_is_a_new_one(below: Path) -> None:
-    with pool(below, toy()) as services:
+def test_a_restarted_server_still_reports_the_loss_of_the_first(below: Path) -> None:
+    with toy_services(below, toy()) as services:
         before = services.ensure("toy")
         for pid in pids(below):
             os.kill(pid, signal.SIGKILL)
-        until(lambda: services.ensure("toy").ways != before.ways)
-        assert "signal 9" in services.lost(before)
+        wait_until(lambda: services.ensure("toy").ways != before.ways)
+        assert "signal 9" in services.loss_reason(before)
 
 
 def test_a_server_that_hangs_is_lost(below: Path) -> None:
-    import matrix.services.start as it  # noqa: PLC0415
-
-    with pytest.MonkeyPatch.context() as patch, pool(below, toy()) as services:
+    with toy_services(below, toy()) as services:
         service = services.ensure("toy")
-        patch.setattr(it.ask, "__defaults__", (0.3,))
+        services.answer_seconds = 0.3
         for pid in pids(below):
             os.kill(pid, signal.SIGSTOP)
-        assert "does not answer" in services.lost(service)
+        assert "does not answer" in services.loss_reason(service)
 
 
-def test_nobody_is_left_of_a_server_that_starts_others(below: Path) -> None:
-    with pool(below, toy("child")) as services:
+def test_processes_that_a_server_started_end_with_it(below: Path) -> None:
+    with toy_services(below, toy("child")) as services:
         services.ensure("toy")
         assert len(pids(below)) == 2
     assert pids(below) == set()
@@ -200,10 +189,9 @@ _RUN = """
 import sys, time
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from matrix.services.pool import Services
 sys.path.insert(0, {root!r} + "/tests")
-from helpers.toy_services import recipes, toy
-services = Services(recipes=recipes(toy("child", ports=1)), below=Path({below!r}))
+from helpers.toy_services import toy, toy_services
+services = toy_services(Path({below!r}), toy("child", ports=1))
 services.ensure("toy")
 print("ready", flush=True)
 time.sleep(600)
@@ -226,25 +214,25 @@ def test_a_run_that_is_killed_leaves_no_server(below: Path) -> None:
     with other_run(below) as run:
         assert len(pids(below)) == 2
         run.kill()
-        until(lambda: not pids(below))
-        until(lambda: not list(below.iterdir()))
+        wait_until(lambda: not pids(below))
+        wait_until(lambda: not list(below.iterdir()))
 
 
-def test_a_guardian_that_is_killed_takes_its_server_along_and_the_rest_is_swept(
+def test_a_supervisor_that_is_killed_ends_its_server_and_the_rest_is_swept(
     below: Path,
 ) -> None:
     with other_run(below) as run:
-        assert sweep(below) == 0, "it lives"
+        assert sweep(below) == 0, "it is running"
         children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
         server, *_ = (pid for pid in pids(below) if SERVER.name in cmdline(pid))
         for child in children:
             os.kill(int(child), signal.SIGKILL)
-        until(lambda: server not in pids(below))
-        assert pids(below), "what left the server is not the kernel's to end"
+        wait_until(lambda: server not in pids(below))
+        assert pids(below), "the kernel ends only the server itself"
         run.kill()
         run.wait()
         assert sweep(below) == 1
-        until(lambda: not pids(below))
+        wait_until(lambda: not pids(below))
 
 
 def cmdline(pid: int) -> str:
@@ -254,9 +242,7 @@ def cmdline(pid: int) -> str:
 
 
 def test_closing_does_not_wait_for_a_server_that_is_being_started(below: Path) -> None:
-    import threading  # noqa: PLC0415
-
-    services = pool(below, toy("silent", seconds=300.0))
+    services = toy_services(below, toy("silent", seconds=300.0))
     failures: list[str] = []
 
     def wait() -> None:
@@ -267,7 +253,7 @@ def test_closing_does_not_wait_for_a_server_that_is_being_started(below: Path) -
 
     thread = threading.Thread(target=wait)
     thread.start()
-    until(lambda: pids(below))
+    wait_until(lambda: pids(below))
     began = time.monotonic()
     services.close()
     thread.join()
@@ -277,17 +263,17 @@ def test_closing_does_not_wait_for_a_server_that_is_being_started(below: Path) -
         services.ensure("toy")
 
 
-def test_a_folder_is_not_swept_while_somebody_holds_it(below: Path) -> None:
+def test_a_folder_is_not_swept_while_it_is_locked(below: Path) -> None:
     with new_folder(None, below) as (folder, _):
         assert sweep(below) == 0
         assert folder.is_dir()
     assert sweep(below) == 1
 
 
-def test_a_program_that_is_not_there_is_named_with_its_package(below: Path) -> None:
-    missing = toy_way(source="program", programs={"toyd": "toyd-that-is-not-there"})
+def test_a_missing_program_is_reported_with_its_package(below: Path) -> None:
+    missing = toy_source(source="program", programs={"toyd": "toyd-that-is-not-there"})
     recipe = ServiceRecipe("toy", "The toy", "memcached", (missing,))
-    with pool(below, recipe) as services:
+    with toy_services(below, recipe) as services:
         state = services.state("toy")
         with pytest.raises(NoServiceError, match="not installed here: toyd"):
             services.ensure("toy")
@@ -295,10 +281,12 @@ def test_a_program_that_is_not_there_is_named_with_its_package(below: Path) -> N
     assert state.remedy == "apt-get install --no-install-recommends toy-server"
 
 
-def test_the_best_way_that_there_is_is_taken_and_named(below: Path) -> None:
-    missing = toy_way(source="program", programs={"toyd": "toyd-that-is-not-there"})
-    recipe = ServiceRecipe("toy", "The toy", "memcached", (missing, toy_way(kind=ServiceKind.STUB)))
-    with pool(below, recipe) as services:
+def test_the_best_available_source_is_used(below: Path) -> None:
+    missing = toy_source(source="program", programs={"toyd": "toyd-that-is-not-there"})
+    recipe = ServiceRecipe(
+        "toy", "The toy", "memcached", (missing, toy_source(kind=ServiceKind.STUB))
+    )
+    with toy_services(below, recipe) as services:
         assert services.identity("toy").kind is ServiceKind.STUB
         assert str(services.ensure("toy").identity) == "toy: memcached 1.0 (a stub)"
 
@@ -311,23 +299,23 @@ def test_a_server_that_runs_already_is_used_and_not_ended(below: Path) -> None:
     recipe = toy()
     with subprocess.Popen(command) as server:
         try:
-            given = {"toy": ExternalService(recipe, "127.0.0.1", port, "me", "hush")}
-            until(lambda: answers(port))
-            with Services(given, recipes=recipes(recipe), below=below) as services:
+            external = {"toy": ExternalService(recipe, "127.0.0.1", port, "me", "hush")}
+            wait_until(lambda: accepts(port))
+            with Services(external, recipes=recipes(recipe), below=below) as services:
                 service = services.ensure("toy")
                 assert service.identity.source == "given"
-                assert say(service.ways[0].path, b"hello\n") == b"hello\n"
+                assert exchange_bytes(service.ways[0].path, b"hello\n") == b"hello\n"
                 assert "hush" not in repr(service)
                 server.kill()
                 server.wait()
-                assert "does not answer" in services.lost(service)
+                assert "does not answer" in services.loss_reason(service)
                 with pytest.raises(NoServiceError, match=f"127.0.0.1:{port}"):
                     services.ensure("toy")
         finally:
             server.kill()
 
 
-def answers(port: int) -> bool:
+def accepts(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
         return True
     return False

@@ -1,4 +1,4 @@
-"""Services that run already, as options and variables name them; and the list of all."""
+"""Services that already run, in options and variables; and the list of all services."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from matrix.services.recipes import load_recipes
 from matrix.system.paths import data_dir
 
 
-def test_an_option_names_who_where_and_what() -> None:
-    given = parse_external_services(
+def test_an_option_has_the_address_and_the_credentials() -> None:
+    services = parse_external_services(
         ["postgresql=postgresql://me:h%40sh@db.example:5433/shop"], {}, load_recipes()
     )
-    item = given["postgres"]
+    item = services["postgres"]
     assert (item.host, item.port, item.user, item.password, item.database) == (
         "db.example",
         5433,
@@ -30,40 +30,40 @@ def test_an_option_names_who_where_and_what() -> None:
     assert "h@sh" not in f"{item} {item!r}"
 
 
-def test_a_variable_does_the_same_and_the_option_wins() -> None:
+def test_a_variable_is_equivalent_and_the_option_wins() -> None:
     environ = {"COMPAT_MATRIX_SERVICE_REDIS": "redis://one", "COMPAT_MATRIX_SERVICE_MYSQL": "//two"}
-    given = parse_external_services(["redis=three:7000"], environ, load_recipes())
-    assert {name: str(item) for name, item in given.items()} == {
+    services = parse_external_services(["redis=three:7000"], environ, load_recipes())
+    assert {name: str(item) for name, item in services.items()} == {
         "redis": "three:7000",
         "mysql": "two:3306",
     }
 
 
 @pytest.mark.parametrize(
-    ("option", "words"),
+    ("option", "message"),
     [
-        ("redis", "names no server"),
-        ("redis=", "names no server"),
+        ("redis", "invalid value 'redis' for --service"),
+        ("redis=", "invalid value 'redis=' for --service"),
         ("redsi=redis://x", "unknown service 'redsi'"),
-        ("redis=redis://:7000", "names no host"),
-        ("redis=redis://x:port", "not a URL of Redis"),
-        ("redis-cluster=redis://x:7000", "cannot be one that runs elsewhere"),
+        ("redis=redis://:7000", "invalid URL for Redis: no host"),
+        ("redis=redis://x:port", "invalid URL for Redis: Port"),
+        ("redis-cluster=redis://x:7000", "cannot use an external Redis as a cluster"),
     ],
 )
-def test_what_cannot_be_meant_is_told(option: str, words: str) -> None:
-    with pytest.raises(UsageError, match=words) as caught:
+def test_an_invalid_option_is_an_error(option: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
         parse_external_services([option], {}, load_recipes())
     assert caught.value.hint
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, recipe in load_recipes().by_name.items() if recipe.can_be_given]
+    "name", [name for name, recipe in load_recipes().by_name.items() if recipe.can_be_external]
 )
-def test_a_url_without_a_port_means_the_usual_one_of_any_service(name: str) -> None:
+def test_a_url_without_a_port_has_the_default_port_of_its_service(name: str) -> None:
     assert parse_external_services([f"{name}=//db.example"], {}, load_recipes())[name].port > 0
 
 
-def test_the_list_is_as_its_schema_says_and_starts_nothing(
+def test_the_list_follows_its_schema_and_starts_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["services", "--json", "-"]) == ExitCode.OK
@@ -96,6 +96,6 @@ def test_every_command_that_is_about_cells_takes_a_server_that_runs_already(
     assert "did you mean 'redis'" in capsys.readouterr().err
 
 
-def test_start_wants_a_name_that_there_is(tmp_path: Path) -> None:
+def test_start_requires_the_name_of_a_service(tmp_path: Path) -> None:
     assert main(["services", "start"]) == ExitCode.USAGE
     assert main(["services", "start", "postgrse"]) == ExitCode.USAGE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("services are started on POSIX systems only", allow_module_level=True)
 
+from helpers.toy_services import wait_until
 
 from matrix.runs.environments import install_for_services
 from matrix.services.pool import Services
@@ -23,31 +23,29 @@ pytestmark = pytest.mark.services
 
 
 @pytest.mark.parametrize("name", load_recipes().by_name)
-def test_a_server_starts_answers_as_who_it_is_and_leaves_nothing(name: str) -> None:
+def test_a_server_starts_identifies_itself_and_leaves_nothing(name: str) -> None:
     with Services(build=install_for_services) as services:
         state = services.state(name)
         if state.identity is None:
-            pytest.skip(f"{state.why}: {state.remedy}")
+            pytest.skip(f"{state.reason}: {state.remedy}")
         service = services.ensure(name)
         folder = Path(service.ways[0].path).parent
         assert service.identity.kind is state.identity.kind
         assert any(digit.isdigit() for digit in service.identity.version)
-        assert services.lost(service) == ""
+        assert services.loss_reason(service) == ""
         assert servers_of(folder)
     assert not servers_of(folder)
     assert not folder.exists()
 
 
-def test_a_database_that_is_killed_is_lost_and_can_be_had_again() -> None:
+def test_a_database_that_is_killed_is_lost_and_started_again() -> None:
     with Services() as services:
         state = services.state("redis")
         if state.identity is None:
-            pytest.skip(f"{state.why}: {state.remedy}")
+            pytest.skip(f"{state.reason}: {state.remedy}")
         before = services.ensure("redis")
         for pid in servers_of(Path(before.ways[0].path).parent):
             os.kill(pid, signal.SIGKILL)
-        end = time.monotonic() + 20
-        while not (why := services.lost(before)):
-            assert time.monotonic() < end
-        assert "signal 9" in why
-        assert services.lost(services.ensure("redis")) == ""
+        wait_until(lambda: services.loss_reason(before))
+        assert "signal 9" in services.loss_reason(before)
+        assert services.loss_reason(services.ensure("redis")) == ""

@@ -1,4 +1,4 @@
-"""Stubs of back ends: what they answer, as clients ask it."""
+"""HTTP stubs of services: their responses to the requests of clients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from matrix.model.service import ServiceKind
 from matrix.probes.integrations import load_integrations
 from matrix.pypi.client import CachedIndex
 from matrix.runs.environments import install_for_services
-from matrix.services.forwarding import Forwarder, tcp_listener, unix_dial
+from matrix.services.forwarder import Forwarder, tcp_listener, unix_dial
 from matrix.services.pool import Services
 from matrix.system.paths import apps_dir, cache_dir
 
@@ -38,33 +38,33 @@ EMMA = {"query": {"match": {"title": "Emma"}}}
 
 
 class Client(http.client.HTTPConnection):
-    """Speaks HTTP through a Unix socket, and keeps its connection."""
+    """An HTTP client of a Unix socket, which keeps its connection."""
 
     def __init__(self, path: str) -> None:
         super().__init__("127.0.0.1", timeout=20)
-        self._path = path
+        self.path = path
 
     def connect(self) -> None:
-        self.sock = unix_dial(self._path)()
+        self.sock = unix_dial(self.path)()
         self.sock.settimeout(20)
 
-    def ask(self, method: str, path: str, body: object = None) -> tuple[int, object]:
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, object]:
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         self.request(method, path, content)
-        answer = self.getresponse()
-        told = answer.read()
-        return answer.status, json.loads(told) if told else None
+        response = self.getresponse()
+        text = response.read()
+        return response.status, json.loads(text) if text else None
 
 
 @pytest.fixture(scope="module")
 def stubs() -> Iterator[Services]:
-    with tempfile.TemporaryDirectory(prefix="ts-") as folder, Services(below=Path(folder)) as all_:
-        yield all_
+    with tempfile.TemporaryDirectory(prefix="ts-") as folder, Services(below=Path(folder)) as stubs:
+        yield stubs
 
 
 @pytest.fixture
-def ask_of(stubs: Services) -> Iterator[Callable[[str], Client]]:
-    """Returns new clients of stubs by their names."""
+def client_of(stubs: Services) -> Iterator[Callable[[str], Client]]:
+    """A function that returns a new client of the stub with a name."""
     with contextlib.ExitStack() as stack:
         yield lambda name: stack.enter_context(
             contextlib.closing(Client(stubs.ensure(name).ways[0].path))
@@ -78,63 +78,63 @@ def store(stubs: Services) -> Iterator[Client]:
 
 
 @pytest.fixture
-def engine(ask_of: Callable[[str], Client]) -> Client:
-    return ask_of("elasticsearch")
+def engine(client_of: Callable[[str], Client]) -> Client:
+    return client_of("elasticsearch")
 
 
 @pytest.mark.parametrize("name", HTTP)
-def test_a_stub_says_that_it_is_one(stubs: Services, name: str) -> None:
+def test_a_stub_identifies_itself_as_one(stubs: Services, name: str) -> None:
     identity = stubs.ensure(name).identity
     assert identity.kind is ServiceKind.STUB
     assert identity.version == f"{name}-stub/1"
 
 
 def test_documents_are_found_by_a_word_in_their_own_index(engine: Client) -> None:
-    assert engine.ask("PUT", "/books/book/1?refresh=true", {"title": "Emma"})[0] == 201
-    assert engine.ask("PUT", "/books/_doc/2", {"title": "Persuasion"})[0] == 201
-    assert engine.ask("PUT", "/films/_doc/3", {"title": "Emma"})[0] == 201
+    assert engine.call("PUT", "/books/book/1?refresh=true", {"title": "Emma"})[0] == 201
+    assert engine.call("PUT", "/books/_doc/2", {"title": "Persuasion"})[0] == 201
+    assert engine.call("PUT", "/films/_doc/3", {"title": "Emma"})[0] == 201
     for method in ("GET", "POST"):
-        status, found = engine.ask(method, BOOKS, EMMA)
+        status, result = engine.call(method, BOOKS, EMMA)
         assert status == 200
-        assert isinstance(found, dict)
-        assert found["took"] > 0
-        assert [hit["_source"] for hit in found["hits"]["hits"]] == [{"title": "Emma"}]
-    status, found = engine.ask("POST", BOOKS)
-    assert isinstance(found, dict)
-    assert found["hits"]["total"]["value"] == 2
+        assert isinstance(result, dict)
+        assert result["took"] > 0
+        assert [hit["_source"] for hit in result["hits"]["hits"]] == [{"title": "Emma"}]
+    status, result = engine.call("POST", BOOKS)
+    assert isinstance(result, dict)
+    assert result["hits"]["total"]["value"] == 2
 
 
-def test_an_index_is_made_once_and_one_that_is_not_is_refused(engine: Client) -> None:
-    assert engine.ask("HEAD", "/paper") == (404, None)
-    assert engine.ask("PUT", "/paper")[0] == 200
-    assert engine.ask("HEAD", "/paper") == (200, None)
-    assert engine.ask("PUT", "/paper")[0] == 400
-    status, found = engine.ask("POST", "/warehouse/_search", EMMA)
+def test_an_index_is_created_once_and_an_unknown_one_is_an_error(engine: Client) -> None:
+    assert engine.call("HEAD", "/paper") == (404, None)
+    assert engine.call("PUT", "/paper")[0] == 200
+    assert engine.call("HEAD", "/paper") == (200, None)
+    assert engine.call("PUT", "/paper")[0] == 400
+    status, result = engine.call("POST", "/warehouse/_search", EMMA)
     assert status == 404
-    assert isinstance(found, dict)
-    assert found["error"]["type"] == "index_not_found_exception"
+    assert isinstance(result, dict)
+    assert result["error"]["type"] == "index_not_found_exception"
 
 
 @pytest.mark.parametrize(
-    ("name", "header", "words"),
+    ("name", "header", "tagline"),
     [("elasticsearch", "Elasticsearch", "Know"), ("opensearch", None, "OpenSearch Project")],
 )
-def test_the_product_is_told_as_clients_make_sure_of_it(
-    ask_of: Callable[[str], Client], name: str, header: str | None, words: str
+def test_the_product_is_what_clients_verify(
+    client_of: Callable[[str], Client], name: str, header: str | None, tagline: str
 ) -> None:
-    client = ask_of(name)
+    client = client_of(name)
     client.request("GET", "/")
-    answer = client.getresponse()
-    assert answer.getheader("X-Elastic-Product") == header
-    assert words in json.loads(answer.read())["tagline"]
+    response = client.getresponse()
+    assert response.getheader("X-Elastic-Product") == header
+    assert tagline in json.loads(response.read())["tagline"]
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b"\xff"])
-def test_what_is_no_json_object_is_refused_and_the_connection_goes_on(
+def test_invalid_json_is_an_error_and_the_connection_stays_open(
     engine: Client, body: bytes
 ) -> None:
-    assert engine.ask("POST", BOOKS, body)[0] == 400
-    assert engine.ask("GET", "/")[0] == 200
+    assert engine.call("POST", BOOKS, body)[0] == 400
+    assert engine.call("GET", "/")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -146,17 +146,17 @@ def test_what_is_no_json_object_is_refused_and_the_connection_goes_on(
         "Transfer-Encoding: chunked",
     ],
 )
-def test_what_says_no_length_or_too_large_a_one_is_refused(engine: Client, header: str) -> None:
-    with unix_dial(engine._path)() as sock:
+def test_a_body_without_a_valid_length_is_refused(engine: Client, header: str) -> None:
+    with unix_dial(engine.path)() as sock:
         sock.settimeout(20)
         sock.sendall(f"POST {BOOKS} HTTP/1.1\r\nHost: a\r\n{header}\r\n\r\n".encode())
         assert b" 413 " in sock.recv(100)
 
 
-def test_nobody_waits_for_a_client_that_says_nothing(engine: Client) -> None:
-    with unix_dial(engine._path)() as mute:
-        mute.sendall(b"GET /")
-        assert engine.ask("GET", "/")[0] == 200
+def test_a_silent_client_does_not_block_others(engine: Client) -> None:
+    with unix_dial(engine.path)() as silent:
+        silent.sendall(b"GET /")
+        assert engine.call("GET", "/")[0] == 200
 
 
 @settings(
@@ -165,37 +165,37 @@ def test_nobody_waits_for_a_client_that_says_nothing(engine: Client) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(key=st.text(min_size=1, max_size=20).map(lambda text: "k" + text), value=st.binary())
-def test_what_is_kept_is_what_was_given(store: Client, key: str, value: bytes) -> None:
+def test_a_value_is_stored_unchanged(store: Client, key: str, value: bytes) -> None:
     path = "/v1/kv/" + quote(key.replace("/", "-").encode("utf-8", "replace"), safe="")
-    assert store.ask("PUT", path, value) == (200, True)
-    status, found = store.ask("GET", path)
+    assert store.call("PUT", path, value) == (200, True)
+    status, result = store.call("GET", path)
     assert status == 200
-    assert isinstance(found, list)
-    assert base64.b64decode(found[0]["Value"]) == value
-    assert store.ask("DELETE", path) == (200, True)
-    assert store.ask("GET", path) == (404, None)
+    assert isinstance(result, list)
+    assert base64.b64decode(result[0]["Value"]) == value
+    assert store.call("DELETE", path) == (200, True)
+    assert store.call("GET", path) == (404, None)
 
 
-def test_there_is_one_data_centre(store: Client) -> None:
-    assert store.ask("PUT", "/v1/kv/a/b?dc=dc1", b"Emma")[0] == 200
-    assert store.ask("GET", "/v1/kv/a/b?dc=nowhere") == (500, "No path to datacenter")
+def test_there_is_one_data_center(store: Client) -> None:
+    assert store.call("PUT", "/v1/kv/a/b?dc=dc1", b"Emma")[0] == 200
+    assert store.call("GET", "/v1/kv/a/b?dc=nowhere") == (500, "No path to datacenter")
 
 
 @pytest.mark.parametrize("body", [{"query": "emma"}, {"params": "query=Emma&page=0"}])
-def test_a_book_is_found_as_clients_of_all_times_ask_for_it(
-    ask_of: Callable[[str], Client], body: object
+def test_queries_of_old_and_new_clients_find_a_book(
+    client_of: Callable[[str], Client], body: object
 ) -> None:
-    client = ask_of("algolia")
-    status, found = client.ask("POST", "/1/indexes/books/query", body)
+    client = client_of("algolia")
+    status, result = client.call("POST", "/1/indexes/books/query", body)
     assert status == 200
-    assert isinstance(found, dict)
-    assert [hit["title"] for hit in found["hits"]] == ["Emma"]
-    assert found["nbHits"] == 1
-    assert client.ask("POST", "/1/indexes/warehouse/query", body)[0] == 404
-    assert client.ask("GET", "/1/keys")[0] == 404
+    assert isinstance(result, dict)
+    assert [hit["title"] for hit in result["hits"]] == ["Emma"]
+    assert result["nbHits"] == 1
+    assert client.call("POST", "/1/indexes/warehouse/query", body)[0] == 404
+    assert client.call("GET", "/1/keys")[0] == 404
 
 
-# The app's own module is what the newest client is tried with: nothing else talks to the stub.
+# Runs the newest client by the module of the sample app that uses it.
 TRY = """
 import importlib, os, sys
 from carrier import Place
@@ -213,7 +213,7 @@ except Exception as error:
 @pytest.mark.services
 @pytest.mark.index
 @pytest.mark.parametrize(
-    ("slug", "found", "error"),
+    ("slug", "output", "error"),
     [
         ("algoliasearch", "emma", "RequestException"),
         ("cassandra", "Emma", "InvalidRequest"),
@@ -227,22 +227,22 @@ except Exception as error:
     ],
 )
 def test_the_newest_client_works_with_a_stub_of_its_server(
-    stubs: Services, slug: str, found: str, error: str
+    stubs: Services, slug: str, output: str, error: str
 ) -> None:
     module = load_integrations()[slug]
     service = stubs.ensure(module.service)
     releases = CachedIndex(cache_dir() / "index").project(module.distribution).releases
-    newest = next(release for release in reversed(releases) if runs_here(release))
-    wanted = [f"{module.distribution}=={newest.version}"]
-    python = install_for_services(wanted, dt.datetime.now(tz=dt.timezone.utc).date())
-    leading = Forwarder(tcp_listener(), unix_dial(service.ways[0].path))
+    newest = next(release for release in reversed(releases) if supports_this_python(release))
+    requirements = [f"{module.distribution}=={newest.version}"]
+    python = install_for_services(requirements, dt.datetime.now(tz=dt.timezone.utc).date())
+    forwarder = Forwarder(tcp_listener(), unix_dial(service.ways[0].path))
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [str(python), "-c", TRY, slug],
             env={
                 "PATH": os.defpath,
                 "PYTHONPATH": str(apps_dir()),
-                **service.variables([leading.port]),
+                **service.variables([forwarder.port]),
             },
             capture_output=True,
             text=True,
@@ -250,11 +250,11 @@ def test_the_newest_client_works_with_a_stub_of_its_server(
             check=False,
         )
     finally:
-        leading.close()
-    assert done.stdout.splitlines() == [found, error], done.stderr
+        forwarder.close()
+    assert process.stdout.splitlines() == [output, error], process.stderr
 
 
-def runs_here(release: ReleaseFiles) -> bool:
+def supports_this_python(release: ReleaseFiles) -> bool:
     if Version(release.version).is_prerelease:
         return False
     return ".".join(map(str, sys.version_info[:3])) in SpecifierSet(release.requires_python)

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.fake_registry import OCI_INDEX, digest_of, fake_registry, list_of
+from helpers.fake_registry import OCI_INDEX, digest_of, fake_registry, build_index
 from helpers.workflow_actions import Store
 from helpers.workflow_files import Workflow, steps, workflows
 from helpers.workflow_runs import Job, Run
 
 from matrix.distributed.github import load_runners
 from matrix.docker.images.digests import digests_path, read_digests
-from matrix.features.qualification.signing import PASSWORD, make_key
+from matrix.features.qualification.dsse import PASSWORD, make_key
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.targets import host_target
 from matrix.services.recipes import load_recipes
@@ -89,9 +89,9 @@ if words[:2] == ["run", "list"]:
 elif words[:2] == ["run", "download"]:
     shutil.copytree(os.path.join(folder, "page"), words[words.index("--dir") + 1])
 elif words[:2] == ["pr", "create"]:
-    open(os.path.join(folder, "opened"), "w").close()
+    open(os.path.join(folder, "verify_envelope"), "w").close()
 elif words[:2] == ["pr", "list"]:
-    print(int(os.path.exists(os.path.join(folder, "opened"))))
+    print(int(os.path.exists(os.path.join(folder, "verify_envelope"))))
 elif words != ["auth", "setup-git"]:
     sys.exit("what is gh to do?")
 """
@@ -326,14 +326,14 @@ def outside(tmp_path: Path) -> Iterator[dict[str, str]]:
         subprocess.run((*git, *words), check=True, timeout=60)
     subprocess.run((*git, "config", "uploadpack.allowFilter", "true"), check=True, timeout=60)
     with fake_registry() as registry:
-        ways = [way for recipe in load_recipes().by_name.values() for way in recipe.ways]
-        wanted = read_digests(digests_path()).wanted
+        ways = [way for recipe in load_recipes().by_name.values() for way in recipe.sources]
+        wanted = read_digests(digests_path()).pattern
         names = [wanted.name.format(python=python) for python in wanted.pythons]
         for name in {*names, *(way.image for way in ways if way.image)}:
             repository, _, tag = name.partition(":")
             platforms = ("linux/amd64", "linux/386", "linux/arm64/v8")
             digests = {each: digest_of(f"{name}{each}".encode()) for each in platforms}
-            registry.add(f"library/{repository}", OCI_INDEX, list_of(OCI_INDEX, digests), tag)
+            registry.add(f"library/{repository}", OCI_INDEX, build_index(OCI_INDEX, digests), tag)
         yield {
             "COMPAT_MATRIX_REGISTRY": f"{registry.host}/library",
             "GIT_CONFIG_COUNT": "1",
@@ -356,7 +356,7 @@ def test_what_is_newer_is_proposed_on_one_branch(
     proposed = the(run.job("propose"))
     assert proposed.result == "success", told(proposed)
     assert_all_lines_ran(run)
-    # Again, while the pull request is open: the branch is made anew, and nothing else is opened.
+    # Again, while the pull request is open: the branch is made anew, and nothing else is verify_envelope.
     again = hub.run("refresh.yml", environ=outside)
     shutil.copytree(run.store.artifacts, again.store.artifacts, dirs_exist_ok=True)
     again.needs = run.needs

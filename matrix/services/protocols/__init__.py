@@ -1,1 +1,1 @@
-"""Readiness checks, one module per protocol; each defines `ask`."""
+"""Readiness checks, one module per protocol; each defines `identify`."""

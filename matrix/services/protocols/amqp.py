@@ -1,4 +1,4 @@
-"""AMQP 0-9-1: the first method of the server, Connection.Start, tells product and version.
+"""AMQP 0-9-1: product and version are in the server's first method, Connection.Start.
 
 https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf
 """
@@ -10,27 +10,27 @@ import struct
 
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
-__all__ = ["ask"]
+__all__ = ["identify"]
 
 _START = struct.pack("!HH", 10, 10)
 
 
-def ask(line: ServerConnection, login: Login) -> str:  # noqa: ARG001 - the server introduces itself first
+def identify(connection: ServerConnection, login: Login) -> str:  # noqa: ARG001 - not needed yet
     """Return the product and its version."""
-    line.say(b"AMQP\0\0\x09\x01")
-    head = line.take(7)
+    connection.send(b"AMQP\0\0\x09\x01")
+    head = connection.read(7)
     if head[:1] != b"\x01":
-        raise NoAnswerError("it does not speak AMQP 0-9-1")
-    body = line.take(int.from_bytes(head[3:], "big"))
+        raise NoAnswerError("not a server of AMQP 0-9-1")
+    body = connection.read(int.from_bytes(head[3:], "big"))
     if not body.startswith(_START):
-        raise NoAnswerError("it does not speak AMQP 0-9-1")
-    words = [_property(body, name) for name in (b"product", b"version")]
-    return " ".join(filter(None, words))
+        raise NoAnswerError("not a server of AMQP 0-9-1")
+    properties = [_read_property(body, name) for name in (b"product", b"version")]
+    return " ".join(filter(None, properties))
 
 
-def _property(body: bytes, name: bytes) -> str:
-    found = re.search(re.escape(name) + rb"S(....)", body, re.DOTALL)
-    if found is None:
+def _read_property(body: bytes, name: bytes) -> str:
+    match = re.search(re.escape(name) + rb"S(....)", body, re.DOTALL)
+    if match is None:
         return ""
-    size = int.from_bytes(found[1], "big")
-    return body[found.end() : found.end() + size].decode("utf-8", "replace")
+    size = int.from_bytes(match[1], "big")
+    return body[match.end() : match.end() + size].decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""HTTP: any answer but a server error, and what its `Server` says.
+"""HTTP: the `Server` header of any response but a server error.
 
 https://www.rfc-editor.org/rfc/rfc9112
 """
@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
-__all__ = ["ask"]
+__all__ = ["identify"]
 
 _SERVER_ERROR = 500
 
 
-def ask(line: ServerConnection, login: Login) -> str:  # noqa: ARG001 - it asks for none
+def identify(connection: ServerConnection, login: Login) -> str:  # noqa: ARG001 - not needed
     """Return the header `Server`, "HTTP" where there is none."""
-    line.say(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-    version, _, rest = line.line().decode("latin-1").partition(" ")
+    connection.send(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    version, _, rest = connection.read_line().decode("latin-1").partition(" ")
     status = rest.partition(" ")[0]
     if not version.startswith("HTTP/") or not status.isdigit():
-        raise NoAnswerError("it does not speak HTTP")
+        raise NoAnswerError("not an HTTP server")
     if int(status) >= _SERVER_ERROR:
-        raise NoAnswerError(f"it answers {rest}")
+        raise NoAnswerError(f"HTTP status {rest}")
     server = "HTTP"
-    while head := line.line().decode("latin-1"):
-        name, _, value = head.partition(":")
+    while header := connection.read_line().decode("latin-1"):
+        name, _, value = header.partition(":")
         if name.lower() == "server":
             server = value.strip()
     return server

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
-__all__ = ["ask"]
+__all__ = ["identify"]
 
 
-def ask(line: ServerConnection, login: Login) -> str:  # noqa: ARG001 - it asks for none
+def identify(connection: ServerConnection, login: Login) -> str:  # noqa: ARG001 - not needed
     """Return `memcached` and its version."""
-    line.say(b"version\r\n")
-    word, _, version = line.line().decode("utf-8", "replace").partition(" ")
-    if word != "VERSION":
-        raise NoAnswerError(f"it does not speak memcached's protocol: {word}")
+    connection.send(b"version\r\n")
+    keyword, _, version = connection.read_line().decode("utf-8", "replace").partition(" ")
+    if keyword != "VERSION":
+        raise NoAnswerError(f"not a server of memcached's protocol: {keyword}")
     return f"memcached {version}"

@@ -1,4 +1,4 @@
-"""PostgreSQL: log in, and take its `server_version`.
+"""PostgreSQL: the `server_version` that the server reports after the login.
 
 https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
@@ -10,61 +10,55 @@ import struct
 
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
-__all__ = ["ask"]
+__all__ = ["identify"]
 
 _VERSION_3 = 196608
 _OK, _CLEAR, _MD5, _SASL = 0, 3, 5, 10
 
 
-def ask(line: ServerConnection, login: Login) -> str:
-    """Return `PostgreSQL` and its version.
-
-    Of a server that wants SCRAM no more is known than that it answers: we say no password then.
-    """
+def identify(connection: ServerConnection, login: Login) -> str:
+    """Return `PostgreSQL` and its version; only `PostgreSQL` where the login needs SCRAM."""
     words = ["user", login.user or "postgres"]
     words += ["database", login.database] if login.database else []
     body = struct.pack("!i", _VERSION_3) + b"".join(w.encode() + b"\0" for w in words) + b"\0"
-    line.say(struct.pack("!i", len(body) + 4) + body)
+    connection.send(struct.pack("!i", len(body) + 4) + body)
     version = ""
     while True:
-        kind, body = _message(line)
+        kind, body = _read_message(connection)
         if kind == b"E":
-            raise NoAnswerError(_words(body))
+            raise NoAnswerError(_error_text(body))
         if kind == b"R":
-            how = struct.unpack("!i", body[:4])[0]
-            if how == _SASL:
+            method = struct.unpack("!i", body[:4])[0]
+            if method == _SASL:
                 return "PostgreSQL"
-            if how != _OK:
-                _say(line, _password(how, body[4:8], login))
+            if method != _OK:
+                password = _encode_password(method, body[4:8], login)
+                connection.send(b"p" + struct.pack("!i", len(password) + 5) + password + b"\0")
         elif kind == b"S":
             name, value = body.split(b"\0")[:2]
             if name == b"server_version":
                 version = value.decode("utf-8", "replace")
         elif kind == b"Z":
-            line.say(b"X\0\0\0\4")
+            connection.send(b"X\0\0\0\4")
             return f"PostgreSQL {version}".rstrip()
 
 
-def _message(line: ServerConnection) -> tuple[bytes, bytes]:
-    kind, size = line.take(1), struct.unpack("!i", line.take(4))[0]
+def _read_message(connection: ServerConnection) -> tuple[bytes, bytes]:
+    kind, size = connection.read(1), struct.unpack("!i", connection.read(4))[0]
     if size < 4:  # noqa: PLR2004 - it counts itself
-        raise NoAnswerError("it does not speak PostgreSQL's protocol")
-    return kind, line.take(size - 4)
+        raise NoAnswerError("not a server of PostgreSQL's protocol")
+    return kind, connection.read(size - 4)
 
 
-def _password(how: int, salt: bytes, login: Login) -> bytes:
-    if how == _CLEAR:
+def _encode_password(method: int, salt: bytes, login: Login) -> bytes:
+    if method == _CLEAR:
         return login.password.encode()
-    if how == _MD5:
+    if method == _MD5:
         inner = hashlib.md5((login.password + login.user).encode()).hexdigest()  # noqa: S324
         return b"md5" + hashlib.md5(inner.encode() + salt).hexdigest().encode()  # noqa: S324
-    raise NoAnswerError(f"it asks for a way to log in that is not known here ({how})")
+    raise NoAnswerError(f"unsupported authentication method {method}")
 
 
-def _say(line: ServerConnection, password: bytes) -> None:
-    line.say(b"p" + struct.pack("!i", len(password) + 5) + password + b"\0")
-
-
-def _words(body: bytes) -> str:
+def _error_text(body: bytes) -> str:
     fields = {part[:1]: part[1:] for part in body.split(b"\0") if part}
     return fields.get(b"M", body).decode("utf-8", "replace")

@@ -7,30 +7,32 @@ from __future__ import annotations
 
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
-__all__ = ["ask"]
+__all__ = ["identify"]
 
 
-def ask(line: ServerConnection, login: Login) -> str:
-    """Return `Redis` and its version; a node of a cluster answers when the cluster stands."""
+def identify(connection: ServerConnection, login: Login) -> str:
+    """Return `Redis` and its version; for a node of a cluster, once the cluster is complete."""
     if login.password:
-        _do(line, "AUTH", *filter(None, (login.user, login.password)))
-    about = dict(item.partition(":")[::2] for item in _do(line, "INFO").splitlines())
-    if about.get("loading", "0") != "0":
+        _execute(connection, "AUTH", *filter(None, (login.user, login.password)))
+    lines = _execute(connection, "INFO").splitlines()
+    info = dict(line.partition(":")[::2] for line in lines)
+    if info.get("loading", "0") != "0":
         raise NoAnswerError("it is still loading")
-    words = f"Redis {about.get('redis_version', '')}".rstrip()
-    if about.get("cluster_enabled") == "1":
-        if "cluster_state:ok" not in _do(line, "CLUSTER", "INFO"):
-            raise NoAnswerError("the cluster does not stand yet")
-        words += " cluster"
-    return words
+    identity = f"Redis {info.get('redis_version', '')}".rstrip()
+    if info.get("cluster_enabled") == "1":
+        if "cluster_state:ok" not in _execute(connection, "CLUSTER", "INFO"):
+            raise NoAnswerError("the cluster is not complete yet")
+        identity += " cluster"
+    return identity
 
 
-def _do(line: ServerConnection, *words: str) -> str:
-    said = [word.encode() for word in words]
-    line.say(b"*%d\r\n" % len(said) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in said))
-    head = line.line()
+def _execute(connection: ServerConnection, *command: str) -> str:
+    parts = [part.encode() for part in command]
+    arguments = b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
+    connection.send(b"*%d\r\n" % len(parts) + arguments)
+    head = connection.read_line()
     if head.startswith(b"$") and head[1:].isdigit():
-        return line.take(int(head[1:]) + 2)[:-2].decode("utf-8", "replace")
+        return connection.read(int(head[1:]) + 2)[:-2].decode("utf-8", "replace")
     if head.startswith(b"+"):
         return head[1:].decode("utf-8", "replace")
     raise NoAnswerError(head.decode("utf-8", "replace").lstrip("-"))

@@ -1,4 +1,4 @@
-"""A stub of Consul's key-value store, in memory: `consul.py WHERE`.
+"""A stub of Consul's key-value store, in memory: `consul.py ADDRESS`.
 
 https://developer.hashicorp.com/consul/api-docs/kv
 """
@@ -10,44 +10,50 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from matrix.services.stubs.serving import Answer, Request, serve_http
-else:  # beside this program
-    from serving import Answer, Request, serve_http
+    from matrix.services.stubs.server_base import StubRequest, StubResponse, serve_http
+else:  # a module beside this program
+    from server_base import StubRequest, StubResponse, serve_http
 
 __all__: list[str] = []
 
 
-class Store:
-    """Values by key, of one data centre, with the index of their last change."""
+class KeyValueStore:
+    """The values of one data centre by key, with the index of their last change."""
 
     def __init__(self) -> None:
         self._values: dict[str, tuple[bytes, int]] = {}
         self._index = 1
 
-    def answer(self, request: Request) -> Answer:
-        """Answer as an agent does."""
+    def respond(self, request: StubRequest) -> StubResponse:
+        """Respond as an agent does."""
         if request.path[:2] != ("v1", "kv"):
-            return Answer("Consul Agent") if not request.path else Answer(None, 404)
+            return StubResponse(None, 404) if request.path else StubResponse("Consul Agent")
         if request.query.get("dc", "dc1") != "dc1":
-            return Answer("No path to datacenter", 500)
-        return self._about("/".join(request.path[2:]), request)
+            return StubResponse("No path to datacenter", 500)
+        return self._respond_for("/".join(request.path[2:]), request)
 
-    def _about(self, key: str, request: Request) -> Answer:
+    def _respond_for(self, key: str, request: StubRequest) -> StubResponse:
         if request.method == "PUT":
             self._index += 1
             self._values[key] = request.content, self._index
-            return Answer(body=True)
+            return StubResponse(body=True)
         if request.method == "DELETE":
             self._values.pop(key, None)
-            return Answer(body=True)
+            return StubResponse(body=True)
         headers = (("X-Consul-Index", str(self._index)),)
         if key not in self._values:
-            return Answer(None, 404, headers)
+            return StubResponse(None, 404, headers)
         content, index = self._values[key]
-        value = base64.b64encode(content).decode()
-        about = {"Key": key, "Value": value, "Flags": 0, "LockIndex": 0}
-        return Answer([{**about, "CreateIndex": index, "ModifyIndex": index}], 200, headers)
+        entry = {
+            "Key": key,
+            "Value": base64.b64encode(content).decode(),
+            "Flags": 0,
+            "LockIndex": 0,
+            "CreateIndex": index,
+            "ModifyIndex": index,
+        }
+        return StubResponse([entry], 200, headers)
 
 
 if __name__ == "__main__":
-    serve_http(sys.argv[1], "consul-stub/1", Store().answer)
+    serve_http(sys.argv[1], "consul-stub/1", KeyValueStore().respond)

@@ -1,7 +1,7 @@
-"""A stub of Elasticsearch, or of OpenSearch, its fork: `elasticsearch.py WHERE [opensearch]`.
+"""A stub of Elasticsearch, or of its fork OpenSearch: `elasticsearch.py ADDRESS [opensearch]`.
 
-Indices are made, documents kept, and found by a word of theirs; all in memory. What there is no
-index for is refused as the server does, and clients that make sure of the product are content.
+It creates indices, stores documents, and finds them by a word in a field; all in memory. A search
+in an unknown index fails as on the server, and clients that verify the product accept it.
 https://www.elastic.co/guide/en/elasticsearch/reference/current/rest-apis.html
 """
 
@@ -11,16 +11,16 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from matrix.services.stubs.serving import Answer, Request, serve_http
-else:  # beside this program
-    from serving import Answer, Request, serve_http
+    from matrix.services.stubs.server_base import StubRequest, StubResponse, serve_http
+else:  # a module beside this program
+    from server_base import StubRequest, StubResponse, serve_http
 
 __all__: list[str] = []
 
-# Clients of 7.14 and later look at the header, those of OpenSearch and of 7.13 at the rest.
+# Clients of 7.14 and later verify the header, those of OpenSearch and of 7.13 the body.
 # https://www.elastic.co/guide/en/elasticsearch/client/python-api/7.17/release-notes.html
-_ELASTIC = (("X-Elastic-Product", "Elasticsearch"),)
-_ABOUT: dict[str, dict[str, object]] = {
+_ELASTIC_HEADERS = (("X-Elastic-Product", "Elasticsearch"),)
+_PRODUCTS: dict[str, dict[str, object]] = {
     "elasticsearch": {
         "version": {"number": "8.17.0", "build_flavor": "default"},
         "tagline": "You Know, for Search",
@@ -31,59 +31,58 @@ _ABOUT: dict[str, dict[str, object]] = {
     },
 }
 
-Documents = dict[str, object]
 
-
-class Engine:
-    """All indices: documents by name of the index, and by their own."""
+class SearchIndices:
+    """All indices: documents by the name of their index and their own id."""
 
     def __init__(self, product: str) -> None:
         self.product = product
-        self._indices: dict[str, Documents] = {}
+        self._indices: dict[str, dict[str, object]] = {}
 
-    def answer(self, request: Request) -> Answer:
-        """Answer as the product does."""
+    def respond(self, request: StubRequest) -> StubResponse:
+        """Respond as the product does."""
         match request.method, request.path:
             case "GET" | "HEAD", ():
-                answer = Answer({"name": "stub", "cluster_name": "stub", **_ABOUT[self.product]})
+                about = {"name": "stub", "cluster_name": "stub", **_PRODUCTS[self.product]}
+                response = StubResponse(about)
             case "HEAD", (name,):
-                answer = Answer(None, 200 if name in self._indices else 404)
+                response = StubResponse(None, 200 if name in self._indices else 404)
             case "PUT", (name,):
-                answer = self._make(name)
+                response = self._create(name)
             case "GET" | "POST", (name, "_search"):
-                answer = self._search(name, _wanted(request.json()))
-            # What stands between was the document's type until 7.0.
+                response = self._search(name, _match_words(request.json()))
+            # The middle part was the document's type until 7.0.
             case "PUT" | "POST", (name, _, key):
                 self._indices.setdefault(name, {})[key] = request.json()
-                answer = Answer({"_index": name, "_id": key, "result": "created"}, 201)
+                response = StubResponse({"_index": name, "_id": key, "result": "created"}, 201)
             case _:
-                said = f"no handler found for uri [{'/'.join(request.path)}]"
-                answer = Answer({"error": said, "status": 400}, 400)
-        headers = _ELASTIC if self.product == "elasticsearch" else ()
-        return Answer(answer.body, answer.status, headers)
+                message = f"no handler found for uri [{'/'.join(request.path)}]"
+                response = StubResponse({"error": message, "status": 400}, 400)
+        headers = _ELASTIC_HEADERS if self.product == "elasticsearch" else ()
+        return StubResponse(response.body, response.status, headers)
 
-    def _make(self, name: str) -> Answer:
+    def _create(self, name: str) -> StubResponse:
         if name in self._indices:
-            return _refused("resource_already_exists_exception", f"index [{name}] is there", 400)
+            return _error("resource_already_exists_exception", f"index [{name}] is there", 400)
         self._indices[name] = {}
-        return Answer({"acknowledged": True, "shards_acknowledged": True, "index": name})
+        return StubResponse({"acknowledged": True, "shards_acknowledged": True, "index": name})
 
-    def _search(self, name: str, words: dict[str, str]) -> Answer:
+    def _search(self, name: str, words: dict[str, str]) -> StubResponse:
         if name not in self._indices:
-            return _refused("index_not_found_exception", f"no such index [{name}]", 404)
-        found = [
+            return _error("index_not_found_exception", f"no such index [{name}]", 404)
+        hits = [
             {"_index": name, "_id": key, "_score": 1.0, "_source": source}
             for key, source in sorted(self._indices[name].items())
             if isinstance(source, dict)
             and all(word in str(source.get(field, "")) for field, word in words.items())
         ]
-        total = {"value": len(found), "relation": "eq"}
-        hits = {"total": total, "max_score": 1.0, "hits": found}
-        return Answer({"took": 1, "timed_out": False, "hits": hits})
+        total = {"value": len(hits), "relation": "eq"}
+        result = {"total": total, "max_score": 1.0, "hits": hits}
+        return StubResponse({"took": 1, "timed_out": False, "hits": result})
 
 
-def _wanted(body: dict[str, object]) -> dict[str, str]:
-    """Return the words of a query that wants one to match in a field."""
+def _match_words(body: dict[str, object]) -> dict[str, str]:
+    """Return the words of a `match` query by their field."""
     match body:
         case {"query": {"match": dict() as words}}:
             return {str(field): str(word) for field, word in words.items()}
@@ -91,11 +90,11 @@ def _wanted(body: dict[str, object]) -> dict[str, str]:
             return {}
 
 
-def _refused(kind: str, reason: str, status: int) -> Answer:
+def _error(kind: str, reason: str, status: int) -> StubResponse:
     cause = {"type": kind, "reason": reason}
-    return Answer({"error": {"root_cause": [cause], **cause}, "status": status}, status)
+    return StubResponse({"error": {"root_cause": [cause], **cause}, "status": status}, status)
 
 
 if __name__ == "__main__":
-    engine = Engine((*sys.argv[2:], "elasticsearch")[0])
-    serve_http(sys.argv[1], f"{engine.product}-stub/1", engine.answer)
+    indices = SearchIndices((*sys.argv[2:], "elasticsearch")[0])
+    serve_http(sys.argv[1], f"{indices.product}-stub/1", indices.respond)

@@ -1,7 +1,7 @@
-"""A stub of MongoDB: books that are asked for by equality are found: `mongodb.py WHERE`.
+"""A stub of MongoDB, which finds books by equality: `mongodb.py ADDRESS`.
 
-The wire protocol, in its new form (OP_MSG) and its old one (OP_QUERY), with the commands that
-drivers begin and search with: https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/
+It speaks the wire protocol, both OP_MSG and the older OP_QUERY, with the commands that drivers
+start and search with: https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from matrix.services.stubs.serving import Peer, serve
-else:  # beside this program
-    from serving import Peer, serve
+    from matrix.services.stubs.server_base import Peer, serve
+else:  # a module beside this program
+    from server_base import Peer, serve
 
 __all__: list[str] = []
 
 _REPLY, _QUERY, _MSG = 1, 2004, 2013
 _DOUBLE, _STRING, _OBJECT, _ARRAY, _BINARY, _OBJECT_ID, _BOOL = 1, 2, 3, 4, 5, 7, 8
 _DATE, _NULL, _INT, _TIMESTAMP, _LONG = 9, 10, 16, 17, 18
-_FIXED = {_DOUBLE: "<d", _DATE: "<q", _INT: "<i", _TIMESTAMP: "<Q", _LONG: "<q"}
-_DEEPEST = 20
-# OP_MSG: what follows its flags, and that a checksum comes last, or no answer is wanted.
+_FORMATS = {_DOUBLE: "<d", _DATE: "<q", _INT: "<i", _TIMESTAMP: "<Q", _LONG: "<q"}
+_MAX_DEPTH = 20
+# OP_MSG: the kind of the section after the flags; the flags for a checksum, and for no reply.
 _BODY, _CHECKSUM, _MORE_TO_COME = 0, 1, 2
-# OP_REPLY: the search itself failed.
+# OP_REPLY: the flag of a search that failed.
 _QUERY_FAILURE = 2
 
 _BOOKS: list[dict[str, object]] = [{"_id": 1, "slug": "emma", "title": "Emma"}]
-# From 0, for the first drivers of version 3, to what the newest ask for.
+# From 0, for the first drivers of version 3, to what the newest require.
 _HELLO: dict[str, object] = {
     "ismaster": True,
     "isWritablePrimary": True,
@@ -42,154 +42,152 @@ _HELLO: dict[str, object] = {
     "readOnly": False,
     "ok": 1.0,
 }
-_ANSWERS: dict[str, dict[str, object]] = {
+_REPLIES: dict[str, dict[str, object]] = {
     "hello": _HELLO,
     "ismaster": _HELLO,
     "buildinfo": {"version": "7.0.0-stub", "versionArray": [7, 0, 0, 0], "ok": 1.0},
     "ping": {"ok": 1.0},
     "endsessions": {"ok": 1.0},
     "killcursors": {"ok": 1.0},
-    # What the app writes is there already.
+    # The document that the app writes exists already.
     "update": {"n": 1, "nModified": 0, "ok": 1.0},
 }
 
 
-def talk(peer: Peer) -> None:
-    """Answer the messages of one client until it goes."""
+def handle(peer: Peer) -> None:
+    """Answer the messages of one client until it disconnects."""
     while True:
-        size, number, _, kind = struct.unpack("<iiii", peer.take(16))
-        if size < 16:  # noqa: PLR2004 - the head counts
-            raise ValueError("this is no size")
-        body = peer.take(size - 16)
+        size, number, _, kind = struct.unpack("<iiii", peer.read(16))
+        if size < 16:  # noqa: PLR2004 - it includes the head
+            raise ValueError(f"invalid size {size}")
+        body = peer.read(size - 16)
         try:
             if kind == _MSG:
-                code, said = _MSG, _message(body)
+                code, reply = _MSG, _reply_to_msg(body)
             elif kind == _QUERY:
-                code, said = _REPLY, _query(body)
+                code, reply = _REPLY, _reply_to_query(body)
             else:
-                raise ValueError(f"no message has the code {kind}")
+                raise ValueError(f"unknown opcode {kind}")
         except (IndexError, struct.error) as error:
             raise ValueError(str(error)) from None
-        if said:
-            peer.say(struct.pack("<iiii", len(said) + 16, 0, number, code) + said)
+        if reply:
+            peer.send(struct.pack("<iiii", len(reply) + 16, 0, number, code) + reply)
 
 
-def _message(body: bytes) -> bytes:
-    """Return the answer to an OP_MSG, nothing where none is wanted."""
+def _reply_to_msg(body: bytes) -> bytes:
+    """Return the reply to an OP_MSG, empty where the client expects none."""
     flags = struct.unpack_from("<I", body)[0]
     if body[4] != _BODY or flags & _CHECKSUM:
-        raise ValueError("the stub of MongoDB wants the body first, and no checksum")
-    said = _command(_document(body, 5)[0])
-    return b"" if flags & _MORE_TO_COME else struct.pack("<IB", 0, _BODY) + _bson(said)
+        raise ValueError("the stub of MongoDB requires the body first, and no checksum")
+    reply = _run_command(_decode_document(body, 5)[0])
+    return b"" if flags & _MORE_TO_COME else struct.pack("<IB", 0, _BODY) + _encode(reply)
 
 
-def _query(body: bytes) -> bytes:
-    """Return the answer to an OP_QUERY: a command's, or the books that are found."""
+def _reply_to_query(body: bytes) -> bytes:
+    """Return the reply to an OP_QUERY: that of a command, or the books that match."""
     end = body.index(b"\0", 4)
     name = body[4:end].decode()
-    wanted = _document(body, end + 9)[0]
+    document = _decode_document(body, end + 9)[0]
+    query, flags = document.get("$query", document), 0
     if name.endswith(".$cmd"):
-        query = wanted.get("$query", wanted)
-        found, flags = [_command(query if isinstance(query, dict) else {})], 0
+        replies = [_run_command(query if isinstance(query, dict) else {})]
     else:
-        query = wanted.get("$query", wanted)
-        found, wrong = _find(name.partition(".")[2], query)
-        flags = _QUERY_FAILURE if wrong else 0
-        found = [{"$err": wrong, "code": 2}] if wrong else found
-    return struct.pack("<iqii", flags, 0, 0, len(found)) + b"".join(map(_bson, found))
+        replies, error = _find(name.partition(".")[2], query)
+        if error:
+            replies, flags = [{"$err": error, "code": 2}], _QUERY_FAILURE
+    return struct.pack("<iqii", flags, 0, 0, len(replies)) + b"".join(map(_encode, replies))
 
 
-def _command(asked: Mapping[str, object]) -> dict[str, object]:
-    name = next(iter(asked), "")
-    if name.lower() in _ANSWERS:
-        return dict(_ANSWERS[name.lower()])
+def _run_command(command: Mapping[str, object]) -> dict[str, object]:
+    name = next(iter(command), "")
+    if name.lower() in _REPLIES:
+        return dict(_REPLIES[name.lower()])
     if name != "find":
-        return _failed(f"no such command: '{name}'", 59, "CommandNotFound")
-    table = str(asked[name])
-    found, wrong = _find(table, asked.get("filter", {}))
-    if wrong:
-        return _failed(wrong, 2, "BadValue")
-    namespace = f"{asked.get('$db', 'bookshop')}.{table}"
-    return {"cursor": {"id": _Long(0), "ns": namespace, "firstBatch": found}, "ok": 1.0}
+        return _error(f"no such command: '{name}'", 59, "CommandNotFound")
+    collection = str(command[name])
+    books, error = _find(collection, command.get("filter", {}))
+    if error:
+        return _error(error, 2, "BadValue")
+    namespace = f"{command.get('$db', 'bookshop')}.{collection}"
+    return {"cursor": {"id": _Long(0), "ns": namespace, "firstBatch": books}, "ok": 1.0}
 
 
-def _find(table: str, wanted: object) -> tuple[list[dict[str, object]], str]:
-    """Return what is found, or why the search is refused."""
-    by = wanted if isinstance(wanted, dict) else {}
-    operator = next((key for key in by if key.startswith("$")), "")
+def _find(collection: str, query: object) -> tuple[list[dict[str, object]], str]:
+    """Return the books that match, or the error for an unknown operator."""
+    fields = query if isinstance(query, dict) else {}
+    operator = next((key for key in fields if key.startswith("$")), "")
     if operator:
         return [], f"unknown top level operator: {operator}"
-    books = _BOOKS if table == "books" else []
-    return [book for book in books if by.items() <= book.items()], ""
+    books = _BOOKS if collection == "books" else []
+    return [book for book in books if fields.items() <= book.items()], ""
 
 
-def _failed(why: str, code: int, name: str) -> dict[str, object]:
-    return {"ok": 0.0, "errmsg": why, "code": code, "codeName": name}
+def _error(message: str, code: int, name: str) -> dict[str, object]:
+    return {"ok": 0.0, "errmsg": message, "code": code, "codeName": name}
 
 
 class _Long(int):
-    """A number that is sent with 64 bits."""
+    """An integer that is sent with 64 bits."""
 
 
-def _bson(document: Mapping[str, object]) -> bytes:
-    """Return a document of what this stub says, https://bsonspec.org."""
-    body = b"".join(_element(key.encode() + b"\0", value) for key, value in document.items())
+def _encode(document: Mapping[str, object]) -> bytes:
+    """Return a document as BSON, https://bsonspec.org."""
+    body = b""
+    for key, value in document.items():
+        kind, content = _encode_value(value)
+        body += bytes([kind]) + key.encode() + b"\0" + content
     return struct.pack("<i", len(body) + 5) + body + b"\0"
 
 
-def _element(key: bytes, value: object) -> bytes:
-    kind, said = _said(value)
-    return bytes([kind]) + key + said
-
-
-def _said(value: object) -> tuple[int, bytes]:
-    for of, kind in ((bool, _BOOL), (_Long, _LONG), (int, _INT), (float, _DOUBLE)):
-        if isinstance(value, of):
-            return kind, struct.pack(_FIXED.get(kind, "?"), value)
+def _encode_value(value: object) -> tuple[int, bytes]:
+    for python_type, kind in ((bool, _BOOL), (_Long, _LONG), (int, _INT), (float, _DOUBLE)):
+        if isinstance(value, python_type):
+            return kind, struct.pack(_FORMATS.get(kind, "?"), value)
     if isinstance(value, list):
-        return _ARRAY, _bson({str(at): each for at, each in enumerate(value)})
+        return _ARRAY, _encode({str(index): item for index, item in enumerate(value)})
     if isinstance(value, dict):
-        return _OBJECT, _bson(value)
+        return _OBJECT, _encode(value)
     text = str(value).encode() + b"\0"
     return _STRING, struct.pack("<i", len(text)) + text
 
 
-def _document(data: bytes, at: int, depth: int = 0) -> tuple[dict[str, object], int]:
-    """Return the document that begins there, and where it ends; raise ValueError."""
-    end = at + int(struct.unpack_from("<i", data, at)[0])
-    if not at + 5 <= end <= len(data) or depth > _DEEPEST:
-        raise ValueError("this is no document")
-    found: dict[str, object] = {}
-    at += 4
-    while at < end - 1:
-        kind, stop = data[at], data.index(b"\0", at + 1, end)
-        key = data[at + 1 : stop].decode()
-        found[key], at = _value(data, kind, stop + 1, depth)
-    if at != end - 1 or data[at] != 0:
-        raise ValueError("this is no document")
-    return found, end
+def _decode_document(data: bytes, start: int, depth: int = 0) -> tuple[dict[str, object], int]:
+    """Return the document at `start`, and the position of its end; raise ValueError."""
+    end = start + int(struct.unpack_from("<i", data, start)[0])
+    if not start + 5 <= end <= len(data) or depth > _MAX_DEPTH:
+        raise ValueError("invalid document")
+    document: dict[str, object] = {}
+    position = start + 4
+    while position < end - 1:
+        kind, stop = data[position], data.index(b"\0", position + 1, end)
+        key = data[position + 1 : stop].decode()
+        document[key], position = _decode_value(data, kind, stop + 1, depth)
+    if position != end - 1 or data[position] != 0:
+        raise ValueError("invalid document")
+    return document, end
 
 
-def _value(data: bytes, kind: int, at: int, depth: int) -> tuple[object, int]:
-    if kind in _FIXED:
-        return struct.unpack_from(_FIXED[kind], data, at)[0], at + struct.calcsize(_FIXED[kind])
+def _decode_value(data: bytes, kind: int, start: int, depth: int) -> tuple[object, int]:
+    if kind in _FORMATS:
+        form = _FORMATS[kind]
+        return struct.unpack_from(form, data, start)[0], start + struct.calcsize(form)
     if kind in (_OBJECT, _ARRAY):
-        return _document(data, at, depth + 1)
+        return _decode_document(data, start, depth + 1)
     if kind in (_STRING, _BINARY):
-        size, head = struct.unpack_from("<i", data, at)[0], 4 + (kind == _BINARY)
-        end = at + head + size
+        size, head = struct.unpack_from("<i", data, start)[0], 4 + (kind == _BINARY)
+        end = start + head + size
         if size < 0 or end > len(data):
-            raise ValueError("this is no text")
-        value = data[at + head : end]
+            raise ValueError(f"invalid size {size}")
+        value = data[start + head : end]
         return (value[:-1].decode() if kind == _STRING else value), end
     if kind == _OBJECT_ID:
-        return data[at : at + 12], at + 12
+        return data[start : start + 12], start + 12
     if kind == _BOOL:
-        return data[at] == 1, at + 1
+        return data[start] == 1, start + 1
     if kind == _NULL:
-        return None, at
+        return None, start
     raise ValueError(f"the stub of MongoDB reads no values of type {kind}")
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], talk)
+    serve(sys.argv[1], handle)

@@ -1,6 +1,6 @@
-"""A stub of Snowflake: a word that is selected comes back, no table is there: `snowflake.py WHERE`.
+"""A stub of Snowflake, which selects literals and has no tables: `snowflake.py ADDRESS`.
 
-The HTTP interface of Snowflake's own drivers, with results as JSON, which those of all times read:
+It has the HTTP interface of Snowflake's own drivers, with results as JSON, which all of them read:
 https://github.com/snowflakedb/snowflake-connector-python/blob/main/src/snowflake/connector/network.py
 """
 
@@ -14,17 +14,17 @@ import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from matrix.services.stubs.serving import Answer, Request, serve_http
-else:  # beside this program
-    from serving import Answer, Request, serve_http
+    from matrix.services.stubs.server_base import StubRequest, StubResponse, serve_http
+else:  # a module beside this program
+    from server_base import StubRequest, StubResponse, serve_http
 
 __all__: list[str] = []
 
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 _SELECT_TYPE, _OTHER_TYPE = 4096, 16384
 _SELECT = re.compile(r"\s*select\s+'([^']*)'\s*;?\s*", re.IGNORECASE)
 _FROM = re.compile(r"\s*select\s.+\sfrom\s+([\w.]+)\s*;?\s*", re.IGNORECASE)
-_QUIET = re.compile(r"\s*(alter\s+session|use|commit|rollback)\b.*", re.IGNORECASE | re.DOTALL)
+_NO_RESULT = re.compile(r"\s*(alter\s+session|use|commit|rollback)\b.*", re.IGNORECASE | re.DOTALL)
 _SESSION = {
     "databaseName": "BOOKSHOP",
     "schemaName": "PUBLIC",
@@ -34,38 +34,38 @@ _SESSION = {
 _FINAL = {"finalDatabaseName": "BOOKSHOP", "finalSchemaName": "PUBLIC", "finalRoleName": "PUBLIC"}
 
 
-def answer(request: Request) -> Answer:
-    """Answer one request of a driver."""
+def respond(request: StubRequest) -> StubResponse:
+    """Respond to one request of a driver."""
     if not request.path:
-        return Answer({"success": True})
+        return StubResponse({"success": True})
     if request.path[:2] == ("session", "v1"):
         return _login() if request.path[2:] == ("login-request",) else _success(None)
     if request.path == ("session",) or request.path[:2] == ("telemetry", "send"):
         return _success(None)
     if request.path == ("queries", "v1", "query-request"):
-        return _ask(_said(request))
-    return Answer({"success": False, "message": "the stub of Snowflake knows no such page"}, 404)
+        return _execute(_read_statement(request))
+    return StubResponse({"success": False, "message": "unknown path"}, 404)
 
 
-def _said(request: Request) -> str:
-    """Return the statement of a query; raise ValueError."""
+def _read_statement(request: StubRequest) -> str:
+    """Return the SQL statement of a query; raise ValueError."""
     content = request.content
     if "gzip" in request.headers.get("content-encoding", ""):
         try:
-            # No more than is allowed: a megabyte can hold a thousand.
-            content = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(content, _MOST_BYTES + 1)
+            # Limited, as a megabyte can expand to a thousand.
+            content = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(content, _MAX_BYTES + 1)
         except zlib.error as error:
             raise ValueError(str(error)) from None
-    if len(content) > _MOST_BYTES:
-        raise ValueError("this is too large a query")
-    found = json.loads(content)
-    statement = found.get("sqlText") if isinstance(found, dict) else None
+    if len(content) > _MAX_BYTES:
+        raise ValueError(f"query too large (at most {_MAX_BYTES} bytes)")
+    query = json.loads(content)
+    statement = query.get("sqlText") if isinstance(query, dict) else None
     if not isinstance(statement, str):
-        raise ValueError("this is no query")  # noqa: TRY004 - told as all that is wrong
+        raise ValueError("not a query")  # noqa: TRY004 - a ValueError becomes status 400
     return statement
 
 
-def _login() -> Answer:
+def _login() -> StubResponse:
     return _success(
         {
             "token": "stub-token",
@@ -90,28 +90,28 @@ def _login() -> Answer:
 
 
 def _parameters() -> list[dict[str, object]]:
-    told = {
+    parameters = {
         "AUTOCOMMIT": True,
         "CLIENT_SESSION_KEEP_ALIVE": False,
         "CLIENT_TELEMETRY_ENABLED": False,
         "PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": "JSON",
         "TIMEZONE": "Etc/UTC",
     }
-    return [{"name": name, "value": value} for name, value in told.items()]
+    return [{"name": name, "value": value} for name, value in parameters.items()]
 
 
-def _ask(statement: str) -> Answer:
-    if found := _SELECT.fullmatch(statement):
-        return _rows(found[1])
-    if found := _FROM.fullmatch(statement):
-        why = f"Object '{found[1].upper()}' does not exist or not authorized."
-        return _refuse("002003", "42S02", f"SQL compilation error:\n{why}")
-    if _QUIET.fullmatch(statement):
-        return _rows("Statement executed successfully.", _OTHER_TYPE)
-    return _refuse("001003", "42000", "SQL compilation error:\nsyntax error line 1 at position 0.")
+def _execute(statement: str) -> StubResponse:
+    if match := _SELECT.fullmatch(statement):
+        return _single_row(match[1])
+    if match := _FROM.fullmatch(statement):
+        message = f"Object '{match[1].upper()}' does not exist or not authorized."
+        return _error("002003", "42S02", f"SQL compilation error:\n{message}")
+    if _NO_RESULT.fullmatch(statement):
+        return _single_row("Statement executed successfully.", _OTHER_TYPE)
+    return _error("001003", "42000", "SQL compilation error:\nsyntax error line 1 at position 0.")
 
 
-def _rows(value: str, kind: int = _SELECT_TYPE) -> Answer:
+def _single_row(value: str, statement_type: int = _SELECT_TYPE) -> StubResponse:
     column = {
         "name": "VALUE",
         "type": "text",
@@ -135,7 +135,7 @@ def _rows(value: str, kind: int = _SELECT_TYPE) -> Answer:
         "databaseProvider": None,
         "numberOfBinds": 0,
         "arrayBindSupported": False,
-        "statementTypeId": kind,
+        "statementTypeId": statement_type,
         "version": 1,
         "queryResultFormat": "json",
         **_FINAL,
@@ -144,12 +144,12 @@ def _rows(value: str, kind: int = _SELECT_TYPE) -> Answer:
     return _success(result)
 
 
-def _success(data: object) -> Answer:
-    return Answer({"data": data, "code": None, "message": None, "success": True})
+def _success(data: object) -> StubResponse:
+    return StubResponse({"data": data, "code": None, "message": None, "success": True})
 
 
-def _refuse(code: str, state: str, why: str) -> Answer:
-    about = {
+def _error(code: str, state: str, message: str) -> StubResponse:
+    data = {
         "errorCode": code,
         "sqlState": state,
         "queryId": str(uuid.uuid4()),
@@ -157,8 +157,8 @@ def _refuse(code: str, state: str, why: str) -> Answer:
         "pos": -1,
         "type": "COMPILATION",
     }
-    return Answer({"data": about, "code": code, "message": why, "success": False})
+    return StubResponse({"data": data, "code": code, "message": message, "success": False})
 
 
 if __name__ == "__main__":
-    serve_http(sys.argv[1], "snowflake-stub/1", answer)
+    serve_http(sys.argv[1], "snowflake-stub/1", respond)

@@ -1,7 +1,7 @@
-"""Connections led from one socket to another: from a port to a door, and back.
+"""Forwarding of connections between TCP ports and Unix sockets.
 
-A door is a Unix socket, which also those see who are in another network namespace. Where there are
-none, on Windows, there is one network, and a door is a file that names a port.
+A Unix socket can also be reached from another network namespace. Windows has neither namespaces
+nor these sockets: there the path is that of a file that contains a port number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 __all__ = ["Dial", "Forwarder", "tcp_dial", "tcp_listener", "unix_dial", "unix_listener"]
 
 Dial = Callable[[], socket.socket]
-"""Returns a new connection to where one is led; raises OSError."""
+"""Returns a new connection to the destination; raises OSError."""
 
 CONNECTIONS = 128
 DIAL_SECONDS = 10.0
@@ -26,26 +26,26 @@ _CHUNK = 65_536
 def tcp_listener(port: int = 0) -> socket.socket:
     """Return a socket that listens on 127.0.0.1, on a free port for 0; raise OSError."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    return _listening(listener, ("127.0.0.1", port))
+    return _listen(listener, ("127.0.0.1", port))
 
 
 def unix_listener(path: Path) -> socket.socket:
-    """Return a socket that listens behind the door `path`, which must be short; raise OSError."""
+    """Return a socket that listens at `path`, which must be short; raise OSError."""
     if sys.platform == "win32":
-        open_door = tcp_listener()
-        path.write_text(str(open_door.getsockname()[1]), encoding="ascii")
-        return open_door
+        tcp = tcp_listener()
+        path.write_text(str(tcp.getsockname()[1]), encoding="ascii")
+        return tcp
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    return _listening(listener, str(path))
+    return _listen(listener, str(path))
 
 
 def tcp_dial(host: str, port: int) -> Dial:
-    """Return what connects to a port."""
+    """Return a function that connects to a TCP port."""
     return lambda: socket.create_connection((host, port), DIAL_SECONDS)
 
 
 def unix_dial(path: str) -> Dial:
-    """Return what connects to the other side of a door."""
+    """Return a function that connects to the listener of `unix_listener`."""
 
     def dial() -> socket.socket:
         if sys.platform == "win32":
@@ -64,10 +64,10 @@ def unix_dial(path: str) -> Dial:
 
 
 class Forwarder:
-    """Leads every connection to `listener`, which is its own now, to one of `dial`, until `close`.
+    """Forwards every connection to `listener`, which it then owns, to one of `dial`, until `close`.
 
-    Two threads for each connection, which wait for the slower side; of more than `CONNECTIONS` at a
-    time the later ones are refused. Where nothing can be dialled a connection ends at once.
+    Each connection has two threads, which wait for the slower side. Connections beyond
+    `CONNECTIONS` at a time are refused; one whose destination cannot be dialled ends at once.
     """
 
     def __init__(self, listener: socket.socket, dial: Dial) -> None:
@@ -77,10 +77,10 @@ class Forwarder:
         self._open: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
         self._closed = threading.Event()
-        # Where `shutdown` does not wake who accepts, this does.
+        # `shutdown` does not interrupt `accept` on every system; this timeout does.
         listener.settimeout(1.0)
-        self._accepting = threading.Thread(target=self._accept, name="forwarder", daemon=True)
-        self._accepting.start()
+        self._acceptor = threading.Thread(target=self._accept, name="forwarder", daemon=True)
+        self._acceptor.start()
 
     @property
     def port(self) -> int:
@@ -88,14 +88,14 @@ class Forwarder:
         return int(self._listener.getsockname()[1])
 
     def close(self) -> None:
-        """End all connections, and take no more."""
+        """End all connections and stop listening."""
         with self._lock:
             self._closed.set()
             sockets = tuple(self._open)
         for sock in (self._listener, *sockets):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-        self._accepting.join()
+        self._acceptor.join()
         self._listener.close()
         for thread in tuple(self._threads):
             thread.join()
@@ -103,29 +103,29 @@ class Forwarder:
     def _accept(self) -> None:
         while not self._closed.is_set():
             try:
-                near = self._listener.accept()[0]
+                client = self._listener.accept()[0]
             except TimeoutError:
                 continue
-            except OSError:  # closed; or out of descriptors, not for long, one hopes
+            except OSError:  # closed, or temporarily out of descriptors
                 self._closed.wait(0.05)
                 continue
-            # After `shutdown` some systems hand out one that came before it.
+            # After `shutdown` some systems still return a connection that came before it.
             if self._closed.is_set() or len(self._open) >= 2 * CONNECTIONS:
-                near.close()
+                client.close()
                 continue
-            thread = threading.Thread(target=self._lead, args=(near,), daemon=True)
+            thread = threading.Thread(target=self._forward, args=(client,), daemon=True)
             self._threads.add(thread)
             thread.start()
 
-    def _lead(self, near: socket.socket) -> None:
+    def _forward(self, client: socket.socket) -> None:
         try:
-            with near, contextlib.suppress(OSError), self._dial() as far:
-                self._between(near, far)
+            with client, contextlib.suppress(OSError), self._dial() as server:
+                self._copy_both_ways(client, server)
         finally:
             self._threads.discard(threading.current_thread())
 
-    def _between(self, near: socket.socket, far: socket.socket) -> None:
-        ends = {near, far}
+    def _copy_both_ways(self, client: socket.socket, server: socket.socket) -> None:
+        ends = {client, server}
         with self._lock:
             if self._closed.is_set():
                 return
@@ -133,19 +133,19 @@ class Forwarder:
         try:
             for sock in ends:
                 sock.settimeout(None)
-            back = threading.Thread(target=_copy, args=(far, near), daemon=True)
+            back = threading.Thread(target=_copy, args=(server, client), daemon=True)
             back.start()
-            _copy(near, far)
+            _copy(client, server)
             back.join()
         finally:
             with self._lock:
                 self._open -= ends
 
 
-def _listening(listener: socket.socket, address: tuple[str, int] | str) -> socket.socket:
+def _listen(listener: socket.socket, address: tuple[str, int] | str) -> socket.socket:
     try:
         if sys.platform == "win32":
-            # There SO_REUSEADDR shares a port that is taken.
+            # On Windows, SO_REUSEADDR would share a port that is in use.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         elif listener.family == socket.AF_INET:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -158,7 +158,7 @@ def _listening(listener: socket.socket, address: tuple[str, int] | str) -> socke
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:
-    """Move all that comes, and then the end; a broken side ends both."""
+    """Copy all data and then the end of the stream; an error on one side ends both."""
     try:
         while data := source.recv(_CHUNK):
             sink.sendall(data)
