@@ -191,7 +191,7 @@ def test_a_cell_whose_container_is_lost_tells_nothing_of_the_release(
 
 def test_a_refusal_has_the_words_of_the_engine(make_job: MakeJob) -> None:
     job, engine = make_job("good")
-    engine.refusing = "no space left on device"
+    engine.refusal = "no space left on device"
     capture = run_cell(job)
     assert capture.failed is Reason.INTERNAL_ERROR
     assert "no space left on device" in capture.detail
@@ -259,7 +259,7 @@ def test_a_container_without_a_relay_is_told(
     limits = dataclasses.replace(LIMITS, identity=1)
     job, engine = make_job("good", limits=limits)
     assert job.image is not None
-    engine.acts = {job.image.id: act}
+    engine.functions = {job.image.id: act}
     capture = run_cell(job)
     assert capture.failed is reason, capture.detail
     assert words in capture.detail

@@ -139,7 +139,7 @@ def test_one_that_forks_without_end(tmp_path: Path, setup: EngineSetup) -> None:
     job = dataclasses.replace(hostile(tmp_path, "fork", setup), parallel=1)
     capture = run_beside_a_neighbour(tmp_path, job, setup)
     assert capture.failed is None, capture.detail
-    # The second has a container to itself again: all that the first has left was killed.
+    # The second has a container to itself again: everything that the first left was killed.
     for setting in ("appsec", "off"):
         item = process_of(capture, setting)
         assert item.failed is None, item.detail
@@ -183,7 +183,7 @@ def started(setup: EngineSetup, code: str) -> Container:
 
 def test_one_that_looks_for_others_on_the_network(tmp_path: Path, setup: EngineSetup) -> None:
     job = dataclasses.replace(hostile(tmp_path, "reach-out", setup), probes=(DETECTION,))
-    # One of the engine's own network (if it has one), whose address the hostile one is even told.
+    # One of the engine's own network (if it has one), whose address the hostile cell gets.
     with started(setup, NEIGHBOUR) as other:
         network = setup.engine.client.inspect_container(other.id)["NetworkSettings"]
         addresses = [network.get("IPAddress") or "172.17.0.2", "127.0.0.1"]
@@ -233,7 +233,7 @@ def test_a_container_that_is_killed_from_outside(tmp_path: Path, setup: EngineSe
     job = in_container(tmp_path, "hang", setup.image, setup.run, limits=limits)
     thread, captures = in_thread(job)
     assert wait_until(lambda: bool(setup.containers()), 20)
-    time.sleep(1.5)  # in the middle, whatever that is
+    time.sleep(1.5)  # while a request hangs
     for container in setup.containers():
         setup.engine.client.kill(container)
     thread.join(15)
@@ -260,7 +260,7 @@ def test_an_engine_that_is_killed(
             thread, captures = in_thread(job)
             labels = {"label": f"{RUN}={setup.run.id}"}
             assert wait_until(lambda: bool(engine.client.containers(filters=labels)), 20)
-            time.sleep(1.5)  # in the middle, whatever that is
+            time.sleep(1.5)  # while a request hangs
             own.kill()
             thread.join(30)
             assert not thread.is_alive()
@@ -296,7 +296,7 @@ def test_when_the_process_that_runs_a_cell_is_killed_its_container_goes(
     command = [sys.executable, "-c", RUN_IT, str(tmp_path / "job"), str(tests), str(tests.parent)]
     with subprocess.Popen(command, env=dict(os.environ)) as worker:
         assert wait_until(lambda: bool(setup.containers()), 20)
-        time.sleep(1.5)  # in the middle, whatever that is
+        time.sleep(1.5)  # while a request hangs
         worker.send_signal(signal.SIGKILL)
     assert wait_until(lambda: not setup.containers(), 20)
 

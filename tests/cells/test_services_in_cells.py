@@ -63,7 +63,7 @@ def job(scratch: Path, *services: Service) -> CellJob:
 
 
 def visit(cell_job: CellJob, answers: multiprocessing.Queue[object]) -> None:
-    """Be a worker: leave the network, and talk to the service from a cell."""
+    """Act as a worker: leave the network, and talk to the service from a cell."""
     answers.put(isolate())
     try:
         with LocalSandbox(cell_job) as sandbox, forward_services(cell_job, sandbox) as variables:
@@ -71,7 +71,7 @@ def visit(cell_job: CellJob, answers: multiprocessing.Queue[object]) -> None:
                 with socket.create_connection(("127.0.0.1", int(port)), 10) as sock:
                     sock.sendall(b"hello\n")
                     answers.put((int(port), sock.recv(100)))
-    except BaseException as error:  # noqa: BLE001 - it is what the test is told
+    except BaseException as error:  # noqa: BLE001 - the test gets it as an answer
         answers.put(repr(error))
 
 
@@ -123,7 +123,7 @@ def test_no_password_of_the_users_is_kept_but_those_of_ours(folder: Path) -> Non
 
 
 class Runner:
-    """Runs nothing; `during` is done while a cell would be, which ends as `failed` says."""
+    """Runs nothing; calls `during` while a cell would run, and returns a capture with `failed`."""
 
     def __init__(self, during: object = None, failed: Reason | None = None) -> None:
         self.during = during
@@ -207,15 +207,15 @@ def test_a_cell_that_needs_nothing_starts_nothing(folder: Path) -> None:
 def test_a_result_is_told_by_the_services_that_it_had_before_they_are_started(
     folder: Path,
 ) -> None:
-    found = []
+    keys = []
     for version in ("--version", "--help"):
         recipe = toy(source="program", version=(version,))
         with Services(recipes=recipes(recipe), below=folder) as services:
             served = ServedEnvironments(Environments(), CellServices(services, PROBES))
-            found.append(QueuedCell(0, PLANNED, False, environment=served.peek(PLANNED)).found)
+            keys.append(QueuedCell(0, PLANNED, False, environment=served.peek(PLANNED)).found)
     assert list(folder.iterdir()) == []
-    assert found[0].startswith("key with toy: ")
-    assert found[0] != found[1]
+    assert keys[0].startswith("key with toy: ")
+    assert keys[0] != keys[1]
 
 
 def test_a_cell_whose_service_is_not_to_be_had_is_left_out_with_the_way_out(folder: Path) -> None:

@@ -1,6 +1,6 @@
-"""The same real cell beside a real back end, on the machine and in a container: the same findings.
+"""A real cell with a real back end has the same findings on the machine and in a container.
 
-Run as `reproduce --run` does: what the cell needs is started for it, and ended with it.
+As with `reproduce --run`, the back ends of the cell are started for it, and ended with it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from helpers.container_jobs import real_image
 from matrix.docker.connect import connect
 from matrix.docker.labels import lock_run
 from matrix.features.reproduce.run import SingleRun, run_alone
+from matrix.judging.sentences import evidence_text
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.model.verdict import Finding, Observed
 from matrix.runs.backend import held
 from matrix.runs.setup import SetupOptions
+from matrix.services import start as services_start
 from matrix.services.supervised import servers_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.cells, pytest.mark.services]
@@ -41,18 +43,16 @@ def _image(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture
 def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
     """Return the folders of all services that were started, which must be gone in the end."""
-    import matrix.services.start as it  # noqa: PLC0415
+    started: list[Path] = []
+    build_spec = services_start._build_spec  # the first function that gets the folder
 
-    made: list[Path] = []
-    inner = it._build_spec  # where a folder is known first
+    def recorded(*arguments: object) -> object:
+        started.append(Path(str(arguments[1])))
+        return build_spec(*arguments)  # type: ignore[arg-type]
 
-    def noted(*given: object) -> object:
-        made.append(Path(str(given[1])))
-        return inner(*given)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(it, "_build_spec", noted)
-    yield made
-    assert [each for each in made if each.exists() or servers_of(each)] == []
+    monkeypatch.setattr(services_start, "_build_spec", recorded)
+    yield started
+    assert [folder for folder in started if folder.exists() or servers_of(folder)] == []
 
 
 def alone(planned: PlannedCell, engine: str) -> SingleRun:
@@ -60,8 +60,8 @@ def alone(planned: PlannedCell, engine: str) -> SingleRun:
         return run_alone(planned, runs, SetupOptions(1), print)
 
 
-def answers(found: tuple[Finding, ...]) -> list[tuple[str, Observed, str]]:
-    return [(each.channel, each.shows, each.evidence) for each in found]
+def results(findings: tuple[Finding, ...]) -> list[tuple[str, Observed, str]]:
+    return [(item.channel, item.shows, evidence_text(item.facts)) for item in findings]
 
 
 @pytest.mark.parametrize(("library", "version", "server"), ROWS, ids=[row[0] for row in ROWS])
@@ -72,10 +72,10 @@ def test_a_container_reaches_the_back_ends_that_the_machine_reaches(
     names = (f"integration-{library}",)
     planned = PlannedCell(cell, AS_OF, names, decisive=names)
     here, inside = alone(planned, "local"), alone(planned, "docker")
-    for each in (here, inside):
-        assert each.capture.failed is None, each.capture.detail
-        assert any(f"  Against {server}" in line for line in each.lines())
-    assert answers(here.findings) == answers(inside.findings)
-    assert {each.shows for each in here.findings} == {Observed.PRESENT}
+    for run in (here, inside):
+        assert run.capture.failed is None, run.capture.detail
+        assert any(f"  Against {server}" in line for line in run.lines())
+    assert results(here.findings) == results(inside.findings)
+    assert {finding.shows for finding in here.findings} == {Observed.PRESENT}
     assert inside.capture.engine.startswith("Docker")
     assert len(folders) == 2

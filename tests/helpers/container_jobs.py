@@ -38,6 +38,7 @@ def in_fake_container(job: CellJob, patch: pytest.MonkeyPatch) -> tuple[CellJob,
         patch.setattr(container, name, PurePosixPath(path))
     info = fake_image("fake")
     engine = FakeEngine(info)
+    own = _own_identity()
     image = Image(
         id=info.id,
         digest="sha256:the-digest",
@@ -45,7 +46,10 @@ def in_fake_container(job: CellJob, patch: pytest.MonkeyPatch) -> tuple[CellJob,
         source="test",
         platform=info.platform,
         target=job.planned.cell.target,
-        **_own_identity(),
+        python=own["python"],
+        build=own["build"],
+        libc=own["libc"],
+        executable=own["executable"],
         site="/nowhere/site-packages",
     )
     job = dataclasses.replace(job, image=image, connect=lambda: engine)
