@@ -67,8 +67,8 @@ def test_no_better_wheel_is_left(tags: list[str]) -> None:
         with pytest.raises(BuildError, match="no source distribution"):
             chosen(*map(file, tags))
     else:
-        found = chosen(*map(file, tags))
-        assert rank(found.removeprefix("shop-2.0-").removesuffix(".whl")) == best
+        best_file = chosen(*map(file, tags))
+        assert rank(best_file.removeprefix("shop-2.0-").removesuffix(".whl")) == best
 
 
 def test_a_source_only_where_no_wheel_fits_and_none_is_demanded() -> None:

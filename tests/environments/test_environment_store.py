@@ -41,11 +41,11 @@ def test_an_environment_is_built_once_and_looked_up_from_then_on(tmp_path: Path)
     installer = FakeInstaller()
     store = store_with(tmp_path, installer)
     assert store.peek(INTERPRETER, REQUIREMENTS) is None
-    made = store.ensure(INTERPRETER, REQUIREMENTS)
-    assert made.python.exists()
-    assert made.lock == tuple(str(locked) for locked in LOCK)
-    assert store.ensure(INTERPRETER, REQUIREMENTS) == made
-    assert store_with(tmp_path, installer).peek(INTERPRETER, REQUIREMENTS) == made
+    environment = store.ensure(INTERPRETER, REQUIREMENTS)
+    assert environment.python.exists()
+    assert environment.lock == tuple(str(locked) for locked in LOCK)
+    assert store.ensure(INTERPRETER, REQUIREMENTS) == environment
+    assert store_with(tmp_path, installer).peek(INTERPRETER, REQUIREMENTS) == environment
     assert (installer.resolved, installer.built) == (1, 1)
 
 

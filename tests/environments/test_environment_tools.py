@@ -404,8 +404,8 @@ def test_wheels_are_unpacked_once_and_linked(tmp_path: Path) -> None:
     path.unlink()
     assert unpack(path, tmp_path / "unpacked") == source
     link_into(source, tmp_path / "site")
-    found = {file.relative_to(tmp_path / "site") for file in (tmp_path / "site").rglob("*.py")}
-    assert found == {Path("a/b.py"), Path("c.py")}
+    files = {file.relative_to(tmp_path / "site") for file in (tmp_path / "site").rglob("*.py")}
+    assert files == {Path("a/b.py"), Path("c.py")}
     assert not list((tmp_path / "site").rglob("run"))
 
 

@@ -47,28 +47,29 @@ def planned(python: str, framework: str, version: str, ddtrace: str, day: str) -
 def test_an_environment_of_the_time_imports_what_it_is_for(
     store: EnvironmentStore, cell: PlannedCell, tmp_path: Path
 ) -> None:
-    found = [item for item in find_interpreters() if item.python == cell.cell.python]
-    if not found:
+    interpreters = [item for item in find_interpreters() if item.python == cell.cell.python]
+    if not interpreters:
         pytest.skip(f"no CPython {cell.cell.python} here")
-    made = store.ensure(found[0], requirements_for(cell))
-    assert store.peek(found[0], requirements_for(cell)) == made
+    environment = store.ensure(interpreters[0], requirements_for(cell))
+    assert store.peek(interpreters[0], requirements_for(cell)) == environment
     result = subprocess.run(
-        [made.python, "-c", IMPORT.format(cell.cell.framework)],
+        [environment.python, "-c", IMPORT.format(cell.cell.framework)],
         capture_output=True,
         text=True,
         check=True,
         cwd=tmp_path,
         env={"DD_TRACE_ENABLED": "false", "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false"},
     )
-    assert result.stdout.strip() == found[0].version
+    assert result.stdout.strip() == interpreters[0].version
 
 
 def test_a_release_without_a_wheel_for_this_python_is_told(store: EnvironmentStore) -> None:
-    found = [item for item in find_interpreters() if item.python == "3.11"]
-    if not found:
+    interpreters = [item for item in find_interpreters() if item.python == "3.11"]
+    if not interpreters:
         pytest.skip("no CPython 3.11 here")
     with pytest.raises(BuildError) as caught:
         store.ensure(
-            found[0], requirements_for(planned("3.11", "flask", "2.1.1", "1.0.0", "2022-04-12"))
+            interpreters[0],
+            requirements_for(planned("3.11", "flask", "2.1.1", "1.0.0", "2022-04-12")),
         )
     assert caught.value.reason in {Reason.NO_WHEEL, Reason.REQUIRES_PYTHON}

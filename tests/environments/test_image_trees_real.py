@@ -39,29 +39,29 @@ IMPORT = (
 )
 def test_an_image_gets_what_this_machine_gets(cell: str) -> None:
     planned = PlannedCell(Cell.parse(cell), DAY, ())
-    found = [item for item in find_interpreters() if item.python == planned.cell.python]
-    if not found:
-        pytest.skip(f"no CPython {planned.cell.python} here")
-    here = EnvironmentStore(cache_dir()).resolve(found[0], requirements_for(planned))
+    interpreters = [item for item in find_interpreters() if item.python == planned.cell.python]
+    if not interpreters:
+        pytest.skip(f"no CPython {planned.cell.python}")
+    local = EnvironmentStore(cache_dir()).resolve(interpreters[0], requirements_for(planned))
     # Nothing is run: this image is in no engine.
-    there = TreeStore(cache_dir(), None).files(
-        image(python=found[0].version), requirements_for(planned)
+    chosen = TreeStore(cache_dir(), None).files(
+        image(python=interpreters[0].version), requirements_for(planned)
     )
-    hashes = {line.split()[0]: line for line in here}
-    assert {f"{file.name}=={file.version}" for file in there} == set(hashes)
-    for file in there:
+    hashes = {line.split()[0]: line for line in local}
+    assert {f"{file.name}=={file.version}" for file in chosen} == set(hashes)
+    for file in chosen:
         assert file.sha256 in hashes[f"{file.name}=={file.version}"]
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[ContainerEngine]:
-    with lock_run() as run, connect(run) as found:
-        yield found
+    with lock_run() as run, connect(run) as engine:
+        yield engine
 
 
 @pytest.mark.engine
 @pytest.mark.parametrize(
-    ("cell", "says"),
+    ("cell", "machine"),
     [
         ("cp311-linux_x86_64-flask2.2.3-ddtrace1.9.0", "x86_64"),
         ("cp311-linux_i686-flask2.2.3-ddtrace1.9.0", "i686"),
@@ -75,26 +75,33 @@ def engine() -> Iterator[ContainerEngine]:
     ],
 )
 def test_what_is_in_a_tree_is_imported_in_its_image(
-    engine: ContainerEngine, cell: str, says: str
+    engine: ContainerEngine, cell: str, machine: str
 ) -> None:
     planned = PlannedCell(Cell.parse(cell), DAY, ())
     catalog = ImageCatalog(engine, cache_dir())
-    found = catalog.ensure(planned.cell.python, planned.cell.target, lambda _: None)
+    container_image = catalog.ensure(planned.cell.python, planned.cell.target, lambda _: None)
 
     def native(python: str) -> Image | None:
         return catalog.find(python, "linux_x86_64")
 
-    made = TreeStore(cache_dir(), engine, native).ensure(found, requirements_for(planned))
-    assert made.tree is not None
-    spec = ContainerSpec(
-        image=found.id,
-        platform=found.platform,
-        argv=(*found.launch, found.executable, "-c", IMPORT.format(planned.cell.framework)),
-        environment={"DD_TRACE_ENABLED": "false", "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false"},
-        mounts=(Mount(made.tree, found.site),),
+    environment = TreeStore(cache_dir(), engine, native).ensure(
+        container_image, requirements_for(planned)
     )
-    ran = engine.run(spec, 120)
-    assert ran.code == 0, ran.err.decode()
-    machine, file = ran.out.decode().split()
-    assert machine == says
-    assert file.startswith(f"{found.site}/ddtrace/")
+    assert environment.tree is not None
+    spec = ContainerSpec(
+        image=container_image.id,
+        platform=container_image.platform,
+        argv=(
+            *container_image.launch,
+            container_image.executable,
+            "-c",
+            IMPORT.format(planned.cell.framework),
+        ),
+        environment={"DD_TRACE_ENABLED": "false", "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false"},
+        mounts=(Mount(environment.tree, container_image.site),),
+    )
+    result = engine.run(spec, 120)
+    assert result.code == 0, result.err.decode()
+    reported, file = result.out.decode().split()
+    assert reported == machine
+    assert file.startswith(f"{container_image.site}/ddtrace/")

@@ -20,7 +20,7 @@ from helpers.legacy_pip import (
 )
 from helpers.run_fakes import MINIMUM, PROBES, planned
 from helpers.tree_fakes import REQUIREMENTS as NEEDS
-from helpers.tree_fakes import World, image, wheel
+from helpers.tree_fakes import TreeFakes, image, wheel
 
 from matrix.environments.commands import Command, CommandResult
 from matrix.environments.errors import BuildError
@@ -36,7 +36,7 @@ NAME = "ddtrace-1.9.0-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl
 DAY = dt.datetime(2026, 11, 19, tzinfo=dt.timezone.utc)
 
 
-def given(folder: Path, content: bytes, name: str = NAME) -> File:
+def local_wheel(folder: Path, content: bytes, name: str = NAME) -> File:
     path = folder / "dist" / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
@@ -58,27 +58,27 @@ class Links(HTMLParser):
 
 
 class Uv:
-    """Answers as uv does, with `digest` for the pinned release; keeps what it was told."""
+    """A fake of uv that locks `digest` for the pinned release and records its command lines."""
 
     def __init__(self, digest: str) -> None:
         self.digest = digest
-        self.ran: list[list[str]] = []
+        self.commands: list[list[str]] = []
 
     def __call__(self, command: Command) -> CommandResult:
-        self.ran.append(list(command.argv))
+        self.commands.append(list(command.argv))
         return CommandResult(0, f"ddtrace==1.9.0 --hash=sha256:{self.digest}\n", "")
 
-    def route(self, folder: Path) -> UvInstaller:
+    def installer(self, folder: Path) -> UvInstaller:
         return UvInstaller(Toolbox(folder / "root", "https://a.example/simple", False, self, 5))
 
 
 def test_uv_is_shown_an_index_of_the_given_files_that_comes_first(tmp_path: Path) -> None:
-    file = given(tmp_path, b"wheel")
+    file = local_wheel(tmp_path, b"wheel")
     needs = dataclasses.replace(NEEDS, given=(file,))
     uv = Uv(file.sha256)
-    (locked,) = uv.route(tmp_path).resolve(INTERPRETER, needs)
+    (locked,) = uv.installer(tmp_path).resolve(INTERPRETER, needs)
     assert locked.hashes == (file.sha256,)
-    argv = uv.ran[0]
+    argv = uv.commands[0]
     assert argv[argv.index("--index-strategy") + 1] == "first-index"
     folder = Path(urlsplit(argv[argv.index("--index") + 1]).path)
     (link,) = Links((folder / "ddtrace" / "index.html").read_text()).found
@@ -88,21 +88,21 @@ def test_uv_is_shown_an_index_of_the_given_files_that_comes_first(tmp_path: Path
     }
     # A page without dates has nothing before any date.
     assert "ddtrace=false" in argv
-    uv.route(tmp_path).resolve(INTERPRETER, NEEDS)
-    assert "--index" not in uv.ran[1]
-    assert "ddtrace=false" not in uv.ran[1]
+    uv.installer(tmp_path).resolve(INTERPRETER, NEEDS)
+    assert "--index" not in uv.commands[1]
+    assert "ddtrace=false" not in uv.commands[1]
 
 
 def test_another_artifact_of_the_version_is_a_wrong_install(tmp_path: Path) -> None:
-    needs = dataclasses.replace(NEEDS, given=(given(tmp_path, b"wheel"),))
+    needs = dataclasses.replace(NEEDS, given=(local_wheel(tmp_path, b"wheel"),))
     with pytest.raises(BuildError, match="files that are not local wheels") as caught:
-        Uv("f" * 64).route(tmp_path).resolve(INTERPRETER, needs)
+        Uv("f" * 64).installer(tmp_path).resolve(INTERPRETER, needs)
     assert caught.value.reason is Reason.WRONG_INSTALL
 
 
 def test_given_files_have_locks_and_names_of_their_own(tmp_path: Path) -> None:
     one, other = (
-        dataclasses.replace(REQUIREMENTS, given=(given(tmp_path, content),))
+        dataclasses.replace(REQUIREMENTS, given=(local_wheel(tmp_path, content),))
         for content in (b"one", b"other")
     )
     assert len({requirements.text for requirements in (REQUIREMENTS, one, other)}) == 3
@@ -117,27 +117,27 @@ def test_given_files_have_locks_and_names_of_their_own(tmp_path: Path) -> None:
 def test_a_tree_has_the_given_wheel_and_not_the_published_one(tmp_path: Path) -> None:
     amd64 = image()
     content = wheel("ddtrace", "1.9.0", {"ddtrace/__init__.py": "whose = 'ours'"})
-    own = given(tmp_path, content)
+    own = local_wheel(tmp_path, content)
     # The index has it under that name too: it is asked for the others only.
-    world = World(tmp_path, {NAME: content, "shop-2.0-py3-none-any.whl": wheel("shop", "2.0")})
+    world = TreeFakes(tmp_path, {NAME: content, "shop-2.0-py3-none-any.whl": wheel("shop", "2.0")})
     world.served[NAME] = b"what the index has"
     world.add_images(amd64)
     needs = dataclasses.replace(NEEDS, given=(own,))
-    made = world.store().ensure(amd64, needs)
-    assert made.tree is not None
-    assert (made.tree / "ddtrace" / "__init__.py").read_text() == "whose = 'ours'"
-    assert made.lock[0] == f"ddtrace==1.9.0 --hash=sha256:{own.sha256}"
+    environment = world.store().ensure(amd64, needs)
+    assert environment.tree is not None
+    assert (environment.tree / "ddtrace" / "__init__.py").read_text() == "whose = 'ours'"
+    assert environment.lock[0] == f"ddtrace==1.9.0 --hash=sha256:{own.sha256}"
     assert NAME not in "".join(world.fetched)
 
 
 def test_a_given_wheel_that_was_changed_or_is_gone_is_not_installed(tmp_path: Path) -> None:
     amd64 = image()
-    own = given(tmp_path, wheel("ddtrace", "1.9.0"))
+    own = local_wheel(tmp_path, wheel("ddtrace", "1.9.0"))
     path = Path(urlsplit(own.url).path)
     files = {NAME: path.read_bytes(), "shop-2.0-py3-none-any.whl": wheel("shop", "2.0")}
     needs = dataclasses.replace(NEEDS, given=(own,))
     for number, detail in enumerate(("does not have the hash", "cannot read the local wheel")):
-        world = World(tmp_path / str(number), dict(files))
+        world = TreeFakes(tmp_path / str(number), dict(files))
         world.add_images(amd64)
         if number:
             path.unlink()
@@ -151,17 +151,17 @@ def test_a_given_wheel_that_was_changed_or_is_gone_is_not_installed(tmp_path: Pa
 def test_an_old_pip_is_shown_the_given_file_alone(tmp_path: Path) -> None:
     name = "ddtrace-1.9.0-cp27-cp27mu-manylinux1_x86_64.whl"
     content = wheel("ddtrace", "1.9.0", {"ddtrace.py": "ours = True"})
-    own = dataclasses.replace(given(tmp_path, content, name), requires_python="")
+    own = dataclasses.replace(local_wheel(tmp_path, content, name), requires_python="")
     pip = LegacyPip({**FILES, name: content})
     store = EnvironmentStore(tmp_path, index=index_of(), runner=pip)
     needs = dataclasses.replace(LEGACY_REQUIREMENTS, given=(own,))
-    made = store.ensure(LEGACY_INTERPRETER, needs)
+    environment = store.ensure(LEGACY_INTERPRETER, needs)
     assert own.url in pip.addresses
-    assert made.lock[0] == f"ddtrace==1.9.0 --hash=sha256:{own.sha256}"
+    assert environment.lock[0] == f"ddtrace==1.9.0 --hash=sha256:{own.sha256}"
 
 
 def test_only_cells_of_the_candidate_get_its_files(tmp_path: Path) -> None:
-    file = given(tmp_path, b"wheel")
+    file = local_wheel(tmp_path, b"wheel")
     source = dataclasses.replace(file, filename="ddtrace-1.9.0.tar.gz", tags="")
     files = (file, source)
     release = ReleaseFiles("1.9.0", DAY, yanked=False, requires_python="", files=files)

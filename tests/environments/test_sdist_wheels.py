@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.tree_fakes import REQUIREMENTS, World, image, source, wheel
+from helpers.tree_fakes import REQUIREMENTS, TreeFakes, image, source, wheel
 
 from matrix.docker.interface import ContainerSpec
 from matrix.environments.errors import BuildError
@@ -19,16 +19,16 @@ AMD64, I686, OTHER = image(), image("linux_i686"), image("linux_i686", name="ano
 PURE = "shop-2.0-py3-none-any.whl"
 
 
-def world(folder: Path, pyproject: str = "") -> World:
-    made = World(
+def make_world(folder: Path, pyproject: str = "") -> TreeFakes:
+    world = TreeFakes(
         folder,
         {
             "ddtrace-1.9.0-py3-none-any.whl": wheel("ddtrace", "1.9.0"),
             "shop-2.0.tar.gz": source("shop", "2.0", pyproject),
         },
     )
-    made.add_images(AMD64, I686, OTHER)
-    return made
+    world.add_images(AMD64, I686, OTHER)
+    return world
 
 
 def pure(_: ContainerSpec) -> tuple[str, bytes]:
@@ -40,18 +40,20 @@ def for_one_cpu(spec: ContainerSpec) -> tuple[str, bytes]:
     return f"shop-2.0-cp311-cp311-linux_{cpu}.whl", wheel("shop", "2.0")
 
 
-def built(here: World) -> list[str]:
-    return [image for image, kind in here.scripts if kind == "build"]
+def built(world: TreeFakes) -> list[str]:
+    return [image for image, kind in world.scripts if kind == "build"]
 
 
 def test_a_wheel_is_built_beside_what_it_needs_without_network(tmp_path: Path) -> None:
-    here = world(tmp_path)
-    here.builds = pure
-    made = here.store().ensure(I686, REQUIREMENTS)
-    assert made.tree is not None
-    assert (made.tree / "shop.py").exists()
+    world = make_world(tmp_path)
+    world.builds = pure
+    environment = world.store().ensure(I686, REQUIREMENTS)
+    assert environment.tree is not None
+    assert (environment.tree / "shop.py").exists()
     (spec,) = (
-        spec for spec in here.engine.started if any(m.target == "/cell/source" for m in spec.mounts)
+        spec
+        for spec in world.engine.started
+        if any(m.target == "/cell/source" for m in spec.mounts)
     )
     assert spec.argv[:2] == ("/usr/bin/linux32", I686.executable)
     assert not spec.confinement.network
@@ -64,32 +66,32 @@ def test_a_wheel_is_built_beside_what_it_needs_without_network(tmp_path: Path) -
 def test_what_is_pure_is_built_once_for_all_cpus_natively_where_that_can_be(
     tmp_path: Path,
 ) -> None:
-    here = world(tmp_path)
-    here.builds = pure
-    assert here.store(native=AMD64).ensure(I686, REQUIREMENTS).key
-    assert here.store(native=AMD64).ensure(AMD64, REQUIREMENTS).key
-    assert built(here) == [AMD64.id]
+    world = make_world(tmp_path)
+    world.builds = pure
+    assert world.store(native=AMD64).ensure(I686, REQUIREMENTS).key
+    assert world.store(native=AMD64).ensure(AMD64, REQUIREMENTS).key
+    assert built(world) == [AMD64.id]
 
 
 def test_what_is_for_one_cpu_is_built_in_the_image_that_it_is_for(tmp_path: Path) -> None:
-    here = world(tmp_path)
-    here.builds = for_one_cpu
-    store = here.store(native=AMD64)
+    world = make_world(tmp_path)
+    world.builds = for_one_cpu
+    store = world.store(native=AMD64)
     first, second = store.ensure(I686, REQUIREMENTS), store.ensure(OTHER, REQUIREMENTS)
-    assert built(here)[:2] == [AMD64.id, I686.id]
-    assert OTHER.id in built(here)
+    assert built(world)[:2] == [AMD64.id, I686.id]
+    assert OTHER.id in built(world)
     # Compiled against what is in one image: not for another.
     assert first.key != second.key
     assert first.lock == second.lock
-    assert here.store().peek(I686, REQUIREMENTS) == first
-    assert here.store().peek(OTHER, REQUIREMENTS) == second
+    assert world.store().peek(I686, REQUIREMENTS) == first
+    assert world.store().peek(OTHER, REQUIREMENTS) == second
 
 
 def test_a_wheel_of_the_native_image_that_fails_is_tried_in_the_target(tmp_path: Path) -> None:
-    here = world(tmp_path)
-    here.builds = lambda spec: "no" if spec.platform == "linux/amd64" else pure(spec)
-    assert here.store(native=AMD64).ensure(I686, REQUIREMENTS).key
-    assert built(here) == [AMD64.id, I686.id]
+    world = make_world(tmp_path)
+    world.builds = lambda spec: "no" if spec.platform == "linux/amd64" else pure(spec)
+    assert world.store(native=AMD64).ensure(I686, REQUIREMENTS).key
+    assert built(world) == [AMD64.id, I686.id]
 
 
 LOG = """\
@@ -104,9 +106,9 @@ ERROR: Failed to build one or more wheels
 
 
 def test_a_missing_compiler_is_told_in_one_line(tmp_path: Path) -> None:
-    here = world(tmp_path)
-    here.builds = lambda _: LOG
-    store = here.store()
+    world = make_world(tmp_path)
+    world.builds = lambda _: LOG
+    store = world.store()
     for _ in range(2):
         with pytest.raises(BuildError) as caught:
             store.ensure(I686, REQUIREMENTS)
@@ -115,39 +117,39 @@ def test_a_missing_compiler_is_told_in_one_line(tmp_path: Path) -> None:
         "cannot build shop-2.0.tar.gz in test: "
         "unable to execute 'i686-linux-gnu-gcc': No such file or directory"
     )
-    assert len(built(here)) == 1
+    assert len(built(world)) == 1
 
 
 def test_a_build_that_had_no_memory_tells_nothing_of_its_source(tmp_path: Path) -> None:
-    here = world(tmp_path)
+    world = make_world(tmp_path)
 
     def build(_: ContainerSpec) -> str:
         until = time.monotonic() + 10
-        while not here.engine.living and time.monotonic() < until:
+        while not world.engine.living and time.monotonic() < until:
             time.sleep(0.001)  # it is noted when it has been started
-        (container,) = here.engine.living.values()
+        (container,) = world.engine.living.values()
         threading.Thread(target=container.end, kwargs={"oom": True}).start()
         while not container.state().oom and time.monotonic() < until:
             time.sleep(0.001)
         return LOG
 
-    here.builds = build
+    world.builds = build
     with pytest.raises(BuildError, match="3072 MiB did not suffice") as caught:
-        here.store().ensure(I686, REQUIREMENTS)
+        world.store().ensure(I686, REQUIREMENTS)
     assert caught.value.reason is Reason.OUT_OF_MEMORY
 
 
 def test_a_build_that_asks_the_network_is_no_failure_of_the_index(tmp_path: Path) -> None:
-    here = world(tmp_path)
-    here.builds = lambda _: "WARNING: connection refused\nRuntimeError: cannot fetch a file"
+    world = make_world(tmp_path)
+    world.builds = lambda _: "WARNING: connection refused\nRuntimeError: cannot fetch a file"
     with pytest.raises(BuildError, match="cannot fetch a file") as caught:
-        here.store().ensure(I686, REQUIREMENTS)
+        world.store().ensure(I686, REQUIREMENTS)
     assert caught.value.reason is Reason.BUILD_FAILED
 
 
 def test_what_setup_py_requires_is_given_in_the_next_round(tmp_path: Path) -> None:
-    here = world(tmp_path)
-    here.tools["helper-1.0-py3-none-any.whl"] = wheel("helper", "1.0")
+    world = make_world(tmp_path)
+    world.tools["helper-1.0-py3-none-any.whl"] = wheel("helper", "1.0")
 
     def build(spec: ContainerSpec) -> tuple[str, bytes] | str:
         (tools,) = (mount.source for mount in spec.mounts if mount.target == I686.site)
@@ -155,17 +157,17 @@ def test_what_setup_py_requires_is_given_in_the_next_round(tmp_path: Path) -> No
             return pure(spec)
         return "ERROR: No matching distribution found for helper"
 
-    here.builds = build
-    assert here.store().ensure(I686, REQUIREMENTS).key
+    world.builds = build
+    assert world.store().ensure(I686, REQUIREMENTS).key
 
 
 def test_what_never_gets_enough_ends(tmp_path: Path) -> None:
-    here = world(tmp_path)
-    here.tools["helper-1.0-py3-none-any.whl"] = wheel("helper", "1.0")
-    here.builds = lambda _: "ERROR: No matching distribution found for helper"
+    world = make_world(tmp_path)
+    world.tools["helper-1.0-py3-none-any.whl"] = wheel("helper", "1.0")
+    world.builds = lambda _: "ERROR: No matching distribution found for helper"
     with pytest.raises(BuildError, match="cannot build"):
-        here.store().ensure(I686, REQUIREMENTS)
-    assert len(built(here)) == 2
+        world.store().ensure(I686, REQUIREMENTS)
+    assert len(built(world)) == 2
 
 
 @pytest.mark.parametrize(
@@ -180,10 +182,10 @@ def test_what_never_gets_enough_ends(tmp_path: Path) -> None:
     ],
 )
 def test_a_container_cannot_hand_over_something_else(tmp_path: Path, name: str) -> None:
-    here = world(tmp_path)
-    here.builds = lambda _: (name, wheel("shop", "2.0"))
+    world = make_world(tmp_path)
+    world.builds = lambda _: (name, wheel("shop", "2.0"))
     with pytest.raises(BuildError) as caught:
-        here.store().ensure(I686, REQUIREMENTS)
+        world.store().ensure(I686, REQUIREMENTS)
     assert caught.value.reason is Reason.WRONG_INSTALL
     assert list(tmp_path.rglob("wheels/*/*/*")) == []
 

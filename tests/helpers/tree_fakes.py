@@ -28,7 +28,7 @@ from matrix.model.index import File, Project, ReleaseFiles
 from matrix.model.reason import Reason
 from matrix.pypi.tags import wheel_tags
 
-__all__ = ["REQUIREMENTS", "World", "image", "source", "wheel"]
+__all__ = ["REQUIREMENTS", "TreeFakes", "image", "source", "wheel"]
 
 REQUIREMENTS = Requirements(("ddtrace==1.9.0",), ("shop",), dt.date(2023, 3, 1))
 _DAY = dt.datetime(2022, 6, 1, tzinfo=dt.timezone.utc)
@@ -84,7 +84,7 @@ def source(name: str, version: str, pyproject: str = "") -> bytes:
 
 
 @dataclasses.dataclass
-class World:
+class TreeFakes:
     """An index with `files` by name, all of which uv locks, an engine and a store's folder.
 
     `served` has other contents for some files. `builds` returns the result of the build of a source

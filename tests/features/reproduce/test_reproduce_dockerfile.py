@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.tree_fakes import World, source, wheel
+from helpers.tree_fakes import TreeFakes, source, wheel
 
 from matrix.__main__ import main
 from matrix.docker.connect import connect
@@ -44,8 +44,8 @@ FILES = {
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(tmp_path / "cache", dict(FILES))
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TreeFakes:
+    made = TreeFakes(tmp_path / "cache", dict(FILES))
 
     def store(*_: object, offline: bool) -> TreeStore:
         return made.store(offline=offline)
@@ -68,7 +68,7 @@ def instructions(folder: Path, word: str) -> list[str]:
     return [line[len(word) + 1 :] for line in text.splitlines() if line.startswith(word + " ")]
 
 
-def test_the_folder_has_exactly_the_files_of_the_target(world: World, tmp_path: Path) -> None:
+def test_the_folder_has_exactly_the_files_of_the_target(world: TreeFakes, tmp_path: Path) -> None:
     made = written(tmp_path)
     folder = made.folder
     names = {path.name for path in (folder / "wheels").iterdir()}
@@ -82,7 +82,9 @@ def test_the_folder_has_exactly_the_files_of_the_target(world: World, tmp_path: 
     assert not list(folder.rglob("*.pyc"))
 
 
-def test_it_is_built_from_the_official_image_without_network(world: World, tmp_path: Path) -> None:
+def test_it_is_built_from_the_official_image_without_network(
+    world: TreeFakes, tmp_path: Path
+) -> None:
     written(tmp_path)
     (base,) = instructions(tmp_path, "ARG")
     assert re.fullmatch(r"BASE=python:3\.11-slim(@sha256:[0-9a-f]{64})?", base)
@@ -94,7 +96,7 @@ def test_it_is_built_from_the_official_image_without_network(world: World, tmp_p
     assert instructions(tmp_path, "USER") == ["1000:1000"]
 
 
-def test_a_32_bit_cell_is_started_as_one(world: World, tmp_path: Path) -> None:
+def test_a_32_bit_cell_is_started_as_one(world: TreeFakes, tmp_path: Path) -> None:
     written(tmp_path)
     (command,) = instructions(tmp_path, "CMD")
     argv = json.loads(command)
@@ -102,7 +104,9 @@ def test_a_32_bit_cell_is_started_as_one(world: World, tmp_path: Path) -> None:
     assert argv[-2:] == ["/cell/apps/serve.py", "flask"]
 
 
-def test_each_setting_is_a_file_of_variables_inside_the_image(world: World, tmp_path: Path) -> None:
+def test_each_setting_is_a_file_of_variables_inside_the_image(
+    world: TreeFakes, tmp_path: Path
+) -> None:
     written(tmp_path)
     text = (tmp_path / "cell" / "settings" / "custom-rules.env").read_text()
     assert "DD_APPSEC_RULES=/cell/fixtures/rules.json\n" in text
@@ -112,7 +116,7 @@ def test_each_setting_is_a_file_of_variables_inside_the_image(world: World, tmp_
     assert "DD_APPSEC_ENABLED" not in environment
 
 
-def test_the_wanted_setting_comes_first(world: World, tmp_path: Path) -> None:
+def test_the_wanted_setting_comes_first(world: TreeFakes, tmp_path: Path) -> None:
     written(tmp_path, DockerfileOptions(setting="custom-rules"))
     settings = re.findall(r"^## Setting `(.+)`", _readme(tmp_path), re.MULTILINE)
     assert settings[0] == "custom-rules"
@@ -120,13 +124,13 @@ def test_the_wanted_setting_comes_first(world: World, tmp_path: Path) -> None:
     assert "python agent/agent.py custom-rules" in _readme(tmp_path)
 
 
-def test_the_stimuli_are_told_with_their_evidence(world: World, tmp_path: Path) -> None:
+def test_the_stimuli_are_told_with_their_evidence(world: TreeFakes, tmp_path: Path) -> None:
     written(tmp_path)
     assert "curl -i -X GET -H 'User-Agent: Arachni/v1'" in _readme(tmp_path)
     assert "evidence: " in _readme(tmp_path)
 
 
-def test_the_agent_needs_nothing_but_the_folder(world: World, tmp_path: Path) -> None:
+def test_the_agent_needs_nothing_but_the_folder(world: TreeFakes, tmp_path: Path) -> None:
     written(tmp_path)
     agent = tmp_path / "cell" / "agent"
     code = (
@@ -147,7 +151,7 @@ def test_the_agent_needs_nothing_but_the_folder(world: World, tmp_path: Path) ->
     compile((agent / "agent.py").read_text(), "agent.py", "exec")
 
 
-def test_sources_are_built_with_tools_that_do_not_stay(world: World, tmp_path: Path) -> None:
+def test_sources_are_built_with_tools_that_do_not_stay(world: TreeFakes, tmp_path: Path) -> None:
     del world.files["flask-2.2.3-py3-none-any.whl"]
     world.files["flask-2.2.3.tar.gz"] = source("flask", "2.2.3")
     written(tmp_path)
@@ -159,7 +163,7 @@ def test_sources_are_built_with_tools_that_do_not_stay(world: World, tmp_path: P
     assert paths == ['PYTHONPATH="/cell/build"', 'PYTHONPATH=""']
 
 
-def test_without_wheels_the_index_is_asked(world: World, tmp_path: Path) -> None:
+def test_without_wheels_the_index_is_asked(world: TreeFakes, tmp_path: Path) -> None:
     made = written(tmp_path, DockerfileOptions(vendor=False))
     assert made.size == 0
     assert not (made.folder / "wheels").exists()
@@ -169,7 +173,7 @@ def test_without_wheels_the_index_is_asked(world: World, tmp_path: Path) -> None
 
 
 def test_many_megabytes_are_left_to_the_index(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: TreeFakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(by_dockerfile, "_MOST_VENDORED", 10)
@@ -178,7 +182,7 @@ def test_many_megabytes_are_left_to_the_index(
     assert "--vendor" in said[0]
 
 
-def test_a_folder_with_something_in_it_is_left_alone(world: World, tmp_path: Path) -> None:
+def test_a_folder_with_something_in_it_is_left_alone(world: TreeFakes, tmp_path: Path) -> None:
     mine = tmp_path / "cell" / "mine"
     mine.mkdir(parents=True)
     with pytest.raises(UsageError, match="not empty"):
@@ -186,7 +190,7 @@ def test_a_folder_with_something_in_it_is_left_alone(world: World, tmp_path: Pat
     assert list((tmp_path / "cell").iterdir()) == [mine]
 
 
-def test_an_unknown_setting_and_another_system_are_told(world: World, tmp_path: Path) -> None:
+def test_an_unknown_setting_and_another_system_are_told(world: TreeFakes, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown setting 'apsec'"):
         written(tmp_path, DockerfileOptions(setting="apsec"))
     elsewhere = dataclasses.replace(PLANNED, cell=dataclasses.replace(CELL, target="win_amd64"))
@@ -196,7 +200,7 @@ def test_an_unknown_setting_and_another_system_are_told(world: World, tmp_path: 
 
 
 def test_the_command_says_what_it_wrote_and_why_it_could_not(
-    world: World,
+    world: TreeFakes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
