@@ -1,4 +1,4 @@
-"""`audit`: what the documents get wrong, without running anything."""
+"""`audit`: find contradictions in the documents without running anything."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 from matrix.documents.document import ReadDocument
 from matrix.documents.facts import read_inputs
 from matrix.errors import ExitCode, StorageError, UsageError, UserError, did_you_mean
-from matrix.features.audit.findings import explained
+from matrix.features.audit.findings import finding_texts
 from matrix.features.audit.sections import (
     SECTIONS,
     AuditInput,
     Section,
-    sections_of,
+    audit_sections,
     show_section,
     show_summary,
 )
-from matrix.features.audit.wheel_scope import Scope
+from matrix.features.audit.wheel_scope import InspectionScope
 from matrix.pypi.client import CachedIndex
 from matrix.system.paths import cache_dir
 
@@ -38,14 +38,14 @@ examples:
   python -m matrix audit                          the committed facts
   python -m matrix audit pages/                   these documents, with each other and the index
   python -m matrix audit --part documents a.md b.md
-                                                  only what the documents say of each other
+                                                  only compare the documents with each other
   python -m matrix audit --part artifacts --every pages/
-                                                  look into every wheel there is
-  python -m matrix audit --offline --json -       as JSON, from what is known of the index
+                                                  inspect all wheels
+  python -m matrix audit --offline --json -       as JSON, with the cached index
 
-Exit codes: 0 nothing contradicts a promise, 1 something does, 2 a document is not understood
-(without --lenient) or cannot be read, or wrong usage, 5 the package index does not answer,
-6 disk full or not writable.
+Exit codes: 0 no finding contradicts a claim, 1 some do, 2 a document is not understood (without
+--lenient) or cannot be read, or wrong usage, 5 the package index does not answer, 6 disk full or
+not writable.
 """
 
 
@@ -54,10 +54,10 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "audit",
         help="say what the documents get wrong, without running anything",
-        description="Compare the documents with each other, with the package index and with what is"
-        " inside its wheels, and say"
-        " what does not fit, where, and which side is likely out of date. Nothing is installed"
-        " or run. Without documents: the committed facts.",
+        description="Compare the documents with each other, with the package index and with the"
+        " contents of its wheels, and report contradictions and omissions with their lines and what"
+        " is likely out of date. Nothing is installed or run. Without documents: the committed"
+        " facts.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -65,79 +65,80 @@ def add_parser(subparsers: Subparsers) -> None:
         "documents", nargs="*", metavar="DOCUMENT", help="a file, a folder or a quoted glob"
     )
     parser.add_argument(
-        "--language", metavar="CODE", help="the documents' language; else it is found out"
+        "--language",
+        metavar="CODE",
+        help="the language of the documents (default: detected for each)",
     )
     parser.add_argument(
-        "--lenient", action="store_true", help="go on with what was understood of the documents"
+        "--lenient", action="store_true", help="audit what is understood, and list the problems"
     )
     parser.add_argument(
         "--part",
         metavar="NAMES",
         default=",".join(SECTIONS),
-        help=f"what to compare, of {', '.join(SECTIONS)} (default: all)",
+        help=f"comma-separated parts, of {', '.join(SECTIONS)} (default: all)",
     )
     parser.add_argument(
         "--every",
         action="store_true",
-        help="look into all wheels of all releases; else into those at the documents' boundaries,"
-        " for the oldest and the newest CPython of each platform",
+        help="inspect all wheels of all releases (default: those at the documents' boundaries,"
+        " for the oldest and the newest CPython of each platform)",
     )
     parser.add_argument(
         "--json", metavar="FILE", help="also write the findings as JSON; - is standard output"
     )
-    asking = parser.add_mutually_exclusive_group()
-    asking.add_argument("--offline", action="store_true", help="use what is known of the index")
-    asking.add_argument(
-        "--refresh", action="store_true", help="ask the index again, however new the cache is"
+    freshness = parser.add_mutually_exclusive_group()
+    freshness.add_argument("--offline", action="store_true", help="use only the cached index")
+    freshness.add_argument(
+        "--refresh", action="store_true", help="query the index even if the cache is fresh"
     )
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Tell the findings part by part; what is known when a part fails is told before it fails."""
+def run(args: argparse.Namespace, *, open_index: Callable[..., CachedIndex] = CachedIndex) -> int:
+    """Print the findings part by part; if a part fails, finish the output before raising."""
     names = _parts(args.part)
     if args.json and not Path(args.json).parent.is_dir():
         raise UsageError(
-            f"there is no folder {Path(args.json).parent}", "Make it, or name another file."
+            f"folder not found: {Path(args.json).parent}", "Create it, or name another file."
         )
     reading = read_inputs(args.documents, language=args.language, lenient=args.lenient)
     for problem in (*reading.problems, *reading.notices):
         print(f"note: {problem}", file=sys.stderr)
-    index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
-    scope = Scope(cache_dir(), every=args.every, offline=args.offline, tell=_progress())
-    subject = AuditInput(reading.claims, index, _unread(reading), scope)
-    done: list[Section] = []
-    failed: UserError | None = None
+    index = open_index(cache_dir(), offline=args.offline, refresh=args.refresh)
+    scope = InspectionScope(cache_dir(), every=args.every, offline=args.offline, report=_progress())
+    subject = AuditInput(reading.claims, index, _unread_lines(reading), scope)
+    sections: list[Section] = []
+    failure: UserError | None = None
     try:
-        for section in sections_of(subject, names):
-            done.append(section)
+        for section in audit_sections(subject, names):
+            sections.append(section)
             if args.json != "-":
                 show_section(section, sys.stdout)
     except UserError as error:
-        failed = error
+        failure = error
     for notice in index.notices:
         print(f"note: {notice}", file=sys.stderr)
     if args.json:
-        _write(_as_json(reading, done, failed, index.notices), args.json)
-    if failed is not None:
-        raise failed
+        _write(_as_json(reading, sections, failure, index.notices), args.json)
+    if failure is not None:
+        raise failure
     if args.json != "-":
-        show_summary(done, sys.stdout)
-    against = any(finding.contradicts for section in done for finding in section.findings)
-    return ExitCode.REFUTED if against else ExitCode.OK
+        show_summary(sections, sys.stdout)
+    contradicted = any(finding.contradicts for section in sections for finding in section.findings)
+    return ExitCode.REFUTED if contradicted else ExitCode.OK
 
 
 def _progress() -> Callable[[int, int], None]:
-    """Return what tells on a terminal how many wheels are done."""
+    """Return a function that shows the number of inspected wheels on a terminal."""
     if not sys.stderr.isatty():
-        return lambda _done, _all: None
+        return lambda _done, _total: None
 
-    def tell(done: int, every: int) -> None:
-        # Whoever is told nothing for minutes ends it.
-        end = "\n" if done == every else ""
-        print(f"\r{done} of up to {every} wheels looked into", end=end, file=sys.stderr)
+    def show(done: int, total: int) -> None:
+        end = "\n" if done == total else ""
+        print(f"\r{done} of up to {total} wheels inspected", end=end, file=sys.stderr)
 
-    return tell
+    return show
 
 
 def _parts(text: str) -> tuple[str, ...]:
@@ -146,40 +147,44 @@ def _parts(text: str) -> tuple[str, ...]:
         if name not in SECTIONS:
             raise UsageError(
                 f"unknown part {name!r}{did_you_mean(name, SECTIONS)}",
-                f"Parts: {', '.join(SECTIONS)}, several with commas.",
+                f"Parts: {', '.join(SECTIONS)} (comma-separated).",
             )
     if not names:
-        raise UsageError("--part names nothing", f"Parts: {', '.join(SECTIONS)}.")
+        raise UsageError("--part is empty", f"Parts: {', '.join(SECTIONS)}.")
     return names
 
 
-def _unread(reading: ReadDocument) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
+def _unread_lines(reading: ReadDocument) -> dict[str, list[int]]:
+    lines: dict[str, list[int]] = {}
     for problem in (*reading.problems, *reading.notices):
-        found.setdefault(problem.document, []).append(problem.line)
-    return found
+        lines.setdefault(problem.document, []).append(problem.line)
+    return lines
 
 
 def _as_json(
-    reading: ReadDocument, done: Sequence[Section], failed: UserError | None, notices: Sequence[str]
+    reading: ReadDocument,
+    sections: Sequence[Section],
+    failure: UserError | None,
+    notices: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the audit as plain JSON values: `matrix/data/schemas/audit.schema.json`."""
-    words = explained()
+    """Return the audit as JSON values, see `matrix/data/schemas/audit.schema.json`."""
+    texts = finding_texts()
     return {
         "schema": SCHEMA,
         "claims": len(reading.claims),
         "problems": [vars(problem) for problem in (*reading.problems, *reading.notices)],
         "notices": list(notices),
-        "failed": failed.message if failed else None,
+        "failed": failure.message if failure else None,
         "parts": {
             section.name: {
                 "findings": [
-                    {"title": words[one.kind].title, **one.to_json()} for one in section.findings
+                    {"title": texts[finding.kind].title, **finding.to_json()}
+                    for finding in section.findings
                 ],
                 "remarks": list(section.remarks),
                 **section.data,
             }
-            for section in done
+            for section in sections
         },
     }
 
@@ -193,5 +198,5 @@ def _write(data: dict[str, Any], target: str) -> None:
         Path(target).write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(
-            f"{target} cannot be written: {error.strerror}", "Check the folder and its permissions."
+            f"cannot write {target}: {error.strerror}", "Check the folder and its permissions."
         ) from error

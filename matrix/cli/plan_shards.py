@@ -154,13 +154,8 @@ def _summary(manifest: Manifest, runners: Mapping[str, RunnerLabel]) -> Iterator
     yield f"shards          {len(shards)}"
 
 
-def write_durations(
-    args: argparse.Namespace, report: Callable[[str], None], folder: Path | None = None
-) -> Path:
-    """Write `durations.toml` from the runs and journals of the options, and return its path.
-
-    `folder` is the project's data folder by default.
-    """
+def write_durations(args: argparse.Namespace, report: Callable[[str], None]) -> Path:
+    """Write `durations.toml` from the runs and journals of the options, and return its path."""
     if args.documents or selection_from_args(args) or args.profile != DEFAULT_PROFILE:
         raise UsageError(
             "--write-durations measures recorded cells, and makes no plan",
@@ -170,7 +165,7 @@ def write_durations(
         duration for path in args.write_durations for duration in read_cell_durations(path, report)
     ]
     durations, used = fit_durations(measured)
-    path = (folder or data_dir()) / "durations.toml"
+    path = data_dir() / "durations.toml"
     try:
         path.write_text(format_durations(durations, used), encoding="utf-8", newline="\n")
     except OSError as error:

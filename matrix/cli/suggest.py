@@ -23,6 +23,7 @@ from matrix.features.corrections.suggest import Suggestion, suggest
 from matrix.features.corrections.summary import SuggestionSummary, as_json, as_markdown
 from matrix.features.corrections.verdicts_file import read_verdicts
 from matrix.features.corrections.verify import changed_claims, still_refuted
+from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture
 from matrix.model.verdict import Finding, Verdict
 from matrix.planning.existence import Unsatisfiable
@@ -185,12 +186,12 @@ def _write_files(folder: Path, suggestions: Iterable[Suggestion]) -> None:
 
 
 def _report(summary: SuggestionSummary) -> int:
-    """Print the result as notes and return the exit code; raise `UserError` for unintended effects."""
+    """Print the result as notes, and return the exit code; raise `UserError` for own bugs."""
     for claim in summary.manual:
         _note(f"edit by hand: {claim.document}:{claim.line}: {claim.title}: {claim.reason}")
-    still_refuted = summary.still_refuted or ()
-    for verdict in still_refuted:
-        _note(f"still refuted: {verdict.claim}: {verdict.evidence}")
+    refuted = summary.still_refuted or ()
+    for verdict in refuted:
+        _note(f"still refuted: {verdict.claim}: {evidence_text(verdict.facts)}")
     if summary.still_refuted is None:
         _note(f"the changed documents were not judged again: {summary.unchecked}")
     count = len(summary.changes)
@@ -205,7 +206,7 @@ def _report(summary: SuggestionSummary) -> int:
             f"no diff, because the changes would have other effects: {'; '.join(errors)}",
             "This is a bug of this project, not of the document; the notes above are still valid.",
         )
-    return ExitCode.REFUTED if summary.manual or still_refuted else ExitCode.OK
+    return ExitCode.REFUTED if summary.manual or refuted else ExitCode.OK
 
 
 def _note(text: str) -> None:
@@ -294,8 +295,8 @@ def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
     )
     plan = plan_from_args(args, _note, where, static_evidence)
     options = RunOptions(rejudge=True, offline=args.offline, engine=args.engine)
-    result = verify(plan, options, lambda _event: None, world_on(RunBackend(where)))
-    for warning in result.warnings:
+    record = verify(plan, options, lambda _event: None, world_on(RunBackend(where)))
+    for warning in record.run.warnings:
         _note(warning)
     folder = results_dir()
     with contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
@@ -303,11 +304,11 @@ def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
             journal, CaptureStore(folder / "captures"), load_probes(), _ACCEPTS[args.engine]
         )
     return CorrectionBasis(
-        {verdict.claim: verdict for verdict in result.verdicts},
+        {verdict.claim: verdict for verdict in record.verdicts},
         findings,
         "recorded results",
         args.profile,
         where.targets,
         where.obstacles,
-        tuple(finding for cell in result.cells if cell.contained for finding in cell.findings),
+        tuple(finding for cell in record.cells if cell.contained for finding in cell.findings),
     )

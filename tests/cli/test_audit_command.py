@@ -1,8 +1,9 @@
-"""The command: what it prints, writes, and ends with."""
+"""The command `audit`: output, files and exit codes."""
 
 from __future__ import annotations
 
-import dataclasses
+import argparse
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from helpers.audit_pages import PAGE, changed, line_of
 from helpers.planning_fixture import world
 
 from matrix.__main__ import main
+from matrix.cli.audit import add_parser, run
 from matrix.errors import ExitCode, IndexUnavailableError
 from matrix.pypi.cache import dump_project
 from matrix.pypi.client import CachedIndex
@@ -21,7 +23,7 @@ from matrix.system.paths import data_dir
 
 @pytest.fixture(autouse=True)
 def known_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Fill a cache with a small world; the address of the index leads nowhere."""
+    """Return the cached index of a small world; the index itself cannot be reached."""
     monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
     path = CachedIndex(tmp_path / "cache").path("ddtrace")
@@ -49,10 +51,10 @@ PARTS = ["--part", "documents,index", "--offline"]
 def test_pages_that_agree_end_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pages = written(tmp_path, one=PAGE, two=PAGE)
     assert main(["audit", *pages, *PARTS]) == 0
-    told = capsys.readouterr()
-    assert "0 of them contradict a promise" in told.out
-    assert "wheel always" in told.out
-    assert "yanked, and left out: 1.9.1, 1.20.20" in told.out
+    captured = capsys.readouterr()
+    assert "0 of them contradict a promise" in captured.out
+    assert "wheel always" in captured.out
+    assert "yanked, not counted: 1.9.1, 1.20.20" in captured.out
 
 
 def test_a_contradiction_is_told_with_both_lines_and_ends_with_one(
@@ -60,11 +62,11 @@ def test_a_contradiction_is_told_with_both_lines_and_ends_with_one(
 ) -> None:
     other = changed(("| `>=1.0,<2` | General Availability |", "| `>=1.0,<2` | Maintenance |"))
     assert main(["audit", *written(tmp_path, one=PAGE, two=other), *PARTS]) == 1
-    told = capsys.readouterr().out
+    out = capsys.readouterr().out
     line = line_of(PAGE, "| `>=1.0,<2`")
-    assert f"one:{line}" in told
-    assert f"two:{line}" in told
-    assert "(likely out of date)" in told
+    assert f"one:{line}" in out
+    assert f"two:{line}" in out
+    assert "(likely out of date)" in out
 
 
 def test_the_json_is_as_its_schema_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +75,7 @@ def test_the_json_is_as_its_schema_says(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["audit", *pages, *PARTS, "--json", "-"]) == 1
     data = validated(capsys.readouterr().out)
     assert data["schema"] == "audit/1"
-    kinds = {one["kind"] for one in data["parts"]["documents"]["findings"]}
+    kinds = {finding["kind"] for finding in data["parts"]["documents"]["findings"]}
     assert {"minimum-differs", "minimum-outside-branches"} <= kinds
     assert data["parts"]["index"]["rows"]
     target = tmp_path / "audit.json"
@@ -90,26 +92,28 @@ def test_an_index_that_is_gone_loses_no_finding_of_the_documents(
     target = tmp_path / "audit.json"
     code = main(["audit", *pages, *PARTS, "--json", str(target)])
     assert code == IndexUnavailableError.exit_code
-    told = capsys.readouterr()
-    assert "versions differ" in told.out
-    assert "without dates of releases" in told.out
-    assert "error: nothing is known of 'ddtrace'" in told.err
+    captured = capsys.readouterr()
+    assert "versions differ" in captured.out
+    assert "release dates not available" in captured.out
+    assert "error: no cached answer for 'ddtrace'" in captured.err
     data = validated(target.read_text(encoding="utf-8"))
     assert list(data["parts"]) == ["documents"]
     assert "ddtrace" in data["failed"]
 
 
 def test_an_index_that_answers_garbage_is_told_and_the_old_answer_used(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fast = dataclasses.replace(CachedIndex(tmp_path / "cache"), wait_seconds=0.001, refresh=True)
-    monkeypatch.setattr("matrix.cli.audit.CachedIndex", lambda *_, **__: fast)
-    assert main(["audit", *written(tmp_path, one=PAGE), "--part", "index"]) == 0
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    arguments = ["audit", *written(tmp_path, one=PAGE), "--part", "index", "--refresh"]
+    open_index = functools.partial(CachedIndex, wait_seconds=0.001)
+    assert run(parser.parse_args(arguments), open_index=open_index) == 0
     assert "gave no usable answer for 'ddtrace'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "is empty"),
         ("Just words, and nothing of the kind.\n", "no compatibility table"),
@@ -117,13 +121,13 @@ def test_an_index_that_answers_garbage_is_told_and_the_old_answer_used(
     ],
 )
 def test_a_page_that_is_none_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
 ) -> None:
     pages = written(tmp_path, good=PAGE, broken=text)
     assert main(["audit", *pages, *PARTS]) == 2
-    told = capsys.readouterr().err
-    assert "broken" in told
-    assert said in told
+    err = capsys.readouterr().err
+    assert "broken" in err
+    assert message in err
 
 
 def test_lenient_goes_on_and_does_not_call_the_unread_missing(
@@ -134,10 +138,10 @@ def test_lenient_goes_on_and_does_not_call_the_unread_missing(
     typo = changed((row, f"{row}\n| APY Securitty thing | 1.15.0 |"))
     pages = written(tmp_path, late=late, typo=typo)
     assert main(["audit", *pages, "--lenient", "--part", "documents", "--offline"]) == 0
-    told = capsys.readouterr()
-    assert f"typo:{line_of(typo, '| APY')}" in told.err
-    assert "capability missing" in told.out
-    assert "cannot tell" in told.out
+    captured = capsys.readouterr()
+    assert f"typo:{line_of(typo, '| APY')}" in captured.err
+    assert "capability missing" in captured.out
+    assert "cannot tell" in captured.out
 
 
 def test_a_part_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,12 +155,12 @@ def test_a_folder_that_there_is_not_is_told_before_anything_is_compared(
     pages = written(tmp_path, one=PAGE)
     target = tmp_path / "none" / "audit.json"
     assert main(["audit", *pages, *PARTS, "--json", str(target)]) == ExitCode.USAGE
-    told = capsys.readouterr()
-    assert (told.out, f"there is no folder {target.parent}" in told.err) == ("", True)
+    captured = capsys.readouterr()
+    assert (captured.out, f"folder not found: {target.parent}" in captured.err) == ("", True)
 
 
 def test_the_committed_facts_can_be_audited(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "--part", "documents", "--offline"]) == 1
-    told = capsys.readouterr().out
-    assert "support level differs: branch/>=1,<2" in told
-    assert "minimum in no release branch: capability/api-security" in told
+    out = capsys.readouterr().out
+    assert "support level differs: branch/>=1,<2" in out
+    assert "minimum in no release branch: capability/api-security" in out

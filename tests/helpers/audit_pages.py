@@ -1,4 +1,4 @@
-"""Pages for the audit's tests: one page that is right, and ways of changing it."""
+"""A valid page for tests of the audit, and functions to change it."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ Support for query strings is not available for Flask.
 
 
 def line_of(text: str, beginning: str) -> int:
-    """Return the 1-based line that begins so."""
+    """Return the number (1-based) of the first line that begins with `beginning`."""
     lines = text.splitlines()
     return next(number for number, line in enumerate(lines, 1) if line.startswith(beginning))
 
 
 def changed(*changes: tuple[str, str]) -> str:
-    """Return the page with each of the texts (which must be there) replaced."""
+    """Return the page with each of the old texts, which must exist, replaced."""
     text = PAGE
     for old, new in changes:
         assert old in text, old
@@ -68,7 +68,7 @@ def changed(*changes: tuple[str, str]) -> str:
 
 
 def claims_of(folder: Path, **pages: str) -> tuple[Claim, ...]:
-    """Return the claims of pages by name; they must be understood wholly."""
+    """Return the claims of pages by name; the pages must have no problems."""
     paths = []
     for name, text in pages.items():
         path = folder / f"{name}.md"

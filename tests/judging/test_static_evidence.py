@@ -16,7 +16,7 @@ from matrix.__main__ import main
 from matrix.features.audit.index_evidence import static_evidence
 from matrix.judging.claims import judge, with_static
 from matrix.judging.findings import FindingTable
-from matrix.judging.sentences import evidence_text
+from matrix.judging.sentences import evidence_text, remark_text
 from matrix.model.plan import Plan, StaticEvidence
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Tightness, Verdict
@@ -45,7 +45,7 @@ def test_an_experiment_is_never_overruled_and_nothing_said_is_lost(
     verdict: Verdict, refutes: bool
 ) -> None:
     after = with_static(verdict, StaticEvidence(ID, refutes, "nothing there"))
-    told = " ".join([evidence_text(after.facts), *after.remarks])
+    told = " ".join([evidence_text(after.facts), *map(remark_text, after.remarks)])
     assert "nothing there" in told
     assert set(verdict.remarks) <= set(after.remarks)
     if refutes and verdict.outcome is Outcome.UNVERIFIED:

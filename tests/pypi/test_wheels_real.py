@@ -1,4 +1,4 @@
-"""Real wheels of the real index: what is known to be wrong with them is found, by few bytes."""
+"""Tests with real wheels: their known problems are found by fetching a few bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def test_an_i686_wheel_of_the_last_1_x_release(tmp_path: Path) -> None:
     ]
     transport = HttpTransport()
     try:
-        gathered = inspect_wheels(files, WheelCache(tmp_path), transport, whole=required_library_globs(needs))
+        gathered = inspect_wheels(
+            files, WheelCache(tmp_path), transport, whole=required_library_globs(needs)
+        )
     finally:
         transport.close()
     judge = WheelChecker(project, index, needs)

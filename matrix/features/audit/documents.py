@@ -1,8 +1,7 @@
-"""The documents against each other: the same promise must be the same wherever it stands.
+"""Contradictions and omissions between documents, and within each document.
 
-What one page says against itself: minimums outside its own branches and runtimes.
-
-What notes say against tables: one denies what the other affirms, on one page or on two.
+Compared are equal claims of several pages, minimums with the branches and runtimes of their page,
+and notes with tables.
 """
 
 from __future__ import annotations
@@ -10,104 +9,102 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from matrix.features.audit.documents_compare import differing_values, missing_things
+from matrix.features.audit.documents_compare import differing_values, missing_entries
 from matrix.features.audit.findings import (
     AuditFinding,
     DocumentLine,
     FindingKind,
-    in_order,
-    place_of,
+    claim_line,
+    sort_findings,
 )
 from matrix.features.audit.pages import (
+    Assessment,
     AuditedPage,
     Dates,
-    Opinion,
-    by_newest,
-    named,
-    newest_of,
+    compare_newest,
+    dated_version,
+    describe_claim,
+    group_by_page,
+    newest_release,
     no_dates,
-    pages_of,
-    told,
 )
-from matrix.features.audit.versions import lowest_named, overlap
+from matrix.features.audit.versions import lower_bound, overlap
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.system.data_files import read_data
 
 __all__ = ["compare_documents", "minimums_outside", "notes_against_tables"]
 
-_DOCUMENTS_WITHIN_CHECKS = {
+_OUTSIDE = {
     ClaimKind.BRANCH: FindingKind.MINIMUM_OUTSIDE_BRANCHES,
     ClaimKind.RUNTIME: FindingKind.MINIMUM_OUTSIDE_RUNTIMES,
 }
+_ALL_CAPABILITIES_NOTE = "all-capabilities-minimum"
 
 
 def minimums_outside(pages: Sequence[AuditedPage], dates: Dates) -> Iterator[AuditFinding]:
-    """Yield a finding for each capability whose releases no listed branch or runtime contains."""
+    """Yield a finding for each capability minimum outside all branches or runtimes of its page."""
     for page in pages:
         capabilities = [
             claim
             for claim in page.of_kind(ClaimKind.CAPABILITY)
             if claim.specifier and claim.status is not Status.NOT_SUPPORTED
         ]
-        for kind in _DOCUMENTS_WITHIN_CHECKS:
+        for kind in _OUTSIDE:
             listed = page.of_kind(kind)
             for claim in capabilities:
-                if listed and not any(overlap(claim.specifier, one.specifier) for one in listed):
-                    yield _documents_within_finding(page, claim, listed, dates)
+                if listed and not any(overlap(claim.specifier, row.specifier) for row in listed):
+                    yield _outside_finding(page, claim, listed, dates)
 
 
-def _documents_within_finding(
+def _outside_finding(
     page: AuditedPage, claim: Claim, listed: Sequence[Claim], dates: Dates
 ) -> AuditFinding:
     kind = listed[0].kind
     word = "release branch" if kind is ClaimKind.BRANCH else kind.value
     rows: dict[int, DocumentLine] = {}
-    for one in listed:
-        rows.setdefault(one.line, place_of(one, named(one)))
+    for row in listed:
+        rows.setdefault(row.line, claim_line(row, describe_claim(row)))
     table = tuple(rows.values())
-    ends = ", ".join(dict.fromkeys(one.specifier for one in listed))
-    since = lowest_named(claim.specifier)
-    newest = newest_of(page, [kind])
+    ranges = ", ".join(dict.fromkeys(row.specifier for row in listed))
+    since = lower_bound(claim.specifier)
+    newest = newest_release(page, [kind])
     stale: tuple[DocumentLine, ...] = ()
-    reason = "cannot tell which: the minimum is no lower bound"
+    reason = "cannot tell which: the minimum is not a lower bound"
     if since is not None and (newest is None or since > newest):
         stale = table
         reason = (
             f"likely out of date: the {word} table, because the same page names the newer"
-            f" {told(since, dates)}; or the minimum is wrong"
+            f" {dated_version(since, dates)}; or the minimum is wrong"
         )
     elif since is not None:
         reason = f"cannot tell which: the {word} table names newer releases than {since}"
     return AuditFinding(
-        _DOCUMENTS_WITHIN_CHECKS[kind],
+        _OUTSIDE[kind],
         f"capability/{claim.subject}",
-        f"{claim.specifier} is in no {word} that the page lists ({ends})",
-        (place_of(claim, named(claim)), *table),
+        f"{claim.specifier} is outside every {word} of the page ({ranges})",
+        (claim_line(claim, describe_claim(claim)), *table),
         stale,
         reason,
     )
 
 
-_FOR_ALL = "all-capabilities-minimum"
-
-
 def notes_against_tables(pages: Sequence[AuditedPage], dates: Dates) -> Iterator[AuditFinding]:
-    """Yield a finding for each note and the rows that say the opposite.
+    """Yield a finding for each note that contradicts rows of a table.
 
-    Which rows a note speaks about stands in `data/audit.toml`. A note that narrows a promise
-    (query strings in one framework) speaks about no row and contradicts none.
+    `data/audit.toml` selects the rows that a note is about. A note that narrows a claim (query
+    strings in one framework) is about no row.
     """
-    about: Mapping[str, Any] = read_data("audit")["notes"]
+    rules: Mapping[str, Any] = read_data("audit")["notes"]
     for page in pages:
         for note in page.of_kind(ClaimKind.NOTE):
-            if note.subject == _FOR_ALL:
+            if note.subject == _ALL_CAPABILITIES_NOTE:
                 yield from _minimum_for_all(page, note)
-            elif note.subject in about:
+            elif note.subject in rules:
                 for other in pages:
-                    rows = _rows(about[note.subject], note, other)
-                    against = [row for row in rows if _denies(row) != _denies(note)]
-                    if against:
-                        yield _finding(note, against, page, other, dates)
+                    rows = _rows(rules[note.subject], note, other)
+                    contradicting = [row for row in rows if _denies(row) != _denies(note)]
+                    if contradicting:
+                        yield _note_finding(note, contradicting, page, other, dates)
 
 
 def _rows(rule: Mapping[str, Any], note: Claim, page: AuditedPage) -> Iterator[Claim]:
@@ -126,50 +123,53 @@ def _denies(claim: Claim) -> bool:
     return claim.status is Status.NOT_SUPPORTED
 
 
-def _finding(
+def _note_finding(
     note: Claim, rows: Sequence[Claim], page: AuditedPage, other: AuditedPage, dates: Dates
 ) -> AuditFinding:
     if page is other:
-        opinion = Opinion(frozenset(), "cannot tell which: both stand on one page")
+        assessment = Assessment(frozenset(), "cannot tell which: both are on one page")
     else:
-        opinion = by_newest([page], [other], dates)
-    places = (place_of(note, f"note: {named(note)}"), *(place_of(row, named(row)) for row in rows))
-    verbs = ("denies", "affirm") if _denies(note) else ("affirms", "deny")
+        assessment = compare_newest([page], [other], dates)
+    places = (_note_line(note), *(claim_line(row, describe_claim(row)) for row in rows))
+    note_status, row_status = (
+        ("no support", "support") if _denies(note) else ("support", "no support")
+    )
     count = "a row" if len(rows) == 1 else f"{len(rows)} rows"
     return AuditFinding(
         FindingKind.NOTE_AGAINST_TABLE,
         f"note/{note.subject}",
-        f"the note of {note.document} {verbs[0]} what {count} of {other.document} {verbs[1]}",
+        f"{note_status} in a note of {note.document}, {row_status} in {count} of {other.document}",
         places,
-        tuple(place for place in places if place.document in opinion.stale),
-        opinion.reason,
+        tuple(place for place in places if place.document in assessment.stale),
+        assessment.reason,
     )
 
 
 def _minimum_for_all(page: AuditedPage, note: Claim) -> Iterator[AuditFinding]:
-    enough = lowest_named(note.specifier)
-    if enough is None:
+    minimum = lower_bound(note.specifier)
+    if minimum is None:
         return
     later = [
         claim
         for claim in page.of_kind(ClaimKind.CAPABILITY)
-        if (since := lowest_named(claim.specifier)) is not None and since > enough
+        if (since := lower_bound(claim.specifier)) is not None and since > minimum
     ]
     if later:
         yield AuditFinding(
             FindingKind.NOTE_AGAINST_TABLE,
             f"note/{note.subject}",
-            f"the note says that {enough} has all capabilities, the table asks for more",
-            (
-                place_of(note, f"note: {named(note)}"),
-                *(place_of(claim, named(claim)) for claim in later),
-            ),
-            (place_of(note, f"note: {named(note)}"),),
+            f"the note says that {minimum} has all capabilities, the table names later minimums",
+            (_note_line(note), *(claim_line(claim, describe_claim(claim)) for claim in later)),
+            (_note_line(note),),
             "likely out of date: the note, because the table names newer releases",
         )
 
 
-_CHECKS = (differing_values, missing_things, minimums_outside, notes_against_tables)
+def _note_line(note: Claim) -> DocumentLine:
+    return claim_line(note, f"note: {describe_claim(note)}")
+
+
+_CHECKS = (differing_values, missing_entries, minimums_outside, notes_against_tables)
 
 
 def compare_documents(
@@ -178,10 +178,10 @@ def compare_documents(
     dates: Dates = no_dates,
     unread: Mapping[str, Sequence[int]] | None = None,
 ) -> tuple[AuditFinding, ...]:
-    """Return what does not fit between the documents, and within each.
+    """Return the contradictions and omissions between the documents, and within each.
 
-    `dates` tells when a release was made, to give reasons; `unread` are the lines of a document
-    that were not understood: what a page seems to lack may stand there.
+    `dates` returns release dates for the reasons. `unread` are lines by document that were not
+    understood and may contain what seems to be missing.
     """
-    pages = pages_of(claims, unread)
-    return in_order(finding for check in _CHECKS for finding in check(pages, dates))
+    pages = group_by_page(claims, unread)
+    return sort_findings(finding for check in _CHECKS for finding in check(pages, dates))

@@ -1,71 +1,89 @@
-"""What the same promise says in different places: versions, support, stage, details.
+"""Comparison of pages: claims that differ, and entries that one page has and another lacks.
 
-What one page has and another of the same product lacks: rows, columns, tables, notes.
-
-A whole table is told once, then a whole row or column, then what is left. Rows that the same pages
-have and the same pages lack are one finding.
+Missing entries are grouped into findings: a whole table, else a column or row, else single entries.
+Entries that the same pages have and the same pages lack are one finding.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from typing import TypeAlias
 
 from packaging.version import Version
 
-from matrix.features.audit.findings import AuditFinding, DocumentLine, FindingKind, place_of
+from matrix.features.audit.findings import (
+    AuditFinding,
+    DocumentLine,
+    FindingKind,
+    claim_line,
+    first_of_each_line,
+)
 from matrix.features.audit.pages import (
     ON_THE_LIBRARY,
+    Assessment,
     AuditedPage,
+    ClaimTopic,
     Dates,
-    Opinion,
-    PageSpot,
-    by_newest,
-    by_stage,
-    named,
-    newest_of,
-    told,
+    compare_newest,
+    compare_stages,
+    dated_version,
+    describe_claim,
+    newest_release,
 )
-from matrix.features.audit.versions import canonical, lowest_named, overlap, same_releases
+from matrix.features.audit.versions import canonical, lower_bound, overlap, same_releases
 from matrix.model.claim import Claim, ClaimKind, Status
 
-__all__ = ["differing_values", "missing_things"]
+__all__ = ["differing_values", "missing_entries"]
 
 _DETAILS = ("automatic", "automatic_python", "until")
-# What a page says of the library's own branches and runtimes is as old as these tables are.
+# The age of what a page says of the library's own branches and runtimes is that of these tables.
 _OWN_TABLES = (ClaimKind.BRANCH, ClaimKind.RUNTIME)
+_MISSING_KINDS = {
+    ClaimKind.CAPABILITY: FindingKind.CAPABILITY_MISSING,
+    ClaimKind.BRANCH: FindingKind.BRANCH_MISSING,
+    ClaimKind.NOTE: FindingKind.NOTE_MISSING,
+}
+_MISSING_TEXTS = {
+    FindingKind.TABLE_MISSING: "no such table",
+    FindingKind.COLUMN_MISSING: "no such column",
+    FindingKind.NOTE_MISSING: "no such note",
+}
+
+_ByValue: TypeAlias = dict[str, list[tuple[AuditedPage, Claim]]]
 
 
 def differing_values(pages: Sequence[AuditedPage], dates: Dates) -> Iterator[AuditFinding]:
-    """Yield a finding for each thing of which two claims say different things.
+    """Yield a finding for each topic with different claims.
 
-    Rows that differ in the same way between the same places are one finding.
+    Topics that differ in the same way between the same pages are one finding.
     """
-    spots: dict[PageSpot, list[tuple[AuditedPage, tuple[Claim, ...]]]] = {}
+    by_topic: dict[ClaimTopic, list[tuple[AuditedPage, tuple[Claim, ...]]]] = {}
     for page in pages:
-        things: dict[PageSpot, tuple[Claim, ...]] = {}
-        for spot, claims in page.spots.items():
-            things[spot.thing] = (*things.get(spot.thing, ()), *claims)
-        for thing, claims in things.items():
-            spots.setdefault(thing, []).append((page, claims))
-    grouped: dict[Hashable, list[tuple[PageSpot, dict[str, list[tuple[AuditedPage, Claim]]]]]] = {}
-    for spot, having in spots.items():
-        for kind, values in _differences(ClaimKind(spot.kind), having):
+        of_page: dict[ClaimTopic, tuple[Claim, ...]] = {}
+        for topic, claims in page.topics.items():
+            general = topic.for_all_releases
+            of_page[general] = (*of_page.get(general, ()), *claims)
+        for topic, claims in of_page.items():
+            by_topic.setdefault(topic, []).append((page, claims))
+    grouped: dict[Hashable, list[tuple[FindingKind, ClaimTopic, _ByValue]]] = {}
+    for topic, claims_by_page in by_topic.items():
+        for kind, values in _differences(ClaimKind(topic.kind), claims_by_page):
             shape = tuple(
-                (value, tuple(page.document for page, _ in held))
-                for value, held in sorted(values.items())
+                (value, tuple(page.document for page, _ in claims))
+                for value, claims in sorted(values.items())
             )
-            grouped.setdefault((kind, spot.kind, shape), []).append((spot, values))
-    for (kind, *_), rows in grouped.items():  # type: ignore[misc]
-        yield _finding(kind, rows, dates)
+            grouped.setdefault((kind, topic.kind, shape), []).append((kind, topic, values))
+    for rows in grouped.values():
+        yield _difference_finding(rows, dates)
 
 
 def _differences(
-    kind: ClaimKind, having: Sequence[tuple[AuditedPage, tuple[Claim, ...]]]
-) -> Iterator[tuple[FindingKind, dict[str, list[tuple[AuditedPage, Claim]]]]]:
-    statuses: dict[str, list[tuple[AuditedPage, Claim]]] = {}
-    for page, claims in having:
+    kind: ClaimKind, claims_by_page: Sequence[tuple[AuditedPage, tuple[Claim, ...]]]
+) -> Iterator[tuple[FindingKind, _ByValue]]:
+    statuses: _ByValue = {}
+    for page, claims in claims_by_page:
         for claim in claims:
             statuses.setdefault(claim.status.value, []).append((page, claim))
     if len(statuses) > 1:
@@ -74,172 +92,159 @@ def _differences(
             FindingKind.SUPPORT_LEVEL_DIFFERS if branch else FindingKind.STATUS_DIFFERS,
             statuses,
         )
-    promised = [
+    supported = [
         (page, tuple(claim for claim in claims if claim.status is not Status.NOT_SUPPORTED))
-        for page, claims in having
+        for page, claims in claims_by_page
     ]
     for finding, value_of in (
         (FindingKind.MINIMUM_DIFFERS, _versions),
         (FindingKind.DETAIL_DIFFERS, _details),
     ):
-        values: dict[str, list[tuple[AuditedPage, Claim]]] = {}
-        for page, claims in promised:
+        values: _ByValue = {}
+        for page, claims in supported:
             if claims and (value := value_of(claims)) is not None:
                 values.setdefault(value, []).append((page, claims[0]))
-        if len(values) > 1 and (kind is not ClaimKind.RUNTIME or _clash(promised)):
+        if len(values) > 1 and (kind is not ClaimKind.RUNTIME or _conflict(supported)):
             yield finding, values
 
 
-def _clash(promised: Sequence[tuple[AuditedPage, tuple[Claim, ...]]]) -> bool:
-    """Return whether pages draw the line differently for the same releases.
+def _conflict(supported: Sequence[tuple[AuditedPage, tuple[Claim, ...]]]) -> bool:
+    """Return whether pages disagree on overlapping ranges of releases.
 
-    One that has no row for a branch at all lacks a row, and says nothing else of that branch.
+    A page without a row for a branch lacks that row, but does not disagree.
     """
-    ranges = [{canonical(claim.specifier) for claim in claims} for _, claims in promised if claims]
+    ranges = [{canonical(claim.specifier) for claim in claims} for _, claims in supported if claims]
     return any(
-        overlap(mine, theirs) and not same_releases(one, other)
+        overlap(own, others) and not same_releases(one, other)
         for one, other in itertools.combinations(ranges, 2)
-        for mine in one - other
-        for theirs in other - one
+        for own in one - other
+        for others in other - one
     )
 
 
 def _versions(claims: Sequence[Claim]) -> str | None:
-    """Return the versions that a page promises, None where it names none (`Preview`)."""
+    """Return the versions that a page names, None if it names none (`Preview`)."""
     if claims[0].kind is ClaimKind.BRANCH or not any(claim.specifier for claim in claims):
         return None
     return " or ".join(sorted({canonical(claim.specifier) or "any" for claim in claims}))
 
 
 def _details(claims: Sequence[Claim]) -> str | None:
-    said = {
+    details = {
         ", ".join(f"{key} {value}" for key in _DETAILS if (value := claim.get(key)))
         for claim in claims
     }
-    return " or ".join(sorted(said)) or None
+    return " or ".join(sorted(details)) or None
 
 
-def _finding(
-    kind: FindingKind,
-    rows: Sequence[tuple[PageSpot, dict[str, list[tuple[AuditedPage, Claim]]]]],
-    dates: Dates,
+def _difference_finding(
+    rows: Sequence[tuple[FindingKind, ClaimTopic, _ByValue]], dates: Dates
 ) -> AuditFinding:
-    values = rows[0][1]
-    places = []
-    held_by: dict[str, dict[str, AuditedPage]] = {}
-    for _, of_row in rows:
-        for value, held in of_row.items():
-            for page, claim in held:
-                places.append(place_of(claim, _said(value, claim)))
-                held_by.setdefault(value, {})[page.document] = page
-    opinion = _opinion(kind, ClaimKind(rows[0][0].kind), held_by, dates)
-    # A row of a table may hold many claims that say the same.
-    told = {(place.document, place.line, place.says): place for place in reversed(places)}
-    told = dict(reversed(told.items()))
-    names = ", ".join(str(spot) for spot, _ in rows)
-    said = "; ".join(
-        f"{value or 'nothing'}: {', '.join(dict.fromkeys(page.document for page, _ in held))}"
-        for value, held in values.items()
-    )
+    kind, first_topic, first_values = rows[0]
+    places: dict[tuple[str, int, str], DocumentLine] = {}
+    pages_by_value: dict[str, dict[str, AuditedPage]] = {}
+    for _, _, values in rows:
+        for value, claims in values.items():
+            for page, claim in claims:
+                text = describe_claim(claim)
+                says = text if value in text else f"{value} ({text})"
+                # A row of a table may have several equal claims: the first one is cited.
+                key = (claim.document, claim.line, says)
+                places[key] = places.pop(key, claim_line(claim, says))
+                pages_by_value.setdefault(value, {})[page.document] = page
+    assessment = _assess_difference(kind, ClaimKind(first_topic.kind), pages_by_value, dates)
     return AuditFinding(
         kind,
-        names,
-        said,
-        tuple(told.values()),
-        tuple(place for place in told.values() if place.document in opinion.stale),
-        opinion.reason,
+        ", ".join(str(topic) for _, topic, _ in rows),
+        "; ".join(
+            f"{value or 'nothing'}: {', '.join(dict.fromkeys(page.document for page, _ in claims))}"
+            for value, claims in first_values.items()
+        ),
+        tuple(places.values()),
+        tuple(place for place in places.values() if place.document in assessment.stale),
+        assessment.reason,
     )
 
 
-def _said(value: str, claim: Claim) -> str:
-    text = named(claim)
-    return text if value in text else f"{value} ({text})"
-
-
-def _opinion(
-    kind: FindingKind, table: ClaimKind, held_by: dict[str, dict[str, AuditedPage]], dates: Dates
-) -> Opinion:
-    documents = [name for pages in held_by.values() for name in pages]
+def _assess_difference(
+    kind: FindingKind,
+    table: ClaimKind,
+    pages_by_value: dict[str, dict[str, AuditedPage]],
+    dates: Dates,
+) -> Assessment:
+    documents = [name for pages in pages_by_value.values() for name in pages]
     if len(set(documents)) < len(documents):
-        return Opinion(frozenset(), "cannot tell which: one page says both")
+        return Assessment(frozenset(), "cannot tell which: one page says both")
     if kind in (FindingKind.SUPPORT_LEVEL_DIFFERS, FindingKind.STATUS_DIFFERS):
         ladder = "support" if kind is FindingKind.SUPPORT_LEVEL_DIFFERS else "release"
-        statuses = {name: Status(value) for value, pages in held_by.items() for name in pages}
-        staged = by_stage(statuses, ladder)
-        if staged is not None:
-            return staged
-    if len(held_by) > 2:  # noqa: PLR2004 - two sides can be compared
-        return Opinion(frozenset(), f"cannot tell which: {len(held_by)} different answers")
-    one, other = (tuple(pages.values()) for pages in held_by.values())
+        statuses = {
+            name: Status(value) for value, pages in pages_by_value.items() for name in pages
+        }
+        by_stage = compare_stages(statuses, ladder)
+        if by_stage is not None:
+            return by_stage
+    if len(pages_by_value) > 2:  # noqa: PLR2004 - two sides can be compared
+        return Assessment(frozenset(), f"cannot tell which: {len(pages_by_value)} different values")
+    one, other = (tuple(pages.values()) for pages in pages_by_value.values())
     kinds = _OWN_TABLES if table in _OWN_TABLES else ON_THE_LIBRARY
-    return by_newest(one, other, dates, kinds)
-
-
-_DOCUMENTS_MISSING_OWN_TABLES = (ClaimKind.BRANCH, ClaimKind.RUNTIME)
-_KINDS = {
-    ClaimKind.CAPABILITY: FindingKind.CAPABILITY_MISSING,
-    ClaimKind.BRANCH: FindingKind.BRANCH_MISSING,
-    ClaimKind.NOTE: FindingKind.NOTE_MISSING,
-}
+    return compare_newest(one, other, dates, kinds)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Gap:
-    """One thing that one page lacks; `group` tells which gaps are told together."""
+    """A topic that a page lacks; gaps of equal kind and `group` can be one finding."""
 
     kind: FindingKind
     group: str
-    spot: PageSpot
     page: AuditedPage
 
 
-def missing_things(pages: Sequence[AuditedPage], dates: Dates) -> Iterator[AuditFinding]:
-    """Yield a finding for each thing, or run of things, that some page lacks."""
-    together: dict[object, list[tuple[PageSpot, tuple[AuditedPage, ...], tuple[_Gap, ...]]]] = {}
-    for spot in sorted({spot for page in pages for spot in page.spots}):
-        kind = ClaimKind(spot.kind)
-        holders = tuple(page for page in pages if spot in page.spots)
+def missing_entries(pages: Sequence[AuditedPage], dates: Dates) -> Iterator[AuditFinding]:
+    """Yield a finding for each topic, or group of topics, that some page lacks."""
+    grouped: dict[Hashable, list[tuple[ClaimTopic, tuple[AuditedPage, ...], tuple[_Gap, ...]]]] = {}
+    for topic in sorted({topic for page in pages for topic in page.topics}):
+        kind = ClaimKind(topic.kind)
+        having = tuple(page for page in pages if topic in page.topics)
         gaps = tuple(
-            _gap(spot, page)
+            _gap(topic, page)
             for page in pages
-            if spot not in page.spots
-            and any(page.comparable_with(holder, kind) for holder in holders)
-            and not _covered(spot, page, holders)
+            if topic not in page.topics
+            and any(page.comparable_with(other, kind) for other in having)
+            and not _covered(topic, page, having)
         )
         if gaps:
             key = (
                 tuple((gap.kind, gap.group, gap.page.document) for gap in gaps),
-                tuple(page.document for page in holders),
-                spot.row if kind in (ClaimKind.CAPABILITY, ClaimKind.BRANCH) else spot.kind,
+                tuple(page.document for page in having),
+                topic.row if kind in (ClaimKind.CAPABILITY, ClaimKind.BRANCH) else topic.kind,
             )
-            together.setdefault(key, []).append((spot, holders, gaps))
-    for runs in together.values():
-        by_kind: dict[FindingKind, list[AuditedPage]] = {}
-        for gap in runs[0][2]:
-            by_kind.setdefault(gap.kind, []).append(gap.page)
-        for missing, lackers in by_kind.items():
-            yield _documents_missing_finding(
-                missing, [run[0] for run in runs], runs[0][1], lackers, dates
-            )
+            grouped.setdefault(key, []).append((topic, having, gaps))
+    for group in grouped.values():
+        _, having, gaps = group[0]
+        lacking: dict[FindingKind, list[AuditedPage]] = {}
+        for gap in gaps:
+            lacking.setdefault(gap.kind, []).append(gap.page)
+        for finding_kind, pages_without in lacking.items():
+            topics = [topic for topic, _, _ in group]
+            yield _missing_finding(finding_kind, topics, having, pages_without, dates)
 
 
-def _gap(spot: PageSpot, page: AuditedPage) -> _Gap:
-    kind = ClaimKind(spot.kind)
-    same = [other for other in page.spots if other.kind == spot.kind]
-    if kind in _KINDS:
-        return _Gap(_KINDS[kind], "", spot, page)
-    if not same:
-        return _Gap(FindingKind.TABLE_MISSING, spot.kind, spot, page)
-    if spot.column and not any(other.column == spot.column for other in same):
-        return _Gap(FindingKind.COLUMN_MISSING, spot.column, spot, page)
-    return _Gap(FindingKind.ROW_MISSING, "" if kind is ClaimKind.RUNTIME else spot.row, spot, page)
+def _gap(topic: ClaimTopic, page: AuditedPage) -> _Gap:
+    kind = ClaimKind(topic.kind)
+    same_kind = [other for other in page.topics if other.kind == topic.kind]
+    if kind in _MISSING_KINDS:
+        return _Gap(_MISSING_KINDS[kind], "", page)
+    if not same_kind:
+        return _Gap(FindingKind.TABLE_MISSING, topic.kind, page)
+    if topic.column and not any(other.column == topic.column for other in same_kind):
+        return _Gap(FindingKind.COLUMN_MISSING, topic.column, page)
+    return _Gap(FindingKind.ROW_MISSING, "" if kind is ClaimKind.RUNTIME else topic.row, page)
 
 
-def _covered(spot: PageSpot, page: AuditedPage, holders: Sequence[AuditedPage]) -> bool:
-    """Return whether the page says the same of a runtime in other words: `3.7+`, `3.7-3.12`."""
-    if spot.kind != ClaimKind.RUNTIME.value:
+def _covered(topic: ClaimTopic, page: AuditedPage, having: Sequence[AuditedPage]) -> bool:
+    """Return whether the page has overlapping claims of a runtime: `3.7+`, `3.7-3.12`."""
+    if topic.kind != ClaimKind.RUNTIME.value:
         return False
-    wanted = [claim for holder in holders for claim in holder.spots[spot]]
     return all(
         any(
             (claim.get("os"), claim.get("cpu")) == (other.get("os"), other.get("cpu"))
@@ -247,133 +252,115 @@ def _covered(spot: PageSpot, page: AuditedPage, holders: Sequence[AuditedPage]) 
             and overlap(claim.get("python") or "", other.get("python") or "")
             for other in page.of_kind(ClaimKind.RUNTIME)
         )
-        for claim in wanted
+        for page_with in having
+        for claim in page_with.topics[topic]
     )
 
 
-def _documents_missing_finding(
+def _missing_finding(
     kind: FindingKind,
-    spots: Sequence[PageSpot],
-    holders: Sequence[AuditedPage],
-    lackers: Sequence[AuditedPage],
+    topics: Sequence[ClaimTopic],
+    having: Sequence[AuditedPage],
+    lacking: Sequence[AuditedPage],
     dates: Dates,
 ) -> AuditFinding:
-    held = [claim for page in holders for spot in spots for claim in page.spots[spot]]
-    opinion = _documents_missing_opinion(kind, held, holders, lackers, dates)
-    lacking = [page.lacking(spots[0], _lacks(kind)) for page in lackers]
-    having = _one_for_each_line(place_of(claim, named(claim)) for claim in held)
-    places = (*having, *lacking)
+    claims = [claim for page in having for topic in topics for claim in page.topics[topic]]
+    assessment = _assess_missing(kind, claims, having, lacking, dates)
+    missing_text = _MISSING_TEXTS.get(kind, "no such row")
+    places = (
+        *first_of_each_line(claim_line(claim, describe_claim(claim)) for claim in claims),
+        *(page.line_of_missing(topics[0], missing_text) for page in lacking),
+    )
     return AuditFinding(
         kind,
-        _subject(spots),
-        f"{_names(holders)} {'has' if len(holders) == 1 else 'have'} it,"
-        f" {_names(lackers)} {'lacks' if len(lackers) == 1 else 'lack'} it",
+        _subject(topics),
+        f"{_names(having)} {'has' if len(having) == 1 else 'have'} it,"
+        f" {_names(lacking)} {'lacks' if len(lacking) == 1 else 'lack'} it",
         places,
-        tuple(place for place in places if place.document in opinion.stale),
-        opinion.reason,
+        tuple(place for place in places if place.document in assessment.stale),
+        assessment.reason,
     )
 
 
-def _documents_missing_opinion(
+def _assess_missing(
     kind: FindingKind,
-    held: Sequence[Claim],
-    holders: Sequence[AuditedPage],
-    lackers: Sequence[AuditedPage],
+    claims: Sequence[Claim],
+    having: Sequence[AuditedPage],
+    lacking: Sequence[AuditedPage],
     dates: Dates,
-) -> Opinion:
-    unread = [page for page in lackers if page.unread]
+) -> Assessment:
+    unread = [f"{page.document}:{page.unread[0]}" for page in lacking if page.unread]
     if unread:
-        where = ", ".join(f"{page.document}:{page.unread[0]}" for page in unread)
-        return Opinion(
-            frozenset(),
-            f"cannot tell: not all of the page was understood or stands in it ({where})",
+        return Assessment(
+            frozenset(), f"cannot tell: parts of the page were not read ({', '.join(unread)})"
         )
     if kind is FindingKind.CAPABILITY_MISSING:
-        return _capability(held, lackers, dates)
+        return _assess_capability(claims, lacking, dates)
     if kind is FindingKind.BRANCH_MISSING:
-        return _branch(holders, lackers, dates)
-    own = held[0].kind in _DOCUMENTS_MISSING_OWN_TABLES
-    return by_newest(
-        holders, lackers, dates, _DOCUMENTS_MISSING_OWN_TABLES if own else ON_THE_LIBRARY
-    )
+        return _assess_branch(having, lacking, dates)
+    kinds = _OWN_TABLES if claims[0].kind in _OWN_TABLES else ON_THE_LIBRARY
+    return compare_newest(having, lacking, dates, kinds)
 
 
-def _capability(held: Sequence[Claim], lackers: Sequence[AuditedPage], dates: Dates) -> Opinion:
-    """Call out of date the tables that end before the capability began."""
-    since = min(filter(None, (lowest_named(one.specifier) for one in held)), default=None)
+def _assess_capability(
+    claims: Sequence[Claim], lacking: Sequence[AuditedPage], dates: Dates
+) -> Assessment:
+    """Assess as out of date the tables that end before the capability was added."""
+    since = min(filter(None, (lower_bound(claim.specifier) for claim in claims)), default=None)
     if since is None:
-        return Opinion(frozenset(), "cannot tell which: no version is given for it")
-    before = {
-        page: newest
-        for page in lackers
-        if (newest := newest_of(page, [ClaimKind.CAPABILITY])) is not None and newest < since
+        return Assessment(frozenset(), "cannot tell which: no version is given for it")
+    ends = {
+        page.document: newest
+        for page in lacking
+        if (newest := newest_release(page, [ClaimKind.CAPABILITY])) is not None and newest < since
     }
-    if not before:
-        return Opinion(
+    if not ends:
+        return Assessment(
             frozenset(),
-            f"cannot tell which: it came with {told(since, dates)}, and the pages without it name"
-            " newer releases",
+            f"cannot tell which: it was added in {dated_version(since, dates)}, and the pages"
+            " without it name newer releases",
         )
-    ends = ", ".join(f"{page.document} ends at {told(end, dates)}" for page, end in before.items())
-    return Opinion(
-        frozenset(page.document for page in before),
-        f"likely out of date: it came with {told(since, dates)}; the table of {ends}",
+    tables = ", ".join(f"{name} ends at {dated_version(end, dates)}" for name, end in ends.items())
+    return Assessment(
+        frozenset(ends),
+        f"likely out of date: it was added in {dated_version(since, dates)}; the table of {tables}",
     )
 
 
-def _branch(
-    holders: Sequence[AuditedPage], lackers: Sequence[AuditedPage], dates: Dates
-) -> Opinion:
-    """Call out of date the side whose newest branch is the older one."""
+def _assess_branch(
+    having: Sequence[AuditedPage], lacking: Sequence[AuditedPage], dates: Dates
+) -> Assessment:
+    """Assess as out of date the side whose newest branch is older."""
 
-    def starts(page: AuditedPage) -> Version:
-        return newest_of(page, [ClaimKind.BRANCH]) or Version("0")
+    def newest_branch(page: AuditedPage) -> Version:
+        return newest_release(page, [ClaimKind.BRANCH]) or Version("0")
 
-    mine, theirs = min(map(starts, holders)), max(map(starts, lackers))
-    if mine > theirs:
-        side, newer, what = lackers, mine, "lists"
-    elif max(map(starts, holders)) < min(map(starts, lackers)):
-        side, newer, what = holders, min(map(starts, lackers)), "has dropped it and lists"
+    newest_having = [newest_branch(page) for page in having]
+    newest_lacking = [newest_branch(page) for page in lacking]
+    if min(newest_having) > max(newest_lacking):
+        side, newer, verb = lacking, min(newest_having), "lists"
+    elif max(newest_having) < min(newest_lacking):
+        side, newer, verb = having, min(newest_lacking), "has dropped it and lists"
     else:
-        return Opinion(frozenset(), "cannot tell which: both sides list the same newest branch")
-    return Opinion(
+        return Assessment(frozenset(), "cannot tell which: both sides list the same newest branch")
+    return Assessment(
         frozenset(page.document for page in side),
-        f"likely out of date: {_names(side)}; the other side {what} the newer branch from"
-        f" {told(newer, dates)}",
+        f"likely out of date: {_names(side)}; the other side {verb} the newer branch from"
+        f" {dated_version(newer, dates)}",
     )
 
 
-def _one_for_each_line(places: Iterable[DocumentLine]) -> tuple[DocumentLine, ...]:
-    first: dict[tuple[str, int], DocumentLine] = {}
-    for place in places:
-        first.setdefault((place.document, place.line), place)
-    return tuple(first.values())
-
-
-def _lacks(kind: FindingKind) -> str:
-    words: dict[FindingKind, str] = {
-        FindingKind.TABLE_MISSING: "no such table",
-        FindingKind.COLUMN_MISSING: "no such column",
-        FindingKind.NOTE_MISSING: "no such note",
-    }
-    return words.get(kind, "no such row")
-
-
-def _subject(spots: Sequence[PageSpot]) -> str:
-    kind = spots[0].kind
-    if len(spots) == 1:
-        return str(spots[0])
-    rows = _distinct(spots, lambda spot: spot.row)
-    columns = [one for one in _distinct(spots, lambda spot: spot.column) if one]
-    releases = "; ".join(dict.fromkeys(spot.releases for spot in spots if spot.releases))
+def _subject(topics: Sequence[ClaimTopic]) -> str:
+    kind = topics[0].kind
+    if len(topics) == 1:
+        return str(topics[0])
+    rows = dict.fromkeys(topic.row for topic in topics)
+    columns = dict.fromkeys(topic.column for topic in topics if topic.column)
+    releases = "; ".join(dict.fromkeys(topic.releases for topic in topics if topic.releases))
     if kind in (ClaimKind.NOTE.value, ClaimKind.AUTHENTICATION.value, ClaimKind.INTEGRATION.value):
-        columns = []
-    named = f"{kind}/{', '.join(rows)}" + (f" ({', '.join(columns)})" if columns else "")
-    return f"{named}, ddtrace {releases}" if releases else named
-
-
-def _distinct(spots: Sequence[PageSpot], part: Callable[[PageSpot], str]) -> list[str]:
-    return list(dict.fromkeys(part(spot) for spot in spots))
+        columns = {}
+    subject = f"{kind}/{', '.join(rows)}" + (f" ({', '.join(columns)})" if columns else "")
+    return f"{subject}, ddtrace {releases}" if releases else subject
 
 
 def _names(pages: Sequence[AuditedPage]) -> str:

@@ -1,4 +1,4 @@
-"""A finding of the audit: what does not fit, where, and which side is likely out of date."""
+"""Findings of the audit: their kinds, the lines they cite, and what is likely out of date."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ __all__ = [
     "DocumentLine",
     "FindingKind",
     "FindingText",
-    "explained",
-    "in_order",
-    "place_of",
+    "claim_line",
+    "finding_texts",
+    "first_of_each_line",
+    "sort_findings",
 ]
 
 
 class FindingKind(str, enum.Enum):
-    """Typed kinds; their titles and meanings stand in `data/audit.toml`."""
+    """A kind of finding; titles and meanings are in `data/audit.toml`."""
 
     # Between documents.
     CAPABILITY_MISSING = "capability-missing"
@@ -65,10 +66,7 @@ class FindingKind(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class FindingText:
-    """A kind in words; `contradicts` where such a finding means that a promise cannot be true.
-
-    Of two that contradict each other one is wrong. What is merely missing contradicts nothing.
-    """
+    """The texts of a kind; `contradicts` is set if such findings contradict a claim."""
 
     title: str
     meaning: str
@@ -77,10 +75,10 @@ class FindingText:
 
 @dataclasses.dataclass(frozen=True)
 class DocumentLine:
-    """A line of a document (1-based) and what it says, in a few words.
+    """A line of a document (1-based) with a short summary of it.
 
-    Where a document lacks something, the line is that of the table it would stand in (1 where
-    there is no such table), and `claim` is empty.
+    For something that is missing, the line is that of the table it belongs to (1 without such a
+    table), and `claim` is empty.
     """
 
     document: str
@@ -94,10 +92,9 @@ class DocumentLine:
 
 @dataclasses.dataclass(frozen=True)
 class AuditFinding:
-    """What does not fit. `subject` names it (`capability/api-security`).
+    """A contradiction or omission; `subject` is for example `capability/api-security`.
 
-    `stale` are the places that are likely out of date, `reason` says why; where it cannot be told
-    `stale` is empty and `reason` says so.
+    `stale` are the places that are likely out of date (none if unknown), `reason` is the reason.
     """
 
     kind: FindingKind
@@ -109,8 +106,8 @@ class AuditFinding:
 
     @property
     def contradicts(self) -> bool:
-        """Return whether a promise cannot be true because of it."""
-        return explained()[self.kind].contradicts
+        """Return whether the finding contradicts a claim."""
+        return finding_texts()[self.kind].contradicts
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as plain JSON values."""
@@ -120,23 +117,38 @@ class AuditFinding:
 
 
 @functools.cache
-def explained() -> Mapping[FindingKind, FindingText]:
-    """Return the words for every kind; raise KeyError or ValueError where the data lacks one."""
+def finding_texts() -> Mapping[FindingKind, FindingText]:
+    """Return the texts of all kinds; raise KeyError or ValueError if the data has other kinds."""
     data = read_data("audit")["kinds"]
-    strangers = set(data) - {kind.value for kind in FindingKind}
-    if strangers:
-        raise ValueError(f"audit.toml explains what is no kind: {', '.join(sorted(strangers))}")
+    unknown = set(data) - {kind.value for kind in FindingKind}
+    if unknown:
+        raise ValueError(f"unknown finding kinds in audit.toml: {', '.join(sorted(unknown))}")
     return {kind: FindingText(**data[kind.value]) for kind in FindingKind}
 
 
-def place_of(claim: Claim, says: str) -> DocumentLine:
-    """Return the place of a claim."""
+def claim_line(claim: Claim, says: str) -> DocumentLine:
+    """Return the line of a claim with a summary of it."""
     return DocumentLine(claim.document, claim.line, says, claim.id)
 
 
-def in_order(findings: Iterable[AuditFinding]) -> tuple[AuditFinding, ...]:
-    """Return the findings, those that contradict first, then by kind and subject."""
+def first_of_each_line(places: Iterable[DocumentLine]) -> tuple[DocumentLine, ...]:
+    """Return the first place of each line of each document, in order."""
+    first: dict[tuple[str, int], DocumentLine] = {}
+    for place in places:
+        first.setdefault((place.document, place.line), place)
+    return tuple(first.values())
+
+
+def sort_findings(findings: Iterable[AuditFinding]) -> tuple[AuditFinding, ...]:
+    """Return the findings, contradictions first, then by kind and subject."""
     kinds = list(FindingKind)
     return tuple(
-        sorted(findings, key=lambda one: (not one.contradicts, kinds.index(one.kind), one.subject))
+        sorted(
+            findings,
+            key=lambda finding: (
+                not finding.contradicts,
+                kinds.index(finding.kind),
+                finding.subject,
+            ),
+        )
     )

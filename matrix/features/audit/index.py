@@ -1,9 +1,9 @@
-"""The documents against the package index: what they promise and no release can give."""
+"""Compare claims with the package index: promised runtimes and releases that it does not have."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from packaging.version import Version
 
@@ -11,23 +11,24 @@ from matrix.features.audit.findings import (
     AuditFinding,
     DocumentLine,
     FindingKind,
-    in_order,
-    place_of,
+    claim_line,
+    first_of_each_line,
+    sort_findings,
 )
 from matrix.features.audit.index_evidence import refutes
 from matrix.features.audit.index_offer import (
     MUSL,
-    OfferAnswer,
     OfferLookup,
-    OfferQuestion,
+    OfferQuery,
+    OfferResult,
     ProjectReleases,
     TargetOffer,
-    promised,
-    questions,
-    shelves_of,
+    cpython_claims,
+    offer_queries,
+    sort_releases,
 )
-from matrix.features.audit.pages import named
-from matrix.features.audit.versions import contains, in_words, lowest_named
+from matrix.features.audit.pages import describe_claim
+from matrix.features.audit.versions import contains, describe_releases, lower_bound
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.index import Project
 from matrix.pypi.releases import specifier_allows
@@ -36,14 +37,14 @@ from matrix.pypi.tags import supports_python
 __all__ = ["IndexReport", "IndexRow", "compare_with_index"]
 
 _ON_THE_LIBRARY = (ClaimKind.CAPABILITY, ClaimKind.NOTE)
-_NAMED = 5
+_MAX_FILES = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class IndexRow:
-    """A line of the table: CPythons and platforms that are offered the same, in words.
+    """A row of the table: CPythons and platforms with the same artifacts (`offers`, in words).
 
-    `promised` is False for what no page promises (musl) and is shown beside it.
+    `promised` is False for platforms that no page promises (musl).
     """
 
     specifier: str
@@ -55,9 +56,10 @@ class IndexRow:
 
 @dataclasses.dataclass(frozen=True)
 class IndexReport:
-    """Everything that the index says of the claims. `releases` counts final releases.
+    """The comparison of claims with the index.
 
-    `early`, `yanked` and `vanished` are the releases that are set apart.
+    `releases` and `early` are numbers of final and pre-releases. Only final releases that are
+    neither yanked nor `vanished` (no longer listed) are compared.
     """
 
     releases: int
@@ -69,189 +71,188 @@ class IndexReport:
 
 
 def compare_with_index(claims: Iterable[Claim], project: Project) -> IndexReport:
-    """Return what each promised runtime is offered, and where that is less than promised."""
+    """Return the artifacts of each promised runtime, and the findings."""
     claims = tuple(claims)
-    shelves = shelves_of(project)
-    asked = OfferLookup(shelves)
+    releases = sort_releases(project)
+    lookup = OfferLookup(releases)
     findings = [
-        *_runtimes(claims, asked),
-        *_minimums(claims, shelves),
-        *_vanished(shelves),
-        *_disagreeing(shelves),
-        *_excluding(shelves),
+        *_runtimes(claims, lookup),
+        *_minimums(claims, releases),
+        *_vanished(releases),
+        *_disagreeing(releases),
+        *_excluding(releases),
     ]
     return IndexReport(
-        releases=len(shelves.final),
-        early=len(shelves.early),
-        yanked=tuple(each.text for each in shelves.yanked),
-        vanished=tuple(each.text for each in shelves.vanished),
-        rows=tuple(_rows(claims, asked)),
-        findings=in_order(findings),
+        releases=len(releases.final),
+        early=len(releases.early),
+        yanked=tuple(release.text for release in releases.yanked),
+        vanished=tuple(release.text for release in releases.vanished),
+        rows=tuple(_rows(claims, lookup)),
+        findings=sort_findings(findings),
     )
 
 
-def _runtimes(claims: Sequence[Claim], asked: OfferLookup) -> Iterator[AuditFinding]:
-    """Yield a finding for each thing that runtimes lack, those that lack the same together."""
-    asked_by: dict[OfferQuestion, list[Claim]] = {}
-    for claim in promised(claims):
-        for question in questions(claim, asked.shelves):
-            asked_by.setdefault(question, []).append(claim)
-    # CPython by CPython first, so that only those with the same platforms are told together.
-    alike: dict[tuple[FindingKind, str, str, str], list[OfferQuestion]] = {}
-    for question in asked_by:
-        answer = asked.answer(question)
-        kind = _kind(answer)
+def _runtimes(claims: Sequence[Claim], lookup: OfferLookup) -> Iterator[AuditFinding]:
+    """Yield a finding for each group of runtimes that lack the same artifacts."""
+    claims_by_query: dict[OfferQuery, list[Claim]] = {}
+    for claim in cpython_claims(claims):
+        for query in offer_queries(claim, lookup.releases):
+            claims_by_query.setdefault(query, []).append(claim)
+    # Grouped by CPython first, so that only CPythons with the same platforms are in one finding.
+    by_python: dict[tuple[FindingKind, str, str, str], list[OfferQuery]] = {}
+    for query in claims_by_query:
+        result = lookup.find(query)
+        kind = _kind(result)
         if kind is not None:
-            key = (kind, question.specifier, answer.words(), question.python)
-            alike.setdefault(key, []).append(question)
-    grouped: dict[object, list[OfferQuestion]] = {}
-    for (*what, _), same in alike.items():
-        titles = tuple(question.target.title for question in same)
-        grouped.setdefault((*what, titles), []).extend(same)
-    for same in grouped.values():
-        yield _lacking(asked.answer(same[0]), same, asked_by)
+            key = (kind, query.specifier, result.describe(), query.python)
+            by_python.setdefault(key, []).append(query)
+    grouped: dict[tuple[FindingKind, str, str, tuple[str, ...]], list[OfferQuery]] = {}
+    for (kind, specifier, text, _), queries in by_python.items():
+        titles = tuple(query.target.title for query in queries)
+        grouped.setdefault((kind, specifier, text, titles), []).extend(queries)
+    for (kind, *_), queries in grouped.items():
+        lines = _cited_lines(claim for query in queries for claim in claims_by_query[query])
+        yield _runtime_finding(kind, lookup.find(queries[0]), queries, lines)
 
 
-def _lacking(
-    answer: OfferAnswer,
-    same: Sequence[OfferQuestion],
-    asked_by: Mapping[OfferQuestion, Sequence[Claim]],
+def _runtime_finding(
+    kind: FindingKind,
+    result: OfferResult,
+    queries: Sequence[OfferQuery],
+    lines: tuple[DocumentLine, ...],
 ) -> AuditFinding:
-    pythons = ", ".join(dict.fromkeys(question.python for question in same))
-    targets = ", ".join(dict.fromkeys(question.target.title for question in same))
-    kind = _kind(answer)
-    if kind is None:  # pragma: no cover - only answers of a kind are grouped
-        raise ValueError(f"nothing is lacking: {answer.words()}")
+    pythons = ", ".join(dict.fromkeys(query.python for query in queries))
+    targets = ", ".join(dict.fromkeys(query.target.title for query in queries))
     return AuditFinding(
         kind,
         f"runtime/cpython {pythons} on {targets}",
-        f"ddtrace {answer.question.specifier or '(any)'}: {answer.words()}",
-        _first_of_each_line(claim for question in same for claim in asked_by[question]),
+        f"ddtrace {result.query.specifier or '(any)'}: {result.describe()}",
+        lines,
         reason=(
-            f"the index lists wheels of {answer.elsewhere} of these {len(answer.releases)} releases"
-            " for some runtime, so it answers"
+            f"the index lists wheels of {result.with_wheels} of these {len(result.releases)}"
+            " releases for some runtime, so it is complete"
         ),
     )
 
 
-def _kind(answer: OfferAnswer) -> FindingKind | None:
-    if not answer.releases:
+def _kind(result: OfferResult) -> FindingKind | None:
+    if not result.releases:
         return None
-    if refutes(answer):
+    if refutes(result):
         return FindingKind.RUNTIME_WITHOUT_ARTIFACT
-    if answer.nowhere:
+    if result.without_artifact:
         return FindingKind.RUNTIME_PARTLY_WITHOUT_ARTIFACT
-    if not answer.of(TargetOffer.WHEEL):
+    if not result.releases_with(TargetOffer.WHEEL):
         return FindingKind.RUNTIME_FROM_SOURCE_ONLY
     return None
 
 
-def _minimums(claims: Sequence[Claim], shelves: ProjectReleases) -> Iterator[AuditFinding]:
-    """Yield a finding for each documented minimum that is no release, or was withdrawn."""
-    found: dict[tuple[FindingKind, str], list[Claim]] = {}
+def _minimums(claims: Sequence[Claim], releases: ProjectReleases) -> Iterator[AuditFinding]:
+    """Yield a finding for each documented minimum that was never released, or was yanked."""
+    affected: dict[tuple[FindingKind, str], list[Claim]] = {}
     for claim in claims:
-        minimum = lowest_named(claim.specifier)
+        minimum = lower_bound(claim.specifier)
         if claim.kind not in _ON_THE_LIBRARY or minimum is None:
             continue
         kind = None
-        if any(each.version == minimum for each in shelves.yanked):
+        if any(release.version == minimum for release in releases.yanked):
             kind = FindingKind.MINIMUM_YANKED
-        elif not _released(minimum, claim.specifier, shelves):
+        elif not _released(minimum, claim.specifier, releases):
             kind = FindingKind.MINIMUM_NOT_RELEASED
         if kind is not None:
-            found.setdefault((kind, str(minimum)), []).append(claim)
-    for (what, text), lacking in found.items():
-        later = [
-            each.text for each in shelves.final if contains(lacking[0].specifier, each.version)
+            affected.setdefault((kind, str(minimum)), []).append(claim)
+    for (kind, version), kind_claims in affected.items():
+        fitting = [
+            release.text
+            for release in releases.final
+            if contains(kind_claims[0].specifier, release.version)
         ]
+        subjects = dict.fromkeys(f"{claim.kind.value}/{claim.subject}" for claim in kind_claims)
         yield AuditFinding(
-            what,
-            ", ".join(dict.fromkeys(f"{claim.kind.value}/{claim.subject}" for claim in lacking)),
-            f"ddtrace {text}; the least release that fits is {later[0] if later else 'none'}",
-            _first_of_each_line(lacking),
-            reason=f"the index lists {len(shelves.final)} final releases",
+            kind,
+            ", ".join(subjects),
+            f"ddtrace {version}; the lowest matching release is"
+            f" {fitting[0] if fitting else 'none'}",
+            _cited_lines(kind_claims),
+            reason=f"the index lists {len(releases.final)} final releases",
         )
 
 
-def _released(minimum: Version, specifier: str, shelves: ProjectReleases) -> bool:
-    """Return whether there is such a release; `2.6` is one where 2.6.0 is, `==2.6.*` any 2.6."""
+def _released(minimum: Version, specifier: str, releases: ProjectReleases) -> bool:
+    """Return whether a minimum was released; `==2.6.*` matches any 2.6, `>=2.6` only 2.6.0."""
     if f"=={minimum}.*" in specifier:
-        return any(contains(specifier, each.version) for each in shelves.final)
-    return any(each.version == minimum for each in (*shelves.final, *shelves.early))
+        return any(contains(specifier, release.version) for release in releases.final)
+    return any(release.version == minimum for release in (*releases.final, *releases.early))
 
 
-def _vanished(shelves: ProjectReleases) -> Iterator[AuditFinding]:
-    listed = {each.version for each in (*shelves.final, *shelves.early, *shelves.yanked)}
-    for each in shelves.vanished:
-        files = [file.filename for file in each.release.files]
-        shown = ", ".join(files[:_NAMED]) + (" ..." if len(files) > _NAMED else "")
-        what = "some files of it" if each.version in listed else "the whole release"
+def _vanished(releases: ProjectReleases) -> Iterator[AuditFinding]:
+    listed = {release.version for release in (*releases.final, *releases.early, *releases.yanked)}
+    for vanished in releases.vanished:
+        files = [file.filename for file in vanished.release.files]
+        shown = ", ".join(files[:_MAX_FILES]) + (" ..." if len(files) > _MAX_FILES else "")
+        extent = "some files of it" if vanished.version in listed else "the whole release"
         yield AuditFinding(
             FindingKind.RELEASE_VANISHED,
-            f"ddtrace {each.text}",
-            f"{what} ({len(files)} files: {shown})",
-            reason="it is kept as known, and counts as not installable",
+            f"ddtrace {vanished.text}",
+            f"{extent} ({len(files)} files: {shown})",
+            reason="it stays in the cache, and counts as not installable",
         )
 
 
-def _disagreeing(shelves: ProjectReleases) -> Iterator[AuditFinding]:
-    for each in shelves.final:
-        says = sorted(each.files.says())
-        if len(says) > 1:
+def _disagreeing(releases: ProjectReleases) -> Iterator[AuditFinding]:
+    for release in releases.final:
+        values = sorted(release.files.requires_python())
+        if len(values) > 1:
             yield AuditFinding(
                 FindingKind.REQUIRES_PYTHON_DIFFERS,
-                f"ddtrace {each.text}",
-                "; ".join(value or "(nothing)" for value in says),
-                reason="installers go by the file, and show the release's own",
+                f"ddtrace {release.text}",
+                "; ".join(value or "(none)" for value in values),
+                reason="installers use the value of the file, and show that of the release",
             )
 
 
-def _excluding(shelves: ProjectReleases) -> Iterator[AuditFinding]:
-    """Yield a finding for each CPython that wheels are tagged for and exclude by their metadata."""
-    releases = [each.text for each in shelves.final]
-    for python in shelves.pythons:
-        found = {
-            each.text
-            for each in shelves.final
-            for interpreters, abis, _, says in each.files.wheels
+def _excluding(releases: ProjectReleases) -> Iterator[AuditFinding]:
+    """Yield a finding for each CPython that wheels are tagged for but exclude by their metadata."""
+    versions = [release.text for release in releases.final]
+    for python in releases.pythons:
+        excluding = {
+            release.text
+            for release in releases.final
+            for interpreters, abis, _, requires_python in release.files.wheels
             if f"cp{python.replace('.', '')}" in interpreters.split(".")
             and supports_python(interpreters, abis, python)
-            and not specifier_allows(says, f"{python}.99")
+            and not specifier_allows(requires_python, f"{python}.99")
         }
-        if found:
+        if excluding:
             yield AuditFinding(
                 FindingKind.WHEEL_EXCLUDED,
                 f"ddtrace wheels for CPython {python}",
-                in_words(releases, found),
-                reason="installers compare Requires-Python before they look at a wheel's tags",
+                describe_releases(versions, excluding),
+                reason="installers check Requires-Python before a wheel's tags",
             )
 
 
-def _rows(claims: Sequence[Claim], asked: OfferLookup) -> Iterator[IndexRow]:
-    """Yield the table: for each range, CPython by CPython, platforms with the same offer joined."""
-    wanted: dict[str, dict[str, dict[tuple[str, bool], list[str]]]] = {}
-    for claim in promised(claims):
-        for question in questions(claim, asked.shelves, musl=True):
-            answer = asked.answer(question)
-            of_python = wanted.setdefault(question.specifier, {}).setdefault(question.python, {})
-            told = of_python.setdefault((answer.words(), question.target.libc != MUSL), [])
-            if question.target.title not in told:
-                told.append(question.target.title)
-    for specifier, pythons in wanted.items():
+def _rows(claims: Sequence[Claim], lookup: OfferLookup) -> Iterator[IndexRow]:
+    """Yield the rows by range and CPython, with platforms of the same offers in one row."""
+    by_range: dict[str, dict[str, dict[tuple[str, bool], list[str]]]] = {}
+    for claim in cpython_claims(claims):
+        for query in offer_queries(claim, lookup.releases, musl=True):
+            offers = by_range.setdefault(query.specifier, {}).setdefault(query.python, {})
+            key = (lookup.find(query).describe(), query.target.libc != MUSL)
+            titles = offers.setdefault(key, [])
+            if query.target.title not in titles:
+                titles.append(query.target.title)
+    for specifier, by_python in by_range.items():
         joined: dict[tuple[str, bool, tuple[str, ...]], list[str]] = {}
-        for python, offers in pythons.items():
-            for (words, is_promised), titles in offers.items():
-                joined.setdefault((words, is_promised, tuple(titles)), []).append(python)
-        for (words, is_promised, targets), same in joined.items():
-            yield IndexRow(specifier, tuple(same), targets, words, is_promised)
+        for python, offers in by_python.items():
+            for (text, promised), titles in offers.items():
+                joined.setdefault((text, promised, tuple(titles)), []).append(python)
+        for (text, promised, targets), pythons in joined.items():
+            yield IndexRow(specifier, tuple(pythons), targets, text, promised)
 
 
-def _first_of_each_line(claims: Iterable[Claim]) -> tuple[DocumentLine, ...]:
-    first: dict[tuple[str, int], DocumentLine] = {}
-    for claim in claims:
-        first.setdefault((claim.document, claim.line), place_of(claim, _as_written(claim)))
-    return tuple(first.values())
-
-
-def _as_written(claim: Claim) -> str:
-    return f"{claim.as_written}: {named(claim)}" if claim.as_written else named(claim)
+def _cited_lines(claims: Iterable[Claim]) -> tuple[DocumentLine, ...]:
+    return first_of_each_line(
+        claim_line(claim, ": ".join(filter(None, (claim.as_written, describe_claim(claim)))))
+        for claim in claims
+    )

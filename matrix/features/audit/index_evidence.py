@@ -1,123 +1,122 @@
-"""What the index alone says of runtime claims: evidence for verdicts, on any machine.
+"""Evidence for verdicts of runtime claims from the package index alone.
 
-The decision table. *None* means neither a wheel that the runtime installs nor a source distribution
-that admits its CPython.
+In the decision table, "nothing" means neither a wheel that the runtime installs nor a source
+distribution that its CPython may use.
 
 =============================================  ==================================================
-releases in the promised range                 answer
+releases in the promised range                 evidence
 =============================================  ==================================================
-there is none                                  no evidence: nothing to compare with
-none of them offers anything, and the index    refuted: the index answers fully for the same
-lists wheels of them for other runtimes        releases, and has nothing for this runtime
-none of them offers anything, and no wheels    said only: an index without any wheel for them may
-of them are listed for any runtime             be half an index
-only yanked, early or vanished ones offer      said only: something did fulfil it
-some offer nothing                             said only: which do
-each has a wheel or a source distribution      no evidence (a source distribution may build)
+no release                                     none: there is nothing to compare with
+all have nothing, and the index lists wheels   refutes: the index is complete for the releases,
+of them for other runtimes                     and has nothing for this runtime
+all have nothing, and the index lists no       does not refute: the index may be incomplete
+wheels of them for any runtime
+only yanked, early or vanished ones have       does not refute: there were artifacts
+artifacts
+some have nothing                              does not refute: names the releases
+each has a wheel or a source distribution      none (a source distribution may build)
 =============================================  ==================================================
 
-A claim about several CPythons or platforms at once (`3.7+`) is refuted only where all of them are.
+A claim about several CPythons or platforms (`3.7+`) is refuted only if all of them are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from matrix.features.audit.index_offer import (
-    OfferAnswer,
     OfferLookup,
+    OfferResult,
     ProjectReleases,
     TargetOffer,
-    promised,
-    questions,
-    shelves_of,
+    cpython_claims,
+    offer_queries,
+    sort_releases,
 )
-from matrix.features.audit.versions import in_words
+from matrix.features.audit.versions import describe_releases
 from matrix.model.claim import Claim
 from matrix.model.plan import StaticEvidence
 from matrix.pypi.index import Index
 
-__all__ = ["evidence_of", "refutes", "static_findings"]
+__all__ = ["claim_evidence", "refutes", "static_evidence"]
 
-# How many CPythons or platforms an answer names.
-_NAMED = 4
+# The largest number of CPythons or platforms that the evidence names.
+_MAX_NAMED = 4
 
 
-def static_findings(claims: Iterable[Claim], index: Index) -> Mapping[str, StaticEvidence]:
-    """Return the evidence by claim id, for those claims that there is any of.
+def static_evidence(claims: Iterable[Claim], index: Index) -> Mapping[str, StaticEvidence]:
+    """Return the evidence by claim id, for claims with evidence.
 
-    Raises `IndexUnavailableError` where neither the index nor a cache answers.
+    Raises `IndexUnavailableError` if neither the index nor the cache has the project.
     """
-    runtimes = list(promised(claims))
+    runtimes = list(cpython_claims(claims))
     if not runtimes:
         return {}
-    asked = OfferLookup(shelves_of(index.project("ddtrace")))
-    found = (evidence_of(claim, asked) for claim in runtimes)
-    return {one.claim: one for one in found if one is not None}
+    lookup = OfferLookup(sort_releases(index.project("ddtrace")))
+    results = (claim_evidence(claim, lookup) for claim in runtimes)
+    return {evidence.claim: evidence for evidence in results if evidence is not None}
 
 
-def evidence_of(claim: Claim, asked: OfferLookup) -> StaticEvidence | None:
-    """Return what the index says of one runtime claim, by the table above."""
-    answers = [asked.answer(question) for question in questions(claim, asked.shelves)]
-    lacking = [one for one in answers if one.nowhere]
+def claim_evidence(claim: Claim, lookup: OfferLookup) -> StaticEvidence | None:
+    """Return the evidence for one runtime claim, by the table above."""
+    results = [lookup.find(query) for query in offer_queries(claim, lookup.releases)]
+    lacking = [result for result in results if result.without_artifact]
     if not lacking:
         return None
-    refuted = all(refutes(one) for one in answers)
-    shown = lacking[:_NAMED]
-    more = len(lacking) - len(shown)
-    said = "; ".join(_sentence(one, asked.shelves) for one in shown)
-    tail = f"; and {more} more such runtimes" if more else ""
-    return StaticEvidence(claim.id, refuted, f"{said}{tail}.")
+    sentences = [_sentence(result, lookup.releases) for result in lacking[:_MAX_NAMED]]
+    if len(lacking) > len(sentences):
+        sentences.append(f"and {len(lacking) - len(sentences)} more such runtimes")
+    return StaticEvidence(claim.id, all(map(refutes, results)), f"{'; '.join(sentences)}.")
 
 
-def refutes(answer: OfferAnswer) -> bool:
-    """Return whether no artifact in the range can fulfil it, while the index answers fully."""
+def refutes(result: OfferResult) -> bool:
+    """Return whether no release has an artifact for the runtime, but some have for others."""
     return (
-        bool(answer.releases)
-        and len(answer.nowhere) == len(answer.releases)
-        and not answer.apart
-        and answer.elsewhere > 0
+        bool(result.releases)
+        and len(result.without_artifact) == len(result.releases)
+        and not result.withdrawn
+        and result.with_wheels > 0
     )
 
 
-def _sentence(answer: OfferAnswer, shelves: ProjectReleases) -> str:
-    question, releases = answer.question, answer.releases
-    runtime = f"CPython {question.python} on {question.target.title}"
+def _sentence(result: OfferResult, project: ProjectReleases) -> str:
+    query, releases = result.query, result.releases
+    runtime = f"CPython {query.python} on {query.target.title}"
     count = f"{len(releases)} releases" if len(releases) > 1 else "one release"
-    if len(answer.nowhere) < len(releases):
-        without = in_words(releases, answer.nowhere)
-        return f"{runtime}: {_why(answer)} in ddtrace {without} ({_usable(answer)})"
-    head = (
-        f"{runtime}: {_why(answer)} in any of the {count} of ddtrace {question.specifier}".strip()
-    )
-    if answer.apart:
-        return f"{head}; only in {', '.join(answer.apart[:_NAMED])}, which are no final releases"
-    if not answer.elsewhere:
+    if len(result.without_artifact) < len(releases):
+        without = describe_releases(releases, result.without_artifact)
+        return f"{runtime}: {_why(result)} in ddtrace {without} ({_usable(result)})"
+    head = f"{runtime}: {_why(result)} in any of the {count} of ddtrace {query.specifier}".strip()
+    if result.withdrawn:
+        withdrawn = ", ".join(result.withdrawn[:_MAX_NAMED])
+        return f"{head}; only in {withdrawn}, which are no final releases"
+    if not result.with_wheels:
         return f"{head}; the index lists no wheel of them for any other runtime either"
-    control = f"the same index lists wheels of {answer.elsewhere} of them for other runtimes"
-    return f"{head}; {control}{_example(answer, shelves)}"
+    control = f"the same index lists wheels of {result.with_wheels} of them for other runtimes"
+    return f"{head}; {control}{_example(result, project)}"
 
 
-def _why(answer: OfferAnswer) -> str:
-    if not answer.offers.get(TargetOffer.NOTHING):
+def _why(result: OfferResult) -> str:
+    if not result.offers.get(TargetOffer.NOTHING):
         return "Requires-Python excludes it"
     return "neither a wheel nor an admitted source distribution"
 
 
-def _usable(answer: OfferAnswer) -> str:
+def _usable(result: OfferResult) -> str:
     parts = []
     for offer, word in (
         (TargetOffer.WHEEL, "wheels"),
         (TargetOffer.SOURCE, "only source distributions"),
     ):
-        if found := answer.of(offer):
-            parts.append(f"{word} {in_words(answer.releases, found)}")
+        if releases := result.releases_with(offer):
+            parts.append(f"{word} {describe_releases(result.releases, releases)}")
     return "; ".join(parts)
 
 
-def _example(answer: OfferAnswer, shelves: ProjectReleases) -> str:
-    """Return an example of what the index does list for the newest of the releases."""
-    wanted = set(answer.releases)
-    listed = [each for each in shelves.final if each.text in wanted and each.files.wheels]
-    example: Sequence[tuple[str, str, str, str]] = sorted(listed[-1].files.wheels) if listed else ()
-    return f", such as {'-'.join(example[-1][:3])} of {listed[-1].text}" if example else ""
+def _example(result: OfferResult, project: ProjectReleases) -> str:
+    """Return a wheel that the index lists for the newest of the releases with wheels."""
+    for release in reversed(project.final):
+        if release.text in result.releases and release.files.wheels:
+            tags = max(release.files.wheels)[:3]
+            return f", such as {'-'.join(tags)} of {release.text}"
+    return ""

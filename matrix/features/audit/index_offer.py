@@ -1,9 +1,7 @@
-"""What a project's releases offer to each CPython, system and processor.
+"""Artifacts that a project's releases offer to each CPython and platform of a runtime claim.
 
-Wheels are matched by their tags, source distributions by `Requires-Python`. Everything is worked
-out once for all releases; a question is then a look at sets.
-
-A runtime claim spelled out: which CPythons on which platforms, for which releases.
+Wheels are matched by their tags, source distributions by `Requires-Python`. Results are cached for
+equal sets of files.
 """
 
 from __future__ import annotations
@@ -15,35 +13,35 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from packaging.version import Version
 
-from matrix.features.audit.versions import canonical, contains, in_words
+from matrix.features.audit.versions import canonical, contains, describe_releases
 from matrix.interpreters.targets import covers_target
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import Project, ReleaseFiles
-from matrix.pypi.releases import specifier_allows, python_key
+from matrix.pypi.releases import python_key, specifier_allows
 from matrix.pypi.tags import supported_platforms, supports_python
 
 __all__ = [
     "GLIBC",
     "MUSL",
     "TARGETS",
-    "OfferAnswer",
     "OfferLookup",
-    "OfferQuestion",
+    "OfferQuery",
+    "OfferResult",
     "OfferTarget",
     "OfferedFiles",
     "OfferedRelease",
     "ProjectReleases",
     "TargetOffer",
-    "promised",
-    "pythons_of",
-    "questions",
-    "shelves_of",
+    "cpython_claims",
+    "matching_pythons",
+    "offer_queries",
+    "sort_releases",
 ]
 
 
 @dataclasses.dataclass(frozen=True, order=True)
 class OfferTarget:
-    """A platform: in wheel-tag words (`linux_x86_64`), its C library where it has several."""
+    """A platform as in wheel tags (`linux_x86_64`), and its C library on Linux."""
 
     name: str
     title: str
@@ -51,7 +49,7 @@ class OfferTarget:
 
     @property
     def text(self) -> str:
-        """Return a short name that tells the C libraries apart."""
+        """Return the name with the C library, if it is not the default."""
         return f"{self.name} musl" if self.libc == MUSL else self.name
 
 
@@ -71,9 +69,9 @@ TARGETS = (
 
 
 class TargetOffer(str, enum.Enum):
-    """What a release has for a CPython on a platform, the best that there is.
+    """The best artifact of a release for a CPython on a platform.
 
-    EXCLUDED: there are files that would do, and all say by `Requires-Python` that they will not.
+    EXCLUDED: there are suitable files, but their `Requires-Python` excludes the CPython.
     """
 
     WHEEL = "wheel"
@@ -84,7 +82,7 @@ class TargetOffer(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class OfferedFiles:
-    """The usable files of a release by what they are for; many releases share one of these.
+    """The tags and `Requires-Python` of a release's usable files; shared by many releases.
 
     `wheels` are (interpreters, abis, platforms, Requires-Python), `sources` the Requires-Python
     values of source distributions.
@@ -93,14 +91,14 @@ class OfferedFiles:
     wheels: frozenset[tuple[str, str, str, str]]
     sources: frozenset[str]
 
-    def says(self) -> frozenset[str]:
+    def requires_python(self) -> frozenset[str]:
         """Return the different values of `Requires-Python`."""
         return self.sources.union(wheel[3] for wheel in self.wheels)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class OfferedRelease:
-    """One release with its usable files."""
+    """A release with its usable files."""
 
     release: ReleaseFiles
     version: Version
@@ -114,62 +112,62 @@ class OfferedRelease:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ProjectReleases:
-    """A project's releases, ascending: those that installers take, and those set apart."""
+    """A project's releases, ascending: final ones, and those that installers do not use."""
 
     project: Project
     final: tuple[OfferedRelease, ...]
     early: tuple[OfferedRelease, ...]
     yanked: tuple[OfferedRelease, ...]
     vanished: tuple[OfferedRelease, ...]
-    _known: dict[tuple[OfferedFiles, str, OfferTarget], TargetOffer] = dataclasses.field(
+    _offers: dict[tuple[OfferedFiles, str, OfferTarget], TargetOffer] = dataclasses.field(
         default_factory=dict
     )
 
     @functools.cached_property
     def pythons(self) -> tuple[str, ...]:
-        """Return every CPython (`3.9`) that some release has a wheel of its own for, ascending."""
-        named = {
+        """Return every CPython (`3.9`) in the tags of some wheel, ascending."""
+        pythons = {
             f"{tag[2]}.{tag[3:]}"
-            for listed in self.final
-            for wheel in listed.files.wheels
+            for release in self.final
+            for wheel in release.files.wheels
             for tag in wheel[0].split(".")
             if tag.startswith("cp") and tag[3:].isdigit()
         }
-        return tuple(sorted(named, key=python_key))
+        return tuple(sorted(pythons, key=python_key))
 
-    def offer(self, listed: OfferedRelease, python: str, target: OfferTarget) -> TargetOffer:
-        """Return the best that a release has for a CPython on a platform."""
-        key = (listed.files, python, target)
-        if key not in self._known:
-            self._known[key] = _offer(listed.files, python, target)
-        return self._known[key]
+    def offer(self, release: OfferedRelease, python: str, target: OfferTarget) -> TargetOffer:
+        """Return the best artifact of a release for a CPython on a platform."""
+        key = (release.files, python, target)
+        if key not in self._offers:
+            self._offers[key] = _offer(release.files, python, target)
+        return self._offers[key]
 
 
-def shelves_of(project: Project) -> ProjectReleases:
-    """Sort a project's releases and files."""
+def sort_releases(project: Project) -> ProjectReleases:
+    """Return a project's releases, sorted into final, early, yanked and vanished ones."""
     final: list[OfferedRelease] = []
     early: list[OfferedRelease] = []
     yanked: list[OfferedRelease] = []
     shared: dict[object, OfferedFiles] = {}
     for release in project.releases:
-        listed = _listed(release, shared)
+        offered = _offered(release, shared)
         if release.yanked:
-            yanked.append(listed)
+            yanked.append(offered)
         else:
-            (early if listed.version.is_prerelease else final).append(listed)
-    vanished = tuple(_listed(release, shared) for release in project.vanished)
+            (early if offered.version.is_prerelease else final).append(offered)
+    vanished = tuple(_offered(release, shared) for release in project.vanished)
     return ProjectReleases(project, tuple(final), tuple(early), tuple(yanked), vanished)
 
 
-def pythons_of(specifier: str, known: Sequence[str]) -> tuple[str, ...]:
-    """Return the CPythons that `==3.9.*` or `>=3.7` means: those known, and one named alone."""
-    named = specifier.removeprefix("==").removesuffix(".*")
-    if specifier.startswith("==") and specifier.endswith(".*") and named.count(".") == 1:
-        return (named,)
-    return tuple(python for python in known if specifier_allows(specifier, f"{python}.99"))
+def matching_pythons(specifier: str, pythons: Sequence[str]) -> tuple[str, ...]:
+    """Return the `pythons` that match `>=3.7`; `==3.9.*` always matches 3.9."""
+    minor = specifier.removeprefix("==").removesuffix(".*")
+    if specifier.startswith("==") and specifier.endswith(".*") and minor.count(".") == 1:
+        return (minor,)
+    return tuple(python for python in pythons if specifier_allows(specifier, f"{python}.99"))
 
 
-def _listed(release: ReleaseFiles, shared: dict[object, OfferedFiles]) -> OfferedRelease:
+def _offered(release: ReleaseFiles, shared: dict[object, OfferedFiles]) -> OfferedRelease:
     wheels: set[tuple[str, str, str, str]] = set()
     sources: set[str] = set()
     for file in release.files:
@@ -186,16 +184,16 @@ def _listed(release: ReleaseFiles, shared: dict[object, OfferedFiles]) -> Offere
 
 
 def _offer(files: OfferedFiles, python: str, target: OfferTarget) -> TargetOffer:
-    # `>=3.6.2` and `!=3.5.0` are about patches; the newest patch of the minor is what is meant.
+    # Some specifiers name patches (`>=3.6.2`, `!=3.5.0`); the newest patch is compared.
     patch = f"{python}.99"
     excluded = False
-    for interpreters, abis, platforms, says in files.wheels:
+    for interpreters, abis, platforms, requires_python in files.wheels:
         if supports_python(interpreters, abis, python) and _installs(platforms, target):
-            if specifier_allows(says, patch):
+            if specifier_allows(requires_python, patch):
                 return TargetOffer.WHEEL
             excluded = True
-    for says in files.sources:
-        if specifier_allows(says, patch):
+    for requires_python in files.sources:
+        if specifier_allows(requires_python, patch):
             return TargetOffer.SOURCE
         excluded = True
     return TargetOffer.EXCLUDED if excluded else TargetOffer.NOTHING
@@ -203,8 +201,8 @@ def _offer(files: OfferedFiles, python: str, target: OfferTarget) -> TargetOffer
 
 @functools.lru_cache(maxsize=4096)
 def _installs(platforms: str, target: OfferTarget) -> bool:
-    taken = _platforms(target)
-    return any(tag == "any" or tag in taken for tag in platforms.split("."))
+    supported = _platforms(target)
+    return any(tag == "any" or tag in supported for tag in platforms.split("."))
 
 
 @functools.cache
@@ -213,8 +211,8 @@ def _platforms(target: OfferTarget) -> frozenset[str]:
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class OfferQuestion:
-    """One CPython on one platform, for the releases of a specifier (in canonical spelling)."""
+class OfferQuery:
+    """A CPython on a platform, for the releases of a canonical specifier."""
 
     specifier: str
     python: str
@@ -222,42 +220,41 @@ class OfferQuestion:
 
 
 @dataclasses.dataclass(frozen=True)
-class OfferAnswer:
-    """Which of the final releases in the range (`releases`, ascending) offer what.
+class OfferResult:
+    """The offers of the final releases in the range (`releases`, ascending).
 
-    `elsewhere` counts those that have a wheel for anything. `apart` are releases that are yanked,
-    not final or no longer listed and do offer something, looked for where none of `releases` does.
+    `with_wheels` is the number of those with a wheel for any runtime. `withdrawn` are yanked, early
+    or vanished releases with an artifact for the runtime, if no final release has one.
     """
 
-    question: OfferQuestion
+    query: OfferQuery
     releases: tuple[str, ...]
     offers: Mapping[TargetOffer, tuple[str, ...]]
-    elsewhere: int
-    apart: tuple[str, ...]
+    with_wheels: int
+    withdrawn: tuple[str, ...]
 
-    def of(self, *offers: TargetOffer) -> tuple[str, ...]:
+    def releases_with(self, *offers: TargetOffer) -> tuple[str, ...]:
         """Return the releases with one of these offers, ascending."""
-        found = {release for offer in offers for release in self.offers.get(offer, ())}
-        return tuple(release for release in self.releases if release in found)
+        matching = {release for offer in offers for release in self.offers.get(offer, ())}
+        return tuple(release for release in self.releases if release in matching)
 
     @property
-    def nowhere(self) -> tuple[str, ...]:
+    def without_artifact(self) -> tuple[str, ...]:
         """Return the releases that have neither a wheel nor an admitted source distribution."""
-        return self.of(TargetOffer.EXCLUDED, TargetOffer.NOTHING)
+        return self.releases_with(TargetOffer.EXCLUDED, TargetOffer.NOTHING)
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """Return the offers as ranges: `wheel from 1.6.0 on; source up to 1.5.5`.
 
-        `source` are the releases that have no wheel for it.
+        `source` are releases without a wheel.
         """
         if not self.releases:
             return "no release in the range"
-        named = (
-            f"{_TITLES[offer]} {in_words(self.releases, of)}"
+        return "; ".join(
+            f"{_TITLES[offer]} {describe_releases(self.releases, releases)}"
             for offer in TargetOffer
-            if (of := self.offers.get(offer, ())) or offer is TargetOffer.WHEEL
+            if (releases := self.offers.get(offer, ())) or offer is TargetOffer.WHEEL
         )
-        return "; ".join(named)
 
 
 _TITLES = {
@@ -268,76 +265,78 @@ _TITLES = {
 }
 
 
-def promised(claims: Iterable[Claim]) -> Iterator[Claim]:
-    """Yield the claims that promise a CPython."""
+def cpython_claims(claims: Iterable[Claim]) -> Iterator[Claim]:
+    """Yield the claims that promise support of a CPython."""
     for claim in claims:
         runtime = claim.kind is ClaimKind.RUNTIME and claim.subject == "cpython"
         if runtime and claim.status not in (Status.NOT_SUPPORTED, Status.END_OF_LIFE):
             yield claim
 
 
-def questions(
-    claim: Claim, shelves: ProjectReleases, *, musl: bool = False
-) -> tuple[OfferQuestion, ...]:
-    """Return what a runtime claim promises, one by one.
+def offer_queries(
+    claim: Claim, releases: ProjectReleases, *, musl: bool = False
+) -> tuple[OfferQuery, ...]:
+    """Return a query for each CPython on each platform of a runtime claim.
 
-    A claim that names no system, processor or CPython means all of them that are known. Linux
-    means glibc; `musl` asks for what the page does not promise beside it.
+    A claim without a system, processor or CPython is about all known ones. Linux means glibc;
+    `musl` adds musl.
     """
-    pythons = pythons_of(claim.get("python") or "", shelves.pythons)
+    pythons = matching_pythons(claim.get("python") or "", releases.pythons)
     targets = (
-        target for target in TARGETS if (musl or target.libc != MUSL) and covers_target(claim, target.name)
+        target
+        for target in TARGETS
+        if (musl or target.libc != MUSL) and covers_target(claim, target.name)
     )
     return tuple(
-        OfferQuestion(canonical(claim.specifier), python, target)
+        OfferQuery(canonical(claim.specifier), python, target)
         for target in targets
         for python in pythons
     )
 
 
 class OfferLookup:
-    """Answers questions about one project, each range of releases looked up once."""
+    """The offers of one project's releases by query, cached."""
 
-    def __init__(self, shelves: ProjectReleases) -> None:
-        self.shelves = shelves
+    def __init__(self, releases: ProjectReleases) -> None:
+        self.releases = releases
         self._ranges: dict[str, tuple[tuple[OfferedRelease, ...], tuple[OfferedRelease, ...]]] = {}
-        self._answers: dict[OfferQuestion, OfferAnswer] = {}
+        self._results: dict[OfferQuery, OfferResult] = {}
 
-    def answer(self, question: OfferQuestion) -> OfferAnswer:
-        """Return what the releases in the range offer."""
-        if question not in self._answers:
-            self._answers[question] = self._answer(question)
-        return self._answers[question]
+    def find(self, query: OfferQuery) -> OfferResult:
+        """Return the offers of the releases in the range."""
+        if query not in self._results:
+            self._results[query] = self._find(query)
+        return self._results[query]
 
-    def _answer(self, question: OfferQuestion) -> OfferAnswer:
-        listed, apart = self._within(question.specifier)
+    def _find(self, query: OfferQuery) -> OfferResult:
+        final, withdrawn = self._within(query.specifier)
         usable = (TargetOffer.WHEEL, TargetOffer.SOURCE)
         offers: dict[TargetOffer, list[str]] = {}
-        for each in listed:
-            offers.setdefault(self._offer(each, question), []).append(each.text)
-        # Only a runtime that is offered nothing at all raises the question what others did offer.
+        for release in final:
+            offers.setdefault(self._offer(release, query), []).append(release.text)
+        # Withdrawn releases only matter if no final release has an artifact.
         if offers.keys() & set(usable):
-            apart = ()
-        return OfferAnswer(
-            question,
-            tuple(each.text for each in listed),
+            withdrawn = ()
+        return OfferResult(
+            query,
+            tuple(release.text for release in final),
             {offer: tuple(releases) for offer, releases in offers.items()},
-            sum(bool(each.files.wheels) for each in listed),
-            tuple(each.text for each in apart if self._offer(each, question) in usable),
+            sum(bool(release.files.wheels) for release in final),
+            tuple(release.text for release in withdrawn if self._offer(release, query) in usable),
         )
 
-    def _offer(self, listed: OfferedRelease, question: OfferQuestion) -> TargetOffer:
-        return self.shelves.offer(listed, question.python, question.target)
+    def _offer(self, release: OfferedRelease, query: OfferQuery) -> TargetOffer:
+        return self.releases.offer(release, query.python, query.target)
 
     def _within(
         self, specifier: str
     ) -> tuple[tuple[OfferedRelease, ...], tuple[OfferedRelease, ...]]:
-        """Return the final releases in the range, and those that are set apart."""
+        """Return the final releases in the range, and the withdrawn ones."""
         if specifier not in self._ranges:
-            shelves = self.shelves
-            apart = (*shelves.early, *shelves.yanked, *shelves.vanished)
+            releases = self.releases
+            withdrawn = (*releases.early, *releases.yanked, *releases.vanished)
             self._ranges[specifier] = (
-                tuple(one for one in shelves.final if contains(specifier, one.version)),
-                tuple(one for one in apart if contains(specifier, one.version)),
+                tuple(item for item in releases.final if contains(specifier, item.version)),
+                tuple(item for item in withdrawn if contains(specifier, item.version)),
             )
         return self._ranges[specifier]

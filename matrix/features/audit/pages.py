@@ -1,9 +1,7 @@
-"""Claims by page: which product a page is about, and what stands where in its tables.
+"""Claims grouped by page and topic, and assessments of which page is likely out of date.
 
-Which side is likely out of date: by the releases that the pages name, and by stages of time.
-
-Nothing here decides which side is right. Where the signs are missing or disagree, the answer is
-that it cannot be told.
+An assessment compares the newest releases that pages name, or the release stages they report. It
+does not decide which page is right, and names no page if the evidence is missing or inconsistent.
 """
 
 from __future__ import annotations
@@ -17,35 +15,35 @@ from typing import TypeAlias
 from packaging.version import Version
 
 from matrix.features.audit.findings import DocumentLine
-from matrix.features.audit.versions import canonical, lowest_named
+from matrix.features.audit.versions import canonical, lower_bound
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import Project
 from matrix.system.data_files import read_data
 
 __all__ = [
+    "Assessment",
     "AuditedPage",
+    "ClaimTopic",
     "Dates",
-    "Opinion",
-    "PageSpot",
-    "by_newest",
-    "by_stage",
-    "dates_of",
-    "named",
-    "newest_of",
+    "compare_newest",
+    "compare_stages",
+    "describe_claim",
+    "group_by_page",
+    "newest_release",
     "no_dates",
-    "pages_of",
-    "spot_of",
+    "release_dates",
+    "topic_of",
 ]
 
 _LIBRARY_ITSELF = frozenset({ClaimKind.BRANCH, ClaimKind.RUNTIME})
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class PageSpot:
-    """What a claim is about, wherever it stands: the row and the column of a kind of table.
+class ClaimTopic:
+    """The topic of a claim on any page: kind, row and column of its table.
 
-    `releases` are those of the library that a runtime's row is about (canonical): a table has a
-    row for each branch.
+    `releases` is the canonical specifier of the library's releases in a runtime's row, because such
+    tables have rows for each branch.
     """
 
     kind: str
@@ -54,18 +52,18 @@ class PageSpot:
     releases: str = ""
 
     @property
-    def thing(self) -> PageSpot:
-        """Return what it is about, whatever the releases."""
+    def for_all_releases(self) -> ClaimTopic:
+        """Return the topic without the releases."""
         return dataclasses.replace(self, releases="")
 
     def __str__(self) -> str:
-        named = "/".join(part for part in (self.kind, self.row, self.column) if part)
-        return f"{named} (ddtrace {self.releases})" if self.releases else named
+        text = "/".join(part for part in (self.kind, self.row, self.column) if part)
+        return f"{text} (ddtrace {self.releases})" if self.releases else text
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AuditedPage:
-    """One document. `unread` are lines that were not understood, or stand in another file."""
+    """A document; `unread` are lines that were not understood or that include another file."""
 
     document: str
     claims: tuple[Claim, ...]
@@ -73,7 +71,7 @@ class AuditedPage:
 
     @functools.cached_property
     def product(self) -> str:
-        """Return what the page is about; one about nothing known is alone of its kind."""
+        """Return the product of the page; a page about no known product is its own product."""
         capabilities = {
             claim.subject for claim in self.claims if claim.kind is ClaimKind.CAPABILITY
         }
@@ -86,52 +84,50 @@ class AuditedPage:
         return self.document
 
     @functools.cached_property
-    def spots(self) -> Mapping[PageSpot, tuple[Claim, ...]]:
-        """Return the claims by what they are about."""
-        found: dict[PageSpot, list[Claim]] = {}
+    def topics(self) -> Mapping[ClaimTopic, tuple[Claim, ...]]:
+        """Return the claims by topic."""
+        topics: dict[ClaimTopic, list[Claim]] = {}
         for claim in self.claims:
-            found.setdefault(spot_of(claim), []).append(claim)
-        return {spot: tuple(claims) for spot, claims in found.items()}
+            topics.setdefault(topic_of(claim), []).append(claim)
+        return {topic: tuple(claims) for topic, claims in topics.items()}
 
     def of_kind(self, *kinds: ClaimKind) -> tuple[Claim, ...]:
-        """Return the claims of some kinds."""
+        """Return the claims of these kinds."""
         return tuple(claim for claim in self.claims if claim.kind in kinds)
 
-    def lacking(self, spot: PageSpot, says: str) -> DocumentLine:
-        """Return where something would stand that the page does not have."""
-        same = self.of_kind(ClaimKind(spot.kind))
-        line = min((claim.line for claim in same), default=1)
+    def line_of_missing(self, topic: ClaimTopic, says: str) -> DocumentLine:
+        """Return the first line of the table that lacks a topic."""
+        line = min((claim.line for claim in self.of_kind(ClaimKind(topic.kind))), default=1)
         return DocumentLine(self.document, line, says)
 
     def comparable_with(self, other: AuditedPage, kind: ClaimKind) -> bool:
-        """Return whether the one should have the rows of a kind that the other has.
+        """Return whether two pages should have the same rows of a kind.
 
-        Every page that says something of the library's own branches and runtimes should say the
-        same; of everything else only the pages of one product.
+        All pages with tables of the library's branches or runtimes should agree on those; on
+        everything else only pages of one product.
         """
         if kind in _LIBRARY_ITSELF:
             return bool(self.of_kind(kind))
         return self.product == other.product
 
 
-def pages_of(
+def group_by_page(
     claims: Iterable[Claim], unread: Mapping[str, Sequence[int]] | None = None
 ) -> tuple[AuditedPage, ...]:
     """Return the pages in the claims' order."""
-    found: dict[str, list[Claim]] = {}
+    by_page: dict[str, list[Claim]] = {}
     for claim in claims:
-        found.setdefault(claim.document, []).append(claim)
+        by_page.setdefault(claim.document, []).append(claim)
     return tuple(
-        AuditedPage(name, tuple(own), tuple((unread or {}).get(name, ())))
-        for name, own in found.items()
+        AuditedPage(name, tuple(page_claims), tuple((unread or {}).get(name, ())))
+        for name, page_claims in by_page.items()
     )
 
 
-def spot_of(claim: Claim) -> PageSpot:
-    """Return what a claim is about."""
+def topic_of(claim: Claim) -> ClaimTopic:
+    """Return the topic of a claim."""
     kind, subject = claim.kind, claim.subject
-    scoped = claim.get("capability") or ""
-    row, column, releases = subject, scoped, ""
+    row, column, releases = subject, claim.get("capability") or "", ""
     if kind is ClaimKind.DEPLOYMENT:
         row, column = claim.get("deployment") or "", subject
     elif kind is ClaimKind.BRANCH:
@@ -142,11 +138,11 @@ def spot_of(claim: Claim) -> PageSpot:
         releases = canonical(claim.specifier)
     elif kind is ClaimKind.INTEGRATION:
         row = " ".join(filter(None, (subject, claim.get("backend"), claim.get("role"))))
-    return PageSpot(kind.value, row, column, releases)
+    return ClaimTopic(kind.value, row, column, releases)
 
 
-def named(claim: Claim) -> str:
-    """Return what a claim says, in a few words, as its page writes it."""
+def describe_claim(claim: Claim) -> str:
+    """Return a short summary of a claim."""
     words = [claim.specifier, claim.status.value]
     words += [f"{key} {value}" for key, value in claim.scope if key in ("automatic", "until")]
     return ", ".join(word for word in words if word)
@@ -155,99 +151,102 @@ def named(claim: Claim) -> str:
 Dates: TypeAlias = Callable[[Version], "dt.date | None"]
 
 ON_THE_LIBRARY = (ClaimKind.CAPABILITY, ClaimKind.BRANCH, ClaimKind.RUNTIME, ClaimKind.NOTE)
-"""The kinds of claims whose specifiers are about releases of the library itself."""
+"""The kinds of claims whose specifiers are releases of the library itself."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Opinion:
-    """The documents that are likely out of date, none where that cannot be told, and why."""
+class Assessment:
+    """The documents that are likely out of date (none if unknown), and the reason."""
 
     stale: frozenset[str]
     reason: str
 
 
 def no_dates(_: Version) -> dt.date | None:
-    """Know no dates: the index was not asked."""
+    """Return None: the dates of releases are not available."""
     return None
 
 
-def dates_of(project: Project) -> Dates:
-    """Return when a version was released: that very one, or for `2.0` the first of the series."""
-    known: dict[Version, dt.date] = {}
+def release_dates(project: Project) -> Dates:
+    """Return a function from a version to its release date; for `2.0` the first of its series."""
+    uploaded: dict[Version, dt.date] = {}
     for release in project.releases:
         if release.uploaded is not None:
-            known[Version(release.version)] = release.uploaded.date()
+            uploaded[Version(release.version)] = release.uploaded.date()
 
-    def released(version: Version) -> dt.date | None:
-        if version in known:
-            return known[version]
+    def date_of(version: Version) -> dt.date | None:
+        if version in uploaded:
+            return uploaded[version]
         size = len(version.release)
-        series = (date for one, date in known.items() if one.release[:size] == version.release)
+        series = (
+            date for other, date in uploaded.items() if other.release[:size] == version.release
+        )
         return min(series, default=None)
 
-    return released
+    return date_of
 
 
-def newest_of(page: AuditedPage, kinds: Iterable[ClaimKind]) -> Version | None:
-    """Return the newest release of the library at which something on the page starts."""
-    named = [lowest_named(claim.specifier) for claim in page.of_kind(*kinds)]
-    return max((version for version in named if version is not None), default=None)
+def newest_release(page: AuditedPage, kinds: Iterable[ClaimKind]) -> Version | None:
+    """Return the newest lower bound of the library's releases on the page."""
+    bounds = [lower_bound(claim.specifier) for claim in page.of_kind(*kinds)]
+    return max((version for version in bounds if version is not None), default=None)
 
 
-def told(version: Version, dates: Dates) -> str:
-    """Return a version with the date of its release, where that is known."""
+def dated_version(version: Version, dates: Dates) -> str:
+    """Return a version with its release date, if known."""
     date = dates(version)
     return f"{version} (released {date:%Y-%m-%d})" if date else str(version)
 
 
-def by_newest(
+def compare_newest(
     one: Sequence[AuditedPage],
     other: Sequence[AuditedPage],
     dates: Dates,
     kinds: Sequence[ClaimKind] = ON_THE_LIBRARY,
-) -> Opinion:
-    """Compare the newest release that the pages of each side name; no side is taken silently.
+) -> Assessment:
+    """Assess two sides by the newest releases that their pages name.
 
-    A side is likely out of date where every page of it names only releases older than the newest
-    that each page of the other side names.
+    A side is likely out of date if all newest releases of its pages are older than those of each
+    page of the other side.
     """
-    sides = [[newest_of(page, kinds) for page in side] for side in (one, other)]
-    known = [[version for version in side if version is not None] for side in sides]
-    for side, mine, theirs in ((one, known[0], known[1]), (other, known[1], known[0])):
-        if len(mine) == len(side) and mine and theirs and max(mine) < min(theirs):
-            newest = f"{told(max(mine), dates)}, the other side names {told(min(theirs), dates)}"
+    first, second = (
+        [version for page in side if (version := newest_release(page, kinds)) is not None]
+        for side in (one, other)
+    )
+    for side, own, others in ((one, first, second), (other, second, first)):
+        if len(own) == len(side) and own and others and max(own) < min(others):
             names = "it names is" if len(side) == 1 else "they name is"
-            return Opinion(
+            return Assessment(
                 frozenset(page.document for page in side),
-                f"likely out of date: {_listed(side)}; the newest release {names} {newest}",
+                f"likely out of date: {', '.join(page.document for page in side)}; the newest"
+                f" release {names} {dated_version(max(own), dates)}, the other side names"
+                f" {dated_version(min(others), dates)}",
             )
-    if not known[0] or not known[1]:
-        return Opinion(frozenset(), "cannot tell which: not every page names releases")
-    spans = " against ".join(_span(side) for side in known)
-    return Opinion(frozenset(), f"cannot tell which: the newest releases named are {spans}")
+    if not first or not second:
+        return Assessment(frozenset(), "cannot tell which: not every page names releases")
+    return Assessment(
+        frozenset(),
+        f"cannot tell which: the newest releases named are {_span(first)} against {_span(second)}",
+    )
 
 
-def by_stage(statuses: Mapping[str, Status], ladder: str) -> Opinion | None:
-    """Compare stages that follow each other in time (`data/audit.toml`), None where they do not.
+def compare_stages(statuses: Mapping[str, Status], ladder: str) -> Assessment | None:
+    """Assess documents by stages that follow each other in time (`ladder` in `data/audit.toml`).
 
-    `statuses` are by document. A promise goes up its ladder only: an earlier stage was written
-    earlier.
+    `statuses` are by document. Documents with an earlier stage are likely out of date. Returns None
+    if a status is not on the ladder.
     """
     stages: Sequence[str] = read_data("audit")["stages"][ladder]
     if any(status.value not in stages for status in statuses.values()):
         return None
     reached = max(stages.index(status.value) for status in statuses.values())
-    behind = {name: s for name, s in statuses.items() if stages.index(s.value) < reached}
+    behind = [name for name, status in statuses.items() if stages.index(status.value) < reached]
     order = " -> ".join(stages)
-    return Opinion(
+    return Assessment(
         frozenset(behind),
         f"likely out of date: {', '.join(sorted(behind))}; the stages follow each other in time"
         f" ({order}), and another page has reached {stages[reached]}",
     )
-
-
-def _listed(pages: Iterable[AuditedPage]) -> str:
-    return ", ".join(page.document for page in pages)
 
 
 def _span(versions: Sequence[Version]) -> str:

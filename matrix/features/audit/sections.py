@@ -1,7 +1,4 @@
-"""The parts of an audit as sections of one report: each is asked by itself and fails by itself.
-
-Sections for people: findings as blocks with their places, tables as tables.
-"""
+"""The parts of an audit as sections of one report, and their output on a terminal."""
 
 from __future__ import annotations
 
@@ -9,13 +6,18 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from matrix.errors import IndexUnavailableError
 from matrix.features.audit.documents import compare_documents
-from matrix.features.audit.findings import AuditFinding, explained
+from matrix.features.audit.findings import AuditFinding, finding_texts
 from matrix.features.audit.index import compare_with_index
-from matrix.features.audit.pages import dates_of, no_dates
-from matrix.features.audit.wheel_scope import Scope
-from matrix.features.audit.wheels import look_inside, remarks_of, rows_of
+from matrix.features.audit.pages import no_dates, release_dates
+from matrix.features.audit.wheel_scope import InspectionScope
+from matrix.features.audit.wheels import inspect_artifacts, table_rows, wheel_remarks
 from matrix.model.claim import Claim
 from matrix.pypi.index import Index
 
@@ -24,7 +26,7 @@ __all__ = [
     "AuditInput",
     "Section",
     "TextTable",
-    "sections_of",
+    "audit_sections",
     "show_section",
     "show_summary",
 ]
@@ -32,20 +34,17 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class AuditInput:
-    """What is audited: claims, the index, and the lines of each document that were not read.
-
-    `scope` is how much to look into wheels.
-    """
+    """The input of an audit; `unread` are lines by document that were not read."""
 
     claims: tuple[Claim, ...]
     index: Index
     unread: Mapping[str, Sequence[int]]
-    scope: Scope
+    scope: InspectionScope
 
 
 @dataclasses.dataclass(frozen=True)
 class TextTable:
-    """A table for people."""
+    """A table for the terminal."""
 
     title: str
     headers: tuple[str, ...]
@@ -54,31 +53,29 @@ class TextTable:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """The answer of one part: findings, tables and remarks for people, `data` for programs."""
+    """The result of one part: findings, tables and remarks to print, `data` for JSON."""
 
     name: str
     findings: tuple[AuditFinding, ...]
-    grids: tuple[TextTable, ...] = ()
+    tables: tuple[TextTable, ...] = ()
     remarks: tuple[str, ...] = ()
     data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def _documents(subject: AuditInput) -> Section:
-
     remarks = []
     try:
-        dates = dates_of(subject.index.project("ddtrace"))
+        dates = release_dates(subject.index.project("ddtrace"))
     except IndexUnavailableError as error:
-        # Dates give reasons only; the documents can be compared without them.
+        # Dates are only used in reasons.
         dates = no_dates
-        remarks.append(f"without dates of releases: {error.message}")
+        remarks.append(f"release dates not available: {error.message}")
     findings = compare_documents(subject.claims, dates=dates, unread=subject.unread)
     documents = list(dict.fromkeys(claim.document for claim in subject.claims))
     return Section("documents", findings, remarks=tuple(remarks), data={"documents": documents})
 
 
 def _index(subject: AuditInput) -> Section:
-
     project = subject.index.project("ddtrace")
     report = compare_with_index(subject.claims, project)
     rows = tuple(
@@ -90,37 +87,38 @@ def _index(subject: AuditInput) -> Section:
         )
         for row in report.rows
     )
-    grid = TextTable(
-        "What the index has for each runtime: a wheel, or only a source distribution (source)",
+    table = TextTable(
+        "Artifacts on the index for each runtime: a wheel, or only a source distribution (source)",
         ("range", "CPython", "platforms", "releases"),
         rows,
     )
     read = f"{project.fetched:%Y-%m-%d %H:%M} UTC"
-    counts = f"{report.releases} final releases of ddtrace (index read {read})"
     remarks = [
-        f"{counts}; {report.early} early ones are left out",
-        "Linux means glibc; musl stands beside it",
+        (
+            f"{report.releases} final releases of ddtrace (index read {read}); not counted:"
+            f" {report.early} pre-releases"
+        ),
+        "Linux means glibc; musl is listed separately",
     ]
     if report.yanked:
-        remarks.append(f"yanked, and left out: {', '.join(report.yanked)}")
+        remarks.append(f"yanked, not counted: {', '.join(report.yanked)}")
     if report.vanished:
-        remarks.append(f"no longer listed, and left out: {', '.join(report.vanished)}")
+        remarks.append(f"no longer listed, not counted: {', '.join(report.vanished)}")
     data = dataclasses.asdict(report)
     del data["findings"]
     data["snapshot"] = project.fetched.isoformat()
-    return Section("index", report.findings, (grid,), tuple(remarks), data)
+    return Section("index", report.findings, (table,), tuple(remarks), data)
 
 
 def _artifacts(subject: AuditInput) -> Section:
-
-    found, fetched = look_inside(subject.claims, subject.index, subject.scope)
-    grid = TextTable(
-        "What does not fit inside wheels",
-        ("finding", "of what", "what is so", "wheels: releases looked into"),
-        rows_of(found),
+    report, fetched = inspect_artifacts(subject.claims, subject.index, subject.scope)
+    table = TextTable(
+        "Problems inside wheels",
+        ("finding", "subject", "problem", "wheels: inspected releases"),
+        table_rows(report),
     )
-    remarks = remarks_of(found, fetched)
-    return Section("artifacts", found.findings, (grid,), remarks, found.to_json())
+    remarks = wheel_remarks(report, fetched)
+    return Section("artifacts", report.findings, (table,), remarks, report.to_json())
 
 
 SECTIONS: Mapping[str, Callable[[AuditInput], Section]] = {
@@ -128,30 +126,28 @@ SECTIONS: Mapping[str, Callable[[AuditInput], Section]] = {
     "index": _index,
     "artifacts": _artifacts,
 }
-"""What can be asked, in the order in which it is told."""
+"""The parts of an audit, in the order of the report."""
 
 
-def sections_of(subject: AuditInput, names: Sequence[str]) -> Iterator[Section]:
-    """Yield the sections asked for, each as soon as it is known."""
+def audit_sections(subject: AuditInput, names: Sequence[str]) -> Iterator[Section]:
+    """Yield the requested sections, each as soon as it is complete."""
     for name, section in SECTIONS.items():
         if name in names:
             yield section(subject)
 
 
-# Wide enough for the longest row, where no terminal says how wide it is.
+# The width of output to a file or pipe: enough for the longest row.
 _WIDTH = 160
 
 
 def show_section(section: Section, out: TextIO) -> None:
     """Write a section."""
-    from rich.console import Console  # noqa: PLC0415 - slow to import, and --json needs none
-
     console = Console(
         file=out, width=None if out.isatty() else _WIDTH, highlight=False, markup=False
     )
     console.rule(f"{section.name}: {_count(section)}", align="left", style="bold")
-    for grid in section.grids:
-        console.print(_table(grid))
+    for table in section.tables:
+        console.print(_rich_table(table))
     for finding in section.findings:
         for line, style in _lines(finding):
             console.print(line, style=style, soft_wrap=not out.isatty())
@@ -161,19 +157,18 @@ def show_section(section: Section, out: TextIO) -> None:
 
 
 def show_summary(sections: list[Section], out: TextIO) -> None:
-    """Write how much was found, in one line."""
+    """Write the number of findings in one line."""
     findings = [finding for section in sections for finding in section.findings]
-    against = sum(finding.contradicts for finding in findings)
+    contradictions = sum(finding.contradicts for finding in findings)
     out.write(
-        f"{_plural(len(findings), 'finding')}, {against} of them"
-        f" contradict{'s' if against == 1 else ''} a promise\n"
+        f"{_plural(len(findings), 'finding')}, {contradictions} of them"
+        f" contradict{'s' if contradictions == 1 else ''} a promise\n"
     )
 
 
 def _lines(finding: AuditFinding) -> Iterator[tuple[str, str]]:
-    words = explained()[finding.kind]
     mark, style = ("!", "bold red") if finding.contradicts else ("-", "bold")
-    yield f"{mark} {words.title}: {finding.subject}", style
+    yield f"{mark} {finding_texts()[finding.kind].title}: {finding.subject}", style
     yield f"    {finding.says}", ""
     width = max((len(str(place)) for place in finding.places), default=0)
     for place in finding.places:
@@ -183,25 +178,21 @@ def _lines(finding: AuditFinding) -> Iterator[tuple[str, str]]:
         yield f"    {finding.reason}", "italic"
 
 
-def _table(grid: TextTable) -> object:
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(title=Text(grid.title), title_justify="left", box=box.SIMPLE_HEAD)
-    for header in grid.headers:
-        table.add_column(header, overflow="fold")
-    before = ""
-    for row in grid.rows:
-        # What repeats from row to row is told once.
-        table.add_row("" if row[0] == before else row[0], *map(Text, row[1:]))
-        before = row[0]
-    return table
+def _rich_table(table: TextTable) -> Table:
+    """Return a table for the terminal that shows repeated values of its first column once."""
+    rich_table = Table(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD)
+    for header in table.headers:
+        rich_table.add_column(header, overflow="fold")
+    previous = ""
+    for row in table.rows:
+        rich_table.add_row("" if row[0] == previous else row[0], *map(Text, row[1:]))
+        previous = row[0]
+    return rich_table
 
 
 def _count(section: Section) -> str:
-    return _plural(len(section.findings), "finding") if section.findings else "nothing found"
+    return _plural(len(section.findings), "finding") if section.findings else "no findings"
 
 
-def _plural(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,7 +1,4 @@
-"""Specifier sets compared by what they mean, not by how they are spelled.
-
-Runs of releases: which of an ordered list are meant, in a few words.
-"""
+"""Comparison of specifier sets by meaning, and ranges of releases in words."""
 
 from __future__ import annotations
 
@@ -19,15 +16,17 @@ __all__ = [
     "ReleaseRange",
     "canonical",
     "contains",
-    "in_words",
-    "lowest_named",
-    "members",
+    "describe_releases",
+    "expand_ranges",
+    "group_releases",
+    "lower_bound",
     "overlap",
-    "runs_of",
     "same_releases",
 ]
 
 _LOWER = (">=", ">", "==", "~=")
+# The largest gap that is listed within a range; a larger one separates two ranges.
+_MAX_GAP = 3
 
 
 @functools.lru_cache(maxsize=4096)
@@ -40,20 +39,21 @@ def _parsed(specifier: str) -> SpecifierSet:
 
 @functools.lru_cache(maxsize=4096)
 def canonical(specifier: str) -> str:
-    """Return one spelling for sets that mean the same: `1.x`, `>=1.0,<2` and `<2.0,>=1` are one.
+    """Return one spelling for equal sets, e.g. for `==1.*`, `>=1.0,<2` and `<2.0,>=1`.
 
-    What is no specifier set at all is returned as it stands.
+    An invalid specifier set is returned unchanged.
     """
     if not str(_parsed(specifier)) and specifier:
         return specifier
     bounds: set[str] = set()
-    for one in _parsed(specifier):
-        if one.operator == "==" and one.version.endswith(".*"):
-            bounds |= _series(one.version[:-2])
-        elif one.operator == "~=":
-            bounds |= {f">={_trimmed(one.version)}", *_series(one.version.rpartition(".")[0])}
+    for clause in _parsed(specifier):
+        operator, version = clause.operator, clause.version
+        if operator == "==" and version.endswith(".*"):
+            bounds |= _series(version[:-2])
+        elif operator == "~=":
+            bounds |= {f">={_trimmed(version)}", *_series(version.rpartition(".")[0])}
         else:
-            bounds.add(one.operator + _trimmed(one.version))
+            bounds.add(operator + _trimmed(version))
     lowest = {bound for bound in bounds if bound.startswith(">=")}
     if len(lowest) > 1:
         bounds -= lowest - {max(lowest, key=lambda bound: Version(bound[2:]))}
@@ -73,79 +73,82 @@ def _trimmed(version: str) -> str:
 
 
 def contains(specifier: str, version: Version | str) -> bool:
-    """Return whether a version is in the set; an empty set takes all."""
+    """Return whether a version is in the set; an empty set contains all."""
     return _parsed(specifier).contains(version, prereleases=True)
 
 
 def overlap(one: str, other: str) -> bool:
     """Return whether some version is in both sets.
 
-    Bounds are intervals: if there is such a version, one of the bounds, or what comes just before
-    or after it, is one.
+    Sets are unions of intervals, so it is enough to test each bound and its neighbours.
     """
     return any(
-        contains(one, version) and contains(other, version) for version in _around((one, other))
+        contains(one, version) and contains(other, version) for version in _samples((one, other))
     )
 
 
 def same_releases(one: Collection[str], other: Collection[str]) -> bool:
-    """Return whether two lists of sets, each taken together, hold the same versions."""
+    """Return whether the unions of two lists of sets contain the same versions."""
     return all(
-        any(contains(each, version) for each in one)
-        == any(contains(each, version) for each in other)
-        for version in _around((*one, *other))
+        any(contains(specifier, version) for specifier in one)
+        == any(contains(specifier, version) for specifier in other)
+        for version in _samples((*one, *other))
     )
 
 
-def _around(specifiers: Iterable[str]) -> set[Version]:
-    found = {Version("0")}
+def _samples(specifiers: Iterable[str]) -> set[Version]:
+    """Return the bounds of the sets with the versions just before and after them."""
+    samples = {Version("0")}
     for specifier in specifiers:
-        for each in _parsed(specifier):
-            version = Version(each.version.removesuffix(".*"))
-            found |= {version, Version(f"{version.base_version}.0.1")}
+        for clause in _parsed(specifier):
+            version = Version(clause.version.removesuffix(".*"))
+            samples |= {version, Version(f"{version.base_version}.0.1")}
             *head, last = version.release
             if last:
                 before = ".".join(map(str, [*head, last - 1, 999999]))
-                found.add(Version(f"{version.epoch}!{before}"))
-    return found
+                samples.add(Version(f"{version.epoch}!{before}"))
+    return samples
 
 
-def lowest_named(specifier: str) -> Version | None:
-    """Return the version that the set starts with (`>=1.9.0`), None where it has no lower end."""
-    named = _lower_ends(specifier)
-    return max(named) if named else None
-
-
-def _lower_ends(specifier: str) -> list[Version]:
-    return [
-        Version(each.version.removesuffix(".*"))
-        for each in _parsed(specifier)
-        if each.operator in _LOWER
-    ]
-
-
-# Up to so many releases that interrupt a run are named; more of them make two runs.
-_NAMED_GAP = 3
+def lower_bound(specifier: str) -> Version | None:
+    """Return the version that the set starts with (`>=1.9.0`), None without a lower bound."""
+    return max(
+        (
+            Version(clause.version.removesuffix(".*"))
+            for clause in _parsed(specifier)
+            if clause.operator in _LOWER
+        ),
+        default=None,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class ReleaseRange:
-    """The releases from `first` to `last`, both meant, without those in `gaps`."""
+    """The releases from `first` to `last` (inclusive) without those in `gaps`."""
 
     first: str
     last: str
     gaps: tuple[str, ...] = ()
 
+    @property
+    def exceptions(self) -> str:
+        """Return the gaps in words."""
+        return f" but not {', '.join(self.gaps)}" if self.gaps else ""
 
-def runs_of(ordered: Sequence[str], meant: Collection[str]) -> tuple[ReleaseRange, ...]:
-    """Return the fewest runs that hold exactly those of `ordered` that are meant.
+    def __str__(self) -> str:
+        ends = self.first if self.first == self.last else f"{self.first} to {self.last}"
+        return ends + self.exceptions
 
-    A gap of a few releases is named within a run that is longer than the gap on either side of it.
+
+def group_releases(ordered: Sequence[str], selected: Collection[str]) -> tuple[ReleaseRange, ...]:
+    """Return the ranges that contain exactly the `selected` ones of the releases in `ordered`.
+
+    A small gap is part of a range if the runs before and after it are longer than the gap.
     """
-    meant = frozenset(meant)
+    selected = frozenset(selected)
     pieces: list[tuple[int, int]] = []
     for position, release in enumerate(ordered):
-        if release not in meant:
+        if release not in selected:
             continue
         if pieces and pieces[-1][1] == position - 1:
             pieces[-1] = (pieces[-1][0], position)
@@ -171,41 +174,37 @@ def runs_of(ordered: Sequence[str], meant: Collection[str]) -> tuple[ReleaseRang
     )
 
 
-def members(ordered: Sequence[str], runs: Iterable[ReleaseRange]) -> tuple[str, ...]:
-    """Return the releases that the runs mean, in order; the way back from `runs_of`."""
-    at = {release: position for position, release in enumerate(ordered)}
-    found: set[str] = set()
-    for run in runs:
-        found |= set(ordered[at[run.first] : at[run.last] + 1]) - set(run.gaps)
-    return tuple(release for release in ordered if release in found)
+def expand_ranges(ordered: Sequence[str], ranges: Iterable[ReleaseRange]) -> tuple[str, ...]:
+    """Return the releases of the ranges, in order; the inverse of `group_releases`."""
+    position = {release: number for number, release in enumerate(ordered)}
+    selected: set[str] = set()
+    for span in ranges:
+        selected |= set(ordered[position[span.first] : position[span.last] + 1]) - set(span.gaps)
+    return tuple(release for release in ordered if release in selected)
 
 
-def in_words(ordered: Sequence[str], meant: Collection[str]) -> str:
+def describe_releases(ordered: Sequence[str], selected: Collection[str]) -> str:
     """Return `always`, `never`, `from 1.6.0 on`, `up to 1.8.2`, `1.0.0 to 1.2.1 but not 1.1.0`."""
-    runs = runs_of(ordered, meant)
-    if not runs:
+    ranges = group_releases(ordered, selected)
+    if not ranges:
         return "never"
-    alone = len(runs) == 1 and runs[0].first == runs[0].last
-    if alone and runs[0].first not in (ordered[0], ordered[-1]):
-        return f"only {runs[0].first}"
-    return ", ".join(_words(run, ordered) for run in runs)
+    first = ranges[0].first
+    if len(ranges) == 1 and first == ranges[0].last and first not in (ordered[0], ordered[-1]):
+        return f"only {first}"
+    return ", ".join(_describe(span, ordered) for span in ranges)
 
 
 def _small_gap(before: tuple[int, int], after: tuple[int, int]) -> bool:
     gap = after[0] - before[1] - 1
-    return gap <= _NAMED_GAP and all(end - start + 1 > gap for start, end in (before, after))
+    return gap <= _MAX_GAP and all(end - start + 1 > gap for start, end in (before, after))
 
 
-def _words(run: ReleaseRange, ordered: Sequence[str]) -> str:
-    starts, ends = run.first == ordered[0], run.last == ordered[-1]
+def _describe(span: ReleaseRange, ordered: Sequence[str]) -> str:
+    starts, ends = span.first == ordered[0], span.last == ordered[-1]
     if starts and ends:
-        text = "always"
-    elif ends:
-        text = f"from {run.first} on"
-    elif starts:
-        text = f"up to {run.last}"
-    elif run.first == run.last:
-        text = run.first
-    else:
-        text = f"{run.first} to {run.last}"
-    return text + (f" but not {', '.join(run.gaps)}" if run.gaps else "")
+        return f"always{span.exceptions}"
+    if ends:
+        return f"from {span.first} on{span.exceptions}"
+    if starts:
+        return f"up to {span.last}{span.exceptions}"
+    return str(span)

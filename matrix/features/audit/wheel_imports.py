@@ -1,11 +1,8 @@
-"""What a wheel's Python files import, against what is there: in the wheel, in CPython, required.
+"""Problems of a wheel's imports and requirements.
 
-The modules of a wheel and how they import each other.
-
-Wheels of one release have most of it in common, so the last few are remembered, by all that
-matters here: their Python files and the names of their extension modules.
-
-A wheel's requirements against the package index: pins that nothing on it fulfils.
+Imports are compared with the modules of the wheel, of CPython and of the requirements; requirements
+are compared with the package index. The modules of a wheel are cached by its Python files and the
+names of its extension modules, which most wheels of a release share.
 """
 
 from __future__ import annotations
@@ -21,8 +18,7 @@ from packaging.tags import Tag, parse_tag
 
 from matrix.errors import IndexUnavailableError
 from matrix.features.audit.findings import FindingKind
-from matrix.features.audit.wheel_platforms import InspectedWheel, Platform, PlatformMismatch
-from matrix.model.index import Project
+from matrix.features.audit.wheel_platforms import InspectedWheel, WheelPlatform, WheelProblem
 from matrix.pypi.imports import Import, ImportCondition, ModuleImports, module_name
 from matrix.pypi.index import Index
 from matrix.pypi.releases import Release, Releases, python_key
@@ -31,22 +27,23 @@ from matrix.pypi.wheel_contents import WheelContents, WheelRequirement, requirem
 from matrix.system.data_files import read_data
 
 __all__ = [
-    "Checker",
-    "Modules",
+    "RequirementChecker",
+    "WheelModules",
     "missing_modules",
-    "modules_of",
     "standard_library",
     "undeclared_imports",
+    "wheel_modules",
 ]
 
 _EXTENSIONS = (".so", ".pyd")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Modules:
-    """`sources` are the modules with source by name, `known` all names, packages included.
+class WheelModules:
+    """The modules of a wheel by name, and how they import each other.
 
-    `native` are extension modules, `tops` the first parts of all names.
+    `sources` are modules with source, `native` extension modules, `known` all names including
+    packages, and `tops` the top-level names.
     """
 
     sources: Mapping[str, ModuleImports]
@@ -55,66 +52,68 @@ class Modules:
     tops: frozenset[str]
 
     @functools.cached_property
-    def lacking(self) -> tuple[tuple[str, Import, str], ...]:
-        """Return who imports which module of the wheel's own that is not there.
+    def missing(self) -> tuple[tuple[str, Import, str], ...]:
+        """Return (importing module, import, missing name) of imports that the wheel lacks.
 
-        Only an import whose failure is caught is let be, and one that cannot be told apart from it.
+        Imports whose failure is (or may be) caught are skipped.
         """
-        found = []
-        answers: dict[tuple[str, str], str] = {}
+        missing = []
+        cache: dict[tuple[str, str], str] = {}
         for name, module in sorted(self.sources.items()):
-            for each in module.imports:
-                if each.when is ImportCondition.GUARDED or not (
-                    module.exact or each.when is ImportCondition.ALWAYS
+            for statement in module.imports:
+                if statement.condition is ImportCondition.GUARDED or not (
+                    module.exact or statement.condition is ImportCondition.ALWAYS
                 ):
                     continue
-                key = (each.module, each.name)
-                if key not in answers:
-                    answers[key] = self._lacking(each)
-                if answers[key]:
-                    found.append((name, each, answers[key]))
-        return tuple(found)
+                key = (statement.module, statement.name)
+                if key not in cache:
+                    cache[key] = self._missing(statement)
+                if cache[key]:
+                    missing.append((name, statement, cache[key]))
+        return tuple(missing)
 
-    @functools.lru_cache(maxsize=32)  # noqa: B019 - bounded, and for two starts of a few wheels
+    @functools.lru_cache(maxsize=32)  # noqa: B019 - bounded; two starts of a few wheels
     def reached(self, start: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-        """Return the modules that importing `start` imports whatever happens, each with a way."""
-        ways: dict[str, tuple[str, ...]] = {}
+        """Return the modules that `start` always imports, each with its chain of imports."""
+        chains: dict[str, tuple[str, ...]] = {}
         queue = collections.deque[tuple[str, tuple[str, ...]]]((name, ()) for name in start)
         while queue:
-            name, way = queue.popleft()
-            if name in ways:
+            name, chain = queue.popleft()
+            if name in chains:
                 continue
             for part in _parts(name):
-                if part not in ways and part in self.sources:
-                    ways[part] = (*way, part)
-                    queue += [(each, ways[part]) for each in self._imported(part)]
-        return ways
+                if part not in chains and part in self.sources:
+                    chains[part] = (*chain, part)
+                    queue += [(imported, chains[part]) for imported in self._imported(part)]
+        return chains
 
     def _imported(self, name: str) -> Iterator[str]:
-        for each in self.sources[name].imports:
-            if each.when is ImportCondition.ALWAYS:
-                yield self._submodule(each) or each.module
+        for statement in self.sources[name].imports:
+            if statement.condition is ImportCondition.ALWAYS:
+                yield self._submodule(statement) or statement.module
 
-    def _submodule(self, each: Import) -> str:
-        """Return the module that `from package import name` names, "" where it names none."""
-        name = f"{each.module}.{each.name}"
-        return name if each.name and name in self.known else ""
+    def _submodule(self, statement: Import) -> str:
+        """Return the module that `from package import name` imports, "" for another name."""
+        name = f"{statement.module}.{statement.name}"
+        return name if statement.name and name in self.known else ""
 
-    def _lacking(self, each: Import) -> str:
-        if each.module.partition(".")[0] not in self.tops:
+    def _missing(self, statement: Import) -> str:
+        """Return the name that an import cannot find in the wheel, "" if there is none."""
+        if statement.module.partition(".")[0] not in self.tops:
             return ""
-        for part in _parts(each.module):
+        for part in _parts(statement.module):
             if part not in self.known:
                 return part
             if part in self.native:
-                return ""  # an extension module may bring modules of its own
-        module = self.sources.get(each.module)
-        if not each.name or each.name == "*" or self._submodule(each):
+                return ""  # an extension module may define submodules
+        name = statement.name
+        if not name or name == "*" or self._submodule(statement):
             return ""
-        if module is None or module.names is None or each.name in module.names:
+        module = self.sources.get(statement.module)
+        if module is None or module.names is None or name in module.names:
             return ""
-        # `__path__`, `__file__` and their like are bound by the import itself.
-        return "" if each.name.startswith("__") else f"{each.module}.{each.name}"
+        # Names such as `__path__` and `__file__` are bound by the import itself.
+        return "" if name.startswith("__") else f"{statement.module}.{name}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +123,7 @@ class _Key:
     contents: WheelContents = dataclasses.field(compare=False)
 
 
-def modules_of(contents: WheelContents) -> Modules:
+def wheel_modules(contents: WheelContents) -> WheelModules:
     """Return the modules of a wheel."""
     native = set()
     for path in contents.names:
@@ -135,7 +134,7 @@ def modules_of(contents: WheelContents) -> Modules:
 
 
 @functools.lru_cache(maxsize=16)
-def _modules(key: _Key) -> Modules:
+def _modules(key: _Key) -> WheelModules:
     sources = {
         module_name(module.path): module
         for module in key.contents.modules
@@ -143,12 +142,12 @@ def _modules(key: _Key) -> Modules:
     }
     known = {part for name in (*sources, *key.native) for part in _parts(name)}
     tops = frozenset(name.partition(".")[0] for name in known)
-    return Modules(sources, frozenset(known), key.native, tops)
+    return WheelModules(sources, frozenset(known), key.native, tops)
 
 
 @functools.lru_cache(maxsize=16384)
 def _parts(name: str) -> tuple[str, ...]:
-    """Return `a`, `a.b`, `a.b.c` of `a.b.c`: importing it imports them all."""
+    """Return `a`, `a.b`, `a.b.c` for `a.b.c`, which are all imported with it."""
     parts = name.split(".")
     return tuple(".".join(parts[:count]) for count in range(1, len(parts) + 1))
 
@@ -160,140 +159,140 @@ def standard_library(python: str) -> frozenset[str]:
     if python.startswith("2"):
         return frozenset(data["two"])
     names = set(data["three"])
-    for since, later in data["since"].items():
+    for since, added in data["since"].items():
         if python_key(since) > python_key(python):
-            names -= set(later)
-    for until, gone in data["until"].items():
+            names -= set(added)
+    for until, removed in data["until"].items():
         if python_key(until) < python_key(python):
-            names -= set(gone)
+            names -= set(removed)
     return frozenset(names)
 
 
-def missing_modules(looked: InspectedWheel, needs: Mapping[str, Any]) -> Iterator[PlatformMismatch]:
-    """Yield what the wheel's files import of its own package that is not there.
+def missing_modules(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterator[WheelProblem]:
+    """Yield the imports of modules that are missing in the wheel's own package.
 
-    Wherever it stands: what is imported in a function breaks when that is called. Only an import
-    whose failure is caught is let be, and one that cannot be told apart from it. What is imported
-    at the tracer's start whatever happens is of a kind of its own.
+    Imports in functions count, because they fail when the function is called; imports whose failure
+    is (or may be) caught do not. Imports that the tracer always executes on start have their own
+    kind of finding.
     """
-    modules = modules_of(looked.contents)
+    modules = wheel_modules(wheel.contents)
     start = modules.reached(tuple(needs["start"]["modules"]))
-    for name, each, lacking in modules.lacking:
-        if _among(name, needs["copied"]["modules"]):
+    for name, statement, missing in modules.missing:
+        if _matches(name, needs["copied"]["modules"]):
             continue
-        always = each.when is ImportCondition.ALWAYS
-        how = "" if always else " under a condition"
-        said = f"{name} imports {lacking}{how}, which is not in the package"
+        always = statement.condition is ImportCondition.ALWAYS
+        condition = "" if always else " under a condition"
+        says = f"{name} imports {missing}{condition}, which is not in the package"
         kind = FindingKind.MODULE_MISSING_LATER
         if always and name in start:
             kind = FindingKind.MODULE_MISSING
-        yield PlatformMismatch(
-            kind, f"module/{lacking}", said, modules.sources[name].path, each.line
+        yield WheelProblem(
+            kind, f"module/{missing}", says, modules.sources[name].path, statement.line
         )
 
 
-def undeclared_imports(
-    looked: InspectedWheel, needs: Mapping[str, Any]
-) -> Iterator[PlatformMismatch]:
-    """Yield the modules that starting the tracer or a capability imports and that neither CPython
-    nor a requirement brings; with the way that leads there.
+def undeclared_imports(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterator[WheelProblem]:
+    """Yield imports on start of the tracer or a capability that no requirement and CPython provide.
+
+    Each has the chain of imports that leads there.
     """
-    platform, python = looked.platform, looked.python
+    platform, python = wheel.platform, wheel.python
     if platform is None or not python:
         return
-    modules = modules_of(looked.contents)
+    modules = wheel_modules(wheel.contents)
     required = {
-        each.project for each in requirements_on(looked.contents.metadata, platform.markers(python))
+        requirement.project
+        for requirement in requirements_on(wheel.contents.metadata, platform.markers(python))
     }
     start = (*needs["start"]["modules"], *needs["start"]["switched"])
-    there = standard_library(python) | modules.tops | _brought(required, needs["modules"])
-    for name, way in modules.reached(start).items():
-        if _among(name, [*needs["on-demand"]["modules"], *needs["copied"]["modules"]]):
+    available = standard_library(python) | modules.tops | _provided(required, needs["modules"])
+    for name, chain in modules.reached(start).items():
+        if _matches(name, [*needs["on-demand"]["modules"], *needs["copied"]["modules"]]):
             continue
         module = modules.sources[name]
-        for each in module.imports:
-            top = each.module.partition(".")[0]
-            if each.when is not ImportCondition.ALWAYS or top in there:
+        for statement in module.imports:
+            top = statement.module.partition(".")[0]
+            if statement.condition is not ImportCondition.ALWAYS or top in available:
                 continue
-            if python.startswith("2") and _beside(name, module, top) in modules.known:
+            if python.startswith("2") and _sibling(name, module, top) in modules.known:
                 continue
-            said = f"{' > '.join(way)} imports {each.module}, which no requirement brings"
-            yield PlatformMismatch(
-                FindingKind.IMPORT_UNDECLARED, f"module/{top}", said, module.path, each.line
+            chain_text = " > ".join(chain)
+            says = f"{chain_text} imports {statement.module}, which no requirement provides"
+            yield WheelProblem(
+                FindingKind.IMPORT_UNDECLARED, f"module/{top}", says, module.path, statement.line
             )
 
 
-def _among(name: str, globs: Sequence[str]) -> bool:
+def _matches(name: str, globs: Sequence[str]) -> bool:
     return any(fnmatch.fnmatch(name, glob) for glob in globs)
 
 
-def _brought(required: set[str], modules: Mapping[str, Sequence[str]]) -> frozenset[str]:
+def _provided(required: set[str], modules: Mapping[str, Sequence[str]]) -> frozenset[str]:
     """Return the top-level modules of these projects."""
-    found: set[str] = set()
+    provided: set[str] = set()
     for project in required:
-        found.update(modules.get(project, [project.replace("-", "_")]))
-    return frozenset(found)
+        provided.update(modules.get(project, [project.replace("-", "_")]))
+    return frozenset(provided)
 
 
-def _beside(name: str, module: ModuleImports, top: str) -> str:
-    """Return what `import top` means in a module of Python 2, which looks beside itself first."""
-    home = name if module.path.endswith("/__init__.py") else name.rpartition(".")[0]
-    return f"{home}.{top}"
+def _sibling(name: str, module: ModuleImports, top: str) -> str:
+    """Return the sibling module that `import top` of Python 2 tries first."""
+    package = name if module.path.endswith("/__init__.py") else name.rpartition(".")[0]
+    return f"{package}.{top}"
 
 
-class Checker:
-    """Asks the index of each required project once. `silent` are those it gave no answer for."""
+class RequirementChecker:
+    """Compares requirements with the index; `unavailable` are errors of the index by project."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self.silent: dict[str, str] = {}
-        self._shelf: Callable[[str], Releases | None] = functools.cache(self._ask)
-        self._answers: dict[tuple[str, str, str, str], str] = {}
+        self.unavailable: dict[str, str] = {}
+        self._releases: Callable[[str], Releases | None] = functools.cache(self._fetch)
+        self._reasons: dict[tuple[str, str, str, str], str] = {}
 
-    def unmet(self, looked: InspectedWheel) -> Iterator[PlatformMismatch]:
-        """Yield the requirements of a wheel that cannot be fulfilled or understood."""
-        platform, python = looked.platform, looked.python
-        for line in looked.contents.metadata.odd:
-            said = f"requires {line!r}, which today's installers do not understand"
-            yield PlatformMismatch(
-                FindingKind.REQUIREMENT_UNREADABLE, f"requirement/{line}", said, "METADATA"
+    def unmet(self, wheel: InspectedWheel) -> Iterator[WheelProblem]:
+        """Yield the requirements of a wheel that are invalid or that no release fulfils."""
+        platform, python = wheel.platform, wheel.python
+        for line in wheel.contents.metadata.odd:
+            says = f"requires {line!r}, which current installers do not understand"
+            yield WheelProblem(
+                FindingKind.REQUIREMENT_UNREADABLE, f"requirement/{line}", says, "METADATA"
             )
         if platform is None or not python:
             return
-        for each in requirements_on(looked.contents.metadata, platform.markers(python)):
-            key = (each.project, each.specifier, python, platform.text)
-            if key not in self._answers:
-                self._answers[key] = self._why_not(each, python, platform)
-            if self._answers[key]:
-                said = f"requires {each.as_written}: {self._answers[key]}"
-                subject = f"requirement/{each.project}"
-                yield PlatformMismatch(FindingKind.REQUIREMENT_UNMET, subject, said, "METADATA")
+        for requirement in requirements_on(wheel.contents.metadata, platform.markers(python)):
+            key = (requirement.project, requirement.specifier, python, platform.text)
+            if key not in self._reasons:
+                self._reasons[key] = self._reason(requirement, python, platform)
+            if self._reasons[key]:
+                says = f"requires {requirement.as_written}: {self._reasons[key]}"
+                subject = f"requirement/{requirement.project}"
+                yield WheelProblem(FindingKind.REQUIREMENT_UNMET, subject, says, "METADATA")
 
-    def _ask(self, project: str) -> Releases | None:
+    def _fetch(self, project: str) -> Releases | None:
         try:
-            found: Project = self._index.project(project)
+            return Releases(self._index.project(project))
         except IndexUnavailableError as error:
-            self.silent[project] = error.message
+            self.unavailable[project] = error.message
             return None
-        return Releases(found)
 
-    def _why_not(self, each: WheelRequirement, python: str, platform: Platform) -> str:
-        """Return why nothing on the index fulfils a requirement, "" where something does."""
-        shelf = self._shelf(each.project)
-        if shelf is None:
+    def _reason(self, requirement: WheelRequirement, python: str, platform: WheelPlatform) -> str:
+        """Return why no release on the index fulfils a requirement, "" if one does."""
+        project = self._releases(requirement.project)
+        if project is None:
             return ""
-        titles = shelf.matching(each.specifier)
-        if not titles:
+        releases = project.matching(requirement.specifier)
+        if not releases:
             return "the index has no such release"
         for machine in platform.machines:
             tags = _tags(python, platform, machine)
-            if not any(_installs(title, python, tags) for title in titles):
+            if not any(_installs(release, python, tags) for release in releases):
                 return f"no release of it installs on CPython {python} on {platform.text}"
         return ""
 
 
 @functools.cache
-def _tags(python: str, platform: Platform, machine: str) -> frozenset[Tag]:
+def _tags(python: str, platform: WheelPlatform, machine: str) -> frozenset[Tag]:
     if platform.format == "mach-o":
         cpu = "arm64" if machine == "aarch64" else machine
         return frozenset(supported_tags(python, f"macosx_{cpu}"))
@@ -301,12 +300,12 @@ def _tags(python: str, platform: Platform, machine: str) -> frozenset[Tag]:
     return frozenset(supported_tags(python, target, platform.libc))
 
 
-def _installs(title: Release, python: str, tags: frozenset[Tag]) -> bool:
+def _installs(release: Release, python: str, tags: frozenset[Tag]) -> bool:
     """Return whether a release has a wheel for these tags, or a source distribution."""
-    if not title.accepts_python(python):
+    if not release.accepts_python(python):
         return False
     return any(
         not file.tags or not tags.isdisjoint(parse_tag(file.tags))
-        for file in title.release.files
+        for file in release.release.files
         if not file.yanked
     )

@@ -1,4 +1,4 @@
-"""Which wheels are looked into: those at the documents' boundaries, or all."""
+"""Selection of the wheels to inspect: those at the documents' boundaries, or all."""
 
 from __future__ import annotations
 
@@ -9,77 +9,76 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from matrix.features.audit.wheel_platforms import platform_of, python_of
+from matrix.features.audit.wheel_platforms import parse_platform, parse_python
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import File, Project
 from matrix.pypi.releases import Releases, lowest_named, python_key
 
-__all__ = ["Scope", "boundary_releases", "wheels_of"]
+__all__ = ["InspectionScope", "boundary_releases", "select_wheels"]
 
 _ENDS = 2
 
 
 @dataclasses.dataclass(frozen=True)
-class Scope:
-    """How much to look into, and where what is found is kept.
+class InspectionScope:
+    """The extent of an inspection, and where its results are cached.
 
-    `every` is for all wheels of all final releases, else those at the documents' boundaries.
-    `offline` looks into nothing that is not known. `tell` is called with `done, all` as it goes on.
+    `every` selects all wheels of all final releases, else those at the documents' boundaries are
+    inspected. `offline` uses only the cache. `report` is called with `done, total` numbers.
     """
 
     cache_dir: Path
     every: bool = False
     offline: bool = False
     seconds: float = 1800.0
-    tell: Callable[[int, int], None] = lambda _done, _all: None
+    report: Callable[[int, int], None] = lambda _done, _total: None
 
 
-def boundary_releases(shelf: Releases, claims: Iterable[Claim]) -> tuple[str, ...]:
-    """Return each capability's minimum, both ends of each branch, and the newest of each series.
+def boundary_releases(releases: Releases, claims: Iterable[Claim]) -> tuple[str, ...]:
+    """Return each capability's minimum, both ends of each branch, and the newest of each major.
 
-    A series is a major version: what a branch without an upper end, or no branch, would leave out.
+    The last ones are for branches without an upper bound, and for releases outside all branches.
     """
-    found: set[Version] = set()
-    spelled = {title.version: title.text for title in shelf.all}
+    boundaries: set[Version] = set()
+    spelling = {release.version: release.text for release in releases.all}
     for claim in claims:
         if claim.status is Status.NOT_SUPPORTED or not claim.specifier:
             continue
-        titles = shelf.matching(claim.specifier)
-        if claim.kind is ClaimKind.CAPABILITY and titles:
-            found.add(titles[0].version)
-        elif claim.kind is ClaimKind.BRANCH and titles:
-            found.add(titles[-1].version)
+        matching = releases.matching(claim.specifier)
+        if claim.kind is ClaimKind.CAPABILITY and matching:
+            boundaries.add(matching[0].version)
+        elif claim.kind is ClaimKind.BRANCH and matching:
+            boundaries.add(matching[-1].version)
             if lowest_named(claim.specifier):
-                found.add(titles[0].version)
-    newest = {title.version.major: title.version for title in shelf.all}
-    found.update(newest.values())
-    return tuple(spelled[version] for version in sorted(found))
+                boundaries.add(matching[0].version)
+    newest = {release.version.major: release.version for release in releases.all}
+    boundaries.update(newest.values())
+    return tuple(spelling[version] for version in sorted(boundaries))
 
 
-def wheels_of(
+def select_wheels(
     project: Project, releases: Sequence[str], *, every: bool = False
 ) -> tuple[File, ...]:
-    """Return the wheels of these releases, newest release first, yanked ones left out.
+    """Return the wheels of these releases without yanked ones, newest release first.
 
-    Of each release and platform those for the oldest and for the newest CPython, or all: what a
-    wheel lacks, it mostly lacks for a platform or for the CPythons of one end.
+    By default only the wheels for the oldest and the newest CPython of each release and platform
+    are returned, because most problems affect a platform, or the CPythons at one end.
     """
-    wanted = set(releases)
-    found: list[File] = []
+    selected: list[File] = []
     for release in reversed(project.releases):
-        if release.version not in wanted:
+        if release.version not in releases:
             continue
         platforms: dict[str, list[File]] = defaultdict(list)
         for file in release.files:
             if file.tags and not file.yanked:
-                platform = platform_of(file.tags)
+                platform = parse_platform(file.tags)
                 platforms[platform.text if platform else "any"].append(file)
         for files in platforms.values():
             files.sort(key=_age)
-            found += files if every or len(files) < _ENDS else (files[0], files[-1])
-    return tuple(found)
+            selected += files if every or len(files) < _ENDS else (files[0], files[-1])
+    return tuple(selected)
 
 
 def _age(file: File) -> tuple[tuple[int, ...], str]:
-    python = python_of(file.tags)
+    python = parse_python(file.tags)
     return (python_key(python) if python else (), file.filename)

@@ -1,4 +1,4 @@
-"""Documents against each other: what is wrong is found with its lines, and nothing else is."""
+"""Findings between documents and within one, with their lines."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from helpers.audit_pages import PAGE, changed, claims_of, line_of
 from packaging.version import Version
 
 from matrix.features.audit.documents import compare_documents
-from matrix.features.audit.findings import AuditFinding, FindingKind, explained
+from matrix.features.audit.findings import AuditFinding, FindingKind, finding_texts
 
 
 def audited(folder: Path, **pages: str) -> tuple[AuditFinding, ...]:
     return compare_documents(claims_of(folder, **pages))
 
 
-def only(findings: tuple[AuditFinding, ...], kind: FindingKind) -> AuditFinding:
-    assert [one.kind for one in findings] == [kind], findings
+def single(findings: tuple[AuditFinding, ...], kind: FindingKind) -> AuditFinding:
+    assert [finding.kind for finding in findings] == [kind], findings
     return findings[0]
 
 
-def at(finding: AuditFinding) -> set[str]:
+def lines(finding: AuditFinding) -> set[str]:
     return {str(place) for place in finding.places}
 
 
@@ -53,9 +53,9 @@ def test_spelling_and_layout_are_no_difference(tmp_path: Path, old: str, new: st
 
 def test_a_minimum_that_differs_is_cited_on_both_pages(tmp_path: Path) -> None:
     other = changed(("| Threat Protection | 1.10.0", "| Threat Protection | 1.11.0"))
-    found = only(audited(tmp_path, one=PAGE, two=other), FindingKind.MINIMUM_DIFFERS)
+    found = single(audited(tmp_path, one=PAGE, two=other), FindingKind.MINIMUM_DIFFERS)
     line = line_of(PAGE, "| Threat Protection |")
-    assert at(found) == {f"one:{line}", f"two:{line}"}
+    assert lines(found) == {f"one:{line}", f"two:{line}"}
     assert found.contradicts
     assert stale(found) == {f"one:{line}"}
     assert "1.10.0" in found.reason
@@ -64,7 +64,7 @@ def test_a_minimum_that_differs_is_cited_on_both_pages(tmp_path: Path) -> None:
 
 def test_without_a_sign_neither_side_is_called_stale(tmp_path: Path) -> None:
     other = changed(("| Flask | 0.10 |", "| Flask | 0.12 |"))
-    found = only(audited(tmp_path, one=PAGE, two=other), FindingKind.MINIMUM_DIFFERS)
+    found = single(audited(tmp_path, one=PAGE, two=other), FindingKind.MINIMUM_DIFFERS)
     assert not found.stale
     assert "cannot tell" in found.reason
 
@@ -74,7 +74,7 @@ def test_three_different_answers_have_no_stale_side(tmp_path: Path) -> None:
         name: changed(("| Threat Detection | 1.9.0", f"| Threat Detection | {version}"))
         for name, version in (("one", "1.7.0"), ("two", "1.8.0"))
     }
-    found = only(audited(tmp_path, three=PAGE, **pages), FindingKind.MINIMUM_DIFFERS)
+    found = single(audited(tmp_path, three=PAGE, **pages), FindingKind.MINIMUM_DIFFERS)
     assert not found.stale
     assert len(found.places) == 3
 
@@ -85,7 +85,7 @@ def test_the_level_that_comes_first_in_time_is_the_stale_one(tmp_path: Path) -> 
         ("| `>=1.0,<2` | General Availability |", "| `>=1.0,<2` | Maintenance |"),
     )
     findings = audited(tmp_path, one=PAGE, two=other)
-    kinds = [one.kind for one in findings]
+    kinds = [finding.kind for finding in findings]
     assert kinds == [FindingKind.SUPPORT_LEVEL_DIFFERS, FindingKind.BRANCH_MISSING]
     assert stale(findings[0]) == {f"one:{line_of(PAGE, '| `>=1.0,<2`')}"}
     assert not findings[1].stale, "both list the same newest branch"
@@ -105,18 +105,18 @@ def test_a_newer_branch_makes_the_page_without_it_stale(tmp_path: Path) -> None:
 def test_a_capability_that_came_after_the_table_ends_makes_it_stale(tmp_path: Path) -> None:
     row = "| Threat Protection | 1.10.0 |\n"
     late = changed((row, row + "| API Security | 1.15.0 |\n"))
-    found = only(audited(tmp_path, one=PAGE, two=late), FindingKind.CAPABILITY_MISSING)
+    found = single(audited(tmp_path, one=PAGE, two=late), FindingKind.CAPABILITY_MISSING)
     assert {place.document for place in found.stale} == {"one"}
     assert not found.contradicts
     early = changed((row, row + "| API Security | 1.2.0 |\n"))
-    found = only(audited(tmp_path, one=PAGE, two=early), FindingKind.CAPABILITY_MISSING)
+    found = single(audited(tmp_path, one=PAGE, two=early), FindingKind.CAPABILITY_MISSING)
     assert not found.stale
     assert "cannot tell" in found.reason
 
 
 def test_a_stage_that_was_passed_is_stale(tmp_path: Path) -> None:
     other = changed(("| Code Security | Preview |", "| Code Security | Private Beta |"))
-    found = only(audited(tmp_path, one=PAGE, two=other), FindingKind.STATUS_DIFFERS)
+    found = single(audited(tmp_path, one=PAGE, two=other), FindingKind.STATUS_DIFFERS)
     assert {place.document for place in found.stale} == {"two"}
 
 
@@ -153,7 +153,7 @@ def test_a_stage_that_was_passed_is_stale(tmp_path: Path) -> None:
 def test_what_one_page_lacks_is_one_finding(
     tmp_path: Path, old: str, new: str, kind: FindingKind, subject: str
 ) -> None:
-    found = only(audited(tmp_path, one=PAGE, two=changed((old, new))), kind)
+    found = single(audited(tmp_path, one=PAGE, two=changed((old, new))), kind)
     assert subject in found.subject
     assert {place.document for place in found.places if not place.claim} == {"two"}
 
@@ -163,7 +163,7 @@ NEWER = "| Linux | x86-64 | CPython | 3.8-3.10 | `>=2` |"
 
 
 def test_a_branch_without_runtimes_is_a_row_that_is_missing(tmp_path: Path) -> None:
-    found = only(
+    found = single(
         audited(tmp_path, one=PAGE, two=changed((LINUX, f"{LINUX}\n{NEWER}"))),
         FindingKind.ROW_MISSING,
     )
@@ -172,12 +172,12 @@ def test_a_branch_without_runtimes_is_a_row_that_is_missing(tmp_path: Path) -> N
 
 
 def test_runtimes_for_other_releases_of_the_same_branch_differ(tmp_path: Path) -> None:
-    found = only(
+    found = single(
         audited(tmp_path, one=PAGE, two=changed((LINUX, LINUX.replace("<2", "<3")))),
         FindingKind.MINIMUM_DIFFERS,
     )
     assert found.contradicts
-    assert at(found) == {f"{name}:{line_of(PAGE, '| Linux')}" for name in ("one", "two")}
+    assert lines(found) == {f"{name}:{line_of(PAGE, '| Linux')}" for name in ("one", "two")}
 
 
 def test_one_row_for_all_releases_says_what_two_rows_say(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_column_that_one_page_lacks_is_one_finding(tmp_path: Path) -> None:
         ("| Django | 1.8 | {{< X >}} | {{< X >}} |", "| Django | 1.8 | {{< X >}} |"),
         ("| Flask | 0.10 | {{< X >}} | {{< X >}} |", "| Flask | 0.10 | {{< X >}} |"),
     )
-    found = only(audited(tmp_path, one=PAGE, two=other), FindingKind.COLUMN_MISSING)
+    found = single(audited(tmp_path, one=PAGE, two=other), FindingKind.COLUMN_MISSING)
     assert "threat-protection" in found.subject
     assert "django, flask" in found.subject
 
@@ -214,27 +214,27 @@ def test_pages_of_two_products_need_not_have_the_same_rows(tmp_path: Path) -> No
 | `<1` | Maintenance |
 | `>=1.0,<2` | Maintenance |
 """
-    found = only(audited(tmp_path, one=PAGE, two=other), FindingKind.SUPPORT_LEVEL_DIFFERS)
+    found = single(audited(tmp_path, one=PAGE, two=other), FindingKind.SUPPORT_LEVEL_DIFFERS)
     assert {place.document for place in found.stale} == {"one"}
 
 
 def test_a_minimum_that_no_branch_and_no_runtime_allows(tmp_path: Path) -> None:
     page = changed(("| Threat Protection | 1.10.0", "| Threat Protection | 2.6.0"))
     findings = audited(tmp_path, one=page)
-    assert [one.kind for one in findings] == [
+    assert [finding.kind for finding in findings] == [
         FindingKind.MINIMUM_OUTSIDE_BRANCHES,
         FindingKind.MINIMUM_OUTSIDE_RUNTIMES,
     ]
-    lines = {line_of(page, start) for start in ("| `<1`", "| `>=1.0,<2`")}
-    assert stale(findings[0]) == {f"one:{line}" for line in lines}
+    branches = {line_of(page, start) for start in ("| `<1`", "| `>=1.0,<2`")}
+    assert stale(findings[0]) == {f"one:{line}" for line in branches}
     capability = f"one:{line_of(page, '| Threat Protection |')}"
-    assert all(capability in at(one) for one in findings)
+    assert all(capability in lines(finding) for finding in findings)
 
 
 def test_one_page_that_says_both_is_found_without_another(tmp_path: Path) -> None:
     table = "| Type | Software Composition Analysis |\n| --- | --- |\n| Docker | |\n\n"
     page = changed(("## Language and framework", table + "## Language and framework"))
-    found = only(audited(tmp_path, one=page), FindingKind.STATUS_DIFFERS)
+    found = single(audited(tmp_path, one=page), FindingKind.STATUS_DIFFERS)
     assert len(found.places) == 2
     assert not found.stale
     assert "one page says both" in found.reason
@@ -253,13 +253,13 @@ def test_a_note_that_affirms_what_a_row_denies(tmp_path: Path) -> None:
         ),
         ("### Supported frameworks\n", note.format("supported") + "### Supported frameworks\n"),
     ).replace("supported? |\n| --- | --- | --- | --- |", "supported? |\n|" + " --- |" * 5)
-    found = only(audited(tmp_path, one=page), FindingKind.NOTE_AGAINST_TABLE)
+    found = single(audited(tmp_path, one=page), FindingKind.NOTE_AGAINST_TABLE)
     django = f"one:{line_of(page, '| Django |')}"
-    assert at(found) == {f"one:{line_of(page, '- **Soft')}", django}
+    assert lines(found) == {f"one:{line_of(page, '- **Soft')}", django}
     denied = page.replace("is supported on all", "is not supported on all")
-    found = only(audited(tmp_path, one=denied), FindingKind.NOTE_AGAINST_TABLE)
-    assert f"one:{line_of(page, '| Flask |')}" in at(found)
-    assert django not in at(found)
+    found = single(audited(tmp_path, one=denied), FindingKind.NOTE_AGAINST_TABLE)
+    assert f"one:{line_of(page, '| Flask |')}" in lines(found)
+    assert django not in lines(found)
 
 
 def test_what_was_not_read_is_not_called_missing_for_sure(tmp_path: Path) -> None:
@@ -271,4 +271,4 @@ def test_what_was_not_read_is_not_called_missing_for_sure(tmp_path: Path) -> Non
 
 
 def test_every_kind_has_words() -> None:
-    assert set(explained()) == set(FindingKind)
+    assert set(finding_texts()) == set(FindingKind)

@@ -1,4 +1,4 @@
-"""Documents against the package index: what is offered to each runtime, and what refutes."""
+"""Claims compared with the package index: artifacts for each runtime, and static evidence."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from matrix.errors import IndexUnavailableError
 from matrix.features.audit.findings import AuditFinding, FindingKind
 from matrix.features.audit.index import IndexRow, compare_with_index
-from matrix.features.audit.index_evidence import static_findings
-from matrix.features.audit.index_offer import TARGETS, OfferTarget, TargetOffer, shelves_of
+from matrix.features.audit.index_evidence import static_evidence
+from matrix.features.audit.index_offer import TARGETS, OfferTarget, TargetOffer, sort_releases
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.model.plan import StaticEvidence
@@ -28,7 +28,7 @@ WINDOWS = "cp39-cp39-win_amd64"
 
 
 def release(version: str, *tags: str, requires: str = "", yanked: bool = False) -> ReleaseFiles:
-    """Return a release with wheels of these tags; `sdist` stands for a source distribution."""
+    """Return a release with wheels of these tags; the tag `sdist` is a source distribution."""
     names = [
         f"ddtrace-{version}.tar.gz" if tag == "sdist" else f"ddtrace-{version}-{tag}.whl"
         for tag in tags
@@ -70,9 +70,9 @@ def project(*releases: ReleaseFiles, vanished: tuple[ReleaseFiles, ...] = ()) ->
 def test_what_a_file_is_for(
     tags: str, python: str, target: str, libc: str, offer: TargetOffer
 ) -> None:
-    (place,) = [one for one in TARGETS if (one.name, one.libc) == (target, libc)]
-    shelves = shelves_of(project(release("1.0", tags)))
-    assert shelves.offer(shelves.final[0], python, place) is offer
+    (offer_target,) = [item for item in TARGETS if (item.name, item.libc) == (target, libc)]
+    releases = sort_releases(project(release("1.0", tags)))
+    assert releases.offer(releases.final[0], python, offer_target) is offer
 
 
 @pytest.mark.parametrize(
@@ -86,20 +86,20 @@ def test_what_a_file_is_for(
     ],
 )
 def test_requires_python_of_files_counts(requires: str, python: str, offer: TargetOffer) -> None:
-    shelves = shelves_of(project(release("1.0", "sdist", requires=requires)))
-    assert shelves.offer(shelves.final[0], python, OfferTarget("win32", "")) is offer
+    releases = sort_releases(project(release("1.0", "sdist", requires=requires)))
+    assert releases.offer(releases.final[0], python, OfferTarget("win32", "")) is offer
 
 
 def test_a_yanked_file_offers_nothing() -> None:
-    one = release("1.0", WHEEL, "sdist")
-    files = tuple(dataclasses.replace(file, yanked=bool(file.tags)) for file in one.files)
-    shelves = shelves_of(project(dataclasses.replace(one, files=files)))
-    assert shelves.offer(shelves.final[0], "3.9", TARGETS[0]) is TargetOffer.SOURCE
+    original = release("1.0", WHEEL, "sdist")
+    files = tuple(dataclasses.replace(file, yanked=bool(file.tags)) for file in original.files)
+    releases = sort_releases(project(dataclasses.replace(original, files=files)))
+    assert releases.offer(releases.final[0], "3.9", TARGETS[0]) is TargetOffer.SOURCE
 
 
 def rows(claims: list[Claim], *releases: ReleaseFiles) -> list[IndexRow]:
-    found = compare_with_index(claims, project(*releases)).rows
-    return [row for row in found if "musl" not in " ".join(row.targets)]
+    all_rows = compare_with_index(claims, project(*releases)).rows
+    return [row for row in all_rows if "musl" not in " ".join(row.targets)]
 
 
 def test_the_table_tells_ranges_and_gaps() -> None:
@@ -116,8 +116,8 @@ def test_the_table_tells_ranges_and_gaps() -> None:
 def test_runtimes_that_are_offered_the_same_are_told_together() -> None:
     claims = [runtime(f"==3.{minor}.*", os="windows") for minor in (8, 9)]
     claims += [runtime("==3.9.*", os="windows", cpu="x86")]
-    found = rows(claims, release("1.0", "sdist"), release("1.1", "sdist", WINDOWS))
-    assert [(row.pythons, row.targets, row.offers) for row in found] == [
+    index_rows = rows(claims, release("1.0", "sdist"), release("1.1", "sdist", WINDOWS))
+    assert [(row.pythons, row.targets, row.offers) for row in index_rows] == [
         (("3.8",), ("Windows 64 bit",), "wheel never; source always"),
         (("3.9",), ("Windows 64 bit",), "wheel from 1.1 on; source up to 1.0"),
         (("3.9",), ("Windows 32 bit",), "wheel never; source always"),
@@ -126,10 +126,11 @@ def test_runtimes_that_are_offered_the_same_are_told_together() -> None:
 
 @given(st.lists(st.sets(st.sampled_from([WHEEL, WINDOWS, "sdist"]), min_size=1), min_size=1))
 def test_every_release_in_the_range_is_told_of_once(shapes: list[set[str]]) -> None:
-    releases = [release(f"1.{minor}", *tags) for minor, tags in enumerate(shapes)]
-    shelves = shelves_of(project(*releases))
+    releases = sort_releases(
+        project(*(release(f"1.{minor}", *tags) for minor, tags in enumerate(shapes)))
+    )
     for target in TARGETS:
-        kinds = [shelves.offer(one, "3.9", target) for one in shelves.final]
+        kinds = [releases.offer(item, "3.9", target) for item in releases.final]
         assert [kind is TargetOffer.NOTHING for kind in kinds] == [
             "sdist" not in tags
             and not (WHEEL in tags and target == TARGETS[0])
@@ -138,68 +139,68 @@ def test_every_release_in_the_range_is_told_of_once(shapes: list[set[str]]) -> N
         ]
 
 
-def findings(claims: list[Claim], found: Project) -> list[AuditFinding]:
-    return list(compare_with_index(claims, found).findings)
+def findings(claims: list[Claim], index: Project) -> list[AuditFinding]:
+    return list(compare_with_index(claims, index).findings)
 
 
-def evidence(claims: list[Claim], found: Project) -> list[StaticEvidence]:
-    return list(static_findings(claims, FakeIndex({"ddtrace": found})).values())
+def evidence(claims: list[Claim], index: Project) -> list[StaticEvidence]:
+    return list(static_evidence(claims, FakeIndex({"ddtrace": index})).values())
 
 
 def test_a_runtime_that_no_artifact_can_give_is_refuted_with_its_control() -> None:
     claims = [runtime("==2.7.*", "<2", os="windows")]
-    world = project(release("1.0", WHEEL, "sdist", requires=">=3.7"), release("1.1", WHEEL))
-    (found,) = findings(claims, world)
+    index = project(release("1.0", WHEEL, "sdist", requires=">=3.7"), release("1.1", WHEEL))
+    (found,) = findings(claims, index)
     assert found.kind is FindingKind.RUNTIME_WITHOUT_ARTIFACT
     assert found.contradicts
     assert found.places[0].claim == claims[0].id
-    (said,) = evidence(claims, world)
-    assert said.claim == claims[0].id
-    assert said.refutes
-    assert "CPython 2.7 on Windows 64 bit" in said.evidence
-    assert "lists wheels of 2 of them for other runtimes" in said.evidence
-    assert WHEEL in said.evidence
+    (result,) = evidence(claims, index)
+    assert result.claim == claims[0].id
+    assert result.refutes
+    assert "CPython 2.7 on Windows 64 bit" in result.evidence
+    assert "lists wheels of 2 of them for other runtimes" in result.evidence
+    assert WHEEL in result.evidence
 
 
 def test_without_a_control_nothing_is_refuted() -> None:
     claims = [runtime("==2.7.*", "<2", os="windows")]
-    world = project(release("1.0", "sdist", requires=">=3.7"))
-    (said,) = evidence(claims, world)
-    assert not said.refutes
-    assert "for any other runtime either" in said.evidence
+    index = project(release("1.0", "sdist", requires=">=3.7"))
+    (result,) = evidence(claims, index)
+    assert not result.refutes
+    assert "for any other runtime either" in result.evidence
 
 
 def test_a_source_distribution_may_build_and_refutes_nothing() -> None:
     claims = [runtime("==2.7.*", "<2", os="windows")]
-    world = project(release("1.0", WHEEL, "sdist"))
-    assert evidence(claims, world) == []
-    (found,) = findings(claims, world)
+    index = project(release("1.0", WHEEL, "sdist"))
+    assert evidence(claims, index) == []
+    (found,) = findings(claims, index)
     assert found.kind is FindingKind.RUNTIME_FROM_SOURCE_ONLY
     assert not found.contradicts
 
 
 def test_a_runtime_that_some_releases_give_is_not_refuted_by_the_others() -> None:
     claims = [runtime("==3.9.*", "<2")]
-    world = project(release("1.0", WHEEL), release("1.1", WINDOWS), release("1.2", WHEEL))
-    (said,) = evidence(claims, world)
-    assert not said.refutes
-    assert "in ddtrace only 1.1" in said.evidence
-    (found,) = findings(claims, world)
+    index = project(release("1.0", WHEEL), release("1.1", WINDOWS), release("1.2", WHEEL))
+    (result,) = evidence(claims, index)
+    assert not result.refutes
+    assert "in ddtrace only 1.1" in result.evidence
+    (found,) = findings(claims, index)
     assert found.kind is FindingKind.RUNTIME_PARTLY_WITHOUT_ARTIFACT
 
 
 @pytest.mark.parametrize(
-    "world",
+    "index",
     [
         project(release("1.0", WINDOWS), release("1.1", WHEEL, yanked=True)),
         project(release("1.0", WINDOWS), release("1.1rc1", WHEEL)),
         project(release("1.0", WINDOWS), vanished=(release("1.1", WHEEL),)),
     ],
 )
-def test_what_was_withdrawn_or_early_did_fulfil_it(world: Project) -> None:
-    (said,) = evidence([runtime("==3.9.*", "<2")], world)
-    assert not said.refutes
-    assert "1.1" in said.evidence
+def test_what_was_withdrawn_or_early_did_fulfil_it(index: Project) -> None:
+    (result,) = evidence([runtime("==3.9.*", "<2")], index)
+    assert not result.refutes
+    assert "1.1" in result.evidence
 
 
 def test_a_range_without_releases_says_nothing() -> None:
@@ -209,18 +210,18 @@ def test_a_range_without_releases_says_nothing() -> None:
 
 def test_an_open_promise_is_refuted_only_as_a_whole() -> None:
     windows = "cp310-cp310-win_amd64"
-    world = project(release("1.0", WHEEL, windows))
-    (said,) = evidence([runtime(">=3.7", "<2", os="windows")], world)
-    assert not said.refutes
-    assert "3.9" in said.evidence
-    (said,) = evidence([runtime(">=3.7", "<2", os="macos", cpu="arm64")], world)
-    assert said.refutes
+    index = project(release("1.0", WHEEL, windows))
+    (result,) = evidence([runtime(">=3.7", "<2", os="windows")], index)
+    assert not result.refutes
+    assert "3.9" in result.evidence
+    (result,) = evidence([runtime(">=3.7", "<2", os="macos", cpu="arm64")], index)
+    assert result.refutes
 
 
 def test_no_runtime_claims_need_no_index() -> None:
-    assert static_findings([claim(ClaimKind.CAPABILITY, "sca", ">=1.5")], FakeIndex({})) == {}
+    assert static_evidence([claim(ClaimKind.CAPABILITY, "sca", ">=1.5")], FakeIndex({})) == {}
     with pytest.raises(IndexUnavailableError):
-        static_findings([runtime("==3.9.*")], FakeIndex({}))
+        static_evidence([runtime("==3.9.*")], FakeIndex({}))
 
 
 @pytest.mark.parametrize(
@@ -236,11 +237,11 @@ def test_no_runtime_claims_need_no_index() -> None:
     ],
 )
 def test_a_minimum_must_be_a_release(specifier: str, kind: FindingKind | None) -> None:
-    world = project(
+    index = project(
         release("1.0", WHEEL), release("1.1", WHEEL, yanked=True), release("1.3", WHEEL)
     )
-    found = findings([claim(ClaimKind.CAPABILITY, "sca", specifier)], world)
-    assert [one.kind for one in found] == ([kind] if kind else [])
+    found = findings([claim(ClaimKind.CAPABILITY, "sca", specifier)], index)
+    assert [finding.kind for finding in found] == ([kind] if kind else [])
 
 
 def test_set_apart_releases_are_named() -> None:
@@ -264,7 +265,7 @@ def test_files_that_contradict_their_release_are_found() -> None:
     files = (mixed.files[0], dataclasses.replace(mixed.files[1], requires_python=""))
     shut = release("1.1", WHEEL, requires="<3.9")
     found = findings([], project(dataclasses.replace(mixed, files=files), shut))
-    assert [one.kind for one in found] == [
+    assert [finding.kind for finding in found] == [
         FindingKind.WHEEL_EXCLUDED,
         FindingKind.REQUIRES_PYTHON_DIFFERS,
     ]
@@ -275,14 +276,14 @@ def test_files_that_contradict_their_release_are_found() -> None:
 @pytest.mark.index
 def test_what_the_real_index_has_for_old_releases(tmp_path: Path) -> None:
     claims = [runtime("==3.11.*"), runtime("==2.7.*", os="windows")]
-    found = compare_with_index(claims, CachedIndex(tmp_path).project("ddtrace"))
-    offers = {row.targets: row.offers for row in found.rows}
+    report = compare_with_index(claims, CachedIndex(tmp_path).project("ddtrace"))
+    offers = {row.targets: row.offers for row in report.rows}
     assert offers["Linux x86-64",] == "wheel from 1.6.0 on; source up to 1.5.5"
     assert offers["Windows 64 bit",] == "wheel never; source always"
 
 
 @pytest.mark.parametrize(
-    ("interpreters", "abis", "so"),
+    ("interpreters", "abis", "supported"),
     [
         ("cp313", "cp313", True),
         ("cp313", "cp313t", False),
@@ -298,6 +299,6 @@ def test_what_the_real_index_has_for_old_releases(tmp_path: Path) -> None:
     ],
 )
 def test_a_wheel_is_for_an_interpreter_as_installers_see_it(
-    interpreters: str, abis: str, so: bool
+    interpreters: str, abis: str, supported: bool
 ) -> None:
-    assert supports_python(interpreters, abis, "3.13") is so
+    assert supports_python(interpreters, abis, "3.13") is supported

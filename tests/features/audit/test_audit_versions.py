@@ -1,4 +1,4 @@
-"""Specifier sets by meaning, and runs of releases there and back."""
+"""Comparison of specifier sets by meaning, and ranges of releases."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from packaging.version import Version
 
 from matrix.features.audit.versions import (
     canonical,
-    in_words,
-    lowest_named,
-    members,
+    describe_releases,
+    expand_ranges,
+    group_releases,
+    lower_bound,
     overlap,
-    runs_of,
 )
 
 RELEASES = [f"{major}.{minor}" for major in range(3) for minor in range(12)]
@@ -34,35 +34,35 @@ SAMPLES = [
 
 
 @given(subsets)
-def test_runs_and_releases_are_the_same_thing(meant: set[str]) -> None:
-    runs = runs_of(RELEASES, meant)
-    assert set(members(RELEASES, runs)) == meant
-    assert list(members(RELEASES, runs)) == [one for one in RELEASES if one in meant]
+def test_runs_and_releases_are_the_same_thing(selected: set[str]) -> None:
+    ranges = group_releases(RELEASES, selected)
+    assert set(expand_ranges(RELEASES, ranges)) == selected
+    assert list(expand_ranges(RELEASES, ranges)) == [name for name in RELEASES if name in selected]
 
 
 @given(subsets)
-def test_runs_are_apart_ordered_and_begin_and_end_with_what_is_meant(meant: set[str]) -> None:
+def test_runs_are_apart_ordered_and_begin_and_end_with_what_is_selected(selected: set[str]) -> None:
     last = -1
-    for run in runs_of(RELEASES, meant):
-        first, end = RELEASES.index(run.first), RELEASES.index(run.last)
+    for span in group_releases(RELEASES, selected):
+        first, end = RELEASES.index(span.first), RELEASES.index(span.last)
         assert last < first <= end
-        assert {run.first, run.last} <= meant
-        assert not meant.intersection(run.gaps)
+        assert {span.first, span.last} <= selected
+        assert not selected.intersection(span.gaps)
         last = end
 
 
 @given(subsets)
-def test_words_tell_all_from_none_and_name_every_gap(meant: set[str]) -> None:
-    words = in_words(RELEASES, meant)
-    assert (words == "always") == (meant == set(RELEASES))
-    assert (words == "never") == (not meant)
-    for run in runs_of(RELEASES, meant):
-        for release in run.gaps:
+def test_words_tell_all_from_none_and_name_every_gap(selected: set[str]) -> None:
+    words = describe_releases(RELEASES, selected)
+    assert (words == "always") == (selected == set(RELEASES))
+    assert (words == "never") == (not selected)
+    for span in group_releases(RELEASES, selected):
+        for release in span.gaps:
             assert release in words
 
 
 @pytest.mark.parametrize(
-    ("meant", "words"),
+    ("selected", "words"),
     [
         ("345", "from 3 on"),
         ("012", "up to 2"),
@@ -74,8 +74,8 @@ def test_words_tell_all_from_none_and_name_every_gap(meant: set[str]) -> None:
         ("012345", "always"),
     ],
 )
-def test_words(meant: str, words: str) -> None:
-    assert in_words("012345", set(meant)) == words
+def test_words(selected: str, words: str) -> None:
+    assert describe_releases("012345", set(selected)) == words
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_different_meanings_stay_apart(one: str, other: str) -> None:
 @given(specifiers)
 def test_the_canonical_spelling_takes_the_same_releases(text: str) -> None:
     before, after = SpecifierSet(text), SpecifierSet(canonical(text))
-    assert [one for one in SAMPLES if one in before] == [one for one in SAMPLES if one in after]
+    assert [v for v in SAMPLES if v in before] == [v for v in SAMPLES if v in after]
 
 
 @given(specifiers, specifiers)
@@ -113,7 +113,7 @@ def test_overlap_finds_whatever_is_in_both(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "found"),
+    ("one", "other", "expected"),
     [
         (">=2.6.0", ">=1.0,<2", False),
         (">=1.9.0", ">=1.0,<2", True),
@@ -125,12 +125,12 @@ def test_overlap_finds_whatever_is_in_both(one: str, other: str) -> None:
         ("", "<1", True),
     ],
 )
-def test_overlap(one: str, other: str, found: bool) -> None:
-    assert overlap(one, other) is found
-    assert overlap(other, one) is found
+def test_overlap(one: str, other: str, expected: bool) -> None:
+    assert overlap(one, other) is expected
+    assert overlap(other, one) is expected
 
 
 def test_a_range_without_a_lower_end_names_no_release() -> None:
-    assert lowest_named("<2") is None
-    assert lowest_named(">=1.9.0,<2") == Version("1.9.0")
-    assert lowest_named("==3.9.*") == Version("3.9")
+    assert lower_bound("<2") is None
+    assert lower_bound(">=1.9.0,<2") == Version("1.9.0")
+    assert lower_bound("==3.9.*") == Version("3.9")

@@ -1,4 +1,4 @@
-"""What is inside wheels becomes findings: of a kind, with the wheels in ranges, and no others."""
+"""Findings inside wheels: their kinds, and the wheels that have them as ranges."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from matrix.__main__ import main
 from matrix.errors import IndexUnavailableError
 from matrix.features.audit.findings import FindingKind
 from matrix.features.audit.wheel_imports import standard_library
-from matrix.features.audit.wheel_platforms import platform_of, python_of
-from matrix.features.audit.wheel_scope import boundary_releases, wheels_of
+from matrix.features.audit.wheel_platforms import parse_platform, parse_python
+from matrix.features.audit.wheel_scope import boundary_releases, select_wheels
 from matrix.features.audit.wheels import WheelChecker, WheelReport
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import File, Project, ReleaseFiles
@@ -28,7 +28,7 @@ from matrix.pypi.cache import dump_project
 from matrix.pypi.client import CachedIndex
 from matrix.pypi.inspect import WheelInspection, inspect_wheel
 from matrix.pypi.releases import Releases
-from matrix.pypi.wheel_errors import BadArtifactError
+from matrix.pypi.remote_file import BadArtifactError
 from matrix.system.data_files import read_data
 from matrix.system.paths import data_dir
 
@@ -61,8 +61,8 @@ def project(name: str, *files: tuple[str, str]) -> Project:
                         f"{name}-{version}-{tags}.whl" if tags else f"{name}-{version}.tar.gz",
                         *("", "", NOW, "", False, tags),
                     )
-                    for each, tags in files
-                    if each == version
+                    for file_version, tags in files
+                    if file_version == version
                 ),
             )
             for version in versions
@@ -70,15 +70,15 @@ def project(name: str, *files: tuple[str, str]) -> Project:
     )
 
 
-class _Index:
+class _FakeIndex:
     """An index with the projects of a test."""
 
     def __init__(self, *projects: Project) -> None:
-        self._projects = {each.name: each for each in projects}
+        self._projects = {project.name: project for project in projects}
 
     def project(self, name: str) -> Project:
         if name not in self._projects:
-            raise IndexUnavailableError(f"nothing of {name}")
+            raise IndexUnavailableError(f"no project {name}")
         return self._projects[name]
 
 
@@ -87,21 +87,21 @@ def audit(
     requires: tuple[str, ...] = (),
     index: tuple[Project, ...] = (),
 ) -> WheelReport:
-    """Return the answer for wheels: version, tags and members of each."""
-    known = project("ddtrace", *((version, tags) for version, tags, _ in wheels))
+    """Return the report for wheels: version, tags and members of each."""
+    ddtrace = project("ddtrace", *((version, tags) for version, tags, _ in wheels))
     metadata = "Name: ddtrace\n" + "".join(f"Requires-Dist: {line}\n" for line in requires)
     contents = tuple(
         inspect_wheel(f"ddtrace-{version}-{tags}.whl", "", io.BytesIO(wheel(members, metadata)))
         for version, tags, members in wheels
     )
-    judge = WheelChecker(known, _Index(*index), read_data("artifacts"))
-    for each in contents:
-        judge.add(WheelInspection((each,)))
-    return judge.result()
+    checker = WheelChecker(ddtrace, _FakeIndex(*index), read_data("artifacts"))
+    for wheel_contents in contents:
+        checker.add(WheelInspection((wheel_contents,)))
+    return checker.result()
 
 
-def rows(found: WheelReport) -> list[tuple[str, str]]:
-    return [(row.kind.value, row.subject) for row in found.rows]
+def rows(report: WheelReport) -> list[tuple[str, str]]:
+    return [(row.kind.value, row.subject) for row in report.rows]
 
 
 def test_a_wheel_with_all_it_needs_has_no_finding() -> None:
@@ -114,22 +114,22 @@ def test_a_wheel_with_all_it_needs_has_no_finding() -> None:
 
 
 def test_a_capability_without_its_library_is_told_for_each_that_needs_it() -> None:
-    found = audit(("1.0", I686, {**START, WAF: "import os"}))
-    assert ("library-missing", "capability/threat-detection") in rows(found)
-    assert ("library-missing", "capability/api-security") in rows(found)
-    assert ("library-missing", "capability/sca") not in rows(found)
-    assert found.findings[0].contradicts
-    assert "has no libddwaf for i686" in found.findings[0].says
-    assert found.findings[0].places[0].document == f"ddtrace-1.0-{I686}.whl!{WAF}"
+    report = audit(("1.0", I686, {**START, WAF: "import os"}))
+    assert ("library-missing", "capability/threat-detection") in rows(report)
+    assert ("library-missing", "capability/api-security") in rows(report)
+    assert ("library-missing", "capability/sca") not in rows(report)
+    assert report.findings[0].contradicts
+    assert "has no libddwaf for i686" in report.findings[0].says
+    assert report.findings[0].places[0].document == f"ddtrace-1.0-{I686}.whl!{WAF}"
 
 
 def test_a_library_for_another_machine_in_its_place_is_foreign() -> None:
     members = {**START, WAF: "import os", LIB.format("x86_64", "so"): elf("x86_64")}
-    found = audit(("1.0", I686, members))
-    assert ("library-foreign", "library/" + LIB.format("x86_64", "so")) in rows(found)
-    assert ("library-missing", "capability/iast") not in rows(found)
-    assert ("library-missing", "capability/threat-protection") in rows(found)
-    assert any("there are elf for x86_64" in row.says for row in found.rows)
+    report = audit(("1.0", I686, members))
+    assert ("library-foreign", "library/" + LIB.format("x86_64", "so")) in rows(report)
+    assert ("library-missing", "capability/iast") not in rows(report)
+    assert ("library-missing", "capability/threat-protection") in rows(report)
+    assert any("there are elf for x86_64" in row.says for row in report.rows)
 
 
 def test_a_library_for_another_machine_beside_the_right_one_is_needless() -> None:
@@ -139,9 +139,9 @@ def test_a_library_for_another_machine_beside_the_right_one_is_needless() -> Non
         LIB.format("x86_64", "so"): elf("x86_64"),
         LIB.format("arm64", "dylib"): mach_o("aarch64"),
     }
-    found = audit(("1.0", LINUX, members))
-    assert rows(found) == [("library-needless", "library/" + LIB.format("arm64", "dylib"))]
-    assert not found.findings[0].contradicts
+    report = audit(("1.0", LINUX, members))
+    assert rows(report) == [("library-needless", "library/" + LIB.format("arm64", "dylib"))]
+    assert not report.findings[0].contradicts
 
 
 def test_a_universal_wheel_must_serve_both_machines() -> None:
@@ -150,15 +150,15 @@ def test_a_universal_wheel_must_serve_both_machines() -> None:
     whole = {**START, WAF: "", **members, "ddtrace/_x.so": mach_o("x86_64", "aarch64")}
     assert audit(("1.0", MAC, whole)).findings == ()
     half = {**START, WAF: "", LIB.format("x86_64", "dylib"): both["x86_64"]}
-    found = audit(("1.0", MAC, half))
-    assert ("library-foreign", "library/" + LIB.format("x86_64", "dylib")) in rows(found)
-    assert any("has no libddwaf for aarch64" in row.says for row in found.rows)
+    report = audit(("1.0", MAC, half))
+    assert ("library-foreign", "library/" + LIB.format("x86_64", "dylib")) in rows(report)
+    assert any("has no libddwaf for aarch64" in row.says for row in report.rows)
 
 
 def test_the_library_beside_a_loader_that_is_not_used_does_not_count() -> None:
     old = LIB.format("win32", "dll").replace("_ddwaf", "ddwaf")
-    found = audit(("1.0", WINDOWS, {**START, WAF: "", old: pe("i686")}))
-    assert ("library-missing", "capability/threat-detection") in rows(found)
+    report = audit(("1.0", WINDOWS, {**START, WAF: "", old: pe("i686")}))
+    assert ("library-missing", "capability/threat-detection") in rows(report)
 
 
 @pytest.mark.parametrize(
@@ -174,17 +174,17 @@ def test_the_library_beside_a_loader_that_is_not_used_does_not_count() -> None:
 def test_libraries_of_another_c_library(
     tags: str, needed: tuple[str, ...], kind: str | None
 ) -> None:
-    found = audit(("1.0", tags, {**START, "ddtrace/_x.so": elf("x86_64", needed)}))
-    assert rows(found) == ([(kind, "library/ddtrace/_x.so")] if kind else [])
+    report = audit(("1.0", tags, {**START, "ddtrace/_x.so": elf("x86_64", needed)}))
+    assert rows(report) == ([(kind, "library/ddtrace/_x.so")] if kind else [])
 
 
 def test_a_module_that_is_not_in_the_package() -> None:
     preload = "import os\nif os.getenv('X'):\n    from ddtrace.appsec._iast._utils import f\n"
-    found = audit(("1.0", LINUX, {**START, "ddtrace/bootstrap/preload.py": preload}))
-    assert rows(found) == [("module-missing-later", "module/ddtrace.appsec")]
+    report = audit(("1.0", LINUX, {**START, "ddtrace/bootstrap/preload.py": preload}))
+    assert rows(report) == [("module-missing-later", "module/ddtrace.appsec")]
     says = "ddtrace.bootstrap.preload imports ddtrace.appsec under a condition, which is not in"
-    assert says in found.findings[0].says
-    assert found.findings[0].places[0].line == 3
+    assert says in report.findings[0].says
+    assert report.findings[0].places[0].line == 3
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,9 @@ def test_which_imports_of_its_own_a_wheel_lacks(source: str, kind: str | None) -
         "ddtrace/a.py": "",
         "ddtrace/_native.cpython-39-x86_64-linux-gnu.so": elf(),
     }
-    assert [each for each, _ in rows(audit(("1.0", LINUX, members)))] == ([kind] if kind else [])
+    assert [row_kind for row_kind, _ in rows(audit(("1.0", LINUX, members)))] == (
+        [kind] if kind else []
+    )
 
 
 def test_what_starts_only_when_it_is_switched_on_breaks_later() -> None:
@@ -226,9 +228,9 @@ def test_an_undeclared_import_is_told_with_the_way_to_it() -> None:
         "ddtrace/contrib/django.py": "import django",
         "ddtrace/lonely.py": "import numpy",
     }
-    found = audit(("1.0", LINUX, members), requires=("attrs", "b-distribution"))
-    assert rows(found) == [("import-undeclared", "module/wrapt")]
-    assert "ddtrace > ddtrace.a imports wrapt" in found.findings[0].says
+    report = audit(("1.0", LINUX, members), requires=("attrs", "b-distribution"))
+    assert rows(report) == [("import-undeclared", "module/wrapt")]
+    assert "ddtrace > ddtrace.a imports wrapt" in report.findings[0].says
 
 
 def test_a_requirement_of_another_python_brings_nothing() -> None:
@@ -262,34 +264,34 @@ def test_requirements_that_nothing_fulfils() -> None:
         "silent",
         "a b c",
     )
-    found = audit(("1.0", LINUX, START), requires=requires, index=index)
-    assert rows(found) == [
+    report = audit(("1.0", LINUX, START), requires=requires, index=index)
+    assert rows(report) == [
         ("requirement-unmet", "requirement/there"),
         ("requirement-unreadable", "requirement/a b c"),
     ]
-    says = {place.says for finding in found.findings for place in finding.places}
-    assert any("the index has no such release" in each for each in says)
-    assert found.notes == ("nothing of silent",)
+    says = {place.says for finding in report.findings for place in finding.places}
+    assert any("the index has no such release" in text for text in says)
+    assert report.notes == ("no project silent",)
 
 
 def test_what_is_in_every_wheel_of_a_release_is_said_so() -> None:
     good = {**START}
     bad = {"ddtrace/__init__.py": "from ddtrace import gone"}
-    found = audit(
+    report = audit(
         ("1.0", LINUX, good), ("1.0", I686, good), ("1.1", LINUX, bad), ("1.1", I686, bad)
     )
-    assert found.findings[0].says.endswith("(all wheels: 1.1)")
+    assert report.findings[0].says.endswith("(all wheels: 1.1)")
 
 
 def test_ranges_are_over_the_releases_that_have_such_wheels() -> None:
     good = {**START}
     bad = {"ddtrace/__init__.py": "from ddtrace import gone"}
     cp310 = LINUX.replace("cp39", "cp310")
-    found = audit(
+    report = audit(
         *(("1.0", LINUX, good), ("1.1", LINUX, bad), ("1.1", I686, good)),
         *(("1.2", LINUX, bad), ("1.2", cp310, bad), ("1.2", I686, good)),
     )
-    assert [str(where) for where in found.rows[0].where] == [
+    assert [str(where) for where in report.rows[0].where] == [
         "linux_x86_64 cp39: 1.1 to 1.2",
         "linux_x86_64 cp310: 1.2",
     ]
@@ -298,16 +300,16 @@ def test_ranges_are_over_the_releases_that_have_such_wheels() -> None:
 def test_a_refused_wheel_is_a_finding_and_the_rest_stays() -> None:
     known = project("ddtrace", ("1.0", LINUX))
     error = BadArtifactError("ddtrace-1.0.whl", "it is encrypted")
-    judge = WheelChecker(known, _Index(), read_data("artifacts"))
-    judge.add(WheelInspection((), (error,), ("b.whl",)))
-    found = judge.result()
-    assert [finding.kind for finding in found.findings] == [FindingKind.ARTIFACT_REFUSED]
-    assert found.left == ("b.whl",)
+    checker = WheelChecker(known, _FakeIndex(), read_data("artifacts"))
+    checker.add(WheelInspection((), (error,), ("b.whl",)))
+    report = checker.result()
+    assert [finding.kind for finding in report.findings] == [FindingKind.ARTIFACT_REFUSED]
+    assert report.left == ("b.whl",)
 
 
 def test_the_answer_is_plain_json() -> None:
-    found = audit(("1.0", I686, {**START, WAF: ""}))
-    assert json.loads(json.dumps(found.to_json()))["rows"][0]["kind"] == "library-missing"
+    report = audit(("1.0", I686, {**START, WAF: ""}))
+    assert json.loads(json.dumps(report.to_json()))["rows"][0]["kind"] == "library-missing"
 
 
 @pytest.mark.parametrize(
@@ -327,18 +329,18 @@ def test_the_answer_is_plain_json() -> None:
     ],
 )
 def test_tags(tags: str, python: str, text: str, machines: tuple[str, ...]) -> None:
-    platform = platform_of(tags)
+    platform = parse_platform(tags)
     assert platform is not None
-    assert (python_of(tags), platform.text, platform.machines) == (python, text, machines)
+    assert (parse_python(tags), platform.text, platform.machines) == (python, text, machines)
 
 
 def test_a_wheel_that_goes_anywhere_has_no_platform() -> None:
-    assert platform_of("py2.py3-none-any") is None
-    assert python_of("py3-none-any") == ""
+    assert parse_platform("py2.py3-none-any") is None
+    assert parse_python("py3-none-any") == ""
 
 
 @pytest.mark.parametrize(
-    ("python", "there", "not_there"),
+    ("python", "present", "absent"),
     [
         ("2.7", "ConfigParser", "typing"),
         ("3.5", "typing", "secrets"),
@@ -347,9 +349,9 @@ def test_a_wheel_that_goes_anywhere_has_no_platform() -> None:
         ("3.14", "annotationlib", "telnetlib"),
     ],
 )
-def test_the_standard_library_of_each_python(python: str, there: str, not_there: str) -> None:
-    assert there in standard_library(python)
-    assert not_there not in standard_library(python)
+def test_the_standard_library_of_each_python(python: str, present: str, absent: str) -> None:
+    assert present in standard_library(python)
+    assert absent not in standard_library(python)
 
 
 def test_the_oldest_and_the_newest_python_of_each_platform_stand_for_all() -> None:
@@ -359,10 +361,10 @@ def test_the_oldest_and_the_newest_python_of_each_platform_stand_for_all() -> No
         for minor in minors
         for system in ("win32", "manylinux2014_x86_64")
     ]
-    known = project("ddtrace", *(("1.0", each) for each in (*tags, MUSL, "")))
-    ends = {file.tags for file in wheels_of(known, ("1.0",))}
-    assert ends == {each for each in tags if each.startswith(("cp27", "cp311"))} | {MUSL}
-    assert {file.tags for file in wheels_of(known, ("1.0",), every=True)} == {*tags, MUSL}
+    known = project("ddtrace", *(("1.0", tag) for tag in (*tags, MUSL, "")))
+    ends = {file.tags for file in select_wheels(known, ("1.0",))}
+    assert ends == {tag for tag in tags if tag.startswith(("cp27", "cp311"))} | {MUSL}
+    assert {file.tags for file in select_wheels(known, ("1.0",), every=True)} == {*tags, MUSL}
 
 
 def test_the_command_looks_into_what_is_known_and_says_what_is_not(
@@ -375,9 +377,9 @@ def test_the_command_looks_into_what_is_known_and_says_what_is_not(
     with serving() as files:
         monkeypatch.setenv("UV_DEFAULT_INDEX", files.url)
         content = wheel({**START, WAF: "import os"}, "Name: ddtrace\n")
-        kept = files.add(name, content)
-        other = dataclasses.replace(kept, filename=name.replace("cp39", "cp310"), sha256="1" * 64)
-        release = ReleaseFiles("1.9.0", NOW, False, "", (kept, other))
+        file = files.add(name, content)
+        other = dataclasses.replace(file, filename=name.replace("cp39", "cp310"), sha256="1" * 64)
+        release = ReleaseFiles("1.9.0", NOW, False, "", (file, other))
         index = CachedIndex(tmp_path).path("ddtrace")
         index.parent.mkdir(parents=True)
         fresh = dt.datetime.now(tz=dt.timezone.utc)
@@ -395,7 +397,7 @@ def test_the_command_looks_into_what_is_known_and_says_what_is_not(
         part = data["parts"]["artifacts"]
         assert part["releases"] == ["1.9.0"]
         assert {row["kind"] for row in part["rows"]} == {"library-missing"}
-    refused = [one["kind"] for one in first["parts"]["artifacts"]["findings"]]
+    refused = [finding["kind"] for finding in first["parts"]["artifacts"]["findings"]]
     assert refused.count("artifact-refused") == 1
     assert second["parts"]["artifacts"]["left"] == [other.filename]
 
@@ -413,9 +415,9 @@ def test_the_boundaries_of_the_documents() -> None:
         Claim(f"d/{number}", kind, "x", specifier, "", status, "d", "en", "", "", 1)
         for number, (kind, specifier, status) in enumerate(kinds)
     ]
-    found = boundary_releases(Releases(known), claims)
-    assert found == ("0.9", "1.0", "1.5", "1.9", "2.5", "3.0")
-    assert [file.filename for file in wheels_of(known, ("1.0", "3.0"))] == [
+    report = boundary_releases(Releases(known), claims)
+    assert report == ("0.9", "1.0", "1.5", "1.9", "2.5", "3.0")
+    assert [file.filename for file in select_wheels(known, ("1.0", "3.0"))] == [
         f"ddtrace-3.0-{LINUX}.whl",
         f"ddtrace-1.0-{LINUX}.whl",
     ]
