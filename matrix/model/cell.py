@@ -52,6 +52,9 @@ class Cell:
             f"-{name}{equals}{self.framework_version}-ddtrace{self.ddtrace}{when}"
         )
 
+    def __str__(self) -> str:
+        return self.id
+
     @property
     def sort_key(self) -> tuple[object, ...]:
         """Return a key that orders cells by version, not by text."""

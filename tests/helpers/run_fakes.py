@@ -116,12 +116,13 @@ def plan(
     )
 
 
-def finding(cell_id: str, shows: Observed | Reason) -> Finding:
+def finding(of: Cell | str, shows: Observed | Reason) -> Finding:
+    where = Cell.parse(str(of))
     if isinstance(shows, Reason):
         failed = text_facts("It failed.")
-        return Finding(Cell.parse(cell_id), PROBE, CHANNEL, Observed.UNKNOWN, failed, shows)
+        return Finding(where, PROBE, CHANNEL, Observed.UNKNOWN, failed, shows)
     seen = text_facts(f"Seen to be {shows.value}.")
-    return Finding(Cell.parse(cell_id), PROBE, CHANNEL, shows, seen)
+    return Finding(where, PROBE, CHANNEL, shows, seen)
 
 
 def exchange(

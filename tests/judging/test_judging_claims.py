@@ -24,6 +24,7 @@ from matrix.judging.fallbacks import next_control
 from matrix.judging.findings import FindingTable
 from matrix.judging.parts import judge_part
 from matrix.judging.sentences import evidence_text, remark_text
+from matrix.model.cell import Cell
 from matrix.model.claim import ClaimKind
 from matrix.model.plan import Omission
 from matrix.model.reason import Reason
@@ -106,7 +107,7 @@ def test_a_control_that_shows_never_turns_an_answer_green(
 def test_stepping_back_reports_both_releases() -> None:
     verdict = judge_part(part(claim()), table(A, A, Reason.BROKEN_START, P))
     assert verdict.outcome is Outcome.REFUTED
-    assert {MINIMUM, CONTROL, OLDER} <= set(verdict.cells)
+    assert {MINIMUM, CONTROL, OLDER} <= set(ids(verdict.cells))
     assert any(
         CONTROL in remark_text(remark) and "broken-start" in remark_text(remark)
         for remark in verdict.remarks
@@ -130,11 +131,11 @@ def test_an_earlier_release_that_shows_it_makes_a_failure_a_regression() -> None
 
 def test_a_candidate_is_compared_with_others_only_where_it_does_not_show() -> None:
     of = part(claim(), minimum=CONTROL, before=None, controls=(CONTROL, OLDER))
-    assert of.required == (CONTROL, CONTROL)
+    assert ids(of.required) == (CONTROL, CONTROL)
     shown = FindingTable([finding(CONTROL, P)])
     assert next_control(of, shown, set()) is None
     assert ids(judge_part(of, shown).cells) == (CONTROL,)
-    assert next_control(of, FindingTable([finding(CONTROL, A)]), set()) == OLDER
+    assert next_control(of, FindingTable([finding(CONTROL, A)]), set()) == Cell.parse(OLDER)
 
 
 def test_a_floor_that_breaks_later_is_a_remark_on_a_confirmed_part() -> None:
@@ -228,7 +229,7 @@ def test_what_was_left_out_blocks_only_where_it_could_have_been_tested(
 ) -> None:
     verdict = verdict_of(P, A, P, left_out=left_out, kind=kind)
     assert verdict.outcome is outcome
-    said = [verdict.reason.value] if verdict.reason else list(verdict.remarks)
+    said = [verdict.reason.value] if verdict.reason else list(map(remark_text, verdict.remarks))
     assert any(left_out.value in text for text in said)
 
 
@@ -341,5 +342,6 @@ def test_tightness_of_a_claim(
 def test_controls_are_asked_for_one_by_one_and_only_if_needed(
     shown: tuple[Observed | Reason | None, ...], ended: tuple[str, ...], wanted: str | None
 ) -> None:
-    over = {(cell, "threat-detection") for cell in ended}
-    assert next_control(part(claim()), table(*shown), over) == wanted
+    over = {(Cell.parse(cell), "threat-detection") for cell in ended}
+    found = next_control(part(claim()), table(*shown), over)
+    assert (found and found.id) == wanted

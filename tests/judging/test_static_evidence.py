@@ -17,6 +17,7 @@ from matrix.features.audit.index_evidence import static_evidence
 from matrix.judging.claims import judge, with_static
 from matrix.judging.findings import FindingTable
 from matrix.judging.sentences import evidence_text, remark_text
+from matrix.model.fact import text_facts
 from matrix.model.plan import Plan, StaticEvidence
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Tightness, Verdict
@@ -30,8 +31,10 @@ verdicts = st.builds(
     outcome=st.sampled_from(Outcome),
     tightness=st.sampled_from([None, *Tightness]),
     reason=st.sampled_from([None, *Reason]),
-    evidence=st.text(min_size=1),
-    remarks=st.lists(st.text(), max_size=2).map(tuple),
+    facts=st.text(min_size=1).map(text_facts),
+    remarks=st.lists(st.text(min_size=1).map(lambda text: text_facts(text)[0]), max_size=2).map(
+        tuple
+    ),
 )
 
 

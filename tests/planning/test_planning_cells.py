@@ -9,6 +9,7 @@ from helpers.planning_fixture import READ, claim, page, parts_of, planned
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import Part
 from matrix.planning.cell_set import in_order
@@ -29,6 +30,11 @@ def test_a_framework_may_be_younger_than_the_release_before() -> None:
     assert dates["cp310-linux_x86_64-flask2.2.0-ddtrace1.0.0"] == dt.date(2022, 8, 2)
 
 
+def letter_cell(name: str) -> Cell:
+    """Return a cell that only its name tells from others."""
+    return Cell("3.9", "linux_x86_64", name, "1.0", "1.0.0")
+
+
 def test_verdicts_fall_early() -> None:
     """Cheap claims first, capabilities among equals, integrations and runtimes last."""
     kinds = {each.id: each.kind for each in page()}
@@ -39,7 +45,7 @@ def test_verdicts_fall_early() -> None:
     costs = {"capability": 2, "note": 2, "framework": 1, "runtime": 1}
     claims = [claim(ClaimKind(kind), "x" if kind == "note" else "y") for kind in reversed(costs)]
     parts = [
-        Part(each.id, "probe", "channel", f"{each.id}-{number}", None, ())
+        Part(each.id, "probe", "channel", letter_cell(f"{each.id}{number}"), None, ())
         for each in claims
         for number in range(costs[each.kind.value])
     ]
@@ -50,9 +56,9 @@ def test_verdicts_fall_early() -> None:
 def test_a_cell_costs_as_much_as_it_has_probes() -> None:
     dear, cheap = claim(ClaimKind.CAPABILITY, "dear"), claim(ClaimKind.CAPABILITY, "very-cheap")
     parts = [
-        Part(dear.id, "one", "channel", "shared-by-two", None, ()),
-        Part(dear.id, "two", "channel", "shared-by-two", None, ()),
-        Part(cheap.id, "one", "channel", "single", None, ()),
+        Part(dear.id, "one", "channel", letter_cell("shared"), None, ()),
+        Part(dear.id, "two", "channel", letter_cell("shared"), None, ()),
+        Part(cheap.id, "one", "channel", letter_cell("single"), None, ()),
     ]
     found = [part.claim for part in in_order([dear, cheap], parts)]
     assert found == [cheap.id, dear.id, dear.id]
@@ -66,8 +72,10 @@ def test_a_date_of_ones_own_is_part_of_the_cell_and_hides_what_came_later() -> N
     assert "1.10.3" in versions
     assert "1.20.19" not in versions
     part = parts_of(plan, "capability/threat-detection")[0]
-    assert "ddtrace1.10.3" in part.controls[0]
-    newest = {part.minimum.id.split("-")[2] for part in parts_of(plan, "capability/threat-detection")}
+    assert part.controls[0].ddtrace == "1.10.3"
+    newest = {
+        part.minimum.id.split("-")[2] for part in parts_of(plan, "capability/threat-detection")
+    }
     assert {"django4.2", "flask2.2.5"} <= newest, "what an install on that day would get"
 
 
@@ -97,8 +105,8 @@ def test_the_snapshot_is_the_oldest_answer_of_the_index() -> None:
 
 def slowly(claims: Sequence[Claim], parts: Sequence[Part]) -> list[str]:
     """Return the claims in their order, each looked for among all that wait."""
-    needs: dict[str, set[str]] = {}
-    probes: dict[str, set[str]] = {}
+    needs: dict[str, set[Cell]] = {}
+    probes: dict[Cell, set[str]] = {}
     for part in parts:
         needs.setdefault(part.claim, set()).update(part.required)
         for cell in part.required:
@@ -108,7 +116,7 @@ def slowly(claims: Sequence[Claim], parts: Sequence[Part]) -> list[str]:
         (each for each in claims if each.id in needs),
         key=lambda each: (rank[each.kind], each.subject, each.id),
     )
-    there: set[str] = set()
+    there: set[Cell] = set()
     ordered = []
     while waiting:
         best = min(
@@ -137,7 +145,7 @@ def test_next_is_always_the_cheapest_of_all_that_wait(
         claim(kind, f"s{number % 3}", n=str(number)) for number, (kind, _) in enumerate(drawn)
     ]
     parts = [
-        Part(made.id, probe, "channel", minimum, None, (control,))
+        Part(made.id, probe, "channel", letter_cell(minimum), None, (letter_cell(control),))
         for made, (_, wanted) in zip(claims, drawn, strict=True)
         for probe, minimum, control in wanted
     ]

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 from helpers.planning_fixture import claim, left_out_of, page, parts_of, planned, reasons
-from test_planning_targets import DOCKER
+from helpers.target_fixture import DOCKER
 
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.plan import Part, Plan
@@ -84,7 +84,7 @@ def test_a_version_of_its_own_is_its_minimum() -> None:
     for subject, least in (("api-security", "3.0.0"), ("iast", "2.6.0")):
         found = {part.minimum for part in parts_of(plan, f"deployment/{subject}/docker")}
         assert found
-        assert {cell.rpartition("ddtrace")[2] for cell in found} == {least}
+        assert {cell.ddtrace for cell in found} == {least}
 
 
 def test_what_has_no_probe_has_none_in_a_container_either() -> None:

@@ -35,7 +35,7 @@ def row(**scope: str) -> Claim:
 
 
 def asked(plan_claims: list[Claim], claim_id: str) -> set[str]:
-    return {part.minimum for part in parts_of(planned(plan_claims), claim_id)}
+    return {part.minimum.id for part in parts_of(planned(plan_claims), claim_id)}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from helpers.planning_fixture import (
     world,
 )
 
+from matrix.model.cell import Cell
 from matrix.model.claim import ClaimKind
 from matrix.model.plan import Part, Plan
 from matrix.model.reason import Reason
@@ -70,11 +71,11 @@ def row(plan: Plan) -> list[Part]:
     return parts_of(plan, "integration/paper/yes")
 
 
-def short(cell: str | None) -> str:
+def short(cell: Cell | None) -> str:
     """Return `2.7 paper1.2.0 1.20.19` for a cell."""
     if cell is None:
         return ""
-    python, _, paper, tracer = cell.split("-")
+    python, _, paper, tracer = cell.id.split("-")
     return f"{python[2]}.{python[3:]} {paper[5:]} {tracer[7:]}"
 
 
@@ -141,7 +142,7 @@ def test_the_first_release_above_the_upper_end_is_asked_beside_the_newest(
         {f"{above} 1.20.19", f"{above} 2.21.12"} if above else set()
     )
     assert {part.pick for part in row(plan) if part.above} <= {"newest"}
-    run = {each.cell.id for each in plan.cells}
+    run = {each.cell for each in plan.cells}
     assert {part.above for part in row(plan) if part.above} <= run
 
 
@@ -182,8 +183,8 @@ def test_later_releases_and_other_cpythons_are_in_reserve_of_a_minimum() -> None
     assert [short(each) for each in first.elsewhere] == [
         f"3.{minor} 1.2.0 1.20.19" for minor in range(5, 11)
     ]
-    run = {each.cell.id for each in plan.cells}
-    reserve = {each.cell.id for each in plan.fallbacks}
+    run = {each.cell for each in plan.cells}
+    reserve = {each.cell for each in plan.fallbacks}
     assert set(first.elsewhere) <= reserve
     assert set(first.later) <= reserve | run
     assert first.later[0] in reserve
@@ -196,7 +197,7 @@ def test_of_many_later_releases_some_are_in_reserve_the_next_and_the_newest_amon
     index = FakeIndex({**world().projects, "paper": project("paper", many)})
     asked = claim(ClaimKind.INTEGRATION, "paper", ">=1.2", automatic="yes")
     plan = make_plan([asked], index, targets=(LINUX,), coverage=coverage, as_of=READ.date())
-    rungs = [each.split("-")[2] for each in row(plan)[0].later]
+    rungs = [each.id.split("-")[2] for each in row(plan)[0].later]
     assert len(rungs) <= 15
     assert rungs[0] == "paper1.3"
     assert rungs[-1] == "paper1.59"

@@ -66,15 +66,15 @@ def planned(given_claims: tuple[Claim, ...], profile: str) -> Plan:
 def check(plan: Plan) -> None:
     answered = {part.claim for part in plan.parts} | {item.claim for item in plan.omissions}
     assert answered == {each.id for each in plan.claims}
-    run = [each.cell.id for each in plan.cells]
-    waiting = [each.cell.id for each in plan.fallbacks]
+    run = [each.cell for each in plan.cells]
+    waiting = [each.cell for each in plan.fallbacks]
     assert len(set(run + waiting)) == len(run) + len(waiting), "a cell is planned once"
     needed = set()
     for part in plan.parts:
         before = [part.before] if part.before else []
         needed |= {part.minimum, *before, *part.controls}
         assert {part.minimum, *before, *part.controls[:1]} <= set(run)
-        cells = [Cell.parse(each) for each in (*before, part.minimum, *reversed(part.controls))]
+        cells = [*before, part.minimum, *reversed(part.controls)]
         if part.expects_absent:
             assert len({(c.python, c.target, c.ddtrace) for c in cells}) == 1
             continue

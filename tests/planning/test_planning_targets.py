@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from helpers.planning_fixture import FakeIndex, claim, page, parts_of, reasons, runtime, world
+from helpers.planning_fixture import FakeIndex, claim, parts_of, reasons, runtime, world
+from helpers.target_fixture import ARM, DOCKER, I686, NO_ARM, THREE, X86, wide_index, wide_plan
 
 from matrix.docker.interface import EngineInfo
 from matrix.errors import EngineUnavailableError, UsageError
@@ -14,6 +15,7 @@ from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
 from matrix.model.cell import Cell
 from matrix.model.claim import ClaimKind
+from matrix.model.fact import text_facts
 from matrix.model.plan import Plan
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Outcome
@@ -22,55 +24,18 @@ from matrix.planning.planner import make_plan
 from matrix.planning.select import Selection, select
 from matrix.pypi.tags import wheel_tags
 
-X86, I686, ARM = "linux_x86_64", "linux_i686", "linux_aarch64"
-THREE = (X86, I686, ARM)
-DOCKER = EngineInfo(
-    name="Docker 20.10.24",
-    platform="linux/amd64",
-    platforms=("linux/amd64", "linux/386", "linux/arm64"),
-    shares_files=True,
-    cpus=2,
-    memory=2**33,
-)
-NO_ARM = dataclasses.replace(DOCKER, platforms=("linux/amd64", "linux/386"))
-
-
-def wide() -> FakeIndex:
-    """Return the small world with wheels for three CPUs; ARM has none of 1.x on CPython 2.7."""
-    index = world()
-    tracer = index.projects["ddtrace"]
-    releases = []
-    for release in tracer.releases:
-        files = list(release.files)
-        for file in release.files:
-            for cpu in ("i686", "aarch64"):
-                if not file.filename.endswith("manylinux2014_x86_64.whl"):
-                    continue
-                name = file.filename.replace("x86_64", cpu)
-                if cpu == "i686" or "-cp27-" not in name:
-                    made = dataclasses.replace(file, filename=name, tags=wheel_tags(name))
-                    files.append(made)
-        releases.append(dataclasses.replace(release, files=tuple(files)))
-    index.projects["ddtrace"] = dataclasses.replace(tracer, releases=tuple(releases))
-    return index
-
-
-def planned(profile: str = "documented", targets: tuple[str, ...] = THREE) -> Plan:
-    claims = [*page(), runtime("==3.8.*", cpu="i686"), runtime("==2.7.*", cpu="aarch64")]
-    return make_plan(claims, wide(), profile=profile, targets=targets)
-
 
 def targets_of(plan: Plan, claim_id: str) -> set[str]:
     return {part.minimum.id.split("-")[1] for part in parts_of(plan, claim_id)}
 
 
 def test_a_promise_without_a_cpu_is_asked_on_the_first_target_and_the_rest_is_no_gap() -> None:
-    plan = planned()
+    plan = wide_plan()
     assert targets_of(plan, "capability/threat-detection") == {X86}
     left = {(item.subject, item.reason) for item in plan.omissions if item.subject in THREE}
     assert {(I686, Reason.ONE_PLATFORM), (ARM, Reason.ONE_PLATFORM)} <= left
     shown = FindingTable(
-        Finding(part.minimum, part.probe, part.channel, Observed.PRESENT, "Seen.")
+        Finding(part.minimum, part.probe, part.channel, Observed.PRESENT, text_facts("Seen."))
         for part in plan.parts
     )
     verdicts = {item.claim: item for item in judge(plan, shown)}
@@ -79,27 +44,27 @@ def test_a_promise_without_a_cpu_is_asked_on_the_first_target_and_the_rest_is_no
 
 def test_a_promise_about_a_cpu_is_asked_there_in_every_profile() -> None:
     for profile in ("documented", "exhaustive"):
-        plan = planned(profile)
+        plan = wide_plan(profile)
         assert targets_of(plan, "runtime/cpython/linux/i686/==3.8.*/<2") == {I686}
         assert targets_of(plan, "runtime/cpython/linux/x86_64/==3.8.*/<2") == {X86}
 
 
 @pytest.mark.parametrize("profile", ["smoke", "exhaustive"])
 def test_some_profiles_ask_on_every_target(profile: str) -> None:
-    plan = planned(profile)
+    plan = wide_plan(profile)
     assert targets_of(plan, "capability/threat-detection") == set(THREE)
     assert Reason.ONE_PLATFORM not in {item.reason for item in plan.omissions}
 
 
 def test_a_release_without_a_wheel_for_a_target_says_so() -> None:
-    plan = planned()
+    plan = wide_plan()
     arm = "runtime/cpython/linux/aarch64/==2.7.*/<2"
     assert reasons(plan, arm) == {Reason.NO_WHEEL}
     assert not parts_of(plan, arm)
 
 
 def test_cells_of_the_first_target_come_first_also_in_a_selection() -> None:
-    plan = planned("smoke")
+    plan = wide_plan("smoke")
     chosen = select(plan, Selection(capabilities=("threat-*",)))
     for each in (plan, chosen):
         order = [THREE.index(item.cell.target) for item in each.cells]
@@ -108,8 +73,8 @@ def test_cells_of_the_first_target_come_first_also_in_a_selection() -> None:
 
 
 def test_one_target_gives_the_plan_that_it_gave_alone() -> None:
-    assert planned(targets=(X86,)).cells == tuple(
-        item for item in planned().cells if item.cell.target == X86
+    assert wide_plan(targets=(X86,)).cells == tuple(
+        item for item in wide_plan().cells if item.cell.target == X86
     )
 
 
@@ -126,7 +91,7 @@ def test_what_an_engine_cannot_run_is_left_out_with_its_words() -> None:
     where = by_engine(NO_ARM)
     plan = make_plan(
         [runtime("==3.8.*", cpu="aarch64")],
-        wide(),
+        wide_index(),
         targets=where.targets,
         obstacles=where.obstacles,
     )
@@ -139,12 +104,14 @@ def test_what_an_engine_cannot_run_is_left_out_with_its_words() -> None:
 def test_targets_are_asked_for_by_any_of_their_names(glob: str) -> None:
     where = by_engine(DOCKER, [glob])
     assert where.targets == (I686,)
-    plan = make_plan([runtime("==3.8.*")], wide(), targets=where.targets, obstacles=where.obstacles)
+    plan = make_plan(
+        [runtime("==3.8.*")], wide_index(), targets=where.targets, obstacles=where.obstacles
+    )
     assert {item.reason for item in plan.omissions} == {Reason.NOT_SELECTED}
 
 
 def test_nothing_is_planned_for_a_target_that_nothing_is_chosen_for() -> None:
-    plan = make_plan([claim(ClaimKind.CAPABILITY, "sca", ">=1.8.0")], wide(), targets=())
+    plan = make_plan([claim(ClaimKind.CAPABILITY, "sca", ">=1.8.0")], wide_index(), targets=())
     assert not plan.cells
     assert {item.reason for item in plan.omissions} == {Reason.PLATFORM_NOT_HERE}
 
