@@ -1,12 +1,10 @@
-"""The compact form of a project on disk.
+"""Cached form of a project on disk, and what changed since the answer before.
 
 A big project has 47,000 files, and a plan looks at few of them: the files of a release are one
-string each, taken apart when they are first asked for.
+string, which is parsed at the first access.
 
-What an index listed earlier and no longer lists: kept beside what it lists now.
-
-Indexes do delete releases (a withdrawn upload, a mirror that lags). A release that is gone cannot
-be installed, so it is no release of the project any more; that it was there is still known.
+Indexes do delete releases (a withdrawn upload, a mirror that lags). A deleted release cannot be
+installed, so it is no release of the project any more, but it is remembered as vanished.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ _FIELD, _FILE = "|", "^"
 
 
 class PackedFiles(Sequence[File]):
-    """The files of one release, read when looked at."""
+    """The files of one release, parsed at the first access."""
 
     def __init__(self, text: str, base: str) -> None:
         self._text = text
@@ -64,9 +62,9 @@ class PackedFiles(Sequence[File]):
 
 
 def dump_project(project: Project, etag: str = "", modified: str = "") -> str:
-    """Return the text that `load_project` reads; `etag` and `modified` are the index's own marks."""
-    known = (*project.releases, *project.vanished)
-    base = _common([file.url for release in known for file in release.files])
+    """Return the text that `load_project` reads; `etag` and `modified` are from the headers."""
+    releases = (*project.releases, *project.vanished)
+    base = _common_base([file.url for release in releases for file in release.files])
     data = {
         "format": FORMAT,
         "name": project.name,
@@ -81,7 +79,7 @@ def dump_project(project: Project, etag: str = "", modified: str = "") -> str:
 
 
 def load_project(text: str) -> tuple[Project, str, str]:
-    """Return the project, its etag and its modification mark; raise ValueError where it is none."""
+    """Return the project, its etag and modification mark; raise ValueError for other texts."""
     try:
         data: dict[str, Any] = json.loads(text)
         if data["format"] != FORMAT:
@@ -115,7 +113,7 @@ def _release(row: Sequence[Any], base: str) -> ReleaseFiles:
     )
 
 
-def _common(urls: Sequence[str]) -> str:
+def _common_base(urls: Sequence[str]) -> str:
     if not urls:
         return ""
     low, high = min(urls), max(urls)
@@ -124,10 +122,10 @@ def _common(urls: Sequence[str]) -> str:
 
 
 def _pack(file: File, base: str) -> str:
-    named = _name_of(file.url)
+    url_name = _filename(file.url)
     fields = (
         file.url[len(base) :],
-        "" if named == file.filename else file.filename,
+        "" if url_name == file.filename else file.filename,
         file.sha256,
         _stamp(file.uploaded),
         file.requires_python,
@@ -142,13 +140,13 @@ def _unpack(row: str, base: str) -> File:
         fields = [_unescape(field) for field in fields]
     url, filename, sha256, uploaded, requires, yanked = fields
     url = base + url
-    filename = filename or _name_of(url)
+    filename = filename or _filename(url)
     return File(
         filename, url, sha256, _moment(uploaded), requires, bool(yanked), wheel_tags(filename)
     )
 
 
-def _name_of(url: str) -> str:
+def _filename(url: str) -> str:
     if "%" not in url and "?" not in url:
         return url.rpartition("/")[2]
     return unquote(urlsplit(url).path.rpartition("/")[2])
@@ -175,36 +173,35 @@ def _moment(stamp: str) -> dt.datetime | None:
     return _EPOCH + int(stamp) * _MICROSECOND if stamp else None
 
 
-# How many names a sentence holds.
-_NAMED = 5
+_MAX_NAMES = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class IndexChange:
-    """What is different from the answer before: names of files.
+    """Differences to the answer before.
 
-    `gone` releases have no file left, `files` are gone from releases that still have others,
-    `replaced` files have another hash than before.
+    `gone` are releases without any file left, `files` vanished from releases that still have
+    others, and `replaced` are files with another hash than before.
     """
 
     gone: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
 
-    def sentences(self, name: str) -> tuple[str, ...]:
-        """Return what a user should know of it."""
-        said = (
+    def messages(self, name: str) -> tuple[str, ...]:
+        """Return messages for the user about project `name`."""
+        changes = (
             (self.gone, f"the index no longer lists these releases of {name}"),
             (self.files, f"the index no longer lists these files of {name}"),
             (self.replaced, f"these files of {name} have another hash than before"),
         )
-        return tuple(f"{text}: {_listed(names)}" for names, text in said if names)
+        return tuple(f"{text}: {_join_names(names)}" for names, text in changes if names)
 
 
 def carry_over(old: Project | None, new: Project) -> tuple[Project, IndexChange]:
-    """Return the new answer with what has vanished since the old one, and what changed.
+    """Return the new answer with the files that vanished since the old one, and what changed.
 
-    What had vanished before and is listed again counts as listed.
+    Files that had vanished before and are listed again count as listed.
     """
     if old is None:
         return new, IndexChange()
@@ -216,22 +213,22 @@ def carry_over(old: Project | None, new: Project) -> tuple[Project, IndexChange]
         if missing:
             version = Version(release.version)
             before = vanished[version].files if version in vanished else ()
-            vanished[version] = dataclasses.replace(release, files=_once((*before, *missing)))
+            vanished[version] = dataclasses.replace(release, files=_unique((*before, *missing)))
     gone, files, replaced = [], [], []
     for release in old.releases:
         if Version(release.version) not in versions:
             gone.append(release.version)
         else:
-            files += [one.filename for one in release.files if one.filename not in listed]
-        replaced += [one.filename for one in release.files if _differs(one, listed)]
-    kept = tuple(vanished[version] for version in sorted(vanished))
+            files += [file.filename for file in release.files if file.filename not in listed]
+        replaced += [file.filename for file in release.files if _differs(file, listed)]
+    remembered = tuple(vanished[version] for version in sorted(vanished))
     return (
-        dataclasses.replace(new, vanished=kept),
+        dataclasses.replace(new, vanished=remembered),
         IndexChange(tuple(gone), tuple(files), tuple(replaced)),
     )
 
 
-def _once(files: Iterable[File]) -> tuple[File, ...]:
+def _unique(files: Iterable[File]) -> tuple[File, ...]:
     return tuple({file.filename: file for file in files}.values())
 
 
@@ -240,6 +237,6 @@ def _differs(old: File, listed: dict[str, File]) -> bool:
     return new is not None and bool(old.sha256 and new.sha256) and old.sha256 != new.sha256
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _join_names(names: tuple[str, ...]) -> str:
+    more = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -1,6 +1,6 @@
-"""The index with a cache: asked once a day, and missed only where nothing is cached.
+"""Client of the package index: conditional requests with retries, and a cache for a day.
 
-One request to the index, repeated with back-off while it may help.
+An index that is down is an error only for projects that were never cached.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import dataclasses
 import datetime as dt
 import hashlib
 import os
-import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
@@ -24,34 +24,44 @@ from matrix.errors import IndexUnavailableError
 from matrix.model.index import Project
 from matrix.pypi.cache import carry_over, dump_project, load_project
 from matrix.pypi.pages import BadAnswerError, build_project, parse_html, parse_json
-from matrix.system.atomic import put_in_place
+from matrix.system.atomic import write_atomic
 
-__all__ = ["CachedIndex", "FetchError", "IndexResponse", "fetch", "index_url"]
+__all__ = [
+    "CachedIndex",
+    "FetchError",
+    "IndexResponse",
+    "fetch",
+    "index_url",
+    "with_retries",
+    "without_credentials",
+]
 
 MAX_AGE = dt.timedelta(hours=24)
+# The largest pages have some 60 MB.
+MAX_BYTES = 256 * 2**20
 
 
 def index_url(environ: Mapping[str, str] | None = None) -> str:
-    """Return the index that this user's own tools would ask."""
-    given = os.environ if environ is None else environ
+    """Return the URL of the index that the user's own tools use."""
+    environ = os.environ if environ is None else environ
     for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
-        if given.get(name):
-            # uv takes `name=https://...` too.
-            head, equals, tail = given[name].partition("=")
-            return (tail if equals and "://" not in head else given[name]).rstrip("/")
-    # virtualenv's own library names the public index; it is imported only where nothing else does.
-    from distlib.index import DEFAULT_INDEX  # noqa: PLC0415
+        if value := environ.get(name):
+            # uv also accepts `name=https://...`.
+            head, equals, tail = value.partition("=")
+            return (tail if equals and "://" not in head else value).rstrip("/")
+    from distlib.index import DEFAULT_INDEX  # noqa: PLC0415 - slow, and rarely needed
 
     return urljoin(str(DEFAULT_INDEX), "simple")
 
 
 @dataclasses.dataclass
 class CachedIndex:
-    """An `Index` that keeps what it read under `cache_dir`.
+    """An `Index` that caches its answers under `cache_dir`; safe to use from threads.
 
-    `max_age` is how old an answer may be before the index is asked again; `refresh` asks once for
-    each project, whatever the age; `offline` never asks. `notices` collects what the user should
-    know, such as that the index is down and an old answer was used. Safe to use from threads.
+    Answers older than `max_age` are requested again; `refresh` requests each project once, whatever
+    the age; `offline` never sends a request, and answers of more than `max_bytes` are refused.
+    `notices` collects messages for the user, such as that the index is down and an old answer is
+    used.
     """
 
     cache_dir: Path
@@ -60,22 +70,23 @@ class CachedIndex:
     refresh: bool = False
     max_age: dt.timedelta = MAX_AGE
     wait_seconds: float = 0.5
+    max_bytes: int = MAX_BYTES
     notices: list[str] = dataclasses.field(default_factory=list)
-    _known: dict[str, Project] = dataclasses.field(default_factory=dict)
+    _projects: dict[str, Project] = dataclasses.field(default_factory=dict)
     _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 
     def project(self, name: str) -> Project:
-        """Return all releases of `name`; raise `IndexUnavailableError` where nothing answers."""
+        """Return all releases of `name`; raise `IndexUnavailableError` without any answer."""
         name = str(canonicalize_name(name))
         with self._lock:
-            if name not in self._known:
-                self._known[name] = self._find(name)
-            return self._known[name]
+            if name not in self._projects:
+                self._projects[name] = self._find(name)
+            return self._projects[name]
 
     def path(self, name: str) -> Path:
-        """Return where the answer for `name` is kept."""
-        which = hashlib.sha256(self.url.encode()).hexdigest()[:12]
-        return self.cache_dir / "index" / which / f"{canonicalize_name(name)}.json"
+        """Return the cache file of `name`."""
+        index = hashlib.sha256(self.url.encode()).hexdigest()[:12]
+        return self.cache_dir / "index" / index / f"{canonicalize_name(name)}.json"
 
     def _find(self, name: str) -> Project:
         cached = self._read(name)
@@ -89,19 +100,23 @@ class CachedIndex:
             project, etag, modified = None, "", ""
             if self.offline:
                 raise IndexUnavailableError(
-                    f"nothing is known of {name!r}, and --offline forbids to ask the index",
+                    f"no cached answer for {name!r}, and --offline forbids requests to the index",
                     "Run the same command once without --offline.",
                 )
-        return self._ask(name, project, etag, modified, now)
+        return self._request(name, project, etag, modified, now)
 
-    def _ask(
+    def _request(
         self, name: str, old: Project | None, etag: str, modified: str, now: dt.datetime
     ) -> Project:
-        # Imported here: a plan from a warm cache starts without an HTTP library.
-
         page = f"{self.url.rstrip('/')}/{name}/"
         try:
-            answer = fetch(page, etag=etag, modified=modified, wait_seconds=self.wait_seconds)
+            answer = fetch(
+                page,
+                etag=etag,
+                modified=modified,
+                wait_seconds=self.wait_seconds,
+                max_bytes=self.max_bytes,
+            )
             if answer.text is None and old is not None:
                 project = dataclasses.replace(old, fetched=now)
                 self._write(name, dump_project(project, etag, modified))
@@ -113,20 +128,20 @@ class CachedIndex:
         except BadAnswerError as error:
             return self._fall_back(name, old, f"{without_credentials(page)}: {error}", error)
         project, change = carry_over(old, project)
-        self.notices += change.sentences(name)
+        self.notices += change.messages(name)
         self._write(name, dump_project(project, answer.etag, answer.modified))
         return project
 
-    def _fall_back(self, name: str, old: Project | None, said: str, why: Exception) -> Project:
+    def _fall_back(self, name: str, old: Project | None, detail: str, cause: Exception) -> Project:
         if old is None:
             raise IndexUnavailableError(
-                f"the package index gave no usable answer for {name!r}: {said}",
+                f"the package index gave no usable answer for {name!r}: {detail}",
                 "Check the network, the proxy and $UV_DEFAULT_INDEX or $PIP_INDEX_URL "
                 "(a certificate of your own goes into $REQUESTS_CA_BUNDLE), and try again.",
-            ) from why
+            ) from cause
         self.notices.append(
-            f"the package index gave no usable answer for {name!r} ({said}); "
-            f"what it said on {old.fetched:%Y-%m-%d %H:%M} UTC is used"
+            f"the package index gave no usable answer for {name!r} ({detail}); "
+            f"using its answer of {old.fetched:%Y-%m-%d %H:%M} UTC"
         )
         return old
 
@@ -134,24 +149,13 @@ class CachedIndex:
         try:
             return load_project(self.path(name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            # Not there, or damaged: as good as not there.
-            return None
+            return None  # missing or damaged
 
     def _write(self, name: str, text: str) -> None:
-        path = self.path(name)
-        temporary = ""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                "w", encoding="utf-8", dir=path.parent, prefix=f".{name}.", delete=False
-            ) as file:
-                temporary = file.name
-                file.write(text)
-            put_in_place(Path(temporary), path)
+            write_atomic(self.path(name), text)
         except OSError as error:
-            if temporary:
-                Path(temporary).unlink(missing_ok=True)
-            self.notices.append(f"the answer for {name!r} could not be cached: {error.strerror}")
+            self.notices.append(f"cannot cache the answer for {name!r}: {error.strerror}")
 
 
 # Without this header the index leaves out the upload times.
@@ -160,25 +164,26 @@ ACCEPT = (
     "application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 )
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
-# For the whole of one answer: an index that sends a byte a minute is as good as down.
+# For one whole answer: an index that sends a byte a minute is as good as down.
 WHOLE_SECONDS = 300.0
-# The largest pages there are have some 60 MB.
-MAX_BYTES = 256 * 2**20
 ATTEMPTS = 4
+TRANSIENT_STATUS = (408, 425, 429)
 _CHUNK = 2**16
+
+T = TypeVar("T")
 
 
 class FetchError(Exception):
-    """The index could not be asked, or says that there is no such page."""
+    """The index does not answer, or has no such page."""
 
 
-class _PassingError(FetchError):
-    """Worth another try: no connection, half an answer, the index is overloaded."""
+class _TransientError(FetchError):
+    """A failure worth a retry: no connection, a truncated answer, an overloaded index."""
 
 
 @dataclasses.dataclass(frozen=True)
 class IndexResponse:
-    """`text` is None where the index says that nothing changed since `etag` or `modified`."""
+    """An answer; `text` is None if the page is unchanged since `etag` or `modified`."""
 
     text: str | None
     json: bool
@@ -188,91 +193,101 @@ class IndexResponse:
 
 
 def fetch(
-    url: str, *, etag: str = "", modified: str = "", wait_seconds: float = 0.5
+    url: str,
+    *,
+    etag: str = "",
+    modified: str = "",
+    wait_seconds: float = 0.5,
+    max_bytes: int = MAX_BYTES,
 ) -> IndexResponse:
-    """Return the page at `url`; ask conditionally where `etag` or `modified` is given.
+    """Return the page at `url`, by a conditional request with `etag` or `modified`.
 
-    `wait_seconds` is the first pause between two tries. Raises `FetchError`, and `BadAnswerError`
-    for an answer of another media type.
+    `wait_seconds` is the first pause between two attempts. Raises `FetchError`, and
+    `BadAnswerError` for an answer of another media type.
     """
     headers = {"Accept": ACCEPT, "User-Agent": "compat-matrix"}
     if etag:
         headers["If-None-Match"] = etag
     if modified:
         headers["If-Modified-Since"] = modified
-    tries = stamina.retry_context(
-        on=_PassingError,
+    return with_retries(lambda: _fetch_once(url, headers, max_bytes), _TransientError, wait_seconds)
+
+
+def with_retries(request: Callable[[], T], on: type[Exception], wait_seconds: float) -> T:
+    """Return what `request` returns, repeated with exponential back-off while it raises `on`."""
+    attempts = stamina.retry_context(
+        on=on,
         attempts=ATTEMPTS,
         timeout=None,
         wait_initial=wait_seconds,
         wait_max=wait_seconds * 10,
         wait_jitter=wait_seconds,
     )
-    for attempt in tries:
+    for attempt in attempts:
         with attempt:
-            return _once(url, headers)
-    raise AssertionError("unreachable: the last try raises")  # pragma: no cover
+            return request()
+    raise AssertionError("unreachable: the last attempt raises")  # pragma: no cover
 
 
-def _once(url: str, headers: dict[str, str]) -> IndexResponse:
+def _fetch_once(url: str, headers: dict[str, str], max_bytes: int) -> IndexResponse:
     shown = without_credentials(url)
     try:
         timeout = (CONNECT_SECONDS, READ_SECONDS)
-        with requests.get(url, headers=headers, timeout=timeout, stream=True) as got:
-            status, body, said = got.status_code, _body(got, shown), got.headers
-            final = got.url
+        with requests.get(url, headers=headers, timeout=timeout, stream=True) as response:
+            body = _read_body(response, shown, max_bytes)
     except requests.exceptions.RequestException as error:
-        # The library's text names the address, credentials and all: give its kind only.
-        raise _PassingError(f"{shown}: {_kind(error)}") from error
+        # The library's text contains the address with its credentials: give the kind only.
+        raise _TransientError(f"{shown}: {_describe(error)}") from error
+    status, received = response.status_code, response.headers
     if status == requests.codes.not_modified:
-        return IndexResponse(None, json=False, url=final, etag="", modified="")
-    if status in (408, 425, 429) or status >= requests.codes.server_error:
-        raise _PassingError(f"{shown}: HTTP {status}")
+        return IndexResponse(None, json=False, url=response.url, etag="", modified="")
+    if status in TRANSIENT_STATUS or status >= requests.codes.server_error:
+        raise _TransientError(f"{shown}: HTTP {status}")
     if status != requests.codes.ok:
         raise FetchError(f"{shown}: HTTP {status}")
-    length = said.get("Content-Length")
-    if length and "Content-Encoding" not in said and int(length) != len(body):
-        raise _PassingError(f"{shown}: {len(body)} bytes came where {length} were announced")
-    media = said.get("Content-Type", "").partition(";")[0].strip().lower()
+    length = received.get("Content-Length")
+    if length and "Content-Encoding" not in received and int(length) != len(body):
+        raise _TransientError(f"{shown}: received {len(body)} bytes of {length}")
+    media = received.get("Content-Type", "").partition(";")[0].strip().lower()
     if not media.endswith(("json", "html")):
-        raise BadAnswerError(f"media type {media or 'not given'}")
+        raise BadAnswerError(f"media type {media or 'missing'}")
     return IndexResponse(
         text=body.decode("utf-8", errors="replace"),
         json=media.endswith("json"),
-        url=final,
-        etag=said.get("ETag", ""),
-        modified=said.get("Last-Modified", ""),
+        url=response.url,
+        etag=received.get("ETag", ""),
+        modified=received.get("Last-Modified", ""),
     )
 
 
-def _body(got: requests.Response, shown: str) -> bytes:
-    """Read an answer, up to a size and for a time: what sends without end is no index."""
+def _read_body(response: requests.Response, shown: str, max_bytes: int) -> bytes:
+    """Read an answer with limits of size and time: a server may send without end."""
     start, size, chunks = time.monotonic(), 0, []
-    for chunk in got.iter_content(_CHUNK):
+    for chunk in response.iter_content(_CHUNK):
         chunks.append(chunk)
         size += len(chunk)
-        if size > MAX_BYTES:
-            raise FetchError(f"{shown}: the answer has more than {MAX_BYTES >> 20} MiB")
+        if size > max_bytes:
+            raise FetchError(f"{shown}: the answer has more than {max_bytes >> 20} MiB")
         if time.monotonic() - start > WHOLE_SECONDS:
             raise FetchError(f"{shown}: the answer takes more than {WHOLE_SECONDS:.0f} seconds")
     return b"".join(chunks)
 
 
 def without_credentials(url: str) -> str:
-    """Return `url` without user name and password, fit to be shown."""
+    """Return `url` without user name and password, for messages."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _kind(error: requests.exceptions.RequestException) -> str:
-    words = {
+def _describe(error: requests.exceptions.RequestException) -> str:
+    descriptions = {
         requests.exceptions.SSLError: "its certificate is not trusted",
         requests.exceptions.ProxyError: "the proxy does not answer",
         requests.exceptions.Timeout: "no answer in time",
         requests.exceptions.ConnectionError: "no connection",
         requests.exceptions.ChunkedEncodingError: "the answer was cut off",
     }
-    for kind, text in words.items():
+    for kind, text in descriptions.items():
         if isinstance(error, kind):
             return text
     return type(error).__name__

@@ -1,9 +1,8 @@
-"""Python files of a wheel: what each imports, and under which condition.
+"""Finder of the imports of Python files of any version, with the condition of each.
 
-Imports of Python files that today's grammar does not take: Python 2, or a newer one than ours.
-
-Statements that start a line are looked at, and nothing is known of what guards them but their
-indentation: what stands at column 0 runs when the module is imported, all else perhaps.
+Files that the grammar of the running Python rejects, such as Python 2, are searched line by line.
+There, only the indentation tells the condition: statements at column 0 run when the module is
+imported, the others perhaps.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _IMPORT = re.compile(
 
 
 def import_statements(source: str) -> Iterator[Statement]:
-    """Yield line (1-based), whether it stands at column 0, and the text, for each import."""
+    """Yield line (1-based), whether it is at column 0, and the text, for each import."""
     text = _STRING.sub(_blank, source.replace("\r\n", "\n"))
     text = re.sub(r"\\\n", "  ", text) if "\\\n" in text else text
     for match in _IMPORT.finditer(text):
@@ -54,37 +53,36 @@ def import_statements(source: str) -> Iterator[Statement]:
 
 
 def _blank(match: re.Match[str]) -> str:
-    # The lines stay where they are.
+    # Line numbers stay the same.
     return ("" if match["comment"] else "0") + "\n" * match.group(0).count("\n")
 
 
 class ImportCondition(str, enum.Enum):
-    """Whether an import statement is carried out when its module is imported."""
+    """Conditions under which an import statement runs when its module is imported."""
 
-    # Whenever the module is imported.
     ALWAYS = "always"
-    # In a function, or under a condition.
     PERHAPS = "perhaps"
-    # Its failure is caught, or it is for type checkers.
+    """In a function, or under a condition."""
     GUARDED = "guarded"
+    """Its failure is caught, or it is for type checkers only."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Import:
-    """One imported module, absolute; `name` is what `from module import name` takes of it."""
+    """One import of an absolute module; `name` is that of `from module import name`, or ""."""
 
     module: str
     name: str
     line: int
-    when: ImportCondition
+    condition: ImportCondition
 
 
 @dataclasses.dataclass(frozen=True)
 class ModuleImports:
-    """One Python file. `names` are what a package's `__init__` binds, None where that is open.
+    """The imports of one Python file.
 
-    `exact` is false where today's grammar does not take the file, and its imports were found line
-    by line.
+    `names` are those that a package's `__init__` binds, None where they cannot be determined.
+    `exact` is false for a file with invalid syntax, whose imports were found line by line.
     """
 
     path: str
@@ -99,7 +97,7 @@ def module_name(path: str) -> str:
 
 
 def read_module(path: str, content: bytes) -> ModuleImports:
-    """Return the imports of a Python file, whatever Python it is written for."""
+    """Return the imports of a Python file of any version."""
     package = path.endswith("/__init__.py")
     name = module_name(path)
     home = name if package else name.rpartition(".")[0]
@@ -108,60 +106,63 @@ def read_module(path: str, content: bytes) -> ModuleImports:
             warnings.simplefilter("ignore")
             tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ModuleImports(path, tuple(_by_line(content, home)), None, exact=False)
-    found = tuple(_walk(tree.body, ImportCondition.ALWAYS, home))
-    return ModuleImports(path, found, _names(tree.body, home) if package else None)
+        return ModuleImports(path, tuple(_find_by_line(content, home)), None, exact=False)
+    imports = tuple(_walk(tree.body, ImportCondition.ALWAYS, home))
+    return ModuleImports(path, imports, _bound_names(tree.body, home) if package else None)
 
 
-def _walk(body: Iterable[ast.stmt], when: ImportCondition, home: str) -> Iterator[Import]:
+def _walk(body: Iterable[ast.stmt], condition: ImportCondition, home: str) -> Iterator[Import]:
     for node in body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            yield from _imports(node, when, home)
+            yield from _imports(node, condition, home)
         elif isinstance(node, ast.Try) or type(node).__name__ == "TryStar":
-            yield from _tried(node, when, home)  # type: ignore[arg-type]
+            yield from _walk_try(node, condition, home)  # type: ignore[arg-type]
         elif isinstance(node, ast.If) and _for_type_checkers(node.test):
-            yield from _walk(node.orelse, when, home)
+            yield from _walk(node.orelse, condition, home)
         elif isinstance(node, (ast.ClassDef, ast.With)):
-            yield from _walk(node.body, _less(when, node), home)
+            yield from _walk(node.body, _condition_in(node, condition), home)
         else:
-            perhaps = when if when is ImportCondition.GUARDED else ImportCondition.PERHAPS
             for block in _blocks(node):
-                yield from _walk(block, perhaps, home)
+                yield from _walk(block, _at_most_perhaps(condition), home)
 
 
-def _tried(node: ast.Try, when: ImportCondition, home: str) -> Iterator[Import]:
-    caught = any(_catches(handler.type) for handler in node.handlers)
-    yield from _walk(node.body, ImportCondition.GUARDED if caught else when, home)
-    perhaps = when if when is ImportCondition.GUARDED else ImportCondition.PERHAPS
+def _at_most_perhaps(condition: ImportCondition) -> ImportCondition:
+    return condition if condition is ImportCondition.GUARDED else ImportCondition.PERHAPS
+
+
+def _walk_try(node: ast.Try, condition: ImportCondition, home: str) -> Iterator[Import]:
+    caught = any(_catches_import_error(handler.type) for handler in node.handlers)
+    yield from _walk(node.body, ImportCondition.GUARDED if caught else condition, home)
+    perhaps = _at_most_perhaps(condition)
     for handler in node.handlers:
-        # What stands in for a missing module may be missing where the module is there.
+        # The substitute of a missing module may itself be missing where the module exists.
         yield from _walk(handler.body, ImportCondition.GUARDED if caught else perhaps, home)
     yield from _walk(node.orelse, perhaps, home)
-    yield from _walk(node.finalbody, when, home)
+    yield from _walk(node.finalbody, condition, home)
 
 
-def _less(when: ImportCondition, node: ast.ClassDef | ast.With) -> ImportCondition:
+def _condition_in(node: ast.ClassDef | ast.With, condition: ImportCondition) -> ImportCondition:
     """Return `GUARDED` for the body of `with suppress(ImportError)`."""
     if isinstance(node, ast.With):
         for item in node.items:
             call = item.context_expr
-            if isinstance(call, ast.Call) and _last(call.func) == "suppress":
+            if isinstance(call, ast.Call) and _last_name(call.func) == "suppress":
                 return ImportCondition.GUARDED
-    return when
+    return condition
 
 
 _CATCHING = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
-def _catches(kind: ast.expr | None) -> bool:
+def _catches_import_error(kind: ast.expr | None) -> bool:
     if kind is None:
         return True
     if isinstance(kind, ast.Tuple):
-        return any(_catches(each) for each in kind.elts)
-    return _last(kind) in _CATCHING
+        return any(_catches_import_error(item) for item in kind.elts)
+    return _last_name(kind) in _CATCHING
 
 
-def _last(node: ast.expr) -> str:
+def _last_name(node: ast.expr) -> str:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
@@ -169,10 +170,10 @@ def _last(node: ast.expr) -> str:
 
 def _for_type_checkers(test: ast.expr) -> bool:
     if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
-        return any(_for_type_checkers(each) for each in test.values)
+        return any(_for_type_checkers(value) for value in test.values)
     if isinstance(test, ast.Constant):
         return not test.value
-    return _last(test) in {"TYPE_CHECKING", "MYPY"}
+    return _last_name(test) in {"TYPE_CHECKING", "MYPY"}
 
 
 def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
@@ -186,16 +187,16 @@ def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
 
 
 def _imports(
-    node: ast.Import | ast.ImportFrom, when: ImportCondition, home: str
+    node: ast.Import | ast.ImportFrom, condition: ImportCondition, home: str
 ) -> Iterator[Import]:
     if isinstance(node, ast.Import):
         for alias in node.names:
-            yield Import(alias.name, "", node.lineno, when)
+            yield Import(alias.name, "", node.lineno, condition)
         return
     module = _absolute(node.module or "", node.level, home)
     if module is not None and module != "__future__":
         for alias in node.names:
-            yield Import(module, alias.name, node.lineno, when)
+            yield Import(module, alias.name, node.lineno, condition)
 
 
 def _absolute(module: str, level: int, home: str) -> str | None:
@@ -208,40 +209,37 @@ def _absolute(module: str, level: int, home: str) -> str | None:
     return ".".join([*base, module] if module else base)
 
 
-def _names(body: list[ast.stmt], home: str) -> tuple[str, ...] | None:
-    """Return the names that a package binds, None where anything goes.
+_DYNAMIC_NAMES = {"*", "__getattr__", "globals", "__class__"}
 
-    What it imports from itself is a module that is there, or is not: no name of its own.
+
+def _bound_names(body: list[ast.stmt], home: str) -> tuple[str, ...] | None:
+    """Return the names that a package binds, None where they cannot be determined.
+
+    Imports from the package itself bind modules that exist or do not: no names of its own.
     """
-    found: set[str] = set()
-    for node in body:
-        for each in ast.walk(node):
-            if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                found.add(each.name)
-            elif isinstance(each, ast.Name) and not isinstance(each.ctx, ast.Load):
-                found.add(each.id)
-            elif isinstance(each, ast.Import) or (
-                isinstance(each, ast.ImportFrom)
-                and _absolute(each.module or "", each.level, home) != home
-            ):
-                found |= {(alias.asname or alias.name).partition(".")[0] for alias in each.names}
-    opens = {"*", "__getattr__", "globals", "__class__"}
-    if found & opens or any(
-        isinstance(each, ast.Call) and _last(each.func) in {"globals", "setattr"}
-        for node in body
-        for each in ast.walk(node)
-    ):
-        return None
-    return tuple(sorted(found))
+    names: set[str] = set()
+    for node in (inner for statement in body for inner in ast.walk(statement)):
+        if isinstance(node, ast.Call) and _last_name(node.func) in {"globals", "setattr"}:
+            return None
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names.add(node.id)
+        elif isinstance(node, ast.Import) or (
+            isinstance(node, ast.ImportFrom)
+            and _absolute(node.module or "", node.level, home) != home
+        ):
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    return None if names & _DYNAMIC_NAMES else tuple(sorted(names))
 
 
-def _by_line(content: bytes, home: str) -> Iterator[Import]:
+def _find_by_line(content: bytes, home: str) -> Iterator[Import]:
     for line, top, text in import_statements(content.decode("utf-8", errors="replace")):
-        when = ImportCondition.ALWAYS if top else ImportCondition.PERHAPS
+        condition = ImportCondition.ALWAYS if top else ImportCondition.PERHAPS
         try:
             node = ast.parse(text).body[0]
         except (SyntaxError, ValueError, IndexError):
             continue
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            for each in _imports(node, when, home):
-                yield dataclasses.replace(each, line=line)
+            for item in _imports(node, condition, home):
+                yield dataclasses.replace(item, line=line)

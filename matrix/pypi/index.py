@@ -1,7 +1,4 @@
-"""The seam to the index: the only thing that planning knows of it.
-
-An index that knows one release of a project by given files, and by no others.
-"""
+"""The interface of package indexes, and an index that replaces one release of another index."""
 
 from __future__ import annotations
 
@@ -17,22 +14,19 @@ __all__ = ["Index", "ReplacingIndex"]
 
 
 class Index(Protocol):
-    """Answers what releases a project has."""
+    """A source of projects with their releases; tests replace it."""
 
     def project(self, name: str) -> Project:
         """Return all releases of `name`, yanked ones and pre-releases included.
 
-        Raises `IndexUnavailableError` where neither the index nor a cache answers.
+        Raises `IndexUnavailableError` without an answer of the index or a cache.
         """
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class ReplacingIndex:
-    """What `index` says, but that `release` takes the place of the project's own of that version.
-
-    The project may have none: the release is added then.
-    """
+    """The releases of `index`, with `release` instead of, or added to, those of project `name`."""
 
     index: Index
     name: str
@@ -40,10 +34,10 @@ class ReplacingIndex:
 
     def project(self, name: str) -> Project:
         """Return all releases of `name`; raise what `index` raises."""
-        found = self.index.project(name)
+        project = self.index.project(name)
         if canonicalize_name(name) != canonicalize_name(self.name):
-            return found
+            return project
         own = Version(self.release.version)
-        others = [each for each in found.releases if Version(each.version) != own]
-        releases = sorted([*others, self.release], key=lambda each: Version(each.version))
-        return dataclasses.replace(found, releases=tuple(releases))
+        others = [item for item in project.releases if Version(item.version) != own]
+        releases = sorted([*others, self.release], key=lambda item: Version(item.version))
+        return dataclasses.replace(project, releases=tuple(releases))

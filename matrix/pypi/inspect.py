@@ -1,23 +1,23 @@
-"""One wheel looked into: its directory first, then the members that matter.
+"""Inspection of wheels on the index: of their directories first, then of the members that matter.
 
-What was found, kept by the wheel's hash: a wheel never changes, so neither does the answer.
-
-Many wheels looked into, a few at a time; one that cannot be read does not stop the others.
+Results are cached by the wheel's hash, as a published wheel never changes. Several wheels are
+inspected at a time, and one that cannot be read does not stop the others.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fnmatch
+import functools
 import gzip
 import hashlib
 import json
 import re
-import tempfile
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -25,7 +25,7 @@ from typing import Any, BinaryIO, TypeVar
 from matrix.model.index import File
 from matrix.pypi.imports import ModuleImports, read_module
 from matrix.pypi.native_libraries import HEAD, NativeLibrary, read_head, read_needed
-from matrix.pypi.remote_file import RemoteFile, Transport
+from matrix.pypi.remote_file import BadArtifactError, RemoteFile, Transport, WheelLimits
 from matrix.pypi.wheel_contents import (
     WheelContents,
     from_json,
@@ -34,8 +34,8 @@ from matrix.pypi.wheel_contents import (
     read_metadata,
     to_json,
 )
-from matrix.pypi.wheel_errors import BadArtifactError, WheelLimits
 from matrix.pypi.wheel_reader import Member, WheelArchive
+from matrix.system.atomic import write_atomic
 
 __all__ = [
     "WheelCache",
@@ -46,44 +46,44 @@ __all__ = [
     "is_native",
 ]
 
-_DAMAGED = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError)
+_DAMAGE_ERRORS = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError)
 
 
 class WheelCache:
-    """`artifacts/wheels/<sha256>` and `artifacts/sources/<digest>` under the cache folder.
+    """Cache of wheel contents: `artifacts/wheels/<sha256>` and `artifacts/sources/<digest>`.
 
-    What cannot be read is as good as not there, and what cannot be written is found again.
+    Unreadable entries count as missing, and errors of writing are ignored.
     """
 
     def __init__(self, cache_dir: Path) -> None:
         self._root = cache_dir / "artifacts"
-        # Wheels of a release share theirs, and to decode them takes longer than all else.
+        # Wheels of a release share their modules, and decoding these takes most of the time.
         self._modules: dict[str, tuple[ModuleImports, ...]] = {}
 
     def find(self, sha256: str) -> WheelContents | None:
-        """Return what is known of the wheel of that hash, with its modules."""
+        """Return the contents of the wheel of that hash with its modules, None if not cached."""
         try:
             contents = from_json(self._read("wheels", sha256))
-        except _DAMAGED:
+        except _DAMAGE_ERRORS:
             return None
         modules = self.find_modules(contents.sources)
         return None if modules is None else dataclasses.replace(contents, modules=modules)
 
     def find_modules(self, sources: str) -> tuple[ModuleImports, ...] | None:
-        """Return what is known of a set of Python files."""
+        """Return the imports of a set of Python files, None if not cached."""
         if sources not in self._modules:
             try:
                 self._modules[sources] = modules_from_json(self._read("sources", sources))
-            except _DAMAGED:
+            except _DAMAGE_ERRORS:
                 return None
         return self._modules[sources]
 
-    def keep_modules(self, sources: str, modules: tuple[ModuleImports, ...]) -> None:
-        """Keep what a set of Python files imports."""
+    def store_modules(self, sources: str, modules: tuple[ModuleImports, ...]) -> None:
+        """Store the imports of a set of Python files."""
         self._write("sources", sources, modules_to_json(modules))
 
-    def keep(self, contents: WheelContents) -> None:
-        """Keep what is in a wheel; its modules are kept by `keep_modules`."""
+    def store(self, contents: WheelContents) -> None:
+        """Store the contents of a wheel, except its modules."""
         self._write("wheels", contents.sha256, to_json(contents))
 
     def _path(self, kind: str, key: str) -> Path:
@@ -95,58 +95,47 @@ class WheelCache:
         return json.loads(gzip.decompress(self._path(kind, key).read_bytes()))
 
     def _write(self, kind: str, key: str, data: Mapping[str, Any]) -> None:
-        temporary = None
-        try:
-            path = self._path(kind, key)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                dir=path.parent, prefix=f".{key}.", delete=False
-            ) as file:
-                temporary = Path(file.name)
-                text = json.dumps(data, separators=(",", ":"))
-                file.write(gzip.compress(text.encode(), 6, mtime=0))
-            temporary.replace(path)
-        except (OSError, ValueError):
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError, ValueError):
+            text = json.dumps(data, separators=(",", ":"))
+            write_atomic(self._path(kind, key), gzip.compress(text.encode(), 6, mtime=0))
 
 
 T = TypeVar("T")
 
 _NATIVE = re.compile(r"\.(?:so(?:\.\d+)*|pyd|dll|dylib|exe)\Z", re.IGNORECASE)
-# A library that is bigger is read to its header only, unless a capability depends on it.
-_WHOLE = 96 * 1024
+# Only the header of a bigger library is read, unless a capability depends on it.
+_WHOLE_BYTES = 96 * 1024
 
 
 class WheelDownloads:
-    """Answers that several wheels have in common, found once however many threads ask.
+    """Results that several wheels have in common, computed once; safe for threads.
 
-    Wheels of one release carry the same Python files, and one libddwaf for each machine. What makes
-    two members equal is path, size and checksum: enough for an audit, no defence against a forger.
+    Wheels of one release have the same Python files, and one libddwaf for each machine. Members are
+    equal by path, size and CRC: enough for an audit, but no protection against a forger.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._locks: dict[object, threading.Lock] = {}
-        self._found: dict[object, object] = {}
+        self._results: dict[object, object] = {}
 
-    def knows(self, key: object) -> bool:
-        """Return whether the answer is there already."""
+    def has(self, key: object) -> bool:
+        """Return whether the result is available."""
         with self._lock:
-            return key in self._found
+            return key in self._results
 
-    def once(self, key: object, find: Callable[[], T]) -> T:
-        """Return what `find` returns, called once for each key (again where it raised)."""
+    def once(self, key: object, compute: Callable[[], T]) -> T:
+        """Return the result of `compute`, called once for each key (again after an error)."""
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
-            if key not in self._found:
-                self._found[key] = find()
-            return self._found[key]  # type: ignore[return-value]
+            if key not in self._results:
+                self._results[key] = compute()
+            return self._results[key]  # type: ignore[return-value]
 
 
 def is_native(member: Member) -> bool:
-    """Return whether a member is a native library or program, by its name or its mode."""
+    """Return whether a member is a native library or program, by its name or mode."""
     name = member.filename.rpartition("/")[2]
     if _NATIVE.search(name):
         return True
@@ -160,178 +149,173 @@ def inspect_wheel(  # noqa: PLR0913 - each has a default that is right
     *,
     whole: Sequence[str] = (),
     limits: WheelLimits | None = None,
-    kept: WheelCache | None = None,
+    cache: WheelCache | None = None,
     shared: WheelDownloads | None = None,
 ) -> WheelContents:
-    """Return what is in a wheel; raise `BadArtifactError` where it cannot be trusted.
+    """Return the contents of a wheel; raise `BadArtifactError` for a damaged or hostile one.
 
-    `whole` are globs of libraries that are read to their end, however big. A single library or
-    Python file that cannot be read is a note, and the rest stays.
+    `whole` are globs of libraries that are read completely, whatever their size. A single library
+    that cannot be read is only a note.
     """
     limits, shared = limits or WheelLimits(), shared or WheelDownloads()
     wheel = WheelArchive(stream, filename, limits)
     notes: list[str] = []
     members = wheel.members
-    about = [name for name in members if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
-    if len(about) != 1:
-        raise BadArtifactError(filename, f"{len(about)} METADATA files where a wheel has one")
+    metadata = [name for name in members if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
+    if len(metadata) != 1:
+        raise BadArtifactError(filename, f"{len(metadata)} METADATA files (expected one)")
     native = [member for member in members.values() if is_native(member)]
-    libraries = _libraries(wheel, native, whole, shared, notes)
+    libraries = _read_libraries(wheel, native, whole, shared, notes)
     python = sorted(
         (member for member in members.values() if member.filename.endswith(".py")),
         key=lambda member: member.filename,
     )
     digest = _digest(python)
 
-    def find() -> tuple[ModuleImports, ...]:
-        known = kept.find_modules(digest) if kept else None
-        if known is None:
-            known = _modules(wheel, python, limits)
-            if kept:
-                kept.keep_modules(digest, known)
-        return known
+    def find_modules() -> tuple[ModuleImports, ...]:
+        modules = cache.find_modules(digest) if cache else None
+        if modules is None:
+            modules = _read_modules(wheel, python, limits)
+            if cache:
+                cache.store_modules(digest, modules)
+        return modules
 
     contents = WheelContents(
         filename=filename,
         sha256=sha256,
         names=tuple(members),
         libraries=tuple(libraries),
-        metadata=read_metadata(wheel.read(members[about[0]])),
+        metadata=read_metadata(wheel.read(members[metadata[0]])),
         sources=digest,
-        modules=shared.once(("sources", digest), find),
+        modules=shared.once(("sources", digest), find_modules),
         notes=tuple(notes),
     )
-    if kept and sha256:
-        kept.keep(contents)
+    if cache and sha256:
+        cache.store(contents)
     return contents
 
 
-def _libraries(
+def _read_libraries(
     wheel: WheelArchive,
     members: Sequence[Member],
     whole: Sequence[str],
     shared: WheelDownloads,
     notes: list[str],
 ) -> list[NativeLibrary]:
-    def complete(member: Member) -> bool:
-        wanted = any(fnmatch.fnmatch(member.filename, glob) for glob in whole)
-        return wanted or member.compress_size <= _WHOLE
+    def is_whole(member: Member) -> bool:
+        return member.compress_size <= _WHOLE_BYTES or any(
+            fnmatch.fnmatch(member.filename, glob) for glob in whole
+        )
 
-    found = []
-    new = [member for member in members if not shared.knows(_key(member))]
-    wheel.prefetch(member for member in new if complete(member))
-    wheel.prefetch_heads((member for member in new if not complete(member)), 2 * HEAD)
+    def read(member: Member) -> NativeLibrary:
+        library = read_head(member.filename, wheel.read(member, HEAD))
+        if library.format == "elf" and is_whole(member):
+            return read_needed(library, wheel.read(member))
+        return library
+
+    new = [member for member in members if not shared.has(_key(member))]
+    wheel.prefetch(member for member in new if is_whole(member))
+    wheel.prefetch_heads((member for member in new if not is_whole(member)), 2 * HEAD)
+    libraries = []
     for member in members:
-
-        def find(member: Member = member) -> NativeLibrary:
-            head = wheel.read(member, HEAD)
-            library = read_head(member.filename, head)
-            if library.format == "elf" and complete(member):
-                return read_needed(library, wheel.read(member))
-            return library
-
         try:
-            found.append(shared.once(_key(member), find))
-        except BadArtifactError as error:
+            libraries.append(shared.once(_key(member), functools.partial(read, member)))
+        except BadArtifactError as error:  # noqa: PERF203 - one may fail
             notes.append(str(error))
-    return found
+    return libraries
 
 
 def _key(member: Member) -> object:
     return ("library", member.filename, member.CRC, member.file_size)
 
 
-def _modules(
+def _read_modules(
     wheel: WheelArchive, members: Sequence[Member], limits: WheelLimits
 ) -> tuple[ModuleImports, ...]:
     readable = [member for member in members if member.file_size <= limits.source]
     wheel.prefetch(readable)
-    return tuple(read_module(each.filename, wheel.read(each)) for each in readable)
+    return tuple(read_module(member.filename, wheel.read(member)) for member in readable)
 
 
 def _digest(members: Sequence[Member]) -> str:
-    rows = (f"{each.filename}\0{each.file_size}\0{each.CRC}\n" for each in members)
+    rows = (f"{member.filename}\0{member.file_size}\0{member.CRC}\n" for member in members)
     return hashlib.sha256("".join(rows).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-_AT_ONCE = 4
+_WORKERS = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class WheelInspection:
-    """What became known. `refused` are wheels that could not be read, `left` those not reached.
+    """The contents of wheels; `refused` could not be read, `skipped` were not reached.
 
-    `fetched` counts bytes; what was kept from before costs none.
+    `fetched` is the number of bytes received.
     """
 
     contents: tuple[WheelContents, ...]
     refused: tuple[BadArtifactError, ...] = ()
-    left: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
     fetched: int = 0
 
 
 def inspect_wheels(  # noqa: PLR0913 - each has a default that is right
     files: Sequence[File],
-    kept: WheelCache,
+    cache: WheelCache,
     transport: Transport,
     *,
     whole: Sequence[str] = (),
     limits: WheelLimits | None = None,
     seconds: float = 1800.0,
     offline: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> WheelInspection:
-    """Return what is in these wheels, in their order; stop to begin new ones after `seconds`.
+    """Return the contents of these wheels, in their order; start no wheel after `seconds`.
 
-    A wheel of which something is known is not fetched, and `offline` fetches none. `tell` is called
-    with the name of each wheel that is done, from the caller's own thread.
+    Cached wheels are not fetched, and `offline` fetches none. `report` is called with the name of
+    each wheel that is done, from the caller's thread.
     """
-    known = {file.filename: kept.find(file.sha256) for file in _distinct(files)}
-    missing = [file for file in _distinct(files) if known[file.filename] is None]
+    distinct = {file.filename: file for file in files}
+    contents = {name: cache.find(file.sha256) for name, file in distinct.items()}
+    missing = [file for name, file in distinct.items() if contents[name] is None]
     refused: list[BadArtifactError] = []
-    left: list[str] = [file.filename for file in missing] if offline else []
+    skipped: list[str] = [file.filename for file in missing] if offline else []
     fetched = 0
     shared = WheelDownloads()
-    bounds = limits or WheelLimits()
+    limits = limits or WheelLimits()
     end = time.monotonic() + seconds
 
-    def one(file: File) -> tuple[WheelContents, int]:
-        stream = RemoteFile(file.url, file.filename, transport, bounds, file.sha256)
-        with stream:
-            found = inspect_wheel(
+    def fetch_and_inspect(file: File) -> tuple[WheelContents, int]:
+        with RemoteFile(file.url, file.filename, transport, limits, file.sha256) as stream:
+            inspected = inspect_wheel(
                 *(file.filename, file.sha256, stream),
                 whole=whole,
-                limits=bounds,
-                kept=kept,
+                limits=limits,
+                cache=cache,
                 shared=shared,
             )
-            return found, stream.fetched
+            return inspected, stream.fetched
 
     queue = [] if offline else list(reversed(missing))
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_WORKERS) as pool:
         running: dict[Future[tuple[WheelContents, int]], File] = {}
         while queue or running:
-            while queue and len(running) < _AT_ONCE and time.monotonic() < end:
+            while queue and len(running) < _WORKERS and time.monotonic() < end:
                 file = queue.pop()
-                running[pool.submit(one, file)] = file
+                running[pool.submit(fetch_and_inspect, file)] = file
             if not running:
-                left.extend(file.filename for file in reversed(queue))
+                skipped.extend(file.filename for file in reversed(queue))
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 file = running.pop(future)
                 try:
-                    known[file.filename], count = future.result()
+                    contents[file.filename], count = future.result()
                     fetched += count
                 except BadArtifactError as error:
                     refused.append(error)
-                tell(file.filename)
+                report(file.filename)
     return WheelInspection(
-        contents=tuple(found for found in known.values() if found is not None),
+        contents=tuple(item for item in contents.values() if item is not None),
         refused=tuple(sorted(refused, key=lambda error: error.source)),
-        left=tuple(left),
+        skipped=tuple(skipped),
         fetched=fetched,
     )
-
-
-def _distinct(files: Iterable[File]) -> Iterable[File]:
-    return {file.filename: file for file in files}.values()

@@ -1,7 +1,7 @@
-"""What a native library is for: format, machines, word size, and what it needs.
+"""Format, machines, word size and dependencies of native libraries, from their headers.
 
-Read by pyelftools, macholib and pefile: Python all through, so that a library made to break its
-reader breaks that reading and nothing else.
+They are read by pyelftools, macholib and pefile, which are pure Python: a hostile file can only
+make them raise.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import dataclasses
 import io
 import struct
 
-from matrix.pypi.wheel_errors import BadArtifactError
+from matrix.pypi.remote_file import BadArtifactError
 
 __all__ = ["HEAD", "NativeLibrary", "read_head", "read_needed"]
 
-# As many bytes as tell format and machine: an ELF header takes 64, a fat Mach-O's table 8 + 20 for
-# each machine, and a PE's header stands behind a DOS program of 100 to 300 bytes.
+# Enough for format and machine: an ELF header takes 64 bytes, a fat Mach-O's table 8 + 20 for each
+# machine, and a PE's header follows a DOS program of 100 to 300 bytes.
 HEAD = 4096
 _MOST_NAMES = 200
 
@@ -42,11 +42,11 @@ _MOST_MACHINES = 20
 
 @dataclasses.dataclass(frozen=True)
 class NativeLibrary:
-    """One native library. `machines` and `bits` go together, one of each for each part.
+    """One native library; `machines` and `bits` have one item for each of its parts.
 
     `format` is `elf`, `mach-o`, `pe`, or "" for a file that is none of them despite its name.
-    `needed` are the libraries that an ELF file asks the loader for, its program interpreter among
-    them, and None where that was not looked at.
+    `needed` are the libraries that an ELF file requires, with its program interpreter, and None
+    where they were not read.
     """
 
     path: str
@@ -57,7 +57,7 @@ class NativeLibrary:
 
 
 def read_head(path: str, head: bytes) -> NativeLibrary:
-    """Return what the first `HEAD` bytes of a library tell; raise `BadArtifactError` if damaged."""
+    """Parse the first `HEAD` bytes of a library; raise `BadArtifactError` for a damaged header."""
     readers = {
         b"\x7fELF": _elf,
         b"\xca\xfe\xba\xbe": _fat,
@@ -75,7 +75,7 @@ def read_head(path: str, head: bytes) -> NativeLibrary:
 
 
 def read_needed(library: NativeLibrary, content: bytes) -> NativeLibrary:
-    """Return the library with what an ELF file needs; `content` is all of it."""
+    """Return an ELF library with its dependencies, others unchanged; `content` is the file."""
     if library.format != "elf":
         return library
     try:
@@ -85,9 +85,9 @@ def read_needed(library: NativeLibrary, content: bytes) -> NativeLibrary:
 
 
 def _elf(path: str, head: bytes) -> NativeLibrary:
-    from elftools.elf.elffile import ELFFile  # noqa: PLC0415 - 40 ms, for this command only
+    from elftools.elf.elffile import ELFFile  # noqa: PLC0415 - 40 ms
 
-    # The section table stands at the file's end; it is not looked for until sections are asked for.
+    # The section table at the end of the file is only read when sections are accessed.
     file = ELFFile(io.BytesIO(head))
     machine = str(file["e_machine"])
     return NativeLibrary(path, "elf", (_ELF.get(machine, machine),), (file.elfclass,))
@@ -99,7 +99,7 @@ def _fat(path: str, head: bytes) -> NativeLibrary:
     stream = io.BytesIO(head)
     header = fat_header.from_fileobj(stream, _endian_=">")
     count = int(header.nfat_arch)
-    # Java's class files start with the same four bytes, and then with a version above 40.
+    # Java's class files start with the same four bytes, followed by a version above 40.
     if not 0 < count <= _MOST_MACHINES:
         return NativeLibrary(path, "")
     row = fat_arch64 if header.magic == _FAT64 else fat_arch
@@ -117,10 +117,10 @@ def _mach_o(path: str, head: bytes) -> NativeLibrary:
 def _mach_o_parts(path: str, types: list[int]) -> NativeLibrary:
     from macholib.mach_o import CPU_TYPE_NAMES  # noqa: PLC0415
 
-    names = [str(CPU_TYPE_NAMES.get(each, each)) for each in types]
+    names = [str(CPU_TYPE_NAMES.get(number, number)) for number in types]
     machines = tuple(_MACH_O.get(name, name) for name in names)
     return NativeLibrary(
-        path, "mach-o", machines, tuple(64 if each & _ABI64 else 32 for each in types)
+        path, "mach-o", machines, tuple(64 if number & _ABI64 else 32 for number in types)
     )
 
 
@@ -144,13 +144,13 @@ def _elf_needed(content: bytes) -> tuple[str, ...]:
     from elftools.elf.elffile import ELFFile  # noqa: PLC0415
     from elftools.elf.segments import InterpSegment  # noqa: PLC0415
 
-    found: list[str] = []
+    names: list[str] = []
     for segment in ELFFile(io.BytesIO(content)).iter_segments():
         if isinstance(segment, InterpSegment):
-            found.append(str(segment.get_interp_name()))
+            names.append(str(segment.get_interp_name()))
         elif isinstance(segment, DynamicSegment):
             for number, tag in enumerate(segment.iter_tags("DT_NEEDED")):
                 if number >= _MOST_NAMES:
                     raise ValueError(f"more than {_MOST_NAMES} libraries")
-                found.append(str(getattr(tag, "needed", "")))
-    return tuple(found)
+                names.append(str(getattr(tag, "needed", "")))
+    return tuple(names)

@@ -1,8 +1,6 @@
-"""Simple-index answers, HTML or JSON, to files.
+"""Parser of simple-index pages, HTML or JSON, to the releases of a project.
 
 https://packaging.python.org/en/latest/specifications/simple-repository-api/
-
-Files to releases, ascending as versions order.
 """
 
 from __future__ import annotations
@@ -25,11 +23,11 @@ __all__ = ["BadAnswerError", "build_project", "parse_html", "parse_json", "parse
 
 
 class BadAnswerError(Exception):
-    """The index answered, but not with what a project's page is."""
+    """The answer is not the page of a project."""
 
 
 def parse_time(text: str | None) -> dt.datetime | None:
-    """Return the time (UTC) of `2023-02-15T17:04:01.123Z`, None where there is none."""
+    """Return the UTC time of `2023-02-15T17:04:01.123Z`, None for an invalid or missing one."""
     if not text:
         return None
     try:
@@ -43,18 +41,17 @@ def parse_time(text: str | None) -> dt.datetime | None:
 
 
 def parse_html(text: str, url: str) -> list[File]:
-    """Return the files that an HTML page links to; `url` is the page's own.
+    """Return the files that an HTML page links to; `url` is the page's address.
 
-    Raises `BadAnswerError` for a page that was cut off.
+    Raises `BadAnswerError` for a truncated page.
     """
-    lowered_tail = text[-4096:].lower()
-    if "<html" in text[:4096].lower() and "</html" not in lowered_tail:
-        raise BadAnswerError("the page ends early (no </html>)")
-    reader = _Links(url)
-    reader.feed(text)
-    reader.close()
-    _check_version(reader.version)
-    return reader.files
+    if "<html" in text[:4096].lower() and "</html" not in text[-4096:].lower():
+        raise BadAnswerError("the page is truncated (no </html>)")
+    parser = _LinkParser(url)
+    parser.feed(text)
+    parser.close()
+    _check_version(parser.version)
+    return parser.files
 
 
 def parse_json(text: str, url: str) -> list[File]:
@@ -67,15 +64,13 @@ def parse_json(text: str, url: str) -> list[File]:
         raise BadAnswerError(f"not the JSON of a project's page ({error})") from error
 
 
-def _check_version(said: str) -> None:
-    """Refuse another major version than the one that is read here.
+def _check_version(version: str) -> None:
+    """Raise BadAnswerError for another major version than 1.
 
     https://packaging.python.org/en/latest/specifications/simple-repository-api/#versioning-pypi-s-simple-api
     """
-    if said and said.partition(".")[0] != "1":
-        raise BadAnswerError(
-            f"it speaks version {said[:20]} of the simple API, and 1.x is read here"
-        )
+    if version and version.partition(".")[0] != "1":
+        raise BadAnswerError(f"unsupported version {version[:20]} of the simple API (expected 1.x)")
 
 
 def _json_file(item: Any, page: str) -> File:  # noqa: ANN401 - JSON from the network
@@ -91,8 +86,8 @@ def _json_file(item: Any, page: str) -> File:  # noqa: ANN401 - JSON from the ne
     )
 
 
-class _Links(HTMLParser):
-    """Collects `<a href>`; the attributes tell all, the text is not needed."""
+class _LinkParser(HTMLParser):
+    """Collector of `<a href>`, which needs their attributes only."""
 
     def __init__(self, url: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -101,12 +96,12 @@ class _Links(HTMLParser):
         self._url = url
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag == "meta" and given.get("name") == "pypi:repository-version":
-            self.version = given.get("content") or ""
-        if tag == "base" and given.get("href"):
-            self._url = urljoin(self._url, str(given["href"]))
-        href = given.get("href") if tag == "a" else None
+        values = dict(attrs)
+        if tag == "meta" and values.get("name") == "pypi:repository-version":
+            self.version = values.get("content") or ""
+        if tag == "base" and values.get("href"):
+            self._url = urljoin(self._url, str(values["href"]))
+        href = values.get("href") if tag == "a" else None
         if not href:
             return
         address, fragment = urldefrag(href)
@@ -120,49 +115,49 @@ class _Links(HTMLParser):
                 filename=filename,
                 url=address,
                 sha256=fragment[7:] if fragment.startswith("sha256=") else "",
-                uploaded=parse_time(given.get("data-upload-time")),
-                requires_python=given.get("data-requires-python") or "",
-                yanked="data-yanked" in given,
+                uploaded=parse_time(values.get("data-upload-time")),
+                requires_python=values.get("data-requires-python") or "",
+                yanked="data-yanked" in values,
                 tags=wheel_tags(filename),
             )
         )
 
 
 def build_project(name: str, files: Iterable[File], fetched: dt.datetime) -> Project:
-    """Return the project; files that are no distributions of it are not part of it.
+    """Return the project with its releases, ascending; files of other projects are left out.
 
-    Raises `BadAnswerError` where no file is left: a login page, a wrong address, half an answer.
+    Raises `BadAnswerError` where no file is left: a login page, a wrong address, a partial answer.
     """
     project = str(canonicalize_name(name))
     spellings: dict[Version, Counter[str]] = {}
     grouped: dict[Version, list[File]] = {}
     for file in files:
-        spelled = split_filename(file.filename, project)
-        if spelled is None:
+        spelling = split_filename(file.filename, project)
+        if spelling is None:
             continue
-        version = Version(spelled)
-        spellings.setdefault(version, Counter())[spelled] += 1
+        version = Version(spelling)
+        spellings.setdefault(version, Counter())[spelling] += 1
         grouped.setdefault(version, []).append(file)
     if not grouped:
-        raise BadAnswerError("no file of the project is on the page")
+        raise BadAnswerError("the page lists no file of the project")
     releases = tuple(
-        _release(_spelling(spellings[version]), grouped[version]) for version in sorted(grouped)
+        _release(_most_common(spellings[version]), grouped[version]) for version in sorted(grouped)
     )
     return Project(name=project, fetched=fetched, releases=releases)
 
 
-def _spelling(found: Counter[str]) -> str:
-    return min(found, key=lambda text: (-found[text], text))
+def _most_common(spellings: Counter[str]) -> str:
+    return min(spellings, key=lambda text: (-spellings[text], text))
 
 
 def _release(version: str, files: list[File]) -> ReleaseFiles:
     times = [file.uploaded for file in files if file.uploaded is not None]
     usable = [file for file in files if not file.yanked] or files
-    said = sorted({file.requires_python for file in usable})
+    required = sorted({file.requires_python for file in usable})
     return ReleaseFiles(
         version=version,
         uploaded=min(times) if times else None,
         yanked=all(file.yanked for file in files),
-        requires_python=said[0] if len(said) == 1 else "",
+        requires_python=required[0] if len(required) == 1 else "",
         files=tuple(sorted(files, key=lambda file: file.filename)),
     )

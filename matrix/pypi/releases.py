@@ -184,7 +184,7 @@ class Releases:
         self._matching: dict[tuple[str, ...], tuple[Release, ...]] = {}
 
     def matching(self, *specifiers: str) -> Sequence[Release]:
-        """Return the releases that are in all of `specifiers`, ascending; invalid ones are ignored."""
+        """Return the releases that are in all of `specifiers`, ascending."""
         if specifiers not in self._matching:
             parsed = [item for text in specifiers if (item := _parse_specifiers(text)) is not None]
             self._matching[specifiers] = tuple(

@@ -1,7 +1,6 @@
-"""A remote file as a seekable stream of which only the parts that are read are fetched.
+"""Remote wheels as seekable streams, of which only the parts that are read are fetched.
 
-Parts of one remote file by HTTP range requests.
-
+Parts are fetched by HTTP range requests, within limits, as the files are not trusted:
 https://www.rfc-editor.org/rfc/rfc9110#name-range-requests
 """
 
@@ -16,25 +15,61 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import requests
-import stamina
 
-from matrix.pypi.client import without_credentials
-from matrix.pypi.wheel_errors import BadArtifactError, WheelLimits
+from matrix.pypi.client import TRANSIENT_STATUS, with_retries, without_credentials
 
-__all__ = ["FileChunk", "HttpTransport", "RemoteFile", "Transport"]
+__all__ = [
+    "BadArtifactError",
+    "FileChunk",
+    "HttpTransport",
+    "RemoteFile",
+    "Transport",
+    "WheelLimits",
+]
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
-ATTEMPTS = 4
 _CHUNK = 1 << 16
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
-_PASSING = {408, 425, 429}
+_MIB = 1 << 20
+
+
+class BadArtifactError(Exception):
+    """A file that cannot be fetched or trusted; `source` is its name, `detail` one clause."""
+
+    def __init__(self, source: str, detail: str) -> None:
+        super().__init__(f"{source}: {detail}")
+        self.source = source
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[BadArtifactError], tuple[str, str]]:
+        """Return how to pickle it: it may come from a pool of processes."""
+        return BadArtifactError, (self.source, self.detail)
+
+
+@dataclasses.dataclass(frozen=True)
+class WheelLimits:
+    """Limits in bytes, seconds and numbers, all far above those of any published tracer wheel.
+
+    `fetched` and `seconds` are for all requests of one wheel, `member` and `source` for one member
+    and one Python file. `ratio` is unpacked to packed size, checked from `small` bytes on: deflate
+    itself reaches 1032.
+    """
+
+    fetched: int = 96 * _MIB
+    entries: int = 20_000
+    member: int = 192 * _MIB
+    unpacked: int = 1024 * _MIB
+    ratio: int = 200
+    small: int = _MIB
+    source: int = 4 * _MIB
+    seconds: float = 120.0
 
 
 @dataclasses.dataclass(frozen=True)
 class FileChunk:
-    """Bytes of a file from `first` on; `total` is the size of all of it.
+    """Bytes of a file from offset `first` on; `total` is the size of the whole file.
 
-    A server that knows no ranges sends the whole file: `first` is 0 and all of it is here.
+    A server without range requests sends the whole file, so that `first` is 0.
     """
 
     first: int
@@ -48,127 +83,117 @@ class FileChunk:
 
 
 class Transport(Protocol):
-    """Gets parts of files."""
+    """Fetches parts of files; tests replace it."""
 
-    def get(self, url: str, asked: str, most: int, deadline: float) -> FileChunk:
-        """Return the part that `asked` names (`-65536`, `0-1023`), or the whole file.
+    def get(self, url: str, span: str, most: int, deadline: float) -> FileChunk:
+        """Return the bytes of `span` (`-65536`, `0-1023`), or the whole file.
 
-        Not more than `most` bytes, and not after `deadline` (of `time.monotonic`). Raises
-        `BadArtifactError`.
+        Raises `BadArtifactError`, also for more than `most` bytes and after `deadline` (of
+        `time.monotonic`).
         """
         ...
 
 
-class _PassingError(BadArtifactError):
-    """Worth another try."""
+class _TransientError(BadArtifactError):
+    """A failure worth a retry."""
 
 
 @dataclasses.dataclass
 class HttpTransport:
-    """The real one, to be closed. `wait_seconds` is the first pause between two tries.
-
-    Threads may share it: they share connections, and nothing that one answer says decides another.
-    """
+    """Transport by HTTP; threads may share it. `wait_seconds` is the first pause before a retry."""
 
     wait_seconds: float = 0.5
     clock: Callable[[], float] = time.monotonic
     _session: requests.Session = dataclasses.field(default_factory=requests.Session)
 
     def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         self._session.close()
 
-    def get(self, url: str, asked: str, most: int, deadline: float) -> FileChunk:
-        """Return the part that `asked` names, tried again while that may help."""
-        tries = stamina.retry_context(
-            on=_PassingError,
-            attempts=ATTEMPTS,
-            timeout=None,
-            wait_initial=self.wait_seconds,
-            wait_max=self.wait_seconds * 10,
-            wait_jitter=self.wait_seconds,
+    def get(self, url: str, span: str, most: int, deadline: float) -> FileChunk:
+        """Return the bytes of `span`, with retries."""
+        return with_retries(
+            lambda: self._get_once(url, span, most, deadline), _TransientError, self.wait_seconds
         )
-        for attempt in tries:
-            with attempt:
-                return self._once(url, asked, most, deadline)
-        raise AssertionError("unreachable: the last try raises")  # pragma: no cover
 
-    def _once(self, url: str, asked: str, most: int, deadline: float) -> FileChunk:
+    def _get_once(self, url: str, span: str, most: int, deadline: float) -> FileChunk:
         shown = without_credentials(url)
         headers = {
-            "Range": f"bytes={asked}",
+            "Range": f"bytes={span}",
             "Accept-Encoding": "identity",
             "User-Agent": "compat-matrix",
         }
         try:
             with self._session.get(
                 url, headers=headers, timeout=(CONNECT_SECONDS, READ_SECONDS), stream=True
-            ) as got:
-                return self._read(got, shown, asked, most, deadline)
+            ) as response:
+                return self._read(response, shown, span, most, deadline)
         except requests.exceptions.RequestException as error:
-            # The library's text names the address, credentials and all: give its kind only.
-            raise _PassingError(shown, f"the answer broke off ({type(error).__name__})") from error
+            # The library's text contains the address with its credentials: give the kind only.
+            detail = f"the connection broke off ({type(error).__name__})"
+            raise _TransientError(shown, detail) from error
 
     def _read(
-        self, got: requests.Response, shown: str, asked: str, most: int, deadline: float
+        self, response: requests.Response, shown: str, span: str, most: int, deadline: float
     ) -> FileChunk:
-        status = got.status_code
-        if status in _PASSING or status >= requests.codes.server_error:
-            raise _PassingError(shown, f"HTTP {status}")
+        status, headers = response.status_code, response.headers
+        if status in TRANSIENT_STATUS or status >= requests.codes.server_error:
+            raise _TransientError(shown, f"HTTP {status}")
         if status not in (requests.codes.ok, requests.codes.partial):
             raise BadArtifactError(shown, f"HTTP {status}")
-        if got.headers.get("Content-Encoding", "identity") != "identity":
-            raise BadArtifactError(shown, "the server packs what it sends")
-        announced = _number(got.headers.get("Content-Length"))
+        if headers.get("Content-Encoding", "identity") != "identity":
+            raise BadArtifactError(shown, "the server compresses its answer")
+        announced = _parse_int(headers.get("Content-Length"))
         if announced is not None and announced > most:
             raise BadArtifactError(shown, f"{announced} bytes are more than {most}")
         body = bytearray()
-        for chunk in got.iter_content(_CHUNK):
+        for chunk in response.iter_content(_CHUNK):
             body += chunk
             if len(body) > most:
                 raise BadArtifactError(shown, f"more than {most} bytes")
             if self.clock() > deadline:
                 raise BadArtifactError(shown, "took too long")
         if announced is not None and announced != len(body):
-            raise _PassingError(shown, f"{len(body)} bytes came where {announced} were announced")
+            raise _TransientError(shown, f"received {len(body)} bytes of {announced}")
         if status == requests.codes.ok:
             return FileChunk(0, bytes(body), len(body))
-        return _partial(shown, asked, got.headers.get("Content-Range", ""), bytes(body))
+        return _check_range(shown, span, headers.get("Content-Range", ""), bytes(body))
 
 
-def _partial(shown: str, asked: str, said: str, body: bytes) -> FileChunk:
-    """Return the piece, if it is the one that was asked for."""
-    match = _CONTENT_RANGE.match(said)
+def _check_range(shown: str, span: str, content_range: str, body: bytes) -> FileChunk:
+    """Return the chunk if it is the requested one; raise BadArtifactError."""
+    match = _CONTENT_RANGE.match(content_range)
     if match is None:
-        raise BadArtifactError(shown, f"the server does not say which part it sends ({said!r})")
+        raise BadArtifactError(shown, f"invalid Content-Range {content_range!r}")
     first, last, total = (int(group) for group in match.groups())
-    start, _, end = asked.partition("-")
+    start, _, end = span.partition("-")
     if start:
         expected = (int(start), min(int(end), total - 1))
     else:
         expected = (max(0, total - int(end)), total - 1)
     if (first, last) != expected or len(body) != last - first + 1:
-        raise BadArtifactError(shown, f"{said!r} with {len(body)} bytes came for {asked!r}")
+        detail = f"requested {span!r}, received {content_range!r} with {len(body)} bytes"
+        raise BadArtifactError(shown, detail)
     return FileChunk(first, body, total)
 
 
-def _number(text: str | None) -> int | None:
+def _parse_int(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() else None
 
 
 _BLOCK = 1 << 15
-# The directory of a tracer's wheel takes 60 to 160 KiB, its metadata stands right before.
+# The central directory of a tracer's wheel takes 60 to 160 KiB; its metadata is right before it.
 _TAIL = 1 << 18
-# A request costs about as much time as this many bytes.
-_BRIDGE = 4 * _BLOCK
-_RUN = 256 * _BLOCK
+# Gaps up to this size are fetched too: a request takes about as long as so many bytes.
+_MAX_GAP = 4 * _BLOCK
+_MAX_RUN = 256 * _BLOCK
 
 
 class RemoteFile(io.RawIOBase):
-    """Blocks of a file, fetched when they are first read.
+    """A seekable stream whose blocks are fetched when they are first read.
 
-    Where the server sends the whole file at once, that is checked against `sha256`; a part cannot
-    be. `fetched` counts the bytes that came. Raises `BadArtifactError` from `read` and `prefetch`.
+    Where the server sends the whole file at once, it is checked against `sha256`; parts cannot be
+    checked. `fetched` counts received bytes. `read` and `prefetch` raise `BadArtifactError`.
     """
 
     def __init__(
@@ -183,14 +208,14 @@ class RemoteFile(io.RawIOBase):
         self._at = 0
         self._total = 0
         try:
-            piece = self._get(f"-{_TAIL}")
+            chunk = self._get(f"-{_TAIL}")
         except BadArtifactError as error:
-            if "HTTP 416" not in error.why and "HTTP 501" not in error.why:
+            if "HTTP 416" not in error.detail and "HTTP 501" not in error.detail:
                 raise
-            # Some servers know `0-9` but not `-9`.
-            piece = self._get("0-0")
-        self._total = piece.total
-        self._keep(piece)
+            # Some servers support `0-9` but not `-9`.
+            chunk = self._get("0-0")
+        self._total = chunk.total
+        self._store(chunk)
 
     @property
     def size(self) -> int:
@@ -210,7 +235,7 @@ class RemoteFile(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a position; before the start is an error, as for files."""
+        """Move to a position; raise OSError for one before the start."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._total}[whence]
         if base + offset < 0:
             raise OSError("a position before the start of the file")
@@ -218,7 +243,7 @@ class RemoteFile(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Fill `buffer` as far as the file goes; return how many bytes."""
+        """Read into `buffer`; return the number of bytes."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
@@ -237,44 +262,44 @@ class RemoteFile(io.RawIOBase):
         return data
 
     def prefetch(self, spans: Iterable[tuple[int, int]]) -> None:
-        """Fetch what is missing of the spans (`[first, end)`), neighbours by one request."""
-        wanted: set[int] = set()
+        """Fetch the missing blocks of spans (`[first, end)`), neighbours by one request."""
+        needed: set[int] = set()
         for first, end in spans:
-            wanted.update(range(first // _BLOCK, (min(end, self._total) + _BLOCK - 1) // _BLOCK))
-        missing = sorted(wanted - self._blocks.keys())
+            needed.update(range(first // _BLOCK, (min(end, self._total) + _BLOCK - 1) // _BLOCK))
+        missing = sorted(needed - self._blocks.keys())
         runs: list[list[int]] = []
         for number in missing:
-            near = runs and (number - runs[-1][1]) * _BLOCK <= _BRIDGE
-            if near and (number - runs[-1][0]) * _BLOCK < _RUN:
+            near = runs and (number - runs[-1][1]) * _BLOCK <= _MAX_GAP
+            if near and (number - runs[-1][0]) * _BLOCK < _MAX_RUN:
                 runs[-1][1] = number
             else:
                 runs.append([number, number])
         for first, last in runs:
             if first not in self._blocks or last not in self._blocks:
                 end = min((last + 1) * _BLOCK, self._total)
-                self._keep(self._get(f"{first * _BLOCK}-{end - 1}"))
+                self._store(self._get(f"{first * _BLOCK}-{end - 1}"))
 
-    def _get(self, asked: str) -> FileChunk:
+    def _get(self, span: str) -> FileChunk:
         if time.monotonic() > self._deadline:
             raise BadArtifactError(self._source, f"took longer than {self._limits.seconds:g} s")
-        left = self._limits.fetched - self.fetched
+        remaining = self._limits.fetched - self.fetched
         try:
-            piece = self._transport.get(self._url, asked, left, self._deadline)
+            chunk = self._transport.get(self._url, span, remaining, self._deadline)
         except BadArtifactError as error:
-            raise BadArtifactError(self._source, error.why) from error
-        self.fetched += len(piece.body)
-        if self._total and piece.total != self._total:
+            raise BadArtifactError(self._source, error.detail) from error
+        self.fetched += len(chunk.body)
+        if self._total and chunk.total != self._total:
             raise BadArtifactError(self._source, "its size changed while it was read")
-        if piece.whole and self._sha256:
-            found = hashlib.sha256(piece.body).hexdigest()
-            if found != self._sha256:
-                raise BadArtifactError(self._source, "it is not the file of the index's hash")
-        return piece
+        checked = chunk.whole and self._sha256
+        if checked and hashlib.sha256(chunk.body).hexdigest() != self._sha256:
+            raise BadArtifactError(self._source, "its sha256 is not the one on the index")
+        return chunk
 
-    def _keep(self, piece: FileChunk) -> None:
-        number = -(-piece.first // _BLOCK)
-        while (start := number * _BLOCK - piece.first) < len(piece.body):
-            block = piece.body[start : start + _BLOCK]
-            if len(block) == _BLOCK or piece.first + start + len(block) == piece.total:
+    def _store(self, chunk: FileChunk) -> None:
+        """Store the blocks that are complete."""
+        number = -(-chunk.first // _BLOCK)
+        while (start := number * _BLOCK - chunk.first) < len(chunk.body):
+            block = chunk.body[start : start + _BLOCK]
+            if len(block) == _BLOCK or chunk.first + start + len(block) == chunk.total:
                 self._blocks[number] = block
             number += 1

@@ -1,10 +1,7 @@
-"""The wheel tags that a CPython on a target takes, the best first.
+"""Wheel tags that a CPython on any target supports, and the tags and versions in file names.
 
-`packaging` computes them for the interpreter that runs it; here they are for any other. Which
-platforms there are: https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/
-
-What a file name says: which release it belongs to, and a wheel's tags.
-
+`packaging` computes tags for the interpreter that runs it only. Specifications:
+https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/
 https://packaging.python.org/en/latest/specifications/binary-distribution-format/#file-name-convention
 """
 
@@ -27,13 +24,13 @@ __all__ = [
 ]
 
 _VERSION = re.compile(r"(?P<name>[A-Za-z]*)\s*(?P<major>\d+)\.(?P<minor>\d+)")
-# Newer than any that a wheel asks for: what is meant where a target's C library or macOS is open.
+# Newer than any that a wheel needs, for a target whose C library or macOS is not specified.
 _NEWEST = {"glibc": (2, 99), "musl": (1, 9), "macos": (26, 0)}
-# CPU to the oldest glibc that a manylinux wheel for it may ask for.
+# Minor version of the oldest glibc of manylinux wheels, by CPU.
 _OLDEST_GLIBC = {"x86_64": 5, "i686": 5}
 _OLDEST_GLIBC_ELSEWHERE = 17
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-# The last CPython 3 with the letter `m` in its ABI.
+# The last CPython 3.x with the letter `m` in its ABI.
 _LAST_WITH_M = 7
 
 
@@ -42,13 +39,13 @@ def supported_tags(python: str, target: str, libc: str = "", abi: str = "") -> t
     """Return the tags for CPython `3.9` on `linux_x86_64` with `glibc 2.36`, best first.
 
     `libc` is `glibc X.Y`, `musl X.Y` or, for macOS, `macos X.Y`; "" is the newest glibc or macOS.
-    `abi` is the interpreter's own one where it is not the usual: a CPython 2.7 for Linux is taken
-    for one of wide characters (`cp27mu`), as Debian, the official images and pyenv build it.
+    `abi` is that of the interpreter if it is unusual: by default a CPython 2.7 for Linux has wide
+    characters (`cp27mu`), as Debian, the official images and pyenv build it.
     """
     version = tuple(int(part) for part in python.split(".")[:2])
     platforms = supported_platforms(target, libc)
     interpreter = f"cp{version[0]}{version[1]}"
-    abis = [abi or interpreter + _flags(version, target)]
+    abis = [abi or interpreter + _abi_flags(version, target)]
     return (
         *cpython_tags(version, abis, platforms),
         *compatible_tags(version, interpreter, platforms),
@@ -56,24 +53,24 @@ def supported_tags(python: str, target: str, libc: str = "", abi: str = "") -> t
 
 
 def supported_platforms(target: str, libc: str = "") -> tuple[str, ...]:
-    """Return the platform tags of a target, best first; raise ValueError for an odd `libc`."""
+    """Return the platform tags of a target, best first; raise ValueError for an invalid `libc`."""
     system, _, cpu = target.partition("_")
     if system == "macosx":
-        _, version = _parse(libc or "macos", "macos")
+        _, version = _parse_libc(libc or "macos", "macos")
         return tuple(mac_platforms(version, cpu))
     if system != "linux":
         return (target,)
-    name, version = _parse(libc or "glibc", "glibc")
+    name, version = _parse_libc(libc or "glibc", "glibc")
     return (target, *(_musl(cpu, version) if name == "musl" else _glibc(cpu, version)))
 
 
-def _parse(text: str, usual: str) -> tuple[str, tuple[int, int]]:
+def _parse_libc(text: str, default: str) -> tuple[str, tuple[int, int]]:
     if text in _NEWEST:
         return text, _NEWEST[text]
     match = _VERSION.match(text)
-    if match is None or (match["name"] or usual) not in _NEWEST:
-        raise ValueError(f"not a C library or system with its version: {text!r}")
-    return match["name"] or usual, (int(match["major"]), int(match["minor"]))
+    if match is None or (match["name"] or default) not in _NEWEST:
+        raise ValueError(f"invalid C library or system {text!r} (expected e.g. glibc 2.36)")
+    return match["name"] or default, (int(match["major"]), int(match["minor"]))
 
 
 def _glibc(cpu: str, version: tuple[int, int]) -> Iterator[str]:
@@ -89,7 +86,7 @@ def _musl(cpu: str, version: tuple[int, int]) -> Iterator[str]:
         yield f"musllinux_{version[0]}_{minor}_{cpu}"
 
 
-def _flags(version: tuple[int, ...], target: str) -> str:
+def _abi_flags(version: tuple[int, ...], target: str) -> str:
     if version[0] == 2:  # noqa: PLR2004
         return "mu" if target.startswith("linux") else "m"
     return "m" if version[1] <= _LAST_WITH_M else ""
@@ -109,7 +106,7 @@ def wheel_tags(filename: str) -> str:
 def supports_python(interpreters: str, abis: str, python: str) -> bool:
     """Return whether a wheel with these tags is for a CPython, whatever the platform.
 
-    `py37` is for all from 3.7 on; what is only for free-threaded builds (`cp313t`) is for others.
+    `py37` is for all from 3.7 on; wheels for free-threaded builds only (`cp313t`) do not count.
     """
     own = f"cp{python.replace('.', '')}"
     major, minor = python.split(".")
@@ -117,15 +114,15 @@ def supports_python(interpreters: str, abis: str, python: str) -> bool:
     for tag in interpreters.split("."):
         if tag == own and not threaded_only:
             return True
-        if tag.startswith(f"py{major}") and _from(tag) <= int(minor):
+        if tag.startswith(f"py{major}") and _lowest_minor(tag) <= int(minor):
             return True
         if "abi3" in abis.split(".") and tag.startswith("cp3") and major == "3":
-            return _from(tag) <= int(minor)
+            return _lowest_minor(tag) <= int(minor)
     return False
 
 
-def _from(tag: str) -> float:
-    """Return the minor that `py37` begins with, 0 for `py3`; none follows what is no number."""
+def _lowest_minor(tag: str) -> float:
+    """Return the lowest minor of `py37` or `cp37`, 0 for `py3`, infinity for an invalid tag."""
     minor = tag[3:] or "0"
     return int(minor) if minor.isdecimal() else float("inf")
 
@@ -133,8 +130,8 @@ def _from(tag: str) -> float:
 def split_filename(filename: str, project: str) -> str | None:
     """Return the version as the file name spells it, or None.
 
-    None stands for what is neither a wheel nor a source distribution of `project` (eggs,
-    installers, links of a login page), and for versions that are none by PEP 440.
+    None stands for files that are neither a wheel nor a source distribution of `project` (eggs,
+    installers, links of a login page), and for versions that are invalid by PEP 440.
     """
     if filename.endswith(".whl"):
         parts = filename[:-4].split("-")
@@ -147,10 +144,10 @@ def split_filename(filename: str, project: str) -> str | None:
         match = _SOURCE.match(filename)
         if match is None:
             return None
-        found = _source_version(match["stem"], project)
-        if found is None:
+        source_version = _source_version(match["stem"], project)
+        if source_version is None:
             return None
-        version = found
+        version = source_version
     try:
         Version(version)
     except InvalidVersion:

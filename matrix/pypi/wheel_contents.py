@@ -1,8 +1,7 @@
-"""What was found in a wheel, as it is kept: all that policy may ask, so that it can change.
+"""Contents of a wheel that audits check, their JSON form, and the parser of its METADATA.
 
-A wheel's METADATA: what it requires.
-
-https://packaging.python.org/en/latest/specifications/core-metadata/
+The JSON form holds everything that a check may need, so that checks can change without a new
+download. https://packaging.python.org/en/latest/specifications/core-metadata/
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class WheelMetadata:
-    """`requires` are the lines as written; `odd` those that no installer of today understands."""
+    """Metadata of a wheel: `requires` are its lines as written, `odd` the ones that are invalid."""
 
     name: str
     version: str
@@ -45,7 +44,7 @@ class WheelMetadata:
 
 @dataclasses.dataclass(frozen=True)
 class WheelRequirement:
-    """One requirement that holds on some CPython and machine."""
+    """A requirement whose marker holds on a CPython and machine."""
 
     project: str
     specifier: str
@@ -53,20 +52,20 @@ class WheelRequirement:
 
 
 def read_metadata(content: bytes) -> WheelMetadata:
-    """Return what the file says; nothing is an error here, for installers are as lenient."""
-    said = email.parser.BytesParser().parsebytes(content, headersonly=True)
-    lines = [str(line) for line in said.get_all("Requires-Dist", [])]
-    requires = tuple(line for line in lines if _understood(line))
+    """Parse METADATA; nothing is an error, as installers are as lenient."""
+    message = email.parser.BytesParser().parsebytes(content, headersonly=True)
+    lines = [str(line) for line in message.get_all("Requires-Dist", [])]
+    requires = tuple(line for line in lines if _is_requirement(line))
     return WheelMetadata(
-        name=str(said.get("Name", "")),
-        version=str(said.get("Version", "")),
-        requires_python=str(said.get("Requires-Python", "")),
+        name=str(message.get("Name", "")),
+        version=str(message.get("Version", "")),
+        requires_python=str(message.get("Requires-Python", "")),
         requires=requires,
         odd=tuple(line for line in lines if line not in requires),
     )
 
 
-def _understood(line: str) -> bool:
+def _is_requirement(line: str) -> bool:
     try:
         Requirement(line)
     except InvalidRequirement:
@@ -77,12 +76,12 @@ def _understood(line: str) -> bool:
 def requirements_on(
     metadata: WheelMetadata, environment: dict[str, str]
 ) -> tuple[WheelRequirement, ...]:
-    """Return the requirements whose markers hold, those of extras left out.
+    """Return the requirements whose markers hold, without those of extras.
 
-    `environment` are marker variables (`python_version`, `sys_platform`); the rest is that of the
-    machine we are on, so give all that matter.
+    `environment` are marker variables (`python_version`, `sys_platform`); missing ones are those
+    of this machine.
     """
-    found = []
+    requirements = []
     for line in metadata.requires:
         requirement = Requirement(line)
         if requirement.marker is not None:
@@ -92,8 +91,8 @@ def requirements_on(
             except (UndefinedComparison, UndefinedEnvironmentName):
                 continue
         name = str(canonicalize_name(requirement.name))
-        found.append(WheelRequirement(name, str(requirement.specifier), line))
-    return tuple(found)
+        requirements.append(WheelRequirement(name, str(requirement.specifier), line))
+    return tuple(requirements)
 
 
 FORMAT = "artifact/1"
@@ -101,10 +100,10 @@ FORMAT = "artifact/1"
 
 @dataclasses.dataclass(frozen=True)
 class WheelContents:
-    """One wheel. `names` are all its members; `notes` say what could not be read.
+    """The contents of one wheel: `names` are its members, `notes` describe unreadable ones.
 
-    `sources` names the set of its Python files, which many wheels of one release have in common;
-    `modules` are what those files import.
+    `sources` is a digest over its Python files, which many wheels of one release have in common;
+    `modules` are the imports of those files.
     """
 
     filename: str
@@ -118,7 +117,7 @@ class WheelContents:
 
 
 def to_json(contents: WheelContents) -> dict[str, Any]:
-    """Return all but the modules, which are kept by `sources`."""
+    """Return the contents as JSON values, without the modules, which are stored by `sources`."""
     return {
         "format": FORMAT,
         "filename": contents.filename,
@@ -132,10 +131,10 @@ def to_json(contents: WheelContents) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any], modules: tuple[ModuleImports, ...] = ()) -> WheelContents:
-    """Return what `to_json` wrote; raise ValueError, KeyError or TypeError where it is none."""
+    """Return the contents that `to_json` wrote; raise ValueError, KeyError or TypeError."""
     if data["format"] != FORMAT:
         raise ValueError(f"not {FORMAT}")
-    said = data["metadata"]
+    metadata = data["metadata"]
     return WheelContents(
         filename=data["filename"],
         sha256=data["sha256"],
@@ -145,11 +144,11 @@ def from_json(data: Mapping[str, Any], modules: tuple[ModuleImports, ...] = ()) 
             for path, form, machines, bits, needed in data["libraries"]
         ),
         metadata=WheelMetadata(
-            said["name"],
-            said["version"],
-            said["requires_python"],
-            tuple(said["requires"]),
-            tuple(said["odd"]),
+            metadata["name"],
+            metadata["version"],
+            metadata["requires_python"],
+            tuple(metadata["requires"]),
+            tuple(metadata["odd"]),
         ),
         sources=data["sources"],
         modules=modules,
@@ -158,13 +157,16 @@ def from_json(data: Mapping[str, Any], modules: tuple[ModuleImports, ...] = ()) 
 
 
 def modules_to_json(modules: tuple[ModuleImports, ...]) -> dict[str, Any]:
-    """Return the modules as plain JSON values."""
+    """Return the modules as JSON values."""
     return {
         "format": FORMAT,
         "modules": [
             [
                 module.path,
-                [[each.module, each.name, each.line, each.when.value] for each in module.imports],
+                [
+                    [item.module, item.name, item.line, item.condition.value]
+                    for item in module.imports
+                ],
                 module.names,
                 module.exact,
             ]
@@ -174,15 +176,15 @@ def modules_to_json(modules: tuple[ModuleImports, ...]) -> dict[str, Any]:
 
 
 def modules_from_json(data: Mapping[str, Any]) -> tuple[ModuleImports, ...]:
-    """Return what `modules_to_json` wrote; raises as `from_json` does."""
+    """Return the modules from `modules_to_json`; raises as `from_json` does."""
     if data["format"] != FORMAT:
         raise ValueError(f"not {FORMAT}")
     return tuple(
         ModuleImports(
             path,
             tuple(
-                Import(module, name, line, ImportCondition(when))
-                for module, name, line, when in imports
+                Import(module, name, line, ImportCondition(condition))
+                for module, name, line, condition in imports
             ),
             _tuple(names),
             exact,

@@ -1,4 +1,4 @@
-"""A wheel opened: its members, after everything that a hostile archive does has been refused.
+"""Reader of wheels as untrusted zip archives: hostile ones are refused before any is unpacked.
 
 https://packaging.python.org/en/latest/specifications/binary-distribution-format/
 """
@@ -14,15 +14,14 @@ import zlib
 from collections.abc import Iterable
 from typing import BinaryIO, cast
 
-from matrix.pypi.remote_file import RemoteFile
-from matrix.pypi.wheel_errors import BadArtifactError, WheelLimits
+from matrix.pypi.remote_file import BadArtifactError, RemoteFile, WheelLimits
 
 __all__ = ["Member", "WheelArchive"]
 
 Member = zipfile.ZipInfo
 
-# What zipfile and zlib raise for a damaged archive; NotImplementedError is for packings it lacks.
-_DAMAGED = (
+# What zipfile and zlib raise for a damaged archive, or an unknown compression.
+_DAMAGE_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -35,28 +34,28 @@ _DAMAGED = (
     ValueError,
 )
 _LOCAL_HEADER = 30
-_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED, _UTF8 = 0x1, 0x800
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class WheelArchive:
-    """The members of a wheel, by name. Raises `BadArtifactError` for an archive not to be read."""
+    """A wheel with its members by name; raises `BadArtifactError` for a damaged or hostile one."""
 
     def __init__(self, stream: BinaryIO | RemoteFile, source: str, limits: WheelLimits) -> None:
         self._source, self._limits, self._stream = source, limits, stream
         try:
             self._archive = zipfile.ZipFile(cast("BinaryIO", stream))
-        except _DAMAGED as error:
+        except _DAMAGE_ERRORS as error:
             raise BadArtifactError(source, f"not a whole zip archive ({error})") from error
         members = self._archive.infolist()
-        why = _refused(members, self._archive.start_dir, limits)
-        if why:
-            raise BadArtifactError(source, why)
+        problem = _find_problem(members, self._archive.start_dir, limits)
+        if problem:
+            raise BadArtifactError(source, problem)
         self.members = {member.filename: member for member in members if not member.is_dir()}
 
     def prefetch(self, members: Iterable[Member]) -> None:
-        """Fetch these members with as few requests as it takes."""
+        """Fetch these members with few requests."""
         if isinstance(self._stream, RemoteFile):
             self._stream.prefetch((member.header_offset, _end(member) + 512) for member in members)
 
@@ -69,65 +68,65 @@ class WheelArchive:
             )
 
     def read(self, member: Member, most: int | None = None) -> bytes:
-        """Return the member's bytes, or the first `most` of them (which no checksum covers)."""
+        """Return the member's bytes, or the first `most` of them without a check of the CRC."""
         try:
             with self._archive.open(member) as stream:
                 data = stream.read(self._limits.member + 1 if most is None else most)
         except BadArtifactError:
             raise
-        except _DAMAGED as error:
-            why = f"its member {member.filename} cannot be read ({error})"
-            raise BadArtifactError(self._source, why) from error
+        except _DAMAGE_ERRORS as error:
+            detail = f"its member {member.filename} cannot be read ({error})"
+            raise BadArtifactError(self._source, detail) from error
         if most is None and len(data) != member.file_size:
-            why = f"its member {member.filename} ends early"
-            raise BadArtifactError(self._source, why)
+            raise BadArtifactError(self._source, f"its member {member.filename} is truncated")
         return data
 
 
 def _end(member: Member) -> int:
-    """Return where the member ends at the earliest; its local header may hold an extra field."""
+    """Return the lowest end of the member; its local header may have an extra field."""
     coding = "utf-8" if member.flag_bits & _UTF8 else "cp437"
     name = len(member.filename.encode(coding, "replace"))
     return member.header_offset + _LOCAL_HEADER + name + member.compress_size
 
 
-def _refused(members: list[Member], directory: int, limits: WheelLimits) -> str:
-    """Return why the archive is refused, "" where it is not."""
+def _find_problem(members: list[Member], directory: int, limits: WheelLimits) -> str:
+    """Return why the archive is refused, "" if it is not."""
     if len(members) > limits.entries:
         return f"{len(members)} members are more than {limits.entries}"
     if sum(member.file_size for member in members) > limits.unpacked:
         return f"it would unpack to more than {limits.unpacked} bytes"
-    seen: set[str] = set()
+    names: set[str] = set()
     end = 0
     for member in sorted(members, key=lambda member: member.header_offset):
-        why = _bad_member(member, limits)
-        if not why and member.filename in seen:
-            why = "is there twice"
-        if not why and member.header_offset < end:
-            why = "overlaps another one"
-        if not why and _end(member) > directory:
-            why = "reaches past the end of the archive's data"
-        if why:
-            return f"its member {member.filename!r} {why}"
-        seen.add(member.filename)
+        problem = _find_member_problem(member, limits)
+        if not problem and member.filename in names:
+            problem = "is duplicated"
+        if not problem and member.header_offset < end:
+            problem = "overlaps another one"
+        if not problem and _end(member) > directory:
+            problem = "extends past the end of the archive's data"
+        if problem:
+            return f"its member {member.filename!r} {problem}"
+        names.add(member.filename)
         end = _end(member)
     return ""
 
 
-def _bad_member(member: Member, limits: WheelLimits) -> str:
-    """Return what is wrong with one member, as the end of a sentence."""
+def _find_member_problem(member: Member, limits: WheelLimits) -> str:
+    """Return why one member is refused, as the end of a sentence, "" if it is not."""
     name, size, packed = member.filename, member.file_size, member.compress_size
-    wrong = {
-        # A name that zipfile cut at a zero byte or turned around hides what an installer sees.
-        "has a name that reads differently elsewhere": member.orig_filename != name or "\\" in name,
+    problems = {
+        # zipfile cuts a name at a zero byte and converts backslashes; an installer may not.
+        "has a name that installers may read differently": member.orig_filename != name
+        or "\\" in name,
         "has an absolute path": name.startswith("/") or bool(_DRIVE.match(name)),
         "leaves the archive by its path": posixpath.normpath(name) != name.rstrip("/")
         or name.split("/")[0] == "..",
         "is a symbolic link": stat.S_ISLNK(member.external_attr >> 16),
         "is encrypted": bool(member.flag_bits & _ENCRYPTED),
-        "is packed in a way that wheels are not": member.compress_type not in _PACKINGS,
+        "has an unsupported compression": member.compress_type not in _COMPRESSIONS,
         f"would unpack to {size} bytes": size > limits.member,
         f"would unpack to {size} from {packed} bytes": size > limits.small
         and size > limits.ratio * packed,
     }
-    return next((why for why, so in wrong.items() if so), "")
+    return next((problem for problem, applies in problems.items() if applies), "")

@@ -89,12 +89,12 @@ def wheel(members: Mapping[str, Any], metadata: str = METADATA) -> bytes:
 
 @dataclasses.dataclass
 class Files:
-    """What a server has. `how` is one way in which servers are bad; `asked` are the ranges."""
+    """The files of a server; `fault` is one of its faults, `ranges` are the requested ones."""
 
     url: str = ""
     content: dict[str, bytes] = dataclasses.field(default_factory=dict)
-    how: str = ""
-    asked: list[str] = dataclasses.field(default_factory=list)
+    fault: str = ""
+    ranges: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, filename: str, content: bytes, sha256: str | None = None) -> File:
         """Serve a file; return what an index says of it."""
@@ -131,33 +131,33 @@ def serving() -> Iterator[Files]:
 
 
 def _answer(handler: http.server.BaseHTTPRequestHandler, files: Files) -> None:
-    asked = handler.headers.get("Range", "").removeprefix("bytes=")
-    files.asked.append(asked)
+    requested = handler.headers.get("Range", "").removeprefix("bytes=")
+    files.ranges.append(requested)
     content = files.content.get(handler.path)
     handler.close_connection = True
     if content is None:
         handler.send_error(404)
         return
     total = len(content)
-    first, _, last = asked.partition("-")
-    if files.how == "no suffix ranges" and not first:
+    first, _, last = requested.partition("-")
+    if files.fault == "no suffix ranges" and not first:
         handler.send_error(416)
         return
     start = int(first) if first else max(0, total - int(last))
     end = min(int(last), total - 1) if first else total - 1
-    whole = files.how == "no ranges" or not asked
+    whole = files.fault == "no ranges" or not requested
     body = content if whole else content[start : end + 1]
-    if files.how == "garbage":
+    if files.fault == "garbage":
         body = b"<html>Please sign in</html>"
         whole = True
     handler.send_response(200 if whole else 206)
-    if not whole and files.how != "no range named":
-        shift = 1 if files.how == "another range" else 0
+    if not whole and files.fault != "no range named":
+        shift = 1 if files.fault == "another range" else 0
         handler.send_header("Content-Range", f"bytes {start + shift}-{end + shift}/{total}")
-    if files.how == "half-way":
+    if files.fault == "half-way":
         handler.send_header("Content-Length", str(len(body)))
         body = body[: len(body) // 2]
-    elif files.how == "endless":
+    elif files.fault == "endless":
         body = bytes(1 << 22)
     else:
         handler.send_header("Content-Length", str(len(body)))

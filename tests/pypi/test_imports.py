@@ -1,4 +1,4 @@
-"""Imports are found in Python files of any age, with what guards them."""
+"""Tests of the imports found in Python files of any version, with their conditions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def imports(
     source: str, path: str = "pkg/sub/mod.py"
 ) -> list[tuple[str, str, int, ImportCondition]]:
     module = read_module(path, source.encode())
-    return [(each.module, each.name, each.line, each.when) for each in module.imports]
+    return [(each.module, each.name, each.line, each.condition) for each in module.imports]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ exec "import j"
 '''
     module = read_module("pkg/mod.py", source.encode())
     assert not module.exact
-    assert [(each.module, each.name, each.line, each.when) for each in module.imports] == [
+    assert [(each.module, each.name, each.line, each.condition) for each in module.imports] == [
         ("a", "", 4, ALWAYS),
         ("b", "", 4, ALWAYS),
         ("pkg.c", "d", 5, ALWAYS),

@@ -1,4 +1,4 @@
-"""The index client against a server that answers well, badly, half or not at all."""
+"""Tests of the index client with a server that sends good, bad, truncated and no answers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ JSON = {
 
 @dataclasses.dataclass
 class Site:
-    """What the server says next; `asked` are the headers of the requests so far."""
+    """What the server sends next; `requests` are the headers of the requests so far."""
 
     url: str = ""
     status: int = 200
@@ -56,7 +56,7 @@ class Site:
     etag: str = ""
     announce_more: int = 0
     fail_first: int = 0
-    asked: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    requests: list[dict[str, str]] = dataclasses.field(default_factory=list)
 
 
 @pytest.fixture
@@ -65,10 +65,10 @@ def site() -> Iterator[Site]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            state.asked.append({name.lower(): value for name, value in self.headers.items()})
+            state.requests.append({name.lower(): value for name, value in self.headers.items()})
             body = state.body.encode()
             status = state.status
-            if len(state.asked) <= state.fail_first:
+            if len(state.requests) <= state.fail_first:
                 status = 503
             if state.etag and self.headers.get("If-None-Match") == state.etag:
                 status, body = 304, b""
@@ -114,9 +114,9 @@ def check_demo(project: Project) -> None:
 
 def test_html_page_is_read_and_kept(site: Site, tmp_path: Path) -> None:
     check_demo(client(site, tmp_path).project("Demo"))
-    assert "application/vnd.pypi.simple.v1+json" in site.asked[0]["accept"]
+    assert "application/vnd.pypi.simple.v1+json" in site.requests[0]["accept"]
     check_demo(client(site, tmp_path).project("demo"))
-    assert len(site.asked) == 1, "a warm cache asks nobody"
+    assert len(site.requests) == 1, "a warm cache sends no request"
 
 
 def test_json_answer_is_read(site: Site, tmp_path: Path) -> None:
@@ -135,11 +135,11 @@ def test_an_old_answer_is_asked_for_again_and_an_unchanged_one_kept(
     site.etag = '"one"'
     first = client(site, tmp_path).project("demo")
     again = client(site, tmp_path, max_age=dt.timedelta(0)).project("demo")
-    assert site.asked[1]["if-none-match"] == '"one"'
+    assert site.requests[1]["if-none-match"] == '"one"'
     assert again.releases == first.releases
     assert again.fetched > first.fetched
     client(site, tmp_path).project("demo")
-    assert len(site.asked) == 2, "the confirmation counts as a fresh answer"
+    assert len(site.requests) == 2, "the confirmation counts as a fresh answer"
 
 
 def test_refresh_asks_once_whatever_the_age(site: Site, tmp_path: Path) -> None:
@@ -148,13 +148,13 @@ def test_refresh_asks_once_whatever_the_age(site: Site, tmp_path: Path) -> None:
     index = client(site, tmp_path, refresh=True)
     assert index.project("demo").releases[-1].version == "1.11"
     index.project("demo")
-    assert len(site.asked) == 2
+    assert len(site.requests) == 2
 
 
 def test_a_passing_failure_is_tried_again(site: Site, tmp_path: Path) -> None:
     site.fail_first = 2
     check_demo(client(site, tmp_path).project("demo"))
-    assert len(site.asked) == 3
+    assert len(site.requests) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What an index no longer lists is told and kept, through the client and its cache."""
+"""Tests of files and releases that an index no longer lists."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def answer(names: set[str], sha256: str = "00") -> Project:
 
 
 def listed(project: Project) -> set[str]:
-    return {file.filename for one in project.releases for file in one.files}
+    return {file.filename for release in project.releases for file in release.files}
 
 
-def kept(project: Project) -> set[str]:
-    return {file.filename for one in project.vanished for file in one.files}
+def vanished(project: Project) -> set[str]:
+    return {file.filename for release in project.vanished for file in release.files}
 
 
 @given(st.lists(st.sets(st.sampled_from(NAMES), min_size=1), min_size=1, max_size=5))
@@ -54,7 +54,7 @@ def test_nothing_that_was_ever_listed_is_lost(answers: list[set[str]]) -> None:
         known, _ = carry_over(known, answer(names))
         ever |= names
         assert listed(known) == names
-        assert kept(known) == ever - names
+        assert vanished(known) == ever - names
         again, _, _ = load_project(dump_project(known))
         assert again == known
 
@@ -64,7 +64,7 @@ def test_what_is_gone_is_named_once() -> None:
     after = answer({name for name in NAMES if "1.0" not in name and name != "demo-2.0.tar.gz"})
     known, change = carry_over(before, after)
     assert change == IndexChange(gone=("1.0",), files=("demo-2.0.tar.gz",))
-    assert [text.partition(":")[2] for text in change.sentences("demo")] == [
+    assert [text.partition(":")[2] for text in change.messages("demo")] == [
         " 1.0",
         " demo-2.0.tar.gz",
     ]
@@ -79,15 +79,15 @@ def test_a_file_with_another_hash_is_told() -> None:
 
 
 class Site(http.server.ThreadingHTTPServer):
-    """A loopback index; `speaks` is json or html, `names` what it lists, `cut` stops half-way."""
+    """A loopback index of the files `names`, as `media` json or html; `cut` truncates pages."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.speaks, self.version, self.cut = "html", "1.1", False
+        self.media, self.version, self.cut = "html", "1.1", False
         self.names = set(NAMES)
 
     def page(self) -> tuple[str, bytes]:
-        if self.speaks == "json":
+        if self.media == "json":
             files = [{"filename": name, "url": name, "hashes": {}} for name in sorted(self.names)]
             data = {"meta": {"api-version": self.version}, "name": "demo", "files": files}
             return "application/vnd.pypi.simple.v1+json", json.dumps(data).encode()
@@ -101,12 +101,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site = self.server
         assert isinstance(site, Site)
-        media, body = site.page()
-        tag = f'"{site.speaks}-{hash(frozenset(site.names))}"'
+        content_type, body = site.page()
+        tag = f'"{site.media}-{hash(frozenset(site.names))}"'
         same = self.headers.get("If-None-Match") == tag
         self.send_response(304 if same else 200)
         self.send_header("ETag", tag)
-        self.send_header("Content-Type", media)
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", "0" if same else str(len(body)))
         self.end_headers()
         if not same:
@@ -131,9 +131,9 @@ def client(site: Site, folder: Path) -> CachedIndex:
     return CachedIndex(folder, url=url, refresh=True, wait_seconds=0.001)
 
 
-@pytest.mark.parametrize("speaks", ["json", "html"])
-def test_a_release_that_vanishes_between_two_reads(site: Site, tmp_path: Path, speaks: str) -> None:
-    site.speaks = speaks
+@pytest.mark.parametrize("media", ["json", "html"])
+def test_a_release_that_vanishes_between_two_reads(site: Site, tmp_path: Path, media: str) -> None:
+    site.media = media
     assert client(site, tmp_path).project("demo").vanished == ()
     site.names = {name for name in NAMES if "1.1" not in name}
     index = client(site, tmp_path)
@@ -148,11 +148,11 @@ def test_a_release_that_vanishes_between_two_reads(site: Site, tmp_path: Path, s
     assert client(site, tmp_path).project("demo").vanished == ()
 
 
-@pytest.mark.parametrize("speaks", ["json", "html"])
+@pytest.mark.parametrize("media", ["json", "html"])
 def test_an_answer_that_stops_half_way_loses_nothing(
-    site: Site, tmp_path: Path, speaks: str
+    site: Site, tmp_path: Path, media: str
 ) -> None:
-    site.speaks = speaks
+    site.media = media
     before = client(site, tmp_path).project("demo")
     site.cut, site.names = True, {NAMES[0]}
     index = client(site, tmp_path)
@@ -160,18 +160,17 @@ def test_an_answer_that_stops_half_way_loses_nothing(
     assert "the answer was cut off" in index.notices[0]
 
 
-@pytest.mark.parametrize("speaks", ["json", "html"])
+@pytest.mark.parametrize("media", ["json", "html"])
 def test_an_index_of_another_major_version_is_refused(
-    site: Site, tmp_path: Path, speaks: str
+    site: Site, tmp_path: Path, media: str
 ) -> None:
-    site.speaks, site.version = speaks, "2.0"
+    site.media, site.version = media, "2.0"
     with pytest.raises(IndexUnavailableError, match=r"version 2\.0"):
         client(site, tmp_path).project("demo")
 
 
-def test_an_answer_without_end_is_given_up(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("matrix.pypi.client.MAX_BYTES", 100)
+def test_an_answer_without_end_is_given_up(site: Site, tmp_path: Path) -> None:
+    index = client(site, tmp_path)
+    index.max_bytes = 100
     with pytest.raises(IndexUnavailableError, match="more than"):
-        client(site, tmp_path).project("demo")
+        index.project("demo")

@@ -1,4 +1,4 @@
-"""File names, the packed form on disk, and which index is asked."""
+"""Tests of file names, the cached form on disk, and the choice of the index."""
 
 from __future__ import annotations
 

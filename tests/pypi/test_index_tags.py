@@ -1,4 +1,4 @@
-"""Tags for targets: as `packaging` has them for the interpreter that runs, and as installers do."""
+"""Tests of tags for targets, compared with those of `packaging` for the running interpreter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from matrix.pypi.tags import supported_platforms, supported_tags
 MACHINES = ("linux_x86_64", "linux_i686", "linux_aarch64")
 
 
-def takes(tags: str, python: str, target: str, libc: str = "") -> bool:
+def accepts(tags: str, python: str, target: str, libc: str = "") -> bool:
     return not parse_tag(tags).isdisjoint(supported_tags(python, target, libc))
 
 
@@ -62,7 +62,7 @@ def test_the_running_interpreter_is_told_its_own_tags_in_order() -> None:
     ],
 )
 def test_wheels_that_install(tags: str, python: str, target: str, libc: str) -> None:
-    assert takes(tags, python, target, libc)
+    assert accepts(tags, python, target, libc)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_wheels_that_install(tags: str, python: str, target: str, libc: str) -> 
     ],
 )
 def test_wheels_that_do_not(tags: str, python: str, target: str, libc: str) -> None:
-    assert not takes(tags, python, target, libc)
+    assert not accepts(tags, python, target, libc)
 
 
 def test_a_narrow_python_2_is_to_be_had() -> None:
@@ -117,5 +117,5 @@ def test_what_is_for_one_cpython_is_better_than_what_is_for_all(minor: int, targ
 
 @pytest.mark.parametrize("libc", ["2.x", "uclibc 1.0"])
 def test_a_c_library_that_is_none_is_refused(libc: str) -> None:
-    with pytest.raises(ValueError, match=r"not a C library"):
+    with pytest.raises(ValueError, match="invalid C library"):
         supported_platforms("linux_x86_64", libc)

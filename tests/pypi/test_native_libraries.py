@@ -1,4 +1,4 @@
-"""Native libraries are told by their headers, and none can do worse than not be told."""
+"""Tests of the headers of native libraries: a damaged one raises our error and nothing else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.pypi.native_libraries import HEAD, NativeLibrary, read_head, read_needed
-from matrix.pypi.wheel_errors import BadArtifactError
+from matrix.pypi.remote_file import BadArtifactError
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_damage_is_an_error_of_ours_or_none(content: bytes, data: st.DataObject)
     damaged = bytearray(content)
     for _ in range(data.draw(st.integers(1, 6))):
         damaged[data.draw(st.integers(4, len(damaged) - 1))] = data.draw(st.integers(0, 255))
-    kept = bytes(damaged)[: data.draw(st.integers(0, len(damaged)))]
+    content = bytes(damaged)[: data.draw(st.integers(0, len(damaged)))]
     # Whatever else the readers raise must not come through.
     with contextlib.suppress(BadArtifactError):
-        read_needed(read_head("b.so", kept), kept)
+        read_needed(read_head("b.so", content), content)

@@ -1,4 +1,4 @@
-"""Wheels are fetched in parts, once, and none that is bad takes the others with it."""
+"""Tests of the inspection of remote wheels: fetched in parts, once, and each on its own."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from hypothesis import strategies as st
 
 from matrix.model.index import File
 from matrix.pypi.inspect import WheelCache, WheelInspection, inspect_wheels
-from matrix.pypi.remote_file import FileChunk, HttpTransport, RemoteFile
-from matrix.pypi.wheel_errors import BadArtifactError, WheelLimits
+from matrix.pypi.remote_file import (
+    BadArtifactError,
+    FileChunk,
+    HttpTransport,
+    RemoteFile,
+    WheelLimits,
+)
 
 NAME = "demo-1.0-cp39-cp39-manylinux2014_x86_64.whl"
-NOISE = random.Random(7).randbytes(3 << 20)  # noqa: S311 - that it does not pack is all that counts
+NOISE = random.Random(7).randbytes(3 << 20)  # noqa: S311 - incompressible test data
 
 
 @pytest.fixture
@@ -47,16 +52,16 @@ def test_only_the_parts_that_matter_are_fetched(
     files: Files, transport: HttpTransport, tmp_path: Path
 ) -> None:
     content = big_wheel()
-    got = inspect_wheels([files.add(NAME, content)], WheelCache(tmp_path), transport)
-    assert not got.refused
-    (found,) = got.contents
+    result = inspect_wheels([files.add(NAME, content)], WheelCache(tmp_path), transport)
+    assert not result.refused
+    (found,) = result.contents
     assert {each.path: (each.machines, each.needed) for each in found.libraries} == {
         "demo/_big.so": (("x86_64",), None),
         "demo/lib.so": (("aarch64",), ("libc.so.6",)),
     }
     assert [each.module for each in found.modules[0].imports] == ["six"]
-    assert got.fetched < len(content) / 4
-    assert all(files.asked)
+    assert result.fetched < len(content) / 4
+    assert all(files.ranges)
 
 
 def test_a_library_that_counts_is_read_to_its_end(
@@ -70,11 +75,11 @@ def test_a_library_that_counts_is_read_to_its_end(
 def test_a_second_run_asks_nothing(files: Files, transport: HttpTransport, tmp_path: Path) -> None:
     file = files.add(NAME, big_wheel())
     first = inspect_wheels([file], WheelCache(tmp_path), transport)
-    files.asked.clear()
+    files.ranges.clear()
     second = inspect_wheels([file], WheelCache(tmp_path), transport)
     assert second.contents == first.contents
     assert second.fetched == 0
-    assert not files.asked
+    assert not files.ranges
 
 
 def test_damage_in_the_cache_is_mended(
@@ -87,48 +92,48 @@ def test_damage_in_the_cache_is_mended(
     assert inspect_wheels([file], WheelCache(tmp_path), transport).contents == first.contents
 
 
-@pytest.mark.parametrize("how", ["", "no ranges", "no suffix ranges"])
+@pytest.mark.parametrize("fault", ["", "no ranges", "no suffix ranges"])
 def test_servers_that_know_fewer_ranges(
-    how: str, files: Files, transport: HttpTransport, tmp_path: Path
+    fault: str, files: Files, transport: HttpTransport, tmp_path: Path
 ) -> None:
-    files.how = how
-    got = inspect_wheels([files.add(NAME, big_wheel())], WheelCache(tmp_path), transport)
-    assert len(got.contents) == 1
-    assert not got.refused
+    files.fault = fault
+    result = inspect_wheels([files.add(NAME, big_wheel())], WheelCache(tmp_path), transport)
+    assert len(result.contents) == 1
+    assert not result.refused
 
 
 def test_a_whole_file_must_have_the_hash_of_the_index(
     files: Files, transport: HttpTransport, tmp_path: Path
 ) -> None:
-    files.how = "no ranges"
+    files.fault = "no ranges"
     (error,) = inspect_wheels(
         [files.add(NAME, big_wheel(), "0" * 64)], WheelCache(tmp_path), transport
     ).refused
-    assert str(error) == f"{NAME}: it is not the file of the index's hash"
+    assert str(error) == f"{NAME}: its sha256 is not the one on the index"
 
 
 @pytest.mark.parametrize(
-    ("how", "why"),
+    ("fault", "detail"),
     [
-        ("garbage", "not the file of the index's hash"),
+        ("garbage", "its sha256 is not the one on the index"),
         ("half-way", "broke off"),
-        ("another range", "came for"),
-        ("no range named", "does not say which part"),
+        ("another range", "requested '"),
+        ("no range named", "invalid Content-Range"),
         ("endless", "more than"),
     ],
 )
 def test_bad_answers_are_told_and_what_is_known_stays(
-    how: str, why: str, files: Files, transport: HttpTransport, tmp_path: Path
+    fault: str, detail: str, files: Files, transport: HttpTransport, tmp_path: Path
 ) -> None:
     known = files.add(NAME.replace("cp39", "cp310"), big_wheel())
     inspect_wheels([known], WheelCache(tmp_path), transport)
-    files.how = how
+    files.fault = fault
     file = files.add(NAME, wheel({"demo/__init__.py": "import other\n"}))
     limits = WheelLimits(fetched=1 << 20)
-    got = inspect_wheels([known, file], WheelCache(tmp_path), transport, limits=limits)
-    assert [each.filename for each in got.contents] == [known.filename]
-    assert [error.source for error in got.refused] == [NAME]
-    assert why in got.refused[0].why
+    result = inspect_wheels([known, file], WheelCache(tmp_path), transport, limits=limits)
+    assert [each.filename for each in result.contents] == [known.filename]
+    assert [error.source for error in result.refused] == [NAME]
+    assert detail in result.refused[0].detail
 
 
 def test_one_bad_wheel_does_not_stop_the_others(
@@ -138,21 +143,23 @@ def test_one_bad_wheel_does_not_stop_the_others(
     bomb = files.add("demo-1.0-cp35-cp35-win32.whl", wheel({"a.so": bytes(8 << 20)}))
     gone = File("demo-1.0-gone-none-any.whl", f"{files.url}/gone", "1", None, "", False, "")
     done: list[str] = []
-    got = inspect_wheels([bomb, gone, *good], WheelCache(tmp_path), transport, tell=done.append)
-    assert len(got.contents) == len(good)
-    assert [error.source for error in got.refused] == [bomb.filename, gone.filename]
-    assert "HTTP 404" in got.refused[1].why
+    result = inspect_wheels(
+        [bomb, gone, *good], WheelCache(tmp_path), transport, report=done.append
+    )
+    assert len(result.contents) == len(good)
+    assert [error.source for error in result.refused] == [bomb.filename, gone.filename]
+    assert "HTTP 404" in result.refused[1].detail
     assert len(done) == len(good) + 2
 
 
 def test_no_time_and_no_network(files: Files, transport: HttpTransport, tmp_path: Path) -> None:
     file = files.add(NAME, big_wheel())
-    for got in (
+    for result in (
         inspect_wheels([file], WheelCache(tmp_path), transport, seconds=0),
         inspect_wheels([file], WheelCache(tmp_path), transport, offline=True),
     ):
-        assert got == WheelInspection((), (), (NAME,), 0)
-    assert not files.asked
+        assert result == WheelInspection((), (), (NAME,), 0)
+    assert not files.ranges
 
 
 def test_a_server_that_is_away_is_named_without_its_password(tmp_path: Path) -> None:
@@ -168,13 +175,13 @@ def test_a_server_that_is_away_is_named_without_its_password(tmp_path: Path) -> 
 
 
 class _Bytes:
-    """A transport that has the file at hand."""
+    """A transport that serves bytes in memory."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
 
-    def get(self, url: str, asked: str, most: int, deadline: float) -> FileChunk:
-        first, _, last = asked.partition("-")
+    def get(self, url: str, span: str, most: int, deadline: float) -> FileChunk:
+        first, _, last = span.partition("-")
         total = len(self.content)
         start = int(first) if first else max(0, total - int(last))
         return FileChunk(start, self.content[start : int(last) + 1 if first else total], total)

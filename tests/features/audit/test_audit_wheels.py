@@ -387,10 +387,10 @@ def test_the_command_looks_into_what_is_known_and_says_what_is_not(
         command = ["audit", "--part", "artifacts", "--json", "-", str(page)]
         assert main(command) == 1
         first = json.loads(capsys.readouterr().out)
-        files.asked.clear()
+        files.ranges.clear()
         assert main([*command, "--offline"]) == 1
         second = json.loads(capsys.readouterr().out)
-        assert not files.asked
+        assert not files.ranges
     schema = json.loads((data_dir() / "schemas/audit.schema.json").read_text(encoding="utf-8"))
     for data in (first, second):
         jsonschema.validate(data, schema)
