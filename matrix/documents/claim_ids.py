@@ -38,10 +38,10 @@ def document_names(paths: Sequence[Path]) -> tuple[str, ...]:
             for other in paths
             if other.stem == path.stem
         ]
-        own = tuple(reversed(path.absolute().parent.parts))
+        folders = tuple(reversed(path.absolute().parent.parts))
         distinguishing = [
             part
-            for depth, part in enumerate(own)
+            for depth, part in enumerate(folders)
             if any(depth >= len(other) or other[depth] != part for other in parents)
         ]
         suffix = (

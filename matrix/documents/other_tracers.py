@@ -26,13 +26,13 @@ def check_page(source: DocumentSource, lines: Sequence[str], vocabulary: Vocabul
     title = first[2] if first and first[1] == "#" else ""
     keys = ("code_lang", "title")
     for text in (*(source.front_matter.get(key, "") for key in keys), title):
-        match = vocabulary.within("tracers", text.replace("_", " "))
-        if match is None:
+        tracer = vocabulary.within("tracers", text.replace("_", " "))
+        if tracer is None:
             continue
-        if match[0] == OUR_TRACER or OUR_TRACER in text.casefold():
+        if tracer[0] == OUR_TRACER or OUR_TRACER in text.casefold():
             return
         raise UnreadableInputError(
-            f"{source.path}: page is about the {match[0]} tracer ({plain(text)!r})",
+            f"{source.path}: page is about the {tracer[0]} tracer ({plain(text)!r})",
             "Only pages about the Python tracer are supported.",
         )
 

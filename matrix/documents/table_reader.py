@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
@@ -21,8 +22,10 @@ __all__ = [
     "Name",
     "Outcome",
     "RowCells",
+    "Scope",
     "TableProblem",
     "TableReader",
+    "merge_scopes",
     "read_name",
 ]
 
@@ -30,6 +33,8 @@ SUPPORT = "support"
 """The role of a column whose header names a capability; its cells say if it is supported."""
 
 UNKNOWN = "unknown"
+Scope: TypeAlias = tuple[tuple[str, str], ...]
+
 _NOTE_FORMATS = {"note": "{}", "agent": "Datadog Agent {}"}
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ARROW = re.compile(r"^(?:-+>|-+&gt;|\u2192|\u21b3|\u2022)\s*")
@@ -56,7 +61,7 @@ class ClaimDraft:
     as_written: str
     status: Status
     line: int
-    scope: tuple[tuple[str, str], ...] = ()
+    scope: Scope = ()
     id_suffixes: tuple[str, ...] = ()
 
 
@@ -84,7 +89,7 @@ class RowCells:
         return self.by_role.get(role, "")
 
     @property
-    def notes(self) -> tuple[tuple[str, str], ...]:
+    def notes(self) -> Scope:
         """Return the texts of the note and agent columns as scope."""
         notes = [
             form.format(text) for role, form in _NOTE_FORMATS.items() if (text := plain(self[role]))
@@ -139,7 +144,7 @@ class TableReader:
     kind: ClaimKind
     rank: int
     fits: Callable[[ClaimTable], bool]
-    read: Callable[[ClaimTable], Iterator[Outcome]]
+    read_row: Callable[[ClaimTable, RowCells], Iterator[Outcome]]
 
 
 def _split_joined(row: TableRow, width: int) -> Iterator[tuple[str, ...]]:
@@ -167,7 +172,7 @@ class Name:
     """A library's slug; the scope has its backend, its role and other text in brackets (note)."""
 
     subject: str
-    scope: tuple[tuple[str, str], ...] = ()
+    scope: Scope = ()
 
 
 def read_name(cell: str, vocabulary: Vocabulary) -> Name | None:
@@ -197,6 +202,14 @@ def read_name(cell: str, vocabulary: Vocabulary) -> Name | None:
     if notes:
         scope.append(("note", "; ".join(notes)))
     return Name(name, tuple(scope))
+
+
+def merge_scopes(*scopes: Scope) -> Scope:
+    """Return the pairs of all scopes; later values replace earlier ones, but notes are joined."""
+    merged: dict[str, str] = {}
+    for key, value in itertools.chain.from_iterable(scopes):
+        merged[key] = f"{merged[key]}; {value}" if key == "note" and key in merged else value
+    return tuple(merged.items())
 
 
 def _canonical(written: str, vocabulary: Vocabulary) -> str:

@@ -56,7 +56,11 @@ def read_table(table: Table, vocabulary: Vocabulary, section: str) -> Iterator[O
             headers = [column.written for column in columns if column.role == role]
             message = f"columns with the same role: {', '.join(map(repr, headers))}"
             yield TableProblem(line, message)
-    yield from reader.read(claim_table)
+    for row in claim_table.rows():
+        if isinstance(row, TableProblem):
+            yield row
+        else:
+            yield from reader.read_row(claim_table, row)
 
 
 def read_columns(table: Table, vocabulary: Vocabulary) -> tuple[Column, ...]:

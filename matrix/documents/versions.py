@@ -204,5 +204,10 @@ def _check(specifier: str, text: str) -> None:
 
 def _readable(item: str) -> str:
     """Return an item with words in place of the private-use characters."""
-    words = {_LATER: " and later", _UP_TO: " or earlier", _BELOW: " (below)", _ANY: "any"}
+    words: dict[str, str | int | None] = {
+        _LATER: " and later",
+        _UP_TO: " or earlier",
+        _BELOW: " (below)",
+        _ANY: "any",
+    }
     return item.translate(str.maketrans(words)).strip()

@@ -9,6 +9,7 @@ from matrix.documents.table_reader import (
     ClaimDraft,
     ClaimTable,
     Outcome,
+    RowCells,
     TableProblem,
     TableReader,
     read_name,
@@ -20,32 +21,28 @@ from matrix.model.claim import ClaimKind, Status
 __all__ = ["READER"]
 
 
-def _read(table: ClaimTable) -> Iterator[Outcome]:
-    for row in table.rows():
-        if isinstance(row, TableProblem):
-            yield row
-            continue
-        name = read_name(row["framework"], table.vocabulary)
-        try:
-            alternatives = read_versions(row["versions"], table.vocabulary)
-        except VersionsError as error:
-            message = f"invalid version {error.part!r} of {plain(row['framework'])}"
-            yield TableProblem(row.line, message)
-            continue
-        if name is None or not alternatives:
-            yield TableProblem(row.line, "row without a name or a version")
-            continue
-        for specifier in dict.fromkeys(map(series, alternatives)):
-            yield ClaimDraft(
-                ClaimKind.AUTHENTICATION,
-                name.subject,
-                specifier,
-                plain(row["versions"]),
-                Status.SUPPORTED,
-                row.line,
-                (*name.scope, *row.notes),
-                (specifier,),
-            )
+def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
+    name = read_name(row["framework"], table.vocabulary)
+    try:
+        alternatives = read_versions(row["versions"], table.vocabulary)
+    except VersionsError as error:
+        message = f"invalid version {error.part!r} of {plain(row['framework'])}"
+        yield TableProblem(row.line, message)
+        return
+    if name is None or not alternatives:
+        yield TableProblem(row.line, "row without a name or a version")
+        return
+    for specifier in dict.fromkeys(map(series, alternatives)):
+        yield ClaimDraft(
+            ClaimKind.AUTHENTICATION,
+            name.subject,
+            specifier,
+            plain(row["versions"]),
+            Status.SUPPORTED,
+            row.line,
+            (*name.scope, *row.notes),
+            (specifier,),
+        )
 
 
 def _fits(table: ClaimTable) -> bool:
@@ -57,4 +54,4 @@ def _fits(table: ClaimTable) -> bool:
     )
 
 
-READER = TableReader(ClaimKind.AUTHENTICATION, 45, _fits, _read)
+READER = TableReader(ClaimKind.AUTHENTICATION, 45, _fits, _read_row)

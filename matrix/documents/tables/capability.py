@@ -6,7 +6,14 @@ import re
 from collections.abc import Iterator
 
 from matrix.documents.promise import PromiseError, read_promise
-from matrix.documents.table_reader import ClaimDraft, ClaimTable, Outcome, TableProblem, TableReader
+from matrix.documents.table_reader import (
+    ClaimDraft,
+    ClaimTable,
+    Outcome,
+    RowCells,
+    TableProblem,
+    TableReader,
+)
 from matrix.documents.text import comparable, plain, slug
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
@@ -35,41 +42,37 @@ def read_capability(cell: str, vocabulary: Vocabulary) -> tuple[str, Status | No
     return key, status
 
 
-def _read(table: ClaimTable) -> Iterator[Outcome]:
-    for row in table.rows():
-        if isinstance(row, TableProblem):
-            yield row
-            continue
-        name, cell = row["capability"], row["minimum"]
-        if not plain(cell):
-            yield TableProblem(row.line, f"no version and no status for {plain(name)!r}")
-            continue
-        named = read_capability(name, table.vocabulary)
-        if named is None:
-            near = table.vocabulary.nearest("capabilities", name)
-            yield TableProblem(row.line, f"unknown capability {plain(name)!r}", near)
-            continue
-        try:
-            promise = read_promise(cell, table.vocabulary)
-        except PromiseError as error:
-            message = f"neither a version nor a known status: {error.part!r}"
-            yield TableProblem(row.line, message, error.suggestion)
-            continue
-        status = promise.status or named[1] or Status.SUPPORTED
-        scope = (("until", promise.until),) if promise.until else ()
-        for specifier in promise.specifiers or ("",):
-            yield ClaimDraft(
-                ClaimKind.CAPABILITY,
-                named[0],
-                specifier,
-                plain(cell),
-                status,
-                row.line,
-                (*scope, *row.notes),
-                (slug(name),),
-            )
+def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
+    name, cell = row["capability"], row["minimum"]
+    if not plain(cell):
+        yield TableProblem(row.line, f"no version and no status for {plain(name)!r}")
+        return
+    capability = read_capability(name, table.vocabulary)
+    if capability is None:
+        near = table.vocabulary.nearest("capabilities", name)
+        yield TableProblem(row.line, f"unknown capability {plain(name)!r}", near)
+        return
+    try:
+        promise = read_promise(cell, table.vocabulary)
+    except PromiseError as error:
+        message = f"neither a version nor a known status: {error.part!r}"
+        yield TableProblem(row.line, message, error.suggestion)
+        return
+    subject, status = capability
+    scope = (("until", promise.until),) if promise.until else ()
+    for specifier in promise.specifiers or ("",):
+        yield ClaimDraft(
+            ClaimKind.CAPABILITY,
+            subject,
+            specifier,
+            plain(cell),
+            promise.status or status or Status.SUPPORTED,
+            row.line,
+            (*scope, *row.notes),
+            (slug(name),),
+        )
 
 
 READER = TableReader(
-    ClaimKind.CAPABILITY, 10, lambda table: table.has("capability", "minimum"), _read
+    ClaimKind.CAPABILITY, 10, lambda table: table.has("capability", "minimum"), _read_row
 )

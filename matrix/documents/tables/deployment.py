@@ -10,6 +10,7 @@ from matrix.documents.table_reader import (
     ClaimDraft,
     ClaimTable,
     Outcome,
+    RowCells,
     TableProblem,
     TableReader,
 )
@@ -19,38 +20,34 @@ from matrix.model.claim import ClaimKind, Status
 __all__ = ["READER"]
 
 
-def _read(table: ClaimTable) -> Iterator[Outcome]:
-    for row in table.rows():
-        if isinstance(row, TableProblem):
-            yield row
+def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
+    name = row["deployment"]
+    deployment = table.vocabulary.exactly("deployments", name)
+    if deployment is None:
+        near = table.vocabulary.nearest("deployments", name)
+        yield TableProblem(row.line, f"unknown deployment type {plain(name)!r}", near)
+        return
+    for column, cell in row.support:
+        try:
+            promise = read_promise(cell, table.vocabulary)
+        except PromiseError as error:
+            message = f"neither yes nor no for {column.written!r}: {error.part!r}"
+            yield TableProblem(row.line, message, error.suggestion)
             continue
-        name = row["deployment"]
-        deployment = table.vocabulary.exactly("deployments", name)
-        if deployment is None:
-            near = table.vocabulary.nearest("deployments", name)
-            yield TableProblem(row.line, f"unknown deployment type {plain(name)!r}", near)
-            continue
-        for column, cell in row.support:
-            try:
-                promise = read_promise(cell, table.vocabulary)
-            except PromiseError as error:
-                message = f"neither yes nor no for {column.written!r}: {error.part!r}"
-                yield TableProblem(row.line, message, error.suggestion)
-                continue
-            until = (("until", promise.until),) if promise.until else ()
-            for specifier in promise.specifiers or ("",):
-                yield ClaimDraft(
-                    ClaimKind.DEPLOYMENT,
-                    column.capability,
-                    specifier,
-                    plain(cell),
-                    promise.status or Status.SUPPORTED,
-                    row.line,
-                    (("deployment", deployment), *until, *row.notes),
-                    (slug(column.written),),
-                )
+        until = (("until", promise.until),) if promise.until else ()
+        for specifier in promise.specifiers or ("",):
+            yield ClaimDraft(
+                ClaimKind.DEPLOYMENT,
+                column.capability,
+                specifier,
+                plain(cell),
+                promise.status or Status.SUPPORTED,
+                row.line,
+                (("deployment", deployment), *until, *row.notes),
+                (slug(column.written),),
+            )
 
 
 READER = TableReader(
-    ClaimKind.DEPLOYMENT, 20, lambda table: table.has("deployment", SUPPORT), _read
+    ClaimKind.DEPLOYMENT, 20, lambda table: table.has("deployment", SUPPORT), _read_row
 )

@@ -13,8 +13,10 @@ from matrix.documents.table_reader import (
     Name,
     Outcome,
     RowCells,
+    Scope,
     TableProblem,
     TableReader,
+    merge_scopes,
     read_name,
 )
 from matrix.documents.text import plain, slug
@@ -54,48 +56,38 @@ def read_versioned_name(table: ClaimTable, row: RowCells) -> VersionedName | Tab
     return VersionedName(name, promise.specifiers or ("",), promise.status or Status.SUPPORTED)
 
 
-def _read(table: ClaimTable) -> Iterator[Outcome]:
-    for row in table.rows():
-        if isinstance(row, TableProblem):
-            yield row
+def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
+    entry = read_versioned_name(table, row)
+    if isinstance(entry, TableProblem):
+        yield entry
+        return
+    if not row.support:
+        yield from _drafts(row, entry, "", entry.status, ())
+    for column, cell in row.support:
+        try:
+            promise = read_promise(cell, table.vocabulary)
+        except PromiseError as error:
+            message = f"neither yes nor no for {column.written!r}: {error.part!r}"
+            yield TableProblem(row.line, message, error.suggestion)
             continue
-        named = read_versioned_name(table, row)
-        if isinstance(named, TableProblem):
-            yield named
-            continue
-        if not row.support:
-            yield from _drafts(row, named, "", named.status, ())
-        for column, cell in row.support:
-            try:
-                promise = read_promise(cell, table.vocabulary)
-            except PromiseError as error:
-                message = f"neither yes nor no for {column.written!r}: {error.part!r}"
-                yield TableProblem(row.line, message, error.suggestion)
-                continue
-            scope = [("capability", column.capability)]
-            if promise.until:
-                scope.append(("until", promise.until))
-            if promise.specifiers:
-                scope.append(("note", "ddtrace " + " or ".join(promise.specifiers)))
-            status = promise.status or named.status
-            yield from _drafts(row, named, column.written, status, tuple(scope))
+        scope = [("capability", column.capability)]
+        if promise.until:
+            scope.append(("until", promise.until))
+        if promise.specifiers:
+            scope.append(("note", "ddtrace " + " or ".join(promise.specifiers)))
+        status = promise.status or entry.status
+        yield from _drafts(row, entry, column.written, status, tuple(scope))
 
 
 def _drafts(
     row: RowCells,
-    named: VersionedName,
+    entry: VersionedName,
     header: str,
     status: Status,
-    scope: tuple[tuple[str, str], ...],
+    scope: Scope,
 ) -> Iterator[ClaimDraft]:
-    name = named.name
-    merged = {key: value for pairs in (scope, name.scope) for key, value in pairs}
-    notes = [
-        value for pairs in (scope, name.scope, row.notes) for key, value in pairs if key == "note"
-    ]
-    if notes:
-        merged["note"] = "; ".join(notes)
-    for specifier in named.specifiers:
+    name = entry.name
+    for specifier in entry.specifiers:
         yield ClaimDraft(
             ClaimKind.FRAMEWORK,
             name.subject,
@@ -103,7 +95,7 @@ def _drafts(
             plain(row["versions"]),
             status,
             row.line,
-            tuple(merged.items()),
+            merge_scopes(scope, name.scope, row.notes),
             (specifier, slug(header)),
         )
 
@@ -114,5 +106,5 @@ READER = TableReader(
     lambda table: (
         table.has("framework", "versions") and (table.has(SUPPORT) or not table.has("automatic"))
     ),
-    _read,
+    _read_row,
 )

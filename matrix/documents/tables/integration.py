@@ -11,8 +11,11 @@ from matrix.documents.table_reader import (
     ClaimDraft,
     ClaimTable,
     Outcome,
+    RowCells,
+    Scope,
     TableProblem,
     TableReader,
+    merge_scopes,
 )
 from matrix.documents.tables.framework import read_versioned_name
 from matrix.documents.text import comparable, plain
@@ -23,40 +26,32 @@ from matrix.model.claim import ClaimKind
 __all__ = ["READER"]
 
 
-def _read(table: ClaimTable) -> Iterator[Outcome]:
-    for row in table.rows():
-        if isinstance(row, TableProblem):
-            yield row
-            continue
-        named = read_versioned_name(table, row)
-        if isinstance(named, TableProblem):
-            yield named
-            continue
-        name = named.name
-        automatic = _automatic(row["automatic"], table.vocabulary) if table.has("automatic") else ()
-        if automatic is None:
-            near = table.vocabulary.nearest("marks", row["automatic"])
-            message = f"neither yes nor no: {plain(row['automatic'])!r}"
-            yield TableProblem(row.line, message, near)
-            continue
-        scope = {**dict(name.scope), **dict(automatic)}
-        notes = [value for key, value in (*name.scope, *row.notes) if key == "note"]
-        if notes:
-            scope["note"] = "; ".join(notes)
-        for specifier in named.specifiers:
-            yield ClaimDraft(
-                ClaimKind.INTEGRATION,
-                name.subject,
-                specifier,
-                plain(row["versions"]),
-                named.status,
-                row.line,
-                tuple(scope.items()),
-                (specifier,),
-            )
+def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
+    entry = read_versioned_name(table, row)
+    if isinstance(entry, TableProblem):
+        yield entry
+        return
+    name = entry.name
+    automatic = _automatic(row["automatic"], table.vocabulary) if table.has("automatic") else ()
+    if automatic is None:
+        near = table.vocabulary.nearest("marks", row["automatic"])
+        message = f"neither yes nor no: {plain(row['automatic'])!r}"
+        yield TableProblem(row.line, message, near)
+        return
+    for specifier in entry.specifiers:
+        yield ClaimDraft(
+            ClaimKind.INTEGRATION,
+            name.subject,
+            specifier,
+            plain(row["versions"]),
+            entry.status,
+            row.line,
+            merge_scopes(name.scope, automatic, row.notes),
+            (specifier,),
+        )
 
 
-def _automatic(cell: str, vocabulary: Vocabulary) -> tuple[tuple[str, str], ...] | None:
+def _automatic(cell: str, vocabulary: Vocabulary) -> Scope | None:
     """Return the scope of `yes`, or of `> Python 3.7 yes`; None for any other cell."""
     text = comparable(cell).replace(YES, "yes").replace(NO, "no")
     match = vocabulary.within("marks", text)
@@ -85,4 +80,4 @@ def _fits(table: ClaimTable) -> bool:
     )
 
 
-READER = TableReader(ClaimKind.INTEGRATION, 60, _fits, _read)
+READER = TableReader(ClaimKind.INTEGRATION, 60, _fits, _read_row)

@@ -52,15 +52,8 @@ def _minors(span: tuple[str, str]) -> list[str]:
     return minors
 
 
-def _read(table: ClaimTable) -> Iterator[Outcome]:
-    for row in table.rows():
-        if isinstance(row, TableProblem):
-            yield row
-        else:
-            yield from _read_row(row, table.vocabulary)
-
-
-def _read_row(row: RowCells, vocabulary: Vocabulary) -> Iterator[Outcome]:
+def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
+    vocabulary = table.vocabulary
     problems: list[TableProblem] = []
     system = vocabulary.exactly("systems", row["os"]) or ""
     if not system:
@@ -129,5 +122,5 @@ def _versions(
 
 
 READER = TableReader(
-    ClaimKind.RUNTIME, 40, lambda table: table.has("os", "runtime-versions", "ddtrace"), _read
+    ClaimKind.RUNTIME, 40, lambda table: table.has("os", "runtime-versions", "ddtrace"), _read_row
 )
