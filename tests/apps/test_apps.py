@@ -1,4 +1,4 @@
-"""The sample apps: one source for every CPython and framework, the same shop on both of them."""
+"""Code that runs in cells and images: one source for every CPython, the same shop in both apps."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 
 from matrix.probes.declaration import parse
 from matrix.probes.integrations import LIBRARIES
-from matrix.system.paths import apps_dir
+from matrix.system.paths import apps_dir, fixtures_dir, project_root
 
-SOURCES = sorted(apps_dir().rglob("*.py"))
+SOURCES = sorted([*apps_dir().rglob("*.py"), *fixtures_dir().rglob("*.py")])
 TOO_NEW: tuple[type[ast.AST], ...] = (
     ast.JoinedStr,
     ast.NamedExpr,
@@ -66,7 +66,7 @@ def too_new(tree: ast.AST) -> Iterator[str]:
             yield name
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(apps_dir())))
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(project_root())))
 def test_the_source_is_python_of_every_age(path: Path) -> None:
     source = path.read_bytes()
     source.decode("ascii")  # CPython 2.7 wants a declaration for anything else

@@ -187,7 +187,7 @@ def test_it_ends_by_sigterm(own: Shop) -> None:
 
 def test_every_cpython_here_can_read_the_source() -> None:
     check = "import sys\nfor name in sys.argv[1:]: compile(open(name).read(), name, 'exec')"
-    # Libraries say themselves which CPythons they are for: tests/test_integrations.py reads those.
+    # Libraries declare their CPythons: tests/probes/test_integrations.py compiles those.
     files = (path for path in apps_dir().rglob("*.py") if path.parent.name != "libraries")
     sources = [str(path) for path in sorted(files)]
     for interpreter in find_interpreters():
