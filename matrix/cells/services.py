@@ -31,7 +31,7 @@ def forward_services(job: CellJob, sandbox: Sandbox) -> Iterator[dict[str, str]]
             slot = stack.enter_context(contextlib.closing(sandbox.new_slot("services")))
             for service in job.services:
                 ports = []
-                for forward in service.ways:
+                for forward in service.forwards:
                     forwarder = _start_forwarder(forward, service, local=not sandbox.image)
                     stack.callback(forwarder.close)
                     ports.append(slot.forward_port(forwarder.port, forward.port))

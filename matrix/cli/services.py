@@ -123,8 +123,8 @@ def _start(services: Services, name: str) -> int:
         return ExitCode.UNVERIFIED
     doors: list[Forwarder] = []
     try:
-        for way in service.ways:
-            doors.append(Forwarder(tcp_listener(way.port), unix_dial(way.path)))  # noqa: PERF401
+        for forward in service.forwards:
+            doors.append(Forwarder(tcp_listener(forward.port), unix_dial(forward.path)))  # noqa: PERF401
         for variable, value in service.variables([d.port for d in doors]).items():
             print(f"{variable}={value}")
         print(f"{service.identity}; Ctrl-C ends it", flush=True)

@@ -96,7 +96,7 @@ class Service:
     """
 
     identity: ServiceIdentity
-    ways: tuple[PortForward, ...]
+    forwards: tuple[PortForward, ...]
     user: str = ""
     password: str = dataclasses.field(default="", repr=False)
     database: str = ""
@@ -106,7 +106,7 @@ class Service:
     def variables(self, ports: Sequence[int]) -> dict[str, str]:
         """Return the variables that tell an app of it: `BOOKSHOP_<NAME>_HOST` and so on.
 
-        `ports` are those that the app sees, by way.
+        `ports` are those that the app sees, one for each of `forwards`.
         """
         words = {
             "host": "127.0.0.1",

@@ -131,7 +131,7 @@ def connect_external(external: ExternalService) -> Iterator[Service]:
         try:
             yield Service(
                 ServiceIdentity(external.recipe.name, ServiceKind.SERVER, "", "given"),
-                ways=(PortForward(str(path)),),
+                forwards=(PortForward(str(path)),),
                 user=external.user,
                 password=external.password,
                 database=external.database,

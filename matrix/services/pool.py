@@ -131,7 +131,7 @@ class Services:
         """Return how a service that was in use got lost, "" where it still answers."""
         slot = self._slots[service.identity.name]
         with slot.lock:
-            if slot.service is None or slot.service.ways != service.ways:
+            if slot.service is None or slot.service.forwards != service.forwards:
                 return slot.loss_reason or "it was restarted"
             return self._loss_reason(slot.service, slot)
 

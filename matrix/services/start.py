@@ -96,7 +96,7 @@ def identify(recipe: ServiceRecipe, service: Service, seconds: float = ANSWER_SE
     """
     login = Login(service.user, service.password, service.database)
     version = ""
-    for forward in service.ways:
+    for forward in service.forwards:
         with ServerConnection(unix_dial(forward.path), seconds) as connection:
             version = load_protocol(recipe.protocol).identify(connection, login)
     return version
@@ -141,7 +141,7 @@ def _start(
         paths = [_substitute(path, {"folder": str(folder)}) for path in source.sockets]
         service = Service(
             ServiceIdentity(recipe.name, source.kind, "", source.source),
-            ways=(
+            forwards=(
                 *map(PortForward, paths),
                 *map(PortForward, spec.sockets, fixed_ports),
             ),

@@ -91,7 +91,7 @@ def test_a_cell_in_a_network_of_its_own_reaches_every_port(folder: Path, same: b
         answers.join_thread()
     assert [reply for _, reply in replies] == [b"hello\n"] * 3
     if same and str(network).startswith("own"):
-        assert [port for port, _ in replies] == [way.port for way in service.ways]
+        assert [port for port, _ in replies] == [item.port for item in service.forwards]
 
 
 def test_a_port_that_must_be_the_same_and_is_taken_is_told(folder: Path) -> None:
@@ -99,8 +99,8 @@ def test_a_port_that_must_be_the_same_and_is_taken_is_told(folder: Path) -> None
         recipe = toy()
         with Services(recipes=recipes(recipe), below=folder) as services:
             service = services.ensure("toy")
-            way = PortForward(service.ways[0].path, other.getsockname()[1])
-            cell_job = job(folder, dataclasses.replace(service, ways=(way,)))
+            forward = PortForward(service.forwards[0].path, other.getsockname()[1])
+            cell_job = job(folder, dataclasses.replace(service, forwards=(forward,)))
             with (
                 LocalSandbox(cell_job) as sandbox,
                 pytest.raises(SandboxError, match="is taken") as caught,

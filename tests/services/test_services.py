@@ -70,7 +70,7 @@ def test_a_server_is_started_once_answers_and_is_gone_with_its_folder(
         assert str(service.identity) == "toy: memcached 1.0"
         assert services.ensure("toy") is service
         assert len(pids(below)) == max(ports, 1)
-        assert [exchange_bytes(forward.path, b"hello\n") for forward in service.ways] == [
+        assert [exchange_bytes(forward.path, b"hello\n") for forward in service.forwards] == [
             b"hello\n"
         ] * max(ports, 1)
         assert services.loss_reason(service) == ""
@@ -88,7 +88,7 @@ def test_two_runs_have_a_server_each(below: Path) -> None:
     recipe = toy(ports=1)
     with toy_services(below, recipe) as first, toy_services(below, recipe) as second:
         service = first.ensure("toy")
-        assert service.ways != second.ensure("toy").ways
+        assert service.forwards != second.ensure("toy").forwards
         second.close()
         assert first.loss_reason(service) == ""
 
@@ -140,7 +140,7 @@ def test_a_taken_port_is_not_mistaken_for_ours(below: Path) -> None:
         picks = iter([[taken], [taken + 1], [taken + 2]])
         running = start(recipe, available(recipe), below, lambda _: next(picks))
         try:
-            assert exchange_bytes(running.service.ways[0].path, b"hello\n") == b"hello\n"
+            assert exchange_bytes(running.service.forwards[0].path, b"hello\n") == b"hello\n"
         finally:
             running.server.close()
 
@@ -154,7 +154,7 @@ def test_a_server_that_died_is_started_anew_but_not_for_ever(below: Path) -> Non
         for _ in range(MAX_STARTS):
             service = services.ensure("toy")
             with contextlib.suppress(OSError):
-                exchange_bytes(service.ways[0].path, b"die\n")
+                exchange_bytes(service.forwards[0].path, b"die\n")
             wait_until(functools.partial(died, services, service))
         with pytest.raises(NoServiceError, match=r"lost 3 times, most recently: .*exit code 3"):
             services.ensure("toy")
@@ -165,7 +165,7 @@ def test_a_restarted_server_still_reports_the_loss_of_the_first(below: Path) -> 
         before = services.ensure("toy")
         for pid in pids(below):
             os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: services.ensure("toy").ways != before.ways)
+        wait_until(lambda: services.ensure("toy").forwards != before.forwards)
         assert "signal 9" in services.loss_reason(before)
 
 
@@ -304,7 +304,7 @@ def test_a_server_that_runs_already_is_used_and_not_ended(below: Path) -> None:
             with Services(external, recipes=recipes(recipe), below=below) as services:
                 service = services.ensure("toy")
                 assert service.identity.source == "given"
-                assert exchange_bytes(service.ways[0].path, b"hello\n") == b"hello\n"
+                assert exchange_bytes(service.forwards[0].path, b"hello\n") == b"hello\n"
                 assert "hush" not in repr(service)
                 server.kill()
                 server.wait()

@@ -70,7 +70,7 @@ def test_it_is_reached_by_a_private_network_and_removed_in_the_end(below: Path) 
         service = services.ensure("toy")
         assert str(service.identity) == "toy: memcached 1.0"
         assert (service.identity.kind, service.identity.source) == (ServiceKind.SERVER, "container")
-        assert exchange_bytes(service.ways[0].path, b"hello\n") == b"hello\n"
+        assert exchange_bytes(service.forwards[0].path, b"hello\n") == b"hello\n"
         assert services.loss_reason(service) == ""
         (spec,) = engine.started
         assert (spec.image, spec.platform) == (IMAGE.id, "linux/amd64")
@@ -83,7 +83,7 @@ def test_the_loss_has_the_exit_code_and_another_one_is_started(below: Path) -> N
     with toy_services(below, image_toy(), engine=engine) as services:
         service = services.ensure("toy")
         with contextlib.suppress(OSError):
-            exchange_bytes(service.ways[0].path, b"die\n")
+            exchange_bytes(service.forwards[0].path, b"die\n")
         wait_until(lambda: "its container ended with exit code 3" in services.loss_reason(service))
         assert services.loss_reason(services.ensure("toy")) == ""
         assert len(engine.started) == 2

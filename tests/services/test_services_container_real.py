@@ -64,7 +64,7 @@ def test_a_server_in_a_container_is_reached_reaches_nothing_and_leaves_nothing(
     with toy_services(below, image_recipe(image), engine=engine) as services:
         service = services.ensure("toy")
         assert str(service.identity) == "toy: memcached 1.0"
-        assert exchange_bytes(service.ways[0].path, b"go\n") == b"alone\n"
+        assert exchange_bytes(service.forwards[0].path, b"go\n") == b"alone\n"
         assert len(engine_objects(engine) - before) == 2
     assert engine_objects(engine) == before
     assert list(below.iterdir()) == []

@@ -29,7 +29,7 @@ def test_a_server_starts_identifies_itself_and_leaves_nothing(name: str) -> None
         if state.identity is None:
             pytest.skip(f"{state.reason}: {state.remedy}")
         service = services.ensure(name)
-        folder = Path(service.ways[0].path).parent
+        folder = Path(service.forwards[0].path).parent
         assert service.identity.kind is state.identity.kind
         assert any(digit.isdigit() for digit in service.identity.version)
         assert services.loss_reason(service) == ""
@@ -44,7 +44,7 @@ def test_a_database_that_is_killed_is_lost_and_started_again() -> None:
         if state.identity is None:
             pytest.skip(f"{state.reason}: {state.remedy}")
         before = services.ensure("redis")
-        for pid in servers_of(Path(before.ways[0].path).parent):
+        for pid in servers_of(Path(before.forwards[0].path).parent):
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: services.loss_reason(before))
         assert "signal 9" in services.loss_reason(before)

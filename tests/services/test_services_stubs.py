@@ -67,13 +67,13 @@ def client_of(stubs: Services) -> Iterator[Callable[[str], Client]]:
     """A function that returns a new client of the stub with a name."""
     with contextlib.ExitStack() as stack:
         yield lambda name: stack.enter_context(
-            contextlib.closing(Client(stubs.ensure(name).ways[0].path))
+            contextlib.closing(Client(stubs.ensure(name).forwards[0].path))
         )
 
 
 @pytest.fixture(scope="module")
 def store(stubs: Services) -> Iterator[Client]:
-    with contextlib.closing(Client(stubs.ensure("consul").ways[0].path)) as client:
+    with contextlib.closing(Client(stubs.ensure("consul").forwards[0].path)) as client:
         yield client
 
 
@@ -235,7 +235,7 @@ def test_the_newest_client_works_with_a_stub_of_its_server(
     newest = next(release for release in reversed(releases) if supports_this_python(release))
     requirements = [f"{module.distribution}=={newest.version}"]
     python = install_for_services(requirements, dt.datetime.now(tz=dt.timezone.utc).date())
-    forwarder = Forwarder(tcp_listener(), unix_dial(service.ways[0].path))
+    forwarder = Forwarder(tcp_listener(), unix_dial(service.forwards[0].path))
     try:
         process = subprocess.run(
             [str(python), "-c", TRY, slug],

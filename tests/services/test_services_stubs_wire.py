@@ -52,7 +52,7 @@ def connect_to(stubs: Services) -> Iterator[Connect]:
     with contextlib.ExitStack() as stack:
 
         def connect(name: str) -> WireClient:
-            path = stubs.ensure(name).ways[0].path
+            path = stubs.ensure(name).forwards[0].path
             return stack.enter_context(contextlib.closing(WireClient(path)))
 
         yield connect
@@ -262,7 +262,7 @@ def test_random_bytes_do_not_affect_other_clients(stubs: Services, name: str, no
     service = stubs.ensure(name)
     if service.identity.kind is not ServiceKind.STUB:
         pytest.skip("a real server is installed here")
-    path = service.ways[0].path
+    path = service.forwards[0].path
     with contextlib.closing(WireClient(path)) as noisy:
         noisy.sock.sendall(noise)
         noisy.sock.shutdown(socket.SHUT_WR)
