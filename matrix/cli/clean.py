@@ -17,7 +17,7 @@ from pathlib import Path
 
 from matrix.docker.connect import connect
 from matrix.docker.interface import ContainerError
-from matrix.docker.labels import RunLabels, living_runs
+from matrix.docker.labels import RunLabels, list_living_runs
 from matrix.errors import AnotherRunError, EngineUnavailableError, ExitCode, StorageError
 from matrix.runs.journal import one_run
 from matrix.system.paths import cache_dir, results_dir
@@ -184,7 +184,7 @@ def _alone(results: Path, *, force: bool) -> Iterator[None]:
         for shard in filter(Path.is_dir, results.glob("shards/*/*")):
             with one_run(shard):
                 pass  # Shards run beside each other and beside this, each with a lock of its own.
-        living = living_runs()
+        living = list_living_runs()
         if living and not force:
             raise AnotherRunError(
                 f"another run is under way ({', '.join(living)})",
@@ -207,11 +207,11 @@ def _engine(*, force: bool, dry_run: bool) -> int:
         raise EngineUnavailableError(
             f"the engine failed: {error}", "Call it again when the engine answers."
         ) from error
-    for item in cleaned.gone:
+    for item in cleaned.removed:
         _say("would remove" if dry_run else "removed", f"{item.kind} {item.name}", item.size)
-    for item, reason in cleaned.left:
+    for item, reason in cleaned.remaining:
         print(f"left {item.kind} {item.name}: {reason}")
-    return sum(item.size or 0 for item in cleaned.gone)
+    return sum(item.size or 0 for item in cleaned.removed)
 
 
 def _leavings(args: argparse.Namespace) -> Iterator[Leftover]:

@@ -25,8 +25,8 @@ from typing import Any
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import CatalogEntry, ImageCatalog
 from matrix.docker.images.digests import digests_path, read_digests, write_digests
+from matrix.docker.images.interface import ImageError, ImageOffer, ReportLine
 from matrix.docker.images.refresh import default_registry, refresh_digests
-from matrix.docker.images.source import ImageError, ImageOffer, ReportLine
 from matrix.docker.interface import ContainerError
 from matrix.docker.labels import lock_run
 from matrix.errors import (
@@ -177,7 +177,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "what", nargs="?", choices=["list", "build", "refresh_digests"], default="list", help="what to do"
+        "what",
+        nargs="?",
+        choices=["list", "build", "refresh_digests"],
+        default="list",
+        help="what to do",
     )
     parser.add_argument("--python", metavar="GLOB", default="*", help="CPythons such as '3.1*'")
     parser.add_argument("--target", metavar="GLOB", default="*", help="such as 'linux_i686'")

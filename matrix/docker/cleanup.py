@@ -1,9 +1,7 @@
-"""Remove what dead runs left on an engine, and all that the project made, and nothing else.
+"""Removal of what dead runs left on an engine, or of all that the project made there.
 
-Only what has our label is looked at. What a living run made stays, and so does what was made from
-another machine or another cache folder, whose runs cannot be seen from here, unless forced.
-
-All that the project has on an engine, and whether it may go.
+Only objects with the project's label are considered. Objects of a living run stay, and so do those
+of another machine or another cache folder, whose runs cannot be checked from here, unless forced.
 """
 
 from __future__ import annotations
@@ -15,45 +13,42 @@ from typing import Any
 
 import docker.errors
 
-from matrix.docker.client import EngineClient
-from matrix.docker.errors import translated
+from matrix.docker.client import CONFLICT, EngineClient, translate_errors
 from matrix.docker.image_store import ImageStore
 from matrix.docker.interface import ContainerError, EngineLostError, ImageInfo
 from matrix.docker.labels import (
     COMPLETE,
     CONTENT,
-    PROJECT,
-    PROJECT_LABELS,
+    PROJECT_FILTER,
     ROLE,
     RUN,
     RunLife,
-    life_of,
+    find_run_life,
 )
 
 __all__ = [
-    "OURS",
+    "IMAGE_PREFIX",
     "CleanupResult",
     "EngineObject",
     "clean",
-    "containers",
-    "images",
-    "is_ours",
-    "networks",
+    "is_own_name",
+    "list_containers",
+    "list_images",
+    "list_networks",
+    "list_volumes",
     "sweep",
-    "volumes",
 ]
 
-OURS = "compat-matrix"
-"""The first part of every name that we give to an image."""
-
-_LABEL = f"{PROJECT}={PROJECT_LABELS[PROJECT]}"
+IMAGE_PREFIX = "compat-matrix"
+"""The first part of every name that the project gives to an image."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EngineObject:
-    """One object of ours. `life` is that of the run that made it; `kept` where it outlives its run.
+    """An object of the project; `life` is that of its run, which it outlives if `persistent`.
 
-    `size` is in bytes, None where it is not worth asking. `foreign` are names that others gave it.
+    `size` is in bytes, None where it is too slow to find out. `foreign` are names that others gave
+    to an image.
     """
 
     kind: str
@@ -61,149 +56,147 @@ class EngineObject:
     name: str
     life: RunLife
     size: int | None = None
-    kept: bool = False
+    persistent: bool = False
     foreign: tuple[str, ...] = ()
 
 
-def containers(client: EngineClient) -> tuple[EngineObject, ...]:
-    """Return the containers, running or not.
+@dataclasses.dataclass(frozen=True)
+class CleanupResult:
+    """Objects that were removed (or would be), and those that remain, with the reason."""
 
-    One that somebody made by hand of an image of ours has inherited the image's labels, but has no
-    run.
+    removed: tuple[EngineObject, ...]
+    remaining: tuple[tuple[EngineObject, str], ...]
+
+
+def sweep(client: EngineClient) -> int:
+    """Remove the objects of this machine's dead runs; return their number. Raises ContainerError.
+
+    Images and complete copies of folders are for the next run and stay.
     """
-    with translated("listing containers"):
-        listed: Any = client.containers(all=True, filters={"label": [_LABEL, RUN]})
+    count = 0
+    # In this order: a container in use holds its volumes and networks.
+    for list_objects in (list_containers, list_networks, list_volumes):
+        for item in list_objects(client):
+            if item.life is RunLife.DEAD and not item.persistent:
+                count += not _remove(client, item)
+    return count
+
+
+def clean(client: EngineClient, *, force: bool = False, dry_run: bool = False) -> CleanupResult:
+    """Remove all that the project made; with `force` that of living and unknown runs, too.
+
+    Raises ContainerError where the engine fails; what it refuses to remove is in the result.
+    """
+    removed: list[EngineObject] = []
+    remaining: list[tuple[EngineObject, str]] = []
+    for list_objects in (list_containers, list_networks, list_volumes, list_images):
+        for item in list_objects(client):
+            reason = "" if force or item.persistent else _reason_to_keep(item)
+            if not reason and not dry_run:
+                reason = _remove(client, item)
+            if not reason and item.foreign:
+                reason = f"also named {', '.join(item.foreign)}, which is not ours"
+            if reason:
+                remaining.append((item, reason))
+            else:
+                removed.append(item)
+    return CleanupResult(tuple(removed), tuple(remaining))
+
+
+def list_containers(client: EngineClient) -> tuple[EngineObject, ...]:
+    """Return the containers of runs, running or not.
+
+    A container that somebody made of an image of ours inherits the image's labels, but has no run.
+    """
+    with translate_errors("listing containers"):
+        containers: Any = client.containers(all=True, filters={"label": [PROJECT_FILTER, RUN]})
     return tuple(
         EngineObject(
             "container",
-            str(said["Id"]),
-            str((said.get("Names") or [said["Id"]])[0]).lstrip("/"),
-            life_of(said.get("Labels") or {}),
+            str(container["Id"]),
+            str((container.get("Names") or [container["Id"]])[0]).lstrip("/"),
+            find_run_life(container.get("Labels") or {}),
         )
-        for said in listed
+        for container in containers
     )
 
 
-def networks(client: EngineClient) -> tuple[EngineObject, ...]:
-    """Return the networks."""
-    with translated("listing networks"):
-        listed: Any = client.networks(filters={"label": _LABEL})
+def list_networks(client: EngineClient) -> tuple[EngineObject, ...]:
+    """Return the private networks of containers."""
+    with translate_errors("listing networks"):
+        networks: Any = client.networks(filters={"label": PROJECT_FILTER})
     return tuple(
         EngineObject(
-            "network", str(said["Id"]), str(said["Name"]), life_of(said.get("Labels") or {})
+            "network",
+            str(network["Id"]),
+            str(network["Name"]),
+            find_run_life(network.get("Labels") or {}),
         )
-        for said in listed
+        for network in networks
     )
 
 
-def volumes(client: EngineClient) -> tuple[EngineObject, ...]:
-    """Return the volumes. Complete copies of folders are kept; half-made ones go with their run."""
-    with translated("listing volumes"):
-        listed: Any = client.volumes(filters={"label": _LABEL})
-    found = [(str(v["Name"]), dict(v.get("Labels") or {})) for v in listed.get("Volumes") or ()]
-    complete = {labels.get(CONTENT) for _, labels in found}
+def list_volumes(client: EngineClient) -> tuple[EngineObject, ...]:
+    """Return the volumes; complete copies of folders are persistent, incomplete ones are not."""
+    with translate_errors("listing volumes"):
+        listing: Any = client.volumes(filters={"label": PROJECT_FILTER})
+    volumes = [(str(v["Name"]), dict(v.get("Labels") or {})) for v in listing.get("Volumes") or ()]
+    complete = {labels.get(CONTENT) for _, labels in volumes}
     return tuple(
         EngineObject(
             "volume",
             name,
             name,
-            life_of(labels),
-            kept=name in complete or labels.get(ROLE) == COMPLETE,
+            find_run_life(labels),
+            persistent=name in complete or labels.get(ROLE) == COMPLETE,
         )
-        for name, labels in found
+        for name, labels in volumes
     )
 
 
-def images(client: EngineClient) -> tuple[EngineObject, ...]:
-    """Return the images that we made or pulled."""
-    return tuple(_image(image) for image in ImageStore(client).ours())
+def list_images(client: EngineClient) -> tuple[EngineObject, ...]:
+    """Return the images that the project made or pulled."""
+    return tuple(_image_object(image) for image in ImageStore(client).list_own())
 
 
-def is_ours(name: str) -> bool:
-    """Return whether a name of an image is one of those that we give."""
+def is_own_name(name: str) -> bool:
+    """Return whether an image's name is one that the project gives."""
     repository = name.partition("@")[0].rpartition(":")[0]
-    return repository == OURS or repository.startswith(f"{OURS}/")
+    return repository == IMAGE_PREFIX or repository.startswith(f"{IMAGE_PREFIX}/")
 
 
-def _image(image: ImageInfo) -> EngineObject:
-    own = [tag for tag in image.tags if is_ours(tag)]
+def _image_object(image: ImageInfo) -> EngineObject:
+    own = [tag for tag in image.tags if is_own_name(tag)]
     return EngineObject(
         "image",
         image.id,
         own[0] if own else image.id,
         RunLife.DEAD,  # no run owns it
         image.size,
-        kept=True,
-        foreign=tuple(tag for tag in image.tags if not is_ours(tag)),
+        persistent=True,
+        foreign=tuple(tag for tag in image.tags if not is_own_name(tag)),
     )
 
 
-_GOING = 409
-"""Of a container: it is being removed already. Of others: something uses it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class CleanupResult:
-    """What went (or would go), and what stayed with the reason."""
-
-    gone: tuple[EngineObject, ...]
-    left: tuple[tuple[EngineObject, str], ...]
-
-
-def sweep(client: EngineClient) -> int:
-    """Remove what dead runs of this machine left; return how many objects. Raises ContainerError.
-
-    Images and complete copies of folders are for the next run and stay.
-    """
-    gone = 0
-    # In this order: a container in use holds its volumes and networks.
-    for listed in (containers, networks, volumes):
-        for item in listed(client):
-            if item.life is RunLife.DEAD and not item.kept:
-                gone += not _removed(client, item)
-    return gone
-
-
-def clean(client: EngineClient, *, force: bool = False, dry_run: bool = False) -> CleanupResult:
-    """Remove all that the project made; `force` that of living and of unknown runs, too.
-
-    Raises ContainerError where the engine fails; what it will not part with is left and told.
-    """
-    gone: list[EngineObject] = []
-    left: list[tuple[EngineObject, str]] = []
-    for listed in (containers, networks, volumes, images):
-        for item in listed(client):
-            reason = "" if force or item.kept else _alive(item)
-            if not reason and not dry_run:
-                reason = _removed(client, item)
-            if not reason and item.foreign:
-                reason = f"it is also {', '.join(item.foreign)}, which is not ours"
-            if reason:
-                left.append((item, reason))
-            else:
-                gone.append(item)
-    return CleanupResult(tuple(gone), tuple(left))
-
-
-def _alive(item: EngineObject) -> str:
+def _reason_to_keep(item: EngineObject) -> str:
     if item.life is RunLife.LIVING:
         return "its run is under way"
     if item.life is RunLife.UNKNOWN:
-        return "made from another machine or cache folder: whether its run lives cannot be told"
+        return "made from another machine or cache folder: cannot check whether its run is alive"
     return ""
 
 
-def _removed(client: EngineClient, item: EngineObject) -> str:
-    """Remove an object; return "" or why the engine will not."""
+def _remove(client: EngineClient, item: EngineObject) -> str:
+    """Remove an object; return "" or the engine's reason to refuse."""
     remove: dict[str, Callable[[EngineClient, EngineObject], None]] = {
         "container": _remove_container,
         "network": lambda client, item: client.remove_network(item.id),
         "volume": lambda client, item: client.remove_volume(item.id),
         "image": _remove_image,
     }
+    action = f"removing the {item.kind} {item.name}"
     try:
-        doing = f"removing the {item.kind} {item.name}"
-        with translated(doing), contextlib.suppress(docker.errors.NotFound):
+        with translate_errors(action), contextlib.suppress(docker.errors.NotFound):
             remove[item.kind](client, item)
     except EngineLostError:
         raise
@@ -216,24 +209,24 @@ def _remove_container(client: EngineClient, item: EngineObject) -> None:
     try:
         client.remove_container(item.id, v=True, force=True)
     except docker.errors.APIError as error:
-        if error.status_code != _GOING:
+        if error.status_code != CONFLICT:
             raise
 
 
 def _remove_image(client: EngineClient, item: EngineObject) -> None:
-    """Take our names from it; with the last name it goes, unless a container uses it."""
-    said = client.inspected(item.id)
-    if said is None:
+    """Remove our names of an image; with its last name it goes, unless a container uses it."""
+    image = client.find_image(item.id)
+    if image is None:
         return
-    own = [tag for tag in said.get("RepoTags") or () if is_ours(tag)]
+    own = [tag for tag in image.get("RepoTags") or () if is_own_name(tag)]
     for name in own[1:]:
         client.remove_image(name)
     if item.foreign:
         for name in own[:1]:
             client.remove_image(name)
         return
-    # The digest by which it was pulled is a name, too, and the engine counts it.
-    for name in said.get("RepoDigests") or ():
+    # The digest by which it was pulled counts as a name, too.
+    for name in image.get("RepoDigests") or ():
         with contextlib.suppress(docker.errors.NotFound):
             client.remove_image(name)
     client.remove_image(own[0] if own else item.id)

@@ -1,180 +1,119 @@
-"""docker-py's client, with a time limit on everything. To be imported late: docker-py is slow.
+"""docker-py's client with a time limit on every call, and its errors as our own.
 
-Where a container engine may listen, in the order in which docker's own CLI looks.
-
-https://docs.docker.com/engine/manage-resources/contexts/
+docker-py is slow to import: import this module only where an engine is about to be used.
 """
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
-import dataclasses
-import hashlib
-import json
-import os
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import docker
 import docker.errors
 import docker.tls
 import requests
+import urllib3.exceptions
 
+from matrix.docker.addresses import EngineAddress
+from matrix.docker.interface import ContainerError, EngineLostError
 from matrix.docker.pipe import DockerPipe
 
-__all__ = ["EngineAddress", "EngineClient", "addresses", "make_client", "patience"]
+__all__ = [
+    "CONFLICT",
+    "SILENCE_SECONDS",
+    "EngineClient",
+    "create_client",
+    "silence_limit",
+    "translate_errors",
+]
 
+SILENCE_SECONDS = 120
+"""Longest silence of the engine within one call."""
 
-@dataclasses.dataclass(frozen=True)
-class EngineAddress:
-    """An engine's URL, who says so, and the folder of certificates where it speaks TLS.
+CONFLICT = 409
+"""HTTP status: a container is being removed already, or another object is in use."""
 
-    `asked` where somebody named it: then no other one will do.
-    """
-
-    url: str
-    said_by: str
-    asked: bool = True
-    certificates: Path | None = None
-    verify: bool = True
-
-
-def addresses(environment: Mapping[str, str], home: Path) -> tuple[EngineAddress, ...]:
-    """Return what to try, in order: what is named, or else the sockets that are there."""
-    host = environment.get("DOCKER_HOST", "").strip()
-    if host:
-        return (_of_host(host, environment, home),)
-    config = Path(environment.get("DOCKER_CONFIG") or home / ".docker")
-    context = environment.get("DOCKER_CONTEXT", "").strip() or _current(config)
-    if context and context != "default":
-        return (_of_context(context, config),)
-    return tuple(
-        EngineAddress(f"unix://{path}", str(path), asked=False)
-        for path in _sockets(environment, home)
-        if path.exists()
-    )
-
-
-def _of_host(host: str, environment: Mapping[str, str], home: Path) -> EngineAddress:
-    verify = bool(environment.get("DOCKER_TLS_VERIFY"))
-    if not (verify or environment.get("DOCKER_TLS")):
-        return EngineAddress(host, "DOCKER_HOST")
-    folder = Path(environment.get("DOCKER_CERT_PATH") or home / ".docker")
-    return EngineAddress(_https(host), "DOCKER_HOST", certificates=folder, verify=verify)
-
-
-def _of_context(name: str, config: Path) -> EngineAddress:
-    """Return what a context of docker's CLI names; an empty URL where there is no such context."""
-    said_by = f"docker context {name!r}"
-    digest = hashlib.sha256(name.encode()).hexdigest()
-    meta = _json(config / "contexts" / "meta" / digest / "meta.json")
-    endpoints = meta.get("Endpoints")
-    endpoint = endpoints.get("docker") if isinstance(endpoints, dict) else None
-    if not isinstance(endpoint, dict):
-        return EngineAddress("", said_by)
-    url = str(endpoint.get("Host", ""))
-    folder = config / "contexts" / "tls" / digest / "docker"
-    if not folder.is_dir():
-        return EngineAddress(url, said_by)
-    verify = not endpoint.get("SkipTLSVerify")
-    return EngineAddress(_https(url), said_by, certificates=folder, verify=verify)
-
-
-def _https(url: str) -> str:
-    return f"https://{url[len('tcp://') :]}" if url.startswith("tcp://") else url
-
-
-def _current(config: Path) -> str:
-    return str(_json(config / "config.json").get("currentContext", ""))
-
-
-def _json(path: Path) -> dict[str, object]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _sockets(environment: Mapping[str, str], home: Path) -> Iterator[Path]:
-    if os.name != "posix":
-        return
-    yield Path("/var/run/docker.sock")
-    runtime = environment.get("XDG_RUNTIME_DIR")
-    if runtime:  # an engine without root
-        yield Path(runtime) / "docker.sock"
-    yield home / ".docker" / "run" / "docker.sock"  # Docker Desktop on macOS
-    yield home / ".docker" / "desktop" / "docker.sock"  # Docker Desktop on Linux
-
-
-SECONDS = 120
-"""How long the engine may be silent while it does one thing."""
-
-
-_OLDEST = "1.41"
+_OLDEST_API = "1.41"
 """Of Docker 20.10, the first whose containers can be of another platform."""
-
 
 _CONNECTIONS = 64
 
-_patience: contextvars.ContextVar[float | None] = contextvars.ContextVar("patience", default=None)
+_silence_seconds: contextvars.ContextVar[float | None] = contextvars.ContextVar(
+    "silence_seconds", default=None
+)
 
 
 @contextlib.contextmanager
-def patience(seconds: float) -> Iterator[None]:
-    """Let the engine be silent for so long within, in this thread."""
-    token = _patience.set(seconds)
+def silence_limit(seconds: float) -> Iterator[None]:
+    """Allow calls of this thread in the block a silence of so many seconds."""
+    token = _silence_seconds.set(seconds)
     try:
         yield
     finally:
-        _patience.reset(token)
+        _silence_seconds.reset(token)
+
+
+@contextlib.contextmanager
+def translate_errors(action: str) -> Iterator[None]:
+    """Raise every failure in the block as ContainerError or EngineLostError, prefixed by `action`.
+
+    It covers the errors of docker-py and of the libraries that it uses.
+    """
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise ContainerError(f"{action}: {error.explanation or error}") from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        # Refused, reset, ended early and silent for too long all mean the same.
+        raise EngineLostError(f"{action}: the engine does not answer ({error})") from error
+    except (docker.errors.DockerException, ValueError) as error:
+        raise ContainerError(f"{action}: {error}") from error
 
 
 class EngineClient(docker.APIClient):
-    """Some of docker-py's calls (attach among them) set no limit: the client's own counts then."""
+    """docker-py's client, with its own time limit for calls that set none (attach among them)."""
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override] # noqa: ANN401
-        """Send a request; only the stream of events may be silent for ever."""
+        """Send a request; only the stream of events may be silent forever."""
         if options.get("timeout") is None and not url.endswith("/events"):
-            options["timeout"] = _patience.get() or self.timeout
+            options["timeout"] = _silence_seconds.get() or self.timeout
         return super().request(method, url, **options)
 
     def negotiate(self) -> None:
-        """Speak the API that the engine speaks: newest ones refuse the oldest, and the reverse."""
+        """Switch to the engine's API version: newest engines refuse the oldest, and vice versa."""
         self._version = str(self.version(api_version=False)["ApiVersion"])
 
-    def created(self, body: Mapping[str, object], name: str | None, platform: str) -> str:
+    def create_from_body(self, body: Mapping[str, object], name: str | None, platform: str) -> str:
         """Create a container; return its id."""
         untyped: Any = self
-        made = untyped.create_container_from_config(body, name, platform)
-        return str(made["Id"])
+        return str(untyped.create_container_from_config(body, name, platform)["Id"])
 
-    def inspected(self, reference: str) -> dict[str, Any] | None:
-        """Return what the engine says of an image, None where it has none."""
+    def find_image(self, reference: str) -> dict[str, Any] | None:
+        """Return the engine's description of an image, None where it does not have it."""
         untyped: Any = self
         try:
             return dict(untyped.inspect_image(reference))
         except docker.errors.NotFound:
             return None
 
-    def attached(self, container: str) -> DockerPipe:
-        """Attach to a container's three streams."""
-        wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        found: Any = self.attach_socket(container, params=wanted)
+    def attach_pipe(self, container: str) -> DockerPipe:
+        """Attach to a container's three standard streams."""
+        streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        attached: Any = self.attach_socket(container, params=streams)
         # A SocketIO over a Unix or TCP socket, or a TLS socket; it keeps its response alive.
-        connection: socket.socket = getattr(found, "_sock", found)
-        return DockerPipe(connection, found)
+        connection: socket.socket = getattr(attached, "_sock", attached)
+        return DockerPipe(connection, attached)
 
 
-def make_client(address: EngineAddress, seconds: float) -> EngineClient:
-    """Return a client of the engine at `address`, which has said which API it speaks.
+def create_client(address: EngineAddress, seconds: float) -> EngineClient:
+    """Return a client of the engine at `address`, with the API version negotiated.
 
-    Nothing that it does may be silent for longer than `seconds`, until `timeout` is set to
-    something else. Raises what docker-py raises.
+    No call may be silent for longer than `seconds`, until the client's `timeout` is changed.
+    Raises docker-py's errors.
     """
     tls: docker.tls.TLSConfig | bool = False
     if address.certificates is not None:
@@ -188,18 +127,18 @@ def make_client(address: EngineAddress, seconds: float) -> EngineClient:
         )
     client = EngineClient(
         address.url,
-        version=_OLDEST,
+        version=_OLDEST_API,
         timeout=seconds,  # type: ignore[arg-type] # requests takes fractions
         tls=tls,
         max_pool_size=_CONNECTIONS,
     )
     if sys.platform != "win32" and address.url.startswith("unix://"):
-        from matrix.docker.unix_transport import UnixAdapter  # noqa: PLC0415 - not everywhere
+        from matrix.docker.unix_transport import UnixAdapter  # noqa: PLC0415 - POSIX only
 
         path = address.url[len("unix://") :]
-        make: Any = UnixAdapter
+        adapter: Any = UnixAdapter
         client.mount(
-            "http+docker://", make(f"http+unix://{path}", seconds, max_pool_size=_CONNECTIONS)
+            "http+docker://", adapter(f"http+unix://{path}", seconds, max_pool_size=_CONNECTIONS)
         )
     try:
         client.negotiate()

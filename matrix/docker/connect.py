@@ -1,22 +1,27 @@
-"""Find an engine as docker's own CLI would, and connect to it: quickly, or not at all."""
+"""Connect to a container engine, found as docker's own command line finds it.
+
+Imports docker-py only when there is an address to try: it takes a tenth of a second.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matrix.docker.client import EngineAddress, addresses, make_client
-from matrix.docker.engine import DockerEngine
-from matrix.docker.errors import translated
+from matrix.docker.addresses import EngineAddress, find_addresses
 from matrix.docker.interface import ContainerError
 from matrix.docker.labels import RunLabels
 from matrix.errors import EngineUnavailableError
 
+if TYPE_CHECKING:
+    from matrix.docker.engine import DockerEngine
+
 __all__ = ["connect", "find_engine"]
 
 _SECONDS = 5.0
-"""An engine that does not answer within this time is none, where nobody says otherwise."""
+"""Longest wait for an engine's answer to each of the first calls."""
 
 _HINT = (
     "Start Docker (`sudo systemctl start docker`, or Docker Desktop), or name an engine in"
@@ -26,59 +31,57 @@ _HINT = (
 
 
 def connect(run: RunLabels, seconds: float = _SECONDS) -> DockerEngine:
-    """Return the engine that answers; raise EngineUnavailableError, which says what was tried.
+    """Return the engine that answers; raise EngineUnavailableError with all addresses tried.
 
-    Nothing that it is asked may take longer than `seconds`: one that is known to be there may be
-    busy. Everything the engine makes is labelled as of `run`. Close it when done with it.
+    No call may be silent for longer than `seconds` meanwhile; an engine that is known to exist may
+    be busy. All objects that the engine makes get the labels of `run`. Close the engine after use.
     """
-    tried = []
-    for address in addresses(os.environ, Path.home()):
-        obstacle = _obstacle(address)
-        if not obstacle:
-            found = _answering(address, run, seconds)
-            if not isinstance(found, str):
-                return found
-            obstacle = found
-        tried.append(f"{address.url or address.said_by} ({address.said_by}): {obstacle}")
-    if not tried:
+    failures = []
+    for address in find_addresses(os.environ, Path.home()):
+        failure = _find_obstacle(address)
+        if not failure:
+            try:
+                return _connect_to(address, run, seconds)
+            except ContainerError as error:
+                failure = str(error)
+        failures.append(f"{address.url or address.origin} ({address.origin}): {failure}")
+    if not failures:
         raise EngineUnavailableError("there is no container engine on this machine", _HINT)
-    raise EngineUnavailableError(f"no container engine answers: {'; '.join(tried)}", _HINT)
+    raise EngineUnavailableError(f"no container engine answers: {'; '.join(failures)}", _HINT)
 
 
 def find_engine(run: RunLabels) -> DockerEngine | None:
-    """Return the same, None where none answers."""
+    """Return the engine that answers, None where none does."""
     try:
         return connect(run)
     except EngineUnavailableError:
         return None
 
 
-def _obstacle(address: EngineAddress) -> str:
-    """Return why not to try, "" where it is worth it; in no time."""
+def _find_obstacle(address: EngineAddress) -> str:
+    """Return the reason not to try an address, "" where there is none; without connecting."""
     if not address.url:
-        return "there is no such context"
+        return "unknown context"
     if address.url.startswith("unix://"):
         if sys.platform == "win32":
-            return "there are no Unix sockets here"
+            return "Windows has no Unix sockets"
         path = Path(address.url[len("unix://") :])
-        return "" if path.exists() else "there is no such socket"
+        return "" if path.exists() else "no such socket"
     if address.url.startswith(("tcp://", "http://", "https://")):
         return ""
     kind = address.url.partition(":")[0]
-    return f"{kind} is not a way that we can go; forward the engine's socket and name that"
+    return f"unsupported protocol {kind!r}; forward the engine's socket and name that"
 
 
-def _answering(address: EngineAddress, run: RunLabels, seconds: float) -> DockerEngine | str:
-    """Return the engine, or why it does not answer."""
-    # Only here: docker-py takes a tenth of a second to import.
+def _connect_to(address: EngineAddress, run: RunLabels, seconds: float) -> DockerEngine:
+    """Return the engine at an address; raise ContainerError."""
+    from matrix.docker.client import create_client, translate_errors  # noqa: PLC0415 - slow
+    from matrix.docker.engine import DockerEngine  # noqa: PLC0415 - slow to import
 
+    with translate_errors("connecting"):
+        client = create_client(address, seconds)
     try:
-        with translated("connecting"):
-            client = make_client(address, seconds)
-        try:
-            return DockerEngine(client, run)
-        except BaseException:
-            client.close()
-            raise
-    except ContainerError as error:
-        return str(error)
+        return DockerEngine(client, run)
+    except BaseException:
+        client.close()
+        raise

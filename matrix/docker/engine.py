@@ -1,9 +1,4 @@
-"""An `Engine` over docker-py.
-
-What a container is made with: from our words to the engine's. Pure.
-
-Run a container to its end: bounded in time and in what it may say.
-"""
+"""The container engine interface over docker-py."""
 
 from __future__ import annotations
 
@@ -12,13 +7,11 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from matrix.docker.cleanup import CleanupResult, clean, sweep
-from matrix.docker.client import SECONDS, EngineClient
+from matrix.docker.client import SILENCE_SECONDS, EngineClient, translate_errors
 from matrix.docker.container import DockerContainer, remove_network
-from matrix.docker.errors import translated
 from matrix.docker.exit_states import ExitWatcher
 from matrix.docker.image_store import ImageStore
 from matrix.docker.interface import (
@@ -32,17 +25,146 @@ from matrix.docker.interface import (
 )
 from matrix.docker.labels import RunLabels
 from matrix.docker.pipe import OUT
-from matrix.docker.platforms import engine_platform, platforms_of
-from matrix.docker.volumes import VolumeCopies, shares_files, volume_mount
+from matrix.docker.platforms import engine_platform, list_platforms
+from matrix.docker.volumes import VolumeCopies, build_volume_mount, shares_files
 from matrix.system.paths import cache_dir
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-__all__ = ["MOST", "Bind", "DockerEngine", "create_body", "run_to_end"]
+__all__ = ["MAX_OUTPUT_BYTES", "Bind", "DockerEngine", "create_body", "run_to_end"]
 
 Bind = Mapping[str, object]
-"""One of `HostConfig.Mounts`."""
+"""An entry of `HostConfig.Mounts`."""
+
+MAX_OUTPUT_BYTES = 64 * 1024**2
+"""A container that writes more is killed."""
+
+_KILLED = 128 + 9
+
+
+class DockerEngine(contextlib.AbstractContextManager["DockerEngine"]):
+    """The engine behind `client`; safe for several threads, but not after a fork."""
+
+    def __init__(self, client: EngineClient, run: RunLabels) -> None:
+        """Read the engine's information, within the client's time limit; raises ContainerError."""
+        self.client = client
+        self.run_labels = run
+        self._images = ImageStore(client)
+        self._copies = VolumeCopies(client, run)
+        self._exits: ExitWatcher | None = None
+        self._exits_lock = threading.Lock()
+        with translate_errors("reading the engine's information"):
+            info: dict[str, Any] = client.info()
+            shared = shares_files(client, engine_platform(info), cache_dir() / "runs")
+        self._info = EngineInfo(
+            name=f"Docker {info.get('ServerVersion', '')}".strip(),
+            platform=engine_platform(info),
+            platforms=list_platforms(info, shares_files=shared),
+            shares_files=shared,
+            cpus=int(info.get("NCPU") or 1),
+            memory=int(info.get("MemTotal") or 0),
+        )
+        client.timeout = SILENCE_SECONDS
+
+    @property
+    def info(self) -> EngineInfo:
+        """Its name, platforms and resources when it was connected to."""
+        return self._info
+
+    def image(self, reference: str) -> ImageInfo | None:
+        """Return an image by id, tag or digest, None where the engine does not have it."""
+        return self._images.find(reference)
+
+    def images(self) -> tuple[ImageInfo, ...]:
+        """Return the images that this project has made or pulled."""
+        return self._images.list_own()
+
+    def load(self, archive: IO[bytes]) -> str:
+        """Load an archive of one image; return the image's id."""
+        return self._images.load(archive)
+
+    def pull(self, reference: str, platform: str, seconds: float) -> str:
+        """Pull `name@sha256:...` for a platform; return the image's id."""
+        return self._images.pull(reference, platform, seconds)
+
+    def discard(self, image: str) -> None:
+        """Remove an image of this project; do nothing where it is missing or in use."""
+        self._images.discard(image)
+
+    def start(self, spec: ContainerSpec) -> DockerContainer:
+        """Create and start a container, attached to its standard input and output."""
+        exits = self._watch_exits()
+        name = f"compat-matrix-{self.run_labels.id}-{secrets.token_hex(4)}"
+        network = name if spec.confinement.private else ""
+        labels = self.run_labels.labels
+        binds = [self._bind(mount, spec) for mount in spec.mounts]
+        body = create_body(spec, binds, labels, self._info.cpus, network)
+        with contextlib.ExitStack() as undo:
+            if network:
+                with translate_errors("creating a network"):
+                    self.client.create_network(network, "bridge", internal=True, labels=labels)
+                undo.callback(remove_network, self.client, network)
+            with translate_errors(f"creating a container of {spec.image}"):
+                container = self.client.create_from_body(body, name, spec.platform)
+            undo.pop_all()
+        pipe = None
+        try:
+            with translate_errors("starting a container"):
+                # Attached before the start, or its first output would be lost.
+                pipe = self.client.attach_pipe(container)
+                self.client.start(container)
+        except BaseException:
+            if pipe is not None:
+                pipe.close()
+            # The engine may have removed it already: what matters is why it did not start.
+            with contextlib.suppress(ContainerError), translate_errors("removing a container"):
+                self.client.remove_container(container, v=True, force=True)
+            if network:
+                remove_network(self.client, network)
+            raise
+        return DockerContainer(self.client, container, pipe, exits, network)
+
+    def run(self, spec: ContainerSpec, seconds: float, stdin: bytes = b"") -> ContainerResult:
+        """Run a container to its end, or kill it after `seconds`; it is removed in any case."""
+        return run_to_end(self.start(spec), seconds, stdin)
+
+    def sweep(self) -> int:
+        """Remove the objects of this machine's dead runs; return their number."""
+        return sweep(self.client)
+
+    def clean(self, *, force: bool = False, dry_run: bool = False) -> CleanupResult:
+        """Remove all that the project made on this engine; see `cleanup.clean`."""
+        return clean(self.client, force=force, dry_run=dry_run)
+
+    def close(self) -> None:
+        """Disconnect from the engine; containers keep running."""
+        with self._exits_lock:
+            if self._exits is not None:
+                self._exits.close()
+        self.client.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _watch_exits(self) -> ExitWatcher:
+        """Return the watcher of exits, a new one where the engine was lost in between."""
+        with self._exits_lock:
+            if self._exits is None or self._exits.lost:
+                if self._exits is not None:
+                    self._exits.close()
+                with translate_errors("listening to the engine"):
+                    self._exits = ExitWatcher(self.client, self.run_labels)
+            return self._exits
+
+    def _bind(self, mount: Mount, spec: ContainerSpec) -> Bind:
+        if not self._info.shares_files:
+            return build_volume_mount(
+                self._copies.ensure(mount, spec), mount.target, read_only=True
+            )
+        return {
+            "Type": "bind",
+            "Source": str(mount.source.absolute()),
+            "Target": mount.target,
+            "ReadOnly": not mount.writable,
+        }
 
 
 def create_body(
@@ -52,23 +174,23 @@ def create_body(
     cpus: int,
     network: str = "",
 ) -> dict[str, Any]:
-    """Return the body of the engine's `create`, as its API spells it; `network` is its private one.
+    """Return the body of the engine's `create` request; `network` is the private one, or "".
 
     https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerCreate
     """
-    held = spec.confinement
+    confinement = spec.confinement
     return {
         "Image": spec.image,
         "Entrypoint": [spec.argv[0]],
         "Cmd": list(spec.argv[1:]),
         "Env": [f"{name}={value}" for name, value in spec.environment.items()],
         "WorkingDir": spec.folder,
-        "User": held.user,
+        "User": confinement.user,
         "Hostname": "cell",
         "Labels": dict(labels),
         "Healthcheck": {"Test": ["NONE"]},
         "Tty": False,
-        # Once: the first process reads the end of its input when we let go, or are killed.
+        # Once: the first process reads the end of its input when we disconnect or are killed.
         "OpenStdin": True,
         "StdinOnce": True,
         "AttachStdin": True,
@@ -76,22 +198,22 @@ def create_body(
         "AttachStderr": True,
         "NetworkDisabled": False,
         "HostConfig": {
-            # The engine removes it when its first process ends, whether or not we still live.
+            # The engine removes it when its first process ends, even where we were killed.
             "AutoRemove": True,
             "Mounts": list(binds),
-            "NetworkMode": network or ("default" if held.network else "none"),
-            "ReadonlyRootfs": not held.writable,
+            "NetworkMode": network or ("default" if confinement.network else "none"),
+            "ReadonlyRootfs": not confinement.writable,
             "Tmpfs": {
                 # `exec`: what is under test unpacks and loads shared libraries there.
-                "/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={held.tmp_bytes}"  # noqa: S108
+                "/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={confinement.tmp_bytes}"  # noqa: S108
             },
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
             "IpcMode": "private",
-            "Memory": held.memory,
-            "MemorySwap": held.memory,  # the sum of both: no swap
-            "PidsLimit": held.pids,
-            "NanoCpus": int(min(held.cpus, cpus) * 1_000_000_000),
+            "Memory": confinement.memory,
+            "MemorySwap": confinement.memory,  # the sum of both: no swap
+            "PidsLimit": confinement.pids,
+            "NanoCpus": int(min(confinement.cpus, cpus) * 1_000_000_000),
             # A core dump goes where the host's core_pattern says, outside of all limits.
             "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
             "LogConfig": {"Type": "none", "Config": {}},
@@ -101,21 +223,24 @@ def create_body(
     }
 
 
-MOST = 64 * 1024**2
-"""How many bytes a container may write; one that writes more is killed."""
+def run_to_end(
+    container: DockerContainer,
+    seconds: float,
+    stdin: bytes,
+    *,
+    max_bytes: int = MAX_OUTPUT_BYTES,
+) -> ContainerResult:
+    """Write a container's input, read its output and return both with its exit code; remove it.
 
-
-def run_to_end(container: DockerContainer, seconds: float, given: bytes) -> ContainerResult:
-    """Give it its input, take its output, tell how it ended; remove it in any case.
-
-    Raises ContainerError where it writes too much, EngineLostError where its end is not known.
+    It is killed after `seconds`. Raises ContainerError where it writes more than `max_bytes`,
+    EngineLostError where its exit code is unknown.
     """
     deadline = time.monotonic() + seconds
     with container:
-        writer = threading.Thread(target=_write, args=(container, given), daemon=True)
+        writer = threading.Thread(target=_write, args=(container, stdin), daemon=True)
         writer.start()
         try:
-            out, err, timed_out = _read(container, deadline)
+            out, err, timed_out = _read(container, deadline, max_bytes)
             if timed_out:
                 container.remove()
             state = container.state()
@@ -123,24 +248,24 @@ def run_to_end(container: DockerContainer, seconds: float, given: bytes) -> Cont
             container.pipe.close()
             writer.join()
     if timed_out:
-        return ContainerResult(_code(state.code, 137), out, err, timed_out=True, oom=state.oom)
+        code = _KILLED if state.code is None else state.code
+        return ContainerResult(code, out, err, timed_out=True, oom=state.oom)
     if state.code is None:
-        raise EngineLostError("a container is gone, and the engine does not say how it ended")
+        raise EngineLostError("a container is gone, and the engine did not report its exit code")
     return ContainerResult(state.code, out, err, oom=state.oom)
 
 
-def _code(known: int | None, otherwise: int) -> int:
-    return otherwise if known is None else known
-
-
-def _write(container: DockerContainer, given: bytes) -> None:
-    with contextlib.suppress(OSError):  # it need not read all of it
-        if given:
-            container.pipe.write(given)
+def _write(container: DockerContainer, stdin: bytes) -> None:
+    with contextlib.suppress(OSError):  # the process need not read all of it
+        if stdin:
+            container.pipe.write(stdin)
     container.pipe.end_input()
 
 
-def _read(container: DockerContainer, deadline: float) -> tuple[bytes, bytes, bool]:
+def _read(
+    container: DockerContainer, deadline: float, max_bytes: int
+) -> tuple[bytes, bytes, bool]:
+    """Return standard output, standard error and whether the deadline came first."""
     out, err = bytearray(), bytearray()
     while True:
         try:
@@ -153,140 +278,5 @@ def _read(container: DockerContainer, deadline: float) -> tuple[bytes, bytes, bo
             return bytes(out), bytes(err), False
         for stream, piece in pieces:
             (out if stream == OUT else err).extend(piece)
-        if len(out) + len(err) > MOST:
-            raise ContainerError(f"a container wrote more than {MOST} bytes")
-
-
-class DockerEngine:
-    """The engine behind `client`; safe for several threads, not to be carried over a fork."""
-
-    def __init__(self, client: EngineClient, run: RunLabels) -> None:
-        """Ask the engine what it is, within the client's time limit; raises ContainerError."""
-        self.client = client
-        self.labelled = run
-        self._images = ImageStore(client)
-        self._copies = VolumeCopies(client, run)
-        self._endings: ExitWatcher | None = None
-        self._listening = threading.Lock()
-        with translated("asking the engine what it is"):
-            said: dict[str, Any] = client.info()
-            here = shares_files(client, engine_platform(said), cache_dir() / "runs")
-        self._info = EngineInfo(
-            name=f"Docker {said.get('ServerVersion', '')}".strip(),
-            platform=engine_platform(said),
-            platforms=platforms_of(said, here=here),
-            shares_files=here,
-            cpus=int(said.get("NCPU") or 1),
-            memory=int(said.get("MemTotal") or 0),
-        )
-        client.timeout = SECONDS
-
-    @property
-    def info(self) -> EngineInfo:
-        """What it is, as it was when connected to."""
-        return self._info
-
-    def image(self, reference: str) -> ImageInfo | None:
-        """Return an image by id, tag or digest, None where it is not there."""
-        return self._images.find(reference)
-
-    def images(self) -> tuple[ImageInfo, ...]:
-        """Return the images that this project has made or pulled."""
-        return self._images.ours()
-
-    def load(self, archive: IO[bytes]) -> str:
-        """Load an archive of one image; return the image's id."""
-        return self._images.load(archive)
-
-    def pull(self, reference: str, platform: str, seconds: float) -> str:
-        """Pull `name@sha256:...` for a platform; return the image's id."""
-        return self._images.pull(reference, platform, seconds)
-
-    def discard(self, image: str) -> None:
-        """Remove an image that this project made; no complaint where it is gone or in use."""
-        self._images.discard(image)
-
-    def start(self, spec: ContainerSpec) -> DockerContainer:
-        """Create and start a container, attached to its standard input and output."""
-        endings = self._listen()
-        name = f"compat-matrix-{self.labelled.id}-{secrets.token_hex(4)}"
-        network = name if spec.confinement.private else ""
-        labels = self.labelled.labels
-        body = create_body(spec, self._binds(spec), labels, self._info.cpus, network)
-        with contextlib.ExitStack() as undo:
-            if network:
-                with translated("making a network"):
-                    self.client.create_network(network, "bridge", internal=True, labels=labels)
-                undo.callback(remove_network, self.client, network)
-            with translated(f"creating a container of {spec.image}"):
-                container = self.client.created(body, name, spec.platform)
-            undo.pop_all()
-        pipe = None
-        try:
-            with translated("starting a container"):
-                # Attached before it starts, or its first words would be lost.
-                pipe = self.client.attached(container)
-                self.client.start(container)
-        except BaseException:
-            if pipe is not None:
-                pipe.close()
-            # The engine may have removed it by itself: what matters is why it did not start.
-            with contextlib.suppress(ContainerError), translated("removing a container"):
-                self.client.remove_container(container, v=True, force=True)
-            if network:
-                remove_network(self.client, network)
-            raise
-        return DockerContainer(self.client, container, pipe, endings, network)
-
-    def run(self, spec: ContainerSpec, seconds: float, given: bytes = b"") -> ContainerResult:
-        """Run a container to its end, or kill it after so many seconds; it is gone afterwards."""
-        return run_to_end(self.start(spec), seconds, given)
-
-    def sweep(self) -> int:
-        """Remove what dead runs of this machine left; return how many objects."""
-        return sweep(self.client)
-
-    def clean(self, *, force: bool = False, dry_run: bool = False) -> CleanupResult:
-        """Remove all that the project made here; see `sweeping.clean`."""
-        return clean(self.client, force=force, dry_run=dry_run)
-
-    def close(self) -> None:
-        """Let go of the engine; what was started goes on."""
-        with self._listening:
-            if self._endings is not None:
-                self._endings.close()
-        self.client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _listen(self) -> ExitWatcher:
-        """Return the events' listener, a new one where the engine was lost in between."""
-        with self._listening:
-            if self._endings is None or self._endings.lost:
-                if self._endings is not None:
-                    self._endings.close()
-                with translated("listening to the engine"):
-                    self._endings = ExitWatcher(self.client, self.labelled)
-            return self._endings
-
-    def _binds(self, spec: ContainerSpec) -> list[Bind]:
-        return [self._bind(mount, spec) for mount in spec.mounts]
-
-    def _bind(self, mount: Mount, spec: ContainerSpec) -> Bind:
-        if not self._info.shares_files:
-            return volume_mount(self._copies.volume(mount, spec), mount.target, read_only=True)
-        return {
-            "Type": "bind",
-            "Source": str(mount.source.absolute()),
-            "Target": mount.target,
-            "ReadOnly": not mount.writable,
-        }
+        if len(out) + len(err) > max_bytes:
+            raise ContainerError(f"a container wrote more than {max_bytes} bytes")

@@ -1,7 +1,7 @@
-"""How containers ended, as the engine tells it on its stream of events.
+"""Exit states of containers, read from the engine's stream of events.
 
-A container whose run was killed must go by itself, so the engine removes every container at its end
-(AutoRemove); afterwards it cannot be asked any more how it ended. The events tell it as it happens:
+A container whose run was killed must be removed without us, so the engine removes every container
+at its end (AutoRemove); afterwards it cannot be inspected. The events report it as it happens:
 `oom`, `die` with the exit code, `destroy`. One stream serves all containers of a process.
 """
 
@@ -17,12 +17,12 @@ from matrix.docker.labels import RUN, RunLabels
 
 __all__ = ["ExitState", "ExitWatcher"]
 
-_MOST = 4096
+_MAX_STATES = 4096
 
 
 @dataclasses.dataclass
 class ExitState:
-    """What has been told of one container so far."""
+    """Events of one container so far; `gone` once it is removed."""
 
     oom: bool = False
     code: int | None = None
@@ -30,15 +30,15 @@ class ExitState:
 
 
 class ExitWatcher:
-    """Listens, in a thread of its own, from when it is made until `close` or the engine's end."""
+    """Reads events in a thread of its own until `close`; `lost` once the stream has ended."""
 
     def __init__(self, client: EngineClient, run: RunLabels) -> None:
-        """Begin to listen; raises what docker-py raises."""
-        self._told: dict[str, ExitState] = {}
+        """Begin to listen; raises docker-py's errors."""
+        self._states: dict[str, ExitState] = {}
         self._changed = threading.Condition()
         self.lost = False
-        # From the beginning of time: what is told between the answer's head and its first line
-        # would be missed otherwise. The engine holds few old events, and of this run hardly any.
+        # From the beginning of time: events between the response's head and its first line would
+        # be missed otherwise. The engine stores few old events, and hardly any of this run.
         self._stream: Any = client.events(
             since=1,
             decode=True,
@@ -47,18 +47,18 @@ class ExitWatcher:
         self._thread = threading.Thread(target=self._listen, name="engine-events", daemon=True)
         self._thread.start()
 
-    def of(self, container: str) -> ExitState:
-        """Return a copy of what has been told of a container."""
+    def get(self, container: str) -> ExitState:
+        """Return a copy of a container's state so far."""
         with self._changed:
-            return dataclasses.replace(self._told.get(container, ExitState()))
+            return dataclasses.replace(self._states.get(container, ExitState()))
 
     def wait_gone(self, container: str, seconds: float) -> ExitState:
-        """Return the same when the container is gone, the stream is lost or time is up."""
+        """Wait until the container is gone, the stream is lost or time is up; return its state."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self.lost or self._told.get(container, ExitState()).gone, seconds
+                lambda: self.lost or self._states.get(container, ExitState()).gone, seconds
             )
-            return dataclasses.replace(self._told.get(container, ExitState()))
+            return self.get(container)
 
     def close(self) -> None:
         """Stop listening."""
@@ -68,7 +68,7 @@ class ExitWatcher:
     def _listen(self) -> None:
         try:
             for event in self._events():
-                self._take(event)
+                self._record(event)
         finally:
             with self._changed:
                 self.lost = True
@@ -77,29 +77,29 @@ class ExitWatcher:
     def _events(self) -> Iterator[Mapping[str, Any]]:
         try:
             yield from self._stream
-        except Exception:  # noqa: BLE001 - closed under us in whatever way: the stream has ended
+        except Exception:  # noqa: BLE001 - however the stream was closed, it has ended
             return
 
-    def _take(self, event: Mapping[str, Any]) -> None:
+    def _record(self, event: Mapping[str, Any]) -> None:
         actor = event.get("Actor") or {}
         container, action = str(actor.get("ID", "")), str(event.get("Action", ""))
         if action not in {"oom", "die", "destroy"}:
             return
         with self._changed:
-            ending = self._told.setdefault(container, ExitState())
+            state = self._states.setdefault(container, ExitState())
             if action == "oom":
-                ending.oom = True
+                state.oom = True
             elif action == "die":
-                ending.code = _code((actor.get("Attributes") or {}).get("exitCode"))
+                state.code = _parse_code((actor.get("Attributes") or {}).get("exitCode"))
             else:
-                ending.gone = True
-            while len(self._told) > _MOST:
-                del self._told[next(iter(self._told))]
+                state.gone = True
+            while len(self._states) > _MAX_STATES:
+                del self._states[next(iter(self._states))]
             self._changed.notify_all()
 
 
-def _code(said: object) -> int | None:
+def _parse_code(text: object) -> int | None:
     try:
-        return int(str(said))
+        return int(str(text))
     except ValueError:
         return None

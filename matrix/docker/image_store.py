@@ -1,4 +1,4 @@
-"""The images that an engine holds, and how they come there."""
+"""Images in an engine: listed, loaded, pulled and removed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 import docker.errors
+import requests
 
-from matrix.docker.client import EngineClient, patience
-from matrix.docker.errors import translated
+from matrix.docker.client import CONFLICT, EngineClient, silence_limit, translate_errors
 from matrix.docker.interface import ContainerError, EngineLostError, ImageInfo
-from matrix.docker.labels import PROJECT, PROJECT_LABELS
+from matrix.docker.labels import PROJECT_FILTER
 
 __all__ = ["PULLED", "ImageStore"]
 
 PULLED = "compat-matrix/pulled"
-"""The name under which an image that we pulled is ours, as it cannot be labelled any more."""
+"""Repository of the tags of images that we pulled: those cannot be labelled any more."""
 
 _BLOCK = 1024**2
 
@@ -29,93 +29,95 @@ class ImageStore:
         self._client = client
 
     def find(self, reference: str) -> ImageInfo | None:
-        """Return an image by id, tag or digest, None where it is not there."""
-        with translated(f"looking for the image {reference}"):
-            said = self._client.inspected(reference)
-        return None if said is None else _info(said)
+        """Return an image by id, tag or digest, None where the engine does not have it."""
+        with translate_errors(f"looking for the image {reference}"):
+            attributes = self._client.find_image(reference)
+        return None if attributes is None else _image_info(attributes)
 
-    def ours(self) -> tuple[ImageInfo, ...]:
+    def list_own(self) -> tuple[ImageInfo, ...]:
         """Return the images with our label, and those that we pulled."""
-        label = f"{PROJECT}={PROJECT_LABELS[PROJECT]}"
-        with translated("listing images"):
-            listed = self._client.images(filters={"label": label})
-            listed += self._client.images(name=PULLED)
-        ids = sorted({str(image["Id"]) for image in listed})
+        with translate_errors("listing images"):
+            images = self._client.images(filters={"label": PROJECT_FILTER})
+            images += self._client.images(name=PULLED)
+        ids = sorted({str(image["Id"]) for image in images})
         return tuple(image for image in map(self.find, ids) if image is not None)
 
     def load(self, archive: IO[bytes]) -> str:
         """Load an archive of one image, block by block; return the image's id."""
-        said = []
-        with translated("loading an image"):
+        output = []
+        with translate_errors("loading an image"):
             blocks: Any = iter(lambda: archive.read(_BLOCK), b"")
             untyped: Any = self._client
             for line in untyped.load_image(blocks):
                 if "error" in line:
                     raise ContainerError(f"loading an image: {line['error']}")
-                said += str(line.get("stream", "")).splitlines()
-        names = [line.partition(":")[2].strip() for line in said if line.startswith("Loaded image")]
-        if len({*names}) != 1:
-            raise ContainerError(f"loading an image: the engine says {' '.join(said) or 'nothing'}")
-        image = self.find(names[0])
+                output += str(line.get("stream", "")).splitlines()
+        loaded = [line for line in output if line.startswith("Loaded image")]
+        names = {line.partition(":")[2].strip() for line in loaded}
+        if len(names) != 1:
+            text = " ".join(output) or "nothing"
+            raise ContainerError(f"loading an image: unexpected output of the engine: {text}")
+        (name,) = names
+        image = self.find(name)
         if image is None:
-            raise ContainerError(f"loading an image: {names[0]} is not there afterwards")
+            raise ContainerError(f"loading an image: the engine does not have {name} afterwards")
         return image.id
 
     def discard(self, image: str) -> None:
-        """Remove an image; no complaint where it is gone or in use."""
-        with translated(f"removing the image {image}"):
+        """Remove an image; do nothing where it is missing or in use."""
+        with translate_errors(f"removing the image {image}"):
             try:
                 self._client.remove_image(image)
             except docker.errors.APIError as error:
-                if error.status_code not in (404, 409):
+                if error.status_code not in (requests.codes.not_found, CONFLICT):
                     raise
 
     def pull(self, reference: str, platform: str, seconds: float) -> str:
-        """Pull `name@sha256:...`; return the image's id. What we pulled can be told by its tag."""
+        """Pull `name@sha256:...` and tag it as ours, unless it exists already; return its id."""
         image = self.find(reference)
         if image is None:
             self._fetch(reference, platform, seconds)
             image = self.find(reference)
             if image is None:
-                raise ContainerError(f"pulling {reference}: it is not there afterwards")
-            with translated(f"naming {reference}"):
+                raise ContainerError(f"pulling {reference}: the engine does not have it afterwards")
+            with translate_errors(f"tagging {reference}"):
                 self._client.tag(image.id, PULLED, image.id.partition(":")[2][:12])
         if image.platform != platform:
             raise ContainerError(
-                f"pulling {reference}: it is for {image.platform}, not for {platform}"
+                f"pulling {reference}: the image is for {image.platform}, not for {platform}"
             )
         return image.id
 
     def _fetch(self, reference: str, platform: str, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        late = ContainerError(f"pulling {reference}: not done in {seconds:g} s")
+        timed_out = ContainerError(f"pulling {reference}: not done in {seconds:g} s")
         try:
-            with translated(f"pulling {reference}"), patience(seconds):
+            with translate_errors(f"pulling {reference}"), silence_limit(seconds):
                 lines: Any = self._client.pull(
                     reference, platform=platform, stream=True, decode=True
                 )
-                # Left half-way, the connection ends, and with it the engine's effort.
+                # An error here closes the connection, which makes the engine stop pulling.
                 with contextlib.closing(lines):
                     for line in lines:
                         if "error" in line:
                             raise ContainerError(f"pulling {reference}: {line['error']}")
                         if time.monotonic() > deadline:
-                            raise late
+                            raise timed_out
         except EngineLostError:
-            # Silence that lasts is the registry's, not the engine's.
+            # A silence until the deadline is the registry's, not the engine's.
             if time.monotonic() < deadline:
                 raise
-            raise late from None
+            raise timed_out from None
 
 
-def _info(said: Mapping[str, Any]) -> ImageInfo:
-    parts = [said.get("Os") or "", said.get("Architecture") or "", said.get("Variant") or ""]
+def _image_info(attributes: Mapping[str, Any]) -> ImageInfo:
+    parts = [attributes.get(name) or "" for name in ("Os", "Architecture", "Variant")]
     if parts[1] == "arm64":
-        parts[2] = ""  # v8 is the only one, and is said or not
+        parts[2] = ""  # v8 is the only one, and optional
     return ImageInfo(
-        id=str(said["Id"]),
-        tags=tuple(said.get("RepoTags") or ()),
+        id=str(attributes["Id"]),
+        tags=tuple(attributes.get("RepoTags") or ()),
         platform="/".join(part for part in parts if part),
-        labels=dict((said.get("Config") or {}).get("Labels") or {}),
-        size=int(said.get("Size") or 0),
+        labels=dict((attributes.get("Config") or {}).get("Labels") or {}),
+        size=int(attributes.get("Size") or 0),
     )

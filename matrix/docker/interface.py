@@ -1,15 +1,12 @@
-"""What the rest of the house may ask of a container engine; tests put a fake here."""
+"""Interfaces of a container engine and its containers, with their data and errors."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from typing import IO, Protocol
 
 __all__ = [
     "Confinement",
@@ -28,7 +25,7 @@ __all__ = [
 
 
 class ContainerError(Exception):
-    """The engine refused or failed; the message has its words."""
+    """The engine refused or failed; the message contains the engine's own."""
 
 
 class EngineLostError(ContainerError):
@@ -37,10 +34,10 @@ class EngineLostError(ContainerError):
 
 @dataclasses.dataclass(frozen=True)
 class EngineInfo:
-    """`name` such as `Docker 20.10.24`; `platform` is what it runs natively (`linux/amd64`).
+    """`name` such as `Docker 20.10.24`; `platform` is the native one (`linux/amd64`).
 
-    `platforms` are all that it can run, emulated ones included, native ones first. `shares_files`
-    is set where it can mount folders of this machine. `memory` is in bytes.
+    `platforms` are all that the engine can run, emulated ones included, native ones first.
+    `shares_files` is set where it can mount folders of this machine. `memory` is in bytes.
     """
 
     name: str
@@ -53,7 +50,7 @@ class EngineInfo:
 
 @dataclasses.dataclass(frozen=True)
 class ImageInfo:
-    """An image that the engine holds; `platform` as its configuration says; `size` in bytes."""
+    """An image in the engine; `platform` is that of its configuration, `size` is in bytes."""
 
     id: str
     tags: tuple[str, ...]
@@ -64,8 +61,10 @@ class ImageInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Mount:
-    """A folder of this machine, seen at `target` inside. `key` names its content, "" where it may
-    change: an engine that cannot mount our folders keeps a copy by that name.
+    """A folder of this machine, mounted at `target` in a container.
+
+    `key` identifies its content, "" where that may change: an engine that cannot mount our folders
+    stores a copy under that key.
     """
 
     source: Path
@@ -76,11 +75,11 @@ class Mount:
 
 @dataclasses.dataclass(frozen=True)
 class Confinement:
-    """How a container is held; the defaults are those of a cell. Sizes in bytes.
+    """Restrictions of a container; the defaults are those of a cell. Sizes are in bytes.
 
-    No network, no capability, no new privileges, a read-only root file system and `tmp_bytes` of
-    memory at /tmp are not for choice, but for `network` and `writable`, which building needs, and
-    for `private`: a network of its own that leads to this machine and no further, for servers.
+    Every container has no capabilities, no new privileges and `tmp_bytes` of memory at /tmp, and
+    by default no network and a read-only root file system. `network` and `writable` are for builds;
+    `private` is a network of its own that leads to this machine only, for servers.
     """
 
     user: str = "1000:1000"
@@ -95,21 +94,22 @@ class Confinement:
 
 @dataclasses.dataclass(frozen=True)
 class ContainerSpec:
-    """`argv` is the container's first process; the container is gone when that one has ended."""
+    """`argv` is the container's first process; the container is removed when that one ends."""
 
     image: str
     platform: str
     argv: Sequence[str]
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
-    folder: str = "/tmp"  # noqa: S108 - inside
+    folder: str = "/tmp"  # noqa: S108 - in the container
     confinement: Confinement = Confinement()
 
 
 @dataclasses.dataclass(frozen=True)
 class ContainerState:
-    """`code` is of the first process, None while it runs. `oom` where the memory limit killed: that
-    one, or, while it runs, a process below it.
+    """`code` is the first process's exit code, None while it runs.
+
+    `oom` is set where the memory limit killed that process, or, while it runs, one of its children.
     """
 
     running: bool
@@ -119,9 +119,9 @@ class ContainerState:
 
 @dataclasses.dataclass(frozen=True)
 class ContainerResult:
-    """What a container that ran to its end left: exit code and output, `timed_out` where killed.
+    """Exit code and output of a container that ran to its end; `timed_out` where it was killed.
 
-    `oom` is set where the memory limit killed a process in it, not always the first one.
+    `oom` is set where the memory limit killed a process in it, not necessarily the first one.
     """
 
     code: int
@@ -132,80 +132,72 @@ class ContainerResult:
 
 
 class Pipe(Protocol):
-    """Standard input and output of a container's first process; safe for one reader and one writer
-    in threads of their own.
+    """Standard streams of a container's first process.
+
+    Safe for one reader and one writer, each in its own thread.
     """
 
     def write(self, data: bytes) -> None:
-        """Send all of `data`; raise OSError where nobody is there any more."""
+        """Send all of `data`; raise OSError where the process has ended."""
         ...
 
     def read(self) -> bytes:
-        """Return what came on standard output next, b"" at the end; raise OSError likewise.
+        """Return the next bytes of standard output, b"" at the end; raise OSError.
 
-        What comes on standard error is kept in `errors`, up to some kilobytes.
+        Standard error is collected in `errors`, up to some kilobytes.
         """
         ...
 
     @property
     def errors(self) -> str:
-        """What came on standard error so far."""
+        """The end of standard error so far."""
         ...
 
     def close(self) -> None:
-        """Let go: the process's standard input ends. Wakes the reader."""
+        """Close the process's standard input and wake the reader."""
         ...
 
 
-class Container(Protocol):
+class Container(AbstractContextManager["Container"], Protocol):
     """A started container; a context manager that removes it."""
 
     @property
     def id(self) -> str:
-        """What the engine calls it."""
+        """The engine's id of it."""
         ...
 
     @property
     def pipe(self) -> Pipe:
-        """Its first process's standard streams."""
+        """The standard streams of its first process."""
         ...
 
     @property
     def address(self) -> str:
-        """Where this machine reaches it by its private network; raises ContainerError."""
+        """Its IP address in its private network; raises ContainerError where it has none."""
         ...
 
     def state(self) -> ContainerState:
-        """Return how it is; one that is gone does not run and has no code."""
+        """Return its state; a removed container is not running and has no code."""
         ...
 
     def remove(self) -> None:
-        """Kill and remove it; no complaint where it is gone."""
+        """Kill and remove it; do nothing where it is removed already."""
         ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
 
 
 class ContainerEngine(Protocol):
-    """A container engine. Every object it makes is labelled with the project and the run.
+    """A container engine, which labels all objects that it makes with the project and the run.
 
-    All methods raise ContainerError, EngineLostError where it went away.
+    All methods raise ContainerError, or EngineLostError where the engine does not answer.
     """
 
     @property
     def info(self) -> EngineInfo:
-        """What it is."""
+        """Its name, platforms and resources."""
         ...
 
     def image(self, reference: str) -> ImageInfo | None:
-        """Return an image by id, tag or digest, None where it is not there."""
+        """Return an image by id, tag or digest, None where the engine does not have it."""
         ...
 
     def images(self) -> tuple[ImageInfo, ...]:
@@ -213,7 +205,7 @@ class ContainerEngine(Protocol):
         ...
 
     def load(self, archive: IO[bytes]) -> str:
-        """Load an archive as `docker save` writes it, of one image; return the image's id."""
+        """Load an archive of one image, as `docker save` writes it; return the image's id."""
         ...
 
     def pull(self, reference: str, platform: str, seconds: float) -> str:
@@ -221,24 +213,24 @@ class ContainerEngine(Protocol):
         ...
 
     def discard(self, image: str) -> None:
-        """Remove an image that this project made; no complaint where it is gone or in use."""
+        """Remove an image of this project; do nothing where it is missing or in use."""
         ...
 
     def start(self, spec: ContainerSpec) -> Container:
         """Create and start a container, attached to its standard input and output."""
         ...
 
-    def run(self, spec: ContainerSpec, seconds: float, given: bytes = b"") -> ContainerResult:
-        """Run a container to its end, or kill it after so many seconds; it is gone afterwards.
+    def run(self, spec: ContainerSpec, seconds: float, stdin: bytes = b"") -> ContainerResult:
+        """Run a container to its end, or kill it after `seconds`; it is removed in any case.
 
         One that writes more than some megabytes is killed, and ContainerError raised.
         """
         ...
 
     def sweep(self) -> int:
-        """Remove what dead runs of this machine left, containers above all; return how many."""
+        """Remove containers and other objects of this machine's dead runs; return their number."""
         ...
 
     def close(self) -> None:
-        """Let go of the engine; containers that run go on, but for those whose pipe was ours."""
+        """Disconnect from the engine; only containers attached to this process end."""
         ...

@@ -1,7 +1,7 @@
-"""Whose an object of the engine is, and whether the run that made it lives: labels and locks.
+"""Labels of the engine's objects, and locks that show whether the run that made one is alive.
 
-Each run holds a lock file in a folder of this machine. The operating system lets go of it when the
-process ends, however it ends; so a run is dead when its lock can be taken.
+Each run holds a lock file in a folder of this machine. The operating system releases it when the
+process ends, however it ends; so a run is dead when its lock can be acquired.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ __all__ = [
     "CONTENT",
     "OWNER",
     "PROJECT",
+    "PROJECT_FILTER",
     "PROJECT_LABELS",
     "ROLE",
     "RUN",
     "RunLabels",
     "RunLife",
-    "hold_run",
-    "life_of",
-    "living_runs",
+    "find_run_life",
+    "list_living_runs",
+    "lock_run",
 ]
 
 PROJECT = "compat-matrix.project"
@@ -45,11 +46,14 @@ CONTENT = "compat-matrix.content"
 COMPLETE = "complete"
 
 PROJECT_LABELS: Mapping[str, str] = {PROJECT: "compat-matrix"}
-"""What every object has that the project made. Images have no more: their content names them."""
+"""Labels of every object of the project. Images have no others: their content identifies them."""
+
+PROJECT_FILTER = f"{PROJECT}={PROJECT_LABELS[PROJECT]}"
+"""The engine's filter for objects with these labels."""
 
 
 class RunLife(enum.Enum):
-    """Whether the run that made an object lives; UNKNOWN where that cannot be told from here."""
+    """State of the run that made an object; UNKNOWN where it cannot be checked from here."""
 
     LIVING = "living"
     DEAD = "dead"
@@ -58,7 +62,7 @@ class RunLife(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class RunLabels:
-    """What a run writes on its objects. It can be handed to the run's worker processes."""
+    """A run's id and owner, for the labels of its objects; can be sent to worker processes."""
 
     id: str
     owner: str
@@ -70,8 +74,8 @@ class RunLabels:
 
 
 @contextlib.contextmanager
-def hold_run(folder: Path | None = None) -> Iterator[RunLabels]:
-    """Give a new run, which lives until the block is left or the process ends.
+def lock_run(folder: Path | None = None) -> Iterator[RunLabels]:
+    """Yield the labels of a new run, which lives until the block is left or the process ends.
 
     Locks lie in `folder` (default: the cache's `runs`). Raises StorageError.
     """
@@ -79,8 +83,8 @@ def hold_run(folder: Path | None = None) -> Iterator[RunLabels]:
     run = secrets.token_hex(6)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        owner = f"{socket.gethostname()}:{_nonce(folder)}:{folder}"
-        lock = _lock(_lock_file(folder, run))
+        owner = f"{socket.gethostname()}:{_folder_nonce(folder)}:{folder}"
+        lock = _create_lock(_lock_file(folder, run))
         lock.acquire(timeout=0)
     except OSError as error:
         raise StorageError(
@@ -89,17 +93,17 @@ def hold_run(folder: Path | None = None) -> Iterator[RunLabels]:
     try:
         yield RunLabels(run, owner)
     finally:
-        # Unlinked while it is held: whoever looks for it finds it held, or does not find it.
-        with contextlib.suppress(OSError):  # Windows does not unlink what is open
+        # Unlinked while locked: whoever looks for it finds it locked, or does not find it.
+        with contextlib.suppress(OSError):  # Windows does not unlink open files
             _lock_file(folder, run).unlink(missing_ok=True)
         lock.release()
 
 
-def life_of(labels: Mapping[str, str]) -> RunLife:
-    """Return whether the run lives that wrote these labels.
+def find_run_life(labels: Mapping[str, str]) -> RunLife:
+    """Return the state of the run that wrote these labels.
 
-    Only a lock of this host counts, and only in the very folder that the run saw: the same path in
-    another container or on another machine may be another folder.
+    Only a lock of this host counts, and only in the same folder: the same path in another container
+    or on another machine may be another folder.
     """
     host, _, rest = labels.get(OWNER, "").partition(":")
     nonce, _, path = rest.partition(":")
@@ -112,26 +116,27 @@ def life_of(labels: Mapping[str, str]) -> RunLife:
             return RunLife.UNKNOWN
     except (OSError, ValueError):
         return RunLife.UNKNOWN
-    return RunLife.LIVING if _held(_lock_file(folder, run)) else RunLife.DEAD
+    return RunLife.LIVING if _is_locked(_lock_file(folder, run)) else RunLife.DEAD
 
 
-def living_runs(folder: Path | None = None) -> tuple[str, ...]:
-    """Return the runs that live and hold their locks in this folder (default: the cache's)."""
+def list_living_runs(folder: Path | None = None) -> tuple[str, ...]:
+    """Return the ids of the living runs with a lock in this folder (default: the cache's)."""
     folder = folder or cache_dir() / "runs"
-    return tuple(sorted(path.stem for path in folder.glob("*.lock") if _held(path)))
+    return tuple(sorted(path.stem for path in folder.glob("*.lock") if _is_locked(path)))
 
 
 def _lock_file(folder: Path, run: str) -> Path:
     return folder / f"{run}.lock"
 
 
-def _held(path: Path) -> bool:
+def _is_locked(path: Path) -> bool:
+    """Return whether a process has this lock; remove its file where none has."""
     if not path.exists():
         return False
-    lock = _lock(path)
+    lock = _create_lock(path)
     try:
         lock.acquire(timeout=0)
-    except OSError:  # held, or not ours to open: then of another user, who may live
+    except OSError:  # locked, or of another user (not ours to open), who may be alive
         return True
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
@@ -139,19 +144,19 @@ def _held(path: Path) -> bool:
     return False
 
 
-def _lock(path: Path) -> BaseFileLock:
+def _create_lock(path: Path) -> BaseFileLock:
     import filelock  # noqa: PLC0415 - slow to import, and labels are read by many
 
     return filelock.FileLock(path)
 
 
-def _nonce(folder: Path) -> str:
-    """Return what names this very folder; written once, whole, by whoever is first."""
+def _folder_nonce(folder: Path) -> str:
+    """Return the random id of a folder; the first process writes it, atomically."""
     path = folder / "owner"
     if not path.exists():
-        half = folder / f"owner.{os.getpid()}.{secrets.token_hex(4)}"
-        half.write_text(secrets.token_hex(8), encoding="ascii")
+        temporary = folder / f"owner.{os.getpid()}.{secrets.token_hex(4)}"
+        temporary.write_text(secrets.token_hex(8), encoding="ascii")
         with contextlib.suppress(FileExistsError):
-            os.link(half, path)
-        half.unlink()
+            os.link(temporary, path)
+        temporary.unlink()
     return path.read_text(encoding="ascii")

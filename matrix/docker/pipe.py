@@ -1,7 +1,7 @@
-"""Standard input and output of a container's first process, over one connection to the engine.
+"""Standard streams of a container's first process, over one connection to the engine.
 
-Docker's framing of standard output and standard error on one connection: eight bytes of header,
-then so many bytes of one stream.
+The engine sends standard output and standard error in frames: a header of eight bytes, then the
+given number of bytes of one stream.
 
 https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerAttach
 """
@@ -25,77 +25,77 @@ _HEADER = struct.Struct(">B3sL")
 
 
 class FramingError(ValueError):
-    """What came is not a frame."""
+    """The bytes received are not a frame."""
 
 
 class Frames:
-    """Takes bytes as they come and gives the pieces of the two streams, holding back nothing.
+    """Incremental decoder of frames into pieces of the two streams; it buffers no payload.
 
-    A frame may be as long as 4 GiB: its payload is handed on in the pieces in which it comes.
+    A frame may be as long as 4 GiB: its payload is returned in the pieces in which it arrives.
     """
 
     def __init__(self) -> None:
-        self._head = b""
+        self._header = b""
         self._stream = OUT
-        self._left = 0
+        self._remaining = 0
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """Return (OUT or ERR, bytes) in order; raise FramingError."""
-        found = []
+        """Return pieces as (OUT or ERR, bytes) in order; raise FramingError."""
+        pieces = []
         view = memoryview(data)
         while view:
-            if not self._left:
-                wanted = _HEADER.size - len(self._head)
-                self._head += bytes(view[:wanted])
-                view = view[wanted:]
-                if len(self._head) == _HEADER.size:
-                    self._begin()
+            if not self._remaining:
+                missing = _HEADER.size - len(self._header)
+                self._header += bytes(view[:missing])
+                view = view[missing:]
+                if len(self._header) == _HEADER.size:
+                    self._begin_frame()
                 continue
-            piece = bytes(view[: self._left])
+            piece = bytes(view[: self._remaining])
             view = view[len(piece) :]
-            self._left -= len(piece)
-            found.append((self._stream, piece))
-        return found
+            self._remaining -= len(piece)
+            pieces.append((self._stream, piece))
+        return pieces
 
     @property
     def complete(self) -> bool:
-        """Whether the end may be here: between two frames."""
-        return not self._left and not self._head
+        """True between two frames, where the connection may end."""
+        return not self._remaining and not self._header
 
-    def _begin(self) -> None:
-        stream, padding, self._left = _HEADER.unpack(self._head)
+    def _begin_frame(self) -> None:
+        stream, padding, self._remaining = _HEADER.unpack(self._header)
         if stream not in (OUT, ERR) or padding != b"\0\0\0":
-            raise FramingError(f"no frame begins with {self._head!r}")
+            raise FramingError(f"invalid frame header {self._header!r}")
         self._stream = stream
-        self._head = b""
+        self._header = b""
 
 
 _BLOCK = 256 * 1024
-_KEPT = 16 * 1024
+_MAX_ERROR_BYTES = 16 * 1024
 
 
 class DockerPipe:
-    """A `Pipe` over the connection that an attach has taken over; it owns the connection."""
+    """A `Pipe` over the connection of an attach request, which it owns."""
 
-    def __init__(self, connection: socket.socket, keep: Any) -> None:  # noqa: ANN401
-        """`keep` is the response the connection came from: it must not be collected before."""
+    def __init__(self, connection: socket.socket, response: Any) -> None:  # noqa: ANN401
+        """`response` is that of the attach request; it must not be collected before `close`."""
         connection.settimeout(None)
         self._socket = connection
-        self._keep = keep
+        self._response = response
         self._frames = Frames()
         self._errors = b""
-        self._closing = threading.Lock()
+        self._close_lock = threading.Lock()
         self._closed = False
-        self._over = False
+        self._ended = False
 
     def write(self, data: bytes) -> None:
-        """Send all of it; raise OSError where nobody is there any more."""
-        if self._over:
+        """Send all of `data`; raise OSError where the process has ended."""
+        if self._ended:
             raise BrokenPipeError("the container's first process has ended")
         self._socket.sendall(data)
 
     def read(self) -> bytes:
-        """Return what came on standard output next, b"" at the end; raise OSError."""
+        """Return the next bytes of standard output, b"" at the end; raise OSError."""
         while True:
             pieces = self.pieces(None)
             if pieces is None:
@@ -105,32 +105,34 @@ class DockerPipe:
                 return out
 
     def pieces(self, deadline: float | None) -> list[tuple[int, bytes]] | None:
-        """Return what came next on either stream, None at the end.
+        """Return the next pieces of both streams, None at the end.
 
         Raises TimeoutError at `deadline` (of time.monotonic()) and OSError.
         """
         if deadline is not None and not self._readable(max(0.0, deadline - time.monotonic())):
-            raise TimeoutError("nothing came in time")
+            raise TimeoutError("no output in time")
         data = self._socket.recv(_BLOCK)
         if not data:
-            # The engine goes on taking input for a process that has ended, and when its buffer is
-            # full the writer waits for minutes (20.10): so it is the reader that ends both ways.
-            self._over = True
+            # The engine still accepts input for a process that has ended, and when its buffer is
+            # full the writer waits for minutes (20.10): so the reader shuts down both directions.
+            self._ended = True
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
             return None
         try:
             pieces = self._frames.feed(data)
         except FramingError as error:
-            raise OSError(f"what came from the engine is not output: {error}") from error
-        self._errors = (self._errors + b"".join(p for s, p in pieces if s != OUT))[-_KEPT:]
+            raise OSError(f"invalid output from the engine: {error}") from error
+        self._errors = (self._errors + b"".join(p for s, p in pieces if s != OUT))[
+            -_MAX_ERROR_BYTES:
+        ]
         return pieces
 
     def end_input(self) -> None:
-        """End the process's standard input; what it still writes can be read."""
+        """Close the process's standard input; its output can still be read."""
         with contextlib.suppress(OSError):
             if isinstance(self._socket, ssl.SSLSocket):
-                # TLS says "no more from me" by a message of its own; its answer comes at the end.
+                # TLS closes one direction by a message of its own, whose answer comes at the end.
                 self._socket.settimeout(0)
                 try:
                     self._socket.unwrap()
@@ -143,12 +145,12 @@ class DockerPipe:
 
     @property
     def errors(self) -> str:
-        """The end of what came on standard error so far."""
+        """The end of standard error so far."""
         return self._errors.decode(errors="replace")
 
     def close(self) -> None:
-        """Let go: the process's standard input ends. Wakes the reader."""
-        with self._closing:
+        """Close the process's standard input and wake the reader."""
+        with self._close_lock:
             if self._closed:
                 return
             self._closed = True
@@ -156,7 +158,7 @@ class DockerPipe:
             self._socket.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
             self._socket.close()
-        self._keep.close()
+        self._response.close()
 
     def _readable(self, seconds: float) -> bool:
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():

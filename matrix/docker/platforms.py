@@ -1,7 +1,4 @@
-"""What an engine can run: its own platform, what its CPU runs too, and what it emulates.
-
-How an engine is asked for an image of a registry.
-"""
+"""Platforms that an engine can run, and its names for images of a registry."""
 
 from __future__ import annotations
 
@@ -9,11 +6,22 @@ import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-__all__ = ["BINFMT", "VARIABLE", "emulated", "engine_platform", "platforms_of", "reference"]
+__all__ = [
+    "BINFMT",
+    "REGISTRY_VARIABLE",
+    "engine_platform",
+    "list_emulated_cpus",
+    "list_platforms",
+    "registry_reference",
+]
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
-# What `uname -m` says on the engine's machine, in the words of images.
+REGISTRY_VARIABLE = "COMPAT_MATRIX_REGISTRY"
+"""Environment variable with another registry or a mirror, and a path where it has one, such as
+`mirror.example:5000/library`. Without it the engine uses its default registry."""
+
+# CPUs of images by the output of `uname -m` on the engine's machine.
 # https://github.com/opencontainers/image-spec/blob/main/config.md (GOARCH)
 _MACHINES = {
     "x86_64": "amd64",
@@ -29,7 +37,7 @@ _MACHINES = {
     "riscv64": "riscv64",
 }
 
-# e_machine and word size of an ELF header. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
+# CPUs of images by e_machine and word size of an ELF header. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
 _ELF = {
     (0x3E, 64): "amd64",
     (0x03, 32): "386",
@@ -40,38 +48,38 @@ _ELF = {
     (0xF3, 64): "riscv64",
 }
 
-# What Docker Desktop's virtual machine always brings emulators for.
+# Platforms of Docker Desktop's virtual machine, which always has emulators.
 # https://docs.docker.com/build/building/multi-platform/#qemu
 _DESKTOP = ("linux/amd64", "linux/386", "linux/arm64")
 
 
 def engine_platform(info: Mapping[str, object]) -> str:
-    """Return what the engine runs natively, from its answer to `info`."""
+    """Return the engine's native platform, from its response to `info`."""
     machine = str(info.get("Architecture", ""))
     return f"{info.get('OSType', 'linux')}/{_MACHINES.get(machine, machine)}"
 
 
-def platforms_of(
-    info: Mapping[str, object], *, here: bool, binfmt: Path = BINFMT
+def list_platforms(
+    info: Mapping[str, object], *, shares_files: bool, binfmt: Path = BINFMT
 ) -> tuple[str, ...]:
-    """Return all that it can run, native first. `here`: it shares this machine's files.
+    """Return all platforms that the engine can run, native ones first.
 
-    An engine does not say what it emulates. One on this very kernel can be seen through; of one
-    elsewhere only what is native is known, Docker Desktop apart.
+    An engine does not report its emulators. They are read from the kernel where the engine shares
+    this machine's files and kernel release, and known of Docker Desktop.
     """
-    own = engine_platform(info)
-    found = [own]
-    if own == "linux/amd64":
-        found.append("linux/386")  # by the same CPU
+    native = engine_platform(info)
+    platforms = [native]
+    if native == "linux/amd64":
+        platforms.append("linux/386")  # by the same CPU
     if info.get("OperatingSystem") == "Docker Desktop":
-        found += _DESKTOP
-    elif here and info.get("KernelVersion") == platform.release():
-        found += sorted(f"linux/{name}" for name in emulated(binfmt))
-    return tuple(dict.fromkeys(found))
+        platforms += _DESKTOP
+    elif shares_files and info.get("KernelVersion") == platform.release():
+        platforms += sorted(f"linux/{name}" for name in list_emulated_cpus(binfmt))
+    return tuple(dict.fromkeys(platforms))
 
 
-def emulated(folder: Path = BINFMT) -> frozenset[str]:
-    """Return the CPUs for which this kernel starts an emulator, in containers too."""
+def list_emulated_cpus(folder: Path = BINFMT) -> frozenset[str]:
+    """Return the CPUs for which this kernel starts an emulator, also in containers."""
     try:
         if (folder / "status").read_text() != "enabled\n":
             return frozenset()
@@ -87,37 +95,37 @@ def _cpus(entries: list[Path]) -> Iterator[str]:
             lines = entry.read_text(encoding="ascii").splitlines()
         except (OSError, ValueError):
             continue
-        said = dict(line.partition(" ")[::2] for line in lines)
-        # F: the kernel holds the emulator open, so a container need not have it.
+        settings = dict(line.partition(" ")[::2] for line in lines)
+        # F: the kernel keeps the emulator open, so that a container need not contain it.
         # https://docs.kernel.org/admin-guide/binfmt-misc.html
-        if "enabled" not in said or "F" not in said.get("flags:", "") or said.get("offset") != "0":
+        if "enabled" not in settings or "F" not in settings.get("flags:", ""):
             continue
-        cpu = _cpu(said.get("magic", ""))
+        cpu = _elf_cpu(settings.get("magic", "")) if settings.get("offset") == "0" else ""
         if cpu:
             yield cpu
 
 
-def _cpu(magic: str) -> str:
-    """Return the CPU that an ELF header of these hexadecimal bytes is for, "" where it is none."""
+def _elf_cpu(magic: str) -> str:
+    """Return the CPU of an ELF header in hexadecimal, "" for an unknown or other header."""
     try:
         head = bytes.fromhex(magic)
     except ValueError:
         return ""
     if len(head) < 20 or head[:4] != b"\x7fELF":  # noqa: PLR2004
         return ""
-    order = "big" if head[5] == 2 else "little"  # noqa: PLR2004
-    machine = int.from_bytes(head[18:20], "big" if order == "big" else "little")
-    if machine == 0x15 and order == "big":  # noqa: PLR2004 - the big-endian kind of ppc64
+    big_endian = head[5] == 2  # noqa: PLR2004
+    machine = int.from_bytes(head[18:20], "big" if big_endian else "little")
+    if machine == 0x15 and big_endian:  # noqa: PLR2004 - ppc64le is little-endian
         return ""
     return _ELF.get((machine, 64 if head[4] == 2 else 32), "")  # noqa: PLR2004
 
 
-VARIABLE = "COMPAT_MATRIX_REGISTRY"
-"""Names another registry, or a mirror, with a path where it has one: `mirror.example:5000/library`.
-Where it is not set, the engine goes where it goes for a name without a host."""
-
-
-def reference(name: str, environ: Mapping[str, str]) -> str:
-    """Return a name such as `python:3.11-slim` as an engine is to be asked for it."""
-    prefix = environ.get(VARIABLE, "").removeprefix("http://").removeprefix("https://").rstrip("/")
+def registry_reference(name: str, environ: Mapping[str, str]) -> str:
+    """Return an image name such as `python:3.11-slim` with the configured registry, if any."""
+    prefix = (
+        environ.get(REGISTRY_VARIABLE, "")
+        .removeprefix("http://")
+        .removeprefix("https://")
+        .rstrip("/")
+    )
     return f"{prefix}/{name}" if prefix else name

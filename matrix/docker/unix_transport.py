@@ -1,6 +1,6 @@
-"""POSIX only: connections to an engine's Unix socket that are closed when nobody answers there.
+"""POSIX only: connections to an engine's Unix socket that are closed when connecting fails.
 
-docker-py leaves the socket of an attempt that failed to the garbage collector.
+docker-py leaves the socket of a failed attempt to the garbage collector.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["UnixAdapter"]
 
 class _Connection(UnixHTTPConnection):
     def connect(self) -> None:
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            made.settimeout(self.timeout)
-            made.connect(self.unix_socket)
+            connection.settimeout(self.timeout)
+            connection.connect(self.unix_socket)
         except BaseException:
-            made.close()
+            connection.close()
             raise
-        self.sock = made
+        self.sock = connection
 
 
 class _Pool(UnixHTTPConnectionPool):
@@ -37,14 +37,13 @@ class _Pool(UnixHTTPConnectionPool):
 
 
 class UnixAdapter(UnixHTTPAdapter):
-    """docker-py's, with connections of our own."""
+    """docker-py's adapter with the connections above."""
 
     def get_connection(self, url: Any, proxies: Any = None) -> _Pool:  # noqa: ANN401, ARG002
-        """Return the pool of an address."""
+        """Return the connection pool of an address."""
         with self.pools.lock:
-            pool = self.pools.get(url)
+            pool: _Pool | None = self.pools.get(url)
             if pool is None:
                 pool = _Pool(url, self.socket_path, self.timeout, maxsize=self.max_pool_size)
                 self.pools[url] = pool
-            found: _Pool = pool
-            return found
+            return pool

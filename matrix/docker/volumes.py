@@ -1,16 +1,9 @@
-"""Folders of this machine for an engine that does not share its files: copies in volumes.
+"""Copies of folders in volumes, for an engine that cannot mount folders of this machine.
 
-A copy is filled under a name of its own and then named by a second, empty volume, whose label says
-which copy is complete. Making a volume that exists gives the existing one, so of two who fill at
-once one wins, and what a killed run half filled is never named: its run's sweep removes it.
-
-Whether an engine sees the files of this machine, asked without an image and without a container.
-
-The engine refuses to create a container with a mount whose source it does not find, and does so
-before it looks for the image. So two containers of an image that cannot exist are asked for: with a
-folder just made here, and with one that is nowhere. One that shares files finds the first (and then
-misses the image) and refuses the second; where it is local makes no difference, which is as well:
-a socket may lead into a virtual machine, and loopback TCP to this one.
+A copy is filled in a volume with a name of its own and then referenced by a second, empty volume,
+whose label names the complete copy. Creating a volume that exists returns the existing one, so of
+two concurrent writers one wins, and a copy that a killed run left incomplete is never referenced:
+the sweep of that run removes it.
 """
 
 from __future__ import annotations
@@ -27,14 +20,13 @@ from typing import IO, Any
 
 import docker.errors
 
-from matrix.docker.client import EngineClient
-from matrix.docker.errors import translated
+from matrix.docker.client import EngineClient, translate_errors
 from matrix.docker.interface import ContainerError, ContainerSpec, Mount
 from matrix.docker.labels import COMPLETE, CONTENT, PROJECT_LABELS, ROLE, RunLabels
 
-__all__ = ["VolumeCopies", "content_key", "shares_files", "volume_mount"]
+__all__ = ["VolumeCopies", "build_volume_mount", "content_key", "shares_files"]
 
-_INSIDE = "/compat-matrix-copy"
+_TARGET = "/compat-matrix-copy"
 
 
 class VolumeCopies:
@@ -43,34 +35,34 @@ class VolumeCopies:
     def __init__(self, client: EngineClient, run: RunLabels) -> None:
         self._client = client
         self._run = run
-        self._filling = threading.Lock()
+        self._lock = threading.Lock()
 
-    def volume(self, mount: Mount, spec: ContainerSpec) -> str:
-        """Return the name of a volume that holds the folder's content. Raises ContainerError.
+    def ensure(self, mount: Mount, spec: ContainerSpec) -> str:
+        """Return the name of a volume with the folder's content. Raises ContainerError.
 
-        `spec` has an image that is there: filling takes a container, which is never started.
+        The image of `spec` must exist: copying takes a container of it, which is never started.
         """
         if mount.writable:
             raise ContainerError(
-                f"{mount.source} is to be written to, and this engine does not share our files"
+                f"cannot mount {mount.source} writable: this engine does not share our files"
             )
         if not mount.source.is_dir():
-            raise ContainerError(f"{mount.source} is no folder, and only those can be copied")
+            raise ContainerError(f"cannot copy {mount.source} to the engine: not a folder")
         key = mount.key or content_key(mount.source)
         name = f"compat-matrix-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
-        with self._filling, translated(f"copying {mount.source} to the engine"):
-            return self._complete(name) or self._fill(name, mount.source, spec)
+        with self._lock, translate_errors(f"copying {mount.source} to the engine"):
+            return self._find_complete(name) or self._copy(name, mount.source, spec)
 
-    def _complete(self, name: str) -> str:
-        """Return which copy is complete, "" where none is."""
+    def _find_complete(self, name: str) -> str:
+        """Return the volume of the complete copy, "" where there is none."""
         labels = self._labels(name)
         content = labels.get(CONTENT, "") if labels is not None else ""
         if content and self._labels(content) is None:
-            self._client.remove_volume(name)  # somebody took the copy away and left its name
+            self._client.remove_volume(name)  # the copy was removed, but not its reference
             return ""
         return content
 
-    def _fill(self, name: str, source: Path, spec: ContainerSpec) -> str:
+    def _copy(self, name: str, source: Path, spec: ContainerSpec) -> str:
         own = f"{name}-{secrets.token_hex(4)}"
         self._client.create_volume(own, labels=self._run.labels)
         body = {
@@ -80,46 +72,46 @@ class VolumeCopies:
             "NetworkDisabled": True,
             "HostConfig": {
                 "NetworkMode": "none",
-                "Mounts": [volume_mount(own, _INSIDE, read_only=False)],
+                "Mounts": [build_volume_mount(own, _TARGET, read_only=False)],
             },
         }
-        container = self._client.created(body, None, spec.platform)
+        untyped: Any = self._client
+        container = self._client.create_from_body(body, None, spec.platform)
         try:
             with tempfile.TemporaryFile() as archive:
                 _pack(source, archive)
-                put: Any = self._client
-                put.put_archive(container, _INSIDE, archive)
+                untyped.put_archive(container, _TARGET, archive)
         finally:
             self._client.remove_container(container, force=True)
         labels = {**PROJECT_LABELS, ROLE: COMPLETE, CONTENT: own}
-        made: Any = self._client.create_volume(name, labels=labels)
-        winner = str((made.get("Labels") or {}).get(CONTENT, own))
+        volume = untyped.create_volume(name, labels=labels)
+        winner = str((volume.get("Labels") or {}).get(CONTENT, own))
         if winner != own:
             self._client.remove_volume(own)
         return winner
 
     def _labels(self, name: str) -> Mapping[str, str] | None:
         try:
-            said: Any = self._client.inspect_volume(name)
+            volume: Any = self._client.inspect_volume(name)
         except docker.errors.NotFound:
             return None
-        return dict(said.get("Labels") or {})
+        return dict(volume.get("Labels") or {})
 
 
-def volume_mount(volume: str, target: str, *, read_only: bool) -> dict[str, object]:
-    """Return a mount of a volume, in the engine's words."""
+def build_volume_mount(volume: str, target: str, *, read_only: bool) -> dict[str, object]:
+    """Return the entry of `HostConfig.Mounts` for a volume."""
     return {
         "Type": "volume",
         "Source": volume,
         "Target": target,
         "ReadOnly": read_only,
-        # Or an empty one would be filled with what the image has there.
+        # Without it an empty volume would be filled with the image's files.
         "VolumeOptions": {"NoCopy": True},
     }
 
 
 def content_key(folder: Path) -> str:
-    """Return what names a folder's content: names, kinds, who may execute, bytes."""
+    """Return a key of a folder's content: names, kinds, executable bits and bytes."""
     total = hashlib.sha256()
     for parent, folders, files in os.walk(folder):
         folders.sort()
@@ -135,37 +127,31 @@ def content_key(folder: Path) -> str:
     return f"content {total.hexdigest()}"
 
 
-def _pack(source: Path, into: IO[bytes]) -> None:
-    """Pack a folder, of nobody in particular and readable by all: users differ over there."""
-    with tarfile.open(fileobj=into, mode="w") as tar:
-        tar.add(source, arcname=".", filter=_of_nobody)
-    into.seek(0)
-
-
-def _of_nobody(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    executable = 0o111 if member.isdir() or member.mode & 0o100 else 0
-    member.mode |= 0o444 | executable
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    return member
-
-
 def shares_files(client: EngineClient, platform: str, folder: Path) -> bool:
-    """Return whether it can mount what lies in `folder`; a nonce is put there for a moment.
+    """Return whether the engine can mount files in `folder`; takes no image and no container.
 
-    In a folder that cannot be written to nothing of ours can lie: then it is the temporary one.
+    The engine refuses to create a container with a mount whose source does not exist, and checks
+    that before it looks for the image. So two containers of an image that cannot exist are
+    requested: one with a folder just created here, one with a folder that does not exist. An engine
+    that shares our files finds the first (and then misses the image) and refuses the second. Its
+    address shows nothing: a socket may lead into a virtual machine, and loopback TCP to this one.
+
+    Where `folder` is not writable, none of our files can lie in it, and the system's folder for
+    temporary files is tried.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        nonce = tempfile.TemporaryDirectory(prefix="asked-", dir=folder)
+        temporary = tempfile.TemporaryDirectory(prefix="asked-", dir=folder)
     except OSError:
-        nonce = tempfile.TemporaryDirectory(prefix="compat-matrix-")
-    with nonce as name:
-        there = Path(name).absolute()
-        return _finds(client, there, platform) and not _finds(client, there / "not", platform)
+        temporary = tempfile.TemporaryDirectory(prefix="compat-matrix-")
+    with temporary as name:
+        existing = Path(name).absolute()
+        return _mounts(client, existing, platform) and not _mounts(
+            client, existing / "not", platform
+        )
 
 
-def _finds(client: EngineClient, source: Path, platform: str) -> bool:
+def _mounts(client: EngineClient, source: Path, platform: str) -> bool:
     body = {
         "Image": f"compat-matrix-none:{secrets.token_hex(8)}",
         "Cmd": ["none"],
@@ -174,9 +160,24 @@ def _finds(client: EngineClient, source: Path, platform: str) -> bool:
         },
     }
     try:
-        client.created(body, None, platform)
+        client.create_from_body(body, None, platform)
     except docker.errors.NotFound:
-        return True  # it was the image that it did not find
+        return True  # the image is what it did not find
     except docker.errors.APIError:
         return False
     return False
+
+
+def _pack(source: Path, archive: IO[bytes]) -> None:
+    """Pack a folder, owned by root and readable by all: the engine's users may differ."""
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(source, arcname=".", filter=_normalise)
+    archive.seek(0)
+
+
+def _normalise(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    executable = 0o111 if member.isdir() or member.mode & 0o100 else 0
+    member.mode |= 0o444 | executable
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member

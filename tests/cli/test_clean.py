@@ -17,7 +17,7 @@ from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
 from matrix.docker.image_store import PULLED
 from matrix.docker.interface import ContainerSpec
-from matrix.docker.labels import OWNER, PROJECT_LABELS, hold_run
+from matrix.docker.labels import OWNER, PROJECT_LABELS, lock_run
 from matrix.errors import ExitCode
 from matrix.runs.journal import one_run
 
@@ -101,7 +101,7 @@ def test_it_refuses_while_a_run_is_under_way(
     with one_run(folders / "results"):
         for options in ([], ["--results"], ["--force", "--results"]):
             assert main(["clean", *options]) == ExitCode.ANOTHER_RUN, options
-    with hold_run():
+    with lock_run():
         assert main(["clean", "--cache"]) == ExitCode.ANOTHER_RUN
         assert "under way" in capsys.readouterr().err
         assert main(["clean", "--dry-run"]) == ExitCode.OK
@@ -120,7 +120,7 @@ def engine(
     docker: OwnEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DockerEngine]:
     monkeypatch.setenv("DOCKER_HOST", docker.host)
-    with hold_run(tmp_path / "elsewhere") as run, connect(run) as engine:
+    with lock_run(tmp_path / "elsewhere") as run, connect(run) as engine:
         yield engine
 
 
@@ -137,7 +137,7 @@ def test_all_of_ours_goes_and_nothing_else(
     derived = engine.load(io.BytesIO(archive({**PROJECT_LABELS, "x": "y"}, tag="mine:derived")))
     # One that we pulled cannot have our label; it has our name.
     pulled = engine.load(io.BytesIO(archive({"pulled": "yes"}, tag=f"{PULLED}:abc")))
-    with hold_run(tmp_path / "elsewhere") as run:
+    with lock_run(tmp_path / "elsewhere") as run:
         dead = run.labels
     body = {"Image": theirs, "Cmd": ["x"]}
     engine.client.created({**body, "Labels": dead}, "dead", "")

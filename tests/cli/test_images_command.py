@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from helpers.fake_registry import OCI_INDEX, fake_registry, list_of
+from helpers.fake_registry import OCI_INDEX, build_index, fake_registry
 from helpers.image_fakes import AnsweringEngine, FakeTool
 
 from matrix.__main__ import main
@@ -25,7 +25,7 @@ from matrix.system.paths import data_dir
 def without_digests(folder: Path) -> Path:
     file = folder / "digests.toml"
     file.write_text(digests.digests_path().read_text("utf-8"), "utf-8")
-    digests.write_digests(file, digests.DigestTable(digests.read_digests(file).wanted, ()))
+    digests.write_digests(file, digests.DigestTable(digests.read_digests(file).pattern, ()))
     return file
 
 
@@ -97,7 +97,7 @@ def test_what_a_registry_has_is_made_where_none_answers(
 
 
 def test_build_says_what_failed_and_goes_on(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    shop.tool.fails = "E: Unable to locate package x\n"
+    shop.tool.failure = "E: Unable to locate package x\n"
     assert main(["images", "build", "--target", "linux_i686", "--python", "3.1?"]) == 4
     said = capsys.readouterr().out
     assert said.count("FAILED") == 3
@@ -116,7 +116,7 @@ def test_an_engine_that_goes_away_is_an_error_with_a_hint(
 def test_byte_code_that_comes_damaged_is_a_failure_of_its_image(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shop.engine.compiles = ContainerResult(0, b"no archive", b"")
+    shop.engine.compile_result = ContainerResult(0, b"no archive", b"")
     assert main(["images", "build", "--target", "linux_i686", "--python", "3.11"]) == 4
     said = capsys.readouterr().out
     assert "FAILED" in said
@@ -124,7 +124,7 @@ def test_byte_code_that_comes_damaged_is_a_failure_of_its_image(
 
 
 def test_a_full_disk_has_its_own_code(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    shop.tool.fails = "E: tar: No space left on device\n"
+    shop.tool.failure = "E: tar: No space left on device\n"
     assert main(["images", "build", "--python", "3.11", "--target", "linux_i686"]) == 6
     assert "TMPDIR" in capsys.readouterr().err
 
@@ -149,7 +149,7 @@ def test_refresh_writes_what_the_registry_tells_and_names_what_it_does_not(
     file = without_digests(tmp_path)
     monkeypatch.setattr(digests, "digests_path", lambda: file)
     with fake_registry() as registry:
-        body = list_of(OCI_INDEX, {"linux/386": f"sha256:{'b' * 64}"})
+        body = build_index(OCI_INDEX, {"linux/386": f"sha256:{'b' * 64}"})
         registry.add("library/python", OCI_INDEX, body, "3.11-slim")
         monkeypatch.setenv("COMPAT_MATRIX_REGISTRY", f"{registry.host}/library")
         assert main(["images", "refresh"]) == 5

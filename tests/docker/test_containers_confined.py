@@ -1,4 +1,4 @@
-"""How a container is held, seen from inside of real ones."""
+"""Restrictions of containers, checked from inside of real ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from helpers.small_image import CPU, archive, host_mounts, python
 
-import matrix.docker.engine
 from matrix.docker.connect import connect
-from matrix.docker.engine import DockerEngine
+from matrix.docker.engine import DockerEngine, run_to_end
 from matrix.docker.interface import Confinement, ContainerError, ContainerSpec, ContainerState
-from matrix.docker.labels import RunLabels, hold_run
+from matrix.docker.labels import RunLabels, lock_run
 
 pytestmark = pytest.mark.engine
 
@@ -25,7 +24,7 @@ CELL = Confinement()
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunLabels]:
-    with hold_run(tmp_path_factory.mktemp("runs")) as run:
+    with lock_run(tmp_path_factory.mktemp("runs")) as run:
         yield run
 
 
@@ -44,21 +43,23 @@ def image(engine: DockerEngine) -> Iterator[str]:
     engine.client.remove_image(image)
 
 
-def spec(image: str, code: str, held: Confinement = CELL) -> ContainerSpec:
+def spec(image: str, code: str, confinement: Confinement = CELL) -> ContainerSpec:
     return ContainerSpec(
-        image, f"linux/{CPU}", python(code), mounts=host_mounts(), confinement=held
+        image, f"linux/{CPU}", python(code), mounts=host_mounts(), confinement=confinement
     )
 
 
-def told(engine: DockerEngine, image: str, code: str, held: Confinement = CELL) -> Any:  # noqa: ANN401
-    ran = engine.run(spec(image, f"import json, os\n{code}\nprint(json.dumps(found))", held), 60)
-    assert ran.code == 0, ran.err.decode()
-    return json.loads(ran.out)
+def run_code(engine: DockerEngine, image: str, code: str, confinement: Confinement = CELL) -> Any:  # noqa: ANN401
+    """Return the value of `found` after `code` has run in a container."""
+    script = f"import json, os\n{code}\nprint(json.dumps(found))"
+    result = engine.run(spec(image, script, confinement), 60)
+    assert result.code == 0, result.err.decode()
+    return json.loads(result.out)
 
 
 def test_no_privilege_is_left(engine: DockerEngine, image: str) -> None:
     code = "found = dict(line.rstrip().split(':\\t', 1) for line in open('/proc/self/status'))"
-    status: Mapping[str, str] = told(engine, image, code)
+    status: Mapping[str, str] = run_code(engine, image, code)
     assert status["Pid"] == "1"
     assert status["Uid"].split() == ["1000"] * 4
     assert status["Gid"].split() == ["1000"] * 4
@@ -81,12 +82,12 @@ for folder, _, _ in os.walk("/"):
         pass
 """
     # As root inside, so that only the mounts hold it back.
-    written = told(engine, image, code, Confinement(user="0:0"))
+    written = run_code(engine, image, code, Confinement(user="0:0"))
     assert "/tmp" in written  # noqa: S108
     # Root writes to /dev, which is a small tmpfs of the container's own.
     assert all(folder.startswith(("/tmp", "/dev")) for folder in written)  # noqa: S108
     shared = {"/dev/shm", "/dev/mqueue"}  # noqa: S108 - small, and counted as its memory
-    assert set(told(engine, image, code)) - shared == {"/tmp"}  # noqa: S108
+    assert set(run_code(engine, image, code)) - shared == {"/tmp"}  # noqa: S108
 
 
 def test_tmp_is_small_and_clean(engine: DockerEngine, image: str) -> None:
@@ -101,7 +102,7 @@ try:
 except OSError as error:
     found["error"] = errno.errorcode[error.errno]
 """
-    found = told(engine, image, code, Confinement(tmp_bytes=8 * MEGA))
+    found = run_code(engine, image, code, Confinement(tmp_bytes=8 * MEGA))
     assert {"nosuid", "nodev", "rw"} <= set(found["options"])
     assert "noexec" not in found["options"]
     assert (found["size"], found["error"]) == (8 * MEGA, "ENOSPC")
@@ -130,7 +131,7 @@ for host in ("127.0.0.1", "172.17.0.1", "172.17.0.2", "10.0.0.1"):
 """
     with engine.start(spec(image, serving)) as neighbour:
         assert neighbour.pipe.read() == b"serving"
-        found = told(engine, image, calling)
+        found = run_code(engine, image, calling)
     assert found == {"interfaces": ["lo"], "reached": [], "routes": []}
 
 
@@ -158,7 +159,7 @@ os.read(0, 1)
         assert container.pipe.read() == b"9"
         deadline = time.monotonic() + 5
         while not container.state().oom:
-            assert time.monotonic() < deadline, "nobody said that memory ran out"
+            assert time.monotonic() < deadline, "the lack of memory was not reported"
             time.sleep(0.01)
         assert container.state() == ContainerState(running=True, code=None, oom=True)
 
@@ -176,7 +177,10 @@ except OSError as error:
     found["error"] = errno.errorcode[error.errno]
 """
     start = time.monotonic()
-    assert told(engine, image, code, Confinement(pids=20)) == {"children": 19, "error": "EAGAIN"}
+    assert run_code(engine, image, code, Confinement(pids=20)) == {
+        "children": 19,
+        "error": "EAGAIN",
+    }
     assert time.monotonic() - start < 20
 
 
@@ -189,18 +193,18 @@ def test_one_killed_from_outside_says_so(engine: DockerEngine, image: str) -> No
 
 
 def test_one_that_writes_without_end_is_killed(
-    engine: DockerEngine, image: str, run: RunLabels, monkeypatch: pytest.MonkeyPatch
+    engine: DockerEngine, image: str, run: RunLabels
 ) -> None:
-    monkeypatch.setattr(matrix.docker.engine, "MOST", MEGA)
+    container = engine.start(spec(image, "import os\nwhile True: os.write(2, b'x' * 65536)"))
     with pytest.raises(ContainerError, match="wrote more than"):
-        engine.run(spec(image, "import os\nwhile True: os.write(2, b'x' * 65536)"), 60)
-    mine = {"label": f"compat-matrix.run={run.id}"}
-    assert engine.client.containers(all=True, filters=mine) == []
+        run_to_end(container, 60, b"", max_bytes=MEGA)
+    filters = {"label": f"compat-matrix.run={run.id}"}
+    assert engine.client.containers(all=True, filters=filters) == []
 
 
 def test_it_carries_the_labels_of_its_run(engine: DockerEngine, image: str, run: RunLabels) -> None:
     with engine.start(spec(image, "import os; os.read(0, 1)")) as container:
-        said = engine.client.inspect_container(container.id)
-        assert run.labels.items() <= said["Config"]["Labels"].items()
-        assert said["HostConfig"]["LogConfig"]["Type"] == "none"
-        assert said["HostConfig"]["NanoCpus"] == int(min(2.0, engine.info.cpus) * 1e9)
+        attributes = engine.client.inspect_container(container.id)
+        assert run.labels.items() <= attributes["Config"]["Labels"].items()
+        assert attributes["HostConfig"]["LogConfig"]["Type"] == "none"
+        assert attributes["HostConfig"]["NanoCpus"] == int(min(2.0, engine.info.cpus) * 1e9)

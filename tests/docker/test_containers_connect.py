@@ -1,4 +1,4 @@
-"""Where an engine is looked for, and what is known of what it can run."""
+"""Addresses where an engine is looked for, and the platforms that it can run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from matrix.docker.client import EngineAddress, addresses
+from matrix.docker.addresses import EngineAddress, find_addresses
 from matrix.docker.connect import connect, find_engine
 from matrix.docker.labels import RunLabels
-from matrix.docker.platforms import emulated, engine_platform, platforms_of
+from matrix.docker.platforms import engine_platform, list_emulated_cpus, list_platforms
 from matrix.errors import EngineUnavailableError
 from matrix.system.paths import project_root
 
@@ -27,14 +27,16 @@ def make_context(home: Path, name: str, host: str, *, tls: bool = False) -> None
     digest = hashlib.sha256(name.encode()).hexdigest()
     meta = home / ".docker" / "contexts" / "meta" / digest
     meta.mkdir(parents=True)
-    said = {"Name": name, "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}}}
-    (meta / "meta.json").write_text(json.dumps(said))
+    document = {"Name": name, "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}}}
+    (meta / "meta.json").write_text(json.dumps(document))
     if tls:
         (home / ".docker" / "contexts" / "tls" / digest / "docker").mkdir(parents=True)
 
 
 def urls(environment: dict[str, str], home: Path) -> list[str]:
-    return [a.url for a in addresses(environment, home) if a.url != "unix:///var/run/docker.sock"]
+    return [
+        a.url for a in find_addresses(environment, home) if a.url != "unix:///var/run/docker.sock"
+    ]
 
 
 def test_what_is_named_counts_alone_and_the_environment_first(tmp_path: Path) -> None:
@@ -45,7 +47,7 @@ def test_what_is_named_counts_alone_and_the_environment_first(tmp_path: Path) ->
     assert urls({"DOCKER_CONTEXT": "near"}, tmp_path) == ["unix:///near.sock"]
     both = {"DOCKER_CONTEXT": "near", "DOCKER_HOST": "tcp://named:1"}
     assert urls(both, tmp_path) == ["tcp://named:1"]
-    assert addresses({"DOCKER_CONTEXT": "nowhere"}, tmp_path)[0].url == ""
+    assert find_addresses({"DOCKER_CONTEXT": "nowhere"}, tmp_path)[0].url == ""
 
 
 def test_sockets_are_tried_where_nothing_is_named(tmp_path: Path) -> None:
@@ -55,20 +57,24 @@ def test_sockets_are_tried_where_nothing_is_named(tmp_path: Path) -> None:
     for path in (desktop, rootless):
         path.parent.mkdir(parents=True)
         path.touch()
-    wanted = {"XDG_RUNTIME_DIR": str(rootless.parent)}
-    assert urls(wanted, tmp_path) == [f"unix://{rootless}", f"unix://{desktop}"]
-    # The context that is always there is no context.
+    environment = {"XDG_RUNTIME_DIR": str(rootless.parent)}
+    assert urls(environment, tmp_path) == [f"unix://{rootless}", f"unix://{desktop}"]
+    # The context `default` always exists, and names no engine.
     (tmp_path / ".docker" / "config.json").write_text(json.dumps({"currentContext": "default"}))
     assert urls({}, tmp_path) == [f"unix://{desktop}"]
 
 
 def test_certificates_come_with_the_name(tmp_path: Path) -> None:
     make_context(tmp_path, "far", "tcp://far:2376", tls=True)
-    (found,) = addresses({"DOCKER_CONTEXT": "far"}, tmp_path)
-    assert (found.url, found.verify) == ("https://far:2376", True)
-    assert found.certificates is not None
-    given = {"DOCKER_HOST": "tcp://a:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/c"}
-    assert addresses(given, tmp_path) == (
+    (address,) = find_addresses({"DOCKER_CONTEXT": "far"}, tmp_path)
+    assert (address.url, address.verify) == ("https://far:2376", True)
+    assert address.certificates is not None
+    environment = {
+        "DOCKER_HOST": "tcp://a:2376",
+        "DOCKER_TLS_VERIFY": "1",
+        "DOCKER_CERT_PATH": "/c",
+    }
+    assert find_addresses(environment, tmp_path) == (
         EngineAddress("https://a:2376", "DOCKER_HOST", certificates=Path("/c")),
     )
 
@@ -79,25 +85,25 @@ def test_a_broken_context_is_no_crash(tmp_path: Path, content: str) -> None:
     (meta,) = (tmp_path / ".docker" / "contexts" / "meta").glob("*/meta.json")
     meta.write_text(content, encoding="latin-1")
     (tmp_path / ".docker" / "config.json").write_text(content, encoding="latin-1")
-    assert addresses({"DOCKER_CONTEXT": "far"}, tmp_path)[0].url == ""
+    assert find_addresses({"DOCKER_CONTEXT": "far"}, tmp_path)[0].url == ""
     assert urls({}, tmp_path) == []
 
 
 @pytest.mark.parametrize(
-    ("host", "word"),
+    ("host", "message"),
     [
         ("unix:///nowhere/docker.sock", "no such socket"),
-        ("ssh://somewhere", "ssh is not a way"),
+        ("ssh://somewhere", "unsupported protocol 'ssh'"),
         ("tcp://127.0.0.1:1", "does not answer"),
         ("nonsense", "nonsense"),
     ],
 )
 def test_no_engine_is_told_with_what_was_tried_and_what_to_do(
-    host: str, word: str, monkeypatch: pytest.MonkeyPatch
+    host: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
     start = time.monotonic()
-    with pytest.raises(EngineUnavailableError, match=word) as caught:
+    with pytest.raises(EngineUnavailableError, match=message) as caught:
         connect(RUN)
     assert time.monotonic() - start < 10
     assert "DOCKER_HOST" in caught.value.message
@@ -158,17 +164,17 @@ def test_emulators_are_known_by_what_they_take_not_by_their_names(tmp_path: Path
         anything=entry(AARCH64),
         big=entry(S390X),
         off=entry("7f454c460201010000000000000000000200f300", state="disabled"),
-        # Without F a container would have to bring the emulator itself.
-        unheld=entry("7f454c460101010000000000000000000200280000", flags="P"),
+        # Without F a container would have to contain the emulator.
+        without_f=entry("7f454c460101010000000000000000000200280000", flags="P"),
         other_order=entry(PPC64_BIG),
         java="enabled\ninterpreter /usr/bin/java\nflags: F\noffset 0\nmagic cafebabe\n",
         broken="enabled\nflags: F\noffset 0\nmagic xyz\n",
         by_ending="enabled\ninterpreter /x\nflags: F\nextension .exe\n",
     )
-    assert emulated(folder) == {"arm64", "s390x"}
+    assert list_emulated_cpus(folder) == {"arm64", "s390x"}
     (folder / "status").write_text("disabled\n")
-    assert emulated(folder) == frozenset()
-    assert emulated(tmp_path / "none") == frozenset()
+    assert list_emulated_cpus(folder) == frozenset()
+    assert list_emulated_cpus(tmp_path / "none") == frozenset()
 
 
 def test_what_it_emulates_counts_only_where_it_can_be_known(tmp_path: Path) -> None:
@@ -176,11 +182,13 @@ def test_what_it_emulates_counts_only_where_it_can_be_known(tmp_path: Path) -> N
     info = {"OSType": "linux", "Architecture": "x86_64", "KernelVersion": platform.release()}
     native = ("linux/amd64", "linux/386")
     assert engine_platform(info) == "linux/amd64"
-    assert platforms_of(info, here=True, binfmt=folder) == (*native, "linux/arm64")
-    assert platforms_of(info, here=False, binfmt=folder) == native
-    assert platforms_of({**info, "KernelVersion": "1"}, here=True, binfmt=folder) == native
+    assert list_platforms(info, shares_files=True, binfmt=folder) == (*native, "linux/arm64")
+    assert list_platforms(info, shares_files=False, binfmt=folder) == native
+    assert (
+        list_platforms({**info, "KernelVersion": "1"}, shares_files=True, binfmt=folder) == native
+    )
     arm = {**info, "Architecture": "aarch64"}
-    assert platforms_of(arm, here=False) == ("linux/arm64",)
+    assert list_platforms(arm, shares_files=False) == ("linux/arm64",)
     desktop = {**arm, "OperatingSystem": "Docker Desktop", "KernelVersion": "1"}
-    assert set(platforms_of(desktop, here=True)) == {*native, "linux/arm64"}
-    assert platforms_of(desktop, here=True)[0] == "linux/arm64"
+    assert set(list_platforms(desktop, shares_files=True)) == {*native, "linux/arm64"}
+    assert list_platforms(desktop, shares_files=True)[0] == "linux/arm64"

@@ -1,10 +1,11 @@
-"""The run is killed, the container is killed, the engine is killed: nothing is left behind."""
+"""Runs, containers and engines that are killed leave nothing behind."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -24,7 +25,7 @@ from helpers.small_image import CPU, archive, host_mounts, python
 from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
 from matrix.docker.interface import ContainerError, ContainerSpec, EngineLostError
-from matrix.docker.labels import hold_run
+from matrix.docker.labels import lock_run
 from matrix.errors import EngineUnavailableError
 from matrix.system.paths import project_root
 
@@ -36,16 +37,16 @@ pytestmark = [
 LISTENING = "import os; os.write(1, b'x'); os.read(0, 1)"
 STUBBORN = "import os, time; os.write(1, b'x'); time.sleep(600)"
 
-# A run that starts two containers, says so, and waits to be killed.
-DOOMED = """
+# A run that starts containers, prints their ids, and waits to be killed.
+KILLED_RUN = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from helpers.small_image import CPU, host_mounts, python
 from matrix.docker.connect import connect
-from matrix.docker.labels import hold_run
+from matrix.docker.labels import lock_run
 from matrix.docker.interface import ContainerSpec
-with hold_run(Path(sys.argv[2])) as run, connect(run) as engine:
+with lock_run(Path(sys.argv[2])) as run, connect(run) as engine:
     for code in sys.argv[4:]:
         spec = ContainerSpec(sys.argv[3], f"linux/{CPU}", python(code), mounts=host_mounts())
         container = engine.start(spec)
@@ -66,7 +67,7 @@ def engine(
     daemon: OwnEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DockerEngine]:
     monkeypatch.setenv("DOCKER_HOST", daemon.host)
-    with hold_run(tmp_path / "runs") as run, connect(run) as engine:
+    with lock_run(tmp_path / "runs") as run, connect(run) as engine:
         yield engine
 
 
@@ -79,21 +80,21 @@ def spec(image: str, code: str) -> ContainerSpec:
     return ContainerSpec(image, f"linux/{CPU}", python(code), mounts=host_mounts())
 
 
-def eventually(true: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
+    while not condition():
+        assert time.monotonic() < deadline, "the condition was never true"
         time.sleep(0.02)
 
 
-def there(engine: DockerEngine) -> set[str]:
-    return {str(said["Id"]) for said in engine.client.containers(all=True)}
+def list_ids(engine: DockerEngine) -> set[str]:
+    return {str(container["Id"]) for container in engine.client.containers(all=True)}
 
 
-def doomed(runs: Path, image: str, *codes: str) -> tuple[subprocess.Popen[str], list[str]]:
+def start_run(runs: Path, image: str, *codes: str) -> tuple[subprocess.Popen[str], list[str]]:
     tests = str(project_root() / "tests")
     process = subprocess.Popen(
-        [sys.executable, "-c", DOOMED, tests, str(runs), image, *codes],
+        [sys.executable, "-c", KILLED_RUN, tests, str(runs), image, *codes],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -106,39 +107,41 @@ def doomed(runs: Path, image: str, *codes: str) -> tuple[subprocess.Popen[str], 
 def test_containers_of_a_killed_run_go_by_themselves_or_by_the_next_run(
     engine: DockerEngine, image: str, tmp_path: Path
 ) -> None:
-    process, (listening, stubborn) = doomed(tmp_path / "runs", image, LISTENING, STUBBORN)
+    process, (listening, stubborn) = start_run(tmp_path / "runs", image, LISTENING, STUBBORN)
     with process:
-        assert {listening, stubborn} <= there(engine)
+        assert {listening, stubborn} <= list_ids(engine)
         # While its run lives nothing of it is swept.
         assert engine.sweep() == 0
-        assert {listening, stubborn} <= there(engine)
+        assert {listening, stubborn} <= list_ids(engine)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    # Its lifeline is cut: it reads the end of its input and goes, without our doing.
-    eventually(lambda: listening not in there(engine))
-    assert stubborn in there(engine)
+    # It reads the end of its input and ends, without our doing.
+    wait_until(lambda: listening not in list_ids(engine))
+    assert stubborn in list_ids(engine)
     assert engine.sweep() == 1
-    assert stubborn not in there(engine)
+    assert stubborn not in list_ids(engine)
 
 
 def test_what_others_have_is_not_swept(engine: DockerEngine, image: str, tmp_path: Path) -> None:
-    with hold_run(tmp_path / "runs") as dead:
+    with lock_run(tmp_path / "runs") as dead:
         pass
     bodies = {
         "dead": dead.labels,
         "other": {**dead.labels, "compat-matrix.project": "another"},
         "elsewhere": {**dead.labels, "compat-matrix.owner": "elsewhere:0:/nowhere"},
         "none": {},
-        "living": engine.labelled.labels,
+        "living": engine.run_labels.labels,
     }
-    made = {
-        name: engine.client.created({"Image": image, "Cmd": ["x"], "Labels": labels}, None, "")
+    ids = {
+        name: engine.client.create_from_body(
+            {"Image": image, "Cmd": ["x"], "Labels": labels}, None, ""
+        )
         for name, labels in bodies.items()
     }
     assert engine.sweep() == 1
-    assert there(engine) == {made[name] for name in bodies if name != "dead"}
-    for name in set(made) - {"dead"}:
-        engine.client.remove_container(made[name])
+    assert list_ids(engine) == {ids[name] for name in bodies if name != "dead"}
+    for name in set(ids) - {"dead"}:
+        engine.client.remove_container(ids[name])
 
 
 def test_a_dead_engine_wakes_whoever_waits_and_is_told_as_lost(
@@ -146,13 +149,13 @@ def test_a_dead_engine_wakes_whoever_waits_and_is_told_as_lost(
 ) -> None:
     container = engine.start(spec(image, LISTENING))
     assert container.pipe.read() == b"x"
-    heard: list[object] = []
+    results: list[object] = []
 
     def listen() -> None:
         try:
-            heard.append(container.pipe.read())
+            results.append(container.pipe.read())
         except OSError as error:
-            heard.append(error)
+            results.append(error)
 
     reader = threading.Thread(target=listen)
     reader.start()
@@ -160,7 +163,7 @@ def test_a_dead_engine_wakes_whoever_waits_and_is_told_as_lost(
     try:
         reader.join(timeout=10)
         assert not reader.is_alive()
-        assert heard[0] == b"" or isinstance(heard[0], OSError)
+        assert results[0] == b"" or isinstance(results[0], OSError)
         with pytest.raises(EngineLostError):
             container.state()
         with pytest.raises(EngineLostError):
@@ -168,13 +171,12 @@ def test_a_dead_engine_wakes_whoever_waits_and_is_told_as_lost(
         with pytest.raises(EngineLostError):
             container.remove()
         with pytest.raises(EngineUnavailableError, match="no container engine answers"):
-            connect(engine.labelled)
+            connect(engine.run_labels)
     finally:
         daemon.start()
-    # The same object goes on when the engine is back, and nothing is left of what was before.
-    ran = engine.run(spec(image, "import sys; sys.exit(3)"), 60)
-    assert ran.code == 3
-    eventually(lambda: container.id not in there(engine))
+    # The same object works when the engine is back, and the old container is gone.
+    assert engine.run(spec(image, "import sys; sys.exit(3)"), 60).code == 3
+    wait_until(lambda: container.id not in list_ids(engine))
     assert not container.state().running
 
 
@@ -189,19 +191,17 @@ def test_an_engine_that_dies_while_one_runs_to_its_end_is_lost(
     finally:
         killer.join()
         daemon.start()
-    # It does not listen to its input, so it outlived the engine; it is of a living run: ours.
-    for left in there(engine):
-        with contextlib.suppress(docker.errors.APIError):  # the engine may be at it itself
-            engine.client.remove_container(left, force=True)
-    eventually(lambda: not there(engine))
+    # It ignores its input, so it outlived the engine, and its run lives: it is not swept.
+    for container in list_ids(engine):
+        with contextlib.suppress(docker.errors.APIError):  # the engine may be removing it
+            engine.client.remove_container(container, force=True)
+    wait_until(lambda: not list_ids(engine))
 
 
 def test_an_engine_that_says_nothing_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import socket  # noqa: PLC0415
-
-    with socket.socket(socket.AF_UNIX) as silent, hold_run(tmp_path / "runs") as run:
+    with socket.socket(socket.AF_UNIX) as silent, lock_run(tmp_path / "runs") as run:
         silent.bind(str(tmp_path / "s"))
         silent.listen(8)
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 's'}")

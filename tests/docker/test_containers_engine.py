@@ -1,7 +1,8 @@
-"""What may be asked of an engine, asked of the fake and of a real one alike."""
+"""The container engine interface, tested with the fake and with a real engine."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from matrix.docker.interface import (
     ContainerState,
     Mount,
 )
-from matrix.docker.labels import hold_run
+from matrix.docker.labels import lock_run
 
 PLATFORM = f"linux/{CPU}"
 OTHER = "linux/s390x"
@@ -41,7 +42,7 @@ def engine(
     if request.param == "fake":
         yield FakeEngine()
         return
-    with hold_run(tmp_path_factory.mktemp("runs")) as run, connect(run) as real:
+    with lock_run(tmp_path_factory.mktemp("runs")) as run, connect(run) as real:
         if not real.info.shares_files:
             pytest.skip("the engine does not share this machine's files")
         yield real
@@ -59,7 +60,7 @@ def spec(image: str, code: str, *mounts: Mount) -> ContainerSpec:
     return ContainerSpec(image, PLATFORM, python(code), mounts=(*host_mounts(), *mounts))
 
 
-def ended(container: Container) -> ContainerState:
+def wait_end(container: Container) -> ContainerState:
     while container.pipe.read():
         pass
     deadline = time.monotonic() + 10
@@ -74,13 +75,13 @@ def write_much(container: Container) -> None:
         time.sleep(0.01)
 
 
-def read_until(container: Container, wanted: bytes) -> bytes:
-    found = b""
-    while wanted not in found:
+def read_until(container: Container, text: bytes) -> bytes:
+    output = b""
+    while text not in output:
         block = container.pipe.read()
-        assert block, found
-        found += block
-    return found
+        assert block, output
+        output += block
+    return output
 
 
 def test_what_is_written_comes_back_until_we_let_go(engine: ContainerEngine, image: str) -> None:
@@ -97,21 +98,21 @@ def test_what_is_written_comes_back_until_we_let_go(engine: ContainerEngine, ima
 
 
 def test_much_goes_in_and_out_at_once(engine: ContainerEngine, image: str) -> None:
-    given = bytes(range(256)) * 20_000
-    ran = engine.run(spec(image, ECHO), 60, given)
-    assert (ran.code, ran.err, ran.timed_out) == (0, b"", False)
-    assert ran.out == given
+    data = bytes(range(256)) * 20_000
+    result = engine.run(spec(image, ECHO), 60, data)
+    assert (result.code, result.err, result.timed_out) == (0, b"", False)
+    assert result.out == data
 
 
 def test_exit_code_and_both_streams_are_told(engine: ContainerEngine, image: str) -> None:
     code = "import os,sys; os.write(1, b'out'); os.write(2, b'err'); sys.exit(7)"
-    ran = engine.run(spec(image, code), 30)
-    assert (ran.code, ran.out, ran.err, ran.timed_out) == (7, b"out", b"err", False)
+    result = engine.run(spec(image, code), 30)
+    assert (result.code, result.out, result.err, result.timed_out) == (7, b"out", b"err", False)
     with engine.start(spec(image, code)) as container:
         assert read_until(container, b"out") == b"out"
-        assert ended(container) == ContainerState(running=False, code=7, oom=False)
+        assert wait_end(container) == ContainerState(running=False, code=7, oom=False)
         assert container.pipe.errors == "err"
-        # Asked again later, when the engine has long forgotten it, it is still the same.
+        # It stays the same when the engine has removed the container.
         assert container.state().code == 7
 
 
@@ -120,14 +121,14 @@ def test_one_that_does_not_end_is_killed_and_what_it_said_is_kept(
 ) -> None:
     code = "import os,time; os.write(1, b'here'); time.sleep(600)"
     start = time.monotonic()
-    ran = engine.run(spec(image, code), 1.5)
+    result = engine.run(spec(image, code), 1.5)
     assert time.monotonic() - start < 20
-    assert (ran.out, ran.timed_out) == (b"here", True)
+    assert (result.out, result.timed_out) == (b"here", True)
 
 
 def test_writing_to_one_that_has_ended_fails(engine: ContainerEngine, image: str) -> None:
     with engine.start(spec(image, "")) as container:
-        assert ended(container).code == 0
+        assert wait_end(container).code == 0
         start = time.monotonic()
         with pytest.raises(OSError, match=r"."):
             write_much(container)
@@ -145,45 +146,40 @@ def test_mounted_folders_are_there(engine: ContainerEngine, image: str, tmp_path
     tmp_path.chmod(0o755)
     (tmp_path / "word").write_text("of mine")
     code = "import sys; print(open(sys.argv[1]).read(), end='')"
-    wanted = spec(image, code, Mount(tmp_path, "/cell/here"))
-    wanted = ContainerSpec(
-        wanted.image, wanted.platform, [*wanted.argv, "/cell/here/word"], mounts=wanted.mounts
-    )
-    ran = engine.run(wanted, 30)
-    assert (ran.out, ran.err, ran.code) == (b"of mine", b"", 0)
+    mounted = spec(image, code, Mount(tmp_path, "/cell/here"))
+    with_path = dataclasses.replace(mounted, argv=[*mounted.argv, "/cell/here/word"])
+    result = engine.run(with_path, 30)
+    assert (result.out, result.err, result.code) == (b"of mine", b"", 0)
 
 
 def test_its_environment_is_what_was_asked_for(engine: ContainerEngine, image: str) -> None:
     code = "import os; print(os.environ.get('WORD'), os.environ.get('COMPAT_MATRIX_CACHE'))"
-    wanted = spec(image, code)
-    wanted = ContainerSpec(
-        wanted.image, wanted.platform, wanted.argv, {"WORD": "a=b c"}, wanted.mounts
-    )
-    assert engine.run(wanted, 30).out == b"a=b c None\n"
+    with_variable = dataclasses.replace(spec(image, code), environment={"WORD": "a=b c"})
+    assert engine.run(with_variable, 30).out == b"a=b c None\n"
 
 
 def test_an_image_says_what_it_is(engine: ContainerEngine, image: str) -> None:
-    found = engine.image(image)
-    assert found is not None
-    assert (found.id, found.platform) == (image, PLATFORM)
-    assert found.labels["compat-matrix-test"] == "engine"
+    info = engine.image(image)
+    assert info is not None
+    assert (info.id, info.platform) == (image, PLATFORM)
+    assert info.labels["compat-matrix-test"] == "engine"
     assert engine.image("compat-matrix-none:nowhere") is None
     # It has no label of the project, so it is not one of its images.
-    assert image not in {ours.id for ours in engine.images()}
+    assert image not in {own.id for own in engine.images()}
 
 
 def test_what_cannot_be_started_is_refused(
     engine: ContainerEngine, image: str, tmp_path: Path
 ) -> None:
-    good = spec(image, "")
-    wrong = {
-        "no such image": ContainerSpec("compat-matrix-none:x", PLATFORM, good.argv),
-        "another platform": ContainerSpec(image, OTHER, good.argv, mounts=good.mounts),
+    valid = spec(image, "")
+    invalid = {
+        "no such image": ContainerSpec("compat-matrix-none:x", PLATFORM, valid.argv),
+        "another platform": ContainerSpec(image, OTHER, valid.argv, mounts=valid.mounts),
         "no such folder": spec(image, "", Mount(tmp_path / "none", "/cell")),
     }
-    for name, bad in wrong.items():
+    for name, refused in invalid.items():
         with pytest.raises(ContainerError):
-            pytest.fail(f"{name}: started {engine.start(bad).id}")
+            pytest.fail(f"{name}: started {engine.start(refused).id}")
 
 
 def test_the_cause_is_told_where_the_engine_was_quicker_to_remove_it(

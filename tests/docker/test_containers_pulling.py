@@ -1,4 +1,4 @@
-"""Images are pulled by digest from a registry: here one on loopback, by an engine of our own."""
+"""Images pulled by digest, by an engine of the tests' own from a registry on loopback."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from helpers.own_engine import OwnEngine, obstacle, own_engine
 from helpers.small_image import CPU
-from helpers.small_registry import LittleRegistry, little_registry
+from helpers.small_registry import SmallRegistry, small_registry
 
 from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
 from matrix.docker.image_store import PULLED
 from matrix.docker.interface import ContainerError
-from matrix.docker.labels import hold_run
+from matrix.docker.labels import lock_run
 
 pytestmark = [
     pytest.mark.engine,
@@ -35,59 +35,59 @@ def engine(
     docker: OwnEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DockerEngine]:
     monkeypatch.setenv("DOCKER_HOST", docker.host)
-    with hold_run(tmp_path) as run, connect(run) as engine:
+    with lock_run(tmp_path) as run, connect(run) as engine:
         yield engine
 
 
 @pytest.fixture
-def registry() -> Iterator[LittleRegistry]:
-    with little_registry() as registry:
+def registry() -> Iterator[SmallRegistry]:
+    with small_registry() as registry:
         yield registry
 
 
 def test_what_was_pulled_is_ours_until_clean_takes_it(
-    engine: DockerEngine, registry: LittleRegistry
+    engine: DockerEngine, registry: SmallRegistry
 ) -> None:
     reference = registry.add("little", CPU)
     assert engine.image(reference) is None
     pulled = engine.pull(reference, PLATFORM, 60)
-    found = engine.image(reference)
-    assert found is not None
-    assert (found.id, found.platform) == (pulled, PLATFORM)
-    assert [tag.partition(":")[0] for tag in found.tags] == [PULLED]
+    image = engine.image(reference)
+    assert image is not None
+    assert (image.id, image.platform) == (pulled, PLATFORM)
+    assert [tag.partition(":")[0] for tag in image.tags] == [PULLED]
     assert [image.id for image in engine.images()] == [pulled]
-    # Again it costs nothing: the registry need not be there.
-    registry.held.clear()
+    # The second time no registry is needed.
+    registry.blobs.clear()
     assert engine.pull(reference, PLATFORM, 60) == pulled
-    assert [item.id for item in engine.clean().gone] == [pulled]
+    assert [item.id for item in engine.clean().removed] == [pulled]
     assert engine.image(pulled) is None
 
 
-def test_what_was_there_before_is_not_ours(engine: DockerEngine, registry: LittleRegistry) -> None:
+def test_what_was_there_before_is_not_ours(engine: DockerEngine, registry: SmallRegistry) -> None:
     reference = registry.add("somebodys", CPU)
     engine.client.pull(reference)
     pulled = engine.pull(reference, PLATFORM, 60)
     assert engine.images() == ()
-    assert engine.clean().gone == ()
+    assert engine.clean().removed == ()
     assert engine.image(pulled) is not None
     engine.client.remove_image(reference)
 
 
-def test_one_of_another_platform_is_refused(engine: DockerEngine, registry: LittleRegistry) -> None:
+def test_one_of_another_platform_is_refused(engine: DockerEngine, registry: SmallRegistry) -> None:
     reference = registry.add("foreign", "s390x")
     with pytest.raises(ContainerError, match="s390x"):
         engine.pull(reference, PLATFORM, 60)
-    # It came all the same, and is ours to take away.
-    assert len(engine.clean().gone) == 1
+    # It was pulled all the same, and is ours to remove.
+    assert len(engine.clean().removed) == 1
 
 
-def test_what_is_not_there_is_told(engine: DockerEngine, registry: LittleRegistry) -> None:
+def test_what_is_not_there_is_told(engine: DockerEngine, registry: SmallRegistry) -> None:
     with pytest.raises(ContainerError, match="pulling"):
         engine.pull(f"{registry.host}/none@sha256:{'0' * 64}", PLATFORM, 60)
 
 
 def test_a_registry_that_says_nothing_does_not_hold_us(
-    engine: DockerEngine, registry: LittleRegistry
+    engine: DockerEngine, registry: SmallRegistry
 ) -> None:
     reference = registry.add("slow", CPU)
     registry.silent = True

@@ -1,4 +1,4 @@
-"""An engine that does not see our files: here one in a mount namespace where they are hidden."""
+"""An engine that does not share our files: one in a mount namespace where they are hidden."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from helpers.small_image import CPU, archive, host_mounts, python
 from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
 from matrix.docker.interface import ContainerError, ContainerSpec, Mount
-from matrix.docker.labels import hold_run
+from matrix.docker.labels import lock_run
 
 NO_UNSHARE = "" if shutil.which("unshare") else "there is no unshare on PATH"
 pytestmark = [
@@ -54,7 +54,7 @@ def engine(
 ) -> Iterator[DockerEngine]:
     monkeypatch.setenv("DOCKER_HOST", docker.host)
     monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(ours / "cache"))
-    with hold_run() as run, connect(run) as engine:
+    with lock_run() as run, connect(run) as engine:
         yield engine
 
 
@@ -65,15 +65,15 @@ def image(engine: DockerEngine) -> str:
 
 @pytest.fixture(autouse=True)
 def programs(engine: DockerEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This machine's programs are on the other one, too: only our own folders are not shared."""
+    """Bind this machine's programs, as if the engine's machine had them, too."""
     bind = DockerEngine._bind
 
-    def either(self: DockerEngine, mount: Mount, spec: ContainerSpec) -> object:
+    def bind_programs(self: DockerEngine, mount: Mount, spec: ContainerSpec) -> object:
         if str(mount.source) == mount.target:
             return {"Type": "bind", "Source": mount.target, "Target": mount.target}
         return bind(self, mount, spec)
 
-    monkeypatch.setattr(DockerEngine, "_bind", either)
+    monkeypatch.setattr(DockerEngine, "_bind", bind_programs)
 
 
 def spec(image: str, *mounts: Mount) -> ContainerSpec:
@@ -100,19 +100,19 @@ def test_folders_are_copied_once_by_key_and_over_tcp_all_is_the_same(
     engine: DockerEngine, image: str, ours: Path
 ) -> None:
     mount = Mount(folder(ours, "first"), "/cell/here", key="the key")
-    ran = engine.run(spec(image, mount), 60)
-    assert (ran.code, ran.out, ran.err) == (0, b"first", b"")
+    result = engine.run(spec(image, mount), 60)
+    assert (result.code, result.out, result.err) == (0, b"first", b"")
     before = volumes(engine)
-    # By its key the content is known: it is not read again.
+    # The key identifies the content: it is not read again.
     (mount.source / "deep" / "word").write_text("changed")
     assert engine.run(spec(image, mount), 60).out == b"first"
     assert volumes(engine) == before
-    # One without a key is known by its content.
+    # Without a key the content identifies itself.
     bare = dataclasses.replace(mount, key="")
     assert engine.run(spec(image, bare), 60).out == b"changed"
     (mount.source / "deep" / "word").write_text("again")
     assert engine.run(spec(image, bare), 60).out == b"again"
-    # What is complete outlives the run, and its fillers are gone.
+    # Complete copies outlive the run, and the containers that filled them are gone.
     assert engine.sweep() == 0
     assert engine.client.containers(all=True) == []
 
@@ -122,10 +122,10 @@ def test_a_copy_that_was_not_finished_is_not_used_and_is_swept(
 ) -> None:
     mount = Mount(folder(ours, "second"), "/cell/here", key="another key")
     before = volumes(engine)
-    with hold_run() as doomed, connect(doomed) as other:
+    with lock_run() as doomed, connect(doomed) as other:
 
         def cut_off(*_: object) -> None:
-            raise OSError("the wire was cut")
+            raise OSError("connection lost")
 
         monkeypatch.setattr(other.client, "put_archive", cut_off)
         with pytest.raises(ContainerError):

@@ -1,4 +1,4 @@
-"""Debian's packages and this machine's interpreters: the tool, its complaints, its leftovers."""
+"""Images of Debian's packages and this machine's interpreters: the tool, errors, leftovers."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from pathlib import Path
 import pytest
 
 if sys.platform == "win32":
-    pytest.skip("images are made on Linux only", allow_module_level=True)
+    pytest.skip("images are built on Linux only", allow_module_level=True)
 
 from helpers.image_fakes import AnsweringEngine, FakeTool
 
 from matrix.docker.images import debian
-from matrix.docker.images.build_folder import workshop
-from matrix.docker.images.debian import VARIABLE, DebianSource, mirror_for, obstacle_here
+from matrix.docker.images.build_folder import open_build_folder
+from matrix.docker.images.debian import MIRROR_VARIABLE, DebianSource, find_mirror, find_obstacle
 from matrix.docker.images.host import (
     HostSource,
     InterpreterLayout,
-    ask_layout,
-    layouts,
-    python_layer,
+    make_layout_reader,
+    read_layout,
+    write_python_layer,
 )
-from matrix.docker.images.mmdebstrap import BuildCommand, environment, run_tool
-from matrix.docker.images.source import ImageError, ImageOffer
+from matrix.docker.images.interface import ImageError, ImageOffer
+from matrix.docker.images.mmdebstrap import BuildCommand, build_environment, run_tool
 from matrix.model.environment import Interpreter
 from matrix.model.reason import Reason
 
 
 def offer(engine: AnsweringEngine, tool: FakeTool) -> ImageOffer:
     offers = DebianSource(tool).offers(engine)
-    return next(each for each in offers if (each.python, each.target) == ("3.14", "linux_i686"))
+    return next(o for o in offers if (o.python, o.target) == ("3.14", "linux_i686"))
 
 
 @pytest.mark.parametrize(
-    ("said", "reason", "words"),
+    ("errors", "reason", "message"),
     [
         (
             "I: x\nE: Failed to fetch http://m.example/x  Could not resolve 'm.example'\nE: more",
             Reason.NO_IMAGE,
-            rf"Could not resolve 'm.example' \(.*{VARIABLE}",
+            rf"Could not resolve 'm.example' \(.*{MIRROR_VARIABLE}",
         ),
         (
             "E: The repository 'http://m x Release' does not have a Release file.",
             Reason.NO_IMAGE,
-            f"does not serve forky.*{VARIABLE}_FORKY",
+            f"does not serve forky.*{MIRROR_VARIABLE}_FORKY",
         ),
         (
             "tar: x: Cannot write: No space left on device\nE: tar failed",
@@ -58,22 +58,22 @@ def offer(engine: AnsweringEngine, tool: FakeTool) -> ImageOffer:
             "TMPDIR",
         ),
         ("E: mode unshare not supported, no newuidmap", Reason.NO_IMAGE, "uidmap"),
-        ("", Reason.NO_IMAGE, "it said nothing"),
+        ("", Reason.NO_IMAGE, "no output"),
     ],
 )
 def test_what_the_tool_complains_of_is_said_in_one_line_with_what_to_do(
-    said: str, reason: Reason, words: str
+    errors: str, reason: Reason, message: str
 ) -> None:
-    tool, engine = FakeTool(said or " "), AnsweringEngine()
-    with pytest.raises(ImageError, match=words) as caught:
+    tool, engine = FakeTool(errors or " "), AnsweringEngine()
+    with pytest.raises(ImageError, match=message) as caught:
         DebianSource(tool).provide(offer(engine, tool), engine, print)
     assert caught.value.reason is reason
     assert "\n" not in caught.value.detail
-    assert not engine.held
+    assert not engine.local_images
 
 
 def test_the_recipe_reaches_the_tool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "http://mirror.example/debian")
+    monkeypatch.setenv(MIRROR_VARIABLE, "http://mirror.example/debian")
     tool, engine = FakeTool(), AnsweringEngine()
     DebianSource(tool).provide(offer(engine, tool), engine, print)
     argv = list(tool.jobs[0].argv)
@@ -88,12 +88,12 @@ def test_what_is_missing_on_this_machine_comes_with_its_command(
 ) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
-    assert obstacle_here()[1] == "sudo apt-get install mmdebstrap"
+    assert find_obstacle()[1] == "sudo apt-get install mmdebstrap"
     monkeypatch.setattr("shutil.which", lambda *_, **__: "/usr/bin/mmdebstrap")
     monkeypatch.setattr(debian, "_KEYRINGS", (tmp_path / "none.gpg",))
-    assert obstacle_here()[1] == "sudo apt-get install debian-archive-keyring"
+    assert find_obstacle()[1] == "sudo apt-get install debian-archive-keyring"
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert "Linux only" in obstacle_here()[0]
+    assert "Linux only" in find_obstacle()[0]
 
 
 def test_the_mirror_is_the_systems_own(tmp_path: Path) -> None:
@@ -107,16 +107,19 @@ def test_the_mirror_is_the_systems_own(tmp_path: Path) -> None:
         "\n# the one\nTypes: deb deb-src\nURIs: http://one.example/debian\n"
         "Suites: bookworm\n bookworm-updates\nComponents: main contrib\n"
     )
-    assert mirror_for("forky", {}, tmp_path) == "http://one.example/debian"
+    assert find_mirror("forky", {}, tmp_path) == "http://one.example/debian"
     (tmp_path / "sources.list").write_text("deb http://list.example/debian bookworm main\n")
-    assert mirror_for("forky", {}, tmp_path) == "http://list.example/debian"
-    given = {VARIABLE: "http://a.example", f"{VARIABLE}_BULLSEYE": "http://b.example"}
-    assert mirror_for("forky", given, tmp_path) == "http://a.example"
-    assert mirror_for("bullseye", given, tmp_path) == "http://b.example"
-    assert mirror_for("forky", {}, tmp_path / "none") == ""
+    assert find_mirror("forky", {}, tmp_path) == "http://list.example/debian"
+    environ = {
+        MIRROR_VARIABLE: "http://a.example",
+        f"{MIRROR_VARIABLE}_BULLSEYE": "http://b.example",
+    }
+    assert find_mirror("forky", environ, tmp_path) == "http://a.example"
+    assert find_mirror("bullseye", environ, tmp_path) == "http://b.example"
+    assert find_mirror("forky", {}, tmp_path / "none") == ""
 
 
-def job(folder: Path, code: str, seconds: float = 20) -> BuildCommand:
+def create_command(folder: Path, code: str, seconds: float = 20) -> BuildCommand:
     keep = os.open(folder / "keep", os.O_CREAT | os.O_RDWR)
     return BuildCommand([sys.executable, "-c", code], folder / "out", folder, seconds, keep)
 
@@ -124,14 +127,16 @@ def job(folder: Path, code: str, seconds: float = 20) -> BuildCommand:
 def test_the_tool_sees_only_what_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "1")
     monkeypatch.setenv("https_proxy", "http://proxy.example")
-    task = job(tmp_path, "import os, sys; print(sorted(os.environ)); sys.exit('E: oh')")
-    finished = run_tool(task)
-    os.close(task.keep)
-    said = (tmp_path / "out").read_text()
-    assert "https_proxy" in said
-    assert "SECRET" not in said
-    assert (finished.code, finished.err.strip()) == (1, "E: oh")
-    assert environment({"PATH": "/bin"}, tmp_path)["PATH"] == "/bin:/usr/sbin:/sbin"
+    command = create_command(
+        tmp_path, "import os, sys; print(sorted(os.environ)); sys.exit('E: oh')"
+    )
+    output = run_tool(command)
+    os.close(command.keep)
+    variables = (tmp_path / "out").read_text()
+    assert "https_proxy" in variables
+    assert "SECRET" not in variables
+    assert (output.code, output.err.strip()) == (1, "E: oh")
+    assert build_environment({"PATH": "/bin"}, tmp_path)["PATH"] == "/bin:/usr/sbin:/sbin"
 
 
 def test_a_tool_that_takes_too_long_ends_with_all_that_it_started(tmp_path: Path) -> None:
@@ -142,11 +147,11 @@ def test_a_tool_that_takes_too_long_ends_with_all_that_it_started(tmp_path: Path
         "subprocess.Popen([sys.executable, '-c', child], close_fds=False)\n"
         "time.sleep(60)\n"
     )
-    task = job(tmp_path, code, 1)
-    fcntl.flock(task.keep, fcntl.LOCK_EX)
+    command = create_command(tmp_path, code, 1)
+    fcntl.flock(command.keep, fcntl.LOCK_EX)
     with pytest.raises(ImageError, match="took longer than 1 s"):
-        run_tool(task)
-    os.close(task.keep)
+        run_tool(command)
+    os.close(command.keep)
     again = os.open(tmp_path / "keep", os.O_RDWR)
     deadline = time.monotonic() + 10
     while True:
@@ -164,31 +169,31 @@ def test_a_killed_makers_folder_goes_with_the_next_one_and_a_living_ones_stays(
 ) -> None:
     code = (
         "import sys, time, pathlib\n"
-        "from matrix.docker.images.build_folder import workshop\n"
-        "with workshop(pathlib.Path(sys.argv[1])) as shop:\n"
-        "    print(shop.folder, flush=True)\n"
+        "from matrix.docker.images.build_folder import open_build_folder\n"
+        "with open_build_folder(pathlib.Path(sys.argv[1])) as build_folder:\n"
+        "    print(build_folder.folder, flush=True)\n"
         "    sys.stdin.read()\n"
     )
-    maker = subprocess.Popen(
+    builder = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert maker.stdout is not None
-    folder = Path(maker.stdout.readline().strip())
-    with workshop(tmp_path) as shop:
+    assert builder.stdout is not None
+    folder = Path(builder.stdout.readline().strip())
+    with open_build_folder(tmp_path) as build_folder:
         assert folder.is_dir()
-        assert shop.folder != folder
-    assert not shop.folder.exists()
-    maker.send_signal(signal.SIGKILL)
-    maker.communicate()
+        assert build_folder.folder != folder
+    assert not build_folder.folder.exists()
+    builder.send_signal(signal.SIGKILL)
+    builder.communicate()
     assert folder.is_dir()
-    with workshop(tmp_path):
+    with open_build_folder(tmp_path):
         assert not folder.exists()
 
 
-def interpreter(folder: Path, libc: str = "glibc 2.36") -> Interpreter:
+def create_interpreter(folder: Path, libc: str = "glibc 2.36") -> Interpreter:
     executable = folder / "bin" / "python3.8"
     return Interpreter(executable, "3.8.18", "3.8.18 (x)", "linux_x86_64", libc, "pyenv")
 
@@ -213,10 +218,10 @@ def layout(tmp_path: Path) -> InterpreterLayout:
 def test_an_interpreter_is_copied_without_what_others_put_there(
     tmp_path: Path, layout: InterpreterLayout
 ) -> None:
-    made = python_layer(tmp_path / "bin" / "python3.8", layout, tmp_path / "layer.tar")
-    with tarfile.open(made.path) as tar:
-        found = {"/" + each.name: each for each in tar}
-    files = {name for name, each in found.items() if not each.isdir()}
+    layer = write_python_layer(tmp_path / "bin" / "python3.8", layout, tmp_path / "layer.tar")
+    with tarfile.open(layer.path) as tar:
+        members = {"/" + member.name: member for member in tar}
+    files = {name for name, member in members.items() if not member.isdir()}
     assert files == {
         str(tmp_path / name)
         for name in (
@@ -227,24 +232,24 @@ def test_an_interpreter_is_copied_without_what_others_put_there(
             "lib/python3.8/json/__init__.py",
         )
     }
-    assert found[str(tmp_path / "bin" / "python3.8")].mode == 0o755
-    assert {each.mode for each in found.values() if each.isdir()} == {0o755}
+    assert members[str(tmp_path / "bin" / "python3.8")].mode == 0o755
+    assert {member.mode for member in members.values() if member.isdir()} == {0o755}
 
 
 def test_the_base_is_new_enough_for_the_interpreter_and_made_once(
     tmp_path: Path, layout: InterpreterLayout
 ) -> None:
     tool, engine = FakeTool(), AnsweringEngine()
-    engine.says = {"path": ["/opt/site"]}
+    engine.facts = {"path": ["/opt/site"]}
 
     def source(libc: str) -> HostSource:
-        found = (interpreter(tmp_path, libc),)
-        return HostSource(tmp_path / "cache", tool, lambda: found, lambda _: layout)
+        interpreters = (create_interpreter(tmp_path, libc),)
+        return HostSource(tmp_path / "cache", tool, lambda: interpreters, lambda _: layout)
 
-    names = {libc: source(libc).offers(engine) for libc in ("glibc 2.17", "glibc 2.39", "glibc 3")}
-    assert [offer.name for offer in names["glibc 2.17"]] == ["pyenv on debian bookworm"]
-    assert [offer.name for offer in names["glibc 2.39"]] == ["pyenv on debian trixie"]
-    assert not names["glibc 3"]
+    offers = {libc: source(libc).offers(engine) for libc in ("glibc 2.17", "glibc 2.39", "glibc 3")}
+    assert [offer.name for offer in offers["glibc 2.17"]] == ["pyenv on debian bookworm"]
+    assert [offer.name for offer in offers["glibc 2.39"]] == ["pyenv on debian trixie"]
+    assert not offers["glibc 3"]
     assert not source("musl 1.2").offers(engine)
     for _ in range(2):
         host = source("glibc 2.36")
@@ -255,7 +260,7 @@ def test_the_base_is_new_enough_for_the_interpreter_and_made_once(
 
 def test_this_very_interpreter_tells_its_layout(tmp_path: Path) -> None:
     executable = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}")
-    found = layouts(tmp_path / "layouts.json")(executable.resolve())
+    found = make_layout_reader(tmp_path / "layouts.json")(executable.resolve())
     assert Path(found.folders[0], "os.py").is_file()
     assert found.site.endswith("-packages")
-    assert ask_layout(executable)["folders"] == list(found.folders)
+    assert read_layout(executable)["folders"] == list(found.folders)

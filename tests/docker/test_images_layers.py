@@ -1,4 +1,4 @@
-"""Layers and archives: equal content is an equal image, and nothing of the moment gets in."""
+"""Layers and archives: equal content makes equal images, independent of the current time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
+import tempfile
 from pathlib import Path
 
 from hypothesis import given
@@ -13,15 +14,15 @@ from hypothesis import strategies as st
 
 from matrix.docker.images.layers import (
     EPOCH,
-    Content,
+    ImageContent,
     LayerWriter,
-    filtered,
-    layer_of,
+    filter_archive,
+    read_layer,
     write_archive,
 )
 
 
-def members(*infos: tarfile.TarInfo) -> io.BytesIO:
+def tar_stream(*infos: tarfile.TarInfo) -> io.BytesIO:
     sink = io.BytesIO()
     with tarfile.open(fileobj=sink, mode="w") as tar:
         for info in infos:
@@ -31,46 +32,47 @@ def members(*infos: tarfile.TarInfo) -> io.BytesIO:
 
 
 def info(
-    name: str, kind: bytes = tarfile.REGTYPE, mtime: int = 1000, to: str = ""
+    name: str, kind: bytes = tarfile.REGTYPE, mtime: int = 1000, target: str = ""
 ) -> tarfile.TarInfo:
-    made = tarfile.TarInfo(name)
-    made.type, made.mtime, made.linkname, made.uid, made.uname = kind, mtime, to, 42, "_apt"
-    made.size = 3 if kind == tarfile.REGTYPE else 0
-    return made
+    member = tarfile.TarInfo(name)
+    member.type, member.mtime, member.linkname = kind, mtime, target
+    member.uid, member.uname = 42, "_apt"
+    member.size = 3 if kind == tarfile.REGTYPE else 0
+    return member
 
 
-def listed(path: Path) -> dict[str, tarfile.TarInfo]:
+def read_members(path: Path) -> dict[str, tarfile.TarInfo]:
     with tarfile.open(path) as tar:
-        return {each.name: each for each in tar}
+        return {member.name: member for member in tar}
 
 
 def test_what_is_left_out_goes_with_all_below_it(tmp_path: Path) -> None:
-    source = members(
+    source = tar_stream(
         info("./usr/share/doc", tarfile.DIRTYPE),
         info("./usr/share/doc/a/b"),
         info("./usr/share/documents"),
         info("./usr/bin/perl5.36"),
-        info("./usr/bin/perl", tarfile.LNKTYPE, to="./usr/bin/perl5.36"),
+        info("./usr/bin/perl", tarfile.LNKTYPE, target="./usr/bin/perl5.36"),
         info("./dev/null", tarfile.CHRTYPE),
     )
-    layer = filtered(source, tmp_path / "l.tar", ["usr/share/doc", "usr/bin/perl5*"], 1e12)
-    assert list(listed(layer.path)) == ["usr/share/documents"]
+    layer = filter_archive(source, tmp_path / "l.tar", ["usr/share/doc", "usr/bin/perl5*"], 1e12)
+    assert list(read_members(layer.path)) == ["usr/share/documents"]
 
 
 def test_a_star_does_not_reach_into_folders(tmp_path: Path) -> None:
-    source = members(info("./etc/python3.9/x"), info("./etc/other/python3.9"))
-    layer = filtered(source, tmp_path / "l.tar", ["etc/python*"], 1e12)
-    assert list(listed(layer.path)) == ["etc/other/python3.9"]
+    source = tar_stream(info("./etc/python3.9/x"), info("./etc/other/python3.9"))
+    layer = filter_archive(source, tmp_path / "l.tar", ["etc/python*"], 1e12)
+    assert list(read_members(layer.path)) == ["etc/other/python3.9"]
 
 
 def test_times_of_files_stay_but_those_of_the_making_do_not(tmp_path: Path) -> None:
-    # Byte code of before 3.7 is valid by the time of its source.
-    source = members(
+    # Byte code of CPythons before 3.7 is valid by the time of its source.
+    source = tar_stream(
         info("./old", mtime=1000), info("./new", mtime=5000), info("d", tarfile.DIRTYPE)
     )
-    found = listed(filtered(source, tmp_path / "l.tar", [], 5000).path)
+    found = read_members(filter_archive(source, tmp_path / "l.tar", [], 5000).path)
     assert [found[name].mtime for name in ("old", "new", "d")] == [1000, EPOCH, EPOCH]
-    assert {(each.uid, each.uname) for each in found.values()} == {(0, "")}
+    assert {(member.uid, member.uname) for member in found.values()} == {(0, "")}
 
 
 def test_a_layer_has_the_folders_above_what_it_holds_readable(tmp_path: Path) -> None:
@@ -78,40 +80,40 @@ def test_a_layer_has_the_folders_above_what_it_holds_readable(tmp_path: Path) ->
         writer.folder("/root/a/b")
         writer.folder("/root/a/c")
         writer.file("/root/a/c/f", b"1")
-    found = listed(writer.layer.path)
+    found = read_members(writer.layer.path)
     assert list(found) == ["root", "root/a", "root/a/b", "root/a/c", "root/a/c/f"]
     assert found["root"].mode == 0o755
-    assert layer_of(writer.layer.path) == writer.layer
+    assert read_layer(writer.layer.path) == writer.layer
     assert writer.layer.size == writer.layer.path.stat().st_size
 
 
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.binary(max_size=20), min_size=1))
 def test_the_id_follows_from_the_content(files: dict[str, bytes]) -> None:
-    import tempfile  # noqa: PLC0415
-
-    def make(folder: Path, label: str) -> tuple[str, bytes]:
+    def write(folder: Path, label: str) -> tuple[str, bytes]:
         with LayerWriter(folder / "layer.tar") as writer:
             for name, data in files.items():
                 writer.file(name, data)
         sink = io.BytesIO()
-        content = Content("linux/386", [writer.layer], {"PATH": "/bin"}, {"label": label}, "a:b")
+        content = ImageContent(
+            "linux/386", [writer.layer], {"PATH": "/bin"}, {"label": label}, "a:b"
+        )
         return write_archive(content, sink), sink.getvalue()
 
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        first = make(Path(one), "x")
-        assert make(Path(other), "x") == first
-        assert make(Path(other), "y")[0] != first[0]
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
+        first = write(Path(folder), "x")
+        assert write(Path(other), "x") == first
+        assert write(Path(other), "y")[0] != first[0]
     archive = {}
     with tarfile.open(fileobj=io.BytesIO(first[1])) as tar:
-        for each in tar:
-            stream = tar.extractfile(each)
+        for member in tar:
+            stream = tar.extractfile(member)
             assert stream is not None
-            archive[each.name] = stream.read()
+            archive[member.name] = stream.read()
     manifest = json.loads(archive["manifest.json"])[0]
     config = archive[manifest["Config"]]
     assert first[0] == f"sha256:{hashlib.sha256(config).hexdigest()}"
-    said = json.loads(config)
-    assert (said["os"], said["architecture"]) == ("linux", "386")
+    configuration = json.loads(config)
+    assert (configuration["os"], configuration["architecture"]) == ("linux", "386")
     layers = [archive[name] for name in manifest["Layers"]]
     diffs = [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]
-    assert said["rootfs"]["diff_ids"] == diffs
+    assert configuration["rootfs"]["diff_ids"] == diffs

@@ -1,4 +1,4 @@
-"""Real images on a real engine: made, asked from inside, pulled by digest from a real protocol."""
+"""Real images on a real engine: built, inspected from inside, pulled by digest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from helpers.fake_registry import MANIFEST, FakeRegistry, fake_registry
 from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
 from matrix.docker.images.catalog import ImageCatalog
-from matrix.docker.images.debian import DebianSource, obstacle_here
+from matrix.docker.images.debian import DebianSource, find_obstacle
 from matrix.docker.images.digests import (
     DigestTable,
     ImageDigest,
@@ -25,19 +25,24 @@ from matrix.docker.images.digests import (
     write_digests,
 )
 from matrix.docker.images.host import HostSource
-from matrix.docker.images.layers import Content, LayerWriter, configuration, write_archive
+from matrix.docker.images.interface import ImageError
+from matrix.docker.images.layers import (
+    ImageContent,
+    LayerWriter,
+    build_configuration,
+    write_archive,
+)
 from matrix.docker.images.registry import RegistrySource
-from matrix.docker.images.source import ImageError
 from matrix.docker.interface import ContainerError, ContainerSpec
-from matrix.docker.labels import hold_run
-from matrix.docker.platforms import VARIABLE
+from matrix.docker.labels import lock_run
+from matrix.docker.platforms import REGISTRY_VARIABLE
 from matrix.model.environment import Image
 from matrix.model.reason import Reason
 from matrix.system.paths import cache_dir
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
-# What shows whether byte code is used, the library found, and who we are.
+# Reports whether byte code is used and the C library found, and the user.
 PROBE = """
 import ctypes.util, json, os, platform, pwd, struct, sys
 def is_stale(module):
@@ -68,26 +73,26 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerEngine]:
-    with hold_run(tmp_path_factory.mktemp("runs")) as run, connect(run) as real:
+    with lock_run(tmp_path_factory.mktemp("runs")) as run, connect(run) as real:
         yield real
 
 
-def asked(engine: DockerEngine, image: Image) -> dict[str, object]:
+def run_probe(engine: DockerEngine, image: Image) -> dict[str, object]:
     argv = (*image.launch, image.executable, "-E", "-s", "-")
     spec = ContainerSpec(image.id, image.platform, argv, dict(image.environment))
-    ran = engine.run(spec, 120, PROBE.encode())
-    assert ran.code == 0, ran.err
-    said: dict[str, object] = json.loads(ran.out)
-    return said
+    result = engine.run(spec, 120, PROBE.encode())
+    assert result.code == 0, result.err
+    facts: dict[str, object] = json.loads(result.out)
+    return facts
 
 
 def check(engine: DockerEngine, image: Image, machine: str) -> None:
-    said = asked(engine, image)
-    assert said["stale"] == []
-    assert str(said["libc"]).startswith("libc.so")
-    assert said["user"] == "cell"
-    assert said["machine"] == machine
-    assert said["places"] == [True, True, True]
+    facts = run_probe(engine, image)
+    assert facts["stale"] == []
+    assert str(facts["libc"]).startswith("libc.so")
+    assert facts["user"] == "cell"
+    assert facts["machine"] == machine
+    assert facts["places"] == [True, True, True]
 
 
 @pytest.mark.parametrize(
@@ -104,10 +109,10 @@ def check(engine: DockerEngine, image: Image, machine: str) -> None:
 def test_an_image_of_debian_is_what_it_says(
     engine: DockerEngine, python: str, target: str, machine: str
 ) -> None:
-    obstacle, remedy = obstacle_here()
+    obstacle, remedy = find_obstacle()
     if obstacle:
         pytest.skip(f"{obstacle}: {remedy}")
-    # The real cache: an image that is there already need not be made for a test.
+    # The real cache: an existing image need not be built for a test.
     catalog = ImageCatalog(engine, cache_dir(), [DebianSource()])
     image = catalog.ensure(python, target, print)
     assert image.python.startswith(f"{python}.")
@@ -122,19 +127,19 @@ def test_an_interpreter_of_this_machine_runs_in_an_image(engine: DockerEngine) -
         pytest.skip("no interpreter of this machine fits the engine: install one with pyenv or uv")
     catalog = ImageCatalog(engine, cache_dir(), [source])
     image = catalog.ensure(offers[0].python, offers[0].target, print)
-    said = asked(engine, image)
-    assert said["site"] == []
-    check(engine, image, str(said["machine"]))
+    facts = run_probe(engine, image)
+    assert facts["site"] == []
+    check(engine, image, str(facts["machine"]))
 
 
-class Pulling:
-    """A tiny image behind a registry on loopback, and where its digest is written down."""
+class PulledImage:
+    """A tiny image in a registry on loopback, and a file with its digest."""
 
     def __init__(self, folder: Path, registry: FakeRegistry, platform: str) -> None:
         with LayerWriter(folder / "layer.tar") as writer:
             writer.file("/unique", os.urandom(8))
-        content = Content(platform, [writer.layer], {}, {})
-        config = configuration(content)
+        content = ImageContent(platform, [writer.layer], {}, {})
+        config = build_configuration(content)
         packed = gzip.compress(writer.layer.path.read_bytes())
         kind = "application/vnd.docker."
         manifest = {
@@ -153,50 +158,50 @@ class Pulling:
         self.digest = registry.add("library/python", MANIFEST, body)
         self.file = folder / "digests.toml"
         self.file.write_text(digests_path().read_text("utf-8"), "utf-8")
-        known = ImageDigest("3.11", "linux/386", "python:3.11-slim", self.digest, "2026-11-20")
-        write_digests(self.file, DigestTable(read_digests(self.file).wanted, (known,)))
-        self.source = RegistrySource(self.file, {VARIABLE: f"{registry.host}/library"})
+        image = ImageDigest("3.11", "linux/386", "python:3.11-slim", self.digest, "2026-11-20")
+        write_digests(self.file, DigestTable(read_digests(self.file).pattern, (image,)))
+        self.source = RegistrySource(self.file, {REGISTRY_VARIABLE: f"{registry.host}/library"})
 
 
 @pytest.fixture
 def registry(engine: DockerEngine) -> Iterator[FakeRegistry]:
     if not engine.info.shares_files:
         pytest.skip("the engine is on another machine, and cannot reach a registry of this one")
-    with fake_registry() as made:
-        yield made
+    with fake_registry() as registry:
+        yield registry
 
 
 def test_an_image_is_pulled_by_digest_once(
     engine: DockerEngine, registry: FakeRegistry, tmp_path: Path
 ) -> None:
-    made = Pulling(tmp_path, registry, "linux/386")
-    offer = next(each for each in made.source.offers(engine) if each.key)
+    pulled = PulledImage(tmp_path, registry, "linux/386")
+    offer = next(offer for offer in pulled.source.offers(engine) if offer.key)
     try:
-        assert made.source.provide(offer, engine, print) == (made.id, made.digest)
-        requests = len(registry.asked)
-        assert any(path.endswith(made.digest) for path in registry.asked)
-        assert made.source.provide(offer, engine, print) == (made.id, made.digest)
-        assert len(registry.asked) == requests
-        listed = ImageCatalog(engine, tmp_path, [made.source]).listed()
-        assert [each.held.id for each in listed if each.held] == [made.id]
-        assert made.id in {image.id for image in engine.images()}
+        assert pulled.source.provide(offer, engine, print) == (pulled.id, pulled.digest)
+        requests = len(registry.requests)
+        assert any(path.endswith(pulled.digest) for path in registry.requests)
+        assert pulled.source.provide(offer, engine, print) == (pulled.id, pulled.digest)
+        assert len(registry.requests) == requests
+        entries = ImageCatalog(engine, tmp_path, [pulled.source]).entries()
+        assert [entry.image.id for entry in entries if entry.image] == [pulled.id]
+        assert pulled.id in {image.id for image in engine.images()}
     finally:
-        engine.client.remove_image(made.id, force=True)
+        engine.client.remove_image(pulled.id, force=True)
 
 
 def test_an_image_of_the_wrong_platform_is_refused(
     engine: DockerEngine, registry: FakeRegistry, tmp_path: Path
 ) -> None:
-    made = Pulling(tmp_path, registry, "linux/amd64")
-    catalog = ImageCatalog(engine, tmp_path, [made.source])
+    pulled = PulledImage(tmp_path, registry, "linux/amd64")
+    catalog = ImageCatalog(engine, tmp_path, [pulled.source])
     try:
         with pytest.raises(ImageError) as caught:
             catalog.ensure("3.11", "linux_i686", print)
         assert caught.value.reason is Reason.WRONG_IMAGE
         assert catalog.find("3.11", "linux_i686") is None
     finally:
-        if engine.image(made.id):
-            engine.client.remove_image(made.id, force=True)
+        if engine.image(pulled.id):
+            engine.client.remove_image(pulled.id, force=True)
 
 
 def test_what_the_engine_loads_has_the_id_that_we_computed(
@@ -204,14 +209,16 @@ def test_what_the_engine_loads_has_the_id_that_we_computed(
 ) -> None:
     with LayerWriter(tmp_path / "layer.tar") as writer:
         writer.file("/unique", os.urandom(8))
-    content = Content("linux/arm64", [writer.layer], {"PATH": "/bin"}, {"compat-matrix-test": "x"})
+    content = ImageContent(
+        "linux/arm64", [writer.layer], {"PATH": "/bin"}, {"compat-matrix-test": "x"}
+    )
     with tempfile.TemporaryFile() as archive:
         computed = write_archive(content, archive)
         archive.seek(0)
         assert engine.load(archive) == computed
-    held = engine.image(computed)
-    assert held is not None
-    assert held.platform == "linux/arm64"
+    image = engine.image(computed)
+    assert image is not None
+    assert image.platform == "linux/arm64"
     engine.discard(computed)
     assert engine.image(computed) is None
     engine.discard(computed)

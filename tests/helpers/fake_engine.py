@@ -1,14 +1,14 @@
 """An engine in memory that starts containers as processes of this machine, or as functions.
 
-What it does of the real one's: it knows only images that were loaded, pulled or added, refuses an
-image of another platform and a mount whose source is not there, gives the first process its three
-streams, tells how it ended, and is lost when it is told to be. `tests/test_containers_engine.py`
-asks the same of both. What it does not do: hold a process back from anything.
+Like the real one it has only images that were loaded, pulled or added, refuses an image of another
+platform and a mount of a missing source, connects the first process's three streams, reports its
+exit code, and can be lost. `tests/docker/test_containers_engine.py` tests both alike. Unlike the
+real one it does not restrict a process in any way.
 
-A process is started with every path under a mount's target turned into one under its source, in
-its arguments, its environment and its folder; a mount whose target is its source needs no turning,
-and holds for paths that are named later, too. `programs` says what stands for programs of the image
-(`/usr/bin/python3.11`); whatever is named `python...` and is not there is this very Python.
+A process is started with every path below a mount's target translated to one below its source, in
+its arguments, its environment and its folder; a mount whose target is its source needs no
+translation, and works for later paths, too. `programs` maps programs of the image
+(`/usr/bin/python3.11`) to those of this machine; a missing `python...` is this very Python.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ import tarfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from matrix.docker.interface import (
     ContainerError,
@@ -38,51 +37,48 @@ from matrix.docker.interface import (
     ImageInfo,
 )
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
+__all__ = ["FakeContainer", "FakeEngine", "ProcessFunction", "fake_image"]
 
-__all__ = ["Act", "FakeContainer", "FakeEngine", "fake_image"]
-
-Act = Callable[[ContainerSpec, IO[bytes], IO[bytes], IO[bytes]], int]
-"""A first process as a function: what is asked for, standard input, output and error; exit code."""
+ProcessFunction = Callable[[ContainerSpec, IO[bytes], IO[bytes], IO[bytes]], int]
+"""A first process as a function of its specification and standard streams, to the exit code."""
 
 _BLOCK = 65536
-_MOST_JSON = 1024**2
+_MAX_JSON_BYTES = 1024**2
 
 
 def fake_image(
     name: str, platform: str = "linux/amd64", labels: Mapping[str, str] | None = None
 ) -> ImageInfo:
-    """Return an image, to be added to a FakeEngine's."""
+    """Return an image to add to a FakeEngine."""
     digest = hashlib.sha256(f"{name} {platform}".encode()).hexdigest()
     return ImageInfo(f"sha256:{digest}", (name,), platform, dict(labels or {}), 1000)
 
 
 class FakeEngine:
-    """See above. `started` are all specifications so far, `living` the containers that are there.
+    """See above. `started` are all specifications so far, `living` the containers not removed yet.
 
-    `acts` maps an image's reference or id to a function that is its first process. Set `lost` to
-    let it go away with all its containers, `refusing` to a message to let it refuse to start any.
+    `functions` maps an image's reference or id to its first process. Setting `lost` ends the engine
+    and all its containers; with a `refusal` it does not start any, and raises that message.
     """
 
     def __init__(
         self,
         *images: ImageInfo,
         info: EngineInfo | None = None,
-        acts: Mapping[str, Act] | None = None,
+        functions: Mapping[str, ProcessFunction] | None = None,
         programs: Mapping[str, str] | None = None,
     ) -> None:
         native = ("linux/amd64", "linux/386")
         self._info = info or EngineInfo(
             "Fake 1.0", native[0], native, shares_files=True, cpus=2, memory=8 * 1024**3
         )
-        self.held: dict[str, ImageInfo] = {image.id: image for image in images}
+        self.local_images: dict[str, ImageInfo] = {image.id: image for image in images}
         self.registry: dict[str, ImageInfo] = {}
-        self.acts = dict(acts or {})
+        self.functions = dict(functions or {})
         self.programs = dict(programs or {})
         self.started: list[ContainerSpec] = []
         self.living: dict[str, FakeContainer] = {}
-        self.refusing = ""
+        self.refusal = ""
         self._lost = False
 
     @property
@@ -102,14 +98,14 @@ class FakeEngine:
 
     def image(self, reference: str) -> ImageInfo | None:
         self.check()
-        for image in self.held.values():
+        for image in self.local_images.values():
             if reference in (image.id, *image.tags):
                 return image
         return None
 
     def images(self) -> tuple[ImageInfo, ...]:
         self.check()
-        return tuple(i for i in self.held.values() if "compat-matrix.project" in i.labels)
+        return tuple(i for i in self.local_images.values() if "compat-matrix.project" in i.labels)
 
     def load(self, archive: IO[bytes]) -> str:
         self.check()
@@ -117,7 +113,7 @@ class FakeEngine:
             image = _read_archive(archive)
         except (tarfile.TarError, KeyError, ValueError) as error:
             raise ContainerError(f"loading an image: {error}") from error
-        self.held[image.id] = image
+        self.local_images[image.id] = image
         return image.id
 
     def pull(self, reference: str, platform: str, seconds: float) -> str:
@@ -127,18 +123,18 @@ class FakeEngine:
             raise ContainerError(f"pulling {reference}: manifest unknown")
         if image.platform != platform:
             raise ContainerError(f"pulling {reference}: it is for {image.platform}")
-        self.held[image.id] = image
+        self.local_images[image.id] = image
         return image.id
 
     def discard(self, image: str) -> None:
         self.check()
-        self.held.pop(image, None)
+        self.local_images.pop(image, None)
 
     def start(self, spec: ContainerSpec) -> FakeContainer:
         self.check()
         self.started.append(spec)
-        if self.refusing:
-            raise ContainerError(self.refusing)
+        if self.refusal:
+            raise ContainerError(self.refusal)
         image = self.image(spec.image)
         if image is None:
             raise ContainerError(f"no such image: {spec.image}")
@@ -147,16 +143,19 @@ class FakeEngine:
         for mount in spec.mounts:
             if not mount.source.exists():
                 raise ContainerError(f"bind source path does not exist: {mount.source}")
-        act = next((self.acts[n] for n in (spec.image, image.id) if n in self.acts), None)
-        process = _Acting(act, spec) if act else _Running(self._turned(spec))
+        names = (name for name in (spec.image, image.id) if name in self.functions)
+        function = next((self.functions[name] for name in names), None)
+        process = (
+            _FunctionProcess(function, spec) if function else _HostProcess(self._translate(spec))
+        )
         address = "127.0.0.1" if spec.confinement.private else ""
         container = FakeContainer(f"fake{len(self.started)}", self, process, address)
         self.living[container.id] = container
         return container
 
-    def run(self, spec: ContainerSpec, seconds: float, given: bytes = b"") -> ContainerResult:
+    def run(self, spec: ContainerSpec, seconds: float, stdin: bytes = b"") -> ContainerResult:
         with self.start(spec) as container:
-            return container.to_end(seconds, given)
+            return container.run_to_end(seconds, stdin)
 
     def sweep(self) -> int:
         self.check()
@@ -170,26 +169,26 @@ class FakeEngine:
         if self._lost:
             raise EngineLostError("the engine does not answer")
 
-    def _turned(self, spec: ContainerSpec) -> ContainerSpec:
-        """Return the same in terms of this machine."""
+    def _translate(self, spec: ContainerSpec) -> ContainerSpec:
+        """Return the specification with paths of this machine."""
 
-        def turn(word: str) -> str:
+        def to_host(path: str) -> str:
             for mount in sorted(spec.mounts, key=lambda m: -len(m.target)):
-                if word == mount.target or word.startswith(mount.target + "/"):
-                    return str(mount.source) + word[len(mount.target) :]
-            return word
+                if path == mount.target or path.startswith(mount.target + "/"):
+                    return str(mount.source) + path[len(mount.target) :]
+            return path
 
-        def program(word: str) -> str:
-            word = self.programs.get(word, turn(word))
-            python = PurePosixPath(word).name.startswith("python") and not Path(word).exists()
-            return sys.executable if python else word
+        def to_program(word: str) -> str:
+            path = self.programs.get(word, to_host(word))
+            python = PurePosixPath(path).name.startswith("python") and not Path(path).exists()
+            return sys.executable if python else path
 
-        folder = turn(spec.folder)
+        folder = to_host(spec.folder)
         return dataclasses.replace(
             spec,
-            argv=[program(word) for word in spec.argv],
+            argv=[to_program(word) for word in spec.argv],
             environment={
-                name: os.pathsep.join(map(turn, value.split(os.pathsep)))
+                name: os.pathsep.join(map(to_host, value.split(os.pathsep)))
                 for name, value in spec.environment.items()
             },
             folder=folder if Path(folder).is_dir() else "/",
@@ -199,63 +198,63 @@ class FakeEngine:
 class FakePipe:
     """A `Pipe` over the ends of three pipes."""
 
-    def __init__(self, into: IO[bytes], out: IO[bytes], err: IO[bytes]) -> None:
-        self._into, self._out, self._err = into, out, err
-        self._kept = bytearray()
+    def __init__(self, stdin: IO[bytes], out: IO[bytes], err: IO[bytes]) -> None:
+        self._stdin, self._out, self._err = stdin, out, err
+        self._error_bytes = bytearray()
         self._closed = False
-        self._reading = threading.Lock()
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
+        self._read_lock = threading.Lock()
+        self._error_reader = threading.Thread(target=self._read_errors, daemon=True)
+        self._error_reader.start()
 
     def write(self, data: bytes) -> None:
         try:
-            self._into.write(data)
-            self._into.flush()
+            self._stdin.write(data)
+            self._stdin.flush()
         except ValueError as error:
             raise OSError("the pipe is closed") from error
 
     def read(self) -> bytes:
-        with self._reading:
+        with self._read_lock:
             try:
                 block = os.read(self._out.fileno(), _BLOCK)
             except ValueError:
                 return b""
         if not block:
-            self.wait_errors()  # of the real one both streams end at once
+            self.wait_errors()  # both streams of the real one end at once
         return block
 
     def end_input(self) -> None:
         with contextlib.suppress(OSError):
-            self._into.close()
+            self._stdin.close()
 
     @property
     def errors(self) -> str:
         return self.error_bytes().decode(errors="replace")
 
     def error_bytes(self) -> bytes:
-        return bytes(self._kept)
+        return bytes(self._error_bytes)
 
     def wait_errors(self) -> None:
-        self._listener.join(timeout=5)
+        self._error_reader.join(timeout=5)
 
     def close(self) -> None:
         self.end_input()
 
-    def let_go(self) -> None:
-        """Close all ends, once the process has gone and every reader has met the end."""
+    def close_all(self) -> None:
+        """Close all ends, once the process has ended and every reader is at the end."""
         self.end_input()
-        self._listener.join(timeout=5)
-        with self._reading:
+        self._error_reader.join(timeout=5)
+        with self._read_lock:
             self._out.close()
         self._err.close()
 
-    def _listen(self) -> None:
+    def _read_errors(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             while block := os.read(self._err.fileno(), _BLOCK):
-                self._kept += block
+                self._error_bytes += block
 
 
-class _Running:
+class _HostProcess:
     """A first process that is a process of this machine."""
 
     def __init__(self, spec: ContainerSpec) -> None:
@@ -267,15 +266,15 @@ class _Running:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                start_new_session=True,  # the whole of it can be killed, as with a container
+                start_new_session=True,  # its children can be killed with it, as in a container
             )
         except OSError as error:
             raise ContainerError(f"starting a container: {error}") from error
-        into, out, err = self._process.stdin, self._process.stdout, self._process.stderr
-        assert into is not None
+        stdin, out, err = self._process.stdin, self._process.stdout, self._process.stderr
+        assert stdin is not None
         assert out is not None
         assert err is not None
-        self.pipe = FakePipe(into, out, err)
+        self.pipe = FakePipe(stdin, out, err)
 
     def code(self) -> int | None:
         code = self._process.poll()
@@ -297,13 +296,13 @@ class _Running:
         return True
 
 
-class _Acting:
+class _FunctionProcess:
     """A first process that is a function, in a thread. A kill ends its streams."""
 
-    def __init__(self, act: Act, spec: ContainerSpec) -> None:
+    def __init__(self, function: ProcessFunction, spec: ContainerSpec) -> None:
         self._code: int | None = None
         ends = [os.pipe() for _ in range(3)]
-        self._inside = [
+        self._process_ends = [
             os.fdopen(ends[0][0], "rb", buffering=0),
             os.fdopen(ends[1][1], "wb", buffering=0),
             os.fdopen(ends[2][1], "wb", buffering=0),
@@ -313,7 +312,7 @@ class _Acting:
             os.fdopen(ends[1][0], "rb", buffering=0),
             os.fdopen(ends[2][0], "rb", buffering=0),
         )
-        self._thread = threading.Thread(target=self._act, args=(act, spec), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(function, spec), daemon=True)
         self._thread.start()
 
     def code(self) -> int | None:
@@ -322,29 +321,33 @@ class _Acting:
     def kill(self) -> None:
         self.pipe.end_input()
         if not self.wait(5):
-            raise AssertionError("the function that plays a container does not mind its input")
+            raise AssertionError("the function of a container ignores the end of its input")
 
     def wait(self, seconds: float) -> bool:
         self._thread.join(timeout=seconds)
         return not self._thread.is_alive()
 
-    def _act(self, act: Act, spec: ContainerSpec) -> None:
+    def _run(self, function: ProcessFunction, spec: ContainerSpec) -> None:
         code = 137
         try:
-            code = act(spec, *self._inside)
+            code = function(spec, *self._process_ends)
         except (OSError, ValueError):
             pass  # killed: its streams were closed under it
         finally:
             self._code = code
-            for end in self._inside:
+            for end in self._process_ends:
                 end.close()
 
 
-class FakeContainer:
-    """A `Container`. `end` is what somebody outside would do to it: kill it, for want of memory."""
+class FakeContainer(contextlib.AbstractContextManager["FakeContainer"]):
+    """A `Container` that can be killed from outside with `end`."""
 
     def __init__(
-        self, name: str, engine: FakeEngine, process: _Running | _Acting, address: str = ""
+        self,
+        name: str,
+        engine: FakeEngine,
+        process: _HostProcess | _FunctionProcess,
+        address: str = "",
     ) -> None:
         self.id = name
         self.address = address
@@ -360,7 +363,7 @@ class FakeContainer:
         return ContainerState(code is None, code, self._oom)
 
     def end(self, *, oom: bool = False) -> None:
-        """Kill it from outside."""
+        """Kill it, with `oom` as for lack of memory."""
         self._oom = oom
         self._process.kill()
 
@@ -369,16 +372,16 @@ class FakeContainer:
             return
         self._removed = True
         self._process.kill()
-        self.pipe.let_go()
+        self.pipe.close_all()
         self._engine.living.pop(self.id, None)
         self._engine.check()
 
-    def to_end(self, seconds: float, given: bytes) -> ContainerResult:
-        """Do what `Engine.run` does, but for the start."""
+    def run_to_end(self, seconds: float, stdin: bytes) -> ContainerResult:
+        """Do what `ContainerEngine.run` does after the start."""
         out = bytearray()
         threads = [
             threading.Thread(target=work, daemon=True)
-            for work in (lambda: self._give(given), lambda: out.extend(b"".join(self._blocks())))
+            for work in (lambda: self._write(stdin), lambda: out.extend(b"".join(self._blocks())))
         ]
         for thread in threads:
             thread.start()
@@ -395,51 +398,43 @@ class FakeContainer:
             code, bytes(out), self.pipe.error_bytes(), timed_out=not ended, oom=self._oom
         )
 
-    def _give(self, given: bytes) -> None:
+    def _write(self, stdin: bytes) -> None:
         with contextlib.suppress(OSError):
-            if given:
-                self.pipe.write(given)
+            if stdin:
+                self.pipe.write(stdin)
         self.pipe.end_input()
 
     def _blocks(self) -> Iterator[bytes]:
         while block := self.pipe.read():
             yield block
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with contextlib.suppress(EngineLostError):
             self.remove()
 
 
 def _read_archive(archive: IO[bytes]) -> ImageInfo:
-    """Read what `docker save` writes; the configuration may come before or after its manifest."""
+    """Read an archive of `docker save`; the manifest may come before or after the configuration."""
     files: dict[str, bytes] = {}
     size = 0
     with tarfile.open(fileobj=archive, mode="r|*") as tar:
         for member in tar:
             size += member.size
-            if member.isfile() and member.size < _MOST_JSON:
-                found = tar.extractfile(member)
-                assert found is not None
-                files[member.name] = found.read()
+            if member.isfile() and member.size < _MAX_JSON_BYTES:
+                stream = tar.extractfile(member)
+                assert stream is not None
+                files[member.name] = stream.read()
     manifests: Sequence[Mapping[str, object]] = json.loads(files["manifest.json"])
     if len(manifests) != 1:
         raise ValueError(f"{len(manifests)} images in one archive")
     config = files[str(manifests[0]["Config"])]
-    said = json.loads(config)
+    configuration = json.loads(config)
     tags = manifests[0].get("RepoTags") or ()
     assert isinstance(tags, Sequence)
     return ImageInfo(
         id=f"sha256:{hashlib.sha256(config).hexdigest()}",
         tags=tuple(map(str, tags)),
-        platform=f"{said['os']}/{said['architecture']}",
-        labels=dict((said.get("config") or {}).get("Labels") or {}),
+        platform=f"{configuration['os']}/{configuration['architecture']}",
+        labels=dict((configuration.get("config") or {}).get("Labels") or {}),
         size=size,
     )

@@ -1,4 +1,4 @@
-"""A registry on loopback that speaks the distribution protocol: token challenge, lists, blobs."""
+"""A registry on loopback with the distribution protocol: token challenge, indexes, blobs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-__all__ = ["DOCKER_LIST", "MANIFEST", "OCI_INDEX", "FakeRegistry", "fake_registry", "list_of"]
+__all__ = ["DOCKER_LIST", "MANIFEST", "OCI_INDEX", "FakeRegistry", "build_index", "fake_registry"]
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -22,27 +22,27 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def list_of(kind: str, digests: dict[str, str]) -> bytes:
-    """Return a list of platforms, with an attestation as builders add them."""
+def build_index(kind: str, digests: dict[str, str]) -> bytes:
+    """Return an index of platforms, with an attestation as builders add them."""
     entries: list[dict[str, object]] = []
     for platform, digest in digests.items():
         system, cpu, *variant = platform.split("/")
-        said = {"os": system, "architecture": cpu, **({"variant": variant[0]} if variant else {})}
-        entries.append({"mediaType": MANIFEST, "digest": digest, "size": 1, "platform": said})
-    nothing = {"os": "unknown", "architecture": "unknown"}
-    entries.append({"mediaType": MANIFEST, "digest": digest_of(b"a"), "platform": nothing})
+        parts = {"os": system, "architecture": cpu, **({"variant": variant[0]} if variant else {})}
+        entries.append({"mediaType": MANIFEST, "digest": digest, "size": 1, "platform": parts})
+    unknown = {"os": "unknown", "architecture": "unknown"}
+    entries.append({"mediaType": MANIFEST, "digest": digest_of(b"a"), "platform": unknown})
     return json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": entries}).encode()
 
 
 class FakeRegistry:
     """`manifests` by `repository:tag` or `repository@digest`: media type and body; `blobs` by
-    digest. `asked` are the paths of all requests that had a token.
+    digest. `requests` are the paths of all requests that had a token.
     """
 
     def __init__(self) -> None:
         self.manifests: dict[str, tuple[str, bytes]] = {}
         self.blobs: dict[str, bytes] = {}
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.realm = ""
         self.host = ""
 
@@ -77,20 +77,20 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         if parts.path == "/token":
             scope = parse_qs(parts.query).get("scope", [""])[0]
-            good = scope.startswith("repository:") and scope.endswith(":pull")
-            self.answer(200 if good else 400, json.dumps({"token": TOKEN}).encode())
+            valid = scope.startswith("repository:") and scope.endswith(":pull")
+            self.answer(200 if valid else 400, json.dumps({"token": TOKEN}).encode())
         elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
             repository = parts.path.removeprefix("/v2/").partition("/manifests/")[0]
             challenge = f'Bearer realm="{self.server.registry.realm}",service="fake"'
             if repository:
                 challenge += f',scope="repository:{repository}:pull"'
-            said = json.dumps({"errors": [{"message": "authentication required"}]}).encode()
-            self.answer(401, said, {"WWW-Authenticate": challenge})
+            errors = json.dumps({"errors": [{"message": "authentication required"}]}).encode()
+            self.answer(401, errors, {"WWW-Authenticate": challenge})
         else:
-            self.server.registry.asked.append(parts.path)
-            self.known(parts.path)
+            self.server.registry.requests.append(parts.path)
+            self.answer_authorized(parts.path)
 
-    def known(self, path: str) -> None:
+    def answer_authorized(self, path: str) -> None:
         repository, _, name = path.removeprefix("/v2/").partition("/manifests/")
         key = f"{repository}{'@' if name.startswith('sha256:') else ':'}{name}"
         blob = self.server.registry.blobs.get(path.rpartition("/blobs/")[2])
@@ -103,8 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif blob is not None:
             self.answer(200, blob, {"Content-Type": "application/octet-stream"})
         else:
-            said = {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}
-            self.answer(404, json.dumps(said).encode())
+            errors = {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}
+            self.answer(404, json.dumps(errors).encode())
 
     def answer(self, code: int, body: bytes, extra: dict[str, str] | None = None) -> None:
         self.send_response(code)

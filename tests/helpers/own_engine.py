@@ -1,4 +1,4 @@
-"""An engine of the tests' own, where one can be started: for what must not be done to another's."""
+"""A container engine of the tests' own, to kill and to restrict, where one can be started."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["OwnEngine", "obstacle", "own_engine"]
 
 
 def obstacle() -> str:
-    """Return why no engine can be started here, "" where one can."""
+    """Return why no engine can be started here, "" where one can be."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return "starting an engine of our own takes root"
     if shutil.which("dockerd") is None:
@@ -43,7 +43,7 @@ class OwnEngine:
             *("--host", self.host, "--bridge", "none", "--iptables=false", "--ip-masq=false"),
             *("--log-level", "warn"),
         ]
-        # One that was killed leaves its word behind, and would not start for it.
+        # A killed one leaves its pid file behind, and would not start again.
         (self.folder / "pid").unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -56,23 +56,23 @@ class OwnEngine:
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """Kill the daemon alone, as by accident: what it started goes on."""
+        """Kill the daemon alone: its containers keep running."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
         self._process = None
-        # Its containerd is told by the kernel and goes, too. An engine that is started before that
-        # takes it for one to go on with, and fails.
+        # The kernel signals its containerd, which ends, too. An engine that is started before that
+        # tries to use it, and fails.
         with contextlib.suppress(OSError, ValueError):
-            keeper = int((self.folder / "exec" / "containerd" / "containerd.pid").read_text())
+            containerd = int((self.folder / "exec" / "containerd" / "containerd.pid").read_text())
             deadline = time.monotonic() + 20
-            while Path(f"/proc/{keeper}").exists() and time.monotonic() < deadline:
+            while Path(f"/proc/{containerd}").exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
 
     def stop(self) -> None:
         """End it and all that it started."""
         if self._process is None:
-            self.start()  # what it left can best be ended by itself
+            self.start()  # it can best end its own leftovers
         assert self._process is not None
         self._process.terminate()
         try:
@@ -83,16 +83,16 @@ class OwnEngine:
         self._clear()
 
     def _clear(self) -> None:
-        """End what a daemon that was killed once has forgotten, and take its mounts away."""
-        for told in Path("/proc").glob("[0-9]*/cmdline"):
+        """End the processes that a killed daemon has lost, and remove its mounts."""
+        for command_line in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
-                if f"{self.folder}/exec/containerd/".encode() in told.read_bytes():
-                    kill(int(told.parent.name))
+                if f"{self.folder}/exec/containerd/".encode() in command_line.read_bytes():
+                    kill(int(command_line.parent.name))
         for line in reversed(Path("/proc/mounts").read_text().splitlines()):
-            place = line.split()[1]
-            if place.startswith(f"{self.folder}/"):
+            mount_point = line.split()[1]
+            if mount_point.startswith(f"{self.folder}/"):
                 subprocess.run(
-                    [shutil.which("umount") or "umount", "--lazy", place],
+                    [shutil.which("umount") or "umount", "--lazy", mount_point],
                     capture_output=True,
                     timeout=30,
                     check=False,
@@ -101,19 +101,19 @@ class OwnEngine:
     def _answers(self) -> bool:
         environment = {**os.environ, "DOCKER_HOST": self.host}
         environment.pop("DOCKER_CONTEXT", None)
-        asked = subprocess.run(
+        result = subprocess.run(
             [shutil.which("docker") or "docker", "version", "--format", "{{.Server.Version}}"],
             env=environment,
             capture_output=True,
             timeout=30,
             check=False,
         )
-        return asked.returncode == 0
+        return result.returncode == 0
 
 
 @contextlib.contextmanager
 def own_engine(folder: Path) -> Iterator[OwnEngine]:
-    """Give a running engine and end it afterwards."""
+    """Yield a running engine and end it afterwards."""
     engine = OwnEngine(folder)
     engine.start()
     try:

@@ -1,6 +1,6 @@
-"""An image of nothing, and this machine's own programs mounted into its containers.
+"""An empty image, with this machine's own programs mounted into its containers.
 
-It is made in no time, on any Linux, without a registry.
+It is built quickly, on any Linux, without a registry.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def archive(
     ).encode()
     names = {"Config": f"{_digest(config)}.json", "Layers": ["layer.tar"]}
     manifest = json.dumps([{**names, "RepoTags": [tag] if tag else None}]).encode()
-    found = io.BytesIO()
-    with tarfile.open(fileobj=found, mode="w") as tar:
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w") as tar:
         for name, content in (
             ("layer.tar", layer.getvalue()),
             (names["Config"], config),
@@ -58,14 +58,14 @@ def archive(
             info = tarfile.TarInfo(str(name))
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
-    return found.getvalue()
+    return sink.getvalue()
 
 
 def host_mounts() -> tuple[Mount, ...]:
-    """Return what this Python needs, read-only and at its own places."""
-    wanted = {"/usr", "/lib", "/lib64", "/bin", "/sbin", sys.base_prefix}
+    """Return mounts of the folders that this Python needs, read-only and at the same paths."""
+    folders = {"/usr", "/lib", "/lib64", "/bin", "/sbin", sys.base_prefix}
     roots = sorted(
-        path for path in wanted if Path(path).is_dir() and not _below(path, wanted - {path})
+        path for path in folders if Path(path).is_dir() and not _is_below(path, folders - {path})
     )
     return tuple(Mount(Path(path), path) for path in roots)
 
@@ -76,7 +76,7 @@ def python(code: str) -> list[str]:
     return [str(executable), "-S", "-E", "-s", "-c", code]
 
 
-def _below(path: str, others: Iterable[str]) -> bool:
+def _is_below(path: str, others: Iterable[str]) -> bool:
     return any(path.startswith(other + "/") for other in others)
 
 

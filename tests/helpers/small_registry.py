@@ -1,4 +1,4 @@
-"""An image registry on loopback: just enough of one to pull from by digest.
+"""A minimal image registry on loopback, to pull from by digest.
 
 https://distribution.github.io/distribution/spec/api/
 """
@@ -15,17 +15,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-__all__ = ["LittleRegistry", "little_registry"]
+__all__ = ["SmallRegistry", "small_registry"]
 
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
-class LittleRegistry:
-    """Its images by digest; `silent` makes it hold back what is asked for until it is closed."""
+class SmallRegistry:
+    """`blobs` are media type and content by digest; if `silent`, it answers only when closed."""
 
     def __init__(self, port: int) -> None:
         self.host = f"127.0.0.1:{port}"
-        self.held: dict[str, tuple[str, bytes]] = {}
+        self.blobs: dict[str, tuple[str, bytes]] = {}
         self.silent = False
         self.closing = threading.Event()
 
@@ -37,13 +37,13 @@ class LittleRegistry:
             info.size = len(name)
             tar.addfile(info, io.BytesIO(name.encode()))
         packed = gzip.compress(layer.getvalue(), mtime=0)
-        diff = f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"
+        diff_id = f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"
         config = json.dumps(
             {
                 "architecture": cpu,
                 "os": "linux",
                 "config": {},
-                "rootfs": {"type": "layers", "diff_ids": [diff]},
+                "rootfs": {"type": "layers", "diff_ids": [diff_id]},
             }
         ).encode()
         kind = "application/vnd.docker.{}"
@@ -58,13 +58,13 @@ class LittleRegistry:
 
     def _blob(self, kind: str, content: bytes) -> dict[str, object]:
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        self.held[digest] = (kind, content)
+        self.blobs[digest] = (kind, content)
         return {"mediaType": kind, "size": len(content), "digest": digest}
 
 
 @contextmanager
-def little_registry() -> Iterator[LittleRegistry]:
-    """Serve one."""
+def small_registry() -> Iterator[SmallRegistry]:
+    """Run a registry for the block."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -77,12 +77,12 @@ def little_registry() -> Iterator[LittleRegistry]:
             if registry.silent:
                 registry.closing.wait(60)
             digest = self.path.rpartition("/")[2]
-            kind, content = registry.held.get(digest, ("application/json", b"{}"))
-            known = digest in registry.held or self.path == "/v2/"
-            self.send_response(200 if known else 404)
+            kind, content = registry.blobs.get(digest, ("application/json", b"{}"))
+            exists = digest in registry.blobs or self.path == "/v2/"
+            self.send_response(200 if exists else 404)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
-            if known and digest:
+            if exists and digest:
                 self.send_header("Docker-Content-Digest", digest)
             self.end_headers()
             if body:
@@ -93,7 +93,7 @@ def little_registry() -> Iterator[LittleRegistry]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        registry = LittleRegistry(server.server_address[1])
+        registry = SmallRegistry(server.server_address[1])
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

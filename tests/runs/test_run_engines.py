@@ -13,12 +13,12 @@ import pytest
 from helpers.fake_engine import FakeEngine, fake_image
 from helpers.planning_fixture import page
 from helpers.run_fakes import FakeEnvironments, image, plan, planned
-from test_planning_targets import DOCKER, NO_ARM, wide
+from helpers.target_fixture import DOCKER, NO_ARM, wide_index
 
 from matrix.__main__ import main
 from matrix.cells.job import Limits
 from matrix.docker.images.catalog import CatalogEntry
-from matrix.docker.images.source import ImageOffer
+from matrix.docker.images.interface import ImageOffer
 from matrix.docker.interface import ContainerError, EngineInfo, ImageInfo
 from matrix.docker.labels import RunLabels
 from matrix.errors import EngineUnavailableError, ExitCode, UsageError
@@ -30,8 +30,8 @@ from matrix.runs.backend import RunBackend, held
 from matrix.runs.events import Emit, RunFinished, RunStarted
 from matrix.runs.fallback import FallbackEnvironments
 from matrix.runs.journal import Entry, Journal
+from matrix.runs.record import Record
 from matrix.runs.rejudge import captured_where
-from matrix.runs.result import RunResult
 from matrix.runs.run import RunOptions
 from matrix.runs.setup import JobFactory, SetupOptions, limits_of, load_emulation, world_of
 
@@ -72,7 +72,7 @@ class FakeCatalog:
     def __init__(self, _engine: object, _cache: Path) -> None:
         pass
 
-    def listed(self) -> tuple[CatalogEntry, ...]:
+    def entries(self) -> tuple[CatalogEntry, ...]:
         offer = ImageOffer("debian", "debian", "3.11", X86, "linux/amd64", "key", "python", "site")
         return tuple(
             CatalogEntry(
@@ -249,11 +249,11 @@ def ran_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[RunBackend, RunOptions
     """Let `verify` run nothing, and note what it would have run it with."""
     seen: list[tuple[RunBackend, RunOptions]] = []
 
-    def verify(of: Plan, options: RunOptions, emit: Emit, runs: RunBackend) -> RunResult:
+    def verify(of: Plan, options: RunOptions, emit: Emit, runs: RunBackend) -> Record:
         seen.append((runs, options))
         emit(RunStarted(of, options.jobs, runs.where.engine))
         emit(RunFinished(interrupted=False))
-        return RunResult(of, (), (), plan().snapshot, 1.0)
+        return Record.of(of, (), (), plan().snapshot, 1.0)
 
     monkeypatch.setattr("matrix.runs.run.verify", verify)
     monkeypatch.setattr("matrix.runs.run.world_on", lambda runs: runs)
@@ -320,7 +320,7 @@ def plan_of(capsys: pytest.CaptureFixture[str], *options: str) -> set[str]:
 def test_a_plan_needs_no_engine_and_is_that_of_the_engine_that_answers(
     answering: Answering, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index = wide()
+    index = wide_index()
     monkeypatch.setattr("matrix.cli.options.claims_from_args", lambda _args, _say: page())
     index.notices = []  # type: ignore[attr-defined]
     monkeypatch.setattr("matrix.cli.options.CachedIndex", lambda *_, **__: index)

@@ -29,7 +29,7 @@ from helpers.run_fakes import (
 )
 from test_scheduler import answers
 
-from matrix.docker.images.source import ImageError
+from matrix.docker.images.interface import ImageError
 from matrix.docker.interface import ContainerError, EngineLostError
 from matrix.environments.errors import BuildError
 from matrix.errors import ExitCode
@@ -44,8 +44,8 @@ from matrix.runs.events import Event, Message, RunStarted, WarningRaised
 from matrix.runs.interfaces import Environments, Runner, Tell
 from matrix.runs.journal import Journal
 from matrix.runs.keys import Sources, judge_key
+from matrix.runs.record import Record
 from matrix.runs.rejudge import rejudge
-from matrix.runs.result import RunResult
 from matrix.runs.result_store import ResultStore
 from matrix.runs.run import exit_code
 from matrix.runs.scheduler import RunContext, Scheduler
@@ -59,7 +59,7 @@ def run(
     environments: Environments,
     of: Plan | None = None,
     **world: object,
-) -> tuple[RunResult, list[Event]]:
+) -> tuple[Record, list[Event]]:
     """Run a plan with one builder, on an engine."""
     events: list[Event] = []
     with contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
@@ -110,7 +110,7 @@ def test_rejudging_takes_the_captures_of_one_engine_or_the_newest_of_all(tmp_pat
     run(tmp_path, FakeRunner(answers()), inside("sha256:one"))
     run(tmp_path, FakeRunner(answers(minimum="welcome")), FakeEnvironments(), engine="")
 
-    def again(**options: object) -> RunResult:
+    def again(**options: object) -> Record:
         with contextlib.closing(Journal(tmp_path / "journal.jsonl")) as journal:
             store = CaptureStore(tmp_path / "captures")
             return rejudge(

@@ -1,8 +1,8 @@
-"""From layers to an image in the engine, with byte code that its own interpreter compiled.
+"""Images built from layers, with byte code that their own interpreters compiled.
 
 The root file system of a cell is read-only: without byte code, every start would compile the
-library again. So the layers become an image, a container of it compiles, and what came of it is
-one more layer of the image that stays.
+library again. So the layers are loaded as a temporary image, a container of it compiles, and the
+byte code is one more layer of the final image.
 """
 
 from __future__ import annotations
@@ -15,23 +15,30 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matrix.docker.images.layers import Content, Layer, LayerWriter, write_archive
-from matrix.docker.images.mmdebstrap import from_os_error
-from matrix.docker.images.recipes import ImageTarget, recipes
-from matrix.docker.images.source import ImageError
+from matrix.docker.images.interface import ImageError
+from matrix.docker.images.layers import ImageContent, Layer, LayerWriter, write_archive
+from matrix.docker.images.mmdebstrap import image_error_from
+from matrix.docker.images.recipes import ImageTarget, read_recipes
 from matrix.docker.interface import ContainerEngine, ContainerError, ContainerResult, ContainerSpec
 from matrix.docker.labels import PROJECT_LABELS
 from matrix.model.reason import Reason
 from matrix.system.paths import fixtures_dir
 
-__all__ = ["KEY", "ImageBuild", "make", "own_layer", "run_inside", "settings"]
+__all__ = [
+    "KEY_LABEL",
+    "ImageBuild",
+    "build_image",
+    "emulation_environment",
+    "run_script",
+    "write_system_layer",
+]
 
-KEY = "compat-matrix.image"
-"""The label that has the key of an image's recipe."""
+KEY_LABEL = "compat-matrix.image"
+"""The label with the key of an image's recipe."""
 
-# Emulated, it takes seven seconds; on a busy machine with one core many times that.
+# Emulated it takes seven seconds, and many times that on a busy machine with one core.
 _SECONDS = 300.0
-_MOST_BYTES = 256 * 1024**2
+_MAX_BYTES = 256 * 1024**2
 
 _USER = 1000
 _FILES = {
@@ -41,14 +48,14 @@ _FILES = {
         f"cell:x:{_USER}:{_USER}:cell:/tmp:/usr/sbin/nologin\n"
     ),
     "/etc/group": f"root:x:0:\nnogroup:x:65534:\ncell:x:{_USER}:\n",
-    # What a maintainer script would have put there.
+    # Debian creates it in a maintainer script.
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageBuild:
-    """What an image is made of; `executables` are the interpreters inside that compile."""
+    """Parts of an image; `executables` are the interpreters in it that compile byte code."""
 
     key: str
     target: ImageTarget
@@ -57,34 +64,34 @@ class ImageBuild:
     tag: str
 
 
-def own_layer(path: Path, sites: Sequence[str]) -> Layer:
-    """Write the layer that every image has: who is there, and folders to mount things at."""
+def write_system_layer(path: Path, sites: Sequence[str]) -> Layer:
+    """Write the layer that every image has: users, and folders to mount things at."""
     with LayerWriter(path) as writer:
         writer.folder("/etc")
         for name, text in _FILES.items():
             writer.file(name, text.encode())
-        for folder in (*recipes().inside.mount_points, *sites):
+        for folder in (*read_recipes().inside.mount_points, *sites):
             writer.folder(folder)
     return writer.layer
 
 
-def make(making: ImageBuild, engine: ContainerEngine, folder: Path) -> str:
-    """Load the image, byte code and all, working in `folder`; return its id. Raises ImageError."""
+def build_image(build: ImageBuild, engine: ContainerEngine, folder: Path) -> str:
+    """Build an image with byte code, working in `folder`; return its id. Raises ImageError."""
     try:
-        raw = _load(making, (), engine, folder)
+        raw = _load(build, (), engine, folder)
         try:
-            compiled = _compiled(making, raw, engine, folder)
-            return _load(making, (compiled,), engine, folder)
+            compiled = _compile(build, raw, engine, folder)
+            return _load(build, (compiled,), engine, folder)
         finally:
             engine.discard(raw)
     except ContainerError as error:
         full = "no space left on device" in str(error)
         raise ImageError(Reason.DISK_FULL if full else Reason.NO_IMAGE, str(error)) from error
     except OSError as error:
-        raise from_os_error(error) from error
+        raise image_error_from(error) from error
 
 
-def run_inside(
+def run_script(
     engine: ContainerEngine,
     image: str,
     target: ImageTarget,
@@ -92,29 +99,42 @@ def run_inside(
     script: str,
     *arguments: str,
 ) -> ContainerResult:
-    """Run one of our scripts in a container of an image; raise ContainerError as the engine does.
+    """Run a script of `fixtures/images` in a container of an image; raise ContainerError.
 
-    The script comes by standard input: that works wherever the engine is.
+    The script is sent by standard input, which works wherever the engine is.
     """
     argv = (*target.launch, executable, "-E", "-s", "-", *arguments)
     text = (fixtures_dir() / "images" / script).read_bytes()
-    environment = dict(settings(target, engine))
+    environment = dict(emulation_environment(target, engine))
     return engine.run(ContainerSpec(image, target.platform, argv, environment), _SECONDS, text)
 
 
-def settings(target: ImageTarget, engine: ContainerEngine) -> tuple[tuple[str, str], ...]:
-    """Return what every process of a target must be given on this engine."""
+def describe_failure(result: ContainerResult) -> str:
+    """Return the last line of a script's errors, or its exit code without any."""
+    if result.timed_out:
+        return "not done in time"
+    lines = result.err.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else f"exit code {result.code}"
+
+
+def emulation_environment(
+    target: ImageTarget, engine: ContainerEngine
+) -> tuple[tuple[str, str], ...]:
+    """Return the environment variables that all processes of a target need on this engine."""
     return target.emulated if target.platform != engine.info.platform else ()
 
 
-def _load(making: ImageBuild, more: Sequence[Layer], engine: ContainerEngine, folder: Path) -> str:
-    done = bool(more)
-    content = Content(
-        platform=making.target.platform,
-        layers=(*making.layers, *more),
-        environment={"PATH": recipes().inside.path},
-        labels={**PROJECT_LABELS, **({KEY: making.key} if done else {})},
-        tag=making.tag if done else "",
+def _load(
+    build: ImageBuild, compiled: Sequence[Layer], engine: ContainerEngine, folder: Path
+) -> str:
+    """Load an image into the engine, with label and tag where byte code is compiled."""
+    final = bool(compiled)
+    content = ImageContent(
+        platform=build.target.platform,
+        layers=(*build.layers, *compiled),
+        environment={"PATH": read_recipes().inside.path},
+        labels={**PROJECT_LABELS, **({KEY_LABEL: build.key} if final else {})},
+        tag=build.tag if final else "",
     )
     with tempfile.TemporaryFile(dir=folder) as archive:
         write_archive(content, archive)
@@ -122,15 +142,16 @@ def _load(making: ImageBuild, more: Sequence[Layer], engine: ContainerEngine, fo
         return engine.load(archive)
 
 
-def _compiled(making: ImageBuild, image: str, engine: ContainerEngine, folder: Path) -> Layer:
-    """Return the layer of byte code; folders lie below already, but for those of byte code."""
+def _compile(build: ImageBuild, image: str, engine: ContainerEngine, folder: Path) -> Layer:
+    """Write the layer of byte code; only its own folders are not in the layers below."""
     with LayerWriter(folder / "compiled.tar") as writer:
         written: set[str] = set()
-        for executable in making.executables:
-            ran = run_inside(engine, image, making.target, executable, "compiling.py")
-            if ran.code != 0 or ran.timed_out:
-                raise ImageError(Reason.NO_IMAGE, f"{executable} does not run: {_last(ran)}")
-            for name, data in sorted(_members(ran.out).items()):
+        for executable in build.executables:
+            result = run_script(engine, image, build.target, executable, "compiling.py")
+            if result.code != 0 or result.timed_out:
+                detail = f"{executable} does not run: {describe_failure(result)}"
+                raise ImageError(Reason.NO_IMAGE, detail)
+            for name, data in sorted(_read_archive(result.out).items()):
                 if name not in written:
                     written.add(name)
                     writer.folder(name.rpartition("/")[0])
@@ -138,30 +159,20 @@ def _compiled(making: ImageBuild, image: str, engine: ContainerEngine, folder: P
     return writer.layer
 
 
-def _members(archive: bytes) -> Mapping[str, bytes]:
-    """Return the files in an archive that a container handed over. Raises ImageError."""
-    try:
-        return _read(archive)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise ImageError(Reason.NO_IMAGE, f"byte code came damaged: {error}") from error
-
-
-def _read(archive: bytes) -> Mapping[str, bytes]:
-    found: dict[str, bytes] = {}
+def _read_archive(archive: bytes) -> Mapping[str, bytes]:
+    """Return the files in an archive that a container sent. Raises ImageError."""
+    files: dict[str, bytes] = {}
     total = 0
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r|gz") as tar:
-        for info in tar:
-            total += info.size
-            if total > _MOST_BYTES:
-                raise ImageError(Reason.NO_IMAGE, "its byte code is larger than any library")
-            stream = tar.extractfile(info)
-            if stream is not None:
-                found["/" + info.name] = stream.read()
-    return found
-
-
-def _last(ran: ContainerResult) -> str:
-    if ran.timed_out:
-        return "not done in time"
-    lines = ran.err.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else f"exit code {ran.code}"
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r|gz") as tar:
+            for info in tar:
+                total += info.size
+                if total > _MAX_BYTES:
+                    detail = f"byte code of more than {_MAX_BYTES} bytes"
+                    raise ImageError(Reason.NO_IMAGE, detail)
+                stream = tar.extractfile(info)
+                if stream is not None:
+                    files["/" + info.name] = stream.read()
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise ImageError(Reason.NO_IMAGE, f"damaged byte code: {error}") from error
+    return files

@@ -1,6 +1,6 @@
-"""POSIX only: a folder to make an image in.
+"""POSIX only: a temporary folder to build an image in, removed after use.
 
-It is gone afterwards; after a run that was killed, it goes with the next.
+The folder of a killed run is removed by the next build.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ import fcntl
 
 from matrix.docker.images.mmdebstrap import BuildFolder
 
-__all__ = ["workshop"]
+__all__ = ["open_build_folder"]
 
 _PREFIX = "compat-matrix-image-"
 _LOCK = "lock"
-# As long as it may take from making a folder to holding its lock.
 _YOUNG_SECONDS = 60.0
+"""Longest time between the creation of a folder and the acquisition of its lock."""
 
 
 @contextlib.contextmanager
-def workshop(where: Path | None = None) -> Iterator[BuildFolder]:
-    """Give a new folder in the system's folder for temporary files, where $TMPDIR says.
+def open_build_folder(parent: Path | None = None) -> Iterator[BuildFolder]:
+    """Yield a new folder in `parent` (default: the system's folder for temporary files, $TMPDIR).
 
-    Leftovers of dead runs are removed first.
+    Folders of dead runs are removed first.
     """
-    parent = where or Path(tempfile.gettempdir())
+    parent = parent or Path(tempfile.gettempdir())
     _sweep(parent)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    # In a user namespace of its own the tool is somebody else, and must get through.
+    # In a user namespace of its own the tool is another user, and must get through.
     folder.chmod(0o711)
     lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
     try:
@@ -54,11 +54,11 @@ def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             status = folder.lstat()
-            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and _dead(folder):
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and _is_dead(folder):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _dead(folder: Path) -> bool:
+def _is_dead(folder: Path) -> bool:
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:

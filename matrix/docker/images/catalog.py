@@ -1,4 +1,4 @@
-"""All sources of images together: what is ready, and the best of what can be had."""
+"""The catalog of all images: those in the engine, and those that a source can provide."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import filelock
 
-from matrix.docker.images.build import KEY, settings
+from matrix.docker.images.build import KEY_LABEL, emulation_environment
 from matrix.docker.images.debian import DebianSource
 from matrix.docker.images.host import HostSource
-from matrix.docker.images.inspect import ImageFactsCache, examine
-from matrix.docker.images.recipes import recipes
+from matrix.docker.images.inspect import ImageFactsCache, inspect_image
+from matrix.docker.images.interface import ImageError, ImageOffer, ImageSource, ReportLine
+from matrix.docker.images.recipes import read_recipes
 from matrix.docker.images.registry import RegistrySource
-from matrix.docker.images.source import ImageError, ImageOffer, ImageSource, Tell
 from matrix.docker.interface import ContainerEngine, ContainerError, EngineLostError, ImageInfo
 from matrix.model.environment import Image
 from matrix.model.reason import Reason
@@ -25,19 +25,19 @@ __all__ = ["CatalogEntry", "ImageCatalog", "default_sources"]
 
 @dataclasses.dataclass(frozen=True)
 class CatalogEntry:
-    """An offer, and the image in the engine that fulfils it, None where there is none."""
+    """An offer, and its image in the engine, None where it is not there."""
 
     offer: ImageOffer
-    held: ImageInfo | None
+    image: ImageInfo | None
 
 
 def default_sources(cache_dir: Path) -> tuple[ImageSource, ...]:
-    """Return every source there is; what they keep lies in `cache_dir`."""
+    """Return all sources; their caches lie in `cache_dir`."""
     return (RegistrySource(), DebianSource(), HostSource(cache_dir))
 
 
 class ImageCatalog:
-    """Images of one engine. Safe for threads; several processes make an image once."""
+    """Images of one engine; safe for several threads and processes, which build an image once."""
 
     def __init__(
         self, engine: ContainerEngine, cache_dir: Path, sources: Sequence[ImageSource] | None = None
@@ -45,105 +45,97 @@ class ImageCatalog:
         """Facts and locks lie in `cache_dir`."""
         self._engine = engine
         self._folder = cache_dir
-        chosen = default_sources(cache_dir) if sources is None else sources
-        self._sources = {source.name: source for source in chosen}
-        self._memory = ImageFactsCache(cache_dir)
+        sources = default_sources(cache_dir) if sources is None else sources
+        self._sources = {source.name: source for source in sources}
+        self._cache = ImageFactsCache(cache_dir)
         self._offers: tuple[ImageOffer, ...] | None = None
 
     def offers(self) -> tuple[ImageOffer, ...]:
-        """Return what all sources could give, the best first for each CPython and target."""
+        """Return the offers of all sources, the best first for each CPython and target."""
         if self._offers is None:
-            found = [
-                self._possible(offer)
+            self._offers = tuple(
+                self._check_platform(offer)
                 for source in sorted(self._sources.values(), key=lambda source: source.rank)
                 for offer in source.offers(self._engine)
-            ]
-            self._offers = tuple(found)
+            )
         return self._offers
 
-    def listed(self) -> tuple[CatalogEntry, ...]:
-        """Return the offers with what the engine holds of them. Raises ContainerError."""
+    def entries(self) -> tuple[CatalogEntry, ...]:
+        """Return the offers with their images in the engine. Raises ContainerError."""
         images = self._engine.images()
-        return tuple(CatalogEntry(offer, self._held(offer, images)) for offer in self.offers())
+        return tuple(CatalogEntry(offer, self._find(offer, images)) for offer in self.offers())
 
     def find(self, python: str, target: str) -> Image | None:
-        """Return an image that is ready, None where one must be got (or asked) first.
+        """Return an image that is ready, None where one must be provided (or inspected) first.
 
         Raises ContainerError.
         """
         images = self._engine.images()
         for offer in self._matching(python, target):
-            held = self._held(offer, images)
-            image = held and self._recalled(held.id, offer)
+            info = self._find(offer, images)
+            image = info and self._cached(info.id, offer)
             if image:
                 return image
         return None
 
-    def ensure(self, python: str, target: str, tell: Tell) -> Image:
-        """Return an image: what is ready, or the first that a source gives.
+    def ensure(self, python: str, target: str, report: ReportLine) -> Image:
+        """Return an image: one that is ready, or the first that a source provides.
 
-        Raises ImageError with what every source met, EngineLostError where the engine went away.
+        Raises ImageError with the failures of all sources, EngineLostError.
         """
         ready = self.find(python, target)
         if ready is not None:
             return ready
         errors: list[ImageError] = []
         images = self._engine.images()
-        # What is held and not asked yet goes before what would have to be got.
+        # Images in the engine that are not inspected yet come before those to pull or build.
         matching = sorted(
-            self._matching(python, target), key=lambda offer: self._held(offer, images) is None
+            self._matching(python, target), key=lambda offer: self._find(offer, images) is None
         )
         for offer in matching:
-            got = self._tried(offer, tell)
-            if isinstance(got, Image):
-                return got
-            errors.append(ImageError(got.reason, f"{offer.source}: {got.detail}"))
-            if offer is not matching[-1] and not offer.obstacle:
-                tell(f"{offer.name} {python} for {offer.platform}: {got.detail}")
+            try:
+                return self._provide(offer, report)
+            except ImageError as error:  # noqa: PERF203 - the next source is tried
+                errors.append(ImageError(error.reason, f"{offer.source}: {error.detail}"))
+                if offer is not matching[-1] and not offer.obstacle:
+                    report(f"{offer.name} {python} for {offer.platform}: {error.detail}")
         if not errors:
             raise ImageError(Reason.NO_IMAGE, f"no source has CPython {python} for {target}")
-        raise _summed(errors)
+        raise _join_errors(errors)
 
-    def _tried(self, offer: ImageOffer, tell: Tell) -> Image | ImageError:
-        try:
-            return self._had(offer, tell)
-        except ImageError as error:
-            return error
-
-    def _had(self, offer: ImageOffer, tell: Tell) -> Image:
+    def _provide(self, offer: ImageOffer, report: ReportLine) -> Image:
         if offer.obstacle:
             remedy = f" ({offer.remedy})" if offer.remedy else ""
             raise ImageError(Reason.NO_IMAGE, offer.obstacle + remedy)
         try:
-            with self._only_one(offer, tell):
-                held = self._held(offer, self._engine.images())
-                if held is None:
+            with self._lock(offer, report):
+                info = self._find(offer, self._engine.images())
+                if info is None:
                     source = self._sources[offer.source]
-                    image, digest = source.provide(offer, self._engine, tell)
+                    image_id, digest = source.provide(offer, self._engine, report)
                 else:
-                    image, digest = held.id, _digest(offer, held)
-                known = self._recalled(image, offer)
-                if known is not None:
-                    return known
-                found = examine(offer, image, digest, self._engine)
-                self._memory.keep(found)
-                return found
+                    image_id, digest = info.id, offer.key.partition("@")[2] or info.id
+                image = self._cached(image_id, offer)
+                if image is None:
+                    image = inspect_image(offer, image_id, digest, self._engine)
+                    self._cache.put(image)
+                return image
         except EngineLostError:
             raise
         except ContainerError as error:
             raise ImageError(Reason.NO_IMAGE, str(error)) from error
 
-    def _recalled(self, image: str, offer: ImageOffer) -> Image | None:
-        known = self._memory.recall(image, offer.executable)
-        if known is None or (known.platform, known.source) != (offer.platform, offer.source):
+    def _cached(self, image_id: str, offer: ImageOffer) -> Image | None:
+        image = self._cache.get(image_id, offer.executable)
+        if image is None or (image.platform, image.source) != (offer.platform, offer.source):
             return None
-        # What is emulated depends on the engine, and another one may hold the same image.
-        here = settings(recipes().target(offer.target), self._engine)
-        return dataclasses.replace(known, environment=here)
+        # The emulated platforms depend on the engine, and another one may have the same image.
+        environment = emulation_environment(read_recipes().target(offer.target), self._engine)
+        return dataclasses.replace(image, environment=environment)
 
     @contextlib.contextmanager
-    def _only_one(self, offer: ImageOffer, tell: Tell) -> Iterator[None]:
-        """Let one thread of one process at a time get an image."""
+    def _lock(self, offer: ImageOffer, report: ReportLine) -> Iterator[None]:
+        """Let one thread of one process at a time provide an image."""
         folder = self._folder / "images"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +143,7 @@ class ImageCatalog:
             try:
                 lock.acquire(timeout=0)
             except filelock.Timeout:
-                tell(f"{offer.name} for {offer.platform}: waiting, it is being made already")
+                report(f"{offer.name} for {offer.platform}: waiting, another process builds it")
                 lock.acquire()
         except OSError as error:
             raise ImageError(Reason.NO_IMAGE, f"cannot write to {folder}: {error}") from error
@@ -165,18 +157,19 @@ class ImageCatalog:
             offer for offer in self.offers() if offer.python == python and offer.target == target
         ]
 
-    def _held(self, offer: ImageOffer, images: Sequence[ImageInfo]) -> ImageInfo | None:
-        """Return the image that fulfils an offer: by its label, or by the digest to pull."""
+    def _find(self, offer: ImageOffer, images: Sequence[ImageInfo]) -> ImageInfo | None:
+        """Return the engine's image of an offer, by its label or by its digest in a registry."""
         if not self._runs(offer):
             return None
         if "@" in offer.key:
             return self._engine.image(offer.key)
         for image in images:
-            if image.labels.get(KEY) == offer.key and image.platform == offer.platform:
+            if image.labels.get(KEY_LABEL) == offer.key and image.platform == offer.platform:
                 return image
         return None
 
-    def _possible(self, offer: ImageOffer) -> ImageOffer:
+    def _check_platform(self, offer: ImageOffer) -> ImageOffer:
+        """Return the offer, with an obstacle where the engine cannot run its platform."""
         if self._runs(offer):
             return offer
         return dataclasses.replace(
@@ -189,12 +182,8 @@ class ImageCatalog:
         return offer.platform in self._engine.info.platforms
 
 
-def _digest(offer: ImageOffer, held: ImageInfo) -> str:
-    return offer.key.partition("@")[2] or held.id
-
-
-def _summed(errors: Sequence[ImageError]) -> ImageError:
-    """Return one error that says them all; its reason is the one that is not just absence."""
+def _join_errors(errors: Sequence[ImageError]) -> ImageError:
+    """Return one error of all; its reason is the first more specific than NO_IMAGE."""
     reasons = [error.reason for error in errors if error.reason is not Reason.NO_IMAGE]
     detail = "; ".join(error.detail for error in errors)
     return ImageError(reasons[0] if reasons else Reason.NO_IMAGE, detail)

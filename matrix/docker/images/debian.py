@@ -1,9 +1,7 @@
-"""Images of Debian's packages: no registry, no builder, and no emulation to unpack them.
+"""Images built from Debian's packages, without a registry, a builder or emulation.
 
-Packages are extracted only (mmdebstrap's variant of that name): no maintainer script runs, so it
-does not matter which CPU they are for. https://manpages.debian.org/mmdebstrap.1
-
-Where Debian's packages come from: as configured, or from where this system's own come.
+Packages are only extracted (mmdebstrap's variant of that name): no maintainer script runs, so they
+may be for any CPU. https://manpages.debian.org/mmdebstrap.1
 """
 
 from __future__ import annotations
@@ -12,52 +10,53 @@ import itertools
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from matrix.docker.images.build import ImageBuild, make, own_layer
-from matrix.docker.images.layers import Layer, filtered
+from matrix.docker.images.build import ImageBuild, build_image, write_system_layer
+from matrix.docker.images.interface import ImageError, ImageOffer, ReportLine
+from matrix.docker.images.layers import Layer, filter_archive
 from matrix.docker.images.mmdebstrap import (
     BuildCommand,
     BuildFolder,
     Tool,
-    complaint,
-    from_os_error,
+    build_error,
+    image_error_from,
     run_tool,
 )
-from matrix.docker.images.recipes import ImageTarget, Suite, SuitePython, key_of, recipes
-from matrix.docker.images.source import ImageError, ImageOffer, Tell
+from matrix.docker.images.recipes import ImageTarget, Suite, read_recipes, recipe_key
 from matrix.docker.interface import ContainerEngine
 from matrix.model.reason import Reason
 
-__all__ = ["VARIABLE", "DebianSource", "mirror_for", "obstacle_here", "unpacked"]
+__all__ = ["MIRROR_VARIABLE", "DebianSource", "find_mirror", "find_obstacle", "unpack_packages"]
 
-VARIABLE = "COMPAT_MATRIX_DEBIAN_MIRROR"
+MIRROR_VARIABLE = "COMPAT_MATRIX_DEBIAN_MIRROR"
 
 _NAMES = ("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid")
 _BRANCHES = ("oldoldstable", "oldstable", "stable", "testing", "unstable")
 _SUITES = frozenset(_NAMES + _BRANCHES)
 
 
-def mirror_for(suite: str, environ: Mapping[str, str], sources: Path = Path("/etc/apt")) -> str:
-    """Return the address of a mirror of Debian, "" where none is known.
+def find_mirror(suite: str, environ: Mapping[str, str], sources: Path = Path("/etc/apt")) -> str:
+    """Return the address of a mirror of Debian, "" where none is configured.
 
-    `$COMPAT_MATRIX_DEBIAN_MIRROR_<SUITE>` is for one suite (an old one lies in an archive of its
-    own), `$COMPAT_MATRIX_DEBIAN_MIRROR` for all. Where there is neither, `sources` are read: the
-    system's own configuration of apt, if it is one of Debian.
+    `$COMPAT_MATRIX_DEBIAN_MIRROR_<SUITE>` is for one suite (old ones have an archive of their own),
+    `$COMPAT_MATRIX_DEBIAN_MIRROR` for all. Without either, it is the first mirror of Debian in this
+    system's configuration of apt, in `sources`.
     """
-    for name in (f"{VARIABLE}_{suite.upper()}", VARIABLE):
+    for name in (f"{MIRROR_VARIABLE}_{suite.upper()}", MIRROR_VARIABLE):
         if environ.get(name):
             return environ[name]
-    for address, suites, components in _entries(sources):
+    for address, suites, components in _read_sources(sources):
         if suites & _SUITES and "main" in components and address.startswith(("http", "file:")):
             return address
     return ""
 
 
-def _entries(folder: Path) -> Iterator[tuple[str, set[str], set[str]]]:
-    """Yield address, suites and components of every source of packages."""
+def _read_sources(folder: Path) -> Iterator[tuple[str, set[str], set[str]]]:
+    """Yield address, suites and components of every configured source of packages."""
     lists = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*.list"))]
     for path in lists:
         for line in _lines(path):
@@ -66,8 +65,8 @@ def _entries(folder: Path) -> Iterator[tuple[str, set[str], set[str]]]:
                 if len(words) > 2:  # noqa: PLR2004 - address, suite, components
                     yield words[0], {words[1]}, set(words[2:])
     for path in sorted((folder / "sources.list.d").glob("*.sources")):
-        for filled, lines in itertools.groupby(_lines(path), key=bool):
-            fields = _fields(lines) if filled else {}
+        for has_text, lines in itertools.groupby(_lines(path), key=bool):
+            fields = _parse_fields(lines) if has_text else {}
             if "deb" in fields.get("types", []) and fields.get("enabled") != ["no"]:
                 for address in fields.get("uris", []):
                     yield address, set(fields.get("suites", [])), set(fields.get("components", []))
@@ -86,7 +85,7 @@ def _without_options(line: str) -> str:
     return rest.partition("]")[2] if rest.startswith("[") else rest
 
 
-def _fields(lines: Iterator[str]) -> dict[str, list[str]]:
+def _parse_fields(lines: Iterator[str]) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
     name = ""
     for line in lines:
@@ -102,12 +101,12 @@ _KEYRINGS = tuple(
     Path(f"/usr/share/keyrings/debian-archive-keyring.{kind}") for kind in ("gpg", "pgp")
 )
 _SECONDS = 900.0
-# How the layers are put together; to be raised with every change of the code that does.
 _VERSION = 1
+"""Version of the code that makes the layers; increased with every change of it."""
 
 
 class DebianSource:
-    """Debian's own CPythons, one image for each suite and target."""
+    """Debian's CPythons, one image for each suite and target."""
 
     name = "debian"
     rank = 20
@@ -115,9 +114,9 @@ class DebianSource:
     def __init__(self, tool: Tool = run_tool) -> None:
         self._tool = tool
 
-    def offers(self, engine: ContainerEngine) -> tuple[ImageOffer, ...]:  # noqa: ARG002 - as the seam has it
+    def offers(self, engine: ContainerEngine) -> tuple[ImageOffer, ...]:  # noqa: ARG002 - as in the interface
         """Return an offer for each CPython of each suite, on each target."""
-        obstacle, remedy = obstacle_here() if self._tool is run_tool else ("", "")
+        obstacle, remedy = find_obstacle() if self._tool is run_tool else ("", "")
         return tuple(
             ImageOffer(
                 source=self.name,
@@ -125,73 +124,76 @@ class DebianSource:
                 python=python.python,
                 target=target.name,
                 platform=target.platform,
-                key=key_of(_VERSION, suite, target.debian, recipes().inside),
+                key=recipe_key(_VERSION, suite, target.debian, read_recipes().inside),
                 executable=python.executable,
                 site=python.site,
                 obstacle=obstacle,
                 remedy=remedy,
             )
-            for suite in recipes().suites
+            for suite in read_recipes().suites
             for python in suite.pythons
-            for target in recipes().targets
+            for target in read_recipes().targets
         )
 
-    def provide(self, offer: ImageOffer, engine: ContainerEngine, tell: Tell) -> tuple[str, str]:
-        """Make the image; it has all CPythons of its suite. Raises ImageError."""
+    def provide(
+        self, offer: ImageOffer, engine: ContainerEngine, report: ReportLine
+    ) -> tuple[str, str]:
+        """Build the image, with all CPythons of its suite. Raises ImageError."""
         if sys.platform == "win32":
-            raise ImageError(Reason.NO_IMAGE, obstacle_here()[0])
-        from matrix.docker.images.build_folder import workshop  # noqa: PLC0415 - not everywhere
+            raise ImageError(Reason.NO_IMAGE, find_obstacle()[0])
+        from matrix.docker.images.build_folder import open_build_folder  # noqa: PLC0415 - POSIX only
 
-        suite = recipes().suite(offer.name.removeprefix("debian "))
-        target = recipes().target(offer.target)
+        suite = read_recipes().suite(offer.name.removeprefix("debian "))
+        target = read_recipes().target(offer.target)
         packages = [*suite.base, *suite.packages]
         packages += [name for python in suite.pythons for name in python.packages]
-        tell(f"{offer.name} for {target.platform}: unpacking packages of Debian")
+        report(f"{offer.name} for {target.platform}: unpacking packages of Debian")
         try:
-            with workshop() as shop:
-                base = unpacked(suite, target, packages, shop, self._tool)
-                own = own_layer(shop.folder / "own.tar", _sites(suite.pythons))
-                tell(f"{offer.name} for {target.platform}: compiling the standard library")
-                making = ImageBuild(
+            with open_build_folder() as build_folder:
+                base = unpack_packages(suite, target, packages, build_folder, self._tool)
+                sites = [python.site for python in suite.pythons]
+                own = write_system_layer(build_folder.folder / "own.tar", sites)
+                report(f"{offer.name} for {target.platform}: compiling the standard library")
+                build = ImageBuild(
                     key=offer.key,
                     target=target,
                     layers=(base, own),
                     executables=[python.executable for python in suite.pythons],
                     tag=f"compat-matrix:debian-{suite.name}-{target.name}",
                 )
-                image = make(making, engine, shop.folder)
+                image = build_image(build, engine, build_folder.folder)
         except OSError as error:
-            raise from_os_error(error) from error
+            raise image_error_from(error) from error
         return image, image
 
 
-def _sites(pythons: Sequence[SuitePython]) -> list[str]:
-    return [python.site for python in pythons]
-
-
-def obstacle_here() -> tuple[str, str]:
-    """Return why packages cannot be unpacked on this machine, and what to do; "" where they can."""
+def find_obstacle() -> tuple[str, str]:
+    """Return why this machine cannot unpack packages, and the remedy; both "" where it can."""
     if sys.platform != "linux":
-        return "images are made of Debian's packages on Linux only", ""
+        return "images of Debian's packages can be built on Linux only", ""
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
     if shutil.which(_TOOL, path=path) is None:
-        return f"{_TOOL} is not on this machine", f"sudo apt-get install {_TOOL}"
+        return f"{_TOOL} is not installed", f"sudo apt-get install {_TOOL}"
     if not any(keyring.is_file() for keyring in _KEYRINGS):
         return (
-            "the keys of Debian's archive are not on this machine",
+            "the keys of Debian's archive are not installed",
             "sudo apt-get install debian-archive-keyring",
         )
     return "", ""
 
 
-def unpacked(
-    suite: Suite, target: ImageTarget, packages: Sequence[str], shop: BuildFolder, tool: Tool
+def unpack_packages(
+    suite: Suite,
+    target: ImageTarget,
+    packages: Sequence[str],
+    build_folder: BuildFolder,
+    tool: Tool,
 ) -> Layer:
-    """Return the layer of `packages` and all that they depend on. Raises ImageError, OSError."""
+    """Return the layer of `packages` and their dependencies. Raises ImageError, OSError."""
     keyring = next((path for path in _KEYRINGS if path.is_file()), _KEYRINGS[0])
-    mirror = mirror_for(suite.name, os.environ)
+    mirror = find_mirror(suite.name, os.environ)
     options = ('Acquire::http::Timeout "30"', 'Acquire::Retries "2"', *suite.apt_options)
-    raw = shop.folder / "raw.tar"
+    raw = build_folder.folder / "raw.tar"
     started = time.time()
     argv = [
         _TOOL,
@@ -206,34 +208,28 @@ def unpacked(
         "-",
         *([mirror] if mirror else []),
     ]
-    finished = tool(BuildCommand(argv, raw, shop.folder, _SECONDS, shop.lock))
-    if finished.code != 0:
-        raise _explained(complaint(finished), suite, mirror)
+    output = tool(BuildCommand(argv, raw, build_folder.folder, _SECONDS, build_folder.lock))
+    if output.code != 0:
+        raise _add_hint(build_error(output), suite, mirror)
     with raw.open("rb") as stream:
-        layer = filtered(stream, shop.folder / "base.tar", suite.leave_out, started)
+        layer = filter_archive(stream, build_folder.folder / "base.tar", suite.leave_out, started)
     raw.unlink()
     return layer
 
 
-def _explained(error: ImageError, suite: Suite, mirror: str) -> ImageError:
-    """Return the error with what it usually means."""
+def _add_hint(error: ImageError, suite: Suite, mirror: str) -> ImageError:
+    """Return the error with the usual remedy."""
     detail = error.detail
     if error.reason is Reason.DISK_FULL:
-        hint = f"images are made in {_temporary()}; TMPDIR names another place"
+        hint = f"images are built in {tempfile.gettempdir()}; set TMPDIR to another folder"
     elif "does not have a Release file" in detail:
-        hint = f"{mirror} does not serve {suite.name}; name one that does in"
-        hint = f"{hint} {VARIABLE}_{suite.name.upper()}"
+        hint = f"{mirror} does not serve {suite.name}; set a mirror that does in"
+        hint = f"{hint} {MIRROR_VARIABLE}_{suite.name.upper()}"
     elif "Failed to fetch" in detail or "Could not" in detail:
-        hint = f"name another mirror of Debian in {VARIABLE}"
+        hint = f"set another mirror of Debian in {MIRROR_VARIABLE}"
     elif "unshare" in detail or "subuid" in detail or "newuidmap" in detail:
-        hint = "as a user who is not root it needs user namespaces and the package uidmap"
+        hint = "without root it needs user namespaces and the package uidmap"
         hint = f"{hint}, with ranges of this user in /etc/subuid and /etc/subgid"
     else:
         return error
     return ImageError(error.reason, f"{detail} ({hint})")
-
-
-def _temporary() -> str:
-    import tempfile  # noqa: PLC0415
-
-    return tempfile.gettempdir()

@@ -1,4 +1,4 @@
-"""The official images that we know by digest: `data/digests.toml`, read and written."""
+"""Digests of the official images, in `data/digests.toml`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SCHEMA = "digests/1"
 
 @dataclasses.dataclass(frozen=True)
 class ImagePattern:
-    """The images that there should be; `{python}` stands in `name` and `site` for the minor."""
+    """The official images of all `pythons`; `name` and `site` contain `{python}` for the minor."""
 
     name: str
     pythons: tuple[str, ...]
@@ -35,10 +35,10 @@ class ImagePattern:
 
 @dataclasses.dataclass(frozen=True)
 class ImageDigest:
-    """A digest that a registry told for a name and a platform; `read` is the day it did.
+    """A registry's digest of a name and a platform, and the day it was `read`.
 
-    Where it was read in a record of such answers, `read_from` names it (`repository@commit:file`),
-    and `read` is the day that the image's youngest layer was made.
+    Where it comes from a published list of digests, `read_from` names that file
+    (`repository@commit:file`), and `read` is the day when the image's youngest layer was made.
     """
 
     python: str
@@ -51,41 +51,42 @@ class ImageDigest:
 
 @dataclasses.dataclass(frozen=True)
 class DigestTable:
-    """All of the file."""
+    """The content of the file."""
 
-    wanted: ImagePattern
+    pattern: ImagePattern
     images: tuple[ImageDigest, ...]
 
 
 def digests_path() -> Path:
-    """Return the file of this version of the project."""
+    """Return the path of the file in this version of the project."""
     return data_dir() / "digests.toml"
 
 
 def read_digests(path: Path) -> DigestTable:
-    """Return what stands there; raise ValueError for what is no digest."""
+    """Return the content of a file; raise ValueError for an invalid digest or schema."""
     data = read_toml(path)
     if data.get("schema") != _SCHEMA:
-        raise ValueError(f"{path} is not of the schema {_SCHEMA}")
-    wanted = data["wanted"]
+        raise ValueError(f"{path}: the schema is not {_SCHEMA}")
+    pattern = data["wanted"]
     images = tuple(ImageDigest(**entry) for entry in data.get("images", ()))
     for image in images:
         if not DIGEST_PATTERN.fullmatch(image.digest):
-            raise ValueError(f"{path}: {image.name} for {image.platform}: {image.digest!r}")
-    return DigestTable(ImagePattern(**{**wanted, "pythons": tuple(wanted["pythons"])}), images)
+            raise ValueError(
+                f"{path}: invalid digest {image.digest!r} of {image.name} for {image.platform}"
+            )
+    return DigestTable(ImagePattern(**{**pattern, "pythons": tuple(pattern["pythons"])}), images)
 
 
 def write_digests(path: Path, digests: DigestTable) -> None:
-    """Write the file, whole or not at all, with the comment that it begins with."""
-    order = digests.wanted.pythons
-    images = sorted(digests.images, key=lambda each: (order.index(each.python), each.platform))
+    """Replace a file's content atomically, but keep its comment."""
+    order = digests.pattern.pythons
+    images = sorted(digests.images, key=lambda image: (order.index(image.python), image.platform))
     document = {
         "schema": _SCHEMA,
-        "wanted": dataclasses.asdict(digests.wanted),
-        "images": [_entry(image) for image in images],
+        "wanted": dataclasses.asdict(digests.pattern),
+        "images": [
+            {key: value for key, value in dataclasses.asdict(image).items() if value}
+            for image in images
+        ],
     }
     write_toml(path, document)
-
-
-def _entry(image: ImageDigest) -> dict[str, str]:
-    return {key: value for key, value in dataclasses.asdict(image).items() if value}

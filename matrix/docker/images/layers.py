@@ -1,6 +1,6 @@
-"""Layers: tar files of a part of a file system, equal for equal content.
+"""Image layers and archives (as `docker save` writes them), equal for equal content.
 
-Archives as `docker save` writes them: layers and a configuration, equal for equal content.
+A layer is a tar file of a part of a file system; an archive has layers and a configuration.
 
 https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format
 """
@@ -16,29 +16,32 @@ import json
 import os
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from typing import IO
 
 __all__ = [
     "EPOCH",
-    "Content",
+    "ImageContent",
     "Layer",
     "LayerWriter",
-    "configuration",
-    "filtered",
-    "layer_of",
+    "build_configuration",
+    "filter_archive",
+    "read_layer",
     "write_archive",
 ]
 
 EPOCH = 1577836800
-"""The time of whatever has none of its own: 2020-01-01. Zip archives cannot say 1970."""
+"""The time of files without one of their own: 2020-01-01. Zip archives cannot represent 1970."""
 
 _BLOCK = 1024**2
-_KEPT = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE)
+_COPIED_TYPES = (
+    tarfile.REGTYPE,
+    tarfile.AREGTYPE,
+    tarfile.DIRTYPE,
+    tarfile.SYMTYPE,
+    tarfile.LNKTYPE,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +53,8 @@ class Layer:
     size: int
 
 
-class _Hashing(io.RawIOBase):
-    """Passes bytes on and keeps their digest."""
+class _DigestWriter(io.RawIOBase):
+    """Writes to `sink`, and computes the digest and the size of all bytes."""
 
     def __init__(self, sink: IO[bytes]) -> None:
         self._sink = sink
@@ -64,10 +67,10 @@ class _Hashing(io.RawIOBase):
         return self._sink.write(data)
 
 
-class LayerWriter:
-    """Writes a layer; `layer` is there when the `with` block has ended.
+class LayerWriter(AbstractContextManager["LayerWriter"]):
+    """Writes a layer in a `with` block, after which `layer` is set.
 
-    Names are absolute paths inside. Owners are root, and nothing depends on the moment.
+    Names are absolute paths in the image. Owners are root, and nothing depends on the current time.
     """
 
     layer: Layer
@@ -76,47 +79,41 @@ class LayerWriter:
         self._path = path
         self._folders: set[str] = set()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> LayerWriter:  # noqa: PYI034 - Self is of 3.11
         self._file = self._path.open("wb")
-        self._hashing = _Hashing(self._file)
-        self._tar = tarfile.open(fileobj=self._hashing, mode="w|", format=tarfile.GNU_FORMAT)
+        self._writer = _DigestWriter(self._file)
+        self._tar = tarfile.open(fileobj=self._writer, mode="w|", format=tarfile.GNU_FORMAT)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
                 self._tar.close()
         finally:
             self._file.close()
         if kind is None:
-            digest = f"sha256:{self._hashing.digest.hexdigest()}"
-            self.layer = Layer(self._path, digest, self._hashing.size)
+            digest = f"sha256:{self._writer.digest.hexdigest()}"
+            self.layer = Layer(self._path, digest, self._writer.size)
 
     def folder(self, path: str, mode: int = 0o755) -> None:
-        """Add a folder, and those above it that this layer does not have yet."""
+        """Add a folder and its missing parents, unless this layer has it already."""
         name = path.strip("/")
         if not name or name in self._folders:
             return
-        parent = name.rpartition("/")[0]
-        self.folder(parent)
+        self.folder(name.rpartition("/")[0])
         info = tarfile.TarInfo(name)
         info.type, info.mode, info.mtime = tarfile.DIRTYPE, mode, EPOCH
         self._folders.add(name)
         self._tar.addfile(info)
 
     def file(self, path: str, data: bytes, mode: int = 0o644, mtime: int = EPOCH) -> None:
-        """Add a file; the folders above it must be in this layer or in one below."""
+        """Add a file; its parent folders must be in this layer or in one below."""
         info = tarfile.TarInfo(path.strip("/"))
         info.size, info.mode, info.mtime = len(data), mode, mtime
         self._tar.addfile(info, io.BytesIO(data))
 
     def copy(self, source: Path, path: str) -> None:
-        """Add a file of this machine with its own time, readable by everybody."""
+        """Add a file of this machine with its own time, readable by all users."""
         with source.open("rb") as stream:
             status = os.fstat(stream.fileno())
             info = tarfile.TarInfo(path.strip("/"))
@@ -124,22 +121,22 @@ class LayerWriter:
             info.mode = 0o755 if status.st_mode & 0o100 else 0o644
             self._tar.addfile(info, stream)
 
-    def link(self, path: str, to: str) -> None:
+    def link(self, path: str, target: str) -> None:
         """Add a symbolic link."""
         info = tarfile.TarInfo(path.strip("/"))
-        info.type, info.linkname, info.mtime = tarfile.SYMTYPE, to, EPOCH
+        info.type, info.linkname, info.mtime = tarfile.SYMTYPE, target, EPOCH
         self._tar.addfile(info)
 
     def member(self, info: tarfile.TarInfo, stream: IO[bytes] | None) -> None:
-        """Add a member as it is."""
+        """Add a member unchanged."""
         self._tar.addfile(info, stream)
 
 
-def filtered(source: IO[bytes], path: Path, leave_out: Sequence[str], before: float) -> Layer:
-    """Copy a tar file to a layer without what `leave_out` names, devices, and times of the making.
+def filter_archive(source: IO[bytes], path: Path, leave_out: Sequence[str], before: float) -> Layer:
+    """Copy a tar file to a layer without the paths in `leave_out`, devices and build times.
 
-    `leave_out` are globs of paths without a leading slash; what lies below one goes too. Whatever
-    was changed at `before` (seconds since 1970) or later gets EPOCH, and so does every folder.
+    `leave_out` are globs of paths without a leading slash; paths below a match are left out, too.
+    Files changed at `before` (seconds since 1970) or later get EPOCH, and so does every folder.
     """
     with (
         LayerWriter(path) as writer,
@@ -147,7 +144,7 @@ def filtered(source: IO[bytes], path: Path, leave_out: Sequence[str], before: fl
     ):
         for info in tar:
             name = info.name.removeprefix("./").strip("/")
-            if name in ("", ".") or info.type not in _KEPT or _matches(name, leave_out):
+            if name in ("", ".") or info.type not in _COPIED_TYPES or _matches(name, leave_out):
                 continue
             info.name = name
             if info.islnk():
@@ -157,14 +154,14 @@ def filtered(source: IO[bytes], path: Path, leave_out: Sequence[str], before: fl
             info.uid = info.gid = 0
             info.uname = info.gname = ""
             info.pax_headers = {}
-            late = info.isdir() or info.issym() or info.mtime >= before
-            info.mtime = EPOCH if late else int(info.mtime)
+            is_new = info.isdir() or info.issym() or info.mtime >= before
+            info.mtime = EPOCH if is_new else int(info.mtime)
             writer.member(info, tar.extractfile(info) if info.isreg() else None)
     return writer.layer
 
 
-def layer_of(path: Path) -> Layer:
-    """Return a layer that was written before."""
+def read_layer(path: Path) -> Layer:
+    """Return a layer that was written earlier."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):
@@ -174,17 +171,17 @@ def layer_of(path: Path) -> Layer:
 
 def _matches(name: str, globs: Iterable[str]) -> bool:
     parts = name.split("/")
-    above = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+    paths = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
     return any(
-        fnmatch.fnmatchcase(each, glob) and each.count("/") == glob.count("/")
+        fnmatch.fnmatchcase(path, glob) and path.count("/") == glob.count("/")
         for glob in globs
-        for each in above
+        for path in paths
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class Content:
-    """An image to be: `platform` such as `linux/386`, `tag` such as `name:tag` or ""."""
+class ImageContent:
+    """Content of an image; `platform` such as `linux/386`, `tag` such as `name:tag` or ""."""
 
     platform: str
     layers: Sequence[Layer]
@@ -193,8 +190,8 @@ class Content:
     tag: str = ""
 
 
-def configuration(content: Content) -> bytes:
-    """Return the image's configuration, whose digest is its id."""
+def build_configuration(content: ImageContent) -> bytes:
+    """Return an image's configuration, whose digest is its id."""
     system, _, rest = content.platform.partition("/")
     cpu, _, variant = rest.partition("/")
     created = dt.datetime.fromtimestamp(EPOCH, dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -214,9 +211,9 @@ def configuration(content: Content) -> bytes:
     return json.dumps(document, sort_keys=True).encode()
 
 
-def write_archive(content: Content, sink: IO[bytes]) -> str:
-    """Write the archive; return the image's id (`sha256:...`)."""
-    config = configuration(content)
+def write_archive(content: ImageContent, sink: IO[bytes]) -> str:
+    """Write an image's archive to `sink`; return the image's id (`sha256:...`)."""
+    config = build_configuration(content)
     digest = hashlib.sha256(config).hexdigest()
     names = [f"{layer.diff_id.removeprefix('sha256:')}/layer.tar" for layer in content.layers]
     manifest = [

@@ -1,4 +1,4 @@
-"""What images are made of, read from `data/images.toml`."""
+"""Recipes of images: targets, Debian's suites and their packages, from `data/images.toml`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = [
     "ImageTarget",
     "Suite",
     "SuitePython",
-    "recipe_key",
     "read_recipes",
+    "recipe_key",
 ]
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageTarget:
-    """One OS and CPU: our word, the engine's (`linux/386`) and Debian's (`i386`).
+    """An OS and CPU: our name, the engine's `platform` (`linux/386`) and Debian's (`i386`).
 
-    `bits` is the size of a pointer; `launch` comes before every command line inside, and `emulated`
-    is what the environment of every process there must have where that CPU is emulated.
+    `bits` is the size of a pointer; `launch` comes before every command line in the image, and
+    `emulated` are the environment variables of its processes where the CPU is emulated.
     """
 
     name: str
@@ -39,13 +39,13 @@ class ImageTarget:
 
     @property
     def machine(self) -> str:
-        """Return what `platform.machine()` should say there."""
+        """The expected value of `platform.machine()`."""
         return self.name.partition("_")[2]
 
 
 @dataclasses.dataclass(frozen=True)
 class ImagePaths:
-    """What every image has: folders to mount things at, and PATH."""
+    """Paths in every image: folders to mount things at, and PATH."""
 
     mount_points: tuple[str, ...]
     path: str
@@ -53,7 +53,7 @@ class ImagePaths:
 
 @dataclasses.dataclass(frozen=True)
 class SuitePython:
-    """A CPython of a suite; `executable` and `site` are paths inside."""
+    """A CPython of a suite; `executable` and `site` are paths in the image."""
 
     python: str
     packages: tuple[str, ...]
@@ -63,7 +63,7 @@ class SuitePython:
 
 @dataclasses.dataclass(frozen=True)
 class Suite:
-    """A suite of Debian; `base` is what every image of it has, `libc` glibc's version there."""
+    """A suite of Debian: `base` are the packages of all its images, `libc` is glibc's version."""
 
     name: str
     libc: str
@@ -76,7 +76,7 @@ class Suite:
 
 @dataclasses.dataclass(frozen=True)
 class HostRecipe:
-    """How interpreters of this machine are copied: onto which suites, with which packages."""
+    """Suites that interpreters of this machine are copied onto, and their packages by suite."""
 
     suites: tuple[str, ...]
     packages: dict[str, tuple[str, ...]]
@@ -85,7 +85,7 @@ class HostRecipe:
 
 @dataclasses.dataclass(frozen=True)
 class ImageRecipes:
-    """All of the file."""
+    """The content of the file."""
 
     targets: tuple[ImageTarget, ...]
     inside: ImagePaths
@@ -93,14 +93,14 @@ class ImageRecipes:
     host: HostRecipe
 
     def target(self, name: str) -> ImageTarget:
-        """Return a target by our name; raise KeyError where it is none of these."""
+        """Return a target by our name; raise KeyError for an unknown one."""
         for target in self.targets:
             if target.name == name:
                 return target
         raise KeyError(name)
 
     def suite(self, name: str) -> Suite:
-        """Return a suite by name; raise KeyError where it is none of these."""
+        """Return a suite by name; raise KeyError for an unknown one."""
         for suite in self.suites:
             if suite.name == name:
                 return suite
@@ -119,9 +119,9 @@ def read_recipes() -> ImageRecipes:
     data = read_data("images")
     debian, host = data["debian"], data["host"]
     return ImageRecipes(
-        targets=tuple(_target(name, entry) for name, entry in data["targets"].items()),
+        targets=tuple(_parse_target(name, entry) for name, entry in data["targets"].items()),
         inside=ImagePaths(tuple(data["inside"]["mount_points"]), data["inside"]["path"]),
-        suites=tuple(_suite(name, entry, debian) for name, entry in debian["suites"].items()),
+        suites=tuple(_parse_suite(name, entry, debian) for name, entry in debian["suites"].items()),
         host=HostRecipe(
             tuple(host["suites"]),
             {name: tuple(packages) for name, packages in host["packages"].items()},
@@ -130,7 +130,7 @@ def read_recipes() -> ImageRecipes:
     )
 
 
-def _target(name: str, entry: dict[str, Any]) -> ImageTarget:
+def _parse_target(name: str, entry: dict[str, Any]) -> ImageTarget:
     return ImageTarget(
         name,
         entry["platform"],
@@ -141,7 +141,7 @@ def _target(name: str, entry: dict[str, Any]) -> ImageTarget:
     )
 
 
-def _suite(name: str, entry: dict[str, Any], debian: dict[str, Any]) -> Suite:
+def _parse_suite(name: str, entry: dict[str, Any], debian: dict[str, Any]) -> Suite:
     return Suite(
         name=name,
         libc=entry["libc"],
@@ -150,7 +150,7 @@ def _suite(name: str, entry: dict[str, Any], debian: dict[str, Any]) -> Suite:
         leave_out=tuple(debian["leave_out"]),
         apt_options=tuple(entry.get("apt_options", ())),
         pythons=tuple(
-            SuitePython(python, tuple(each["packages"]), each["executable"], each["site"])
-            for python, each in entry["pythons"].items()
+            SuitePython(version, tuple(python["packages"]), python["executable"], python["site"])
+            for version, python in entry["pythons"].items()
         ),
     )

@@ -1,4 +1,4 @@
-"""Digests of all wanted images, asked of the registry: what cannot be had stays as it was."""
+"""Refresh of the official images' digests from the registry; digests of failed images stay."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from matrix.docker.images.digests import DigestTable, ImageDigest
-from matrix.docker.images.recipes import recipes
-from matrix.docker.images.registry import RegistryError, digests_of, place_of
-from matrix.docker.platforms import reference
+from matrix.docker.images.recipes import read_recipes
+from matrix.docker.images.registry import RegistryError, fetch_digests, parse_image_name
+from matrix.docker.platforms import registry_reference
 
-__all__ = ["DigestRefresh", "default_registry", "refresh"]
+__all__ = ["DigestRefresh", "default_registry", "refresh_digests"]
 
 _WORKERS = 4
 
-Asker = Callable[[str, str, str], Mapping[str, str]]
+FetchDigests = Callable[[str, str, str], Mapping[str, str]]
+"""Fetches digests by platform, given a registry's address, a repository and a tag."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DigestRefresh:
-    """`digests` are the new ones and what was kept; `new` counts those that are not as before.
+    """`digests` are the new ones and the old ones that stay; `new` counts those that changed.
 
-    `failures` are sentences on images that could not be asked for, `absent` on platforms that an
-    image is not made for; `answered` counts the images that the registry told of.
+    `failures` has a message for each image that could not be fetched, `absent` one for each
+    platform that an image lacks; `answered` counts the images that were fetched.
     """
 
     digests: DigestTable
@@ -36,52 +37,48 @@ class DigestRefresh:
 
 
 def default_registry() -> str:
-    """Return the address of the registry that an engine asks where no host is named."""
+    """Return the address of an engine's registry for names without a host."""
     import docker.auth  # noqa: PLC0415 - slow to import
 
     return f"https://{urlsplit(docker.auth.INDEX_URL).netloc}"
 
 
-def refresh(
+def refresh_digests(
     digests: DigestTable,
     environ: Mapping[str, str],
     today: dt.date,
     default: str,
-    asker: Asker = digests_of,
+    fetch: FetchDigests = fetch_digests,
 ) -> DigestRefresh:
-    """Ask for every wanted image; `default` is the address where no host is configured."""
-    pythons = digests.wanted.pythons
-    names = [digests.wanted.name.format(python=python) for python in pythons]
+    """Fetch the digests of all official images; `default` is the registry if none is configured."""
+    pythons = digests.pattern.pythons
+    names = [digests.pattern.name.format(python=python) for python in pythons]
 
-    def one(name: str) -> Mapping[str, str] | str:
+    def fetch_image(name: str) -> Mapping[str, str] | str:
         try:
-            return asker(*place_of(reference(name, environ), default))
+            return fetch(*parse_image_name(registry_reference(name, environ), default))
         except RegistryError as error:
             return str(error)
 
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
-        answers = list(pool.map(one, names))
-    images = {(image.python, image.platform): image for image in digests.images}
-    before = dict(images)
+        results = list(pool.map(fetch_image, names))
+    before = {(image.python, image.platform): image for image in digests.images}
+    images = dict(before)
     failures, absent = [], []
-    for python, name, answer in zip(pythons, names, answers, strict=True):
-        if isinstance(answer, str):
-            failures.append(f"{name}: {answer}")
+    for python, name, result in zip(pythons, names, results, strict=True):
+        if isinstance(result, str):
+            failures.append(f"{name}: {result}")
             continue
-        for target in recipes().targets:
+        for target in read_recipes().targets:
             key = (python, target.platform)
-            if target.platform in answer:
-                images[key] = ImageDigest(*key, name, answer[target.platform], today.isoformat())
+            if target.platform in result:
+                images[key] = ImageDigest(*key, name, result[target.platform], today.isoformat())
             else:
                 absent.append(f"{name} is not made for {target.platform}")
     return DigestRefresh(
-        DigestTable(digests.wanted, tuple(images.values())),
-        sum(_digest(before.get(key)) != image.digest for key, image in images.items()),
-        sum(not isinstance(answer, str) for answer in answers),
+        DigestTable(digests.pattern, tuple(images.values())),
+        sum(key not in before or before[key].digest != images[key].digest for key in images),
+        len(results) - len(failures),
         tuple(failures),
         tuple(absent),
     )
-
-
-def _digest(image: ImageDigest | None) -> str:
-    return image.digest if image else ""
