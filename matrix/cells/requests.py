@@ -224,7 +224,7 @@ class _NoEvidence:
     """The evidence of a request that needs none."""
 
     def match(self, observation: object) -> Match:  # noqa: ARG002 - the protocol's parameter
-        return Match(holds=True, text="nothing is asked for")
+        return Match(holds=True, text="no evidence is required")
 
 
 _NO_EVIDENCE = _NoEvidence()

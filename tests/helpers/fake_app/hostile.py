@@ -1,4 +1,4 @@
-"""Linux only: what an app may do that means no good; each returns what it achieved."""
+"""Linux only: acts of a hostile app; each returns its result."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if sys.platform != "linux":
 
 
 def fork() -> str:
-    """Fill the table of processes with some that leave the group, and go on trying."""
-    until = time.monotonic() + 600
-    while time.monotonic() < until:
+    """Start processes that leave the group until there can be no more, and go on trying."""
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             fork_away()
     return "forked"
 
 
 def fork_away() -> None:
-    """Leave a process in a session of its own."""
+    """Start a process in a session of its own."""
     if os.fork() == 0:
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -34,17 +34,17 @@ def fork_away() -> None:
 
 def fill_memory() -> str:
     """Take all memory there is."""
-    held = []
+    blocks = []
     while True:
-        held.append(bytearray(os.urandom(1)) * (16 * 1024**2))
+        blocks.append(bytearray(os.urandom(1)) * (16 * 1024**2))
 
 
 def fill_disk() -> dict[str, str]:
-    """Write wherever it can be done, and all that fits into the one place that is for it."""
+    """Try to write everywhere, and fill the scratch folder."""
     tried = {}
     site = next(path for path in sys.path if path.endswith("-packages"))
     for folder in ("/", "/etc", "/usr/bin", "/var", "/run", "/cell/apps", "/cell/fixtures", site):
-        tried[folder] = written(folder)
+        tried[folder] = try_to_write(folder)
     try:
         with Path("/tmp/evil").open("wb") as file:  # noqa: S108 - in a container
             while True:
@@ -55,8 +55,8 @@ def fill_disk() -> dict[str, str]:
     return tried
 
 
-def written(folder: str) -> str:
-    """Try to write."""
+def try_to_write(folder: str) -> str:
+    """Return the result of writing a file."""
     try:
         Path(folder, "evil").write_text("evil", "ascii")
     except OSError as error:
@@ -65,11 +65,11 @@ def written(folder: str) -> str:
 
 
 def reach_out() -> dict[str, str]:
-    """Try to talk to anybody: a neighbour, the engine's usual networks, the internet's range."""
+    """Try to connect to a neighbour, to the engine's usual networks, and to the internet."""
     tried = {}
     neighbours = Path("/cell/apps/neighbours").read_text("ascii").split()
     for address in (*neighbours, "172.17.0.1:80", "10.0.0.1:80", "192.0.2.1:443", "8.8.8.8:53"):
-        tried[address] = connected(address)
+        tried[address] = try_to_connect(address)
     with socket.socket(socket.AF_UNIX) as sock:
         try:
             sock.connect("\0compat-matrix-neighbour")
@@ -80,8 +80,8 @@ def reach_out() -> dict[str, str]:
     return tried
 
 
-def connected(address: str) -> str:
-    """Try to connect."""
+def try_to_connect(address: str) -> str:
+    """Return the result of connecting."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), 2).close()
@@ -98,7 +98,7 @@ def print_much() -> str:
 
 
 def kill_everybody() -> str:
-    """Kill all that can be killed."""
+    """Kill every process that can be killed."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGSTOP, signal.SIGKILL):
         with contextlib.suppress(OSError):
             os.kill(1, number)
@@ -108,7 +108,7 @@ def kill_everybody() -> str:
 
 
 def talk_nonsense() -> str:
-    """Write where the first process writes: it is of the same user."""
+    """Write to the output of the first process, which has the same user."""
     with Path("/proc/1/fd/1").open("wb") as file:
         file.write(b"\xff" * 9)
     return "talked"

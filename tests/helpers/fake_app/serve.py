@@ -1,4 +1,4 @@
-"""An app that sends its spans itself, and misbehaves as the file `mode` beside it says."""
+"""An app that sends its spans itself, and misbehaves as the file `mode` in its folder says."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ATTACK = {"rule": {"id": "ua0-600-12x"}, "rule_matches": [{"parameters": [{"addr
 
 
 class Tracer:
-    """Sends one trace per request; version 9.9.9 unless told to lie."""
+    """Sends one trace per request; reports version 9.9.9, or a wrong one in a mode."""
 
     number = 0
 
@@ -62,7 +62,7 @@ def untraced() -> bool:
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
-    time.sleep(600)  # not one word more from this thread
+    time.sleep(600)  # this thread must do nothing more
 
 
 class Shop(http.server.BaseHTTPRequestHandler):
@@ -90,15 +90,15 @@ class Shop(http.server.BaseHTTPRequestHandler):
         # As some releases block: without a reason phrase.
         self.wfile.write(b"HTTP/1.0 200 \r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         meta = {}
-        once = MODE != "once-in-three" or self.served % 3 == 0
-        if attack and "DD_APPSEC_ENABLED" in os.environ and once and MODE != "blind":
+        detects = MODE != "once-in-three" or self.served % 3 == 0
+        if attack and "DD_APPSEC_ENABLED" in os.environ and detects and MODE != "blind":
             meta = {"appsec.event": "true", "_dd.appsec.json": json.dumps({"triggers": [ATTACK]})}
         if MODE != "mute" and (MODE == "deaf" or not untraced()):
             self.tracer.send(self.path, 200, meta)
 
 
 def main() -> None:
-    with contextlib.suppress(OSError):  # in a container there is no such place
+    with contextlib.suppress(OSError):  # in a container there is no such folder
         Path(os.environ["HOME"], "..", "..", "pid").write_text(str(os.getpid()), encoding="ascii")
     if MODE == "exit":
         sys.stdout.write("no such module\n")

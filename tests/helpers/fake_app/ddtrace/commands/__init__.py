@@ -1,1 +1,1 @@
-"""Stands in for the tracer: the app beside it sends the spans itself."""
+"""A fake tracer; the fake app sends the spans itself."""

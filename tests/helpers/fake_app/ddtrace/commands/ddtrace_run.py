@@ -1,4 +1,4 @@
-"""Runs its arguments, as the real one does."""
+"""Run its arguments, as the real one does."""
 
 import os
 import sys
