@@ -30,6 +30,7 @@ from matrix.cli.output import (
     check_answer_options,
     write_answers,
 )
+from matrix.distributed.dask.cluster import join_cluster
 from matrix.distributed.manifest import MANIFEST, Manifest, Shard, read_manifest
 from matrix.distributed.shard_run import check_project, find_shard, run_shard
 from matrix.errors import NothingSelectedError, UsageError
@@ -95,8 +96,6 @@ def place_from_args(args: argparse.Namespace) -> Iterator[VerifySetup]:
         )
         yield VerifySetup(where, lambda _plan: world_on(RunBackend(where)))
     elif args.cluster:
-        from matrix.distributed.dask.cluster import join_cluster  # noqa: PLC0415 - only when asked for
-
         with join_cluster(args.cluster, args.engine, args.target) as cluster:
             yield VerifySetup(cluster.where, cluster.world_on, cluster.notes)
     else:

@@ -1,8 +1,6 @@
-"""A run put together from the folders of its shards: gathered, merged, held against the plan.
+"""Collect a run from the folders of its shards: combine their results, and compare with the plan.
 
-Which cells of a run are missing, held against what was shared out. Pure.
-
-What was collected, laid where a run on this machine would have left it.
+The results are written to where a run on this machine would have left them.
 """
 
 from __future__ import annotations
@@ -13,87 +11,75 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from matrix.distributed.gather import LARGEST, GatheredFolder, JudgeRules, gather, shard_folders
+from matrix.distributed.gather import (
+    GatheredFolder,
+    GatherLimits,
+    JudgeRules,
+    gather,
+    shard_folders,
+)
 from matrix.distributed.manifest import Manifest
-from matrix.distributed.merge import Merged, ShardResult, absent_of, best_of_cells, conclude, merge
-from matrix.distributed.shard_file import CAPTURES, JOURNAL, ShardCell, sha256
+from matrix.distributed.merge import (
+    ResultsByKey,
+    ShardResult,
+    best_by_cell,
+    build_run_result,
+    find_absent,
+    merge,
+)
+from matrix.distributed.shard_file import CAPTURES, JOURNAL, ShardStatus, sha256
 from matrix.distributed.untrusted import RefusedError, read_file
 from matrix.errors import IncompleteRunError
 from matrix.model.probe import Probe
 from matrix.runs.captures import CaptureStore
 from matrix.runs.events import Emit, RunStarted
 from matrix.runs.journal import Journal
-from matrix.runs.result import RunResult
+from matrix.runs.record import Record
 
-__all__ = [
-    "NEVER",
-    "REFUSED",
-    "CollectedRun",
-    "MissingCells",
-    "collect",
-    "collected",
-    "deposit",
-    "missing_of",
-    "words_of",
-]
+__all__ = ["CollectedRun", "MissingCells", "collect", "write_results"]
 
-NEVER = "it never ran"
-REFUSED = "what it found was refused"
-_WORDS = {
-    None: "it was killed, or still runs",
-    ShardCell.INTERRUPTED: "it was interrupted",
-    ShardCell.LOST: "what ran its cells was lost",
-    ShardCell.UNKEPT: "not all that it found could be written",
-    ShardCell.COMPLETE: "a part of what it found was refused",
+_NEVER_RAN = "never ran"
+_REFUSED = "its results were refused"
+_CAUSES = {
+    None: "killed, or still running",
+    ShardStatus.INTERRUPTED: "interrupted",
+    ShardStatus.LOST: "the container engine was lost",
+    ShardStatus.UNSAVED: "not all results could be written",
+    ShardStatus.COMPLETE: "some of its results were refused",
 }
-_NAMED = 3
+_MAX_NAMES = 3
+_CHANGED_HINT = "Collect again when nothing writes there any more."
 
 
 @dataclasses.dataclass(frozen=True)
 class MissingCells:
-    """Cells of a shard that should have ended and did not; `of` is how many it has to run."""
+    """The missing cells of a shard, out of `expected`, and the cause."""
 
     shard: str
     cells: tuple[str, ...]
-    of: int
-    why: str
+    expected: int
+    cause: str
 
     def __str__(self) -> str:
-        names = ", ".join(self.cells[:_NAMED])
-        more = len(self.cells) - _NAMED
+        names = ", ".join(self.cells[:_MAX_NAMES])
+        more = len(self.cells) - _MAX_NAMES
         tail = f" and {more} more" if more > 0 else ""
         return (
-            f"{self.shard}: {self.why}: {len(self.cells)} of {self.of} cells missing"
+            f"{self.shard}: {self.cause}: {len(self.cells)} of {self.expected} cells missing"
             f" ({names}{tail})"
         )
 
 
-def words_of(ended: Iterable[ShardCell | None]) -> str:
-    """Return why cells of a shard may be missing; `ended` is how each of its runs ended."""
-    return "; ".join(dict.fromkeys(_WORDS[each] for each in ended))
-
-
-def missing_of(
-    manifest: Manifest, absent: Collection[str], why: Mapping[str, str]
-) -> Iterator[MissingCells]:
-    """Yield the shards that lack any of the `absent` cells; `why` is by shard."""
-    for shard in manifest.shards:
-        cells = tuple(each for each in (*shard.cells, *shard.reserve) if each in absent)
-        if cells:
-            needed = len(shard.cells) + sum(each in absent for each in shard.reserve)
-            yield MissingCells(shard.name, cells, needed, why.get(shard.name, NEVER))
-
-
 @dataclasses.dataclass(frozen=True)
 class CollectedRun:
-    """What shards found together.
+    """The combined results of shards.
 
-    `merged` are their results and `files` the captures' by sha256. `refused` and `missing` say what
-    keeps the run from being complete. `warnings` are what the shards said of themselves.
+    `merged` are their results and `files` the captures' paths by sha256. `refused` and `missing`
+    keep the run from being complete. `warnings` are those of the shards, whose number is `shards`.
     """
 
     manifest: Manifest
-    merged: Merged
+    merged: ResultsByKey
     files: Mapping[str, Path]
     refused: tuple[str, ...]
     missing: tuple[MissingCells, ...]
@@ -101,117 +87,137 @@ class CollectedRun:
     shards: int
 
     @property
-    def pieces(self) -> dict[str, ShardResult]:
-        """Return what counts of each cell."""
-        return best_of_cells(self.merged)
+    def results(self) -> dict[str, ShardResult]:
+        """Return the result that counts for each cell."""
+        return best_by_cell(self.merged)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Return all that keeps the run from being complete, in sentences."""
+        """Return everything that keeps the run from being complete, as messages."""
         return (*self.refused, *map(str, self.missing))
 
-    def judged(self, probes: Mapping[str, Probe], emit: Emit) -> RunResult:
-        """Return the run that its pieces make; cells that are missing were not run."""
-        why = {cell: f"{each.shard}: {each.why}" for each in self.missing for cell in each.cells}
+    def judge(self, probes: Mapping[str, Probe], emit: Emit) -> Record:
+        """Return the run that the results make; missing cells count as not run."""
+        causes = {
+            cell: f"{missing.shard}: {missing.cause}"
+            for missing in self.missing
+            for cell in missing.cells
+        }
         place = f"collected from {self.shards} of {len(self.manifest.shards)} shards"
         emit(RunStarted(self.manifest.plan, 1, place=place))
-        result = conclude(self.manifest, self.pieces, why, probes, emit)
-        return dataclasses.replace(result, warnings=(*self.problems, *self.warnings))
+        result = build_run_result(self.manifest, self.results, causes, probes, emit)
+        warnings = (*self.problems, *self.warnings)
+        return dataclasses.replace(result, run=dataclasses.replace(result.run, warnings=warnings))
 
     def error(self) -> IncompleteRunError | None:
-        """Return what tells that the run is not complete, None where it is."""
+        """Return the error of an incomplete run, None for a complete one."""
         if not self.problems:
             return None
         lines = "\n".join(f"  {problem}" for problem in self.problems)
-        names = " ".join(each.shard for each in self.missing)
+        names = " ".join(missing.shard for missing in self.missing)
         fresh = " (with --fresh where something was refused)" if self.refused else ""
-        again = f"Run again{fresh}, then collect again: verify --shard, for {names}."
         return IncompleteRunError(
-            f"{'the run is not complete' if self.missing else 'not all was taken in'}:\n{lines}",
-            again if names else "Leave out what was refused, or see why it is there.",
+            f"{'the run is not complete' if names else 'some results were refused'}:\n{lines}",
+            f"Run again{fresh}, then collect again: verify --shard, for {names}."
+            if names
+            else "Leave the refused folders out, or find out where they come from.",
         )
 
 
-def collect(manifest: Manifest, given: Iterable[Path], rules: JudgeRules) -> CollectedRun:
-    """Return what the folders given hold of a run."""
-    folders, refused = shard_folders(given)
-    return collected(manifest, [gather(each, manifest, rules) for each in folders], refused)
-
-
-def collected(
-    manifest: Manifest, gathered: Iterable[GatheredFolder], refused: Iterable[str] = ()
+def collect(
+    manifest: Manifest,
+    folders: Iterable[Path],
+    rules: JudgeRules,
+    limits: GatherLimits | None = None,
 ) -> CollectedRun:
-    """Return what was gathered, put together; the order of the folders does not matter."""
-    ended: dict[str, list[ShardCell | None]] = defaultdict(list)
+    """Return the results of a run in the folders."""
+    limits = limits or GatherLimits()
+    shards, refused = shard_folders(folders, limits)
+    return _combine(manifest, [gather(shard, manifest, rules, limits) for shard in shards], refused)
+
+
+def write_results(merged: ResultsByKey, files: Mapping[str, Path], results: Path) -> int:
+    """Write the results that are not there yet, and return their number.
+
+    `files` has the captures' paths by sha256. A result of the same key is replaced, as by a new
+    run, but a final result is not replaced by a transient one. A capture is written before its
+    journal entry, so that an interrupted call can be repeated. Raises StorageError, and
+    IncompleteRunError where a file has changed since it was read.
+    """
+    captures = CaptureStore(results / CAPTURES)
+    written = 0
+    with contextlib.closing(Journal(results / JOURNAL)) as journal:
+        entries = journal.read().entries
+        for result in sorted(merged.values(), key=lambda r: (r.entry.started, r.entry.key)):
+            cell, key = result.entry.cell, result.entry.key
+            current, digest = entries.get(key), _file_digest(captures.path(cell, key))
+            same_capture = digest == result.capture
+            if same_capture and current == result.entry:
+                continue
+            if current and digest and result.entry.transient and not current.transient:
+                continue
+            if not same_capture:
+                captures.put(cell, key, _read_capture(files[result.capture], result.capture))
+            journal.append(result.entry)
+            written += 1
+    return written
+
+
+def _combine(
+    manifest: Manifest, gathered: Iterable[GatheredFolder], refused: Iterable[str]
+) -> CollectedRun:
+    """Return the combined results; the order of the folders does not matter."""
+    ends: dict[str, list[ShardStatus | None]] = defaultdict(list)
     merged: dict[str, ShardResult] = {}
     files: dict[str, Path] = {}
-    why: dict[str, str] = {}
+    causes: dict[str, str] = {}
     problems, warnings = list(refused), []
-    for each in sorted(gathered, key=lambda each: str(each.folder)):
-        problems += each.problems
-        if each.shard and each.refused:
-            why.setdefault(each.shard, REFUSED)
-        elif each.shard:
-            ended[each.shard].append(each.ended)
-            warnings += [f"{each.shard}: {warning}" for warning in each.warnings]
-            files.update(each.files)
-        merged = merge(merged, each.pieces)
-    absent = {each.cell.id for each in absent_of(manifest, best_of_cells(merged))}
-    why.update((shard, words_of(how)) for shard, how in ended.items())
+    for folder in sorted(gathered, key=lambda item: str(item.folder)):
+        problems += folder.problems
+        if folder.shard and folder.refused:
+            causes.setdefault(folder.shard, _REFUSED)
+        elif folder.shard:
+            ends[folder.shard].append(folder.ended)
+            warnings += [f"{folder.shard}: {warning}" for warning in folder.warnings]
+            files.update(folder.files)
+        merged = merge(merged, folder.results)
+    absent = {planned.cell.id for planned in find_absent(manifest, best_by_cell(merged))}
+    for shard, statuses in ends.items():
+        causes[shard] = "; ".join(dict.fromkeys(_CAUSES[status] for status in statuses))
     return CollectedRun(
         manifest,
         merged,
         files,
         tuple(problems),
-        tuple(missing_of(manifest, absent, why)),
+        tuple(_find_missing(manifest, absent, causes)),
         tuple(dict.fromkeys(warnings)),
-        len(ended),
+        len(ends),
     )
 
 
-def deposit(merged: Merged, files: Mapping[str, Path], results: Path) -> int:
-    """Write what is not there yet, and return how many results that were.
-
-    `files` says where captures lie, by their sha256. What is there by the same key is replaced, as
-    by a new run; but what ended here is not given up for what is to be tried again. A capture is
-    written before its line, so that one that is cut short can be done again. Raises StorageError,
-    and IncompleteRunError where a file has changed since it was read.
-    """
-    captures = CaptureStore(results / CAPTURES)
-    count = 0
-    with contextlib.closing(Journal(results / JOURNAL)) as journal:
-        there = journal.read().entries
-        ordered = sorted(merged.values(), key=lambda piece: (piece.entry.started, piece.entry.key))
-        for piece in ordered:
-            cell, key = piece.entry.cell, piece.entry.key
-            here, digest = there.get(key), _digest(captures.path(cell, key))
-            same = digest == piece.capture
-            if same and here == piece.entry:
-                continue
-            if here and digest and piece.entry.transient and not here.transient:
-                continue
-            if not same:
-                captures.put(cell, key, _content(files[piece.capture], piece.capture))
-            journal.append(piece.entry)
-            count += 1
-    return count
+def _find_missing(
+    manifest: Manifest, absent: Collection[str], causes: Mapping[str, str]
+) -> Iterator[MissingCells]:
+    """Yield the shards that lack any of the `absent` cells; `causes` is by shard."""
+    for shard in manifest.shards:
+        cells = tuple(cell for cell in (*shard.cells, *shard.reserve) if cell in absent)
+        if cells:
+            expected = len(shard.cells) + sum(cell in absent for cell in shard.reserve)
+            yield MissingCells(shard.name, cells, expected, causes.get(shard.name, _NEVER_RAN))
 
 
-def _digest(path: Path) -> str:
+def _file_digest(path: Path) -> str:
     try:
         return sha256(path.read_bytes())
     except OSError:
         return ""
 
 
-def _content(path: Path, digest: str) -> bytes:
+def _read_capture(path: Path, digest: str) -> bytes:
     try:
-        content = read_file(path, LARGEST)
+        content = read_file(path, GatherLimits().capture)
     except RefusedError as error:
-        raise IncompleteRunError(f"{path} {error}", _HINT) from error
+        raise IncompleteRunError(f"{path} {error}", _CHANGED_HINT) from error
     if sha256(content) != digest:
-        raise IncompleteRunError(f"{path} has changed while it was collected", _HINT)
+        raise IncompleteRunError(f"{path} has changed while it was collected", _CHANGED_HINT)
     return content
-
-
-_HINT = "Collect again when nothing writes there any more."

@@ -1,8 +1,6 @@
-"""How long a cell is expected to take, from `data/durations.toml`.
+"""Expected durations of cells: read from `data/durations.toml`, and fitted from recorded runs.
 
-Durations from what was recorded: a mean for each framework and library, and what more costs.
-
-How long cells took, from recorded runs and journals.
+The model is a mean for each framework and library, and a price for each further probe and a soak.
 """
 
 from __future__ import annotations
@@ -25,21 +23,24 @@ from matrix.system.data_files import read_data
 __all__ = [
     "CellDuration",
     "Durations",
-    "cells_that_ran",
-    "durations_toml",
-    "fitted",
+    "fit_durations",
+    "format_durations",
     "load_durations",
+    "read_cell_durations",
 ]
 
-# However little is known of it, a cell starts a process.
-_LEAST = 0.5
+# The shortest estimate: every cell starts a process.
+_MIN_SECONDS = 0.5
+# The mean of a framework with few cells leans on that of all, as if it had this many cells more.
+_PRIOR_CELLS = 2.0
+_DECIMALS = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Durations:
-    """Seconds: of a cell of a framework or library with one probe, of each `probe` more, of a soak.
+    """Seconds: of a cell with one probe by framework or library, of a further `probe`, of a `soak`.
 
-    `cell` stands for frameworks and libraries that nobody measured.
+    `cell` is for frameworks and libraries without a measurement.
     """
 
     cell: float
@@ -47,27 +48,22 @@ class Durations:
     soak: float
     frameworks: Mapping[str, float]
 
-    def of(self, planned: PlannedCell) -> float:
-        """Return how many seconds the cell is expected to take, once its environment is there."""
+    def estimate(self, planned: PlannedCell) -> float:
+        """Return the expected seconds of the cell once its environment is ready."""
         base = self.frameworks.get(planned.cell.framework, self.cell)
         more = len(planned.probes) - 1 + (planned.repeats - 1) * len(planned.decisive)
-        return max(_LEAST, math.fsum((base, more * self.probe, planned.soak * self.soak)))
+        return max(_MIN_SECONDS, math.fsum((base, more * self.probe, planned.soak * self.soak)))
 
 
 def load_durations() -> Durations:
-    """Return what was measured last, as it is committed."""
+    """Return the committed durations."""
     data = read_data("durations")
     return Durations(data["cell"], data["probe"], data["soak"], data["frameworks"])
 
 
-# A mean of few cells leans on that of all, as if so many cells more had taken that.
-_LEANING = 2.0
-_MEASURED = 2
-
-
 @dataclasses.dataclass(frozen=True)
 class CellDuration:
-    """A cell that ran, with `probes` probes; `soak` is None where nobody says. Seconds."""
+    """The seconds of a cell that ran `probes` probes; `soak` is None where it is not recorded."""
 
     cell: str
     target: str
@@ -78,33 +74,35 @@ class CellDuration:
     seconds: float
 
 
-def fitted(ran: Iterable[CellDuration]) -> tuple[Durations, Sequence[CellDuration]]:
-    """Return what is expected from now on, and the cells that it rests on: one at least is needed.
+def fit_durations(measured: Iterable[CellDuration]) -> tuple[Durations, Sequence[CellDuration]]:
+    """Return durations fitted to the measurements (at least one), and those that were used.
 
-    They are those of the target that most ran for: how much slower another machine is says nothing
-    of a cell. What was recorded in several places counts once. The order does not matter.
+    Only those of the target with the most cells are used, as another machine's speed says nothing
+    about a cell. A cell that was recorded in several places counts once. The order does not matter.
     """
-    told = {(each.cell, each.started): each for each in sorted(ran, key=_most_told)}
-    counts = Counter(each.target for each in told.values())
+    unique = {(item.cell, item.started): item for item in sorted(measured, key=_detail_order)}
+    counts = Counter(item.target for item in unique.values())
     target = min(counts, key=lambda name: (-counts[name], name))
-    used = sorted((each for each in told.values() if each.target == target), key=_most_told)
-    probe, soak = _more(used)
+    used = sorted((item for item in unique.values() if item.target == target), key=_detail_order)
+    probe, soak = _fit_probe_and_soak(used)
     bases: dict[str, list[float]] = {}
-    for each in used:
-        base = each.seconds - probe * (each.probes - 1) - soak * bool(each.soak)
-        bases.setdefault(each.framework, []).append(base)
-    cell = math.fsum(base for some in bases.values() for base in some) / len(used)
+    for item in used:
+        base = item.seconds - probe * (item.probes - 1) - soak * bool(item.soak)
+        bases.setdefault(item.framework, []).append(base)
+    cell = math.fsum(base for values in bases.values() for base in values) / len(used)
     frameworks = {
-        name: round((math.fsum(some) + _LEANING * cell) / (len(some) + _LEANING), _MEASURED)
-        for name, some in sorted(bases.items())
+        name: round(
+            (math.fsum(values) + _PRIOR_CELLS * cell) / (len(values) + _PRIOR_CELLS), _DECIMALS
+        )
+        for name, values in sorted(bases.items())
     }
-    cell, probe, soak = (round(each, _MEASURED) for each in (cell, probe, soak))
+    cell, probe, soak = (round(value, _DECIMALS) for value in (cell, probe, soak))
     return Durations(cell, probe, soak, frameworks), used
 
 
-def durations_toml(durations: Durations, used: Sequence[CellDuration]) -> str:
-    """Return the text of the file."""
-    first, last = (pick(each.started for each in used)[:10] for pick in (min, max))
+def format_durations(durations: Durations, used: Sequence[CellDuration]) -> str:
+    """Return the text of `durations.toml`."""
+    first, last = (pick(item.started for item in used)[:10] for pick in (min, max))
     lines = [
         "# made by: python -m matrix plan --write-durations RECORD_OR_JOURNAL...",
         f"# from {len(used)} cells for {used[0].target} that ran from {first} to {last}.",
@@ -120,30 +118,30 @@ def durations_toml(durations: Durations, used: Sequence[CellDuration]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _most_told(each: CellDuration) -> tuple[object, ...]:
-    # Of the same cell, that one comes last, and counts, which says most.
-    said = each.soak is not None, bool(each.soak), each.probes, each.seconds
-    return each.cell, each.started, *said
+def _detail_order(item: CellDuration) -> tuple[object, ...]:
+    """Return a sort key that puts the most detailed record of the same cell last."""
+    detail = item.soak is not None, bool(item.soak), item.probes, item.seconds
+    return item.cell, item.started, *detail
 
 
-def _more(used: Sequence[CellDuration]) -> tuple[float, float]:
-    """Return what a probe more and a soak cost: least squares within each framework or library."""
-    of_framework: dict[str, list[tuple[float, float, float]]] = {}
-    for each in used:
-        if each.soak is not None:
-            row = (float(each.probes), float(each.soak), each.seconds)
-            of_framework.setdefault(each.framework, []).append(row)
-    apart = []
-    for rows in of_framework.values():
-        middle = [math.fsum(column) / len(rows) for column in zip(*rows, strict=True)]
-        apart += [[value - mean for value, mean in zip(row, middle, strict=True)] for row in rows]
+def _fit_probe_and_soak(used: Sequence[CellDuration]) -> tuple[float, float]:
+    """Return the seconds of a further probe and of a soak: least squares within each framework."""
+    by_framework: dict[str, list[tuple[float, float, float]]] = {}
+    for item in used:
+        if item.soak is not None:
+            row = (float(item.probes), float(item.soak), item.seconds)
+            by_framework.setdefault(item.framework, []).append(row)
+    centred = []
+    for rows in by_framework.values():
+        means = [math.fsum(column) / len(rows) for column in zip(*rows, strict=True)]
+        centred += [[value - mean for value, mean in zip(row, means, strict=True)] for row in rows]
     pp, ps, ss, pt, st = (
-        math.fsum(row[one] * row[two] for row in apart)
-        for one, two in ((0, 0), (0, 1), (1, 1), (0, 2), (1, 2))
+        math.fsum(row[i] * row[j] for row in centred)
+        for i, j in ((0, 0), (0, 1), (1, 1), (0, 2), (1, 2))
     )
-    area = pp * ss - ps * ps
-    if area > 0:
-        probe, soak = (pt * ss - ps * st) / area, (pp * st - ps * pt) / area
+    determinant = pp * ss - ps * ps
+    if determinant > 0:
+        probe, soak = (pt * ss - ps * st) / determinant, (pp * st - ps * pt) / determinant
     else:
         probe, soak = (pt / pp if pp else 0.0), (st / ss if ss and not pp else 0.0)
     return max(0.0, probe), max(0.0, soak)
@@ -152,20 +150,22 @@ def _more(used: Sequence[CellDuration]) -> tuple[float, float]:
 _REMEDY = "A run is in .matrix/records, and what it wrote as it went in .matrix/journal.jsonl."
 
 
-def cells_that_ran(path: Path, say: Callable[[str], None]) -> list[CellDuration]:
-    """Return the cells that a file tells of and that ran: none took no time.
+def read_cell_durations(path: Path, report: Callable[[str], None]) -> list[CellDuration]:
+    """Return the cells in a record or journal that took time.
 
-    `say` gets what cannot be read of a journal. Raises `UnreadableInputError`, naming the file.
+    `report` gets the lines of a journal that cannot be read. Raises `UnreadableInputError`, naming
+    the file.
     """
     content = read_content(path)
-    found = list(_of_journal(path, say) if _is_journal(content) else _of_record(content, path))
-    if not found:
-        raise UnreadableInputError(f"{path} tells of no cell that ran", _REMEDY)
-    return found
+    parse = _from_journal(path, report) if _is_journal(content) else _from_record(content, path)
+    durations = list(parse)
+    if not durations:
+        raise UnreadableInputError(f"{path} has no cell that ran", _REMEDY)
+    return durations
 
 
 def _is_journal(content: bytes) -> bool:
-    """Return whether the first line is an entry by itself."""
+    """Return whether the first line is a journal entry."""
     try:
         first = json.loads(content.split(b"\n", 1)[0])
     except (ValueError, RecursionError):
@@ -173,34 +173,29 @@ def _is_journal(content: bytes) -> bool:
     return isinstance(first, dict) and "key" in first
 
 
-def _of_journal(path: Path, say: Callable[[str], None]) -> Iterator[CellDuration]:
-    reading = Journal(path).read()
-    for remark in reading.remarks:
-        say(remark)
-    for entry in reading.entries.values():
+def _from_journal(path: Path, report: Callable[[str], None]) -> Iterator[CellDuration]:
+    journal = Journal(path).read()
+    for remark in journal.remarks:
+        report(remark)
+    for entry in journal.entries.values():
         try:
-            took, started = seconds(entry.seconds), time(entry.started)
+            duration, started = seconds(entry.seconds), time(entry.started)
             cell = Cell.parse(cell_id(entry.cell))
         except (TypeError, ValueError) as error:
-            say(f"{path}: skipped an entry that tells of no cell ({error})")
+            report(f"{path}: skipped an entry without a valid cell ({error})")
             continue
-        if took:
-            soak = bool(entry.soak)
+        if duration:
+            probes, soak = len(entry.probes), bool(entry.soak)
             yield CellDuration(
-                cell.id, cell.target, cell.framework, started, len(entry.probes), soak, took
+                cell.id, cell.target, cell.framework, started, probes, soak, duration
             )
 
 
-def _of_record(content: bytes, path: Path) -> Iterator[CellDuration]:
+def _from_record(content: bytes, path: Path) -> Iterator[CellDuration]:
     for line in parse_record(content, str(path)).cells:
         if line.seconds and line.started and line.probes:
             cell = Cell.parse(line.id)
+            probes = len(line.probes)
             yield CellDuration(
-                line.id,
-                cell.target,
-                cell.framework,
-                line.started,
-                len(line.probes),
-                None,
-                line.seconds,
+                line.id, cell.target, cell.framework, line.started, probes, None, line.seconds
             )

@@ -1,11 +1,9 @@
-"""What lies in the folders of shards, from wherever they came; what cannot be trusted is refused.
+"""Gather the results of shards from their folders, which may come from any machine.
 
-A folder is refused as a whole where it is another run's, or where its journal is not the one that
-was sealed; a single result where its capture is not what the journal says. All of it is told.
-
-A line of a shard's journal and its capture: what of them is believed, and what is worked out.
-
-What a cell showed is judged from its capture; of the line only counts what the capture cannot say.
+A folder is refused as a whole where it belongs to another run, or where its journal is not the one
+that was sealed. A single result is refused where its capture does not match its journal entry. All
+refusals are reported. Findings are judged from the captures: of a journal entry only counts what
+the capture does not hold.
 """
 
 from __future__ import annotations
@@ -48,259 +46,184 @@ from matrix.runs.journal import Entry, is_transient
 from matrix.runs.keys import result_key
 from matrix.runs.result_store import judged
 
-__all__ = [
-    "MAX_CAPTURE_BYTES",
-    "GatheredFolder",
-    "JudgeRules",
-    "capture_path",
-    "gather",
-    "parse_entry",
-    "read_result",
-    "shard_folders",
-]
+__all__ = ["GatherLimits", "GatheredFolder", "JudgeRules", "gather", "shard_folders"]
 
-# Those of real cells have at most 0.3 MB, and 2 MB unpacked. Empty lists take 25 times the room of
-# what JSON they are read from.
-MAX_CAPTURE_BYTES = 20_000_000
-_MAX_UNPACKED_BYTES = 60_000_000
-_WRONG = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+# `download/<artifact>/<manifest>/<shard>`: the depth of a shard's folder below one that is passed.
+_MAX_DEPTH = 3
+_INVALID = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+
+
+@dataclasses.dataclass(frozen=True)
+class GatherLimits:
+    """Limits on untrusted folders, in bytes and folders.
+
+    Real captures have at most 0.3 MB, and 2 MB decompressed. Empty lists take 25 times the memory
+    of the JSON that they are read from.
+    """
+
+    capture: int = 20_000_000
+    decompressed: int = 60_000_000
+    journal: int = 500_000_000
+    folders: int = 10_000
+
+
+_LIMITS = GatherLimits()
 
 
 @dataclasses.dataclass(frozen=True)
 class JudgeRules:
-    """How captures are judged today; `key` is that of the judging."""
+    """The probes and the key of today's judging."""
 
     probes: Mapping[str, Probe]
     key: str
 
 
-def parse_entry(line: bytes) -> Entry:
-    """Return the entry that a line of a journal is; raise `RefusedError`."""
-    try:
-        entry = Entry.from_json(parse_json(line))
-        cell_id(entry.cell)
-        digest(entry.key)
-        digest(entry.base)
-        if type(entry.transient) is not bool:
-            raise TypeError("whether it is to be tried again is not said")
-    except RefusedError:
-        raise
-    except _WRONG as error:
-        raise RefusedError(f"is no entry ({type(error).__name__}: {error})") from error
-    return entry
-
-
-def capture_path(folder: Path, entry: Entry) -> Path:
-    """Return where the capture of an entry that was checked lies; raise `RefusedError`."""
-    path = CaptureStore(folder / CAPTURES).path(entry.cell, entry.key)
-    if not is_folder(path.parent.parent) or not is_folder(path.parent):
-        raise RefusedError("is missing")
-    return path
-
-
-def read_result(path: Path, entry: Entry, planned: PlannedCell, rules: JudgeRules) -> ShardResult:
-    """Return the piece that an entry for a planned cell and its capture in `path` make.
-
-    Raises `RefusedError`.
-    """
-    if entry.key != result_key(entry.base, planned, rules.probes):
-        raise RefusedError("was made from other probes than its key says")
-    content = read_file(path, MAX_CAPTURE_BYTES)
-    try:
-        data = parse_json(decompress(content, _MAX_UNPACKED_BYTES))
-        capture = CellCapture.from_json(data)
-        _check(capture, entry)
-        made = _judged(capture, entry, planned, rules)
-        _writable(made)
-    except _WRONG as error:
-        raise RefusedError(f"is no capture ({type(error).__name__}: {error})") from error
-    return ShardResult(made, sha256(content))
-
-
-def _check(capture: CellCapture, entry: Entry) -> None:
-    _check_texts(capture)
-    if (capture.cell, capture.key) != (entry.cell, entry.key):
-        raise RefusedError(f"is that of another result ({str(capture.cell)[:80]})")
-    took = dt.timedelta(seconds=seconds(capture.seconds))
-    if capture.started:
-        if not time(capture.started).endswith("+00:00"):
-            raise ValueError(f"{capture.started[:40]!r} is no time in UTC")
-        _ = dt.datetime.fromisoformat(capture.started) + took  # raises beyond the last of years
-
-
-def _check_texts(capture: CellCapture) -> None:
-    """Raise TypeError where what is told as it stands is told in no words."""
-    told: list[object] = [capture.detail, capture.isolation, capture.image, capture.engine]
-    told += [*capture.services, *capture.lock]
-    if where := capture.identity:
-        count(where.bits)
-        told += [where.python, where.build, where.machine, where.os, where.libc]
-    for value in told:
-        text(value)
-
-
-def _judged(capture: CellCapture, entry: Entry, planned: PlannedCell, rules: JudgeRules) -> Entry:
-    # Whether it timed out before is all that the capture does not know.
-    transient = is_transient(capture, timed_out_before=True) or (
-        entry.transient and is_transient(capture)
-    )
-    return judged(capture, entry.base, planned, rules.probes, rules.key, transient=transient)
-
-
-def _writable(entry: Entry) -> None:
-    """Raise where a text of it is none that a file can hold, or a value is none of JSON's."""
-    values: list[Any] = [entry.to_json()]
-    while values:
-        value = values.pop()
-        if isinstance(value, Mapping):
-            values += [*value.keys(), *value.values()]
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            values += value
-        elif isinstance(value, str):
-            text(value)
-        elif value is not None and not isinstance(value, (bool, int, float)):
-            raise TypeError(f"{type(value).__name__} in place of a value")
-
-
-# `download/<artifact>/<manifest>/<shard>`: so deep can a shard's folder be in one that is given.
-_DEEP = 3
-_MAX_FOLDERS = 10_000
-_LARGEST_JOURNAL = 500_000_000
-
-
 @dataclasses.dataclass(frozen=True)
 class GatheredFolder:
-    """What one folder holds for this run.
+    """The results of one folder for this run.
 
-    `shard` is "" where it is none of this run's, and `refused` where nothing of it is taken in.
-    `ended` is None where it has no seal. `files` says where the captures are, by their sha256.
-    `problems` are what was refused, and why, in sentences.
+    `shard` is "" where the folder is not one of this run, and `refused` where nothing of it is
+    accepted. `ended` is None without a seal. `files` has the captures' paths by sha256. `problems`
+    are the refusals, as messages.
     """
 
     folder: Path
     shard: str = ""
     refused: bool = False
     ended: ShardStatus | None = None
-    pieces: tuple[ShardResult, ...] = ()
+    results: tuple[ShardResult, ...] = ()
     files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def shard_folders(given: Iterable[Path]) -> tuple[list[Path], list[str]]:
-    """Return the folders of shards in those given, each once, and what is wrong with the others."""
-    found: dict[Path, Path] = {}
-    wrong = []
-    for folder in given:
-        if not is_folder(folder, linked=True):
-            wrong.append(f"there is no folder {printable_path(folder)}")
+def shard_folders(
+    paths: Iterable[Path], limits: GatherLimits = _LIMITS
+) -> tuple[list[Path], list[str]]:
+    """Return the shards' folders below the paths, each once, and the problems of the others."""
+    folders: dict[Path, Path] = {}
+    problems = []
+    for path in paths:
+        if not is_folder(path, follow_link=True):
+            problems.append(f"there is no folder {printable_path(path)}")
             continue
-        inside = list(_inside(folder, _DEEP))
-        if not inside:
-            wrong.append(f"{printable_path(folder)} holds no shard: there is no {SHARD} in it")
-        for each in inside:
-            found.setdefault(each.resolve(), each)
-    if len(found) > _MAX_FOLDERS:
-        wrong.append(f"there are more than {_MAX_FOLDERS} folders: the rest is not looked at")
-    return list(found.values())[:_MAX_FOLDERS], wrong
+        below = list(_find_shard_folders(path, _MAX_DEPTH))
+        if not below:
+            problems.append(f"{printable_path(path)} holds no shard (no {SHARD} in it)")
+        for folder in below:
+            folders.setdefault(folder.resolve(), folder)
+    if len(folders) > limits.folders:
+        problems.append(f"more than {limits.folders} folders: the rest is ignored")
+    return list(folders.values())[: limits.folders], problems
 
 
-def gather(folder: Path, manifest: Manifest, rules: JudgeRules) -> GatheredFolder:
-    """Return what a shard's folder holds for a run."""
+def gather(
+    folder: Path, manifest: Manifest, rules: JudgeRules, limits: GatherLimits = _LIMITS
+) -> GatheredFolder:
+    """Return the results for a run from a shard's folder."""
     try:
-        told = ShardFile.read(folder)
+        shard_file = ShardFile.read(folder)
     except RefusedError as error:
-        return _refused(folder, f"corrupt: {SHARD} {error}")
-    shard = manifest.shard(told.shard)
-    if shard is None or told.manifest != manifest.id or told.project != manifest.project:
-        return _refused(folder, f"foreign: {_foreign(told, manifest)}")
-    mine = {*shard.cells, *shard.reserve}
-    planned = {
-        each.cell.id: each
-        for each in (*manifest.plan.cells, *manifest.plan.fallbacks)
-        if each.cell.id in mine
+        return _refuse(folder, f"corrupt: {SHARD} {error}")
+    shard = manifest.shard(shard_file.shard)
+    if (
+        shard is None
+        or shard_file.manifest != manifest.id
+        or shard_file.project != manifest.project
+    ):
+        return _refuse(folder, f"foreign: {_describe_foreign(shard_file, manifest)}")
+    ids = {*shard.cells, *shard.reserve}
+    planned_cells = {
+        planned.cell.id: planned
+        for planned in (*manifest.plan.cells, *manifest.plan.fallbacks)
+        if planned.cell.id in ids
     }
+    seal = shard_file.seal
     try:
-        entries = _entries(folder, told.seal)
+        entries = _read_entries(folder, seal, limits.journal)
     except RefusedError as error:
-        return _refused(folder, str(error), shard.name)
-    strange = next((each.cell for each in entries.values() if each.cell not in planned), None)
-    if strange is not None:
-        why = f"foreign: {JOURNAL} tells of {strange}, no cell of {shard.name}"
-        return _refused(folder, why, shard.name)
-    found = _Results(folder, planned, rules)
-    if told.seal is None:
-        found.take(entries.values())
+        return _refuse(folder, str(error), shard.name)
+    foreign = next((e.cell for e in entries.values() if e.cell not in planned_cells), None)
+    if foreign is not None:
+        detail = f"foreign: {JOURNAL} has {foreign}, which is not a cell of {shard.name}"
+        return _refuse(folder, detail, shard.name)
+    reader = _ResultReader(folder, planned_cells, rules, limits)
+    if seal is None:
+        reader.add(entries.values())
     else:
-        found.take_sealed(entries, told.seal)
+        reader.add_sealed(entries, seal)
     return GatheredFolder(
         folder,
         shard.name,
-        ended=told.seal.ended if told.seal else None,
-        pieces=tuple(found.pieces),
-        files=found.files,
-        problems=tuple(found.problems),
-        warnings=tuple(map(printable_line, told.seal.warnings)) if told.seal else (),
+        ended=seal.ended if seal else None,
+        results=tuple(reader.results),
+        files=reader.files,
+        problems=tuple(reader.problems),
+        warnings=tuple(map(printable_line, seal.warnings)) if seal else (),
     )
 
 
-class _Results:
-    """Takes in the results of one folder, one by one."""
+class _ResultReader:
+    """Reads and checks the results of one folder, one by one."""
 
-    def __init__(self, folder: Path, planned: Mapping[str, PlannedCell], rules: JudgeRules) -> None:
-        self.pieces: list[ShardResult] = []
+    def __init__(
+        self,
+        folder: Path,
+        planned_cells: Mapping[str, PlannedCell],
+        rules: JudgeRules,
+        limits: GatherLimits,
+    ) -> None:
+        self.results: list[ShardResult] = []
         self.files: dict[str, Path] = {}
         self.problems: list[str] = []
         self._folder = folder
-        self._planned = planned
+        self._planned_cells = planned_cells
         self._rules = rules
+        self._limits = limits
 
-    def take(self, entries: Iterable[Entry], sealed: Mapping[str, str] | None = None) -> None:
-        """Take in the entries whose captures are theirs, and as `sealed` by their sha256."""
+    def add(self, entries: Iterable[Entry], sealed: Mapping[str, str] | None = None) -> None:
+        """Add the entries with a valid capture; with `sealed`, only of that sha256 (by key)."""
         for entry in entries:
-            problem = self._take(entry, sealed)
-            if problem:
-                self._refuse(f"the capture of {entry.cell} {problem}")
+            try:
+                self._add(entry, sealed)
+            except RefusedError as error:  # noqa: PERF203 - each result is refused by itself
+                self._refuse(f"the capture of {entry.cell} {error}")
 
-    def take_sealed(self, entries: Mapping[str, Entry], seal: ShardSeal) -> None:
-        """Take in those that the seal names: what is older does not count."""
-        for kept in seal.kept:
-            if kept.key not in entries or entries[kept.key].cell != kept.cell:
-                self._refuse(f"{JOURNAL} has no line for {kept.cell}, which was sealed")
-        sealed = {kept.key: kept.sha256 for kept in seal.kept}
-        self.take((each for key, each in entries.items() if key in sealed), sealed)
+    def add_sealed(self, entries: Mapping[str, Entry], seal: ShardSeal) -> None:
+        """Add the entries that the seal names; the others are older."""
+        for result in seal.kept:
+            if result.key not in entries or entries[result.key].cell != result.cell:
+                self._refuse(f"{JOURNAL} has no entry for {result.cell}, which was sealed")
+        sealed = {result.key: result.sha256 for result in seal.kept}
+        self.add((entry for key, entry in entries.items() if key in sealed), sealed)
 
-    def _take(self, entry: Entry, sealed: Mapping[str, str] | None) -> str:
-        """Take in one; return why not, "" where it is."""
-        try:
-            path = capture_path(self._folder, entry)
-            piece = read_result(path, entry, self._planned[entry.cell], self._rules)
-        except RefusedError as error:
-            return str(error)
-        if sealed is not None and piece.capture != sealed[entry.key]:
-            return "is not the one that was sealed"
-        self.pieces.append(piece)
-        self.files[piece.capture] = path
-        return ""
+    def _add(self, entry: Entry, sealed: Mapping[str, str] | None) -> None:
+        path = _capture_path(self._folder, entry)
+        planned = self._planned_cells[entry.cell]
+        result = _read_result(path, entry, planned, self._rules, self._limits)
+        if sealed is not None and result.capture != sealed[entry.key]:
+            raise RefusedError("is not the one that was sealed")
+        self.results.append(result)
+        self.files[result.capture] = path
 
-    def _refuse(self, why: str) -> None:
-        self.problems.append(_problem(self._folder, f"corrupt: {why}"))
+    def _refuse(self, detail: str) -> None:
+        self.problems.append(_format_problem(self._folder, f"corrupt: {detail}"))
 
 
-def _inside(folder: Path, deep: int) -> Iterator[Path]:
+def _find_shard_folders(folder: Path, depth: int) -> Iterator[Path]:
     if exists(folder / SHARD) or exists(folder / JOURNAL):
         yield folder
-    elif deep:
-        for each in subfolders(folder):
-            yield from _inside(each, deep - 1)
+    elif depth:
+        for subfolder in subfolders(folder):
+            yield from _find_shard_folders(subfolder, depth - 1)
 
 
-def _entries(folder: Path, seal: ShardSeal | None) -> dict[str, Entry]:
+def _read_entries(folder: Path, seal: ShardSeal | None, max_bytes: int) -> dict[str, Entry]:
     """Return the entries of a journal, the last of equal keys; raise `RefusedError`."""
     content = b""
     if exists(folder / JOURNAL) or (seal is not None and seal.size):
         try:
-            content = read_file(folder / JOURNAL, _LARGEST_JOURNAL)
+            content = read_file(folder / JOURNAL, max_bytes)
         except RefusedError as error:
             raise RefusedError(f"corrupt: {JOURNAL} {error}") from error
     if seal is not None and (len(content), sha256(content)) != (seal.size, seal.journal):
@@ -312,28 +235,104 @@ def _entries(folder: Path, seal: ShardSeal | None) -> dict[str, Entry]:
         if not line:
             continue
         try:
-            entry = parse_entry(line)
+            entry = _parse_entry(line)
         except RefusedError as error:
             if seal is not None:
-                continue  # whoever sealed it passed over that line, and named what counts
+                continue  # the shard's run skipped that line, too, and sealed what counts
             raise RefusedError(f"corrupt: line {number} of {JOURNAL} {error}") from error
         entries[entry.key] = entry
     return entries
 
 
-def _foreign(told: ShardFile, manifest: Manifest) -> str:
-    if told.manifest != manifest.id:
-        return f"it is of another run ({told.manifest[:12]})"
-    if told.project != manifest.project:
+def _parse_entry(line: bytes) -> Entry:
+    """Return the entry of a journal's line; raise `RefusedError`."""
+    try:
+        entry = Entry.from_json(parse_json(line))
+        cell_id(entry.cell)
+        digest(entry.key)
+        digest(entry.base)
+        if type(entry.transient) is not bool:
+            raise TypeError("`transient` is not a boolean")
+    except _INVALID as error:
+        raise RefusedError(f"is not an entry ({type(error).__name__}: {error})") from error
+    return entry
+
+
+def _capture_path(folder: Path, entry: Entry) -> Path:
+    """Return the path of a checked entry's capture; raise `RefusedError`."""
+    path = CaptureStore(folder / CAPTURES).path(entry.cell, entry.key)
+    if not is_folder(path.parent.parent) or not is_folder(path.parent):
+        raise RefusedError("is missing")
+    return path
+
+
+def _read_result(
+    path: Path, entry: Entry, planned: PlannedCell, rules: JudgeRules, limits: GatherLimits
+) -> ShardResult:
+    """Return the result of an entry and its capture in `path`; raise `RefusedError`."""
+    if entry.key != result_key(entry.base, planned, rules.probes):
+        raise RefusedError("was made with other probes than its key says")
+    content = read_file(path, limits.capture)
+    try:
+        data = parse_json(decompress(content, limits.decompressed))
+        capture = CellCapture.from_json(data)
+        _check_capture(capture, entry)
+        # The capture does not hold whether the cell timed out in an earlier run.
+        transient = is_transient(capture, timed_out_before=True) or (
+            entry.transient and is_transient(capture)
+        )
+        entry = judged(capture, entry.base, planned, rules.probes, rules.key, transient=transient)
+        _check_json(entry)
+    except _INVALID as error:
+        raise RefusedError(f"is not a capture ({type(error).__name__}: {error})") from error
+    return ShardResult(entry, sha256(content))
+
+
+def _check_capture(capture: CellCapture, entry: Entry) -> None:
+    """Raise TypeError, ValueError or `RefusedError` for a value that reports cannot show."""
+    texts: list[object] = [capture.detail, capture.isolation, capture.image, capture.engine]
+    texts += [*map(str, capture.services), *capture.lock]
+    if identity := capture.identity:
+        count(identity.bits)
+        texts += [identity.python, identity.build, identity.machine, identity.os, identity.libc]
+    for value in texts:
+        text(value)
+    if (capture.cell, capture.key) != (entry.cell, entry.key):
+        raise RefusedError(f"belongs to another result ({str(capture.cell)[:80]})")
+    duration = dt.timedelta(seconds=seconds(capture.seconds))
+    if capture.started:
+        if not time(capture.started).endswith("+00:00"):
+            raise ValueError(f"{capture.started[:40]!r} is not a time in UTC")
+        _ = dt.datetime.fromisoformat(capture.started) + duration  # raises beyond the year 9999
+
+
+def _check_json(entry: Entry) -> None:
+    """Raise where a text cannot be encoded, or a value has no type of JSON."""
+    values: list[Any] = [entry.to_json()]
+    while values:
+        value = values.pop()
+        if isinstance(value, Mapping):
+            values += [*value.keys(), *value.values()]
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            values += value
+        elif isinstance(value, str):
+            text(value)
+        elif value is not None and not isinstance(value, (bool, int, float)):
+            raise TypeError(f"invalid value of type {type(value).__name__}")
+
+
+def _describe_foreign(shard_file: ShardFile, manifest: Manifest) -> str:
+    if shard_file.manifest != manifest.id:
+        return f"it belongs to another run ({shard_file.manifest[:12]})"
+    if shard_file.project != manifest.project:
         return "another version of this project made it"
-    hint = did_you_mean(told.shard, [shard.name for shard in manifest.shards])
-    return f"the run has no shard {told.shard[:80]!r}{hint}"
+    suggestion = did_you_mean(shard_file.shard, [shard.name for shard in manifest.shards])
+    return f"the run has no shard {shard_file.shard[:80]!r}{suggestion}"
 
 
-def _refused(folder: Path, why: str, shard: str = "") -> GatheredFolder:
-    return GatheredFolder(folder, shard, refused=True, problems=(_problem(folder, why),))
+def _refuse(folder: Path, detail: str, shard: str = "") -> GatheredFolder:
+    return GatheredFolder(folder, shard, refused=True, problems=(_format_problem(folder, detail),))
 
 
-def _problem(folder: Path, why: str) -> str:
-    # Why something is no JSON of ours is said in words of what was read.
-    return f"refused {printable_path(folder)}: {printable_line(why)}"
+def _format_problem(folder: Path, detail: str) -> str:
+    return f"refused {printable_path(folder)}: {printable_line(detail)}"

@@ -1,6 +1,6 @@
 """The job matrix of GitHub Actions: a job for each shard, on the machine of its target.
 
-Which machine runs the cells of a target, from `data/runners.toml`.
+The machine of each target comes from `data/runners.toml`.
 """
 
 from __future__ import annotations
@@ -18,25 +18,31 @@ from matrix.pypi.releases import python_key
 from matrix.system.data_files import read_data
 
 __all__ = [
-    "OUTPUT",
+    "OUTPUT_VARIABLE",
     "RunnerLabel",
-    "here",
     "job_matrix",
     "load_runners",
-    "tell_github",
-    "without_python",
+    "local_runner",
+    "missing_pythons",
+    "write_step_output",
 ]
 
-# As many run at a time on GitHub's machines; what is made here is to be the same everywhere.
+OUTPUT_VARIABLE = "GITHUB_OUTPUT"
+"""The variable that names the file of a step's outputs.
+
+https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+"""
+
+# The number on GitHub's machines, fixed so that the same plan gives the same shards everywhere.
 _CELLS = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class RunnerLabel:
-    """`label` names the machine, `engine` (`docker`, `local`) how it runs cells.
+    """A machine of GitHub's: its `label`, and the `engine` (`docker`, `local`) that runs cells.
 
-    `cells` run on it at a time. `architecture` and `pythons` are for what installs CPythons there:
-    empty where the cells bring their own, or the machine has what it has.
+    `cells` run on it at a time. `architecture` and `pythons` are for the installation of CPythons:
+    empty where the cells bring their own, or the machine has a fixed set.
     """
 
     label: str
@@ -60,67 +66,60 @@ def load_runners() -> Mapping[str, RunnerLabel]:
     }
 
 
-def here(target: str) -> RunnerLabel:
-    """Return this machine, which is of `target`, in the place of GitHub's."""
-    known = load_runners().get(target)
-    if known is None:
+def local_runner(target: str) -> RunnerLabel:
+    """Return this machine, which has this target, as a runner."""
+    runner = load_runners().get(target)
+    if runner is None:
         return RunnerLabel("self-hosted", "local", "", _CELLS)
-    return dataclasses.replace(known, engine="local")
-
-
-OUTPUT = "GITHUB_OUTPUT"
-"""The variable that names the file of a step's outputs.
-
-https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
-"""
+    return dataclasses.replace(runner, engine="local")
 
 
 def job_matrix(plan: Plan, shards: tuple[Shard, ...], runners: Mapping[str, RunnerLabel]) -> str:
     """Return the matrix as one line of JSON.
 
-    `pythons` are the CPythons to install for the shard, one in a line; none where the cells are
-    run in containers. `architecture` is that of the CPythons.
+    `pythons` are the CPythons to install for the shard, one on a line; none where the cells run in
+    containers. `architecture` is that of the CPythons.
     """
-    of_cell = _pythons(plan)
-    jobs = [_job(shard, runners[shard.target], of_cell) for shard in shards]
+    pythons = _pythons_by_cell(plan)
+    jobs = [_job(shard, runners[shard.target], pythons) for shard in shards]
     return json.dumps({"include": jobs}, ensure_ascii=True, separators=(",", ":"))
 
 
-def without_python(
+def missing_pythons(
     plan: Plan, shards: tuple[Shard, ...], runners: Mapping[str, RunnerLabel]
 ) -> Iterator[tuple[str, str, int]]:
-    """Yield target, CPython and number of cells to run, where a machine cannot be given it."""
-    of_cell = _pythons(plan)
+    """Yield target, CPython and number of cells where a machine cannot install that CPython."""
+    pythons = _pythons_by_cell(plan)
     counts: dict[tuple[str, str], int] = {}
     for shard in shards:
-        if shard.engine == "local" and (known := runners[shard.target].pythons):
+        if shard.engine == "local" and (available := runners[shard.target].pythons):
             for cell in shard.cells:
-                if of_cell[cell] not in known:
-                    key = shard.target, of_cell[cell]
+                if pythons[cell] not in available:
+                    key = shard.target, pythons[cell]
                     counts[key] = counts.get(key, 0) + 1
     for (target, python), count in counts.items():
         yield target, python, count
 
 
-def tell_github(line: str, environ: Mapping[str, str] = os.environ) -> None:
-    """Append the matrix to the outputs of the step that this is, where it is one, as `jobs`."""
-    named = environ.get(OUTPUT)
-    if not named:
+def write_step_output(line: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Append the matrix to the outputs of the current step as `jobs`; do nothing outside one."""
+    name = environ.get(OUTPUT_VARIABLE)
+    if not name:
         return
     try:
-        with Path(named).open("a", encoding="utf-8") as file:
+        with Path(name).open("a", encoding="utf-8") as file:
             file.write(f"jobs={line}\n")
     except OSError as error:
         raise StorageError(
-            f"{named} cannot be written: {error.strerror}",
-            f"{OUTPUT} names it; outside of GitHub Actions, unset that.",
+            f"cannot write {name}: {error.strerror}",
+            f"{OUTPUT_VARIABLE} names it; outside of GitHub Actions, unset that variable.",
         ) from error
 
 
-def _job(shard: Shard, runner: RunnerLabel, of_cell: Mapping[str, str]) -> dict[str, str]:
+def _job(shard: Shard, runner: RunnerLabel, pythons_by_cell: Mapping[str, str]) -> dict[str, str]:
     pythons: set[str] = set()
     if shard.engine == "local":
-        pythons = {of_cell[cell] for cell in (*shard.cells, *shard.reserve)}
+        pythons = {pythons_by_cell[cell] for cell in (*shard.cells, *shard.reserve)}
         pythons &= set(runner.pythons) or pythons
     return {
         "shard": shard.name,
@@ -132,5 +131,5 @@ def _job(shard: Shard, runner: RunnerLabel, of_cell: Mapping[str, str]) -> dict[
     }
 
 
-def _pythons(plan: Plan) -> dict[str, str]:
-    return {each.cell.id: each.cell.python for each in (*plan.cells, *plan.fallbacks)}
+def _pythons_by_cell(plan: Plan) -> dict[str, str]:
+    return {item.cell.id: item.cell.python for item in (*plan.cells, *plan.fallbacks)}

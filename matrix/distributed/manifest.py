@@ -1,10 +1,7 @@
-"""What was shared out: the whole plan, and which shard runs which of its cells.
+"""The manifest of a run in shards: the whole plan, and which shard runs which of its cells.
 
-Whether a manifest is one: nothing stands twice, nothing is missing, nothing is torn apart.
-
-The manifest as a file: written whole or not at all, read strictly, told by its content.
-
-Its schema is `data/schemas/manifest.schema.json`.
+It is written atomically, read strictly, and identified by its content. Its schema is
+`data/schemas/manifest.schema.json`.
 """
 
 from __future__ import annotations
@@ -41,17 +38,17 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
-"""What the file is called among the results, where nobody names another."""
+"""The default name of the file in the results folder."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
     """Cells for one machine of `target`, run by `engine` (`docker`, `local`).
 
-    `cells` are the ids of those that run in any case and `reserve` those that may have to (further
+    `cells` are the ids of those that always run and `reserve` of those that may have to (further
     controls), both in the plan's order. Cells that are compared with each other are in one shard,
-    so that it can tell by itself which of its reserve are needed. `seconds` is how long `cells` are
-    expected to take, one after the other.
+    which can therefore decide by itself which of its reserve it needs. `seconds` is how long
+    `cells` are expected to take, one after the other.
     """
 
     name: str
@@ -64,11 +61,11 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """The expectation that a collected run is held against: each cell is in exactly one shard.
+    """The expectation that a collected run is compared with: each cell is in exactly one shard.
 
-    `project` is the digest of the project's files that run and judge cells: what another version of
-    them made is not part of this run. `as_of` are the words on the date of the dependencies. `id`
-    is the sha256 of the file; results name it, and are refused where it is another's.
+    `project` is the digest of the project's files that run and judge cells: results of another
+    version are not part of this run. `as_of` describes the date of the dependencies. `id` is the
+    sha256 of the file; results name it, and are refused where it is another one.
     """
 
     plan: Plan
@@ -79,111 +76,122 @@ class Manifest:
 
     def shard(self, name: str) -> Shard | None:
         """Return the shard with this name."""
-        return next((each for each in self.shards if each.name == name), None)
+        return next((shard for shard in self.shards if shard.name == name), None)
 
 
 def shard_plan(plan: Plan, shard: Shard) -> Plan:
-    """Return the plan of one shard: its cells, and what of the claims they decide among them.
+    """Return the plan of one shard: its cells, and the parts of claims that they decide.
 
-    Its verdicts mean nothing: a claim may have parts in several shards. Only which further controls
-    are run depends on them, and that is decided part by part.
+    Its verdicts mean nothing, as a claim may have parts in several shards. They only decide which
+    further controls are run, and that is decided part by part.
     """
-    mine = {*shard.cells, *shard.reserve}
-    parts = tuple(part for part in plan.parts if part.minimum in mine)
+    ids = {*shard.cells, *shard.reserve}
+    parts = tuple(part for part in plan.parts if part.minimum.id in ids)
     claims = {part.claim for part in parts}
     return dataclasses.replace(
         plan,
         claims=tuple(claim for claim in plan.claims if claim.id in claims),
         parts=parts,
-        cells=tuple(each for each in plan.cells if each.cell.id in mine),
-        fallbacks=tuple(each for each in plan.fallbacks if each.cell.id in mine),
-        left_out=(),
+        cells=tuple(planned for planned in plan.cells if planned.cell.id in ids),
+        fallbacks=tuple(planned for planned in plan.fallbacks if planned.cell.id in ids),
+        omissions=(),
         targets=(shard.target,),
         static=(),
     )
 
 
 SHARD_ENGINES = ("docker", "local")
-"""What runs the cells of a shard."""
+"""The engines that can run the cells of a shard."""
 
 MAX_SHARDS = 256
-"""As many jobs as GitHub makes of one job's matrix.
+"""The most jobs that GitHub makes of one job's matrix.
 
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstrategymatrix
 """
 
-# It is a folder's name, a job's, and an option's value.
+# It is the name of a folder and of a job, and the value of an option.
+_MAX_PROBLEMS = 3
 _NAME = re.compile(r"[a-z0-9_]{1,64}-[0-9]{1,6}")
 
 
 def check_manifest(manifest: Manifest) -> None:
-    """Raise ValueError that lists what is wrong with a manifest."""
-    wrong = [*_with_plan(manifest.plan), *_with_shards(manifest)]
-    if wrong:
-        more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""  # noqa: PLR2004
-        raise ValueError(f"{'; '.join(wrong[:3])}{more}")
+    """Raise ValueError with the first problems of a manifest that is not consistent."""
+    problems = [*_plan_problems(manifest.plan), *_shards_problems(manifest)]
+    if problems:
+        more = len(problems) - _MAX_PROBLEMS
+        tail = f", and {more} more" if more > 0 else ""
+        raise ValueError(f"{'; '.join(problems[:_MAX_PROBLEMS])}{tail}")
 
 
-def _with_plan(plan: Plan) -> Iterator[str]:
-    yield from _twice("the claim", (claim.id for claim in plan.claims))
-    yield from _twice("the cell", (each.cell.id for each in (*plan.cells, *plan.fallbacks)))
-    yield from _twice("the target", plan.targets)
-    yield from _twice("static evidence of", (each.claim for each in plan.static))
+def _plan_problems(plan: Plan) -> Iterator[str]:
+    planned = (*plan.cells, *plan.fallbacks)
+    yield from _duplicates("claim", (claim.id for claim in plan.claims))
+    yield from _duplicates("cell", (item.cell.id for item in planned))
+    yield from _duplicates("target", plan.targets)
+    yield from _duplicates("static evidence of", (evidence.claim for evidence in plan.static))
     claims = {claim.id for claim in plan.claims}
-    named = [part.claim for part in plan.parts]
-    named += [each.claim for each in plan.left_out] + [each.claim for each in plan.static]
-    yield from (f"{each} is no claim of it" for each in dict.fromkeys(named) if each not in claims)
-    planned = {each.cell.id for each in (*plan.cells, *plan.fallbacks)}
-    needed = dict.fromkeys(cell for part in plan.parts for cell in part.cells)
-    yield from (f"a part needs {cell}, which is not in it" for cell in needed.keys() - planned)
+    used = dict.fromkeys(
+        [part.claim for part in plan.parts]
+        + [omission.claim for omission in plan.omissions]
+        + [evidence.claim for evidence in plan.static]
+    )
+    yield from (f"unknown claim {claim}" for claim in used if claim not in claims)
+    cells = {item.cell.id for item in planned}
+    needed = dict.fromkeys(cell.id for part in plan.parts for cell in part.cells)
+    yield from (f"a part needs {cell}, which is not planned" for cell in needed.keys() - cells)
 
 
-def _with_shards(manifest: Manifest) -> Iterator[str]:
+def _shards_problems(manifest: Manifest) -> Iterator[str]:
     shards, plan = manifest.shards, manifest.plan
     if len(shards) > MAX_SHARDS:
-        yield f"it has {len(shards)} shards, and at most {MAX_SHARDS} can be run"
-    yield from _twice("the shard", (shard.name for shard in shards))
+        yield f"it has {len(shards)} shards (at most {MAX_SHARDS} can be run)"
+    yield from _duplicates("shard", (shard.name for shard in shards))
     for shard in shards:
-        yield from _with_shard(shard)
-    yield from _shared_out("cell", [each.cell.id for each in plan.cells], [s.cells for s in shards])
-    reserve = [each.cell.id for each in plan.fallbacks]
-    yield from _shared_out("cell in reserve", reserve, [s.reserve for s in shards])
-    home = {cell: s.name for s in shards for cell in (*s.cells, *s.reserve)}
+        yield from _shard_problems(shard)
+    for kind, cells, by_shard in (
+        ("cell", plan.cells, [shard.cells for shard in shards]),
+        ("reserve cell", plan.fallbacks, [shard.reserve for shard in shards]),
+    ):
+        yield from _distribution_problems(kind, [item.cell.id for item in cells], by_shard)
+    shard_of = {cell: shard.name for shard in shards for cell in (*shard.cells, *shard.reserve)}
     for part in plan.parts:
-        homes = sorted({home[cell] for cell in part.cells if cell in home})
-        if len(homes) > 1:
-            yield f"what {part.minimum} is compared with is in {' and '.join(homes)}"
+        names = sorted({shard_of[cell.id] for cell in part.cells if cell.id in shard_of})
+        if len(names) > 1:
+            yield f"the cells that {part.minimum.id} is compared with are in {' and '.join(names)}"
 
 
-def _with_shard(shard: Shard) -> Iterator[str]:
+def _shard_problems(shard: Shard) -> Iterator[str]:
     if not _NAME.fullmatch(shard.name):
-        yield f"{shard.name!r} is no name of a shard"
+        yield f"invalid shard name {shard.name!r}"
     if shard.engine not in SHARD_ENGINES:
-        yield f"{shard.engine!r} of {shard.name} is none of {', '.join(SHARD_ENGINES)}"
+        choices = ", ".join(SHARD_ENGINES)
+        yield f"unknown engine {shard.engine!r} of {shard.name} (expected one of {choices})"
     for cell in (*shard.cells, *shard.reserve):
         # An id's second word is its target.
         if cell.split("-", 2)[1] != shard.target:
             yield f"{cell} is not for {shard.target}, as {shard.name} is"
 
 
-def _shared_out(what: str, planned: list[str], parts: list[tuple[str, ...]]) -> Iterator[str]:
-    """Yield what is not in exactly one shard, or in an order that is not the plan's."""
-    counts = Counter(cell for part in parts for cell in part)
+def _distribution_problems(
+    kind: str, planned: list[str], by_shard: list[tuple[str, ...]]
+) -> Iterator[str]:
+    """Yield cells that are not in exactly one shard, and orders that are not the plan's."""
+    counts = Counter(cell for cells in by_shard for cell in cells)
     for cell in planned:
         if counts[cell] != 1:
-            yield f"the {what} {cell} is in {counts[cell] or 'no'} shards"
+            yield f"{kind} {cell} is in {counts[cell] or 'no'} shards"
     rank = {cell: number for number, cell in enumerate(planned)}
-    for part in parts:
-        if strange := [cell for cell in part if cell not in rank]:
-            yield f"{strange[0]} in a shard is no {what} of the plan"
-        elif list(part) != sorted(part, key=rank.__getitem__):
-            yield f"the order of a shard is not the plan's, from {part[0]} on"
+    for cells in by_shard:
+        if unknown := [cell for cell in cells if cell not in rank]:
+            yield f"{unknown[0]} in a shard is not a {kind} of the plan"
+        elif list(cells) != sorted(cells, key=rank.__getitem__):
+            yield f"the order of a shard is not the plan's, from {cells[0]} on"
 
 
-def _twice(what: str, names: Iterable[str]) -> Iterator[str]:
-    for name, many in Counter(names).items():
-        if many > 1:
-            yield f"{what} {name} stands {many} times"
+def _duplicates(kind: str, names: Iterable[str]) -> Iterator[str]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield f"{kind} {name} occurs {count} times"
 
 
 SCHEMA = "manifest/1"
@@ -192,7 +200,7 @@ _MANIFESTS = FileKind("a manifest", SCHEMA, 200_000_000, _REMEDY)
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
-    """Return the content of the file: one way to write it, so that equal manifests are equal."""
+    """Return the content of the file; equal manifests have equal content."""
     data = {
         "schema": SCHEMA,
         "project": manifest.project,
@@ -204,54 +212,51 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 
 
 def write_manifest(path: Path, manifest: Manifest) -> Manifest:
-    """Write the file, whole or not at all, and return the manifest with its id.
-
-    Raises StorageError.
-    """
+    """Write the file atomically, and return the manifest with its id; raise StorageError."""
     content = manifest_bytes(manifest)
     try:
         write_atomic(path, content)
     except OSError as error:
         raise StorageError(
-            f"{path} cannot be written: {error.strerror}", "Give --manifest another path."
+            f"cannot write {path}: {error.strerror}", "Pass another path with --manifest."
         ) from error
     return dataclasses.replace(manifest, id=hashlib.sha256(content).hexdigest())
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Return what a file holds; raise `UnreadableInputError`, which names the file."""
+    """Return the manifest in a file; raise `UnreadableInputError`, which names the file."""
     return parse_manifest(_MANIFESTS.read(path), str(path))
 
 
-def parse_manifest(content: bytes, called: str) -> Manifest:
-    """Return what the bytes of a file hold; `called` is the file's name for errors.
+def parse_manifest(content: bytes, name: str) -> Manifest:
+    """Return the manifest in a file's content; `name` is the file's, for errors.
 
-    Its id is that of the file as the program writes it, however these bytes are indented. Raises
-    `UnreadableInputError`.
+    Its id is that of the file as the program writes it, whatever the indentation of `content`.
+    Raises `UnreadableInputError`.
     """
-    data = _MANIFESTS.parse(content, called)
+    data = _MANIFESTS.parse(content, name)
     try:
-        manifest = _manifest(data)
+        manifest = _parse_manifest(data)
         check_manifest(manifest)
-        own = hashlib.sha256(manifest_bytes(manifest)).hexdigest()
+        digest_of_file = hashlib.sha256(manifest_bytes(manifest)).hexdigest()
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UnreadableInputError(
-            f"{called} is no complete manifest: {type(error).__name__}: {error}", _REMEDY
+            f"{name} is not a valid manifest: {type(error).__name__}: {error}", _REMEDY
         ) from error
-    return dataclasses.replace(manifest, id=own)
+    return dataclasses.replace(manifest, id=digest_of_file)
 
 
-def _manifest(data: Mapping[str, Any]) -> Manifest:
+def _parse_manifest(data: Mapping[str, Any]) -> Manifest:
     only(data, "schema", "project", "as_of", "plan", "shards")
     return Manifest(
         plan=plan_from_json(data["plan"]),
-        shards=tuple_of(data["shards"], _shard),
+        shards=tuple_of(data["shards"], _parse_shard),
         project=digest(data["project"]),
         as_of=text(data["as_of"]),
     )
 
 
-def _shard(data: Mapping[str, Any]) -> Shard:
+def _parse_shard(data: Mapping[str, Any]) -> Shard:
     only(data, *(field.name for field in dataclasses.fields(Shard)))
     return Shard(
         name=text(data["name"]),

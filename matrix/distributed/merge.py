@@ -1,12 +1,7 @@
-"""What shards found, put together: the same whatever comes first, or twice. Pure.
+"""Merge the results of shards, in any order, and judge them as one run. Pure.
 
-Of equal results nothing is lost by taking one. Where two differ, a total order says which counts,
-so that every collector of the same pieces finds the same.
-
-From the pieces of a run to its verdicts, as if one machine had run all of it. Pure.
-
-In a run on one machine, too, further controls are asked for until none is needed. Here they have
-run already, as far as their shards came: what would be asked for now is missing.
+Where two results differ, a total order decides which counts, so that every collector of the same
+results comes to the same run.
 """
 
 from __future__ import annotations
@@ -25,84 +20,91 @@ from matrix.model.reason import Reason
 from matrix.runs.events import CellFinished, Emit, RunFinished, VerdictReached
 from matrix.runs.journal import Entry
 from matrix.runs.progress import Progress
-from matrix.runs.result import CellRecord, RunResult
+from matrix.runs.record import CellRecord, Record
 
-__all__ = ["Merged", "ShardResult", "absent_of", "began", "best_of_cells", "conclude", "merge"]
+__all__ = [
+    "ResultsByKey",
+    "ShardResult",
+    "best_by_cell",
+    "build_run_result",
+    "find_absent",
+    "merge",
+    "start_time",
+]
 
-Merged = Mapping[str, "ShardResult"]
-"""Pieces by the key of their result."""
+ResultsByKey = Mapping[str, "ShardResult"]
 
 _NEVER = dt.datetime.min.replace(tzinfo=dt.timezone.utc)
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardResult:
-    """A cell that ended, and the sha256 of the file that holds its capture: the two go together."""
+    """A cell that ended: its journal entry, and the sha256 of its capture's file."""
 
     entry: Entry
     capture: str
 
 
-def merge(*parts: Iterable[ShardResult] | Merged) -> dict[str, ShardResult]:
-    """Return one piece for each key: what ended over what is to be tried again, then the later."""
+def merge(*parts: Iterable[ShardResult] | ResultsByKey) -> dict[str, ShardResult]:
+    """Return one result for each key: a final one over a transient one, then the later one."""
     best: dict[str, ShardResult] = {}
     for part in parts:
-        for piece in part.values() if isinstance(part, Mapping) else part:
-            _take(best, piece.entry.key, piece)
+        for result in part.values() if isinstance(part, Mapping) else part:
+            _take_better(best, result.entry.key, result)
     return dict(sorted(best.items()))
 
 
-def best_of_cells(merged: Merged) -> dict[str, ShardResult]:
-    """Return the piece that counts for each cell, which may have results by several keys."""
+def best_by_cell(merged: ResultsByKey) -> dict[str, ShardResult]:
+    """Return the result that counts for each cell, which may have results by several keys."""
     best: dict[str, ShardResult] = {}
-    for piece in merged.values():
-        _take(best, piece.entry.cell, piece)
+    for result in merged.values():
+        _take_better(best, result.entry.cell, result)
     return best
 
 
-def _take(best: dict[str, ShardResult], name: str, piece: ShardResult) -> None:
-    held = best.get(name)
-    if held is None or _rank(piece) > _rank(held):
-        best[name] = piece
+def _take_better(best: dict[str, ShardResult], name: str, result: ShardResult) -> None:
+    current = best.get(name)
+    if current is None or _rank(result) > _rank(current):
+        best[name] = result
 
 
-def _rank(piece: ShardResult) -> tuple[bool, dt.datetime, str, str]:
-    """Return what orders all pieces; only equal ones have the same."""
-    entry = piece.entry
+def _rank(result: ShardResult) -> tuple[bool, dt.datetime, str, str]:
+    """Return a sort key; only equal results have the same."""
+    entry = result.entry
     text = json.dumps(entry.to_json(), sort_keys=True)
-    return not entry.transient, began(entry) or _NEVER, piece.capture, text
+    return not entry.transient, start_time(entry) or _NEVER, result.capture, text
 
 
-def began(entry: Entry) -> dt.datetime | None:
-    """Return when a cell was started, None where it did not come so far as to be."""
+def start_time(entry: Entry) -> dt.datetime | None:
+    """Return when a cell was started, None where it was not."""
     return dt.datetime.fromisoformat(entry.started) if entry.started else None
 
 
-def absent_of(manifest: Manifest, pieces: Mapping[str, ShardResult]) -> list[PlannedCell]:
-    """Return the cells that are missing: of those to run, then of the further controls."""
-    absent = [each for each in manifest.plan.cells if each.cell.id not in pieces]
-    return absent + _known(manifest, pieces)[1]
+def find_absent(manifest: Manifest, results: Mapping[str, ShardResult]) -> list[PlannedCell]:
+    """Return the planned cells without a result, then the further controls that are needed."""
+    absent = [planned for planned in manifest.plan.cells if planned.cell.id not in results]
+    return absent + _replay(manifest, results)[1]
 
 
-def conclude(
+def build_run_result(
     manifest: Manifest,
-    pieces: Mapping[str, ShardResult],
-    why: Mapping[str, str],
+    results: Mapping[str, ShardResult],
+    missing: Mapping[str, str],
     probes: Mapping[str, Probe],
     emit: Emit,
-) -> RunResult:
-    """Return the run that the pieces (by cell) make; `why` says of each missing cell what of it."""
+) -> Record:
+    """Return the run that the results (by cell) make; `missing` has the reason by missing cell."""
     plan = manifest.plan
-    progress, _ = _known(manifest, pieces)
-    reserve = {each.cell.id for each in plan.fallbacks}
+    progress, _ = _replay(manifest, results)
+    reserve = {planned.cell.id for planned in plan.fallbacks}
     records = []
     for planned in (*plan.cells, *plan.fallbacks):
         cell = planned.cell.id
-        if cell in pieces:
-            entry = pieces[cell].entry
+        if cell in results:
+            entry = results[cell].entry
             record = CellRecord.of(entry, planned, reused=False, fallback=cell in reserve)
-        elif cell in why:
-            record = _unseen(planned, why[cell], probes, fallback=cell in reserve)
+        elif cell in missing:
+            record = _missing_record(planned, missing[cell], probes, fallback=cell in reserve)
             for finding in record.findings:
                 progress.known.add(finding)
         else:
@@ -112,30 +114,30 @@ def conclude(
     verdicts, late = progress.finish()
     for verdict in late:
         emit(VerdictReached(verdict))
-    emit(RunFinished(interrupted=bool(why)))
-    started, seconds = _span(pieces.values())
-    return RunResult(
+    emit(RunFinished(interrupted=bool(missing)))
+    started, seconds = _span(results.values())
+    return Record.of(
         plan,
         tuple(records),
         verdicts,
         started or plan.snapshot,
         seconds,
-        interrupted=bool(why),
+        interrupted=bool(missing),
     )
 
 
-def _known(
-    manifest: Manifest, pieces: Mapping[str, ShardResult]
+def _replay(
+    manifest: Manifest, results: Mapping[str, ShardResult]
 ) -> tuple[Progress, list[PlannedCell]]:
-    """Return what the pieces tell, and the further controls that are still needed after them."""
+    """Return the progress after all results, and the further controls that it still needs."""
     plan = manifest.plan
     progress = Progress(plan)
     for planned in (*plan.cells, *plan.fallbacks):
-        piece = pieces.get(planned.cell.id)
-        if piece is None:
+        result = results.get(planned.cell.id)
+        if result is None:
             continue
-        where = piece.entry.where
-        for finding in piece.entry.findings:
+        where = result.entry.where
+        for finding in result.entry.findings:
             progress.known.add(finding, contained=where is not None and bool(where.engine))
         progress.end(planned)
     return progress, [
@@ -143,16 +145,16 @@ def _known(
     ]
 
 
-def _unseen(
-    planned: PlannedCell, why: str, probes: Mapping[str, Probe], *, fallback: bool
+def _missing_record(
+    planned: PlannedCell, detail: str, probes: Mapping[str, Probe], *, fallback: bool
 ) -> CellRecord:
     cell = planned.cell.id
-    capture = CellCapture(cell, "", None, (), (), "", 0.0, Reason.NOT_RUN, why)
+    capture = CellCapture(cell, "", None, (), (), "", 0.0, Reason.NOT_RUN, detail)
     return CellRecord(
-        cell=cell,
+        cell=planned.cell,
         probes=planned.probes,
         reason=Reason.NOT_RUN,
-        detail=why,
+        detail=detail,
         seconds=0.0,
         reused=False,
         fallback=fallback,
@@ -162,12 +164,12 @@ def _unseen(
     )
 
 
-def _span(pieces: Iterable[ShardResult]) -> tuple[dt.datetime | None, float]:
-    """Return when the first cell began, and the seconds from then to the end of the last."""
+def _span(results: Iterable[ShardResult]) -> tuple[dt.datetime | None, float]:
+    """Return when the first cell started, and the seconds from then to the end of the last."""
     spans = [
-        (start, start + dt.timedelta(seconds=piece.entry.seconds))
-        for piece in pieces
-        if (start := began(piece.entry)) is not None
+        (start, start + dt.timedelta(seconds=result.entry.seconds))
+        for result in results
+        if (start := start_time(result.entry)) is not None
     ]
     if not spans:
         return None, 0.0

@@ -1,6 +1,6 @@
-"""`shard.json`: which part of which run a folder holds, and at the end the seal over what is in it.
+"""`shard.json`: which shard of which run a folder holds, and the seal over its results.
 
-Without a seal its run was killed, or still goes on.
+A folder without a seal belongs to a run that was killed or is still running.
 """
 
 from __future__ import annotations
@@ -34,24 +34,27 @@ __all__ = [
 
 SHARD, JOURNAL, CAPTURES = "shard.json", "journal.jsonl", "captures"
 SCHEMA = "shard/1"
-_LARGEST = 50_000_000
+_MAX_BYTES = 50_000_000
 STORAGE_HINT = (
     "Free space, or move the results with COMPAT_MATRIX_RESULTS; finished cells are kept."
 )
 
 
 class ShardStatus(str, enum.Enum):
-    """How a shard's run ended. UNKEPT: all its cells did, but not all results could be written."""
+    """The way in which a shard's run ended.
+
+    UNSAVED: all cells ended, but not all of their results could be written.
+    """
 
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"
     LOST = "lost"
-    UNKEPT = "unkept"
+    UNSAVED = "unkept"
 
 
 @dataclasses.dataclass(frozen=True)
 class SealedResult:
-    """A result that counts: its cell, its key, and the sha256 of the file of its capture."""
+    """A result that counts: its cell, its key, and the sha256 of its capture's file."""
 
     cell: str
     key: str
@@ -60,10 +63,11 @@ class SealedResult:
 
 @dataclasses.dataclass(frozen=True)
 class ShardSeal:
-    """What was there at the end: `journal` and `size` are the sha256 and the bytes of the journal.
+    """The state of a shard's folder at the end of its run.
 
-    `kept` are the results of the run; what else the journal holds is older than they. `seconds` is
-    how long the run took, `warnings` are what it said.
+    `journal` and `size` are the sha256 and the bytes of the journal. `kept` are the results of the
+    run; other lines of the journal are older. `seconds` is how long the run took, `warnings` are
+    its warnings.
     """
 
     ended: ShardStatus
@@ -76,7 +80,11 @@ class ShardSeal:
 
 @dataclasses.dataclass(frozen=True)
 class ShardFile:
-    """`manifest` and `project` are what the shard was given by; `started` is an ISO time."""
+    """The content of `shard.json`.
+
+    `manifest` is the id of the manifest, `project` the project's version in it; `started` is an ISO
+    time.
+    """
 
     manifest: str
     shard: str
@@ -85,7 +93,7 @@ class ShardFile:
     seal: ShardSeal | None = None
 
     def write(self, folder: Path) -> None:
-        """Write it into the shard's folder, whole or not at all; raise StorageError."""
+        """Write the file into the shard's folder, atomically; raise StorageError."""
         path = folder / SHARD
         data = {"schema": SCHEMA, **dataclasses.asdict(self)}
         try:
@@ -95,8 +103,8 @@ class ShardFile:
 
     @classmethod
     def read(cls, folder: Path) -> ShardFile:
-        """Return what a folder says of itself, from wherever it came; raise `RefusedError`."""
-        data = parse_json(read_file(folder / SHARD, _LARGEST))
+        """Return the shard file of an untrusted folder; raise `RefusedError`."""
+        data = parse_json(read_file(folder / SHARD, _MAX_BYTES))
         schema = data.get("schema") if isinstance(data, dict) else None
         if schema != SCHEMA:
             raise RefusedError(f"has the schema {str(schema)[:80]!r}, not {SCHEMA!r}")
@@ -106,7 +114,7 @@ class ShardFile:
                 shard=text(data["shard"]),
                 project=digest(data["project"]),
                 started=time(data["started"]),
-                seal=None if data["seal"] is None else _seal(data["seal"]),
+                seal=None if data["seal"] is None else _parse_seal(data["seal"]),
             )
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise RefusedError(f"is incomplete ({type(error).__name__}: {error})") from error
@@ -115,29 +123,29 @@ class ShardFile:
 def sealed_results(folder: Path, keys: Iterable[tuple[str, str]]) -> tuple[SealedResult, ...]:
     """Return the results by cell and key, without those whose capture cannot be read."""
     captures = CaptureStore(folder / CAPTURES)
-    found = []
+    results = []
     for cell, key in sorted(keys):
         try:
             content = captures.path(cell, key).read_bytes()
         except OSError:
             continue
-        found.append(SealedResult(cell, key, sha256(content)))
-    return tuple(found)
+        results.append(SealedResult(cell, key, sha256(content)))
+    return tuple(results)
 
 
 def sha256(content: bytes) -> str:
-    """Return the digest that files are told by."""
+    """Return the hexadecimal sha256 of a file's content."""
     return hashlib.sha256(content).hexdigest()
 
 
-def _seal(data: Mapping[str, Any]) -> ShardSeal:
+def _parse_seal(data: Mapping[str, Any]) -> ShardSeal:
     return ShardSeal(
         ended=ShardStatus(data["ended"]),
         journal=digest(data["journal"]),
         size=count(data["size"]),
         kept=tuple(
-            SealedResult(cell_id(each["cell"]), digest(each["key"]), digest(each["sha256"]))
-            for each in data["kept"]
+            SealedResult(cell_id(result["cell"]), digest(result["key"]), digest(result["sha256"]))
+            for result in data["kept"]
         ),
         seconds=seconds(data["seconds"]),
         warnings=tuple(map(text, data["warnings"])),

@@ -1,4 +1,4 @@
-"""Files that came from elsewhere: read within limits, and only where they really lie."""
+"""Read files that came from other machines: within size limits, and without following links."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 
 __all__ = [
     "RefusedError",
-    "folders_in",
+    "decompress",
+    "exists",
     "is_folder",
-    "is_there",
-    "json_of",
-    "one_line",
+    "parse_json",
+    "printable_line",
+    "printable_path",
     "read_file",
-    "shown",
-    "unpacked",
+    "subfolders",
 ]
 
 # A file in the place of a folder may be a link, or a pipe that nobody ever writes to.
@@ -27,23 +27,23 @@ _FLAGS = os.O_RDONLY | sum(
     getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC")
 )
 _GZIP = 16 + zlib.MAX_WBITS
-_LONGEST = 2_000
+_MAX_LINE = 2_000
 
 
 class RefusedError(Exception):
-    """Something that is not taken in; the message says why, in a clause."""
+    """Untrusted content that is not accepted; the message is a clause that says why."""
 
 
-def is_folder(path: Path, *, linked: bool = False) -> bool:
-    """Return whether there is a folder that can be reached; a link to one only where `linked`."""
+def is_folder(path: Path, *, follow_link: bool = False) -> bool:
+    """Return whether there is a folder; a link to one counts only with `follow_link`."""
     try:
-        return stat.S_ISDIR((path.stat() if linked else path.lstat()).st_mode)
+        return stat.S_ISDIR((path.stat() if follow_link else path.lstat()).st_mode)
     except (OSError, ValueError):
-        return False  # too long for a name, or in a folder that is another's
+        return False  # the name is too long, or the folder above is not accessible
 
 
-def is_there(path: Path) -> bool:
-    """Return whether there is anything of that name, also a link that leads nowhere."""
+def exists(path: Path) -> bool:
+    """Return whether there is anything of that name, even a dangling link."""
     try:
         path.lstat()
     except (OSError, ValueError):
@@ -51,65 +51,68 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def folders_in(path: Path) -> Iterator[Path]:
-    """Yield the folders in a folder, by name; links to some are none."""
+def subfolders(path: Path) -> Iterator[Path]:
+    """Yield the folders in a folder, sorted by name and without links."""
     try:
-        inside = sorted(path.iterdir())
+        entries = sorted(path.iterdir())
     except OSError:
         return
-    yield from filter(is_folder, inside)
+    yield from filter(is_folder, entries)
 
 
-def shown(path: Path) -> str:
-    """Return a path to be printed: what a name may hold must not look like a line of ours."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(path))
+def printable_path(path: Path) -> str:
+    """Return a path for messages, with unprintable characters replaced by `?`."""
+    return _printable(str(path))
 
 
-def one_line(text: str) -> str:
-    """Return a text to be printed likewise, cut where it is longer than anybody reads."""
-    words = " ".join(text[:_LONGEST].split())
-    return "".join(letter if letter.isprintable() else "?" for letter in words)
+def printable_line(text: str) -> str:
+    """Return a text for messages: on one line, printable, and at most 2,000 characters."""
+    return _printable(" ".join(text[:_MAX_LINE].split()))
 
 
-def read_file(path: Path, most: int) -> bytes:
-    """Return the content of a file of at most so many bytes; raise `RefusedError`."""
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """Return the content of a regular file of at most `max_bytes`; raise `RefusedError`."""
     try:
         if path.is_symlink():
             raise RefusedError("is a link")
         handle = os.open(path, _FLAGS)
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise RefusedError("is no file")
+                raise RefusedError("is not a regular file")
             with os.fdopen(handle, "rb", closefd=False) as file:
-                content = file.read(most + 1)
+                content = file.read(max_bytes + 1)
         finally:
             os.close(handle)
     except FileNotFoundError:
         raise RefusedError("is missing") from None
     except (OSError, ValueError) as error:
         raise RefusedError(f"cannot be read ({error})") from error
-    if len(content) > most:
-        raise RefusedError(f"has more than {most} bytes")
+    if len(content) > max_bytes:
+        raise RefusedError(f"has more than {max_bytes} bytes")
     return content
 
 
-def unpacked(content: bytes, most: int) -> bytes:
-    """Return what is in a gzip file, at most so many bytes; raise `RefusedError`."""
-    unpacking = zlib.decompressobj(wbits=_GZIP)
+def decompress(content: bytes, max_bytes: int) -> bytes:
+    """Return the content of a gzip file of at most `max_bytes`; raise `RefusedError`."""
+    decompressor = zlib.decompressobj(wbits=_GZIP)
     try:
-        plain = unpacking.decompress(content, most + 1)
+        plain = decompressor.decompress(content, max_bytes + 1)
     except zlib.error as error:
-        raise RefusedError(f"cannot be unpacked ({error})") from error
-    if len(plain) > most:
-        raise RefusedError(f"unpacks to more than {most} bytes")
-    if not unpacking.eof or unpacking.unused_data:
-        raise RefusedError("cannot be unpacked (it does not end where it should)")
+        raise RefusedError(f"cannot be decompressed ({error})") from error
+    if len(plain) > max_bytes:
+        raise RefusedError(f"decompresses to more than {max_bytes} bytes")
+    if not decompressor.eof or decompressor.unused_data:
+        raise RefusedError("cannot be decompressed (truncated, or followed by other data)")
     return plain
 
 
-def json_of(content: bytes) -> Any:  # noqa: ANN401 - that is what JSON is
-    """Return what JSON says; raise `RefusedError`."""
+def parse_json(content: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value of a JSON text; raise `RefusedError`."""
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise RefusedError(f"is no JSON ({error})") from error
+        raise RefusedError(f"is not JSON ({error})") from error

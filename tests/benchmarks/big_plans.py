@@ -1,9 +1,9 @@
-"""Plans of 10,000 to 100,000 cells, made by the real planner of promises that nobody made.
+"""Plans of 10,000 to 100,000 cells, made by the real planner from fictitious claims.
 
-The committed documents promise things of two branches of ddtrace. Here they are said once more of
-each minor series, back from 2.21: its branch is the series, its CPythons are promised up to there,
-and its capabilities from the first release of it. The releases are real, and so are the rows, the
-parts, what is compared with what, and what is held in reserve.
+The committed documents have claims about two branches of ddtrace. Here they are repeated for each
+minor series, back from 2.21: its branch is the series, its CPythons are claimed up to there, and
+its capabilities from its first release. The releases, rows, parts, comparisons and reserves are
+real.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _NEWEST = Version("2.22")
 
 
 def big_plan(claims: Sequence[Claim], index: Index, series: int, profile: str) -> Plan:
-    """Return the plan of what the documents would promise of so many series of the tracer."""
-    releases = map(Version, (each.version for each in index.project("ddtrace").releases))
-    found = {each.release[:2] for each in releases if not each.is_prerelease and each < _NEWEST}
-    minors = sorted(found)[-series - 1 :]
-    told = [
+    """Return the plan of the documents' claims about so many series of the tracer."""
+    releases = map(Version, (item.version for item in index.project("ddtrace").releases))
+    series_found = {v.release[:2] for v in releases if not v.is_prerelease and v < _NEWEST}
+    minors = sorted(series_found)[-series - 1 :]
+    repeated = [
         claim
-        for least, beyond in zip(minors, (*minors[1:], _NEWEST.release), strict=True)
-        for claim in _about(claims, ".".join(map(str, least)), ".".join(map(str, beyond)))
+        for first, beyond in zip(minors, (*minors[1:], _NEWEST.release), strict=True)
+        for claim in _repeat(claims, ".".join(map(str, first)), ".".join(map(str, beyond)))
     ]
     return make_plan(
-        told[-series * len(claims) :],
+        repeated[-series * len(claims) :],
         index,
         profile=profile,
         targets=TARGETS,
@@ -51,17 +51,17 @@ def big_plan(claims: Sequence[Claim], index: Index, series: int, profile: str) -
     )
 
 
-def _about(claims: Sequence[Claim], least: str, beyond: str) -> Iterator[Claim]:
-    said = {
-        ClaimKind.BRANCH: f">={least},<{beyond}",
+def _repeat(claims: Sequence[Claim], first: str, beyond: str) -> Iterator[Claim]:
+    specifiers = {
+        ClaimKind.BRANCH: f">={first},<{beyond}",
         ClaimKind.RUNTIME: f"<{beyond}",
-        ClaimKind.CAPABILITY: f">={least}",
+        ClaimKind.CAPABILITY: f">={first}",
     }
     for claim in claims:
-        document = f"{claim.document} of {least}"
+        document = f"{claim.document} of {first}"
         yield dataclasses.replace(
             claim,
             id=claim.id.replace(claim.document, document, 1),
             document=document,
-            specifier=said.get(claim.kind, claim.specifier) if claim.specifier else "",
+            specifier=specifiers.get(claim.kind, claim.specifier) if claim.specifier else "",
         )

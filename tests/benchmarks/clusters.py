@@ -1,17 +1,17 @@
-"""Simulate runs on 10 to 1,000 machines: the real planner, engine and judge, and machines made up.
+"""Simulate runs on 10 to 1,000 machines: the real planner, scheduler and judge, fake machines.
 
     python tests/benchmarks/clusters.py --durations results/journal.jsonl
     python tests/benchmarks/clusters.py --series 1 --machines 10 --failing 0.02
 
 The index must be cached (`nox -s plan` once). Cells take as long as recorded ones did (machines.py)
-of a plan of many promises (big_plans.py): 16 series are about 100,000 cells. Nothing is written: to
-keep a result takes milliseconds of its own, which `--tending` is about. `CPU ms` is what the engine
-needs for each cell. The bound is what no run could be shorter than: the longest cell, the work of
-any kind of machines by their number (with what was lost), and cells that wait for each other.
-`half told` is when half of the verdicts were, as a share of the whole, and `waiting` how many
-results were there at most that the engine had no time for yet.
+of a plan of many claims (big_plans.py): 16 series are about 100,000 cells. Nothing is written: to
+store a result takes milliseconds, which `--tending` adds. `CPU ms` is what the scheduler needs for
+each cell. The bound is a lower limit of every run: the longest cell, the work of any kind of
+machines by their number (with lost cells), and cells that wait for each other. `half told` is when
+half of the verdicts were reached, as a share of the whole, and `waiting` the largest number of
+results that waited for the scheduler.
 
-No test: it passes no judgement.
+This is a benchmark, not a test.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from big_plans import big_plan  # noqa: E402
-from machines import Machines, Mailbox, Recorded, shared_out  # noqa: E402
+from machines import Machines, Mailbox, RecordedDurations, distribute_machines  # noqa: E402
 
-from matrix.distributed.durations import cells_that_ran, load_durations  # noqa: E402
+from matrix.distributed.durations import load_durations, read_cell_durations  # noqa: E402
 from matrix.documents.facts import load_facts  # noqa: E402
 from matrix.model.capture import CellCapture  # noqa: E402
 from matrix.model.plan import Plan, PlannedCell  # noqa: E402
@@ -64,11 +64,11 @@ from matrix.runs.scheduler import RunContext, Scheduler  # noqa: E402
 from matrix.system.paths import cache_dir  # noqa: E402
 
 _KB = 1024
-_ALL = 1_000_000_000  # cells at a time: how many, the books of the cluster say
+_UNLIMITED = 1_000_000_000  # cells at a time: the queue of the cluster limits them
 
 
-class MadeUp(ResultStore):
-    """Keeps nothing, and says what cells would show: nine of ten what is promised of them.
+class FakeResultStore(ResultStore):
+    """A store that writes nothing and makes findings up: nine of ten cells show the claim.
 
     The others do not show it, so that controls are run, or cannot be installed, so that others are
     tried.
@@ -77,21 +77,21 @@ class MadeUp(ResultStore):
     def __init__(self, plan: Plan, folder: Path) -> None:
         journal, captures = Journal(folder / "none"), CaptureStore(folder)
         super().__init__(journal, captures, Sources("code"), "judge")
-        self._before = {each for part in plan.parts for each in (part.before, part.above) if each}
+        self._before = {cell for part in plan.parts for cell in (part.before, part.above) if cell}
 
     def keep(
         self, capture: CellCapture, base: str, planned: PlannedCell, probes: Mapping[str, Probe]
     ) -> tuple[Entry, str]:
-        """Return what the cell shows."""
+        """Return the entry of what the cell shows."""
         cell = planned.cell.id
-        drawn = random.Random(cell).random()  # noqa: S311 - no secret
+        chance = random.Random(cell).random()  # noqa: S311 - no secret
         shows, reason = Observed.PRESENT, None
-        if cell in self._before or drawn < 0.05:
+        if planned.cell in self._before or chance < 0.05:
             shows = Observed.ABSENT
-        elif drawn < 0.1:
+        elif chance < 0.1:
             shows, reason = Observed.UNKNOWN, Reason.BUILD_FAILED
         findings = tuple(
-            Finding(cell, name, channel.name, shows, f"It was seen: {shows.value}.", reason)
+            Finding(planned.cell, name, channel.name, shows, (), reason)
             for name in planned.probes
             if name in probes
             for channel in probes[name].channels
@@ -114,34 +114,34 @@ class MadeUp(ResultStore):
         return entry, ""
 
 
-class Watch:
-    """Notes when verdicts fall, and how long cells wait for each other."""
+class VerdictTimes:
+    """Records when verdicts are reached, and how long cells wait for each other."""
 
-    def __init__(self, recorded: Recorded, plan: Plan, machines: Machines) -> None:
+    def __init__(self, recorded: RecordedDurations, plan: Plan, machines: Machines) -> None:
         self._machines = machines
-        every = (*plan.cells, *plan.fallbacks)
-        self._seconds = {each.cell.id: recorded.of(each) for each in every}
+        planned_cells = (*plan.cells, *plan.fallbacks)
+        self._seconds = {item.cell.id: recorded.draw(item) for item in planned_cells}
         self._after: dict[str, float] = {}
         self._ended = ""
         self.chain = 0.0
-        self.told: list[float] = []
+        self.reached: list[float] = []
 
     def __call__(self, event: Event) -> None:
-        """Take an event in."""
+        """Record an event."""
         if isinstance(event, CellFinished):
             self._ended = event.cell
             self.chain = max(self.chain, self._until(event.cell))
         elif isinstance(event, ControlAdded):
             self._after[event.cell] = self._until(self._ended)
         elif isinstance(event, VerdictReached) and event.verdict.cells:
-            self.told.append(self._machines.seconds())
+            self.reached.append(self._machines.seconds())
 
     def _until(self, cell: str) -> float:
         return self._after.get(cell, 0.0) + self._seconds[cell]
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
+class SimulationResult:
     """One run: `cpu` in seconds, `memory` in MB, `virtual` in seconds of the machines."""
 
     cells: int
@@ -154,54 +154,56 @@ class Measured:
     waiting: int
 
 
-def simulate(plan: Plan, recorded: Recorded, args: argparse.Namespace) -> Measured:
+def simulate(plan: Plan, recorded: RecordedDurations, args: argparse.Namespace) -> SimulationResult:
     """Run the plan."""
-    shares = shared_out(plan.cells, args.count, recorded)
+    shares = distribute_machines(plan.cells, args.count, recorded)
     machines = Machines(
         plan, shares, recorded, failing=args.failing, tending=args.tending / 1000, seed=args.seed
     )
-    watch = Watch(recorded, plan, machines)
-    world = RunContext(None, None, machines, _ALL, far=machines)
+    watch = VerdictTimes(recorded, plan, machines)
+    world = RunContext(None, None, machines, _UNLIMITED, far=machines)
     with tempfile.TemporaryDirectory() as folder:
-        engine = Scheduler(plan, load_probes(), world, MadeUp(plan, Path(folder)), watch)
-        engine._messages = Mailbox(machines)
+        scheduler = Scheduler(
+            plan, load_probes(), world, FakeResultStore(plan, Path(folder)), watch
+        )
+        scheduler._messages = Mailbox(machines)
         start = time.process_time()
         if args.profile_engine:
             profile = cProfile.Profile()
-            result = profile.runcall(engine.run)
+            result = profile.runcall(scheduler.run)
             pstats.Stats(profile).sort_stats("tottime").print_stats(25)
         else:
-            result = engine.run()
+            result = scheduler.run()
         cpu = time.process_time() - start - machines.busy
     bound = max(
         watch.chain,
         machines.longest,
         *(seconds / shares[kind] for kind, seconds in machines.work().items()),
     )
-    told = sorted(watch.told)
-    return Measured(
+    reached = sorted(watch.reached)
+    return SimulationResult(
         cells=len(result.cells),
         cpu=cpu,
         memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KB,
         virtual=machines.seconds(),
         bound=bound,
-        half=told[len(told) // 2] / machines.seconds() if told else 0.0,
+        half=reached[len(reached) // 2] / machines.seconds() if reached else 0.0,
         lost=machines.lost,
         waiting=machines.most_back,
     )
 
 
-def recorded_in(paths: Iterable[Path], seed: int) -> Recorded:
-    """Return the seconds of the cells that are recorded there, by framework."""
-    found: dict[str, list[float]] = defaultdict(list)
+def recorded_in(paths: Iterable[Path], seed: int) -> RecordedDurations:
+    """Return the seconds of the cells in the files, by framework."""
+    by_framework: dict[str, list[float]] = defaultdict(list)
     for path in paths:
-        for took in cells_that_ran(path, lambda said: print(said, file=sys.stderr)):
-            found[took.framework].append(took.seconds)
-    return Recorded(load_durations(), found, seed)
+        for item in read_cell_durations(path, lambda text: print(text, file=sys.stderr)):
+            by_framework[item.framework].append(item.seconds)
+    return RecordedDurations(load_durations(), by_framework, seed)
 
 
 def plan_once(args: argparse.Namespace) -> None:
-    """Make the plan, write it down for the runs, and tell what it took."""
+    """Make the plan, write it to a file for the runs, and print what it took."""
     claims, index = load_facts(), CachedIndex(cache_dir(), offline=True)
     start = time.process_time()
     plan = big_plan(tuple(claims), index, args.series, args.profile)
@@ -216,15 +218,16 @@ def plan_once(args: argparse.Namespace) -> None:
 
 
 def run_once(args: argparse.Namespace) -> None:
-    """Simulate one run of the plan that was written down, and print its row."""
-    plan: Plan = pickle.loads(args.plan.read_bytes())  # noqa: S301 - our own, of a moment ago
+    """Simulate one run of the plan in the file, and print its row."""
+    plan: Plan = pickle.loads(args.plan.read_bytes())  # noqa: S301 - written by this program
     recorded = recorded_in(args.durations, args.seed)
-    got = simulate(plan, recorded, args)
+    result = simulate(plan, recorded, args)
     print(
-        f"{args.count:8} {args.failing:8.0%} {got.cells:8} {got.lost:6} {got.cpu:7.1f}"
-        f" {got.cpu / got.cells * 1000:7.2f} {got.memory:10.0f} {got.virtual / 3600:11.2f}"
-        f" {got.bound / 3600:9.2f} {got.virtual / got.bound - 1:11.1%} {got.half:10.0%}"
-        f" {got.waiting:8}",
+        f"{args.count:8} {args.failing:8.0%} {result.cells:8} {result.lost:6} {result.cpu:7.1f}"
+        f" {result.cpu / result.cells * 1000:7.2f} {result.memory:10.0f}"
+        f" {result.virtual / 3600:11.2f} {result.bound / 3600:9.2f}"
+        f" {result.virtual / result.bound - 1:11.1%} {result.half:10.0%}"
+        f" {result.waiting:8}",
         flush=True,
     )
 
@@ -239,7 +242,7 @@ def main() -> None:
     parser.add_argument("--failing", type=float, nargs="+", default=[0.0, 0.02])
     parser.add_argument("--tending", type=float, default=0.0, help="ms for each cell that ended")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--profile-engine", action="store_true", help="tell where the time goes")
+    parser.add_argument("--profile-engine", action="store_true", help="profile the scheduler")
     parser.add_argument("--plan", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--one", choices=["plan", "run"], help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -4,7 +4,8 @@
     python tests/benchmarks/engines.py --rounds 5 --way "this machine" --way docker
 
 Caches are filled first, so every timed run is warm and `--fresh`. CPU is the whole machine's, as a
-container's processes are children of the engine: leave the machine alone meanwhile. No test.
+container's processes are children of the engine: leave the machine alone meanwhile. This is a
+benchmark, not a test.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if sys.platform != "linux":
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NATIVE = "linux_x86_64"
-WAYS = {
+BACKENDS = {
     "this machine": ("--engine", "local", "--target", NATIVE),
     "docker": ("--engine", "docker", "--target", NATIVE),
     "docker 386": ("--engine", "docker", "--target", "linux_i686"),
@@ -61,27 +62,27 @@ def main() -> None:
     parser.add_argument("--profile", default="smoke")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
-        "--way", action="append", choices=WAYS, help="one of them only, and again for more"
+        "--way", action="append", choices=BACKENDS, help="only this one; can be repeated"
     )
     parser.add_argument("--keep-cache", type=Path, help="use (and keep) this folder, warm or not")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.keep_cache or Path(scratch)
-        ways = {name: WAYS[name] for name in args.way or WAYS}
-        for name, way in ways.items():
-            wall, cpu, said = timed(folder, "--profile", args.profile, *way)
-            print(f"filling, {name:14} {wall:7.1f} s {cpu:7.1f} s CPU  {said}", flush=True)
-        walls: dict[str, list[float]] = {name: [] for name in ways}
-        cpus: dict[str, list[float]] = {name: [] for name in ways}
+        backends = {name: BACKENDS[name] for name in args.way or BACKENDS}
+        for name, options in backends.items():
+            wall, cpu, line = timed(folder, "--profile", args.profile, *options)
+            print(f"filling, {name:14} {wall:7.1f} s {cpu:7.1f} s CPU  {line}", flush=True)
+        walls: dict[str, list[float]] = {name: [] for name in backends}
+        cpus: dict[str, list[float]] = {name: [] for name in backends}
         for _ in range(args.rounds):
-            for name, way in ways.items():
-                wall, cpu, _said = timed(folder, "--profile", args.profile, "--fresh", *way)
+            for name, options in backends.items():
+                wall, cpu, _line = timed(folder, "--profile", args.profile, "--fresh", *options)
                 walls[name].append(wall)
                 cpus[name].append(cpu)
-        first = next(iter(ways))
-        base_wall, base_cpu = (statistics.median(each[first]) for each in (walls, cpus))
+        first = next(iter(backends))
+        base_wall, base_cpu = (statistics.median(times[first]) for times in (walls, cpus))
         print(f"{'warm, --fresh':16} {'wall s':>8} {'ratio':>6} {'CPU s':>8} {'ratio':>6}")
-        for name in ways:
+        for name in backends:
             wall, cpu = statistics.median(walls[name]), statistics.median(cpus[name])
             print(f"{name:16} {wall:8.1f} {wall / base_wall:6.2f} {cpu:8.1f} {cpu / base_cpu:6.2f}")
 

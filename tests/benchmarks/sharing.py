@@ -1,13 +1,13 @@
-"""Share a plan of about 100,000 cells out to 10 to 256 machines, and say what it takes.
+"""Split a plan of about 100,000 cells into 10 to 256 shards, and print what it takes.
 
     python tests/benchmarks/sharing.py
     python tests/benchmarks/sharing.py --series 1 --shards 7 50
 
-The plan is that of big_plans.py; the index must be cached (`nox -s plan` once). `over bound` is by
-how much the longest shard is longer than it has to be: than the work of any target by the number
-of its shards, and than the longest of the groups, which stay together.
+The plan is that of big_plans.py; the index must be cached (`nox -s plan` once). `over bound`
+compares the longest shard with its lower bound: the work of any target by the number of its
+shards, and the longest of the groups, which stay together.
 
-No test: it passes no judgement.
+This is a benchmark, not a test.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from big_plans import big_plan
 from matrix.distributed.durations import Durations, load_durations
 from matrix.distributed.github import load_runners
 from matrix.distributed.manifest import Shard
-from matrix.distributed.shards import groups_of, shards_of
+from matrix.distributed.shards import group_cells, make_shards
 from matrix.documents.facts import load_facts
 from matrix.model.plan import Plan
 from matrix.pypi.client import CachedIndex
@@ -39,12 +39,12 @@ from matrix.system.paths import cache_dir
 
 
 def bound_of(plan: Plan, durations: Durations, shards: tuple[Shard, ...]) -> float:
-    """Return the seconds that the longest shard cannot be shorter than."""
-    takes = {each.cell.id: durations.of(each) for each in plan.cells}
+    """Return a lower bound on the seconds of the longest shard."""
+    estimates = {item.cell.id: durations.estimate(item) for item in plan.cells}
     work: dict[str, float] = defaultdict(float)
     longest = 0.0
-    for group in groups_of(plan):
-        seconds = math.fsum(takes[cell] for cell in group.cells)
+    for group in group_cells(plan):
+        seconds = math.fsum(estimates[cell] for cell in group.cells)
         work[group.target] += seconds
         longest = max(longest, seconds)
     number = Counter(shard.target for shard in shards)
@@ -62,11 +62,11 @@ def main() -> None:
     plan = big_plan(tuple(load_facts()), index, args.series, args.profile)
     durations, runners = load_durations(), load_runners()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"plan: {len(plan.cells)} cells, {len(groups_of(plan))} groups, {before:.0f} MB")
+    print(f"plan: {len(plan.cells)} cells, {len(group_cells(plan))} groups, {before:.0f} MB")
     print(f"{'shards':>6} {'CPU s':>7} {'memory MB':>10} {'longest h':>10} {'over bound':>11}")
     for count in args.shards:
         start = time.process_time()
-        shards = shards_of(plan, runners, durations, count=count)
+        shards = make_shards(plan, runners, durations, count=count)
         cpu = time.process_time() - start
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         longest = max(shard.seconds for shard in shards)

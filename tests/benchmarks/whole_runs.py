@@ -4,7 +4,7 @@
     python tests/benchmarks/whole_runs.py smoke documented    # both profiles
     python tests/benchmarks/whole_runs.py --keep-cache DIR smoke
 
-No test: it passes no judgement. Quote the ratios of one call; single times vary with the machine.
+This is a benchmark, not a test. Quote the ratios of one call; single times vary with the machine.
 """
 
 from __future__ import annotations
@@ -81,9 +81,12 @@ def main() -> None:
                 (f"{profile}, nothing changed", command),
             ]
         for name, arguments in runs:
-            got = timed(folder, *arguments)
-            first = f"{got.first_verdict:.1f}" if got.first_verdict is not None else "-"
-            print(f"{name:34} {got.wall:8.1f} {got.cpu:8.1f} {first:>16} {got.code:5}", flush=True)
+            timing = timed(folder, *arguments)
+            first = f"{timing.first_verdict:.1f}" if timing.first_verdict is not None else "-"
+            print(
+                f"{name:34} {timing.wall:8.1f} {timing.cpu:8.1f} {first:>16} {timing.code:5}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@
     python tests/benchmarks/workers.py --engine docker --select --framework 'flask*'
 
 Environments are made before, so every timed run is warm and `--fresh`; seconds are those from the
-opening line (all is planned) to the last cell. Leave the machine alone meanwhile. No test: it
-passes no judgement. Quote the ratios of one call.
+opening line (all is planned) to the last cell. Leave the machine alone meanwhile. This
+is a benchmark, not a test. Quote the ratios of one call.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ READY_SECONDS = 120.0
 
 @contextlib.contextmanager
 def process(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program beside; end it softly afterwards."""
+    """Run a program in the background, and terminate it afterwards."""
     with log.open("wb") as stream:
         running = subprocess.Popen(command, cwd=ROOT, stdout=stream, stderr=stream)
     try:
@@ -40,13 +40,13 @@ def process(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for(file: Path, text: str = "") -> str:
-    """Return what a file says when it says this."""
+    """Return the content of a file once it contains this text."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
-        if file.is_file() and (said := file.read_text(encoding="utf-8")) and text in said:
-            return said
+        if file.is_file() and (content := file.read_text(encoding="utf-8")) and text in content:
+            return content
         time.sleep(0.05)
-    raise SystemExit(f"nothing of {text!r} in {file}")
+    raise SystemExit(f"no {text!r} in {file}")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The commands around shards: options, exit codes, what is left in the results folder."""
+"""The commands for shards: options, exit codes, and the content of the results folder."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from typing import Any
 import pytest
 from helpers.run_fakes import PROBES, cell
 from helpers.shard_run_fixture import (
-    MadeUp,
+    FakeWorld,
+    in_shards,
     results,
     run_all,
     run_one,
     run_whole,
-    shared_out,
     some_plan,
 )
 
 from matrix.__main__ import main
+from matrix.cli import collect as collect_command
+from matrix.cli import verify as verify_command
 from matrix.distributed.manifest import Manifest, write_manifest
 from matrix.errors import ExitCode, StorageError
 from matrix.model.reason import Reason
@@ -41,25 +43,25 @@ REFUTED = {cell("1.9.0", "3.9").id: "welcome"}
 
 @pytest.fixture
 def manifest(results: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
-    """Return what was shared out, written where the commands look for it."""
-    monkeypatch.setattr("matrix.probes.registry.load_probes", lambda: PROBES)
-    made = dataclasses.replace(shared_out(some_plan()), project=project_version())
-    return write_manifest(results / "manifest.json", made)
+    """Return a manifest, written where the commands look for it."""
+    monkeypatch.setattr(collect_command, "load_probes", lambda: PROBES)
+    manifest = dataclasses.replace(in_shards(some_plan()), project=project_version())
+    return write_manifest(results / "manifest.json", manifest)
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> MadeUp:
+def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     """Return the world that `verify` runs cells in."""
 
     @contextlib.contextmanager
-    def held(engine: str, globs: Sequence[str]) -> Iterator[RunBackend]:
+    def local_backend(engine: str, globs: Sequence[str]) -> Iterator[RunBackend]:
         assert engine == "local"
         yield RunBackend(Targets("", tuple(globs)))
 
-    made = MadeUp(HOLDS)
-    monkeypatch.setattr("matrix.runs.backend.held", held)
-    monkeypatch.setattr("matrix.runs.run.world_on", lambda _runs: made.open())
-    return made
+    world = FakeWorld(HOLDS)
+    monkeypatch.setattr(verify_command, "held", local_backend)
+    monkeypatch.setattr(verify_command, "world_on", lambda _backend: world.open())
+    return world
 
 
 def recorded(results: Path) -> dict[str, bytes]:
@@ -67,7 +69,7 @@ def recorded(results: Path) -> dict[str, bytes]:
 
 
 def test_shards_then_collect(
-    results: Path, manifest: Manifest, world: MadeUp, capsys: pytest.CaptureFixture[str]
+    results: Path, manifest: Manifest, world: FakeWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for shard in manifest.shards:
         assert main(["verify", "--shard", shard.name]) == ExitCode.OK
@@ -84,13 +86,14 @@ def test_it_records_what_a_whole_run_records(
     run_all(manifest, REFUTED)
     assert main(["collect"]) == ExitCode.REFUTED
     (text,) = recorded(results).values()
-    whole = result_to_json(run_whole(manifest.plan, REFUTED, tmp_path / "whole"), manifest.as_of)
+    record = run_whole(manifest.plan, REFUTED, tmp_path / "whole")
+    whole = result_to_json(record.dated(manifest.as_of))
 
-    def told(data: dict[str, Any]) -> dict[str, Any]:
+    def comparable(data: dict[str, Any]) -> dict[str, Any]:
         run = {k: v for k, v in data["run"].items() if k not in {"started", "seconds"}}
-        return {**data, "run": run, "cells": sorted(data["cells"], key=lambda each: each["id"])}
+        return {**data, "run": run, "cells": sorted(data["cells"], key=lambda cell: cell["id"])}
 
-    assert told(json.loads(text)) == told(json.loads(json.dumps(whole)))
+    assert comparable(json.loads(text)) == comparable(json.loads(json.dumps(whole)))
 
 
 def test_collected_twice_it_is_the_same(results: Path, manifest: Manifest) -> None:
@@ -107,24 +110,24 @@ def test_a_later_run_here_uses_what_was_collected(results: Path, manifest: Manif
     run_all(manifest, HOLDS)
     assert main(["collect"]) == ExitCode.OK
     again = run_whole(manifest.plan, REFUTED, results)
-    assert all(each.reused for each in again.cells)
+    assert all(line.reused for line in again.cells)
     captures = CaptureStore(results / "captures")
-    assert all(captures.read(each.cell, each.key) for each in again.cells)
+    assert all(captures.read(line.id, line.key) for line in again.cells)
 
 
 def test_what_ended_here_is_not_given_up_for_what_is_to_be_tried_again(
     tmp_path: Path, results: Path, manifest: Manifest
 ) -> None:
     run_whole(manifest.plan, HOLDS, results)
-    kept = {path: path.read_bytes() for path in (results / "captures").rglob("*.gz")}
-    tried = {cell("1.9.0", "3.9").id: Reason.OUT_OF_MEMORY}
-    run_all(manifest, {**HOLDS, **tried})
-    said = tmp_path / "said.json"
-    assert main(["collect", "--json", str(said)]) == ExitCode.OK
-    assert "out-of-memory" in said.read_text(), "what the shards found is what is judged"
-    assert {path: path.read_bytes() for path in (results / "captures").rglob("*.gz")} == kept
+    before = {path: path.read_bytes() for path in (results / "captures").rglob("*.gz")}
+    transient = {cell("1.9.0", "3.9").id: Reason.OUT_OF_MEMORY}
+    run_all(manifest, {**HOLDS, **transient})
+    output = tmp_path / "output.json"
+    assert main(["collect", "--json", str(output)]) == ExitCode.OK
+    assert "out-of-memory" in output.read_text(), "the shards' results are judged"
+    assert {path: path.read_bytes() for path in (results / "captures").rglob("*.gz")} == before
     with contextlib.closing(Journal(results / "journal.jsonl")) as journal:
-        assert not any(each.transient for each in journal.read().entries.values())
+        assert not any(entry.transient for entry in journal.read().entries.values())
 
 
 def test_a_shard_that_never_ran_is_told_and_older_results_do_not_answer_for_it(
@@ -135,23 +138,23 @@ def test_a_shard_that_never_ran_is_told_and_older_results_do_not_answer_for_it(
         run_one(manifest, number, HOLDS)
     assert main(["collect"]) == ExitCode.INCOMPLETE
     captured = capsys.readouterr()
-    assert "linux_x86_64-02: it never ran: 3 of 3 cells missing" in captured.err
+    assert "linux_x86_64-02: never ran: 3 of 3 cells missing" in captured.err
     assert "verify --shard, for linux_x86_64-02" in captured.err
     assert "2 confirmed" in captured.out
     (text,) = recorded(results).values()
     data = json.loads(text)
     assert data["run"]["interrupted"]
-    by_claim = {each["claim"]: each for each in data["verdicts"]}
-    (without,) = (claim for claim in by_claim if claim.endswith("/2"))
-    assert by_claim[without]["outcome"] == "unverified"
-    assert by_claim[without]["reason"] == "not-run"
+    by_claim = {verdict["claim"]: verdict for verdict in data["verdicts"]}
+    (missing,) = (claim for claim in by_claim if claim.endswith("/2"))
+    assert by_claim[missing]["outcome"] == "unverified"
+    assert by_claim[missing]["reason"] == "not-run"
 
 
 def test_nothing_ran_at_all(
     results: Path, manifest: Manifest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["collect"]) == ExitCode.INCOMPLETE
-    assert capsys.readouterr().err.count("it never ran") == len(manifest.shards)
+    assert capsys.readouterr().err.count("never ran") == len(manifest.shards)
 
 
 def test_a_refuted_promise_hides_no_missing_shard(results: Path, manifest: Manifest) -> None:
@@ -160,7 +163,7 @@ def test_a_refuted_promise_hides_no_missing_shard(results: Path, manifest: Manif
 
 
 def test_strict(results: Path, manifest: Manifest) -> None:
-    everything = [each.cell.id for each in (*manifest.plan.cells, *manifest.plan.fallbacks)]
+    everything = [planned.cell.id for planned in (*manifest.plan.cells, *manifest.plan.fallbacks)]
     run_all(manifest, dict.fromkeys(everything, "welcome"))
     assert main(["collect"]) == ExitCode.OK
     assert main(["collect", "--strict"]) == ExitCode.UNVERIFIED
@@ -186,7 +189,7 @@ def test_a_full_disk_ends_with_its_code_and_the_next_time_goes_on(
         patched.setattr(CaptureStore, "put", full)
         assert main(["collect"]) == ExitCode.STORAGE
     captured = capsys.readouterr()
-    assert "3 confirmed" in captured.out, "what was found is told all the same"
+    assert "3 confirmed" in captured.out, "the report is printed all the same"
     assert "the disk is full" in captured.err
     assert recorded(results) == {}
     with contextlib.closing(Journal(results / "journal.jsonl")) as journal:
@@ -217,7 +220,7 @@ def test_without_a_manifest_or_with_that_of_another_version(
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["page.md"], "a document"),
         (["--claim", "*"], "a selector"),
@@ -231,17 +234,17 @@ def test_without_a_manifest_or_with_that_of_another_version(
 )
 @pytest.mark.usefixtures("manifest")
 def test_what_contradicts_the_manifest_is_wrong_usage(
-    world: MadeUp,
+    world: FakeWorld,
     options: list[str],
-    said: str,
+    message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["verify", "--shard", "linux_x86_64-01", *options]) == ExitCode.USAGE
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert world.ran == []
 
 
-def test_what_says_the_same_is_none(manifest: Manifest, world: MadeUp) -> None:
+def test_what_says_the_same_is_none(manifest: Manifest, world: FakeWorld) -> None:
     same = ["--engine", "local", "--target", "amd64", "--jobs", "1", "--fresh"]
     assert main(["verify", "--shard", "linux_x86_64-01", *same]) == ExitCode.OK
 
@@ -255,5 +258,5 @@ def test_help_names_every_exit_code_it_can_have(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit):
         main(["collect", "--help"])
     codes = capsys.readouterr().out.split("exit codes:")[1]
-    told = [int(number) for number in re.findall(r"(?:^|\s{2,})(\d+) ", codes, re.MULTILINE)]
-    assert told == [0, 1, 2, 4, 6, 7, 11]
+    numbers = [int(number) for number in re.findall(r"(?:^|\s{2,})(\d+) ", codes, re.MULTILINE)]
+    assert numbers == [0, 1, 2, 4, 6, 7, 11]

@@ -1,4 +1,4 @@
-"""`plan --github`, as a job types it; the index is a cache made by hand."""
+"""`plan --github`, as a job runs it, with a cached index."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.shard_plan_fixture import small_plan
+from helpers.shard_plan_fixture import journal_entry, small_plan
+from helpers.target_fixture import wide_index
 from hypothesis import given
 from hypothesis import strategies as st
 from test_plan_command import offline
-from test_planning_targets import wide
 
 from matrix.__main__ import main
+from matrix.cli import plan_shards
 from matrix.distributed.github import (
     RunnerLabel,
     job_matrix,
@@ -22,13 +23,14 @@ from matrix.distributed.github import (
     missing_pythons,
     write_step_output,
 )
-from matrix.distributed.manifest import SHARD_ENGINES as HOW
-from matrix.distributed.manifest import Shard, read_manifest
+from matrix.distributed.manifest import SHARD_ENGINES, Shard, read_manifest
 from matrix.errors import ExitCode
 from matrix.model.cell import Cell
+from matrix.planning import locations
 from matrix.planning.locations import ENGINES
 from matrix.pypi.cache import dump_project
 from matrix.pypi.client import CachedIndex
+from matrix.runs.journal import Journal
 from matrix.system.paths import cache_dir, data_dir
 from matrix.system.source_files import project_version
 
@@ -39,12 +41,14 @@ LINUX = ("linux_x86_64", "linux_i686", "linux_aarch64")
 
 
 @pytest.fixture
-def there(offline: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of the results, in a world with wheels for three CPUs of Linux."""
+def results(offline: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the results folder, with an index that has wheels for three CPUs of Linux."""
     index = CachedIndex(cache_dir())
-    index.path("ddtrace").write_text(dump_project(wide().projects["ddtrace"]), encoding="utf-8")
+    index.path("ddtrace").write_text(
+        dump_project(wide_index().projects["ddtrace"]), encoding="utf-8"
+    )
     monkeypatch.setenv("COMPAT_MATRIX_RESULTS", str(offline / "results"))
-    monkeypatch.setattr("matrix.planning.locations.host_target", lambda: "linux_x86_64")
+    monkeypatch.setattr(locations, "host_target", lambda: "linux_x86_64")
     monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
     return offline / "results"
 
@@ -53,20 +57,20 @@ def jobs(capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, st
     capsys.readouterr()
     assert main(["plan", "--offline", "--github", *options]) == ExitCode.OK
     (line,) = capsys.readouterr().out.splitlines()
-    told: dict[str, Any] = json.loads(line)
-    assert list(told) == ["include"]
-    found: list[dict[str, str]] = told["include"]
-    return found
+    data: dict[str, Any] = json.loads(line)
+    assert list(data) == ["include"]
+    matrix: list[dict[str, str]] = data["include"]
+    return matrix
 
 
 def test_the_jobs_are_the_shards_of_the_manifest(
-    there: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = jobs(capsys, "--profile", "exhaustive", "--shards", "6")
-    manifest = read_manifest(there / "manifest.json")
-    assert [job["shard"] for job in told] == [shard.name for shard in manifest.shards]
-    assert len(told) == 6
-    assert told[0] == {
+    matrix = jobs(capsys, "--profile", "exhaustive", "--shards", "6")
+    manifest = read_manifest(results / "manifest.json")
+    assert [job["shard"] for job in matrix] == [shard.name for shard in manifest.shards]
+    assert len(matrix) == 6
+    assert matrix[0] == {
         "shard": "linux_x86_64-01",
         "runner": "ubuntu-24.04",
         "target": "linux_x86_64",
@@ -74,66 +78,67 @@ def test_the_jobs_are_the_shards_of_the_manifest(
         "pythons": "",
         "architecture": "x64",
     }
-    assert {job["target"] for job in told} == {*LINUX, "win_amd64"}
-    assert {job["pythons"] for job in told if job["engine"] == "docker"} == {""}
-    assert [job["runner"] for job in told if job["engine"] == "local"] == ["windows-2025"]
+    assert {job["target"] for job in matrix} == {*LINUX, "win_amd64"}
+    assert {job["pythons"] for job in matrix if job["engine"] == "docker"} == {""}
+    assert [job["runner"] for job in matrix if job["engine"] == "local"] == ["windows-2025"]
     assert manifest.project == project_version()
     assert manifest.as_of == "the time of each release"
 
 
 def test_the_same_plan_is_shared_out_in_the_same_way(
-    there: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = jobs(capsys, "--minutes", "1")
-    content = (there / "manifest.json").read_bytes()
-    assert jobs(capsys, "--minutes", "1", "--manifest", str(there / "again.json")) == first
-    assert (there / "again.json").read_bytes() == content
+    content = (results / "manifest.json").read_bytes()
+    assert jobs(capsys, "--minutes", "1", "--manifest", str(results / "again.json")) == first
+    assert (results / "again.json").read_bytes() == content
 
 
-@pytest.mark.usefixtures("there")
+@pytest.mark.usefixtures("results")
 def test_the_jobs_are_an_output_of_the_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "output"
     output.write_text("before=1\n", encoding="utf-8")
     monkeypatch.setenv("GITHUB_OUTPUT", str(output))
-    told = jobs(capsys)
+    matrix = jobs(capsys)
     before, line = output.read_text(encoding="utf-8").splitlines()
     assert before == "before=1"
     assert line.startswith("jobs={")
-    assert json.loads(line.removeprefix("jobs="))["include"] == told
+    assert json.loads(line.removeprefix("jobs="))["include"] == matrix
 
 
 def test_outputs_that_cannot_be_written_are_told(
-    there: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("GITHUB_OUTPUT", str(there / "no" / "folder"))
+    monkeypatch.setenv("GITHUB_OUTPUT", str(results / "no" / "folder"))
     assert main(["plan", "--offline", "--github"]) == ExitCode.STORAGE
     assert "GITHUB_OUTPUT" in capsys.readouterr().err
 
 
-def test_engines_say_on_which_machines(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_engines_say_on_which_machines(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ENGINES == ("auto", "docker", "local")
     local = jobs(capsys, "--engine", "local", "--shards", "3")
     assert [(job["shard"], job["engine"]) for job in local] == [
         (f"linux_x86_64-0{n}", "local") for n in (1, 2, 3)
     ]
-    plan = read_manifest(there / "manifest.json").plan
+    plan = read_manifest(results / "manifest.json").plan
     assert plan.targets == ("linux_x86_64",)
-    needed = {each.cell.python for each in (*plan.cells, *plan.fallbacks)}
+    needed = {planned.cell.python for planned in (*plan.cells, *plan.fallbacks)}
     assert {python for job in local for python in job["pythons"].split("\n")} == needed
     jobs(capsys, "--engine", "docker")
     assert all(
-        each.startswith("linux") for each in read_manifest(there / "manifest.json").plan.targets
+        target.startswith("linux")
+        for target in read_manifest(results / "manifest.json").plan.targets
     )
     jobs(capsys)
-    assert read_manifest(there / "manifest.json").plan.targets == tuple(load_runners())
+    assert read_manifest(results / "manifest.json").plan.targets == tuple(load_runners())
     two = jobs(capsys, "--target", "arm64", "--target", "win*")
     assert {job["target"] for job in two} == {"linux_aarch64", "win_amd64"}
 
 
 def test_what_is_promised_of_containers_is_asked_only_where_cells_are_in_one(
-    there: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    results: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     page = tmp_path / "page.md"
     page.write_text(
@@ -147,14 +152,14 @@ def test_what_is_promised_of_containers_is_asked_only_where_cells_are_in_one(
         encoding="utf-8",
     )
     jobs(capsys, str(page), "--lenient", "--profile", "exhaustive")
-    plan = read_manifest(there / "manifest.json").plan
-    inside = {Cell.parse(part.minimum).target for part in plan.parts if part.contained}
+    plan = read_manifest(results / "manifest.json").plan
+    inside = {part.minimum.target for part in plan.parts if part.contained}
     assert inside == set(LINUX)
-    assert "win_amd64" in {each.cell.target for each in plan.cells}
+    assert "win_amd64" in {planned.cell.target for planned in plan.cells}
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("options", "code", "message"),
     [
         (["--shards", "3"], ExitCode.USAGE, "--github"),
         (["--manifest", "x.json"], ExitCode.USAGE, "--github"),
@@ -165,84 +170,83 @@ def test_what_is_promised_of_containers_is_asked_only_where_cells_are_in_one(
         (["--github", "--service", "redis=redis://127.0.0.1:1"], ExitCode.USAGE, "verify --shard"),
         (["--github", "--profile", "everywhere", "--shards", "1"], ExitCode.USAGE, "--shards 4"),
         (["--github", "--target", "win33"], ExitCode.USAGE, "did you mean 'win32'"),
-        (["--github", "--target", "win32"], ExitCode.NOTHING_SELECTED, "no cell to share out"),
+        (["--github", "--target", "win32"], ExitCode.NOTHING_SELECTED, "no cells to distribute"),
         (["--github", "--framework", "djagno"], ExitCode.NOTHING_SELECTED, "'django'"),
         (["--write-durations", "no.jsonl"], ExitCode.USAGE, "no.jsonl"),
         (["--write-durations", "no.jsonl", "--profile", "smoke"], ExitCode.USAGE, "Leave out"),
     ],
 )
-@pytest.mark.usefixtures("there")
+@pytest.mark.usefixtures("results")
 def test_mistakes_are_told_and_nothing_is_printed(
-    options: list[str], code: ExitCode, said: str, capsys: pytest.CaptureFixture[str]
+    options: list[str], code: ExitCode, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["plan", "--offline", *options]) == code
-    told = capsys.readouterr()
-    assert said in told.err
-    assert told.out == ""
+    output = capsys.readouterr()
+    assert message in output.err
+    assert output.out == ""
 
 
 @pytest.mark.parametrize("option", ["--shards=0", "--shards=257", "--shards=x", "--minutes=0"])
-@pytest.mark.usefixtures("there")
+@pytest.mark.usefixtures("results")
 def test_numbers_that_cannot_be_are_told(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["plan", "--github", option])
     assert caught.value.code == ExitCode.USAGE
-    assert "is no number of" in capsys.readouterr().err
+    assert "invalid number of" in capsys.readouterr().err
 
 
 def test_a_manifest_that_cannot_be_written_leaves_no_jobs(
-    there: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    there.write_text("a file", encoding="utf-8")
+    results.write_text("a file", encoding="utf-8")
     assert main(["plan", "--offline", "--github"]) == ExitCode.STORAGE
-    told = capsys.readouterr()
-    assert "--manifest" in told.err
-    assert told.out == ""
+    output = capsys.readouterr()
+    assert "--manifest" in output.err
+    assert output.out == ""
 
 
 def test_every_target_has_a_machine_that_can_run_it() -> None:
     runners = load_runners()
     for target, runner in runners.items():
-        assert runner.engine in HOW
+        assert runner.engine in SHARD_ENGINES
         assert (runner.engine == "docker") == target.startswith("linux")
         assert bool(runner.pythons) == (runner.engine == "local")
         assert runner.cells > 0
     assert runners["win32"].architecture == "x86"
     assert runners["macosx_arm64"].architecture == runners["linux_aarch64"].architecture == "arm64"
-    assert {runners[each].architecture for each in ("win_amd64", "macosx_x86_64")} == {"x64"}
+    assert {runners[target].architecture for target in ("win_amd64", "macosx_x86_64")} == {"x64"}
     assert local_runner("linux_x86_64").engine == local_runner("win_arm64").engine == "local"
 
 
 @given(st.lists(st.sampled_from(["2.7", "3.6", "3.9", "3.10", "3.13"]), min_size=1))
 def test_only_cpythons_that_can_be_had_are_to_be_installed(pythons: list[str]) -> None:
     plan = small_plan(profile="exhaustive")
-    ids = [each.cell.id for each in plan.cells if each.cell.python in pythons]
+    ids = [item.cell.id for item in plan.cells if item.cell.python in pythons]
     shard = Shard("linux_x86_64-01", "linux_x86_64", "local", tuple(ids), (), 1.0)
     runner = RunnerLabel("machine", "local", "x64", 2, ("3.9", "3.10", "3.13"))
     runners = {"linux_x86_64": runner}
     (job,) = json.loads(job_matrix(plan, (shard,), runners))["include"]
     installed = job["pythons"].split("\n") if job["pythons"] else []
-    there = {each.cell.python for each in plan.cells} & set(pythons)
-    assert installed == [each for each in runner.pythons if each in there]
+    planned = {item.cell.python for item in plan.cells} & set(pythons)
+    assert installed == [python for python in runner.pythons if python in planned]
     lacking = {python: count for _, python, count in missing_pythons(plan, (shard,), runners)}
-    assert lacking.keys() == there - set(runner.pythons)
+    assert lacking.keys() == planned - set(runner.pythons)
     assert sum(lacking.values()) == sum(
-        Cell.parse(each).python not in runner.pythons for each in ids
+        Cell.parse(name).python not in runner.pythons for name in ids
     )
 
 
 def test_durations_are_written_by_the_program(
-    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    results: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from test_durations import entry  # noqa: PLC0415
-
-    from matrix.runs.journal import Journal  # noqa: PLC0415
-
     data = tmp_path / "data"
     data.mkdir()
-    monkeypatch.setattr("matrix.cli.plan_shards.data_dir", lambda: data)
+    monkeypatch.setattr(plan_shards, "data_dir", lambda: data)
     journal = Journal(tmp_path / "journal.jsonl")
-    journal.append(entry("cp39-linux_x86_64-django3.2-ddtrace1.9.0", 12.5))
+    journal.append(journal_entry("cp39-linux_x86_64-django3.2-ddtrace1.9.0", 12.5))
     journal.close()
     committed = (data_dir() / "durations.toml").read_bytes()
     assert main(["plan", "--write-durations", str(journal.path)]) == ExitCode.OK

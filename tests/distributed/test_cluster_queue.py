@@ -1,4 +1,4 @@
-"""How many cells are sent to workers that run cells of several targets."""
+"""Number and order of the cells that are sent to workers for several targets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from helpers.run_fakes import DAY
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matrix.distributed.dask.interface import CellTask
 from matrix.distributed.dask.queue import PendingCell, PendingQueue
-from matrix.distributed.dask.resources import WorkerOffer, held_by, needs_of
-from matrix.distributed.dask.task import Task
+from matrix.distributed.dask.resources import WorkerOffer, cell_needs, resource_sets
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.planning.locations import Targets
@@ -24,26 +24,26 @@ INTEL, NEOVERSE = Targets("docker", (X86, I686)), Targets("docker", (ARM,))
 EMULATING = Targets("docker", (X86, I686, ARM), frozenset({ARM}))
 
 
-def books(offers: Sequence[WorkerOffer], targets: Sequence[str]) -> PendingQueue:
-    """Return books in which cells for these targets wait, in this order."""
+def queue_of(offers: Sequence[WorkerOffer], targets: Sequence[str]) -> PendingQueue:
+    """Return a queue in which cells for these targets wait, in this order."""
     cells = PendingQueue()
     cells.offer(offers)
-    held = held_by(offers, VERSION)
+    available = resource_sets(offers, VERSION)
     for order, target in enumerate(targets):
         planned = PlannedCell(Cell("3.9", target, "django", "3.2", "1.9.0"), DAY, ())
-        asked = Task("run", VERSION, planned, frozenset(), SetupOptions(1))
-        needs = needs_of(planned, VERSION, held, engine="auto", contained=False)
-        cells.put(PendingCell(order, asked, Future()), needs)
+        task = CellTask("run", VERSION, planned, frozenset(), SetupOptions(1))
+        needs = cell_needs(planned, VERSION, available, engine="auto", contained=False)
+        cells.put(PendingCell(order, task, Future()), needs)
     return cells
 
 
 def taken(cells: PendingQueue) -> list[str]:
-    return [wanted.asked.planned.cell.target for wanted, _needs in cells.take()]
+    return [pending.task.planned.cell.target for pending, _needs in cells.take()]
 
 
 def test_a_machine_for_two_targets_leaves_the_places_of_others_to_others() -> None:
     offers = [offer(1, 1, INTEL), offer(2, 1, NEOVERSE)]
-    cells = books(offers, [X86, X86, I686, ARM, ARM])
+    cells = queue_of(offers, [X86, X86, I686, ARM, ARM])
     assert taken(cells) == [X86, ARM]
     cells.end(0)
     assert taken(cells) == [X86]
@@ -53,13 +53,13 @@ def test_a_machine_for_two_targets_leaves_the_places_of_others_to_others() -> No
 
 def test_a_cell_is_counted_where_least_else_can_go() -> None:
     offers = [offer(1, 1, EMULATING), offer(2, 1, NEOVERSE)]
-    assert taken(books(offers, [ARM, X86])) == [ARM, X86]
-    assert taken(books(offers, [ARM, ARM, X86])) == [ARM, ARM]
+    assert taken(queue_of(offers, [ARM, X86])) == [ARM, X86]
+    assert taken(queue_of(offers, [ARM, ARM, X86])) == [ARM, ARM]
 
 
 def test_a_place_that_comes_or_goes_with_its_worker_counts() -> None:
     intel, neoverse = offer(1, 1, INTEL), offer(2, 1, NEOVERSE)
-    cells = books([intel], [X86, X86, I686, ARM])
+    cells = queue_of([intel], [X86, X86, I686, ARM])
     assert taken(cells) == [X86]
     cells.offer([intel, neoverse])
     assert taken(cells) == [ARM]
@@ -76,26 +76,26 @@ def test_a_place_that_comes_or_goes_with_its_worker_counts() -> None:
     st.integers(0, 3),
     st.lists(st.integers(0, 19), max_size=20),
 )
-def test_no_machine_waits_for_a_cell_that_it_could_run(
+def test_no_machine_next_control_a_cell_that_it_could_run(
     targets: list[str], intel: int, neoverse: int, ends: list[int]
 ) -> None:
     offers = [offer(number, 2, INTEL) for number in range(intel)]
     offers += [offer(10 + number, 1, NEOVERSE) for number in range(neoverse)]
     places = [(INTEL, 2 * intel), (NEOVERSE, neoverse)]
-    cells = books(offers, targets)
+    cells = queue_of(offers, targets)
     waiting = list(enumerate(targets))
     running: dict[int, str] = {}
     for step in [None, *ends]:
         if step is not None and step in running:
             cells.end(step)
             del running[step]
-        for wanted, _needs in cells.take():
-            target = wanted.asked.planned.cell.target
-            first = next(each for each in waiting if each[1] == target)
-            assert wanted.order == first[0]
+        for pending, _needs in cells.take():
+            target = pending.task.planned.cell.target
+            first = next(item for item in waiting if item[1] == target)
+            assert pending.order == first[0]
             waiting.remove(first)
-            running[wanted.order] = target
+            running[pending.order] = target
         for where, count in places:
-            there = [target for target in running.values() if target in where.targets]
+            at_workers = [target for target in running.values() if target in where.targets]
             left = Counter(target for _order, target in waiting if target in where.targets)
-            assert len(there) == count or (len(there) < count and not left)
+            assert len(at_workers) == count or (len(at_workers) < count and not left)

@@ -1,4 +1,4 @@
-"""Real cells on a real Dask cluster: a scheduler and workers here, some of which are killed."""
+"""Real cells on a real Dask cluster on this machine, some of whose processes are killed."""
 
 from __future__ import annotations
 
@@ -46,23 +46,24 @@ def command(results: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def ended(running: subprocess.Popen[str], code: int = 1) -> str:
-    said, _ = running.communicate(timeout=4 * SECONDS)
-    assert running.returncode == code, said
-    return said
+def output_of(running: subprocess.Popen[str], code: int = 1) -> str:
+    output, _ = running.communicate(timeout=4 * SECONDS)
+    assert running.returncode == code, output
+    return output
 
 
-def told(results: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((results / "verdicts.json").read_text(encoding="utf-8"))
-    return found
+def verdicts_json(results: Path) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((results / "verdicts.json").read_text(encoding="utf-8"))
+    return data
 
 
-def answers(results: Path) -> dict[str, tuple[str, str]]:
-    return {each["claim"]: (each["outcome"], each["reason"]) for each in told(results)["verdicts"]}
+def outcomes(results: Path) -> dict[str, tuple[str, str]]:
+    verdicts = verdicts_json(results)["verdicts"]
+    return {verdict["claim"]: (verdict["outcome"], verdict["reason"]) for verdict in verdicts}
 
 
-def ends(results: Path) -> dict[str, str]:
-    return {each["id"]: each["outcome"] for each in told(results)["cells"]}
+def cell_outcomes(results: Path) -> dict[str, str]:
+    return {cell["id"]: cell["outcome"] for cell in verdicts_json(results)["cells"]}
 
 
 def journalled(results: Path) -> Counter[str]:
@@ -71,103 +72,105 @@ def journalled(results: Path) -> Counter[str]:
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the results of a run on this machine."""
-    missing = {"2.7", "3.7", "3.9", "3.11", "3.13"} - {x.python for x in find_interpreters()}
+    missing = {"2.7", "3.7", "3.9", "3.11", "3.13"} - {
+        found.python for found in find_interpreters()
+    }
     if missing:
         pytest.skip(f"no CPython {', '.join(sorted(missing))} here")
-    results = tmp_path_factory.mktemp("here")
-    ended(command(results, "--engine", "local"))
+    results = tmp_path_factory.mktemp("local")
+    output_of(command(results, "--engine", "local"))
     return results
 
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[DaskCluster]:
-    with contextlib.closing(DaskCluster(tmp_path, workers=2)) as made:
-        yield made
+    with contextlib.closing(DaskCluster(tmp_path, workers=2)) as cluster:
+        yield cluster
 
 
-def same(here: Path, there: Path) -> None:
-    assert answers(there) == answers(here)
-    assert ends(there) == ends(here)
-    assert journalled(there) == dict.fromkeys(ends(here), 1)
+def assert_same(local: Path, cluster: Path) -> None:
+    assert outcomes(cluster) == outcomes(local)
+    assert cell_outcomes(cluster) == cell_outcomes(local)
+    assert journalled(cluster) == dict.fromkeys(cell_outcomes(local), 1)
 
 
 def test_a_cluster_says_what_this_machine_says_and_runs_nothing_again(
-    here: Path, cluster: DaskCluster, tmp_path: Path
+    local: Path, cluster: DaskCluster, tmp_path: Path
 ) -> None:
     address = cluster.scheduler.address
-    said = ended(command(tmp_path, "--cluster", address))
-    assert "2 at a time on 2 workers of a cluster: linux/amd64 (2)" in said
-    same(here, tmp_path)
-    assert "0 run, 10 reused" in ended(command(tmp_path, "--cluster", address))
-    # What was made on a cluster also answers a run on this machine.
-    assert "0 run, 10 reused" in ended(command(tmp_path, "--engine", "local"))
+    output = output_of(command(tmp_path, "--cluster", address))
+    assert "2 at a time on 2 workers of a cluster: linux/amd64 (2)" in output
+    assert_same(local, tmp_path)
+    assert "0 run, 10 reused" in output_of(command(tmp_path, "--cluster", address))
+    # Results of a cluster are also reused by a run on this machine.
+    assert "0 run, 10 reused" in output_of(command(tmp_path, "--engine", "local"))
     for worker in cluster.workers:
-        assert worker.ask_to_leave() == 0
+        assert worker.leave() == 0
         assert not worker.children()
-    said = ended(command(tmp_path, "--cluster", address), code=12)
-    assert f"python -m matrix worker {address}" in said
+    output = output_of(command(tmp_path, "--cluster", address), code=12)
+    assert f"python -m matrix worker {address}" in output
 
 
 def test_a_worker_that_is_killed_in_the_middle_of_a_cell(
-    here: Path, cluster: DaskCluster, tmp_path: Path
+    local: Path, cluster: DaskCluster, tmp_path: Path
 ) -> None:
     running = command(tmp_path, "--cluster", cluster.scheduler.address)
     victim = cluster.workers[0]
-    until(victim.runs_a_cell, "no cell began")
+    until(victim.runs_a_cell, "no cell started")
     below = victim.kill()
     assert below
-    until(lambda: all(map(gone, below)), "its processes live on")
-    ended(running)
-    same(here, tmp_path)
+    until(lambda: all(map(gone, below)), "its processes still run")
+    output_of(running)
+    assert_same(local, tmp_path)
 
 
 def test_a_worker_that_is_asked_to_leave_ends_its_cell_first(
-    here: Path, cluster: DaskCluster, tmp_path: Path
+    local: Path, cluster: DaskCluster, tmp_path: Path
 ) -> None:
     running = command(tmp_path, "--cluster", cluster.scheduler.address)
     leaving = cluster.workers[0]
-    until(leaving.runs_a_cell, "no cell began")
-    assert leaving.ask_to_leave() == 0
-    ended(running)
-    same(here, tmp_path)
+    until(leaving.runs_a_cell, "no cell started")
+    assert leaving.leave() == 0
+    output_of(running)
+    assert_same(local, tmp_path)
 
 
 def test_a_scheduler_that_is_killed_and_started_again(
-    here: Path, cluster: DaskCluster, tmp_path: Path
+    local: Path, cluster: DaskCluster, tmp_path: Path
 ) -> None:
     running = command(tmp_path, "--cluster", cluster.scheduler.address)
-    until(lambda: all(worker.runs_a_cell() for worker in cluster.workers), "no cells began")
+    until(lambda: all(worker.runs_a_cell() for worker in cluster.workers), "no cells started")
     cluster.scheduler.kill()
     for worker in cluster.workers:
-        worker.said.wait("the scheduler has gone")
+        worker.output.wait("lost the scheduler")
     cluster.scheduler.start()
-    said = ended(running)
-    assert "the cluster's scheduler is back" in said
-    same(here, tmp_path)
+    output = output_of(running)
+    assert "the cluster's scheduler is back" in output
+    assert_same(local, tmp_path)
 
 
-def test_workers_may_come_and_go(here: Path, cluster: DaskCluster, tmp_path: Path) -> None:
+def test_workers_may_come_and_go(local: Path, cluster: DaskCluster, tmp_path: Path) -> None:
     running = command(tmp_path, "--cluster", cluster.scheduler.address)
-    until(lambda: all(worker.runs_a_cell() for worker in cluster.workers), "no cells began")
+    until(lambda: all(worker.runs_a_cell() for worker in cluster.workers), "no cells started")
     for worker in cluster.workers:
         worker.kill()
     cluster.workers.append(Worker(cluster.scheduler.address, "--jobs", "2"))
-    ended(running)
-    same(here, tmp_path)
+    output_of(running)
+    assert_same(local, tmp_path)
 
 
 def test_ctrl_c_ends_the_cells_on_the_workers(cluster: DaskCluster, tmp_path: Path) -> None:
     running = command(tmp_path, "--cluster", cluster.scheduler.address)
-    until(lambda: all(worker.runs_a_cell() for worker in cluster.workers), "no cells began")
+    until(lambda: all(worker.runs_a_cell() for worker in cluster.workers), "no cells started")
     running.send_signal(signal.SIGINT)
-    ended(running, code=130)
+    output_of(running, code=130)
     started = time.monotonic()
-    until(lambda: not any(worker.runs_a_cell() for worker in cluster.workers), "cells go on")
+    until(lambda: not any(worker.runs_a_cell() for worker in cluster.workers), "cells still run")
     assert time.monotonic() - started < 10
-    # They are as good as new.
-    ended(command(tmp_path, "--cluster", cluster.scheduler.address))
+    # The workers can be used again.
+    output_of(command(tmp_path, "--cluster", cluster.scheduler.address))
 
 
 def test_no_scheduler() -> None:

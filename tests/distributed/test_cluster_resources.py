@@ -71,7 +71,7 @@ def test_a_cell_of_a_promise_about_containers_goes_into_one_where_there_is_one()
     assert "docker" not in needs(cell(), offer(), docker)
     assert "docker" not in needs(cell(), offer(), contained=True)
     contained = plan()
-    parts = tuple(dataclasses.replace(each, contained=True) for each in contained.parts)
+    parts = tuple(dataclasses.replace(part, contained=True) for part in contained.parts)
     assert contained_cells(contained) == frozenset()
     assert contained_cells(dataclasses.replace(contained, parts=parts)) == {
         cell for part in parts for cell in part.cells

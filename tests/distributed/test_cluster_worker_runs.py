@@ -1,4 +1,4 @@
-"""What a worker does with the cells that it is asked for."""
+"""The runs of a worker, and the cells that it runs for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from helpers.cluster_fakes import SOURCES, VERSION, opened, station, world_here
+from helpers.cluster_fakes import SOURCES, VERSION, local_context, open_run, worker_run
 from helpers.run_fakes import (
     BEFORE,
     CONTROL,
@@ -25,9 +25,9 @@ from helpers.run_fakes import (
     planned,
 )
 
-from matrix.cli.worker import _station
-from matrix.distributed.dask.task import Task, TaskTemplate
-from matrix.distributed.dask.worker_run import WorkerRun, WorkerRuns, own_folder
+from matrix.cli.worker import open_worker_run
+from matrix.distributed.dask.interface import CellTask, TaskTemplate
+from matrix.distributed.dask.worker_run import WorkerRun, WorkerRuns, worker_folder
 from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
@@ -44,67 +44,65 @@ SECONDS = 30.0
 CELL = planned(MINIMUM)
 
 
-def until(true: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
     waiting = threading.Event()
     for _ in range(3000):
-        if true():
+        if condition():
             return
         waiting.wait(0.01)
-    raise AssertionError("it did not come to that")
+    raise AssertionError("timeout")
 
 
-def asking(made: WorkerRun, cell: PlannedCell = CELL) -> Future[RemoteResult]:
+def run_in_thread(run: WorkerRun, cell: PlannedCell = CELL) -> Future[RemoteResult]:
     future: Future[RemoteResult] = Future()
-    thread = threading.Thread(
-        target=lambda: future.set_result(made.run(cell, NOTHING)), daemon=True
-    )
+    thread = threading.Thread(target=lambda: future.set_result(run.run(cell, NOTHING)), daemon=True)
     thread.start()
     return future
 
 
 def test_a_cell_is_run_once_for_all_who_ask() -> None:
     runner = FakeRunner(lambda _cell, _key: None)
-    with contextlib.closing(opened(world_here(runner))) as made:
-        first = asking(made)
+    with contextlib.closing(open_run(local_context(runner))) as run:
+        first = run_in_thread(run)
         until(lambda: bool(runner.hanging))
-        assert made.busy
-        second = asking(made)
+        assert run.busy
+        second = run_in_thread(run)
         cell, key, running = runner.hanging.pop()
         running.set_result(capture(cell, key))
         assert first.result(SECONDS) is second.result(SECONDS)
-        # Whoever asks just after it has ended lost the answer on its way.
-        assert made.run(CELL, NOTHING) is first.result()
+        # A request just after the end gets the same result: the first may be lost on its way.
+        assert run.run(CELL, NOTHING) is first.result()
         assert runner.ran == [MINIMUM]
-        assert not made.busy
+        assert not run.busy
 
 
 def test_base_and_key_are_those_of_a_run_on_this_machine() -> None:
-    with contextlib.closing(station({MINIMUM: "blocked"}, engine="docker")) as made:
-        answer = made.run(CELL, NOTHING)
+    with contextlib.closing(worker_run({MINIMUM: "blocked"}, engine="docker")) as run:
+        result = run.run(CELL, NOTHING)
     environment = FakeEnvironments()._make(CELL)
     base = base_key(CELL, words_of(environment), SOURCES)
-    assert answer.base == base
-    assert answer.capture is not None
-    assert answer.capture.key == result_key(base, CELL, PROBES)
-    assert answer.capture.engine == "docker"
+    assert result.base == base
+    assert result.capture is not None
+    assert result.capture.key == result_key(base, CELL, PROBES)
+    assert result.capture.engine == "docker"
 
 
 def test_a_known_result_is_not_made_again() -> None:
     environments = FakeEnvironments()
     base = base_key(CELL, words_of(environments._make(CELL)), SOURCES)
     runner = FakeRunner(capture)
-    with contextlib.closing(opened(world_here(runner, environments))) as made:
-        assert made.run(CELL, frozenset({base, "another"})) == RemoteResult(base, None)
+    with contextlib.closing(open_run(local_context(runner, environments))) as run:
+        assert run.run(CELL, frozenset({base, "another"})) == RemoteResult(base, None)
         assert runner.ran == []
         environments.image = image()
-        assert made.run(planned(BEFORE), frozenset({base})).capture is not None
+        assert run.run(planned(BEFORE), frozenset({base})).capture is not None
 
 
 def test_a_build_that_is_known_to_fail_is_not_tried() -> None:
     environments = FakeEnvironments({MINIMUM: Reason.BUILD_FAILED})
     base = base_key(CELL, f"failed name of {MINIMUM}", SOURCES)
-    with contextlib.closing(station({}, environments)) as made:
-        assert made.run(CELL, frozenset({base})) == RemoteResult(base, None)
+    with contextlib.closing(worker_run({}, environments)) as run:
+        assert run.run(CELL, frozenset({base})) == RemoteResult(base, None)
         assert environments.built == []
 
 
@@ -116,21 +114,21 @@ def test_a_build_that_is_known_to_fail_is_not_tried() -> None:
     ],
 )
 def test_a_cell_without_an_environment_says_why(reason: Reason, words: str) -> None:
-    with contextlib.closing(station({}, FakeEnvironments({MINIMUM: reason}))) as made:
-        answer = made.run(CELL, NOTHING)
-    assert answer.base == base_key(CELL, words, SOURCES)
-    assert answer.capture is not None
-    assert answer.capture.failed is reason
-    assert answer.capture.key
-    assert answer.capture.started
+    with contextlib.closing(worker_run({}, FakeEnvironments({MINIMUM: reason}))) as run:
+        result = run.run(CELL, NOTHING)
+    assert result.base == base_key(CELL, words, SOURCES)
+    assert result.capture is not None
+    assert result.capture.failed is reason
+    assert result.capture.key
+    assert result.capture.started
 
 
 def test_a_surprise_is_an_answer() -> None:
-    with contextlib.closing(station({})) as made:  # whose runner raises KeyError
-        answer = made.run(CELL, NOTHING)
-    assert answer.capture is not None
-    assert answer.capture.failed is Reason.INTERNAL_ERROR
-    assert "KeyError" in answer.capture.detail
+    with contextlib.closing(worker_run({})) as run:  # whose runner raises KeyError
+        result = run.run(CELL, NOTHING)
+    assert result.capture is not None
+    assert result.capture.failed is Reason.INTERNAL_ERROR
+    assert "KeyError" in result.capture.detail
 
 
 def test_cells_on_the_machine_itself_say_so() -> None:
@@ -138,145 +136,143 @@ def test_cells_on_the_machine_itself_say_so() -> None:
         def _make(self, planned: PlannedCell) -> Environment:
             return dataclasses.replace(super()._make(planned), instead="no-image: runs here")
 
-    with contextlib.closing(station({MINIMUM: "blocked"}, Instead(), "docker")) as made:
-        answer = made.run(CELL, NOTHING)
-    assert answer.instead == "no-image: runs here"
-    assert answer.capture is not None
-    assert answer.capture.engine == ""
+    with contextlib.closing(worker_run({MINIMUM: "blocked"}, Instead(), "docker")) as run:
+        result = run.run(CELL, NOTHING)
+    assert result.instead == "no-image: runs here"
+    assert result.capture is not None
+    assert result.capture.engine == ""
 
 
 def test_its_folder_goes_with_it(tmp_path: Path) -> None:
     folders = []
 
-    def opening(folder: Path) -> object:
+    def open_context(folder: Path) -> object:
         folders.append(folder)
         (folder / "scratch").mkdir()
-        return world_here(FakeRunner(capture))(folder)
+        return local_context(FakeRunner(capture))(folder)
 
-    made = WorkerRun(tmp_path, opening, SOURCES, PROBES)  # type: ignore[arg-type]
+    run = WorkerRun(tmp_path, open_context, SOURCES, PROBES)  # type: ignore[arg-type]
     assert folders[0].is_dir()
-    made.close()
+    run.close()
     assert not folders[0].exists()
 
 
-def asked(cell: str = MINIMUM, run: str = "one", version: str = VERSION) -> Task:
-    return Task(run, version, planned(cell), NOTHING, SetupOptions(2))
+def task(cell: str = MINIMUM, run: str = "one", version: str = VERSION) -> CellTask:
+    return CellTask(run, version, planned(cell), NOTHING, SetupOptions(2))
 
 
-class Made:
-    """Stations of a worker, and what they are told."""
+class FakeWorker:
+    """A worker's runs, with the calls that they made."""
 
     def __init__(self, runner: FakeRunner) -> None:
         self.runner = runner
-        self.made: list[str] = []
+        self.opened: list[str] = []
         self.left: list[str] = []
-        self.stations = WorkerRuns(VERSION, self._make, self._leave)
+        self.runs = WorkerRuns(VERSION, self._open, self._leave)
 
-    def _make(self, asked: Task) -> WorkerRun:
-        self.made.append(asked.run)
-        return opened(world_here(self.runner))
+    def _open(self, task: CellTask) -> WorkerRun:
+        self.opened.append(task.run)
+        return open_run(local_context(self.runner))
 
-    def _leave(self, why: str) -> None:
-        self.left.append(why)
-        self.stations.left.set()
+    def _leave(self, detail: str) -> None:
+        self.left.append(detail)
+        self.runs.left.set()
 
 
-def observing() -> FakeRunner:
+def capturing_runner() -> FakeRunner:
     return FakeRunner(capture)
 
 
-def test_each_run_has_one_station() -> None:
-    worker = Made(observing())
-    with contextlib.closing(worker.stations):
+def test_each_run_is_opened_once() -> None:
+    worker = FakeWorker(capturing_runner())
+    with contextlib.closing(worker.runs):
         for run, cell in (("one", MINIMUM), ("one", BEFORE), ("two", CONTROL)):
-            assert worker.stations.run(asked(cell, run)).capture is not None
-    assert worker.made == ["one", "two"]
-    assert worker.stations.under_way == 0
+            assert worker.runs.run(task(cell, run)).capture is not None
+    assert worker.opened == ["one", "two"]
+    assert worker.runs.active == 0
 
 
 def test_another_version_of_the_project_is_refused() -> None:
-    worker = Made(observing())
+    worker = FakeWorker(capturing_runner())
     with pytest.raises(ValueError, match="start it again"):
-        worker.stations.run(asked(version="fedcba98"))
-    assert worker.made == []
+        worker.runs.run(task(version="fedcba98"))
+    assert worker.opened == []
 
 
 def test_the_end_of_a_run_ends_its_cells_and_nobody_elses() -> None:
-    worker = Made(FakeRunner(lambda _cell, _key: None))
+    worker = FakeWorker(FakeRunner(lambda _cell, _key: None))
     future: Future[RemoteResult] = Future()
-    threading.Thread(
-        target=lambda: future.set_result(worker.stations.run(asked())), daemon=True
-    ).start()
+    threading.Thread(target=lambda: future.set_result(worker.runs.run(task())), daemon=True).start()
     until(lambda: bool(worker.runner.hanging))
-    assert worker.stations.under_way == 1
-    worker.stations.end("another")
+    assert worker.runs.active == 1
+    worker.runs.end("another")
     assert not worker.runner.killed.is_set()
-    worker.stations.end("one")
-    answer = future.result(SECONDS)
-    assert answer.capture is not None
-    assert answer.capture.failed is Reason.INTERRUPTED
+    worker.runs.end("one")
+    result = future.result(SECONDS)
+    assert result.capture is not None
+    assert result.capture.failed is Reason.INTERRUPTED
     # What Dask had in its queue comes late, and begins nothing.
-    late = worker.stations.run(asked(BEFORE))
+    late = worker.runs.run(task(BEFORE))
     assert late.capture is not None
     assert late.capture.failed is Reason.INTERRUPTED
     assert worker.runner.ran == [MINIMUM]
 
 
 def test_a_worker_that_has_left_opens_nothing() -> None:
-    worker = Made(observing())
-    worker.stations.close()
-    answer = worker.stations.run(asked())
-    assert answer.capture is not None
-    assert answer.capture.failed is Reason.INTERRUPTED
-    assert worker.made == []
+    worker = FakeWorker(capturing_runner())
+    worker.runs.close()
+    result = worker.runs.run(task())
+    assert result.capture is not None
+    assert result.capture.failed is Reason.INTERRUPTED
+    assert worker.opened == []
 
 
 def test_what_nobody_asks_any_more_is_put_away() -> None:
-    worker = Made(observing())
-    with contextlib.closing(worker.stations):
-        worker.stations.run(asked())
-        worker.stations.tidy(3600.0)
-        worker.stations.run(asked(BEFORE))
-        assert worker.made == ["one"]
-        worker.stations.tidy(-1.0)
-        worker.stations.run(asked(CONTROL))
-        assert worker.made == ["one", "one"]
+    worker = FakeWorker(capturing_runner())
+    with contextlib.closing(worker.runs):
+        worker.runs.run(task())
+        worker.runs.close_idle(3600.0)
+        worker.runs.run(task(BEFORE))
+        assert worker.opened == ["one"]
+        worker.runs.close_idle(-1.0)
+        worker.runs.run(task(CONTROL))
+        assert worker.opened == ["one", "one"]
 
 
 def test_a_worker_that_loses_its_engine_leaves() -> None:
     lost = FakeRunner(lambda cell, key: failed(cell, Reason.ENGINE_LOST, key))
-    worker = Made(lost)
-    with contextlib.closing(worker.stations):
-        worker.stations.run(asked())
+    worker = FakeWorker(lost)
+    with contextlib.closing(worker.runs):
+        worker.runs.run(task())
     assert worker.left == ["it failed"]
 
 
 def test_what_a_killed_worker_left_goes_and_what_others_have_stays(tmp_path: Path) -> None:
     (tmp_path / "left" / "run-1").mkdir(parents=True)
-    with own_folder(tmp_path) as first:
+    with worker_folder(tmp_path) as first:
         assert [first] == folders(tmp_path)
-        with own_folder(tmp_path) as second:
+        with worker_folder(tmp_path) as second:
             assert {first, second} == set(folders(tmp_path))
         assert [first] == folders(tmp_path)
     assert folders(tmp_path) == []
 
 
-def folders(there: Path) -> list[Path]:
-    return [path for path in there.iterdir() if path.is_dir()]
+def folders(parent: Path) -> list[Path]:
+    return [path for path in parent.iterdir() if path.is_dir()]
 
 
 def test_workers_that_begin_at_once_leave_each_other_their_folders(tmp_path: Path) -> None:
-    together, count = threading.Barrier(6), range(6)
+    barrier, count = threading.Barrier(6), range(6)
 
     def begin(_number: int) -> bool:
-        held = True
+        undisturbed = True
         for _ in range(20):
-            together.wait(SECONDS)
-            with own_folder(tmp_path) as folder:
+            barrier.wait(SECONDS)
+            with worker_folder(tmp_path) as folder:
                 (folder / "scratch").mkdir()
-                together.wait(SECONDS)
-                held = held and (folder / "scratch").is_dir() and (folder / "run.lock").exists()
-        return held
+                barrier.wait(SECONDS)
+                undisturbed &= (folder / "scratch").is_dir() and (folder / "run.lock").exists()
+        return undisturbed
 
     with ThreadPoolExecutor(len(count)) as workers:
         assert list(workers.map(begin, count)) == [True for _ in count]
@@ -285,16 +281,22 @@ def test_workers_that_begin_at_once_leave_each_other_their_folders(tmp_path: Pat
 
 @pytest.mark.parametrize(("engine", "falls_back"), [("docker", False), ("auto", True)])
 def test_a_run_that_demands_containers_has_nothing_beside_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, *, falls_back: bool
+    tmp_path: Path, engine: str, *, falls_back: bool
 ) -> None:
     opened_for = []
 
-    def world(_own: Path, _how: SetupOptions, _probes: object, runs: RunBackend) -> object:
-        opened_for.append(runs.falls_back)
-        return contextlib.nullcontext(RunContext(FakeEnvironments(), observing(), FakeClock()))
+    def open_world(
+        _folder: Path, _options: SetupOptions, _probes: object, backend: RunBackend
+    ) -> contextlib.AbstractContextManager[RunContext]:
+        opened_for.append(backend.falls_back)
+        return contextlib.nullcontext(
+            RunContext(FakeEnvironments(), capturing_runner(), FakeClock())
+        )
 
-    monkeypatch.setattr("matrix.runs.setup.world_of", world)
-    terms = TaskTemplate("one", VERSION, SetupOptions(2), engine, NOTHING, lambda _planned: NOTHING)
-    runs = RunBackend(Targets("docker", ("linux_x86_64",)), falls_back=True)
-    with contextlib.closing(_station(terms.ask(CELL), runs, 1, tmp_path)):
+    template = TaskTemplate(
+        "one", VERSION, SetupOptions(2), engine, frozenset(), lambda _planned: NOTHING
+    )
+    backend = RunBackend(Targets("docker", ("linux_x86_64",)), falls_back=True)
+    task = template.task(CELL)
+    with contextlib.closing(open_worker_run(task, backend, 1, tmp_path, open_world=open_world)):
         assert opened_for == [falls_back]

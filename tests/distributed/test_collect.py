@@ -1,4 +1,4 @@
-"""A run that was shared out says what one on one machine says, and never more than it knows."""
+"""A run in shards has the verdicts of a run on one machine."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from pathlib import Path
 import pytest
 from helpers.run_fakes import cell, claim, part
 from helpers.shard_run_fixture import (
-    Answers,
+    Responses,
     cells,
     gathered,
+    in_shards,
     judged,
     planned_for,
     results,
     run_all,
     run_whole,
-    shared_out,
     some_plan,
     verdicts,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from matrix.model.cell import Cell
 from matrix.model.plan import Plan
 from matrix.model.reason import Reason
 
@@ -31,11 +30,11 @@ __all__ = ["results"]
 
 PYTHONS = ("3.8", "3.9", "3.10")
 EVERY = [
-    cell(version, python).id
+    cell(version, python)
     for python in PYTHONS
     for version in ("1.9.0", "1.8.0", "1.20.0", "1.10.0", "1.7.0")
 ]
-SAID = st.sampled_from(
+RESPONSES = st.sampled_from(
     [
         "blocked",
         "welcome",
@@ -49,33 +48,33 @@ SAID = st.sampled_from(
 )
 
 
-def told(python: str, **said: str | Reason) -> dict[str, str | Reason]:
-    """Return answers by what a cell of `some_plan` is to its claim."""
+def by_role(python: str, **responses: str | Reason) -> dict[str, str | Reason]:
+    """Return responses by the role that a cell of `some_plan` has for its claim."""
     names = {"minimum": "1.9.0", "before": "1.8.0", "control": "1.20.0", "older": "1.10.0"}
-    return {cell(names[name], python).id: answer for name, answer in said.items()}
+    return {cell(names[name], python).id: response for name, response in responses.items()}
 
 
-MIXED: Answers = {
-    **told("3.8", before="welcome"),
-    **told("3.9", minimum="welcome", before="welcome", control="welcome"),
-    **told("3.10", minimum=Reason.NO_INTERPRETER, before=Reason.BUILD_FAILED),
+MIXED: Responses = {
+    **by_role("3.8", before="welcome"),
+    **by_role("3.9", minimum="welcome", before="welcome", control="welcome"),
+    **by_role("3.10", minimum=Reason.NO_INTERPRETER, before=Reason.BUILD_FAILED),
 }
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_in_shards_it_says_what_it_says_whole(tmp_path: Path, results: Path, count: int) -> None:
-    of = some_plan()
-    whole = run_whole(of, MIXED, tmp_path / "whole")
-    manifest = shared_out(of, count)
+    plan = some_plan()
+    whole = run_whole(plan, MIXED, tmp_path / "whole")
+    manifest = in_shards(plan, count)
     run_all(manifest, MIXED)
-    found = gathered(manifest, results)
-    assert not found.problems
-    result = judged(found)
+    collected = gathered(manifest, results)
+    assert not collected.problems
+    result = judged(collected)
     assert verdicts(result) == verdicts(whole)
     assert cells(result) == cells(whole)
-    further = {each.cell for each in result.cells if each.fallback}
+    further = {line.id for line in result.cells if line.fallback}
     assert further == {cell("1.10.0", "3.9").id}, "the others needed no further control"
-    assert not result.interrupted
+    assert not result.run.interrupted
 
 
 CELLS = st.sampled_from(EVERY)
@@ -83,54 +82,54 @@ CELLS = st.sampled_from(EVERY)
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
-    """Return a plan of any shape: parts with and without what is beside the minimum, in reserve or
-    elsewhere, which share cells, or turn the promise around.
+    """Return a plan of any shape: parts with and without neighbours of the minimum, in reserve or
+    elsewhere, that share cells or expect absence.
     """
     claims = [claim(number) for number in range(1, draw(st.integers(1, 4)) + 1)]
     parts = []
-    for one in draw(st.lists(st.sampled_from(claims), min_size=1, max_size=6)):
+    for promised in draw(st.lists(st.sampled_from(claims), min_size=1, max_size=6)):
         python = draw(st.sampled_from(PYTHONS))
-        mine = draw(st.permutations([each for each in EVERY if python_of(each) == python]))
+        own = draw(st.permutations([item for item in EVERY if item.python == python]))
         kind = draw(st.sampled_from(["plain", "plain", "turned", "row"]))
         count = draw(st.integers(1, 3))
-        made = part(
-            one,
-            minimum=mine[0],
-            before=draw(st.sampled_from([None, mine[1]])),
-            controls=() if kind == "turned" else tuple(mine[2 : 2 + count]),
-            holds_without=kind == "turned",
+        drawn = part(
+            promised,
+            minimum=own[0],
+            before=draw(st.sampled_from([None, own[1]])),
+            controls=() if kind == "turned" else tuple(own[2 : 2 + count]),
+            expects_absent=kind == "turned",
         )
         if kind == "row":
             others = draw(st.lists(CELLS, unique=True, max_size=2))
-            rungs = tuple(mine[2 : 2 + count])
-            made = dataclasses.replace(
-                made, pick="lowest", elsewhere=tuple(others), rungs=rungs, controls=tuple(mine[4:])
+            later = tuple(own[2 : 2 + count])
+            drawn = dataclasses.replace(
+                drawn, pick="lowest", elsewhere=tuple(others), later=later, controls=tuple(own[4:])
             )
-        parts.append(made)
+        parts.append(drawn)
     return planned_for(claims, parts)
 
 
 @pytest.mark.usefixtures("results")
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(of=plans(), said=st.dictionaries(CELLS, SAID), count=st.integers(1, 3))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    plan=plans(),
+    responses=st.dictionaries(CELLS.map(lambda item: item.id), RESPONSES),
+    count=st.integers(1, 3),
+)
 def test_whatever_is_asked_and_whatever_cells_say(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
-    of: Plan,
-    said: Answers,
+    plan: Plan,
+    responses: Responses,
     count: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("run")
     monkeypatch.setenv("COMPAT_MATRIX_RESULTS", str(folder / "results"))
-    whole = run_whole(of, said, folder / "whole")
-    manifest = shared_out(of, count)
-    run_all(manifest, said)
-    found = gathered(manifest, folder / "results")
-    assert not found.problems
-    result = judged(found)
+    whole = run_whole(plan, responses, folder / "whole")
+    manifest = in_shards(plan, count)
+    run_all(manifest, responses)
+    collected = gathered(manifest, folder / "results")
+    assert not collected.problems
+    result = judged(collected)
     assert verdicts(result) == verdicts(whole)
     assert cells(result) == cells(whole)
-
-
-def python_of(name: str) -> str:
-    return Cell.parse(name).python

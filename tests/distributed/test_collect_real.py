@@ -1,4 +1,4 @@
-"""Real cells, in three processes at once and in one: the same answers."""
+"""Real cells have the same verdicts in three processes at once and in one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.cells,
     pytest.mark.index,
     pytest.mark.timeout(900),
-    pytest.mark.skipif(sys.platform != "linux", reason="what is promised here is for Linux"),
+    pytest.mark.skipif(sys.platform != "linux", reason="the claims are about Linux"),
 ]
 
 _CPYTHONS = 3
@@ -40,7 +40,9 @@ def test_three_shards_say_what_one_run_says(tmp_path: Path) -> None:
         json.loads((tmp_path / name).read_text(encoding="utf-8"))
         for name in ("whole.json", "collected.json")
     ]
-    whole, collected = ({each["claim"]: each["outcome"] for each in x["verdicts"]} for x in both)
+    whole, collected = (
+        {verdict["claim"]: verdict["outcome"] for verdict in data["verdicts"]} for data in both
+    )
     assert whole == collected
     assert "confirmed" in whole.values(), "cells really ran"
-    assert {each["id"] for each in both[0]["cells"]} == {each["id"] for each in both[1]["cells"]}
+    assert {cell["id"] for cell in both[0]["cells"]} == {cell["id"] for cell in both[1]["cells"]}

@@ -1,4 +1,4 @@
-"""What is corrupt or foreign is refused by name, and changes no answer without a word."""
+"""Corrupt and foreign results are refused by name, and never change a verdict in silence."""
 
 from __future__ import annotations
 
@@ -17,31 +17,30 @@ from helpers.run_fakes import cell
 from helpers.shard_run_fixture import (
     cells,
     gathered,
+    in_shards,
     judged,
     results,
     run_all,
     run_one,
-    shared_out,
     some_plan,
     verdicts,
 )
 
-from matrix.distributed import gather as gathering
-from matrix.distributed import gather as pieces
+from matrix.distributed.gather import GatherLimits
 from matrix.distributed.manifest import Manifest
 from matrix.distributed.shard_run import shards_folder
 
 __all__ = ["results"]
 
-SAID = {cell("1.8.0", python).id: "welcome" for python in ("3.8", "3.9", "3.10")}
+HOLDS = {cell("1.8.0", python).id: "welcome" for python in ("3.8", "3.9", "3.10")}
 
 
 @pytest.fixture
 def manifest(results: Path) -> Manifest:
-    """Return what was shared out, all of whose shards have run."""
-    made = shared_out(some_plan())
-    run_all(made, SAID)
-    return made
+    """Return a manifest, all of whose shards have run."""
+    manifest = in_shards(some_plan())
+    run_all(manifest, HOLDS)
+    return manifest
 
 
 def folder_of(manifest: Manifest, results: Path, number: int = 0) -> Path:
@@ -78,37 +77,38 @@ def test_a_byte_of_a_capture(results: Path, manifest: Manifest, sealed: bool) ->
     assert refused.startswith(f"refused {folder}: corrupt: the capture of {path.parent.name} ")
     assert f"1 of 3 cells missing ({path.parent.name})" in missing
     result = judged(gathered(manifest, results))
-    assert result.interrupted, "nobody takes it for a whole run"
-    assert [each.detail for each in result.cells if each.reason] != []
+    assert result.run.interrupted, "nobody takes it for a whole run"
+    assert [line.detail for line in result.cells if line.reason] != []
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda path: path.unlink(), "is missing"),
-        (lambda path: path.write_bytes(b""), "does not end where it should"),
-        (lambda path: path.write_bytes(gzip.compress(b"[]")), "is no capture"),
-        (lambda path: path.write_bytes(gzip.compress(b"[" * 100_000)), "is no JSON"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "does not end where it should"),
-        (lambda path: path.write_bytes(path.read_bytes() + b"more"), "does not end where it"),
+        (lambda path: path.write_bytes(b""), "truncated"),
+        (lambda path: path.write_bytes(gzip.compress(b"[]")), "is not a capture"),
+        (lambda path: path.write_bytes(gzip.compress(b"[" * 100_000)), "is not JSON"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "truncated"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"more"), "truncated"),
         (lambda path: path.write_bytes(b"0" * 3_000_000), "has more than"),
-        (lambda path: path.write_bytes(gzip.compress(b"0" * 3_000_000)), "unpacks to more than"),
-        (lambda path: (path.unlink(), path.mkdir()), "is no file"),
+        (
+            lambda path: path.write_bytes(gzip.compress(b"0" * 3_000_000)),
+            "decompresses to more than",
+        ),
+        (lambda path: (path.unlink(), path.mkdir()), "is not a regular file"),
     ],
 )
 def test_a_capture_that_is_none(
     results: Path,
     manifest: Manifest,
-    monkeypatch: pytest.MonkeyPatch,
     damage: Callable[[Path], object],
-    said: str,
+    message: str,
 ) -> None:
-    monkeypatch.setattr(pieces, "LARGEST", 1_000_000)
-    monkeypatch.setattr(pieces, "_LARGEST_UNPACKED", 2_000_000)
     folder = folder_of(manifest, results)
     unseal(folder)
     damage(captures_of(folder)[0])
-    assert said in gathered(manifest, results).problems[0]
+    limits = GatherLimits(capture=1_000_000, decompressed=2_000_000)
+    assert message in gathered(manifest, results, limits=limits).problems[0]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
@@ -123,17 +123,17 @@ def test_links_are_not_followed(results: Path, manifest: Manifest, tmp_path: Pat
     third.symlink_to(tmp_path / "third")
     problems = gathered(manifest, results).problems
     assert f"the capture of {capture.parent.name} is a link" in problems[0]
-    assert sum("is missing" in each for each in problems) == 3
-    assert f"{third.name}: it never ran" in problems[-1]
+    assert sum("is missing" in problem for problem in problems) == 3
+    assert f"{third.name}: never ran" in problems[-1]
 
 
-def test_nobody_waits_for_a_pipe(results: Path, manifest: Manifest) -> None:
+def test_nobody_next_control_a_pipe(results: Path, manifest: Manifest) -> None:
     if sys.platform == "win32":
         pytest.skip("there are no such pipes there")
     folder = folder_of(manifest, results)
     (folder / "journal.jsonl").unlink()
     os.mkfifo(folder / "journal.jsonl")
-    assert "journal.jsonl is no file" in gathered(manifest, results).problems[0]
+    assert "journal.jsonl is not a regular file" in gathered(manifest, results).problems[0]
 
 
 def test_a_capture_of_another_cell(results: Path, manifest: Manifest) -> None:
@@ -141,7 +141,7 @@ def test_a_capture_of_another_cell(results: Path, manifest: Manifest) -> None:
     unseal(folder)
     first, second, *_ = captures_of(folder)
     shutil.copy(second, first)
-    assert "is that of another result" in gathered(manifest, results).problems[0]
+    assert "belongs to another result" in gathered(manifest, results).problems[0]
 
 
 def test_a_capture_that_says_something_else(results: Path, manifest: Manifest) -> None:
@@ -153,19 +153,18 @@ def test_a_capture_that_says_something_else(results: Path, manifest: Manifest) -
 
 def test_journals_that_were_swapped(results: Path, manifest: Manifest) -> None:
     first, second = (folder_of(manifest, results, number) for number in (0, 1))
-    held = (first / "journal.jsonl").read_bytes()
+    content = (first / "journal.jsonl").read_bytes()
     (first / "journal.jsonl").write_bytes((second / "journal.jsonl").read_bytes())
-    (second / "journal.jsonl").write_bytes(held)
+    (second / "journal.jsonl").write_bytes(content)
     problems = gathered(manifest, results).problems
-    assert [each for each in problems if "is not the one that was sealed" in each] == [
-        f"refused {each}: corrupt: journal.jsonl is not the one that was sealed"
-        for each in (first, second)
+    assert [problem for problem in problems if "is not the one that was sealed" in problem] == [
+        f"refused {folder}: corrupt: journal.jsonl is not the one that was sealed"
+        for folder in (first, second)
     ]
-    assert "what it found was refused: 3 of 3 cells missing" in problems[2]
+    assert "its results were refused: 3 of 3 cells missing" in problems[2]
     unseal(first)
     assert (
-        f"refused {first}: foreign: journal.jsonl tells of "
-        in (gathered(manifest, results).problems[0])
+        f"refused {first}: foreign: journal.jsonl has " in (gathered(manifest, results).problems[0])
     )
 
 
@@ -176,7 +175,7 @@ def test_a_line_that_is_no_entry(results: Path, manifest: Manifest) -> None:
     lines = journal.read_bytes().splitlines(keepends=True)
     for wrong in (b"\xff\n", b"{}\n", b"[]\n", b'{"schema": 2}\n', b"1\n", lines[0][:-2] + b"\n"):
         journal.write_bytes(b"".join([lines[0], wrong, *lines[1:]]))
-        assert "corrupt: line 2 of journal.jsonl is no" in gathered(manifest, results).problems[0]
+        assert "corrupt: line 2 of journal.jsonl is not" in gathered(manifest, results).problems[0]
     journal.write_bytes(b"".join(lines)[:-5])
     (missing,) = gathered(manifest, results).problems
     assert "1 of 3 cells missing" in missing, "what was being written when it was killed is not"
@@ -189,18 +188,18 @@ def test_a_broken_line_costs_nothing_once_the_shard_was_run_again(
     journal = folder_of(manifest, results) / "journal.jsonl"
     journal.write_bytes(b"\0\0\0\n" + journal.read_bytes())
     assert "is not the one that was sealed" in gathered(manifest, results).problems[0]
-    run_one(manifest, 0, SAID)
-    found = gathered(manifest, results)
-    assert not found.problems
-    assert "skipped a line that is no entry" in found.warnings[0]
-    assert cells(judged(found)) == cells(whole)
+    run_one(manifest, 0, HOLDS)
+    collected = gathered(manifest, results)
+    assert not collected.problems
+    assert "skipped a line that is no entry" in collected.warnings[0]
+    assert cells(judged(collected)) == cells(whole)
 
 
 def test_a_small_file_cannot_fill_the_memory(results: Path, manifest: Manifest) -> None:
     folder = folder_of(manifest, results)
     unseal(folder)
     captures_of(folder)[0].write_bytes(gzip.compress(b" " * 80_000_000, compresslevel=1))
-    assert "unpacks to more than" in gathered(manifest, results).problems[0]
+    assert "decompresses to more than" in gathered(manifest, results).problems[0]
 
 
 @pytest.mark.parametrize("name", ["key", "base", "cell"])
@@ -213,24 +212,24 @@ def test_nothing_inside_is_taken_for_a_path(
     journal = folder / "journal.jsonl"
     first, *others = journal.read_text().splitlines()
     journal.write_text("\n".join([json.dumps({**json.loads(first), name: value}), *others, ""]))
-    assert "line 1 of journal.jsonl is no entry" in gathered(manifest, results).problems[0]
+    assert "line 1 of journal.jsonl is not an entry" in gathered(manifest, results).problems[0]
 
 
 @pytest.mark.parametrize(
-    ("names", "value"),
+    ("names", "value", "error"),
     [
-        (["detail"], 5),
-        (["isolation"], ["none"]),
-        (["engine"], {"docker": 1}),
-        (["image"], float("inf")),
-        (["services"], [1]),
-        (["lock"], [["ddtrace"]]),
-        (["identity", "os"], None),
-        (["identity", "bits"], float("nan")),
+        (["detail"], 5, "TypeError"),
+        (["isolation"], ["none"], "TypeError"),
+        (["engine"], {"docker": 1}, "TypeError"),
+        (["image"], float("inf"), "TypeError"),
+        (["services"], [1], "AttributeError"),
+        (["lock"], [["ddtrace"]], "TypeError"),
+        (["identity", "os"], None, "TypeError"),
+        (["identity", "bits"], float("nan"), "TypeError"),
     ],
 )
 def test_what_the_report_tells_as_it_stands_is_text(
-    results: Path, manifest: Manifest, names: list[str], value: object
+    results: Path, manifest: Manifest, names: list[str], value: object, error: str
 ) -> None:
     folder = folder_of(manifest, results)
     unseal(folder)
@@ -240,7 +239,16 @@ def test_what_the_report_tells_as_it_stands_is_text(
         table = table[name]
     table[names[-1]] = value
     path.write_bytes(gzip.compress(json.dumps(data).encode()))
-    assert "is no capture (TypeError" in gathered(manifest, results).problems[0]
+    assert f"is not a capture ({error}" in gathered(manifest, results).problems[0]
+
+
+def test_a_capture_with_services_is_accepted(results: Path, manifest: Manifest) -> None:
+    folder = folder_of(manifest, results)
+    unseal(folder)
+    path = captures_of(folder)[0]
+    data = json.loads(gzip.decompress(path.read_bytes()))
+    path.write_bytes(gzip.compress(json.dumps({**data, "services": ["redis: 7.2.4"]}).encode()))
+    assert gathered(manifest, results).problems == ()
 
 
 def test_a_result_of_other_probes(results: Path, manifest: Manifest) -> None:
@@ -256,11 +264,14 @@ def test_a_result_of_other_probes(results: Path, manifest: Manifest) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        ({"manifest": "d" * 64}, "foreign: it is of another run (dddddddddddd)"),
+        ({"manifest": "d" * 64}, "foreign: it belongs to another run (dddddddddddd)"),
         ({"project": "d" * 64}, "foreign: another version of this project made it"),
-        ({"shard": "linux_x86_64-1"}, "the run has no shard 'linux_x86_64-1'; did you mean 'linux_"),
+        (
+            {"shard": "linux_x86_64-1"},
+            "the run has no shard 'linux_x86_64-1'; did you mean 'linux_",
+        ),
         ({"shard": "../../x"}, "the run has no shard '../../x'"),
         ({"shard": 1}, "corrupt: shard.json is incomplete"),
         ({"seal": {}}, "corrupt: shard.json is incomplete"),
@@ -270,14 +281,14 @@ def test_a_result_of_other_probes(results: Path, manifest: Manifest) -> None:
     ],
 )
 def test_a_folder_that_says_it_is_something_else(
-    results: Path, manifest: Manifest, change: dict[str, object], said: str
+    results: Path, manifest: Manifest, change: dict[str, object], message: str
 ) -> None:
     folder = folder_of(manifest, results)
     rewrite(folder / "shard.json", lambda data: {**data, **change})
-    found = gathered(manifest, results)
-    assert found.problems[0].startswith(f"refused {folder}: ")
-    assert said in found.problems[0]
-    assert len(found.missing) == 1
+    collected = gathered(manifest, results)
+    assert collected.problems[0].startswith(f"refused {folder}: ")
+    assert message in collected.problems[0]
+    assert len(collected.missing) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\x00", b"{", b"[" * 100_000, None])
@@ -304,7 +315,7 @@ def test_all_that_is_wrong_is_told_at_once(results: Path, manifest: Manifest) ->
     shutil.rmtree(third)
     problems = gathered(manifest, results).problems
     assert len(problems) == 5
-    assert sum(each.startswith("refused") for each in problems) == 2
+    assert sum(problem.startswith("refused") for problem in problems) == 2
     error = gathered(manifest, results).error()
     assert error is not None
     assert "--fresh" in error.hint, "what is reused as it is would be refused again"
@@ -314,12 +325,12 @@ def test_folders_that_hold_no_shard_and_folders_that_are_none(
     results: Path, manifest: Manifest, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
-    found = gathered(manifest, results, tmp_path / "none", tmp_path / "empty")
-    assert found.refused == (
+    collected = gathered(manifest, results, tmp_path / "none", tmp_path / "empty")
+    assert collected.refused == (
         f"there is no folder {tmp_path / 'none'}",
-        f"{tmp_path / 'empty'} holds no shard: there is no shard.json in it",
+        f"{tmp_path / 'empty'} holds no shard (no shard.json in it)",
     )
-    assert all("it never ran: 3 of 3 cells missing" in str(each) for each in found.missing)
+    assert all("never ran: 3 of 3 cells missing" in str(missing) for missing in collected.missing)
 
 
 def test_artifacts_as_they_are_downloaded(
@@ -331,9 +342,9 @@ def test_artifacts_as_they_are_downloaded(
         if number:  # with and without the folders that the artifact was made from
             target = target / manifest.id[:12] / shard.name
         shutil.copytree(folder_of(manifest, results, number), target)
-    found = gathered(manifest, results, tmp_path / "downloads")
-    assert not found.problems
-    assert judged(found) == whole
+    collected = gathered(manifest, results, tmp_path / "downloads")
+    assert not collected.problems
+    assert judged(collected) == whole
 
 
 def test_a_shard_that_is_given_twice(results: Path, manifest: Manifest, tmp_path: Path) -> None:
@@ -341,9 +352,9 @@ def test_a_shard_that_is_given_twice(results: Path, manifest: Manifest, tmp_path
     shutil.copytree(folder_of(manifest, results), tmp_path / "copy")
     home = shards_folder(results, manifest)
     for folders in ([home, home], [tmp_path / "copy", home], [home, tmp_path / "copy", home]):
-        found = gathered(manifest, results, *folders)
-        assert not found.problems
-        assert judged(found) == whole
+        collected = gathered(manifest, results, *folders)
+        assert not collected.problems
+        assert judged(collected) == whole
 
 
 def test_a_second_attempt_makes_up_for_a_broken_one(
@@ -353,10 +364,10 @@ def test_a_second_attempt_makes_up_for_a_broken_one(
     broken = tmp_path / "broken"
     shutil.copytree(folder_of(manifest, results), broken)
     captures_of(broken)[0].write_bytes(b"x")
-    found = gathered(manifest, results, broken, shards_folder(results, manifest))
-    assert not found.missing
-    assert len(found.refused) == 1, "it is told all the same"
-    assert verdicts(judged(found)) == verdicts(whole)
+    collected = gathered(manifest, results, broken, shards_folder(results, manifest))
+    assert not collected.missing
+    assert len(collected.refused) == 1, "the refusal is reported all the same"
+    assert verdicts(judged(collected)) == verdicts(whole)
 
 
 def test_names_cannot_write_lines_of_ours(
@@ -386,24 +397,22 @@ def test_nothing_inside_can_write_lines_of_ours(results: Path, manifest: Manifes
     journal = third / "journal.jsonl"
     line = json.loads(journal.read_text().splitlines()[0])
     journal.write_text(json.dumps({**line, "where": {odd: 1}}) + "\n")
-    found = gathered(manifest, results)
-    assert sum("a ::error::b?[2Jc" in each for each in found.problems) == 2
-    assert len(found.warnings) == 1
-    for text in (*found.problems, *found.warnings):
+    collected = gathered(manifest, results)
+    assert sum("a ::error::b?[2Jc" in problem for problem in collected.problems) == 2
+    assert len(collected.warnings) == 1
+    for text in (*collected.problems, *collected.warnings):
         assert text.isprintable()
         assert len(text) < 3_000
 
 
 def test_a_name_that_no_folder_can_have(results: Path, manifest: Manifest) -> None:
-    found = gathered(manifest, results, Path("a" * 5_000))
-    assert "there is no folder aaa" in found.refused[0]
+    collected = gathered(manifest, results, Path("a" * 5_000))
+    assert "there is no folder aaa" in collected.refused[0]
 
 
-def test_more_folders_than_there_can_be(
-    results: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gathering, "_MOST_FOLDERS", 1)
-    assert "there are more than 1 folders" in gathered(manifest, results).problems[0]
+def test_more_folders_than_there_can_be(results: Path, manifest: Manifest) -> None:
+    collected = gathered(manifest, results, limits=GatherLimits(folders=1))
+    assert "more than 1 folders" in collected.problems[0]
 
 
 def test_any_byte_that_is_changed_is_noticed_or_changes_nothing(
@@ -419,11 +428,11 @@ def test_any_byte_that_is_changed_is_noticed_or_changes_nothing(
             place = chance.randrange(len(content))
             byte = bytes([content[place] ^ (1 << chance.randrange(8))])
             path.write_bytes(content[:place] + byte + content[place + 1 :])
-            found = gathered(manifest, results)
-            if not found.problems:
+            collected = gathered(manifest, results)
+            if not collected.problems:
                 assert path.name == "shard.json"
-                assert cells(judged(found)) == cells(whole), place
-                assert verdicts(judged(found)) == verdicts(whole), place
+                assert cells(judged(collected)) == cells(whole), place
+                assert verdicts(judged(collected)) == verdicts(whole), place
         path.write_bytes(content)
 
 
@@ -432,6 +441,6 @@ def test_a_shard_that_still_runs_is_not_taken_for_one_that_ended(
 ) -> None:
     shutil.rmtree(folder_of(manifest, results))
     with pytest.raises(SystemExit):
-        run_one(manifest, 0, SAID, dies=0)
+        run_one(manifest, 0, HOLDS, dies=0)
     (problem,) = gathered(manifest, results).problems
-    assert "it was killed, or still runs: 3 of 3 cells missing" in problem
+    assert "killed, or still running: 3 of 3 cells missing" in problem

@@ -1,4 +1,4 @@
-"""How long cells take: measured from what was recorded, the same in whatever order it is read."""
+"""Durations of cells: fitted from recorded runs, whatever the order of the records."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.shard_plan_fixture import journal_entry
+from helpers.shard_run_fixture import results, run_whole, some_plan
 from hypothesis import given
 from hypothesis import strategies as st
-from test_records import recorded
 
 from matrix.distributed.durations import (
     CellDuration,
     Durations,
-    cells_that_ran,
-    durations_toml,
-    fitted,
+    fit_durations,
+    format_durations,
     load_durations,
+    read_cell_durations,
 )
 from matrix.errors import UnreadableInputError
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
-from matrix.runs.journal import Entry, Journal
+from matrix.reporting.json import result_to_json
+from matrix.runs.journal import Journal
 from matrix.system.paths import data_dir
 
 if sys.version_info >= (3, 11):
@@ -32,11 +34,13 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+__all__ = ["results"]
+
 DJANGO = Cell("3.9", "linux_x86_64", "django", "3.2", "1.9.0")
 DAY = dt.date(2025, 1, 1)
 
 
-def took(  # noqa: PLR0917 - what a cell is
+def duration(  # noqa: PLR0917 - the fields of a cell's duration
     number: int,
     seconds: float,
     framework: str = "django",
@@ -48,35 +52,21 @@ def took(  # noqa: PLR0917 - what a cell is
     return CellDuration(cell, target, framework, "2026-11-20T12:00:00+00:00", probes, soak, seconds)
 
 
-def entry(cell: str, seconds: float, *, soak: bool = False) -> Entry:
-    return Entry(
-        key=f"{cell} {seconds}",
-        base="",
-        probes={"web": "1", "iast": "2"},
-        decisive=("web",),
-        soak=soak,
-        cell=cell,
-        reason=None,
-        detail="",
-        started="2026-11-20T12:00:00+00:00",
-        seconds=seconds,
-        transient=False,
-        judge="",
-        findings=(),
-    )
-
-
 def test_a_probe_more_a_soak_and_repeats_take_longer() -> None:
     durations = Durations(9.0, 2.0, 4.0, {"django": 10.0})
     plain = PlannedCell(DJANGO, DAY, ("web",), ("web",))
     more = PlannedCell(DJANGO, DAY, ("web", "iast"), ("web",), soak=True, repeats=3)
-    other = PlannedCell(Cell("3.9", "win32", "nobodys", "1.0", "1.9.0"), DAY, ("web",))
-    assert (durations.of(plain), durations.of(more), durations.of(other)) == (10.0, 20.0, 9.0)
+    other = PlannedCell(Cell("3.9", "win32", "unmeasured", "1.0", "1.9.0"), DAY, ("web",))
+    assert (durations.estimate(plain), durations.estimate(more), durations.estimate(other)) == (
+        10.0,
+        20.0,
+        9.0,
+    )
 
 
 def test_what_made_the_times_is_found_again() -> None:
-    ran = [
-        took(
+    measured = [
+        duration(
             1000 * number + 10 * probes + soak, base + 2.0 * probes + 5.0 * soak, name, probes, soak
         )
         for name, base in (("django", 8.0), ("flask", 4.0))
@@ -84,8 +74,8 @@ def test_what_made_the_times_is_found_again() -> None:
         for probes in (1, 2, 4)
         for soak in (False, True)
     ]
-    durations, used = fitted(ran)
-    assert len(used) == len(ran)
+    durations, used = fit_durations(measured)
+    assert len(used) == len(measured)
     assert (durations.probe, durations.soak) == (2.0, 5.0)
     assert durations.frameworks == {
         "django": pytest.approx(10.0, abs=0.1),
@@ -97,7 +87,7 @@ def test_what_made_the_times_is_found_again() -> None:
 @given(
     st.lists(
         st.builds(
-            took,
+            duration,
             st.integers(0, 9),
             st.floats(0.1, 100),
             probes=st.integers(1, 5),
@@ -110,53 +100,55 @@ def test_what_made_the_times_is_found_again() -> None:
     ),
     st.integers(0, 99),
 )
-def test_the_order_and_being_told_twice_change_nothing(ran: list[CellDuration], seed: int) -> None:
-    once = fitted(ran)
-    mixed = [*ran, *ran]
+def test_the_order_and_being_told_twice_change_nothing(
+    measured: list[CellDuration], seed: int
+) -> None:
+    once = fit_durations(measured)
+    mixed = [*measured, *measured]
     random.Random(seed).shuffle(mixed)  # noqa: S311 - an order, no secret
-    assert fitted(mixed) == once
+    assert fit_durations(mixed) == once
     durations, used = once
-    assert len({each.target for each in used}) == 1
-    text = durations_toml(durations, used)
-    read = tomllib.loads(text)
-    assert Durations(read["cell"], read["probe"], read["soak"], read["frameworks"]) == durations
+    assert len({item.target for item in used}) == 1
+    text = format_durations(durations, used)
+    data = tomllib.loads(text)
+    assert Durations(data["cell"], data["probe"], data["soak"], data["frameworks"]) == durations
     assert min(durations.probe, durations.soak) >= 0
 
 
 def test_few_cells_of_a_library_lean_on_all() -> None:
-    many = [took(number, 10.0) for number in range(100)]
-    durations, _ = fitted([*many, took(1, 100.0, "slow")])
+    many = [duration(number, 10.0) for number in range(100)]
+    durations, _ = fit_durations([*many, duration(1, 100.0, "slow")])
     assert 30 < durations.frameworks["slow"] < 60
 
 
-def test_journals_and_records_tell_how_long_their_cells_took(tmp_path: Path) -> None:
+def test_journals_and_records_tell_how_long_their_cells_took(tmp_path: Path, results: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
-    journal.append(entry(DJANGO.id, 12.5, soak=True))
-    journal.append(entry("cp39-linux_x86_64-flask2.0-ddtrace1.9.0", 0.0))
+    journal.append(journal_entry(DJANGO.id, 12.5, soak=True))
+    journal.append(journal_entry("cp39-linux_x86_64-flask2.0-ddtrace1.9.0", 0.0))
     journal.close()
-    (found,) = cells_that_ran(journal.path, print)
-    assert (found.cell, found.probes, found.soak, found.seconds) == (DJANGO.id, 2, True, 12.5)
-    data = recorded()
+    (item,) = read_cell_durations(journal.path, print)
+    assert (item.cell, item.probes, item.soak, item.seconds) == (DJANGO.id, 2, True, 12.5)
+    data = result_to_json(run_whole(some_plan(), {}, results))
     for number, line in enumerate(data["cells"]):
         line.update(seconds=float(number), started="2026-11-20T12:00:00+00:00")
     path = tmp_path / "run.json"
     path.write_text(json.dumps(data, indent=2), encoding="utf-8")
-    ran = cells_that_ran(path, print)
-    assert [each.seconds for each in ran] == [float(n) for n in range(1, len(data["cells"]))]
-    assert {each.soak for each in ran} == {None}
+    items = read_cell_durations(path, print)
+    assert [item.seconds for item in items] == [float(n) for n in range(1, len(data["cells"]))]
+    assert {item.soak for item in items} == {None}
 
 
 def test_a_journal_with_a_broken_line_is_read_and_that_is_said(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
-    journal.append(entry(DJANGO.id, 12.5))
-    journal.append(entry("no cell", 3.0))
+    journal.append(journal_entry(DJANGO.id, 12.5))
+    journal.append(journal_entry("no cell", 3.0))
     journal.close()
     with journal.path.open("a", encoding="utf-8") as file:
         file.write("nonsense\n")
-    said: list[str] = []
-    assert len(cells_that_ran(journal.path, said.append)) == 1
-    assert len(said) == 2
-    assert all(str(journal.path) in each for each in said)
+    messages: list[str] = []
+    assert len(read_cell_durations(journal.path, messages.append)) == 1
+    assert len(messages) == 2
+    assert all(str(journal.path) in message for message in messages)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"{}", b'{"key": 1}\n', b"[]\n", b"[" * 99_999])
@@ -164,19 +156,19 @@ def test_a_file_that_is_something_else_is_refused_by_name(tmp_path: Path, conten
     path = tmp_path / "strange"
     path.write_bytes(content)
     with pytest.raises(UnreadableInputError, match="strange"):
-        cells_that_ran(path, lambda _: None)
+        read_cell_durations(path, lambda _: None)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInputError, match="there is no file"):
-        cells_that_ran(tmp_path / "nothing", print)
+        read_cell_durations(tmp_path / "nothing", print)
 
 
 def test_what_is_committed_was_written_by_the_program() -> None:
     durations = load_durations()
     text = (data_dir() / "durations.toml").read_text(encoding="utf-8")
-    first = took(0, 1.0)
-    body = durations_toml(durations, [first]).split("\n", 2)
+    first = duration(0, 1.0)
+    body = format_durations(durations, [first]).split("\n", 2)
     assert text.split("\n", 2)[0] == body[0]
     assert text.split("\n", 2)[2] == body[2]
     assert {"django", "flask"} <= durations.frameworks.keys()

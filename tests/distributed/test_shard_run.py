@@ -1,4 +1,4 @@
-"""One shard, run: where its results lie, what seals them, and what can end it early."""
+"""The run of a shard: its folder, its seal, and the ways in which it can end early."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 from helpers.run_fakes import cell
 from helpers.shard_run_fixture import (
-    MadeUp,
+    FakeWorld,
     gathered,
+    in_shards,
     judged,
     results,
     run_all,
     run_one,
     run_whole,
-    shared_out,
     some_plan,
     verdicts,
 )
 
-from matrix.distributed.manifest import Manifest, part_of
-from matrix.distributed.shard_file import ShardCell, ShardFile, sha256
-from matrix.distributed.shard_run import check_project, run_shard, shard_called, shards_folder
+from matrix.distributed.manifest import Manifest, shard_plan
+from matrix.distributed.shard_file import ShardFile, ShardStatus, sha256
+from matrix.distributed.shard_run import check_project, find_shard, run_shard, shards_folder
 from matrix.errors import AnotherRunError, ExitCode, StorageError, UsageError
 from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
@@ -41,7 +41,7 @@ ABSENT = {cell("1.9.0", "3.9").id: "welcome", cell("1.20.0", "3.9").id: "welcome
 
 @pytest.fixture
 def manifest() -> Manifest:
-    return shared_out(some_plan())
+    return in_shards(some_plan())
 
 
 def test_a_shard_runs_its_cells_and_the_further_controls_they_need(
@@ -49,7 +49,7 @@ def test_a_shard_runs_its_cells_and_the_further_controls_they_need(
 ) -> None:
     ran = run_one(manifest, 1, ABSENT)
     assert ran.exit_code is ExitCode.OK, "what its cells show is not for it to judge"
-    assert {each.cell for each in ran.result.cells} == {
+    assert {line.id for line in ran.result.cells} == {
         *manifest.shards[1].cells,
         cell("1.10.0", "3.9").id,
     }
@@ -60,17 +60,17 @@ def test_a_shard_runs_its_cells_and_the_further_controls_they_need(
 
 def test_what_it_is_stands_in_its_folder_and_is_sealed(results: Path, manifest: Manifest) -> None:
     folder = run_one(manifest, 0, {}).folder
-    told = ShardFile.read(folder)
-    assert (told.manifest, told.shard, told.project) == (
+    shard_file = ShardFile.read(folder)
+    assert (shard_file.manifest, shard_file.shard, shard_file.project) == (
         manifest.id,
         manifest.shards[0].name,
         manifest.project,
     )
     journal = (folder / "journal.jsonl").read_bytes()
-    assert told.seal is not None
-    assert told.seal.ended is ShardCell.COMPLETE
-    assert (told.seal.journal, told.seal.size) == (sha256(journal), len(journal))
-    assert {each.cell for each in told.seal.kept} == set(manifest.shards[0].cells)
+    assert shard_file.seal is not None
+    assert shard_file.seal.ended is ShardStatus.COMPLETE
+    assert (shard_file.seal.journal, shard_file.seal.size) == (sha256(journal), len(journal))
+    assert {result.cell for result in shard_file.seal.kept} == set(manifest.shards[0].cells)
 
 
 def test_while_it_runs_it_has_no_seal(results: Path, manifest: Manifest) -> None:
@@ -81,16 +81,16 @@ def test_while_it_runs_it_has_no_seal(results: Path, manifest: Manifest) -> None
             manifest.shards[0],
             RunOptions(jobs=1, fresh=True),
             lambda _event: None,
-            MadeUp({}, dies=1).open(),
+            FakeWorld({}, dies=1).open(),
         )
     assert ShardFile.read(folder).seal is None
 
 
 def test_of_what_claims_come_to_nothing_is_said(results: Path, manifest: Manifest) -> None:
     events: list[Event] = []
-    run_shard(manifest, manifest.shards[0], RunOptions(jobs=1), events.append, MadeUp({}).open())
+    run_shard(manifest, manifest.shards[0], RunOptions(jobs=1), events.append, FakeWorld({}).open())
     assert events
-    assert not [each for each in events if isinstance(each, VerdictReached)]
+    assert not [event for event in events if isinstance(event, VerdictReached)]
 
 
 def test_one_that_is_killed_goes_on_where_it_was(
@@ -98,10 +98,10 @@ def test_one_that_is_killed_goes_on_where_it_was(
 ) -> None:
     with pytest.raises(SystemExit):
         run_one(manifest, 1, ABSENT, dies=2)
-    found = gathered(manifest, results)
-    assert [each.shard for each in found.missing] == [each.name for each in manifest.shards]
-    assert "it was killed, or still runs: 1 of 3 cells missing" in found.problems[1]
-    again = MadeUp(ABSENT)
+    collected = gathered(manifest, results)
+    assert [missing.shard for missing in collected.missing] == [s.name for s in manifest.shards]
+    assert "killed, or still running: 1 of 3 cells missing" in collected.problems[1]
+    again = FakeWorld(ABSENT)
     run_shard(manifest, manifest.shards[1], RunOptions(jobs=1), lambda _: None, again.open())
     assert len(again.ran) == 2, "the third cell, and the further control"
     for number in (0, 2):
@@ -119,12 +119,12 @@ def test_a_further_control_that_never_ran_is_missing(results: Path, manifest: Ma
         run_one(manifest, 1, ABSENT, dies=3)
     (missing,) = gathered(manifest, results).missing
     assert missing.cells == (cell("1.10.0", "3.9").id,)
-    assert missing.of == 4
+    assert missing.expected == 4
 
 
 def test_one_that_is_run_twice_reuses_what_it_has(results: Path, manifest: Manifest) -> None:
     first = run_one(manifest, 0, {})
-    world = MadeUp({})
+    world = FakeWorld({})
     second = run_shard(
         manifest, manifest.shards[0], RunOptions(jobs=1), lambda _: None, world.open()
     )
@@ -136,27 +136,23 @@ def test_older_results_of_the_machine_do_not_answer_for_it(
     results: Path, manifest: Manifest
 ) -> None:
     run_whole(manifest.plan, {}, results)
-    world = MadeUp({})
+    world = FakeWorld({})
     run_shard(manifest, manifest.shards[0], RunOptions(jobs=1), lambda _: None, world.open())
     assert len(world.ran) == len(manifest.shards[0].cells)
 
 
-def test_ctrl_c_ends_it_without_a_seal_of_completeness(
-    results: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = MadeUp({})
+def test_ctrl_c_ends_it_without_a_seal_of_completeness(results: Path, manifest: Manifest) -> None:
+    class InterruptedWorld(FakeWorld):
+        def run(self, name: str, key: str) -> CellCapture:
+            os.kill(os.getpid(), signal.SIGINT)
+            return super().run(name, key)
 
-    def answer(self: MadeUp, name: str, key: str) -> CellCapture:
-        os.kill(os.getpid(), signal.SIGINT)
-        return original(self, name, key)
-
-    original = MadeUp._answer
-    monkeypatch.setattr(MadeUp, "_answer", answer)
-    ran = run_shard(manifest, manifest.shards[0], RunOptions(jobs=1), lambda _: None, run.open())
+    world = InterruptedWorld({}).open()
+    ran = run_shard(manifest, manifest.shards[0], RunOptions(jobs=1), lambda _: None, world)
     assert ran.exit_code is ExitCode.INTERRUPTED
-    assert ran.seal.ended is ShardCell.INTERRUPTED
+    assert ran.seal.ended is ShardStatus.INTERRUPTED
     (missing, *_) = gathered(manifest, results).missing
-    assert "it was interrupted" in str(missing)
+    assert ": interrupted: " in str(missing)
 
 
 def test_two_of_a_run_go_on_at_once_and_the_same_one_does_not(
@@ -179,9 +175,9 @@ def test_where_results_cannot_be_written_it_is_not_complete(
         patched.setattr(CaptureStore, "write", full)
         ran = run_one(manifest, 0, {})
     assert ran.exit_code is ExitCode.STORAGE
-    assert ran.seal.ended is ShardCell.UNKEPT
-    assert any("the disk is full" in each for each in ran.seal.warnings)
-    assert "not all that it found could be written" in gathered(manifest, results).problems[0]
+    assert ran.seal.ended is ShardStatus.UNSAVED
+    assert any("the disk is full" in warning for warning in ran.seal.warnings)
+    assert "not all results could be written" in gathered(manifest, results).problems[0]
 
 
 def test_what_an_earlier_run_of_it_found_otherwise_does_not_count(
@@ -190,19 +186,19 @@ def test_what_an_earlier_run_of_it_found_otherwise_does_not_count(
     # Out of memory is tried again; the further control of the first time is not needed any more.
     minimum, control = cell("1.9.0", "3.9").id, cell("1.20.0", "3.9").id
     first = run_one(manifest, 1, {minimum: "welcome", control: Reason.OUT_OF_MEMORY})
-    assert any(each.fallback for each in first.result.cells)
+    assert any(line.fallback for line in first.result.cells)
     second = run_one(manifest, 1, {minimum: "welcome"})
-    assert not any(each.fallback for each in second.result.cells)
-    found = gathered(manifest, results)
-    assert {each.cell for each in second.seal.kept} == set(manifest.shards[1].cells)
-    assert found.pieces.keys() == set(manifest.shards[1].cells)
+    assert not any(line.fallback for line in second.result.cells)
+    collected = gathered(manifest, results)
+    assert {result.cell for result in second.seal.kept} == set(manifest.shards[1].cells)
+    assert collected.results.keys() == set(manifest.shards[1].cells)
 
 
 def test_a_name_that_is_none_has_a_nearest() -> None:
-    manifest = shared_out(some_plan())
-    assert shard_called(manifest, "linux_x86_64-01") is manifest.shards[0]
+    manifest = in_shards(some_plan())
+    assert find_shard(manifest, "linux_x86_64-01") is manifest.shards[0]
     with pytest.raises(UsageError, match="did you mean 'linux_x86_64-01'"):
-        shard_called(manifest, "linux_x86-01")
+        find_shard(manifest, "linux_x86-01")
 
 
 def test_a_manifest_of_another_version_is_refused(manifest: Manifest) -> None:
@@ -218,10 +214,10 @@ def test_a_shard_file_is_plain_json(results: Path, manifest: Manifest) -> None:
 
 
 def test_the_plan_of_a_shard_has_its_cells_and_no_other(manifest: Manifest) -> None:
-    def ids(some: tuple[PlannedCell, ...]) -> tuple[str, ...]:
-        return tuple(each.cell.id for each in some)
+    def ids(cells: tuple[PlannedCell, ...]) -> tuple[str, ...]:
+        return tuple(planned.cell.id for planned in cells)
 
     for shard in manifest.shards:
-        of = part_of(manifest.plan, shard)
-        assert (ids(of.cells), ids(of.fallbacks)) == (shard.cells, shard.reserve)
-        assert {claim.id for claim in of.claims} == {one.claim for one in of.parts}
+        plan = shard_plan(manifest.plan, shard)
+        assert (ids(plan.cells), ids(plan.fallbacks)) == (shard.cells, shard.reserve)
+        assert {claim.id for claim in plan.claims} == {part.claim for part in plan.parts}

@@ -1,4 +1,4 @@
-"""A cluster without Dask: real stations behind a grid that loses what it is told to lose."""
+"""A cluster without Dask: real worker runs behind a client that loses its connection on request."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from helpers.run_fakes import PROBES, FakeClock, FakeEnvironments, FakeRunner, capture
-from matrix.distributed.dask.client import ClusterLostError, Done, Outcome
-from matrix.distributed.dask.resources import WorkerOffer, contained_cells, offered
+from matrix.distributed.dask.interface import (
+    CellTask,
+    ClusterLostError,
+    OnDone,
+    Outcome,
+    TaskTemplate,
+)
+from matrix.distributed.dask.resources import WorkerOffer, contained_cells, worker_resources
 from matrix.distributed.dask.runner import ClusterRunner, ClusterTimeouts
-from matrix.distributed.dask.task import Task, TaskTemplate
-from matrix.distributed.dask.worker_run import OpenHere, WorkerRun
+from matrix.distributed.dask.worker_run import OpenContext, WorkerRun
 from matrix.model.plan import Plan
 from matrix.planning.locations import Targets
 from matrix.runs.captures import CaptureStore
 from matrix.runs.events import CellFinished, Event
 from matrix.runs.journal import Entry, Journal
 from matrix.runs.keys import Sources, judge_key
-from matrix.runs.result import RunResult
+from matrix.runs.record import Record
 from matrix.runs.result_store import ResultStore
 from matrix.runs.scheduler import RunContext, Scheduler
 from matrix.runs.setup import SetupOptions
 
 VERSION = "0123456789abcdef"
 SOURCES = Sources("code")
-PATIENCE = ClusterTimeouts(look=0.005, fitting=60, scheduler=30)
+TIMEOUTS = ClusterTimeouts(poll=0.005, fitting=60, scheduler=30)
 LINUX = Targets("", ("linux_x86_64",))
 
 
@@ -37,41 +42,45 @@ def offer(
     version: str = VERSION,
     pythons: Iterable[str] = ("3.9",),
 ) -> WorkerOffer:
-    held = dict.fromkeys(where.targets, tuple(pythons))
-    return WorkerOffer(f"tcp://192.0.2.{number}:1", jobs, offered(where, held, jobs, 1, version))
+    by_target = dict.fromkeys(where.targets, tuple(pythons))
+    resources = worker_resources(where, by_target, jobs, 1, version)
+    return WorkerOffer(f"tcp://192.0.2.{number}:1", jobs, resources)
 
 
-def world_here(
+def local_context(
     runner: FakeRunner, environments: FakeEnvironments | None = None, engine: str = ""
 ) -> Callable[[Path], contextlib.AbstractContextManager[RunContext]]:
-    """Open what a worker's own world is: fakes behind the same seams as a run's on one machine."""
-    world = RunContext(environments or FakeEnvironments(), runner, FakeClock(), engine=engine)
-    return lambda _folder: contextlib.nullcontext(world)
+    """Return a function that opens a worker's own context, with fakes behind the same interfaces
+    as in a run on one machine.
+    """
+    context = RunContext(environments or FakeEnvironments(), runner, FakeClock(), engine=engine)
+    return lambda _folder: contextlib.nullcontext(context)
 
 
-def station(
+def worker_run(
     bodies: Mapping[str, str], environments: FakeEnvironments | None = None, engine: str = ""
 ) -> WorkerRun:
+    """Return a worker's run, whose cells respond with these bodies."""
     runner = FakeRunner(lambda cell, key: capture(cell, key, body=bodies[cell]))
-    return opened(world_here(runner, environments, engine))
+    return open_run(local_context(runner, environments, engine))
 
 
-def opened(world: OpenHere) -> WorkerRun:
-    """Return a station in a folder that nothing is left in."""
-    return WorkerRun(Path(tempfile.gettempdir()), world, SOURCES, PROBES)
+def open_run(open_context: OpenContext) -> WorkerRun:
+    """Return a worker's run with a folder that it removes."""
+    return WorkerRun(Path(tempfile.gettempdir()), open_context, SOURCES, PROBES)
 
 
-class FakeGrid:
-    """Gives `answer` the question at once; what it answers with None stays at a worker."""
+class FakeTaskClient:
+    """A client whose cells end at once with what `run` returns; None leaves a cell at a worker."""
 
     def __init__(
-        self, answer: Callable[[Task], Outcome | None], offers: Sequence[WorkerOffer] = (offer(),)
+        self, run: Callable[[CellTask], Outcome | None], offers: Sequence[WorkerOffer] = (offer(),)
     ) -> None:
-        self.answer = answer
-        self.there = tuple(offers)
-        self.sent: list[Task] = []
+        self.run = run
+        self.workers = tuple(offers)
+        self.sent: list[CellTask] = []
         self.needs: list[dict[str, float]] = []
-        self.at_workers: dict[str, Done] = {}
+        self.at_workers: dict[str, OnDone] = {}
         self.most = 0
         self.lost = False
         self.ended: list[str] = []
@@ -79,26 +88,28 @@ class FakeGrid:
 
     def offers(self) -> Sequence[WorkerOffer]:
         self._check()
-        return self.there
+        return self.workers
 
-    def submit(self, asked: Task, needs: Mapping[str, float], priority: int, done: Done) -> None:
+    def submit(
+        self, task: CellTask, needs: Mapping[str, float], priority: int, on_done: OnDone
+    ) -> None:
         self._check()
-        self.sent.append(asked)
+        self.sent.append(task)
         self.needs.append(dict(needs))
-        self.at_workers[asked.planned.cell.id] = done
+        self.at_workers[task.planned.cell.id] = on_done
         self.most = max(self.most, len(self.at_workers))
-        outcome = self.answer(asked)
+        outcome = self.run(task)
         if outcome is not None:
-            self.give(asked.planned.cell.id, outcome)
+            self.finish(task.planned.cell.id, outcome)
 
-    def give(self, cell: str, outcome: Outcome) -> None:
+    def finish(self, cell: str, outcome: Outcome) -> None:
         self.at_workers.pop(cell)(outcome)
 
     def lose(self) -> None:
-        """Let the scheduler die: all that was sent by this connection is told so."""
+        """Let the scheduler die: every cell that was sent ends with the loss of the connection."""
         self.lost = True
-        for done in list(self.at_workers.values()):
-            done(ClusterLostError("gone"))
+        for on_done in list(self.at_workers.values()):
+            on_done(ClusterLostError("gone"))
 
     def end(self, run: str) -> None:
         self.ended.append(run)
@@ -111,35 +122,42 @@ class FakeGrid:
             raise ClusterLostError("gone")
 
 
-class Clustered:
-    """A run of a plan on fake grids: the first at once, the others when that was lost."""
+class ClusterRun:
+    """A run of a plan with fake clients: the first at once, each other after a lost connection."""
 
-    def __init__(self, folder: Path, plan: Plan, *grids: FakeGrid, fresh: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        plan: Plan,
+        *clients: FakeTaskClient,
+        fresh: bool = False,
+        timeouts: ClusterTimeouts = TIMEOUTS,
+    ) -> None:
         self.plan = plan
         self.events: list[Event] = []
         self.path = folder / "journal.jsonl"
         self.journal = Journal(self.path)
         judge = judge_key(SOURCES, PROBES)
-        keeping = ResultStore(
+        store = ResultStore(
             self.journal, CaptureStore(folder / "captures"), SOURCES, judge, reuse=not fresh
         )
-        self._next = iter(grids)
+        self._next = iter(clients)
         self.tries = 0
-        self.terms = TaskTemplate(
+        template = TaskTemplate(
             run="run",
             version=VERSION,
-            how=SetupOptions(2),
+            options=SetupOptions(2),
             engine="auto",
             contained=contained_cells(plan),
-            known=lambda planned: keeping.known(planned, PROBES),
+            known=lambda planned: store.known(planned, PROBES),
         )
         clock = FakeClock()
-        self.runner = ClusterRunner(next(self._next), self.connect, self.terms, clock, PATIENCE)
-        world = RunContext(None, None, clock, 1000, 0, far=self.runner, place="on a cluster")
+        self.runner = ClusterRunner(next(self._next), self.connect, template, clock, timeouts)
+        context = RunContext(None, None, clock, 1000, 0, far=self.runner, place="on a cluster")
         self.on_end: Callable[[str], None] = lambda _cell: None
-        self.engine = Scheduler(plan, PROBES, world, keeping, self._take)
+        self.scheduler = Scheduler(plan, PROBES, context, store, self._take)
 
-    def connect(self) -> FakeGrid:
+    def connect(self) -> FakeTaskClient:
         self.tries += 1
         if self.tries % 3:
             raise ClusterLostError("connection refused")
@@ -148,9 +166,9 @@ class Clustered:
         except StopIteration:
             raise ClusterLostError("connection refused") from None
 
-    def go(self) -> RunResult:
+    def run(self) -> Record:
         with contextlib.closing(self.journal), contextlib.closing(self.runner):
-            return self.engine.run()
+            return self.scheduler.run()
 
     def _take(self, event: Event) -> None:
         self.events.append(event)

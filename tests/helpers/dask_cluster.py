@@ -24,20 +24,20 @@ SECONDS = 120.0
 _POLL_SECONDS = 0.02
 
 
-def until(true: Callable[[], bool], said: str = "it did not come to that") -> None:
+def until(condition: Callable[[], bool], message: str = "timeout") -> None:
     deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline, said
+    while not condition():
+        assert time.monotonic() < deadline, message
         time.sleep(_POLL_SECONDS)
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """Return what the processes have around them; no container engine is there to be found."""
+    """Return the environment of the processes, without a container engine."""
     return {**os.environ, "DOCKER_HOST": "unix:///there/is/none.sock", **changes}
 
 
-class Lines:
-    """What a process says, line by line, as it comes."""
+class OutputLines:
+    """The output of a process, line by line, as it comes."""
 
     def __init__(self, stream: IO[str]) -> None:
         self.all: list[str] = []
@@ -52,13 +52,13 @@ class Lines:
                 self._new.put(line)
 
     def wait(self, text: str) -> str:
-        """Return the next line with this text in it."""
+        """Return the next line with this text."""
         deadline = time.monotonic() + SECONDS
         while True:
             try:
                 line = self._new.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"nothing of {text!r} in {''.join(self.all)}") from None
+                raise AssertionError(f"no {text!r} in {''.join(self.all)}") from None
             if text in line:
                 return line
 
@@ -67,7 +67,7 @@ class Lines:
 
 
 class Scheduler:
-    """`dask scheduler`, at the same port when it is started again."""
+    """`dask scheduler`, with the same port when it is started again."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -108,14 +108,14 @@ class Worker:
             text=True,
         )
         assert self.process.stdout is not None
-        self.said = Lines(self.process.stdout)
+        self.output = OutputLines(self.process.stdout)
 
     def children(self) -> list[int]:
         """Return the processes below it; Linux only."""
         return list(_below(self.process.pid))
 
     def runs_a_cell(self) -> bool:
-        """Whether an app that it has started is there now."""
+        """Return whether an app that it has started runs now."""
         return any(_is_app(pid) for pid in self.children())
 
     def kill(self) -> list[int]:
@@ -123,19 +123,19 @@ class Worker:
         below = self.children()
         self.process.kill()
         self.process.wait()
-        self.said.join()
+        self.output.join()
         return below
 
-    def ask_to_leave(self) -> int:
+    def leave(self) -> int:
         """Send SIGTERM and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(SECONDS)
-        self.said.join()
+        self.output.join()
         return code
 
     def close(self) -> None:
         below = self.kill() if self.process.poll() is None else []
-        until(lambda: all(map(gone, below)), "processes of a killed worker live on")
+        until(lambda: all(map(gone, below)), "processes of a killed worker still run")
 
 
 class DaskCluster:
@@ -149,7 +149,7 @@ class DaskCluster:
             for _ in range(workers):
                 self.workers.append(Worker(self.scheduler.address, "--jobs", str(jobs)))
             for worker in self.workers:
-                worker.said.wait("worker ready")
+                worker.output.wait("worker ready")
         except BaseException:
             self.close()
             raise
@@ -166,7 +166,7 @@ def _below(pid: int) -> Iterator[int]:
         lists = [(task / "children").read_text().split() for task in tasks.iterdir()]
     except OSError:
         return
-    for child in (int(each) for found in lists for each in found):
+    for child in (int(word) for words in lists for word in words):
         yield child
         yield from _below(child)
 

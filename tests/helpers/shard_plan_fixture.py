@@ -1,4 +1,4 @@
-"""Plans to share out: of any shape, and that of the small world."""
+"""Plans to split into shards, of any shape and that of the small index, and journal entries."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.plan import Omission, Part, Plan, PlannedCell, StaticEvidence
 from matrix.model.reason import Reason
 from matrix.planning.planner import make_plan
+from matrix.runs.journal import Entry
 
 TARGETS = ("linux_x86_64", "linux_aarch64", "win32")
 DIGEST = "0f" * 32
@@ -22,7 +23,7 @@ words = st.from_regex(r"[a-z][a-z0-9-]{0,8}[a-z]", fullmatch=True)
 
 
 def small_plan(*targets: str, profile: str = "documented") -> Plan:
-    """Return the plan of the small world."""
+    """Return the plan for the small index."""
     return make_plan(page(), world(), profile=profile, targets=targets or TARGETS[:1])
 
 
@@ -64,12 +65,12 @@ def plans(draw: st.DrawFn) -> Plan:
     drawn = draw(st.lists(cells(), max_size=24, unique_by=lambda cell: cell.id))
     promised = [draw(claims(number)) for number in range(draw(st.integers(1, 4)))]
     some_claim = st.sampled_from([claim.id for claim in promised])
-    by_target: dict[str, list[str]] = {}
+    by_target: dict[str, list[Cell]] = {}
     for cell in drawn:
-        by_target.setdefault(cell.target, []).append(cell.id)
+        by_target.setdefault(cell.target, []).append(cell)
     parts = []
-    for ids in by_target.values():
-        some = st.sampled_from(ids)
+    for of_target in by_target.values():
+        some = st.sampled_from(of_target)
         several = st.lists(some, max_size=3).map(tuple)
         maybe = st.none() | some
         parts += draw(
@@ -82,14 +83,14 @@ def plans(draw: st.DrawFn) -> Plan:
                     minimum=some,
                     before=maybe,
                     controls=several,
-                    holds_without=st.booleans(),
+                    expects_absent=st.booleans(),
                     contained=st.booleans(),
                     control_channel=texts,
                     pick=st.sampled_from(["", "lowest", "newest", "between"]),
                     above=maybe,
-                    said=texts,
+                    choice=texts,
                     elsewhere=several,
-                    rungs=several,
+                    later=several,
                 ),
                 max_size=6,
             )
@@ -106,7 +107,7 @@ def plans(draw: st.DrawFn) -> Plan:
         for cell in drawn
     ]
     cut = draw(st.integers(0, len(planned)))
-    left_out = st.builds(Omission, some_claim, texts, st.sampled_from(Reason), texts)
+    omissions = st.builds(Omission, some_claim, texts, st.sampled_from(Reason), texts)
     static = st.builds(StaticEvidence, some_claim, st.booleans(), texts)
     return Plan(
         profile=draw(words),
@@ -115,9 +116,9 @@ def plans(draw: st.DrawFn) -> Plan:
         parts=tuple(parts),
         cells=tuple(planned[:cut]),
         fallbacks=tuple(planned[cut:]),
-        left_out=tuple(draw(st.lists(left_out, max_size=3))),
+        omissions=tuple(draw(st.lists(omissions, max_size=3))),
         targets=TARGETS,
-        static=tuple(draw(st.lists(static, max_size=2, unique_by=lambda each: each.claim))),
+        static=tuple(draw(st.lists(static, max_size=2, unique_by=lambda evidence: evidence.claim))),
         candidate=draw(st.sampled_from(["", "2.21.12"])),
     )
 
@@ -127,8 +128,26 @@ def one_each(plan: Plan) -> Manifest:
     shards = []
     for target in plan.targets:
         run, reserve = (
-            tuple(each.cell.id for each in some if each.cell.target == target)
-            for some in (plan.cells, plan.fallbacks)
+            tuple(item.cell.id for item in planned if item.cell.target == target)
+            for planned in (plan.cells, plan.fallbacks)
         )
         shards.append(Shard(f"{target}-1", target, "docker", run, reserve, 1.5 * len(run)))
     return Manifest(plan, tuple(shards), DIGEST, "the time of each release")
+
+
+def journal_entry(cell: str, seconds: float, *, soak: bool = False) -> Entry:
+    return Entry(
+        key=f"{cell} {seconds}",
+        base="",
+        probes={"web": "1", "iast": "2"},
+        decisive=("web",),
+        soak=soak,
+        cell=cell,
+        reason=None,
+        detail="",
+        started="2026-11-20T12:00:00+00:00",
+        seconds=seconds,
+        transient=False,
+        judge="",
+        findings=(),
+    )

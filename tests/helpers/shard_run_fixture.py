@@ -1,4 +1,4 @@
-"""Runs of made-up plans in made-up worlds, whole and in shards, in real results folders."""
+"""Runs of fake cells, whole and in shards, in real results folders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from helpers.run_fakes import (
+    DAY,
+    PROBE,
     PROBES,
+    SNAPSHOT,
     FakeClock,
     FakeEnvironments,
     FakeRunner,
@@ -19,22 +22,23 @@ from helpers.run_fakes import (
     claim,
     failed,
     part,
-    plan,
 )
 from matrix.distributed.collect import CollectedRun, collect
-from matrix.distributed.gather import JudgeRules
+from matrix.distributed.gather import GatherLimits, JudgeRules
 from matrix.distributed.manifest import Manifest, Shard
 from matrix.distributed.shard_run import ShardRun, run_shard, shards_folder
-from matrix.distributed.shards import groups_of
+from matrix.distributed.shards import group_cells
 from matrix.model.capture import CellCapture
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim
-from matrix.model.plan import Part, Plan
+from matrix.model.plan import Part, Plan, PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.verdict import Verdict
+from matrix.runs import run as run_module
 from matrix.runs.events import Event
 from matrix.runs.keys import judge_key, judge_sources
-from matrix.runs.result import RunResult
+from matrix.runs.record import Record
 from matrix.runs.result_store import ResultStore
 from matrix.runs.run import OpenWorld, RunOptions, verify
 from matrix.runs.scheduler import RunContext
@@ -43,11 +47,11 @@ from matrix.runs.setup import SetupOptions
 TARGET = "linux_x86_64"
 RULES = JudgeRules(PROBES, judge_key(judge_sources(), PROBES))
 VERSIONS = ("1.9.0", "1.8.0", "1.20.0", "1.10.0", "1.7.0")
-Answers = Mapping[str, str | Reason]
-"""What each cell says: the body of its answer, or why it fails. The others say `blocked`."""
+Responses = Mapping[str, str | Reason]
+"""By cell id: the body of the response, or the reason of the failure. Others have `blocked`."""
 
-# Reasons of cells for which no environment can be had, at once or after a while.
-WITHOUT = {Reason.NO_INTERPRETER, Reason.BUILD_FAILED}
+# Reasons of cells whose environment cannot be built, at once or after a while.
+WITHOUT_ENVIRONMENT = {Reason.NO_INTERPRETER, Reason.BUILD_FAILED}
 
 
 def some_plan(pythons: Sequence[str] = ("3.8", "3.9", "3.10")) -> Plan:
@@ -59,124 +63,140 @@ def some_plan(pythons: Sequence[str] = ("3.8", "3.9", "3.10")) -> Plan:
 
 def planned_for(claims: Sequence[Claim], parts: Sequence[Part]) -> Plan:
     """Return the plan of all cells that the parts need."""
-    cells = dict.fromkeys(each for one in parts for each in one.asked)
-    reserve = dict.fromkeys(each for one in parts for each in one.cells if each not in cells)
-    made = plan(claims, parts, cells=cells, fallbacks=reserve)
-    return dataclasses.replace(made, targets=(TARGET,))
+    required = dict.fromkeys(cell for part in parts for cell in part.required)
+    reserve = dict.fromkeys(cell for part in parts for cell in part.cells if cell not in required)
+    return Plan(
+        profile="documented",
+        snapshot=SNAPSHOT,
+        claims=tuple(claims),
+        parts=tuple(parts),
+        cells=tuple(map(_planned, required)),
+        fallbacks=tuple(map(_planned, reserve)),
+        omissions=(),
+        targets=(TARGET,),
+    )
+
+
+def _planned(planned: Cell) -> PlannedCell:
+    return PlannedCell(planned, DAY, (PROBE,), (PROBE,), soak=planned == cell("1.9.0"))
 
 
 def some_part(number: int, python: str, controls: int = 3) -> Part:
-    minimum, before, *others = (cell(version, python).id for version in VERSIONS)
+    minimum, before, *others = (cell(version, python) for version in VERSIONS)
     return part(claim(number), minimum=minimum, before=before, controls=tuple(others[:controls]))
 
 
-def shared_out(of: Plan, count: int = 3) -> Manifest:
-    """Return the plan in so many shards, what is compared in one of them."""
-    groups = groups_of(of)
-    order = [each.cell.id for each in (*of.cells, *of.fallbacks)]
+def in_shards(plan: Plan, count: int = 3) -> Manifest:
+    """Return the plan in so many shards; cells that are compared are in one of them."""
+    groups = group_cells(plan)
+    order = [planned.cell.id for planned in (*plan.cells, *plan.fallbacks)]
     shards = []
     for number in range(min(count, len(groups))):
-        mine = groups[number::count]
         cells, reserve = (
-            tuple(sorted((x for group in mine for x in getattr(group, name)), key=order.index))
+            tuple(
+                sorted(
+                    (cell for group in groups[number::count] for cell in getattr(group, name)),
+                    key=order.index,
+                )
+            )
             for name in ("cells", "reserve")
         )
         shards.append(Shard(f"{TARGET}-{number + 1:02}", TARGET, "local", cells, reserve, 1.0))
-    return Manifest(of, tuple(shards), "a" * 64, "the time of each release", "b" * 64)
+    return Manifest(plan, tuple(shards), "a" * 64, "the time of each release", "b" * 64)
 
 
 @dataclasses.dataclass
-class MadeUp:
-    """A world in which cells say what they are told to; `dies` after so many cells."""
+class FakeWorld:
+    """A world whose cells have these responses; it dies after `dies` cells."""
 
-    answers: Answers
+    responses: Responses
     dies: int | None = None
     ran: list[str] = dataclasses.field(default_factory=list)
 
     def open(self) -> OpenWorld:
         @contextlib.contextmanager
         def world(
-            _folder: Path, _how: SetupOptions, _probes: Mapping[str, Probe], _keeping: ResultStore
+            _folder: Path, _options: SetupOptions, _probes: Mapping[str, Probe], _store: ResultStore
         ) -> Iterator[RunContext]:
-            without = {
-                name: said
-                for name, said in self.answers.items()
-                if isinstance(said, Reason) and said in WITHOUT
+            failures = {
+                name: response
+                for name, response in self.responses.items()
+                if isinstance(response, Reason) and response in WITHOUT_ENVIRONMENT
             }
-            environments = FakeEnvironments(without)
-            yield RunContext(
-                environments, FakeRunner(self._answer), FakeClock(), jobs=1, builders=1
-            )
+            environments, runner = FakeEnvironments(failures), FakeRunner(self.run)
+            yield RunContext(environments, runner, FakeClock(), jobs=1, builders=1)
 
         return world
 
-    def _answer(self, name: str, key: str) -> CellCapture:
+    def run(self, name: str, key: str) -> CellCapture:
         if self.dies is not None and len(self.ran) == self.dies:
             raise SystemExit(137)
         self.ran.append(name)
-        said = self.answers.get(name, "blocked")
-        return (
-            failed(name, said, key) if isinstance(said, Reason) else capture(name, key, body=said)
-        )
+        response = self.responses.get(name, "blocked")
+        if isinstance(response, Reason):
+            return failed(name, response, key)
+        return capture(name, key, body=response)
 
 
 @pytest.fixture
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the results folder, in which runs judge by the made-up probe."""
+    """Return the results folder of runs that judge with the fake probe."""
     folder = tmp_path / "results"
     monkeypatch.setenv("COMPAT_MATRIX_RESULTS", str(folder))
-    monkeypatch.setattr("matrix.runs.run.load_probes", lambda: PROBES)
+    monkeypatch.setattr(run_module, "load_probes", lambda: PROBES)
     return folder
 
 
-def run_whole(of: Plan, answers: Answers, folder: Path) -> RunResult:
+def run_whole(plan: Plan, responses: Responses, folder: Path) -> Record:
     events: list[Event] = []
-    return verify(of, RunOptions(jobs=1), events.append, MadeUp(answers).open(), folder)
+    return verify(plan, RunOptions(jobs=1), events.append, FakeWorld(responses).open(), folder)
 
 
 def run_one(
-    manifest: Manifest, number: int, answers: Answers, *, dies: int | None = None
+    manifest: Manifest, number: int, responses: Responses, *, dies: int | None = None
 ) -> ShardRun:
-    """Run a shard; one that `dies` does so as a process that is killed: nothing is tidied up."""
+    """Run a shard; with `dies`, it ends after so many cells like a killed process, untidied."""
     events: list[Event] = []
-    world = MadeUp(answers, dies)
+    world = FakeWorld(responses, dies)
     return run_shard(
         manifest, manifest.shards[number], RunOptions(jobs=1), events.append, world.open()
     )
 
 
-def run_all(manifest: Manifest, answers: Answers) -> None:
+def run_all(manifest: Manifest, responses: Responses) -> None:
     for number, _ in enumerate(manifest.shards):
-        run_one(manifest, number, answers)
+        run_one(manifest, number, responses)
 
 
-def gathered(manifest: Manifest, results: Path, *folders: Path) -> CollectedRun:
-    return collect(manifest, folders or [shards_folder(results, manifest)], RULES)
+def gathered(
+    manifest: Manifest, results: Path, *folders: Path, limits: GatherLimits | None = None
+) -> CollectedRun:
+    return collect(manifest, folders or [shards_folder(results, manifest)], RULES, limits)
 
 
-def judged(found: CollectedRun) -> RunResult:
+def judged(collected: CollectedRun) -> Record:
     events: list[Event] = []
-    return found.judged(PROBES, events.append)
+    return collected.judge(PROBES, events.append)
 
 
-def verdicts(result: RunResult) -> dict[str, Verdict]:
-    return {verdict.claim: verdict for verdict in result.verdicts}
+def verdicts(record: Record) -> dict[str, Verdict]:
+    return {verdict.claim: verdict for verdict in record.verdicts}
 
 
-def cells(result: RunResult) -> dict[str, tuple[object, ...]]:
-    """Return what a report says of each cell."""
+def cells(record: Record) -> dict[str, tuple[object, ...]]:
+    """Return everything that a report shows of each cell."""
     return {
-        each.cell: (
-            each.probes,
-            each.reason,
-            each.detail,
-            each.seconds,
-            each.reused,
-            each.fallback,
-            each.key,
-            each.started,
-            each.findings,
-            each.where,
+        line.id: (
+            line.probes,
+            line.reason,
+            line.detail,
+            line.seconds,
+            line.reused,
+            line.fallback,
+            line.key,
+            line.started,
+            line.findings,
+            line.where,
         )
-        for each in result.cells
+        for line in record.cells
     }

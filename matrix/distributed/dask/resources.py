@@ -1,4 +1,4 @@
-"""What workers can run and what cells ask for, as Dask's resources: names with counts. Pure.
+"""The resources of workers and the needs of cells, as Dask's resources: names with counts. Pure.
 
 https://distributed.dask.org/en/stable/resources.html
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from matrix.model.cell import Cell
 from matrix.model.plan import Plan, PlannedCell
 from matrix.model.reason import Reason
 from matrix.planning.existence import Unsatisfiable
@@ -16,16 +17,16 @@ from matrix.planning.locations import Targets, among
 __all__ = [
     "WorkerOffer",
     "can_run",
+    "cell_needs",
+    "cluster_targets",
     "contained_cells",
-    "held_by",
-    "many_workers",
-    "needs_of",
-    "offered",
-    "told",
-    "where_of",
+    "count_workers",
+    "describe_workers",
+    "resource_sets",
+    "worker_resources",
 ]
 
-# Our targets, and how resources name them.
+# The names of targets in resources.
 _NAMES = {
     "linux_x86_64": "linux/amd64",
     "linux_i686": "linux/386",
@@ -43,7 +44,7 @@ _DIGITS = 12
 
 @dataclasses.dataclass(frozen=True)
 class WorkerOffer:
-    """A worker as the scheduler knows it; `slots` are the cells that it runs at a time."""
+    """A worker of the scheduler; `slots` is the number of cells that it runs at a time."""
 
     address: str
     slots: int
@@ -51,7 +52,7 @@ class WorkerOffer:
 
     @property
     def version(self) -> str:
-        """Return the version of the project that it has, "" for a worker that is not ours."""
+        """Return the worker's version of the project, "" for a worker of something else."""
         names = (name for name in self.resources if name.startswith(_VERSION))
         return next((name.removeprefix(_VERSION) for name in names), "")
 
@@ -60,112 +61,106 @@ class WorkerOffer:
         """Return the targets that it runs cells for."""
         return tuple(_TARGETS[name] for name in self.resources if name in _TARGETS)
 
-    def is_of(self, version: str) -> bool:
+    def has_version(self, version: str) -> bool:
         """Return whether it has this version of the project."""
         return self.version == version[:_DIGITS]
 
 
-def offered(
-    where: Targets, pythons: Mapping[str, Iterable[str]], jobs: int, slow: int, version: str
+def worker_resources(
+    where: Targets, pythons: Mapping[str, Iterable[str]], jobs: int, slow_jobs: int, version: str
 ) -> dict[str, float]:
     """Return the resources of a worker that runs `jobs` cells at a time.
 
-    `pythons` are the CPythons that it has or can get, by target. Of cells for emulated targets it
-    runs no more than `slow` at a time.
+    `pythons` are the CPythons that it has or can get, by target. At most `slow_jobs` of the cells
+    for emulated targets run at a time.
     """
-    found: dict[str, float] = {_version(version): jobs}
+    resources: dict[str, float] = {_version_name(version): jobs}
     for target in where.targets:
-        count = min(jobs, slow) if target in where.emulated else jobs
-        found[_NAMES.get(target, target)] = count
-        found |= {_python(python, target): count for python in sorted(pythons.get(target, ()))}
-    found[_DOCKER if where.engine else _LOCAL] = jobs
-    return found
+        count = min(jobs, slow_jobs) if target in where.emulated else jobs
+        resources[_NAMES.get(target, target)] = count
+        for python in sorted(pythons.get(target, ())):
+            resources[_python_name(python, target)] = count
+    resources[_DOCKER if where.engine else _LOCAL] = jobs
+    return resources
 
 
-def held_by(offers: Iterable[WorkerOffer], version: str) -> frozenset[frozenset[str]]:
-    """Return the names of what workers of this version have: of many workers, few differ."""
-    return frozenset(frozenset(each.resources) for each in offers if each.is_of(version))
+def resource_sets(offers: Iterable[WorkerOffer], version: str) -> frozenset[frozenset[str]]:
+    """Return the distinct sets of resource names among the workers of this version."""
+    return frozenset(frozenset(o.resources) for o in offers if o.has_version(version))
 
 
-def needs_of(
+def cell_needs(
     planned: PlannedCell,
     version: str,
-    held: Iterable[frozenset[str]],
+    available: Iterable[frozenset[str]],
     *,
     engine: str,
     contained: bool,
 ) -> dict[str, float]:
-    """Return the resources that a cell asks for, where workers have those of `held`.
+    """Return the resources that a cell needs, where workers have those of `available`.
 
-    `engine` is what the user demands. A CPython that no worker has is not asked for: any of them
-    can say that it has none. In the same way a cell of a promise about containers (`contained`) is
-    run elsewhere where there are none.
+    `engine` is the one that the user requires. A CPython that no worker has is not among the needs:
+    any worker can report that it is missing. In the same way, a cell of a claim about containers
+    (`contained`) runs elsewhere where there are no containers.
     """
     target = planned.cell.target
-    found = [_version(version), _NAMES.get(target, target)]
+    needs = [_version_name(version), _NAMES.get(target, target)]
     if engine in (_DOCKER, _LOCAL):
-        found.append(engine)
-    wishes = [_DOCKER] if contained and _DOCKER not in found else []
-    for wish in (*wishes, _python(planned.cell.python, target)):
-        if any({*found, wish} <= names for names in held):
-            found.append(wish)
-    return dict.fromkeys(found, 1.0)
+        needs.append(engine)
+    wishes = [_DOCKER] if contained and _DOCKER not in needs else []
+    for wish in (*wishes, _python_name(planned.cell.python, target)):
+        if any({*needs, wish} <= names for names in available):
+            needs.append(wish)
+    return dict.fromkeys(needs, 1.0)
 
 
 def can_run(offer: WorkerOffer, needs: Mapping[str, float]) -> bool:
-    """Return whether a worker ever fits what a cell asks for."""
+    """Return whether a worker has the resources that a cell needs, when it is free."""
     return all(offer.resources.get(name, 0) >= count for name, count in needs.items())
 
 
-def where_of(offers: Sequence[WorkerOffer], engine: str, globs: Sequence[str] = ()) -> Targets:
-    """Return what the workers can run together; raise UsageError for globs that mean none.
+def cluster_targets(
+    offers: Sequence[WorkerOffer], engine: str, globs: Sequence[str] = ()
+) -> Targets:
+    """Return the targets of all workers together; raise UsageError for globs without a target.
 
-    `engine` (`docker`, `local`) leaves those out that run cells otherwise; `auto` leaves none out.
+    `engine` (`docker`, `local`) excludes workers of another engine; `auto` excludes none.
     """
-    meant = [each for each in offers if engine == "auto" or engine in each.resources]
-    ours = {target for each in meant for target in each.targets}
-    targets = [target for target in _NAMES if target in ours]
-    contained = any(_DOCKER in each.resources for each in meant)
+    offers = [offer for offer in offers if engine == "auto" or engine in offer.resources]
+    offered = {target for offer in offers for target in offer.targets}
+    targets = [target for target in _NAMES if target in offered]
+    contained = any(_DOCKER in offer.resources for offer in offers)
     where = among(targets, globs, contained=contained)
     names = " and ".join(_NAMES[target] for target in targets)
-    nobody = {
-        target: Unsatisfiable(
-            Reason.PLATFORM_NOT_HERE, f"the cluster's workers run {names or 'none'}"
-        )
-        for target in _NAMES
-        if target not in ours
-    }
-    return dataclasses.replace(where, obstacles={**nobody, **where.obstacles})
+    obstacle = Unsatisfiable(
+        Reason.PLATFORM_NOT_HERE, f"the cluster's workers run {names or 'none'}"
+    )
+    obstacles = {target: obstacle for target in _NAMES if target not in offered}
+    return dataclasses.replace(where, obstacles={**obstacles, **where.obstacles})
 
 
-def contained_cells(plan: Plan) -> frozenset[str]:
-    """Return the ids of the cells that promises about containers are answered by."""
+def contained_cells(plan: Plan) -> frozenset[Cell]:
+    """Return the cells of claims about containers."""
     return frozenset(cell for part in plan.parts if part.contained for cell in part.cells)
 
 
-def told(offers: Sequence[WorkerOffer]) -> str:
-    """Return in words how many workers there are and what they can run."""
-    names = [name for name in _TARGETS if any(name in each.resources for each in offers)]
-    runs = ", ".join(
-        f"{name} ({_counted(sum(each.resources.get(name, 0) for each in offers))})"
-        for name in names
-    )
-    slots = sum(each.slots for each in offers)
-    return f"{slots} at a time on {many_workers(len(offers))} of a cluster: {runs}"
+def describe_workers(offers: Sequence[WorkerOffer]) -> str:
+    """Return a text on the number of workers and what they can run."""
+    counts = {name: sum(offer.resources.get(name, 0) for offer in offers) for name in _TARGETS}
+    names = [name for name in _TARGETS if any(name in offer.resources for offer in offers)]
+    targets = ", ".join(f"{name} ({counts[name]:g})" for name in names)
+    slots = sum(offer.slots for offer in offers)
+    return f"{slots} at a time on {count_workers(len(offers))} of a cluster: {targets}"
 
 
-def many_workers(count: int) -> str:
-    """Return a number of workers in words."""
+def count_workers(count: int) -> str:
+    """Return a number of workers as text (`1 worker`, `no workers`)."""
     return "1 worker" if count == 1 else f"{count or 'no'} workers"
 
 
-def _counted(count: float) -> str:
-    return f"{count:g}"
-
-
-def _version(version: str) -> str:
+def _version_name(version: str) -> str:
     return f"{_VERSION}{version[:_DIGITS]}"
 
 
-def _python(python: str, target: str) -> str:
+def _python_name(python: str, target: str) -> str:
     return f"cp{python} on {_NAMES.get(target, target)}"

@@ -1,7 +1,7 @@
-"""Cells on a cluster: sent where they fit, sent again when the scheduler was away, ended once each.
+"""Run cells on a cluster: send each where it fits, and again after the scheduler was away.
 
-One thread takes every decision; it sleeps on a queue of messages, and looks at the workers now and
-then, as Dask tells a client nothing of those that come and go.
+One thread makes all decisions. It waits on a queue of messages, and polls the workers, as Dask does
+not notify a client of workers that come and go.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-from matrix.distributed.dask.client import (
+from matrix.distributed.dask.interface import (
     ClusterLostError,
     Connect,
     Outcome,
     TaskClient,
     TaskKilled,
+    TaskTemplate,
 )
 from matrix.distributed.dask.queue import PendingCell, PendingQueue
-from matrix.distributed.dask.resources import WorkerOffer, resource_sets, count_workers
-from matrix.distributed.dask.task import TaskTemplate
+from matrix.distributed.dask.resources import WorkerOffer, count_workers, resource_sets
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.runs.failures import unseen
@@ -31,79 +31,81 @@ from matrix.runs.interfaces import Clock, RemoteResult, Tell
 
 __all__ = ["ClusterRunner", "ClusterTimeouts"]
 
+_STOPPED = "the run was stopped"
+
 
 @dataclasses.dataclass(frozen=True)
 class ClusterTimeouts:
-    """In seconds: how often to look at the workers, how long a cell waits for one that fits it, and
-    how long a run waits for a scheduler that went away.
+    """Times in seconds: `poll` between two looks at the workers, `fitting` that a cell waits for a
+    worker that fits it, `scheduler` that a run waits for a scheduler that is away.
     """
 
-    look: float = 1.0
+    poll: float = 1.0
     fitting: float = 60.0
     scheduler: float = 120.0
 
 
 @dataclasses.dataclass(frozen=True)
-class _Ended:
-    """A cell ended, or the connection it was sent by was lost; `sending` counts connections."""
+class _CellEnd:
+    """The outcome of a cell, or the loss of its connection, whose number is `connection`."""
 
     order: int
-    sending: int
+    connection: int
     outcome: Outcome | ClusterLostError
 
 
 class _Kill:
-    """Asks the thread to end everything."""
+    """A message that ends everything."""
 
 
-_Message = PendingCell | _Ended | _Kill
+_Message = PendingCell | _CellEnd | _Kill
 
 
 class ClusterRunner:
-    """A `FarRunner` over the connection `grid`, and those that `connect` makes when it is lost.
+    """A `FarRunner` that uses `client`, and after a lost connection those that `connect` makes.
 
-    To be closed.
+    Close it after use.
     """
 
     def __init__(
         self,
-        grid: TaskClient,
+        client: TaskClient,
         connect: Connect,
-        terms: TaskTemplate,
+        template: TaskTemplate,
         clock: Clock,
-        patience: ClusterTimeouts | None = None,
+        timeouts: ClusterTimeouts | None = None,
     ) -> None:
-        self._grid: TaskClient | None = grid
+        self._client: TaskClient | None = client
         self._connect = connect
-        self._terms = terms
+        self._template = template
         self._clock = clock
-        self._patience = patience or ClusterTimeouts()
+        self._timeouts = timeouts or ClusterTimeouts()
         self._messages: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._cells = PendingQueue()
         self._offers: Sequence[WorkerOffer] = ()
-        self._held: frozenset[frozenset[str]] = frozenset()
-        self._tell: Tell = _nothing
-        self._sending = 0
-        self._lost_since: float | None = None
+        self._available: frozenset[frozenset[str]] = frozenset()
+        self._report: Tell = lambda _text: None
+        self._connection = 0
+        self._away_since: float | None = None
         self._lost = ""
-        self._looked: float | None = None
+        self._polled: float | None = None
         self._killed = False
         self._thread = threading.Thread(target=self._work, name="cluster", daemon=True)
         self._thread.start()
 
     def submit(self, order: int, planned: PlannedCell, tell: Tell) -> Future[RemoteResult]:
         """Start a cell where it fits; the future always ends, once."""
-        self._tell = tell
-        wanted = PendingCell(order, self._terms.ask(planned), Future())
-        self._messages.put(wanted)
-        return wanted.future
+        self._report = tell
+        pending = PendingCell(order, self._template.task(planned), Future())
+        self._messages.put(pending)
+        return pending.future
 
     def kill(self) -> None:
-        """End all cells; what runs on workers is ended there."""
+        """End all cells, also on the workers."""
         self.close()
 
     def close(self) -> None:
-        """Leave the cluster; what is outstanding ends as interrupted."""
+        """Leave the cluster; cells that have not ended end as interrupted."""
         self._messages.put(_Kill())
         self._thread.join()
 
@@ -114,17 +116,17 @@ class ClusterRunner:
 
     def _step(self) -> None:
         try:
-            self._listen()
+            self._receive()
             if not self._killed:
-                self._look()
+                self._poll()
                 self._send()
-        except Exception as error:  # noqa: BLE001 - whoever waits for a cell would wait for ever
+        except Exception as error:  # noqa: BLE001 - without this thread no cell would ever end
             self._lose(f"{type(error).__name__}: {error}")
 
-    def _listen(self) -> None:
+    def _receive(self) -> None:
         with contextlib.suppress(queue.Empty):
-            self._handle(self._messages.get(timeout=self._patience.look))
-            # All that is there is taken in before anything is sent: the first goes first.
+            self._handle(self._messages.get(timeout=self._timeouts.poll))
+            # Take all messages before anything is sent, so that the first in order goes first.
             while True:
                 self._handle(self._messages.get_nowait())
 
@@ -133,131 +135,126 @@ class ClusterRunner:
             self._killed = True
         elif isinstance(message, PendingCell):
             if self._lost:
-                self._end(message, Reason.CLUSTER_LOST, self._lost)
+                self._fail(message, Reason.CLUSTER_LOST, self._lost)
             else:
-                self._cells.put(message, self._needs(message.asked.planned))
+                self._cells.put(message, self._needs(message.task.planned))
         elif isinstance(message.outcome, RemoteResult):
-            # Also one that was sent again meanwhile: the first answer counts, the next finds none.
-            if (wanted := self._cells.end(message.order)) is not None:
-                wanted.future.set_result(message.outcome)
-        elif message.sending != self._sending:
-            pass  # of a connection that is no more
+            # Also of a cell that was sent again: the first result counts, later ones find no cell.
+            if (pending := self._cells.end(message.order)) is not None:
+                pending.future.set_result(message.outcome)
+        elif message.connection != self._connection:
+            pass  # of an earlier connection
         elif isinstance(message.outcome, ClusterLostError):
-            self._disconnected(str(message.outcome))
-        elif (wanted := self._cells.end(message.order)) is not None:
+            self._disconnect(str(message.outcome))
+        elif (pending := self._cells.end(message.order)) is not None:
             killed = isinstance(message.outcome, TaskKilled)
             reason = Reason.WORKER_LOST if killed else Reason.INTERNAL_ERROR
-            self._end(wanted, reason, message.outcome.detail)
+            self._fail(pending, reason, message.outcome.detail)
 
-    def _look(self) -> None:
-        """See which workers there are, and whether the scheduler is, every now and then."""
+    def _poll(self) -> None:
+        """Update the workers and the state of the scheduler, once per `poll` seconds."""
         now = self._clock.seconds()
-        if self._looked is not None and now - self._looked < self._patience.look:
+        if self._polled is not None and now - self._polled < self._timeouts.poll:
             return
-        self._looked = now
-        if self._grid is None and not self._lost:
+        self._polled = now
+        if self._client is None and not self._lost:
             self._reconnect(now)
-        if self._grid is None:
+        if self._client is None:
             return
         try:
-            offers = self._grid.offers()
+            offers = self._client.offers()
         except ClusterLostError as error:
-            self._disconnected(str(error))
-            self._give_up(now, str(error))
+            self._disconnect(str(error))
+            self._lose_after_timeout(now, str(error))
             return
-        # Not before: one that takes connections and says nothing has not come back.
-        self._lost_since = None
+        # Not before: a scheduler that accepts connections and does not answer is still away.
+        self._away_since = None
         if offers != self._offers:
             if self._offers and len(offers) != len(self._offers):
-                self._tell(f"the cluster has {count_workers(len(offers))} now")
-            self._take_note(offers)
-        patience = self._patience.fitting
-        for wanted, names in self._cells.stranded(now, patience):
-            said = f"for {patience:g} s the cluster had no worker with {', '.join(names)}"
-            self._end(wanted, Reason.WORKER_LOST, said)
+                self._report(f"the cluster has {count_workers(len(offers))} now")
+            self._set_offers(offers)
+        timeout = self._timeouts.fitting
+        for pending, names in self._cells.take_unfit(now, timeout):
+            detail = f"for {timeout:g} s the cluster had no worker with {', '.join(names)}"
+            self._fail(pending, Reason.WORKER_LOST, detail)
 
-    def _take_note(self, offers: Sequence[WorkerOffer]) -> None:
+    def _set_offers(self, offers: Sequence[WorkerOffer]) -> None:
         self._offers = offers
         self._cells.offer(offers)
-        held = resource_sets(offers, self._terms.version)
-        if held != self._held:
-            # What cells ask for depends on nothing else, and a cluster may come worker by worker.
-            self._held = held
-            self._cells.again(self._needs)
+        available = resource_sets(offers, self._template.version)
+        if available != self._available:
+            # The needs of cells depend on nothing else; a cluster may grow worker by worker.
+            self._available = available
+            self._cells.update_needs(self._needs)
 
     def _send(self) -> None:
-        if self._grid is None:
+        if self._client is None:
             return
-        for wanted, needs in self._cells.take():
-            done = functools.partial(self._done, wanted.order, self._sending)
+        for pending, needs in self._cells.take():
+            on_done = functools.partial(self._on_done, pending.order, self._connection)
             try:
-                self._grid.submit(wanted.asked, needs, -wanted.order, done)
+                self._client.submit(pending.task, needs, -pending.order, on_done)
             except ClusterLostError as error:
-                self._disconnected(str(error))
+                self._disconnect(str(error))
                 return
 
-    def _done(self, order: int, sending: int, outcome: Outcome | ClusterLostError) -> None:
-        self._messages.put(_Ended(order, sending, outcome))
+    def _on_done(self, order: int, connection: int, outcome: Outcome | ClusterLostError) -> None:
+        self._messages.put(_CellEnd(order, connection, outcome))
 
-    def _disconnected(self, why: str) -> None:
-        """Let everything wait for the scheduler to come back."""
-        if self._grid is not None:
-            self._grid.close()
-        self._grid, self._sending = None, self._sending + 1
-        if self._lost_since is None:
-            self._lost_since = self._clock.seconds()
-        # Anew: also how long there was no worker for some says nothing once the scheduler is back.
-        cells, self._cells = self._cells.all(), PendingQueue()
-        for wanted in cells:
-            self._cells.put(wanted, self._needs(wanted.asked.planned))
-        self._tell(f"the cluster's scheduler has gone ({why}): waiting for it to come back")
+    def _disconnect(self, detail: str) -> None:
+        """Close the connection, and let all cells wait for the scheduler to come back."""
+        if self._client is not None:
+            self._client.close()
+        self._client, self._connection = None, self._connection + 1
+        if self._away_since is None:
+            self._away_since = self._clock.seconds()
+        # A new queue: how long a cell fitted no worker does not count once the scheduler is back.
+        cells, self._cells = self._cells.take_all(), PendingQueue()
+        for pending in cells:
+            self._cells.put(pending, self._needs(pending.task.planned))
+        self._report(f"lost the cluster's scheduler ({detail}): waiting for it to come back")
 
     def _reconnect(self, now: float) -> None:
         try:
-            self._grid = self._connect()
+            self._client = self._connect()
         except ClusterLostError as error:
-            self._give_up(now, str(error))
+            self._lose_after_timeout(now, str(error))
         else:
-            self._tell("the cluster's scheduler is back")
+            self._report("the cluster's scheduler is back")
             # Its workers come back one after the other: none of the old ones is there yet.
-            self._take_note(())
+            self._set_offers(())
 
-    def _give_up(self, now: float, why: str) -> None:
+    def _lose_after_timeout(self, now: float, detail: str) -> None:
         """Lose the cluster where its scheduler was away for too long."""
-        seconds = self._patience.scheduler
-        if self._lost_since is not None and now - self._lost_since >= seconds:
-            self._lose(f"the scheduler did not come back within {seconds:g} s: {why}")
+        timeout = self._timeouts.scheduler
+        if self._away_since is not None and now - self._away_since >= timeout:
+            self._lose(f"the scheduler did not come back within {timeout:g} s: {detail}")
 
-    def _lose(self, why: str) -> None:
-        """End all cells, and those to come: they can be run nowhere."""
-        self._lost = self._lost or why
-        if self._grid is not None:
-            self._grid.close()
-            self._grid = None
-        for wanted in self._cells.all():
-            self._end(wanted, Reason.CLUSTER_LOST, self._lost)
+    def _lose(self, detail: str) -> None:
+        """End all cells, now and in future: nothing can run them."""
+        self._lost = self._lost or detail
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        for pending in self._cells.take_all():
+            self._fail(pending, Reason.CLUSTER_LOST, self._lost)
 
     def _leave(self) -> None:
-        for wanted in self._cells.all():
-            self._end(wanted, Reason.INTERRUPTED, "the run was stopped")
-        while True:
-            try:
+        for pending in self._cells.take_all():
+            self._fail(pending, Reason.INTERRUPTED, _STOPPED)
+        with contextlib.suppress(queue.Empty):
+            while True:
                 message = self._messages.get_nowait()
-            except queue.Empty:
-                break
-            if isinstance(message, PendingCell):
-                self._end(message, Reason.INTERRUPTED, "the run was stopped")
-        if self._grid is not None:
-            self._grid.end(self._terms.run)
-            self._grid.close()
+                if isinstance(message, PendingCell):
+                    self._fail(message, Reason.INTERRUPTED, _STOPPED)
+        if self._client is not None:
+            self._client.end(self._template.run)
+            self._client.close()
 
     def _needs(self, planned: PlannedCell) -> dict[str, float]:
-        return self._terms.needs(planned, self._held)
+        return self._template.needs(planned, self._available)
 
     @staticmethod
-    def _end(wanted: PendingCell, reason: Reason, detail: str) -> None:
-        wanted.future.set_result(RemoteResult("", unseen(wanted.asked.planned, "", reason, detail)))
-
-
-def _nothing(_text: str) -> None:
-    """Stand in for who listens, before a cell is asked for."""
+    def _fail(pending: PendingCell, reason: Reason, detail: str) -> None:
+        capture = unseen(pending.task.planned, "", reason, detail)
+        pending.future.set_result(RemoteResult("", capture))

@@ -1,8 +1,7 @@
-"""What a worker does with a cell: all that a run on one machine does, its world behind it.
+"""The runs of a worker: the cells of each run, and the functions that the cluster calls.
 
-The stations of a worker process, by run, and what the cluster calls in that process.
-
-The folder of a worker, for its cells; what a worker that was killed left there goes.
+A worker does with a cell what a run on one machine does, in a folder of its own. Folders of killed
+workers are removed.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import filelock
 
-from matrix.distributed.dask.task import Task
+from matrix.distributed.dask.interface import CellTask
 from matrix.environments.errors import BuildError
 from matrix.errors import AnotherRunError
 from matrix.model.environment import Environment
@@ -35,35 +34,51 @@ from matrix.runs.journal import one_run
 from matrix.runs.keys import Sources, base_key, result_key
 from matrix.runs.scheduler import RunContext
 
-__all__ = ["OpenHere", "WorkerRun", "WorkerRuns", "end_run", "own_folder", "run_cell", "serve"]
+__all__ = [
+    "OpenContext",
+    "WorkerRun",
+    "WorkerRuns",
+    "end_run",
+    "register_runs",
+    "run_cell",
+    "worker_folder",
+]
 
-# Answers that are kept a while: the asker may have lost the scheduler just before they came.
-_KEPT = 32
+# Results are cached for a while: the connection may break just before one arrives.
+_CACHED_RESULTS = 32
+# A worker that leaves is taken from the cluster within seconds.
+_LEAVE_SECONDS = 120.0
+_STOPPED = "the run was stopped"
 
-OpenHere = Callable[[Path], contextlib.AbstractContextManager[RunContext]]
-"""Opens the world of this machine, whose cells may have their folders below a path."""
+OpenContext = Callable[[Path], contextlib.AbstractContextManager[RunContext]]
+"""Opens a run's context on this machine, with the folders of its cells below a path."""
 
 
 class WorkerRun:
-    """What one worker has open for one run, with a folder of its own in `folder`; to be closed.
+    """The state of one run on one worker, with a new folder below `folder`; close it after use.
 
-    A cell that is asked for while it runs, or just after, is not run again: both get one answer.
+    A cell that is requested while it runs, or just after, does not run again: both requests get the
+    same result.
     """
 
     def __init__(
-        self, folder: Path, open_world: OpenHere, sources: Sources, probes: Mapping[str, Probe]
+        self,
+        folder: Path,
+        open_context: OpenContext,
+        sources: Sources,
+        probes: Mapping[str, Probe],
     ) -> None:
         self._sources = sources
         self._probes = probes
         self._lock = threading.Lock()
         self._running: dict[PlannedCell, Future[RemoteResult]] = {}
-        self._answers: OrderedDict[PlannedCell, RemoteResult] = OrderedDict()
+        self._results: OrderedDict[PlannedCell, RemoteResult] = OrderedDict()
         self._killed = False
         with contextlib.ExitStack() as stack:
             folder = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            self._world = stack.enter_context(open_world(folder))
-            self._open = stack.pop_all()
+            self._context = stack.enter_context(open_context(folder))
+            self._resources = stack.pop_all()
 
     @property
     def busy(self) -> bool:
@@ -72,60 +87,61 @@ class WorkerRun:
             return bool(self._running)
 
     def run(self, planned: PlannedCell, known: frozenset[str]) -> RemoteResult:
-        """Run one cell to its end; say only that it is known where its base is one of `known`."""
-        mine: Future[RemoteResult] = Future()
+        """Run one cell to its end; return no capture where its base is one of `known`."""
+        new: Future[RemoteResult] = Future()
         with self._lock:
-            if planned in self._answers:
-                return self._answers[planned]
-            running = self._running.setdefault(planned, mine)
-        if running is not mine:
+            if planned in self._results:
+                return self._results[planned]
+            running = self._running.setdefault(planned, new)
+        if running is not new:
             return running.result()
         try:
-            answer = self._run(planned, known)
-        except Exception:  # noqa: BLE001 - one cell's surprise is not the run's
-            answer = self._none(planned, "", Reason.INTERNAL_ERROR, traceback.format_exc())
+            result = self._run(planned, known)
+        except Exception:  # noqa: BLE001 - a failure of one cell must not end the run
+            result = self._failure(planned, "", Reason.INTERNAL_ERROR, traceback.format_exc())
         with self._lock:
             del self._running[planned]
             if not self._killed:
-                self._answers[planned] = answer
-                while len(self._answers) > _KEPT:
-                    self._answers.popitem(last=False)
-        mine.set_result(answer)
-        return answer
+                self._results[planned] = result
+                while len(self._results) > _CACHED_RESULTS:
+                    self._results.popitem(last=False)
+        new.set_result(result)
+        return result
 
     def kill(self) -> None:
-        """End all that runs, at once; cells that run end as interrupted."""
+        """End all running cells at once, as interrupted."""
         with self._lock:
             self._killed = True
-        if self._world.runner is not None:
-            self._world.runner.kill()
+        if self._context.runner is not None:
+            self._context.runner.kill()
 
     def close(self) -> None:
-        """Put everything away, when no cell runs any more."""
-        self._open.close()
+        """Release all resources; no cell may run any more."""
+        self._resources.close()
 
     def _run(self, planned: PlannedCell, known: frozenset[str]) -> RemoteResult:
-        environments, runner = self._world.environments, self._world.runner
-        assert environments and runner  # noqa: S101, PT018 - this is where cells are run
-        started = self._world.clock.now().isoformat(timespec="seconds")
+        environments, runner = self._context.environments, self._context.runner
+        assert environments and runner  # noqa: S101, PT018 - a context on this machine has both
+        started = self._now()
         try:
             environment = environments.peek(planned)
             name = "" if environment else environments.name(planned)
         except BuildError as error:
-            return self._unmade(planned, self._base(planned, lacking_words(error.reason)), error)
+            base = self._base(planned, lacking_words(error.reason))
+            return self._failure(planned, base, error.reason, said_of(error), self._now())
         if environment is None:
             base = self._base(planned, failed_words(name))
             if base in known:
                 return RemoteResult(base, None)
             try:
-                environment = environments.ensure(planned, _tell)
+                environment = environments.ensure(planned, lambda _text: None)
             except BuildError as error:
-                return self._unmade(planned, base, error, started)
+                return self._failure(planned, base, error.reason, said_of(error), started)
         base = self._base(planned, words_of(environment))
         if base in known:
             return RemoteResult(base, None, environment.instead)
         if self._killed:
-            return self._none(planned, base, Reason.INTERRUPTED, "the run was stopped")
+            return self._failure(planned, base, Reason.INTERRUPTED, _STOPPED)
         key = result_key(base, planned, self._probes)
         capture = runner.submit(planned, environment, key).result()
         capture = dataclasses.replace(capture, engine=self._engine(environment))
@@ -135,15 +151,12 @@ class WorkerRun:
         return base_key(planned, environment, self._sources)
 
     def _engine(self, environment: Environment | None) -> str:
-        return engine_of(environment, self._world.engine)
+        return engine_of(environment, self._context.engine)
 
-    def _unmade(
-        self, planned: PlannedCell, base: str, error: BuildError, started: str = ""
-    ) -> RemoteResult:
-        started = started or self._world.clock.now().isoformat(timespec="seconds")
-        return self._none(planned, base, error.reason, said_of(error), started)
+    def _now(self) -> str:
+        return self._context.clock.now().isoformat(timespec="seconds")
 
-    def _none(
+    def _failure(
         self, planned: PlannedCell, base: str, reason: Reason, detail: str, started: str = ""
     ) -> RemoteResult:
         key = result_key(base, planned, self._probes) if base else ""
@@ -151,138 +164,133 @@ class WorkerRun:
         return RemoteResult(base, dataclasses.replace(capture, engine=self._engine(None)))
 
 
-def _tell(_text: str) -> None:
-    """Take progress, which nobody looks at: the user is at another machine."""
-
-
-# A worker that has to leave is taken from the cluster within seconds.
-_LEAVING_SECONDS = 120.0
-
-
 class WorkerRuns:
-    """One station for each run that asks for cells here.
+    """The runs of a worker, each opened by its first cell.
 
-    `leave` is called when this machine can run no cell any more, with the reason: what it was asked
-    goes to another worker then.
+    `leave` is called with the reason when this machine can run no cell any more; its cells then go
+    to other workers.
     """
 
     def __init__(
-        self, version: str, make: Callable[[Task], WorkerRun], leave: Callable[[str], None]
+        self,
+        version: str,
+        open_run: Callable[[CellTask], WorkerRun],
+        leave: Callable[[str], None],
     ) -> None:
         self._version = version
-        self._make = make
+        self._open_run = open_run
         self._leave = leave
         self._lock = threading.Lock()
-        self._open: dict[str, WorkerRun] = {}
-        self._used: dict[str, float] = {}
+        self._runs: dict[str, WorkerRun] = {}
+        self._last_used: dict[str, float] = {}
         self._ended: set[str] = set()
-        self._under_way = 0
+        self._active = 0
         self._closed = False
         self.left = threading.Event()
 
     @property
-    def under_way(self) -> int:
-        """Return how many cells are asked for and not answered."""
+    def active(self) -> int:
+        """Return the number of cells without a result yet."""
         with self._lock:
-            return self._under_way
+            return self._active
 
-    def run(self, asked: Task) -> RemoteResult:
+    def run(self, task: CellTask) -> RemoteResult:
         """Run one cell; raise ValueError for another version of the project."""
-        if asked.version != self._version:
+        if task.version != self._version:
             raise ValueError(
-                f"this worker has version {self._version[:12]} of the project and is asked by"
-                f" version {asked.version[:12]}: start it again with that one"
+                f"this worker has version {self._version[:12]} of the project, and the run has"
+                f" version {task.version[:12]}: start it again with that version"
             )
         with self._lock:
-            self._under_way += 1
+            self._active += 1
         try:
-            station = self._station(asked)
-            if station is None:
-                return RemoteResult(
-                    "", unseen(asked.planned, "", Reason.INTERRUPTED, "the run was stopped")
-                )
-            answer = station.run(asked.planned, asked.known)
+            run = self._find_or_open(task)
+            if run is None:
+                capture = unseen(task.planned, "", Reason.INTERRUPTED, _STOPPED)
+                return RemoteResult("", capture)
+            result = run.run(task.planned, task.known)
         finally:
             with self._lock:
-                self._under_way -= 1
-                self._used[asked.run] = time.monotonic()
-        if answer.capture is not None and answer.capture.failed is Reason.ENGINE_LOST:
-            self._leave(answer.capture.detail or "the container engine does not answer")
-            # Nothing is answered: the cell is given to another worker when this one has left.
-            self.left.wait(_LEAVING_SECONDS)
-        return answer
+                self._active -= 1
+                self._last_used[task.run] = time.monotonic()
+        if result.capture is not None and result.capture.failed is Reason.ENGINE_LOST:
+            self._leave(result.capture.detail or "the container engine does not answer")
+            # Return nothing until then: the cell goes to another worker when this one has left.
+            self.left.wait(_LEAVE_SECONDS)
+        return result
 
-    def end(self, run: str) -> None:
-        """End all cells of a run at once and put away what there is of it; takes seconds."""
+    def end(self, run_id: str) -> None:
+        """End all cells of a run at once and close it; takes seconds."""
         with self._lock:
-            self._ended.add(run)
-            station = self._open.pop(run, None)
-        if station is not None:
-            station.kill()
-            station.close()
+            self._ended.add(run_id)
+            run = self._runs.pop(run_id, None)
+        if run is not None:
+            run.kill()
+            run.close()
 
-    def tidy(self, idle: float) -> None:
-        """Put away what there is of runs that asked for nothing for `idle` seconds."""
-        since = time.monotonic() - idle
+    def close_idle(self, seconds: float) -> None:
+        """Close the runs without a cell for so many seconds."""
+        since = time.monotonic() - seconds
         with self._lock:
-            old = [run for run, station in self._open.items() if self._is_old(run, station, since)]
-            closed = [self._open.pop(run) for run in old]
-        for station in closed:
-            station.close()
+            idle = [
+                self._runs.pop(run_id)
+                for run_id, run in list(self._runs.items())
+                if not run.busy and self._last_used.get(run_id, 0.0) < since
+            ]
+        for run in idle:
+            run.close()
 
     def close(self) -> None:
-        """End everything."""
+        """End all runs."""
         self.left.set()
         with self._lock:
             self._closed = True
-            runs = list(self._open)
-        for run in runs:
-            self.end(run)
+            run_ids = list(self._runs)
+        for run_id in run_ids:
+            self.end(run_id)
 
-    def _is_old(self, run: str, station: WorkerRun, since: float) -> bool:
-        return not station.busy and self._used.get(run, 0.0) < since
-
-    def _station(self, asked: Task) -> WorkerRun | None:
-        """Return the station of the run, None for a run that has ended, or where all has."""
+    def _find_or_open(self, task: CellTask) -> WorkerRun | None:
+        """Return the task's run, None where it has ended or everything is closed."""
         with self._lock:
-            if self._closed or asked.run in self._ended:
+            if self._closed or task.run in self._ended:
                 return None
-            self._used[asked.run] = time.monotonic()
-            if asked.run not in self._open:
-                self._open[asked.run] = self._make(asked)
-            return self._open[asked.run]
+            self._last_used[task.run] = time.monotonic()
+            if task.run not in self._runs:
+                self._runs[task.run] = self._open_run(task)
+            return self._runs[task.run]
 
 
-_HERE: list[WorkerRuns] = []
+_REGISTERED: list[WorkerRuns] = []
 
 
-def serve(stations: WorkerRuns) -> None:
-    """Let what the cluster calls in this process find the stations."""
-    _HERE[:] = [stations]
+def register_runs(runs: WorkerRuns) -> None:
+    """Set the runs that the cluster's calls in this process use."""
+    _REGISTERED[:] = [runs]
 
 
-def run_cell(asked: Task) -> RemoteResult:
-    """Run one cell on the worker that this is called on."""
-    if not _HERE:
+def run_cell(task: CellTask) -> RemoteResult:
+    """Run one cell on the worker in this process."""
+    if not _REGISTERED:
         raise RuntimeError("this worker was not started by: python -m matrix worker")
-    return _HERE[0].run(asked)
+    return _REGISTERED[0].run(task)
 
 
-def end_run(run: str) -> None:
-    """End a run on the worker that this is called on, without waiting for it."""
-    if _HERE:
-        threading.Thread(target=_HERE[0].end, args=(run,), name="end-run", daemon=True).start()
+def end_run(run_id: str) -> None:
+    """End a run on the worker in this process, without waiting for it."""
+    if _REGISTERED:
+        end = _REGISTERED[0].end
+        threading.Thread(target=end, args=(run_id,), name="end-run", daemon=True).start()
 
 
 @contextlib.contextmanager
-def own_folder(workers: Path) -> Iterator[Path]:
-    """Yield a new folder in `workers` while it lasts; remove those that nobody holds any more."""
+def worker_folder(workers: Path) -> Iterator[Path]:
+    """Yield a new, locked folder in `workers`; remove it afterwards, and unlocked ones before."""
     folder = workers / uuid.uuid4().hex[:12]
     try:
         with contextlib.ExitStack() as stack:
-            # One worker after the other: a folder that nobody holds may be one that is just made.
+            # One worker at a time: a folder without a lock may have just been created.
             with _lock(workers):
-                _clean(workers)
+                _remove_unlocked(workers)
                 stack.enter_context(one_run(folder))
             yield folder
     finally:
@@ -290,13 +298,13 @@ def own_folder(workers: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _clean(workers: Path) -> None:
-    for left in workers.iterdir():
-        if left.is_dir():
+def _remove_unlocked(workers: Path) -> None:
+    for folder in workers.iterdir():
+        if folder.is_dir():
             with contextlib.suppress(AnotherRunError):
-                with one_run(left):
+                with one_run(folder):
                     pass
-                shutil.rmtree(left, ignore_errors=True)
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lock(workers: Path) -> filelock.FileLock:
