@@ -1,4 +1,4 @@
-"""The command line: `python -m matrix COMMAND`. Each command is also a nox session."""
+"""Entry point of `python -m matrix COMMAND`; each command is also a nox session."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; turn an error that the user can cause into a message and its exit code."""
-    # Each try again is logged by name only; what came of it is said in words of our own.
+    # Its log names retries only; our own messages tell their outcome.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
-    _speak_utf8()
+    _use_utf8()
     try:
         return main_inner(sys.argv[1:] if argv is None else argv)
     except UserError as error:
@@ -46,16 +46,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"hint: {error.hint}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        # The reader of our output (`| head`) has gone; that is no failure of ours.
+        # The reader of our output (`| head`) has ended, which is no failure.
         sys.stderr.close()
         return ExitCode.OK
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
 
 
-def _speak_utf8() -> None:
-    """Write what documents say, in any language, also where a pipe has an old code page (Windows);
-    a locale that lacks a letter gets its number.
+def _use_utf8() -> None:
+    """Make output in any language possible, also in a pipe with an old code page (Windows).
+
+    Letters that the locale's encoding lacks are escaped.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -64,21 +65,21 @@ def _speak_utf8() -> None:
 
 
 def main_inner(argv: Sequence[str]) -> int:
-    """Run a command; raise `UserError` for what the user can mend."""
+    """Run a command; raise `UserError` for errors that the user can fix."""
     parser = argparse.ArgumentParser(
         prog="python -m matrix",
         description="Find out whether a compatibility document tells the truth.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    wanted = next((word for word in argv if not word.startswith("-")), None)
+    command = next((word for word in argv if not word.startswith("-")), None)
     for name, summary in COMMANDS.items():
-        if name == wanted:
-            # Only the command that was asked for is imported: start-up time counts.
+        if name == command:
+            # Only this command is imported: start-up time counts.
             importlib.import_module(f"matrix.cli.{name.replace('-', '_')}").add_parser(commands)
         else:
             commands.add_parser(name, help=summary)
-    if wanted is not None and wanted not in COMMANDS:
-        parser.error(f"unknown command {wanted!r}{did_you_mean(wanted, COMMANDS)}")
+    if command is not None and command not in COMMANDS:
+        parser.error(f"unknown command {command!r}{did_you_mean(command, COMMANDS)}")
     args = parser.parse_args(argv)
     return int(args.run(args))
 

@@ -1,7 +1,6 @@
-"""Errors that a user can cause: what happened, where, what it usually means, the next command.
+"""Errors that a user can cause, each with a hint and an exit code.
 
-`matrix.__main__` is the only place that catches them; everything else raises.
-Codes 0, 1 and 4 of `verify` are answers, not errors, and stand in `ExitCode` with the rest.
+Only `matrix.__main__` catches them. Exit codes 0, 1 and 4 of `verify` are results, not errors.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ __all__ = [
 
 
 class ExitCode(enum.IntEnum):
-    """Every exit code there is; the README lists them."""
+    """All exit codes; the README explains them."""
 
     OK = 0
     REFUTED = 1
@@ -50,7 +49,7 @@ class ExitCode(enum.IntEnum):
 
 
 class UserError(Exception):
-    """Base of all of them; `hint` is what it usually means and the next command."""
+    """Base of all errors of a user; `hint` is the usual cause and the next command."""
 
     exit_code = ExitCode.USAGE
 
@@ -61,11 +60,11 @@ class UserError(Exception):
 
 
 class UsageError(UserError):
-    """An option or argument that cannot be what was meant."""
+    """An invalid option or argument."""
 
 
 class UnreadableInputError(UserError):
-    """A file that is not there, not text, or not what it should be."""
+    """A file that is missing, no text, or of the wrong kind."""
 
 
 class NothingSelectedError(UserError):
@@ -75,44 +74,44 @@ class NothingSelectedError(UserError):
 
 
 class EngineUnavailableError(UserError):
-    """A container engine is asked for, and none answers."""
+    """A container engine is required, and none answers."""
 
     exit_code = ExitCode.ENGINE_UNAVAILABLE
 
 
 class IndexUnavailableError(UserError):
-    """The package index does not answer and no cached answer stands in."""
+    """The package index does not answer, and no answer is cached."""
 
     exit_code = ExitCode.INDEX_UNAVAILABLE
 
 
 class StorageError(UserError):
-    """The disk is full or not writable where results must be kept."""
+    """The disk is full, or the folder of results is not writable."""
 
     exit_code = ExitCode.STORAGE
 
 
 class AnotherRunError(UserError):
-    """Another run holds the journal."""
+    """Another run has locked the journal."""
 
     exit_code = ExitCode.ANOTHER_RUN
 
 
 class ClusterUnavailableError(UserError):
-    """A cluster is asked for, and no scheduler answers, or it has no worker of ours."""
+    """A cluster is required, and no scheduler answers, or it has no worker of ours."""
 
     exit_code = ExitCode.CLUSTER_UNAVAILABLE
 
 
 class IncompleteRunError(UserError):
-    """A part of a run that was shared out is missing, broken, or not of this run."""
+    """A shard of a run is missing, damaged, or of another run."""
 
     exit_code = ExitCode.INCOMPLETE
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """One row or word of a document that was not understood."""
+    """A row or word of a document that cannot be parsed."""
 
     document: str
     line: int
@@ -125,7 +124,7 @@ class Problem:
 
 
 class DocumentProblems(UserError):  # noqa: N818 - a group of problems, not one error
-    """All problems of the documents given, together."""
+    """All problems of the documents, together."""
 
     exit_code = ExitCode.USAGE
 
@@ -134,7 +133,7 @@ class DocumentProblems(UserError):  # noqa: N818 - a group of problems, not one 
         count = len(self.problems)
         lines = "\n".join(f"  {problem}" for problem in self.problems)
         super().__init__(
-            f"{count} thing{'s' if count != 1 else ''} in the documents not understood:\n{lines}",
+            f"{count} problem{'s' if count != 1 else ''} in the documents:\n{lines}",
             "Add the word to matrix/data/vocabulary, or pass --lenient to go on with the rest.",
         )
 

@@ -242,8 +242,8 @@ def test_what_is_printed_needs_no_letter_that_the_output_lacks(
     platform: str, output: bytes
 ) -> None:
     code = (
-        "import sys; from matrix.__main__ import main, _speak_utf8\n"
-        f"sys.platform = {platform!r}; _speak_utf8(); sys.stdout.write('\\u65e5')"
+        "import sys; from matrix.__main__ import main, _use_utf8\n"
+        f"sys.platform = {platform!r}; _use_utf8(); sys.stdout.write('\\u65e5')"
     )
     process = subprocess.run(
         [sys.executable, "-c", code],

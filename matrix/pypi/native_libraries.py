@@ -10,6 +10,12 @@ import dataclasses
 import io
 import struct
 
+import pefile
+from elftools.elf.dynamic import DynamicSegment
+from elftools.elf.elffile import ELFFile
+from elftools.elf.segments import InterpSegment
+from macholib.mach_o import CPU_TYPE_NAMES, fat_arch, fat_arch64, fat_header, mach_header
+
 from matrix.pypi.remote_file import BadArtifactError
 
 __all__ = ["HEAD", "NativeLibrary", "read_head", "read_needed"]
@@ -85,8 +91,6 @@ def read_needed(library: NativeLibrary, content: bytes) -> NativeLibrary:
 
 
 def _elf(path: str, head: bytes) -> NativeLibrary:
-    from elftools.elf.elffile import ELFFile  # noqa: PLC0415 - 40 ms
-
     # The section table at the end of the file is only read when sections are accessed.
     file = ELFFile(io.BytesIO(head))
     machine = str(file["e_machine"])
@@ -94,8 +98,6 @@ def _elf(path: str, head: bytes) -> NativeLibrary:
 
 
 def _fat(path: str, head: bytes) -> NativeLibrary:
-    from macholib.mach_o import fat_arch, fat_arch64, fat_header  # noqa: PLC0415
-
     stream = io.BytesIO(head)
     header = fat_header.from_fileobj(stream, _endian_=">")
     count = int(header.nfat_arch)
@@ -108,15 +110,11 @@ def _fat(path: str, head: bytes) -> NativeLibrary:
 
 
 def _mach_o(path: str, head: bytes) -> NativeLibrary:
-    from macholib.mach_o import mach_header  # noqa: PLC0415
-
     header = mach_header.from_fileobj(io.BytesIO(head), _endian_="<")
     return _mach_o_parts(path, [int(header.cputype)])
 
 
 def _mach_o_parts(path: str, types: list[int]) -> NativeLibrary:
-    from macholib.mach_o import CPU_TYPE_NAMES  # noqa: PLC0415
-
     names = [str(CPU_TYPE_NAMES.get(number, number)) for number in types]
     machines = tuple(_MACH_O.get(name, name) for name in names)
     return NativeLibrary(
@@ -125,8 +123,6 @@ def _mach_o_parts(path: str, types: list[int]) -> NativeLibrary:
 
 
 def _pe(path: str, head: bytes) -> NativeLibrary:
-    import pefile  # noqa: PLC0415 - 20 ms
-
     (start,) = struct.unpack_from("<I", head, 60)
     if head[start : start + 4] != b"PE\0\0":
         return NativeLibrary(path, "")
@@ -140,10 +136,6 @@ def _pe(path: str, head: bytes) -> NativeLibrary:
 
 
 def _elf_needed(content: bytes) -> tuple[str, ...]:
-    from elftools.elf.dynamic import DynamicSegment  # noqa: PLC0415
-    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
-    from elftools.elf.segments import InterpSegment  # noqa: PLC0415
-
     names: list[str] = []
     for segment in ELFFile(io.BytesIO(content)).iter_segments():
         if isinstance(segment, InterpSegment):

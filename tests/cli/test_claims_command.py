@@ -55,11 +55,13 @@ def test_a_terminal_gets_tables(
     assert "until=2024-01" in out
 
 
-def test_problems_end_with_two_and_are_all_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_problems_are_listed_and_the_exit_code_is_two(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["claims", GOOD, BAD]) == ExitCode.USAGE
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "9 things in the documents not understood" in captured.err
+    assert "9 problems in the documents" in captured.err
     assert "misspelt:8: unknown capability 'Threat Detecton'" in captured.err
     assert "did you mean 'threat detection'" in captured.err
     assert "hint: " in captured.err
@@ -96,7 +98,7 @@ def test_json_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "x.json" in capsys.readouterr().err
 
 
-def test_notices_are_told_and_end_well(capsys: pytest.CaptureFixture[str]) -> None:
+def test_notices_are_printed_and_the_exit_code_is_zero(capsys: pytest.CaptureFixture[str]) -> None:
     page = str(DOCUMENTS / "partials.md")
     assert main(["claims", "--json", "-", page]) == ExitCode.OK
     captured = capsys.readouterr()
@@ -115,7 +117,7 @@ def test_folders_and_globs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "in 2 documents" in capsys.readouterr().out
 
 
-def test_folders_and_globs_that_hold_nothing(
+def test_folders_and_globs_without_documents(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for argument in (str(tmp_path), str(tmp_path / "*.md"), str(tmp_path / "gone.md")):

@@ -1,7 +1,7 @@
-"""What the plan expects for a release: claims, and the parts and cells that must answer them.
+"""The expectations of a plan for a release: claims, and the parts and cells that answer them.
 
-Kept as JSON (schema expected/1) beside the statement, so that the gate can be passed again without
-the package index.
+They are stored as JSON (schema expected/1) beside the statement, so that the gate can be passed
+again without the package index.
 """
 
 from __future__ import annotations
@@ -18,27 +18,36 @@ from matrix.model.cell import Cell
 from matrix.model.plan import Omission, Plan
 from matrix.model.reason import Reason
 
-__all__ = ["SCHEMA", "ExpectedClaim", "ExpectedPart", "ExpectedRelease", "expected_of"]
+__all__ = ["SCHEMA", "ExpectedClaim", "ExpectedPart", "ExpectedRelease", "expected_release"]
 
 SCHEMA = "expected/1"
 
 
 @dataclasses.dataclass(frozen=True)
 class ExpectedPart:
-    """A channel of a probe that must answer in a cell; `expects_absent` by showing nothing."""
+    """A channel of a probe that must answer in a cell; with `expects_absent` by showing nothing."""
 
     probe: str
     channel: str
-    cell: str
+    cell: Cell
     expects_absent: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the part as plain JSON values."""
+        return {
+            "probe": self.probe,
+            "channel": self.channel,
+            "cell": self.cell.id,
+            "holds_without": self.expects_absent,
+        }
 
 
 @dataclasses.dataclass(frozen=True)
 class ExpectedClaim:
-    """A promise about the release. `left_out` are (reason, what) that keep it from an answer.
+    """A claim about the release. `left_out` are (reason, subject) of omissions without an answer.
 
-    It is about `targets`, and stands in `line` of the page `document`, whose content has the digest
-    `sha256`.
+    The claim is about `targets`. It is in `line` of the page `document`, whose content has the
+    digest `sha256`.
     """
 
     id: str
@@ -49,51 +58,59 @@ class ExpectedClaim:
     sha256: str
     targets: tuple[str, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the claim as plain JSON values."""
+        return {**dataclasses.asdict(self), "parts": [part.to_json() for part in self.parts]}
+
 
 @dataclasses.dataclass(frozen=True)
 class ExpectedRelease:
-    """Every claim that is about the release `ddtrace` (a version), whose files are `artifacts`."""
+    """Every claim about the release `ddtrace` (a version), whose files are `artifacts`."""
 
     ddtrace: str
     claims: tuple[ExpectedClaim, ...]
     artifacts: tuple[Artifact, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
-        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+        """Return the expectations as plain JSON values."""
+        return {
+            "schema": SCHEMA,
+            **dataclasses.asdict(self),
+            "claims": [claim.to_json() for claim in self.claims],
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ExpectedRelease:
-        """Return what `to_json` wrote; raise ValueError, KeyError or TypeError."""
+        """Return the expectations that `to_json` wrote; raise ValueError, KeyError or TypeError."""
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']!r} is not {SCHEMA!r}")
-        made = cls(
+        expected = cls(
             str(data["ddtrace"]),
-            tuple(_claim(one) for one in data["claims"]),
-            tuple(Artifact(str(one["name"]), str(one["sha256"])) for one in data["artifacts"]),
+            tuple(_claim(claim) for claim in data["claims"]),
+            tuple(Artifact(str(file["name"]), str(file["sha256"])) for file in data["artifacts"]),
         )
-        if len({claim.id for claim in made.claims}) != len(made.claims):
-            raise ValueError("a claim stands twice")
-        for claim in made.claims:
+        if len({claim.id for claim in expected.claims}) != len(expected.claims):
+            raise ValueError("duplicate claim")
+        for claim in expected.claims:
             for part in claim.parts:
-                if Cell.parse(part.cell).ddtrace != made.ddtrace:
-                    raise ValueError(f"{part.cell} is no cell of ddtrace {made.ddtrace}")
-        return made
+                if part.cell.ddtrace != expected.ddtrace:
+                    raise ValueError(f"{part.cell.id} is not a cell of ddtrace {expected.ddtrace}")
+        return expected
 
 
-def expected_of(plan: Plan, ddtrace: str, artifacts: Iterable[Artifact]) -> ExpectedRelease:
-    """Return what a plan for one release, whose files are `artifacts`, expects.
+def expected_release(plan: Plan, ddtrace: str, artifacts: Iterable[Artifact]) -> ExpectedRelease:
+    """Return the expectations of a plan for one release, whose files are `artifacts`.
 
-    What was left out of a claim counts only where nothing of it is asked at all: the plan leaves
-    out by choice as well (profiles), and a part that it asks must then answer for the claim.
+    Omissions count only for a claim without any part: a plan also omits by choice (profiles), and
+    the parts that it has must then answer for the claim.
     """
     parts: dict[str, list[ExpectedPart]] = defaultdict(list)
     for part in plan.parts:
-        made = ExpectedPart(part.probe, part.channel, part.minimum, part.expects_absent)
-        parts[part.claim].append(made)
-    left: dict[str, list[Omission]] = defaultdict(list)
-    for item in plan.omissions:
-        left[item.claim].append(item)
+        expected = ExpectedPart(part.probe, part.channel, part.minimum, part.expects_absent)
+        parts[part.claim].append(expected)
+    omissions: dict[str, list[Omission]] = defaultdict(list)
+    for omission in plan.omissions:
+        omissions[omission.claim].append(omission)
     return ExpectedRelease(
         ddtrace,
         tuple(
@@ -102,7 +119,7 @@ def expected_of(plan: Plan, ddtrace: str, artifacts: Iterable[Artifact]) -> Expe
                 tuple(dict.fromkeys(parts[claim.id])),
                 ()
                 if parts[claim.id]
-                else tuple((item.reason.value, item.what) for item in left[claim.id]),
+                else tuple((item.reason.value, item.subject) for item in omissions[claim.id]),
                 claim.document,
                 claim.line,
                 claim.sha256,
@@ -117,10 +134,14 @@ def expected_of(plan: Plan, ddtrace: str, artifacts: Iterable[Artifact]) -> Expe
 def _claim(data: Mapping[str, Any]) -> ExpectedClaim:
     return ExpectedClaim(
         str(data["id"]),
-        tuple(ExpectedPart(**one) for one in data["parts"]),
-        tuple((Reason(reason).value, str(what)) for reason, what in data["left_out"]),
+        tuple(_part(**part) for part in data["parts"]),
+        tuple((Reason(reason).value, str(subject)) for reason, subject in data["left_out"]),
         str(data["document"]),
         int(data["line"]),
         str(data["sha256"]),
         tuple(map(str, data["targets"])),
     )
+
+
+def _part(probe: str, channel: str, cell: str, *, holds_without: bool = False) -> ExpectedPart:
+    return ExpectedPart(probe, channel, Cell.parse(cell), holds_without)
