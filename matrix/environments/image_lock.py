@@ -47,23 +47,22 @@ class ImageLocks:
 
         For CPython 2.7 and 3.5 its hashes are of files for this machine, not for the image.
         """
-        minor = ".".join(image.python.split(".")[:2])
-        if minor in LEGACY_PYTHONS:
-            interpreter = self._interpreter(minor)
+        if image.minor in LEGACY_PYTHONS:
+            interpreter = self._interpreter(image.minor)
             return tuple(map(parse_line, self._store.resolve(interpreter, requirements)))
         runtime = (image.python, image.target, image.libc)
         key = lock_key(LOCK_FORMAT, self._tools.index_url, runtime, requirements)
 
         def resolve() -> Content:
-            lock = UvInstaller(self._tools).compile(self._arguments(image, minor), requirements)
+            lock = UvInstaller(self._tools).compile(self._arguments(image), requirements)
             return {"lock": dump_lock(lock), "python": image.python}
 
         content = self._files.read(key) or self._files.ensure(key, requirements, resolve)
         return tuple(map(parse_line, content["lock"]))
 
-    def _arguments(self, image: Image, minor: str) -> list[str]:
+    def _arguments(self, image: Image) -> list[str]:
         """Return the arguments for uv; `--python` builds sources whose metadata it must read."""
-        own = (str(item.executable) for item in self._interpreters() if item.python == minor)
+        own = (str(item.executable) for item in self._interpreters() if item.python == image.minor)
         return [
             *("--python", next(own, self._tools.host_python)),
             *("--python-version", image.python),

@@ -165,11 +165,10 @@ class TreeStore:
         return self._fetcher.fetch(files)
 
     def _choose(self, image: Image, requirements: Requirements) -> tuple[ChosenFile, ...]:
-        minor = _minor(image)
         target = FileTarget(
             image.python,
-            supported_tags(minor, image.target, image.libc),
-            f"CPython {minor} on {image.target} ({image.libc})",
+            supported_tags(image.minor, image.target, image.libc),
+            f"CPython {image.minor} on {image.target} ({image.libc})",
         )
         pins = {name for name, _ in map(pinned, requirements.pins)}
         listing = index_with_local_wheels(self._listing, requirements)
@@ -182,7 +181,7 @@ class TreeStore:
             choice = FileChoice(
                 # Pins were requested by name: the date is for everything else.
                 before=None if locked.name in pins else cutoff(requirements),
-                hashes=minor not in LEGACY_PYTHONS,
+                hashes=image.minor not in LEGACY_PYTHONS,
                 only_binary=not {":all:", locked.name}.isdisjoint(requirements.only_binary),
             )
             files.append(choose(locked, project, target, choice))
@@ -206,7 +205,7 @@ class TreeStore:
     ) -> Environment:
         lock = _lock_lines(files)
         wheels, in_image = self._wheels(image, files)
-        byte_code = self._byte_code.folders(_minor(image), wheels, image)
+        byte_code = self._byte_code.folders(image.minor, wheels, image)
 
         def fill(part: Path) -> dict[str, object]:
             site = part / _SITE
@@ -242,10 +241,6 @@ class TreeStore:
         return wheels, in_image
 
 
-def _minor(image: Image) -> str:
-    return ".".join(image.python.split(".")[:2])
-
-
 def _lock_lines(files: Sequence[ChosenFile]) -> tuple[str, ...]:
     return dump_lock(file.locked for file in files)
 
@@ -263,5 +258,5 @@ def _interpreter(image: Image) -> Interpreter:
 
 def _tree_key(image: Image, lock: tuple[str, ...], *, in_image: bool = False) -> str:
     """Return the key of a tree; `in_image` means that a part was built for this image only."""
-    text = "\n".join((_FORMAT, _minor(image), image.target, image.id if in_image else "", *lock))
+    text = "\n".join((_FORMAT, image.minor, image.target, image.id if in_image else "", *lock))
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]

@@ -139,15 +139,14 @@ class SdistWheels:
 
     def wheel(self, image: Image, chosen: ChosenFile, source: Path) -> Path:
         """Return the wheel for `image`; raise BuildError with the cause."""
-        minor = ".".join(image.python.split(".")[:2])
         with self.tools.guard(f"source-{chosen.sha256[:32]}"):
-            existing = self._find(image, minor, chosen)
+            existing = self._find(image, chosen)
             if existing is not None:
                 return existing
             failure: BuildError | None = None
-            for builder in self._builders(image, minor):
+            for builder in self._builders(image):
                 try:
-                    wheel = self._build(builder, minor, chosen, source)
+                    wheel = self._build(builder, chosen, source)
                 except BuildError as error:
                     if builder.id == image.id or error.transient:
                         raise
@@ -157,30 +156,31 @@ class SdistWheels:
                     return wheel
         raise failure or BuildError(Reason.BUILD_FAILED, f"{chosen.filename} has no suitable wheel")
 
-    def _builders(self, image: Image, minor: str) -> Iterator[Image]:
-        native = self.native(minor)
+    def _builders(self, image: Image) -> Iterator[Image]:
+        native = self.native(image.minor)
         if native is not None and native.id != image.id:
             yield native
         yield image
 
-    def _find(self, image: Image, minor: str, chosen: ChosenFile) -> Path | None:
-        for builder in (_pure_builder(minor), _image_builder(image, minor)):
+    def _find(self, image: Image, chosen: ChosenFile) -> Path | None:
+        for builder in (_pure_builder(image), _image_builder(image)):
             wheel = self.artifacts.find_wheel(builder, chosen.sha256)
             if wheel is not None:
                 return wheel
-        for builder in self.host_builders(minor):
+        for builder in self.host_builders(image.minor):
             wheel = self.artifacts.find_wheel(builder, chosen.sha256)
             if wheel is not None and is_pure(wheel):
                 return wheel
         return None
 
-    def _build(self, image: Image, minor: str, chosen: ChosenFile, source: Path) -> Path:
+    def _build(self, image: Image, chosen: ChosenFile, source: Path) -> Path:
         requires = set(build_requires(source))
         for _ in range(_MAX_ROUNDS):
-            tools = self.environment(image, tools_for(minor, chosen.uploaded, sorted(requires)))
+            requirements = tools_for(image.minor, chosen.uploaded, sorted(requires))
+            tools = self.environment(image, requirements)
             result = self._run(image, tools, source)
             if result.code == 0:
-                return self._store(image, minor, chosen, result.out)
+                return self._store(image, chosen, result.out)
             log = result.err.decode("utf-8", "replace")
             missing = _PIP_NO_MATCH.search(log)
             if missing is None or missing["name"] in requires:
@@ -198,15 +198,15 @@ class SdistWheels:
         arguments = ["-W", "ignore", "-c", read_script(BUILD_WHEEL), f"/cell/source/{source.name}"]
         return self.command.run(image, arguments, mounts=mounts, confinement=_CONFINEMENT)
 
-    def _store(self, image: Image, minor: str, chosen: ChosenFile, out: bytes) -> Path:
+    def _store(self, image: Image, chosen: ChosenFile, out: bytes) -> Path:
         """Store the wheel in the output of a container, after a check of its name."""
         line, _, content = out.partition(b"\n")
         filename = line.decode("utf-8", "replace")
-        _check_filename(filename, chosen, image, minor)
+        _check_filename(filename, chosen, image)
         with self.tools.scratch() as folder:
             path = folder / filename
             path.write_bytes(content)
-            builder = _pure_builder(minor) if is_pure(path) else _image_builder(image, minor)
+            builder = _pure_builder(image) if is_pure(path) else _image_builder(image)
             return self.artifacts.add_wheel(builder, chosen.sha256, path)
 
 
@@ -216,7 +216,7 @@ def is_pure(wheel: Path) -> bool:
     return all(tag.platform == "any" and tag.abi == "none" for tag in tags)
 
 
-def _check_filename(filename: str, chosen: ChosenFile, image: Image, minor: str) -> None:
+def _check_filename(filename: str, chosen: ChosenFile, image: Image) -> None:
     tags: frozenset[Tag] = frozenset()
     try:
         name, version, _, tags = parse_wheel_filename(filename)
@@ -226,18 +226,18 @@ def _check_filename(filename: str, chosen: ChosenFile, image: Image, minor: str)
     if not matches or "/" in filename or "\\" in filename:
         detail = f"the build of {chosen.filename} returned an unexpected file: {filename[:100]!r}"
         raise BuildError(Reason.WRONG_INSTALL, detail)
-    if tags.isdisjoint(supported_tags(minor, image.target, image.libc)):
+    if tags.isdisjoint(supported_tags(image.minor, image.target, image.libc)):
         detail = f"{filename}, built from {chosen.filename}, is not for {image.name}"
         raise BuildError(Reason.WRONG_INSTALL, detail)
 
 
-def _pure_builder(minor: str) -> str:
-    return f"py{minor.partition('.')[0]}"
+def _pure_builder(image: Image) -> str:
+    return f"py{image.python.partition('.')[0]}"
 
 
-def _image_builder(image: Image, minor: str) -> str:
+def _image_builder(image: Image) -> str:
     digest = hashlib.sha256(image.id.encode("utf-8")).hexdigest()[:12]
-    return f"{minor}-{image.target}-{digest}"
+    return f"{image.minor}-{image.target}-{digest}"
 
 
 def _cause(log: str) -> str:

@@ -42,6 +42,11 @@ class Image:
     launch: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def minor(self) -> str:
+        """Return `major.minor` of the CPython."""
+        return ".".join(self.python.split(".")[:2])
+
 
 @dataclasses.dataclass(frozen=True)
 class Interpreter:

@@ -80,11 +80,7 @@ class DockerContext:
     @property
     def _python(self) -> str:
         """Return the interpreter's name, the same in official images and in Debian's."""
-        return f"python{self._minor}"
-
-    @property
-    def _minor(self) -> str:
-        return ".".join(self.image.python.split(".")[:2])
+        return f"python{self.image.minor}"
 
     @property
     def _title(self) -> str:
@@ -156,7 +152,7 @@ class DockerContext:
             build += " --network none"
         yield f"# {self.by_hand.planned.cell.id}"
         yield ""
-        yield f"One cell on its own: CPython {self._minor} on {platform}, dependencies as of"
+        yield f"One cell on its own: CPython {self.image.minor} on {platform}, dependencies as of"
         yield f"{self.by_hand.planned.as_of}. It needs nothing of the project that wrote it."
         yield ""
         yield "## Build"

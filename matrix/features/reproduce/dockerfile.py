@@ -138,13 +138,12 @@ def _image(planned: PlannedCell, engine: ContainerEngine | None) -> Image:
 
 
 def _base(image: Image, engine: ContainerEngine | None) -> BaseImage:
-    minor = ".".join(image.python.split(".")[:2])
     digests = read_digests(digests_path())
     made_here = image.id if engine is not None and image.source not in ("", "registry") else ""
     for known in digests.images:
-        if (known.python, known.platform) == (minor, image.platform):
+        if (known.python, known.platform) == (image.minor, image.platform):
             return BaseImage(known.name, known.digest, made_here)
-    return BaseImage(digests.pattern.name.format(python=minor), "", made_here)
+    return BaseImage(digests.pattern.name.format(python=image.minor), "", made_here)
 
 
 def _tools(
@@ -153,8 +152,7 @@ def _tools(
     """Return pip, and what else builds the source distributions among the files."""
     sources = [(file, path) for file, path in zip(files, paths, strict=True) if not file.is_wheel]
     asked = sorted({item for _, path in sources for item in build_requires(path)})
-    minor = ".".join(image.python.split(".")[:2])
-    wanted = tools_for(minor, max((file.uploaded for file, _ in sources), default=""), asked)
+    wanted = tools_for(image.minor, max((file.uploaded for file, _ in sources), default=""), asked)
     found = sorted(store.files(image, wanted), key=lambda file: (file.name != "pip", file.name))
     if not found or found[0].name != "pip":
         raise UsageError("the build tools have no pip", "See data/build_tools.toml.")
