@@ -1,7 +1,4 @@
-"""`qualify`: say whether a release keeps what is promised of it, and sign that.
-
-The options of `qualify`.
-"""
+"""`qualify`: decide whether a release keeps its documented promises, and sign the decision."""
 
 from __future__ import annotations
 
@@ -13,26 +10,26 @@ from pathlib import Path
 
 from matrix.cli.minimum import cell_count
 from matrix.cli.options import add_engine_options
-from matrix.cli.qualify_run import asked_for, material_of
+from matrix.cli.qualify_run import gather_material, read_inputs
 from matrix.errors import ExitCode, UsageError
-from matrix.features.qualification.gate import GateDecision, lasts_until
-from matrix.features.qualification.keyless import installed, keyless_seal
-from matrix.features.qualification.report import Commands, SignatureInfo, head, tell
-from matrix.features.qualification.signing import (
+from matrix.features.qualification.dsse import (
     PASSWORD,
     key_id,
+    key_warning,
+    load_public_key,
+    load_signer,
     make_key,
-    public_key,
-    sealed,
-    signer_of,
-    warning_of,
+    sign_statement,
 )
+from matrix.features.qualification.gate import GateDecision, valid_until
+from matrix.features.qualification.keyless import keyless_signer, load_sigstore
+from matrix.features.qualification.report import Commands, SignatureInfo, headline, report_lines
 from matrix.features.qualification.signoff import (
     BUNDLE,
     ENVELOPE,
     Signer,
     SignoffMaterial,
-    check_place,
+    check_folder,
     sign_off,
 )
 from matrix.features.qualification.statement import ProjectIdentity, identify, refuse_changes
@@ -45,27 +42,27 @@ __all__ = ["add_parser", "add_qualify_options", "run"]
 
 
 def add_qualify_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the candidate, the policy, the run, and the signature."""
+    """Declare the options: candidate, policy, run, and signature."""
     parser.add_argument(
         "documents",
         nargs="*",
         type=Path,
         metavar="DOCUMENT",
-        help="Markdown pages that promise (default: the facts that are committed)",
+        help="Markdown pages with the promises (default: the committed facts)",
     )
     parser.add_argument(
-        "--lenient", action="store_true", help="go on with what was understood of the documents"
+        "--lenient", action="store_true", help="skip parts of the documents that are not understood"
     )
     _add_candidate(parser)
     parser.add_argument(
         "--policy",
         type=Path,
         metavar="FILE",
-        help="what is required, how old evidence may be, what is waived (default: capabilities,"
+        help="the required claims, the maximum age of evidence, and waivers (default: capabilities,"
         " runtimes, frameworks and integrations on this machine's target; 14 days)",
     )
     parser.add_argument(
-        "--record", metavar="FILE", help="run nothing: judge this recorded run, by file or name"
+        "--record", metavar="FILE", help="run nothing: judge a recorded run, by file or name"
     )
     _add_run(parser)
     _add_signature(parser)
@@ -81,7 +78,7 @@ def _add_candidate(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=Path,
         metavar="FILE",
-        help="wheels of a release that nobody published",
+        help="wheels of an unpublished release",
     )
     group.add_argument(
         "--index-url", default="", metavar="URL", help="the index that has the release"
@@ -90,17 +87,17 @@ def _add_candidate(parser: argparse.ArgumentParser) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
-    asking = group.add_mutually_exclusive_group()
-    asking.add_argument("--offline", action="store_true", help="use what is known of the index")
-    asking.add_argument(
-        "--refresh", action="store_true", help="ask the index again, however new the cache is"
+    index = group.add_mutually_exclusive_group()
+    index.add_argument("--offline", action="store_true", help="use the cached index only")
+    index.add_argument(
+        "--refresh", action="store_true", help="download the index again, even if it is cached"
     )
-    group.add_argument("--fresh", action="store_true", help="use no result of an earlier run")
+    group.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
     group.add_argument(
         "--jobs", type=cell_count, metavar="N", help="cells at a time (default: two for each CPU)"
     )
     group.add_argument(
-        "--keep", action="store_true", help="keep the folders and logs of the cells that run"
+        "--keep", action="store_true", help="keep the folders and logs of the cells that are run"
     )
     add_service_option(group)
     add_engine_options(parser)
@@ -108,42 +105,44 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_signature(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("sign-off")
-    who = group.add_mutually_exclusive_group()
-    who.add_argument("--key", type=Path, metavar="FILE", help="the private key that signs (PEM)")
-    who.add_argument(
+    signer = group.add_mutually_exclusive_group()
+    signer.add_argument(
+        "--key", type=Path, metavar="FILE", help="the private key to sign with (PEM)"
+    )
+    signer.add_argument(
         "--keyless",
         action="store_true",
-        help="sign as whoever an OIDC provider says this is (the package sigstore)",
+        help="sign with the identity from an OIDC provider (needs the package sigstore)",
     )
-    who.add_argument(
-        "--make-key", type=Path, metavar="FILE", help="make a pair of keys, and do nothing else"
+    signer.add_argument(
+        "--make-key", type=Path, metavar="FILE", help="create a pair of keys, and do nothing else"
     )
     group.add_argument("--out", type=Path, metavar="DIR", help="the new folder of the sign-off")
     group.add_argument(
         "--allow-dirty",
         action="store_true",
-        help="sign though files of this project differ from its commit; the statement tells",
+        help="sign even if files of this project differ from its commit; the statement records it",
     )
 
 
 EXAMPLES = """\
-Whatever is required and not confirmed, there, new and often enough makes the release fail: what is
-absent, skipped, stale, unverified or unstable, too. The policy says what is required; it is
-explained in the README. A run that was recorded elsewhere is judged with --record.
+The release fails unless every required claim is confirmed, by recent evidence and often enough:
+absent, skipped, stale, unverified and unstable results fail too. The policy, which is documented in
+the README, defines the required claims. Use --record for a run that was recorded elsewhere.
 
 examples:
   python -m matrix qualify --ddtrace 2.21.12
-      a published release, by the default policy; nothing is signed
+      a published release with the default policy; nothing is signed
   python -m matrix qualify --wheel dist/*.whl --policy release.toml --key key.pem --out signoff
-      a candidate that nobody published; where it qualifies, a signed statement in a new folder
+      an unpublished candidate; if it qualifies, write a signed statement to a new folder
   python -m matrix qualify --ddtrace 2.21.12 --policy release.toml --record verdicts.json page.md
-      by what a run elsewhere recorded of a page
+      judge a run of a page that was recorded elsewhere
   python -m matrix qualify --make-key key.pem
-      a pair of keys: key.pem and key.pem.pub (with the password in COMPAT_MATRIX_KEY_PASSWORD)
+      create key.pem (with the password in COMPAT_MATRIX_KEY_PASSWORD) and key.pem.pub
 
 exit codes:
   0 the release qualifies    9 it does not qualify
-  2 wrong usage, unreadable input, or a policy that does not fit    3 nothing is promised of it
+  2 wrong usage, unreadable input, or a policy that does not fit    3 no claims about it
   5 package index unavailable    6 disk full or not writable    7 another run is under way
   8 no container engine    130 interrupted
 """
@@ -153,8 +152,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         "qualify",
-        help="say whether a release keeps what is promised of it, and sign that",
-        description="Say whether a release of ddtrace keeps what documents promise of it.",
+        help="decide whether a release keeps its documented promises, and sign that",
+        description="Decide whether a release of ddtrace keeps what documents promise of it.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -163,121 +162,118 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run what is required, pass the gate, print the result, and sign it where it passes."""
+    """Run the required cells, pass the gate, print the result, and sign it if it passes."""
     if args.make_key:
         return _make_key(args.make_key)
-    # The rest is imported when the options are known to be right: `--help` is quick.
-
-    # What can be wrong is said before the run, which may take an hour.
-    pen, project = _signing(args)
+    # Problems with the signature are reported before the run, which may take an hour.
+    signer, project = _signer(args)
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
     try:
-        material, plan = material_of(args, asked_for(args, index), index, _note)
+        material, plan = gather_material(args, read_inputs(args, index), index, _note)
     finally:
         for notice in index.notices:
             _note(notice)
     decision = material.decide(dt.datetime.now(tz=dt.timezone.utc))
     _print(args, material, decision, plan)
     if not decision.passed:
-        print("Nothing is signed." if pen else "")
+        print("Nothing is signed." if signer else "")
         return ExitCode.DOES_NOT_QUALIFY
-    if pen is None or project is None:
-        print("Nothing is signed: no key was given (--key FILE --out DIR, or --keyless --out DIR).")
+    if signer is None or project is None:
+        print("Nothing is signed without a key (--key FILE --out DIR, or --keyless --out DIR).")
         return ExitCode.OK
-    _sign(args, material, decision, pen, project)
+    _sign(args, material, decision, signer, project)
     return ExitCode.OK
 
 
 def _make_key(path: Path) -> int:
-
     public = make_key(path)
-    print(f"{path}: the private key; keep it to yourself (${PASSWORD} encrypts one that is made)")
-    print(f"{public}: the public key, for check-signoff; its id is {key_id(public_key(public))}")
+    print(f"{path}: the private key; keep it secret (set ${PASSWORD} to encrypt new keys)")
+    print(
+        f"{public}: the public key, for check-signoff; its id is {key_id(load_public_key(public))}"
+    )
     return ExitCode.OK
 
 
-def _signing(args: argparse.Namespace) -> tuple[Signer | None, ProjectIdentity | None]:
-    """Return what signs, and which project that is; neither where nothing is to be signed."""
+def _signer(args: argparse.Namespace) -> tuple[Signer | None, ProjectIdentity | None]:
+    """Return the signer and the identity of this project, or None where nothing is to be signed."""
     if not (args.key or args.keyless):
         if args.out:
-            raise UsageError("--out is for what is signed", "Add --key FILE or --keyless.")
+            raise UsageError("--out needs a signature", "Add --key FILE or --keyless.")
         return None, None
     if not args.out:
-        raise UsageError("there is no folder for the sign-off", "Add --out DIR.")
-
-    check_place(args.out)
-    pen = _by_key(args.key, ENVELOPE) if args.key else _keyless(BUNDLE)
+        raise UsageError("no folder for the sign-off", "Add --out DIR.")
+    check_folder(args.out)
+    signer = _key_signer(args.key) if args.key else _keyless_signer()
     project = identify(project_root())
     if project.changed and args.allow_dirty:
-        _note(f"the statement tells that {len(project.changed)} files differ from the commit")
+        _note(f"the statement will record {len(project.changed)} files that differ from the commit")
     else:
         refuse_changes(project)
-    return pen, project
+    return signer, project
 
 
-def _by_key(path: Path, name: str) -> Signer:
-
-    signer = signer_of(path)
-    if warning := warning_of(path):
+def _key_signer(path: Path) -> Signer:
+    signer = load_signer(path)
+    if warning := key_warning(path):
         _note(warning)
-    check = f"python -m matrix check-signoff {name} --key PUBLIC-KEY"
-    signed = SignatureInfo(f"the key {key_id(signer.public_key)}", check)
-    return Signer(lambda statement: sealed(statement, signer), name, signed)
+    check = f"python -m matrix check-signoff {ENVELOPE} --key PUBLIC-KEY"
+    info = SignatureInfo(f"the key {key_id(signer.public_key)}", check)
+    return Signer(lambda statement: sign_statement(statement, signer), ENVELOPE, info)
 
 
-def _keyless(name: str) -> Signer:
-
-    check = f"python -m matrix check-signoff {name} --identity WHO --issuer URL"
-    return Signer(
-        keyless_seal(installed()), name, SignatureInfo("whoever its certificate names", check)
-    )
+def _keyless_signer() -> Signer:
+    check = f"python -m matrix check-signoff {BUNDLE} --identity WHO --issuer URL"
+    info = SignatureInfo("whoever its certificate names", check)
+    return Signer(keyless_signer(load_sigstore()), BUNDLE, info)
 
 
 def _print(
     args: argparse.Namespace, material: SignoffMaterial, decision: GateDecision, plan: Plan
 ) -> None:
-
-    words = [f"--ddtrace {material.expected.ddtrace}"]
-    if args.policy:
-        words.append(f"--policy {shlex.quote(str(args.policy))}")
-    words += [f"--wheel {shlex.join(map(str, args.wheel))}"] if args.wheel else []
-    words += [f"--index-url {shlex.quote(args.index_url)}"] if args.index_url else []
-    documents = shlex.join(map(str, args.documents))
-    # Before what takes any number of files.
-    run = " ".join(filter(None, ["nox -s qualify --", documents, *words]))
-    repeat = f"nox -s reproduce -- {' '.join(filter(None, ['CELL', documents]))}"
-    if args.wheel or args.index_url:
-        # Of itself it would install what the usual index has under that version.
-        repeat = f"{run} --fresh --keep"
-    commands = Commands(run, repeat)
     claims = {claim.id: claim for claim in plan.claims}
-    answer = head(decision, material.expected.ddtrace)
+    answer = headline(decision, material.expected.ddtrace)
     print(f"\n{answer}\n")
-    for line in tell(decision, claims, material.policy, commands):
+    for line in report_lines(decision, claims, material.policy, _commands(args, material)):
         print(line)
     print(f"policy       {material.policy_name}, sha256 {material.policy.sha256}")
     if decision.passed:
-        until = lasts_until(decision, material.record, material.policy)
-        print(f"holds until  {until:%Y-%m-%d %H:%M} UTC")
+        until = valid_until(decision, material.record, material.policy)
+        print(f"valid until  {until:%Y-%m-%d %H:%M} UTC")
     print(f"result       {answer}")
+
+
+def _commands(args: argparse.Namespace, material: SignoffMaterial) -> Commands:
+    options = [f"--ddtrace {material.expected.ddtrace}"]
+    if args.policy:
+        options.append(f"--policy {shlex.quote(str(args.policy))}")
+    options += [f"--wheel {shlex.join(map(str, args.wheel))}"] if args.wheel else []
+    options += [f"--index-url {shlex.quote(args.index_url)}"] if args.index_url else []
+    documents = shlex.join(map(str, args.documents))
+    # The documents come before the options that take any number of files.
+    run = " ".join(filter(None, ["nox -s qualify --", documents, *options]))
+    repeat = f"nox -s reproduce -- {' '.join(filter(None, ['CELL', documents]))}"
+    if args.wheel or args.index_url:
+        # `reproduce` would install the release of the default index.
+        repeat = f"{run} --fresh --keep"
+    return Commands(run, repeat)
 
 
 def _sign(
     args: argparse.Namespace,
     material: SignoffMaterial,
     decision: GateDecision,
-    pen: Signer,
+    signer: Signer,
     project: ProjectIdentity,
 ) -> None:
-
     if identify(project_root()) != project:
         raise UsageError(
-            "files of this project were changed while it ran: nothing is signed",
-            "Run it again; what has not changed is not run again.",
+            "files of this project changed during the run: nothing is signed",
+            "Run the command again; unchanged results are not run again.",
         )
-    sign_off(material, decision, project, pen, args.out)
-    print(f"signed       {args.out / pen.name}, by {pen.signed.by}, for {project}")
-    print(f"check it     {pen.signed.check.replace(pen.name, str(args.out / pen.name))}")
+    sign_off(material, decision, project, signer, args.out)
+    path = args.out / signer.name
+    print(f"signed       {path}, by {signer.info.by}, for {project}")
+    print(f"check it     {signer.info.check.replace(signer.name, str(path))}")
 
 
 def _note(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What `qualify` judges: a run of all that the policy requires, or one that was recorded."""
+"""The inputs that `qualify` judges: a run of the required cells, or a recorded run."""
 
 from __future__ import annotations
 
@@ -41,71 +41,73 @@ from matrix.runs.run import RunOptions, verify, world_on
 from matrix.runs.setup import cells_at_a_time
 from matrix.services.external import external_from_args
 
-__all__ = ["NotRunError", "QualifyInputs", "asked_for", "material_of"]
+__all__ = ["QualifyInputs", "RunIncompleteError", "gather_material", "plan_required", "read_inputs"]
 
 _PROFILE = "everywhere"
-# Results that are almost too old are made again: a sign-off is to last for a while.
-_SPARE = 10
+# Results in the last tenth of their maximum age are run again, so that a sign-off lasts a while.
+_AGE_MARGIN = 10
 _AS_OF = as_of_words(None)
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
-class NotRunError(UserError):
-    """The run did not come to its end; what was run is kept."""
+class RunIncompleteError(UserError):
+    """A run that was interrupted or lost; its results so far are kept."""
 
     def __init__(self, message: str, code: ExitCode) -> None:
-        super().__init__(message, "What is done is kept: the same command goes on from there.")
+        super().__init__(
+            message, "The results so far are kept: the same command continues from there."
+        )
         self.exit_code = code
 
 
 @dataclasses.dataclass(frozen=True)
 class QualifyInputs:
-    """A candidate and the policy for it, as it was read."""
+    """A candidate and the policy for it, parsed and as bytes, with its name for messages."""
 
     candidate: Candidate
     policy: Policy
-    content: bytes
-    called: str
+    policy_bytes: bytes
+    policy_name: str
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Return those of the required targets that cells may be run for here, in any way."""
+        """Return the required targets that this machine can run in some way."""
         here = (host_target(), *compatible_targets(host_target()))
         return tuple(
             target
             for target in TARGETS
-            if any(matches(each, [target]) for each in self.policy.targets)
+            if any(matches(glob_, [target]) for glob_ in self.policy.targets)
             and (platform_of(target) or target in here)
         )
 
 
-def asked_for(args: argparse.Namespace, index: Index) -> QualifyInputs:
-    """Return what the options name; raise every `UserError` that reading them raises."""
-    called = str(args.policy) if args.policy else "the default policy"
+def read_inputs(args: argparse.Namespace, index: Index) -> QualifyInputs:
+    """Return the inputs that the options name; raise any `UserError` of reading them."""
+    name = str(args.policy) if args.policy else "the default policy"
     content = policy_bytes(args.policy) if args.policy else default_policy()
-    policy = parse_policy(content, called)
+    policy = parse_policy(content, name)
     candidate = candidate_from(args.ddtrace, args.wheel, args.index_url, index)
-    return QualifyInputs(candidate, policy, content, called)
+    return QualifyInputs(candidate, policy, content, name)
 
 
-def material_of(
-    args: argparse.Namespace, asked: QualifyInputs, index: Index, say: Say
+def gather_material(
+    args: argparse.Namespace, inputs: QualifyInputs, index: Index, report: Report
 ) -> tuple[SignoffMaterial, Plan]:
-    """Return what the gate judges, with the plan; raise `UserError`."""
+    """Return the inputs of the gate, and the plan; raise `UserError`."""
     if args.record:
         path = RecordShelf.here().path_of(args.record)
         content = read_content(path)
         record = parse_record(content, str(path))
-        contained = any(cell.where is not None and cell.where.engine for cell in record.cells)
-        targets = asked.targets or record.run.targets or (host_target(),)
+        contained = any(cell.contained for cell in record.cells)
+        targets = inputs.targets or record.run.targets or (host_target(),)
         where = among(targets, args.target, contained=contained)
-        plan, expected = _planned(args, asked, index, where, say)
-        return _material(content, record, asked, expected), plan
-    with held(args.engine, args.target or asked.targets) as runs:
+        plan, expected = plan_required(args, inputs, index, where, report)
+        return _material(content, record, inputs, expected), plan
+    with held(args.engine, args.target or inputs.targets) as runs:
         for note in runs.notes:
-            say(note)
-        plan, expected = _planned(args, asked, index, runs.where, say)
+            report(note)
+        plan, expected = plan_required(args, inputs, index, runs.where, report)
         options = RunOptions(
             fresh=args.fresh,
             jobs=args.jobs or cells_at_a_time(),
@@ -113,9 +115,9 @@ def material_of(
             offline=args.offline,
             engine=args.engine,
             given=external_from_args(args),
-            candidate=asked.candidate.override,
-            repeats=asked.policy.repeats,
-            since=_since(asked.policy),
+            candidate=inputs.candidate.override,
+            repeats=inputs.policy.repeats,
+            since=_since(inputs.policy),
         )
         console = console_of_run()
         with display(console, os.environ) as emit:
@@ -123,46 +125,48 @@ def material_of(
     print_report(console, record)
     text = json_text(result_to_json(record))
     path = RecordShelf.here().keep(text, record.run.started)
-    say(f"recorded: {path}")
+    report(f"recorded: {path}")
     if record.run.interrupted:
-        raise NotRunError("the run was interrupted: nothing is decided", ExitCode.INTERRUPTED)
+        raise RunIncompleteError("the run was interrupted before a decision", ExitCode.INTERRUPTED)
     if record.run.lost:
-        said = f"the container engine was lost: {record.run.lost}"
-        raise NotRunError(said, ExitCode.ENGINE_UNAVAILABLE)
+        message = f"the container engine was lost: {record.run.lost}"
+        raise RunIncompleteError(message, ExitCode.ENGINE_UNAVAILABLE)
     content = text.encode()
-    # What is judged is read back from what is signed.
-    return _material(content, parse_record(content, "the run"), asked, expected), plan
+    # The record that is judged is parsed from the bytes that are signed.
+    return _material(content, parse_record(content, "the run"), inputs, expected), plan
 
 
-def _planned(
-    args: argparse.Namespace, asked: QualifyInputs, index: Index, where: Targets, say: Say
+def plan_required(
+    args: argparse.Namespace, inputs: QualifyInputs, index: Index, where: Targets, report: Report
 ) -> tuple[Plan, ExpectedRelease]:
-    """Return the plan of what is required, and what is expected of the release in all.
+    """Return the plan of the required claims, and all expectations of the release.
 
-    A policy that does not fit is told here, before anything is run.
+    Raises `UnreadableInputError` for a policy that does not fit, before anything is run.
     """
     plan = make_plan(
-        claims_from_args(args, say),
-        asked.candidate.overlay(index),
+        claims_from_args(args, report),
+        inputs.candidate.overlay(index),
         profile=_PROFILE,
         targets=where.targets,
         obstacles=where.obstacles,
         deployments=where.deployments,
-        candidate=asked.candidate.version,
+        candidate=inputs.candidate.version,
     )
-    artifacts = [Artifact(file.filename, file.sha256) for file in asked.candidate.files]
-    expected = expected_release(plan, asked.candidate.version, artifacts)
+    artifacts = [Artifact(file.filename, file.sha256) for file in inputs.candidate.files]
+    expected = expected_release(plan, inputs.candidate.version, artifacts)
     today = dt.datetime.now(tz=dt.timezone.utc).date()
-    required = required_claims(expected, asked.policy, today)
+    required = required_claims(expected, inputs.policy, today)
     names = tuple(glob.escape(claim.id) for claim in required)
     return select(plan, Selection(claims=names)), expected
 
 
 def _since(policy: Policy) -> dt.datetime:
-    return dt.datetime.now(tz=dt.timezone.utc) - policy.max_age + policy.max_age / _SPARE
+    return dt.datetime.now(tz=dt.timezone.utc) - policy.max_age + policy.max_age / _AGE_MARGIN
 
 
 def _material(
-    content: bytes, record: Record, asked: QualifyInputs, expected: ExpectedRelease
+    content: bytes, record: Record, inputs: QualifyInputs, expected: ExpectedRelease
 ) -> SignoffMaterial:
-    return SignoffMaterial(content, record, asked.content, asked.policy, asked.called, expected)
+    return SignoffMaterial(
+        content, record, inputs.policy_bytes, inputs.policy, inputs.policy_name, expected
+    )

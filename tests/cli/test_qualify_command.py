@@ -1,4 +1,4 @@
-"""The commands qualify and check-signoff: what a release engineer and a reader are told."""
+"""The commands qualify and check-signoff: outputs, exit codes, and files."""
 
 from __future__ import annotations
 
@@ -14,16 +14,25 @@ from pathlib import Path
 
 import pytest
 from helpers.planning_fixture import LINUX
-from test_gate import claim, record
-from test_signoff import Signed, by, expected, record_bytes
+from helpers.signoff_fixture import (
+    Signed,
+    claim,
+    expected_artifact,
+    record,
+    record_bytes,
+    verifier,
+)
 
 from matrix.__main__ import main
+from matrix.cli import qualify as qualify_command
+from matrix.cli import qualify_run
+from matrix.cli.qualify_run import QualifyInputs
 from matrix.errors import ExitCode, UserError
 from matrix.features.qualification.check import SignoffRequirements, check
+from matrix.features.qualification.dsse import PASSWORD
 from matrix.features.qualification.expected import ExpectedRelease
-from matrix.features.qualification.gate import required_of
-from matrix.features.qualification.signing import PASSWORD
-from matrix.features.qualification.signoff import ENVELOPE, SignoffPapers, write_folder
+from matrix.features.qualification.gate import required_claims
+from matrix.features.qualification.signoff import ENVELOPE, SignoffFiles, write_folder
 from matrix.features.qualification.statement import ProjectIdentity
 from matrix.model.plan import Plan
 from matrix.model.verdict import Outcome
@@ -38,7 +47,7 @@ POLICY = '[require]\nclaims = ["*"]\n[evidence]\nrepeats = 2\n'
 
 @dataclasses.dataclass
 class World:
-    """A release, a policy and a recorded run, all made up; `main` is the only way to them."""
+    """A made-up release, policy and recorded run, used through `main`."""
 
     folder: Path
     monkeypatch: pytest.MonkeyPatch
@@ -48,9 +57,9 @@ class World:
         path.write_text(f'schema = "policy/1"\n{text}', encoding="utf-8")
         return path
 
-    def record(self, made: Record | None = None) -> Path:
+    def record(self, recorded: Record | None = None) -> Path:
         path = self.folder / "recorded.json"
-        path.write_bytes(record_bytes(made or record(started=TODAY)))
+        path.write_bytes(record_bytes(recorded or record(started=TODAY)))
         return path
 
     def key(self) -> Path:
@@ -60,15 +69,13 @@ class World:
         return path
 
     def project(self, identity: ProjectIdentity) -> None:
-        self.monkeypatch.setattr(
-            "matrix.features.qualification.statement.identify", lambda _root: identity
-        )
+        self.monkeypatch.setattr(qualify_command, "identify", lambda _root: identity)
 
-    def qualify(self, *more: str, policy: str = POLICY, made: Record | None = None) -> int:
+    def qualify(self, *more: str, policy: str = POLICY, recorded: Record | None = None) -> int:
         return main(
             [
                 *("qualify", "--ddtrace", "2.21.12", "--policy", str(self.policy(policy))),
-                *("--record", str(self.record(made)), *more),
+                *("--record", str(self.record(recorded)), *more),
             ]
         )
 
@@ -87,24 +94,22 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("COMPAT_MATRIX_RESULTS", str(tmp_path / "results"))
     monkeypatch.delenv(PASSWORD, raising=False)
 
-    def planned(*_: object) -> tuple[Plan, ExpectedRelease]:
-        wanted = expected()
-        required_of(wanted, _[1].policy, TODAY.date())  # type: ignore[attr-defined]
-        return Plan("documented", TODAY, (claim(),), (), (), (), ()), wanted
+    def plan_required(
+        _args: object, inputs: QualifyInputs, *_: object
+    ) -> tuple[Plan, ExpectedRelease]:
+        expectations = expected_artifact()
+        required_claims(expectations, inputs.policy, TODAY.date())
+        return Plan("documented", TODAY, (claim(),), (), (), (), ()), expectations
 
-    monkeypatch.setattr("matrix.cli.qualify_run._planned", planned)
-    monkeypatch.setattr("matrix.cli.qualify_run.candidate_from", lambda *_args, **_named: None)
-    made = World(tmp_path, monkeypatch)
-    made.project(ProjectIdentity("c" * 40, (), "d" * 64))
-    return made
+    monkeypatch.setattr(qualify_run, "plan_required", plan_required)
+    monkeypatch.setattr(qualify_run, "candidate_from", lambda *_args, **_named: None)
+    qualification = World(tmp_path, monkeypatch)
+    qualification.project(ProjectIdentity("c" * 40, (), "d" * 64))
+    return qualification
 
 
 def refuted() -> Record:
-    made = record(started=TODAY)
-    verdict = made.verdicts[0]
-    parts = tuple(dataclasses.replace(part, outcome=Outcome.REFUTED) for part in verdict.parts)
-    worse = dataclasses.replace(verdict, outcome=Outcome.REFUTED, parts=parts)
-    return dataclasses.replace(made, verdicts=(worse,))
+    return record(started=TODAY, outcome=Outcome.REFUTED)
 
 
 def test_a_release_that_qualifies_without_a_key_is_told_and_not_signed(
@@ -113,7 +118,7 @@ def test_a_release_that_qualifies_without_a_key_is_told_and_not_signed(
     assert world.qualify() == ExitCode.OK
     out = capsys.readouterr().out
     assert "qualifies: 1 passed, 0 waived, 0 failed" in out
-    assert "Nothing is signed: no key was given" in out
+    assert "Nothing is signed without a key" in out
 
 
 def test_a_release_that_fails_is_told_with_what_to_do_and_nothing_is_written(
@@ -123,18 +128,18 @@ def test_a_release_that_fails_is_told_with_what_to_do_and_nothing_is_written(
     capsys.readouterr()
     out = world.folder / "signoff"
     assert (
-        world.qualify("--key", str(key), "--out", str(out), made=refuted())
+        world.qualify("--key", str(key), "--out", str(out), recorded=refuted())
         == ExitCode.DOES_NOT_QUALIFY
     )
-    said = capsys.readouterr().out
-    assert "does not qualify: 0 passed, 0 waived, 1 failed" in said
-    assert "page:3: capability sca >=1.5.0" in said
-    assert "nox -s reproduce -- cp39-linux_x86_64-django3.2-ddtrace2.21.12" in said
+    output = capsys.readouterr().out
+    assert "does not qualify: 0 passed, 0 waived, 1 failed" in output
+    assert "page:3: capability sca >=1.5.0" in output
+    assert "nox -s reproduce -- cp39-linux_x86_64-django3.2-ddtrace2.21.12" in output
     assert not out.exists()
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("recorded", "message"),
     [
         (record(started=TODAY - dt.timedelta(days=20)), "stale in cp39"),
         (record(started=TODAY, times=1), "too few in cp39"),
@@ -142,11 +147,11 @@ def test_a_release_that_fails_is_told_with_what_to_do_and_nothing_is_written(
     ],
 )
 def test_what_is_missing_is_told_with_the_command_that_runs_it(
-    world: World, made: Record, told: str, capsys: pytest.CaptureFixture[str]
+    world: World, recorded: Record, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert world.qualify(made=made) == ExitCode.DOES_NOT_QUALIFY
+    assert world.qualify(recorded=recorded) == ExitCode.DOES_NOT_QUALIFY
     out = capsys.readouterr().out
-    assert told in out
+    assert message in out
     command = next(line for line in out.splitlines() if "nox -s qualify --" in line)
     assert "--ddtrace 2.21.12" in command
     assert "--record" not in command
@@ -163,18 +168,18 @@ by = "Emma"
 until = {TODAY.date() + dt.timedelta(days=3)}
 """
     assert world.qualify(policy=POLICY + waiver) == ExitCode.OK
-    assert f"an idle waiver, which can go: {PAGE_CLAIM} (by Emma)" in capsys.readouterr().out
-    assert world.qualify(policy=POLICY + waiver, made=refuted()) == ExitCode.DOES_NOT_QUALIFY
+    assert f"unused waiver, can be removed: {PAGE_CLAIM} (by Emma)" in capsys.readouterr().out
+    assert world.qualify(policy=POLICY + waiver, recorded=refuted()) == ExitCode.DOES_NOT_QUALIFY
     out = capsys.readouterr().out
     assert "by Emma until" in out
     assert "known <since> May" in out
-    assert "where nothing passes nothing qualifies" in out
+    assert "a release without any passed claim does not qualify" in out
 
 
 @pytest.mark.parametrize(
-    ("policy", "told"),
+    ("policy", "message"),
     [
-        ("nonsense", "is no TOML file"),
+        ("nonsense", "is not a TOML file"),
         ('[require]\nclaims = ["*/sac"]\n', "matches no claim"),
         ('[require]\nclaims = ["*"]\ntargets = ["linux_x86-64"]\n', "did you mean"),
         (
@@ -184,10 +189,10 @@ until = {TODAY.date() + dt.timedelta(days=3)}
     ],
 )
 def test_a_policy_that_does_not_fit_is_told(
-    world: World, policy: str, told: str, capsys: pytest.CaptureFixture[str]
+    world: World, policy: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert world.qualify(policy=policy) == ExitCode.USAGE
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_what_was_signed_holds_and_says_for_what(
@@ -197,7 +202,7 @@ def test_what_was_signed_holds_and_says_for_what(
     assert "signed by" not in capsys.readouterr().err
     assert world.check() == ExitCode.OK
     out, err = capsys.readouterr()
-    assert "it holds     ddtrace 2.21.12: PASSED" in out
+    assert "valid        ddtrace 2.21.12: PASSED" in out
     assert "vouches for  ddtrace-2.21.12-cp39-cp39-manylinux2014_x86_64.whl" in out
     assert "compared with nothing" in err
     assert world.check("--ddtrace", "2.21.12") == ExitCode.OK
@@ -226,27 +231,27 @@ def _removed(world: World) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (lambda _: ["--ddtrace", "2.21.13"], "not for 2.21.13"),
         (lambda _: ["--at", f"{TODAY + dt.timedelta(days=15):%Y-%m-%d}"], "stale"),
         (_other_artifact, "does not vouch for other.whl"),
         (_other_page, "not about this version of the document page"),
-        (_byte, "record.json is not the one that was signed"),
-        (_removed, "expected.json cannot be read"),
+        (_byte, "record.json is not the file that was signed"),
+        (_removed, "cannot read expected.json"),
     ],
 )
 def test_the_first_thing_that_is_wrong_is_named(
     world: World,
     spoil: Callable[[World], list[str]],
-    told: str,
+    message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert world.sign() == ExitCode.OK
     assert world.check(*spoil(world)) == ExitCode.SIGN_OFF_REFUSED
     err = capsys.readouterr().err
     assert err.startswith("refused: ")
-    assert told in err
+    assert message in err
 
 
 def test_another_key_is_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -259,23 +264,23 @@ def test_another_key_is_refused(world: World, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
-        (["check-signoff", "x"], "nobody is named"),
+        (["check-signoff", "x"], "no trusted signer"),
         (["check-signoff", "x", "--key", "k", "--identity", "i"], "--key excludes"),
-        (["check-signoff", "x", "--key", "none.pub"], "none.pub: no public key"),
-        (["qualify", "--out", "x"], "--out is for what is signed"),
+        (["check-signoff", "x", "--key", "none.pub"], "cannot load public key none.pub"),
+        (["qualify", "--out", "x"], "--out needs a signature"),
         (["qualify", "--key", "none.pem"], "no folder"),
-        (["qualify", "--key", "none.pem", "--out", "x"], "none.pem: no private key"),
-        (["qualify", "--policy", "none.toml"], "none.toml cannot be read"),
+        (["qualify", "--key", "none.pem", "--out", "x"], "cannot load private key none.pem"),
+        (["qualify", "--policy", "none.toml"], "cannot read policy none.toml"),
     ],
 )
 def test_wrong_usage_is_told(
-    world: World, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    world: World, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.monkeypatch.chdir(world.folder)
     assert main(arguments) == ExitCode.USAGE
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_folder_that_is_there_is_told_before_anything_is_run(
@@ -285,7 +290,7 @@ def test_a_folder_that_is_there_is_told_before_anything_is_run(
     (world.folder / "signoff" / "mine").write_bytes(b"")
     assert world.sign() == ExitCode.USAGE
     out, err = capsys.readouterr()
-    assert "is there already" in err
+    assert "exists already" in err
     assert "qualifies" not in out
 
 
@@ -302,16 +307,14 @@ def test_changed_files_are_refused_or_told(
 
 
 def test_a_project_that_changes_meanwhile_is_not_signed_for(world: World) -> None:
-    answers = [ProjectIdentity("c" * 40, (), "d" * 64), ProjectIdentity("c" * 40, (), "e" * 64)]
-    world.monkeypatch.setattr(
-        "matrix.features.qualification.statement.identify", lambda _: answers.pop(0)
-    )
+    identities = [ProjectIdentity("c" * 40, (), "d" * 64), ProjectIdentity("c" * 40, (), "e" * 64)]
+    world.monkeypatch.setattr(qualify_command, "identify", lambda _: identities.pop(0))
     assert world.sign() == ExitCode.USAGE
     assert not (world.folder / "signoff").exists()
 
 
 def test_the_statement_can_be_read_by_others(world: World) -> None:
-    """In-toto's own words, so that other tools find what they look for."""
+    """The statement uses in-toto's own names, so that other tools can read it."""
     assert world.sign() == ExitCode.OK
     envelope = json.loads((world.folder / "signoff" / ENVELOPE).read_bytes())
     assert envelope["payloadType"] == "application/vnd.in-toto+json"
@@ -320,20 +323,20 @@ def test_the_statement_can_be_read_by_others(world: World) -> None:
     assert statement["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
     assert statement["predicate"]["result"] == "PASSED"
     assert statement["predicate"]["passedTests"] == [PAGE_CLAIM]
-    named = {one["name"]: one.get("digest") for one in statement["predicate"]["configuration"]}
-    assert named["project"] == {"gitCommit": "c" * 40}
-    assert {"policy.toml", "expected.json", "record.json", "signoff.html"} <= named.keys()
-    assert any(name.startswith("document:") for name in named)
-    assert any(name.startswith(f"image:{LINUX}") for name in named)
+    digests = {one["name"]: one.get("digest") for one in statement["predicate"]["configuration"]}
+    assert digests["project"] == {"gitCommit": "c" * 40}
+    assert {"policy.toml", "expected.json", "record.json", "signoff.html"} <= digests.keys()
+    assert any(name.startswith("document:") for name in digests)
+    assert any(name.startswith(f"image:{LINUX}") for name in digests)
 
 
 def test_the_page_is_escaped_and_whole(world: World) -> None:
-    made = record(started=TODAY)
-    odd = dataclasses.replace(made.claims[0], subject="<script>alert(1)</script>")
+    recorded = record(started=TODAY)
+    odd = dataclasses.replace(recorded.claims[0], subject="<script>alert(1)</script>")
     assert (
         world.qualify(
             *("--key", str(world.key()), "--out", str(world.folder / "signoff")),
-            made=dataclasses.replace(made, claims=(odd,)),
+            recorded=dataclasses.replace(recorded, claims=(odd,)),
         )
         == ExitCode.OK
     )
@@ -348,7 +351,7 @@ def test_the_page_is_escaped_and_whole(world: World) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from matrix.features.qualification.signoff import SignoffPapers as Papers, write_folder
+from matrix.features.qualification.signoff import SignoffFiles, write_folder
 calls = 0
 sync = os.fsync
 def dying(handle):
@@ -358,7 +361,7 @@ def dying(handle):
     if calls == int(sys.argv[1]):
         os._exit(9)
 os.fsync = dying
-write_folder(Path(sys.argv[2]), Papers(dict.fromkeys("abcd", b"paper")), b"envelope")
+write_folder(Path(sys.argv[2]), SignoffFiles(dict.fromkeys("abcd", b"content")), b"envelope")
 """
 
 
@@ -369,8 +372,8 @@ def test_a_kill_in_the_middle_leaves_no_half_sign_off(tmp_path: Path, at: int, c
     assert subprocess.run(command, cwd=project_root(), check=False).returncode == code
     assert folder.exists() is (code == 0)
     if code:
-        # What was left lies aside, and is in nobody's way.
-        write_folder(folder, SignoffPapers({"a": b"paper"}), b"envelope")
+        # The leftovers do not prevent another attempt.
+        write_folder(folder, SignoffFiles({"a": b"content"}), b"envelope")
     assert (folder / ENVELOPE).read_bytes() == b"envelope"
 
 
@@ -381,7 +384,7 @@ def test_two_at_once_leave_one_whole_sign_off(world: World) -> None:
         barrier.wait()
         try:
             write_folder(
-                world.folder / "both", SignoffPapers({"signoff.html": name * 100_000}), name
+                world.folder / "both", SignoffFiles({"signoff.html": name * 100_000}), name
             )
         except UserError as error:
             failed.append(error)
@@ -400,5 +403,6 @@ def test_two_at_once_leave_one_whole_sign_off(world: World) -> None:
 def test_it_is_the_command_that_signs_what_the_library_checks(world: World) -> None:
     assert world.sign() == ExitCode.OK
     signed = Signed(world.folder / "signoff", world.key(), Path(f"{world.key()}.pub"))
-    told = check(signed.folder / ENVELOPE, by(signed.public), SignoffRequirements("2.21.12"), TODAY)
-    assert told.told.passed == (PAGE_CLAIM,)
+    requirements = SignoffRequirements("2.21.12")
+    checked = check(signed.folder / ENVELOPE, verifier(signed.public), requirements, TODAY)
+    assert checked.statement.passed == (PAGE_CLAIM,)

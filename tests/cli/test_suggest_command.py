@@ -12,7 +12,6 @@ from helpers.claim_lines import DOCUMENTS
 from helpers.corrections_fixture import Truth, findings_of, since
 from helpers.planning_fixture import LINUX, READ, FakeIndex, world
 from helpers.run_fakes import MINIMUM, PROBE, PROBES, FakeRunner
-from matrix.runs.result import CellRecord, RunResult
 from test_scheduler import Run, answers
 
 from matrix.__main__ import main
@@ -34,6 +33,7 @@ from matrix.planning.planner import make_plan
 from matrix.reporting.json import result_to_json
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
+from matrix.runs.record import CellRecord, Record
 from matrix.system.paths import data_dir
 
 LATE = since(threat_detection="1.10.0", threat_protection="1.10.3")
@@ -65,7 +65,7 @@ def page(tmp_path: Path) -> Path:
     return Path("wrong.md")
 
 
-def run_result(plan: Plan, truth: Truth) -> tuple[RunResult, list[Finding]]:
+def run_result(plan: Plan, truth: Truth) -> tuple[Record, list[Finding]]:
     findings = findings_of(plan, truth)
     cells = tuple(
         CellRecord(
@@ -82,13 +82,14 @@ def run_result(plan: Plan, truth: Truth) -> tuple[RunResult, list[Finding]]:
         )
         for cell in dict.fromkeys(one.cell for one in findings)
     )
-    return RunResult(plan, cells, judge(plan, FindingTable(findings)), READ, 1.0), findings
+    record = Record.of(plan, cells, judge(plan, FindingTable(findings)), READ, 1.0)
+    return record, findings
 
 
 def verdicts_of(page: Path, truth: Truth = LATE, **changes: object) -> str:
     """Write a file of verdicts as `verify --json` does, and return its name."""
     plan = make_plan(read_documents([page]).claims, world(), targets=(LINUX,))
-    data = {**result_to_json(run_result(plan, truth)[0], "then"), **changes}
+    data = {**result_to_json(run_result(plan, truth)[0].dated("then")), **changes}
     Path("verdicts.json").write_text(json.dumps(data), encoding="utf-8")
     return "verdicts.json"
 
@@ -164,7 +165,7 @@ def test_what_was_recorded_is_judged_without_verdicts(
 ) -> None:
     recorded: list[Finding] = []
 
-    def verify(plan: Plan, run_options: object, *_: object) -> RunResult:
+    def verify(plan: Plan, run_options: object, *_: object) -> Record:
         assert "rejudge=True" in repr(run_options)
         result, findings = run_result(plan, LATE)
         recorded.extend(findings)
@@ -335,7 +336,7 @@ def test_a_file_of_verdicts_tells_what_was_seen_in_containers(page: Path, engine
     first["where"] = {"engine": engine, "bits": 64, **facts}
     path.write_text(json.dumps(data), encoding="utf-8")
     file = read_verdicts(path, read_pages([page])[1].values())
-    assert {one.cell for one in file.contained} == ({first["id"]} if engine else set())
+    assert {one.cell.id for one in file.contained} == ({first["id"]} if engine else set())
 
 
 def test_what_was_captured_is_judged_whatever_no_plan_asks_for(tmp_path: Path) -> None:

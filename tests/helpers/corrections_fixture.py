@@ -20,6 +20,7 @@ from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim
+from matrix.model.fact import text_facts
 from matrix.model.plan import Plan, StaticEvidence
 from matrix.model.verdict import Finding, Observed, Outcome, Verdict
 from matrix.planning.planner import make_plan
@@ -53,16 +54,14 @@ def no_static_evidence(_claims: Iterable[Claim], _index: Index) -> dict[str, Sta
 
 def findings_of(plan: Plan, truth: Truth, others: Sequence[str] = ()) -> list[Finding]:
     """Return the findings of the plan's cells, and of the same cells with `others` releases."""
-    findings: dict[tuple[str, str, str], Finding] = {}
+    findings: dict[tuple[Cell, str, str], Finding] = {}
     for part in plan.parts:
         cells = [part.minimum, *([part.before] if part.before else []), *part.controls]
-        cells += [
-            dataclasses.replace(Cell.parse(part.minimum), ddtrace=release).id for release in others
-        ]
-        for name in cells:
-            shows = truth(Cell.parse(name), part.probe, part.channel)
-            findings[name, part.probe, part.channel] = Finding(
-                name, part.probe, part.channel, shows, f"Seen to be {shows.value}."
+        cells += [dataclasses.replace(part.minimum, ddtrace=release) for release in others]
+        for cell in cells:
+            shows = truth(cell, part.probe, part.channel)
+            findings[cell, part.probe, part.channel] = Finding(
+                cell, part.probe, part.channel, shows, text_facts(f"Seen to be {shows.value}.")
             )
     return list(findings.values())
 
@@ -130,7 +129,7 @@ def decided(paths: Sequence[Path], *wrong: str, outcome: Outcome = Outcome.REFUT
     """Return documents without a run, with verdicts on the claims whose id has one of the parts."""
     reading, pages = read_pages(paths, lenient=True)
     verdicts = {
-        claim.id: Verdict(claim.id, outcome, None, None, "Seen.")
+        claim.id: Verdict(claim.id, outcome, None, None, text_facts("Seen."))
         for claim in reading.claims
         if any(part in claim.id for part in wrong)
     }

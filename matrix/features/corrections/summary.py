@@ -8,6 +8,7 @@ from typing import Any
 
 from matrix.features.corrections.change import Action, ChangeGround, DocumentChange, UnchangedClaim
 from matrix.features.corrections.suggest import Suggestion
+from matrix.judging.sentences import evidence_text
 from matrix.model.verdict import Verdict
 
 __all__ = ["SCHEMA", "SuggestionSummary", "as_json", "as_markdown"]

@@ -48,10 +48,7 @@ def read_verdicts(path: Path, pages: Iterable[PageText]) -> VerdictsFile:
         record.run.profile,
         record.run.targets,
         contained=tuple(
-            finding
-            for cell in record.cells
-            if cell.where and cell.where.engine
-            for finding in cell.findings
+            finding for cell in record.cells if cell.contained for finding in cell.findings
         ),
         missing=tuple(page.name for page in pages if page.name not in digests),
     )

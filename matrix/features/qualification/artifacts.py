@@ -1,7 +1,8 @@
-"""Which of a release's files a cell had: of those its lock accepts, the one an installer takes.
+"""The file of a release that a cell had installed.
 
-A lock may accept every file of a release by digest; which of them goes in follows from CPython,
-platform and C library. https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/
+A lock may accept every file of a release by digest. The file that an installer picks follows from
+CPython, platform and C library:
+https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/
 """
 
 from __future__ import annotations
@@ -12,11 +13,10 @@ from collections.abc import Iterable
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from matrix.model.cell import Cell
 from matrix.pypi.tags import supported_tags
-from matrix.runs.record import CellLine
+from matrix.runs.record import CellRecord
 
-__all__ = ["Artifact", "artifact_of"]
+__all__ = ["Artifact", "installed_artifact"]
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -27,19 +27,22 @@ class Artifact:
     sha256: str
 
 
-def artifact_of(line: CellLine, artifacts: Iterable[Artifact]) -> Artifact | None:
-    """Return the artifact that the cell had, None where that was none of them, or is not known."""
-    if line.where is None:
+def installed_artifact(record: CellRecord, artifacts: Iterable[Artifact]) -> Artifact | None:
+    """Return the artifact that the cell had, None where it had another file or that is unknown."""
+    if record.where is None:
         return None
-    known = [each for each in artifacts if each.sha256 in line.where.tracer]
-    cell = Cell.parse(line.id)
-    best = _ranks(cell.python, cell.target, line.where.libc)
-    ranked = sorted((rank, each) for each in known if (rank := _rank(each.name, best)) is not None)
+    ranks = _tag_ranks(record.cell.python, record.cell.target, record.where.libc)
+    ranked = sorted(
+        (rank, artifact)
+        for artifact in artifacts
+        if artifact.sha256 in record.where.tracer
+        and (rank := _rank(artifact.name, ranks)) is not None
+    )
     return ranked[0][1] if ranked else None
 
 
 @functools.lru_cache(maxsize=64)
-def _ranks(python: str, target: str, libc: str) -> dict[str, int]:
+def _tag_ranks(python: str, target: str, libc: str) -> dict[str, int]:
     try:
         tags = supported_tags(python, target, libc)
     except ValueError:
@@ -47,12 +50,12 @@ def _ranks(python: str, target: str, libc: str) -> dict[str, int]:
     return {str(tag): number for number, tag in enumerate(tags)}
 
 
-def _rank(name: str, best: dict[str, int]) -> int | None:
-    """Return how soon an installer takes a file (0: first), None for one it does not take."""
+def _rank(name: str, ranks: dict[str, int]) -> int | None:
+    """Return the preference of an installer for a file (0: first), None for an unusable one."""
     if not name.endswith(".whl"):
-        return len(best)  # a source distribution: built where no wheel fits
+        return len(ranks)  # a source distribution: built where no wheel fits
     try:
         tags = parse_wheel_filename(name)[3]
     except InvalidWheelFilename:
         return None
-    return min((best[str(tag)] for tag in tags if str(tag) in best), default=None)
+    return min((ranks[str(tag)] for tag in tags if str(tag) in ranks), default=None)

@@ -1,9 +1,7 @@
-"""The release that is to qualify: one of the index, or files that are not published.
+"""The release to qualify: one of an index, or unpublished wheels.
 
-`Candidate.index_over` is the index to plan with; `Candidate.given` goes to a run's options, so that
-cells of this version have one of these files installed, and never another artifact of the version.
-
-A wheel that is a file here: what its name and its metadata say, and its sha256.
+`Candidate.overlay` is the index to plan with. `Candidate.override` goes to the options of a run, so
+that cells of this version install one of these files, and no other artifact of the version.
 """
 
 from __future__ import annotations
@@ -30,17 +28,18 @@ from matrix.system.paths import cache_dir
 
 __all__ = ["Candidate", "UnusableWheelError", "Wheel", "candidate_from", "read_wheel"]
 
-_PIECE = 1 << 18
-_LARGEST_METADATA = 4_000_000
+_CHUNK_BYTES = 1 << 18
+_MAX_METADATA_BYTES = 4_000_000
+_HINT = "Use --ddtrace VERSION, --wheel FILE (repeatable), or --index-url URL with a version."
 
 
 class UnusableWheelError(Exception):
-    """A file that is no wheel to go by; the message says why."""
+    """A file that is not a usable wheel; the message is the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Wheel:
-    """`name` is canonical, `version` normalized; `requires_python` is the metadata's."""
+    """A wheel on this machine: canonical `name`, normalized `version`, and its metadata."""
 
     path: Path
     name: str
@@ -49,7 +48,7 @@ class Wheel:
     sha256: str
 
     def as_file(self, uploaded: dt.datetime) -> File:
-        """Return it as an index would list it, at its place on this machine."""
+        """Return the wheel as an index would list it, with its path on this machine as URL."""
         return File(
             filename=self.path.name,
             url=self.path.as_uri(),
@@ -61,55 +60,13 @@ class Wheel:
         )
 
 
-def read_wheel(path: Path) -> Wheel:
-    """Return what a file is; raise `UnusableWheelError`. `path` is absolute."""
-    try:
-        name, version = parse_wheel_filename(path.name)[:2]
-    except InvalidWheelFilename:
-        raise UnusableWheelError("its name is not that of a wheel") from None
-    try:
-        said = _metadata(path)
-        with path.open("rb") as stream:
-            digest = hashlib.sha256()
-            while piece := stream.read(_PIECE):
-                digest.update(piece)
-    except OSError as error:
-        raise UnusableWheelError(f"it cannot be read: {error.strerror or error}") from error
-    try:
-        same = Version(said.version) == version
-    except InvalidVersion:
-        same = False
-    if not same or canonicalize_name(said.name) != name:
-        raise UnusableWheelError(f"inside it says {said.name} {said.version}")
-    return Wheel(path, str(name), str(version), said.requires_python, digest.hexdigest())
-
-
-def _metadata(path: Path) -> WheelMetadata:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            own = [
-                each
-                for each in archive.infolist()
-                if each.filename.count("/") == 1 and each.filename.endswith(".dist-info/METADATA")
-            ]
-            if len(own) != 1 or own[0].file_size > _LARGEST_METADATA:
-                raise UnusableWheelError("it has no METADATA to go by")
-            return read_metadata(archive.read(own[0]))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise UnusableWheelError(f"it is no zip archive: {error}") from error
-
-
-_HINT = (
-    "Give --ddtrace VERSION, --wheel FILE (any number of times), or --index-url URL with a version."
-)
-
-
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A release of the tracer, by its `files`; `wheels` are their paths where they were given so.
+    """A release of the tracer by its `files`; `wheels` are their paths if they are unpublished.
 
-    `index_url` is the index that has it, "" for the usual one. `uploaded` is when it was published;
-    what nobody published has the last moment of yesterday: dependencies are then as of today.
+    `index_url` is the index that has it, "" for the default index. `uploaded` is the time of its
+    publication; for an unpublished one the last moment of yesterday, so that dependencies are as of
+    today.
     """
 
     version: str
@@ -120,54 +77,93 @@ class Candidate:
 
     @property
     def release(self) -> ReleaseFiles:
-        """Return it as an index would list it."""
-        said = sorted({file.requires_python for file in self.files})
-        requires = said[0] if len(said) == 1 else ""
+        """Return the candidate as an index would list it."""
+        specifiers = sorted({file.requires_python for file in self.files})
+        requires = specifiers[0] if len(specifiers) == 1 else ""
         return ReleaseFiles(
             self.version, self.uploaded, yanked=False, requires_python=requires, files=self.files
         )
 
     @property
-    def given(self) -> ReleaseFiles | None:
-        """Return what a run must be told; None for a release that the usual index has."""
+    def override(self) -> ReleaseFiles | None:
+        """Return the release that a run must use; None for a release of the default index."""
         return self.release if self.wheels or self.index_url else None
 
-    def index_over(self, index: Index) -> Index:
-        """Return the index to plan with: `index`, where the candidate is what it is here."""
+    def overlay(self, index: Index) -> Index:
+        """Return the index to plan with: `index` with the candidate's own files."""
         return ReplacingIndex(index, TRACER, self.release)
 
 
-def _elsewhere(url: str) -> Index:
-    # A candidate is uploaded again under the same version: what was known of it may be old.
+def read_wheel(path: Path) -> Wheel:
+    """Return the wheel at an absolute path; raise `UnusableWheelError`."""
+    try:
+        name, version = parse_wheel_filename(path.name)[:2]
+    except InvalidWheelFilename:
+        raise UnusableWheelError("invalid wheel file name") from None
+    try:
+        metadata = _metadata(path)
+        with path.open("rb") as stream:
+            digest = hashlib.sha256()
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise UnusableWheelError(f"cannot read it: {error.strerror or error}") from error
+    try:
+        same = Version(metadata.version) == version
+    except InvalidVersion:
+        same = False
+    if not same or canonicalize_name(metadata.name) != name:
+        raise UnusableWheelError(f"its metadata is of {metadata.name} {metadata.version}")
+    return Wheel(path, str(name), str(version), metadata.requires_python, digest.hexdigest())
+
+
+def _metadata(path: Path) -> WheelMetadata:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [
+                member
+                for member in archive.infolist()
+                if member.filename.count("/") == 1
+                and member.filename.endswith(".dist-info/METADATA")
+            ]
+            if len(members) != 1 or members[0].file_size > _MAX_METADATA_BYTES:
+                raise UnusableWheelError("it has no usable METADATA")
+            return read_metadata(archive.read(members[0]))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise UnusableWheelError(f"it is not a zip archive: {error}") from error
+
+
+def _open_index(url: str) -> Index:
+    # A candidate may be uploaded again under the same version: the cache may be outdated.
     return CachedIndex(cache_dir(), url=url, refresh=True)
 
 
-def candidate_from(  # noqa: PLR0913 - three ways to name one, and the world
+def candidate_from(  # noqa: PLR0913 - three ways to name a release, and the index
     ddtrace: str,
     wheels: Sequence[Path],
     index_url: str,
     index: Index,
     *,
-    elsewhere: Callable[[str], Index] = _elsewhere,
+    open_index: Callable[[str], Index] = _open_index,
     today: dt.date | None = None,
 ) -> Candidate:
     """Return the candidate that the options name.
 
-    Raises UsageError and UnreadableInputError, and IndexUnavailableError where an index is asked.
+    Raises UsageError, UnreadableInputError, and IndexUnavailableError where an index is needed.
     """
     if wheels and index_url:
         raise UsageError("--wheel and --index-url exclude each other", _HINT)
     if ddtrace:
         _check_version(ddtrace)
     if wheels:
-        return _of_wheels(ddtrace, wheels, _before(today))
+        return _from_wheels(ddtrace, wheels, _moment_before(today))
     if not ddtrace:
-        raise UsageError("no release is named", _HINT)
-    return _published(ddtrace, index_url, elsewhere(index_url) if index_url else index, today)
+        raise UsageError("no release to qualify", _HINT)
+    return _from_index(ddtrace, index_url, open_index(index_url) if index_url else index, today)
 
 
-def _before(today: dt.date | None) -> dt.datetime:
-    """Return the last moment before `today`: resolving begins on the day after."""
+def _moment_before(today: dt.date | None) -> dt.datetime:
+    """Return the last moment before `today`: dependencies are resolved as of the day after."""
     day = today or dt.datetime.now(tz=dt.timezone.utc).date()
     midnight = dt.datetime.combine(day, dt.time(), tzinfo=dt.timezone.utc)
     return midnight - dt.timedelta(microseconds=1)
@@ -177,73 +173,71 @@ def _check_version(text: str) -> None:
     try:
         Version(text)
     except InvalidVersion:
-        raise UsageError(f"--ddtrace {text!r} is no version", "Such as 2.21.12.") from None
-
-
-def _published(ddtrace: str, index_url: str, index: Index, today: dt.date | None) -> Candidate:
-    releases = index.project(TRACER).releases
-    own = [each for each in releases if Version(each.version) == Version(ddtrace)]
-    where = "there" if index_url else "on the package index"
-    if not own:
-        hint = did_you_mean(ddtrace, [each.version for each in releases])
         raise UsageError(
-            f"{TRACER} {ddtrace} is not {where}{hint}",
-            "A candidate that is not published: --wheel FILE, or --index-url URL.",
+            f"invalid version {text!r} for --ddtrace (expected e.g. 2.21.12)"
+        ) from None
+
+
+def _from_index(ddtrace: str, index_url: str, index: Index, today: dt.date | None) -> Candidate:
+    releases = index.project(TRACER).releases
+    version = Version(ddtrace)
+    release = next((one for one in releases if Version(one.version) == version), None)
+    place = f"on {index_url}" if index_url else "on the package index"
+    if release is None:
+        hint = did_you_mean(ddtrace, [one.version for one in releases])
+        raise UsageError(
+            f"{TRACER} {ddtrace} is not {place}{hint}",
+            "For an unpublished candidate, use --wheel FILE or --index-url URL.",
         )
-    release = own[0]
     files = tuple(file for file in release.files if file.sha256 and not file.yanked)
     if release.yanked or not files:
-        what = "was yanked" if release.yanked else "has no file with a sha256"
-        raise UsageError(f"{TRACER} {release.version} {what} {where}", _HINT)
-    uploaded = release.uploaded or _before(today)
+        problem = "was yanked" if release.yanked else "has no file with a sha256"
+        raise UsageError(f"{TRACER} {release.version} {problem} {place}", _HINT)
+    uploaded = release.uploaded or _moment_before(today)
     return Candidate(release.version, files, uploaded, index_url=index_url)
 
 
-def _of_wheels(ddtrace: str, given: Sequence[Path], uploaded: dt.datetime) -> Candidate:
-    read = [_read(path) for path in _expanded(given)]
-    wheels = [each for each in read if isinstance(each, Wheel)]
-    problems = [each for each in read if isinstance(each, str)]
-    problems += _differing(wheels, ddtrace)
+def _from_wheels(ddtrace: str, paths: Sequence[Path], uploaded: dt.datetime) -> Candidate:
+    wheels: list[Wheel] = []
+    problems: list[str] = []
+    for path in _expand(paths):
+        try:
+            wheels.append(read_wheel(path))
+        except UnusableWheelError as error:  # noqa: PERF203 - all problems are reported at once
+            problems.append(f"{path}: {error}")
+    problems += _mismatches(wheels, ddtrace)
     if problems or not wheels:
-        told = "\n".join(f"  {each}" for each in problems or ["no file is named so"])
+        lines = "\n".join(f"  {problem}" for problem in problems or ["no such file"])
         raise UnreadableInputError(
-            f"these wheels are not one release of {TRACER}:\n{told}",
-            "All wheels of one call are files of one version of it.",
+            f"these wheels are not one release of {TRACER}:\n{lines}",
+            "All wheels must be files of one version.",
         )
-    files = tuple(each.as_file(uploaded) for each in wheels)
-    return Candidate(wheels[0].version, files, uploaded, tuple(each.path for each in wheels))
+    files = tuple(wheel.as_file(uploaded) for wheel in wheels)
+    return Candidate(wheels[0].version, files, uploaded, tuple(wheel.path for wheel in wheels))
 
 
-def _read(path: Path) -> Wheel | str:
-    """Return the wheel, or a sentence that says why it is none."""
-    try:
-        return read_wheel(path)
-    except UnusableWheelError as error:
-        return f"{path}: {error}"
+def _expand(paths: Iterable[Path]) -> list[Path]:
+    """Return the paths, with globs that no shell has expanded."""
+    expanded: dict[Path, None] = {}
+    for path in paths:
+        names = [path] if path.exists() else map(Path, sorted(glob.glob(str(path))))  # noqa: PTH207 - of any folder
+        expanded.update(dict.fromkeys(name.resolve() for name in list(names) or [path]))
+    return list(expanded)
 
 
-def _expanded(given: Iterable[Path]) -> list[Path]:
-    """Return the paths, with globs that no shell took care of."""
-    found: dict[Path, None] = {}
-    for path in given:
-        some = [path] if path.exists() else [Path(each) for each in sorted(glob.glob(str(path)))]  # noqa: PTH207 - of any folder
-        found.update(dict.fromkeys(each.resolve() for each in some or [path]))
-    return list(found)
-
-
-def _differing(wheels: Sequence[Wheel], ddtrace: str) -> list[str]:
-    problems = [f"{each.path}: it is of {each.name}" for each in wheels if each.name != TRACER]
-    own = [each for each in wheels if each.name == TRACER]
-    wanted = ddtrace or (own[0].version if own else "")
-    whose = "--ddtrace says" if ddtrace else f"{own[0].path.name} is of" if own else ""
+def _mismatches(wheels: Sequence[Wheel], ddtrace: str) -> list[str]:
+    problems = [f"{wheel.path}: it is of {wheel.name}" for wheel in wheels if wheel.name != TRACER]
+    own = [wheel for wheel in wheels if wheel.name == TRACER]
+    expected = ddtrace or (own[0].version if own else "")
+    source = "--ddtrace says" if ddtrace else f"{own[0].path.name} is of" if own else ""
     problems += [
-        f"{each.path}: it is of version {each.version}, {whose} {wanted}"
-        for each in own
-        if Version(each.version) != Version(wanted)
+        f"{wheel.path}: it is of version {wheel.version}, {source} {expected}"
+        for wheel in own
+        if Version(wheel.version) != Version(expected)
     ]
     by_name: dict[str, Wheel] = {}
-    for each in own:
-        first = by_name.setdefault(each.path.name, each)
-        if first.sha256 != each.sha256:
-            problems.append(f"{each.path}: another file than {first.path}, of the same name")
+    for wheel in own:
+        first = by_name.setdefault(wheel.path.name, wheel)
+        if first.sha256 != wheel.sha256:
+            problems.append(f"{wheel.path}: another file than {first.path}, with the same name")
     return problems

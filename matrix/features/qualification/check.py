@@ -1,7 +1,8 @@
-"""A sign-off checked again, without network: the first thing that is wrong is named.
+"""The offline check of a sign-off: it reports the first problem.
 
-In this order: the signature; what is signed; the papers, by digest; the release and its artifacts;
-then the gate is passed once more, by the papers alone and as of now, and must say the same.
+The order is: the signature; the statement; the files beside it, by digest; the release and its
+artifacts. Then the gate is passed again, by these files alone and as of now, and must agree with
+the statement.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from matrix.errors import UnreadableInputError, UserError
+from matrix.features.qualification.dsse import BadSignatureError
 from matrix.features.qualification.expected import ExpectedRelease
-from matrix.features.qualification.gate import ClaimFate, GateDecision, decide, lasts_until
+from matrix.features.qualification.gate import ClaimFate, GateDecision, decide, valid_until
 from matrix.features.qualification.policy import Policy, parse_policy
-from matrix.features.qualification.signing import BadSignatureError
 from matrix.features.qualification.signoff import (
     EXPECTED,
     PAGE,
     POLICY,
     RECORD,
-    SignoffPapers,
+    SignoffFiles,
     configuration_of,
     subjects_of,
 )
@@ -35,27 +36,34 @@ from matrix.features.qualification.statement import (
     parse_statement,
     result_of,
 )
+from matrix.model.cell import Cell
 from matrix.runs.record import Record
 from matrix.runs.record_reader import parse_record
 
-__all__ = ["CheckedSignoff", "Opener", "SignoffRefusedError", "SignoffRequirements", "check"]
+__all__ = [
+    "CheckedSignoff",
+    "SignatureVerifier",
+    "SignoffRefusedError",
+    "SignoffRequirements",
+    "check",
+]
 
-Opener = Callable[[bytes], bytes]
-"""Returns the statement that the content of a file holds; raises `BadSignatureError`."""
+SignatureVerifier = Callable[[bytes], bytes]
+"""Returns the statement in the content of a signed file; raises `BadSignatureError`."""
 
-_PAPERS = (RECORD, EXPECTED, POLICY, PAGE)
-_LARGEST = 500_000_000
+_FILES = (RECORD, EXPECTED, POLICY, PAGE)
+_MAX_BYTES = 500_000_000
 
 
 class SignoffRefusedError(Exception):
-    """The first thing that is wrong with a sign-off."""
+    """The first problem of a sign-off."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SignoffRequirements:
-    """What the sign-off must be for: a release, artifacts (files), documents (sha256 by name).
+    """The required release, artifacts (files) and documents (sha256 by name) of a sign-off.
 
-    `policy` is the sha256 of the policy that it must be by: a lax one signs anything.
+    `policy` is the sha256 of the required policy: a lax one signs anything.
     """
 
     ddtrace: str = ""
@@ -66,94 +74,96 @@ class SignoffRequirements:
 
 @dataclasses.dataclass(frozen=True)
 class CheckedSignoff:
-    """A sign-off that holds, until `until`: what was stated, and the gate passed again."""
+    """A valid sign-off, until `until`: its statement, and the decision of the gate passed again."""
 
-    told: StatementContent
+    statement: StatementContent
     decision: GateDecision
     policy: Policy
     until: dt.datetime
 
 
 def check(
-    envelope: Path, opened: Opener, wanted: SignoffRequirements, now: dt.datetime
+    envelope: Path, verify: SignatureVerifier, requirements: SignoffRequirements, now: dt.datetime
 ) -> CheckedSignoff:
-    """Return what holds; raise `SignoffRefusedError` for the first thing that does not."""
+    """Return the valid sign-off; raise `SignoffRefusedError` for its first problem."""
     content = _read(envelope)
     try:
-        told = parse_statement(opened(content))
+        statement = parse_statement(verify(content))
     except (BadSignatureError, NotAStatementError) as error:
         raise SignoffRefusedError(f"{envelope.name}: {error}") from error
-    papers = SignoffPapers({name: _read(envelope.parent / name) for name in _PAPERS})
-    _papers(told, papers)
-    record, expected = _parsed(papers)
-    _about(told, expected, wanted)
-    policy = _policy(papers)
-    if wanted.policy and wanted.policy != policy.sha256:
-        raise SignoffRefusedError(
-            f"{POLICY} is not the policy that it must be by (its sha256 differs)"
-        )
-    decision = _decided(policy, record, expected, now)
-    _documents(wanted, decision)
-    _same(told, decision, subjects_of(decision, expected, record, policy), record, papers)
-    return CheckedSignoff(told, decision, policy, lasts_until(decision, record, policy))
+    files = SignoffFiles({name: _read(envelope.parent / name) for name in _FILES})
+    _check_digests(statement, files)
+    record, expected = _parse(files)
+    _check_release(statement, expected, requirements)
+    policy = _policy(files)
+    if requirements.policy and requirements.policy != policy.sha256:
+        raise SignoffRefusedError(f"{POLICY} is not the required policy (its sha256 differs)")
+    decision = _decide(policy, record, expected, now)
+    _check_documents(requirements, decision)
+    _check_agreement(
+        statement, decision, subjects_of(decision, expected, record, policy), record, files
+    )
+    return CheckedSignoff(statement, decision, policy, valid_until(decision, record, policy))
 
 
 def _read(path: Path) -> bytes:
     try:
         if path.exists() and not path.is_file():
-            raise SignoffRefusedError(f"{path.name} is no file")
+            raise SignoffRefusedError(f"{path.name} is not a file")
         with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
+            content = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise SignoffRefusedError(f"{path.name} cannot be read: {error.strerror}") from error
-    if len(content) > _LARGEST:
+        raise SignoffRefusedError(f"cannot read {path.name}: {error.strerror}") from error
+    if len(content) > _MAX_BYTES:
         raise SignoffRefusedError(f"{path.name} is too large")
     return content
 
 
-def _papers(told: StatementContent, papers: SignoffPapers) -> None:
-    stated = {each.name: each for each in told.configuration}
-    for own in papers.digests():
-        if own.name not in stated:
-            raise SignoffRefusedError(f"the statement says nothing of {own.name}")
-        if stated[own.name] != own:
+def _check_digests(statement: StatementContent, files: SignoffFiles) -> None:
+    stated = {digest.name: digest for digest in statement.configuration}
+    for digest in files.digests():
+        if digest.name not in stated:
+            raise SignoffRefusedError(f"the statement has no digest of {digest.name}")
+        if stated[digest.name] != digest:
             raise SignoffRefusedError(
-                f"{own.name} is not the one that was signed (its sha256 differs)"
+                f"{digest.name} is not the file that was signed (its sha256 differs)"
             )
 
 
-def _parsed(papers: SignoffPapers) -> tuple[Record, ExpectedRelease]:
+def _parse(files: SignoffFiles) -> tuple[Record, ExpectedRelease]:
     try:
-        expected = ExpectedRelease.from_json(json.loads(papers.files[EXPECTED]))
+        expected = ExpectedRelease.from_json(json.loads(files.content[EXPECTED]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SignoffRefusedError(f"{EXPECTED}: {error}") from error
     try:
-        return parse_record(papers.files[RECORD], RECORD), expected
+        return parse_record(files.content[RECORD], RECORD), expected
     except UnreadableInputError as error:
         raise SignoffRefusedError(error.message) from error
 
 
-def _about(told: StatementContent, expected: ExpectedRelease, wanted: SignoffRequirements) -> None:
-    release = told.about.ddtrace
+def _check_release(
+    statement: StatementContent, expected: ExpectedRelease, requirements: SignoffRequirements
+) -> None:
+    release = statement.about.ddtrace
     if release != expected.ddtrace:
         raise SignoffRefusedError(f"it is for ddtrace {release}, {EXPECTED} for {expected.ddtrace}")
-    if wanted.ddtrace and wanted.ddtrace != release:
-        raise SignoffRefusedError(f"it is for ddtrace {release}, not for {wanted.ddtrace}")
-    known = {each.value for each in told.subjects}
-    for path in wanted.artifacts:
+    if requirements.ddtrace and requirements.ddtrace != release:
+        raise SignoffRefusedError(f"it is for ddtrace {release}, not for {requirements.ddtrace}")
+    digests = {subject.value for subject in statement.subjects}
+    for path in requirements.artifacts:
         digest = hashlib.sha256(_read(path)).hexdigest()
-        if digest not in known:
+        if digest not in digests:
             raise SignoffRefusedError(f"it does not vouch for {path.name} (sha256 {digest[:12]}…)")
 
 
-def _policy(papers: SignoffPapers) -> Policy:
+def _policy(files: SignoffFiles) -> Policy:
     try:
-        return parse_policy(papers.files[POLICY], POLICY)
+        return parse_policy(files.content[POLICY], POLICY)
     except UserError as error:
         raise SignoffRefusedError(error.message) from error
 
 
-def _decided(
+def _decide(
     policy: Policy, record: Record, expected: ExpectedRelease, now: dt.datetime
 ) -> GateDecision:
     try:
@@ -161,57 +171,65 @@ def _decided(
     except UserError as error:
         raise SignoffRefusedError(error.message) from error
     if not decision.passed:
-        failed = decision.of(ClaimFate.FAILED)
+        failed = decision.with_fate(ClaimFate.FAILED)
         first = failed[0].shortfalls[0] if failed else None
-        said = f"{failed[0].claim.id}: {first.what}, {first.detail}" if first else "nothing passes"
-        raise SignoffRefusedError(f"the gate is not passed any more: {said}")
+        detail = (
+            f"{failed[0].claim.id}: {first.kind}, {first.detail}" if first else "nothing passes"
+        )
+        raise SignoffRefusedError(f"it no longer passes the gate: {detail}")
     return decision
 
 
-def _documents(wanted: SignoffRequirements, decision: GateDecision) -> None:
-    # The record may speak of pages of which nothing was required.
-    passed = {(each.claim.document, each.claim.sha256) for each in decision.of(ClaimFate.PASSED)}
-    for name, digest in wanted.documents:
+def _check_documents(requirements: SignoffRequirements, decision: GateDecision) -> None:
+    # The record may contain pages of which no claim was required.
+    passed = {
+        (judged.claim.document, judged.claim.sha256)
+        for judged in decision.with_fate(ClaimFate.PASSED)
+    }
+    for name, digest in requirements.documents:
         if (name, digest) not in passed:
             raise SignoffRefusedError(
                 f"it is not about this version of the document {name}: no claim of it passed"
             )
 
 
-def _same(
-    told: StatementContent,
+def _check_agreement(
+    statement: StatementContent,
     decision: GateDecision,
-    had: Mapping[str, Digest | None],
+    installed: Mapping[Cell, Digest | None],
     record: Record,
-    papers: SignoffPapers,
+    files: SignoffFiles,
 ) -> None:
-    for complaint in _differences(told, decision):
-        raise SignoffRefusedError(complaint)
-    if told.result != result_of(decision):
-        raise SignoffRefusedError(f"it states {told.result}, the papers say {result_of(decision)}")
-    stated = set(told.subjects)
-    if stray := next((cell for cell, artifact in had.items() if artifact not in stated), ""):
-        raise SignoffRefusedError(f"it does not vouch for the artifact that {stray} had")
-    if strays := sorted(stated - set(had.values())):
+    """Raise `SignoffRefusedError` where the statement is not what the files result in."""
+    for difference in _differences(statement, decision):
+        raise SignoffRefusedError(difference)
+    result = result_of(decision)
+    if statement.result != result:
+        raise SignoffRefusedError(f"it states {statement.result}, but the files say {result}")
+    stated = set(statement.subjects)
+    for cell, artifact in installed.items():
+        if artifact not in stated:
+            raise SignoffRefusedError(f"it does not vouch for the artifact that {cell.id} had")
+    if surplus := sorted(stated - set(installed.values())):
         raise SignoffRefusedError(
-            f"it vouches for an artifact that no passing cell had: {strays[0].name}"
+            f"it vouches for an artifact that no passing cell had: {surplus[0].name}"
         )
-    project = [each for each in told.configuration if each.name in PROJECT]
+    project = [digest for digest in statement.configuration if digest.name in PROJECT]
     if not project:
-        raise SignoffRefusedError("it does not say which version of the project made it")
-    if configuration_of(record, papers, project) != sorted(told.configuration):
-        raise SignoffRefusedError("the configuration that is stated is not that of the record")
+        raise SignoffRefusedError("it does not state the version of the project that made it")
+    if configuration_of(record, files, project) != sorted(statement.configuration):
+        raise SignoffRefusedError("its configuration is not that of the record")
 
 
-def _differences(told: StatementContent, decision: GateDecision) -> Iterator[str]:
+def _differences(statement: StatementContent, decision: GateDecision) -> Iterator[str]:
     for fate, stated in (
-        (ClaimFate.PASSED, told.passed),
-        (ClaimFate.WAIVED, told.warned),
-        (ClaimFate.FAILED, told.failed),
+        (ClaimFate.PASSED, statement.passed),
+        (ClaimFate.WAIVED, statement.warned),
+        (ClaimFate.FAILED, statement.failed),
     ):
-        now = [each.claim.id for each in decision.of(fate)]
-        extra = sorted(set(stated) - set(now))
-        missing = sorted(set(now) - set(stated))
-        if extra or missing or len(stated) != len(now):
+        decided = [judged.claim.id for judged in decision.with_fate(fate)]
+        extra = sorted(set(stated) - set(decided))
+        missing = sorted(set(decided) - set(stated))
+        if extra or missing or len(stated) != len(decided):
             names: Sequence[str] = extra or missing or stated
-            yield f"what is stated as {fate.value} is not what the papers say: {names[0]}"
+            yield f"the claims stated as {fate.value} are not those of the files: {names[0]}"

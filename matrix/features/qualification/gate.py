@@ -1,22 +1,20 @@
-"""The gate: what the plan expects, against what was recorded. Pure.
+"""The gate: the expectations of a release against a record of results. Pure.
 
-| what is found for an expected part | it counts as |
+| result of an expected part | counts as |
 |---|---|
 | the claim has no experiment | missing, with the plan's reason |
 | no such part or cell in the record | absent |
 | the record is about another version of the page | another document |
 | a cell that the answer rests on is older than the policy allows | stale |
 | its cell had no artifact of the release | another artifact |
-| it held less often than the policy asks, by its findings | too few |
-| it holds by showing nothing, and none of its cells shows it | no control |
+| confirmed less often than the policy requires, by its findings | too few |
+| confirmed by showing nothing, and none of its cells shows it | no control |
 | any answer but confirmed | refuted, or unverified with its reason |
-| confirmed, there, new enough, often enough | passed |
+| confirmed, present, recent enough, often enough | passed |
 
-A claim passes where all of its parts pass, each target that is required has one (where the promise
-is about it), and the verdict on the whole claim is confirmed. What a waiver covers is told as
-waived, never as passed.
-
-Until when a sign-off holds: evidence grows old, and waivers run out. Pure.
+A claim passes where all of its parts pass, each required target has one (where the claim is about
+it), and the verdict on the whole claim is confirmed. A failure that a waiver covers is reported as
+waived, never as passed. A decision holds until its evidence grows old or a waiver expires.
 """
 
 from __future__ import annotations
@@ -27,14 +25,15 @@ import enum
 from collections.abc import Iterable, Iterator, Sequence
 
 from matrix.errors import UnreadableInputError, did_you_mean
-from matrix.features.qualification.artifacts import artifact_of
+from matrix.features.qualification.artifacts import installed_artifact
 from matrix.features.qualification.expected import ExpectedClaim, ExpectedPart, ExpectedRelease
 from matrix.features.qualification.policy import Policy, Waiver
+from matrix.judging.sentences import short_evidence_text
 from matrix.model.cell import Cell
 from matrix.model.reason import Reason
 from matrix.model.selectors import matches
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Verdict
-from matrix.runs.record import CellLine, Record
+from matrix.runs.record import CellRecord, Record
 
 __all__ = [
     "ClaimFate",
@@ -42,20 +41,19 @@ __all__ = [
     "JudgedClaim",
     "Shortfall",
     "decide",
-    "evidence_of",
-    "lasts_until",
-    "oldest",
-    "on_target",
-    "required_of",
-    "started_at",
+    "evidence_cells",
+    "is_required_target",
+    "oldest_evidence",
+    "required_claims",
+    "valid_until",
 ]
 
-# Clocks of two machines may differ by this much.
+# The clocks of two machines may differ by this much.
 _SKEW = dt.timedelta(minutes=5)
 
 
 class ClaimFate(str, enum.Enum):
-    """What became of a required claim."""
+    """The result of a required claim."""
 
     PASSED = "passed"
     WAIVED = "waived"
@@ -64,12 +62,12 @@ class ClaimFate(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Shortfall:
-    """Why a claim does not pass: `what` is one word of the table above, `cell` "" without one.
+    """A reason why a claim does not pass: `kind` is from the table above, `cell` "" without one.
 
     `reason` is the typed reason of what is missing or unverified, None where there is none.
     """
 
-    what: str
+    kind: str
     detail: str
     cell: str = ""
     reason: Reason | None = None
@@ -77,7 +75,7 @@ class Shortfall:
 
 @dataclasses.dataclass(frozen=True)
 class JudgedClaim:
-    """A required claim with what became of it; `waiver` is set where one covers it."""
+    """A required claim with its fate; `waiver` is set where one covers it."""
 
     claim: ExpectedClaim
     fate: ClaimFate
@@ -87,35 +85,34 @@ class JudgedClaim:
 
 @dataclasses.dataclass(frozen=True)
 class GateDecision:
-    """All required claims; `idle` waivers cover nothing that fails: they can go."""
+    """The fates of all required claims; `idle` waivers cover no failure and can be removed."""
 
     judged: tuple[JudgedClaim, ...]
     idle: tuple[Waiver, ...] = ()
 
-    def of(self, fate: ClaimFate) -> tuple[JudgedClaim, ...]:
+    def with_fate(self, fate: ClaimFate) -> tuple[JudgedClaim, ...]:
         """Return the claims of one fate."""
-        return tuple(each for each in self.judged if each.fate is fate)
+        return tuple(judged for judged in self.judged if judged.fate is fate)
 
     @property
     def passed(self) -> bool:
-        """Return whether the release qualifies: something passed, and nothing failed."""
-        return bool(self.of(ClaimFate.PASSED)) and not self.of(ClaimFate.FAILED)
+        """Return whether the release qualifies: some claim passed, and none failed."""
+        return bool(self.with_fate(ClaimFate.PASSED)) and not self.with_fate(ClaimFate.FAILED)
 
 
 def decide(
     expected: ExpectedRelease, record: Record, policy: Policy, now: dt.datetime
 ) -> GateDecision:
-    """Return what became of every claim that the policy requires.
+    """Return the fate of every claim that the policy requires.
 
-    Raises `UnreadableInputError` for a policy that requires what there is not, and for waivers that
-    expired or match nothing, all told at once.
+    Raises `UnreadableInputError` with all problems at once: a policy that requires unknown claims,
+    and waivers that expired or match nothing.
     """
-    required = required_of(expected, policy, now.date())
-    judged, used = [], set()
     gate = _Gate(expected, record, policy, now)
-    for claim in required:
+    judged, used = [], set()
+    for claim in required_claims(expected, policy, now.date()):
         shortfalls = tuple(dict.fromkeys(gate.shortfalls(claim)))
-        waiver = _waiver(claim.id, policy.waivers)
+        waiver = next((one for one in policy.waivers if _matches(claim.id, one.claims)), None)
         if not shortfalls:
             judged.append(JudgedClaim(claim, ClaimFate.PASSED))
         elif waiver is not None:
@@ -123,23 +120,65 @@ def decide(
             judged.append(JudgedClaim(claim, ClaimFate.WAIVED, shortfalls, waiver))
         else:
             judged.append(JudgedClaim(claim, ClaimFate.FAILED, shortfalls))
-    idle = tuple(each for each in policy.waivers if each not in used)
+    idle = tuple(waiver for waiver in policy.waivers if waiver not in used)
     return GateDecision(tuple(judged), idle)
 
 
-def required_of(
+def required_claims(
     expected: ExpectedRelease, policy: Policy, today: dt.date
 ) -> tuple[ExpectedClaim, ...]:
     """Return the claims that the policy requires; raise `UnreadableInputError` as `decide` does."""
     required = tuple(claim for claim in expected.claims if _is_required(claim, policy))
-    _check(policy, expected, required, today)
+    _check_policy(policy, expected, required, today)
     return required
 
 
+def evidence_cells(
+    decision: GateDecision, record: Record, policy: Policy
+) -> tuple[CellRecord, ...]:
+    """Return the cells that the answers to the passing claims rest on."""
+    cells = {
+        cell
+        for judged in decision.with_fate(ClaimFate.PASSED)
+        for cell in _cells(judged, record, policy)
+    }
+    return tuple(line for line in record.cells if line.cell in cells)
+
+
+def oldest_evidence(decision: GateDecision, record: Record, policy: Policy) -> dt.datetime | None:
+    """Return the start time of the oldest of these cells."""
+    times = (_started_at(line) for line in evidence_cells(decision, record, policy))
+    return min((time for time in times if time is not None), default=None)
+
+
+def valid_until(decision: GateDecision, record: Record, policy: Policy) -> dt.datetime:
+    """Return the last moment at which this record passes the gate."""
+    ends = [
+        dt.datetime.combine(waiver.until, dt.time.max, tzinfo=dt.timezone.utc)
+        for waiver in policy.waivers
+    ]
+    oldest = oldest_evidence(decision, record, policy)
+    if oldest is not None:
+        ends.append(oldest + policy.max_age)
+    return min(ends)
+
+
+def is_required_target(cell: Cell, policy: Policy) -> bool:
+    """Return whether a cell is on a target that the policy requires."""
+    return not policy.targets or _matches(cell.target, policy.targets)
+
+
+def _cells(judged: JudgedClaim, record: Record, policy: Policy) -> Iterator[Cell]:
+    required = {part.cell for part in judged.claim.parts if is_required_target(part.cell, policy)}
+    for part in record.verdict_by_claim[judged.claim.id].parts:
+        if part.cells[0] in required:
+            yield from part.cells
+
+
 def _is_required(claim: ExpectedClaim, policy: Policy) -> bool:
-    wanted = _matches(claim.id, policy.claims) and not _matches(claim.id, policy.not_claims)
-    return wanted and (
-        not policy.targets or any(_matches(each, policy.targets) for each in claim.targets)
+    selected = _matches(claim.id, policy.claims) and not _matches(claim.id, policy.not_claims)
+    return selected and (
+        not policy.targets or any(_matches(target, policy.targets) for target in claim.targets)
     )
 
 
@@ -147,34 +186,31 @@ def _matches(name: str, globs: Iterable[str]) -> bool:
     return any(matches(glob, [name]) for glob in globs)
 
 
-def _waiver(claim: str, waivers: Iterable[Waiver]) -> Waiver | None:
-    return next((each for each in waivers if _matches(claim, each.claims)), None)
-
-
-def _check(
+def _check_policy(
     policy: Policy, expected: ExpectedRelease, required: Sequence[ExpectedClaim], today: dt.date
 ) -> None:
     ids = [claim.id for claim in expected.claims]
+    required_ids = [claim.id for claim in required]
     problems = [
         f"require: {glob!r} matches no claim{did_you_mean(glob, ids)}"
         for glob in (*policy.claims, *policy.not_claims)
         if not matches(glob, ids)
     ]
     for waiver in policy.waivers:
-        called = ", ".join(waiver.claims)
         if waiver.until < today:
-            problems.append(f"the waiver of {called} expired on {waiver.until} (by {waiver.by})")
+            claims = ", ".join(waiver.claims)
+            problems.append(f"the waiver of {claims} expired on {waiver.until} (by {waiver.by})")
         problems += [
             f"a waiver's {glob!r} matches no required claim{did_you_mean(glob, ids)}"
             for glob in waiver.claims
-            if not matches(glob, [claim.id for claim in required])
+            if not matches(glob, required_ids)
         ]
     if not required and not problems:
-        problems.append("nothing is required: a gate that asks for nothing passes nothing")
+        problems.append("nothing is required: a gate without required claims passes nothing")
     if problems:
         raise UnreadableInputError(
-            "\n".join(["the policy does not fit:", *(f"  {each}" for each in problems)]),
-            "The claims and their ids: python -m matrix claims",
+            "\n".join(["the policy does not fit the claims:", *(f"  {line}" for line in problems)]),
+            "List the claims and their ids with: python -m matrix claims",
         )
 
 
@@ -186,76 +222,86 @@ class _Gate:
     now: dt.datetime
 
     def shortfalls(self, claim: ExpectedClaim) -> Iterator[Shortfall]:
-        parts = [part for part in claim.parts if on_target(part.cell, self.policy)]
-        for reason, what in claim.left_out:
-            yield Shortfall("missing", f"{what}: {reason}", reason=Reason(reason))
+        parts = [part for part in claim.parts if is_required_target(part.cell, self.policy)]
+        for reason, subject in claim.left_out:
+            yield Shortfall("missing", f"{subject}: {reason}", reason=Reason(reason))
         verdict = self.record.verdict_by_claim.get(claim.id)
-        told = self.record.claim_by_id.get(claim.id)
-        if verdict is None or told is None:
+        recorded = self.record.claim_by_id.get(claim.id)
+        if verdict is None or recorded is None:
             if not claim.left_out:
-                yield Shortfall("absent", "the record says nothing of it")
+                yield Shortfall("absent", "the record has no such claim")
             return
-        if (told.document, told.sha256) != (claim.document, claim.sha256):
-            yield Shortfall("another document", f"the record is about sha256 {told.sha256[:12]}…")
+        if (recorded.document, recorded.sha256) != (claim.document, claim.sha256):
+            detail = f"the record is about sha256 {recorded.sha256[:12]}…"
+            yield Shortfall("another document", detail)
         if not claim.left_out:
-            yield from self._targets(claim, parts)
-        yield from self._parts(parts, verdict)
+            yield from self._missing_targets(claim, parts)
+        yield from self._part_shortfalls(parts, verdict)
 
-    def _targets(self, claim: ExpectedClaim, parts: Sequence[ExpectedPart]) -> Iterator[Shortfall]:
-        """Yield the required targets that nothing is asked on, though the promise is about them."""
-        asked = [Cell.parse(part.cell).target for part in parts]
+    def _missing_targets(
+        self, claim: ExpectedClaim, parts: Sequence[ExpectedPart]
+    ) -> Iterator[Shortfall]:
+        """Yield the required targets that the claim is about and no part is on."""
+        targets = [part.cell.target for part in parts]
         for glob in self.policy.targets:
-            if any(matches(glob, [each]) for each in claim.targets) and not matches(glob, asked):
+            if matches(glob, claim.targets) and not matches(glob, targets):
                 yield Shortfall("missing", f"no experiment on {glob}")
         if not parts and not self.policy.targets:
             yield Shortfall("missing", "no experiment at all")
 
-    def _parts(self, parts: Sequence[ExpectedPart], verdict: Verdict) -> Iterator[Shortfall]:
-        found: dict[tuple[str, str, str], list[PartVerdict]] = {}
-        for told in verdict.parts:
-            found.setdefault((told.probe, told.channel, told.cells[0]), []).append(told)
+    def _part_shortfalls(
+        self, parts: Sequence[ExpectedPart], verdict: Verdict
+    ) -> Iterator[Shortfall]:
+        answers: dict[tuple[str, str, Cell], list[PartVerdict]] = {}
+        for answer in verdict.parts:
+            key = answer.probe, answer.channel, answer.cells[0]
+            answers.setdefault(key, []).append(answer)
         for part in parts:
-            answers = found.pop((part.probe, part.channel, part.cell), [])
-            line = self.record.cell_by_id.get(part.cell)
-            if not answers or line is None:
+            of_part = answers.pop((part.probe, part.channel, part.cell), [])
+            line = self.record.cell_records.get(part.cell)
+            if not of_part or line is None:
                 detail = f"{part.probe}/{part.channel} was not judged"
-                yield Shortfall("absent", detail, part.cell)
+                yield Shortfall("absent", detail, part.cell.id)
             else:
-                for told in answers:
-                    yield from self._part(part, told, line)
-        # What is recorded beside what is expected counts as well: it is about the same claim.
-        for told in (each for answers in found.values() for each in answers):
-            if on_target(told.cells[0], self.policy) and told.outcome is not Outcome.CONFIRMED:
-                yield _not_confirmed(told, told.cells[0])
-        made = {told.outcome for told in verdict.parts}
-        # The package index may refute what every part confirms or leaves open.
-        if (verdict.outcome is Outcome.REFUTED and verdict.outcome not in made) or (
-            verdict.outcome is Outcome.UNVERIFIED and made <= {Outcome.CONFIRMED}
+                for answer in of_part:
+                    yield from self._answer_shortfalls(part, answer, line)
+        # Unexpected parts of the record count as well: they are about the same claim.
+        for answer in (answer for of_part in answers.values() for answer in of_part):
+            cell = answer.cells[0]
+            if is_required_target(cell, self.policy) and answer.outcome is not Outcome.CONFIRMED:
+                yield _not_confirmed(answer, cell.id)
+        outcomes = {answer.outcome for answer in verdict.parts}
+        # The package index may refute a claim whose parts are confirmed or unverified.
+        if (verdict.outcome is Outcome.REFUTED and verdict.outcome not in outcomes) or (
+            verdict.outcome is Outcome.UNVERIFIED and outcomes <= {Outcome.CONFIRMED}
         ):
             yield _not_confirmed(verdict)
 
-    def _part(self, part: ExpectedPart, told: PartVerdict, line: CellLine) -> Iterator[Shortfall]:
-        if told.outcome is not Outcome.CONFIRMED:
-            yield _not_confirmed(told, part.cell)
+    def _answer_shortfalls(
+        self, part: ExpectedPart, answer: PartVerdict, line: CellRecord
+    ) -> Iterator[Shortfall]:
+        if answer.outcome is not Outcome.CONFIRMED:
+            yield _not_confirmed(answer, part.cell.id)
             return
-        for cell in dict.fromkeys(told.cells):
-            rests_on = self.record.cell_by_id.get(cell)
-            if rests_on is None:
-                yield Shortfall("absent", "the answer rests on it", cell)
+        for cell in dict.fromkeys(answer.cells):
+            evidence = self.record.cell_records.get(cell)
+            if evidence is None:
+                yield Shortfall("absent", "the answer rests on it", cell.id)
             else:
-                yield from self._age(rests_on)
-        if artifact_of(line, self.expected.artifacts) is None:
-            detail = f"it had no file of ddtrace {self.expected.ddtrace} that is known here"
-            yield Shortfall("another artifact", detail, part.cell)
-        held = _held(part, line)
-        if held < self.policy.repeats:
-            yield Shortfall("too few", f"held {held} of {self.policy.repeats} times", part.cell)
-        if part.holds_without and not self._is_able(part, told):
-            yield Shortfall("no control", f"no cell of it shows {part.probe}", part.cell)
+                yield from self._age_shortfalls(evidence)
+        if installed_artifact(line, self.expected.artifacts) is None:
+            detail = f"it had no known file of ddtrace {self.expected.ddtrace}"
+            yield Shortfall("another artifact", detail, part.cell.id)
+        count = _confirmations(part, line)
+        if count < self.policy.repeats:
+            detail = f"confirmed {count} of {self.policy.repeats} times"
+            yield Shortfall("too few", detail, part.cell.id)
+        if part.expects_absent and not self._has_control(part, answer):
+            yield Shortfall("no control", f"none of its cells shows {part.probe}", part.cell.id)
 
-    def _is_able(self, part: ExpectedPart, told: PartVerdict) -> bool:
-        """Return whether the probe is seen to see: a probe that never does proves no absence."""
-        lines = (self.record.cell_by_id.get(cell) for cell in told.cells)
+    def _has_control(self, part: ExpectedPart, answer: PartVerdict) -> bool:
+        """Return whether a cell shows the probe: one that never does proves no absence."""
+        lines = (self.record.cell_records.get(cell) for cell in answer.cells)
         return any(
             finding.probe == part.probe and finding.shows is Observed.PRESENT
             for line in lines
@@ -263,23 +309,18 @@ class _Gate:
             for finding in line.findings
         )
 
-    def _age(self, line: CellLine) -> Iterator[Shortfall]:
-        started = started_at(line)
+    def _age_shortfalls(self, line: CellRecord) -> Iterator[Shortfall]:
+        started = _started_at(line)
         if started is None:
-            yield Shortfall("stale", "it does not say when it was run", line.id)
+            yield Shortfall("stale", "its start time is not known", line.id)
         elif self.now - started > self.policy.max_age:
             yield Shortfall("stale", f"run {(self.now - started).days} days ago", line.id)
         elif started - self.now > _SKEW:
-            yield Shortfall("stale", f"run at {line.started}, which is not yet", line.id)
+            yield Shortfall("stale", f"run at {line.started}, in the future", line.id)
 
 
-def on_target(cell: str, policy: Policy) -> bool:
-    """Return whether a cell is on a target that the policy requires."""
-    return not policy.targets or _matches(Cell.parse(cell).target, policy.targets)
-
-
-def started_at(line: CellLine) -> dt.datetime | None:
-    """Return when a cell was run, None where it does not say, zone and all."""
+def _started_at(line: CellRecord) -> dt.datetime | None:
+    """Return the start time of a cell, None where it or its time zone is not known."""
     try:
         started = dt.datetime.fromisoformat(line.started)
     except ValueError:
@@ -287,51 +328,20 @@ def started_at(line: CellLine) -> dt.datetime | None:
     return started if started.tzinfo is not None else None
 
 
-def _not_confirmed(told: PartVerdict | Verdict, cell: str = "") -> Shortfall:
-    reason = f" ({told.reason.value})" if told.reason else ""
-    return Shortfall(told.outcome.value + reason, told.evidence, cell, told.reason)
+def _not_confirmed(answer: PartVerdict | Verdict, cell: str = "") -> Shortfall:
+    reason = f" ({answer.reason.value})" if answer.reason else ""
+    return Shortfall(
+        answer.outcome.value + reason, short_evidence_text(answer.facts), cell, answer.reason
+    )
 
 
-def _held(part: ExpectedPart, line: CellLine) -> int:
-    """Return how often the cell's own finding held, 0 where any repeat showed the opposite."""
-    wanted, opposite = Observed.PRESENT, Observed.ABSENT
-    if part.holds_without:
-        wanted, opposite = opposite, wanted
+def _confirmations(part: ExpectedPart, line: CellRecord) -> int:
+    """Return how often the cell confirmed the part, 0 where any repeat showed the opposite."""
+    required, opposite = Observed.PRESENT, Observed.ABSENT
+    if part.expects_absent:
+        required, opposite = opposite, required
     for finding in line.findings:
-        if (finding.probe, finding.channel, finding.shows) == (part.probe, part.channel, wanted):
+        if (finding.probe, finding.channel, finding.shows) == (part.probe, part.channel, required):
             counts = dict[str, int](finding.repeats)
-            return 0 if counts.get(opposite.value) else counts.get(wanted.value, 0)
+            return 0 if counts.get(opposite.value) else counts.get(required.value, 0)
     return 0
-
-
-def evidence_of(decision: GateDecision, record: Record, policy: Policy) -> tuple[CellLine, ...]:
-    """Return the cells that the answers to the passing claims rest on."""
-    named = {
-        cell for each in decision.of(ClaimFate.PASSED) for cell in _cells(each, record, policy)
-    }
-    return tuple(line for line in record.cells if line.id in named)
-
-
-def oldest(decision: GateDecision, record: Record, policy: Policy) -> dt.datetime | None:
-    """Return when the oldest of these cells was run."""
-    times = (started_at(line) for line in evidence_of(decision, record, policy))
-    return min((each for each in times if each is not None), default=None)
-
-
-def lasts_until(decision: GateDecision, record: Record, policy: Policy) -> dt.datetime:
-    """Return the last moment at which this record passes the gate."""
-    ends = [
-        dt.datetime.combine(waiver.until, dt.time.max, tzinfo=dt.timezone.utc)
-        for waiver in policy.waivers
-    ]
-    first = oldest(decision, record, policy)
-    if first is not None:
-        ends.append(first + policy.max_age)
-    return min(ends)
-
-
-def _cells(judged: JudgedClaim, record: Record, policy: Policy) -> Iterator[str]:
-    asked = {part.cell for part in judged.claim.parts if on_target(part.cell, policy)}
-    for part in record.verdict_by_claim[judged.claim.id].parts:
-        if part.cells[0] in asked:
-            yield from part.cells

@@ -1,6 +1,6 @@
-"""Signatures without a key: a certificate for whoever an OIDC provider says that one is.
+"""Signatures without a key: a certificate for the identity that an OIDC provider confirms.
 
-That is the optional package `sigstore`, imported only here and only when asked for.
+They need the optional package `sigstore`, which is imported only here and only on demand.
 https://docs.sigstore.dev/cosign/signing/overview/
 """
 
@@ -12,23 +12,27 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from matrix.errors import UsageError
-from matrix.features.qualification.signing import BadSignatureError
+from matrix.features.qualification.dsse import BadSignatureError
 from matrix.features.qualification.statement import PAYLOAD_TYPE
 
-__all__ = ["Sigstore", "SigstoreError", "installed", "keyless_opener", "keyless_seal"]
+__all__ = ["Sigstore", "SigstoreError", "keyless_signer", "keyless_verifier", "load_sigstore"]
 
 REQUIREMENT = "sigstore>=4,<5"
+_HINT = (
+    "CI services provide one (on GitHub Actions: permissions: id-token: write). Elsewhere use a"
+    " key: --key FILE (--make-key FILE creates one)."
+)
 
 
 class SigstoreError(Exception):
-    """What went wrong with signing or checking, in the package's words."""
+    """A failure to sign or verify, with the package's message."""
 
 
 class Sigstore(Protocol):
-    """The package as far as it is needed."""
+    """The parts of the package that are needed."""
 
     def credential(self) -> str:
-        """Return the OIDC token of this place, "" where there is none; raise SigstoreError."""
+        """Return the OIDC token of this environment, "" without one; raise SigstoreError."""
         ...
 
     def sign(self, statement: bytes, token: str) -> bytes:
@@ -36,81 +40,75 @@ class Sigstore(Protocol):
         ...
 
     def verify(self, bundle: bytes, identity: str, issuer: str) -> tuple[str, bytes]:
-        """Return type and content of what a bundle holds; raise SigstoreError. Asks no network."""
+        """Return payload type and payload of a bundle, without network; raise SigstoreError."""
         ...
 
-    def again(self, bundle: bytes) -> bytes:
-        """Return the bundle as it is written by the package; raise SigstoreError."""
+    def reserialize(self, bundle: bytes) -> bytes:
+        """Return the bundle as the package writes it; raise SigstoreError."""
         ...
 
 
-def installed() -> Sigstore:
+def load_sigstore() -> Sigstore:
     """Return the package; raise UsageError where it is not installed."""
     try:
         importlib.import_module("sigstore")
     except ImportError:
         raise UsageError(
-            "signing and checking without a key need the package sigstore, which is not installed",
+            "keyless signatures need the package sigstore, which is not installed",
             f"Install it: {sys.executable} -m pip install '{REQUIREMENT}'. Or use a key of your"
-            " own: --key FILE (--make-key FILE makes one).",
+            " own: --key FILE (--make-key FILE creates one).",
         ) from None
-    return _Installed()
+    return _SigstorePackage()
 
 
-def keyless_seal(package: Sigstore) -> Callable[[bytes], bytes]:
-    """Return what signs a statement as whoever this is; raise UsageError where nobody says who.
+def keyless_signer(package: Sigstore) -> Callable[[bytes], bytes]:
+    """Return a function that signs as this environment's identity; raise UsageError without one.
 
-    Known before a run, which may take an hour; the token is asked for again when it is over.
+    The token is requested before a run, which may take an hour, and again when it is over.
     """
     _token(package)
 
-    def seal(statement: bytes) -> bytes:
+    def sign(statement: bytes) -> bytes:
         try:
             return package.sign(statement, _token(package))
         except SigstoreError as error:
             raise UsageError(
-                f"the sign-off could not be signed: {error}",
-                "What was run is kept: the same command does not run it again.",
+                f"cannot sign the sign-off: {error}",
+                "The results are kept: the same command does not run them again.",
             ) from error
 
-    return seal
+    return sign
 
 
-def keyless_opener(package: Sigstore, identity: str, issuer: str) -> Callable[[bytes], bytes]:
-    """Return what opens bundles signed by `identity`, as `issuer` says who that is."""
+def keyless_verifier(package: Sigstore, identity: str, issuer: str) -> Callable[[bytes], bytes]:
+    """Return a function that opens bundles signed by `identity`, as confirmed by `issuer`."""
 
-    def opened(content: bytes) -> bytes:
+    def verify(content: bytes) -> bytes:
         try:
-            kind, statement = package.verify(content, identity, issuer)
-            written = package.again(content)
+            payload_type, statement = package.verify(content, identity, issuer)
+            serialized = package.reserialize(content)
         except SigstoreError as error:
             raise BadSignatureError(f"it is not signed by {identity}: {error}") from error
-        if kind != PAYLOAD_TYPE:
-            raise BadSignatureError(f"what it holds is {kind!r}, no statement")
-        if written != content:
+        if payload_type != PAYLOAD_TYPE:
+            raise BadSignatureError(f"its payload is {payload_type!r}, not a statement")
+        if serialized != content:
             raise BadSignatureError("it is not written as it was signed: a byte of it was changed")
         return statement
 
-    return opened
+    return verify
 
 
 def _token(package: Sigstore) -> str:
     try:
         token = package.credential()
     except SigstoreError as error:
-        raise UsageError(f"this place has no OIDC identity: {error}", _HINT) from error
+        raise UsageError(f"there is no OIDC identity: {error}", _HINT) from error
     if not token:
-        raise UsageError("this place has no OIDC identity to sign with", _HINT)
+        raise UsageError("there is no OIDC identity to sign with", _HINT)
     return token
 
 
-_HINT = (
-    "CI services give one (on GitHub Actions: permissions: id-token: write). Elsewhere use a key:"
-    " --key FILE (--make-key FILE makes one)."
-)
-
-
-class _Installed:
+class _SigstorePackage:
     """The real package, version 4."""
 
     def credential(self) -> str:
@@ -118,7 +116,7 @@ class _Installed:
         try:
             return str(oidc.detect_credential() or "")
         except Exception as error:
-            raise SigstoreError(_said(error)) from error
+            raise SigstoreError(_message(error)) from error
 
     def sign(self, statement: bytes, token: str) -> bytes:
         oidc, sign, models, dsse = map(_module, ("oidc", "sign", "models", "dsse"))
@@ -127,35 +125,35 @@ class _Installed:
             context = sign.SigningContext.from_trust_config(trust)
             with context.signer(oidc.IdentityToken(token)) as signer:
                 bundle = signer.sign_dsse(dsse.Statement(statement))
-            return _written(bundle)
+            return _serialize(bundle)
         except Exception as error:
-            raise SigstoreError(_said(error)) from error
+            raise SigstoreError(_message(error)) from error
 
     def verify(self, bundle: bytes, identity: str, issuer: str) -> tuple[str, bytes]:
         models, verify, policy = map(_module, ("models", "verify", "verify.policy"))
         try:
             verifier = verify.Verifier.production(offline=True)
-            who = policy.Identity(identity=identity, issuer=issuer)
-            kind, payload = verifier.verify_dsse(models.Bundle.from_json(bundle), who)
+            signer = policy.Identity(identity=identity, issuer=issuer)
+            payload_type, payload = verifier.verify_dsse(models.Bundle.from_json(bundle), signer)
         except Exception as error:
-            raise SigstoreError(_said(error)) from error
-        return str(kind), bytes(payload)
+            raise SigstoreError(_message(error)) from error
+        return str(payload_type), bytes(payload)
 
-    def again(self, bundle: bytes) -> bytes:
+    def reserialize(self, bundle: bytes) -> bytes:
         try:
-            return _written(_module("models").Bundle.from_json(bundle))
+            return _serialize(_module("models").Bundle.from_json(bundle))
         except Exception as error:
-            raise SigstoreError(_said(error)) from error
+            raise SigstoreError(_message(error)) from error
 
 
-def _module(name: str) -> Any:  # noqa: ANN401 - of a package that need not be there
+def _module(name: str) -> Any:  # noqa: ANN401 - of an optional package
     return importlib.import_module(f"sigstore.{name}")
 
 
-def _written(bundle: Any) -> bytes:  # noqa: ANN401 - of a package that need not be there
+def _serialize(bundle: Any) -> bytes:  # noqa: ANN401 - of an optional package
     return str(bundle.to_json()).encode()
 
 
-def _said(error: Exception) -> str:
-    # Every failure there is an answer: networks, servers, clocks and certificates have many.
+def _message(error: Exception) -> str:
+    # Any exception is caught above: networks, servers, clocks and certificates fail in many ways.
     return f"{type(error).__name__}: {error}".splitlines()[0][:300]

@@ -1,6 +1,6 @@
-"""The policy file (schema policy/1): what a release must keep, and which failures are waived.
+"""The policy file (schema policy/1): the claims that a release must keep, and the waivers.
 
-Read strictly: what is not understood is an error, with everything that is wrong told at once.
+It is parsed strictly: anything unknown is an error, and all problems are reported at once.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ TARGETS = (
     "win32",
     "win_arm64",
 )
-"""Every target that a cell may be run on, here or elsewhere."""
-_LONGEST = 366
-_LARGEST = 10_000_000
-_MOST_REPEATS = 20
+"""Every target that a cell may run on, on this machine or another."""
+_MAX_DAYS = 366
+_MAX_BYTES = 10_000_000
+_MAX_REPEATS = 20
 _FIELDS: Mapping[str, Mapping[str, str]] = {
     "": {"schema": "text", "require": "table", "evidence": "table", "waiver": "tables"},
     "require": {"claims": "texts", "not_claims": "texts", "targets": "texts"},
@@ -61,7 +61,7 @@ _KINDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Waiver:
-    """Claims (globs of their ids) that may fail until a day, that day included; who says so."""
+    """Claims (globs of ids) that may fail `until` a day, inclusive, with a reason and an author."""
 
     claims: tuple[str, ...]
     why: str
@@ -71,10 +71,10 @@ class Waiver:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """`claims` less `not_claims` (globs of ids) must be confirmed, on each of `targets` (globs).
+    """The required claims, `claims` without `not_claims` (globs of ids), on `targets` (globs).
 
-    A promise that is about none of the targets is not required; empty `targets` ask for all that
-    is promised. Evidence may be of age `max_age`, and a part holds where it did so `repeats` times.
+    A claim about none of the targets is not required; empty `targets` require all that are
+    promised. Evidence may be of age `max_age`, and each part must be confirmed `repeats` times.
     `sha256` is that of the file.
     """
 
@@ -91,46 +91,47 @@ def policy_bytes(path: Path) -> bytes:
     """Return the content of a file, for `parse_policy`; raise `UnreadableInputError`."""
     try:
         with path.open("rb") as file:
-            return file.read(_LARGEST + 1)
+            return file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise UnreadableInputError(
-            f"{path} cannot be read: {error.strerror}", "A policy is a TOML file: see the README."
+            f"cannot read policy {path}: {error.strerror}",
+            "A policy is a TOML file: see the README.",
         ) from error
 
 
 def default_policy() -> bytes:
-    """Return the content of the policy where none is given, for this machine's own target."""
+    """Return the content of the default policy, for this machine's own target."""
     text = (data_dir() / "policy.toml").read_text(encoding="utf-8")
     return text.replace("HERE", host_target()).encode()
 
 
-def parse_policy(content: bytes, called: str) -> Policy:
-    """Return the policy that the bytes of a file hold; `called` is its name for errors."""
-    if len(content) > _LARGEST:
-        raise UnreadableInputError(f"{called} is too large for a policy")
+def parse_policy(content: bytes, name: str) -> Policy:
+    """Return the policy in the bytes of a file; `name` is for errors."""
+    if len(content) > _MAX_BYTES:
+        raise UnreadableInputError(f"{name} is too large for a policy")
     try:
         raw = parse_toml(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise UnreadableInputError(f"{called} is no TOML file: {error}") from error
+        raise UnreadableInputError(f"{name} is not a TOML file: {error}") from error
     problems: list[str] = []
-    top = _checked(raw, "", "", problems)
-    require = _checked(top.get("require", {}), "require", "require", problems)
-    evidence = _checked(top.get("evidence", {}), "evidence", "evidence", problems)
+    top = _valid_fields(raw, "", "", problems)
+    require = _valid_fields(top.get("require", {}), "require", "require", problems)
+    evidence = _valid_fields(top.get("evidence", {}), "evidence", "evidence", problems)
     waivers = [
-        _checked(table, "waiver", f"waiver {number}", problems)
+        _valid_fields(table, "waiver", f"waiver {number}", problems)
         for number, table in enumerate(top.get("waiver", ()), 1)
     ]
-    _required(top, require, waivers, problems)
-    _bounds(evidence, problems)
+    _check_required(top, require, waivers, problems)
+    _check_bounds(evidence, problems)
     problems += [
-        f"require.targets: {glob!r} matches no target{_near(glob)}"
+        f"require.targets: {glob!r} matches no target{_target_hint(glob)}"
         for glob in require.get("targets", ())
         if not matches(glob, TARGETS)
     ]
     if problems:
         raise UnreadableInputError(
-            "\n".join([f"{called} is no policy:", *(f"  {each}" for each in problems)]),
-            f"A policy (schema {SCHEMA}) is explained in the README, under qualify.",
+            "\n".join([f"invalid policy {name}:", *(f"  {problem}" for problem in problems)]),
+            f"The schema {SCHEMA} is documented in the README, under qualify.",
         )
     return Policy(
         claims=tuple(require["claims"]),
@@ -139,66 +140,71 @@ def parse_policy(content: bytes, called: str) -> Policy:
         max_age=dt.timedelta(days=evidence.get("max_age_days", 14)),
         repeats=evidence.get("repeats", 1),
         waivers=tuple(
-            Waiver(tuple(one["claims"]), one["why"], one["by"], one["until"]) for one in waivers
+            Waiver(tuple(table["claims"]), table["why"], table["by"], table["until"])
+            for table in waivers
         ),
         sha256=hashlib.sha256(content).hexdigest(),
     )
 
 
-def _checked(
-    table: Mapping[str, Any], kind: str, called: str, problems: list[str]
+def _valid_fields(
+    table: Mapping[str, Any], kind: str, path: str, problems: list[str]
 ) -> Mapping[str, Any]:
-    """Return what of a table is as it should be; say what is not."""
+    """Return the valid fields of a table; append the others to `problems`."""
     fields = _FIELDS[kind]
-    good: dict[str, Any] = {}
+    valid: dict[str, Any] = {}
     for name, value in table.items():
-        full = f"{called}.{name}".lstrip(".")
+        full = f"{path}.{name}".lstrip(".")
         if name not in fields:
             problems.append(f"{full}: unknown key{did_you_mean(name, fields)}")
-        elif not _is(value, fields[name]):
+        elif not _is_of_kind(value, fields[name]):
             problems.append(f"{full}: {value!r} is not {_KINDS[fields[name]]}")
         else:
-            good[name] = value
-    return good
+            valid[name] = value
+    return valid
 
 
-def _is(value: object, kind: str) -> bool:
+def _is_of_kind(value: object, kind: str) -> bool:
     match kind:
         case "text":
             return isinstance(value, str) and bool(value.strip())
         case "texts":
-            return isinstance(value, list) and bool(value) and all(_is(x, "text") for x in value)
+            return (
+                isinstance(value, list)
+                and bool(value)
+                and all(_is_of_kind(item, "text") for item in value)
+            )
         case "table":
             return isinstance(value, dict)
         case "tables":
-            return isinstance(value, list) and all(isinstance(each, dict) for each in value)
+            return isinstance(value, list) and all(isinstance(item, dict) for item in value)
         case "count":
             return type(value) is int and value > 0
         case _:
             return type(value) is dt.date
 
 
-def _required(
+def _check_required(
     top: Mapping[str, Any],
     require: Mapping[str, Any],
     waivers: list[Mapping[str, Any]],
     problems: list[str],
 ) -> None:
     if top.get("schema") != SCHEMA:
-        problems.append(f"schema: it must say schema = {SCHEMA!r}")
+        problems.append(f"schema: it must be {SCHEMA!r}")
     if "claims" not in require:
-        problems.append('require.claims: it must say which claims are required, such as ["*"]')
-    for number, one in enumerate(waivers, 1):
-        missing = [name for name in _FIELDS["waiver"] if name not in one]
+        problems.append('require.claims: missing: name the required claims, such as ["*"]')
+    for number, waiver in enumerate(waivers, 1):
+        missing = [name for name in _FIELDS["waiver"] if name not in waiver]
         if missing:
-            problems.append(f"waiver {number}: it must say {', '.join(missing)}")
+            problems.append(f"waiver {number}: missing {', '.join(missing)}")
 
 
-def _near(glob: str) -> str:
-    return did_you_mean(glob, TARGETS) or f"; they are {', '.join(TARGETS)}"
+def _target_hint(glob: str) -> str:
+    return did_you_mean(glob, TARGETS) or f"; the targets are {', '.join(TARGETS)}"
 
 
-def _bounds(evidence: Mapping[str, Any], problems: list[str]) -> None:
-    for name, most in (("max_age_days", _LONGEST), ("repeats", _MOST_REPEATS)):
-        if evidence.get(name, 1) > most:
-            problems.append(f"evidence.{name}: {evidence[name]} is more than {most}")
+def _check_bounds(evidence: Mapping[str, Any], problems: list[str]) -> None:
+    for name, maximum in (("max_age_days", _MAX_DAYS), ("repeats", _MAX_REPEATS)):
+        if evidence.get(name, 1) > maximum:
+            problems.append(f"evidence.{name}: {evidence[name]} is more than {maximum}")

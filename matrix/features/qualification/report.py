@@ -1,6 +1,7 @@
-"""A decision for whoever has to act on it: what failed, where it stands, what to do. Pure.
+"""A decision as text for a terminal, and a sign-off as an HTML page. Pure.
 
-The sign-off as a page for people: one file, everything in it, everything escaped.
+The text names the failures, their place in the documents, and the commands that remedy them. The
+page is a single file in which everything is escaped.
 """
 
 from __future__ import annotations
@@ -17,31 +18,29 @@ from matrix.features.qualification.gate import (
     GateDecision,
     JudgedClaim,
     Shortfall,
-    evidence_of,
-    lasts_until,
-    oldest,
+    evidence_cells,
+    oldest_evidence,
+    valid_until,
 )
 from matrix.features.qualification.policy import Policy
 from matrix.features.qualification.statement import Digest, StatementSubject, result_of
-from matrix.model.cell import Cell
 from matrix.model.claim import Claim
-from matrix.reporting.evidence_text import plain
 from matrix.reporting.text import load_reasons, many, promise, shorten
 from matrix.runs.record import Record
 from matrix.system.paths import data_dir
 
-__all__ = ["Commands", "SignatureInfo", "head", "page_of", "tell"]
+__all__ = ["Commands", "SignatureInfo", "headline", "render_page", "report_lines"]
 
-_MOST = 3
-_EVIDENCE = 400
+_MAX_SHORTFALLS = 3
+_MAX_DETAIL = 400
 _REMEDIES = {
-    "absent": "it was not run: {run}",
+    "absent": "run it: {run}",
     "stale": "run it again: {run}",
-    "too few": "run it as often as the policy asks: {run}",
-    "no control": "run it again, with what it is compared with: {run}",
+    "too few": "run it as often as the policy requires: {run}",
+    "no control": "run it again, with its controls: {run}",
     "another artifact": "run the cell with the release's own file: {run}",
-    "another document": "run it of the page as it is now: {run}",
-    "refuted": "repeat it: {repeat}",
+    "another document": "run it for the current page: {run}",
+    "refuted": "reproduce it: {repeat}",
 }
 
 
@@ -53,102 +52,101 @@ class Commands:
     repeat: str
 
     def remedy(self, shortfall: Shortfall) -> str:
-        """Return what to do about a shortfall."""
+        """Return the remedy of a shortfall."""
         repeat = self.repeat.replace("CELL", shortfall.cell or "CELL")
         if shortfall.reason is not None:
             remedy = load_reasons()[shortfall.reason].remedy_for(shortfall.cell)
-            return f"{remedy} Repeat it: {repeat}" if shortfall.cell else remedy
-        told = _REMEDIES.get(shortfall.what)
-        if told is None:
-            return f"repeat it: {repeat}" if shortfall.cell else self.run
-        return told.format(run=self.run, repeat=repeat)
-
-
-def head(decision: GateDecision, ddtrace: str) -> str:
-    """Return the answer in a line."""
-    counts = ", ".join(f"{len(decision.of(fate))} {fate.value}" for fate in ClaimFate)
-    verdict = "qualifies" if decision.passed else "does not qualify"
-    nothing = "" if decision.of(ClaimFate.PASSED) else "; where nothing passes nothing qualifies"
-    required = many(len(decision.judged), "required claim")
-    return f"ddtrace {ddtrace} {verdict}: {counts} of {required}{nothing}"
-
-
-def tell(
-    decision: GateDecision, claims: dict[str, Claim], policy: Policy, commands: Commands
-) -> Iterator[str]:
-    """Yield the lines of the whole result; `claims` are those that are required, by id."""
-    failed, waived = decision.of(ClaimFate.FAILED), decision.of(ClaimFate.WAIVED)
-    if failed:
-        yield "failed"
-        for each in failed:
-            yield from _judged(each, claims, commands)
-        yield ""
-    if waived:
-        yield "waived"
-        for each in waived:
-            yield from _waived(each, claims)
-        yield ""
-    for waiver in decision.idle:
-        yield f"an idle waiver, which can go: {', '.join(waiver.claims)} (by {waiver.by})"
-    counts = _by_what(failed)
-    if counts:
-        words = ", ".join(f"{what} {count}" for what, count in counts.items())
-        yield f"fell short   {words}"
-    targets = ", ".join(policy.targets) or "all that are promised"
-    age, repeats = many(policy.max_age.days, "day"), many(policy.repeats, "repeat")
-    yield f"asked for    targets {targets}; evidence of at most {age}; {repeats}"
-
-
-def _judged(each: JudgedClaim, claims: dict[str, Claim], commands: Commands) -> Iterator[str]:
-    yield f"- {_where(each)}: {_promise(each, claims)}"
-    yield f"  {each.claim.id}"
-    for shortfall in each.shortfalls[:_MOST]:
-        yield f"  {_said(shortfall)}"
-        yield f"    {commands.remedy(shortfall)}"
-    if len(each.shortfalls) > _MOST:
-        yield f"  and {len(each.shortfalls) - _MOST} more like these"
-
-
-def _waived(each: JudgedClaim, claims: dict[str, Claim]) -> Iterator[str]:
-    assert each.waiver is not None  # noqa: S101 - that is what makes it waived
-    yield f"- {_where(each)}: {_promise(each, claims)}"
-    yield f"  by {each.waiver.by} until {each.waiver.until}: {each.waiver.why}"
-    for shortfall in each.shortfalls[:_MOST]:
-        yield f"  {_said(shortfall)}"
-
-
-def _where(each: JudgedClaim) -> str:
-    return f"{each.claim.document}:{each.claim.line}"
-
-
-def _promise(each: JudgedClaim, claims: dict[str, Claim]) -> str:
-    claim = claims.get(each.claim.id)
-    return promise(claim) if claim else each.claim.id
-
-
-def _said(shortfall: Shortfall) -> str:
-    where = f" in {shortfall.cell}" if shortfall.cell else ""
-    return f"{shortfall.what}{where}: {shorten(plain(shortfall.detail), _EVIDENCE)}"
-
-
-def _by_what(judged: Iterable[JudgedClaim]) -> Mapping[str, int]:
-    """Return how many claims fall short in which way, the most frequent first."""
-    counts: dict[str, int] = {}
-    for each in judged:
-        for what in dict.fromkeys(one.what for one in each.shortfalls):
-            counts[what] = counts.get(what, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+            return f"{remedy} Reproduce it: {repeat}" if shortfall.cell else remedy
+        template = _REMEDIES.get(shortfall.kind)
+        if template is None:
+            return f"reproduce it: {repeat}" if shortfall.cell else self.run
+        return template.format(run=self.run, repeat=repeat)
 
 
 @dataclasses.dataclass(frozen=True)
 class SignatureInfo:
-    """How it is signed: `by` (the key's id, or whoever the certificate names), and how to check."""
+    """The signer `by` (a key's id, or the identity of a certificate), and the `check` command."""
 
     by: str
     check: str
 
 
-def page_of(  # noqa: PLR0913 - all that the sign-off rests on
+def headline(decision: GateDecision, ddtrace: str) -> str:
+    """Return the decision in one line."""
+    counts = ", ".join(f"{len(decision.with_fate(fate))} {fate.value}" for fate in ClaimFate)
+    verdict = "qualifies" if decision.passed else "does not qualify"
+    passed = decision.with_fate(ClaimFate.PASSED)
+    note = "" if passed else "; a release without any passed claim does not qualify"
+    required = many(len(decision.judged), "required claim")
+    return f"ddtrace {ddtrace} {verdict}: {counts} of {required}{note}"
+
+
+def report_lines(
+    decision: GateDecision, claims: dict[str, Claim], policy: Policy, commands: Commands
+) -> Iterator[str]:
+    """Yield the lines of the whole result; `claims` are the required ones, by id."""
+    failed = decision.with_fate(ClaimFate.FAILED)
+    waived = decision.with_fate(ClaimFate.WAIVED)
+    if failed:
+        yield "failed"
+        for judged in failed:
+            yield from _failed_claim(judged, claims, commands)
+        yield ""
+    if waived:
+        yield "waived"
+        for judged in waived:
+            yield from _waived_claim(judged, claims)
+        yield ""
+    for waiver in decision.idle:
+        yield f"unused waiver, can be removed: {', '.join(waiver.claims)} (by {waiver.by})"
+    counts = _counts_by_kind(failed)
+    if counts:
+        yield f"shortfalls   {', '.join(f'{kind} {count}' for kind, count in counts.items())}"
+    targets = ", ".join(policy.targets) or "all that are promised"
+    age, repeats = many(policy.max_age.days, "day"), many(policy.repeats, "repeat")
+    yield f"required     targets {targets}; evidence of at most {age}; {repeats}"
+
+
+def _failed_claim(
+    judged: JudgedClaim, claims: dict[str, Claim], commands: Commands
+) -> Iterator[str]:
+    yield _claim_line(judged, claims)
+    yield f"  {judged.claim.id}"
+    for shortfall in judged.shortfalls[:_MAX_SHORTFALLS]:
+        yield f"  {_shortfall_text(shortfall)}"
+        yield f"    {commands.remedy(shortfall)}"
+    if len(judged.shortfalls) > _MAX_SHORTFALLS:
+        yield f"  and {len(judged.shortfalls) - _MAX_SHORTFALLS} more"
+
+
+def _waived_claim(judged: JudgedClaim, claims: dict[str, Claim]) -> Iterator[str]:
+    assert judged.waiver is not None  # noqa: S101 - true for every waived claim
+    yield _claim_line(judged, claims)
+    yield f"  by {judged.waiver.by} until {judged.waiver.until}: {judged.waiver.why}"
+    for shortfall in judged.shortfalls[:_MAX_SHORTFALLS]:
+        yield f"  {_shortfall_text(shortfall)}"
+
+
+def _claim_line(judged: JudgedClaim, claims: dict[str, Claim]) -> str:
+    claim = claims.get(judged.claim.id)
+    text = promise(claim) if claim else judged.claim.id
+    return f"- {judged.claim.document}:{judged.claim.line}: {text}"
+
+
+def _shortfall_text(shortfall: Shortfall) -> str:
+    cell = f" in {shortfall.cell}" if shortfall.cell else ""
+    return f"{shortfall.kind}{cell}: {shorten(shortfall.detail, _MAX_DETAIL)}"
+
+
+def _counts_by_kind(claims: Iterable[JudgedClaim]) -> Mapping[str, int]:
+    """Return the number of claims with each kind of shortfall, the most frequent first."""
+    counts = Counter(
+        kind for judged in claims for kind in dict.fromkeys(one.kind for one in judged.shortfalls)
+    )
+    return dict(counts.most_common())
+
+
+def render_page(  # noqa: PLR0913 - everything that the sign-off rests on
     decision: GateDecision,
     *,
     expected: ExpectedRelease,
@@ -159,48 +157,44 @@ def page_of(  # noqa: PLR0913 - all that the sign-off rests on
     signed: SignatureInfo,
 ) -> bytes:
     """Return the page as HTML."""
-    template = _environment().from_string(
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(
         (data_dir() / "page" / "signoff.html").read_text(encoding="utf-8")
     )
     claims = record.claim_by_id
+    digests = {subject.value for subject in subjects}
     text = template.render(
         about=about,
         result=result_of(decision),
-        passed=decision.of(ClaimFate.PASSED),
-        waived=decision.of(ClaimFate.WAIVED),
+        passed=decision.with_fate(ClaimFate.PASSED),
+        waived=decision.with_fate(ClaimFate.WAIVED),
         idle=decision.idle,
         promise=lambda claim_id: promise(claims[claim_id]) if claim_id in claims else claim_id,
         policy=policy,
         subjects=sorted(subjects),
-        unvouched=[each for each in expected.artifacts if each.sha256 not in _digests(subjects)],
-        documents=sorted({(each.claim.document, each.claim.sha256) for each in decision.judged}),
+        unvouched=[file for file in expected.artifacts if file.sha256 not in digests],
+        documents=sorted(
+            {(judged.claim.document, judged.claim.sha256) for judged in decision.judged}
+        ),
         environments=_environments(decision, record, policy),
-        oldest=oldest(decision, record, policy),
-        until=lasts_until(decision, record, policy),
+        oldest=oldest_evidence(decision, record, policy),
+        until=valid_until(decision, record, policy),
         signed=signed,
     )
     return text.encode()
 
 
-def _digests(subjects: Sequence[Digest]) -> set[str]:
-    return {each.value for each in subjects}
-
-
 def _environments(
     decision: GateDecision, record: Record, policy: Policy
 ) -> list[tuple[str, str, str, int]]:
-    """Return the environments that the passing claims rest on: where, CPython, target, cells."""
+    """Return the environments of the passing claims: place, CPython, target, number of cells."""
     counts: Counter[tuple[str, str, str]] = Counter()
-    for line in evidence_of(decision, record, policy):
-        cell = Cell.parse(line.id)
-        place = "not known" if line.where is None else line.where.engine or "a machine"
-        python = line.where.python if line.where else cell.python
-        image = f", image {line.where.image[:19]}…" if line.where and line.where.image else ""
-        counts[f"{place}{image}", python, cell.target] += 1
+    for line in evidence_cells(decision, record, policy):
+        where = line.where
+        place = "not known" if where is None else where.engine or "a machine"
+        image = f", image {where.image[:19]}…" if where and where.image else ""
+        python = where.python if where else line.cell.python
+        counts[f"{place}{image}", python, line.cell.target] += 1
     return [(*key, count) for key, count in sorted(counts.items())]
-
-
-def _environment() -> Environment:
-    return Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )

@@ -1,15 +1,13 @@
-"""A sign-off as a folder: the signed statement, and beside it all that it can be checked against.
+"""A sign-off as a folder: the signed statement, and the files that it can be checked against.
 
-| file | |
+| file | content |
 |---|---|
 | `signoff.dsse.json` | the statement in its envelope |
-| `signoff.sigstore.json` | the same, signed without a key: in its place |
+| `signoff.sigstore.json` | the statement signed without a key, instead of the envelope |
 | `record.json` | the verdicts, cells and findings (schema verdicts/1) |
-| `expected.json` | what the plan expected of the release (schema expected/1) |
-| `policy.toml` | the policy, as it was |
-| `signoff.html` | the same for people |
-
-A qualification that passed, made into a sign-off.
+| `expected.json` | the plan's expectations of the release (schema expected/1) |
+| `policy.toml` | the policy, unchanged |
+| `signoff.html` | the page for people |
 """
 
 from __future__ import annotations
@@ -25,11 +23,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from matrix.errors import StorageError, UsageError
-from matrix.features.qualification.artifacts import artifact_of
+from matrix.features.qualification.artifacts import installed_artifact
 from matrix.features.qualification.expected import ExpectedRelease
-from matrix.features.qualification.gate import ClaimFate, GateDecision, decide, on_target
+from matrix.features.qualification.gate import (
+    ClaimFate,
+    GateDecision,
+    decide,
+    is_required_target,
+)
 from matrix.features.qualification.policy import Policy
-from matrix.features.qualification.report import SignatureInfo, page_of
+from matrix.features.qualification.report import SignatureInfo, render_page
 from matrix.features.qualification.statement import (
     Digest,
     ProjectIdentity,
@@ -47,9 +50,9 @@ __all__ = [
     "POLICY",
     "RECORD",
     "Signer",
+    "SignoffFiles",
     "SignoffMaterial",
-    "SignoffPapers",
-    "check_place",
+    "check_folder",
     "configuration_of",
     "sign_off",
     "subjects_of",
@@ -65,95 +68,20 @@ PAGE = "signoff.html"
 
 
 @dataclasses.dataclass(frozen=True)
-class SignoffPapers:
-    """The bytes of the files beside the envelope, by name."""
+class SignoffFiles:
+    """The files beside the envelope: their content by name."""
 
-    files: Mapping[str, bytes]
+    content: Mapping[str, bytes]
 
     def digests(self) -> Iterator[Digest]:
-        """Yield what each is by digest."""
-        for name, content in sorted(self.files.items()):
+        """Yield the digest of each file."""
+        for name, content in sorted(self.content.items()):
             yield Digest(name, hashlib.sha256(content).hexdigest())
-
-
-def configuration_of(
-    record: Record, papers: SignoffPapers, project: Iterable[Digest]
-) -> list[Digest]:
-    """Return what the answer depends on: papers, documents, images, and `project`, by digest."""
-    documents = {Digest(f"document:{claim.document}", claim.sha256) for claim in record.claims}
-    images = {
-        Digest(f"image:{Cell.parse(cell.id).target}", cell.where.image.removeprefix("sha256:"))
-        for cell in record.cells
-        if cell.where is not None and cell.where.image
-    }
-    return sorted({*papers.digests(), *documents, *images, *project})
-
-
-def subjects_of(
-    decision: GateDecision, expected: ExpectedRelease, record: Record, policy: Policy
-) -> Mapping[str, Digest | None]:
-    """Return the artifact that each cell of passing claims had, by cell; None where it had none.
-
-    These are the cells that the claims are asked in: what they are compared with may have others.
-    Of a target that the policy does not require nobody asked whether they hold.
-    """
-    passed = decision.of(ClaimFate.PASSED)
-    parts = (part for each in passed for part in each.claim.parts)
-    cells = {part.cell for part in parts if on_target(part.cell, policy)}
-    found: dict[str, Digest | None] = {}
-    for cell in record.cells:
-        if cell.id in cells:
-            artifact = artifact_of(cell, expected.artifacts)
-            found[cell.id] = Digest(artifact.name, artifact.sha256) if artifact else None
-    return found
-
-
-def check_place(folder: Path) -> None:
-    """Raise UsageError where a sign-off cannot be written to `folder` as there is something."""
-    if folder.name in {"", ".."}:
-        raise UsageError(f"{folder} is no name for a new folder", "Name one with --out.")
-    if folder.is_symlink() or folder.exists():
-        empty = folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
-        if not empty:
-            raise UsageError(
-                f"{folder} is there already: a sign-off is never written over another",
-                "Name a new folder with --out.",
-            )
-
-
-def write_folder(
-    folder: Path, papers: SignoffPapers, envelope: bytes, name: str = ENVELOPE
-) -> None:
-    """Write all of it at once: made beside it under another name, and renamed when complete.
-
-    Raises StorageError, and UsageError where there is something in `folder` already.
-    """
-    half = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.half")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        half.mkdir()
-        try:
-            for each, content in (*papers.files.items(), (name, envelope)):
-                with (half / each).open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-            check_place(folder)
-            if folder.exists():
-                folder.rmdir()
-            half.rename(folder)
-        finally:
-            shutil.rmtree(half, ignore_errors=True)
-    except OSError as error:
-        raise StorageError(
-            f"the sign-off cannot be written to {folder}: {error.strerror}",
-            "Make room, or name another folder with --out.",
-        ) from error
 
 
 @dataclasses.dataclass(frozen=True)
 class SignoffMaterial:
-    """What a sign-off rests on: the bytes that are signed, and what was read from these."""
+    """The inputs of a sign-off: the bytes that are signed, and their parsed content."""
 
     record_bytes: bytes
     record: Record
@@ -169,42 +97,41 @@ class SignoffMaterial:
 
 @dataclasses.dataclass(frozen=True)
 class Signer:
-    """`seal` makes the file called `name` of a statement; `signed` is what the page says of it."""
+    """`sign` returns the content of the file `name` for a statement; `info` is for the page."""
 
-    seal: Callable[[bytes], bytes]
+    sign: Callable[[bytes], bytes]
     name: str
-    signed: SignatureInfo
+    info: SignatureInfo
 
 
 def sign_off(
     material: SignoffMaterial,
     decision: GateDecision,
     project: ProjectIdentity,
-    pen: Signer,
+    signer: Signer,
     folder: Path,
 ) -> None:
     """Write the sign-off of a decision that passed.
 
-    Raises StorageError, UsageError where there is something in `folder` already, and what `pen`
-    raises.
+    Raises StorageError, UsageError where `folder` is not empty, and the errors of `signer`.
     """
     if not decision.passed:
-        raise UsageError("nothing is signed of a release that does not qualify")
+        raise UsageError("cannot sign a release that does not qualify")
     record, expected = material.record, material.expected
-    had = subjects_of(decision, expected, record, material.policy)
-    subjects: list[Digest] = sorted({each for each in had.values() if each is not None})
+    artifacts = subjects_of(decision, expected, record, material.policy).values()
+    subjects: list[Digest] = sorted({digest for digest in artifacts if digest is not None})
     about = StatementSubject(expected.ddtrace, _finished(record), str(project))
-    page = page_of(
+    page = render_page(
         decision,
         expected=expected,
         record=record,
         policy=material.policy,
         about=about,
         subjects=subjects,
-        signed=pen.signed,
+        signed=signer.info,
     )
     text = json.dumps(expected.to_json(), indent=1, sort_keys=True) + "\n"
-    papers = SignoffPapers(
+    files = SignoffFiles(
         {
             RECORD: material.record_bytes,
             EXPECTED: text.encode(),
@@ -212,9 +139,84 @@ def sign_off(
             PAGE: page,
         }
     )
-    configuration = configuration_of(record, papers, project.digests())
-    envelope = pen.seal(statement_bytes(decision, about, subjects, configuration))
-    write_folder(folder, papers, envelope, pen.name)
+    configuration = configuration_of(record, files, project.digests())
+    envelope = signer.sign(statement_bytes(decision, about, subjects, configuration))
+    write_folder(folder, files, envelope, signer.name)
+
+
+def configuration_of(
+    record: Record, files: SignoffFiles, project: Iterable[Digest]
+) -> list[Digest]:
+    """Return the inputs of the decision by digest: files, documents, images, and `project`."""
+    documents = {Digest(f"document:{claim.document}", claim.sha256) for claim in record.claims}
+    images = {
+        Digest(f"image:{line.cell.target}", line.where.image.removeprefix("sha256:"))
+        for line in record.cells
+        if line.where is not None and line.where.image
+    }
+    return sorted({*files.digests(), *documents, *images, *project})
+
+
+def subjects_of(
+    decision: GateDecision, expected: ExpectedRelease, record: Record, policy: Policy
+) -> Mapping[Cell, Digest | None]:
+    """Return the artifact that each cell of a passing claim had; None where it had none.
+
+    These are the cells of the claims themselves: the cells that they are compared with may have
+    others. Cells on targets that the policy does not require are not included.
+    """
+    passed = decision.with_fate(ClaimFate.PASSED)
+    parts = (part for judged in passed for part in judged.claim.parts)
+    cells = {part.cell for part in parts if is_required_target(part.cell, policy)}
+    subjects: dict[Cell, Digest | None] = {}
+    for line in record.cells:
+        if line.cell in cells:
+            artifact = installed_artifact(line, expected.artifacts)
+            subjects[line.cell] = Digest(artifact.name, artifact.sha256) if artifact else None
+    return subjects
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UsageError unless a sign-off can be written to `folder`: a new or empty one."""
+    if folder.name in {"", ".."}:
+        raise UsageError(
+            f"{folder} is not a name for a new folder", "Name a new folder with --out."
+        )
+    if folder.is_symlink() or folder.exists():
+        empty = folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
+        if not empty:
+            raise UsageError(
+                f"{folder} exists already: a sign-off is never overwritten",
+                "Name a new folder with --out.",
+            )
+
+
+def write_folder(folder: Path, files: SignoffFiles, envelope: bytes, name: str = ENVELOPE) -> None:
+    """Write the folder atomically: under a temporary name beside it, renamed when complete.
+
+    Raises StorageError, and UsageError where `folder` is not empty.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.half")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        try:
+            for file_name, content in (*files.content.items(), (name, envelope)):
+                with (temporary / file_name).open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            check_folder(folder)
+            if folder.exists():
+                folder.rmdir()
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the sign-off to {folder}: {error.strerror}",
+            "Free some space, or name another folder with --out.",
+        ) from error
 
 
 def _finished(record: Record) -> str:

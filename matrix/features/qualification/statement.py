@@ -1,11 +1,11 @@
-"""The in-toto statement of a qualification: predicate test-result/v0.1. Pure.
+"""The in-toto statement of a qualification (predicate test-result/v0.1), and who states it.
 
-Its subjects are the artifacts of the tracer that passing cells had installed, and no others: a
-wheel for a platform that no cell ran on is not vouched for. Its configuration is what the answer
-depends on, each by digest.
+The subjects are the artifacts of the tracer that passing cells had installed, and no others: a
+wheel for a platform that no cell ran on is not vouched for. The configuration is everything that
+the decision depends on, by digest.
 https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md
 
-Which version of this project states something: a commit of git, else a digest of its sources.
+The version of this project in a statement is a commit of git, otherwise a digest of its sources.
 """
 
 from __future__ import annotations
@@ -49,25 +49,25 @@ _ABOUT = "qualification"
 
 
 class NotAStatementError(Exception):
-    """Bytes that are no statement of a qualification; the message says what is wrong."""
+    """Bytes that are not a statement of a qualification; the message is the reason."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Digest:
-    """Something by its digest: `algorithm` is one of in-toto's words (`sha256`, `gitCommit`)."""
+    """A name with a digest: `algorithm` is one of in-toto's names (`sha256`, `gitCommit`)."""
 
     name: str
     value: str
     algorithm: str = "sha256"
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as a resource descriptor."""
+        """Return the digest as a resource descriptor."""
         return {"name": self.name, "digest": {self.algorithm: self.value}}
 
 
 @dataclasses.dataclass(frozen=True)
 class StatementSubject:
-    """What is stated: of which release, when (ISO time), by which version of the project."""
+    """The release, the end of its run (ISO time), and the version of this project."""
 
     ddtrace: str
     finished: str
@@ -76,7 +76,7 @@ class StatementSubject:
 
 @dataclasses.dataclass(frozen=True)
 class StatementContent:
-    """A statement read back. `result` is PASSED or WARNED; tests are claims by id."""
+    """A parsed statement. `result` is PASSED or WARNED; the tests are claim ids."""
 
     about: StatementSubject
     subjects: tuple[Digest, ...]
@@ -94,12 +94,12 @@ def statement_bytes(
     configuration: Iterable[Digest],
 ) -> bytes:
     """Return the statement as the JSON that is signed."""
-    tests = {fate: [each.claim.id for each in decision.of(fate)] for fate in ClaimFate}
+    tests = {fate: [judged.claim.id for judged in decision.with_fate(fate)] for fate in ClaimFate}
     predicate = {
         "result": result_of(decision),
         "configuration": [
             {"name": _ABOUT, "annotations": dataclasses.asdict(about)},
-            *(each.to_json() for each in sorted(configuration)),
+            *(digest.to_json() for digest in sorted(configuration)),
         ],
         "passedTests": tests[ClaimFate.PASSED],
         "warnedTests": tests[ClaimFate.WAIVED],
@@ -107,7 +107,7 @@ def statement_bytes(
     }
     data = {
         "_type": STATEMENT_TYPE_URI,
-        "subject": [each.to_json() for each in sorted(subjects)],
+        "subject": [digest.to_json() for digest in sorted(subjects)],
         "predicateType": PREDICATE_TYPE,
         "predicate": predicate,
     }
@@ -117,7 +117,7 @@ def statement_bytes(
 
 
 def parse_statement(content: bytes) -> StatementContent:
-    """Return what a statement says; raise `NotAStatementError`."""
+    """Return the content of a statement; raise `NotAStatementError`."""
     try:
         data = json.loads(content)
         statement = ParseDict(data, statement_pb2.Statement())
@@ -127,7 +127,7 @@ def parse_statement(content: bytes) -> StatementContent:
         predicate = ParseDict(MessageToDict(statement.predicate), test_result_pb2.TestResult())
         about, *configuration = predicate.configuration
         if about.name != _ABOUT:
-            raise NotAStatementError("it does not say which release it is about")
+            raise NotAStatementError("it does not name the release it is about")
         return StatementContent(
             StatementSubject(**MessageToDict(about.annotations)),
             tuple(map(_digest, statement.subject)),
@@ -142,10 +142,10 @@ def parse_statement(content: bytes) -> StatementContent:
 
 
 def result_of(decision: GateDecision) -> str:
-    """Return the word for the whole: PASSED, WARNED where something was waived, or FAILED."""
+    """Return the overall result: PASSED, WARNED where some claim was waived, or FAILED."""
     if not decision.passed:
         return "FAILED"
-    return "WARNED" if decision.of(ClaimFate.WAIVED) else "PASSED"
+    return "WARNED" if decision.with_fate(ClaimFate.WAIVED) else "PASSED"
 
 
 def _digest(descriptor: Any) -> Digest:  # noqa: ANN401 - made by protobuf, which has no types
@@ -160,15 +160,18 @@ _COMMIT, _SOURCES = "project", "project-sources"
 PROJECT = frozenset({_COMMIT, _SOURCES})
 """The names of the project's own digests in a statement's configuration."""
 
-# What can change an answer.
-_PARTS = ("matrix", "apps", "fixtures", "requirements")
+# The folders that can change a result.
+_FOLDERS = ("matrix", "apps", "fixtures", "requirements")
 _TIMEOUT = 60.0
-_HINT = "Commit it, or say --allow-dirty: the statement then tells."
+_HINT = "Commit them, or use --allow-dirty: the statement then records it."
 
 
 @dataclasses.dataclass(frozen=True)
 class ProjectIdentity:
-    """`commit` is "" outside of git, `changed` what differs from it, `sources` a sha256."""
+    """The version of this project: `commit` ("" outside of git), `changed` files, and `sources`.
+
+    `sources` is the sha256 of its source files.
+    """
 
     commit: str
     changed: tuple[str, ...]
@@ -182,7 +185,7 @@ class ProjectIdentity:
         return f"compat-matrix {self.commit}{changed}"
 
     def digests(self) -> Iterator[Digest]:
-        """Yield what stands for it; a commit alone does not where files were changed."""
+        """Yield the digests that identify it: not the commit alone where files were changed."""
         if self.commit:
             yield Digest(_COMMIT, self.commit, "gitCommit")
         if self.changed or not self.commit:
@@ -191,34 +194,34 @@ class ProjectIdentity:
 
 def identify(root: Path) -> ProjectIdentity:
     """Return the identity of the project in `root`."""
-    sources = Sources.of(root / part for part in _PARTS if (root / part).is_dir()).digest
+    sources = Sources.of(root / folder for folder in _FOLDERS if (root / folder).is_dir()).digest
     top = _git(root, "rev-parse", "--show-toplevel")
-    # Unpacked within a repository of something else, it is no part of that.
+    # A copy inside the repository of another project has no commit of its own.
     if not top or Path(top.rstrip("\n")).resolve() != root.resolve():
         return ProjectIdentity("", (), sources)
     commit = _git(root, "rev-parse", "--verify", "HEAD").strip()
-    status = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--", *_PARTS)
+    status = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--", *_FOLDERS)
     changed = tuple(line[3:] for line in status.split("\0") if line[2:3] == " ")
     return ProjectIdentity(commit, changed if commit else (), sources)
 
 
 def refuse_changes(identity: ProjectIdentity) -> None:
-    """Raise UsageError where the project is not what its commit says."""
+    """Raise UsageError where files of the project differ from its commit."""
     if identity.changed:
         first = ", ".join(identity.changed[:3])
         more = f" and {len(identity.changed) - 3} more" if len(identity.changed) > 3 else ""  # noqa: PLR2004
         raise UsageError(f"files differ from the commit: {first}{more}", _HINT)
 
 
-def _git(root: Path, *words: str) -> str:
-    """Return what git says, "" where there is none or it fails."""
-    # Not asked by the user's own settings: a file system monitor is a program to run.
-    command = ("git", "-c", "core.fsmonitor=false", "-C", str(root), *words)
+def _git(root: Path, *arguments: str) -> str:
+    """Return the output of git, "" where it is missing or fails."""
+    # Ignore the user's own settings: a file system monitor is a program to run.
+    command = ("git", "-c", "core.fsmonitor=false", "-C", str(root), *arguments)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, capture_output=True, timeout=_TIMEOUT, check=True, env=environ
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout.decode(errors="replace")
+    return process.stdout.decode(errors="replace")

@@ -26,6 +26,7 @@ from matrix.features.corrections.edit import (
 from matrix.features.corrections.observed import ObservedFindings
 from matrix.model.cell import Cell
 from matrix.model.claim import Status
+from matrix.model.fact import text_facts
 from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict
 
 NAMES = {
@@ -88,7 +89,9 @@ def findings_for(old: str, new: str) -> ObservedFindings:
     cell = Cell("3.9", "linux_x86_64", "django", "3.2", old)
     later = dataclasses.replace(cell, ddtrace=new)
     shown = ((cell, Observed.ABSENT), (later, Observed.PRESENT))
-    return ObservedFindings([Finding(one.id, "p", "c", shows, "Seen.") for one, shows in shown])
+    return ObservedFindings(
+        [Finding(one, "p", "c", shows, text_facts("Seen.")) for one, shows in shown]
+    )
 
 
 def with_minimum_refuted(folder: Path, page: Page, new: str) -> World:
@@ -99,7 +102,7 @@ def with_minimum_refuted(folder: Path, page: Page, new: str) -> World:
     claims = sorted(world.case.claims, key=lambda claim: claim.line)
     wrong = claims[page.row]
     cells = tuple(one.cell for one in findings_for(page.old, new).findings)
-    part = PartVerdict("p", "c", cells, Outcome.REFUTED, None, None, "Seen.")
+    part = PartVerdict("p", "c", cells, Outcome.REFUTED, None, None, text_facts("Seen."))
     verdict = dataclasses.replace(world.case.verdicts[wrong.id], parts=(part,), cells=cells)
     case = dataclasses.replace(
         world.case, verdicts={wrong.id: verdict}, observed=findings_for(page.old, new)

@@ -279,7 +279,7 @@ def test_the_summary_accounts_for_every_change_with_its_evidence() -> None:
         assert change.grounds
         for ground in change.grounds:
             assert ground.claim in text
-            assert all(f"`nox -s reproduce -- {cell}`" in text for cell in ground.cells)
+            assert all(f"`nox -s reproduce -- {cell.id}`" in text for cell in ground.cells)
     assert "no claim is refuted" in text
 
 

@@ -1,4 +1,4 @@
-"""Candidates: a release of an index, or wheels that nobody published."""
+"""Candidates: a release of an index, or unpublished wheels."""
 
 from __future__ import annotations
 
@@ -20,137 +20,147 @@ TODAY = dt.date(2026, 11, 20)
 TAGS = "cp39-cp39-manylinux_2_17_x86_64.manylinux2014_x86_64"
 
 
-def made(folder: Path, version: str, tags: str = TAGS, *, name: str = "ddtrace") -> Path:
+def write_wheel(folder: Path, version: str, tags: str = TAGS, *, name: str = "ddtrace") -> Path:
     path = folder / f"{name}-{version}-{tags}.whl"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(wheel(name, version))
     return path
 
 
-def of(*wheels: Path, ddtrace: str = "") -> Candidate:
+def candidate(*wheels: Path, ddtrace: str = "") -> Candidate:
     return candidate_from(ddtrace, wheels, "", world(), today=TODAY)
 
 
 def test_wheels_are_one_release_with_their_hashes_and_tags(tmp_path: Path) -> None:
-    paths = [made(tmp_path, "2.21.13"), made(tmp_path, "2.21.13", "cp310-cp310-win_amd64")]
-    found = of(*paths)
+    paths = [
+        write_wheel(tmp_path, "2.21.13"),
+        write_wheel(tmp_path, "2.21.13", "cp310-cp310-win_amd64"),
+    ]
+    found = candidate(*paths)
     assert (found.version, found.wheels) == ("2.21.13", tuple(path.resolve() for path in paths))
     assert [file.tags for file in found.files] == [TAGS, "cp310-cp310-win_amd64"]
     assert found.files[0].sha256 == hashlib.sha256(paths[0].read_bytes()).hexdigest()
     assert found.files[0].url == paths[0].resolve().as_uri()
-    assert found.given == found.release
+    assert found.override == found.release
 
 
 def test_the_index_knows_a_candidate_by_its_own_files_alone(tmp_path: Path) -> None:
     index = world()
-    new, again = of(made(tmp_path, "2.21.13")), of(made(tmp_path, "2.21.12"))
-    releases = new.index_over(index).project("ddtrace").releases
-    versions = [each.version for each in releases]
+    new, again = (
+        candidate(write_wheel(tmp_path, "2.21.13")),
+        candidate(write_wheel(tmp_path, "2.21.12")),
+    )
+    releases = new.overlay(index).project("ddtrace").releases
+    versions = [release.version for release in releases]
     assert versions.index("2.21.13") == versions.index("2.21.12") + 1
     replaced = [
-        each
-        for each in again.index_over(index).project("ddtrace").releases
-        if each.version == "2.21.12"
+        release
+        for release in again.overlay(index).project("ddtrace").releases
+        if release.version == "2.21.12"
     ]
-    assert [each.files for each in replaced] == [again.files]
-    assert again.index_over(index).project("django") == index.project("django")
+    assert [release.files for release in replaced] == [again.files]
+    assert again.overlay(index).project("django") == index.project("django")
 
 
 def test_what_nobody_published_is_resolved_as_of_today(tmp_path: Path) -> None:
-    found = of(made(tmp_path, "2.21.13"))
+    found = candidate(write_wheel(tmp_path, "2.21.13"))
     assert found.uploaded.date() + dt.timedelta(days=1) == TODAY
 
 
 @pytest.mark.parametrize("version", ["2.21.13+g1234", "2.21.13rc1", "2.21.13.dev3"])
 def test_local_and_pre_releases_are_candidates(tmp_path: Path, version: str) -> None:
-    assert of(made(tmp_path, version), ddtrace=version).version == version
+    assert candidate(write_wheel(tmp_path, version), ddtrace=version).version == version
 
 
 def test_a_glob_that_no_shell_expanded_is_expanded(tmp_path: Path) -> None:
-    made(tmp_path, "2.21.13")
-    assert len(of(tmp_path / "*.whl").files) == 1
+    write_wheel(tmp_path, "2.21.13")
+    assert len(candidate(tmp_path / "*.whl").files) == 1
 
 
 def test_all_that_is_wrong_with_wheels_is_told_at_once(tmp_path: Path) -> None:
-    good = made(tmp_path, "2.21.13")
-    twin = made(tmp_path / "twin", "2.21.13")
+    good = write_wheel(tmp_path, "2.21.13")
+    twin = write_wheel(tmp_path / "twin", "2.21.13")
     twin.write_bytes(wheel("ddtrace", "2.21.13", {"other.py": ""}))
-    torn = made(tmp_path, "2.21.13", "cp311-cp311-win_amd64")
+    torn = write_wheel(tmp_path, "2.21.13", "cp311-cp311-win_amd64")
     torn.write_bytes(b"PK")
-    lying = made(tmp_path, "2.21.13", "cp312-cp312-win_amd64")
+    lying = write_wheel(tmp_path, "2.21.13", "cp312-cp312-win_amd64")
     lying.write_bytes(wheel("ddtrace", "2.21.12"))
     odd = tmp_path / "ddtrace.whl"
     odd.write_bytes(b"")
     with pytest.raises(UnreadableInputError) as caught:
-        of(
+        candidate(
             *(good, twin, torn, lying, odd),
-            *(made(tmp_path, "2.21.14"), made(tmp_path, "1.0", name="shop"), tmp_path / "none.whl"),
+            *(
+                write_wheel(tmp_path, "2.21.14"),
+                write_wheel(tmp_path, "1.0", name="shop"),
+                tmp_path / "none.whl",
+            ),
         )
-    for said in (
+    for problem in (
         "another file than",
-        "it is no zip archive",
-        "inside it says ddtrace 2.21.12",
-        "ddtrace.whl: its name is not that of a wheel",
+        "it is not a zip archive",
+        "its metadata is of ddtrace 2.21.12",
+        "ddtrace.whl: invalid wheel file name",
         "it is of version 2.21.14",
         "it is of shop",
         "none.whl",
     ):
-        assert said in caught.value.message
+        assert problem in caught.value.message
 
 
 def test_wheels_of_another_version_than_is_named_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         UnreadableInputError, match=r"of version 2\.21\.13, --ddtrace says 2\.21\.12"
     ):
-        of(made(tmp_path, "2.21.13"), ddtrace="2.21.12")
+        candidate(write_wheel(tmp_path, "2.21.13"), ddtrace="2.21.12")
 
 
 def test_a_release_of_the_index_needs_nothing_to_be_given() -> None:
     found = candidate_from("2.21.12", (), "", world())
-    assert found.given is None
+    assert found.override is None
     assert found.uploaded == dt.datetime(2024, 10, 24, 12, tzinfo=dt.timezone.utc)
 
 
 @pytest.mark.parametrize(
-    ("version", "said"),
+    ("version", "message"),
     [
         ("2.21.21", r"not on the package index; did you mean '2\.21\.12'\?"),
         ("1.20.20", "was yanked"),
-        ("two", "'two' is no version"),
-        ("", "no release is named"),
+        ("two", "invalid version 'two' for --ddtrace"),
+        ("", "no release to qualify"),
     ],
 )
-def test_a_release_that_cannot_be_one_is_told(version: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_a_release_that_cannot_be_one_is_told(version: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         candidate_from(version, (), "", world())
 
 
 def test_a_release_of_another_index_is_given_by_its_files() -> None:
-    there = world().project("ddtrace")
-    release = next(each for each in there.releases if each.version == "2.21.12")
+    project = world().project("ddtrace")
+    release = next(one for one in project.releases if one.version == "2.21.12")
     changed = tuple(dataclasses.replace(file, sha256="e" * 64) for file in release.files)
     own = dataclasses.replace(release, files=changed, uploaded=None)
-    asked: list[str] = []
+    opened: list[str] = []
 
-    def elsewhere(url: str) -> Index:
-        asked.append(url)
-        return FakeIndex({"ddtrace": Project("ddtrace", there.fetched, (own,))})
+    def open_index(url: str) -> Index:
+        opened.append(url)
+        return FakeIndex({"ddtrace": Project("ddtrace", project.fetched, (own,))})
 
     url = "https://staging.example/simple"
-    found = candidate_from("2.21.12", (), url, world(), elsewhere=elsewhere, today=TODAY)
-    assert asked == [url]
-    assert found.given is not None
-    assert {file.sha256 for file in found.given.files} == {"e" * 64}
+    found = candidate_from("2.21.12", (), url, world(), open_index=open_index, today=TODAY)
+    assert opened == [url]
+    assert found.override is not None
+    assert {file.sha256 for file in found.override.files} == {"e" * 64}
     assert found.uploaded.date() < TODAY
 
 
 def test_an_index_that_does_not_answer_is_not_a_missing_release() -> None:
     with pytest.raises(IndexUnavailableError):
         candidate_from(
-            "2.21.12", (), "https://x.example", world(), elsewhere=lambda _: FakeIndex({})
+            "2.21.12", (), "https://x.example", world(), open_index=lambda _: FakeIndex({})
         )
 
 
 def test_wheels_and_an_index_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="exclude each other"):
-        candidate_from("", [made(tmp_path, "2.0")], "https://x.example", world())
+        candidate_from("", [write_wheel(tmp_path, "2.0")], "https://x.example", world())

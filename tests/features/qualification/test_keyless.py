@@ -1,4 +1,4 @@
-"""Signing without a key: by a fake of the package, which need not be installed."""
+"""Keyless signatures, with a fake of the package, which may not be installed."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from test_gate import NOW, record
-from test_signoff import Signed, expected
+from helpers.signoff_fixture import NOW, Signed, expected_artifact, record
 
 from matrix.__main__ import main
 from matrix.errors import ExitCode, UsageError
 from matrix.features.qualification.check import SignoffRefusedError, SignoffRequirements, check
+from matrix.features.qualification.dsse import (
+    BadSignatureError,
+    load_public_key,
+    make_key,
+    verify_envelope,
+)
 from matrix.features.qualification.keyless import (
     SigstoreError,
-    installed,
-    keyless_opener,
-    keyless_seal,
+    keyless_signer,
+    keyless_verifier,
+    load_sigstore,
 )
-from matrix.features.qualification.signing import BadSignatureError, make_key, opened, public_key
 from matrix.features.qualification.signoff import BUNDLE, ENVELOPE
 from matrix.features.qualification.statement import PAYLOAD_TYPE
 from matrix.system.paths import project_root
@@ -34,7 +38,7 @@ WHO, ISSUER = "ci@example.test", "https://issuer.example.test"
 
 @dataclasses.dataclass
 class Package:
-    """Signs by writing down who it was."""
+    """A fake whose bundle contains the identity as plain text."""
 
     token: str = WHO
     kind: str = PAYLOAD_TYPE
@@ -56,7 +60,7 @@ class Package:
             raise SigstoreError(f"it was {data['who']}")
         return self.kind, data["statement"].encode()
 
-    def again(self, bundle: bytes) -> bytes:
+    def reserialize(self, bundle: bytes) -> bytes:
         return self._written(self._read(bundle))
 
     def _read(self, bundle: bytes) -> dict[str, Any]:
@@ -75,17 +79,17 @@ def bundle(tmp_path: Path) -> Path:
     """Return a sign-off by a fake identity."""
     key = tmp_path / "key.pem"
     signed = Signed(tmp_path / "signoff", key, make_key(key))
-    signed.sign(record(), expected())
+    signed.sign(record(), expected_artifact())
     envelope = signed.folder / ENVELOPE
-    statement = opened(envelope.read_bytes(), public_key(signed.public))
+    statement = verify_envelope(envelope.read_bytes(), load_public_key(signed.public))
     envelope.unlink()
     path = signed.folder / BUNDLE
-    path.write_bytes(keyless_seal(Package())(statement))
+    path.write_bytes(keyless_signer(Package())(statement))
     return path
 
 
 def test_what_an_identity_signed_holds_for_it(bundle: Path) -> None:
-    check(bundle, keyless_opener(Package(), WHO, ISSUER), SignoffRequirements("2.21.12"), NOW)
+    check(bundle, keyless_verifier(Package(), WHO, ISSUER), SignoffRequirements("2.21.12"), NOW)
 
 
 @pytest.mark.parametrize(
@@ -93,32 +97,32 @@ def test_what_an_identity_signed_holds_for_it(bundle: Path) -> None:
 )
 def test_another_identity_or_issuer_is_refused(bundle: Path, who: str, issuer: str) -> None:
     with pytest.raises(SignoffRefusedError, match="it is not signed by"):
-        check(bundle, keyless_opener(Package(), who, issuer), SignoffRequirements(), NOW)
+        check(bundle, keyless_verifier(Package(), who, issuer), SignoffRequirements(), NOW)
 
 
 def test_a_bundle_that_says_the_same_in_other_bytes_is_refused(bundle: Path) -> None:
     bundle.write_bytes(bundle.read_bytes() + b" ")
     with pytest.raises(SignoffRefusedError, match="a byte of it was changed"):
-        check(bundle, keyless_opener(Package(), WHO, ISSUER), SignoffRequirements(), NOW)
+        check(bundle, keyless_verifier(Package(), WHO, ISSUER), SignoffRequirements(), NOW)
 
 
 def test_what_is_no_statement_is_refused() -> None:
     package = Package(kind="application/octet-stream")
-    with pytest.raises(BadSignatureError, match="no statement"):
-        keyless_opener(package, WHO, ISSUER)(package.sign(b"{}", WHO))
+    with pytest.raises(BadSignatureError, match="not a statement"):
+        keyless_verifier(package, WHO, ISSUER)(package.sign(b"{}", WHO))
 
 
 @pytest.mark.parametrize("package", [Package(token=""), Package(fails="credential")])
 def test_without_an_identity_it_is_told_before_the_run(package: Package) -> None:
     with pytest.raises(UsageError, match="no OIDC identity") as caught:
-        keyless_seal(package)
+        keyless_signer(package)
     assert "--key FILE" in caught.value.hint
 
 
 def test_a_signature_that_cannot_be_had_is_told() -> None:
-    seal = keyless_seal(Package(fails="sign"))
+    sign = keyless_signer(Package(fails="sign"))
     with pytest.raises(UsageError, match="no log answers"):
-        seal(b"{}")
+        sign(b"{}")
 
 
 def test_without_the_package_the_command_that_installs_it_is_told(
@@ -131,7 +135,7 @@ def test_without_the_package_the_command_that_installs_it_is_told(
             raise ImportError(name)
         return real(name, package)
 
-    monkeypatch.setattr("importlib.import_module", missing)
+    monkeypatch.setattr(importlib, "import_module", missing)
     for arguments in (
         ["qualify", "--keyless", "--out", str(tmp_path / "signoff"), "--ddtrace", "2.21.12"],
         ["check-signoff", str(tmp_path), "--identity", WHO, "--issuer", ISSUER],
@@ -150,9 +154,9 @@ def test_the_package_is_imported_only_where_it_is_asked_for() -> None:
 
 def test_the_real_package_refuses_what_is_no_bundle() -> None:
     pytest.importorskip("sigstore")
-    package = installed()
+    package = load_sigstore()
     for content in (b"", b"{}", b"\xff"):
         with pytest.raises(SigstoreError):
-            package.again(content)
+            package.reserialize(content)
         with pytest.raises(SigstoreError):
             package.verify(content, WHO, ISSUER)

@@ -1,4 +1,4 @@
-"""The policy file: read strictly, everything that is wrong told at once."""
+"""The policy file is parsed strictly, and all problems are reported at once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def test_a_policy_is_read_whole() -> None:
     assert policy.not_claims == ("*/capability/iast",)
     assert policy.targets == ("linux_x86_64",)
     assert (policy.max_age, policy.repeats) == (dt.timedelta(days=7), 3)
-    assert [(one.by, one.until) for one in policy.waivers] == [("Emma", dt.date(2027, 1, 31))]
+    assert [(waiver.by, waiver.until) for waiver in policy.waivers] == [
+        ("Emma", dt.date(2027, 1, 31))
+    ]
     assert len(policy.sha256) == 64
 
 
@@ -58,12 +60,12 @@ def test_little_need_be_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("[require]", "[requires]", "did you mean 'require'?"),
         ("claims = [", "claim = [", "did you mean 'claims'?"),
         ("repeats = 3", "repeat = 3", "did you mean 'repeats'?"),
-        ('by = "Emma"', "", "waiver 1: it must say by"),
+        ('by = "Emma"', "", "waiver 1: missing by"),
         ("until = 2027-01-31", 'until = "2027-01-31"', "is not a date"),
         ("until = 2027-01-31", "until = 2027-01-31T10:00:00", "is not a date"),
         ("repeats = 3", "repeats = 0", "is not a whole number"),
@@ -76,16 +78,16 @@ def test_little_need_be_said() -> None:
         ('why = "no wheel"', 'why = " "', "is not a text"),
     ],
 )
-def test_what_is_not_understood_is_told(old: str, new: str, told: str) -> None:
+def test_what_is_not_understood_is_told(old: str, new: str, message: str) -> None:
     assert old in GOOD
-    assert told in problems(GOOD.replace(old, new, 1))
+    assert message in problems(GOOD.replace(old, new, 1))
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
-    told = problems(GOOD.replace("repeats = 3", "repeat = 3").replace("[require]", "[requires]"))
-    assert "repeats" in told
-    assert "require" in told
-    assert "require.claims" in told
+    message = problems(GOOD.replace("repeats = 3", "repeat = 3").replace("[require]", "[requires]"))
+    assert "repeats" in message
+    assert "require" in message
+    assert "require.claims" in message
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

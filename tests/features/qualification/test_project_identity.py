@@ -1,4 +1,4 @@
-"""Which project it was: a commit, what differs from it, or a digest of the sources."""
+"""The identity of the project: a commit and the changed files, or a digest of the sources."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from matrix.errors import UsageError
 from matrix.features.qualification.statement import identify, refuse_changes
 
 
-def git(folder: Path, *words: str) -> None:
-    who = ("-c", "user.name=Emma", "-c", "user.email=emma@example.test")
-    command = ("git", *who, "-C", str(folder), *words)
+def git(folder: Path, *arguments: str) -> None:
+    author = ("-c", "user.name=Emma", "-c", "user.email=emma@example.test")
+    command = ("git", *author, "-C", str(folder), *arguments)
     subprocess.run(command, check=True, capture_output=True)
 
 

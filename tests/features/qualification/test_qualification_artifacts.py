@@ -1,4 +1,4 @@
-"""Which of the files that a lock accepts a cell had: the one that an installer takes first."""
+"""The file that a cell had installed: of those its lock accepts, the installer's choice."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.features.qualification.artifacts import Artifact, artifact_of
+from matrix.features.qualification.artifacts import Artifact, installed_artifact
 from matrix.model.capture import CellLocation
 from matrix.model.cell import Cell
-from matrix.runs.record import CellLine
+from matrix.runs.record import CellRecord
 
 NAMES = (
     "ddtrace-2.21.12.tar.gz",
@@ -27,11 +27,11 @@ FILES = tuple(Artifact(name, f"{number:064x}") for number, name in enumerate(NAM
 WHERE = CellLocation("", "", "Linux", "x86_64", 64, "glibc 2.36", "3.9.18", "3.9.18 (main)", "")
 
 
-def line(python: str, target: str, libc: str, accepted: tuple[str, ...]) -> CellLine:
-    cell = Cell(python, target, "flask", "2.2.3", "2.21.12").id
+def cell_record(python: str, target: str, libc: str, accepted: tuple[str, ...]) -> CellRecord:
+    cell = Cell(python, target, "flask", "2.2.3", "2.21.12")
     where = dataclasses.replace(WHERE, libc=libc, tracer=accepted)
-    return CellLine(
-        id=cell,
+    return CellRecord(
+        cell=cell,
         probes=(),
         reason=None,
         detail="",
@@ -45,7 +45,7 @@ def line(python: str, target: str, libc: str, accepted: tuple[str, ...]) -> Cell
     )
 
 
-ALL = tuple(each.sha256 for each in FILES)
+ALL = tuple(file.sha256 for file in FILES)
 
 
 @pytest.mark.parametrize(
@@ -57,29 +57,35 @@ ALL = tuple(each.sha256 for each in FILES)
         ("3.9", "linux_i686", "glibc 2.36", 4),
         ("3.10", "linux_x86_64", "glibc 2.36", 5),
         ("2.7", "linux_x86_64", "glibc 2.36", 6),
-        # Where no wheel fits the source is built.
+        # Where no wheel fits, the source is built.
         ("3.11", "linux_x86_64", "glibc 2.36", 0),
-        # A C library whose version is not known is taken for a new one.
+        # A C library of unknown version counts as a new one.
         ("3.9", "linux_x86_64", "what is this", 2),
     ],
 )
 def test_the_best_wheel_for_the_cell_is_the_one(
     python: str, target: str, libc: str, number: int
 ) -> None:
-    assert artifact_of(line(python, target, libc, ALL), FILES) == FILES[number]
+    assert installed_artifact(cell_record(python, target, libc, ALL), FILES) == FILES[number]
 
 
 def test_only_what_the_lock_accepts_counts() -> None:
-    one = line("3.9", "linux_x86_64", "glibc 2.36", (ALL[1], "f" * 64))
-    assert artifact_of(one, FILES) == FILES[1]
-    assert artifact_of(line("3.9", "linux_x86_64", "glibc 2.36", ("f" * 64,)), FILES) is None
-    assert artifact_of(line("3.9", "linux_x86_64", "glibc 2.36", (ALL[3],)), FILES) is None
-    assert artifact_of(dataclasses.replace(one, where=None), FILES) is None
+    one = cell_record("3.9", "linux_x86_64", "glibc 2.36", (ALL[1], "f" * 64))
+    assert installed_artifact(one, FILES) == FILES[1]
+    assert (
+        installed_artifact(cell_record("3.9", "linux_x86_64", "glibc 2.36", ("f" * 64,)), FILES)
+        is None
+    )
+    assert (
+        installed_artifact(cell_record("3.9", "linux_x86_64", "glibc 2.36", (ALL[3],)), FILES)
+        is None
+    )
+    assert installed_artifact(dataclasses.replace(one, where=None), FILES) is None
 
 
 @given(st.permutations(FILES), st.sets(st.sampled_from(ALL)))
 def test_the_order_of_the_files_changes_nothing(files: list[Artifact], accepted: set[str]) -> None:
-    one = line("3.9", "linux_x86_64", "glibc 2.36", tuple(sorted(accepted)))
-    found = artifact_of(one, files)
-    assert found == artifact_of(one, FILES)
+    one = cell_record("3.9", "linux_x86_64", "glibc 2.36", tuple(sorted(accepted)))
+    found = installed_artifact(one, files)
+    assert found == installed_artifact(one, FILES)
     assert found is None or found.sha256 in accepted

@@ -1,4 +1,4 @@
-"""The whole way on real cells: a page, a release, a policy, a sign-off, and its check."""
+"""From a page, a release and a policy to a sign-off and its check, on real cells."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("the page is about x86-64")
     if "3.9" not in {found.python for found in find_interpreters()}:
         pytest.skip("no CPython 3.9 here")
-    made = tmp_path_factory.mktemp("qualify")
-    (made / "page.md").write_text(PAGE, encoding="utf-8")
-    (made / "policy.toml").write_text(POLICY, encoding="utf-8")
-    # A copy outside of git: in a working tree somebody may just be writing.
+    folder = tmp_path_factory.mktemp("qualify")
+    (folder / "page.md").write_text(PAGE, encoding="utf-8")
+    (folder / "policy.toml").write_text(POLICY, encoding="utf-8")
+    # A copy outside of git: files of a working tree may change meanwhile.
     for part in ("matrix", "apps", "fixtures"):
         shutil.copytree(
             project_root() / part,
-            made / "project" / part,
+            folder / "project" / part,
             ignore=shutil.ignore_patterns("__pycache__"),
         )
-    return made
+    return folder
 
 
 def matrix(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -84,8 +84,8 @@ def matrix(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def qualify(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     page, policy = str(folder / "page.md"), str(folder / "policy.toml")
-    told = ("--ddtrace", "2.21.12", "--policy", policy, "--engine", "local")
-    return matrix(folder, "qualify", page, *told, *more)
+    options = ("--ddtrace", "2.21.12", "--policy", policy, "--engine", "local")
+    return matrix(folder, "qualify", page, *options, *more)
 
 
 def test_from_a_page_to_a_sign_off_that_holds(folder: Path) -> None:
@@ -97,10 +97,10 @@ def test_from_a_page_to_a_sign_off_that_holds(folder: Path) -> None:
 
     check = ("check-signoff", str(out), "--key", f"{key}.pub")
     page = ("--document", str(folder / "page.md"))
-    held = matrix(folder, *check, "--ddtrace", "2.21.12", *page)
-    assert held.returncode == ExitCode.OK, held.stderr
-    assert "vouches for  ddtrace-2.21.12-cp39-cp39-manylinux" in held.stdout
-    assert held.stdout.count("vouches for") == 1
+    checked = matrix(folder, *check, "--ddtrace", "2.21.12", *page)
+    assert checked.returncode == ExitCode.OK, checked.stderr
+    assert "vouches for  ddtrace-2.21.12-cp39-cp39-manylinux" in checked.stdout
+    assert checked.stdout.count("vouches for") == 1
 
     other = matrix(folder, *check, "--ddtrace", "2.21.11")
     assert other.returncode == ExitCode.SIGN_OFF_REFUSED
@@ -118,7 +118,7 @@ def test_what_was_recorded_is_judged_without_a_run(folder: Path) -> None:
     assert first.returncode == ExitCode.OK, first.stdout + first.stderr
     again = qualify(folder, "--record", "latest", "--offline")
     assert again.returncode == ExitCode.OK, again.stdout + again.stderr
-    # A run of another page is none of this one.
+    # A run of another version of the page does not count.
     page = folder / "page.md"
     text = page.read_text(encoding="utf-8")
     page.write_text(text + "\nMore.\n", encoding="utf-8")

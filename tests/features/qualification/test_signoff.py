@@ -1,4 +1,4 @@
-"""A sign-off: whatever is changed, removed, swapped, expired or replayed is refused by name."""
+"""A sign-off: anything changed, removed, swapped, expired or replayed is refused with its name."""
 
 from __future__ import annotations
 
@@ -6,40 +6,46 @@ import base64
 import dataclasses
 import datetime as dt
 import errno
-import functools
 import hashlib
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.signoff_fixture import (
+    ARTIFACT,
+    CELL,
+    FILES,
+    NOW,
+    OTHER,
+    POLICY_TEXT,
+    WAIVER,
+    WHEEL,
+    Signed,
+    claim,
+    expected_artifact,
+    record,
+    refute_last_part,
+    verifier,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_gate import CELL, NOW, OTHER, WAIVER, WHEELS, WHERE, claim, record
-from test_gate import expected as expected_with_wheels
 
 from matrix.__main__ import main
 from matrix.errors import ExitCode, StorageError, UnreadableInputError, UsageError
-from matrix.features.qualification.artifacts import Artifact
 from matrix.features.qualification.check import (
-    Opener,
     SignoffRefusedError,
     SignoffRequirements,
     check,
 )
-from matrix.features.qualification.expected import ExpectedRelease
-from matrix.features.qualification.gate import decide
-from matrix.features.qualification.policy import parse_policy
-from matrix.features.qualification.signing import (
+from matrix.features.qualification.dsse import (
     PASSWORD,
+    key_warning,
+    load_public_key,
+    load_signer,
     make_key,
-    opened,
-    public_key,
-    sealed,
-    signer_of,
-    warning_of,
+    sign_statement,
 )
 from matrix.features.qualification.signoff import (
     ENVELOPE,
@@ -47,28 +53,12 @@ from matrix.features.qualification.signoff import (
     PAGE,
     POLICY,
     RECORD,
-    SignoffPapers,
-    check_place,
-    configuration_of,
+    SignoffFiles,
+    check_folder,
     write_folder,
 )
-from matrix.features.qualification.statement import Digest, StatementSubject, statement_bytes
 from matrix.model.verdict import Outcome
-from matrix.runs.record import Record
-from matrix.runs.record_reader import parse_record
 
-WHEEL = b"the candidate"
-DIGEST = hashlib.sha256(WHEEL).hexdigest()
-ARTIFACT = Artifact(WHEELS[0].name, DIGEST)
-PROJECT = Digest("project", "c" * 40, "gitCommit")
-POLICY_TEXT = """
-schema = "policy/1"
-[require]
-claims = ["*"]
-[evidence]
-max_age_days = 7
-repeats = 2
-"""
 WAIVED = f"""
 [[waiver]]
 claims = ["{WAIVER.claims[0]}"]
@@ -78,100 +68,33 @@ until = 2026-11-30
 """
 
 
-def expected(*cells: str) -> ExpectedRelease:
-    return dataclasses.replace(expected_with_wheels(*cells), artifacts=(ARTIFACT, *WHEELS[1:]))
+def tamper(signed: Signed, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the statement and sign it again, as the holder of the key could."""
+    path = signed.folder / ENVELOPE
+    statement = json.loads(base64.b64decode(json.loads(path.read_bytes())["payload"]))
+    change(statement)
+    content = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
+    path.write_bytes(sign_statement(content, load_signer(signed.key)))
 
 
-def record_bytes(made: Record) -> bytes:
-    data = {
-        "schema": "verdicts/1",
-        "run": {**dataclasses.asdict(made.run), "outcomes": {}, "cells": {}, "left_out": {}},
-        "claims": [one.to_json() for one in made.claims],
-        "verdicts": [one.to_json() for one in made.verdicts],
-        "cells": [
-            {
-                **{
-                    name: getattr(cell, name)
-                    for name in ("id", "detail", "seconds", "reused", "fallback", "key", "started")
-                },
-                "reason": None,
-                "probes": list(cell.probes),
-                "findings": [
-                    {
-                        "probe": one.probe,
-                        "channel": one.channel,
-                        "shows": one.shows.value,
-                        "reason": None,
-                        "evidence": one.evidence,
-                        "repeats": dict(one.repeats),
-                        "notes": [],
-                    }
-                    for one in cell.findings
-                ],
-                "where": {**WHERE.to_json(), "tracer": [DIGEST, WHEELS[1].sha256]},
-            }
-            for cell in made.cells
-        ],
-        "left_out": [],
-    }
-    return json.dumps(data).encode()
+def restate_digest(signed: Signed, name: str) -> None:
+    """Let the statement have the digest that a changed file has now."""
 
+    def change(statement: dict[str, Any]) -> None:
+        for item in statement["predicate"]["configuration"]:
+            if item["name"] == name:
+                digest = hashlib.sha256((signed.folder / name).read_bytes()).hexdigest()
+                item["digest"]["sha256"] = digest
 
-def by(public: Path) -> Opener:
-    return functools.partial(opened, key=public_key(public))
-
-
-@dataclasses.dataclass
-class Signed:
-    folder: Path
-    key: Path
-    public: Path
-    vouched: tuple[Artifact, ...] = (ARTIFACT,)
-
-    def check(
-        self,
-        now: dt.datetime = NOW,
-        ddtrace: str = "",
-        artifacts: tuple[Path, ...] = (),
-        documents: tuple[tuple[str, str], ...] = (),
-        policy: str = "",
-    ) -> None:
-        wanted = SignoffRequirements(ddtrace, artifacts, documents, policy)
-        check(self.folder / ENVELOPE, by(self.public), wanted, now)
-
-    def refused(self, **wanted: Any) -> str:  # noqa: ANN401 - those of check
-        with pytest.raises(SignoffRefusedError) as caught:
-            self.check(**wanted)
-        return str(caught.value)
-
-    def sign(self, made: Record, wanted: ExpectedRelease, policy: str = POLICY_TEXT) -> None:
-        """Write and sign what these say, truly or not."""
-        papers = SignoffPapers(
-            {
-                RECORD: record_bytes(made),
-                EXPECTED: json.dumps(wanted.to_json()).encode(),
-                POLICY: policy.encode(),
-                PAGE: b"<!doctype html>",
-            }
-        )
-        parsed = parse_record(papers.files[RECORD], RECORD)
-        decision = decide(wanted, parsed, parse_policy(papers.files[POLICY], POLICY), NOW)
-        statement = statement_bytes(
-            decision,
-            StatementSubject(wanted.ddtrace, NOW.isoformat(), "compat-matrix"),
-            [Digest(each.name, each.sha256) for each in self.vouched],
-            configuration_of(parsed, papers, [PROJECT]),
-        )
-        shutil.rmtree(self.folder, ignore_errors=True)
-        write_folder(self.folder, papers, sealed(statement, signer_of(self.key)))
+    tamper(signed, change)
 
 
 @pytest.fixture
 def signed(tmp_path: Path) -> Signed:
     key = tmp_path / "key.pem"
-    made = Signed(tmp_path / "signoff", key, make_key(key))
-    made.sign(record(), expected())
-    return made
+    signoff = Signed(tmp_path / "signoff", key, make_key(key))
+    signoff.sign(record(), expected_artifact())
+    return signoff
 
 
 def test_what_was_signed_holds(signed: Signed, tmp_path: Path) -> None:
@@ -188,7 +111,7 @@ def test_a_byte_changed_anywhere_is_refused(signed: Signed, name: str, data: st.
     path = signed.folder / name
     whole = path.read_bytes()
     place = data.draw(st.integers(0, len(whole) - 1))
-    other = data.draw(st.integers(0, 255).filter(lambda each: each != whole[place]))
+    other = data.draw(st.integers(0, 255).filter(lambda byte: byte != whole[place]))
     path.write_bytes(whole[:place] + bytes([other]) + whole[place + 1 :])
     try:
         signed.refused()
@@ -213,12 +136,12 @@ def test_a_signature_by_another_key_under_our_name_is_refused(
     key = tmp_path / "other.pem"
     make_key(key)
     ours = json.loads((signed.folder / ENVELOPE).read_bytes())["signatures"][0]["keyid"]
-    dataclasses.replace(signed, key=key).sign(record(), expected())
+    dataclasses.replace(signed, key=key).sign(record(), expected_artifact())
     envelope = json.loads((signed.folder / ENVELOPE).read_bytes())
     envelope["signatures"][0]["keyid"] = ours
     text = json.dumps(envelope, indent=2) + "\n"
     (signed.folder / ENVELOPE).write_text(text, encoding="utf-8")
-    assert "does not fit" in signed.refused()
+    assert "does not match" in signed.refused()
 
 
 def test_another_artifact_is_refused(signed: Signed, tmp_path: Path) -> None:
@@ -232,7 +155,7 @@ def test_an_old_statement_for_a_new_release_is_refused(signed: Signed) -> None:
 
 
 def test_vouching_for_what_no_cell_had_is_refused(signed: Signed) -> None:
-    dataclasses.replace(signed, vouched=(ARTIFACT, WHEELS[2])).sign(record(), expected())
+    dataclasses.replace(signed, vouched=(ARTIFACT, FILES[2])).sign(record(), expected_artifact())
     assert "no passing cell had" in signed.refused()
 
 
@@ -252,21 +175,23 @@ def test_evidence_grows_old(signed: Signed) -> None:
 
 def test_a_waiver_that_has_expired_since_is_refused(signed: Signed) -> None:
     good, bad = claim(), claim("iast")
-    made = record()
-    refuted = dataclasses.replace(made.verdicts[0], outcome=Outcome.REFUTED)
+    recorded = record()
+    refuted = dataclasses.replace(recorded.verdicts[0], outcome=Outcome.REFUTED)
     both = dataclasses.replace(
-        made,
+        recorded,
         claims=(good, bad),
-        verdicts=(refuted, dataclasses.replace(made.verdicts[0], claim=bad.id)),
+        verdicts=(refuted, dataclasses.replace(recorded.verdicts[0], claim=bad.id)),
     )
     parts = tuple(dataclasses.replace(part, outcome=Outcome.REFUTED) for part in refuted.parts)
     both = dataclasses.replace(
         both, verdicts=(dataclasses.replace(refuted, parts=parts), both.verdicts[1])
     )
-    first = expected().claims[0]
-    wanted = dataclasses.replace(expected(), claims=(first, dataclasses.replace(first, id=bad.id)))
+    first = expected_artifact().claims[0]
+    expectations = dataclasses.replace(
+        expected_artifact(), claims=(first, dataclasses.replace(first, id=bad.id))
+    )
     policy = POLICY_TEXT.replace("max_age_days = 7", "max_age_days = 30") + WAIVED
-    signed.sign(both, wanted, policy)
+    signed.sign(both, expectations, policy)
     signed.check()
     assert "expired" in signed.refused(now=NOW + dt.timedelta(days=11))
 
@@ -294,22 +219,16 @@ def _swap_an_image(data: dict[str, Any]) -> None:
 def test_a_record_that_is_not_what_was_stated_is_refused(
     signed: Signed, spoil: Callable[[dict[str, Any]], None], resigned: bool
 ) -> None:
-    signed.vouched = (ARTIFACT, WHEELS[1])
-    signed.sign(record(CELL, OTHER), expected(CELL, OTHER))
+    signed.vouched = (ARTIFACT, FILES[1])
+    signed.sign(record(CELL, OTHER), expected_artifact(CELL, OTHER))
     signed.check()
     path = signed.folder / RECORD
     data = json.loads(path.read_bytes())
     spoil(data)
     path.write_text(json.dumps(data), encoding="utf-8")
     if resigned:
-        # Whoever holds the key may sign anything: the papers must still agree with each other.
-        envelope = json.loads((signed.folder / ENVELOPE).read_bytes())
-        statement = json.loads(base64.b64decode(envelope["payload"]))
-        for item in statement["predicate"]["configuration"]:
-            if item["name"] == RECORD:
-                item["digest"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-        content = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
-        (signed.folder / ENVELOPE).write_bytes(sealed(content, signer_of(signed.key)))
+        # The holder of the key may sign anything: the files must still agree with each other.
+        restate_digest(signed, RECORD)
     signed.refused()
 
 
@@ -328,9 +247,9 @@ def test_a_private_key_is_its_owners(tmp_path: Path) -> None:
 def test_what_is_no_key_is_told(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(content)
-    for read in (signer_of, public_key):
+    for load in (load_signer, load_public_key):
         with pytest.raises(UnreadableInputError, match=r"key\.pem"):
-            read(path)
+            load(path)
 
 
 @given(st.binary())
@@ -339,13 +258,13 @@ def test_nonsense_is_no_envelope(tmp_path_factory: pytest.TempPathFactory, conte
     public = make_key(folder / "key.pem")
     (folder / ENVELOPE).write_bytes(content)
     with pytest.raises(SignoffRefusedError, match="envelope"):
-        check(folder / ENVELOPE, by(public), SignoffRequirements(), NOW)
+        check(folder / ENVELOPE, verifier(public), SignoffRequirements(), NOW)
 
 
 def test_a_sign_off_is_never_written_over_another(signed: Signed) -> None:
     before = {path.name: path.read_bytes() for path in signed.folder.iterdir()}
-    with pytest.raises(UsageError, match="there already"):
-        write_folder(signed.folder, SignoffPapers({PAGE: b"other"}), b"other")
+    with pytest.raises(UsageError, match="exists already"):
+        write_folder(signed.folder, SignoffFiles({PAGE: b"other"}), b"other")
     assert {path.name: path.read_bytes() for path in signed.folder.iterdir()} == before
     assert [path.name for path in signed.folder.parent.iterdir() if "half" in path.name] == []
 
@@ -353,7 +272,7 @@ def test_a_sign_off_is_never_written_over_another(signed: Signed) -> None:
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     folder = tmp_path / "signoff"
     folder.mkdir()
-    write_folder(folder, SignoffPapers({PAGE: b"page"}), b"envelope")
+    write_folder(folder, SignoffFiles({PAGE: b"page"}), b"envelope")
     assert sorted(path.name for path in folder.iterdir()) == [ENVELOPE, PAGE]
 
 
@@ -370,13 +289,13 @@ def test_a_disk_that_fills_up_leaves_no_half_sign_off(
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    papers = SignoffPapers(dict.fromkeys((RECORD, EXPECTED, POLICY, PAGE), b"paper"))
+    files = SignoffFiles(dict.fromkeys((RECORD, EXPECTED, POLICY, PAGE), b"content"))
     if fails_at < 5:
         with pytest.raises(StorageError, match="No space left"):
-            write_folder(tmp_path / "signoff", papers, b"envelope")
+            write_folder(tmp_path / "signoff", files, b"envelope")
         assert list(tmp_path.iterdir()) == []
     else:
-        write_folder(tmp_path / "signoff", papers, b"envelope")
+        write_folder(tmp_path / "signoff", files, b"envelope")
         assert len(list((tmp_path / "signoff").iterdir())) == 5
 
 
@@ -384,13 +303,13 @@ def test_a_key_with_a_password_needs_it(tmp_path: Path, monkeypatch: pytest.Monk
     path = tmp_path / "key.pem"
     monkeypatch.setenv(PASSWORD, "open sesame")
     make_key(path)
-    signer_of(path)
+    load_signer(path)
     monkeypatch.setenv(PASSWORD, "another")
     with pytest.raises(UnreadableInputError, match="does not open it"):
-        signer_of(path)
+        load_signer(path)
     monkeypatch.delenv(PASSWORD)
     with pytest.raises(UnreadableInputError, match="has a password"):
-        signer_of(path)
+        load_signer(path)
 
 
 def test_a_password_does_not_stand_in_the_way_of_a_key_without(
@@ -398,15 +317,15 @@ def test_a_password_does_not_stand_in_the_way_of_a_key_without(
 ) -> None:
     make_key(tmp_path / "key.pem")
     monkeypatch.setenv(PASSWORD, "for another")
-    signer_of(tmp_path / "key.pem")
+    load_signer(tmp_path / "key.pem")
 
 
 def test_the_wrong_one_of_a_pair_is_told(tmp_path: Path) -> None:
     public = make_key(tmp_path / "key.pem")
-    with pytest.raises(UnreadableInputError, match="the private one"):
-        public_key(tmp_path / "key.pem")
-    with pytest.raises(UnreadableInputError, match="the public one"):
-        signer_of(public)
+    with pytest.raises(UnreadableInputError, match="the private key"):
+        load_public_key(tmp_path / "key.pem")
+    with pytest.raises(UnreadableInputError, match="the public key of a pair"):
+        load_signer(public)
 
 
 def test_a_public_key_is_not_written_over_and_no_private_one_left(tmp_path: Path) -> None:
@@ -416,26 +335,26 @@ def test_a_public_key_is_not_written_over_and_no_private_one_left(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["key.pem.pub"]
 
 
-@pytest.mark.parametrize(("mode", "said"), [(0o600, False), (0o640, True), (0o604, True)])
-def test_a_key_that_others_can_read_is_warned_of(tmp_path: Path, mode: int, *, said: bool) -> None:
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
+def test_a_key_that_others_can_read_is_warned_of(
+    tmp_path: Path, mode: int, *, warned: bool
+) -> None:
     make_key(tmp_path / "key.pem")
     (tmp_path / "key.pem").chmod(mode)
-    assert bool(warning_of(tmp_path / "key.pem")) is said
+    assert bool(key_warning(tmp_path / "key.pem")) is warned
 
 
 def test_a_result_that_hides_a_waiver_is_refused(signed: Signed) -> None:
-    envelope = json.loads((signed.folder / ENVELOPE).read_bytes())
-    statement = json.loads(base64.b64decode(envelope["payload"]))
-    statement["predicate"]["result"] = "WARNED"
-    content = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
-    (signed.folder / ENVELOPE).write_bytes(sealed(content, signer_of(signed.key)))
+    tamper(signed, lambda statement: statement["predicate"].update(result="WARNED"))
     assert "states WARNED" in signed.refused()
 
 
 @pytest.mark.parametrize("days", [0, 6.99, 7.01])
 def test_it_says_until_when_it_holds(signed: Signed, days: float) -> None:
     now = NOW + dt.timedelta(days=days)
-    until = check(signed.folder / ENVELOPE, by(signed.public), SignoffRequirements(), NOW).until
+    until = check(
+        signed.folder / ENVELOPE, verifier(signed.public), SignoffRequirements(), NOW
+    ).until
     assert until == NOW + dt.timedelta(days=7)
     if now <= until:
         signed.check(now=now)
@@ -444,40 +363,40 @@ def test_it_says_until_when_it_holds(signed: Signed, days: float) -> None:
 
 
 def test_a_target_that_is_not_required_is_not_vouched_for(signed: Signed) -> None:
-    made = record(CELL, OTHER)
-    first, second = made.verdicts[0].parts
-    refuted = dataclasses.replace(second, outcome=Outcome.REFUTED)
-    verdict = dataclasses.replace(made.verdicts[0], outcome=Outcome.REFUTED, parts=(first, refuted))
-    made = dataclasses.replace(made, verdicts=(verdict,))
+    recorded = refute_last_part(record(CELL, OTHER))
     policy = POLICY_TEXT.replace('"*"]', '"*"]\ntargets = ["linux_x86_64"]')
-    signed.sign(made, expected(CELL, OTHER), policy)
+    signed.sign(recorded, expected_artifact(CELL, OTHER), policy)
     signed.check()
-    both = dataclasses.replace(signed, vouched=(ARTIFACT, WHEELS[1]))
-    both.sign(made, expected(CELL, OTHER), policy)
-    assert WHEELS[1].name in signed.refused()
+    both = dataclasses.replace(signed, vouched=(ARTIFACT, FILES[1]))
+    both.sign(recorded, expected_artifact(CELL, OTHER), policy)
+    assert FILES[1].name in signed.refused()
 
 
 def test_a_page_of_which_nothing_passed_is_not_what_it_is_about(signed: Signed) -> None:
-    made, other = record(), dataclasses.replace(claim(), id="other/capability/sca")
+    recorded, other = record(), dataclasses.replace(claim(), id="other/capability/sca")
     other = dataclasses.replace(other, document="other", sha256="1" * 64)
-    beside = dataclasses.replace(made.verdicts[0], claim=other.id)
-    made = dataclasses.replace(
-        made, claims=(*made.claims, other), verdicts=(*made.verdicts, beside)
+    beside = dataclasses.replace(recorded.verdicts[0], claim=other.id)
+    recorded = dataclasses.replace(
+        recorded, claims=(*recorded.claims, other), verdicts=(*recorded.verdicts, beside)
     )
-    signed.sign(made, expected())
+    signed.sign(recorded, expected_artifact())
     signed.check(documents=((claim().document, claim().sha256),))
     assert "no claim of it passed" in signed.refused(documents=(("other", "1" * 64),))
 
 
 def test_a_waiver_may_last_for_as_long_as_there_are_days(signed: Signed) -> None:
     policy = POLICY_TEXT + WAIVED.replace("2026-11-30", "9999-12-31")
-    signed.sign(record(), expected(), policy)
+    signed.sign(record(), expected_artifact(), policy)
     signed.check()
 
 
 def test_it_ends_with_the_last_day_of_a_waiver(signed: Signed) -> None:
-    signed.sign(record(), expected(), POLICY_TEXT + WAIVED.replace("2026-11-30", "2026-11-22"))
-    until = check(signed.folder / ENVELOPE, by(signed.public), SignoffRequirements(), NOW).until
+    signed.sign(
+        record(), expected_artifact(), POLICY_TEXT + WAIVED.replace("2026-11-30", "2026-11-22")
+    )
+    until = check(
+        signed.folder / ENVELOPE, verifier(signed.public), SignoffRequirements(), NOW
+    ).until
     signed.check(now=until)
     assert "expired" in signed.refused(now=until + dt.timedelta(seconds=1))
 
@@ -488,11 +407,11 @@ def test_a_sign_off_needs_a_folder_of_its_own(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="name"):
-        check_place(Path(place))
+        check_folder(Path(place))
 
 
 @pytest.mark.parametrize(
-    "words",
+    "options",
     [
         ["--at", "0001-01-01T00:00+14:00"],  # before there are days
         ["--document", "."],
@@ -500,21 +419,23 @@ def test_a_sign_off_needs_a_folder_of_its_own(
     ],
 )
 def test_what_cannot_be_compared_with_is_told(
-    signed: Signed, words: list[str], capsys: pytest.CaptureFixture[str]
+    signed: Signed, options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["check-signoff", str(signed.folder), "--key", str(signed.public), *words]
+    command = ["check-signoff", str(signed.folder), "--key", str(signed.public), *options]
     try:
         code = main(command)
-    except SystemExit as ended:
-        code = int(ended.code or 0)
+    except SystemExit as error:
+        code = int(error.code or 0)
     assert code == ExitCode.USAGE
-    assert words[1] in capsys.readouterr().err
+    assert options[1] in capsys.readouterr().err
 
 
 def test_a_time_elsewhere_is_told_as_that_of_utc(
     signed: Signed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    signed.sign(record(), expected(), POLICY_TEXT + WAIVED.replace("2026-11-30", "2026-11-21"))
+    signed.sign(
+        record(), expected_artifact(), POLICY_TEXT + WAIVED.replace("2026-11-30", "2026-11-21")
+    )
     command = ["check-signoff", str(signed.folder), "--key", str(signed.public), "--at"]
     assert main([*command, "2026-11-21T20:00-03:00"]) == ExitCode.OK
     assert "as of 2026-11-21 23:00 UTC" in capsys.readouterr().out
@@ -523,13 +444,6 @@ def test_a_time_elsewhere_is_told_as_that_of_utc(
 
 
 def test_expectations_that_are_nested_without_end_are_refused(signed: Signed) -> None:
-    path = signed.folder / EXPECTED
-    path.write_bytes(b"[" * 100_000)
-    envelope = json.loads((signed.folder / ENVELOPE).read_bytes())
-    statement = json.loads(base64.b64decode(envelope["payload"]))
-    for item in statement["predicate"]["configuration"]:
-        if item["name"] == EXPECTED:
-            item["digest"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    content = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
-    (signed.folder / ENVELOPE).write_bytes(sealed(content, signer_of(signed.key)))
+    (signed.folder / EXPECTED).write_bytes(b"[" * 100_000)
+    restate_digest(signed, EXPECTED)
     assert EXPECTED in signed.refused()

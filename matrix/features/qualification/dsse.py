@@ -1,0 +1,186 @@
+"""Signatures with an ed25519 key: the statement in a DSSE envelope.
+
+https://github.com/secure-systems-lab/dsse
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import FormatError, VerificationError
+from securesystemslib.signer import CryptoSigner, Key, SSlibKey
+
+from matrix.errors import StorageError, UnreadableInputError
+from matrix.features.qualification.statement import PAYLOAD_TYPE
+
+__all__ = [
+    "PASSWORD",
+    "BadSignatureError",
+    "key_id",
+    "key_warning",
+    "load_public_key",
+    "load_signer",
+    "make_key",
+    "sign_statement",
+    "verify_envelope",
+]
+
+PASSWORD = "COMPAT_MATRIX_KEY_PASSWORD"  # noqa: S105 - the variable's name
+_HINT = "Create a key with: python -m matrix qualify --make-key FILE"
+_MAX_BYTES = 50_000_000
+_MAX_KEY_BYTES = 100_000
+
+
+class BadSignatureError(Exception):
+    """An invalid envelope, or one that no trusted key has signed; the message is the reason."""
+
+
+def make_key(path: Path) -> Path:
+    """Write a new private key to `path`, readable by its owner only, and its public key beside it.
+
+    It is encrypted with the password in the environment variable `PASSWORD`, if there is one.
+    Returns the public key's path; raises StorageError, also where a file of either name exists.
+    """
+    key = Ed25519PrivateKey.generate()
+    public = path.with_name(f"{path.name}.pub")
+    password = os.environ.get(PASSWORD)
+    encryption: KeySerializationEncryption = NoEncryption()
+    if password:
+        encryption = BestAvailableEncryption(password.encode())
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    # The public key comes first: a private key never exists without it.
+    _write_new(public, pem, 0o644)
+    try:
+        _write_new(path, private, 0o600)
+    except BaseException:
+        public.unlink(missing_ok=True)
+        raise
+    return public
+
+
+def key_warning(path: Path) -> str:
+    """Return a warning about the permissions of a private key, "" where they are safe."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ""
+    if os.name == "posix" and mode & 0o077:
+        return f"{path} can be read by others than its owner: chmod 600 {path}"
+    return ""
+
+
+def load_signer(path: Path) -> CryptoSigner:
+    """Return a signer with the private key of a PEM file; raise `UnreadableInputError`."""
+    password = os.environ.get(PASSWORD)
+    content = _read_key(path, "private")
+    encrypted = b"ENCRYPTED" in content
+    if encrypted and not password:
+        raise UnreadableInputError(f"{path} has a password", f"Set it in ${PASSWORD}.")
+    try:
+        # A password that is set for another key is ignored for a key without one.
+        key = load_pem_private_key(content, (password or "").encode() if encrypted else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        if encrypted:
+            reason = f"the password in ${PASSWORD} does not open it, or it is not a private key"
+        elif b"PUBLIC KEY" in content:
+            reason = "it is the public key of a pair"
+        else:
+            reason = "it is not a private key"
+        raise UnreadableInputError(f"cannot load private key {path}: {reason}", _HINT) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UnreadableInputError(f"{path} is not an ed25519 key", _HINT)
+    return CryptoSigner(key)
+
+
+def load_public_key(path: Path) -> SSlibKey:
+    """Return the public key of a PEM file; raise `UnreadableInputError`."""
+    content = _read_key(path, "public")
+    try:
+        key = load_pem_public_key(content)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        private = b"PRIVATE KEY" in content
+        reason = f"it is the private key: use {path}.pub" if private else "it is not a public key"
+        raise UnreadableInputError(f"cannot load public key {path}: {reason}", _HINT) from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise UnreadableInputError(f"{path} is not an ed25519 key", _HINT)
+    return SSlibKey.from_crypto(key)
+
+
+def key_id(key: Key) -> str:
+    """Return the id of a public key, also used in envelopes: a sha256 over it."""
+    return str(key.keyid)
+
+
+def sign_statement(statement: bytes, signer: CryptoSigner) -> bytes:
+    """Return the signed envelope of a statement, as JSON."""
+    envelope = Envelope(statement, PAYLOAD_TYPE, {})
+    envelope.sign(signer)
+    return _serialize(envelope)
+
+
+def verify_envelope(content: bytes, key: SSlibKey) -> bytes:
+    """Return the statement of an envelope that the key has signed; raise `BadSignatureError`."""
+    if len(content) > _MAX_BYTES:
+        raise BadSignatureError("too large for a sign-off")
+    try:
+        envelope = Envelope.from_dict(json.loads(content))
+    except (ValueError, KeyError, TypeError, AttributeError, FormatError, RecursionError) as error:
+        raise BadSignatureError(f"not a DSSE envelope ({type(error).__name__})") from error
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise BadSignatureError(f"its payload is {envelope.payload_type!r}, not a statement")
+    if key.keyid not in envelope.signatures:
+        signers = ", ".join(f"{key_id[:12]}…" for key_id in envelope.signatures) or "nobody"
+        raise BadSignatureError(f"it is signed by {signers}, not by {key.keyid[:12]}…")
+    try:
+        envelope.verify([key], 1)
+    except (VerificationError, ValueError) as error:
+        raise BadSignatureError("the signature does not match the payload") from error
+    if _serialize(envelope) != content:
+        raise BadSignatureError("it is not written as it was signed: a byte of it was changed")
+    return envelope.payload
+
+
+def _serialize(envelope: Envelope) -> bytes:
+    """Return the only accepted serialization: JSON and base64 have many for the same content."""
+    return json.dumps(envelope.to_dict(), indent=2).encode() + b"\n"
+
+
+def _read_key(path: Path, kind: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_KEY_BYTES)
+    except OSError as error:
+        raise UnreadableInputError(
+            f"cannot load {kind} key {path}: {error.strerror}", _HINT
+        ) from error
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    created = False
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            created = True
+            file.write(content)
+    except OSError as error:
+        if created:
+            path.unlink(missing_ok=True)
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}",
+            "Name another file: existing keys are not overwritten.",
+        ) from error
