@@ -48,7 +48,9 @@ def validated(text: str) -> dict[str, Any]:
 PARTS = ["--part", "documents,index", "--offline"]
 
 
-def test_pages_that_agree_end_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pages_that_agree_exit_with_zero(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pages = written(tmp_path, one=PAGE, two=PAGE)
     assert main(["audit", *pages, *PARTS]) == 0
     captured = capsys.readouterr()
@@ -57,7 +59,7 @@ def test_pages_that_agree_end_well(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "yanked, not counted: 1.9.1, 1.20.20" in captured.out
 
 
-def test_a_contradiction_is_told_with_both_lines_and_ends_with_one(
+def test_a_contradiction_has_both_lines_and_exits_with_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = changed(("| `>=1.0,<2` | General Availability |", "| `>=1.0,<2` | Maintenance |"))
@@ -69,7 +71,7 @@ def test_a_contradiction_is_told_with_both_lines_and_ends_with_one(
     assert "(likely out of date)" in out
 
 
-def test_the_json_is_as_its_schema_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = changed(("| Threat Protection | 1.10.0", "| Threat Protection | 2.6.0"))
     pages = written(tmp_path, one=PAGE, two=other)
     assert main(["audit", *pages, *PARTS, "--json", "-"]) == 1
@@ -83,7 +85,7 @@ def test_the_json_is_as_its_schema_says(tmp_path: Path, capsys: pytest.CaptureFi
     assert validated(target.read_text(encoding="utf-8")) == data
 
 
-def test_an_index_that_is_gone_loses_no_finding_of_the_documents(
+def test_findings_of_documents_are_kept_without_an_index(
     tmp_path: Path, known_index: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     known_index.unlink()
@@ -101,7 +103,7 @@ def test_an_index_that_is_gone_loses_no_finding_of_the_documents(
     assert "ddtrace" in data["failed"]
 
 
-def test_an_index_that_answers_garbage_is_told_and_the_old_answer_used(
+def test_an_unusable_index_is_noted_and_the_cache_used(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parser = argparse.ArgumentParser()
@@ -120,7 +122,7 @@ def test_an_index_that_answers_garbage_is_told_and_the_old_answer_used(
         (PAGE.replace("| Threat Protection | 1.10.0 |", "| Thread Protection | 1.10.0 |"), ":10:"),
     ],
 )
-def test_a_page_that_is_none_is_named(
+def test_an_invalid_page_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
 ) -> None:
     pages = written(tmp_path, good=PAGE, broken=text)
@@ -130,7 +132,7 @@ def test_a_page_that_is_none_is_named(
     assert message in err
 
 
-def test_lenient_goes_on_and_does_not_call_the_unread_missing(
+def test_lenient_does_not_call_unread_lines_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = "| Threat Protection | 1.10.0 |"
@@ -144,12 +146,12 @@ def test_lenient_goes_on_and_does_not_call_the_unread_missing(
     assert "cannot tell" in captured.out
 
 
-def test_a_part_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_part(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "--part", "document"]) == 2
     assert "did you mean 'documents'?" in capsys.readouterr().err
 
 
-def test_a_folder_that_there_is_not_is_told_before_anything_is_compared(
+def test_a_missing_folder_is_an_error_before_the_audit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pages = written(tmp_path, one=PAGE)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from helpers.claim_lines import DOCUMENTS
+from helpers.claim_lines import DOCUMENTS, read_page
 
-from matrix.documents.document import read_document, read_documents
+from matrix.documents.document import read_documents
 
 TABLE = "| Framework | Versions | Threat Detection |\n|---|---|---|\n"
 
 
 def ids_of(tmp_path: Path, text: str) -> list[str]:
-    page = tmp_path / "page.md"
-    page.write_text(text, encoding="utf-8")
-    return [claim.id for claim in read_document(page).claims]
+    return [claim.id for claim in read_page(tmp_path, text).claims]
 
 
 def test_ids_are_unique_within_and_across_documents() -> None:
@@ -33,7 +31,7 @@ def test_an_id_survives_edits_elsewhere(tmp_path: Path) -> None:
     assert before[0] in after
 
 
-def test_rows_of_one_subject_are_told_apart_by_their_versions(tmp_path: Path) -> None:
+def test_ids_of_rows_with_one_subject_differ_by_version(tmp_path: Path) -> None:
     rows = "| Django | 1.8 | yes |\n| Django | 2.0 | yes |\n| Django | 2.0 | yes |\n"
     assert ids_of(tmp_path, TABLE + rows) == [
         "page/framework/django/threat-detection",
@@ -49,7 +47,7 @@ def test_equal_rows_get_numbers(tmp_path: Path) -> None:
     assert ids[-1].endswith("/2")
 
 
-def test_documents_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+def test_documents_with_equal_stems_are_named_with_their_folders(tmp_path: Path) -> None:
     for language in ("fr", "es"):
         folder = tmp_path / "content" / language / "compatibility"
         folder.mkdir(parents=True)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers.claim_lines import DOCUMENTS, claim_line, claim_lines
+from helpers.claim_lines import DOCUMENTS, claim_line, claim_lines, read_page
 
 from matrix.documents.document import read_document
 from matrix.model.claim import Claim
 
 
 def claims_of(tmp_path: Path, text: str) -> list[Claim]:
-    page = tmp_path / "page.md"
-    page.write_text(text, encoding="utf-8")
-    reading = read_document(page)
+    reading = read_page(tmp_path, text)
     assert reading.problems == ()
     return list(reading.claims)
 
@@ -42,7 +40,7 @@ def test_two_tables_without_a_blank_line_and_cells_joined_by_breaks() -> None:
     assert len(claim_lines("markdoc", "runtime")) == 6
 
 
-def test_a_commented_table_promises_nothing() -> None:
+def test_a_commented_table_has_no_claims() -> None:
     assert [line.split()[1] for line in claim_lines("markdoc", "framework")] == ["django", "flask"]
 
 
@@ -61,7 +59,7 @@ def test_backticks_status_words_and_a_column_of_notes() -> None:
     ]
 
 
-def test_rows_that_join_lines_name_each_of_them() -> None:
+def test_rows_that_join_lines_yield_a_claim_for_each() -> None:
     assert claim_lines("joined", "capability") == [
         "8 threat-protection >=1.9.1 supported",
         "8 ip-blocking >=2.0 supported",
@@ -71,12 +69,12 @@ def test_rows_that_join_lines_name_each_of_them() -> None:
     assert claim_lines("joined", "framework") == ["23 django >=1.8 supported"]
 
 
-def test_a_section_of_another_tracer_is_left_out_and_said() -> None:
+def test_a_section_about_another_tracer_is_skipped_with_a_notice() -> None:
     (notice,) = read_document(DOCUMENTS / "joined.md").notices
     assert (notice.line, "ruby" in notice.message) == (11, True)
 
 
-def test_a_partial_is_noticed_and_further_reading_is_not() -> None:
+def test_a_partial_yields_a_notice() -> None:
     reading = read_document(DOCUMENTS / "partials.md")
     assert reading.problems == ()
     assert [notice.line for notice in reading.notices] == [8, 12]
@@ -95,7 +93,7 @@ def test_lists_in_place_of_tables() -> None:
     ]
 
 
-def test_a_stray_pipe_in_the_documentation_column_is_no_promise(tmp_path: Path) -> None:
+def test_a_pipe_in_a_link_of_the_documentation_column_is_ignored(tmp_path: Path) -> None:
     text = (
         "| Library | Version | Automatic | Documentation |\n|---|---|---|---|\n"
         "| [Redis][1] [aredis][2] | Fully Supported | yes | https://x.example/#|aredis\n"
@@ -132,7 +130,7 @@ def test_front_matter_that_is_never_closed_hides_nothing(tmp_path: Path) -> None
     ]
 
 
-def test_a_text_behind_a_table_is_no_row(tmp_path: Path) -> None:
+def test_text_after_a_table_is_not_a_row(tmp_path: Path) -> None:
     text = (
         "## Supported frameworks\n\n| Framework | Versions |\n|---|---|\n| Django | 1.8 |\n"
         "Query strings are not supported for Flask.\n"

@@ -7,9 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers.claim_lines import claim_line
+from helpers.claim_lines import claim_line, read_page
 
-from matrix.documents.document import ReadDocument, read_document
 from matrix.errors import UnreadableInputError
 
 HEADERS = {
@@ -32,12 +31,6 @@ GOOD = {
 }
 
 
-def read(tmp_path: Path, text: str) -> ReadDocument:
-    page = tmp_path / "page.md"
-    page.write_text(text, encoding="utf-8")
-    return read_document(page)
-
-
 def table(kind: str, *rows: str) -> str:
     """Return a table of one kind under a heading of its own; the first row is on line 5."""
     title = "User authentication frameworks" if kind == "authentication" else "A page"
@@ -47,10 +40,10 @@ def table(kind: str, *rows: str) -> str:
 
 
 @pytest.mark.parametrize("kind", sorted(HEADERS))
-def test_a_word_beyond_the_last_column_is_told_and_the_row_is_read(
+def test_a_cell_beyond_the_last_column_is_a_problem_and_the_row_is_read(
     tmp_path: Path, kind: str
 ) -> None:
-    reading = read(tmp_path, table(kind, f"{GOOD[kind]} | surplus"))
+    reading = read_page(tmp_path, table(kind, f"{GOOD[kind]} | surplus"))
     assert [claim.kind.value for claim in reading.claims] == [kind]
     assert ["surplus" in problem.message for problem in reading.problems] == [True]
 
@@ -83,18 +76,18 @@ def test_a_word_beyond_the_last_column_is_told_and_the_row_is_read(
         ("authentication", "Django |", "without a name or a version"),
     ],
 )
-def test_a_cell_that_is_not_understood_is_told_and_the_next_row_is_read(
+def test_an_invalid_cell_is_a_problem_and_the_next_row_is_read(
     tmp_path: Path, kind: str, row: str, word: str
 ) -> None:
-    reading = read(tmp_path, table(kind, row, GOOD[kind]))
+    reading = read_page(tmp_path, table(kind, row, GOOD[kind]))
     assert [problem.line for problem in reading.problems] == [5]
     assert word in reading.problems[0].message
     assert [claim.line for claim in reading.claims] == [6]
 
 
-def test_a_mark_may_come_with_tracer_versions_and_a_date(tmp_path: Path) -> None:
+def test_a_mark_with_tracer_versions_and_a_date(tmp_path: Path) -> None:
     text = table("framework", "Django | 1.8 | yes (>=2.1)", "Flask | 1.0 | Preview (until 2027-01)")
-    assert [claim_line(claim) for claim in read(tmp_path, text).claims] == [
+    assert [claim_line(claim) for claim in read_page(tmp_path, text).claims] == [
         "5 django >=1.8 supported capability=threat-detection note=ddtrace >=2.1",
         "6 flask >=1.0 preview capability=threat-detection until=2027-01",
     ]
@@ -119,8 +112,8 @@ def test_a_mark_may_come_with_tracer_versions_and_a_date(tmp_path: Path) -> None
         ("Private Beta", "private-beta"),
     ],
 )
-def test_the_ways_to_say_yes_and_no(tmp_path: Path, cell: str, status: str) -> None:
-    (claim,) = read(tmp_path, table("deployment", f"Docker | {cell}")).claims
+def test_marks_for_yes_and_no(tmp_path: Path, cell: str, status: str) -> None:
+    (claim,) = read_page(tmp_path, table("deployment", f"Docker | {cell}")).claims
     assert claim.status.value == status
 
 
@@ -135,7 +128,9 @@ def test_the_ways_to_say_yes_and_no(tmp_path: Path, cell: str, status: str) -> N
     ],
 )
 def test_automatic_with_a_condition(tmp_path: Path, cell: str, scope: str) -> None:
-    (claim,) = read(tmp_path, table("integration", f"asyncio | Fully supported | {cell}")).claims
+    (claim,) = read_page(
+        tmp_path, table("integration", f"asyncio | Fully supported | {cell}")
+    ).claims
     assert claim_line(claim) == f"5 asyncio supported {scope}"
 
 
@@ -146,7 +141,9 @@ def test_names_with_links_roles_and_remarks(tmp_path: Path) -> None:
         "Flask Cache (fork) | 0.12 | no",
         "[MySQL-python] [1] | 1.2 | no",
     )
-    assert [claim_line(claim) for claim in read(tmp_path, table("integration", *rows)).claims] == [
+    assert [
+        claim_line(claim) for claim in read_page(tmp_path, table("integration", *rows)).claims
+    ] == [
         "5 aiohttp-jinja2 >=1.5 supported backend=jinja2 automatic=yes",
         "6 aiohttp >=2.0 supported role=server automatic=yes",
         "7 flask-cache >=0.12 supported note=fork automatic=no",
@@ -159,7 +156,7 @@ def test_sections_of_other_tracers_end_where_the_next_begins(tmp_path: Path) -> 
         "## Java\n\n" + table("branch", "<1 | Maintenance").replace("## A page\n", "")
         + "\n## Python\n\n" + table("branch", "<2 | Maintenance").replace("## A page\n", "")
     )  # fmt: skip
-    reading = read(tmp_path, text)
+    reading = read_page(tmp_path, text)
     assert [claim.specifier for claim in reading.claims] == ["<2"]
     assert [notice.line for notice in reading.notices] == [1]
 
@@ -174,21 +171,20 @@ def test_sections_of_other_tracers_end_where_the_next_begins(tmp_path: Path) -> 
         ("# Some compatibility\n", True),
     ],
 )
-def test_whose_tracer_a_page_is_about(tmp_path: Path, head: str, readable: bool) -> None:
+def test_pages_about_other_tracers_are_rejected(tmp_path: Path, head: str, readable: bool) -> None:
     text = head + table("branch", "<1 | Maintenance")
     if readable:
-        assert len(read(tmp_path, text).claims) == 1
+        assert len(read_page(tmp_path, text).claims) == 1
     else:
         with pytest.raises(UnreadableInputError, match="tracer"):
-            read(tmp_path, text)
+            read_page(tmp_path, text)
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
-def test_a_column_about_another_tracer_is_not_taken_for_ours(tmp_path: Path, language: str) -> None:
+def test_a_column_about_another_tracer_is_a_problem(tmp_path: Path, language: str) -> None:
     header = {"en": "Minimum Java tracer version", "ko": "최소 Java 트레이서 버전"}[language]
-    page = tmp_path / "page.md"
-    page.write_text(f"| Feature | {header} |\n|---|---|\n| SCA | 1.5 |\n", encoding="utf-8")
-    reading = read_document(page, language=language)
+    text = f"| Feature | {header} |\n|---|---|\n| SCA | 1.5 |\n"
+    reading = read_page(tmp_path, text, language)
     assert reading.claims == ()
     assert header in reading.problems[0].message
 
@@ -207,9 +203,8 @@ def test_a_column_about_another_tracer_is_not_taken_for_ours(tmp_path: Path, lan
 def test_headers_may_say_more_than_the_vocabulary(
     tmp_path: Path, language: str, header: str
 ) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(f"| Feature | {header} |\n|---|---|\n| SCA | 1.5 |\n", encoding="utf-8")
-    (claim,) = read_document(page, language=language).claims
+    text = f"| Feature | {header} |\n|---|---|\n| SCA | 1.5 |\n"
+    (claim,) = read_page(tmp_path, text, language).claims
     assert claim_line(claim) == "3 sca >=1.5 supported"
 
 
@@ -219,7 +214,7 @@ def test_two_notes_in_one_bullet_have_lines_and_denials_of_their_own(tmp_path: P
         "- Software Composition Analysis is supported on all frameworks.\n"
         "  Query strings are not supported for Flask.\n"
     )
-    assert [claim_line(claim) for claim in read(tmp_path, text).claims] == [
+    assert [claim_line(claim) for claim in read_page(tmp_path, text).claims] == [
         "3 sca-all-frameworks supported capability=sca",
         "4 flask-query-string not-supported",
     ]
@@ -227,11 +222,11 @@ def test_two_notes_in_one_bullet_have_lines_and_denials_of_their_own(tmp_path: P
 
 def test_the_minimum_for_all_capabilities_is_a_note_with_a_version(tmp_path: Path) -> None:
     text = "The minimum tracer version to get all supported ASM capabilities is 1.9.3.\n"
-    (claim,) = read(tmp_path, text).claims
+    (claim,) = read_page(tmp_path, text).claims
     assert claim_line(claim) == "1 all-capabilities-minimum >=1.9.3 supported"
 
 
 def test_a_paragraph_that_names_the_databases_is_the_note_on_the_api(tmp_path: Path) -> None:
     text = "## Data stores\n\nGood with MariaDB, MySQL and, of course, SQLite.\n"
-    (claim,) = read(tmp_path, text).claims
+    (claim,) = read_page(tmp_path, text).claims
     assert claim_line(claim) == "3 db-api supported note=mariadb, mysql, sqlite"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers.claim_lines import DOCUMENTS, claim_line
+from helpers.claim_lines import DOCUMENTS, claim_line, read_page
 
 from matrix.documents.document import read_document, read_documents
 from matrix.documents.source import MAX_BYTES
@@ -13,12 +13,10 @@ from matrix.errors import DocumentProblems, Problem, UnreadableInputError, Usage
 
 
 def problems_of(tmp_path: Path, text: str) -> list[Problem]:
-    page = tmp_path / "page.md"
-    page.write_text(text, encoding="utf-8")
-    return list(read_document(page).problems)
+    return list(read_page(tmp_path, text).problems)
 
 
-def test_every_unknown_word_of_a_page_is_told_with_its_line() -> None:
+def test_every_unknown_word_of_a_page_is_a_problem_with_its_line() -> None:
     reading = read_document(DOCUMENTS / "misspelt.md")
     located = [(problem.line, problem.suggestion) for problem in reading.problems]
     assert [line for line, _ in located] == [6, 8, 9, 16, 17, 23, 27, 31, 36]
@@ -30,7 +28,7 @@ def test_every_unknown_word_of_a_page_is_told_with_its_line() -> None:
     ]
 
 
-def test_an_unknown_tag_in_a_cell_is_not_taken_for_an_empty_cell() -> None:
+def test_an_unknown_tag_in_a_cell_is_a_problem() -> None:
     reading = read_document(DOCUMENTS / "misspelt.md")
     (problem,) = [problem for problem in reading.problems if problem.line == 17]
     assert "mystery" in problem.message
@@ -64,7 +62,7 @@ def test_an_unknown_table_names_its_rows() -> None:
         ("| Release | Support level |\n|---|---|\n| one | Maintenance |\n", 3, "one"),
     ],
 )
-def test_no_row_and_no_promising_text_is_dropped(
+def test_rows_and_texts_that_look_like_claims_are_problems(
     tmp_path: Path, text: str, line: int, word: str
 ) -> None:
     problems = problems_of(tmp_path, text)
@@ -72,18 +70,16 @@ def test_no_row_and_no_promising_text_is_dropped(
     assert word in problems[0].message
 
 
-def test_a_version_cell_can_deny_support_or_say_that_it_is_a_preview(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
+def test_a_version_cell_with_a_status(tmp_path: Path) -> None:
     head = "| Library | Version | Automatic |\n|---|---|---|\n"
     rows = "| rq | not supported | no |\n| httpx | >= 0.17 (beta) | yes |\n"
-    page.write_text(head + rows, encoding="utf-8")
-    assert [claim_line(claim) for claim in read_document(page).claims] == [
+    assert [claim_line(claim) for claim in read_page(tmp_path, head + rows).claims] == [
         "3 rq not-supported automatic=no",
         "4 httpx >=0.17 preview automatic=yes",
     ]
 
 
-def test_ordinary_prose_is_no_problem(tmp_path: Path) -> None:
+def test_ordinary_prose_has_no_problems(tmp_path: Path) -> None:
     text = (
         "# Python\n\nThe library is good. It has a `versioning policy`.\n\n"
         "- a list of no importance\n\n```\n| not | a table |\n```\n\n"
@@ -108,7 +104,7 @@ def test_lenient_keeps_the_rest(tmp_path: Path) -> None:
     assert {claim.document for claim in reading.claims} == {"misspelt", "ko"}
 
 
-def test_a_page_of_another_tracer_cannot_be_read() -> None:
+def test_a_page_about_another_tracer_is_rejected() -> None:
     with pytest.raises(UnreadableInputError, match="java tracer"):
         read_document(DOCUMENTS / "other-tracer.md")
 
@@ -125,7 +121,7 @@ def test_a_page_of_another_tracer_cannot_be_read() -> None:
         (b"x" * (MAX_BYTES + 1), "bytes"),
     ],
 )
-def test_what_is_no_document_is_said_with_a_hint(tmp_path: Path, data: bytes, message: str) -> None:
+def test_invalid_files_are_rejected_with_a_hint(tmp_path: Path, data: bytes, message: str) -> None:
     page = tmp_path / "page.md"
     page.write_bytes(data)
     with pytest.raises(UnreadableInputError) as caught:
@@ -142,7 +138,5 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_language_without_a_vocabulary(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text("text", encoding="utf-8")
     with pytest.raises(UsageError, match="'jp'"):
-        read_document(page, language="jp")
+        read_page(tmp_path, "text", "jp")

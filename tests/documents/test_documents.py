@@ -11,7 +11,7 @@ from matrix.documents.document import read_document
 
 
 @pytest.mark.parametrize("name", ["de", "es", "fr", "ja", "ko", "pt"])
-def test_a_page_in_a_language_is_known_by_its_words_and_wholly_understood(name: str) -> None:
+def test_the_language_of_a_page_is_detected_and_everything_is_understood(name: str) -> None:
     reading = read_document(DOCUMENTS / f"{name}.md")
     assert reading.problems == ()
     assert reading.notices == ()
@@ -20,14 +20,14 @@ def test_a_page_in_a_language_is_known_by_its_words_and_wholly_understood(name: 
     assert kinds >= {"capability", "branch", "runtime", "note"}
 
 
-def test_the_language_that_is_asked_for_wins_and_english_is_behind_it() -> None:
+def test_a_requested_language_wins_with_english_as_fallback() -> None:
     reading = read_document(DOCUMENTS / "markdoc.md", language="de")
     assert {claim.language for claim in reading.claims} == {"de"}
     assert reading.problems == ()
     assert len(reading.claims) == len(read_document(DOCUMENTS / "markdoc.md").claims)
 
 
-def test_the_folder_of_a_language_tells_it_where_the_words_do_not(tmp_path: Path) -> None:
+def test_the_language_is_detected_from_the_folder(tmp_path: Path) -> None:
     page = tmp_path / "content" / "pt" / "python.md"
     page.parent.mkdir(parents=True)
     page.write_text("| Framework | Version |\n|---|---|\n| Django | 1.8 |\n", encoding="utf-8")
@@ -59,7 +59,7 @@ def test_deployments_of_each_capability_column() -> None:
     )
 
 
-def test_branches_with_the_date_until_which_they_hold() -> None:
+def test_branches_with_an_end_date() -> None:
     assert claim_lines("de", "branch") == [
         "25 ddtrace >=1.0,<2 maintenance until=2024-01",
         "26 ddtrace >=2.0,<3 general-availability",
@@ -70,7 +70,7 @@ def test_branches_with_the_date_until_which_they_hold() -> None:
     ]
 
 
-def test_each_python_of_a_range_on_each_processor_is_a_promise() -> None:
+def test_each_python_of_a_range_on_each_processor_is_a_claim() -> None:
     assert claim_lines("ja", "runtime") == [
         f"20 cpython >=2 supported os=linux cpu={cpu} python={python}"
         for cpu in ("x86_64", "aarch64")
@@ -81,7 +81,7 @@ def test_each_python_of_a_range_on_each_processor_is_a_promise() -> None:
     )
 
 
-def test_an_open_range_stays_one_promise_per_processor() -> None:
+def test_an_open_range_is_one_claim_per_processor() -> None:
     assert claim_lines("fr", "runtime")[8:10] == [
         "36 cpython >=2 supported os=macos cpu=x86_64 python=>=3.7",
         "36 cpython >=2 supported os=macos cpu=arm64 python=>=3.7",
@@ -121,7 +121,7 @@ def test_the_spelling_of_a_version_is_kept() -> None:
     assert requests.as_written == "2.08 und höher"
 
 
-def test_versions_of_an_authentication_framework_are_one_promise_each() -> None:
+def test_each_version_of_an_authentication_framework_is_a_claim() -> None:
     assert claim_lines("es", "authentication") == [
         "45 django ==1.11.* supported",
         "45 django ==2.2.* supported",
@@ -161,11 +161,11 @@ def test_versions_of_an_authentication_framework_are_one_promise_each() -> None:
         ),
     ],
 )
-def test_notes_are_known_by_their_words(name: str, notes: list[str]) -> None:
+def test_notes_are_recognized_by_their_words(name: str, notes: list[str]) -> None:
     assert claim_lines(name, "note") == notes
 
 
-def test_what_a_note_is_known_by_is_no_sentence() -> None:
+def test_the_matched_words_of_a_note_are_no_sentence() -> None:
     for claim in read_document(DOCUMENTS / "fr.md").claims:
         if claim.kind.value == "note":
             assert len(claim.as_written) < 70

@@ -34,7 +34,7 @@ def test_a_fact_is_short_and_holds_no_path_and_no_sentence() -> None:
         SpecifierSet(claim.get("python") or "")
 
 
-def test_what_is_not_printable_is_written_so_that_it_is_read_again(tmp_path: Path) -> None:
+def test_unprintable_characters_survive_a_round_trip(tmp_path: Path) -> None:
     odd = dataclasses.replace(
         load_facts()[0], as_written='a "quoted" \\ \x07\x7f\t name', heading="zwei\u2028Zeilen {  }"
     )
@@ -46,14 +46,14 @@ def test_what_is_not_printable_is_written_so_that_it_is_read_again(tmp_path: Pat
 @pytest.mark.parametrize(
     "text", ["not toml at all [", '[[document]]\nname = "x"\n', 'document = "x"\n']
 )
-def test_a_file_that_is_no_file_of_facts(tmp_path: Path, text: str) -> None:
+def test_an_invalid_facts_file_is_rejected(tmp_path: Path, text: str) -> None:
     file = tmp_path / "claims.toml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(UnreadableInputError, match="invalid facts file"):
         load_facts(file)
 
 
-def test_a_missing_file_of_facts_says_how_to_make_it(tmp_path: Path) -> None:
+def test_a_missing_facts_file_has_a_hint(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInputError) as caught:
         load_facts(tmp_path / "gone.toml")
     assert "--write-facts" in caught.value.hint

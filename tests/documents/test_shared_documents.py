@@ -25,7 +25,7 @@ def reading() -> ReadDocument:
     return read_documents(sorted(SHARED.glob("*.txt")))
 
 
-def test_the_committed_facts_are_what_the_documents_say(reading: ReadDocument) -> None:
+def test_the_committed_facts_equal_the_documents(reading: ReadDocument) -> None:
     assert reading.claims == load_facts()
     assert reading.problems == reading.notices == ()
 

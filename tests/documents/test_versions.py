@@ -73,7 +73,7 @@ operators = st.sampled_from([">=", "<=", ">", "<", "==", "!="])
         ("de", "ab Version 1.8", [">=1.8"]),
     ],
 )
-def test_what_a_cell_names(language: str, text: str, expected: list[str]) -> None:
+def test_alternatives_of_a_version_cell(language: str, text: str, expected: list[str]) -> None:
     assert list(specifiers(read_versions(text, load_vocabulary(language)))) == expected
 
 
@@ -88,7 +88,7 @@ def test_what_a_cell_names(language: str, text: str, expected: list[str]) -> Non
         (">=3.7, <3.10", [">=3.7,<3.10"]),
     ],
 )
-def test_each_python_that_a_cell_names(text: str, expected: list[str]) -> None:
+def test_pythons_of_a_version_cell(text: str, expected: list[str]) -> None:
     assert list(pythons(read_versions(text, ENGLISH))) == expected
 
 
@@ -108,13 +108,13 @@ def test_each_python_that_a_cell_names(text: str, expected: list[str]) -> None:
         ",",
     ],
 )
-def test_what_is_no_version_is_said(text: str) -> None:
+def test_invalid_versions_are_rejected(text: str) -> None:
     with pytest.raises(VersionsError) as caught:
         read_versions(text, ENGLISH)
     assert caught.value.part
 
 
-def test_an_empty_cell_names_nothing() -> None:
+def test_an_empty_cell_has_no_alternatives() -> None:
     assert read_versions("  ", ENGLISH) == ()
 
 
@@ -130,7 +130,7 @@ def test_any_text_is_read_or_refused_and_what_is_read_is_a_specifier(
 
 @settings(deadline=None)
 @given(st.text(alphabet="0123456789.,-+<>=~! vx*a1rc", max_size=25))
-def test_any_jumble_of_signs_is_read_or_refused(text: str) -> None:
+def test_any_sequence_of_operators_and_digits_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(VersionsError):
         for specifier in specifiers(read_versions(text, ENGLISH)):
             SpecifierSet(specifier)
@@ -146,15 +146,15 @@ def test_bounds_keep_their_spelling_and_none_is_lost(bounds: list[tuple[str, str
     }
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(numbers, st.sampled_from(["{}+", "{} and later", ">= {}", "≥{}", "`{}`+", "v{} or newer"]))
-def test_the_ways_to_write_a_minimum_mean_the_same(number: str, form: str) -> None:
+def test_all_spellings_of_a_minimum_are_equal(number: str, form: str) -> None:
     assert specifiers(read_versions(form.format(number), ENGLISH)) == (f">={number}",)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(5, 14), st.integers(0, 9), st.sampled_from(["-", "–", " - ", " to ", "〜"]))
-def test_a_range_of_pythons_names_all_between(first: int, more: int, sign: str) -> None:
+def test_a_range_of_pythons_includes_all_minors_between(first: int, more: int, sign: str) -> None:
     names = list(pythons(read_versions(f"3.{first}{sign}3.{first + more}", ENGLISH)))
     assert names == [f"==3.{minor}.*" for minor in range(first, first + more + 1)]
 

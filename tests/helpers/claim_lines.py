@@ -1,12 +1,21 @@
-"""Claims as one line of text each, to compare many at once."""
+"""Claims as one line of text each, to compare many at once, and pages to read claims from."""
 
 from __future__ import annotations
 
-from matrix.documents.document import read_document
+from pathlib import Path
+
+from matrix.documents.document import ReadDocument, read_document
 from matrix.model.claim import Claim
 from matrix.system.paths import fixtures_dir
 
 DOCUMENTS = fixtures_dir() / "documents"
+
+
+def read_page(folder: Path, text: str, language: str | None = None) -> ReadDocument:
+    """Write a text to `page.md` in a folder, and read it."""
+    page = folder / "page.md"
+    page.write_text(text, encoding="utf-8")
+    return read_document(page, language=language)
 
 
 def claim_lines(name: str, kind: str) -> list[str]:

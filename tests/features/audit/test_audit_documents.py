@@ -53,20 +53,20 @@ def test_spelling_and_layout_are_no_difference(tmp_path: Path, old: str, new: st
 
 def test_a_minimum_that_differs_is_cited_on_both_pages(tmp_path: Path) -> None:
     other = changed(("| Threat Protection | 1.10.0", "| Threat Protection | 1.11.0"))
-    found = single(audited(tmp_path, one=PAGE, two=other), FindingKind.MINIMUM_DIFFERS)
+    finding = single(audited(tmp_path, one=PAGE, two=other), FindingKind.MINIMUM_DIFFERS)
     line = line_of(PAGE, "| Threat Protection |")
-    assert lines(found) == {f"one:{line}", f"two:{line}"}
-    assert found.contradicts
-    assert stale(found) == {f"one:{line}"}
-    assert "1.10.0" in found.reason
-    assert "1.11.0" in found.reason
+    assert lines(finding) == {f"one:{line}", f"two:{line}"}
+    assert finding.contradicts
+    assert stale(finding) == {f"one:{line}"}
+    assert "1.10.0" in finding.reason
+    assert "1.11.0" in finding.reason
 
 
-def test_without_a_sign_neither_side_is_called_stale(tmp_path: Path) -> None:
+def test_without_evidence_neither_side_is_stale(tmp_path: Path) -> None:
     other = changed(("| Flask | 0.10 |", "| Flask | 0.12 |"))
-    found = single(audited(tmp_path, one=PAGE, two=other), FindingKind.MINIMUM_DIFFERS)
-    assert not found.stale
-    assert "cannot tell" in found.reason
+    finding = single(audited(tmp_path, one=PAGE, two=other), FindingKind.MINIMUM_DIFFERS)
+    assert not finding.stale
+    assert "cannot tell" in finding.reason
 
 
 def test_three_different_answers_have_no_stale_side(tmp_path: Path) -> None:
@@ -74,12 +74,12 @@ def test_three_different_answers_have_no_stale_side(tmp_path: Path) -> None:
         name: changed(("| Threat Detection | 1.9.0", f"| Threat Detection | {version}"))
         for name, version in (("one", "1.7.0"), ("two", "1.8.0"))
     }
-    found = single(audited(tmp_path, three=PAGE, **pages), FindingKind.MINIMUM_DIFFERS)
-    assert not found.stale
-    assert len(found.places) == 3
+    finding = single(audited(tmp_path, three=PAGE, **pages), FindingKind.MINIMUM_DIFFERS)
+    assert not finding.stale
+    assert len(finding.places) == 3
 
 
-def test_the_level_that_comes_first_in_time_is_the_stale_one(tmp_path: Path) -> None:
+def test_the_earlier_support_level_is_stale(tmp_path: Path) -> None:
     other = changed(
         ("| `<1` | Maintenance |\n", ""),
         ("| `>=1.0,<2` | General Availability |", "| `>=1.0,<2` | Maintenance |"),
@@ -96,28 +96,28 @@ def test_a_newer_branch_makes_the_page_without_it_stale(tmp_path: Path) -> None:
     other = changed((row, row + "| `>=2.0,<3` | General Availability |\n"))
     claims = claims_of(tmp_path, one=PAGE, two=other)
     dates = {Version("2.0"): dt.date(2023, 10, 3)}
-    (found,) = compare_documents(claims, dates=dates.get)
-    assert found.kind is FindingKind.BRANCH_MISSING
-    assert {place.document for place in found.stale} == {"one"}
-    assert "2023-10-03" in found.reason
+    (finding,) = compare_documents(claims, dates=dates.get)
+    assert finding.kind is FindingKind.BRANCH_MISSING
+    assert {place.document for place in finding.stale} == {"one"}
+    assert "2023-10-03" in finding.reason
 
 
 def test_a_capability_that_came_after_the_table_ends_makes_it_stale(tmp_path: Path) -> None:
     row = "| Threat Protection | 1.10.0 |\n"
     late = changed((row, row + "| API Security | 1.15.0 |\n"))
-    found = single(audited(tmp_path, one=PAGE, two=late), FindingKind.CAPABILITY_MISSING)
-    assert {place.document for place in found.stale} == {"one"}
-    assert not found.contradicts
+    finding = single(audited(tmp_path, one=PAGE, two=late), FindingKind.CAPABILITY_MISSING)
+    assert {place.document for place in finding.stale} == {"one"}
+    assert not finding.contradicts
     early = changed((row, row + "| API Security | 1.2.0 |\n"))
-    found = single(audited(tmp_path, one=PAGE, two=early), FindingKind.CAPABILITY_MISSING)
-    assert not found.stale
-    assert "cannot tell" in found.reason
+    finding = single(audited(tmp_path, one=PAGE, two=early), FindingKind.CAPABILITY_MISSING)
+    assert not finding.stale
+    assert "cannot tell" in finding.reason
 
 
-def test_a_stage_that_was_passed_is_stale(tmp_path: Path) -> None:
+def test_the_earlier_stage_is_stale(tmp_path: Path) -> None:
     other = changed(("| Code Security | Preview |", "| Code Security | Private Beta |"))
-    found = single(audited(tmp_path, one=PAGE, two=other), FindingKind.STATUS_DIFFERS)
-    assert {place.document for place in found.stale} == {"two"}
+    finding = single(audited(tmp_path, one=PAGE, two=other), FindingKind.STATUS_DIFFERS)
+    assert {place.document for place in finding.stale} == {"two"}
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,9 @@ def test_a_stage_that_was_passed_is_stale(tmp_path: Path) -> None:
 def test_what_one_page_lacks_is_one_finding(
     tmp_path: Path, old: str, new: str, kind: FindingKind, subject: str
 ) -> None:
-    found = single(audited(tmp_path, one=PAGE, two=changed((old, new))), kind)
-    assert subject in found.subject
-    assert {place.document for place in found.places if not place.claim} == {"two"}
+    finding = single(audited(tmp_path, one=PAGE, two=changed((old, new))), kind)
+    assert subject in finding.subject
+    assert {place.document for place in finding.places if not place.claim} == {"two"}
 
 
 LINUX = "| Linux | x86-64 | CPython | 3.8-3.10 | `<2` |"
@@ -163,24 +163,24 @@ NEWER = "| Linux | x86-64 | CPython | 3.8-3.10 | `>=2` |"
 
 
 def test_a_branch_without_runtimes_is_a_row_that_is_missing(tmp_path: Path) -> None:
-    found = single(
+    finding = single(
         audited(tmp_path, one=PAGE, two=changed((LINUX, f"{LINUX}\n{NEWER}"))),
         FindingKind.ROW_MISSING,
     )
-    assert "ddtrace >=2" in found.subject
-    assert {place.document for place in found.stale} == {"one"}
+    assert "ddtrace >=2" in finding.subject
+    assert {place.document for place in finding.stale} == {"one"}
 
 
 def test_runtimes_for_other_releases_of_the_same_branch_differ(tmp_path: Path) -> None:
-    found = single(
+    finding = single(
         audited(tmp_path, one=PAGE, two=changed((LINUX, LINUX.replace("<2", "<3")))),
         FindingKind.MINIMUM_DIFFERS,
     )
-    assert found.contradicts
-    assert lines(found) == {f"{name}:{line_of(PAGE, '| Linux')}" for name in ("one", "two")}
+    assert finding.contradicts
+    assert lines(finding) == {f"{name}:{line_of(PAGE, '| Linux')}" for name in ("one", "two")}
 
 
-def test_one_row_for_all_releases_says_what_two_rows_say(tmp_path: Path) -> None:
+def test_one_row_for_all_releases_equals_two_rows(tmp_path: Path) -> None:
     together = changed((LINUX, LINUX.replace("`<2`", "any")))
     apart = changed((LINUX, f"{LINUX}\n{NEWER}"))
     assert audited(tmp_path, one=together, two=apart) == ()
@@ -196,9 +196,9 @@ def test_a_column_that_one_page_lacks_is_one_finding(tmp_path: Path) -> None:
         ("| Django | 1.8 | {{< X >}} | {{< X >}} |", "| Django | 1.8 | {{< X >}} |"),
         ("| Flask | 0.10 | {{< X >}} | {{< X >}} |", "| Flask | 0.10 | {{< X >}} |"),
     )
-    found = single(audited(tmp_path, one=PAGE, two=other), FindingKind.COLUMN_MISSING)
-    assert "threat-protection" in found.subject
-    assert "django, flask" in found.subject
+    finding = single(audited(tmp_path, one=PAGE, two=other), FindingKind.COLUMN_MISSING)
+    assert "threat-protection" in finding.subject
+    assert "django, flask" in finding.subject
 
 
 def test_pages_of_two_products_need_not_have_the_same_rows(tmp_path: Path) -> None:
@@ -214,8 +214,8 @@ def test_pages_of_two_products_need_not_have_the_same_rows(tmp_path: Path) -> No
 | `<1` | Maintenance |
 | `>=1.0,<2` | Maintenance |
 """
-    found = single(audited(tmp_path, one=PAGE, two=other), FindingKind.SUPPORT_LEVEL_DIFFERS)
-    assert {place.document for place in found.stale} == {"one"}
+    finding = single(audited(tmp_path, one=PAGE, two=other), FindingKind.SUPPORT_LEVEL_DIFFERS)
+    assert {place.document for place in finding.stale} == {"one"}
 
 
 def test_a_minimum_that_no_branch_and_no_runtime_allows(tmp_path: Path) -> None:
@@ -231,13 +231,13 @@ def test_a_minimum_that_no_branch_and_no_runtime_allows(tmp_path: Path) -> None:
     assert all(capability in lines(finding) for finding in findings)
 
 
-def test_one_page_that_says_both_is_found_without_another(tmp_path: Path) -> None:
+def test_a_contradiction_within_one_page(tmp_path: Path) -> None:
     table = "| Type | Software Composition Analysis |\n| --- | --- |\n| Docker | |\n\n"
     page = changed(("## Language and framework", table + "## Language and framework"))
-    found = single(audited(tmp_path, one=page), FindingKind.STATUS_DIFFERS)
-    assert len(found.places) == 2
-    assert not found.stale
-    assert "one page says both" in found.reason
+    finding = single(audited(tmp_path, one=page), FindingKind.STATUS_DIFFERS)
+    assert len(finding.places) == 2
+    assert not finding.stale
+    assert "one page says both" in finding.reason
 
 
 def test_a_note_that_affirms_what_a_row_denies(tmp_path: Path) -> None:
@@ -253,22 +253,22 @@ def test_a_note_that_affirms_what_a_row_denies(tmp_path: Path) -> None:
         ),
         ("### Supported frameworks\n", note.format("supported") + "### Supported frameworks\n"),
     ).replace("supported? |\n| --- | --- | --- | --- |", "supported? |\n|" + " --- |" * 5)
-    found = single(audited(tmp_path, one=page), FindingKind.NOTE_AGAINST_TABLE)
+    finding = single(audited(tmp_path, one=page), FindingKind.NOTE_AGAINST_TABLE)
     django = f"one:{line_of(page, '| Django |')}"
-    assert lines(found) == {f"one:{line_of(page, '- **Soft')}", django}
+    assert lines(finding) == {f"one:{line_of(page, '- **Soft')}", django}
     denied = page.replace("is supported on all", "is not supported on all")
-    found = single(audited(tmp_path, one=denied), FindingKind.NOTE_AGAINST_TABLE)
-    assert f"one:{line_of(page, '| Flask |')}" in lines(found)
-    assert django not in lines(found)
+    finding = single(audited(tmp_path, one=denied), FindingKind.NOTE_AGAINST_TABLE)
+    assert f"one:{line_of(page, '| Flask |')}" in lines(finding)
+    assert django not in lines(finding)
 
 
-def test_what_was_not_read_is_not_called_missing_for_sure(tmp_path: Path) -> None:
+def test_unread_lines_may_contain_what_is_missing(tmp_path: Path) -> None:
     row = "| Threat Protection | 1.10.0 |\n"
     claims = claims_of(tmp_path, one=PAGE, two=changed((row, row + "| API Security | 1.15.0 |\n")))
-    (found,) = compare_documents(claims, unread={"one": [12]})
-    assert not found.stale
-    assert "one:12" in found.reason
+    (finding,) = compare_documents(claims, unread={"one": [12]})
+    assert not finding.stale
+    assert "one:12" in finding.reason
 
 
-def test_every_kind_has_words() -> None:
+def test_every_kind_has_texts() -> None:
     assert set(finding_texts()) == set(FindingKind)

@@ -67,7 +67,7 @@ def project(*releases: ReleaseFiles, vanished: tuple[ReleaseFiles, ...] = ()) ->
         ("sdist", "2.7", "win32", "", TargetOffer.SOURCE),
     ],
 )
-def test_what_a_file_is_for(
+def test_runtimes_of_a_file(
     tags: str, python: str, target: str, libc: str, offer: TargetOffer
 ) -> None:
     (offer_target,) = [item for item in TARGETS if (item.name, item.libc) == (target, libc)]
@@ -102,7 +102,7 @@ def rows(claims: list[Claim], *releases: ReleaseFiles) -> list[IndexRow]:
     return [row for row in all_rows if "musl" not in " ".join(row.targets)]
 
 
-def test_the_table_tells_ranges_and_gaps() -> None:
+def test_the_table_has_ranges_and_gaps() -> None:
     offers = [
         release(f"1.{minor}", "sdist", *([WHEEL] if minor > 3 and minor != 7 else []))
         for minor in range(12)
@@ -113,7 +113,7 @@ def test_the_table_tells_ranges_and_gaps() -> None:
     assert row.offers == "wheel from 1.4 on but not 1.7; source up to 1.3, 1.7"
 
 
-def test_runtimes_that_are_offered_the_same_are_told_together() -> None:
+def test_runtimes_with_equal_offers_share_a_row() -> None:
     claims = [runtime(f"==3.{minor}.*", os="windows") for minor in (8, 9)]
     claims += [runtime("==3.9.*", os="windows", cpu="x86")]
     index_rows = rows(claims, release("1.0", "sdist"), release("1.1", "sdist", WINDOWS))
@@ -125,7 +125,7 @@ def test_runtimes_that_are_offered_the_same_are_told_together() -> None:
 
 
 @given(st.lists(st.sets(st.sampled_from([WHEEL, WINDOWS, "sdist"]), min_size=1), min_size=1))
-def test_every_release_in_the_range_is_told_of_once(shapes: list[set[str]]) -> None:
+def test_every_release_has_one_offer(shapes: list[set[str]]) -> None:
     releases = sort_releases(
         project(*(release(f"1.{minor}", *tags) for minor, tags in enumerate(shapes)))
     )
@@ -147,13 +147,13 @@ def evidence(claims: list[Claim], index: Project) -> list[StaticEvidence]:
     return list(static_evidence(claims, FakeIndex({"ddtrace": index})).values())
 
 
-def test_a_runtime_that_no_artifact_can_give_is_refuted_with_its_control() -> None:
+def test_a_runtime_without_artifacts_is_refuted_with_a_control() -> None:
     claims = [runtime("==2.7.*", "<2", os="windows")]
     index = project(release("1.0", WHEEL, "sdist", requires=">=3.7"), release("1.1", WHEEL))
-    (found,) = findings(claims, index)
-    assert found.kind is FindingKind.RUNTIME_WITHOUT_ARTIFACT
-    assert found.contradicts
-    assert found.places[0].claim == claims[0].id
+    (finding,) = findings(claims, index)
+    assert finding.kind is FindingKind.RUNTIME_WITHOUT_ARTIFACT
+    assert finding.contradicts
+    assert finding.places[0].claim == claims[0].id
     (result,) = evidence(claims, index)
     assert result.claim == claims[0].id
     assert result.refutes
@@ -174,19 +174,19 @@ def test_a_source_distribution_may_build_and_refutes_nothing() -> None:
     claims = [runtime("==2.7.*", "<2", os="windows")]
     index = project(release("1.0", WHEEL, "sdist"))
     assert evidence(claims, index) == []
-    (found,) = findings(claims, index)
-    assert found.kind is FindingKind.RUNTIME_FROM_SOURCE_ONLY
-    assert not found.contradicts
+    (finding,) = findings(claims, index)
+    assert finding.kind is FindingKind.RUNTIME_FROM_SOURCE_ONLY
+    assert not finding.contradicts
 
 
-def test_a_runtime_that_some_releases_give_is_not_refuted_by_the_others() -> None:
+def test_a_runtime_with_artifacts_of_some_releases_is_not_refuted() -> None:
     claims = [runtime("==3.9.*", "<2")]
     index = project(release("1.0", WHEEL), release("1.1", WINDOWS), release("1.2", WHEEL))
     (result,) = evidence(claims, index)
     assert not result.refutes
     assert "in ddtrace only 1.1" in result.evidence
-    (found,) = findings(claims, index)
-    assert found.kind is FindingKind.RUNTIME_PARTLY_WITHOUT_ARTIFACT
+    (finding,) = findings(claims, index)
+    assert finding.kind is FindingKind.RUNTIME_PARTLY_WITHOUT_ARTIFACT
 
 
 @pytest.mark.parametrize(
@@ -197,18 +197,18 @@ def test_a_runtime_that_some_releases_give_is_not_refuted_by_the_others() -> Non
         project(release("1.0", WINDOWS), vanished=(release("1.1", WHEEL),)),
     ],
 )
-def test_what_was_withdrawn_or_early_did_fulfil_it(index: Project) -> None:
+def test_withdrawn_and_early_releases_prevent_a_refutation(index: Project) -> None:
     (result,) = evidence([runtime("==3.9.*", "<2")], index)
     assert not result.refutes
     assert "1.1" in result.evidence
 
 
-def test_a_range_without_releases_says_nothing() -> None:
+def test_a_range_without_releases_has_no_evidence() -> None:
     assert evidence([runtime("==3.9.*", ">=9")], project(release("1.0", WHEEL))) == []
     assert findings([runtime("==3.9.*", ">=9")], project(release("1.0", WHEEL))) == []
 
 
-def test_an_open_promise_is_refuted_only_as_a_whole() -> None:
+def test_an_open_range_is_refuted_only_as_a_whole() -> None:
     windows = "cp310-cp310-win_amd64"
     index = project(release("1.0", WHEEL, windows))
     (result,) = evidence([runtime(">=3.7", "<2", os="windows")], index)
@@ -240,11 +240,11 @@ def test_a_minimum_must_be_a_release(specifier: str, kind: FindingKind | None) -
     index = project(
         release("1.0", WHEEL), release("1.1", WHEEL, yanked=True), release("1.3", WHEEL)
     )
-    found = findings([claim(ClaimKind.CAPABILITY, "sca", specifier)], index)
-    assert [finding.kind for finding in found] == ([kind] if kind else [])
+    all_findings = findings([claim(ClaimKind.CAPABILITY, "sca", specifier)], index)
+    assert [finding.kind for finding in all_findings] == ([kind] if kind else [])
 
 
-def test_set_apart_releases_are_named() -> None:
+def test_yanked_and_vanished_releases_are_named() -> None:
     report = compare_with_index(
         [runtime("==3.9.*")],
         project(
@@ -255,26 +255,26 @@ def test_set_apart_releases_are_named() -> None:
         ),
     )
     assert (report.releases, report.early, report.yanked) == (1, 1, ("1.2",))
-    (found,) = report.findings
-    assert found.kind is FindingKind.RELEASE_VANISHED
-    assert "the whole release (2 files" in found.says
+    (finding,) = report.findings
+    assert finding.kind is FindingKind.RELEASE_VANISHED
+    assert "the whole release (2 files" in finding.says
 
 
 def test_files_that_contradict_their_release_are_found() -> None:
     mixed = release("1.0", WHEEL, "sdist", requires=">=3.7")
     files = (mixed.files[0], dataclasses.replace(mixed.files[1], requires_python=""))
     shut = release("1.1", WHEEL, requires="<3.9")
-    found = findings([], project(dataclasses.replace(mixed, files=files), shut))
-    assert [finding.kind for finding in found] == [
+    all_findings = findings([], project(dataclasses.replace(mixed, files=files), shut))
+    assert [finding.kind for finding in all_findings] == [
         FindingKind.WHEEL_EXCLUDED,
         FindingKind.REQUIRES_PYTHON_DIFFERS,
     ]
-    assert "3.9" in found[0].subject
-    assert "1.1" in found[0].says
+    assert "3.9" in all_findings[0].subject
+    assert "1.1" in all_findings[0].says
 
 
 @pytest.mark.index
-def test_what_the_real_index_has_for_old_releases(tmp_path: Path) -> None:
+def test_offers_of_the_real_index_for_old_releases(tmp_path: Path) -> None:
     claims = [runtime("==3.11.*"), runtime("==2.7.*", os="windows")]
     report = compare_with_index(claims, CachedIndex(tmp_path).project("ddtrace"))
     offers = {row.targets: row.offers for row in report.rows}
@@ -298,7 +298,5 @@ def test_what_the_real_index_has_for_old_releases(tmp_path: Path) -> None:
         ("cp3x", "abi3", False),
     ],
 )
-def test_a_wheel_is_for_an_interpreter_as_installers_see_it(
-    interpreters: str, abis: str, supported: bool
-) -> None:
+def test_interpreters_that_a_wheel_supports(interpreters: str, abis: str, supported: bool) -> None:
     assert supports_python(interpreters, abis, "3.13") is supported

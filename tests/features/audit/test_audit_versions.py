@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -33,15 +33,17 @@ SAMPLES = [
 ]
 
 
+@settings(max_examples=50)
 @given(subsets)
-def test_runs_and_releases_are_the_same_thing(selected: set[str]) -> None:
+def test_ranges_expand_to_the_releases_they_group(selected: set[str]) -> None:
     ranges = group_releases(RELEASES, selected)
     assert set(expand_ranges(RELEASES, ranges)) == selected
     assert list(expand_ranges(RELEASES, ranges)) == [name for name in RELEASES if name in selected]
 
 
+@settings(max_examples=50)
 @given(subsets)
-def test_runs_are_apart_ordered_and_begin_and_end_with_what_is_selected(selected: set[str]) -> None:
+def test_ranges_are_disjoint_ordered_and_end_with_selected_releases(selected: set[str]) -> None:
     last = -1
     for span in group_releases(RELEASES, selected):
         first, end = RELEASES.index(span.first), RELEASES.index(span.last)
@@ -51,8 +53,9 @@ def test_runs_are_apart_ordered_and_begin_and_end_with_what_is_selected(selected
         last = end
 
 
+@settings(max_examples=50)
 @given(subsets)
-def test_words_tell_all_from_none_and_name_every_gap(selected: set[str]) -> None:
+def test_descriptions_distinguish_all_from_none_and_name_every_gap(selected: set[str]) -> None:
     words = describe_releases(RELEASES, selected)
     assert (words == "always") == (selected == set(RELEASES))
     assert (words == "never") == (not selected)
@@ -90,12 +93,12 @@ def test_words(selected: str, words: str) -> None:
         ("==3.9.*", ">=3.9,<3.10"),
     ],
 )
-def test_one_meaning_has_one_spelling(one: str, other: str) -> None:
+def test_equal_sets_have_one_spelling(one: str, other: str) -> None:
     assert canonical(one) == canonical(other)
 
 
 @pytest.mark.parametrize(("one", "other"), [("<1", "<1.1"), (">=1", ">1"), ("==1", "==1.*")])
-def test_different_meanings_stay_apart(one: str, other: str) -> None:
+def test_different_sets_have_different_spellings(one: str, other: str) -> None:
     assert canonical(one) != canonical(other)
 
 
@@ -130,7 +133,7 @@ def test_overlap(one: str, other: str, expected: bool) -> None:
     assert overlap(other, one) is expected
 
 
-def test_a_range_without_a_lower_end_names_no_release() -> None:
+def test_lower_bounds() -> None:
     assert lower_bound("<2") is None
     assert lower_bound(">=1.9.0,<2") == Version("1.9.0")
     assert lower_bound("==3.9.*") == Version("3.9")

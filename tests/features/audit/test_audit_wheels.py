@@ -113,7 +113,7 @@ def test_a_wheel_with_all_it_needs_has_no_finding() -> None:
     assert audit(("1.0", LINUX, members)).findings == ()
 
 
-def test_a_capability_without_its_library_is_told_for_each_that_needs_it() -> None:
+def test_a_missing_library_is_a_finding_of_each_capability_that_needs_it() -> None:
     report = audit(("1.0", I686, {**START, WAF: "import os"}))
     assert ("library-missing", "capability/threat-detection") in rows(report)
     assert ("library-missing", "capability/api-security") in rows(report)
@@ -144,7 +144,7 @@ def test_a_library_for_another_machine_beside_the_right_one_is_needless() -> Non
     assert not report.findings[0].contradicts
 
 
-def test_a_universal_wheel_must_serve_both_machines() -> None:
+def test_a_universal_wheel_must_support_both_machines() -> None:
     both = {"x86_64": mach_o("x86_64"), "arm64": mach_o("aarch64")}
     members = {LIB.format(name, "dylib"): content for name, content in both.items()}
     whole = {**START, WAF: "", **members, "ddtrace/_x.so": mach_o("x86_64", "aarch64")}
@@ -200,7 +200,7 @@ def test_a_module_that_is_not_in_the_package() -> None:
         ("a = 1\nfrom ddtrace import a", None),
     ],
 )
-def test_which_imports_of_its_own_a_wheel_lacks(source: str, kind: str | None) -> None:
+def test_imports_of_missing_modules(source: str, kind: str | None) -> None:
     members = {
         "ddtrace/__init__.py": source,
         "ddtrace/a.py": "",
@@ -211,7 +211,7 @@ def test_which_imports_of_its_own_a_wheel_lacks(source: str, kind: str | None) -
     )
 
 
-def test_what_starts_only_when_it_is_switched_on_breaks_later() -> None:
+def test_imports_of_optional_features_are_of_the_later_kind() -> None:
     members = {**START, "ddtrace/appsec/_iast/__init__.py": "from . import _native\nimport wrapt"}
     assert rows(audit(("1.0", WINDOWS, members))) == [
         ("library-missing", "capability/iast"),
@@ -220,7 +220,7 @@ def test_what_starts_only_when_it_is_switched_on_breaks_later() -> None:
     ]
 
 
-def test_an_undeclared_import_is_told_with_the_way_to_it() -> None:
+def test_an_undeclared_import_has_its_chain_of_imports() -> None:
     members = {
         "ddtrace/__init__.py": "from ddtrace import a",
         "ddtrace/a.py": "import b_distribution, wrapt, attr, json",
@@ -233,7 +233,7 @@ def test_an_undeclared_import_is_told_with_the_way_to_it() -> None:
     assert "ddtrace > ddtrace.a imports wrapt" in report.findings[0].says
 
 
-def test_a_requirement_of_another_python_brings_nothing() -> None:
+def test_a_requirement_of_another_python_provides_nothing() -> None:
     members = {"ddtrace/__init__.py": "import typing, enum, attr"}
     requires = ('attrs; python_version >= "3"',)
     assert rows(audit(("1.0", LINUX, members), requires=requires)) == []
@@ -245,7 +245,7 @@ def test_a_requirement_of_another_python_brings_nothing() -> None:
     ]
 
 
-def test_python_2_looks_beside_a_module_first() -> None:
+def test_python_2_imports_siblings_first() -> None:
     members = {"ddtrace/__init__.py": "import helper", "ddtrace/helper.py": ""}
     assert rows(audit(("1.0", LINUX.replace("cp39", "cp27"), members))) == []
     assert rows(audit(("1.0", LINUX, members))) == [("import-undeclared", "module/helper")]
@@ -274,7 +274,7 @@ def test_requirements_that_nothing_fulfils() -> None:
     assert report.notes == ("no project silent",)
 
 
-def test_what_is_in_every_wheel_of_a_release_is_said_so() -> None:
+def test_a_problem_of_all_wheels_of_a_release() -> None:
     good = {**START}
     bad = {"ddtrace/__init__.py": "from ddtrace import gone"}
     report = audit(
@@ -298,16 +298,16 @@ def test_ranges_are_over_the_releases_that_have_such_wheels() -> None:
 
 
 def test_a_refused_wheel_is_a_finding_and_the_rest_stays() -> None:
-    known = project("ddtrace", ("1.0", LINUX))
+    ddtrace = project("ddtrace", ("1.0", LINUX))
     error = BadArtifactError("ddtrace-1.0.whl", "it is encrypted")
-    checker = WheelChecker(known, _FakeIndex(), read_data("artifacts"))
+    checker = WheelChecker(ddtrace, _FakeIndex(), read_data("artifacts"))
     checker.add(WheelInspection((), (error,), ("b.whl",)))
     report = checker.result()
     assert [finding.kind for finding in report.findings] == [FindingKind.ARTIFACT_REFUSED]
     assert report.left == ("b.whl",)
 
 
-def test_the_answer_is_plain_json() -> None:
+def test_the_report_is_plain_json() -> None:
     report = audit(("1.0", I686, {**START, WAF: ""}))
     assert json.loads(json.dumps(report.to_json()))["rows"][0]["kind"] == "library-missing"
 
@@ -334,7 +334,7 @@ def test_tags(tags: str, python: str, text: str, machines: tuple[str, ...]) -> N
     assert (parse_python(tags), platform.text, platform.machines) == (python, text, machines)
 
 
-def test_a_wheel_that_goes_anywhere_has_no_platform() -> None:
+def test_a_pure_wheel_has_no_platform() -> None:
     assert parse_platform("py2.py3-none-any") is None
     assert parse_python("py3-none-any") == ""
 
@@ -361,13 +361,13 @@ def test_the_oldest_and_the_newest_python_of_each_platform_stand_for_all() -> No
         for minor in minors
         for system in ("win32", "manylinux2014_x86_64")
     ]
-    known = project("ddtrace", *(("1.0", tag) for tag in (*tags, MUSL, "")))
-    ends = {file.tags for file in select_wheels(known, ("1.0",))}
+    ddtrace = project("ddtrace", *(("1.0", tag) for tag in (*tags, MUSL, "")))
+    ends = {file.tags for file in select_wheels(ddtrace, ("1.0",))}
     assert ends == {tag for tag in tags if tag.startswith(("cp27", "cp311"))} | {MUSL}
-    assert {file.tags for file in select_wheels(known, ("1.0",), every=True)} == {*tags, MUSL}
+    assert {file.tags for file in select_wheels(ddtrace, ("1.0",), every=True)} == {*tags, MUSL}
 
 
-def test_the_command_looks_into_what_is_known_and_says_what_is_not(
+def test_the_command_inspects_cached_wheels_and_lists_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path))
@@ -404,7 +404,7 @@ def test_the_command_looks_into_what_is_known_and_says_what_is_not(
 
 def test_the_boundaries_of_the_documents() -> None:
     versions = ("0.9", "1.0", "1.5", "1.9", "2.0", "2.5", "3.0")
-    known = project("ddtrace", *((version, LINUX) for version in versions))
+    ddtrace = project("ddtrace", *((version, LINUX) for version in versions))
     kinds = [
         (ClaimKind.CAPABILITY, ">=1.5", Status.SUPPORTED),
         (ClaimKind.CAPABILITY, ">=2.5", Status.NOT_SUPPORTED),
@@ -415,9 +415,15 @@ def test_the_boundaries_of_the_documents() -> None:
         Claim(f"d/{number}", kind, "x", specifier, "", status, "d", "en", "", "", 1)
         for number, (kind, specifier, status) in enumerate(kinds)
     ]
-    report = boundary_releases(Releases(known), claims)
-    assert report == ("0.9", "1.0", "1.5", "1.9", "2.5", "3.0")
-    assert [file.filename for file in select_wheels(known, ("1.0", "3.0"))] == [
+    assert boundary_releases(Releases(ddtrace), claims) == (
+        "0.9",
+        "1.0",
+        "1.5",
+        "1.9",
+        "2.5",
+        "3.0",
+    )
+    assert [file.filename for file in select_wheels(ddtrace, ("1.0", "3.0"))] == [
         f"ddtrace-3.0-{LINUX}.whl",
         f"ddtrace-1.0-{LINUX}.whl",
     ]
