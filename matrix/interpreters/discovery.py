@@ -26,7 +26,7 @@ from matrix.model.reason import Reason
 from matrix.system.paths import cache_dir
 
 __all__ = [
-    "FoundInterpreters",
+    "InterpreterInventory",
     "NoInterpreterError",
     "find_interpreters",
     "install_hint",
@@ -38,7 +38,7 @@ _WORKERS = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class FoundInterpreters:
+class InterpreterInventory:
     """Result of a search: one interpreter per minor and target, ascending by minor.
 
     Of equal minors the one for the target of this process comes first. `problems` are sentences on
@@ -64,7 +64,7 @@ def search(
     cache_file: Path | None = None,
     *,
     target: str = "",
-) -> FoundInterpreters:
+) -> InterpreterInventory:
     """Query each candidate of `sources` once, and choose.
 
     By default: every source there is, this machine, and answers cached in the cache folder.
@@ -95,7 +95,7 @@ def search(
     cache.save()
     interpreters = [result for result in results if isinstance(result, Interpreter)]
     problems = [result for result in results if isinstance(result, str)]
-    return FoundInterpreters(_choose(interpreters, target), tuple(problems))
+    return InterpreterInventory(_choose(interpreters, target), tuple(problems))
 
 
 def _candidates(

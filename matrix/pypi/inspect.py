@@ -38,8 +38,8 @@ from matrix.pypi.wheel_reader import Member, WheelArchive
 from matrix.system.atomic import write_atomic
 
 __all__ = [
+    "SharedResults",
     "WheelCache",
-    "WheelDownloads",
     "WheelInspection",
     "inspect_wheel",
     "inspect_wheels",
@@ -107,7 +107,7 @@ _NATIVE = re.compile(r"\.(?:so(?:\.\d+)*|pyd|dll|dylib|exe)\Z", re.IGNORECASE)
 _WHOLE_BYTES = 96 * 1024
 
 
-class WheelDownloads:
+class SharedResults:
     """Results that several wheels have in common, computed once; safe for threads.
 
     Wheels of one release have the same Python files, and one libddwaf for each machine. Members are
@@ -150,14 +150,14 @@ def inspect_wheel(  # noqa: PLR0913 - each has a default that is right
     whole: Sequence[str] = (),
     limits: WheelLimits | None = None,
     cache: WheelCache | None = None,
-    shared: WheelDownloads | None = None,
+    shared: SharedResults | None = None,
 ) -> WheelContents:
     """Return the contents of a wheel; raise `BadArtifactError` for a damaged or hostile one.
 
     `whole` are globs of libraries that are read completely, whatever their size. A single library
     that cannot be read is only a note.
     """
-    limits, shared = limits or WheelLimits(), shared or WheelDownloads()
+    limits, shared = limits or WheelLimits(), shared or SharedResults()
     wheel = WheelArchive(stream, filename, limits)
     notes: list[str] = []
     members = wheel.members
@@ -199,7 +199,7 @@ def _read_libraries(
     wheel: WheelArchive,
     members: Sequence[Member],
     whole: Sequence[str],
-    shared: WheelDownloads,
+    shared: SharedResults,
     notes: list[str],
 ) -> list[NativeLibrary]:
     def is_whole(member: Member) -> bool:
@@ -280,7 +280,7 @@ def inspect_wheels(  # noqa: PLR0913 - each has a default that is right
     refused: list[BadArtifactError] = []
     skipped: list[str] = [file.filename for file in missing] if offline else []
     fetched = 0
-    shared = WheelDownloads()
+    shared = SharedResults()
     limits = limits or WheelLimits()
     end = time.monotonic() + seconds
 

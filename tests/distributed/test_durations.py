@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
-import sys
 from pathlib import Path
 
 import pytest
@@ -27,12 +26,8 @@ from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.reporting.json import result_to_json
 from matrix.runs.journal import Journal
+from matrix.system.data_files import parse_toml
 from matrix.system.paths import data_dir
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["results"]
 
@@ -110,7 +105,7 @@ def test_the_order_and_being_told_twice_change_nothing(
     durations, used = once
     assert len({item.target for item in used}) == 1
     text = format_durations(durations, used)
-    data = tomllib.loads(text)
+    data = parse_toml(text)
     assert Durations(data["cell"], data["probe"], data["soak"], data["frameworks"]) == durations
     assert min(durations.probe, durations.soak) >= 0
 

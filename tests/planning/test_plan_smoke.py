@@ -17,22 +17,18 @@ from matrix.model.claim import ClaimKind
 from matrix.model.reason import Reason
 from matrix.planning.select import Selection, select
 from matrix.planning.smoke import smoke_list, smoke_path
+from matrix.system.data_files import parse_toml, read_toml
 from matrix.system.paths import project_root
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 def committed() -> list[str]:
-    cells: list[str] = tomllib.loads(smoke_path().read_text(encoding="utf-8"))["cells"]
+    cells: list[str] = read_toml(smoke_path())["cells"]
     return cells
 
 
 def test_the_list_holds_every_cell_once_as_versions_sort() -> None:
     plan = planned(page(), "smoke")
-    data = tomllib.loads(smoke_list(plan))
+    data = parse_toml(smoke_list(plan))
     cells = [Cell.parse(each) for each in data["cells"]]
     assert cells == sorted(cells, key=lambda cell: cell.sort_key)
     assert {cell.id for cell in cells} == {each.cell.id for each in plan.cells}
@@ -111,4 +107,4 @@ def test_the_committed_list_is_what_the_plan_gives_today(
     monkeypatch.setattr("matrix.planning.planner.host_target", lambda: "linux_x86_64")
     monkeypatch.setattr("matrix.planning.smoke.smoke_path", lambda: written)
     assert main(["plan", "--write-smoke"]) == ExitCode.OK
-    assert tomllib.loads(written.read_text(encoding="utf-8"))["cells"] == committed()
+    assert read_toml(written)["cells"] == committed()

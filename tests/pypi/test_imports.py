@@ -15,7 +15,7 @@ def imports(
     source: str, path: str = "pkg/sub/mod.py"
 ) -> list[tuple[str, str, int, ImportCondition]]:
     module = read_module(path, source.encode())
-    return [(each.module, each.name, each.line, each.condition) for each in module.imports]
+    return [(item.module, item.name, item.line, item.condition) for item in module.imports]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ exec "import j"
 '''
     module = read_module("pkg/mod.py", source.encode())
     assert not module.exact
-    assert [(each.module, each.name, each.line, each.condition) for each in module.imports] == [
+    assert [(item.module, item.name, item.line, item.condition) for item in module.imports] == [
         ("a", "", 4, ALWAYS),
         ("b", "", 4, ALWAYS),
         ("pkg.c", "d", 5, ALWAYS),

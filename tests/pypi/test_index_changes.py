@@ -48,15 +48,15 @@ def vanished(project: Project) -> set[str]:
 
 @given(st.lists(st.sets(st.sampled_from(NAMES), min_size=1), min_size=1, max_size=5))
 def test_nothing_that_was_ever_listed_is_lost(answers: list[set[str]]) -> None:
-    known: Project | None = None
+    project: Project | None = None
     ever: set[str] = set()
     for names in answers:
-        known, _ = carry_over(known, answer(names))
+        project, _ = carry_over(project, answer(names))
         ever |= names
-        assert listed(known) == names
-        assert vanished(known) == ever - names
-        again, _, _ = load_project(dump_project(known))
-        assert again == known
+        assert listed(project) == names
+        assert vanished(project) == ever - names
+        again, _, _ = load_project(dump_project(project))
+        assert again == project
 
 
 def test_what_is_gone_is_named_once() -> None:
@@ -138,8 +138,8 @@ def test_a_release_that_vanishes_between_two_reads(site: Site, tmp_path: Path, m
     site.names = {name for name in NAMES if "1.1" not in name}
     index = client(site, tmp_path)
     project = index.project("demo")
-    assert [one.version for one in project.releases] == ["1.0", "2.0"]
-    assert [one.version for one in project.vanished] == ["1.1"]
+    assert [release.version for release in project.releases] == ["1.0", "2.0"]
+    assert [release.version for release in project.vanished] == ["1.1"]
     assert index.notices == ["the index no longer lists these releases of demo: 1.1"]
     again = client(site, tmp_path)
     assert again.project("demo").vanished == project.vanished, "a 304 keeps it too"

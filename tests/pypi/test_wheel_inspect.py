@@ -55,11 +55,11 @@ def test_only_the_parts_that_matter_are_fetched(
     result = inspect_wheels([files.add(NAME, content)], WheelCache(tmp_path), transport)
     assert not result.refused
     (found,) = result.contents
-    assert {each.path: (each.machines, each.needed) for each in found.libraries} == {
+    assert {library.path: (library.machines, library.needed) for library in found.libraries} == {
         "demo/_big.so": (("x86_64",), None),
         "demo/lib.so": (("aarch64",), ("libc.so.6",)),
     }
-    assert [each.module for each in found.modules[0].imports] == ["six"]
+    assert [item.module for item in found.modules[0].imports] == ["six"]
     assert result.fetched < len(content) / 4
     assert all(files.ranges)
 
@@ -69,7 +69,7 @@ def test_a_library_that_counts_is_read_to_its_end(
 ) -> None:
     file = files.add(NAME, big_wheel())
     (found,) = inspect_wheels([file], WheelCache(tmp_path), transport, whole=["*/_big*"]).contents
-    assert [each.needed for each in found.libraries] == [(), ("libc.so.6",)]
+    assert [library.needed for library in found.libraries] == [(), ("libc.so.6",)]
 
 
 def test_a_second_run_asks_nothing(files: Files, transport: HttpTransport, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_bad_answers_are_told_and_what_is_known_stays(
     file = files.add(NAME, wheel({"demo/__init__.py": "import other\n"}))
     limits = WheelLimits(fetched=1 << 20)
     result = inspect_wheels([known, file], WheelCache(tmp_path), transport, limits=limits)
-    assert [each.filename for each in result.contents] == [known.filename]
+    assert [item.filename for item in result.contents] == [known.filename]
     assert [error.source for error in result.refused] == [NAME]
     assert detail in result.refused[0].detail
 

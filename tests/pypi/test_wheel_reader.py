@@ -84,7 +84,7 @@ def test_a_bomb_by_its_size() -> None:
 
 def test_a_bomb_of_many_members() -> None:
     info = [zipfile.ZipInfo(f"{number}.bin") for number in range(3)]
-    big = zipped(*((each, bytes(1 << 20)) for each in info))
+    big = zipped(*((member, bytes(1 << 20)) for member in info))
     assert "more than 2097152 bytes" in refusal(big)
     many = zipped(*((zipfile.ZipInfo(f"{number}.py"), b"") for number in range(21)))
     assert "21 members are more than 20" in refusal(many)

@@ -18,7 +18,7 @@ from matrix.system.data_files import read_data
 def test_an_i686_wheel_of_the_last_1_x_release(tmp_path: Path) -> None:
     index, needs = CachedIndex(tmp_path), read_data("artifacts")
     project = index.project("ddtrace")
-    release = next(each for each in project.releases if each.version == "1.20.19")
+    release = next(item for item in project.releases if item.version == "1.20.19")
     files = [
         file for file in release.files if file.tags.startswith("cp39-cp39-manylinux_2_17_i686")
     ]

@@ -56,7 +56,7 @@ def test_a_toml_file_keeps_its_comments_when_it_is_replaced(tmp_path: Path) -> N
 def test_a_damaged_toml_file_is_a_value_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file.toml"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="name|decode|Invalid"):
+    with pytest.raises(ValueError, match=r"name|decode|Invalid"):
         read_toml(path)
 
 
