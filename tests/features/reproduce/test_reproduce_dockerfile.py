@@ -135,7 +135,7 @@ def test_the_agent_needs_nothing_but_the_folder(world: TreeFakes, tmp_path: Path
     agent = tmp_path / "cell" / "agent"
     code = (
         "import matrix.agent.server as server, sys; print(server.__file__);"
-        " server.Agent(0).__enter__()"
+        " exec(open('agent.py').read().partition('CONFIGS')[0]); Agent(0).__enter__()"
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
