@@ -42,7 +42,7 @@ def run(folder: Path, mode: str) -> subprocess.Popen[str]:
     )
 
 
-def test_a_job_goes_to_a_worker_that_says_how_it_is_isolated(tmp_path: Path) -> None:
+def test_a_worker_reports_the_isolation_of_a_cell(tmp_path: Path) -> None:
     with run(tmp_path, "good") as process:
         output = process.communicate(timeout=60)[0]
     assert "network" in output

@@ -46,7 +46,7 @@ def test_a_good_app_shows_the_feature_and_its_control_does_not(tmp_path: Path) -
     assert not [item for item in (tmp_path / "scratch").iterdir() if item.is_dir()]
 
 
-def test_an_untraced_app_is_asked_the_same_and_not_waited_for(tmp_path: Path) -> None:
+def test_an_untraced_app_gets_the_same_requests_and_no_wait_for_spans(tmp_path: Path) -> None:
     limits = dataclasses.replace(LIMITS, first_span=60, span=60)
     capture = run_cell(fake_job(tmp_path, "good", probes=(CONTROLLED,), limits=limits))
     control = process_of(capture, "untraced")
@@ -65,7 +65,7 @@ def test_an_untraced_app_is_asked_the_same_and_not_waited_for(tmp_path: Path) ->
         ("jammed-untraced", Reason.NO_CONTROL),
     ],
 )
-def test_what_a_control_without_tracing_does_is_judged_and_what_fails_is_repeated(
+def test_an_untraced_control_is_judged_and_repeated_if_it_fails(
     tmp_path: Path, mode: str, reason: Reason | None
 ) -> None:
     job = fake_job(tmp_path, mode, probes=(CONTROLLED,), decisive=("controlled",))
@@ -76,14 +76,14 @@ def test_what_a_control_without_tracing_does_is_judged_and_what_fails_is_repeate
     assert repeats == ([0] if reason is None else [0, 1, 2])
 
 
-def test_a_cell_on_a_full_disk_tells_nothing_of_the_release(tmp_path: Path) -> None:
+def test_a_cell_on_a_full_disk_has_no_results(tmp_path: Path) -> None:
     limits = dataclasses.replace(LIMITS, free_bytes=2**60)
     capture = run_cell(fake_job(tmp_path, "good", limits=limits))
     assert capture.failed is Reason.DISK_FULL
     assert not capture.processes
 
 
-def test_a_capture_survives_the_way_to_disk_and_back(tmp_path: Path) -> None:
+def test_a_capture_round_trips_through_json(tmp_path: Path) -> None:
     capture = run_cell(fake_job(tmp_path, "good", soak=True))
     assert CellCapture.from_json(json.loads(json.dumps(capture.to_json()))) == capture
 
@@ -101,7 +101,7 @@ def test_nothing_of_the_callers_environment_reaches_the_app(
     assert Path(variables["HOME"]).is_relative_to(tmp_path / "scratch")
 
 
-def test_evidence_that_is_missed_once_in_a_while_is_asked_for_again(tmp_path: Path) -> None:
+def test_a_stimulus_without_evidence_is_sent_again(tmp_path: Path) -> None:
     capture = run_cell(fake_job(tmp_path, "once-in-three"))
     assert shown(capture, "appsec") == [False, True]
     assert shown(capture, "off", control=True) == [False]
@@ -119,7 +119,7 @@ def repeated(folder: Path, mode: str, repeats: int, probes: tuple[Probe, ...]) -
     return dataclasses.replace(job, planned=dataclasses.replace(job.planned, repeats=repeats))
 
 
-def test_what_decides_runs_as_often_as_the_plan_says_with_its_control(tmp_path: Path) -> None:
+def test_a_decisive_probe_runs_as_often_as_planned_with_its_control(tmp_path: Path) -> None:
     capture = run_cell(repeated(tmp_path, "good", 4, (DETECTION, TRACING)))
     runs = [(item.setting, item.repeat) for item in capture.processes]
     for setting in ("appsec", "off"):
@@ -131,19 +131,21 @@ def test_what_decides_runs_as_often_as_the_plan_says_with_its_control(tmp_path: 
 
 
 @pytest.mark.parametrize("repeats", [2, 5])
-def test_what_fails_runs_as_often_as_ever_at_least(tmp_path: Path, repeats: int) -> None:
+def test_a_failed_probe_is_repeated_even_if_the_plan_has_fewer_repeats(
+    tmp_path: Path, repeats: int
+) -> None:
     capture = run_cell(repeated(tmp_path, "blind", repeats, (DETECTION,)))
     (finding,) = findings_of(capture, ("detection",), {"detection": DETECTION})
     assert finding.repeats == (("absent", max(repeats, 3)),)
 
 
-def test_what_is_not_decisive_runs_once(tmp_path: Path) -> None:
+def test_a_probe_that_is_not_decisive_runs_once(tmp_path: Path) -> None:
     capture = run_cell(fake_job(tmp_path, "blind", decisive=("tracing",)))
     assert {item.repeat for item in capture.processes} == {0}
 
 
 @posix
-def test_a_crash_is_told_by_its_signal_and_repeated(tmp_path: Path) -> None:
+def test_a_crash_is_reported_with_its_signal_and_repeated(tmp_path: Path) -> None:
     capture = run_cell(fake_job(tmp_path, "crash", probes=(DETECTION,), decisive=("detection",)))
     crashed = [item for item in capture.processes if item.setting == "appsec"]
     assert [item.exit_code for item in crashed] == [-11, -11, -11]
@@ -155,7 +157,7 @@ def test_a_crash_is_told_by_its_signal_and_repeated(tmp_path: Path) -> None:
 
 
 @posix
-def test_a_crash_in_the_soak_does_not_stain_the_probes(tmp_path: Path) -> None:
+def test_a_crash_in_the_soak_does_not_affect_the_probes(tmp_path: Path) -> None:
     capture = run_cell(fake_job(tmp_path, "crash-in-soak", probes=(DETECTION,), soak=True))
     assert shown(capture, "appsec") == [True]
     probed = process_of(capture, "appsec")
@@ -218,7 +220,7 @@ def test_an_installation_that_is_not_the_pinned_one_is_not_run(tmp_path: Path) -
     assert capture.processes == ()
 
 
-def test_a_cell_that_is_not_where_it_says_is_not_run(tmp_path: Path) -> None:
+def test_a_cell_on_another_target_is_not_run(tmp_path: Path) -> None:
     job = fake_job(tmp_path, "good")
     elsewhere = dataclasses.replace(job.planned.cell, target="linux_sparc64")
     capture = run_cell(
@@ -228,20 +230,20 @@ def test_a_cell_that_is_not_where_it_says_is_not_run(tmp_path: Path) -> None:
     assert capture.detail == f"{TARGET}, not linux_sparc64"
 
 
-def test_limits_grow_with_the_time_that_everything_takes() -> None:
+def test_time_limits_scale_and_sizes_stay() -> None:
     slow = LIMITS.times(7)
     assert (slow.start, slow.cell, slow.stop) == (70, LIMITS.cell * 7, LIMITS.stop * 7)
     assert (slow.agent_bytes, slow.free_bytes) == (LIMITS.agent_bytes, LIMITS.free_bytes)
 
 
-def test_an_interpreter_that_is_gone_is_no_exception(tmp_path: Path) -> None:
+def test_a_missing_interpreter_is_a_wrong_install(tmp_path: Path) -> None:
     job = dataclasses.replace(fake_job(tmp_path, "good"), python=tmp_path / "gone")
     capture = run_cell(job)
     assert capture.failed is Reason.WRONG_INSTALL
     assert "gone" in capture.detail
 
 
-def test_an_interpreter_that_has_no_time_to_say_who_it_is_tells_nothing_of_what_is_installed(
+def test_a_late_identity_is_a_timeout(
     tmp_path: Path,
 ) -> None:
     limits = dataclasses.replace(LIMITS, identity=0.001)
@@ -260,7 +262,7 @@ def test_an_app_that_hangs_and_ignores_sigterm_is_bounded(tmp_path: Path) -> Non
     }
 
 
-def test_a_cell_that_takes_too_long_says_so(tmp_path: Path) -> None:
+def test_a_cell_that_takes_too_long_is_a_timeout(tmp_path: Path) -> None:
     limits = dataclasses.replace(LIMITS, cell=1.5)
     capture = run_cell(fake_job(tmp_path, "never-ready", probes=(TRACING,), limits=limits))
     assert process_of(capture, "off").failed is Reason.TIMED_OUT
@@ -268,7 +270,7 @@ def test_a_cell_that_takes_too_long_says_so(tmp_path: Path) -> None:
     assert capture.seconds < 5
 
 
-def test_of_a_flood_of_output_head_and_tail_are_kept(tmp_path: Path) -> None:
+def test_head_and_tail_of_much_output_are_kept(tmp_path: Path) -> None:
     capture = run_cell(fake_job(tmp_path, "chatty", probes=(TRACING,)))
     log = process_of(capture, "off").log
     assert log.startswith("bookshop ready")

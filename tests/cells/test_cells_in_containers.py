@@ -67,7 +67,7 @@ def test_addresses_are_those_inside(make_job: MakeJob) -> None:
     assert all(url.startswith("http://127.0.0.1:") for url in urls)
 
 
-def test_a_crash_is_told_by_its_signal(make_job: MakeJob) -> None:
+def test_a_crash_in_a_container_is_reported_with_its_signal(make_job: MakeJob) -> None:
     job, _ = make_job("crash", probes=(DETECTION,))
     crashed = process_of(run_cell(job), "appsec")
     assert (crashed.failed, crashed.exit_code) == (Reason.CRASHED, -11)
@@ -101,7 +101,7 @@ def test_an_app_that_hangs_and_ignores_sigterm_is_bounded(make_job: MakeJob) -> 
     }
 
 
-def test_an_interpreter_that_has_no_time_to_say_who_it_is_is_not_the_wrong_installation(
+def test_a_late_identity_in_a_container_is_a_timeout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = dataclasses.replace(LIMITS, identity=5)
@@ -116,7 +116,7 @@ def test_an_interpreter_that_has_no_time_to_say_who_it_is_is_not_the_wrong_insta
     assert not engine.living
 
 
-def test_an_app_that_could_not_be_started_in_time_is_not_one_that_does_not_start(
+def test_an_app_that_is_started_too_late_is_a_timeout(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def late(*_arguments: object, **_more: object) -> None:
@@ -129,7 +129,7 @@ def test_an_app_that_could_not_be_started_in_time_is_not_one_that_does_not_start
     assert "did not answer" in item.detail
 
 
-def test_an_interpreter_that_is_another_than_the_images_is_the_wrong_image(
+def test_an_interpreter_that_differs_from_the_image_is_a_wrong_image(
     make_job: MakeJob,
 ) -> None:
     job, _ = make_job("good")
@@ -181,7 +181,7 @@ def lose(engine: FakeEngine) -> None:
         (lambda _: CHILDREN.kill_all(), Reason.CONTAINER_LOST),
     ],
 )
-def test_a_cell_whose_container_is_lost_tells_nothing_of_the_release(
+def test_a_cell_whose_container_is_lost_has_no_results(
     make_job: MakeJob, act: Callable[[FakeEngine], None], reason: Reason
 ) -> None:
     job, engine = make_job("hang")
@@ -189,7 +189,7 @@ def test_a_cell_whose_container_is_lost_tells_nothing_of_the_release(
     assert capture.failed is reason, capture.detail
 
 
-def test_a_refusal_has_the_words_of_the_engine(make_job: MakeJob) -> None:
+def test_a_refusal_has_the_message_of_the_engine(make_job: MakeJob) -> None:
     job, engine = make_job("good")
     engine.refusal = "no space left on device"
     capture = run_cell(job)
@@ -197,7 +197,7 @@ def test_a_refusal_has_the_words_of_the_engine(make_job: MakeJob) -> None:
     assert "no space left on device" in capture.detail
 
 
-def test_an_image_that_is_gone_or_another_is_told(make_job: MakeJob) -> None:
+def test_a_missing_image_and_one_of_another_platform_are_reported(make_job: MakeJob) -> None:
     job, engine = make_job("good")
     (image,) = engine.local_images.values()
     engine.local_images = {image.id: dataclasses.replace(image, platform="linux/arm64")}
@@ -206,7 +206,7 @@ def test_an_image_that_is_gone_or_another_is_told(make_job: MakeJob) -> None:
     assert run_cell(job).failed is Reason.NO_IMAGE
 
 
-def test_an_engine_that_is_gone_is_told(make_job: MakeJob) -> None:
+def test_a_lost_engine_is_reported(make_job: MakeJob) -> None:
     job, engine = make_job("good")
     engine.lost = True
     assert run_cell(job).failed is Reason.ENGINE_LOST
@@ -253,7 +253,7 @@ def broken(spec: ContainerSpec, stdin: IO[bytes], out: IO[bytes], err: IO[bytes]
         (broken, Reason.WRONG_IMAGE, "exec format error"),
     ],
 )
-def test_a_container_without_a_relay_is_told(
+def test_a_container_without_a_relay_is_reported(
     make_job: MakeJob, act: Callable[..., int], reason: Reason, words: str
 ) -> None:
     limits = dataclasses.replace(LIMITS, identity=1)

@@ -213,7 +213,7 @@ def test_one_that_prints_without_end(tmp_path: Path, setup: EngineSetup) -> None
     assert "bytes ...]" in log
 
 
-def test_one_that_kills_all_that_it_can(tmp_path: Path, setup: EngineSetup) -> None:
+def test_one_that_kills_every_process_that_it_can(tmp_path: Path, setup: EngineSetup) -> None:
     job = dataclasses.replace(hostile(tmp_path, "kill-everybody", setup), parallel=1)
     capture = run_beside_a_neighbour(tmp_path, job, setup)
     assert capture.failed is None, capture.detail
@@ -270,7 +270,7 @@ def test_an_engine_that_is_killed(
             assert wait_until(lambda: not engine.client.containers(filters=labels), 20)
 
 
-def test_one_that_talks_in_the_place_of_its_relay(tmp_path: Path, setup: EngineSetup) -> None:
+def test_one_that_writes_in_place_of_its_relay(tmp_path: Path, setup: EngineSetup) -> None:
     job = dataclasses.replace(hostile(tmp_path, "talk-nonsense", setup), probes=(DETECTION,))
     capture = run_beside_a_neighbour(tmp_path, job, setup)
     assert capture.failed is Reason.CONTAINER_LOST, capture.detail
@@ -301,7 +301,7 @@ def test_when_the_process_that_runs_a_cell_is_killed_its_container_goes(
     assert wait_until(lambda: not setup.containers(), 20)
 
 
-def test_tracing_alone_needs_no_more_than_it_is_given(tmp_path: Path, setup: EngineSetup) -> None:
+def test_tracing_alone_works_within_small_limits(tmp_path: Path, setup: EngineSetup) -> None:
     job = in_container(tmp_path, "good", setup.image, setup.run, limits=SHORT)
     capture = run_cell(dataclasses.replace(job, probes=(TRACING,)))
     assert process_of(capture, "off").failed is None

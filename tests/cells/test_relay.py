@@ -62,13 +62,13 @@ def test_a_process_has_its_arguments_its_environment_and_its_folder(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("code", "expected"), [("raise SystemExit(3)", 3), ("kill", -9)])
-def test_how_a_process_ended_is_told(code: str, expected: int) -> None:
+def test_the_exit_code_of_a_process_is_reported(code: str, expected: int) -> None:
     code = code.replace("kill", "import os; os.kill(os.getpid(), 9)")
     with running_relay() as (relay, _):
         assert start(relay, code).ended.result(10) == expected
 
 
-def test_signals_that_python_ignores_are_back_for_what_is_started() -> None:
+def test_signals_that_python_ignores_are_reset_in_started_processes() -> None:
     code = "import signal as s; print(s.getsignal(s.SIGINT) is s.default_int_handler)"
     with running_relay() as (relay, _):
         process = start(relay, code)
@@ -81,7 +81,9 @@ def test_signals_that_python_ignores_are_back_for_what_is_started() -> None:
     [(["/nowhere/python"], "/", errno.ENOENT), (["/bin/sh"], "/nowhere", errno.ENOENT),
      (["/etc/passwd"], "/", errno.EACCES)],
 )  # fmt: skip
-def test_what_cannot_be_started_says_why(command: list[str], folder: str, number: int) -> None:
+def test_a_command_that_cannot_be_started_has_its_errno(
+    command: list[str], folder: str, number: int
+) -> None:
     with running_relay() as (relay, _):
         with pytest.raises(OSError, match=r".") as caught:
             relay.start(command, BASE, folder=folder, log=BoundedLog())
@@ -89,12 +91,12 @@ def test_what_cannot_be_started_says_why(command: list[str], folder: str, number
         assert start(relay, "pass").ended.result(10) == 0
 
 
-def test_a_room_for_which_there_is_no_space_is_an_error_of_that_process(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_an_error_of_that_process(tmp_path: Path) -> None:
     with running_relay() as (relay, _), pytest.raises(FileExistsError):
         relay.start(["/bin/true"], BASE, folder="/", new_folder=str(tmp_path), log=BoundedLog())
 
 
-def test_where_no_process_can_be_made_that_is_an_error_of_that_process() -> None:
+def test_a_process_that_cannot_be_forked_is_an_error_of_that_process() -> None:
     pipe = ProcessPipe()
     relay = RelayClient(pipe)
     try:
@@ -116,7 +118,7 @@ def test_where_no_process_can_be_made_that_is_an_error_of_that_process() -> None
         assert pipe.end() == 0
 
 
-def test_standard_input_is_held_open_until_it_is_closed() -> None:
+def test_standard_input_stays_open_until_it_is_closed() -> None:
     with running_relay() as (relay, _):
         process = start(relay, "import sys; print('ready'); sys.stdin.read(); print('over')")
         assert process.log.wait_line("ready", 10)
@@ -125,7 +127,7 @@ def test_standard_input_is_held_open_until_it_is_closed() -> None:
         assert process.ended.result(10) == 0
 
 
-def test_a_hundred_megabytes_of_output_come_through_and_are_not_kept() -> None:
+def test_a_hundred_megabytes_of_output_are_relayed_and_not_kept() -> None:
     flood = "import os\nfor _ in range(100): os.write(1, b'x' * 1000000)\nprint('the end')"
     with running_relay() as (relay, pipe):
         process = start(relay, flood)
@@ -138,7 +140,7 @@ def test_a_hundred_megabytes_of_output_come_through_and_are_not_kept() -> None:
         assert memory(pipe.process.pid) < 60_000_000
 
 
-def test_output_that_nobody_takes_stops_its_process_and_no_other() -> None:
+def test_output_that_is_not_read_blocks_its_process_and_no_other() -> None:
     with running_relay() as (relay, pipe):
         process = start(relay, "import os\nwhile True: os.write(1, b'x' * 1000000)")
         process._owed = -(1 << 40)  # never give credit back
@@ -227,14 +229,14 @@ def test_a_hundred_connections_at_once() -> None:
     thread.join()
 
 
-def test_nobody_at_the_port_is_a_refusal() -> None:
+def test_a_closed_port_inside_refuses_the_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with running_relay() as (relay, _), pytest.raises(ConnectionRefusedError):
         relay.endpoint(port).connect(5)
 
 
-def test_nobody_outside_is_a_broken_connection_inside() -> None:
+def test_a_closed_port_outside_breaks_the_connection_inside() -> None:
     with running_relay() as (relay, _):
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
@@ -277,7 +279,7 @@ def test_a_process_is_killed_with_all_that_it_started() -> None:
         other.kill(5)
 
 
-def test_when_nobody_talks_to_it_the_relay_ends_and_all_that_it_started() -> None:
+def test_the_relay_ends_with_its_input_and_ends_everything_that_it_started() -> None:
     pipe = ProcessPipe()
     relay = RelayClient(pipe)
     relay.wait_hello(10)
@@ -326,7 +328,7 @@ def test_interrupts_from_inside_do_not_end_it() -> None:
         bytes(Frame(FrameKind.HELLO, 0)),
     ],
 )
-def test_the_relay_ends_when_it_is_told_garbage(garbage: bytes) -> None:
+def test_the_relay_ends_after_invalid_frames(garbage: bytes) -> None:
     command = [sys.executable, "-S", "-E", "-B", str(RELAY)]
     finished = subprocess.run(command, input=garbage, capture_output=True, timeout=10, check=False)
     assert finished.returncode == 70

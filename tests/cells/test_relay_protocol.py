@@ -30,7 +30,7 @@ def load_relay_wire() -> ModuleType:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a relay is of Linux")
-def test_both_sides_mean_the_same() -> None:
+def test_both_sides_have_the_same_constants() -> None:
     relay_side = load_relay_wire()
     assert {kind.name: kind.value for kind in FrameKind} == {
         kind.name: getattr(relay_side, kind.name) for kind in FrameKind
@@ -42,9 +42,7 @@ def test_both_sides_mean_the_same() -> None:
 
 
 @given(st.lists(FRAMES, max_size=6), st.data())
-def test_frames_come_out_as_they_went_in_however_they_are_cut(
-    frames: list[Frame], data: st.DataObject
-) -> None:
+def test_frames_are_decoded_from_any_pieces(frames: list[Frame], data: st.DataObject) -> None:
     whole = b"".join(bytes(frame) for frame in frames)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
     decoder = FrameDecoder()
@@ -55,7 +53,7 @@ def test_frames_come_out_as_they_went_in_however_they_are_cut(
 
 
 @given(st.binary(max_size=200))
-def test_garbage_is_refused_or_is_frames(data: bytes) -> None:
+def test_any_bytes_are_refused_or_decoded_exactly(data: bytes) -> None:
     decoder = FrameDecoder()
     try:
         decoded = decoder.decode(data)
@@ -65,7 +63,7 @@ def test_garbage_is_refused_or_is_frames(data: bytes) -> None:
 
 
 @given(st.binary(max_size=12))
-def test_a_payload_that_is_no_number_is_garbage(payload: bytes) -> None:
+def test_a_payload_that_is_not_a_number_is_invalid(payload: bytes) -> None:
     frame = Frame(FrameKind.CREDIT, 2, payload)
     if len(payload) == 4:
         assert frame.number == int.from_bytes(payload, "big")
@@ -75,12 +73,12 @@ def test_a_payload_that_is_no_number_is_garbage(payload: bytes) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"1", b"a\0b", b"1\0002\0003"])
-def test_a_payload_that_is_not_two_numbers_is_garbage(payload: bytes) -> None:
+def test_a_payload_that_is_not_two_numbers_is_invalid(payload: bytes) -> None:
     with pytest.raises(ProtocolError):
         _ = Frame(FrameKind.EXITED, 2, payload).numbers
     assert Frame(FrameKind.EXITED, 2, b"-9\x001").numbers == (-9, 1)
 
 
-def test_a_frame_that_says_it_is_huge_is_not_waited_for() -> None:
+def test_a_frame_that_is_too_long_is_refused() -> None:
     with pytest.raises(ProtocolError, match="2000000 bytes"):
         FrameDecoder().decode(wire.HEADER.pack(FrameKind.DATA, 1, 2_000_000))

@@ -94,7 +94,7 @@ def test_a_cell_in_a_network_of_its_own_reaches_every_port(folder: Path, same: b
         assert [port for port, _ in replies] == [item.port for item in service.forwards]
 
 
-def test_a_port_that_must_be_the_same_and_is_taken_is_told(folder: Path) -> None:
+def test_a_required_port_that_is_taken_is_reported(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         recipe = toy()
         with Services(recipes=recipes(recipe), below=folder) as services:
@@ -110,7 +110,7 @@ def test_a_port_that_must_be_the_same_and_is_taken_is_told(folder: Path) -> None
     assert caught.value.reason is Reason.NO_BACK_END
 
 
-def test_no_password_of_the_users_is_kept_but_those_of_ours(folder: Path) -> None:
+def test_passwords_of_the_user_are_redacted_and_ours_are_kept(folder: Path) -> None:
     with Services(recipes=recipes(toy()), below=folder) as services:
         ours = services.ensure("toy")
     theirs = dataclasses.replace(ours, password="hush", secret=True)
@@ -175,7 +175,7 @@ def run(
         return first, served.submit(PLANNED, ENVIRONMENT, "key").result(60)
 
 
-def test_a_cell_whose_server_dies_is_told_so_and_the_next_has_another(folder: Path) -> None:
+def test_a_lost_server_is_reported_and_replaced_for_the_next_cell(folder: Path) -> None:
     first, second = run(folder, toy(), lambda: kill_servers(folder))
     assert first.failed is Reason.BACK_END_LOST
     assert "toy: " in first.detail
@@ -184,7 +184,7 @@ def test_a_cell_whose_server_dies_is_told_so_and_the_next_has_another(folder: Pa
 
 
 @pytest.mark.parametrize("failed", [Reason.ENGINE_LOST, Reason.INTERRUPTED])
-def test_where_the_run_ends_nothing_is_told_of_a_server(folder: Path, failed: Reason) -> None:
+def test_a_server_that_ends_with_the_run_is_not_reported(folder: Path, failed: Reason) -> None:
     with Services(recipes=recipes(toy()), below=folder) as services:
         runner = Runner(lambda: kill_servers(folder), failed)
         served = ServedRunner(runner, CellServices(services, PROBES))
@@ -204,7 +204,7 @@ def test_a_cell_that_needs_nothing_starts_nothing(folder: Path) -> None:
         assert list(folder.iterdir()) == []
 
 
-def test_a_result_is_told_by_the_services_that_it_had_before_they_are_started(
+def test_the_key_of_a_result_names_its_services_before_they_are_started(
     folder: Path,
 ) -> None:
     keys = []
@@ -218,7 +218,7 @@ def test_a_result_is_told_by_the_services_that_it_had_before_they_are_started(
     assert keys[0] != keys[1]
 
 
-def test_a_cell_whose_service_is_not_to_be_had_is_left_out_with_the_way_out(folder: Path) -> None:
+def test_a_cell_without_its_service_is_left_out_with_a_remedy(folder: Path) -> None:
     recipe = toy(source="program", programs={"toyd": "toyd-that-is-not-there"})
     with Services(recipes=recipes(recipe), below=folder) as services:
         served = ServedEnvironments(Environments(), CellServices(services, PROBES))
