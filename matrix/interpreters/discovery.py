@@ -16,7 +16,7 @@ from matrix.interpreters.inspect import (
     InterpreterQuery,
     NotAnInterpreterError,
     build_interpreter,
-    own_target,
+    host_target,
     query_interpreter,
     why_excluded,
 )
@@ -75,7 +75,7 @@ def search(
         cache_file = cache_file or cache_dir() / "interpreters.json"
     if places is None:
         places = SearchPlaces(os.environ, Path.home(), sys.platform)
-    target = target or own_target()
+    target = target or host_target()
     cache = InterpreterCache(cache_file, target)
 
     def identify(candidate: tuple[Path, InterpreterSource]) -> Interpreter | str | None:

@@ -26,7 +26,7 @@ __all__ = [
     "InterpreterQuery",
     "NotAnInterpreterError",
     "build_interpreter",
-    "own_target",
+    "host_target",
     "query_interpreter",
     "target_name",
     "why_excluded",
@@ -120,8 +120,11 @@ def why_excluded(answer: Mapping[str, Any]) -> str | None:
     return None
 
 
-def own_target() -> str:
-    """Return the target of the interpreter that runs this."""
+def host_target() -> str:
+    """Return this machine's target: that of the Python that runs this.
+
+    A 32-bit Python does not run cells of 64 bits, nor does one under Rosetta run those of arm64.
+    """
     return target_name(sysconfig.get_platform(), platform.machine(), 8 * struct.calcsize("P"))
 
 

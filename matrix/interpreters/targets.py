@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
-from matrix.interpreters.inspect import own_target
+from matrix.interpreters.inspect import host_target
 from matrix.model.claim import Claim
 
 __all__ = ["claimed_target", "compatible_targets", "covers_target", "host_target", "wheel_fits"]
@@ -19,14 +19,6 @@ _GLIBC = re.compile(r"(?:linux|manylinux1|manylinux2010|manylinux2014|manylinux_
 _MACOS = re.compile(r"macosx_\d+_\d+_(?P<cpu>.+)")
 # https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/
 _FAT = {"universal2": {"x86_64", "arm64"}, "intel": {"x86_64"}}
-
-
-def host_target() -> str:
-    """Return this machine's target: that of the Python that runs this.
-
-    A 32-bit Python does not run cells of 64 bits, nor does one under Rosetta run those of arm64.
-    """
-    return own_target()
 
 
 def compatible_targets(target: str) -> tuple[str, ...]:

@@ -43,11 +43,11 @@ class ProcessTree:
         stdin: Stream,
         stdout: Stream,
         stderr: Stream,
-        keep: Sequence[int] = (),
+        pass_fds: Sequence[int] = (),
     ) -> None:
         """Start the tree; raise OSError where the program cannot be started.
 
-        Its processes inherit the file descriptors `keep`, except on Windows.
+        Its processes inherit the file descriptors `pass_fds`, except on Windows.
         """
         flags = 0
         if sys.platform == "win32":
@@ -66,7 +66,7 @@ class ProcessTree:
                 start_new_session=True,
                 close_fds=True,
                 creationflags=flags,
-                pass_fds=() if sys.platform == "win32" else tuple(keep),
+                pass_fds=() if sys.platform == "win32" else tuple(pass_fds),
             )
         except BaseException:
             self.close()

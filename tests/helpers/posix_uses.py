@@ -12,7 +12,7 @@ from matrix.system.data_files import read_toml
 
 __all__ = ["Names", "only_on", "uses"]
 
-_ONLY = re.compile(r"(POSIX|Linux|Windows) only: ")
+_ONLY = re.compile(r'^"""(POSIX|Linux|Windows) only: ', re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Names:
 
 def only_on(source: str) -> str:
     """Return the only systems that a module's docstring declares, "" for all systems."""
-    match = _ONLY.match(ast.get_docstring(ast.parse(source)) or "")
+    match = _ONLY.search(source)
     return match[1] if match else ""
 
 
@@ -88,12 +88,19 @@ class _Finder:
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             if node.attr in self._names.names.get(node.value.id, frozenset()):
                 yield f"{node.value.id}.{node.attr}"
-        elif isinstance(node, ast.Call) and "Popen" in ast.unparse(node.func).split("."):
+        elif isinstance(node, ast.Call) and _called_name(node) == "Popen":
             arguments = {keyword.arg: keyword.value for keyword in node.keywords}
             for name in sorted(self._names.arguments & set(arguments)):
                 value = arguments[name]
                 if not (isinstance(value, ast.IfExp) and _tests_platform(value.test)):
                     yield f"Popen({name}=)"
+
+
+def _called_name(call: ast.Call) -> str:
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
 
 
 def _tests_platform(test: ast.expr) -> bool:

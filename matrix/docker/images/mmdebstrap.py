@@ -95,7 +95,7 @@ def run_tool(command: BuildCommand) -> BuildOutput:
                         stdin=subprocess.DEVNULL,
                         stdout=out,
                         stderr=err,
-                        keep=(command.keep,),
+                        pass_fds=(command.keep,),
                     ),
                     _end,
                 )
