@@ -179,7 +179,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["list", "build", "refresh_digests"],
+        choices=["list", "build", "refresh"],
         default="list",
         help="what to do",
     )
@@ -196,7 +196,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """List, make or refresh. Raises UserError."""
-    if args.what == "refresh_digests":
+    if args.what == "refresh":
         return _refresh()
     try:
         with _catalog() as catalog:

@@ -106,7 +106,7 @@ def clean(client: EngineClient, *, force: bool = False, dry_run: bool = False) -
 def list_containers(client: EngineClient) -> tuple[EngineObject, ...]:
     """Return the containers of runs, running or not.
 
-    A container that somebody made of an image of ours inherits the image's labels, but has no run.
+    A container that a user made of our image inherits the image's labels, but has no run label.
     """
     with translate_errors("listing containers"):
         containers: Any = client.containers(all=True, filters={"label": [PROJECT_FILTER, RUN]})

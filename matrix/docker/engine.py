@@ -262,9 +262,7 @@ def _write(container: DockerContainer, stdin: bytes) -> None:
     container.pipe.end_input()
 
 
-def _read(
-    container: DockerContainer, deadline: float, max_bytes: int
-) -> tuple[bytes, bytes, bool]:
+def _read(container: DockerContainer, deadline: float, max_bytes: int) -> tuple[bytes, bytes, bool]:
     """Return standard output, standard error and whether the deadline came first."""
     out, err = bytearray(), bytearray()
     while True:

@@ -93,7 +93,7 @@ def lock_run(folder: Path | None = None) -> Iterator[RunLabels]:
     try:
         yield RunLabels(run, owner)
     finally:
-        # Unlinked while locked: whoever looks for it finds it locked, or does not find it.
+        # Unlinked while locked: other processes find it locked or not at all.
         with contextlib.suppress(OSError):  # Windows does not unlink open files
             _lock_file(folder, run).unlink(missing_ok=True)
         lock.release()

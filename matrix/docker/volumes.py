@@ -141,7 +141,7 @@ def shares_files(client: EngineClient, platform: str, folder: Path) -> bool:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(prefix="asked-", dir=folder)
+        temporary = tempfile.TemporaryDirectory(prefix="check-", dir=folder)
     except OSError:
         temporary = tempfile.TemporaryDirectory(prefix="compat-matrix-")
     with temporary as name:

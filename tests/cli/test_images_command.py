@@ -120,7 +120,7 @@ def test_byte_code_that_comes_damaged_is_a_failure_of_its_image(
     assert main(["images", "build", "--target", "linux_i686", "--python", "3.11"]) == 4
     said = capsys.readouterr().out
     assert "FAILED" in said
-    assert "debian: byte code came damaged" in said
+    assert "debian: damaged byte code" in said
 
 
 def test_a_full_disk_has_its_own_code(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,7 +147,7 @@ def test_refresh_writes_what_the_registry_tells_and_names_what_it_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = without_digests(tmp_path)
-    monkeypatch.setattr(digests, "digests_path", lambda: file)
+    monkeypatch.setattr(images, "digests_path", lambda: file)
     with fake_registry() as registry:
         body = build_index(OCI_INDEX, {"linux/386": f"sha256:{'b' * 64}"})
         registry.add("library/python", OCI_INDEX, body, "3.11-slim")

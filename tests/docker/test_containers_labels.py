@@ -86,10 +86,10 @@ def test_what_cannot_be_seen_from_here_is_not_called_dead(tmp_path: Path) -> Non
 
 
 def test_runs_of_one_folder_have_one_owner(tmp_path: Path) -> None:
-    with lock_run(tmp_path) as one, lock_run(tmp_path) as two:
-        assert one.owner == two.owner
-        assert one.id != two.id
-        assert set(list_living_runs(tmp_path)) == {one.id, two.id}
+    with lock_run(tmp_path) as first, lock_run(tmp_path) as second:
+        assert first.owner == second.owner
+        assert first.id != second.id
+        assert set(list_living_runs(tmp_path)) == {first.id, second.id}
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

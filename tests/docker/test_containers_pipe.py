@@ -25,16 +25,16 @@ def joined(pieces: list[tuple[int, bytes]], stream: int) -> bytes:
 def test_any_cut_gives_the_same_streams_in_order(
     pieces: list[tuple[int, bytes]], cuts: list[int]
 ) -> None:
-    whole, frames, found = encode(pieces), Frames(), []
+    encoded, frames, decoded = encode(pieces), Frames(), []
     offset = 0
-    for step in range(len(whole) + 1):
+    for step in range(len(encoded) + 1):
         size = cuts[step % len(cuts)]
-        found += frames.feed(whole[offset : offset + size])
+        decoded += frames.feed(encoded[offset : offset + size])
         offset += size
-    assert [joined(found, s) for s in (OUT, ERR)] == [joined(pieces, s) for s in (OUT, ERR)]
+    assert [joined(decoded, s) for s in (OUT, ERR)] == [joined(pieces, s) for s in (OUT, ERR)]
     # The order of bytes of both streams is the same, too.
     order = [stream for stream, data in pieces for _ in data]
-    assert [stream for stream, data in found for _ in data] == order
+    assert [stream for stream, data in decoded for _ in data] == order
     assert frames.complete
 
 

@@ -260,7 +260,7 @@ def test_the_base_is_new_enough_for_the_interpreter_and_made_once(
 
 def test_this_very_interpreter_tells_its_layout(tmp_path: Path) -> None:
     executable = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}")
-    found = make_layout_reader(tmp_path / "layouts.json")(executable.resolve())
-    assert Path(found.folders[0], "os.py").is_file()
-    assert found.site.endswith("-packages")
-    assert read_layout(executable)["folders"] == list(found.folders)
+    layout = make_layout_reader(tmp_path / "layouts.json")(executable.resolve())
+    assert Path(layout.folders[0], "os.py").is_file()
+    assert layout.site.endswith("-packages")
+    assert read_layout(executable)["folders"] == list(layout.folders)

@@ -189,10 +189,10 @@ def test_only_an_emulated_cpu_gets_the_emulators_settings(fakes: FakeCatalog) ->
     native = dataclasses.replace(fakes.engine.info, platform="linux/arm64")
     engine = AnsweringEngine()
     engine._info, engine.local_images = native, fakes.engine.local_images
-    here = ImageCatalog(engine, fakes.folder, (DebianSource(fakes.tool),))
-    found = here.find("3.11", "linux_aarch64")
-    assert found is not None
-    assert found.environment == ()
+    native_catalog = ImageCatalog(engine, fakes.folder, (DebianSource(fakes.tool),))
+    image = native_catalog.find("3.11", "linux_aarch64")
+    assert image is not None
+    assert image.environment == ()
     assert fakes.catalog.find("3.11", "linux_aarch64") == arm
 
 

@@ -9,7 +9,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matrix.docker.images.layers import (
@@ -70,9 +70,9 @@ def test_times_of_files_stay_but_those_of_the_making_do_not(tmp_path: Path) -> N
     source = tar_stream(
         info("./old", mtime=1000), info("./new", mtime=5000), info("d", tarfile.DIRTYPE)
     )
-    found = read_members(filter_archive(source, tmp_path / "l.tar", [], 5000).path)
-    assert [found[name].mtime for name in ("old", "new", "d")] == [1000, EPOCH, EPOCH]
-    assert {(member.uid, member.uname) for member in found.values()} == {(0, "")}
+    members = read_members(filter_archive(source, tmp_path / "l.tar", [], 5000).path)
+    assert [members[name].mtime for name in ("old", "new", "d")] == [1000, EPOCH, EPOCH]
+    assert {(member.uid, member.uname) for member in members.values()} == {(0, "")}
 
 
 def test_a_layer_has_the_folders_above_what_it_holds_readable(tmp_path: Path) -> None:
@@ -80,13 +80,14 @@ def test_a_layer_has_the_folders_above_what_it_holds_readable(tmp_path: Path) ->
         writer.folder("/root/a/b")
         writer.folder("/root/a/c")
         writer.file("/root/a/c/f", b"1")
-    found = read_members(writer.layer.path)
-    assert list(found) == ["root", "root/a", "root/a/b", "root/a/c", "root/a/c/f"]
-    assert found["root"].mode == 0o755
+    members = read_members(writer.layer.path)
+    assert list(members) == ["root", "root/a", "root/a/b", "root/a/c", "root/a/c/f"]
+    assert members["root"].mode == 0o755
     assert read_layer(writer.layer.path) == writer.layer
     assert writer.layer.size == writer.layer.path.stat().st_size
 
 
+@settings(max_examples=25)
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.binary(max_size=20), min_size=1))
 def test_the_id_follows_from_the_content(files: dict[str, bytes]) -> None:
     def write(folder: Path, label: str) -> tuple[str, bytes]:

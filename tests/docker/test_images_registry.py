@@ -80,8 +80,8 @@ def test_a_list_of_platforms_gives_a_digest_for_each(registry: FakeRegistry, kin
         },
     )
     registry.add("library/python", kind, listing, "3.11-slim")
-    found = fetch_digests(f"http://{registry.host}", "library/python", "3.11-slim")
-    assert found == {
+    digests = fetch_digests(f"http://{registry.host}", "library/python", "3.11-slim")
+    assert digests == {
         "linux/amd64": digest("a"),
         "linux/386": digest("b"),
         "linux/arm64": digest("c"),

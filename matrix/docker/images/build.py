@@ -147,7 +147,7 @@ def _compile(build: ImageBuild, image: str, engine: ContainerEngine, folder: Pat
     with LayerWriter(folder / "compiled.tar") as writer:
         written: set[str] = set()
         for executable in build.executables:
-            result = run_script(engine, image, build.target, executable, "compiling.py")
+            result = run_script(engine, image, build.target, executable, "compile_library.py")
             if result.code != 0 or result.timed_out:
                 detail = f"{executable} does not run: {describe_failure(result)}"
                 raise ImageError(Reason.NO_IMAGE, detail)

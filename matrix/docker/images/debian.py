@@ -61,9 +61,9 @@ def _read_sources(folder: Path) -> Iterator[tuple[str, set[str], set[str]]]:
     for path in lists:
         for line in _lines(path):
             if line.startswith("deb "):
-                words = _without_options(line).split()
-                if len(words) > 2:  # noqa: PLR2004 - address, suite, components
-                    yield words[0], {words[1]}, set(words[2:])
+                address, *rest = _without_options(line).split() or [""]
+                if len(rest) > 1:  # a suite and components
+                    yield address, {rest[0]}, set(rest[1:])
     for path in sorted((folder / "sources.list.d").glob("*.sources")):
         for has_text, lines in itertools.groupby(_lines(path), key=bool):
             fields = _parse_fields(lines) if has_text else {}

@@ -77,7 +77,7 @@ def _read_facts(
         detail = f"{offer.name} is for {info.platform}, not for {offer.platform}"
         raise ImageError(Reason.WRONG_IMAGE, detail)
     try:
-        result = run_script(engine, image, target, offer.executable, "examining.py", *_MODULES)
+        result = run_script(engine, image, target, offer.executable, "inspect_image.py", *_MODULES)
     except ContainerError as error:
         raise ImageError(Reason.NO_IMAGE, f"{offer.name} does not start: {error}") from error
     try:

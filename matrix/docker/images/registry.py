@@ -40,7 +40,7 @@ _CONNECT_AND_READ_SECONDS = (10.0, 20.0)
 _RESPONSE_SECONDS = 60.0
 _MAX_BYTES = 4 * 2**20
 _CHUNK = 2**16
-# Parts of engines' errors for an unreachable registry: the next image would fail likewise.
+# Parts of engines' errors for an unreachable registry: the next image would fail, too.
 _UNREACHABLE = ("no such host", "connection refused", "timeout", "unreachable", "deadline exceeded")
 _INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
