@@ -23,7 +23,8 @@ from matrix.runs.workers import Workers
 if __name__ == "__main__":
     job = pickle.loads(Path(sys.argv[1]).read_bytes())
     workers = Workers(CellWork(), lambda *_: job, count=1, limit=60)
-    print(workers.submit(job.planned, None, "key").result().isolation)
+    capture = workers.submit(job.planned, None, "key").result()
+    print(capture.isolation or capture.detail)
     workers.close()
 """
 
