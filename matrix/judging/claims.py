@@ -135,7 +135,7 @@ def roll_up(
         facts=facts,
         cells=tuple(dict.fromkeys(cell for part in parts for cell in part.cells)),
         parts=tuple(parts),
-        remarks=tuple(dict.fromkeys(remarks)),
+        remarks=_once(remarks),
         backends=tuple(dict.fromkeys(each for part in parts for each in part.backends)),
     )
 
@@ -158,6 +158,15 @@ def with_static(verdict: Verdict, evidence: StaticEvidence | None) -> Verdict:
         facts=(index,),
         remarks=remarks,
     )
+
+
+def _once(remarks: Sequence[Fact]) -> tuple[Fact, ...]:
+    """Return the remarks, each once; a release that works is named once for all cells."""
+    first: dict[Fact, Fact] = {}
+    for remark in remarks:
+        of_cell = remark.kind is not FactKind.NEWEST_WITH
+        first.setdefault(remark if of_cell else remark.across_cells(), remark)
+    return tuple(first.values())
 
 
 def _refuted(refuted: Sequence[PartVerdict], count: int) -> tuple[Fact, ...]:

@@ -45,7 +45,7 @@ def remark_text(remark: Fact) -> str:
 def evidence_sentences(
     facts: Sequence[Fact], own: Cell | None = None
 ) -> Iterator[tuple[FactKind, str]]:
-    """Yield short sentences for people, each once, with the kind of the fact that it tells.
+    """Yield short sentences for people, each once, with the kind of the fact that it begins.
 
     `own` is the cell that the reader is told of beforehand: its release is not named again.
     """
@@ -92,7 +92,10 @@ def _short_sentences(
                 lead = ""
             inner = list(_short_sentences(item.facts, own, labels))
             for number, (kind, sentence) in enumerate(inner):
-                yield kind, f"{lead}{sentence}" if number == 0 else sentence
+                if number == 0:
+                    yield item.kind, f"{lead}{sentence}"
+                else:
+                    yield kind, sentence
         else:
             yield item.kind, _OWN_URL.sub("", _sentence(item))
 

@@ -14,6 +14,10 @@ from matrix.reporting.text import shorten
 
 __all__ = ["short_evidence"]
 
+_LEAST = (FactKind.NOTHING_WITHOUT_FEATURE, FactKind.CHOICE)
+# A refutation rests on these.
+_CONTROLS = frozenset({FactKind.CONTROL_SHOWS, FactKind.EARLIER_SHOWS})
+
 
 def short_evidence(row: VerdictRow, most: int) -> str:
     """Return the line, of at most `most` characters."""
@@ -27,12 +31,22 @@ def short_evidence(row: VerdictRow, most: int) -> str:
     own = part.cells[0]
     sentences = list(evidence_sentences(part.facts, own))
     room = most - len(tail)
-    while len(sentences) > 1 and len(_line(own.id, sentences)) > room:
-        # The control with the feature off goes first: nothing is confirmed without it.
-        kinds = [kind for kind, _ in sentences]
-        control = FactKind.NOTHING_WITHOUT_FEATURE
-        sentences.pop(kinds.index(control) if control in kinds else -1)
+    while len(_line(own.id, sentences)) > room and (index := _least(sentences)):
+        del sentences[index]
     return shorten(_line(own.id, sentences), room) + tail
+
+
+def _least(sentences: list[tuple[FactKind, str]]) -> int:
+    """Return the index of the sentence that a reader needs least, 0 where each is needed.
+
+    The control with the feature off goes first: nothing is confirmed without it.
+    """
+    kinds = [kind for kind, _ in sentences]
+    for kind in _LEAST:
+        if kind in kinds[1:]:
+            return kinds.index(kind, 1)
+    others = [index for index, kind in enumerate(kinds) if index and kind not in _CONTROLS]
+    return max(others, default=0)
 
 
 def _line(cell: str, sentences: list[tuple[FactKind, str]]) -> str:
