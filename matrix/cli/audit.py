@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matrix.documents.document import ReadDocument
 from matrix.documents.facts import read_inputs
-from matrix.errors import ExitCode, StorageError, UsageError, UserError, did_you_mean
+from matrix.errors import ExitCode, UsageError, UserError, did_you_mean
 from matrix.features.audit.findings import finding_texts
 from matrix.features.audit.sections import (
     SECTIONS,
@@ -23,13 +22,10 @@ from matrix.features.audit.sections import (
 )
 from matrix.features.audit.wheel_scope import InspectionScope
 from matrix.pypi.client import CachedIndex
+from matrix.reporting.json import write_text_json
 from matrix.system.paths import cache_dir
 
 __all__ = ["SCHEMA", "add_parser", "run"]
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
-
 
 SCHEMA = "audit/1"
 
@@ -49,9 +45,9 @@ not writable.
 """
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the command line."""
-    parser = subparsers.add_parser(
+    parser = commands.add_parser(
         "audit",
         help="say what the documents get wrong, without running anything",
         description="Compare the documents with each other, with the package index and with the"
@@ -120,7 +116,8 @@ def run(args: argparse.Namespace, *, open_index: Callable[..., CachedIndex] = Ca
     for notice in index.notices:
         print(f"note: {notice}", file=sys.stderr)
     if args.json:
-        _write(_as_json(reading, sections, failure, index.notices), args.json)
+        data = _as_json(reading, sections, failure, index.notices)
+        write_text_json(Path(args.json), data)
     if failure is not None:
         raise failure
     if args.json != "-":
@@ -187,16 +184,3 @@ def _as_json(
             for section in sections
         },
     }
-
-
-def _write(data: dict[str, Any], target: str) -> None:
-    text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-        return
-    try:
-        Path(target).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {target}: {error.strerror}", "Check the folder and its permissions."
-        ) from error

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -16,14 +15,12 @@ from rich.text import Text
 
 from matrix.documents.document import ReadDocument
 from matrix.documents.facts import FACTS, read_inputs, write_facts
-from matrix.errors import DocumentProblems, ExitCode, StorageError, UsageError
+from matrix.errors import DocumentProblems, ExitCode, UsageError
 from matrix.model.claim import Claim
+from matrix.reporting.json import write_text_json
+from matrix.reporting.text import many
 
 __all__ = ["SCHEMA", "add_parser", "as_json", "run", "show_claims"]
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
-
 
 SCHEMA = "claims/1"
 
@@ -40,9 +37,9 @@ or a document cannot be read.
 _HEADERS = ("line", "subject", "versions", "as written", "status", "scope")
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the command line."""
-    parser = subparsers.add_parser(
+    parser = commands.add_parser(
         "claims",
         help="read documents and list what they promise",
         description="Read compatibility documents (Markdown) and list every claim in them, with "
@@ -78,7 +75,7 @@ def run(args: argparse.Namespace, *, facts: Path = FACTS) -> int:
         raise UsageError("--write-facts needs documents", "Name the pages to read the facts from.")
     reading = read_inputs(args.documents, language=args.language, lenient=True)
     if args.json:
-        _write_json(reading, args.json)
+        write_text_json(Path(args.json), as_json(reading))
     for notice in reading.notices:
         print(f"note: {notice}", file=sys.stderr)
     if reading.problems and not args.lenient:
@@ -103,19 +100,6 @@ def as_json(reading: ReadDocument) -> dict[str, Any]:
     }
 
 
-def _write_json(reading: ReadDocument, target: str) -> None:
-    text = json.dumps(as_json(reading), ensure_ascii=False, indent=2) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-        return
-    try:
-        Path(target).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {target}: {error}", "Check the folder and its permissions."
-        ) from error
-
-
 def show_claims(claims: Iterable[Claim], out: TextIO) -> None:
     """Write the claims by document and kind, as tables on a terminal, else as lines."""
     runs = itertools.groupby(
@@ -132,11 +116,7 @@ def show_claims(claims: Iterable[Claim], out: TextIO) -> None:
             out.writelines(f"  {_line(claim)}\n" for claim in group)
     documents = {claim.document for _, group in groups for claim in group}
     count = sum(len(group) for _, group in groups)
-    out.write(f"{_count(count, 'claim')} in {_count(len(documents), 'document')}\n")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    out.write(f"{many(count, 'claim')} in {many(len(documents), 'document')}\n")
 
 
 def _table(title: str, group: list[Claim]) -> Table:

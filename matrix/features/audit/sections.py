@@ -20,6 +20,7 @@ from matrix.features.audit.wheel_scope import InspectionScope
 from matrix.features.audit.wheels import inspect_artifacts, table_rows, wheel_remarks
 from matrix.model.claim import Claim
 from matrix.pypi.index import Index
+from matrix.reporting.text import many
 
 __all__ = [
     "SECTIONS",
@@ -161,7 +162,7 @@ def show_summary(sections: list[Section], out: TextIO) -> None:
     findings = [finding for section in sections for finding in section.findings]
     contradictions = sum(finding.contradicts for finding in findings)
     out.write(
-        f"{_plural(len(findings), 'finding')}, {contradictions} of them"
+        f"{many(len(findings), 'finding')}, {contradictions} of them"
         f" contradict{'s' if contradictions == 1 else ''} a promise\n"
     )
 
@@ -191,8 +192,4 @@ def _rich_table(table: TextTable) -> Table:
 
 
 def _count(section: Section) -> str:
-    return _plural(len(section.findings), "finding") if section.findings else "no findings"
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return many(len(section.findings), "finding") if section.findings else "no findings"
