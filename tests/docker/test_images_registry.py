@@ -16,7 +16,7 @@ from helpers.fake_registry import (
     build_index,
     fake_registry,
 )
-from helpers.image_fakes import PLATFORMS, AnsweringEngine
+from helpers.image_fakes import AnsweringEngine
 
 from matrix.docker.images.digests import (
     DigestTable,
@@ -26,7 +26,7 @@ from matrix.docker.images.digests import (
     read_digests,
     write_digests,
 )
-from matrix.docker.images.interface import ImageError
+from matrix.docker.images.interface import ImageError, ImageOffer
 from matrix.docker.images.recipes import read_recipes
 from matrix.docker.images.refresh import DigestRefresh, default_registry, refresh_digests
 from matrix.docker.images.registry import (
@@ -188,6 +188,14 @@ def with_digest(file: Path) -> str:
     return f"mirror.example/library/python@{digest('b')}"
 
 
+def source_with_offer(file: Path) -> tuple[RegistrySource, ImageOffer, str]:
+    """Return a source, its only offer without an obstacle, and the key of that."""
+    key = with_digest(file)
+    source = RegistrySource(file, {REGISTRY_VARIABLE: "mirror.example/library"})
+    offer = next(offer for offer in source.offers(AnsweringEngine()) if offer.key)
+    return source, offer, key
+
+
 def test_every_wanted_image_is_offered_and_says_what_it_lacks(file: Path) -> None:
     key = with_digest(file)
     source = RegistrySource(file, {REGISTRY_VARIABLE: "https://mirror.example/library/"})
@@ -200,9 +208,7 @@ def test_every_wanted_image_is_offered_and_says_what_it_lacks(file: Path) -> Non
 
 
 def test_an_image_is_pulled_by_its_digest(file: Path) -> None:
-    key = with_digest(file)
-    source = RegistrySource(file, {REGISTRY_VARIABLE: "mirror.example/library"})
-    offer = next(offer for offer in source.offers(AnsweringEngine()) if offer.key)
+    source, offer, key = source_with_offer(file)
     engine = FakeEngine()
     engine.registry[key] = fake_image(key, "linux/386")
     lines: list[str] = []
@@ -224,9 +230,7 @@ class OfflineEngine(FakeEngine):
 
 
 def test_a_registry_that_does_not_answer_is_asked_once(file: Path) -> None:
-    key = with_digest(file)
-    source = RegistrySource(file, {REGISTRY_VARIABLE: "mirror.example/library"})
-    offer = next(offer for offer in source.offers(AnsweringEngine()) if offer.key)
+    source, offer, key = source_with_offer(file)
     lines: list[str] = []
     with pytest.raises(ImageError, match="no such host"):
         source.provide(offer, OfflineEngine(), lines.append)
@@ -239,9 +243,7 @@ def test_a_registry_that_does_not_answer_is_asked_once(file: Path) -> None:
 
 
 def test_an_image_of_another_platform_is_the_wrong_one(file: Path) -> None:
-    key = with_digest(file)
-    source = RegistrySource(file, {REGISTRY_VARIABLE: "mirror.example/library"})
-    offer = next(offer for offer in source.offers(AnsweringEngine(PLATFORMS)) if offer.key)
+    source, offer, key = source_with_offer(file)
     engine = FakeEngine(fake_image(key, "linux/amd64"))
     engine.registry[key] = fake_image(key, "linux/amd64")
     with pytest.raises(ImageError, match="linux/amd64") as caught:
