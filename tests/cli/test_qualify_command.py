@@ -112,7 +112,7 @@ def refuted() -> Record:
     return record(started=TODAY, outcome=Outcome.REFUTED)
 
 
-def test_a_release_that_qualifies_without_a_key_is_told_and_not_signed(
+def test_a_release_that_qualifies_without_a_key_is_not_signed(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert world.qualify() == ExitCode.OK
@@ -121,7 +121,7 @@ def test_a_release_that_qualifies_without_a_key_is_told_and_not_signed(
     assert "Nothing is signed without a key" in out
 
 
-def test_a_release_that_fails_is_told_with_what_to_do_and_nothing_is_written(
+def test_a_failed_release_is_reported_with_remedies_and_nothing_is_written(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     key = world.key()
@@ -146,7 +146,7 @@ def test_a_release_that_fails_is_told_with_what_to_do_and_nothing_is_written(
         (dataclasses.replace(record(started=TODAY), cells=()), "absent in cp39"),
     ],
 )
-def test_what_is_missing_is_told_with_the_command_that_runs_it(
+def test_a_shortfall_is_reported_with_the_command_that_runs_it(
     world: World, recorded: Record, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert world.qualify(recorded=recorded) == ExitCode.DOES_NOT_QUALIFY
@@ -157,7 +157,7 @@ def test_what_is_missing_is_told_with_the_command_that_runs_it(
     assert "--record" not in command
 
 
-def test_waivers_are_told_and_those_that_are_idle_too(
+def test_used_and_idle_waivers_are_reported(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     waiver = f"""
@@ -188,14 +188,14 @@ until = {TODAY.date() + dt.timedelta(days=3)}
         ),
     ],
 )
-def test_a_policy_that_does_not_fit_is_told(
+def test_a_policy_that_does_not_fit_is_reported(
     world: World, policy: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert world.qualify(policy=policy) == ExitCode.USAGE
     assert message in capsys.readouterr().err
 
 
-def test_what_was_signed_holds_and_says_for_what(
+def test_a_signed_release_is_checked_and_described(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert world.sign() == ExitCode.OK
@@ -241,7 +241,7 @@ def _removed(world: World) -> list[str]:
         (_removed, "cannot read expected.json"),
     ],
 )
-def test_the_first_thing_that_is_wrong_is_named(
+def test_the_first_problem_is_reported(
     world: World,
     spoil: Callable[[World], list[str]],
     message: str,
@@ -275,7 +275,7 @@ def test_another_key_is_refused(world: World, capsys: pytest.CaptureFixture[str]
         (["qualify", "--policy", "none.toml"], "cannot read policy none.toml"),
     ],
 )
-def test_wrong_usage_is_told(
+def test_wrong_usage_is_reported(
     world: World, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.monkeypatch.chdir(world.folder)
@@ -283,7 +283,7 @@ def test_wrong_usage_is_told(
     assert message in capsys.readouterr().err
 
 
-def test_a_folder_that_is_there_is_told_before_anything_is_run(
+def test_an_existing_folder_is_reported_before_the_run(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (world.folder / "signoff").mkdir()
@@ -294,7 +294,7 @@ def test_a_folder_that_is_there_is_told_before_anything_is_run(
     assert "qualifies" not in out
 
 
-def test_changed_files_are_refused_or_told(
+def test_changed_files_are_refused_or_recorded(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.project(ProjectIdentity("c" * 40, ("matrix/x.py",), "d" * 64))
@@ -306,14 +306,14 @@ def test_changed_files_are_refused_or_told(
     assert "with 1 file changed" in capsys.readouterr().out
 
 
-def test_a_project_that_changes_meanwhile_is_not_signed_for(world: World) -> None:
+def test_a_project_that_changes_during_the_run_is_not_signed(world: World) -> None:
     identities = [ProjectIdentity("c" * 40, (), "d" * 64), ProjectIdentity("c" * 40, (), "e" * 64)]
     world.monkeypatch.setattr(qualify_command, "identify", lambda _: identities.pop(0))
     assert world.sign() == ExitCode.USAGE
     assert not (world.folder / "signoff").exists()
 
 
-def test_the_statement_can_be_read_by_others(world: World) -> None:
+def test_the_statement_uses_standard_names(world: World) -> None:
     """The statement uses in-toto's own names, so that other tools can read it."""
     assert world.sign() == ExitCode.OK
     envelope = json.loads((world.folder / "signoff" / ENVELOPE).read_bytes())
@@ -330,7 +330,7 @@ def test_the_statement_can_be_read_by_others(world: World) -> None:
     assert any(name.startswith(f"image:{LINUX}") for name in digests)
 
 
-def test_the_page_is_escaped_and_whole(world: World) -> None:
+def test_the_page_is_escaped_and_self_contained(world: World) -> None:
     recorded = record(started=TODAY)
     odd = dataclasses.replace(recorded.claims[0], subject="<script>alert(1)</script>")
     assert (
@@ -366,7 +366,7 @@ write_folder(Path(sys.argv[2]), SignoffFiles(dict.fromkeys("abcd", b"content")),
 
 
 @pytest.mark.parametrize(("at", "code"), [(1, 9), (3, 9), (5, 9), (6, 0)])
-def test_a_kill_in_the_middle_leaves_no_half_sign_off(tmp_path: Path, at: int, code: int) -> None:
+def test_a_killed_writer_leaves_no_partial_sign_off(tmp_path: Path, at: int, code: int) -> None:
     folder = tmp_path / "signoff"
     command = (sys.executable, "-c", KILLED, str(at), str(folder))
     assert subprocess.run(command, cwd=project_root(), check=False).returncode == code
@@ -377,7 +377,7 @@ def test_a_kill_in_the_middle_leaves_no_half_sign_off(tmp_path: Path, at: int, c
     assert (folder / ENVELOPE).read_bytes() == b"envelope"
 
 
-def test_two_at_once_leave_one_whole_sign_off(world: World) -> None:
+def test_concurrent_writers_leave_one_complete_sign_off(world: World) -> None:
     barrier, failed = threading.Barrier(2), []
 
     def write(name: bytes) -> None:
@@ -400,7 +400,7 @@ def test_two_at_once_leave_one_whole_sign_off(world: World) -> None:
     assert [path for path in world.folder.iterdir() if "half" in path.name] == []
 
 
-def test_it_is_the_command_that_signs_what_the_library_checks(world: World) -> None:
+def test_the_library_checks_a_sign_off_of_the_command(world: World) -> None:
     assert world.sign() == ExitCode.OK
     signed = Signed(world.folder / "signoff", world.key(), Path(f"{world.key()}.pub"))
     requirements = SignoffRequirements("2.21.12")

@@ -105,7 +105,7 @@ def test_standard_output_is_the_diff_and_nothing_else(
     assert b"note: 4 changes, from verdicts.json" in err
 
 
-def test_the_files_that_are_asked_for_are_written(
+def test_the_requested_files_are_written(
     page: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     arguments = ["--out", "new", "--json", "why.json", "--summary", "why.md"]
@@ -142,14 +142,14 @@ def test_the_corrected_files_never_replace_the_documents(
     assert page.read_bytes() == (DOCUMENTS / "wrong.md").read_bytes()
 
 
-def test_json_on_standard_output_is_alone_there(
+def test_json_is_the_only_standard_output(
     page: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     main(["suggest", str(page), "--verdicts", verdicts_of(page), "--json", "-"])
     assert json.loads(capfdbinary.readouterr()[0])["schema"] == "suggest/1"
 
 
-def test_what_must_be_edited_by_hand_is_exit_code_1(
+def test_a_claim_to_edit_by_hand_is_exit_code_1(
     page: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = page.read_text(encoding="utf-8").replace("in Flask\n", "in Flask. Ask for more.\n")
@@ -160,7 +160,7 @@ def test_what_must_be_edited_by_hand_is_exit_code_1(
     assert "still refuted: wrong/note/flask-query-string" in err
 
 
-def test_what_was_recorded_is_judged_without_verdicts(
+def test_recorded_results_are_judged_without_a_verdicts_file(
     page: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     recorded: list[Finding] = []
@@ -177,7 +177,7 @@ def test_what_was_recorded_is_judged_without_verdicts(
     assert b"+| Threat Detection  | 1.10.3   " in capfdbinary.readouterr()[0]
 
 
-def test_where_nothing_was_recorded_there_is_no_diff_and_that_is_said(
+def test_without_recorded_results_there_is_a_note_and_no_diff(
     page: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["suggest", str(page), "--engine", "local"]) == ExitCode.OK
@@ -220,7 +220,7 @@ def write_damaged(name: str, page: Path) -> str:
         ("other document", "has no claims of wrongs; did you mean 'wrong'?"),
     ],
 )
-def test_a_file_that_is_not_these_documents_verdicts_is_named(
+def test_an_unusable_verdicts_file_is_named(
     page: Path, name: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document = write_damaged(name, page)
@@ -236,17 +236,17 @@ def test_a_file_that_is_not_these_documents_verdicts_is_named(
     ("place", "value"),
     [
         (("claims", 0, "sha256"), 5),
-        (("verdicts", 0, "evidence"), None),
-        (("verdicts", 0, "remarks"), [5]),
+        (("verdicts", 0, "facts"), None),
+        (("verdicts", 0, "remark_facts"), [5]),
         (("verdicts", 0, "parts", 0, "cells"), []),
         (("verdicts", 0, "parts", 0, "probe"), []),
-        (("verdicts", 0, "parts", 0, "evidence"), 5),
+        (("verdicts", 0, "parts", 0, "facts"), 5),
         (("cells", 0, "id"), "cp39-linux_x86_64-flask1.0-ddtrace1..0"),
         (("cells", 0, "findings", 0, "channel"), []),
-        (("cells", 0, "findings", 0, "notes"), 5),
+        (("cells", 0, "findings", 0, "note_facts"), 5),
     ],
 )
-def test_values_that_verify_does_not_write_are_no_file_of_verdicts(
+def test_invalid_values_in_a_verdicts_file_are_refused(
     page: Path, place: Sequence[str | int], value: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = Path(verdicts_of(page))
@@ -270,7 +270,7 @@ def test_values_that_verify_does_not_write_are_no_file_of_verdicts(
         (["wrong.md", "--summary", "none/why.md"], "there is no folder none"),
     ],
 )
-def test_wrong_use_is_told_before_anything_is_printed(
+def test_wrong_usage_is_reported_before_anything_is_printed(
     page: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("prose.md").write_text("Only prose.\n", encoding="utf-8")
@@ -279,7 +279,7 @@ def test_wrong_use_is_told_before_anything_is_printed(
     assert (out, message in err) == ("", True)
 
 
-def test_a_change_that_would_say_something_else_is_refused(
+def test_a_change_with_unintended_effects_is_refused(
     page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A bug of ours: a row is deleted though only the note is to be removed."""
@@ -299,7 +299,7 @@ def test_a_change_that_would_say_something_else_is_refused(
     assert Path("new/wrong.md").read_bytes() == page.read_bytes()
 
 
-def test_files_elsewhere_are_named_from_their_own_folder(
+def test_files_in_another_folder_are_named_relative_to_it(
     page: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -315,7 +315,7 @@ def test_files_elsewhere_are_named_from_their_own_folder(
     assert f"patch -p0 -d {tmp_path}" in err
 
 
-def test_an_index_that_is_down_takes_the_check_away_and_not_the_diff(
+def test_an_unavailable_index_prevents_the_check_but_not_the_diff(
     page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = verdicts_of(page)
@@ -328,7 +328,7 @@ def test_an_index_that_is_down_takes_the_check_away_and_not_the_diff(
 
 
 @pytest.mark.parametrize("engine", ["docker", ""])
-def test_a_file_of_verdicts_tells_what_was_seen_in_containers(page: Path, engine: str) -> None:
+def test_a_verdicts_file_has_the_findings_of_containers(page: Path, engine: str) -> None:
     path = Path(verdicts_of(page))
     data = json.loads(path.read_text(encoding="utf-8"))
     first, *_ = (cell for cell in data["cells"] if cell["findings"])
@@ -339,11 +339,11 @@ def test_a_file_of_verdicts_tells_what_was_seen_in_containers(page: Path, engine
     assert {one.cell.id for one in file.contained} == ({first["id"]} if engine else set())
 
 
-def test_what_was_captured_is_judged_whatever_no_plan_asks_for(tmp_path: Path) -> None:
+def test_captures_that_are_in_no_plan_are_judged(tmp_path: Path) -> None:
 
     Run(tmp_path, FakeRunner(answers(minimum="welcome"))).run()
     journal, captures = Journal(tmp_path / "journal.jsonl"), CaptureStore(tmp_path / "captures")
-    shows = {one.cell: one.shows for one in recorded_findings(journal, captures, PROBES)}
+    shows = {one.cell.id: one.shows for one in recorded_findings(journal, captures, PROBES)}
     assert shows[MINIMUM] is Observed.ABSENT
     assert set(shows.values()) == {Observed.ABSENT, Observed.PRESENT}
     assert recorded_findings(journal, captures, PROBES, lambda _capture: False) == ()

@@ -34,7 +34,7 @@ def test_a_cell_of_no_column_s_width_is_not_padded() -> None:
     assert refit_cell(" 1.10.0 ", "1.9.0", [" ------ "]) == " 1.9.0  "
 
 
-def test_a_paragraph_goes_with_one_of_the_blank_lines_around_it(tmp_path: Path) -> None:
+def test_a_removed_paragraph_takes_one_of_its_blank_lines_along(tmp_path: Path) -> None:
     path = page(
         tmp_path, (QUERY, "Before it.\n\nThere is no support for query strings in Flask\n\n")
     )
@@ -73,7 +73,7 @@ def test_the_column_s_own_word_goes_before_one_that_is_more_frequent(tmp_path: P
     assert "`no` \N{RIGHTWARDS ARROW} `{{< X >}}`" in change.title
 
 
-def test_a_cell_that_says_versions_lends_no_word(tmp_path: Path) -> None:
+def test_a_cell_with_versions_is_no_source_of_words(tmp_path: Path) -> None:
     path = page(
         tmp_path,
         (
@@ -87,7 +87,7 @@ def test_a_cell_that_says_versions_lends_no_word(tmp_path: Path) -> None:
     assert "`no` \N{RIGHTWARDS ARROW} `yes`" in change.title
 
 
-def test_a_page_without_a_word_for_it_takes_its_language_s_own(tmp_path: Path) -> None:
+def test_a_page_without_the_word_uses_that_of_its_language(tmp_path: Path) -> None:
     text = (DOCUMENTS / "wrong-ja.md").read_text(encoding="utf-8").replace("いいえ  ", "はい    ")
     path = tmp_path / "ja.md"
     path.write_text(text, encoding="utf-8")
@@ -98,7 +98,7 @@ def test_a_page_without_a_word_for_it_takes_its_language_s_own(tmp_path: Path) -
     )
 
 
-def test_a_row_that_stands_above_all_that_are_here_is_put_above_them(tmp_path: Path) -> None:
+def test_a_row_above_all_existing_rows_is_inserted_first(tmp_path: Path) -> None:
     row = "| Threat Detection  | 1.8.3                         |\n"
     have = page(tmp_path, name="have.md")
     lacking = page(tmp_path, (row, ""), name="lacking.md")
@@ -136,7 +136,7 @@ def test_a_row_of_several_promises_is_not_added(tmp_path: Path) -> None:
     )
 
 
-def test_a_release_in_which_another_channel_is_broken_for_a_while_is_passed_over(
+def test_a_release_with_another_broken_channel_is_skipped(
     tmp_path: Path,
 ) -> None:
     """Static rules work from 1.10.3 on; remote configuration does not work in just that one."""
@@ -152,7 +152,7 @@ def test_a_release_in_which_another_channel_is_broken_for_a_while_is_passed_over
     assert world.still_refuted(world.suggest()) == ()
 
 
-def test_what_is_refuted_of_one_processor_goes_with_it_or_splits_the_row(tmp_path: Path) -> None:
+def test_runtimes_refuted_on_one_processor_remove_it_or_split_the_row(tmp_path: Path) -> None:
     path = page(tmp_path)
     narrowed = decided([path], "windows/x86/").suggest()[0]
     assert [line for sign, line in changes_of(narrowed) if sign == "+"] == [
@@ -175,7 +175,7 @@ def test_what_is_refuted_of_one_processor_goes_with_it_or_splits_the_row(tmp_pat
     ]
 
 
-def test_a_new_minimum_says_what_it_says_nothing_of(tmp_path: Path) -> None:
+def test_a_new_minimum_has_a_caveat_for_unverified_parts(tmp_path: Path) -> None:
     def truth(cell: Cell, probe: str, channel: str) -> Observed:
         if (probe, channel) == ("threat-protection", "remote-config"):
             return Observed.UNKNOWN

@@ -39,7 +39,7 @@ def no_windows_27(claims: Iterable[Claim], _index: Index) -> dict[str, StaticEvi
     }
 
 
-def test_a_diff_puts_right_what_is_refuted_and_nothing_else(tmp_path: Path) -> None:
+def test_a_diff_corrects_refuted_claims_and_nothing_else(tmp_path: Path) -> None:
     world = verified([WRONG], LATE, static=no_windows_27)
     assert world.refuted()
     (suggestion,) = world.suggest()
@@ -81,12 +81,12 @@ def test_verified_again_the_changed_document_has_no_refuted_claim(tmp_path: Path
     assert diff_of(again.suggest()[0]) == b""
 
 
-def test_on_what_was_seen_alone_the_changed_document_has_no_refuted_claim() -> None:
+def test_judged_by_recorded_findings_the_changed_document_has_no_refuted_claim() -> None:
     world = verified([WRONG], LATE, static=no_windows_27)
     assert world.still_refuted(world.suggest()) == ()
 
 
-def test_what_is_promised_of_docker_stands_or_falls_with_the_minimum(tmp_path: Path) -> None:
+def test_claims_about_docker_depend_on_the_minimum(tmp_path: Path) -> None:
     world = verified([WRONG], LATE, static=no_windows_27, contained=True)
     in_docker = "wrong/deployment/threat-detection/docker"
     assert in_docker in world.refuted()
@@ -100,7 +100,7 @@ def test_what_is_promised_of_docker_stands_or_falls_with_the_minimum(tmp_path: P
     assert again.case.verdicts[in_docker].outcome is Outcome.CONFIRMED
 
 
-def test_what_is_promised_of_docker_is_judged_again_as_well() -> None:
+def test_claims_about_docker_are_judged_again() -> None:
     world = verified([WRONG], LATE, contained=True)
     unchanged = [
         Suggestion(page_text, page_text.file.data()) for page_text in world.case.pages.values()
@@ -109,7 +109,7 @@ def test_what_is_promised_of_docker_is_judged_again_as_well() -> None:
     assert "wrong/deployment/threat-detection/docker" in world.refuted()
 
 
-def test_where_no_release_is_seen_to_do_docker_is_not_blamed() -> None:
+def test_without_a_working_release_claims_about_docker_stay_unchanged() -> None:
     world = decided([WRONG], "capability/threat-detection", "deployment/threat-detection/docker")
     (suggestion,) = world.suggest()
     assert suggestion.changes == ()
@@ -120,7 +120,7 @@ def test_where_no_release_is_seen_to_do_docker_is_not_blamed() -> None:
     }
 
 
-def test_a_deployment_with_a_version_of_its_own_stands_alone(tmp_path: Path) -> None:
+def test_a_deployment_with_its_own_version_is_independent_of_the_minimum(tmp_path: Path) -> None:
     text = WRONG.read_text(encoding="utf-8").replace(
         "| yes              |\n| AWS", "| 1.10.0+ |\n| AWS"
     )
@@ -161,7 +161,7 @@ def test_a_range_that_would_begin_after_its_end_is_left_to_be_edited_by_hand(
     assert "after its end" in claim.reason
 
 
-def test_what_a_search_left_behind_makes_the_minimum_exact() -> None:
+def test_cells_of_a_search_make_the_minimum_exact() -> None:
     truth = since(threat_detection="1.10.0")
     world = verified([WRONG], truth, others=["1.9.0", "1.9.7", "1.10.0", "1.10.3"])
     change = next(one for one in world.suggest()[0].changes if one.action is Action.MINIMUM)
@@ -183,21 +183,21 @@ def test_a_release_that_breaks_another_part_is_not_taken() -> None:
     assert "threat-protection: 1.10.0 \N{RIGHTWARDS ARROW} 1.20.19" in change.title
 
 
-def test_what_is_unverified_is_not_touched() -> None:
+def test_unverified_claims_are_not_changed() -> None:
     world = verified([WRONG], lambda *_: Observed.UNKNOWN)
     (suggestion,) = world.suggest(earlier=True)
     assert suggestion.changes == ()
     assert suggestion.data == WRONG.read_bytes()
 
 
-def test_a_minimum_that_is_too_high_is_lowered_only_for_who_asks() -> None:
+def test_a_minimum_that_is_too_high_is_lowered_only_on_request() -> None:
     world = verified([WRONG], since(threat_detection="1.0.0", flask_query_string="9"))
     assert not [one for one in world.suggest()[0].changes if one.action is Action.LOWER]
     lowered = [one for one in world.suggest(earlier=True)[0].changes if one.action is Action.LOWER]
     assert ["1.8.3 \N{RIGHTWARDS ARROW} 1.8.0" in one.title for one in lowered][:1] == [True]
 
 
-def test_of_two_minimums_the_one_that_is_seen_to_be_exact_wins(tmp_path: Path) -> None:
+def test_of_two_minimums_the_exact_one_wins(tmp_path: Path) -> None:
     text = WRONG.read_text(encoding="utf-8")
     one = page(tmp_path, text.replace("1.8.3 ", "1.9.0 "), "one.md")
     other = page(tmp_path, text.replace("1.8.3 ", "1.10.0"), "other.md")
@@ -208,7 +208,7 @@ def test_of_two_minimums_the_one_that_is_seen_to_be_exact_wins(tmp_path: Path) -
     assert "1.10.0 \N{RIGHTWARDS ARROW} 1.9.0" in change.title
 
 
-def test_a_missing_row_is_added_where_it_belongs_in_the_language_s_own_word(
+def test_a_missing_row_is_added_in_its_place_and_language(
     tmp_path: Path,
 ) -> None:
     lacking = page(tmp_path, JAPANESE.read_text(encoding="utf-8"), "ja.md")
@@ -231,7 +231,7 @@ def test_a_row_that_nothing_confirms_is_not_added(tmp_path: Path) -> None:
     assert reasons == ["no evidence confirms it (threat-protection)"]
 
 
-def test_a_cell_that_nothing_puts_right_otherwise_is_turned_in_its_column_s_words(
+def test_a_refuted_cell_is_reversed_in_the_words_of_its_column(
     tmp_path: Path,
 ) -> None:
     ends = ("deployment/threat-detection/docker",)
@@ -286,7 +286,7 @@ def test_the_summary_accounts_for_every_change_with_its_evidence() -> None:
 @pytest.mark.parametrize(
     "name", sorted({one.stem for one in DOCUMENTS.glob("*.md")} - {"other-tracer"})
 )
-def test_every_document_of_ours_is_changed_in_a_way_that_reads_as_meant(name: str) -> None:
+def test_every_fixture_document_is_changed_as_intended(name: str) -> None:
     """With all claims refuted, every claim is either changed as intended or reported."""
     world = decided([DOCUMENTS / f"{name}.md"], "")
     for suggestion in world.suggest():

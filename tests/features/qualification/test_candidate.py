@@ -44,7 +44,7 @@ def test_wheels_are_one_release_with_their_hashes_and_tags(tmp_path: Path) -> No
     assert found.override == found.release
 
 
-def test_the_index_knows_a_candidate_by_its_own_files_alone(tmp_path: Path) -> None:
+def test_the_index_overlay_has_only_the_candidate_s_own_files(tmp_path: Path) -> None:
     index = world()
     new, again = (
         candidate(write_wheel(tmp_path, "2.21.13")),
@@ -62,7 +62,7 @@ def test_the_index_knows_a_candidate_by_its_own_files_alone(tmp_path: Path) -> N
     assert again.overlay(index).project("django") == index.project("django")
 
 
-def test_what_nobody_published_is_resolved_as_of_today(tmp_path: Path) -> None:
+def test_unpublished_candidates_are_resolved_as_of_today(tmp_path: Path) -> None:
     found = candidate(write_wheel(tmp_path, "2.21.13"))
     assert found.uploaded.date() + dt.timedelta(days=1) == TODAY
 
@@ -77,7 +77,7 @@ def test_a_glob_that_no_shell_expanded_is_expanded(tmp_path: Path) -> None:
     assert len(candidate(tmp_path / "*.whl").files) == 1
 
 
-def test_all_that_is_wrong_with_wheels_is_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_wheels_are_reported_at_once(tmp_path: Path) -> None:
     good = write_wheel(tmp_path, "2.21.13")
     twin = write_wheel(tmp_path / "twin", "2.21.13")
     twin.write_bytes(wheel("ddtrace", "2.21.13", {"other.py": ""}))
@@ -108,14 +108,14 @@ def test_all_that_is_wrong_with_wheels_is_told_at_once(tmp_path: Path) -> None:
         assert problem in caught.value.message
 
 
-def test_wheels_of_another_version_than_is_named_are_refused(tmp_path: Path) -> None:
+def test_wheels_of_another_version_than_requested_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         UnreadableInputError, match=r"of version 2\.21\.13, --ddtrace says 2\.21\.12"
     ):
         candidate(write_wheel(tmp_path, "2.21.13"), ddtrace="2.21.12")
 
 
-def test_a_release_of_the_index_needs_nothing_to_be_given() -> None:
+def test_a_release_of_the_default_index_has_no_override() -> None:
     found = candidate_from("2.21.12", (), "", world())
     assert found.override is None
     assert found.uploaded == dt.datetime(2024, 10, 24, 12, tzinfo=dt.timezone.utc)
@@ -130,12 +130,12 @@ def test_a_release_of_the_index_needs_nothing_to_be_given() -> None:
         ("", "no release to qualify"),
     ],
 )
-def test_a_release_that_cannot_be_one_is_told(version: str, message: str) -> None:
+def test_an_unusable_release_is_reported(version: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         candidate_from(version, (), "", world())
 
 
-def test_a_release_of_another_index_is_given_by_its_files() -> None:
+def test_a_release_of_another_index_overrides_its_files() -> None:
     project = world().project("ddtrace")
     release = next(one for one in project.releases if one.version == "2.21.12")
     changed = tuple(dataclasses.replace(file, sha256="e" * 64) for file in release.files)

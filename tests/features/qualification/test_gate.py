@@ -34,7 +34,7 @@ def shortfall_kinds(decision: GateDecision) -> list[str]:
     return [shortfall.kind for judged in decision.judged for shortfall in judged.shortfalls]
 
 
-def test_what_is_confirmed_there_new_and_often_enough_passes() -> None:
+def test_confirmed_recent_and_repeated_results_pass() -> None:
     decision = decide(expected(), record(), GATE_POLICY, NOW)
     assert decision.passed
     assert [judged.fate for judged in decision.judged] == [ClaimFate.PASSED]
@@ -56,7 +56,7 @@ def test_what_is_confirmed_there_new_and_often_enough_passes() -> None:
         (dataclasses.replace(record(), verdicts=(), claims=()), "absent"),
     ],
 )
-def test_everything_else_does_not(recorded: Record, kind: str) -> None:
+def test_other_results_do_not_pass(recorded: Record, kind: str) -> None:
     decision = decide(expected(), recorded, GATE_POLICY, NOW)
     assert not decision.passed
     assert kind in shortfall_kinds(decision)
@@ -78,7 +78,7 @@ def test_targets_that_are_not_required_do_not_count() -> None:
     assert decide(expected(CELL, OTHER), record(CELL), policy, NOW).passed
 
 
-def test_every_target_that_is_required_must_have_been_asked() -> None:
+def test_every_required_target_needs_an_experiment() -> None:
     policy = dataclasses.replace(GATE_POLICY, targets=("linux_x86_64", "linux_i686"))
     decision = decide(expected(), record(), policy, NOW)
     assert [one.detail for one in decision.judged[0].shortfalls] == ["no experiment on linux_i686"]
@@ -129,7 +129,7 @@ def _with_cells(recorded: Record, **changes: object) -> Record:
         ),
     ],
 )
-def test_evidence_of_something_else_does_not_count(recorded: Record, kind: str) -> None:
+def test_unrelated_evidence_does_not_count(recorded: Record, kind: str) -> None:
     assert kind in shortfall_kinds(decide(expected(), recorded, GATE_POLICY, NOW))
 
 
@@ -141,12 +141,12 @@ def test_a_control_that_is_too_old_makes_the_answer_stale() -> None:
     assert [(one.kind, one.cell) for one in decision.judged[0].shortfalls] == [("stale", OTHER.id)]
 
 
-def test_what_is_recorded_beside_what_is_expected_counts_too() -> None:
+def test_unexpected_recorded_parts_count_too() -> None:
     recorded = refute_last_part(record(CELL, OTHER))
     assert shortfall_kinds(decide(expected(CELL), recorded, GATE_POLICY, NOW)) == ["refuted"]
 
 
-def test_a_verdict_that_its_parts_do_not_make_counts_as_it_is() -> None:
+def test_a_verdict_that_disagrees_with_its_parts_counts() -> None:
     recorded = record()
     verdict = dataclasses.replace(
         recorded.verdicts[0], outcome=Outcome.UNVERIFIED, reason=Reason.NOT_SELECTED
@@ -157,14 +157,14 @@ def test_a_verdict_that_its_parts_do_not_make_counts_as_it_is() -> None:
     assert shortfall_kinds(decision) == ["unverified (not-selected)"]
 
 
-def test_a_waiver_covers_a_failure_and_makes_nothing_pass() -> None:
+def test_a_waiver_covers_a_failure_but_passes_nothing() -> None:
     policy = dataclasses.replace(GATE_POLICY, waivers=(WAIVER,))
     decision = decide(expected(), record(outcome=Outcome.REFUTED), policy, NOW)
     assert [judged.fate for judged in decision.judged] == [ClaimFate.WAIVED]
     assert not decision.passed, "nothing passed at all"
 
 
-def test_a_waiver_that_covers_no_failure_is_told() -> None:
+def test_an_idle_waiver_is_reported() -> None:
     policy = dataclasses.replace(GATE_POLICY, waivers=(WAIVER,))
     decision = decide(expected(), record(), policy, NOW)
     assert decision.passed
@@ -213,7 +213,7 @@ def test_a_waiver_holds_on_its_last_day() -> None:
     decide(expected(), record(), dataclasses.replace(GATE_POLICY, waivers=(last,)), NOW)
 
 
-def test_what_is_expected_is_read_back_as_it_was() -> None:
+def test_expectations_survive_json() -> None:
     expectations = expected(CELL, OTHER)
     data = json.loads(json.dumps(expectations.to_json()))
     assert ExpectedRelease.from_json(data) == expectations
@@ -241,7 +241,7 @@ def _with_finding(recorded: Record, **changes: object) -> Record:
         _with_finding(record(), repeats=(("present", 2), ("absent", 1))),
     ],
 )
-def test_a_confirmation_that_its_findings_do_not_make_does_not_pass(recorded: Record) -> None:
+def test_a_confirmation_without_its_findings_does_not_pass(recorded: Record) -> None:
     assert shortfall_kinds(decide(expected(), recorded, GATE_POLICY, NOW)) == ["too few"]
 
 
@@ -258,14 +258,14 @@ def _absence(*control_findings: Finding) -> tuple[ExpectedRelease, Record]:
     return dataclasses.replace(expected(), claims=claims), recorded
 
 
-def test_an_absence_holds_where_its_control_shows() -> None:
+def test_an_absence_passes_where_its_control_shows() -> None:
     shown = record(OTHER).cells[0].findings[0]
     assert decide(*_absence(shown), GATE_POLICY, NOW).passed
     by_another = dataclasses.replace(shown, channel="control")
     assert decide(*_absence(by_another), GATE_POLICY, NOW).passed
 
 
-def test_an_absence_that_no_control_of_its_own_stands_for_does_not_pass() -> None:
+def test_an_absence_without_its_own_control_does_not_pass() -> None:
     shown = record(OTHER).cells[0].findings[0]
     absent = dataclasses.replace(shown, shows=Observed.ABSENT, repeats=(("absent", 2),))
     other = dataclasses.replace(shown, probe="iast")
@@ -273,7 +273,7 @@ def test_an_absence_that_no_control_of_its_own_stands_for_does_not_pass() -> Non
         assert shortfall_kinds(decide(*_absence(*findings), GATE_POLICY, NOW)) == ["no control"]
 
 
-def test_a_refutation_that_no_part_makes_counts_beside_a_target_that_is_not_required() -> None:
+def test_a_refutation_by_the_index_counts_beside_targets_that_are_not_required() -> None:
     # What the package index refutes is refuted, whatever is open elsewhere.
     recorded = record(CELL, OTHER)
     first, second = recorded.verdicts[0].parts

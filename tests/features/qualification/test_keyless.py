@@ -88,7 +88,7 @@ def bundle(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_an_identity_signed_holds_for_it(bundle: Path) -> None:
+def test_a_bundle_is_valid_for_its_identity(bundle: Path) -> None:
     check(bundle, keyless_verifier(Package(), WHO, ISSUER), SignoffRequirements("2.21.12"), NOW)
 
 
@@ -100,32 +100,32 @@ def test_another_identity_or_issuer_is_refused(bundle: Path, who: str, issuer: s
         check(bundle, keyless_verifier(Package(), who, issuer), SignoffRequirements(), NOW)
 
 
-def test_a_bundle_that_says_the_same_in_other_bytes_is_refused(bundle: Path) -> None:
+def test_an_equivalent_bundle_in_other_bytes_is_refused(bundle: Path) -> None:
     bundle.write_bytes(bundle.read_bytes() + b" ")
     with pytest.raises(SignoffRefusedError, match="a byte of it was changed"):
         check(bundle, keyless_verifier(Package(), WHO, ISSUER), SignoffRequirements(), NOW)
 
 
-def test_what_is_no_statement_is_refused() -> None:
+def test_another_payload_type_is_refused() -> None:
     package = Package(kind="application/octet-stream")
     with pytest.raises(BadSignatureError, match="not a statement"):
         keyless_verifier(package, WHO, ISSUER)(package.sign(b"{}", WHO))
 
 
 @pytest.mark.parametrize("package", [Package(token=""), Package(fails="credential")])
-def test_without_an_identity_it_is_told_before_the_run(package: Package) -> None:
+def test_a_missing_identity_is_reported_before_the_run(package: Package) -> None:
     with pytest.raises(UsageError, match="no OIDC identity") as caught:
         keyless_signer(package)
     assert "--key FILE" in caught.value.hint
 
 
-def test_a_signature_that_cannot_be_had_is_told() -> None:
+def test_a_failed_signature_is_reported() -> None:
     sign = keyless_signer(Package(fails="sign"))
     with pytest.raises(UsageError, match="no log answers"):
         sign(b"{}")
 
 
-def test_without_the_package_the_command_that_installs_it_is_told(
+def test_without_the_package_the_install_command_is_printed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = importlib.import_module
@@ -144,7 +144,7 @@ def test_without_the_package_the_command_that_installs_it_is_told(
         assert f"{sys.executable} -m pip install 'sigstore" in capsys.readouterr().err
 
 
-def test_the_package_is_imported_only_where_it_is_asked_for() -> None:
+def test_the_package_is_imported_only_on_demand() -> None:
     code = (
         "import sys; sys.modules['sigstore'] = None\n"
         "import matrix.cli.qualify, matrix.cli.check_signoff, matrix.features.qualification.keyless"
@@ -152,7 +152,7 @@ def test_the_package_is_imported_only_where_it_is_asked_for() -> None:
     subprocess.run((sys.executable, "-c", code), cwd=project_root(), check=True)
 
 
-def test_the_real_package_refuses_what_is_no_bundle() -> None:
+def test_the_real_package_refuses_invalid_bundles() -> None:
     pytest.importorskip("sigstore")
     package = load_sigstore()
     for content in (b"", b"{}", b"\xff"):

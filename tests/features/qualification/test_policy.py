@@ -41,7 +41,7 @@ def problems(text: str) -> str:
     return caught.value.message
 
 
-def test_a_policy_is_read_whole() -> None:
+def test_all_fields_of_a_policy_are_parsed() -> None:
     policy = parse(GOOD)
     assert policy.claims == ("*/capability/*", "*/runtime/*")
     assert policy.not_claims == ("*/capability/iast",)
@@ -53,7 +53,7 @@ def test_a_policy_is_read_whole() -> None:
     assert len(policy.sha256) == 64
 
 
-def test_little_need_be_said() -> None:
+def test_most_fields_have_defaults() -> None:
     policy = parse('schema = "policy/1"\n[require]\nclaims = ["*"]\n')
     assert (policy.repeats, policy.waivers, policy.targets) == (1, (), ())
     assert policy.max_age == dt.timedelta(days=14)
@@ -78,24 +78,24 @@ def test_little_need_be_said() -> None:
         ('why = "no wheel"', 'why = " "', "is not a text"),
     ],
 )
-def test_what_is_not_understood_is_told(old: str, new: str, message: str) -> None:
+def test_invalid_fields_are_reported(old: str, new: str, message: str) -> None:
     assert old in GOOD
     assert message in problems(GOOD.replace(old, new, 1))
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     message = problems(GOOD.replace("repeats = 3", "repeat = 3").replace("[require]", "[requires]"))
     assert "repeats" in message
     assert "require" in message
     assert "require.claims" in message
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_policy_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInputError, match=r"none\.toml"):
         policy_bytes(tmp_path / "none.toml")
 
 
-def test_the_policy_of_who_gives_none_is_one() -> None:
+def test_the_default_policy_is_valid() -> None:
     policy = parse_policy(default_policy(), "policy.toml")
     assert policy.targets == (host_target(),)
     assert (policy.max_age.days, policy.repeats, policy.waivers) == (14, 1, ())

@@ -29,7 +29,7 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_clean_commit_stands_for_all_of_it(project: Path) -> None:
+def test_a_clean_commit_identifies_the_project(project: Path) -> None:
     identity = identify(project)
     refuse_changes(identity)
     assert [(one.name, one.algorithm) for one in identity.digests()] == [("project", "gitCommit")]
@@ -37,7 +37,7 @@ def test_a_clean_commit_stands_for_all_of_it(project: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["matrix/file.py", "apps/new.py", "matrix/odd name\n.py"])
-def test_a_file_that_differs_is_refused_and_told(project: Path, name: str) -> None:
+def test_a_changed_file_is_refused_and_named(project: Path, name: str) -> None:
     clean = identify(project)
     (project / name).write_text("2\n")
     identity = identify(project)
@@ -49,13 +49,13 @@ def test_a_file_that_differs_is_refused_and_told(project: Path, name: str) -> No
     assert "with 1 file changed" in str(identity)
 
 
-def test_what_changes_no_answer_does_not_count(project: Path) -> None:
+def test_files_outside_the_relevant_folders_do_not_count(project: Path) -> None:
     (project / "docs" / "file.py").write_text("2\n")
     (project / "note.txt").write_text("2\n")
     refuse_changes(identify(project))
 
 
-def test_outside_of_git_the_sources_stand_for_it(tmp_path: Path) -> None:
+def test_outside_of_git_the_sources_identify_it(tmp_path: Path) -> None:
     (tmp_path / "matrix").mkdir()
     (tmp_path / "matrix" / "file.py").write_text("1\n")
     identity = identify(tmp_path)
@@ -63,14 +63,14 @@ def test_outside_of_git_the_sources_stand_for_it(tmp_path: Path) -> None:
     assert [one.name for one in identity.digests()] == ["project-sources"]
 
 
-def test_within_the_repository_of_something_else_it_is_not_that(project: Path) -> None:
+def test_inside_another_repository_it_has_no_commit(project: Path) -> None:
     inner = project / "vendor" / "ours"
     (inner / "matrix").mkdir(parents=True)
     (inner / "matrix" / "file.py").write_text("1\n")
     assert identify(inner).commit == ""
 
 
-def test_without_git_the_sources_stand_for_it(
+def test_without_git_the_sources_identify_it(
     project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -63,13 +63,11 @@ ALL = tuple(file.sha256 for file in FILES)
         ("3.9", "linux_x86_64", "what is this", 2),
     ],
 )
-def test_the_best_wheel_for_the_cell_is_the_one(
-    python: str, target: str, libc: str, number: int
-) -> None:
+def test_a_cell_had_the_best_wheel_for_it(python: str, target: str, libc: str, number: int) -> None:
     assert installed_artifact(cell_record(python, target, libc, ALL), FILES) == FILES[number]
 
 
-def test_only_what_the_lock_accepts_counts() -> None:
+def test_only_files_that_the_lock_accepts_count() -> None:
     one = cell_record("3.9", "linux_x86_64", "glibc 2.36", (ALL[1], "f" * 64))
     assert installed_artifact(one, FILES) == FILES[1]
     assert (

@@ -97,7 +97,7 @@ def signed(tmp_path: Path) -> Signed:
     return signoff
 
 
-def test_what_was_signed_holds(signed: Signed, tmp_path: Path) -> None:
+def test_a_sign_off_is_valid(signed: Signed, tmp_path: Path) -> None:
     wheel = tmp_path / "ddtrace.whl"
     wheel.write_bytes(WHEEL)
     signed.check(
@@ -120,7 +120,7 @@ def test_a_byte_changed_anywhere_is_refused(signed: Signed, name: str, data: st.
 
 
 @pytest.mark.parametrize("name", [ENVELOPE, RECORD, EXPECTED, POLICY, PAGE])
-def test_a_file_that_is_missing_is_named(signed: Signed, name: str) -> None:
+def test_a_missing_file_of_a_sign_off_is_named(signed: Signed, name: str) -> None:
     (signed.folder / name).unlink()
     assert name in signed.refused()
 
@@ -154,7 +154,7 @@ def test_an_old_statement_for_a_new_release_is_refused(signed: Signed) -> None:
     assert "not for 2.21.13" in signed.refused(ddtrace="2.21.13")
 
 
-def test_vouching_for_what_no_cell_had_is_refused(signed: Signed) -> None:
+def test_vouching_for_a_file_that_no_cell_had_is_refused(signed: Signed) -> None:
     dataclasses.replace(signed, vouched=(ARTIFACT, FILES[2])).sign(record(), expected_artifact())
     assert "no passing cell had" in signed.refused()
 
@@ -168,12 +168,12 @@ def test_another_policy_is_refused(signed: Signed) -> None:
     assert POLICY in signed.refused(policy="e" * 64)
 
 
-def test_evidence_grows_old(signed: Signed) -> None:
+def test_old_evidence_is_refused(signed: Signed) -> None:
     signed.check(now=NOW + dt.timedelta(days=7))
     assert "stale" in signed.refused(now=NOW + dt.timedelta(days=8))
 
 
-def test_a_waiver_that_has_expired_since_is_refused(signed: Signed) -> None:
+def test_a_waiver_that_expired_meanwhile_is_refused(signed: Signed) -> None:
     good, bad = claim(), claim("iast")
     recorded = record()
     refuted = dataclasses.replace(recorded.verdicts[0], outcome=Outcome.REFUTED)
@@ -216,7 +216,7 @@ def _swap_an_image(data: dict[str, Any]) -> None:
     "spoil", [_remove_a_cell, _swap_a_result, _swap_an_artifact, _swap_an_image]
 )
 @pytest.mark.parametrize("resigned", [False, True])
-def test_a_record_that_is_not_what_was_stated_is_refused(
+def test_a_record_that_disagrees_with_the_statement_is_refused(
     signed: Signed, spoil: Callable[[dict[str, Any]], None], resigned: bool
 ) -> None:
     signed.vouched = (ARTIFACT, FILES[1])
@@ -232,7 +232,7 @@ def test_a_record_that_is_not_what_was_stated_is_refused(
     signed.refused()
 
 
-def test_a_key_is_not_written_over(tmp_path: Path) -> None:
+def test_a_key_is_not_overwritten(tmp_path: Path) -> None:
     make_key(tmp_path / "key.pem")
     with pytest.raises(StorageError):
         make_key(tmp_path / "key.pem")
@@ -244,7 +244,7 @@ def test_a_private_key_is_its_owners(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no key", b"-----BEGIN PRIVATE KEY-----\n"])
-def test_what_is_no_key_is_told(tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_key_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(content)
     for load in (load_signer, load_public_key):
@@ -253,7 +253,9 @@ def test_what_is_no_key_is_told(tmp_path: Path, content: bytes) -> None:
 
 
 @given(st.binary())
-def test_nonsense_is_no_envelope(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_arbitrary_bytes_are_not_an_envelope(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
     folder = tmp_path_factory.mktemp("nonsense")
     public = make_key(folder / "key.pem")
     (folder / ENVELOPE).write_bytes(content)
@@ -261,7 +263,7 @@ def test_nonsense_is_no_envelope(tmp_path_factory: pytest.TempPathFactory, conte
         check(folder / ENVELOPE, verifier(public), SignoffRequirements(), NOW)
 
 
-def test_a_sign_off_is_never_written_over_another(signed: Signed) -> None:
+def test_a_sign_off_is_never_overwritten(signed: Signed) -> None:
     before = {path.name: path.read_bytes() for path in signed.folder.iterdir()}
     with pytest.raises(UsageError, match="exists already"):
         write_folder(signed.folder, SignoffFiles({PAGE: b"other"}), b"other")
@@ -277,7 +279,7 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fails_at", range(6))
-def test_a_disk_that_fills_up_leaves_no_half_sign_off(
+def test_a_full_disk_leaves_no_partial_sign_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
 ) -> None:
     calls = 0
@@ -312,7 +314,7 @@ def test_a_key_with_a_password_needs_it(tmp_path: Path, monkeypatch: pytest.Monk
         load_signer(path)
 
 
-def test_a_password_does_not_stand_in_the_way_of_a_key_without(
+def test_a_password_is_ignored_for_a_key_without_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_key(tmp_path / "key.pem")
@@ -320,7 +322,7 @@ def test_a_password_does_not_stand_in_the_way_of_a_key_without(
     load_signer(tmp_path / "key.pem")
 
 
-def test_the_wrong_one_of_a_pair_is_told(tmp_path: Path) -> None:
+def test_the_wrong_key_of_a_pair_is_named(tmp_path: Path) -> None:
     public = make_key(tmp_path / "key.pem")
     with pytest.raises(UnreadableInputError, match="the private key"):
         load_public_key(tmp_path / "key.pem")
@@ -328,7 +330,7 @@ def test_the_wrong_one_of_a_pair_is_told(tmp_path: Path) -> None:
         load_signer(public)
 
 
-def test_a_public_key_is_not_written_over_and_no_private_one_left(tmp_path: Path) -> None:
+def test_a_public_key_is_not_overwritten_and_no_private_key_left(tmp_path: Path) -> None:
     (tmp_path / "key.pem.pub").write_bytes(b"another's")
     with pytest.raises(StorageError):
         make_key(tmp_path / "key.pem")
@@ -336,7 +338,7 @@ def test_a_public_key_is_not_written_over_and_no_private_one_left(tmp_path: Path
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
-def test_a_key_that_others_can_read_is_warned_of(
+def test_a_key_that_others_can_read_causes_a_warning(
     tmp_path: Path, mode: int, *, warned: bool
 ) -> None:
     make_key(tmp_path / "key.pem")
@@ -350,7 +352,7 @@ def test_a_result_that_hides_a_waiver_is_refused(signed: Signed) -> None:
 
 
 @pytest.mark.parametrize("days", [0, 6.99, 7.01])
-def test_it_says_until_when_it_holds(signed: Signed, days: float) -> None:
+def test_a_sign_off_has_an_end_of_validity(signed: Signed, days: float) -> None:
     now = NOW + dt.timedelta(days=days)
     until = check(
         signed.folder / ENVELOPE, verifier(signed.public), SignoffRequirements(), NOW
@@ -372,7 +374,7 @@ def test_a_target_that_is_not_required_is_not_vouched_for(signed: Signed) -> Non
     assert FILES[1].name in signed.refused()
 
 
-def test_a_page_of_which_nothing_passed_is_not_what_it_is_about(signed: Signed) -> None:
+def test_a_page_without_a_passed_claim_is_refused(signed: Signed) -> None:
     recorded, other = record(), dataclasses.replace(claim(), id="other/capability/sca")
     other = dataclasses.replace(other, document="other", sha256="1" * 64)
     beside = dataclasses.replace(recorded.verdicts[0], claim=other.id)
@@ -384,13 +386,13 @@ def test_a_page_of_which_nothing_passed_is_not_what_it_is_about(signed: Signed) 
     assert "no claim of it passed" in signed.refused(documents=(("other", "1" * 64),))
 
 
-def test_a_waiver_may_last_for_as_long_as_there_are_days(signed: Signed) -> None:
+def test_a_waiver_may_last_until_the_last_representable_day(signed: Signed) -> None:
     policy = POLICY_TEXT + WAIVED.replace("2026-11-30", "9999-12-31")
     signed.sign(record(), expected_artifact(), policy)
     signed.check()
 
 
-def test_it_ends_with_the_last_day_of_a_waiver(signed: Signed) -> None:
+def test_a_sign_off_ends_with_the_last_day_of_a_waiver(signed: Signed) -> None:
     signed.sign(
         record(), expected_artifact(), POLICY_TEXT + WAIVED.replace("2026-11-30", "2026-11-22")
     )
@@ -418,7 +420,7 @@ def test_a_sign_off_needs_a_folder_of_its_own(
         ["--artifact", "a" * 300],
     ],
 )
-def test_what_cannot_be_compared_with_is_told(
+def test_unusable_files_and_times_are_named(
     signed: Signed, options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["check-signoff", str(signed.folder), "--key", str(signed.public), *options]
@@ -430,7 +432,7 @@ def test_what_cannot_be_compared_with_is_told(
     assert options[1] in capsys.readouterr().err
 
 
-def test_a_time_elsewhere_is_told_as_that_of_utc(
+def test_a_time_in_another_zone_is_converted_to_utc(
     signed: Signed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     signed.sign(
@@ -443,7 +445,7 @@ def test_a_time_elsewhere_is_told_as_that_of_utc(
     assert main([*command, "2026-11-21T22:00-03:00"]) == ExitCode.SIGN_OFF_REFUSED
 
 
-def test_expectations_that_are_nested_without_end_are_refused(signed: Signed) -> None:
+def test_deeply_nested_expectations_are_refused(signed: Signed) -> None:
     (signed.folder / EXPECTED).write_bytes(b"[" * 100_000)
     restate_digest(signed, EXPECTED)
     assert EXPECTED in signed.refused()
