@@ -16,12 +16,7 @@ from matrix.cli.minimum import cell_count
 from matrix.cli.options import add_engine_options
 from matrix.distributed.dask.interface import INSTALL_HINT, CellTask, check_address
 from matrix.distributed.dask.resources import worker_resources
-from matrix.distributed.dask.worker_run import (
-    WorkerRun,
-    WorkerRuns,
-    register_runs,
-    worker_folder,
-)
+from matrix.distributed.dask.worker_run import WorkerRun, WorkerRuns, register_runs, worker_folder
 from matrix.errors import ClusterUnavailableError, ExitCode
 from matrix.probes.registry import load_probes
 from matrix.runs.backend import RunBackend, held, pythons_at_hand

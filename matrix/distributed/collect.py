@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from matrix.distributed.gather import (
+    DEFAULT_LIMITS,
     GatheredFolder,
     GatherLimits,
     JudgeRules,
@@ -128,10 +129,9 @@ def collect(
     manifest: Manifest,
     folders: Iterable[Path],
     rules: JudgeRules,
-    limits: GatherLimits | None = None,
+    limits: GatherLimits = DEFAULT_LIMITS,
 ) -> CollectedRun:
     """Return the results of a run in the folders."""
-    limits = limits or GatherLimits()
     shards, refused = shard_folders(folders, limits)
     return _combine(manifest, [gather(shard, manifest, rules, limits) for shard in shards], refused)
 
@@ -215,7 +215,7 @@ def _file_digest(path: Path) -> str:
 
 def _read_capture(path: Path, digest: str) -> bytes:
     try:
-        content = read_file(path, GatherLimits().capture)
+        content = read_file(path, DEFAULT_LIMITS.capture)
     except RefusedError as error:
         raise IncompleteRunError(f"{path} {error}", _CHANGED_HINT) from error
     if sha256(content) != digest:

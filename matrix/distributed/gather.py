@@ -46,7 +46,14 @@ from matrix.runs.journal import Entry, is_transient
 from matrix.runs.keys import result_key
 from matrix.runs.result_store import judged
 
-__all__ = ["GatherLimits", "GatheredFolder", "JudgeRules", "gather", "shard_folders"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "GatherLimits",
+    "GatheredFolder",
+    "JudgeRules",
+    "gather",
+    "shard_folders",
+]
 
 # `download/<artifact>/<manifest>/<shard>`: the depth of a shard's folder below one that is passed.
 _MAX_DEPTH = 3
@@ -67,7 +74,7 @@ class GatherLimits:
     folders: int = 10_000
 
 
-_LIMITS = GatherLimits()
+DEFAULT_LIMITS = GatherLimits()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +105,7 @@ class GatheredFolder:
 
 
 def shard_folders(
-    paths: Iterable[Path], limits: GatherLimits = _LIMITS
+    paths: Iterable[Path], limits: GatherLimits = DEFAULT_LIMITS
 ) -> tuple[list[Path], list[str]]:
     """Return the shards' folders below the paths, each once, and the problems of the others."""
     folders: dict[Path, Path] = {}
@@ -118,7 +125,7 @@ def shard_folders(
 
 
 def gather(
-    folder: Path, manifest: Manifest, rules: JudgeRules, limits: GatherLimits = _LIMITS
+    folder: Path, manifest: Manifest, rules: JudgeRules, limits: GatherLimits = DEFAULT_LIMITS
 ) -> GatheredFolder:
     """Return the results for a run from a shard's folder."""
     try:

@@ -7,7 +7,6 @@ It is written atomically, read strictly, and identified by its content. Its sche
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 from collections import Counter
@@ -15,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from matrix.distributed.shard_file import sha256
 from matrix.errors import StorageError, UnreadableInputError
 from matrix.model.plan import Plan
 from matrix.model.validate import cell_id, digest, seconds, text
@@ -220,7 +220,7 @@ def write_manifest(path: Path, manifest: Manifest) -> Manifest:
         raise StorageError(
             f"cannot write {path}: {error.strerror}", "Pass another path with --manifest."
         ) from error
-    return dataclasses.replace(manifest, id=hashlib.sha256(content).hexdigest())
+    return dataclasses.replace(manifest, id=sha256(content))
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -238,12 +238,12 @@ def parse_manifest(content: bytes, name: str) -> Manifest:
     try:
         manifest = _parse_manifest(data)
         check_manifest(manifest)
-        digest_of_file = hashlib.sha256(manifest_bytes(manifest)).hexdigest()
+        manifest_id = sha256(manifest_bytes(manifest))
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UnreadableInputError(
             f"{name} is not a valid manifest: {type(error).__name__}: {error}", _REMEDY
         ) from error
-    return dataclasses.replace(manifest, id=digest_of_file)
+    return dataclasses.replace(manifest, id=manifest_id)
 
 
 def _parse_manifest(data: Mapping[str, Any]) -> Manifest:

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping
 
 from matrix.distributed.manifest import Manifest
 from matrix.judging.cells import findings_of
-from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.runs.events import CellFinished, Emit, RunFinished, VerdictReached
+from matrix.runs.failures import unseen
 from matrix.runs.journal import Entry
 from matrix.runs.progress import Progress
 from matrix.runs.record import CellRecord, Record
@@ -117,12 +117,7 @@ def build_run_result(
     emit(RunFinished(interrupted=bool(missing)))
     started, seconds = _span(results.values())
     return Record.of(
-        plan,
-        tuple(records),
-        verdicts,
-        started or plan.snapshot,
-        seconds,
-        interrupted=bool(missing),
+        plan, tuple(records), verdicts, started or plan.snapshot, seconds, interrupted=bool(missing)
     )
 
 
@@ -148,8 +143,7 @@ def _replay(
 def _missing_record(
     planned: PlannedCell, detail: str, probes: Mapping[str, Probe], *, fallback: bool
 ) -> CellRecord:
-    cell = planned.cell.id
-    capture = CellCapture(cell, "", None, (), (), "", 0.0, Reason.NOT_RUN, detail)
+    capture = unseen(planned, "", Reason.NOT_RUN, detail)
     return CellRecord(
         cell=planned.cell,
         probes=planned.probes,

@@ -96,7 +96,7 @@ def test_it_records_what_a_whole_run_records(
     assert comparable(json.loads(text)) == comparable(json.loads(json.dumps(whole)))
 
 
-def test_collected_twice_it_is_the_same(results: Path, manifest: Manifest) -> None:
+def test_collecting_twice_changes_nothing(results: Path, manifest: Manifest) -> None:
     run_all(manifest, HOLDS)
     assert main(["collect"]) == ExitCode.OK
     records, journal = recorded(results), (results / "journal.jsonl").read_bytes()
@@ -106,7 +106,7 @@ def test_collected_twice_it_is_the_same(results: Path, manifest: Manifest) -> No
     assert (results / "journal.jsonl").read_bytes() == journal
 
 
-def test_a_later_run_here_uses_what_was_collected(results: Path, manifest: Manifest) -> None:
+def test_a_later_run_reuses_collected_results(results: Path, manifest: Manifest) -> None:
     run_all(manifest, HOLDS)
     assert main(["collect"]) == ExitCode.OK
     again = run_whole(manifest.plan, REFUTED, results)
@@ -115,7 +115,7 @@ def test_a_later_run_here_uses_what_was_collected(results: Path, manifest: Manif
     assert all(captures.read(line.id, line.key) for line in again.cells)
 
 
-def test_what_ended_here_is_not_given_up_for_what_is_to_be_tried_again(
+def test_a_final_result_is_not_replaced_by_a_transient_one(
     tmp_path: Path, results: Path, manifest: Manifest
 ) -> None:
     run_whole(manifest.plan, HOLDS, results)
@@ -130,7 +130,7 @@ def test_what_ended_here_is_not_given_up_for_what_is_to_be_tried_again(
         assert not any(entry.transient for entry in journal.read().entries.values())
 
 
-def test_a_shard_that_never_ran_is_told_and_older_results_do_not_answer_for_it(
+def test_a_shard_that_never_ran_is_reported_and_older_results_are_not_used(
     results: Path, manifest: Manifest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_whole(manifest.plan, HOLDS, results)
@@ -157,7 +157,7 @@ def test_nothing_ran_at_all(
     assert capsys.readouterr().err.count("never ran") == len(manifest.shards)
 
 
-def test_a_refuted_promise_hides_no_missing_shard(results: Path, manifest: Manifest) -> None:
+def test_a_refuted_claim_does_not_hide_a_missing_shard(results: Path, manifest: Manifest) -> None:
     run_one(manifest, 1, REFUTED)
     assert main(["collect", "--strict"]) == ExitCode.INCOMPLETE
 
@@ -169,7 +169,7 @@ def test_strict(results: Path, manifest: Manifest) -> None:
     assert main(["collect", "--strict"]) == ExitCode.UNVERIFIED
 
 
-def test_a_full_disk_ends_with_its_code_and_the_next_time_goes_on(
+def test_a_full_disk_has_its_exit_code_and_the_next_call_resumes(
     results: Path,
     manifest: Manifest,
     monkeypatch: pytest.MonkeyPatch,
@@ -199,7 +199,7 @@ def test_a_full_disk_ends_with_its_code_and_the_next_time_goes_on(
         assert len(journal.read().entries) == 9
 
 
-def test_while_a_run_goes_on_nothing_is_collected(results: Path, manifest: Manifest) -> None:
+def test_nothing_is_collected_during_a_run(results: Path, manifest: Manifest) -> None:
     with one_run(results):
         assert main(["collect"]) == ExitCode.ANOTHER_RUN
 
@@ -233,7 +233,7 @@ def test_without_a_manifest_or_with_that_of_another_version(
     ],
 )
 @pytest.mark.usefixtures("manifest")
-def test_what_contradicts_the_manifest_is_wrong_usage(
+def test_options_that_contradict_the_manifest_are_refused(
     world: FakeWorld,
     options: list[str],
     message: str,
@@ -244,12 +244,14 @@ def test_what_contradicts_the_manifest_is_wrong_usage(
     assert world.ran == []
 
 
-def test_what_says_the_same_is_none(manifest: Manifest, world: FakeWorld) -> None:
+def test_options_that_repeat_the_manifest_are_accepted(
+    manifest: Manifest, world: FakeWorld
+) -> None:
     same = ["--engine", "local", "--target", "amd64", "--jobs", "1", "--fresh"]
     assert main(["verify", "--shard", "linux_x86_64-01", *same]) == ExitCode.OK
 
 
-def test_a_manifest_is_for_a_shard(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_manifest_requires_a_shard(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "--manifest", "m.json"]) == ExitCode.USAGE
     assert "--shard" in capsys.readouterr().err
 

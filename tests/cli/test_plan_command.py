@@ -11,15 +11,14 @@ from typing import Any
 
 import jsonschema
 import pytest
-from helpers.planning_fixture import world
+from helpers.offline_index import offline
 
 from matrix.__main__ import main
 from matrix.errors import ExitCode
 from matrix.model.cell import Cell
-from matrix.model.environment import Interpreter
-from matrix.pypi.cache import dump_project
-from matrix.pypi.client import CachedIndex
 from matrix.system.paths import data_dir, project_root
+
+__all__ = ["offline"]
 
 PAGE = """\
 ---
@@ -31,21 +30,6 @@ title: Python Compatibility Requirements
 | ---------------- | ----------------------------- |
 | Threat Detection | 1.9.0                         |
 """
-
-
-@pytest.fixture
-def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a cache folder that holds the small world, for this process and its children."""
-    monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
-    index = CachedIndex(tmp_path / "cache")
-    for name, project in world().projects.items():
-        path = index.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dump_project(project), encoding="utf-8")
-    here = Interpreter(Path("python"), "2.7.18", "build", "linux_x86_64", "glibc 2.36", "path")
-    monkeypatch.setattr("matrix.interpreters.discovery.find_interpreters", lambda: (here,))
-    monkeypatch.setattr("matrix.planning.planner.host_target", lambda: "linux_x86_64")
-    return tmp_path
 
 
 def plan_json(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.offline_index import offline
 from helpers.shard_plan_fixture import journal_entry, small_plan
 from helpers.target_fixture import wide_index
 from hypothesis import given
 from hypothesis import strategies as st
-from test_plan_command import offline
 
 from matrix.__main__ import main
 from matrix.cli import plan_shards
@@ -85,7 +85,7 @@ def test_the_jobs_are_the_shards_of_the_manifest(
     assert manifest.as_of == "the time of each release"
 
 
-def test_the_same_plan_is_shared_out_in_the_same_way(
+def test_the_same_plan_has_the_same_shards(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = jobs(capsys, "--minutes", "1")
@@ -108,7 +108,7 @@ def test_the_jobs_are_an_output_of_the_step(
     assert json.loads(line.removeprefix("jobs="))["include"] == matrix
 
 
-def test_outputs_that_cannot_be_written_are_told(
+def test_unwritable_outputs_are_reported(
     results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GITHUB_OUTPUT", str(results / "no" / "folder"))
@@ -116,7 +116,7 @@ def test_outputs_that_cannot_be_written_are_told(
     assert "GITHUB_OUTPUT" in capsys.readouterr().err
 
 
-def test_engines_say_on_which_machines(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_engine_selects_the_machines(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ENGINES == ("auto", "docker", "local")
     local = jobs(capsys, "--engine", "local", "--shards", "3")
     assert [(job["shard"], job["engine"]) for job in local] == [
@@ -137,7 +137,7 @@ def test_engines_say_on_which_machines(results: Path, capsys: pytest.CaptureFixt
     assert {job["target"] for job in two} == {"linux_aarch64", "win_amd64"}
 
 
-def test_what_is_promised_of_containers_is_asked_only_where_cells_are_in_one(
+def test_claims_about_containers_are_planned_only_for_containers(
     results: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     page = tmp_path / "page.md"
@@ -177,7 +177,7 @@ def test_what_is_promised_of_containers_is_asked_only_where_cells_are_in_one(
     ],
 )
 @pytest.mark.usefixtures("results")
-def test_mistakes_are_told_and_nothing_is_printed(
+def test_wrong_usage_is_reported_and_nothing_is_printed(
     options: list[str], code: ExitCode, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["plan", "--offline", *options]) == code
@@ -188,7 +188,7 @@ def test_mistakes_are_told_and_nothing_is_printed(
 
 @pytest.mark.parametrize("option", ["--shards=0", "--shards=257", "--shards=x", "--minutes=0"])
 @pytest.mark.usefixtures("results")
-def test_numbers_that_cannot_be_are_told(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_numbers(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["plan", "--github", option])
     assert caught.value.code == ExitCode.USAGE
@@ -219,7 +219,7 @@ def test_every_target_has_a_machine_that_can_run_it() -> None:
 
 
 @given(st.lists(st.sampled_from(["2.7", "3.6", "3.9", "3.10", "3.13"]), min_size=1))
-def test_only_cpythons_that_can_be_had_are_to_be_installed(pythons: list[str]) -> None:
+def test_only_available_cpythons_are_installed(pythons: list[str]) -> None:
     plan = small_plan(profile="exhaustive")
     ids = [item.cell.id for item in plan.cells if item.cell.python in pythons]
     shard = Shard("linux_x86_64-01", "linux_x86_64", "local", tuple(ids), (), 1.0)
@@ -255,7 +255,7 @@ def test_durations_are_written_by_the_program(
     assert (data_dir() / "durations.toml").read_bytes() == committed
 
 
-def test_outside_of_a_step_there_is_nobody_to_tell(tmp_path: Path) -> None:
+def test_outside_of_a_step_nothing_is_written(tmp_path: Path) -> None:
     write_step_output("{}", {})
     write_step_output("{}", {"GITHUB_OUTPUT": ""})
     assert list(tmp_path.iterdir()) == []

@@ -41,7 +41,7 @@ def taken(cells: PendingQueue) -> list[str]:
     return [pending.task.planned.cell.target for pending, _needs in cells.take()]
 
 
-def test_a_machine_for_two_targets_leaves_the_places_of_others_to_others() -> None:
+def test_a_machine_for_two_targets_takes_no_slots_of_others() -> None:
     offers = [offer(1, 1, INTEL), offer(2, 1, NEOVERSE)]
     cells = queue_of(offers, [X86, X86, I686, ARM, ARM])
     assert taken(cells) == [X86, ARM]
@@ -51,13 +51,13 @@ def test_a_machine_for_two_targets_leaves_the_places_of_others_to_others() -> No
     assert taken(cells) == [ARM]
 
 
-def test_a_cell_is_counted_where_least_else_can_go() -> None:
+def test_a_cell_is_counted_in_the_least_capable_group() -> None:
     offers = [offer(1, 1, EMULATING), offer(2, 1, NEOVERSE)]
     assert taken(queue_of(offers, [ARM, X86])) == [ARM, X86]
     assert taken(queue_of(offers, [ARM, ARM, X86])) == [ARM, ARM]
 
 
-def test_a_place_that_comes_or_goes_with_its_worker_counts() -> None:
+def test_slots_follow_workers_that_come_and_go() -> None:
     intel, neoverse = offer(1, 1, INTEL), offer(2, 1, NEOVERSE)
     cells = queue_of([intel], [X86, X86, I686, ARM])
     assert taken(cells) == [X86]
@@ -76,7 +76,7 @@ def test_a_place_that_comes_or_goes_with_its_worker_counts() -> None:
     st.integers(0, 3),
     st.lists(st.integers(0, 19), max_size=20),
 )
-def test_no_machine_next_control_a_cell_that_it_could_run(
+def test_no_machine_is_idle_while_a_cell_fits_it(
     targets: list[str], intel: int, neoverse: int, ends: list[int]
 ) -> None:
     offers = [offer(number, 2, INTEL) for number in range(intel)]

@@ -96,7 +96,7 @@ def assert_same(local: Path, cluster: Path) -> None:
     assert journalled(cluster) == dict.fromkeys(cell_outcomes(local), 1)
 
 
-def test_a_cluster_says_what_this_machine_says_and_runs_nothing_again(
+def test_a_cluster_has_the_results_of_this_machine_and_reuses_them(
     local: Path, cluster: DaskCluster, tmp_path: Path
 ) -> None:
     address = cluster.scheduler.address

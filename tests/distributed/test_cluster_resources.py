@@ -56,7 +56,7 @@ def test_a_worker_offers_its_targets_its_engine_and_its_cpythons() -> None:
     assert worker_resources(LINUX, {}, 1, 2, VERSION)["local"] == 1
 
 
-def test_a_cell_asks_for_its_target_and_a_cpython_that_somebody_has() -> None:
+def test_a_cell_needs_its_target_and_a_cpython_that_a_worker_has() -> None:
     ours = {"compat-matrix 0123456789ab", "linux/amd64"}
     assert needs(cell(), offer()) == {*ours, "cp3.9 on linux/amd64"}
     assert needs(cell("3.7"), offer()) == ours
@@ -65,7 +65,7 @@ def test_a_cell_asks_for_its_target_and_a_cpython_that_somebody_has() -> None:
     assert needs(cell(), offer(), engine="local") == {*ours, "local", "cp3.9 on linux/amd64"}
 
 
-def test_a_cell_of_a_promise_about_containers_goes_into_one_where_there_is_one() -> None:
+def test_a_cell_of_a_claim_about_containers_prefers_a_container() -> None:
     docker = offer(2, where=dataclasses.replace(LINUX, engine="docker"))
     assert "docker" in needs(cell(), offer(), docker, contained=True)
     assert "docker" not in needs(cell(), offer(), docker)
@@ -78,7 +78,7 @@ def test_a_cell_of_a_promise_about_containers_goes_into_one_where_there_is_one()
     }
 
 
-def test_a_worker_that_is_not_ours_runs_nothing() -> None:
+def test_a_worker_of_something_else_runs_nothing() -> None:
     foreign = WorkerOffer("tcp://192.0.2.7:1", 64, {"GPU": 1})
     needed = dict.fromkeys(needs(cell(), foreign), 1.0)
     assert not can_run(foreign, needed)
@@ -86,7 +86,7 @@ def test_a_worker_that_is_not_ours_runs_nothing() -> None:
     assert can_run(offer(), needed)
 
 
-def test_where_the_workers_are() -> None:
+def test_targets_and_description_of_workers() -> None:
     arm = offer(2, where=EMULATING)
     assert cluster_targets([arm, offer()], "auto", ["arm64"]).targets == ("linux_aarch64",)
     assert describe_workers([offer(jobs=3), arm]) == (

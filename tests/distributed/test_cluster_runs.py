@@ -97,7 +97,7 @@ def test_verdicts_and_keys_are_those_of_a_run_on_this_machine(
     assert sorted(entry.cell for entry in run.entries()) == sorted((MINIMUM, BEFORE, CONTROL))
 
 
-def test_what_is_known_is_not_run_again(tmp_path: Path, worker: WorkerRun) -> None:
+def test_known_results_are_not_run_again(tmp_path: Path, worker: WorkerRun) -> None:
     before = run_locally(tmp_path)
     client = FakeTaskClient(by(worker))
     run = ClusterRun(tmp_path, plan(), client)
@@ -108,7 +108,7 @@ def test_what_is_known_is_not_run_again(tmp_path: Path, worker: WorkerRun) -> No
     assert len(run.entries()) == 3
 
 
-def test_fresh_runs_all_of_it_again(tmp_path: Path, worker: WorkerRun) -> None:
+def test_fresh_runs_everything_again(tmp_path: Path, worker: WorkerRun) -> None:
     run_locally(tmp_path)
     client = FakeTaskClient(by(worker))
     result = ClusterRun(tmp_path, plan(), client, fresh=True).run()
@@ -116,7 +116,7 @@ def test_fresh_runs_all_of_it_again(tmp_path: Path, worker: WorkerRun) -> None:
     assert [task.known for task in client.sent] == [frozenset()] * 3
 
 
-def test_a_result_that_is_said_to_be_known_and_is_not_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_a_known_result_that_is_missing_is_an_internal_error(tmp_path: Path) -> None:
     client = FakeTaskClient(lambda task: RemoteResult("never seen", None))
     result = ClusterRun(tmp_path, plan(), client).run()
     assert {record.reason for record in result.cells} == {Reason.INTERNAL_ERROR}
@@ -146,7 +146,7 @@ def test_cells_go_in_the_plans_order_and_no_more_than_the_workers_run(
     assert result.count(Answer.CONFIRMED) == 1
 
 
-def test_a_cell_that_kills_its_workers_is_told_so_and_tried_again_next_time(
+def test_a_cell_that_kills_its_workers_is_reported_and_retried_next_time(
     tmp_path: Path, worker: WorkerRun
 ) -> None:
     def answer(task: CellTask) -> Outcome:
@@ -165,7 +165,7 @@ def test_a_cell_that_kills_its_workers_is_told_so_and_tried_again_next_time(
     assert [record.id for record in again.cells if not record.reused] == [MINIMUM]
 
 
-def test_what_fails_on_a_worker_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_a_failure_on_a_worker_is_an_internal_error(tmp_path: Path) -> None:
     result = ClusterRun(
         tmp_path, plan(), FakeTaskClient(lambda _task: TaskFailed("KeyError: 'x'"))
     ).run()
@@ -174,7 +174,7 @@ def test_what_fails_on_a_worker_is_an_error_of_ours(tmp_path: Path) -> None:
     }
 
 
-def test_an_answer_that_comes_twice_counts_once(tmp_path: Path, worker: WorkerRun) -> None:
+def test_a_result_that_arrives_twice_counts_once(tmp_path: Path, worker: WorkerRun) -> None:
     client = FakeTaskClient(lambda _task: None)
 
     def answer(task: CellTask) -> Outcome | None:
@@ -195,7 +195,7 @@ def test_an_answer_that_comes_twice_counts_once(tmp_path: Path, worker: WorkerRu
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["sent-again", "answered-late"])
-def test_a_scheduler_that_restarts_costs_nothing_but_time(
+def test_a_restart_of_the_scheduler_loses_nothing(
     tmp_path: Path, worker: WorkerRun, *, late: bool
 ) -> None:
     first = FakeTaskClient(lambda _task: None)
@@ -226,7 +226,7 @@ def test_a_scheduler_that_restarts_costs_nothing_but_time(
     assert messages[1] == "the cluster's scheduler is back"
 
 
-def test_a_surprise_of_the_connection_ends_the_run_and_lets_nobody_wait(
+def test_an_unexpected_error_of_the_connection_ends_the_run(
     tmp_path: Path, worker: WorkerRun
 ) -> None:
     class Surprising(FakeTaskClient):
@@ -242,7 +242,7 @@ def test_a_surprise_of_the_connection_ends_the_run_and_lets_nobody_wait(
     assert client.closed
 
 
-def test_a_scheduler_that_takes_connections_and_says_nothing_is_not_back(tmp_path: Path) -> None:
+def test_a_scheduler_that_accepts_connections_without_answers_is_away(tmp_path: Path) -> None:
     def mute() -> FakeTaskClient:
         client = FakeTaskClient(lambda _task: None)
         client.lost = True
@@ -308,9 +308,7 @@ def test_a_scheduler_that_stays_away_ends_the_run(tmp_path: Path, worker: Worker
     assert warned.startswith("the cluster was lost")
 
 
-def test_a_cell_that_fits_no_worker_says_so_and_the_others_go_on(
-    tmp_path: Path, worker: WorkerRun
-) -> None:
+def test_a_cell_that_fits_no_worker_fails_alone(tmp_path: Path, worker: WorkerRun) -> None:
     client = FakeTaskClient(by(worker), [offer(jobs=1)])
 
     def answer(task: CellTask) -> Outcome:
@@ -364,7 +362,7 @@ def test_the_last_worker_that_is_about_to_leave_may_end_its_cell(
     }
 
 
-def test_dask_tells_of_workers_that_take_no_more_cells() -> None:
+def test_paused_workers_have_no_slots() -> None:
     pytest.importorskip("distributed")
     from matrix.distributed.dask.client import DaskClient  # noqa: PLC0415 - optional dependency
 
@@ -428,7 +426,7 @@ def test_ctrl_c_ends_what_runs_on_workers(tmp_path: Path, worker: WorkerRun) -> 
     assert [entry.cell for entry in run.entries()] == [MINIMUM]
 
 
-def test_a_run_that_ends_lets_the_workers_put_it_away(tmp_path: Path, worker: WorkerRun) -> None:
+def test_a_run_that_ends_is_closed_on_the_workers(tmp_path: Path, worker: WorkerRun) -> None:
     client = FakeTaskClient(by(worker))
     ClusterRun(tmp_path, plan(), client).run()
     assert (client.ended, client.closed) == (["run"], True)
@@ -443,7 +441,7 @@ def test_further_controls_run_and_go_before_what_waits(tmp_path: Path) -> None:
     assert result.count(Answer.REFUTED) == 1
 
 
-def test_a_warning_of_an_environment_comes_back(tmp_path: Path, worker: WorkerRun) -> None:
+def test_a_warning_of_an_environment_is_returned(tmp_path: Path, worker: WorkerRun) -> None:
     def answer(task: CellTask) -> Outcome:
         return dataclasses.replace(worker.run(task.planned, task.known), instead="no-image: local")
 
@@ -519,7 +517,7 @@ def test_no_scheduler_and_no_address() -> None:
 @pytest.mark.parametrize(
     "options", [["--jobs", "2"], ["--keep"], ["--rejudge"], ["--shard", "linux_x86_64-01"]]
 )
-def test_options_that_say_nothing_of_a_cluster(
+def test_options_that_exclude_a_cluster(
     options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["verify", "--cluster", ADDRESS, *options]) == ExitCode.USAGE
@@ -527,12 +525,12 @@ def test_options_that_say_nothing_of_a_cluster(
 
 
 @pytest.mark.parametrize("command", [["verify", "--cluster"], ["worker"]])
-def test_what_is_no_address(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_addresses(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command, "scheduler"]) == ExitCode.USAGE
     assert "invalid address 'scheduler'" in capsys.readouterr().err
 
 
-def test_without_dask_it_is_said_how_to_get_it(
+def test_without_dask_the_hint_is_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("distributed", "distributed.core", "distributed.scheduler"):

@@ -60,7 +60,7 @@ def run_in_thread(run: WorkerRun, cell: PlannedCell = CELL) -> Future[RemoteResu
     return future
 
 
-def test_a_cell_is_run_once_for_all_who_ask() -> None:
+def test_a_cell_runs_once_for_all_requests() -> None:
     runner = FakeRunner(lambda _cell, _key: None)
     with contextlib.closing(open_run(local_context(runner))) as run:
         first = run_in_thread(run)
@@ -87,7 +87,7 @@ def test_base_and_key_are_those_of_a_run_on_this_machine() -> None:
     assert result.capture.engine == "docker"
 
 
-def test_a_known_result_is_not_made_again() -> None:
+def test_a_known_result_is_not_computed_again() -> None:
     environments = FakeEnvironments()
     base = base_key(CELL, words_of(environments._make(CELL)), SOURCES)
     runner = FakeRunner(capture)
@@ -113,7 +113,7 @@ def test_a_build_that_is_known_to_fail_is_not_tried() -> None:
         (Reason.NO_INTERPRETER, "none: no-interpreter"),
     ],
 )
-def test_a_cell_without_an_environment_says_why(reason: Reason, words: str) -> None:
+def test_a_cell_without_an_environment_has_the_reason(reason: Reason, words: str) -> None:
     with contextlib.closing(worker_run({}, FakeEnvironments({MINIMUM: reason}))) as run:
         result = run.run(CELL, NOTHING)
     assert result.base == base_key(CELL, words, SOURCES)
@@ -123,7 +123,7 @@ def test_a_cell_without_an_environment_says_why(reason: Reason, words: str) -> N
     assert result.capture.started
 
 
-def test_a_surprise_is_an_answer() -> None:
+def test_an_unexpected_error_is_a_result() -> None:
     with contextlib.closing(worker_run({})) as run:  # whose runner raises KeyError
         result = run.run(CELL, NOTHING)
     assert result.capture is not None
@@ -131,7 +131,7 @@ def test_a_surprise_is_an_answer() -> None:
     assert "KeyError" in result.capture.detail
 
 
-def test_cells_on_the_machine_itself_say_so() -> None:
+def test_cells_outside_containers_have_no_engine() -> None:
     class Instead(FakeEnvironments):
         def _make(self, planned: PlannedCell) -> Environment:
             return dataclasses.replace(super()._make(planned), instead="no-image: runs here")
@@ -143,7 +143,7 @@ def test_cells_on_the_machine_itself_say_so() -> None:
     assert result.capture.engine == ""
 
 
-def test_its_folder_goes_with_it(tmp_path: Path) -> None:
+def test_closing_a_run_removes_its_folder(tmp_path: Path) -> None:
     folders = []
 
     def open_context(folder: Path) -> object:
@@ -199,7 +199,7 @@ def test_another_version_of_the_project_is_refused() -> None:
     assert worker.opened == []
 
 
-def test_the_end_of_a_run_ends_its_cells_and_nobody_elses() -> None:
+def test_the_end_of_a_run_ends_only_its_own_cells() -> None:
     worker = FakeWorker(FakeRunner(lambda _cell, _key: None))
     future: Future[RemoteResult] = Future()
     threading.Thread(target=lambda: future.set_result(worker.runs.run(task())), daemon=True).start()
@@ -227,7 +227,7 @@ def test_a_worker_that_has_left_opens_nothing() -> None:
     assert worker.opened == []
 
 
-def test_what_nobody_asks_any_more_is_put_away() -> None:
+def test_idle_runs_are_closed() -> None:
     worker = FakeWorker(capturing_runner())
     with contextlib.closing(worker.runs):
         worker.runs.run(task())
@@ -247,7 +247,7 @@ def test_a_worker_that_loses_its_engine_leaves() -> None:
     assert worker.left == ["it failed"]
 
 
-def test_what_a_killed_worker_left_goes_and_what_others_have_stays(tmp_path: Path) -> None:
+def test_folders_of_killed_workers_are_removed_and_others_stay(tmp_path: Path) -> None:
     (tmp_path / "left" / "run-1").mkdir(parents=True)
     with worker_folder(tmp_path) as first:
         assert [first] == folders(tmp_path)
@@ -261,7 +261,7 @@ def folders(parent: Path) -> list[Path]:
     return [path for path in parent.iterdir() if path.is_dir()]
 
 
-def test_workers_that_begin_at_once_leave_each_other_their_folders(tmp_path: Path) -> None:
+def test_workers_that_start_at_once_keep_their_folders(tmp_path: Path) -> None:
     barrier, count = threading.Barrier(6), range(6)
 
     def begin(_number: int) -> bool:
@@ -280,7 +280,7 @@ def test_workers_that_begin_at_once_leave_each_other_their_folders(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("engine", "falls_back"), [("docker", False), ("auto", True)])
-def test_a_run_that_demands_containers_has_nothing_beside_them(
+def test_a_run_that_requires_containers_does_not_fall_back(
     tmp_path: Path, engine: str, *, falls_back: bool
 ) -> None:
     opened_for = []

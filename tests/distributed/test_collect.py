@@ -62,7 +62,9 @@ MIXED: Responses = {
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_in_shards_it_says_what_it_says_whole(tmp_path: Path, results: Path, count: int) -> None:
+def test_a_run_in_shards_has_the_results_of_a_whole_run(
+    tmp_path: Path, results: Path, count: int
+) -> None:
     plan = some_plan()
     whole = run_whole(plan, MIXED, tmp_path / "whole")
     manifest = in_shards(plan, count)
@@ -116,7 +118,7 @@ def plans(draw: st.DrawFn) -> Plan:
     responses=st.dictionaries(CELLS.map(lambda item: item.id), RESPONSES),
     count=st.integers(1, 3),
 )
-def test_whatever_is_asked_and_whatever_cells_say(
+def test_any_plan_and_any_responses_have_the_same_results_in_shards(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
     plan: Plan,

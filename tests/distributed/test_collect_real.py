@@ -22,7 +22,7 @@ pytestmark = [
 _CPYTHONS = 3
 
 
-def test_three_shards_say_what_one_run_says(tmp_path: Path) -> None:
+def test_three_shards_have_the_verdicts_of_one_run(tmp_path: Path) -> None:
     if len(find_interpreters()) < _CPYTHONS:
         pytest.skip("too few CPythons here for three shards")
     selection = ("--framework", "requests")

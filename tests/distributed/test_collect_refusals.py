@@ -60,12 +60,12 @@ def unseal(folder: Path) -> None:
     rewrite(folder / "shard.json", lambda data: {**data, "seal": None})
 
 
-def test_nothing_wrong_is_nothing_refused(results: Path, manifest: Manifest) -> None:
+def test_intact_results_are_accepted(results: Path, manifest: Manifest) -> None:
     assert gathered(manifest, results).problems == ()
 
 
 @pytest.mark.parametrize("sealed", [True, False])
-def test_a_byte_of_a_capture(results: Path, manifest: Manifest, sealed: bool) -> None:
+def test_a_changed_byte_of_a_capture(results: Path, manifest: Manifest, sealed: bool) -> None:
     folder = folder_of(manifest, results)
     path = captures_of(folder)[0]
     content = bytearray(path.read_bytes())
@@ -98,7 +98,7 @@ def test_a_byte_of_a_capture(results: Path, manifest: Manifest, sealed: bool) ->
         (lambda path: (path.unlink(), path.mkdir()), "is not a regular file"),
     ],
 )
-def test_a_capture_that_is_none(
+def test_invalid_captures(
     results: Path,
     manifest: Manifest,
     damage: Callable[[Path], object],
@@ -127,7 +127,7 @@ def test_links_are_not_followed(results: Path, manifest: Manifest, tmp_path: Pat
     assert f"{third.name}: never ran" in problems[-1]
 
 
-def test_nobody_next_control_a_pipe(results: Path, manifest: Manifest) -> None:
+def test_a_pipe_does_not_block(results: Path, manifest: Manifest) -> None:
     if sys.platform == "win32":
         pytest.skip("there are no such pipes there")
     folder = folder_of(manifest, results)
@@ -144,7 +144,7 @@ def test_a_capture_of_another_cell(results: Path, manifest: Manifest) -> None:
     assert "belongs to another result" in gathered(manifest, results).problems[0]
 
 
-def test_a_capture_that_says_something_else(results: Path, manifest: Manifest) -> None:
+def test_a_modified_capture(results: Path, manifest: Manifest) -> None:
     path = captures_of(folder_of(manifest, results))[0]
     content = gzip.decompress(path.read_bytes()).replace(b"blocked", b"welcome")
     path.write_bytes(gzip.compress(content))
@@ -168,7 +168,7 @@ def test_journals_that_were_swapped(results: Path, manifest: Manifest) -> None:
     )
 
 
-def test_a_line_that_is_no_entry(results: Path, manifest: Manifest) -> None:
+def test_invalid_lines(results: Path, manifest: Manifest) -> None:
     folder = folder_of(manifest, results)
     unseal(folder)
     journal = folder / "journal.jsonl"
@@ -181,7 +181,7 @@ def test_a_line_that_is_no_entry(results: Path, manifest: Manifest) -> None:
     assert "1 of 3 cells missing" in missing, "what was being written when it was killed is not"
 
 
-def test_a_broken_line_costs_nothing_once_the_shard_was_run_again(
+def test_a_broken_line_is_harmless_once_the_shard_has_run_again(
     results: Path, manifest: Manifest
 ) -> None:
     whole = judged(gathered(manifest, results))
@@ -204,7 +204,7 @@ def test_a_small_file_cannot_fill_the_memory(results: Path, manifest: Manifest) 
 
 @pytest.mark.parametrize("name", ["key", "base", "cell"])
 @pytest.mark.parametrize("value", ["../../../etc/passwd", "/etc/passwd", "", 1, None, ["a"]])
-def test_nothing_inside_is_taken_for_a_path(
+def test_keys_and_cells_cannot_be_paths(
     results: Path, manifest: Manifest, name: str, value: object
 ) -> None:
     folder = folder_of(manifest, results)
@@ -228,7 +228,7 @@ def test_nothing_inside_is_taken_for_a_path(
         (["identity", "bits"], float("nan"), "TypeError"),
     ],
 )
-def test_what_the_report_tells_as_it_stands_is_text(
+def test_values_that_reports_show_are_texts(
     results: Path, manifest: Manifest, names: list[str], value: object, error: str
 ) -> None:
     folder = folder_of(manifest, results)
@@ -280,7 +280,7 @@ def test_a_result_of_other_probes(results: Path, manifest: Manifest) -> None:
         ({"schema": "shard/2"}, "corrupt: shard.json has the schema 'shard/2'"),
     ],
 )
-def test_a_folder_that_says_it_is_something_else(
+def test_a_shard_file_of_something_else(
     results: Path, manifest: Manifest, change: dict[str, object], message: str
 ) -> None:
     folder = folder_of(manifest, results)
@@ -292,7 +292,7 @@ def test_a_folder_that_says_it_is_something_else(
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\x00", b"{", b"[" * 100_000, None])
-def test_a_folder_that_does_not_say_what_it_is(
+def test_a_folder_without_a_valid_shard_file(
     results: Path, manifest: Manifest, content: bytes | None
 ) -> None:
     path = folder_of(manifest, results) / "shard.json"
@@ -302,13 +302,13 @@ def test_a_folder_that_does_not_say_what_it_is(
     assert f"refused {path.parent}: corrupt: shard.json " in gathered(manifest, results).problems[0]
 
 
-def test_what_is_sealed_and_gone(results: Path, manifest: Manifest) -> None:
+def test_a_sealed_journal_that_is_missing(results: Path, manifest: Manifest) -> None:
     folder = folder_of(manifest, results)
     (folder / "journal.jsonl").unlink()
     assert "corrupt: journal.jsonl is missing" in gathered(manifest, results).problems[0]
 
 
-def test_all_that_is_wrong_is_told_at_once(results: Path, manifest: Manifest) -> None:
+def test_all_problems_are_reported_at_once(results: Path, manifest: Manifest) -> None:
     first, second, third = (folder_of(manifest, results, number) for number in range(3))
     captures_of(first)[0].write_bytes(b"x")
     (second / "shard.json").write_bytes(b"x")
@@ -321,7 +321,7 @@ def test_all_that_is_wrong_is_told_at_once(results: Path, manifest: Manifest) ->
     assert "--fresh" in error.hint, "what is reused as it is would be refused again"
 
 
-def test_folders_that_hold_no_shard_and_folders_that_are_none(
+def test_folders_without_a_shard_and_missing_folders(
     results: Path, manifest: Manifest, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
@@ -347,7 +347,7 @@ def test_artifacts_as_they_are_downloaded(
     assert judged(collected) == whole
 
 
-def test_a_shard_that_is_given_twice(results: Path, manifest: Manifest, tmp_path: Path) -> None:
+def test_a_shard_that_is_passed_twice(results: Path, manifest: Manifest, tmp_path: Path) -> None:
     whole = judged(gathered(manifest, results))
     shutil.copytree(folder_of(manifest, results), tmp_path / "copy")
     home = shards_folder(results, manifest)
@@ -357,7 +357,7 @@ def test_a_shard_that_is_given_twice(results: Path, manifest: Manifest, tmp_path
         assert judged(collected) == whole
 
 
-def test_a_second_attempt_makes_up_for_a_broken_one(
+def test_a_second_attempt_replaces_a_broken_one(
     results: Path, manifest: Manifest, tmp_path: Path
 ) -> None:
     whole = judged(gathered(manifest, results))
@@ -370,9 +370,7 @@ def test_a_second_attempt_makes_up_for_a_broken_one(
     assert verdicts(judged(collected)) == verdicts(whole)
 
 
-def test_names_cannot_write_lines_of_ours(
-    results: Path, manifest: Manifest, tmp_path: Path
-) -> None:
+def test_folder_names_cannot_forge_lines(results: Path, manifest: Manifest, tmp_path: Path) -> None:
     if os.name == "nt":
         pytest.skip("no name of a file there holds such letters")
     odd = tmp_path / "a\n::error::b\x1b[2J"
@@ -383,7 +381,7 @@ def test_names_cannot_write_lines_of_ours(
     assert "\x1b" not in problem
 
 
-def test_nothing_inside_can_write_lines_of_ours(results: Path, manifest: Manifest) -> None:
+def test_contents_cannot_forge_lines(results: Path, manifest: Manifest) -> None:
     first, second, third = (folder_of(manifest, results, number) for number in range(3))
     odd = "a\n::error::b\x1b[2J" + "c" * 9_000
     rewrite(
@@ -415,7 +413,7 @@ def test_more_folders_than_there_can_be(results: Path, manifest: Manifest) -> No
     assert "more than 1 folders" in collected.problems[0]
 
 
-def test_any_byte_that_is_changed_is_noticed_or_changes_nothing(
+def test_any_changed_byte_is_noticed_or_changes_nothing(
     results: Path, manifest: Manifest, tmp_path: Path
 ) -> None:
     whole = judged(gathered(manifest, results))

@@ -47,7 +47,7 @@ def duration(  # noqa: PLR0917 - the fields of a cell's duration
     return CellDuration(cell, target, framework, "2026-11-20T12:00:00+00:00", probes, soak, seconds)
 
 
-def test_a_probe_more_a_soak_and_repeats_take_longer() -> None:
+def test_more_probes_a_soak_and_repeats_take_longer() -> None:
     durations = Durations(9.0, 2.0, 4.0, {"django": 10.0})
     plain = PlannedCell(DJANGO, DAY, ("web",), ("web",))
     more = PlannedCell(DJANGO, DAY, ("web", "iast"), ("web",), soak=True, repeats=3)
@@ -59,7 +59,7 @@ def test_a_probe_more_a_soak_and_repeats_take_longer() -> None:
     )
 
 
-def test_what_made_the_times_is_found_again() -> None:
+def test_the_fit_recovers_the_parameters() -> None:
     measured = [
         duration(
             1000 * number + 10 * probes + soak, base + 2.0 * probes + 5.0 * soak, name, probes, soak
@@ -95,9 +95,7 @@ def test_what_made_the_times_is_found_again() -> None:
     ),
     st.integers(0, 99),
 )
-def test_the_order_and_being_told_twice_change_nothing(
-    measured: list[CellDuration], seed: int
-) -> None:
+def test_order_and_repetition_change_nothing(measured: list[CellDuration], seed: int) -> None:
     once = fit_durations(measured)
     mixed = [*measured, *measured]
     random.Random(seed).shuffle(mixed)  # noqa: S311 - an order, no secret
@@ -116,7 +114,7 @@ def test_few_cells_of_a_library_lean_on_all() -> None:
     assert 30 < durations.frameworks["slow"] < 60
 
 
-def test_journals_and_records_tell_how_long_their_cells_took(tmp_path: Path, results: Path) -> None:
+def test_journals_and_records_have_durations(tmp_path: Path, results: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
     journal.append(journal_entry(DJANGO.id, 12.5, soak=True))
     journal.append(journal_entry("cp39-linux_x86_64-flask2.0-ddtrace1.9.0", 0.0))
@@ -133,7 +131,7 @@ def test_journals_and_records_tell_how_long_their_cells_took(tmp_path: Path, res
     assert {item.soak for item in items} == {None}
 
 
-def test_a_journal_with_a_broken_line_is_read_and_that_is_said(tmp_path: Path) -> None:
+def test_a_journal_with_a_broken_line_is_read_with_a_remark(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
     journal.append(journal_entry(DJANGO.id, 12.5))
     journal.append(journal_entry("no cell", 3.0))
@@ -154,12 +152,12 @@ def test_a_file_that_is_something_else_is_refused_by_name(tmp_path: Path, conten
         read_cell_durations(path, lambda _: None)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInputError, match="there is no file"):
         read_cell_durations(tmp_path / "nothing", print)
 
 
-def test_what_is_committed_was_written_by_the_program() -> None:
+def test_the_committed_durations_were_written_by_the_program() -> None:
     durations = load_durations()
     text = (data_dir() / "durations.toml").read_text(encoding="utf-8")
     first = duration(0, 1.0)

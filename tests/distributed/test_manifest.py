@@ -47,7 +47,7 @@ def refusal(content: bytes) -> str:
 
 @settings(max_examples=25)
 @given(plans())
-def test_what_is_read_is_what_was_written(plan: Plan) -> None:
+def test_reading_returns_what_was_written(plan: Plan) -> None:
     manifest = one_each(plan)
     content = manifest_bytes(manifest)
     parsed = parse_manifest(content, "it.json")
@@ -58,15 +58,15 @@ def test_what_is_read_is_what_was_written(plan: Plan) -> None:
 
 @settings(max_examples=15)
 @given(plans())
-def test_the_file_is_what_its_schema_says(plan: Plan) -> None:
+def test_the_file_matches_its_schema(plan: Plan) -> None:
     SCHEMA.validate(data_of(plan))
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_valid() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA.schema)
 
 
-def test_a_file_holds_it_whole_and_tells_its_id(tmp_path: Path) -> None:
+def test_the_file_is_complete_and_has_its_id(tmp_path: Path) -> None:
     manifest = one_each(small_plan())
     path = tmp_path / "new" / "manifest.json"
     written = write_manifest(path, manifest)
@@ -78,7 +78,7 @@ def test_a_file_holds_it_whole_and_tells_its_id(tmp_path: Path) -> None:
     assert read_manifest(path) == written
 
 
-def test_whoever_may_read_files_there_may_read_it(tmp_path: Path) -> None:
+def test_the_file_has_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "other").touch()
     write_manifest(tmp_path / "manifest.json", one_each(small_plan()))
     modes = {stat.filemode(path.stat().st_mode) for path in tmp_path.iterdir()}
@@ -91,14 +91,14 @@ def test_another_plan_has_another_id(tmp_path: Path) -> None:
     assert one.id != two.id
 
 
-def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+def test_an_impossible_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file" / "manifest.json", tmp_path, Path()):
         with pytest.raises(StorageError, match="cannot write"):
             write_manifest(path, one_each(small_plan()))
 
 
-def test_a_file_that_is_not_there_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_the_command_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInputError, match=r"there is no file .*nothing\.json") as caught:
         read_manifest(tmp_path / "nothing.json")
     assert "plan --github" in caught.value.hint
@@ -198,7 +198,7 @@ def _nowhere_in_time(data: dict[str, Any]) -> None:
         (_nowhere_in_time, "no time zone"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(
+def test_inconsistent_manifests_are_refused(
     spoil: Callable[[dict[str, Any]], None], message: str
 ) -> None:
     data = data_of(small_plan())
@@ -210,7 +210,7 @@ def test_what_does_not_fit_together_is_refused(
 @pytest.mark.parametrize(
     "content", [b"", b"\xff\xfe", b"[]", b"{}", b'{"schema": "plan/1"}', b"[" * 100_000, b"null"]
 )
-def test_what_is_something_else_is_refused(content: bytes) -> None:
+def test_other_files_are_refused(content: bytes) -> None:
     refusal(content)
 
 
@@ -223,7 +223,7 @@ anything = st.recursive(
 
 @settings(max_examples=60)
 @given(st.data())
-def test_nonsense_anywhere_is_refused_or_read_and_never_a_traceback(draw: st.DataObject) -> None:
+def test_any_value_anywhere_is_refused_or_read_without_a_traceback(draw: st.DataObject) -> None:
     data = data_of(small_plan(profile="smoke"))
     node: Any = data
     while True:

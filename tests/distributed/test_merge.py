@@ -70,25 +70,25 @@ def test_in_any_order_it_is_the_same(
 
 
 @given(RESULTS)
-def test_what_is_given_twice_counts_once(a: list[ShardResult]) -> None:
+def test_repetition_changes_nothing(a: list[ShardResult]) -> None:
     once = merge(a)
     assert merge(a, a) == merge(once, once) == merge(once, a) == once
 
 
 @given(RESULTS)
-def test_nothing_is_lost_and_nothing_made_up(a: list[ShardResult]) -> None:
+def test_merging_loses_and_invents_nothing(a: list[ShardResult]) -> None:
     merged = merge(a)
     assert merged.keys() == {item.entry.key for item in a}
     assert all(item in a for item in merged.values()), "an entry stays with its own capture"
 
 
-def test_what_ended_counts_more_than_what_is_to_be_tried_again_however_late() -> None:
+def test_a_final_result_counts_more_than_a_later_transient_one() -> None:
     ended = result(capture="ended")
     again = result(capture="again", transient=True, started=LATER)
     assert merge([ended], [again]) == merge([again], [ended]) == {"k": ended}
 
 
-def test_of_what_ended_the_later_counts() -> None:
+def test_of_final_results_the_later_counts() -> None:
     early, late = result(capture="early"), result(capture="late", started=LATER)
     assert merge([early, late]) == merge([late, early]) == {"k": late}
 

@@ -85,7 +85,7 @@ def test_the_order_of_the_plan_changes_no_shard(plan: Plan, seed: int, count: in
 
 @settings(max_examples=40)
 @given(plans())
-def test_groups_are_the_least_that_hold_together(plan: Plan) -> None:
+def test_groups_are_minimal(plan: Plan) -> None:
     groups = group_cells(plan)
     home = {cell: group.name for group in groups for cell in (*group.cells, *group.reserve)}
     assert sorted(home) == sorted(item.cell.id for item in (*plan.cells, *plan.fallbacks))
@@ -120,9 +120,7 @@ def test_no_shard_is_longer_than_the_mean_and_the_longest_group(
     ),
     st.integers(7, 256),
 )
-def test_shards_go_where_there_is_most_to_do(
-    targets: dict[str, tuple[float, int]], total: int
-) -> None:
+def test_shards_go_where_most_work_is(targets: dict[str, tuple[float, int]], total: int) -> None:
     work = {name: seconds for name, (seconds, _) in targets.items()}
     limits = {name: limit for name, (_, limit) in targets.items()}
     counts = distribute_shards(work, limits, total)
@@ -134,7 +132,7 @@ def test_shards_go_where_there_is_most_to_do(
     assert not shortened or not waiting or min(shortened) >= max(waiting) * (1 - 1e-9)
 
 
-def test_as_many_shards_as_take_the_minutes_asked_for() -> None:
+def test_the_number_of_shards_follows_the_minutes() -> None:
     assert shards_for_minutes(0, 20, 8) == 1
     assert shards_for_minutes(20 * 60 * 8, 20, 8) == 1
     assert shards_for_minutes(20 * 60 * 8 + 1, 20, 8) == 2
@@ -160,23 +158,23 @@ def test_targets_have_shards_of_their_own_the_plans_first_first() -> None:
     assert list(dict.fromkeys(shard.target for shard in shards)) == list(plan.targets)
 
 
-def test_fewer_shards_than_targets_is_told_with_what_there_must_be() -> None:
+def test_fewer_shards_than_targets_are_refused_with_the_minimum() -> None:
     plan = wide_plan("exhaustive")
     with pytest.raises(UsageError, match="2 shards are too few for cells of 3 targets") as caught:
         shards_of(plan, 2)
     assert "--shards 3" in caught.value.hint
 
 
-def test_a_target_that_no_machine_is_known_for_is_told() -> None:
+def test_a_target_without_a_machine_is_reported() -> None:
     with pytest.raises(UsageError, match="'linux_x86_64'; did you mean 'linux_i686'"):
         make_shards(small_plan(), {"linux_i686": RUNNERS["linux_i686"]}, DURATIONS)
 
 
-def test_a_plan_without_a_cell_cannot_be_shared_out() -> None:
+def test_a_plan_without_cells_cannot_be_split() -> None:
     empty = dataclasses.replace(small_plan(), cells=(), fallbacks=(), parts=())
     with pytest.raises(NothingSelectedError, match="no cells to distribute"):
         shards_of(empty)
 
 
-def test_the_manifest_of_what_is_shared_out_stands_its_own_check() -> None:
+def test_shards_make_a_consistent_manifest() -> None:
     check_manifest(dataclasses.replace(one_each(small_plan()), shards=shards_of(small_plan(), 5)))

@@ -58,7 +58,7 @@ def test_a_shard_runs_its_cells_and_the_further_controls_they_need(
     assert "3 of 3 cells and 1 further controls" in str(ran)
 
 
-def test_what_it_is_stands_in_its_folder_and_is_sealed(results: Path, manifest: Manifest) -> None:
+def test_the_folder_has_a_shard_file_with_a_seal(results: Path, manifest: Manifest) -> None:
     folder = run_one(manifest, 0, {}).folder
     shard_file = ShardFile.read(folder)
     assert (shard_file.manifest, shard_file.shard, shard_file.project) == (
@@ -86,16 +86,14 @@ def test_while_it_runs_it_has_no_seal(results: Path, manifest: Manifest) -> None
     assert ShardFile.read(folder).seal is None
 
 
-def test_of_what_claims_come_to_nothing_is_said(results: Path, manifest: Manifest) -> None:
+def test_a_shard_emits_no_verdicts(results: Path, manifest: Manifest) -> None:
     events: list[Event] = []
     run_shard(manifest, manifest.shards[0], RunOptions(jobs=1), events.append, FakeWorld({}).open())
     assert events
     assert not [event for event in events if isinstance(event, VerdictReached)]
 
 
-def test_one_that_is_killed_goes_on_where_it_was(
-    tmp_path: Path, results: Path, manifest: Manifest
-) -> None:
+def test_a_killed_shard_resumes(tmp_path: Path, results: Path, manifest: Manifest) -> None:
     with pytest.raises(SystemExit):
         run_one(manifest, 1, ABSENT, dies=2)
     collected = gathered(manifest, results)
@@ -122,7 +120,7 @@ def test_a_further_control_that_never_ran_is_missing(results: Path, manifest: Ma
     assert missing.expected == 4
 
 
-def test_one_that_is_run_twice_reuses_what_it_has(results: Path, manifest: Manifest) -> None:
+def test_a_shard_that_runs_twice_reuses_its_results(results: Path, manifest: Manifest) -> None:
     first = run_one(manifest, 0, {})
     world = FakeWorld({})
     second = run_shard(
@@ -132,16 +130,14 @@ def test_one_that_is_run_twice_reuses_what_it_has(results: Path, manifest: Manif
     assert second.seal.kept == first.seal.kept
 
 
-def test_older_results_of_the_machine_do_not_answer_for_it(
-    results: Path, manifest: Manifest
-) -> None:
+def test_older_results_of_the_machine_are_not_used(results: Path, manifest: Manifest) -> None:
     run_whole(manifest.plan, {}, results)
     world = FakeWorld({})
     run_shard(manifest, manifest.shards[0], RunOptions(jobs=1), lambda _: None, world.open())
     assert len(world.ran) == len(manifest.shards[0].cells)
 
 
-def test_ctrl_c_ends_it_without_a_seal_of_completeness(results: Path, manifest: Manifest) -> None:
+def test_ctrl_c_ends_it_as_interrupted(results: Path, manifest: Manifest) -> None:
     class InterruptedWorld(FakeWorld):
         def run(self, name: str, key: str) -> CellCapture:
             os.kill(os.getpid(), signal.SIGINT)
@@ -155,9 +151,7 @@ def test_ctrl_c_ends_it_without_a_seal_of_completeness(results: Path, manifest: 
     assert ": interrupted: " in str(missing)
 
 
-def test_two_of_a_run_go_on_at_once_and_the_same_one_does_not(
-    results: Path, manifest: Manifest
-) -> None:
+def test_two_shards_run_at_once_but_one_shard_only_once(results: Path, manifest: Manifest) -> None:
     folder = shards_folder(results, manifest)
     with one_run(folder / manifest.shards[0].name), one_run(results):
         assert run_one(manifest, 1, {}).exit_code is ExitCode.OK
@@ -165,7 +159,7 @@ def test_two_of_a_run_go_on_at_once_and_the_same_one_does_not(
             run_one(manifest, 0, {})
 
 
-def test_where_results_cannot_be_written_it_is_not_complete(
+def test_a_shard_without_written_results_is_not_complete(
     results: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: CaptureStore, capture: CellCapture) -> Path:
@@ -180,7 +174,7 @@ def test_where_results_cannot_be_written_it_is_not_complete(
     assert "not all results could be written" in gathered(manifest, results).problems[0]
 
 
-def test_what_an_earlier_run_of_it_found_otherwise_does_not_count(
+def test_superseded_results_of_an_earlier_run_do_not_count(
     results: Path, manifest: Manifest
 ) -> None:
     # Out of memory is tried again; the further control of the first time is not needed any more.
@@ -194,7 +188,7 @@ def test_what_an_earlier_run_of_it_found_otherwise_does_not_count(
     assert collected.results.keys() == set(manifest.shards[1].cells)
 
 
-def test_a_name_that_is_none_has_a_nearest() -> None:
+def test_an_unknown_shard_has_a_suggestion() -> None:
     manifest = in_shards(some_plan())
     assert find_shard(manifest, "linux_x86_64-01") is manifest.shards[0]
     with pytest.raises(UsageError, match="did you mean 'linux_x86_64-01'"):

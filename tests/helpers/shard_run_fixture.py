@@ -24,7 +24,7 @@ from helpers.run_fakes import (
     part,
 )
 from matrix.distributed.collect import CollectedRun, collect
-from matrix.distributed.gather import GatherLimits, JudgeRules
+from matrix.distributed.gather import DEFAULT_LIMITS, GatherLimits, JudgeRules
 from matrix.distributed.manifest import Manifest, Shard
 from matrix.distributed.shard_run import ShardRun, run_shard, shards_folder
 from matrix.distributed.shards import group_cells
@@ -169,7 +169,7 @@ def run_all(manifest: Manifest, responses: Responses) -> None:
 
 
 def gathered(
-    manifest: Manifest, results: Path, *folders: Path, limits: GatherLimits | None = None
+    manifest: Manifest, results: Path, *folders: Path, limits: GatherLimits = DEFAULT_LIMITS
 ) -> CollectedRun:
     return collect(manifest, folders or [shards_folder(results, manifest)], RULES, limits)
 

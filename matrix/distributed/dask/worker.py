@@ -144,10 +144,7 @@ async def _connect(options: WorkerOptions, folder: Path) -> _Worker | None:
 async def _wait_for_end(worker: _Worker, leave: LeaveRequest) -> None:
     """Wait until the worker has closed, or is requested to leave."""
     finished: Any = worker.finished
-    waits = {
-        asyncio.ensure_future(finished()),
-        asyncio.ensure_future(leave.event.wait()),
-    }
+    waits = {asyncio.ensure_future(finished()), asyncio.ensure_future(leave.event.wait())}
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()

@@ -62,11 +62,7 @@ class WorkerRun:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        open_context: OpenContext,
-        sources: Sources,
-        probes: Mapping[str, Probe],
+        self, folder: Path, open_context: OpenContext, sources: Sources, probes: Mapping[str, Probe]
     ) -> None:
         self._sources = sources
         self._probes = probes
@@ -172,10 +168,7 @@ class WorkerRuns:
     """
 
     def __init__(
-        self,
-        version: str,
-        open_run: Callable[[CellTask], WorkerRun],
-        leave: Callable[[str], None],
+        self, version: str, open_run: Callable[[CellTask], WorkerRun], leave: Callable[[str], None]
     ) -> None:
         self._version = version
         self._open_run = open_run
