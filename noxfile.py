@@ -135,7 +135,7 @@ def clean(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def audit(session: nox.Session) -> None:
-    """Say what the documents get wrong, without running anything."""
+    """Find contradictions in the documents without running anything."""
     command(session)
 
 

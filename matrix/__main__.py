@@ -15,7 +15,7 @@ __all__ = ["COMMANDS", "main", "main_inner"]
 
 COMMANDS = {
     "claims": "read documents and list what they promise",
-    "audit": "say what the documents get wrong, without running anything",
+    "audit": "find contradictions in the documents without running anything",
     "plan": "show which cells answer which claims, and what is left out and why",
     "verify": "run the cells and say which promises hold",
     "collect": "put together what the shards of a run found, and judge it",

@@ -42,14 +42,14 @@ _EXTENSIONS = (".so", ".pyd")
 class WheelModules:
     """The modules of a wheel by name, and how they import each other.
 
-    `sources` are modules with source, `native` extension modules, `known` all names including
-    packages, and `tops` the top-level names.
+    `sources` are modules with source, `native` extension modules, `names` all names including
+    packages, and `top_level` the top-level names.
     """
 
     sources: Mapping[str, ModuleImports]
-    known: frozenset[str]
+    names: frozenset[str]
     native: frozenset[str]
-    tops: frozenset[str]
+    top_level: frozenset[str]
 
     @functools.cached_property
     def missing(self) -> tuple[tuple[str, Import, str], ...]:
@@ -95,14 +95,14 @@ class WheelModules:
     def _submodule(self, statement: Import) -> str:
         """Return the module that `from package import name` imports, "" for another name."""
         name = f"{statement.module}.{statement.name}"
-        return name if statement.name and name in self.known else ""
+        return name if statement.name and name in self.names else ""
 
     def _missing(self, statement: Import) -> str:
         """Return the name that an import cannot find in the wheel, "" if there is none."""
-        if statement.module.partition(".")[0] not in self.tops:
+        if statement.module.partition(".")[0] not in self.top_level:
             return ""
         for part in _parts(statement.module):
-            if part not in self.known:
+            if part not in self.names:
                 return part
             if part in self.native:
                 return ""  # an extension module may define submodules
@@ -140,9 +140,9 @@ def _modules(key: _Key) -> WheelModules:
         for module in key.contents.modules
         if not module.path.partition("/")[0].endswith((".dist-info", ".data"))
     }
-    known = {part for name in (*sources, *key.native) for part in _parts(name)}
-    tops = frozenset(name.partition(".")[0] for name in known)
-    return WheelModules(sources, frozenset(known), key.native, tops)
+    names = {part for name in (*sources, *key.native) for part in _parts(name)}
+    top_level = frozenset(name.partition(".")[0] for name in names)
+    return WheelModules(sources, frozenset(names), key.native, top_level)
 
 
 @functools.lru_cache(maxsize=16384)
@@ -205,7 +205,7 @@ def undeclared_imports(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Itera
         for requirement in requirements_on(wheel.contents.metadata, platform.markers(python))
     }
     start = (*needs["start"]["modules"], *needs["start"]["switched"])
-    available = standard_library(python) | modules.tops | _provided(required, needs["modules"])
+    available = standard_library(python) | modules.top_level | _provided(required, needs["modules"])
     for name, chain in modules.reached(start).items():
         if _matches(name, [*needs["on-demand"]["modules"], *needs["copied"]["modules"]]):
             continue
@@ -214,7 +214,7 @@ def undeclared_imports(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Itera
             top = statement.module.partition(".")[0]
             if statement.condition is not ImportCondition.ALWAYS or top in available:
                 continue
-            if python.startswith("2") and _sibling(name, module, top) in modules.known:
+            if python.startswith("2") and _sibling(name, module, top) in modules.names:
                 continue
             chain_text = " > ".join(chain)
             says = f"{chain_text} imports {statement.module}, which no requirement provides"
