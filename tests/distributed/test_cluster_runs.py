@@ -80,7 +80,7 @@ def run_locally(folder: Path) -> Record:
         return Scheduler(plan(), PROBES, world, store, lambda _event: None).run()
 
 
-def by(worker: WorkerRun) -> Callable[[CellTask], Outcome | None]:
+def run_on(worker: WorkerRun) -> Callable[[CellTask], Outcome | None]:
     return lambda task: worker.run(task.planned, task.known)
 
 
@@ -88,18 +88,18 @@ def test_verdicts_and_keys_are_those_of_a_run_on_this_machine(
     tmp_path: Path, worker: WorkerRun
 ) -> None:
     local = run_locally(tmp_path / "here")
-    run = ClusterRun(tmp_path / "there", plan(), FakeTaskClient(by(worker)))
+    run = ClusterRun(tmp_path / "there", plan(), FakeTaskClient(run_on(worker)))
     result = run.run()
     assert result.verdicts == local.verdicts
-    assert {x.cell: (x.key, x.findings) for x in result.cells} == {
-        x.cell: (x.key, x.findings) for x in local.cells
+    assert {line.id: (line.key, line.findings) for line in result.cells} == {
+        line.id: (line.key, line.findings) for line in local.cells
     }
     assert sorted(entry.cell for entry in run.entries()) == sorted((MINIMUM, BEFORE, CONTROL))
 
 
 def test_known_results_are_not_run_again(tmp_path: Path, worker: WorkerRun) -> None:
     before = run_locally(tmp_path)
-    client = FakeTaskClient(by(worker))
+    client = FakeTaskClient(run_on(worker))
     run = ClusterRun(tmp_path, plan(), client)
     result = run.run()
     assert all(record.reused for record in result.cells)
@@ -110,7 +110,7 @@ def test_known_results_are_not_run_again(tmp_path: Path, worker: WorkerRun) -> N
 
 def test_fresh_runs_everything_again(tmp_path: Path, worker: WorkerRun) -> None:
     run_locally(tmp_path)
-    client = FakeTaskClient(by(worker))
+    client = FakeTaskClient(run_on(worker))
     result = ClusterRun(tmp_path, plan(), client, fresh=True).run()
     assert not any(record.reused for record in result.cells)
     assert [task.known for task in client.sent] == [frozenset()] * 3
@@ -160,7 +160,7 @@ def test_a_cell_that_kills_its_workers_is_reported_and_retried_next_time(
     assert result.count(Answer.CONFIRMED) == 0
     assert exit_code(result, strict=False) is ExitCode.OK
     with contextlib.closing(worker_run(HAS)) as anew:
-        again = ClusterRun(tmp_path, plan(), FakeTaskClient(by(anew))).run()
+        again = ClusterRun(tmp_path, plan(), FakeTaskClient(run_on(anew))).run()
     assert again.count(Answer.CONFIRMED) == 1
     assert [record.id for record in again.cells if not record.reused] == [MINIMUM]
 
@@ -169,7 +169,7 @@ def test_a_failure_on_a_worker_is_an_internal_error(tmp_path: Path) -> None:
     result = ClusterRun(
         tmp_path, plan(), FakeTaskClient(lambda _task: TaskFailed("KeyError: 'x'"))
     ).run()
-    assert {(x.reason, x.detail) for x in result.cells} == {
+    assert {(line.reason, line.detail) for line in result.cells} == {
         (Reason.INTERNAL_ERROR, "KeyError: 'x'")
     }
 
@@ -199,7 +199,7 @@ def test_a_restart_of_the_scheduler_loses_nothing(
     tmp_path: Path, worker: WorkerRun, *, late: bool
 ) -> None:
     first = FakeTaskClient(lambda _task: None)
-    second = FakeTaskClient(by(worker))
+    second = FakeTaskClient(run_on(worker))
     sent = []
 
     def answer(task: CellTask) -> Outcome | None:
@@ -278,7 +278,7 @@ def test_workers_have_time_to_come_back_when_the_scheduler_is_back(
 
     # A second for each poll, and a few to connect: in all more than a cell waits for a worker.
     timeouts = dataclasses.replace(TIMEOUTS, fitting=40)
-    clients = Dying(by(worker)), Filling(by(worker))
+    clients = Dying(run_on(worker)), Filling(run_on(worker))
     result = ClusterRun(tmp_path, plan(), *clients, timeouts=timeouts).run()
     assert result.count(Answer.CONFIRMED) == 1
     assert not [record for record in result.cells if record.reason]
@@ -309,7 +309,7 @@ def test_a_scheduler_that_stays_away_ends_the_run(tmp_path: Path, worker: Worker
 
 
 def test_a_cell_that_fits_no_worker_fails_alone(tmp_path: Path, worker: WorkerRun) -> None:
-    client = FakeTaskClient(by(worker), [offer(jobs=1)])
+    client = FakeTaskClient(run_on(worker), [offer(jobs=1)])
 
     def answer(task: CellTask) -> Outcome:
         if task.planned.cell.id == MINIMUM:
@@ -406,7 +406,7 @@ def test_a_worker_that_comes_later_is_used(tmp_path: Path, worker: WorkerRun) ->
             looks += 1
             return (offer(),) if looks > 5 else ()
 
-    result = ClusterRun(tmp_path, plan(), Late(by(worker))).run()
+    result = ClusterRun(tmp_path, plan(), Late(run_on(worker))).run()
     assert result.count(Answer.CONFIRMED) == 1
 
 
@@ -427,7 +427,7 @@ def test_ctrl_c_ends_what_runs_on_workers(tmp_path: Path, worker: WorkerRun) -> 
 
 
 def test_a_run_that_ends_is_closed_on_the_workers(tmp_path: Path, worker: WorkerRun) -> None:
-    client = FakeTaskClient(by(worker))
+    client = FakeTaskClient(run_on(worker))
     ClusterRun(tmp_path, plan(), client).run()
     assert (client.ended, client.closed) == (["run"], True)
 
@@ -435,7 +435,7 @@ def test_a_run_that_ends_is_closed_on_the_workers(tmp_path: Path, worker: Worker
 def test_further_controls_run_and_go_before_what_waits(tmp_path: Path) -> None:
     weak = {**HAS, CONTROL: "welcome", BEFORE: "welcome", MINIMUM: "welcome"}
     with contextlib.closing(worker_run(weak)) as worker:
-        client = FakeTaskClient(by(worker))
+        client = FakeTaskClient(run_on(worker))
         result = ClusterRun(tmp_path, plan(), client).run()
     assert [task.planned.cell.id for task in client.sent] == [MINIMUM, BEFORE, CONTROL, OLDER]
     assert result.count(Answer.REFUTED) == 1

@@ -266,7 +266,7 @@ def test_workers_that_start_at_once_keep_their_folders(tmp_path: Path) -> None:
 
     def begin(_number: int) -> bool:
         undisturbed = True
-        for _ in range(20):
+        for _ in range(10):
             barrier.wait(SECONDS)
             with worker_folder(tmp_path) as folder:
                 (folder / "scratch").mkdir()

@@ -173,6 +173,6 @@ def _unavailable(address: str, seconds: float, *, was_connected: bool) -> Cluste
     return ClusterUnavailableError(
         f"the scheduler at {address} did not come back within {seconds:g} s"
         if was_connected
-        else f"no Dask scheduler at {address} answers within {seconds:g} s",
+        else f"no Dask scheduler answered at {address} within {seconds:g} s",
         "Start one on a machine that all others reach: dask scheduler",
     )
