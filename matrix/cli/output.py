@@ -10,7 +10,7 @@ from matrix.errors import UsageError
 from matrix.reporting.json import json_text, result_to_json, write_text
 from matrix.reporting.progress import console_of_run
 from matrix.reporting.terminal import print_report, write_picture
-from matrix.runs.result import RunResult
+from matrix.runs.record import Record
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,12 +50,12 @@ def answer_console(args: argparse.Namespace) -> Console:
     return console_of_run(stderr=args.json is not None and str(args.json) == "-")
 
 
-def write_answers(args: argparse.Namespace, console: Console, result: RunResult, as_of: str) -> str:
+def write_answers(args: argparse.Namespace, console: Console, record: Record) -> str:
     """Print the report, write the files that are asked for, and return the record's text."""
-    print_report(console, result, as_of)
-    text = json_text(result_to_json(result, as_of))
+    print_report(console, record)
+    text = json_text(result_to_json(record))
     if args.json is not None:
         write_text(args.json, text)
     if args.picture is not None:
-        write_picture(args.picture, result)
+        write_picture(args.picture, record)
     return text

@@ -18,7 +18,7 @@ from matrix.reporting.json import write_text, write_text_json
 from matrix.reporting.junit import junit_xml
 from matrix.reporting.markdown import COMMENT, SUMMARY, badge, markdown
 from matrix.runs.captures import CaptureStore
-from matrix.runs.record import CellLine, Record
+from matrix.runs.record import CellRecord, Record
 from matrix.runs.record_store import RecordShelf
 from matrix.system.paths import results_dir
 
@@ -127,7 +127,7 @@ def _write(args: argparse.Namespace, record: Record, changed: RunDiff | None, ke
                 print(path)
 
 
-def _digests() -> Callable[[CellLine], Mapping[str, Any] | None]:
+def _digests() -> Callable[[CellRecord], Mapping[str, Any] | None]:
     """Return what reads the captures of cells, as far as they are kept here."""
     captures = CaptureStore(results_dir() / "captures")
 

@@ -26,6 +26,8 @@ from helpers.run_fakes import (
 )
 
 from matrix.__main__ import main
+from matrix.cli import reproduce as reproduce_command
+from matrix.cli import verify as verify_command
 from matrix.errors import ExitCode
 from matrix.features.reproduce.by_hand import ManualSteps
 from matrix.features.reproduce.run import SingleRun
@@ -39,7 +41,7 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Observed
 from matrix.runs.backend import RunBackend
 from matrix.runs.events import Emit, RunFinished, RunStarted
-from matrix.runs.result import RunResult
+from matrix.runs.record import Record
 from matrix.runs.run import RunOptions
 from matrix.system.paths import data_dir
 
@@ -47,8 +49,8 @@ from matrix.system.paths import data_dir
 @pytest.fixture
 def planned_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[Plan], None]:
     def set_plan(of: Plan) -> None:
-        for command in ("verify", "reproduce"):
-            monkeypatch.setattr(f"matrix.cli.{command}.plan_from_args", lambda *_: of)
+        for command in (verify_command, reproduce_command):
+            monkeypatch.setattr(command, "plan_from_args", lambda *_: of)
 
     return set_plan
 
@@ -58,16 +60,16 @@ def ran_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunOptions
     """Let `verify` find that the minimum lacks what the control has, without running anything."""
     seen: list[RunOptions] = []
 
-    def verify(of: Plan, options: RunOptions, emit: Emit, _runs: RunBackend) -> RunResult:
+    def verify(of: Plan, options: RunOptions, emit: Emit, _runs: RunBackend) -> Record:
         seen.append(options)
         emit(RunStarted(of, options.jobs))
         emit(RunFinished(interrupted=False))
         known = FindingTable(
             [finding(MINIMUM, Observed.ABSENT), finding(CONTROL, Observed.PRESENT)]
         )
-        return RunResult(of, (), judge(of, known), SNAPSHOT, 1.0)
+        return Record.of(of, (), judge(of, known), SNAPSHOT, 1.0)
 
-    monkeypatch.setattr("matrix.runs.run.verify", verify)
+    monkeypatch.setattr(verify_command, "verify", verify)
     monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
     return seen
 
@@ -171,7 +173,7 @@ def test_the_commands_as_json_are_what_the_schema_says(
 ) -> None:
     planned_as(plan())
     lines = ["uv venv", "# terminal 1"]
-    monkeypatch.setattr("matrix.features.reproduce.run.commands", lambda *_, **__: iter(lines))
+    monkeypatch.setattr(reproduce_command, "commands", lambda *_, **__: iter(lines))
     data = reproduced(capsys)
     assert data["cell"] == MINIMUM
     assert data["as_of"] == "2024-05-01"
@@ -191,7 +193,7 @@ def test_what_a_cell_showed_as_json_is_what_the_schema_says(
     planned_as(plan())
     capture = CellCapture(MINIMUM, "", None, (), (), "", 2.5, failed=failed, detail="as it is")
     shown = SingleRun(capture, (finding(MINIMUM, failed or Observed.PRESENT),), tmp_path)
-    monkeypatch.setattr("matrix.features.reproduce.run.run_alone", lambda *_, **__: shown)
+    monkeypatch.setattr(reproduce_command, "run_alone", lambda *_, **__: shown)
     data = reproduced(capsys, "--run", "--keep")
     assert data["commands"] is None
     (found,) = data["findings"]

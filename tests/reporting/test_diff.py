@@ -12,9 +12,11 @@ from helpers.run_fakes import claim
 from matrix.__main__ import main
 from matrix.errors import ExitCode
 from matrix.model.claim import Claim
+from matrix.model.fact import text_facts
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Tightness, Verdict
 from matrix.reporting.diff import Direction, changes
+from matrix.reporting.json import verdict_to_json
 from matrix.runs.record import Record, RunFacts
 
 FACTS = RunFacts("documented", "", "today", "2026-11-20", 1.0, interrupted=False)
@@ -25,7 +27,8 @@ REFUTED = (Outcome.REFUTED, None)
 
 def record(*answers: tuple[Claim, tuple[Outcome, Reason | None]]) -> Record:
     verdicts = tuple(
-        Verdict(one.id, outcome, None, reason, "as seen") for one, (outcome, reason) in answers
+        Verdict(one.id, outcome, None, reason, text_facts("as seen"))
+        for one, (outcome, reason) in answers
     )
     return Record(FACTS, tuple(one for one, _ in answers), verdicts, (), (), "")
 
@@ -93,7 +96,7 @@ def write(path: Path, made: Record) -> str:
         "schema": "verdicts/1",
         "run": {**dataclasses.asdict(FACTS), "outcomes": {}, "cells": {}, "left_out": {}},
         "claims": [one.to_json() for one in made.claims],
-        "verdicts": [one.to_json() for one in made.verdicts],
+        "verdicts": [verdict_to_json(one) for one in made.verdicts],
         "cells": [],
         "left_out": [],
     }

@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.run_fakes import MINIMUM, capture, cell, claim, failed, process
+from helpers.run_fakes import MINIMUM, capture, cell, claim, failed, finding, process
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_diff import CONFIRMED, CRASHED, FACTS, REFUTED, record
 
 from matrix.errors import UnreadableInputError
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim
+from matrix.model.fact import text_facts
 from matrix.model.reason import Reason
-from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict, Tightness, Verdict
+from matrix.model.verdict import Observed, Outcome, PartVerdict, Tightness, Verdict
 from matrix.reporting.diff import changes
 from matrix.reporting.html import LARGEST, page
 from matrix.reporting.html_charts import (
@@ -34,34 +36,34 @@ from matrix.reporting.html_charts import (
     unpooled,
 )
 from matrix.reporting.html_evidence import digest
-from matrix.runs.record import CellLine, Record
+from matrix.runs.record import CellRecord, Record
 
 NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'\ud800"
 
 
-def nothing(_cell: CellLine) -> None:
+def nothing(_cell: CellRecord) -> None:
     return None
 
 
-def cell_line(name: str, shows: Observed = Observed.PRESENT) -> CellLine:
-    found = Finding(name, "threat-detection", "static", shows, f"Seen to be {shows.value}.")
-    return CellLine(
-        name, ("threat-detection",), None, "", 1.0, reused=False, fallback=False, key=name,
+def cell_record(of: Cell | str, shows: Observed = Observed.PRESENT) -> CellRecord:
+    found = finding(of, shows)
+    return CellRecord(
+        found.cell, ("threat-detection",), None, "", 1.0, reused=False, fallback=False, key=str(of),
         started="2026", findings=(found,),
     )  # fmt: skip
 
 
 def part(name: str, outcome: Outcome = Outcome.CONFIRMED, *others: str) -> PartVerdict:
     reason = Reason.CRASHED if outcome is Outcome.UNVERIFIED else None
-    return PartVerdict(
-        "threat-detection", "static", (name, *others), outcome, None, reason, "as seen"
-    )
+    cells = tuple(map(Cell.parse, (name, *others)))
+    seen = text_facts("as seen")
+    return PartVerdict("threat-detection", "static", cells, outcome, None, reason, seen)
 
 
 def answered(of: Claim, outcome: Outcome, *parts: PartVerdict) -> Verdict:
     reason = Reason.CRASHED if outcome is Outcome.UNVERIFIED else None
     cells = tuple(name for each in parts for name in each.cells)
-    return Verdict(of.id, outcome, None, reason, "as seen", cells, parts)
+    return Verdict(of.id, outcome, None, reason, text_facts("as seen"), cells, parts)
 
 
 def run_of(*pairs: tuple[Claim, Verdict]) -> Record:
@@ -70,7 +72,7 @@ def run_of(*pairs: tuple[Claim, Verdict]) -> Record:
         FACTS,
         tuple(each for each, _ in pairs),
         tuple(each for _, each in pairs),
-        tuple(map(cell_line, names)),
+        tuple(map(cell_record, names)),
         (),
         "0" * 64,
     )
@@ -159,7 +161,7 @@ def test_a_promise_of_two_documents_with_one_answer_is_one_line_with_both_places
 def test_nothing_that_was_said_becomes_markup(words: str) -> None:
     of = dataclasses.replace(claim(), heading=words, document=words, subject=words)
     refuted = answered(of, Outcome.REFUTED, part(MINIMUM, Outcome.REFUTED))
-    refuted = dataclasses.replace(refuted, evidence=words, remarks=(words,))
+    refuted = dataclasses.replace(refuted, facts=text_facts(words), remarks=text_facts(words))
     made = run_of((of, refuted))
     plain = claim()
     like = run_of((plain, answered(plain, Outcome.REFUTED, part(MINIMUM, Outcome.REFUTED))))
@@ -257,7 +259,7 @@ def test_a_strip_tells_the_releases_in_their_order_and_what_each_showed() -> Non
     bad = dataclasses.replace(part(low, Outcome.REFUTED, high, old), tightness=None)
     made = run_of((claim(), answered(claim(), Outcome.REFUTED, bad)))
     lines = [
-        cell_line(old, Observed.UNKNOWN), cell_line(low, Observed.ABSENT), cell_line(high)
+        cell_record(old, Observed.UNKNOWN), cell_record(low, Observed.ABSENT), cell_record(high)
     ]  # fmt: skip
     made = dataclasses.replace(made, cells=tuple(lines))
     (strip,) = of_verdicts(made, heat_map(made))

@@ -16,7 +16,7 @@ from test_html import NASTY, generated
 from matrix.reporting.diff import changes
 from matrix.reporting.html import page
 from matrix.reporting.html_evidence import digest
-from matrix.runs.record import CellLine
+from matrix.runs.record import CellRecord
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -24,7 +24,7 @@ LOUD = {"Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled"}
 SHOWN = "document.querySelectorAll('#heat tbody tr[id]:not([hidden])').length"
 
 
-def digests(line: CellLine) -> dict[str, Any]:
+def digests(line: CellRecord) -> dict[str, Any]:
     return digest(capture(line.id, body=NASTY))
 
 

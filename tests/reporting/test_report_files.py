@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from junitparser.xunit2 import JUnitXml
 from test_diff import CONFIRMED, CRASHED, REFUTED, record
 
+from matrix.model.fact import text_facts
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.reporting.diff import changes
@@ -27,9 +28,10 @@ ANSWERS = st.lists(st.sampled_from([CONFIRMED, REFUTED, CRASHED]), max_size=30)
 
 def many(answers: Sequence[tuple[Outcome, Reason | None]], evidence: str = "as seen") -> Record:
     made = record(*((claim(number), answer) for number, answer in enumerate(answers)))
-    verdicts = tuple(dataclasses.replace(one, evidence=evidence) for one in made.verdicts)
-    facts = dataclasses.replace(made.run, started="2026-11-20T12:00:00+01:00")
-    return dataclasses.replace(made, verdicts=verdicts, run=facts)
+    facts = text_facts(evidence)
+    verdicts = tuple(dataclasses.replace(one, facts=facts) for one in made.verdicts)
+    run = dataclasses.replace(made.run, started="2026-11-20T12:00:00+01:00")
+    return dataclasses.replace(made, verdicts=verdicts, run=run)
 
 
 @given(ANSWERS, st.text())

@@ -25,6 +25,7 @@ from rich.console import Console
 from matrix.errors import ExitCode, StorageError
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.plan import Omission, Plan
 from matrix.model.reason import Reason
@@ -44,7 +45,7 @@ from matrix.runs.events import (
     VerdictReached,
     WarningRaised,
 )
-from matrix.runs.result import CellRecord, RunResult
+from matrix.runs.record import CellRecord, Record
 from matrix.runs.run import exit_code
 from matrix.system.paths import data_dir
 
@@ -63,7 +64,7 @@ def record(cell: str, reason: Reason | None = None, *, reused: bool = False) -> 
     shows = P if cell != BEFORE else A
     found = () if reason else (finding(cell, shows),)
     return CellRecord(
-        cell=cell,
+        cell=Cell.parse(cell),
         probes=("threat-detection",),
         reason=reason,
         detail="detail",
@@ -76,17 +77,19 @@ def record(cell: str, reason: Reason | None = None, *, reused: bool = False) -> 
     )
 
 
-def result(*, interrupted: bool = False, warnings: tuple[str, ...] = ()) -> RunResult:
+def result(*, interrupted: bool = False, warnings: tuple[str, ...] = ()) -> Record:
     of = the_plan()
     known = FindingTable([finding(MINIMUM, P), finding(BEFORE, A), finding(CONTROL, P)])
     cells = (record(MINIMUM), record(BEFORE, reused=True), record(CONTROL))
     verdicts = judge(of, known)
-    return RunResult(of, cells, verdicts, SNAPSHOT, 12.5, interrupted, warnings)
+    return Record.of(
+        of, cells, verdicts, SNAPSHOT, 12.5, interrupted=interrupted, warnings=warnings
+    )
 
 
-def printed(of: RunResult, width: int = 400) -> str:
+def printed(of: Record, width: int = 400) -> str:
     out = io.StringIO()
-    print_report(Console(file=out, width=width), of, "the time of each release")
+    print_report(Console(file=out, width=width), of.dated("the time of each release"))
     return out.getvalue()
 
 
@@ -161,7 +164,7 @@ def test_an_interrupted_run_says_so() -> None:
 def test_gaps_count_claims_and_name_a_cell_to_try() -> None:
     of = plan([GOOD, BAD, OPEN], [part(GOOD), part(BAD)])
     known = FindingTable([finding(MINIMUM, Reason.CRASHED), finding(CONTROL, P)])
-    found = gaps(RunResult(of, (), judge(of, known), SNAPSHOT, 1.0))
+    found = gaps(Record.of(of, (), judge(of, known), SNAPSHOT, 1.0))
     assert [(gap.reason, gap.claims, gap.cell) for gap in found] == [
         (Reason.CRASHED, 2, MINIMUM),
         (Reason.NO_PROBE, 1, ""),
@@ -178,7 +181,7 @@ def test_the_json_is_what_its_schema_says_and_holds_every_claim() -> None:
     validator = jsonschema.Draft202012Validator(schema)
     validator.check_schema(schema)
     cells = (*result().cells, record(CONTROL, Reason.BUILD_FAILED))
-    data = result_to_json(dataclasses.replace(result(), cells=cells), "2026-11-20")
+    data = result_to_json(dataclasses.replace(result(), cells=cells).dated("2026-11-20"))
     again = json.loads(json.dumps(data))
     validator.validate(again)
     assert [item["claim"] for item in again["verdicts"]] == [item["id"] for item in again["claims"]]
@@ -192,7 +195,7 @@ def test_the_json_is_what_its_schema_says_and_holds_every_claim() -> None:
 
 
 def test_json_goes_where_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = result_to_json(result(), "today")
+    data = result_to_json(result().dated("today"))
     write_text_json(tmp_path / "out.json", data)
     write_text_json(Path("-"), data)
     assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "out.json").read_text())
@@ -200,11 +203,11 @@ def test_json_goes_where_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixtur
         write_text_json(tmp_path / "none" / "out.json", data)
 
 
-def with_outcomes(*outcomes: Outcome, interrupted: bool = False) -> RunResult:
+def with_outcomes(*outcomes: Outcome, interrupted: bool = False) -> Record:
     verdicts = tuple(
         dataclasses.replace(result().verdicts[0], outcome=outcome) for outcome in outcomes
     )
-    return dataclasses.replace(result(), verdicts=verdicts, interrupted=interrupted)
+    return dataclasses.replace(result(interrupted=interrupted), verdicts=verdicts)
 
 
 @pytest.mark.parametrize(
@@ -312,4 +315,4 @@ def test_markup_in_evidence_is_shown_as_it_is() -> None:
     odd: Claim = dataclasses.replace(GOOD, subject="[bold]x[/]")
     of = plan([odd], [part(odd)])
     verdicts = judge(of, FindingTable([finding(MINIMUM, P)]))
-    assert "[bold]x[/]" in printed(RunResult(of, (), verdicts, SNAPSHOT, 1.0))
+    assert "[bold]x[/]" in printed(Record.of(of, (), verdicts, SNAPSHOT, 1.0))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import jsonschema
 import pytest
 from helpers.run_fakes import (
     BEFORE,
-    CHANNEL,
     CONTROL,
     MINIMUM,
     PROBE,
@@ -28,15 +27,16 @@ from matrix.features.reproduce.run import SingleRun
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
 from matrix.model.capture import CellLocation
-from matrix.model.plan import Omission
+from matrix.model.cell import Cell
+from matrix.model.plan import Omission, Plan
 from matrix.model.reason import Reason
-from matrix.model.verdict import Finding, Observed, Outcome
+from matrix.model.verdict import Observed, Outcome
 from matrix.reporting.json import result_to_json
 from matrix.reporting.progress import display
 from matrix.reporting.summary import marks, unisolated, where_lines
 from matrix.reporting.terminal import print_report
 from matrix.runs.events import Event, Message, RunStarted, VerdictReached
-from matrix.runs.result import CellRecord, RunResult
+from matrix.runs.record import CellRecord, Record
 from matrix.system.paths import data_dir
 
 X86, I686, ARM = "linux_x86_64", "linux_i686", "linux_aarch64"
@@ -60,7 +60,7 @@ def record(
     cell: str, at: CellLocation | None = None, reason: Reason | None = None, detail: str = ""
 ) -> CellRecord:
     return CellRecord(
-        cell=cell,
+        cell=Cell.parse(cell),
         probes=(PROBE,),
         reason=reason,
         detail=detail,
@@ -74,27 +74,39 @@ def record(
     )
 
 
-def result(shows: Mapping[str, Observed | Reason], **changes: object) -> RunResult:
-    """Return the run of one claim that was asked on several targets."""
+def plan_on(targets: Iterable[str]) -> Plan:
+    """Return the plan of one claim on several targets."""
     of = claim()
     parts = [
         part(of, minimum=on(target), before=None, controls=(on(target, CONTROL),))
-        for target in shows
+        for target in targets
     ]
+    return dataclasses.replace(plan([of], parts), targets=tuple(targets))
+
+
+def result(
+    shows: Mapping[str, Observed | Reason],
+    cells: tuple[CellRecord, ...] | None = None,
+    *,
+    warnings: tuple[str, ...] = (),
+    lost: str = "",
+) -> Record:
+    """Return the run of one claim on several targets."""
     known = FindingTable(
         item
         for target, shown in shows.items()
         for item in (finding(on(target), shown), finding(on(target, CONTROL), Observed.PRESENT))
     )
-    made = dataclasses.replace(plan([of], parts), targets=tuple(shows))
-    cells = tuple(record(on(target), where()) for target in shows)
-    base = RunResult(made, cells, judge(made, known), SNAPSHOT, 1.0)
-    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+    of = plan_on(shows)
+    if cells is None:
+        cells = tuple(record(on(target), where()) for target in shows)
+    verdicts = judge(of, known)
+    return Record.of(of, cells, verdicts, SNAPSHOT, 1.0, warnings=warnings, lost=lost)
 
 
-def printed(of: RunResult, width: int = 180) -> str:
+def printed(of: Record, width: int = 180) -> str:
     out = io.StringIO()
-    print_report(Console(file=out, width=width), of, "the time of each release")
+    print_report(Console(file=out, width=width), of.dated("the time of each release"))
     return out.getvalue()
 
 
@@ -125,7 +137,7 @@ def test_the_worst_answer_on_a_target_is_its_mark() -> None:
         [
             finding(MINIMUM, Observed.PRESENT),
             finding(BEFORE, Reason.CRASHED),
-            Finding(on(I686), PROBE, CHANNEL, Observed.PRESENT, "Seen."),
+            finding(on(I686), Observed.PRESENT),
         ]
     )
     assert marks(judge(plan([of], parts), known)) == "amd64 ? 386 ✓"
@@ -180,7 +192,7 @@ def test_what_an_engine_cannot_run_is_told_with_its_words() -> None:
     of = claim(2)
     left = Omission(of.id, "linux_aarch64", Reason.PLATFORM_NOT_HERE, "Docker runs linux/386 here")
     bare = dataclasses.replace(plan([of], left_out=[left]), parts=(), cells=(), fallbacks=())
-    made = RunResult(bare, (), judge(bare, FindingTable()), SNAPSHOT, 1.0)
+    made = Record.of(bare, (), judge(bare, FindingTable()), SNAPSHOT, 1.0)
     assert "Docker runs linux/386 here" in printed(made)
 
 
@@ -189,7 +201,7 @@ def test_the_json_tells_where_each_cell_was_and_its_schema_holds() -> None:
     validator = jsonschema.Draft202012Validator(schema)
     made = result({X86: Observed.PRESENT, ARM: Reason.NO_IMAGE})
     made = dataclasses.replace(made, cells=(made.cells[0], record(on(ARM), None, Reason.NO_IMAGE)))
-    data = result_to_json(made, "today")
+    data = result_to_json(made.dated("today"))
     validator.validate(data)
     first, second = data["cells"]
     assert first["where"]["image"] == f"sha256:{'1' * 64}"
@@ -210,7 +222,7 @@ def test_the_json_tells_where_each_cell_was_and_its_schema_holds() -> None:
 def test_progress_names_the_engine_the_images_and_the_targets() -> None:
     made = result({X86: Observed.PRESENT, I686: Reason.NO_IMAGE})
     events: list[Event] = [
-        RunStarted(made.plan, 2, DOCKER),
+        RunStarted(plan_on([X86, I686]), 2, DOCKER),
         Message("image of CPython 3.9 for linux_i686: unpacking"),
         VerdictReached(made.verdicts[0]),
     ]
@@ -218,7 +230,7 @@ def test_progress_names_the_engine_the_images_and_the_targets() -> None:
         out = io.StringIO()
         console = Console(file=out, width=300, force_terminal=terminal, legacy_windows=False)
         with display(console, {}) as emit:
-            for event in (*events, RunStarted(made.plan, 2, DOCKER)):
+            for event in (*events, RunStarted(plan_on([X86, I686]), 2, DOCKER)):
                 emit(event)
         text = out.getvalue()
         assert "in Docker 20.10.24, for amd64, 386" in text

@@ -84,21 +84,21 @@ def test_the_cells_without_an_image_run_here_and_it_is_said_once_for_each_cpytho
     assert warned.message.startswith("no-image: ")
     assert "CPython 3.9 run on this machine" in warned.message
     assert DETAIL in warned.message
-    assert result.warnings == (warned.message,)
+    assert result.run.warnings == (warned.message,)
     assert {cell.where.engine for cell in result.cells if cell.where} == {""}
     (line,) = where_lines(result)
     assert line.startswith("3 cells on this machine")
     again = FakeRunner(answers())
     result, _ = run(tmp_path, again, falling(Shut("3.9", known=known)), of)
     assert again.ran == [], "what ran here counts here"
-    assert result.warnings == (warned.message,)
+    assert result.run.warnings == (warned.message,)
 
 
 def test_the_others_stay_in_their_images_and_both_are_counted(tmp_path: Path) -> None:
     of = plan(cells=(MINIMUM, NEWER), fallbacks=())
     runner = FakeRunner(lambda cell, key: answers()(cell.replace("cp311", "cp39"), key))
     result, _ = run(tmp_path, runner, falling(Shut("3.9")), of)
-    engines = {cell.cell: cell.where.engine for cell in result.cells if cell.where}
+    engines = {cell.id: cell.where.engine for cell in result.cells if cell.where}
     assert engines == {MINIMUM: "", NEWER: DOCKER}
     assert len(list(where_lines(result))) == 2
 

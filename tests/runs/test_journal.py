@@ -18,6 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.errors import AnotherRunError, StorageError
+from matrix.model.cell import Cell
+from matrix.model.fact import text_facts
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
@@ -29,7 +31,9 @@ from matrix.system.paths import project_root
 
 
 def entry(key: str, detail: str = "") -> Entry:
-    finding = Finding(MINIMUM, PROBE, "static", Observed.UNKNOWN, "It crashed — ✓.", Reason.CRASHED)
+    facts = text_facts("It crashed — ✓.")
+    cell = Cell.parse(MINIMUM)
+    finding = Finding(cell, PROBE, "static", Observed.UNKNOWN, facts, Reason.CRASHED)
     return Entry(
         key=key,
         base="base",

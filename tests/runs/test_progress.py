@@ -13,17 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matrix.judging.claims import judge
-from matrix.judging.fallbacks import waits_for
+from matrix.judging.fallbacks import next_control
 from matrix.judging.findings import FindingTable
 from matrix.model.cell import Cell
 from matrix.model.environment import Environment, Interpreter
+from matrix.model.fact import text_facts
 from matrix.model.plan import Omission, Part, Plan, PlannedCell, StaticEvidence
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Verdict
 from matrix.runs.progress import Progress
 from matrix.runs.scheduler import QueuedCell, ReadyQueue
 
-CELLS = [cell(f"1.{number}.0").id for number in range(9)]
+CELLS = [cell(f"1.{number}.0") for number in range(9)]
 NAMES = ("one", "two")
 
 
@@ -42,27 +43,27 @@ class Slow:
     def __init__(self, of: Plan) -> None:
         self.known = FindingTable()
         self.plan = of
-        self.expected = {(each.cell.id, probe) for each in of.cells for probe in each.probes}
-        self.ended: set[tuple[str, str]] = set()
+        self.expected = {(each.cell, probe) for each in of.cells for probe in each.probes}
+        self.ended: set[tuple[Cell, str]] = set()
         self.reached: set[str] = set()
 
     def end(self, planned: PlannedCell) -> list[str]:
         claims: dict[str, None] = {}
         for probe in planned.probes:
-            self.ended.add((planned.cell.id, probe))
+            self.ended.add((planned.cell, probe))
             mine = [part for part in self.plan.parts if part.probe == probe]
-            found = {part.claim for part in mine if planned.cell.id in part.cells}
+            found = {part.claim for part in mine if planned.cell in part.cells}
             claims.update(dict.fromkeys(sorted(found)))
         return list(claims)
 
     def controls_for(self, claim: str) -> Iterator[PlannedCell]:
         fallbacks = {
-            (each.cell.id, probe): each for each in self.plan.fallbacks for probe in each.probes
+            (each.cell, probe): each for each in self.plan.fallbacks for probe in each.probes
         }
         for part in self.plan.parts:
             if part.claim != claim:
                 continue
-            while (cell := waits_for(part, self.known, frozenset(self.ended))) is not None:
+            while (cell := next_control(part, self.known, frozenset(self.ended))) is not None:
                 if (cell, part.probe) in self.expected:
                     break
                 fallback = fallbacks.get((cell, part.probe))
@@ -79,7 +80,7 @@ class Slow:
             each.id for each in self.plan.claims if each.id in wanted and self.settled(each.id)
         ]
         for verdict in judge(self.plan, self.known):
-            denies = any(each.holds_without for each in self.of(verdict.claim))
+            denies = any(each.expects_absent for each in self.of(verdict.claim))
             open_ = denies and verdict.reason is Reason.CONTROL_FAILED
             if verdict.claim in ready and not open_:
                 self.reached.add(verdict.claim)
@@ -102,26 +103,28 @@ class Driver:
     """Ends cells as the engine does; some end at once, as those do that an earlier run made."""
 
     books: Books
-    shown: dict[tuple[str, str], Observed | Reason | None]
-    at_once: set[str]
+    shown: dict[tuple[Cell, str], Observed | Reason | None]
+    at_once: set[Cell]
     waiting: list[PlannedCell] = dataclasses.field(default_factory=list)
     log: list[object] = dataclasses.field(default_factory=list)
 
     def end(self, planned: PlannedCell) -> None:
-        where = planned.cell.id
+        where = planned.cell
         for probe in planned.probes:
             shows = self.shown.get((where, probe))
             if isinstance(shows, Observed):
-                self.books.known.add(Finding(where, probe, CHANNEL, shows, f"{shows}."))
+                facts = text_facts(f"{shows}.")
+                self.books.known.add(Finding(where, probe, CHANNEL, shows, facts))
             elif shows is not None:
-                failed = Finding(where, probe, CHANNEL, Observed.UNKNOWN, "It failed.", shows)
+                facts = text_facts("It failed.")
+                failed = Finding(where, probe, CHANNEL, Observed.UNKNOWN, facts, shows)
                 self.books.known.add(failed)
         claims = self.books.end(planned)
         self.log.append((where, claims))
         for each in claims:
             for control in self.books.controls_for(each):
                 self.log.append((each, control))
-                if control.cell.id in self.at_once:
+                if control.cell in self.at_once:
                     self.end(control)
                 else:
                     self.waiting.append(control)
@@ -137,21 +140,21 @@ class Driver:
         return [*self.log, verdicts, late]
 
 
-ids = st.sampled_from(CELLS)
-several = st.lists(ids, max_size=4, unique=True).map(tuple)
+cells = st.sampled_from(CELLS)
+several = st.lists(cells, max_size=4, unique=True).map(tuple)
 claims = [claim(number) for number in range(1, 4)]
 parts = st.builds(
     Part,
     st.sampled_from([each.id for each in claims[:2]]),
     st.sampled_from(NAMES),
     st.just(CHANNEL),
-    ids,
-    st.none() | ids,
+    cells,
+    st.none() | cells,
     several,
-    holds_without=st.booleans(),
+    expects_absent=st.booleans(),
     pick=st.sampled_from(["", "lowest"]),
     elsewhere=several,
-    rungs=several,
+    later=several,
 )
 shows = st.sampled_from(
     [*[Observed.ABSENT] * 3, *[Reason.BUILD_FAILED] * 2, Observed.PRESENT, Reason.TIMED_OUT, None]
@@ -161,13 +164,15 @@ shows = st.sampled_from(
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     made = draw(st.lists(parts, min_size=1, max_size=8))
-    run = {each for part in made for each in part.asked}
+    run = {each for part in made for each in part.required}
     # Of some cells that may be asked for nobody knows anything.
-    reserve = {each for part in made for each in part.cells} - run - {draw(ids)}
+    reserve = {each for part in made for each in part.cells} - run - {draw(cells)}
     named = {each: draw(st.sampled_from([NAMES[:1], NAMES[1:], NAMES])) for each in CELLS}
 
-    def planned(some: set[str]) -> tuple[PlannedCell, ...]:
-        return tuple(PlannedCell(Cell.parse(each), DAY, named[each]) for each in sorted(some))
+    def planned(some: set[Cell]) -> tuple[PlannedCell, ...]:
+        return tuple(
+            PlannedCell(each, DAY, named[each]) for each in sorted(some, key=lambda cell: cell.id)
+        )
 
     about = claims[0].id
     return dataclasses.replace(
@@ -182,13 +187,13 @@ def plans(draw: st.DrawFn) -> Plan:
 @given(
     plans(),
     st.fixed_dictionaries({(each, name): shows for each in CELLS for name in NAMES}),
-    st.sets(ids),
+    st.sets(cells),
     st.integers(0, 9),
 )
 def test_what_is_asked_and_told_is_what_looking_through_all_says(
     of: Plan,
-    shown: dict[tuple[str, str], Observed | Reason | None],
-    at_once: set[str],
+    shown: dict[tuple[Cell, str], Observed | Reason | None],
+    at_once: set[Cell],
     seed: int,
 ) -> None:
     fast, slow = (Driver(books, shown, at_once).run(of, seed) for books in (Progress(of), Slow(of)))

@@ -13,7 +13,9 @@ from helpers.run_fakes import MINIMUM, capture
 from test_terminal_report import result
 
 from matrix.errors import StorageError, UnreadableInputError
+from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellLocation
+from matrix.model.fact import facts_to_json, text_facts
 from matrix.model.verdict import Outcome
 from matrix.reporting.diff import as_json, changes
 from matrix.reporting.json import json_text, result_to_json
@@ -28,22 +30,24 @@ HOUR = dt.timedelta(hours=1)
 
 def recorded() -> dict[str, Any]:
     """What a run writes, as plain values."""
-    data: dict[str, Any] = json.loads(json_text(result_to_json(result(), "today")))
+    data: dict[str, Any] = json.loads(json_text(result_to_json(result().dated("today"))))
     return data
 
 
 def shelf(folder: Path, count: int = 0) -> RecordShelf:
     made = RecordShelf(folder / "records")
     for hour in range(count):
-        made.keep(json_text({**recorded(), "warnings": [str(hour)]}), NOON + hour * HOUR)
+        made.keep(
+            json_text({**recorded(), "warnings": [str(hour)]}), (NOON + hour * HOUR).isoformat()
+        )
     return made
 
 
 def test_a_run_is_read_back_as_it_was(tmp_path: Path) -> None:
     made = result()
-    path = shelf(tmp_path).keep(json_text(result_to_json(made, "today")), made.started)
+    path = shelf(tmp_path).keep(json_text(result_to_json(made.dated("today"))), made.run.started)
     record = read_record(path, path.stem)
-    assert record.claims == tuple(made.plan.claims)
+    assert record.claims == tuple(made.claims)
     assert record.verdicts == made.verdicts
     assert [cell.findings for cell in record.cells] == [cell.findings for cell in made.cells]
     assert [cell.where for cell in record.cells] == [cell.where for cell in made.cells]
@@ -75,8 +79,8 @@ def test_runs_are_found_by_name_its_beginning_and_file(tmp_path: Path) -> None:
 def test_a_run_about_other_claims_is_not_the_one_before(tmp_path: Path) -> None:
     made = shelf(tmp_path, 1)
     other = {**recorded(), "claims": [], "verdicts": []}
-    made.keep(json_text(other), NOON + HOUR)
-    made.keep(json_text(recorded()), NOON + 2 * HOUR)
+    made.keep(json_text(other), (NOON + HOUR).isoformat())
+    made.keep(json_text(recorded()), (NOON + 2 * HOUR).isoformat())
     before = made.before(made.latest())
     assert before is not None
     assert before.name == made.names()[0]
@@ -138,13 +142,13 @@ def test_a_file_that_is_no_whole_record_is_refused_by_name(
 def test_a_record_that_cannot_be_written_is_told_and_leaves_no_half_one(tmp_path: Path) -> None:
     (tmp_path / "records").write_text("in the way", encoding="utf-8")
     with pytest.raises(StorageError):
-        shelf(tmp_path).keep("{}", NOON)
+        shelf(tmp_path).keep("{}", NOON.isoformat())
 
 
 def test_old_runs_make_room(tmp_path: Path) -> None:
     made = RecordShelf(tmp_path)
     for second in range(55):
-        made.keep("{}", NOON + dt.timedelta(seconds=second))
+        made.keep("{}", (NOON + dt.timedelta(seconds=second)).isoformat())
     assert len(made.names()) == 50
     assert made.names()[-1].startswith("20261120T120054Z")
 
@@ -217,6 +221,6 @@ def test_half_a_character_that_a_release_said_does_not_keep_a_run_from_being_rec
     tmp_path: Path,
 ) -> None:
     data = recorded()
-    data["verdicts"][0]["evidence"] = "it said \ud800."
-    path = shelf(tmp_path).keep(json_text(data), NOON)
-    assert read_record(path).verdicts[0].evidence == "it said ?."
+    data["verdicts"][0]["facts"] = facts_to_json(text_facts("it said \ud800."))
+    path = shelf(tmp_path).keep(json_text(data), NOON.isoformat())
+    assert evidence_text(read_record(path).verdicts[0].facts) == "it said ?."

@@ -9,16 +9,17 @@ from pathlib import Path
 from helpers.run_fakes import CONTROL, MINIMUM, PROBES, FakeClock, FakeRunner, plan, probe
 from test_scheduler import Run, answers
 
+from matrix.judging.sentences import evidence_text
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.runs.captures import CaptureStore
 from matrix.runs.events import Event
 from matrix.runs.journal import Journal
+from matrix.runs.record import Record
 from matrix.runs.rejudge import rejudge
-from matrix.runs.result import RunResult
 
 
-def again(folder: Path, events: list[Event], *, control: str | None = "off") -> RunResult:
+def again(folder: Path, events: list[Event], *, control: str | None = "off") -> Record:
     (name,) = PROBES
     return rejudge(
         plan(),
@@ -60,7 +61,7 @@ def test_what_was_captured_before_there_was_a_control_says_that_it_lacks_one(
     assert again(tmp_path, []).verdicts[0].outcome is Outcome.CONFIRMED
     verdict = again(tmp_path, [], control="untraced").verdicts[0]
     assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, Reason.NO_CONTROL)
-    assert "'attack' was not sent" in verdict.parts[0].evidence
+    assert "'attack' was not sent" in evidence_text(verdict.parts[0].facts)
 
 
 def test_a_cell_without_a_capture_is_not_run(tmp_path: Path) -> None:
@@ -69,4 +70,4 @@ def test_a_cell_without_a_capture_is_not_run(tmp_path: Path) -> None:
         file.unlink()
     result = again(tmp_path, [])
     assert result.verdicts[0].reason is Reason.NOT_RUN
-    assert CONTROL in {record.cell for record in result.cells}
+    assert CONTROL in {record.id for record in result.cells}

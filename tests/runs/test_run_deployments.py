@@ -26,9 +26,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_scheduler import HAS, Run, answers
 
-from matrix.judging.fallbacks import waits_for
+from matrix.judging.fallbacks import next_control
 from matrix.judging.findings import FindingTable
 from matrix.judging.parts import judge_part
+from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture
 from matrix.model.claim import ClaimKind
 from matrix.model.plan import Plan
@@ -36,8 +37,8 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
+from matrix.runs.record import Record
 from matrix.runs.rejudge import MadeBy, rejudge
-from matrix.runs.result import RunResult
 
 OPEN = (Outcome.UNVERIFIED, Reason.DEPLOYMENT_NOT_HERE)
 ANYWHERE, IN_DOCKER = claim(1), claim(2, ClaimKind.DEPLOYMENT)
@@ -45,7 +46,7 @@ BOTH = plan([ANYWHERE, IN_DOCKER], [part(ANYWHERE), part(IN_DOCKER, contained=Tr
 Answering = Callable[[str, str], CellCapture | None]
 
 
-def run(folder: Path, told: Answering, engine: str, of: Plan = BOTH) -> tuple[RunResult, Run]:
+def run(folder: Path, told: Answering, engine: str, of: Plan = BOTH) -> tuple[Record, Run]:
     """Run on an engine, or on this machine where there is none."""
     made = FakeEnvironments(ready=True)
     made.image = image() if engine else None
@@ -53,7 +54,7 @@ def run(folder: Path, told: Answering, engine: str, of: Plan = BOTH) -> tuple[Ru
     return one.run(), one
 
 
-def again(folder: Path, made_by: MadeBy = lambda _capture: True) -> RunResult:
+def again(folder: Path, made_by: MadeBy = lambda _capture: True) -> Record:
     return rejudge(
         BOTH,
         PROBES,
@@ -65,7 +66,7 @@ def again(folder: Path, made_by: MadeBy = lambda _capture: True) -> RunResult:
     )
 
 
-def told(result: RunResult) -> list[tuple[Outcome, Reason | None]]:
+def told(result: Record) -> list[tuple[Outcome, Reason | None]]:
     return [(verdict.outcome, verdict.reason) for verdict in result.verdicts]
 
 
@@ -84,7 +85,7 @@ def test_what_ran_on_a_machine_itself_neither_confirms_nor_refutes_it(
     result, _ = run(tmp_path, answers(minimum=minimum), "")
     assert told(result)[0][0] is not Outcome.UNVERIFIED
     assert told(result)[1] == OPEN
-    assert "not in a container" in result.verdicts[1].evidence
+    assert "not in a container" in evidence_text(result.verdicts[1].facts)
 
 
 def test_judging_again_takes_no_capture_of_this_machine_for_it(tmp_path: Path) -> None:
@@ -126,11 +127,11 @@ SHOWN = st.sampled_from((Observed.PRESENT, Observed.ABSENT, Reason.CRASHED, None
 )
 def test_no_verdict_on_containers_rests_on_another_cell(
     shown: tuple[tuple[Observed | Reason | None, bool], ...],
-    holds_without: bool,
+    expects_absent: bool,
     controls: tuple[str, ...],
 ) -> None:
     cells = (MINIMUM, BEFORE, CONTROL, OLDER)
-    asked = part(IN_DOCKER, contained=True, holds_without=holds_without, controls=controls)
+    asked = part(IN_DOCKER, contained=True, expects_absent=expects_absent, controls=controls)
     all_of, inside = FindingTable(), FindingTable()
     for cell, (item, contained) in zip(cells, shown, strict=True):
         if item is not None:
@@ -139,8 +140,8 @@ def test_no_verdict_on_containers_rests_on_another_cell(
                 inside.add(finding(cell, item), contained=True)
     verdict, alone = judge_part(asked, all_of), judge_part(asked, inside)
     assert (verdict.outcome, verdict.tightness) == (alone.outcome, alone.tightness)
-    if verdict.outcome is Outcome.REFUTED and not holds_without:
-        assert waits_for(asked, all_of, set()) is None
+    if verdict.outcome is Outcome.REFUTED and not expects_absent:
+        assert next_control(asked, all_of, set()) is None
 
 
 def test_why_a_cell_did_not_run_is_nearer_than_where() -> None:

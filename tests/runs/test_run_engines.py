@@ -17,6 +17,8 @@ from helpers.target_fixture import DOCKER, NO_ARM, wide_index
 
 from matrix.__main__ import main
 from matrix.cells.job import Limits
+from matrix.cli import options
+from matrix.cli import verify as verify_command
 from matrix.docker.images.catalog import CatalogEntry
 from matrix.docker.images.interface import ImageOffer
 from matrix.docker.interface import ContainerError, EngineInfo, ImageInfo
@@ -25,6 +27,8 @@ from matrix.errors import EngineUnavailableError, ExitCode, UsageError
 from matrix.interpreters.targets import host_target
 from matrix.model.capture import CellLocation
 from matrix.model.plan import Plan
+from matrix.planning import locations
+from matrix.runs import backend
 from matrix.runs import setup as jobs
 from matrix.runs.backend import RunBackend, held
 from matrix.runs.events import Emit, RunFinished, RunStarted
@@ -42,7 +46,7 @@ X86, I686, ARM = "linux_x86_64", "linux_i686", "linux_aarch64"
 def _this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COMPAT_MATRIX_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setattr("matrix.planning.locations.host_target", lambda: X86)
+    monkeypatch.setattr(locations, "host_target", lambda: X86)
 
 
 class Counted(FakeEngine):
@@ -92,9 +96,9 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Answering:
     def answer(info: EngineInfo) -> Counted:
         engine = Counted(info=info)
         for name in ("find_engine", "connect"):
-            monkeypatch.setattr(f"matrix.runs.backend.{name}", lambda _run: engine)
-        monkeypatch.setattr("matrix.cli.options.find_engine", lambda _run: engine)
-        monkeypatch.setattr("matrix.runs.backend.ImageCatalog", FakeCatalog)
+            monkeypatch.setattr(backend, name, lambda _run: engine)
+        monkeypatch.setattr(options, "find_engine", lambda _run: engine)
+        monkeypatch.setattr(backend, "ImageCatalog", FakeCatalog)
         return engine
 
     return answer
@@ -249,16 +253,17 @@ def ran_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[RunBackend, RunOptions
     """Let `verify` run nothing, and note what it would have run it with."""
     seen: list[tuple[RunBackend, RunOptions]] = []
 
-    def verify(of: Plan, options: RunOptions, emit: Emit, runs: RunBackend) -> Record:
-        seen.append((runs, options))
-        emit(RunStarted(of, options.jobs, runs.where.engine))
+    def verify(of: Plan, run_options: RunOptions, emit: Emit, runs: RunBackend) -> Record:
+        seen.append((runs, run_options))
+        emit(RunStarted(of, run_options.jobs, runs.where.engine))
         emit(RunFinished(interrupted=False))
         return Record.of(of, (), (), plan().snapshot, 1.0)
 
-    monkeypatch.setattr("matrix.runs.run.verify", verify)
-    monkeypatch.setattr("matrix.runs.run.world_on", lambda runs: runs)
+    monkeypatch.setattr(verify_command, "verify", verify)
+    monkeypatch.setattr(verify_command, "world_on", lambda runs: runs)
     monkeypatch.setattr(
-        "matrix.cli.verify.plan_from_args",
+        verify_command,
+        "plan_from_args",
         lambda _args, _say, where, *_: dataclasses.replace(plan(), targets=where.targets),
     )
     return seen
@@ -306,9 +311,9 @@ def test_rejudging_asks_no_engine_and_takes_the_targets_that_were_captured(
     for choice, targets in (("auto", {host_target(), ARM}), ("docker", {X86, I686, ARM})):
         ran_on.clear()
         assert main(["verify", "--rejudge", "--engine", choice]) == ExitCode.OK
-        ((runs, options),) = ran_on
+        ((runs, run_options),) = ran_on
         assert set(runs.where.targets) == targets
-        assert options.engine == choice
+        assert run_options.engine == choice
     assert engine.swept == 0
 
 
@@ -321,9 +326,9 @@ def test_a_plan_needs_no_engine_and_is_that_of_the_engine_that_answers(
     answering: Answering, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = wide_index()
-    monkeypatch.setattr("matrix.cli.options.claims_from_args", lambda _args, _say: page())
+    monkeypatch.setattr(options, "claims_from_args", lambda _args, _say: page())
     index.notices = []  # type: ignore[attr-defined]
-    monkeypatch.setattr("matrix.cli.options.CachedIndex", lambda *_, **__: index)
+    monkeypatch.setattr(options, "CachedIndex", lambda *_, **__: index)
     assert plan_of(capsys) == {X86}
     assert plan_of(capsys, "--engine", "docker") == {X86, I686, ARM}
     assert plan_of(capsys, "--engine", "docker", "--target", "arm64") == {ARM}

@@ -16,18 +16,21 @@ from rich.console import Console
 
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
+from matrix.judging.sentences import evidence_text
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.model.fact import Fact, FactKind, fact, text_facts
 from matrix.model.plan import Omission, Plan
 from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Tightness, Verdict
-from matrix.reporting.evidence_text import tell
 from matrix.reporting.progress import VerdictBatches, display
 from matrix.reporting.rows import VerdictRow, fold, group
-from matrix.reporting.summary import also_seen
+from matrix.reporting.short_evidence import short_evidence
+from matrix.reporting.summary import remarks_of
 from matrix.reporting.terminal import draw, print_report
 from matrix.reporting.text import place, promise, pythons, short_names
 from matrix.runs.events import CellStarted, RunStarted, VerdictReached
-from matrix.runs.result import RunResult
+from matrix.runs.record import Record
 
 
 def written(
@@ -53,11 +56,28 @@ def verdict(
     reason: Reason | None = None,
     tightness: Tightness | None = None,
     *,
-    evidence: str = "ddtrace 1.9.0: It does.",
+    facts: tuple[Fact, ...] = (),
     parts: int = 1,
 ) -> Verdict:
-    made = PartVerdict("p", "c", (MINIMUM,), outcome, tightness, reason, evidence)
-    return Verdict(of.id, outcome, tightness, reason, evidence, (MINIMUM,), (made,) * parts)
+    facts = facts or (release_fact(Cell.parse(MINIMUM), text_facts("It does.")),)
+    cells = (Cell.parse(MINIMUM),)
+    made = PartVerdict("p", "c", cells, outcome, tightness, reason, facts)
+    return Verdict(of.id, outcome, tightness, reason, facts, cells, (made,) * parts)
+
+
+def open_verdict(of: Claim, reason: Reason) -> Verdict:
+    return Verdict(of.id, Outcome.UNVERIFIED, None, reason, ())
+
+
+def release_fact(
+    of: Cell, facts: tuple[Fact, ...], kind: FactKind = FactKind.RELEASE, **values: str
+) -> Fact:
+    return fact(kind, of, by="tracer", facts=facts, **values)
+
+
+def stimulus_fact(name: str, *texts: str, tried: int = 0) -> Fact:
+    observed = [fact(FactKind.OBSERVED, text=text) for text in texts]
+    return fact(FactKind.STIMULUS, stimulus=name, tried=tried, facts=observed)
 
 
 def by_id(*claims: Claim) -> dict[str, Claim]:
@@ -105,7 +125,7 @@ def test_a_fold_lists_subjects_and_what_narrows_them() -> None:
         written(ClaimKind.INTEGRATION, "aiohttp", 50, role="server", automatic="no"),
         written(ClaimKind.INTEGRATION, "bottle", 52, automatic="no"),
     ]
-    nothing = [Verdict(item.id, Outcome.UNVERIFIED, None, Reason.NO_PROBE, "") for item in claims]
+    nothing = [open_verdict(item, Reason.NO_PROBE) for item in claims]
     (made,) = fold(nothing, by_id(*claims))
     assert made.subjects == "asgi, aiohttp (client, server), bottle"
     assert place(made.claims) == "a.md:48-50,52"
@@ -116,9 +136,7 @@ def test_a_fold_of_runtimes_puts_platforms_with_equal_cpythons_together() -> Non
         runtime(f"=={minor}.*", 7, os=os) for os in ("macos", "windows") for minor in ("2.7", "3.5")
     ]
     claims.append(runtime(">=3.7", 8, os="macos"))
-    nothing = [
-        Verdict(item.id, Outcome.UNVERIFIED, None, Reason.PLATFORM_NOT_HERE, "") for item in claims
-    ]
+    nothing = [open_verdict(item, Reason.PLATFORM_NOT_HERE) for item in claims]
     (made,) = fold(nothing[:4], by_id(*claims))
     assert made.subjects == "cpython 2.7, 3.5 (ddtrace <2) on macos/x86_64, windows/x86_64"
     assert ">=3.7" in fold(nothing, by_id(*claims))[0].subjects
@@ -161,7 +179,9 @@ def test_a_report_says_what_the_short_names_stand_for() -> None:
     of = plan([long, claim(2)], [part(long), part(claim(2))])
     verdicts = judge(of, FindingTable([finding(MINIMUM, Observed.PRESENT)]))
     out = io.StringIO()
-    print_report(Console(file=out, width=180), RunResult(of, (), verdicts, SNAPSHOT, 1.0), "then")
+    print_report(
+        Console(file=out, width=180), Record.of(of, (), verdicts, SNAPSHOT, 1.0).dated("then")
+    )
     assert "a_rather…:1 " in out.getvalue()
     assert "a_rather… is a_rather_long_name.md" in out.getvalue()
 
@@ -189,7 +209,7 @@ def many_claims() -> Iterator[tuple[Claim, bool]]:
         yield runtime(minor, 220 + line, os="windows"), False
 
 
-def whole_run() -> RunResult:
+def whole_run() -> Record:
     made = list(many_claims())
     tried = [item for item, covered in made if covered]
     left_out = [
@@ -207,17 +227,17 @@ def whole_run() -> RunResult:
             finding(CONTROL, Observed.PRESENT),
         ]
     )
-    return RunResult(of, (), judge(of, known), SNAPSHOT, 1.0)
+    return Record.of(of, (), judge(of, known), SNAPSHOT, 1.0)
 
 
 @pytest.mark.parametrize("width", [90, 180, 500])
 def test_every_claim_is_in_the_report_with_its_subject_and_line(width: int) -> None:
     out = io.StringIO()
-    print_report(Console(file=out, width=width), whole_run(), "then")
+    print_report(Console(file=out, width=width), whole_run().dated("then"))
     # Where a row wraps is of no matter here.
     text = " ".join(out.getvalue().split())
     named = lines_of(re.sub(r"(?<=[,:-]) (?=\d)", "", text))
-    claims = whole_run().plan.claims
+    claims = whole_run().claims
     assert {(item.document, item.line) for item in claims} <= named
     for item in claims:
         assert item.subject in text
@@ -226,34 +246,47 @@ def test_every_claim_is_in_the_report_with_its_subject_and_line(width: int) -> N
 
 
 def test_a_sentence_begins_with_the_fact_and_its_cell_and_says_nothing_twice() -> None:
-    evidence = (
+    lacks = stimulus_fact("redirect", "status 201", "no Location", "no Location", tried=3)
+    shows = stimulus_fact("redirect", "status 303", "a", "b", "c", "d")
+    minimum, before, control = map(Cell.parse, (MINIMUM, BEFORE, CONTROL))
+    off = fact(FactKind.NOTHING_WITHOUT_FEATURE)
+    facts = (
+        release_fact(
+            minimum, (fact(FactKind.LACKED, facts=[lacks]), fact(FactKind.REPEATS_AGREE, count=3))
+        ),
+        release_fact(control, (fact(FactKind.SHOWED, facts=[shows]), off), FactKind.CONTROL_SHOWS),
+        off,
+        release_fact(before, (), FactKind.RELEASE_BEFORE, shows="absent"),
+    )
+    whole = evidence_text(facts)
+    assert whole.startswith(
         "ddtrace 1.9.0: Redirect: status 201; no Location; no Location, 3 tried. (3 of 3)"
         " ddtrace 1.20.0 in the same environment: Redirect: status 303; a; b; c; d."
-        " With the feature off it does not show. ddtrace 1.8.0, the release before, has none."
     )
-    row = VerdictRow((verdict(claim(), Outcome.REFUTED, evidence=evidence, parts=2),), (claim(),))
-    told = tell(row, 400)
+    row = VerdictRow((verdict(claim(), Outcome.REFUTED, facts=facts, parts=2),), (claim(),))
+    told = short_evidence(row, 400)
     assert told.startswith(f"{MINIMUM}: Redirect: status 201; no Location. ")
     assert told.count("Redirect") == 1
     assert "tried" not in told
     assert "(3 of 3)" not in told
+    assert (whole.count("With the feature off"), told.count("With the feature off")) == (2, 1)
     assert "ddtrace 1.20.0 in the same environment: status 303; a; b; …" in told
     assert told.endswith("Both parts fail.")
     # What does not fit goes as a whole, the control with the feature off first.
-    short = tell(row, len(told) - 1)
+    short = short_evidence(row, len(told) - 1)
     assert "With the feature off" not in short
-    assert "the release before, has none." in short
-    assert len(tell(row, 80)) <= 80
+    assert "the release before, does not show it." in short
+    assert len(short_evidence(row, 80)) <= 80
 
 
 def test_a_sentence_keeps_repeats_that_differ_and_drops_ports() -> None:
-    evidence = (
-        "ddtrace 1.9.0: Get: http.url='http://127.0.0.1:4986/s0a7f94c7d5e9473/books'. (2 of 3)"
-    )
-    told = tell(
-        VerdictRow((verdict(claim(), Outcome.CONFIRMED, evidence=evidence),), (claim(),)), 400
-    )
-    assert told == f"{MINIMUM}: Get: http.url='/books'. (2 of 3)."
+    shows = stimulus_fact("get", "http.url='http://127.0.0.1:4986/s0a7f94c7d5e9473/books'")
+    differ = fact(FactKind.REPEATS_DIFFER, counts=("2 x present", "1 x absent"))
+    facts = (release_fact(Cell.parse(MINIMUM), (fact(FactKind.SHOWED, facts=[shows]), differ)),)
+    assert "http://127.0.0.1:4986/s0a7f94c7d5e9473/books" in evidence_text(facts)
+    row = VerdictRow((verdict(claim(), Outcome.CONFIRMED, facts=facts),), (claim(),))
+    told = short_evidence(row, 400)
+    assert told == f"{MINIMUM}: Get: http.url='/books'. Repeats differ: 2 x present, 1 x absent."
 
 
 def started(claims: Sequence[Claim]) -> RunStarted:
@@ -300,17 +333,22 @@ def test_lines_are_flushed_at_once() -> None:
 
 
 def test_what_was_also_seen_is_told_once_with_the_other_cells() -> None:
-    other = cell("1.9.0", "3.10").id
-    crashed = "it crashed in the soak"
+    minimum, other = Cell.parse(MINIMUM), cell("1.9.0", "3.10")
+    notes = [
+        fact(FactKind.NOTE, name, facts=text_facts("it crashed in the soak"))
+        for name in (minimum, other)
+    ]
     parts = tuple(
-        PartVerdict("p", "c", (name,), Outcome.CONFIRMED, None, None, "x", (f"{name}: {crashed}",))
-        for name in (MINIMUM, other)
+        PartVerdict("p", "c", (name,), Outcome.CONFIRMED, None, None, text_facts("x"), (note,))
+        for name, note in zip((minimum, other), notes, strict=True)
     )
-    remarks = (f"{MINIMUM}: {crashed}", f"{other}: {crashed}", "2 left out: no-wheel")
-    of = Verdict(claim().id, Outcome.CONFIRMED, None, None, "x", (MINIMUM,), parts, remarks)
-    (seen,) = also_seen(RunResult(started([claim()]).plan, (), (of,), SNAPSHOT, 1.0))
-    assert seen.remark == remarks[0]
-    assert seen.cells == (other,)
+    remarks = (*notes, fact(FactKind.OMITTED, count=2, reason="no-wheel"))
+    of = Verdict(
+        claim().id, Outcome.CONFIRMED, None, None, text_facts("x"), (minimum,), parts, remarks
+    )
+    (seen,) = remarks_of(Record.of(started([claim()]).plan, (), (of,), SNAPSHOT, 1.0))
+    assert seen.remark == f"{MINIMUM}: it crashed in the soak"
+    assert seen.cells == (other.id,)
     assert seen.promises == (promise(claim()),)
 
 
@@ -322,18 +360,18 @@ def test_a_picture_is_well_formed_loads_nothing_and_is_the_same_every_time() -> 
     words = "".join(root.itertext()).replace("\xa0", " ")
     assert "refuted" in words
     assert "confirmed (exact)" in words
-    assert f"{len(run.plan.claims)} claims" in words
+    assert f"{len(run.claims)} claims" in words
     assert re.findall(r"https?:[^\s\"']+", svg) == ["http://www.w3.org/2000/svg"]
     assert "url(" not in svg.replace("url(#", "")
-    assert draw(dataclasses.replace(run, seconds=99.0)) == svg
+    assert draw(dataclasses.replace(run, run=dataclasses.replace(run.run, seconds=99.0))) == svg
 
 
 def test_a_picture_names_no_address_and_counts_the_rows_that_it_leaves_out() -> None:
     claims = [claim(number) for number in range(1, 13)]
-    evidence = "ddtrace 1.9.0: Location: https://bookshop.example/closed."
-    made = tuple(verdict(item, Outcome.REFUTED, evidence=evidence) for item in claims)
+    facts = text_facts("ddtrace 1.9.0: Location: https://bookshop.example/closed.")
+    made = tuple(verdict(item, Outcome.REFUTED, facts=facts) for item in claims)
     of = Plan("documented", SNAPSHOT, tuple(claims), (), (), (), ())
-    svg = draw(RunResult(of, (), made, SNAPSHOT, 1.0))
+    svg = draw(Record.of(of, (), made, SNAPSHOT, 1.0))
     words = "".join(ET.fromstring(svg).itertext()).replace("\xa0", " ")  # noqa: S314 - made here
     assert "bookshop.example/closed" in words
     assert svg.count("://") == 1

@@ -155,7 +155,7 @@ def test_a_lost_engine_ends_the_run_at_once_and_keeps_nothing_of_what_it_left(
     done, open_ = result.verdicts
     assert done.outcome is Outcome.CONFIRMED
     assert open_.reason is Reason.ENGINE_LOST
-    assert result.lost
+    assert result.run.lost
     assert exit_code(result, strict=False) is ExitCode.ENGINE_UNAVAILABLE
     (warned,) = (event for event in events if isinstance(event, WarningRaised))
     assert "engine was lost" in warned.message
@@ -164,7 +164,7 @@ def test_a_lost_engine_ends_the_run_at_once_and_keeps_nothing_of_what_it_left(
     later = FakeRunner(answers())
     result, _ = run(tmp_path, later, inside("sha256:one"), of)
     assert later.ran == [BEFORE, CONTROL]
-    assert not result.lost
+    assert not result.run.lost
 
 
 def test_an_engine_that_is_lost_while_environments_are_made_ends_the_run_too(
@@ -224,7 +224,7 @@ def test_fewer_emulated_cells_run_at_a_time_and_the_others_go_past_them(tmp_path
         emulated_jobs=1,
     )
     assert runner.most == {"linux_aarch64": 1, "linux_x86_64": 2}
-    assert {item.cell for item in result.cells} == set(cells)
+    assert {item.id for item in result.cells} == set(cells)
 
 
 class FakeCatalog:
@@ -285,7 +285,7 @@ def test_an_image_that_cannot_be_had_makes_its_cells_unverified(tmp_path: Path) 
         tmp_path, FakeRunner(answers()), ImageEnvironments(catalog, FakeTrees(), PROBES)
     )
     assert result.verdicts[0].reason is Reason.NO_IMAGE
-    assert not result.lost
+    assert not result.run.lost
     there = FakeRunner(answers())
     run(tmp_path, there, ImageEnvironments(FakeCatalog(), FakeTrees(), PROBES))
     assert there.ran == [MINIMUM, BEFORE, CONTROL], "nothing was kept of it"

@@ -21,6 +21,7 @@ from helpers.run_fakes import (
     capture,
     claim,
     failed,
+    ids,
     part,
     plan,
     probe,
@@ -46,7 +47,7 @@ from matrix.runs.events import (
 )
 from matrix.runs.journal import Entry, Journal
 from matrix.runs.keys import Sources, judge_key
-from matrix.runs.result import RunResult
+from matrix.runs.record import Record
 from matrix.runs.result_store import ResultStore
 from matrix.runs.scheduler import RunContext, Scheduler
 
@@ -96,7 +97,7 @@ class Run:
         )
         self.engine = Scheduler(of or plan(), probes, world, keeping, self.events.append)
 
-    def run(self) -> RunResult:
+    def run(self) -> Record:
         with contextlib.closing(self.journal):
             return self.engine.run()
 
@@ -132,7 +133,7 @@ def test_events_of_a_run(tmp_path: Path) -> None:
     ]
     (verdict,) = result.verdicts
     assert (verdict.outcome, verdict.tightness) == (Outcome.CONFIRMED, Tightness.EXACT)
-    assert [record.cell for record in result.cells] == [MINIMUM, BEFORE, CONTROL]
+    assert [record.id for record in result.cells] == [MINIMUM, BEFORE, CONTROL]
 
 
 def test_environments_are_built_before_their_cells(tmp_path: Path) -> None:
@@ -248,7 +249,7 @@ def test_a_lasting_build_failure_is_not_built_again(tmp_path: Path) -> None:
     broken = {BEFORE: Reason.BUILD_FAILED, CONTROL: Reason.INDEX_UNAVAILABLE}
     first = Run(tmp_path, FakeRunner(answers()), FakeEnvironments(broken))
     result = first.run()
-    assert {record.cell: record.reason for record in result.cells} == {
+    assert {record.id: record.reason for record in result.cells} == {
         MINIMUM: None,
         BEFORE: Reason.BUILD_FAILED,
         CONTROL: Reason.INDEX_UNAVAILABLE,
@@ -274,7 +275,7 @@ def test_fallback_controls_run_only_if_the_ones_before_could_not_serve(tmp_path:
     assert absent.runner.ran == [MINIMUM, BEFORE, CONTROL, OLDER]
     assert ControlAdded(OLDER, claim().id) in absent.events
     assert result.verdicts[0].outcome is Outcome.REFUTED
-    assert {CONTROL, OLDER} <= set(result.verdicts[0].cells)
+    assert {CONTROL, OLDER} <= set(ids(result.verdicts[0].cells))
     assert [record.fallback for record in result.cells] == [False, False, False, True]
 
 
@@ -315,14 +316,14 @@ def test_stopping_keeps_what_is_done_and_judges_what_there_is(tmp_path: Path) ->
     run = Run(tmp_path, FakeRunner(answer), of=plan([first, second], parts))
     stopped.append(run)
     result = run.run()
-    assert result.interrupted
+    assert result.run.interrupted
     assert run.runner.killed.is_set()
     assert run.events[-1] == RunFinished(interrupted=True)
     confirmed, cut = result.verdicts
     assert confirmed.outcome is Outcome.CONFIRMED
     assert cut.reason is Reason.INTERRUPTED
     again = Run(tmp_path, FakeRunner(answers()), of=plan([first, second], parts))
-    assert not again.run().interrupted
+    assert not again.run().run.interrupted
     assert again.runner.ran == [CONTROL]
 
 
@@ -345,7 +346,7 @@ def test_stopping_does_not_wait_for_a_build(tmp_path: Path) -> None:
     stopper = threading.Thread(target=stop)
     stopper.start()
     result = run.run()
-    assert result.interrupted
+    assert result.run.interrupted
     assert not release.is_set()
     release.set()
     stopper.join()
@@ -363,7 +364,7 @@ def test_a_full_disk_is_told_once_and_the_run_goes_on(tmp_path: Path) -> None:
     (warned,) = run.told(WarningRaised)
     assert isinstance(warned, WarningRaised)
     assert "no space left" in warned.message
-    assert result.warnings == (warned.message,)
+    assert result.run.warnings == (warned.message,)
 
 
 def test_a_cut_journal_is_told(tmp_path: Path) -> None:
@@ -388,7 +389,7 @@ def test_claims_that_nothing_tests_are_told_at_once(tmp_path: Path) -> None:
 
 def test_absence_may_be_believed_because_of_a_later_cell(tmp_path: Path) -> None:
     promised = claim()
-    turned = part(promised, minimum=BEFORE, before=None, controls=(), holds_without=True)
+    turned = part(promised, minimum=BEFORE, before=None, controls=(), expects_absent=True)
     run = Run(
         tmp_path, FakeRunner(answers()), of=plan([promised], [turned], cells=(BEFORE, CONTROL))
     )
@@ -413,6 +414,6 @@ def test_a_surprise_in_a_builder_is_an_error_of_that_cell_only(tmp_path: Path) -
             return super().ensure(planned, tell)
 
     result = Run(tmp_path, FakeRunner(answers()), Surprising()).run()
-    reasons = {record.cell: record.reason for record in result.cells}
+    reasons = {record.id: record.reason for record in result.cells}
     assert reasons[BEFORE] is Reason.INTERNAL_ERROR
     assert result.verdicts[0].outcome is Outcome.CONFIRMED

@@ -1,0 +1,112 @@
+"""Keys of results and of judgements: a change in any file that decides makes other keys."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from matrix.runs.keys import (
+    CELL_FILES,
+    CELL_MODULES,
+    DECODERS,
+    JUDGE_MODULES,
+    cell_sources,
+    judge_sources,
+)
+from matrix.system.paths import project_root
+from matrix.system.source_files import imported_files
+
+ROOT = project_root()
+
+
+def names(files: list[Path]) -> set[str]:
+    return {path.relative_to(ROOT).as_posix() for path in files}
+
+
+CELL = names(imported_files(CELL_MODULES, DECODERS))
+JUDGE = names(imported_files(JUDGE_MODULES))
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the project, to change."""
+    root = tmp_path_factory.mktemp("project")
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for name in ("matrix", "apps", "fixtures"):
+        shutil.copytree(ROOT / name, root / name, ignore=ignore)
+    return root
+
+
+def changed(path: Path) -> str:
+    """Change a file; return what it held."""
+    before = path.read_text(encoding="utf-8")
+    path.write_text(f"{before}# changed\n", encoding="utf-8")
+    return before
+
+
+def test_the_copy_has_the_keys_of_the_project(copy: Path) -> None:
+    assert (cell_sources(copy), judge_sources(copy)) == (cell_sources(), judge_sources())
+
+
+def test_a_change_in_any_file_that_drives_a_cell_makes_new_results(copy: Path) -> None:
+    unchanged = cell_sources(copy)
+    inside = [path for name in CELL_FILES for path in sorted((copy / name).glob("*.py"))]
+    assert len(inside) > 5
+    for path in [*inside, copy / "matrix/data/settings.toml", *(copy / name for name in CELL)]:
+        before = changed(path)
+        assert cell_sources(copy) != unchanged, path
+        path.write_text(before, encoding="utf-8")
+    assert cell_sources(copy) == unchanged
+
+
+def test_a_change_in_any_file_that_judges_makes_another_judgement(copy: Path) -> None:
+    unchanged = judge_sources(copy)
+    evidence = {
+        path.relative_to(copy).as_posix() for path in copy.glob("matrix/probes/evidence/*.py")
+    }
+    for name in sorted(JUDGE | evidence):
+        before = changed(copy / name)
+        assert judge_sources(copy) != unchanged, name
+        (copy / name).write_text(before, encoding="utf-8")
+
+
+def test_a_change_in_a_decoder_judges_again_and_keeps_the_captures(copy: Path) -> None:
+    unchanged, judged = cell_sources(copy), judge_sources(copy)
+    for name in ("agent/observations.py", "agent/traces.py", "probes/evidence/spans.py"):
+        path = copy / "matrix" / name
+        before = changed(path)
+        assert cell_sources(copy) == unchanged, name
+        assert judge_sources(copy) != judged, name
+        path.write_text(before, encoding="utf-8")
+
+
+def test_what_drives_and_what_judges_is_among_them() -> None:
+    assert {
+        "matrix/agent/recorder.py",
+        "matrix/cells/session.py",
+        "matrix/docker/interface.py",
+        "matrix/probes/settings.py",
+        "matrix/services/forwarder.py",
+        "matrix/system/network.py",
+    } <= CELL
+    assert {"matrix/judging/gate.py", "matrix/judging/negative_control.py"} <= JUDGE
+    assert not {"matrix/judging/parts.py", "matrix/planning/planner.py"} & (CELL | JUDGE)
+
+
+def test_every_module_that_is_loaded_to_run_a_cell_was_found_by_its_imports() -> None:
+    code = (
+        f"import sys, {', '.join(CELL_MODULES)};"
+        "print(*(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'matrix'))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {Path(path).relative_to(ROOT).as_posix() for path in run.stdout.split()}
+    decoders = names(imported_files(DECODERS))
+    modules = {name for name in loaded if not name.endswith("/__init__.py")}
+    assert len(modules) > 20
+    assert modules <= CELL | decoders | {"matrix/probes/evidence/combine.py"}
