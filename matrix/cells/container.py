@@ -65,7 +65,7 @@ class ContainerSandbox:
         self.environment = dict(image.environment)
         self.image = image.digest
         self.engine = engine.info.name
-        self.isolation = _describe_isolation(job.confinement)
+        self.isolation, self.isolated = _describe_isolation(job.confinement), True
         self._spec = _container_spec(job, image)
         self._image = image
         self._engine = engine

@@ -96,12 +96,14 @@ class Slot(Protocol):
 class Sandbox(Protocol):
     """A context manager, one for each cell. Paths are as seen inside.
 
-    `isolation` says what keeps the cell from the rest of the world, `image` is the digest of the
+    `isolation` says what keeps the cell from the rest of the world, `isolated` whether anything
+    keeps it from the network; `image` is the digest of the
     image and `engine` the name of the engine, "" on the machine itself. All methods raise OSError,
     and SandboxError if the sandbox was lost.
     """
 
     isolation: str
+    isolated: bool
     image: str
     engine: str
 

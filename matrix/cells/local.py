@@ -14,7 +14,7 @@ from matrix.cells.env_vars import bare_environment
 from matrix.cells.interface import CommandOutput
 from matrix.cells.job import CellJob
 from matrix.cells.process import AppProcess
-from matrix.system.network import isolation
+from matrix.system.network import is_isolated, isolation
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,7 +32,7 @@ class LocalSandbox:
         self.python = job.python
         self.apps = job.apps
         self.fixtures = job.fixtures
-        self.isolation = isolation()
+        self.isolation, self.isolated = isolation(), is_isolated()
         self._parent = job.scratch
         self._keep = job.keep
         self._scratch: Path | None = None

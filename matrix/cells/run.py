@@ -88,6 +88,7 @@ class _PartialCapture:
     failed: Reason | None = None
     detail: str = ""
     isolation: str = ""
+    isolated: bool = True
     image: str = ""
     engine: str = ""
     services: tuple[Backend, ...] = ()
@@ -99,7 +100,8 @@ def _run(job: CellJob, partial: _PartialCapture) -> None:
         raise SandboxError(Reason.NO_PROBE, f"there is no sample app for {job.framework}")
     deadline = Deadline(job.limits.cell * job.planned.repeats)
     sandbox = _new_sandbox(job, deadline)
-    partial.isolation, partial.image = sandbox.isolation, sandbox.image
+    partial.isolation, partial.isolated = sandbox.isolation, sandbox.isolated
+    partial.image = sandbox.image
     partial.engine = sandbox.engine
     partial.services = tuple(service.identity.backend for service in job.services)
     with sandbox, forward_services(job, sandbox) as variables:

@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+# The words on isolation begin so where there is none.
+UNISOLATED = "no network isolation"
+
+
 @dataclasses.dataclass(frozen=True)
 class Identity:
     """Where a cell really was, as told from inside of it.
@@ -168,6 +172,7 @@ class CellCapture:
     `isolation` says what kept the cell from reaching beyond loopback, in a few words. `image` is
     the digest of the image that it ran in and `engine` the container engine's name, "" where it ran
     on the machine itself. `services` are the back ends it could reach.
+    `isolated` is whether the cell was kept from the network.
     """
 
     cell: str
@@ -183,6 +188,7 @@ class CellCapture:
     image: str = ""
     engine: str = ""
     services: tuple[Backend, ...] = ()
+    isolated: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; what is in them is the capture's own, and not to be changed."""
@@ -201,8 +207,15 @@ class CellCapture:
                 "services": tuple(map(Backend.parse, data.get("services", ()))),
                 "processes": tuple(_process(item) for item in data["processes"]),
                 "failed": Reason(data["failed"]) if data["failed"] else None,
+                "isolated": _is_isolated(data),
             }
         )
+
+
+def _is_isolated(data: Mapping[str, Any]) -> bool:
+    """Return it as a file has it; older files have only the words."""
+    words = str(data.get("isolation", ""))
+    return bool(data.get("isolated", not words.startswith(UNISOLATED)))
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a capture
@@ -239,8 +252,6 @@ def _exchange(data: Mapping[str, Any]) -> Exchange:
     )
 
 
-# How the words on isolation begin where there is none.
-UNISOLATED = "no network isolation"
 _TRACER = "ddtrace=="
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
@@ -264,11 +275,7 @@ class CellLocation:
     build: str
     isolation: str
     tracer: tuple[str, ...] = ()
-
-    @property
-    def isolated(self) -> bool:
-        """Return whether the cell was kept from the network."""
-        return not self.isolation.startswith(UNISOLATED)
+    isolated: bool = True
 
     @classmethod
     def of(cls, capture: CellCapture) -> CellLocation | None:
@@ -287,6 +294,7 @@ class CellLocation:
             build=told.build,
             isolation=capture.isolation,
             tracer=_tracer(capture.lock),
+            isolated=capture.isolated,
         )
 
     def __str__(self) -> str:
@@ -304,7 +312,8 @@ class CellLocation:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CellLocation:
         """Return what `to_json` wrote; raise TypeError for something else."""
-        return cls(**{**data, "tracer": tuple(data.get("tracer", ()))})
+        known = {"tracer": tuple(data.get("tracer", ())), "isolated": _is_isolated(data)}
+        return cls(**{**data, **known})
 
 
 def _tracer(lock: Iterable[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from matrix.model.cell import Cell
+from matrix.model.validate import text
 
 __all__ = [
     "Fact",
@@ -165,7 +166,7 @@ class Fact:
         return cls(
             FactKind(data["kind"]),
             Cell.parse(data["cell"]) if "cell" in data else None,
-            tuple((str(name), _value(value)) for name, value in data.get("values", {}).items()),
+            tuple((text(name), _value(value)) for name, value in data.get("values", {}).items()),
             facts_from_json(data.get("facts", ())),
         )
 
@@ -177,9 +178,9 @@ def fact(
     return Fact(kind, cell, tuple(values.items()), tuple(facts))
 
 
-def text_facts(text: str) -> tuple[Fact, ...]:
+def text_facts(words: str) -> tuple[Fact, ...]:
     """Return the facts of something that is known in words only, none for ""."""
-    return (fact(FactKind.TEXT, text=text),) if text else ()
+    return (fact(FactKind.TEXT, text=words),) if words else ()
 
 
 def facts_to_json(facts: Iterable[Fact]) -> list[dict[str, Any]]:
@@ -199,24 +200,24 @@ def stored_facts(data: Mapping[str, Any]) -> tuple[Fact, ...]:
     """
     if "facts" in data:
         return facts_from_json(data["facts"])
-    return text_facts(str(data["evidence"]))
+    return text_facts(text(data["evidence"]))
 
 
 def stored_notes(data: Mapping[str, Any]) -> tuple[Fact, ...]:
     """Return the notes of a stored finding, as `stored_facts` does."""
     if "note_facts" in data:
         return facts_from_json(data["note_facts"])
-    return tuple(item for note in data["notes"] for item in text_facts(str(note)))
+    return tuple(item for note in data["notes"] for item in text_facts(text(note)))
 
 
 def stored_remarks(data: Mapping[str, Any]) -> tuple[Fact, ...]:
     """Return the remarks of a stored verdict, as `stored_facts` does."""
     if "remark_facts" in data:
         return facts_from_json(data["remark_facts"])
-    return tuple(item for remark in data["remarks"] for item in text_facts(str(remark)))
+    return tuple(item for remark in data["remarks"] for item in text_facts(text(remark)))
 
 
 def _value(value: Any) -> Value:  # noqa: ANN401 - any JSON value
     if isinstance(value, bool) or not isinstance(value, (str, int, list)):
         raise TypeError(f"{value!r} is no value of a fact")
-    return tuple(map(str, value)) if isinstance(value, list) else value
+    return tuple(map(text, value)) if isinstance(value, list) else value

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from matrix.model.capture import UNISOLATED
 
-__all__ = ["isolate", "isolation"]
+__all__ = ["is_isolated", "isolate", "isolation"]
 
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
@@ -24,6 +24,12 @@ SIOCSIFFLAGS = 0x8914
 IFF_UP = 0x1
 
 _achieved = UNISOLATED
+_isolated = False
+
+
+def is_isolated() -> bool:
+    """Return whether this process is kept from the network."""
+    return _isolated
 
 
 def isolation() -> str:
@@ -38,7 +44,7 @@ def isolate(*, own_user: bool = True) -> str:
     user exists. Call this before a second thread starts: Linux refuses a user namespace to a
     process with several. Never raises.
     """
-    global _achieved  # noqa: PLW0603 - it is a fact about the process
+    global _achieved, _isolated  # noqa: PLW0603 - they are facts about the process
     if _achieved != UNISOLATED:
         return _achieved
     if sys.platform != "linux":
@@ -47,6 +53,7 @@ def isolate(*, own_user: bool = True) -> str:
     try:
         _achieved = _enter_namespace(own_user=own_user)
         _loopback_up()
+        _isolated = True
     except OSError as error:
         _achieved = f"{UNISOLATED}: {error}"
     return _achieved

@@ -40,13 +40,16 @@ def digest_files(roots: Iterable[Path]) -> str:
     return total.hexdigest()
 
 
-def imported_files(modules: Iterable[str], stop: Iterable[str] = ()) -> list[Path]:
+def imported_files(
+    modules: Iterable[str], stop: Iterable[str] = (), root: Path | None = None
+) -> list[Path]:
     """Return the files of modules and of all modules of ours that they import, sorted.
 
     Imports inside functions count, too. `stop` are dotted names of modules, or of packages with all
-    that is in them, which are neither followed nor returned. Raises FileNotFoundError for a module
-    that does not exist.
+    that is in them, which are neither followed nor returned. `root` is the project's folder.
+    Raises FileNotFoundError for a module that does not exist.
     """
+    root = root or project_root()
     stops = tuple(stop)
     done: set[str] = set()
     waiting = list(modules)
@@ -55,8 +58,9 @@ def imported_files(modules: Iterable[str], stop: Iterable[str] = ()) -> list[Pat
         if module in done or any(module == name or module.startswith(f"{name}.") for name in stops):
             continue
         done.add(module)
-        waiting += _read_imports(_module_file(module))
-    return sorted(map(_module_file, done))
+        waiting += _read_imports(_module_file(root, module), root)
+    # By the parts' text: Windows orders paths differently, which would change a digest.
+    return sorted((_module_file(root, module) for module in done), key=lambda path: path.parts)
 
 
 def _files_below(root: Path) -> list[Path]:
@@ -71,21 +75,21 @@ def _files_below(root: Path) -> list[Path]:
     return sorted(files, key=lambda path: path.parts)
 
 
-def _module_file(module: str) -> Path:
-    path = project_root().joinpath(*module.split("."))
+def _module_file(root: Path, module: str) -> Path:
+    path = root.joinpath(*module.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 @functools.cache
-def _read_imports(path: Path) -> tuple[str, ...]:
-    return tuple(_imports(ast.parse(path.read_text(encoding="utf-8"))))
+def _read_imports(path: Path, root: Path) -> tuple[str, ...]:
+    return tuple(_imports(ast.parse(path.read_text(encoding="utf-8")), root))
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
+def _imports(tree: ast.Module, root: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (item.name for item in node.names if item.name.split(".")[0] == _PACKAGE)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == _PACKAGE:
             for item in node.names:
                 inner = f"{node.module}.{item.name}"
-                yield inner if _module_file(inner).is_file() else str(node.module)
+                yield inner if _module_file(root, inner).is_file() else str(node.module)
