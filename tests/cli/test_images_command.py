@@ -1,4 +1,4 @@
-"""The command: what it lists, what it makes, and what it says where it cannot."""
+"""Tests of the command `images`: its list, its builds, and its errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def without_digests(folder: Path) -> Path:
     return file
 
 
-class Shop:
+class ImageSetup:
+    """A catalog of two sources, with a fake engine and a fake mmdebstrap."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.engine = AnsweringEngine(["linux/amd64", "linux/386"])
@@ -43,10 +45,10 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = Shop(tmp_path)
-    monkeypatch.setattr(images, "_catalog", made.catalog)
-    return made
+def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageSetup:
+    setup = ImageSetup(tmp_path)
+    monkeypatch.setattr(images, "_catalog", setup.catalog)
+    return setup
 
 
 def states(capsys: pytest.CaptureFixture[str], *options: str) -> dict[tuple[str, str], str]:
@@ -57,31 +59,31 @@ def states(capsys: pytest.CaptureFixture[str], *options: str) -> dict[tuple[str,
     return {(row["python"], row["target"]): row["state"] for row in document["images"]}
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("setup")
 def test_the_list_says_what_can_be_had(capsys: pytest.CaptureFixture[str]) -> None:
-    found = states(capsys)
-    assert found["3.11", "linux_i686"] == "can be made"
-    assert found["3.11", "linux_aarch64"] == "missing"  # this engine does not run it
-    assert found["3.5", "linux_x86_64"] == "missing"
+    by_key = states(capsys)
+    assert by_key["3.11", "linux_i686"] == "can be made"
+    assert by_key["3.11", "linux_aarch64"] == "missing"  # this engine does not run it
+    assert by_key["3.5", "linux_x86_64"] == "missing"
 
 
 def test_build_makes_what_was_selected_and_nothing_twice(
-    shop: Shop, capsys: pytest.CaptureFixture[str]
+    setup: ImageSetup, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["images", "build", "--target", "linux_i686", "--python", "*.?"]
     assert main(command) == 0
-    said = capsys.readouterr().out
-    assert "CPython 2.7.7 for linux_i686: ready in" in said
-    assert len(shop.tool.jobs) == 1
+    output = capsys.readouterr().out
+    assert "CPython 2.7.7 for linux_i686: ready in" in output
+    assert len(setup.tool.jobs) == 1
     assert states(capsys)["2.7", "linux_i686"] == "ready"
     assert main(command) == 0
-    assert len(shop.tool.jobs) == 1
+    assert len(setup.tool.jobs) == 1
 
 
 def test_what_a_registry_has_is_made_where_none_answers(
-    shop: Shop, capsys: pytest.CaptureFixture[str]
+    setup: ImageSetup, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shop.digests = digests.digests_path()
+    setup.digests = digests.digests_path()
     selected = ["--target", "linux_i686", "--python", "*.?"]
     assert set(states(capsys, *selected).values()) == {"can be pulled"}
     assert main(["images", *selected]) == 0
@@ -90,57 +92,61 @@ def test_what_a_registry_has_is_made_where_none_answers(
     assert "build --all --python 3.5 --target linux_i686" in table
     assert main(["images", "build", *selected]) == 0
     assert "CPython 2.7.7 for linux_i686: ready in" in capsys.readouterr().out
-    assert len(shop.tool.jobs) == 1
+    assert len(setup.tool.jobs) == 1
     assert main(["images", "build", "--all", *selected]) == 4
     assert "CPython 3.5 for linux_i686: FAILED" in capsys.readouterr().out
     assert states(capsys, *selected)["2.7", "linux_i686"] == "ready"
 
 
-def test_build_says_what_failed_and_goes_on(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    shop.tool.failure = "E: Unable to locate package x\n"
-    assert main(["images", "build", "--target", "linux_i686", "--python", "3.1?"]) == 4
-    said = capsys.readouterr().out
-    assert said.count("FAILED") == 3
-    assert "0 images ready, 3 failed" in said
-
-
-@pytest.mark.parametrize("what", [[], ["build", "--target", "linux_i686"]])
-def test_an_engine_that_goes_away_is_an_error_with_a_hint(
-    shop: Shop, what: list[str], capsys: pytest.CaptureFixture[str]
+def test_build_says_what_failed_and_goes_on(
+    setup: ImageSetup, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shop.engine.lost = True
-    assert main(["images", *what]) == 8
+    setup.tool.failure = "E: Unable to locate package x\n"
+    assert main(["images", "build", "--target", "linux_i686", "--python", "3.1?"]) == 4
+    output = capsys.readouterr().out
+    assert output.count("FAILED") == 3
+    assert "0 images ready, 3 failed" in output
+
+
+@pytest.mark.parametrize("arguments", [[], ["build", "--target", "linux_i686"]])
+def test_an_engine_that_goes_away_is_an_error_with_a_hint(
+    setup: ImageSetup, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    setup.engine.lost = True
+    assert main(["images", *arguments]) == 8
     assert "hint: " in capsys.readouterr().err
 
 
 def test_byte_code_that_comes_damaged_is_a_failure_of_its_image(
-    shop: Shop, capsys: pytest.CaptureFixture[str]
+    setup: ImageSetup, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shop.engine.compile_result = ContainerResult(0, b"no archive", b"")
+    setup.engine.compile_result = ContainerResult(0, b"no archive", b"")
     assert main(["images", "build", "--target", "linux_i686", "--python", "3.11"]) == 4
-    said = capsys.readouterr().out
-    assert "FAILED" in said
-    assert "debian: damaged byte code" in said
+    output = capsys.readouterr().out
+    assert "FAILED" in output
+    assert "debian: damaged byte code" in output
 
 
-def test_a_full_disk_has_its_own_code(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    shop.tool.failure = "E: tar: No space left on device\n"
+def test_a_full_disk_has_its_own_code(
+    setup: ImageSetup, capsys: pytest.CaptureFixture[str]
+) -> None:
+    setup.tool.failure = "E: tar: No space left on device\n"
     assert main(["images", "build", "--python", "3.11", "--target", "linux_i686"]) == 6
     assert "TMPDIR" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("shop")
-def test_a_glob_that_matches_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("setup")
+def test_a_glob_that_matches_nothing_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["images", "--python", "4.*"]) == 3
     assert "4.*" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("setup")
 def test_the_table_says_how_to_get_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["images"]) == 0
-    said = capsys.readouterr().out
-    assert "nox -s images -- build --python 3.11 --target linux_i686" in said
-    assert "nox -s images -- refresh" in said
+    output = capsys.readouterr().out
+    assert "nox -s images -- build --python 3.11 --target linux_i686" in output
+    assert "nox -s images -- refresh" in output
 
 
 def test_refresh_writes_what_the_registry_tells_and_names_what_it_does_not(
@@ -153,8 +159,8 @@ def test_refresh_writes_what_the_registry_tells_and_names_what_it_does_not(
         registry.add("library/python", OCI_INDEX, body, "3.11-slim")
         monkeypatch.setenv("COMPAT_MATRIX_REGISTRY", f"{registry.host}/library")
         assert main(["images", "refresh"]) == 5
-    said = capsys.readouterr()
-    assert "1 digests, 1 of them new" in said.out
-    assert "python:3.11-slim is not made for linux/arm64" in said.out
-    assert "python:2.7-slim: http://127.0.0.1" in said.err
+    captured = capsys.readouterr()
+    assert "1 digests, 1 of them new" in captured.out
+    assert "python:3.11-slim is not made for linux/arm64" in captured.out
+    assert "python:2.7-slim: http://127.0.0.1" in captured.err
     assert [image.python for image in digests.read_digests(file).images] == ["3.11"]

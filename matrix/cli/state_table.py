@@ -1,0 +1,65 @@
+"""Output of the commands that list what exists and what is missing: a table or JSON.
+
+Each row has a state, such as `ready` or `missing`; the last line counts the rows of each state.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from matrix.errors import StorageError
+from matrix.reporting.json import write_text_json
+
+__all__ = ["add_json_option", "show_rows", "state_table", "unwritable_data_file"]
+
+_WIDTH = 160
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Declare --json."""
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the list as JSON ('-': standard output)"
+    )
+
+
+def show_rows(json_path: Path | None, document: dict[str, Any], lines: Iterable[str]) -> None:
+    """Write the JSON document where a path is given; print the lines unless it went to stdout."""
+    if json_path is not None:
+        write_text_json(json_path, document)
+    if str(json_path) != "-":
+        for line in lines:
+            print(line)
+
+
+def state_table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], states: Iterable[str], right: str = ""
+) -> list[str]:
+    """Return the lines of a table, then the number of rows in each state.
+
+    The column `right` is aligned to the right.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading == right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    output = io.StringIO()
+    Console(file=output, width=_WIDTH, color_system=None).print(table)
+    counts = ", ".join(f"{count} {state}" for state, count in Counter(states).items())
+    return [*(line.rstrip() for line in output.getvalue().splitlines()), counts]
+
+
+def unwritable_data_file(path: Path, error: OSError) -> StorageError:
+    """Return the error of a file of the project's data that cannot be written."""
+    return StorageError(
+        f"cannot write {path}: {error.strerror}", "It is in the project's own data folder."
+    )
