@@ -10,24 +10,6 @@ import difflib
 import enum
 from collections.abc import Iterable, Sequence
 
-__all__ = [
-    "AnotherRunError",
-    "ClusterUnavailableError",
-    "DocumentProblems",
-    "EngineUnavailableError",
-    "ExitCode",
-    "IncompleteRunError",
-    "IndexUnavailableError",
-    "NothingSelectedError",
-    "Problem",
-    "StorageError",
-    "UnreadableInputError",
-    "UsageError",
-    "UserError",
-    "did_you_mean",
-    "nearest",
-]
-
 
 class ExitCode(enum.IntEnum):
     """All exit codes; the README explains them."""

@@ -17,16 +17,6 @@ from matrix.model.capture import AgentRequest, Exchange, ProcessCapture
 from matrix.model.probe import Observation, Stimulus
 from matrix.model.reason import Reason
 
-__all__ = [
-    "Liveness",
-    "control_problem",
-    "liveness",
-    "observations_of",
-    "observe",
-    "reported_versions",
-    "telemetry_messages",
-]
-
 _OK = 200
 _SERVER_ERROR = 500
 

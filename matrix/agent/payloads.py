@@ -15,8 +15,6 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 
-__all__ = ["MAX_BYTES", "decode", "to_json", "undecodable"]
-
 MAX_BYTES = 64 * 1024 * 1024
 """The largest body in bytes, both before and after decompression."""
 

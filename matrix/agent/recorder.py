@@ -9,8 +9,6 @@ from typing import TypeVar
 
 from matrix.model.capture import AgentRequest
 
-__all__ = ["Recorder"]
-
 T = TypeVar("T")
 
 

@@ -15,8 +15,6 @@ from typing import Any
 
 from matrix.model.probe import RemoteConfig
 
-__all__ = ["NO_CONFIGS", "ConfigSet", "acknowledged_version"]
-
 EXPIRES = "2199-01-01T00:00:00Z"
 
 

@@ -25,7 +25,6 @@ from matrix.model.probe import RemoteConfig
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Agent", "BodyTooLargeError", "LoopbackHandler", "LoopbackServer", "Upstream"]
 
 CLIENT_SECONDS = 30.0
 POLL_SECONDS = 0.05
@@ -141,12 +140,7 @@ class LoopbackServer(http.server.ThreadingHTTPServer):
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.shutdown()
         self._thread.join()
         with self._lock:
@@ -162,13 +156,7 @@ CONFIG_PATH = "/v0.7/config"
 INFO = {
     "version": "7.99.0",
     # A tracer polls for remote configuration only where its endpoint is listed.
-    "endpoints": [
-        "/v0.3/traces",
-        "/v0.4/traces",
-        "/v0.5/traces",
-        CONFIG_PATH,
-        "/telemetry/proxy/",
-    ],
+    "endpoints": ["/v0.3/traces", "/v0.4/traces", "/v0.5/traces", CONFIG_PATH, "/telemetry/proxy/"],
     # Tracers must send every span, whatever the sampling, with its structured data.
     "client_drop_p0s": False,
     "span_meta_structs": True,

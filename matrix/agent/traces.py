@@ -16,8 +16,6 @@ from matrix.agent.payloads import TRACE_PATHS, to_json, unpack
 from matrix.model.capture import AgentRequest, Exchange
 from matrix.model.probe import Span
 
-__all__ = ["SHOP_SEGMENT", "Traces", "spans_in"]
-
 SHOP_SEGMENT = re.compile(r"\bs[0-9a-f]{15}\b")
 """The unique first segment of the path of every probe request."""
 

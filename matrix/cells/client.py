@@ -8,8 +8,6 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
-__all__ = ["Endpoint", "HttpResponse", "loopback_endpoint", "send_request"]
-
 BODY_BYTES = 65_536
 READ_BYTES = 16_384
 

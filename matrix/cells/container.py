@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path, PurePosixPath
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from matrix.cells.client import Endpoint
@@ -35,7 +34,6 @@ from matrix.system.processes import CHILDREN
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["ContainedApp", "ContainerSandbox", "ContainerSlot"]
 
 # Paths inside.
 APPS = PurePosixPath("/cell/apps")
@@ -168,12 +166,7 @@ class ContainerSandbox:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
 

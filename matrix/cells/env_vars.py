@@ -7,8 +7,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath, PurePosixPath
 
-__all__ = ["bare_environment", "process_environment"]
-
 # Windows starts no process and opens no socket without these, and tells its CPU only by them
 # (platform.machine() before 3.13); they hold no secrets.
 _WINDOWS = (

@@ -16,8 +16,6 @@ from matrix.model.cell import Cell
 from matrix.model.environment import Image
 from matrix.probes.integrations import distribution_name
 
-__all__ = ["IdentityError", "install_mismatches", "read_identity", "target_mismatches"]
-
 _LOCKED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[^\s;]+)")
 
 # The results of uname(2) for a target: with the wrong personality, installers inside choose files
@@ -55,10 +53,7 @@ def read_identity(sandbox: Sandbox, *, timeout: float) -> Identity:
 
 def target_mismatches(job: CellJob, identity: Identity) -> tuple[str, ...]:
     """Return a clause for each difference from the cell's interpreter, target or image."""
-    return (
-        *_cell_mismatches(job.planned.cell, identity),
-        *_image_mismatches(job.image, identity),
-    )
+    return (*_cell_mismatches(job.planned.cell, identity), *_image_mismatches(job.image, identity))
 
 
 def _cell_mismatches(cell: Cell, identity: Identity) -> Iterator[str]:

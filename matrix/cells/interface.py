@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from matrix.cells.client import Endpoint
@@ -14,8 +13,6 @@ from matrix.model.reason import Reason
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-__all__ = ["App", "CommandOutput", "Sandbox", "SandboxError", "Slot"]
 
 
 class SandboxError(Exception):
@@ -143,9 +140,4 @@ class Sandbox(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...

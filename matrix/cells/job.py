@@ -15,8 +15,6 @@ from matrix.model.service import Service
 from matrix.probes.integrations import LIBRARY, module_path
 from matrix.system.paths import apps_dir, fixtures_dir
 
-__all__ = ["CellJob", "Deadline", "Limits", "app_of"]
-
 APPS = ("django", "flask")
 
 

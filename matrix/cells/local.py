@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from matrix.cells.env_vars import bare_environment
@@ -18,8 +17,6 @@ from matrix.system.network import is_isolated, isolation
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-__all__ = ["LocalSandbox"]
 
 
 class LocalSandbox:
@@ -75,12 +72,7 @@ class LocalSandbox:
         self._scratch = Path(tempfile.mkdtemp(prefix="cell-", dir=self._parent))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if not self._keep:
             shutil.rmtree(self.scratch, ignore_errors=True)
 

@@ -8,8 +8,6 @@ import time
 from collections import deque
 from typing import IO
 
-__all__ = ["BoundedLog", "PipeLog"]
-
 KEEP_BYTES = 32_768
 READ_BYTES = 65_536
 JOIN_SECONDS = 2.0

@@ -20,8 +20,6 @@ from matrix.cells.client import Endpoint, loopback_endpoint
 from matrix.cells.log import BoundedLog, PipeLog
 from matrix.system.processes import CHILDREN, ProcessTree
 
-__all__ = ["MARK", "AppProcess", "describe_crash", "kill_marked", "parse_ps", "wait_port"]
-
 MARK = "BOOKSHOP_PROCESS"
 """The variable that marks the processes of an app."""
 READY = "bookshop ready "

@@ -25,8 +25,6 @@ from matrix.cells.relay_protocol import (
 from matrix.cells.relay_sockets import SocketMux
 from matrix.docker.interface import Pipe
 
-__all__ = ["RelayClient", "RelayLostError", "RelayedApp"]
-
 T = TypeVar("T")
 
 ANSWER_SECONDS = 30.0

@@ -6,17 +6,6 @@ import dataclasses
 import enum
 import struct
 
-__all__ = [
-    "CHUNK",
-    "LONGEST",
-    "VERSION",
-    "WINDOW",
-    "Frame",
-    "FrameDecoder",
-    "FrameKind",
-    "ProtocolError",
-]
-
 VERSION = 1
 HEADER = struct.Struct(">BII")
 NUMBER = struct.Struct(">I")

@@ -15,8 +15,6 @@ from collections.abc import Callable
 
 from matrix.cells.relay_protocol import CHUNK, WINDOW, Frame, FrameKind, ProtocolError
 
-__all__ = ["SocketMux"]
-
 WAITING_FRAMES = 1024
 _CREDIT_STEP = WINDOW // 4
 _RETRY_ERRORS = (BlockingIOError, InterruptedError)

@@ -12,8 +12,6 @@ from matrix.cells.schedule import Task
 from matrix.model.capture import AgentRequest, Push
 from matrix.model.probe import RemoteConfig
 
-__all__ = ["Configurator"]
-
 CONFIG_PATH = "/v0.7/config"
 
 

@@ -18,8 +18,6 @@ from matrix.cells.schedule import Task
 from matrix.model.capture import AgentRequest, Exchange, FollowUp, Soak
 from matrix.model.probe import Match, Stimulus
 
-__all__ = ["ProbeClient", "ProbeRequest", "new_shop", "soak"]
-
 USER_AGENT = "bookshop-customer/1.0"
 ATTACK_AGENT = "Arachni/v1"
 ATTACK_QUERY = quote("<script>alert(1)</script>")

@@ -32,8 +32,6 @@ from matrix.system.atomic import is_disk_full
 from matrix.system.network import isolate
 from matrix.system.processes import CHILDREN
 
-__all__ = ["prepare_worker", "run_cell"]
-
 SOAK_SETTING = "appsec"
 
 

@@ -9,8 +9,6 @@ from matrix.agent.observations import control_problem, liveness, observations_of
 from matrix.model.capture import ProcessCapture
 from matrix.model.probe import Channel, Observation, Probe
 
-__all__ = ["ProcessTasks", "Task", "failed_tasks", "schedule", "schedule_repeat", "tasks_of"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Task:

@@ -15,8 +15,6 @@ from matrix.model.reason import Reason
 from matrix.model.service import PortForward, Service
 from matrix.services.forwarder import Forwarder, tcp_listener, unix_dial
 
-__all__ = ["forward_services", "redact_passwords"]
-
 
 @contextlib.contextmanager
 def forward_services(job: CellJob, sandbox: Sandbox) -> Iterator[dict[str, str]]:

@@ -21,8 +21,6 @@ from matrix.model.capture import AgentRequest, ProcessCapture, Soak
 from matrix.model.reason import Reason
 from matrix.probes.settings import load_settings
 
-__all__ = ["run_process"]
-
 # In some releases `python -m ddtrace.commands.ddtrace_run` does nothing, with exit code 0, and a
 # console script that was made elsewhere starts the interpreter of that machine.
 _TRACER = "from ddtrace.commands.ddtrace_run import main; main()"

@@ -37,8 +37,6 @@ from matrix.runs.events import Emit, RunStarted
 from matrix.runs.journal import Journal
 from matrix.runs.record import Record
 
-__all__ = ["CollectedRun", "MissingCells", "collect", "write_results"]
-
 _NEVER_RAN = "never ran"
 _REFUSED = "its results were refused"
 _CAUSES = {

@@ -20,15 +20,6 @@ from matrix.runs.journal import Journal
 from matrix.runs.record_reader import parse_record, read_content
 from matrix.system.data_files import read_data
 
-__all__ = [
-    "CellDuration",
-    "Durations",
-    "fit_durations",
-    "format_durations",
-    "load_durations",
-    "read_cell_durations",
-]
-
 # The shortest estimate: every cell starts a process.
 _MIN_SECONDS = 0.5
 # The mean of a framework with few cells leans on that of all, as if it had this many cells more.

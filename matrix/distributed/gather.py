@@ -44,16 +44,7 @@ from matrix.model.validate import cell_id, count, digest, seconds, text, time
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Entry, is_transient
 from matrix.runs.keys import result_key
-from matrix.runs.result_store import judged
-
-__all__ = [
-    "DEFAULT_LIMITS",
-    "GatherLimits",
-    "GatheredFolder",
-    "JudgeRules",
-    "gather",
-    "shard_folders",
-]
+from matrix.runs.result_store import judged_entry
 
 # `download/<artifact>/<manifest>/<shard>`: the depth of a shard's folder below one that is passed.
 _MAX_DEPTH = 3
@@ -288,7 +279,7 @@ def _read_result(
         transient = is_transient(capture, timed_out_before=True) or (
             entry.transient and is_transient(capture)
         )
-        entry = judged(capture, entry.base, planned, rules.probes, rules.key, transient=transient)
+        entry = judged_entry(capture, entry.base, planned, rules.probes, rules.key, transient=transient)
         _check_json(entry)
     except _INVALID as error:
         raise RefusedError(f"is not a capture ({type(error).__name__}: {error})") from error

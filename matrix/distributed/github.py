@@ -17,16 +17,6 @@ from matrix.model.plan import Plan
 from matrix.pypi.releases import python_key
 from matrix.system.data_files import read_data
 
-__all__ = [
-    "OUTPUT_VARIABLE",
-    "RunnerLabel",
-    "job_matrix",
-    "load_runners",
-    "local_runner",
-    "missing_pythons",
-    "write_step_output",
-]
-
 OUTPUT_VARIABLE = "GITHUB_OUTPUT"
 """The variable that names the file of a step's outputs.
 

@@ -18,24 +18,9 @@ from matrix.distributed.shard_file import sha256
 from matrix.errors import StorageError, UnreadableInputError
 from matrix.model.plan import Plan
 from matrix.model.validate import cell_id, digest, seconds, text
-from matrix.planning.plan_file import only, plan_from_json, plan_to_json, tuple_of
+from matrix.planning.plan_file import check_fields, plan_from_json, plan_to_json, read_tuple
 from matrix.runs.record_reader import FileKind
 from matrix.system.atomic import write_atomic
-
-__all__ = [
-    "MANIFEST",
-    "MAX_SHARDS",
-    "SCHEMA",
-    "SHARD_ENGINES",
-    "Manifest",
-    "Shard",
-    "check_manifest",
-    "manifest_bytes",
-    "parse_manifest",
-    "read_manifest",
-    "shard_plan",
-    "write_manifest",
-]
 
 MANIFEST = "manifest.json"
 """The default name of the file in the results folder."""
@@ -247,22 +232,22 @@ def parse_manifest(content: bytes, name: str) -> Manifest:
 
 
 def _parse_manifest(data: Mapping[str, Any]) -> Manifest:
-    only(data, "schema", "project", "as_of", "plan", "shards")
+    check_fields(data, "schema", "project", "as_of", "plan", "shards")
     return Manifest(
         plan=plan_from_json(data["plan"]),
-        shards=tuple_of(data["shards"], _parse_shard),
+        shards=read_tuple(data["shards"], _parse_shard),
         project=digest(data["project"]),
         as_of=text(data["as_of"]),
     )
 
 
 def _parse_shard(data: Mapping[str, Any]) -> Shard:
-    only(data, *(field.name for field in dataclasses.fields(Shard)))
+    check_fields(data, *(field.name for field in dataclasses.fields(Shard)))
     return Shard(
         name=text(data["name"]),
         target=text(data["target"]),
         engine=text(data["engine"]),
-        cells=tuple_of(data["cells"], cell_id),
-        reserve=tuple_of(data["reserve"], cell_id),
+        cells=read_tuple(data["cells"], cell_id),
+        reserve=read_tuple(data["reserve"], cell_id),
         seconds=seconds(data["seconds"]),
     )

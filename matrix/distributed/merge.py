@@ -17,20 +17,10 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.runs.events import CellFinished, Emit, RunFinished, VerdictReached
-from matrix.runs.failures import unseen
+from matrix.runs.failures import capture_not_run
 from matrix.runs.journal import Entry
 from matrix.runs.progress import Progress
 from matrix.runs.record import CellRecord, Record
-
-__all__ = [
-    "ResultsByKey",
-    "ShardResult",
-    "best_by_cell",
-    "build_run_result",
-    "find_absent",
-    "merge",
-    "start_time",
-]
 
 ResultsByKey = Mapping[str, "ShardResult"]
 
@@ -143,7 +133,7 @@ def _replay(
 def _missing_record(
     planned: PlannedCell, detail: str, probes: Mapping[str, Probe], *, fallback: bool
 ) -> CellRecord:
-    capture = unseen(planned, "", Reason.NOT_RUN, detail)
+    capture = capture_not_run(planned, "", Reason.NOT_RUN, detail)
     return CellRecord(
         cell=planned.cell,
         probes=planned.probes,

@@ -19,19 +19,6 @@ from matrix.model.validate import cell_id, count, digest, seconds, text, time
 from matrix.runs.captures import CaptureStore
 from matrix.system.atomic import write_atomic
 
-__all__ = [
-    "CAPTURES",
-    "JOURNAL",
-    "SHARD",
-    "STORAGE_HINT",
-    "SealedResult",
-    "ShardFile",
-    "ShardSeal",
-    "ShardStatus",
-    "sealed_results",
-    "sha256",
-]
-
 SHARD, JOURNAL, CAPTURES = "shard.json", "journal.jsonl", "captures"
 SCHEMA = "shard/1"
 _MAX_BYTES = 50_000_000

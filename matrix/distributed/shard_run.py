@@ -21,15 +21,13 @@ from matrix.distributed.shard_file import (
 from matrix.errors import ExitCode, StorageError, UsageError, did_you_mean
 from matrix.model.probe import Probe
 from matrix.runs.events import Emit, Event, VerdictReached
-from matrix.runs.journal import Journal, one_run
+from matrix.runs.journal import Journal, lock_results
 from matrix.runs.record import Record
 from matrix.runs.result_store import ResultStore
-from matrix.runs.run import OpenWorld, RunOptions, exit_code, verify
+from matrix.runs.run import OpenRunContext, RunOptions, exit_code, verify
 from matrix.runs.scheduler import RunContext
 from matrix.runs.setup import SetupOptions
 from matrix.system.paths import results_dir
-
-__all__ = ["ShardRun", "check_project", "find_shard", "run_shard", "shards_folder"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +88,7 @@ def check_project(manifest: Manifest, project: str, path: Path) -> None:
 
 
 def run_shard(
-    manifest: Manifest, shard: Shard, options: RunOptions, emit: Emit, world: OpenWorld
+    manifest: Manifest, shard: Shard, options: RunOptions, emit: Emit, world: OpenRunContext
 ) -> ShardRun:
     """Run a shard of the plan, reusing results of its earlier runs; raise UserError."""
     folder = shards_folder(results_dir(), manifest) / shard.name
@@ -113,7 +111,7 @@ def run_shard(
 
     plan = shard_plan(manifest.plan, shard)
     result = verify(plan, options, emit_without_verdicts, open_unsealed, folder)
-    with one_run(folder):
+    with lock_results(folder):
         seal = _seal(folder, result)
         dataclasses.replace(shard_file, seal=seal).write(folder)
     return ShardRun(shard, folder, result, seal)

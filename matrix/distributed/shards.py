@@ -14,17 +14,6 @@ from matrix.distributed.manifest import MAX_SHARDS, Shard
 from matrix.errors import NothingSelectedError, UsageError, did_you_mean
 from matrix.model.plan import Plan
 
-__all__ = [
-    "DEFAULT_MINUTES",
-    "CellGroup",
-    "balance",
-    "distribute_shards",
-    "group_cells",
-    "imbalance",
-    "make_shards",
-    "shards_for_minutes",
-]
-
 DEFAULT_MINUTES = 20.0
 """The time that a shard takes where neither a time nor a number of shards is given."""
 

@@ -10,18 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "RefusedError",
-    "decompress",
-    "exists",
-    "is_folder",
-    "parse_json",
-    "printable_line",
-    "printable_path",
-    "read_file",
-    "subfolders",
-]
-
 # A file in the place of a folder may be a link, or a pipe that nobody ever writes to.
 _FLAGS = os.O_RDONLY | sum(
     getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC")

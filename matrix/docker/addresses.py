@@ -12,8 +12,6 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-__all__ = ["EngineAddress", "find_addresses"]
-
 
 @dataclasses.dataclass(frozen=True)
 class EngineAddress:

@@ -26,19 +26,6 @@ from matrix.docker.labels import (
     find_run_life,
 )
 
-__all__ = [
-    "IMAGE_PREFIX",
-    "CleanupResult",
-    "EngineObject",
-    "clean",
-    "is_own_name",
-    "list_containers",
-    "list_images",
-    "list_networks",
-    "list_volumes",
-    "sweep",
-]
-
 IMAGE_PREFIX = "compat-matrix"
 """The first part of every name that the project gives to an image."""
 

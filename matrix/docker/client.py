@@ -22,15 +22,6 @@ from matrix.docker.addresses import EngineAddress
 from matrix.docker.interface import ContainerError, EngineLostError
 from matrix.docker.pipe import DockerPipe
 
-__all__ = [
-    "CONFLICT",
-    "SILENCE_SECONDS",
-    "EngineClient",
-    "create_client",
-    "silence_limit",
-    "translate_errors",
-]
-
 SILENCE_SECONDS = 120
 """Longest silence of the engine within one call."""
 

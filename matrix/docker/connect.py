@@ -18,7 +18,6 @@ from matrix.errors import EngineUnavailableError
 if TYPE_CHECKING:
     from matrix.docker.engine import DockerEngine
 
-__all__ = ["connect", "find_engine"]
 
 _SECONDS = 5.0
 """Longest wait for an engine's answer to each of the first calls."""

@@ -12,8 +12,6 @@ from matrix.docker.exit_states import ExitWatcher
 from matrix.docker.interface import ContainerError, ContainerState
 from matrix.docker.pipe import DockerPipe
 
-__all__ = ["DockerContainer", "remove_network"]
-
 _GONE_SECONDS = 5.0
 """Between a container's end and its removal lie some milliseconds."""
 

@@ -29,8 +29,6 @@ from matrix.docker.platforms import engine_platform, list_platforms
 from matrix.docker.volumes import VolumeCopies, build_volume_mount, shares_files
 from matrix.system.paths import cache_dir
 
-__all__ = ["MAX_OUTPUT_BYTES", "Bind", "DockerEngine", "create_body", "run_to_end"]
-
 Bind = Mapping[str, object]
 """An entry of `HostConfig.Mounts`."""
 
@@ -224,11 +222,7 @@ def create_body(
 
 
 def run_to_end(
-    container: DockerContainer,
-    seconds: float,
-    stdin: bytes,
-    *,
-    max_bytes: int = MAX_OUTPUT_BYTES,
+    container: DockerContainer, seconds: float, stdin: bytes, *, max_bytes: int = MAX_OUTPUT_BYTES
 ) -> ContainerResult:
     """Write a container's input, read its output and return both with its exit code; remove it.
 

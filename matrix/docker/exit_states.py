@@ -15,8 +15,6 @@ from typing import Any
 from matrix.docker.client import EngineClient
 from matrix.docker.labels import RUN, RunLabels
 
-__all__ = ["ExitState", "ExitWatcher"]
-
 _MAX_STATES = 4096
 
 
@@ -40,9 +38,7 @@ class ExitWatcher:
         # From the beginning of time: events between the response's head and its first line would
         # be missed otherwise. The engine stores few old events, and hardly any of this run.
         self._stream: Any = client.events(
-            since=1,
-            decode=True,
-            filters={"type": ["container"], "label": [f"{RUN}={run.id}"]},
+            since=1, decode=True, filters={"type": ["container"], "label": [f"{RUN}={run.id}"]}
         )
         self._thread = threading.Thread(target=self._listen, name="engine-events", daemon=True)
         self._thread.start()

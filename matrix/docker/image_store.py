@@ -14,8 +14,6 @@ from matrix.docker.client import CONFLICT, EngineClient, silence_limit, translat
 from matrix.docker.interface import ContainerError, EngineLostError, ImageInfo
 from matrix.docker.labels import PROJECT_FILTER
 
-__all__ = ["PULLED", "ImageStore"]
-
 PULLED = "compat-matrix/pulled"
 """Repository of the tags of images that we pulled: those cannot be labelled any more."""
 

@@ -8,21 +8,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Protocol
 
-__all__ = [
-    "Confinement",
-    "Container",
-    "ContainerEngine",
-    "ContainerError",
-    "ContainerResult",
-    "ContainerSpec",
-    "ContainerState",
-    "EngineInfo",
-    "EngineLostError",
-    "ImageInfo",
-    "Mount",
-    "Pipe",
-]
-
 
 class ContainerError(Exception):
     """The engine refused or failed; the message contains the engine's own."""

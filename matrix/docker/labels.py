@@ -22,21 +22,6 @@ from matrix.system.paths import cache_dir
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-__all__ = [
-    "COMPLETE",
-    "CONTENT",
-    "OWNER",
-    "PROJECT",
-    "PROJECT_FILTER",
-    "PROJECT_LABELS",
-    "ROLE",
-    "RUN",
-    "RunLabels",
-    "RunLife",
-    "find_run_life",
-    "list_living_runs",
-    "lock_run",
-]
 
 PROJECT = "compat-matrix.project"
 RUN = "compat-matrix.run"

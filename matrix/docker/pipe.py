@@ -17,8 +17,6 @@ import threading
 import time
 from typing import Any
 
-__all__ = ["ERR", "OUT", "DockerPipe", "Frames", "FramingError"]
-
 OUT = 1
 ERR = 2
 _HEADER = struct.Struct(">B3sL")

@@ -6,15 +6,6 @@ import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-__all__ = [
-    "BINFMT",
-    "REGISTRY_VARIABLE",
-    "engine_platform",
-    "list_emulated_cpus",
-    "list_platforms",
-    "registry_reference",
-]
-
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
 REGISTRY_VARIABLE = "COMPAT_MATRIX_REGISTRY"

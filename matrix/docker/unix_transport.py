@@ -15,8 +15,6 @@ if sys.platform == "win32":
 from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 
-__all__ = ["UnixAdapter"]
-
 
 class _Connection(UnixHTTPConnection):
     def connect(self) -> None:

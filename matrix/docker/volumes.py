@@ -24,8 +24,6 @@ from matrix.docker.client import EngineClient, translate_errors
 from matrix.docker.interface import ContainerError, ContainerSpec, Mount
 from matrix.docker.labels import COMPLETE, CONTENT, PROJECT_LABELS, ROLE, RunLabels
 
-__all__ = ["VolumeCopies", "build_volume_mount", "content_key", "shares_files"]
-
 _TARGET = "/compat-matrix-copy"
 
 

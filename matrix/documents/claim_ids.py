@@ -9,8 +9,6 @@ from pathlib import Path
 from matrix.documents.table_reader import ClaimDraft
 from matrix.model.claim import ClaimKind
 
-__all__ = ["document_names", "draft_ids"]
-
 _OPERATORS = {
     ">=": "ge",
     "<=": "le",

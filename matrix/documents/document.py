@@ -17,8 +17,6 @@ from matrix.documents.vocabulary import Vocabulary, language_of, load_vocabulary
 from matrix.errors import DocumentProblems, Problem, UnreadableInputError
 from matrix.model.claim import Claim
 
-__all__ = ["ReadDocument", "read_document", "read_documents"]
-
 
 @dataclasses.dataclass(frozen=True)
 class ReadDocument:

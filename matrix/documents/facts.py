@@ -22,8 +22,6 @@ from matrix.system.atomic import write_atomic
 from matrix.system.data_files import read_toml
 from matrix.system.paths import project_root
 
-__all__ = ["FACTS", "document_paths", "dump_facts", "load_facts", "read_inputs", "write_facts"]
-
 FACTS = project_root() / "matrix" / "facts" / "claims.toml"
 
 _SUFFIXES = (".md", ".txt")

@@ -15,8 +15,6 @@ from matrix.documents.table_reader import Column
 from matrix.documents.table_registry import read_columns
 from matrix.documents.vocabulary import Vocabulary, load_vocabulary
 
-__all__ = ["PageLayout", "TableLayout", "read_layout"]
-
 
 @dataclasses.dataclass(frozen=True)
 class TableLayout:

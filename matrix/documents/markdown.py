@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
-__all__ = ["Block", "Heading", "Table", "TableRow", "Text", "blocks"]
-
 _DELIMITER = re.compile(r"^\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?$")
 _SECOND_DELIMITER = re.compile(r"^\|?\s*:?-{3,}:?\s*(\|\s*:?-{3,}:?\s*)*\|?$")
 _REFERENCE = re.compile(r"^\s{0,3}\[[^\]]+\]:\s*\S")

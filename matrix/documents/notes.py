@@ -18,8 +18,6 @@ from matrix.documents.versions import VersionsError, read_versions, series, spec
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
 
-__all__ = ["read_list_item", "read_note", "section_of"]
-
 _KINDS = {
     "frameworks": ClaimKind.FRAMEWORK,
     "web-frameworks": ClaimKind.FRAMEWORK,

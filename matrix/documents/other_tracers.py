@@ -11,8 +11,6 @@ from matrix.documents.text import plain
 from matrix.documents.vocabulary import Vocabulary
 from matrix.errors import UnreadableInputError
 
-__all__ = ["check_page", "without_other_tracers"]
-
 _HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*$")
 _TITLE = re.compile(r"[\"']([^\"']*)[\"']")
 _SECTIONS = {"tab", "collapse-content", "collapse_content", "programming-lang"}

@@ -11,8 +11,6 @@ from matrix.documents.versions import VersionsError, read_versions, specifiers
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import Status
 
-__all__ = ["Promise", "PromiseError", "read_promise"]
-
 _YES = re.compile(
     "[\N{CHECK MARK}\N{HEAVY CHECK MARK}\N{WHITE HEAVY CHECK MARK}\N{BALLOT BOX WITH CHECK}]"
 )

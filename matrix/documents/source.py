@@ -15,8 +15,6 @@ from pathlib import Path
 
 from matrix.errors import UnreadableInputError
 
-__all__ = ["MAX_BYTES", "NO", "YES", "DocumentSource", "Tag", "load_source", "plain_markdown"]
-
 MAX_BYTES = 5_000_000
 """Upper bound of a document's size; a compatibility page has some 15 kB."""
 

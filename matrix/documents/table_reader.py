@@ -13,22 +13,6 @@ from matrix.documents.text import plain, slug
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
 
-__all__ = [
-    "SUPPORT",
-    "UNKNOWN",
-    "ClaimDraft",
-    "ClaimTable",
-    "Column",
-    "Name",
-    "Outcome",
-    "RowCells",
-    "Scope",
-    "TableProblem",
-    "TableReader",
-    "merge_scopes",
-    "read_name",
-]
-
 SUPPORT = "support"
 """The role of a column whose header names a capability; its cells say if it is supported."""
 

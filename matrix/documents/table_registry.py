@@ -21,8 +21,6 @@ from matrix.documents.text import plain
 from matrix.documents.vocabulary import Vocabulary
 from matrix.system.plugins import plugins
 
-__all__ = ["read_columns", "read_table", "readers"]
-
 _REPEATABLE = {SUPPORT, UNKNOWN, "documentation"}
 
 

@@ -7,8 +7,6 @@ import html
 import re
 import unicodedata
 
-__all__ = ["comparable", "phrase_in", "plain", "slug"]
-
 _LINK = re.compile(r"!?\[([^\[\]]*)\][ ]?(?:\[[^\[\]]*\]|\([^()\s]*(?:\s+\"[^\"]*\")?\))")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _HTML = re.compile(r"</?[A-Za-z][^<>]*>")

@@ -14,8 +14,6 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from matrix.documents.text import plain
 from matrix.documents.vocabulary import Vocabulary
 
-__all__ = ["ANY", "Alternative", "VersionsError", "read_versions", "series", "specifiers"]
-
 _DIGITS = "[0-9]{1,9}"
 _NUMBER = rf"v?{_DIGITS}(?:\.{_DIGITS})*(?:\.?(?:a|b|rc){_DIGITS})?(?:\.(?:dev|post){_DIGITS})?"
 _OPERATED = re.compile(rf"(>=|<=|===?|!=|~=|>|<|=)\s*({_NUMBER})((?:\.[x*])*)")

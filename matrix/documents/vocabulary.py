@@ -21,8 +21,6 @@ from matrix.errors import UsageError, did_you_mean, nearest
 from matrix.system.data_files import read_toml
 from matrix.system.paths import data_dir
 
-__all__ = ["FALLBACK", "Vocabulary", "language_of", "languages", "load_vocabulary", "own_forms"]
-
 FALLBACK = "en"
 
 

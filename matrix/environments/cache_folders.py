@@ -22,8 +22,6 @@ from matrix.environments.toolbox import Toolbox
 from matrix.model.reason import Reason
 from matrix.system.atomic import put_in_place
 
-__all__ = ["Artifacts", "CacheFolders", "free_bytes_at", "put_folder", "read_filename"]
-
 _METADATA = "matrix-environment.json"
 _REQUIRED_BYTES = 400 * 1024 * 1024
 # Longer than any tool may run.

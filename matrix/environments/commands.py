@@ -18,8 +18,6 @@ from matrix.environments.errors import BuildError, from_log, from_os_error
 from matrix.model.reason import Reason
 from matrix.system.processes import CHILDREN, ProcessTree
 
-__all__ = ["Command", "CommandResult", "Runner", "check_output", "child_environment", "run"]
-
 _PASSED_VARIABLES = (
     "PATH",
     "LANG",

@@ -21,8 +21,6 @@ from matrix.errors import IndexUnavailableError
 from matrix.model.index import File
 from matrix.pypi.index import Index
 
-__all__ = ["DatedIndex", "format_page", "is_usable", "serve"]
-
 
 class DatedIndex:
     """Pages of `index` with the files from before `cutoff` that `python` can use.

@@ -33,19 +33,6 @@ from matrix.environments.toolbox import Toolbox
 from matrix.model.index import File, Project
 from matrix.model.reason import Reason
 
-__all__ = [
-    "ChosenFile",
-    "Download",
-    "Fetcher",
-    "FileChoice",
-    "FileTarget",
-    "UnpackedWheels",
-    "choose",
-    "download",
-    "link_into",
-    "unpack",
-]
-
 Download = Callable[[str, Path, float], None]
 """Download a URL to a path within so many seconds; raise BuildError."""
 
@@ -253,11 +240,7 @@ class UnpackedWheels:
 
 
 def unpack(
-    wheel: Path,
-    folder: Path,
-    sha256: str | None = None,
-    *,
-    max_bytes: int = _MAX_UNPACKED_BYTES,
+    wheel: Path, folder: Path, sha256: str | None = None, *, max_bytes: int = _MAX_UNPACKED_BYTES
 ) -> Path:
     """Unpack the site-packages files of a wheel to `folder`, unless that exists; return it.
 

@@ -8,20 +8,13 @@ from collections.abc import Sequence
 from matrix.model.reason import Reason
 from matrix.system.atomic import is_disk_full
 
-__all__ = ["BuildError", "find_cause", "find_failed_build", "from_log", "from_os_error"]
-
 _LOG_LINES = 200
 _DETAIL_CHARACTERS = 300
 # Lines are cut: their content is untrusted, and some searches take quadratic time.
 _LINE_CHARACTERS = 1000
 
 _TRANSIENT = frozenset(
-    {
-        Reason.INDEX_UNAVAILABLE,
-        Reason.DISK_FULL,
-        Reason.CONTAINER_LOST,
-        Reason.ENGINE_LOST,
-    }
+    {Reason.INDEX_UNAVAILABLE, Reason.DISK_FULL, Reason.CONTAINER_LOST, Reason.ENGINE_LOST}
 )
 
 # In order of precedence. The first complaint of a compiler causes the others; of a traceback the

@@ -32,8 +32,6 @@ from matrix.model.environment import Image, Interpreter
 from matrix.model.reason import Reason
 from matrix.system.paths import fixtures_dir
 
-__all__ = ["BUILD_WHEEL", "COMPILE_BYTECODE", "ByteCodeCache", "ImageCommand", "read_script"]
-
 BUILD_WHEEL = "build_wheel.py"
 COMPILE_BYTECODE = "compile_bytecode.py"
 

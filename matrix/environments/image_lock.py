@@ -20,8 +20,6 @@ from matrix.environments.uv import UvInstaller
 from matrix.model.environment import Image, Interpreter, Requirements
 from matrix.model.reason import Reason
 
-__all__ = ["ImageLocks", "uv_platform"]
-
 # Supported by `uv pip compile --python-platform`; the newest stands for all newer ones.
 _GLIBC_MINORS = (17, 28, *range(31, 41))
 _UV_CPUS = {"x86_64": "x86_64", "i686": "x86_64", "aarch64": "aarch64"}

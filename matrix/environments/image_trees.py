@@ -49,8 +49,6 @@ from matrix.pypi.client import CachedIndex, index_url
 from matrix.pypi.index import Index
 from matrix.pypi.tags import supported_tags
 
-__all__ = ["TreeStore"]
-
 # Part of every key: raise them to invalidate existing trees, or locks.
 _FORMAT = "tree/1"
 _FILES_FORMAT = "files/2"

@@ -13,8 +13,6 @@ from matrix.environments.errors import BuildError
 from matrix.environments.lock import LockedFile, pinned
 from matrix.model.reason import Reason
 
-__all__ = ["check_installed", "read_installed", "site_packages"]
-
 
 def site_packages(environment: Path) -> Path:
     """Return the site-packages folder of an environment; raise BuildError where it has none."""

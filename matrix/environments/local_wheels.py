@@ -25,15 +25,6 @@ from matrix.model.reason import Reason
 from matrix.pypi.index import Index, ReplacingIndex
 from matrix.system.atomic import write_atomic
 
-__all__ = [
-    "check_lock",
-    "copy_file",
-    "index_with_local_wheels",
-    "is_file_url",
-    "local_project",
-    "write_simple_index",
-]
-
 
 def local_project(requirements: Requirements) -> str:
     """Return the canonical name of the project of the local wheels, "" where there are none."""

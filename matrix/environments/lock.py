@@ -8,8 +8,6 @@ from collections.abc import Iterable
 
 from packaging.utils import canonicalize_name
 
-__all__ = ["LockedFile", "dump_lock", "parse_line", "parse_lock", "pinned"]
-
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*)"
 )

@@ -11,8 +11,6 @@ from matrix.environments.toolbox import Toolbox
 from matrix.model.environment import Requirements
 from matrix.system.atomic import write_atomic
 
-__all__ = ["Content", "LockFiles", "lock_key"]
-
 Content = dict[str, Any]
 """The JSON object of a lock file; `lock` has the lines of the lock."""
 

@@ -24,8 +24,6 @@ from matrix.model.reason import Reason
 from matrix.pypi.index import Index
 from matrix.system.atomic import put_in_place
 
-__all__ = ["PipInstaller"]
-
 
 class PipInstaller:
     """An installer that uses the interpreter's own pip with a dated index."""

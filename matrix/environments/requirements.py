@@ -22,17 +22,6 @@ from matrix.probes.integrations import distribution_name, find_integration
 from matrix.system.data_files import read_toml
 from matrix.system.paths import data_dir
 
-__all__ = [
-    "CompanionRule",
-    "CompanionRules",
-    "Sentinel",
-    "apt_command",
-    "load_recipes",
-    "missing_packages",
-    "requirements_for",
-    "sentinel",
-]
-
 
 @dataclasses.dataclass(frozen=True)
 class Sentinel:

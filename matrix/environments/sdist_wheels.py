@@ -34,8 +34,6 @@ from matrix.model.reason import Reason
 from matrix.pypi.tags import supported_tags
 from matrix.system.data_files import TOMLDecodeError, parse_toml, read_data
 
-__all__ = ["SdistWheels", "build_requires", "is_pure", "tools_for"]
-
 _MAX_PYPROJECT_BYTES = 1024 * 1024
 _MAX_MEMBERS = 100_000  # pyproject.toml is near the start
 _CONFINEMENT = Confinement(memory=3 * 1024**3, pids=512, tmp_bytes=1024**3)

@@ -32,8 +32,6 @@ from matrix.model.reason import Reason
 from matrix.pypi.client import CachedIndex, index_url
 from matrix.pypi.index import Index
 
-__all__ = ["LEGACY_PYTHONS", "LOCK_FORMAT", "EnvironmentStore", "FailedAttempts"]
-
 # Part of every key: raise them to invalidate existing environments, or locks.
 _FORMAT = "environment/1"
 LOCK_FORMAT = "lock/2"

@@ -21,8 +21,6 @@ from matrix.environments.errors import BuildError
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.reason import Reason
 
-__all__ = ["Toolbox", "binary_arguments", "cutoff", "interpreter_id", "uv_binary"]
-
 _INDEX_SECONDS = "60"
 _INCOMPLETE_WARNING = "needs to be downloaded from a registry"
 _uv_lock = threading.Lock()
@@ -62,11 +60,7 @@ class Toolbox:
         return sys.executable
 
     def uv(
-        self,
-        *arguments: str,
-        offline: bool,
-        stdin: str = "",
-        only_binary: tuple[str, ...] = (),
+        self, *arguments: str, offline: bool, stdin: str = "", only_binary: tuple[str, ...] = ()
     ) -> str:
         """Run uv without this machine's configuration; return its output.
 

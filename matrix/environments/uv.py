@@ -17,8 +17,6 @@ from matrix.environments.toolbox import Toolbox, binary_arguments, cutoff
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.reason import Reason
 
-__all__ = ["Installer", "UvInstaller"]
-
 # Pins were requested by name: the date is for everything else.
 _NEVER = "2200-01-01T00:00:00Z"
 

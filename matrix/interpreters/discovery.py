@@ -25,15 +25,6 @@ from matrix.model.environment import Interpreter
 from matrix.model.reason import Reason
 from matrix.system.paths import cache_dir
 
-__all__ = [
-    "InterpreterInventory",
-    "NoInterpreterError",
-    "find_interpreters",
-    "install_hint",
-    "interpreter_for",
-    "search",
-]
-
 _WORKERS = 4
 
 

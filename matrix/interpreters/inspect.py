@@ -21,17 +21,6 @@ from typing import Any
 from matrix.model.environment import Interpreter
 from matrix.system.atomic import write_atomic
 
-__all__ = [
-    "InterpreterCache",
-    "InterpreterQuery",
-    "NotAnInterpreterError",
-    "build_interpreter",
-    "host_target",
-    "query_interpreter",
-    "target_name",
-    "why_excluded",
-]
-
 InterpreterAnswer = dict[str, Any]
 InterpreterQuery = Callable[[Path], InterpreterAnswer]
 

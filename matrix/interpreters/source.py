@@ -14,8 +14,6 @@ from pathlib import Path
 from matrix.interpreters import sources
 from matrix.system.plugins import plugins
 
-__all__ = ["InterpreterSource", "SearchPlaces", "load_sources"]
-
 
 @dataclasses.dataclass(frozen=True)
 class SearchPlaces:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
-from matrix.interpreters.inspect import host_target
 from matrix.model.claim import Claim
-
-__all__ = ["claimed_target", "compatible_targets", "covers_target", "host_target", "wheel_fits"]
 
 _WINDOWS = {"x86_64": "win_amd64", "amd64": "win_amd64", "x86": "win32", "i686": "win32"}
 # Other targets that a machine runs at full speed, with their own interpreters.

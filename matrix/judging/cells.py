@@ -35,8 +35,6 @@ from matrix.model.probe import Channel, Observation, Probe, Stimulus
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed
 
-__all__ = ["cell_failure", "findings_of"]
-
 
 @dataclasses.dataclass(frozen=True)
 class _ProcessFinding:

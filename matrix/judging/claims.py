@@ -27,8 +27,6 @@ from matrix.model.plan import Omission, Part, Plan, StaticEvidence
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, PartVerdict, Tightness, Verdict
 
-__all__ = ["blocks", "judge", "roll_up", "with_static"]
-
 # What cannot exist cannot break a promise, what lies between two boundaries is answered by them, a
 # promise that names no CPU is answered on one; everything else that was omitted could have been
 # tested.
@@ -172,11 +170,7 @@ def _once(remarks: Sequence[Fact]) -> tuple[Fact, ...]:
 def _refuted(refuted: Sequence[PartVerdict], count: int) -> tuple[Fact, ...]:
     first, *others = refuted
     part = fact(
-        FactKind.PART,
-        first.cells[0],
-        probe=first.probe,
-        channel=first.channel,
-        facts=first.facts,
+        FactKind.PART, first.cells[0], probe=first.probe, channel=first.channel, facts=first.facts
     )
     if count == 1:
         return (part,)

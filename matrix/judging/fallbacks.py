@@ -22,15 +22,6 @@ from matrix.model.plan import Part
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Outcome, Verdict
 
-__all__ = [
-    "UNUSABLE",
-    "EndedProbe",
-    "FallbackFacts",
-    "fallback_facts",
-    "next_control",
-    "with_unusable_minimum",
-]
-
 # Reasons that tell that a release cannot be installed or imported.
 UNUSABLE = frozenset(
     {
@@ -117,9 +108,7 @@ def with_unusable_minimum(
         return verdict
     pythons = {item.cell.python for item in known if _unusable(item)}
     nowhere = fact(
-        FactKind.USABLE_NOWHERE,
-        lowest[0].minimum,
-        pythons=tuple(sorted(pythons, key=_python_key)),
+        FactKind.USABLE_NOWHERE, lowest[0].minimum, pythons=tuple(sorted(pythons, key=_python_key))
     )
     if verdict.outcome is not Outcome.UNVERIFIED:
         return dataclasses.replace(verdict, remarks=(*verdict.remarks, nowhere))

@@ -11,8 +11,6 @@ from matrix.model.plan import Part
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed
 
-__all__ = ["FindingTable"]
-
 
 class FindingTable:
     """Findings by cell, probe and channel; grows while a run goes on."""

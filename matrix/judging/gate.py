@@ -19,16 +19,6 @@ from matrix.model.probe import Observation
 from matrix.model.reason import Reason
 from matrix.probes.integrations import distribution_name
 
-__all__ = [
-    "DecodedProcess",
-    "Failure",
-    "death",
-    "decode",
-    "has_died",
-    "install_failure",
-    "start_failure",
-]
-
 _ERROR = re.compile(r"[A-Za-z_.]*(Error|Exception|Exit)\b.*:")
 
 

@@ -16,8 +16,6 @@ from matrix.model.fact import Fact, FactKind, fact
 from matrix.model.probe import Channel, Match, Observation, Stimulus
 from matrix.model.reason import Reason
 
-__all__ = ["app_failure", "control_failure", "stimulus_fact"]
-
 
 def control_failure(
     channel: Channel, probe: str, processes: Sequence[DecodedProcess]
@@ -55,8 +53,7 @@ def control_failure(
         failed = fact(FactKind.CONTROL_FAILED, control=control, facts=failures[0].facts)
         return Failure(failures[0].reason, (failed,))
     return Failure(
-        Reason.NO_CONTROL,
-        (fact(FactKind.CONTROL_SILENT, control=control, clauses=tuple(silent)),),
+        Reason.NO_CONTROL, (fact(FactKind.CONTROL_SILENT, control=control, clauses=tuple(silent)),)
     )
 
 

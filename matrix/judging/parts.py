@@ -60,8 +60,6 @@ from matrix.model.plan import Part
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict, Tightness
 
-__all__ = ["judge_part"]
-
 _TIGHTNESS_BEFORE = {Observed.ABSENT: Tightness.EXACT, Observed.PRESENT: Tightness.EARLIER}
 _TIGHTNESS_ABOVE = {Observed.ABSENT: Tightness.EXACT, Observed.PRESENT: Tightness.LATER}
 
@@ -148,10 +146,7 @@ def _absent(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict
         [part.minimum, *(item.cell for item in failed), control.cell],
         Outcome.REFUTED,
         (_release(part, minimum), shown),
-        remarks=[
-            *_notes(minimum),
-            *(_because(FactKind.CONTROL_UNUSABLE, item) for item in failed),
-        ],
+        remarks=[*_notes(minimum), *(_because(FactKind.CONTROL_UNUSABLE, item) for item in failed)],
     )
 
 

@@ -13,15 +13,6 @@ from typing import TypeAlias
 from matrix.model.cell import Cell
 from matrix.model.fact import Fact, FactKind
 
-__all__ = [
-    "as_sentence",
-    "evidence_sentences",
-    "evidence_text",
-    "one_line",
-    "remark_text",
-    "short_evidence_text",
-]
-
 _LONGEST = 300
 _CLAUSES = 3
 # The host, port and data of one process of the app, which are others in the next run.
@@ -189,10 +180,9 @@ def _app_untested(item: Fact) -> str:
 
 
 def _beyond(item: Fact) -> str:
-    return {
-        "present": "shows it too",
-        "absent": "does not show it",
-    }.get(item.text("shows"), f"cannot tell ({item.text('reason') or 'unknown'})")
+    return {"present": "shows it too", "absent": "does not show it"}.get(
+        item.text("shows"), f"cannot tell ({item.text('reason') or 'unknown'})"
+    )
 
 
 def _because(item: Fact) -> str:

@@ -17,8 +17,6 @@ from packaging.utils import canonicalize_name
 
 from matrix.errors import did_you_mean
 
-__all__ = ["DeclarationError", "DeclaredSpan", "Integration", "parse"]
-
 _FUNCTIONS = frozenset({"call", "fail", "patch", "prepare"})
 _SPAN_KEYS = ("name", "component", "resource", "type", "tags", "trace")
 

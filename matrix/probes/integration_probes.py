@@ -14,8 +14,6 @@ from matrix.probes.evidence.combine import AllOf
 from matrix.probes.evidence.http import StatusIs
 from matrix.probes.evidence.spans import RecordTellsTrace, SpanBelow
 
-__all__ = ["AUTOMATIC", "ERROR", "EXPLICIT", "build_probe", "probe_name"]
-
 AUTOMATIC = "automatic"
 EXPLICIT = "explicit"
 ERROR = "-error"

@@ -14,15 +14,6 @@ from matrix.errors import UsageError
 from matrix.probes.declaration import DeclarationError, Integration, parse
 from matrix.system.paths import apps_dir
 
-__all__ = [
-    "LIBRARIES",
-    "LIBRARY",
-    "distribution_name",
-    "find_integration",
-    "load_integrations",
-    "module_path",
-]
-
 LIBRARIES = "libraries"
 LIBRARY = "library:"
 """The prefix of a library's name as the argument of `apps/serve.py`."""

@@ -12,8 +12,6 @@ from matrix.probes.integration_probes import build_probe
 from matrix.probes.integrations import load_integrations
 from matrix.system.plugins import plugins
 
-__all__ = ["load_probes"]
-
 
 @functools.cache
 def load_probes() -> Mapping[str, Probe]:

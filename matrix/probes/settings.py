@@ -11,8 +11,6 @@ from matrix.errors import UsageError, did_you_mean
 from matrix.system.data_files import read_toml
 from matrix.system.paths import data_dir
 
-__all__ = ["Setting", "Settings", "load_settings"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Setting:

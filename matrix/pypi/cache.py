@@ -21,8 +21,6 @@ from packaging.version import Version
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.pypi.tags import wheel_tags
 
-__all__ = ["IndexChange", "PackedFiles", "carry_over", "dump_project", "load_project"]
-
 FORMAT = "index/1"
 _FIELD, _FILE = "|", "^"
 

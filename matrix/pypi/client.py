@@ -26,16 +26,6 @@ from matrix.pypi.cache import carry_over, dump_project, load_project
 from matrix.pypi.pages import BadAnswerError, build_project, parse_html, parse_json
 from matrix.system.atomic import write_atomic
 
-__all__ = [
-    "CachedIndex",
-    "FetchError",
-    "IndexResponse",
-    "fetch",
-    "index_url",
-    "with_retries",
-    "without_credentials",
-]
-
 MAX_AGE = dt.timedelta(hours=24)
 # The largest pages have some 60 MB.
 MAX_BYTES = 256 * 2**20

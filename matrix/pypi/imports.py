@@ -14,16 +14,6 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 
-__all__ = [
-    "Import",
-    "ImportCondition",
-    "ModuleImports",
-    "Statement",
-    "import_statements",
-    "module_name",
-    "read_module",
-]
-
 Statement = tuple[int, bool, str]
 
 _STRING = re.compile(

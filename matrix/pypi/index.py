@@ -10,8 +10,6 @@ from packaging.version import Version
 
 from matrix.model.index import Project, ReleaseFiles
 
-__all__ = ["Index", "ReplacingIndex"]
-
 
 class Index(Protocol):
     """A source of projects with their releases; tests replace it."""

@@ -37,15 +37,6 @@ from matrix.pypi.wheel_contents import (
 from matrix.pypi.wheel_reader import Member, WheelArchive
 from matrix.system.atomic import write_atomic
 
-__all__ = [
-    "SharedResults",
-    "WheelCache",
-    "WheelInspection",
-    "inspect_wheel",
-    "inspect_wheels",
-    "is_native",
-]
-
 _DAMAGE_ERRORS = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError)
 
 

@@ -18,8 +18,6 @@ from macholib.mach_o import CPU_TYPE_NAMES, fat_arch, fat_arch64, fat_header, ma
 
 from matrix.pypi.remote_file import BadArtifactError
 
-__all__ = ["HEAD", "NativeLibrary", "read_head", "read_needed"]
-
 # Enough for format and machine: an ELF header takes 64 bytes, a fat Mach-O's table 8 + 20 for each
 # machine, and a PE's header follows a DOS program of 100 to 300 bytes.
 HEAD = 4096

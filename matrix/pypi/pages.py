@@ -19,8 +19,6 @@ from packaging.version import Version
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.pypi.tags import split_filename, wheel_tags
 
-__all__ = ["BadAnswerError", "build_project", "parse_html", "parse_json", "parse_time"]
-
 
 class BadAnswerError(Exception):
     """The answer is not the page of a project."""

@@ -14,16 +14,6 @@ from matrix.interpreters.targets import wheel_fits
 from matrix.model.index import Project, ReleaseFiles
 from matrix.pypi.tags import supports_python
 
-__all__ = [
-    "Release",
-    "Releases",
-    "end_of_day",
-    "is_specifier",
-    "lowest_named",
-    "python_key",
-    "specifier_allows",
-]
-
 _END_OF_DAY = dt.timedelta(days=1, microseconds=-1)
 
 

@@ -18,15 +18,6 @@ import requests
 
 from matrix.pypi.client import TRANSIENT_STATUS, with_retries, without_credentials
 
-__all__ = [
-    "BadArtifactError",
-    "FileChunk",
-    "HttpTransport",
-    "RemoteFile",
-    "Transport",
-    "WheelLimits",
-]
-
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
 _CHUNK = 1 << 16
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")

@@ -15,14 +15,6 @@ from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-__all__ = [
-    "split_filename",
-    "supported_platforms",
-    "supported_tags",
-    "supports_python",
-    "wheel_tags",
-]
-
 _VERSION = re.compile(r"(?P<name>[A-Za-z]*)\s*(?P<major>\d+)\.(?P<minor>\d+)")
 # Newer than any that a wheel needs, for a target whose C library or macOS is not specified.
 _NEWEST = {"glibc": (2, 99), "musl": (1, 9), "macos": (26, 0)}

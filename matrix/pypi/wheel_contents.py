@@ -18,18 +18,6 @@ from packaging.utils import canonicalize_name
 from matrix.pypi.imports import Import, ImportCondition, ModuleImports
 from matrix.pypi.native_libraries import NativeLibrary
 
-__all__ = [
-    "WheelContents",
-    "WheelMetadata",
-    "WheelRequirement",
-    "from_json",
-    "modules_from_json",
-    "modules_to_json",
-    "read_metadata",
-    "requirements_on",
-    "to_json",
-]
-
 
 @dataclasses.dataclass(frozen=True)
 class WheelMetadata:

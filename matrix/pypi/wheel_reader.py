@@ -16,8 +16,6 @@ from typing import BinaryIO, cast
 
 from matrix.pypi.remote_file import BadArtifactError, RemoteFile, WheelLimits
 
-__all__ = ["Member", "WheelArchive"]
-
 Member = zipfile.ZipInfo
 
 # What zipfile and zlib raise for a damaged archive, or an unknown compression.

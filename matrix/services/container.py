@@ -25,8 +25,6 @@ from matrix.docker.interface import (
 from matrix.services.forwarder import Forwarder, tcp_dial, unix_listener
 from matrix.services.server import with_log
 
-__all__ = ["INIT_COMMAND", "ContainerServer", "ServerImage"]
-
 # The end of the input ends the server, by a signal that it handles: as the first process of its
 # namespace it ignores all others.
 INIT_COMMAND = (

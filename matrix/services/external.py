@@ -16,15 +16,6 @@ from matrix.model.service import PortForward, Service, ServiceIdentity, ServiceK
 from matrix.services.forwarder import Forwarder, tcp_dial, unix_listener
 from matrix.services.recipes import ServiceRecipe, ServiceRecipes, load_recipes
 
-__all__ = [
-    "VARIABLE_PREFIX",
-    "ExternalService",
-    "add_service_option",
-    "connect_external",
-    "external_from_args",
-    "parse_external_services",
-]
-
 VARIABLE_PREFIX = "COMPAT_MATRIX_SERVICE_"
 """Followed by a service's name in capitals: as `--service`, but not visible in `ps`."""
 

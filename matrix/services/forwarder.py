@@ -13,8 +13,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["Dial", "Forwarder", "tcp_dial", "tcp_listener", "unix_dial", "unix_listener"]
-
 Dial = Callable[[], socket.socket]
 """Returns a new connection to the destination; raises OSError."""
 

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from matrix.docker.interface import ContainerEngine
@@ -25,18 +24,11 @@ from matrix.services.recipes import (
     resolve_source,
 )
 from matrix.services.server import Server
-from matrix.services.start import (
-    ANSWER_SECONDS,
-    RunningServer,
-    ServiceFailedError,
-    identify,
-    start,
-)
+from matrix.services.start import ANSWER_SECONDS, RunningServer, ServiceFailedError, identify, start
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["MAX_STARTS", "NoServiceError", "ServiceState", "Services"]
 
 MAX_STARTS = 3
 
@@ -216,12 +208,7 @@ class Services:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

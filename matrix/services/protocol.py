@@ -9,7 +9,6 @@ import dataclasses
 import importlib
 import socket
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, cast
 
 from matrix.services.forwarder import Dial
@@ -17,7 +16,6 @@ from matrix.services.forwarder import Dial
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Login", "NoAnswerError", "ReadinessProtocol", "ServerConnection", "load_protocol"]
 
 _MAX_BYTES = 1 << 20
 
@@ -84,12 +82,7 @@ class ServerConnection:
         self._socket = self._dial()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         assert self._socket is not None  # noqa: S101 - the context is open
         self._socket.close()
 

@@ -31,24 +31,6 @@ from matrix.services.container import ServerImage
 from matrix.system.data_files import read_toml, write_toml
 from matrix.system.paths import data_dir
 
-__all__ = [
-    "POSIX_ONLY",
-    "AvailableService",
-    "Build",
-    "Digests",
-    "MissingService",
-    "ServiceRecipe",
-    "ServiceRecipes",
-    "ServiceSource",
-    "SetupStep",
-    "image_reference",
-    "images_path",
-    "load_recipes",
-    "read_images",
-    "resolve_source",
-    "write_images",
-]
-
 _START_SECONDS = 30.0
 _VERSION_SECONDS = 10.0
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")

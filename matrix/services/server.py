@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["FOLDER_VARIABLE", "Server", "ServerSpec", "relevant_line", "with_log"]
-
 FOLDER_VARIABLE = "COMPAT_MATRIX_SERVICE"
 """The environment variable with the server's folder, set for a server and all that it starts."""
 

@@ -20,8 +20,6 @@ from matrix.services.protocol import Login, NoAnswerError, ServerConnection, loa
 from matrix.services.recipes import POSIX_ONLY, AvailableService, ServiceRecipe, SetupStep
 from matrix.services.server import Server, ServerSpec
 
-__all__ = ["ANSWER_SECONDS", "RunningServer", "ServiceFailedError", "identify", "start"]
-
 ANSWER_SECONDS = 5.0
 """The time within which a server that was started must answer."""
 
@@ -111,11 +109,7 @@ def _start(
 ) -> RunningServer:
     if sys.platform == "win32":
         raise ServiceFailedError(POSIX_ONLY)
-    from matrix.services.supervised import (  # noqa: PLC0415 - POSIX only
-        SupervisedServer,
-        new_folder,
-        server_user,
-    )
+    from matrix.services.supervised import SupervisedServer, new_folder, server_user  # noqa: PLC0415 - POSIX only
 
     began = time.monotonic()
     source = available.source
@@ -141,10 +135,7 @@ def _start(
         paths = [_substitute(path, {"folder": str(folder)}) for path in source.sockets]
         service = Service(
             ServiceIdentity(recipe.name, source.kind, "", source.source),
-            forwards=(
-                *map(PortForward, paths),
-                *map(PortForward, spec.sockets, fixed_ports),
-            ),
+            forwards=(*map(PortForward, paths), *map(PortForward, spec.sockets, fixed_ports)),
             user=recipe.user,
             password=recipe.password,
             database=recipe.database,

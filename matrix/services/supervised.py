@@ -28,8 +28,6 @@ import pwd
 from matrix.services.server import FOLDER_VARIABLE, ServerSpec, with_log
 from matrix.system.paths import project_root
 
-__all__ = ["SupervisedServer", "new_folder", "server_user", "servers_of", "sweep"]
-
 _SUPERVISOR_CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from matrix.services.supervisor import main; main()"

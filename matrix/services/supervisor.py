@@ -31,8 +31,6 @@ from matrix.services.forwarder import Forwarder, tcp_dial, unix_listener
 from matrix.services.server import FOLDER_VARIABLE, ServerSpec
 from matrix.system.network import isolate
 
-__all__ = ["main"]
-
 _SUBREAPER, _DEATH_SIGNAL = 36, 1  # PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG: see prctl(2)
 _POLL_SECONDS = 0.02
 _STOP_SECONDS = 4.0

@@ -9,8 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-__all__ = ["is_disk_full", "put_in_place", "write_atomic"]
-
 _RETRY_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}

@@ -13,12 +13,10 @@ from matrix.system.paths import data_dir
 
 if sys.version_info >= (3, 11):
     import tomllib
-    from tomllib import TOMLDecodeError
 else:
     import tomli as tomllib
-    from tomli import TOMLDecodeError
 
-__all__ = ["TOMLDecodeError", "parse_toml", "read_data", "read_toml", "write_toml"]
+TOMLDecodeError = tomllib.TOMLDecodeError
 
 
 @functools.cache

@@ -15,8 +15,6 @@ from pathlib import Path
 
 from matrix.model.capture import UNISOLATED
 
-__all__ = ["is_isolated", "isolate", "isolation"]
-
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 SIOCGIFFLAGS = 0x8913

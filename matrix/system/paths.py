@@ -7,8 +7,6 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["apps_dir", "cache_dir", "data_dir", "fixtures_dir", "project_root", "results_dir"]
-
 
 def project_root() -> Path:
     """Return the folder that holds `matrix/`, `apps/` and `fixtures/`."""

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-__all__ = ["plugin_names", "plugins"]
-
 
 def plugin_names(package: ModuleType) -> list[str]:
     """Return the names of a package's modules, sorted."""

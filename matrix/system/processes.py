@@ -19,8 +19,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TypeVar
 
-__all__ = ["CHILDREN", "ChildRegistry", "ProcessTree", "Stream"]
-
 _Child = TypeVar("_Child")
 
 _POLL_SECONDS = 0.02

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from matrix.system.paths import apps_dir, fixtures_dir, project_root
 
-__all__ = ["digest_files", "imported_files", "project_version"]
-
 _PACKAGE = "matrix"
 _SKIPPED = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 

@@ -13,8 +13,6 @@ if sys.platform != "win32":
 
 from ctypes import wintypes
 
-__all__ = ["FLAGS", "WindowsJob"]
-
 _CREATE_SUSPENDED, _CREATE_NEW_PROCESS_GROUP = 0x4, 0x200
 FLAGS = _CREATE_SUSPENDED | _CREATE_NEW_PROCESS_GROUP
 """Creation flags of a process for `WindowsJob.assign`; its process group gets no Ctrl-C of ours."""

@@ -243,9 +243,7 @@ def test_a_missing_interpreter_is_a_wrong_install(tmp_path: Path) -> None:
     assert "gone" in capture.detail
 
 
-def test_a_late_identity_is_a_timeout(
-    tmp_path: Path,
-) -> None:
+def test_a_late_identity_is_a_timeout(tmp_path: Path) -> None:
     limits = dataclasses.replace(LIMITS, identity=0.001)
     capture = run_cell(fake_job(tmp_path, "good", limits=limits))
     assert (capture.failed, capture.processes) == (Reason.TIMED_OUT, ())

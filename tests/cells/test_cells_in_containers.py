@@ -129,9 +129,7 @@ def test_an_app_that_is_started_too_late_is_a_timeout(
     assert "did not answer" in item.detail
 
 
-def test_an_interpreter_that_differs_from_the_image_is_a_wrong_image(
-    make_job: MakeJob,
-) -> None:
+def test_an_interpreter_that_differs_from_the_image_is_a_wrong_image(make_job: MakeJob) -> None:
     job, _ = make_job("good")
     assert job.image is not None
     other = dataclasses.replace(job.image, libc="musl 1.2.5")

@@ -204,9 +204,7 @@ def test_a_cell_that_needs_nothing_starts_nothing(folder: Path) -> None:
         assert list(folder.iterdir()) == []
 
 
-def test_the_key_of_a_result_names_its_services_before_they_are_started(
-    folder: Path,
-) -> None:
+def test_the_key_of_a_result_names_its_services_before_they_are_started(folder: Path) -> None:
     keys = []
     for version in ("--version", "--help"):
         recipe = toy(source="program", version=(version,))

@@ -19,7 +19,7 @@ from matrix.judging.sentences import evidence_text
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.model.verdict import Finding, Observed
-from matrix.runs.backend import held
+from matrix.runs.backend import open_backend
 from matrix.runs.setup import SetupOptions
 from matrix.services import start as services_start
 from matrix.services.supervised import servers_of
@@ -56,7 +56,7 @@ def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
 
 
 def alone(planned: PlannedCell, engine: str) -> SingleRun:
-    with held(engine, [planned.cell.target]) as runs:
+    with open_backend(engine, [planned.cell.target]) as runs:
         return run_alone(planned, runs, SetupOptions(1), print)
 
 

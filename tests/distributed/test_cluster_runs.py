@@ -13,14 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers.cluster_fakes import (
-    TIMEOUTS,
-    VERSION,
-    ClusterRun,
-    FakeTaskClient,
-    offer,
-    worker_run,
-)
+from helpers.cluster_fakes import TIMEOUTS, VERSION, ClusterRun, FakeTaskClient, offer, worker_run
 from helpers.run_fakes import (
     BEFORE,
     CONTROL,
@@ -50,7 +43,7 @@ from matrix.model.verdict import Outcome as Answer
 from matrix.planning.locations import Targets
 from matrix.runs.captures import CaptureStore
 from matrix.runs.events import CellFinished, Message, WarningRaised
-from matrix.runs.interfaces import RemoteResult, SystemClock
+from matrix.runs.interface import CellResult, SystemClock
 from matrix.runs.journal import Journal
 from matrix.runs.keys import Sources, judge_key
 from matrix.runs.record import Record
@@ -117,7 +110,7 @@ def test_fresh_runs_everything_again(tmp_path: Path, worker: WorkerRun) -> None:
 
 
 def test_a_known_result_that_is_missing_is_an_internal_error(tmp_path: Path) -> None:
-    client = FakeTaskClient(lambda task: RemoteResult("never seen", None))
+    client = FakeTaskClient(lambda task: CellResult("never seen", None))
     result = ClusterRun(tmp_path, plan(), client).run()
     assert {record.reason for record in result.cells} == {Reason.INTERNAL_ERROR}
     assert result.count(Answer.CONFIRMED) == 0

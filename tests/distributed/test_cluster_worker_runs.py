@@ -33,8 +33,8 @@ from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.planning.locations import Targets
 from matrix.runs.backend import RunBackend
-from matrix.runs.failures import words_of
-from matrix.runs.interfaces import RemoteResult
+from matrix.runs.failures import environment_text
+from matrix.runs.interface import CellResult
 from matrix.runs.keys import base_key, result_key
 from matrix.runs.scheduler import RunContext
 from matrix.runs.setup import SetupOptions
@@ -53,8 +53,8 @@ def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("timeout")
 
 
-def run_in_thread(run: WorkerRun, cell: PlannedCell = CELL) -> Future[RemoteResult]:
-    future: Future[RemoteResult] = Future()
+def run_in_thread(run: WorkerRun, cell: PlannedCell = CELL) -> Future[CellResult]:
+    future: Future[CellResult] = Future()
     thread = threading.Thread(target=lambda: future.set_result(run.run(cell, NOTHING)), daemon=True)
     thread.start()
     return future
@@ -80,7 +80,7 @@ def test_base_and_key_are_those_of_a_run_on_this_machine() -> None:
     with contextlib.closing(worker_run({MINIMUM: "blocked"}, engine="docker")) as run:
         result = run.run(CELL, NOTHING)
     environment = FakeEnvironments()._make(CELL)
-    base = base_key(CELL, words_of(environment), SOURCES)
+    base = base_key(CELL, environment_text(environment), SOURCES)
     assert result.base == base
     assert result.capture is not None
     assert result.capture.key == result_key(base, CELL, PROBES)
@@ -89,10 +89,10 @@ def test_base_and_key_are_those_of_a_run_on_this_machine() -> None:
 
 def test_a_known_result_is_not_computed_again() -> None:
     environments = FakeEnvironments()
-    base = base_key(CELL, words_of(environments._make(CELL)), SOURCES)
+    base = base_key(CELL, environment_text(environments._make(CELL)), SOURCES)
     runner = FakeRunner(capture)
     with contextlib.closing(open_run(local_context(runner, environments))) as run:
-        assert run.run(CELL, frozenset({base, "another"})) == RemoteResult(base, None)
+        assert run.run(CELL, frozenset({base, "another"})) == CellResult(base, None)
         assert runner.ran == []
         environments.image = image()
         assert run.run(planned(BEFORE), frozenset({base})).capture is not None
@@ -102,7 +102,7 @@ def test_a_build_that_is_known_to_fail_is_not_tried() -> None:
     environments = FakeEnvironments({MINIMUM: Reason.BUILD_FAILED})
     base = base_key(CELL, f"failed name of {MINIMUM}", SOURCES)
     with contextlib.closing(worker_run({}, environments)) as run:
-        assert run.run(CELL, frozenset({base})) == RemoteResult(base, None)
+        assert run.run(CELL, frozenset({base})) == CellResult(base, None)
         assert environments.built == []
 
 
@@ -201,7 +201,7 @@ def test_another_version_of_the_project_is_refused() -> None:
 
 def test_the_end_of_a_run_ends_only_its_own_cells() -> None:
     worker = FakeWorker(FakeRunner(lambda _cell, _key: None))
-    future: Future[RemoteResult] = Future()
+    future: Future[CellResult] = Future()
     threading.Thread(target=lambda: future.set_result(worker.runs.run(task())), daemon=True).start()
     until(lambda: bool(worker.runner.hanging))
     assert worker.runs.active == 1

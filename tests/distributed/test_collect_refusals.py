@@ -99,10 +99,7 @@ def test_a_changed_byte_of_a_capture(results: Path, manifest: Manifest, sealed: 
     ],
 )
 def test_invalid_captures(
-    results: Path,
-    manifest: Manifest,
-    damage: Callable[[Path], object],
-    message: str,
+    results: Path, manifest: Manifest, damage: Callable[[Path], object], message: str
 ) -> None:
     folder = folder_of(manifest, results)
     unseal(folder)

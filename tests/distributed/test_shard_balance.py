@@ -114,9 +114,7 @@ def test_no_shard_is_longer_than_the_mean_and_the_longest_group(
 
 @given(
     st.dictionaries(
-        st.sampled_from("abcdefg"),
-        st.tuples(st.floats(1, 1e5), st.integers(1, 300)),
-        min_size=1,
+        st.sampled_from("abcdefg"), st.tuples(st.floats(1, 1e5), st.integers(1, 300)), min_size=1
     ),
     st.integers(7, 256),
 )

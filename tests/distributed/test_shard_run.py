@@ -31,7 +31,7 @@ from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.runs.captures import CaptureStore
 from matrix.runs.events import Event, VerdictReached
-from matrix.runs.journal import one_run
+from matrix.runs.journal import lock_results
 from matrix.runs.run import RunOptions
 
 __all__ = ["results"]
@@ -153,7 +153,7 @@ def test_ctrl_c_ends_it_as_interrupted(results: Path, manifest: Manifest) -> Non
 
 def test_two_shards_run_at_once_but_one_shard_only_once(results: Path, manifest: Manifest) -> None:
     folder = shards_folder(results, manifest)
-    with one_run(folder / manifest.shards[0].name), one_run(results):
+    with lock_results(folder / manifest.shards[0].name), lock_results(results):
         assert run_one(manifest, 1, {}).exit_code is ExitCode.OK
         with pytest.raises(AnotherRunError):
             run_one(manifest, 0, {})

@@ -147,10 +147,7 @@ class PulledImage:
             "mediaType": MANIFEST,
             "config": {"mediaType": f"{kind}container.image.v1+json", **registry.add_blob(config)},
             "layers": [
-                {
-                    "mediaType": f"{kind}image.rootfs.diff.tar.gzip",
-                    **registry.add_blob(packed),
-                }
+                {"mediaType": f"{kind}image.rootfs.diff.tar.gzip", **registry.add_blob(packed)}
             ],
         }
         self.id = write_archive(content, io.BytesIO())

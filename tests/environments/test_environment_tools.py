@@ -19,12 +19,7 @@ from typing import Any
 import pytest
 from helpers.environment_fakes import INTERPRETER, REQUIREMENTS, FakeIndex, project, published
 
-from matrix.environments.commands import (
-    Command,
-    CommandResult,
-    child_environment,
-    run,
-)
+from matrix.environments.commands import Command, CommandResult, child_environment, run
 from matrix.environments.dated_index import DatedIndex, is_usable, serve
 from matrix.environments.download import link_into, unpack
 from matrix.environments.errors import BuildError, from_log

@@ -69,8 +69,7 @@ def engine() -> Iterator[ContainerEngine]:
         ("cp39-linux_i686-django3.2-ddtrace1.9.0", "i686"),
         ("cp27-linux_i686-flask1.1.4-ddtrace1.9.0", "i686"),
         pytest.param(
-            *("cp311-linux_aarch64-flask2.2.3-ddtrace1.9.0", "aarch64"),
-            marks=pytest.mark.emulation,
+            *("cp311-linux_aarch64-flask2.2.3-ddtrace1.9.0", "aarch64"), marks=pytest.mark.emulation
         ),
     ],
 )

@@ -11,13 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from helpers.environment_fakes import INTERPRETER, REQUIREMENTS, FakeInstaller, store_with
-from helpers.legacy_pip import (
-    FILES,
-    LEGACY_INTERPRETER,
-    LEGACY_REQUIREMENTS,
-    LegacyPip,
-    index_of,
-)
+from helpers.legacy_pip import FILES, LEGACY_INTERPRETER, LEGACY_REQUIREMENTS, LegacyPip, index_of
 from helpers.run_fakes import MINIMUM, PROBES, planned
 from helpers.tree_fakes import REQUIREMENTS as NEEDS
 from helpers.tree_fakes import TreeFakes, image, wheel
@@ -30,7 +24,7 @@ from matrix.environments.uv import UvInstaller
 from matrix.model.index import File, ReleaseFiles
 from matrix.model.reason import Reason
 from matrix.pypi.tags import wheel_tags
-from matrix.runs.environments import requirements_of
+from matrix.runs.environments import cell_requirements
 
 NAME = "ddtrace-1.9.0-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
 DAY = dt.datetime(2026, 11, 19, tzinfo=dt.timezone.utc)
@@ -82,10 +76,7 @@ def test_uv_is_shown_an_index_of_the_given_files_that_comes_first(tmp_path: Path
     assert argv[argv.index("--index-strategy") + 1] == "first-index"
     folder = Path(urlsplit(argv[argv.index("--index") + 1]).path)
     (link,) = Links((folder / "ddtrace" / "index.html").read_text()).found
-    assert link == {
-        "href": f"{file.url}#sha256={file.sha256}",
-        "data-requires-python": ">=3.7,<4",
-    }
+    assert link == {"href": f"{file.url}#sha256={file.sha256}", "data-requires-python": ">=3.7,<4"}
     # A page without dates has nothing before any date.
     assert "ddtrace=false" in argv
     uv.installer(tmp_path).resolve(INTERPRETER, NEEDS)
@@ -167,6 +158,6 @@ def test_only_cells_of_the_candidate_get_its_files(tmp_path: Path) -> None:
     release = ReleaseFiles("1.9.0", DAY, yanked=False, requires_python="", files=files)
     other = dataclasses.replace(release, version="1.9.1")
     cell = planned(MINIMUM)
-    assert requirements_of(cell, PROBES, release).given == (file,)
-    assert requirements_of(cell, PROBES, other).given == ()
-    assert requirements_of(cell, PROBES).given == ()
+    assert cell_requirements(cell, PROBES, release).given == (file,)
+    assert cell_requirements(cell, PROBES, other).given == ()
+    assert cell_requirements(cell, PROBES).given == ()

@@ -9,13 +9,7 @@ from pathlib import Path
 
 import pytest
 from helpers.environment_fakes import FakeIndex
-from helpers.legacy_pip import (
-    FILES,
-    LEGACY_INTERPRETER,
-    LEGACY_REQUIREMENTS,
-    LegacyPip,
-    index_of,
-)
+from helpers.legacy_pip import FILES, LEGACY_INTERPRETER, LEGACY_REQUIREMENTS, LegacyPip, index_of
 
 from matrix.environments.errors import BuildError
 from matrix.environments.store import EnvironmentStore

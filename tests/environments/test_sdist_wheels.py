@@ -63,9 +63,7 @@ def test_a_wheel_is_built_beside_what_it_needs_without_network(tmp_path: Path) -
     assert not (tools / "ddtrace.py").exists()
 
 
-def test_what_is_pure_is_built_once_for_all_cpus_natively_where_that_can_be(
-    tmp_path: Path,
-) -> None:
+def test_what_is_pure_is_built_once_for_all_cpus_natively_where_that_can_be(tmp_path: Path) -> None:
     world = make_world(tmp_path)
     world.builds = pure
     assert world.store(native=AMD64).ensure(I686, REQUIREMENTS).key

@@ -50,9 +50,7 @@ def source(name: str, rank: int, *paths: Path) -> InterpreterSource:
     return InterpreterSource(name, rank, lambda _: paths)
 
 
-def query_from(
-    answers: dict[Path, InterpreterAnswer | str],
-) -> Callable[[Path], InterpreterAnswer]:
+def query_from(answers: dict[Path, InterpreterAnswer | str]) -> Callable[[Path], InterpreterAnswer]:
     """Return a query that gives these answers, or raises with the text of a failure."""
 
     def query(path: Path) -> InterpreterAnswer:

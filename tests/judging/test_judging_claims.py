@@ -5,17 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from helpers.run_fakes import (
-    BEFORE,
-    CONTROL,
-    MINIMUM,
-    OLDER,
-    claim,
-    finding,
-    ids,
-    part,
-    plan,
-)
+from helpers.run_fakes import BEFORE, CONTROL, MINIMUM, OLDER, claim, finding, ids, part, plan
 from hypothesis import given
 from hypothesis import strategies as st
 

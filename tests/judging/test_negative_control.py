@@ -43,9 +43,7 @@ def polls(version: str) -> tuple[AgentRequest, ...]:
 
 
 @pytest.mark.parametrize("agent", [(), polls(VERSION)], ids=["says nothing", "polls"])
-def test_a_process_without_tracing_is_alive_by_its_answers(
-    agent: tuple[AgentRequest, ...],
-) -> None:
+def test_a_process_without_tracing_is_alive_by_its_answers(agent: tuple[AgentRequest, ...]) -> None:
     finding = find(ON, untraced(agent=agent))
     assert (finding.shows, finding.reason) == (Observed.PRESENT, None)
     assert "With the feature off it does not show" in evidence_text(finding.facts)

@@ -58,8 +58,7 @@ def test_a_library_that_asks_for_too_much_is_refused() -> None:
 
 
 @given(
-    st.sampled_from([elf("x86_64", ("libc.so.6",)), mach_o("x86_64", "aarch64"), pe()]),
-    st.data(),
+    st.sampled_from([elf("x86_64", ("libc.so.6",)), mach_o("x86_64", "aarch64"), pe()]), st.data()
 )
 def test_damage_is_an_error_of_ours_or_none(content: bytes, data: st.DataObject) -> None:
     damaged = bytearray(content)

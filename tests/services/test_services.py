@@ -218,9 +218,7 @@ def test_a_run_that_is_killed_leaves_no_server(below: Path) -> None:
         wait_until(lambda: not list(below.iterdir()))
 
 
-def test_a_supervisor_that_is_killed_ends_its_server_and_the_rest_is_swept(
-    below: Path,
-) -> None:
+def test_a_supervisor_that_is_killed_ends_its_server_and_the_rest_is_swept(below: Path) -> None:
     with other_run(below) as run:
         assert sweep(below) == 0, "it is running"
         children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()

@@ -63,9 +63,7 @@ def test_a_url_without_a_port_has_the_default_port_of_its_service(name: str) -> 
     assert parse_external_services([f"{name}=//db.example"], {}, load_recipes())[name].port > 0
 
 
-def test_the_list_follows_its_schema_and_starts_nothing(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_list_follows_its_schema_and_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["services", "--json", "-"]) == ExitCode.OK
     listed = json.loads(capsys.readouterr().out)
     schema = json.loads((data_dir() / "schemas" / "services.schema.json").read_text())

@@ -14,7 +14,7 @@ if sys.platform == "win32":
 
 from helpers.toy_services import wait_until
 
-from matrix.runs.environments import install_for_services
+from matrix.runs.environments import service_interpreter
 from matrix.services.pool import Services
 from matrix.services.recipes import load_recipes
 from matrix.services.supervised import servers_of
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.services
 
 @pytest.mark.parametrize("name", load_recipes().by_name)
 def test_a_server_starts_identifies_itself_and_leaves_nothing(name: str) -> None:
-    with Services(build=install_for_services) as services:
+    with Services(build=service_interpreter) as services:
         state = services.state(name)
         if state.identity is None:
             pytest.skip(f"{state.reason}: {state.remedy}")

@@ -25,7 +25,7 @@ from matrix.model.index import ReleaseFiles
 from matrix.model.service import ServiceKind
 from matrix.probes.integrations import load_integrations
 from matrix.pypi.client import CachedIndex
-from matrix.runs.environments import install_for_services
+from matrix.runs.environments import service_interpreter
 from matrix.services.forwarder import Forwarder, tcp_listener, unix_dial
 from matrix.services.pool import Services
 from matrix.system.paths import apps_dir, cache_dir
@@ -234,7 +234,7 @@ def test_the_newest_client_works_with_a_stub_of_its_server(
     releases = CachedIndex(cache_dir() / "index").project(module.distribution).releases
     newest = next(release for release in reversed(releases) if supports_this_python(release))
     requirements = [f"{module.distribution}=={newest.version}"]
-    python = install_for_services(requirements, dt.datetime.now(tz=dt.timezone.utc).date())
+    python = service_interpreter(requirements, dt.datetime.now(tz=dt.timezone.utc).date())
     forwarder = Forwarder(tcp_listener(), unix_dial(service.forwards[0].path))
     try:
         process = subprocess.run(

@@ -30,9 +30,7 @@ from matrix.distributed.dask.interface import (
 )
 from matrix.distributed.dask.resources import WorkerOffer
 from matrix.distributed.dask.worker_run import end_run, run_cell
-from matrix.runs.interfaces import RemoteResult
-
-__all__ = ["DaskClient", "silence_dask"]
+from matrix.runs.interface import CellResult
 
 _OFFERS_SECONDS = 30.0
 _END_SECONDS = 10.0
@@ -126,7 +124,7 @@ class DaskClient:
                 run_cell, task, key=key, resources=dict(needs), priority=priority, pure=False
             )
             result = await future
-            if isinstance(result, RemoteResult):
+            if isinstance(result, CellResult):
                 outcome = result
             else:
                 outcome = TaskFailed(f"unexpected result {result!r:.200}")

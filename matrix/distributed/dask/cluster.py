@@ -28,14 +28,12 @@ from matrix.errors import ClusterUnavailableError
 from matrix.model.plan import Plan
 from matrix.model.probe import Probe
 from matrix.planning.locations import Targets
-from matrix.runs.interfaces import SystemClock
+from matrix.runs.interface import SystemClock
 from matrix.runs.result_store import ResultStore
-from matrix.runs.run import OpenWorld
+from matrix.runs.run import OpenRunContext
 from matrix.runs.scheduler import RunContext
 from matrix.runs.setup import SetupOptions
 from matrix.system.source_files import project_version
-
-__all__ = ["ClusterSetup", "dask_connect", "join_cluster"]
 
 _CONNECT_SECONDS = 10.0
 _MAX_NAMES = 3
@@ -56,7 +54,7 @@ class ClusterSetup:
     version: str
     timeouts: ClusterTimeouts = dataclasses.field(default_factory=ClusterTimeouts)
 
-    def world_on(self, plan: Plan) -> OpenWorld:
+    def context_on(self, plan: Plan) -> OpenRunContext:
         """Return a function that opens the context of a run of `plan`."""
 
         @contextlib.contextmanager

@@ -10,22 +10,8 @@ from matrix.distributed.dask.resources import WorkerOffer, cell_needs
 from matrix.errors import UsageError
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
-from matrix.runs.interfaces import RemoteResult
+from matrix.runs.interface import CellResult
 from matrix.runs.setup import SetupOptions
-
-__all__ = [
-    "INSTALL_HINT",
-    "CellTask",
-    "ClusterLostError",
-    "Connect",
-    "OnDone",
-    "Outcome",
-    "TaskClient",
-    "TaskFailed",
-    "TaskKilled",
-    "TaskTemplate",
-    "check_address",
-]
 
 INSTALL_HINT = (
     "It is an optional extra: pip install 'compat-matrix[cluster]'. nox installs it by itself."
@@ -95,7 +81,7 @@ class TaskFailed:
     detail: str
 
 
-Outcome = RemoteResult | TaskKilled | TaskFailed
+Outcome = CellResult | TaskKilled | TaskFailed
 OnDone = Callable[[Outcome | ClusterLostError], None]
 """Takes the outcome of a cell, or the loss of the connection; called in any thread."""
 

@@ -21,9 +21,7 @@ from concurrent.futures import Future
 from matrix.distributed.dask.interface import CellTask
 from matrix.distributed.dask.resources import WorkerOffer, can_run
 from matrix.model.plan import PlannedCell
-from matrix.runs.interfaces import RemoteResult
-
-__all__ = ["Kind", "PendingCell", "PendingQueue", "WorkerGroup", "WorkerPool"]
+from matrix.runs.interface import CellResult
 
 Kind = tuple[tuple[str, float], ...]
 """The needs of cells of one kind: names of resources with counts, sorted."""
@@ -93,7 +91,7 @@ class PendingCell:
 
     order: int
     task: CellTask
-    future: Future[RemoteResult]
+    future: Future[CellResult]
 
 
 @dataclasses.dataclass(frozen=True)

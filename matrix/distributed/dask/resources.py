@@ -12,19 +12,7 @@ from matrix.model.cell import Cell
 from matrix.model.plan import Plan, PlannedCell
 from matrix.model.reason import Reason
 from matrix.planning.existence import Unsatisfiable
-from matrix.planning.locations import Targets, among
-
-__all__ = [
-    "WorkerOffer",
-    "can_run",
-    "cell_needs",
-    "cluster_targets",
-    "contained_cells",
-    "count_workers",
-    "describe_workers",
-    "resource_sets",
-    "worker_resources",
-]
+from matrix.planning.locations import Targets, select_targets
 
 # The names of targets in resources.
 _NAMES = {
@@ -130,7 +118,7 @@ def cluster_targets(
     offered = {target for offer in offers for target in offer.targets}
     targets = [target for target in _NAMES if target in offered]
     contained = any(_DOCKER in offer.resources for offer in offers)
-    where = among(targets, globs, contained=contained)
+    where = select_targets(targets, globs, contained=contained)
     names = " and ".join(_NAMES[target] for target in targets)
     obstacle = Unsatisfiable(
         Reason.PLATFORM_NOT_HERE, f"the cluster's workers run {names or 'none'}"

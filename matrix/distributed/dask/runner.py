@@ -26,10 +26,8 @@ from matrix.distributed.dask.queue import PendingCell, PendingQueue
 from matrix.distributed.dask.resources import WorkerOffer, count_workers, resource_sets
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
-from matrix.runs.failures import unseen
-from matrix.runs.interfaces import Clock, RemoteResult, Tell
-
-__all__ = ["ClusterRunner", "ClusterTimeouts"]
+from matrix.runs.failures import capture_not_run
+from matrix.runs.interface import CellResult, Clock, Report
 
 _STOPPED = "the run was stopped"
 
@@ -84,7 +82,7 @@ class ClusterRunner:
         self._cells = PendingQueue()
         self._offers: Sequence[WorkerOffer] = ()
         self._available: frozenset[frozenset[str]] = frozenset()
-        self._report: Tell = lambda _text: None
+        self._report: Report = lambda _text: None
         self._connection = 0
         self._away_since: float | None = None
         self._lost = ""
@@ -93,7 +91,7 @@ class ClusterRunner:
         self._thread = threading.Thread(target=self._work, name="cluster", daemon=True)
         self._thread.start()
 
-    def submit(self, order: int, planned: PlannedCell, tell: Tell) -> Future[RemoteResult]:
+    def submit(self, order: int, planned: PlannedCell, tell: Report) -> Future[CellResult]:
         """Start a cell where it fits; the future always ends, once."""
         self._report = tell
         pending = PendingCell(order, self._template.task(planned), Future())
@@ -138,7 +136,7 @@ class ClusterRunner:
                 self._fail(message, Reason.CLUSTER_LOST, self._lost)
             else:
                 self._cells.put(message, self._needs(message.task.planned))
-        elif isinstance(message.outcome, RemoteResult):
+        elif isinstance(message.outcome, CellResult):
             # Also of a cell that was sent again: the first result counts, later ones find no cell.
             if (pending := self._cells.end(message.order)) is not None:
                 pending.future.set_result(message.outcome)
@@ -256,5 +254,5 @@ class ClusterRunner:
 
     @staticmethod
     def _fail(pending: PendingCell, reason: Reason, detail: str) -> None:
-        capture = unseen(pending.task.planned, "", reason, detail)
-        pending.future.set_result(RemoteResult("", capture))
+        capture = capture_not_run(pending.task.planned, "", reason, detail)
+        pending.future.set_result(CellResult("", capture))

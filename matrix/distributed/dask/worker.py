@@ -22,8 +22,6 @@ from matrix.distributed.dask.client import silence_dask
 from matrix.distributed.dask.worker_run import WorkerRuns
 from matrix.errors import ClusterUnavailableError, EngineUnavailableError
 
-__all__ = ["LeaveRequest", "WorkerOptions", "run_worker"]
-
 _POLL_SECONDS = 0.1
 _RETRY_SECONDS = 0.5
 _FETCH_SECONDS = 10.0

@@ -28,21 +28,18 @@ from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
-from matrix.runs.failures import engine_of, failed_words, lacking_words, said_of, unseen, words_of
-from matrix.runs.interfaces import RemoteResult
-from matrix.runs.journal import one_run
+from matrix.runs.failures import (
+    build_error_text,
+    capture_not_run,
+    engine_of,
+    environment_text,
+    failed_environment_text,
+    missing_environment_text,
+)
+from matrix.runs.interface import CellResult
+from matrix.runs.journal import lock_results
 from matrix.runs.keys import Sources, base_key, result_key
 from matrix.runs.scheduler import RunContext
-
-__all__ = [
-    "OpenContext",
-    "WorkerRun",
-    "WorkerRuns",
-    "end_run",
-    "register_runs",
-    "run_cell",
-    "worker_folder",
-]
 
 # Results are cached for a while: the connection may break just before one arrives.
 _CACHED_RESULTS = 32
@@ -67,8 +64,8 @@ class WorkerRun:
         self._sources = sources
         self._probes = probes
         self._lock = threading.Lock()
-        self._running: dict[PlannedCell, Future[RemoteResult]] = {}
-        self._results: OrderedDict[PlannedCell, RemoteResult] = OrderedDict()
+        self._running: dict[PlannedCell, Future[CellResult]] = {}
+        self._results: OrderedDict[PlannedCell, CellResult] = OrderedDict()
         self._killed = False
         with contextlib.ExitStack() as stack:
             folder = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
@@ -82,9 +79,9 @@ class WorkerRun:
         with self._lock:
             return bool(self._running)
 
-    def run(self, planned: PlannedCell, known: frozenset[str]) -> RemoteResult:
+    def run(self, planned: PlannedCell, known: frozenset[str]) -> CellResult:
         """Run one cell to its end; return no capture where its base is one of `known`."""
-        new: Future[RemoteResult] = Future()
+        new: Future[CellResult] = Future()
         with self._lock:
             if planned in self._results:
                 return self._results[planned]
@@ -115,7 +112,7 @@ class WorkerRun:
         """Release all resources; no cell may run any more."""
         self._resources.close()
 
-    def _run(self, planned: PlannedCell, known: frozenset[str]) -> RemoteResult:
+    def _run(self, planned: PlannedCell, known: frozenset[str]) -> CellResult:
         environments, runner = self._context.environments, self._context.runner
         assert environments and runner  # noqa: S101, PT018 - a context on this machine has both
         started = self._now()
@@ -123,25 +120,25 @@ class WorkerRun:
             environment = environments.peek(planned)
             name = "" if environment else environments.name(planned)
         except BuildError as error:
-            base = self._base(planned, lacking_words(error.reason))
-            return self._failure(planned, base, error.reason, said_of(error), self._now())
+            base = self._base(planned, missing_environment_text(error.reason))
+            return self._failure(planned, base, error.reason, build_error_text(error), self._now())
         if environment is None:
-            base = self._base(planned, failed_words(name))
+            base = self._base(planned, failed_environment_text(name))
             if base in known:
-                return RemoteResult(base, None)
+                return CellResult(base, None)
             try:
                 environment = environments.ensure(planned, lambda _text: None)
             except BuildError as error:
-                return self._failure(planned, base, error.reason, said_of(error), started)
-        base = self._base(planned, words_of(environment))
+                return self._failure(planned, base, error.reason, build_error_text(error), started)
+        base = self._base(planned, environment_text(environment))
         if base in known:
-            return RemoteResult(base, None, environment.instead)
+            return CellResult(base, None, environment.instead)
         if self._killed:
             return self._failure(planned, base, Reason.INTERRUPTED, _STOPPED)
         key = result_key(base, planned, self._probes)
         capture = runner.submit(planned, environment, key).result()
         capture = dataclasses.replace(capture, engine=self._engine(environment))
-        return RemoteResult(base, capture, environment.instead)
+        return CellResult(base, capture, environment.instead)
 
     def _base(self, planned: PlannedCell, environment: str) -> str:
         return base_key(planned, environment, self._sources)
@@ -154,10 +151,10 @@ class WorkerRun:
 
     def _failure(
         self, planned: PlannedCell, base: str, reason: Reason, detail: str, started: str = ""
-    ) -> RemoteResult:
+    ) -> CellResult:
         key = result_key(base, planned, self._probes) if base else ""
-        capture = unseen(planned, key, reason, detail, started)
-        return RemoteResult(base, dataclasses.replace(capture, engine=self._engine(None)))
+        capture = capture_not_run(planned, key, reason, detail, started)
+        return CellResult(base, dataclasses.replace(capture, engine=self._engine(None)))
 
 
 class WorkerRuns:
@@ -187,7 +184,7 @@ class WorkerRuns:
         with self._lock:
             return self._active
 
-    def run(self, task: CellTask) -> RemoteResult:
+    def run(self, task: CellTask) -> CellResult:
         """Run one cell; raise ValueError for another version of the project."""
         if task.version != self._version:
             raise ValueError(
@@ -199,8 +196,8 @@ class WorkerRuns:
         try:
             run = self._find_or_open(task)
             if run is None:
-                capture = unseen(task.planned, "", Reason.INTERRUPTED, _STOPPED)
-                return RemoteResult("", capture)
+                capture = capture_not_run(task.planned, "", Reason.INTERRUPTED, _STOPPED)
+                return CellResult("", capture)
             result = run.run(task.planned, task.known)
         finally:
             with self._lock:
@@ -261,7 +258,7 @@ def register_runs(runs: WorkerRuns) -> None:
     _REGISTERED[:] = [runs]
 
 
-def run_cell(task: CellTask) -> RemoteResult:
+def run_cell(task: CellTask) -> CellResult:
     """Run one cell on the worker in this process."""
     if not _REGISTERED:
         raise RuntimeError("this worker was not started by: python -m matrix worker")
@@ -284,7 +281,7 @@ def worker_folder(workers: Path) -> Iterator[Path]:
             # One worker at a time: a folder without a lock may have just been created.
             with _lock(workers):
                 _remove_unlocked(workers)
-                stack.enter_context(one_run(folder))
+                stack.enter_context(lock_results(folder))
             yield folder
     finally:
         with _lock(workers):
@@ -295,7 +292,7 @@ def _remove_unlocked(workers: Path) -> None:
     for folder in workers.iterdir():
         if folder.is_dir():
             with contextlib.suppress(AnotherRunError):
-                with one_run(folder):
+                with lock_results(folder):
                     pass
                 shutil.rmtree(folder, ignore_errors=True)
 

@@ -24,15 +24,6 @@ from matrix.docker.labels import PROJECT_LABELS
 from matrix.model.reason import Reason
 from matrix.system.paths import fixtures_dir
 
-__all__ = [
-    "KEY_LABEL",
-    "ImageBuild",
-    "build_image",
-    "emulation_environment",
-    "run_script",
-    "write_system_layer",
-]
-
 KEY_LABEL = "compat-matrix.image"
 """The label with the key of an image's recipe."""
 

@@ -22,8 +22,6 @@ import fcntl
 
 from matrix.docker.images.mmdebstrap import BuildFolder
 
-__all__ = ["open_build_folder"]
-
 _PREFIX = "compat-matrix-image-"
 _LOCK = "lock"
 _YOUNG_SECONDS = 60.0

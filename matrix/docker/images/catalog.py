@@ -20,8 +20,6 @@ from matrix.docker.interface import ContainerEngine, ContainerError, EngineLostE
 from matrix.model.environment import Image
 from matrix.model.reason import Reason
 
-__all__ = ["CatalogEntry", "ImageCatalog", "default_sources"]
-
 
 @dataclasses.dataclass(frozen=True)
 class CatalogEntry:

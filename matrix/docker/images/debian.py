@@ -30,8 +30,6 @@ from matrix.docker.images.recipes import ImageTarget, Suite, read_recipes, recip
 from matrix.docker.interface import ContainerEngine
 from matrix.model.reason import Reason
 
-__all__ = ["MIRROR_VARIABLE", "DebianSource", "find_mirror", "find_obstacle", "unpack_packages"]
-
 MIRROR_VARIABLE = "COMPAT_MATRIX_DEBIAN_MIRROR"
 
 _NAMES = ("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid")

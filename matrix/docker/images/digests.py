@@ -9,16 +9,6 @@ from pathlib import Path
 from matrix.system.data_files import read_toml, write_toml
 from matrix.system.paths import data_dir
 
-__all__ = [
-    "DIGEST_PATTERN",
-    "DigestTable",
-    "ImageDigest",
-    "ImagePattern",
-    "digests_path",
-    "read_digests",
-    "write_digests",
-]
-
 DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 _SCHEMA = "digests/1"
 

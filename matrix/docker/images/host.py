@@ -30,14 +30,6 @@ from matrix.model.environment import Interpreter
 from matrix.model.reason import Reason
 from matrix.system.paths import fixtures_dir
 
-__all__ = [
-    "HostSource",
-    "InterpreterLayout",
-    "make_layout_reader",
-    "read_layout",
-    "write_python_layer",
-]
-
 _SECONDS = 10.0
 
 

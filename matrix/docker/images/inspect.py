@@ -22,8 +22,6 @@ from matrix.model.environment import Image
 from matrix.model.reason import Reason
 from matrix.system.atomic import write_atomic
 
-__all__ = ["ImageFactsCache", "inspect_image"]
-
 # Modules that every app and every release under test may import.
 _MODULES = ("ssl", "sqlite3", "ctypes", "threading", "zlib", "bz2")
 # `linux32` reports i686 on every 64-bit kernel; a 32-bit kernel may report an older CPU.

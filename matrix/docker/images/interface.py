@@ -9,8 +9,6 @@ from typing import Protocol
 from matrix.docker.interface import ContainerEngine
 from matrix.model.reason import Reason
 
-__all__ = ["ImageError", "ImageOffer", "ImageSource", "ReportLine"]
-
 ReportLine = Callable[[str], None]
 """Takes a line of progress."""
 

@@ -20,17 +20,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO
 
-__all__ = [
-    "EPOCH",
-    "ImageContent",
-    "Layer",
-    "LayerWriter",
-    "build_configuration",
-    "filter_archive",
-    "read_layer",
-    "write_archive",
-]
-
 EPOCH = 1577836800
 """The time of files without one of their own: 2020-01-01. Zip archives cannot represent 1970."""
 
@@ -138,10 +127,7 @@ def filter_archive(source: IO[bytes], path: Path, leave_out: Sequence[str], befo
     `leave_out` are globs of paths without a leading slash; paths below a match are left out, too.
     Files changed at `before` (seconds since 1970) or later get EPOCH, and so does every folder.
     """
-    with (
-        LayerWriter(path) as writer,
-        tarfile.open(fileobj=source, mode="r|") as tar,
-    ):
+    with LayerWriter(path) as writer, tarfile.open(fileobj=source, mode="r|") as tar:
         for info in tar:
             name = info.name.removeprefix("./").strip("/")
             if name in ("", ".") or info.type not in _COPIED_TYPES or _matches(name, leave_out):

@@ -16,16 +16,6 @@ from matrix.model.reason import Reason
 from matrix.system.atomic import is_disk_full
 from matrix.system.processes import CHILDREN, ProcessTree
 
-__all__ = [
-    "BuildCommand",
-    "BuildFolder",
-    "BuildOutput",
-    "Tool",
-    "build_environment",
-    "build_error",
-    "run_tool",
-]
-
 _GRACE_SECONDS = 10.0
 """Time to remove mounts and folders after SIGTERM."""
 _MAX_ERROR_BYTES = 256 * 1024

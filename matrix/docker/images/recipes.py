@@ -10,17 +10,6 @@ from typing import Any
 
 from matrix.system.data_files import read_data
 
-__all__ = [
-    "HostRecipe",
-    "ImagePaths",
-    "ImageRecipes",
-    "ImageTarget",
-    "Suite",
-    "SuitePython",
-    "read_recipes",
-    "recipe_key",
-]
-
 
 @dataclasses.dataclass(frozen=True)
 class ImageTarget:

@@ -13,8 +13,6 @@ from matrix.docker.images.recipes import read_recipes
 from matrix.docker.images.registry import RegistryError, fetch_digests, parse_image_name
 from matrix.docker.platforms import registry_reference
 
-__all__ = ["DigestRefresh", "default_registry", "refresh_digests"]
-
 _WORKERS = 4
 
 FetchDigests = Callable[[str, str, str], Mapping[str, str]]

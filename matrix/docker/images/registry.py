@@ -33,8 +33,6 @@ from matrix.docker.interface import ContainerEngine, ContainerError, EngineLostE
 from matrix.docker.platforms import registry_reference
 from matrix.model.reason import Reason
 
-__all__ = ["RegistryError", "RegistrySource", "fetch_digests", "parse_image_name"]
-
 _PULL_SECONDS = 600.0
 _CONNECT_AND_READ_SECONDS = (10.0, 20.0)
 _RESPONSE_SECONDS = 60.0

@@ -18,8 +18,6 @@ from matrix.documents.text import plain
 from matrix.documents.versions import VersionsError, read_versions, series
 from matrix.model.claim import ClaimKind, Status
 
-__all__ = ["READER"]
-
 
 def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
     name = read_name(row["framework"], table.vocabulary)

@@ -17,8 +17,6 @@ from matrix.documents.text import plain
 from matrix.documents.versions import VersionsError, read_versions, series
 from matrix.model.claim import ClaimKind
 
-__all__ = ["READER"]
-
 
 def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
     release, level = row["release"], row["level"]

@@ -18,8 +18,6 @@ from matrix.documents.text import comparable, plain, slug
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
 
-__all__ = ["READER", "read_capability"]
-
 
 def read_capability(cell: str, vocabulary: Vocabulary) -> tuple[str, Status | None] | None:
     """Return the capability that a cell names and the status after the name, if any.

@@ -17,8 +17,6 @@ from matrix.documents.table_reader import (
 from matrix.documents.text import plain, slug
 from matrix.model.claim import ClaimKind, Status
 
-__all__ = ["READER"]
-
 
 def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
     name = row["deployment"]

@@ -23,8 +23,6 @@ from matrix.documents.text import plain, slug
 from matrix.documents.versions import VersionsError, read_versions, specifiers
 from matrix.model.claim import ClaimKind, Status
 
-__all__ = ["READER", "VersionedName", "read_versioned_name"]
-
 
 @dataclasses.dataclass(frozen=True)
 class VersionedName:
@@ -80,11 +78,7 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
 
 
 def _drafts(
-    row: RowCells,
-    entry: VersionedName,
-    header: str,
-    status: Status,
-    scope: Scope,
+    row: RowCells, entry: VersionedName, header: str, status: Status, scope: Scope
 ) -> Iterator[ClaimDraft]:
     name = entry.name
     for specifier in entry.specifiers:

@@ -23,8 +23,6 @@ from matrix.documents.versions import VersionsError, read_versions, specifiers
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind
 
-__all__ = ["READER"]
-
 
 def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
     entry = read_versioned_name(table, row)

@@ -18,8 +18,6 @@ from matrix.documents.versions import Alternative, VersionsError, read_versions,
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
 
-__all__ = ["READER", "pythons"]
-
 _SEPARATOR = re.compile(r"<br\s*/?>|[,;\u3001\uff0c]|\s/\s", re.IGNORECASE)
 _LAST_PYTHON_2 = 7
 _MAX_MINORS = 50

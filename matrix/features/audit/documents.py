@@ -32,8 +32,6 @@ from matrix.features.audit.versions import lower_bound, overlap
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.system.data_files import read_data
 
-__all__ = ["compare_documents", "minimums_outside", "notes_against_tables"]
-
 _OUTSIDE = {
     ClaimKind.BRANCH: FindingKind.MINIMUM_OUTSIDE_BRANCHES,
     ClaimKind.RUNTIME: FindingKind.MINIMUM_OUTSIDE_RUNTIMES,

@@ -35,8 +35,6 @@ from matrix.features.audit.pages import (
 from matrix.features.audit.versions import canonical, lower_bound, overlap, same_releases
 from matrix.model.claim import Claim, ClaimKind, Status
 
-__all__ = ["differing_values", "missing_entries"]
-
 _DETAILS = ("automatic", "automatic_python", "until")
 # The age of what a page says of the library's own branches and runtimes is that of these tables.
 _OWN_TABLES = (ClaimKind.BRANCH, ClaimKind.RUNTIME)

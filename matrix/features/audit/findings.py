@@ -11,17 +11,6 @@ from typing import Any
 from matrix.model.claim import Claim
 from matrix.system.data_files import read_data
 
-__all__ = [
-    "AuditFinding",
-    "DocumentLine",
-    "FindingKind",
-    "FindingText",
-    "claim_line",
-    "finding_texts",
-    "first_of_each_line",
-    "sort_findings",
-]
-
 
 class FindingKind(str, enum.Enum):
     """A kind of finding; titles and meanings are in `data/audit.toml`."""

@@ -34,8 +34,6 @@ from matrix.model.index import Project
 from matrix.pypi.releases import specifier_allows
 from matrix.pypi.tags import supports_python
 
-__all__ = ["IndexReport", "IndexRow", "compare_with_index"]
-
 _ON_THE_LIBRARY = (ClaimKind.CAPABILITY, ClaimKind.NOTE)
 _MAX_FILES = 5
 

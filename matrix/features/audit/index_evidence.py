@@ -38,8 +38,6 @@ from matrix.model.claim import Claim
 from matrix.model.plan import StaticEvidence
 from matrix.pypi.index import Index
 
-__all__ = ["claim_evidence", "refutes", "static_evidence"]
-
 # The largest number of CPythons or platforms that the evidence names.
 _MAX_NAMED = 4
 

@@ -20,24 +20,6 @@ from matrix.model.index import Project, ReleaseFiles
 from matrix.pypi.releases import python_key, specifier_allows
 from matrix.pypi.tags import supported_platforms, supports_python
 
-__all__ = [
-    "GLIBC",
-    "MUSL",
-    "TARGETS",
-    "OfferLookup",
-    "OfferQuery",
-    "OfferResult",
-    "OfferTarget",
-    "OfferedFiles",
-    "OfferedRelease",
-    "ProjectReleases",
-    "TargetOffer",
-    "cpython_claims",
-    "matching_pythons",
-    "offer_queries",
-    "sort_releases",
-]
-
 
 @dataclasses.dataclass(frozen=True, order=True)
 class OfferTarget:

@@ -20,21 +20,6 @@ from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import Project
 from matrix.system.data_files import read_data
 
-__all__ = [
-    "Assessment",
-    "AuditedPage",
-    "ClaimTopic",
-    "Dates",
-    "compare_newest",
-    "compare_stages",
-    "describe_claim",
-    "group_by_page",
-    "newest_release",
-    "no_dates",
-    "release_dates",
-    "topic_of",
-]
-
 _LIBRARY_ITSELF = frozenset({ClaimKind.BRANCH, ClaimKind.RUNTIME})
 
 

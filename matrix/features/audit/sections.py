@@ -22,16 +22,6 @@ from matrix.model.claim import Claim
 from matrix.pypi.index import Index
 from matrix.reporting.text import many
 
-__all__ = [
-    "SECTIONS",
-    "AuditInput",
-    "Section",
-    "TextTable",
-    "audit_sections",
-    "show_section",
-    "show_summary",
-]
-
 
 @dataclasses.dataclass(frozen=True)
 class AuditInput:

@@ -12,18 +12,6 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_version
 from packaging.version import Version
 
-__all__ = [
-    "ReleaseRange",
-    "canonical",
-    "contains",
-    "describe_releases",
-    "expand_ranges",
-    "group_releases",
-    "lower_bound",
-    "overlap",
-    "same_releases",
-]
-
 _LOWER = (">=", ">", "==", "~=")
 # The largest gap that is listed within a range; a larger one separates two ranges.
 _MAX_GAP = 3

@@ -26,15 +26,6 @@ from matrix.pypi.tags import supported_tags
 from matrix.pypi.wheel_contents import WheelContents, WheelRequirement, requirements_on
 from matrix.system.data_files import read_data
 
-__all__ = [
-    "RequirementChecker",
-    "WheelModules",
-    "missing_modules",
-    "standard_library",
-    "undeclared_imports",
-    "wheel_modules",
-]
-
 _EXTENSIONS = (".so", ".pyd")
 
 

@@ -16,8 +16,6 @@ from matrix.features.audit.wheel_platforms import InspectedWheel, WheelPlatform,
 from matrix.pypi.native_libraries import NativeLibrary
 from matrix.pypi.wheel_contents import WheelContents
 
-__all__ = ["misplaced_libraries", "missing_libraries", "required_library_globs"]
-
 # The names that musl's loader resolves to itself: `reserved` in load_library of
 # https://git.musl-libc.org/cgit/musl/tree/ldso/dynlink.c
 _MUSL_RESERVED = {"c", "pthread", "rt", "m", "dl", "util", "xnet"}

@@ -8,8 +8,6 @@ import re
 from matrix.features.audit.findings import FindingKind
 from matrix.pypi.wheel_contents import WheelContents
 
-__all__ = ["InspectedWheel", "WheelPlatform", "WheelProblem", "parse_platform", "parse_python"]
-
 _LINUX = re.compile(
     r"(?P<kind>linux|manylinux1|manylinux20\d\d|manylinux_\d+_\d+|musllinux_\d+_\d+)_"
 )

@@ -14,8 +14,6 @@ from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import File, Project
 from matrix.pypi.releases import Releases, lowest_named, python_key
 
-__all__ = ["InspectionScope", "boundary_releases", "select_wheels"]
-
 _ENDS = 2
 
 

@@ -39,16 +39,6 @@ from matrix.pypi.releases import Releases, python_key
 from matrix.pypi.remote_file import HttpTransport
 from matrix.system.data_files import read_data
 
-__all__ = [
-    "WheelChecker",
-    "WheelReport",
-    "WheelRow",
-    "WheelScope",
-    "inspect_artifacts",
-    "table_rows",
-    "wheel_remarks",
-]
-
 # The largest number of places of a finding; the table has the others.
 _MAX_PLACES = 5
 _MIB = 1 << 20
@@ -209,9 +199,7 @@ def _finding(
 
 
 def _scopes(
-    group: _Group,
-    releases: Sequence[str],
-    all_wheels: set[tuple[str, str, str]],
+    group: _Group, releases: Sequence[str], all_wheels: set[tuple[str, str, str]]
 ) -> tuple[WheelScope, ...]:
     """Return the wheels of a group, with platforms of equal CPythons and releases in one scope."""
     wheels = {(wheel.platform, wheel.python, wheel.release) for _, wheel in group}

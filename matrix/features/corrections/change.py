@@ -14,8 +14,6 @@ from matrix.model.fact import Fact
 from matrix.model.service import Backend, against
 from matrix.model.verdict import Verdict
 
-__all__ = ["Action", "ChangeGround", "ClaimFact", "DocumentChange", "UnchangedClaim", "ground_for"]
-
 ClaimFact: TypeAlias = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 """The content of a claim without its place in a document: `Claim.fact`."""
 

@@ -16,22 +16,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-__all__ = [
-    "Deletion",
-    "Edit",
-    "FileText",
-    "Insertion",
-    "Replacement",
-    "cell_spans",
-    "diff_name",
-    "diff_root",
-    "display_width",
-    "format_row",
-    "parse_file_text",
-    "refit_cell",
-    "unified_diff",
-]
-
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),

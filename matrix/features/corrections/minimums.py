@@ -27,8 +27,6 @@ from matrix.planning.coverage import CoverageRule, load_coverage
 from matrix.planning.expectations import documented_minimum
 from matrix.planning.page import ClaimPage
 
-__all__ = ["agreeing_minimums", "corrected_minimums", "disagreements", "lowered_minimums"]
-
 _MAX_FINDINGS = 6
 
 
@@ -282,10 +280,7 @@ def _grounds(
             first.document,
             first.line,
             finding.shows.value,
-            (
-                fact(FactKind.TEXT, text=f"{finding.probe}, {finding.channel}:"),
-                *finding.facts,
-            ),
+            (fact(FactKind.TEXT, text=f"{finding.probe}, {finding.channel}:"), *finding.facts),
             (finding.cell,),
             finding.backends,
         )

@@ -15,8 +15,6 @@ from matrix.features.corrections.edit import Deletion
 from matrix.features.corrections.page import ClaimCase, PageText
 from matrix.model.claim import Claim, ClaimKind
 
-__all__ = ["removed_notes"]
-
 # The end of a sentence that another one follows.
 _SENTENCE_END = re.compile(r"[.!?][)\"']?\s+(?=\S)|[\u3002\uff01\uff1f](?=.)")
 

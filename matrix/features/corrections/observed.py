@@ -22,8 +22,6 @@ from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
 
-__all__ = ["KnownMinimum", "ObservedFindings", "recorded_findings", "refuted_parts"]
-
 # A probe's channel, and the CPython, target and framework of the cell. The framework's release is
 # not part of the key: each release of the tracer has the framework of its time.
 _Key: TypeAlias = tuple[str, str, str, str, str]

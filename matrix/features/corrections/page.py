@@ -26,8 +26,6 @@ from matrix.features.corrections.observed import ObservedFindings
 from matrix.model.claim import Claim
 from matrix.model.verdict import Outcome, Verdict
 
-__all__ = ["ClaimCase", "PageText", "PlacedRow", "read_pages"]
-
 _NUMBER = re.compile(r"[0-9\uff10-\uff19]+(?:[.\uff0e][0-9\uff10-\uff19]+)*")
 _WIDE = str.maketrans(
     "0123456789.", "\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19\uff0e"

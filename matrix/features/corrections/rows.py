@@ -30,8 +30,6 @@ from matrix.features.corrections.terms import (
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.verdict import Outcome
 
-__all__ = ["added_rows", "turned_cells"]
-
 _MINIMUM = re.compile(r">=([^,<>=!~ ]+)")
 _SUPPORT_KINDS = (ClaimKind.FRAMEWORK, ClaimKind.DEPLOYMENT)
 _ADDABLE = {

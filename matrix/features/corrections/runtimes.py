@@ -18,8 +18,6 @@ from matrix.features.corrections.edit import Deletion, Edit, Insertion, format_r
 from matrix.features.corrections.page import ClaimCase, PageText, PlacedRow
 from matrix.model.claim import Claim, ClaimKind
 
-__all__ = ["narrowed_runtimes"]
-
 _SEPARATOR = re.compile(r"(\s*[,;\u3001\uff0c]\s*)")
 _RANGE = re.compile(r"([0-9.]+)([^0-9.]+)([0-9.]+)")
 _USUAL_SEPARATOR = ", "

@@ -27,8 +27,6 @@ from matrix.features.corrections.page import ClaimCase, PageText
 from matrix.features.corrections.rows import added_rows, turned_cells
 from matrix.features.corrections.runtimes import narrowed_runtimes
 
-__all__ = ["Suggestion", "reread", "suggest"]
-
 _MAX_FACTS = 3
 
 

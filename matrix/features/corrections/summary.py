@@ -11,8 +11,6 @@ from matrix.features.corrections.suggest import Suggestion
 from matrix.judging.sentences import evidence_text
 from matrix.model.verdict import Verdict
 
-__all__ = ["SCHEMA", "SuggestionSummary", "as_json", "as_markdown"]
-
 SCHEMA = "suggest/1"
 _TITLES = {
     Action.MINIMUM: "Minimum corrected",
@@ -85,10 +83,7 @@ def as_json(summary: SuggestionSummary, diffs: Mapping[str, bytes]) -> dict[str,
         "schema": SCHEMA,
         "source": summary.source,
         "documents": [
-            {
-                **suggestion.to_json(),
-                "diff": diffs[suggestion.page.name].decode("utf-8", "replace"),
-            }
+            {**suggestion.to_json(), "diff": diffs[suggestion.page.name].decode("utf-8", "replace")}
             for suggestion in summary.suggestions
         ],
         "still_refuted": (

@@ -12,8 +12,6 @@ from matrix.documents.vocabulary import own_forms
 from matrix.features.corrections.page import ClaimCase, PageText
 from matrix.model.claim import Claim, ClaimKind, Status
 
-__all__ = ["capability_name", "has_details", "status_word", "support_column"]
-
 _KINDS = (ClaimKind.FRAMEWORK, ClaimKind.DEPLOYMENT)
 _LATIN = re.compile(r"[A-Za-z]+")
 

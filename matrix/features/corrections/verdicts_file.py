@@ -11,8 +11,6 @@ from matrix.features.corrections.page import PageText
 from matrix.model.verdict import Finding, Verdict
 from matrix.runs.record_reader import read_record
 
-__all__ = ["VerdictsFile", "read_verdicts"]
-
 
 @dataclasses.dataclass(frozen=True)
 class VerdictsFile:

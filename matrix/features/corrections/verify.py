@@ -13,11 +13,9 @@ from matrix.model.claim import Claim
 from matrix.model.plan import StaticEvidence
 from matrix.model.verdict import Finding, Outcome, Verdict
 from matrix.planning.existence import Unsatisfiable
-from matrix.planning.locations import among
+from matrix.planning.locations import select_targets
 from matrix.planning.planner import make_plan
 from matrix.pypi.index import Index
-
-__all__ = ["changed_claims", "still_refuted"]
 
 
 def changed_claims(suggestions: Iterable[Suggestion]) -> tuple[Claim, ...]:
@@ -61,7 +59,7 @@ def still_refuted(  # noqa: PLR0913 - the inputs of a plan, and the findings
         as_of=as_of,
         targets=targets,
         obstacles=obstacles,
-        deployments=among(targets, contained=bool(in_containers)).deployments,
+        deployments=select_targets(targets, contained=bool(in_containers)).deployments,
     )
     evidence = tuple(static(claims, index).values())
     verdicts = judge(dataclasses.replace(plan, static=evidence), table)

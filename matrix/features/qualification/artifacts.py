@@ -16,8 +16,6 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from matrix.pypi.tags import supported_tags
 from matrix.runs.record import CellRecord
 
-__all__ = ["Artifact", "installed_artifact"]
-
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Artifact:

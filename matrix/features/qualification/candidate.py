@@ -26,8 +26,6 @@ from matrix.pypi.tags import wheel_tags
 from matrix.pypi.wheel_contents import WheelMetadata, read_metadata
 from matrix.system.paths import cache_dir
 
-__all__ = ["Candidate", "UnusableWheelError", "Wheel", "candidate_from", "read_wheel"]
-
 _CHUNK_BYTES = 1 << 18
 _MAX_METADATA_BYTES = 4_000_000
 _HINT = "Use --ddtrace VERSION, --wheel FILE (repeatable), or --index-url URL with a version."

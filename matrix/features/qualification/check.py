@@ -40,14 +40,6 @@ from matrix.model.cell import Cell
 from matrix.runs.record import Record
 from matrix.runs.record_reader import parse_record
 
-__all__ = [
-    "CheckedSignoff",
-    "SignatureVerifier",
-    "SignoffRefusedError",
-    "SignoffRequirements",
-    "check",
-]
-
 SignatureVerifier = Callable[[bytes], bytes]
 """Returns the statement in the content of a signed file; raises `BadSignatureError`."""
 

@@ -28,18 +28,6 @@ from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 from matrix.errors import StorageError, UnreadableInputError
 from matrix.features.qualification.statement import PAYLOAD_TYPE
 
-__all__ = [
-    "PASSWORD",
-    "BadSignatureError",
-    "key_id",
-    "key_warning",
-    "load_public_key",
-    "load_signer",
-    "make_key",
-    "sign_statement",
-    "verify_envelope",
-]
-
 PASSWORD = "COMPAT_MATRIX_KEY_PASSWORD"  # noqa: S105 - the variable's name
 _HINT = "Create a key with: python -m matrix qualify --make-key FILE"
 _MAX_BYTES = 50_000_000

@@ -18,8 +18,6 @@ from matrix.model.cell import Cell
 from matrix.model.plan import Omission, Plan
 from matrix.model.reason import Reason
 
-__all__ = ["SCHEMA", "ExpectedClaim", "ExpectedPart", "ExpectedRelease", "expected_release"]
-
 SCHEMA = "expected/1"
 
 

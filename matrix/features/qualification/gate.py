@@ -35,19 +35,6 @@ from matrix.model.selectors import matches
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Verdict
 from matrix.runs.record import CellRecord, Record
 
-__all__ = [
-    "ClaimFate",
-    "GateDecision",
-    "JudgedClaim",
-    "Shortfall",
-    "decide",
-    "evidence_cells",
-    "is_required_target",
-    "oldest_evidence",
-    "required_claims",
-    "valid_until",
-]
-
 # The clocks of two machines may differ by this much.
 _SKEW = dt.timedelta(minutes=5)
 

@@ -15,8 +15,6 @@ from matrix.errors import UsageError
 from matrix.features.qualification.dsse import BadSignatureError
 from matrix.features.qualification.statement import PAYLOAD_TYPE
 
-__all__ = ["Sigstore", "SigstoreError", "keyless_signer", "keyless_verifier", "load_sigstore"]
-
 REQUIREMENT = "sigstore>=4,<5"
 _HINT = (
     "CI services provide one (on GitHub Actions: permissions: id-token: write). Elsewhere use a"

@@ -13,20 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from matrix.errors import UnreadableInputError, did_you_mean
-from matrix.interpreters.targets import host_target
+from matrix.interpreters.inspect import host_target
 from matrix.model.selectors import matches
 from matrix.system.data_files import parse_toml
 from matrix.system.paths import data_dir
-
-__all__ = [
-    "SCHEMA",
-    "TARGETS",
-    "Policy",
-    "Waiver",
-    "default_policy",
-    "parse_policy",
-    "policy_bytes",
-]
 
 SCHEMA = "policy/1"
 TARGETS = (

@@ -29,8 +29,6 @@ from matrix.reporting.text import load_reasons, many, promise, shorten
 from matrix.runs.record import Record
 from matrix.system.paths import data_dir
 
-__all__ = ["Commands", "SignatureInfo", "headline", "render_page", "report_lines"]
-
 _MAX_SHORTFALLS = 3
 _MAX_DETAIL = 400
 _REMEDIES = {

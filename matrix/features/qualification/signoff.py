@@ -25,12 +25,7 @@ from pathlib import Path
 from matrix.errors import StorageError, UsageError
 from matrix.features.qualification.artifacts import installed_artifact
 from matrix.features.qualification.expected import ExpectedRelease
-from matrix.features.qualification.gate import (
-    ClaimFate,
-    GateDecision,
-    decide,
-    is_required_target,
-)
+from matrix.features.qualification.gate import ClaimFate, GateDecision, decide, is_required_target
 from matrix.features.qualification.policy import Policy
 from matrix.features.qualification.report import SignatureInfo, render_page
 from matrix.features.qualification.statement import (
@@ -41,23 +36,6 @@ from matrix.features.qualification.statement import (
 )
 from matrix.model.cell import Cell
 from matrix.runs.record import Record
-
-__all__ = [
-    "BUNDLE",
-    "ENVELOPE",
-    "EXPECTED",
-    "PAGE",
-    "POLICY",
-    "RECORD",
-    "Signer",
-    "SignoffFiles",
-    "SignoffMaterial",
-    "check_folder",
-    "configuration_of",
-    "sign_off",
-    "subjects_of",
-    "write_folder",
-]
 
 ENVELOPE = "signoff.dsse.json"
 BUNDLE = "signoff.sigstore.json"

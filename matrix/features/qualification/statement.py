@@ -27,22 +27,6 @@ from matrix.errors import UsageError
 from matrix.features.qualification.gate import ClaimFate, GateDecision
 from matrix.runs.keys import Sources
 
-__all__ = [
-    "PAYLOAD_TYPE",
-    "PREDICATE_TYPE",
-    "PROJECT",
-    "Digest",
-    "NotAStatementError",
-    "ProjectIdentity",
-    "StatementContent",
-    "StatementSubject",
-    "identify",
-    "parse_statement",
-    "refuse_changes",
-    "result_of",
-    "statement_bytes",
-]
-
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 _ABOUT = "qualification"

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
-__all__ = ["SOURCE"]
-
 
 def _candidates(places: SearchPlaces) -> Iterator[Path]:
     if places.platform == sys.platform:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
-__all__ = ["SOURCE"]
-
 _FRAMEWORK = Path("/Library/Frameworks/Python.framework/Versions")
 _BREW = (Path("/opt/homebrew/opt"), Path("/usr/local/opt"))
 

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
-__all__ = ["SOURCE", "read_listing"]
-
 _TIMEOUT_SECONDS = 10
 _PATH = re.compile(r"(?P<path>[A-Za-z]:\\.*\.exe)\s*$")
 

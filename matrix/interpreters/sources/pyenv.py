@@ -7,8 +7,6 @@ from pathlib import Path
 
 from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
-__all__ = ["SOURCE"]
-
 
 def _candidates(places: SearchPlaces) -> Iterator[Path]:
     configured = places.environ.get("PYENV_ROOT")

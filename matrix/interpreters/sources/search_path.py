@@ -9,8 +9,6 @@ from pathlib import Path
 
 from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
-__all__ = ["SOURCE"]
-
 _NAME = re.compile(r"python([23](\.\d+)?)?(\.exe)?", re.IGNORECASE)
 
 

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
-__all__ = ["SOURCE"]
-
 _VARIABLES = ("RUNNER_TOOL_CACHE", "AGENT_TOOLSDIRECTORY")
 
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from matrix.interpreters.source import InterpreterSource, SearchPlaces
 
-__all__ = ["SOURCE"]
-
 
 def _candidates(places: SearchPlaces) -> Iterator[Path]:
     environ = places.environ

@@ -16,8 +16,7 @@ SCANNER = Stimulus(
     path="/{shop}/search?q=Emma",
     headers=(("User-Agent", "Arachni/v1"),),
     evidence=AllOf(
-        Triggered(rule="ua0-", address="server.request.headers"),
-        TagEquals("appsec.event", "true"),
+        Triggered(rule="ua0-", address="server.request.headers"), TagEquals("appsec.event", "true")
     ),
 )
 

@@ -6,8 +6,6 @@ import dataclasses
 
 from matrix.model.probe import Evidence, Match, Observation
 
-__all__ = ["AllOf", "AnyOf", "Not"]
-
 
 @dataclasses.dataclass(frozen=True, init=False)
 class AllOf:

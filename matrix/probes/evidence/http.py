@@ -10,15 +10,6 @@ from packaging.utils import canonicalize_name
 
 from matrix.model.probe import Match, Observation
 
-__all__ = [
-    "BodyContains",
-    "DependencyReported",
-    "FollowUpSays",
-    "HeaderContains",
-    "StatusIs",
-    "UpstreamReceived",
-]
-
 _MAX_EXCERPT = 60
 
 

@@ -10,8 +10,6 @@ from typing import Any
 
 from matrix.model.probe import Match, Observation, Span
 
-__all__ = ["SchemaReported", "Triggered", "VulnerabilityReported"]
-
 
 def _reports(span: Span) -> Iterator[Mapping[str, Any]]:
     """Yield the reports of triggered rules: JSON in a tag, since 3.0 in `meta_struct`."""

@@ -10,19 +10,6 @@ from fnmatch import fnmatchcase
 
 from matrix.model.probe import Match, Observation, Span
 
-__all__ = [
-    "ContinuesTrace",
-    "HasRootSpan",
-    "MetricEquals",
-    "RecordTellsTrace",
-    "SpanBelow",
-    "SpanSeen",
-    "TagContains",
-    "TagEquals",
-    "TagExists",
-    "TagMatches",
-]
-
 _NO_ROOT = Match(holds=False, text="no root span for the request")
 _MAX_QUOTED = 80
 _LOWER_64_BITS = 2**64

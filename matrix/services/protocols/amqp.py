@@ -10,8 +10,6 @@ import struct
 
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
-__all__ = ["identify"]
-
 _START = struct.pack("!HH", 10, 10)
 
 

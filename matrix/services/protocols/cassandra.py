@@ -9,8 +9,6 @@ import struct
 
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
-__all__ = ["identify"]
-
 _REQUEST, _RESPONSE = 0x04, 0x84
 _ERROR, _STARTUP, _READY, _AUTHENTICATE, _QUERY, _RESULT = 0, 1, 2, 3, 7, 8
 _VERSION_QUERY = b"SELECT release_version FROM system.local WHERE key='local'"

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
-__all__ = ["identify"]
-
 _SERVER_ERROR = 500
 
 

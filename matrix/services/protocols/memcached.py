@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
-__all__ = ["identify"]
-
 
 def identify(connection: ServerConnection, login: Login) -> str:  # noqa: ARG001 - not needed
     """Return `memcached` and its version."""

@@ -10,8 +10,6 @@ import struct
 
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
-__all__ = ["identify"]
-
 _MSG, _HEAD = 2013, 16
 # The command `buildInfo` of the database `admin`.
 _BUILD_INFO = b"\x10buildInfo\0\x01\0\0\0" + b"\x02$db\0\x06\0\0\0admin\0" + b"\0"

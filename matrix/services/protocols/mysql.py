@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
-__all__ = ["identify"]
-
 _HANDSHAKE = 10
 _ERROR = 255
 # MariaDB's prefix of its version, for clients that consider 10 older than 5.

@@ -10,8 +10,6 @@ import struct
 
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
-__all__ = ["identify"]
-
 _VERSION_3 = 196608
 _OK, _CLEAR, _MD5, _SASL = 0, 3, 5, 10
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
-__all__ = ["identify"]
-
 
 def identify(connection: ServerConnection, login: Login) -> str:
     """Return `Redis` and its version; for a node of a cluster, once the cluster is complete."""

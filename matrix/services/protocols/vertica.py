@@ -9,8 +9,6 @@ import struct
 
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection
 
-__all__ = ["identify"]
-
 _VERSION_3 = 196608
 _OK, _CLEAR = 0, 3
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 else:  # a module beside this program
     from server_base import StubRequest, StubResponse, serve_http
 
-__all__: list[str] = []
 
 _INDICES = {
     "books": [{"objectID": "emma", "title": "Emma"}, {"objectID": "sanditon", "title": "Sanditon"}]

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 else:  # a module beside this program
     from server_base import Peer, serve
 
-__all__: list[str] = []
 
 _NEWEST, _SUPPORTED_VERSIONS = 4, (3, 4)
 _ERROR, _STARTUP, _READY, _OPTIONS, _SUPPORTED = 0, 1, 2, 5, 6

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 else:  # a module beside this program
     from server_base import StubRequest, StubResponse, serve_http
 
-__all__: list[str] = []
-
 
 class KeyValueStore:
     """The values of one data centre by key, with the index of their last change."""

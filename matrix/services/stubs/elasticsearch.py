@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 else:  # a module beside this program
     from server_base import StubRequest, StubResponse, serve_http
 
-__all__: list[str] = []
 
 # Clients of 7.14 and later verify the header, those of OpenSearch and of 7.13 the body.
 # https://www.elastic.co/guide/en/elasticsearch/client/python-api/7.17/release-notes.html

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 else:  # a module beside this program
     from server_base import Peer, serve
 
-__all__: list[str] = []
 
 _REPLY, _QUERY, _MSG = 1, 2004, 2013
 _DOUBLE, _STRING, _OBJECT, _ARRAY, _BINARY, _OBJECT_ID, _BOOL = 1, 2, 3, 4, 5, 7, 8

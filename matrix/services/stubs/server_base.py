@@ -16,8 +16,6 @@ import threading
 from collections.abc import Callable
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-__all__ = ["Peer", "StubRequest", "StubResponse", "serve", "serve_http"]
-
 _IDLE_SECONDS = 300.0
 _MAX_BYTES = 1 << 20
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 else:  # a module beside this program
     from server_base import StubRequest, StubResponse, serve_http
 
-__all__: list[str] = []
 
 _MAX_BYTES = 1 << 20
 _SELECT_TYPE, _OTHER_TYPE = 4096, 16384

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 else:  # a module beside this program
     from server_base import Peer, serve
 
-__all__: list[str] = []
 
 _SSL_REQUEST = 80877103
 _BALANCE_REQUEST = 80936960

@@ -129,12 +129,7 @@ def test_the_earlier_stage_is_stale(tmp_path: Path) -> None:
             FindingKind.ROW_MISSING,
             "framework/flask",
         ),
-        (
-            "| AWS Lambda | {{< X >}} | |\n",
-            "",
-            FindingKind.ROW_MISSING,
-            "deployment/aws-lambda",
-        ),
+        ("| AWS Lambda | {{< X >}} | |\n", "", FindingKind.ROW_MISSING, "deployment/aws-lambda"),
         (
             "Support for query strings is not available for Flask.\n",
             "",

@@ -105,11 +105,7 @@ def rows(report: WheelReport) -> list[tuple[str, str]]:
 
 
 def test_a_wheel_with_all_it_needs_has_no_finding() -> None:
-    members = {
-        **START,
-        WAF: "import os",
-        LIB.format("x86_64", "so"): elf("x86_64", ("libc.so.6",)),
-    }
+    members = {**START, WAF: "import os", LIB.format("x86_64", "so"): elf("x86_64", ("libc.so.6",))}
     assert audit(("1.0", LINUX, members)).findings == ()
 
 

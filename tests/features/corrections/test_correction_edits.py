@@ -136,9 +136,7 @@ def test_a_row_of_several_promises_is_not_added(tmp_path: Path) -> None:
     )
 
 
-def test_a_release_with_another_broken_channel_is_skipped(
-    tmp_path: Path,
-) -> None:
+def test_a_release_with_another_broken_channel_is_skipped(tmp_path: Path) -> None:
     """Static rules work from 1.10.3 on; remote configuration does not work in just that one."""
 
     def truth(cell: Cell, probe: str, channel: str) -> Observed:

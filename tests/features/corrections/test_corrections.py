@@ -58,10 +58,7 @@ def test_a_diff_corrects_refuted_claims_and_nothing_else(tmp_path: Path) -> None
         ),
         ("-", "| Flask       | 0.10+    | yes              | no                |"),
         ("+", "| Flask       | 0.10+    | yes              | yes               |"),
-        (
-            "-",
-            "- Query strings do not work here: there is no support for query strings in Flask",
-        ),
+        ("-", "- Query strings do not work here: there is no support for query strings in Flask"),
     ]
     assert applied(suggestion, tmp_path / "a").read_bytes() == suggestion.data
 
@@ -208,9 +205,7 @@ def test_of_two_minimums_the_exact_one_wins(tmp_path: Path) -> None:
     assert "1.10.0 \N{RIGHTWARDS ARROW} 1.9.0" in change.title
 
 
-def test_a_missing_row_is_added_in_its_place_and_language(
-    tmp_path: Path,
-) -> None:
+def test_a_missing_row_is_added_in_its_place_and_language(tmp_path: Path) -> None:
     lacking = page(tmp_path, JAPANESE.read_text(encoding="utf-8"), "ja.md")
     have = page(tmp_path, WRONG.read_text(encoding="utf-8"), "en.md")
     world = verified([have, lacking], since(flask_query_string="9"))
@@ -231,9 +226,7 @@ def test_a_row_that_nothing_confirms_is_not_added(tmp_path: Path) -> None:
     assert reasons == ["no evidence confirms it (threat-protection)"]
 
 
-def test_a_refuted_cell_is_reversed_in_the_words_of_its_column(
-    tmp_path: Path,
-) -> None:
+def test_a_refuted_cell_is_reversed_in_the_words_of_its_column(tmp_path: Path) -> None:
     ends = ("deployment/threat-detection/docker",)
     (suggestion,) = decided([WRONG], *ends).suggest()
     assert changes_of(suggestion) == [

@@ -44,10 +44,7 @@ def test_confirmed_recent_and_repeated_results_pass() -> None:
     ("recorded", "kind"),
     [
         (record(outcome=Outcome.REFUTED), "refuted"),
-        (
-            record(outcome=Outcome.UNVERIFIED, reason=Reason.UNSTABLE),
-            "unverified (unstable)",
-        ),
+        (record(outcome=Outcome.UNVERIFIED, reason=Reason.UNSTABLE), "unverified (unstable)"),
         (record(started=NOW - dt.timedelta(days=8)), "stale"),
         (record(started=NOW + dt.timedelta(days=1)), "stale"),
         (record(times=1), "too few"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from matrix.errors import UnreadableInputError
 from matrix.features.qualification.policy import Policy, default_policy, parse_policy, policy_bytes
-from matrix.interpreters.targets import host_target
+from matrix.interpreters.inspect import host_target
 from matrix.model.selectors import matches
 
 GOOD = """

@@ -12,7 +12,7 @@ import pytest
 
 from matrix.errors import ExitCode
 from matrix.interpreters.discovery import find_interpreters
-from matrix.interpreters.targets import host_target
+from matrix.interpreters.inspect import host_target
 from matrix.system.paths import project_root
 
 pytestmark = [
