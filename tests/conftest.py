@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 
-# The speed of generating examples depends on how busy the machine is, not on the code.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy")
+# The speed of generating examples depends on how busy the machine is, not on the code. CI generates
+# as many as Hypothesis does by default, a run at the desk fewer.
+BUSY = [HealthCheck.too_slow]
+settings.register_profile("desk", deadline=None, suppress_health_check=BUSY, max_examples=40)
+settings.register_profile("ci", deadline=None, suppress_health_check=BUSY, max_examples=100)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
