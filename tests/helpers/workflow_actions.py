@@ -1,4 +1,4 @@
-"""GitHub's actions, as far as the workflows use them: what they leave on the machine of a job."""
+"""Simulations of the GitHub actions that the workflows use: their effects on a job's machine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pathlib import Path
 
 from matrix.interpreters.discovery import find_interpreters
 
-__all__ = ["ActionError", "Machine", "Store", "act"]
+__all__ = ["ActionError", "Machine", "Store", "run_action"]
 
-# What no file of an artifact may be called: actions/toolkit, path-and-artifact-name-validation.ts.
-_UNUSABLE = re.compile(r'["<>|*?\r\n:]')
+# Invalid in an artifact's file names: actions/toolkit, path-and-artifact-name-validation.ts.
+_INVALID_CHARACTERS = re.compile(r'["<>|*?\r\n:]')
 
 
 class ActionError(Exception):
@@ -35,34 +35,33 @@ class Store:
 
 @dataclasses.dataclass
 class Machine:
-    """What one job has: its work space, its temporary folder, and its search path."""
+    """The workspace, the temporary folder and the search path of one job."""
 
     workspace: Path
     temporary: Path
     path: list[str]
 
-    def at(self, text: str) -> Path:
-        """Return the path that an input names."""
-        return self.workspace / text
+    def resolve(self, path: str) -> Path:
+        """Return a path of an action's inputs, relative to the workspace."""
+        return self.workspace / path
 
 
-def act(uses: str, inputs: Mapping[str, str], machine: Machine, store: Store) -> None:
-    """Do what an action does; raise ActionError."""
-    name = uses.partition("@")[0]
-    doing = {
+def run_action(uses: str, inputs: Mapping[str, str], machine: Machine, store: Store) -> None:
+    """Simulate an action; raise ActionError."""
+    actions = {
         "actions/checkout": _checkout,
         "actions/setup-python": _setup_python,
         "actions/upload-artifact": _upload,
         "actions/download-artifact": _download,
     }
-    doing[name](inputs, machine, store)
+    actions[uses.partition("@")[0]](inputs, machine, store)
 
 
 def _checkout(inputs: Mapping[str, str], machine: Machine, store: Store) -> None:
     assert set(inputs) <= {"persist-credentials"}
     clone = ("git", "clone", "--quiet", "--branch", "main", str(store.origin))
     subprocess.run((*clone, str(machine.workspace)), check=True, timeout=120)
-    # The environments of one machine are made once for the jobs that run on it.
+    # All simulated jobs share the environments of nox.
     (machine.workspace / ".nox").symlink_to(store.pythons, target_is_directory=True)
     exclude = machine.workspace / ".git" / "info" / "exclude"
     exclude.parent.mkdir(exist_ok=True)
@@ -70,43 +69,44 @@ def _checkout(inputs: Mapping[str, str], machine: Machine, store: Store) -> None
 
 
 def _setup_python(inputs: Mapping[str, str], machine: Machine, store: Store) -> None:
-    found = {each.python: each.executable for each in find_interpreters()}
-    for wanted in inputs["python-version"].split():
-        if wanted not in found:
-            raise ActionError(f"there is no CPython {wanted} here")
+    executables = {
+        interpreter.python: interpreter.executable for interpreter in find_interpreters()
+    }
+    for python in inputs["python-version"].split():
+        if python not in executables:
+            raise ActionError(f"CPython {python} is not installed")
     if inputs.get("update-environment", "true") == "false":
         return
-    wanted = inputs["python-version"].strip()
-    folder = store.pythons.with_name(f"python-{wanted}")
+    python = inputs["python-version"].strip()
+    folder = store.pythons.with_name(f"python-{python}")
     if not folder.exists():
-        make = (str(found[wanted]), "-m", "venv", str(folder))
-        subprocess.run(make, check=True, timeout=120)
+        command = (str(executables[python]), "-m", "venv", str(folder))
+        subprocess.run(command, check=True, timeout=120)
     machine.path.insert(0, str(folder / ("Scripts" if sys.platform == "win32" else "bin")))
 
 
 def _upload(inputs: Mapping[str, str], machine: Machine, store: Store) -> None:
     assert set(inputs) <= {"name", "path", "include-hidden-files", "if-no-files-found"}
-    named = [machine.at(line.strip()) for line in inputs["path"].splitlines() if line.strip()]
-    hidden = inputs.get("include-hidden-files", "false") == "true"
-    files = [file for path in named for file in _files(path)]
-    if not hidden:
+    paths = [machine.resolve(line.strip()) for line in inputs["path"].splitlines() if line.strip()]
+    files = [file for path in paths for file in _files(path)]
+    if inputs.get("include-hidden-files", "false") != "true":
         files = [file for file in files if not _is_hidden(file, machine)]
     if not files:
         if inputs.get("if-no-files-found", "warn") == "error":
             raise ActionError(f"no files were found with {inputs['path']!r}")
         return
-    # One folder is the root itself; of several paths it is what they have in common.
-    one = named[0] if named[0].is_dir() else named[0].parent
-    root = one if len(named) == 1 else Path(os.path.commonpath([path.parent for path in named]))
-    into = store.artifacts / inputs["name"]
-    if into.exists():
-        raise ActionError(f"there is an artifact {inputs['name']!r} already")
+    # The root is the folder if there is one path, otherwise the common parent of all paths.
+    first = paths[0] if paths[0].is_dir() else paths[0].parent
+    root = first if len(paths) == 1 else Path(os.path.commonpath([path.parent for path in paths]))
+    artifact = store.artifacts / inputs["name"]
+    if artifact.exists():
+        raise ActionError(f"the artifact {inputs['name']!r} exists already")
     for file in files:
-        inner = file.relative_to(root)
-        if _UNUSABLE.search(inner.as_posix()):
-            raise ActionError(f"{inner} cannot be a file of an artifact")
-        (into / inner).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, into / inner)
+        relative = file.relative_to(root)
+        if _INVALID_CHARACTERS.search(relative.as_posix()):
+            raise ActionError(f"invalid file name in an artifact: {relative}")
+        (artifact / relative).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, artifact / relative)
 
 
 def _files(path: Path) -> list[Path]:
@@ -122,15 +122,15 @@ def _is_hidden(file: Path, machine: Machine) -> bool:
 
 def _download(inputs: Mapping[str, str], machine: Machine, store: Store) -> None:
     assert set(inputs) <= {"name", "pattern", "path"}
-    into = machine.at(inputs["path"])
+    folder = machine.resolve(inputs["path"])
     if "name" in inputs:
         if not (store.artifacts / inputs["name"]).is_dir():
             raise ActionError(f"artifact {inputs['name']!r} is not found")
-        shutil.copytree(store.artifacts / inputs["name"], into, dirs_exist_ok=True)
+        shutil.copytree(store.artifacts / inputs["name"], folder, dirs_exist_ok=True)
         return
-    there = sorted(path for path in store.artifacts.iterdir() if path.is_dir())
-    found = [path for path in there if fnmatch.fnmatchcase(path.name, inputs["pattern"])]
-    for path in found:
-        # A single one lies in the folder itself, as those of several lie in folders of their own.
-        to = into if len(found) == 1 else into / path.name
-        shutil.copytree(path, to, dirs_exist_ok=True)
+    artifacts = sorted(path for path in store.artifacts.iterdir() if path.is_dir())
+    matching = [path for path in artifacts if fnmatch.fnmatchcase(path.name, inputs["pattern"])]
+    for path in matching:
+        # A single artifact is copied into the folder itself, several into subfolders.
+        target = folder if len(matching) == 1 else folder / path.name
+        shutil.copytree(path, target, dirs_exist_ok=True)

@@ -1,4 +1,4 @@
-"""A workflow, run here: its jobs and steps in order, its lines by bash, as GitHub runs them.
+"""Local runs of workflows: jobs and steps in order, their lines run by bash, as on GitHub.
 
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax
 """
@@ -12,24 +12,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from helpers.workflow_actions import ActionError, Machine, Store, act
-from helpers.workflow_expressions import filled, holds
+from helpers.workflow_actions import ActionError, Machine, Store, run_action
+from helpers.workflow_expressions import condition_holds, expand
 from helpers.workflow_files import Step, Workflow
 
 __all__ = ["Job", "Run"]
 
 _SECONDS = 1500
-# What GitHub calls bash with where a workflow says `shell: bash`.
+# GitHub's command for `shell: bash`.
 _BASH = ("bash", "--noprofile", "--norc", "-eo", "pipefail")
 
 
 @dataclasses.dataclass
 class Job:
-    """How one job ended; `said` is what its lines said, by place, `outcomes` by the steps' ids."""
+    """The result of one job; `output` and `codes` are by the id of `Step`, `outcomes` by `id:`."""
 
     result: str
     outputs: Mapping[str, str]
-    said: Mapping[str, str]
+    output: Mapping[str, str]
     codes: Mapping[str, int]
     outcomes: Mapping[str, str]
     summary: str
@@ -38,7 +38,10 @@ class Job:
 
 @dataclasses.dataclass
 class Run:
-    """One run of a workflow: `contexts` is what GitHub would know, `environ` what machines have."""
+    """One run of a workflow; `contexts` are those of GitHub, `environ` is that of machines.
+
+    `executed` has the ids of the steps whose lines have run.
+    """
 
     workflow: Workflow
     store: Store
@@ -46,86 +49,92 @@ class Run:
     contexts: dict[str, Any]
     environ: Mapping[str, str]
     path: Sequence[str]
-    ran: set[str] = dataclasses.field(default_factory=set)
+    executed: set[str] = dataclasses.field(default_factory=set)
     needs: dict[str, Any] = dataclasses.field(default_factory=dict)
     numbers: Iterator[int] = dataclasses.field(default_factory=itertools.count)
 
     def job(self, name: str, matrix: Mapping[str, str] | None = None) -> Job | None:
-        """Run a job, with one combination of its matrix; return None where it is left out."""
-        said = self.workflow.jobs[name]
-        wanted = said.get("needs", [])
+        """Run a job, with one combination of its matrix; return None if it is skipped."""
+        data = self.workflow.jobs[name]
+        names = data.get("needs", [])
         needs = {
-            each: self.needs[each] for each in ([wanted] if isinstance(wanted, str) else wanted)
+            needed: self.needs[needed] for needed in ([names] if isinstance(names, str) else names)
         }
-        failed = any(each["result"] != "success" for each in needs.values())
+        failed = any(need["result"] != "success" for need in needs.values())
         contexts = {**self.contexts, "needs": needs, "matrix": matrix or {}}
         contexts["status"] = "failure" if failed else "success"
-        if not holds(str(said.get("if", "")), contexts):
+        if not condition_holds(str(data.get("if", "")), contexts):
             self.needs[name] = {"result": "skipped", "outputs": {}}
             return None
-        job = self._run(name, said, {**contexts, "status": "success"})
+        job = self._run_job(name, data, {**contexts, "status": "success"})
         self.needs[name] = {"result": job.result, "outputs": job.outputs}
         return job
 
-    def _run(self, name: str, said: Mapping[str, Any], contexts: dict[str, Any]) -> Job:
+    def _run_job(self, name: str, data: Mapping[str, Any], contexts: dict[str, Any]) -> Job:
         home = self.folder / f"{name}-{next(self.numbers)}"
         machine = Machine(home / "workspace", home / "temporary", list(self.path))
         machine.temporary.mkdir(parents=True)
         contexts["runner"] = {"temp": str(machine.temporary), "os": "Linux"}
         contexts["steps"] = {}
-        env = filled({**self.workflow.said.get("env", {}), **said.get("env", {})}, contexts)
-        job = Job("success", {}, {}, {}, {}, "", machine)
-        told: dict[str, str] = {}
+        env = expand({**self.workflow.data.get("env", {}), **data.get("env", {})}, contexts)
+        result = "success"
+        output: dict[str, str] = {}
         codes: dict[str, int] = {}
         outcomes: dict[str, str] = {}
-        for number, what in enumerate(said["steps"]):
-            step = Step(self.workflow, name, number, what)
-            id_ = str(what.get("id", number))
-            if not holds(str(what.get("if", "")), contexts):
-                contexts["steps"][id_] = {"outcome": "skipped", "outputs": {}}
+        for number, step_data in enumerate(data["steps"]):
+            step = Step(self.workflow, name, number, step_data)
+            step_id = str(step_data.get("id", number))
+            if not condition_holds(str(step_data.get("if", "")), contexts):
+                contexts["steps"][step_id] = {"outcome": "skipped", "outputs": {}}
                 continue
             outputs: dict[str, str] = {}
             try:
                 if step.uses:
-                    inputs = filled(what.get("with", {}), contexts)
-                    act(step.uses, {k: _text(v) for k, v in inputs.items()}, machine, self.store)
+                    inputs = _texts(expand(step_data.get("with", {}), contexts))
+                    run_action(step.uses, inputs, machine, self.store)
                 else:
-                    stepwise = {**env, **filled(what.get("env", {}), contexts)}
-                    ended = self._line(step, machine, {k: _text(v) for k, v in stepwise.items()})
-                    codes[step.place], told[step.place], outputs = ended
-                    self.ran.add(step.place)
-                outcome = "success" if codes.get(step.place, 0) == 0 else "failure"
+                    step_env = _texts({**env, **expand(step_data.get("env", {}), contexts)})
+                    codes[step.id], output[step.id], outputs = self._run_lines(
+                        step, machine, step_env
+                    )
+                    self.executed.add(step.id)
+                outcome = "success" if codes.get(step.id, 0) == 0 else "failure"
             except ActionError as error:
-                told[step.place], outcome = str(error), "failure"
-            outcomes[id_] = outcome
-            contexts["steps"][id_] = {"outcome": outcome, "outputs": outputs}
-            if outcome == "failure" and not what.get("continue-on-error"):
-                contexts["status"] = job.result = "failure"
-        summary = machine.temporary.parent / "summary.md"
-        job.summary = summary.read_text(encoding="utf-8") if summary.exists() else ""
-        job.outputs = filled(said.get("outputs", {}), contexts)
-        job.said, job.codes, job.outcomes = told, codes, outcomes
-        return job
+                output[step.id], outcome = str(error), "failure"
+            outcomes[step_id] = outcome
+            contexts["steps"][step_id] = {"outcome": outcome, "outputs": outputs}
+            if outcome == "failure" and not step_data.get("continue-on-error"):
+                contexts["status"] = result = "failure"
+        summary = home / "summary.md"
+        return Job(
+            result=result,
+            outputs=expand(data.get("outputs", {}), contexts),
+            output=output,
+            codes=codes,
+            outcomes=outcomes,
+            summary=summary.read_text(encoding="utf-8") if summary.exists() else "",
+            machine=machine,
+        )
 
-    def _line(
+    def _run_lines(
         self, step: Step, machine: Machine, env: Mapping[str, str]
     ) -> tuple[int, str, dict[str, str]]:
+        """Return the exit code, the text and the outputs of a step's lines."""
         home = machine.temporary.parent
         script, output = home / f"{step.number}.sh", home / f"{step.number}.out"
         script.write_text(step.run, encoding="utf-8")
         output.write_text("", encoding="utf-8")
-        told = {
+        github = {
             "GITHUB_ACTIONS": "true",
             "GITHUB_OUTPUT": str(output),
             "GITHUB_STEP_SUMMARY": str(home / "summary.md"),
             "GITHUB_WORKSPACE": str(machine.workspace),
             "RUNNER_TEMP": str(machine.temporary),
         }
-        environ = {**self.environ, **told, **env, "PATH": ":".join(machine.path)}
-        ended = subprocess.run(
+        process = subprocess.run(
             (*_BASH, str(script)),
             cwd=machine.workspace,
-            env=environ,
+            env={**self.environ, **github, **env, "PATH": ":".join(machine.path)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -136,7 +145,11 @@ class Run:
         lines = output.read_text(encoding="utf-8").splitlines()
         assert all("=" in line and "<<" not in line.partition("=")[0] for line in lines), lines
         outputs = dict(line.split("=", 1) for line in lines)
-        return ended.returncode, ended.stdout, outputs
+        return process.returncode, process.stdout, outputs
+
+
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
+    return {key: _text(value) for key, value in values.items()}
 
 
 def _text(value: object) -> str:

@@ -1,12 +1,12 @@
-"""Expressions of workflows, as GitHub reads them, and what those of ours come to."""
+"""Tests of the evaluation of expressions, and of the expressions in the workflows."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from helpers.workflow_expressions import ExpressionError, filled, holds, value_of
-from helpers.workflow_files import workflows
+from helpers.workflow_expressions import ExpressionError, condition_holds, evaluate, expand
+from helpers.workflow_files import workflow_named
 
 CONTEXTS: dict[str, Any] = {
     "github": {"ref_name": "main", "event": {}},
@@ -33,16 +33,16 @@ CONTEXTS: dict[str, Any] = {
     ],
 )
 def test_an_expression_has_the_value_it_has_on_github(expression: str, value: object) -> None:
-    assert value_of(expression, CONTEXTS) == value
+    assert evaluate(expression, CONTEXTS) == value
 
 
 @pytest.mark.parametrize(
     "expression",
     ["nobody.knows", "hashFiles('x')", "inputs.word ==", "(true", "true true", "a ? b"],
 )
-def test_what_is_not_known_is_an_error(expression: str) -> None:
+def test_an_unknown_name_or_invalid_syntax_is_an_error(expression: str) -> None:
     with pytest.raises(ExpressionError):
-        value_of(expression, CONTEXTS)
+        evaluate(expression, CONTEXTS)
 
 
 @pytest.mark.parametrize(
@@ -56,16 +56,16 @@ def test_what_is_not_known_is_an_error(expression: str) -> None:
         ("${{ failure() }}", False, True),
     ],
 )
-def test_a_condition_asks_for_success_unless_it_says_otherwise(
+def test_a_condition_requires_success_unless_it_names_a_status(
     condition: str, after_success: bool, after_failure: bool
 ) -> None:
-    assert holds(condition, {**CONTEXTS, "status": "success"}) is after_success
-    assert holds(condition, {**CONTEXTS, "status": "failure"}) is after_failure
+    assert condition_holds(condition, {**CONTEXTS, "status": "success"}) is after_success
+    assert condition_holds(condition, {**CONTEXTS, "status": "failure"}) is after_failure
 
 
-def test_a_text_is_filled_hole_by_hole() -> None:
-    said = {"with": ["a ${{ inputs.word }} b ${{ matrix.no }}.", "${{ true }}", 3]}
-    assert filled(said, CONTEXTS) == {"with": ["a Yes b .", True, 3]}
+def test_every_expression_in_a_text_is_expanded() -> None:
+    data = {"with": ["a ${{ inputs.word }} b ${{ matrix.no }}.", "${{ true }}", 3]}
+    assert expand(data, CONTEXTS) == {"with": ["a Yes b .", True, 3]}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_text_is_filled_hole_by_hole() -> None:
 def test_each_schedule_has_its_profile(
     event: dict[str, str], inputs: dict[str, str], profile: str
 ) -> None:
-    matrix = next(each for each in workflows() if each.name == "matrix.yml")
-    step = next(each for each in matrix.jobs["plan"]["steps"] if each.get("id") == "plan")
-    env = filled(step["env"], {"github": {"event": event}, "inputs": inputs})
+    steps = workflow_named("matrix.yml").jobs["plan"]["steps"]
+    step = next(step for step in steps if step.get("id") == "plan")
+    env = expand(step["env"], {"github": {"event": event}, "inputs": inputs})
     assert env == {"PROFILE": profile, "ENGINE": "auto"}

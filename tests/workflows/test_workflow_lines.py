@@ -1,11 +1,10 @@
-"""Every line of the workflows that can run here, run: in fresh clones, by bash, in order.
+"""Tests that run the commands of all workflows in fresh clones, by bash, in order.
 
-Narrowed only as a user could: by the inputs of a workflow, and by the environment.
+Only inputs of the workflows and environment variables, which users have too, limit the runs.
 """
 
 from __future__ import annotations
 
-import enum
 import json
 import os
 import shutil
@@ -16,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.fake_registry import OCI_INDEX, digest_of, fake_registry, build_index
+from helpers.fake_registry import OCI_INDEX, build_index, digest_of, fake_registry
 from helpers.workflow_actions import Store
-from helpers.workflow_files import Workflow, steps, workflows
+from helpers.workflow_files import steps, workflow_named
 from helpers.workflow_runs import Job, Run
 
 from matrix.distributed.github import load_runners
 from matrix.docker.images.digests import digests_path, read_digests
 from matrix.features.qualification.dsse import PASSWORD, make_key
 from matrix.interpreters.discovery import find_interpreters
-from matrix.interpreters.targets import host_target
+from matrix.interpreters.inspect import host_target
 from matrix.services.recipes import load_recipes
 from matrix.system.paths import project_root
 
@@ -33,20 +32,12 @@ pytestmark = [
     pytest.mark.workflows,
     pytest.mark.timeout(3000),
     pytest.mark.xdist_group("workflows"),
-    pytest.mark.skipif(sys.platform != "linux", reason="the jobs are those on Linux"),
+    pytest.mark.skipif(sys.platform != "linux", reason="only jobs on Linux are simulated"),
 ]
 
 
-class Why(enum.Enum):
-    """Why a line cannot run here."""
-
-    OTHER_MACHINE = "only machines of other systems and CPUs run it"
-
-
-CANNOT = {
-    "tests.yml:native:2": Why.OTHER_MACHINE,
-    "tests.yml:native:3": Why.OTHER_MACHINE,
-}
+# Steps that run on machines with other systems or CPUs only.
+FOREIGN_STEPS = {"tests.yml:native:2", "tests.yml:native:3"}
 
 RELEASE = "1.20.19"
 POLICY = """\
@@ -75,29 +66,29 @@ title: Python
 |----------------------|---------------------------|
 | Flask                | 1.1                       |
 """
-# The command line of GitHub: tells what it is asked, and answers with what the test prepared.
+# A fake of GitHub's command line: records its arguments, and prints what the test prepared.
 GH = """\
 #!{python}
 import json, os, shutil, sys
 
 folder = {folder!r}
-words = sys.argv[1:]
-with open(os.path.join(folder, "asked.jsonl"), "a") as file:
-    file.write(json.dumps(words) + "\\n")
-if words[:2] == ["run", "list"]:
+arguments = sys.argv[1:]
+with open(os.path.join(folder, "calls.jsonl"), "a") as file:
+    file.write(json.dumps(arguments) + "\\n")
+if arguments[:2] == ["run", "list"]:
     print("42" if os.path.isdir(os.path.join(folder, "page")) else "", end="")
-elif words[:2] == ["run", "download"]:
-    shutil.copytree(os.path.join(folder, "page"), words[words.index("--dir") + 1])
-elif words[:2] == ["pr", "create"]:
-    open(os.path.join(folder, "verify_envelope"), "w").close()
-elif words[:2] == ["pr", "list"]:
-    print(int(os.path.exists(os.path.join(folder, "verify_envelope"))))
-elif words != ["auth", "setup-git"]:
-    sys.exit("what is gh to do?")
+elif arguments[:2] == ["run", "download"]:
+    shutil.copytree(os.path.join(folder, "page"), arguments[arguments.index("--dir") + 1])
+elif arguments[:2] == ["pr", "create"]:
+    open(os.path.join(folder, "created"), "w").close()
+elif arguments[:2] == ["pr", "list"]:
+    print(int(os.path.exists(os.path.join(folder, "created"))))
+elif arguments != ["auth", "setup-git"]:
+    sys.exit("unexpected arguments")
 """
 
 
-# Nothing is installed by a test: apt says what it would do.
+# Tests install nothing: apt only simulates.
 SUDO = """#!/bin/sh
 case "$*" in
     "apt-get install "*) exec "$@" --simulate ;;
@@ -108,7 +99,7 @@ esac
 
 
 class Hub:
-    """A GitHub of our own: the repository, what machines have, and a command line."""
+    """A simulated GitHub: the repository, the tools of its machines, and its command line."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -133,56 +124,58 @@ class Hub:
         environ: Mapping[str, str] | None = None,
         **contexts: Mapping[str, str],
     ) -> Run:
-        """Return a run of a workflow; none of its jobs has run."""
+        """Return a run of a workflow, before its first job."""
         github = {"ref_name": "main", "ref": "refs/heads/main", "event": event or {}}
         folder = self.folder / f"{name}-{len(list(self.folder.iterdir()))}"
         store = Store(self.origin, folder / "artifacts", self.folder / "nox")
         store.artifacts.mkdir(parents=True)
-        known = {"github": {**github, "token": "a-token"}, "inputs": inputs or {}, **contexts}
-        known = {"secrets": {}, "vars": {}, **known}
+        all_contexts = {
+            "secrets": {},
+            "vars": {},
+            "github": {**github, "token": "a-token"},
+            "inputs": inputs or {},
+            **contexts,
+        }
         path = [str(self.folder / "bin"), *os.environ["PATH"].split(os.pathsep)]
-        return Run(_workflow(name), store, folder, known, {**_environ(), **(environ or {})}, path)
+        environment = {**_environ(), **(environ or {})}
+        return Run(workflow_named(name), store, folder, all_contexts, environment, path)
 
-    def asked(self, *words: str) -> list[list[str]]:
-        """Return what gh was asked that begins with these words."""
-        path = self.gh / "asked.jsonl"
+    def calls(self, *prefix: str) -> list[list[str]]:
+        """Return the calls of gh whose arguments begin with these."""
+        path = self.gh / "calls.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        return [said for said in map(json.loads, lines) if said[: len(words)] == list(words)]
-
-
-def _workflow(name: str) -> Workflow:
-    return next(each for each in workflows() if each.name == name)
+        return [call for call in map(json.loads, lines) if call[: len(prefix)] == list(prefix)]
 
 
 def _environ() -> dict[str, str]:
     ours = ("GITHUB_", "RUNNER_", "PYTEST", "NOX", "COMPAT_MATRIX_RESULTS")
     environ = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-    # What mypy knows of files it tells by their content, wherever they lie.
+    # The cache of mypy identifies files by their content, wherever they are.
     return {**environ, "MYPY_CACHE_DIR": str(project_root() / ".mypy_cache")}
 
 
-def the(job: Job | None) -> Job:
-    """Return a job that was not left out."""
+def not_skipped(job: Job | None) -> Job:
+    """Return the job; assert that it was not skipped."""
     assert job is not None
     return job
 
 
-def told(job: Job) -> str:
-    return "\n".join(f"== {place}\n{said}" for place, said in job.said.items())
+def job_output(job: Job) -> str:
+    return "\n".join(f"== {step}\n{output}" for step, output in job.output.items())
 
 
 def assert_all_lines_ran(run: Run) -> None:
-    lines = {each.place for each in steps() if each.run and each.workflow == run.workflow}
-    assert lines - run.ran == {place for place in CANNOT if place in lines}
+    ids = {step.id for step in steps() if step.run and step.workflow == run.workflow}
+    assert ids - run.executed == FOREIGN_STEPS & ids
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Hub:
-    wanted = {"3.9", "3.10", "3.13"}
-    if missing := wanted - {each.python for each in find_interpreters()}:
-        pytest.skip(f"no CPython {', '.join(sorted(missing))} here")
+    installed = {interpreter.python for interpreter in find_interpreters()}
+    if missing := {"3.9", "3.10", "3.13"} - installed:
+        pytest.skip(f"CPython {', '.join(sorted(missing))} is not installed")
     if host_target() != "linux_x86_64":
-        pytest.skip("the policy is about x86-64")
+        pytest.skip("the policy is for x86-64")
     return Hub(tmp_path_factory.mktemp("hub"))
 
 
@@ -190,46 +183,46 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Hub:
 def matrix(hub: Hub) -> tuple[Run, dict[str, Job]]:
     """Return a run of the smoke profile, on this machine, with all its shards."""
     run = hub.run("matrix.yml", inputs={"profile": "smoke", "engine": "local"})
-    jobs = {"plan": the(run.job("plan"))}
-    assert jobs["plan"].result == "success", told(jobs["plan"])
+    jobs = {"plan": not_skipped(run.job("plan"))}
+    assert jobs["plan"].result == "success", job_output(jobs["plan"])
     shards = json.loads(jobs["plan"].outputs["jobs"])["include"]
-    results = [the(run.job("shard", shard)) for shard in shards]
+    results = [not_skipped(run.job("shard", shard)) for shard in shards]
     jobs |= {shard["shard"]: job for shard, job in zip(shards, results, strict=True)}
-    # What GitHub makes of the jobs of a matrix.
-    worst = {"success"} if all(job.result == "success" for job in results) else {"failure"}
-    run.needs["shard"] = {"result": worst.pop(), "outputs": {}}
-    jobs["collect"] = the(run.job("collect"))
+    # On GitHub, the result of a matrix is the worst of its jobs.
+    success = all(job.result == "success" for job in results)
+    run.needs["shard"] = {"result": "success" if success else "failure", "outputs": {}}
+    jobs["collect"] = not_skipped(run.job("collect"))
     return run, jobs
 
 
-def test_a_line_that_cannot_run_here_is_one_and_for_the_reason_told() -> None:
-    places = {each.place: each for each in steps() if each.run}
-    assert CANNOT.keys() <= places.keys()
-    here = {
+def test_steps_that_are_not_run_are_for_other_machines() -> None:
+    by_id = {step.id: step for step in steps() if step.run}
+    assert by_id.keys() >= FOREIGN_STEPS
+    local = {
         (runner.label, runner.architecture)
         for target, runner in load_runners().items()
         if target == "linux_x86_64"
     }
-    for place in CANNOT:
-        step = places[place]
+    for step_id in FOREIGN_STEPS:
+        step = by_id[step_id]
         native = step.workflow.jobs[step.job]["strategy"]["matrix"]["include"]
-        assert here.isdisjoint((each["runner"], each["architecture"]) for each in native)
+        assert local.isdisjoint((item["runner"], item["architecture"]) for item in native)
 
 
 def test_the_tests_of_a_pull_request(hub: Hub) -> None:
     run = hub.run("tests.yml", environ={"PYTEST_ADDOPTS": "--collect-only -q -p no:cacheprovider"})
-    job = the(run.job("tests", {"python": "3.10"}))
-    assert job.result == "success", told(job)
-    assert "tests collected" in job.said["tests.yml:tests:4"]
+    job = not_skipped(run.job("tests", {"python": "3.10"}))
+    assert job.result == "success", job_output(job)
+    assert "tests collected" in job.output["tests.yml:tests:4"]
     assert_all_lines_ran(run)
 
 
-def test_a_run_is_shared_out_run_and_collected(matrix: tuple[Run, dict[str, Job]]) -> None:
+def test_a_run_is_split_into_shards_and_collected(matrix: tuple[Run, dict[str, Job]]) -> None:
     run, jobs = matrix
     assert {name: job.result for name, job in jobs.items()} == dict.fromkeys(jobs, "success"), [
-        told(job) for job in jobs.values() if job.result != "success"
+        job_output(job) for job in jobs.values() if job.result != "success"
     ]
-    servers = next(each.place for each in steps() if "apt-get install" in each.run)
+    servers = next(step.id for step in steps() if "apt-get install" in step.run)
     if shutil.which("apt-get"):
         assert {job.codes[servers] for job in jobs.values() if servers in job.codes} == {0}
     page = run.store.artifacts / "page"
@@ -245,26 +238,28 @@ def test_a_run_is_shared_out_run_and_collected(matrix: tuple[Run, dict[str, Job]
     assert_all_lines_ran(run)
 
 
-def test_a_run_with_a_shard_that_never_ran_fails_and_reports_all_the_same(
+def test_a_run_with_a_missing_shard_fails_and_is_reported(
     hub: Hub, matrix: tuple[Run, dict[str, Job]]
 ) -> None:
     before, _ = matrix
     run = hub.run("matrix.yml")
     shutil.copytree(before.store.artifacts / "manifest", run.store.artifacts / "manifest")
     run.needs = {**before.needs, "shard": {"result": "failure", "outputs": {}}}
-    job = the(run.job("collect"))
+    job = not_skipped(run.job("collect"))
     assert job.result == "failure"
     assert job.codes == {
         "matrix.yml:collect:2": 0,
         "matrix.yml:collect:5": 11,
         "matrix.yml:collect:6": 0,
     }
-    assert json.loads(before.needs["plan"]["outputs"]["jobs"])["include"][0]["shard"] in told(job)
+    assert json.loads(before.needs["plan"]["outputs"]["jobs"])["include"][0]["shard"] in job_output(
+        job
+    )
     assert (run.store.artifacts / "page" / "report.html").is_file()
     assert (run.store.artifacts / "record" / "records").is_dir()
 
 
-def test_nothing_is_collected_of_a_plan_that_failed(hub: Hub) -> None:
+def test_collect_is_skipped_after_a_failed_plan(hub: Hub) -> None:
     run = hub.run("matrix.yml")
     run.needs = {
         "plan": {"result": "failure", "outputs": {}},
@@ -289,13 +284,13 @@ def test_a_release_is_qualified_signed_and_checked(
         },
         vars={"QUALIFY_PUBLIC_KEY": public.read_text(encoding="utf-8")},
     )
-    qualified = the(run.job("qualify"))
-    assert qualified.result == "success", told(qualified)
+    qualified = not_skipped(run.job("qualify"))
+    assert qualified.result == "success", job_output(qualified)
     assert not (qualified.machine.temporary / "key.pem").exists()
-    assert "PRIVATE KEY" not in told(qualified)
-    checked = the(run.job("check"))
-    assert checked.result == "success", told(checked)
-    assert f"it holds     ddtrace {RELEASE}" in checked.said["qualify.yml:check:4"]
+    assert "PRIVATE KEY" not in job_output(qualified)
+    checked = not_skipped(run.job("check"))
+    assert checked.result == "success", job_output(checked)
+    assert f"it holds     ddtrace {RELEASE}" in checked.output["qualify.yml:check:4"]
     assert_all_lines_ran(run)
 
 
@@ -304,17 +299,17 @@ def test_a_release_of_a_tag_that_does_not_qualify_is_not_signed(hub: Hub, tmp_pa
     secrets = {"QUALIFY_KEY": (tmp_path / "key.pem").read_text(encoding="utf-8")}
     run = hub.run("qualify.yml", secrets=secrets)
     run.contexts["github"]["ref_name"] = "ddtrace-0.0.1"
-    job = the(run.job("qualify"))
+    job = not_skipped(run.job("qualify"))
     assert job.result == "failure"
     assert job.codes["qualify.yml:qualify:3"] != 0
-    assert "0.0.1" in job.said["qualify.yml:qualify:3"]
+    assert "0.0.1" in job.output["qualify.yml:qualify:3"]
     assert not (run.store.artifacts / "signoff").exists()
     assert run.job("check") is None
 
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Yield the environment in which the documents' repository and the registry are ours."""
+    """Yield an environment with a local repository of documents and a local registry."""
     pages = tmp_path / "documentation"
     for line in (project_root() / ".github" / "documents.txt").read_text("utf-8").splitlines():
         page = pages / line.split(" ")[1]
@@ -322,17 +317,18 @@ def outside(tmp_path: Path) -> Iterator[dict[str, str]]:
         page.write_text(PAGE, encoding="utf-8")
     git = ("git", "-C", str(pages), "-c", "user.name=x", "-c", "user.email=x@x.example")
     (pages / "large.bin").write_bytes(b"x")
-    for words in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message", "x")):
-        subprocess.run((*git, *words), check=True, timeout=60)
+    for arguments in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message", "x")):
+        subprocess.run((*git, *arguments), check=True, timeout=60)
     subprocess.run((*git, "config", "uploadpack.allowFilter", "true"), check=True, timeout=60)
     with fake_registry() as registry:
-        ways = [way for recipe in load_recipes().by_name.values() for way in recipe.sources]
-        wanted = read_digests(digests_path()).pattern
-        names = [wanted.name.format(python=python) for python in wanted.pythons]
-        for name in {*names, *(way.image for way in ways if way.image)}:
+        recipes = load_recipes().by_name.values()
+        of_services = {source.image for recipe in recipes for source in recipe.sources}
+        pattern = read_digests(digests_path()).pattern
+        of_pythons = {pattern.name.format(python=python) for python in pattern.pythons}
+        for name in (of_services | of_pythons) - {""}:
             repository, _, tag = name.partition(":")
             platforms = ("linux/amd64", "linux/386", "linux/arm64/v8")
-            digests = {each: digest_of(f"{name}{each}".encode()) for each in platforms}
+            digests = {platform: digest_of(f"{name}{platform}".encode()) for platform in platforms}
             registry.add(f"library/{repository}", OCI_INDEX, build_index(OCI_INDEX, digests), tag)
         yield {
             "COMPAT_MATRIX_REGISTRY": f"{registry.host}/library",
@@ -342,56 +338,54 @@ def outside(tmp_path: Path) -> Iterator[dict[str, str]]:
         }
 
 
-def test_what_is_newer_is_proposed_on_one_branch(
+def test_refreshed_data_is_proposed_on_one_branch(
     hub: Hub, outside: dict[str, str], matrix: tuple[Run, dict[str, Job]]
 ) -> None:
     shutil.copytree(matrix[0].store.artifacts / "page", hub.gh / "page")
     run = hub.run("refresh.yml", environ=outside)
-    job = the(run.job("refresh"))
+    job = not_skipped(run.job("refresh"))
     shutil.rmtree(hub.gh / "page")
-    assert job.result == "success", told(job)
-    steady = ("facts", "images", "services", "locks", "smoke", "durations")
-    assert {name: job.outcomes[name] for name in steady} == dict.fromkeys(steady, "success")
+    assert job.result == "success", job_output(job)
+    names = ("facts", "images", "services", "locks", "smoke", "durations")
+    assert {name: job.outcomes[name] for name in names} == dict.fromkeys(names, "success")
     assert job.outputs == {"changed": "true"}
-    proposed = the(run.job("propose"))
-    assert proposed.result == "success", told(proposed)
+    proposed = not_skipped(run.job("propose"))
+    assert proposed.result == "success", job_output(proposed)
     assert_all_lines_ran(run)
-    # Again, while the pull request is open: the branch is made anew, and nothing else is verify_envelope.
+    # Again, while the pull request is open: the branch is pushed again, and no other is opened.
     again = hub.run("refresh.yml", environ=outside)
     shutil.copytree(run.store.artifacts, again.store.artifacts, dirs_exist_ok=True)
     again.needs = run.needs
-    assert the(again.job("propose")).result == "success"
-    (created,) = hub.asked("pr", "create")
+    assert not_skipped(again.job("propose")).result == "success"
+    (created,) = hub.calls("pr", "create")
     assert created[created.index("--head") + 1] == "refresh"
     assert created[created.index("--base") + 1] == "main"
     show = ("git", "-C", str(hub.origin), "diff", "--name-only", "main", "refresh")
     changed = subprocess.run(show, capture_output=True, text=True, check=True).stdout.split()
-    wanted = {"matrix/facts/claims.toml", "matrix/data/digests.toml", "matrix/data/smoke.toml"}
-    assert wanted | {"matrix/data/service_images.toml", "matrix/data/durations.toml"} <= set(
+    data = ("digests", "smoke", "service_images", "durations")
+    assert {"matrix/facts/claims.toml", *(f"matrix/data/{name}.toml" for name in data)} <= set(
         changed
     )
     assert all(path.startswith(("matrix/", "requirements/")) for path in changed)
 
 
-def test_what_cannot_be_refreshed_is_told_and_nothing_is_opened_for_nothing(
-    hub: Hub, tmp_path: Path
-) -> None:
-    nowhere = {
+def test_failed_refreshes_are_reported_and_open_no_pull_request(hub: Hub, tmp_path: Path) -> None:
+    unreachable = {
         "COMPAT_MATRIX_REGISTRY": "127.0.0.1:9/library",
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.file://{tmp_path}/nothing.insteadOf",
         "GIT_CONFIG_VALUE_0": "https://github.com/DataDog/documentation",
-        # No index answers, and nothing is known of it.
+        # No index answers, and the cache is empty.
         "COMPAT_MATRIX_CACHE": str(tmp_path / "cache"),
         "UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple",
     }
-    asked = len(hub.asked("pr"))
-    run = hub.run("refresh.yml", environ=nowhere)
-    job = the(run.job("refresh"))
+    calls = len(hub.calls("pr"))
+    run = hub.run("refresh.yml", environ=unreachable)
+    job = not_skipped(run.job("refresh"))
     assert job.result == "failure"
     refreshed = ("facts", "images", "services", "locks", "smoke")
     assert {name: job.outcomes[name] for name in refreshed} == dict.fromkeys(refreshed, "failure")
     assert "facts=failure images=failure services=failure" in " ".join(job.summary.split())
     assert not job.outputs["changed"]
     assert run.job("propose") is None
-    assert len(hub.asked("pr")) == asked
+    assert len(hub.calls("pr")) == calls

