@@ -56,7 +56,7 @@ BORDERS = {
     "model/fact.py",
     "model/validate.py",
     "planning/plan_file.py",
-    "planning/smoke.py",
+    "planning/profiles.py",
     "reporting/progress.py",
     "runs/journal.py",
     "runs/record_reader.py",

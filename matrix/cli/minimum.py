@@ -14,16 +14,16 @@ from matrix.cli.options import add_engine_options, as_of_date
 from matrix.documents.facts import load_facts
 from matrix.errors import UsageError
 from matrix.features.minimum.conclusion import exit_code_of
-from matrix.features.minimum.plan import make_quests
-from matrix.features.minimum.report import minimums_to_json, print_sought, search_display
-from matrix.features.minimum.run import MinimumOptions, seek_all
+from matrix.features.minimum.plan import plan_searches
+from matrix.features.minimum.report import minimums_to_json, print_search_result, search_display
+from matrix.features.minimum.run import MinimumOptions, search_minimums
 from matrix.features.minimum.search_plan import SearchOptions
-from matrix.features.minimum.subject import subject_of
+from matrix.features.minimum.subject import parse_subject
 from matrix.planning.coverage import load_coverage
 from matrix.pypi.client import CachedIndex
 from matrix.reporting.json import write_text_json
-from matrix.runs.backend import held, pythons_at_hand
-from matrix.runs.setup import cells_at_a_time
+from matrix.runs.backend import available_pythons, open_backend
+from matrix.runs.setup import default_jobs
 from matrix.services.external import add_service_option, external_from_args
 from matrix.system.paths import cache_dir
 
@@ -141,16 +141,16 @@ def run(args: argparse.Namespace) -> int:
 
     coverage, claims = load_coverage(), tuple(load_facts())
     # A word that means nothing is told before an engine is asked.
-    subject = subject_of(args.subject, claims, coverage)
+    subject = parse_subject(args.subject, claims, coverage)
     options = MinimumOptions(
         exhaustive=args.exhaustive,
         fresh=args.fresh,
-        jobs=args.jobs or cells_at_a_time(),
+        jobs=args.jobs or default_jobs(),
         offline=args.offline,
         given=external_from_args(args),
     )
     console = Console(stderr=str(args.json) == "-", width=None if sys.stdout.isatty() else 160)
-    with held(args.engine, args.target) as runs:
+    with open_backend(args.engine, args.target) as runs:
         for note in runs.notes:
             print(f"note: {note}", file=sys.stderr)
         # One is enough for an answer; the first is the one that is not emulated.
@@ -164,18 +164,18 @@ def run(args: argparse.Namespace) -> int:
             until=args.until,
             ddtrace=args.ddtrace,
             as_of=args.as_of,
-            at_hand=frozenset() if args.python else pythons_at_hand(runs, target),
+            at_hand=frozenset() if args.python else available_pythons(runs, target),
         )
         index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
         try:
-            quests = make_quests(subject, claims, index, coverage, wanted)
+            quests = plan_searches(subject, claims, index, coverage, wanted)
         finally:
             for notice in index.notices:
                 print(f"note: {notice}", file=sys.stderr)
         with search_display(console) as emit:
-            found = seek_all(quests, options, emit, runs)
+            found = search_minimums(quests, options, emit, runs)
     for sought in found:
-        print_sought(console, sought)
+        print_search_result(console, sought)
     if args.json is not None:
         write_text_json(args.json, minimums_to_json(found))
     return exit_code_of(found)

@@ -1,4 +1,4 @@
-"""The options that say which plan is meant, for every command that needs one."""
+"""Options that define a plan, for every command that needs one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from matrix.documents.document import read_documents
 from matrix.documents.facts import load_facts
 from matrix.model.claim import Claim
 from matrix.model.plan import Plan, StaticEvidence
-from matrix.planning.locations import ENGINES, Targets, anywhere, by_engine, locally
+from matrix.planning.locations import (
+    ENGINES,
+    Targets,
+    all_engine_targets,
+    engine_targets,
+    local_targets,
+)
 from matrix.planning.planner import make_plan
 from matrix.planning.profiles import profile_names
 from matrix.planning.select import Selection, select
@@ -32,21 +38,21 @@ __all__ = [
     "add_plan_options",
     "add_selection_options",
     "as_of_date",
-    "as_of_words",
     "claims_from_args",
+    "describe_as_of",
     "plan_from_args",
     "selection_from_args",
-    "where_from_args",
+    "targets_from_args",
 ]
 
 DEFAULT_PROFILE = "documented"
 
 StaticFindings: TypeAlias = Callable[[Iterable[Claim], Index], Mapping[str, StaticEvidence]]
-"""Tells what is known of claims without running anything, by claim id."""
+"""Finds static evidence on claims, by claim id, without running anything."""
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Declare where cells are to be run; `where_from_args` reads it."""
+    """Declare the options that say where cells run; `targets_from_args` reads them."""
     group = parser.add_argument_group("where")
     group.add_argument(
         "--engine",
@@ -71,7 +77,7 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
         "Globs (* ? [..] {a,b}), each option any number of times: one glob of each option that is"
         " given must match. What is selected brings the cells that it is compared with.",
     )
-    for option, what in (
+    for option, help_text in (
         ("--cell", "cell ids, such as 'cp39-*-django3.2-*'"),
         ("--claim", "claim ids, such as '*/capability/threat-*'"),
         ("--capability", "capabilities and notes by name, such as 'sca'"),
@@ -80,28 +86,20 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
         ("--ddtrace", "documented minimums, such as '1.9.0' or '2.*'"),
         ("--document", "documents, by name"),
     ):
-        group.add_argument(option, action="append", default=[], metavar="GLOB", help=what)
+        group.add_argument(option, action="append", default=[], metavar="GLOB", help=help_text)
 
 
 def add_plan_options(
     parser: argparse.ArgumentParser,
     documents: str = "Markdown pages to read (default: the facts that are committed)",
 ) -> None:
-    """Declare documents, profile, date, the index's options, where, and the selectors.
+    """Declare documents, profile, date, index options, engine options and selectors.
 
-    `documents` is what the help says of them.
+    `documents` is the help text of the documents.
     """
+    parser.add_argument("documents", nargs="*", type=Path, metavar="DOCUMENT", help=documents)
     parser.add_argument(
-        "documents",
-        nargs="*",
-        type=Path,
-        metavar="DOCUMENT",
-        help=documents,
-    )
-    parser.add_argument(
-        "--lenient",
-        action="store_true",
-        help="go on with what was understood of the documents",
+        "--lenient", action="store_true", help="go on with what was understood of the documents"
     )
     parser.add_argument(
         "--profile",
@@ -115,9 +113,9 @@ def add_plan_options(
         metavar="DATE",
         help="resolve everything as of a date (2026-01-31, or today), not of each release's own",
     )
-    asking = parser.add_mutually_exclusive_group()
-    asking.add_argument("--offline", action="store_true", help="use what is known of the index")
-    asking.add_argument(
+    index = parser.add_mutually_exclusive_group()
+    index.add_argument("--offline", action="store_true", help="use the cached index only")
+    index.add_argument(
         "--refresh", action="store_true", help="ask the index again, however new the cache is"
     )
     add_engine_options(parser)
@@ -137,17 +135,20 @@ def selection_from_args(args: argparse.Namespace) -> Selection:
     )
 
 
-def where_from_args(args: argparse.Namespace) -> Targets:
-    """Return where cells would be run, for a command that runs none; `auto` asks for an engine."""
+def targets_from_args(args: argparse.Namespace) -> Targets:
+    """Return the targets to plan for, for a command that runs no cell.
+
+    With `--engine auto` a container engine is looked for.
+    """
     if args.engine == "docker":
-        return anywhere(args.target)
-    if args.engine == "auto" and (info := _engine()) is not None:
-        return by_engine(info, args.target)
-    return locally(args.target)
+        return all_engine_targets(args.target)
+    if args.engine == "auto" and (info := _engine_info()) is not None:
+        return engine_targets(info, args.target)
+    return local_targets(args.target)
 
 
-def _engine() -> EngineInfo | None:
-    # Nothing is made there, so nothing has to be told whose it is.
+def _engine_info() -> EngineInfo | None:
+    # No container is made, so the labels that say whose it is stay empty.
     engine = find_engine(RunLabels("", ""))
     if engine is None:
         return None
@@ -157,19 +158,18 @@ def _engine() -> EngineInfo | None:
 
 def plan_from_args(
     args: argparse.Namespace,
-    say: Callable[[str], None],
-    where: Targets | None = None,
+    report: Callable[[str], None],
+    targets: Targets | None = None,
     static: StaticFindings | None = None,
 ) -> Plan:
-    """Return the plan that the options mean, for `where` (by default this machine).
+    """Return the plan that the options define, for `targets` (by default this machine).
 
-    `static` tells what is known of claims without running anything; it is asked of those selected.
-
-    `say` gets what the user should know beside it: problems of documents that are read leniently,
-    an index that is down. Raises every `UserError` that reading, index and selection raise.
+    `static` finds static evidence on the selected claims. `report` takes notes for the user:
+    problems of documents that are read leniently, an index that is down. Raises every `UserError`
+    that reading, index and selection raise.
     """
-    where = where or locally()
-    claims = claims_from_args(args, say)
+    targets = targets or local_targets()
+    claims = claims_from_args(args, report)
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
     try:
         plan = make_plan(
@@ -177,41 +177,41 @@ def plan_from_args(
             index,
             profile=args.profile,
             as_of=args.as_of,
-            targets=where.targets,
-            obstacles=where.obstacles,
-            deployments=where.deployments,
+            targets=targets.targets,
+            obstacles=targets.obstacles,
+            deployments=targets.deployments,
         )
         plan = select(plan, selection_from_args(args))
         if static is not None:
             plan = dataclasses.replace(plan, static=tuple(static(plan.claims, index).values()))
     finally:
         for notice in index.notices:
-            say(notice)
+            report(notice)
     return plan
 
 
-def claims_from_args(args: argparse.Namespace, say: Callable[[str], None]) -> tuple[Claim, ...]:
-    """Return the claims of the documents given, or the committed facts."""
-    # Imported here: a plan of the committed facts starts without a Markdown parser.
+def claims_from_args(args: argparse.Namespace, report: Callable[[str], None]) -> tuple[Claim, ...]:
+    """Return the claims of the documents, or the committed facts without documents."""
     if not args.documents:
         return tuple(load_facts())
-
-    reading = read_documents(args.documents, lenient=args.lenient)
-    for problem in (*reading.problems, *reading.notices):
-        say(str(problem))
-    return tuple(reading.claims)
+    result = read_documents(args.documents, lenient=args.lenient)
+    for problem in (*result.problems, *result.notices):
+        report(str(problem))
+    return tuple(result.claims)
 
 
 def as_of_date(text: str) -> dt.date:
-    """Return the date that an option gives; raise ArgumentTypeError."""
+    """Return the date that an option's text means; raise ArgumentTypeError."""
     if text == "today":
         return dt.datetime.now(tz=dt.timezone.utc).date()
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date such as 2026-01-31") from None
+        raise argparse.ArgumentTypeError(
+            f"invalid date {text!r} (expected e.g. 2026-01-31, or today)"
+        ) from None
 
 
-def as_of_words(date: dt.date | None) -> str:
-    """Return what a report says of the date that dependencies were resolved as of."""
+def describe_as_of(date: dt.date | None) -> str:
+    """Return the date that dependencies were resolved as of, in words for a report."""
     return f"{date:%Y-%m-%d}" if date else "the time of each release"

@@ -1,9 +1,8 @@
-"""`plan`: which cells answer which claims, and what is left out and why."""
+"""The command `plan`: show the cells that test each claim, and what is left out and why."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from matrix.cli.options import (
     add_plan_options,
     plan_from_args,
     selection_from_args,
-    where_from_args,
+    targets_from_args,
 )
 from matrix.cli.plan_shards import (
     add_shard_plan_options,
@@ -25,13 +24,13 @@ from matrix.cli.plan_shards import (
 from matrix.errors import ExitCode, StorageError, UsageError
 from matrix.interpreters.discovery import find_interpreters
 from matrix.model.plan import Plan
-from matrix.planning import smoke
-from matrix.planning.locations import locally, short
-from matrix.planning.plan_json import cells_of_claims, left_out_of_claims, plan_to_json
+from matrix.planning.locations import local_targets, short_target
+from matrix.planning.plan_json import cells_by_claim, omissions_by_claim, plan_to_json
+from matrix.planning.profiles import SMOKE, format_smoke_list, smoke_path
 from matrix.probes.registry import load_probes
 from matrix.pypi.releases import python_key
+from matrix.reporting.json import write_text_json
 from matrix.reporting.services import needed_by, state_lines
-from matrix.runs.setup import services_of
 from matrix.services.external import ExternalService, add_service_option, external_from_args
 
 __all__ = ["add_parser", "run"]
@@ -39,17 +38,17 @@ __all__ = ["add_parser", "run"]
 EXAMPLES = """\
 examples:
   python -m matrix plan
-      what the documented profile runs, for the committed facts
+      the cells of the documented profile, for the committed facts
   python -m matrix plan --profile exhaustive --python 3.9 --framework 'django*'
-      what there is on CPython 3.9 with Django, on every runtime
+      the cells on CPython 3.9 with Django
   python -m matrix plan --capability threat-detection --cells
-      the ids of the cells that answer for one capability
+      the ids of the cells that test one capability
   python -m matrix plan page.md --lenient --json plan.json
       the plan for another page, as JSON (schema plan/1)
   python -m matrix plan --engine docker --target '386'
-      what a container engine would run for Linux on 32 bits, whether there is one or not
+      the cells that a container engine would run for 32-bit Linux; needs no engine
   python -m matrix plan --framework redis --service redis=redis://127.0.0.1:6379
-      what a library's row runs, and which back end it would talk to
+      the cells of a library's row, and the back end that it would use
   python -m matrix plan --as-of today
       the same releases with the dependencies that an install today gets
   python -m matrix plan --github --profile exhaustive
@@ -86,125 +85,116 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print or write the plan, or share it out."""
+    """Print or write the plan, or split it into shards."""
     check_shard_plan_options(args)
     if args.write_smoke:
-        _write_smoke(args)
+        _write_smoke_list(args)
     elif args.write_durations:
-        write_durations(args, _note)
+        write_durations(args, _report)
     elif args.github:
-        _write_json(args, plan_shards(args, _note).plan)
+        manifest = plan_shards(args, _report)
+        if args.json is not None:
+            write_text_json(args.json, plan_to_json(manifest.plan))
     else:
         _show(args)
     return ExitCode.OK
 
 
 def _show(args: argparse.Namespace) -> None:
-    given = external_from_args(args)
-    where = where_from_args(args)
-    plan = plan_from_args(args, _note, where)
-    if _write_json(args, plan):
-        return
+    external = external_from_args(args)
+    targets = targets_from_args(args)
+    plan = plan_from_args(args, _report, targets)
+    if args.json is not None:
+        write_text_json(args.json, plan_to_json(plan))
+        if str(args.json) == "-":
+            return
     if args.cells:
         for planned in plan.cells:
             print(planned.cell.id)
         return
     for line in _lines(plan):
         print(line)
-    if not where.engine:
-        for line in _missing(plan):
+    if not targets.engine:
+        for line in _missing_interpreters(plan):
             print(line)
-    for line in _back_ends(plan, given):
+    for line in _back_ends(plan, external):
         print(line)
 
 
-def _write_json(args: argparse.Namespace, plan: Plan) -> bool:
-    """Write the plan where it is wanted; return whether that was standard output."""
-    if args.json is None:
-        return False
-    text = json.dumps(plan_to_json(plan), indent=2, ensure_ascii=False) + "\n"
-    if str(args.json) == "-":
-        sys.stdout.write(text)
-        return True
-    _write(args.json, text, "Give --json another path.")
-    return False
-
-
-def _write_smoke(args: argparse.Namespace) -> None:
-    if args.documents or args.as_of or args.profile not in (DEFAULT_PROFILE, smoke.PROFILE):
+def _write_smoke_list(args: argparse.Namespace) -> None:
+    if args.documents or args.as_of or args.profile not in (DEFAULT_PROFILE, SMOKE):
         raise UsageError(
             "--write-smoke is about the smoke profile of the committed facts",
             "Leave out documents, --profile and --as-of.",
         )
     if selection_from_args(args) or args.target:
         raise UsageError("--write-smoke takes no selection", "The sessions select: nox -t smoke.")
-    args.profile = smoke.PROFILE
-    # A session for each cell is for everybody, also for who has no engine.
-    plan = plan_from_args(args, _note, locally())
-    path = smoke.smoke_path()
-    _write(path, smoke.smoke_list(plan), "It stands in the project's own folder.")
+    args.profile = SMOKE
+    # The sessions are for everybody, also without an engine.
+    plan = plan_from_args(args, _report, local_targets())
+    path = smoke_path()
+    try:
+        path.write_text(format_smoke_list(plan), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}", "It is in the project's own data folder."
+        ) from error
     print(f"{len(plan.cells)} cells: {path}")
 
 
-def _write(path: Path, text: str, hint: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}", hint) from error
-
-
-def _note(text: str) -> None:
+def _report(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
 
 
 def _lines(plan: Plan) -> Iterator[str]:
-    cells, left_out = cells_of_claims(plan), left_out_of_claims(plan)
+    cells, omissions = cells_by_claim(plan), omissions_by_claim(plan)
     width = max((len(claim.id) for claim in plan.claims), default=0)
     yield f"{'claim':<{width}}  cells  left out"
     for claim in sorted(plan.claims, key=lambda claim: (not cells[claim.id], claim.id)):
-        reasons = _counted(left_out[claim.id])
+        reasons = _format_counts(omissions[claim.id])
         yield f"{claim.id:<{width}}  {len(cells[claim.id]):>5}  {reasons}".rstrip()
     yield ""
     yield f"cells to run, in this order: {len(plan.cells)}"
     yield from (f"  {planned.cell.id}  {' '.join(planned.probes)}" for planned in plan.cells)
     yield ""
-    total = Counter(item.reason.value for item in plan.omissions)
+    total = Counter(omission.reason.value for omission in plan.omissions)
     yield f"profile         {plan.profile}"
     yield f"index read      {plan.snapshot:%Y-%m-%d %H:%M} UTC"
     yield f"claims          {len(plan.claims)}, {sum(map(bool, cells.values()))} with cells"
     yield f"parts           {len(plan.parts)}"
     yield f"cells           {len(plan.cells)} to run, {len(plan.fallbacks)} more in reserve"
-    yield f"by target       {_by_target(plan) or 'none'}"
-    yield f"by CPython      {_by_python(plan) or 'none'}"
-    yield f"left out        {_counted(total) or 'nothing'}"
+    yield f"by target       {_cells_by_target(plan) or 'none'}"
+    yield f"by CPython      {_cells_by_python(plan) or 'none'}"
+    yield f"left out        {_format_counts(total) or 'nothing'}"
 
 
-def _counted(counts: Counter[str]) -> str:
+def _format_counts(counts: Counter[str]) -> str:
     return ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
 
 
-def _by_python(plan: Plan) -> str:
+def _cells_by_python(plan: Plan) -> str:
     counts = Counter(planned.cell.python for planned in plan.cells)
-    return ", ".join(f"{each}: {counts[each]}" for each in sorted(counts, key=python_key))
+    return ", ".join(f"{python}: {counts[python]}" for python in sorted(counts, key=python_key))
 
 
-def _by_target(plan: Plan) -> str:
+def _cells_by_target(plan: Plan) -> str:
     counts = Counter(planned.cell.target for planned in plan.cells)
-    return ", ".join(f"{each} ({short(each)}): {counts[each]}" for each in plan.targets)
+    return ", ".join(
+        f"{target} ({short_target(target)}): {counts[target]}" for target in plan.targets
+    )
 
 
-def _missing(plan: Plan) -> Iterator[str]:
-    # Which interpreters are here is no part of the plan, but it is what one asks next.
-
-    here = {each.python for each in find_interpreters() if each.target in plan.targets}
+def _missing_interpreters(plan: Plan) -> Iterator[str]:
+    """Yield a line for each CPython that this machine lacks; no part of the plan, but useful."""
+    available = {item.python for item in find_interpreters() if item.target in plan.targets}
     counts = Counter(planned.cell.python for planned in plan.cells)
-    missing = sorted(counts.keys() - here, key=python_key)
-    for python in missing:
+    for python in sorted(counts.keys() - available, key=python_key):
         yield f"missing here    CPython {python}, for {counts[python]} cells"
 
 
-def _back_ends(plan: Plan, given: Mapping[str, ExternalService]) -> Iterator[str]:
-
+def _back_ends(plan: Plan, external: Mapping[str, ExternalService]) -> Iterator[str]:
     if needed := needed_by(plan.cells, load_probes()):
-        with services_of(given, offline=True) as services:
+        from matrix.runs.setup import run_services  # noqa: PLC0415 - start-up time
+
+        with run_services(external, offline=True) as services:
             yield from state_lines(services, needed)

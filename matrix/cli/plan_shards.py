@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from matrix.cli.options import DEFAULT_PROFILE, as_of_words, plan_from_args, selection_from_args
+from matrix.cli.options import DEFAULT_PROFILE, describe_as_of, plan_from_args, selection_from_args
 from matrix.distributed.durations import (
     fit_durations,
     format_durations,
@@ -27,7 +27,7 @@ from matrix.distributed.manifest import MANIFEST, MAX_SHARDS, Manifest, write_ma
 from matrix.distributed.shards import DEFAULT_MINUTES, imbalance, make_shards
 from matrix.errors import StorageError, UsageError
 from matrix.features.audit.index_evidence import static_evidence
-from matrix.planning.locations import Targets, among, locally
+from matrix.planning.locations import Targets, local_targets, select_targets
 from matrix.system.paths import data_dir, results_dir
 from matrix.system.source_files import project_version
 
@@ -112,7 +112,7 @@ def plan_shards(args: argparse.Namespace, report: Callable[[str], None]) -> Mani
     )
     path = args.manifest or results_dir() / MANIFEST
     manifest = write_manifest(
-        path, Manifest(plan, shards, project_version(), as_of_words(args.as_of))
+        path, Manifest(plan, shards, project_version(), describe_as_of(args.as_of))
     )
     line = job_matrix(plan, shards, runners)
     write_step_output(line)
@@ -127,13 +127,13 @@ def plan_shards(args: argparse.Namespace, report: Callable[[str], None]) -> Mani
 
 def _select_machines(args: argparse.Namespace) -> tuple[Targets, Mapping[str, RunnerLabel]]:
     if args.engine == "local":
-        where = locally(args.target)
+        where = local_targets(args.target)
         return where, {target: local_runner(target) for target in where.targets}
     runners = load_runners()
     if args.engine == "docker":
         runners = {name: runner for name, runner in runners.items() if runner.engine == "docker"}
     contained = any(runner.engine == "docker" for runner in runners.values())
-    return among(list(runners), args.target, contained=contained), runners
+    return select_targets(list(runners), args.target, contained=contained), runners
 
 
 def _summary(manifest: Manifest, runners: Mapping[str, RunnerLabel]) -> Iterator[str]:

@@ -9,7 +9,7 @@ import glob
 import os
 from collections.abc import Callable
 
-from matrix.cli.options import as_of_words, claims_from_args
+from matrix.cli.options import claims_from_args, describe_as_of
 from matrix.errors import ExitCode, UserError
 from matrix.features.qualification.artifacts import Artifact
 from matrix.features.qualification.candidate import Candidate, candidate_from
@@ -23,22 +23,23 @@ from matrix.features.qualification.policy import (
     policy_bytes,
 )
 from matrix.features.qualification.signoff import SignoffMaterial
-from matrix.interpreters.targets import compatible_targets, host_target
+from matrix.interpreters.inspect import host_target
+from matrix.interpreters.targets import compatible_targets
 from matrix.model.plan import Plan
 from matrix.model.selectors import matches
-from matrix.planning.locations import Targets, among, platform_of
+from matrix.planning.locations import Targets, engine_platform, select_targets
 from matrix.planning.planner import make_plan
 from matrix.planning.select import Selection, select
 from matrix.pypi.index import Index
 from matrix.reporting.json import json_text, result_to_json
 from matrix.reporting.progress import console_of_run, display
 from matrix.reporting.terminal import print_report
-from matrix.runs.backend import held
+from matrix.runs.backend import open_backend
 from matrix.runs.record import Record
 from matrix.runs.record_reader import parse_record, read_content
 from matrix.runs.record_store import RecordShelf
-from matrix.runs.run import RunOptions, verify, world_on
-from matrix.runs.setup import cells_at_a_time
+from matrix.runs.run import RunOptions, context_on, verify
+from matrix.runs.setup import default_jobs
 from matrix.services.external import external_from_args
 
 __all__ = ["QualifyInputs", "RunIncompleteError", "gather_material", "plan_required", "read_inputs"]
@@ -46,7 +47,7 @@ __all__ = ["QualifyInputs", "RunIncompleteError", "gather_material", "plan_requi
 _PROFILE = "everywhere"
 # Results in the last tenth of their maximum age are run again, so that a sign-off lasts a while.
 _AGE_MARGIN = 10
-_AS_OF = as_of_words(None)
+_AS_OF = describe_as_of(None)
 
 Report = Callable[[str], None]
 
@@ -78,7 +79,7 @@ class QualifyInputs:
             target
             for target in TARGETS
             if any(matches(glob_, [target]) for glob_ in self.policy.targets)
-            and (platform_of(target) or target in here)
+            and (engine_platform(target) or target in here)
         )
 
 
@@ -101,16 +102,16 @@ def gather_material(
         record = parse_record(content, str(path))
         contained = any(cell.contained for cell in record.cells)
         targets = inputs.targets or record.run.targets or (host_target(),)
-        where = among(targets, args.target, contained=contained)
+        where = select_targets(targets, args.target, contained=contained)
         plan, expected = plan_required(args, inputs, index, where, report)
         return _material(content, record, inputs, expected), plan
-    with held(args.engine, args.target or inputs.targets) as runs:
+    with open_backend(args.engine, args.target or inputs.targets) as runs:
         for note in runs.notes:
             report(note)
         plan, expected = plan_required(args, inputs, index, runs.where, report)
         options = RunOptions(
             fresh=args.fresh,
-            jobs=args.jobs or cells_at_a_time(),
+            jobs=args.jobs or default_jobs(),
             keep=args.keep,
             offline=args.offline,
             engine=args.engine,
@@ -121,7 +122,7 @@ def gather_material(
         )
         console = console_of_run()
         with display(console, os.environ) as emit:
-            record = verify(plan, options, emit, world_on(runs)).dated(_AS_OF)
+            record = verify(plan, options, emit, context_on(runs)).dated(_AS_OF)
     print_report(console, record)
     text = json_text(result_to_json(record))
     path = RecordShelf.here().keep(text, record.run.started)

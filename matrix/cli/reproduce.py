@@ -24,10 +24,10 @@ from matrix.features.reproduce.run import back_ends_of, commands, run_alone
 from matrix.model.cell import Cell
 from matrix.model.plan import Plan, PlannedCell
 from matrix.model.reason import Reason
-from matrix.planning.locations import Targets, everywhere
+from matrix.planning.locations import Targets, all_targets
 from matrix.reporting.json import write_text_json
-from matrix.runs.backend import held
-from matrix.runs.setup import SetupOptions, services_of
+from matrix.runs.backend import open_backend
+from matrix.runs.setup import SetupOptions, run_services
 from matrix.services.external import ExternalService, add_service_option, external_from_args
 
 __all__ = ["add_parser", "run"]
@@ -96,11 +96,11 @@ def run(args: argparse.Namespace) -> int:
     given = external_from_args(args)
     if args.run_it:
         return _run(args, given)
-    planned = _find(args, everywhere(args.target))
+    planned = _find(args, all_targets(args.target))
     if args.dockerfile is not None:
         return _dockerfile(args, planned)
 
-    with services_of(given, offline=args.offline) as services:
+    with run_services(given, offline=args.offline) as services:
         back_ends = back_ends_of(planned, services)
     lines = list(commands(planned, back_ends, offline=args.offline, say=_note))
     if args.json is None or str(args.json) != "-":
@@ -137,7 +137,7 @@ def _dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
 
 def _run(args: argparse.Namespace, given: Mapping[str, ExternalService]) -> int:
 
-    with held(args.engine, args.target) as runs:
+    with open_backend(args.engine, args.target) as runs:
         for note in runs.notes:
             _note(note)
         planned = _find(args, runs.where)

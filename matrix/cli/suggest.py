@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from matrix.cli.options import add_plan_options, plan_from_args, where_from_args
+from matrix.cli.options import add_plan_options, plan_from_args, targets_from_args
 from matrix.documents.facts import document_paths
 from matrix.errors import ExitCode, IndexUnavailableError, StorageError, UsageError, UserError
 from matrix.features.audit.index_evidence import static_evidence
@@ -36,7 +36,7 @@ from matrix.runs.backend import RunBackend
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
 from matrix.runs.rejudge import captured_where
-from matrix.runs.run import RunOptions, verify, world_on
+from matrix.runs.run import RunOptions, context_on, verify
 from matrix.system.paths import cache_dir, results_dir
 
 __all__ = ["CorrectionBasis", "add_parser", "run"]
@@ -291,11 +291,11 @@ def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
     where = (
         captured_where(results_dir(), args.target)
         if args.engine == "auto"
-        else where_from_args(args)
+        else targets_from_args(args)
     )
     plan = plan_from_args(args, _note, where, static_evidence)
     options = RunOptions(rejudge=True, offline=args.offline, engine=args.engine)
-    record = verify(plan, options, lambda _event: None, world_on(RunBackend(where)))
+    record = verify(plan, options, lambda _event: None, context_on(RunBackend(where)))
     for warning in record.run.warnings:
         _note(warning)
     folder = results_dir()

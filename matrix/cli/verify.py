@@ -19,10 +19,10 @@ from matrix.cli.minimum import cell_count
 from matrix.cli.options import (
     DEFAULT_PROFILE,
     add_plan_options,
-    as_of_words,
+    describe_as_of,
     plan_from_args,
     selection_from_args,
-    where_from_args,
+    targets_from_args,
 )
 from matrix.cli.output import (
     add_answer_options,
@@ -36,13 +36,13 @@ from matrix.distributed.shard_run import check_project, find_shard, run_shard
 from matrix.errors import NothingSelectedError, UsageError
 from matrix.features.audit.index_evidence import static_evidence
 from matrix.model.plan import Plan
-from matrix.planning.locations import Targets, among
+from matrix.planning.locations import Targets, select_targets
 from matrix.reporting.progress import console_of_run, display
-from matrix.runs.backend import RunBackend, held
+from matrix.runs.backend import RunBackend, open_backend
 from matrix.runs.record_store import RecordShelf
 from matrix.runs.rejudge import captured_where
-from matrix.runs.run import OpenWorld, RunOptions, exit_code, verify, world_on
-from matrix.runs.setup import cells_at_a_time
+from matrix.runs.run import OpenRunContext, RunOptions, context_on, exit_code, verify
+from matrix.runs.setup import default_jobs
 from matrix.services.external import add_service_option, external_from_args
 from matrix.system.paths import results_dir
 from matrix.system.source_files import project_version
@@ -60,13 +60,13 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class VerifySetup:
-    """`where` is what can be planned; `world_on` opens the world for a plan, where one is run.
+    """`where` is what can be planned; `context_on` opens the world for a plan, where one is run.
 
     `notes` are what the user should know of the choice.
     """
 
     where: Targets
-    world_on: Callable[[Plan], OpenWorld]
+    context_on: Callable[[Plan], OpenRunContext]
     notes: tuple[str, ...] = ()
 
 
@@ -92,15 +92,15 @@ def place_from_args(args: argparse.Namespace) -> Iterator[VerifySetup]:
         where = (
             captured_where(results_dir(), args.target)
             if args.engine == "auto"
-            else where_from_args(args)
+            else targets_from_args(args)
         )
-        yield VerifySetup(where, lambda _plan: world_on(RunBackend(where)))
+        yield VerifySetup(where, lambda _plan: context_on(RunBackend(where)))
     elif args.cluster:
         with join_cluster(args.cluster, args.engine, args.target) as cluster:
-            yield VerifySetup(cluster.where, cluster.world_on, cluster.notes)
+            yield VerifySetup(cluster.where, cluster.context_on, cluster.notes)
     else:
-        with held(args.engine, args.target) as runs:
-            yield VerifySetup(runs.where, lambda _plan: world_on(runs), runs.notes)
+        with open_backend(args.engine, args.target) as runs:
+            yield VerifySetup(runs.where, lambda _plan: context_on(runs), runs.notes)
 
 
 def add_shard_options(parser: argparse.ArgumentParser) -> None:
@@ -136,18 +136,18 @@ def run_shard_from_args(args: argparse.Namespace) -> int:
         )
     options = RunOptions(
         fresh=args.fresh,
-        jobs=args.jobs or cells_at_a_time(),
+        jobs=args.jobs or default_jobs(),
         keep=args.keep,
         offline=args.offline,
         engine=shard.engine,
         given=external_from_args(args),
     )
     console = console_of_run()
-    with held(shard.engine, [shard.target]) as runs:
+    with open_backend(shard.engine, [shard.target]) as runs:
         for note in runs.notes:
             print(f"note: {note}", file=sys.stderr)
         with display(console, os.environ) as emit:
-            ran = run_shard(manifest, shard, options, emit, world_on(runs))
+            ran = run_shard(manifest, shard, options, emit, context_on(runs))
     for warning in ran.seal.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     console.print(str(ran), markup=False, highlight=False, soft_wrap=True)
@@ -171,7 +171,7 @@ def _contradictions(args: argparse.Namespace, manifest: Manifest, shard: Shard) 
     if args.engine not in ("auto", shard.engine):
         yield f"--engine {args.engine} is not {shard.engine}"
 
-    if args.target and among([shard.target], args.target).targets != (shard.target,):
+    if args.target and select_targets([shard.target], args.target).targets != (shard.target,):
         yield f"--target {' '.join(args.target)} is not {shard.target}"
 
 
@@ -248,7 +248,7 @@ def run(args: argparse.Namespace) -> int:
     options = RunOptions(
         fresh=args.fresh,
         rejudge=args.rejudge,
-        jobs=args.jobs or cells_at_a_time(),
+        jobs=args.jobs or default_jobs(),
         keep=args.keep,
         offline=args.offline,
         engine=args.engine,
@@ -263,8 +263,8 @@ def run(args: argparse.Namespace) -> int:
                 "there is no claim to verify", "See: python -m matrix claims"
             )
         with display(console, os.environ) as emit:
-            record = verify(plan, options, emit, runs.world_on(plan))
-    record = record.dated(as_of_words(args.as_of))
+            record = verify(plan, options, emit, runs.context_on(plan))
+    record = record.dated(describe_as_of(args.as_of))
     text = write_answers(args, console, record)
     if args.keep:
         print(f"kept: {results_dir() / 'kept'}", file=sys.stderr)

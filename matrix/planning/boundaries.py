@@ -1,18 +1,22 @@
-"""Which tracer releases a promise is tried at: the least, the one before, the ones to compare."""
+"""Boundaries: the tracer releases that a promise is tested at.
+
+A boundary has the lowest release that must keep the promise, the release before it, and the
+releases to compare with.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from matrix.pypi.releases import Release, Releases, specifier_allows
 
-__all__ = ["Boundary", "at", "floor", "stretches", "tips"]
+__all__ = ["Boundary", "branch_heads", "branch_ranges", "candidate_boundary", "minimum_boundary"]
 
-# Of how many minor series before a candidate the newest release may be compared with it.
-_EARLIER = 5
-_LOWER = re.compile(r"(?:>=?|~=|==)\s*\d")
+# A candidate is compared with the newest release of so many earlier minor series.
+_EARLIER_SERIES = 5
+_LOWER_BOUND = re.compile(r"(?:>=?|~=|==)\s*\d")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,77 +28,77 @@ class Boundary:
     controls: tuple[Release, ...] = ()
 
 
-def floor(
+def minimum_boundary(
     tracer: Releases, specifier: str, branches: Sequence[str], *, tight: bool
 ) -> Boundary | None:
     """Return the boundary of `from ddtrace V`; None where no release is in the specifier."""
-    titles = tracer.matching(specifier)
-    if not titles:
+    releases = tracer.matching(specifier)
+    if not releases:
         return None
-    minimum = titles[0]
-    lower = [title for title in tracer.all if title.version < minimum.version]
+    minimum = releases[0]
+    lower = [release for release in tracer.all if release.version < minimum.version]
+    in_branch = tracer.matching(_branch(minimum, branches))
     return Boundary(
         minimum=minimum,
         before=lower[-1] if tight and lower else None,
-        controls=_controls(tracer, minimum, branches),
+        controls=_series_heads(in_branch, minimum),
     )
 
 
-def tips(tracer: Releases, branches: Sequence[str]) -> tuple[Boundary, ...]:
-    """Return the newest release of each branch, for what is promised to be nowhere."""
-    newest = {titles[-1] for each in branches or [""] if (titles := tracer.matching(each))}
-    return tuple(Boundary(title) for title in sorted(newest, key=lambda title: title.version))
+def branch_heads(tracer: Releases, branches: Sequence[str]) -> tuple[Boundary, ...]:
+    """Return the newest release of each branch, ascending."""
+    heads = {releases[-1] for name in branches or [""] if (releases := tracer.matching(name))}
+    return tuple(Boundary(release) for release in sorted(heads, key=lambda head: head.version))
 
 
-def stretches(tracer: Releases, branches: Sequence[str], specifier: str) -> tuple[Boundary, ...]:
-    """Return both ends of each branch as far as the specifier goes.
+def branch_ranges(
+    tracer: Releases, branches: Sequence[str], specifier: str
+) -> tuple[Boundary, ...]:
+    """Return both ends of each branch, as far as the specifier allows.
 
-    The first release only where the branch or the specifier has a lower end at all. A page without
-    branches (or with none that the specifier meets) gives the specifier's own ends.
+    The first release is included only where the branch or the specifier has a lower bound. A page
+    without branches (or with none that meets the specifier) gives the specifier's own ends.
     """
-    meeting = [each for each in branches if tracer.matching(each, specifier)] or [""]
-    found: list[Boundary] = []
-    for branch in meeting:
-        titles = tracer.matching(branch, specifier)
-        if not titles:
+    matching = [branch for branch in branches if tracer.matching(branch, specifier)] or [""]
+    boundaries: list[Boundary] = []
+    for branch in matching:
+        releases = tracer.matching(branch, specifier)
+        if not releases:
             continue
-        first, last = titles[0], titles[-1]
-        if _LOWER.search(f"{branch},{specifier}") and first is not last:
-            found.append(Boundary(first, None, _series_tips(titles, first)))
-        found.append(Boundary(last))
-    return tuple(found)
+        first, last = releases[0], releases[-1]
+        if _LOWER_BOUND.search(f"{branch},{specifier}") and first is not last:
+            boundaries.append(Boundary(first, None, _series_heads(releases, first)))
+        boundaries.append(Boundary(last))
+    return tuple(boundaries)
 
 
-def at(tracer: Releases, candidate: Release, branches: Sequence[str], specifier: str) -> Boundary:
-    """Return the boundary of one release that everything is asked of.
+def candidate_boundary(
+    tracer: Releases, candidate: Release, branches: Sequence[str], specifier: str
+) -> Boundary:
+    """Return the boundary of the one release that every claim is tested on.
 
-    It stands first among its own controls: others are run only where it does not show. Those are
-    later releases of its branch, then earlier ones in the specifier.
+    The candidate is its own first control: the others run only where it does not show the
+    feature. They are later releases of its branch, then earlier ones in the specifier.
     """
-    titles = tracer.matching(_branch(candidate, branches))
+    releases = tracer.matching(_branch(candidate, branches))
     documented = set(tracer.matching(specifier))
     newest = {
-        title.minor: title
-        for title in titles
-        if title.version < candidate.version and title in documented
+        release.minor: release
+        for release in releases
+        if release.version < candidate.version and release in documented
     }
     earlier = [newest[minor] for minor in sorted(newest, reverse=True)]
-    controls = (candidate, *_series_tips(titles, candidate), *earlier[:_EARLIER])
+    controls = (candidate, *_series_heads(releases, candidate), *earlier[:_EARLIER_SERIES])
     return Boundary(candidate, None, controls)
 
 
-def _controls(tracer: Releases, minimum: Release, branches: Sequence[str]) -> tuple[Release, ...]:
-    return _series_tips(tracer.matching(_branch(minimum, branches)), minimum)
+def _branch(release: Release, branches: Iterable[str]) -> str:
+    """Return the branch that a release is of; its major series where no branch has it."""
+    matching = (branch for branch in branches if specifier_allows(branch, release.final_text))
+    return next(matching, f"=={release.version.major}.*")
 
 
-def _branch(title: Release, branches: Sequence[str]) -> str:
-    holding = [each for each in branches if specifier_allows(each, title.final_text)]
-    return holding[0] if holding else f"=={title.version.major}.*"
-
-
-def _series_tips(titles: Sequence[Release], minimum: Release) -> tuple[Release, ...]:
-    newest: dict[tuple[int, int], Release] = {}
-    for title in titles:
-        if title.version > minimum.version:
-            newest[title.minor] = title
+def _series_heads(releases: Iterable[Release], minimum: Release) -> tuple[Release, ...]:
+    """Return the newest release of each minor series above `minimum`, newest first."""
+    newest = {release.minor: release for release in releases if release.version > minimum.version}
     return tuple(newest[minor] for minor in sorted(newest, reverse=True))

@@ -1,6 +1,7 @@
-"""Cells while they are collected: each is wanted by several parts, in several roles.
+"""Collect the cells that the parts of a plan need, and order the parts.
 
-The order of parts, and by it that of cells: verdicts are to fall early and steadily.
+A cell is needed by several parts, in several roles. Parts are ordered so that verdicts come early
+and at a steady pace.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import Part, PlannedCell, Role
 from matrix.pypi.releases import Release
 
-__all__ = ["CellSet", "by_target", "dependency_date", "in_order"]
+__all__ = ["CellSet", "dependency_date", "order_by_target", "order_parts", "plan_cells"]
+
+# Promises about runtimes and integrations come after those about capabilities.
+_LATE_KINDS = (ClaimKind.INTEGRATION, ClaimKind.RUNTIME)
+_RANK = {kind: rank for rank, kind in enumerate(ClaimKind)}
 
 
 def dependency_date(tracer: Release, framework: Release) -> dt.date:
-    """Return the day after the younger of the two releases: both and their era are there then.
+    """Return the day after the younger of the two releases, when both can be installed.
 
     The release before a minimum can be older than the framework that it is compared on.
     """
@@ -28,7 +33,7 @@ def dependency_date(tracer: Release, framework: Release) -> dt.date:
 
 @dataclasses.dataclass
 class CellSet:
-    """Cells by id, and what the parts want of them."""
+    """The cells of a plan with their dependency dates."""
 
     as_of: dt.date | None = None
     _dates: dict[Cell, dt.date] = dataclasses.field(default_factory=dict)
@@ -36,14 +41,13 @@ class CellSet:
     def add(
         self, python: str, target: str, framework: tuple[str, Release], tracer: Release
     ) -> Cell:
-        """Return the cell, which is in the set from now on."""
+        """Add a cell and return it."""
         name, release = framework
         cell = Cell(python, target, name, release.text, tracer.text, self.as_of)
-        date = self.as_of or dependency_date(tracer, release)
-        self._dates.setdefault(cell, date)
+        self._dates.setdefault(cell, self.as_of or dependency_date(tracer, release))
         return cell
 
-    def planned(
+    def plan(
         self, parts: Iterable[Part], soaked: frozenset[str]
     ) -> tuple[tuple[PlannedCell, ...], tuple[PlannedCell, ...]]:
         """Return the cells to run and the fallbacks, both in the order of the parts.
@@ -91,74 +95,69 @@ def plan_cells(
     return cells, tuple(planned(cell) for cell in needed if cell not in run)
 
 
-# Promises about runtimes and integrations come after those about capabilities.
-_LATE = (ClaimKind.INTEGRATION, ClaimKind.RUNTIME)
-_RANK = {kind: rank for rank, kind in enumerate(ClaimKind)}
+def order_parts(claims: Iterable[Claim], parts: Sequence[Part]) -> list[Part]:
+    """Return the parts so that the claim whose remaining cells cost least always comes next.
 
-
-def in_order(claims: Iterable[Claim], parts: Sequence[Part]) -> list[Part]:
-    """Return the parts: next is always the claim whose cells that are not yet there cost least.
-
-    A cell costs as much as it has probes, of whatever claims: it ends when the last one did. The
-    parts of one claim keep their order. The same whatever the order of the claims is.
+    A cell costs as much as it has probes, of whatever claims, because it ends when its last probe
+    did. The parts of one claim keep their order. The order of the claims does not matter.
     """
-    of_claim: dict[str, list[Part]] = {}
+    parts_by_claim: dict[str, list[Part]] = {}
     for part in parts:
-        of_claim.setdefault(part.claim, []).append(part)
-    waiting = _Waiting([claim for claim in claims if claim.id in of_claim], parts)
-    return [part for claim in waiting.cheapest_first() for part in of_claim[claim.id]]
+        parts_by_claim.setdefault(part.claim, []).append(part)
+    queue = _ClaimQueue([claim for claim in claims if claim.id in parts_by_claim], parts)
+    return [part for claim in queue.cheapest_first() for part in parts_by_claim[claim.id]]
 
 
-class _Waiting:
-    """Claims that wait for their turn, and what each would cost now."""
+class _ClaimQueue:
+    """Claims with the current cost of each."""
 
     def __init__(self, claims: Iterable[Claim], parts: Iterable[Part]) -> None:
         self._claims = sorted(
             claims, key=lambda claim: (_RANK[claim.kind], claim.subject, claim.id)
         )
-        needs: dict[str, set[Cell]] = {}
+        cells: dict[str, set[Cell]] = {}
         probes: dict[Cell, set[str]] = {}
         for part in parts:
             required = set(part.required)
-            needs.setdefault(part.claim, set()).update(required)
+            cells.setdefault(part.claim, set()).update(required)
             for cell in required:
                 probes.setdefault(cell, set()).add(part.probe)
-        self._needs = [needs[claim.id] for claim in self._claims]
-        self._cost = {cell: len(found) for cell, found in probes.items()}
-        self._costs = [sum(map(self._cost.__getitem__, cells)) for cells in self._needs]
+        self._cells = [cells[claim.id] for claim in self._claims]
+        self._cell_cost = {cell: len(names) for cell, names in probes.items()}
+        self._costs = [sum(map(self._cell_cost.__getitem__, needed)) for needed in self._cells]
         self._needed_by: dict[Cell, list[int]] = {}
-        for place, cells in enumerate(self._needs):
-            for cell in cells:
-                self._needed_by.setdefault(cell, []).append(place)
+        for position, needed in enumerate(self._cells):
+            for cell in needed:
+                self._needed_by.setdefault(cell, []).append(position)
 
     def cheapest_first(self) -> Iterator[Claim]:
-        """Yield the claims; each is in the heap once for each cost that it had: costs only fall."""
-        heap = [self._entry(place) for place in range(len(self._claims))]
+        """Yield the claims. The heap has an entry for each cost a claim had; costs only fall."""
+        heap = [self._entry(position) for position in range(len(self._claims))]
         heapq.heapify(heap)
         done: set[int] = set()
         while heap:
             _, _, best = heapq.heappop(heap)
             if best not in done:
                 done.add(best)
-                for place in self._cheaper(self._needs[best]) - done:
-                    heapq.heappush(heap, self._entry(place))
+                for position in self._pay(self._cells[best]) - done:
+                    heapq.heappush(heap, self._entry(position))
                 yield self._claims[best]
 
-    def _entry(self, place: int) -> tuple[bool, int, int]:
-        return self._claims[place].kind in _LATE, self._costs[place], place
+    def _entry(self, position: int) -> tuple[bool, int, int]:
+        return self._claims[position].kind in _LATE_KINDS, self._costs[position], position
 
-    def _cheaper(self, cells: Iterable[Cell]) -> set[int]:
-        """Note that the cells are there; return the claims that cost less for that."""
-        found: set[int] = set()
+    def _pay(self, cells: Iterable[Cell]) -> set[int]:
+        """Mark cells as planned; return the positions of the claims that cost less now."""
+        cheaper: set[int] = set()
         for cell in cells:
-            for place in self._needed_by.pop(cell, ()):
-                self._costs[place] -= self._cost[cell]
-                found.add(place)
-        return found
+            for position in self._needed_by.pop(cell, ()):
+                self._costs[position] -= self._cell_cost[cell]
+                cheaper.add(position)
+        return cheaper
 
 
-def by_target(parts: Iterable[Part], targets: Sequence[str]) -> list[Part]:
-    """Return the parts, those of the first target first: what is emulated is slow, and comes last.
+def order_by_target(parts: Iterable[Part], targets: Sequence[str]) -> list[Part]:
+    """Return the parts by target, in the order of `targets`: emulated ones are slow and come last.
 
     Those of one target keep their order.
     """

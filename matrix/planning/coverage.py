@@ -1,4 +1,4 @@
-"""Which experiment answers which promise, from `data/coverage.toml`."""
+"""Coverage: the experiment that answers each promise, from `data/coverage.toml`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["Coverage", "CoverageRule", "load_coverage"]
 
 @dataclasses.dataclass(frozen=True)
 class CoverageRule:
-    """One entry: the probe, the channels of it that the promise is about, and where to run it.
+    """One entry: the probe, its channels that the promise is about, and where to run it.
 
-    `capability` names whose documented minimum applies, in the order to look. `table` is
-    `framework` or `authentication` for the page's tables, "" where `frameworks` are the ones.
-    `back_ends` are those that the probe has, empty where the probe needs none; of those in
-    `drivers` the row of a library tells, by name. `able` is the framework whose newest release is
-    the positive control of a promise of absence. `library` is the one that the cells are about, ""
-    where they are about a sample app; `denied` are channels that must show nothing, each with the
-    one that must show in the same cell.
+    `capability` are the capabilities whose documented minimum applies, in the order to look them
+    up. `table` is `framework` or `authentication` for the page's tables, "" where `frameworks` are
+    used. `back_ends` are those that the probe supports, empty where it needs none; `drivers` maps
+    some of them to the library whose row tests them. `able` is the framework whose newest release
+    is the positive control of a promise of absence. `library` is the library that the cells test,
+    "" where they test a sample app. `denied` are channels that must show nothing, each with the
+    channel that must show in the same cell.
     """
 
     probe: str
@@ -43,16 +43,17 @@ class CoverageRule:
     denied: tuple[tuple[str, str], ...] = ()
 
     def named_back_ends(self, claim: Claim) -> tuple[str, ...]:
-        """Return the back ends that a claim names, of a rule that is about back ends."""
+        """Return the back ends that a claim names, none for a rule without back ends."""
         named = (claim.get("note") or "").split(",") if self.back_ends else ()
-        return tuple(dict.fromkeys(name for each in named if (name := each.strip())))
+        return tuple(dict.fromkeys(name for word in named if (name := word.strip())))
 
 
 @dataclasses.dataclass(frozen=True)
 class Coverage:
-    """All entries. `samples` are the frameworks that stand in where a page names none.
+    """All entries.
 
-    `deployments` are those that cells can be run in; each says what to do where they are not.
+    `samples` are the frameworks with a sample app, used where a page names none. `deployments` are
+    those that cells can run in, each with the hint for a run without it.
     """
 
     rules: Mapping[tuple[str, str], CoverageRule]
@@ -63,63 +64,62 @@ class Coverage:
 
     @property
     def soaked(self) -> frozenset[str]:
-        """Return the probes of capabilities: where they decide, the cell also serves a soak."""
+        """Return the probes of capabilities: a cell that one of them decides also serves a soak."""
         capability = ClaimKind.CAPABILITY.value
         return frozenset(rule.probe for (kind, _), rule in self.rules.items() if kind == capability)
 
     def rule(self, claim: Claim) -> CoverageRule | Reason:
-        """Return the rule for a claim, or why there is none."""
+        """Return the rule for a claim, or the reason why it has none."""
         kind = claim.kind.value
         if claim.get("deployment") in self.deployments and claim.kind is ClaimKind.DEPLOYMENT:
-            found = self.rules.get((ClaimKind.CAPABILITY.value, claim.subject))
-            return (
-                dataclasses.replace(found, capability=(claim.subject,))
-                if found
-                else Reason.NO_PROBE
-            )
+            rule = self.rules.get((ClaimKind.CAPABILITY.value, claim.subject))
+            if rule is None:
+                return Reason.NO_PROBE
+            return dataclasses.replace(rule, capability=(claim.subject,))
         reason = self.reasons.get(f"{kind}.{claim.subject}") or self.reasons.get(kind)
         if reason is not None:
             return reason
         if claim.kind is ClaimKind.FRAMEWORK:
-            found = self.rules.get((ClaimKind.CAPABILITY.value, claim.get("capability") or ""))
-            return found if found and claim.subject in self.samples else Reason.NO_PROBE
-        found = self.rules.get((kind, claim.subject))
-        if found is None and claim.kind is ClaimKind.INTEGRATION:
-            return self._library(claim)
-        return found or Reason.NO_PROBE
+            rule = self.rules.get((ClaimKind.CAPABILITY.value, claim.get("capability") or ""))
+            return rule if rule and claim.subject in self.samples else Reason.NO_PROBE
+        rule = self.rules.get((kind, claim.subject))
+        if rule is None and claim.kind is ClaimKind.INTEGRATION:
+            return self._library_rule(claim)
+        return rule or Reason.NO_PROBE
 
     def answering(self, claim: Claim, rule: CoverageRule) -> tuple[CoverageRule, ...]:
-        """Return all rules that answer a claim: that of the back ends with libraries of their own
-        besides `rule`, as far as the claim names them; all where it names none.
+        """Return all rules that answer a claim: `rule`, and those of its `drivers`' libraries.
+
+        Only those whose back ends the claim names, all of them where it names none.
         """
         drivers = dict(rule.drivers)
         named = rule.named_back_ends(claim) or rule.back_ends
         own = [rule] if not drivers or any(name not in drivers for name in named) else []
         slugs = [drivers[name] for name in named if name in drivers]
-        found = (self.integrations[slug] for slug in dict.fromkeys(slugs))
-        return (*own, *(_automatic(each, rule.capability) for each in found))
+        libraries = (self.integrations[slug] for slug in dict.fromkeys(slugs))
+        return (*own, *(_driver_rule(library, rule.capability) for library in libraries))
 
-    def _library(self, claim: Claim) -> CoverageRule | Reason:
-        """Return the rule of a row: a module for its role, if it has one, or for the library."""
+    def _library_rule(self, claim: Claim) -> CoverageRule | Reason:
+        """Return the rule of a library's row, from the module for its role or for the library."""
         role = claim.get("role")
         slugs = [f"{claim.subject}-{role}"] * bool(role) + [claim.subject]
         integration = next((self.integrations[s] for s in slugs if s in self.integrations), None)
         if integration is None:
             return Reason.NO_PROBE
-        asked = claim.get("automatic") == "no"
-        if asked and not integration.explicit:
+        explicit = claim.get("automatic") == "no"
+        if explicit and not integration.explicit:
             return Reason.NO_PROBE
-        way = EXPLICIT if asked else AUTOMATIC
+        channel = EXPLICIT if explicit else AUTOMATIC
         return CoverageRule(
             probe=probe_name(integration.slug),
-            channels=(way, way + ERROR) if integration.error else (way,),
+            channels=(channel, channel + ERROR) if integration.error else (channel,),
             frameworks=(),
             library=integration.slug,
-            denied=((AUTOMATIC, EXPLICIT),) if asked else (),
+            denied=((AUTOMATIC, EXPLICIT),) if explicit else (),
         )
 
 
-def _automatic(integration: Integration, capability: tuple[str, ...]) -> CoverageRule:
+def _driver_rule(integration: Integration, capability: tuple[str, ...]) -> CoverageRule:
     return CoverageRule(
         probe=probe_name(integration.slug),
         channels=(AUTOMATIC, AUTOMATIC + ERROR) if integration.error else (AUTOMATIC,),

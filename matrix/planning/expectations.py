@@ -1,8 +1,6 @@
-"""What a claim asks for, before anyone knows whether it can exist.
+"""Checks: what the claims of a page ask for, before it is known what can be installed.
 
-An ask is one boundary of tracer releases on one framework; its runtimes are still to be chosen.
-
-Whether a promise is about one release of the tracer.
+A check is one boundary of tracer releases on one framework. Its runtimes are chosen later.
 """
 
 from __future__ import annotations
@@ -11,52 +9,40 @@ import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 
+from matrix.errors import NothingSelectedError, UsageError
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.reason import Reason
-from matrix.planning.boundaries import Boundary, at, floor, stretches, tips
+from matrix.planning.boundaries import (
+    Boundary,
+    branch_heads,
+    branch_ranges,
+    candidate_boundary,
+    minimum_boundary,
+)
 from matrix.planning.coverage import Coverage, CoverageRule
 from matrix.planning.existence import Unsatisfiable
-from matrix.planning.page import ClaimPage, named_pythons
+from matrix.planning.page import ClaimPage, named_pythons, pages_by_document
 from matrix.pypi.releases import Release, Releases, is_specifier, lowest_named, specifier_allows
 
-__all__ = ["Check", "Runtimes", "asks_of", "concerns", "documented_minimum", "runtimes_of"]
-
-
-def concerns(claim: Claim, minimum: Claim | None, page: ClaimPage, tracer: Releases) -> bool:
-    """Return whether `claim` is about the shelf's candidate; `minimum` has its documented minimum.
-
-    A version that is documented says it: `>=1.9.0` is promised to all that come after, also where
-    the page's table of branches is older than they are. What has no version is promised to the
-    branches that the page names, and what is denied is denied of these: a later one may have got
-    it. A preview without a version was promised to the newest branch of the page alone.
-    """
-    assert tracer.candidate is not None  # noqa: S101 - nobody asks without one
-    version = tracer.candidate.final_text
-    of_releases = claim.kind in (ClaimKind.RUNTIME, ClaimKind.BRANCH)
-    specifier = claim.specifier if of_releases else minimum.specifier if minimum else ""
-    if specifier and not specifier_allows(specifier, version):
-        return False
-    if specifier and (of_releases or claim.status is not Status.NOT_SUPPORTED):
-        return True
-    own = page.branches_of(version)
-    if page.branches and not own:
-        return False
-    denied = claim.status is Status.NOT_SUPPORTED
-    if of_releases or denied or claim.kind is ClaimKind.INTEGRATION:
-        return True
-    newest = tips(tracer, page.branches)[-1:]
-    return all(page.branches_of(each.minimum.final_text) == own for each in newest)
-
+__all__ = [
+    "Check",
+    "Runtimes",
+    "candidate_claims",
+    "checks_for",
+    "documented_minimum",
+    "runtimes_of",
+]
 
 _ONE_SERIES = re.compile(r"={2,3}[^,]*")
 
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """`pick` is which framework release in `specifier` is meant: `lowest` or `newest`.
+    """One boundary of tracer releases on one framework.
 
-    Of a library's row `between` stands for its releases of the majors between those two.
-    `minimum_of` is the capability whose documented minimum applies, "" where none does.
+    `pick` says which framework release in `specifier` is tested: `lowest` or `newest`; for a
+    library's row, `between` stands for its releases of the majors between those two. `minimum_of`
+    is the capability whose documented minimum applies, "" where none does.
     """
 
     claim: Claim
@@ -73,13 +59,14 @@ class Check:
         return self.claim.status is Status.NOT_SUPPORTED
 
     def __str__(self) -> str:
-        of = f" {self.specifier}" if self.specifier else ""
-        return f"{self.framework}{of} ({self.pick}) with ddtrace {self.boundary.minimum.text}"
+        specifier = f" {self.specifier}" if self.specifier else ""
+        tracer = self.boundary.minimum.text
+        return f"{self.framework}{specifier} ({self.pick}) with ddtrace {tracer}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Runtimes:
-    """CPythons that a claim names, and what is to be said about them.
+    """The CPythons that a claim names, and remarks on them.
 
     `every` is set where the claim is about the runtimes themselves, so that no profile chooses.
     """
@@ -89,17 +76,86 @@ class Runtimes:
     remarks: tuple[tuple[str, Unsatisfiable], ...] = ()
 
 
-def asks_of(
+def candidate_claims(
+    candidate: str, claims: Sequence[Claim], coverage: Coverage, tracer: Releases
+) -> tuple[Claim, ...]:
+    """Return the claims about the tracer's candidate release, in their order.
+
+    Raises UsageError where there is no release `candidate`, NothingSelectedError where no claim is
+    about it.
+    """
+    if tracer.candidate is None:
+        raise UsageError(
+            f"there is no release {candidate} of {tracer.name}",
+            "A release that is not published is given by its wheels.",
+        )
+    pages = pages_by_document(claims)
+    selected = tuple(
+        claim
+        for claim in claims
+        if _is_candidate_claim(claim, pages[claim.document, claim.sha256], coverage, tracer)
+    )
+    if not selected:
+        branches = sorted({branch for page in pages.values() for branch in page.branches})
+        raise NothingSelectedError(
+            f"no claim is about {tracer.name} {candidate}",
+            f"The documents speak of the branches {' and '.join(branches) or '(none named)'}.",
+        )
+    return selected
+
+
+def _is_candidate_claim(
+    claim: Claim, page: ClaimPage, coverage: Coverage, tracer: Releases
+) -> bool:
+    rule = coverage.rule(claim)
+    if isinstance(rule, Reason):
+        minimum = claim if claim.kind is ClaimKind.CAPABILITY else None
+        return _applies_to_candidate(claim, minimum, page, tracer)
+    return any(
+        _applies_to_candidate(claim, documented_minimum(claim, answer, page), page, tracer)
+        for answer in (rule, *coverage.answering(claim, rule))
+    )
+
+
+def _applies_to_candidate(
+    claim: Claim, minimum: Claim | None, page: ClaimPage, tracer: Releases
+) -> bool:
+    """Return whether `claim` is about the candidate; `minimum` has its documented minimum.
+
+    A documented version decides: `>=1.9.0` is promised for all later releases, even where the
+    page's table of branches is older than they are. A claim without a version is promised for the
+    branches that the page names, and a denial is about these only: a later branch may have the
+    feature. A preview without a version was promised for the newest branch of the page alone.
+    """
+    assert tracer.candidate is not None  # noqa: S101 - callers have checked it
+    version = tracer.candidate.final_text
+    about_releases = claim.kind in (ClaimKind.RUNTIME, ClaimKind.BRANCH)
+    specifier = claim.specifier if about_releases else minimum.specifier if minimum else ""
+    if specifier and not specifier_allows(specifier, version):
+        return False
+    denied = claim.status is Status.NOT_SUPPORTED
+    if specifier and (about_releases or not denied):
+        return True
+    branch = page.branches_of(version)
+    if page.branches and not branch:
+        return False
+    if about_releases or denied or claim.kind is ClaimKind.INTEGRATION:
+        return True
+    newest = branch_heads(tracer, page.branches)[-1:]
+    return all(page.branches_of(head.minimum.final_text) == branch for head in newest)
+
+
+def checks_for(
     claim: Claim, rule: CoverageRule, page: ClaimPage, tracer: Releases, coverage: Coverage
 ) -> Iterator[Check | tuple[str, Unsatisfiable]]:
-    """Yield what the claim asks for, and what of it nothing can answer."""
+    """Yield the checks of a claim, and the subjects that nothing can check, with the reason."""
     for text in (claim.specifier, claim.get("python") or ""):
         if not is_specifier(text):
-            said = f"{text!r} is no version specifier"
-            yield claim.subject, Unsatisfiable(Reason.NO_VERSION, said)
+            detail = f"{text!r} is not a version specifier"
+            yield claim.subject, Unsatisfiable(Reason.NO_VERSION, detail)
             return
     minimum = documented_minimum(claim, rule, page)
-    boundaries = _meant(claim, rule, page, tracer, minimum)
+    boundaries = _boundaries(claim, rule, page, tracer, minimum)
     if boundaries is None:
         return
     if not boundaries:
@@ -107,34 +163,32 @@ def asks_of(
         yield _no_release(tracer, about_tracer.specifier if about_tracer else "")
         return
     if tracer.candidate is None and claim is minimum:
-        yield from _least_missing(claim, boundaries[0].minimum, tracer)
+        yield from _missing_minimum(claim, boundaries[0].minimum, tracer)
+    subject = minimum.subject if minimum else ""
     for framework, specifier, picks in _frameworks(claim, rule, page):
         if framework not in coverage.samples and not rule.library:
-            yield (
-                framework,
-                Unsatisfiable(Reason.NO_PROBE, f"there is no sample app for {framework}"),
-            )
+            detail = f"there is no sample app for {framework}"
+            yield framework, Unsatisfiable(Reason.NO_PROBE, detail)
             continue
         for boundary in boundaries:
             for pick in picks:
-                subject = minimum.subject if minimum else ""
                 yield Check(claim, rule, boundary, framework, specifier, pick, subject)
 
 
-def _least_missing(
-    claim: Claim, there: Release, tracer: Releases
+def _missing_minimum(
+    claim: Claim, used: Release, tracer: Releases
 ) -> Iterator[tuple[str, Unsatisfiable]]:
-    """Say it where there is no such release as a promise names for its least."""
-    least = None if claim.status is Status.NOT_SUPPORTED else lowest_named(claim.specifier)
-    if least is not None and least not in {title.version for title in tracer.all}:
-        what, why = _no_release(tracer, str(least))
-        said = f"{why.detail}; asked of the least that there is instead, {there.text}"
-        yield what, Unsatisfiable(why.reason, said)
+    """Yield a remark where there is no such release as a claim names for its minimum."""
+    minimum = None if claim.status is Status.NOT_SUPPORTED else lowest_named(claim.specifier)
+    if minimum is not None and minimum not in {release.version for release in tracer.all}:
+        subject, obstacle = _no_release(tracer, str(minimum))
+        detail = f"{obstacle.detail}; tested from the lowest release that exists, {used.text}"
+        yield subject, Unsatisfiable(obstacle.reason, detail)
 
 
 def _no_release(tracer: Releases, text: str) -> tuple[str, Unsatisfiable]:
-    said = f" is {text}" if text else ""
-    detail = f"no final release{tracer.until_note}{said}"
+    condition = f" is {text}" if text else ""
+    detail = f"no final release{tracer.until_note}{condition}"
     return f"ddtrace {text}".rstrip(), Unsatisfiable(Reason.NO_RELEASE, detail)
 
 
@@ -150,58 +204,58 @@ def documented_minimum(claim: Claim, rule: CoverageRule, page: ClaimPage) -> Cla
     return page.capability((capability,) if capability else rule.capability)
 
 
-def _meant(
+def _boundaries(
     claim: Claim, rule: CoverageRule, page: ClaimPage, tracer: Releases, minimum: Claim | None
 ) -> Sequence[Boundary] | None:
-    """Return the boundaries of a claim, None where it is not about the candidate that there is."""
+    """Return the boundaries of a claim, None where it is not about the candidate."""
     candidate = tracer.candidate
     if candidate is None:
-        return _boundaries(claim, rule, page, tracer, minimum)
-    if not concerns(claim, minimum, page, tracer):
+        return _documented_boundaries(claim, rule, page, tracer, minimum)
+    if not _applies_to_candidate(claim, minimum, page, tracer):
         return None
     if claim.status is Status.NOT_SUPPORTED:
         return (Boundary(candidate),)
     about = claim if claim.kind is ClaimKind.RUNTIME else minimum
-    return (at(tracer, candidate, page.branches, about.specifier if about else ""),)
+    specifier = about.specifier if about else ""
+    return (candidate_boundary(tracer, candidate, page.branches, specifier),)
 
 
-def _boundaries(
+def _documented_boundaries(
     claim: Claim, rule: CoverageRule, page: ClaimPage, tracer: Releases, minimum: Claim | None
 ) -> Sequence[Boundary]:
     if claim.kind is ClaimKind.RUNTIME:
-        return stretches(tracer, page.branches, claim.specifier)
+        return branch_ranges(tracer, page.branches, claim.specifier)
     if claim.kind is ClaimKind.INTEGRATION:
         if rule.library:
-            return tips(tracer, page.branches)
-        return stretches(tracer, page.branches, "")
-    if claim.status is Status.NOT_SUPPORTED:
-        # One release that has it refutes; older branches could not even serve as a control.
-        return tips(tracer, page.branches)[-1:]
+            return branch_heads(tracer, page.branches)
+        return branch_ranges(tracer, page.branches, "")
     specifier = minimum.specifier if minimum else ""
-    if not specifier:
-        # A preview without a version: nobody promised it to the older branches.
-        return tips(tracer, page.branches)[-1:]
-    boundary = floor(tracer, specifier, page.branches, tight=rule.tight)
+    if claim.status is Status.NOT_SUPPORTED or not specifier:
+        # A denial is refuted by one release that has the feature; older branches could not even
+        # serve as a control. A preview without a version was not promised for the older branches.
+        return branch_heads(tracer, page.branches)[-1:]
+    boundary = minimum_boundary(tracer, specifier, page.branches, tight=rule.tight)
     return (boundary,) if boundary else ()
 
 
 def _frameworks(
     claim: Claim, rule: CoverageRule, page: ClaimPage
 ) -> list[tuple[str, str, Sequence[str]]]:
+    """Return the frameworks to test a claim on, each with its specifier and picks."""
     if rule.app:
         return [(rule.app, "", ("newest",))]
     if rule.library:
         picks = _picks(claim.specifier)
-        whole = ("lowest", "newest", "between") if len(picks) > 1 else picks
-        return [(rule.library, claim.specifier, whole)]
+        with_between = ("lowest", "newest", "between") if len(picks) > 1 else picks
+        return [(rule.library, claim.specifier, with_between)]
     rows: list[tuple[str, str]] = []
     if claim.kind in (ClaimKind.FRAMEWORK, ClaimKind.AUTHENTICATION, ClaimKind.INTEGRATION):
         rows = [(claim.subject, claim.specifier)]
     elif claim.kind in (ClaimKind.CAPABILITY, ClaimKind.DEPLOYMENT):
         rows = page.frameworks(claim.subject)
     elif rule.table == "framework":
-        rows = next((found for each in rule.capability if (found := page.frameworks(each))), [])
-        rows = rows or page.frameworks()
+        tables = (page.frameworks(capability) for capability in rule.capability)
+        rows = next(filter(None, tables), []) or page.frameworks()
     if not rows and rule.table == "authentication":
         rows = page.authentication()
     return [(name, text, _picks(text)) for name, text in rows] or [
@@ -216,50 +270,51 @@ def _picks(specifier: str) -> Sequence[str]:
 
 
 def runtimes_of(
-    claim: Claim, page: ClaimPage, title: Release, later: Sequence[Release], target: str
+    claim: Claim, page: ClaimPage, tracer: Release, later: Sequence[Release], target: str
 ) -> Runtimes:
-    """Return the CPythons on which the claim is to be tried with the tracer release `title`.
+    """Return the CPythons on which the claim is tested with the release `tracer`.
 
     `later` are newer releases that the claim is about too. An open range such as `>=3.7` stands
     for the CPythons that the release was made for: it cannot mean those that came after it.
     """
-    own = title.pythons(target)
+    supported = tracer.pythons(target)
     if claim.kind is ClaimKind.RUNTIME:
-        given = [claim.get("python") or ""]
-        pythons = named_pythons(given, own)
-        since = {python for each in later[-1:] for python in each.pythons(target)}
-        missed = [each for each in named_pythons(given, since) if each not in (*pythons, *own)]
+        specifiers = [claim.get("python") or ""]
+        pythons = named_pythons(specifiers, supported)
+        supported_later = [python for release in later[-1:] for python in release.pythons(target)]
+        excluded = [
+            python
+            for python in named_pythons(specifiers, supported_later)
+            if python not in (*pythons, *supported)
+        ]
+        detail = (
+            f"an open range cannot mean it: ddtrace {tracer.text} was not made for it,"
+            " a later release was"
+        )
         return Runtimes(
             pythons,
             every=True,
             remarks=tuple(
                 (
-                    f"CPython {each} with ddtrace {title.text}",
-                    Unsatisfiable(
-                        Reason.OUTSIDE_CLAIM,
-                        f"an open range cannot mean it: ddtrace {title.text} was not made for it,"
-                        " a later release was",
-                    ),
+                    f"CPython {python} with ddtrace {tracer.text}",
+                    Unsatisfiable(Reason.OUTSIDE_CLAIM, detail),
                 )
-                for each in missed
+                for python in excluded
             ),
         )
-    admitted = page.runtimes(target, title.final_text)
+    admitted = page.runtimes(target, tracer.final_text)
     if admitted:
-        return Runtimes(named_pythons(admitted, own))
-    named = named_pythons(page.runtimes(target), own)
+        return Runtimes(named_pythons(admitted, supported))
+    named = named_pythons(page.runtimes(target), supported)
     if not named:
-        return Runtimes(own)
+        return Runtimes(supported)
+    detail = (
+        f"the page names no runtime for ddtrace {tracer.text}; tested on those that it names for"
+        " other releases, where there are wheels"
+    )
     return Runtimes(
-        tuple(python for python in named if title.has_wheel(python, target)),
+        tuple(python for python in named if tracer.has_wheel(python, target)),
         remarks=(
-            (
-                f"runtimes for ddtrace {title.text}",
-                Unsatisfiable(
-                    Reason.OUTSIDE_CLAIM,
-                    f"the page names no runtime for ddtrace {title.text}; tried on those that it"
-                    " names for other releases, where there are wheels",
-                ),
-            ),
+            (f"runtimes for ddtrace {tracer.text}", Unsatisfiable(Reason.OUTSIDE_CLAIM, detail)),
         ),
     )

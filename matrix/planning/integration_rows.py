@@ -1,9 +1,9 @@
-"""Rows of integration tables: which cells a release of a library is judged by.
+"""Rows of integration tables: the cells that a release of a library is judged by.
 
-A row's range is asked at its least release, the newest that runs on the CPython, and one release of
-each major between them. Ends of the range are asked on the CPythons that the profile means, majors
-between on one CPython each, the newest that was there when the release came out: a row of ten
-majors would otherwise cost ten times as much on each CPython as one of two.
+A row's range is tested at its lowest release, at the newest that runs on the CPython, and at one
+release of each major between them. The ends of the range are tested on the CPythons of the profile,
+majors between them on one CPython each, the newest that existed when the release came out:
+otherwise a row of ten majors would cost ten times as much on each CPython as a row of two.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from packaging.version import Version
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.reason import Reason
-from matrix.planning.boundaries import tips
+from matrix.planning.boundaries import branch_heads
 from matrix.planning.cell_set import CellSet
-from matrix.planning.existence import Unsatisfiable, tracer_installs
+from matrix.planning.existence import Unsatisfiable, tracer_obstacle
 from matrix.planning.expectations import Check
 from matrix.planning.libraries import LibraryReleases
 from matrix.planning.page import ClaimPage
@@ -34,22 +34,23 @@ _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 @dataclasses.dataclass(frozen=True)
 class CellSite:
-    """A release of a library on a CPython, for an ask; `others` are CPythons not asked yet.
+    """A release of a framework or library on a CPython, for a check.
 
-    `first` is set on the first CPython of the ask: what is beside the range is tried there only.
+    `others` are CPythons that the check does not run on. `first` is set on the first CPython of
+    the check: the release below the range is tried there only.
     """
 
-    ask: Check
+    check: Check
     python: str
     target: str
-    title: Release
+    release: Release
     others: tuple[str, ...] = ()
     first: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
 class NeighbourCells:
-    """Cells beside a part's own, as `Part` has them."""
+    """Cells beside a part's own, with the field names of `Part`."""
 
     before: Cell | None = None
     above: Cell | None = None
@@ -60,139 +61,144 @@ class NeighbourCells:
 
 @dataclasses.dataclass(frozen=True)
 class IntegrationRows:
-    """Chooses with `choosing`, and notes the cells in `drafts`."""
+    """Chooses releases with `versions`, and adds their cells to `cells`."""
 
-    choosing: VersionChoice
-    drafts: CellSet
+    versions: VersionChoice
+    cells: CellSet
 
-    def between(
-        self, ask: Check, pythons: Sequence[str], target: str, narrowing: ProfileLimit
+    def majors_between(
+        self, check: Check, pythons: Sequence[str], target: str, limit: ProfileLimit
     ) -> Iterator[tuple[str, Release]]:
-        """Yield releases of the majors that lie between the ends of the range, each on a CPython.
+        """Yield releases of the majors between the ends of the range, each with a CPython.
 
-        On all where the profile is about all runtimes.
+        With every CPython where the profile runs all runtimes.
         """
-        known = self.choosing.library(ask)
-        if isinstance(known, Unsatisfiable):
+        library = self.versions.library(check)
+        if isinstance(library, Unsatisfiable):
             return
-        usable = self._usable(ask, pythons, target)
-        least = known.lowest_anywhere(usable)
+        usable = self._usable(check, pythons, target)
+        lowest = library.lowest_on_any(usable)
         newest = {
-            each: found for each in usable if isinstance(found := known.newest(each), Release)
+            python: release
+            for python in usable
+            if isinstance(release := library.newest(python), Release)
         }
-        if narrowing.runtimes == "all":
-            for each, title in newest.items():
-                yield from known.between([title, *least.values()], [each])
+        if limit.runtimes == "all":
+            for python, release in newest.items():
+                yield from library.missing_majors([release, *lowest.values()], [python])
             return
-        done = [newest[each] for each in narrowing.choose(tuple(newest))]
-        yield from known.between([*done, *least.values()], usable)
+        done = [newest[python] for python in limit.choose_pythons(tuple(newest))]
+        yield from library.missing_majors([*done, *lowest.values()], usable)
 
-    def stepped_up(
-        self, ask: Check, page: ClaimPage, pythons: Sequence[str], target: str
+    def lowest_running(
+        self, check: Check, page: ClaimPage, pythons: Sequence[str], target: str
     ) -> tuple[Mapping[str, Release], tuple[str, Unsatisfiable] | None]:
-        """Return the lowest release that runs on any of the CPythons, and what to say of that."""
-        known = self.choosing.library(ask)
-        if isinstance(known, Unsatisfiable):
+        """Return the lowest release that runs on any of the CPythons, and a remark on it."""
+        library = self.versions.library(check)
+        if isinstance(library, Unsatisfiable):
             return {}, None
-        tracer = ask.boundary.minimum
-        found = known.lowest_anywhere(self._usable(ask, pythons, target))
-        if not found:
+        tracer = check.boundary.minimum
+        releases = library.lowest_on_any(self._usable(check, pythons, target))
+        if not releases:
             return {}, None
-        least = next(iter(found.values()))
-        said = f"the lowest that runs on one that ddtrace {tracer.text} has is {least.text}"
-        what = f"{ask.framework} {known.titles[0].text} with ddtrace {tracer.text}"
-        nowhere = self.choosing.nowhere(ask, page, target)
+        lowest = next(iter(releases.values())).text
+        detail = f"the lowest that runs on a CPython of ddtrace {tracer.text} is {lowest}"
+        subject = f"{check.framework} {library.releases[0].text} with ddtrace {tracer.text}"
+        nowhere = self.versions.runs_nowhere(check, page, target)
         reason = Reason.NO_RUNTIME if nowhere else Reason.FRAMEWORK_PYTHON
-        return found, (what, Unsatisfiable(reason, said))
+        return releases, (subject, Unsatisfiable(reason, detail))
 
-    def compared(self, spot: CellSite, page: ClaimPage) -> Iterator[Cell]:
+    def control_cells(self, site: CellSite, page: ClaimPage) -> Iterator[Cell]:
         """Yield the cells of other releases of a library, then of other releases of the tracer.
 
-        The part's own cell comes first, so that the others are run where it does not show only.
+        The part's own cell comes first, so that the others run only where it does not show the
+        feature.
         """
-        tracer = spot.ask.boundary.minimum
-        yield self._cell(spot)
-        known = self.choosing.library(spot.ask)
-        if isinstance(known, LibraryReleases):
-            for each in known.others(spot.title, spot.python):
-                yield self._cell(spot, title=each)
-        shelf = self.choosing.shelf(TRACER)
-        others = [each.minimum for each in reversed(tips(shelf, page.branches))]
-        for other in spot.ask.boundary.controls if shelf.candidate else others:
-            if other is not tracer and tracer_installs(other, spot.python, spot.target) is None:
-                yield self._cell(spot, tracer=other)
+        tracer = site.check.boundary.minimum
+        yield self._cell(site)
+        library = self.versions.library(site.check)
+        if isinstance(library, LibraryReleases):
+            for release in library.comparisons(site.release, site.python):
+                yield self._cell(site, release=release)
+        tracers = self.versions.releases(TRACER)
+        heads = [head.minimum for head in reversed(branch_heads(tracers, page.branches))]
+        for other in site.check.boundary.controls if tracers.candidate else heads:
+            if other is not tracer and tracer_obstacle(other, site.python, site.target) is None:
+                yield self._cell(site, tracer=other)
 
-    def around(self, spot: CellSite) -> NeighbourCells:
-        """Return what is run beside a release of a library, and in reserve of it."""
-        known = self.choosing.library(spot.ask)
-        if isinstance(known, Unsatisfiable):
+    def neighbours(self, site: CellSite) -> NeighbourCells:
+        """Return the cells that run beside a release of a library, and its fallbacks."""
+        library = self.versions.library(site.check)
+        if isinstance(library, Unsatisfiable):
             return NeighbourCells()
-        if spot.ask.pick == "newest":
-            beyond = known.beyond(spot.python)
-            return NeighbourCells(above=self._cell(spot, title=beyond) if beyond else None)
-        if spot.ask.pick != "lowest":
+        if site.check.pick == "newest":
+            beyond = library.beyond(site.python)
+            return NeighbourCells(above=self._cell(site, release=beyond) if beyond else None)
+        if site.check.pick != "lowest":
             return NeighbourCells()
-        under = known.before(spot.title, spot.python) if spot.first else None
+        before = library.before(site.release, site.python) if site.first else None
         return NeighbourCells(
-            before=self._cell(spot, title=under) if under else None,
+            before=self._cell(site, release=before) if before else None,
             elsewhere=tuple(
-                self._cell(spot, python=each)
-                for each in self._usable(spot.ask, spot.others, spot.target)
-                if known.runs(spot.title, each)
+                self._cell(site, python=python)
+                for python in self._usable(site.check, site.others, site.target)
+                if library.runs(site.release, python)
             ),
             later=tuple(
-                self._cell(spot, title=each) for each in known.rungs(spot.title, spot.python)
+                self._cell(site, release=release)
+                for release in library.fallback_versions(site.release, site.python)
             ),
-            choice=_choice(spot, known),
+            choice=_describe_choice(site, library),
         )
 
-    def _usable(self, ask: Check, pythons: Sequence[str], target: str) -> list[str]:
-        tracer = ask.boundary.minimum
+    def _usable(self, check: Check, pythons: Sequence[str], target: str) -> list[str]:
+        tracer = check.boundary.minimum
         return [
-            each
-            for each in pythons
-            if tracer_installs(tracer, each, target) is None
-            and self.choosing.refused(ask, each) is None
+            python
+            for python in pythons
+            if tracer_obstacle(tracer, python, target) is None
+            and self.versions.python_obstacle(check, python) is None
         ]
 
     def _cell(
         self,
-        spot: CellSite,
+        site: CellSite,
         *,
         python: str = "",
-        title: Release | None = None,
+        release: Release | None = None,
         tracer: Release | None = None,
     ) -> Cell:
-        return self.drafts.add(
-            python or spot.python,
-            spot.target,
-            (spot.ask.framework, title or spot.title),
-            tracer or spot.ask.boundary.minimum,
+        return self.cells.add(
+            python or site.python,
+            site.target,
+            (site.check.framework, release or site.release),
+            tracer or site.check.boundary.minimum,
         )
 
 
-def _choice(spot: CellSite, known: LibraryReleases) -> str:
-    """Return how the release that is asked differs from the one that is written, or ""."""
-    least, name = known.titles[0], spot.ask.framework
-    told = []
-    meant = lowest_named(spot.ask.claim.specifier)
-    if meant is not None:
-        written = _written(spot.ask.claim, meant)
-        if least.version != meant:
-            told.append(
-                f"the index has no {name} {written}: the lowest in the range is {least.text}"
+def _describe_choice(site: CellSite, library: LibraryReleases) -> str:
+    """Return how the release that is tested differs from the documented one, or ""."""
+    lowest, name = library.releases[0], site.check.framework
+    clauses = []
+    minimum = lowest_named(site.check.claim.specifier)
+    if minimum is not None:
+        written = _as_written(site.check.claim, minimum)
+        if lowest.version != minimum:
+            clauses.append(
+                f"the index has no {name} {written}: the lowest in the range is {lowest.text}"
             )
-        elif written != str(meant):
-            told.append(f"{name} {written} is {least.text} on the index")
-    if spot.title is not least:
-        told.append(
-            f"{name} {least.text} is for no CPython that ddtrace {spot.ask.boundary.minimum.text}"
-            f" has: the lowest that is for one is {spot.title.text}"
+        elif written != str(minimum):
+            clauses.append(f"{name} {written} is {lowest.text} on the index")
+    if site.release is not lowest:
+        tracer = site.check.boundary.minimum.text
+        clauses.append(
+            f"{name} {lowest.text} is for no CPython that ddtrace {tracer} has:"
+            f" the lowest that is for one is {site.release.text}"
         )
-    return "; ".join(told)
+    return "; ".join(clauses)
 
 
-def _written(claim: Claim, meant: Version) -> str:
+def _as_written(claim: Claim, version: Version) -> str:
     """Return the version as the document writes it."""
-    found = (text for text in _VERSION.findall(claim.as_written) if Version(text) == meant)
-    return next(found, str(meant))
+    written = (text for text in _VERSION.findall(claim.as_written) if Version(text) == version)
+    return next(written, str(version))

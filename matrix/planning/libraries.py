@@ -1,8 +1,8 @@
-"""Which releases of a library there are for a row, and on which CPythons each runs.
+"""Releases of the library of an integration row, and the CPythons that each of them runs on.
 
-A release's own `Requires-Python` says it, and without one the tags of its wheels. Neither gives an
-upper end that old releases keep to, and releases from before both have none: what the library's
-module names then (PYTHON) was seen.
+A release's own `Requires-Python` decides, and without one the tags of its wheels. Neither gives an
+upper bound that old releases keep to, and very old releases have neither: for them the library's
+module declares the CPythons on which they were seen to run (PYTHON).
 """
 
 from __future__ import annotations
@@ -20,33 +20,37 @@ from matrix.probes.declaration import Integration
 from matrix.pypi.releases import Release, Releases
 from matrix.system.data_files import read_data
 
-__all__ = ["LibraryReleases", "library_runs", "runs_of_standard_library"]
+__all__ = ["LibraryReleases", "library_obstacle", "standard_library_release"]
 
-# Of how many later releases those are chosen that are tried where the minimum does not build.
-_RUNGS = 15
+# The most later releases that are tried where the minimum does not build or start.
+_MOST_FALLBACKS = 15
 
 
-def library_runs(integration: Integration, title: Release, python: str) -> Unsatisfiable | None:
+def library_obstacle(
+    integration: Integration, release: Release, python: str
+) -> Unsatisfiable | None:
     """Return why a release does not run on a CPython, None where it does."""
-    said = f"{integration.slug} {title.text}"
-    requires = {file.requires_python for file in title.release.files if not file.yanked}
-    if not title.accepts_python(python):
-        named = title.release.requires_python or "(see files)"
-        return Unsatisfiable(Reason.FRAMEWORK_PYTHON, f"{said} requires Python {named}")
-    pythons = integration.named_pythons(title.text)
-    if pythons is not None:
-        if not pythons.contains(python, prereleases=True):
-            detail = f"{said} does not run on CPython {python}, only on {pythons}"
-            return Unsatisfiable(Reason.FRAMEWORK_PYTHON, detail)
-    elif not any(requires) and title.is_tagged_for(python) is False:
-        return Unsatisfiable(Reason.FRAMEWORK_PYTHON, f"{said} has no wheel for CPython {python}")
-    return None
+    library = f"{integration.slug} {release.text}"
+    requires = {file.requires_python for file in release.release.files if not file.yanked}
+    pythons = integration.named_pythons(release.text)
+    if not release.accepts_python(python):
+        named = release.release.requires_python or "(see files)"
+        detail = f"{library} requires Python {named}"
+    elif pythons is not None:
+        if pythons.contains(python, prereleases=True):
+            return None
+        detail = f"{library} does not run on CPython {python}, only on {pythons}"
+    elif not any(requires) and release.is_tagged_for(python) is False:
+        detail = f"{library} has no wheel for CPython {python}"
+    else:
+        return None
+    return Unsatisfiable(Reason.FRAMEWORK_PYTHON, detail)
 
 
-def runs_of_standard_library(
+def standard_library_release(
     integration: Integration, python: str, era: dt.datetime
 ) -> Release | Unsatisfiable:
-    """Return the standard library of a CPython as a release of the interpreter's version."""
+    """Return the standard library of a CPython as a release with the interpreter's version."""
     named = integration.named_pythons(python)
     if named is not None and not named.contains(python, prereleases=True):
         return Unsatisfiable(
@@ -58,132 +62,134 @@ def runs_of_standard_library(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LibraryReleases:
-    """The releases of one library in a promised range, known at the time of a tracer's release.
+    """The releases of a library in a promised range that are older than a tracer's release.
 
-    `under` are those below the range, `above` those
-    beyond its upper end, of that time too.
+    `below` are those below the range, `above` those above its upper end, of that time too.
     """
 
     integration: Integration
-    titles: Sequence[Release]
-    under: Sequence[Release] = ()
+    releases: Sequence[Release]
+    below: Sequence[Release] = ()
     above: Sequence[Release] = ()
-    _runs: dict[tuple[str, str], Unsatisfiable | None] = dataclasses.field(default_factory=dict)
+    _obstacles: dict[tuple[str, str], Unsatisfiable | None] = dataclasses.field(
+        default_factory=dict
+    )
 
     @classmethod
-    def of(
-        cls, integration: Integration, shelf: Releases, specifier: str, era: dt.datetime
+    def in_range(
+        cls, integration: Integration, project: Releases, specifier: str, era: dt.datetime
     ) -> LibraryReleases | Unsatisfiable:
-        """Return the releases before `era`; why there is none otherwise."""
-        titles = shelf.matching(specifier)
-        known = [title for title in titles if title.uploaded < era]
-        if known:
-            others = [title for title in shelf.all if title.uploaded < era]
-            under = [title for title in others if title.version < titles[0].version]
-            above = [title for title in others if title.version > titles[-1].version]
-            return cls(integration, known, under, above)
-        said = f"{shelf.name} {specifier}".strip()
-        if titles:
-            detail = (
-                f"the first of {said} is of {titles[0].uploaded:%Y-%m-%d}, the tracer's release"
+        """Return the releases before `era`, or why there is none."""
+        matching = project.matching(specifier)
+        in_era = [release for release in matching if release.uploaded < era]
+        if in_era:
+            all_in_era = [release for release in project.all if release.uploaded < era]
+            below = [item for item in all_in_era if item.version < matching[0].version]
+            above = [item for item in all_in_era if item.version > matching[-1].version]
+            return cls(integration, in_era, below, above)
+        requirement = f"{project.name} {specifier}".strip()
+        if matching:
+            return Unsatisfiable(
+                Reason.FRAMEWORK_ERA,
+                f"the first of {requirement} was released on {matching[0].uploaded:%Y-%m-%d},"
+                f" the tracer on {era:%Y-%m-%d}",
             )
-            return Unsatisfiable(Reason.FRAMEWORK_ERA, f"{detail} of {era:%Y-%m-%d}")
-        return Unsatisfiable(Reason.NO_RELEASE, f"no release of {said}{shelf.until_note}")
+        detail = f"no release of {requirement}{project.until_note}"
+        return Unsatisfiable(Reason.NO_RELEASE, detail)
 
     def lowest(self, python: str) -> Release | Unsatisfiable:
         """Return the documented minimum, if it runs on the CPython."""
-        title = self.titles[0]
-        return self._refused(title, python) or title
+        return self._obstacle(self.releases[0], python) or self.releases[0]
 
     def newest(self, python: str) -> Release | Unsatisfiable:
-        """Return the newest that runs on the CPython."""
-        for title in reversed(self.titles):
-            if self._refused(title, python) is None:
-                return title
-        why = self._refused(self.titles[-1], python)
-        return why or self.titles[-1]
+        """Return the newest release that runs on the CPython."""
+        for release in reversed(self.releases):
+            if self.runs(release, python):
+                return release
+        return self._obstacle(self.releases[-1], python) or self.releases[-1]
 
-    def lowest_anywhere(self, pythons: Iterable[str]) -> Mapping[str, Release]:
-        """Return the lowest release that runs on any of the CPythons, by those that it runs on."""
-        given = tuple(pythons)
-        for title in self.titles:
-            fitting = [each for each in given if self._refused(title, each) is None]
-            if fitting:
-                return dict.fromkeys(fitting, title)
+    def lowest_on_any(self, pythons: Sequence[str]) -> Mapping[str, Release]:
+        """Return the lowest release that runs on any of the CPythons, by those it runs on."""
+        for release in self.releases:
+            if runnable := [python for python in pythons if self.runs(release, python)]:
+                return dict.fromkeys(runnable, release)
         return {}
 
-    def others(self, title: Release, python: str) -> list[Release]:
-        """Return what a release is compared with: the newest of each major, and the minimum."""
-        fitting = list(self._fitting(self.titles, python))
-        majors = {each.version.major: each for each in fitting}
-        least = [each for each in self.titles[:1] if each in fitting]
-        chosen = {each.text: each for each in [*reversed(majors.values()), *least]}
-        chosen.pop(title.text, None)
+    def comparisons(self, release: Release, python: str) -> list[Release]:
+        """Return the releases to compare one with: the newest of each major, and the minimum."""
+        runnable = [item for item in self.releases if self.runs(item, python)]
+        majors = {item.version.major: item for item in runnable}
+        minimum = [item for item in self.releases[:1] if item in runnable]
+        chosen = {item.text: item for item in [*reversed(majors.values()), *minimum]}
+        chosen.pop(release.text, None)
         return list(chosen.values())
 
-    def between(
+    def missing_majors(
         self, done: Iterable[Release], pythons: Sequence[str]
     ) -> Iterator[tuple[str, Release]]:
         """Yield the newest release of each major that none of `done` is of, with a CPython.
 
-        One of `pythons` for each: the newest that was there when the release came out. Later ones
-        are not what it was made for, and say so only where it has an upper end.
+        That is one of `pythons`: the newest that existed when the release came out. A release was
+        not made for later ones, and says so only where it has an upper bound.
         """
-        majors = {title.version.major for title in done}
-        for major in dict.fromkeys(title.version.major for title in self.titles):
-            if major in majors:
+        done_majors = {release.version.major for release in done}
+        for major in dict.fromkeys(release.version.major for release in self.releases):
+            if major in done_majors:
                 continue
-            for title in reversed(self.titles):
-                if title.version.major == major:
-                    fitting = [each for each in pythons if self._refused(title, each) is None]
-                    if fitting:
-                        yield _of_its_time(title, fitting), title
+            for release in reversed(self.releases):
+                if release.version.major == major:
+                    runnable = [python for python in pythons if self.runs(release, python)]
+                    if runnable:
+                        yield _contemporary_python(release, runnable), release
                         break
 
-    def before(self, title: Release, python: str) -> Release | None:
+    def before(self, release: Release, python: str) -> Release | None:
         """Return the release before the documented minimum, where it runs on the CPython."""
-        if title is not self.titles[0] or not self.under:
+        if release is not self.releases[0] or not self.below:
             return None
-        found = self.under[-1]
-        return found if self._refused(found, python) is None else None
+        return self.below[-1] if self.runs(self.below[-1], python) else None
 
     def beyond(self, python: str) -> Release | None:
-        """Return the first release above a range with an upper end, where it runs there."""
-        found = self.above[:1]
-        return next((each for each in found if self._refused(each, python) is None), None)
+        """Return the first release above the range's upper end, where it runs on the CPython."""
+        return self.above[0] if self.above and self.runs(self.above[0], python) else None
 
-    def rungs(self, title: Release, python: str) -> list[Release]:
-        """Return what is tried where a release does not build or start on the CPython: ascending,
-        the one after it, the first of each minor series and the newest; of many, some.
+    def fallback_versions(self, minimum: Release, python: str) -> list[Release]:
+        """Return the releases to try where the minimum does not build or start on the CPython.
+
+        Ascending: the one after it, the first of each minor series and the newest; of many, a
+        sample.
         """
         later = [
-            each for each in self._fitting(self.titles, python) if each.version > title.version
+            release
+            for release in self.releases
+            if release.version > minimum.version and self.runs(release, python)
         ]
-        series = {each.minor: each for each in reversed(later)}
-        found = dict.fromkeys([*later[:1], *reversed(series.values()), *later[-1:]])
-        steps = sorted(found, key=lambda each: each.version)
-        if len(steps) <= _RUNGS:
-            return steps
-        last = len(steps) - 1
-        return [steps[round(number * last / (_RUNGS - 1))] for number in range(_RUNGS)]
+        series = {release.minor: release for release in reversed(later)}
+        chosen = dict.fromkeys([*later[:1], *reversed(series.values()), *later[-1:]])
+        ascending = sorted(chosen, key=lambda release: release.version)
+        if len(ascending) <= _MOST_FALLBACKS:
+            return ascending
+        last, steps = len(ascending) - 1, _MOST_FALLBACKS - 1
+        return [ascending[round(step * last / steps)] for step in range(_MOST_FALLBACKS)]
 
-    def runs(self, title: Release, python: str) -> bool:
+    def runs(self, release: Release, python: str) -> bool:
         """Return whether a release runs on the CPython."""
-        return self._refused(title, python) is None
+        return self._obstacle(release, python) is None
 
-    def _fitting(self, titles: Iterable[Release], python: str) -> Iterator[Release]:
-        return (title for title in titles if self._refused(title, python) is None)
-
-    def _refused(self, title: Release, python: str) -> Unsatisfiable | None:
-        key = (title.text, python)
-        if key not in self._runs:
-            self._runs[key] = library_runs(self.integration, title, python)
-        return self._runs[key]
+    def _obstacle(self, release: Release, python: str) -> Unsatisfiable | None:
+        key = (release.text, python)
+        if key not in self._obstacles:
+            self._obstacles[key] = library_obstacle(self.integration, release, python)
+        return self._obstacles[key]
 
 
-def _of_its_time(title: Release, pythons: Sequence[str]) -> str:
-    """Return the newest of the CPythons (ascending) that was there then, the oldest where none."""
-    day = title.uploaded.date()
-    born = read_data("pythons")
-    there = [each for each in pythons if each in born and born[each] <= day]
-    return there[-1] if there else pythons[0]
+def _contemporary_python(release: Release, pythons: Sequence[str]) -> str:
+    """Return the newest of the CPythons (ascending) that existed then, the oldest where none."""
+    uploaded = release.uploaded.date()
+    first_releases = read_data("pythons")
+    older = [
+        python
+        for python in pythons
+        if python in first_releases and first_releases[python] <= uploaded
+    ]
+    return older[-1] if older else pythons[0]

@@ -1,13 +1,14 @@
-"""Where cells are to be run: on this machine or by an engine, and for which targets. Pure."""
+"""Targets that cells are planned for: those of this machine, or of a container engine. Pure."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from matrix.docker.interface import EngineInfo
 from matrix.errors import EngineUnavailableError, UsageError, did_you_mean
-from matrix.interpreters.targets import compatible_targets, host_target
+from matrix.interpreters.inspect import host_target
+from matrix.interpreters.targets import compatible_targets
 from matrix.model.reason import Reason
 from matrix.model.selectors import matches
 from matrix.planning.existence import Unsatisfiable
@@ -15,35 +16,38 @@ from matrix.planning.existence import Unsatisfiable
 __all__ = [
     "ENGINES",
     "Targets",
-    "among",
-    "anywhere",
-    "by_engine",
-    "everywhere",
-    "locally",
-    "platform_of",
-    "short",
+    "all_engine_targets",
+    "all_targets",
+    "engine_platform",
+    "engine_targets",
+    "local_targets",
+    "select_targets",
+    "short_target",
 ]
 
 ENGINES = ("auto", "docker", "local")
-# Our targets, and what an engine calls them.
+# Our targets, and the engine's names for them.
 _PLATFORMS = {
     "linux_x86_64": "linux/amd64",
     "linux_i686": "linux/386",
     "linux_aarch64": "linux/arm64",
 }
-# What a CPU runs without emulation beside its own.
-_ALSO = {"linux/amd64": ("linux/386",)}
-# What a container of an engine is.
+# Other platforms that a CPU runs without emulation.
+_ALSO_NATIVE = {"linux/amd64": ("linux/386",)}
+# The deployment of a cell in a container.
 _CONTAINERS = ("docker",)
+_EMULATION = (
+    "Other CPUs need emulation on the engine's host: install qemu-user-static and binfmt-support."
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Targets:
-    """`engine` is the container engine by name, "" for this machine.
+    """The targets to plan for, and where their cells run.
 
-    `targets` are those that are planned, the first first; `emulated` those of them that are slow;
-    `obstacles` says of other targets why they are not planned. `deployments` are those that a cell
-    there can be in, in the words of claims.
+    `engine` is the container engine by name, "" for this machine. `targets` are in order of
+    preference; `emulated` are those of them that are slow. `obstacles` says of other targets why
+    they are not planned. `deployments` are those that a cell can be in, in the words of claims.
     """
 
     engine: str
@@ -53,117 +57,106 @@ class Targets:
     deployments: tuple[str, ...] = ()
 
 
-def platform_of(target: str) -> str:
-    """Return what an engine calls a target, "" for one that no Linux container can be."""
+def engine_platform(target: str) -> str:
+    """Return the engine's name for a target, "" for one that no Linux container can have."""
     return _PLATFORMS.get(target, "")
 
 
-def short(target: str) -> str:
-    """Return a target in few letters (`arm64`), where it has a short name."""
-    return platform_of(target).rpartition("/")[2] or target
+def short_target(target: str) -> str:
+    """Return the short name of a target (`arm64`), the target itself where it has none."""
+    return engine_platform(target).rpartition("/")[2] or target
 
 
-def locally(globs: Sequence[str] = ()) -> Targets:
-    """Return this machine, and with globs what it runs beside; raise UsageError where they mean
+def local_targets(globs: Sequence[str] = (), *, host: str = "") -> Targets:
+    """Return this machine's target, or with globs those of its targets that match.
+
+    `host` is the target of the machine, "" for this one. Raises UsageError where the globs match
     other targets only.
     """
-    here = host_target()
-    runs = (here, *compatible_targets(here))
-    wanted = _wanted(globs, [*runs, *(each for each in _PLATFORMS if each not in runs)])
-    chosen = tuple(each for each in (runs if globs else (here,)) if each in wanted)
+    host = host or host_target()
+    runnable = (host, *compatible_targets(host))
+    matching = _matching(globs, _with_platforms(runnable))
+    chosen = tuple(target for target in (runnable if globs else (host,)) if target in matching)
     if not chosen:
         raise UsageError(
-            f"this machine is {here} and runs no cell for {_listed(wanted)}",
+            f"this machine is {host} and runs no cell for {' and '.join(matching)}",
             "A container engine does: --engine docker (`plan` needs none for that).",
         )
     return Targets("", chosen)
 
 
-def by_engine(info: EngineInfo, globs: Sequence[str] = ()) -> Targets:
-    """Return what an engine runs; raise EngineUnavailableError where that is nothing."""
-    runs = [target for each in info.platforms for target in _targets(each)]
-    wanted = _wanted(globs, [*runs, *(each for each in _PLATFORMS if each not in runs)])
-    chosen = tuple(target for target in runs if target in wanted)
+def engine_targets(info: EngineInfo, globs: Sequence[str] = ()) -> Targets:
+    """Return the targets that an engine runs; raise EngineUnavailableError where it runs none."""
+    runnable = [
+        target
+        for platform in info.platforms
+        for target, name in _PLATFORMS.items()
+        if name == platform
+    ]
+    matching = _matching(globs, _with_platforms(runnable))
+    chosen = tuple(target for target in runnable if target in matching)
+    runs = f"runs {', '.join(info.platforms) or 'nothing'} here"
     if not chosen:
         raise EngineUnavailableError(
-            f"{info.name} runs nothing for {_listed(wanted)}: {_cannot(info)}", _EMULATION
+            f"{info.name} runs nothing for {' and '.join(matching)}: {runs}", _EMULATION
         )
-    native = (info.platform, *_ALSO.get(info.platform, ()))
-    obstacles = {
-        target: Unsatisfiable(Reason.PLATFORM_NOT_HERE, f"{info.name} {_cannot(info)}")
-        for target in _PLATFORMS
-        if target not in runs
-    }
+    native = (info.platform, *_ALSO_NATIVE.get(info.platform, ()))
+    not_here = Unsatisfiable(Reason.PLATFORM_NOT_HERE, f"{info.name} {runs}")
+    obstacles = {target: not_here for target in _PLATFORMS if target not in runnable}
     return Targets(
         info.name,
         chosen,
         frozenset(target for target in chosen if _PLATFORMS[target] not in native),
-        {**obstacles, **_unselected(runs, chosen)},
+        {**obstacles, **_not_selected(runnable, chosen)},
         _CONTAINERS,
     )
 
 
-def among(targets: Sequence[str], globs: Sequence[str] = (), *, contained: bool = True) -> Targets:
-    """Return those of `targets` that the globs mean, wherever they were run.
+def select_targets(
+    targets: Sequence[str], globs: Sequence[str] = (), *, contained: bool = True
+) -> Targets:
+    """Return those of `targets` that match the globs, wherever they were run.
 
-    `contained` says that containers are among the places: promises about them can be asked.
+    `contained` says that cells may run in containers, so that promises about these can be tested.
     """
-    wanted = _wanted(globs, [*targets, *(each for each in _PLATFORMS if each not in targets)])
-    chosen = tuple(target for target in targets if target in wanted)
+    matching = _matching(globs, _with_platforms(targets))
+    chosen = tuple(target for target in targets if target in matching)
     deployments = _CONTAINERS if contained else ()
-    return Targets("", chosen, obstacles=_unselected(targets, chosen), deployments=deployments)
+    return Targets("", chosen, obstacles=_not_selected(targets, chosen), deployments=deployments)
 
 
-def everywhere(globs: Sequence[str] = ()) -> Targets:
-    """Return this machine and all that an engine could run, without asking one."""
-    here = host_target()
-    return among([here, *(each for each in _PLATFORMS if each != here)], globs)
+def all_targets(globs: Sequence[str] = ()) -> Targets:
+    """Return this machine's target and all that an engine could run, without connecting to one."""
+    return select_targets(_with_platforms([host_target()]), globs)
 
 
-def anywhere(globs: Sequence[str] = ()) -> Targets:
-    """Return all that an engine could run, without asking one."""
-    wanted = _wanted(globs, list(_PLATFORMS))
-    chosen = tuple(target for target in _PLATFORMS if target in wanted)
-    obstacles = _unselected(_PLATFORMS, chosen)
-    return Targets("docker", chosen, obstacles=obstacles, deployments=_CONTAINERS)
+def all_engine_targets(globs: Sequence[str] = ()) -> Targets:
+    """Return all targets that an engine could run, without connecting to one."""
+    return dataclasses.replace(select_targets(list(_PLATFORMS), globs), engine="docker")
 
 
-_EMULATION = (
-    "Other CPUs need emulation on the engine's host: install qemu-user-static and binfmt-support."
-)
+def _with_platforms(targets: Sequence[str]) -> list[str]:
+    """Return the targets and, behind them, the others that an engine could run."""
+    return [*targets, *(target for target in _PLATFORMS if target not in targets)]
 
 
-def _targets(platform: str) -> list[str]:
-    return [target for target, name in _PLATFORMS.items() if name == platform]
+def _not_selected(runnable: Iterable[str], chosen: Sequence[str]) -> dict[str, Unsatisfiable]:
+    obstacle = Unsatisfiable(Reason.NOT_SELECTED, f"--target selects {' and '.join(chosen)}")
+    return {target: obstacle for target in runnable if target not in chosen}
 
 
-def _cannot(info: EngineInfo) -> str:
-    return f"runs {', '.join(info.platforms) or 'nothing'} here"
-
-
-def _unselected(
-    runs: Sequence[str] | Mapping[str, str], chosen: Sequence[str]
-) -> dict[str, Unsatisfiable]:
-    why = Unsatisfiable(Reason.NOT_SELECTED, f"--target asks for {_listed(chosen)}")
-    return {target: why for target in runs if target not in chosen}
-
-
-def _wanted(globs: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """Return those of `known` that the globs mean; raise UsageError for one that means none."""
-    words = {target: (target, platform_of(target), short(target)) for target in known}
-    every = [word for names in words.values() for word in names if word]
+def _matching(globs: Sequence[str], targets: Sequence[str]) -> tuple[str, ...]:
+    """Return the targets that match the globs; raise UsageError for a glob that matches none."""
+    names = {target: (target, engine_platform(target), short_target(target)) for target in targets}
+    all_names = [name for group in names.values() for name in group if name]
     for glob in globs:
-        if not matches(glob, every):
+        if not matches(glob, all_names):
+            hint = did_you_mean(glob.replace("*", ""), all_names)
             raise UsageError(
-                f"unknown target {glob!r} for --target{did_you_mean(glob.replace('*', ''), every)}",
-                f"Targets: {', '.join(known)}.",
+                f"unknown target {glob!r} for --target{hint}", f"Targets: {', '.join(targets)}."
             )
     return tuple(
         target
-        for target, names in words.items()
-        if not globs or any(matches(glob, names) for glob in globs)
+        for target, group in names.items()
+        if not globs or any(matches(glob, group) for glob in globs)
     )
-
-
-def _listed(targets: Sequence[str]) -> str:
-    return " and ".join(targets)

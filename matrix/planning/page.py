@@ -1,4 +1,4 @@
-"""A page as context: what else it says that a claim's experiment depends on."""
+"""A page as context: the other claims that a claim's experiment depends on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matrix.interpreters.targets import covers_target
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.pypi.releases import python_key, specifier_allows
 
-__all__ = ["ClaimPage", "named_pythons", "pages_of"]
+__all__ = ["ClaimPage", "named_pythons", "pages_by_document"]
 
 _EXACT = re.compile(r"={2,3}\s*(\d+\.\d+)(?:\.\*)?\s*")
 _FROM = re.compile(r">=\s*(\d+\.\d+)(?!\d)")
@@ -23,49 +23,51 @@ class ClaimPage:
     def __init__(self, claims: Iterable[Claim]) -> None:
         self.claims = tuple(sorted(claims, key=lambda claim: claim.id))
 
-    def of(self, kind: ClaimKind) -> Sequence[Claim]:
+    def claims_of(self, kind: ClaimKind) -> Sequence[Claim]:
         """Return the claims of one kind."""
         return [claim for claim in self.claims if claim.kind is kind]
 
     @functools.cached_property
     def branches(self) -> tuple[str, ...]:
         """Return the specifiers of the release branches that the page names."""
-        found = {claim.specifier for claim in self.of(ClaimKind.BRANCH) if claim.specifier}
-        return tuple(sorted(found))
+        specifiers = {
+            claim.specifier for claim in self.claims_of(ClaimKind.BRANCH) if claim.specifier
+        }
+        return tuple(sorted(specifiers))
 
     def branches_of(self, version: str) -> tuple[str, ...]:
-        """Return the page's branch that holds a tracer release, as one specifier or none."""
+        """Return the page's branch that has a tracer release: one specifier, or none."""
         return tuple(branch for branch in self.branches if specifier_allows(branch, version))[:1]
 
     def capability(self, subjects: Iterable[str]) -> Claim | None:
-        """Return the claim of the first of these capabilities that the page has a version for."""
+        """Return the claim of the first of these capabilities with a documented version."""
         for subject in subjects:
-            for claim in self.of(ClaimKind.CAPABILITY):
+            for claim in self.claims_of(ClaimKind.CAPABILITY):
                 if claim.subject == subject and claim.specifier and claim.status not in _DENIED:
                     return claim
         return None
 
     def frameworks(self, capability: str | None = None) -> list[tuple[str, str]]:
-        """Return (framework, specifier) of the page's framework table, of one capability or all."""
+        """Return (framework, specifier) rows of the framework table, of one capability or all."""
         return _rows(
             claim
-            for claim in self.of(ClaimKind.FRAMEWORK)
+            for claim in self.claims_of(ClaimKind.FRAMEWORK)
             if capability is None or claim.get("capability") == capability
         )
 
     def authentication(self) -> list[tuple[str, str]]:
-        """Return (framework, specifier) of the page's authentication table."""
-        return _rows(self.of(ClaimKind.AUTHENTICATION))
+        """Return (framework, specifier) rows of the authentication table."""
+        return _rows(self.claims_of(ClaimKind.AUTHENTICATION))
 
     def runtimes(self, target: str, tracer: str | None = None) -> list[str]:
         """Return the specifiers of the CPythons named for a target.
 
-        With `tracer` only those whose row admits that tracer release.
+        With `tracer`, only those whose row admits that tracer release.
         """
         return sorted(
             {
                 claim.get("python") or ""
-                for claim in self.of(ClaimKind.RUNTIME)
+                for claim in self.claims_of(ClaimKind.RUNTIME)
                 if claim.status not in _DENIED
                 and covers_target(claim, target)
                 and (tracer is None or specifier_allows(claim.specifier, tracer))
@@ -73,28 +75,28 @@ class ClaimPage:
         )
 
 
-def pages_of(claims: Iterable[Claim]) -> dict[tuple[str, str], ClaimPage]:
-    """Return the pages by (document, sha256): two pages may share a name."""
+def pages_by_document(claims: Iterable[Claim]) -> dict[tuple[str, str], ClaimPage]:
+    """Return the pages by (document, sha256), as two pages may share a name."""
     grouped: dict[tuple[str, str], list[Claim]] = {}
     for claim in claims:
         grouped.setdefault((claim.document, claim.sha256), []).append(claim)
-    return {key: ClaimPage(found) for key, found in grouped.items()}
+    return {key: ClaimPage(group) for key, group in grouped.items()}
 
 
-def named_pythons(specifiers: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+def named_pythons(specifiers: Iterable[str], supported: Iterable[str]) -> tuple[str, ...]:
     """Return the CPythons (`major.minor`, ascending) that the specifiers stand for.
 
-    `==3.9.*` is 3.9 whether or not anything runs on it; `>=3.7` is 3.7, which it names, and those
-    of `known` that it admits.
+    `==3.9.*` is 3.9, whether it is supported or not; `>=3.7` is 3.7, which it names, and those of
+    `supported` that it admits.
     """
-    given = list(specifiers)
-    exact = {match[1] for text in given if (match := _EXACT.fullmatch(text))}
-    ranges = [text for text in given if not _EXACT.fullmatch(text)]
+    texts = list(specifiers)
+    exact = {match[1] for text in texts if (match := _EXACT.fullmatch(text))}
+    ranges = [text for text in texts if not _EXACT.fullmatch(text)]
     exact |= {match[1] for text in ranges if (match := _FROM.search(text))}
-    admitted = {python for python in known for text in ranges if specifier_allows(text, python)}
+    admitted = {python for python in supported for text in ranges if specifier_allows(text, python)}
     return tuple(sorted(exact | admitted, key=python_key))
 
 
 def _rows(claims: Iterable[Claim]) -> list[tuple[str, str]]:
-    found = {(claim.subject, claim.specifier) for claim in claims if claim.status not in _DENIED}
-    return sorted(found)
+    rows = {(claim.subject, claim.specifier) for claim in claims if claim.status not in _DENIED}
+    return sorted(rows)

@@ -1,6 +1,7 @@
-"""A whole plan to plain JSON values and back, exactly; what is no plan is refused.
+"""Write a whole plan as plain JSON values, and read it back strictly.
 
-`plan --json` tells of a plan for whoever reads it; this is all of it, for another machine to run.
+This is all of a plan, for another machine to run. `plan --json` writes `plan_json` instead, a
+description for readers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from matrix.model.plan import Omission, Part, Plan, PlannedCell, StaticEvidence
 from matrix.model.reason import Reason
 from matrix.model.validate import cell_id, count, text
 
-__all__ = ["only", "plan_from_json", "plan_to_json", "tuple_of"]
+__all__ = ["check_fields", "plan_from_json", "plan_to_json", "read_tuple"]
 
 _CLAIM = frozenset(Claim.__dataclass_fields__)
 # Fields whose names in the file are older than those of the dataclasses.
@@ -38,21 +39,21 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "snapshot": plan.snapshot.isoformat(),
         "claims": [claim.to_json() for claim in plan.claims],
         "parts": [_part_to_json(part) for part in plan.parts],
-        "cells": [_cell_to_json(each) for each in plan.cells],
-        "fallbacks": [_cell_to_json(each) for each in plan.fallbacks],
+        "cells": [_cell_to_json(planned) for planned in plan.cells],
+        "fallbacks": [_cell_to_json(planned) for planned in plan.fallbacks],
         "left_out": [
             {
-                "claim": each.claim,
-                "what": each.subject,
-                "reason": each.reason.value,
-                "detail": each.detail,
+                "claim": omission.claim,
+                "what": omission.subject,
+                "reason": omission.reason.value,
+                "detail": omission.detail,
             }
-            for each in plan.omissions
+            for omission in plan.omissions
         ],
         "targets": list(plan.targets),
         "static": [
-            {"claim": each.claim, "refutes": each.refutes, "evidence": each.evidence}
-            for each in plan.static
+            {"claim": item.claim, "refutes": item.refutes, "evidence": item.evidence}
+            for item in plan.static
         ],
         "candidate": plan.candidate,
     }
@@ -61,43 +62,43 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
 def plan_from_json(data: Mapping[str, Any]) -> Plan:
     """Return the plan that `plan_to_json` wrote.
 
-    Raises KeyError, TypeError, ValueError or AttributeError for what is none.
+    Raises KeyError, TypeError, ValueError or AttributeError for anything else.
     """
-    only(data, *_PLAN)
+    check_fields(data, *_PLAN)
     snapshot = dt.datetime.fromisoformat(text(data["snapshot"]))
     if snapshot.tzinfo is None:
         raise ValueError(f"{data['snapshot']!r} names no time zone")
     return Plan(
         profile=text(data["profile"]),
         snapshot=snapshot,
-        claims=tuple_of(data["claims"], _claim),
-        parts=tuple_of(data["parts"], _part),
-        cells=tuple_of(data["cells"], _cell),
-        fallbacks=tuple_of(data["fallbacks"], _cell),
-        omissions=tuple_of(data["left_out"], _omission),
-        targets=tuple_of(data["targets"], text),
-        static=tuple_of(data["static"], _static),
+        claims=read_tuple(data["claims"], _read_claim),
+        parts=read_tuple(data["parts"], _read_part),
+        cells=read_tuple(data["cells"], _read_planned_cell),
+        fallbacks=read_tuple(data["fallbacks"], _read_planned_cell),
+        omissions=read_tuple(data["left_out"], _read_omission),
+        targets=read_tuple(data["targets"], text),
+        static=read_tuple(data["static"], _read_static),
         candidate=text(data["candidate"]),
     )
 
 
-def only(data: object, *names: str) -> None:
-    """Raise ValueError where a table has other names than these, TypeError where it is none."""
+def check_fields(data: object, *names: str) -> None:
+    """Raise ValueError for a table with other fields, TypeError for anything but a table."""
     if not isinstance(data, dict):
-        raise TypeError(f"{data!r:.80} is no table")
-    if strange := data.keys() - set(names):
-        raise ValueError(f"nobody knows {min(strange)!r}")
+        raise TypeError(f"{data!r:.80} is not a table")
+    if unknown := data.keys() - set(names):
+        raise ValueError(f"unknown field {min(unknown)!r}")
 
 
-def tuple_of(values: object, one: Callable[[Any], _T]) -> tuple[_T, ...]:
-    """Return a list's values, each as `one` reads it; raise TypeError where it is no list."""
+def read_tuple(values: object, read: Callable[[Any], _T]) -> tuple[_T, ...]:
+    """Return a list's values, each as `read` returns it; raise TypeError where it is no list."""
     if not isinstance(values, list):
-        raise TypeError(f"{values!r:.80} is no list")
-    return tuple(map(one, values))
+        raise TypeError(f"{values!r:.80} is not a list")
+    return tuple(map(read, values))
 
 
 def _part_to_json(part: Part) -> dict[str, Any]:
-    return {called: _value_to_json(getattr(part, name)) for name, called in _PART.items()}
+    return {file_name: _value_to_json(getattr(part, name)) for name, file_name in _PART.items()}
 
 
 def _value_to_json(value: object) -> object:
@@ -117,9 +118,9 @@ def _cell_to_json(planned: PlannedCell) -> dict[str, Any]:
     }
 
 
-def _claim(data: Mapping[str, Any]) -> Claim:
-    only(data, *_CLAIM)
-    only(data["scope"], *data["scope"])
+def _read_claim(data: Mapping[str, Any]) -> Claim:
+    check_fields(data, *_CLAIM)
+    check_fields(data["scope"], *data["scope"])
     claim = Claim.from_json(data)
     texts = (claim.id, claim.subject, claim.specifier, claim.as_written, claim.document)
     for value in (*texts, claim.language, claim.sha256, claim.heading):
@@ -131,57 +132,57 @@ def _claim(data: Mapping[str, Any]) -> Claim:
     return claim
 
 
-def _part(data: Mapping[str, Any]) -> Part:
-    only(data, *_PART.values())
+def _read_part(data: Mapping[str, Any]) -> Part:
+    check_fields(data, *_PART.values())
     return Part(
         claim=text(data["claim"]),
         probe=text(data["probe"]),
         channel=text(data["channel"]),
-        minimum=_part_cell(data["minimum"]),
-        before=_maybe_cell(data["before"]),
-        controls=tuple_of(data["controls"], _part_cell),
-        expects_absent=_truth(data["holds_without"]),
-        contained=_truth(data["contained"]),
+        minimum=_read_cell(data["minimum"]),
+        before=_read_optional_cell(data["before"]),
+        controls=read_tuple(data["controls"], _read_cell),
+        expects_absent=_read_bool(data["holds_without"]),
+        contained=_read_bool(data["contained"]),
         control_channel=text(data["control_channel"]),
         pick=text(data["pick"]),
-        above=_maybe_cell(data["above"]),
+        above=_read_optional_cell(data["above"]),
         choice=text(data["said"]),
-        elsewhere=tuple_of(data["elsewhere"], _part_cell),
-        later=tuple_of(data["rungs"], _part_cell),
+        elsewhere=read_tuple(data["elsewhere"], _read_cell),
+        later=read_tuple(data["rungs"], _read_cell),
     )
 
 
-def _part_cell(value: object) -> Cell:
+def _read_cell(value: object) -> Cell:
     return Cell.parse(cell_id(value))
 
 
-def _maybe_cell(value: object) -> Cell | None:
-    return None if value is None else _part_cell(value)
+def _read_optional_cell(value: object) -> Cell | None:
+    return None if value is None else _read_cell(value)
 
 
-def _truth(value: object) -> bool:
+def _read_bool(value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{value!r} is neither true nor false")
     return value
 
 
-def _cell(data: Mapping[str, Any]) -> PlannedCell:
-    only(data, "id", "as_of", "probes", "decisive", "soak", "repeats")
+def _read_planned_cell(data: Mapping[str, Any]) -> PlannedCell:
+    check_fields(data, "id", "as_of", "probes", "decisive", "soak", "repeats")
     repeats = count(data["repeats"])
     if repeats == 0:
         raise ValueError(f"{data['id']} runs 0 times")
     return PlannedCell(
-        cell=_part_cell(data["id"]),
+        cell=_read_cell(data["id"]),
         as_of=dt.date.fromisoformat(text(data["as_of"])),
-        probes=tuple_of(data["probes"], text),
-        decisive=tuple_of(data["decisive"], text),
-        soak=_truth(data["soak"]),
+        probes=read_tuple(data["probes"], text),
+        decisive=read_tuple(data["decisive"], text),
+        soak=_read_bool(data["soak"]),
         repeats=repeats,
     )
 
 
-def _omission(data: Mapping[str, Any]) -> Omission:
-    only(data, "claim", "what", "reason", "detail")
+def _read_omission(data: Mapping[str, Any]) -> Omission:
+    check_fields(data, "claim", "what", "reason", "detail")
     return Omission(
         claim=text(data["claim"]),
         subject=text(data["what"]),
@@ -190,10 +191,10 @@ def _omission(data: Mapping[str, Any]) -> Omission:
     )
 
 
-def _static(data: Mapping[str, Any]) -> StaticEvidence:
-    only(data, "claim", "refutes", "evidence")
+def _read_static(data: Mapping[str, Any]) -> StaticEvidence:
+    check_fields(data, "claim", "refutes", "evidence")
     return StaticEvidence(
         claim=text(data["claim"]),
-        refutes=_truth(data["refutes"]),
+        refutes=_read_bool(data["refutes"]),
         evidence=text(data["evidence"]),
     )

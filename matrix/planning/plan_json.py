@@ -1,4 +1,4 @@
-"""A plan as plain JSON values, by `data/schemas/plan.schema.json`."""
+"""Describe a plan as plain JSON values, by `data/schemas/plan.schema.json`."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Any
 from matrix.model.cell import Cell
 from matrix.model.plan import Omission, Part, Plan, PlannedCell
 
-__all__ = ["SCHEMA", "cells_of_claims", "left_out_of_claims", "plan_to_json"]
+__all__ = ["SCHEMA", "cells_by_claim", "omissions_by_claim", "plan_to_json"]
 
 SCHEMA = "plan/1"
 
 
-def cells_of_claims(plan: Plan) -> dict[str, set[str]]:
+def cells_by_claim(plan: Plan) -> dict[str, set[str]]:
     """Return the ids of the cells to run for each claim, without those in reserve."""
-    found: dict[str, set[str]] = {claim.id: set() for claim in plan.claims}
+    cells: dict[str, set[str]] = {claim.id: set() for claim in plan.claims}
     for part in plan.parts:
-        found[part.claim].update(cell.id for cell in part.required)
-    return found
+        cells[part.claim].update(cell.id for cell in part.required)
+    return cells
 
 
-def left_out_of_claims(plan: Plan) -> dict[str, Counter[str]]:
-    """Return how much was left out for each claim, by reason."""
-    found: dict[str, Counter[str]] = {claim.id: Counter() for claim in plan.claims}
-    for item in plan.omissions:
-        found[item.claim][item.reason.value] += 1
-    return found
+def omissions_by_claim(plan: Plan) -> dict[str, Counter[str]]:
+    """Return how many omissions each claim has, by reason."""
+    omissions: dict[str, Counter[str]] = {claim.id: Counter() for claim in plan.claims}
+    for omission in plan.omissions:
+        omissions[omission.claim][omission.reason.value] += 1
+    return omissions
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
-    """Return the plan as JSON values; the same for equal plans, byte for byte when dumped."""
-    cells, left_out = cells_of_claims(plan), left_out_of_claims(plan)
+    """Return the plan as JSON values, equal for equal plans, byte for byte when dumped."""
+    cells, omissions = cells_by_claim(plan), omissions_by_claim(plan)
     targets = Counter(planned.cell.target for planned in plan.cells)
     return {
         "schema": SCHEMA,
@@ -44,7 +44,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
             "cells": len(plan.cells),
             "fallbacks": len(plan.fallbacks),
             "targets": {target: targets[target] for target in plan.targets},
-            "left_out": dict(sorted(Counter(i.reason.value for i in plan.omissions).items())),
+            "left_out": dict(sorted(Counter(item.reason.value for item in plan.omissions).items())),
         },
         "claims": [
             {
@@ -54,14 +54,14 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
                 "document": claim.document,
                 "line": claim.line,
                 "cells": len(cells[claim.id]),
-                "left_out": dict(sorted(left_out[claim.id].items())),
+                "left_out": dict(sorted(omissions[claim.id].items())),
             }
             for claim in plan.claims
         ],
         "parts": [_part(part) for part in plan.parts],
         "cells": [_cell(planned) for planned in plan.cells],
         "fallbacks": [_cell(planned) for planned in plan.fallbacks],
-        "left_out": [_left_out(item) for item in plan.omissions],
+        "left_out": [_omission(item) for item in plan.omissions],
     }
 
 
@@ -102,7 +102,7 @@ def _cell(planned: PlannedCell) -> dict[str, Any]:
     }
 
 
-def _left_out(item: Omission) -> dict[str, Any]:
+def _omission(item: Omission) -> dict[str, Any]:
     return {
         "claim": item.claim,
         "what": item.subject,

@@ -1,23 +1,40 @@
-"""How much of the plan is run, from `data/profiles.toml`."""
+"""Profiles: how much of the plan runs, from `data/profiles.toml`.
+
+The cells of the smoke profile are also listed in a file, `data/smoke.toml`, from which the nox
+sessions `cell(<id>)` are made: `nox -l` must need neither an index nor any package but nox.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from matrix.errors import UsageError, did_you_mean
 from matrix.model.claim import Claim
+from matrix.model.plan import Plan
 from matrix.model.reason import Reason
 from matrix.planning.expectations import Check
 from matrix.system.data_files import read_data
+from matrix.system.paths import data_dir
 
-__all__ = ["Profile", "ProfileLimit", "load_profile", "profile_names"]
+__all__ = [
+    "SMOKE",
+    "Profile",
+    "ProfileLimit",
+    "format_smoke_list",
+    "load_profile",
+    "profile_names",
+    "smoke_path",
+]
+
+SMOKE = "smoke"
 
 
 @dataclasses.dataclass(frozen=True)
 class ProfileLimit:
-    """What of the claims is asked, on which runtimes and targets; an empty tuple narrows nothing.
+    """A limit on checks, runtimes and targets; an empty tuple limits nothing.
 
     `picks` are `lowest` and `newest`, `minimums` capabilities whose documented minimum applies.
     """
@@ -30,47 +47,47 @@ class ProfileLimit:
     picks: tuple[str, ...] = ()
     minimums: tuple[str, ...] = ()
 
-    def fits(self, ask: Check) -> bool:
-        """Return whether such an experiment is meant."""
+    def admits(self, check: Check) -> bool:
+        """Return whether the limit is about such a check."""
         return all(
-            not wanted or value in wanted
-            for wanted, value in (
-                (self.kinds, ask.claim.kind.value),
-                (self.subjects, ask.claim.subject),
-                (self.frameworks, ask.framework),
-                (self.picks, ask.pick),
-                (self.minimums, ask.minimum_of),
+            not allowed or value in allowed
+            for allowed, value in (
+                (self.kinds, check.claim.kind.value),
+                (self.subjects, check.claim.subject),
+                (self.frameworks, check.framework),
+                (self.picks, check.pick),
+                (self.minimums, check.minimum_of),
             )
         )
 
-    def choose(self, pythons: Sequence[str]) -> tuple[str, ...]:
+    def choose_pythons(self, pythons: Sequence[str]) -> tuple[str, ...]:
         """Return those of `pythons` (ascending) that are run."""
         if self.runtimes == "all":
             return tuple(pythons)
         chosen = pythons[-1:] if self.runtimes == "newest" else (*pythons[:1], *pythons[-1:])
         return tuple(dict.fromkeys(chosen))
 
-    def places(self, claim: Claim, targets: Sequence[str]) -> tuple[str, ...]:
+    def choose_targets(self, claim: Claim, targets: Sequence[str]) -> tuple[str, ...]:
         """Return those of `targets`, all of which the claim admits, that it is run on."""
         return tuple(targets[:1] if self.targets == "first" and not claim.get("cpu") else targets)
 
     @property
-    def unchosen(self) -> Reason:
-        """Return what to say of a runtime that is not run."""
+    def unchosen_reason(self) -> Reason:
+        """Return the reason for which a runtime is not run."""
         between = self.runtimes == "ends"
         return Reason.BETWEEN_BOUNDARIES if between else Reason.NOT_IN_PROFILE
 
 
 @dataclasses.dataclass(frozen=True)
 class Profile:
-    """A profile: the first of its narrowings that fits an ask decides on its runtimes."""
+    """A profile: the first of its limits that admits a check decides on its runtimes."""
 
     name: str
-    asks: tuple[ProfileLimit, ...]
+    limits: tuple[ProfileLimit, ...]
 
-    def narrowing(self, ask: Check) -> ProfileLimit | None:
-        """Return what decides on an ask, None where the profile does not mean it."""
-        return next((each for each in self.asks if each.fits(ask)), None)
+    def limit_for(self, check: Check) -> ProfileLimit | None:
+        """Return the limit that decides on a check, None where the profile excludes it."""
+        return next((limit for limit in self.limits if limit.admits(check)), None)
 
 
 def profile_names() -> tuple[str, ...]:
@@ -80,15 +97,36 @@ def profile_names() -> tuple[str, ...]:
 
 def load_profile(name: str, data: Mapping[str, Any] | None = None) -> Profile:
     """Return the profile of that name; raise `UsageError` where there is none."""
-    known = read_data("profiles") if data is None else data
-    if name not in known:
+    profiles = read_data("profiles") if data is None else data
+    if name not in profiles:
         raise UsageError(
-            f"unknown profile {name!r}{did_you_mean(name, known)}",
-            f"Profiles: {', '.join(known)}.",
+            f"unknown profile {name!r}{did_you_mean(name, profiles)}",
+            f"Profiles: {', '.join(profiles)}.",
         )
-    return Profile(name, tuple(_narrowing(entry) for entry in known[name]["ask"]))
+    return Profile(name, tuple(_read_limit(entry) for entry in profiles[name]["ask"]))
 
 
-def _narrowing(entry: Mapping[str, Any]) -> ProfileLimit:
-    narrow = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
-    return ProfileLimit(runtimes=entry["runtimes"], targets=entry.get("targets", "all"), **narrow)
+def _read_limit(entry: Mapping[str, Any]) -> ProfileLimit:
+    lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
+    return ProfileLimit(runtimes=entry["runtimes"], targets=entry.get("targets", "all"), **lists)
+
+
+def smoke_path() -> Path:
+    """Return the path of the list of smoke cells."""
+    return data_dir() / "smoke.toml"
+
+
+def format_smoke_list(plan: Plan) -> str:
+    """Return the plan's cells to run as TOML; equal for equal plans."""
+    cells = sorted((planned.cell for planned in plan.cells), key=lambda cell: cell.sort_key)
+    return "\n".join(
+        [
+            "# made by: python -m matrix plan --write-smoke",
+            "# `snapshot` is when the package index was read.",
+            f"snapshot = {plan.snapshot:%Y-%m-%d}",
+            "cells = [",
+            *(f'  "{cell.id}",' for cell in cells),
+            "]",
+            "",
+        ]
+    )

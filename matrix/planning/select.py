@@ -1,4 +1,4 @@
-"""A part of a plan: what some claims, frameworks, runtimes or releases need, and nothing else."""
+"""Select a part of a plan: what some claims, frameworks, runtimes or releases need."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from matrix.planning.coverage import load_coverage
 
 __all__ = ["Selection", "select"]
 
-_ABOUT_CAPABILITIES = (ClaimKind.CAPABILITY, ClaimKind.DEPLOYMENT)
-_ABOUT_FRAMEWORKS = (ClaimKind.FRAMEWORK, ClaimKind.INTEGRATION, ClaimKind.AUTHENTICATION)
+_CAPABILITY_KINDS = (ClaimKind.CAPABILITY, ClaimKind.DEPLOYMENT)
+_FRAMEWORK_KINDS = (ClaimKind.FRAMEWORK, ClaimKind.INTEGRATION, ClaimKind.AUTHENTICATION)
 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Globs by what they are matched against; one of each kind that is given must match.
+    """Globs by what they are matched against; one glob of each kind that is given must match.
 
     `cells` match a part's cell at the minimum, at the release before or its first control;
     `tracers` match the minimum's ddtrace only, `frameworks` a name or `django1.8`, `pythons`
-    `3.9` or `cp39`. A part that is selected brings all the cells that it is judged by.
+    `3.9` or `cp39`. A selected part brings all the cells that it is judged by.
     """
 
     cells: tuple[str, ...] = ()
@@ -41,44 +41,50 @@ class Selection:
 
 
 def select(plan: Plan, selection: Selection) -> Plan:
-    """Return what is selected of the plan, and what of its claims is not.
+    """Return the selected part of the plan, with omissions for what its claims miss.
 
-    Raises `NothingSelectedError`, with the nearest word there is, for a glob that matches nothing
-    and for globs that match nothing together.
+    Raises `NothingSelectedError`, with the nearest name, for a glob that matches nothing, and for
+    globs that match nothing together.
     """
     if not selection:
         return plan
-    known = {planned.cell: planned for planned in (*plan.cells, *plan.fallbacks)}
-    words = _Words(plan)
-    for option, patterns, of_claim, of_part in words.axes(selection):
-        _check(option, patterns, plan, of_claim, of_part)
-    claims = [claim for claim in plan.claims if words.claim_wanted(claim, selection)]
-    wanted = {claim.id for claim in claims}
+    names = _SelectableNames(plan)
+    for option, patterns, claim_names, part_names in names.options(selection):
+        _check_option(option, patterns, plan, claim_names, part_names)
+    claims = [claim for claim in plan.claims if names.selects_claim(claim, selection)]
+    selected = {claim.id for claim in claims}
     parts = [
-        part for part in plan.parts if part.claim in wanted and words.part_wanted(part, selection)
+        part
+        for part in plan.parts
+        if part.claim in selected and names.selects_part(part, selection)
     ]
     if selection.cells or selection.frameworks or selection.pythons or selection.tracers:
-        having = {part.claim for part in parts}
+        with_parts = {part.claim for part in parts}
         claims = [
-            claim for claim in claims if claim.id in having or words.only_left_out(claim, selection)
+            claim
+            for claim in claims
+            if claim.id in with_parts or names.selects_untested(claim, selection)
         ]
-        wanted = {claim.id for claim in claims}
+        selected = {claim.id for claim in claims}
     if not claims:
         raise NothingSelectedError(
-            "no claim matches all that was asked for",
-            "Each of the selectors matches something, but not together; leave one out.",
+            "no claim matches all of the selectors",
+            "Each of them matches something, but not together; leave one out.",
         )
-    dates = {cell: planned.as_of for cell, planned in known.items()}
-    kept = {(part.claim, part.minimum) for part in parts}
-    missing = (
+    minimums = {(part.claim, part.minimum) for part in parts}
+    deselected = (
         Omission(part.claim, part.minimum.id, Reason.NOT_SELECTED, cell=part.minimum)
         for part in plan.parts
-        if part.claim in wanted and (part.claim, part.minimum) not in kept
+        if part.claim in selected and (part.claim, part.minimum) not in minimums
     )
-    # As the whole plan runs them: what a soak shows of a cell is true whoever asks.
+    planned_cells = {planned.cell: planned for planned in (*plan.cells, *plan.fallbacks)}
+    dates = {cell: planned.as_of for cell, planned in planned_cells.items()}
+    # A cell soaks as in the whole plan: a crash in its soak counts for every claim.
     cells, fallbacks = (
-        tuple(dataclasses.replace(each, soak=known[each.cell].soak) for each in some)
-        for some in plan_cells(parts, dates, load_coverage().soaked)
+        tuple(
+            dataclasses.replace(planned, soak=planned_cells[planned.cell].soak) for planned in group
+        )
+        for group in plan_cells(parts, dates, load_coverage().soaked)
     )
     return dataclasses.replace(
         plan,
@@ -87,14 +93,14 @@ def select(plan: Plan, selection: Selection) -> Plan:
         cells=cells,
         fallbacks=fallbacks,
         omissions=(
-            *(item for item in plan.omissions if item.claim in wanted),
-            *dict.fromkeys(missing),
+            *(omission for omission in plan.omissions if omission.claim in selected),
+            *dict.fromkeys(deselected),
         ),
     )
 
 
-class _Words:
-    """What globs are matched against."""
+class _SelectableNames:
+    """The names of claims and parts that globs are matched against."""
 
     def __init__(self, plan: Plan) -> None:
         self.probes: dict[str, set[str]] = {}
@@ -108,14 +114,14 @@ class _Words:
         return [claim.document, claim.document.rpartition("/")[2]]
 
     def capability(self, claim: Claim) -> list[str]:
-        own = [claim.subject] if claim.kind in _ABOUT_CAPABILITIES else []
-        scoped = claim.get("capability")
-        return [*own, *([scoped] if scoped else []), *sorted(self.probes.get(claim.id, ()))]
+        subject = [claim.subject] if claim.kind in _CAPABILITY_KINDS else []
+        scope = claim.get("capability")
+        return [*subject, *([scope] if scope else []), *sorted(self.probes.get(claim.id, ()))]
 
-    def subject(self, claim: Claim) -> list[str]:
-        """Return a framework that no part is about: there is a claim, and no experiment."""
-        about = claim.kind in _ABOUT_FRAMEWORKS and claim.id not in self.probes
-        return [claim.subject] if about else []
+    def untested_framework(self, claim: Claim) -> list[str]:
+        """Return the framework of a claim that no part is about: it has no experiment."""
+        untested = claim.kind in _FRAMEWORK_KINDS and claim.id not in self.probes
+        return [claim.subject] if untested else []
 
     def cell(self, part: Part) -> list[str]:
         return [cell.id for cell in part.required]
@@ -131,66 +137,67 @@ class _Words:
     def tracer(self, part: Part) -> list[str]:
         return [part.minimum.ddtrace]
 
-    def axes(self, selection: Selection) -> Iterable[_Axis]:
-        """Return each option with its globs and the words of a claim and of a part for it."""
+    def options(self, selection: Selection) -> Iterable[_Option]:
+        """Return each option with its globs, and the names of a claim and of a part for it."""
         return (
-            ("--cell", selection.cells, _nothing, self.cell),
-            ("--claim", selection.claims, self.claim_id, _nothing),
-            ("--capability", selection.capabilities, self.capability, _nothing),
-            ("--framework", selection.frameworks, self.subject, self.framework),
-            ("--python", selection.pythons, _nothing, self.python),
-            ("--ddtrace", selection.tracers, _nothing, self.tracer),
-            ("--document", selection.documents, self.document, _nothing),
+            ("--cell", selection.cells, _no_names, self.cell),
+            ("--claim", selection.claims, self.claim_id, _no_names),
+            ("--capability", selection.capabilities, self.capability, _no_names),
+            ("--framework", selection.frameworks, self.untested_framework, self.framework),
+            ("--python", selection.pythons, _no_names, self.python),
+            ("--ddtrace", selection.tracers, _no_names, self.tracer),
+            ("--document", selection.documents, self.document, _no_names),
         )
 
-    def claim_wanted(self, claim: Claim, selection: Selection) -> bool:
+    def selects_claim(self, claim: Claim, selection: Selection) -> bool:
         return (
-            _any(selection.claims, self.claim_id(claim))
-            and _any(selection.capabilities, self.capability(claim))
-            and _any(selection.documents, self.document(claim))
+            _matches_any(selection.claims, self.claim_id(claim))
+            and _matches_any(selection.capabilities, self.capability(claim))
+            and _matches_any(selection.documents, self.document(claim))
         )
 
-    def part_wanted(self, part: Part, selection: Selection) -> bool:
+    def selects_part(self, part: Part, selection: Selection) -> bool:
         return (
-            _any(selection.cells, self.cell(part))
-            and _any(selection.frameworks, self.framework(part))
-            and _any(selection.pythons, self.python(part))
-            and _any(selection.tracers, self.tracer(part))
+            _matches_any(selection.cells, self.cell(part))
+            and _matches_any(selection.frameworks, self.framework(part))
+            and _matches_any(selection.pythons, self.python(part))
+            and _matches_any(selection.tracers, self.tracer(part))
         )
 
-    def only_left_out(self, claim: Claim, selection: Selection) -> bool:
-        others = selection.cells or selection.pythons or selection.tracers
-        return not others and _any(selection.frameworks, self.subject(claim))
+    def selects_untested(self, claim: Claim, selection: Selection) -> bool:
+        by_part = selection.cells or selection.pythons or selection.tracers
+        return not by_part and _matches_any(selection.frameworks, self.untested_framework(claim))
 
 
-_Axis = tuple[
+_Option = tuple[
     str, tuple[str, ...], Callable[[Claim], Sequence[str]], Callable[[Part], Sequence[str]]
 ]
 
 
-def _nothing(_: object) -> list[str]:
+def _no_names(_: object) -> list[str]:
     return []
 
 
-def _any(patterns: Sequence[str], words: Sequence[str]) -> bool:
-    return not patterns or any(matches(pattern, words) for pattern in patterns)
+def _matches_any(patterns: Sequence[str], names: Sequence[str]) -> bool:
+    return not patterns or any(matches(pattern, names) for pattern in patterns)
 
 
-def _check(
+def _check_option(
     option: str,
     patterns: Sequence[str],
     plan: Plan,
-    of_claim: Callable[[Claim], Sequence[str]],
-    of_part: Callable[[Part], Sequence[str]],
+    claim_names: Callable[[Claim], Sequence[str]],
+    part_names: Callable[[Part], Sequence[str]],
 ) -> None:
+    """Raise NothingSelectedError for a glob that matches nothing in the plan."""
     if not patterns:
         return
-    words = dict.fromkeys(word for claim in plan.claims for word in of_claim(claim))
-    words |= dict.fromkeys(word for part in plan.parts for word in of_part(part))
+    names = dict.fromkeys(name for claim in plan.claims for name in claim_names(claim))
+    names |= dict.fromkeys(name for part in plan.parts for name in part_names(part))
     for pattern in patterns:
-        if matches(pattern, words):
+        if matches(pattern, names):
             continue
-        hint = did_you_mean(pattern.replace("*", ""), words) or did_you_mean(pattern, words)
+        hint = did_you_mean(pattern.replace("*", ""), names) or did_you_mean(pattern, names)
         raise NothingSelectedError(
             f"{option} {pattern!r} matches nothing in the {plan.profile!r} plan{hint}",
             "List the plan with: python -m matrix plan",

@@ -13,10 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-import requests
 import stamina
 from packaging.utils import canonicalize_name
 
@@ -25,6 +24,9 @@ from matrix.model.index import Project
 from matrix.pypi.cache import carry_over, dump_project, load_project
 from matrix.pypi.pages import BadAnswerError, build_project, parse_html, parse_json
 from matrix.system.atomic import write_atomic
+
+if TYPE_CHECKING:
+    import requests
 
 MAX_AGE = dt.timedelta(hours=24)
 # The largest pages have some 60 MB.
@@ -220,6 +222,8 @@ def with_retries(request: Callable[[], T], on: type[Exception], wait_seconds: fl
 
 
 def _fetch_once(url: str, headers: dict[str, str], max_bytes: int) -> IndexResponse:
+    import requests  # noqa: PLC0415 - start-up time: cached answers need none
+
     shown = without_credentials(url)
     try:
         timeout = (CONNECT_SECONDS, READ_SECONDS)
@@ -270,6 +274,8 @@ def without_credentials(url: str) -> str:
 
 
 def _describe(error: requests.exceptions.RequestException) -> str:
+    import requests  # noqa: PLC0415 - start-up time
+
     descriptions = {
         requests.exceptions.SSLError: "its certificate is not trusted",
         requests.exceptions.ProxyError: "the proxy does not answer",

@@ -34,12 +34,12 @@ def asked(
         seen.extend((quest, options) for quest in quests)
         return (Search(tmp_path / "results", since("1.9.7")).run(both()),)
 
-    monkeypatch.setattr("matrix.features.minimum.run.seek_all", seek_all)
+    monkeypatch.setattr("matrix.features.minimum.run.search_minimums", seek_all)
     monkeypatch.setattr(
         "matrix.pypi.client.CachedIndex.project", lambda _, name: world().project(name)
     )
     monkeypatch.setattr("matrix.documents.facts.load_facts", page)
-    monkeypatch.setattr("matrix.runs.backend.locally", lambda _: Targets("", (LINUX,)))
+    monkeypatch.setattr("matrix.runs.backend.local_targets", lambda _: Targets("", (LINUX,)))
     monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
     return seen
 
@@ -91,7 +91,7 @@ def test_standard_output_is_json_only(
         ),
     ],
 )
-def test_what_cannot_be_meant_is_told_before_anything_runs(
+def test_wrong_usage_is_an_error_before_anything_runs(
     asked: list[tuple[SearchPlan, MinimumOptions]],
     wrong: list[str],
     code: ExitCode,

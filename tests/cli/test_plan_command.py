@@ -1,4 +1,4 @@
-"""`python -m matrix plan`, as a user types it; the index is a cache made by hand."""
+"""`python -m matrix plan`, as a user types it, with a cached index that is made by hand."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from helpers.offline_index import offline
 from matrix.__main__ import main
 from matrix.errors import ExitCode
 from matrix.model.cell import Cell
+from matrix.planning import planner
 from matrix.system.paths import data_dir, project_root
 
 __all__ = ["offline"]
@@ -98,7 +99,7 @@ def test_a_page_of_ones_own(offline: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("options", "code", "message"),
     [
         (["--framework", "djagno"], ExitCode.NOTHING_SELECTED, "'django'"),
         (["--profile", "smok"], ExitCode.USAGE, "'smoke'"),
@@ -106,11 +107,11 @@ def test_a_page_of_ones_own(offline: Path, capsys: pytest.CaptureFixture[str]) -
     ],
 )
 @pytest.mark.usefixtures("offline")
-def test_mistakes_are_told_with_what_was_meant(
-    options: list[str], code: ExitCode, said: str, capsys: pytest.CaptureFixture[str]
+def test_mistakes_are_errors_with_the_nearest_name(
+    options: list[str], code: ExitCode, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["plan", "--offline", *options]) == code
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("offline")
@@ -131,17 +132,17 @@ def test_an_unknown_index_says_how_to_go_on(
 
 @pytest.mark.usefixtures("offline")
 def test_a_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    there = tmp_path / "missing" / "plan.json"
-    assert main(["plan", "--offline", "--json", str(there)]) == ExitCode.STORAGE
-    assert str(there) in capsys.readouterr().err
+    path = tmp_path / "missing" / "plan.json"
+    assert main(["plan", "--offline", "--json", str(path)]) == ExitCode.STORAGE
+    assert str(path) in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("offline")
 def test_a_warm_plan_starts_without_what_it_does_not_need() -> None:
-    looked_for = ("matrix.planning", "requests", "markdown_it", "rich", "msgpack", "docker")
+    modules = ("matrix.planning", "requests", "markdown_it", "rich", "msgpack", "docker")
     code = (
         "import sys; from matrix.__main__ import main; main(['plan', '--offline', '--cells']);"
-        f"print(*[name for name in {looked_for!r} if name in sys.modules], file=sys.stderr)"
+        f"print(*[name for name in {modules!r} if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -160,7 +161,7 @@ def test_the_plan_of_the_facts_on_the_real_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path))
-    monkeypatch.setattr("matrix.planning.planner.host_target", lambda: "linux_x86_64")
+    monkeypatch.setattr(planner, "host_target", lambda: "linux_x86_64")
     assert main(["plan", "--cells"]) == ExitCode.OK
     ids = capsys.readouterr().out.split()
     # A third of them for the sample apps, two for the libraries' rows.

@@ -21,17 +21,17 @@ from helpers.run_fakes import (
     process,
     traced,
 )
-from matrix.features.minimum.plan import make_quests
+from matrix.features.minimum.plan import plan_searches
 from matrix.features.minimum.run import (
     CellOracle,
     MinimumOptions,
     ReleasesSearched,
     SearchPlanStarted,
     SearchResult,
-    seek,
+    search_minimum,
 )
 from matrix.features.minimum.search_plan import SearchOptions, SearchPlan
-from matrix.features.minimum.subject import subject_of
+from matrix.features.minimum.subject import parse_subject
 from matrix.model.capture import CellCapture, ProcessCapture
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim
@@ -74,7 +74,7 @@ def quests(
 ) -> tuple[SearchPlan, ...]:
     claims, coverage = claims or page(), load_coverage()
     asked = SearchOptions(target=target, **wanted)  # type: ignore[arg-type]
-    return make_quests(subject_of(subject, claims, coverage), claims, world(), coverage, asked)
+    return plan_searches(parse_subject(subject, claims, coverage), claims, world(), coverage, asked)
 
 
 def both(**wanted: str) -> SearchPlan:
@@ -150,7 +150,7 @@ class Search:
             )
             self.questions = CellOracle(PROBES, outside, keeping, self._take)
             options = MinimumOptions(exhaustive=exhaustive, fresh=fresh, jobs=self.jobs)
-            return seek(of, self.questions, options, self._take, FakeClock())
+            return search_minimum(of, self.questions, options, self._take, FakeClock())
 
     def steps(self, kind: type) -> list[tuple[str, object]]:
         return [

@@ -1,4 +1,4 @@
-"""A small world for planning: a page, and an index, both built by hand."""
+"""A small page and a small index for planning, both built by hand."""
 
 from __future__ import annotations
 
@@ -101,26 +101,26 @@ def _tracer(
 
 
 def project(name: str, releases: dict[str, tuple[str, str]]) -> Project:
-    found = []
+    files = []
     for version, (day, requires) in releases.items():
         wheel = _file(f"{name}-{version}-py2.py3-none-any.whl", day, requires)
-        found.append(
+        files.append(
             ReleaseFiles(
                 version, wheel.uploaded, yanked=False, requires_python=requires, files=(wheel,)
             )
         )
-    return Project(name, READ, tuple(found))
+    return Project(name, READ, tuple(files))
 
 
 @dataclasses.dataclass
 class FakeIndex:
-    """An index without a network; `asked` are the names it was asked for."""
+    """An index without a network; `requested` has the projects read from it."""
 
     projects: dict[str, Project]
-    asked: list[str] = dataclasses.field(default_factory=list)
+    requested: list[str] = dataclasses.field(default_factory=list)
 
     def project(self, name: str) -> Project:
-        self.asked.append(name)
+        self.requested.append(name)
         if name not in self.projects:
             raise IndexUnavailableError(f"no {name}")
         return self.projects[name]
@@ -200,7 +200,7 @@ def page() -> list[Claim]:
 
 
 def planned(claims: list[Claim], profile: str = "documented", **options: object) -> Plan:
-    # The rows of `apps/libraries` are not of this world.
+    # Without the rows of `apps/libraries`: their projects are not in this index.
     options.setdefault("coverage", load_coverage(integrations={}))
     return make_plan(claims, world(), profile=profile, targets=(LINUX,), **options)  # type: ignore[arg-type]
 
@@ -210,7 +210,7 @@ def parts_of(plan: Plan, claim_id: str) -> list[Part]:
 
 
 def left_out_of(plan: Plan, claim_id: str) -> list[Omission]:
-    return [item for item in plan.left_out if item.claim == f"page.md/{claim_id}"]
+    return [item for item in plan.omissions if item.claim == f"page.md/{claim_id}"]
 
 
 def reasons(plan: Plan, claim_id: str) -> set[Reason]:

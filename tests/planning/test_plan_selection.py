@@ -81,9 +81,9 @@ def test_several_globs_of_one_option_add_up_and_options_narrow(plan: Plan) -> No
             pythons=("cp27",),
         ),
     )
-    found = {part.minimum for part in chosen.parts}
-    assert {cell.python for cell in found} == {"2.7"}
-    assert {f"{cell.framework}{cell.framework_version}" for cell in found} == {
+    minimums = {part.minimum for part in chosen.parts}
+    assert {cell.python for cell in minimums} == {"2.7"}
+    assert {f"{cell.framework}{cell.framework_version}" for cell in minimums} == {
         "django1.8",
         "flask0.10",
     }
@@ -132,7 +132,7 @@ def test_one_good_selector_does_not_hide_a_bad_one(plan: Plan) -> None:
 
 
 def test_selectors_that_match_nothing_together_say_so(plan: Plan) -> None:
-    with pytest.raises(NothingSelectedError, match="all that was asked for"):
+    with pytest.raises(NothingSelectedError, match="all of the selectors"):
         select(plan, Selection(pythons=("2.7",), capabilities=("api-security",)))
 
 

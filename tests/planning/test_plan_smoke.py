@@ -11,12 +11,14 @@ import pytest
 from helpers.planning_fixture import claim, left_out_of, page, parts_of, planned
 
 from matrix.__main__ import main
+from matrix.cli import plan as plan_command
 from matrix.errors import ExitCode
 from matrix.model.cell import Cell
 from matrix.model.claim import ClaimKind
 from matrix.model.reason import Reason
+from matrix.planning import planner
+from matrix.planning.profiles import format_smoke_list, smoke_path
 from matrix.planning.select import Selection, select
-from matrix.planning.smoke import smoke_list, smoke_path
 from matrix.system.data_files import parse_toml, read_toml
 from matrix.system.paths import project_root
 
@@ -28,7 +30,7 @@ def committed() -> list[str]:
 
 def test_the_list_holds_every_cell_once_as_versions_sort() -> None:
     plan = planned(page(), "smoke")
-    data = parse_toml(smoke_list(plan))
+    data = parse_toml(format_smoke_list(plan))
     cells = [Cell.parse(each) for each in data["cells"]]
     assert cells == sorted(cells, key=lambda cell: cell.sort_key)
     assert {cell.id for cell in cells} == {each.cell.id for each in plan.cells}
@@ -72,8 +74,8 @@ def test_a_session_whose_claim_needs_other_cells_too_does_not_stand_for_the_clai
     oldest, newest = parts_of(plan, "note/datastore-query")
     chosen = select(plan, Selection(cells=(oldest.minimum.id,)))
     assert parts_of(chosen, "note/datastore-query") == [oldest]
-    told = left_out_of(chosen, "note/datastore-query")
-    assert [item.subject for item in told if item.reason is Reason.NOT_SELECTED] == [
+    omissions = left_out_of(chosen, "note/datastore-query")
+    assert [item.subject for item in omissions if item.reason is Reason.NOT_SELECTED] == [
         newest.minimum.id
     ]
     whole = select(plan, Selection(claims=("*/note/datastore-query",)))
@@ -82,12 +84,7 @@ def test_a_session_whose_claim_needs_other_cells_too_does_not_stand_for_the_clai
 
 @pytest.mark.parametrize(
     "options",
-    [
-        ["page.md"],
-        ["--profile", "exhaustive"],
-        ["--as-of", "2024-01-01"],
-        ["--python", "3.9"],
-    ],
+    [["page.md"], ["--profile", "exhaustive"], ["--as-of", "2024-01-01"], ["--python", "3.9"]],
 )
 def test_the_list_is_of_the_whole_smoke_profile_only(
     options: list[str], capsys: pytest.CaptureFixture[str]
@@ -104,7 +101,7 @@ def test_the_committed_list_is_what_the_plan_gives_today(
 ) -> None:
     written = tmp_path / "smoke.toml"
     monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path))
-    monkeypatch.setattr("matrix.planning.planner.host_target", lambda: "linux_x86_64")
-    monkeypatch.setattr("matrix.planning.smoke.smoke_path", lambda: written)
+    monkeypatch.setattr(planner, "host_target", lambda: "linux_x86_64")
+    monkeypatch.setattr(plan_command, "smoke_path", lambda: written)
     assert main(["plan", "--write-smoke"]) == ExitCode.OK
     assert read_toml(written)["cells"] == committed()

@@ -1,4 +1,4 @@
-"""What claims ask for, by example, on a world that is small enough to check by hand."""
+"""The parts of claims, by example, with an index that is small enough to check by hand."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from helpers.planning_fixture import claim, page, parts_of, planned, reasons, ru
 from matrix.errors import UsageError
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.reason import Reason
-from matrix.planning.boundaries import stretches
+from matrix.planning.boundaries import branch_ranges
 from matrix.planning.coverage import CoverageRule
 from matrix.planning.expectations import Check
 from matrix.planning.profiles import load_profile
 from matrix.pypi.releases import Releases
 
 
-def test_a_capability_is_asked_at_its_boundaries() -> None:
+def test_a_capability_is_tested_at_its_boundaries() -> None:
     parts = parts_of(planned(page()), "capability/threat-detection")
-    asked = {(part.minimum, part.before, part.controls[0]) for part in parts}
+    cells = {(part.minimum, part.before, part.controls[0]) for part in parts}
     environments = [
         "cp27-linux_x86_64-django1.8",
         "cp27-linux_x86_64-django1.11.29",
@@ -28,9 +28,9 @@ def test_a_capability_is_asked_at_its_boundaries() -> None:
         "cp27-linux_x86_64-flask1.1.4",
         "cp311-linux_x86_64-flask2.2.3",
     ]
-    assert {tuple(map(str, cells)) for cells in asked} == {
-        (f"{each}-ddtrace1.9.0", f"{each}-ddtrace1.8.3", f"{each}-ddtrace1.20.19")
-        for each in environments
+    assert {tuple(map(str, group)) for group in cells} == {
+        (f"{prefix}-ddtrace1.9.0", f"{prefix}-ddtrace1.8.3", f"{prefix}-ddtrace1.20.19")
+        for prefix in environments
     }
     assert {(part.probe, part.channel) for part in parts} == {("threat-detection", "static")}
 
@@ -40,10 +40,10 @@ def test_controls_step_back_to_the_minimums_own_series_and_never_to_the_minimum(
     versions = [cell.ddtrace for cell in part.controls]
     assert versions == ["1.20.19", "1.10.3", "1.9.7"]
     plan = planned(page())
-    waiting = {each.cell.id for each in plan.fallbacks}
-    assert part.controls[0].id not in waiting
-    assert {part.controls[1].id, part.controls[2].id} <= waiting | {
-        each.cell.id for each in plan.cells
+    fallbacks = {planned_cell.cell.id for planned_cell in plan.fallbacks}
+    assert part.controls[0].id not in fallbacks
+    assert {part.controls[1].id, part.controls[2].id} <= fallbacks | {
+        planned_cell.cell.id for planned_cell in plan.cells
     }
 
 
@@ -53,7 +53,7 @@ def test_a_minimum_of_no_branch_is_compared_within_its_major() -> None:
     assert {str(part.before).rpartition("ddtrace")[2] for part in parts} == {"2.5.6"}
 
 
-def test_a_preview_without_a_version_is_asked_at_the_tip_of_the_newest_branch() -> None:
+def test_a_preview_without_a_version_is_tested_at_the_head_of_the_newest_branch() -> None:
     parts = parts_of(planned(page()), "capability/iast")
     assert {part.minimum.id.rpartition("ddtrace")[2] for part in parts} == {"1.20.19"}
     assert {(part.before, part.controls) for part in parts} == {(None, ())}
@@ -69,7 +69,7 @@ def test_user_events_run_where_the_authentication_table_says() -> None:
     assert {part.minimum.id[:4] for part in series} == {"cp27", "cp36"}
 
 
-def test_an_integration_is_asked_at_the_ends_of_each_branch() -> None:
+def test_an_integration_is_tested_at_the_ends_of_each_branch() -> None:
     parts = parts_of(planned(page()), "integration/flask/yes")
     assert {part.minimum.id.rpartition("ddtrace")[2] for part in parts} == {
         "0.61.5",  # `<1` has no first release
@@ -80,14 +80,14 @@ def test_an_integration_is_asked_at_the_ends_of_each_branch() -> None:
     assert {part.channel for part in parts} == {"request", "error"}
 
 
-def test_a_database_is_asked_in_a_sample_app() -> None:
+def test_a_database_is_tested_in_a_sample_app() -> None:
     parts = parts_of(planned(page()), "integration/sqlite3/yes")
     assert {part.probe for part in parts} == {"db-api"}
     assert all(part.minimum.framework == "flask" for part in parts)
 
 
 @pytest.mark.parametrize("profile", ["documented", "exhaustive"])
-def test_a_runtime_is_asked_itself(profile: str) -> None:
+def test_a_runtime_is_tested_itself(profile: str) -> None:
     plan = planned(page(), profile)
     parts = parts_of(plan, "runtime/cpython/linux/x86_64/==3.8.*/<2")
     assert {part.minimum.id for part in parts} == {
@@ -121,7 +121,7 @@ def test_the_smoke_profile_is_eight_cells_at_most() -> None:
     assert {each.cell.python for each in plan.cells} == {"3.11"}
 
 
-def test_the_smoke_profile_asks_one_promise_in_full() -> None:
+def test_the_smoke_profile_tests_one_promise_in_full() -> None:
     whole = [*page(), claim(ClaimKind.NOTE, "datastore-query")]
     smoke, documented = planned(whole, "smoke"), planned(whole)
     note = "note/datastore-query"
@@ -130,7 +130,7 @@ def test_the_smoke_profile_asks_one_promise_in_full() -> None:
     assert reasons(smoke, "capability/threat-detection") == {Reason.NOT_IN_PROFILE}
 
 
-def test_the_first_ask_of_a_profile_that_fits_decides() -> None:
+def test_the_first_limit_of_a_profile_that_admits_a_check_decides() -> None:
     data = {
         "two": {
             "ask": [
@@ -140,13 +140,14 @@ def test_the_first_ask_of_a_profile_that_fits_decides() -> None:
         }
     }
     profile = load_profile("two", data)
-    boundary = stretches(Releases(world().project("ddtrace")), [], "")[0]
+    boundary = branch_ranges(Releases(world().project("ddtrace")), [], "")[0]
     note = claim(ClaimKind.NOTE, "datastore-query")
     rule = CoverageRule("db-api", ("query",), ())
 
-    def runtimes_of(of: Claim, minimum: str) -> str | None:
-        found = profile.narrowing(Check(of, rule, boundary, "flask", "", "newest", minimum))
-        return found.runtimes if found else None
+    def runtimes_of(about: Claim, minimum: str) -> str | None:
+        check = Check(about, rule, boundary, "flask", "", "newest", minimum)
+        limit = profile.limit_for(check)
+        return limit.runtimes if limit else None
 
     sca = claim(ClaimKind.CAPABILITY, "sca")
     assert runtimes_of(sca, "sca") == "newest"
@@ -173,7 +174,7 @@ def test_a_promise_of_absence_is_turned_around() -> None:
     }
 
 
-def test_what_one_framework_is_said_to_lack_is_looked_for_in_one_that_has_it() -> None:
+def test_an_absence_in_one_framework_is_compared_with_one_that_has_it() -> None:
     parts = parts_of(planned(page()), "note/flask-query-string")
     assert parts
     for part in parts:
@@ -193,13 +194,13 @@ def test_runtimes_are_those_of_the_target() -> None:
     assert {part.minimum.id[:5] for part in parts} == {"cp39-"}
 
 
-def test_a_single_release_is_asked_once() -> None:
-    shelf = Releases(world().project("ddtrace"))
-    assert [each.minimum.text for each in stretches(shelf, [], "==1.9.0")] == ["1.9.0"]
+def test_a_single_release_is_tested_once() -> None:
+    tracer = Releases(world().project("ddtrace"))
+    assert [end.minimum.text for end in branch_ranges(tracer, [], "==1.9.0")] == ["1.9.0"]
 
 
 def test_branches_that_do_not_meet_the_specifier_leave_it_to_itself() -> None:
-    shelf = Releases(world().project("ddtrace"))
-    ends = stretches(shelf, ["<1"], ">=2,<3")
-    assert [each.minimum.text for each in ends] == ["2.0.0", "2.21.12"]
-    assert [each.text for each in ends[0].controls] == ["2.21.12", "2.6.0", "2.5.6"]
+    tracer = Releases(world().project("ddtrace"))
+    ends = branch_ranges(tracer, ["<1"], ">=2,<3")
+    assert [end.minimum.text for end in ends] == ["2.0.0", "2.21.12"]
+    assert [release.text for release in ends[0].controls] == ["2.21.12", "2.6.0", "2.5.6"]

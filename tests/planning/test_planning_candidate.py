@@ -1,4 +1,4 @@
-"""Plans for one release: what is promised of it is asked of it, and of nothing else."""
+"""Plans for one release: the promises about it are tested on it, and on nothing else."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def names(plan: Plan) -> set[str]:
     return {each.id.removeprefix("page.md/") for each in plan.claims}
 
 
-def test_everything_is_asked_at_the_candidate() -> None:
+def test_everything_is_tested_at_the_candidate() -> None:
     plan = planned(page(), candidate="1.20.19")
     assert plan.candidate == "1.20.19"
     assert tracers(plan) == {"1.20.19"}
-    # Nothing else is run in any case: others serve where the candidate does not show.
+    # No other release is required: they are fallbacks for a candidate without the feature.
     assert {each.cell.ddtrace for each in plan.cells} == {"1.20.19"}
     assert all(part.before is None for part in plan.parts)
 
@@ -60,7 +60,7 @@ def test_a_documented_version_counts_where_the_page_names_no_such_branch() -> No
     assert "note/flask-query-string" not in about
 
 
-def test_runtimes_are_asked_where_their_row_admits_the_candidate() -> None:
+def test_runtimes_are_tested_where_their_row_admits_the_candidate() -> None:
     rows = [runtime("==3.9.*", "<2"), runtime("==3.9.*", ">=2"), runtime("==3.12.*", ">=2")]
     plan = planned(rows, candidate="2.21.12")
     assert [each.specifier for each in plan.claims] == [">=2", ">=2"]
@@ -69,29 +69,29 @@ def test_runtimes_are_asked_where_their_row_admits_the_candidate() -> None:
 
 def controls_of(plan: Plan, claim_id: str) -> list[str]:
     part = parts_of(plan, claim_id)[0]
-    return [each.ddtrace for each in part.controls]
+    return [cell.ddtrace for cell in part.controls]
 
 
 def test_later_releases_are_controls_then_earlier_ones_that_have_it_too() -> None:
     plan = planned(page(), candidate="1.10.0")
-    found = controls_of(plan, "capability/threat-detection")
-    assert found == ["1.10.0", "1.20.19", "1.10.3", "1.9.7"]
+    controls = controls_of(plan, "capability/threat-detection")
+    assert controls == ["1.10.0", "1.20.19", "1.10.3", "1.9.7"]
     newest = planned(page(), candidate="1.20.19")
     assert controls_of(newest, "capability/threat-protection") == [
         *("1.20.19", "1.20.18", "1.10.3")
     ]
 
 
-def test_what_a_page_denies_is_asked_of_the_candidate_and_compared_with_itself() -> None:
+def test_a_denial_is_tested_on_the_candidate_and_compared_with_itself() -> None:
     denied = claim(ClaimKind.NOTE, "flask-query-string", status=Status.NOT_SUPPORTED)
     plan = planned([*page()[:1], denied], candidate="1.20.19")
     part = parts_of(plan, "note/flask-query-string")[0]
     assert part.expects_absent
-    assert [each.ddtrace for each in part.controls] == ["1.20.19"]
+    assert [cell.ddtrace for cell in part.controls] == ["1.20.19"]
     assert part.minimum not in part.controls
 
 
-def test_a_pre_release_is_asked_what_is_promised_of_its_final_release() -> None:
+def test_a_pre_release_is_tested_for_the_promises_of_its_final_release() -> None:
     plan = planned(page(), candidate="1.9.0rc1")
     assert tracers(plan) == {"1.9.0rc1"}
     assert "capability/threat-detection" in names(plan)
@@ -100,15 +100,15 @@ def test_a_pre_release_is_asked_what_is_promised_of_its_final_release() -> None:
 
 def test_other_pre_releases_are_no_controls() -> None:
     plan = planned(page(), candidate="1.9.0rc1")
-    found = controls_of(plan, "capability/threat-detection")
-    assert found == ["1.9.0rc1", "1.20.19", "1.10.3", "1.9.7"]
+    controls = controls_of(plan, "capability/threat-detection")
+    assert controls == ["1.9.0rc1", "1.20.19", "1.10.3", "1.9.7"]
 
 
 def unpublished(version: str) -> Candidate:
-    found = candidate_from("1.20.19", (), "", world())
-    renamed = tuple(file for file in found.files if file.tags)
+    published = candidate_from("1.20.19", (), "", world())
+    wheels = tuple(file for file in published.files if file.tags)
     day = dt.datetime(2024, 6, 30, 23, 59, tzinfo=dt.timezone.utc)
-    return Candidate(version, renamed, day, index_url="https://x.example")
+    return Candidate(version, wheels, day, index_url="https://x.example")
 
 
 @pytest.mark.parametrize("version", ["1.20.21", "1.20.21+g1234", "1.20.21.dev1"])
@@ -126,7 +126,7 @@ def test_a_candidate_that_the_index_does_not_have_is_planned_as_of_its_day(versi
     assert all(Cell.parse(each.cell.id) == each.cell for each in plan.cells)
 
 
-def test_what_there_is_not_is_told() -> None:
+def test_an_unknown_candidate_and_one_without_claims_are_errors() -> None:
     with pytest.raises(UsageError, match=r"no release 9\.9\.9 of ddtrace"):
         planned(page(), candidate="9.9.9")
     old: list[Claim] = [runtime("==3.9.*", "<2")]

@@ -1,4 +1,4 @@
-"""The cells of a plan: their dates, their order, what is to run in them."""
+"""The cells of a plan: their dates, their order, and the probes that run in them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import Part
-from matrix.planning.cell_set import in_order
+from matrix.planning.cell_set import order_parts
 
 
 def test_dependencies_are_of_the_era_of_both_releases() -> None:
@@ -31,7 +31,7 @@ def test_a_framework_may_be_younger_than_the_release_before() -> None:
 
 
 def letter_cell(name: str) -> Cell:
-    """Return a cell that only its name tells from others."""
+    """Return a cell that differs from others by its framework only."""
     return Cell("3.9", "linux_x86_64", name, "1.0", "1.0.0")
 
 
@@ -49,19 +49,20 @@ def test_verdicts_fall_early() -> None:
         for each in claims
         for number in range(costs[each.kind.value])
     ]
-    found = list(dict.fromkeys(part.claim.split("/")[1] for part in in_order(claims, parts)))
-    assert found == ["framework", "capability", "note", "runtime"]
+    ordered = list(dict.fromkeys(part.claim.split("/")[1] for part in order_parts(claims, parts)))
+    assert ordered == ["framework", "capability", "note", "runtime"]
 
 
 def test_a_cell_costs_as_much_as_it_has_probes() -> None:
-    dear, cheap = claim(ClaimKind.CAPABILITY, "dear"), claim(ClaimKind.CAPABILITY, "very-cheap")
+    expensive = claim(ClaimKind.CAPABILITY, "expensive")
+    cheap = claim(ClaimKind.CAPABILITY, "very-cheap")
     parts = [
-        Part(dear.id, "one", "channel", letter_cell("shared"), None, ()),
-        Part(dear.id, "two", "channel", letter_cell("shared"), None, ()),
+        Part(expensive.id, "one", "channel", letter_cell("shared"), None, ()),
+        Part(expensive.id, "two", "channel", letter_cell("shared"), None, ()),
         Part(cheap.id, "one", "channel", letter_cell("single"), None, ()),
     ]
-    found = [part.claim for part in in_order([dear, cheap], parts)]
-    assert found == [cheap.id, dear.id, dear.id]
+    ordered = [part.claim for part in order_parts([expensive, cheap], parts)]
+    assert ordered == [cheap.id, expensive.id, expensive.id]
 
 
 def test_a_date_of_ones_own_is_part_of_the_cell_and_hides_what_came_later() -> None:
@@ -103,8 +104,8 @@ def test_the_snapshot_is_the_oldest_answer_of_the_index() -> None:
     assert planned(page()).snapshot == READ - dt.timedelta(hours=1)
 
 
-def slowly(claims: Sequence[Claim], parts: Sequence[Part]) -> list[str]:
-    """Return the claims in their order, each looked for among all that wait."""
+def naive_order(claims: Sequence[Claim], parts: Sequence[Part]) -> list[str]:
+    """Return the claims in their order, each searched among all that remain."""
     needs: dict[str, set[Cell]] = {}
     probes: dict[Cell, set[str]] = {}
     for part in parts:
@@ -112,32 +113,32 @@ def slowly(claims: Sequence[Claim], parts: Sequence[Part]) -> list[str]:
         for cell in part.required:
             probes.setdefault(cell, set()).add(part.probe)
     rank = {kind: number for number, kind in enumerate(ClaimKind)}
-    waiting = sorted(
+    remaining = sorted(
         (each for each in claims if each.id in needs),
         key=lambda each: (rank[each.kind], each.subject, each.id),
     )
-    there: set[Cell] = set()
+    planned_cells: set[Cell] = set()
     ordered = []
-    while waiting:
+    while remaining:
         best = min(
-            waiting,
+            remaining,
             key=lambda each: (
                 each.kind in (ClaimKind.INTEGRATION, ClaimKind.RUNTIME),
-                sum(len(probes[cell]) for cell in needs[each.id] - there),
+                sum(len(probes[cell]) for cell in needs[each.id] - planned_cells),
             ),
         )
-        waiting.remove(best)
-        there |= needs[best.id]
+        remaining.remove(best)
+        planned_cells |= needs[best.id]
         ordered.append(best.id)
     return ordered
 
 
 cells = st.sampled_from("abcdefgh")
-wants = st.lists(st.tuples(st.sampled_from("xyz"), cells, cells), min_size=0, max_size=4)
+groups = st.lists(st.tuples(st.sampled_from("xyz"), cells, cells), min_size=0, max_size=4)
 kinds = st.sampled_from(list(ClaimKind))
 
 
-@given(st.lists(st.tuples(kinds, wants), max_size=12))
+@given(st.lists(st.tuples(kinds, groups), max_size=12))
 def test_next_is_always_the_cheapest_of_all_that_wait(
     drawn: list[tuple[ClaimKind, list[tuple[str, str, str]]]],
 ) -> None:
@@ -145,10 +146,12 @@ def test_next_is_always_the_cheapest_of_all_that_wait(
         claim(kind, f"s{number % 3}", n=str(number)) for number, (kind, _) in enumerate(drawn)
     ]
     parts = [
-        Part(made.id, probe, "channel", letter_cell(minimum), None, (letter_cell(control),))
-        for made, (_, wanted) in zip(claims, drawn, strict=True)
-        for probe, minimum, control in wanted
+        Part(about.id, probe, "channel", letter_cell(minimum), None, (letter_cell(control),))
+        for about, (_, group) in zip(claims, drawn, strict=True)
+        for probe, minimum, control in group
     ]
-    found = in_order(claims, parts)
-    assert list(dict.fromkeys(part.claim for part in found)) == slowly(claims, parts)
-    assert sorted(found, key=lambda part: part.claim) == sorted(parts, key=lambda part: part.claim)
+    ordered = order_parts(claims, parts)
+    assert list(dict.fromkeys(part.claim for part in ordered)) == naive_order(claims, parts)
+    assert sorted(ordered, key=lambda part: part.claim) == sorted(
+        parts, key=lambda part: part.claim
+    )

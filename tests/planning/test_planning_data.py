@@ -9,7 +9,8 @@ from packaging.version import Version
 from matrix.model.claim import ClaimKind
 from matrix.model.index import ReleaseFiles
 from matrix.planning.coverage import load_coverage
-from matrix.planning.existence import framework_runs
+from matrix.planning.existence import framework_obstacle
+from matrix.probes.registry import load_probes
 from matrix.pypi.releases import Release, python_key, specifier_allows
 from matrix.system.data_files import read_data
 
@@ -30,16 +31,13 @@ def test_coverage_names_kinds_and_sample_frameworks() -> None:
 
 
 def test_coverage_names_probes_and_channels_that_exist() -> None:
-    probes = pytest.importorskip("matrix.probes.registry")
-    if not hasattr(probes, "load_probes"):
-        pytest.skip("there are no probes yet")
-    known = probes.load_probes()
+    probes = load_probes()
     for key, rule in load_coverage().rules.items():
-        assert rule.probe in known, key
-        channels = {channel.name for channel in known[rule.probe].channels}
+        assert rule.probe in probes, key
+        channels = {channel.name for channel in probes[rule.probe].channels}
         assert set(rule.channels) <= channels, key
-        assert set(rule.frameworks) & set(known[rule.probe].frameworks), key
-        assert not rule.app or rule.app in known[rule.probe].frameworks, key
+        assert set(rule.frameworks) & set(probes[rule.probe].frameworks), key
+        assert not rule.app or rule.app in probes[rule.probe].frameworks, key
 
 
 @pytest.mark.parametrize(
@@ -57,9 +55,9 @@ def test_coverage_names_probes_and_channels_that_exist() -> None:
 def test_flask_1_0_runs_on_cpython_3_10_since_it_imports_from_collections_abc(
     version: str, python: str, runs: bool
 ) -> None:
-    release = ReleaseFiles(version, READ, yanked=False, requires_python="", files=())
-    title = Release(release, Version(version), READ)
-    assert (framework_runs("flask", title, python) is None) == runs
+    files = ReleaseFiles(version, READ, yanked=False, requires_python="", files=())
+    release = Release(files, Version(version), READ)
+    assert (framework_obstacle("flask", release, python) is None) == runs
 
 
 @pytest.mark.parametrize("framework", ["django", "flask"])

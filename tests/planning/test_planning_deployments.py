@@ -1,4 +1,4 @@
-"""Promises about deployments: asked where cells run in such a deployment, else left out."""
+"""Promises about deployments: tested where cells run in such a deployment, else left out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from helpers.target_fixture import DOCKER
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.plan import Part, Plan
 from matrix.model.reason import Reason
-from matrix.planning.locations import among, anywhere, by_engine, everywhere, locally
+from matrix.planning.locations import (
+    all_engine_targets,
+    all_targets,
+    engine_targets,
+    local_targets,
+    select_targets,
+)
 
 IN_DOCKER = "deployment/threat-detection/docker"
 
@@ -24,15 +30,15 @@ def deployment(subject: str, specifier: str = "", status: Status = Status.SUPPOR
     return claim(ClaimKind.DEPLOYMENT, subject, specifier, status=status, deployment="docker")
 
 
-def asked(parts: list[Part]) -> list[Part]:
+def without_claims(parts: list[Part]) -> list[Part]:
     return [dataclasses.replace(part, claim="", contained=False) for part in parts]
 
 
-def test_in_containers_it_is_asked_what_its_capability_is_asked() -> None:
+def test_a_deployment_has_the_parts_of_its_capability_in_containers() -> None:
     plan = in_docker()
     parts = parts_of(plan, IN_DOCKER)
     assert parts
-    assert asked(parts) == asked(parts_of(plan, "capability/threat-detection"))
+    assert without_claims(parts) == without_claims(parts_of(plan, "capability/threat-detection"))
     assert all(part.contained for part in parts)
     assert not any(part.contained for part in plan.parts if part not in parts)
     assert Reason.DEPLOYMENT_NOT_HERE not in reasons(plan, IN_DOCKER)
@@ -48,7 +54,7 @@ def test_nothing_is_run_twice_for_it(profile: str) -> None:
     assert {item.cell.id for item in there.fallbacks} == {item.cell.id for item in here.fallbacks}
 
 
-def test_on_the_machine_itself_it_is_left_out_and_said_how_it_is_not() -> None:
+def test_on_this_machine_a_deployment_is_left_out_with_a_hint() -> None:
     plan = planned(page())
     (left,) = left_out_of(plan, IN_DOCKER)
     assert left.reason is Reason.DEPLOYMENT_NOT_HERE
@@ -63,10 +69,10 @@ def test_a_container_answers_for_no_other_deployment(name: str) -> None:
     assert not parts_of(plan, f"deployment/threat-detection/{name}")
 
 
-def test_a_preview_without_a_version_is_asked_of_the_newest_branch_only() -> None:
+def test_a_preview_without_a_version_is_tested_on_the_newest_branch_only() -> None:
     plan = in_docker(deployment("iast", status=Status.PREVIEW))
     parts = parts_of(plan, "deployment/iast/docker")
-    assert asked(parts) == asked(parts_of(plan, "capability/iast"))
+    assert without_claims(parts) == without_claims(parts_of(plan, "capability/iast"))
     assert {part.minimum.id.rpartition("ddtrace")[2] for part in parts} == {"1.20.19"}
 
 
@@ -81,10 +87,9 @@ def test_where_it_is_denied_nothing_may_show() -> None:
 
 def test_a_version_of_its_own_is_its_minimum() -> None:
     plan = in_docker(deployment("api-security", ">=3.0"), deployment("iast", ">=2.6.0"))
-    for subject, least in (("api-security", "3.0.0"), ("iast", "2.6.0")):
-        found = {part.minimum for part in parts_of(plan, f"deployment/{subject}/docker")}
-        assert found
-        assert {cell.ddtrace for cell in found} == {least}
+    for subject, minimum in (("api-security", "3.0.0"), ("iast", "2.6.0")):
+        minimums = {part.minimum for part in parts_of(plan, f"deployment/{subject}/docker")}
+        assert {cell.ddtrace for cell in minimums} == {minimum}
 
 
 def test_what_has_no_probe_has_none_in_a_container_either() -> None:
@@ -95,9 +100,9 @@ def test_what_has_no_probe_has_none_in_a_container_either() -> None:
 
 
 def test_an_engine_offers_docker_and_this_machine_offers_nothing() -> None:
-    assert by_engine(DOCKER).deployments == ("docker",)
-    assert anywhere().deployments == ("docker",)
-    assert locally().deployments == ()
-    # What was captured of either, or may be run on either: who judges looks where each cell ran.
-    assert among(["linux_x86_64"]).deployments == ("docker",)
-    assert everywhere().deployments == ("docker",)
+    assert engine_targets(DOCKER).deployments == ("docker",)
+    assert all_engine_targets().deployments == ("docker",)
+    assert local_targets().deployments == ()
+    # Cells of either may be judged together: the judge looks where each of them ran.
+    assert select_targets(["linux_x86_64"]).deployments == ("docker",)
+    assert all_targets().deployments == ("docker",)

@@ -1,4 +1,4 @@
-"""Odd pages and odd dates: each claim gets its answer, and none a wrong one."""
+"""Odd pages and dates: each claim gets its answer, and none a wrong one."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ def row(**scope: str) -> Claim:
     return dataclasses.replace(whole, scope=tuple(scope.items()))
 
 
-def asked(plan_claims: list[Claim], claim_id: str) -> set[str]:
+def minimums(plan_claims: list[Claim], claim_id: str) -> set[str]:
     return {part.minimum.id for part in parts_of(planned(plan_claims), claim_id)}
 
 
 @pytest.mark.parametrize(
-    ("tags", "so"), [("cp39-cp39t", False), ("py37-none", True), ("py310-none", False)]
+    ("tags", "fits"), [("cp39-cp39t", False), ("py37-none", True), ("py310-none", False)]
 )
-def test_a_wheel_on_the_shelf_is_for_whom_installers_take_it_for(tags: str, so: bool) -> None:
+def test_a_wheel_is_for_the_cpythons_that_installers_take_it_for(tags: str, fits: bool) -> None:
     name = f"ddtrace-1.0-{tags}-any.whl"
     file = File(name, "", "0", READ, "", yanked=False, tags=wheel_tags(name))
     release = ReleaseFiles("1.0", READ, yanked=False, requires_python="", files=(file,))
-    (title,) = Releases(Project("ddtrace", READ, (release,))).all
-    assert title.has_wheel("3.9", LINUX) is so
-    assert title.is_tagged_for("3.9") is so
+    (tracer,) = Releases(Project("ddtrace", READ, (release,))).all
+    assert tracer.has_wheel("3.9", LINUX) is fits
+    assert tracer.is_tagged_for("3.9") is fits
 
 
-def test_a_minimum_that_was_never_released_is_said_and_the_least_there_is_asked() -> None:
+def test_a_minimum_that_was_never_released_is_reported_and_the_next_one_tested() -> None:
     plan = planned([claim(ClaimKind.CAPABILITY, "sca", ">=1.99.0")])
     assert {part.minimum.id.rpartition("ddtrace")[2] for part in plan.parts} == {"2.0.0"}
     assert [item for item in plan.omissions if item.reason is Reason.NO_RELEASE] == [
@@ -58,12 +58,12 @@ def test_a_minimum_that_was_never_released_is_said_and_the_least_there_is_asked(
             "page.md/capability/sca",
             "ddtrace 1.99.0",
             Reason.NO_RELEASE,
-            "no final release is 1.99.0; asked of the least that there is instead, 2.0.0",
+            "no final release is 1.99.0; tested from the lowest release that exists, 2.0.0",
         )
     ]
 
 
-def test_a_promise_of_absence_is_not_asked_at_its_version_and_misses_none() -> None:
+def test_a_promise_of_absence_reports_no_missing_release() -> None:
     denied = claim(ClaimKind.CAPABILITY, "sca", ">=1.99.0", status=Status.NOT_SUPPORTED)
     assert Reason.NO_RELEASE not in reasons(planned([denied]), "capability/sca")
 
@@ -112,16 +112,16 @@ def test_what_a_runtime_row_does_not_name_it_leaves_open(
 
 
 @pytest.mark.parametrize("profile", ["smoke", "documented", "exhaustive"])
-def test_before_the_first_release_each_claim_says_that_there_is_none(profile: str) -> None:
+def test_before_the_first_release_each_claim_reports_that_there_is_none(profile: str) -> None:
     plan = planned(page(), profile, as_of=dt.date(2016, 1, 1))
     assert not plan.cells
     assert not plan.parts
-    told = left_out_of(plan, "capability/threat-detection")
-    assert [(item.subject, item.reason, item.detail) for item in told] == [
+    omissions = left_out_of(plan, "capability/threat-detection")
+    assert [(item.subject, item.reason, item.detail) for item in omissions] == [
         ("ddtrace >=1.9.0", Reason.NO_RELEASE, "no final release up to 2016-01-01 is >=1.9.0")
     ]
-    told = left_out_of(plan, "integration/flask/yes")
-    assert [(item.subject, item.detail) for item in told] == [
+    omissions = left_out_of(plan, "integration/flask/yes")
+    assert [(item.subject, item.detail) for item in omissions] == [
         ("ddtrace", "no final release up to 2016-01-01")
     ]
     assert {item.claim for item in plan.omissions} == {each.id for each in plan.claims}
@@ -136,10 +136,10 @@ def test_a_framework_that_is_not_there_yet_says_up_to_when() -> None:
     }
 
 
-def test_a_page_without_tables_for_runtimes_and_frameworks_is_asked_of_the_samples() -> None:
-    found = asked([SCA], "capability/sca")
-    assert {each.split("-")[2].rstrip("0123456789.") for each in found} == {"django", "flask"}
-    assert {each[:5] for each in found} == {"cp27-", "cp311"}
+def test_a_page_without_tables_for_runtimes_and_frameworks_is_tested_on_the_samples() -> None:
+    cells = minimums([SCA], "capability/sca")
+    assert {cell.split("-")[2].rstrip("0123456789.") for cell in cells} == {"django", "flask"}
+    assert {cell[:5] for cell in cells} == {"cp27-", "cp311"}
 
 
 def test_no_claims_make_an_empty_plan() -> None:

@@ -68,7 +68,7 @@ def cells(plan: Plan) -> set[tuple[str, str, str]]:
     return {(cell.python, cell.framework_version, cell.ddtrace) for cell in minimums}
 
 
-def test_a_row_is_asked_at_both_ends_of_library_runtime_and_branch() -> None:
+def test_a_row_is_tested_at_both_ends_of_library_runtime_and_branch() -> None:
     assert cells(planned(PAPER_MODULE, row())) == {
         ("2.7", "1.0", "1.20.19"),
         ("3.11", "1.0", "1.20.19"),
@@ -105,7 +105,7 @@ def test_a_release_is_compared_with_others_of_its_library_and_then_of_the_tracer
     assert not {item.cell for item in plan.cells} & {part.controls[-1]}
 
 
-def test_a_row_that_is_not_automatic_is_asked_for_and_must_show_nothing_unasked() -> None:
+def test_a_row_that_is_not_automatic_must_show_nothing_without_its_call() -> None:
     plan = planned(PAPER_MODULE + PATCH_FUNCTION, row(automatic="no"))
     channels = {(part.channel, part.expects_absent, part.control_channel) for part in plan.parts}
     assert channels == {("explicit", False, ""), ("automatic", True, "explicit")}
@@ -113,13 +113,13 @@ def test_a_row_that_is_not_automatic_is_asked_for_and_must_show_nothing_unasked(
         assert part.controls[0] == part.minimum or not part.expects_absent
 
 
-def test_a_row_that_is_not_automatic_needs_a_call_to_ask_by() -> None:
+def test_a_row_that_is_not_automatic_needs_a_call() -> None:
     plan = planned(PAPER_MODULE, row(automatic="no"))
     assert not plan.parts
     assert {item.reason for item in plan.omissions} == {Reason.NO_PROBE}
 
 
-def test_a_row_that_is_automatic_on_some_cpythons_is_asked_on_those() -> None:
+def test_a_row_that_is_automatic_on_some_cpythons_is_tested_on_those() -> None:
     plan = planned(PAPER_MODULE, row(automatic_python=">3.7"))
     # The ends of two branches, and 3.10 for the major between.
     assert {python for python, _, _ in cells(plan)} == {"3.9", "3.10", "3.11", "3.8", "3.12"}
@@ -164,7 +164,7 @@ def test_the_standard_library_has_the_version_of_its_interpreter() -> None:
         ("3.7", "3.7", "2.21.12"),
         ("3.12", "3.12", "2.21.12"),
     }
-    assert "paper" not in fake_index.asked
+    assert "paper" not in fake_index.requested
 
 
 def test_a_role_has_a_module_of_its_own_where_there_is_one() -> None:
@@ -179,14 +179,14 @@ def test_a_role_has_a_module_of_its_own_where_there_is_one() -> None:
     assert [getattr(rule, "library", "") for rule in roles] == ["paper", "paper-server"]
 
 
-def test_a_project_that_the_index_does_not_tell_of_leaves_the_other_rows_alone() -> None:
+def test_a_project_that_the_index_lacks_leaves_the_other_rows_alone() -> None:
     fake_index = index()
     del fake_index.projects["paper"]
     plan = planned(PAPER_MODULE, row(), fake_index=fake_index)
     assert {item.reason for item in plan.omissions} == {Reason.INDEX_UNAVAILABLE}
 
 
-def test_a_database_with_a_row_of_its_own_is_asked_by_that_library() -> None:
+def test_a_database_with_a_row_of_its_own_is_tested_by_that_library() -> None:
     data = dict(read_data("coverage"))
     entry = {**data["note"]["db-api"], "drivers": {"mysql": "paper", "mariadb": "paper"}}
     data["note"] = {**data["note"], "db-api": entry}

@@ -1,4 +1,4 @@
-"""Rows of integration tables: which releases of a library are asked, on which CPythons."""
+"""Rows of integration tables: the releases of a library that are tested, and their CPythons."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def plan_of(
 ) -> Plan:
     text = MODULE + (f"PYTHON = {python!r}\n" if python else "")
     coverage = load_coverage(integrations={"paper": parse("paper", text)})
-    asked = claim(ClaimKind.INTEGRATION, "paper", specifier, automatic="yes")
-    asked = dataclasses.replace(asked, as_written=written or specifier)
+    row_claim = claim(ClaimKind.INTEGRATION, "paper", specifier, automatic="yes")
+    row_claim = dataclasses.replace(row_claim, as_written=written or specifier)
     branches = [claim(ClaimKind.BRANCH, "ddtrace", each) for each in (">=1.0,<2", ">=2.0,<3")]
     projects = {**world().projects, "paper": project("paper", PAPER)}
     return make_plan(
-        [asked, *branches],
+        [row_claim, *branches],
         FakeIndex(projects),
         profile=profile,
         targets=(LINUX,),
@@ -83,7 +83,7 @@ def shorts(plan: Plan, pick: str) -> list[str]:
     return [short(part.minimum) for part in row(plan) if part.pick == pick]
 
 
-def test_the_ends_of_a_range_are_asked_on_the_ends_of_the_runtimes() -> None:
+def test_the_ends_of_a_range_are_tested_on_the_ends_of_the_runtimes() -> None:
     plan = plan_of(">=1.2.0")
     assert shorts(plan, "lowest") == [
         "2.7 1.2.0 1.20.19",
@@ -99,7 +99,7 @@ def test_the_ends_of_a_range_are_asked_on_the_ends_of_the_runtimes() -> None:
     ]
 
 
-def test_each_major_between_is_asked_once_on_the_cpython_of_its_time() -> None:
+def test_each_major_between_is_tested_once_on_the_cpython_of_its_time() -> None:
     """2.5 is of December 2020, when 3.9 was two months old, and 3.0 came a month after 3.10."""
     plan = plan_of(">=1.2.0")
     assert shorts(plan, "between") == [
@@ -108,13 +108,15 @@ def test_each_major_between_is_asked_once_on_the_cpython_of_its_time() -> None:
         "3.9 2.5 2.21.12",
         "3.10 3.0 2.21.12",
     ]
-    said = [item for item in left_out_of(plan, "integration/paper/yes") if "3.0" in item.subject]
-    assert {item.reason for item in said} == {Reason.BETWEEN_BOUNDARIES}
+    omissions = [
+        item for item in left_out_of(plan, "integration/paper/yes") if "3.0" in item.subject
+    ]
+    assert {item.reason for item in omissions} == {Reason.BETWEEN_BOUNDARIES}
 
 
-def test_every_runtime_asks_every_major_in_the_exhaustive_plan() -> None:
-    found = shorts(plan_of(">=1.2.0", profile="exhaustive"), "between")
-    assert {each for each in found if each.endswith("2.5 1.20.19")} == {
+def test_every_runtime_tests_every_major_in_the_exhaustive_plan() -> None:
+    cells = shorts(plan_of(">=1.2.0", profile="exhaustive"), "between")
+    assert {each for each in cells if each.endswith("2.5 1.20.19")} == {
         f"3.{minor} 2.5 1.20.19" for minor in (6, 7, 8, 9, 10, 11)
     }
 
@@ -125,7 +127,7 @@ def test_a_cpython_that_the_row_refuses_gets_no_major() -> None:
     ]
 
 
-def test_the_release_before_the_documented_one_is_asked_on_the_first_cpython() -> None:
+def test_the_release_before_the_documented_one_is_tested_on_the_first_cpython() -> None:
     lows = [part for part in row(plan_of(">=1.2.0")) if part.pick == "lowest"]
     assert [short(part.before) for part in lows] == ["2.7 0.9 1.20.19", "", "3.7 0.9 2.21.12", ""]
     assert not any(part.before for part in row(plan_of(">=0.9")))
@@ -134,7 +136,7 @@ def test_the_release_before_the_documented_one_is_asked_on_the_first_cpython() -
 @pytest.mark.parametrize(
     ("specifier", "above"), [(">=1.2.0,<=3.0", "4.0"), (">=1.2,<2", "2.0"), (">=1.2", "")]
 )
-def test_the_first_release_above_the_upper_end_is_asked_beside_the_newest(
+def test_the_first_release_above_the_upper_end_is_tested_beside_the_newest(
     specifier: str, above: str
 ) -> None:
     plan = plan_of(specifier)
@@ -151,7 +153,7 @@ def test_what_came_after_the_tracer_is_not_above_its_range() -> None:
 
 
 @pytest.mark.parametrize(
-    ("specifier", "written", "said"),
+    ("specifier", "written", "choice"),
     [
         (">=1.2.0", ">= 1.2.0", ""),
         (">=1.2", ">= 1.2", ""),
@@ -159,15 +161,15 @@ def test_what_came_after_the_tracer_is_not_above_its_range() -> None:
         (">=1.1", "1.1 and later", "the index has no paper 1.1: the lowest in the range is 1.2.0"),
     ],
 )
-def test_a_version_that_is_not_on_the_index_is_named_with_the_one_that_is_asked(
-    specifier: str, written: str, said: str
+def test_a_version_that_is_not_on_the_index_is_named_with_the_one_that_is_tested(
+    specifier: str, written: str, choice: str
 ) -> None:
     plan = plan_of(specifier, written)
-    assert {part.choice for part in row(plan) if part.pick == "lowest"} == {said}
+    assert {part.choice for part in row(plan) if part.pick == "lowest"} == {choice}
     assert not [item for item in plan.omissions if item.reason is Reason.NO_RELEASE]
 
 
-def test_a_minimum_for_no_cpython_of_the_tracer_is_said_with_the_one_that_is_asked() -> None:
+def test_a_minimum_for_no_cpython_of_the_tracer_is_named_with_the_one_that_is_tested() -> None:
     plan = plan_of(">=1.2.0", python=">=3.14")
     assert not row(plan)
     lows = [part for part in row(plan_of(">=5.0")) if part.pick == "lowest"]
@@ -195,9 +197,9 @@ def test_of_many_later_releases_some_are_in_reserve_the_next_and_the_newest_amon
     many = {f"1.{minor}": (day, "") for minor in range(2, 60)}
     coverage = load_coverage(integrations={"paper": parse("paper", MODULE)})
     index = FakeIndex({**world().projects, "paper": project("paper", many)})
-    asked = claim(ClaimKind.INTEGRATION, "paper", ">=1.2", automatic="yes")
-    plan = make_plan([asked], index, targets=(LINUX,), coverage=coverage, as_of=READ.date())
-    rungs = [each.id.split("-")[2] for each in row(plan)[0].later]
-    assert len(rungs) <= 15
-    assert rungs[0] == "paper1.3"
-    assert rungs[-1] == "paper1.59"
+    row_claim = claim(ClaimKind.INTEGRATION, "paper", ">=1.2", automatic="yes")
+    plan = make_plan([row_claim], index, targets=(LINUX,), coverage=coverage, as_of=READ.date())
+    versions = [each.id.split("-")[2] for each in row(plan)[0].later]
+    assert len(versions) <= 15
+    assert versions[0] == "paper1.3"
+    assert versions[-1] == "paper1.59"

@@ -1,4 +1,4 @@
-"""What cannot exist or cannot be tried is left out, and says why."""
+"""Omissions: releases that cannot exist or cannot be tested, each with its reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from matrix.planning.planner import make_plan
 from matrix.pypi.releases import Releases
 
 
-def test_runtimes_that_the_page_names_for_other_releases_are_tried_and_it_is_said() -> None:
+def test_runtimes_that_the_page_names_for_other_releases_are_tested_with_a_remark() -> None:
     plan = planned(page())
     pythons = {part.minimum.id[:5] for part in parts_of(plan, "capability/api-security")}
     assert pythons == {"cp37-", "cp311"}, "those of the page that have wheels, not 3.12"
@@ -96,8 +96,8 @@ def test_what_no_experiment_answers_says_why(claim_id: str, reason: Reason) -> N
 
 def test_pruned_runtimes_say_why() -> None:
     plan = planned(page())
-    found = left_out_of(plan, "framework/django/threat-detection")
-    assert {item.reason for item in found} == {
+    omissions = left_out_of(plan, "framework/django/threat-detection")
+    assert {item.reason for item in omissions} == {
         Reason.FRAMEWORK_PYTHON,
         Reason.BETWEEN_BOUNDARIES,
     }
@@ -110,7 +110,7 @@ def test_pruned_runtimes_say_why() -> None:
             Reason.FRAMEWORK_PYTHON,
             "django 1.8 does not run on CPython 3.9",
         )
-        in found
+        in omissions
     )
 
 
@@ -127,7 +127,7 @@ def test_a_version_that_was_never_released_is_left_out() -> None:
     assert [item.reason for item in plan.omissions] == [Reason.NO_RELEASE]
 
 
-def test_a_release_before_that_has_no_wheel_is_left_out_and_the_rest_asked() -> None:
+def test_a_release_before_that_has_no_wheel_is_left_out_alone() -> None:
     plan = planned([claim(ClaimKind.CAPABILITY, "sca", ">=1.8.0")])
     newest = [part for part in plan.parts if part.minimum.id.startswith("cp311")]
     assert {part.before for part in newest} == {None}
@@ -139,21 +139,21 @@ def test_a_release_before_that_has_no_wheel_is_left_out_and_the_rest_asked() -> 
 def test_databases_that_the_probe_has_not_are_left_out_by_name() -> None:
     named = claim(ClaimKind.NOTE, "db-api", note="sqlite, oracle, db2")
     plan = planned([*page(), named])
-    there = left_out_of(plan, "note/db-api/sqlite, oracle, db2")
-    assert [item.subject for item in there if item.reason is Reason.NO_BACK_END] == [
+    omissions = left_out_of(plan, "note/db-api/sqlite, oracle, db2")
+    assert [item.subject for item in omissions if item.reason is Reason.NO_BACK_END] == [
         "db-api with oracle",
         "db-api with db2",
     ]
     assert parts_of(plan, "note/db-api/sqlite, oracle, db2"), "sqlite is asked all the same"
 
 
-def test_without_any_of_its_databases_a_promise_is_not_asked() -> None:
+def test_without_any_of_its_databases_a_promise_is_not_tested() -> None:
     plan = planned([*page(), claim(ClaimKind.NOTE, "db-api", note="oracle")])
     assert reasons(plan, "note/db-api/oracle") == {Reason.NO_BACK_END}
     assert not parts_of(plan, "note/db-api/oracle")
 
 
-def test_without_a_runtime_it_is_said_whose_lack_that_is() -> None:
+def test_a_missing_runtime_names_the_page_or_the_wheel_as_its_reason() -> None:
     sca = claim(ClaimKind.CAPABILITY, "sca", ">=2.6.0")
     named = planned([sca, runtime("==2.7.*")])
     assert reasons(named, "capability/sca") == {Reason.NO_RUNTIME, Reason.OUTSIDE_CLAIM}
@@ -171,10 +171,10 @@ def test_a_yanked_file_is_no_wheel() -> None:
         for file in release.files
     ]
     half = dataclasses.replace(release, files=tuple(files))
-    title = Releases(dataclasses.replace(project, releases=(half,))).all[0]
-    assert not title.has_wheel("3.9", LINUX)
-    assert title.has_wheel("3.10", LINUX)
-    assert "3.9" not in title.pythons(LINUX)
+    tracer = Releases(dataclasses.replace(project, releases=(half,))).all[0]
+    assert not tracer.has_wheel("3.9", LINUX)
+    assert tracer.has_wheel("3.10", LINUX)
+    assert "3.9" not in tracer.pythons(LINUX)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What holds of every plan, whatever is claimed."""
+"""Properties of every plan, whatever its claims are."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def check(plan: Plan) -> None:
     answered = {part.claim for part in plan.parts} | {item.claim for item in plan.omissions}
     assert answered == {each.id for each in plan.claims}
     run = [each.cell for each in plan.cells]
-    waiting = [each.cell for each in plan.fallbacks]
-    assert len(set(run + waiting)) == len(run) + len(waiting), "a cell is planned once"
+    fallbacks = [each.cell for each in plan.fallbacks]
+    assert len(set(run + fallbacks)) == len(run) + len(fallbacks), "a cell is planned once"
     needed = set()
     for part in plan.parts:
         before = [part.before] if part.before else []
@@ -81,7 +81,7 @@ def check(plan: Plan) -> None:
         order = [Version(each.ddtrace) for each in cells]
         assert order == sorted(set(order)), "before < minimum < controls, newest control first"
         assert len({(c.python, c.target, c.framework, c.framework_version) for c in cells}) == 1
-    assert needed == {*run, *waiting}, "no cell without a part, no part without its cells"
+    assert needed == {*run, *fallbacks}, "no cell without a part, no part without its cells"
     for each in (*plan.cells, *plan.fallbacks):
         assert Cell.parse(each.cell.id) == each.cell
         assert not Version(each.cell.ddtrace).is_prerelease
@@ -138,14 +138,14 @@ def test_selecting_everything_selects_the_plan(given_claims: list[Claim]) -> Non
 def test_a_selection_is_complete_in_itself(python: str, framework: str, tracer: str) -> None:
     plan = planned(tuple(page()), "exhaustive")
     selection = Selection(pythons=(python,), frameworks=(framework,), tracers=(tracer,))
-    wanted = [
+    expected = [
         part
         for part in plan.parts
         if (cell := part.minimum).python == python
         and (cell.framework, cell.framework_version) in FRAMEWORKS[framework]
         and (tracer in ("*", cell.ddtrace) or cell.ddtrace.startswith(tracer[:-1]))
     ]
-    if wanted:
+    if expected:
         chosen = select(plan, selection)
         check(chosen)
-        assert list(chosen.parts) == wanted
+        assert list(chosen.parts) == expected

@@ -1,4 +1,4 @@
-"""Several targets: which claims are planned where, in which order, and what is said of the rest."""
+"""Plans for several targets: the claims of each, their order, and the omissions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from helpers.target_fixture import ARM, DOCKER, I686, NO_ARM, THREE, X86, wide_i
 
 from matrix.docker.interface import EngineInfo
 from matrix.errors import EngineUnavailableError, UsageError
-from matrix.interpreters.targets import host_target
+from matrix.interpreters.inspect import host_target
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
 from matrix.model.cell import Cell
@@ -19,7 +19,7 @@ from matrix.model.fact import text_facts
 from matrix.model.plan import Plan
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Outcome
-from matrix.planning.locations import anywhere, by_engine, locally
+from matrix.planning.locations import all_engine_targets, engine_targets, local_targets
 from matrix.planning.planner import make_plan
 from matrix.planning.select import Selection, select
 from matrix.pypi.tags import wheel_tags
@@ -29,11 +29,11 @@ def targets_of(plan: Plan, claim_id: str) -> set[str]:
     return {part.minimum.id.split("-")[1] for part in parts_of(plan, claim_id)}
 
 
-def test_a_promise_without_a_cpu_is_asked_on_the_first_target_and_the_rest_is_no_gap() -> None:
+def test_a_promise_without_a_cpu_is_tested_on_the_first_target_only() -> None:
     plan = wide_plan()
     assert targets_of(plan, "capability/threat-detection") == {X86}
-    left = {(item.subject, item.reason) for item in plan.omissions if item.subject in THREE}
-    assert {(I686, Reason.ONE_PLATFORM), (ARM, Reason.ONE_PLATFORM)} <= left
+    omissions = {(item.subject, item.reason) for item in plan.omissions if item.subject in THREE}
+    assert {(I686, Reason.ONE_PLATFORM), (ARM, Reason.ONE_PLATFORM)} <= omissions
     shown = FindingTable(
         Finding(part.minimum, part.probe, part.channel, Observed.PRESENT, text_facts("Seen."))
         for part in plan.parts
@@ -42,7 +42,7 @@ def test_a_promise_without_a_cpu_is_asked_on_the_first_target_and_the_rest_is_no
     assert verdicts["page.md/framework/django/threat-detection"].outcome is Outcome.CONFIRMED
 
 
-def test_a_promise_about_a_cpu_is_asked_there_in_every_profile() -> None:
+def test_a_promise_about_a_cpu_is_tested_there_in_every_profile() -> None:
     for profile in ("documented", "exhaustive"):
         plan = wide_plan(profile)
         assert targets_of(plan, "runtime/cpython/linux/i686/==3.8.*/<2") == {I686}
@@ -50,7 +50,7 @@ def test_a_promise_about_a_cpu_is_asked_there_in_every_profile() -> None:
 
 
 @pytest.mark.parametrize("profile", ["smoke", "exhaustive"])
-def test_some_profiles_ask_on_every_target(profile: str) -> None:
+def test_some_profiles_test_every_target(profile: str) -> None:
     plan = wide_plan(profile)
     assert targets_of(plan, "capability/threat-detection") == set(THREE)
     assert Reason.ONE_PLATFORM not in {item.reason for item in plan.omissions}
@@ -79,30 +79,30 @@ def test_one_target_gives_the_plan_that_it_gave_alone() -> None:
 
 
 def test_an_engine_plans_what_it_runs_natives_first() -> None:
-    where = by_engine(DOCKER)
+    where = engine_targets(DOCKER)
     assert where.targets == THREE
     assert where.emulated == {ARM}
     arm = EngineInfo("Docker 28", "linux/arm64", ("linux/arm64", "linux/amd64"), True, 8, 2**33)
-    assert by_engine(arm).targets == (ARM, X86)
-    assert by_engine(arm).emulated == {X86}
+    assert engine_targets(arm).targets == (ARM, X86)
+    assert engine_targets(arm).emulated == {X86}
 
 
 def test_what_an_engine_cannot_run_is_left_out_with_its_words() -> None:
-    where = by_engine(NO_ARM)
+    where = engine_targets(NO_ARM)
     plan = make_plan(
         [runtime("==3.8.*", cpu="aarch64")],
         wide_index(),
         targets=where.targets,
         obstacles=where.obstacles,
     )
-    (left,) = plan.omissions
-    assert left.reason is Reason.PLATFORM_NOT_HERE
-    assert "Docker 20.10.24 runs linux/amd64, linux/386 here" in left.detail
+    (omission,) = plan.omissions
+    assert omission.reason is Reason.PLATFORM_NOT_HERE
+    assert "Docker 20.10.24 runs linux/amd64, linux/386 here" in omission.detail
 
 
 @pytest.mark.parametrize("glob", ["linux_i686", "386", "linux/386", "*i686"])
-def test_targets_are_asked_for_by_any_of_their_names(glob: str) -> None:
-    where = by_engine(DOCKER, [glob])
+def test_targets_are_selected_by_any_of_their_names(glob: str) -> None:
+    where = engine_targets(DOCKER, [glob])
     assert where.targets == (I686,)
     plan = make_plan(
         [runtime("==3.8.*")], wide_index(), targets=where.targets, obstacles=where.obstacles
@@ -117,35 +117,30 @@ def test_nothing_is_planned_for_a_target_that_nothing_is_chosen_for() -> None:
 
 
 def test_an_unknown_target_is_a_usage_error_with_the_nearest() -> None:
-    for place in (lambda globs: by_engine(DOCKER, globs), anywhere, locally):
+    for place in (lambda globs: engine_targets(DOCKER, globs), all_engine_targets, local_targets):
         with pytest.raises(UsageError, match="did you mean 'linux_aarch64'"):
             place(["linux_arch64"])
 
 
-def test_a_target_that_cannot_be_run_at_all_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_that_cannot_be_run_at_all_is_an_error() -> None:
     with pytest.raises(EngineUnavailableError, match="linux_aarch64"):
-        by_engine(NO_ARM, ["arm64"])
-    monkeypatch.setattr("matrix.planning.locations.host_target", lambda: X86)
+        engine_targets(NO_ARM, ["arm64"])
     with pytest.raises(UsageError, match="runs no cell for linux_i686"):
-        locally(["386"])
-    assert locally(["amd64"]).targets == (X86,)
+        local_targets(["386"], host=X86)
+    assert local_targets(["amd64"], host=X86).targets == (X86,)
 
 
-def test_windows_of_64_bits_runs_cells_of_32_bits_where_they_are_asked_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("matrix.planning.locations.host_target", lambda: "win_amd64")
-    assert locally().targets == ("win_amd64",)
-    assert locally(["win32"]).targets == ("win32",)
-    assert locally(["win*"]).targets == ("win_amd64", "win32")
-    monkeypatch.setattr("matrix.planning.locations.host_target", lambda: "win32")
-    assert locally().targets == ("win32",)
+def test_windows_of_64_bits_runs_cells_of_32_bits_where_selected() -> None:
+    assert local_targets(host="win_amd64").targets == ("win_amd64",)
+    assert local_targets(["win32"], host="win_amd64").targets == ("win32",)
+    assert local_targets(["win*"], host="win_amd64").targets == ("win_amd64", "win32")
+    assert local_targets(host="win32").targets == ("win32",)
     with pytest.raises(UsageError, match="unknown target 'win_amd64'"):
-        locally(["win_amd64"])
+        local_targets(["win_amd64"], host="win32")
 
 
 @pytest.mark.parametrize(
-    ("told", "machine", "bits", "target"),
+    ("platform", "machine", "bits", "target"),
     [
         ("win32", "AMD64", 32, "win32"),
         ("win-amd64", "AMD64", 64, "win_amd64"),
@@ -156,17 +151,17 @@ def test_windows_of_64_bits_runs_cells_of_32_bits_where_they_are_asked_for(
     ],
 )
 def test_this_machine_is_what_the_python_is_that_runs_us(
-    told: str, machine: str, bits: int, target: str, monkeypatch: pytest.MonkeyPatch
+    platform: str, machine: str, bits: int, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sysconfig.get_platform", lambda: told)
+    monkeypatch.setattr("sysconfig.get_platform", lambda: platform)
     monkeypatch.setattr("platform.machine", lambda: machine)
     monkeypatch.setattr("struct.calcsize", lambda _: bits // 8)
     assert host_target() == target
 
 
 def test_all_that_an_engine_could_run_is_planned_without_one() -> None:
-    assert anywhere().targets == THREE
-    assert anywhere(["arm64", "386"]).targets == (I686, ARM)
+    assert all_engine_targets().targets == THREE
+    assert all_engine_targets(["arm64", "386"]).targets == (I686, ARM)
 
 
 @pytest.mark.parametrize("target", [X86, "macosx_arm64", "win_amd64", "win32"])

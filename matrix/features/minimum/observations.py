@@ -32,7 +32,7 @@ __all__ = [
     "SearchStep",
     "StepCause",
     "TestedRelease",
-    "result_of",
+    "summarize_search",
 ]
 
 
@@ -205,7 +205,7 @@ class ReleaseSearchResult:
         }
 
 
-def result_of(known: SearchState) -> ReleaseSearchResult:
+def summarize_search(known: SearchState) -> ReleaseSearchResult:
     """Return what the answers so far amount to."""
     bracket = known.bracket
     return ReleaseSearchResult(

@@ -10,29 +10,34 @@ from matrix.features.minimum.search_plan import (
     SearchOptions,
     SearchPlan,
     Skipped,
-    promises_of,
-    release_of,
-    spread,
+    documented_minimums,
+    find_release,
+    split_releases,
 )
-from matrix.features.minimum.subject import SearchSubject, asks_about, channels_of
+from matrix.features.minimum.subject import SearchSubject, checks_about, select_channels
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.planning.cell_set import dependency_date
 from matrix.planning.coverage import Coverage
-from matrix.planning.existence import Unsatisfiable, framework_runs, newest, tracer_installs
+from matrix.planning.existence import (
+    Unsatisfiable,
+    framework_obstacle,
+    newest_usable,
+    tracer_obstacle,
+)
 from matrix.planning.expectations import Check, documented_minimum, runtimes_of
-from matrix.planning.page import ClaimPage, named_pythons, pages_of
+from matrix.planning.page import ClaimPage, named_pythons, pages_by_document
 from matrix.planning.versions import TRACER
 from matrix.probes.registry import load_probes
 from matrix.pypi.index import Index
 from matrix.pypi.releases import Release, Releases, end_of_day, python_key
 
-__all__ = ["make_quests"]
+__all__ = ["plan_searches"]
 
 
-def make_quests(
+def plan_searches(
     subject: SearchSubject,
     claims: Sequence[Claim],
     index: Index,
@@ -71,7 +76,7 @@ class _Maker:
         if not self.tracer.all:
             said = f"there is no final release of {TRACER}{self.tracer.until_note}"
             raise NothingSelectedError(said, "Name a later date with --as-of.")
-        self.asks = asks_about(subject, claims, self.tracer, coverage)
+        self.asks = checks_about(subject, claims, self.tracer, coverage)
 
     def shelf(self, name: str) -> Releases:
         return Releases(self.index.project(name), self.until)
@@ -118,13 +123,13 @@ class _Maker:
                 "Name another one (--framework NAME==VERSION) or another CPython (--python).",
             )
         title, base = found
-        cells, passed = spread(
+        cells, passed = split_releases(
             self.tracer,
             self.ends,
-            lambda tracer: tracer_installs(tracer, python, self.wanted.target),
+            lambda tracer: tracer_obstacle(tracer, python, self.wanted.target),
             lambda tracer: self._cell(python, framework, title, tracer),
         )
-        pages = pages_of(self.claims)
+        pages = pages_by_document(self.claims)
         stated = [
             (claim, minimum)
             for claim in self.subject.claims
@@ -152,17 +157,17 @@ class _Maker:
                 f"--framework says nothing here: the releases of {name} are searched",
                 "--since and --until say which of them, --ddtrace the tracer.",
             )
-        tracer = release_of(self.tracer, self.wanted.ddtrace, "--ddtrace")
+        tracer = find_release(self.tracer, self.wanted.ddtrace, "--ddtrace")
         python = self.wanted.python or self._newest_python(
-            None, tracer, lambda each: newest(shelf, "", each, self.until or tracer.uploaded)
+            None, tracer, lambda each: newest_usable(shelf, "", each, self.until or tracer.uploaded)
         )
-        missing = tracer_installs(tracer, python, self.wanted.target)
+        missing = tracer_obstacle(tracer, python, self.wanted.target)
         if missing is not None:
             raise NothingSelectedError(missing.detail, "Name another CPython with --python.")
-        cells, passed = spread(
+        cells, passed = split_releases(
             shelf,
             self.ends,
-            lambda title: framework_runs(name, title, python),
+            lambda title: framework_obstacle(name, title, python),
             lambda title: self._cell(python, name, title, tracer),
         )
         stated = [(x, x) for x in self.subject.claims if x.status is not Status.NOT_SUPPORTED]
@@ -186,19 +191,19 @@ class _Maker:
         """
         pinned = self._pinned(shelf)
         if pinned is not None:
-            missing = framework_runs(shelf.name, pinned, python)
+            missing = framework_obstacle(shelf.name, pinned, python)
             return missing or (pinned, base)
         first: Unsatisfiable | None = None
         for tracer in self.tracer.all:
-            if tracer.version < base.version or tracer_installs(tracer, python, self.wanted.target):
+            if tracer.version < base.version or tracer_obstacle(tracer, python, self.wanted.target):
                 continue
-            found = newest(shelf, specifier, python, self.until or tracer.uploaded)
+            found = newest_usable(shelf, specifier, python, self.until or tracer.uploaded)
             if isinstance(found, Release):
                 return found, tracer
             first = first or found
         return (
             first
-            or tracer_installs(base, python, self.wanted.target)
+            or tracer_obstacle(base, python, self.wanted.target)
             or Unsatisfiable(Reason.NO_RELEASE, f"{TRACER} {base.text} is the newest")
         )
 
@@ -222,7 +227,7 @@ class _Maker:
 
     def _least_ask(self, framework: str) -> tuple[Check, ClaimPage] | None:
         mine = [each for each in self.asks if each[0].framework == framework] or self.asks
-        recent = [each for each in mine if each[0].pick == "newest"]
+        recent = [each for each in mine if each[0].pick == "newest_usable"]
         return next(iter(recent or mine), None)
 
     def _newest_python(
@@ -238,12 +243,12 @@ class _Maker:
                 least[0].claim, least[1], tracer, (), target
             ).pythons
         else:
-            pages = pages_of(self.claims).values()
+            pages = pages_by_document(self.claims).values()
             texts = [text for page in pages for text in page.runtimes(target)]
             named = named_pythons(texts, tracer.pythons(target)) or tracer.pythons(target)
         here = self.wanted.at_hand.intersection(named) or named
         for python in sorted(here, key=python_key, reverse=True):
-            if tracer_installs(tracer, python, target) is None and not isinstance(
+            if tracer_obstacle(tracer, python, target) is None and not isinstance(
                 release_on(python), Unsatisfiable
             ):
                 return python
@@ -255,7 +260,7 @@ class _Maker:
 
     def _pinned(self, shelf: Releases) -> Release | None:
         _, _, version = self.wanted.framework.partition("==")
-        return release_of(shelf, version, "--framework") if version else None
+        return find_release(shelf, version, "--framework") if version else None
 
     def _cell(self, python: str, framework: str, title: Release, tracer: Release) -> PlannedCell:
         as_of, probe = self.wanted.as_of, self.subject.rule.probe
@@ -279,7 +284,7 @@ class _Maker:
             subject=str(self.subject),
             project=shelf.name,
             probe=self.subject.rule.probe,
-            channels=channels_of(self.subject.rule, self.wanted.channels),
+            channels=select_channels(self.subject.rule, self.wanted.channels),
             python=python,
             target=self.wanted.target,
             framework=framework,
@@ -289,7 +294,7 @@ class _Maker:
             cells=cells,
             passed_over=passed,
             promises=tuple(
-                promises_of(
+                documented_minimums(
                     stated, {x.specifier: tuple(shelf.matching(x.specifier)) for _, x in stated}
                 )
             ),

@@ -39,7 +39,14 @@ from matrix.model.service import against
 from matrix.reporting.text import many, short_names, shorten
 from matrix.runs.events import CellFinished, CellStarted, Event, Message, WarningRaised
 
-__all__ = ["MARKS", "SCHEMA", "minimums_to_json", "print_sought", "search_display", "strip"]
+__all__ = [
+    "MARKS",
+    "SCHEMA",
+    "mark_lines",
+    "minimums_to_json",
+    "print_search_result",
+    "search_display",
+]
 
 MARKS = {ReleaseState.WORKS: "#", ReleaseState.FAILS: "-", ReleaseState.CANNOT_TELL: "?"}
 _WORDS = {
@@ -62,7 +69,7 @@ _LINE = 60
 _REASON = 160
 
 
-def print_sought(console: Console, sought: SearchResult) -> None:
+def print_search_result(console: Console, sought: SearchResult) -> None:
     """Print the answer of one search, for all its channels."""
     quest = sought.quest
     console.print()
@@ -70,7 +77,7 @@ def print_sought(console: Console, sought: SearchResult) -> None:
     console.print(_table(sought))
     for channel, result in sought.results.items():
         _say(console, f"{channel}: {_legend(result)}", "bold")
-        for line in strip(result):
+        for line in mark_lines(result):
             console.print(line, highlight=False, soft_wrap=True)
         for text in _stretches(result):
             _say(console, f"  {text}")
@@ -90,7 +97,7 @@ def print_sought(console: Console, sought: SearchResult) -> None:
         _say(console, f"warning: {text}", "yellow")
 
 
-def strip(result: ReleaseSearchResult) -> Iterator[Text]:
+def mark_lines(result: ReleaseSearchResult) -> Iterator[Text]:
     """Yield one mark for each release that was tried, in order; each line begins with a release."""
     width = max((len(each.release) for each in result.tried), default=0)
     for start in range(0, len(result.tried), _LINE):

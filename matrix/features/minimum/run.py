@@ -20,7 +20,7 @@ from matrix.features.minimum.observations import (
     SearchState,
     StepCause,
     TestedRelease,
-    result_of,
+    summarize_search,
 )
 from matrix.features.minimum.search import JointSearch
 from matrix.features.minimum.search_plan import SearchPlan
@@ -34,14 +34,14 @@ from matrix.runs import events
 from matrix.runs.backend import RunBackend
 from matrix.runs.captures import CaptureStore
 from matrix.runs.events import Emit
-from matrix.runs.interfaces import Clock, SystemClock
-from matrix.runs.journal import Journal, one_run
+from matrix.runs.interface import Clock, SystemClock
+from matrix.runs.journal import Journal, lock_results
 from matrix.runs.keys import cell_sources, judge_key, judge_sources
 from matrix.runs.record import CellRecord
 from matrix.runs.result_store import ResultStore
 from matrix.runs.run import stopping
 from matrix.runs.scheduler import RunContext, Scheduler
-from matrix.runs.setup import SetupOptions, world_of
+from matrix.runs.setup import SetupOptions, run_context
 from matrix.services.external import ExternalService
 from matrix.system.paths import results_dir
 
@@ -53,9 +53,9 @@ __all__ = [
     "SearchPlanStarted",
     "SearchResult",
     "known_minimums",
-    "reply_of",
-    "seek",
-    "seek_all",
+    "reply_for",
+    "search_minimum",
+    "search_minimums",
 ]
 
 _PROFILE = "minimum"
@@ -68,7 +68,7 @@ _ANSWERS = {
 }
 
 
-def reply_of(finding: Finding | None) -> OracleReply:
+def reply_for(finding: Finding | None) -> OracleReply:
     """Return what a finding says of its release.
 
     It works where the channel showed and its negative control was silent, and fails where it did
@@ -181,7 +181,7 @@ class SearchResult:
         }
 
 
-def seek_all(
+def search_minimums(
     quests: Sequence[SearchPlan], options: MinimumOptions, emit: EmitSearch, runs: RunBackend
 ) -> tuple[SearchResult, ...]:
     """Search for real, one after the other; raise `UserError`. `runs` is what runs cells.
@@ -190,7 +190,7 @@ def seek_all(
     """
     probes = load_probes()
     folder = results_dir()
-    with one_run(folder), contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
+    with lock_results(folder), contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
         keeping = ResultStore(
             journal,
             CaptureStore(folder / "captures"),
@@ -199,13 +199,13 @@ def seek_all(
             reuse=not options.fresh,
         )
         how = SetupOptions(options.jobs, offline=options.offline, given=options.given)
-        with world_of(folder, how, probes, runs) as world:
+        with run_context(folder, how, probes, runs) as world:
             questions = CellOracle(probes, world, keeping, emit)
             with stopping(questions.stop):
-                return tuple(seek(quest, questions, options, emit) for quest in quests)
+                return tuple(search_minimum(quest, questions, options, emit) for quest in quests)
 
 
-def seek(
+def search_minimum(
     quest: SearchPlan,
     questions: CellOracle,
     options: MinimumOptions,
@@ -262,12 +262,12 @@ def known_minimums(
     return {
         channel: _within(
             quest,
-            result_of(
+            summarize_search(
                 SearchState(
                     releases,
                     at,
                     tuple(
-                        TestedRelease(where, releases[where], StepCause.GIVEN, reply_of(finding))
+                        TestedRelease(where, releases[where], StepCause.GIVEN, reply_for(finding))
                         for (name, where), finding in sorted(found.items(), key=_place)
                         if name == channel
                     ),
@@ -293,7 +293,7 @@ def _within(quest: SearchPlan, result: ReleaseSearchResult) -> ReleaseSearchResu
 
 def _replies(findings: Iterable[Finding], quest: SearchPlan) -> dict[str, OracleReply]:
     by_channel = {each.channel: each for each in findings if each.probe == quest.probe}
-    return {channel: reply_of(by_channel.get(channel)) for channel in quest.channels}
+    return {channel: reply_for(by_channel.get(channel)) for channel in quest.channels}
 
 
 def _tell(emit: EmitSearch, steps: Iterable[tuple[str, SearchEvent]]) -> None:

@@ -37,7 +37,7 @@ from matrix.features.minimum.observations import (
     SearchStep,
     StepCause,
     TestedRelease,
-    result_of,
+    summarize_search,
 )
 
 __all__ = [
@@ -50,7 +50,7 @@ __all__ = [
     "ReleaseGap",
     "ReleaseSearchResult",
     "ReleaseState",
-    "changes",
+    "change_events",
     "search",
 ]
 
@@ -81,11 +81,11 @@ def search(
         yield ReleaseTested(release, reply)
         tried = TestedRelease(step.position, release, step.why, reply)
         before, known = known, dataclasses.replace(known, tried=(*known.tried, tried))
-        yield from changes(before, known)
-    yield SearchFinished(result_of(known))
+        yield from change_events(before, known)
+    yield SearchFinished(summarize_search(known))
 
 
-def changes(before: SearchState, after: SearchState) -> Iterator[Event]:
+def change_events(before: SearchState, after: SearchState) -> Iterator[Event]:
     """Yield what an answer has moved."""
     if after.bracket is not None and after.bracket != before.bracket:
         low, high = after.bracket
@@ -170,7 +170,7 @@ class JointSearch:
     @property
     def results(self) -> dict[str, ReleaseSearchResult]:
         """Return what the answers so far amount to, by search."""
-        return {name: result_of(known) for name, known in self._known.items()}
+        return {name: summarize_search(known) for name, known in self._known.items()}
 
     def _add(self, name: str, step: SearchStep, reply: OracleReply) -> Iterator[Named]:
         before = self._known[name]
@@ -179,7 +179,7 @@ class JointSearch:
         after = dataclasses.replace(before, tried=(*before.tried, tried))
         self._known[name] = after
         yield name, ReleaseTested(release, reply)
-        for event in changes(before, after):
+        for event in change_events(before, after):
             yield name, event
 
 

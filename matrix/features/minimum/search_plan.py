@@ -24,9 +24,9 @@ __all__ = [
     "SearchOptions",
     "SearchPlan",
     "Skipped",
-    "promises_of",
-    "release_of",
-    "spread",
+    "documented_minimums",
+    "find_release",
+    "split_releases",
 ]
 
 
@@ -122,7 +122,7 @@ class SearchPlan:
         return found[0] if found else None
 
 
-def promises_of(
+def documented_minimums(
     stated: Iterable[tuple[Claim, Claim]], titles: Mapping[str, tuple[Release, ...]]
 ) -> Iterator[DocumentedMinimum]:
     """Yield the documented minimums; `titles` are the releases in each specifier.
@@ -167,7 +167,7 @@ class SearchBounds:
         )
 
 
-def spread(
+def split_releases(
     shelf: Releases,
     ends: SearchBounds,
     why_not: Callable[[Release], Unsatisfiable | None],
@@ -202,7 +202,7 @@ def spread(
     return cells, found
 
 
-def release_of(shelf: Releases, version: str, option: str) -> Release:
+def find_release(shelf: Releases, version: str, option: str) -> Release:
     """Return a release by its version, the newest for none; raise UsageError."""
     wanted = _version_of(version, option)
     if wanted is None:

@@ -9,12 +9,12 @@ from matrix.errors import UsageError, did_you_mean
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.reason import Reason
 from matrix.planning.coverage import Coverage, CoverageRule
-from matrix.planning.expectations import Check, asks_of
-from matrix.planning.page import ClaimPage, pages_of
+from matrix.planning.expectations import Check, checks_for
+from matrix.planning.page import ClaimPage, pages_by_document
 from matrix.probes.registry import load_probes
 from matrix.pypi.releases import Releases
 
-__all__ = ["SearchSubject", "asks_about", "channels_of", "subject_of"]
+__all__ = ["SearchSubject", "checks_about", "parse_subject", "select_channels"]
 
 # In the order in which a bare word is looked up.
 _KINDS = (
@@ -42,7 +42,7 @@ class SearchSubject:
         return f"{_LIBRARY if self.of_library else self.kind.value} {self.name}"
 
 
-def subject_of(word: str, claims: Sequence[Claim], coverage: Coverage) -> SearchSubject:
+def parse_subject(word: str, claims: Sequence[Claim], coverage: Coverage) -> SearchSubject:
     """Return what `word` means: a capability, an integration, a note, or `framework:<name>`.
 
     `<kind>:<name>` says which is meant where several are called so. Raises UsageError.
@@ -64,16 +64,16 @@ def subject_of(word: str, claims: Sequence[Claim], coverage: Coverage) -> Search
     raise AssertionError
 
 
-def asks_about(
+def checks_about(
     subject: SearchSubject, claims: Sequence[Claim], tracer: Releases, coverage: Coverage
 ) -> list[tuple[Check, ClaimPage]]:
     """Return what the claims about a subject ask for, the least minimum first."""
-    pages = pages_of(claims)
+    pages = pages_by_document(claims)
     found = [
         (ask, page)
         for claim in subject.claims
         for page in [pages[claim.document, claim.sha256]]
-        for ask in asks_of(claim, subject.rule, page, tracer, coverage)
+        for ask in checks_for(claim, subject.rule, page, tracer, coverage)
         if isinstance(ask, Check)
     ]
     # What a page denies is asked of its newest releases; what another one promises comes first.
@@ -86,7 +86,7 @@ def asks_about(
     )
 
 
-def channels_of(rule: CoverageRule, names: Sequence[str]) -> tuple[str, ...]:
+def select_channels(rule: CoverageRule, names: Sequence[str]) -> tuple[str, ...]:
     """Return the channels of those names, all that the promise is about for none.
 
     Raises UsageError for one that the probe does not have.

@@ -28,7 +28,7 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.probes.registry import load_probes
 from matrix.probes.settings import load_settings
-from matrix.runs.environments import requirements_of
+from matrix.runs.environments import cell_requirements
 from matrix.system.paths import apps_dir, cache_dir, fixtures_dir, project_root
 
 __all__ = ["DockerfileOptions", "WrittenContext", "write_context"]
@@ -83,7 +83,7 @@ def write_context(
     probes = load_probes()
     image = _image(planned, engine)
     store = TreeStore(cache_dir(), engine, offline=options.offline)
-    files = store.files(image, requirements_of(planned, probes))
+    files = store.files(image, cell_requirements(planned, probes))
     paths = store.fetch(files)
     tools = _tools(store, image, files, paths)
     size = sum(path.stat().st_size for path in paths)

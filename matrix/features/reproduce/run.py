@@ -14,7 +14,8 @@ from matrix.environments.store import EnvironmentStore
 from matrix.errors import StorageError, UsageError
 from matrix.features.reproduce.by_hand import ManualSteps
 from matrix.interpreters.discovery import find_interpreters
-from matrix.interpreters.targets import compatible_targets, host_target
+from matrix.interpreters.inspect import host_target
+from matrix.interpreters.targets import compatible_targets
 from matrix.judging.cells import findings_of
 from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture, CellLocation
@@ -30,7 +31,13 @@ from matrix.runs.backend import RunBackend
 from matrix.runs.environments import CellWork, LocalEnvironments
 from matrix.runs.run import stopping
 from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
-from matrix.runs.setup import JobFactory, SetupOptions, environments_of, limits_of, services_of
+from matrix.runs.setup import (
+    JobFactory,
+    SetupOptions,
+    backend_environments,
+    cell_limits,
+    run_services,
+)
 from matrix.runs.workers import Workers
 from matrix.services.pool import Services
 from matrix.system.paths import cache_dir, fixtures_dir, project_root, results_dir
@@ -170,15 +177,15 @@ def run_alone(planned: PlannedCell, runs: RunBackend, how: SetupOptions, say: Sa
     probes = load_probes()
     with contextlib.ExitStack() as stack:
         needs = CellServices(
-            stack.enter_context(services_of(how.given, offline=how.offline, engine=runs.engine)),
+            stack.enter_context(run_services(how.given, offline=how.offline, engine=runs.engine)),
             probes,
         )
-        environments = ServedEnvironments(environments_of(runs, probes, offline=how.offline), needs)
+        environments = ServedEnvironments(backend_environments(runs, probes, offline=how.offline), needs)
         if how.keep:
             scratch = Path(tempfile.mkdtemp(prefix="compat-matrix-"))
         else:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        limits = limits_of(runs)
+        limits = cell_limits(runs)
         jobs = JobFactory(probes, scratch, runs, *limits, keep=how.keep, services=needs.ensure)
         workers = Workers(
             CellWork(contained=runs.engine is not None),

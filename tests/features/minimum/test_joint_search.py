@@ -91,7 +91,7 @@ def test_one_search_one_release_at_a_time_is_the_plain_search(letters: str, said
     st.integers(1, 30),
     st.integers(1, 8),
 )
-def test_boundaries_are_found_whatever_is_asked_ahead(one: int, other: int, width: int) -> None:
+def test_boundaries_are_found_whatever_is_requested_ahead(one: int, other: int, width: int) -> None:
     letters = {"a": "F" * one + "W" * (31 - one), "b": "F" * other + "W" * (31 - other)}
     fake, results = run(letters, Bisection(), width)
     assert (results["a"].observed, results["b"].observed) == (f"r{one}", f"r{other}")
@@ -116,7 +116,7 @@ def test_every_answer_is_known_to_every_search(letters: tuple[str, str], width: 
         assert [each.release for each in result.tried] == asked
 
 
-def test_what_another_search_asked_is_marked_as_given_and_shows_a_hole() -> None:
+def test_releases_of_another_search_are_marked_as_given_and_show_a_hole() -> None:
     letters = {"a": "FFFFFFFFFFFWWWWW", "b": "WWWWWWFWWWWWWWWW"}
     _, results = run(letters, PLAIN)
     hole = results["b"].first_hole
@@ -134,7 +134,7 @@ def test_a_round_is_as_wide_as_there_is_room() -> None:
     assert {len(asked) for asked in narrow.rounds} == {1}
 
 
-def test_exhaustive_asks_all_in_one_round_from_the_newest_down() -> None:
+def test_exhaustive_tests_all_in_one_round_from_the_newest_down() -> None:
     fake, results = run({"a": "FFWFW?W"}, Exhaustive(), 7)
     assert fake.rounds == [("r6", "r5", "r4", "r3", "r2", "r1", "r0")]
     assert results["a"].assumptions == (

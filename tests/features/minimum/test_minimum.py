@@ -15,7 +15,12 @@ from rich.console import Console
 from matrix.errors import ExitCode
 from matrix.features.minimum.conclusion import Agreement, conclude, exit_code_of
 from matrix.features.minimum.observations import GapFound, RangeNarrowed
-from matrix.features.minimum.report import minimums_to_json, print_sought, search_display, strip
+from matrix.features.minimum.report import (
+    mark_lines,
+    minimums_to_json,
+    print_search_result,
+    search_display,
+)
 from matrix.features.minimum.run import SearchResult, known_minimums
 from matrix.judging.cells import findings_of
 from matrix.model.claim import ClaimKind, Status
@@ -34,7 +39,7 @@ def agreements(sought: SearchResult, channel: str = CHANNEL) -> list[Agreement]:
 
 def text_of(sought: SearchResult) -> str:
     console = Console(width=160, file=io.StringIO())
-    print_sought(console, sought)
+    print_search_result(console, sought)
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
@@ -75,7 +80,7 @@ def test_several_releases_run_at_a_time_and_the_answer_is_the_same(tmp_path: Pat
     assert one.results[CHANNEL].observed == four.results[CHANNEL].observed == "1.9.7"
 
 
-def test_a_hole_is_found_and_told(tmp_path: Path) -> None:
+def test_a_hole_is_found_and_reported(tmp_path: Path) -> None:
     works = since("1.8.3")
     search = Search(tmp_path, lambda x: ("F", "W") if x == "1.9.7" else works(x))
     sought = search.run(both(), exhaustive=True)
@@ -168,7 +173,7 @@ def test_a_documented_minimum_without_a_wheel_begins_with_the_first_that_has_one
     assert exit_code_of([sought]) is ExitCode.OK
 
 
-def test_without_a_document_any_least_release_will_do(tmp_path: Path) -> None:
+def test_without_a_document_any_minimum_is_fine(tmp_path: Path) -> None:
     claims = [claim(ClaimKind.CAPABILITY, "threat-detection", status=Status.PREVIEW)]
     made = quest(claims=claims, framework="django", python="3.9")
     assert made.documented is None
@@ -190,7 +195,7 @@ def test_a_search_that_is_stopped_keeps_what_is_done_and_goes_on_from_there(
     assert not done & set(again.runner.ran)
 
 
-def test_what_any_run_left_tells_of_a_minimum_without_asking(tmp_path: Path) -> None:
+def test_findings_of_any_run_tell_a_minimum_without_running_cells(tmp_path: Path) -> None:
     mine = both()
     Search(tmp_path, since("1.9.7", "1.20.0")).run(mine)
     captures = CaptureStore(tmp_path / "captures")
@@ -232,7 +237,7 @@ def test_the_strip_has_a_mark_for_each_release_in_order(tmp_path: Path) -> None:
     sought = Search(tmp_path, lambda x: (Reason.CRASHED,) * 2 if x == "1.20.0" else works(x)).run(
         both(), exhaustive=True
     )
-    (line,) = strip(sought.results[CHANNEL])
+    (line,) = mark_lines(sought.results[CHANNEL])
     first, marks, last = line.plain.split()
     assert (first, last) == ("0.61.4", "3.0.0")
     assert marks == "".join(
@@ -254,7 +259,7 @@ def test_the_report_says_it_all(tmp_path: Path) -> None:
         assert words in said
 
 
-def test_progress_is_told_as_it_happens(tmp_path: Path) -> None:
+def test_progress_is_reported_as_it_happens(tmp_path: Path) -> None:
     search = Search(tmp_path, since("1.9.7"))
     search.run(both())
     path = tmp_path / "told"

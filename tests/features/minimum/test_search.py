@@ -142,7 +142,7 @@ def test_releases_that_cannot_tell_are_stepped_around() -> None:
     assert any("1 release that cannot tell right before r4" in each for each in result.assumptions)
 
 
-def test_too_many_that_cannot_tell_are_passed_over() -> None:
+def test_too_many_that_cannot_tell_are_skipped() -> None:
     _, result = run("F" + "?" * 40 + "WW", Bisection(beside=1, samples=1, patience=2))
     assert result.observed == "r41"
     assert not result.exact
@@ -188,7 +188,7 @@ def test_boundaries_at_the_ends(letters: str) -> None:
     assert result.exact
 
 
-def test_exhaustive_asks_all_and_assumes_nothing() -> None:
+def test_exhaustive_tests_all_and_assumes_nothing() -> None:
     events, result = run("F?WFWW", Exhaustive())
     assert asked(events) == [(f"r{number}", StepCause.EVERY) for number in (5, 4, 3, 2, 1, 0)]
     assert result.observed == "r2"
@@ -210,7 +210,7 @@ def test_the_result_is_plain_json() -> None:
     assert data["first_hole"] == {"first": "r3", "last": "r3", "closed": True, "exact": True}
 
 
-def test_a_strategy_that_asks_twice_is_stopped() -> None:
+def test_a_strategy_that_repeats_a_release_is_stopped() -> None:
     class Stuck(Exhaustive):
         def step(self, known: SearchState) -> SearchStep | None:
             return SearchStep(0, StepCause.EVERY)
@@ -325,6 +325,6 @@ ORDERS: list[Callable[[str], str]] = [str, lambda letters: letters[::-1]]
 
 
 @pytest.mark.parametrize("turn", ORDERS)
-def test_640_releases_take_few_questions(turn: Callable[[str], str]) -> None:
+def test_640_releases_take_few_steps(turn: Callable[[str], str]) -> None:
     _, result = run(turn("F" * 300 + "W" * 340), Bisection())
     assert len(result.tried) < 40

@@ -40,7 +40,7 @@ def test_a_capability_is_searched_on_every_framework_that_is_promised() -> None:
     assert [each.framework.split()[0] for each in quests()] == ["django", "flask"]
 
 
-def test_all_documents_that_name_a_minimum_are_kept_and_the_least_begins() -> None:
+def test_all_documented_minimums_are_kept_and_the_lowest_is_the_start() -> None:
     later = claim(ClaimKind.CAPABILITY, "threat-detection", ">=1.10.0", document="other.md")
     made = quest(framework="django", claims=[*page(), later])
     assert [(each.document, each.least) for each in made.promises] == [
@@ -65,7 +65,7 @@ def test_the_newest_promised_cpython_is_taken_for_none() -> None:
     assert made.python == "3.11"
 
 
-def test_a_minimum_that_several_claims_of_a_page_have_is_told_once() -> None:
+def test_a_minimum_that_several_claims_of_a_page_have_is_listed_once() -> None:
     notes = [claim(ClaimKind.NOTE, "request-tags", note=str(number)) for number in range(2)]
     made = quest("request-tags", [*page(), *notes], framework="django")
     assert [each.line for each in made.promises] == [1]
@@ -98,7 +98,7 @@ def test_the_releases_of_a_framework_are_searched_under_a_tracer() -> None:
         ("framework:flask", {"framework": "django"}, "--framework says nothing here"),
     ],
 )
-def test_what_there_is_not_is_a_usage_error(
+def test_an_unknown_subject_or_option_is_a_usage_error(
     subject: str, wanted: dict[str, object], says: str
 ) -> None:
     claims = [*page(), claim(ClaimKind.CAPABILITY, "sca", ">=1.8.0")]

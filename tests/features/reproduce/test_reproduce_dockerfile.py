@@ -116,7 +116,7 @@ def test_each_setting_is_a_file_of_variables_inside_the_image(
     assert "DD_APPSEC_ENABLED" not in environment
 
 
-def test_the_wanted_setting_comes_first(world: TreeFakes, tmp_path: Path) -> None:
+def test_the_setting_of_the_options_comes_first(world: TreeFakes, tmp_path: Path) -> None:
     written(tmp_path, DockerfileOptions(setting="custom-rules"))
     settings = re.findall(r"^## Setting `(.+)`", _readme(tmp_path), re.MULTILINE)
     assert settings[0] == "custom-rules"
@@ -124,7 +124,7 @@ def test_the_wanted_setting_comes_first(world: TreeFakes, tmp_path: Path) -> Non
     assert "python agent/agent.py custom-rules" in _readme(tmp_path)
 
 
-def test_the_stimuli_are_told_with_their_evidence(world: TreeFakes, tmp_path: Path) -> None:
+def test_the_readme_has_the_stimuli_with_their_evidence(world: TreeFakes, tmp_path: Path) -> None:
     written(tmp_path)
     assert "curl -i -X GET -H 'User-Agent: Arachni/v1'" in _readme(tmp_path)
     assert "evidence: " in _readme(tmp_path)
@@ -163,7 +163,7 @@ def test_sources_are_built_with_tools_that_do_not_stay(world: TreeFakes, tmp_pat
     assert paths == ['PYTHONPATH="/cell/build"', 'PYTHONPATH=""']
 
 
-def test_without_wheels_the_index_is_asked(world: TreeFakes, tmp_path: Path) -> None:
+def test_without_wheels_the_build_uses_the_index(world: TreeFakes, tmp_path: Path) -> None:
     made = written(tmp_path, DockerfileOptions(vendor=False))
     assert made.size == 0
     assert not (made.folder / "wheels").exists()
@@ -190,7 +190,7 @@ def test_a_folder_with_something_in_it_is_left_alone(world: TreeFakes, tmp_path:
     assert list((tmp_path / "cell").iterdir()) == [mine]
 
 
-def test_an_unknown_setting_and_another_system_are_told(world: TreeFakes, tmp_path: Path) -> None:
+def test_an_unknown_setting_and_another_system_are_errors(world: TreeFakes, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown setting 'apsec'"):
         written(tmp_path, DockerfileOptions(setting="apsec"))
     elsewhere = dataclasses.replace(PLANNED, cell=dataclasses.replace(CELL, target="win_amd64"))
