@@ -19,7 +19,7 @@ from matrix.distributed.manifest import MANIFEST, read_manifest
 from matrix.distributed.shard_run import check_project, shards_folder
 from matrix.probes.registry import load_probes
 from matrix.reporting.progress import display
-from matrix.runs.journal import one_run
+from matrix.runs.journal import lock_results
 from matrix.runs.keys import judge_key, judge_sources
 from matrix.runs.record_store import RecordShelf
 from matrix.runs.run import exit_code
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     probes = load_probes()
     rules = JudgeRules(probes, judge_key(judge_sources(), probes))
     console = answer_console(args)
-    with one_run(results):
+    with lock_results(results):
         default = shards_folder(results, manifest)
         folders = args.folders or ([default] if default.is_dir() else [])
         collected = collect(manifest, folders, rules)

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from matrix.model.claim import Claim
 from matrix.model.plan import Plan
 from matrix.model.verdict import Outcome, Verdict
-from matrix.planning.locations import short
+from matrix.planning.locations import short_target
 from matrix.reporting.rows import VerdictRow, group
 from matrix.reporting.short_evidence import short_evidence
 from matrix.reporting.summary import THIS_MACHINE, marks
@@ -325,7 +325,7 @@ def _place(plan: Plan, event: RunStarted) -> str:
     at_a_time = f"{event.jobs} at a time"
     if not event.engine:
         return f"{at_a_time} on {THIS_MACHINE}"
-    targets = ", ".join(short(target) for target in plan.targets)
+    targets = ", ".join(short_target(target) for target in plan.targets)
     return f"{at_a_time} in {event.engine}, for {targets}"
 
 

@@ -14,7 +14,7 @@ from matrix.model.claim import Claim
 from matrix.model.fact import Fact, FactKind
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
-from matrix.planning.locations import short
+from matrix.planning.locations import short_target
 from matrix.reporting.rows import UntestedClaims, VerdictRow, fold, group
 from matrix.reporting.text import MARKS, many, promise, short_names
 from matrix.runs.record import CellRecord, Record
@@ -232,7 +232,7 @@ def where_lines(record: Record) -> Iterator[str]:
             by_engine[cell.where.engine].append(cell)
     for engine, cells in by_engine.items():
         counts = Counter(cell.cell.target for cell in cells)
-        targets = ", ".join(f"{short(target)} {count}" for target, count in counts.items())
+        targets = ", ".join(f"{short_target(target)} {count}" for target, count in counts.items())
         held = dict.fromkeys(cell.where.isolation for cell in cells if cell.where)
         place = f"in {engine}" if engine else f"on {THIS_MACHINE}"
         yield f"{many(len(cells), 'cell')} {place}: {targets} ({'; '.join(held)})"
@@ -252,7 +252,7 @@ def marks(verdicts: Iterable[Verdict]) -> str:
     found: dict[str, Outcome] = {}
     for verdict in verdicts:
         for part in verdict.parts:
-            target = short(part.cells[0].target)
+            target = short_target(part.cells[0].target)
             found[target] = min(part.outcome, found.get(target, part.outcome), key=_WORST.index)
     if len(found) < 2:  # noqa: PLR2004 - the one stands in the cells' ids
         return ""

@@ -15,10 +15,10 @@ from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.docker.labels import RunLabels, lock_run
 from matrix.errors import EngineUnavailableError
 from matrix.interpreters.discovery import find_interpreters
-from matrix.planning.locations import Targets, by_engine, locally
+from matrix.planning.locations import Targets, engine_targets, local_targets
 from matrix.system.paths import cache_dir
 
-__all__ = ["RunBackend", "held", "pythons_at_hand"]
+__all__ = ["RunBackend", "open_backend", "available_pythons"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,14 +37,14 @@ class RunBackend:
 
 
 @contextlib.contextmanager
-def held(choice: str, globs: Sequence[str] = ()) -> Iterator[RunBackend]:
+def open_backend(choice: str, globs: Sequence[str] = ()) -> Iterator[RunBackend]:
     """Yield what runs cells: `docker`, `local`, or `auto`, which is docker where one answers.
 
     What dead runs left on the engine is removed first. Raises EngineUnavailableError for `docker`
     where no engine answers or where it can run nothing, and UsageError for targets that are none.
     """
     if choice == "local":
-        yield RunBackend(locally(globs))
+        yield RunBackend(local_targets(globs))
         return
     with contextlib.ExitStack() as stack:
         run = stack.enter_context(lock_run())
@@ -53,7 +53,7 @@ def held(choice: str, globs: Sequence[str] = ()) -> Iterator[RunBackend]:
             yield _here(globs, "no container engine answers")
             return
         stack.callback(engine.close)
-        where = by_engine(engine.info, globs)
+        where = engine_targets(engine.info, globs)
         if said := _obstacle(engine, where):
             if choice == "docker":
                 raise EngineUnavailableError(
@@ -65,7 +65,7 @@ def held(choice: str, globs: Sequence[str] = ()) -> Iterator[RunBackend]:
 
 
 def _here(globs: Sequence[str], why: str) -> RunBackend:
-    where = locally(globs)
+    where = local_targets(globs)
     return RunBackend(
         where, notes=(f"{why}: cells run on this machine, for {where.targets[0]} only",)
     )
@@ -94,7 +94,7 @@ def _swept(engine: ContainerEngine) -> Iterator[str]:
             yield f"removed what runs that were killed had left in the engine: {count}"
 
 
-def pythons_at_hand(runs: RunBackend, target: str) -> frozenset[str]:
+def available_pythons(runs: RunBackend, target: str) -> frozenset[str]:
     """Return the CPythons (`3.9`) that there is an interpreter or an image for, or may be."""
     found: set[str] = set()
     if runs.engine is not None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from matrix.interpreters.targets import host_target
+from matrix.interpreters.inspect import host_target
 from matrix.judging.cells import findings_of
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
@@ -17,7 +17,7 @@ from matrix.model.plan import Plan, PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding
-from matrix.planning.locations import Targets, among
+from matrix.planning.locations import Targets, select_targets
 from matrix.runs.captures import CaptureStore
 from matrix.runs.events import (
     CellFinished,
@@ -27,7 +27,7 @@ from matrix.runs.events import (
     VerdictReached,
     WarningRaised,
 )
-from matrix.runs.interfaces import Clock
+from matrix.runs.interface import Clock
 from matrix.runs.journal import Entry, Journal
 from matrix.runs.record import CellRecord, Record
 
@@ -40,7 +40,7 @@ def captured_where(results: Path, globs: Sequence[str] = ()) -> Targets:
     """Return where the captures in a results folder were made; no engine is asked."""
     with contextlib.closing(Journal(results / "journal.jsonl")) as journal:
         contained = any(map(_in_container, journal.read().entries.values()))
-    return among(_captured_targets(results / "captures"), globs, contained=contained)
+    return select_targets(_captured_targets(results / "captures"), globs, contained=contained)
 
 
 def _captured_targets(folder: Path) -> tuple[str, ...]:
