@@ -1,7 +1,7 @@
-"""What a chain of bookshops does, apart from any web framework: both apps are views upon this.
+"""The functions of the bookshop apps, independent of the web framework. Plain Python, 2.7 to 3.14.
 
-Runs unchanged on CPython 2.7 to 3.14. `checksum`, `find`, `preview` and `convert` are vulnerable on
-purpose: they are what Code Security has to find, and the reason never to serve this to a network.
+`checksum`, `find`, `preview` and `convert` are vulnerable on purpose, for tests of Code Security.
+Never serve the apps to a network.
 """
 
 import atexit
@@ -39,7 +39,7 @@ def database_path():
 
 @contextlib.contextmanager
 def database():
-    """Give a connection that commits at the end and is closed in any case."""
+    """Yield a connection that is committed on success, and always closed."""
     connection = sqlite3.connect(database_path())
     try:
         yield connection
@@ -49,18 +49,18 @@ def database():
 
 
 def open_shops():
-    """Create the tables and fill the shelves."""
+    """Create the tables and the stock."""
     with database() as db:
         db.executescript("PRAGMA synchronous = OFF;" + TABLES)
 
 
 def title_of(slug):
-    """Return the title that a slug stands for: `the-tale-of-genji` is `The Tale Of Genji`."""
+    """Return the title of a slug: `The Tale Of Genji` for `the-tale-of-genji`."""
     return inflection.titleize(slug)
 
 
 def greeting(name, accepted):
-    """Greet in the first accepted language (an Accept-Language header) that we speak."""
+    """Return a greeting in the first known language of an Accept-Language header."""
     for language in accepted.split(","):
         word = GREETINGS.get(language.split(";")[0].split("-")[0].strip().lower())
         if word:
@@ -71,26 +71,26 @@ def greeting(name, accepted):
 
 
 def place_order(shop, book, copies):
-    """Take an order and return how many orders the shop has now."""
+    """Record an order; return the number of orders that the shop has now."""
     with database() as db:
         db.execute("INSERT INTO orders VALUES (?, ?, ?)", (shop, book, copies))
     return count_orders(shop)
 
 
 def count_orders(shop):
-    """Return how many orders the shop has."""
+    """Return the number of orders that the shop has."""
     with database() as db:
         return db.execute("SELECT COUNT(*) FROM orders WHERE shop = ?", (shop,)).fetchone()[0]
 
 
 def add_review(shop, book, text):
-    """Keep a customer's review."""
+    """Record a review."""
     with database() as db:
         db.execute("INSERT INTO reviews VALUES (?, ?, ?)", (shop, book, text))
 
 
 def copies_in_stock(title):
-    """Return how many copies there are, 0 of a title that we do not know."""
+    """Return the number of copies of a title, 0 for an unknown one."""
     with database() as db:
         cursor = db.cursor()
         cursor.execute("SELECT copies FROM stock WHERE title = ?", (title,))
@@ -99,27 +99,27 @@ def copies_in_stock(title):
 
 
 def copies_in_warehouse():
-    """Ask a table that nobody created: how a database error reaches the customer."""
+    """Query a table that does not exist, to cause a database error."""
     with database() as db:
         return db.cursor().execute("SELECT copies FROM warehouse").fetchone()[0]
 
 
 def recommendations(shop):
-    """Ask the catalogue, another service, for what it recommends to the shop."""
+    """Return the recommendations for the shop from the catalogue, another service."""
     url = os.environ["BOOKSHOP_CATALOGUE_URL"] + "/recommendations/" + shop
     return requests.get(url, timeout=CATALOGUE_SECONDS).text
 
 
-# Vulnerable on purpose from here on.
+# The following functions are vulnerable on purpose.
 
 
 def checksum(text):
-    """Weak hash: MD5."""
+    """Return a weak hash (MD5)."""
     return hashlib.md5(text.encode("utf-8")).hexdigest()
 
 
 def find(title):
-    """SQL injection: a statement put together from the customer's words."""
+    """Return matching titles, by a statement that is open to SQL injection."""
     with database() as db:
         cursor = db.cursor()
         cursor.execute("SELECT title FROM stock WHERE title LIKE '%" + title + "%'")
@@ -127,13 +127,13 @@ def find(title):
 
 
 def preview(name):
-    """Path traversal: a file named by the customer."""
+    """Return the content of a file; open to path traversal."""
     with open(PREVIEWS + os.sep + name) as file:
         return file.read()
 
 
 def convert(name):
-    """Command injection: a shell command put together from the customer's words."""
+    """Return the output of a shell command; open to command injection."""
     command = "echo " + name
     process = subprocess.Popen(command, shell=True, stdout=subprocess.PIPE)
     return process.communicate()[0].decode("utf-8", "replace").strip()

@@ -1,7 +1,7 @@
-"""What the rows of SQL databases share: a question with a word in it, and one that fails.
+"""Queries for the modules of SQL databases: one with a parameter, and one that fails.
 
-The word goes beside the statement, as PEP 249 has it, so that what is traced can show the statement
-without it. The second question is of a table that is not there.
+The parameter is passed separately, as in PEP 249, so that traced statements do not contain it. The
+second query is of a table that does not exist.
 """
 
 import contextlib
@@ -10,33 +10,33 @@ WORD = "Emma"
 MISSING = "SELECT copies FROM warehouse"
 
 
-def connected(connect, place):
-    """Return a connection to the place's database, by the words that most drivers have."""
-    return connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        password=place.password,
-        database=place.database,
+def connect(driver_connect, context):
+    """Return a connection to the context's database, by the arguments that most drivers take."""
+    return driver_connect(
+        host=context.host,
+        port=context.port,
+        user=context.user,
+        password=context.password,
+        database=context.database,
         connect_timeout=10,
     )
 
 
-def find(connection, statement):
-    """Return the first value that a statement of one parameter finds; close the connection."""
-    return ask(connection, statement, (WORD,))
+def query_word(connection, statement):
+    """Return the first value of a statement with one parameter; close the connection."""
+    return query(connection, statement, (WORD,))
 
 
-def miss(connection):
-    """Ask for what is not there: the driver raises its error. Close the connection."""
-    return ask(connection, MISSING)
+def query_missing_table(connection):
+    """Query a table that does not exist, so that the driver raises; close the connection."""
+    return query(connection, MISSING)
 
 
-def ask(connection, *statement):
-    """Return the first value of the first row as text; close the connection in any case."""
+def query(connection, *statement):
+    """Return the first value of the first row as text; always close the connection."""
     with contextlib.closing(connection):
         cursor = connection.cursor()
         cursor.execute(*statement)
         value = cursor.fetchone()[0]
-    # Some releases of MySQL's drivers answer in bytes.
+    # Some releases of MySQL's drivers return bytes.
     return value if isinstance(value, str) else bytes(value).decode("ascii")

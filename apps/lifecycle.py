@@ -1,4 +1,4 @@
-"""How a program of ours lives: it says which port it listens on, and ends when it is told to."""
+"""The lifecycle of the apps: they print the port when they listen, and end on a signal or EOF."""
 
 from __future__ import print_function
 
@@ -11,71 +11,71 @@ import traceback
 
 
 def stop(*_):
-    """End the program; what registered with `atexit` still gets its turn."""
+    """End the program; handlers of `atexit` still run."""
     sys.exit(0)
 
 
-def own_input():
-    """Return what to read in place of standard input, which the processes started here share.
+def take_over_input():
+    """Return a descriptor of standard input, and give child processes another, empty one.
 
-    On Windows a process that begins looks at its standard input, and would wait there as long as
-    we wait to read from the same: so it is another one from now on, at whose end it is at once.
+    On Windows, a starting process inspects its standard input, and would block while this process
+    reads from the same one.
     """
     if os.name != "nt":
         return 0
-    ours = os.dup(0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    return ours
+    stdin = os.dup(0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    return stdin
 
 
-def wait_for_the_end():
-    """Return when standard input ends, however much comes before it.
+def wait_for_end_of_input():
+    """Return when standard input ends; its content is ignored.
 
-    A signal that comes just before a read blocks would wait as long as the read does, so signals
-    are told of by a pipe as well, where there is one to wait for.
+    A signal just before a blocking read would only be handled after the read, so signals also write
+    to a pipe, where a process can wait for one.
     """
     if os.name == "nt":
-        # Not sys.stdin: its lock would be held when the interpreter shuts down.
-        ours = own_input()
-        while os.read(ours, 4096):
+        # Not sys.stdin, whose lock would still be held when the interpreter shuts down.
+        stdin = take_over_input()
+        while os.read(stdin, 4096):
             pass
         return
     import fcntl
 
-    told, tell = os.pipe()
-    fcntl.fcntl(tell, fcntl.F_SETFL, fcntl.fcntl(tell, fcntl.F_GETFL) | os.O_NONBLOCK)
-    signal.set_wakeup_fd(tell)
+    read_end, write_end = os.pipe()
+    fcntl.fcntl(write_end, fcntl.F_SETFL, fcntl.fcntl(write_end, fcntl.F_GETFL) | os.O_NONBLOCK)
+    signal.set_wakeup_fd(write_end)
     while True:
-        # The signal's own handler runs between any two of these lines.
-        readable, _, _ = select.select([0, told], [], [])
-        if told in readable:
-            os.read(told, 4096)
+        # The handler of a signal runs between any two of these lines.
+        readable, _, _ = select.select([0, read_end], [], [])
+        if read_end in readable:
+            os.read(read_end, 4096)
         if 0 in readable and not os.read(0, 4096):
             return
 
 
-def live(listen):
-    """Serve until SIGTERM, or until standard input ends: whoever started us went away.
+def serve_until_end(listen):
+    """Serve until SIGTERM, or until standard input ends because the parent process has ended.
 
-    `listen` returns a port of 127.0.0.1 that can answer, and a function that answers there for
-    ever. That one runs in a daemon thread, whose pool is of daemons then: they would otherwise be
-    waited for when the program ends, and may not come back.
+    `listen` returns a port of 127.0.0.1 that accepts connections, and a function that serves them
+    forever. It runs in a daemon thread, so that its own threads are daemons too: the interpreter
+    would wait for others at its end, perhaps forever.
     """
     signal.signal(signal.SIGTERM, stop)
 
-    def serve():
+    def run_server():
         try:
-            port, answer = listen()
+            port, serve = listen()
         except Exception:
             traceback.print_exc()
             os._exit(1)
         print("bookshop ready 127.0.0.1:%s" % port)
         sys.stdout.flush()
-        answer()
+        serve()
 
-    server = threading.Thread(target=serve)
+    server = threading.Thread(target=run_server)
     server.daemon = True
     server.start()
-    wait_for_the_end()
+    wait_for_end_of_input()

@@ -1,10 +1,10 @@
-"""Loops of asyncio for libraries that want one: for a call, or for a server in its own thread."""
+"""Event loops of asyncio, for a call of a library, or for its server in a thread."""
 
 import threading
 
 
-def new():
-    """Return a new loop, this thread's from now on: old releases take it from there."""
+def new_loop():
+    """Return a new loop that is set for this thread, as old releases require."""
     import asyncio
 
     loop = asyncio.new_event_loop()
@@ -13,10 +13,10 @@ def new():
 
 
 def run(coroutine):
-    """Return what a coroutine returns, in a loop of this thread that is made for it."""
+    """Return the result of a coroutine, in a new loop of this thread."""
     import asyncio
 
-    loop = new()
+    loop = new_loop()
     try:
         return loop.run_until_complete(coroutine)
     finally:
@@ -24,18 +24,18 @@ def run(coroutine):
         loop.close()
 
 
-def port_of(serve):
-    """Run `serve(ready)` in a thread; return the port with which it calls `ready`."""
-    told = []
+def start_server(serve):
+    """Run `serve(report_port)` in a thread; return the port that it reports."""
+    ports = []
     started = threading.Event()
 
-    def ready(port):
-        told.append(port)
+    def report_port(port):
+        ports.append(port)
         started.set()
 
-    server = threading.Thread(target=serve, args=(ready,))
+    server = threading.Thread(target=serve, args=(report_port,))
     server.daemon = True
     server.start()
     if not started.wait(20):
-        raise RuntimeError("the server does not start")
-    return told[0]
+        raise RuntimeError("the server did not start")
+    return ports[0]

@@ -1,9 +1,7 @@
-"""Serve one of the bookshop apps under a threaded WSGI server: `python serve.py flask`.
+"""Serve a bookshop app with a threaded WSGI server (`python serve.py flask`), or a library.
 
-Or one call of a library, behind a server of its own: `python serve.py library:redis`.
-
-Listens on a free port of 127.0.0.1 and says which one, in one line, as soon as it can answer. Stops
-on SIGTERM, and when its standard input ends: whoever started it went away.
+`python serve.py library:redis` serves calls of a library. The port, a free one of 127.0.0.1, is
+printed when it accepts connections. The server ends on SIGTERM, or when its standard input ends.
 """
 
 from __future__ import print_function
@@ -20,10 +18,10 @@ THREADS = 4
 
 
 def web_app(name):
-    """Return what listens for the app of that name."""
+    """Return the `listen` function of an app, see `lifecycle.serve_until_end`."""
     from cheroot import wsgi
 
-    # The views live in imported modules, never in this one: some tools look at imports only.
+    # The views are in imported modules, as some tools inspect only those.
     shop = importlib.import_module(APPS[name])
     shop.open_shops()
 
@@ -36,11 +34,11 @@ def web_app(name):
 
 
 def main(arguments):
-    """Serve what the only argument names."""
+    """Serve the app or library that the only argument names; return the exit code."""
     name = arguments[0] if len(arguments) == 1 else ""
     if name not in APPS and not name.startswith(LIBRARY):
-        known = sorted(APPS) + [LIBRARY + "NAME"]
-        print("usage: serve.py " + "|".join(known), file=sys.stderr)
+        names = sorted(APPS) + [LIBRARY + "NAME"]
+        print("usage: serve.py " + "|".join(names), file=sys.stderr)
         return 2
     logging.basicConfig(level=logging.WARNING)
     if name in APPS:
@@ -48,8 +46,8 @@ def main(arguments):
     else:
         import carrier
 
-        listen = carrier.library(name[len(LIBRARY) :])
-    lifecycle.live(listen)
+        listen = carrier.library_app(name[len(LIBRARY) :])
+    lifecycle.serve_until_end(listen)
     return 0
 
 

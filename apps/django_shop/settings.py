@@ -1,4 +1,4 @@
-"""Settings of the bookshop, for Django 1.8 and everything since."""
+"""Settings of the bookshop, for all Djangos from 1.8."""
 
 import bookshop
 
@@ -11,7 +11,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
 ]
-# No CSRF protection: the shop's customers are programs.
+# No CSRF protection, as only programs send requests.
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -1,4 +1,4 @@
-"""A chain of bookshops on Django: one source for Django 1.8 and everything since.
+"""The bookshop on Django, for all releases from 1.8.
 
 The first segment of each path names the shop. See ../README.md for the endpoints.
 """
@@ -23,15 +23,15 @@ except ImportError:  # until Django 1.11
 
 
 class QuickPasswordHasher(PBKDF2PasswordHasher):
-    """One round: the password of a sample user needs no protection, and logins should be quick."""
+    """One round only: logins should be quick, and the sample password needs no protection."""
 
     iterations = 1
 
 
 def open_shops():
-    """Create the database with its one user."""
+    """Create the database with its user."""
     bookshop.open_shops()
-    # The migrations would arrive at the same tables, only later.
+    # Migrations would create the same tables, but slowly.
     if "auth_user" not in connection.introspection.table_names():
         with connection.schema_editor() as editor:
             for model in apps.get_models():
@@ -50,8 +50,8 @@ def home(request, shop):
 
 def search(request, shop):
     q = request.GET.get("q", "")
-    found = [title for title in ("Emma", "Kokoro", "Middlemarch") if q.lower() in title.lower()]
-    return HttpResponse("<h1>%s</h1><p>%s</p>" % (escape(q), ", ".join(found) or "nothing found"))
+    titles = [title for title in ("Emma", "Kokoro", "Middlemarch") if q.lower() in title.lower()]
+    return HttpResponse("<h1>%s</h1><p>%s</p>" % (escape(q), ", ".join(titles) or "nothing found"))
 
 
 def book(request, shop, slug):

@@ -1,4 +1,4 @@
-"""A chain of bookshops on Flask: one source for Flask 0.10 and everything since.
+"""The bookshop on Flask, for all releases from 0.10.
 
 The first segment of each path names the shop. See ../README.md for the endpoints.
 """
@@ -9,7 +9,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 import bookshop
 
-# One round: the password of a sample user needs no protection, and logins should be quick.
+# One round only: logins should be quick, and the sample password needs no protection.
 PASSWORD_METHOD = "pbkdf2:sha256:1"
 
 application = flask.Flask(__name__)
@@ -17,7 +17,7 @@ application.secret_key = "sessions of a sample shop are no secret"
 
 
 def open_shops():
-    """Create the database with its one user."""
+    """Create the database with its user."""
     bookshop.open_shops()
     password = generate_password_hash(bookshop.PASSWORD, method=PASSWORD_METHOD)
     with bookshop.database() as db:
@@ -43,8 +43,8 @@ def home(shop):
 @application.route("/<shop>/search")
 def search(shop):
     q = flask.request.args.get("q", "")
-    found = [title for title in ("Emma", "Kokoro", "Middlemarch") if q.lower() in title.lower()]
-    return "<h1>%s</h1><p>%s</p>" % (escape(q), ", ".join(found) or "nothing found")
+    titles = [title for title in ("Emma", "Kokoro", "Middlemarch") if q.lower() in title.lower()]
+    return "<h1>%s</h1><p>%s</p>" % (escape(q), ", ".join(titles) or "nothing found")
 
 
 @application.route("/<shop>/books/<slug>")
@@ -83,7 +83,7 @@ def login(shop):
     with bookshop.database() as db:
         row = db.execute("SELECT password FROM users WHERE name = ?", (name,)).fetchone()
     password = flask.request.form.get("password", "")
-    # Werkzeug on CPython 2.7 takes a native string only.
+    # Werkzeug on CPython 2.7 accepts native strings only.
     if row is None or not check_password_hash(str(row[0]), password):
         return text("Wrong user name or password", 401)
     flask.session["user"] = name

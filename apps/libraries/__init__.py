@@ -1,4 +1,4 @@
-"""One module per library: plain literals that say what it is, and functions that use it.
+"""Modules for the libraries of integrations: literals that describe one, and functions that use it.
 
-The literals are read without importing the module (see `matrix/integrations`); README.md lists them.
+The literals are read without importing the module (see `matrix/probes`); README.md lists them.
 """

@@ -1,4 +1,4 @@
-"""aiobotocore: the buckets are listed, and one that is not there is looked into."""
+"""aiobotocore: the list of buckets, and the content of a missing bucket."""
 
 from __future__ import absolute_import
 
@@ -15,7 +15,7 @@ SPAN = {
 }
 ERROR_SPAN = {"name": "s3.command", "component": "aiobotocore", "resource": "s3.listobjects"}
 SERVICE = "aws"
-# Names that became keywords in 3.7, and `collections.Mapping` of the Botocore that it insists on.
+# It uses names that became keywords in 3.7; its Botocore uses `collections.Mapping`.
 PYTHON = [["<0.12", ">=3.5,<3.7"], ["<1", ">=3.5,<3.10"], ["", ">=3.5"]]
 
 
@@ -25,27 +25,27 @@ def patch():
     patch(aiobotocore=True)
 
 
-def prepare(place):
+def prepare(context):
     import aiobotocore  # noqa: F401
 
 
-async def ask(place, operation, **parameters):
+async def query(context, operation, **parameters):
     from aiobotocore.session import get_session
 
-    asked = get_session().create_client(
+    created = get_session().create_client(
         "s3",
         region_name="us-east-1",
-        endpoint_url=place.url,
-        aws_access_key_id=place.user,
-        aws_secret_access_key=place.password,
+        endpoint_url=context.url,
+        aws_access_key_id=context.user,
+        aws_secret_access_key=context.password,
     )
-    async with asked as client:
+    async with created as client:
         return await getattr(client, operation)(**parameters)
 
 
-def call(place):
-    return "%d buckets" % len(loops.run(ask(place, "list_buckets"))["Buckets"])
+def call(context):
+    return "%d buckets" % len(loops.run(query(context, "list_buckets"))["Buckets"])
 
 
-def fail(place):
-    loops.run(ask(place, "list_objects", Bucket="there-is-no-such-bucket"))
+def fail(context):
+    loops.run(query(context, "list_objects", Bucket="there-is-no-such-bucket"))

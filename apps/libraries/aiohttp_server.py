@@ -1,4 +1,4 @@
-"""aiohttp as a server: a request of its own server, which takes up the caller's trace."""
+"""The server of aiohttp: a request that continues the trace of the client."""
 
 from __future__ import absolute_import
 
@@ -15,15 +15,15 @@ SPAN = {
     "tags": {"http.status_code": "200"},
 }
 SERVICE = ""
-# Up to 2.3.2 it says `asyncio.async`, which 3.7 does not parse; 3.9 has no Task.current_task.
+# Up to 2.3.2 it uses `asyncio.async`, a syntax error in 3.7; 3.9 has no Task.current_task.
 PYTHON = [["<2.3.3", ">=3.5,<3.7"], ["<2.4", ">=3.5,<3.9"], ["", ">=3.5"]]
-# It derives a class of async-timeout's, which is a function later, and imports yarl's `unquote`.
+# It subclasses a class of async-timeout that became a function, and imports yarl's `unquote`.
 ALSO = [["<3", "async-timeout<4"], ["<2.3.6", "yarl<1"]]
 TRACED = []
 
 
 def patch():
-    import aiohttp.web  # noqa: F401  first, as documented: some releases fail the other way round
+    import aiohttp.web  # noqa: F401  imported first, as documented: otherwise some releases fail
     from ddtrace import tracer
     from ddtrace.contrib.aiohttp import trace_app
 
@@ -37,7 +37,7 @@ async def book(request):
 
 
 async def start(app, loop):
-    """Return the port that the application is served on, by this release's way to do so."""
+    """Start the server, as this release requires; return its port."""
     from aiohttp import web
 
     if hasattr(web, "AppRunner"):
@@ -52,23 +52,23 @@ async def start(app, loop):
 
 
 def serve(ready):
-    """Serve in this thread, whose loop must be made here."""
+    """Serve in this thread, with a loop that must be created in it."""
     from aiohttp import web
 
-    loop = loops.new()
+    loop = loops.new_loop()
     app = web.Application()
     app.router.add_get("/books/{slug}", book)
-    for traced in TRACED:
-        traced(app)
+    for trace in TRACED:
+        trace(app)
     ready(loop.run_until_complete(start(app, loop)))
     loop.run_forever()
 
 
-def prepare(place):
-    import aiohttp.web  # noqa: F401  the tracer's hooks want the thread that has a loop
+def prepare(context):
+    import aiohttp.web  # noqa: F401  here, as the hooks of the tracer need a thread with a loop
 
-    return loops.port_of(serve)
+    return loops.start_server(serve)
 
 
-def call(place):
-    return carrier.visit(place.ready, "/books/emma")
+def call(context):
+    return carrier.get_page(context.ready, "/books/emma")

@@ -1,4 +1,4 @@
-"""aiopg: a query that finds, and one of a table that is not there."""
+"""aiopg: a query with a result, and a query of a missing table."""
 
 from __future__ import absolute_import
 
@@ -9,24 +9,24 @@ INTEGRATION = "aiopg"
 SPAN = {"name": "postgres.query", "component": "aiopg", "resource": "SELECT %s", "type": "sql"}
 ERROR_SPAN = {"name": "postgres.query", "component": "aiopg", "resource": "SELECT * FROM warehouse"}
 SERVICE = "postgres"
-# `async` is a name there, then a word; `asyncio.coroutine` went with 3.11.
+# It uses the name `async`, a keyword from 3.7; 3.11 has no `asyncio.coroutine`.
 PYTHON = [["<0.15", ">=3.5,<3.7"], ["<1", ">=3.5,<3.11"], ["", ">=3.5"]]
 PACKAGES = ["gcc", "libpq-dev"]
 
 
-def prepare(place):
+def prepare(context):
     import aiopg  # noqa: F401
 
 
-async def ask(place, *statement):
+async def query(context, *statement):
     import aiopg
 
     connection = await aiopg.connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        password=place.password,
-        dbname=place.database,
+        host=context.host,
+        port=context.port,
+        user=context.user,
+        password=context.password,
+        dbname=context.database,
         timeout=10,
     )
     try:
@@ -37,9 +37,9 @@ async def ask(place, *statement):
         connection.close()
 
 
-def call(place):
-    return loops.run(ask(place, "SELECT %s", ("Emma",)))
+def call(context):
+    return loops.run(query(context, "SELECT %s", ("Emma",)))
 
 
-def fail(place):
-    return loops.run(ask(place, "SELECT copies FROM warehouse"))
+def fail(context):
+    return loops.run(query(context, "SELECT copies FROM warehouse"))

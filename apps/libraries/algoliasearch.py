@@ -1,7 +1,7 @@
-"""Algolia: a book is found, and looked for in an index that is not there.
+"""Algolia: a search with a result, and a search in a missing index.
 
-Clients before 4.0 know no way but TLS to Algolia's own hosts: they are given a transport that
-leaves TLS out, by the parameter that each has for one.
+Clients before 4.0 support only TLS to Algolia's hosts, so they get a transport without TLS by the
+parameter that each of them has.
 """
 
 from __future__ import absolute_import
@@ -11,10 +11,10 @@ INTEGRATION = "algoliasearch"
 SPAN = {"name": "algoliasearch.search", "component": "algoliasearch", "type": "http"}
 ERROR_SPAN = {"name": "algoliasearch.search", "component": "algoliasearch"}
 SERVICE = "algolia"
-WHO = ("bookshop", "a key")
+CREDENTIALS = ("bookshop", "a key")
 
 
-def prepare(place):
+def prepare(context):
     import algoliasearch  # noqa: F401
 
     try:
@@ -24,68 +24,69 @@ def prepare(place):
     return search_1 if VERSION.startswith("1.") else search_2
 
 
-def plain(url):
+def without_tls(url):
     return url.replace("https://", "http://", 1)
 
 
-def search_1(place, index):
+def search_1(context, index):
     from algoliasearch import algoliasearch, transport
     from requests.adapters import HTTPAdapter
 
-    class Plain(HTTPAdapter):
-        def send(self, request, **how):
-            request.url = plain(request.url)
-            return HTTPAdapter.send(self, request, **how)
+    class PlainHTTPAdapter(HTTPAdapter):
+        def send(self, request, **options):
+            request.url = without_tls(request.url)
+            return HTTPAdapter.send(self, request, **options)
 
-    way = transport.Transport()
-    way.session.mount("https://", Plain())
-    host = "%s:%d" % (place.host, place.port)
-    client = algoliasearch.Client(*WHO, hosts=[host], _transport=way)
+    plain_transport = transport.Transport()
+    plain_transport.session.mount("https://", PlainHTTPAdapter())
+    host = "%s:%d" % (context.host, context.port)
+    client = algoliasearch.Client(*CREDENTIALS, hosts=[host], _transport=plain_transport)
     return client.init_index(index).search("Emma")["hits"][0]["objectID"]
 
 
-def search_2(place, index):
+def search_2(context, index):
     from algoliasearch import configs, search_client
     from algoliasearch.http import hosts, requester, transporter
 
-    class Plain(requester.Requester):
+    class PlainRequester(requester.Requester):
         def send(self, request):
-            request.url = plain(request.url)
+            request.url = without_tls(request.url)
             return requester.Requester.send(self, request)
 
-    config = configs.SearchConfig(*WHO)
-    config.hosts = hosts.HostsCollection([hosts.Host("%s:%d" % (place.host, place.port))])
-    client = search_client.SearchClient(transporter.Transporter(Plain(), config), config)
+    config = configs.SearchConfig(*CREDENTIALS)
+    config.hosts = hosts.HostsCollection([hosts.Host("%s:%d" % (context.host, context.port))])
+    client = search_client.SearchClient(transporter.Transporter(PlainRequester(), config), config)
     return client.init_index(index).search("Emma")["hits"][0]["objectID"]
 
 
-def search_4(place, index):
+def search_4(context, index):
     import asyncio
 
     from algoliasearch.http import hosts
     from algoliasearch.search import client, config
 
-    where = config.SearchConfig(*WHO)
-    host = hosts.Host(place.host, scheme="http", port=place.port)
-    where.hosts = hosts.HostsCollection([host])
+    settings = config.SearchConfig(*CREDENTIALS)
+    host = hosts.Host(context.host, scheme="http", port=context.port)
+    settings.hosts = hosts.HostsCollection([host])
     query = {"query": "Emma"}
-    # The first releases are for asyncio only.
+    # The first releases support only asyncio.
     if hasattr(client, "SearchClientSync"):
-        found = client.SearchClientSync.create_with_config(where).search_single_index(index, query)
-        return found.hits[0].object_id
+        sync_client = client.SearchClientSync.create_with_config(settings)
+        result = sync_client.search_single_index(index, query)
+        return result.hits[0].object_id
     loop = asyncio.new_event_loop()
-    one = client.SearchClient.create_with_config(where)
+    async_client = client.SearchClient.create_with_config(settings)
     try:
-        found = loop.run_until_complete(one.search_single_index(index, query))
+        result = loop.run_until_complete(async_client.search_single_index(index, query))
     finally:
-        loop.run_until_complete(one.close())
+        loop.run_until_complete(async_client.close())
         loop.close()
-    return found.hits[0].object_id
+    return result.hits[0].object_id
 
 
-def call(place):
-    return place.ready(place, "books")
+def call(context):
+    return context.ready(context, "books")
 
 
-def fail(place):
-    return place.ready(place, "warehouse")
+def fail(context):
+    return context.ready(context, "warehouse")

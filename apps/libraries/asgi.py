@@ -1,4 +1,4 @@
-"""ASGI: a WSGI application as asgiref serves it, in the tracer's middleware."""
+"""ASGI: a request of a WSGI application in asgiref, wrapped in the tracer's middleware."""
 
 from __future__ import absolute_import
 
@@ -36,28 +36,28 @@ def book(environ, start_response):
     return [b"The book emma"]
 
 
-def single(application):
-    """Return an application of ASGI 3 for one of ASGI 2: asgiref made those up to 2.x."""
+def single_callable(application):
+    """Return an ASGI 3 application for one of ASGI 2, which asgiref creates before 3.0."""
 
-    async def called(scope, receive, send):
+    async def application_3(scope, receive, send):
         await application(scope)(receive, send)
 
-    return called
+    return application_3
 
 
-def prepare(place):
+def prepare(context):
     import asgiref
     from asgiref.wsgi import WsgiToAsgi
 
     app = WsgiToAsgi(book)
     if asgiref.__version__.startswith("2."):
-        app = single(app)
+        app = single_callable(app)
     for middleware in MIDDLEWARE:
         app = middleware(app)
     return app
 
 
-def call(place):
-    return carrier.page(
-        carrier.call_asgi(place.ready, "/books/emma", carrier.trace_headers())
+def call(context):
+    return carrier.page_body(
+        carrier.call_asgi(context.ready, "/books/emma", carrier.trace_headers())
     )

@@ -1,6 +1,6 @@
-"""asyncio: what a task does belongs to the trace of who started it.
+"""asyncio: a task belongs to the trace of the code that created it.
 
-A span of our own, in a task that runs after its starter has handed over, tells whose trace it is in.
+The task creates a manual span after its creator has yielded; the span shows the trace.
 """
 
 from __future__ import absolute_import
@@ -22,19 +22,19 @@ async def count(shop):
         return "%d letters" % len(shop)
 
 
-async def ask(loop, shop):
+async def count_in_task(loop, shop):
     return await loop.create_task(count(shop))
 
 
-def prepare(place):
+def prepare(context):
     import asyncio  # noqa: F401
 
 
-def call(place):
+def call(context):
     import asyncio
 
     loop = asyncio.new_event_loop()
     try:
-        return loop.run_until_complete(ask(loop, place.shop))
+        return loop.run_until_complete(count_in_task(loop, context.shop))
     finally:
         loop.close()

@@ -1,4 +1,4 @@
-"""asyncpg: a query that finds, and one of a table that is not there."""
+"""asyncpg: a query with a result, and a query of a missing table."""
 
 from __future__ import absolute_import
 
@@ -18,23 +18,23 @@ ERROR_SPAN = {
     "resource": "SELECT * FROM warehouse",
 }
 SERVICE = "postgres"
-# C code that names what 3.9 and 3.11 dropped; the first with wheels for those are 0.22 and 0.27.
+# Its C code uses names that 3.9 and 3.11 removed; 0.22 and 0.27 are the first with wheels for them.
 PYTHON = [["<0.22", ">=3.5,<3.9"], ["<0.27", ">=3.5,<3.11"], ["", ">=3.5"]]
 
 
-def prepare(place):
+def prepare(context):
     import asyncpg  # noqa: F401
 
 
-async def ask(place, method, *statement):
+async def query(context, method, *statement):
     import asyncpg
 
     connection = await asyncpg.connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        password=place.password,
-        database=place.database,
+        host=context.host,
+        port=context.port,
+        user=context.user,
+        password=context.password,
+        database=context.database,
         timeout=10,
     )
     try:
@@ -43,10 +43,10 @@ async def ask(place, method, *statement):
         await connection.close()
 
 
-def call(place):
-    return loops.run(ask(place, "fetchval", "SELECT $1::text", "Emma"))
+def call(context):
+    return loops.run(query(context, "fetchval", "SELECT $1::text", "Emma"))
 
 
-def fail(place):
-    # `fetch` would fail while it prepares the statement, before anything is executed.
-    return loops.run(ask(place, "execute", "SELECT copies FROM warehouse"))
+def fail(context):
+    # `fetch` would already fail when it prepares the statement.
+    return loops.run(query(context, "execute", "SELECT copies FROM warehouse"))

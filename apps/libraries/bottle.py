@@ -14,14 +14,14 @@ PLUGINS = []
 
 
 def patch():
-    import bottle  # noqa: F401  first, as documented: some releases fail the other way round
+    import bottle  # noqa: F401  imported first, as documented: otherwise some releases fail
     from ddtrace import tracer
     from ddtrace.contrib.bottle import TracePlugin
 
     PLUGINS.append(lambda: TracePlugin(service="bookshop", tracer=tracer))
 
 
-def prepare(place):
+def prepare(context):
     import bottle
 
     app = bottle.Bottle()
@@ -31,5 +31,5 @@ def prepare(place):
     return app
 
 
-def call(place):
-    return carrier.page(carrier.call_wsgi(place.ready, "/books/emma"))
+def call(context):
+    return carrier.page_body(carrier.call_wsgi(context.ready, "/books/emma"))

@@ -1,4 +1,4 @@
-"""Cassandra: a query that finds, and one of a table that is not there."""
+"""Cassandra: a query with a result, and a query of a missing table."""
 
 from __future__ import absolute_import
 
@@ -16,21 +16,20 @@ ERROR_SPAN = {
     "resource": "SELECT copies FROM warehouse",
 }
 SERVICE = "cassandra"
-# It imports Mapping from `collections`; and without libev, which a build here has not, it wants
-# asyncore.
+# It imports Mapping from `collections`, and asyncore if it is built without libev, as here.
 PYTHON = [["<=3.18", "<3.10"], ["<3.29", "<3.12"]]
 
 
-def prepare(place):
+def prepare(context):
     from cassandra.cluster import Cluster
 
-    return Cluster([place.host], port=place.port).connect(place.database)
+    return Cluster([context.host], port=context.port).connect(context.database)
 
 
-def call(place):
-    found = place.ready.execute("SELECT title FROM books WHERE slug = %s", ("emma",))
-    return list(found)[0].title
+def call(context):
+    rows = context.ready.execute("SELECT title FROM books WHERE slug = %s", ("emma",))
+    return list(rows)[0].title
 
 
-def fail(place):
-    return place.ready.execute("SELECT copies FROM warehouse")
+def fail(context):
+    return context.ready.execute("SELECT copies FROM warehouse")

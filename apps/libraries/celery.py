@@ -1,7 +1,7 @@
-"""Celery: a task is sent to a worker, within the process and by way of Redis.
+"""Celery: a task is sent to a worker, through memory and through Redis.
 
-The worker is a thread of ours. Its span is to be in the trace of who sent the task, so that it can
-be told whose it is: Celery's integration does that when it is asked to.
+The worker is a thread of this process. `distributed_tracing` of Celery's integration puts the span
+of the worker in the trace of the sender, so that it can be assigned to the request.
 """
 
 from __future__ import absolute_import
@@ -18,7 +18,7 @@ SPAN = [
 ]
 ERROR_SPAN = {"name": "celery.run", "component": "celery", "resource": "bookshop.redis"}
 SERVICE = "redis"
-# Its `formatargspec` went with 3.11; 5.3.0 lets in 3.7, for which there is no Kombu of its own.
+# It uses `formatargspec`, which 3.11 removed; 5.3.0 accepts 3.7, which its Kombu does not support.
 PYTHON = [["<5", "<3.11"], [">=5.3,<5.4", ">=3.8"]]
 ALSO = [
     ["", "redis"],
@@ -29,22 +29,22 @@ DONE = {}
 
 
 def order(key, title):
-    """Be the task."""
+    """Run as the task; fail without a title."""
     DONE[key].set()
     if title is None:
         raise ValueError("no title")
 
 
-def employ(name, url):
-    """Return a task whose worker is at work."""
+def start_task_worker(name, url):
+    """Return a task and its running worker."""
     import uuid
 
     import celery
-    import celery.contrib.testing.tasks  # noqa: F401  which some releases of the next insist on
+    import celery.contrib.testing.tasks  # noqa: F401  required by some releases of start_worker
     from celery.contrib.testing.worker import start_worker
 
     app = celery.Celery(name, broker=url)
-    # Nobody else's: there are several of us at one server.
+    # Unique, as several apps may use the server.
     app.conf.task_default_queue = "bookshop-%s" % uuid.uuid4()
     task = app.task(order, name="bookshop." + name)
     worker = start_worker(app, pool="solo", perform_ping_check=False)
@@ -52,7 +52,7 @@ def employ(name, url):
     return task, worker
 
 
-def prepare(place):
+def prepare(context):
     import celery  # noqa: F401
 
     try:
@@ -61,26 +61,29 @@ def prepare(place):
         config.celery["distributed_tracing"] = True
     except ImportError:
         pass
-    return [employ("memory", "memory://"), employ("redis", place.url)]
+    return [
+        start_task_worker("memory", "memory://"),
+        start_task_worker("redis", context.url),
+    ]
 
 
-def ask(task, title):
+def send_and_wait(task, title):
     import uuid
 
     key = str(uuid.uuid4())
     DONE[key] = threading.Event()
     task.delay(key, title)
     if not DONE[key].wait(10):
-        raise RuntimeError("nobody does " + task.name)
+        raise RuntimeError("no worker runs " + task.name)
 
 
-def call(place):
-    for task, _ in place.ready:
-        ask(task, "Emma")
+def call(context):
+    for task, _ in context.ready:
+        send_and_wait(task, "Emma")
     return "ordered"
 
 
-def fail(place):
-    task, _ = place.ready[-1]
-    ask(task, None)
+def fail(context):
+    task, _ = context.ready[-1]
+    send_and_wait(task, None)
     raise ValueError("the order failed")

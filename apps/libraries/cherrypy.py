@@ -8,7 +8,7 @@ DISTRIBUTION = "cherrypy"
 INTEGRATION = "cherrypy"
 SPAN = {"name": "cherrypy.request", "component": "cherrypy", "tags": {"http.status_code": "200"}}
 SERVICE = ""
-# It asks for inspect.getargspec.
+# It uses inspect.getargspec.
 PYTHON = [["<=11.2.0", "<3.11"]]
 TOOLS = []
 
@@ -29,12 +29,12 @@ class Books(object):
     emma.exposed = True
 
 
-def prepare(place):
+def prepare(context):
     import cherrypy
 
     cherrypy.config.update({"environment": "embedded", "log.screen": False})
     return cherrypy.Application(Books(), "", {"/": dict.fromkeys(TOOLS, True)})
 
 
-def call(place):
-    return carrier.page(carrier.call_wsgi(place.ready, "/emma"))
+def call(context):
+    return carrier.page_body(carrier.call_wsgi(context.ready, "/emma"))

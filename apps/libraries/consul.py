@@ -1,4 +1,4 @@
-"""Consul: a key is set and read, and asked for in a data centre that is not there."""
+"""Consul: a key is set and read, and a key is read in an unknown data centre."""
 
 from __future__ import absolute_import
 
@@ -15,17 +15,17 @@ ERROR_SPAN = {"name": "consul.command", "component": "consul", "resource": "GET"
 SERVICE = "consul"
 
 
-def prepare(place):
+def prepare(context):
     import consul
 
-    return consul.Consul(host=place.host, port=place.port)
+    return consul.Consul(host=context.host, port=context.port)
 
 
-def call(place):
-    key = "books/" + place.shop
-    place.ready.kv.put(key, "Emma")
-    return place.ready.kv.get(key)[1]["Value"].decode("ascii")
+def call(context):
+    key = "books/" + context.shop
+    context.ready.kv.put(key, "Emma")
+    return context.ready.kv.get(key)[1]["Value"].decode("ascii")
 
 
-def fail(place):
-    return place.ready.kv.get("books/" + place.shop, dc="nowhere")
+def fail(context):
+    return context.ready.kv.get("books/" + context.shop, dc="nowhere")

@@ -15,7 +15,7 @@ SPAN = {
     "tags": {"http.status_code": "200"},
 }
 SERVICE = ""
-# CPythons of the Django releases that each knows.
+# The CPythons of the Django releases that each release supports.
 PYTHON = [
     ["<3.7", "<3.8"],
     ["<3.10", "<3.9"],
@@ -49,7 +49,7 @@ def views():
     return Book
 
 
-def prepare(place):
+def prepare(context):
     import django
     from django.conf import settings
 
@@ -79,6 +79,6 @@ def prepare(place):
     return get_wsgi_application()
 
 
-def call(place):
-    body = carrier.page(carrier.call_wsgi(place.ready, "/books/emma"))
+def call(context):
+    body = carrier.page_body(carrier.call_wsgi(context.ready, "/books/emma"))
     return json.loads(body)["book"]

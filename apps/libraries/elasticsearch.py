@@ -1,4 +1,4 @@
-"""Elasticsearch: a book is found, and looked for in an index that is not there."""
+"""Elasticsearch: a search with a result, and a search in a missing index."""
 
 from __future__ import absolute_import
 
@@ -19,24 +19,24 @@ ERROR_SPAN = {
 SERVICE = "elasticsearch"
 
 
-def prepare(place):
+def prepare(context):
     import elasticsearch
 
-    client = elasticsearch.Elasticsearch(["http://%s:%d" % (place.host, place.port)])
-    # A book's type has to be named before 7.0, and must not be after it.
+    client = elasticsearch.Elasticsearch(["http://%s:%d" % (context.host, context.port)])
+    # The type of a document is required before 7.0, and rejected from then on.
     kind = {"doc_type": "book"} if elasticsearch.__version__ < (7,) else {}
     client.index(index="books", id="1", body={"title": "Emma"}, refresh=True, **kind)
     return client
 
 
-def search(place, index):
+def search(context, index):
     query = {"query": {"match": {"title": "Emma"}}}
-    return place.ready.search(index=index, body=query)["hits"]["hits"][0]["_source"]["title"]
+    return context.ready.search(index=index, body=query)["hits"]["hits"][0]["_source"]["title"]
 
 
-def call(place):
-    return search(place, "books")
+def call(context):
+    return search(context, "books")
 
 
-def fail(place):
-    return search(place, "warehouse")
+def fail(context):
+    return search(context, "warehouse")

@@ -14,7 +14,7 @@ MIDDLEWARE = []
 
 
 def patch():
-    import falcon  # noqa: F401  first, as documented: some releases fail the other way round
+    import falcon  # noqa: F401  imported first, as documented: otherwise some releases fail
     from ddtrace import tracer
     from ddtrace.contrib.falcon import TraceMiddleware
 
@@ -23,18 +23,18 @@ def patch():
 
 class Book(object):
     def on_get(self, request, response):
-        # `text` came with 3.0, and 4.0 dropped `body`.
+        # 3.0 introduced `text`, 4.0 removed `body`.
         setattr(response, "text" if hasattr(response, "text") else "body", "The book emma")
 
 
-def prepare(place):
+def prepare(context):
     import falcon
 
-    make = getattr(falcon, "App", None) or falcon.API  # the name until 2.0
-    app = make(middleware=[each() for each in MIDDLEWARE])
+    app_class = getattr(falcon, "App", None) or falcon.API  # the name until 2.0
+    app = app_class(middleware=[create() for create in MIDDLEWARE])
     app.add_route("/books/emma", Book())
     return app
 
 
-def call(place):
-    return carrier.page(carrier.call_wsgi(place.ready, "/books/emma"))
+def call(context):
+    return carrier.page_body(carrier.call_wsgi(context.ready, "/books/emma"))

@@ -21,7 +21,7 @@ async def book(slug: str):
     return {"book": slug}
 
 
-def prepare(place):
+def prepare(context):
     import fastapi
 
     app = fastapi.FastAPI()
@@ -29,7 +29,7 @@ def prepare(place):
     return app
 
 
-def call(place):
-    return carrier.page(
-        carrier.call_asgi(place.ready, "/books/emma", carrier.trace_headers())
+def call(context):
+    return carrier.page_body(
+        carrier.call_asgi(context.ready, "/books/emma", carrier.trace_headers())
     )

@@ -1,6 +1,6 @@
-"""Flask-Cache: a value is kept in memory, and one that cannot be kept.
+"""Flask-Cache: a value is stored in memory, and one that cannot be stored.
 
-A threading lock cannot be serialised, which is what each back end does first.
+Back ends serialise values first, and a lock cannot be serialised.
 """
 
 from __future__ import absolute_import
@@ -18,7 +18,7 @@ SPAN = {
 }
 ERROR_SPAN = {"name": "flask_cache.cmd", "component": "flask_cache", "resource": "set*"}
 SERVICE = ""
-# 0.12 imports `exceptions`; companions of its era, whose names both import, do not run on 3.12.
+# 0.12 imports `exceptions`; the companions that both import do not run on 3.12.
 PYTHON = [["<0.13", "<3"], ["", "<3.12"]]
 ALSO = [
     ["", "flask<1.0"],
@@ -38,23 +38,23 @@ def patch():
     CLASSES.append(get_traced_cache(tracer, service="bookshop", cache_cls=flask_cache.Cache))
 
 
-def prepare(place):
+def prepare(context):
     import flask
     import flask_cache
 
-    made = (CLASSES or [flask_cache.Cache])[0]
+    cache_class = (CLASSES or [flask_cache.Cache])[0]
     app = flask.Flask("bookshop")
-    return app, made(app, config={"CACHE_TYPE": "simple"})
+    return app, cache_class(app, config={"CACHE_TYPE": "simple"})
 
 
-def call(place):
-    app, cache = place.ready
+def call(context):
+    app, cache = context.ready
     with app.app_context():
-        cache.set(place.shop, "Emma")
-        return cache.get(place.shop)
+        cache.set(context.shop, "Emma")
+        return cache.get(context.shop)
 
 
-def fail(place):
-    app, cache = place.ready
+def fail(context):
+    app, cache = context.ready
     with app.app_context():
-        cache.set(place.shop, threading.Lock())
+        cache.set(context.shop, threading.Lock())

@@ -1,7 +1,6 @@
-"""Futures: what a pool's thread does belongs to the trace of who asked for it.
+"""Futures: the work of a pool's thread belongs to the trace of the code that submitted it.
 
-The tracer's integration makes no span of its own: ours, in the thread, is in the request's trace by
-it alone.
+The integration creates no span, but puts a manual span of the thread in the trace of the request.
 """
 
 from __future__ import absolute_import
@@ -21,12 +20,12 @@ def count(shop):
         return "%d letters" % len(shop)
 
 
-def prepare(place):
+def prepare(context):
     import concurrent.futures  # noqa: F401
 
 
-def call(place):
+def call(context):
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(count, place.shop).result(10)
+        return pool.submit(count, context.shop).result(10)

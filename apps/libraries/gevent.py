@@ -1,7 +1,7 @@
-"""gevent: what a greenlet does belongs to the trace of who spawned it.
+"""gevent: a greenlet belongs to the trace of the code that spawned it.
 
-A process of its own, patched by gevent as a whole, serves a request that carries a trace on. A span
-of our own, in a greenlet that the request spawns, tells whose trace it is in.
+A child process, which gevent patches as a whole, serves a request with the headers of a trace. The
+request spawns a greenlet, whose manual span shows its trace.
 """
 
 from __future__ import absolute_import
@@ -12,9 +12,9 @@ DISTRIBUTION = "gevent"
 INTEGRATION = "gevent"
 SPAN = {"name": "bookshop.in-greenlet"}
 SERVICE = ""
-# Its compiled part is for greenlet of its time.
+# Its extension modules need the greenlet of that time.
 ALSO = [["<20.12", "greenlet<1"]]
-# Those that wheels were made for.
+# The CPythons that have wheels.
 PYTHON = [
     ["<21.12", "<3.10"],
     ["<22.10", "<3.11"],
@@ -29,30 +29,30 @@ def count(shop):
         return "%d letters" % len(shop)
 
 
-def carry_on(environ):
-    """Take up the caller's trace, where there is one."""
-    tracing = carrier.tracer()
-    if tracing is None:
+def continue_trace(environ):
+    """Activate the trace of the client, if its headers name one."""
+    tracer = carrier.find_tracer()
+    if tracer is None:
         return
     from ddtrace.propagation.http import HTTPPropagator
 
     headers = [(key[5:].replace("_", "-").lower(), environ[key]) for key in environ]
-    context = HTTPPropagator.extract(dict(headers))
-    if context.trace_id:
-        tracing.context_provider.activate(context)
+    trace_context = HTTPPropagator.extract(dict(headers))
+    if trace_context.trace_id:
+        tracer.context_provider.activate(trace_context)
 
 
 def application(environ, start_response):
     import gevent
 
-    carry_on(environ)
+    continue_trace(environ)
     with carrier.span("bookshop.greenlets"):
-        said = gevent.spawn(count, environ["PATH_INFO"]).get()
+        text = gevent.spawn(count, environ["PATH_INFO"]).get()
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [said.encode("ascii")]
+    return [text.encode("ascii")]
 
 
-def child(say):
+def child(report_port):
     from gevent import monkey
 
     monkey.patch_all()
@@ -60,18 +60,18 @@ def child(say):
 
     server = WSGIServer(("127.0.0.1", 0), application, log=None)
     server.start()
-    say(server.server_port)
+    report_port(server.server_port)
     server.serve_forever()
 
 
-def prepare(place):
+def prepare(context):
     import children
 
     return children.start("gevent")
 
 
-def call(place):
-    status, body = carrier.get(place.ready, "/" + place.shop, carrier.trace_headers())
+def call(context):
+    status, body = carrier.get(context.ready, "/" + context.shop, carrier.trace_headers())
     if status != 200:
         raise OSError("status %d: %s" % (status, body))
     return body

@@ -6,7 +6,7 @@ DISTRIBUTION = "graphql-core"
 INTEGRATION = "graphql"
 SPAN = {"name": "graphql.*", "component": "graphql"}
 SERVICE = ""
-# It asks for collections.Iterable.
+# It uses collections.Iterable.
 PYTHON = [["<=2.0", "<3.10"]]
 QUERY = "{ title }"
 
@@ -23,11 +23,11 @@ def resolve(*_):
     return "Emma"
 
 
-def prepare(place):
+def prepare(context):
     import graphql  # noqa: F401
 
 
-def call(place):
+def call(context):
     import graphql
 
     run = getattr(graphql, "graphql_sync", graphql.graphql)

@@ -1,6 +1,6 @@
-"""gRPC: a unary call, of a server in this process.
+"""gRPC: a unary call to a server in this process.
 
-The server's span is in the caller's trace only where the client is traced too, and hands it on.
+The server's span is in the caller's trace only if the client is traced too, and propagates it.
 """
 
 from __future__ import absolute_import
@@ -16,7 +16,7 @@ SPAN = {
 SERVICE = ""
 # It imports pkg_resources.
 ALSO = [["<1.14", "setuptools<81"]]
-# Those that wheels were made for; a build from source is of the whole C++ library.
+# The CPythons that have wheels; a build from source would compile the whole C++ library.
 PYTHON = [
     [">=1.42,<1.49", "<3.11"],
     [">=1.49,<1.59", "<3.12"],
@@ -29,7 +29,7 @@ def find(request, context):
     return b"The book " + request
 
 
-def prepare(place):
+def prepare(context):
     from concurrent import futures
 
     import grpc
@@ -43,8 +43,8 @@ def prepare(place):
     return port, server
 
 
-def call(place):
+def call(context):
     import grpc
 
-    channel = grpc.insecure_channel("127.0.0.1:%d" % place.ready[0])
+    channel = grpc.insecure_channel("127.0.0.1:%d" % context.ready[0])
     return channel.unary_unary("/bookshop.Catalogue/Find")(b"emma", timeout=10).decode("ascii")

@@ -1,7 +1,6 @@
-"""Gunicorn: a request of a WSGI application that it serves in a worker of its own.
+"""Gunicorn: a request to a WSGI application in one of its workers.
 
-Gunicorn makes no span. What runs in its workers does, where it is traced: here the application, by
-the tracer's WSGI middleware.
+The integration creates no span; the tracer's WSGI middleware creates that of the application.
 """
 
 from __future__ import absolute_import
@@ -26,14 +25,14 @@ def book(environ, start_response):
     return [b"The book emma"]
 
 
-def child(say):
+def child(report_port):
     from gunicorn.app.base import BaseApplication
 
     class Shop(BaseApplication):
         def load_config(self):
             self.cfg.set("bind", "127.0.0.1:0")
             self.cfg.set(
-                "when_ready", lambda server: say(server.LISTENERS[0].sock.getsockname()[1])
+                "when_ready", lambda server: report_port(server.LISTENERS[0].sock.getsockname()[1])
             )
 
         def load(self):
@@ -45,12 +44,12 @@ def child(say):
     Shop().run()
 
 
-def prepare(place):
+def prepare(context):
     import children
     import gunicorn  # noqa: F401
 
     return children.start("gunicorn")
 
 
-def call(place):
-    return carrier.get(place.ready, "/books/emma", carrier.trace_headers())[1]
+def call(context):
+    return carrier.get(context.ready, "/books/emma", carrier.trace_headers())[1]

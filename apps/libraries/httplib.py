@@ -1,4 +1,4 @@
-"""The standard library's HTTP client: `httplib` of 2.7, `http.client` since."""
+"""The HTTP client of the standard library: `httplib` in 2.7, `http.client` in 3."""
 
 from __future__ import absolute_import
 
@@ -18,15 +18,15 @@ def patch():
     patch_all(httplib=True)
 
 
-def call(place):
+def call(context):
     try:
         from http.client import HTTPConnection
     except ImportError:  # 2.7
         from httplib import HTTPConnection
 
-    connection = HTTPConnection(place.upstream.split("//")[1], timeout=10)
+    connection = HTTPConnection(context.upstream.split("//")[1], timeout=10)
     try:
-        connection.request("GET", "/recommendations/" + place.shop)
+        connection.request("GET", "/recommendations/" + context.shop)
         return connection.getresponse().read().decode("utf-8")
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""Kombu: a message is sent and received, within the process and by way of Redis."""
+"""Kombu: a message is sent and received, through memory and through Redis."""
 
 from __future__ import absolute_import
 
@@ -11,8 +11,8 @@ SPAN = [
     {"name": "kombu.receive", "component": "kombu", "resource": "bookshop-redis"},
 ]
 SERVICE = "redis"
-# A module of it is named `async`; it imports Iterable from `collections`; the `formatargspec` of its
-# company went with 3.11.
+# It has a module named `async`, and imports Iterable from `collections`; its dependencies use
+# `formatargspec`, which 3.11 removed.
 PYTHON = [["<4.2.2", "<3.7"], ["<4.3", "<3.10"], ["<5", "<3.11"]]
 ALSO = [
     ["", "redis"],
@@ -28,31 +28,31 @@ def patch():
     patch(kombu=True)
 
 
-def prepare(place):
+def prepare(context):
     import uuid
 
     import kombu  # noqa: F401
 
-    # Nobody else's: there are several of us at one server.
+    # Unique, as several apps may use the server.
     return str(uuid.uuid4())
 
 
-def pass_on(url, exchange, key, text):
+def send_and_receive(url, exchange, key, text):
     import kombu
 
     queue = kombu.Queue(key, kombu.Exchange(exchange), routing_key=key, auto_delete=True)
-    told = []
+    received = []
     with kombu.Connection(url) as connection:
-        with connection.Consumer(queue, callbacks=[lambda body, message: told.append(body)]):
+        with connection.Consumer(queue, callbacks=[lambda body, message: received.append(body)]):
             connection.Producer().publish(text, exchange=queue.exchange, routing_key=key)
-            while not told:
+            while not received:
                 connection.drain_events(timeout=10)
-    return told[0]
+    return received[0]
 
 
-def call(place):
-    key = "%s-%s" % (place.shop, place.ready)
+def call(context):
+    key = "%s-%s" % (context.shop, context.ready)
     return ", ".join(
-        pass_on(url, exchange, key, "Emma")
-        for url, exchange in (("memory://", "bookshop-memory"), (place.url, "bookshop-redis"))
+        send_and_receive(url, exchange, key, "Emma")
+        for url, exchange in (("memory://", "bookshop-memory"), (context.url, "bookshop-redis"))
     )

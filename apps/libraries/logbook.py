@@ -1,4 +1,4 @@
-"""Logbook: a record tells of the trace that it was written in."""
+"""Logbook: a record contains the trace in which it was written."""
 
 from __future__ import absolute_import
 
@@ -16,15 +16,15 @@ def patch():
     patch(logbook=True)
 
 
-def prepare(place):
+def prepare(context):
     import logbook  # noqa: F401
 
 
-def call(place):
+def call(context):
     import logbook
 
     handler = logbook.TestHandler()
     with handler.applicationbound():
-        logbook.Logger("bookshop").warning("sold out in " + place.shop)
-    told = handler.records[0].extra
-    return json.dumps({key: str(told[key]) for key in told if key.startswith("dd.")})
+        logbook.Logger("bookshop").warning("sold out in " + context.shop)
+    extra = handler.records[0].extra
+    return json.dumps({key: str(extra[key]) for key in extra if key.startswith("dd.")})

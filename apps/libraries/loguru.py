@@ -1,4 +1,4 @@
-"""Loguru: a record tells of the trace that it was written in."""
+"""Loguru: a record contains the trace in which it was written."""
 
 from __future__ import absolute_import
 
@@ -16,21 +16,21 @@ def patch():
     patch(loguru=True)
 
 
-def prepare(place):
+def prepare(context):
     import loguru
 
     loguru.logger.remove()
 
 
-def call(place):
+def call(context):
     import loguru
 
     records = []
     handler = loguru.logger.add(lambda message: records.append(message.record), format="{message}")
     try:
-        loguru.logger.warning("sold out in {}", place.shop)
+        loguru.logger.warning("sold out in {}", context.shop)
     finally:
         loguru.logger.remove(handler)
     record = records[0]
-    told = dict(record["extra"], **record)
-    return json.dumps({key: str(told[key]) for key in told if key.startswith("dd.")})
+    fields = dict(record["extra"], **record)
+    return json.dumps({key: str(fields[key]) for key in fields if key.startswith("dd.")})

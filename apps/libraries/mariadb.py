@@ -1,4 +1,4 @@
-"""MariaDB's connector: a query that finds, and one of a table that is not there."""
+"""The connector of MariaDB: a query with a result, and a query of a missing table."""
 
 from __future__ import absolute_import
 
@@ -6,7 +6,7 @@ import dbapi
 
 DISTRIBUTION = "mariadb"
 INTEGRATION = "mariadb"
-# In brackets, as `?` stands for any character.
+# In brackets, as `?` alone matches any character.
 SPAN = {"name": "mariadb.query", "component": "mariadb", "resource": "SELECT [?]", "type": "sql"}
 ERROR_SPAN = {
     "name": "mariadb.query",
@@ -14,24 +14,24 @@ ERROR_SPAN = {
     "resource": "SELECT * FROM warehouse",
 }
 SERVICE = "mysql"
-# Its C code assigns to what is no place any more on 3.11.
+# Its C code assigns to an expression that is not an lvalue on 3.11.
 PYTHON = [["<1.1", ">=3.6,<3.11"]]
 PACKAGES = ["gcc", "libmariadb-dev"]
 
 
-def prepare(place):
+def prepare(context):
     import mariadb  # noqa: F401
 
 
-def connect(place):
+def connect(context):
     import mariadb
 
-    return dbapi.connected(mariadb.connect, place)
+    return dbapi.connect(mariadb.connect, context)
 
 
-def call(place):
-    return dbapi.find(connect(place), "SELECT ?")
+def call(context):
+    return dbapi.query_word(connect(context), "SELECT ?")
 
 
-def fail(place):
-    return dbapi.miss(connect(place))
+def fail(context):
+    return dbapi.query_missing_table(connect(context))

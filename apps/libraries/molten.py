@@ -21,11 +21,11 @@ def book(slug: str) -> str:
     return "The book " + slug
 
 
-def prepare(place):
+def prepare(context):
     import molten
 
     return molten.App(routes=[molten.Route("/books/{slug}", book)])
 
 
-def call(place):
-    return carrier.page(carrier.call_wsgi(place.ready, "/books/emma"))
+def call(context):
+    return carrier.page_body(carrier.call_wsgi(context.ready, "/books/emma"))

@@ -1,6 +1,6 @@
-"""MongoEngine: a search that finds, and one that the server refuses.
+"""MongoEngine: a search with a result, and a search that the server rejects.
 
-Its spans are PyMongo's, and have its component.
+Its spans are those of PyMongo, with that component.
 """
 
 from __future__ import absolute_import
@@ -17,10 +17,10 @@ ERROR_SPAN = {"name": "pymongo.cmd", "component": "pymongo", "resource": "* book
 SERVICE = "mongodb"
 
 
-def prepare(place):
+def prepare(context):
     import mongoengine
 
-    mongoengine.connect(place.database, host=place.host, port=place.port)
+    mongoengine.connect(context.database, host=context.host, port=context.port)
 
     class Book(mongoengine.Document):
         slug = mongoengine.StringField()
@@ -31,9 +31,9 @@ def prepare(place):
     return Book
 
 
-def call(place):
-    return place.ready.objects(slug="emma").first().title
+def call(context):
+    return context.ready.objects(slug="emma").first().title
 
 
-def fail(place):
-    return place.ready.objects(__raw__={"$nearby": "emma"}).first()
+def fail(context):
+    return context.ready.objects(__raw__={"$nearby": "emma"}).first()

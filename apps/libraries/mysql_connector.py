@@ -1,6 +1,6 @@
-"""MySQL's own connector: a query that finds, and one of a table that is not there.
+"""The connector of MySQL: a query with a result, and a query of a missing table.
 
-Releases before 8.0.5, and many after it, were taken off the index.
+Releases before 8.0.5, and many later ones, were removed from the index.
 """
 
 from __future__ import absolute_import
@@ -12,30 +12,30 @@ INTEGRATION = "mysql"
 SPAN = {"name": "mysql.query", "component": "mysql", "resource": "SELECT %s", "type": "sql"}
 ERROR_SPAN = {"name": "mysql.query", "component": "mysql", "resource": "SELECT * FROM warehouse"}
 SERVICE = "mysql"
-# Its wheels say `py2.py3` up to 9: the last with one for 2.7 is 8.0.23, for 3.6 8.0.28.
+# Its wheels are tagged `py2.py3` up to 9, but 8.0.23 is the last for 2.7, and 8.0.28 for 3.6.
 PYTHON = [["<8.0.24", ">=2.7"], ["<8.0.29", ">=3.6"], ["<8.1", ">=3.7"]]
 
 
-def prepare(place):
+def prepare(context):
     import mysql.connector  # noqa: F401
 
 
-def connect(place):
+def connect(context):
     import mysql.connector
 
     return mysql.connector.connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        password=place.password,
-        database=place.database,
+        host=context.host,
+        port=context.port,
+        user=context.user,
+        password=context.password,
+        database=context.database,
         connection_timeout=10,
     )
 
 
-def call(place):
-    return dbapi.find(connect(place), "SELECT %s")
+def call(context):
+    return dbapi.query_word(connect(context), "SELECT %s")
 
 
-def fail(place):
-    return dbapi.miss(connect(place))
+def fail(context):
+    return dbapi.query_missing_table(connect(context))

@@ -1,7 +1,7 @@
-"""MySQL-python: a query that finds, and one of a table that is not there.
+"""MySQL-python: a query with a result, and a query of a missing table.
 
-No release builds with MariaDB's client library from 10.2 on, which is Debian's: its MYSQL has no
-member `reconnect`. It takes the one of MySQL 5, or of MariaDB 10.1.
+No release builds with Debian's client library, MariaDB 10.2 or newer, as its MYSQL lacks the member
+`reconnect`. The client library of MySQL 5 or MariaDB 10.1 is needed.
 """
 
 from __future__ import absolute_import
@@ -13,31 +13,31 @@ INTEGRATION = "mysqldb"
 SPAN = {"name": "mysql.query", "component": "mysqldb", "resource": "SELECT %s", "type": "sql"}
 ERROR_SPAN = {"name": "mysql.query", "component": "mysqldb", "resource": "SELECT * FROM warehouse"}
 SERVICE = "mysql"
-# It was never made for 3.
+# No release supports 3.
 PYTHON = "<3"
 PACKAGES = ["gcc", "libmariadb-dev", "libmariadb-dev-compat"]
 
 
-def prepare(place):
+def prepare(context):
     import MySQLdb  # noqa: F401
 
 
-def connect(place):
+def connect(context):
     import MySQLdb
 
     return MySQLdb.connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        passwd=place.password,
-        db=place.database,
+        host=context.host,
+        port=context.port,
+        user=context.user,
+        passwd=context.password,
+        db=context.database,
         connect_timeout=10,
     )
 
 
-def call(place):
-    return dbapi.find(connect(place), "SELECT %s")
+def call(context):
+    return dbapi.query_word(connect(context), "SELECT %s")
 
 
-def fail(place):
-    return dbapi.miss(connect(place))
+def fail(context):
+    return dbapi.query_missing_table(connect(context))

@@ -1,6 +1,6 @@
-"""mysqlclient: a query that finds, and one of a table that is not there.
+"""mysqlclient: a query with a result, and a query of a missing table.
 
-Up to 1.3.10 it does not build with MariaDB's client library from 10.2 on, as MySQL-python.
+Like MySQL-python, releases up to 1.3.10 do not build with MariaDB 10.2 or newer.
 """
 
 from __future__ import absolute_import
@@ -15,26 +15,26 @@ SERVICE = "mysql"
 PACKAGES = ["gcc", "libmariadb-dev", "libmariadb-dev-compat", "pkg-config"]
 
 
-def prepare(place):
+def prepare(context):
     import MySQLdb  # noqa: F401
 
 
-def connect(place):
+def connect(context):
     import MySQLdb
 
     return MySQLdb.connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        passwd=place.password,
-        db=place.database,
+        host=context.host,
+        port=context.port,
+        user=context.user,
+        passwd=context.password,
+        db=context.database,
         connect_timeout=10,
     )
 
 
-def call(place):
-    return dbapi.find(connect(place), "SELECT %s")
+def call(context):
+    return dbapi.query_word(connect(context), "SELECT %s")
 
 
-def fail(place):
-    return dbapi.miss(connect(place))
+def fail(context):
+    return dbapi.query_missing_table(connect(context))

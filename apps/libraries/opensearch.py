@@ -1,9 +1,9 @@
-"""OpenSearch: a book is found, and looked for in an index that is not there."""
+"""OpenSearch: a search with a result, and a search in a missing index."""
 
 from __future__ import absolute_import
 
 DISTRIBUTION = "opensearch-py"
-# The tracer takes it for what it is a fork of.
+# The tracer uses the integration of Elasticsearch, of which this is a fork.
 INTEGRATION = "elasticsearch"
 SPAN = {
     "name": "elasticsearch.query",
@@ -18,26 +18,26 @@ ERROR_SPAN = {
     "resource": "* /warehouse/_search",
 }
 SERVICE = "opensearch"
-# They say that they are for 2.7, and need a certifi that is not.
+# They claim to support 2.7, but need a certifi that does not.
 PYTHON = [[">=2.2,<2.6", ">=3.6"]]
 
 
-def prepare(place):
+def prepare(context):
     import opensearchpy
 
-    client = opensearchpy.OpenSearch(["http://%s:%d" % (place.host, place.port)])
+    client = opensearchpy.OpenSearch(["http://%s:%d" % (context.host, context.port)])
     client.index(index="books", id="1", body={"title": "Emma"}, refresh=True)
     return client
 
 
-def search(place, index):
+def search(context, index):
     query = {"query": {"match": {"title": "Emma"}}}
-    return place.ready.search(index=index, body=query)["hits"]["hits"][0]["_source"]["title"]
+    return context.ready.search(index=index, body=query)["hits"]["hits"][0]["_source"]["title"]
 
 
-def call(place):
-    return search(place, "books")
+def call(context):
+    return search(context, "books")
 
 
-def fail(place):
-    return search(place, "warehouse")
+def fail(context):
+    return search(context, "warehouse")

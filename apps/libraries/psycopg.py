@@ -1,7 +1,7 @@
-"""Psycopg 2: a query that finds, and one of a table that is not there.
+"""Psycopg 2: a query with a result, and a query of a missing table.
 
-Up to 2.6.2 its setup.py reads no PostgreSQL version of two numbers (15.18), as there are since 10:
-to build those, the libpq-dev of a Debian of that time is needed.
+Up to 2.6.2, setup.py cannot parse PostgreSQL versions of two numbers (15.18), which are used since
+10. Those releases need the libpq-dev of an older Debian.
 """
 
 from __future__ import absolute_import
@@ -17,31 +17,31 @@ ERROR_SPAN = {
     "resource": "SELECT * FROM warehouse",
 }
 SERVICE = "postgres"
-# Seen to fail beyond: at the build or at the import; 2.9.5 is the first for 3.11.
+# On later CPythons the build or import fails, as was tried; 2.9.5 is the first for 3.11.
 PYTHON = [["<2.7.5", "<3.7"], ["<2.8", "<3.8"], ["<2.9.5", "<3.11"]]
 PACKAGES = ["gcc", "libpq-dev"]
 
 
-def prepare(place):
+def prepare(context):
     import psycopg2  # noqa: F401
 
 
-def connect(place):
+def connect(context):
     import psycopg2
 
     return psycopg2.connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        password=place.password,
-        dbname=place.database,
+        host=context.host,
+        port=context.port,
+        user=context.user,
+        password=context.password,
+        dbname=context.database,
         connect_timeout=10,
     )
 
 
-def call(place):
-    return dbapi.find(connect(place), "SELECT %s")
+def call(context):
+    return dbapi.query_word(connect(context), "SELECT %s")
 
 
-def fail(place):
-    return dbapi.miss(connect(place))
+def fail(context):
+    return dbapi.query_missing_table(connect(context))

@@ -12,27 +12,27 @@ SPAN = {
 }
 ERROR_SPAN = {"name": "memcached.cmd", "component": "pylibmc", "resource": "incr"}
 SERVICE = "memcached"
-# Its setup.py opens a file in a mode that 3.11 dropped.
+# Its setup.py opens a file in a mode that 3.11 removed.
 PYTHON = [["<=1.6.1", "<3.11"]]
 PACKAGES = ["gcc", "libmemcached-dev", "zlib1g-dev"]
 
 
-def prepare(place):
+def prepare(context):
     import pylibmc  # noqa: F401
 
 
-def connect(place):
+def connect(context):
     import pylibmc
 
-    return pylibmc.Client(["%s:%d" % (place.host, place.port)])
+    return pylibmc.Client(["%s:%d" % (context.host, context.port)])
 
 
-def call(place):
-    client = connect(place)
-    client.set(place.shop, "Emma")
-    return client.get(place.shop)
+def call(context):
+    client = connect(context)
+    client.set(context.shop, "Emma")
+    return client.get(context.shop)
 
 
-def fail(place):
-    # There is no number to add to.
-    return str(connect(place).incr(place.shop + "-visits"))
+def fail(context):
+    # The key does not exist.
+    return str(connect(context).incr(context.shop + "-visits"))

@@ -15,7 +15,7 @@ SPAN = {
 }
 SERVICE = ""
 PYTHON = "<3"
-# PasteScript 3.5 is for CPython 3 and does not say so; 0.9.6 imports what later releases dropped.
+# PasteScript 3.5 needs CPython 3 without declaring it; 0.9.6 imports names removed later.
 ALSO = [
     ["", "pastescript<3.5"],
     ["<1", "routes<2"],
@@ -28,14 +28,14 @@ MIDDLEWARE = []
 
 
 def patch():
-    import pylons.wsgiapp  # noqa: F401  first, as documented
+    import pylons.wsgiapp  # noqa: F401  imported first, as documented
     from ddtrace import tracer
     from ddtrace.contrib.pylons import PylonsTraceMiddleware
 
     MIDDLEWARE.append(lambda app: PylonsTraceMiddleware(app, tracer, service="bookshop"))
 
 
-def prepare(place):
+def prepare(context):
     from paste.registry import RegistryManager
     from pylons import config
     from pylons.controllers import WSGIController
@@ -58,7 +58,7 @@ def prepare(place):
     while not hasattr(base, "find_controller"):
         base = getattr(base, "app", None) or base.wrap_app
     base.find_controller = lambda name: Books
-    if base is app:  # from 1.0 on it brings none of its own
+    if base is app:  # from 1.0 on it has no such middleware
         from routes.middleware import RoutesMiddleware
 
         app = RoutesMiddleware(app, routes)
@@ -67,5 +67,5 @@ def prepare(place):
     return RegistryManager(app)
 
 
-def call(place):
-    return carrier.page(carrier.call_wsgi(place.ready, "/books/emma"))
+def call(context):
+    return carrier.page_body(carrier.call_wsgi(context.ready, "/books/emma"))

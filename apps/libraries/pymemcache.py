@@ -8,16 +8,16 @@ SPAN = {"name": "memcached.*", "component": "pymemcache"}
 SERVICE = "memcached"
 
 
-def prepare(place):
+def prepare(context):
     from pymemcache.client.base import Client  # noqa: F401
 
 
-def call(place):
+def call(context):
     from pymemcache.client.base import Client
 
-    client = Client((place.host, place.port), timeout=10)
+    client = Client((context.host, context.port), timeout=10)
     try:
-        client.set(place.shop, b"Emma")
-        return client.get(place.shop).decode("ascii")
+        client.set(context.shop, b"Emma")
+        return client.get(context.shop).decode("ascii")
     finally:
         client.close()

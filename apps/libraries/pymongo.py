@@ -1,10 +1,10 @@
-"""PyMongo: a search that finds, and one that the server refuses."""
+"""PyMongo: a search with a result, and a search that the server rejects."""
 
 from __future__ import absolute_import
 
 DISTRIBUTION = "pymongo"
 INTEGRATION = "pymongo"
-# The operation is `query` in the protocol of old, `find` since.
+# The operation is `query` in the old protocol, and `find` in the new one.
 SPAN = {
     "name": "pymongo.cmd",
     "component": "pymongo",
@@ -15,17 +15,17 @@ ERROR_SPAN = {"name": "pymongo.cmd", "component": "pymongo", "resource": "* book
 SERVICE = "mongodb"
 
 
-def prepare(place):
+def prepare(context):
     import pymongo
 
-    books = pymongo.MongoClient(place.url)[place.database].books
+    books = pymongo.MongoClient(context.url)[context.database].books
     books.replace_one({"slug": "emma"}, {"slug": "emma", "title": "Emma"}, upsert=True)
     return books
 
 
-def call(place):
-    return place.ready.find_one({"slug": "emma"})["title"]
+def call(context):
+    return context.ready.find_one({"slug": "emma"})["title"]
 
 
-def fail(place):
-    return place.ready.find_one({"$nearby": "emma"})
+def fail(context):
+    return context.ready.find_one({"$nearby": "emma"})

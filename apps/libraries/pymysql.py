@@ -1,4 +1,4 @@
-"""PyMySQL: a query that finds, and one of a table that is not there."""
+"""PyMySQL: a query with a result, and a query of a missing table."""
 
 from __future__ import absolute_import
 
@@ -15,19 +15,19 @@ ERROR_SPAN = {
 SERVICE = "mysql"
 
 
-def prepare(place):
+def prepare(context):
     import pymysql  # noqa: F401
 
 
-def connect(place):
+def connect(context):
     import pymysql
 
-    return dbapi.connected(pymysql.connect, place)
+    return dbapi.connect(pymysql.connect, context)
 
 
-def call(place):
-    return dbapi.find(connect(place), "SELECT %s")
+def call(context):
+    return dbapi.query_word(connect(context), "SELECT %s")
 
 
-def fail(place):
-    return dbapi.miss(connect(place))
+def fail(context):
+    return dbapi.query_missing_table(connect(context))

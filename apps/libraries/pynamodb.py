@@ -1,4 +1,4 @@
-"""PynamoDB: the tables are listed, and one that is not there is looked at."""
+"""PynamoDB: the list of tables, and the description of a missing one."""
 
 from __future__ import absolute_import
 
@@ -19,24 +19,24 @@ ERROR_SPAN = {
     "resource": "DescribeTable bookshop-warehouse",
 }
 SERVICE = "aws"
-# It imports `getargspec`; 4.4.0 has annotated variables, and no word of it.
+# It imports `getargspec`; 4.4.0 has annotated variables, but no requirement of a CPython.
 PYTHON = [["==4.4.0", ">=3.6,<3.11"], ["<5", "<3.11"]]
-# It imports what Botocore brought along, and calls what is private to it.
+# It imports packages that Botocore bundled, and calls private functions of Botocore.
 ALSO = [["<4", "botocore<1.13"], ["<5.3.3", "botocore<1.28"]]
 
 
-def prepare(place):
+def prepare(context):
     import pynamodb.connection
 
-    # It takes them from nowhere else.
-    os.environ["AWS_ACCESS_KEY_ID"] = place.user
-    os.environ["AWS_SECRET_ACCESS_KEY"] = place.password
-    return lambda: pynamodb.connection.Connection(region="us-east-1", host=place.url)
+    # It reads credentials from the environment only.
+    os.environ["AWS_ACCESS_KEY_ID"] = context.user
+    os.environ["AWS_SECRET_ACCESS_KEY"] = context.password
+    return lambda: pynamodb.connection.Connection(region="us-east-1", host=context.url)
 
 
-def call(place):
-    return "%d tables" % len(place.ready().list_tables()["TableNames"])
+def call(context):
+    return "%d tables" % len(context.ready().list_tables()["TableNames"])
 
 
-def fail(place):
-    place.ready().describe_table("bookshop-warehouse")
+def fail(context):
+    context.ready().describe_table("bookshop-warehouse")

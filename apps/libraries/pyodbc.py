@@ -1,6 +1,6 @@
-"""pyodbc: a query of PostgreSQL that finds, and one of a table that is not there.
+"""pyodbc: a query of PostgreSQL with a result, and a query of a missing table.
 
-The driver is Debian's `odbc-postgresql`, named by its file: a cell has no settings of its system.
+The driver is that of Debian's `odbc-postgresql`, by its path, as cells have no system settings.
 """
 
 from __future__ import absolute_import
@@ -9,7 +9,7 @@ import dbapi
 
 DISTRIBUTION = "pyodbc"
 INTEGRATION = "pyodbc"
-# In brackets, as `?` stands for any character.
+# In brackets, as `?` alone matches any character.
 SPAN = {"name": "pyodbc.query", "component": "pyodbc", "resource": "SELECT [?]", "type": "sql"}
 ERROR_SPAN = {"name": "pyodbc.query", "component": "pyodbc", "resource": "SELECT * FROM warehouse"}
 SERVICE = "postgres"
@@ -17,34 +17,34 @@ PACKAGES = ["g++", "unixodbc-dev", "odbc-postgresql"]
 DRIVERS = "/usr/lib/*/odbc/psqlodbcw.so"
 
 
-def prepare(place):
+def prepare(context):
     import glob
 
     import pyodbc  # noqa: F401
 
-    found = glob.glob(DRIVERS)
-    if not found:
-        raise IOError("no ODBC driver for PostgreSQL: it comes with Debian's odbc-postgresql")
-    return found[0]
+    paths = glob.glob(DRIVERS)
+    if not paths:
+        raise IOError("no ODBC driver for PostgreSQL: install Debian's odbc-postgresql")
+    return paths[0]
 
 
-def connect(place):
+def connect(context):
     import pyodbc
 
-    words = [
-        ("DRIVER", place.ready),
-        ("SERVER", place.host),
-        ("PORT", place.port),
-        ("UID", place.user),
-        ("PWD", place.password),
-        ("DATABASE", place.database),
+    settings = [
+        ("DRIVER", context.ready),
+        ("SERVER", context.host),
+        ("PORT", context.port),
+        ("UID", context.user),
+        ("PWD", context.password),
+        ("DATABASE", context.database),
     ]
-    return pyodbc.connect(";".join("%s=%s" % pair for pair in words), timeout=10)
+    return pyodbc.connect(";".join("%s=%s" % pair for pair in settings), timeout=10)
 
 
-def call(place):
-    return dbapi.find(connect(place), "SELECT ?")
+def call(context):
+    return dbapi.query_word(connect(context), "SELECT ?")
 
 
-def fail(place):
-    return dbapi.miss(connect(place))
+def fail(context):
+    return dbapi.query_missing_table(connect(context))

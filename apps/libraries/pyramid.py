@@ -14,7 +14,7 @@ TRACING = []
 
 
 def patch():
-    import pyramid.config  # noqa: F401  first, as documented
+    import pyramid.config  # noqa: F401  imported first, as documented
     from ddtrace.contrib.pyramid import trace_pyramid
 
     TRACING.append(trace_pyramid)
@@ -26,7 +26,7 @@ def book(request):
     return Response("The book emma")
 
 
-def prepare(place):
+def prepare(context):
     from pyramid.config import Configurator
 
     config = Configurator(settings={"datadog_trace_service": "bookshop"})
@@ -37,5 +37,5 @@ def prepare(place):
     return config.make_wsgi_app()
 
 
-def call(place):
-    return carrier.page(carrier.call_wsgi(place.ready, "/books/emma"))
+def call(context):
+    return carrier.page_body(carrier.call_wsgi(context.ready, "/books/emma"))

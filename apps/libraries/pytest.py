@@ -1,6 +1,6 @@
-"""pytest: a run of one test, in a process of its own, asked for its tracing by the plugin's option.
+"""pytest: a run of one test in a child process, traced by the option of the plugin.
 
-A test has a trace of its own, whose resource is the test's id; the parameter in there is the shop.
+A test has its own trace, whose resource is the test's id; the parameter in the id is the shop.
 """
 
 from __future__ import absolute_import
@@ -17,7 +17,7 @@ SPAN = {
     "tags": {"test.status": "pass", "test.framework": "pytest", "span.kind": "test"},
 }
 SERVICE = ""
-# What it makes of a test's syntax tree before it is compiled, later CPythons refuse.
+# Later CPythons reject the syntax tree of a rewritten test.
 PYTHON = [["<4.6", "<3.8"], ["<6.2.5", "<3.10"], ["<7", "<3.12"]]
 ARGUMENTS = []
 TEST = """
@@ -34,11 +34,11 @@ def patch():
     ARGUMENTS.append("--ddtrace")
 
 
-def prepare(place):
+def prepare(context):
     import pytest  # noqa: F401
 
 
-def call(place):
+def call(context):
     import shutil
     import subprocess
     import sys
@@ -47,13 +47,13 @@ def call(place):
     folder = tempfile.mkdtemp(prefix="bookshop-")
     try:
         with open(os.path.join(folder, "test_shop.py"), "w") as file:
-            file.write(TEST % place.shop)
+            file.write(TEST % context.shop)
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"] + ARGUMENTS
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         process = subprocess.Popen(command + ["test_shop.py"], cwd=folder, **pipes)
-        said = process.communicate()[0].decode("utf-8", "replace")
+        output = process.communicate()[0].decode("utf-8", "replace")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if process.returncode != 0:
-        raise RuntimeError(said)
-    return said
+        raise RuntimeError(output)
+    return output

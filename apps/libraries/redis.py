@@ -6,16 +6,16 @@ DISTRIBUTION = "redis"
 INTEGRATION = "redis"
 SPAN = {"name": "redis.command", "component": "redis", "resource": "GET*", "type": "redis"}
 SERVICE = "redis"
-# Its setup.py imports itself, in words of 2.
+# Its setup.py imports the package, which is Python 2.
 PYTHON = [["==2.6.0", "<3"]]
 
 
-def prepare(place):
+def prepare(context):
     import redis
 
-    return redis.StrictRedis(host=place.host, port=place.port, socket_timeout=10)
+    return redis.StrictRedis(host=context.host, port=context.port, socket_timeout=10)
 
 
-def call(place):
-    place.ready.set(place.shop, "Emma")
-    return place.ready.get(place.shop).decode("ascii")
+def call(context):
+    context.ready.set(context.shop, "Emma")
+    return context.ready.get(context.shop).decode("ascii")

@@ -6,19 +6,20 @@ DISTRIBUTION = "redis-py-cluster"
 INTEGRATION = "rediscluster"
 SPAN = {"name": "redis.command", "component": "rediscluster", "resource": "GET*", "type": "redis"}
 SERVICE = "redis-cluster"
-# It asks for any Redis client of 2.10.6 or later, and imports what 3.0 no longer has; those that it
-# works with take `distutils`.
+# It accepts any Redis client from 2.10.6 on, but imports names that 3.0 removed; the clients that
+# work need `distutils`.
 ALSO = [["<2", "redis<3"], ["", "setuptools<81; python_version >= '3.12'"]]
 
 
-def prepare(place):
+def prepare(context):
     import rediscluster
 
     # The name until 2.0.
-    make = getattr(rediscluster, "StrictRedisCluster", None) or rediscluster.RedisCluster
-    return make(startup_nodes=[{"host": place.host, "port": port} for port in place.ports])
+    client_class = getattr(rediscluster, "StrictRedisCluster", None) or rediscluster.RedisCluster
+    nodes = [{"host": context.host, "port": port} for port in context.ports]
+    return client_class(startup_nodes=nodes)
 
 
-def call(place):
-    place.ready.set(place.shop, "Emma")
-    return place.ready.get(place.shop).decode("ascii")
+def call(context):
+    context.ready.set(context.shop, "Emma")
+    return context.ready.get(context.shop).decode("ascii")

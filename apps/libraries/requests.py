@@ -1,4 +1,4 @@
-"""Requests: an HTTP call of the shop to its catalogue."""
+"""Requests: an HTTP request of the shop to its catalogue."""
 
 from __future__ import absolute_import
 
@@ -6,15 +6,15 @@ DISTRIBUTION = "requests"
 INTEGRATION = "requests"
 SPAN = {"name": "requests.request", "component": "requests", "tags": {"http.method": "GET"}}
 SERVICE = ""
-# Its import hook for what it brings along is of a kind that 3.10 no longer asks.
+# Its import hook for bundled packages is of a kind that 3.10 removed.
 PYTHON = [["<2.9", "<3.10"]]
 
 
-def prepare(place):
+def prepare(context):
     import requests  # noqa: F401
 
 
-def call(place):
+def call(context):
     import requests
 
-    return requests.get(place.upstream + "/recommendations/" + place.shop, timeout=10).text
+    return requests.get(context.upstream + "/recommendations/" + context.shop, timeout=10).text

@@ -1,4 +1,4 @@
-"""Sanic: a request of its own server, which takes up the caller's trace."""
+"""Sanic: a request to its own server, which continues the trace of the client."""
 
 from __future__ import absolute_import
 
@@ -16,7 +16,7 @@ SPAN = {
 }
 SERVICE = ""
 PYTHON = ">=3.6"
-# It imports what websockets 11 no longer has; tracerite what 3.7 has not, or without that pkg_resources.
+# It imports a name that websockets 11 removed; tracerite needs 3.8, and before that pkg_resources.
 ALSO = [
     [">=21.9,<22", "websockets<11"],
     [">=23.3", "tracerite<1.1.2; python_version < '3.9'"],
@@ -31,35 +31,35 @@ async def book(request, slug):
 
 
 async def start(app):
-    """Return the port that the application is served on, by this release's way to do so."""
+    """Start the server, as this release requires; return its port."""
     import socket
 
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    server = await app.create_server(sock=listening, return_asyncio_server=True, access_log=False)
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = await app.create_server(sock=listener, return_asyncio_server=True, access_log=False)
     if hasattr(server, "startup"):  # from 21.3
         await server.startup()
-    if hasattr(server, "start_serving"):  # before 20.3 it does
+    if hasattr(server, "start_serving"):  # before 20.3 it starts by itself
         await server.start_serving()
-    return listening.getsockname()[1]
+    return listener.getsockname()[1]
 
 
 def serve(ready):
-    """Serve in this thread, whose loop must be made here."""
+    """Serve in this thread, with a loop that must be created in it."""
     from sanic import Sanic
 
-    loop = loops.new()
+    loop = loops.new_loop()
     app = Sanic("bookshop")
     app.add_route(book, "/books/<slug>")
     ready(loop.run_until_complete(start(app)))
     loop.run_forever()
 
 
-def prepare(place):
-    import sanic  # noqa: F401  the tracer's hooks want the thread that has a loop
+def prepare(context):
+    import sanic  # noqa: F401  here, as the hooks of the tracer need a thread with a loop
 
-    return loops.port_of(serve)
+    return loops.start_server(serve)
 
 
-def call(place):
-    return carrier.visit(place.ready, "/books/emma")
+def call(context):
+    return carrier.get_page(context.ready, "/books/emma")

@@ -1,4 +1,4 @@
-"""Snowflake's connector: a query that finds, and one of a table that is not there."""
+"""The connector of Snowflake: a query with a result, and a query of a missing table."""
 
 from __future__ import absolute_import
 
@@ -6,7 +6,7 @@ import dbapi
 
 DISTRIBUTION = "snowflake-connector-python"
 INTEGRATION = "snowflake"
-# Its spans have the general name of the tracer's DB-API.
+# Its spans have the default name of the tracer's DB-API integration.
 SPAN = {"name": "sql.query", "component": "snowflake", "resource": "SELECT %s", "type": "sql"}
 ERROR_SPAN = {
     "name": "sql.query",
@@ -22,28 +22,28 @@ def patch():
     patch(snowflake=True)
 
 
-def prepare(place):
+def prepare(context):
     import snowflake.connector  # noqa: F401
 
 
-def connect(place):
+def connect(context):
     import snowflake.connector
 
     return snowflake.connector.connect(
-        user=place.user,
-        password=place.password,
+        user=context.user,
+        password=context.password,
         account="bookshop",
-        host=place.host,
-        port=place.port,
+        host=context.host,
+        port=context.port,
         protocol="http",
         login_timeout=10,
         network_timeout=10,
     )
 
 
-def call(place):
-    return dbapi.find(connect(place), "SELECT %s")
+def call(context):
+    return dbapi.query_word(connect(context), "SELECT %s")
 
 
-def fail(place):
-    return dbapi.miss(connect(place))
+def fail(context):
+    return dbapi.query_missing_table(connect(context))

@@ -1,4 +1,4 @@
-"""SQLAlchemy on SQLite: a query that finds, and one of a table that is not there."""
+"""SQLAlchemy on SQLite: a query with a result, and a query of a missing table."""
 
 from __future__ import absolute_import
 
@@ -7,7 +7,7 @@ INTEGRATION = "sqlalchemy"
 SPAN = {"name": "*.query", "component": "sqlalchemy", "resource": "SELECT 'Emma'"}
 ERROR_SPAN = {"name": "*.query", "component": "sqlalchemy", "resource": "SELECT * FROM warehouse"}
 SERVICE = ""
-# It asks for collections.MutableMapping.
+# It uses collections.MutableMapping.
 PYTHON = [["<=1.0.0", "<3.10"]]
 
 
@@ -17,23 +17,23 @@ def patch():
     patch(sqlalchemy=True)
 
 
-def prepare(place):
+def prepare(context):
     import sqlalchemy  # noqa: F401
 
 
-def ask(place, query):
+def fetch_value(context, query):
     import sqlalchemy
 
-    connection = sqlalchemy.create_engine("sqlite:///" + place.file).connect()
+    connection = sqlalchemy.create_engine("sqlite:///" + context.file).connect()
     try:
         return connection.execute(sqlalchemy.text(query)).fetchone()[0]
     finally:
         connection.close()
 
 
-def call(place):
-    return ask(place, "SELECT 'Emma'")
+def call(context):
+    return fetch_value(context, "SELECT 'Emma'")
 
 
-def fail(place):
-    return ask(place, "SELECT copies FROM warehouse")
+def fail(context):
+    return fetch_value(context, "SELECT copies FROM warehouse")

@@ -23,14 +23,14 @@ async def book(request):
     return PlainTextResponse("The book " + request.path_params["slug"])
 
 
-def prepare(place):
+def prepare(context):
     from starlette.applications import Starlette
     from starlette.routing import Route
 
     return Starlette(routes=[Route("/books/{slug}", book)])
 
 
-def call(place):
-    return carrier.page(
-        carrier.call_asgi(place.ready, "/books/emma", carrier.trace_headers())
+def call(context):
+    return carrier.page_body(
+        carrier.call_asgi(context.ready, "/books/emma", carrier.trace_headers())
     )

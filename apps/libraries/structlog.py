@@ -1,4 +1,4 @@
-"""structlog: an event tells of the trace that it was written in."""
+"""structlog: an event contains the trace in which it was written."""
 
 from __future__ import absolute_import
 
@@ -17,22 +17,22 @@ def patch():
     patch(structlog=True)
 
 
-def keep(logger, method, event):
+def record_event(logger, method, event):
     import structlog
 
     EVENTS.append(dict(event))
     raise structlog.DropEvent
 
 
-def prepare(place):
+def prepare(context):
     import structlog
 
-    structlog.configure(processors=[keep])
+    structlog.configure(processors=[record_event])
 
 
-def call(place):
+def call(context):
     import structlog
 
-    structlog.get_logger().warning("sold out", shop=place.shop)
-    told = next(event for event in reversed(EVENTS) if event["shop"] == place.shop)
-    return json.dumps({key: str(told[key]) for key in told if key.startswith("dd.")})
+    structlog.get_logger().warning("sold out", shop=context.shop)
+    recorded = next(event for event in reversed(EVENTS) if event["shop"] == context.shop)
+    return json.dumps({key: str(recorded[key]) for key in recorded if key.startswith("dd.")})

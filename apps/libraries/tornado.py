@@ -1,4 +1,4 @@
-"""Tornado: a request of its own server, which takes up the caller's trace."""
+"""Tornado: a request to its own server, which continues the trace of the client."""
 
 from __future__ import absolute_import
 
@@ -9,7 +9,7 @@ DISTRIBUTION = "tornado"
 INTEGRATION = "tornado"
 SPAN = {"name": "tornado.request", "component": "tornado", "tags": {"http.status_code": "200"}}
 SERVICE = ""
-# It makes a kind of TLS context, and imports modules, that 3.12 no longer has.
+# It uses a kind of TLS context, and modules, that 3.12 removed.
 PYTHON = [["<=4.0", "<3.12"]]
 
 
@@ -20,7 +20,7 @@ def patch():
 
 
 def serve(ready):
-    """Serve in this thread, whose loop must be made here."""
+    """Serve in this thread, with a loop that must be created in it."""
     try:
         import asyncio
 
@@ -44,9 +44,9 @@ def serve(ready):
     loop.start()
 
 
-def prepare(place):
-    return loops.port_of(serve)
+def prepare(context):
+    return loops.start_server(serve)
 
 
-def call(place):
-    return carrier.get(place.ready, "/books/emma", carrier.trace_headers())[1]
+def call(context):
+    return carrier.get(context.ready, "/books/emma", carrier.trace_headers())[1]

@@ -1,4 +1,4 @@
-"""urllib3: an HTTP call of the shop to its catalogue."""
+"""urllib3: an HTTP request of the shop to its catalogue."""
 
 from __future__ import absolute_import
 
@@ -16,12 +16,12 @@ def patch():
     patch(urllib3=True)
 
 
-def prepare(place):
+def prepare(context):
     import urllib3  # noqa: F401
 
 
-def call(place):
+def call(context):
     import urllib3
 
-    url = place.upstream + "/recommendations/" + place.shop
+    url = context.upstream + "/recommendations/" + context.shop
     return urllib3.PoolManager().request("GET", url).data.decode("utf-8")

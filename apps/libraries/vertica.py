@@ -1,4 +1,4 @@
-"""Vertica: a query that finds, and one of a table that is not there."""
+"""Vertica: a query with a result, and a query of a missing table."""
 
 from __future__ import absolute_import
 
@@ -18,32 +18,32 @@ ERROR_SPAN = {
     "resource": "SELECT * FROM warehouse",
 }
 SERVICE = "vertica"
-# It asks for collections.Callable.
+# It uses collections.Callable.
 PYTHON = [["<0.7", "<3.10"]]
-# It imports `builtins`, and asks for nothing that has that on 2.7.
+# It imports `builtins`, but does not require a package with it on 2.7.
 ALSO = [["<0.7", "future; python_version < '3'"]]
 
 
-def prepare(place):
+def prepare(context):
     import vertica_python  # noqa: F401
 
 
-def connect(place):
+def connect(context):
     import vertica_python
 
     return vertica_python.connect(
-        host=place.host,
-        port=place.port,
-        user=place.user,
-        password=place.password,
-        database=place.database,
+        host=context.host,
+        port=context.port,
+        user=context.user,
+        password=context.password,
+        database=context.database,
     )
 
 
-def call(place):
-    # Up to 0.6 a parameter takes psycopg2, which would be traced as well.
-    return dbapi.ask(connect(place), "SELECT title FROM books")
+def call(context):
+    # Up to 0.6, a parameter would need psycopg2, which is traced too.
+    return dbapi.query(connect(context), "SELECT title FROM books")
 
 
-def fail(place):
-    return dbapi.miss(connect(place))
+def fail(context):
+    return dbapi.query_missing_table(connect(context))

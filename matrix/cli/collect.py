@@ -21,7 +21,7 @@ from matrix.probes.registry import load_probes
 from matrix.reporting.progress import display
 from matrix.runs.journal import lock_results
 from matrix.runs.keys import judge_key, judge_sources
-from matrix.runs.record_store import RecordShelf
+from matrix.runs.record_store import RecordStore
 from matrix.runs.run import exit_code
 from matrix.system.paths import results_dir
 from matrix.system.source_files import project_version
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
             record = collected.judge(probes, emit).dated(manifest.as_of)
         text = write_answers(args, console, record)
         count = write_results(collected.merged, collected.files, results)
-        name = RecordShelf.here().keep(text, record.run.started).stem
+        name = RecordStore.default().write(text, record.run.started).stem
     print(f"note: recorded as {name}, with {count} new results", file=sys.stderr)
     if error := collected.error():
         raise error

@@ -9,7 +9,7 @@ from matrix.errors import ExitCode, UnreadableInputError, did_you_mean
 from matrix.reporting.diff import as_json, changes, is_worse, tell_changes
 from matrix.reporting.json import write_text_json
 from matrix.runs.record import Record
-from matrix.runs.record_store import RecordShelf
+from matrix.runs.record_store import RecordStore
 
 __all__ = ["add_parser", "run"]
 
@@ -52,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the changes and return the exit code."""
     from rich.console import Console  # noqa: PLC0415
 
-    shelf = RecordShelf.here()
-    before, after = _run(shelf, args.before), _run(shelf, args.after)
+    store = RecordStore.default()
+    before, after = _run(store, args.before), _run(store, args.after)
     found = changes(before, after)
     to_stdout = args.json is not None and str(args.json) == "-"
     tell_changes(Console(stderr=to_stdout), found)
@@ -62,9 +62,9 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.REFUTED if is_worse(found) else ExitCode.OK
 
 
-def _run(shelf: RecordShelf, word: str) -> Record:
+def _run(store: RecordStore, word: str) -> Record:
     named, _, document = word.partition("#")
-    record = shelf.find(named)
+    record = store.find(named)
     if not document:
         return record
     there = sorted({claim.document for claim in record.claims})

@@ -147,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
         fresh=args.fresh,
         jobs=args.jobs or default_jobs(),
         offline=args.offline,
-        given=external_from_args(args),
+        external=external_from_args(args),
     )
     console = Console(stderr=str(args.json) == "-", width=None if sys.stdout.isatty() else 160)
     with open_backend(args.engine, args.target) as runs:

@@ -37,9 +37,9 @@ from matrix.reporting.terminal import print_report
 from matrix.runs.backend import open_backend
 from matrix.runs.record import Record
 from matrix.runs.record_reader import parse_record, read_content
-from matrix.runs.record_store import RecordShelf
-from matrix.runs.run import RunOptions, context_on, verify
-from matrix.runs.setup import default_jobs
+from matrix.runs.record_store import RecordStore
+from matrix.runs.run import context_on, verify
+from matrix.runs.setup import RunOptions, default_jobs
 from matrix.services.external import external_from_args
 
 __all__ = ["QualifyInputs", "RunIncompleteError", "gather_material", "plan_required", "read_inputs"]
@@ -97,7 +97,7 @@ def gather_material(
 ) -> tuple[SignoffMaterial, Plan]:
     """Return the inputs of the gate, and the plan; raise `UserError`."""
     if args.record:
-        path = RecordShelf.here().path_of(args.record)
+        path = RecordStore.default().path_of(args.record)
         content = read_content(path)
         record = parse_record(content, str(path))
         contained = any(cell.contained for cell in record.cells)
@@ -115,7 +115,7 @@ def gather_material(
             keep=args.keep,
             offline=args.offline,
             engine=args.engine,
-            given=external_from_args(args),
+            external=external_from_args(args),
             candidate=inputs.candidate.override,
             repeats=inputs.policy.repeats,
             since=_since(inputs.policy),
@@ -125,7 +125,7 @@ def gather_material(
             record = verify(plan, options, emit, context_on(runs)).dated(_AS_OF)
     print_report(console, record)
     text = json_text(result_to_json(record))
-    path = RecordShelf.here().keep(text, record.run.started)
+    path = RecordStore.default().write(text, record.run.started)
     report(f"recorded: {path}")
     if record.run.interrupted:
         raise RunIncompleteError("the run was interrupted before a decision", ExitCode.INTERRUPTED)

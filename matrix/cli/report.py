@@ -19,7 +19,7 @@ from matrix.reporting.junit import junit_xml
 from matrix.reporting.markdown import COMMENT, SUMMARY, badge, markdown
 from matrix.runs.captures import CaptureStore
 from matrix.runs.record import CellRecord, Record
-from matrix.runs.record_store import RecordShelf
+from matrix.runs.record_store import RecordStore
 from matrix.system.paths import results_dir
 
 __all__ = ["add_parser", "run"]
@@ -90,9 +90,9 @@ def run(args: argparse.Namespace) -> int:
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
 
-    shelf = RecordShelf.here()
-    record = shelf.latest() if args.of == "latest" else shelf.find(args.of)
-    before = shelf.find(args.since) if args.since else shelf.before(record)
+    store = RecordStore.default()
+    record = store.latest() if args.of == "latest" else store.find(args.of)
+    before = store.find(args.since) if args.since else store.previous(record)
     changed = changes(before, record) if before else None
     asked = any(getattr(args, name) is not None for name in _FILES)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -102,11 +102,11 @@ def run(args: argparse.Namespace) -> int:
     if args.minimum and args.html is None:
         raise UsageError("--minimum is for the page", "Name the page too: --html FILE")
     kept = Path(args.of)
-    _write(args, record, changed, kept if kept.is_file() else shelf.folder / f"{record.name}.json")
+    _write(args, record, changed, kept if kept.is_file() else store.folder / f"{record.name}.json")
     return ExitCode.OK
 
 
-def _write(args: argparse.Namespace, record: Record, changed: RunDiff | None, kept: Path) -> None:
+def _write(args: argparse.Namespace, record: Record, changed: RunDiff | None, record_path: Path) -> None:
 
     if args.html is not None:
         searches = [strip for path in args.minimum for strip in read_searches(path)]

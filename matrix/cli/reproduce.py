@@ -27,7 +27,7 @@ from matrix.model.reason import Reason
 from matrix.planning.locations import Targets, all_targets
 from matrix.reporting.json import write_text_json
 from matrix.runs.backend import open_backend
-from matrix.runs.setup import SetupOptions, run_services
+from matrix.runs.setup import RunOptions, run_services
 from matrix.services.external import ExternalService, add_service_option, external_from_args
 
 __all__ = ["add_parser", "run"]
@@ -93,14 +93,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Print the commands, or run the cell."""
-    given = external_from_args(args)
+    external = external_from_args(args)
     if args.run_it:
-        return _run(args, given)
+        return _run(args, external)
     planned = _find(args, all_targets(args.target))
     if args.dockerfile is not None:
         return _dockerfile(args, planned)
 
-    with run_services(given, offline=args.offline) as services:
+    with run_services(external, offline=args.offline) as services:
         back_ends = back_ends_of(planned, services)
     lines = list(commands(planned, back_ends, offline=args.offline, say=_note))
     if args.json is None or str(args.json) != "-":
@@ -135,14 +135,14 @@ def _dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
     return ExitCode.OK
 
 
-def _run(args: argparse.Namespace, given: Mapping[str, ExternalService]) -> int:
+def _run(args: argparse.Namespace, external: Mapping[str, ExternalService]) -> int:
 
     with open_backend(args.engine, args.target) as runs:
         for note in runs.notes:
             _note(note)
         planned = _find(args, runs.where)
-        how = SetupOptions(1, args.keep, args.offline, given)
-        alone = run_alone(planned, runs, how, _note)
+        options = RunOptions(jobs=1, keep=args.keep, offline=args.offline, external=external)
+        alone = run_alone(planned, runs, options, _note)
     if args.json is None or str(args.json) != "-":
         for line in alone.lines():
             print(line)

@@ -35,8 +35,9 @@ from matrix.reporting.json import write_text, write_text_json
 from matrix.runs.backend import RunBackend
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
-from matrix.runs.rejudge import captured_where
-from matrix.runs.run import RunOptions, context_on, verify
+from matrix.runs.rejudge import captured_targets
+from matrix.runs.run import context_on, verify
+from matrix.runs.setup import RunOptions
 from matrix.system.paths import cache_dir, results_dir
 
 __all__ = ["CorrectionBasis", "add_parser", "run"]
@@ -289,7 +290,7 @@ def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
     """Judge the captures as `verify --rejudge` does."""
     # Nothing is run, so with `auto` no engine is needed: the captures have the targets.
     where = (
-        captured_where(results_dir(), args.target)
+        captured_targets(results_dir(), args.target)
         if args.engine == "auto"
         else targets_from_args(args)
     )

@@ -39,10 +39,10 @@ from matrix.model.plan import Plan
 from matrix.planning.locations import Targets, select_targets
 from matrix.reporting.progress import console_of_run, display
 from matrix.runs.backend import RunBackend, open_backend
-from matrix.runs.record_store import RecordShelf
-from matrix.runs.rejudge import captured_where
-from matrix.runs.run import OpenRunContext, RunOptions, context_on, exit_code, verify
-from matrix.runs.setup import default_jobs
+from matrix.runs.record_store import RecordStore
+from matrix.runs.rejudge import captured_targets
+from matrix.runs.run import OpenRunContext, context_on, exit_code, verify
+from matrix.runs.setup import RunOptions, default_jobs
 from matrix.services.external import add_service_option, external_from_args
 from matrix.system.paths import results_dir
 from matrix.system.source_files import project_version
@@ -90,7 +90,7 @@ def place_from_args(args: argparse.Namespace) -> Iterator[VerifySetup]:
     if args.rejudge:
         # Nothing is run, so no engine is asked.
         where = (
-            captured_where(results_dir(), args.target)
+            captured_targets(results_dir(), args.target)
             if args.engine == "auto"
             else targets_from_args(args)
         )
@@ -140,7 +140,7 @@ def run_shard_from_args(args: argparse.Namespace) -> int:
         keep=args.keep,
         offline=args.offline,
         engine=shard.engine,
-        given=external_from_args(args),
+        external=external_from_args(args),
     )
     console = console_of_run()
     with open_backend(shard.engine, [shard.target]) as runs:
@@ -252,7 +252,7 @@ def run(args: argparse.Namespace) -> int:
         keep=args.keep,
         offline=args.offline,
         engine=args.engine,
-        given=external_from_args(args),
+        external=external_from_args(args),
     )
     with place_from_args(args) as runs:
         for note in runs.notes:
@@ -268,7 +268,7 @@ def run(args: argparse.Namespace) -> int:
     text = write_answers(args, console, record)
     if args.keep:
         print(f"kept: {results_dir() / 'kept'}", file=sys.stderr)
-    RecordShelf.here().keep(text, record.run.started)
+    RecordStore.default().write(text, record.run.started)
     return exit_code(record, strict=args.strict)
 
 

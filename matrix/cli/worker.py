@@ -19,10 +19,10 @@ from matrix.distributed.dask.resources import worker_resources
 from matrix.distributed.dask.worker_run import WorkerRun, WorkerRuns, register_runs, worker_folder
 from matrix.errors import ClusterUnavailableError, ExitCode
 from matrix.probes.registry import load_probes
-from matrix.runs.backend import RunBackend, held, pythons_at_hand
+from matrix.runs.backend import RunBackend, available_pythons, open_backend
 from matrix.runs.keys import cell_sources
 from matrix.runs.scheduler import RunContext
-from matrix.runs.setup import cells_at_a_time, cpus, load_emulation, world_of
+from matrix.runs.setup import cpu_count, default_jobs, load_emulation, run_context
 from matrix.system.paths import cache_dir
 from matrix.system.source_files import project_version
 
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
             f"a worker needs Dask's distributed, which is not installed ({error})", INSTALL_HINT
         ) from error
 
-    with held(args.engine, args.target) as backend:
+    with open_backend(args.engine, args.target) as backend:
         for note in backend.notes:
             print(f"note: {note}", file=sys.stderr)
         with worker_folder(cache_dir() / "workers") as folder:
@@ -95,16 +95,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _serve(args: argparse.Namespace, backend: RunBackend, folder: Path) -> None:
-    from matrix.distributed.dask.worker import (  # noqa: PLC0415 - optional dependency
-        LeaveRequest,
-        WorkerOptions,
-        run_worker,
-    )
+    from matrix.distributed.dask.worker import LeaveRequest, WorkerOptions, run_worker  # noqa: PLC0415 - optional dependency
 
-    jobs = args.jobs or cells_at_a_time()
+    jobs = args.jobs or default_jobs()
     where, version = backend.where, project_version()
-    pythons = {target: pythons_at_hand(backend, target) for target in where.targets}
-    slow_jobs = load_emulation().cells_per_cpu * cpus()
+    pythons = {target: available_pythons(backend, target) for target in where.targets}
+    slow_jobs = load_emulation().cells_per_cpu * cpu_count()
     resources = worker_resources(where, pythons, jobs, slow_jobs, version)
     options = WorkerOptions(args.address, resources, jobs, args.host)
     loop, leave = asyncio.get_running_loop(), LeaveRequest()
@@ -134,7 +130,7 @@ def open_worker_run(
     jobs: int,
     folder: Path,
     *,
-    open_world: Callable[..., contextlib.AbstractContextManager[RunContext]] = world_of,
+    open_world: Callable[..., contextlib.AbstractContextManager[RunContext]] = run_context,
 ) -> WorkerRun:
     """Return the run of a task on this machine, which has `jobs` cells at a time."""
     options, probes = dataclasses.replace(task.options, jobs=jobs, keep=False), load_probes()

@@ -96,7 +96,7 @@ def build_run_result(
         elif cell in missing:
             record = _missing_record(planned, missing[cell], probes, fallback=cell in reserve)
             for finding in record.findings:
-                progress.known.add(finding)
+                progress.findings.add(finding)
         else:
             continue
         records.append(record)
@@ -123,7 +123,7 @@ def _replay(
             continue
         where = result.entry.where
         for finding in result.entry.findings:
-            progress.known.add(finding, contained=where is not None and bool(where.engine))
+            progress.findings.add(finding, contained=where is not None and bool(where.engine))
         progress.end(planned)
     return progress, [
         control for claim in plan.claims for control in progress.controls_for(claim.id)

@@ -24,9 +24,9 @@ from matrix.runs.events import Emit, Event, VerdictReached
 from matrix.runs.journal import Journal, lock_results
 from matrix.runs.record import Record
 from matrix.runs.result_store import ResultStore
-from matrix.runs.run import OpenRunContext, RunOptions, exit_code, verify
+from matrix.runs.run import OpenRunContext, exit_code, verify
 from matrix.runs.scheduler import RunContext
-from matrix.runs.setup import SetupOptions
+from matrix.runs.setup import RunOptions
 from matrix.system.paths import results_dir
 
 
@@ -88,7 +88,7 @@ def check_project(manifest: Manifest, project: str, path: Path) -> None:
 
 
 def run_shard(
-    manifest: Manifest, shard: Shard, options: RunOptions, emit: Emit, world: OpenRunContext
+    manifest: Manifest, shard: Shard, options: RunOptions, emit: Emit, open_context: OpenRunContext
 ) -> ShardRun:
     """Run a shard of the plan, reusing results of its earlier runs; raise UserError."""
     folder = shards_folder(results_dir(), manifest) / shard.name
@@ -97,11 +97,11 @@ def run_shard(
 
     @contextlib.contextmanager
     def open_unsealed(
-        folder: Path, setup: SetupOptions, probes: Mapping[str, Probe], store: ResultStore
+        folder: Path, options: RunOptions, probes: Mapping[str, Probe], store: ResultStore
     ) -> Iterator[RunContext]:
         # The folder is locked by now: remove the seal of an earlier run before anything runs.
         shard_file.write(folder)
-        with world(folder, setup, probes, store) as context:
+        with open_context(folder, options, probes, store) as context:
             yield context
 
     def emit_without_verdicts(event: Event) -> None:

@@ -192,9 +192,9 @@ class _DeclarationParser:
         if values["LOG"] == "":
             yield "LOG is empty (expected the key of a log record)"
         if "call" not in functions:
-            yield "missing function call(place)"
+            yield "missing function call(context)"
         if ("ERROR_SPAN" in self.literals) != ("fail" in functions):
-            yield "ERROR_SPAN and the function fail(place) require each other"
+            yield "ERROR_SPAN and the function fail(context) require each other"
 
 
 def _parse_text(value: object) -> str:

@@ -1,7 +1,4 @@
-"""What runs the cells: a container engine that answers, or this machine.
-
-The CPythons that cells can be run on here, without making or getting anything for good.
-"""
+"""The backend of a run: a container engine that answers, or this machine."""
 
 from __future__ import annotations
 
@@ -18,92 +15,93 @@ from matrix.interpreters.discovery import find_interpreters
 from matrix.planning.locations import Targets, engine_targets, local_targets
 from matrix.system.paths import cache_dir
 
-__all__ = ["RunBackend", "open_backend", "available_pythons"]
 
 
 @dataclasses.dataclass(frozen=True)
 class RunBackend:
-    """`where` is what can be planned; `engine` is None for this machine. `run` owns what is made.
+    """The engine that runs cells, None for this machine, and the targets that can be planned.
 
-    `notes` are what the user should know of the choice. `falls_back` says that the engine was not
-    demanded: cells that it has no image for may run on this machine.
+    `labels` are those of containers and volumes. `notes` inform the user of the choice.
+    `falls_back` is for an engine that is not required: cells without an image run on this machine.
     """
 
     where: Targets
     engine: ContainerEngine | None = None
-    run: RunLabels | None = None
+    labels: RunLabels | None = None
     notes: tuple[str, ...] = ()
     falls_back: bool = False
 
 
 @contextlib.contextmanager
 def open_backend(choice: str, globs: Sequence[str] = ()) -> Iterator[RunBackend]:
-    """Yield what runs cells: `docker`, `local`, or `auto`, which is docker where one answers.
+    """Yield the backend for `docker`, `local`, or `auto`: docker where an engine answers.
 
-    What dead runs left on the engine is removed first. Raises EngineUnavailableError for `docker`
-    where no engine answers or where it can run nothing, and UsageError for targets that are none.
+    Things that killed runs left in the engine are removed first. Raises EngineUnavailableError for
+    `docker` where no engine answers or can run anything, and UsageError for unknown targets.
     """
     if choice == "local":
         yield RunBackend(local_targets(globs))
         return
     with contextlib.ExitStack() as stack:
-        run = stack.enter_context(lock_run())
-        engine = connect(run) if choice == "docker" else find_engine(run)
+        labels = stack.enter_context(lock_run())
+        engine = connect(labels) if choice == "docker" else find_engine(labels)
         if engine is None:
-            yield _here(globs, "no container engine answers")
+            yield _local_backend(globs, "no container engine answers")
             return
         stack.callback(engine.close)
         where = engine_targets(engine.info, globs)
-        if said := _obstacle(engine, where):
+        if obstacle := _obstacle(engine, where):
             if choice == "docker":
                 raise EngineUnavailableError(
-                    said, "What images there are, and how to get more: nox -s images"
+                    obstacle, "What images there are, and how to get more: nox -s images"
                 )
-            yield _here(globs, said)
+            yield _local_backend(globs, obstacle)
             return
-        yield RunBackend(where, engine, run, tuple(_swept(engine)), falls_back=choice == "auto")
+        notes = tuple(_sweep(engine))
+        yield RunBackend(where, engine, labels, notes, falls_back=choice == "auto")
 
 
-def _here(globs: Sequence[str], why: str) -> RunBackend:
+def available_pythons(backend: RunBackend, target: str) -> frozenset[str]:
+    """Return the CPythons (`3.9`) with an interpreter or an image, or with an image to be had."""
+    pythons: set[str] = set()
+    if backend.engine is not None:
+        with contextlib.suppress(ContainerError):
+            pythons = {
+                entry.offer.python
+                for entry in ImageCatalog(backend.engine, cache_dir()).entries()
+                if entry.offer.target == target and (entry.image or not entry.offer.obstacle)
+            }
+    if backend.engine is None or backend.falls_back:
+        pythons |= {each.python for each in find_interpreters() if each.target == target}
+    return frozenset(pythons)
+
+
+def _local_backend(globs: Sequence[str], reason: str) -> RunBackend:
     where = local_targets(globs)
     return RunBackend(
-        where, notes=(f"{why}: cells run on this machine, for {where.targets[0]} only",)
+        where, notes=(f"{reason}: cells run on this machine, for {where.targets[0]} only",)
     )
 
 
 def _obstacle(engine: ContainerEngine, where: Targets) -> str:
-    """Return why the engine runs no cell at all, "" where it does."""
+    """Return why the engine can run no cell at all, "" where it can run some."""
     try:
-        listed = ImageCatalog(engine, cache_dir()).entries()
+        entries = ImageCatalog(engine, cache_dir()).entries()
     except ContainerError as error:
         return f"{where.engine} fails: {error}"
-    meant = [item for item in listed if item.offer.target in where.targets]
-    if any(item.image or not item.offer.obstacle for item in meant):
+    usable = [entry for entry in entries if entry.offer.target in where.targets]
+    if any(entry.image or not entry.offer.obstacle for entry in usable):
         return ""
-    why = "; ".join(dict.fromkeys(item.offer.obstacle for item in meant)) or "no source has one"
-    return f"{where.engine} has no image to run cells in, and none can be had: {why}"
+    obstacles = dict.fromkeys(entry.offer.obstacle for entry in usable)
+    reason = "; ".join(obstacles) or "no source has one"
+    return f"{where.engine} has no image to run cells in, and none can be had: {reason}"
 
 
-def _swept(engine: ContainerEngine) -> Iterator[str]:
+def _sweep(engine: ContainerEngine) -> Iterator[str]:
     try:
         count = engine.sweep()
     except ContainerError as error:
-        yield f"what earlier runs left could not be removed: {error}"
+        yield f"cannot remove what earlier runs left: {error}"
     else:
         if count:
-            yield f"removed what runs that were killed had left in the engine: {count}"
-
-
-def available_pythons(runs: RunBackend, target: str) -> frozenset[str]:
-    """Return the CPythons (`3.9`) that there is an interpreter or an image for, or may be."""
-    found: set[str] = set()
-    if runs.engine is not None:
-        with contextlib.suppress(ContainerError):
-            found = {
-                item.offer.python
-                for item in ImageCatalog(runs.engine, cache_dir()).entries()
-                if item.offer.target == target and (item.image or not item.offer.obstacle)
-            }
-    if runs.engine is None or runs.falls_back:
-        found |= {each.python for each in find_interpreters() if each.target == target}
-    return frozenset(found)
+            yield f"removed what killed runs had left in the engine: {count}"

@@ -1,4 +1,4 @@
-"""Threads that make environments ahead of the cells, the first wanted first."""
+"""Threads that build environments ahead of the cells, in the order of the cells."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from matrix.environments.errors import BuildError
 from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
-from matrix.runs.interfaces import Clock, Environments, Tell
-
-__all__ = ["BuildResult", "Builders"]
+from matrix.runs.interface import Clock, Environments, Report
 
 _FIRST = -1_000_000_000  # before any cell
 
 
 @dataclasses.dataclass(frozen=True)
 class BuildResult:
-    """The answer for one cell: an environment, or why there is none."""
+    """The environment of one cell, or the error that its build ended with."""
 
     order: int
     environment: Environment | None
@@ -30,7 +28,7 @@ class BuildResult:
 
 
 class Builders:
-    """Daemon threads: one that is stuck in a download does not keep the program from ending."""
+    """Daemon threads, so that one that is stuck in a download does not keep the program alive."""
 
     def __init__(
         self,
@@ -38,20 +36,20 @@ class Builders:
         done: Callable[[BuildResult], None],
         clock: Clock,
         count: int,
-        tell: Tell,
+        report: Report,
     ) -> None:
-        self._environments = environments
+        self.environments = environments
         self._done = done
         self._clock = clock
         self._count = count
-        self._tell = tell
-        self._wanted: queue.PriorityQueue[tuple[int, PlannedCell | None]] = queue.PriorityQueue()
+        self._report = report
+        self._requests: queue.PriorityQueue[tuple[int, PlannedCell | None]] = queue.PriorityQueue()
         self._threads: list[threading.Thread] = []
         self._stopped = threading.Event()
 
-    def want(self, order: int, planned: PlannedCell) -> None:
-        """Ask for the environment of a cell; `order` (unique) says which comes first."""
-        self._wanted.put((order, planned))
+    def request(self, order: int, planned: PlannedCell) -> None:
+        """Build the environment of a cell; `order` is unique, the lowest is built first."""
+        self._requests.put((order, planned))
         if len(self._threads) < self._count:
             name = f"environments-{len(self._threads)}"
             thread = threading.Thread(target=self._work, name=name, daemon=True)
@@ -59,23 +57,23 @@ class Builders:
             thread.start()
 
     def stop(self) -> None:
-        """Begin nothing new; let idle threads end."""
+        """Begin no other build, and end idle threads."""
         self._stopped.set()
         for number in range(len(self._threads)):
-            self._wanted.put((_FIRST - number, None))
+            self._requests.put((_FIRST - number, None))
 
     def _work(self) -> None:
         while True:
-            order, planned = self._wanted.get()
+            order, planned = self._requests.get()
             if planned is None or self._stopped.is_set():
                 return
             start = self._clock.seconds()
             environment, failure = None, None
             try:
-                environment = self._environments.ensure(planned, self._tell)
+                environment = self.environments.ensure(planned, self._report)
             except BuildError as error:
                 failure = error
-            except Exception as error:  # noqa: BLE001 - one cell's surprise is not the run's
-                said = f"{type(error).__name__}: {error}"
-                failure = BuildError(Reason.INTERNAL_ERROR, said, traceback.format_exc())
+            except Exception as error:  # noqa: BLE001 - a failure of one cell must not end the run
+                detail = f"{type(error).__name__}: {error}"
+                failure = BuildError(Reason.INTERNAL_ERROR, detail, traceback.format_exc())
             self._done(BuildResult(order, environment, failure, self._clock.seconds() - start))

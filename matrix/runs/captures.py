@@ -1,4 +1,4 @@
-"""The raw captures, one compressed JSON file per result, written whole or not at all."""
+"""Raw captures, one compressed JSON file per result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from matrix.errors import StorageError
 from matrix.model.capture import CellCapture
 from matrix.system.atomic import write_atomic
 
-__all__ = ["CaptureStore"]
 
 
 class CaptureStore:
@@ -20,18 +19,18 @@ class CaptureStore:
         self._folder = folder
 
     def path(self, cell: str, key: str) -> Path:
-        """Return where the capture of a cell with this result key lies."""
+        """Return the path of the capture of a cell with this result key."""
         return self._folder / cell / f"{key}.json.gz"
 
     def write(self, capture: CellCapture) -> Path:
-        """Write a capture, whole or not at all; raise StorageError."""
+        """Write a capture atomically; raise StorageError."""
         text = json.dumps(capture.to_json(), ensure_ascii=False, separators=(",", ":"))
-        # No time stamp inside: equal captures are equal files.
+        # Without a time stamp equal captures are equal files.
         content = gzip.compress(text.encode(), compresslevel=5, mtime=0)
         return self.put(capture.cell, capture.key, content)
 
     def put(self, cell: str, key: str, content: bytes) -> Path:
-        """Write the file of a capture, whole or not at all; raise StorageError."""
+        """Write the file of a capture atomically; raise StorageError."""
         path = self.path(cell, key)
         try:
             write_atomic(path, content)
@@ -43,7 +42,7 @@ class CaptureStore:
         return path
 
     def read(self, cell: str, key: str) -> CellCapture | None:
-        """Return the capture, or None where there is none that can be read."""
+        """Return the capture, None where there is no readable one."""
         try:
             data = json.loads(gzip.decompress(self.path(cell, key).read_bytes()))
             return CellCapture.from_json(data)

@@ -1,13 +1,4 @@
-"""Environments of this machine, and what its worker processes do.
-
-What a cell's environment is asked to hold.
-
-What is said of the Debian packages of a library whose environment could not be built.
-
-Environments for images: the image from a catalog, the packages as a tree for it.
-
-Programs of the package index that act as back ends: installed for the CPython that runs us.
-"""
+"""Environments of cells, on this machine or in images, and the work of its worker processes."""
 
 from __future__ import annotations
 
@@ -36,29 +27,18 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.probes.integrations import find_integration
-from matrix.runs.interfaces import Tell
+from matrix.runs.interface import Report
 from matrix.system.paths import cache_dir
 from matrix.system.processes import CHILDREN
 
-__all__ = [
-    "Catalog",
-    "CellWork",
-    "ImageEnvironments",
-    "LocalEnvironments",
-    "Trees",
-    "install_for_services",
-    "lacking_packages",
-    "naming_packages",
-    "requirements_of",
-]
 
 
-def requirements_of(
+def cell_requirements(
     planned: PlannedCell, probes: Mapping[str, Probe], candidate: ReleaseFiles | None = None
 ) -> Requirements:
-    """Return the requirements of a cell, those of its probes included.
+    """Return the requirements of a cell with those of its probes.
 
-    Where it is a cell of `candidate`, a release of the tracer, its files are the only ones.
+    For a cell of `candidate`, a release of the tracer, only its files are installed.
     """
     extra = {
         requirement
@@ -66,51 +46,51 @@ def requirements_of(
         if name in probes
         for requirement in probes[name].requirements
     }
-    found = requirements_for(planned, sorted(extra))
+    requirements = requirements_for(planned, sorted(extra))
     if candidate is None or candidate.version != planned.cell.ddtrace:
-        return found
+        return requirements
     wheels = tuple(file for file in candidate.files if file.tags)
-    return dataclasses.replace(found, given=wheels)
+    return dataclasses.replace(requirements, given=wheels)
 
 
 @contextlib.contextmanager
-def naming_packages(planned: PlannedCell, image: str = "") -> Iterator[None]:
-    """Let a BuildError of a cell's environment name the packages that its build takes.
+def packages_in_errors(planned: PlannedCell, image: str = "") -> Iterator[None]:
+    """Add to a BuildError of a cell's environment the Debian packages that its build needs.
 
-    On this machine those that it lacks, and none where it has all; in an `image`, which nobody can
-    look into from here, all of them.
+    On this machine only those that are missing; for an `image`, whose contents are unknown here,
+    all of them.
     """
     try:
         yield
     except BuildError as error:
-        said = _said(planned, image) if error.reason is Reason.BUILD_FAILED else ""
-        if not said:
+        hint = _packages_hint(planned, image) if error.reason is Reason.BUILD_FAILED else ""
+        if not hint:
             raise
-        raise BuildError(error.reason, f"{error.detail} ({said})", error.log) from error
+        raise BuildError(error.reason, f"{error.detail} ({hint})", error.log) from error
 
 
-def lacking_packages(planned: PlannedCell) -> tuple[str, ...]:
-    """Return the packages that a build of the cell's library takes and this machine lacks."""
+def missing_build_packages(planned: PlannedCell) -> tuple[str, ...]:
+    """Return the Debian packages that a build of the cell's library needs and this machine lacks."""
     library = find_integration(planned.cell.framework)
     return missing_packages(library.packages) or () if library else ()
 
 
-def _said(planned: PlannedCell, image: str) -> str:
+def _packages_hint(planned: PlannedCell, image: str) -> str:
     library = find_integration(planned.cell.framework)
     if library is None or not library.packages:
         return ""
     if image:
-        return f"{image} may lack what its build takes: {apt_command(library.packages)}"
-    lacking = missing_packages(library.packages)
-    if lacking is None:
-        return f"its build takes what Debian has as {', '.join(library.packages)}"
-    return f"not here, and its build takes it: {apt_command(lacking)}" if lacking else ""
+        return f"{image} may lack packages that its build needs: {apt_command(library.packages)}"
+    missing = missing_packages(library.packages)
+    if missing is None:
+        return f"its build needs, in Debian, the packages {', '.join(library.packages)}"
+    return f"its build needs packages that are missing: {apt_command(missing)}" if missing else ""
 
 
 class LocalEnvironments:
     """Environments from the store, for the interpreters of this machine.
 
-    `candidate` is a release of the tracer whose files count, whatever the index has.
+    Of `candidate`, a release of the tracer, only its own files are installed.
     """
 
     def __init__(
@@ -126,40 +106,42 @@ class LocalEnvironments:
         self._candidate = candidate
 
     def name(self, planned: PlannedCell) -> str:
-        """Return a digest of what is asked for: interpreter and requirements, and what is lacking.
+        """Return a digest of the interpreter, the requirements, and missing Debian packages.
 
-        A build that failed for want of a Debian package is tried again once that is here.
+        A build that failed without a Debian package is tried again once it is installed.
         """
-        interpreter, requirements = self.asked(planned)
+        interpreter, requirements = self.request(planned)
         text = f"{interpreter.version} {interpreter.build} {requirements.text}"
-        if lacking := lacking_packages(planned):
-            text += f" without {' '.join(lacking)}"
+        if missing := missing_build_packages(planned):
+            text += f" without {' '.join(missing)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def peek(self, planned: PlannedCell) -> Environment | None:
         """Return the environment where it is ready."""
-        return self._store.peek(*self.asked(planned))
+        return self._store.peek(*self.request(planned))
 
-    def ensure(self, planned: PlannedCell, tell: Tell) -> Environment:  # noqa: ARG002 - quick
+    def ensure(self, planned: PlannedCell, report: Report) -> Environment:  # noqa: ARG002 - quick
         """Return the environment, built if need be."""
-        with naming_packages(planned):
-            return self._store.ensure(*self.asked(planned))
+        with packages_in_errors(planned):
+            return self._store.ensure(*self.request(planned))
 
-    def asked(self, planned: PlannedCell) -> tuple[Interpreter, Requirements]:
-        """Return what the cell asks for; raise BuildError where the interpreter is missing."""
+    def request(self, planned: PlannedCell) -> tuple[Interpreter, Requirements]:
+        """Return the cell's interpreter and requirements; raise BuildError without the former."""
         try:
             interpreter = interpreter_for(
                 planned.cell.python, self._interpreters, planned.cell.target
             )
         except NoInterpreterError as error:
             raise BuildError(error.reason, f"{error.detail}. {error.remedy}") from error
-        return interpreter, requirements_of(planned, self._probes, self._candidate)
+        return interpreter, cell_requirements(planned, self._probes, self._candidate)
 
 
 @dataclasses.dataclass(frozen=True)
 class CellWork:
-    """What a worker process does: run cells. `contained` cells are kept from the network by their
-    containers, and their engine may be one that is reached by it.
+    """The work of a worker process: running cells.
+
+    Cells that are not `contained` are kept from the network by the worker; the others by their
+    containers, as their engine may be reached by network.
     """
 
     contained: bool = False
@@ -169,7 +151,7 @@ class CellWork:
         prepare_worker(leave_network=not self.contained)
 
     def run(self, job: CellJob) -> CellCapture:
-        """Run one cell; where its folder is kept, the logs of its processes are put beside it."""
+        """Run one cell; write the logs of its processes to its folder where that is kept."""
         capture = run_cell(job)
         if job.keep and job.scratch is not None:
             with contextlib.suppress(OSError):
@@ -179,24 +161,24 @@ class CellWork:
         return capture
 
     def abandon(self) -> None:
-        """Kill all that the cells of this process have started."""
+        """Kill everything that the cells of this process have started."""
         CHILDREN.kill_all()
 
 
 class Catalog(Protocol):
-    """Images by CPython and target; raises ImageError, and ContainerError."""
+    """Images by CPython and target; all methods raise ImageError and ContainerError."""
 
     def find(self, python: str, target: str) -> Image | None:
-        """Return the image where the engine holds it, quickly; None where it must be made first."""
+        """Return the image quickly, None where the engine does not have it yet."""
         ...
 
-    def ensure(self, python: str, target: str, tell: Tell) -> Image:
-        """Return the image, got or made if need be."""
+    def ensure(self, python: str, target: str, report: Report) -> Image:
+        """Return the image, pulled or built if need be."""
         ...
 
 
 class Trees(Protocol):
-    """Environments for images; raises BuildError, and ContainerError."""
+    """Environments for images; all methods raise BuildError and ContainerError."""
 
     def peek(self, image: Image, requirements: Requirements) -> Environment | None:
         """Return the environment where it is ready."""
@@ -210,8 +192,8 @@ class Trees(Protocol):
 class ImageEnvironments:
     """Environments in images of a container engine.
 
-    What could not be had once is not asked for again in the run: many cells share an image.
-    `candidate` is a release of the tracer whose files count, whatever the index has.
+    An image that could not be had is not tried again in the run: many cells share an image. Of
+    `candidate`, a release of the tracer, only its own files are installed.
     """
 
     def __init__(
@@ -226,77 +208,77 @@ class ImageEnvironments:
         self._probes = probes
         self._candidate = candidate
         self._lock = threading.Lock()
-        self._making: dict[tuple[str, str], threading.Lock] = {}
-        self._known: dict[tuple[str, str], Image | BuildError] = {}
+        self._locks: dict[tuple[str, str], threading.Lock] = {}
+        self._images: dict[tuple[str, str], Image | BuildError] = {}
         self._missing: set[tuple[str, str]] = set()
 
     def name(self, planned: PlannedCell) -> str:
-        """Return a digest of what is asked for: image and requirements."""
-        image = self._find(planned)
-        held = image.digest if image else "an image that is not there yet"
-        text = f"{held} {requirements_of(planned, self._probes, self._candidate).text}"
+        """Return a digest of the image and the requirements."""
+        image = self._find_image(planned)
+        digest = image.digest if image else "an image that is not there yet"
+        text = f"{digest} {self._requirements(planned).text}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def peek(self, planned: PlannedCell) -> Environment | None:
         """Return the environment where image and packages are ready."""
-        image = self._find(planned)
+        image = self._find_image(planned)
         if image is None:
             return None
         with _as_build_errors():
-            return self._trees.peek(image, requirements_of(planned, self._probes, self._candidate))
+            return self._trees.peek(image, self._requirements(planned))
 
-    def ensure(self, planned: PlannedCell, tell: Tell) -> Environment:
-        """Return the environment; its image is got or made if need be."""
-        image = self._image(planned, tell)
-        with _as_build_errors(), naming_packages(planned, image.name):
-            return self._trees.ensure(
-                image, requirements_of(planned, self._probes, self._candidate)
-            )
+    def ensure(self, planned: PlannedCell, report: Report) -> Environment:
+        """Return the environment; its image is pulled or built if need be."""
+        image = self._ensure_image(planned, report)
+        with _as_build_errors(), packages_in_errors(planned, image.name):
+            return self._trees.ensure(image, self._requirements(planned))
 
-    def _find(self, planned: PlannedCell) -> Image | None:
+    def _requirements(self, planned: PlannedCell) -> Requirements:
+        return cell_requirements(planned, self._probes, self._candidate)
+
+    def _find_image(self, planned: PlannedCell) -> Image | None:
         key = (planned.cell.python, planned.cell.target)
-        known = self._remembered(key)
-        if known is not None or key in self._missing:
-            return known
-        with self._remembering(key), _as_build_errors():
-            found = self._catalog.find(*key)
-        if found is None:
+        image = self._cached(key)
+        if image is not None or key in self._missing:
+            return image
+        with self._caching_errors(key), _as_build_errors():
+            image = self._catalog.find(*key)
+        if image is None:
             self._missing.add(key)
         else:
-            self._known[key] = found
-        return found
+            self._images[key] = image
+        return image
 
-    def _image(self, planned: PlannedCell, tell: Tell) -> Image:
+    def _ensure_image(self, planned: PlannedCell, report: Report) -> Image:
         key = (planned.cell.python, planned.cell.target)
         with self._lock:
-            making = self._making.setdefault(key, threading.Lock())
-        with making:
-            known = self._remembered(key)
-            if known is None:
-                with self._remembering(key), _as_build_errors():
-                    known = self._catalog.ensure(*key, tell)
-                self._known[key] = known
-            return known
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            image = self._cached(key)
+            if image is None:
+                with self._caching_errors(key), _as_build_errors():
+                    image = self._catalog.ensure(*key, report)
+                self._images[key] = image
+            return image
 
-    def _remembered(self, key: tuple[str, str]) -> Image | None:
-        known = self._known.get(key)
-        if isinstance(known, BuildError):
-            raise BuildError(known.reason, known.detail)
-        return known
+    def _cached(self, key: tuple[str, str]) -> Image | None:
+        image = self._images.get(key)
+        if isinstance(image, BuildError):
+            raise BuildError(image.reason, image.detail)
+        return image
 
     @contextlib.contextmanager
-    def _remembering(self, key: tuple[str, str]) -> Iterator[None]:
-        """Remember that the image cannot be had."""
+    def _caching_errors(self, key: tuple[str, str]) -> Iterator[None]:
         try:
             yield
         except BuildError as error:
-            self._known[key] = error
+            self._images[key] = error
             raise
 
 
 @contextlib.contextmanager
 def _as_build_errors() -> Iterator[None]:
-    """Turn the errors of images and of the engine into the one that the run knows."""
+    """Turn errors of images and of the engine into BuildErrors."""
     try:
         yield
     except ImageError as error:
@@ -304,20 +286,21 @@ def _as_build_errors() -> Iterator[None]:
     except EngineLostError as error:
         raise BuildError(Reason.ENGINE_LOST, str(error)) from error
     except ContainerError as error:
-        raise BuildError(Reason.INTERNAL_ERROR, f"the engine refused: {error}") from error
+        raise BuildError(Reason.INTERNAL_ERROR, f"the engine failed: {error}") from error
 
 
-def install_for_services(
+def service_interpreter(
     requirements: Sequence[str], as_of: dt.date, *, offline: bool = False
 ) -> Path:
-    """Return the interpreter of an environment of its own that holds `requirements`, exact pins.
+    """Return the interpreter of an environment of their own for `requirements`, exact pins.
 
-    It is made once, as of a date. Raises RuntimeError.
+    It is built once, as of a date. Services are programs of the package index that run on the
+    CPython that runs us. Raises RuntimeError.
     """
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
     try:
         interpreter = interpreter_for(python, find_interpreters())
-        asked = Requirements(tuple(requirements), (), as_of, only_binary=())
-        return EnvironmentStore(cache_dir(), offline=offline).ensure(interpreter, asked).python
+        pinned = Requirements(tuple(requirements), (), as_of, only_binary=())
+        return EnvironmentStore(cache_dir(), offline=offline).ensure(interpreter, pinned).python
     except (BuildError, NoInterpreterError) as error:
         raise RuntimeError(error.detail) from error

@@ -1,4 +1,4 @@
-"""What happens in a run, as it happens; displays and tests read nothing else."""
+"""Events of a run, for displays and tests."""
 
 from __future__ import annotations
 
@@ -9,27 +9,14 @@ from matrix.model.plan import Plan
 from matrix.model.reason import Reason
 from matrix.model.verdict import Verdict
 
-__all__ = [
-    "CellFinished",
-    "CellStarted",
-    "ControlAdded",
-    "Emit",
-    "EnvironmentFailed",
-    "EnvironmentReady",
-    "Event",
-    "Message",
-    "RunFinished",
-    "RunStarted",
-    "VerdictReached",
-    "WarningRaised",
-]
 
 
 @dataclasses.dataclass(frozen=True)
 class RunStarted:
-    """The plan is about to be run, `jobs` cells at a time, or judged again from captures, where
-    `jobs` is 0; `engine` is the container engine's name, "" where cells run on this machine.
-    `place` says it in words where that is on other machines.
+    """A run begins, `jobs` cells at a time, or, where `jobs` is 0, captures are judged again.
+
+    `engine` is the container engine's name, "" where cells run on this machine. `place` describes
+    other machines that run them.
     """
 
     plan: Plan
@@ -40,7 +27,7 @@ class RunStarted:
 
 @dataclasses.dataclass(frozen=True)
 class EnvironmentReady:
-    """The environment of a cell was built (or found) after so many seconds."""
+    """The environment of a cell was built or found after so many seconds."""
 
     cell: str
     seconds: float
@@ -48,7 +35,7 @@ class EnvironmentReady:
 
 @dataclasses.dataclass(frozen=True)
 class EnvironmentFailed:
-    """The environment of a cell could not be had."""
+    """The environment of a cell could not be built."""
 
     cell: str
     reason: Reason
@@ -57,7 +44,7 @@ class EnvironmentFailed:
 
 @dataclasses.dataclass(frozen=True)
 class ControlAdded:
-    """A further release is run as positive control: those before it could not serve."""
+    """A further release runs as a positive control: no earlier one could serve."""
 
     cell: str
     claim: str
@@ -72,7 +59,7 @@ class CellStarted:
 
 @dataclasses.dataclass(frozen=True)
 class CellFinished:
-    """A cell ended: observed (`reason` None) or not, just now or in an earlier run (`reused`)."""
+    """A cell ended, in this run or in an earlier one (`reused`); `reason` is None if observed."""
 
     cell: str
     reason: Reason | None
@@ -83,21 +70,21 @@ class CellFinished:
 
 @dataclasses.dataclass(frozen=True)
 class VerdictReached:
-    """All cells of a claim are in."""
+    """All cells of a claim have ended."""
 
     verdict: Verdict
 
 
 @dataclasses.dataclass(frozen=True)
 class WarningRaised:
-    """Something the user must know and that does not stop the run."""
+    """A warning to the user, which does not stop the run."""
 
     message: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Message:
-    """Something that takes its time has come so far: an image is made."""
+    """Progress of something that takes long, such as making an image."""
 
     message: str
 

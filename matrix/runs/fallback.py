@@ -1,4 +1,4 @@
-"""Cells on this machine itself, where an engine that nobody demanded can have no image."""
+"""Cells on this machine itself, where an optional engine cannot have an image for them."""
 
 from __future__ import annotations
 
@@ -9,95 +9,96 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from matrix.environments.errors import BuildError
-from matrix.model.capture import CellCapture
 from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
-from matrix.runs.interfaces import Environments, Runner, Tell
+from matrix.runs.interface import CellRequest, CellResult, Environments, Report, Runner
 
-__all__ = ["FallbackEnvironments", "FallbackRunner"]
-
-_Answer = TypeVar("_Answer")
+_T = TypeVar("_T")
 
 
 class FallbackEnvironments:
-    """Environments in images, and those of this machine where an image can be had in no way.
+    """Environments in images, and environments of this machine where there can be no image.
 
-    That is for cells of this machine's own `target` whose CPython is here; of all others it is said
-    that they have no image. `here` makes the environments of this machine, when they are needed.
+    The latter are for cells of this machine's own `target` whose CPython is installed; all others
+    fail for want of an image. `make_local` makes the environments of this machine when needed.
     """
 
-    def __init__(self, images: Environments, here: Callable[[], Environments], target: str) -> None:
+    def __init__(
+        self, images: Environments, make_local: Callable[[], Environments], target: str
+    ) -> None:
         self._images = images
-        self._make_here = here
+        self._make_local = make_local
         self._target = target
         self._lock = threading.Lock()
-        self._here: Environments | None = None
-        self._why: dict[str, str] = {}
+        self._local: Environments | None = None
+        self._no_image: dict[str, str] = {}  # details, by CPython
 
     def name(self, planned: PlannedCell) -> str:
-        """Return a digest of what is asked for, in the image or here."""
-        return self._asked(planned, lambda each: each.name(planned))
+        """Return a digest of the requested environment, in the image or here."""
+        return self._call(planned, lambda environments: environments.name(planned))
 
     def peek(self, planned: PlannedCell) -> Environment | None:
         """Return the environment where it is ready."""
-        return self._marked(planned, self._asked(planned, lambda each: each.peek(planned)))
+        return self._mark(
+            planned, self._call(planned, lambda environments: environments.peek(planned))
+        )
 
-    def ensure(self, planned: PlannedCell, tell: Tell) -> Environment:
+    def ensure(self, planned: PlannedCell, report: Report) -> Environment:
         """Return the environment, built if need be."""
-        made = self._asked(planned, lambda each: each.ensure(planned, tell))
-        return self._marked(planned, made) or made
+        environment = self._call(
+            planned, lambda environments: environments.ensure(planned, report)
+        )
+        return self._mark(planned, environment) or environment
 
-    def _asked(self, planned: PlannedCell, ask: Callable[[Environments], _Answer]) -> _Answer:
+    def _call(self, planned: PlannedCell, method: Callable[[Environments], _T]) -> _T:
         if planned.cell.target != self._target:
-            return ask(self._images)
-        if planned.cell.python not in self._why:
+            return method(self._images)
+        if planned.cell.python not in self._no_image:
             try:
-                return ask(self._images)
+                return method(self._images)
             except BuildError as error:
-                if error.reason is not Reason.NO_IMAGE or not self._runs_here(planned):
+                if error.reason is not Reason.NO_IMAGE or not self._runs_locally(planned):
                     raise
-                self._why[planned.cell.python] = error.detail
-        return ask(self._local())
+                self._no_image[planned.cell.python] = error.detail
+        return method(self._open_local())
 
-    def _runs_here(self, planned: PlannedCell) -> bool:
+    def _runs_locally(self, planned: PlannedCell) -> bool:
         try:
-            self._local().name(planned)
+            self._open_local().name(planned)
         except BuildError:
             return False
         return True
 
-    def _local(self) -> Environments:
+    def _open_local(self) -> Environments:
         with self._lock:
-            self._here = self._here or self._make_here()
-            return self._here
+            self._local = self._local or self._make_local()
+            return self._local
 
-    def _marked(self, planned: PlannedCell, made: Environment | None) -> Environment | None:
-        if made is None or made.image is not None:
-            return made
-        why = self._why[planned.cell.python]
-        said = f"cells on CPython {planned.cell.python} run on this machine itself"
-        return dataclasses.replace(made, instead=f"{Reason.NO_IMAGE.value}: {said}: {why}")
+    def _mark(self, planned: PlannedCell, environment: Environment | None) -> Environment | None:
+        if environment is None or environment.image is not None:
+            return environment
+        python = planned.cell.python
+        notice = f"cells on CPython {python} run on this machine itself: {self._no_image[python]}"
+        return dataclasses.replace(environment, instead=f"{Reason.NO_IMAGE.value}: {notice}")
 
 
 @dataclasses.dataclass(frozen=True)
 class FallbackRunner:
-    """Runs cells in images with one runner and those of this machine with another.
+    """A runner for cells in images beside one for cells on this machine.
 
-    Their workers differ: what is not in a container must be kept from the network by its worker.
+    Their workers differ: a cell that is not in a container is kept from the network by its worker.
     """
 
     contained: Runner
-    here: Runner
+    local: Runner
 
-    def submit(
-        self, planned: PlannedCell, environment: Environment, key: str
-    ) -> Future[CellCapture]:
+    def submit(self, request: CellRequest, report: Report) -> Future[CellResult]:
         """Start a cell where its environment is."""
-        runner = self.here if environment.image is None else self.contained
-        return runner.submit(planned, environment, key)
+        image = request.require_environment().image
+        return (self.local if image is None else self.contained).submit(request, report)
 
     def kill(self) -> None:
-        """End all that runs, at once."""
+        """End all running cells at once."""
         self.contained.kill()
-        self.here.kill()
+        self.local.kill()

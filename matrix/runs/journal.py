@@ -1,11 +1,8 @@
-"""One line of the journal: a cell that ended.
+"""The journal of a results folder: one JSON line for each cell that ended.
 
-The journal file: one JSON line per cell, appended, flushed and synced as the cell ends.
-
-A line is complete only with its newline. A run that is killed leaves at most one incomplete last
-line: it is dropped when the journal is read and cut off before the next line is appended.
-
-One run at a time in one results folder.
+A line is flushed and synced as the cell ends, and is complete only with its newline. A killed run
+leaves at most one incomplete line at the end: it is skipped when the journal is read, and cut off
+before the next line is appended. One run at a time uses a results folder.
 """
 
 from __future__ import annotations
@@ -31,11 +28,10 @@ from matrix.model.reason import Reason
 from matrix.model.service import Backend
 from matrix.model.verdict import Finding, Observed
 
-__all__ = ["TRANSIENT", "Entry", "Journal", "JournalContent", "is_transient", "one_run"]
 
 SCHEMA = 2
 
-# Reasons that tell of the moment and not of the release: the next run tries again.
+# Reasons that depend on the moment and not on the release: the next run tries again.
 TRANSIENT = frozenset(
     {
         Reason.AGENT_FAILED,
@@ -61,14 +57,13 @@ TRANSIENT = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A cell that ended: its key, how it ended, and what it was judged to show.
+    """The result of a cell that ended: its key, its end, and its findings.
 
-    `base`, `probes` (digest by name), `decisive`, `soak` and `repeats` are what the key was made
-    of: a result also answers whoever asks for less of the same.
-    `judge` is the key of the judging that made `findings`: where it is not today's, the capture is
-    judged again. `reason` is why nothing could be judged, None for a cell that was observed.
-    `transient` entries are not reused. `started` is an ISO time, `seconds` how long it took.
-    `where` is where it ran, None where it did not come so far.
+    The key is made of `base`, `probes` (digest by name), `decisive`, `soak` and `repeats`; a result
+    also counts for cells that need less of the same. `judge` is the key of the rules that `findings`
+    were made by: by other rules the capture is judged again. `reason` is why nothing could be
+    judged, None for a cell that was observed. `transient` entries are not reused. `started` is an
+    ISO time, `seconds` the duration. `where` is None for a cell that did not start.
     """
 
     key: str
@@ -90,7 +85,7 @@ class Entry:
     def answers(
         self, probes: Mapping[str, str], decisive: Iterable[str], *, soak: bool, repeats: int = 1
     ) -> bool:
-        """Return whether it holds all of this, probed in the same way."""
+        """Return whether the result has all of these, probed in the same way."""
         return (
             probes.items() <= self.probes.items()
             and set(decisive) <= set(self.decisive)
@@ -144,15 +139,15 @@ class Entry:
 
 
 def is_transient(capture: CellCapture, *, timed_out_before: bool = False) -> bool:
-    """Return whether a capture tells of the moment (or in part of it) and is to be made again.
+    """Return whether a capture depends on the moment, at least in part, and must be made again.
 
-    A time limit tells of the release where it strikes in two runs in a row, or strikes one process
-    of a cell and not the others, which the same machine ran at the same time.
+    A timeout depends on the release where it occurs in two runs in a row, or in one process of a
+    cell and not in the others, which the same machine ran at the same time.
     """
     reasons = {capture.failed, *(process.failed for process in capture.processes)}
     others = capture.failed is None and any(item.failed is None for item in capture.processes)
-    passing = TRANSIENT - {Reason.TIMED_OUT} if timed_out_before or others else TRANSIENT
-    return not passing.isdisjoint(reason for reason in reasons if reason is not None)
+    transient = TRANSIENT - {Reason.TIMED_OUT} if timed_out_before or others else TRANSIENT
+    return not transient.isdisjoint(reason for reason in reasons if reason is not None)
 
 
 def _finding_to_json(finding: Finding) -> dict[str, Any]:
@@ -190,21 +185,21 @@ _HINT = "Free space, or move the results with COMPAT_MATRIX_RESULTS; finished ce
 
 @dataclasses.dataclass(frozen=True)
 class JournalContent:
-    """The entries by key (the last of equal keys counts), and what could not be read."""
+    """The entries by key (the last of equal keys counts), and remarks on unreadable lines."""
 
     entries: dict[str, Entry]
     remarks: tuple[str, ...] = ()
 
 
 class Journal:
-    """Appends entries to a file; close it when done (`contextlib.closing`)."""
+    """A journal file; close it after use (`contextlib.closing`)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: FileIO | None = None
 
     def read(self) -> JournalContent:
-        """Return all that can be read; a file that is not there is an empty journal."""
+        """Return all readable entries, none where there is no file; raise StorageError."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
@@ -221,7 +216,7 @@ class Journal:
             try:
                 entry = Entry.from_json(json.loads(line))
             except (ValueError, KeyError, TypeError) as error:
-                remarks.append(f"{self.path}:{number}: skipped a line that is no entry ({error})")
+                remarks.append(f"{self.path}:{number}: skipped an invalid line ({error})")
                 continue
             # The newest entry moves to the end: the order is that of the file.
             entries.pop(entry.key, None)
@@ -229,19 +224,19 @@ class Journal:
         if tail:
             remarks.append(
                 f"{self.path}:{len(lines) + 1}: dropped an incomplete last line"
-                " (the run before was killed while it wrote)"
+                " (the previous run was killed while it wrote)"
             )
         return JournalContent(entries, tuple(remarks))
 
     def append(self, entry: Entry) -> None:
-        """Write one entry so that it survives the end of this process and of the machine."""
+        """Append an entry, synced to the disk; raise StorageError."""
         line = json.dumps(entry.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n"
         data = line.encode()
         try:
             file = self._file or self._open()
             _write(file, data)
         except OSError as error:
-            # What was written of the line is cut off when the file is opened again.
+            # A part of the line that was written is cut off when the file is opened again.
             self.close()
             raise StorageError(f"cannot write {self.path}: {error}", _HINT) from error
 
@@ -253,7 +248,7 @@ class Journal:
 
     def _open(self) -> FileIO:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Without a buffer: nothing is left to be written, or to fail, when the file is closed.
+        # Without a buffer: closing the file writes nothing, and cannot fail.
         self._file = file = self.path.open("ab", buffering=0)
         _cut_incomplete_line(self.path)
         return file
@@ -276,10 +271,11 @@ def _write(file: FileIO, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def one_run(folder: Path) -> Iterator[None]:
-    """Hold the results folder; raise `AnotherRunError`, naming the process that holds it.
+def lock_results(folder: Path) -> Iterator[None]:
+    """Lock the results folder; raise `AnotherRunError` naming the process that has locked it.
 
-    The operating system lets go of the lock when the process ends, however it ends.
+    The operating system releases the lock when the process ends, however it ends. Raises
+    StorageError where the folder cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -287,26 +283,26 @@ def one_run(folder: Path) -> Iterator[None]:
         raise StorageError(
             f"cannot make {folder}: {error}", "Name a writable folder in COMPAT_MATRIX_RESULTS."
         ) from error
-    told = folder / "run.pid"
+    pid_file = folder / "run.pid"
     lock = filelock.FileLock(folder / "run.lock")
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise AnotherRunError(
-            f"another run (process {_pid(told)}) is writing to {folder}",
+            f"another run (process {_read_pid(pid_file)}) is writing to {folder}",
             "Wait until it ends or stop it (Ctrl-C keeps what is done);"
             " COMPAT_MATRIX_RESULTS names another folder.",
         ) from None
     try:
-        told.write_text(f"{os.getpid()}\n")
+        pid_file.write_text(f"{os.getpid()}\n")
         yield
     finally:
-        told.unlink(missing_ok=True)
+        pid_file.unlink(missing_ok=True)
         lock.release()
 
 
-def _pid(told: Path) -> str:
+def _read_pid(path: Path) -> str:
     try:
-        return told.read_text().strip() or "unknown"
+        return path.read_text().strip() or "unknown"
     except OSError:
         return "unknown"

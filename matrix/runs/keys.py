@@ -12,40 +12,27 @@ from pathlib import Path
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.probes.integrations import LIBRARIES, module_path
-from matrix.system.paths import apps_dir, project_root
+from matrix.system.paths import project_root
 from matrix.system.source_files import digest_files, imported_files
 
-__all__ = [
-    "CELL_FILES",
-    "CELL_MODULES",
-    "DECODERS",
-    "JUDGE_MODULES",
-    "Sources",
-    "base_key",
-    "cell_sources",
-    "judge_key",
-    "judge_sources",
-    "probe_keys",
-    "result_key",
-]
 
-# Grows when the meaning of a capture changes; older results are then made again.
+# Increased when the meaning of a capture changes: older results are then made again.
 CAPTURE_SCHEMA = 1
 
 CELL_MODULES = ("matrix.cells.run", "matrix.docker.engine")
 """Modules that drive a cell: with all that they import, they decide what a capture holds."""
 DECODERS = ("matrix.agent.observations", "matrix.agent.traces", "matrix.probes.evidence")
-"""Modules that only read what was recorded. A cell imports them to see whether another attempt is
-due; a change in one judges the captures again and does not discard them."""
+"""Modules that only read recordings. A cell imports them to decide on another attempt; after a
+change in one of them captures are judged again, and not discarded."""
 JUDGE_MODULES = ("matrix.judging.cells", *DECODERS[:-1])
-"""Modules that make a finding of a capture, with all that they import."""
+"""Modules that turn a capture into findings, with all that they import."""
 CELL_FILES = ("apps", "fixtures/cell", "matrix/data/settings.toml")
-"""What runs in a cell or configures it, and is not imported here."""
+"""Files that run in a cell or configure it, and are not imported here."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sources:
-    """The digest over names and contents of those of the project's own files that decide."""
+    """The digest over names and contents of files of this project that results depend on."""
 
     digest: str
 
@@ -55,22 +42,28 @@ class Sources:
         return cls(digest_files(paths))
 
 
-def cell_sources() -> Sources:
-    """Return the sources that run in a cell or drive it: a change in them makes new results."""
-    return Sources.of([*_cell_files(), *imported_files(CELL_MODULES, DECODERS)])
+def cell_sources(root: Path | None = None) -> Sources:
+    """Return the sources that run in a cell or drive it: after a change cells run again.
+
+    `root` is the project's folder.
+    """
+    root = root or project_root()
+    return Sources.of([*_cell_files(root), *imported_files(CELL_MODULES, DECODERS, root)])
 
 
-def judge_sources() -> Sources:
-    """Return the sources that judge a capture: a change in them judges it again."""
-    return Sources.of([*imported_files(JUDGE_MODULES), project_root() / "matrix/probes/evidence"])
+def judge_sources(root: Path | None = None) -> Sources:
+    """Return the sources that judge captures: after a change captures are judged again."""
+    root = root or project_root()
+    evidence = root / "matrix" / "probes" / "evidence"
+    return Sources.of([*imported_files(JUDGE_MODULES, root=root), evidence])
 
 
-def _cell_files() -> Iterator[Path]:
+def _cell_files(root: Path) -> Iterator[Path]:
     for name in CELL_FILES:
-        path = project_root() / name
+        path = root / name
         # A library's module counts for the library's own cells: see `base_key`.
-        inner = sorted(path.iterdir()) if path == apps_dir() else [path]
-        yield from (each for each in inner if _is_source(each))
+        sources = sorted(path.iterdir()) if path == root / "apps" else [path]
+        yield from (source for source in sources if _is_source(source))
 
 
 def _is_source(path: Path) -> bool:
@@ -80,10 +73,10 @@ def _is_source(path: Path) -> bool:
 
 
 def base_key(planned: PlannedCell, environment: str, sources: Sources) -> str:
-    """Return the key of all that a cell's results have in common, whatever was probed.
+    """Return the common part of the keys of a cell's results, with whatever probes.
 
-    `environment` is the environment's key (hashes of the artifacts, the interpreter's build), or a
-    text that stands for one that could not be made.
+    `environment` is the environment's key (hashes of the artifacts, the interpreter's build), or
+    the text for one that could not be made.
     """
     parts = {
         "schema": CAPTURE_SCHEMA,
@@ -94,18 +87,18 @@ def base_key(planned: PlannedCell, environment: str, sources: Sources) -> str:
     }
     module = module_path(planned.cell.framework)
     if module.is_file():
-        # Where each library has a module of its own, that of another changes nothing here.
+        # Each library has a module of its own; the modules of others do not matter.
         parts["library"] = Sources.of([module]).digest
     return _digest_of_text(json.dumps(parts, sort_keys=True))
 
 
 def probe_keys(planned: PlannedCell, probes: Mapping[str, Probe]) -> dict[str, str]:
-    """Return the digest of each probe of the cell, as it is declared: what it sends and expects."""
+    """Return the digest of the declaration of each probe of the cell."""
     return {name: _declared(probes, name) for name in sorted(planned.probes)}
 
 
 def result_key(base: str, planned: PlannedCell, probes: Mapping[str, Probe]) -> str:
-    """Return the key of one result: its base, and what was probed and how often."""
+    """Return the key of a result, of its base, its probes and the number of repeats."""
     parts = {
         "base": base,
         "probes": probe_keys(planned, probes),
@@ -118,7 +111,7 @@ def result_key(base: str, planned: PlannedCell, probes: Mapping[str, Probe]) -> 
 
 
 def judge_key(sources: Sources, probes: Mapping[str, Probe]) -> str:
-    """Return the key of the judging: its own code (`sources`) and what counts as evidence."""
+    """Return the key of the rules of judging: their code (`sources`) and the declared evidence."""
     declared = "".join(_digest(probes[name]) for name in sorted(probes))
     return hashlib.sha256(f"{sources.digest}{declared}".encode()).hexdigest()
 

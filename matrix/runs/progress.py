@@ -1,4 +1,4 @@
-"""Which claims a cell belongs to, which claims are settled, and which controls they still need."""
+"""Progress through a plan: the claims of a cell, the claims that are settled, further controls."""
 
 from __future__ import annotations
 
@@ -14,78 +14,79 @@ from matrix.model.plan import Omission, Part, Plan, PlannedCell
 from matrix.model.reason import Reason
 from matrix.model.verdict import Verdict
 
-__all__ = ["Progress"]
-
-# A cell and a probe that runs in it.
-_Answer = EndedProbe
+# A cell and a probe that runs in it, ended or not.
+_CellProbe = EndedProbe
 
 
 class Progress:
-    """Follows the plan as cells end; pure bookkeeping, one thread.
+    """The state of a plan while its cells end; used by one thread.
 
-    Of 100,000 cells each touches only what it is about: what a claim waits for is counted, and a
-    part is looked at again when a cell of its own has ended.
+    A cell must cost little among 100,000: the cells that a claim waits for are counted, and a part
+    is looked at again only when one of its own cells has ended.
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.known = FindingTable()
+        self.findings = FindingTable()
         self._plan = plan
         self._claims: dict[str, Claim] = {claim.id: claim for claim in plan.claims}
         self._parts: dict[str, list[Part]] = defaultdict(list)
-        self._left_out: dict[str, list[Omission]] = defaultdict(list)
-        # The claims that an answer counts for, and the places of their parts.
-        self._asked_by: dict[_Answer, dict[str, list[int]]] = defaultdict(dict)
+        self._omissions: dict[str, list[Omission]] = defaultdict(list)
+        # The claims that rest on a cell's probe, each with the indexes of its parts that do.
+        self._claims_of: dict[_CellProbe, dict[str, list[int]]] = defaultdict(dict)
         self._fallbacks = {
-            (item.cell, probe): item for item in plan.fallbacks for probe in item.probes
+            (planned.cell, probe): planned for planned in plan.fallbacks for probe in planned.probes
         }
-        self._expected: set[_Answer] = set()
-        self._ended: set[_Answer] = set()
+        self._expected: set[_CellProbe] = set()
+        self._ended: set[_CellProbe] = set()
         self._open: Counter[str] = Counter()
         self._changed: dict[str, set[int]] = defaultdict(set)
         self._reached: dict[str, Verdict] = {}
-        self._static = {item.claim: item for item in plan.static}
-        for item in plan.omissions:
-            self._left_out[item.claim].append(item)
+        self._static = {evidence.claim: evidence for evidence in plan.static}
+        for omission in plan.omissions:
+            self._omissions[omission.claim].append(omission)
         for part in plan.parts:
-            place = len(self._parts[part.claim])
+            index = len(self._parts[part.claim])
             self._parts[part.claim].append(part)
             for cell in dict.fromkeys(part.cells):
-                self._asked_by[cell, part.probe].setdefault(part.claim, []).append(place)
+                self._claims_of[cell, part.probe].setdefault(part.claim, []).append(index)
         for planned in plan.cells:
             self._expect(planned)
 
     def end(self, planned: PlannedCell) -> list[str]:
-        """Note that a cell has ended (its findings are in); return the claims concerned."""
+        """Note that a cell has ended, whose findings are added; return the claims that rest on it.
+
+        The claims of each probe are sorted.
+        """
         claims: dict[str, None] = {}
         for probe in planned.probes:
-            answer = planned.cell, probe
-            self._end(answer)
-            asked_by = self._asked_by.get(answer, {})
-            for claim, places in asked_by.items():
-                self._changed[claim].update(places)
-            claims.update(dict.fromkeys(sorted(asked_by)))
+            cell_probe = planned.cell, probe
+            self._end(cell_probe)
+            claims_of = self._claims_of.get(cell_probe, {})
+            for claim, indexes in claims_of.items():
+                self._changed[claim].update(indexes)
+            claims.update(dict.fromkeys(sorted(claims_of)))
         return list(claims)
 
     def controls_for(self, claim: str) -> Iterator[PlannedCell]:
-        """Yield the fallback controls that the claim needs now; each is given out once."""
+        """Yield the fallback controls that the claim needs now; each is yielded once in a run."""
         changed = self._changed[claim]
-        for place in sorted(changed):
-            changed.discard(place)
-            part = self._parts[claim][place]
-            while (cell := next_control(part, self.known, self._ended)) is not None:
-                wanted = (cell, part.probe)
-                if wanted in self._expected:
+        for index in sorted(changed):
+            changed.discard(index)
+            part = self._parts[claim][index]
+            while (cell := next_control(part, self.findings, self._ended)) is not None:
+                control = (cell, part.probe)
+                if control in self._expected:
                     break
-                fallback = self._fallbacks.get(wanted)
+                fallback = self._fallbacks.get(control)
                 if fallback is None:
-                    self._end(wanted)  # nobody runs it: the next one is asked for
+                    self._end(control)  # nobody runs it: try the next one
                     continue
                 self._expect(fallback)
                 yield fallback
                 break
 
     def reach(self, claims: Iterable[str]) -> Iterator[Verdict]:
-        """Yield the verdicts of those claims whose cells are all in; each is reached once."""
+        """Yield the verdicts of those claims whose cells have all ended; each is yielded once."""
         ready = [
             self._claims[claim]
             for claim in claims
@@ -93,7 +94,7 @@ class Progress:
         ]
         if not ready:
             return
-        for verdict in judge(self._about(ready), self.known):
+        for verdict in judge(self._restricted(ready), self.findings):
             if self._may_change(verdict):
                 continue
             self._reached[verdict.claim] = verdict
@@ -101,42 +102,42 @@ class Progress:
 
     def finish(self) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
         """Return all verdicts, and those among them that had not been reached before."""
-        verdicts = judge(self._plan, self.known)
-        late = tuple(item for item in verdicts if item.claim not in self._reached)
-        self._reached.update((item.claim, item) for item in late)
+        verdicts = judge(self._plan, self.findings)
+        late = tuple(verdict for verdict in verdicts if verdict.claim not in self._reached)
+        self._reached.update((verdict.claim, verdict) for verdict in late)
         return verdicts, late
 
     def _expect(self, planned: PlannedCell) -> None:
-        """Note that a cell will end: all claims that it counts for wait for it."""
+        """Note that a cell will end: all claims that rest on it wait for it."""
         for probe in planned.probes:
-            answer = planned.cell, probe
-            if answer not in self._expected:
-                self._expected.add(answer)
-                if answer not in self._ended:
-                    self._open.update(self._asked_by.get(answer, {}).keys())
+            cell_probe = planned.cell, probe
+            if cell_probe not in self._expected:
+                self._expected.add(cell_probe)
+                if cell_probe not in self._ended:
+                    self._open.update(self._claims_of.get(cell_probe, {}).keys())
 
-    def _end(self, answer: _Answer) -> None:
-        if answer not in self._ended:
-            self._ended.add(answer)
-            if answer in self._expected:
-                self._open.subtract(self._asked_by.get(answer, {}).keys())
+    def _end(self, cell_probe: _CellProbe) -> None:
+        if cell_probe not in self._ended:
+            self._ended.add(cell_probe)
+            if cell_probe in self._expected:
+                self._open.subtract(self._claims_of.get(cell_probe, {}).keys())
 
-    def _about(self, claims: Iterable[Claim]) -> Plan:
-        """Return of the plan what judges these claims."""
-        some = tuple(claims)
-        ids = {claim.id for claim in some}
+    def _restricted(self, claims: Iterable[Claim]) -> Plan:
+        """Return the plan with all that is needed to judge these claims, and no others."""
+        claims = tuple(claims)
+        ids = {claim.id for claim in claims}
         return dataclasses.replace(
             self._plan,
-            claims=some,
+            claims=claims,
             parts=tuple(part for claim in ids for part in self._parts.get(claim, ())),
-            omissions=tuple(item for claim in ids for item in self._left_out.get(claim, ())),
+            omissions=tuple(item for claim in ids for item in self._omissions.get(claim, ())),
             static=tuple(self._static[claim] for claim in ids if claim in self._static),
         )
 
     def _may_change(self, verdict: Verdict) -> bool:
-        """Return whether a cell of another claim can still answer what this one left open.
+        """Return whether a cell of another claim can still answer this one.
 
-        A part that holds without the evidence needs to see the probe succeed anywhere.
+        A part that expects absence needs the probe to show something in any cell.
         """
         if verdict.reason is not Reason.CONTROL_FAILED:
             return False

@@ -19,15 +19,14 @@ from matrix.model.service import Backend
 from matrix.model.verdict import Finding, Outcome, Verdict
 from matrix.runs.journal import Entry
 
-__all__ = ["CellRecord", "Record", "RunFacts"]
 
 
 @dataclasses.dataclass(frozen=True)
 class CellRecord:
-    """One cell of the run: `reason` is why nothing could be judged, None where it was observed.
+    """A cell of the run: `reason` is why nothing could be judged, None where it was observed.
 
-    `reused` says that an earlier run made it; `fallback` that it ran as a further control;
-    `seconds` is what it took when it was made; `started` is an ISO time; `where` is where it ran.
+    A `reused` one ran in an earlier run, a `fallback` as a further control. `seconds` is the
+    duration when it ran, `started` an ISO time, `where` the place where it ran.
     """
 
     cell: Cell
@@ -44,7 +43,7 @@ class CellRecord:
 
     @classmethod
     def of(cls, entry: Entry, planned: PlannedCell, *, reused: bool, fallback: bool) -> CellRecord:
-        """Return the end of a planned cell as the journal has it."""
+        """Return the record of a planned cell with its entry in the journal."""
         return cls(
             cell=planned.cell,
             probes=planned.probes,
@@ -66,8 +65,8 @@ class CellRecord:
 
     @property
     def backends(self) -> tuple[Backend, ...]:
-        """Return the services that its app was given."""
-        return tuple(dict.fromkeys(item for each in self.findings for item in each.backends))
+        """Return the services that its app used."""
+        return tuple(dict.fromkeys(item for finding in self.findings for item in finding.backends))
 
     @property
     def contained(self) -> bool:
@@ -77,11 +76,10 @@ class CellRecord:
 
 @dataclasses.dataclass(frozen=True)
 class RunFacts:
-    """When and how a run was made. `started` and `snapshot` are ISO times.
+    """The time and circumstances of a run; `started` and `snapshot` are ISO times.
 
-    `as_of` says which date dependencies are resolved as of. `lost` says how what ran the cells went
-    away before all was done, "" where it did not: the container engine, or the cluster where
-    `lost_to` says so.
+    `as_of` describes the date that dependencies are resolved as of. `lost` is how the container
+    engine, or the cluster by `lost_to`, was lost before the end of the run, "" where it was not.
     """
 
     profile: str
@@ -98,7 +96,7 @@ class RunFacts:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """One run. `sha256` is that of its file, "" before it is written; `name` what it is called."""
+    """One run; `sha256` is that of its file, "" before it is written, `name` the file's name."""
 
     run: RunFacts
     claims: tuple[Claim, ...]
@@ -109,7 +107,7 @@ class Record:
     name: str = ""
 
     @classmethod
-    def of(  # noqa: PLR0913 - what a run ends with
+    def of(  # noqa: PLR0913 - all results of a run
         cls,
         plan: Plan,
         cells: tuple[CellRecord, ...],
@@ -122,7 +120,7 @@ class Record:
         lost: str = "",
         lost_to: Reason = Reason.ENGINE_LOST,
     ) -> Record:
-        """Return the record of a run of `plan`, with its cells in the order they ended."""
+        """Return the record of a run of `plan`, with its cells in the order of their ends."""
         run = RunFacts(
             profile=plan.profile,
             snapshot=plan.snapshot.isoformat(),
@@ -138,7 +136,7 @@ class Record:
         return cls(run, plan.claims, verdicts, cells, plan.omissions)
 
     def dated(self, as_of: str) -> Record:
-        """Return the record with the words for the date that dependencies are resolved as of."""
+        """Return the record with a description of the date that dependencies are resolved as of."""
         return dataclasses.replace(self, run=dataclasses.replace(self.run, as_of=as_of))
 
     @functools.cached_property
@@ -157,7 +155,7 @@ class Record:
         return {record.cell: record for record in self.cells}
 
     def only(self, document: str) -> Record:
-        """Return the same run, as if it had been made of one document only."""
+        """Return the same run, restricted to the claims of one document."""
         claims = tuple(claim for claim in self.claims if claim.document == document)
         ids = {claim.id for claim in claims}
         return dataclasses.replace(
@@ -168,5 +166,5 @@ class Record:
         )
 
     def count(self, outcome: Outcome) -> int:
-        """Return how many verdicts have this outcome."""
+        """Return the number of verdicts with this outcome."""
         return sum(verdict.outcome is outcome for verdict in self.verdicts)

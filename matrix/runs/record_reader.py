@@ -1,7 +1,4 @@
-"""A recorded run read back: all of it is checked, and a file that is something else is named.
-
-JSON files that anybody may have written, each of a kind: read with bounds, or refused.
-"""
+"""Read records of runs: files that anybody may have written, bounded and fully checked."""
 
 from __future__ import annotations
 
@@ -25,31 +22,28 @@ from matrix.model.validate import cell_id, count, seconds, text, time
 from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict, Tightness, Verdict
 from matrix.runs.record import CellRecord, Record, RunFacts
 
-__all__ = ["SCHEMA", "FileKind", "parse_record", "read_content", "read_record"]
 
 
 @dataclasses.dataclass(frozen=True)
 class FileKind:
-    """What people call such a file (`a file of verdicts`), its schema, the most bytes it may have,
-    and how one gets another.
-    """
+    """A kind of JSON files: its name (`a file of verdicts`), schema, size limit in bytes, remedy."""
 
-    called: str
+    name: str
     schema: str
-    largest: int
+    max_bytes: int
     remedy: str
 
     def read(self, path: Path) -> bytes:
-        """Return the bytes of a file; raise `UnreadableInputError`, which names it."""
+        """Return the bytes of a file; raise `UnreadableInputError`."""
         try:
             with path.open("rb") as file:
-                content = file.read(self.largest + 1)
+                content = file.read(self.max_bytes + 1)
         except FileNotFoundError:
-            raise UnreadableInputError(f"there is no file {path}", self.remedy) from None
+            raise UnreadableInputError(f"no file {path}", self.remedy) from None
         except OSError as error:
-            raise UnreadableInputError(f"{path} cannot be read: {error}", self.remedy) from error
-        if len(content) > self.largest:
-            raise UnreadableInputError(f"{path} is too large for {self.called}", self.remedy)
+            raise UnreadableInputError(f"cannot read {path}: {error}", self.remedy) from error
+        if len(content) > self.max_bytes:
+            raise UnreadableInputError(f"{path} is too large for {self.name}", self.remedy)
         return content
 
     def parse(self, content: bytes, name: str) -> dict[str, Any]:
@@ -57,16 +51,14 @@ class FileKind:
         try:
             data = json.loads(content)
         except (ValueError, RecursionError) as error:
-            said = f"{name} cannot be read as JSON: {error}"
-            raise UnreadableInputError(said, self.remedy) from error
+            raise UnreadableInputError(f"{name} is not JSON: {error}", self.remedy) from error
         schema = data.get("schema") if isinstance(data, dict) else None
         if schema != self.schema:
             raise UnreadableInputError(
-                f"{name} is not {self.called}: its schema is {schema!r}, not {self.schema!r}",
+                f"{name} is not {self.name}: its schema is {schema!r}, not {self.schema!r}",
                 self.remedy,
             )
-        found: dict[str, Any] = data
-        return found
+        return dict(data)
 
 
 SCHEMA = "verdicts/1"
@@ -78,26 +70,26 @@ _VERDICTS = FileKind("a file of verdicts", SCHEMA, 500_000_000, _REMEDY)
 
 
 def read_record(path: Path, name: str = "") -> Record:
-    """Return the run that a file holds; raise `UnreadableInputError`, which names the file."""
+    """Return the record in a file; raise `UnreadableInputError`."""
     return parse_record(read_content(path), str(path), name)
 
 
 def read_content(path: Path) -> bytes:
-    """Return the bytes of a file of verdicts; raise `UnreadableInputError`, which names it."""
+    """Return the bytes of a file of verdicts; raise `UnreadableInputError`."""
     return _VERDICTS.read(path)
 
 
-def parse_record(content: bytes, called: str, name: str = "") -> Record:
-    """Return the run that the bytes of a file hold; `called` is the file's name for errors.
+def parse_record(content: bytes, file: str, name: str = "") -> Record:
+    """Return the record in the bytes of a file; `file` is its name in errors.
 
     Raises `UnreadableInputError`.
     """
-    data = _VERDICTS.parse(content, called)
+    data = _VERDICTS.parse(content, file)
     try:
         return _record(data, hashlib.sha256(content).hexdigest(), name)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableInputError(
-            f"{called} is no complete file of verdicts: {type(error).__name__}: {error}", _REMEDY
+            f"{file} is not a complete file of verdicts: {type(error).__name__}: {error}", _REMEDY
         ) from error
 
 
@@ -106,22 +98,25 @@ def _record(data: Mapping[str, Any], sha256: str, name: str) -> Record:
         run=_run(data["run"]),
         claims=tuple(map(_claim, data["claims"])),
         verdicts=tuple(map(_verdict, data["verdicts"])),
-        cells=tuple(map(_line, data["cells"])),
+        cells=tuple(map(_cell_record, data["cells"])),
         omissions=tuple(
             Omission(
-                text(one["claim"]), text(one["what"]), Reason(one["reason"]), text(one["detail"])
+                text(item["claim"]),
+                text(item["what"]),
+                Reason(item["reason"]),
+                text(item["detail"]),
             )
-            for one in data["left_out"]
+            for item in data["left_out"]
         ),
         sha256=sha256,
         name=name,
     )
     if len(record.claim_by_id) != len(record.claims):
-        raise ValueError("a claim stands twice")
+        raise ValueError("a claim is listed twice")
     if sorted(verdict.claim for verdict in record.verdicts) != sorted(record.claim_by_id):
-        raise ValueError("claims and verdicts do not go together")
+        raise ValueError("claims and verdicts do not match")
     if len(record.cell_records) != len(record.cells):
-        raise ValueError("a cell stands twice")
+        raise ValueError("a cell is listed twice")
     return record
 
 
@@ -143,7 +138,7 @@ def _claim(data: Mapping[str, Any]) -> Claim:
     claim = Claim.from_json(data)
     for name in ("id", "subject", "specifier", "as_written", "document", "language"):
         text(getattr(claim, name))
-    for value in (claim.sha256, claim.heading, *(each for pair in claim.scope for each in pair)):
+    for value in (claim.sha256, claim.heading, *(word for pair in claim.scope for word in pair)):
         text(value)
     count(claim.line)
     return claim
@@ -157,7 +152,7 @@ def _verdict(data: Mapping[str, Any]) -> Verdict:
         reason=Reason(data["reason"]) if data["reason"] else None,
         facts=stored_facts(data),
         cells=tuple(map(_cell, data["cells"])),
-        parts=tuple(_part(one) for one in data["parts"]),
+        parts=tuple(map(_part, data["parts"])),
         remarks=stored_remarks(data),
         backends=_backends(data),
     )
@@ -180,10 +175,10 @@ def _part(data: Mapping[str, Any]) -> PartVerdict:
     )
 
 
-def _line(data: Mapping[str, Any]) -> CellRecord:
-    findings = tuple(_finding(data["id"], one) for one in data["findings"])
-    if len({(each.probe, each.channel) for each in findings}) != len(findings):
-        raise ValueError(f"a finding of {data['id']} stands twice")
+def _cell_record(data: Mapping[str, Any]) -> CellRecord:
+    findings = tuple(_finding(data["id"], item) for item in data["findings"])
+    if len({(finding.probe, finding.channel) for finding in findings}) != len(findings):
+        raise ValueError(f"a finding of {data['id']} is listed twice")
     return CellRecord(
         cell=_cell(data["id"]),
         probes=tuple(map(text, data["probes"])),
@@ -215,7 +210,7 @@ def _finding(cell: str, data: Mapping[str, Any]) -> Finding:
         shows=Observed(data["shows"]),
         facts=stored_facts(data),
         reason=Reason(data["reason"]) if data["reason"] else None,
-        repeats=tuple((text(word), count(many)) for word, many in data["repeats"].items()),
+        repeats=tuple((text(shows), count(number)) for shows, number in data["repeats"].items()),
         notes=stored_notes(data),
         backends=_backends(data),
     )

@@ -1,4 +1,4 @@
-"""The runs that were recorded here, by time: `records/20261120T213245Z-1a2b3c4d.json`."""
+"""Recorded runs, in files that are named by time: `records/20261120T213245Z-1a2b3c4d.json`."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from matrix.runs.record_reader import read_record
 from matrix.system.atomic import write_atomic
 from matrix.system.paths import results_dir
 
-__all__ = ["RecordShelf"]
 
 _REMEDY = "Make one with: python -m matrix verify"
 _KEPT = 50
 
 
 @dataclasses.dataclass(frozen=True)
-class RecordShelf:
-    """A folder of recorded runs, of which the newest are kept."""
+class RecordStore:
+    """A folder with the newest recorded runs."""
 
     folder: Path
 
     @classmethod
-    def here(cls) -> RecordShelf:
-        """Return the one of this project's results."""
+    def default(cls) -> RecordStore:
+        """Return the store in this project's results."""
         return cls(results_dir() / "records")
 
-    def keep(self, text: str, started: str) -> Path:
-        """Record a run that started at an ISO time, whole or not at all; raise StorageError."""
+    def write(self, text: str, started: str) -> Path:
+        """Write the record of a run that started at an ISO time; raise StorageError."""
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         stamp = (
             dt.datetime.fromisoformat(started)
@@ -45,21 +44,21 @@ class RecordShelf:
                 old.unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(
-                f"the run cannot be recorded in {self.folder}: {error.strerror}",
-                "Make room, or set COMPAT_MATRIX_RESULTS to another folder.",
+                f"cannot record the run in {self.folder}: {error.strerror}",
+                "Free space, or set COMPAT_MATRIX_RESULTS to another folder.",
             ) from error
         return path
 
     def names(self) -> list[str]:
-        """Return what the runs are called, the oldest first."""
+        """Return the names of the runs, the oldest first."""
         return [path.stem for path in self._paths()]
 
     def latest(self) -> Record:
         """Return the newest run; raise `UnreadableInputError` where there is none."""
         return self._read(self._newest())
 
-    def before(self, record: Record) -> Record | None:
-        """Return the newest older run that speaks of any of the same claims, None without one."""
+    def previous(self, record: Record) -> Record | None:
+        """Return the newest older run with any of the same claims, None without one."""
         names = self.names()
         older = names[: names.index(record.name)] if record.name in names else []
         for name in reversed(older):
@@ -68,33 +67,33 @@ class RecordShelf:
                 return other
         return None
 
-    def find(self, word: str) -> Record:
+    def find(self, name: str) -> Record:
         """Return the run that a user named, as `path_of` finds it; raise `UnreadableInputError`."""
-        path = self.path_of(word)
+        path = self.path_of(name)
         return read_record(path, path.stem if path.parent == self.folder else "")
 
-    def path_of(self, word: str) -> Path:
-        """Return the file of the run that a user named.
+    def path_of(self, name: str) -> Path:
+        """Return the file of a run by its path, its name, the beginning of its name, or `latest`.
 
-        That is a file, a run's name or its beginning, or `latest`. Raises `UnreadableInputError`.
+        Raises `UnreadableInputError`.
         """
-        path = Path(word)
+        path = Path(name)
         if _is_file(path):
             return path
-        if word == "latest":
+        if name == "latest":
             return self.folder / f"{self._newest()}.json"
-        fitting = [name for name in self.names() if name.startswith(word)]
-        if len(fitting) == 1:
-            return self.folder / f"{fitting[0]}.json"
-        if fitting:
+        names = self.names()
+        matching = [known for known in names if known.startswith(name)]
+        if len(matching) == 1:
+            return self.folder / f"{matching[0]}.json"
+        if matching:
             raise UnreadableInputError(
-                f"{word!r} begins the names of {len(fitting)} runs",
-                f"Name one of them: {', '.join(fitting[-5:])}",
+                f"{name!r} is the beginning of the names of {len(matching)} runs",
+                f"Name one of them: {', '.join(matching[-5:])}",
             )
         raise UnreadableInputError(
-            f"there is no file {word!r} and no recorded run of that name"
-            f"{did_you_mean(word, self.names())}",
-            f"The runs: {', '.join(self.names()[-5:]) or 'none'}. {_REMEDY}",
+            f"no file {name!r}, and no recorded run of this name{did_you_mean(name, names)}",
+            f"The runs: {', '.join(names[-5:]) or 'none'}. {_REMEDY}",
         )
 
     def _newest(self) -> str:
@@ -114,4 +113,4 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except (OSError, ValueError):
-        return False  # too long for a name, or in a folder that is another's
+        return False  # too long for a name, or in a folder without permission

@@ -1,4 +1,4 @@
-"""`--rejudge`: verdicts from what was captured, by today's rules; nothing is built or run."""
+"""Judge the captures of earlier runs by the current rules, without building or running anything."""
 
 from __future__ import annotations
 
@@ -31,29 +31,28 @@ from matrix.runs.interface import Clock
 from matrix.runs.journal import Entry, Journal
 from matrix.runs.record import CellRecord, Record
 
-__all__ = ["MadeBy", "captured_where", "rejudge"]
 
-MadeBy = Callable[[CellCapture], bool]
+CaptureFilter = Callable[[CellCapture], bool]
 
 
-def captured_where(results: Path, globs: Sequence[str] = ()) -> Targets:
-    """Return where the captures in a results folder were made; no engine is asked."""
+def captured_targets(results: Path, globs: Sequence[str] = ()) -> Targets:
+    """Return the targets of the captures in a results folder, without connecting to an engine."""
     with contextlib.closing(Journal(results / "journal.jsonl")) as journal:
         contained = any(map(_in_container, journal.read().entries.values()))
-    return select_targets(_captured_targets(results / "captures"), globs, contained=contained)
+    return select_targets(_target_folders(results / "captures"), globs, contained=contained)
 
 
-def _captured_targets(folder: Path) -> tuple[str, ...]:
-    """Return this machine's target, and the others that something was captured on."""
-    found = set()
+def _target_folders(folder: Path) -> tuple[str, ...]:
+    """Return this machine's target, and the others that there are captures for."""
+    targets = set()
     for path in folder.iterdir() if folder.is_dir() else ():
         with contextlib.suppress(ValueError):
-            found.add(Cell.parse(path.name).target)
-    here = host_target()
-    return (here, *sorted(found - {here}, reverse=True))  # x86_64, i686, aarch64
+            targets.add(Cell.parse(path.name).target)
+    host = host_target()
+    return (host, *sorted(targets - {host}, reverse=True))  # x86_64, i686, aarch64
 
 
-def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing
+def rejudge(  # noqa: PLR0913 - the parts of a run without its context
     plan: Plan,
     probes: Mapping[str, Probe],
     *,
@@ -61,49 +60,42 @@ def rejudge(  # noqa: PLR0913 - the parts of a run that runs nothing
     captures: CaptureStore,
     clock: Clock,
     emit: Emit,
-    made_by: MadeBy = lambda _capture: True,
+    accepts: CaptureFilter = lambda _capture: True,
 ) -> Record:
     """Judge the newest captures of the plan's cells; cells without one are not run.
 
-    `made_by` says which captures count: those of one engine, or all.
-
-    Unlike a run it takes captures by cell, also those that another app or probe made. Of a cell
-    that a claim about containers is answered by, those of containers count where there are some.
+    `accepts` selects the captures that count, such as those of one engine. Unlike in a run,
+    captures are found by cell, also those that another app or probe made. For a cell that answers a
+    claim about containers only captures in containers count, where there are some.
     """
     started, start = clock.now(), clock.seconds()
     emit(RunStarted(plan, 0))
     reading = journal.read()
     for remark in reading.remarks:
         emit(WarningRaised(remark))
-    recorded: dict[str, list[Entry]] = defaultdict(list)
+    entries_of: dict[str, list[Entry]] = defaultdict(list)
     for entry in reading.entries.values():
-        recorded[entry.cell].append(entry)
-    known = FindingTable()
+        entries_of[entry.cell].append(entry)
+    findings = FindingTable()
     records = []
-    contained = _asked_in_containers(plan)
+    contained = {cell for part in plan.parts if part.contained for cell in part.cells}
     for planned in (*plan.cells, *plan.fallbacks):
-        cell = planned.cell.id
-        entries = recorded[cell]
+        entries = entries_of[planned.cell.id]
         if planned.cell in contained:
             entries = [entry for entry in entries if _in_container(entry)] or entries
-        record = _record(planned, entries, captures, probes, made_by)
+        record = _record(planned, entries, captures, probes, accepts)
         if record is None:
             continue
         records.append(record)
         for finding in record.findings:
-            known.add(finding, contained=record.contained)
+            findings.add(finding, contained=record.contained)
         emit(CellFinished(record.id, record.reason, record.detail, record.seconds, reused=True))
-    verdicts = judge(plan, known)
+    verdicts = judge(plan, findings)
     for verdict in verdicts:
         emit(VerdictReached(verdict))
     emit(RunFinished(interrupted=False))
     seconds = clock.seconds() - start
     return Record.of(plan, tuple(records), verdicts, started, seconds, warnings=reading.remarks)
-
-
-def _asked_in_containers(plan: Plan) -> set[Cell]:
-    """Return the cells that claims about containers are answered by."""
-    return {cell for part in plan.parts if part.contained for cell in part.cells}
 
 
 def _in_container(entry: Entry) -> bool:
@@ -115,18 +107,18 @@ def _record(
     entries: list[Entry],
     captures: CaptureStore,
     probes: Mapping[str, Probe],
-    made_by: MadeBy,
+    accepts: CaptureFilter,
 ) -> CellRecord | None:
-    """Return what the cell's captures show together: the newest has the last word.
+    """Return the findings of all captures of the cell; those of the newest replace older ones.
 
-    But for one that tells of its moment only, such as a lack of memory.
+    Captures that failed for a transient reason, such as a lack of memory, come first.
     """
     found: dict[tuple[str, str], Finding] = {}
     newest: Entry | None = None
     where: CellLocation | None = None
     for entry in sorted(entries, key=lambda entry: not entry.transient):
         capture = captures.read(entry.cell, entry.key)
-        if capture is None or not made_by(capture):
+        if capture is None or not accepts(capture):
             continue
         newest, where = entry, CellLocation.of(capture) or where
         for finding in findings_of(capture, planned.probes, probes):

@@ -1,7 +1,4 @@
-"""Results of this and earlier runs: by what key, where they lie, and whether they still count.
-
-From a capture to its line in a journal.
-"""
+"""Results of this and earlier runs: found by key, judged, and written to journal and captures."""
 
 from __future__ import annotations
 
@@ -16,15 +13,15 @@ from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture, CellLocation
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
+from matrix.model.reason import Reason
 from matrix.model.verdict import Finding
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Entry, Journal, is_transient
 from matrix.runs.keys import Sources, base_key, probe_keys
 
-__all__ = ["ResultStore", "judged"]
 
 
-def judged(  # noqa: PLR0913 - what was asked, what was seen, and by which rules
+def judged_entry(  # noqa: PLR0913 - a capture, its key, and the rules it is judged by
     capture: CellCapture,
     base: str,
     planned: PlannedCell,
@@ -33,8 +30,8 @@ def judged(  # noqa: PLR0913 - what was asked, what was seen, and by which rules
     *,
     transient: bool,
 ) -> Entry:
-    """Return the entry of a planned cell's capture, judged by the rules whose key is `judge`."""
-    failure = cell_failure(capture)
+    """Return the journal's entry for a capture, judged by the rules whose key is `judge`."""
+    reason, detail = _failure(capture)
     return Entry(
         key=capture.key,
         base=base,
@@ -42,8 +39,8 @@ def judged(  # noqa: PLR0913 - what was asked, what was seen, and by which rules
         decisive=planned.decisive,
         soak=planned.soak,
         cell=capture.cell,
-        reason=failure.reason if failure else None,
-        detail=capture.detail or (evidence_text(failure.facts) if failure else ""),
+        reason=reason,
+        detail=detail,
         started=capture.started,
         seconds=round(capture.seconds, 3),
         transient=transient,
@@ -54,14 +51,20 @@ def judged(  # noqa: PLR0913 - what was asked, what was seen, and by which rules
     )
 
 
-class ResultStore:
-    """The journal and the captures, as one run sees them; `reuse` is off for `--fresh`.
+def _failure(capture: CellCapture) -> tuple[Reason | None, str]:
+    failure = cell_failure(capture)
+    text = evidence_text(failure.facts) if failure else ""
+    return failure.reason if failure else None, capture.detail or text
 
-    `sources` is over what runs in a cell, `judge` over what judges it. What began before `since` is
-    not used again, where that is given.
+
+class ResultStore:
+    """The journal and the captures of a results folder, as one run uses them.
+
+    `sources` are the digest of the code that runs in a cell, `judge` is the key of the rules.
+    Nothing is reused without `reuse`, nor what began before `since`.
     """
 
-    def __init__(  # noqa: PLR0913 - where results are, and which of them count
+    def __init__(  # noqa: PLR0913 - the places of results, and those that count
         self,
         journal: Journal,
         captures: CaptureStore,
@@ -86,68 +89,65 @@ class ResultStore:
                 self._bases.setdefault(entry.cell, {})[entry.base] = None
 
     def base(self, planned: PlannedCell, environment: str) -> str:
-        """Return what the keys of the cell's results in this environment have in common."""
+        """Return the common part of the keys of the cell's results in this environment."""
         return base_key(planned, environment, self._sources)
 
     def find(self, base: str, planned: PlannedCell, probes: Mapping[str, Probe]) -> Entry | None:
-        """Return an earlier result that still counts, judged by today's rules, or None.
+        """Return the newest earlier result that counts, judged by the current rules, or None.
 
-        One that holds more than is asked for also counts; the newest does first.
+        A result with more probes or repeats than are planned counts, too.
         """
-        wanted = probe_keys(planned, probes)
+        digests = probe_keys(planned, probes)
         for entry in reversed(self._entries.get(base, ())):
-            if entry.answers(wanted, planned.decisive, soak=planned.soak, repeats=planned.repeats):
-                today = entry if entry.judge == self._judge else self._judged_again(entry, probes)
-                if today is not None:
-                    asked = [item for item in today.findings if item.probe in wanted]
-                    return dataclasses.replace(today, findings=tuple(asked))
+            if entry.answers(digests, planned.decisive, soak=planned.soak, repeats=planned.repeats):
+                current = entry if entry.judge == self._judge else self._rejudged(entry, probes)
+                if current is not None:
+                    findings = [item for item in current.findings if item.probe in digests]
+                    return dataclasses.replace(current, findings=tuple(findings))
         return None
 
     def known(self, planned: PlannedCell, probes: Mapping[str, Probe]) -> frozenset[str]:
-        """Return the bases for which `find` has a result of the cell that still counts."""
+        """Return the bases for which `find` has a result of the cell."""
         bases = self._bases.get(planned.cell.id, ())
         return frozenset(base for base in bases if self.find(base, planned, probes) is not None)
 
     def keep(
         self, capture: CellCapture, base: str, planned: PlannedCell, probes: Mapping[str, Probe]
     ) -> tuple[Entry, str]:
-        """Judge a capture and write it down; return the entry, and a warning where it was not kept.
+        """Judge and write a capture; return its entry, and a warning where it was not written.
 
-        A full disk does not end the run: what was seen is judged and shown all the same. Nothing is
-        kept of a cell without a key, of which nothing was asked.
+        A full disk does not end the run: the result is used all the same. The capture of a cell
+        without a key is not written.
         """
         transient = is_transient(capture, timed_out_before=capture.key in self._tried)
-        entry = judged(capture, base, planned, probes, self._judge, transient=transient)
+        entry = judged_entry(capture, base, planned, probes, self._judge, transient=transient)
         if not capture.key:
             return entry, ""
         try:
             self._captures.write(capture)
             self._journal.append(entry)
         except StorageError as error:
-            return entry, f"a result was not kept: {error.message}. {error.hint}"
+            return entry, f"cannot keep a result: {error.message}. {error.hint}"
         return entry, ""
 
-    def _judged_again(self, entry: Entry, probes: Mapping[str, Probe]) -> Entry | None:
-        """Return the entry judged by today's rules, or None where its capture is gone."""
+    def _rejudged(self, entry: Entry, probes: Mapping[str, Probe]) -> Entry | None:
+        """Return the entry judged by the current rules, None where its capture is gone."""
         capture = self._captures.read(entry.cell, entry.key)
         if capture is None:
             return None
-        failure = cell_failure(capture)
-        today = dataclasses.replace(
-            entry,
-            reason=failure.reason if failure else None,
-            detail=capture.detail or (evidence_text(failure.facts) if failure else ""),
-            judge=self._judge,
-            findings=self.judge(capture, entry.probes, probes),
+        reason, detail = _failure(capture)
+        findings = self.judge(capture, entry.probes, probes)
+        current = dataclasses.replace(
+            entry, reason=reason, detail=detail, judge=self._judge, findings=findings
         )
         with contextlib.suppress(StorageError):  # it only saves the next run the judging
-            self._journal.append(today)
-        return today
+            self._journal.append(current)
+        return current
 
     def judge(
         self, capture: CellCapture, names: Iterable[str], probes: Mapping[str, Probe]
     ) -> tuple[Finding, ...]:
-        """Return what the capture shows of the probes `names`."""
+        """Return the findings of the capture for the probes `names`."""
         return findings_of(capture, names, probes)
 
 

@@ -1,11 +1,7 @@
-"""The run: environments ahead of cells, cells in plan order, verdicts as soon as they are known.
+"""The scheduler of a run: environments ahead of cells, cells in plan order, verdicts when known.
 
 One thread, the caller's, takes every decision; it sleeps on a queue of messages. Builder threads
-and the runner put messages there, and so does `stop`, which may be called from a signal handler.
-
-A cell on its way through a run.
-
-The cells that could run now, the first first.
+and the runner put messages there, and so does `stop`, which a signal handler may call.
 """
 
 from __future__ import annotations
@@ -36,20 +32,28 @@ from matrix.runs.events import (
     VerdictReached,
     WarningRaised,
 )
-from matrix.runs.failures import engine_of, failed_words, lacking_words, said_of, unseen, words_of
-from matrix.runs.interfaces import Clock, Environments, FarRunner, RemoteResult, Runner
+from matrix.runs.failures import (
+    build_error_text,
+    capture_not_run,
+    engine_of,
+    environment_text,
+    failed_environment_text,
+    missing_environment_text,
+)
+from matrix.runs.interface import CellRequest, CellResult, Clock, Environments, Runner
 from matrix.runs.journal import Entry
 from matrix.runs.keys import result_key
 from matrix.runs.progress import Progress
 from matrix.runs.record import CellRecord, Record
 from matrix.runs.result_store import ResultStore
 
-__all__ = ["QueuedCell", "ReadyQueue", "RunContext", "Scheduler"]
-
 
 @dataclasses.dataclass
 class QueuedCell:
-    """`order` is the cell's place in the queue; `base` and `key` are those of its result."""
+    """A cell that has not ended; `order` is its place in the queue.
+
+    `base` and `key` are those of its result, "" until its environment is known.
+    """
 
     order: int
     planned: PlannedCell
@@ -63,79 +67,73 @@ class QueuedCell:
         """Return the cell's id."""
         return self.planned.cell.id
 
-    @property
-    def found(self) -> str:
-        """Return the environment in words, "" where there is none."""
-        return words_of(self.environment) if self.environment else ""
-
-    def unseen(self, reason: Reason, detail: str, started: str = "") -> CellCapture:
-        """Return the capture of a cell in which nothing was run, and why."""
-        return unseen(self.planned, self.key, reason, detail, started)
+    def not_run(self, reason: Reason, detail: str, started: str = "") -> CellCapture:
+        """Return the capture for a cell that did not run."""
+        return capture_not_run(self.planned, self.key, reason, detail, started)
 
     def record(self, entry: Entry, *, reused: bool) -> CellRecord:
-        """Return the cell's end as the journal has it."""
+        """Return the record of the cell with the result that the journal has."""
         return CellRecord.of(entry, self.planned, reused=reused, fallback=self.fallback)
 
 
 class ReadyQueue:
-    """Cells by their order. Of those for `emulated` targets `most` run at a time: others wait for
-    half of their time, these compute for all of it, and slow each other down to their time limits.
+    """Cells that can run now, by their order.
+
+    At most `emulated_jobs` cells for `emulated` targets run at a time: other cells wait for half of
+    their time, these compute all the time, and slow each other down until they time out.
     """
 
-    def __init__(self, emulated: frozenset[str], most: int) -> None:
+    def __init__(self, emulated: frozenset[str], emulated_jobs: int) -> None:
         self._emulated = emulated
-        self._most = most
+        self._emulated_jobs = emulated_jobs
         self._fast: list[tuple[int, QueuedCell]] = []
         self._slow: list[tuple[int, QueuedCell]] = []
 
-    def put(self, item: QueuedCell) -> None:
-        """Take a cell in; no other has its order."""
-        heapq.heappush(self._slow if self._is_slow(item) else self._fast, (item.order, item))
+    def put(self, cell: QueuedCell) -> None:
+        """Add a cell; its order is unique."""
+        heapq.heappush(self._slow if self._is_slow(cell) else self._fast, (cell.order, cell))
 
     def take(self, running: Iterable[QueuedCell]) -> QueuedCell | None:
-        """Take the first cell out that may run beside those that are; None where there is none."""
+        """Remove and return the first cell that may run beside those that run; None without one."""
         slow = self._slow
-        if slow and sum(map(self._is_slow, running)) >= self._most:
+        if slow and sum(map(self._is_slow, running)) >= self._emulated_jobs:
             slow = []
         first = min((heap for heap in (self._fast, slow) if heap), default=None)
         return heapq.heappop(first)[1] if first else None
 
-    def _is_slow(self, item: QueuedCell) -> bool:
-        return item.planned.cell.target in self._emulated
+    def _is_slow(self, cell: QueuedCell) -> bool:
+        return cell.planned.cell.target in self._emulated
 
 
 @dataclasses.dataclass(frozen=True)
 class RunContext:
-    """Everything outside; `jobs` cells run and `builders` environments are made at a time.
+    """The surroundings of a run: at most `jobs` cells run and `builders` environments are built.
 
-    `engine` is the container engine's name, "" where cells run on this machine. Of the cells for
-    `emulated` targets no more than `emulated_jobs` run at a time: they do not wait, they compute.
-
-    Where `far` is given, cells run on other machines, which find the environments, too: both
-    `environments` and `runner` are None. `place` says in words where that is.
+    `environments` is None where the runner finds environments itself, as a cluster does. `engine`
+    is the container engine's name, "" where cells run on this machine. At most `emulated_jobs`
+    cells for `emulated` targets run at a time. `place` describes where cells run on other machines.
     """
 
     environments: Environments | None
-    runner: Runner | None
+    runner: Runner
     clock: Clock
     jobs: int = 2
     builders: int = 2
     engine: str = ""
     emulated: frozenset[str] = frozenset()
     emulated_jobs: int = 1
-    far: FarRunner | None = None
     place: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Stop:
-    """Asks the loop to end."""
+    """A message that ends the loop."""
 
 
-_Running = Future[CellCapture] | Future[RemoteResult]
+_Running = Future[CellResult]
 _Message = BuildResult | _Running | Message | _Stop
 
-# Reasons of one cell that say that what runs all of them is gone, and what that is.
+# Reasons of one cell by which nothing can run any more, and the thing that was lost.
 _LOST = {Reason.ENGINE_LOST: "container engine", Reason.CLUSTER_LOST: "cluster"}
 
 
@@ -146,55 +144,55 @@ class Scheduler:
         self,
         plan: Plan,
         probes: Mapping[str, Probe],
-        world: RunContext,
-        keeping: ResultStore,
+        context: RunContext,
+        store: ResultStore,
         emit: Emit,
     ) -> None:
         self._plan = plan
         self._probes = probes
-        self._world = world
-        self._keeping = keeping
+        self._context = context
+        self._store = store
         self._emit = emit
         self._progress = Progress(plan)
         # Reentrant: a signal handler may put while the loop gets.
         self._messages: queue.SimpleQueue[_Message] = queue.SimpleQueue()
-        self._items: dict[int, QueuedCell] = {}
-        self._ready = ReadyQueue(world.emulated, world.emulated_jobs)
+        self._cells: dict[int, QueuedCell] = {}
+        self._ready = ReadyQueue(context.emulated, context.emulated_jobs)
         self._running: dict[_Running, QueuedCell] = {}
         self._records: list[CellRecord] = []
         self._warnings: dict[str, None] = {}
         self._interrupted = False
         self._lost, self._lost_to = "", Reason.ENGINE_LOST
-        self._builders = world.environments and Builders(
-            world.environments,
+        self._builders = context.environments and Builders(
+            context.environments,
             self._messages.put,
-            world.clock,
-            world.builders,
-            self._told,
+            context.clock,
+            context.builders,
+            self._report,
         )
 
     def stop(self) -> None:
-        """End the run soon, keeping what is done; safe in a signal handler and in any thread."""
+        """End the run soon, with the results so far; safe in a signal handler and in any thread."""
         self._messages.put(_Stop())
 
     def run(self) -> Record:
-        """Run the plan to its end or until `stop`; return what was found."""
-        started, start = self._world.clock.now(), self._world.clock.seconds()
-        world = self._world
-        self._emit(RunStarted(self._plan, world.jobs, world.engine, world.place))
-        for remark in self._keeping.remarks:
+        """Run the plan to its end or until `stop`, and return the record."""
+        context = self._context
+        started, start = context.clock.now(), context.clock.seconds()
+        self._emit(RunStarted(self._plan, context.jobs, context.engine, context.place))
+        for remark in self._store.remarks:
             self._warn(remark)
         try:
             self._reach(claim.id for claim in self._plan.claims)
-            self._take_in(self._plan.cells, fallback=False)
-            while self._items and not self._interrupted and not self._lost:
+            self._add(self._plan.cells, fallback=False)
+            while self._cells and not self._interrupted and not self._lost:
                 self._start_cells()
                 self._handle(self._messages.get())
         finally:
             if self._builders:
                 self._builders.stop()
-            if self._items and (runner := world.far or world.runner):
-                runner.kill()
+            if self._cells:
+                context.runner.kill()
         self._give_up()
         verdicts, late = self._progress.finish()
         for verdict in late:
@@ -205,76 +203,74 @@ class Scheduler:
             tuple(self._records),
             verdicts,
             started,
-            self._world.clock.seconds() - start,
+            context.clock.seconds() - start,
             interrupted=self._interrupted,
             warnings=tuple(self._warnings),
             lost=self._lost,
             lost_to=self._lost_to,
         )
 
-    def _take_in(self, cells: Iterable[PlannedCell], *, fallback: bool) -> None:
-        """Answer from earlier runs what can be, and ask for the environments of the rest."""
-        new = []
-        for planned in cells:
-            order = len(self._records) + len(self._items)
-            # Controls that a claim waits for go before what has not begun.
-            item = QueuedCell(-order if fallback else order, planned, fallback)
-            self._items[item.order] = item
-            new.append(item)
-        if self._world.far is not None:
-            for item in new:
-                self._ready.put(item)
-            return
-        wanted = []
-        environments, builders = self._world.environments, self._builders
-        assert environments and builders  # noqa: S101, PT018 - the cells are run here
-        for item in new:
-            try:
-                item.environment = environments.peek(item.planned)
-                name = "" if item.environment else environments.name(item.planned)
-            except BuildError as error:
-                # Written down like all others, so that a journal tells of every cell that ended.
-                self._named(item, lacking_words(error.reason))
-                self._fail(item, error)
-                continue
-            if not self._reused(item, name):
-                wanted.append(item)
-        for item in wanted:
-            if item.environment is not None:
-                self._ready.put(item)
+    def _add(self, planned_cells: Iterable[PlannedCell], *, fallback: bool) -> None:
+        """Queue cells; results of earlier runs are reused, missing environments requested."""
+        cells = []
+        for planned in planned_cells:
+            order = len(self._records) + len(self._cells)
+            # Controls that a claim waits for go before all cells that have not begun.
+            cell = QueuedCell(-order if fallback else order, planned, fallback)
+            self._cells[cell.order] = cell
+            cells.append(cell)
+        for cell in self._to_run(cells, self._builders) if self._builders else cells:
+            if self._builders is None or cell.environment is not None:
+                self._ready.put(cell)
             else:
-                builders.want(item.order, item.planned)
+                self._builders.request(cell.order, cell.planned)
 
-    def _reused(self, item: QueuedCell, name: str = "") -> bool:
-        """Answer the cell from the journal where it can be; `name` stands for no environment."""
-        self._named(item, item.found or failed_words(name))
-        entry = self._keeping.find(item.base, item.planned, self._probes)
-        if entry is None:
-            return False
-        self._record(item.record(entry, reused=True), item)
-        return True
+    def _to_run(self, cells: Iterable[QueuedCell], builders: Builders) -> list[QueuedCell]:
+        """Return the cells without a result, with their environments where these are ready."""
+        remaining = []
+        for cell in cells:
+            try:
+                cell.environment = builders.environments.peek(cell.planned)
+                name = "" if cell.environment else builders.environments.name(cell.planned)
+            except BuildError as error:
+                # Recorded with a key like all others: the journal has every cell that ended.
+                self._set_key(cell, missing_environment_text(error.reason))
+                self._fail(cell, error)
+                continue
+            if not self._reuse(cell, name):
+                remaining.append(cell)
+        return remaining
 
-    def _named(self, item: QueuedCell, environment: str, base: str = "") -> None:
-        """Give the cell the key of its results in an environment, told in words or by `base`."""
-        item.base = base or self._keeping.base(item.planned, environment)
-        item.key = result_key(item.base, item.planned, self._probes)
+    def _reuse(self, cell: QueuedCell, name: str = "") -> bool:
+        """Record the journal's result of the cell, if any; `name` is of a missing environment."""
+        environment = cell.environment
+        text = environment_text(environment) if environment else failed_environment_text(name)
+        self._set_key(cell, text)
+        return self._record_earlier(cell)
+
+    def _record_earlier(self, cell: QueuedCell) -> bool:
+        entry = self._store.find(cell.base, cell.planned, self._probes)
+        if entry is not None:
+            self._record(cell.record(entry, reused=True), cell)
+        return entry is not None
+
+    def _set_key(self, cell: QueuedCell, environment: str, base: str = "") -> None:
+        """Set the key of the cell's result in an environment, which `base` or a text is of."""
+        cell.base = base or self._store.base(cell.planned, environment)
+        cell.key = result_key(cell.base, cell.planned, self._probes)
 
     def _start_cells(self) -> None:
-        while len(self._running) < self._world.jobs:
-            item = self._ready.take(self._running.values())
-            if item is None:
+        while len(self._running) < self._context.jobs:
+            cell = self._ready.take(self._running.values())
+            if cell is None:
                 return
-            future = self._begin(item)
-            self._running[future] = item
+            if cell.environment is not None:
+                # Where the runner finds environments, nobody reports when a cell begins.
+                self._emit(CellStarted(cell.id))
+            request = CellRequest(cell.order, cell.planned, cell.environment, cell.key)
+            future = self._context.runner.submit(request, self._report)
+            self._running[future] = cell
             future.add_done_callback(self._messages.put)
-
-    def _begin(self, item: QueuedCell) -> _Running:
-        if self._world.far is not None:
-            # When it begins is for the others to say.
-            return self._world.far.submit(item.order, item.planned, self._told)
-        assert self._world.runner and item.environment  # noqa: S101, PT018 - only such are ready
-        self._emit(CellStarted(item.id))
-        return self._world.runner.submit(item.planned, item.environment, item.key)
 
     def _handle(self, message: _Message) -> None:
         if isinstance(message, _Stop):
@@ -282,75 +278,71 @@ class Scheduler:
         elif isinstance(message, Message):
             self._emit(message)
         elif isinstance(message, BuildResult):
-            self._built(message)
+            self._end_build(message)
         else:
-            item, ended = self._running.pop(message), message.result()
-            if isinstance(ended, RemoteResult):
-                self._came_back(item, ended)
-            else:
-                self._finish(item, ended)
+            self._end_cell(self._running.pop(message), message.result())
 
-    def _built(self, built: BuildResult) -> None:
-        item = self._items[built.order]
+    def _end_build(self, built: BuildResult) -> None:
+        cell = self._cells[built.order]
         if built.failure is not None:
-            self._emit(EnvironmentFailed(item.id, built.failure.reason, built.failure.detail))
-            self._fail(item, built.failure)
+            self._emit(EnvironmentFailed(cell.id, built.failure.reason, built.failure.detail))
+            self._fail(cell, built.failure)
             return
-        self._emit(EnvironmentReady(item.id, built.seconds))
-        item.environment = built.environment
-        if not self._reused(item):
-            self._ready.put(item)
+        self._emit(EnvironmentReady(cell.id, built.seconds))
+        cell.environment = built.environment
+        if not self._reuse(cell):
+            self._ready.put(cell)
 
-    def _came_back(self, item: QueuedCell, ran: RemoteResult) -> None:
-        """Take what another machine made of a cell, or answer it from the journal as it says."""
-        if ran.instead:
-            self._warn(ran.instead)
-        reason = (ran.capture and ran.capture.failed) or Reason.INTERNAL_ERROR
-        self._named(item, lacking_words(reason), ran.base)
-        if ran.capture is None:
-            entry = self._keeping.find(item.base, item.planned, self._probes)
-            if entry is not None:
-                self._record(item.record(entry, reused=True), item)
+    def _fail(self, cell: QueuedCell, error: BuildError) -> None:
+        """Record a cell without an environment."""
+        started = self._context.clock.now().isoformat(timespec="seconds")
+        capture = cell.not_run(error.reason, build_error_text(error), started)
+        self._keep(cell, dataclasses.replace(capture, engine=self._context.engine))
+
+    def _end_cell(self, cell: QueuedCell, result: CellResult) -> None:
+        """Record the result of a cell, or the earlier result that the runner found to be known."""
+        capture = result.capture
+        if result.notice:
+            self._warn(result.notice)
+        if cell.environment is None:
+            reason = (capture and capture.failed) or Reason.INTERNAL_ERROR
+            self._set_key(cell, missing_environment_text(reason), result.base)
+        if capture is None:
+            if self._record_earlier(cell):
                 return
-        capture = ran.capture or item.unseen(reason, "its result was taken for one that is known")
-        self._keep(item, dataclasses.replace(capture, key=item.key))
+            detail = "its result was taken for a known one, and is not known"
+            capture = cell.not_run(Reason.INTERNAL_ERROR, detail)
+        if cell.environment is not None:
+            engine = engine_of(cell.environment, self._context.engine)
+            capture = dataclasses.replace(capture, engine=engine)
+        self._keep(cell, dataclasses.replace(capture, key=cell.key))
 
-    def _fail(self, item: QueuedCell, error: BuildError) -> None:
-        """Record a cell that has no environment."""
-        started = self._world.clock.now().isoformat(timespec="seconds")
-        self._finish(item, item.unseen(error.reason, said_of(error), started))
-
-    def _finish(self, item: QueuedCell, capture: CellCapture) -> None:
-        """Take a cell that ended here."""
-        engine = engine_of(item.environment, self._world.engine)
-        self._keep(item, dataclasses.replace(capture, engine=engine))
-
-    def _keep(self, item: QueuedCell, capture: CellCapture) -> None:
+    def _keep(self, cell: QueuedCell, capture: CellCapture) -> None:
         if capture.failed in _LOST:
-            # Nothing is told of the cell. The others would wait as long, one after the other.
+            # Nothing is recorded of the cell. All others would wait as long, one after the other.
             if not self._lost:
                 self._lost, self._lost_to = capture.detail or "it does not answer", capture.failed
             return
-        entry, warning = self._keeping.keep(capture, item.base, item.planned, self._probes)
+        entry, warning = self._store.keep(capture, cell.base, cell.planned, self._probes)
         if warning:
             self._warn(warning)
-        self._record(item.record(entry, reused=False), item)
+        self._record(cell.record(entry, reused=False), cell)
 
-    def _record(self, record: CellRecord, item: QueuedCell) -> None:
-        del self._items[item.order]
+    def _record(self, record: CellRecord, cell: QueuedCell) -> None:
+        del self._cells[cell.order]
         self._records.append(record)
-        if item.environment is not None and item.environment.instead:
-            self._warn(item.environment.instead)
+        if cell.environment is not None and cell.environment.instead:
+            self._warn(cell.environment.instead)
         for finding in record.findings:
-            self._progress.known.add(finding, contained=record.contained)
+            self._progress.findings.add(finding, contained=record.contained)
         self._emit(
             CellFinished(record.id, record.reason, record.detail, record.seconds, record.reused)
         )
-        claims = self._progress.end(item.planned)
+        claims = self._progress.end(cell.planned)
         for claim in claims:
             for control in self._progress.controls_for(claim):
                 self._emit(ControlAdded(control.cell.id, claim))
-                self._take_in((control,), fallback=True)
+                self._add((control,), fallback=True)
         self._reach(claims)
 
     def _reach(self, claims: Iterable[str]) -> None:
@@ -358,32 +350,34 @@ class Scheduler:
             self._emit(VerdictReached(verdict))
 
     def _give_up(self) -> None:
-        """Let the cells that did not end say so, without keeping that."""
-        reason, said = Reason.INTERRUPTED, "the run was stopped"
-        if self._lost and self._items:
-            reason, said = self._lost_to, self._lost
-            self._warn(f"the {_LOST[reason]} was lost ({said}): {len(self._items)} cells not run")
-        for item in sorted(self._items.values(), key=lambda item: item.order):
-            capture = item.unseen(reason, said)
-            for finding in self._keeping.judge(capture, item.planned.probes, self._probes):
-                self._progress.known.add(finding)
+        """Record the cells that did not end, without a line in the journal."""
+        reason, detail = Reason.INTERRUPTED, "the run was stopped"
+        if self._lost and self._cells:
+            reason, detail = self._lost_to, self._lost
+            self._warn(
+                f"the {_LOST[reason]} was lost ({detail}): {len(self._cells)} cells not run"
+            )
+        for cell in sorted(self._cells.values(), key=lambda cell: cell.order):
+            capture = cell.not_run(reason, detail)
+            for finding in self._store.judge(capture, cell.planned.probes, self._probes):
+                self._progress.findings.add(finding)
             self._records.append(
                 CellRecord(
-                    cell=item.planned.cell,
-                    probes=item.planned.probes,
+                    cell=cell.planned.cell,
+                    probes=cell.planned.probes,
                     reason=reason,
-                    detail=capture.detail,
+                    detail=detail,
                     seconds=0.0,
                     reused=False,
-                    fallback=item.fallback,
-                    key=item.key,
+                    fallback=cell.fallback,
+                    key=cell.key,
                     started="",
                     findings=(),
                 )
             )
-        self._items.clear()
+        self._cells.clear()
 
-    def _told(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self._messages.put(Message(text))
 
     def _warn(self, message: str) -> None:

@@ -1,14 +1,10 @@
-"""The real world behind the seams, put together: for a whole run and for one cell alone.
-
-What is different for cells of an emulated CPU, from `data/emulation.toml`.
-
-What a worker is told of a cell: on this machine, or in a container.
-"""
+"""Set up a run on this machine or its container engine: options, environments, workers, jobs."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime as dt
 import functools
 import os
 import shutil
@@ -23,8 +19,8 @@ from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.environments.image_trees import TreeStore
 from matrix.environments.store import EnvironmentStore
 from matrix.interpreters.discovery import find_interpreters
-from matrix.interpreters.targets import host_target
-from matrix.model.environment import Environment, Image
+from matrix.interpreters.inspect import host_target
+from matrix.model.environment import Image
 from matrix.model.index import ReleaseFiles
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
@@ -34,10 +30,10 @@ from matrix.runs.environments import (
     CellWork,
     ImageEnvironments,
     LocalEnvironments,
-    install_for_services,
+    service_interpreter,
 )
 from matrix.runs.fallback import FallbackEnvironments, FallbackRunner
-from matrix.runs.interfaces import Environments, SystemClock
+from matrix.runs.interface import CellRequest, Environments, SystemClock
 from matrix.runs.scheduler import RunContext
 from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
 from matrix.runs.workers import Workers
@@ -46,23 +42,13 @@ from matrix.services.pool import Services
 from matrix.system.data_files import read_data
 from matrix.system.paths import cache_dir
 
-__all__ = [
-    "Emulation",
-    "JobFactory",
-    "SetupOptions",
-    "cells_at_a_time",
-    "cpus",
-    "environments_of",
-    "limits_of",
-    "load_emulation",
-    "services_of",
-    "world_of",
-]
-
 
 @dataclasses.dataclass(frozen=True)
 class Emulation:
-    """`slower` is the factor of time limits; `cells_per_cpu` run at a time for each CPU."""
+    """The policy for cells of an emulated CPU, from `data/emulation.toml`.
+
+    `slower` is the factor of time limits; `cells_per_cpu` cells run at a time for each CPU.
+    """
 
     slower: float
     cells_per_cpu: int
@@ -74,177 +60,187 @@ def load_emulation() -> Emulation:
     return Emulation(**read_data("emulation"))
 
 
-# The engine answered this run: with cells on every CPU it may take its time to do so again, and one
-# that is taken for lost ends the run.
+# The engine answered this run. With cells on every CPU its next answer may take long, and an engine
+# that does not answer in time is lost, which ends the run.
 _BUSY_SECONDS = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
 class JobFactory:
-    """Makes jobs; each cell has a folder in `scratch`, kept for `keep`.
+    """Factory of jobs for worker processes; each cell has a folder in `scratch`, kept for `keep`.
 
-    `slow` are the limits of cells for emulated targets, `limits` those of all others.
-    `services` gives a cell the back ends that it needs, which answer.
+    `slow` are the limits of cells for emulated targets, `limits` those of all others. `services`
+    returns the services of a cell, which answer.
     """
 
     probes: Mapping[str, Probe]
     scratch: Path
-    runs: RunBackend
+    backend: RunBackend
     limits: Limits
     slow: Limits
     keep: bool = False
     services: Callable[[PlannedCell], tuple[Service, ...]] = lambda _planned: ()
 
-    def make(self, planned: PlannedCell, environment: Environment, key: str) -> CellJob:
-        """Return the job of a cell; raise OSError where it can have no folder."""
+    def make(self, request: CellRequest) -> CellJob:
+        """Return the job of a cell; raise OSError where its folder cannot be made."""
+        planned, environment = request.planned, request.require_environment()
         folder = self.scratch / planned.cell.id
         folder.mkdir(parents=True, exist_ok=True)
         job = CellJob(
             planned=planned,
-            key=key,
+            key=request.key,
             python=environment.python,
             lock=environment.lock,
             probes=tuple(self.probes[name] for name in planned.probes if name in self.probes),
-            limits=self.slow if planned.cell.target in self.runs.where.emulated else self.limits,
+            limits=self.slow if planned.cell.target in self.backend.where.emulated else self.limits,
             scratch=folder,
             keep=self.keep,
             services=self.services(planned),
         )
-        if environment.image is None or self.runs.run is None:
+        if environment.image is None or self.backend.labels is None:
             return job
         return dataclasses.replace(
             job,
             image=environment.image,
             tree=environment.tree,
             tree_key=environment.key,
-            connect=functools.partial(connect, self.runs.run, _BUSY_SECONDS),
+            connect=functools.partial(connect, self.backend.labels, _BUSY_SECONDS),
         )
 
 
 _CELLS_PER_CPU = 2
 
-# Beyond a cell's own limit: the worker is then stuck itself.
+# Beyond a cell's own limit: then the worker itself is stuck.
 _GRACE_SECONDS = 60.0
 # Making an environment is mostly waiting for the index.
 _BUILDERS = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class SetupOptions:
-    """`jobs` cells at a time; `keep` their folders; `offline` asks no index.
+class RunOptions:
+    """The options of a run, which runs `jobs` cells at a time and keeps their folders for `keep`.
 
-    `given` are services that run already. `candidate` is a release of the tracer by its files, and
-    `repeats` how often what decides is run at least: a cell may take so many times as long.
+    `fresh` reuses no earlier result, `offline` uses no index. `rejudge` runs nothing and takes the
+    captures made with `engine`: docker, local, or auto for the newest of either. `external` are
+    services that run already. `candidate` is a release of the tracer whose own files alone are
+    installed. Probes that decide run at least `repeats` times, also where they show at once, and a
+    cell may take so many times as long. Results older than `since` are not reused.
     """
 
-    jobs: int
+    fresh: bool = False
+    rejudge: bool = False
+    jobs: int = 2
     keep: bool = False
     offline: bool = False
-    given: Mapping[str, ExternalService] = dataclasses.field(default_factory=dict)
+    engine: str = "auto"
+    external: Mapping[str, ExternalService] = dataclasses.field(default_factory=dict)
     candidate: ReleaseFiles | None = None
     repeats: int = 1
+    since: dt.datetime | None = None
 
 
 @contextlib.contextmanager
-def world_of(
-    folder: Path, how: SetupOptions, probes: Mapping[str, Probe], runs: RunBackend
+def run_context(
+    folder: Path, options: RunOptions, probes: Mapping[str, Probe], backend: RunBackend
 ) -> Iterator[RunContext]:
-    """Yield the world of a run, whose cells have their folders below `folder` while it lasts."""
-    limits, slow = limits_of(runs)
+    """Yield the context of a run on `backend`; the cells' folders are below `folder`."""
+    limits, slow = cell_limits(backend)
     with (
-        _scratch(folder, keep=how.keep) as scratch,
-        services_of(how.given, offline=how.offline, engine=runs.engine) as services,
+        _scratch_folder(folder, keep=options.keep) as scratch,
+        run_services(options.external, offline=options.offline, engine=backend.engine) as services,
     ):
         needs = CellServices(services, probes)
-        jobs = JobFactory(probes, scratch, runs, limits, slow, keep=how.keep, services=needs.ensure)
-
-        def served(runs: RunBackend) -> Environments:
-            found = environments_of(runs, probes, offline=how.offline, candidate=how.candidate)
-            return ServedEnvironments(found, needs)
-
-        environments = served(runs)
-        longest = slow.cell * how.repeats + _GRACE_SECONDS
-        contained, here = (
-            Workers(CellWork(contained=each), jobs.make, how.jobs, longest)
-            for each in (True, False)
+        jobs = JobFactory(
+            probes, scratch, backend, limits, slow, keep=options.keep, services=needs.ensure
         )
-        if runs.engine is not None and runs.falls_back:
-            local = dataclasses.replace(runs, engine=None)
-            environments = FallbackEnvironments(
-                environments,
-                lambda: served(local),
-                host_target(),
-            )
+        longest = slow.cell * options.repeats + _GRACE_SECONDS
+        contained, local = (
+            Workers(CellWork(contained=in_container), jobs.make, options.jobs, longest)
+            for in_container in (True, False)
+        )
         try:
             yield RunContext(
-                environments,
-                ServedRunner(FallbackRunner(contained, here), needs),
+                _served_environments(backend, options, probes, needs),
+                ServedRunner(FallbackRunner(contained, local), needs),
                 SystemClock(),
-                how.jobs,
+                options.jobs,
                 _BUILDERS,
-                engine=runs.where.engine,
-                emulated=runs.where.emulated,
-                emulated_jobs=load_emulation().cells_per_cpu * cpus(),
+                engine=backend.where.engine,
+                emulated=backend.where.emulated,
+                emulated_jobs=load_emulation().cells_per_cpu * cpu_count(),
             )
         finally:
             contained.close()
-            here.close()
+            local.close()
 
 
-def services_of(
-    given: Mapping[str, ExternalService], *, offline: bool, engine: ContainerEngine | None = None
+def _served_environments(
+    backend: RunBackend, options: RunOptions, probes: Mapping[str, Probe], needs: CellServices
+) -> Environments:
+    def served(backend: RunBackend) -> Environments:
+        environments = backend_environments(
+            backend, probes, offline=options.offline, candidate=options.candidate
+        )
+        return ServedEnvironments(environments, needs)
+
+    environments = served(backend)
+    if backend.engine is None or not backend.falls_back:
+        return environments
+    local = dataclasses.replace(backend, engine=None)
+    return FallbackEnvironments(environments, lambda: served(local), host_target())
+
+
+def run_services(
+    external: Mapping[str, ExternalService], *, offline: bool, engine: ContainerEngine | None = None
 ) -> Services:
-    """Return the back ends of a run; a context manager that ends them."""
-    install = functools.partial(install_for_services, offline=offline)
-    return Services(given, build=install, engine=engine)
+    """Return the services of a run, as a context manager that ends them."""
+    install = functools.partial(service_interpreter, offline=offline)
+    return Services(external, build=install, engine=engine)
 
 
-def environments_of(
-    runs: RunBackend,
+def backend_environments(
+    backend: RunBackend,
     probes: Mapping[str, Probe],
     *,
     offline: bool,
     candidate: ReleaseFiles | None = None,
 ) -> Environments:
     """Return the environments of the engine, or of this machine."""
-    if runs.engine is None:
+    if backend.engine is None:
         store = EnvironmentStore(cache_dir(), offline=offline)
         return LocalEnvironments(store, find_interpreters(), probes, candidate)
-    catalog = ImageCatalog(runs.engine, cache_dir())
+    catalog = ImageCatalog(backend.engine, cache_dir())
 
     def native(python: str) -> Image | None:
         with contextlib.suppress(ContainerError):
             return catalog.find(python, host_target())
         return None
 
-    trees = TreeStore(cache_dir(), runs.engine, native=native, offline=offline)
+    trees = TreeStore(cache_dir(), backend.engine, native=native, offline=offline)
     return ImageEnvironments(catalog, trees, probes, candidate)
 
 
-def limits_of(runs: RunBackend) -> tuple[Limits, Limits]:
-    """Return the limits of cells, and those of cells for emulated targets where there are some."""
+def cell_limits(backend: RunBackend) -> tuple[Limits, Limits]:
+    """Return the limits of cells, and those of cells for emulated targets."""
     limits = Limits()
-    return limits, limits.times(load_emulation().slower) if runs.where.emulated else limits
+    return limits, limits.times(load_emulation().slower) if backend.where.emulated else limits
 
 
-def cells_at_a_time() -> int:
-    """Return two for each CPU of this process: a cell waits for about half of its time.
-
-    For a poll, a heartbeat, a span.
-    """
-    return _CELLS_PER_CPU * cpus()
+def default_jobs() -> int:
+    """Return two cells for each CPU: a cell waits for half of its time (polls, heartbeats)."""
+    return _CELLS_PER_CPU * cpu_count()
 
 
-def cpus() -> int:
-    """Return how many CPUs this process may use."""
+def cpu_count() -> int:
+    """Return the number of CPUs that this process may use."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 @contextlib.contextmanager
-def _scratch(folder: Path, *, keep: bool) -> Iterator[Path]:
-    """Yield the folder for the cells' own; what an earlier run left there goes first."""
+def _scratch_folder(folder: Path, *, keep: bool) -> Iterator[Path]:
+    """Yield an empty folder for the cells' folders; it is removed afterwards but for `keep`."""
     scratch = folder / ("kept" if keep else "scratch")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,11 @@
-"""Worker processes that run the cells, each replaced when it dies or overstays.
+"""Worker processes that run cells, each replaced when it dies or exceeds its time limit.
 
-Not `ProcessPoolExecutor`: there one dead worker takes down the jobs of all, and no time limit
-reaches a job that has begun.
+`ProcessPoolExecutor` does not serve: there one dead worker takes down the jobs of all, and no time
+limit reaches a job that has begun.
 
-The worker's side: takes cells from a pipe, one after the other, and ends when nobody listens.
-
-The lifeline is a pipe that the run holds open. It ends when the run ends, also by `kill -9`; then
-the worker kills what it started and goes. Ctrl-C is the run's to handle.
+A worker takes cells from a pipe, one after the other. Its lifeline is a pipe that the run holds
+open, which ends when the run ends, also by `kill -9`: the worker then kills what it started and
+exits. Ctrl-C is handled by the run.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol
 
 from matrix.model.capture import CellCapture
-from matrix.model.environment import Environment
-from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
+from matrix.runs.failures import capture_not_run
+from matrix.runs.interface import CellRequest, CellResult, Report
 from matrix.system.atomic import is_disk_full
 
 if sys.platform == "win32":
@@ -38,17 +37,15 @@ if sys.platform == "win32":
 else:
     from multiprocessing.connection import Connection
 
-__all__ = ["Work", "Workers", "work"]
-
 
 class Work(Protocol):
-    """What a worker does; a picklable object."""
+    """The work of a worker process; a picklable object."""
 
     def start(self) -> None:
         """Prepare the process, before it has a second thread."""
         ...
 
-    def run(self, job: Any) -> CellCapture:  # noqa: ANN401 - what a job is, is its maker's
+    def run(self, job: Any) -> CellCapture:  # noqa: ANN401 - of the type that `make_job` returns
         """Run one job to its end."""
         ...
 
@@ -57,11 +54,11 @@ class Work(Protocol):
         ...
 
 
-def work(tasks: Connection, lifeline: Connection, doing: Work) -> None:
-    """Run jobs from `tasks` until it or `lifeline` is closed; answer with a capture or a text."""
+def work(tasks: Connection, lifeline: Connection, task_work: Work) -> None:
+    """Run jobs from `tasks` until it or `lifeline` is closed; return captures or tracebacks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    doing.start()
-    watch = threading.Thread(target=_watch, args=(lifeline, doing.abandon), daemon=True)
+    task_work.start()
+    watch = threading.Thread(target=_watch, args=(lifeline, task_work.abandon), daemon=True)
     watch.start()
     while True:
         try:
@@ -70,8 +67,8 @@ def work(tasks: Connection, lifeline: Connection, doing: Work) -> None:
             return
         answer: CellCapture | str
         try:
-            answer = doing.run(job)
-        except Exception:  # noqa: BLE001 - one cell's surprise is not the run's
+            answer = task_work.run(job)
+        except Exception:  # noqa: BLE001 - a failure of one cell must not end the run
             answer = traceback.format_exc()
         try:
             tasks.send(answer)
@@ -84,7 +81,7 @@ def _watch(lifeline: Connection, abandon: Callable[[], None]) -> None:
     try:
         abandon()
     finally:
-        # The thread that runs the job is in the middle of it: nothing softer ends it.
+        # The main thread may be in the middle of a job: no softer way ends it.
         os._exit(1)
 
 
@@ -94,55 +91,59 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 @dataclasses.dataclass(frozen=True)
 class _Task:
-    planned: PlannedCell
-    key: str
-    future: Future[CellCapture]
+    request: CellRequest
+    job: Any
+    future: Future[CellResult]
+
+    def failure(self, reason: Reason, detail: str, seconds: float = 0.0) -> CellCapture:
+        request = self.request
+        return capture_not_run(request.planned, request.key, reason, detail, seconds=seconds)
+
+    def stopped(self) -> CellCapture:
+        return self.failure(Reason.INTERRUPTED, "the run was stopped")
+
+    def end(self, capture: CellCapture) -> None:
+        self.future.set_result(CellResult(capture))
 
 
 class Workers:
-    """A `Runner` of up to `count` processes; `limit` is in seconds, per cell, for everything."""
+    """A `Runner` of up to `count` processes; `limit` in seconds is for a whole cell."""
 
     def __init__(
-        self,
-        doing: Work,
-        make_job: Callable[[PlannedCell, Environment, str], Any],
-        count: int,
-        limit: float,
+        self, task_work: Work, make_job: Callable[[CellRequest], Any], count: int, limit: float
     ) -> None:
-        self._doing = doing
+        self._work = task_work
         self._make_job = make_job
         self._count = count
         self._limit = limit
-        self._tasks: queue.SimpleQueue[tuple[_Task, Any] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._slots: list[_Slot] = []
         self._stopped = threading.Event()
-        # What is submitted behind the end of the workers would be taken by none.
+        # A task that is submitted after the end of the workers would never be taken.
         self._submitting = threading.Lock()
 
-    def submit(
-        self, planned: PlannedCell, environment: Environment, key: str
-    ) -> Future[CellCapture]:
+    def submit(self, request: CellRequest, report: Report) -> Future[CellResult]:  # noqa: ARG002
         """Start a cell as soon as a worker is free; the future always ends with a capture."""
-        task = _Task(planned, key, Future())
+        task = _Task(request, None, Future())
         try:
-            job = self._make_job(planned, environment, key)
+            task = dataclasses.replace(task, job=self._make_job(request))
         except OSError as error:
             reason = Reason.DISK_FULL if is_disk_full(error) else Reason.INTERNAL_ERROR
-            task.future.set_result(_failed(task, reason, str(error)))
+            task.end(task.failure(reason, str(error)))
             return task.future
         with self._submitting:
             if self._stopped.is_set():
-                task.future.set_result(_stopped(task))
+                task.end(task.stopped())
                 return task.future
-            self._tasks.put((task, job))
+            self._tasks.put(task)
             if len(self._slots) < self._count:
-                slot = _Slot(self._doing, self._tasks, self._limit, self._stopped)
+                slot = _Slot(self._work, self._tasks, self._limit, self._stopped)
                 self._slots.append(slot)
                 slot.start()
         return task.future
 
     def kill(self) -> None:
-        """End all workers at once, with what they have started."""
+        """End all workers at once, with everything that they have started."""
         with self._submitting:
             self._stopped.set()
         for slot in self._slots:
@@ -150,7 +151,7 @@ class Workers:
         self.close()
 
     def close(self) -> None:
-        """End the workers when they have nothing left to do."""
+        """End the workers when they have no task left."""
         for _ in self._slots:
             self._tasks.put(None)
         for slot in self._slots:
@@ -159,17 +160,17 @@ class Workers:
 
 
 class _Slot(threading.Thread):
-    """One worker process after the other, and the thread that talks to it."""
+    """A thread with its worker process, which is replaced when it ends."""
 
     def __init__(
         self,
-        doing: Work,
-        tasks: queue.SimpleQueue[tuple[_Task, Any] | None],
+        task_work: Work,
+        tasks: queue.SimpleQueue[_Task | None],
         limit: float,
         stopped: threading.Event,
     ) -> None:
         super().__init__(name="worker", daemon=True)
-        self._doing = doing
+        self._work = task_work
         self._tasks = tasks
         self._limit = limit
         self._stopped = stopped
@@ -179,69 +180,72 @@ class _Slot(threading.Thread):
         self._lock = threading.Lock()
 
     def run(self) -> None:
-        """Take tasks until there is none."""
-        while (item := self._tasks.get()) is not None:
-            task, job = item
+        """Run tasks until there are no more."""
+        while (task := self._tasks.get()) is not None:
             try:
-                capture = self._do(task, job)
+                capture = self._run(task)
             except Exception as error:  # noqa: BLE001 - the future must end in any case
                 self._end()
-                capture = _failed(task, Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
-            task.future.set_result(capture)
+                capture = task.failure(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            task.end(capture)
         self._end()
 
     def cut(self) -> None:
-        """Let go of the lifeline: the worker kills what it started, and ends."""
+        """Close the lifeline: the worker kills what it started, and exits."""
         with self._lock:
             if self._lifeline is not None:
                 self._lifeline.close()
                 self._lifeline = None
 
-    def _do(self, task: _Task, job: Any) -> CellCapture:  # noqa: ANN401 - its maker's
+    def _run(self, task: _Task) -> CellCapture:
         if self._stopped.is_set():
-            return _stopped(task)
-        if self._process is None or not self._process.is_alive():
+            return task.stopped()
+        if self._pipe is None or self._process is None or not self._process.is_alive():
             self._end()
-            self._start()
+            self._pipe = self._start()
         start = time.monotonic()
-        answer = self._ask(job)
+        answer = self._exchange(self._pipe, task.job)
         if self._stopped.is_set():
             # A cell whose processes are being killed takes that for a crash.
-            return _stopped(task)
+            return task.stopped()
         if isinstance(answer, CellCapture):
             return answer
-        return _failed(task, *answer, time.monotonic() - start)
+        return task.failure(*answer, time.monotonic() - start)
 
-    def _ask(self, job: Any) -> CellCapture | tuple[Reason, str]:  # noqa: ANN401 - its maker's
-        assert self._pipe is not None  # noqa: S101 - made by `_start`
+    def _exchange(
+        self,
+        pipe: Connection,
+        job: Any,  # noqa: ANN401 - of the type that `make_job` returns
+    ) -> CellCapture | tuple[Reason, str]:
         try:
-            self._pipe.send(job)
-            if not self._pipe.poll(self._limit):
+            pipe.send(job)
+            if not pipe.poll(self._limit):
                 self._end()
                 return Reason.TIMED_OUT, f"the cell did not end within {self._limit:g} s"
-            answer = self._pipe.recv()
+            answer = pipe.recv()
         except (EOFError, OSError):
             code = self._end()
-            how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-            return Reason.INTERNAL_ERROR, f"the worker process ended with {how}"
+            end = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+            return Reason.INTERNAL_ERROR, f"the worker process ended with {end}"
         return answer if isinstance(answer, CellCapture) else (Reason.INTERNAL_ERROR, str(answer))
 
-    def _start(self) -> None:
+    def _start(self) -> Connection:
         ours, theirs = _SPAWN.Pipe()
-        lifeline, lifeline_held = _SPAWN.Pipe(duplex=False)
+        lifeline, our_lifeline = _SPAWN.Pipe(duplex=False)
         process = _SPAWN.Process(
-            target=work, args=(theirs, lifeline, self._doing), name="cells", daemon=True
+            target=work, args=(theirs, lifeline, self._work), name="cells", daemon=True
         )
         with self._lock:
             process.start()
             theirs.close()
             lifeline.close()
-            self._process, self._pipe, self._lifeline = process, ours, lifeline_held
+            self._process, self._pipe, self._lifeline = process, ours, our_lifeline
         if self._stopped.is_set():
             self.cut()
+        return ours
 
     def _end(self) -> int | None:
-        """End the worker, softly first; return its exit code."""
+        """End the worker, by its lifeline first; return its exit code."""
         process, pipe = self._process, self._pipe
         if process is None or pipe is None:
             return None
@@ -256,21 +260,3 @@ class _Slot(threading.Thread):
             process.close()
         self._process = self._pipe = None
         return code
-
-
-def _stopped(task: _Task) -> CellCapture:
-    return _failed(task, Reason.INTERRUPTED, "the run was stopped")
-
-
-def _failed(task: _Task, reason: Reason, detail: str, seconds: float = 0.0) -> CellCapture:
-    return CellCapture(
-        cell=task.planned.cell.id,
-        key=task.key,
-        identity=None,
-        lock=(),
-        processes=(),
-        started="",
-        seconds=seconds,
-        failed=reason,
-        detail=detail,
-    )

@@ -1,4 +1,4 @@
-"""Code that runs in cells and images: one source for every CPython, the same shop in both apps."""
+"""Tests of the sources of apps and fixtures: their syntax for all CPythons, and their endpoints."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ TOO_NEW: tuple[type[ast.AST], ...] = (
     ast.Match,
 )
 
-# A library of Python 3 may need these, from 3.5 on.
+# Libraries for Python 3 may need these, from 3.5 on.
 COROUTINES = {"AsyncFunctionDef", "AsyncFor", "AsyncWith", "Await", "Nonlocal", "YieldFrom"}
 # Routers of Python 3 use these for path parameters.
 ANNOTATIONS = {"arg", "FunctionDef"}
 
 
 def too_new(tree: ast.AST) -> Iterator[str]:
-    """Yield what CPython 2.7 would not read, or would read as something else."""
+    """Yield the syntax that CPython 2.7 rejects, or understands differently."""
     for node in ast.walk(tree):
         name = f"line {getattr(node, 'lineno', '?')}: {type(node).__name__}"
         arguments = isinstance(node, ast.arguments) and (node.kwonlyargs or node.posonlyargs)
@@ -67,14 +67,14 @@ def too_new(tree: ast.AST) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(project_root())))
-def test_the_source_is_python_of_every_age(path: Path) -> None:
+def test_the_syntax_is_valid_for_every_cpython(path: Path) -> None:
     source = path.read_bytes()
-    source.decode("ascii")  # CPython 2.7 wants a declaration for anything else
-    found = {name.split(": ")[1] for name in too_new(ast.parse(source))}
-    assert found <= (COROUTINES | ANNOTATIONS if never_of_2(path) else set())
+    source.decode("ascii")  # CPython 2.7 requires a declaration of other encodings
+    syntax = {name.split(": ")[1] for name in too_new(ast.parse(source))}
+    assert syntax <= (COROUTINES | ANNOTATIONS if is_python_3_only(path) else set())
 
 
-def never_of_2(path: Path) -> bool:
+def is_python_3_only(path: Path) -> bool:
     """Return whether the file is a library's module that is declared for Python 3 only."""
     if path.parent.name != LIBRARIES or path.stem == "__init__":
         return False
@@ -98,27 +98,27 @@ def never_of_2(path: Path) -> bool:
         "(a := 1)",
     ],
 )
-def test_what_is_too_new_is_seen(source: str) -> None:
+def test_syntax_that_is_too_new_is_found(source: str) -> None:
     assert list(too_new(ast.parse(source)))
 
 
-def strings_given_to(function: str, path: Path) -> list[str]:
+def string_arguments(function: str, path: Path) -> list[str]:
     """Return the literal text in the first argument of each call of `function`."""
-    found = []
+    strings = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == function:
             texts = [
                 part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)
             ]
-            found += [text for text in texts if isinstance(text, str)]
-    return found
+            strings += [text for text in texts if isinstance(text, str)]
+    return strings
 
 
-def test_both_apps_serve_what_the_readme_says() -> None:
+def test_both_apps_serve_the_endpoints_of_the_readme() -> None:
     readme = (apps_dir() / "README.md").read_text("utf-8")
-    promised = set(re.findall(r"^\| `(?:GET|POST) /\{shop\}/([^?`]*)", readme, re.MULTILINE))
-    flask = strings_given_to("application.route", apps_dir() / "flask_shop" / "shop.py")
-    django = strings_given_to("re_path", apps_dir() / "django_shop" / "shop.py")
-    assert len(promised) > 10
-    assert {re.sub(r"<(\w+)>", r"{\1}", route)[len("/{shop}/") :] for route in flask} == promised
-    assert {re.sub(r"\(\?P<(\w+)>.*?\)", r"{\1}", route)[:-1] for route in django} == promised
+    documented = set(re.findall(r"^\| `(?:GET|POST) /\{shop\}/([^?`]*)", readme, re.MULTILINE))
+    flask = string_arguments("application.route", apps_dir() / "flask_shop" / "shop.py")
+    django = string_arguments("re_path", apps_dir() / "django_shop" / "shop.py")
+    assert len(documented) > 10
+    assert {re.sub(r"<(\w+)>", r"{\1}", route)[len("/{shop}/") :] for route in flask} == documented
+    assert {re.sub(r"\(\?P<(\w+)>.*?\)", r"{\1}", route)[:-1] for route in django} == documented

@@ -1,4 +1,4 @@
-"""The carrier's ASGI client: applications get what a server would send, and errors are reported."""
+"""Tests of the carrier's ASGI client: its events are those of a server, and errors are reported."""
 
 from __future__ import annotations
 
@@ -45,22 +45,22 @@ def test_an_application_gets_a_request_and_then_a_disconnect(carrier: ModuleType
     assert body == "/books/emma s1 http.request ['http.disconnect', 'http.disconnect']"
 
 
-def test_what_an_application_fails_at_is_its_server_s_500(
+def test_an_error_of_an_application_is_a_500(
     carrier: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert carrier.call_asgi(torn, "/") == (500, "")
     assert "ValueError: torn" in capsys.readouterr().err
 
 
-def test_an_answer_that_is_no_page_fails(carrier: ModuleType) -> None:
-    assert carrier.page((200, "fine")) == "fine"
+def test_a_response_with_another_status_is_an_error(carrier: ModuleType) -> None:
+    assert carrier.page_body((200, "fine")) == "fine"
     with pytest.raises(OSError, match="status 500: torn"):
-        carrier.page((500, "torn"))
+        carrier.page_body((500, "torn"))
 
 
-def test_a_server_that_does_not_answer_fails(carrier: ModuleType) -> None:
-    with socket.socket() as mute:
-        mute.bind(("127.0.0.1", 0))  # and does not listen
-        port = mute.getsockname()[1]
+def test_a_server_that_does_not_listen_is_an_error(carrier: ModuleType) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # without listening
+        port = bound.getsockname()[1]
         with pytest.raises(OSError, match="refused"):
-            carrier.visit(port, "/")
+            carrier.get_page(port, "/")

@@ -1,4 +1,4 @@
-"""The carrier of libraries, on every CPython of this machine: responses, errors, termination."""
+"""Tests of the carrier on every CPython of this machine: responses, errors, termination."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ SERVICE = "mill"
 
 
 def patch():
-    raise ImportError("this tracer knows no paper")
+    raise ImportError("this tracer does not support paper")
 
 
-def prepare(place):
+def prepare(context):
     return ["ready"]
 
 
-def call(place):
-    return "%s at %s for %s" % (place.ready[0], place.port, place.shop)
+def call(context):
+    return "%s at %s for %s" % (context.ready[0], context.port, context.shop)
 
 
-def fail(place):
+def fail(context):
     raise ValueError("torn")
 """
 SIGTERM = 15
-INTERPRETERS = {found.python: found.executable for found in find_interpreters()}
 OTHERS = [
-    pytest.param(path, id=python, marks=pytest.mark.cells) for python, path in INTERPRETERS.items()
+    pytest.param(interpreter.executable, id=interpreter.python, marks=pytest.mark.cells)
+    for interpreter in find_interpreters()
 ]
 
 
@@ -71,31 +71,31 @@ def get(process: subprocess.Popen[str], *paths: str) -> list[tuple[int, str]]:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("bookshop ready 127.0.0.1:"), process.communicate()[1]
-    answers = []
+    responses = []
     for path in paths:
         connection = http.client.HTTPConnection("127.0.0.1", int(line.split(":")[1]), timeout=20)
         with contextlib.closing(connection):
             connection.request("GET", path)
             response = connection.getresponse()
-            answers.append((response.status, response.read().decode()))
-    return answers
+            responses.append((response.status, response.read().decode()))
+    return responses
 
 
 @pytest.mark.parametrize("python", [pytest.param(Path(sys.executable), id="own"), *OTHERS])
 def test_a_library_is_called_for_a_shop(python: Path, tmp_path: Path) -> None:
     with serving(python, tmp_path, "library:paper", BOOKSHOP_MILL_PORT="8081") as process:
-        home, call, failed, nothing = get(process, "/s1/", "/s1/call", "/s1/fail", "/s1/other")
+        home, call, failed, missing = get(process, "/s1/", "/s1/call", "/s1/fail", "/s1/other")
         assert home == (200, "Welcome to s1")
         assert call == (200, "ready at 8081 for s1")
         assert failed[0] == 500
         assert "ValueError: torn" in failed[1]
-        assert nothing[0] == 404
+        assert missing[0] == 404
         process.send_signal(SIGTERM)
         assert process.wait(10) == 0
 
 
 @pytest.mark.parametrize("python", [pytest.param(Path(sys.executable), id="own"), *OTHERS])
-def test_the_standard_library_s_client_is_called(python: Path, tmp_path: Path) -> None:
+def test_the_client_of_the_standard_library_is_called(python: Path, tmp_path: Path) -> None:
     with (
         Upstream() as upstream,
         serving(
@@ -110,16 +110,16 @@ def test_the_standard_library_s_client_is_called(python: Path, tmp_path: Path) -
         assert process.wait(10) == 0
 
 
-def test_a_tracer_that_refuses_leaves_the_library_as_it_is(tmp_path: Path) -> None:
+def test_an_error_of_patch_leaves_the_library_untraced(tmp_path: Path) -> None:
     python = Path(sys.executable)
     with serving(python, tmp_path, "library:paper", BOOKSHOP_EXPLICIT="1") as process:
         assert get(process, "/s1/call") == [(200, "ready at 0 for s1")]
         process.kill()
-        assert "this tracer knows no paper" in process.communicate()[1]
+        assert "this tracer does not support paper" in process.communicate()[1]
 
 
 @pytest.mark.parametrize("name", ["library:glass", "glass", ""])
-def test_what_there_is_no_module_for_is_not_served(name: str, tmp_path: Path) -> None:
+def test_a_library_without_a_module_is_not_served(name: str, tmp_path: Path) -> None:
     with serving(Path(sys.executable), tmp_path, name) as process:
         out, err = process.communicate(timeout=20)
         assert out == ""
@@ -127,7 +127,7 @@ def test_what_there_is_no_module_for_is_not_served(name: str, tmp_path: Path) ->
         assert "usage: serve.py" in err or "glass" in err
 
 
-def test_a_shop_opens_whatever_comes_of_its_library_s_calls(tmp_path: Path) -> None:
+def test_a_failed_first_call_does_not_prevent_the_start(tmp_path: Path) -> None:
     with serving(Path(sys.executable), tmp_path, "library:httplib") as process:
         home, call = get(process, "/s1/", "/s1/call")
         assert home == (200, "Welcome to s1")

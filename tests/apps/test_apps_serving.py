@@ -1,4 +1,4 @@
-"""The sample apps on real CPythons and frameworks, oldest to newest: the same shop everywhere."""
+"""Tests of the sample apps on real CPythons and frameworks, from the oldest to the newest."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def started(
     python, framework, version, as_of = request.param
     interpreter = {item.python: item for item in find_interpreters()}.get(python)
     if interpreter is None:
-        pytest.skip(f"no CPython {python} here")
+        pytest.skip(f"CPython {python} is not installed")
     cell = Cell(python, "linux_x86_64", framework, version, ddtrace="1.20.19")
     planned = PlannedCell(cell, dt.date.fromisoformat(as_of), probes=())
-    # Without the tracer: these are tests of the app itself.
+    # Without the tracer, as these are tests of the app itself.
     requirements = dataclasses.replace(
         requirements_for(planned), pins=(f"{framework}=={version}",), only_binary=()
     )
@@ -77,10 +77,7 @@ def started(
 
 @contextlib.contextmanager
 def serving(
-    python: Path,
-    framework: str,
-    folders: pytest.TempPathFactory,
-    variables: dict[str, str],
+    python: Path, framework: str, folders: pytest.TempPathFactory, variables: dict[str, str]
 ) -> Iterator[Shop]:
     scratch = folders.mktemp("shop")
     database = {"BOOKSHOP_DATABASE": str(scratch / "bookshop.sqlite3")}
@@ -112,7 +109,7 @@ def test_pages(started: Shop) -> None:
     assert started.send("GET", "/s1/nowhere")[0] == 404
 
 
-def test_search_escapes_what_it_repeats(started: Shop) -> None:
+def test_search_escapes_the_query(started: Shop) -> None:
     status, body = started.send("GET", "/s1/search?q=%3Cb%3E")
     assert status == 200
     assert "<b>" not in body
@@ -138,7 +135,9 @@ def test_orders_are_counted_by_shop(started: Shop) -> None:
         ("", 401),
     ],
 )
-def test_only_the_user_with_her_password_gets_in(started: Shop, form: str, status: int) -> None:
+def test_only_the_user_with_the_right_password_can_log_in(
+    started: Shop, form: str, status: int
+) -> None:
     assert started.send("POST", "/s1/login", form, FORM)[0] == status
 
 
@@ -153,7 +152,7 @@ def test_errors_are_500_and_the_shop_stays_open(started: Shop, page: str) -> Non
     assert started.send("GET", "/s1/")[0] == 200
 
 
-def test_the_catalogue_is_asked(started: Shop) -> None:
+def test_recommendations_come_from_the_catalogue(started: Shop) -> None:
     status, body = started.send("GET", "/s1/recommendations")
     assert (status, json.loads(body)["path"]) == (200, "/recommendations/s1")
 
@@ -167,25 +166,25 @@ def test_the_vulnerable_pages_are_vulnerable(started: Shop) -> None:
 
 
 @pytest.fixture
-def own(started: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def own_shop(started: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     arguments = started.process.args
     assert isinstance(arguments, list)
     with serving(Path(arguments[0]), arguments[2], tmp_path_factory, {}) as shop:
         yield shop
 
 
-def test_it_ends_with_its_standard_input(own: Shop) -> None:
-    assert own.process.stdin is not None
-    own.process.stdin.close()
-    assert own.process.wait(10) == 0
+def test_an_app_ends_with_its_standard_input(own_shop: Shop) -> None:
+    assert own_shop.process.stdin is not None
+    own_shop.process.stdin.close()
+    assert own_shop.process.wait(10) == 0
 
 
-def test_it_ends_by_sigterm(own: Shop) -> None:
-    own.process.send_signal(signal.SIGTERM)
-    assert own.process.wait(10) == 0
+def test_an_app_ends_on_sigterm(own_shop: Shop) -> None:
+    own_shop.process.send_signal(signal.SIGTERM)
+    assert own_shop.process.wait(10) == 0
 
 
-def test_every_cpython_here_can_read_the_source() -> None:
+def test_every_installed_cpython_can_compile_the_source() -> None:
     check = "import sys\nfor name in sys.argv[1:]: compile(open(name).read(), name, 'exec')"
     # Libraries declare their CPythons: tests/probes/test_integrations.py compiles those.
     files = (path for path in apps_dir().rglob("*.py") if path.parent.name != "libraries")

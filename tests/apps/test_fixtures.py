@@ -1,4 +1,4 @@
-"""Fixtures of cells: rules with existing actions, distinct templates, the identity script."""
+"""Tests of the fixtures of cells: rules and their actions, templates, and the identity script."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def rules() -> dict[str, Any]:
 
 def test_every_action_of_a_rule_exists_and_every_action_is_used() -> None:
     used = {action for rule in rules()["rules"] for action in rule.get("on_match", [])}
-    own = {action["id"] for action in rules()["actions"]}
-    assert used - BUILT_IN_ACTIONS == own
+    custom = {action["id"] for action in rules()["actions"]}
+    assert used - BUILT_IN_ACTIONS == custom
 
 
-def test_no_user_agent_meets_two_rules() -> None:
+def test_no_user_agent_matches_two_rules() -> None:
     patterns = {
         rule["id"]: rule["conditions"][0]["parameters"]["regex"] for rule in rules()["rules"]
     }
@@ -36,17 +36,16 @@ def test_no_user_agent_meets_two_rules() -> None:
     for rule, pattern in patterns.items():
         for agent in (rule, f"{rule}/1"):
             matching = [other for other, regex in patterns.items() if re.search(regex, agent)]
-            assert matching == [rule], f"{agent} must meet {pattern} alone"
+            assert matching == [rule], f"only {pattern} must match {agent}"
 
 
-def test_an_action_of_our_own_answers_as_no_action_of_the_tracer_does() -> None:
-    answers = [action["parameters"] for action in rules()["actions"]]
-    statuses = [answer["status_code"] for answer in answers]
+def test_custom_actions_have_statuses_that_differ_from_the_tracer_s() -> None:
+    statuses = [action["parameters"]["status_code"] for action in rules()["actions"]]
     assert len(set(statuses)) == len(statuses)
     assert 403 not in statuses
 
 
-def test_the_templates_can_be_told_from_each_other_and_from_the_tracers() -> None:
+def test_the_templates_differ_from_each_other_and_from_the_tracer_s() -> None:
     detail = json.loads((CELL / "blocked.json").read_text("utf-8"))["errors"][0]["detail"]
     page = (CELL / "blocked.html").read_text("utf-8")
     assert detail == "bookshop-blocked-template-json"
@@ -55,11 +54,11 @@ def test_the_templates_can_be_told_from_each_other_and_from_the_tracers() -> Non
 
 
 @pytest.mark.skipif(not platform.libc_ver()[0], reason="needs glibc")
-def test_a_cpython_that_has_no_name_for_it_tells_its_libc_too(
+def test_the_libc_is_found_on_a_cpython_without_a_name_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     libc = runpy.run_path(str(fixtures_dir() / "cell" / "identity.py"))["libc"]
-    named = libc()
-    assert named.startswith("glibc 2.")
+    version = libc()
+    assert version.startswith("glibc 2.")
     monkeypatch.setattr(os, "confstr_names", {})
-    assert libc() == named
+    assert libc() == version

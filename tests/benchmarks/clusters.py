@@ -51,12 +51,7 @@ from matrix.model.verdict import Finding, Observed  # noqa: E402
 from matrix.probes.registry import load_probes  # noqa: E402
 from matrix.pypi.client import CachedIndex  # noqa: E402
 from matrix.runs.captures import CaptureStore  # noqa: E402
-from matrix.runs.events import (  # noqa: E402
-    CellFinished,
-    ControlAdded,
-    Event,
-    VerdictReached,
-)
+from matrix.runs.events import CellFinished, ControlAdded, Event, VerdictReached  # noqa: E402
 from matrix.runs.journal import Entry, Journal  # noqa: E402
 from matrix.runs.keys import Sources, probe_keys  # noqa: E402
 from matrix.runs.result_store import ResultStore  # noqa: E402
@@ -161,7 +156,7 @@ def simulate(plan: Plan, recorded: RecordedDurations, args: argparse.Namespace) 
         plan, shares, recorded, failing=args.failing, tending=args.tending / 1000, seed=args.seed
     )
     watch = VerdictTimes(recorded, plan, machines)
-    world = RunContext(None, None, machines, _UNLIMITED, far=machines)
+    world = RunContext(None, machines, machines, _UNLIMITED)
     with tempfile.TemporaryDirectory() as folder:
         scheduler = Scheduler(
             plan, load_probes(), world, FakeResultStore(plan, Path(folder)), watch

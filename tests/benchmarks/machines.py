@@ -30,8 +30,8 @@ from matrix.distributed.durations import Durations
 from matrix.model.capture import CellCapture
 from matrix.model.plan import Plan, PlannedCell
 from matrix.planning.locations import Targets
-from matrix.runs.interfaces import RemoteResult, Tell
-from matrix.runs.setup import SetupOptions
+from matrix.runs.interface import CellRequest, CellResult, Report
+from matrix.runs.setup import RunOptions
 
 __all__ = ["KINDS", "Machines", "Mailbox", "RecordedDurations", "distribute_machines"]
 
@@ -98,7 +98,7 @@ class _SentCell:
 
 
 class Machines:
-    """A `FarRunner` and a `Clock`: cells are sent as to a cluster, the first that fits first.
+    """A `Runner` and a `Clock`: cells are sent as to a cluster, the first that fits first.
 
     Of the cells that begin, `failing` (0 to 1) are lost with their machine before they end: they
     are run again, and the machine is back after `away` seconds. `tending` is the number of seconds
@@ -121,7 +121,7 @@ class Machines:
         self._generator = random.Random(seed)  # noqa: S311 - no secret
         contained = contained_cells(plan)
         self._template = TaskTemplate(
-            "run", _VERSION, SetupOptions(1), "auto", contained, lambda _: frozenset()
+            "run", _VERSION, RunOptions(jobs=1), "auto", contained, lambda _: frozenset()
         )
         offers = _offers(plan, machines)
         self._available = resource_sets(offers, _VERSION)
@@ -148,9 +148,10 @@ class Machines:
         """Return the seconds since the beginning."""
         return self._now
 
-    def submit(self, order: int, planned: PlannedCell, tell: Tell) -> Future[RemoteResult]:
+    def submit(self, request: CellRequest, report: Report) -> Future[CellResult]:  # noqa: ARG002
         """Run a cell as soon as a machine that can run it is free."""
-        pending = PendingCell(order, self._template.task(planned), Future())
+        planned = request.planned
+        pending = PendingCell(request.order, self._template.task(planned), Future())
         self._cells.put(pending, self._template.needs(planned, self._available))
         self._submitted = True
         return pending.future
@@ -182,7 +183,7 @@ class Machines:
         self.most_back = max(self.most_back, len(self._back))
         when, pending = self._back.popleft()
         self._now = max(self._now, when) + self._tending
-        pending.future.set_result(RemoteResult("base", _empty_capture(pending)))
+        pending.future.set_result(CellResult(_empty_capture(pending), "base"))
 
     def _send(self, at: float) -> None:
         for pending, _needs in self._cells.take():

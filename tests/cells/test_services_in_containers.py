@@ -20,7 +20,7 @@ from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.model.verdict import Finding, Observed
 from matrix.runs.backend import open_backend
-from matrix.runs.setup import SetupOptions
+from matrix.runs.setup import RunOptions
 from matrix.services import start as services_start
 from matrix.services.supervised import servers_of
 
@@ -57,7 +57,7 @@ def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
 
 def alone(planned: PlannedCell, engine: str) -> SingleRun:
     with open_backend(engine, [planned.cell.target]) as runs:
-        return run_alone(planned, runs, SetupOptions(1), print)
+        return run_alone(planned, runs, RunOptions(jobs=1), print)
 
 
 def results(findings: tuple[Finding, ...]) -> list[tuple[str, Observed, str]]:

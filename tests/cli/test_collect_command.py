@@ -32,7 +32,7 @@ from matrix.planning.locations import Targets
 from matrix.reporting.json import result_to_json
 from matrix.runs.backend import RunBackend
 from matrix.runs.captures import CaptureStore
-from matrix.runs.journal import Journal, one_run
+from matrix.runs.journal import Journal, lock_results
 from matrix.system.source_files import project_version
 
 __all__ = ["results"]
@@ -59,8 +59,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
         yield RunBackend(Targets("", tuple(globs)))
 
     world = FakeWorld(HOLDS)
-    monkeypatch.setattr(verify_command, "held", local_backend)
-    monkeypatch.setattr(verify_command, "world_on", lambda _backend: world.open())
+    monkeypatch.setattr(verify_command, "open_backend", local_backend)
+    monkeypatch.setattr(verify_command, "context_on", lambda _backend: world.open())
     return world
 
 
@@ -200,7 +200,7 @@ def test_a_full_disk_has_its_exit_code_and_the_next_call_resumes(
 
 
 def test_nothing_is_collected_during_a_run(results: Path, manifest: Manifest) -> None:
-    with one_run(results):
+    with lock_results(results):
         assert main(["collect"]) == ExitCode.ANOTHER_RUN
 
 

@@ -14,14 +14,7 @@ from pathlib import Path
 
 import pytest
 from helpers.planning_fixture import LINUX
-from helpers.signoff_fixture import (
-    Signed,
-    claim,
-    expected_artifact,
-    record,
-    record_bytes,
-    verifier,
-)
+from helpers.signoff_fixture import Signed, claim, expected_artifact, record, record_bytes, verifier
 
 from matrix.__main__ import main
 from matrix.cli import qualify as qualify_command

@@ -211,11 +211,11 @@ def write_damaged(name: str, page: Path) -> str:
     ("name", "message"),
     [
         ("missing", "there is no file verdicts.json"),
-        ("garbage", "verdicts.json cannot be read as JSON"),
+        ("garbage", "verdicts.json is not JSON"),
         ("a list", "its schema is None, not 'verdicts/1'"),
         ("schema", "its schema is 'audit/1', not 'verdicts/1'"),
-        ("halved", "verdicts.json is no complete file of verdicts"),
-        ("cells", "verdicts.json is no complete file of verdicts"),
+        ("halved", "verdicts.json is not a complete file of verdicts"),
+        ("cells", "verdicts.json is not a complete file of verdicts"),
         ("other version", "another version of wrong (sha256 "),
         ("other document", "has no claims of wrongs; did you mean 'wrong'?"),
     ],
@@ -258,7 +258,7 @@ def test_invalid_values_in_a_verdicts_file_are_refused(
     path.write_text(json.dumps(data), encoding="utf-8")
     assert main(["suggest", str(page), "--verdicts", path.name]) == ExitCode.USAGE
     out, err = capsys.readouterr()
-    assert (out, "verdicts.json is no complete file of verdicts" in err) == ("", True)
+    assert (out, "verdicts.json is not a complete file of verdicts" in err) == ("", True)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ from matrix.model.verdict import Observed
 from matrix.runs.backend import RunBackend
 from matrix.runs.events import Emit, RunFinished, RunStarted
 from matrix.runs.record import Record
-from matrix.runs.run import RunOptions
+from matrix.runs.setup import RunOptions
 from matrix.system.paths import data_dir
 
 

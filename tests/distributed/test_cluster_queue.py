@@ -17,7 +17,7 @@ from matrix.distributed.dask.resources import WorkerOffer, cell_needs, resource_
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.planning.locations import Targets
-from matrix.runs.setup import SetupOptions
+from matrix.runs.setup import RunOptions
 
 X86, I686, ARM = "linux_x86_64", "linux_i686", "linux_aarch64"
 INTEL, NEOVERSE = Targets("docker", (X86, I686)), Targets("docker", (ARM,))
@@ -31,7 +31,7 @@ def queue_of(offers: Sequence[WorkerOffer], targets: Sequence[str]) -> PendingQu
     available = resource_sets(offers, VERSION)
     for order, target in enumerate(targets):
         planned = PlannedCell(Cell("3.9", target, "django", "3.2", "1.9.0"), DAY, ())
-        task = CellTask("run", VERSION, planned, frozenset(), SetupOptions(1))
+        task = CellTask("run", VERSION, planned, frozenset(), RunOptions(jobs=1))
         needs = cell_needs(planned, VERSION, available, engine="auto", contained=False)
         cells.put(PendingCell(order, task, Future()), needs)
     return cells

@@ -27,7 +27,7 @@ from matrix.distributed.dask.resources import (
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.planning.locations import Targets
-from matrix.runs.setup import SetupOptions
+from matrix.runs.setup import RunOptions
 from matrix.system.source_files import digest_files
 
 EMULATING = Targets("docker", ("linux_x86_64", "linux_aarch64"), frozenset({"linux_aarch64"}))
@@ -141,7 +141,7 @@ def test_every_cell_ends_once_and_no_worker_gets_more_than_it_runs(
         return cell_needs(planned, VERSION, available, engine="auto", contained=False)
 
     for order, (python, target) in enumerate(kinds):
-        task = CellTask("run", VERSION, cell(python, target), frozenset(), SetupOptions(1))
+        task = CellTask("run", VERSION, cell(python, target), frozenset(), RunOptions(jobs=1))
         cells.put(PendingCell(order, task, Future()), current_needs(task.planned))
     sent: set[int] = set()
     ended: list[int] = []

@@ -110,7 +110,7 @@ def test_fresh_runs_everything_again(tmp_path: Path, worker: WorkerRun) -> None:
 
 
 def test_a_known_result_that_is_missing_is_an_internal_error(tmp_path: Path) -> None:
-    client = FakeTaskClient(lambda task: CellResult("never seen", None))
+    client = FakeTaskClient(lambda task: CellResult(None, "never seen"))
     result = ClusterRun(tmp_path, plan(), client).run()
     assert {record.reason for record in result.cells} == {Reason.INTERNAL_ERROR}
     assert result.count(Answer.CONFIRMED) == 0

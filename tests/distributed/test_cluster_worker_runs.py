@@ -37,7 +37,7 @@ from matrix.runs.failures import environment_text
 from matrix.runs.interface import CellResult
 from matrix.runs.keys import base_key, result_key
 from matrix.runs.scheduler import RunContext
-from matrix.runs.setup import SetupOptions
+from matrix.runs.setup import RunOptions
 
 NOTHING: frozenset[str] = frozenset()
 SECONDS = 30.0
@@ -92,7 +92,7 @@ def test_a_known_result_is_not_computed_again() -> None:
     base = base_key(CELL, environment_text(environments._make(CELL)), SOURCES)
     runner = FakeRunner(capture)
     with contextlib.closing(open_run(local_context(runner, environments))) as run:
-        assert run.run(CELL, frozenset({base, "another"})) == CellResult(base, None)
+        assert run.run(CELL, frozenset({base, "another"})) == CellResult(None, base)
         assert runner.ran == []
         environments.image = image()
         assert run.run(planned(BEFORE), frozenset({base})).capture is not None
@@ -102,7 +102,7 @@ def test_a_build_that_is_known_to_fail_is_not_tried() -> None:
     environments = FakeEnvironments({MINIMUM: Reason.BUILD_FAILED})
     base = base_key(CELL, f"failed name of {MINIMUM}", SOURCES)
     with contextlib.closing(worker_run({}, environments)) as run:
-        assert run.run(CELL, frozenset({base})) == CellResult(base, None)
+        assert run.run(CELL, frozenset({base})) == CellResult(None, base)
         assert environments.built == []
 
 
@@ -158,7 +158,7 @@ def test_closing_a_run_removes_its_folder(tmp_path: Path) -> None:
 
 
 def task(cell: str = MINIMUM, run: str = "one", version: str = VERSION) -> CellTask:
-    return CellTask(run, version, planned(cell), NOTHING, SetupOptions(2))
+    return CellTask(run, version, planned(cell), NOTHING, RunOptions(jobs=2))
 
 
 class FakeWorker:
@@ -286,7 +286,7 @@ def test_a_run_that_requires_containers_does_not_fall_back(
     opened_for = []
 
     def open_world(
-        _folder: Path, _options: SetupOptions, _probes: object, backend: RunBackend
+        _folder: Path, _options: RunOptions, _probes: object, backend: RunBackend
     ) -> contextlib.AbstractContextManager[RunContext]:
         opened_for.append(backend.falls_back)
         return contextlib.nullcontext(
@@ -294,7 +294,7 @@ def test_a_run_that_requires_containers_does_not_fall_back(
         )
 
     template = TaskTemplate(
-        "one", VERSION, SetupOptions(2), engine, frozenset(), lambda _planned: NOTHING
+        "one", VERSION, RunOptions(jobs=2), engine, frozenset(), lambda _planned: NOTHING
     )
     backend = RunBackend(Targets("docker", ("linux_x86_64",)), falls_back=True)
     task = template.task(CELL)

@@ -188,7 +188,7 @@ def test_a_broken_line_is_harmless_once_the_shard_has_run_again(
     run_one(manifest, 0, HOLDS)
     collected = gathered(manifest, results)
     assert not collected.problems
-    assert "skipped a line that is no entry" in collected.warnings[0]
+    assert "skipped an invalid line" in collected.warnings[0]
     assert cells(judged(collected)) == cells(whole)
 
 

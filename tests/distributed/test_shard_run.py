@@ -32,7 +32,7 @@ from matrix.model.reason import Reason
 from matrix.runs.captures import CaptureStore
 from matrix.runs.events import Event, VerdictReached
 from matrix.runs.journal import lock_results
-from matrix.runs.run import RunOptions
+from matrix.runs.setup import RunOptions
 
 __all__ = ["results"]
 

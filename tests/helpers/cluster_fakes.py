@@ -27,7 +27,7 @@ from matrix.runs.keys import Sources, judge_key
 from matrix.runs.record import Record
 from matrix.runs.result_store import ResultStore
 from matrix.runs.scheduler import RunContext, Scheduler
-from matrix.runs.setup import SetupOptions
+from matrix.runs.setup import RunOptions
 
 VERSION = "0123456789abcdef"
 SOURCES = Sources("code")
@@ -146,14 +146,14 @@ class ClusterRun:
         template = TaskTemplate(
             run="run",
             version=VERSION,
-            options=SetupOptions(2),
+            options=RunOptions(jobs=2),
             engine="auto",
             contained=contained_cells(plan),
             known=lambda planned: store.known(planned, PROBES),
         )
         clock = FakeClock()
         self.runner = ClusterRunner(next(self._next), self.connect, template, clock, timeouts)
-        context = RunContext(None, None, clock, 1000, 0, far=self.runner, place="on a cluster")
+        context = RunContext(None, self.runner, clock, 1000, 0, place="on a cluster")
         self.on_end: Callable[[str], None] = lambda _cell: None
         self.scheduler = Scheduler(plan, PROBES, context, store, self._take)
 

@@ -7,7 +7,7 @@ SERVICE = ""
 SPAN = {"name": "paper.print", "component": "paper", "tags": {"paper.size": "A*"}}
 
 
-def call(place):
+def call(context):
     pass
 """
 PATCH_FUNCTION = "\n\ndef patch():\n    pass\n"

@@ -19,6 +19,7 @@ from matrix.model.plan import Omission, Part, Plan, PlannedCell
 from matrix.model.probe import Channel, Match, Observation, Probe, Stimulus
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed
+from matrix.runs.interface import CellRequest, CellResult, Report
 
 PROBE = "threat-detection"
 CHANNEL = "static"
@@ -246,7 +247,7 @@ class FakeEnvironments:
             raise BuildError(Reason.NO_INTERPRETER, "no CPython here", "")
         return self._make(planned) if self.ready else None
 
-    def ensure(self, planned: PlannedCell, tell: Callable[[str], None]) -> Environment:
+    def ensure(self, planned: PlannedCell, report: Report) -> Environment:
         self.built.append(planned.cell.id)
         if planned.cell.id in self.failures:
             raise BuildError(self.failures[planned.cell.id], "it failed to build", "the log")
@@ -280,30 +281,29 @@ Answering = Callable[[str, str], CellCapture | None]
 
 
 class FakeRunner:
-    """Answers at once with what `answer` returns; None leaves the cell running."""
+    """Ends cells at once with the capture that `answer` returns; None leaves the cell running."""
 
     def __init__(self, answer: Answering) -> None:
         self.answer = answer
         self.ran: list[str] = []
-        self.hanging: list[tuple[str, str, Future[CellCapture]]] = []
+        self.hanging: list[tuple[str, str, Future[CellResult]]] = []
         self.killed = threading.Event()
 
-    def submit(
-        self, planned: PlannedCell, environment: Environment, key: str
-    ) -> Future[CellCapture]:
-        future: Future[CellCapture] = Future()
-        self.ran.append(planned.cell.id)
-        answer = self.answer(planned.cell.id, key)
+    def submit(self, request: CellRequest, report: Report) -> Future[CellResult]:
+        future: Future[CellResult] = Future()
+        cell_id = request.planned.cell.id
+        self.ran.append(cell_id)
+        answer = self.answer(cell_id, request.key)
         if answer is None:
-            self.hanging.append((planned.cell.id, key, future))
+            self.hanging.append((cell_id, request.key, future))
         else:
-            future.set_result(answer)
+            future.set_result(CellResult(answer))
         return future
 
     def kill(self) -> None:
         self.killed.set()
         for cell_id, key, future in self.hanging:
-            future.set_result(failed(cell_id, Reason.INTERRUPTED, key))
+            future.set_result(CellResult(failed(cell_id, Reason.INTERRUPTED, key)))
         self.hanging.clear()
 
 

@@ -40,9 +40,9 @@ from matrix.runs.events import Event
 from matrix.runs.keys import judge_key, judge_sources
 from matrix.runs.record import Record
 from matrix.runs.result_store import ResultStore
-from matrix.runs.run import OpenWorld, RunOptions, verify
+from matrix.runs.run import OpenRunContext, verify
 from matrix.runs.scheduler import RunContext
-from matrix.runs.setup import SetupOptions
+from matrix.runs.setup import RunOptions
 
 TARGET = "linux_x86_64"
 RULES = JudgeRules(PROBES, judge_key(judge_sources(), PROBES))
@@ -113,10 +113,10 @@ class FakeWorld:
     dies: int | None = None
     ran: list[str] = dataclasses.field(default_factory=list)
 
-    def open(self) -> OpenWorld:
+    def open(self) -> OpenRunContext:
         @contextlib.contextmanager
         def world(
-            _folder: Path, _options: SetupOptions, _probes: Mapping[str, Probe], _store: ResultStore
+            _folder: Path, _options: RunOptions, _probes: Mapping[str, Probe], _store: ResultStore
         ) -> Iterator[RunContext]:
             failures = {
                 name: response

@@ -31,7 +31,7 @@ INTEGRATION = "paper"
 SERVICE = ""
 SPAN = {"name": "paper.fold"}
 
-def call(place):
+def call(context):
     pass
 """
 PAPER = {

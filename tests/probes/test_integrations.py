@@ -126,7 +126,7 @@ def test_whatever_literals_a_module_has_it_is_read_or_its_problems_are_told(
 ) -> None:
     text = "\n".join(f"{name} = {value!r}" for name, value in values.items())
     try:
-        found = parse("paper", f"{text}\n\ndef call(place):\n    pass\n")
+        found = parse("paper", f"{text}\n\ndef call(context):\n    pass\n")
     except DeclarationError as error:
         assert error.problems  # noqa: PT017 - either is right
     else:
@@ -183,7 +183,7 @@ def test_a_probe_has_a_channel_for_each_way_to_be_traced() -> None:
         "automatic"
     ]
     failing = (
-        PAPER_MODULE + "ERROR_SPAN = {'name': 'paper.print'}\n\n\ndef fail(place):\n    pass\n"
+        PAPER_MODULE + "ERROR_SPAN = {'name': 'paper.print'}\n\n\ndef fail(context):\n    pass\n"
     )
     both = build_probe(parse("paper", failing)).channels
     assert [(channel.name, channel.stimuli[0].plain) for channel in both] == [

@@ -10,16 +10,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from helpers.run_fakes import (
-    BEFORE,
-    CONTROL,
-    MINIMUM,
-    SNAPSHOT,
-    claim,
-    finding,
-    part,
-    plan,
-)
+from helpers.run_fakes import BEFORE, CONTROL, MINIMUM, SNAPSHOT, claim, finding, part, plan
 from rich.console import Console
 
 from matrix.errors import ExitCode, StorageError

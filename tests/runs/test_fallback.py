@@ -31,7 +31,7 @@ from matrix.model.verdict import Outcome
 from matrix.reporting.summary import where_lines
 from matrix.runs.events import WarningRaised
 from matrix.runs.fallback import FallbackEnvironments, FallbackRunner
-from matrix.runs.interfaces import Environments
+from matrix.runs.interface import Environments
 
 HERE = "linux_x86_64"
 NEWER = CONTROL.replace("cp39", "cp311")

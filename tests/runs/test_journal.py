@@ -25,7 +25,7 @@ from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed
 from matrix.runs.captures import CaptureStore
-from matrix.runs.journal import Entry, Journal, is_transient, one_run
+from matrix.runs.journal import Entry, Journal, is_transient, lock_results
 from matrix.runs.keys import Sources, base_key, judge_key, result_key
 from matrix.system.paths import project_root
 
@@ -193,11 +193,11 @@ def test_one_run_at_a_time_and_the_other_is_named(tmp_path: Path) -> None:
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(AnotherRunError, match=f"process {other.pid}"), one_run(tmp_path):
+        with pytest.raises(AnotherRunError, match=f"process {other.pid}"), lock_results(tmp_path):
             pass
         other.kill()
         other.wait()
-        with one_run(tmp_path):
+        with lock_results(tmp_path):
             assert (tmp_path / "run.pid").exists()
 
 

@@ -14,7 +14,7 @@ from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.probes.integrations import find_integration
 from matrix.runs import environments as packages
-from matrix.runs.environments import lacking_packages, naming_packages
+from matrix.runs.environments import missing_build_packages, packages_in_errors
 
 STATUS = """\
 Package: gcc
@@ -42,7 +42,7 @@ def status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def said(planned: PlannedCell, reason: Reason = Reason.BUILD_FAILED, image: str = "") -> str:
-    with pytest.raises(BuildError) as caught, naming_packages(planned, image):
+    with pytest.raises(BuildError) as caught, packages_in_errors(planned, image):
         raise BuildError(reason, "pg_config is not there", "the log")
     assert (caught.value.reason, caught.value.log) == (reason, "the log")
     return caught.value.detail
@@ -59,9 +59,9 @@ def test_a_build_that_fails_names_what_is_not_here_and_how_to_get_it(status: Pat
     lacking = [name for name in library.packages if name != "gcc"]
     assert "libpq-dev" in lacking
     assert said(PSYCOPG) == (
-        f"pg_config is not there (not here, and its build takes it: {apt_command(lacking)})"
+        f"pg_config is not there (its build needs packages that are missing: {apt_command(lacking)})"
     )
-    assert lacking_packages(PSYCOPG) == tuple(lacking)
+    assert missing_build_packages(PSYCOPG) == tuple(lacking)
 
 
 def test_nothing_is_said_where_all_is_here_or_something_else_failed(status: Path) -> None:
@@ -73,10 +73,10 @@ def test_nothing_is_said_where_all_is_here_or_something_else_failed(status: Path
         "".join(f"Package: {name}\nStatus: install ok installed\n\n" for name in library.packages)
     )
     assert said(PSYCOPG) == "pg_config is not there"
-    assert lacking_packages(PSYCOPG) == ()
+    assert missing_build_packages(PSYCOPG) == ()
 
 
 def test_of_an_image_all_packages_are_named(status: Path) -> None:
-    assert "python:3.9-slim may lack what its build takes: apt-get install" in said(
+    assert "python:3.9-slim may lack packages that its build needs: apt-get install" in said(
         PSYCOPG, image="python:3.9-slim"
     )

@@ -29,7 +29,7 @@ NAMES = ("one", "two")
 
 
 class Books(Protocol):
-    known: FindingTable
+    findings: FindingTable
 
     def end(self, planned: PlannedCell) -> list[str]: ...
     def controls_for(self, claim: str) -> Iterator[PlannedCell]: ...
@@ -41,7 +41,7 @@ class Slow:
     """Looks through the whole plan whenever it is asked."""
 
     def __init__(self, of: Plan) -> None:
-        self.known = FindingTable()
+        self.findings = FindingTable()
         self.plan = of
         self.expected = {(each.cell, probe) for each in of.cells for probe in each.probes}
         self.ended: set[tuple[Cell, str]] = set()
@@ -63,7 +63,7 @@ class Slow:
         for part in self.plan.parts:
             if part.claim != claim:
                 continue
-            while (cell := next_control(part, self.known, frozenset(self.ended))) is not None:
+            while (cell := next_control(part, self.findings, frozenset(self.ended))) is not None:
                 if (cell, part.probe) in self.expected:
                     break
                 fallback = fallbacks.get((cell, part.probe))
@@ -79,7 +79,7 @@ class Slow:
         ready = [
             each.id for each in self.plan.claims if each.id in wanted and self.settled(each.id)
         ]
-        for verdict in judge(self.plan, self.known):
+        for verdict in judge(self.plan, self.findings):
             denies = any(each.expects_absent for each in self.of(verdict.claim))
             open_ = denies and verdict.reason is Reason.CONTROL_FAILED
             if verdict.claim in ready and not open_:
@@ -94,7 +94,7 @@ class Slow:
         return [part for part in self.plan.parts if part.claim == claim]
 
     def finish(self) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
-        verdicts = judge(self.plan, self.known)
+        verdicts = judge(self.plan, self.findings)
         return verdicts, tuple(each for each in verdicts if each.claim not in self.reached)
 
 
@@ -114,11 +114,11 @@ class Driver:
             shows = self.shown.get((where, probe))
             if isinstance(shows, Observed):
                 facts = text_facts(f"{shows}.")
-                self.books.known.add(Finding(where, probe, CHANNEL, shows, facts))
+                self.books.findings.add(Finding(where, probe, CHANNEL, shows, facts))
             elif shows is not None:
                 facts = text_facts("It failed.")
                 failed = Finding(where, probe, CHANNEL, Observed.UNKNOWN, facts, shows)
-                self.books.known.add(failed)
+                self.books.findings.add(failed)
         claims = self.books.end(planned)
         self.log.append((where, claims))
         for each in claims:

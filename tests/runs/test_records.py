@@ -22,7 +22,7 @@ from matrix.reporting.json import json_text, result_to_json
 from matrix.reporting.junit import junit_xml
 from matrix.reporting.markdown import markdown
 from matrix.runs.record_reader import parse_record, read_record
-from matrix.runs.record_store import RecordShelf
+from matrix.runs.record_store import RecordStore
 
 NOON = dt.datetime(2026, 11, 20, 12, 0, tzinfo=dt.timezone.utc)
 HOUR = dt.timedelta(hours=1)
@@ -34,10 +34,10 @@ def recorded() -> dict[str, Any]:
     return data
 
 
-def shelf(folder: Path, count: int = 0) -> RecordShelf:
-    made = RecordShelf(folder / "records")
+def shelf(folder: Path, count: int = 0) -> RecordStore:
+    made = RecordStore(folder / "records")
     for hour in range(count):
-        made.keep(
+        made.write(
             json_text({**recorded(), "warnings": [str(hour)]}), (NOON + hour * HOUR).isoformat()
         )
     return made
@@ -45,7 +45,7 @@ def shelf(folder: Path, count: int = 0) -> RecordShelf:
 
 def test_a_run_is_read_back_as_it_was(tmp_path: Path) -> None:
     made = result()
-    path = shelf(tmp_path).keep(json_text(result_to_json(made.dated("today"))), made.run.started)
+    path = shelf(tmp_path).write(json_text(result_to_json(made.dated("today"))), made.run.started)
     record = read_record(path, path.stem)
     assert record.claims == tuple(made.claims)
     assert record.verdicts == made.verdicts
@@ -70,18 +70,18 @@ def test_runs_are_found_by_name_its_beginning_and_file(tmp_path: Path) -> None:
     assert made.latest().name == made.find("latest").name == names[-1]
     assert made.find(names[1][:12]).name == names[1]
     assert made.find(str(made.folder / f"{names[0]}.json")).name == names[0]
-    before = made.before(made.latest())
+    before = made.previous(made.latest())
     assert before is not None
     assert before.name == names[1]
-    assert made.before(made.find(names[0])) is None
+    assert made.previous(made.find(names[0])) is None
 
 
 def test_a_run_about_other_claims_is_not_the_one_before(tmp_path: Path) -> None:
     made = shelf(tmp_path, 1)
     other = {**recorded(), "claims": [], "verdicts": []}
-    made.keep(json_text(other), (NOON + HOUR).isoformat())
-    made.keep(json_text(recorded()), (NOON + 2 * HOUR).isoformat())
-    before = made.before(made.latest())
+    made.write(json_text(other), (NOON + HOUR).isoformat())
+    made.write(json_text(recorded()), (NOON + 2 * HOUR).isoformat())
+    before = made.previous(made.latest())
     assert before is not None
     assert before.name == made.names()[0]
 
@@ -142,13 +142,13 @@ def test_a_file_that_is_no_whole_record_is_refused_by_name(
 def test_a_record_that_cannot_be_written_is_told_and_leaves_no_half_one(tmp_path: Path) -> None:
     (tmp_path / "records").write_text("in the way", encoding="utf-8")
     with pytest.raises(StorageError):
-        shelf(tmp_path).keep("{}", NOON.isoformat())
+        shelf(tmp_path).write("{}", NOON.isoformat())
 
 
 def test_old_runs_make_room(tmp_path: Path) -> None:
-    made = RecordShelf(tmp_path)
+    made = RecordStore(tmp_path)
     for second in range(55):
-        made.keep("{}", (NOON + dt.timedelta(seconds=second)).isoformat())
+        made.write("{}", (NOON + dt.timedelta(seconds=second)).isoformat())
     assert len(made.names()) == 50
     assert made.names()[-1].startswith("20261120T120054Z")
 
@@ -208,7 +208,7 @@ def test_a_finding_that_stands_twice_is_refused() -> None:
     data = recorded()
     findings = next(cell["findings"] for cell in data["cells"] if cell["findings"])
     findings.append({**findings[0], "shows": "absent"})
-    with pytest.raises(UnreadableInputError, match="stands twice"):
+    with pytest.raises(UnreadableInputError, match="is listed twice"):
         parse_record(json.dumps(data).encode(), "twice.json")
 
 
@@ -222,5 +222,5 @@ def test_half_a_character_that_a_release_said_does_not_keep_a_run_from_being_rec
 ) -> None:
     data = recorded()
     data["verdicts"][0]["facts"] = facts_to_json(text_facts("it said \ud800."))
-    path = shelf(tmp_path).keep(json_text(data), NOON.isoformat())
+    path = shelf(tmp_path).write(json_text(data), NOON.isoformat())
     assert evidence_text(read_record(path).verdicts[0].facts) == "it said ?."

@@ -38,7 +38,7 @@ from matrix.model.verdict import Observed, Outcome
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
 from matrix.runs.record import Record
-from matrix.runs.rejudge import MadeBy, rejudge
+from matrix.runs.rejudge import CaptureFilter, rejudge
 
 OPEN = (Outcome.UNVERIFIED, Reason.DEPLOYMENT_NOT_HERE)
 ANYWHERE, IN_DOCKER = claim(1), claim(2, ClaimKind.DEPLOYMENT)
@@ -54,7 +54,7 @@ def run(folder: Path, told: Answering, engine: str, of: Plan = BOTH) -> tuple[Re
     return one.run(), one
 
 
-def again(folder: Path, made_by: MadeBy = lambda _capture: True) -> Record:
+def again(folder: Path, accepts: CaptureFilter = lambda _capture: True) -> Record:
     return rejudge(
         BOTH,
         PROBES,
@@ -62,7 +62,7 @@ def again(folder: Path, made_by: MadeBy = lambda _capture: True) -> Record:
         captures=CaptureStore(folder / "captures"),
         clock=FakeClock(),
         emit=lambda _event: None,
-        made_by=made_by,
+        accepts=accepts,
     )
 
 

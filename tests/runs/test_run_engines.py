@@ -24,20 +24,19 @@ from matrix.docker.images.interface import ImageOffer
 from matrix.docker.interface import ContainerError, EngineInfo, ImageInfo
 from matrix.docker.labels import RunLabels
 from matrix.errors import EngineUnavailableError, ExitCode, UsageError
-from matrix.interpreters.targets import host_target
+from matrix.interpreters.inspect import host_target
 from matrix.model.capture import CellLocation
 from matrix.model.plan import Plan
 from matrix.planning import locations
 from matrix.runs import backend
 from matrix.runs import setup as jobs
-from matrix.runs.backend import RunBackend, held
+from matrix.runs.backend import RunBackend, open_backend
 from matrix.runs.events import Emit, RunFinished, RunStarted
 from matrix.runs.fallback import FallbackEnvironments
 from matrix.runs.journal import Entry, Journal
 from matrix.runs.record import Record
-from matrix.runs.rejudge import captured_where
-from matrix.runs.run import RunOptions
-from matrix.runs.setup import JobFactory, SetupOptions, limits_of, load_emulation, world_of
+from matrix.runs.rejudge import captured_targets
+from matrix.runs.setup import JobFactory, RunOptions, cell_limits, load_emulation, run_context
 
 X86, I686, ARM = "linux_x86_64", "linux_i686", "linux_aarch64"
 
@@ -106,7 +105,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Answering:
 
 def test_auto_takes_the_engine_that_answers_and_lets_go_of_it(answering: Answering) -> None:
     engine = answering(DOCKER)
-    with held("auto") as runs:
+    with open_backend("auto") as runs:
         assert runs.engine is not None
         assert runs.where.engine == "Docker 20.10.24"
         assert runs.where.targets == (X86, I686, ARM)
@@ -121,12 +120,12 @@ def test_only_an_engine_that_nobody_demanded_is_stood_in_for(
     answering: Answering, tmp_path: Path, choice: str
 ) -> None:
     answering(DOCKER)
-    with held(choice) as runs, world_of(tmp_path, SetupOptions(1), {}, runs) as world:
+    with open_backend(choice) as runs, run_context(tmp_path, RunOptions(jobs=1), {}, runs) as world:
         assert isinstance(world.environments, FallbackEnvironments) is (choice == "auto")
 
 
 def test_auto_without_an_engine_says_so_in_a_line_and_runs_here() -> None:
-    with held("auto") as runs:
+    with open_backend("auto") as runs:
         assert runs.engine is None
         assert runs.where.targets == (X86,)
         (note,) = runs.notes
@@ -135,13 +134,13 @@ def test_auto_without_an_engine_says_so_in_a_line_and_runs_here() -> None:
 
 
 def test_docker_without_an_engine_is_an_error() -> None:
-    with pytest.raises(EngineUnavailableError), held("docker"):
+    with pytest.raises(EngineUnavailableError), open_backend("docker"):
         pass
 
 
 def test_local_asks_no_engine(answering: Answering) -> None:
     engine = answering(DOCKER)
-    with held("local") as runs:
+    with open_backend("local") as runs:
         assert runs == RunBackend(runs.where)
         assert runs.where.targets == (X86,)
     assert engine.swept == 0
@@ -149,7 +148,7 @@ def test_local_asks_no_engine(answering: Answering) -> None:
 
 def test_an_engine_on_another_machine_runs_cells_as_well(answering: Answering) -> None:
     engine = answering(dataclasses.replace(DOCKER, shares_files=False))
-    with held("docker") as runs:
+    with open_backend("docker") as runs:
         assert runs.engine is engine
 
 
@@ -158,14 +157,14 @@ def test_an_engine_without_images_runs_nothing(
 ) -> None:
     answering(DOCKER)
     monkeypatch.setattr(FakeCatalog, "obstacle", "mmdebstrap is missing")
-    with pytest.raises(EngineUnavailableError, match="mmdebstrap") as caught, held("docker"):
+    with pytest.raises(EngineUnavailableError, match="mmdebstrap") as caught, open_backend("docker"):
         pass
     assert "nox -s images" in caught.value.hint
-    with held("auto") as runs:
+    with open_backend("auto") as runs:
         assert runs.engine is None
         assert "mmdebstrap is missing" in runs.notes[0]
     monkeypatch.setattr(FakeCatalog, "held", fake_image("debian"))
-    with held("docker") as runs:
+    with open_backend("docker") as runs:
         assert runs.engine is not None
 
 
@@ -173,21 +172,21 @@ def test_a_target_that_the_engine_cannot_run_is_an_error_before_anything_runs(
     answering: Answering,
 ) -> None:
     engine = answering(NO_ARM)
-    with pytest.raises(EngineUnavailableError, match="linux_aarch64"), held("docker", ["arm64"]):
+    with pytest.raises(EngineUnavailableError, match="linux_aarch64"), open_backend("docker", ["arm64"]):
         pass
     assert engine.closed == 1
-    with pytest.raises(UsageError), held("local", ["arm64"]):
+    with pytest.raises(UsageError), open_backend("local", ["arm64"]):
         pass
 
 
 def test_what_dead_runs_left_is_removed_and_told(answering: Answering) -> None:
     engine = answering(DOCKER)
     engine.found = 3
-    with held("docker") as runs:
+    with open_backend("docker") as runs:
         (note,) = runs.notes
         assert note.endswith(": 3")
     engine.broken = True
-    with held("docker") as runs:
+    with open_backend("docker") as runs:
         (note,) = runs.notes
         assert "could not be removed: no" in note
 
@@ -199,7 +198,7 @@ def job_for(
     made = FakeEnvironments(ready=True)
     made.image = image(target) if contained else None
     environment = made._make(cell)
-    job = JobFactory({}, folder, runs, *limits_of(runs)).make(cell, environment, "key")
+    job = JobFactory({}, folder, runs, *cell_limits(runs)).make(cell, environment, "key")
     return job.image, job.limits
 
 
@@ -207,7 +206,7 @@ def test_an_emulated_cell_has_longer_limits_and_the_others_have_not(
     answering: Answering, tmp_path: Path
 ) -> None:
     answering(DOCKER)
-    with held("docker") as runs:
+    with open_backend("docker") as runs:
         for target in (X86, I686):
             assert job_for(target, runs, tmp_path, contained=True) == (image(target), Limits())
         _, limits = job_for(ARM, runs, tmp_path, contained=True)
@@ -219,13 +218,13 @@ def test_an_emulated_cell_has_longer_limits_and_the_others_have_not(
 
 
 def test_a_cell_in_an_image_is_given_its_packages_and_a_way_to_the_engine(tmp_path: Path) -> None:
-    with held("local") as here:
+    with open_backend("local") as here:
         runs = RunBackend(here.where, None, RunLabels("a", "b"))
     made = FakeEnvironments(ready=True)
     made.image = image()
     cell = planned(f"cp39-{X86}-django3.2-ddtrace1.9.0")
     environment = dataclasses.replace(made._make(cell), tree=tmp_path / "site")
-    job = JobFactory({}, tmp_path, runs, *limits_of(runs)).make(cell, environment, "key")
+    job = JobFactory({}, tmp_path, runs, *cell_limits(runs)).make(cell, environment, "key")
     job = pickle.loads(pickle.dumps(job))  # noqa: S301 - our own, as a worker gets it
     assert (job.tree, job.tree_key) == (tmp_path / "site", environment.key)
     with pytest.raises(EngineUnavailableError):
@@ -237,12 +236,12 @@ def test_a_busy_engine_is_not_lost_to_a_cell(
 ) -> None:
     waited = []
     monkeypatch.setattr(jobs, "connect", lambda _run, seconds=5.0: waited.append(seconds))
-    with held("local") as here:
+    with open_backend("local") as here:
         runs = RunBackend(here.where, None, RunLabels("a", "b"))
     made = FakeEnvironments(ready=True)
     made.image = image()
     cell = planned(f"cp39-{X86}-django3.2-ddtrace1.9.0")
-    job = JobFactory({}, tmp_path, runs, *limits_of(runs)).make(cell, made._make(cell), "key")
+    job = JobFactory({}, tmp_path, runs, *cell_limits(runs)).make(cell, made._make(cell), "key")
     assert job.connect is not None
     job.connect()
     assert waited >= [60]
@@ -260,7 +259,7 @@ def ran_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[RunBackend, RunOptions
         return Record.of(of, (), (), plan().snapshot, 1.0)
 
     monkeypatch.setattr(verify_command, "verify", verify)
-    monkeypatch.setattr(verify_command, "world_on", lambda runs: runs)
+    monkeypatch.setattr(verify_command, "context_on", lambda runs: runs)
     monkeypatch.setattr(
         verify_command,
         "plan_from_args",
@@ -306,8 +305,8 @@ def test_rejudging_asks_no_engine_and_takes_the_targets_that_were_captured(
     captures = tmp_path / "results" / "captures"
     (captures / f"cp39-{ARM}-django3.2-ddtrace1.9.0").mkdir(parents=True)
     (captures / "something else").mkdir()
-    assert set(captured_where(tmp_path / "results").targets) == {host_target(), ARM}
-    assert captured_where(tmp_path / "none").targets == (host_target(),)
+    assert set(captured_targets(tmp_path / "results").targets) == {host_target(), ARM}
+    assert captured_targets(tmp_path / "none").targets == (host_target(),)
     for choice, targets in (("auto", {host_target(), ARM}), ("docker", {X86, I686, ARM})):
         ran_on.clear()
         assert main(["verify", "--rejudge", "--engine", choice]) == ExitCode.OK
@@ -361,4 +360,4 @@ def test_rejudging_asks_what_is_promised_of_containers_where_one_was_run(
     )
     with contextlib.closing(Journal(tmp_path / "journal.jsonl")) as journal:
         journal.append(entry)
-    assert captured_where(tmp_path).deployments == asked
+    assert captured_targets(tmp_path).deployments == asked

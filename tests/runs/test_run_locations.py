@@ -41,7 +41,7 @@ from matrix.model.verdict import Outcome
 from matrix.runs.captures import CaptureStore
 from matrix.runs.environments import ImageEnvironments
 from matrix.runs.events import Event, Message, RunStarted, WarningRaised
-from matrix.runs.interfaces import Environments, Runner, Tell
+from matrix.runs.interface import Environments, Runner, Report
 from matrix.runs.journal import Journal
 from matrix.runs.keys import Sources, judge_key
 from matrix.runs.record import Record
@@ -123,10 +123,10 @@ def test_rejudging_takes_the_captures_of_one_engine_or_the_newest_of_all(tmp_pat
                 **options,  # type: ignore[arg-type]
             )
 
-    contained = again(made_by=lambda capture: bool(capture.engine))
+    contained = again(accepts=lambda capture: bool(capture.engine))
     assert contained.verdicts[0].outcome is Outcome.CONFIRMED
     assert {item.where.engine for item in contained.cells if item.where} == {DOCKER}
-    local = again(made_by=lambda capture: not capture.engine)
+    local = again(accepts=lambda capture: not capture.engine)
     assert local.verdicts[0].outcome is Outcome.REFUTED
     assert again().verdicts[0].outcome is Outcome.REFUTED
     # What tells of the moment only does not hide what was seen.
@@ -194,19 +194,17 @@ class Counting(FakeRunner):
         super().__init__(lambda cell, key: None)
         self.most = {"linux_x86_64": 0, "linux_aarch64": 0}
 
-    def submit(
-        self, planned: PlannedCell, environment: Environment, key: str
-    ) -> Future[CellCapture]:
-        future = super().submit(planned, environment, key)
+    def submit(self, request: CellRequest, report: Report) -> Future[CellResult]:
+        future = super().submit(request, report)
         for target in self.most:
             busy = sum(target in cell for cell, _, _ in self.hanging)
             self.most[target] = max(self.most[target], busy)
-        threading.Timer(0.05, self._end, (planned.cell.id, key, future)).start()
+        threading.Timer(0.05, self._end, (request.planned.cell.id, request.key, future)).start()
         return future
 
-    def _end(self, cell: str, key: str, future: Future[CellCapture]) -> None:
+    def _end(self, cell: str, key: str, future: Future[CellResult]) -> None:
         self.hanging.remove((cell, key, future))
-        future.set_result(capture(cell, key))
+        future.set_result(CellResult(capture(cell, key)))
 
 
 def test_fewer_emulated_cells_run_at_a_time_and_the_others_go_past_them(tmp_path: Path) -> None:
@@ -240,9 +238,9 @@ class FakeCatalog:
             raise self.error
         return self.held
 
-    def ensure(self, python: str, target: str, tell: Tell) -> Image:
+    def ensure(self, python: str, target: str, report: Report) -> Image:
         self.made += 1
-        tell(f"image of CPython {python} for {target}: made")
+        report(f"image of CPython {python} for {target}: made")
         self.held = image(target, python=python)
         return self.held
 
@@ -293,7 +291,7 @@ def test_an_image_that_cannot_be_had_makes_its_cells_unverified(tmp_path: Path) 
 
 def test_an_image_that_could_not_be_made_is_not_made_for_each_of_its_cells() -> None:
     class Failing(FakeCatalog):
-        def ensure(self, python: str, target: str, tell: Tell) -> Image:
+        def ensure(self, python: str, target: str, report: Report) -> Image:
             self.made += 1
             raise ImageError(Reason.NO_IMAGE, "it cannot be made")
 

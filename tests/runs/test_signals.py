@@ -39,7 +39,7 @@ from matrix.runs.scheduler import Scheduler as Engine, RunContext as World
 from matrix.runs.events import VerdictReached
 from matrix.runs.result_store import ResultStore as Keeping
 from matrix.runs.run import exit_code
-from matrix.runs.interfaces import SystemClock
+from matrix.runs.interface import SystemClock
 from matrix.runs.run import stopping
 from matrix.runs.workers import Workers
 

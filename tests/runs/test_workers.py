@@ -57,7 +57,7 @@ class Doing:
             self.child.wait()
 
 
-def make_job(of: PlannedCell, environment: Environment, key: str) -> str:
+def make_job(request: CellRequest) -> str:
     return key
 
 
@@ -76,7 +76,9 @@ def workers(tmp_path: Path) -> Iterator[Workers]:
 
 
 def submit(workers: Workers, job: str) -> CellCapture:
-    return workers.submit(planned(MINIMUM), ENVIRONMENT, job).result(SECONDS)
+    result = workers.submit(request(job), ignore).result(SECONDS)
+    assert result.capture is not None
+    return result.capture
 
 
 def test_a_worker_answers_and_is_used_again(workers: Workers) -> None:
@@ -110,7 +112,7 @@ def test_a_cell_that_overstays_is_ended_with_what_it_started(tmp_path: Path) -> 
 
 
 def test_killing_ends_all_at_once(workers: Workers, tmp_path: Path) -> None:
-    future = workers.submit(planned(MINIMUM), ENVIRONMENT, "hang")
+    future = workers.submit(request("hang"), ignore)
     until((tmp_path / "pids").exists)
     workers.kill()
     assert future.result(SECONDS).failed is Reason.INTERRUPTED
@@ -128,7 +130,7 @@ class Slow(Doing):
 
 def test_a_cell_that_comes_while_all_are_killed_ends_too(tmp_path: Path) -> None:
     workers = Workers(Slow(tmp_path), make_job, count=1, limit=SECONDS)
-    workers.submit(planned(MINIMUM), ENVIRONMENT, "hang")
+    workers.submit(request("hang"), ignore)
     until((tmp_path / "pids").exists)
     killing = threading.Thread(target=workers.kill)
     killing.start()
@@ -157,7 +159,7 @@ from helpers.run_fakes import MINIMUM, planned
 from matrix.runs.workers import Workers
 if __name__ == "__main__":
     workers = Workers(Doing(Path(sys.argv[1])), make_job, count=1, limit=60)
-    workers.submit(planned(MINIMUM), ENVIRONMENT, "hang").result()
+    workers.submit(request("hang"), ignore).result()
 """
 
 

@@ -198,13 +198,13 @@ def test_queries_of_old_and_new_clients_find_a_book(
 # Runs the newest client by the module of the sample app that uses it.
 TRY = """
 import importlib, os, sys
-from carrier import Place
+from carrier import CallContext
 module = importlib.import_module("libraries." + sys.argv[1].replace("-", "_"))
-place = Place(os.environ, module.SERVICE, "s1")
-place = place.at("s1", module.prepare(place))
-print(module.call(place))
+context = CallContext(os.environ, module.SERVICE, "s1")
+context = context.for_request("s1", module.prepare(context))
+print(module.call(context))
 try:
-    module.fail(place)
+    module.fail(context)
 except Exception as error:
     print(type(error).__name__)
 """

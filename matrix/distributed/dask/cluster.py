@@ -32,7 +32,7 @@ from matrix.runs.interface import SystemClock
 from matrix.runs.result_store import ResultStore
 from matrix.runs.run import OpenRunContext
 from matrix.runs.scheduler import RunContext
-from matrix.runs.setup import SetupOptions
+from matrix.runs.setup import RunOptions
 from matrix.system.source_files import project_version
 
 _CONNECT_SECONDS = 10.0
@@ -59,7 +59,7 @@ class ClusterSetup:
 
         @contextlib.contextmanager
         def open_context(
-            _folder: Path, options: SetupOptions, probes: Mapping[str, Probe], store: ResultStore
+            _folder: Path, options: RunOptions, probes: Mapping[str, Probe], store: ResultStore
         ) -> Iterator[RunContext]:
             template = TaskTemplate(
                 run=uuid.uuid4().hex,
@@ -73,7 +73,7 @@ class ClusterSetup:
             runner = ClusterRunner(self.client, self.connect, template, clock, self.timeouts)
             with contextlib.closing(runner):
                 place = describe_workers(self.offers)
-                yield RunContext(None, None, clock, _UNLIMITED, 0, far=runner, place=place)
+                yield RunContext(None, runner, clock, _UNLIMITED, 0, place=place)
 
         return open_context
 

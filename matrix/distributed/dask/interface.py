@@ -11,7 +11,7 @@ from matrix.errors import UsageError
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.runs.interface import CellResult
-from matrix.runs.setup import SetupOptions
+from matrix.runs.setup import RunOptions
 
 INSTALL_HINT = (
     "It is an optional extra: pip install 'compat-matrix[cluster]'. nox installs it by itself."
@@ -33,7 +33,7 @@ class CellTask:
     version: str
     planned: PlannedCell
     known: frozenset[str]
-    options: SetupOptions
+    options: RunOptions
     engine: str = "auto"
 
 
@@ -47,7 +47,7 @@ class TaskTemplate:
 
     run: str
     version: str
-    options: SetupOptions
+    options: RunOptions
     engine: str
     contained: frozenset[Cell]
     known: Callable[[PlannedCell], frozenset[str]]

@@ -27,7 +27,7 @@ from matrix.distributed.dask.resources import WorkerOffer, count_workers, resour
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.runs.failures import capture_not_run
-from matrix.runs.interface import CellResult, Clock, Report
+from matrix.runs.interface import CellRequest, CellResult, Clock, Report
 
 _STOPPED = "the run was stopped"
 
@@ -60,7 +60,7 @@ _Message = PendingCell | _CellEnd | _Kill
 
 
 class ClusterRunner:
-    """A `FarRunner` that uses `client`, and after a lost connection those that `connect` makes.
+    """A `Runner` that uses `client`, and after a lost connection those that `connect` makes.
 
     Close it after use.
     """
@@ -91,10 +91,10 @@ class ClusterRunner:
         self._thread = threading.Thread(target=self._work, name="cluster", daemon=True)
         self._thread.start()
 
-    def submit(self, order: int, planned: PlannedCell, tell: Report) -> Future[CellResult]:
+    def submit(self, request: CellRequest, report: Report) -> Future[CellResult]:
         """Start a cell where it fits; the future always ends, once."""
-        self._report = tell
-        pending = PendingCell(order, self._template.task(planned), Future())
+        self._report = report
+        pending = PendingCell(request.order, self._template.task(request.planned), Future())
         self._messages.put(pending)
         return pending.future
 
@@ -255,4 +255,4 @@ class ClusterRunner:
     @staticmethod
     def _fail(pending: PendingCell, reason: Reason, detail: str) -> None:
         capture = capture_not_run(pending.task.planned, "", reason, detail)
-        pending.future.set_result(CellResult("", capture))
+        pending.future.set_result(CellResult(capture))

@@ -36,7 +36,7 @@ from matrix.runs.failures import (
     failed_environment_text,
     missing_environment_text,
 )
-from matrix.runs.interface import CellResult
+from matrix.runs.interface import CellRequest, CellResult
 from matrix.runs.journal import lock_results
 from matrix.runs.keys import Sources, base_key, result_key
 from matrix.runs.scheduler import RunContext
@@ -71,6 +71,9 @@ class WorkerRun:
             folder = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             self._context = stack.enter_context(open_context(folder))
+            if self._context.environments is None:
+                raise ValueError("a worker needs a context with environments")
+            self._environments = self._context.environments
             self._resources = stack.pop_all()
 
     @property
@@ -105,16 +108,14 @@ class WorkerRun:
         """End all running cells at once, as interrupted."""
         with self._lock:
             self._killed = True
-        if self._context.runner is not None:
-            self._context.runner.kill()
+        self._context.runner.kill()
 
     def close(self) -> None:
         """Release all resources; no cell may run any more."""
         self._resources.close()
 
     def _run(self, planned: PlannedCell, known: frozenset[str]) -> CellResult:
-        environments, runner = self._context.environments, self._context.runner
-        assert environments and runner  # noqa: S101, PT018 - a context on this machine has both
+        environments = self._environments
         started = self._now()
         try:
             environment = environments.peek(planned)
@@ -125,20 +126,22 @@ class WorkerRun:
         if environment is None:
             base = self._base(planned, failed_environment_text(name))
             if base in known:
-                return CellResult(base, None)
+                return CellResult(None, base)
             try:
-                environment = environments.ensure(planned, lambda _text: None)
+                environment = environments.ensure(planned, _ignore)
             except BuildError as error:
                 return self._failure(planned, base, error.reason, build_error_text(error), started)
         base = self._base(planned, environment_text(environment))
         if base in known:
-            return CellResult(base, None, environment.instead)
+            return CellResult(None, base, environment.instead)
         if self._killed:
             return self._failure(planned, base, Reason.INTERRUPTED, _STOPPED)
         key = result_key(base, planned, self._probes)
-        capture = runner.submit(planned, environment, key).result()
-        capture = dataclasses.replace(capture, engine=self._engine(environment))
-        return CellResult(base, capture, environment.instead)
+        request = CellRequest(0, planned, environment, key)
+        capture = self._context.runner.submit(request, _ignore).result().capture
+        if capture is not None:
+            capture = dataclasses.replace(capture, engine=self._engine(environment))
+        return CellResult(capture, base, environment.instead)
 
     def _base(self, planned: PlannedCell, environment: str) -> str:
         return base_key(planned, environment, self._sources)
@@ -154,7 +157,11 @@ class WorkerRun:
     ) -> CellResult:
         key = result_key(base, planned, self._probes) if base else ""
         capture = capture_not_run(planned, key, reason, detail, started)
-        return CellResult(base, dataclasses.replace(capture, engine=self._engine(None)))
+        return CellResult(dataclasses.replace(capture, engine=self._engine(None)), base)
+
+
+def _ignore(_text: str) -> None:
+    """Take progress that nobody reads."""
 
 
 class WorkerRuns:
@@ -197,7 +204,7 @@ class WorkerRuns:
             run = self._find_or_open(task)
             if run is None:
                 capture = capture_not_run(task.planned, "", Reason.INTERRUPTED, _STOPPED)
-                return CellResult("", capture)
+                return CellResult(capture)
             result = run.run(task.planned, task.known)
         finally:
             with self._lock:

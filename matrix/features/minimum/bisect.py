@@ -1,13 +1,11 @@
-"""Bisection that does not trust itself: what works may stop working, and some cannot be asked.
+"""Strategies of a search: which release to test next.
 
-In this order: the newest release, the documented minimum, the boundary by halving, its neighbours
-one by one, samples on both sides of it, and the edges of the first hole that those show. Whatever
-an answer changes, the earlier questions are put again. A release that cannot tell is a wall: the
-halves on its two sides are looked at one after the other, the newer first.
-
-Every release, from the newest down: what is wanted most is known first.
-
-The seam between the search and what decides where it goes.
+Bisection does not trust its own assumption, as a feature that works may stop working, and some
+releases cannot tell. In this order it tests the newest release, the documented minimum, the
+boundary by halving, the boundary's neighbours one by one, samples on both sides of it, and the
+edges of the first hole that those show. Whenever an answer changes one of these, the earlier steps
+are repeated. A release that cannot tell splits the range: its two sides are tested one after the
+other, the newer first.
 """
 
 from __future__ import annotations
@@ -21,13 +19,30 @@ from matrix.features.minimum.observations import ReleaseState, SearchState, Sear
 __all__ = ["Bisection", "Exhaustive", "Strategy"]
 
 
+class Strategy(Protocol):
+    """Chooses the next step from the state of a search alone: equal states, equal steps."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of the strategy."""
+        ...
+
+    def bound(self, releases: int) -> int:
+        """Return the most releases that are tested of so many."""
+        ...
+
+    def step(self, state: SearchState) -> SearchStep | None:
+        """Return the next step, None where the search is done; never for a tested release."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Bisection:
-    """`beside` neighbours on each side of the boundary, `samples` over all releases.
+    """Bisection with `beside` neighbours on each side of the boundary, and `samples` over all.
 
-    `patience` is how many releases that cannot tell are stepped around for one question: the
-    newest, the boundary, the hole. With `n` releases and `L = ceil(log2(n + 1))` never more are
-    asked than the least of `n` and
+    `patience` is how many releases that cannot tell are stepped around for the newest release, for
+    the boundary and for the hole. With `n` releases and `L = ceil(log2(n + 1))`, at most the
+    smaller of `n` and this number are tested:
 
         (patience + 1) + 1 + samples + 4 beside + 2 (patience + 1) (L + 1)
     """
@@ -38,98 +53,90 @@ class Bisection:
     name: str = "bisection"
 
     def bound(self, releases: int) -> int:
-        """Return how many of so many releases are asked about at most."""
-        one = self._halving(releases)
-        ends = self.patience + 2 + self.samples + 4 * self.beside
-        return min(releases, ends + 2 * one)
+        """Return the most releases that are tested of so many."""
+        others = self.patience + 2 + self.samples + 4 * self.beside
+        return min(releases, others + 2 * self._most_halvings(releases))
 
-    def step(self, known: SearchState) -> SearchStep | None:
-        """Return what to ask next."""
-        return next(self._steps(known), None)
+    def step(self, state: SearchState) -> SearchStep | None:
+        """Return the next step."""
+        return next(self._steps(state), None)
 
-    def _steps(self, known: SearchState) -> Iterator[SearchStep]:
-        yield from self._newest(known)
-        if known.documented is not None and known.documented not in known.answers:
-            yield SearchStep(known.documented, StepCause.DOCUMENTED)
-        if known.bracket is None:
-            # Nothing works yet: look all over before giving up.
-            yield from self._sampled(known, StepCause.ANY)
+    def _steps(self, state: SearchState) -> Iterator[SearchStep]:
+        yield from self._newest(state)
+        if state.documented is not None and state.documented not in state.answers:
+            yield SearchStep(state.documented, StepCause.DOCUMENTED)
+        if state.bracket is None:
+            # No release works so far: sample all of them before giving up.
+            yield from self._samples(state, StepCause.ANY)
             return
-        low, high = known.bracket
-        yield from self._halved(
-            known, StepCause.BISECT, low, high, self._halving(len(known.releases))
-        )
-        yield from self._neighbours(known, high)
-        yield from self._sampled(known, StepCause.SAMPLE)
-        yield from self._edges(known)
+        low, high = state.bracket
+        yield from self._halve(state, StepCause.BISECT, low, high)
+        yield from self._neighbours(state, high)
+        yield from self._samples(state, StepCause.SAMPLE)
+        yield from self._hole_edges(state)
 
-    def _halving(self, releases: int) -> int:
+    def _most_halvings(self, releases: int) -> int:
         return (self.patience + 1) * (releases.bit_length() + 1)
 
-    def _newest(self, known: SearchState) -> Iterator[SearchStep]:
-        """Ask for the newest release that can tell."""
-        for back in range(min(self.patience + 1, len(known.releases))):
-            position = len(known.releases) - 1 - back
-            if position not in known.answers:
+    def _newest(self, state: SearchState) -> Iterator[SearchStep]:
+        """Test the newest release that can tell."""
+        count = len(state.releases)
+        for position in range(count - 1, max(-1, count - self.patience - 2), -1):
+            if position not in state.answers:
                 yield SearchStep(position, StepCause.NEWEST)
-            if known.answers.get(position) is not ReleaseState.CANNOT_TELL:
+            if state.answers.get(position) is not ReleaseState.CANNOT_TELL:
                 return
 
-    def _halved(
-        self, known: SearchState, why: StepCause, low: int, high: int, most: int
+    def _halve(
+        self, state: SearchState, cause: StepCause, low: int, high: int
     ) -> Iterator[SearchStep]:
-        """Ask for the middle of the newest stretch between the two that was not asked."""
-        walls = known.count(why, ReleaseState.CANNOT_TELL)
-        if walls > self.patience or known.count(why) >= most:
+        """Test the middle of the newest untested run between two positions."""
+        silent = state.count(cause, ReleaseState.CANNOT_TELL)
+        most = self._most_halvings(len(state.releases))
+        if silent > self.patience or state.count(cause) >= most:
             return
-        runs = known.open_between(low, high)
-        if runs:
-            yield SearchStep(_middle(runs[-1]), why)
+        if runs := state.untested_runs(low, high):
+            yield SearchStep(runs[-1][len(runs[-1]) // 2], cause)
 
-    def _neighbours(self, known: SearchState, boundary: int) -> Iterator[SearchStep]:
-        """Ask for what is beside the boundary; a boundary that keeps moving ends this."""
-        if known.count(StepCause.BESIDE) >= 4 * self.beside:
+    def _neighbours(self, state: SearchState, boundary: int) -> Iterator[SearchStep]:
+        """Test the releases beside the boundary; a boundary that keeps moving ends this."""
+        if state.count(StepCause.BESIDE) >= 4 * self.beside:
             return
         for distance in range(1, self.beside + 1):
             for position in (boundary - distance, boundary + distance):
-                if 0 <= position < len(known.releases) and position not in known.answers:
+                if 0 <= position < len(state.releases) and position not in state.answers:
                     yield SearchStep(position, StepCause.BESIDE)
 
-    def _sampled(self, known: SearchState, why: StepCause) -> Iterator[SearchStep]:
-        """Ask all over: above the boundary for holes, below it for what worked before one."""
-        for position in self._places(len(known.releases)):
-            if position not in known.answers:
-                yield SearchStep(position, why)
+    def _samples(self, state: SearchState, cause: StepCause) -> Iterator[SearchStep]:
+        """Test samples: above the boundary for holes, below it for what worked before one."""
+        for position in self._sample_positions(len(state.releases)):
+            if position not in state.answers:
+                yield SearchStep(position, cause)
 
-    def _places(self, releases: int) -> Sequence[int]:
-        """Return positions that lie evenly among all, so that a moving boundary moves none."""
+    def _sample_positions(self, releases: int) -> Sequence[int]:
+        """Return positions spread evenly over all releases, whatever the boundary is."""
         if not releases:
             return ()
         return sorted(
-            {(2 * each + 1) * releases // (2 * self.samples) for each in range(self.samples)}
+            {(2 * index + 1) * releases // (2 * self.samples) for index in range(self.samples)}
         )
 
-    def _edges(self, known: SearchState) -> Iterator[SearchStep]:
-        """Ask where the first hole begins and where it ends."""
-        if known.hole is None:
+    def _hole_edges(self, state: SearchState) -> Iterator[SearchStep]:
+        """Test where the first hole begins and ends."""
+        if state.hole is None:
             return
-        first, last = known.hole
-        most = self._halving(len(known.releases))
-        works = known.at(ReleaseState.WORKS)
-        before = max(each for each in works if each < first)
-        yield from self._halved(known, StepCause.HOLE, before, first, most)
-        after = [each for each in works if each > last]
+        first, last = state.hole
+        works = state.positions(ReleaseState.WORKS)
+        before = max(position for position in works if position < first)
+        yield from self._halve(state, StepCause.HOLE, before, first)
+        after = [position for position in works if position > last]
         if after:
-            yield from self._halved(known, StepCause.HOLE, last, after[0], most)
-
-
-def _middle(run: range) -> int:
-    return run[len(run) // 2]
+            yield from self._halve(state, StepCause.HOLE, last, after[0])
 
 
 @dataclasses.dataclass(frozen=True)
 class Exhaustive:
-    """Asks about all of them; nothing is assumed."""
+    """Tests every release, from the newest down, and assumes nothing."""
 
     name: str = "exhaustive"
 
@@ -137,26 +144,9 @@ class Exhaustive:
         """Return the number of releases."""
         return releases
 
-    def step(self, known: SearchState) -> SearchStep | None:
-        """Return the newest release that was not asked about."""
-        for position in reversed(range(len(known.releases))):
-            if position not in known.answers:
+    def step(self, state: SearchState) -> SearchStep | None:
+        """Return the newest release that was not tested."""
+        for position in reversed(range(len(state.releases))):
+            if position not in state.answers:
                 return SearchStep(position, StepCause.EVERY)
         return None
-
-
-class Strategy(Protocol):
-    """Decides from what is known alone: the same knowledge, the same step."""
-
-    @property
-    def name(self) -> str:
-        """Return its name, for people."""
-        ...
-
-    def bound(self, releases: int) -> int:
-        """Return how many of so many releases are asked about at most."""
-        ...
-
-    def step(self, known: SearchState) -> SearchStep | None:
-        """Return what to ask next, None where it is done. Never a release that was asked."""
-        ...

@@ -1,4 +1,4 @@
-"""What the result of a search says of what documents promise. Pure."""
+"""Compare the result of a search with the documented minimums. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Agreement", "Conclusion", "conclude", "exit_code_of"]
 
 
 class Agreement(str, enum.Enum):
-    """How a documented minimum and the observed one go together. LATER refutes the document."""
+    """How the observed minimum compares with a documented one. LATER refutes the document."""
 
     SAME = "same"
     EARLIER = "earlier"
@@ -28,83 +28,82 @@ class Agreement(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Conclusion:
-    """The answer for one promise, with a clause that says why."""
+    """The answer for one promise; `detail` is a clause that explains it."""
 
     promise: DocumentedMinimum
     agreement: Agreement
-    said: str
+    detail: str
 
 
 def conclude(
-    quest: SearchPlan, result: ReleaseSearchResult, promise: DocumentedMinimum
+    plan: SearchPlan, result: ReleaseSearchResult, promise: DocumentedMinimum
 ) -> Conclusion:
     """Return whether a promise `from this release on` holds at its beginning.
 
-    It is refuted only where the first release that can answer, from the documented one on, fails,
-    and a later one works in the same environment.
+    It is refuted only where the first release that can tell, from the documented one on, fails, and
+    a later one works in the same environment.
     """
-    agreement, said = _compared(quest, result, promise.least)
-    return Conclusion(promise, agreement, said)
+    agreement, detail = _compare(plan, result, promise.minimum)
+    return Conclusion(promise, agreement, detail)
 
 
-def exit_code_of(found: Iterable[SearchResult]) -> ExitCode:
-    """Return what the searches come to: the worst answer of any channel."""
+def exit_code_of(searches: Iterable[SearchResult]) -> ExitCode:
+    """Return the exit code of the searches: the worst answer of any channel."""
     code = ExitCode.OK
-    for sought in found:
-        if sought.interrupted:
+    for search in searches:
+        if search.interrupted:
             return ExitCode.INTERRUPTED
-        if sought.lost:
+        if search.lost:
             return ExitCode.ENGINE_UNAVAILABLE
-        for result in sought.results.values():
-            answers = {conclude(sought.quest, result, x).agreement for x in sought.quest.promises}
-            if Agreement.LATER in answers:
+        for result in search.results.values():
+            agreements = {
+                conclude(search.plan, result, promise).agreement
+                for promise in search.plan.promises
+            }
+            if Agreement.LATER in agreements:
                 code = ExitCode.REFUTED
-            elif (Agreement.OPEN in answers or result.observed is None) and not code:
+            elif (Agreement.OPEN in agreements or result.observed is None) and not code:
                 code = ExitCode.UNVERIFIED
     return code
 
 
-def _compared(quest: SearchPlan, result: ReleaseSearchResult, least: str) -> tuple[Agreement, str]:
-    documented, observed = Version(least), result.observed
-    since = [each for each in result.tried if Version(each.release) >= documented]
-    answered = [each for each in since if each.reply.answer is not ReleaseState.CANNOT_TELL]
-    works = [each.release for each in answered if each.reply.answer is ReleaseState.WORKS]
+def _compare(plan: SearchPlan, result: ReleaseSearchResult, minimum: str) -> tuple[Agreement, str]:
+    documented, observed = Version(minimum), result.observed
+    since = [tested for tested in result.tried if Version(tested.release) >= documented]
+    answered = [item for item in since if item.reply.answer is not ReleaseState.CANNOT_TELL]
+    works = [item.release for item in answered if item.reply.answer is ReleaseState.WORKS]
     if observed is None:
-        told = Agreement.OPEN, "none of the releases tried was seen to work"
+        answer = Agreement.OPEN, "none of the tested releases works"
     elif answered and answered[0].reply.answer is ReleaseState.FAILS:
         first = answered[0].release
-        told = Agreement.OPEN, f"{first} fails, and no later release was seen to work"
+        answer = Agreement.OPEN, f"{first} fails, and no later tested release works"
         if works:
-            told = Agreement.LATER, f"{first} fails, and {works[0]} works"
+            answer = Agreement.LATER, f"{first} fails, and {works[0]} works"
     elif since and not answered:
-        # That an earlier one works says nothing of those that are promised.
-        told = Agreement.OPEN, f"{observed} works, and none from {least} on can tell"
+        # An earlier release that works says nothing about those that are promised.
+        answer = Agreement.OPEN, f"{observed} works, and none from {minimum} on can tell"
     elif Version(observed) < documented:
-        told = Agreement.EARLIER, f"{observed} works already"
-    elif observed == least:
-        told = Agreement.SAME, _before(result)
+        answer = Agreement.EARLIER, f"{observed} works already"
+    elif observed == minimum and result.exact:
+        answer = Agreement.SAME, "the release before fails, or there is none"
+    elif observed == minimum:
+        answer = Agreement.SAME, "it works; the release before cannot tell"
     else:
-        told = _not_asked(quest, least, observed)
-    return told
+        answer = _compare_untested(plan, minimum, observed)
+    return answer
 
 
-def _not_asked(quest: SearchPlan, least: str, observed: str) -> tuple[Agreement, str]:
+def _compare_untested(plan: SearchPlan, minimum: str, observed: str) -> tuple[Agreement, str]:
     """Return the answer where the documented release has none, and only later ones do."""
-    if least in quest.cells:
-        return Agreement.OPEN, f"{least} cannot tell"
-    chosen = {
+    if minimum in plan.cells:
+        return Agreement.OPEN, f"{minimum} cannot tell"
+    deselected = {
         release
-        for each in quest.passed_over
-        if each.reason is Reason.NOT_SELECTED
-        for release in each.releases
+        for skipped in plan.skipped
+        if skipped.reason is Reason.NOT_SELECTED
+        for release in skipped.releases
     }
-    between = [x for x in quest.cells if Version(least) < Version(x) < Version(observed)]
-    if least in chosen or between:
-        return Agreement.OPEN, f"{least} was not asked"
+    between = [x for x in plan.cells if Version(minimum) < Version(x) < Version(observed)]
+    if minimum in deselected or between:
+        return Agreement.OPEN, f"{minimum} was not tested"
     return Agreement.SAME, f"{observed} is the first of them that can be installed here"
-
-
-def _before(result: ReleaseSearchResult) -> str:
-    if result.exact:
-        return "the release before fails, or there is none"
-    return "it works; of the release before it cannot be told"

@@ -1,11 +1,4 @@
-"""What is asked of one release, and what there is to answer.
-
-What is known while searching: all releases, and those asked so far with their answers.
-
-The answer of a search, and what it rests on.
-
-What happens in a search, as it happens: each step is an event.
-"""
+"""States, events and the result of a search over releases."""
 
 from __future__ import annotations
 
@@ -37,7 +30,7 @@ __all__ = [
 
 
 class ReleaseState(str, enum.Enum):
-    """Whether a release can do it. What cannot be installed or started is neither yes nor no."""
+    """The answer for a release; one that cannot be installed or started cannot tell."""
 
     WORKS = "works"
     FAILS = "fails"
@@ -46,22 +39,22 @@ class ReleaseState(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class OracleReply:
-    """The answer for one release; `reason` is a clause, given wherever it cannot be told."""
+    """The answer for one release; `reason` is a clause, always set for CANNOT_TELL."""
 
     answer: ReleaseState
     reason: str = ""
 
 
 class Oracle(Protocol):
-    """Answers for releases; each is asked once."""
+    """Tests releases, each once."""
 
-    def ask(self, release: str) -> OracleReply:
-        """Return whether this release can do it."""
+    def check(self, release: str) -> OracleReply:
+        """Return whether the feature works in this release."""
         ...
 
 
 class StepCause(str, enum.Enum):
-    """What a release is asked for."""
+    """The cause for which a release is tested."""
 
     NEWEST = "newest"
     DOCUMENTED = "documented"
@@ -71,31 +64,34 @@ class StepCause(str, enum.Enum):
     SAMPLE = "sample"
     HOLE = "hole"
     EVERY = "every"
-    # Nobody asked for this search: another one did, or it came first as likely to be asked.
+    # Tested for another search, or ahead of time as likely to be needed.
     GIVEN = "given"
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchStep:
-    """The release to ask about next, by its position."""
+    """The release to test next, by its position."""
 
     position: int
-    why: StepCause
+    cause: StepCause
 
 
 @dataclasses.dataclass(frozen=True)
 class TestedRelease:
-    """A release that was asked about."""
+    """A release that was tested."""
 
     position: int
     release: str
-    why: StepCause
+    cause: StepCause
     reply: OracleReply
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchState:
-    """`releases` ascend; `tried` are in the order of asking; `documented` is a position or None."""
+    """The state of a search: all releases, ascending, and those tested, in that order.
+
+    `documented` is the position of the documented minimum, or None.
+    """
 
     releases: tuple[str, ...]
     documented: int | None = None
@@ -104,24 +100,23 @@ class SearchState:
     @functools.cached_property
     def answers(self) -> Mapping[int, ReleaseState]:
         """Return the answers by position."""
-        return {each.position: each.reply.answer for each in self.tried}
+        return {tested.position: tested.reply.answer for tested in self.tried}
 
-    def at(self, answer: ReleaseState) -> tuple[int, ...]:
+    def positions(self, answer: ReleaseState) -> tuple[int, ...]:
         """Return the positions with this answer, ascending."""
-        return tuple(sorted(each for each, said in self.answers.items() if said is answer))
+        return tuple(sorted(position for position, a in self.answers.items() if a is answer))
 
-    def count(self, why: StepCause, answer: ReleaseState | None = None) -> int:
-        """Return how many releases were asked for a reason, with one answer only if given."""
+    def count(self, cause: StepCause, answer: ReleaseState | None = None) -> int:
+        """Return how many releases were tested for a cause, or of these those with an answer."""
         return sum(
-            each.why is why and (answer is None or each.reply.answer is answer)
-            for each in self.tried
+            tested.cause is cause and answer in {None, tested.reply.answer} for tested in self.tried
         )
 
-    def open_between(self, low: int, high: int) -> Sequence[range]:
-        """Return the runs of positions strictly between two that were not asked, ascending."""
+    def untested_runs(self, low: int, high: int) -> Sequence[range]:
+        """Return the runs of untested positions strictly between two, ascending."""
         runs: list[range] = []
         start = low + 1
-        for position in [*(each for each in sorted(self.answers) if low < each < high), high]:
+        for position in [*(p for p in sorted(self.answers) if low < p < high), high]:
             if start < position:
                 runs.append(range(start, position))
             start = position + 1
@@ -129,38 +124,38 @@ class SearchState:
 
     @functools.cached_property
     def bracket(self) -> tuple[int, int] | None:
-        """Return the newest position that fails below the least that works, and that one.
+        """Return the last position that fails below the lowest that works, and the latter.
 
-        The first is -1 where none fails; None is for no release that works.
+        The first is -1 where none fails. Returns None where no release works.
         """
-        works = self.at(ReleaseState.WORKS)
+        works = self.positions(ReleaseState.WORKS)
         if not works:
             return None
-        fails = [each for each in self.at(ReleaseState.FAILS) if each < works[0]]
+        fails = [position for position in self.positions(ReleaseState.FAILS) if position < works[0]]
         return (fails[-1] if fails else -1, works[0])
 
     @functools.cached_property
     def hole(self) -> tuple[int, int] | None:
         """Return the first and last position known to fail of the first hole, None without one.
 
-        A hole is what fails above the least release that works, up to the next one that works.
+        A hole is a range that fails above the lowest release that works, up to the next that works.
         """
         if self.bracket is None:
             return None
-        above = [each for each in self.at(ReleaseState.FAILS) if each > self.bracket[1]]
+        above = [p for p in self.positions(ReleaseState.FAILS) if p > self.bracket[1]]
         if not above:
             return None
-        after = [each for each in self.at(ReleaseState.WORKS) if each > above[0]]
+        after = [p for p in self.positions(ReleaseState.WORKS) if p > above[0]]
         end = after[0] if after else len(self.releases)
-        return above[0], max(each for each in above if each < end)
+        return above[0], max(position for position in above if position < end)
 
 
 @dataclasses.dataclass(frozen=True)
 class ReleaseGap:
-    """Releases known to fail above one that works; what lies between them was not all asked.
+    """A hole: releases known to fail above one that works; not all between them were tested.
 
-    `closed` is whether a later release works again. `exact` is whether nothing that was not asked,
-    or could not tell, is within or next to it.
+    `closed` is whether a later release works again. `exact` is whether no release within or next to
+    it is untested or cannot tell.
     """
 
     first: str
@@ -171,11 +166,11 @@ class ReleaseGap:
 
 @dataclasses.dataclass(frozen=True)
 class ReleaseSearchResult:
-    """`observed` is the least release that works, of those asked; None where none does.
+    """The result of a search.
 
-    `exact` is whether the release before it fails (or there is none). `tried` ascend as the
-    releases do. `assumptions` say what was taken for granted of releases that were not asked, or
-    could not tell.
+    `observed` is the lowest tested release that works, None where none does. `exact` is whether the
+    release before it fails (or there is none). `tried` are ascending. `assumptions` are about the
+    releases that were not tested or cannot tell.
     """
 
     documented: str | None
@@ -186,7 +181,7 @@ class ReleaseSearchResult:
     assumptions: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the answer as plain JSON values."""
+        """Return the result as plain JSON values."""
         return {
             "documented": self.documented,
             "observed": self.observed,
@@ -194,83 +189,76 @@ class ReleaseSearchResult:
             "first_hole": None if self.first_hole is None else dataclasses.asdict(self.first_hole),
             "tried": [
                 {
-                    "release": each.release,
-                    "answer": each.reply.answer.value,
-                    "reason": each.reply.reason,
-                    "asked_for": each.why.value,
+                    "release": tested.release,
+                    "answer": tested.reply.answer.value,
+                    "reason": tested.reply.reason,
+                    "asked_for": tested.cause.value,
                 }
-                for each in self.tried
+                for tested in self.tried
             ],
             "assumptions": list(self.assumptions),
         }
 
 
-def summarize_search(known: SearchState) -> ReleaseSearchResult:
-    """Return what the answers so far amount to."""
-    bracket = known.bracket
+def summarize_search(state: SearchState) -> ReleaseSearchResult:
+    """Return the result of the answers so far."""
+    bracket = state.bracket
     return ReleaseSearchResult(
-        documented=None if known.documented is None else known.releases[known.documented],
-        observed=None if bracket is None else known.releases[bracket[1]],
+        documented=None if state.documented is None else state.releases[state.documented],
+        observed=None if bracket is None else state.releases[bracket[1]],
         exact=bracket is not None and bracket[0] == bracket[1] - 1,
-        first_hole=_hole(known),
-        tried=tuple(sorted(known.tried, key=lambda each: each.position)),
-        assumptions=tuple(_assumptions(known)),
+        first_hole=_first_hole(state),
+        tried=tuple(sorted(state.tried, key=lambda tested: tested.position)),
+        assumptions=tuple(_assumptions(state)),
     )
 
 
-def _hole(known: SearchState) -> ReleaseGap | None:
-    if known.hole is None:
+def _first_hole(state: SearchState) -> ReleaseGap | None:
+    if state.hole is None:
         return None
-    first, last = known.hole
-    answers = known.answers
-    inside = all(answers.get(each) is ReleaseState.FAILS for each in range(first, last + 1))
-    after = answers.get(last + 1)
-    end = last == len(known.releases) - 1 or after is ReleaseState.WORKS
+    first, last = state.hole
+    answers = state.answers
+    all_fail = all(answers.get(p) is ReleaseState.FAILS for p in range(first, last + 1))
+    ends = last == len(state.releases) - 1 or answers.get(last + 1) is ReleaseState.WORKS
     return ReleaseGap(
-        first=known.releases[first],
-        last=known.releases[last],
-        closed=any(each > last for each in known.at(ReleaseState.WORKS)),
-        exact=inside and end and answers.get(first - 1) is ReleaseState.WORKS,
+        first=state.releases[first],
+        last=state.releases[last],
+        closed=any(position > last for position in state.positions(ReleaseState.WORKS)),
+        exact=all_fail and ends and answers.get(first - 1) is ReleaseState.WORKS,
     )
 
 
-def _assumptions(known: SearchState) -> Iterator[str]:
-    if known.bracket is None:
-        yield from _say(known, 0, len(known.releases), "are taken not to work, for none does")
+def _assumptions(state: SearchState) -> Iterator[str]:
+    count = len(state.releases)
+    if state.bracket is None:
+        yield from _assume(state, range(count), "are taken not to work, for none does")
         return
-    low, high = known.bracket
+    low, high = state.bracket
+    boundary = state.releases[high]
     if low >= 0:
-        yield from _say(known, 0, low, f"below {known.releases[low]} are taken not to work")
-    yield from _say(
-        known, low + 1, high, f"right before {known.releases[high]} were passed over: one may work"
-    )
-    above = f"above {known.releases[high]} are taken to be like their neighbours"
-    yield from _say(known, high + 1, len(known.releases), above)
+        text = f"below {state.releases[low]} are taken not to work"
+        yield from _assume(state, range(low), text)
+    text = f"right before {boundary} were skipped: one may work"
+    yield from _assume(state, range(low + 1, high), text)
+    text = f"above {boundary} are taken to be like their neighbours"
+    yield from _assume(state, range(high + 1, count), text)
 
 
-def _say(known: SearchState, start: int, end: int, what: str) -> Iterator[str]:
-    """Yield what is assumed of releases that were not asked, and of those that could not tell."""
-    stretch = range(start, end)
-    unasked = [each for each in stretch if each not in known.answers]
-    silent = [each for each in stretch if known.answers.get(each) is ReleaseState.CANNOT_TELL]
-    if unasked:
-        yield f"{_count(unasked)} not asked {what} ({_ends(known, unasked)})"
-    if silent:
-        yield f"{_count(silent)} that cannot tell {what} ({_ends(known, silent)})"
-
-
-def _count(positions: Sequence[int]) -> str:
-    return f"{len(positions)} release{'s' if len(positions) != 1 else ''}"
-
-
-def _ends(known: SearchState, positions: Sequence[int]) -> str:
-    first, last = known.releases[positions[0]], known.releases[positions[-1]]
-    return first if first == last else f"{first} to {last}"
+def _assume(state: SearchState, positions: range, text: str) -> Iterator[str]:
+    """Yield the assumption on untested releases, and that on those that cannot tell."""
+    untested = [p for p in positions if p not in state.answers]
+    silent = [p for p in positions if state.answers.get(p) is ReleaseState.CANNOT_TELL]
+    for group, condition in ((untested, "not tested"), (silent, "that cannot tell")):
+        if group:
+            noun = "release" if len(group) == 1 else "releases"
+            first, last = state.releases[group[0]], state.releases[group[-1]]
+            ends = first if first == last else f"{first} to {last}"
+            yield f"{len(group)} {noun} {condition} {text} ({ends})"
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchStarted:
-    """So many releases, of which at most `bound` will be asked about."""
+    """A search over so many releases begins, of which at most `bound` will be tested."""
 
     strategy: str
     releases: int
@@ -280,16 +268,16 @@ class SearchStarted:
 
 @dataclasses.dataclass(frozen=True)
 class ReleaseRequested:
-    """A release is about to be asked about, the `number`-th (from 1)."""
+    """A release is about to be tested, the `number`-th (from 1)."""
 
     release: str
-    why: StepCause
+    cause: StepCause
     number: int
 
 
 @dataclasses.dataclass(frozen=True)
 class ReleaseTested:
-    """What came of it."""
+    """A release was tested."""
 
     release: str
     reply: OracleReply
@@ -297,7 +285,7 @@ class ReleaseTested:
 
 @dataclasses.dataclass(frozen=True)
 class RangeNarrowed:
-    """The least that works is `works` now, and the newest below it that fails `fails`, if any."""
+    """`works` is now the lowest that works, `fails` the newest below it that fails, if any."""
 
     fails: str | None
     works: str
@@ -313,7 +301,7 @@ class GapFound:
 
 @dataclasses.dataclass(frozen=True)
 class SearchFinished:
-    """The last event."""
+    """The last event of a search."""
 
     result: ReleaseSearchResult
 

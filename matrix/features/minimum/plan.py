@@ -1,4 +1,4 @@
-"""From a subject to its searches: which runtime, which framework, which releases. Pure."""
+"""Plan the searches for a subject: their runtime, their framework and their releases. Pure."""
 
 from __future__ import annotations
 
@@ -42,92 +42,95 @@ def plan_searches(
     claims: Sequence[Claim],
     index: Index,
     coverage: Coverage,
-    wanted: SearchOptions,
+    options: SearchOptions,
 ) -> tuple[SearchPlan, ...]:
-    """Return the searches for a subject, one for each framework that is meant.
+    """Return the searches for a subject, one for each framework to search on.
 
-    Raises UsageError for what there is not, NothingSelectedError where no release can be asked.
+    Raises UsageError for unknown names and versions, NothingSelectedError where no release can be
+    tested.
     """
-    maker = _Maker(subject, claims, index, coverage, wanted)
+    planner = _SearchPlanner(subject, claims, index, coverage, options)
     if subject.of_library:
-        return (maker.under_a_tracer(),)
-    if wanted.ddtrace:
+        return (planner.plan_under_tracer(),)
+    if options.ddtrace:
         raise UsageError(
             f"--ddtrace is for framework:NAME; the releases of ddtrace are searched for {subject}",
             "--since and --until say which of them.",
         )
-    return tuple(maker.on(framework) for framework in maker.frameworks())
+    return tuple(planner.plan_on(framework) for framework in planner.frameworks())
 
 
-class _Maker:
+class _SearchPlanner:
     def __init__(
         self,
         subject: SearchSubject,
         claims: Sequence[Claim],
         index: Index,
         coverage: Coverage,
-        wanted: SearchOptions,
+        options: SearchOptions,
     ) -> None:
-        self.subject, self.claims, self.wanted = subject, claims, wanted
+        self.subject, self.claims, self.options = subject, claims, options
         self.index, self.coverage = index, coverage
-        self.until = end_of_day(wanted.as_of)
-        self.ends = SearchBounds.of(wanted.since, wanted.until)
-        self.tracer = self.shelf(TRACER)
+        self.until = end_of_day(options.as_of)
+        self.bounds = SearchBounds.parse(options.since, options.until)
+        self.tracer = self.releases(TRACER)
         if not self.tracer.all:
-            said = f"there is no final release of {TRACER}{self.tracer.until_note}"
-            raise NothingSelectedError(said, "Name a later date with --as-of.")
-        self.asks = checks_about(subject, claims, self.tracer, coverage)
+            raise NothingSelectedError(
+                f"there is no final release of {TRACER}{self.tracer.until_note}",
+                "Pass a later date with --as-of.",
+            )
+        self.checks = checks_about(subject, claims, self.tracer, coverage)
 
-    def shelf(self, name: str) -> Releases:
+    def releases(self, name: str) -> Releases:
         return Releases(self.index.project(name), self.until)
 
     def frameworks(self) -> Sequence[str]:
         """Return the frameworks to search on, one search each."""
         rule = self.subject.rule
-        meant = list(dict.fromkeys(ask.framework for ask, _ in self.asks))
-        if not meant:
-            meant = [rule.app] if rule.app else list(rule.frameworks)
-        alone = self.subject.kind is ClaimKind.INTEGRATION and not rule.app
-        if alone:
-            meant = [self.subject.name]
-        name = self.wanted.framework.partition("==")[0]
+        own_library = self.subject.kind is ClaimKind.INTEGRATION and not rule.app
+        if own_library:
+            promised = [self.subject.name]
+        else:
+            promised = list(dict.fromkeys(check.framework for check, _ in self.checks))
+            promised = promised or ([rule.app] if rule.app else list(rule.frameworks))
+        name = self.options.framework.partition("==")[0]
         if not name:
-            return meant
-        can = meant
-        if not rule.app and not alone:
-            # The probe may be tried where no document names it.
-            also = load_probes()[rule.probe].frameworks
-            can = list(dict.fromkeys([*meant, *(x for x in also if x in self.coverage.samples)]))
-        if name not in can:
+            return promised
+        possible = promised
+        if not rule.app and not own_library:
+            # The probe may run where no document promises it.
+            also = [x for x in load_probes()[rule.probe].frameworks if x in self.coverage.samples]
+            possible = list(dict.fromkeys([*promised, *also]))
+        if name not in possible:
             raise UsageError(
-                f"{self.subject} is not tried on {name!r}{did_you_mean(name, can)}",
-                f"It is on {', '.join(can)}.",
+                f"{self.subject} is not tested on {name!r}{did_you_mean(name, possible)}",
+                f"It is on {', '.join(possible)}.",
             )
         return [name]
 
-    def on(self, framework: str) -> SearchPlan:
+    def plan_on(self, framework: str) -> SearchPlan:
         """Return the search over releases of the tracer, on a framework."""
-        least = self._least_ask(framework)
-        base = least[0].boundary.minimum if least else self.tracer.all[-1]
-        shelf = self.shelf(framework)
-        specifier = least[0].specifier if least and least[0].framework == framework else ""
+        lowest = self._lowest_check(framework)
+        base = lowest[0].boundary.minimum if lowest else self.tracer.all[-1]
+        project = self.releases(framework)
+        specifier = lowest[0].specifier if lowest and lowest[0].framework == framework else ""
 
-        def release_on(python: str) -> tuple[Release, Release] | Unsatisfiable:
-            return self._release_on(shelf, specifier, python, base)
+        def choose(python: str) -> tuple[Release, Release] | Unsatisfiable:
+            return self._framework_release(project, specifier, python, base)
 
-        python = self.wanted.python or self._newest_python(least, base, release_on)
-        found = release_on(python)
-        if isinstance(found, Unsatisfiable):
+        python = self.options.python or self._newest_python(lowest, base, choose)
+        choice = choose(python)
+        if isinstance(choice, Unsatisfiable):
             raise NothingSelectedError(
-                f"no release of {framework} can be used: {found.detail}",
-                "Name another one (--framework NAME==VERSION) or another CPython (--python).",
+                f"no release of {framework} can be used: {choice.detail}",
+                "Pass another one (--framework NAME==VERSION) or another CPython (--python).",
             )
-        title, base = found
-        cells, passed = split_releases(
+        release, base = choice
+        cells, skipped = split_releases(
             self.tracer,
-            self.ends,
-            lambda tracer: tracer_obstacle(tracer, python, self.wanted.target),
-            lambda tracer: self._cell(python, framework, title, tracer),
+            self.bounds,
+            lambda tracer: tracer_obstacle(tracer, python, self.options.target),
+            lambda tracer: self._cell(python, framework, release, tracer),
         )
         pages = pages_by_document(self.claims)
         stated = [
@@ -138,141 +141,144 @@ class _Maker:
             for minimum in [documented_minimum(claim, self.subject.rule, page)]
             if minimum is not None
         ]
-        return self._quest(
+        return self._search_plan(
             self.tracer,
             cells,
-            passed,
+            skipped,
             stated,
             python,
-            framework=f"{framework} {title.text}",
-            remarks=tuple(self._remarks(framework, title, base, cells)),
+            framework=f"{framework} {release.text}",
+            remarks=tuple(self._remarks(framework, release, base, cells)),
         )
 
-    def under_a_tracer(self) -> SearchPlan:
+    def plan_under_tracer(self) -> SearchPlan:
         """Return the search over releases of a framework, under one release of the tracer."""
         name = self.subject.name
-        shelf = self.shelf(name)
-        if self.wanted.framework:
+        project = self.releases(name)
+        if self.options.framework:
             raise UsageError(
-                f"--framework says nothing here: the releases of {name} are searched",
+                f"cannot use --framework here: the releases of {name} are searched",
                 "--since and --until say which of them, --ddtrace the tracer.",
             )
-        tracer = find_release(self.tracer, self.wanted.ddtrace, "--ddtrace")
-        python = self.wanted.python or self._newest_python(
-            None, tracer, lambda each: newest_usable(shelf, "", each, self.until or tracer.uploaded)
+        tracer = find_release(self.tracer, self.options.ddtrace, "--ddtrace")
+        python = self.options.python or self._newest_python(
+            None,
+            tracer,
+            lambda python: newest_usable(project, "", python, self.until or tracer.uploaded),
         )
-        missing = tracer_obstacle(tracer, python, self.wanted.target)
-        if missing is not None:
-            raise NothingSelectedError(missing.detail, "Name another CPython with --python.")
-        cells, passed = split_releases(
-            shelf,
-            self.ends,
-            lambda title: framework_obstacle(name, title, python),
-            lambda title: self._cell(python, name, title, tracer),
+        obstacle = tracer_obstacle(tracer, python, self.options.target)
+        if obstacle is not None:
+            raise NothingSelectedError(obstacle.detail, "Pass another CPython with --python.")
+        cells, skipped = split_releases(
+            project,
+            self.bounds,
+            lambda release: framework_obstacle(name, release, python),
+            lambda release: self._cell(python, name, release, tracer),
         )
-        stated = [(x, x) for x in self.subject.claims if x.status is not Status.NOT_SUPPORTED]
-        after = [x.text for x in shelf.all if x.uploaded > tracer.uploaded and x.text in cells]
-        remarks = []
-        if after:
-            remarks.append(
-                f"{len(after)} releases of {name} are younger than {TRACER} {tracer.text}"
-                f" ({after[0]} to {after[-1]}): it cannot know them"
+        stated = [
+            (claim, claim)
+            for claim in self.subject.claims
+            if claim.status is not Status.NOT_SUPPORTED
+        ]
+        younger = [x.text for x in project.all if x.uploaded > tracer.uploaded and x.text in cells]
+        remarks: tuple[str, ...] = ()
+        if younger:
+            remarks = (
+                f"{len(younger)} releases of {name} are younger than {TRACER} {tracer.text}"
+                f" ({younger[0]} to {younger[-1]}): it cannot know them",
             )
-        return self._quest(
-            shelf, cells, passed, stated, python, ddtrace=tracer.text, remarks=tuple(remarks)
+        return self._search_plan(
+            project, cells, skipped, stated, python, ddtrace=tracer.text, remarks=remarks
         )
 
-    def _release_on(
-        self, shelf: Releases, specifier: str, python: str, base: Release
+    def _framework_release(
+        self, project: Releases, specifier: str, python: str, base: Release
     ) -> tuple[Release, Release] | Unsatisfiable:
-        """Return the framework's release on a CPython, and the tracer's whose time it is of.
+        """Return the framework's release on a CPython, and the tracer's whose era it is of.
 
-        That is `base`; where nothing of its time runs on the CPython, the next that it does for.
+        The latter is `base`, or the next for which a framework release of its era runs there.
         """
-        pinned = self._pinned(shelf)
-        if pinned is not None:
-            missing = framework_obstacle(shelf.name, pinned, python)
-            return missing or (pinned, base)
+        _, _, version = self.options.framework.partition("==")
+        if version:
+            pinned = find_release(project, version, "--framework")
+            return framework_obstacle(project.name, pinned, python) or (pinned, base)
         first: Unsatisfiable | None = None
         for tracer in self.tracer.all:
-            if tracer.version < base.version or tracer_obstacle(tracer, python, self.wanted.target):
+            if tracer.version < base.version or tracer_obstacle(
+                tracer, python, self.options.target
+            ):
                 continue
-            found = newest_usable(shelf, specifier, python, self.until or tracer.uploaded)
-            if isinstance(found, Release):
-                return found, tracer
-            first = first or found
+            release = newest_usable(project, specifier, python, self.until or tracer.uploaded)
+            if isinstance(release, Release):
+                return release, tracer
+            first = first or release
         return (
             first
-            or tracer_obstacle(base, python, self.wanted.target)
+            or tracer_obstacle(base, python, self.options.target)
             or Unsatisfiable(Reason.NO_RELEASE, f"{TRACER} {base.text} is the newest")
         )
 
     def _remarks(
-        self, framework: str, title: Release, base: Release, cells: Mapping[str, PlannedCell]
+        self, framework: str, release: Release, base: Release, cells: Mapping[str, PlannedCell]
     ) -> Iterator[str]:
-        same = f"every release is tried on {framework} {title.text}"
-        if "==" in self.wanted.framework:
-            yield f"{same}, as asked for"
-        elif self.wanted.as_of is not None:
-            yield f"{same}, the newest up to {self.wanted.as_of:%Y-%m-%d}"
+        same = f"every release is tested on {framework} {release.text}"
+        if "==" in self.options.framework:
+            yield f"{same}, as requested"
+        elif self.options.as_of is not None:
+            yield f"{same}, the newest up to {self.options.as_of:%Y-%m-%d}"
         else:
-            yield f"{same}, the newest that was there when {TRACER} {base.text} appeared"
-        titles = (each for each in self.tracer.all if each.text in cells)
-        older = [each.text for each in titles if each.uploaded < title.uploaded]
-        if older and self.wanted.as_of is None:
+            yield f"{same}, the newest that existed when {TRACER} {base.text} appeared"
+        tracers = (tracer for tracer in self.tracer.all if tracer.text in cells)
+        older = [tracer.text for tracer in tracers if tracer.uploaded < release.uploaded]
+        if older and self.options.as_of is None:
             yield (
                 f"{len(older)} releases ({older[0]} to {older[-1]}) are older than {framework}"
-                f" {title.text}: what fails in them may fail because of that"
+                f" {release.text}: what fails in them may fail because of that"
             )
 
-    def _least_ask(self, framework: str) -> tuple[Check, ClaimPage] | None:
-        mine = [each for each in self.asks if each[0].framework == framework] or self.asks
-        recent = [each for each in mine if each[0].pick == "newest_usable"]
-        return next(iter(recent or mine), None)
+    def _lowest_check(self, framework: str) -> tuple[Check, ClaimPage] | None:
+        checks = [item for item in self.checks if item[0].framework == framework] or self.checks
+        newest = [item for item in checks if item[0].pick == "newest"]
+        return next(iter(newest or checks), None)
 
     def _newest_python(
         self,
-        least: tuple[Check, ClaimPage] | None,
+        lowest: tuple[Check, ClaimPage] | None,
         tracer: Release,
-        release_on: Callable[[str], object],
+        choose: Callable[[str], object],
     ) -> str:
         """Return the newest CPython that the documents name and on which it can be installed."""
-        target = self.wanted.target
-        if least is not None:
-            named: Collection[str] = runtimes_of(
-                least[0].claim, least[1], tracer, (), target
-            ).pythons
+        target = self.options.target
+        if lowest is not None:
+            check, page = lowest
+            named: Collection[str] = runtimes_of(check.claim, page, tracer, (), target).pythons
         else:
             pages = pages_by_document(self.claims).values()
             texts = [text for page in pages for text in page.runtimes(target)]
             named = named_pythons(texts, tracer.pythons(target)) or tracer.pythons(target)
-        here = self.wanted.at_hand.intersection(named) or named
-        for python in sorted(here, key=python_key, reverse=True):
+        candidates = self.options.available.intersection(named) or named
+        for python in sorted(candidates, key=python_key, reverse=True):
             if tracer_obstacle(tracer, python, target) is None and not isinstance(
-                release_on(python), Unsatisfiable
+                choose(python), Unsatisfiable
             ):
                 return python
         raise NothingSelectedError(
             f"{TRACER} {tracer.text} can be installed on no CPython that the documents name"
             f" for {target}",
-            "Name one with --python.",
+            "Pass one with --python.",
         )
 
-    def _pinned(self, shelf: Releases) -> Release | None:
-        _, _, version = self.wanted.framework.partition("==")
-        return find_release(shelf, version, "--framework") if version else None
+    def _cell(self, python: str, framework: str, release: Release, tracer: Release) -> PlannedCell:
+        as_of, probe = self.options.as_of, self.subject.rule.probe
+        cell = Cell(python, self.options.target, framework, release.text, tracer.text, as_of)
+        # The probe is decisive, so that a failure is repeated.
+        return PlannedCell(cell, as_of or dependency_date(tracer, release), (probe,), (probe,))
 
-    def _cell(self, python: str, framework: str, title: Release, tracer: Release) -> PlannedCell:
-        as_of, probe = self.wanted.as_of, self.subject.rule.probe
-        cell = Cell(python, self.wanted.target, framework, title.text, tracer.text, as_of)
-        # Decisive, so that what fails is repeated.
-        return PlannedCell(cell, as_of or dependency_date(tracer, title), (probe,), (probe,))
-
-    def _quest(  # noqa: PLR0913 - the parts of one search
+    def _search_plan(  # noqa: PLR0913 - the parts of one search
         self,
-        shelf: Releases,
+        project: Releases,
         cells: dict[str, PlannedCell],
-        passed: tuple[Skipped, ...],
+        skipped: tuple[Skipped, ...],
         stated: Sequence[tuple[Claim, Claim]],
         python: str,
         *,
@@ -280,24 +286,22 @@ class _Maker:
         ddtrace: str = "",
         remarks: tuple[str, ...] = (),
     ) -> SearchPlan:
+        specifiers = {minimum.specifier for _, minimum in stated}
+        matching = {text: tuple(project.matching(text)) for text in specifiers}
         return SearchPlan(
             subject=str(self.subject),
-            project=shelf.name,
+            project=project.name,
             probe=self.subject.rule.probe,
-            channels=select_channels(self.subject.rule, self.wanted.channels),
+            channels=select_channels(self.subject.rule, self.options.channels),
             python=python,
-            target=self.wanted.target,
+            target=self.options.target,
             framework=framework,
             ddtrace=ddtrace,
-            snapshot=min(shelf.fetched, self.tracer.fetched),
-            releases=tuple(title.text for title in shelf.all),
+            snapshot=min(project.fetched, self.tracer.fetched),
+            releases=tuple(release.text for release in project.all),
             cells=cells,
-            passed_over=passed,
-            promises=tuple(
-                documented_minimums(
-                    stated, {x.specifier: tuple(shelf.matching(x.specifier)) for _, x in stated}
-                )
-            ),
+            skipped=skipped,
+            promises=tuple(documented_minimums(stated, matching)),
             denied=tuple(x for x in self.subject.claims if x.status is Status.NOT_SUPPORTED),
             remarks=remarks,
         )

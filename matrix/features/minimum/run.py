@@ -1,11 +1,7 @@
-"""The least release in which something works: searches, with real cells for an oracle.
-
-Asks releases by running their cells: the oracle of a search, for all channels of a probe.
-"""
+"""Search for minimums by running real cells: the oracle of a search, and the searches of a run."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,17 +28,13 @@ from matrix.model.verdict import Finding, Observed
 from matrix.probes.registry import load_probes
 from matrix.runs import events
 from matrix.runs.backend import RunBackend
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import Emit
 from matrix.runs.interface import Clock, SystemClock
-from matrix.runs.journal import Journal, lock_results
-from matrix.runs.keys import cell_sources, judge_key, judge_sources
 from matrix.runs.record import CellRecord
 from matrix.runs.result_store import ResultStore
-from matrix.runs.run import stopping
+from matrix.runs.run import open_results, stopping
 from matrix.runs.scheduler import RunContext, Scheduler
-from matrix.runs.setup import SetupOptions, run_context
-from matrix.services.external import ExternalService
+from matrix.runs.setup import RunOptions, run_context
 from matrix.system.paths import results_dir
 
 __all__ = [
@@ -59,6 +51,8 @@ __all__ = [
 ]
 
 _PROFILE = "minimum"
+# The most releases that run at a time for one answer; more would mostly run in vain.
+_MOST_AT_A_TIME = 4
 # The run ended before the release could answer.
 _UNANSWERED = frozenset({Reason.INTERRUPTED, Reason.ENGINE_LOST, Reason.CLUSTER_LOST})
 _ANSWERS = {
@@ -68,82 +62,18 @@ _ANSWERS = {
 }
 
 
-def reply_for(finding: Finding | None) -> OracleReply:
-    """Return what a finding says of its release.
-
-    It works where the channel showed and its negative control was silent, and fails where it did
-    not show in any repeat of a process that lived.
-    """
-    if finding is None:
-        return OracleReply(ReleaseState.CANNOT_TELL, Reason.NOT_RUN.value)
-    reason = f"{finding.reason.value}: " if finding.reason else ""
-    return OracleReply(_ANSWERS[finding.shows], f"{reason}{evidence_text(finding.facts)}")
-
-
-class CellOracle:
-    """Runs cells of searches, each release once; what the journal has is not run again."""
-
-    def __init__(
-        self, probes: Mapping[str, Probe], world: RunContext, keeping: ResultStore, emit: Emit
-    ) -> None:
-        self._probes = probes
-        self._world = world
-        self._keeping = keeping
-        self._emit = emit
-        self._halt: Callable[[], None] = _nothing
-        self.stopped = False
-        self.lost = ""
-        self.warnings: dict[str, None] = {}
-
-    @property
-    def over(self) -> bool:
-        """Return whether nothing more can be asked."""
-        return self.stopped or bool(self.lost)
-
-    def stop(self) -> None:
-        """Ask nothing more, keeping what is done; safe in a signal handler."""
-        self.stopped = True
-        self._halt()
-
-    def ask(self, quest: SearchPlan, releases: Sequence[str]) -> tuple[CellRecord, ...]:
-        """Return how the cells of these releases ended, without those that could not end."""
-        cells = tuple(quest.cells[release] for release in releases)
-        plan = Plan(_PROFILE, quest.snapshot, (), (), cells, (), (), (quest.target,))
-        engine = Scheduler(plan, self._probes, self._world, self._keeping, self._emit)
-        self._halt = engine.stop
-        if self.over:
-            return ()
-        result = engine.run()
-        self.stopped = self.stopped or result.run.interrupted
-        self.lost = self.lost or result.run.lost
-        self.warnings.update(dict.fromkeys(result.run.warnings))
-        return tuple(record for record in result.cells if record.reason not in _UNANSWERED)
-
-
-def _nothing() -> None:
-    """Stand in for an engine before there is one."""
-
-
-# So many releases are asked at a time for one answer; more would mostly be asked in vain.
-_WIDTH = 4
-
-
 @dataclasses.dataclass(frozen=True)
-class MinimumOptions:
-    """How to search; `jobs` cells at a time. `given` are back ends that run already."""
+class MinimumOptions(RunOptions):
+    """The options of a search: those of a run, and whether it tests every release."""
 
     exhaustive: bool = False
-    fresh: bool = False
-    jobs: int = 2
-    offline: bool = False
-    given: Mapping[str, ExternalService] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchPlanStarted:
     """A search begins, for all its channels."""
 
-    quest: SearchPlan
+    plan: SearchPlan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,9 +89,9 @@ EmitSearch: TypeAlias = Callable[[events.Event | SearchPlanStarted | ReleasesSea
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
-    """What came of a search: a result for each channel, and the cells, in the order they ended."""
+    """The result of a search for each channel, and its cells, in the order they ended."""
 
-    quest: SearchPlan
+    plan: SearchPlan
     results: Mapping[str, ReleaseSearchResult]
     records: tuple[CellRecord, ...]
     exhaustive: bool
@@ -173,7 +103,7 @@ class SearchResult:
 
     @property
     def findings(self) -> dict[tuple[str, str], Finding]:
-        """Return what was found, by cell and channel."""
+        """Return the findings by cell and channel."""
         return {
             (finding.cell.id, finding.channel): finding
             for record in self.records
@@ -182,120 +112,155 @@ class SearchResult:
 
 
 def search_minimums(
-    quests: Sequence[SearchPlan], options: MinimumOptions, emit: EmitSearch, runs: RunBackend
+    plans: Sequence[SearchPlan], options: MinimumOptions, emit: EmitSearch, backend: RunBackend
 ) -> tuple[SearchResult, ...]:
-    """Search for real, one after the other; raise `UserError`. `runs` is what runs cells.
+    """Search on `backend`, one plan after the other; raise `UserError`.
 
-    One run at a time in one results folder. Ctrl-C and SIGTERM end it softly.
+    One run at a time uses the results folder. Ctrl-C and SIGTERM end a search softly.
     """
     probes = load_probes()
-    folder = results_dir()
-    with lock_results(folder), contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
-        keeping = ResultStore(
-            journal,
-            CaptureStore(folder / "captures"),
-            cell_sources(),
-            judge_key(judge_sources(), probes),
-            reuse=not options.fresh,
-        )
-        how = SetupOptions(options.jobs, offline=options.offline, given=options.given)
-        with run_context(folder, how, probes, runs) as world:
-            questions = CellOracle(probes, world, keeping, emit)
-            with stopping(questions.stop):
-                return tuple(search_minimum(quest, questions, options, emit) for quest in quests)
+    with open_results(results_dir()) as results:
+        store = results.store(options, probes)
+        with run_context(results.folder, options, probes, backend) as context:
+            oracle = CellOracle(probes, context, store, emit)
+            with stopping(oracle.stop):
+                return tuple(search_minimum(plan, oracle, options, emit) for plan in plans)
 
 
 def search_minimum(
-    quest: SearchPlan,
-    questions: CellOracle,
+    plan: SearchPlan,
+    oracle: CellOracle,
     options: MinimumOptions,
     emit: EmitSearch,
     clock: Clock | None = None,
 ) -> SearchResult:
-    """Search for the least release of one quest, for all its channels at once."""
+    """Search for the minimum of one plan, for all its channels at once."""
     clock = clock or SystemClock()
     started, start = clock.now(), clock.seconds()
-    releases = tuple(quest.cells)
+    releases = tuple(plan.cells)
     strategy = Exhaustive() if options.exhaustive else Bisection()
-    searches = JointSearch(quest.channels, releases, strategy, quest.documented)
-    width = len(releases) if options.exhaustive else min(options.jobs, _WIDTH)
+    search = JointSearch(plan.channels, releases, strategy, plan.documented)
+    width = len(releases) if options.exhaustive else min(options.jobs, _MOST_AT_A_TIME)
     records: list[CellRecord] = []
-    emit(SearchPlanStarted(quest))
-    _tell(emit, searches.begin())
-    release_of = {planned.cell: release for release, planned in quest.cells.items()}
-    while not questions.over and (asked := searches.round(width)):
-        ended = questions.ask(quest, asked)
-        records += ended
-        told = {release_of[record.cell]: _replies(record.findings, quest) for record in ended}
-        # As they were asked, not as they ended: the same answers make the same search.
-        _tell(emit, searches.take_all({each: told[each] for each in asked if each in told}))
-    _tell(emit, searches.finish())
+
+    def report(steps: Iterable[tuple[str, SearchEvent]]) -> None:
+        for channel, event in steps:
+            emit(ReleasesSearched(channel, event))
+
+    emit(SearchPlanStarted(plan))
+    report(search.begin())
+    release_of = {planned.cell: release for release, planned in plan.cells.items()}
+    while not oracle.ended and (requested := search.next_round(width)):
+        tested = oracle.check(plan, requested)
+        records += tested
+        replies = {release_of[record.cell]: _replies(record.findings, plan) for record in tested}
+        # In the order of the request: equal answers make equal searches, whatever ends first.
+        in_order = {release: replies[release] for release in requested if release in replies}
+        report(search.add_replies(in_order))
+    report(search.finish())
     return SearchResult(
-        quest=quest,
-        results={name: _within(quest, result) for name, result in searches.results.items()},
+        plan=plan,
+        results={name: _with_bounds(plan, result) for name, result in search.results.items()},
         records=tuple(records),
         exhaustive=options.exhaustive,
         started=started,
         seconds=clock.seconds() - start,
-        interrupted=questions.stopped,
-        lost=questions.lost,
-        warnings=tuple(questions.warnings),
+        interrupted=oracle.stopped,
+        lost=oracle.lost,
+        warnings=tuple(oracle.warnings),
     )
 
 
-def known_minimums(
-    quest: SearchPlan, findings: Iterable[Finding]
-) -> dict[str, ReleaseSearchResult]:
-    """Return what findings, of whatever run, say of the least release, by channel; asks nothing.
+class CellOracle:
+    """Runs the cells of searches, each release once; results in the journal are reused."""
 
-    A channel of which nothing was found has no release that works, and all are assumed.
+    def __init__(
+        self, probes: Mapping[str, Probe], context: RunContext, store: ResultStore, emit: Emit
+    ) -> None:
+        self._probes = probes
+        self._context = context
+        self._store = store
+        self._emit = emit
+        self._scheduler: Scheduler | None = None
+        self.stopped = False
+        self.lost = ""
+        self.warnings: dict[str, None] = {}
+
+    @property
+    def ended(self) -> bool:
+        """Return whether no more releases can be tested."""
+        return self.stopped or bool(self.lost)
+
+    def stop(self) -> None:
+        """Test no more releases, and keep the results; safe in a signal handler."""
+        self.stopped = True
+        if self._scheduler is not None:
+            self._scheduler.stop()
+
+    def check(self, plan: SearchPlan, releases: Sequence[str]) -> tuple[CellRecord, ...]:
+        """Return the records of the cells of these releases, without those that could not end."""
+        cells = tuple(plan.cells[release] for release in releases)
+        run_plan = Plan(_PROFILE, plan.snapshot, (), (), cells, (), (), (plan.target,))
+        scheduler = Scheduler(run_plan, self._probes, self._context, self._store, self._emit)
+        self._scheduler = scheduler
+        if self.ended:
+            return ()
+        record = scheduler.run()
+        self.stopped = self.stopped or record.run.interrupted
+        self.lost = self.lost or record.run.lost
+        self.warnings.update(dict.fromkeys(record.run.warnings))
+        return tuple(cell for cell in record.cells if cell.reason not in _UNANSWERED)
+
+
+def reply_for(finding: Finding | None) -> OracleReply:
+    """Return the answer that a finding gives for its release.
+
+    It works where the channel showed and its negative control was silent, and fails where it did
+    not show in any repeat of a process that lived.
     """
-    releases = tuple(quest.cells)
-    position = {planned.cell: at for at, planned in enumerate(quest.cells.values())}
-    found = {
-        (finding.channel, position[finding.cell]): finding
-        for finding in findings
-        if finding.cell in position and finding.probe == quest.probe
-    }
-    documented = quest.documented
-    at = releases.index(documented) if documented in releases else None
-    return {
-        channel: _within(
-            quest,
-            summarize_search(
-                SearchState(
-                    releases,
-                    at,
-                    tuple(
-                        TestedRelease(where, releases[where], StepCause.GIVEN, reply_for(finding))
-                        for (name, where), finding in sorted(found.items(), key=_place)
-                        if name == channel
-                    ),
-                )
-            ),
+    if finding is None:
+        return OracleReply(ReleaseState.CANNOT_TELL, Reason.NOT_RUN.value)
+    reason = f"{finding.reason.value}: " if finding.reason else ""
+    return OracleReply(_ANSWERS[finding.shows], f"{reason}{evidence_text(finding.facts)}")
+
+
+def known_minimums(plan: SearchPlan, findings: Iterable[Finding]) -> dict[str, ReleaseSearchResult]:
+    """Return the results that findings of any run give, by channel, without running cells.
+
+    A channel without findings has no release that works.
+    """
+    releases = tuple(plan.cells)
+    positions = {planned.cell: index for index, planned in enumerate(plan.cells.values())}
+    by_channel: dict[str, dict[int, Finding]] = {channel: {} for channel in plan.channels}
+    for finding in findings:
+        if (
+            finding.cell in positions
+            and finding.probe == plan.probe
+            and finding.channel in by_channel
+        ):
+            by_channel[finding.channel][positions[finding.cell]] = finding
+    documented = plan.documented
+    position = releases.index(documented) if documented in releases else None
+
+    def result(by_position: Mapping[int, Finding]) -> ReleaseSearchResult:
+        tried = tuple(
+            TestedRelease(index, releases[index], StepCause.GIVEN, reply_for(finding))
+            for index, finding in sorted(by_position.items(), key=lambda item: item[0])
         )
-        for channel in quest.channels
-    }
+        return _with_bounds(plan, summarize_search(SearchState(releases, position, tried)))
+
+    return {channel: result(by_position) for channel, by_position in by_channel.items()}
 
 
-def _place(item: tuple[tuple[str, int], Finding]) -> tuple[str, int]:
-    return item[0]
-
-
-def _within(quest: SearchPlan, result: ReleaseSearchResult) -> ReleaseSearchResult:
-    """Return a result that does not take the first release searched for the first there is."""
-    first = next(iter(quest.cells))
-    if result.observed != first or not quest.is_cut:
+def _with_bounds(plan: SearchPlan, result: ReleaseSearchResult) -> ReleaseSearchResult:
+    """Return the result, not exact where earlier releases were excluded from the search."""
+    first = next(iter(plan.cells))
+    if result.observed != first or not plan.excludes_earlier:
         return result
-    said = f"what is before {first} was not searched: an earlier release may work"
-    return dataclasses.replace(result, exact=False, assumptions=(*result.assumptions, said))
+    assumption = f"releases before {first} were not searched: an earlier release may work"
+    return dataclasses.replace(result, exact=False, assumptions=(*result.assumptions, assumption))
 
 
-def _replies(findings: Iterable[Finding], quest: SearchPlan) -> dict[str, OracleReply]:
-    by_channel = {each.channel: each for each in findings if each.probe == quest.probe}
-    return {channel: reply_for(by_channel.get(channel)) for channel in quest.channels}
-
-
-def _tell(emit: EmitSearch, steps: Iterable[tuple[str, SearchEvent]]) -> None:
-    for channel, event in steps:
-        emit(ReleasesSearched(channel, event))
+def _replies(findings: Iterable[Finding], plan: SearchPlan) -> dict[str, OracleReply]:
+    by_channel = {item.channel: item for item in findings if item.probe == plan.probe}
+    return {channel: reply_for(by_channel.get(channel)) for channel in plan.channels}

@@ -1,16 +1,12 @@
-"""The least release that can do something: search over releases, with no idea of what it asks.
+"""Search over releases, without any idea of what is tested. Pure.
 
-Pure: an `Oracle` answers for one release, a `Strategy` says which release to ask about next, and
-`search` goes between them and reports every step as an event. `JointSearch` is for searches whose
-answers come from the same experiments, several of which are made at a time.
+An `Oracle` tests one release, a `Strategy` chooses the release to test next, and `search`
+alternates between them and reports every step as an event.
 
-The search itself: strategy and oracle take turns, and every step is told.
-
-Several searches over the same releases, whose answers come from the same experiments.
-
-An experiment with one release answers every search at once, and a machine makes several at a time:
-so the searches go on in rounds. A round holds what each search asks next, and, while there is room,
-what they would ask after that, whatever the answers are.
+`JointSearch` is for several searches over the same releases, whose answers come from the same
+experiments. An experiment with one release answers every search at once, and a machine runs several
+at a time, so the searches proceed in rounds. A round has the next release of each search and, while
+there is room, the releases that they would test after it, whatever the answers are.
 """
 
 from __future__ import annotations
@@ -19,14 +15,13 @@ import dataclasses
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from matrix.features.minimum.bisect import Bisection, Exhaustive, Strategy
+from matrix.features.minimum.bisect import Strategy
 from matrix.features.minimum.observations import (
     Event,
     GapFound,
     Oracle,
     OracleReply,
     RangeNarrowed,
-    ReleaseGap,
     ReleaseRequested,
     ReleaseSearchResult,
     ReleaseState,
@@ -40,66 +35,37 @@ from matrix.features.minimum.observations import (
     summarize_search,
 )
 
-__all__ = [
-    "Bisection",
-    "Exhaustive",
-    "JointSearch",
-    "Named",
-    "Oracle",
-    "OracleReply",
-    "ReleaseGap",
-    "ReleaseSearchResult",
-    "ReleaseState",
-    "change_events",
-    "search",
-]
-
-
-def search(
-    releases: Sequence[str], oracle: Oracle, strategy: Strategy, documented: str | None = None
-) -> Generator[Event, None, None]:
-    """Yield what happens, and last `SearchFinished` with the result.
-
-    `releases` ascend and have no doubles. `documented` is the release that is said to be the least;
-    one that is not among them is none. Who stops listening stops the search. Raises ValueError for
-    doubles, and for a strategy that asks twice.
-    """
-    known = SearchState(tuple(releases))
-    if len(set(known.releases)) != len(known.releases):
-        raise ValueError("a release is there twice")
-    if documented in known.releases:
-        known = dataclasses.replace(known, documented=known.releases.index(documented))
-    else:
-        documented = None
-    yield SearchStarted(strategy.name, len(releases), documented, strategy.bound(len(releases)))
-    while (step := strategy.step(known)) is not None:
-        if step.position in known.answers:
-            raise ValueError(f"{strategy.name} asks about {releases[step.position]} twice")
-        release = known.releases[step.position]
-        yield ReleaseRequested(release, step.why, len(known.tried) + 1)
-        reply = oracle.ask(release)
-        yield ReleaseTested(release, reply)
-        tried = TestedRelease(step.position, release, step.why, reply)
-        before, known = known, dataclasses.replace(known, tried=(*known.tried, tried))
-        yield from change_events(before, known)
-    yield SearchFinished(summarize_search(known))
-
-
-def change_events(before: SearchState, after: SearchState) -> Iterator[Event]:
-    """Yield what an answer has moved."""
-    if after.bracket is not None and after.bracket != before.bracket:
-        low, high = after.bracket
-        yield RangeNarrowed(after.releases[low] if low >= 0 else None, after.releases[high])
-    if after.hole is not None and after.hole != before.hole:
-        yield GapFound(after.releases[after.hole[0]], after.releases[after.hole[1]])
-
+__all__ = ["JointSearch", "Named", "search"]
 
 Named: TypeAlias = tuple[str, Event]
 """An event with the name of its search."""
 
 
+def search(
+    releases: Sequence[str], oracle: Oracle, strategy: Strategy, documented: str | None = None
+) -> Generator[Event, None, None]:
+    """Yield the events of a search, at last `SearchFinished` with the result.
+
+    `releases` are ascending and unique. `documented` is the documented minimum, ignored where it is
+    not among them. Closing the generator stops the search. Raises ValueError for releases that are
+    not unique, and for a strategy that tests one twice.
+    """
+    state = _initial_state(releases, documented)
+    yield _started(state, strategy)
+    while (step := strategy.step(state)) is not None:
+        if step.position in state.answers:
+            raise ValueError(f"{strategy.name} tests {releases[step.position]} twice")
+        release = state.releases[step.position]
+        yield ReleaseRequested(release, step.cause, len(state.tried) + 1)
+        reply = oracle.check(release)
+        yield ReleaseTested(release, reply)
+        before, state = state, _with_reply(state, step, reply)
+        yield from _changes(before, state)
+    yield SearchFinished(summarize_search(state))
+
+
 class JointSearch:
-    """Searches by `names`. With the same answers the rounds are the same."""
+    """Searches by name, which proceed in rounds; equal answers make equal rounds."""
 
     def __init__(
         self,
@@ -108,107 +74,122 @@ class JointSearch:
         strategy: Strategy,
         documented: str | None = None,
     ) -> None:
-        """Take `releases` ascending, without doubles; `documented` is as for `search`."""
-        if len(set(releases)) != len(releases):
-            raise ValueError("a release is there twice")
-        position = releases.index(documented) if documented in releases else None
+        """Prepare a search for each name; `releases` and `documented` are as for `search`."""
         self._strategy = strategy
-        self._known = {name: SearchState(tuple(releases), position) for name in names}
+        initial = _initial_state(releases, documented)
+        self._states = dict.fromkeys(names, initial)
 
     def begin(self) -> Iterator[Named]:
-        """Yield what there is to tell before the first round."""
-        for name, known in self._known.items():
-            count = len(known.releases)
-            at = None if known.documented is None else known.releases[known.documented]
-            yield name, SearchStarted(self._strategy.name, count, at, self._strategy.bound(count))
+        """Yield the events before the first round."""
+        for name, state in self._states.items():
+            yield name, _started(state, self._strategy)
 
-    def round(self, width: int) -> tuple[str, ...]:
-        """Return the releases to ask about next, none where all is done.
+    def next_round(self, width: int) -> tuple[str, ...]:
+        """Return the releases to test next, none where all searches are done.
 
-        There are more than `width` only where the searches ask that many different ones next.
+        There are more than `width` only where the searches need that many different ones next.
         """
-        wanted: dict[str, None] = {}
-        lines = [_ahead(known, self._strategy) for known in self._known.values()]
+        chosen: dict[str, None] = {}
+        queues = [_look_ahead(state, self._strategy) for state in self._states.values()]
         first = True
-        while lines and (first or len(wanted) < width):
-            for line in list(lines):
-                if not first and len(wanted) >= width:
+        while queues and (first or len(chosen) < width):
+            for queue in list(queues):
+                if not first and len(chosen) >= width:
                     break
-                release = next(line, None)
+                release = next(queue, None)
                 if release is None:
-                    lines.remove(line)
+                    queues.remove(queue)
                 else:
-                    wanted[release] = None
+                    chosen[release] = None
             first = False
-        return tuple(wanted)
+        return tuple(chosen)
 
-    def take(self, release: str, replies: Mapping[str, OracleReply]) -> Iterator[Named]:
-        """Take the answers of one release in, by search; yield what they change."""
-        yield from self.take_all({release: replies})
-
-    def take_all(self, told: Mapping[str, Mapping[str, OracleReply]]) -> Iterator[Named]:
-        """Take the answers of a round in, by release and search; yield what they change."""
-        for name in self._known:
-            open_answers = {
-                release: replies[name] for release, replies in told.items() if name in replies
+    def add_replies(self, replies: Mapping[str, Mapping[str, OracleReply]]) -> Iterator[Named]:
+        """Add the replies of a round, by release and search; yield the events that they cause."""
+        for name in self._states:
+            pending = {
+                release: by_name[name] for release, by_name in replies.items() if name in by_name
             }
-            while open_answers:
-                known = self._known[name]
-                step = self._strategy.step(known)
-                asked = known.releases[step.position] if step else ""
-                if step is None or asked not in open_answers:
-                    # Not what is asked next; knowledge all the same.
-                    asked = next(iter(open_answers))
-                    step = SearchStep(known.releases.index(asked), StepCause.GIVEN)
-                yield from self._add(name, step, open_answers.pop(asked))
+            while pending:
+                state = self._states[name]
+                step = self._strategy.step(state)
+                release = state.releases[step.position] if step else ""
+                if step is None or release not in pending:
+                    # This search did not need it next.
+                    release = next(iter(pending))
+                    step = SearchStep(state.releases.index(release), StepCause.GIVEN)
+                reply = pending.pop(release)
+                self._states[name] = _with_reply(state, step, reply)
+                yield name, ReleaseTested(release, reply)
+                for event in _changes(state, self._states[name]):
+                    yield name, event
 
     def finish(self) -> Iterator[Named]:
-        """Yield the results, of what is known so far."""
+        """Yield the last event of each search."""
         for name, result in self.results.items():
             yield name, SearchFinished(result)
 
     @property
     def results(self) -> dict[str, ReleaseSearchResult]:
-        """Return what the answers so far amount to, by search."""
-        return {name: summarize_search(known) for name, known in self._known.items()}
-
-    def _add(self, name: str, step: SearchStep, reply: OracleReply) -> Iterator[Named]:
-        before = self._known[name]
-        release = before.releases[step.position]
-        tried = TestedRelease(step.position, release, step.why, reply)
-        after = dataclasses.replace(before, tried=(*before.tried, tried))
-        self._known[name] = after
-        yield name, ReleaseTested(release, reply)
-        for event in change_events(before, after):
-            yield name, event
+        """Return the results of the answers so far, by search."""
+        return {name: summarize_search(state) for name, state in self._states.items()}
 
 
-def _ahead(known: SearchState, strategy: Strategy) -> Iterator[str]:
-    """Yield the release that is asked next, then those after it, likely ones first.
+def _initial_state(releases: Sequence[str], documented: str | None) -> SearchState:
+    if len(set(releases)) != len(releases):
+        raise ValueError("a release is listed twice")
+    position = releases.index(documented) if documented in releases else None
+    return SearchState(tuple(releases), position)
 
-    What follows depends on answers that nobody knows yet: both are gone into, but where they lead
-    to the same question that is one way.
+
+def _started(state: SearchState, strategy: Strategy) -> SearchStarted:
+    count = len(state.releases)
+    documented = None if state.documented is None else state.releases[state.documented]
+    return SearchStarted(strategy.name, count, documented, strategy.bound(count))
+
+
+def _with_reply(state: SearchState, step: SearchStep, reply: OracleReply) -> SearchState:
+    release = state.releases[step.position]
+    tested = TestedRelease(step.position, release, step.cause, reply)
+    return dataclasses.replace(state, tried=(*state.tried, tested))
+
+
+def _changes(before: SearchState, after: SearchState) -> Iterator[Event]:
+    """Yield the events for what an answer has changed."""
+    if after.bracket is not None and after.bracket != before.bracket:
+        low, high = after.bracket
+        yield RangeNarrowed(after.releases[low] if low >= 0 else None, after.releases[high])
+    if after.hole is not None and after.hole != before.hole:
+        yield GapFound(after.releases[after.hole[0]], after.releases[after.hole[1]])
+
+
+def _look_ahead(state: SearchState, strategy: Strategy) -> Iterator[str]:
+    """Yield the release that is tested next, then those after it, likely ones first.
+
+    Later steps depend on unknown answers: both are followed, but branches that lead to the same
+    step are merged.
     """
-    ways: Iterable[tuple[SearchState, SearchStep]] = _steps([known], strategy)
-    told: set[int] = set()
-    while ways:
+    branches = _next_steps([state], strategy)
+    yielded: set[int] = set()
+    while branches:
         following = []
-        for way, step in ways:
-            if step.position not in told:
-                told.add(step.position)
-                yield way.releases[step.position]
-            for answer in (ReleaseState.WORKS, ReleaseState.FAILS):
-                tried = TestedRelease(
-                    step.position, way.releases[step.position], step.why, OracleReply(answer)
-                )
-                following.append(dataclasses.replace(way, tried=(*way.tried, tried)))
-        ways = _steps(following, strategy)
+        for branch, step in branches:
+            if step.position not in yielded:
+                yielded.add(step.position)
+                yield branch.releases[step.position]
+            following += [
+                _with_reply(branch, step, OracleReply(answer))
+                for answer in (ReleaseState.WORKS, ReleaseState.FAILS)
+            ]
+        branches = _next_steps(following, strategy)
 
 
-def _steps(ways: Iterable[SearchState], strategy: Strategy) -> list[tuple[SearchState, SearchStep]]:
-    found: dict[int, tuple[SearchState, SearchStep]] = {}
-    for way in ways:
-        step = strategy.step(way)
+def _next_steps(
+    states: Iterable[SearchState], strategy: Strategy
+) -> list[tuple[SearchState, SearchStep]]:
+    steps: dict[int, tuple[SearchState, SearchStep]] = {}
+    for state in states:
+        step = strategy.step(state)
         if step is not None:
-            found.setdefault(step.position, (way, step))
-    return list(found.values())
+            steps.setdefault(step.position, (state, step))
+    return list(steps.values())

@@ -1,6 +1,6 @@
-"""A search made ready: which releases can be asked, in which cells, and what documents say.
+"""Search plans: the releases that a search can test, their cells, and the documented minimums.
 
-Which releases of a project a search can ask, and why not the others. Pure.
+Pure.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class SearchOptions:
-    """What the user settles; the rest follows from the documents.
+    """The options of the user; the rest follows from the documents.
 
     `framework` is a name or `name==version`; `since` and `until` are the ends of the releases that
     are searched; `ddtrace` is the tracer under which a framework's releases are searched.
-    `at_hand` are the CPythons to choose from where `python` is not given; none are all.
+    `available` are the CPythons to choose from where `python` is not set; none mean all.
     """
 
     target: str
@@ -47,24 +47,24 @@ class SearchOptions:
     until: str = ""
     ddtrace: str = ""
     as_of: dt.date | None = None
-    at_hand: frozenset[str] = frozenset()
+    available: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
 class DocumentedMinimum:
-    """What one document says the least release is; `least` is the first that there is of those."""
+    """The minimum that one document names; `minimum` is the first release in its specifier."""
 
     claim: str
     document: str
     line: int
     as_written: str
     specifier: str
-    least: str
+    minimum: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Skipped:
-    """Releases that are not asked, ascending, and why."""
+    """Releases that are not tested, ascending, and the reason."""
 
     reason: Reason
     detail: str
@@ -73,13 +73,13 @@ class Skipped:
 
 @dataclasses.dataclass(frozen=True)
 class SearchPlan:
-    """The search for the least release of `project` that shows `subject`.
+    """The plan of a search for the lowest release of `project` that shows `subject`.
 
-    All cells are of one CPython and one target. `framework` is `name version`, or where the
-    framework's own releases are searched, `ddtrace` is the tracer that they are tried under.
+    All cells are of one CPython and one target. `framework` is `name version`; where the
+    framework's own releases are searched, `ddtrace` is the tracer that they are tested with.
 
     `cells` are by release, ascending; `releases` are all final ones there are. `denied` are the
-    documents that say that it is not supported. `remarks` say what was settled beforehand.
+    claims that it is not supported. `remarks` say how the framework was chosen.
     """
 
     subject: str
@@ -93,55 +93,54 @@ class SearchPlan:
     snapshot: dt.datetime
     releases: tuple[str, ...]
     cells: Mapping[str, PlannedCell]
-    passed_over: tuple[Skipped, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
     promises: tuple[DocumentedMinimum, ...] = ()
     denied: tuple[Claim, ...] = ()
     remarks: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
-        """Return what is searched and where, in a few words."""
+        """Return the subject and the environment of the search in a few words."""
         under = f"on {self.framework}" if self.framework else f"under ddtrace {self.ddtrace}"
         return f"{self.subject} {under}, CPython {self.python}, {self.target}"
 
     @property
-    def is_cut(self) -> bool:
-        """Return whether releases before the first that is searched were not asked for."""
+    def excludes_earlier(self) -> bool:
+        """Return whether the options exclude releases before the first that is searched."""
         first = Version(next(iter(self.cells)))
         return any(
             Version(release) < first
-            for each in self.passed_over
-            if each.reason is Reason.NOT_SELECTED
-            for release in each.releases
+            for skipped in self.skipped
+            if skipped.reason is Reason.NOT_SELECTED
+            for release in skipped.releases
         )
 
     @property
     def documented(self) -> str | None:
-        """Return the least of the documented minimums."""
-        found = sorted({each.least for each in self.promises}, key=Version)
-        return found[0] if found else None
+        """Return the lowest of the documented minimums."""
+        return min((promise.minimum for promise in self.promises), key=Version, default=None)
 
 
 def documented_minimums(
-    stated: Iterable[tuple[Claim, Claim]], titles: Mapping[str, tuple[Release, ...]]
+    stated: Iterable[tuple[Claim, Claim]], releases: Mapping[str, tuple[Release, ...]]
 ) -> Iterator[DocumentedMinimum]:
-    """Yield the documented minimums; `titles` are the releases in each specifier.
+    """Yield the documented minimums; `releases` are those in each specifier.
 
-    `stated` are a claim and the one whose version is its minimum, which may be the same.
+    `stated` are pairs of a claim and the one with its minimum, which may be the same.
     """
-    told = set()
+    yielded = set()
     for claim, minimum in stated:
-        within = titles[minimum.specifier]
+        matching = releases[minimum.specifier]
         # Several claims of one page may have the same minimum.
-        if minimum.specifier and within and minimum.id not in told:
-            told.add(minimum.id)
+        if minimum.specifier and matching and minimum.id not in yielded:
+            yielded.add(minimum.id)
             yield DocumentedMinimum(
                 claim=claim.id,
                 document=minimum.document,
                 line=minimum.line,
                 as_written=minimum.as_written,
                 specifier=minimum.specifier,
-                least=within[0].text,
+                minimum=matching[0].text,
             )
 
 
@@ -153,74 +152,77 @@ class SearchBounds:
     until: Version | None
 
     @classmethod
-    def of(cls, since: str, until: str) -> SearchBounds:
-        """Return the ends as the user gives them; raise UsageError for what is no version."""
-        first, last = _version_of(since, "--since"), _version_of(until, "--until")
+    def parse(cls, since: str, until: str) -> SearchBounds:
+        """Return the bounds that the options give; raise UsageError for an invalid version."""
+        first, last = _parse_version(since, "--since"), _parse_version(until, "--until")
         if first is not None and last is not None and first > last:
             raise UsageError(f"--since {since} is later than --until {until}", "Swap them.")
         return cls(first, last)
 
-    def hold(self, title: Release) -> bool:
-        """Return whether a release is between them; both ends are."""
-        return (self.since is None or title.version >= self.since) and (
-            self.until is None or title.version <= self.until
+    def contain(self, release: Release) -> bool:
+        """Return whether a release is within the bounds, which are inclusive."""
+        return (self.since is None or release.version >= self.since) and (
+            self.until is None or release.version <= self.until
         )
 
 
 def split_releases(
-    shelf: Releases,
-    ends: SearchBounds,
-    why_not: Callable[[Release], Unsatisfiable | None],
+    project: Releases,
+    bounds: SearchBounds,
+    obstacle: Callable[[Release], Unsatisfiable | None],
     cell: Callable[[Release], PlannedCell],
 ) -> tuple[dict[str, PlannedCell], tuple[Skipped, ...]]:
-    """Return the cells of the releases that can be asked, and the others by reason.
+    """Return the cells of the releases that can be tested, and the others by reason.
 
-    Raises NothingSelectedError where none can be.
+    Raises NothingSelectedError where no release can be tested.
     """
     cells: dict[str, PlannedCell] = {}
-    passed: dict[Reason, list[tuple[str, str]]] = {}
-    for title in shelf.all:
-        if not ends.hold(title):
-            outside = (title.text, "outside of --since and --until")
-            passed.setdefault(Reason.NOT_SELECTED, []).append(outside)
-        elif (why := why_not(title)) is not None:
-            said = why.detail.removeprefix(f"{shelf.name} {title.text} ")
-            passed.setdefault(why.reason, []).append((title.text, said))
+    details: dict[Reason, str] = {}
+    releases: dict[Reason, list[str]] = {}
+    for release in project.all:
+        if not bounds.contain(release):
+            why = Unsatisfiable(Reason.NOT_SELECTED, "outside of --since and --until")
+        elif (found := obstacle(release)) is not None:
+            why = found
         else:
-            cells[title.text] = cell(title)
-    found = tuple(
-        # One of them stands for all.
-        Skipped(reason, texts[-1][1], tuple(text for text, _ in texts))
-        for reason, texts in passed.items()
+            cells[release.text] = cell(release)
+            continue
+        # The detail of the last release stands for all.
+        details[why.reason] = why.detail.removeprefix(f"{project.name} {release.text} ")
+        releases.setdefault(why.reason, []).append(release.text)
+    skipped = tuple(
+        Skipped(reason, details[reason], tuple(texts)) for reason, texts in releases.items()
     )
     if not cells:
-        told = "; ".join(f"{each.detail} ({len(each.releases)})" for each in found)
+        reasons = "; ".join(f"{group.detail} ({len(group.releases)})" for group in skipped)
         raise NothingSelectedError(
-            f"no release of {shelf.name} can be asked: {told or 'there is none'}",
-            "Name another CPython (--python), or other ends (--since, --until).",
+            f"no release of {project.name} can be tested: {reasons or 'there is none'}",
+            "Pass another CPython (--python), or other bounds (--since, --until).",
         )
-    return cells, found
+    return cells, skipped
 
 
-def find_release(shelf: Releases, version: str, option: str) -> Release:
-    """Return a release by its version, the newest for none; raise UsageError."""
-    wanted = _version_of(version, option)
-    if wanted is None:
-        return shelf.all[-1]
-    for title in shelf.all:
-        if title.version == wanted:
-            return title
+def find_release(project: Releases, version: str, option: str) -> Release:
+    """Return a release by its version, the newest for ""; raise UsageError."""
+    parsed = _parse_version(version, option)
+    if parsed is None:
+        return project.all[-1]
+    for release in project.all:
+        if release.version == parsed:
+            return release
     raise UsageError(
-        f"{option}: there is no final release {version} of {shelf.name}{shelf.until_note}"
-        f"{did_you_mean(version, [title.text for title in shelf.all])}",
-        f"The newest is {shelf.all[-1].text}." if shelf.all else "There is none at all.",
+        f"{option}: there is no final release {version} of {project.name}{project.until_note}"
+        f"{did_you_mean(version, [release.text for release in project.all])}",
+        f"The newest is {project.all[-1].text}." if project.all else "There is none at all.",
     )
 
 
-def _version_of(text: str, option: str) -> Version | None:
+def _parse_version(text: str, option: str) -> Version | None:
     if not text:
         return None
     try:
         return Version(text)
     except ValueError:
-        raise UsageError(f"{option} {text!r} is no version", "Such as 1.10.0.") from None
+        raise UsageError(
+            f"invalid version {text!r} for {option} (expected e.g. 1.10.0)"
+        ) from None

@@ -1,4 +1,4 @@
-"""What a least release is looked for: a word, and what documents and probes say of it."""
+"""Subjects of a search: a word of the user, with the claims and the probe that are about it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matrix.pypi.releases import Releases
 
 __all__ = ["SearchSubject", "checks_about", "parse_subject", "select_channels"]
 
-# In the order in which a bare word is looked up.
+# In the order in which a word without a kind is looked up.
 _KINDS = (
     ClaimKind.CAPABILITY,
     ClaimKind.INTEGRATION,
@@ -28,8 +28,10 @@ _LIBRARY = "framework"
 
 @dataclasses.dataclass(frozen=True)
 class SearchSubject:
-    """`claims` are all that promise it. `of_library` is set where the releases that are searched
-    are those of the framework or library `name`, under one release of the tracer.
+    """The subject of a search; `claims` are all that promise it.
+
+    `of_library` is set where the releases that are searched are those of the framework or library
+    `name`, under one release of the tracer.
     """
 
     kind: ClaimKind
@@ -43,42 +45,39 @@ class SearchSubject:
 
 
 def parse_subject(word: str, claims: Sequence[Claim], coverage: Coverage) -> SearchSubject:
-    """Return what `word` means: a capability, an integration, a note, or `framework:<name>`.
+    """Return the subject of a word: a capability, an integration, a note, or `framework:<name>`.
 
-    `<kind>:<name>` says which is meant where several are called so. Raises UsageError.
+    `<kind>:<name>` selects a kind where several subjects have one name. Raises UsageError.
     """
-    kind, _, name = word.rpartition(":")
-    kinds = [each for each in _KINDS if each.value == kind] if kind else list(_KINDS)
-    if kind == _LIBRARY:
-        kinds = [ClaimKind.INTEGRATION]
-    for each in kinds:
-        rule = coverage.rules.get((each.value, name))
+    prefix, _, name = word.rpartition(":")
+    of_library = prefix == _LIBRARY
+    kinds = [kind for kind in _KINDS if prefix in ("", kind.value)]
+    for kind in [ClaimKind.INTEGRATION] if of_library else kinds:
+        rule = coverage.rules.get((kind.value, name))
         if rule is None:
             continue
-        of_library = kind == _LIBRARY
         if of_library and rule.app:
-            raise UsageError(f"no app of ours is made with {name}", _there_is(coverage))
-        found = tuple(one for one in claims if one.kind is each and one.subject == name)
-        return SearchSubject(each, name, rule, found, of_library)
-    _refuse(word, kind, name, claims, coverage)
-    raise AssertionError
+            raise UsageError(f"there is no sample app for {name}", _list_subjects(coverage))
+        about = tuple(claim for claim in claims if claim.kind is kind and claim.subject == name)
+        return SearchSubject(kind, name, rule, about, of_library)
+    raise _unknown_subject(word, prefix, name, claims, coverage)
 
 
 def checks_about(
     subject: SearchSubject, claims: Sequence[Claim], tracer: Releases, coverage: Coverage
 ) -> list[tuple[Check, ClaimPage]]:
-    """Return what the claims about a subject ask for, the least minimum first."""
+    """Return the checks of the claims about a subject with their pages, lowest minimum first."""
     pages = pages_by_document(claims)
-    found = [
-        (ask, page)
+    checks = [
+        (check, page)
         for claim in subject.claims
         for page in [pages[claim.document, claim.sha256]]
-        for ask in checks_for(claim, subject.rule, page, tracer, coverage)
-        if isinstance(ask, Check)
+        for check in checks_for(claim, subject.rule, page, tracer, coverage)
+        if isinstance(check, Check)
     ]
-    # What a page denies is asked of its newest releases; what another one promises comes first.
+    # A denial is checked on the page's newest releases; promises of other pages come first.
     return sorted(
-        found,
+        checks,
         key=lambda item: (
             item[0].claim.status is Status.NOT_SUPPORTED,
             item[0].boundary.minimum.version,
@@ -87,46 +86,49 @@ def checks_about(
 
 
 def select_channels(rule: CoverageRule, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the channels of those names, all that the promise is about for none.
+    """Return the channels with these names, without names all that the promise is about.
 
     Raises UsageError for one that the probe does not have.
     """
     if not names:
         return rule.channels
-    known = [channel.name for channel in load_probes()[rule.probe].channels]
+    channels = [channel.name for channel in load_probes()[rule.probe].channels]
     for name in names:
-        if name not in known:
+        if name not in channels:
             raise UsageError(
-                f"{rule.probe} has no channel {name!r}{did_you_mean(name, known)}",
-                f"Channels: {', '.join(known)}.",
+                f"{rule.probe} has no channel {name!r}{did_you_mean(name, channels)}",
+                f"Channels: {', '.join(channels)}.",
             )
-    return tuple(name for name in known if name in names)
+    return tuple(name for name in channels if name in names)
 
 
-def _refuse(word: str, kind: str, name: str, claims: Sequence[Claim], coverage: Coverage) -> None:
-    """Raise UsageError: there is no probe for it, or no such thing at all."""
-    kinds = {each.value for each in _KINDS}
-    if kind and kind not in {*kinds, _LIBRARY}:
-        raise UsageError(
-            f"unknown kind of subject {kind!r}{did_you_mean(kind, [*kinds, _LIBRARY])}",
-            f"Kinds: {', '.join([*(each.value for each in _KINDS), _LIBRARY])}.",
+def _unknown_subject(
+    word: str, prefix: str, name: str, claims: Sequence[Claim], coverage: Coverage
+) -> UsageError:
+    """Return the error for a subject without a probe, or one that does not exist."""
+    kinds = [kind.value for kind in _KINDS]
+    if prefix and prefix not in {*kinds, _LIBRARY}:
+        return UsageError(
+            f"unknown kind of subject {prefix!r}{did_you_mean(prefix, [*kinds, _LIBRARY])}",
+            f"Kinds: {', '.join([*kinds, _LIBRARY])}.",
         )
-    known = sorted({subject for each, subject in coverage.rules if each in kinds})
-    promised = {one.subject: one for one in claims if one.kind in _KINDS}
+    subjects = sorted({subject for kind, subject in coverage.rules if kind in kinds})
+    promised = {claim.subject: claim for claim in claims if claim.kind in _KINDS}
     if name in promised:
         rule = coverage.rule(promised[name])
-        why = f" ({rule.value})" if isinstance(rule, Reason) else ""
-        raise UsageError(
-            f"there is no experiment for {name!r}{why}, so no release can be asked",
-            _there_is(coverage),
+        reason = f" ({rule.value})" if isinstance(rule, Reason) else ""
+        return UsageError(
+            f"there is no experiment for {name!r}{reason}, so no release can be tested",
+            _list_subjects(coverage),
         )
-    raise UsageError(
-        f"{word!r} is no capability, integration or note{did_you_mean(name, [*known, *promised])}",
-        _there_is(coverage),
+    return UsageError(
+        f"unknown subject {word!r}: no capability, integration or note has this name"
+        f"{did_you_mean(name, [*subjects, *promised])}",
+        _list_subjects(coverage),
     )
 
 
-def _there_is(coverage: Coverage) -> str:
+def _list_subjects(coverage: Coverage) -> str:
     names = dict.fromkeys(
         subject for each in _KINDS for kind, subject in coverage.rules if kind == each.value
     )

@@ -21,6 +21,7 @@ from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture, CellLocation
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
+from matrix.model.reason import Reason
 from matrix.model.service import against
 from matrix.model.verdict import Finding
 from matrix.probes.registry import load_probes
@@ -29,11 +30,13 @@ from matrix.reporting.json import finding_to_json
 from matrix.reporting.services import needed_by
 from matrix.runs.backend import RunBackend
 from matrix.runs.environments import CellWork, LocalEnvironments
+from matrix.runs.failures import capture_not_run
+from matrix.runs.interface import CellRequest
 from matrix.runs.run import stopping
 from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
 from matrix.runs.setup import (
     JobFactory,
-    SetupOptions,
+    RunOptions,
     backend_environments,
     cell_limits,
     run_services,
@@ -131,7 +134,7 @@ def commands(
         back_ends=back_ends,
     )
     environments = _environments(offline=offline)
-    interpreter, requirements = environments.asked(planned)
+    interpreter, requirements = environments.request(planned)
     environment = None
     try:
         environment = environments.ensure(planned, say)
@@ -169,7 +172,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
         ) from error
 
 
-def run_alone(planned: PlannedCell, runs: RunBackend, how: SetupOptions, say: Say) -> SingleRun:
+def run_alone(planned: PlannedCell, runs: RunBackend, how: RunOptions, say: Say) -> SingleRun:
     """Run the cell once, now; nothing of it is written to the journal. `runs` is what runs it.
 
     The back ends that it needs are started, and ended with it.
@@ -177,7 +180,7 @@ def run_alone(planned: PlannedCell, runs: RunBackend, how: SetupOptions, say: Sa
     probes = load_probes()
     with contextlib.ExitStack() as stack:
         needs = CellServices(
-            stack.enter_context(run_services(how.given, offline=how.offline, engine=runs.engine)),
+            stack.enter_context(run_services(how.external, offline=how.offline, engine=runs.engine)),
             probes,
         )
         environments = ServedEnvironments(backend_environments(runs, probes, offline=how.offline), needs)
@@ -198,27 +201,16 @@ def run_alone(planned: PlannedCell, runs: RunBackend, how: SetupOptions, say: Sa
         stack.enter_context(stopping(runner.kill))
         try:
             environment = environments.ensure(planned, say)
-            capture = runner.submit(planned, environment, "").result()
+            request = CellRequest(0, planned, environment, "")
+            capture = runner.submit(request, say).result().capture
         except BuildError as error:
             say(error.log or error.detail)
-            capture = _not_built(planned, error)
+            capture = capture_not_run(planned, "", error.reason, error.detail)
+    if capture is None:
+        capture = capture_not_run(planned, "", Reason.INTERNAL_ERROR, "the cell has no capture")
     capture = dataclasses.replace(capture, engine=runs.where.engine)
     found = findings_of(capture, planned.probes, probes)
     return SingleRun(capture, found, scratch if how.keep else None)
-
-
-def _not_built(planned: PlannedCell, error: BuildError) -> CellCapture:
-    return CellCapture(
-        cell=planned.cell.id,
-        key="",
-        identity=None,
-        lock=(),
-        processes=(),
-        started="",
-        seconds=0.0,
-        failed=error.reason,
-        detail=error.detail,
-    )
 
 
 def _environments(*, offline: bool) -> LocalEnvironments:
