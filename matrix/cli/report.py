@@ -106,7 +106,9 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _write(args: argparse.Namespace, record: Record, changed: RunDiff | None, record_path: Path) -> None:
+def _write(
+    args: argparse.Namespace, record: Record, changed: RunDiff | None, record_path: Path
+) -> None:
 
     if args.html is not None:
         searches = [strip for path in args.minimum for strip in read_searches(path)]
@@ -114,7 +116,7 @@ def _write(args: argparse.Namespace, record: Record, changed: RunDiff | None, re
     if args.junit is not None:
         write_text(args.junit, junit_xml(record))
     if args.json is not None:
-        write_text(args.json, kept.read_text(encoding="utf-8"))
+        write_text(args.json, record_path.read_text(encoding="utf-8"))
     if args.markdown is not None:
         write_text(args.markdown, markdown(record, changed, most=COMMENT))
     if args.summary is not None:

@@ -15,11 +15,11 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from matrix.cli.minimum import cell_count
 from matrix.cli.options import (
     DEFAULT_PROFILE,
     add_plan_options,
     describe_as_of,
+    parse_jobs,
     plan_from_args,
     selection_from_args,
     targets_from_args,
@@ -220,7 +220,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--rejudge", action="store_true", help="run nothing: judge again what was captured"
     )
     group.add_argument(
-        "--jobs", type=cell_count, metavar="N", help="cells at a time (default: two for each CPU)"
+        "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
     )
     group.add_argument(
         "--keep", action="store_true", help="keep the folders and logs of the cells that run"

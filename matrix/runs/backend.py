@@ -16,7 +16,6 @@ from matrix.planning.locations import Targets, engine_targets, local_targets
 from matrix.system.paths import cache_dir
 
 
-
 @dataclasses.dataclass(frozen=True)
 class RunBackend:
     """The engine that runs cells, None for this machine, and the targets that can be planned.

@@ -11,7 +11,6 @@ from matrix.model.capture import CellCapture
 from matrix.system.atomic import write_atomic
 
 
-
 class CaptureStore:
     """Captures under `<folder>/<cell id>/<key>.json.gz`."""
 

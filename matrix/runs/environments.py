@@ -32,7 +32,6 @@ from matrix.system.paths import cache_dir
 from matrix.system.processes import CHILDREN
 
 
-
 def cell_requirements(
     planned: PlannedCell, probes: Mapping[str, Probe], candidate: ReleaseFiles | None = None
 ) -> Requirements:
@@ -70,7 +69,7 @@ def packages_in_errors(planned: PlannedCell, image: str = "") -> Iterator[None]:
 
 
 def missing_build_packages(planned: PlannedCell) -> tuple[str, ...]:
-    """Return the Debian packages that a build of the cell's library needs and this machine lacks."""
+    """Return the Debian packages that this machine lacks to build the cell's library."""
     library = find_integration(planned.cell.framework)
     return missing_packages(library.packages) or () if library else ()
 

@@ -10,7 +10,6 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Verdict
 
 
-
 @dataclasses.dataclass(frozen=True)
 class RunStarted:
     """A run begins, `jobs` cells at a time, or, where `jobs` is 0, captures are judged again.

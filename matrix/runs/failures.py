@@ -49,6 +49,7 @@ def capture_not_run(  # noqa: PLR0913 - all that is known of it
     key: str,
     reason: Reason,
     detail: str,
+    *,
     started: str = "",
     seconds: float = 0.0,
 ) -> CellCapture:

@@ -46,9 +46,7 @@ class FallbackEnvironments:
 
     def ensure(self, planned: PlannedCell, report: Report) -> Environment:
         """Return the environment, built if need be."""
-        environment = self._call(
-            planned, lambda environments: environments.ensure(planned, report)
-        )
+        environment = self._call(planned, lambda environments: environments.ensure(planned, report))
         return self._mark(planned, environment) or environment
 
     def _call(self, planned: PlannedCell, method: Callable[[Environments], _T]) -> _T:

@@ -28,7 +28,6 @@ from matrix.model.reason import Reason
 from matrix.model.service import Backend
 from matrix.model.verdict import Finding, Observed
 
-
 SCHEMA = 2
 
 # Reasons that depend on the moment and not on the release: the next run tries again.
@@ -60,8 +59,8 @@ class Entry:
     """The result of a cell that ended: its key, its end, and its findings.
 
     The key is made of `base`, `probes` (digest by name), `decisive`, `soak` and `repeats`; a result
-    also counts for cells that need less of the same. `judge` is the key of the rules that `findings`
-    were made by: by other rules the capture is judged again. `reason` is why nothing could be
+    also counts for cells that need less of the same. `judge` is the key of the rules that made
+    `findings`: by other rules the capture is judged again. `reason` is why nothing could be
     judged, None for a cell that was observed. `transient` entries are not reused. `started` is an
     ISO time, `seconds` the duration. `where` is None for a cell that did not start.
     """

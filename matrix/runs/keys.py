@@ -15,7 +15,6 @@ from matrix.probes.integrations import LIBRARIES, module_path
 from matrix.system.paths import project_root
 from matrix.system.source_files import digest_files, imported_files
 
-
 # Increased when the meaning of a capture changes: older results are then made again.
 CAPTURE_SCHEMA = 1
 

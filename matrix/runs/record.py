@@ -20,7 +20,6 @@ from matrix.model.verdict import Finding, Outcome, Verdict
 from matrix.runs.journal import Entry
 
 
-
 @dataclasses.dataclass(frozen=True)
 class CellRecord:
     """A cell of the run: `reason` is why nothing could be judged, None where it was observed.

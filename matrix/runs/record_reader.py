@@ -23,10 +23,9 @@ from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict, Tightn
 from matrix.runs.record import CellRecord, Record, RunFacts
 
 
-
 @dataclasses.dataclass(frozen=True)
 class FileKind:
-    """A kind of JSON files: its name (`a file of verdicts`), schema, size limit in bytes, remedy."""
+    """A kind of JSON files: name (`a file of verdicts`), schema, size limit in bytes, remedy."""
 
     name: str
     schema: str
@@ -39,7 +38,7 @@ class FileKind:
             with path.open("rb") as file:
                 content = file.read(self.max_bytes + 1)
         except FileNotFoundError:
-            raise UnreadableInputError(f"no file {path}", self.remedy) from None
+            raise UnreadableInputError(f"there is no file {path}", self.remedy) from None
         except OSError as error:
             raise UnreadableInputError(f"cannot read {path}: {error}", self.remedy) from error
         if len(content) > self.max_bytes:

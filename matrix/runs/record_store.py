@@ -13,7 +13,6 @@ from matrix.runs.record_reader import read_record
 from matrix.system.atomic import write_atomic
 from matrix.system.paths import results_dir
 
-
 _REMEDY = "Make one with: python -m matrix verify"
 _KEPT = 50
 

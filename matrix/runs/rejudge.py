@@ -31,7 +31,6 @@ from matrix.runs.interface import Clock
 from matrix.runs.journal import Entry, Journal
 from matrix.runs.record import CellRecord, Record
 
-
 CaptureFilter = Callable[[CellCapture], bool]
 
 

@@ -20,7 +20,6 @@ from matrix.runs.journal import Entry, Journal, is_transient
 from matrix.runs.keys import Sources, base_key, probe_keys
 
 
-
 def judged_entry(  # noqa: PLR0913 - a capture, its key, and the rules it is judged by
     capture: CellCapture,
     base: str,

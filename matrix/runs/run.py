@@ -163,6 +163,4 @@ def _with_repeats(plan: Plan, repeats: int) -> Plan:
     def repeated(cells: tuple[PlannedCell, ...]) -> tuple[PlannedCell, ...]:
         return tuple(dataclasses.replace(planned, repeats=repeats) for planned in cells)
 
-    return dataclasses.replace(
-        plan, cells=repeated(plan.cells), fallbacks=repeated(plan.fallbacks)
-    )
+    return dataclasses.replace(plan, cells=repeated(plan.cells), fallbacks=repeated(plan.fallbacks))

@@ -69,7 +69,7 @@ class QueuedCell:
 
     def not_run(self, reason: Reason, detail: str, started: str = "") -> CellCapture:
         """Return the capture for a cell that did not run."""
-        return capture_not_run(self.planned, self.key, reason, detail, started)
+        return capture_not_run(self.planned, self.key, reason, detail, started=started)
 
     def record(self, entry: Entry, *, reused: bool) -> CellRecord:
         """Return the record of the cell with the result that the journal has."""
@@ -163,13 +163,15 @@ class Scheduler:
         self._warnings: dict[str, None] = {}
         self._interrupted = False
         self._lost, self._lost_to = "", Reason.ENGINE_LOST
-        self._builders = context.environments and Builders(
-            context.environments,
-            self._messages.put,
-            context.clock,
-            context.builders,
-            self._report,
-        )
+        self._builders: Builders | None = None
+        if context.environments is not None:
+            self._builders = Builders(
+                context.environments,
+                self._messages.put,
+                context.clock,
+                context.builders,
+                self._report,
+            )
 
     def stop(self) -> None:
         """End the run soon, with the results so far; safe in a signal handler and in any thread."""
@@ -354,9 +356,7 @@ class Scheduler:
         reason, detail = Reason.INTERRUPTED, "the run was stopped"
         if self._lost and self._cells:
             reason, detail = self._lost_to, self._lost
-            self._warn(
-                f"the {_LOST[reason]} was lost ({detail}): {len(self._cells)} cells not run"
-            )
+            self._warn(f"the {_LOST[reason]} was lost ({detail}): {len(self._cells)} cells not run")
         for cell in sorted(self._cells.values(), key=lambda cell: cell.order):
             capture = cell.not_run(reason, detail)
             for finding in self._store.judge(capture, cell.planned.probes, self._probes):

@@ -148,7 +148,7 @@ class Machines:
         """Return the seconds since the beginning."""
         return self._now
 
-    def submit(self, request: CellRequest, report: Report) -> Future[CellResult]:  # noqa: ARG002
+    def submit(self, request: CellRequest, report: Report) -> Future[CellResult]:
         """Run a cell as soon as a machine that can run it is free."""
         planned = request.planned
         pending = PendingCell(request.order, self._template.task(planned), Future())

@@ -19,11 +19,13 @@ import pickle, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from matrix.runs.environments import CellWork
+from matrix.runs.interface import CellRequest
 from matrix.runs.workers import Workers
 if __name__ == "__main__":
     job = pickle.loads(Path(sys.argv[1]).read_bytes())
     workers = Workers(CellWork(), lambda *_: job, count=1, limit=60)
-    capture = workers.submit(job.planned, None, "key").result()
+    request = CellRequest(0, job.planned, None, "key")
+    capture = workers.submit(request, print).result().capture
     print(capture.isolation or capture.detail)
     workers.close()
 """

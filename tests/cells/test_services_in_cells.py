@@ -33,7 +33,8 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.service import PortForward, Service
-from matrix.runs.scheduler import QueuedCell
+from matrix.runs.failures import environment_text
+from matrix.runs.interface import CellRequest, CellResult
 from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
 from matrix.services.pool import Services
 from matrix.services.recipes import ServiceRecipe
@@ -130,14 +131,13 @@ class Runner:
         self.failed = failed
         self.killed = False
 
-    def submit(
-        self, planned: PlannedCell, environment: Environment, key: str
-    ) -> Future[CellCapture]:
+    def submit(self, request: CellRequest, report: object) -> Future[CellResult]:
         if callable(self.during):
             self.during()
-        future: Future[CellCapture] = Future()
-        cell_job = CellCapture(planned.cell.id, key, None, (), (), "2024-01-01T00:00:00", 1.0)
-        future.set_result(dataclasses.replace(cell_job, failed=self.failed))
+        future: Future[CellResult] = Future()
+        cell = request.planned.cell.id
+        capture = CellCapture(cell, request.key, None, (), (), "2024-01-01T00:00:00", 1.0)
+        future.set_result(CellResult(dataclasses.replace(capture, failed=self.failed)))
         return future
 
     def kill(self) -> None:
@@ -151,7 +151,7 @@ class Environments:
     def peek(self, planned: PlannedCell) -> Environment | None:
         return ENVIRONMENT
 
-    def ensure(self, planned: PlannedCell, tell: object) -> Environment:
+    def ensure(self, planned: PlannedCell, report: object) -> Environment:
         return ENVIRONMENT
 
 
@@ -170,9 +170,16 @@ def run(
     with Services(recipes=recipes(recipe), below=folder) as services:
         runner = Runner(during)
         served = ServedRunner(runner, CellServices(services, PROBES))
-        first = served.submit(PLANNED, ENVIRONMENT, "key").result(60)
+        first = run_cell(served)
         runner.during = None
-        return first, served.submit(PLANNED, ENVIRONMENT, "key").result(60)
+        return first, run_cell(served)
+
+
+def run_cell(runner: ServedRunner) -> CellCapture:
+    request = CellRequest(0, PLANNED, ENVIRONMENT, "key")
+    capture = runner.submit(request, lambda _text: None).result(60).capture
+    assert capture is not None
+    return capture
 
 
 def test_a_lost_server_is_reported_and_replaced_for_the_next_cell(folder: Path) -> None:
@@ -188,7 +195,7 @@ def test_a_server_that_ends_with_the_run_is_not_reported(folder: Path, failed: R
     with Services(recipes=recipes(toy()), below=folder) as services:
         runner = Runner(lambda: kill_servers(folder), failed)
         served = ServedRunner(runner, CellServices(services, PROBES))
-        assert served.submit(PLANNED, ENVIRONMENT, "key").result(60).failed is failed
+        assert run_cell(served).failed is failed
 
 
 def test_a_server_that_does_not_start_is_no_back_end_and_no_cell_runs(folder: Path) -> None:
@@ -200,7 +207,7 @@ def test_a_server_that_does_not_start_is_no_back_end_and_no_cell_runs(folder: Pa
 def test_a_cell_that_needs_nothing_starts_nothing(folder: Path) -> None:
     with Services(recipes=recipes(toy()), below=folder) as services:
         served = ServedRunner(Runner(), CellServices(services, {}))
-        assert served.submit(PLANNED, ENVIRONMENT, "key").result(60).failed is None
+        assert run_cell(served).failed is None
         assert list(folder.iterdir()) == []
 
 
@@ -210,7 +217,9 @@ def test_the_key_of_a_result_names_its_services_before_they_are_started(folder: 
         recipe = toy(source="program", version=(version,))
         with Services(recipes=recipes(recipe), below=folder) as services:
             served = ServedEnvironments(Environments(), CellServices(services, PROBES))
-            keys.append(QueuedCell(0, PLANNED, False, environment=served.peek(PLANNED)).found)
+            environment = served.peek(PLANNED)
+            assert environment is not None
+            keys.append(environment_text(environment))
     assert list(folder.iterdir()) == []
     assert keys[0].startswith("key with toy: ")
     assert keys[0] != keys[1]

@@ -436,7 +436,7 @@ def test_further_controls_run_and_go_before_what_waits(tmp_path: Path) -> None:
 
 def test_a_warning_of_an_environment_is_returned(tmp_path: Path, worker: WorkerRun) -> None:
     def answer(task: CellTask) -> Outcome:
-        return dataclasses.replace(worker.run(task.planned, task.known), instead="no-image: local")
+        return dataclasses.replace(worker.run(task.planned, task.known), notice="no-image: local")
 
     run = ClusterRun(tmp_path, plan(), FakeTaskClient(answer))
     assert run.run().run.warnings == ("no-image: local",)

@@ -68,7 +68,7 @@ def test_a_cell_runs_once_for_all_requests() -> None:
         assert run.busy
         second = run_in_thread(run)
         cell, key, running = runner.hanging.pop()
-        running.set_result(capture(cell, key))
+        running.set_result(CellResult(capture(cell, key)))
         assert first.result(SECONDS) is second.result(SECONDS)
         # A request just after the end gets the same result: the first may be lost on its way.
         assert run.run(CELL, NOTHING) is first.result()
@@ -138,7 +138,7 @@ def test_cells_outside_containers_have_no_engine() -> None:
 
     with contextlib.closing(worker_run({MINIMUM: "blocked"}, Instead(), "docker")) as run:
         result = run.run(CELL, NOTHING)
-    assert result.instead == "no-image: runs here"
+    assert result.notice == "no-image: runs here"
     assert result.capture is not None
     assert result.capture.engine == ""
 

@@ -48,9 +48,11 @@ def on(target: str, cell: str = MINIMUM) -> str:
     return cell.replace(X86, target)
 
 
-def where(engine: str = DOCKER, isolation: str = HELD) -> CellLocation:
+def where(engine: str = DOCKER, isolation: str = HELD, *, isolated: bool = True) -> CellLocation:
     digest = f"sha256:{'1' * 64}" if engine else ""
-    made = dataclasses.replace(capture(MINIMUM), engine=engine, image=digest, isolation=isolation)
+    made = dataclasses.replace(
+        capture(MINIMUM), engine=engine, image=digest, isolation=isolation, isolated=isolated
+    )
     found = CellLocation.of(made)
     assert found is not None
     return found
@@ -157,7 +159,7 @@ def test_one_line_for_each_engine_says_where_cells_ran() -> None:
 
 
 def test_a_cell_that_could_reach_the_network_is_warned_of() -> None:
-    free = where("", "no network isolation: not on darwin")
+    free = where("", "no network isolation: not on darwin", isolated=False)
     assert not free.isolated
     warned = result(
         {X86: Observed.PRESENT}, cells=(record(on(X86), free), record(CONTROL, where()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ from matrix.model.verdict import Outcome
 from matrix.reporting.summary import where_lines
 from matrix.runs.events import WarningRaised
 from matrix.runs.fallback import FallbackEnvironments, FallbackRunner
-from matrix.runs.interface import Environments
+from matrix.runs.interface import CellRequest, Environments, Report
 
 HERE = "linux_x86_64"
 NEWER = CONTROL.replace("cp39", "cp311")
@@ -61,10 +60,10 @@ class Shut(FakeEnvironments):
             raise self.error
         return None
 
-    def ensure(self, planned: PlannedCell, tell: Callable[[str], None]) -> Environment:
+    def ensure(self, planned: PlannedCell, report: Report) -> Environment:
         if planned.cell.python == self.python:
             raise self.error
-        return super().ensure(planned, tell)
+        return super().ensure(planned, report)
 
 
 def falling(images: Environments, here: FakeEnvironments | None = None) -> FallbackEnvironments:
@@ -144,8 +143,9 @@ def test_each_cell_goes_to_the_workers_of_its_place() -> None:
     inside_, here = FakeRunner(answers()), FakeRunner(answers())
     both = FallbackRunner(inside_, here)
     made = FakeEnvironments(ready=True)._make(planned(MINIMUM))
-    both.submit(planned(MINIMUM), made, "")
-    both.submit(planned(BEFORE), dataclasses.replace(made, image=image()), "")
+    with_image = dataclasses.replace(made, image=image())
+    for cell, environment in ((MINIMUM, made), (BEFORE, with_image)):
+        both.submit(CellRequest(0, planned(cell), environment, ""), lambda _text: None)
     assert (here.ran, inside_.ran) == ([MINIMUM], [BEFORE])
     both.kill()
     assert here.killed.is_set()

@@ -181,8 +181,8 @@ def test_a_time_limit_that_spares_the_other_processes_of_the_cell_tells_of_the_r
 
 def test_one_run_at_a_time_and_the_other_is_named(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from matrix.runs.journal import one_run\n"
-        "with one_run(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from matrix.runs.journal import lock_results\n"
+        "with lock_results(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)],

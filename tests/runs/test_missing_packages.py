@@ -59,7 +59,8 @@ def test_a_build_that_fails_names_what_is_not_here_and_how_to_get_it(status: Pat
     lacking = [name for name in library.packages if name != "gcc"]
     assert "libpq-dev" in lacking
     assert said(PSYCOPG) == (
-        f"pg_config is not there (its build needs packages that are missing: {apt_command(lacking)})"
+        "pg_config is not there (its build needs packages that are missing:"
+        f" {apt_command(lacking)})"
     )
     assert missing_build_packages(PSYCOPG) == tuple(lacking)
 

@@ -191,10 +191,7 @@ def plans(draw: st.DrawFn) -> Plan:
     st.integers(0, 9),
 )
 def test_what_is_asked_and_told_is_what_looking_through_all_says(
-    of: Plan,
-    shown: dict[tuple[Cell, str], Observed | Reason | None],
-    at_once: set[Cell],
-    seed: int,
+    of: Plan, shown: dict[tuple[Cell, str], Observed | Reason | None], at_once: set[Cell], seed: int
 ) -> None:
     fast, slow = (Driver(books, shown, at_once).run(of, seed) for books in (Progress(of), Slow(of)))
     assert fast == slow

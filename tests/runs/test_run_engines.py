@@ -33,6 +33,7 @@ from matrix.runs import setup as jobs
 from matrix.runs.backend import RunBackend, open_backend
 from matrix.runs.events import Emit, RunFinished, RunStarted
 from matrix.runs.fallback import FallbackEnvironments
+from matrix.runs.interface import CellRequest
 from matrix.runs.journal import Entry, Journal
 from matrix.runs.record import Record
 from matrix.runs.rejudge import captured_targets
@@ -157,7 +158,10 @@ def test_an_engine_without_images_runs_nothing(
 ) -> None:
     answering(DOCKER)
     monkeypatch.setattr(FakeCatalog, "obstacle", "mmdebstrap is missing")
-    with pytest.raises(EngineUnavailableError, match="mmdebstrap") as caught, open_backend("docker"):
+    with (
+        pytest.raises(EngineUnavailableError, match="mmdebstrap") as caught,
+        open_backend("docker"),
+    ):
         pass
     assert "nox -s images" in caught.value.hint
     with open_backend("auto") as runs:
@@ -172,7 +176,10 @@ def test_a_target_that_the_engine_cannot_run_is_an_error_before_anything_runs(
     answering: Answering,
 ) -> None:
     engine = answering(NO_ARM)
-    with pytest.raises(EngineUnavailableError, match="linux_aarch64"), open_backend("docker", ["arm64"]):
+    with (
+        pytest.raises(EngineUnavailableError, match="linux_aarch64"),
+        open_backend("docker", ["arm64"]),
+    ):
         pass
     assert engine.closed == 1
     with pytest.raises(UsageError), open_backend("local", ["arm64"]):
@@ -188,7 +195,7 @@ def test_what_dead_runs_left_is_removed_and_told(answering: Answering) -> None:
     engine.broken = True
     with open_backend("docker") as runs:
         (note,) = runs.notes
-        assert "could not be removed: no" in note
+        assert "cannot remove what earlier runs left: no" in note
 
 
 def job_for(
@@ -198,7 +205,9 @@ def job_for(
     made = FakeEnvironments(ready=True)
     made.image = image(target) if contained else None
     environment = made._make(cell)
-    job = JobFactory({}, folder, runs, *cell_limits(runs)).make(cell, environment, "key")
+    job = JobFactory({}, folder, runs, *cell_limits(runs)).make(
+        CellRequest(0, cell, environment, "key")
+    )
     return job.image, job.limits
 
 
@@ -224,7 +233,9 @@ def test_a_cell_in_an_image_is_given_its_packages_and_a_way_to_the_engine(tmp_pa
     made.image = image()
     cell = planned(f"cp39-{X86}-django3.2-ddtrace1.9.0")
     environment = dataclasses.replace(made._make(cell), tree=tmp_path / "site")
-    job = JobFactory({}, tmp_path, runs, *cell_limits(runs)).make(cell, environment, "key")
+    job = JobFactory({}, tmp_path, runs, *cell_limits(runs)).make(
+        CellRequest(0, cell, environment, "key")
+    )
     job = pickle.loads(pickle.dumps(job))  # noqa: S301 - our own, as a worker gets it
     assert (job.tree, job.tree_key) == (tmp_path / "site", environment.key)
     with pytest.raises(EngineUnavailableError):
@@ -241,7 +252,9 @@ def test_a_busy_engine_is_not_lost_to_a_cell(
     made = FakeEnvironments(ready=True)
     made.image = image()
     cell = planned(f"cp39-{X86}-django3.2-ddtrace1.9.0")
-    job = JobFactory({}, tmp_path, runs, *cell_limits(runs)).make(cell, made._make(cell), "key")
+    job = JobFactory({}, tmp_path, runs, *cell_limits(runs)).make(
+        CellRequest(0, cell, made._make(cell), "key")
+    )
     assert job.connect is not None
     job.connect()
     assert waited >= [60]

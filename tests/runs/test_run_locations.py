@@ -41,7 +41,7 @@ from matrix.model.verdict import Outcome
 from matrix.runs.captures import CaptureStore
 from matrix.runs.environments import ImageEnvironments
 from matrix.runs.events import Event, Message, RunStarted, WarningRaised
-from matrix.runs.interface import Environments, Runner, Report
+from matrix.runs.interface import CellRequest, CellResult, Environments, Report, Runner
 from matrix.runs.journal import Journal
 from matrix.runs.keys import Sources, judge_key
 from matrix.runs.record import Record

@@ -18,7 +18,7 @@ if sys.platform == "win32":
 
 from helpers.processes import gone
 from helpers.run_fakes import MINIMUM
-from test_workers import until
+from helpers.worker_jobs import process_ids, until
 
 from matrix.errors import ExitCode
 from matrix.runs.journal import Journal
@@ -30,24 +30,21 @@ _RUN = """
 import sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
-from test_workers import Doing
+from helpers.worker_jobs import ScriptedWork
 from helpers.run_fakes import BEFORE, MINIMUM, PROBES, FakeEnvironments, part, claim, plan
 from matrix.runs.captures import CaptureStore
-from matrix.runs.journal import Journal, one_run
+from matrix.runs.journal import Journal, lock_results
 from matrix.runs.keys import Sources
-from matrix.runs.scheduler import Scheduler as Engine, RunContext as World
+from matrix.runs.scheduler import RunContext, Scheduler
 from matrix.runs.events import VerdictReached
-from matrix.runs.result_store import ResultStore as Keeping
-from matrix.runs.run import exit_code
+from matrix.runs.result_store import ResultStore
+from matrix.runs.run import exit_code, stopping
 from matrix.runs.interface import SystemClock
-from matrix.runs.run import stopping
 from matrix.runs.workers import Workers
 
 
-
-
-def make_job(planned, environment, key):
-    return key if planned.cell.id == MINIMUM else "hang"
+def make_job(request):
+    return request.key if request.planned.cell.id == MINIMUM else "hang"
 
 
 def emit(event):
@@ -63,16 +60,16 @@ if __name__ == "__main__":
         part(second, minimum=BEFORE, before=None, controls=()),
     ]
     of = plan([first, second], parts, cells=(MINIMUM, BEFORE), fallbacks=())
-    with one_run(folder):
+    with lock_results(folder):
         journal = Journal(folder / "journal.jsonl")
-        keeping = Keeping(journal, CaptureStore(folder / "captures"), Sources("code"), "judge")
-        workers = Workers(Doing(folder), make_job, count=1, limit=60)
-        world = World(FakeEnvironments(ready=True), workers, SystemClock(), jobs=1)
-        engine = Engine(of, PROBES, world, keeping, emit)
-        with stopping(engine.stop):
-            result = engine.run()
+        store = ResultStore(journal, CaptureStore(folder / "captures"), Sources("code"), "judge")
+        workers = Workers(ScriptedWork(folder), make_job, count=1, limit=60)
+        context = RunContext(FakeEnvironments(ready=True), workers, SystemClock(), jobs=1)
+        scheduler = Scheduler(of, PROBES, context, store, emit)
+        with stopping(scheduler.stop):
+            record = scheduler.run()
         journal.close()
-    sys.exit(exit_code(result, strict=False))
+    sys.exit(exit_code(record, strict=False))
 """
 
 
@@ -80,7 +77,7 @@ if __name__ == "__main__":
 def run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     tests = project_root() / "tests"
     script = tmp_path / "run.py"
-    script.write_text(_RUN.format(paths=[str(tests), str(tests / "runs"), str(tests.parent)]))
+    script.write_text(_RUN.format(paths=[str(tests), str(tests.parent)]))
     with subprocess.Popen(
         [sys.executable, str(script), str(tmp_path)],
         stdout=subprocess.PIPE,
@@ -94,10 +91,6 @@ def run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def children(folder: Path) -> list[int]:
-    return [int(text) for text in (folder / "pids").read_text().split()]
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_ends_its_children_keeps_what_is_done_and_says_what_it_knows(
     run: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
@@ -108,7 +101,7 @@ def test_a_stopped_run_ends_its_children_keeps_what_is_done_and_says_what_it_kno
     assert run.returncode == ExitCode.INTERRUPTED
     assert out.splitlines() == ["confirmed None", "unverified Reason.INTERRUPTED"]
     assert "what is done is kept" in err
-    until(lambda: all(gone(pid) for pid in children(tmp_path)))
+    until(lambda: all(gone(pid) for pid in process_ids(tmp_path)))
     entries = Journal(tmp_path / "journal.jsonl").read().entries.values()
     assert [entry.cell for entry in entries] == [MINIMUM]
     assert not (tmp_path / "run.pid").exists()
@@ -119,7 +112,7 @@ def test_kill_9_loses_only_what_was_in_flight_and_leaves_nothing_behind(
 ) -> None:
     run.kill()
     run.wait(30)
-    until(lambda: all(gone(pid) for pid in children(tmp_path)))
+    until(lambda: all(gone(pid) for pid in process_ids(tmp_path)))
     reading = Journal(tmp_path / "journal.jsonl").read()
     assert [entry.cell for entry in reading.entries.values()] == [MINIMUM]
     assert not reading.remarks

@@ -8,105 +8,65 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.processes import gone, kill
-from helpers.run_fakes import MINIMUM, FakeEnvironments, capture, planned
+from helpers.processes import gone
+from helpers.run_fakes import MINIMUM
+from helpers.worker_jobs import (
+    SECONDS,
+    ScriptedWork,
+    ignore,
+    job_name,
+    process_ids,
+    request,
+    run_job,
+    until,
+)
 
-from matrix.model.capture import CellCapture
-from matrix.model.environment import Environment
-from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
+from matrix.runs.interface import CellRequest
 from matrix.runs.workers import Workers
 from matrix.system.paths import project_root
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")
-ENVIRONMENT = FakeEnvironments()._make(planned(MINIMUM))
-SECONDS = 30.0
-
-
-class Doing:
-    """Does what the job, a text, says; starts a child that `abandon` kills."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.child: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        pass
-
-    def run(self, job: str) -> CellCapture:
-        if job == "die":
-            kill(os.getpid())
-        if job == "raise":
-            raise RuntimeError("surprise")
-        if job == "hang":
-            code = "import time; time.sleep(600)"
-            self.child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-            part = self.folder / "part"
-            part.write_text(f"{os.getpid()} {self.child.pid}")
-            part.rename(self.folder / "pids")
-            self.child.wait()
-        return capture(MINIMUM, job)
-
-    def abandon(self) -> None:
-        if self.child is not None:
-            self.child.kill()
-            self.child.wait()
-
-
-def make_job(request: CellRequest) -> str:
-    return key
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture
 def workers(tmp_path: Path) -> Iterator[Workers]:
-    made = Workers(Doing(tmp_path), make_job, count=1, limit=SECONDS)
-    yield made
-    made.kill()
-
-
-def submit(workers: Workers, job: str) -> CellCapture:
-    result = workers.submit(request(job), ignore).result(SECONDS)
-    assert result.capture is not None
-    return result.capture
+    workers = Workers(ScriptedWork(tmp_path), job_name, count=1, limit=SECONDS)
+    yield workers
+    workers.kill()
 
 
 def test_a_worker_answers_and_is_used_again(workers: Workers) -> None:
-    assert [submit(workers, job).key for job in ("one", "two")] == ["one", "two"]
+    assert [run_job(workers, job).key for job in ("one", "two")] == ["one", "two"]
 
 
 def test_a_dead_worker_is_a_reason_and_is_replaced(workers: Workers) -> None:
-    dead = submit(workers, "die")
+    dead = run_job(workers, "die")
     assert (dead.failed, dead.key, dead.cell) == (Reason.INTERNAL_ERROR, "die", MINIMUM)
     assert "signal 9" in dead.detail
-    assert submit(workers, "fine").failed is None
+    assert run_job(workers, "fine").failed is None
 
 
 def test_a_surprise_in_a_worker_is_told_with_its_trace(workers: Workers) -> None:
-    surprise = submit(workers, "raise")
+    surprise = run_job(workers, "raise")
     assert surprise.failed is Reason.INTERNAL_ERROR
     assert "RuntimeError: surprise" in surprise.detail
-    assert submit(workers, "fine").failed is None
+    assert run_job(workers, "fine").failed is None
 
 
 def test_a_cell_that_overstays_is_ended_with_what_it_started(tmp_path: Path) -> None:
-    workers = Workers(Doing(tmp_path), make_job, count=1, limit=3.0)
+    workers = Workers(ScriptedWork(tmp_path), job_name, count=1, limit=3.0)
     try:
-        late = submit(workers, "hang")
+        late = run_job(workers, "hang")
         assert late.failed is Reason.TIMED_OUT
-        pids = [int(text) for text in (tmp_path / "pids").read_text().split()]
+        assert late.seconds >= 3.0
+        pids = process_ids(tmp_path)
         until(lambda: all(gone(pid) for pid in pids))
-        assert submit(workers, "fine").failed is None
+        assert run_job(workers, "fine").failed is None
     finally:
         workers.kill()
 
@@ -115,12 +75,14 @@ def test_killing_ends_all_at_once(workers: Workers, tmp_path: Path) -> None:
     future = workers.submit(request("hang"), ignore)
     until((tmp_path / "pids").exists)
     workers.kill()
-    assert future.result(SECONDS).failed is Reason.INTERRUPTED
-    pids = [int(text) for text in (tmp_path / "pids").read_text().split()]
+    ended = future.result(SECONDS).capture
+    assert ended is not None
+    assert ended.failed is Reason.INTERRUPTED
+    pids = process_ids(tmp_path)
     until(lambda: all(gone(pid) for pid in pids))
 
 
-class Slow(Doing):
+class SlowEnd(ScriptedWork):
     """Takes a moment to end."""
 
     def abandon(self) -> None:
@@ -129,23 +91,23 @@ class Slow(Doing):
 
 
 def test_a_cell_that_comes_while_all_are_killed_ends_too(tmp_path: Path) -> None:
-    workers = Workers(Slow(tmp_path), make_job, count=1, limit=SECONDS)
+    workers = Workers(SlowEnd(tmp_path), job_name, count=1, limit=SECONDS)
     workers.submit(request("hang"), ignore)
     until((tmp_path / "pids").exists)
     killing = threading.Thread(target=workers.kill)
     killing.start()
-    until(lambda: not workers._tasks.empty())  # the worker is told that there is nothing more
-    assert submit(workers, "late").failed is Reason.INTERRUPTED
+    until(lambda: not workers._tasks.empty())  # the end of the worker is queued
+    assert run_job(workers, "late").failed is Reason.INTERRUPTED
     killing.join()
-    assert submit(workers, "later").failed is Reason.INTERRUPTED
+    assert run_job(workers, "later").failed is Reason.INTERRUPTED
 
 
 def test_a_full_disk_at_the_start_of_a_cell_is_its_reason(tmp_path: Path) -> None:
-    def full(of: PlannedCell, environment: Environment, key: str) -> str:
+    def full(_request: CellRequest) -> str:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    workers = Workers(Doing(tmp_path), full, count=1, limit=SECONDS)
-    failed = submit(workers, "one")
+    workers = Workers(ScriptedWork(tmp_path), full, count=1, limit=SECONDS)
+    failed = run_job(workers, "one")
     assert (failed.failed, failed.key) == (Reason.DISK_FULL, "one")
     workers.kill()
 
@@ -154,11 +116,10 @@ _MAIN = """
 import sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
-from test_workers import ENVIRONMENT, Doing, make_job
-from helpers.run_fakes import MINIMUM, planned
+from helpers.worker_jobs import ScriptedWork, ignore, job_name, request
 from matrix.runs.workers import Workers
 if __name__ == "__main__":
-    workers = Workers(Doing(Path(sys.argv[1])), make_job, count=1, limit=60)
+    workers = Workers(ScriptedWork(Path(sys.argv[1])), job_name, count=1, limit=60)
     workers.submit(request("hang"), ignore).result()
 """
 
@@ -166,10 +127,10 @@ if __name__ == "__main__":
 def test_kill_9_of_the_run_leaves_nothing_behind(tmp_path: Path) -> None:
     tests = project_root() / "tests"
     script = tmp_path / "run.py"
-    script.write_text(_MAIN.format(paths=[str(tests), str(tests / "runs"), str(tests.parent)]))
+    script.write_text(_MAIN.format(paths=[str(tests), str(tests.parent)]))
     with subprocess.Popen([sys.executable, str(script), str(tmp_path)]) as run:
         until((tmp_path / "pids").exists)
-        pids = [int(text) for text in (tmp_path / "pids").read_text().split()]
+        pids = process_ids(tmp_path)
         assert not any(gone(pid) for pid in pids)
         run.kill()
         run.wait()

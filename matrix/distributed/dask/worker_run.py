@@ -156,7 +156,7 @@ class WorkerRun:
         self, planned: PlannedCell, base: str, reason: Reason, detail: str, started: str = ""
     ) -> CellResult:
         key = result_key(base, planned, self._probes) if base else ""
-        capture = capture_not_run(planned, key, reason, detail, started)
+        capture = capture_not_run(planned, key, reason, detail, started=started)
         return CellResult(dataclasses.replace(capture, engine=self._engine(None)), base)
 
 

@@ -45,8 +45,6 @@ from matrix.runs.workers import Workers
 from matrix.services.pool import Services
 from matrix.system.paths import cache_dir, fixtures_dir, project_root, results_dir
 
-__all__ = ["SingleRun", "back_ends_of", "commands", "run_alone"]
-
 Say = Callable[[str], None]
 
 
@@ -180,10 +178,14 @@ def run_alone(planned: PlannedCell, runs: RunBackend, how: RunOptions, say: Say)
     probes = load_probes()
     with contextlib.ExitStack() as stack:
         needs = CellServices(
-            stack.enter_context(run_services(how.external, offline=how.offline, engine=runs.engine)),
+            stack.enter_context(
+                run_services(how.external, offline=how.offline, engine=runs.engine)
+            ),
             probes,
         )
-        environments = ServedEnvironments(backend_environments(runs, probes, offline=how.offline), needs)
+        environments = ServedEnvironments(
+            backend_environments(runs, probes, offline=how.offline), needs
+        )
         if how.keep:
             scratch = Path(tempfile.mkdtemp(prefix="compat-matrix-"))
         else:
