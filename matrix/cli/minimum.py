@@ -1,65 +1,53 @@
-"""`minimum`: search for the least release in which something really works.
-
-Numbers that options give.
-"""
+"""The command `minimum`: search for the lowest release in which something really works."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from matrix.cli.options import add_engine_options, as_of_date
+from rich.console import Console
+
+from matrix.cli.options import add_engine_options, parse_as_of, parse_jobs
 from matrix.documents.facts import load_facts
 from matrix.errors import UsageError
 from matrix.features.minimum.conclusion import exit_code_of
 from matrix.features.minimum.plan import plan_searches
 from matrix.features.minimum.report import minimums_to_json, print_search_result, search_display
-from matrix.features.minimum.run import MinimumOptions, search_minimums
+from matrix.features.minimum.run import MinimumOptions, SearchResult, search_minimums
 from matrix.features.minimum.search_plan import SearchOptions
 from matrix.features.minimum.subject import parse_subject
+from matrix.model.claim import Claim
 from matrix.planning.coverage import load_coverage
 from matrix.pypi.client import CachedIndex
 from matrix.reporting.json import write_text_json
-from matrix.runs.backend import available_pythons, open_backend
+from matrix.runs.backend import RunBackend, available_pythons, open_backend
 from matrix.runs.setup import default_jobs
 from matrix.services.external import add_service_option, external_from_args
 from matrix.system.paths import cache_dir
-
-__all__ = ["add_parser", "cell_count", "run"]
-
-
-def cell_count(text: str) -> int:
-    """Return how many cells run at a time; raise ArgumentTypeError for less than one."""
-    try:
-        count = int(text)
-    except ValueError:
-        count = 0
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of cells such as 2")
-    return count
-
 
 _PYTHON = re.compile(r"[23]\.\d+")
 
 EXAMPLES = """\
 examples:
   python -m matrix minimum threat-protection --framework flask --python 3.9
-      the least release of ddtrace with each channel of a capability
+      the minimum of ddtrace for each channel of a capability
   python -m matrix minimum sca --framework django==3.2.18 --since 1.0 --until 2.0
-      among these releases, on this release of the framework
+      among these releases, on one release of the framework
   python -m matrix minimum integration:flask --exhaustive --json flask.json
       every release that traces Flask; as JSON too (schema minimum/1)
   python -m matrix minimum framework:flask --ddtrace 1.20.19
-      the least release of Flask that works with this tracer
+      the minimum of Flask that works with this tracer
   python -m matrix minimum custom-blocked-response --channel redirect
       one channel only
 
 exit codes:
-  0 every least release is the documented one or an earlier one, or no document names one
+  0 every minimum is the documented one or an earlier one, or no document names one
   1 a documented minimum fails and a later release works
-  2 wrong usage    3 no release can be asked    4 no release works, or it cannot be told
+  2 wrong usage    3 no release can be tested    4 no release works, or none can tell
   5 package index unavailable    6 disk full or not writable    7 another run is under way
   8 no container engine    130 interrupted (the next run goes on from there)
 """
@@ -69,8 +57,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         "minimum",
-        help="search for the least release in which something really works",
-        description="Search for the least release in which a capability, an integration, a note's"
+        help="search for the lowest release in which something really works",
+        description="Search for the lowest release in which a capability, an integration, a note's"
         " promise, or a framework under a given tracer really works: by halving, then beside the"
         " boundary, then all over, for what works may stop working.",
         epilog=EXAMPLES,
@@ -86,10 +74,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--framework",
         default="",
         metavar="NAME[==VERSION]",
-        help="default: all that documents promise it for, at the newest of the minimum's time",
+        help="default: all that documents promise it for, at the newest of the minimum's era",
     )
     parser.add_argument(
-        "--python", type=_python, metavar="X.Y", help="default: the newest promised"
+        "--python", type=_parse_python, metavar="X.Y", help="default: the newest promised"
     )
     parser.add_argument(
         "--channel",
@@ -104,17 +92,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--since", default="", metavar="V", help="search from this release on")
     parser.add_argument("--until", default="", metavar="V", help="search up to this release")
     parser.add_argument(
-        "--exhaustive", action="store_true", help="try every release, and assume nothing"
+        "--exhaustive", action="store_true", help="test every release, and assume nothing"
     )
     parser.add_argument(
         "--as-of",
-        type=as_of_date,
+        type=parse_as_of,
         metavar="DATE",
         help="resolve everything as of a date (2026-01-31, or today), not of each release's own",
     )
     parser.add_argument("--fresh", action="store_true", help="use no result of an earlier run")
     parser.add_argument(
-        "--jobs", type=cell_count, metavar="N", help="cells at a time (default: two for each CPU)"
+        "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
     )
     parser.add_argument(
         "--json",
@@ -122,9 +110,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FILE",
         help="write the searches as JSON ('-': standard output)",
     )
-    asking = parser.add_mutually_exclusive_group()
-    asking.add_argument("--offline", action="store_true", help="use what is known of the index")
-    asking.add_argument(
+    index = parser.add_mutually_exclusive_group()
+    index.add_argument("--offline", action="store_true", help="use the cached index only")
+    index.add_argument(
         "--refresh", action="store_true", help="ask the index again, however new the cache is"
     )
     add_service_option(parser)
@@ -132,15 +120,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Search, print the answers, and return the exit code."""
+def run(
+    args: argparse.Namespace,
+    *,
+    read_claims: Callable[[], Iterable[Claim]] = load_facts,
+    open_index: Callable[..., CachedIndex] = CachedIndex,
+    open_backend: Callable[..., contextlib.AbstractContextManager[RunBackend]] = open_backend,
+    search: Callable[..., tuple[SearchResult, ...]] = search_minimums,
+) -> int:
+    """Search, print the results, and return the exit code."""
     if args.json is not None and not args.json.parent.is_dir():
-        raise UsageError(f"there is no folder {args.json.parent}", "Make it, or name another file.")
-    # The rest is imported when the options are known to be right: `--help` is quick.
-    from rich.console import Console  # noqa: PLC0415
-
-    coverage, claims = load_coverage(), tuple(load_facts())
-    # A word that means nothing is told before an engine is asked.
+        raise UsageError(f"there is no folder {args.json.parent}", "Make it, or pass another file.")
+    coverage, claims = load_coverage(), tuple(read_claims())
+    # An unknown subject is an error before an engine is looked for.
     subject = parse_subject(args.subject, claims, coverage)
     options = MinimumOptions(
         exhaustive=args.exhaustive,
@@ -150,38 +142,43 @@ def run(args: argparse.Namespace) -> int:
         external=external_from_args(args),
     )
     console = Console(stderr=str(args.json) == "-", width=None if sys.stdout.isatty() else 160)
-    with open_backend(args.engine, args.target) as runs:
-        for note in runs.notes:
+    with open_backend(args.engine, args.target) as backend:
+        for note in backend.notes:
             print(f"note: {note}", file=sys.stderr)
-        # One is enough for an answer; the first is the one that is not emulated.
-        target = runs.where.targets[0]
-        wanted = SearchOptions(
-            target=target,
-            framework=args.framework,
-            python=args.python or "",
-            channels=tuple(args.channel),
-            since=args.since,
-            until=args.until,
-            ddtrace=args.ddtrace,
-            as_of=args.as_of,
-            at_hand=frozenset() if args.python else available_pythons(runs, target),
-        )
-        index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
+        # One target is enough for an answer; the first one is not emulated.
+        target = backend.where.targets[0]
+        index = open_index(cache_dir(), offline=args.offline, refresh=args.refresh)
         try:
-            quests = plan_searches(subject, claims, index, coverage, wanted)
+            plans = plan_searches(
+                subject,
+                claims,
+                index,
+                coverage,
+                SearchOptions(
+                    target=target,
+                    framework=args.framework,
+                    python=args.python or "",
+                    channels=tuple(args.channel),
+                    since=args.since,
+                    until=args.until,
+                    ddtrace=args.ddtrace,
+                    as_of=args.as_of,
+                    available=frozenset() if args.python else available_pythons(backend, target),
+                ),
+            )
         finally:
             for notice in index.notices:
                 print(f"note: {notice}", file=sys.stderr)
         with search_display(console) as emit:
-            found = search_minimums(quests, options, emit, runs)
-    for sought in found:
-        print_search_result(console, sought)
+            results = search(plans, options, emit, backend)
+    for result in results:
+        print_search_result(console, result)
     if args.json is not None:
-        write_text_json(args.json, minimums_to_json(found))
-    return exit_code_of(found)
+        write_text_json(args.json, minimums_to_json(results))
+    return exit_code_of(results)
 
 
-def _python(text: str) -> str:
+def _parse_python(text: str) -> str:
     if not _PYTHON.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no CPython such as 3.9")
+        raise argparse.ArgumentTypeError(f"invalid CPython {text!r} (expected e.g. 3.9)")
     return text

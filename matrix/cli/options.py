@@ -31,20 +31,6 @@ from matrix.pypi.client import CachedIndex
 from matrix.pypi.index import Index
 from matrix.system.paths import cache_dir
 
-__all__ = [
-    "DEFAULT_PROFILE",
-    "StaticFindings",
-    "add_engine_options",
-    "add_plan_options",
-    "add_selection_options",
-    "as_of_date",
-    "claims_from_args",
-    "describe_as_of",
-    "plan_from_args",
-    "selection_from_args",
-    "targets_from_args",
-]
-
 DEFAULT_PROFILE = "documented"
 
 StaticFindings: TypeAlias = Callable[[Iterable[Claim], Index], Mapping[str, StaticEvidence]]
@@ -109,7 +95,7 @@ def add_plan_options(
     )
     parser.add_argument(
         "--as-of",
-        type=as_of_date,
+        type=parse_as_of,
         metavar="DATE",
         help="resolve everything as of a date (2026-01-31, or today), not of each release's own",
     )
@@ -200,7 +186,7 @@ def claims_from_args(args: argparse.Namespace, report: Callable[[str], None]) ->
     return tuple(result.claims)
 
 
-def as_of_date(text: str) -> dt.date:
+def parse_as_of(text: str) -> dt.date:
     """Return the date that an option's text means; raise ArgumentTypeError."""
     if text == "today":
         return dt.datetime.now(tz=dt.timezone.utc).date()
@@ -210,6 +196,17 @@ def as_of_date(text: str) -> dt.date:
         raise argparse.ArgumentTypeError(
             f"invalid date {text!r} (expected e.g. 2026-01-31, or today)"
         ) from None
+
+
+def parse_jobs(text: str) -> int:
+    """Return how many cells run at a time; raise ArgumentTypeError for less than one."""
+    try:
+        jobs = int(text)
+    except ValueError:
+        jobs = 0
+    if jobs < 1:
+        raise argparse.ArgumentTypeError(f"invalid number of cells {text!r} (expected e.g. 2)")
+    return jobs
 
 
 def describe_as_of(date: dt.date | None) -> str:

@@ -30,10 +30,8 @@ from matrix.planning.profiles import SMOKE, format_smoke_list, smoke_path
 from matrix.probes.registry import load_probes
 from matrix.pypi.releases import python_key
 from matrix.reporting.json import write_text_json
-from matrix.reporting.services import needed_by, state_lines
+from matrix.reporting.services import count_needed_services, service_state_lines
 from matrix.services.external import ExternalService, add_service_option, external_from_args
-
-__all__ = ["add_parser", "run"]
 
 EXAMPLES = """\
 examples:
@@ -193,8 +191,8 @@ def _missing_interpreters(plan: Plan) -> Iterator[str]:
 
 
 def _back_ends(plan: Plan, external: Mapping[str, ExternalService]) -> Iterator[str]:
-    if needed := needed_by(plan.cells, load_probes()):
+    if needed := count_needed_services(plan.cells, load_probes()):
         from matrix.runs.setup import run_services  # noqa: PLC0415 - start-up time
 
         with run_services(external, offline=True) as services:
-            yield from state_lines(services, needed)
+            yield from service_state_lines(services, needed)

@@ -8,8 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from matrix.cli.minimum import cell_count
-from matrix.cli.options import add_engine_options
+from matrix.cli.options import add_engine_options, parse_jobs
 from matrix.cli.qualify_run import gather_material, read_inputs
 from matrix.errors import ExitCode, UsageError
 from matrix.features.qualification.dsse import (
@@ -94,7 +93,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
     group.add_argument(
-        "--jobs", type=cell_count, metavar="N", help="cells at a time (default: two for each CPU)"
+        "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
     )
     group.add_argument(
         "--keep", action="store_true", help="keep the folders and logs of the cells that are run"

@@ -37,7 +37,7 @@ from matrix.errors import NothingSelectedError, UsageError
 from matrix.features.audit.index_evidence import static_evidence
 from matrix.model.plan import Plan
 from matrix.planning.locations import Targets, select_targets
-from matrix.reporting.progress import console_of_run, display
+from matrix.reporting.progress import display, run_console
 from matrix.runs.backend import RunBackend, open_backend
 from matrix.runs.record_store import RecordStore
 from matrix.runs.rejudge import captured_targets
@@ -142,7 +142,7 @@ def run_shard_from_args(args: argparse.Namespace) -> int:
         engine=shard.engine,
         external=external_from_args(args),
     )
-    console = console_of_run()
+    console = run_console()
     with open_backend(shard.engine, [shard.target]) as runs:
         for note in runs.notes:
             print(f"note: {note}", file=sys.stderr)

@@ -12,8 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from matrix.cli.minimum import cell_count
-from matrix.cli.options import add_engine_options
+from matrix.cli.options import add_engine_options, parse_jobs
 from matrix.distributed.dask.interface import INSTALL_HINT, CellTask, check_address
 from matrix.distributed.dask.resources import worker_resources
 from matrix.distributed.dask.worker_run import WorkerRun, WorkerRuns, register_runs, worker_folder
@@ -64,7 +63,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_engine_options(parser)
     group = parser.add_argument_group("run")
     group.add_argument(
-        "--jobs", type=cell_count, metavar="N", help="cells at a time (default: two for each CPU)"
+        "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
     )
     group.add_argument(
         "--host",

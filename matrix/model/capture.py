@@ -16,20 +16,6 @@ from typing import Any
 from matrix.model.reason import Reason
 from matrix.model.service import Backend
 
-__all__ = [
-    "UNISOLATED",
-    "AgentRequest",
-    "CellCapture",
-    "CellLocation",
-    "Exchange",
-    "FollowUp",
-    "Identity",
-    "ProcessCapture",
-    "Push",
-    "Soak",
-]
-
-
 # The words on isolation begin so where there is none.
 UNISOLATED = "no network isolation"
 
@@ -244,12 +230,7 @@ def _process(data: Mapping[str, Any]) -> ProcessCapture:
 
 def _exchange(data: Mapping[str, Any]) -> Exchange:
     follow_up = data.get("follow_up")
-    return Exchange(
-        **{
-            **data,
-            "follow_up": FollowUp(**follow_up) if follow_up else None,
-        }
-    )
+    return Exchange(**{**data, "follow_up": FollowUp(**follow_up) if follow_up else None})
 
 
 _TRACER = "ddtrace=="

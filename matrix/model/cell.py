@@ -8,8 +8,6 @@ import re
 
 from packaging.version import Version
 
-__all__ = ["Cell"]
-
 _ID = re.compile(
     r"cp(?P<major>[23])(?P<minor>\d+)"
     r"-(?P<target>win32|[a-z0-9]+_[a-z0-9_]+)"

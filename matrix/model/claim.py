@@ -7,8 +7,6 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Claim", "ClaimKind", "Status"]
-
 
 class ClaimKind(str, enum.Enum):
     """Which table or note a claim was read from."""

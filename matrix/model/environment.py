@@ -11,8 +11,6 @@ from pathlib import Path
 
 from matrix.model.index import File
 
-__all__ = ["Environment", "Image", "Interpreter", "Requirements"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Image:

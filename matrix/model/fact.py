@@ -13,17 +13,6 @@ from typing import Any
 from matrix.model.cell import Cell
 from matrix.model.validate import text
 
-__all__ = [
-    "Fact",
-    "FactKind",
-    "fact",
-    "facts_to_json",
-    "stored_facts",
-    "stored_notes",
-    "stored_remarks",
-    "text_facts",
-]
-
 Value = str | int | tuple[str, ...]
 
 

@@ -6,8 +6,6 @@ import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 
-__all__ = ["File", "Project", "ReleaseFiles"]
-
 
 @dataclasses.dataclass(frozen=True)
 class File:

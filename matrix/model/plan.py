@@ -10,8 +10,6 @@ from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.reason import Reason
 
-__all__ = ["Omission", "Part", "Plan", "PlannedCell", "Role", "StaticEvidence"]
-
 
 @dataclasses.dataclass(frozen=True)
 class StaticEvidence:

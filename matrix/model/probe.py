@@ -13,17 +13,6 @@ from typing import Any, Protocol
 
 from matrix.model.capture import Exchange
 
-__all__ = [
-    "Channel",
-    "Evidence",
-    "Match",
-    "Observation",
-    "Probe",
-    "RemoteConfig",
-    "Span",
-    "Stimulus",
-]
-
 
 @dataclasses.dataclass(frozen=True)
 class Span:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["Reason"]
-
 
 class Reason(str, enum.Enum):
     """Typed reasons; their sentences and remedies stand in `data/reasons.toml`."""

@@ -6,8 +6,6 @@ import fnmatch
 import re
 from collections.abc import Iterable
 
-__all__ = ["expand", "matches"]
-
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 

@@ -6,8 +6,6 @@ import dataclasses
 import enum
 from collections.abc import Iterable, Sequence
 
-__all__ = ["Backend", "PortForward", "Service", "ServiceIdentity", "ServiceKind", "against"]
-
 
 class ServiceKind(str, enum.Enum):
     """How much a back end is what it stands for.

@@ -8,8 +8,6 @@ import re
 
 from matrix.model.cell import Cell
 
-__all__ = ["cell_id", "count", "digest", "seconds", "text", "time"]
-
 # Of anything that is counted, and of seconds.
 _MOST = 10**9
 _SHA256 = re.compile(r"[0-9a-f]{64}")

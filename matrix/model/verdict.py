@@ -10,8 +10,6 @@ from matrix.model.fact import Fact
 from matrix.model.reason import Reason
 from matrix.model.service import Backend
 
-__all__ = ["Finding", "Observed", "Outcome", "PartVerdict", "Tightness", "Verdict"]
-
 
 class Observed(str, enum.Enum):
     """The observation of a probe channel in one cell."""

@@ -12,8 +12,6 @@ from collections.abc import Iterable, Sequence
 
 from matrix.pypi.releases import Release, Releases, specifier_allows
 
-__all__ = ["Boundary", "branch_heads", "branch_ranges", "candidate_boundary", "minimum_boundary"]
-
 # A candidate is compared with the newest release of so many earlier minor series.
 _EARLIER_SERIES = 5
 _LOWER_BOUND = re.compile(r"(?:>=?|~=|==)\s*\d")

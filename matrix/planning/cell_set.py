@@ -16,8 +16,6 @@ from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import Part, PlannedCell, Role
 from matrix.pypi.releases import Release
 
-__all__ = ["CellSet", "dependency_date", "order_by_target", "order_parts", "plan_cells"]
-
 # Promises about runtimes and integrations come after those about capabilities.
 _LATE_KINDS = (ClaimKind.INTEGRATION, ClaimKind.RUNTIME)
 _RANK = {kind: rank for rank, kind in enumerate(ClaimKind)}

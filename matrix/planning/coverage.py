@@ -13,8 +13,6 @@ from matrix.probes.integration_probes import AUTOMATIC, ERROR, EXPLICIT, probe_n
 from matrix.probes.integrations import load_integrations
 from matrix.system.data_files import read_data
 
-__all__ = ["Coverage", "CoverageRule", "load_coverage"]
-
 
 @dataclasses.dataclass(frozen=True)
 class CoverageRule:

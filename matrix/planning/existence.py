@@ -11,14 +11,6 @@ from matrix.model.reason import Reason
 from matrix.pypi.releases import Release, Releases, specifier_allows
 from matrix.system.data_files import read_data
 
-__all__ = [
-    "Unsatisfiable",
-    "framework_obstacle",
-    "lowest_usable",
-    "newest_usable",
-    "tracer_obstacle",
-]
-
 
 @dataclasses.dataclass(frozen=True)
 class Unsatisfiable:

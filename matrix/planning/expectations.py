@@ -24,15 +24,6 @@ from matrix.planning.existence import Unsatisfiable
 from matrix.planning.page import ClaimPage, named_pythons, pages_by_document
 from matrix.pypi.releases import Release, Releases, is_specifier, lowest_named, specifier_allows
 
-__all__ = [
-    "Check",
-    "Runtimes",
-    "candidate_claims",
-    "checks_for",
-    "documented_minimum",
-    "runtimes_of",
-]
-
 _ONE_SERIES = re.compile(r"={2,3}[^,]*")
 
 

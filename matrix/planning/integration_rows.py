@@ -27,8 +27,6 @@ from matrix.planning.profiles import ProfileLimit
 from matrix.planning.versions import TRACER, VersionChoice
 from matrix.pypi.releases import Release, lowest_named
 
-__all__ = ["CellSite", "IntegrationRows", "NeighbourCells"]
-
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 

@@ -20,8 +20,6 @@ from matrix.probes.declaration import Integration
 from matrix.pypi.releases import Release, Releases
 from matrix.system.data_files import read_data
 
-__all__ = ["LibraryReleases", "library_obstacle", "standard_library_release"]
-
 # The most later releases that are tried where the minimum does not build or start.
 _MOST_FALLBACKS = 15
 

@@ -13,18 +13,6 @@ from matrix.model.reason import Reason
 from matrix.model.selectors import matches
 from matrix.planning.existence import Unsatisfiable
 
-__all__ = [
-    "ENGINES",
-    "Targets",
-    "all_engine_targets",
-    "all_targets",
-    "engine_platform",
-    "engine_targets",
-    "local_targets",
-    "select_targets",
-    "short_target",
-]
-
 ENGINES = ("auto", "docker", "local")
 # Our targets, and the engine's names for them.
 _PLATFORMS = {

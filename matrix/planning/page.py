@@ -10,8 +10,6 @@ from matrix.interpreters.targets import covers_target
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.pypi.releases import python_key, specifier_allows
 
-__all__ = ["ClaimPage", "named_pythons", "pages_by_document"]
-
 _EXACT = re.compile(r"={2,3}\s*(\d+\.\d+)(?:\.\*)?\s*")
 _FROM = re.compile(r">=\s*(\d+\.\d+)(?!\d)")
 _DENIED = (Status.NOT_SUPPORTED, Status.END_OF_LIFE)

@@ -16,8 +16,6 @@ from matrix.model.plan import Omission, Part, Plan, PlannedCell, StaticEvidence
 from matrix.model.reason import Reason
 from matrix.model.validate import cell_id, count, text
 
-__all__ = ["check_fields", "plan_from_json", "plan_to_json", "read_tuple"]
-
 _CLAIM = frozenset(Claim.__dataclass_fields__)
 # Fields whose names in the file are older than those of the dataclasses.
 _FILE_NAMES = {

@@ -9,8 +9,6 @@ from typing import Any
 from matrix.model.cell import Cell
 from matrix.model.plan import Omission, Part, Plan, PlannedCell
 
-__all__ = ["SCHEMA", "cells_by_claim", "omissions_by_claim", "plan_to_json"]
-
 SCHEMA = "plan/1"
 
 

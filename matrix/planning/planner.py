@@ -25,8 +25,6 @@ from matrix.planning.versions import TRACER, VersionChoice
 from matrix.pypi.index import Index
 from matrix.pypi.releases import Release, end_of_day
 
-__all__ = ["make_plan"]
-
 
 def make_plan(  # noqa: PLR0913 - what a plan depends on
     claims: Sequence[Claim],

@@ -19,16 +19,6 @@ from matrix.planning.expectations import Check
 from matrix.system.data_files import read_data
 from matrix.system.paths import data_dir
 
-__all__ = [
-    "SMOKE",
-    "Profile",
-    "ProfileLimit",
-    "format_smoke_list",
-    "load_profile",
-    "profile_names",
-    "smoke_path",
-]
-
 SMOKE = "smoke"
 
 

@@ -13,8 +13,6 @@ from matrix.model.selectors import matches
 from matrix.planning.cell_set import plan_cells
 from matrix.planning.coverage import load_coverage
 
-__all__ = ["Selection", "select"]
-
 _CAPABILITY_KINDS = (ClaimKind.CAPABILITY, ClaimKind.DEPLOYMENT)
 _FRAMEWORK_KINDS = (ClaimKind.FRAMEWORK, ClaimKind.INTEGRATION, ClaimKind.AUTHENTICATION)
 

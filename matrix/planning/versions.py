@@ -17,8 +17,6 @@ from matrix.probes.declaration import Integration
 from matrix.pypi.index import Index
 from matrix.pypi.releases import Release, Releases, specifier_allows
 
-__all__ = ["TRACER", "VersionChoice"]
-
 TRACER = "ddtrace"
 
 

@@ -1,47 +1,70 @@
-"""The command minimum: options, exit codes, what goes where; and one search for real."""
+"""The command `minimum`: options, exit codes, output; and one search with real cells."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jsonschema
 import pytest
-from helpers.minimum_fixture import CHANNEL, Search, both, since
+from helpers.minimum_fixture import Search, both, since
 from helpers.planning_fixture import LINUX, page, world
+from helpers.run_fakes import CHANNEL
 
 from matrix.__main__ import main
+from matrix.cli import minimum as minimum_command
 from matrix.errors import ExitCode
 from matrix.features.minimum.run import EmitSearch, MinimumOptions, SearchResult
 from matrix.features.minimum.search_plan import SearchPlan
+from matrix.model.index import Project
 from matrix.planning.locations import Targets
+from matrix.pypi.client import CachedIndex
 from matrix.runs.backend import RunBackend
 from matrix.system.paths import data_dir
 
+Searches = list[tuple[SearchPlan, MinimumOptions]]
+
+
+class SmallIndex(CachedIndex):
+    """The small index, in place of the cached one."""
+
+    def project(self, name: str) -> Project:
+        return world().project(name)
+
+
+@contextlib.contextmanager
+def open_local(_engine: str, _globs: Sequence[str]) -> Iterator[RunBackend]:
+    yield RunBackend(Targets("", (LINUX,)))
+
 
 @pytest.fixture
-def asked(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> list[tuple[SearchPlan, MinimumOptions]]:
-    """Let searches be made in a made-up world, where all works from 1.9.7 on."""
-    seen: list[tuple[SearchPlan, MinimumOptions]] = []
+def searches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Searches:
+    """Search in the small index, where all releases work from 1.9.7 on; return the searches."""
+    requested: Searches = []
 
-    def seek_all(
-        quests: Sequence[SearchPlan], options: MinimumOptions, _emit: EmitSearch, _runs: RunBackend
+    def search(
+        plans: Sequence[SearchPlan],
+        options: MinimumOptions,
+        _emit: EmitSearch,
+        _backend: RunBackend,
     ) -> tuple[SearchResult, ...]:
-        seen.extend((quest, options) for quest in quests)
+        requested.extend((plan, options) for plan in plans)
         return (Search(tmp_path / "results", since("1.9.7")).run(both()),)
 
-    monkeypatch.setattr("matrix.features.minimum.run.search_minimums", seek_all)
-    monkeypatch.setattr(
-        "matrix.pypi.client.CachedIndex.project", lambda _, name: world().project(name)
+    run = functools.partial(
+        minimum_command.run,
+        read_claims=page,
+        open_index=SmallIndex,
+        open_backend=open_local,
+        search=search,
     )
-    monkeypatch.setattr("matrix.documents.facts.load_facts", page)
-    monkeypatch.setattr("matrix.runs.backend.local_targets", lambda _: Targets("", (LINUX,)))
+    monkeypatch.setattr(minimum_command, "run", run)
     monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
-    return seen
+    return requested
 
 
 def minimum(*arguments: str) -> int:
@@ -51,20 +74,20 @@ def minimum(*arguments: str) -> int:
         return int(error.code or 0)
 
 
-def test_options_are_what_is_searched(asked: list[tuple[SearchPlan, MinimumOptions]]) -> None:
+def test_options_are_what_is_searched(searches: Searches) -> None:
     code = minimum(
         *("threat-detection", "--framework", "flask", "--python", "3.9", "--jobs", "3"),
         *("--since", "1.8.0", "--until", "2.0.0", "--exhaustive", "--fresh"),
     )
     assert code == ExitCode.REFUTED
-    ((quest, options),) = asked
-    assert (quest.framework, quest.python, quest.target) == ("flask 2.2.3", "3.9", LINUX)
-    assert (next(iter(quest.cells)), list(quest.cells)[-1]) == ("1.8.0", "2.0.0")
+    ((plan, options),) = searches
+    assert (plan.framework, plan.python, plan.target) == ("flask 2.2.3", "3.9", LINUX)
+    assert (next(iter(plan.cells)), list(plan.cells)[-1]) == ("1.8.0", "2.0.0")
     assert options == MinimumOptions(exhaustive=True, fresh=True, jobs=3)
 
 
 def test_standard_output_is_json_only(
-    asked: list[tuple[SearchPlan, MinimumOptions]], capsys: pytest.CaptureFixture[str]
+    searches: Searches, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert minimum("threat-detection", "--json", "-") == ExitCode.REFUTED
     out, err = capsys.readouterr()
@@ -74,11 +97,11 @@ def test_standard_output_is_json_only(
     )
     assert data["searches"][0]["channels"][0]["name"] == CHANNEL
     assert "later than documented" in err
-    assert len(asked) == 2
+    assert len(searches) == 2
 
 
 @pytest.mark.parametrize(
-    ("wrong", "code", "says"),
+    ("arguments", "code", "message"),
     [
         (["threat-protecton"], ExitCode.USAGE, "did you mean 'threat-protection'"),
         (["sca", "--python", "three"], ExitCode.USAGE, "'three'"),
@@ -87,35 +110,35 @@ def test_standard_output_is_json_only(
         (
             ["threat-detection", "--since", "9"],
             ExitCode.NOTHING_SELECTED,
-            "no release of ddtrace can be asked",
+            "no release of ddtrace can be tested",
         ),
     ],
 )
 def test_wrong_usage_is_an_error_before_anything_runs(
-    asked: list[tuple[SearchPlan, MinimumOptions]],
-    wrong: list[str],
+    searches: Searches,
+    arguments: list[str],
     code: ExitCode,
-    says: str,
+    message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert minimum(*wrong) == code
-    assert says in capsys.readouterr().err
-    assert asked == []
+    assert minimum(*arguments) == code
+    assert message in capsys.readouterr().err
+    assert searches == []
 
 
 def test_help_has_examples_and_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert minimum("--help") == 0
-    said = capsys.readouterr().out
-    assert "python -m matrix minimum " in said.split("examples:")[1]
-    codes = said.split("exit codes:")[1]
-    told = [int(number) for number in re.findall(r"(?:^|\s{2,})(\d+) ", codes, re.MULTILINE)]
+    help_text = capsys.readouterr().out
+    assert "python -m matrix minimum " in help_text.split("examples:")[1]
+    text = help_text.split("exit codes:")[1]
+    codes = [int(number) for number in re.findall(r"(?:^|\s{2,})(\d+) ", text, re.MULTILINE)]
     others = {
         ExitCode.DOES_NOT_QUALIFY,
         ExitCode.SIGN_OFF_REFUSED,
         ExitCode.INCOMPLETE,
         ExitCode.CLUSTER_UNAVAILABLE,
     }
-    assert told == sorted(set(ExitCode) - others)
+    assert codes == sorted(set(ExitCode) - others)
 
 
 @pytest.mark.cells

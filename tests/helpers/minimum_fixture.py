@@ -1,4 +1,4 @@
-"""Searches over made-up releases, whose cells a made-up runner answers."""
+"""Searches over the releases of the small index, with a fake runner of their cells."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from matrix.features.minimum.run import (
     CellOracle,
     MinimumOptions,
     ReleasesSearched,
-    SearchPlanStarted,
     SearchResult,
     search_minimum,
 )
@@ -41,7 +40,7 @@ from matrix.planning.coverage import load_coverage
 from matrix.runs.captures import CaptureStore
 from matrix.runs.events import CellFinished
 from matrix.runs.journal import Journal
-from matrix.runs.keys import Sources, judge_key
+from matrix.runs.keys import SourceDigest, judge_key
 from matrix.runs.result_store import ResultStore
 from matrix.runs.scheduler import RunContext
 
@@ -55,102 +54,107 @@ PROBES: Mapping[str, Probe] = {
 
 Answer = str | Reason
 Answers = Callable[[str], tuple[Answer, Answer]]
-"""What a release says on the two channels: W, F, or a reason for which the cell fails."""
+"""Returns the answers of a release on the two channels: W, F, or a reason for which it fails."""
 
 
-def quest(
-    subject: str = "threat-detection", claims: list[Claim] | None = None, **wanted: str
+def search_plan(
+    subject: str = "threat-detection", claims: list[Claim] | None = None, **options: str
 ) -> SearchPlan:
-    found = quests(subject, claims, **wanted)
-    assert len(found) == 1
-    return found[0]
+    (plan,) = search_plans(subject, claims, **options)
+    return plan
 
 
-def quests(
+def search_plans(
     subject: str = "threat-detection",
     claims: list[Claim] | None = None,
     target: str = LINUX,
-    **wanted: object,
+    **options: object,
 ) -> tuple[SearchPlan, ...]:
     claims, coverage = claims or page(), load_coverage()
-    asked = SearchOptions(target=target, **wanted)  # type: ignore[arg-type]
-    return plan_searches(parse_subject(subject, claims, coverage), claims, world(), coverage, asked)
+    search_options = SearchOptions(target=target, **options)  # type: ignore[arg-type]
+    parsed = parse_subject(subject, claims, coverage)
+    return plan_searches(parsed, claims, world(), coverage, search_options)
 
 
-def both(**wanted: str) -> SearchPlan:
+def both(**options: str) -> SearchPlan:
     """Return a search on Django for both channels."""
-    made = quest("threat-detection", None, framework="django", **{"python": "3.9", **wanted})
-    return dataclasses.replace(made, channels=(CHANNEL, OTHER))
+    options = {"python": "3.9", **options}
+    plan = search_plan("threat-detection", None, framework="django", **options)
+    return dataclasses.replace(plan, channels=(CHANNEL, OTHER))
 
 
 def since(release: str, other: str = "") -> Answers:
-    """Return what works from a release on; on the other channel from another one."""
+    """Return answers that work from a release on, on the other channel from another one."""
     order = list(both().cells)
 
-    def says(ddtrace: str) -> tuple[Answer, Answer]:
-        at = order.index(ddtrace)
+    def answers(ddtrace: str) -> tuple[Answer, Answer]:
+        position = order.index(ddtrace)
         first, second = order.index(release), order.index(other or release)
-        return "W" if at >= first else "F", "W" if at >= second else "F"
+        return "W" if position >= first else "F", "W" if position >= second else "F"
 
-    return says
+    return answers
 
 
-def _process(setting: str, said: tuple[Answer, Answer], version: str) -> ProcessCapture:
+def _process(setting: str, answers: tuple[Answer, Answer], version: str) -> ProcessCapture:
     control = setting == "off"
     warm = exchange(f"Welcome to s{1:015x}", warm_up=True)
     sent = [warm]
-    for number, (channel, word) in enumerate(zip((CHANNEL, OTHER), said, strict=True), start=2):
-        body = "blocked" if word == "W" and not control else "fine"
-        one = exchange(body, control=control, number=number)
-        sent.append(dataclasses.replace(one, channel=channel))
+    for number, (channel, answer) in enumerate(
+        zip((CHANNEL, OTHER), answers, strict=True), start=2
+    ):
+        body = "blocked" if answer == "W" and not control else "fine"
+        request = exchange(body, control=control, number=number)
+        sent.append(dataclasses.replace(request, channel=channel))
     return process(setting, "", version, exchanges=tuple(sent), agent=traced(sent, version))
 
 
-def captured(cell_id: str, key: str, says: Answers) -> CellCapture:
+def make_capture(cell_id: str, key: str, answers_of: Answers) -> CellCapture:
     version = Cell.parse(cell_id).ddtrace
-    said = says(version)
-    if isinstance(said[0], Reason):
-        return failed(cell_id, said[0], key)
+    answers = answers_of(version)
+    if isinstance(answers[0], Reason):
+        return failed(cell_id, answers[0], key)
     return capture(
-        cell_id, key, processes=[_process(name, said, version) for name in ("appsec", "off")]
+        cell_id, key, processes=[_process(name, answers, version) for name in ("appsec", "off")]
     )
 
 
 class Search:
-    """One search over a results folder, with what it told."""
+    """One search with a results folder, and its events."""
 
     def __init__(
         self,
         folder: Path,
-        says: Answers,
+        answers_of: Answers,
         *,
         jobs: int = 1,
         environments: FakeEnvironments | None = None,
         stop_after: int = 0,
     ) -> None:
         self.events: list[object] = []
-        self.runner = FakeRunner(lambda cell, key: captured(cell, key, says))
+        self.runner = FakeRunner(lambda cell, key: make_capture(cell, key, answers_of))
         self.jobs = jobs
         self._folder = folder
         self._environments = environments or FakeEnvironments(ready=True)
         self._stop_after = stop_after
 
-    def run(self, of: SearchPlan, *, exhaustive: bool = False, fresh: bool = False) -> SearchResult:
-        sources = Sources("code")
+    def run(
+        self, plan: SearchPlan, *, exhaustive: bool = False, fresh: bool = False
+    ) -> SearchResult:
+        sources = SourceDigest("code")
         with contextlib.closing(Journal(self._folder / "journal.jsonl")) as journal:
-            keeping = ResultStore(
+            store = ResultStore(
                 journal,
                 CaptureStore(self._folder / "captures"),
                 sources,
                 judge_key(sources, PROBES),
                 reuse=not fresh,
             )
-            outside = RunContext(
+            context = RunContext(
                 self._environments, self.runner, FakeClock(), jobs=self.jobs, builders=1
             )
-            self.questions = CellOracle(PROBES, outside, keeping, self._take)
+            self.oracle = CellOracle(PROBES, context, store, self._take)
             options = MinimumOptions(exhaustive=exhaustive, fresh=fresh, jobs=self.jobs)
-            return search_minimum(of, self.questions, options, self._take, FakeClock())
+            return search_minimum(plan, self.oracle, options, self._take, FakeClock())
 
     def steps(self, kind: type) -> list[tuple[str, object]]:
         return [
@@ -163,17 +167,4 @@ class Search:
         self.events.append(event)
         ended = sum(isinstance(each, CellFinished) for each in self.events)
         if self._stop_after and ended == self._stop_after and isinstance(event, CellFinished):
-            self.questions.stop()
-
-
-__all__ = [
-    "CHANNEL",
-    "OTHER",
-    "PROBES",
-    "Search",
-    "SearchPlanStarted",
-    "both",
-    "quest",
-    "quests",
-    "since",
-]
+            self.oracle.stop()

@@ -16,8 +16,6 @@ from typing import Protocol
 
 from matrix.features.minimum.observations import ReleaseState, SearchState, SearchStep, StepCause
 
-__all__ = ["Bisection", "Exhaustive", "Strategy"]
-
 
 class Strategy(Protocol):
     """Chooses the next step from the state of a search alone: equal states, equal steps."""

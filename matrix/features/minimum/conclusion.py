@@ -14,11 +14,9 @@ from matrix.features.minimum.run import SearchResult
 from matrix.features.minimum.search_plan import DocumentedMinimum, SearchPlan
 from matrix.model.reason import Reason
 
-__all__ = ["Agreement", "Conclusion", "conclude", "exit_code_of"]
-
 
 class Agreement(str, enum.Enum):
-    """How the observed minimum compares with a documented one. LATER refutes the document."""
+    """The observed minimum compared with a documented one. LATER refutes the document."""
 
     SAME = "same"
     EARLIER = "earlier"
@@ -57,8 +55,7 @@ def exit_code_of(searches: Iterable[SearchResult]) -> ExitCode:
             return ExitCode.ENGINE_UNAVAILABLE
         for result in search.results.values():
             agreements = {
-                conclude(search.plan, result, promise).agreement
-                for promise in search.plan.promises
+                conclude(search.plan, result, promise).agreement for promise in search.plan.promises
             }
             if Agreement.LATER in agreements:
                 code = ExitCode.REFUTED

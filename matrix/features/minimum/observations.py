@@ -8,26 +8,6 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-__all__ = [
-    "Event",
-    "GapFound",
-    "Oracle",
-    "OracleReply",
-    "RangeNarrowed",
-    "ReleaseGap",
-    "ReleaseRequested",
-    "ReleaseSearchResult",
-    "ReleaseState",
-    "ReleaseTested",
-    "SearchFinished",
-    "SearchStarted",
-    "SearchState",
-    "SearchStep",
-    "StepCause",
-    "TestedRelease",
-    "summarize_search",
-]
-
 
 class ReleaseState(str, enum.Enum):
     """The answer for a release; one that cannot be installed or started cannot tell."""

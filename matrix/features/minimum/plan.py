@@ -34,8 +34,6 @@ from matrix.probes.registry import load_probes
 from matrix.pypi.index import Index
 from matrix.pypi.releases import Release, Releases, end_of_day, python_key
 
-__all__ = ["plan_searches"]
-
 
 def plan_searches(
     subject: SearchSubject,
@@ -181,14 +179,14 @@ class _SearchPlanner:
             if claim.status is not Status.NOT_SUPPORTED
         ]
         younger = [x.text for x in project.all if x.uploaded > tracer.uploaded and x.text in cells]
-        remarks: tuple[str, ...] = ()
+        remarks = []
         if younger:
-            remarks = (
+            remarks.append(
                 f"{len(younger)} releases of {name} are younger than {TRACER} {tracer.text}"
-                f" ({younger[0]} to {younger[-1]}): it cannot know them",
+                f" ({younger[0]} to {younger[-1]}): it cannot know them"
             )
         return self._search_plan(
-            project, cells, skipped, stated, python, ddtrace=tracer.text, remarks=remarks
+            project, cells, skipped, stated, python, ddtrace=tracer.text, remarks=tuple(remarks)
         )
 
     def _framework_release(

@@ -1,15 +1,14 @@
-"""The answer of a search for people: a table, strips of marks, and what was taken for granted.
+"""Reports of searches: their progress, their results for people, and as JSON.
 
-Progress of a search: a line that changes on a terminal, plain lines elsewhere.
-
-Searches as plain JSON values, by `data/schemas/minimum.schema.json`.
+Progress is a line that changes on a terminal, and plain lines elsewhere. The JSON is described by
+`data/schemas/minimum.schema.json`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from rich import box
@@ -36,18 +35,10 @@ from matrix.features.minimum.run import (
 )
 from matrix.features.minimum.search_plan import SearchPlan
 from matrix.model.service import against
-from matrix.reporting.text import many, short_names, shorten
+from matrix.reporting.text import count_text, short_names, shorten
 from matrix.runs.events import CellFinished, CellStarted, Event, Message, WarningRaised
 
-__all__ = [
-    "MARKS",
-    "SCHEMA",
-    "mark_lines",
-    "minimums_to_json",
-    "print_search_result",
-    "search_display",
-]
-
+SCHEMA = "minimum/1"
 MARKS = {ReleaseState.WORKS: "#", ReleaseState.FAILS: "-", ReleaseState.CANNOT_TELL: "?"}
 _WORDS = {
     ReleaseState.WORKS: "works",
@@ -65,281 +56,280 @@ _AGREEMENT = {
     Agreement.LATER: ("later than documented", "bold red"),
     Agreement.OPEN: ("cannot tell", "yellow"),
 }
-_LINE = 60
-_REASON = 160
+_MARKS_IN_LINE = 60
+_LONGEST_REASON = 160
+_LONGEST_DETAIL = 120
 
 
-def print_search_result(console: Console, sought: SearchResult) -> None:
-    """Print the answer of one search, for all its channels."""
-    quest = sought.quest
+def print_search_result(console: Console, search: SearchResult) -> None:
+    """Print the result of one search, for all its channels."""
+    plan = search.plan
     console.print()
-    _say(console, quest.title, "bold")
-    console.print(_table(sought))
-    for channel, result in sought.results.items():
-        _say(console, f"{channel}: {_legend(result)}", "bold")
+    _print(console, plan.title, "bold")
+    console.print(_table(search))
+    for channel, result in search.results.items():
+        _print(console, f"{channel}: {_legend(result)}", "bold")
         for line in mark_lines(result):
             console.print(line, highlight=False, soft_wrap=True)
-        for text in _stretches(result):
-            _say(console, f"  {text}")
+        for text in _describe_ranges(result):
+            _print(console, f"  {text}")
         for text in result.assumptions:
-            _say(console, f"  assumed: {text}", "dim")
-    for each in quest.passed_over:
-        where = describe_releases(quest.releases, each.releases)
-        _say(console, f"not asked ({each.reason.value}), {each.detail}: {where}", "dim")
-    for text in quest.remarks:
-        _say(console, f"note: {text}", "dim")
-    for claim in quest.denied:
-        _say(console, f"note: {claim.document}:{claim.line} says that it is not supported", "dim")
-    _say(console, _run(sought), "dim")
-    if said := against(each for record in sought.records for each in record.backends):
-        _say(console, said, "dim")
-    for text in sought.warnings:
-        _say(console, f"warning: {text}", "yellow")
+            _print(console, f"  assumed: {text}", "dim")
+    for skipped in plan.skipped:
+        releases = describe_releases(plan.releases, skipped.releases)
+        _print(console, f"not tested ({skipped.reason.value}), {skipped.detail}: {releases}", "dim")
+    for text in plan.remarks:
+        _print(console, f"note: {text}", "dim")
+    for claim in plan.denied:
+        _print(console, f"note: {claim.document}:{claim.line} says that it is not supported", "dim")
+    _print(console, _describe_run(search), "dim")
+    if sentence := against(backend for record in search.records for backend in record.backends):
+        _print(console, sentence, "dim")
+    for text in search.warnings:
+        _print(console, f"warning: {text}", "yellow")
 
 
 def mark_lines(result: ReleaseSearchResult) -> Iterator[Text]:
-    """Yield one mark for each release that was tried, in order; each line begins with a release."""
-    width = max((len(each.release) for each in result.tried), default=0)
-    for start in range(0, len(result.tried), _LINE):
-        part = result.tried[start : start + _LINE]
-        line = Text(f"  {part[0].release:<{width}} ")
-        for each in part:
-            line.append(MARKS[each.reply.answer], _STYLES[each.reply.answer])
-        yield line.append(f" {part[-1].release}")
+    """Yield lines with a mark for each tested release, between the first and last of the line."""
+    width = max((len(tested.release) for tested in result.tried), default=0)
+    for start in range(0, len(result.tried), _MARKS_IN_LINE):
+        group = result.tried[start : start + _MARKS_IN_LINE]
+        line = Text(f"  {group[0].release:<{width}} ")
+        for tested in group:
+            line.append(MARKS[tested.reply.answer], _STYLES[tested.reply.answer])
+        yield line.append(f" {group[-1].release}")
 
 
-def _table(sought: SearchResult) -> Table:
-    quest = sought.quest
+def _table(search: SearchResult) -> Table:
+    plan = search.plan
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for name in ("channel", "documented", "observed", "answer", "first hole", "tried"):
+    for name in ("channel", "documented", "observed", "answer", "first hole", "tested"):
         table.add_column(name, overflow="fold")
-    for channel, result in sought.results.items():
+    for channel, result in search.results.items():
         table.add_row(
             channel,
-            _documented(quest),
-            _observed(quest, result),
-            _answer(quest, result),
+            _documented(plan),
+            _observed(plan, result),
+            _answer(plan, result),
             _hole(result.first_hole),
-            f"{len(result.tried)} of {len(quest.cells)}",
+            f"{len(result.tried)} of {len(plan.cells)}",
         )
     return table
 
 
-def _documented(quest: SearchPlan) -> str:
-    names = short_names(each.document for each in quest.promises)
+def _documented(plan: SearchPlan) -> str:
+    names = short_names(promise.document for promise in plan.promises)
     places: dict[str, list[str]] = {}
-    for each in quest.promises:
-        places.setdefault(each.least, []).append(f"{names[each.document]}:{each.line}")
-    told = [f"{least} ({', '.join(dict.fromkeys(where))})" for least, where in places.items()]
-    return "\n".join(told) or "no document names one"
+    for promise in plan.promises:
+        place = f"{names[promise.document]}:{promise.line}"
+        places.setdefault(promise.minimum, []).append(place)
+    lines = [f"{minimum} ({', '.join(dict.fromkeys(group))})" for minimum, group in places.items()]
+    return "\n".join(lines) or "no document names one"
 
 
-def _observed(quest: SearchPlan, result: ReleaseSearchResult) -> str:
+def _observed(plan: SearchPlan, result: ReleaseSearchResult) -> str:
     if result.observed is None:
-        return "none works" if result.tried else "not asked"
+        return "none works" if result.tried else "not tested"
     if not result.exact:
         return f"{result.observed} or earlier"
-    # No release before it fails: there is none to ask.
-    first = result.observed == next(iter(quest.cells))
+    # No release before it fails: there is none to test.
+    first = result.observed == next(iter(plan.cells))
     return f"{result.observed}, the first there is here" if first else result.observed
 
 
-def _answer(quest: SearchPlan, result: ReleaseSearchResult) -> Text:
-    told: dict[tuple[Agreement, str], None] = {}
-    for promise in quest.promises:
-        answer = conclude(quest, result, promise)
-        told[answer.agreement, answer.said] = None
-    if not told:
+def _answer(plan: SearchPlan, result: ReleaseSearchResult) -> Text:
+    conclusions = [conclude(plan, result, promise) for promise in plan.promises]
+    if not conclusions:
         return Text("" if result.observed else "cannot tell", "yellow")
     parts = []
-    for agreement, said in told:
+    for agreement, detail in dict.fromkeys((item.agreement, item.detail) for item in conclusions):
         word, style = _AGREEMENT[agreement]
-        parts.append(Text.assemble((word, style), f": {said}"))
+        parts.append(Text.assemble((word, style), f": {detail}"))
     return Text("\n").join(parts)
 
 
 def _hole(hole: ReleaseGap | None) -> str:
     if hole is None:
-        return "none seen"
-    where = hole.first if hole.first == hole.last else f"{hole.first} to {hole.last}"
-    rest = [] if hole.exact else ["ends not exact"]
-    return ", ".join([where, *rest, *([] if hole.closed else ["nothing later works"])])
+        return "none found"
+    ends = [_release_range(hole.first, hole.last)]
+    ends += [] if hole.exact else ["ends not exact"]
+    return ", ".join([*ends, *([] if hole.closed else ["nothing later works"])])
 
 
 def _legend(result: ReleaseSearchResult) -> str:
-    counts = {
-        answer: sum(each.reply.answer is answer for each in result.tried) for answer in ReleaseState
-    }
-    return ", ".join(f"{MARKS[a]} {_WORDS[a]} {count}" for a, count in counts.items())
-
-
-def _stretches(result: ReleaseSearchResult) -> Iterator[str]:
-    """Yield what neighbours among those tried have in common."""
-    told: set[str] = set()
-    for _, group in itertools.groupby(result.tried, key=_alike):
-        where, said = _stretch(list(group))
-        # Releases fail alike; what was said before is not said again.
-        yield where if said in told else f"{where}{said}"
-        told.add(said)
-
-
-def _alike(tried: TestedRelease) -> tuple[ReleaseState, str]:
-    told = tried.reply.reason if tried.reply.answer is ReleaseState.CANNOT_TELL else ""
-    return tried.reply.answer, told.partition(":")[0]
-
-
-def _stretch(group: Sequence[TestedRelease]) -> tuple[str, str]:
-    """Return which releases, and what they have to say."""
-    answer = group[0].reply.answer
-    first, last = group[0].release, group[-1].release
-    where = first if first == last else f"{first} to {last}"
-    count = f" ({len(group)} tried)" if len(group) > 1 else ""
-    # What failing and silent releases have to say; that of working ones is the same everywhere.
-    said = "" if answer is ReleaseState.WORKS else f": {shorten(group[-1].reply.reason, _REASON)}"
-    return f"{_WORDS[answer]}: {where}{count}", said
-
-
-def _run(sought: SearchResult) -> str:
-    quest = sought.quest
-    reused = sum(record.reused for record in sought.records)
-    how = "interrupted, " if sought.interrupted else "the engine was lost, " if sought.lost else ""
-    return (
-        f"{how}{many(len(sought.records), 'cell')} ({reused} reused) of {len(quest.cells)}"
-        f" releases that can be asked, {len(quest.releases)} final releases of {quest.project}"
-        f" in all, index of {quest.snapshot:%Y-%m-%d %H:%M}, {sought.seconds:.1f} s"
+    answers = [tested.reply.answer for tested in result.tried]
+    return ", ".join(
+        f"{MARKS[state]} {_WORDS[state]} {answers.count(state)}" for state in ReleaseState
     )
 
 
-def _say(console: Console, text: str, style: str = "") -> None:
+def _describe_ranges(result: ReleaseSearchResult) -> Iterator[str]:
+    """Yield a line for each range of tested releases with the same answer."""
+    reported: set[str] = set()
+    for _, group in itertools.groupby(result.tried, key=_range_key):
+        releases, reason = _describe_range(list(group))
+        # Many ranges fail for the same reason, which is given once.
+        yield releases if reason in reported else f"{releases}{reason}"
+        reported.add(reason)
+
+
+def _range_key(tested: TestedRelease) -> tuple[ReleaseState, str]:
+    reason = tested.reply.reason if tested.reply.answer is ReleaseState.CANNOT_TELL else ""
+    return tested.reply.answer, reason.partition(":")[0]
+
+
+def _describe_range(group: Sequence[TestedRelease]) -> tuple[str, str]:
+    """Return the releases of a range in words, and the reason of its last one."""
+    answer = group[0].reply.answer
+    releases = _release_range(group[0].release, group[-1].release)
+    count = f" ({len(group)} tested)" if len(group) > 1 else ""
+    reason = ""
+    if answer is not ReleaseState.WORKS:
+        reason = f": {shorten(group[-1].reply.reason, _LONGEST_REASON)}"
+    return f"{_WORDS[answer]}: {releases}{count}", reason
+
+
+def _release_range(first: str, last: str) -> str:
+    return first if first == last else f"{first} to {last}"
+
+
+def _describe_run(search: SearchResult) -> str:
+    plan = search.plan
+    reused = sum(record.reused for record in search.records)
+    end = "the engine was lost, " if search.lost else ""
+    if search.interrupted:
+        end = "interrupted, "
+    return (
+        f"{end}{count_text(len(search.records), 'cell')} ({reused} reused) of {len(plan.cells)}"
+        f" releases that can be tested, {len(plan.releases)} final releases of {plan.project}"
+        f" in all, index of {plan.snapshot:%Y-%m-%d %H:%M}, {search.seconds:.1f} s"
+    )
+
+
+def _print(console: Console, text: str, style: str = "") -> None:
     console.print(Text(text, style), highlight=False, soft_wrap=True)
-
-
-_DETAIL = 120
 
 
 @contextlib.contextmanager
 def search_display(console: Console) -> Iterator[EmitSearch]:
-    """Yield what takes the events of searches and shows them on `console`."""
+    """Yield a function that shows the events of searches on `console`."""
     if console.is_terminal and not console.is_dumb_terminal:
         with console.status("") as status:
-            yield _Display(console, status.update).take
+            yield _Display(console, status.update).handle
         return
-    yield _Display(console, None).take
+    yield _Display(console, None).handle
 
 
 class _Display:
-    def __init__(self, console: Console, update: object) -> None:
+    def __init__(self, console: Console, update: Callable[[str], None] | None) -> None:
         self._console = console
         self._update = update
         self._running: dict[str, None] = {}
         self._done = 0
         self._bound = 0
-        self._said: set[str] = set()
+        self._details: set[str] = set()
 
-    def take(self, event: Event | SearchPlanStarted | ReleasesSearched) -> None:
+    def handle(self, event: Event | SearchPlanStarted | ReleasesSearched) -> None:
         """Show an event."""
         match event:
-            case SearchPlanStarted(quest):
+            case SearchPlanStarted(plan):
                 self._done, self._bound = 0, 0
-                self._line(
-                    f"{quest.title}:"
-                    f" {many(len(quest.cells), 'release')} of {quest.project} to search,"
-                    f" {many(len(quest.channels), 'channel')}"
+                self._report(
+                    f"{plan.title}:"
+                    f" {count_text(len(plan.cells), 'release')} of {plan.project} to search,"
+                    f" {count_text(len(plan.channels), 'channel')}"
                 )
             case ReleasesSearched(channel, step):
-                self._step(channel, step)
+                self._handle_step(channel, step)
             case CellStarted(cell):
                 self._running[cell] = None
             case CellFinished():
                 self._running.pop(event.cell, None)
                 self._done += 1
-                self._line(f"[{self._done}] {self._cell(event)}")
+                self._report(f"[{self._done}] {self._describe_cell(event)}")
             case WarningRaised(message):
-                self._line(f"warning: {message}")
+                self._report(f"warning: {message}")
             case Message(message):
-                self._line(message)
+                self._report(message)
             case _:
                 pass
-        self._show()
+        self._update_status()
 
-    def _step(self, channel: str, event: object) -> None:
+    def _handle_step(self, channel: str, event: object) -> None:
         match event:
             case SearchStarted():
                 self._bound = max(self._bound, event.bound)
             case RangeNarrowed(fails, works):
                 below = f", {fails} fails" if fails else ""
-                self._line(f"{channel}: {works} works{below}")
+                self._report(f"{channel}: {works} works{below}")
             case GapFound(first, last):
-                where = first if first == last else f"{first} to {last}"
-                self._line(f"{channel}: a hole: {where} fails, above one that works")
+                releases = _release_range(first, last)
+                self._report(f"{channel}: a hole: {releases} fails, above one that works")
             case _:
                 pass
 
-    def _cell(self, event: CellFinished) -> str:
-        how = event.reason.value if event.reason else "observed"
-        news = event.reason is not None and event.detail not in self._said
-        self._said.add(event.detail)
-        detail = f": {shorten(event.detail, _DETAIL)}" if news and event.detail else ""
-        when = "reused" if event.reused else f"{event.seconds:.1f} s"
-        return f"{event.cell}: {how}, {when}{detail}"
+    def _describe_cell(self, event: CellFinished) -> str:
+        outcome = event.reason.value if event.reason else "observed"
+        is_new = event.reason is not None and event.detail not in self._details
+        self._details.add(event.detail)
+        detail = f": {shorten(event.detail, _LONGEST_DETAIL)}" if is_new and event.detail else ""
+        time = "reused" if event.reused else f"{event.seconds:.1f} s"
+        return f"{event.cell}: {outcome}, {time}{detail}"
 
-    def _show(self) -> None:
-        if callable(self._update):
+    def _update_status(self) -> None:
+        if self._update is not None:
             running = ", ".join(self._running)
-            room = max(20, self._console.width - 40)
+            width = max(20, self._console.width - 40)
             self._update(
                 f"{self._done} cells (at most {self._bound} a channel)  "
-                f"[dim]{shorten(running, room)}[/]"
+                f"[dim]{shorten(running, width)}[/]"
             )
 
-    def _line(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-SCHEMA = "minimum/1"
+def minimums_to_json(searches: Iterable[SearchResult]) -> dict[str, Any]:
+    """Return all searches, with every tested release and the cell that tested it."""
+    return {"schema": SCHEMA, "searches": [_search_to_json(search) for search in searches]}
 
 
-def minimums_to_json(found: Iterable[SearchResult]) -> dict[str, Any]:
-    """Return all searches, with every release tried and the cell that answered for it."""
-    return {"schema": SCHEMA, "searches": [_search(sought) for sought in found]}
-
-
-def _search(sought: SearchResult) -> dict[str, Any]:
-    quest = sought.quest
+def _search_to_json(search: SearchResult) -> dict[str, Any]:
+    plan = search.plan
     return {
-        "subject": quest.subject,
-        "project": quest.project,
-        "probe": quest.probe,
-        "python": quest.python,
-        "target": quest.target,
-        "framework": quest.framework or None,
-        "ddtrace": quest.ddtrace or None,
-        "strategy": "exhaustive" if sought.exhaustive else "bisection",
-        "snapshot": quest.snapshot.isoformat(),
-        "started": sought.started.isoformat(),
-        "seconds": round(sought.seconds, 3),
-        "interrupted": sought.interrupted,
-        "lost": sought.lost,
-        "warnings": list(sought.warnings),
-        "releases": {"all": len(quest.releases), "can_be_asked": len(quest.cells)},
+        "subject": plan.subject,
+        "project": plan.project,
+        "probe": plan.probe,
+        "python": plan.python,
+        "target": plan.target,
+        "framework": plan.framework or None,
+        "ddtrace": plan.ddtrace or None,
+        "strategy": "exhaustive" if search.exhaustive else "bisection",
+        "snapshot": plan.snapshot.isoformat(),
+        "started": search.started.isoformat(),
+        "seconds": round(search.seconds, 3),
+        "interrupted": search.interrupted,
+        "lost": search.lost,
+        "warnings": list(search.warnings),
+        "releases": {"all": len(plan.releases), "can_be_asked": len(plan.cells)},
         "passed_over": [
             {
-                "reason": each.reason.value,
-                "detail": each.detail,
-                "count": len(each.releases),
+                "reason": skipped.reason.value,
+                "detail": skipped.detail,
+                "count": len(skipped.releases),
                 "ranges": [
-                    {"first": run.first, "last": run.last, "without": list(run.gaps)}
-                    for run in group_releases(quest.releases, each.releases)
+                    {"first": group.first, "last": group.last, "without": list(group.gaps)}
+                    for group in group_releases(plan.releases, skipped.releases)
                 ],
             }
-            for each in quest.passed_over
+            for skipped in plan.skipped
         ],
         "denied": [
             {"claim": claim.id, "document": claim.document, "line": claim.line}
-            for claim in quest.denied
+            for claim in plan.denied
         ],
-        "remarks": list(quest.remarks),
-        "channels": [_channel(sought, name) for name in quest.channels],
+        "remarks": list(plan.remarks),
+        "channels": [_channel_to_json(search, name) for name in plan.channels],
         "cells": [
             {
                 "id": record.id,
@@ -349,30 +339,30 @@ def _search(sought: SearchResult) -> dict[str, Any]:
                 "reused": record.reused,
                 "back_ends": [str(backend) for backend in record.backends],
             }
-            for record in sought.records
+            for record in search.records
         ],
     }
 
 
-def _channel(sought: SearchResult, name: str) -> dict[str, Any]:
-    quest, result = sought.quest, sought.results[name]
+def _channel_to_json(search: SearchResult, name: str) -> dict[str, Any]:
+    plan, result = search.plan, search.results[name]
     data = result.to_json()
-    for tried in data["tried"]:
-        tried["cell"] = quest.cells[tried["release"]].cell.id
-    conclusions = [conclude(quest, result, promise) for promise in quest.promises]
+    for tested in data["tried"]:
+        tested["cell"] = plan.cells[tested["release"]].cell.id
+    conclusions = [conclude(plan, result, promise) for promise in plan.promises]
     return {
         "name": name,
         "promises": [
             {
-                "claim": each.promise.claim,
-                "document": each.promise.document,
-                "line": each.promise.line,
-                "as_written": each.promise.as_written,
-                "least": each.promise.least,
-                "answer": each.agreement.value,
-                "said": each.said,
+                "claim": conclusion.promise.claim,
+                "document": conclusion.promise.document,
+                "line": conclusion.promise.line,
+                "as_written": conclusion.promise.as_written,
+                "least": conclusion.promise.minimum,
+                "answer": conclusion.agreement.value,
+                "said": conclusion.detail,
             }
-            for each in conclusions
+            for conclusion in conclusions
         ],
         **data,
     }

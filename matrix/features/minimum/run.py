@@ -37,19 +37,6 @@ from matrix.runs.scheduler import RunContext, Scheduler
 from matrix.runs.setup import RunOptions, run_context
 from matrix.system.paths import results_dir
 
-__all__ = [
-    "CellOracle",
-    "EmitSearch",
-    "MinimumOptions",
-    "ReleasesSearched",
-    "SearchPlanStarted",
-    "SearchResult",
-    "known_minimums",
-    "reply_for",
-    "search_minimum",
-    "search_minimums",
-]
-
 _PROFILE = "minimum"
 # The most releases that run at a time for one answer; more would mostly run in vain.
 _MOST_AT_A_TIME = 4

@@ -35,8 +35,6 @@ from matrix.features.minimum.observations import (
     summarize_search,
 )
 
-__all__ = ["JointSearch", "Named", "search"]
-
 Named: TypeAlias = tuple[str, Event]
 """An event with the name of its search."""
 

@@ -18,17 +18,6 @@ from matrix.model.reason import Reason
 from matrix.planning.existence import Unsatisfiable
 from matrix.pypi.releases import Release, Releases
 
-__all__ = [
-    "DocumentedMinimum",
-    "SearchBounds",
-    "SearchOptions",
-    "SearchPlan",
-    "Skipped",
-    "documented_minimums",
-    "find_release",
-    "split_releases",
-]
-
 
 @dataclasses.dataclass(frozen=True)
 class SearchOptions:
@@ -223,6 +212,4 @@ def _parse_version(text: str, option: str) -> Version | None:
     try:
         return Version(text)
     except ValueError:
-        raise UsageError(
-            f"invalid version {text!r} for {option} (expected e.g. 1.10.0)"
-        ) from None
+        raise UsageError(f"invalid version {text!r} for {option} (expected e.g. 1.10.0)") from None

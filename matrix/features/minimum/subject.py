@@ -14,15 +14,8 @@ from matrix.planning.page import ClaimPage, pages_by_document
 from matrix.probes.registry import load_probes
 from matrix.pypi.releases import Releases
 
-__all__ = ["SearchSubject", "checks_about", "parse_subject", "select_channels"]
-
 # In the order in which a word without a kind is looked up.
-_KINDS = (
-    ClaimKind.CAPABILITY,
-    ClaimKind.INTEGRATION,
-    ClaimKind.NOTE,
-    ClaimKind.AUTHENTICATION,
-)
+_KINDS = (ClaimKind.CAPABILITY, ClaimKind.INTEGRATION, ClaimKind.NOTE, ClaimKind.AUTHENTICATION)
 _LIBRARY = "framework"
 
 

@@ -18,8 +18,6 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Channel, Probe, Stimulus
 from matrix.probes.settings import load_settings
 
-__all__ = ["AGENT_PORT", "ManualSteps"]
-
 AGENT_PORT = 18126
 # Today's virtualenv and uv refuse them.
 _OLD = {"2.7", "3.5"}

@@ -18,8 +18,6 @@ from matrix.features.reproduce.by_hand import AGENT_PORT, ManualSteps
 from matrix.model.environment import Image
 from matrix.probes.settings import load_settings
 
-__all__ = ["BaseImage", "DockerContext"]
-
 _LAUNCH = "from ddtrace.commands.ddtrace_run import main; main()"
 # The base has its own, and nothing else listens there.
 _NOT_GIVEN = {"PATH", "BOOKSHOP_CATALOGUE_URL"}

@@ -31,8 +31,6 @@ from matrix.probes.settings import load_settings
 from matrix.runs.environments import cell_requirements
 from matrix.system.paths import apps_dir, cache_dir, fixtures_dir, project_root
 
-__all__ = ["DockerfileOptions", "WrittenContext", "write_context"]
-
 Say = Callable[[str], None]
 
 _MOST_VENDORED = 100 * 1024 * 1024

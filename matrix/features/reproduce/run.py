@@ -27,7 +27,7 @@ from matrix.model.verdict import Finding
 from matrix.probes.registry import load_probes
 from matrix.probes.settings import load_settings
 from matrix.reporting.json import finding_to_json
-from matrix.reporting.services import needed_by
+from matrix.reporting.services import count_needed_services
 from matrix.runs.backend import RunBackend
 from matrix.runs.environments import CellWork, LocalEnvironments
 from matrix.runs.failures import capture_not_run
@@ -101,7 +101,7 @@ def back_ends_of(planned: PlannedCell, services: Services) -> dict[str, str]:
 
     Nothing is started.
     """
-    states = [services.state(name) for name in needed_by([planned], load_probes())]
+    states = [services.state(name) for name in count_needed_services([planned], load_probes())]
     return {
         state.recipe.name: str(state.identity or f"{state.reason}: {state.remedy}")
         for state in states

@@ -34,14 +34,14 @@ def names(count: int) -> list[str]:
 
 
 class Fake:
-    """Answers for all searches at once; each release is asked once."""
+    """Answers for all searches at once; each release is tested once."""
 
     def __init__(self, letters: Mapping[str, str]) -> None:
         self.letters = letters
         self.rounds: list[tuple[str, ...]] = []
 
-    def tell(self, releases: tuple[str, ...]) -> dict[str, dict[str, OracleReply]]:
-        assert not {each for asked in self.rounds for each in asked} & set(releases)
+    def check(self, releases: tuple[str, ...]) -> dict[str, dict[str, OracleReply]]:
+        assert not {release for group in self.rounds for release in group} & set(releases)
         self.rounds.append(releases)
         return {
             release: {name: LETTERS[text[int(release[1:])]] for name, text in self.letters.items()}
@@ -58,39 +58,35 @@ def run(
     fake = Fake(letters)
     releases = names(len(next(iter(letters.values()))))
     searches = JointSearch(list(letters), releases, strategy, documented)
-    while asked := searches.round(width):
-        list(searches.take_all(fake.tell(asked)))
+    while requested := searches.next_round(width):
+        list(searches.add_replies(fake.check(requested)))
     return fake, searches.results
 
 
-class One:
+class FakeOracle:
     def __init__(self, letters: str) -> None:
         self.letters = letters
 
-    def ask(self, release: str) -> OracleReply:
+    def check(self, release: str) -> OracleReply:
         return LETTERS[self.letters[int(release[1:])]]
 
 
 def alone(letters: str, strategy: Bisection, documented: str | None = None) -> ReleaseSearchResult:
-    last = list(search(names(len(letters)), One(letters), strategy, documented))[-1]
+    last = list(search(names(len(letters)), FakeOracle(letters), strategy, documented))[-1]
     assert isinstance(last, SearchFinished)
     return last.result
 
 
 @given(st.text("WF?", min_size=1, max_size=40), st.integers(0, 39))
-def test_one_search_one_release_at_a_time_is_the_plain_search(letters: str, said: int) -> None:
-    documented = f"r{said}"
+def test_one_search_one_release_at_a_time_is_the_plain_search(letters: str, position: int) -> None:
+    documented = f"r{position}"
     strategy = Bisection(beside=1, samples=3, patience=1)
     assert run({"a": letters}, strategy, 1, documented)[1]["a"] == alone(
         letters, strategy, documented
     )
 
 
-@given(
-    st.integers(1, 30),
-    st.integers(1, 30),
-    st.integers(1, 8),
-)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 8))
 def test_boundaries_are_found_whatever_is_requested_ahead(one: int, other: int, width: int) -> None:
     letters = {"a": "F" * one + "W" * (31 - one), "b": "F" * other + "W" * (31 - other)}
     fake, results = run(letters, Bisection(), width)
@@ -98,7 +94,7 @@ def test_boundaries_are_found_whatever_is_requested_ahead(one: int, other: int, 
     assert results["a"].exact
     assert results["b"].exact
     # More than the width only where the two searches need it.
-    assert max(len(asked) for asked in fake.rounds) <= max(width, 2)
+    assert max(len(group) for group in fake.rounds) <= max(width, 2)
 
 
 @given(
@@ -111,18 +107,18 @@ def test_boundaries_are_found_whatever_is_requested_ahead(one: int, other: int, 
 )
 def test_every_answer_is_known_to_every_search(letters: tuple[str, str], width: int) -> None:
     fake, results = run({"a": letters[0], "b": letters[1]}, Bisection(), width)
-    asked = sorted((each for some in fake.rounds for each in some), key=lambda x: int(x[1:]))
+    requested = sorted((each for group in fake.rounds for each in group), key=lambda x: int(x[1:]))
     for result in results.values():
-        assert [each.release for each in result.tried] == asked
+        assert [each.release for each in result.tried] == requested
 
 
 def test_releases_of_another_search_are_marked_as_given_and_show_a_hole() -> None:
     letters = {"a": "FFFFFFFFFFFWWWWW", "b": "WWWWWWFWWWWWWWWW"}
     _, results = run(letters, PLAIN)
     hole = results["b"].first_hole
-    # Halving `a` meets the one release in which `b` fails; alone `b` would not have asked there.
+    # Halving `a` meets the one release in which `b` fails; alone `b` would not have tested there.
     assert alone(letters["b"], PLAIN).first_hole is None or hole is not None
-    assert StepCause.GIVEN in {each.why for each in results["b"].tried}
+    assert StepCause.GIVEN in {each.cause for each in results["b"].tried}
 
 
 def test_a_round_is_as_wide_as_there_is_room() -> None:
@@ -131,7 +127,7 @@ def test_a_round_is_as_wide_as_there_is_room() -> None:
     wide, results = run(letters, Bisection(), 4)
     assert results["a"].observed == "r50"
     assert len(wide.rounds) * 2 <= len(narrow.rounds)
-    assert {len(asked) for asked in narrow.rounds} == {1}
+    assert {len(group) for group in narrow.rounds} == {1}
 
 
 def test_exhaustive_tests_all_in_one_round_from_the_newest_down() -> None:
@@ -148,8 +144,8 @@ def test_events_bear_the_name_of_their_search() -> None:
         ("a", SearchStarted),
         ("b", SearchStarted),
     ]
-    told = {"r2": {"a": LETTERS["W"], "b": LETTERS["W"]}, "r1": {"a": LETTERS["F"]}}
-    events = list(searches.take_all(told))
+    replies = {"r2": {"a": LETTERS["W"], "b": LETTERS["W"]}, "r1": {"a": LETTERS["F"]}}
+    events = list(searches.add_replies(replies))
     assert ("a", RangeNarrowed("r1", "r2")) in events
     assert ("b", RangeNarrowed(None, "r2")) in events
     assert not [event for _, event in events if isinstance(event, GapFound)]

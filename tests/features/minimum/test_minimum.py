@@ -1,4 +1,4 @@
-"""Searches for a least release: cells shared by channels, reused, stepped around, compared."""
+"""Searches for a minimum: cells shared by channels, reused, stepped around, compared."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import jsonschema
-from helpers.minimum_fixture import CHANNEL, OTHER, PROBES, Search, both, quest, since
+from helpers.minimum_fixture import OTHER, PROBES, Search, both, search_plan, since
 from helpers.planning_fixture import claim
-from helpers.run_fakes import PROBE, FakeEnvironments
+from helpers.run_fakes import CHANNEL, PROBE, FakeEnvironments
 from rich.console import Console
 
 from matrix.errors import ExitCode
@@ -30,32 +30,32 @@ from matrix.runs.journal import Journal
 from matrix.system.paths import data_dir
 
 
-def agreements(sought: SearchResult, channel: str = CHANNEL) -> list[Agreement]:
+def agreements(result: SearchResult, channel: str = CHANNEL) -> list[Agreement]:
     return [
-        conclude(sought.quest, sought.results[channel], each).agreement
-        for each in sought.quest.promises
+        conclude(result.plan, result.results[channel], promise).agreement
+        for promise in result.plan.promises
     ]
 
 
-def text_of(sought: SearchResult) -> str:
+def text_of(result: SearchResult) -> str:
     console = Console(width=160, file=io.StringIO())
-    print_search_result(console, sought)
+    print_search_result(console, result)
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
 def test_channels_share_cells_and_have_an_answer_each(tmp_path: Path) -> None:
     search = Search(tmp_path, since("1.9.0", "1.20.0"))
-    sought = search.run(both())
-    assert {name: x.observed for name, x in sought.results.items()} == {
+    result = search.run(both())
+    assert {name: x.observed for name, x in result.results.items()} == {
         CHANNEL: "1.9.0",
         OTHER: "1.20.0",
     }
-    assert len(search.runner.ran) == len(set(search.runner.ran)) == len(sought.records)
-    for result in sought.results.values():
-        assert len(result.tried) == len(sought.records)
-    assert agreements(sought) == [Agreement.SAME]
-    assert agreements(sought, OTHER) == [Agreement.LATER]
-    assert exit_code_of([sought]) is ExitCode.REFUTED
+    assert len(search.runner.ran) == len(set(search.runner.ran)) == len(result.records)
+    for channel in result.results.values():
+        assert len(channel.tried) == len(result.records)
+    assert agreements(result) == [Agreement.SAME]
+    assert agreements(result, OTHER) == [Agreement.LATER]
+    assert exit_code_of([result]) is ExitCode.REFUTED
 
 
 def test_a_second_search_runs_nothing_and_says_the_same(tmp_path: Path) -> None:
@@ -83,64 +83,64 @@ def test_several_releases_run_at_a_time_and_the_answer_is_the_same(tmp_path: Pat
 def test_a_hole_is_found_and_reported(tmp_path: Path) -> None:
     works = since("1.8.3")
     search = Search(tmp_path, lambda x: ("F", "W") if x == "1.9.7" else works(x))
-    sought = search.run(both(), exhaustive=True)
-    hole = sought.results[CHANNEL].first_hole
+    result = search.run(both(), exhaustive=True)
+    hole = result.results[CHANNEL].first_hole
     assert hole is not None
     assert (hole.first, hole.last, hole.exact, hole.closed) == ("1.9.7", "1.9.7", True, True)
     assert search.steps(GapFound)
-    assert sought.results[OTHER].first_hole is None
-    assert agreements(sought) == [Agreement.EARLIER]
+    assert result.results[OTHER].first_hole is None
+    assert agreements(result) == [Agreement.EARLIER]
 
 
 def test_a_documented_minimum_in_a_hole_is_refuted(tmp_path: Path) -> None:
-    sought = Search(tmp_path, lambda x: ("F", "W") if x == "1.9.0" else ("W", "W")).run(both())
-    assert sought.results[CHANNEL].observed == "0.61.4"
-    assert agreements(sought) == [Agreement.LATER]
+    result = Search(tmp_path, lambda x: ("F", "W") if x == "1.9.0" else ("W", "W")).run(both())
+    assert result.results[CHANNEL].observed == "0.61.4"
+    assert agreements(result) == [Agreement.LATER]
 
 
 def test_what_cannot_start_is_neither_yes_nor_no_and_is_stepped_around(tmp_path: Path) -> None:
     works = since("1.9.7")
 
-    def says(release: str) -> tuple[str | Reason, str | Reason]:
+    def answers(release: str) -> tuple[str | Reason, str | Reason]:
         if release in ("1.9.0", "3.0.0"):
             return Reason.BROKEN_START, Reason.BROKEN_START
         return works(release)
 
-    sought = Search(tmp_path, says).run(both())
-    result = sought.results[CHANNEL]
-    assert result.observed == "1.9.7"
-    assert not result.exact
+    result = Search(tmp_path, answers).run(both())
+    found = result.results[CHANNEL]
+    assert found.observed == "1.9.7"
+    assert not found.exact
     assert {
         x.release: x.reply.reason.partition(":")[0]
-        for x in result.tried
+        for x in found.tried
         if x.reply.answer.value == "cannot-tell"
     } == {"1.9.0": "broken-start", "3.0.0": "broken-start"}
     # 1.9.0 itself cannot tell, so the document is not refuted by what works later.
-    assert agreements(sought) == [Agreement.OPEN]
-    assert exit_code_of([sought]) is ExitCode.UNVERIFIED
+    assert agreements(result) == [Agreement.OPEN]
+    assert exit_code_of([result]) is ExitCode.UNVERIFIED
 
 
 def test_an_environment_that_cannot_be_built_is_a_reason(tmp_path: Path) -> None:
-    mine = both()
-    broken = {mine.cells["1.9.0"].cell.id: Reason.BUILD_FAILED}
-    sought = Search(tmp_path, since("1.8.0"), environments=FakeEnvironments(broken)).run(mine)
-    tried = {each.release: each.reply for each in sought.results[CHANNEL].tried}
+    plan = both()
+    broken = {plan.cells["1.9.0"].cell.id: Reason.BUILD_FAILED}
+    result = Search(tmp_path, since("1.8.0"), environments=FakeEnvironments(broken)).run(plan)
+    tried = {each.release: each.reply for each in result.results[CHANNEL].tried}
     assert tried["1.9.0"].reason.startswith("build-failed: ")
-    assert sought.results[CHANNEL].observed == "1.8.0"
+    assert result.results[CHANNEL].observed == "1.8.0"
 
 
 def test_nothing_works_is_no_refutation(tmp_path: Path) -> None:
-    sought = Search(tmp_path, lambda _: ("F", "F")).run(both())
-    assert sought.results[CHANNEL].observed is None
-    assert agreements(sought) == [Agreement.OPEN]
-    assert exit_code_of([sought]) is ExitCode.UNVERIFIED
+    result = Search(tmp_path, lambda _: ("F", "F")).run(both())
+    assert result.results[CHANNEL].observed is None
+    assert agreements(result) == [Agreement.OPEN]
+    assert exit_code_of([result]) is ExitCode.UNVERIFIED
 
 
 def test_what_stopped_working_before_the_documented_minimum_has_no_control(tmp_path: Path) -> None:
     before = since("1.9.0")
-    sought = Search(tmp_path, lambda x: ("W" if before(x)[0] == "F" else "F", "W")).run(both())
-    assert sought.results[CHANNEL].observed == "0.61.4"
-    assert agreements(sought) == [Agreement.OPEN]
+    result = Search(tmp_path, lambda x: ("W" if before(x)[0] == "F" else "F", "W")).run(both())
+    assert result.results[CHANNEL].observed == "0.61.4"
+    assert agreements(result) == [Agreement.OPEN]
 
 
 def test_releases_from_the_documented_one_on_that_cannot_tell_leave_the_promise_open(
@@ -148,46 +148,44 @@ def test_releases_from_the_documented_one_on_that_cannot_tell_leave_the_promise_
 ) -> None:
     before = since("1.9.0")
 
-    def says(release: str) -> tuple[str | Reason, str | Reason]:
+    def answers(release: str) -> tuple[str | Reason, str | Reason]:
         return ("W", "W") if before(release)[0] == "F" else (Reason.BROKEN_START, Reason.CRASHED)
 
-    sought = Search(tmp_path, says).run(both())
-    assert sought.results[CHANNEL].observed == "0.61.4"
-    assert agreements(sought) == [Agreement.OPEN]
-    assert exit_code_of([sought]) is ExitCode.UNVERIFIED
+    result = Search(tmp_path, answers).run(both())
+    assert result.results[CHANNEL].observed == "0.61.4"
+    assert agreements(result) == [Agreement.OPEN]
+    assert exit_code_of([result]) is ExitCode.UNVERIFIED
 
 
 def test_the_first_release_searched_is_not_the_first_there_is(tmp_path: Path) -> None:
     result = Search(tmp_path, since("1.8.0")).run(both(since="1.8.3")).results[CHANNEL]
     assert (result.observed, result.exact) == ("1.8.3", False)
-    assert "was not searched" in result.assumptions[-1]
+    assert "were not searched" in result.assumptions[-1]
 
 
 def test_a_documented_minimum_without_a_wheel_begins_with_the_first_that_has_one(
     tmp_path: Path,
 ) -> None:
-    sought = Search(tmp_path, lambda _: ("W", "W")).run(both(python="3.12"))
-    assert sought.results[CHANNEL].observed == "2.0.0"
-    assert "2.0.0, the first there is here" in text_of(sought)
-    assert agreements(sought) == [Agreement.SAME]
-    assert exit_code_of([sought]) is ExitCode.OK
+    result = Search(tmp_path, lambda _: ("W", "W")).run(both(python="3.12"))
+    assert result.results[CHANNEL].observed == "2.0.0"
+    assert "2.0.0, the first there is here" in text_of(result)
+    assert agreements(result) == [Agreement.SAME]
+    assert exit_code_of([result]) is ExitCode.OK
 
 
 def test_without_a_document_any_minimum_is_fine(tmp_path: Path) -> None:
     claims = [claim(ClaimKind.CAPABILITY, "threat-detection", status=Status.PREVIEW)]
-    made = quest(claims=claims, framework="django", python="3.9")
-    assert made.documented is None
-    sought = Search(tmp_path, since("1.9.0")).run(made)
-    assert exit_code_of([sought]) is ExitCode.OK
+    plan = search_plan(claims=claims, framework="django", python="3.9")
+    assert plan.documented is None
+    result = Search(tmp_path, since("1.9.0")).run(plan)
+    assert exit_code_of([result]) is ExitCode.OK
 
 
-def test_a_search_that_is_stopped_keeps_what_is_done_and_goes_on_from_there(
-    tmp_path: Path,
-) -> None:
+def test_a_search_that_is_stopped_keeps_what_is_done_and_goes_on_from_there(tmp_path: Path) -> None:
     stopped = Search(tmp_path, since("1.9.7"), stop_after=3)
-    sought = stopped.run(both())
-    assert sought.interrupted
-    assert exit_code_of([sought]) is ExitCode.INTERRUPTED
+    result = stopped.run(both())
+    assert result.interrupted
+    assert exit_code_of([result]) is ExitCode.INTERRUPTED
     done = set(stopped.runner.ran)
     assert 3 <= len(done) < len(both().cells)
     again = Search(tmp_path, since("1.9.7"))
@@ -196,33 +194,33 @@ def test_a_search_that_is_stopped_keeps_what_is_done_and_goes_on_from_there(
 
 
 def test_findings_of_any_run_tell_a_minimum_without_running_cells(tmp_path: Path) -> None:
-    mine = both()
-    Search(tmp_path, since("1.9.7", "1.20.0")).run(mine)
+    plan = both()
+    Search(tmp_path, since("1.9.7", "1.20.0")).run(plan)
     captures = CaptureStore(tmp_path / "captures")
     entries = Journal(tmp_path / "journal.jsonl").read().entries.values()
     findings = [
         finding
         for entry in entries
-        for found in [captures.read(entry.cell, entry.key)]
-        if found is not None
-        for finding in findings_of(found, [PROBE], PROBES)
+        for capture in [captures.read(entry.cell, entry.key)]
+        if capture is not None
+        for finding in findings_of(capture, [PROBE], PROBES)
     ]
-    known = known_minimums(mine, findings)
+    known = known_minimums(plan, findings)
     assert (known[CHANNEL].observed, known[CHANNEL].exact) == ("1.9.7", True)
     assert known[OTHER].observed == "1.20.0"
-    nothing = known_minimums(mine, ())[CHANNEL]
+    nothing = known_minimums(plan, ())[CHANNEL]
     assert (nothing.observed, nothing.tried) == (None, ())
 
 
-# --- what is shown
+# --- reports
 
 
 def test_the_json_is_what_its_schema_says(tmp_path: Path) -> None:
     works = since("1.9.7", "1.20.0")
-    sought = Search(tmp_path, lambda x: (Reason.CRASHED,) * 2 if x == "1.9.0" else works(x)).run(
+    result = Search(tmp_path, lambda x: (Reason.CRASHED,) * 2 if x == "1.9.0" else works(x)).run(
         both(since="1.8.0")
     )
-    data = minimums_to_json([sought])
+    data = minimums_to_json([result])
     schema = json.loads((data_dir() / "schemas" / "minimum.schema.json").read_text("utf-8"))
     jsonschema.validate(data, schema)
     (search,) = data["searches"]
@@ -234,10 +232,10 @@ def test_the_json_is_what_its_schema_says(tmp_path: Path) -> None:
 
 def test_the_strip_has_a_mark_for_each_release_in_order(tmp_path: Path) -> None:
     works = since("1.9.7")
-    sought = Search(tmp_path, lambda x: (Reason.CRASHED,) * 2 if x == "1.20.0" else works(x)).run(
+    result = Search(tmp_path, lambda x: (Reason.CRASHED,) * 2 if x == "1.20.0" else works(x)).run(
         both(), exhaustive=True
     )
-    (line,) = mark_lines(sought.results[CHANNEL])
+    (line,) = mark_lines(result.results[CHANNEL])
     first, marks, last = line.plain.split()
     assert (first, last) == ("0.61.4", "3.0.0")
     assert marks == "".join(
@@ -246,28 +244,28 @@ def test_the_strip_has_a_mark_for_each_release_in_order(tmp_path: Path) -> None:
 
 
 def test_the_report_says_it_all(tmp_path: Path) -> None:
-    sought = Search(tmp_path, since("1.9.7", "1.20.0")).run(both())
-    said = text_of(sought)
+    result = Search(tmp_path, since("1.9.7", "1.20.0")).run(both())
+    text = text_of(result)
     for words in (
         "capability threat-detection on django 4.1.7, CPython 3.9, linux_x86_64",
         "1.9.0 (page.md:1)",
         "later than documented: 1.9.0 fails, and 1.9.7 works",
         "# works",
-        "note: every release is tried on django 4.1.7",
-        f"{len(sought.quest.releases)} final releases of ddtrace in all",
+        "note: every release is tested on django 4.1.7",
+        f"{len(result.plan.releases)} final releases of ddtrace in all",
     ):
-        assert words in said
+        assert words in text
 
 
 def test_progress_is_reported_as_it_happens(tmp_path: Path) -> None:
     search = Search(tmp_path, since("1.9.7"))
     search.run(both())
-    path = tmp_path / "told"
-    with path.open("w") as file, search_display(Console(file=file, width=200)) as take:
+    path = tmp_path / "progress"
+    with path.open("w") as file, search_display(Console(file=file, width=200)) as emit:
         for event in search.events:
-            take(event)  # type: ignore[arg-type]
-    said = path.read_text()
-    assert "channels" in said
-    assert f"{CHANNEL}: 1.9.7 works, 1.9.0 fails" in said
-    assert said.count("observed, 3.0 s") == len(search.runner.ran)
+            emit(event)  # type: ignore[arg-type]
+    text = path.read_text()
+    assert "channels" in text
+    assert f"{CHANNEL}: 1.9.7 works, 1.9.0 fails" in text
+    assert text.count("observed, 3.0 s") == len(search.runner.ran)
     assert search.steps(RangeNarrowed)

@@ -1,4 +1,4 @@
-"""The least release that works is found, with few questions, and without trusting that it is so."""
+"""A search finds the lowest release that works in few steps, without relying on monotony."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ PLAIN = Bisection(beside=0, samples=1, patience=2)
 
 @dataclasses.dataclass
 class Fake:
-    """Answers as the letters say, one for each release; a second question is an error."""
+    """Answers with a letter for each release; a second test of a release is an error."""
 
     letters: str
-    asked: list[str] = dataclasses.field(default_factory=list)
+    tested: list[str] = dataclasses.field(default_factory=list)
 
-    def ask(self, release: str) -> OracleReply:
-        assert release not in self.asked
-        self.asked.append(release)
+    def check(self, release: str) -> OracleReply:
+        assert release not in self.tested
+        self.tested.append(release)
         return LETTERS[self.letters[int(release[1:])]]
 
 
@@ -64,8 +64,8 @@ def run(
     return events, last.result
 
 
-def asked(events: Iterable[Event]) -> list[tuple[str, StepCause]]:
-    return [(each.release, each.why) for each in events if isinstance(each, ReleaseRequested)]
+def requests(events: Iterable[Event]) -> list[tuple[str, StepCause]]:
+    return [(each.release, each.cause) for each in events if isinstance(each, ReleaseRequested)]
 
 
 def test_the_events_of_a_search() -> None:
@@ -89,14 +89,14 @@ def test_the_events_of_a_search() -> None:
     assert (result.observed, result.exact, result.first_hole) == ("r3", True, None)
     assert [each.release for each in result.tried] == ["r2", "r3", "r4", "r7"]
     assert result.assumptions == (
-        "2 releases not asked below r2 are taken not to work (r0 to r1)",
-        "2 releases not asked above r3 are taken to be like their neighbours (r5 to r6)",
+        "2 releases not tested below r2 are taken not to work (r0 to r1)",
+        "2 releases not tested above r3 are taken to be like their neighbours (r5 to r6)",
     )
 
 
 def test_a_documented_minimum_that_fails_moves_the_search_up() -> None:
     events, result = run("FFFFFWWW", documented="r2")
-    assert asked(events)[:3] == [
+    assert requests(events)[:3] == [
         ("r7", StepCause.NEWEST),
         ("r2", StepCause.DOCUMENTED),
         ("r5", StepCause.BISECT),
@@ -116,7 +116,7 @@ def test_a_hole_is_seen_and_its_edges_are_found() -> None:
     assert result.observed == "r2"
     assert result.first_hole == ReleaseGap("r8", "r11", closed=True, exact=True)
     assert [each for each in events if isinstance(each, GapFound)][-1] == GapFound("r8", "r11")
-    assert StepCause.HOLE in {why for _, why in asked(events)}
+    assert StepCause.HOLE in {cause for _, cause in requests(events)}
 
 
 def test_what_stopped_working_for_good_is_a_hole_that_is_not_closed() -> None:
@@ -129,13 +129,13 @@ def test_a_neighbour_below_that_works_moves_the_boundary() -> None:
     # Halving ends between r5 and r6; the release two below works all the same.
     events, result = run("FFFFWFWWWWWW", Bisection(beside=2, samples=1))
     assert result.observed == "r4"
-    assert ("r4", StepCause.BESIDE) in asked(events)
+    assert ("r4", StepCause.BESIDE) in requests(events)
     assert result.first_hole == ReleaseGap("r5", "r5", closed=True, exact=True)
 
 
 def test_releases_that_cannot_tell_are_stepped_around() -> None:
     events, result = run("FFF?WWW?", Bisection(beside=0, samples=1, patience=2))
-    assert asked(events)[:2] == [("r7", StepCause.NEWEST), ("r6", StepCause.NEWEST)]
+    assert requests(events)[:2] == [("r7", StepCause.NEWEST), ("r6", StepCause.NEWEST)]
     assert result.observed == "r4"
     assert not result.exact
     assert [each.reply.reason for each in result.tried if each.release == "r3"] == ["no wheel"]
@@ -148,7 +148,7 @@ def test_too_many_that_cannot_tell_are_skipped() -> None:
     assert not result.exact
     # Three by halving, one neighbour, one sample.
     assert sum(each.reply is SILENT for each in result.tried) <= 5
-    assert any("not asked right before r41 were passed over" in each for each in result.assumptions)
+    assert any("not tested right before r41 were skipped" in each for each in result.assumptions)
 
 
 @pytest.mark.parametrize("letters", ["F" * 30, "?" * 30, "F?" * 15])
@@ -158,7 +158,7 @@ def test_where_nothing_works_it_is_looked_for_all_over(letters: str) -> None:
     assert result.observed is None
     assert not result.exact
     assert result.first_hole is None
-    assert [why for _, why in asked(events)].count(StepCause.ANY) >= 4
+    assert [cause for _, cause in requests(events)].count(StepCause.ANY) >= 4
     assert len(result.tried) < 30
     assert any("taken not to work, for none does" in each for each in result.assumptions)
 
@@ -176,7 +176,7 @@ def test_what_worked_in_the_middle_only_is_found_by_looking_all_over() -> None:
 def test_one_release_or_none(letters: str, observed: str | None) -> None:
     events, result = run(letters)
     assert result.observed == observed
-    assert len(asked(events)) == len(letters)
+    assert len(requests(events)) == len(letters)
     assert result.exact == (letters == "W")
     assert not result.assumptions or letters == "?"
 
@@ -190,11 +190,11 @@ def test_boundaries_at_the_ends(letters: str) -> None:
 
 def test_exhaustive_tests_all_and_assumes_nothing() -> None:
     events, result = run("F?WFWW", Exhaustive())
-    assert asked(events) == [(f"r{number}", StepCause.EVERY) for number in (5, 4, 3, 2, 1, 0)]
+    assert requests(events) == [(f"r{number}", StepCause.EVERY) for number in (5, 4, 3, 2, 1, 0)]
     assert result.observed == "r2"
     assert result.first_hole == ReleaseGap("r3", "r3", closed=True, exact=True)
     assert result.assumptions == (
-        "1 release that cannot tell right before r2 were passed over: one may work (r1)",
+        "1 release that cannot tell right before r2 were skipped: one may work (r1)",
     )
 
 
@@ -212,10 +212,10 @@ def test_the_result_is_plain_json() -> None:
 
 def test_a_strategy_that_repeats_a_release_is_stopped() -> None:
     class Stuck(Exhaustive):
-        def step(self, known: SearchState) -> SearchStep | None:
+        def step(self, state: SearchState) -> SearchStep | None:
             return SearchStep(0, StepCause.EVERY)
 
-    with pytest.raises(ValueError, match="asks about r0 twice"):
+    with pytest.raises(ValueError, match="tests r0 twice"):
         list(search(names(2), Fake("WW"), Stuck()))
     with pytest.raises(ValueError, match="twice"):
         list(search(["r0", "r0"], Fake("WW"), PLAIN))
@@ -227,7 +227,7 @@ def test_who_stops_listening_stops_the_search() -> None:
     while not isinstance(next(events), ReleaseTested):
         pass
     events.close()
-    assert fake.asked == ["r39"]
+    assert fake.tested == ["r39"]
 
 
 strategies = st.builds(
@@ -236,7 +236,7 @@ strategies = st.builds(
 SIZES = st.integers(1, 700)
 
 
-def check(
+def check_result(
     letters: str, strategy: Bisection | Exhaustive, documented: str | None
 ) -> ReleaseSearchResult:
     """Assert what holds whatever the answers are."""
@@ -258,9 +258,9 @@ def check(
         if result.first_hole.exact:
             assert set(letters[start : end + 1]) == {"F"}
             assert letters[start - 1] == "W"
-    # Every release is tried or spoken of.
-    spoken = sum(int(each.split()[0]) for each in result.assumptions if "not asked" in each)
-    assert spoken == len(letters) - len(result.tried)
+    # Every release is tried or an assumption is about it.
+    assumed = sum(int(each.split()[0]) for each in result.assumptions if "not tested" in each)
+    assert assumed == len(letters) - len(result.tried)
     return result
 
 
@@ -270,7 +270,7 @@ def test_a_monotone_boundary_is_always_found(
 ) -> None:
     at = data.draw(st.integers(0, size - 1))
     documented = data.draw(st.none() | st.sampled_from(names(size)))
-    result = check("F" * at + "W" * (size - at), strategy, documented)
+    result = check_result("F" * at + "W" * (size - at), strategy, documented)
     assert result.observed == f"r{at}"
     assert result.exact
     assert result.first_hole is None
@@ -279,16 +279,16 @@ def test_a_monotone_boundary_is_always_found(
 @given(st.text("WF?", min_size=1, max_size=300), st.data(), strategies)
 def test_no_answers_lead_astray(letters: str, data: st.DataObject, strategy: Bisection) -> None:
     documented = data.draw(st.none() | st.sampled_from(names(len(letters))))
-    check(letters, strategy, documented)
+    check_result(letters, strategy, documented)
 
 
 @given(st.text("WF?", min_size=1, max_size=60))
 def test_exhaustive_is_the_truth(letters: str) -> None:
-    result = check(letters, Exhaustive(), None)
+    result = check_result(letters, Exhaustive(), None)
     assert len(result.tried) == len(letters)
-    found = letters.find("W")
-    assert result.observed == (f"r{found}" if found >= 0 else None)
-    hole = letters.find("F", found) if found >= 0 else -1
+    first = letters.find("W")
+    assert result.observed == (f"r{first}" if first >= 0 else None)
+    hole = letters.find("F", first) if first >= 0 else -1
     assert (result.first_hole.first if result.first_hole else None) == (
         f"r{hole}" if hole >= 0 else None
     )
@@ -301,7 +301,7 @@ def test_a_hole_as_wide_as_the_samples_are_apart_is_found(size: int, data: st.Da
     at = data.draw(st.integers(0, size - wide - 2))
     start = data.draw(st.integers(at + 1, size - wide - 1))
     letters = "F" * at + "W" * (start - at) + "F" * wide + "W" * (size - start - wide)
-    result = check(letters, strategy, None)
+    result = check_result(letters, strategy, None)
     assert result.observed in {f"r{at}", f"r{start + wide}"}
     if start - at >= wide:
         # What worked before the hole is wide enough to be met by a sample, too.
@@ -316,7 +316,7 @@ def test_a_hole_as_wide_as_the_samples_are_apart_is_found(size: int, data: st.Da
 @given(SIZES, st.data())
 def test_a_stretch_that_cannot_be_installed_costs_little(size: int, data: st.DataObject) -> None:
     until = data.draw(st.integers(0, size - 1))
-    result = check("?" * until + "W" * (size - until), Bisection(), None)
+    result = check_result("?" * until + "W" * (size - until), Bisection(), None)
     assert result.observed == f"r{until}"
     assert sum(each.reply is SILENT for each in result.tried) <= 2 * 7 + 3 + 1
 

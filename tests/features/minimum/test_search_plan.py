@@ -1,9 +1,9 @@
-"""What a search is made of: releases, cells, the framework of the time, promises, refusals."""
+"""Search plans: releases, cells, the framework of the era, documented minimums, errors."""
 
 from __future__ import annotations
 
 import pytest
-from helpers.minimum_fixture import both, quest, quests
+from helpers.minimum_fixture import both, search_plan, search_plans
 from helpers.planning_fixture import claim, page, planned
 
 from matrix.errors import NothingSelectedError, UsageError
@@ -12,75 +12,75 @@ from matrix.model.reason import Reason
 
 
 def test_the_releases_of_a_search_are_those_with_a_wheel() -> None:
-    made = quest(framework="django", python="3.12")
-    assert next(iter(made.cells)) == "2.0.0"
-    (missing,) = made.passed_over
+    plan = search_plan(framework="django", python="3.12")
+    assert next(iter(plan.cells)) == "2.0.0"
+    (missing,) = plan.skipped
     assert missing.reason is Reason.NO_WHEEL
     assert missing.releases[-1] == "1.20.19"
     assert "no wheel for CPython 3.12" in missing.detail
-    assert len(missing.releases) + len(made.cells) == len(made.releases)
+    assert len(missing.releases) + len(plan.cells) == len(plan.releases)
 
 
 def test_cells_are_those_that_a_plan_would_make() -> None:
-    plan = planned(page())
-    mine = quest(framework="django", python="3.11")
-    same = [x for x in plan.cells if x.cell in {each.cell for each in mine.cells.values()}]
+    run_plan = planned(page())
+    plan = search_plan(framework="django", python="3.11")
+    same = [x for x in run_plan.cells if x.cell in {each.cell for each in plan.cells.values()}]
     assert same
     for each in same:
-        assert mine.cells[each.cell.ddtrace].as_of == each.as_of
+        assert plan.cells[each.cell.ddtrace].as_of == each.as_of
 
 
 def test_the_framework_is_that_of_the_time_of_the_documented_minimum() -> None:
     assert both().framework == "django 4.1.7"
-    assert quest(framework="django==3.2", python="3.9").framework == "django 3.2"
-    assert "as asked for" in quest(framework="django==3.2", python="3.9").remarks[0]
+    assert search_plan(framework="django==3.2", python="3.9").framework == "django 3.2"
+    assert "as requested" in search_plan(framework="django==3.2", python="3.9").remarks[0]
 
 
 def test_a_capability_is_searched_on_every_framework_that_is_promised() -> None:
-    assert [each.framework.split()[0] for each in quests()] == ["django", "flask"]
+    assert [each.framework.split()[0] for each in search_plans()] == ["django", "flask"]
 
 
 def test_all_documented_minimums_are_kept_and_the_lowest_is_the_start() -> None:
     later = claim(ClaimKind.CAPABILITY, "threat-detection", ">=1.10.0", document="other.md")
-    made = quest(framework="django", claims=[*page(), later])
-    assert [(each.document, each.least) for each in made.promises] == [
+    plan = search_plan(framework="django", claims=[*page(), later])
+    assert [(each.document, each.minimum) for each in plan.promises] == [
         ("page.md", "1.9.0"),
         ("other.md", "1.10.0"),
     ]
-    assert made.documented == "1.9.0"
+    assert plan.documented == "1.9.0"
 
 
 def test_a_document_that_denies_it_is_kept() -> None:
-    made = quest("note:flask-query-string")
-    assert [each.document for each in made.denied] == ["page.md"]
-    assert made.promises == ()
-    assert {each.status for each in made.denied} == {Status.NOT_SUPPORTED}
+    plan = search_plan("note:flask-query-string")
+    assert [each.document for each in plan.denied] == ["page.md"]
+    assert plan.promises == ()
+    assert {each.status for each in plan.denied} == {Status.NOT_SUPPORTED}
 
 
 def test_the_newest_promised_cpython_is_taken_for_none() -> None:
-    assert quest(framework="django").python == "3.11"
-    (made,) = quests(framework="django", at_hand=frozenset({"3.8", "3.9", "3.14"}))
-    assert made.python == "3.9"
-    (made,) = quests(framework="django", at_hand=frozenset({"3.14"}))
-    assert made.python == "3.11"
+    assert search_plan(framework="django").python == "3.11"
+    (plan,) = search_plans(framework="django", available=frozenset({"3.8", "3.9", "3.14"}))
+    assert plan.python == "3.9"
+    (plan,) = search_plans(framework="django", available=frozenset({"3.14"}))
+    assert plan.python == "3.11"
 
 
 def test_a_minimum_that_several_claims_of_a_page_have_is_listed_once() -> None:
     notes = [claim(ClaimKind.NOTE, "request-tags", note=str(number)) for number in range(2)]
-    made = quest("request-tags", [*page(), *notes], framework="django")
-    assert [each.line for each in made.promises] == [1]
+    plan = search_plan("request-tags", [*page(), *notes], framework="django")
+    assert [each.line for each in plan.promises] == [1]
 
 
 def test_the_releases_of_a_framework_are_searched_under_a_tracer() -> None:
-    made = quest("framework:flask", ddtrace="1.9.0", python="3.9")
-    assert (made.project, made.ddtrace, made.framework) == ("flask", "1.9.0", "")
-    assert made.documented == "0.10"
-    assert {each.cell.ddtrace for each in made.cells.values()} == {"1.9.0"}
-    assert "younger than ddtrace 1.9.0 (2.2.5 to 3.0.0)" in made.remarks[0]
+    plan = search_plan("framework:flask", ddtrace="1.9.0", python="3.9")
+    assert (plan.project, plan.ddtrace, plan.framework) == ("flask", "1.9.0", "")
+    assert plan.documented == "0.10"
+    assert {each.cell.ddtrace for each in plan.cells.values()} == {"1.9.0"}
+    assert "younger than ddtrace 1.9.0 (2.2.5 to 3.0.0)" in plan.remarks[0]
 
 
 @pytest.mark.parametrize(
-    ("subject", "wanted", "says"),
+    ("subject", "options", "message"),
     [
         ("threat-detecton", {}, "did you mean 'threat-detection'"),
         ("capabilty:sca", {}, "did you mean 'capability'"),
@@ -89,24 +89,24 @@ def test_the_releases_of_a_framework_are_searched_under_a_tracer() -> None:
         ("framework:flsk", {}, "did you mean 'flask'"),
         ("sca", {"framework": "djago"}, "did you mean 'django'"),
         ("sca", {"framework": "django==3.3"}, "no final release 3.3 of django"),
-        ("sca", {"since": "one"}, "'one' is no version"),
+        ("sca", {"since": "one"}, "invalid version 'one' for --since (expected e.g. 1.10.0)"),
         ("sca", {"since": "2.0", "until": "1.0"}, "later than --until"),
         ("sca", {"channels": ("enviroment",)}, "did you mean 'environment'"),
         ("sca", {"ddtrace": "1.9.0"}, "--ddtrace is for framework:NAME"),
         ("framework:flask", {"ddtrace": "1.9.99"}, "no final release 1.9.99"),
-        ("framework:sqlite3", {}, "no app of ours"),
-        ("framework:flask", {"framework": "django"}, "--framework says nothing here"),
+        ("framework:sqlite3", {}, "no sample app for sqlite3"),
+        ("framework:flask", {"framework": "django"}, "cannot use --framework here"),
     ],
 )
 def test_an_unknown_subject_or_option_is_a_usage_error(
-    subject: str, wanted: dict[str, object], says: str
+    subject: str, options: dict[str, object], message: str
 ) -> None:
     claims = [*page(), claim(ClaimKind.CAPABILITY, "sca", ">=1.8.0")]
     with pytest.raises(UsageError) as caught:
-        quests(subject, claims, **wanted)  # type: ignore[arg-type]
-    assert says in caught.value.message
+        search_plans(subject, claims, **options)  # type: ignore[arg-type]
+    assert message in caught.value.message
 
 
 def test_ends_that_leave_no_release_are_nothing_selected() -> None:
-    with pytest.raises(NothingSelectedError, match="no release of ddtrace can be asked"):
-        quest(framework="django", since="1.10.1", until="1.10.2")
+    with pytest.raises(NothingSelectedError, match="no release of ddtrace can be tested"):
+        search_plan(framework="django", since="1.10.1", until="1.10.2")
