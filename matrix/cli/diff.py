@@ -6,12 +6,11 @@ import argparse
 from pathlib import Path
 
 from matrix.errors import ExitCode, UnreadableInputError, did_you_mean
-from matrix.reporting.diff import as_json, changes, is_worse, tell_changes
+from matrix.reporting.diff import compare_records, diff_to_json, is_worse, print_changes
 from matrix.reporting.json import write_text_json
 from matrix.runs.record import Record
 from matrix.runs.record_store import RecordStore
 
-__all__ = ["add_parser", "run"]
 
 EXAMPLES = """\
 A run is a file that `verify --json` wrote, the name of a recorded run or its beginning, or
@@ -54,11 +53,11 @@ def run(args: argparse.Namespace) -> int:
 
     store = RecordStore.default()
     before, after = _run(store, args.before), _run(store, args.after)
-    found = changes(before, after)
+    found = compare_records(before, after)
     to_stdout = args.json is not None and str(args.json) == "-"
-    tell_changes(Console(stderr=to_stdout), found)
+    print_changes(Console(stderr=to_stdout), found)
     if args.json is not None:
-        write_text_json(args.json, as_json(found, before, after))
+        write_text_json(args.json, diff_to_json(found, before, after))
     return ExitCode.REFUTED if is_worse(found) else ExitCode.OK
 
 

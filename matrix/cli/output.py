@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matrix.errors import UsageError
-from matrix.reporting.json import json_text, result_to_json, write_text
-from matrix.reporting.progress import console_of_run
+from matrix.reporting.json import json_text, record_to_json, write_text
+from matrix.reporting.progress import run_console
 from matrix.reporting.terminal import print_report, write_picture
 from matrix.runs.record import Record
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-__all__ = ["add_answer_options", "answer_console", "check_answer_options", "write_answers"]
 
 
 def add_answer_options(parser: argparse.ArgumentParser) -> None:
@@ -47,13 +46,13 @@ def check_answer_options(args: argparse.Namespace) -> None:
 
 def answer_console(args: argparse.Namespace) -> Console:
     """Return where people read of the run: not where its JSON goes."""
-    return console_of_run(stderr=args.json is not None and str(args.json) == "-")
+    return run_console(stderr=args.json is not None and str(args.json) == "-")
 
 
 def write_answers(args: argparse.Namespace, console: Console, record: Record) -> str:
     """Print the report, write the files that are asked for, and return the record's text."""
     print_report(console, record)
-    text = json_text(result_to_json(record))
+    text = json_text(record_to_json(record))
     if args.json is not None:
         write_text(args.json, text)
     if args.picture is not None:

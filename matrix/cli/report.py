@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from matrix.errors import ExitCode, StorageError, UsageError
-from matrix.reporting.diff import RunDiff, changes
-from matrix.reporting.html import page
+from matrix.reporting.diff import RunDiff, compare_records
+from matrix.reporting.html import render_page
 from matrix.reporting.html_charts import read_searches
-from matrix.reporting.html_evidence import digest
+from matrix.reporting.html_evidence import digest_capture
 from matrix.reporting.json import write_text, write_text_json
 from matrix.reporting.junit import junit_xml
-from matrix.reporting.markdown import COMMENT, SUMMARY, badge, markdown
+from matrix.reporting.markdown import COMMENT_BYTES, SUMMARY_BYTES, badge_to_json, render_markdown
 from matrix.runs.captures import CaptureStore
 from matrix.runs.record import CellRecord, Record
 from matrix.runs.record_store import RecordStore
 from matrix.system.paths import results_dir
 
-__all__ = ["add_parser", "run"]
 
 EXAMPLES = """\
 RUN is a file that `verify --json` wrote, the name of a recorded run or its beginning, or `latest`.
@@ -93,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     store = RecordStore.default()
     record = store.latest() if args.of == "latest" else store.find(args.of)
     before = store.find(args.since) if args.since else store.previous(record)
-    changed = changes(before, record) if before else None
+    changed = compare_records(before, record) if before else None
     asked = any(getattr(args, name) is not None for name in _FILES)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if not asked:
@@ -112,17 +111,17 @@ def _write(
 
     if args.html is not None:
         searches = [strip for path in args.minimum for strip in read_searches(path)]
-        write_text(args.html, page(record, _digests(), changed, searches))
+        write_text(args.html, render_page(record, _digests(), changed, searches))
     if args.junit is not None:
         write_text(args.junit, junit_xml(record))
     if args.json is not None:
         write_text(args.json, record_path.read_text(encoding="utf-8"))
     if args.markdown is not None:
-        write_text(args.markdown, markdown(record, changed, most=COMMENT))
+        write_text(args.markdown, render_markdown(record, changed, most=COMMENT_BYTES))
     if args.summary is not None:
-        _append(args.summary, markdown(record, changed, most=SUMMARY))
+        _append(args.summary, render_markdown(record, changed, most=SUMMARY_BYTES))
     if args.badge is not None:
-        write_text_json(args.badge, badge(record))
+        write_text_json(args.badge, badge_to_json(record))
     if "-" not in {str(getattr(args, name)) for name in _FILES}:
         for name in _FILES:
             if (path := getattr(args, name)) is not None:
@@ -136,7 +135,7 @@ def _digests() -> Callable[[CellRecord], Mapping[str, Any] | None]:
     @functools.cache
     def read(cell: str, key: str) -> Mapping[str, Any] | None:
         capture = captures.read(cell, key) if key else None
-        return digest(capture) if capture else None
+        return digest_capture(capture) if capture else None
 
     return lambda line: read(line.id, line.key)
 

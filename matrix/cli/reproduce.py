@@ -30,7 +30,6 @@ from matrix.runs.backend import open_backend
 from matrix.runs.setup import RunOptions, run_services
 from matrix.services.external import ExternalService, add_service_option, external_from_args
 
-__all__ = ["add_parser", "run"]
 
 EXAMPLES = """\
 examples:

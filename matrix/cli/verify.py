@@ -47,15 +47,6 @@ from matrix.services.external import add_service_option, external_from_args
 from matrix.system.paths import results_dir
 from matrix.system.source_files import project_version
 
-__all__ = [
-    "VerifySetup",
-    "add_parser",
-    "add_shard_options",
-    "check_cluster_options",
-    "place_from_args",
-    "run",
-    "run_shard_from_args",
-]
 
 
 @dataclasses.dataclass(frozen=True)

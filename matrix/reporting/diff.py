@@ -21,20 +21,9 @@ from matrix.judging.sentences import evidence_text
 from matrix.model.claim import Claim
 from matrix.model.verdict import Outcome, Verdict
 from matrix.reporting.json import verdict_to_json
-from matrix.reporting.text import many, outcome_word, place, promise
+from matrix.reporting.text import count_text, outcome_text, place_text, promise_text
 from matrix.runs.record import Record
 
-__all__ = [
-    "SCHEMA",
-    "DiffSide",
-    "Direction",
-    "RunDiff",
-    "VerdictChange",
-    "as_json",
-    "changes",
-    "is_worse",
-    "tell_changes",
-]
 
 
 class Direction(str, enum.Enum):
@@ -82,7 +71,7 @@ class RunDiff:
     by_promise: bool
 
 
-def changes(before: Record, after: Record) -> RunDiff:
+def compare_records(before: Record, after: Record) -> RunDiff:
     """Return what changed from one run to the other."""
     by_promise = not {one.document for one in before.claims} & {
         one.document for one in after.claims
@@ -149,11 +138,7 @@ def _change(before: DiffSide | None, after: DiffSide | None) -> VerdictChange | 
 
 
 SCHEMA = "diff/1"
-_STYLES = {
-    Direction.WORSE: "bold red",
-    Direction.LOST: "yellow",
-    Direction.BETTER: "green",
-}
+_STYLES = {Direction.WORSE: "bold red", Direction.LOST: "yellow", Direction.BETTER: "green"}
 _BAD = (Direction.WORSE, Direction.LOST)
 
 
@@ -162,7 +147,7 @@ def is_worse(found: RunDiff) -> bool:
     return any(change.direction in _BAD for change in found.changes)
 
 
-def tell_changes(console: Console, found: RunDiff) -> None:
+def print_changes(console: Console, found: RunDiff) -> None:
     """Print each change with its evidence, and how many promises stayed as they were."""
     if found.by_promise:
         console.print("The runs share no document: promises are compared by what they say.")
@@ -170,11 +155,11 @@ def tell_changes(console: Console, found: RunDiff) -> None:
         _tell(console, change)
     counts = Counter(change.direction for change in found.changes)
     words = [f"{count} {each.value}" for each in Direction if (count := counts[each])]
-    summary = ", ".join([*words, f"{many(found.same, 'promise')} unchanged"])
+    summary = ", ".join([*words, f"{count_text(found.same, 'promise')} unchanged"])
     console.print(summary, highlight=False, style="bold")
 
 
-def as_json(found: RunDiff, before: Record, after: Record) -> dict[str, Any]:
+def diff_to_json(found: RunDiff, before: Record, after: Record) -> dict[str, Any]:
     """Return all of it as plain JSON values."""
     return {
         "schema": SCHEMA,
@@ -197,8 +182,8 @@ def as_json(found: RunDiff, before: Record, after: Record) -> dict[str, Any]:
 def _tell(console: Console, change: VerdictChange) -> None:
     side = change.side
     line = Text(f"{change.direction.value:6} ", _STYLES.get(change.direction, "dim"))
-    line.append(f"{promise(side.claim)} ", "default")
-    line.append(place([side.claim]), "dim")
+    line.append(f"{promise_text(side.claim)} ", "default")
+    line.append(place_text([side.claim]), "dim")
     console.print(line, soft_wrap=True)
     was, now = (_word(each) for each in (change.before, change.after))
     console.print(Text(f"       {was} -> {now}"), soft_wrap=True)
@@ -206,7 +191,7 @@ def _tell(console: Console, change: VerdictChange) -> None:
 
 
 def _word(side: DiffSide | None) -> str:
-    return outcome_word(side.verdict) if side else "not there"
+    return outcome_text(side.verdict) if side else "not there"
 
 
 def _verdict(side: DiffSide | None) -> dict[str, Any] | None:

@@ -15,25 +15,24 @@ from matrix.judging.sentences import evidence_text
 from matrix.model.fact import Fact
 from matrix.model.verdict import Outcome, PartVerdict
 from matrix.reporting.diff import Direction, RunDiff
-from matrix.reporting.html_charts import HeatMap, HeatRow, Strip, heat_map, of_verdicts
-from matrix.reporting.html_evidence import Digests, command, packed, provenance
+from matrix.reporting.html_charts import HeatMap, HeatRow, Strip, build_heat_map, verdict_strips
+from matrix.reporting.html_evidence import Digests, claim_source, pack_evidence, reproduce_command
 from matrix.reporting.rows import VerdictRow
 from matrix.reporting.short_evidence import short_evidence
 from matrix.reporting.text import (
     MARKS,
+    count_text,
     load_reasons,
-    many,
-    outcome_word,
-    place,
-    promise,
+    outcome_text,
+    place_text,
+    promise_text,
     short_names,
 )
 from matrix.runs.record import Record
 from matrix.system.paths import data_dir
 
-__all__ = ["LARGEST", "page"]
 
-LARGEST = 2_000_000
+MAX_PAGE_BYTES = 2_000_000
 """Bytes of a page, as long as its table alone is smaller."""
 _PROVEN = 30
 _CHANGES = 100
@@ -41,22 +40,22 @@ _SHORT = 240
 _FOLDER = "page"
 
 
-def page(
+def render_page(
     record: Record,
     digests: Digests,
     changed: RunDiff | None = None,
     searches: Sequence[Strip] = (),
     *,
-    most: int = LARGEST,
+    most: int = MAX_PAGE_BYTES,
 ) -> str:
     """Return the text of the page; `changed` is since the run before.
 
     Evidence that does not fit into `most` bytes is left out, and the page says so.
     """
-    heat = heat_map(record)
+    heat = build_heat_map(record)
     frame = _frame(record, heat, digests, changed, searches)
     bare = _render(frame, "", 0)
-    evidence, missing = packed(record, heat, digests, most - len(bare.encode()) - 1000)
+    evidence, missing = pack_evidence(record, heat, digests, most - len(bare.encode()) - 1000)
     return _render(frame, evidence, missing)
 
 
@@ -68,7 +67,7 @@ def _render(frame: dict[str, Any], evidence: str, missing: int) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.globals.update(many=many)
+    environment.globals.update(many=count_text)
     css, script = (
         (data_dir() / _FOLDER / f"report.{kind}").read_text(encoding="utf-8")
         for kind in ("css", "js")
@@ -130,7 +129,7 @@ def _frame(
             if line.verdict.outcome is Outcome.REFUTED
         ],
         "changes": _changes(changed, names) if changed else None,
-        "strips": [_drawn(strip) for strip in (*searches, *of_verdicts(record, heat))],
+        "strips": [_drawn(strip) for strip in (*searches, *verdict_strips(record, heat))],
         "tracers": sorted({cell.id.partition("-ddtrace")[2] for cell in record.cells}),
     }
 
@@ -155,10 +154,10 @@ def _row(number: int, line: HeatRow, names: dict[str, str], heat: HeatMap) -> di
         ],
         "reason": verdict.reason.value if verdict.reason else "",
         "because": reason,
-        "promise": promise(line.claims[0]),
-        "place": place(line.claims, names),
+        "promise": promise_text(line.claims[0]),
+        "place": place_text(line.claims, names),
         "heading": line.claims[0].heading,
-        "word": outcome_word(verdict),
+        "word": outcome_text(verdict),
         "outcome": verdict.outcome.value,
         "squares": [
             [
@@ -189,7 +188,7 @@ def _proven(record: Record, line: HeatRow, digests: Digests) -> dict[str, Any]:
         asked = seen["asked"].get(f"{failing[0].probe}/{failing[0].channel}", [])
     return {
         "evidence": evidence_text(line.verdict.facts),
-        "stands": [provenance(claim) for claim in line.claims],
+        "stands": [claim_source(claim) for claim in line.claims],
         "short": short_evidence(VerdictRow((line.verdict,), line.claims[:1]), _SHORT),
         "where": list(_where(line)),
         "parts": list(_repeated(failing[:_PROVEN])),
@@ -206,7 +205,7 @@ def _repeated(parts: Iterable[PartVerdict]) -> Iterator[tuple[str, list[str]]]:
     for part in parts:
         evidence = tuple(each.across_cells() for each in part.facts)
         texts.setdefault(evidence, evidence_text(part.facts))
-        commands.setdefault(evidence, []).append(command(part.cells[0].id))
+        commands.setdefault(evidence, []).append(reproduce_command(part.cells[0].id))
     for evidence, repeat in commands.items():
         yield texts[evidence], repeat
 
@@ -231,10 +230,10 @@ def _changes(changed: RunDiff, names: dict[str, str]) -> dict[str, Any]:
         "told": [
             {
                 "direction": each.direction.value,
-                "promise": promise(each.side.claim),
-                "place": place([each.side.claim], names),
-                "was": outcome_word(each.before.verdict) if each.before else "not there",
-                "now": outcome_word(each.after.verdict) if each.after else "not there",
+                "promise": promise_text(each.side.claim),
+                "place": place_text([each.side.claim], names),
+                "was": outcome_text(each.before.verdict) if each.before else "not there",
+                "now": outcome_text(each.after.verdict) if each.after else "not there",
                 "outcome": each.side.verdict.outcome.value,
             }
             for each in told[:_CHANGES]

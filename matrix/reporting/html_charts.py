@@ -21,23 +21,9 @@ from packaging.version import InvalidVersion, Version
 from matrix.errors import UnreadableInputError
 from matrix.model.claim import Claim
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Tightness, Verdict
-from matrix.reporting.text import promise
+from matrix.reporting.text import promise_text
 from matrix.runs.record import Record
 
-__all__ = [
-    "HeatMap",
-    "HeatRow",
-    "Square",
-    "Strip",
-    "StripRelease",
-    "heat_map",
-    "of_searches",
-    "of_verdicts",
-    "pooled",
-    "read_searches",
-    "runtime",
-    "unpooled",
-]
 
 # Within an outcome, what was tried stands before what was not.
 _ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
@@ -81,7 +67,7 @@ class HeatMap:
     lines: tuple[HeatRow, ...]
 
 
-def heat_map(record: Record) -> HeatMap:
+def build_heat_map(record: Record) -> HeatMap:
     """Return the map of a run."""
     alike: dict[tuple[object, ...], list[Claim]] = defaultdict(list)
     verdicts: dict[tuple[object, ...], Verdict] = {}
@@ -108,7 +94,7 @@ def heat_map(record: Record) -> HeatMap:
     )
 
 
-def runtime(part: PartVerdict) -> tuple[str, str]:
+def part_runtime(part: PartVerdict) -> tuple[str, str]:
     """Return the CPython and the target that a part is about: those of the cell that decides."""
     return part.cells[0].python, part.cells[0].target
 
@@ -118,7 +104,7 @@ def _squares(
 ) -> Mapping[str, tuple[Square, ...]]:
     there: dict[str, dict[str, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
     for part in parts:
-        python, target = runtime(part)
+        python, target = part_runtime(part)
         there[python][target].append(part.outcome)
     order = tuple(order)
     return {
@@ -179,14 +165,14 @@ def read_searches(path: Path) -> list[Strip]:
     """Return the searches of a file that `minimum --json` wrote; raise `UnreadableInputError`."""
     try:
         data = json.loads(path.read_bytes())
-        return of_searches(data)
+        return search_strips(data)
     except OSError as error:
         raise UnreadableInputError(f"{path} cannot be read: {error.strerror}", _REMEDY) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableInputError(f"{path} is no file of searches: {error}", _REMEDY) from error
 
 
-def of_searches(data: Mapping[str, Any]) -> list[Strip]:
+def search_strips(data: Mapping[str, Any]) -> list[Strip]:
     """Return a strip for each channel of each search; raise ValueError for something else."""
     if data["schema"] != "minimum/1":
         raise ValueError(f"its schema is {data['schema']!r}, not 'minimum/1'")
@@ -208,7 +194,7 @@ def of_searches(data: Mapping[str, Any]) -> list[Strip]:
     ]
 
 
-def of_verdicts(record: Record, heat: HeatMap) -> list[Strip]:
+def verdict_strips(record: Record, heat: HeatMap) -> list[Strip]:
     """Return a strip for each promise whose minimum is another than documented."""
     told = (
         _strip(record, line, name)
@@ -252,7 +238,7 @@ def _strip(record: Record, line: HeatRow, name: tuple[str, str]) -> Strip:
     ]
     subjects = sorted({cell.framework for cell in cells})
     return Strip(
-        title=f"{promise(line.claims[0])}, {name[1]}",
+        title=f"{promise_text(line.claims[0])}, {name[1]}",
         project=", ".join(subjects) if by_library else "ddtrace",
         tried=tuple(tried),
         documented=min(firsts, key=_version, default=""),
@@ -268,7 +254,7 @@ def _version(text: str) -> Version:
         return Version("0")
 
 
-def pooled(value: object) -> list[Any]:
+def pool_values(value: object) -> list[Any]:
     """Return the values, of which the last is the whole; within one, others are by number."""
     pool: list[Any] = []
     numbers: dict[str, int] = {}
@@ -291,7 +277,7 @@ def pooled(value: object) -> list[Any]:
     return pool
 
 
-def unpooled(pool: list[Any]) -> Any:  # noqa: ANN401 - any JSON value
+def unpool_values(pool: list[Any]) -> Any:  # noqa: ANN401 - any JSON value
     """Return the value that was pooled."""
     made: list[Any] = []
     for held in pool:

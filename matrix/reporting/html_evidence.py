@@ -22,11 +22,10 @@ from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.probe import Observation, Span
 from matrix.model.verdict import Outcome, PartVerdict
-from matrix.reporting.html_charts import HeatMap, HeatRow, pooled, runtime
-from matrix.reporting.text import load_reasons, outcome_word, promise
+from matrix.reporting.html_charts import HeatMap, HeatRow, part_runtime, pool_values
+from matrix.reporting.text import load_reasons, outcome_text, promise_text
 from matrix.runs.record import CellRecord, Record
 
-__all__ = ["Digests", "command", "digest", "packed", "proof", "provenance"]
 
 _EXCHANGES = 3
 _SPANS = 4
@@ -59,7 +58,7 @@ _TAGS_FIRST = (
 )
 
 
-def digest(capture: CellCapture) -> dict[str, Any]:
+def digest_capture(capture: CellCapture) -> dict[str, Any]:
     """Return it as plain JSON values; what was cut ends with an ellipsis.
 
     `asked` holds, by `probe/channel`, the first exchanges of the first process that made any, and
@@ -233,12 +232,12 @@ _NONE_KEPT = "No capture of this cell is kept here, so this is all there is to s
 _NO_ROOM = "What was sent and came back did not fit on this page; it lies in the capture."
 
 
-def command(cell: str) -> str:
+def reproduce_command(cell: str) -> str:
     """Return what repeats a cell."""
     return f"python -m matrix reproduce {cell}"
 
 
-def provenance(claim: Claim) -> dict[str, Any]:
+def claim_source(claim: Claim) -> dict[str, Any]:
     """Return where a document says it."""
     return {
         "document": claim.document,
@@ -248,7 +247,7 @@ def provenance(claim: Claim) -> dict[str, Any]:
     }
 
 
-def packed(record: Record, heat: HeatMap, digests: Digests, room: int) -> tuple[str, int]:
+def pack_evidence(record: Record, heat: HeatMap, digests: Digests, room: int) -> tuple[str, int]:
     """Return the evidence as base64 of deflated JSON, of at most `room` bytes where possible.
 
     What does not fit is left out in steps: captures of cells that only accompany, of what is
@@ -257,15 +256,17 @@ def packed(record: Record, heat: HeatMap, digests: Digests, room: int) -> tuple[
     seen = {name: digests(record.cell_records[name]) for name in _cells(record, heat)}
     made = ""
     for kept in _steps(heat, seen.keys()):
-        found = proof(record, heat, {name: seen[name] for name in seen if name in kept}, kept)
-        text = json.dumps(pooled(found), ensure_ascii=False, separators=(",", ":"))
+        found = build_evidence(
+            record, heat, {name: seen[name] for name in seen if name in kept}, kept
+        )
+        text = json.dumps(pool_values(found), ensure_ascii=False, separators=(",", ":"))
         made = base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 9)).decode("ascii")
         if len(made) <= room:
             return made, len(seen.keys() - kept)
     return made, len(seen)
 
 
-def proof(
+def build_evidence(
     record: Record,
     heat: HeatMap,
     seen: Mapping[Cell, Mapping[str, Any] | None],
@@ -313,14 +314,14 @@ def _line(line: HeatRow, number: Mapping[Cell, int], left_out: list[list[str]]) 
     verdict = line.verdict
     reason = load_reasons()[verdict.reason] if verdict.reason else None
     return {
-        "promise": promise(line.claims[0]),
+        "promise": promise_text(line.claims[0]),
         "outcome": verdict.outcome.value,
-        "word": outcome_word(verdict),
+        "word": outcome_text(verdict),
         "evidence": evidence_text(verdict.facts),
         "remarks": [remark_text(remark) for remark in verdict.remarks],
         "remedy": reason.remedy_for(verdict.cells[0].id if verdict.cells else "") if reason else "",
         "back_ends": [str(backend) for backend in verdict.backends],
-        "stands": [provenance(claim) for claim in line.claims],
+        "stands": [claim_source(claim) for claim in line.claims],
         "parts": [_part(part, number) for part in verdict.parts],
         "left_out": left_out[:_LEFT_OUT],
         "more_left_out": max(len(left_out) - _LEFT_OUT, 0),
@@ -328,7 +329,7 @@ def _line(line: HeatRow, number: Mapping[Cell, int], left_out: list[list[str]]) 
 
 
 def _part(part: PartVerdict, number: Mapping[Cell, int]) -> dict[str, Any]:
-    python, target = runtime(part)
+    python, target = part_runtime(part)
     return {
         "name": f"{part.probe}/{part.channel}",
         "python": python,
@@ -346,7 +347,7 @@ def _cell(cell: CellRecord, seen: Mapping[str, Any] | None, kept: bool) -> dict[
     reason = load_reasons()[cell.reason].title if cell.reason else ""
     return {
         "id": cell.id,
-        "command": command(cell.id),
+        "command": reproduce_command(cell.id),
         "where": str(cell.where) if cell.where else "",
         "isolation": cell.where.isolation if cell.where else "",
         "started": cell.started,

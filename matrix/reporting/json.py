@@ -15,23 +15,14 @@ from matrix.errors import StorageError
 from matrix.judging.sentences import evidence_text, remark_text
 from matrix.model.fact import facts_to_json
 from matrix.model.verdict import Finding, Outcome, PartVerdict, Verdict
-from matrix.reporting.summary import ran
+from matrix.reporting.summary import count_run
 from matrix.runs.record import CellRecord, Record
 
-__all__ = [
-    "SCHEMA",
-    "finding_to_json",
-    "json_text",
-    "result_to_json",
-    "verdict_to_json",
-    "write_text",
-    "write_text_json",
-]
 
 SCHEMA = "verdicts/1"
 
 
-def result_to_json(record: Record) -> dict[str, Any]:
+def record_to_json(record: Record) -> dict[str, Any]:
     """Return everything a run found."""
     run = record.run
     return {
@@ -46,7 +37,7 @@ def result_to_json(record: Record) -> dict[str, Any]:
             "warnings": list(run.warnings),
             "outcomes": {outcome.value: record.count(outcome) for outcome in Outcome},
             "cells": {
-                "run": ran(record),
+                "run": count_run(record),
                 "reused": sum(cell.reused for cell in record.cells),
                 "left_out": len(record.omissions),
             },

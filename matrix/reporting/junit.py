@@ -18,10 +18,9 @@ from junitparser.xunit2 import JUnitXml, TestCase, TestSuite
 from matrix.judging.sentences import evidence_text, remark_text
 from matrix.model.claim import Claim
 from matrix.model.verdict import Outcome, Verdict
-from matrix.reporting.text import load_reasons, outcome_word, promise
+from matrix.reporting.text import load_reasons, outcome_text, promise_text
 from matrix.runs.record import Record
 
-__all__ = ["junit_xml"]
 
 # What XML 1.0 has no way to write: https://www.w3.org/TR/xml/#charsets
 _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -51,13 +50,13 @@ def _suite(record: Record, document: str, number: int) -> TestSuite:
 
 
 def _case(record: Record, claim: Claim, verdict: Verdict) -> TestCase:
-    name = f"{promise(claim)} (line {claim.line})"
+    name = f"{promise_text(claim)} (line {claim.line})"
     cells = [one for cell in verdict.cells if (one := record.cell_records.get(cell))]
     # Milliseconds: 0.1 + 0.2 is no time to write.
     seconds = round(sum(cell.seconds for cell in cells), 3)
     case = TestCase(_writable(name), _writable(claim.document), seconds)
     case.system_out = _writable("\n".join(_told(claim, verdict)))
-    word = outcome_word(verdict)
+    word = outcome_text(verdict)
     match verdict.outcome:
         case Outcome.REFUTED:
             failed = Failure(_writable(evidence_text(verdict.facts)), word)
@@ -80,7 +79,7 @@ def _why(verdict: Verdict) -> str:
 def _told(claim: Claim, verdict: Verdict) -> Iterator[str]:
     yield f"claim: {claim.id}"
     yield f"where: {claim.document}:{claim.line}, under {claim.heading!r}"
-    yield f"verdict: {outcome_word(verdict)}"
+    yield f"verdict: {outcome_text(verdict)}"
     yield f"evidence: {evidence_text(verdict.facts)}"
     yield from (f"remark: {remark_text(remark)}" for remark in verdict.remarks)
     yield from (f"cell: {cell.id}" for cell in verdict.cells)

@@ -17,24 +17,23 @@ from typing import Any
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.reporting.diff import Direction, RunDiff, VerdictChange
-from matrix.reporting.rows import VerdictRow, group
+from matrix.reporting.rows import VerdictRow, group_verdicts
 from matrix.reporting.short_evidence import short_evidence
 from matrix.reporting.text import (
     MARKS,
+    count_text,
     load_reasons,
-    many,
-    outcome_word,
-    place,
-    promise,
+    outcome_text,
+    place_text,
+    promise_text,
     short_names,
 )
 from matrix.runs.record import Record
 
-__all__ = ["COMMENT", "SUMMARY", "badge", "markdown"]
 
-SUMMARY = 1_000_000
+SUMMARY_BYTES = 1_000_000
 """Bytes: just below what a step summary may have."""
-COMMENT = 65_000
+COMMENT_BYTES = 65_000
 """Bytes: just below what a comment may have, whatever its characters are."""
 _EVIDENCE = 400
 _CHANGES = 50
@@ -49,7 +48,9 @@ _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_{}[]()#+!|~"})
 _ENTITIES = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;"})
 
 
-def markdown(record: Record, changed: RunDiff | None = None, *, most: int = SUMMARY) -> str:
+def render_markdown(
+    record: Record, changed: RunDiff | None = None, *, most: int = SUMMARY_BYTES
+) -> str:
     """Return the text, of at most `most` bytes; `changed` is since the run before.
 
     Where not every row fits, the last ones are counted in one line, confirmed ones before any that
@@ -61,7 +62,7 @@ def markdown(record: Record, changed: RunDiff | None = None, *, most: int = SUMM
         for verdict in record.verdicts
         if verdict.parts or verdict.outcome is Outcome.REFUTED
     ]
-    rows = group(answered, record.claim_by_id)
+    rows = group_verdicts(answered, record.claim_by_id)
     end = "\n".join(_end(record))
     text = "\n".join([*_head(record), *(_changed(changed, names) if changed else ())]) + "\n"
     # Room for the line that counts what did not fit, whatever it says.
@@ -97,7 +98,7 @@ def _head(record: Record) -> Iterator[str]:
     counts = ", ".join(
         f"{MARKS[outcome]} **{record.count(outcome)} {outcome.value}**" for outcome in _TITLES
     )
-    yield f"## {many(len(record.claims), 'promise')}: {counts}"
+    yield f"## {count_text(len(record.claims), 'promise')}: {counts}"
     yield ""
     if record.run.interrupted or record.run.lost:
         yield f"> The run did not come to its end. {_text(record.run.lost)}".rstrip()
@@ -112,9 +113,9 @@ def _table(outcome: Outcome, rows: Sequence[VerdictRow], names: Mapping[str, str
     yield "|---|---|---|---|\n"
     for row in rows:
         cells = (
-            f"{MARKS[outcome]} {outcome_word(row.verdict)}",
-            promise(*row.claims),
-            place(row.claims, names),
+            f"{MARKS[outcome]} {outcome_text(row.verdict)}",
+            promise_text(*row.claims),
+            place_text(row.claims, names),
             short_evidence(row, _EVIDENCE),
         )
         yield f"| {' | '.join(map(_text, cells))} |\n"
@@ -124,7 +125,7 @@ def _changed(found: RunDiff, names: Mapping[str, str]) -> Iterator[str]:
     told = [each for each in found.changes if each.direction is not Direction.OTHER]
     if not told:
         return
-    yield f"### Since the run before: {many(len(told), 'promise')}"
+    yield f"### Since the run before: {count_text(len(told), 'promise')}"
     yield ""
     yield from (_change(each, names) for each in told[:_CHANGES])
     if len(told) > _CHANGES:
@@ -134,11 +135,11 @@ def _changed(found: RunDiff, names: Mapping[str, str]) -> Iterator[str]:
 
 def _change(change: VerdictChange, names: Mapping[str, str]) -> str:
     was, now = (
-        outcome_word(side.verdict) if side else "not there"
+        outcome_text(side.verdict) if side else "not there"
         for side in (change.before, change.after)
     )
     claim = change.side.claim
-    said = f"{promise(claim)} ({place([claim], names)}): {was} → {now}"
+    said = f"{promise_text(claim)} ({place_text([claim], names)}): {was} → {now}"
     return f"- **{change.direction.value}**: {_text(said)}"
 
 
@@ -165,7 +166,7 @@ def _end(record: Record) -> Iterator[str]:
         yield ""
     run = record.run
     yield (
-        f"<sub>profile {_text(run.profile)}, {many(len(record.cells), 'cell')}, dependencies as of"
+        f"<sub>profile {_text(run.profile)}, {count_text(len(record.cells), 'cell')}, dependencies as of"
         f" {_text(run.as_of)}, started {_text(run.started)}, record {record.sha256[:12]}</sub>"
     )
     yield ""
@@ -177,7 +178,7 @@ def _text(text: str) -> str:
     return shown.replace("@", "@<!-- -->")
 
 
-def badge(record: Record) -> dict[str, Any]:
+def badge_to_json(record: Record) -> dict[str, Any]:
     """Return it as plain JSON values; green only where everything is confirmed."""
     counts = {outcome: record.count(outcome) for outcome in Outcome}
     whole = not record.run.interrupted and not record.run.lost

@@ -21,11 +21,11 @@ from matrix.model.claim import Claim
 from matrix.model.plan import Plan
 from matrix.model.verdict import Outcome, Verdict
 from matrix.planning.locations import short_target
-from matrix.reporting.rows import VerdictRow, group
+from matrix.reporting.rows import VerdictRow, group_verdicts
 from matrix.reporting.short_evidence import short_evidence
-from matrix.reporting.summary import THIS_MACHINE, marks
+from matrix.reporting.summary import THIS_MACHINE, target_marks
 from matrix.reporting.terminal import STYLES
-from matrix.reporting.text import MARKS, many, outcome_word, place, promise, shorten
+from matrix.reporting.text import MARKS, count_text, outcome_text, place_text, promise_text, shorten
 from matrix.runs.events import (
     CellFinished,
     CellStarted,
@@ -40,7 +40,6 @@ from matrix.runs.events import (
     WarningRaised,
 )
 
-__all__ = ["RunCounts", "VerdictBatches", "console_of_run", "display"]
 
 
 class VerdictBatches:
@@ -64,7 +63,7 @@ class VerdictBatches:
             return []
         if isinstance(event, RunStarted):
             self._claims = {claim.id: claim for claim in event.plan.claims}
-        made = group((item for item in self._waiting if self._is_news(item)), self._claims)
+        made = group_verdicts((item for item in self._waiting if self._is_news(item)), self._claims)
         told = {self._answer(item) for item in self._waiting}
         self._waiting.clear()
         self._told |= told
@@ -167,7 +166,7 @@ _BAR = 12
 _BESIDE = _BAR + 12  # the bar, the clock and what separates them
 
 
-def console_of_run(*, stderr: bool = False) -> Console:
+def run_console(*, stderr: bool = False) -> Console:
     """Return where a run is told, 180 columns wide where there is no terminal to ask.
 
     Tables of 80 columns are hard to read.
@@ -307,13 +306,13 @@ class _Live:
 def _opening(event: RunStarted, tally: RunCounts) -> Iterator[str]:
     plan = event.plan
     yield (
-        f"{many(len(plan.claims), 'claim')}, {many(len(plan.cells), 'cell')},"
+        f"{count_text(len(plan.claims), 'claim')}, {count_text(len(plan.cells), 'cell')},"
         f" profile {plan.profile}, index of {plan.snapshot:%Y-%m-%d %H:%M},"
         f" {_place(plan, event)}"
     )
     if tally.untried:
         have = "has" if tally.untried == 1 else "have"
-        words = f"{many(tally.untried, 'claim')} {have} no experiment in this profile"
+        words = f"{count_text(tally.untried, 'claim')} {have} no experiment in this profile"
         yield f"{words}: listed at the end"
 
 
@@ -339,9 +338,9 @@ def _cell(event: CellFinished, moments: VerdictBatches) -> str:
 
 def _verdict(row: VerdictRow) -> str:
     most = _REFUTING if row.verdict.outcome is Outcome.REFUTED else _EVIDENCE
-    targets = marks(row.verdicts)
+    targets = target_marks(row.verdicts)
     return (
-        f"{MARKS[row.verdict.outcome]} {outcome_word(row.verdict)}"
-        f"{f', {targets}' if targets else ''}: {promise(*row.claims)}"
-        f" [{place(row.claims)}] {short_evidence(row, most)}"
+        f"{MARKS[row.verdict.outcome]} {outcome_text(row.verdict)}"
+        f"{f', {targets}' if targets else ''}: {promise_text(*row.claims)}"
+        f" [{place_text(row.claims)}] {short_evidence(row, most)}"
     )

@@ -10,9 +10,8 @@ from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
 from matrix.model.service import ServiceKind
 from matrix.model.verdict import Outcome, Verdict
-from matrix.reporting.text import pythons, subject_word, target
+from matrix.reporting.text import platform_text, python_ranges, scope_text
 
-__all__ = ["UntestedClaims", "VerdictRow", "fold", "group"]
 
 _ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
 # What says the same of several libraries reads better as one promise.
@@ -63,7 +62,7 @@ class UntestedClaims:
         return _runtimes(self.claims) if of_runtimes else _subjects(self.claims)
 
 
-def group(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[VerdictRow]:
+def group_verdicts(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[VerdictRow]:
     """Return the verdicts, equal answers to equal promises as one, refuted ones first.
 
     Runtimes that differ in their CPython only are one, and so are confirmed libraries. Within an
@@ -84,7 +83,9 @@ def group(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[Verd
     return sorted(made, key=lambda row: _ORDER.index(row.verdict.outcome))
 
 
-def fold(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[UntestedClaims]:
+def group_untested(
+    verdicts: Iterable[Verdict], claims: Mapping[str, Claim]
+) -> list[UntestedClaims]:
     """Return what no cell was planned for, by kind and reason, in the order of the verdicts."""
     folded: dict[tuple[ClaimKind, Reason], list[Claim]] = defaultdict(list)
     for verdict in verdicts:
@@ -106,7 +107,7 @@ def _promised(claim: Claim, outcome: Outcome) -> tuple[object, ...]:
 def _subjects(claims: Sequence[Claim]) -> str:
     narrowed: dict[str, dict[str, None]] = defaultdict(dict)
     for claim in claims:
-        narrowed[claim.subject][subject_word(claim)] = None
+        narrowed[claim.subject][scope_text(claim)] = None
     return ", ".join(
         subject if list(words) == [""] else f"{subject} ({', '.join(filter(None, words))})"
         for subject, words in narrowed.items()
@@ -117,11 +118,11 @@ def _runtimes(claims: Sequence[Claim]) -> str:
     """Return the runtimes, the platforms that share their CPythons together."""
     by_target: dict[tuple[str, str, str], list[Claim]] = defaultdict(list)
     for claim in claims:
-        by_target[claim.subject, claim.specifier, target(claim)].append(claim)
+        by_target[claim.subject, claim.specifier, platform_text(claim)].append(claim)
     platforms: dict[str, list[str]] = defaultdict(list)
     for (subject, specifier, platform), items in by_target.items():
         of = f" (ddtrace {specifier})" if specifier else ""
-        platforms[f"{subject} {pythons(items)}{of}"].append(platform)
+        platforms[f"{subject} {python_ranges(items)}{of}"].append(platform)
     return "; ".join(
         f"{words} on {', '.join(on)}" if any(on) else words for words, on in platforms.items()
     )

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
-from matrix.reporting.text import many
+from matrix.reporting.text import count_text
 from matrix.services.pool import Services
 
-__all__ = ["needed_by", "state_lines", "users_of"]
 
 
-def users_of(probes: Iterable[Probe]) -> dict[str, tuple[str, ...]]:
+def service_users(probes: Iterable[Probe]) -> dict[str, tuple[str, ...]]:
     """Return for each back end what is tried against it: `redis` for celery, kombu and redis."""
     found: dict[str, dict[str, None]] = defaultdict(dict)
     for probe in probes:
@@ -22,7 +21,9 @@ def users_of(probes: Iterable[Probe]) -> dict[str, tuple[str, ...]]:
     return {service: tuple(sorted(names)) for service, names in found.items()}
 
 
-def needed_by(cells: Iterable[PlannedCell], probes: Mapping[str, Probe]) -> dict[str, int]:
+def count_needed_services(
+    cells: Iterable[PlannedCell], probes: Mapping[str, Probe]
+) -> dict[str, int]:
     """Return the back ends that the cells need, and how many of them need each."""
     counts: Counter[str] = Counter()
     for planned in cells:
@@ -31,11 +32,11 @@ def needed_by(cells: Iterable[PlannedCell], probes: Mapping[str, Probe]) -> dict
     return dict(sorted(counts.items()))
 
 
-def state_lines(services: Services, needed: Mapping[str, int]) -> Iterator[str]:
+def service_state_lines(services: Services, needed: Mapping[str, int]) -> Iterator[str]:
     """Yield a line for each back end: what would be used, or why there is none."""
     for name, count in needed.items():
         state = services.state(name)
         if state.identity is None:
-            yield f"missing here    {name}, for {many(count, 'cell')}: {state.reason}: {state.remedy}"
+            yield f"missing here    {name}, for {count_text(count, 'cell')}: {state.reason}: {state.remedy}"
         else:
-            yield f"back end        {state.identity}, for {many(count, 'cell')}"
+            yield f"back end        {state.identity}, for {count_text(count, 'cell')}"

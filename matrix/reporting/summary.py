@@ -15,27 +15,10 @@ from matrix.model.fact import Fact, FactKind
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
 from matrix.planning.locations import short_target
-from matrix.reporting.rows import UntestedClaims, VerdictRow, fold, group
-from matrix.reporting.text import MARKS, many, promise, short_names
+from matrix.reporting.rows import UntestedClaims, VerdictRow, group_untested, group_verdicts
+from matrix.reporting.text import MARKS, count_text, promise_text, short_names
 from matrix.runs.record import CellRecord, Record
 
-__all__ = [
-    "THIS_MACHINE",
-    "ReasonSummary",
-    "Remark",
-    "cell_counts",
-    "claims_of",
-    "counts",
-    "document_names",
-    "folds",
-    "gaps",
-    "marks",
-    "ran",
-    "remarks_of",
-    "rows",
-    "unisolated",
-    "where_lines",
-]
 
 _ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
 # What these say is the same for many cells, or says what to do.
@@ -85,33 +68,33 @@ class ReasonSummary:
     folds: tuple[UntestedClaims, ...] = ()
 
 
-def rows(record: Record) -> list[VerdictRow]:
+def verdict_rows(record: Record) -> list[VerdictRow]:
     """Return what has evidence, refuted first, then confirmed, then unverified.
 
     That is what rests on experiments, and what the package index alone refutes.
     """
     told = (item for item in record.verdicts if item.parts or item.outcome is Outcome.REFUTED)
-    return group(told, claims_of(record))
+    return group_verdicts(told, claims_of(record))
 
 
-def folds(record: Record) -> list[UntestedClaims]:
+def untested_claims(record: Record) -> list[UntestedClaims]:
     """Return the rest: what no cell was planned for, by kind and reason."""
-    return fold(record.verdicts, claims_of(record))
+    return group_untested(record.verdicts, claims_of(record))
 
 
-def remarks_of(record: Record) -> list[Remark]:
+def collect_remarks(record: Record) -> list[Remark]:
     """Return what is beside the answers, each thing once.
 
     Omissions are counted elsewhere, and what is open has its reason.
     """
     found: dict[object, dict[tuple[Fact, ...], None]] = defaultdict(dict)
     promises: dict[object, dict[str, None]] = defaultdict(dict)
-    for row in rows(record):
+    for row in verdict_rows(record):
         if row.verdict.outcome is not Outcome.UNVERIFIED:
             for remark in _remarks(row.verdict):
                 same = tuple(each.across_cells() for each in remark)
                 found[same][remark] = None
-                promises[same][promise(*row.claims)] = None
+                promises[same][promise_text(*row.claims)] = None
     return [
         Remark(_joined(next(iter(remarks))), tuple(promises[same]), _other_cells(list(remarks)))
         for same, remarks in found.items()
@@ -128,22 +111,22 @@ def document_names(record: Record) -> dict[str, str]:
     return short_names(claim.document for claim in record.claims)
 
 
-def counts(record: Record) -> dict[Outcome, str]:
+def outcome_counts(record: Record) -> dict[Outcome, str]:
     """Return how many claims have each outcome, in words."""
     words = {outcome: f"{record.count(outcome)} {outcome.value}" for outcome in _ORDER}
-    without = sum(len(item.claims) for item in folds(record))
+    without = sum(len(item.claims) for item in untested_claims(record))
     if without:
         words[Outcome.UNVERIFIED] += f" ({without} of them without an experiment)"
     return words
 
 
-def gaps(record: Record) -> list[ReasonSummary]:
+def reason_summaries(record: Record) -> list[ReasonSummary]:
     """Return the reasons of what is unverified, the most frequent first."""
     found: dict[Reason, list[Verdict]] = defaultdict(list)
     for verdict in record.verdicts:
         if verdict.reason is not None:
             found[verdict.reason].append(verdict)
-    folded = folds(record)
+    folded = untested_claims(record)
     made = [
         ReasonSummary(
             reason,
@@ -157,14 +140,14 @@ def gaps(record: Record) -> list[ReasonSummary]:
     return sorted(made, key=lambda gap: -gap.claims)
 
 
-def ran(record: Record) -> int:
+def count_run(record: Record) -> int:
     """Return how many cells came to an end in this run, of whatever kind."""
     return sum(not cell.reused and cell.reason not in _CUT for cell in record.cells)
 
 
 def cell_counts(record: Record) -> str:
     """Return how many cells ran, were reused, failed and were left out, in words."""
-    words = [f"{ran(record)} run", f"{sum(cell.reused for cell in record.cells)} reused"]
+    words = [f"{count_run(record)} run", f"{sum(cell.reused for cell in record.cells)} reused"]
     added = sum(cell.fallback for cell in record.cells)
     if added:
         words.append(f"{added} of them added as further controls")
@@ -224,30 +207,34 @@ THIS_MACHINE = "this machine"
 _WORST = (Outcome.REFUTED, Outcome.UNVERIFIED, Outcome.CONFIRMED)
 
 
-def where_lines(record: Record) -> Iterator[str]:
+def location_lines(record: Record) -> Iterator[str]:
     """Yield for each engine how many cells it ran, of which targets, and how they were held."""
     by_engine: dict[str, list[CellRecord]] = defaultdict(list)
     for cell in record.cells:
         if cell.where is not None:
             by_engine[cell.where.engine].append(cell)
     for engine, cells in by_engine.items():
-        counts = Counter(cell.cell.target for cell in cells)
-        targets = ", ".join(f"{short_target(target)} {count}" for target, count in counts.items())
+        outcome_counts = Counter(cell.cell.target for cell in cells)
+        targets = ", ".join(
+            f"{short_target(target)} {count}" for target, count in outcome_counts.items()
+        )
         held = dict.fromkeys(cell.where.isolation for cell in cells if cell.where)
         place = f"in {engine}" if engine else f"on {THIS_MACHINE}"
-        yield f"{many(len(cells), 'cell')} {place}: {targets} ({'; '.join(held)})"
+        yield f"{count_text(len(cells), 'cell')} {place}: {targets} ({'; '.join(held)})"
 
 
-def unisolated(record: Record) -> str:
+def isolation_warning(record: Record) -> str:
     """Return the warning that cells could reach the network, "" where none could."""
     free = [cell.where for cell in record.cells if cell.where and not cell.where.isolated]
     if not free:
         return ""
     why = "; ".join(dict.fromkeys(where.isolation for where in free))
-    return f"{many(len(free), 'cell')} could reach the network while releases ran in it: {why}"
+    return (
+        f"{count_text(len(free), 'cell')} could reach the network while releases ran in it: {why}"
+    )
 
 
-def marks(verdicts: Iterable[Verdict]) -> str:
+def target_marks(verdicts: Iterable[Verdict]) -> str:
     """Return the answer on each target, `amd64 ✓ 386 ✓ arm64 ?`, "" where there is one only."""
     found: dict[str, Outcome] = {}
     for verdict in verdicts:

@@ -29,19 +29,26 @@ from matrix.reporting.short_evidence import short_evidence
 from matrix.reporting.summary import (
     ReasonSummary,
     cell_counts,
-    counts,
+    collect_remarks,
     document_names,
-    gaps,
-    marks,
-    remarks_of,
-    rows,
-    unisolated,
-    where_lines,
+    isolation_warning,
+    location_lines,
+    outcome_counts,
+    reason_summaries,
+    target_marks,
+    verdict_rows,
 )
-from matrix.reporting.text import MARKS, load_reasons, many, outcome_word, place, promise, shorten
+from matrix.reporting.text import (
+    MARKS,
+    count_text,
+    load_reasons,
+    outcome_text,
+    place_text,
+    promise_text,
+    shorten,
+)
 from matrix.runs.record import Record
 
-__all__ = ["STYLES", "answers", "draw", "head", "print_report", "write_picture"]
 
 _LOST = {Reason.ENGINE_LOST: "the container engine", Reason.CLUSTER_LOST: "the cluster"}
 STYLES = {Outcome.CONFIRMED: "green", Outcome.REFUTED: "bold red", Outcome.UNVERIFIED: "yellow"}
@@ -50,19 +57,19 @@ _WIDE = 100
 _INDENT = (0, 0, 0, 2)
 
 
-def head(record: Record) -> Text:
+def counts_line(record: Record) -> Text:
     """Return how many claims have which answer."""
     line = Text(f"{len(record.claims)} claims: ")
     parts = [
         Text(f"{MARKS[outcome]} {words}", STYLES[outcome])
-        for outcome, words in counts(record).items()
+        for outcome, words in outcome_counts(record).items()
     ]
     line.append_text(Text(", ").join(parts))
     line.append(" (interrupted)" if record.run.interrupted else "")
     return line.append(f" ({_LOST[record.run.lost_to]} was lost)" if record.run.lost else "")
 
 
-def answers(
+def render_rows(
     console: Console, made: Sequence[VerdictRow], names: Mapping[str, str]
 ) -> Iterator[RenderableType]:
     """Yield what shows the rows on this console; `names` are those of the documents."""
@@ -76,16 +83,16 @@ def _table(made: Iterable[VerdictRow], names: Mapping[str, str]) -> Table:
     table.add_column("promise, and where it stands", ratio=11, overflow="fold")
     table.add_column("evidence", ratio=19, overflow="fold")
     for row in made:
-        promised = Text(f"{promise(*row.claims)}\n")
-        promised.append(place(row.claims, names), "dim")
+        promised = Text(f"{promise_text(*row.claims)}\n")
+        promised.append(place_text(row.claims, names), "dim")
         table.add_row(_verdict(row), promised, Text(short_evidence(row, _EVIDENCE)))
     return table
 
 
 def _blocks(made: Iterable[VerdictRow], names: Mapping[str, str]) -> Iterator[RenderableType]:
     for row in made:
-        yield Text.assemble("\n", _verdict(row, ", "), f": {promise(*row.claims)}")
-        where = Text(place(row.claims, names), "dim", overflow="fold")
+        yield Text.assemble("\n", _verdict(row, ", "), f": {promise_text(*row.claims)}")
+        where = Text(place_text(row.claims, names), "dim", overflow="fold")
         said = Text(short_evidence(row, _EVIDENCE), overflow="fold")
         yield Padding(where, _INDENT, expand=False)
         yield Padding(said, _INDENT, expand=False)
@@ -94,8 +101,8 @@ def _blocks(made: Iterable[VerdictRow], names: Mapping[str, str]) -> Iterator[Re
 
 def _verdict(row: VerdictRow, between: str = "\n") -> Text:
     outcome = row.verdict.outcome
-    said = Text(f"{MARKS[outcome]} {outcome_word(row.verdict)}", STYLES[outcome])
-    targets = marks(row.verdicts)
+    said = Text(f"{MARKS[outcome]} {outcome_text(row.verdict)}", STYLES[outcome])
+    targets = target_marks(row.verdicts)
     return said.append(f"{between}{targets}", "default") if targets else said
 
 
@@ -107,21 +114,21 @@ _CELLS = 6
 def print_report(console: Console, record: Record) -> None:
     """Print everything; `as_of` says which dependencies the environments held."""
     console.print()
-    console.print(head(record), style="bold", highlight=False)
+    console.print(counts_line(record), style="bold", highlight=False)
     names = document_names(record)
-    for item in answers(console, rows(record), names):
+    for item in render_rows(console, verdict_rows(record), names):
         console.print(item, highlight=False)
     _print_remarks(console, record)
     _print_gaps(console, record, names)
     _print_names(console, names)
     _print_run(console, record)
-    for warning in filter(None, (*record.run.warnings, unisolated(record))):
+    for warning in filter(None, (*record.run.warnings, isolation_warning(record))):
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _print_remarks(console: Console, record: Record) -> None:
     """Print what is beside the answers."""
-    seen = remarks_of(record)
+    seen = collect_remarks(record)
     if not seen:
         return
     console.print("[bold]also seen[/]")
@@ -136,7 +143,7 @@ def _print_remarks(console: Console, record: Record) -> None:
 
 
 def _print_gaps(console: Console, record: Record, names: Mapping[str, str]) -> None:
-    found = gaps(record)
+    found = reason_summaries(record)
     if not found:
         return
     console.print("[bold]not verified, and how to make it verifiable here[/]")
@@ -147,7 +154,7 @@ def _print_gaps(console: Console, record: Record, names: Mapping[str, str]) -> N
 
 def _print_gap(console: Console, gap: ReasonSummary, names: Mapping[str, str]) -> None:
     explained = load_reasons()[gap.reason]
-    title = f"{explained.title} ({gap.reason.value}), {many(gap.claims, 'claim')}"
+    title = f"{explained.title} ({gap.reason.value}), {count_text(gap.claims, 'claim')}"
     _item(console, f"{title}: {explained.sentence}")
     # Not wrapped: it may be a command to copy.
     console.print(Text(f"  {explained.remedy_for(gap.cell)}", "cyan"), soft_wrap=True)
@@ -156,7 +163,7 @@ def _print_gap(console: Console, gap: ReasonSummary, names: Mapping[str, str]) -
     for fold in gap.folds:
         head_of = f"{fold.kind.value} ({len(fold.claims)}): {fold.subjects}"
         _below(console, head_of, "", 2)
-        _below(console, place(fold.claims, names), "dim", 4)
+        _below(console, place_text(fold.claims, names), "dim", 4)
 
 
 def _print_names(console: Console, names: Mapping[str, str]) -> None:
@@ -171,7 +178,7 @@ def _print_run(console: Console, record: Record) -> None:
     told = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
     for name, text in (
         ("cells", cell_counts(record)),
-        *(("where", line) for line in where_lines(record)),
+        *(("where", line) for line in location_lines(record)),
         ("left out", told or "nothing"),
         ("profile", run.profile),
         ("index", f"as read on {dt.datetime.fromisoformat(run.snapshot):%Y-%m-%d %H:%M} UTC"),
@@ -179,7 +186,7 @@ def _print_run(console: Console, record: Record) -> None:
         ("took", f"{record.run.seconds:.1f} s"),
     ):
         console.print(f"[bold]{name:<9}[/] {escape(text)}", highlight=False, soft_wrap=True)
-    line = head(record)
+    line = counts_line(record)
     console.print(Text.assemble((f"{'verdicts':<9} ", "bold"), line), soft_wrap=True)
 
 
@@ -232,10 +239,10 @@ _TEMPLATE = """\
 
 def write_picture(path: Path, record: Record) -> None:
     """Write the picture to `path`; raise StorageError."""
-    write_text(path, draw(record))
+    write_text(path, render_svg(record))
 
 
-def draw(record: Record) -> str:
+def render_svg(record: Record) -> str:
     """Return the SVG: the counts and what rests on experiments, the first of each outcome."""
     console = Console(
         record=True,
@@ -245,13 +252,13 @@ def draw(record: Record) -> str:
         color_system="truecolor",
         legacy_windows=False,
     )
-    made = rows(record)
+    made = verdict_rows(record)
     shown = [row for outcome, most in _MOST.items() for row in _of(made, outcome)[:most]]
-    console.print(head(record), highlight=False)
-    for item in answers(console, shown, document_names(record)):
+    console.print(counts_line(record), highlight=False)
+    for item in render_rows(console, shown, document_names(record)):
         console.print(item, highlight=False)
     if len(made) > len(shown):
-        more = f"and {many(len(made) - len(shown), 'row')} more"
+        more = f"and {count_text(len(made) - len(shown), 'row')} more"
         console.print(more, style="dim", highlight=False)
     svg = console.export_svg(
         title=f"python -m matrix verify --profile {record.run.profile}",

@@ -16,26 +16,12 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
 from matrix.system.data_files import read_data
 
-__all__ = [
-    "MARKS",
-    "ReasonText",
-    "load_reasons",
-    "many",
-    "outcome_word",
-    "place",
-    "promise",
-    "pythons",
-    "short_names",
-    "shorten",
-    "subject_word",
-    "target",
-]
 
 _SHORT = 8
 MARKS = {Outcome.CONFIRMED: "✓", Outcome.REFUTED: "✗", Outcome.UNVERIFIED: "?"}
 
 
-def promise(*claims: Claim) -> str:
+def promise_text(*claims: Claim) -> str:
     """Return what is promised: `capability threat-detection >=1.9.0 (framework=django)`.
 
     Several claims are of one kind, and differ in no more than subject, specifier or CPython.
@@ -43,8 +29,8 @@ def promise(*claims: Claim) -> str:
     first = claims[0]
     if first.kind is ClaimKind.RUNTIME:
         scope = [f"ddtrace {first.specifier}"] if first.specifier else []
-        words = f"{first.kind.value} {first.subject} {pythons(claims)}".rstrip()
-        return f"{words} ({', '.join([*scope, target(first)]).rstrip(', ')})"
+        words = f"{first.kind.value} {first.subject} {python_ranges(claims)}".rstrip()
+        return f"{words} ({', '.join([*scope, platform_text(first)]).rstrip(', ')})"
     subjects = dict.fromkeys(f"{claim.subject} {claim.specifier}".rstrip() for claim in claims)
     words = f"{first.kind.value} {', '.join(subjects)}"
     if first.status.value != "supported":
@@ -53,7 +39,7 @@ def promise(*claims: Claim) -> str:
     return words + (f" ({', '.join(scope)})" if scope else "")
 
 
-def subject_word(claim: Claim) -> str:
+def scope_text(claim: Claim) -> str:
     """Return what narrows a claim among others on its subject, in the fewest words."""
     words = [value for key, value in claim.scope if not key.startswith(("automatic", "note"))]
     if claim.kind is ClaimKind.BRANCH:
@@ -63,12 +49,12 @@ def subject_word(claim: Claim) -> str:
     return " ".join(words)
 
 
-def target(claim: Claim) -> str:
+def platform_text(claim: Claim) -> str:
     """Return the platform of a runtime: `linux/x86_64`."""
     return "/".join(value for key in ("os", "cpu") if (value := claim.get(key)))
 
 
-def pythons(claims: Iterable[Claim]) -> str:
+def python_ranges(claims: Iterable[Claim]) -> str:
     """Return the CPythons of the claims, those that follow each other as a range: `2.7, 3.5-3.8`.
 
     What is no single minor version stands as it is written: `>=3.7`.
@@ -89,7 +75,7 @@ def pythons(claims: Iterable[Claim]) -> str:
     return ", ".join([*words, *others])
 
 
-def place(claims: Iterable[Claim], names: Mapping[str, str] | None = None) -> str:
+def place_text(claims: Iterable[Claim], names: Mapping[str, str] | None = None) -> str:
     """Return where it stands: `page.md:12-14,20, other.md:3`; a range holds every line of it.
 
     `names` says how to call the documents; without it they are called in full.
@@ -118,13 +104,13 @@ def short_names(documents: Iterable[str]) -> dict[str, str]:
     return {name: name for name in full}
 
 
-def outcome_word(verdict: Verdict) -> str:
+def outcome_text(verdict: Verdict) -> str:
     """Return the outcome with what belongs to it: `confirmed (exact)`, `unverified (crashed)`."""
     extra = verdict.tightness or verdict.reason
     return verdict.outcome.value + (f" ({extra.value})" if extra else "")
 
 
-def many(count: int, what: str) -> str:
+def count_text(count: int, what: str) -> str:
     """Return the count with its noun: `1 claim`, `2 claims`."""
     return f"{count} {what}{'' if count == 1 else 's'}"
 

@@ -30,31 +30,31 @@ CELL_FILES = ("apps", "fixtures/cell", "matrix/data/settings.toml")
 
 
 @dataclasses.dataclass(frozen=True)
-class Sources:
+class SourceDigest:
     """The digest over names and contents of files of this project that results depend on."""
 
     digest: str
 
     @classmethod
-    def of(cls, paths: Iterable[Path]) -> Sources:
+    def of(cls, paths: Iterable[Path]) -> SourceDigest:
         """Return the digest over the names and contents of all files below `paths`."""
         return cls(digest_files(paths))
 
 
-def cell_sources(root: Path | None = None) -> Sources:
+def cell_sources(root: Path | None = None) -> SourceDigest:
     """Return the sources that run in a cell or drive it: after a change cells run again.
 
     `root` is the project's folder.
     """
     root = root or project_root()
-    return Sources.of([*_cell_files(root), *imported_files(CELL_MODULES, DECODERS, root)])
+    return SourceDigest.of([*_cell_files(root), *imported_files(CELL_MODULES, DECODERS, root)])
 
 
-def judge_sources(root: Path | None = None) -> Sources:
+def judge_sources(root: Path | None = None) -> SourceDigest:
     """Return the sources that judge captures: after a change captures are judged again."""
     root = root or project_root()
     evidence = root / "matrix" / "probes" / "evidence"
-    return Sources.of([*imported_files(JUDGE_MODULES, root=root), evidence])
+    return SourceDigest.of([*imported_files(JUDGE_MODULES, root=root), evidence])
 
 
 def _cell_files(root: Path) -> Iterator[Path]:
@@ -71,7 +71,7 @@ def _is_source(path: Path) -> bool:
     return path.is_dir() or path.suffix in {".py", ".toml"}
 
 
-def base_key(planned: PlannedCell, environment: str, sources: Sources) -> str:
+def base_key(planned: PlannedCell, environment: str, sources: SourceDigest) -> str:
     """Return the common part of the keys of a cell's results, with whatever probes.
 
     `environment` is the environment's key (hashes of the artifacts, the interpreter's build), or
@@ -87,7 +87,7 @@ def base_key(planned: PlannedCell, environment: str, sources: Sources) -> str:
     module = module_path(planned.cell.framework)
     if module.is_file():
         # Each library has a module of its own; the modules of others do not matter.
-        parts["library"] = Sources.of([module]).digest
+        parts["library"] = SourceDigest.of([module]).digest
     return _digest_of_text(json.dumps(parts, sort_keys=True))
 
 
@@ -109,7 +109,7 @@ def result_key(base: str, planned: PlannedCell, probes: Mapping[str, Probe]) -> 
     return _digest_of_text(json.dumps(parts, sort_keys=True))
 
 
-def judge_key(sources: Sources, probes: Mapping[str, Probe]) -> str:
+def judge_key(sources: SourceDigest, probes: Mapping[str, Probe]) -> str:
     """Return the key of the rules of judging: their code (`sources`) and the declared evidence."""
     declared = "".join(_digest(probes[name]) for name in sorted(probes))
     return hashlib.sha256(f"{sources.digest}{declared}".encode()).hexdigest()

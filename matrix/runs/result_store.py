@@ -17,7 +17,7 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Finding
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Entry, Journal, is_transient
-from matrix.runs.keys import Sources, base_key, probe_keys
+from matrix.runs.keys import SourceDigest, base_key, probe_keys
 
 
 def judged_entry(  # noqa: PLR0913 - a capture, its key, and the rules it is judged by
@@ -67,7 +67,7 @@ class ResultStore:
         self,
         journal: Journal,
         captures: CaptureStore,
-        sources: Sources,
+        sources: SourceDigest,
         judge: str,
         *,
         reuse: bool = True,

@@ -15,7 +15,7 @@ from matrix.model.claim import Claim
 from matrix.model.fact import text_facts
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Tightness, Verdict
-from matrix.reporting.diff import Direction, changes
+from matrix.reporting.diff import Direction, compare_records
 from matrix.reporting.json import verdict_to_json
 from matrix.runs.record import Record, RunFacts
 
@@ -48,25 +48,25 @@ def record(*answers: tuple[Claim, tuple[Outcome, Reason | None]]) -> Record:
 def test_where_an_answer_went(
     was: tuple[Outcome, Reason | None], now: tuple[Outcome, Reason | None], direction: Direction
 ) -> None:
-    found = changes(record((claim(), was)), record((claim(), now)))
+    found = compare_records(record((claim(), was)), record((claim(), now)))
     assert [each.direction for each in found.changes] == [direction]
 
 
 def test_what_is_the_same_is_counted_only() -> None:
-    found = changes(record((claim(), CONFIRMED)), record((claim(), CONFIRMED)))
+    found = compare_records(record((claim(), CONFIRMED)), record((claim(), CONFIRMED)))
     assert (found.changes, found.same) == ((), 1)
 
 
 def test_a_minimum_that_is_not_the_least_any_more_is_a_change() -> None:
     old, new = record((claim(), CONFIRMED)), record((claim(), CONFIRMED))
     exact = dataclasses.replace(new.verdicts[0], tightness=Tightness.EXACT)
-    found = changes(old, dataclasses.replace(new, verdicts=(exact,)))
+    found = compare_records(old, dataclasses.replace(new, verdicts=(exact,)))
     assert [each.direction for each in found.changes] == [Direction.OTHER]
 
 
 def test_promises_come_and_go_and_the_worst_stands_first() -> None:
     one, two, three = claim(1), claim(2), claim(3)
-    found = changes(
+    found = compare_records(
         record((one, CONFIRMED), (two, CONFIRMED)), record((two, REFUTED), (three, CONFIRMED))
     )
     assert [each.direction for each in found.changes] == [
@@ -78,7 +78,7 @@ def test_promises_come_and_go_and_the_worst_stands_first() -> None:
 
 
 def test_a_new_promise_that_is_refuted_is_bad_news() -> None:
-    found = changes(
+    found = compare_records(
         record((claim(1), CONFIRMED)), record((claim(1), CONFIRMED), (claim(2), REFUTED))
     )
     assert [each.direction for each in found.changes] == [Direction.WORSE]
@@ -86,7 +86,7 @@ def test_a_new_promise_that_is_refuted_is_bad_news() -> None:
 
 def test_documents_that_are_not_shared_are_compared_by_their_promises() -> None:
     mine, other = claim(document="a.md"), claim(document="b.md")
-    found = changes(record((mine, CONFIRMED)), record((other, REFUTED)))
+    found = compare_records(record((mine, CONFIRMED)), record((other, REFUTED)))
     assert found.by_promise
     assert [each.direction for each in found.changes] == [Direction.WORSE]
 

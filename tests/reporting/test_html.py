@@ -25,17 +25,17 @@ from matrix.model.claim import Claim
 from matrix.model.fact import text_facts
 from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Tightness, Verdict
-from matrix.reporting.diff import changes
-from matrix.reporting.html import LARGEST, page
+from matrix.reporting.diff import compare_records
+from matrix.reporting.html import MAX_PAGE_BYTES, render_page
 from matrix.reporting.html_charts import (
-    heat_map,
-    of_searches,
-    of_verdicts,
-    pooled,
+    build_heat_map,
+    pool_values,
     read_searches,
-    unpooled,
+    search_strips,
+    unpool_values,
+    verdict_strips,
 )
-from matrix.reporting.html_evidence import digest
+from matrix.reporting.html_evidence import digest_capture
 from matrix.runs.record import CellRecord, Record
 
 NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'\ud800"
@@ -99,7 +99,7 @@ def generated(cells: int) -> Record:
 def unpacked(text: str) -> dict[str, Any]:
     found = re.search(r'id="evidence">(.*?)</script>', text, re.DOTALL)
     assert found is not None
-    data: dict[str, Any] = unpooled(json.loads(zlib.decompress(base64.b64decode(found[1]))))
+    data: dict[str, Any] = unpool_values(json.loads(zlib.decompress(base64.b64decode(found[1]))))
     return data
 
 
@@ -115,7 +115,7 @@ class Tags(HTMLParser):
 
 def test_the_first_thing_said_is_how_many_promises_hold() -> None:
     made = record((claim(1), CONFIRMED), (claim(2), REFUTED), (claim(3), CRASHED))
-    text = page(made, nothing)
+    text = render_page(made, nothing)
     assert "<h1>1 of 3 promises holds, <em>1 does not</em></h1>" in text
     assert "<b>1</b> confirmed" in text
     assert "<b>1</b> could not be checked" in text
@@ -124,7 +124,7 @@ def test_the_first_thing_said_is_how_many_promises_hold() -> None:
 def test_a_square_is_as_bad_as_its_worst_part_and_only_where_a_part_was_asked() -> None:
     other = cell("1.9.0", "3.11").id
     parts = (part(MINIMUM), part(MINIMUM, Outcome.REFUTED), part(other))
-    heat = heat_map(run_of((claim(), answered(claim(), Outcome.REFUTED, *parts))))
+    heat = build_heat_map(run_of((claim(), answered(claim(), Outcome.REFUTED, *parts))))
     assert heat.pythons == ("3.9", "3.11")
     (line,) = heat.lines
     (bad,), (good,) = line.squares["3.9"], line.squares["3.11"]
@@ -139,7 +139,7 @@ def test_what_is_refuted_stands_first_and_what_was_not_run_last() -> None:
         (claim(3), answered(claim(3), Outcome.CONFIRMED, part(MINIMUM))),
         (claim(4), answered(claim(4), Outcome.REFUTED, part(MINIMUM, Outcome.REFUTED))),
     )
-    groups = [line.group for line in heat_map(run_of(*pairs)).lines]
+    groups = [line.group for line in build_heat_map(run_of(*pairs)).lines]
     assert groups == ["refuted", "confirmed", "unverified", "not-run"]
 
 
@@ -149,9 +149,9 @@ def test_a_promise_of_two_documents_with_one_answer_is_one_line_with_both_places
         (claim(), answered(claim(), Outcome.CONFIRMED, part(MINIMUM))),
         (twin, answered(twin, Outcome.CONFIRMED, part(MINIMUM))),
     )
-    (line,) = heat_map(made).lines
+    (line,) = build_heat_map(made).lines
     assert [each.document for each in line.claims] == ["a.md", "b.md"]
-    stands = unpacked(page(made, nothing))["lines"][0]["stands"]
+    stands = unpacked(render_page(made, nothing))["lines"][0]["stands"]
     assert [(each["document"], each["line"]) for each in stands] == [("a.md", 1), ("b.md", 77)]
 
 
@@ -165,14 +165,14 @@ def test_nothing_that_was_said_becomes_markup(words: str) -> None:
     made = run_of((of, refuted))
     plain = claim()
     like = run_of((plain, answered(plain, Outcome.REFUTED, part(MINIMUM, Outcome.REFUTED))))
-    ours = page(made, lambda _: digest(capture(MINIMUM, body=words)))
-    theirs = page(like, lambda _: digest(capture(MINIMUM, body="x")))
+    ours = render_page(made, lambda _: digest_capture(capture(MINIMUM, body=words)))
+    theirs = render_page(like, lambda _: digest_capture(capture(MINIMUM, body="x")))
     assert [tag for tag, _ in Tags(ours).tags] == [tag for tag, _ in Tags(theirs).tags]
     assert len(re.findall("</script", ours, re.IGNORECASE)) == 2
 
 
 def test_the_policy_allows_our_script_and_style_and_nothing_else() -> None:
-    text = page(record((claim(), CONFIRMED)), nothing)
+    text = render_page(record((claim(), CONFIRMED)), nothing)
     metas = [given for tag, given in Tags(text).tags if "http-equiv" in given]
     policy = metas[0]["content"] or ""
     assert policy.startswith("default-src 'none'")
@@ -187,11 +187,13 @@ def test_the_policy_allows_our_script_and_style_and_nothing_else() -> None:
 
 
 def test_two_thousand_cells_fit_with_all_that_was_seen() -> None:
-    seen = digest(capture(MINIMUM, body="x" * 5000))
+    seen = digest_capture(capture(MINIMUM, body="x" * 5000))
     made = generated(2000)
     assert len(made.cells) == 2000
-    text = page(made, lambda one: {**seen, "detail": hashlib.sha256(one.id.encode()).hexdigest()})
-    assert len(text.encode()) < LARGEST
+    text = render_page(
+        made, lambda one: {**seen, "detail": hashlib.sha256(one.id.encode()).hexdigest()}
+    )
+    assert len(text.encode()) < MAX_PAGE_BYTES
     assert all(each["seen"] for each in unpacked(text)["cells"])
 
 
@@ -200,9 +202,11 @@ def test_what_does_not_fit_is_left_out_of_the_confirmed_first_and_said_so() -> N
         one.id: hashlib.sha512(one.id.encode()).hexdigest() * 4 for one in generated(200).cells
     }
     made = generated(200)
-    small = len(page(made, nothing).encode())
-    text = page(
-        made, lambda one: {**digest(capture(one.id)), "detail": noise[one.id]}, most=small + 18_000
+    small = len(render_page(made, nothing).encode())
+    text = render_page(
+        made,
+        lambda one: {**digest_capture(capture(one.id)), "detail": noise[one.id]},
+        most=small + 18_000,
     )
     assert len(text.encode()) <= small + 18_000
     data = unpacked(text)
@@ -217,7 +221,9 @@ def test_what_does_not_fit_is_left_out_of_the_confirmed_first_and_said_so() -> N
 
 
 def test_what_was_not_captured_is_said_to_be_missing() -> None:
-    text = page(run_of((claim(), answered(claim(), Outcome.CONFIRMED, part(MINIMUM)))), nothing)
+    text = render_page(
+        run_of((claim(), answered(claim(), Outcome.CONFIRMED, part(MINIMUM)))), nothing
+    )
     (one,) = unpacked(text)["cells"]
     assert one["seen"] is None
     assert one["unseen"].startswith("No capture")
@@ -225,7 +231,7 @@ def test_what_was_not_captured_is_said_to_be_missing() -> None:
 
 
 def test_a_digest_has_what_was_sent_what_came_and_the_span() -> None:
-    asked = digest(capture(MINIMUM))["asked"]["threat-detection/static"]
+    asked = digest_capture(capture(MINIMUM))["asked"]["threat-detection/static"]
     with_it, without = asked
     assert with_it["sent"].startswith("GET /s…/")
     assert (with_it["came"], with_it["answer"], with_it["control"]) == (
@@ -245,12 +251,14 @@ def test_a_digest_is_small_whatever_was_captured(repeats: int, letter: str) -> N
         process("appsec", letter * 100_000, "1.9.0", number, log=letter * 100_000, exit_code=1)
         for number in range(repeats)
     ]
-    size = len(json.dumps(digest(capture(MINIMUM, processes=processes)), ensure_ascii=False))
+    size = len(
+        json.dumps(digest_capture(capture(MINIMUM, processes=processes)), ensure_ascii=False)
+    )
     assert size < 8000
 
 
 def test_a_cell_that_failed_has_a_digest_too() -> None:
-    made = digest(failed(MINIMUM, Reason.BROKEN_START))
+    made = digest_capture(failed(MINIMUM, Reason.BROKEN_START))
     assert (made["asked"], made["detail"]) == ({}, "it failed")
 
 
@@ -262,11 +270,11 @@ def test_a_strip_tells_the_releases_in_their_order_and_what_each_showed() -> Non
         cell_record(old, Observed.UNKNOWN), cell_record(low, Observed.ABSENT), cell_record(high)
     ]  # fmt: skip
     made = dataclasses.replace(made, cells=tuple(lines))
-    (strip,) = of_verdicts(made, heat_map(made))
+    (strip,) = verdict_strips(made, build_heat_map(made))
     told = [(each.release, each.answer) for each in strip.tried]
     assert told == [("1.8.0", "open"), ("1.10.0", "fails"), ("1.20.0", "works")]
     assert (strip.documented, strip.observed) == ("1.10.0", "1.20.0")
-    assert 'aria-label="ddtrace: 1.8.0 cannot tell, 1.10.0 not shown, 1.20.0 shown"' in page(
+    assert 'aria-label="ddtrace: 1.8.0 cannot tell, 1.10.0 not shown, 1.20.0 shown"' in render_page(
         made, nothing
     )
 
@@ -282,9 +290,9 @@ def test_searches_are_shown_and_another_file_is_refused(tmp_path: Path) -> None:
         "subject": "iast", "framework": None, "python": "3.9", "target": "linux_x86_64",
         "project": "ddtrace", "channels": [channel],
     }  # fmt: skip
-    (strip,) = of_searches({"schema": "minimum/1", "searches": [search]})
+    (strip,) = search_strips({"schema": "minimum/1", "searches": [search]})
     assert (strip.documented, strip.observed) == ("1.9.0", "1.10.0")
-    text = page(record((claim(), CONFIRMED)), nothing, None, [strip])
+    text = render_page(record((claim(), CONFIRMED)), nothing, None, [strip])
     assert "ddtrace: 1.9.0 not shown, 1.10.0 shown" in text
     for wrong in ("{", '{"schema": "verdicts/1"}', "[]", '{"schema": "minimum/1"}'):
         (tmp_path / "x.json").write_text(wrong)
@@ -300,23 +308,25 @@ JSON_VALUES = st.recursive(
 
 @given(JSON_VALUES)
 def test_what_is_pooled_comes_out_as_it_was(value: object) -> None:
-    read = unpooled(json.loads(json.dumps(pooled(value))))
+    read = unpool_values(json.loads(json.dumps(pool_values(value))))
     assert json.dumps(read) == json.dumps(value)
 
 
 def test_what_changed_is_told() -> None:
     before, after = record((claim(), CONFIRMED)), record((claim(), REFUTED))
-    text = page(after, nothing, changes(before, after))
+    text = render_page(after, nothing, compare_records(before, after))
     assert "<strong>1 worse</strong>" in text
     assert "confirmed → refuted" in text
-    assert "Nothing changed: 1 promise" in page(after, nothing, changes(after, after))
+    assert "Nothing changed: 1 promise" in render_page(
+        after, nothing, compare_records(after, after)
+    )
 
 
 def test_a_run_that_was_stopped_says_so() -> None:
     made = record((claim(), CONFIRMED))
     stopped = dataclasses.replace(made, run=dataclasses.replace(made.run, interrupted=True))
-    assert "did not come to its end" in page(stopped, nothing)
-    assert "did not come to its end" not in page(made, nothing)
+    assert "did not come to its end" in render_page(stopped, nothing)
+    assert "did not come to its end" not in render_page(made, nothing)
 
 
 def test_a_tightness_that_is_off_gets_a_strip_and_an_exact_one_none() -> None:
@@ -324,4 +334,4 @@ def test_a_tightness_that_is_off_gets_a_strip_and_an_exact_one_none() -> None:
     for tightness, count in ((Tightness.EARLIER, 1), (Tightness.EXACT, 0)):
         one = dataclasses.replace(part(both[1], Outcome.CONFIRMED, both[0]), tightness=tightness)
         made = run_of((claim(), answered(claim(), Outcome.CONFIRMED, one)))
-        assert len(of_verdicts(made, heat_map(made))) == count
+        assert len(verdict_strips(made, build_heat_map(made))) == count

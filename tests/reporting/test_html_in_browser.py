@@ -13,9 +13,9 @@ from helpers.run_fakes import capture, claim
 from test_diff import CONFIRMED, record
 from test_html import NASTY, generated
 
-from matrix.reporting.diff import changes
-from matrix.reporting.html import page
-from matrix.reporting.html_evidence import digest
+from matrix.reporting.diff import compare_records
+from matrix.reporting.html import render_page
+from matrix.reporting.html_evidence import digest_capture
 from matrix.runs.record import CellRecord
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -25,7 +25,7 @@ SHOWN = "document.querySelectorAll('#heat tbody tr[id]:not([hidden])').length"
 
 
 def digests(line: CellRecord) -> dict[str, Any]:
-    return digest(capture(line.id, body=NASTY))
+    return digest_capture(capture(line.id, body=NASTY))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     odd = dataclasses.replace(made.claims[0], subject=NASTY)
     made = dataclasses.replace(made, claims=(odd, *made.claims[1:]))
     path = tmp_path_factory.mktemp("page") / "report.html"
-    text = page(made, digests, changes(record((claim(1), CONFIRMED)), made))
+    text = render_page(made, digests, compare_records(record((claim(1), CONFIRMED)), made))
     path.write_text(text, encoding="utf-8")
     return path
 

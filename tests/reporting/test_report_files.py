@@ -16,9 +16,9 @@ from test_diff import CONFIRMED, CRASHED, REFUTED, record
 from matrix.model.fact import text_facts
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
-from matrix.reporting.diff import changes
+from matrix.reporting.diff import compare_records
 from matrix.reporting.junit import junit_xml
-from matrix.reporting.markdown import COMMENT, SUMMARY, badge, markdown
+from matrix.reporting.markdown import COMMENT_BYTES, SUMMARY_BYTES, badge_to_json, render_markdown
 from matrix.runs.record import Record
 from matrix.system.paths import project_root
 
@@ -66,35 +66,35 @@ def test_markdown_keeps_its_size_and_leaves_nothing_untold(
     answers: Sequence[tuple[Outcome, Reason | None]], most: int
 ) -> None:
     made = many(answers, "wörd " * 80)
-    text = markdown(made, most=most)
+    text = render_markdown(made, most=most)
     assert len(text.encode()) <= most
     for outcome in Outcome:
         assert f"**{made.count(outcome)} {outcome.value}**" in text
 
 
-@pytest.mark.parametrize("most", [COMMENT, SUMMARY])
+@pytest.mark.parametrize("most", [COMMENT_BYTES, SUMMARY_BYTES])
 def test_markdown_of_a_run_too_large_shows_what_is_refuted_and_counts_the_rest(most: int) -> None:
     made = many([CONFIRMED] * 20_000 + [REFUTED] * 50, "word " * 70)
-    text = markdown(made, most=most)
+    text = render_markdown(made, most=most)
     assert len(text.encode()) <= most
     assert text.count("| ✗ refuted") == 50
     assert text.index("### Refuted") < (text + "### Confirmed").index("### Confirmed")
 
 
 def test_markdown_shows_words_as_they_are() -> None:
-    text = markdown(many([REFUTED], "<script>alert(1)</script> | *bold* [link](x)"))
+    text = render_markdown(many([REFUTED], "<script>alert(1)</script> | *bold* [link](x)"))
     assert "<script>" not in text
     assert r"\|" in text
     assert r"\[link\]\(x\)" in text
 
 
 def test_markdown_calls_nobody() -> None:
-    assert "@emma" not in markdown(many([REFUTED], "ask @emma"))
+    assert "@emma" not in render_markdown(many([REFUTED], "ask @emma"))
 
 
 def test_markdown_tells_what_changed_since_the_run_before() -> None:
     before, after = many([CONFIRMED]), many([REFUTED])
-    assert "**worse**" in markdown(after, changes(before, after))
+    assert "**worse**" in render_markdown(after, compare_records(before, after))
 
 
 @pytest.mark.parametrize(
@@ -109,10 +109,10 @@ def test_markdown_tells_what_changed_since_the_run_before() -> None:
 def test_the_badge_is_green_only_where_everything_is_confirmed(
     answers: Sequence[tuple[Outcome, Reason | None]], color: str
 ) -> None:
-    assert badge(many(answers))["color"] == color
+    assert badge_to_json(many(answers))["color"] == color
 
 
 def test_the_badge_of_an_interrupted_run_is_not_green() -> None:
     made = many([CONFIRMED])
     cut = dataclasses.replace(made, run=dataclasses.replace(made.run, interrupted=True))
-    assert badge(cut)["color"] == "yellow"
+    assert badge_to_json(cut)["color"] == "yellow"

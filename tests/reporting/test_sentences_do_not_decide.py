@@ -37,25 +37,25 @@ from matrix.model.fact import Fact, FactKind, fact, text_facts
 from matrix.model.plan import Omission, StaticEvidence
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Outcome
-from matrix.reporting.diff import changes
-from matrix.reporting.html import page
-from matrix.reporting.html_charts import heat_map, of_verdicts
-from matrix.reporting.json import json_text, result_to_json
+from matrix.reporting.diff import compare_records
+from matrix.reporting.html import render_page
+from matrix.reporting.html_charts import build_heat_map, verdict_strips
+from matrix.reporting.json import json_text, record_to_json
 from matrix.reporting.junit import junit_xml
-from matrix.reporting.markdown import badge, markdown
+from matrix.reporting.markdown import badge_to_json, render_markdown
 from matrix.reporting.progress import VerdictBatches
 from matrix.reporting.rows import VerdictRow
 from matrix.reporting.summary import (
     cell_counts,
-    counts,
-    folds,
-    gaps,
-    marks,
-    remarks_of,
-    rows,
-    where_lines,
+    collect_remarks,
+    location_lines,
+    outcome_counts,
+    reason_summaries,
+    target_marks,
+    untested_claims,
+    verdict_rows,
 )
-from matrix.reporting.terminal import head, print_report
+from matrix.reporting.terminal import counts_line, print_report
 from matrix.runs.events import RunFinished, RunStarted, VerdictReached
 from matrix.runs.record import CellRecord, Record
 from matrix.runs.record_reader import parse_record
@@ -179,38 +179,38 @@ def junit(record: Record) -> list[tuple[str | None, list[tuple[str, str | None]]
 def markdown_rows(record: Record) -> list[list[str]]:
     """Return titles, and of each row of a table the verdict, the promise and the place."""
     # A bar within a cell is escaped.
-    lines = [line for line in markdown(record).splitlines() if re.match(r"[|#]", line)]
+    lines = [line for line in render_markdown(record).splitlines() if re.match(r"[|#]", line)]
     return [re.split(r"(?<!\\)\|", line)[:4] for line in lines]
 
 
 def decisions(record: Record) -> Mapping[str, object]:
     """Return all that reports say of a run, but for sentences."""
-    heat = heat_map(record)
+    heat = build_heat_map(record)
     refuted = tuple(
         dataclasses.replace(item, outcome=Outcome.REFUTED, tightness=None, reason=None)
         for item in record.verdicts
     )
-    found = changes(record, dataclasses.replace(record, verdicts=refuted))
-    tags = re.findall(r"<(\w+)[^>]*?(class=\"[\w -]*\")?", page(record, lambda _cell: None))
+    found = compare_records(record, dataclasses.replace(record, verdicts=refuted))
+    tags = re.findall(r"<(\w+)[^>]*?(class=\"[\w -]*\")?", render_page(record, lambda _cell: None))
     return {
         "exit code": [exit_code(record, strict=strict) for strict in (False, True)],
-        "head": (head(record).plain, head(record).spans),
+        "head": (counts_line(record).plain, counts_line(record).spans),
         "colours": colours(record),
-        "marks": marks(record.verdicts),
-        "rows": list(map(row_of, rows(record))),
-        "untested": folds(record),
-        "remarks": [(item.promises, item.cells) for item in remarks_of(record)],
-        "counts": counts(record),
-        "gaps": gaps(record),
-        "cells": (cell_counts(record), list(where_lines(record))),
+        "marks": target_marks(record.verdicts),
+        "rows": list(map(row_of, verdict_rows(record))),
+        "untested": untested_claims(record),
+        "remarks": [(item.promises, item.cells) for item in collect_remarks(record)],
+        "counts": outcome_counts(record),
+        "gaps": reason_summaries(record),
+        "cells": (cell_counts(record), list(location_lines(record))),
         "told while it runs": batches(record),
         "junit": junit(record),
         "markdown": markdown_rows(record),
-        "badge": badge(record),
+        "badge": badge_to_json(record),
         "diff": [(item.direction, item.side.claim.id) for item in found.changes],
-        "json": without_texts(result_to_json(record)),
+        "json": without_texts(record_to_json(record)),
         "map": [(line.group, line.claims, line.squares) for line in heat.lines],
-        "strips": of_verdicts(record, heat),
+        "strips": verdict_strips(record, heat),
         "tags": tags,
     }
 
@@ -218,9 +218,9 @@ def decisions(record: Record) -> Mapping[str, object]:
 def test_the_run_has_all_that_a_sentence_could_change() -> None:
     record = made_record()
     assert [record.count(outcome) for outcome in Outcome] == [3, 2, 4]
-    assert marks(record.verdicts) == "amd64 ✗ 386 ?"
-    assert len(remarks_of(record)) == 3
-    assert {gap.reason for gap in gaps(record)} == {
+    assert target_marks(record.verdicts) == "amd64 ✗ 386 ?"
+    assert len(collect_remarks(record)) == 3
+    assert {gap.reason for gap in reason_summaries(record)} == {
         Reason.NO_PROBE, Reason.CRASHED, Reason.PLATFORM_NOT_HERE,
     }  # fmt: skip
     # The counts stand at the top and at the end, and there are six rows.
@@ -231,7 +231,7 @@ def test_the_run_has_all_that_a_sentence_could_change() -> None:
 def test_no_report_looks_into_a_sentence(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = made_record()
     said = decisions(expected)
-    texts = json_text(result_to_json(expected))
+    texts = json_text(record_to_json(expected))
     drawn = random.Random(seed)  # noqa: S311 - no secret
 
     def anything(_fact: Fact, *_labels: object) -> str:
@@ -245,7 +245,7 @@ def test_no_report_looks_into_a_sentence(seed: int, monkeypatch: pytest.MonkeyPa
     record = made_record()
     assert record == expected, "judging does not look into sentences either"
     assert decisions(record) == said
-    text = json_text(result_to_json(record))
+    text = json_text(record_to_json(record))
     assert text != texts
     again = parse_record(text.encode(), "again")
     assert again.verdicts == expected.verdicts
@@ -255,12 +255,12 @@ def test_no_report_looks_into_a_sentence(seed: int, monkeypatch: pytest.MonkeyPa
 def test_a_record_without_facts_counts_and_orders_the_same() -> None:
     """A file of an earlier version has sentences only."""
     record = made_record()
-    data = json.loads(json_text(result_to_json(record)))
+    data = json.loads(json_text(record_to_json(record)))
     for verdict in data["verdicts"]:
         for answer in (verdict, *verdict["parts"]):
             del answer["facts"], answer["remark_facts"]
     old = parse_record(json.dumps(data).encode(), "old")
     assert old.verdicts[0].facts == text_facts(sentences.evidence_text(record.verdicts[0].facts))
-    for decide in (counts, gaps, badge, junit, colours):
+    for decide in (outcome_counts, reason_summaries, badge_to_json, junit, colours):
         assert decide(old) == decide(record)
-    assert list(map(row_of, rows(old))) == list(map(row_of, rows(record)))
+    assert list(map(row_of, verdict_rows(old))) == list(map(row_of, verdict_rows(record)))

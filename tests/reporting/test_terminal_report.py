@@ -21,9 +21,9 @@ from matrix.model.claim import Claim
 from matrix.model.plan import Omission, Plan
 from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome
-from matrix.reporting.json import result_to_json, write_text_json
+from matrix.reporting.json import record_to_json, write_text_json
 from matrix.reporting.progress import RunCounts, display
-from matrix.reporting.summary import cell_counts, folds, gaps, rows
+from matrix.reporting.summary import cell_counts, reason_summaries, untested_claims, verdict_rows
 from matrix.reporting.terminal import print_report
 from matrix.reporting.text import load_reasons
 from matrix.runs.events import (
@@ -99,13 +99,13 @@ def test_a_remedy_names_the_cell_to_try() -> None:
 
 
 def test_rows_hold_what_was_tried_refuted_first_and_equal_facts_once() -> None:
-    made = rows(result())
+    made = verdict_rows(result())
     assert [row.verdict.outcome for row in made] == [Outcome.REFUTED, Outcome.CONFIRMED]
     assert [tuple(item.id for item in row.claims) for row in made] == [
         (BAD.id,),
         (GOOD.id, TWIN.id),
     ]
-    (fold,) = folds(result())
+    (fold,) = untested_claims(result())
     assert fold.claims == (OPEN,)
 
 
@@ -155,7 +155,7 @@ def test_an_interrupted_run_says_so() -> None:
 def test_gaps_count_claims_and_name_a_cell_to_try() -> None:
     of = plan([GOOD, BAD, OPEN], [part(GOOD), part(BAD)])
     known = FindingTable([finding(MINIMUM, Reason.CRASHED), finding(CONTROL, P)])
-    found = gaps(Record.of(of, (), judge(of, known), SNAPSHOT, 1.0))
+    found = reason_summaries(Record.of(of, (), judge(of, known), SNAPSHOT, 1.0))
     assert [(gap.reason, gap.claims, gap.cell) for gap in found] == [
         (Reason.CRASHED, 2, MINIMUM),
         (Reason.NO_PROBE, 1, ""),
@@ -172,7 +172,7 @@ def test_the_json_is_what_its_schema_says_and_holds_every_claim() -> None:
     validator = jsonschema.Draft202012Validator(schema)
     validator.check_schema(schema)
     cells = (*result().cells, record(CONTROL, Reason.BUILD_FAILED))
-    data = result_to_json(dataclasses.replace(result(), cells=cells).dated("2026-11-20"))
+    data = record_to_json(dataclasses.replace(result(), cells=cells).dated("2026-11-20"))
     again = json.loads(json.dumps(data))
     validator.validate(again)
     assert [item["claim"] for item in again["verdicts"]] == [item["id"] for item in again["claims"]]
@@ -186,7 +186,7 @@ def test_the_json_is_what_its_schema_says_and_holds_every_claim() -> None:
 
 
 def test_json_goes_where_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = result_to_json(result().dated("today"))
+    data = record_to_json(result().dated("today"))
     write_text_json(tmp_path / "out.json", data)
     write_text_json(Path("-"), data)
     assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "out.json").read_text())

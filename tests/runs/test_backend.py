@@ -31,9 +31,9 @@ from matrix.model.cell import Cell
 from matrix.model.plan import Omission, Plan
 from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome
-from matrix.reporting.json import result_to_json
+from matrix.reporting.json import record_to_json
 from matrix.reporting.progress import display
-from matrix.reporting.summary import marks, unisolated, where_lines
+from matrix.reporting.summary import isolation_warning, location_lines, target_marks
 from matrix.reporting.terminal import print_report
 from matrix.runs.events import Event, Message, RunStarted, VerdictReached
 from matrix.runs.record import CellRecord, Record
@@ -115,17 +115,17 @@ def printed(of: Record, width: int = 180) -> str:
 def test_a_claim_that_one_target_leaves_open_is_seen_as_such() -> None:
     open_ = result({X86: Observed.PRESENT, I686: Observed.PRESENT, ARM: Reason.NO_IMAGE})
     assert open_.verdicts[0].outcome is Outcome.UNVERIFIED
-    assert marks(open_.verdicts) == "amd64 ✓ 386 ✓ arm64 ?"
+    assert target_marks(open_.verdicts) == "amd64 ✓ 386 ✓ arm64 ?"
     for width in (180, 80):
         assert "amd64 ✓ 386 ✓ arm64 ?" in printed(open_, width)
     refuted = result({X86: Observed.PRESENT, I686: Observed.ABSENT})
-    assert marks(refuted.verdicts) == "amd64 ✓ 386 ✗"
+    assert target_marks(refuted.verdicts) == "amd64 ✓ 386 ✗"
     assert refuted.verdicts[0].outcome is Outcome.REFUTED
 
 
 def test_one_target_alone_is_not_marked() -> None:
     alone = result({X86: Observed.PRESENT})
-    assert marks(alone.verdicts) == ""
+    assert target_marks(alone.verdicts) == ""
     assert "amd64 ✓" not in printed(alone)
 
 
@@ -142,7 +142,7 @@ def test_the_worst_answer_on_a_target_is_its_mark() -> None:
             finding(on(I686), Observed.PRESENT),
         ]
     )
-    assert marks(judge(plan([of], parts), known)) == "amd64 ? 386 ✓"
+    assert target_marks(judge(plan([of], parts), known)) == "amd64 ? 386 ✓"
 
 
 def test_one_line_for_each_engine_says_where_cells_ran() -> None:
@@ -150,12 +150,12 @@ def test_one_line_for_each_engine_says_where_cells_ran() -> None:
     made = result(
         {X86: Observed.PRESENT}, cells=(*cells, record(CONTROL, where("", "own namespace")))
     )
-    assert list(where_lines(made)) == [
+    assert list(location_lines(made)) == [
         "2 cells in Docker 20.10.24: amd64 1, arm64 1 (own container: no network)",
         "1 cell on this machine: amd64 1 (own namespace)",
     ]
     text = printed(made)
-    assert all(f"where     {line}" in text for line in where_lines(made))
+    assert all(f"where     {line}" in text for line in location_lines(made))
 
 
 def test_a_cell_that_could_reach_the_network_is_warned_of() -> None:
@@ -165,7 +165,7 @@ def test_a_cell_that_could_reach_the_network_is_warned_of() -> None:
         {X86: Observed.PRESENT}, cells=(record(on(X86), free), record(CONTROL, where()))
     )
     assert "warning: 1 cell could reach the network" in printed(warned)
-    assert "not on darwin" in unisolated(warned)
+    assert "not on darwin" in isolation_warning(warned)
     assert "could reach the network" not in printed(result({X86: Observed.PRESENT}))
 
 
@@ -203,7 +203,7 @@ def test_the_json_tells_where_each_cell_was_and_its_schema_holds() -> None:
     validator = jsonschema.Draft202012Validator(schema)
     made = result({X86: Observed.PRESENT, ARM: Reason.NO_IMAGE})
     made = dataclasses.replace(made, cells=(made.cells[0], record(on(ARM), None, Reason.NO_IMAGE)))
-    data = result_to_json(made.dated("today"))
+    data = record_to_json(made.dated("today"))
     validator.validate(data)
     first, second = data["cells"]
     assert first["where"]["image"] == f"sha256:{'1' * 64}"

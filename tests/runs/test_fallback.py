@@ -27,7 +27,7 @@ from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
-from matrix.reporting.summary import where_lines
+from matrix.reporting.summary import location_lines
 from matrix.runs.events import WarningRaised
 from matrix.runs.fallback import FallbackEnvironments, FallbackRunner
 from matrix.runs.interface import CellRequest, Environments, Report
@@ -85,7 +85,7 @@ def test_the_cells_without_an_image_run_here_and_it_is_said_once_for_each_cpytho
     assert DETAIL in warned.message
     assert result.run.warnings == (warned.message,)
     assert {cell.where.engine for cell in result.cells if cell.where} == {""}
-    (line,) = where_lines(result)
+    (line,) = location_lines(result)
     assert line.startswith("3 cells on this machine")
     again = FakeRunner(answers())
     result, _ = run(tmp_path, again, falling(Shut("3.9", known=known)), of)
@@ -99,7 +99,7 @@ def test_the_others_stay_in_their_images_and_both_are_counted(tmp_path: Path) ->
     result, _ = run(tmp_path, runner, falling(Shut("3.9")), of)
     engines = {cell.id: cell.where.engine for cell in result.cells if cell.where}
     assert engines == {MINIMUM: "", NEWER: DOCKER}
-    assert len(list(where_lines(result))) == 2
+    assert len(list(location_lines(result))) == 2
 
 
 def test_no_promise_about_docker_is_answered_by_them(tmp_path: Path) -> None:

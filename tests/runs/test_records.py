@@ -17,10 +17,10 @@ from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellLocation
 from matrix.model.fact import facts_to_json, text_facts
 from matrix.model.verdict import Outcome
-from matrix.reporting.diff import as_json, changes
-from matrix.reporting.json import json_text, result_to_json
+from matrix.reporting.diff import compare_records, diff_to_json
+from matrix.reporting.json import json_text, record_to_json
 from matrix.reporting.junit import junit_xml
-from matrix.reporting.markdown import markdown
+from matrix.reporting.markdown import render_markdown
 from matrix.runs.record_reader import parse_record, read_record
 from matrix.runs.record_store import RecordStore
 
@@ -30,7 +30,7 @@ HOUR = dt.timedelta(hours=1)
 
 def recorded() -> dict[str, Any]:
     """What a run writes, as plain values."""
-    data: dict[str, Any] = json.loads(json_text(result_to_json(result().dated("today"))))
+    data: dict[str, Any] = json.loads(json_text(record_to_json(result().dated("today"))))
     return data
 
 
@@ -45,7 +45,7 @@ def shelf(folder: Path, count: int = 0) -> RecordStore:
 
 def test_a_run_is_read_back_as_it_was(tmp_path: Path) -> None:
     made = result()
-    path = shelf(tmp_path).write(json_text(result_to_json(made.dated("today"))), made.run.started)
+    path = shelf(tmp_path).write(json_text(record_to_json(made.dated("today"))), made.run.started)
     record = read_record(path, path.stem)
     assert record.claims == tuple(made.claims)
     assert record.verdicts == made.verdicts
@@ -195,8 +195,8 @@ def test_whatever_stands_in_a_record_it_is_told_or_refused(place: tuple[Any, ...
         except UnreadableInputError:
             continue
         junit_xml(made).encode()
-        markdown(made, changes(whole, made)).encode()
-        json_text(as_json(changes(whole, made), whole, made)).encode()
+        render_markdown(made, compare_records(whole, made)).encode()
+        json_text(diff_to_json(compare_records(whole, made), whole, made)).encode()
         for cell in made.cells:
             if cell.where is not None:
                 # Looked up by, and compared with, what is text.

@@ -24,11 +24,11 @@ from matrix.model.plan import Omission, Plan
 from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Tightness, Verdict
 from matrix.reporting.progress import VerdictBatches, display
-from matrix.reporting.rows import VerdictRow, fold, group
+from matrix.reporting.rows import VerdictRow, group_untested, group_verdicts
 from matrix.reporting.short_evidence import short_evidence
-from matrix.reporting.summary import remarks_of
-from matrix.reporting.terminal import draw, print_report
-from matrix.reporting.text import place, promise, pythons, short_names
+from matrix.reporting.summary import collect_remarks
+from matrix.reporting.terminal import print_report, render_svg
+from matrix.reporting.text import place_text, promise_text, python_ranges, short_names
 from matrix.runs.events import CellStarted, RunStarted, VerdictReached
 from matrix.runs.record import Record
 
@@ -93,9 +93,9 @@ def test_runtimes_that_differ_in_their_cpython_are_one_row() -> None:
     other = runtime("==3.9.*", 4)
     verdicts = [verdict(item, Outcome.CONFIRMED) for item in claims]
     verdicts.append(verdict(other, Outcome.UNVERIFIED, Reason.CRASHED))
-    first, second = group(verdicts, by_id(*claims, other))
-    assert promise(*first.claims) == "runtime cpython 2.7, 3.6-3.8 (ddtrace <2, linux/x86_64)"
-    assert place(first.claims) == "a.md:4, b.md:4"
+    first, second = group_verdicts(verdicts, by_id(*claims, other))
+    assert promise_text(*first.claims) == "runtime cpython 2.7, 3.6-3.8 (ddtrace <2, linux/x86_64)"
+    assert place_text(first.claims) == "a.md:4, b.md:4"
     # Four promises, each stated twice, each with one part.
     assert first.parts == (4, 4)
     assert second.claims == (other,)
@@ -107,15 +107,18 @@ def test_confirmed_frameworks_are_one_row_and_refuted_ones_are_not() -> None:
         for name, line in (("django", 1), ("flask", 2))
     )
     known = by_id(django, flask)
-    (row,) = group([verdict(item, Outcome.CONFIRMED) for item in (django, flask)], known)
-    assert promise(*row.claims) == "framework django <2, flask <2 (capability iast)"
-    assert len(group([verdict(item, Outcome.REFUTED) for item in (django, flask)], known)) == 2
+    (row,) = group_verdicts([verdict(item, Outcome.CONFIRMED) for item in (django, flask)], known)
+    assert promise_text(*row.claims) == "framework django <2, flask <2 (capability iast)"
+    assert (
+        len(group_verdicts([verdict(item, Outcome.REFUTED) for item in (django, flask)], known))
+        == 2
+    )
 
 
 def test_a_document_that_promises_less_is_another_row() -> None:
     open_, closed = claim(1), dataclasses.replace(claim(1), id="x", status=Status.PREVIEW)
     made = [verdict(item, Outcome.CONFIRMED) for item in (open_, closed)]
-    assert len(group(made, by_id(open_, closed))) == 2
+    assert len(group_verdicts(made, by_id(open_, closed))) == 2
 
 
 def test_a_fold_lists_subjects_and_what_narrows_them() -> None:
@@ -126,9 +129,9 @@ def test_a_fold_lists_subjects_and_what_narrows_them() -> None:
         written(ClaimKind.INTEGRATION, "bottle", 52, automatic="no"),
     ]
     nothing = [open_verdict(item, Reason.NO_PROBE) for item in claims]
-    (made,) = fold(nothing, by_id(*claims))
+    (made,) = group_untested(nothing, by_id(*claims))
     assert made.subjects == "asgi, aiohttp (client, server), bottle"
-    assert place(made.claims) == "a.md:48-50,52"
+    assert place_text(made.claims) == "a.md:48-50,52"
 
 
 def test_a_fold_of_runtimes_puts_platforms_with_equal_cpythons_together() -> None:
@@ -137,16 +140,16 @@ def test_a_fold_of_runtimes_puts_platforms_with_equal_cpythons_together() -> Non
     ]
     claims.append(runtime(">=3.7", 8, os="macos"))
     nothing = [open_verdict(item, Reason.PLATFORM_NOT_HERE) for item in claims]
-    (made,) = fold(nothing[:4], by_id(*claims))
+    (made,) = group_untested(nothing[:4], by_id(*claims))
     assert made.subjects == "cpython 2.7, 3.5 (ddtrace <2) on macos/x86_64, windows/x86_64"
-    assert ">=3.7" in fold(nothing, by_id(*claims))[0].subjects
+    assert ">=3.7" in group_untested(nothing, by_id(*claims))[0].subjects
 
 
 @given(st.sets(st.tuples(st.sampled_from([2, 3, 4]), st.integers(0, 14)), min_size=1))
 def test_ranges_of_cpythons_hold_those_and_no_others(versions: set[tuple[int, int]]) -> None:
     claims = [runtime(f"=={major}.{minor}.*", 1) for major, minor in versions]
     told = set()
-    for word in pythons(claims).split(", "):
+    for word in python_ranges(claims).split(", "):
         first, _, last = word.partition("-")
         major, minor = map(int, first.split("."))
         until = int(last.split(".")[1]) if last else minor
@@ -346,15 +349,15 @@ def test_what_was_also_seen_is_told_once_with_the_other_cells() -> None:
     of = Verdict(
         claim().id, Outcome.CONFIRMED, None, None, text_facts("x"), (minimum,), parts, remarks
     )
-    (seen,) = remarks_of(Record.of(started([claim()]).plan, (), (of,), SNAPSHOT, 1.0))
+    (seen,) = collect_remarks(Record.of(started([claim()]).plan, (), (of,), SNAPSHOT, 1.0))
     assert seen.remark == f"{MINIMUM}: it crashed in the soak"
     assert seen.cells == (other.id,)
-    assert seen.promises == (promise(claim()),)
+    assert seen.promises == (promise_text(claim()),)
 
 
 def test_a_picture_is_well_formed_loads_nothing_and_is_the_same_every_time() -> None:
     run = whole_run()
-    svg = draw(run)
+    svg = render_svg(run)
     root = ET.fromstring(svg)  # noqa: S314 - made here
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     words = "".join(root.itertext()).replace("\xa0", " ")
@@ -363,7 +366,9 @@ def test_a_picture_is_well_formed_loads_nothing_and_is_the_same_every_time() -> 
     assert f"{len(run.claims)} claims" in words
     assert re.findall(r"https?:[^\s\"']+", svg) == ["http://www.w3.org/2000/svg"]
     assert "url(" not in svg.replace("url(#", "")
-    assert draw(dataclasses.replace(run, run=dataclasses.replace(run.run, seconds=99.0))) == svg
+    assert (
+        render_svg(dataclasses.replace(run, run=dataclasses.replace(run.run, seconds=99.0))) == svg
+    )
 
 
 def test_a_picture_names_no_address_and_counts_the_rows_that_it_leaves_out() -> None:
@@ -371,7 +376,7 @@ def test_a_picture_names_no_address_and_counts_the_rows_that_it_leaves_out() -> 
     facts = text_facts("ddtrace 1.9.0: Location: https://bookshop.example/closed.")
     made = tuple(verdict(item, Outcome.REFUTED, facts=facts) for item in claims)
     of = Plan("documented", SNAPSHOT, tuple(claims), (), (), (), ())
-    svg = draw(Record.of(of, (), made, SNAPSHOT, 1.0))
+    svg = render_svg(Record.of(of, (), made, SNAPSHOT, 1.0))
     words = "".join(ET.fromstring(svg).itertext()).replace("\xa0", " ")  # noqa: S314 - made here
     assert "bookshop.example/closed" in words
     assert svg.count("://") == 1

@@ -43,7 +43,7 @@ from matrix.runs.environments import ImageEnvironments
 from matrix.runs.events import Event, Message, RunStarted, WarningRaised
 from matrix.runs.interface import CellRequest, CellResult, Environments, Report, Runner
 from matrix.runs.journal import Journal
-from matrix.runs.keys import Sources, judge_key
+from matrix.runs.keys import SourceDigest, judge_key
 from matrix.runs.record import Record
 from matrix.runs.rejudge import rejudge
 from matrix.runs.result_store import ResultStore
@@ -63,7 +63,7 @@ def run(
     """Run a plan with one builder, on an engine."""
     events: list[Event] = []
     with contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
-        sources = Sources("code")
+        sources = SourceDigest("code")
         store = CaptureStore(folder / "captures")
         keeping = ResultStore(journal, store, sources, judge_key(sources, PROBES))
         given = {"jobs": 1, "builders": 1, "engine": DOCKER, **world}

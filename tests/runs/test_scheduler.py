@@ -46,7 +46,7 @@ from matrix.runs.events import (
     WarningRaised,
 )
 from matrix.runs.journal import Entry, Journal
-from matrix.runs.keys import Sources, judge_key
+from matrix.runs.keys import SourceDigest, judge_key
 from matrix.runs.record import Record
 from matrix.runs.result_store import ResultStore
 from matrix.runs.scheduler import RunContext, Scheduler
@@ -78,7 +78,7 @@ class Run:
         self.events: list[Event] = []
         self.runner = runner
         self.journal = journal or Journal(folder / "journal.jsonl")
-        sources = Sources("code")
+        sources = SourceDigest("code")
         keeping = ResultStore(
             self.journal,
             CaptureStore(folder / "captures"),

@@ -34,7 +34,7 @@ from helpers.worker_jobs import ScriptedWork
 from helpers.run_fakes import BEFORE, MINIMUM, PROBES, FakeEnvironments, part, claim, plan
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal, lock_results
-from matrix.runs.keys import Sources
+from matrix.runs.keys import SourceDigest
 from matrix.runs.scheduler import RunContext, Scheduler
 from matrix.runs.events import VerdictReached
 from matrix.runs.result_store import ResultStore
@@ -62,7 +62,7 @@ if __name__ == "__main__":
     of = plan([first, second], parts, cells=(MINIMUM, BEFORE), fallbacks=())
     with lock_results(folder):
         journal = Journal(folder / "journal.jsonl")
-        store = ResultStore(journal, CaptureStore(folder / "captures"), Sources("code"), "judge")
+        store = ResultStore(journal, CaptureStore(folder / "captures"), SourceDigest("code"), "judge")
         workers = Workers(ScriptedWork(folder), make_job, count=1, limit=60)
         context = RunContext(FakeEnvironments(ready=True), workers, SystemClock(), jobs=1)
         scheduler = Scheduler(of, PROBES, context, store, emit)

@@ -37,10 +37,10 @@ from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.service import Backend, ServiceIdentity, ServiceKind, against
 from matrix.model.verdict import Finding, Outcome
-from matrix.reporting.json import result_to_json
-from matrix.reporting.markdown import markdown
-from matrix.reporting.rows import group
-from matrix.reporting.services import needed_by, state_lines, users_of
+from matrix.reporting.json import record_to_json
+from matrix.reporting.markdown import render_markdown
+from matrix.reporting.rows import group_verdicts
+from matrix.reporting.services import count_needed_services, service_state_lines, service_users
 from matrix.reporting.terminal import print_report
 from matrix.runs.journal import Entry
 from matrix.runs.record import CellRecord, Record
@@ -118,7 +118,7 @@ def test_the_table_never_omits_them() -> None:
 
 
 def test_the_json_has_them_by_its_schema_and_is_read_back() -> None:
-    data = result_to_json(record_with(STUB))
+    data = record_to_json(record_with(STUB))
     schema = json.loads((data_dir() / "schemas" / "verdicts.schema.json").read_text("utf-8"))
     jsonschema.validate(json.loads(json.dumps(data)), schema)
     assert data["verdicts"][0]["back_ends"] == [str(POSTGRES), str(STUB)]
@@ -148,7 +148,7 @@ def test_results_with_a_stub_and_with_the_product_are_separate_rows() -> None:
         dataclasses.replace(record_with(backend).verdicts[0], claim=item.id)
         for item, backend in zip(claims, (POSTGRES, STUB, POSTGRES), strict=True)
     ]
-    rows = group(verdicts, {item.id: item for item in claims})
+    rows = group_verdicts(verdicts, {item.id: item for item in claims})
     assert [row.claims for row in rows] == [(claims[0], claims[2]), (claims[1],)]
 
 
@@ -160,8 +160,8 @@ def test_a_single_cell_and_a_proposal_have_them() -> None:
 
 
 def test_markdown_has_them() -> None:
-    record = parse_record(json.dumps(result_to_json(record_with(STUB))).encode(), "it")
-    assert "Against PostgreSQL 15.18, a stub \\(consul\\)." in markdown(record)
+    record = parse_record(json.dumps(record_to_json(record_with(STUB))).encode(), "it")
+    assert "Against PostgreSQL 15.18, a stub \\(consul\\)." in render_markdown(record)
 
 
 def test_needed_services_are_counted_and_reported_with_the_remedy(tmp_path: Path) -> None:
@@ -171,11 +171,11 @@ def test_needed_services_are_counted_and_reported_with_the_remedy(tmp_path: Path
         Probe("b", "b", (), frameworks=("y",), services=("toy",)),
     )
     cells = [planned(MINIMUM, ("a", "b")), planned(BEFORE, ("b", "unknown"))]
-    needed = needed_by(cells, {"a": probe_a, "b": probe_b})
+    needed = count_needed_services(cells, {"a": probe_a, "b": probe_b})
     assert needed == {"lost": 1, "toy": 2}
-    assert users_of([probe_b, probe_a]) == {"lost": ("x",), "toy": ("x", "y")}
+    assert service_users([probe_b, probe_a]) == {"lost": ("x",), "toy": ("x", "y")}
     with toy_services(tmp_path, toy(source="program"), missing) as services:
-        lines = list(state_lines(services, needed))
+        lines = list(service_state_lines(services, needed))
     assert lines[0].startswith(
         "missing here    lost, for 1 cell: The toy: not installed here: toyd"
     )
