@@ -18,7 +18,7 @@ from matrix.documents.facts import FACTS, read_inputs, write_facts
 from matrix.errors import DocumentProblems, ExitCode, UsageError
 from matrix.model.claim import Claim
 from matrix.reporting.json import write_text_json
-from matrix.reporting.text import many
+from matrix.reporting.text import count_text
 
 __all__ = ["SCHEMA", "add_parser", "as_json", "run", "show_claims"]
 
@@ -62,9 +62,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--json", metavar="FILE", help="also write the claims as JSON; - is standard output"
     )
     parser.add_argument(
-        "--write-facts",
-        action="store_true",
-        help="rewrite the committed facts from the documents",
+        "--write-facts", action="store_true", help="rewrite the committed facts from the documents"
     )
     parser.set_defaults(run=run)
 
@@ -116,7 +114,7 @@ def show_claims(claims: Iterable[Claim], out: TextIO) -> None:
             out.writelines(f"  {_line(claim)}\n" for claim in group)
     documents = {claim.document for _, group in groups for claim in group}
     count = sum(len(group) for _, group in groups)
-    out.write(f"{many(count, 'claim')} in {many(len(documents), 'document')}\n")
+    out.write(f"{count_text(count, 'claim')} in {count_text(len(documents), 'document')}\n")
 
 
 def _table(title: str, group: list[Claim]) -> Table:

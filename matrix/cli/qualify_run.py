@@ -31,8 +31,8 @@ from matrix.planning.locations import Targets, engine_platform, select_targets
 from matrix.planning.planner import make_plan
 from matrix.planning.select import Selection, select
 from matrix.pypi.index import Index
-from matrix.reporting.json import json_text, result_to_json
-from matrix.reporting.progress import console_of_run, display
+from matrix.reporting.json import json_text, record_to_json
+from matrix.reporting.progress import display, run_console
 from matrix.reporting.terminal import print_report
 from matrix.runs.backend import open_backend
 from matrix.runs.record import Record
@@ -120,11 +120,11 @@ def gather_material(
             repeats=inputs.policy.repeats,
             since=_since(inputs.policy),
         )
-        console = console_of_run()
+        console = run_console()
         with display(console, os.environ) as emit:
             record = verify(plan, options, emit, context_on(runs)).dated(_AS_OF)
     print_report(console, record)
-    text = json_text(result_to_json(record))
+    text = json_text(record_to_json(record))
     path = RecordStore.default().write(text, record.run.started)
     report(f"recorded: {path}")
     if record.run.interrupted:

@@ -20,7 +20,7 @@ from matrix.docker.images.registry import RegistryError, fetch_digests, parse_im
 from matrix.docker.platforms import registry_reference
 from matrix.errors import ExitCode, IndexUnavailableError, UsageError
 from matrix.probes.registry import load_probes
-from matrix.reporting.services import users_of
+from matrix.reporting.services import service_users
 from matrix.runs.environments import service_interpreter
 from matrix.services.external import add_service_option, external_from_args
 from matrix.services.forwarder import Forwarder, tcp_listener, unix_dial
@@ -86,9 +86,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.action == "refresh":
         return refresh(recipes.by_name.values(), images_path())
-    with Services(
-        external_from_args(args), recipes=recipes, build=service_interpreter
-    ) as services:
+    with Services(external_from_args(args), recipes=recipes, build=service_interpreter) as services:
         if args.action == "start":
             return _start(services, recipes.get(args.name).name)
         rows = service_rows(services)
@@ -144,7 +142,7 @@ class ServiceRow:
 def service_rows(services: Services) -> list[ServiceRow]:
     """Return a row for each service with a recipe; nothing is started."""
     rows = []
-    users = users_of(load_probes().values())
+    users = service_users(load_probes().values())
     for name in services.recipes.by_name:
         state = services.state(name)
         identity = state.identity

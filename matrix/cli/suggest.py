@@ -115,9 +115,7 @@ def run(args: argparse.Namespace) -> int:
     root = diff_root([page.path for page in pages.values()], cwd)
     diffs = {
         suggestion.page.name: unified_diff(
-            suggestion.page.file.data(),
-            suggestion.data,
-            diff_name(suggestion.page.path, root, cwd),
+            suggestion.page.file.data(), suggestion.data, diff_name(suggestion.page.path, root, cwd)
         )
         for suggestion in summary.suggestions
     }

@@ -279,7 +279,9 @@ def _read_result(
         transient = is_transient(capture, timed_out_before=True) or (
             entry.transient and is_transient(capture)
         )
-        entry = judged_entry(capture, entry.base, planned, rules.probes, rules.key, transient=transient)
+        entry = judged_entry(
+            capture, entry.base, planned, rules.probes, rules.key, transient=transient
+        )
         _check_json(entry)
     except _INVALID as error:
         raise RefusedError(f"is not a capture ({type(error).__name__}: {error})") from error

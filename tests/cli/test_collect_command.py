@@ -29,7 +29,7 @@ from matrix.distributed.manifest import Manifest, write_manifest
 from matrix.errors import ExitCode, StorageError
 from matrix.model.reason import Reason
 from matrix.planning.locations import Targets
-from matrix.reporting.json import result_to_json
+from matrix.reporting.json import record_to_json
 from matrix.runs.backend import RunBackend
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal, lock_results
@@ -87,7 +87,7 @@ def test_it_records_what_a_whole_run_records(
     assert main(["collect"]) == ExitCode.REFUTED
     (text,) = recorded(results).values()
     record = run_whole(manifest.plan, REFUTED, tmp_path / "whole")
-    whole = result_to_json(record.dated(manifest.as_of))
+    whole = record_to_json(record.dated(manifest.as_of))
 
     def comparable(data: dict[str, Any]) -> dict[str, Any]:
         run = {k: v for k, v in data["run"].items() if k not in {"started", "seconds"}}
@@ -234,10 +234,7 @@ def test_without_a_manifest_or_with_that_of_another_version(
 )
 @pytest.mark.usefixtures("manifest")
 def test_options_that_contradict_the_manifest_are_refused(
-    world: FakeWorld,
-    options: list[str],
-    message: str,
-    capsys: pytest.CaptureFixture[str],
+    world: FakeWorld, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["verify", "--shard", "linux_x86_64-01", *options]) == ExitCode.USAGE
     assert message in capsys.readouterr().err

@@ -30,7 +30,7 @@ from matrix.judging.findings import FindingTable
 from matrix.model.plan import Plan
 from matrix.model.verdict import Finding, Observed
 from matrix.planning.planner import make_plan
-from matrix.reporting.json import result_to_json
+from matrix.reporting.json import record_to_json
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
 from matrix.runs.record import CellRecord, Record
@@ -89,7 +89,7 @@ def run_result(plan: Plan, truth: Truth) -> tuple[Record, list[Finding]]:
 def verdicts_of(page: Path, truth: Truth = LATE, **changes: object) -> str:
     """Write a file of verdicts as `verify --json` does, and return its name."""
     plan = make_plan(read_documents([page]).claims, world(), targets=(LINUX,))
-    data = {**result_to_json(run_result(plan, truth)[0].dated("then")), **changes}
+    data = {**record_to_json(run_result(plan, truth)[0].dated("then")), **changes}
     Path("verdicts.json").write_text(json.dumps(data), encoding="utf-8")
     return "verdicts.json"
 
@@ -300,10 +300,7 @@ def test_a_change_with_unintended_effects_is_refused(
 
 
 def test_files_in_another_folder_are_named_relative_to_it(
-    page: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     verdicts = tmp_path / verdicts_of(page)
     other = tmp_path / "other"

@@ -24,7 +24,7 @@ from matrix.distributed.durations import (
 from matrix.errors import UnreadableInputError
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
-from matrix.reporting.json import result_to_json
+from matrix.reporting.json import record_to_json
 from matrix.runs.journal import Journal
 from matrix.system.data_files import parse_toml
 from matrix.system.paths import data_dir
@@ -121,7 +121,7 @@ def test_journals_and_records_have_durations(tmp_path: Path, results: Path) -> N
     journal.close()
     (item,) = read_cell_durations(journal.path, print)
     assert (item.cell, item.probes, item.soak, item.seconds) == (DJANGO.id, 2, True, 12.5)
-    data = result_to_json(run_whole(some_plan(), {}, results))
+    data = record_to_json(run_whole(some_plan(), {}, results))
     for number, line in enumerate(data["cells"]):
         line.update(seconds=float(number), started="2026-11-20T12:00:00+00:00")
     path = tmp_path / "run.json"

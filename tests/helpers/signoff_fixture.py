@@ -46,7 +46,7 @@ from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.fact import text_facts
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict, Verdict
-from matrix.reporting.json import result_to_json
+from matrix.reporting.json import record_to_json
 from matrix.runs.record import CellRecord, Record, RunFacts
 from matrix.runs.record_reader import parse_record
 
@@ -157,7 +157,7 @@ def record_bytes(original: Record) -> bytes:
     """Return a record as JSON in which all cells had `WHEEL` or the second file."""
     where = dataclasses.replace(WHERE, tracer=(DIGEST, FILES[1].sha256))
     cells = tuple(dataclasses.replace(line, where=where) for line in original.cells)
-    return json.dumps(result_to_json(dataclasses.replace(original, cells=cells))).encode()
+    return json.dumps(record_to_json(dataclasses.replace(original, cells=cells))).encode()
 
 
 def verifier(public: Path) -> SignatureVerifier:

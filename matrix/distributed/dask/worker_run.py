@@ -38,7 +38,7 @@ from matrix.runs.failures import (
 )
 from matrix.runs.interface import CellRequest, CellResult
 from matrix.runs.journal import lock_results
-from matrix.runs.keys import Sources, base_key, result_key
+from matrix.runs.keys import SourceDigest, base_key, result_key
 from matrix.runs.scheduler import RunContext
 
 # Results are cached for a while: the connection may break just before one arrives.
@@ -59,7 +59,11 @@ class WorkerRun:
     """
 
     def __init__(
-        self, folder: Path, open_context: OpenContext, sources: Sources, probes: Mapping[str, Probe]
+        self,
+        folder: Path,
+        open_context: OpenContext,
+        sources: SourceDigest,
+        probes: Mapping[str, Probe],
     ) -> None:
         self._sources = sources
         self._probes = probes

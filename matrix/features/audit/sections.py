@@ -20,7 +20,7 @@ from matrix.features.audit.wheel_scope import InspectionScope
 from matrix.features.audit.wheels import inspect_artifacts, table_rows, wheel_remarks
 from matrix.model.claim import Claim
 from matrix.pypi.index import Index
-from matrix.reporting.text import many
+from matrix.reporting.text import count_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +152,7 @@ def show_summary(sections: list[Section], out: TextIO) -> None:
     findings = [finding for section in sections for finding in section.findings]
     contradictions = sum(finding.contradicts for finding in findings)
     out.write(
-        f"{many(len(findings), 'finding')}, {contradictions} of them"
+        f"{count_text(len(findings), 'finding')}, {contradictions} of them"
         f" contradict{'s' if contradictions == 1 else ''} a promise\n"
     )
 
@@ -182,4 +182,4 @@ def _rich_table(table: TextTable) -> Table:
 
 
 def _count(section: Section) -> str:
-    return many(len(section.findings), "finding") if section.findings else "no findings"
+    return count_text(len(section.findings), "finding") if section.findings else "no findings"

@@ -25,7 +25,7 @@ from matrix.features.qualification.gate import (
 from matrix.features.qualification.policy import Policy
 from matrix.features.qualification.statement import Digest, StatementSubject, result_of
 from matrix.model.claim import Claim
-from matrix.reporting.text import load_reasons, many, promise, shorten
+from matrix.reporting.text import count_text, load_reasons, promise_text, shorten
 from matrix.runs.record import Record
 from matrix.system.paths import data_dir
 
@@ -75,7 +75,7 @@ def headline(decision: GateDecision, ddtrace: str) -> str:
     verdict = "qualifies" if decision.passed else "does not qualify"
     passed = decision.with_fate(ClaimFate.PASSED)
     note = "" if passed else "; a release without any passed claim does not qualify"
-    required = many(len(decision.judged), "required claim")
+    required = count_text(len(decision.judged), "required claim")
     return f"ddtrace {ddtrace} {verdict}: {counts} of {required}{note}"
 
 
@@ -101,7 +101,7 @@ def report_lines(
     if counts:
         yield f"shortfalls   {', '.join(f'{kind} {count}' for kind, count in counts.items())}"
     targets = ", ".join(policy.targets) or "all that are promised"
-    age, repeats = many(policy.max_age.days, "day"), many(policy.repeats, "repeat")
+    age, repeats = count_text(policy.max_age.days, "day"), count_text(policy.repeats, "repeat")
     yield f"required     targets {targets}; evidence of at most {age}; {repeats}"
 
 
@@ -127,7 +127,7 @@ def _waived_claim(judged: JudgedClaim, claims: dict[str, Claim]) -> Iterator[str
 
 def _claim_line(judged: JudgedClaim, claims: dict[str, Claim]) -> str:
     claim = claims.get(judged.claim.id)
-    text = promise(claim) if claim else judged.claim.id
+    text = promise_text(claim) if claim else judged.claim.id
     return f"- {judged.claim.document}:{judged.claim.line}: {text}"
 
 
@@ -169,7 +169,7 @@ def render_page(  # noqa: PLR0913 - everything that the sign-off rests on
         passed=decision.with_fate(ClaimFate.PASSED),
         waived=decision.with_fate(ClaimFate.WAIVED),
         idle=decision.idle,
-        promise=lambda claim_id: promise(claims[claim_id]) if claim_id in claims else claim_id,
+        promise=lambda claim_id: promise_text(claims[claim_id]) if claim_id in claims else claim_id,
         policy=policy,
         subjects=sorted(subjects),
         unvouched=[file for file in expected.artifacts if file.sha256 not in digests],
