@@ -1,9 +1,8 @@
-"""What changed between two recorded runs: pure.
+"""Compare two recorded runs, and print the changes or return them as JSON (schema diff/1).
 
-Claims are the same by id, which survives edits elsewhere in a document. Where the two runs share
-no document, they are the same by what is promised: `capability/sca` of a page and its translation.
-
-What changed, on a screen and as JSON (schema diff/1).
+Claims are the same by id, which does not change by edits elsewhere in a document. Where the two
+runs share no document, claims are the same by promise: `capability/sca` of a page and its
+translation.
 """
 
 from __future__ import annotations
@@ -25,12 +24,11 @@ from matrix.reporting.text import count_text, outcome_text, place_text, promise_
 from matrix.runs.record import Record
 
 
-
 class Direction(str, enum.Enum):
-    """Where a verdict went. Only towards `confirmed` is better, only into `refuted` is worse.
+    """The direction of a change: to confirmed is better, to refuted is worse.
 
-    A promise that was confirmed and cannot be told any more is `lost`. One that is not asked any
-    more is `gone`, whatever it was; one that is new is `new`, but `worse` where it is refuted.
+    A confirmed claim that is now unverified is `lost`. A claim that is not in the newer run is
+    `gone`; one that is not in the older run is `new`, or `worse` where it is refuted.
     """
 
     WORSE = "worse"
@@ -43,7 +41,7 @@ class Direction(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class DiffSide:
-    """A claim and the answer to it in one of the runs."""
+    """A claim and its verdict in one of the runs."""
 
     claim: Claim
     verdict: Verdict
@@ -51,9 +49,9 @@ class DiffSide:
 
 @dataclasses.dataclass(frozen=True)
 class VerdictChange:
-    """One promise whose answer is another; `before` or `after` is None where it is not there.
+    """A claim with another answer; `before` or `after` is None where that run does not have it.
 
-    `side` is the newer of those that there are.
+    `side` is the newer side.
     """
 
     direction: Direction
@@ -64,7 +62,7 @@ class VerdictChange:
 
 @dataclasses.dataclass(frozen=True)
 class RunDiff:
-    """All of them, the worst first; `same` promises have the same answer in both."""
+    """All changes, the worst first; `same` is the number of claims with equal answers."""
 
     changes: tuple[VerdictChange, ...]
     same: int
@@ -72,12 +70,11 @@ class RunDiff:
 
 
 def compare_records(before: Record, after: Record) -> RunDiff:
-    """Return what changed from one run to the other."""
-    by_promise = not {one.document for one in before.claims} & {
-        one.document for one in after.claims
-    }
-    name = _promise if by_promise else _id
-    old, new = _sides(before, name), _sides(after, name)
+    """Return the changes from one run to the other."""
+    documents = {claim.document for claim in before.claims}
+    by_promise = documents.isdisjoint(claim.document for claim in after.claims)
+    key_of = _promise if by_promise else _id
+    old, new = _sides(before, key_of), _sides(after, key_of)
     found = [
         change
         for key in dict.fromkeys((*new, *old))
@@ -99,15 +96,15 @@ def _promise(claim: Claim) -> str:
     return claim.id.removeprefix(f"{claim.document}/")
 
 
-def _sides(record: Record, name: Callable[[Claim], str]) -> Mapping[str, DiffSide]:
+def _sides(record: Record, key_of: Callable[[Claim], str]) -> Mapping[str, DiffSide]:
     verdicts = record.verdict_by_claim
-    # Several documents of one run may promise the same: the worst answer of them stands for it.
+    # Where several documents of a run make the same promise, the worst answer counts.
     sides: Iterable[DiffSide] = sorted(
         (DiffSide(claim, verdicts[claim.id]) for claim in record.claims),
         key=lambda side: _RANK[side.verdict.outcome],
         reverse=True,
     )
-    return {name(side.claim): side for side in sides}
+    return {key_of(side.claim): side for side in sides}
 
 
 _RANK = {Outcome.REFUTED: 0, Outcome.UNVERIFIED: 1, Outcome.CONFIRMED: 2}
@@ -143,24 +140,24 @@ _BAD = (Direction.WORSE, Direction.LOST)
 
 
 def is_worse(found: RunDiff) -> bool:
-    """Return whether anything that one could rely on cannot be relied on any more."""
+    """Return whether any change is for the worse."""
     return any(change.direction in _BAD for change in found.changes)
 
 
 def print_changes(console: Console, found: RunDiff) -> None:
-    """Print each change with its evidence, and how many promises stayed as they were."""
+    """Print each change with its evidence, and the number of unchanged claims."""
     if found.by_promise:
         console.print("The runs share no document: promises are compared by what they say.")
     for change in found.changes:
-        _tell(console, change)
+        _print_change(console, change)
     counts = Counter(change.direction for change in found.changes)
-    words = [f"{count} {each.value}" for each in Direction if (count := counts[each])]
-    summary = ", ".join([*words, f"{count_text(found.same, 'promise')} unchanged"])
+    texts = [f"{count} {each.value}" for each in Direction if (count := counts[each])]
+    summary = ", ".join([*texts, f"{count_text(found.same, 'promise')} unchanged"])
     console.print(summary, highlight=False, style="bold")
 
 
 def diff_to_json(found: RunDiff, before: Record, after: Record) -> dict[str, Any]:
-    """Return all of it as plain JSON values."""
+    """Return the changes as plain JSON values."""
     return {
         "schema": SCHEMA,
         "before": {"run": before.name, "started": before.run.started, "sha256": before.sha256},
@@ -179,18 +176,18 @@ def diff_to_json(found: RunDiff, before: Record, after: Record) -> dict[str, Any
     }
 
 
-def _tell(console: Console, change: VerdictChange) -> None:
+def _print_change(console: Console, change: VerdictChange) -> None:
     side = change.side
     line = Text(f"{change.direction.value:6} ", _STYLES.get(change.direction, "dim"))
     line.append(f"{promise_text(side.claim)} ", "default")
     line.append(place_text([side.claim]), "dim")
     console.print(line, soft_wrap=True)
-    was, now = (_word(each) for each in (change.before, change.after))
+    was, now = (_outcome(side) for side in (change.before, change.after))
     console.print(Text(f"       {was} -> {now}"), soft_wrap=True)
     console.print(Text(f"       {evidence_text(side.verdict.facts)}", "dim"), soft_wrap=True)
 
 
-def _word(side: DiffSide | None) -> str:
+def _outcome(side: DiffSide | None) -> str:
     return outcome_text(side.verdict) if side else "not there"
 
 

@@ -1,4 +1,4 @@
-"""A run as one HTML page that needs nothing else: no network, no other file."""
+"""A run as one HTML page that loads nothing: no network, no other file."""
 
 from __future__ import annotations
 
@@ -31,10 +31,9 @@ from matrix.reporting.text import (
 from matrix.runs.record import Record
 from matrix.system.paths import data_dir
 
-
 MAX_PAGE_BYTES = 2_000_000
-"""Bytes of a page, as long as its table alone is smaller."""
-_PROVEN = 30
+"""The largest size of a page in bytes, unless its table alone is larger."""
+_MAX_PROOFS = 30
 _CHANGES = 100
 _SHORT = 240
 _FOLDER = "page"
@@ -48,9 +47,9 @@ def render_page(
     *,
     most: int = MAX_PAGE_BYTES,
 ) -> str:
-    """Return the text of the page; `changed` is since the run before.
+    """Return the text of the page; `changed` is the diff to the run before.
 
-    Evidence that does not fit into `most` bytes is left out, and the page says so.
+    Evidence that does not fit into `most` bytes is omitted, and the page says so.
     """
     heat = build_heat_map(record)
     frame = _frame(record, heat, digests, changed, searches)
@@ -79,12 +78,12 @@ def _render(frame: dict[str, Any], evidence: str, missing: int) -> str:
     text = environment.get_template("report.html").render(
         **frame, css=css, script=script, policy=policy, evidence=evidence, missing=missing
     )
-    # What a release said may hold half a character, which no file can.
+    # Output of a release may contain half a surrogate pair, which no file can.
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _source(text: str) -> str:
-    """Return the only source that a policy permits: exactly this text.
+    """Return the source expression of a policy that allows exactly this text.
 
     https://www.w3.org/TR/CSP3/#grammardef-hash-source
     """
@@ -100,21 +99,21 @@ def _frame(
 ) -> dict[str, Any]:
     names = short_names(claim.document for claim in record.claims)
     counts = {outcome.value: record.count(outcome) for outcome in Outcome}
-    tried = sum(bool(verdict.parts) for verdict in record.verdicts)
+    tested = sum(bool(verdict.parts) for verdict in record.verdicts)
     lines = [_row(number, line, names, heat) for number, line in enumerate(heat.lines)]
     return {
         "record": record,
         "counts": counts,
         "marks": {outcome.value: mark for outcome, mark in MARKS.items()},
-        "tried": tried,
+        "tried": tested,
         "claims": len(record.claims),
         "documents": list(names),
         "pythons": heat.pythons,
         "targets": heat.targets,
         "groups": [
-            (group, title, mine)
+            (group, title, rows)
             for group, title in _GROUPS.items()
-            if (mine := [line for line in lines if line["group"] == group])
+            if (rows := [line for line in lines if line["group"] == group])
         ],
         "kinds": sorted({claim.kind.value for claim in record.claims}),
         "reasons": [
@@ -124,12 +123,12 @@ def _frame(
             ).most_common()
         ],
         "refuted": [
-            {**lines[number], **_proven(record, line, digests if number < _PROVEN else _nothing)}
+            {**lines[number], **_proof(record, line, digests if number < _MAX_PROOFS else _nothing)}
             for number, line in enumerate(heat.lines)
             if line.verdict.outcome is Outcome.REFUTED
         ],
         "changes": _changes(changed, names) if changed else None,
-        "strips": [_drawn(strip) for strip in (*searches, *verdict_strips(record, heat))],
+        "strips": [_strip_points(strip) for strip in (*searches, *verdict_strips(record, heat))],
         "tracers": sorted({cell.id.partition("-ddtrace")[2] for cell in record.cells}),
     }
 
@@ -161,7 +160,11 @@ def _row(number: int, line: HeatRow, names: dict[str, str], heat: HeatMap) -> di
         "outcome": verdict.outcome.value,
         "squares": [
             [
-                (heat.targets.index(each.target), each.outcome.value, _told(each.same, each.parts))
+                (
+                    heat.targets.index(each.target),
+                    each.outcome.value,
+                    _share_text(each.same, each.parts),
+                )
                 for each in line.squares.get(python, ())
             ]
             for python in heat.pythons
@@ -171,7 +174,7 @@ def _row(number: int, line: HeatRow, names: dict[str, str], heat: HeatMap) -> di
     }
 
 
-def _told(same: int, parts: int) -> str:
+def _share_text(same: int, parts: int) -> str:
     return "" if parts == same else f", {same} of {parts} parts"
 
 
@@ -179,39 +182,39 @@ def _nothing(_cell: object) -> None:
     return None
 
 
-def _proven(record: Record, line: HeatRow, digests: Digests) -> dict[str, Any]:
-    """Return what a refutation rests on, to be read without a program and on paper."""
+def _proof(record: Record, line: HeatRow, digests: Digests) -> dict[str, Any]:
+    """Return the evidence of a refutation, readable without scripts and on paper."""
     failing = [part for part in line.verdict.parts if part.outcome is Outcome.REFUTED]
     first = record.cell_records.get(failing[0].cells[0]) if failing else None
-    asked: list[Any] = []
-    if first and failing and (seen := digests(first)):
-        asked = seen["asked"].get(f"{failing[0].probe}/{failing[0].channel}", [])
+    exchanges: list[Any] = []
+    if first and failing and (digest := digests(first)):
+        exchanges = digest["asked"].get(f"{failing[0].probe}/{failing[0].channel}", [])
     return {
         "evidence": evidence_text(line.verdict.facts),
         "stands": [claim_source(claim) for claim in line.claims],
         "short": short_evidence(VerdictRow((line.verdict,), line.claims[:1]), _SHORT),
         "where": list(_where(line)),
-        "parts": list(_repeated(failing[:_PROVEN])),
-        "more": max(len(failing) - _PROVEN, 0),
+        "parts": list(_repeated(failing[:_MAX_PROOFS])),
+        "more": max(len(failing) - _MAX_PROOFS, 0),
         "cell": first,
-        "asked": asked,
+        "asked": exchanges,
     }
 
 
 def _repeated(parts: Iterable[PartVerdict]) -> Iterator[tuple[str, list[str]]]:
-    """Yield each evidence once, with the commands that repeat it."""
+    """Yield each text of evidence once, with the commands that repeat it."""
     commands: dict[tuple[Fact, ...], list[str]] = {}
     texts: dict[tuple[Fact, ...], str] = {}
     for part in parts:
-        evidence = tuple(each.across_cells() for each in part.facts)
+        evidence = tuple(fact.across_cells() for fact in part.facts)
         texts.setdefault(evidence, evidence_text(part.facts))
         commands.setdefault(evidence, []).append(reproduce_command(part.cells[0].id))
-    for evidence, repeat in commands.items():
-        yield texts[evidence], repeat
+    for evidence, repeating in commands.items():
+        yield texts[evidence], repeating
 
 
 def _where(line: HeatRow) -> Iterator[str]:
-    """Yield where it is refuted: `CPython 2.7, 3.9 on linux_i686`."""
+    """Yield the runtimes for which a claim is refuted: `CPython 2.7, 3.9 on linux_i686`."""
     by_target: dict[str, list[str]] = {}
     for python in sorted(line.squares, key=lambda each: tuple(map(int, each.split(".")))):
         for square in line.squares[python]:
@@ -222,11 +225,11 @@ def _where(line: HeatRow) -> Iterator[str]:
 
 
 def _changes(changed: RunDiff, names: dict[str, str]) -> dict[str, Any]:
-    told = [each for each in changed.changes if each.direction is not Direction.OTHER]
+    shown = [each for each in changed.changes if each.direction is not Direction.OTHER]
     return {
-        "same": changed.same + len(changed.changes) - len(told),
-        "more": max(len(told) - _CHANGES, 0),
-        "counts": list(Counter(each.direction.value for each in told).items()),
+        "same": changed.same + len(changed.changes) - len(shown),
+        "more": max(len(shown) - _CHANGES, 0),
+        "counts": list(Counter(each.direction.value for each in shown).items()),
         "told": [
             {
                 "direction": each.direction.value,
@@ -236,7 +239,7 @@ def _changes(changed: RunDiff, names: dict[str, str]) -> dict[str, Any]:
                 "now": outcome_text(each.after.verdict) if each.after else "not there",
                 "outcome": each.side.verdict.outcome.value,
             }
-            for each in told[:_CHANGES]
+            for each in shown[:_CHANGES]
         ],
     }
 
@@ -250,8 +253,8 @@ _SPOKEN = {
 _ANSWERS = {"works": "✓", "fails": "✗", "open": "?", "mixed": "±"}
 
 
-def _drawn(strip: Strip) -> dict[str, Any]:
-    """Return a strip with the place of each release along it."""
+def _strip_points(strip: Strip) -> dict[str, Any]:
+    """Return the fields of a strip with the position of each release."""
     releases = [each.release for each in strip.tried]
     return {
         **dataclasses.asdict(strip),
@@ -260,10 +263,5 @@ def _drawn(strip: Strip) -> dict[str, Any]:
             for number, each in enumerate(strip.tried)
         ],
         "promised_at": releases.index(strip.documented) if strip.documented in releases else None,
-        "spoken": ", ".join(_spoken(strip)),
+        "spoken": ", ".join(f"{each.release} {_SPOKEN[each.answer]}" for each in strip.tried),
     }
-
-
-def _spoken(strip: Strip) -> Iterator[str]:
-    for each in strip.tried:
-        yield f"{each.release} {_SPOKEN[each.answer]}"

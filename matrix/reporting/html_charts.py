@@ -1,10 +1,7 @@
-"""Promises by runtime: what a reader sees at once to be red. Pure.
+"""Charts of the HTML page: claims by runtime, and the releases that were tried for a claim.
 
-Which releases were tried for a promise and what each showed, as a strip. Pure.
-
-Plain JSON values with each that is the same said once, for what says much of it often. Pure.
-
-Deflate forgets what it saw 32 KiB ago; cells that were asked the same mostly answered the same.
+Plain JSON values are pooled, so that each is written once: Deflate looks back no further than 32
+KiB, and similar cells have similar exchanges.
 """
 
 from __future__ import annotations
@@ -24,18 +21,14 @@ from matrix.model.verdict import Observed, Outcome, PartVerdict, Tightness, Verd
 from matrix.reporting.text import promise_text
 from matrix.runs.record import Record
 
-
-# Within an outcome, what was tried stands before what was not.
+# Within an outcome, tested claims come before untested ones.
 _ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
 _WORST = (Outcome.REFUTED, Outcome.UNVERIFIED, Outcome.CONFIRMED)
 
 
 @dataclasses.dataclass(frozen=True)
 class Square:
-    """The answer to a promise on one target of one CPython: the worst of its parts there.
-
-    `same` of `parts` parts have it.
-    """
+    """The worst outcome of a promise on one target and CPython; `same` of `parts` parts have it."""
 
     target: str
     outcome: Outcome
@@ -45,7 +38,7 @@ class Square:
 
 @dataclasses.dataclass(frozen=True)
 class HeatRow:
-    """A promise, by all claims that make it and have the very same answer; `squares` by CPython."""
+    """A promise: all claims that make it and have equal verdicts; `squares` are by CPython."""
 
     claims: tuple[Claim, ...]
     verdict: Verdict
@@ -53,14 +46,14 @@ class HeatRow:
 
     @property
     def group(self) -> str:
-        """What it is shown among: its outcome, or `not-run` where no cell was planned for it."""
+        """The group of the row: its outcome, or `not-run` where no cell was planned for it."""
         outcome = self.verdict.outcome
         return "not-run" if outcome is Outcome.UNVERIFIED and not self.squares else outcome.value
 
 
 @dataclasses.dataclass(frozen=True)
 class HeatMap:
-    """All lines, what is refuted first; the CPythons ascend, the targets are in the run's order."""
+    """All rows, refuted ones first; CPythons ascend, targets are in the run's order."""
 
     pythons: tuple[str, ...]
     targets: tuple[str, ...]
@@ -68,48 +61,48 @@ class HeatMap:
 
 
 def build_heat_map(record: Record) -> HeatMap:
-    """Return the map of a run."""
-    alike: dict[tuple[object, ...], list[Claim]] = defaultdict(list)
+    """Return the heat map of a run."""
+    claims_of: dict[tuple[object, ...], list[Claim]] = defaultdict(list)
     verdicts: dict[tuple[object, ...], Verdict] = {}
     for verdict in record.verdicts:
         claim = record.claim_by_id[verdict.claim]
         key = (claim.fact, dataclasses.replace(verdict, claim=""))
-        alike[key].append(claim)
+        claims_of[key].append(claim)
         verdicts.setdefault(key, verdict)
     lines = [
         HeatRow(tuple(claims), verdicts[key], _squares(verdicts[key].parts, record.run.targets))
-        for key, claims in alike.items()
+        for key, claims in claims_of.items()
     ]
     lines.sort(key=lambda line: (_ORDER.index(line.verdict.outcome), not line.squares))
-    there = {
+    runtimes = {
         (python, each.target)
         for line in lines
         for python in line.squares
         for each in line.squares[python]
     }
     return HeatMap(
-        tuple(sorted({python for python, _ in there}, key=_ascending)),
-        tuple(_in_order({target for _, target in there}, record.run.targets)),
+        tuple(sorted({python for python, _ in runtimes}, key=_ascending)),
+        tuple(_in_order({target for _, target in runtimes}, record.run.targets)),
         tuple(lines),
     )
 
 
 def part_runtime(part: PartVerdict) -> tuple[str, str]:
-    """Return the CPython and the target that a part is about: those of the cell that decides."""
+    """Return the CPython and the target of a part, which are those of its first cell."""
     return part.cells[0].python, part.cells[0].target
 
 
 def _squares(
     parts: Iterable[PartVerdict], order: Iterable[str]
 ) -> Mapping[str, tuple[Square, ...]]:
-    there: dict[str, dict[str, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
+    outcomes: dict[str, dict[str, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
     for part in parts:
         python, target = part_runtime(part)
-        there[python][target].append(part.outcome)
+        outcomes[python][target].append(part.outcome)
     order = tuple(order)
     return {
         python: tuple(_square(target, by_target[target]) for target in _in_order(by_target, order))
-        for python, by_target in there.items()
+        for python, by_target in outcomes.items()
     }
 
 
@@ -129,7 +122,7 @@ def _ascending(python: str) -> tuple[int, ...]:
     return tuple(int(part) for part in python.split("."))
 
 
-_MOST = 40
+_MAX_STRIPS = 40
 _ANSWERS = {"works": "works", "fails": "fails", "cannot-tell": "open"}
 _SHOWS = {Observed.PRESENT: "works", Observed.ABSENT: "fails", Observed.UNKNOWN: "open"}
 _REMEDY = "Make it with: python -m matrix minimum SUBJECT... --json FILE"
@@ -137,9 +130,7 @@ _REMEDY = "Make it with: python -m matrix minimum SUBJECT... --json FILE"
 
 @dataclasses.dataclass(frozen=True)
 class StripRelease:
-    """A release and what it did: `works` (it was shown), `fails`, `open`; `mixed` where
-    environments differ.
-    """
+    """A release with its answer: `works`, `fails`, `open`, or `mixed` where environments differ."""
 
     release: str
     answer: str
@@ -147,10 +138,10 @@ class StripRelease:
 
 @dataclasses.dataclass(frozen=True)
 class Strip:
-    """The releases of one project that were tried, ascending.
+    """The releases of one project that were tried, in ascending order.
 
-    `documented` is the least release promised and `observed` the least that was seen to work, ""
-    where there is none.
+    `documented` is the minimum that is promised and `observed` the lowest that works, "" without
+    one. `said` are the conclusions of a search.
     """
 
     title: str
@@ -167,13 +158,13 @@ def read_searches(path: Path) -> list[Strip]:
         data = json.loads(path.read_bytes())
         return search_strips(data)
     except OSError as error:
-        raise UnreadableInputError(f"{path} cannot be read: {error.strerror}", _REMEDY) from error
+        raise UnreadableInputError(f"cannot read {path}: {error.strerror}", _REMEDY) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UnreadableInputError(f"{path} is no file of searches: {error}", _REMEDY) from error
+        raise UnreadableInputError(f"{path} is not a file of searches: {error}", _REMEDY) from error
 
 
 def search_strips(data: Mapping[str, Any]) -> list[Strip]:
-    """Return a strip for each channel of each search; raise ValueError for something else."""
+    """Return a strip for each channel of each search; raise ValueError for another schema."""
     if data["schema"] != "minimum/1":
         raise ValueError(f"its schema is {data['schema']!r}, not 'minimum/1'")
     return [
@@ -195,15 +186,15 @@ def search_strips(data: Mapping[str, Any]) -> list[Strip]:
 
 
 def verdict_strips(record: Record, heat: HeatMap) -> list[Strip]:
-    """Return a strip for each promise whose minimum is another than documented."""
-    told = (
+    """Return a strip for each promise whose minimum differs from the documented one."""
+    strips = (
         _strip(record, line, name)
         for line in heat.lines
         for name in dict.fromkeys(
             (part.probe, part.channel) for part in line.verdict.parts if _is_off(part)
         )
     )
-    return [strip for strip in told if len(strip.tried) > 1][:_MOST]
+    return [strip for strip in strips if len(strip.tried) > 1][:_MAX_STRIPS]
 
 
 def _is_off(part: PartVerdict) -> bool:
@@ -212,23 +203,22 @@ def _is_off(part: PartVerdict) -> bool:
 
 
 def _strip(record: Record, line: HeatRow, name: tuple[str, str]) -> Strip:
-    """Return what one channel of a probe showed in all cells that the answer rests on."""
+    """Return the findings of one channel of a probe in all cells of a row."""
     parts = [part for part in line.verdict.parts if (part.probe, part.channel) == name]
-    asked = {(part.probe, part.channel, cell) for part in parts for cell in part.cells}
-    cells = {cell for _, _, cell in asked}
-    # A row of a library is about the library's releases where those differ, else the tracer's.
-    own = {cell.framework_version for cell in cells}
-    by_library = line.claims[0].kind.value in {"framework", "integration"} and len(own) > 1
+    cells = {cell for part in parts for cell in part.cells}
+    # A row of a library shows releases of the library where those differ, else of the tracer.
+    libraries = {cell.framework_version for cell in cells}
+    by_library = line.claims[0].kind.value in {"framework", "integration"} and len(libraries) > 1
     answers: dict[str, set[str]] = defaultdict(set)
     for cell in cells:
-        known = record.cell_records.get(cell)
+        found = record.cell_records.get(cell)
         release = cell.framework_version if by_library else cell.ddtrace
-        for finding in known.findings if known else ():
-            if (finding.probe, finding.channel, cell) in asked:
+        for finding in found.findings if found else ():
+            if (finding.probe, finding.channel) == name:
                 answers[release].add(_SHOWS[finding.shows])
     tried = [
-        StripRelease(release, next(iter(found)) if len(found) == 1 else "mixed")
-        for release, found in answers.items()
+        StripRelease(release, next(iter(shown)) if len(shown) == 1 else "mixed")
+        for release, shown in answers.items()
     ]
     tried.sort(key=lambda each: _version(each.release))
     working = [each.release for each in tried if each.answer == "works"]
@@ -255,36 +245,36 @@ def _version(text: str) -> Version:
 
 
 def pool_values(value: object) -> list[Any]:
-    """Return the values, of which the last is the whole; within one, others are by number."""
+    """Return all distinct values within `value`, which is the last; they refer by index."""
     pool: list[Any] = []
-    numbers: dict[str, int] = {}
+    indexes: dict[str, int] = {}
 
-    def number(one: object) -> int:
-        if isinstance(one, dict):
-            held: object = {name: number(each) for name, each in one.items()}
-        elif isinstance(one, (list, tuple)):
-            held = [number(each) for each in one]
+    def index_of(item: object) -> int:
+        if isinstance(item, dict):
+            entry: object = {name: index_of(inner) for name, inner in item.items()}
+        elif isinstance(item, (list, tuple)):
+            entry = [index_of(inner) for inner in item]
         else:
-            held = one
-        key = json.dumps(held)
-        if key not in numbers:
-            numbers[key] = len(pool)
-            pool.append(held)
-        return numbers[key]
+            entry = item
+        key = json.dumps(entry)
+        if key not in indexes:
+            indexes[key] = len(pool)
+            pool.append(entry)
+        return indexes[key]
 
-    # The whole may be the same as a part of it, and must stand last all the same.
-    pool.append(pool[number(value)])
+    # The whole may equal a part of it, and must be the last all the same.
+    pool.append(pool[index_of(value)])
     return pool
 
 
 def unpool_values(pool: list[Any]) -> Any:  # noqa: ANN401 - any JSON value
     """Return the value that was pooled."""
-    made: list[Any] = []
-    for held in pool:
-        if isinstance(held, dict):
-            made.append({name: made[each] for name, each in held.items()})
-        elif isinstance(held, list):
-            made.append([made[each] for each in held])
+    values: list[Any] = []
+    for entry in pool:
+        if isinstance(entry, dict):
+            values.append({name: values[index] for name, index in entry.items()})
+        elif isinstance(entry, list):
+            values.append([values[index] for index in entry])
         else:
-            made.append(held)
-    return made[-1]
+            values.append(entry)
+    return values[-1]

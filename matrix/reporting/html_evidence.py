@@ -1,9 +1,7 @@
-"""A capture cut down to what a reader of a page wants to see of it: sent, returned, traced. Pure.
+"""Evidence of the HTML page: parts, cells, and the exchanges of their captures, bounded.
 
-Everything here was said by releases that nobody should trust, and all of it is bounded: the text of
-each field, the fields of each exchange, the exchanges of each finding.
-
-All that a page can be asked for about a promise: parts, cells and what their captures hold.
+Captures contain output of releases that nobody should trust. All of it is bounded: the text of each
+field, the fields of each exchange, and the exchanges of each finding.
 """
 
 from __future__ import annotations
@@ -26,7 +24,6 @@ from matrix.reporting.html_charts import HeatMap, HeatRow, part_runtime, pool_va
 from matrix.reporting.text import load_reasons, outcome_text, promise_text
 from matrix.runs.record import CellRecord, Record
 
-
 _EXCHANGES = 3
 _SPANS = 4
 _TAGS = 10
@@ -36,9 +33,9 @@ _INSTALLED = 40
 _BODY = 320
 _LONG = 480
 _SHORT = 160
-# What tells an attack from a visit, and an answer of the tracer from one of the app.
-# Of these, so many tell of what the tracer thought of the request.
-_FIRST = 5
+# The number of the first prefixes of tags that hold the tracer's judgement of the request.
+_JUDGING_TAGS = 5
+# Headers and tags that are shown, in this order, by prefix.
 _HEADERS_FIRST = ("user-agent", "content-type", "x-", "location", "server")
 _TAGS_FIRST = (
     "appsec.",
@@ -59,55 +56,55 @@ _TAGS_FIRST = (
 
 
 def digest_capture(capture: CellCapture) -> dict[str, Any]:
-    """Return it as plain JSON values; what was cut ends with an ellipsis.
+    """Return a capture as bounded JSON values; text that was cut ends with an ellipsis.
 
-    `asked` holds, by `probe/channel`, the first exchanges of the first process that made any, and
-    the first of the control with the feature off.
+    `asked` has, by `probe/channel`, the first exchanges of the first process that made any, and
+    the first one of the control with the feature off.
     """
     probing = [process for process in capture.processes if process.purpose == "probe"]
-    told = capture.identity
+    identity = capture.identity
     return {
         "detail": _cut(capture.detail, _LONG),
         "installed": [
             f"{_cut(name, _SHORT)} {_cut(version, _SHORT)}"
-            for name, version in sorted(told.installed.items())[:_INSTALLED]
+            for name, version in sorted(identity.installed.items())[:_INSTALLED]
         ]
-        if told
+        if identity
         else [],
-        "asked": _asked(probing),
+        "asked": _exchanges(probing),
         "processes": [_process(process) for process in capture.processes[:_PROCESSES]],
     }
 
 
-def _asked(processes: Sequence[ProcessCapture]) -> dict[str, list[dict[str, Any]]]:
+def _exchanges(processes: Sequence[ProcessCapture]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     controls: dict[str, dict[str, Any]] = {}
     for process in processes:
-        wanted = {
+        channels = {
             f"{each.probe}/{each.channel}": each.control for each in process.exchanges if each.probe
         }
-        if all(name in (controls if off else found) for name, off in wanted.items()):
-            continue  # a repeat of what is told already
+        if all(name in (controls if off else found) for name, off in channels.items()):
+            continue  # a repeat of exchanges that are shown already
         fresh: dict[str, list[dict[str, Any]]] = {}
-        for sighting in observations_of(process):
-            of = sighting.exchange
+        for observation in observations_of(process):
+            of = observation.exchange
             name = f"{of.probe}/{of.channel}"
             if not of.probe:
                 continue
             if of.control and name not in controls:
-                controls[name] = _exchange(sighting, process)
+                controls[name] = _exchange(observation, process)
             elif not of.control and name not in found:
                 made = fresh.setdefault(name, [])
                 if len(made) < _EXCHANGES - 1:
-                    made.append(_exchange(sighting, process))
+                    made.append(_exchange(observation, process))
         found.update(fresh)
     for name, control in controls.items():
         found.setdefault(name, []).append(control)
     return found
 
 
-def _exchange(sighting: Observation, process: ProcessCapture) -> dict[str, Any]:
-    of = sighting.exchange
+def _exchange(observation: Observation, process: ProcessCapture) -> dict[str, Any]:
+    of = observation.exchange
     made = {
         "setting": _cut(process.setting, _SHORT),
         "control": of.control,
@@ -115,50 +112,54 @@ def _exchange(sighting: Observation, process: ProcessCapture) -> dict[str, Any]:
         "sent": _cut(f"{of.method} {of.path}", _LONG),
         "headers": _headers(of.request_headers),
         "body": _cut(of.request_body, _BODY),
-        "came": _came(of),
+        "came": _response_line(of),
         "answer_headers": _headers(of.headers),
         "answer": _cut(of.body, _BODY),
-        "then": _then(of),
-        "spans": [_span(span) for span in _telling(sighting)],
-        "more_spans": max(len(sighting.spans) + len(sighting.elsewhere) - _SPANS, 0),
+        "then": _follow_up_line(of),
+        "spans": [_span(span) for span in _main_spans(observation)],
+        "more_spans": max(len(observation.spans) + len(observation.elsewhere) - _SPANS, 0),
     }
-    return {name: _named(value, of.shop) for name, value in made.items()}
+    return {name: _shorten_shop(value, of.shop) for name, value in made.items()}
 
 
-def _named(value: Any, shop: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value with the random segment of its request by a short name: it tells nothing."""
+def _shorten_shop(value: Any, shop: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value with a short name for the random path segment of its request."""
     if isinstance(value, str):
         return value.replace(shop, "s…") if shop else value
     if isinstance(value, list):
-        return [_named(each, shop) for each in value]
+        return [_shorten_shop(each, shop) for each in value]
     if isinstance(value, dict):
-        return {name: _named(each, shop) for name, each in value.items()}
+        return {name: _shorten_shop(each, shop) for name, each in value.items()}
     return value
 
 
-def _came(of: Exchange) -> str:
+def _response_line(of: Exchange) -> str:
     if of.status is not None:
         return f"HTTP {of.status}"
     return _cut(f"no answer: {of.error or 'unknown'}", _LONG)
 
 
-def _then(of: Exchange) -> str:
+def _follow_up_line(of: Exchange) -> str:
     if of.follow_up is None:
         return ""
     status = "no answer" if of.follow_up.status is None else f"HTTP {of.follow_up.status}"
     return _cut(f"GET {of.follow_up.path}: {status}, {of.follow_up.body}", _BODY)
 
 
-def _telling(sighting: Observation) -> Sequence[Span]:
-    """Return the spans that say the most, the root first."""
-    rest = [span for span in (*sighting.spans, *sighting.elsewhere) if span is not sighting.root]
-    rest.sort(key=lambda span: -sum(_rank(name) < _FIRST for name in span.meta))
-    first = [sighting.root] if sighting.root else []
+def _main_spans(observation: Observation) -> Sequence[Span]:
+    """Return the root span, then those with the most tags of the tracer's judgement."""
+    rest = [
+        span
+        for span in (*observation.spans, *observation.elsewhere)
+        if span is not observation.root
+    ]
+    rest.sort(key=lambda span: -sum(_rank(name) < _JUDGING_TAGS for name in span.meta))
+    first = [observation.root] if observation.root else []
     return [*first, *rest][:_SPANS]
 
 
 def _span(span: Span) -> dict[str, Any]:
-    # The metrics of a span are tags to a reader, and so are its structured values.
+    # Readers take metrics and structured values of a span for tags, too.
     tags: dict[str, Any] = {**span.metrics, **span.meta, **span.meta_struct}
     names = sorted(tags, key=lambda name: (_rank(str(name)), str(name)))
     notable = [name for name in names if _rank(str(name)) < len(_TAGS_FIRST)][:_TAGS]
@@ -175,16 +176,16 @@ def _span(span: Span) -> dict[str, Any]:
 
 def _rank(name: str) -> int:
     return next(
-        (at for at, begin in enumerate(_TAGS_FIRST) if name.startswith(begin)), len(_TAGS_FIRST)
+        (at for at, prefix in enumerate(_TAGS_FIRST) if name.startswith(prefix)), len(_TAGS_FIRST)
     )
 
 
 def _headers(headers: Mapping[str, str]) -> list[str]:
     notable = [
         (name, value)
-        for begin in _HEADERS_FIRST
+        for prefix in _HEADERS_FIRST
         for name, value in headers.items()
-        if name.lower().startswith(begin)
+        if name.lower().startswith(prefix)
     ]
     return [f"{_cut(name, _SHORT)}: {_cut(value, _SHORT)}" for name, value in notable[:_HEADERS]]
 
@@ -198,7 +199,7 @@ def _process(process: ProcessCapture) -> dict[str, Any]:
         "failed": process.failed.value if process.failed else "",
         "detail": _cut(process.detail, _BODY),
         "exit_code": process.exit_code,
-        "heard": _heard(process),
+        "heard": _agent_requests(process),
         "pushes": [
             f"remote configuration {push.version}{' taken back' if push.undo else ''}:"
             f" {'acknowledged' if push.acknowledged else 'not acknowledged'}"
@@ -208,9 +209,9 @@ def _process(process: ProcessCapture) -> dict[str, Any]:
     }
 
 
-def _heard(process: ProcessCapture) -> list[str]:
+def _agent_requests(process: ProcessCapture) -> list[str]:
     counts = Counter(f"{request.method} {request.path}" for request in process.agent)
-    return [f"{_cut(what, _SHORT)} ({count})" for what, count in counts.most_common(_HEADERS)]
+    return [f"{_cut(request, _SHORT)} ({count})" for request, count in counts.most_common(_HEADERS)]
 
 
 def _cut(value: object, most: int) -> str:
@@ -224,21 +225,21 @@ def _tail(text: str, most: int) -> str:
 
 
 Digests = Callable[[CellRecord], "Mapping[str, Any] | None"]
-"""What the capture of a cell holds, None where none is kept."""
+"""Returns the digest of a cell's capture, None without a capture."""
 
 _DETAIL = 600
-_LEFT_OUT = 40
-_NONE_KEPT = "No capture of this cell is kept here, so this is all there is to show."
+_MAX_OMISSIONS = 40
+_NO_CAPTURE = "No capture of this cell is kept here, so this is all there is to show."
 _NO_ROOM = "What was sent and came back did not fit on this page; it lies in the capture."
 
 
 def reproduce_command(cell: str) -> str:
-    """Return what repeats a cell."""
+    """Return the command that repeats a cell."""
     return f"python -m matrix reproduce {cell}"
 
 
 def claim_source(claim: Claim) -> dict[str, Any]:
-    """Return where a document says it."""
+    """Return the place of a claim in its document."""
     return {
         "document": claim.document,
         "heading": claim.heading,
@@ -250,55 +251,65 @@ def claim_source(claim: Claim) -> dict[str, Any]:
 def pack_evidence(record: Record, heat: HeatMap, digests: Digests, room: int) -> tuple[str, int]:
     """Return the evidence as base64 of deflated JSON, of at most `room` bytes where possible.
 
-    What does not fit is left out in steps: captures of cells that only accompany, of what is
-    confirmed, of what is not refuted, all. The number says how many cells lack theirs.
+    Captures that do not fit are omitted in steps: those of cells other than the first of a part, of
+    confirmed claims, of claims that are not refuted, all. The number is that of cells without
+    their captures.
     """
-    seen = {name: digests(record.cell_records[name]) for name in _cells(record, heat)}
-    made = ""
-    for kept in _steps(heat, seen.keys()):
-        found = build_evidence(
-            record, heat, {name: seen[name] for name in seen if name in kept}, kept
-        )
-        text = json.dumps(pool_values(found), ensure_ascii=False, separators=(",", ":"))
-        made = base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 9)).decode("ascii")
-        if len(made) <= room:
-            return made, len(seen.keys() - kept)
-    return made, len(seen)
+    all_digests = {cell: digests(record.cell_records[cell]) for cell in _cells(record, heat)}
+    packed = ""
+    for cells in _steps(heat, all_digests.keys()):
+        included = {cell: digest for cell, digest in all_digests.items() if cell in cells}
+        evidence = build_evidence(record, heat, included, cells)
+        text = json.dumps(pool_values(evidence), ensure_ascii=False, separators=(",", ":"))
+        packed = base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 9)).decode("ascii")
+        if len(packed) <= room:
+            return packed, len(all_digests.keys() - cells)
+    return packed, len(all_digests)
 
 
 def build_evidence(
     record: Record,
     heat: HeatMap,
-    seen: Mapping[Cell, Mapping[str, Any] | None],
-    kept: Collection[Cell],
+    digests: Mapping[Cell, Mapping[str, Any] | None],
+    included: Collection[Cell],
 ) -> dict[str, Any]:
-    """Return the evidence as plain JSON values: lines by number, cells by number."""
+    """Return the evidence as plain JSON values, in which rows and cells are numbered.
+
+    `digests` are those of the `included` cells.
+    """
     cells = _cells(record, heat)
-    number = {name: at for at, name in enumerate(cells)}
-    left_out: dict[str, list[list[str]]] = {}
+    number = {cell: index for index, cell in enumerate(cells)}
+    omissions: dict[str, list[list[str]]] = {}
     for each in record.omissions:
-        mine = left_out.setdefault(each.claim, [])
-        mine.append([each.subject, load_reasons()[each.reason].title, _proof_cut(each.detail)])
+        omission = [each.subject, load_reasons()[each.reason].title, _cut(each.detail, _DETAIL)]
+        omissions.setdefault(each.claim, []).append(omission)
     return {
-        "lines": [_line(line, number, left_out.get(line.claims[0].id, [])) for line in heat.lines],
-        "cells": [_cell(record.cell_records[name], seen.get(name), name in kept) for name in cells],
+        "lines": [_line(line, number, omissions.get(line.claims[0].id, [])) for line in heat.lines],
+        "cells": [
+            _cell(record.cell_records[cell], digests.get(cell), included=cell in included)
+            for cell in cells
+        ],
     }
 
 
 def _cells(record: Record, heat: HeatMap) -> list[Cell]:
-    """Return the cells that any answer rests on, the first mentioned first."""
-    named = dict.fromkeys(
+    """Return the recorded cells that verdicts rest on, in the order of the parts."""
+    cells = dict.fromkeys(
         cell for line in heat.lines for part in line.verdict.parts for cell in part.cells
     )
-    return [name for name in named if name in record.cell_records]
+    return [cell for cell in cells if cell in record.cell_records]
 
 
-def _steps(heat: HeatMap, everything: Collection[Cell]) -> list[set[Cell]]:
-    """Return which cells tell all, from all of them to none."""
+def _steps(heat: HeatMap, all_cells: Collection[Cell]) -> list[set[Cell]]:
+    """Return smaller and smaller sets of cells whose captures are included, from all to none."""
     parts = [(line.verdict.outcome, part) for line in heat.lines for part in line.verdict.parts]
     return [
-        set(everything),
-        {name for outcome, part in parts for name in part.cells[: _of(outcome)]},
+        set(all_cells),
+        {
+            cell
+            for outcome, part in parts
+            for cell in (part.cells if outcome is Outcome.REFUTED else part.cells[:1])
+        },
         {part.cells[0] for _, part in parts},
         {part.cells[0] for outcome, part in parts if outcome is not Outcome.CONFIRMED},
         {part.cells[0] for outcome, part in parts if outcome is Outcome.REFUTED},
@@ -306,11 +317,7 @@ def _steps(heat: HeatMap, everything: Collection[Cell]) -> list[set[Cell]]:
     ]
 
 
-def _of(outcome: Outcome) -> int | None:
-    return None if outcome is Outcome.REFUTED else 1
-
-
-def _line(line: HeatRow, number: Mapping[Cell, int], left_out: list[list[str]]) -> dict[str, Any]:
+def _line(line: HeatRow, number: Mapping[Cell, int], omissions: list[list[str]]) -> dict[str, Any]:
     verdict = line.verdict
     reason = load_reasons()[verdict.reason] if verdict.reason else None
     return {
@@ -323,8 +330,8 @@ def _line(line: HeatRow, number: Mapping[Cell, int], left_out: list[list[str]]) 
         "back_ends": [str(backend) for backend in verdict.backends],
         "stands": [claim_source(claim) for claim in line.claims],
         "parts": [_part(part, number) for part in verdict.parts],
-        "left_out": left_out[:_LEFT_OUT],
-        "more_left_out": max(len(left_out) - _LEFT_OUT, 0),
+        "left_out": omissions[:_MAX_OMISSIONS],
+        "more_left_out": max(len(omissions) - _MAX_OMISSIONS, 0),
     }
 
 
@@ -343,7 +350,7 @@ def _part(part: PartVerdict, number: Mapping[Cell, int]) -> dict[str, Any]:
     }
 
 
-def _cell(cell: CellRecord, seen: Mapping[str, Any] | None, kept: bool) -> dict[str, Any]:  # noqa: FBT001
+def _cell(cell: CellRecord, digest: Mapping[str, Any] | None, *, included: bool) -> dict[str, Any]:
     reason = load_reasons()[cell.reason].title if cell.reason else ""
     return {
         "id": cell.id,
@@ -354,22 +361,18 @@ def _cell(cell: CellRecord, seen: Mapping[str, Any] | None, kept: bool) -> dict[
         "seconds": round(cell.seconds, 1),
         "reused": cell.reused,
         "reason": reason,
-        "detail": _proof_cut(cell.detail),
+        "detail": _cut(cell.detail, _DETAIL),
         "back_ends": [str(backend) for backend in cell.backends],
         "findings": [
             {
-                "name": f"{each.probe}/{each.channel}",
-                "shows": each.shows.value,
-                "evidence": evidence_text(each.facts),
-                "repeats": [f"{count} {word}" for word, count in each.repeats],
-                "notes": [evidence_text([note]) for note in each.notes],
+                "name": f"{finding.probe}/{finding.channel}",
+                "shows": finding.shows.value,
+                "evidence": evidence_text(finding.facts),
+                "repeats": [f"{count} {shows}" for shows, count in finding.repeats],
+                "notes": [evidence_text([note]) for note in finding.notes],
             }
-            for each in cell.findings
+            for finding in cell.findings
         ],
-        "seen": seen,
-        "unseen": "" if seen else (_NONE_KEPT if kept else _NO_ROOM),
+        "seen": digest,
+        "unseen": "" if digest else (_NO_CAPTURE if included else _NO_ROOM),
     }
-
-
-def _proof_cut(text: str) -> str:
-    return text if len(text) <= _DETAIL else f"{text[: _DETAIL - 1]}…"

@@ -1,7 +1,4 @@
-"""A run as plain JSON values, by `data/schemas/verdicts.schema.json`.
-
-Write a report where the user wants it.
-"""
+"""Records as plain JSON values, by `data/schemas/verdicts.schema.json`, and writing of reports."""
 
 from __future__ import annotations
 
@@ -18,12 +15,11 @@ from matrix.model.verdict import Finding, Outcome, PartVerdict, Verdict
 from matrix.reporting.summary import count_run
 from matrix.runs.record import CellRecord, Record
 
-
 SCHEMA = "verdicts/1"
 
 
 def record_to_json(record: Record) -> dict[str, Any]:
-    """Return everything a run found."""
+    """Return a record as plain JSON values."""
     run = record.run
     return {
         "schema": SCHEMA,
@@ -114,7 +110,7 @@ def _where(record: Record) -> list[dict[str, Any]]:
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:
-    """Return what a channel showed as plain JSON values."""
+    """Return a finding as plain JSON values."""
     return {
         "probe": finding.probe,
         "channel": finding.channel,
@@ -132,7 +128,7 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
 def json_text(data: object) -> str:
     """Return plain JSON values as the text of a file."""
     text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-    # What a release said may hold half a character, which no file can.
+    # Output of a release may contain half a surrogate pair, which no file can.
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -142,7 +138,7 @@ def write_text_json(path: Path, data: object) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write the text likewise."""
+    """Write a text to `path`, `-` for standard output; raise StorageError."""
     if str(path) == "-":
         sys.stdout.write(text)
         return
@@ -150,5 +146,5 @@ def write_text(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise StorageError(
-            f"{path} cannot be written: {error.strerror}", "Give another path."
+            f"cannot write {path}: {error.strerror}", "Give another path."
         ) from error

@@ -1,7 +1,7 @@
-"""A run as JUnit XML (xunit2): a document is a suite, a claim is a test case.
+"""A run as JUnit XML (xunit2): a document is a test suite, a claim is a test case.
 
-Unverified is skipped with its reason, never passed: a reader of the file who counts what is neither
-failed nor skipped counts what was confirmed.
+Unverified claims are skipped with their reason and never pass: the cases that neither failed nor
+were skipped are the confirmed claims.
 https://github.com/jenkinsci/xunit-plugin/blob/master/src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/junit-10.xsd
 """
 
@@ -21,8 +21,7 @@ from matrix.model.verdict import Outcome, Verdict
 from matrix.reporting.text import load_reasons, outcome_text, promise_text
 from matrix.runs.record import Record
 
-
-# What XML 1.0 has no way to write: https://www.w3.org/TR/xml/#charsets
+# Characters that XML 1.0 cannot contain: https://www.w3.org/TR/xml/#charsets
 _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -51,32 +50,32 @@ def _suite(record: Record, document: str, number: int) -> TestSuite:
 
 def _case(record: Record, claim: Claim, verdict: Verdict) -> TestCase:
     name = f"{promise_text(claim)} (line {claim.line})"
-    cells = [one for cell in verdict.cells if (one := record.cell_records.get(cell))]
-    # Milliseconds: 0.1 + 0.2 is no time to write.
+    cells = [found for cell in verdict.cells if (found := record.cell_records.get(cell))]
+    # Rounded: 0.1 + 0.2 has too many digits.
     seconds = round(sum(cell.seconds for cell in cells), 3)
     case = TestCase(_writable(name), _writable(claim.document), seconds)
-    case.system_out = _writable("\n".join(_told(claim, verdict)))
-    word = outcome_text(verdict)
+    case.system_out = _writable("\n".join(_output(claim, verdict)))
+    outcome = outcome_text(verdict)
     match verdict.outcome:
         case Outcome.REFUTED:
-            failed = Failure(_writable(evidence_text(verdict.facts)), word)
-            failed.text = _writable("\n".join(evidence_text(part.facts) for part in verdict.parts))
-            case.result = [failed]
+            failure = Failure(_writable(evidence_text(verdict.facts)), outcome)
+            failure.text = _writable("\n".join(evidence_text(part.facts) for part in verdict.parts))
+            case.result = [failure]
         case Outcome.UNVERIFIED:
-            case.result = [Skipped(_writable(_why(verdict)), word)]
+            case.result = [Skipped(_writable(_skip_message(verdict)), outcome)]
         case Outcome.CONFIRMED:
             pass
     return case
 
 
-def _why(verdict: Verdict) -> str:
+def _skip_message(verdict: Verdict) -> str:
     if verdict.reason is None:
         return evidence_text(verdict.facts)
     title = load_reasons()[verdict.reason].title
     return f"{verdict.reason.value}: {title}. {evidence_text(verdict.facts)}"
 
 
-def _told(claim: Claim, verdict: Verdict) -> Iterator[str]:
+def _output(claim: Claim, verdict: Verdict) -> Iterator[str]:
     yield f"claim: {claim.id}"
     yield f"where: {claim.document}:{claim.line}, under {claim.heading!r}"
     yield f"verdict: {outcome_text(verdict)}"
@@ -93,7 +92,7 @@ def _properties(record: Record) -> Iterator[tuple[str, str]]:
 
 
 def _timestamp(started: str) -> str:
-    """Return a time as the schema has it: UTC, without an offset."""
+    """Return a time as the schema requires: UTC, without an offset."""
     when = dt.datetime.fromisoformat(started)
     if when.tzinfo is not None:
         when = when.astimezone(dt.timezone.utc)

@@ -1,10 +1,7 @@
-"""A run as Markdown for a pull request or a step summary: what is refuted first, the rest counted.
+"""A run as Markdown for a pull request or a step summary, and as a badge for shields.io.
 
-GitHub drops a whole step summary above 1 MiB, and refuses a comment above 65,536 characters.
+GitHub drops a step summary above 1 MiB, and refuses a comment above 65,536 characters.
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
-
-A run as a badge: the endpoint file that shields.io reads.
-
 https://shields.io/badges/endpoint-badge
 """
 
@@ -17,8 +14,9 @@ from typing import Any
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.reporting.diff import Direction, RunDiff, VerdictChange
-from matrix.reporting.rows import VerdictRow, group_verdicts
+from matrix.reporting.rows import VerdictRow
 from matrix.reporting.short_evidence import short_evidence
+from matrix.reporting.summary import verdict_rows
 from matrix.reporting.text import (
     MARKS,
     count_text,
@@ -30,14 +28,13 @@ from matrix.reporting.text import (
 )
 from matrix.runs.record import Record
 
-
 SUMMARY_BYTES = 1_000_000
-"""Bytes: just below what a step summary may have."""
+"""Bytes, just below the limit of a step summary."""
 COMMENT_BYTES = 65_000
-"""Bytes: just below what a comment may have, whatever its characters are."""
+"""Bytes, just below the limit of a comment, whatever its characters are."""
 _EVIDENCE = 400
 _CHANGES = 50
-# The lines of a table before its rows.
+# The number of lines of a table before its rows.
 _HEAD = 4
 _TITLES = {
     Outcome.REFUTED: "Refuted",
@@ -51,43 +48,37 @@ _ENTITIES = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;"})
 def render_markdown(
     record: Record, changed: RunDiff | None = None, *, most: int = SUMMARY_BYTES
 ) -> str:
-    """Return the text, of at most `most` bytes; `changed` is since the run before.
+    """Return the text, of at most `most` bytes; `changed` is the diff to the run before.
 
-    Where not every row fits, the last ones are counted in one line, confirmed ones before any that
-    is refuted.
+    Where not all rows fit, the last ones are counted in one line: confirmed ones before refuted.
     """
     names = short_names(claim.document for claim in record.claims)
-    answered = [
-        verdict
-        for verdict in record.verdicts
-        if verdict.parts or verdict.outcome is Outcome.REFUTED
-    ]
-    rows = group_verdicts(answered, record.claim_by_id)
+    rows = verdict_rows(record)
     end = "\n".join(_end(record))
     text = "\n".join([*_head(record), *(_changed(changed, names) if changed else ())]) + "\n"
-    # Room for the line that counts what did not fit, whatever it says.
+    # Room for the line that counts the rows that do not fit.
     room = most - _size(end) - 500
     left: dict[Outcome, int] = {}
     for outcome in (Outcome.REFUTED, Outcome.UNVERIFIED, Outcome.CONFIRMED):
-        mine = [row for row in rows if row.verdict.outcome is outcome]
-        table = list(_table(outcome, mine, names))
+        of_outcome = [row for row in rows if row.verdict.outcome is outcome]
+        table = list(_table(outcome, of_outcome, names))
         fitting = _fitting(table, room - _size(text))
         shown = max(len(fitting) - _HEAD, 0)
-        left[outcome] = len(mine) - shown
+        left[outcome] = len(of_outcome) - shown
         if shown:
             text += "".join(fitting)
     return text + _did_not_fit(left) + end
 
 
 def _fitting(lines: Iterable[str], room: int) -> list[str]:
-    """Return the first of the lines, as many as there is room for."""
-    kept = []
+    """Return the first lines, as many as there is room for."""
+    fitting = []
     for line in lines:
         room -= _size(line)
         if room < 0:
             break
-        kept.append(line)
-    return kept
+        fitting.append(line)
+    return fitting
 
 
 def _size(text: str) -> int:
@@ -106,7 +97,7 @@ def _head(record: Record) -> Iterator[str]:
 
 
 def _table(outcome: Outcome, rows: Sequence[VerdictRow], names: Mapping[str, str]) -> Iterator[str]:
-    """Yield the title and head of a table, `_HEAD` lines, then a line for each row."""
+    """Yield `_HEAD` lines with the title and head of a table, then a line for each row."""
     yield f"\n### {_TITLES[outcome]}\n"
     yield "\n"
     yield "| verdict | promise | where | evidence |\n"
@@ -121,15 +112,15 @@ def _table(outcome: Outcome, rows: Sequence[VerdictRow], names: Mapping[str, str
         yield f"| {' | '.join(map(_text, cells))} |\n"
 
 
-def _changed(found: RunDiff, names: Mapping[str, str]) -> Iterator[str]:
-    told = [each for each in found.changes if each.direction is not Direction.OTHER]
-    if not told:
+def _changed(diff: RunDiff, names: Mapping[str, str]) -> Iterator[str]:
+    changes = [each for each in diff.changes if each.direction is not Direction.OTHER]
+    if not changes:
         return
-    yield f"### Since the run before: {count_text(len(told), 'promise')}"
+    yield f"### Since the run before: {count_text(len(changes), 'promise')}"
     yield ""
-    yield from (_change(each, names) for each in told[:_CHANGES])
-    if len(told) > _CHANGES:
-        yield f"- and {len(told) - _CHANGES} more"
+    yield from (_change(each, names) for each in changes[:_CHANGES])
+    if len(changes) > _CHANGES:
+        yield f"- and {len(changes) - _CHANGES} more"
     yield ""
 
 
@@ -139,13 +130,13 @@ def _change(change: VerdictChange, names: Mapping[str, str]) -> str:
         for side in (change.before, change.after)
     )
     claim = change.side.claim
-    said = f"{promise_text(claim)} ({place_text([claim], names)}): {was} → {now}"
-    return f"- **{change.direction.value}**: {_text(said)}"
+    text = f"{promise_text(claim)} ({place_text([claim], names)}): {was} → {now}"
+    return f"- **{change.direction.value}**: {_text(text)}"
 
 
 def _did_not_fit(left: Mapping[Outcome, int]) -> str:
-    words = [f"{count} {outcome.value}" for outcome, count in left.items() if count]
-    return f"\n…and {', '.join(words)} that did not fit here.\n" if words else ""
+    texts = [f"{count} {outcome.value}" for outcome, count in left.items() if count]
+    return f"\n…and {', '.join(texts)} that did not fit here.\n" if texts else ""
 
 
 def _end(record: Record) -> Iterator[str]:
@@ -159,39 +150,39 @@ def _end(record: Record) -> Iterator[str]:
         yield "| promises | reason | what would tell |"
         yield "|---:|---|---|"
         for reason, count in reasons.most_common():
-            told = load_reasons()[reason]
-            yield f"| {count} | {_text(told.title)} | {_text(told.remedy)} |"
+            texts = load_reasons()[reason]
+            yield f"| {count} | {_text(texts.title)} | {_text(texts.remedy)} |"
         yield ""
         yield "</details>"
         yield ""
     run = record.run
     yield (
-        f"<sub>profile {_text(run.profile)}, {count_text(len(record.cells), 'cell')}, dependencies as of"
-        f" {_text(run.as_of)}, started {_text(run.started)}, record {record.sha256[:12]}</sub>"
+        f"<sub>profile {_text(run.profile)}, {count_text(len(record.cells), 'cell')},"
+        f" dependencies as of {_text(run.as_of)}, started {_text(run.started)}, record {record.sha256[:12]}</sub>"
     )
     yield ""
 
 
 def _text(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line, and that calls nobody."""
+    """Return text on one line that Markdown shows as it is, and that mentions no user."""
     shown = " ".join(text.split()).translate(_ENTITIES).translate(_SPECIAL)
     return shown.replace("@", "@<!-- -->")
 
 
 def badge_to_json(record: Record) -> dict[str, Any]:
-    """Return it as plain JSON values; green only where everything is confirmed."""
+    """Return the badge as plain JSON values; green only where everything is confirmed."""
     counts = {outcome: record.count(outcome) for outcome in Outcome}
-    whole = not record.run.interrupted and not record.run.lost
+    complete = not record.run.interrupted and not record.run.lost
     if counts[Outcome.REFUTED]:
         color = "red"
-    elif counts[Outcome.UNVERIFIED] or not whole or not record.claims:
+    elif counts[Outcome.UNVERIFIED] or not complete or not record.claims:
         color = "yellow"
     else:
         color = "brightgreen"
-    words = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count)
+    message = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count)
     return {
         "schemaVersion": 1,
         "label": "promises",
-        "message": (words or "none") + ("" if whole else " (interrupted)"),
+        "message": (message or "none") + ("" if complete else " (interrupted)"),
         "color": color,
     }

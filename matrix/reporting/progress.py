@@ -1,9 +1,4 @@
-"""Progress while a run goes on: live on a terminal, plain lines elsewhere, folds on GitHub.
-
-What a display tells at a time: verdicts that fall together, and nothing twice.
-
-What the events of a run add up to so far; displays show it.
-"""
+"""Progress of a run: live on a terminal, plain lines elsewhere, with folds on GitHub."""
 
 from __future__ import annotations
 
@@ -41,49 +36,44 @@ from matrix.runs.events import (
 )
 
 
-
 class VerdictBatches:
-    """Gathers verdicts until something else happens; several documents state the same fact.
+    """Verdicts between two other events, as rows: several documents may state the same fact.
 
-    A claim that no cell covers is not told, nor is an answer to a fact that has been told: the
-    report at the end has them all.
+    Claims without cells, and equal answers to a fact that was shown before, are left to the final
+    report.
     """
 
     def __init__(self) -> None:
         self._claims: dict[str, Claim] = {}
         self._waiting: list[Verdict] = []
-        self._told: set[object] = set()
-        self._said: set[str] = set()
+        self._shown: set[object] = set()
+        self._details: set[str] = set()
 
     def take(self, event: Event) -> list[VerdictRow]:
-        """Return what is to be told before this event."""
+        """Return the rows to show before this event."""
         if isinstance(event, VerdictReached):
             if event.verdict.cells:
                 self._waiting.append(event.verdict)
             return []
         if isinstance(event, RunStarted):
             self._claims = {claim.id: claim for claim in event.plan.claims}
-        made = group_verdicts((item for item in self._waiting if self._is_news(item)), self._claims)
-        told = {self._answer(item) for item in self._waiting}
+        new = [item for item in self._waiting if self._answer(item) not in self._shown]
+        self._shown.update(map(self._answer, self._waiting))
         self._waiting.clear()
-        self._told |= told
-        return made
+        return group_verdicts(new, self._claims)
 
     def is_new(self, detail: str) -> bool:
-        """Return whether this is said for the first time: cells fail alike."""
-        new = detail not in self._said
-        self._said.add(detail)
+        """Return whether a detail is shown for the first time: many cells fail alike."""
+        new = detail not in self._details
+        self._details.add(detail)
         return new
-
-    def _is_news(self, verdict: Verdict) -> bool:
-        return self._answer(verdict) not in self._told
 
     def _answer(self, verdict: Verdict) -> tuple[object, ...]:
         return (self._claims[verdict.claim].fact, verdict.outcome, verdict.reason)
 
 
 class RunCounts:
-    """Counts; `claims` are those of the plan by id, `untried` how many of them no cell covers."""
+    """Counts of the events of a run; `untested` is the number of claims without cells."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -93,7 +83,7 @@ class RunCounts:
         self.running: dict[str, None] = {}
         self.verdicts: Counter[Outcome] = Counter()
         self.claims: dict[str, Claim] = {}
-        self.untried = 0
+        self.untested = 0
         self._seconds = 0.0
         self._ran = 0
 
@@ -104,8 +94,8 @@ class RunCounts:
                 self.total = len(event.plan.cells)
                 self.jobs = max(event.jobs, 1)
                 self.claims = {claim.id: claim for claim in event.plan.claims}
-                tried = {part.claim for part in event.plan.parts}
-                self.untried = sum(claim not in tried for claim in self.claims)
+                tested = {part.claim for part in event.plan.parts}
+                self.untested = sum(claim not in tested for claim in self.claims)
             case ControlAdded():
                 self.total += 1
             case CellStarted():
@@ -119,7 +109,7 @@ class RunCounts:
 
     @property
     def seconds_left(self) -> float | None:
-        """The cells that are left at the pace of those that ran; None before one has."""
+        """The time for the remaining cells at the pace of those that ran; None before one has."""
         if not self._ran:
             return None
         left = max(self.total - self.done, 0)
@@ -127,20 +117,20 @@ class RunCounts:
 
     @property
     def line(self) -> str:
-        """Everything in a line."""
-        words = [f"{self.done} of {self.total} cells"]
+        """All counts in a line."""
+        texts = [f"{self.done} of {self.total} cells"]
         if self.running:
-            words.append(f"{len(self.running)} running")
+            texts.append(f"{len(self.running)} running")
         if self.reused:
-            words.append(f"{self.reused} reused")
+            texts.append(f"{self.reused} reused")
         if self.seconds_left is not None and self.done < self.total:
-            words.append(f"about {_clock(self.seconds_left)} left")
-        words += [
+            texts.append(f"about {_clock(self.seconds_left)} left")
+        texts += [
             f"{self.verdicts[outcome]} {outcome.value}"
             for outcome in (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
             if self.verdicts[outcome]
         ]
-        return ", ".join(words)
+        return ", ".join(texts)
 
     def _finish(self, event: CellFinished) -> None:
         self.running.pop(event.cell, None)
@@ -167,17 +157,14 @@ _BESIDE = _BAR + 12  # the bar, the clock and what separates them
 
 
 def run_console(*, stderr: bool = False) -> Console:
-    """Return where a run is told, 180 columns wide where there is no terminal to ask.
-
-    Tables of 80 columns are hard to read.
-    """
-    asked = sys.stdout.isatty() or os.environ.get("COLUMNS")
-    return Console(stderr=stderr, width=None if asked else _WIDE)
+    """Return the console for a run: 180 columns wide without a terminal, as 80 are hard to read."""
+    has_width = sys.stdout.isatty() or os.environ.get("COLUMNS")
+    return Console(stderr=stderr, width=None if has_width else _WIDE)
 
 
 @contextlib.contextmanager
 def display(console: Console, environ: Mapping[str, str]) -> Iterator[Emit]:
-    """Yield what takes the events of a run and shows them on `console`."""
+    """Yield a function that shows the events of a run on `console`."""
     if console.is_terminal and not console.is_dumb_terminal:
         live = _Live(console)
         with live.progress:
@@ -191,27 +178,27 @@ def display(console: Console, environ: Mapping[str, str]) -> Iterator[Emit]:
 
 
 class _Plain:
-    """A line for each cell and verdict; on GitHub the cells between two verdicts are folded."""
+    """Lines for cells and verdicts; on GitHub the cells between two verdicts are folded."""
 
     def __init__(self, console: Console, *, folds: bool) -> None:
         self._console = console
         self._folds = folds
         self._open = False
-        self._tally = RunCounts()
-        self._moments = VerdictBatches()
+        self._counts = RunCounts()
+        self._batches = VerdictBatches()
 
     def take(self, event: Event) -> None:
         """Show an event."""
-        self._tally.take(event)
-        for row in self._moments.take(event):
+        self._counts.take(event)
+        for row in self._batches.take(event):
             self._line(_verdict(row))
         match event:
             case RunStarted():
-                for line in _opening(event, self._tally):
+                for line in _opening(event, self._counts):
                     self._line(line)
             case CellFinished():
-                cell = _cell(event, self._moments)
-                self._folded(f"[{self._tally.done}/{self._tally.total}] {cell}")
+                cell = _cell(event, self._batches)
+                self._folded(f"[{self._counts.done}/{self._counts.total}] {cell}")
             case EnvironmentFailed():
                 self._folded(
                     f"{event.cell}: {event.reason.value}: {shorten(event.detail, _DETAIL)}"
@@ -223,7 +210,7 @@ class _Plain:
             case Message():
                 self._folded(event.message)
             case RunFinished():
-                self._line(self._tally.line)
+                self._line(self._counts.line)
             case _:
                 pass
 
@@ -239,7 +226,7 @@ class _Plain:
 
     def _folded(self, text: str) -> None:
         if self._folds and not self._open:
-            self._print(f"::group::cells ({self._tally.line})")
+            self._print(f"::group::cells ({self._counts.line})")
             self._open = True
         self._print(text)
 
@@ -248,11 +235,11 @@ class _Plain:
 
 
 class _Live:
-    """A bar with what runs now; verdicts, failures and warnings scroll by above it."""
+    """A progress bar with the running cells; verdicts, failures and warnings scroll above it."""
 
     def __init__(self, console: Console) -> None:
-        self._tally = RunCounts()
-        self._moments = VerdictBatches()
+        self._counts = RunCounts()
+        self._batches = VerdictBatches()
         self.progress = Progress(
             BarColumn(bar_width=_BAR),
             TextColumn("{task.fields[line]}", markup=False),
@@ -265,15 +252,15 @@ class _Live:
 
     def take(self, event: Event) -> None:
         """Show an event."""
-        self._tally.take(event)
-        for row in self._moments.take(event):
+        self._counts.take(event)
+        for row in self._batches.take(event):
             self._print(f"[{STYLES[row.verdict.outcome]}]{escape(_verdict(row))}[/]")
         match event:
             case RunStarted():
-                for line in _opening(event, self._tally):
+                for line in _opening(event, self._counts):
                     self._print(escape(line))
             case CellFinished() if event.reason is not None:
-                self._print(f"[dim]{escape(_cell(event, self._moments))}[/]")
+                self._print(f"[dim]{escape(_cell(event, self._batches))}[/]")
             case WarningRaised():
                 self._print(f"[yellow]warning: {escape(event.message)}[/]")
             case Message():
@@ -282,38 +269,38 @@ class _Live:
                 pass
         self.progress.update(
             self._task,
-            total=self._tally.total,
-            completed=self._tally.done,
-            line=self._tally.line,
+            total=self._counts.total,
+            completed=self._counts.done,
+            line=self._counts.line,
             running=self._running(),
         )
 
     def _running(self) -> str:
-        """Return the cells that run, as many as have room beside the counts."""
-        room = self.progress.console.width - len(self._tally.line) - _BESIDE
-        running = list(self._tally.running)
+        """Return the running cells, as many as fit beside the counts."""
+        room = self.progress.console.width - len(self._counts.line) - _BESIDE
+        running = list(self._counts.running)
         for count in range(min(len(running), _SHOWN_CELLS), 0, -1):
             more = f" and {len(running) - count} more" if len(running) > count else ""
-            words = ", ".join(running[:count]) + more
-            if len(words) <= room:
-                return words
+            text = ", ".join(running[:count]) + more
+            if len(text) <= room:
+                return text
         return ""
 
     def _print(self, markup: str) -> None:
         self.progress.console.print(markup, highlight=False, soft_wrap=True)
 
 
-def _opening(event: RunStarted, tally: RunCounts) -> Iterator[str]:
+def _opening(event: RunStarted, counts: RunCounts) -> Iterator[str]:
     plan = event.plan
     yield (
         f"{count_text(len(plan.claims), 'claim')}, {count_text(len(plan.cells), 'cell')},"
         f" profile {plan.profile}, index of {plan.snapshot:%Y-%m-%d %H:%M},"
         f" {_place(plan, event)}"
     )
-    if tally.untried:
-        have = "has" if tally.untried == 1 else "have"
-        words = f"{count_text(tally.untried, 'claim')} {have} no experiment in this profile"
-        yield f"{words}: listed at the end"
+    if counts.untested:
+        verb = "has" if counts.untested == 1 else "have"
+        claims = count_text(counts.untested, "claim")
+        yield f"{claims} {verb} no experiment in this profile: listed at the end"
 
 
 def _place(plan: Plan, event: RunStarted) -> str:
@@ -328,12 +315,12 @@ def _place(plan: Plan, event: RunStarted) -> str:
     return f"{at_a_time} in {event.engine}, for {targets}"
 
 
-def _cell(event: CellFinished, moments: VerdictBatches) -> str:
-    how = event.reason.value if event.reason else "observed"
-    said = event.detail if event.reason and moments.is_new(event.detail) else ""
-    detail = f": {shorten(said, _DETAIL)}" if said else ""
-    when = "reused" if event.reused else f"{event.seconds:.1f} s"
-    return f"{event.cell}: {how}, {when}{detail}"
+def _cell(event: CellFinished, batches: VerdictBatches) -> str:
+    end = event.reason.value if event.reason else "observed"
+    text = event.detail if event.reason and batches.is_new(event.detail) else ""
+    detail = f": {shorten(text, _DETAIL)}" if text else ""
+    time = "reused" if event.reused else f"{event.seconds:.1f} s"
+    return f"{event.cell}: {end}, {time}{detail}"
 
 
 def _verdict(row: VerdictRow) -> str:

@@ -1,4 +1,4 @@
-"""Verdicts that a reader takes in as one: rows for what was tried, folds for what was not. Pure."""
+"""Verdicts that a reader takes in as one: rows of tested claims, and groups of untested ones."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from matrix.model.service import ServiceKind
 from matrix.model.verdict import Outcome, Verdict
 from matrix.reporting.text import platform_text, python_ranges, scope_text
 
-
 _ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
-# What says the same of several libraries reads better as one promise.
+# Kinds of claims about libraries: equal confirmed claims on several libraries are one row.
 _OF_LIBRARIES = frozenset({ClaimKind.FRAMEWORK, ClaimKind.AUTHENTICATION, ClaimKind.INTEGRATION})
 
 
 @dataclasses.dataclass(frozen=True)
 class VerdictRow:
-    """What has one answer: a promise, which several documents may state, or promises alike.
+    """Claims with one answer: one promise, in one or several documents, or similar promises.
 
     `verdicts` are those of the claims, in their order.
     """
@@ -30,26 +29,26 @@ class VerdictRow:
 
     @property
     def verdict(self) -> Verdict:
-        """The first of them."""
+        """The verdict on the first claim."""
         return self.verdicts[0]
 
     @property
     def parts(self) -> tuple[int, int]:
-        """How many parts there are, and how many of them are answered as the whole is.
+        """The number of parts, and of parts with the outcome of the whole.
 
-        A promise that several documents state counts once.
+        A promise in several documents counts once.
         """
-        once = {
+        verdict_of = {
             claim.fact: verdict
             for claim, verdict in reversed(list(zip(self.claims, self.verdicts, strict=True)))
         }
-        parts = [part for verdict in once.values() for part in verdict.parts]
+        parts = [part for verdict in verdict_of.values() for part in verdict.parts]
         return len(parts), sum(part.outcome is self.verdict.outcome for part in parts)
 
 
 @dataclasses.dataclass(frozen=True)
 class UntestedClaims:
-    """Claims of one kind that no cell was planned for, all for one reason."""
+    """Claims of one kind without any planned cell, all for one reason."""
 
     kind: ClaimKind
     reason: Reason
@@ -57,21 +56,22 @@ class UntestedClaims:
 
     @property
     def subjects(self) -> str:
-        """What they promise, as short as can be: `aiohttp (client, server), bottle`."""
-        of_runtimes = self.kind is ClaimKind.RUNTIME
-        return _runtimes(self.claims) if of_runtimes else _subjects(self.claims)
+        """The subjects of the claims, in short: `aiohttp (client, server), bottle`."""
+        if self.kind is ClaimKind.RUNTIME:
+            return _runtimes(self.claims)
+        return _subjects(self.claims)
 
 
 def group_verdicts(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> list[VerdictRow]:
-    """Return the verdicts, equal answers to equal promises as one, refuted ones first.
+    """Return rows of verdicts, refuted ones first; equal answers to equal promises are one row.
 
-    Runtimes that differ in their CPython only are one, and so are confirmed libraries. Within an
-    outcome the order is that of the verdicts.
+    Claims on runtimes that differ only in CPython are one row, and so are confirmed claims on
+    libraries. Within an outcome the order is that of the verdicts.
     """
     grouped: dict[tuple[object, ...], list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         claim = claims[verdict.claim]
-        # What was seen against the product itself is not told with what was not.
+        # Evidence against the product itself is kept apart from evidence against a stand-in.
         kinds = frozenset(backend.kind for backend in verdict.backends)
         stands_for = kinds - {ServiceKind.SERVER}
         answer = (verdict.outcome, verdict.tightness, verdict.reason, stands_for)
@@ -86,7 +86,7 @@ def group_verdicts(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> 
 def group_untested(
     verdicts: Iterable[Verdict], claims: Mapping[str, Claim]
 ) -> list[UntestedClaims]:
-    """Return what no cell was planned for, by kind and reason, in the order of the verdicts."""
+    """Return the claims without any planned cell, by kind and reason, in the order of verdicts."""
     folded: dict[tuple[ClaimKind, Reason], list[Claim]] = defaultdict(list)
     for verdict in verdicts:
         claim = claims[verdict.claim]
@@ -115,14 +115,15 @@ def _subjects(claims: Sequence[Claim]) -> str:
 
 
 def _runtimes(claims: Sequence[Claim]) -> str:
-    """Return the runtimes, the platforms that share their CPythons together."""
+    """Return the runtimes; platforms with the same CPythons are together."""
     by_target: dict[tuple[str, str, str], list[Claim]] = defaultdict(list)
     for claim in claims:
         by_target[claim.subject, claim.specifier, platform_text(claim)].append(claim)
     platforms: dict[str, list[str]] = defaultdict(list)
     for (subject, specifier, platform), items in by_target.items():
-        of = f" (ddtrace {specifier})" if specifier else ""
-        platforms[f"{subject} {python_ranges(items)}{of}"].append(platform)
+        tracer = f" (ddtrace {specifier})" if specifier else ""
+        platforms[f"{subject} {python_ranges(items)}{tracer}"].append(platform)
     return "; ".join(
-        f"{words} on {', '.join(on)}" if any(on) else words for words, on in platforms.items()
+        f"{runtime} on {', '.join(names)}" if any(names) else runtime
+        for runtime, names in platforms.items()
     )

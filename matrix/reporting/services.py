@@ -1,4 +1,4 @@
-"""Which back ends the probes of cells need, and how these stand here. Starts nothing."""
+"""The back ends that the probes of cells need, and their state on this machine."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from matrix.reporting.text import count_text
 from matrix.services.pool import Services
 
 
-
 def service_users(probes: Iterable[Probe]) -> dict[str, tuple[str, ...]]:
-    """Return for each back end what is tried against it: `redis` for celery, kombu and redis."""
-    found: dict[str, dict[str, None]] = defaultdict(dict)
+    """Return the libraries or probes that use each back end: celery, kombu, redis for `redis`."""
+    users: dict[str, dict[str, None]] = defaultdict(dict)
     for probe in probes:
         for service in probe.services:
-            found[service].update(dict.fromkeys(probe.frameworks or (probe.name,)))
-    return {service: tuple(sorted(names)) for service, names in found.items()}
+            users[service].update(dict.fromkeys(probe.frameworks or (probe.name,)))
+    return {service: tuple(sorted(names)) for service, names in users.items()}
 
 
 def count_needed_services(
     cells: Iterable[PlannedCell], probes: Mapping[str, Probe]
 ) -> dict[str, int]:
-    """Return the back ends that the cells need, and how many of them need each."""
+    """Return the number of cells that need each back end."""
     counts: Counter[str] = Counter()
     for planned in cells:
         needed = (probes[name].services for name in planned.probes if name in probes)
@@ -33,10 +32,10 @@ def count_needed_services(
 
 
 def service_state_lines(services: Services, needed: Mapping[str, int]) -> Iterator[str]:
-    """Yield a line for each back end: what would be used, or why there is none."""
+    """Yield a line for each back end with its version, or the reason why there is none."""
     for name, count in needed.items():
-        state = services.state(name)
+        state, cells = services.state(name), count_text(count, "cell")
         if state.identity is None:
-            yield f"missing here    {name}, for {count_text(count, 'cell')}: {state.reason}: {state.remedy}"
+            yield f"missing here    {name}, for {cells}: {state.reason}: {state.remedy}"
         else:
-            yield f"back end        {state.identity}, for {count_text(count, 'cell')}"
+            yield f"back end        {state.identity}, for {cells}"

@@ -12,7 +12,6 @@ from matrix.model.verdict import Outcome, PartVerdict, Verdict
 from matrix.reporting.rows import VerdictRow
 from matrix.reporting.text import shorten
 
-
 _LEAST = (FactKind.NOTHING_WITHOUT_FEATURE, FactKind.CHOICE)
 # A refutation rests on these.
 _CONTROLS = frozenset({FactKind.CONTROL_SHOWS, FactKind.EARLIER_SHOWS})

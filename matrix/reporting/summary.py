@@ -1,7 +1,4 @@
-"""What the final report says, before it is drawn: rows, gaps and counts. Pure.
-
-Where cells ran, in a few words. Pure.
-"""
+"""Contents of the final report: rows, remarks, gaps, counts, and the places where cells ran."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from matrix.judging.sentences import remark_text
-from matrix.model.claim import Claim
 from matrix.model.fact import Fact, FactKind
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
@@ -19,10 +15,9 @@ from matrix.reporting.rows import UntestedClaims, VerdictRow, group_untested, gr
 from matrix.reporting.text import MARKS, count_text, promise_text, short_names
 from matrix.runs.record import CellRecord, Record
 
-
 _ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
-# What these say is the same for many cells, or says what to do.
-_OF_THE_MACHINE = {
+# Reasons whose details are alike for many cells, or tell what to do.
+_WITH_DETAILS = {
     Reason.BUILD_FAILED,
     Reason.CLUSTER_LOST,
     Reason.DISK_FULL,
@@ -33,8 +28,8 @@ _OF_THE_MACHINE = {
     Reason.WORKER_LOST,
     Reason.WRONG_IMAGE,
 }
-# A cell that ended so did not run at all, or not to its end.
-_CUT = {
+# Reasons of cells that did not run, or not to their ends.
+_NOT_RUN = {
     Reason.CLUSTER_LOST,
     Reason.ENGINE_LOST,
     Reason.INTERRUPTED,
@@ -46,7 +41,7 @@ _CUT = {
 
 @dataclasses.dataclass(frozen=True)
 class Remark:
-    """A remark, the promises that it is beside, and the other cells of which it is as true."""
+    """A remark, the promises it is about, and the other cells with the same remark."""
 
     remark: str
     promises: tuple[str, ...]
@@ -55,10 +50,10 @@ class Remark:
 
 @dataclasses.dataclass(frozen=True)
 class ReasonSummary:
-    """What keeps `claims` claims from an answer.
+    """A reason for which `claims` claims are unverified.
 
-    `cell` is one to try by hand, or ""; `details` what the failed cells said, each once; `folds`
-    are those of the claims that no cell was planned for.
+    `cell` is one to try by hand, or ""; `details` are distinct details of failed cells; `folds`
+    are the claims among them without any planned cell.
     """
 
     reason: Reason
@@ -69,30 +64,30 @@ class ReasonSummary:
 
 
 def verdict_rows(record: Record) -> list[VerdictRow]:
-    """Return what has evidence, refuted first, then confirmed, then unverified.
+    """Return the rows of claims with evidence, refuted first, then confirmed, then unverified.
 
-    That is what rests on experiments, and what the package index alone refutes.
+    That is all claims with experiments, and those that the package index alone refutes.
     """
-    told = (item for item in record.verdicts if item.parts or item.outcome is Outcome.REFUTED)
-    return group_verdicts(told, claims_of(record))
+    verdicts = (item for item in record.verdicts if item.parts or item.outcome is Outcome.REFUTED)
+    return group_verdicts(verdicts, record.claim_by_id)
 
 
 def untested_claims(record: Record) -> list[UntestedClaims]:
-    """Return the rest: what no cell was planned for, by kind and reason."""
-    return group_untested(record.verdicts, claims_of(record))
+    """Return the claims without any planned cell, by kind and reason."""
+    return group_untested(record.verdicts, record.claim_by_id)
 
 
 def collect_remarks(record: Record) -> list[Remark]:
-    """Return what is beside the answers, each thing once.
+    """Return the remarks on verdicts, equal ones of different cells as one.
 
-    Omissions are counted elsewhere, and what is open has its reason.
+    Omissions are counted elsewhere, and unverified claims have a reason.
     """
     found: dict[object, dict[tuple[Fact, ...], None]] = defaultdict(dict)
     promises: dict[object, dict[str, None]] = defaultdict(dict)
     for row in verdict_rows(record):
         if row.verdict.outcome is not Outcome.UNVERIFIED:
             for remark in _remarks(row.verdict):
-                same = tuple(each.across_cells() for each in remark)
+                same = tuple(fact.across_cells() for fact in remark)
                 found[same][remark] = None
                 promises[same][promise_text(*row.claims)] = None
     return [
@@ -101,27 +96,22 @@ def collect_remarks(record: Record) -> list[Remark]:
     ]
 
 
-def claims_of(record: Record) -> dict[str, Claim]:
-    """Return the claims of the run by id."""
-    return {claim.id: claim for claim in record.claims}
-
-
 def document_names(record: Record) -> dict[str, str]:
-    """Return what to call each document in a line that names several."""
+    """Return short names of the documents, for lines that name several."""
     return short_names(claim.document for claim in record.claims)
 
 
 def outcome_counts(record: Record) -> dict[Outcome, str]:
-    """Return how many claims have each outcome, in words."""
-    words = {outcome: f"{record.count(outcome)} {outcome.value}" for outcome in _ORDER}
+    """Return the number of claims with each outcome, in words."""
+    texts = {outcome: f"{record.count(outcome)} {outcome.value}" for outcome in _ORDER}
     without = sum(len(item.claims) for item in untested_claims(record))
     if without:
-        words[Outcome.UNVERIFIED] += f" ({without} of them without an experiment)"
-    return words
+        texts[Outcome.UNVERIFIED] += f" ({without} of them without an experiment)"
+    return texts
 
 
 def reason_summaries(record: Record) -> list[ReasonSummary]:
-    """Return the reasons of what is unverified, the most frequent first."""
+    """Return the reasons of unverified claims, the most frequent first."""
     found: dict[Reason, list[Verdict]] = defaultdict(list)
     for verdict in record.verdicts:
         if verdict.reason is not None:
@@ -141,23 +131,23 @@ def reason_summaries(record: Record) -> list[ReasonSummary]:
 
 
 def count_run(record: Record) -> int:
-    """Return how many cells came to an end in this run, of whatever kind."""
-    return sum(not cell.reused and cell.reason not in _CUT for cell in record.cells)
+    """Return the number of cells that ran in this run, with whatever result."""
+    return sum(not cell.reused and cell.reason not in _NOT_RUN for cell in record.cells)
 
 
 def cell_counts(record: Record) -> str:
-    """Return how many cells ran, were reused, failed and were left out, in words."""
-    words = [f"{count_run(record)} run", f"{sum(cell.reused for cell in record.cells)} reused"]
+    """Return the numbers of cells that ran, were reused, and failed, in words."""
+    texts = [f"{count_run(record)} run", f"{sum(cell.reused for cell in record.cells)} reused"]
     added = sum(cell.fallback for cell in record.cells)
     if added:
-        words.append(f"{added} of them added as further controls")
+        texts.append(f"{added} of them added as further controls")
     failed = Counter(cell.reason.value for cell in record.cells if cell.reason)
-    words += [f"{count} {reason}" for reason, count in failed.most_common()]
-    return ", ".join(words)
+    texts += [f"{count} {reason}" for reason, count in failed.most_common()]
+    return ", ".join(texts)
 
 
 def _remarks(verdict: Verdict) -> Iterator[tuple[Fact, ...]]:
-    """Yield the remarks; the newest release that works follows the one that does not."""
+    """Yield the remarks; one on the newest release that works joins the one on that which fails."""
     of_parts = {remark for part in verdict.parts for remark in part.remarks}
     for part in verdict.parts:
         joined: list[list[Fact]] = []
@@ -185,14 +175,14 @@ def _other_cells(remarks: Sequence[Sequence[Fact]]) -> tuple[str, ...]:
 
 def _details(reason: Reason, record: Record) -> tuple[str, ...]:
     if reason is Reason.PLATFORM_NOT_HERE:
-        left_out = (item.detail for item in record.omissions if item.reason is reason)
-        return tuple(dict.fromkeys(filter(None, left_out)))
-    said = (
+        details = (item.detail for item in record.omissions if item.reason is reason)
+        return tuple(dict.fromkeys(filter(None, details)))
+    details = (
         cell.detail.splitlines()[0]
         for cell in record.cells
         if cell.reason is reason and cell.detail
     )
-    return tuple(dict.fromkeys(said)) if reason in _OF_THE_MACHINE else ()
+    return tuple(dict.fromkeys(details)) if reason in _WITH_DETAILS else ()
 
 
 def _cell(verdicts: Sequence[Verdict]) -> str:
@@ -208,7 +198,7 @@ _WORST = (Outcome.REFUTED, Outcome.UNVERIFIED, Outcome.CONFIRMED)
 
 
 def location_lines(record: Record) -> Iterator[str]:
-    """Yield for each engine how many cells it ran, of which targets, and how they were held."""
+    """Yield a line for each engine with the numbers of cells by target, and their isolation."""
     by_engine: dict[str, list[CellRecord]] = defaultdict(list)
     for cell in record.cells:
         if cell.where is not None:
@@ -218,29 +208,28 @@ def location_lines(record: Record) -> Iterator[str]:
         targets = ", ".join(
             f"{short_target(target)} {count}" for target, count in outcome_counts.items()
         )
-        held = dict.fromkeys(cell.where.isolation for cell in cells if cell.where)
+        isolation = dict.fromkeys(cell.where.isolation for cell in cells if cell.where)
         place = f"in {engine}" if engine else f"on {THIS_MACHINE}"
-        yield f"{count_text(len(cells), 'cell')} {place}: {targets} ({'; '.join(held)})"
+        yield f"{count_text(len(cells), 'cell')} {place}: {targets} ({'; '.join(isolation)})"
 
 
 def isolation_warning(record: Record) -> str:
-    """Return the warning that cells could reach the network, "" where none could."""
+    """Return a warning about cells that could reach the network, "" without any."""
     free = [cell.where for cell in record.cells if cell.where and not cell.where.isolated]
     if not free:
         return ""
-    why = "; ".join(dict.fromkeys(where.isolation for where in free))
-    return (
-        f"{count_text(len(free), 'cell')} could reach the network while releases ran in it: {why}"
-    )
+    details = "; ".join(dict.fromkeys(where.isolation for where in free))
+    cells = count_text(len(free), "cell")
+    return f"{cells} could reach the network while releases ran in it: {details}"
 
 
 def target_marks(verdicts: Iterable[Verdict]) -> str:
-    """Return the answer on each target, `amd64 ✓ 386 ✓ arm64 ?`, "" where there is one only."""
+    """Return the outcome on each target, `amd64 ✓ 386 ✓ arm64 ?`, "" for a single target."""
     found: dict[str, Outcome] = {}
     for verdict in verdicts:
         for part in verdict.parts:
             target = short_target(part.cells[0].target)
             found[target] = min(part.outcome, found.get(target, part.outcome), key=_WORST.index)
-    if len(found) < 2:  # noqa: PLR2004 - the one stands in the cells' ids
+    if len(found) < 2:  # noqa: PLR2004 - a single one is in the ids of the cells
         return ""
     return " ".join(f"{target} {MARKS[outcome]}" for target, outcome in found.items())

@@ -1,8 +1,7 @@
-"""The final report: the answers, then the gaps and how to close them, then the run.
+"""The final report on a terminal, and its verdicts as an SVG picture.
 
-The answers as a table, or, where the console is narrow, one below the other.
-
-The answers as a picture for a page: an SVG that loads nothing and is the same every time.
+Verdicts are a table, or, on a narrow console, one below the other. The SVG loads nothing, and equal
+records make equal files.
 """
 
 from __future__ import annotations
@@ -49,7 +48,6 @@ from matrix.reporting.text import (
 )
 from matrix.runs.record import Record
 
-
 _LOST = {Reason.ENGINE_LOST: "the container engine", Reason.CLUSTER_LOST: "the cluster"}
 STYLES = {Outcome.CONFIRMED: "green", Outcome.REFUTED: "bold red", Outcome.UNVERIFIED: "yellow"}
 _EVIDENCE = 280
@@ -58,11 +56,11 @@ _INDENT = (0, 0, 0, 2)
 
 
 def counts_line(record: Record) -> Text:
-    """Return how many claims have which answer."""
+    """Return the number of claims with each outcome."""
     line = Text(f"{len(record.claims)} claims: ")
     parts = [
-        Text(f"{MARKS[outcome]} {words}", STYLES[outcome])
-        for outcome, words in outcome_counts(record).items()
+        Text(f"{MARKS[outcome]} {text}", STYLES[outcome])
+        for outcome, text in outcome_counts(record).items()
     ]
     line.append_text(Text(", ").join(parts))
     line.append(" (interrupted)" if record.run.interrupted else "")
@@ -70,40 +68,40 @@ def counts_line(record: Record) -> Text:
 
 
 def render_rows(
-    console: Console, made: Sequence[VerdictRow], names: Mapping[str, str]
+    console: Console, rows: Sequence[VerdictRow], names: Mapping[str, str]
 ) -> Iterator[RenderableType]:
-    """Yield what shows the rows on this console; `names` are those of the documents."""
-    if made:
-        yield from [_table(made, names)] if console.width >= _WIDE else _blocks(made, names)
+    """Yield the rows for this console; `names` are short names of documents."""
+    if rows:
+        yield from [_table(rows, names)] if console.width >= _WIDE else _blocks(rows, names)
 
 
-def _table(made: Iterable[VerdictRow], names: Mapping[str, str]) -> Table:
+def _table(rows: Iterable[VerdictRow], names: Mapping[str, str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=True)
     table.add_column("verdict", width=23)
     table.add_column("promise, and where it stands", ratio=11, overflow="fold")
     table.add_column("evidence", ratio=19, overflow="fold")
-    for row in made:
+    for row in rows:
         promised = Text(f"{promise_text(*row.claims)}\n")
         promised.append(place_text(row.claims, names), "dim")
         table.add_row(_verdict(row), promised, Text(short_evidence(row, _EVIDENCE)))
     return table
 
 
-def _blocks(made: Iterable[VerdictRow], names: Mapping[str, str]) -> Iterator[RenderableType]:
-    for row in made:
+def _blocks(rows: Iterable[VerdictRow], names: Mapping[str, str]) -> Iterator[RenderableType]:
+    for row in rows:
         yield Text.assemble("\n", _verdict(row, ", "), f": {promise_text(*row.claims)}")
         where = Text(place_text(row.claims, names), "dim", overflow="fold")
-        said = Text(short_evidence(row, _EVIDENCE), overflow="fold")
+        evidence = Text(short_evidence(row, _EVIDENCE), overflow="fold")
         yield Padding(where, _INDENT, expand=False)
-        yield Padding(said, _INDENT, expand=False)
+        yield Padding(evidence, _INDENT, expand=False)
     yield ""
 
 
 def _verdict(row: VerdictRow, between: str = "\n") -> Text:
     outcome = row.verdict.outcome
-    said = Text(f"{MARKS[outcome]} {outcome_text(row.verdict)}", STYLES[outcome])
+    text = Text(f"{MARKS[outcome]} {outcome_text(row.verdict)}", STYLES[outcome])
     targets = target_marks(row.verdicts)
-    return said.append(f"{between}{targets}", "default") if targets else said
+    return text.append(f"{between}{targets}", "default") if targets else text
 
 
 _REMARK = 300
@@ -112,7 +110,7 @@ _CELLS = 6
 
 
 def print_report(console: Console, record: Record) -> None:
-    """Print everything; `as_of` says which dependencies the environments held."""
+    """Print the verdicts, remarks, gaps and circumstances of a run."""
     console.print()
     console.print(counts_line(record), style="bold", highlight=False)
     names = document_names(record)
@@ -127,12 +125,12 @@ def print_report(console: Console, record: Record) -> None:
 
 
 def _print_remarks(console: Console, record: Record) -> None:
-    """Print what is beside the answers."""
-    seen = collect_remarks(record)
-    if not seen:
+    """Print the remarks on verdicts."""
+    remarks = collect_remarks(record)
+    if not remarks:
         return
     console.print("[bold]also seen[/]")
-    for item in seen:
+    for item in remarks:
         _item(console, shorten(item.remark, _REMARK))
         if item.cells:
             more = len(item.cells) - _CELLS
@@ -143,26 +141,26 @@ def _print_remarks(console: Console, record: Record) -> None:
 
 
 def _print_gaps(console: Console, record: Record, names: Mapping[str, str]) -> None:
-    found = reason_summaries(record)
-    if not found:
+    gaps = reason_summaries(record)
+    if not gaps:
         return
     console.print("[bold]not verified, and how to make it verifiable here[/]")
-    for gap in found:
+    for gap in gaps:
         _print_gap(console, gap, names)
     console.print()
 
 
 def _print_gap(console: Console, gap: ReasonSummary, names: Mapping[str, str]) -> None:
-    explained = load_reasons()[gap.reason]
-    title = f"{explained.title} ({gap.reason.value}), {count_text(gap.claims, 'claim')}"
-    _item(console, f"{title}: {explained.sentence}")
+    texts = load_reasons()[gap.reason]
+    title = f"{texts.title} ({gap.reason.value}), {count_text(gap.claims, 'claim')}"
+    _item(console, f"{title}: {texts.sentence}")
     # Not wrapped: it may be a command to copy.
-    console.print(Text(f"  {explained.remedy_for(gap.cell)}", "cyan"), soft_wrap=True)
+    console.print(Text(f"  {texts.remedy_for(gap.cell)}", "cyan"), soft_wrap=True)
     for detail in gap.details[:_DETAILS]:
         _below(console, detail, "", 2)
     for fold in gap.folds:
-        head_of = f"{fold.kind.value} ({len(fold.claims)}): {fold.subjects}"
-        _below(console, head_of, "", 2)
+        head = f"{fold.kind.value} ({len(fold.claims)}): {fold.subjects}"
+        _below(console, head, "", 2)
         _below(console, place_text(fold.claims, names), "dim", 4)
 
 
@@ -174,12 +172,12 @@ def _print_names(console: Console, names: Mapping[str, str]) -> None:
 
 def _print_run(console: Console, record: Record) -> None:
     run = record.run
-    left_out = Counter(item.reason.value for item in record.omissions)
-    told = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
+    omissions = Counter(item.reason.value for item in record.omissions)
+    omitted = ", ".join(f"{count} {reason}" for reason, count in omissions.most_common())
     for name, text in (
         ("cells", cell_counts(record)),
         *(("where", line) for line in location_lines(record)),
-        ("left out", told or "nothing"),
+        ("left out", omitted or "nothing"),
         ("profile", run.profile),
         ("index", f"as read on {dt.datetime.fromisoformat(run.snapshot):%Y-%m-%d %H:%M} UTC"),
         ("as of", run.as_of),
@@ -199,15 +197,15 @@ def _item(console: Console, text: str) -> None:
 
 def _below(console: Console, text: str, style: str, indent: int) -> None:
     """Print a paragraph, wrapped at its indent."""
-    words = Text(text, style, overflow="fold")
-    console.print(Padding(words, (0, 0, 0, indent), expand=False), highlight=False)
+    paragraph = Text(text, style, overflow="fold")
+    console.print(Padding(paragraph, (0, 0, 0, indent), expand=False), highlight=False)
 
 
 _COLUMNS = 132
-# How many rows of each outcome: a picture is looked at, not read.
-_MOST = {Outcome.REFUTED: 8, Outcome.CONFIRMED: 8, Outcome.UNVERIFIED: 5}
+# The number of rows of each outcome in a picture.
+_MAX_ROWS = {Outcome.REFUTED: 8, Outcome.CONFIRMED: 8, Outcome.UNVERIFIED: 5}
 _SCHEME = re.compile(r"https?://")
-# As rich's own, without its font from the network and without its address.
+# Like rich's own template, without its font from the network and without its address.
 _TEMPLATE = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
   <style>
@@ -243,7 +241,7 @@ def write_picture(path: Path, record: Record) -> None:
 
 
 def render_svg(record: Record) -> str:
-    """Return the SVG: the counts and what rests on experiments, the first of each outcome."""
+    """Return the SVG: the counts, and the first rows of each outcome."""
     console = Console(
         record=True,
         file=io.StringIO(),
@@ -252,23 +250,23 @@ def render_svg(record: Record) -> str:
         color_system="truecolor",
         legacy_windows=False,
     )
-    made = verdict_rows(record)
-    shown = [row for outcome, most in _MOST.items() for row in _of(made, outcome)[:most]]
+    all_rows = verdict_rows(record)
+    rows = [row for outcome, most in _MAX_ROWS.items() for row in _of(all_rows, outcome)[:most]]
     console.print(counts_line(record), highlight=False)
-    for item in render_rows(console, shown, document_names(record)):
+    for item in render_rows(console, rows, document_names(record)):
         console.print(item, highlight=False)
-    if len(made) > len(shown):
-        more = f"and {count_text(len(made) - len(shown), 'row')} more"
+    if len(all_rows) > len(rows):
+        more = f"and {count_text(len(all_rows) - len(rows), 'row')} more"
         console.print(more, style="dim", highlight=False)
     svg = console.export_svg(
         title=f"python -m matrix verify --profile {record.run.profile}",
         code_format=_TEMPLATE,
         unique_id="compat-matrix",
     )
-    # An address in the evidence is told without its scheme: nothing here is there to be followed.
+    # Addresses in evidence lose their schemes: the picture contains no link.
     opening, rest = svg.split("\n", 1)
     return f"{opening}\n{_SCHEME.sub('', rest)}"
 
 
-def _of(made: Sequence[VerdictRow], outcome: Outcome) -> list[VerdictRow]:
-    return [row for row in made if row.verdict.outcome is outcome]
+def _of(rows: Sequence[VerdictRow], outcome: Outcome) -> list[VerdictRow]:
+    return [row for row in rows if row.verdict.outcome is outcome]

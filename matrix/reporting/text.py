@@ -1,7 +1,4 @@
-"""Claims and verdicts in a few words.
-
-The words for each typed reason: a title, a sentence, and what makes it verifiable here.
-"""
+"""Short texts for claims, verdicts, places in documents, and typed reasons."""
 
 from __future__ import annotations
 
@@ -16,15 +13,14 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
 from matrix.system.data_files import read_data
 
-
 _SHORT = 8
 MARKS = {Outcome.CONFIRMED: "✓", Outcome.REFUTED: "✗", Outcome.UNVERIFIED: "?"}
 
 
 def promise_text(*claims: Claim) -> str:
-    """Return what is promised: `capability threat-detection >=1.9.0 (framework=django)`.
+    """Return a promise in words: `capability threat-detection >=1.9.0 (framework django)`.
 
-    Several claims are of one kind, and differ in no more than subject, specifier or CPython.
+    Several claims are of one kind, and differ only in subject, specifier or CPython.
     """
     first = claims[0]
     if first.kind is ClaimKind.RUNTIME:
@@ -40,7 +36,7 @@ def promise_text(*claims: Claim) -> str:
 
 
 def scope_text(claim: Claim) -> str:
-    """Return what narrows a claim among others on its subject, in the fewest words."""
+    """Return the scope of a claim, to tell it from others on its subject."""
     words = [value for key, value in claim.scope if not key.startswith(("automatic", "note"))]
     if claim.kind is ClaimKind.BRANCH:
         words.append(claim.specifier)
@@ -55,9 +51,9 @@ def platform_text(claim: Claim) -> str:
 
 
 def python_ranges(claims: Iterable[Claim]) -> str:
-    """Return the CPythons of the claims, those that follow each other as a range: `2.7, 3.5-3.8`.
+    """Return the CPythons of the claims, consecutive ones as a range: `2.7, 3.5-3.8`.
 
-    What is no single minor version stands as it is written: `>=3.7`.
+    Specifiers other than a single minor version stay as written: `>=3.7`.
     """
     minors: dict[tuple[int, int], None] = {}
     others: dict[str, None] = {}
@@ -76,9 +72,9 @@ def python_ranges(claims: Iterable[Claim]) -> str:
 
 
 def place_text(claims: Iterable[Claim], names: Mapping[str, str] | None = None) -> str:
-    """Return where it stands: `page.md:12-14,20, other.md:3`; a range holds every line of it.
+    """Return the lines of claims: `page.md:12-14,20, other.md:3`; a range includes all its lines.
 
-    `names` says how to call the documents; without it they are called in full.
+    `names` are short names of documents; without it names are written in full.
     """
     lines: dict[str, set[int]] = defaultdict(set)
     for claim in claims:
@@ -90,9 +86,9 @@ def place_text(claims: Iterable[Claim], names: Mapping[str, str] | None = None) 
 
 
 def short_names(documents: Iterable[str]) -> dict[str, str]:
-    """Return a short name for each document, no two alike: its beginning, where that is shorter.
+    """Return a short and unique name for each document: its beginning, where that is shorter.
 
-    One document alone has room for all of its name.
+    A single document keeps its full name.
     """
     full = sorted(set(documents))
     if len(full) == 1:
@@ -105,14 +101,14 @@ def short_names(documents: Iterable[str]) -> dict[str, str]:
 
 
 def outcome_text(verdict: Verdict) -> str:
-    """Return the outcome with what belongs to it: `confirmed (exact)`, `unverified (crashed)`."""
+    """Return the outcome and its detail: `confirmed (exact)`, `unverified (crashed)`."""
     extra = verdict.tightness or verdict.reason
     return verdict.outcome.value + (f" ({extra.value})" if extra else "")
 
 
-def count_text(count: int, what: str) -> str:
+def count_text(count: int, noun: str) -> str:
     """Return the count with its noun: `1 claim`, `2 claims`."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def shorten(text: str, most: int) -> str:
@@ -135,14 +131,14 @@ def _runs(numbers: Iterable[int]) -> Sequence[str]:
 
 @dataclasses.dataclass(frozen=True)
 class ReasonText:
-    """`remedy` may hold `{cell}`, the id of a cell to try by hand."""
+    """The words for a reason; `remedy` may contain `{cell}`, the id of a cell to try by hand."""
 
     title: str
     sentence: str
     remedy: str
 
     def remedy_for(self, cell: str) -> str:
-        """Return the remedy, for this cell where it is about one."""
+        """Return the remedy with the id of this cell."""
         return self.remedy.replace("{cell}", cell or "CELL")
 
 
@@ -150,7 +146,7 @@ class ReasonText:
 def load_reasons() -> Mapping[Reason, ReasonText]:
     """Return the words for every reason; raise KeyError or ValueError where the data lacks one."""
     data = read_data("reasons")
-    strangers = set(data) - {reason.value for reason in Reason}
-    if strangers:
-        raise ValueError(f"reasons.toml explains what is no reason: {', '.join(sorted(strangers))}")
+    unknown = set(data) - {reason.value for reason in Reason}
+    if unknown:
+        raise ValueError(f"unknown reasons in reasons.toml: {', '.join(sorted(unknown))}")
     return {reason: ReasonText(**data[reason.value]) for reason in Reason}
