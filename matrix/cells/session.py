@@ -23,7 +23,7 @@ from matrix.probes.settings import load_settings
 
 # In some releases `python -m ddtrace.commands.ddtrace_run` does nothing, with exit code 0, and a
 # console script that was made elsewhere starts the interpreter of that machine.
-_TRACER = "from ddtrace.commands.ddtrace_run import main; main()"
+TRACER_LAUNCH = "from ddtrace.commands.ddtrace_run import main; main()"
 _EXIT_SECONDS = 0.5
 
 
@@ -86,7 +86,7 @@ def _run(
             agent_port=slot.forward_port(agent.port),
             upstream_port=slot.forward_port(upstream.server_port),
         )
-        command = [str(sandbox.python), "-c", _TRACER, str(sandbox.python)]
+        command = [str(sandbox.python), "-c", TRACER_LAUNCH, str(sandbox.python)]
         command += [str(sandbox.apps / "serve.py"), job.app or job.framework]
         try:
             # In the folder of the app, as code security only looks at code below the current one.

@@ -20,7 +20,7 @@ from matrix.errors import (
     did_you_mean,
 )
 from matrix.features.reproduce.dockerfile import DockerfileOptions, write_context
-from matrix.features.reproduce.run import back_ends_of, commands, run_alone
+from matrix.features.reproduce.run import describe_back_ends, manual_commands, run_alone
 from matrix.model.cell import Cell
 from matrix.model.plan import Plan, PlannedCell
 from matrix.model.reason import Reason
@@ -100,8 +100,8 @@ def run(args: argparse.Namespace) -> int:
         return _dockerfile(args, planned)
 
     with run_services(external, offline=args.offline) as services:
-        back_ends = back_ends_of(planned, services)
-    lines = list(commands(planned, back_ends, offline=args.offline, say=_note))
+        back_ends = describe_back_ends(planned, services)
+    lines = list(manual_commands(planned, back_ends, offline=args.offline, report=_note))
     if args.json is None or str(args.json) != "-":
         for line in lines:
             print(line)

@@ -29,7 +29,7 @@ from matrix.__main__ import main
 from matrix.cli import reproduce as reproduce_command
 from matrix.cli import verify as verify_command
 from matrix.errors import ExitCode
-from matrix.features.reproduce.by_hand import ManualSteps
+from matrix.features.reproduce.script import ManualSteps
 from matrix.features.reproduce.run import SingleRun
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
@@ -173,7 +173,7 @@ def test_the_commands_as_json_are_what_the_schema_says(
 ) -> None:
     planned_as(plan())
     lines = ["uv venv", "# terminal 1"]
-    monkeypatch.setattr(reproduce_command, "commands", lambda *_, **__: iter(lines))
+    monkeypatch.setattr(reproduce_command, "manual_commands", lambda *_, **__: iter(lines))
     data = reproduced(capsys)
     assert data["cell"] == MINIMUM
     assert data["as_of"] == "2024-05-01"
@@ -252,8 +252,8 @@ def environment(python: str) -> Environment:
 def test_by_hand_the_environment_comes_from_the_lock_with_hashes(tmp_path: Path) -> None:
     hand = by_hand(tmp_path)
     assert hand.files(environment("39"))["lock.txt"] == "ddtrace==1.9.0 --hash=sha256:00\n"
-    new = "\n".join(hand.environment(environment("39").interpreter))
-    old = "\n".join(hand.environment(environment("27").interpreter))
+    new = "\n".join(hand.environment_commands(environment("39").interpreter))
+    old = "\n".join(hand.environment_commands(environment("27").interpreter))
     assert "uv pip install" in new
     assert "uv pip" not in old
     assert "virtualenv<20.22" in old
@@ -263,12 +263,12 @@ def test_by_hand_the_environment_comes_from_the_lock_with_hashes(tmp_path: Path)
 
 def test_by_hand_an_environment_without_a_lock_is_resolved_as_of_its_date(tmp_path: Path) -> None:
     wanted = Requirements(("ddtrace==1.9.0",), ("wrapt<2",), planned(MINIMUM).as_of)
-    text = "\n".join(by_hand(tmp_path).unlocked(environment("39").interpreter, wanted))
+    text = "\n".join(by_hand(tmp_path).unlocked_commands(environment("39").interpreter, wanted))
     assert "--exclude-newer 2024-05-01 --only-binary ddtrace ddtrace==1.9.0 'wrapt<2'" in text
 
 
 def test_by_hand_every_command_is_what_the_shell_reads(tmp_path: Path) -> None:
-    lines = list(by_hand(tmp_path).session("appsec"))
+    lines = list(by_hand(tmp_path).session_commands("appsec"))
     script = "\n".join(lines).replace("PORT=...", "PORT=1")
     subprocess.run(["bash", "-n", "-c", script], check=True)  # noqa: S607
     told = [line.replace("curl", "printf '%s\\n'", 1) for line in lines if line.startswith("curl")]
@@ -285,8 +285,8 @@ def test_by_hand_every_command_is_what_the_shell_reads(tmp_path: Path) -> None:
 
 
 def test_by_hand_shows_what_must_show_and_what_must_not(tmp_path: Path) -> None:
-    on = "\n".join(by_hand(tmp_path).session("appsec"))
-    off = "\n".join(by_hand(tmp_path).session("off"))
+    on = "\n".join(by_hand(tmp_path).session_commands("appsec"))
+    off = "\n".join(by_hand(tmp_path).session_commands("off"))
     assert "channel static: must show" in on
     assert "channel remote-config, switched off: must NOT show" in on
     assert on.index("must NOT show") < on.index("is pushed (terminal 1): must show")

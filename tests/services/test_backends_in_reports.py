@@ -25,8 +25,8 @@ from helpers.toy_services import toy, toy_services
 from rich.console import Console
 
 from matrix.features.corrections.change import ground_for
-from matrix.features.reproduce.by_hand import ManualSteps
 from matrix.features.reproduce.run import SingleRun
+from matrix.features.reproduce.script import ManualSteps
 from matrix.judging.cells import findings_of
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
@@ -192,9 +192,9 @@ def test_manual_steps_start_a_back_end_and_pass_its_address() -> None:
         python=Path("/python"),
         back_ends={"toy": "toy: Toy 1.0 (a stub)"},
     )
-    comment, command = by_hand.beside()
+    comment, command = by_hand.back_end_commands()
     assert "toy: Toy 1.0 (a stub)" in comment
     assert command == (
         "cd /project && /python -m matrix services start toy | tee '/of the cell/toy.env'"
     )
-    assert "  $(grep ^BOOKSHOP_ '/of the cell/toy.env') \\" in by_hand.session("off")
+    assert "  $(grep ^BOOKSHOP_ '/of the cell/toy.env') \\" in by_hand.session_commands("off")

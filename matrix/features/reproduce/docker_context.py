@@ -1,6 +1,6 @@
-"""A folder from which Docker builds one cell, on any machine: its Dockerfile, and how to use it.
+"""A folder from which Docker builds one cell on any machine: its Dockerfile and its README. Pure.
 
-Pure: says what the files hold; `matrix.reporting.by_dockerfile` writes them.
+`matrix.features.reproduce.dockerfile` writes the files.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import PurePosixPath
 
 from matrix.cells.env_vars import process_environment
 from matrix.cells.job import app_of
+from matrix.cells.session import TRACER_LAUNCH
 from matrix.environments.download import ChosenFile
-from matrix.features.reproduce.by_hand import AGENT_PORT, ManualSteps
+from matrix.features.reproduce.script import AGENT_PORT, ManualSteps
 from matrix.model.environment import Image
 from matrix.probes.settings import load_settings
 
-_LAUNCH = "from ddtrace.commands.ddtrace_run import main; main()"
-# The base has its own, and nothing else listens there.
-_NOT_GIVEN = {"PATH", "BOOKSHOP_CATALOGUE_URL"}
+# The base image has its own PATH, and no catalogue listens in the container.
+_EXCLUDED = {"PATH", "BOOKSHOP_CATALOGUE_URL"}
 _CONFINED = (
     "--read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --user 1000:1000"
 )
@@ -28,31 +28,32 @@ _CONFINED = (
 
 @dataclasses.dataclass(frozen=True)
 class BaseImage:
-    """The image to build upon; `digest` is "" where none is known for the platform.
+    """The base image; `digest` is "" where none is known for the platform.
 
-    `made_here` is the id of the self-made image that this machine runs the cell in, if it does.
+    `local_id` is the id of the image made on this machine that the cell runs in here, or "".
     """
 
     name: str
     digest: str
-    made_here: str
+    local_id: str
 
     @property
     def reference(self) -> str:
-        """Return what stands after FROM."""
+        """Return the reference of the image for FROM."""
         return f"{self.name}@{self.digest}" if self.digest else self.name
 
 
 @dataclasses.dataclass(frozen=True)
 class DockerContext:
-    """`files` are those that the app needs, `tools` what installs them (pip first).
+    """The content of the folder.
 
-    With `vendored` they lie in the context, in `wheels/`; without, the build asks the index.
-    `settings` are the variables of each setting by its name, the first one shown first; `common`
+    `files` are those that the app needs, `tools` what installs them (pip first). With `vendored`
+    they are in the folder, in `wheels/`; without, the build downloads them from the index.
+    `settings` are the variables of each setting by name, in the order of the README; `common` are
     those of all settings.
     """
 
-    by_hand: ManualSteps
+    steps: ManualSteps
     image: Image
     base: BaseImage
     files: Sequence[ChosenFile]
@@ -62,27 +63,27 @@ class DockerContext:
     settings: Mapping[str, Mapping[str, str]]
 
     def texts(self) -> dict[str, str]:
-        """Return the text of each file of the context that is written, not copied."""
-        made = {
+        """Return the text of each file of the folder that is written, not copied."""
+        texts = {
             "Dockerfile": "\n".join((*self._dockerfile(), "")),
             "README.md": "\n".join((*self._readme(), "")),
             "requirements.txt": "".join(f"{file.locked}\n" for file in self.files),
             ".dockerignore": "README.md\nagent\nsettings\n",
-            "agent/agent.py": self.by_hand.agent(),
+            "agent/agent.py": self.steps.agent_program(),
         }
         for name, variables in self.settings.items():
             lines = (f"{key}={value}\n" for key, value in sorted(variables.items()))
-            made[f"settings/{name}.env"] = "".join(lines)
-        return made
+            texts[f"settings/{name}.env"] = "".join(lines)
+        return texts
 
     @property
     def _python(self) -> str:
-        """Return the interpreter's name, the same in official images and in Debian's."""
+        """Return the name of the interpreter, which official and Debian images share."""
         return f"python{self.image.minor}"
 
     @property
     def _title(self) -> str:
-        planned = self.by_hand.planned
+        planned = self.steps.planned
         return f"{planned.cell.id}, dependencies as of {planned.as_of}"
 
     def _dockerfile(self) -> Iterator[str]:
@@ -92,16 +93,16 @@ class DockerContext:
         yield f"ARG BASE={self.base.reference}"
         yield "FROM ${BASE}"
         yield ""
-        yield "# pip comes along: not every base has one, and old ones do not know today's wheels."
+        yield "# pip is part of the folder: not every base has one, and old ones reject new wheels."
         yield "COPY tools /cell/tools"
         if self.vendored:
-            yield "# The very files that the cell was run with: the build needs no network."
+            yield "# The files that the cell was run with: the build needs no network."
             yield "COPY wheels /cell/wheels"
         else:
-            yield "# An index of your own: --build-arg PIP_INDEX_URL=..."
+            yield "# Another index: --build-arg PIP_INDEX_URL=..."
             yield "ARG PIP_INDEX_URL"
         yield "COPY requirements.txt /cell/"
-        yield from self._install()
+        yield from self._install_instructions()
         yield ""
         yield "COPY fixtures /cell/fixtures"
         yield "COPY apps /cell/apps"
@@ -109,61 +110,61 @@ class DockerContext:
         yield "WORKDIR /cell/apps"
         yield "USER 1000:1000"
         yield "ENV " + " \\\n    ".join(
-            f"{name}={_quoted(value)}" for name, value in self._variables().items()
+            f"{name}={_quote_value(value)}" for name, value in self._variables().items()
         )
-        command = [self._python, "-c", _LAUNCH, self._python, "/cell/apps/serve.py"]
+        command = [self._python, "-c", TRACER_LAUNCH, self._python, "/cell/apps/serve.py"]
         launch = [PurePosixPath(word).name for word in self.image.launch]
-        framework = self.by_hand.planned.cell.framework
-        command.append(app_of(framework, self.by_hand.project / "apps") or framework)
+        framework = self.steps.planned.cell.framework
+        command.append(app_of(framework, self.steps.project / "apps") or framework)
         yield f"CMD {json.dumps([*launch, *command])}"
 
-    def _install(self) -> Iterator[str]:
+    def _install_instructions(self) -> Iterator[str]:
         pip = [self._python, f"/cell/tools/{self.tools[0].filename}/pip", "install"]
         common = ["--no-cache-dir", "--disable-pip-version-check", "--no-deps"]
-        where = ["--no-index", "--find-links", "/cell/wheels"] if self.vendored else []
-        wanted = [*common, "--require-hashes", "-r", "/cell/requirements.txt"]
+        source = ["--no-index", "--find-links", "/cell/wheels"] if self.vendored else []
+        files = [*common, "--require-hashes", "-r", "/cell/requirements.txt"]
         yield 'ENV PIP_BREAK_SYSTEM_PACKAGES="1" PIP_ROOT_USER_ACTION="ignore"'
         if all(file.is_wheel for file in self.files):
-            yield f"RUN {json.dumps([*pip, *where, *wanted])}"
+            yield f"RUN {json.dumps([*pip, *source, *files])}"
             return
         yield "# Source distributions are built with these, which do not stay where the app looks."
         tools = [f"/cell/tools/{file.filename}" for file in self.tools]
         yield f"RUN {json.dumps([*pip, '--no-index', *common, '--target', '/cell/build', *tools])}"
         yield 'ENV PYTHONPATH="/cell/build"'
         build = [self._python, "-m", "pip", "install", "--no-build-isolation", "--ignore-installed"]
-        yield f"RUN {json.dumps([*build, *where, *wanted])}"
+        yield f"RUN {json.dumps([*build, *source, *files])}"
         yield 'ENV PYTHONPATH=""'
 
     def _variables(self) -> dict[str, str]:
-        given = process_environment(
+        variables = process_environment(
             PurePosixPath("/tmp"),  # noqa: S108 - inside
             setting={**self.common, **dict(self.image.environment)},
             agent_port=AGENT_PORT,
             upstream_port=0,
         )
-        return {name: value for name, value in given.items() if name not in _NOT_GIVEN}
+        return {name: value for name, value in variables.items() if name not in _EXCLUDED}
 
     def _readme(self) -> Iterator[str]:
         platform = self.image.platform
         build = f"docker build --platform {platform}"
         if self.vendored:
             build += " --network none"
-        yield f"# {self.by_hand.planned.cell.id}"
+        yield f"# {self.steps.planned.cell.id}"
         yield ""
         yield f"One cell on its own: CPython {self.image.minor} on {platform}, dependencies as of"
-        yield f"{self.by_hand.planned.as_of}. It needs nothing of the project that wrote it."
+        yield f"{self.steps.planned.as_of}. It needs nothing of the project that wrote it."
         yield ""
         yield "## Build"
         yield ""
         yield from _block(f"{build} -t cell .")
         yield f"The base is `{self.base.reference}`. Another one with `{self._python}` on its PATH:"
         yield ""
-        mine = self.base.made_here or "IMAGE"
-        yield from _block(f"{build} --build-arg BASE={mine} -t cell .")
-        if self.base.made_here:
-            yield "This one is the image that the machine which wrote this made by itself."
+        image = self.base.local_id or "IMAGE"
+        yield from _block(f"{build} --build-arg BASE={image} -t cell .")
+        if self.base.local_id:
+            yield "This one was made by the machine that wrote this folder."
             yield ""
-        yield from self._installing()
+        yield from self._file_notes()
         yield "## The agent"
         yield ""
         yield "It records what the tracer sends, and pushes remote configuration where a setting"
@@ -176,21 +177,21 @@ class DockerContext:
         for name in self.settings:
             yield from self._setting(name)
 
-    def _installing(self) -> Iterator[str]:
+    def _file_notes(self) -> Iterator[str]:
         count = len(self.files)
         if self.vendored:
-            yield f"`wheels/` holds the {count} files that `requirements.txt` names, those for"
-            yield f"{self.image.target} alone. So the build asks no index, and gives the same after"
-            yield "a release was taken back. `tools/` holds what installs them."
+            yield f"`wheels/` has the {count} files that `requirements.txt` names, those for"
+            yield f"{self.image.target} alone. So the build needs no index, and gives the same"
+            yield "after a release was removed from it. `tools/` has what installs them."
         else:
-            yield f"`requirements.txt` names {count} files by their hashes; the build asks the"
-            yield "index for them (`--build-arg PIP_INDEX_URL=...` for another one)."
+            yield f"`requirements.txt` names {count} files by their hashes; the build downloads"
+            yield "them from the index (`--build-arg PIP_INDEX_URL=...` for another one)."
         yield ""
 
     def _setting(self, name: str) -> Iterator[str]:
         yield f"## Setting `{name}`: {load_settings().get(name).title}"
         yield ""
-        yield "The app says its port, and ends with its standard input (Ctrl-D) or with Ctrl-C:"
+        yield "The app prints its port, and ends with its standard input (Ctrl-D) or with Ctrl-C:"
         yield ""
         yield from _block(
             f"docker run --rm -i --platform {self.image.platform} --network host \\\n"
@@ -199,7 +200,7 @@ class DockerContext:
         )
         yield "Then, in another terminal:"
         yield ""
-        yield from _block("\n".join(self.by_hand.requests(name)))
+        yield from _block("\n".join(self.steps.request_commands(name)))
 
 
 def _block(text: str) -> Iterator[str]:
@@ -209,8 +210,8 @@ def _block(text: str) -> Iterator[str]:
     yield ""
 
 
-def _quoted(value: str) -> str:
-    """Return a value as a Dockerfile's ENV takes it."""
+def _quote_value(value: str) -> str:
+    """Return a value as the ENV of a Dockerfile expects it."""
     for character in '\\"$':
         value = value.replace(character, f"\\{character}")
     return f'"{value}"'

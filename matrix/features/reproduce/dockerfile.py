@@ -1,7 +1,7 @@
-"""`reproduce --dockerfile`: find out what a cell is made of, and write a folder that builds it.
+"""Write the folder of `reproduce --dockerfile`, from which Docker builds a cell.
 
-No container engine is needed for that, and no image: where none is at hand, files are chosen for
-what the official images have at least.
+This needs neither a container engine nor an image: without an image, the files are chosen for what
+every official image has.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from matrix.docker.images.catalog import ImageCatalog
@@ -21,32 +21,32 @@ from matrix.environments.download import ChosenFile
 from matrix.environments.image_trees import TreeStore
 from matrix.environments.sdist_wheels import build_requires, tools_for
 from matrix.errors import StorageError, UsageError
-from matrix.features.reproduce.by_hand import ManualSteps
 from matrix.features.reproduce.docker_context import BaseImage, DockerContext
+from matrix.features.reproduce.script import ManualSteps, setting_names
 from matrix.model.environment import Image
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.probes.registry import load_probes
 from matrix.probes.settings import load_settings
 from matrix.runs.environments import cell_requirements
+from matrix.runs.interface import Report
 from matrix.system.paths import apps_dir, cache_dir, fixtures_dir, project_root
 
-Say = Callable[[str], None]
-
-_MOST_VENDORED = 100 * 1024 * 1024
-# Enough for the wheels of every release, and not more than the oldest official image has.
+# The most bytes of wheels that go into the folder by default.
+_MOST_VENDORED = 100 * 2**20
+# Enough for the wheels of every release, and no more than the oldest official image has.
 _ASSUMED_LIBC = "glibc 2.28"
 _NEWEST_PATCH = 99
 _FIXTURES = "/cell/fixtures"
 _AGENT_PARTS = ("__init__.py", "agent", "model")
-_LITTER = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
-# Files that settings name; what drives a cell from inside stays here.
-_FIXTURE_LITTER = shutil.ignore_patterns("__pycache__", "*.py*", ".*")
+_IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+# Settings name the other files; the programs that drive a cell are left out.
+_IGNORED_FIXTURES = shutil.ignore_patterns("__pycache__", "*.py*", ".*")
 
 
 @dataclasses.dataclass(frozen=True)
 class WrittenContext:
-    """The folder; `size` is that of the vendored files in bytes, 0 where there are none."""
+    """The folder that was written; `size` is that of the vendored files in bytes, or 0."""
 
     folder: Path
     size: int
@@ -55,7 +55,7 @@ class WrittenContext:
 
 @dataclasses.dataclass(frozen=True)
 class DockerfileOptions:
-    """`setting` is the one to show first; `vendor` None lets the size decide."""
+    """`setting` is the first one in the README; the size decides where `vendor` is None."""
 
     setting: str = "appsec"
     vendor: bool | None = None
@@ -67,16 +67,16 @@ def write_context(
     folder: Path,
     options: DockerfileOptions,
     engine: ContainerEngine | None,
-    say: Say,
+    report: Report,
 ) -> WrittenContext:
-    """Write the folder, which must be new or empty. Raises UsageError and StorageError.
+    """Write the folder, which must be new or empty.
 
-    A cell whose files cannot be had raises BuildError.
+    Raises UsageError, StorageError, and BuildError where the files of the cell are not available.
     """
     load_settings().get(options.setting)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
-            f"{folder} is there, and not empty", "Name a folder that does not exist yet."
+            f"{folder} exists and is not empty", "Pass a folder that does not exist yet."
         )
     probes = load_probes()
     image = _image(planned, engine)
@@ -87,9 +87,11 @@ def write_context(
     size = sum(path.stat().st_size for path in paths)
     vendored = size <= _MOST_VENDORED if options.vendor is None else options.vendor
     if options.vendor is None and not vendored:
-        say(f"{size >> 20} MB of wheels are left to the index: --vendor takes them along")
+        report(
+            f"{size >> 20} MB of wheels are left to the index; --vendor puts them into the folder"
+        )
     context = DockerContext(
-        by_hand=_by_hand(planned, [probes[name] for name in planned.probes if name in probes]),
+        steps=_manual_steps(planned, [probes[name] for name in planned.probes if name in probes]),
         image=image,
         base=_base(image, engine),
         files=files,
@@ -105,19 +107,19 @@ def write_context(
             _copy(paths, folder / "wheels")
     except OSError as error:
         raise StorageError(
-            f"{folder} cannot be written: {error.strerror}", "Name a folder that can be."
+            f"cannot write {folder}: {error.strerror}", "Pass a folder that can be written."
         ) from error
     return WrittenContext(folder, size if vendored else 0, len(files))
 
 
 def _image(planned: PlannedCell, engine: ContainerEngine | None) -> Image:
-    """Return the image that the cell runs in here, else one as the official ones are."""
+    """Return the image that the cell runs in here, else one like the official images."""
     cell = planned.cell
     if engine is not None:
         with contextlib.suppress(ContainerError):
-            found = ImageCatalog(engine, cache_dir()).find(cell.python, cell.target)
-            if found is not None:
-                return found
+            image = ImageCatalog(engine, cache_dir()).find(cell.python, cell.target)
+            if image is not None:
+                return image
     for target in read_recipes().targets:
         if target.name == cell.target:
             return Image(
@@ -130,57 +132,53 @@ def _image(planned: PlannedCell, engine: ContainerEngine | None) -> Image:
                 launch=target.launch,
             )
     raise UsageError(
-        f"no image is for {cell.target}",
+        f"there is no image for {cell.target}",
         f"--dockerfile is for {', '.join(target.name for target in read_recipes().targets)}.",
     )
 
 
 def _base(image: Image, engine: ContainerEngine | None) -> BaseImage:
     digests = read_digests(digests_path())
-    made_here = image.id if engine is not None and image.source not in ("", "registry") else ""
-    for known in digests.images:
-        if (known.python, known.platform) == (image.minor, image.platform):
-            return BaseImage(known.name, known.digest, made_here)
-    return BaseImage(digests.pattern.name.format(python=image.minor), "", made_here)
+    local_id = image.id if engine is not None and image.source not in ("", "registry") else ""
+    for base in digests.images:
+        if (base.python, base.platform) == (image.minor, image.platform):
+            return BaseImage(base.name, base.digest, local_id)
+    return BaseImage(digests.pattern.name.format(python=image.minor), "", local_id)
 
 
 def _tools(
     store: TreeStore, image: Image, files: Sequence[ChosenFile], paths: Sequence[Path]
 ) -> tuple[ChosenFile, ...]:
-    """Return pip, and what else builds the source distributions among the files."""
+    """Return pip first, then what builds the source distributions among the files."""
     sources = [(file, path) for file, path in zip(files, paths, strict=True) if not file.is_wheel]
-    asked = sorted({item for _, path in sources for item in build_requires(path)})
-    wanted = tools_for(image.minor, max((file.uploaded for file, _ in sources), default=""), asked)
-    found = sorted(store.files(image, wanted), key=lambda file: (file.name != "pip", file.name))
-    if not found or found[0].name != "pip":
+    requires = sorted({item for _, path in sources for item in build_requires(path)})
+    newest = max((file.uploaded for file, _ in sources), default="")
+    files_of_tools = store.files(image, tools_for(image.minor, newest, requires))
+    tools = sorted(files_of_tools, key=lambda file: (file.name != "pip", file.name))
+    if not tools or tools[0].name != "pip":
         raise UsageError("the build tools have no pip", "See data/build_tools.toml.")
-    return tuple(found) if sources else (found[0],)
+    return tuple(tools) if sources else (tools[0],)
 
 
-def _by_hand(planned: PlannedCell, probes: Sequence[Probe]) -> ManualSteps:
+def _manual_steps(planned: PlannedCell, probes: Sequence[Probe]) -> ManualSteps:
     return ManualSteps(
         planned=planned,
         probes=probes,
-        settings={name: {} for name in _names(probes)},
+        settings={name: {} for name in setting_names(probes)},
         folder=Path(),
         project=project_root(),
         python=Path(sys.executable),
     )
 
 
-def _names(probes: Iterable[Probe]) -> list[str]:
-    channels = [channel for probe in probes for channel in probe.channels]
-    return sorted({name for item in channels for name in (item.setting, item.control) if name})
-
-
 def _settings(
     planned: PlannedCell, first: str, probes: Iterable[Probe]
 ) -> dict[str, dict[str, str]]:
-    """Return the variables of each setting that the cell's probes use, the wanted one first."""
-    names = _names(probe for probe in probes if probe.name in planned.probes)
-    known = load_settings()
+    """Return the variables of each setting that the cell's probes use, those of `first` first."""
+    names = setting_names(probe for probe in probes if probe.name in planned.probes)
+    settings = load_settings()
     return {
-        name: _templates(known.get(name).environment) for name in dict.fromkeys([first, *names])
+        name: _templates(settings.get(name).environment) for name in dict.fromkeys([first, *names])
     }
 
 
@@ -193,13 +191,13 @@ def _write(folder: Path, context: DockerContext) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
-    shutil.copytree(apps_dir(), folder / "apps", ignore=_LITTER)
-    shutil.copytree(fixtures_dir() / "cell", folder / "fixtures", ignore=_FIXTURE_LITTER)
+    shutil.copytree(apps_dir(), folder / "apps", ignore=_IGNORED)
+    shutil.copytree(fixtures_dir() / "cell", folder / "fixtures", ignore=_IGNORED_FIXTURES)
     package = project_root() / "matrix"
     for part in _AGENT_PARTS:
         source, target = package / part, folder / "agent" / "matrix" / part
         if source.is_dir():
-            shutil.copytree(source, target, ignore=_LITTER)
+            shutil.copytree(source, target, ignore=_IGNORED)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)

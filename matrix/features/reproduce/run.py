@@ -1,4 +1,4 @@
-"""One cell alone: its commands for a person, or a run of it, outside of any plan's run."""
+"""Repeat one cell: print its commands for a person, or run it outside of a plan's run."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import contextlib
 import dataclasses
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from matrix.environments.errors import BuildError
 from matrix.environments.store import EnvironmentStore
 from matrix.errors import StorageError, UsageError
-from matrix.features.reproduce.by_hand import ManualSteps
+from matrix.features.reproduce.script import ManualSteps, setting_names
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.inspect import host_target
 from matrix.interpreters.targets import compatible_targets
@@ -20,7 +20,6 @@ from matrix.judging.cells import findings_of
 from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture, CellLocation
 from matrix.model.plan import PlannedCell
-from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.service import against
 from matrix.model.verdict import Finding
@@ -31,7 +30,7 @@ from matrix.reporting.services import count_needed_services
 from matrix.runs.backend import RunBackend
 from matrix.runs.environments import CellWork, LocalEnvironments
 from matrix.runs.failures import capture_not_run
-from matrix.runs.interface import CellRequest
+from matrix.runs.interface import CellRequest, Report
 from matrix.runs.run import stopping
 from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
 from matrix.runs.setup import (
@@ -45,26 +44,24 @@ from matrix.runs.workers import Workers
 from matrix.services.pool import Services
 from matrix.system.paths import cache_dir, fixtures_dir, project_root, results_dir
 
-Say = Callable[[str], None]
-
 
 @dataclasses.dataclass(frozen=True)
 class SingleRun:
-    """What one cell showed; `folder` holds its logs and files where they were kept."""
+    """The result of one cell; `folder` has its logs and files where they were kept."""
 
     capture: CellCapture
     findings: tuple[Finding, ...]
     folder: Path | None
 
     def lines(self) -> Iterator[str]:
-        """Yield it for a reader."""
+        """Yield the lines of a report for people."""
         capture = self.capture
         yield f"{capture.cell}: {capture.seconds:.1f} s, {capture.isolation or 'not started'}"
         where = CellLocation.of(capture)
         if where is not None:
             yield f"  {where}"
-        if said := against(capture.services):
-            yield f"  {said}"
+        if sentence := against(capture.services):
+            yield f"  {sentence}"
         if capture.failed is not None:
             yield f"  failed: {capture.failed.value}: {capture.detail}"
         for process in capture.processes:
@@ -82,7 +79,7 @@ class SingleRun:
             yield f"kept: {self.folder}"
 
     def to_json(self) -> dict[str, object]:
-        """Return it as plain JSON values."""
+        """Return the result as plain JSON values."""
         reason = self.capture.failed
         where = CellLocation.of(self.capture)
         return {
@@ -96,10 +93,10 @@ class SingleRun:
         }
 
 
-def back_ends_of(planned: PlannedCell, services: Services) -> dict[str, str]:
-    """Return the back ends that the cell needs, by name: what would be used, or why none is here.
+def describe_back_ends(planned: PlannedCell, services: Services) -> dict[str, str]:
+    """Return descriptions of the back ends that the cell needs, by name, without starting them.
 
-    Nothing is started.
+    A back end that is not available is described by the reason and the remedy.
     """
     states = [services.state(name) for name in count_needed_services([planned], load_probes())]
     return {
@@ -108,54 +105,49 @@ def back_ends_of(planned: PlannedCell, services: Services) -> dict[str, str]:
     }
 
 
-def commands(
-    planned: PlannedCell, back_ends: Mapping[str, str], *, offline: bool, say: Say
+def manual_commands(
+    planned: PlannedCell, back_ends: Mapping[str, str], *, offline: bool, report: Report
 ) -> Iterator[str]:
     """Yield the commands for the cell, and write the files that they need below the results.
 
-    `back_ends` are those that it needs, in words by name. The environment is resolved, and built,
-    if need be: its lock is what the commands install.
+    `back_ends` are descriptions of those that it needs, by name. The environment is resolved and
+    built if necessary, as the commands install its lock.
     """
     if planned.cell.target not in (host_target(), *compatible_targets(host_target())):
         raise UsageError(
-            f"{planned.cell.target} is not this machine, so there is nothing to type here",
+            f"cannot run {planned.cell.target} on this machine",
             "Run it in a container: reproduce CELL --run --engine docker",
         )
     probes = [probe for name, probe in load_probes().items() if name in planned.probes]
-    by_hand = ManualSteps(
+    data = fixtures_dir() / "cell"
+    steps = ManualSteps(
         planned=planned,
         probes=probes,
-        settings=_settings(probes),
+        settings={name: load_settings().render(name, data=data) for name in setting_names(probes)},
         folder=results_dir() / "by-hand" / planned.cell.id,
         project=project_root(),
         python=Path(sys.executable),
         back_ends=back_ends,
     )
-    environments = _environments(offline=offline)
+    store = EnvironmentStore(cache_dir(), offline=offline)
+    environments = LocalEnvironments(store, find_interpreters(), load_probes())
     interpreter, requirements = environments.request(planned)
     environment = None
     try:
-        environment = environments.ensure(planned, say)
+        environment = environments.ensure(planned, report)
     except BuildError as error:
-        say(f"its environment cannot be made: {error.reason.value}: {error.detail}")
-    _write(by_hand.folder, by_hand.files(environment))
+        report(f"cannot make its environment: {error.reason.value}: {error.detail}")
+    _write(steps.folder, steps.files(environment))
     yield f"# {planned.cell.id}, dependencies as of {planned.as_of}"
     if environment is None:
-        yield from by_hand.unlocked(interpreter, requirements)
+        yield from steps.unlocked_commands(interpreter, requirements)
     else:
-        yield from by_hand.environment(interpreter)
-    yield from by_hand.beside()
-    for name in by_hand.settings:
+        yield from steps.environment_commands(interpreter)
+    yield from steps.back_end_commands()
+    for name in steps.settings:
         yield ""
         yield f"### setting {name}: {load_settings().get(name).title}"
-        yield from by_hand.session(name)
-
-
-def _settings(probes: Iterable[Probe]) -> dict[str, dict[str, str]]:
-    channels = [channel for probe in probes for channel in probe.channels]
-    names = {name for item in channels for name in (item.setting, item.control) if name is not None}
-    data = fixtures_dir() / "cell"
-    return {name: load_settings().render(name, data=data) for name in sorted(names)}
+        yield from steps.session_commands(name)
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
@@ -165,56 +157,49 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise StorageError(
-            f"{folder} cannot be written: {error.strerror}",
-            "Name a writable folder in COMPAT_MATRIX_RESULTS.",
+            f"cannot write {folder}: {error.strerror}",
+            "Set COMPAT_MATRIX_RESULTS to a folder that can be written.",
         ) from error
 
 
-def run_alone(planned: PlannedCell, runs: RunBackend, how: RunOptions, say: Say) -> SingleRun:
-    """Run the cell once, now; nothing of it is written to the journal. `runs` is what runs it.
+def run_alone(
+    planned: PlannedCell, backend: RunBackend, options: RunOptions, report: Report
+) -> SingleRun:
+    """Run the cell once on `backend`, without the journal.
 
-    The back ends that it needs are started, and ended with it.
+    The back ends that it needs are started for it, and ended with it.
     """
     probes = load_probes()
     with contextlib.ExitStack() as stack:
-        needs = CellServices(
-            stack.enter_context(
-                run_services(how.external, offline=how.offline, engine=runs.engine)
-            ),
-            probes,
+        services = stack.enter_context(
+            run_services(options.external, offline=options.offline, engine=backend.engine)
         )
+        cell_services = CellServices(services, probes)
         environments = ServedEnvironments(
-            backend_environments(runs, probes, offline=how.offline), needs
+            backend_environments(backend, probes, offline=options.offline), cell_services
         )
-        if how.keep:
+        if options.keep:
             scratch = Path(tempfile.mkdtemp(prefix="compat-matrix-"))
         else:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        limits = cell_limits(runs)
-        jobs = JobFactory(probes, scratch, runs, *limits, keep=how.keep, services=needs.ensure)
-        workers = Workers(
-            CellWork(contained=runs.engine is not None),
-            jobs.make,
-            1,
-            max(each.cell for each in limits) * 2,
+        limits = cell_limits(backend)
+        jobs = JobFactory(
+            probes, scratch, backend, *limits, keep=options.keep, services=cell_services.ensure
         )
+        longest = max(limit.cell for limit in limits) * 2
+        workers = Workers(CellWork(contained=backend.engine is not None), jobs.make, 1, longest)
         stack.callback(workers.close)
-        runner = ServedRunner(workers, needs)
+        runner = ServedRunner(workers, cell_services)
         stack.enter_context(stopping(runner.kill))
         try:
-            environment = environments.ensure(planned, say)
+            environment = environments.ensure(planned, report)
             request = CellRequest(0, planned, environment, "")
-            capture = runner.submit(request, say).result().capture
+            capture = runner.submit(request, report).result().capture
         except BuildError as error:
-            say(error.log or error.detail)
+            report(error.log or error.detail)
             capture = capture_not_run(planned, "", error.reason, error.detail)
     if capture is None:
         capture = capture_not_run(planned, "", Reason.INTERNAL_ERROR, "the cell has no capture")
-    capture = dataclasses.replace(capture, engine=runs.where.engine)
-    found = findings_of(capture, planned.probes, probes)
-    return SingleRun(capture, found, scratch if how.keep else None)
-
-
-def _environments(*, offline: bool) -> LocalEnvironments:
-    store = EnvironmentStore(cache_dir(), offline=offline)
-    return LocalEnvironments(store, find_interpreters(), load_probes())
+    capture = dataclasses.replace(capture, engine=backend.where.engine)
+    findings = findings_of(capture, planned.probes, probes)
+    return SingleRun(capture, findings, scratch if options.keep else None)

@@ -19,6 +19,7 @@ import pytest
 from helpers.tree_fakes import TreeFakes, source, wheel
 
 from matrix.__main__ import main
+from matrix.cli import reproduce as reproduce_command
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.interface import ContainerSpec
@@ -26,7 +27,7 @@ from matrix.docker.labels import lock_run
 from matrix.environments.image_trees import TreeStore
 from matrix.environments.lock import parse_lock
 from matrix.errors import ExitCode, UsageError
-from matrix.features.reproduce import dockerfile as by_dockerfile
+from matrix.features.reproduce import dockerfile
 from matrix.features.reproduce.dockerfile import DockerfileOptions, WrittenContext, write_context
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
@@ -45,20 +46,20 @@ FILES = {
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TreeFakes:
-    made = TreeFakes(tmp_path / "cache", dict(FILES))
+    fakes = TreeFakes(tmp_path / "cache", dict(FILES))
 
     def store(*_: object, offline: bool) -> TreeStore:
-        return made.store(offline=offline)
+        return fakes.store(offline=offline)
 
-    monkeypatch.setattr(by_dockerfile, "TreeStore", store)
-    return made
+    monkeypatch.setattr(dockerfile, "TreeStore", store)
+    return fakes
 
 
-USUAL = DockerfileOptions()
+DEFAULTS = DockerfileOptions()
 
 
 def written(
-    folder: Path, options: DockerfileOptions = USUAL, planned: PlannedCell = PLANNED
+    folder: Path, options: DockerfileOptions = DEFAULTS, planned: PlannedCell = PLANNED
 ) -> WrittenContext:
     return write_context(planned, folder / "cell", options, None, lambda _: None)
 
@@ -69,8 +70,7 @@ def instructions(folder: Path, word: str) -> list[str]:
 
 
 def test_the_folder_has_exactly_the_files_of_the_target(world: TreeFakes, tmp_path: Path) -> None:
-    made = written(tmp_path)
-    folder = made.folder
+    folder = written(tmp_path).folder
     names = {path.name for path in (folder / "wheels").iterdir()}
     assert names == {name for name in FILES if "x86_64" not in name}
     hashes = {hashlib.sha256((folder / "wheels" / name).read_bytes()).hexdigest() for name in names}
@@ -164,9 +164,9 @@ def test_sources_are_built_with_tools_that_do_not_stay(world: TreeFakes, tmp_pat
 
 
 def test_without_wheels_the_build_uses_the_index(world: TreeFakes, tmp_path: Path) -> None:
-    made = written(tmp_path, DockerfileOptions(vendor=False))
-    assert made.size == 0
-    assert not (made.folder / "wheels").exists()
+    context = written(tmp_path, DockerfileOptions(vendor=False))
+    assert context.size == 0
+    assert not (context.folder / "wheels").exists()
     (run,) = instructions(tmp_path, "RUN")
     assert "--no-index" not in json.loads(run)
     assert "--network none" not in _readme(tmp_path)
@@ -175,26 +175,26 @@ def test_without_wheels_the_build_uses_the_index(world: TreeFakes, tmp_path: Pat
 def test_many_megabytes_are_left_to_the_index(
     world: TreeFakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(by_dockerfile, "_MOST_VENDORED", 10)
-    made = write_context(PLANNED, tmp_path / "cell", DockerfileOptions(), None, said.append)
-    assert made.size == 0
-    assert "--vendor" in said[0]
+    notes: list[str] = []
+    monkeypatch.setattr(dockerfile, "_MOST_VENDORED", 10)
+    context = write_context(PLANNED, tmp_path / "cell", DEFAULTS, None, notes.append)
+    assert context.size == 0
+    assert "--vendor" in notes[0]
 
 
 def test_a_folder_with_something_in_it_is_left_alone(world: TreeFakes, tmp_path: Path) -> None:
-    mine = tmp_path / "cell" / "mine"
-    mine.mkdir(parents=True)
+    other = tmp_path / "cell" / "other"
+    other.mkdir(parents=True)
     with pytest.raises(UsageError, match="not empty"):
         written(tmp_path)
-    assert list((tmp_path / "cell").iterdir()) == [mine]
+    assert list((tmp_path / "cell").iterdir()) == [other]
 
 
 def test_an_unknown_setting_and_another_system_are_errors(world: TreeFakes, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown setting 'apsec'"):
         written(tmp_path, DockerfileOptions(setting="apsec"))
     elsewhere = dataclasses.replace(PLANNED, cell=dataclasses.replace(CELL, target="win_amd64"))
-    with pytest.raises(UsageError, match="no image is for win_amd64"):
+    with pytest.raises(UsageError, match="there is no image for win_amd64"):
         written(tmp_path, planned=elsewhere)
     assert not (tmp_path / "cell").exists()
 
@@ -205,7 +205,7 @@ def test_the_command_says_what_it_wrote_and_why_it_could_not(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("matrix.cli.reproduce._find", lambda *_: PLANNED)
+    monkeypatch.setattr(reproduce_command, "_find", lambda *_: PLANNED)
     monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
     argv = ["reproduce", CELL.id, "--engine", "local", "--dockerfile"]
     assert main([*argv, str(tmp_path / "cell")]) == ExitCode.OK
@@ -255,18 +255,16 @@ def test_what_is_written_builds_without_network_and_serves(cell: str, tmp_path: 
         base = ImageCatalog(engine, cache_dir()).ensure(
             planned.cell.python, planned.cell.target, lambda _: None
         )
-        made = write_context(
-            planned, tmp_path / "cell", DockerfileOptions(), engine, lambda _: None
-        )
+        context = write_context(planned, tmp_path / "cell", DEFAULTS, engine, lambda _: None)
         (command,) = instructions(tmp_path, "CMD")
-        with built(made.folder, base.id, base.platform) as image:
+        with built(context.folder, base.id, base.platform) as image:
             spec = ContainerSpec(
                 image, base.platform, json.loads(command), {"DD_TRACE_ENABLED": "false"}
             )
             with engine.start(spec) as container:
-                heard = b""
-                while b"bookshop ready" not in heard:
+                output = b""
+                while b"bookshop ready" not in output:
                     piece = container.pipe.read()
                     assert piece, container.pipe.errors
-                    heard += piece
+                    output += piece
                 container.pipe.close()

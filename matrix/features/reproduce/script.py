@@ -1,6 +1,6 @@
-"""How to repeat a cell by hand: files and commands for a POSIX shell, apart from what runs cells.
+"""Files and commands for a POSIX shell that repeat a cell by hand. Pure.
 
-Pure: says what the files hold and what to type; `matrix.reporting.alone` writes the files.
+`matrix.features.reproduce.run` writes the files.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ import dataclasses
 import itertools
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from matrix.cells.job import app_of
+from matrix.cells.session import TRACER_LAUNCH
 from matrix.model.environment import Environment, Interpreter, Requirements
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Channel, Probe, Stimulus
 from matrix.probes.settings import load_settings
 
 AGENT_PORT = 18126
-# Today's virtualenv and uv refuse them.
+# Current releases of virtualenv and uv do not support them.
 _OLD = {"2.7", "3.5"}
-# `python -m ddtrace.commands.ddtrace_run` does nothing, with exit code 0, in some releases.
-_LAUNCH = "from ddtrace.commands.ddtrace_run import main; main()"
 _AGENT = """\
-\"\"\"Records what a tracer sends; pushes the remote configuration of a setting when told to.\"\"\"
+\"\"\"Records what a tracer sends, and pushes the remote configuration of a setting.\"\"\"
 import json, sys
 from matrix.agent.server import Agent
 from matrix.model.probe import RemoteConfig
@@ -42,11 +41,19 @@ with Agent({port}) as agent:
 """
 
 
+def setting_names(probes: Iterable[Probe]) -> list[str]:
+    """Return the names of the settings and controls of the probes, sorted."""
+    channels = (channel for probe in probes for channel in probe.channels)
+    return sorted({name for item in channels for name in (item.setting, item.control) if name})
+
+
 @dataclasses.dataclass(frozen=True)
 class ManualSteps:
-    """A cell for a person: `folder` is where its files are written, `project` this project's,
-    `python` a Python that can import it; `settings` holds each setting's variables by name.
-    `back_ends` are those that it needs: by name, what they are.
+    """The steps that repeat a cell by hand.
+
+    `folder` is where its files are written, `project` this project's, `python` a Python that can
+    import it; `settings` has each setting's variables by name. `back_ends` are those that the cell
+    needs: descriptions by name.
     """
 
     planned: PlannedCell
@@ -58,13 +65,13 @@ class ManualSteps:
     back_ends: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def files(self, environment: Environment | None) -> dict[str, str]:
-        """Return the text of each file that the commands name."""
-        made = {"agent.py": self.agent()}
+        """Return the text of each file that the commands use."""
+        files = {"agent.py": self.agent_program()}
         if environment is not None:
-            made["lock.txt"] = "".join(f"{line}\n" for line in environment.lock)
-        return made
+            files["lock.txt"] = "".join(f"{line}\n" for line in environment.lock)
+        return files
 
-    def agent(self) -> str:
+    def agent_program(self) -> str:
         """Return the program that records what the tracer sends."""
         configs = {
             setting: {
@@ -78,45 +85,47 @@ class ManualSteps:
         }
         return _AGENT.format(configs=json.dumps(configs), port=AGENT_PORT)
 
-    def environment(self, interpreter: Interpreter) -> Iterator[str]:
+    def environment_commands(self, interpreter: Interpreter) -> Iterator[str]:
         """Yield the commands that make the environment from its lock."""
-        yield from self._make(interpreter)
+        yield from self._virtualenv_commands(interpreter)
         if interpreter.python in _OLD:
             yield "env/bin/pip install --no-deps --require-hashes -r lock.txt"
         else:
             yield "uv pip install -p env/bin/python --no-deps --require-hashes -r lock.txt"
 
-    def unlocked(self, interpreter: Interpreter, requirements: Requirements) -> Iterator[str]:
+    def unlocked_commands(
+        self, interpreter: Interpreter, requirements: Requirements
+    ) -> Iterator[str]:
         """Yield the commands for an environment that could not be made, to see why."""
-        wanted = " ".join(shlex.quote(item) for item in (*requirements.pins, *requirements.also))
+        packages = " ".join(shlex.quote(item) for item in (*requirements.pins, *requirements.also))
         binary = " ".join(f"--only-binary {name}" for name in requirements.only_binary)
-        yield from self._make(interpreter)
+        yield from self._virtualenv_commands(interpreter)
         if interpreter.python in _OLD:
             yield f"# its pip cannot hide what was uploaded after {requirements.as_of}"
-            yield f"env/bin/pip install {binary} {wanted}"
+            yield f"env/bin/pip install {binary} {packages}"
         else:
             until = requirements.as_of.isoformat()
-            yield f"uv pip install -p env/bin/python --exclude-newer {until} {binary} {wanted}"
+            yield f"uv pip install -p env/bin/python --exclude-newer {until} {binary} {packages}"
 
-    def beside(self) -> Iterator[str]:
-        """Yield how to start the back ends, which tell the app where they are by files."""
-        for name, what in self.back_ends.items():
-            yield f"# a terminal more, for {what}"
+    def back_end_commands(self) -> Iterator[str]:
+        """Yield the commands that start the back ends; their variables go to files for the app."""
+        for name, description in self.back_ends.items():
+            yield f"# one more terminal, for {description}"
             start = f"{_quote(self.python)} -m matrix services start {name}"
-            yield f"cd {_quote(self.project)} && {start} | tee {_quote(self._told(name))}"
+            yield f"cd {_quote(self.project)} && {start} | tee {_quote(self._variables_file(name))}"
 
-    def session(self, setting: str) -> Iterator[str]:
-        """Yield how to start agent and app under a setting, what to ask, and what to look for."""
+    def session_commands(self, setting: str) -> Iterator[str]:
+        """Yield the commands for the agent, the app and the requests under a setting."""
         yield "# terminal 1: the agent that the tracer reports to"
         agent = f"{_quote(self.python)} {_quote(self.folder / 'agent.py')} {setting}"
         yield f"PYTHONPATH={_quote(self.project)} {agent}"
-        yield "# terminal 2: the app, which says its port; Ctrl-C ends it"
-        yield from self._app(setting)
-        yield "# terminal 3: the requests, with the port that the app said"
-        yield from self.requests(setting)
+        yield "# terminal 2: the app, which prints its port; Ctrl-C ends it"
+        yield from self._app_commands(setting)
+        yield "# terminal 3: the requests, with the port that the app printed"
+        yield from self.request_commands(setting)
 
-    def requests(self, setting: str) -> Iterator[str]:
-        """Yield what to ask of the app under a setting, and what to look for."""
+    def request_commands(self, setting: str) -> Iterator[str]:
+        """Yield the requests to the app under a setting, and the evidence to look for."""
         yield "PORT=..."
         shops = (f"s{number:015x}" for number in itertools.count(1))
         due = "a" if load_settings().get(setting).traced else "no"
@@ -124,14 +133,14 @@ class ManualSteps:
         for probe, channel in self._channels(setting, control=True):
             yield f"# {probe.name}, channel {channel.name}, switched off: must NOT show"
             for stimulus in channel.stimuli:
-                yield from _ask(stimulus, next(shops))
+                yield from _stimulus_commands(stimulus, next(shops))
         for probe, channel in self._channels(setting):
             push = ", once its configuration is pushed (terminal 1)" if channel.configs else ""
             yield f"# {probe.name}, channel {channel.name}{push}: must show"
             for stimulus in channel.stimuli:
-                yield from _ask(stimulus, next(shops))
+                yield from _stimulus_commands(stimulus, next(shops))
 
-    def _told(self, name: str) -> Path:
+    def _variables_file(self, name: str) -> Path:
         """Return the file with the variables of a back end."""
         return self.folder / f"{name}.env"
 
@@ -141,7 +150,7 @@ class ManualSteps:
                 if setting == (channel.control if control else channel.setting):
                     yield probe, channel
 
-    def _make(self, interpreter: Interpreter) -> Iterator[str]:
+    def _virtualenv_commands(self, interpreter: Interpreter) -> Iterator[str]:
         python = _quote(interpreter.executable)
         yield f"cd {_quote(self.folder)}"
         yield f"# CPython {interpreter.version}, {interpreter.target}"
@@ -151,10 +160,10 @@ class ManualSteps:
         else:
             yield f"uv venv --no-project --python {python} env"
 
-    def _app(self, setting: str) -> Iterator[str]:
+    def _app_commands(self, setting: str) -> Iterator[str]:
         python = _quote(self.folder / "env" / "bin" / "python")
         home = self.folder / "home"
-        given = {
+        variables = {
             "HOME": str(home),
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
@@ -166,40 +175,37 @@ class ManualSteps:
         }
         yield f"mkdir -p {_quote(home)} && cd {_quote(self.project / 'apps')}"
         yield "env -i \\"
-        yield from (f"  {name}={shlex.quote(value)} \\" for name, value in given.items())
-        # What `services start` said: the ports are other ones each time.
+        yield from (f"  {name}={shlex.quote(value)} \\" for name, value in variables.items())
+        # Printed by `services start`: the ports differ each time.
         yield from (
-            f"  $(grep ^BOOKSHOP_ {_quote(self._told(name))}) \\" for name in self.back_ends
+            f"  $(grep ^BOOKSHOP_ {_quote(self._variables_file(name))}) \\"
+            for name in self.back_ends
         )
-        yield f"  {python} -c {shlex.quote(_LAUNCH)} \\"
+        yield f"  {python} -c {shlex.quote(TRACER_LAUNCH)} \\"
         framework = self.planned.cell.framework
         yield f"  {python} serve.py {app_of(framework, self.project / 'apps') or framework}"
 
 
-def _ask(stimulus: Stimulus, shop: str) -> Iterator[str]:
-    yield _curl(stimulus, shop)
+def _stimulus_commands(stimulus: Stimulus, shop: str) -> Iterator[str]:
+    words = ["curl", "-i", "-X", stimulus.method]
+    for name, value in stimulus.headers:
+        words += ["-H", f"{name}: {_fill_in(value, shop)}"]
+    if stimulus.body:
+        words += ["--data-raw", _fill_in(stimulus.body, shop)]
+    quoted = " ".join(shlex.quote(word) for word in words)
+    path = _escape(_fill_in(stimulus.path, shop))
+    yield f'{quoted} --globoff --path-as-is "http://127.0.0.1:$PORT{path}"'
     if stimulus.follow_up:
-        yield f'curl -i "http://127.0.0.1:$PORT{_escaped(_filled(stimulus.follow_up, shop))}"'
+        yield f'curl -i "http://127.0.0.1:$PORT{_escape(_fill_in(stimulus.follow_up, shop))}"'
     yield f"#   evidence: {stimulus.evidence!r}"
 
 
-def _curl(stimulus: Stimulus, shop: str) -> str:
-    words = ["curl", "-i", "-X", stimulus.method]
-    for name, value in stimulus.headers:
-        words += ["-H", f"{name}: {_filled(value, shop)}"]
-    if stimulus.body:
-        words += ["--data-raw", _filled(stimulus.body, shop)]
-    quoted = " ".join(shlex.quote(word) for word in words)
-    path = _escaped(_filled(stimulus.path, shop))
-    return f'{quoted} --globoff --path-as-is "http://127.0.0.1:$PORT{path}"'
-
-
-def _filled(template: str, shop: str) -> str:
+def _fill_in(template: str, shop: str) -> str:
     return template.replace("{shop}", shop).replace("{number}", str(int(shop[1:], 16) + 1))
 
 
-def _escaped(path: str) -> str:
-    """Return a path for double quotes, in which the shell fills the port in."""
+def _escape(path: str) -> str:
+    """Return a path for double quotes, in which the shell replaces the port."""
     for character in '\\"$`':
         path = path.replace(character, f"\\{character}")
     return path
