@@ -1,9 +1,11 @@
-"""`diff`: what changed from one recorded run to another."""
+"""`diff`: print what changed from one recorded run to another."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+
+from rich.console import Console
 
 from matrix.errors import ExitCode, UnreadableInputError, did_you_mean
 from matrix.reporting.diff import compare_records, diff_to_json, is_worse, print_changes
@@ -11,21 +13,20 @@ from matrix.reporting.json import write_text_json
 from matrix.runs.record import Record
 from matrix.runs.record_store import RecordStore
 
-
 EXAMPLES = """\
-A run is a file that `verify --json` wrote, the name of a recorded run or its beginning, or
-`latest`. With `#DOCUMENT` behind it (or the beginning of a name), it is that document only.
+A run is a file of `verify --json`, the name of a recorded run or its beginning, or `latest`. With
+`#DOCUMENT` after it (or the beginning of its name), only that document is compared.
 
 examples:
   python -m matrix diff before.json latest
       what changed from a kept run to the newest one
   python -m matrix diff latest#english latest#japanese
-      where two documents of one run have other answers to the same promise
+      where two documents of one run have different answers to the same promise
   python -m matrix diff 2.21.11.json 2.21.12.json --json -
       two releases of the tracer, as JSON (schema diff/1)
 
 exit codes:
-  0 nothing is worse   1 something is: refuted now, or confirmed before and open now
+  0 nothing is worse   1 something is: refuted now, or confirmed before and unverified now
   2 wrong usage or unreadable input
 """
 
@@ -35,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "diff",
         help="say what changed between two recorded runs",
-        description="Say which promises have another answer than they had, the worst first.",
+        description="Print the promises with another answer than before, the worst first.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -49,31 +50,29 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Print the changes and return the exit code."""
-    from rich.console import Console  # noqa: PLC0415
-
     store = RecordStore.default()
-    before, after = _run(store, args.before), _run(store, args.after)
-    found = compare_records(before, after)
+    before, after = _find(store, args.before), _find(store, args.after)
+    diff = compare_records(before, after)
     to_stdout = args.json is not None and str(args.json) == "-"
-    print_changes(Console(stderr=to_stdout), found)
+    print_changes(Console(stderr=to_stdout), diff)
     if args.json is not None:
-        write_text_json(args.json, diff_to_json(found, before, after))
-    return ExitCode.REFUTED if is_worse(found) else ExitCode.OK
+        write_text_json(args.json, diff_to_json(diff, before, after))
+    return ExitCode.REFUTED if is_worse(diff) else ExitCode.OK
 
 
-def _run(store: RecordStore, word: str) -> Record:
-    named, _, document = word.partition("#")
-    record = store.find(named)
+def _find(store: RecordStore, text: str) -> Record:
+    name, _, document = text.partition("#")
+    record = store.find(name)
     if not document:
         return record
-    there = sorted({claim.document for claim in record.claims})
-    fitting = [name for name in there if name == document] or [
-        name for name in there if name.startswith(document)
+    documents = sorted({claim.document for claim in record.claims})
+    matching = [known for known in documents if known == document] or [
+        known for known in documents if known.startswith(document)
     ]
-    if len(fitting) != 1:
-        hint = "" if fitting else did_you_mean(document, there)
+    if len(matching) != 1:
+        hint = "" if matching else did_you_mean(document, documents)
         raise UnreadableInputError(
-            f"{named} has {len(fitting) or 'no'} documents of the name {document!r}{hint}",
-            f"It has: {', '.join(there)}",
+            f"{name} has {len(matching) or 'no'} documents named {document!r}{hint}",
+            f"It has: {', '.join(documents)}",
         )
-    return record.only(fitting[0])
+    return record.only(matching[0])

@@ -1,10 +1,11 @@
-"""The options for what a run comes to, and its report: for every command that ends in verdicts."""
+"""Options and output of commands that end with verdicts."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from rich.console import Console
 
 from matrix.errors import UsageError
 from matrix.reporting.json import json_text, record_to_json, write_text
@@ -12,16 +13,11 @@ from matrix.reporting.progress import run_console
 from matrix.reporting.terminal import print_report, write_picture
 from matrix.runs.record import Record
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-
-
 
 def add_answer_options(parser: argparse.ArgumentParser) -> None:
-    """Declare where the verdicts go, and what the exit code rests on."""
+    """Add the options for files of verdicts and for the exit code."""
     parser.add_argument(
-        "--strict", action="store_true", help="exit with 4 where a claim stays unverified"
+        "--strict", action="store_true", help="exit with 4 if a claim is unverified"
     )
     parser.add_argument(
         "--json",
@@ -33,24 +29,24 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
         "--picture",
         type=Path,
         metavar="FILE.svg",
-        help="write the answers that rest on experiments as an SVG picture",
+        help="write the verdicts with experiments as an SVG picture",
     )
 
 
 def check_answer_options(args: argparse.Namespace) -> None:
-    """Raise UsageError for a file in no folder: before a run, which may take an hour."""
+    """Raise UsageError for a file in a missing folder: before the run, which may take an hour."""
     for path in (args.json, args.picture):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
 
 
 def answer_console(args: argparse.Namespace) -> Console:
-    """Return where people read of the run: not where its JSON goes."""
+    """Return the console for progress and report, which is not where JSON goes."""
     return run_console(stderr=args.json is not None and str(args.json) == "-")
 
 
 def write_answers(args: argparse.Namespace, console: Console, record: Record) -> str:
-    """Print the report, write the files that are asked for, and return the record's text."""
+    """Print the report, write the requested files, and return the text of the record."""
     print_report(console, record)
     text = json_text(record_to_json(record))
     if args.json is not None:

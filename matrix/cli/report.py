@@ -1,4 +1,4 @@
-"""`report`: a recorded run as a page, and as files for other programs."""
+"""`report`: write a recorded run as an HTML page, and as files for other programs."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ from matrix.runs.record import CellRecord, Record
 from matrix.runs.record_store import RecordStore
 from matrix.system.paths import results_dir
 
-
 EXAMPLES = """\
-RUN is a file that `verify --json` wrote, the name of a recorded run or its beginning, or `latest`.
-Nothing is run: captures of the cells are read where they are kept.
+RUN is a file of `verify --json`, the name of a recorded run or its beginning, or `latest`. Nothing
+is run: the captures of the cells are read where there are any.
 
 examples:
   python -m matrix report
@@ -33,13 +32,13 @@ examples:
   python -m matrix report 20261120 --since before.json --html page.html
       an earlier run, with what changed since a kept one
   python -m matrix report --minimum django.json
-      with the releases that `minimum --json` tried
+      with the releases that `minimum --json` has tried
   python -m matrix report --junit results.xml --json verdicts.json --badge badge.json
       for a CI server, for programs, for shields.io
   python -m matrix report --markdown comment.md --summary "$GITHUB_STEP_SUMMARY"
       for a pull request and for the summary of a step
 
-In a step of GitHub Actions the summary is written too where no option asks for anything.
+Without any of these options a step of GitHub Actions also gets its summary.
 
 exit codes:
   0 written   2 wrong usage or unreadable input   6 disk full or not writable
@@ -57,19 +56,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("of", metavar="RUN", nargs="?", default="latest", help="default: latest")
-    for name, what in (
+    for name, content in (
         ("html", "one page with the evidence (default: report.html among the results)"),
         ("junit", "JUnit XML: a claim is a test case, and unverified is skipped"),
         ("json", "the verdicts as they were recorded (schema verdicts/1)"),
         ("markdown", "Markdown, short enough for a comment on GitHub"),
         ("badge", "an endpoint file for shields.io"),
     ):
-        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {what}")
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {content}")
     parser.add_argument(
         "--summary", type=Path, metavar="FILE", help="append Markdown for the summary of a step"
     )
     parser.add_argument(
-        "--since", metavar="RUN", help="what to tell changes since (default: the run before)"
+        "--since", metavar="RUN", help="show changes since this run (default: the previous run)"
     )
     parser.add_argument(
         "--minimum",
@@ -83,7 +82,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write what was asked for, print where it is, and return the exit code."""
+    """Write the requested files, print their paths, and return the exit code."""
     for name in _FILES:
         path = getattr(args, name)
         if path is not None and not path.parent.is_dir():
@@ -93,22 +92,20 @@ def run(args: argparse.Namespace) -> int:
     record = store.latest() if args.of == "latest" else store.find(args.of)
     before = store.find(args.since) if args.since else store.previous(record)
     changed = compare_records(before, record) if before else None
-    asked = any(getattr(args, name) is not None for name in _FILES)
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not asked:
+    if all(getattr(args, name) is None for name in _FILES):
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
         args.html = results_dir() / "report.html"
         args.summary = Path(summary) if summary else None
     if args.minimum and args.html is None:
         raise UsageError("--minimum is for the page", "Name the page too: --html FILE")
-    kept = Path(args.of)
-    _write(args, record, changed, kept if kept.is_file() else store.folder / f"{record.name}.json")
+    path = Path(args.of)
+    _write(args, record, changed, path if path.is_file() else store.folder / f"{record.name}.json")
     return ExitCode.OK
 
 
 def _write(
     args: argparse.Namespace, record: Record, changed: RunDiff | None, record_path: Path
 ) -> None:
-
     if args.html is not None:
         searches = [strip for path in args.minimum for strip in read_searches(path)]
         write_text(args.html, render_page(record, _digests(), changed, searches))
@@ -129,7 +126,7 @@ def _write(
 
 
 def _digests() -> Callable[[CellRecord], Mapping[str, Any] | None]:
-    """Return what reads the captures of cells, as far as they are kept here."""
+    """Return a function that reads the captures of cells, where there are any."""
     captures = CaptureStore(results_dir() / "captures")
 
     @functools.cache
@@ -137,15 +134,15 @@ def _digests() -> Callable[[CellRecord], Mapping[str, Any] | None]:
         capture = captures.read(cell, key) if key else None
         return digest_capture(capture) if capture else None
 
-    return lambda line: read(line.id, line.key)
+    return lambda cell: read(cell.id, cell.key)
 
 
 def _append(path: Path, text: str) -> None:
-    """Add to a file that other steps add to; raise StorageError."""
+    """Append to a file of several steps; raise StorageError."""
     try:
         with path.open("a", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         raise StorageError(
-            f"{path} cannot be written: {error.strerror}", "Give another path."
+            f"cannot write {path}: {error.strerror}", "Give another path."
         ) from error

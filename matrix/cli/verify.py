@@ -1,9 +1,4 @@
-"""`verify`: run the cells and say which promises hold.
-
-Where `verify` runs its cells: on this machine, on a cluster, or nowhere (`--rejudge`).
-
-`verify --shard`: one part of a run that was shared out, for `collect` to judge.
-"""
+"""`verify`: run the cells, here, on a cluster or as a shard, and say which promises hold."""
 
 from __future__ import annotations
 
@@ -48,12 +43,11 @@ from matrix.system.paths import results_dir
 from matrix.system.source_files import project_version
 
 
-
 @dataclasses.dataclass(frozen=True)
 class VerifySetup:
-    """`where` is what can be planned; `context_on` opens the world for a plan, where one is run.
+    """The targets to plan for, and a function that opens the context of a run of a plan.
 
-    `notes` are what the user should know of the choice.
+    `notes` inform the user of the choice of the backend.
     """
 
     where: Targets
@@ -62,24 +56,24 @@ class VerifySetup:
 
 
 def check_cluster_options(args: argparse.Namespace) -> None:
-    """Raise UsageError for options that say nothing of a cluster."""
-    for option, said in (
-        ("shard", "a shard is run by one machine"),
-        ("rejudge", "nothing is run for --rejudge"),
-        ("keep", "the folders of cells are on the workers, which do not keep them"),
-        ("jobs", "each worker says how many cells it runs at a time: worker --jobs"),
+    """Raise UsageError for options that a cluster cannot have."""
+    for option, reason in (
+        ("shard", "a shard runs on one machine"),
+        ("rejudge", "--rejudge runs nothing"),
+        ("keep", "the workers do not keep the folders of cells"),
+        ("jobs", "each worker has its own number of cells at a time: worker --jobs"),
     ):
         if args.cluster and getattr(args, option):
             raise UsageError(
-                f"--{option} and --cluster exclude each other: {said}", "Leave one of them out."
+                f"--{option} and --cluster exclude each other: {reason}", "Leave one of them out."
             )
 
 
 @contextlib.contextmanager
-def place_from_args(args: argparse.Namespace) -> Iterator[VerifySetup]:
-    """Yield where the options say that cells run; raise what looking for it raises."""
+def setup_from_args(args: argparse.Namespace) -> Iterator[VerifySetup]:
+    """Yield the setup of a run; raise UserError where its backend is not available."""
     if args.rejudge:
-        # Nothing is run, so no engine is asked.
+        # Nothing is run, so no engine is needed.
         where = (
             captured_targets(results_dir(), args.target)
             if args.engine == "auto"
@@ -90,40 +84,25 @@ def place_from_args(args: argparse.Namespace) -> Iterator[VerifySetup]:
         with join_cluster(args.cluster, args.engine, args.target) as cluster:
             yield VerifySetup(cluster.where, cluster.context_on, cluster.notes)
     else:
-        with open_backend(args.engine, args.target) as runs:
-            yield VerifySetup(runs.where, lambda _plan: context_on(runs), runs.notes)
-
-
-def add_shard_options(parser: argparse.ArgumentParser) -> None:
-    """Declare which part of which shared-out run is meant."""
-    group = parser.add_argument_group(
-        "shards", "What `plan --github` shared out is run part by part, and judged by `collect`."
-    )
-    group.add_argument("--shard", metavar="NAME", help="run this part of the manifest's plan")
-    group.add_argument(
-        "--manifest",
-        type=Path,
-        metavar="FILE",
-        help="the manifest that the shard is of (default: manifest.json among the results)",
-    )
+        with open_backend(args.engine, args.target) as backend:
+            yield VerifySetup(backend.where, lambda _plan: context_on(backend), backend.notes)
 
 
 def run_shard_from_args(args: argparse.Namespace) -> int:
-    """Run a shard, say where its results are, and return its exit code."""
-    if wrong := list(_without_meaning(args)):
+    """Run a shard, print where its results are, and return its exit code."""
+    if unusable := list(_options_of_plans(args)):
         raise UsageError(
-            f"--shard says what is run, as the manifest has it; beside it is {', '.join(wrong)}",
-            "Give that to `plan --github`, or to `collect` what is about the report.",
+            f"--shard cannot be combined with {', '.join(unusable)}: the manifest has the plan",
+            "Pass options of plans to `plan --github`, and options of reports to `collect`.",
         )
-
     path = args.manifest or results_dir() / MANIFEST
     manifest = read_manifest(path)
     check_project(manifest, project_version(), path)
     shard = find_shard(manifest, args.shard)
-    if wrong := list(_contradictions(args, manifest, shard)):
+    if contradictions := list(_contradictions(args, manifest, shard)):
         raise UsageError(
-            f"{shard.name} is otherwise in {path}: {'; '.join(wrong)}",
-            "Leave these options out: the manifest says it.",
+            f"{shard.name} has other options in {path}: {'; '.join(contradictions)}",
+            "Leave these options out: the manifest has them.",
         )
     options = RunOptions(
         fresh=args.fresh,
@@ -134,19 +113,19 @@ def run_shard_from_args(args: argparse.Namespace) -> int:
         external=external_from_args(args),
     )
     console = run_console()
-    with open_backend(shard.engine, [shard.target]) as runs:
-        for note in runs.notes:
-            print(f"note: {note}", file=sys.stderr)
+    with open_backend(shard.engine, [shard.target]) as backend:
+        for note in backend.notes:
+            _note(note)
         with display(console, os.environ) as emit:
-            ran = run_shard(manifest, shard, options, emit, context_on(runs))
-    for warning in ran.seal.warnings:
+            shard_run = run_shard(manifest, shard, options, emit, context_on(backend))
+    for warning in shard_run.seal.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
-    console.print(str(ran), markup=False, highlight=False, soft_wrap=True)
-    return ran.exit_code
+    console.print(str(shard_run), markup=False, highlight=False, soft_wrap=True)
+    return shard_run.exit_code
 
 
-def _without_meaning(args: argparse.Namespace) -> Iterator[str]:
-    """Yield the options that say what is planned, and those about verdicts: a shard has none."""
+def _options_of_plans(args: argparse.Namespace) -> Iterator[str]:
+    """Yield the options that select what is planned or reported, which a shard does not have."""
     if args.documents:
         yield "a document"
     if selection_from_args(args):
@@ -161,7 +140,6 @@ def _contradictions(args: argparse.Namespace, manifest: Manifest, shard: Shard) 
         yield f"--profile {args.profile} is not {manifest.plan.profile}"
     if args.engine not in ("auto", shard.engine):
         yield f"--engine {args.engine} is not {shard.engine}"
-
     if args.target and select_targets([shard.target], args.target).targets != (shard.target,):
         yield f"--target {' '.join(args.target)} is not {shard.target}"
 
@@ -177,15 +155,15 @@ examples:
   python -m matrix verify --capability iast --python '3.*' --fresh
       one capability on some CPythons, without results of earlier runs
   python -m matrix verify --as-of today
-      what a user gets who installs the same releases now
+      with the dependencies that an installation of the same releases gets today
   python -m matrix verify --engine docker --target 386 --target arm64
-      in containers, and only what is promised for these
+      in containers, and only promises for these targets
   python -m matrix verify --rejudge --picture answers.svg
-      judge what earlier runs captured by today's rules, and draw the answers; runs nothing
+      judge the captures of earlier runs by the current rules, and draw the verdicts; run nothing
   python -m matrix verify --shard linux_x86_64-01
-      one part of what `plan --github` shared out; `collect` judges all of them
+      one shard of `plan --github`; `collect` judges all of them
   python -m matrix verify --cluster tcp://192.0.2.1:8786
-      on all machines where `python -m matrix worker tcp://192.0.2.1:8786` runs
+      on all machines that run `python -m matrix worker tcp://192.0.2.1:8786`
 
 exit codes:
   0 no claim refuted (with --strict: every claim confirmed)   1 at least one claim refuted
@@ -206,9 +184,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     add_plan_options(parser)
     group = parser.add_argument_group("run")
-    group.add_argument("--fresh", action="store_true", help="use no result of an earlier run")
+    group.add_argument("--fresh", action="store_true", help="reuse no result of an earlier run")
     group.add_argument(
-        "--rejudge", action="store_true", help="run nothing: judge again what was captured"
+        "--rejudge",
+        action="store_true",
+        help="run nothing: judge the captures of earlier runs again",
     )
     group.add_argument(
         "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
@@ -222,7 +202,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="ADDRESS",
         help="run the cells on the workers of a Dask cluster: its scheduler, as tcp://host:8786",
     )
-    add_shard_options(parser)
+    shards = parser.add_argument_group(
+        "shards", "`plan --github` divides a plan into shards; `collect` judges their results."
+    )
+    shards.add_argument("--shard", metavar="NAME", help="run this shard of the manifest's plan")
+    shards.add_argument(
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="the manifest of the shard (default: manifest.json among the results)",
+    )
     add_answer_options(parser)
     parser.set_defaults(run=run)
 
@@ -232,9 +221,7 @@ def run(args: argparse.Namespace) -> int:
     check_cluster_options(args)
     if args.shard is not None:
         return run_shard_from_args(args)
-    _check(args)
-    # The rest is imported when the options are known to be right: `--help` is quick.
-
+    _check_options(args)
     console = answer_console(args)
     options = RunOptions(
         fresh=args.fresh,
@@ -245,16 +232,14 @@ def run(args: argparse.Namespace) -> int:
         engine=args.engine,
         external=external_from_args(args),
     )
-    with place_from_args(args) as runs:
-        for note in runs.notes:
+    with setup_from_args(args) as setup:
+        for note in setup.notes:
             _note(note)
-        plan = plan_from_args(args, _note, runs.where, static_evidence)
+        plan = plan_from_args(args, _note, setup.where, static_evidence)
         if not plan.claims:
-            raise NothingSelectedError(
-                "there is no claim to verify", "See: python -m matrix claims"
-            )
+            raise NothingSelectedError("no claim to verify", "See: python -m matrix claims")
         with display(console, os.environ) as emit:
-            record = verify(plan, options, emit, runs.context_on(plan))
+            record = verify(plan, options, emit, setup.context_on(plan))
     record = record.dated(describe_as_of(args.as_of))
     text = write_answers(args, console, record)
     if args.keep:
@@ -263,7 +248,7 @@ def run(args: argparse.Namespace) -> int:
     return exit_code(record, strict=args.strict)
 
 
-def _check(args: argparse.Namespace) -> None:
+def _check_options(args: argparse.Namespace) -> None:
     if args.manifest is not None:
         raise UsageError("--manifest is for a shard", "Name one of its shards: --shard NAME")
     if args.fresh and args.rejudge:

@@ -156,9 +156,10 @@ def _end(record: Record) -> Iterator[str]:
         yield "</details>"
         yield ""
     run = record.run
+    cells = count_text(len(record.cells), "cell")
     yield (
-        f"<sub>profile {_text(run.profile)}, {count_text(len(record.cells), 'cell')},"
-        f" dependencies as of {_text(run.as_of)}, started {_text(run.started)}, record {record.sha256[:12]}</sub>"
+        f"<sub>profile {_text(run.profile)}, {cells}, dependencies as of {_text(run.as_of)},"
+        f" started {_text(run.started)}, record {record.sha256[:12]}</sub>"
     )
     yield ""
 

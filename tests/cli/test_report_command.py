@@ -62,7 +62,7 @@ def test_each_option_writes_its_file_and_no_other(tmp_path: Path) -> None:
         (["nowhere"], "no file 'nowhere'"),
         (["--html", "there/is/none.html"], "there is no folder"),
         (["--since", "never"], "no file 'never'"),
-        (["--minimum", "none.json"], "cannot be read"),
+        (["--minimum", "none.json"], "cannot read none.json"),
         (["--minimum", "none.json", "--badge", "-"], "--minimum is for the page"),
     ],
 )
