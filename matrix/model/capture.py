@@ -1,9 +1,7 @@
-"""A capture: everything that was seen while a cell ran, raw, so that it can be judged again.
+"""Captures: the raw record of a cell that ran, so that it can be judged again.
 
-Plain JSON on disk (`CellCapture.to_json`, gzip by the journal); bytes from the tracer are kept as
-`{"base64": "..."}`.
-
-Where a cell ran, as it was told from inside of it.
+A capture is plain JSON on disk (`CellCapture.to_json`, gzip by the journal). Bytes from the tracer
+are `{"base64": "..."}`.
 """
 
 from __future__ import annotations
@@ -16,18 +14,18 @@ from typing import Any
 from matrix.model.reason import Reason
 from matrix.model.service import Backend
 
-# The words on isolation begin so where there is none.
+# How the description of the isolation begins where there is none.
 UNISOLATED = "no network isolation"
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """Where a cell really was, as told from inside of it.
+    """The real environment of a cell, as read from inside of it.
 
     `python` is the full version (`3.9.18`), `build` the compiler line, `bits` the pointer size,
     `libc` such as `glibc 2.36`, `installed` distribution name (normalised) to version. `platform`
     is `sysconfig.get_platform()`, `executable` the interpreter's path inside; both are empty in
-    captures that are older than they.
+    captures from before they existed.
     """
 
     python: str
@@ -44,7 +42,7 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True)
 class FollowUp:
-    """The second look after an exchange: a GET of `path`, and what the client got."""
+    """A second request after an exchange: a GET of `path`, and the answer of the app."""
 
     path: str
     status: int | None
@@ -53,10 +51,10 @@ class FollowUp:
 
 @dataclasses.dataclass(frozen=True)
 class Exchange:
-    """One HTTP request of a probe to the app, and what the client got.
+    """One HTTP request of a probe to the app, and the answer of the app.
 
-    `shop` is the unique first path segment that the request's spans can be told by. `at` is seconds
-    since the process was started. `status` is None where no answer came, and `error` says why.
+    `shop` is the unique first path segment that identifies the request's spans. `at` is seconds
+    since the process was started. `status` is None without an answer, and `error` says why.
     `control` is set where the request was sent as the negative control of its channel. The warm-up
     request of a process has empty `probe`, `channel` and `stimulus`.
     """
@@ -81,9 +79,9 @@ class Exchange:
 
 @dataclasses.dataclass(frozen=True)
 class Push:
-    """Remote configuration that was pushed for a channel, and whether the tracer acknowledged it.
+    """A push of remote configuration for a channel, and whether the tracer acknowledged it.
 
-    `at` and `seconds` (until the acknowledgement, or until it was no longer waited for) count from
+    `at` and `seconds` (until the acknowledgement, or the end of the wait) count from
     the start of the process and of the push.
     """
 
@@ -100,7 +98,7 @@ class Push:
 class Soak:
     """A burst of plain and attack requests: answers by status, errors by kind, alive or not.
 
-    `benign` is the status of one plain request after the burst, None where no answer came.
+    `benign` is the status of one plain request after the burst, None without an answer.
     """
 
     sent: int
@@ -127,9 +125,9 @@ class ProcessCapture:
     """One process of the app under one setting, from start to stop.
 
     `purpose` is `probe` or `soak`; `repeat` counts from 0. `exit_code` is negative for a signal
-    that the process died of by itself, None where it lived until we stopped it. `failed` and
-    `detail` say why it gave no observations (broken start, timed out, agent failed), or how it
-    ended early (crashed). A soak has a process of its own, of which only the counts are kept
+    that killed the process, None where it lived until it was stopped. `failed` and
+    `detail` say why it gave no observations (broken start, timed out, agent failed), or that
+    it ended early (crashed). A soak has a process of its own, of which only the counts are kept
     (`soak` filled, no exchanges and no agent requests); where it did not start, `soak` is None.
     `traced` is False where the setting switches tracing off, so that no span is due.
     """
@@ -153,11 +151,11 @@ class ProcessCapture:
 
 @dataclasses.dataclass(frozen=True)
 class CellCapture:
-    """A cell's whole run. `failed` and `detail` are set where no process could be judged at all.
+    """A whole run of a cell. `failed` and `detail` are set where no process can be judged.
 
     `isolation` says what kept the cell from reaching beyond loopback, in a few words. `image` is
     the digest of the image that it ran in and `engine` the container engine's name, "" where it ran
-    on the machine itself. `services` are the back ends it could reach.
+    on the machine itself. `services` are the back ends that it could reach.
     `isolated` is whether the cell was kept from the network.
     """
 
@@ -177,7 +175,7 @@ class CellCapture:
     isolated: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values; what is in them is the capture's own, and not to be changed."""
+        """Return plain JSON values, which share objects with the capture: do not change them."""
         plain: dict[str, Any] = _plain(self)
         return plain
 
@@ -191,7 +189,7 @@ class CellCapture:
                 "identity": Identity(**identity) if identity else None,
                 "lock": tuple(data["lock"]),
                 "services": tuple(map(Backend.parse, data.get("services", ()))),
-                "processes": tuple(_process(item) for item in data["processes"]),
+                "processes": tuple(_read_process(item) for item in data["processes"]),
                 "failed": Reason(data["failed"]) if data["failed"] else None,
                 "isolated": _is_isolated(data),
             }
@@ -199,27 +197,28 @@ class CellCapture:
 
 
 def _is_isolated(data: Mapping[str, Any]) -> bool:
-    """Return it as a file has it; older files have only the words."""
-    words = str(data.get("isolation", ""))
-    return bool(data.get("isolated", not words.startswith(UNISOLATED)))
+    """Return whether a cell was isolated; older files have only the description."""
+    description = str(data.get("isolation", ""))
+    return bool(data.get("isolated", not description.startswith(UNISOLATED)))
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a capture
-    """Return dataclasses as dictionaries, without a copy of all else (`asdict` makes one)."""
+    """Return dataclasses as dictionaries, without the copies that `asdict` makes."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, Backend):
         return str(value)
     if dataclasses.is_dataclass(value):
-        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+        fields = dataclasses.fields(value)
+        return {field.name: _plain(getattr(value, field.name)) for field in fields}
     return value
 
 
-def _process(data: Mapping[str, Any]) -> ProcessCapture:
+def _read_process(data: Mapping[str, Any]) -> ProcessCapture:
     return ProcessCapture(
         **{
             **data,
-            "exchanges": tuple(_exchange(item) for item in data["exchanges"]),
+            "exchanges": tuple(_read_exchange(item) for item in data["exchanges"]),
             "agent": tuple(AgentRequest(**item) for item in data["agent"]),
             "pushes": tuple(Push(**item) for item in data.get("pushes", ())),
             "soak": Soak(**data["soak"]) if data.get("soak") else None,
@@ -228,7 +227,7 @@ def _process(data: Mapping[str, Any]) -> ProcessCapture:
     )
 
 
-def _exchange(data: Mapping[str, Any]) -> Exchange:
+def _read_exchange(data: Mapping[str, Any]) -> Exchange:
     follow_up = data.get("follow_up")
     return Exchange(**{**data, "follow_up": FollowUp(**follow_up) if follow_up else None})
 
@@ -239,11 +238,12 @@ _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 @dataclasses.dataclass(frozen=True)
 class CellLocation:
-    """`engine` is the container engine's name and `image` the image's digest, "" for this machine.
+    """The environment that a cell ran in, for reports.
 
+    `engine` is the container engine's name and `image` the image's digest, "" for this machine.
     `python` is the full version and `build` all of `sys.version`; `bits` is the size of a pointer;
-    `isolation` says in a few words what kept the cell from reaching beyond itself. `tracer` are the
-    sha256 digests that the tracer's artifact was accepted by, as its lock has them.
+    `isolation` describes in a few words what kept the cell from the network. `tracer` are the
+    sha256 digests of the tracer's artifact in the lock.
     """
 
     engine: str
@@ -260,21 +260,21 @@ class CellLocation:
 
     @classmethod
     def of(cls, capture: CellCapture) -> CellLocation | None:
-        """Return where a cell was, None where it did not come so far as to tell."""
-        told = capture.identity
-        if told is None:
+        """Return the location of a cell, None for a capture without identity."""
+        identity = capture.identity
+        if identity is None:
             return None
         return cls(
             engine=capture.engine,
             image=capture.image,
-            os=told.os,
-            machine=told.machine,
-            bits=told.bits,
-            libc=told.libc,
-            python=told.python,
-            build=told.build,
+            os=identity.os,
+            machine=identity.machine,
+            bits=identity.bits,
+            libc=identity.libc,
+            python=identity.python,
+            build=identity.build,
             isolation=capture.isolation,
-            tracer=_tracer(capture.lock),
+            tracer=_tracer_digests(capture.lock),
             isolated=capture.isolated,
         )
 
@@ -287,16 +287,16 @@ class CellLocation:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
+        """Return the location as plain JSON values."""
         return {**dataclasses.asdict(self), "tracer": list(self.tracer)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CellLocation:
-        """Return what `to_json` wrote; raise TypeError for something else."""
-        known = {"tracer": tuple(data.get("tracer", ())), "isolated": _is_isolated(data)}
-        return cls(**{**data, **known})
+        """Return the location that `to_json` wrote; raise TypeError for anything else."""
+        values = {"tracer": tuple(data.get("tracer", ())), "isolated": _is_isolated(data)}
+        return cls(**{**data, **values})
 
 
-def _tracer(lock: Iterable[str]) -> tuple[str, ...]:
+def _tracer_digests(lock: Iterable[str]) -> tuple[str, ...]:
     line = next((line for line in lock if line.startswith(_TRACER)), "")
     return tuple(_HASH.findall(line))

@@ -1,4 +1,4 @@
-"""A cell: one environment and what runs in it."""
+"""A cell: one environment and the releases that run in it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ID_DIGIT_NAME = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """CPython, OS and CPU, framework (or library) and its version, ddtrace, dependency date.
+    """A CPython, an OS and CPU, a framework or library, a ddtrace, and a dependency date.
 
     Versions are the index's spelling. `python` is `major.minor`. `target` is `<os>_<cpu>` in wheel
     tag words (`linux_x86_64`, `win32`). `as_of` is None for the era of the ddtrace release, else
@@ -41,13 +41,13 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """Return the stable id: unique, glob-able, and read back by `parse`."""
+        """Return the stable, unique id, which globs can match and `parse` reads."""
         name = self.framework.replace("-", "_")
         equals = "=" if name[-1].isdigit() else ""
-        when = f"-asof{self.as_of:%Y%m%d}" if self.as_of else ""
+        as_of = f"-asof{self.as_of:%Y%m%d}" if self.as_of else ""
         return (
             f"cp{self.python.replace('.', '')}-{self.target}"
-            f"-{name}{equals}{self.framework_version}-ddtrace{self.ddtrace}{when}"
+            f"-{name}{equals}{self.framework_version}-ddtrace{self.ddtrace}{as_of}"
         )
 
     def __str__(self) -> str:
@@ -67,7 +67,7 @@ class Cell:
 
     @classmethod
     def parse(cls, text: str) -> Cell:
-        """Return the cell whose id is `text`; raise ValueError where it is none."""
+        """Return the cell with the id `text`; raise ValueError for anything else."""
         match = _ID_DIGIT_NAME.fullmatch(text) or _ID.fullmatch(text)
         if match is None:
             raise ValueError(f"not a cell id: {text!r}")

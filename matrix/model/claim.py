@@ -1,4 +1,4 @@
-"""A claim: one promise of a document, with where it stands."""
+"""A claim: one promise of a document, with its place in the document."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class ClaimKind(str, enum.Enum):
-    """Which table or note a claim was read from."""
+    """The kind of table or note that a claim was read from."""
 
     CAPABILITY = "capability"
     DEPLOYMENT = "deployment"
@@ -22,7 +22,7 @@ class ClaimKind(str, enum.Enum):
 
 
 class Status(str, enum.Enum):
-    """What the document says of the subject."""
+    """The status of a subject in a document."""
 
     SUPPORTED = "supported"
     NOT_SUPPORTED = "not-supported"
@@ -35,23 +35,23 @@ class Status(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """One promise.
+    """One promise of a document.
 
-    `id` is unique, survives edits elsewhere in the document, and starts with the document's name:
-    `<document>/<kind>/<subject>[/<scope values>...]`.
+    `id` is unique, stays the same when other parts of the document change, and starts with the
+    document's name: `<document>/<kind>/<subject>[/<scope values>...]`.
 
     `subject` is the canonical slug of what is promised: a capability (`threat-detection`), a
     framework or library (`django`, `mysql-connector`), `ddtrace` for a branch, `cpython` for a
     runtime, a note's topic (`flask-query-string`).
 
-    `specifier` is the PEP 440 specifier set the promise is about, as text, `""` where the document
-    gives none: on ddtrace for capabilities, branches and runtimes, on the subject itself for
+    `specifier` is the PEP 440 specifier set of the promise as text, `""` where the document gives
+    none: on ddtrace for capabilities, branches and runtimes, on the subject itself for
     frameworks, integrations and authentication.
 
     `scope` holds what narrows the promise, by key: `capability`, `deployment`, `os`, `cpu`,
     `runtime`, `python` (a specifier set such as `==3.9.*` or `>=3.7`), `automatic` (`yes`, `no`),
     `automatic_python` (a specifier set), `role` (`client`, `server`), `backend` (`redis`),
-    `until` (a date), `note` (anything else that the cell says).
+    `until` (a date), `note` (anything else in the table cell).
 
     `line` is 1-based. `heading` is the nearest heading above, as written.
     """
@@ -75,7 +75,7 @@ class Claim:
 
     @property
     def fact(self) -> tuple[str, str, str, str, tuple[tuple[str, str], ...]]:
-        """What is promised, wherever it stands: equal for the same promise in two documents."""
+        """Return the promise without its place, equal for the same promise in two documents."""
         return (self.kind.value, self.subject, self.specifier, self.status.value, self.scope)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""Interpreters and environments, as facts about this machine.
-
-An image: a file system with one CPython for one target, as an engine holds it.
-"""
+"""Interpreters, images and environments that cells run in."""
 
 from __future__ import annotations
 
@@ -14,16 +11,17 @@ from matrix.model.index import File
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """What a container of it is, as told from inside of one.
+    """An image of an engine: a file system with one CPython for one target.
 
-    `id` is what this engine calls it (`sha256:...`, of its configuration), `digest` what names it
+    `id` is its id in this engine (`sha256:...`, of its configuration), `digest` its name
     everywhere: the manifest's digest for one of a registry, the id for one that was made here.
-    `name` is for people (`debian bookworm`), `source` is which image source gave it. `platform` is
-    the engine's word (`linux/386`), `target` ours (`linux_i686`). `python` is the full version,
-    `build` all of `sys.version`, `libc` such as `glibc 2.36`. `executable` and `site` are absolute
-    paths inside: the interpreter, and the folder that installed distributions go to. `launch`
-    comes before every command line (`linux32`, where the kernel would name another machine).
-    `environment` is what every process there must be given (settings of the emulator), as pairs.
+    `name` is for people (`debian bookworm`), `source` is the image source that provided it.
+    `platform` is the engine's name (`linux/386`), `target` ours (`linux_i686`). `python` is the
+    full version, `build` all of `sys.version`, `libc` such as `glibc 2.36`. `executable` and `site`
+    are absolute paths inside: the interpreter, and the folder that installed distributions go to.
+    `launch` comes before every command line (`linux32`, where the kernel would name another
+    machine). `environment` has the variables that every process in it needs (for the emulator), as
+    pairs.
     """
 
     id: str
@@ -48,7 +46,7 @@ class Image:
 
 @dataclasses.dataclass(frozen=True)
 class Interpreter:
-    """A CPython found here.
+    """A CPython of this machine.
 
     `version` is full (`3.9.18`), `build` all of `sys.version`, `target` in wheel-tag words
     (`linux_x86_64`), `source` where it was found (`pyenv`, `path`, `py`, `uv`).
@@ -69,12 +67,12 @@ class Interpreter:
 
 @dataclasses.dataclass(frozen=True)
 class Requirements:
-    """What an environment is asked to hold.
+    """The distributions that an environment must have.
 
-    `pins` are exact (`ddtrace==1.9.0`) and are compared with what got installed; `also` are
-    constraints and further requirements of the time; `as_of` hides what was uploaded later;
-    `only_binary` names distributions that must come as wheels. `given` are wheels of one pinned
-    release which alone count of it, whatever the index has under that version.
+    `pins` are exact (`ddtrace==1.9.0`) and are compared with what was installed; `also` are
+    constraints and further requirements of the era; `as_of` hides what was uploaded later;
+    `only_binary` names distributions that must come as wheels. `given` are the only wheels to use
+    for one pinned release, whatever the index has for that version.
     """
 
     pins: tuple[str, ...]
@@ -85,7 +83,7 @@ class Requirements:
 
     @property
     def text(self) -> str:
-        """Return all of it as a text, for keys."""
+        """Return all requirements as text, for keys."""
         hashes = " ".join(sorted(file.sha256 for file in self.given))
         return f"{self!r} of {hashes}" if hashes else repr(self)
 
@@ -97,7 +95,7 @@ class Environment:
     `key` is the sha256 over the lock and the interpreter's build: equal environments are one.
     In an environment of an image, `tree` is the folder on this machine that is mounted over
     `image.site`, and `python` is `image.executable`. `instead` says why it is of this machine where
-    one in an image was asked for. `services` are the back ends that its cell would have, in words.
+    one in an image was requested. `services` describes the back ends that its cell would have.
     """
 
     python: Path

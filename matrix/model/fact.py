@@ -1,6 +1,6 @@
-"""Facts: what a finding or a verdict rests on, as data.
+"""Facts: the evidence of a finding or a verdict, as data.
 
-Sentences are made of facts in one place, `matrix.judging.sentences`; nothing else looks into them.
+Only `matrix.judging.sentences` turns facts into sentences; nothing parses these.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ _PYTHON_KINDS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Fact:
-    """One fact: its kind, the cell it is about (or None), its values by name, facts within it."""
+    """One fact: its kind, the cell that it is about (or None), its values, and facts within it."""
 
     kind: FactKind
     cell: Cell | None = None
@@ -119,9 +119,9 @@ class Fact:
         return value if isinstance(value, tuple) else (str(value),)
 
     def across_cells(self) -> Fact:
-        """Return the fact as it is of all cells alike: the releases it names, without their cells.
+        """Return the fact with the releases of its cells in place of the cells.
 
-        Facts that are equal then say the same, of whatever cell.
+        Results are equal for facts that say the same about different cells.
         """
         values = [(name, value) for name, value in self.values if name not in _CELL_VALUES]
         if self.cell is not None:
@@ -132,11 +132,11 @@ class Fact:
                 values.append((self.cell.framework, self.cell.framework_version))
             if self.kind in _PYTHON_KINDS:
                 values.append(("python", self.cell.python))
-        facts = tuple(each.across_cells() for each in self.facts)
+        facts = tuple(inner.across_cells() for inner in self.facts)
         return Fact(self.kind, None, tuple(values), facts)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fact as plain JSON values; what is empty is left out."""
+        """Return the fact as plain JSON values, without empty ones."""
         data: dict[str, Any] = {"kind": self.kind.value}
         if self.cell is not None:
             data["cell"] = self.cell.id
@@ -167,14 +167,14 @@ def fact(
     return Fact(kind, cell, tuple(values.items()), tuple(facts))
 
 
-def text_facts(words: str) -> tuple[Fact, ...]:
-    """Return the facts of something that is known in words only, none for ""."""
-    return (fact(FactKind.TEXT, text=words),) if words else ()
+def text_facts(sentence: str) -> tuple[Fact, ...]:
+    """Return the facts for evidence that exists as text only, none for ""."""
+    return (fact(FactKind.TEXT, text=sentence),) if sentence else ()
 
 
 def facts_to_json(facts: Iterable[Fact]) -> list[dict[str, Any]]:
     """Return facts as plain JSON values."""
-    return [each.to_json() for each in facts]
+    return [item.to_json() for item in facts]
 
 
 def facts_from_json(data: Iterable[Mapping[str, Any]]) -> tuple[Fact, ...]:
@@ -183,7 +183,7 @@ def facts_from_json(data: Iterable[Mapping[str, Any]]) -> tuple[Fact, ...]:
 
 
 def stored_facts(data: Mapping[str, Any]) -> tuple[Fact, ...]:
-    """Return the facts of a stored finding or verdict; of one without facts, its words.
+    """Return the facts of a stored finding or verdict; for one without facts, its text.
 
     Raises ValueError, KeyError or TypeError.
     """
@@ -208,5 +208,5 @@ def stored_remarks(data: Mapping[str, Any]) -> tuple[Fact, ...]:
 
 def _value(value: Any) -> Value:  # noqa: ANN401 - any JSON value
     if isinstance(value, bool) or not isinstance(value, (str, int, list)):
-        raise TypeError(f"{value!r} is no value of a fact")
+        raise TypeError(f"{value!r} is not a value of a fact")
     return tuple(map(text, value)) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""What a package index says of a project: releases and their files."""
+"""Projects of a package index: their releases and files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """One file: `tags` are the wheel's tags (`cp39-cp39-manylinux2014_x86_64`, compressed sets kept
-    as written), `""` for a source distribution.
+    """One file of a release.
+
+    `tags` are the wheel's tags (`cp39-cp39-manylinux2014_x86_64`, compressed sets as written), ""
+    for a source distribution.
     """
 
     filename: str
@@ -35,7 +37,7 @@ class ReleaseFiles:
 
 @dataclasses.dataclass(frozen=True)
 class Project:
-    """All releases of a project, ascending as versions order, and when the index was asked.
+    """All releases of a project, in the order of versions, and when the index was read.
 
     `vanished` are releases that the index listed earlier and no longer lists, or no longer with
     those files: nothing can be installed from them, and they are no part of `releases`.

@@ -35,7 +35,7 @@ class Role(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """One thing that must hold for a claim to hold: a channel of a probe in one environment.
+    """One channel of a probe in one environment, which must hold for its claim to hold.
 
     `minimum` is the cell at the documented minimum, `before` the one at the release just before
     (None where tightness has no meaning or there is none), `controls` the cells that may serve as
@@ -49,8 +49,8 @@ class Part:
     Of a library's row, `pick` says which of its releases the part is about: the `lowest` in the
     documented range, the `newest`, or one of those `between`; "" for what is about the tracer's
     releases. There `minimum` and `before` differ in the library, `above` is the first release
-    beyond a range with an upper end, which nobody promised. `choice` explains the release that was
-    chosen where it is not the one that is written. Where the minimum does not build or start,
+    beyond a range with an upper end, which was not promised. `choice` explains the release that was
+    chosen where it differs from the documented one. Where the minimum does not build or start,
     `elsewhere` are cells of the same release on other CPythons, and `later` those of later releases
     on its own CPython, ascending.
     """
@@ -72,7 +72,7 @@ class Part:
 
     @property
     def required(self) -> tuple[Cell, ...]:
-        """Return the cells that are run in any case; the others are in reserve."""
+        """Return the cells that are always run; the others are in reserve."""
         neighbours = (cell for cell in (self.before, self.above) if cell)
         return (self.minimum, *neighbours, *self.controls[:1])
 
@@ -88,8 +88,8 @@ class PlannedCell:
 
     `as_of` is the date the dependencies are resolved as of, always filled. `decisive` probes are
     those a verdict may rest on (minimum or control): they are repeated when they fail. `soak` is
-    set where the cell is a documented minimum: it also serves a while of plain and attack requests.
-    Decisive probes run `repeats` times at least, also where they show at once.
+    set where the cell is a documented minimum: it also serves a burst of plain and attack requests.
+    Decisive probes run at least `repeats` times, even where they show the feature at once.
     """
 
     cell: Cell
@@ -120,9 +120,9 @@ class Plan:
 
     `cells` holds the cells to run, in the order to run them; `fallbacks` the controls that run only
     when the ones before them could not serve. `snapshot` is when the index was read. `targets` are
-    those that cells were planned for, the first first. `static` is what is known of the claims
-    without running anything. `candidate` is the release of the tracer that all is about, and that
-    stands where documents have their minimums; "" where they say which.
+    those that cells were planned for, in order. `static` is evidence on the claims that needs no
+    cell. `candidate` is the release of the tracer that every claim is tested on, in place of the
+    documented minimums; "" without one.
     """
 
     profile: str

@@ -1,8 +1,8 @@
-"""A probe, declared: what it needs, what it sends, and what counts as evidence.
+"""Probes: their requirements, their requests, and their evidence.
 
-A probe is data. `matrix.cells` sends what it declares and `matrix.judging` applies its evidence;
+A probe is data. `matrix.cells` sends its requests and `matrix.judging` applies its evidence;
 neither knows any capability. Paths are templates: `{shop}` becomes a segment that no other request
-of the cell has, so that its spans can be told.
+of the cell has, which identifies its spans.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Span:
 
 @dataclasses.dataclass(frozen=True)
 class Observation:
-    """All that one request caused: the exchange, its trace, and what telemetry had said so far.
+    """Everything that one request caused: the exchange, its trace, and the telemetry so far.
 
-    `root` is the web span of the request (the top span of the trace within the app), None where no
-    span told of this request. `spans` are all spans of that trace. `telemetry` are the telemetry
+    `root` is the web span of the request (the top span of the trace within the app), None where the
+    request has no span. `spans` are all spans of that trace. `telemetry` are the telemetry
     payloads of the process. `elsewhere` are spans of other traces that name the request in their
     resource.
     """
@@ -52,9 +52,9 @@ class Observation:
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """Whether the evidence is there, and a clause that says what was or was not observed.
+    """The result of applying evidence, and a clause that says what was or was not observed.
 
-    `clauses` are its parts where it has several, each of which can stand alone.
+    `clauses` are the parts of the text where it has several, each of which can stand alone.
     """
 
     holds: bool
@@ -63,23 +63,23 @@ class Match:
 
 
 class Evidence(Protocol):
-    """What counts: a pure predicate over an observation."""
+    """A pure predicate over an observation."""
 
     def match(self, observation: Observation) -> Match:
-        """Return whether the evidence is in `observation`."""
+        """Return whether `observation` has the evidence."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Stimulus:
-    """One HTTP request. `attempts` is how often it may be sent until its evidence shows.
+    """One HTTP request. `attempts` is how often it is sent, at most, until its evidence shows.
 
     `path`, `headers` and `body` are templates: `{shop}` is the unique segment, `{number}` a unique
     decimal number below 2**63. `follow_up` is the path of a GET that is sent after the answer, for
-    effects that only a second look shows; its answer is kept in the exchange. `patience` is for how
-    many seconds evidence that comes on its own time (telemetry) is waited for. `plain` is the
-    status of the app's own answer, which a control must have; None is for what may be answered in
-    several ways with the capability off: any answer but a server error (5xx) will do then.
+    effects that only a second request shows; its answer is a part of the exchange. `patience` is
+    how many seconds to wait for evidence that comes later (telemetry). `plain` is the status of the
+    app's own answer, which a control must have; None is for requests with several possible answers
+    while the capability is off: then any answer but a server error (5xx) is accepted.
     """
 
     name: str
@@ -97,10 +97,10 @@ class Stimulus:
 
 @dataclasses.dataclass(frozen=True)
 class RemoteConfig:
-    """One remote-configuration file to be served; `content` is its JSON document.
+    """One remote-configuration file; `content` is its JSON document.
 
-    `undo` is the content that takes the effect back, served before the file is removed: removing
-    it alone does not undo it in every release.
+    `undo` is the content that reverts the effect, served before the file is removed: in some
+    releases removing it does not revert the effect.
     """
 
     product: str
@@ -111,13 +111,13 @@ class RemoteConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Channel:
-    """One way to switch the capability on, and the stimuli that show it.
+    """One way to enable the capability, and the stimuli that show it.
 
     The app runs under `setting` (see `data/settings.toml`); the same stimuli go to an app under
     `control`, without `configs`, and must show nothing there. A control that is the setting itself
-    is sent before the configs are pushed; None is for what has no off switch. `configs` are pushed
-    by remote configuration and acknowledged before the stimuli are sent, and withdrawn after them.
-    The channel shows the capability when every decisive stimulus shows its evidence.
+    is sent before the configs are pushed; None is for a channel that cannot be disabled. `configs`
+    are pushed by remote configuration and acknowledged before the stimuli are sent, and withdrawn
+    after them. The channel shows the capability when every decisive stimulus shows its evidence.
     """
 
     name: str
@@ -129,7 +129,7 @@ class Channel:
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """A capability's experiment. `frameworks` are the sample apps it can run in.
+    """The experiment of a capability. `frameworks` are the sample apps it can run in.
 
     `services` are the back ends that its app needs, by name (`data/services/`).
     """

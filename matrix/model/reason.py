@@ -1,4 +1,4 @@
-"""Why something was not confirmed: every reason has a type, a sentence and a way out."""
+"""Typed reasons for which a claim was not confirmed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import enum
 
 
 class Reason(str, enum.Enum):
-    """Typed reasons; their sentences and remedies stand in `data/reasons.toml`."""
+    """Typed reasons; their sentences and remedies are in `data/reasons.toml`."""
 
-    # The plan knows: the cell cannot exist, or nothing can run it.
+    # Set by the plan: the cell cannot exist, or nothing can run it.
     NO_RELEASE = "no-release"
     NO_WHEEL = "no-wheel"
     REQUIRES_PYTHON = "requires-python"
@@ -26,7 +26,7 @@ class Reason(str, enum.Enum):
     ONE_PLATFORM = "one-platform"
     NOT_SELECTED = "not-selected"
     NO_RUNTIME = "no-runtime"
-    # The machine knows.
+    # Set by the machine.
     NO_INTERPRETER = "no-interpreter"
     NO_IMAGE = "no-image"
     WRONG_IMAGE = "wrong-image"
@@ -34,7 +34,7 @@ class Reason(str, enum.Enum):
     DISK_FULL = "disk-full"
     BUILD_FAILED = "build-failed"
     WRONG_INSTALL = "wrong-install"
-    # The run knows.
+    # Set by the run.
     NOT_RUN = "not-run"
     INTERRUPTED = "interrupted"
     TIMED_OUT = "timed-out"
@@ -48,7 +48,7 @@ class Reason(str, enum.Enum):
     BROKEN_START = "broken-start"
     AGENT_FAILED = "agent-failed"
     INTERNAL_ERROR = "internal-error"
-    # The judge knows.
+    # Set by the judge.
     CONTROL_FAILED = "control-failed"
     NO_CONTROL = "no-control"
     SHOWS_WITHOUT_FEATURE = "shows-without-feature"

@@ -10,16 +10,17 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
 def expand(pattern: str) -> tuple[str, ...]:
-    """Return the patterns that one with braces stands for; braces may be nested."""
+    """Return the patterns that a pattern with braces stands for; braces may be nested."""
     match = _BRACES.search(pattern)
     if match is None:
         return (pattern,)
     head, tail = pattern[: match.start()], pattern[match.end() :]
-    found = (each for choice in match[1].split(",") for each in expand(f"{head}{choice}{tail}"))
-    return tuple(dict.fromkeys(found))
+    choices = match[1].split(",")
+    patterns = (text for choice in choices for text in expand(f"{head}{choice}{tail}"))
+    return tuple(dict.fromkeys(patterns))
 
 
 def matches(pattern: str, words: Iterable[str]) -> bool:
-    """Return whether any of `words` matches the pattern, braces and all."""
+    """Return whether any of `words` matches the pattern, which may have braces."""
     patterns = expand(pattern)
-    return any(fnmatch.fnmatchcase(word, each) for word in words for each in patterns)
+    return any(fnmatch.fnmatchcase(word, item) for word in words for item in patterns)

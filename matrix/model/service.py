@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 
 
 class ServiceKind(str, enum.Enum):
-    """How much a back end is what it stands for.
+    """The kind of a back end.
 
-    A `server` is the product itself, a `simulator` a program of others that behaves like it, a
-    `stub` one of ours that speaks just enough of its protocol.
+    A `server` is the product itself, a `simulator` a third-party program that behaves like it, a
+    `stub` a program of this project that implements just enough of its protocol.
     """
 
     SERVER = "server"
@@ -21,9 +21,9 @@ class ServiceKind(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class ServiceIdentity:
-    """What answered: the service's name here, and what the program says that it is.
+    """The identity of a running service: its name here, and the version that it reports.
 
-    `version` is the program's own word (`PostgreSQL 15.14`), `source` where it came from
+    `version` is the program's own text (`PostgreSQL 15.14`), `source` where it came from
     (`given`, `program`, `package`, `stub`, `container`).
     """
 
@@ -34,7 +34,7 @@ class ServiceIdentity:
 
     @property
     def backend(self) -> Backend:
-        """Return what a capture has of it."""
+        """Return the back end as captures have it."""
         return Backend(self.name, self.kind, self.version)
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class ServiceIdentity:
 
 @dataclasses.dataclass(frozen=True)
 class Backend:
-    """A service that a cell was given: `str` is how captures have it, `parse` reads that."""
+    """A service that a cell could use; captures have it as its `str`, which `parse` reads."""
 
     name: str
     kind: ServiceKind
@@ -51,7 +51,7 @@ class Backend:
 
     @classmethod
     def parse(cls, text: str) -> Backend:
-        """Return the back end that captures call `text`."""
+        """Return the back end that captures have as `text`."""
         name, _, version = text.partition(": ")
         for kind in (ServiceKind.SIMULATOR, ServiceKind.STUB):
             if version.endswith(end := f" (a {kind.value})"):
@@ -77,8 +77,8 @@ class Backend:
 class PortForward:
     """A Unix socket outside that leads to a port of the service.
 
-    Where `port` is not 0, clients must find it under this very number, as the service tells its
-    address itself (a cluster's nodes).
+    Where `port` is not 0, clients must reach it at this port, as the service announces its own
+    address (the nodes of a cluster).
     """
 
     path: str
@@ -87,10 +87,10 @@ class PortForward:
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """A service that answers, and how a cell gets at it. Picklable.
+    """A running service, and how a cell connects to it. Picklable.
 
     `url` is a template of `{user}`, `{password}`, `{host}`, `{port}`, `{database}`, `{ports}`.
-    `secret` is set where the password is the user's own and must not be kept.
+    `secret` is set where the password is the user's own and must not be stored.
     """
 
     identity: ServiceIdentity
@@ -102,7 +102,7 @@ class Service:
     secret: bool = False
 
     def variables(self, ports: Sequence[int]) -> dict[str, str]:
-        """Return the variables that tell an app of it: `BOOKSHOP_<NAME>_HOST` and so on.
+        """Return the variables with its address for an app: `BOOKSHOP_<NAME>_HOST` and so on.
 
         `ports` are those that the app sees, one for each of `forwards`.
         """

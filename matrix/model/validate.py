@@ -1,4 +1,4 @@
-"""Values of files that anybody may have written: each is what it must be, or is refused."""
+"""Validate values of files from untrusted sources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 
 from matrix.model.cell import Cell
 
-# Of anything that is counted, and of seconds.
+# The limit of counts and of seconds.
 _MOST = 10**9
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -16,47 +16,47 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 def text(value: object) -> str:
     """Return a value that must be text; raise TypeError where it is not."""
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    value.encode()  # Half a character is in no file that was written, and can be written to none.
+        raise TypeError(f"{value!r} is not text")
+    value.encode()  # A lone surrogate cannot be written to a file.
     return value
 
 
 def digest(value: object) -> str:
-    """Return a sha256 in hexadecimal letters; raise TypeError or ValueError for anything else."""
-    told = text(value)
-    if not _SHA256.fullmatch(told):
-        raise ValueError(f"{told[:80]!r} is no sha256")
-    return told
+    """Return a sha256 in hexadecimal digits; raise TypeError or ValueError for anything else."""
+    sha256 = text(value)
+    if not _SHA256.fullmatch(sha256):
+        raise ValueError(f"{sha256[:80]!r} is not a sha256")
+    return sha256
 
 
 def count(value: object) -> int:
     """Return a whole number that is not negative; raise TypeError for anything else."""
     if type(value) is not int or not 0 <= value < _MOST:
-        raise TypeError(f"{value!r} is no count")
+        raise TypeError(f"{value!r} is not a count")
     return value
 
 
 def seconds(value: object) -> float:
-    """Return a time that something took; raise TypeError where it is none."""
+    """Return a duration in seconds; raise TypeError for anything else."""
     if type(value) not in {int, float} or not 0 <= value < _MOST:  # type: ignore[operator]
-        raise TypeError(f"{value!r} is no time in seconds")
+        raise TypeError(f"{value!r} is not a time in seconds")
     return float(value)  # type: ignore[arg-type]
 
 
 def time(value: object) -> str:
-    """Return an ISO time; raise ValueError where it is none."""
-    told = text(value)
-    dt.datetime.fromisoformat(told)
-    return told
+    """Return an ISO time; raise ValueError for anything else."""
+    iso_time = text(value)
+    dt.datetime.fromisoformat(iso_time)
+    return iso_time
 
 
 def cell_id(value: object) -> str:
-    """Return a cell's id; raise ValueError where it is none, or its versions are none."""
-    return _checked(text(value))
+    """Return a cell's id; raise ValueError for another text, or for invalid versions."""
+    return _check_cell_id(text(value))
 
 
 @functools.lru_cache(maxsize=2**16)
-def _checked(told: str) -> str:
-    # In a large plan each stands in many places.
-    _ = Cell.parse(told).sort_key
-    return told
+def _check_cell_id(cell: str) -> str:
+    # Cached, as an id occurs many times in a large plan.
+    _ = Cell.parse(cell).sort_key
+    return cell

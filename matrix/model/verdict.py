@@ -1,4 +1,4 @@
-"""Findings (per probe channel and cell) and verdicts (per claim): outcomes are data."""
+"""Findings (per probe channel and cell) and verdicts (per claim)."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ class Outcome(str, enum.Enum):
 
 
 class Tightness(str, enum.Enum):
-    """Whether a range ends where it must: EXACT when the release beyond its end lacks it.
+    """The tightness of a range: EXACT where the release beyond its end lacks the feature.
 
-    EARLIER where the one before the minimum has it, LATER where the first above the upper end has.
+    EARLIER where the release before the minimum has it, LATER where the first above the upper end
+    has it.
     """
 
     EXACT = "exact"
@@ -61,7 +62,7 @@ class Tightness(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class PartVerdict:
-    """The verdict on one part of a claim, with the cells it rests on; the first is its own.
+    """The verdict on one part of a claim, with the cells it is based on; the first is its own.
 
     `facts` are the evidence, `remarks` facts beside it: a minimum that holds and a later release
     that breaks. `backends` are those of its cells.
@@ -80,7 +81,7 @@ class PartVerdict:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """The verdict on a claim, by its id. `cells` are all cells it rests on, `backends` theirs."""
+    """The verdict on a claim, by its id, with all cells it is based on and their back ends."""
 
     claim: str
     outcome: Outcome
