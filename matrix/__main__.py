@@ -67,11 +67,10 @@ def _use_utf8() -> None:
 def main_inner(argv: Sequence[str]) -> int:
     """Run a command; raise `UserError` for errors that the user can fix."""
     parser = argparse.ArgumentParser(
-        prog="python -m matrix",
-        description="Verify compatibility documents by experiments.",
+        prog="python -m matrix", description="Verify compatibility documents by experiments."
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    command = next((argument for argument in argv if not argument.startswith("-")), None)
+    command = argv[0] if argv and not argv[0].startswith("-") else None
     for name, summary in COMMANDS.items():
         if name == command:
             # Only this command is imported, to start quickly.

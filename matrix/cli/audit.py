@@ -49,7 +49,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command to the command line."""
     parser = commands.add_parser(
         "audit",
-        help="find contradictions in the documents without running anything",
         description="Compare the documents with each other, with the package index and with the"
         " contents of its wheels, and report contradictions and omissions with their lines and what"
         " is likely out of date. Nothing is installed or run. Without documents: the committed"

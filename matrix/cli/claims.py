@@ -41,7 +41,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command to the command line."""
     parser = commands.add_parser(
         "claims",
-        help="read documents and list what they promise",
         description="Read compatibility documents (Markdown) and list every claim in them, with "
         "document and line. Without documents: the committed facts.",
         epilog=_EPILOG,

@@ -73,7 +73,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         "clean",
-        help="remove what this project made: in the engine, in the cache, of results",
         description="Remove what this project made in the container engine, and nothing else.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

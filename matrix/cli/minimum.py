@@ -57,7 +57,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         "minimum",
-        help="search for the lowest release in which something really works",
         description="Search for the lowest release in which a capability, an integration, a note's"
         " promise, or a framework under a given tracer really works: by halving, then beside the"
         " boundary, then all over, for what works may stop working.",

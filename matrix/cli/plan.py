@@ -62,7 +62,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         "plan",
-        help="show which cells answer which claims, and what is left out and why",
         description="Show which cells answer which claims, and what is left out and why.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

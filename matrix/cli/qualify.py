@@ -151,7 +151,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         "qualify",
-        help="decide whether a release keeps its documented promises, and sign that",
         description="Decide whether a release of ddtrace keeps what documents promise of it.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

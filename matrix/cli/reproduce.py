@@ -30,7 +30,6 @@ from matrix.runs.backend import open_backend
 from matrix.runs.setup import RunOptions, run_services
 from matrix.services.external import ExternalService, add_service_option, external_from_args
 
-
 EXAMPLES = """\
 examples:
   python -m matrix reproduce cp39-linux_x86_64-django3.2-ddtrace1.9.0
@@ -53,7 +52,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         "reproduce",
-        help="print (or run) the commands that repeat one cell by hand",
         description="Print (or run) the commands that repeat one cell by hand.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -59,7 +59,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         "services",
-        help="list back ends and how to get them; start one for work by hand",
         description="List the back ends that experiments need, and how to get missing ones.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

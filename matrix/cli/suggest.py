@@ -67,7 +67,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         "suggest",
-        help="print diffs that correct documents, with the evidence",
         description="Print a unified diff for each document with refuted claims: minimums are"
         " corrected, missing rows added, support cells reversed; nothing else in a file is changed."
         " Nothing is run.",

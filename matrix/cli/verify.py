@@ -177,7 +177,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         "verify",
-        help="run the cells and say which promises hold",
         description="Run the cells and say, for every promise of the documents, whether it holds.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

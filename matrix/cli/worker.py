@@ -52,7 +52,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser(
         "worker",
-        help="let this machine run cells for a cluster",
         description="Run cells for a Dask cluster until Ctrl-C, which lets running cells end.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -71,7 +71,7 @@ class Claim:
 
     def get(self, key: str) -> str | None:
         """Return the scope's value for `key`, or None."""
-        return dict(self.scope).get(key)
+        return next((value for name, value in self.scope if name == key), None)
 
     @property
     def fact(self) -> tuple[str, str, str, str, tuple[tuple[str, str], ...]]:

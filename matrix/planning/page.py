@@ -20,10 +20,14 @@ class ClaimPage:
 
     def __init__(self, claims: Iterable[Claim]) -> None:
         self.claims = tuple(sorted(claims, key=lambda claim: claim.id))
+        self._by_kind: dict[ClaimKind, list[Claim]] = {}
+        for claim in self.claims:
+            self._by_kind.setdefault(claim.kind, []).append(claim)
+        self._runtimes: dict[tuple[str, str | None], list[str]] = {}
 
     def claims_of(self, kind: ClaimKind) -> Sequence[Claim]:
         """Return the claims of one kind."""
-        return [claim for claim in self.claims if claim.kind is kind]
+        return self._by_kind.get(kind, [])
 
     @functools.cached_property
     def branches(self) -> tuple[str, ...]:
@@ -62,15 +66,18 @@ class ClaimPage:
 
         With `tracer`, only those whose row admits that tracer release.
         """
-        return sorted(
-            {
-                claim.get("python") or ""
-                for claim in self.claims_of(ClaimKind.RUNTIME)
-                if claim.status not in _DENIED
-                and covers_target(claim, target)
-                and (tracer is None or specifier_allows(claim.specifier, tracer))
-            }
-        )
+        # A plan asks for the same ones once for each framework and release.
+        if (target, tracer) not in self._runtimes:
+            self._runtimes[target, tracer] = sorted(
+                {
+                    claim.get("python") or ""
+                    for claim in self.claims_of(ClaimKind.RUNTIME)
+                    if claim.status not in _DENIED
+                    and covers_target(claim, target)
+                    and (tracer is None or specifier_allows(claim.specifier, tracer))
+                }
+            )
+        return self._runtimes[target, tracer]
 
 
 def pages_by_document(claims: Iterable[Claim]) -> dict[tuple[str, str], ClaimPage]:

@@ -12,7 +12,7 @@ from helpers.claim_lines import DOCUMENTS
 from helpers.corrections_fixture import Truth, findings_of, since
 from helpers.planning_fixture import LINUX, READ, FakeIndex, world
 from helpers.run_fakes import MINIMUM, PROBE, PROBES, FakeRunner
-from test_scheduler import Run, answers
+from helpers.scheduler_runs import SchedulerRun, responses
 
 from matrix.__main__ import main
 from matrix.cli import options
@@ -338,7 +338,7 @@ def test_a_verdicts_file_has_the_findings_of_containers(page: Path, engine: str)
 
 def test_captures_that_are_in_no_plan_are_judged(tmp_path: Path) -> None:
 
-    Run(tmp_path, FakeRunner(answers(minimum="welcome"))).run()
+    SchedulerRun(tmp_path, FakeRunner(responses(minimum="welcome"))).run()
     journal, captures = Journal(tmp_path / "journal.jsonl"), CaptureStore(tmp_path / "captures")
     shows = {one.cell.id: one.shows for one in recorded_findings(journal, captures, PROBES)}
     assert shows[MINIMUM] is Observed.ABSENT

@@ -52,9 +52,7 @@ class Browser:
         self.events: list[dict[str, Any]] = []
         target = self.send("Target.createTarget", {"url": "about:blank"}, session=None)
         attached = self.send(
-            "Target.attachToTarget",
-            {"targetId": target["targetId"], "flatten": True},
-            session=None,
+            "Target.attachToTarget", {"targetId": target["targetId"], "flatten": True}, session=None
         )
         self._session: str = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):

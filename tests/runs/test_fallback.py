@@ -18,8 +18,7 @@ from helpers.run_fakes import (
     plan,
     planned,
 )
-from test_run_locations import DOCKER, inside, run
-from test_scheduler import answers
+from helpers.scheduler_runs import DOCKER, image_environments, responses, run_on_engine
 
 from matrix.environments.errors import BuildError
 from matrix.model.claim import ClaimKind
@@ -75,8 +74,8 @@ def test_the_cells_without_an_image_run_here_and_it_is_said_once_for_each_cpytho
     tmp_path: Path, known: bool
 ) -> None:
     of = plan(cells=(MINIMUM, BEFORE, CONTROL))
-    runner = FakeRunner(answers())
-    result, events = run(tmp_path, runner, falling(Shut("3.9", known=known)), of)
+    runner = FakeRunner(responses())
+    result, events = run_on_engine(tmp_path, runner, falling(Shut("3.9", known=known)), of)
     assert sorted(runner.ran) == sorted([MINIMUM, BEFORE, CONTROL])
     assert result.verdicts[0].outcome is Outcome.CONFIRMED
     (warned,) = [event for event in events if isinstance(event, WarningRaised)]
@@ -87,16 +86,16 @@ def test_the_cells_without_an_image_run_here_and_it_is_said_once_for_each_cpytho
     assert {cell.where.engine for cell in result.cells if cell.where} == {""}
     (line,) = location_lines(result)
     assert line.startswith("3 cells on this machine")
-    again = FakeRunner(answers())
-    result, _ = run(tmp_path, again, falling(Shut("3.9", known=known)), of)
+    again = FakeRunner(responses())
+    result, _ = run_on_engine(tmp_path, again, falling(Shut("3.9", known=known)), of)
     assert again.ran == [], "what ran here counts here"
     assert result.run.warnings == (warned.message,)
 
 
 def test_the_others_stay_in_their_images_and_both_are_counted(tmp_path: Path) -> None:
     of = plan(cells=(MINIMUM, NEWER), fallbacks=())
-    runner = FakeRunner(lambda cell, key: answers()(cell.replace("cp311", "cp39"), key))
-    result, _ = run(tmp_path, runner, falling(Shut("3.9")), of)
+    runner = FakeRunner(lambda cell, key: responses()(cell.replace("cp311", "cp39"), key))
+    result, _ = run_on_engine(tmp_path, runner, falling(Shut("3.9")), of)
     engines = {cell.id: cell.where.engine for cell in result.cells if cell.where}
     assert engines == {MINIMUM: "", NEWER: DOCKER}
     assert len(list(location_lines(result))) == 2
@@ -105,11 +104,11 @@ def test_the_others_stay_in_their_images_and_both_are_counted(tmp_path: Path) ->
 def test_no_promise_about_docker_is_answered_by_them(tmp_path: Path) -> None:
     anywhere, in_docker = claim(1), claim(2, ClaimKind.DEPLOYMENT)
     of = plan([anywhere, in_docker], [part(anywhere), part(in_docker, contained=True)])
-    result, _ = run(tmp_path, FakeRunner(answers()), falling(Shut("3.9")), of)
+    result, _ = run_on_engine(tmp_path, FakeRunner(responses()), falling(Shut("3.9")), of)
     assert [verdict.reason for verdict in result.verdicts] == [None, Reason.DEPLOYMENT_NOT_HERE]
     # Once there is an image it is: nothing of this machine stands in for it.
-    runner = FakeRunner(answers())
-    result, _ = run(tmp_path, runner, falling(inside("sha256:one")), of)
+    runner = FakeRunner(responses())
+    result, _ = run_on_engine(tmp_path, runner, falling(image_environments("sha256:one")), of)
     assert len(runner.ran) == 3
     assert {verdict.outcome for verdict in result.verdicts} == {Outcome.CONFIRMED}
 
@@ -140,7 +139,7 @@ def test_what_this_machine_cannot_stand_in_for_says_what_the_engine_lacks(
 
 
 def test_each_cell_goes_to_the_workers_of_its_place() -> None:
-    inside_, here = FakeRunner(answers()), FakeRunner(answers())
+    inside_, here = FakeRunner(responses()), FakeRunner(responses())
     both = FallbackRunner(inside_, here)
     made = FakeEnvironments(ready=True)._make(planned(MINIMUM))
     with_image = dataclasses.replace(made, image=image())

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from helpers.run_fakes import CONTROL, MINIMUM, PROBES, FakeClock, FakeRunner, plan, probe
-from test_scheduler import Run, answers
+from helpers.scheduler_runs import SchedulerRun, responses
 
 from matrix.judging.sentences import evidence_text
 from matrix.model.reason import Reason
@@ -32,8 +32,8 @@ def again(folder: Path, events: list[Event], *, control: str | None = "off") -> 
 
 
 def test_the_same_rules_give_the_same_verdicts_with_fallbacks_too(tmp_path: Path) -> None:
-    told = answers(minimum="welcome", control="welcome")
-    first = Run(tmp_path, FakeRunner(told)).run()
+    told = responses(minimum="welcome", control="welcome")
+    first = SchedulerRun(tmp_path, FakeRunner(told)).run()
     events: list[Event] = []
     second = again(tmp_path, events)
     assert second.verdicts == first.verdicts
@@ -43,7 +43,7 @@ def test_the_same_rules_give_the_same_verdicts_with_fallbacks_too(tmp_path: Path
 
 
 def test_probes_declared_otherwise_judge_the_old_captures(tmp_path: Path) -> None:
-    Run(tmp_path, FakeRunner(answers())).run()
+    SchedulerRun(tmp_path, FakeRunner(responses())).run()
     assert again(tmp_path, []).verdicts[0].outcome is Outcome.CONFIRMED
     changed = again(tmp_path, [], control="untraced")
     assert changed.verdicts[0].outcome is Outcome.UNVERIFIED
@@ -52,7 +52,7 @@ def test_probes_declared_otherwise_judge_the_old_captures(tmp_path: Path) -> Non
 def test_what_was_captured_before_there_was_a_control_says_that_it_lacks_one(
     tmp_path: Path,
 ) -> None:
-    Run(tmp_path, FakeRunner(answers())).run()
+    SchedulerRun(tmp_path, FakeRunner(responses())).run()
     for file in (tmp_path / "captures").rglob("*.json.gz"):
         old = json.loads(gzip.decompress(file.read_bytes()))
         for process in old["processes"]:
@@ -65,7 +65,7 @@ def test_what_was_captured_before_there_was_a_control_says_that_it_lacks_one(
 
 
 def test_a_cell_without_a_capture_is_not_run(tmp_path: Path) -> None:
-    Run(tmp_path, FakeRunner(answers())).run()
+    SchedulerRun(tmp_path, FakeRunner(responses())).run()
     for file in (tmp_path / "captures" / MINIMUM).iterdir():
         file.unlink()
     result = again(tmp_path, [])

@@ -22,9 +22,9 @@ from helpers.run_fakes import (
     part,
     plan,
 )
+from helpers.scheduler_runs import BODIES, SchedulerRun, responses
 from hypothesis import given
 from hypothesis import strategies as st
-from test_scheduler import HAS, Run, answers
 
 from matrix.judging.fallbacks import next_control
 from matrix.judging.findings import FindingTable
@@ -46,11 +46,11 @@ BOTH = plan([ANYWHERE, IN_DOCKER], [part(ANYWHERE), part(IN_DOCKER, contained=Tr
 Answering = Callable[[str, str], CellCapture | None]
 
 
-def run(folder: Path, told: Answering, engine: str, of: Plan = BOTH) -> tuple[Record, Run]:
+def run(folder: Path, told: Answering, engine: str, of: Plan = BOTH) -> tuple[Record, SchedulerRun]:
     """Run on an engine, or on this machine where there is none."""
     made = FakeEnvironments(ready=True)
     made.image = image() if engine else None
-    one = Run(folder, FakeRunner(told), made, of, engine=engine)
+    one = SchedulerRun(folder, FakeRunner(told), made, of, engine=engine)
     return one.run(), one
 
 
@@ -71,10 +71,10 @@ def told(result: Record) -> list[tuple[Outcome, Reason | None]]:
 
 
 def test_the_same_cells_answer_for_both_and_run_once(tmp_path: Path) -> None:
-    result, ran = run(tmp_path, answers(), "Docker")
+    result, ran = run(tmp_path, responses(), "Docker")
     assert told(result) == [(Outcome.CONFIRMED, None)] * 2
     assert sorted(ran.runner.ran) == sorted([MINIMUM, BEFORE, CONTROL])
-    refuted, _ = run(tmp_path / "other", answers(minimum="welcome"), "Docker")
+    refuted, _ = run(tmp_path / "other", responses(minimum="welcome"), "Docker")
     assert told(refuted) == [(Outcome.REFUTED, None)] * 2
 
 
@@ -82,14 +82,14 @@ def test_the_same_cells_answer_for_both_and_run_once(tmp_path: Path) -> None:
 def test_what_ran_on_a_machine_itself_neither_confirms_nor_refutes_it(
     tmp_path: Path, minimum: str
 ) -> None:
-    result, _ = run(tmp_path, answers(minimum=minimum), "")
+    result, _ = run(tmp_path, responses(minimum=minimum), "")
     assert told(result)[0][0] is not Outcome.UNVERIFIED
     assert told(result)[1] == OPEN
     assert "not in a container" in evidence_text(result.verdicts[1].facts)
 
 
 def test_judging_again_takes_no_capture_of_this_machine_for_it(tmp_path: Path) -> None:
-    run(tmp_path, answers(), "")
+    run(tmp_path, responses(), "")
     assert told(again(tmp_path)) == [(Outcome.CONFIRMED, None), OPEN]
 
 
@@ -98,7 +98,7 @@ def test_judging_again_what_ran_on_both_takes_that_of_containers(
     tmp_path: Path, engines: tuple[str, str]
 ) -> None:
     for engine in engines:
-        run(tmp_path, answers(minimum="blocked" if engine else "welcome"), engine)
+        run(tmp_path, responses(minimum="blocked" if engine else "welcome"), engine)
     result = again(tmp_path)
     assert told(result) == [(Outcome.CONFIRMED, None)] * 2
     assert {cell.where.engine for cell in result.cells if cell.where} == {"Docker"}
@@ -109,10 +109,10 @@ def test_judging_again_what_ran_on_both_takes_that_of_containers(
 def test_results_of_containers_are_used_again_for_it_and_those_of_this_machine_not(
     tmp_path: Path,
 ) -> None:
-    run(tmp_path, answers(), "")
-    first, ran = run(tmp_path, answers(), "Docker")
+    run(tmp_path, responses(), "")
+    first, ran = run(tmp_path, responses(), "Docker")
     assert (ran.reused, told(first)[1]) == ([], (Outcome.CONFIRMED, None))
-    second, ran = run(tmp_path, answers(), "Docker")
+    second, ran = run(tmp_path, responses(), "Docker")
     assert sorted(ran.reused) == sorted([MINIMUM, BEFORE, CONTROL])
     assert second.verdicts == first.verdicts
 
@@ -159,8 +159,8 @@ def test_a_newer_finding_says_where_it_was_found() -> None:
 
 
 def test_a_control_that_ran_elsewhere_is_no_control(tmp_path: Path) -> None:
-    assert HAS[CONTROL] == "blocked"
-    one, _ = run(tmp_path, answers(minimum="welcome"), "Docker")
+    assert BODIES[CONTROL] == "blocked"
+    one, _ = run(tmp_path, responses(minimum="welcome"), "Docker")
     assert told(one)[1][0] is Outcome.REFUTED
     table = FindingTable([finding(CONTROL, Observed.PRESENT)])
     table.add(finding(MINIMUM, Observed.ABSENT), contained=True)

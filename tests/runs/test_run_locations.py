@@ -27,7 +27,7 @@ from helpers.run_fakes import (
     plan,
     planned,
 )
-from test_scheduler import answers
+from helpers.scheduler_runs import DOCKER, image_environments, responses, run_on_engine
 
 from matrix.docker.images.interface import ImageError
 from matrix.docker.interface import ContainerError, EngineLostError
@@ -35,80 +35,53 @@ from matrix.environments.errors import BuildError
 from matrix.errors import ExitCode
 from matrix.model.capture import CellCapture
 from matrix.model.environment import Environment, Image, Requirements
-from matrix.model.plan import Plan, PlannedCell
+from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.runs.captures import CaptureStore
 from matrix.runs.environments import ImageEnvironments
-from matrix.runs.events import Event, Message, RunStarted, WarningRaised
-from matrix.runs.interface import CellRequest, CellResult, Environments, Report, Runner
+from matrix.runs.events import Message, RunStarted, WarningRaised
+from matrix.runs.interface import CellRequest, CellResult, Report
 from matrix.runs.journal import Journal
-from matrix.runs.keys import SourceDigest, judge_key
 from matrix.runs.record import Record
 from matrix.runs.rejudge import rejudge
-from matrix.runs.result_store import ResultStore
 from matrix.runs.run import exit_code
-from matrix.runs.scheduler import RunContext, Scheduler
-
-DOCKER = "Docker 20.10.24"
-
-
-def run(
-    folder: Path,
-    runner: Runner,
-    environments: Environments,
-    of: Plan | None = None,
-    **world: object,
-) -> tuple[Record, list[Event]]:
-    """Run a plan with one builder, on an engine."""
-    events: list[Event] = []
-    with contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
-        sources = SourceDigest("code")
-        store = CaptureStore(folder / "captures")
-        keeping = ResultStore(journal, store, sources, judge_key(sources, PROBES))
-        given = {"jobs": 1, "builders": 1, "engine": DOCKER, **world}
-        outside = RunContext(environments, runner, FakeClock(), **given)  # type: ignore[arg-type]
-        result = Scheduler(of or plan(), PROBES, outside, keeping, events.append).run()
-    return result, events
-
-
-def inside(digest: str) -> FakeEnvironments:
-    made = FakeEnvironments(ready=True)
-    made.image = image(digest=digest)
-    return made
 
 
 def test_results_of_two_engines_lie_side_by_side(tmp_path: Path) -> None:
-    for environments, engine in ((inside("sha256:one"), DOCKER), (FakeEnvironments(), "")):
-        first, again = FakeRunner(answers()), FakeRunner(answers())
-        run(tmp_path, first, environments, engine=engine)
+    for environments, engine in (
+        (image_environments("sha256:one"), DOCKER),
+        (FakeEnvironments(), ""),
+    ):
+        first, again = FakeRunner(responses()), FakeRunner(responses())
+        run_on_engine(tmp_path, first, environments, engine=engine)
         assert first.ran == [MINIMUM, BEFORE, CONTROL]
-        result, _ = run(tmp_path, again, environments, engine=engine)
+        result, _ = run_on_engine(tmp_path, again, environments, engine=engine)
         assert again.ran == []
         assert {item.where.engine for item in result.cells if item.where} == {engine}
-    other = FakeRunner(answers())
-    run(tmp_path, other, inside("sha256:two"))
+    other = FakeRunner(responses())
+    run_on_engine(tmp_path, other, image_environments("sha256:two"))
     assert other.ran == [MINIMUM, BEFORE, CONTROL]
-    still = FakeRunner(answers())
-    run(tmp_path, still, inside("sha256:one"))
+    still = FakeRunner(responses())
+    run_on_engine(tmp_path, still, image_environments("sha256:one"))
     assert still.ran == []
 
 
 def test_what_was_seen_of_an_image_that_was_emulated_is_not_taken_for_what_it_does(
     tmp_path: Path,
 ) -> None:
-    emulated = inside("sha256:one")
+    emulated = image_environments("sha256:one")
     emulated.image = dataclasses.replace(image(), environment=(("EMULATED_CPU", "old"),))
-    run(tmp_path, FakeRunner(answers()), emulated)
-    again, native = FakeRunner(answers()), FakeRunner(answers())
-    run(tmp_path, again, emulated)
-    run(tmp_path, native, inside("sha256:one"))
+    run_on_engine(tmp_path, FakeRunner(responses()), emulated)
+    again, native = FakeRunner(responses()), FakeRunner(responses())
+    run_on_engine(tmp_path, again, emulated)
+    run_on_engine(tmp_path, native, image_environments("sha256:one"))
     assert (again.ran, native.ran) == ([], [MINIMUM, BEFORE, CONTROL])
 
 
 def test_rejudging_takes_the_captures_of_one_engine_or_the_newest_of_all(tmp_path: Path) -> None:
-    run(tmp_path, FakeRunner(answers()), inside("sha256:one"))
-    run(tmp_path, FakeRunner(answers(minimum="welcome")), FakeEnvironments(), engine="")
+    run_on_engine(tmp_path, FakeRunner(responses()), image_environments("sha256:one"))
+    run_on_engine(tmp_path, FakeRunner(responses(minimum="welcome")), FakeEnvironments(), engine="")
 
     def again(**options: object) -> Record:
         with contextlib.closing(Journal(tmp_path / "journal.jsonl")) as journal:
@@ -131,7 +104,7 @@ def test_rejudging_takes_the_captures_of_one_engine_or_the_newest_of_all(tmp_pat
     assert again().verdicts[0].outcome is Outcome.REFUTED
     # What tells of the moment only does not hide what was seen.
     starved = FakeRunner(lambda cell, key: failed(cell, Reason.OUT_OF_MEMORY, key))
-    run(tmp_path, starved, inside("sha256:two"))
+    run_on_engine(tmp_path, starved, image_environments("sha256:two"))
     assert again().verdicts[0].outcome is Outcome.REFUTED
 
 
@@ -149,7 +122,7 @@ def test_a_lost_engine_ends_the_run_at_once_and_keeps_nothing_of_what_it_left(
     ]
     of = plan([first, second], parts)
     runner = FakeRunner(answer)
-    result, events = run(tmp_path, runner, inside("sha256:one"), of)
+    result, events = run_on_engine(tmp_path, runner, image_environments("sha256:one"), of)
     assert runner.ran == [MINIMUM, BEFORE], "the last one does not wait for an engine"
     assert runner.killed.is_set()
     done, open_ = result.verdicts
@@ -161,8 +134,8 @@ def test_a_lost_engine_ends_the_run_at_once_and_keeps_nothing_of_what_it_left(
     assert "engine was lost" in warned.message
     assert "2 cells not run" in warned.message
     assert not (tmp_path / "captures" / BEFORE).exists()
-    later = FakeRunner(answers())
-    result, _ = run(tmp_path, later, inside("sha256:one"), of)
+    later = FakeRunner(responses())
+    result, _ = run_on_engine(tmp_path, later, image_environments("sha256:one"), of)
     assert later.ran == [BEFORE, CONTROL]
     assert not result.run.lost
 
@@ -170,8 +143,8 @@ def test_a_lost_engine_ends_the_run_at_once_and_keeps_nothing_of_what_it_left(
 def test_an_engine_that_is_lost_while_environments_are_made_ends_the_run_too(
     tmp_path: Path,
 ) -> None:
-    runner = FakeRunner(answers())
-    result, _ = run(tmp_path, runner, FakeEnvironments({MINIMUM: Reason.ENGINE_LOST}))
+    runner = FakeRunner(responses())
+    result, _ = run_on_engine(tmp_path, runner, FakeEnvironments({MINIMUM: Reason.ENGINE_LOST}))
     assert runner.ran == []
     assert {item.reason for item in result.cells} == {Reason.ENGINE_LOST}
 
@@ -181,9 +154,9 @@ def test_what_tells_of_the_engine_only_is_tried_again(tmp_path: Path, reason: Re
     def answer(cell: str, key: str) -> CellCapture:
         return failed(cell, reason, key) if cell == BEFORE else capture(cell, key)
 
-    run(tmp_path, FakeRunner(answer), inside("sha256:one"))
-    again = FakeRunner(answers())
-    run(tmp_path, again, inside("sha256:one"))
+    run_on_engine(tmp_path, FakeRunner(answer), image_environments("sha256:one"))
+    again = FakeRunner(responses())
+    run_on_engine(tmp_path, again, image_environments("sha256:one"))
     assert again.ran == [BEFORE]
 
 
@@ -212,7 +185,7 @@ def test_fewer_emulated_cells_run_at_a_time_and_the_others_go_past_them(tmp_path
     cells = [*arm, MINIMUM, BEFORE, CONTROL]
     runner = Counting()
     environments = FakeEnvironments(ready=True)
-    result, _ = run(
+    result, _ = run_on_engine(
         tmp_path,
         runner,
         environments,
@@ -266,26 +239,28 @@ class FakeTrees:
 
 def test_an_image_is_made_once_for_all_its_cells_and_that_is_told(tmp_path: Path) -> None:
     catalog, trees = FakeCatalog(), FakeTrees()
-    _, events = run(tmp_path, FakeRunner(answers()), ImageEnvironments(catalog, trees, PROBES))
+    _, events = run_on_engine(
+        tmp_path, FakeRunner(responses()), ImageEnvironments(catalog, trees, PROBES)
+    )
     assert catalog.made == 1
     told = [event for event in events if isinstance(event, Message)]
     assert told == [Message("image of CPython 3.9 for linux_x86_64: made")]
     assert RunStarted(plan(), 1, DOCKER) in events
-    again = FakeRunner(answers())
-    _, events = run(tmp_path, again, ImageEnvironments(catalog, trees, PROBES))
+    again = FakeRunner(responses())
+    _, events = run_on_engine(tmp_path, again, ImageEnvironments(catalog, trees, PROBES))
     assert again.ran == []
     assert not any(isinstance(event, Message) for event in events)
 
 
 def test_an_image_that_cannot_be_had_makes_its_cells_unverified(tmp_path: Path) -> None:
     catalog = FakeCatalog(error=ImageError(Reason.NO_IMAGE, "no image of CPython 3.9"))
-    result, _ = run(
-        tmp_path, FakeRunner(answers()), ImageEnvironments(catalog, FakeTrees(), PROBES)
+    result, _ = run_on_engine(
+        tmp_path, FakeRunner(responses()), ImageEnvironments(catalog, FakeTrees(), PROBES)
     )
     assert result.verdicts[0].reason is Reason.NO_IMAGE
     assert not result.run.lost
-    there = FakeRunner(answers())
-    run(tmp_path, there, ImageEnvironments(FakeCatalog(), FakeTrees(), PROBES))
+    there = FakeRunner(responses())
+    run_on_engine(tmp_path, there, ImageEnvironments(FakeCatalog(), FakeTrees(), PROBES))
     assert there.ran == [MINIMUM, BEFORE, CONTROL], "nothing was kept of it"
 
 

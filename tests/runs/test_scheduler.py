@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from helpers.run_fakes import (
     MINIMUM,
     OLDER,
     PROBES,
-    FakeClock,
     FakeEnvironments,
     FakeRunner,
     capture,
@@ -26,17 +24,15 @@ from helpers.run_fakes import (
     plan,
     probe,
 )
+from helpers.scheduler_runs import BODIES, SchedulerRun, responses
 
 from matrix.errors import StorageError
 from matrix.model.capture import CellCapture
 from matrix.model.environment import Environment
 from matrix.model.plan import Plan, PlannedCell
-from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Tightness
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import (
-    CellFinished,
     ControlAdded,
     EnvironmentFailed,
     Event,
@@ -46,67 +42,6 @@ from matrix.runs.events import (
     WarningRaised,
 )
 from matrix.runs.journal import Entry, Journal
-from matrix.runs.keys import SourceDigest, judge_key
-from matrix.runs.record import Record
-from matrix.runs.result_store import ResultStore
-from matrix.runs.scheduler import RunContext, Scheduler
-
-HAS = {MINIMUM: "blocked", BEFORE: "welcome", CONTROL: "blocked", OLDER: "blocked"}
-
-
-def answers(**bodies: str) -> Callable[[str, str], CellCapture | None]:
-    told = {**HAS, **{globals()[name.upper()]: body for name, body in bodies.items()}}
-    return lambda cell, key: capture(cell, key, body=told[cell])
-
-
-class Run:
-    """One engine over a results folder, and what it told."""
-
-    def __init__(
-        self,
-        folder: Path,
-        runner: FakeRunner,
-        environments: FakeEnvironments | None = None,
-        of: Plan | None = None,
-        *,
-        fresh: bool = False,
-        probes: Mapping[str, Probe] = PROBES,
-        judge: str = "",
-        journal: Journal | None = None,
-        engine: str = "",
-    ) -> None:
-        self.events: list[Event] = []
-        self.runner = runner
-        self.journal = journal or Journal(folder / "journal.jsonl")
-        sources = SourceDigest("code")
-        keeping = ResultStore(
-            self.journal,
-            CaptureStore(folder / "captures"),
-            sources,
-            judge or judge_key(sources, probes),
-            reuse=not fresh,
-        )
-        # One builder, so that the order of events is the plan's.
-        world = RunContext(
-            environments or FakeEnvironments(),
-            runner,
-            FakeClock(),
-            jobs=1,
-            builders=1,
-            engine=engine,
-        )
-        self.engine = Scheduler(of or plan(), probes, world, keeping, self.events.append)
-
-    def run(self) -> Record:
-        with contextlib.closing(self.journal):
-            return self.engine.run()
-
-    def told(self, kind: type) -> list[object]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    @property
-    def reused(self) -> list[str]:
-        return [item.cell for item in self.events if isinstance(item, CellFinished) and item.reused]
 
 
 def shape(events: list[Event]) -> Iterator[tuple[str, str]]:
@@ -118,7 +53,7 @@ def shape(events: list[Event]) -> Iterator[tuple[str, str]]:
 
 
 def test_events_of_a_run(tmp_path: Path) -> None:
-    run = Run(tmp_path, FakeRunner(answers()), FakeEnvironments(ready=True))
+    run = SchedulerRun(tmp_path, FakeRunner(responses()), FakeEnvironments(ready=True))
     result = run.run()
     cells = [
         item
@@ -137,7 +72,7 @@ def test_events_of_a_run(tmp_path: Path) -> None:
 
 
 def test_environments_are_built_before_their_cells(tmp_path: Path) -> None:
-    run = Run(tmp_path, FakeRunner(answers()))
+    run = SchedulerRun(tmp_path, FakeRunner(responses()))
     run.run()
     for cell in (MINIMUM, BEFORE, CONTROL):
         mine = [name for name, what in shape(run.events) if what == cell]
@@ -148,16 +83,16 @@ def test_a_verdict_is_told_as_soon_as_its_cells_are_in(tmp_path: Path) -> None:
     first, second = claim(1), claim(2)
     early = part(first, before=None, controls=())
     late = part(second, minimum=CONTROL, before=None, controls=())
-    run = Run(tmp_path, FakeRunner(answers()), of=plan([first, second], [early, late]))
+    run = SchedulerRun(tmp_path, FakeRunner(responses()), of=plan([first, second], [early, late]))
     run.run()
     told = [what for what in shape(run.events) if what[0] in {"CellFinished", "VerdictReached"}]
     assert told.index(("VerdictReached", "confirmed")) == 1
 
 
 def test_nothing_runs_twice(tmp_path: Path) -> None:
-    Run(tmp_path, FakeRunner(answers())).run()
+    SchedulerRun(tmp_path, FakeRunner(responses())).run()
     for environments in (FakeEnvironments(), FakeEnvironments(ready=True)):
-        again = Run(tmp_path, FakeRunner(answers()), environments)
+        again = SchedulerRun(tmp_path, FakeRunner(responses()), environments)
         result = again.run()
         assert again.runner.ran == []
         assert again.reused == [MINIMUM, BEFORE, CONTROL]
@@ -165,30 +100,30 @@ def test_nothing_runs_twice(tmp_path: Path) -> None:
 
 
 def test_fresh_runs_all_again(tmp_path: Path) -> None:
-    Run(tmp_path, FakeRunner(answers())).run()
-    again = Run(tmp_path, FakeRunner(answers()), fresh=True)
+    SchedulerRun(tmp_path, FakeRunner(responses())).run()
+    again = SchedulerRun(tmp_path, FakeRunner(responses()), fresh=True)
     again.run()
     assert again.runner.ran == [MINIMUM, BEFORE, CONTROL]
 
 
 def test_other_artifacts_are_other_results(tmp_path: Path) -> None:
-    Run(tmp_path, FakeRunner(answers())).run()
+    SchedulerRun(tmp_path, FakeRunner(responses())).run()
     changed = FakeEnvironments(ready=True)
     changed.salt = "with another hash"
-    again = Run(tmp_path, FakeRunner(answers()), changed)
+    again = SchedulerRun(tmp_path, FakeRunner(responses()), changed)
     again.run()
     assert again.reused == []
 
 
 def test_other_rules_of_judging_judge_the_captures_again_without_running(tmp_path: Path) -> None:
-    Run(tmp_path, FakeRunner(answers())).run()
-    again = Run(tmp_path, FakeRunner(answers()), judge="another")
+    SchedulerRun(tmp_path, FakeRunner(responses())).run()
+    again = SchedulerRun(tmp_path, FakeRunner(responses()), judge="another")
     again.run()
     assert again.runner.ran == []
     assert len(again.reused) == 3
     for file in (tmp_path / "captures").rglob("*.gz"):
         file.unlink()
-    third = Run(tmp_path, FakeRunner(answers()), judge="a third")
+    third = SchedulerRun(tmp_path, FakeRunner(responses()), judge="a third")
     third.run()
     assert len(third.runner.ran) == 3
 
@@ -200,14 +135,14 @@ def test_a_result_that_holds_more_is_reused(tmp_path: Path) -> None:
 
     probes = {**PROBES, "other": probe("other")}
     (name,) = PROBES
-    Run(tmp_path, FakeRunner(answers()), of=asking(name, "other"), probes=probes).run()
-    less = Run(tmp_path, FakeRunner(answers()), of=asking(name), probes=probes)
+    SchedulerRun(tmp_path, FakeRunner(responses()), of=asking(name, "other"), probes=probes).run()
+    less = SchedulerRun(tmp_path, FakeRunner(responses()), of=asking(name), probes=probes)
     result = less.run()
     assert less.runner.ran == []
     assert {item.probe for record in result.cells for item in record.findings} == {name}
     (tmp_path / "journal.jsonl").unlink()
-    Run(tmp_path, FakeRunner(answers()), of=asking(name), probes=probes).run()
-    more = Run(tmp_path, FakeRunner(answers()), of=asking(name, "other"), probes=probes)
+    SchedulerRun(tmp_path, FakeRunner(responses()), of=asking(name), probes=probes).run()
+    more = SchedulerRun(tmp_path, FakeRunner(responses()), of=asking(name, "other"), probes=probes)
     more.run()
     assert len(more.runner.ran) == 3
 
@@ -215,7 +150,9 @@ def test_a_result_that_holds_more_is_reused(tmp_path: Path) -> None:
 def test_a_result_of_more_repeats_is_reused_and_one_of_fewer_is_not(tmp_path: Path) -> None:
     def ran(repeats: int) -> int:
         cells = tuple(dataclasses.replace(item, repeats=repeats) for item in plan().cells)
-        run = Run(tmp_path, FakeRunner(answers()), of=dataclasses.replace(plan(), cells=cells))
+        run = SchedulerRun(
+            tmp_path, FakeRunner(responses()), of=dataclasses.replace(plan(), cells=cells)
+        )
         run.run()
         return len(run.runner.ran)
 
@@ -227,8 +164,8 @@ def test_a_passing_failure_is_tried_again_and_a_lasting_one_is_not(tmp_path: Pat
         reason = {MINIMUM: Reason.TIMED_OUT, BEFORE: Reason.CRASHED}.get(cell)
         return failed(cell, reason, key) if reason else capture(cell, key)
 
-    Run(tmp_path, FakeRunner(answer)).run()
-    again = Run(tmp_path, FakeRunner(answers()))
+    SchedulerRun(tmp_path, FakeRunner(answer)).run()
+    again = SchedulerRun(tmp_path, FakeRunner(responses()))
     assert again.run().verdicts[0].outcome is Outcome.CONFIRMED
     assert again.runner.ran == [MINIMUM]
 
@@ -239,7 +176,7 @@ def test_a_time_limit_that_strikes_twice_is_no_longer_tried(tmp_path: Path) -> N
 
     ran = []
     for _ in range(3):
-        run = Run(tmp_path, FakeRunner(answer))
+        run = SchedulerRun(tmp_path, FakeRunner(answer))
         run.run()
         ran.append(run.runner.ran)
     assert ran == [[MINIMUM, BEFORE, CONTROL], [BEFORE], []]
@@ -247,7 +184,7 @@ def test_a_time_limit_that_strikes_twice_is_no_longer_tried(tmp_path: Path) -> N
 
 def test_a_lasting_build_failure_is_not_built_again(tmp_path: Path) -> None:
     broken = {BEFORE: Reason.BUILD_FAILED, CONTROL: Reason.INDEX_UNAVAILABLE}
-    first = Run(tmp_path, FakeRunner(answers()), FakeEnvironments(broken))
+    first = SchedulerRun(tmp_path, FakeRunner(responses()), FakeEnvironments(broken))
     result = first.run()
     assert {record.id: record.reason for record in result.cells} == {
         MINIMUM: None,
@@ -256,7 +193,7 @@ def test_a_lasting_build_failure_is_not_built_again(tmp_path: Path) -> None:
     }
     assert EnvironmentFailed(BEFORE, Reason.BUILD_FAILED, "it failed to build") in first.events
     environments = FakeEnvironments()
-    again = Run(tmp_path, FakeRunner(answers()), environments)
+    again = SchedulerRun(tmp_path, FakeRunner(responses()), environments)
     again.run()
     assert BEFORE not in environments.built
     assert again.runner.ran == [CONTROL]
@@ -264,13 +201,13 @@ def test_a_lasting_build_failure_is_not_built_again(tmp_path: Path) -> None:
 
 def test_a_missing_interpreter_is_a_reason_and_nothing_is_built(tmp_path: Path) -> None:
     environments = FakeEnvironments({MINIMUM: Reason.NO_INTERPRETER})
-    result = Run(tmp_path, FakeRunner(answers()), environments).run()
+    result = SchedulerRun(tmp_path, FakeRunner(responses()), environments).run()
     assert MINIMUM not in environments.built
     assert result.verdicts[0].reason is Reason.NO_INTERPRETER
 
 
 def test_fallback_controls_run_only_if_the_ones_before_could_not_serve(tmp_path: Path) -> None:
-    absent = Run(tmp_path, FakeRunner(answers(minimum="welcome", control="welcome")))
+    absent = SchedulerRun(tmp_path, FakeRunner(responses(minimum="welcome", control="welcome")))
     result = absent.run()
     assert absent.runner.ran == [MINIMUM, BEFORE, CONTROL, OLDER]
     assert ControlAdded(OLDER, claim().id) in absent.events
@@ -281,15 +218,15 @@ def test_fallback_controls_run_only_if_the_ones_before_could_not_serve(tmp_path:
 
 @pytest.mark.parametrize("bodies", [{}, {"minimum": "welcome"}, {"control": "welcome"}])
 def test_no_fallback_where_none_is_needed(tmp_path: Path, bodies: dict[str, str]) -> None:
-    run = Run(tmp_path, FakeRunner(answers(**bodies)))
+    run = SchedulerRun(tmp_path, FakeRunner(responses(**bodies)))
     run.run()
     assert OLDER not in run.runner.ran
 
 
 def test_fallbacks_are_reused_too(tmp_path: Path) -> None:
-    told = answers(minimum="welcome", control="welcome")
-    Run(tmp_path, FakeRunner(told)).run()
-    again = Run(tmp_path, FakeRunner(told), FakeEnvironments(ready=True))
+    told = responses(minimum="welcome", control="welcome")
+    SchedulerRun(tmp_path, FakeRunner(told)).run()
+    again = SchedulerRun(tmp_path, FakeRunner(told), FakeEnvironments(ready=True))
     assert again.run().verdicts[0].outcome is Outcome.REFUTED
     assert again.runner.ran == []
     assert again.reused == [MINIMUM, BEFORE, CONTROL, OLDER]
@@ -297,23 +234,23 @@ def test_fallbacks_are_reused_too(tmp_path: Path) -> None:
 
 def test_a_control_that_nobody_can_run_does_not_hang_the_run(tmp_path: Path) -> None:
     nothing = plan(fallbacks=())
-    told = answers(minimum="welcome", control="welcome")
-    result = Run(tmp_path, FakeRunner(told), of=nothing).run()
+    told = responses(minimum="welcome", control="welcome")
+    result = SchedulerRun(tmp_path, FakeRunner(told), of=nothing).run()
     assert result.verdicts[0].reason is Reason.CONTROL_FAILED
 
 
 def test_stopping_keeps_what_is_done_and_judges_what_there_is(tmp_path: Path) -> None:
-    stopped: list[Run] = []
+    stopped: list[SchedulerRun] = []
 
     def answer(cell: str, key: str) -> CellCapture | None:
         if cell != CONTROL:
-            return capture(cell, key, body=HAS[cell])
-        stopped[0].engine.stop()
+            return capture(cell, key, body=BODIES[cell])
+        stopped[0].scheduler.stop()
         return None
 
     first, second = claim(1), claim(2)
     parts = [part(first, controls=()), part(second, minimum=CONTROL, before=None, controls=())]
-    run = Run(tmp_path, FakeRunner(answer), of=plan([first, second], parts))
+    run = SchedulerRun(tmp_path, FakeRunner(answer), of=plan([first, second], parts))
     stopped.append(run)
     result = run.run()
     assert result.run.interrupted
@@ -322,7 +259,7 @@ def test_stopping_keeps_what_is_done_and_judges_what_there_is(tmp_path: Path) ->
     confirmed, cut = result.verdicts
     assert confirmed.outcome is Outcome.CONFIRMED
     assert cut.reason is Reason.INTERRUPTED
-    again = Run(tmp_path, FakeRunner(answers()), of=plan([first, second], parts))
+    again = SchedulerRun(tmp_path, FakeRunner(responses()), of=plan([first, second], parts))
     assert not again.run().run.interrupted
     assert again.runner.ran == [CONTROL]
 
@@ -337,11 +274,11 @@ def test_stopping_does_not_wait_for_a_build(tmp_path: Path) -> None:
             release.wait(30)
             return super().ensure(planned, tell)
 
-    run = Run(tmp_path, FakeRunner(answers()), Slow())
+    run = SchedulerRun(tmp_path, FakeRunner(responses()), Slow())
 
     def stop() -> None:
         building.wait(30)
-        run.engine.stop()
+        run.scheduler.stop()
 
     stopper = threading.Thread(target=stop)
     stopper.start()
@@ -358,30 +295,32 @@ class FullDisk(Journal):
 
 
 def test_a_full_disk_is_told_once_and_the_run_goes_on(tmp_path: Path) -> None:
-    run = Run(tmp_path, FakeRunner(answers()), journal=FullDisk(tmp_path / "journal.jsonl"))
+    run = SchedulerRun(
+        tmp_path, FakeRunner(responses()), journal=FullDisk(tmp_path / "journal.jsonl")
+    )
     result = run.run()
     assert result.verdicts[0].outcome is Outcome.CONFIRMED
-    (warned,) = run.told(WarningRaised)
+    (warned,) = run.events_of(WarningRaised)
     assert isinstance(warned, WarningRaised)
     assert "no space left" in warned.message
     assert result.run.warnings == (warned.message,)
 
 
 def test_a_cut_journal_is_told(tmp_path: Path) -> None:
-    Run(tmp_path, FakeRunner(answers())).run()
+    SchedulerRun(tmp_path, FakeRunner(responses())).run()
     path = tmp_path / "journal.jsonl"
     path.write_bytes(path.read_bytes()[:-5])
-    again = Run(tmp_path, FakeRunner(answers()))
+    again = SchedulerRun(tmp_path, FakeRunner(responses()))
     again.run()
     assert again.runner.ran == [CONTROL]
-    (warned,) = again.told(WarningRaised)
+    (warned,) = again.events_of(WarningRaised)
     assert isinstance(warned, WarningRaised)
     assert "incomplete last line" in warned.message
 
 
 def test_claims_that_nothing_tests_are_told_at_once(tmp_path: Path) -> None:
     bare = dataclasses.replace(plan([claim()]), parts=(), cells=(), fallbacks=())
-    run = Run(tmp_path, FakeRunner(answers()), of=bare)
+    run = SchedulerRun(tmp_path, FakeRunner(responses()), of=bare)
     result = run.run()
     assert [type(event) for event in run.events] == [RunStarted, VerdictReached, RunFinished]
     assert result.verdicts[0].outcome is Outcome.UNVERIFIED
@@ -390,18 +329,18 @@ def test_claims_that_nothing_tests_are_told_at_once(tmp_path: Path) -> None:
 def test_absence_may_be_believed_because_of_a_later_cell(tmp_path: Path) -> None:
     promised = claim()
     turned = part(promised, minimum=BEFORE, before=None, controls=(), expects_absent=True)
-    run = Run(
-        tmp_path, FakeRunner(answers()), of=plan([promised], [turned], cells=(BEFORE, CONTROL))
+    run = SchedulerRun(
+        tmp_path, FakeRunner(responses()), of=plan([promised], [turned], cells=(BEFORE, CONTROL))
     )
     result = run.run()
     assert result.verdicts[0].outcome is Outcome.CONFIRMED
-    assert len(run.told(VerdictReached)) == 1
+    assert len(run.events_of(VerdictReached)) == 1
 
 
 def test_a_changed_probe_is_run_again(tmp_path: Path) -> None:
-    Run(tmp_path, FakeRunner(answers())).run()
+    SchedulerRun(tmp_path, FakeRunner(responses())).run()
     (name,) = PROBES
-    again = Run(tmp_path, FakeRunner(answers()), probes={name: probe(control=None)})
+    again = SchedulerRun(tmp_path, FakeRunner(responses()), probes={name: probe(control=None)})
     again.run()
     assert len(again.runner.ran) == 3
 
@@ -413,7 +352,7 @@ def test_a_surprise_in_a_builder_is_an_error_of_that_cell_only(tmp_path: Path) -
                 raise RuntimeError("surprise")
             return super().ensure(planned, tell)
 
-    result = Run(tmp_path, FakeRunner(answers()), Surprising()).run()
+    result = SchedulerRun(tmp_path, FakeRunner(responses()), Surprising()).run()
     reasons = {record.id: record.reason for record in result.cells}
     assert reasons[BEFORE] is Reason.INTERNAL_ERROR
     assert result.verdicts[0].outcome is Outcome.CONFIRMED

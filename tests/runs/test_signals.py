@@ -62,7 +62,8 @@ if __name__ == "__main__":
     of = plan([first, second], parts, cells=(MINIMUM, BEFORE), fallbacks=())
     with lock_results(folder):
         journal = Journal(folder / "journal.jsonl")
-        store = ResultStore(journal, CaptureStore(folder / "captures"), SourceDigest("code"), "judge")
+        captures = CaptureStore(folder / "captures")
+        store = ResultStore(journal, captures, SourceDigest("code"), "judge")
         workers = Workers(ScriptedWork(folder), make_job, count=1, limit=60)
         context = RunContext(FakeEnvironments(ready=True), workers, SystemClock(), jobs=1)
         scheduler = Scheduler(of, PROBES, context, store, emit)
