@@ -34,7 +34,7 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no POSIX
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_what_only_posix_has_is_used_where_the_system_was_asked_for(path: Path) -> None:
+def test_posix_names_are_used_only_after_a_check_of_the_system(path: Path) -> None:
     assert [*uses(path.read_text(encoding="utf-8"), NAMES)] == []
 
 
@@ -55,11 +55,11 @@ def test_what_only_posix_has_is_used_where_the_system_was_asked_for(path: Path) 
         ("import os\nif sys.platform == 'win32':\n    pass\nos.fork()", ["4: os.fork"]),
     ],
 )
-def test_the_search_for_such_uses_finds_them(source: str, found: list[str]) -> None:
+def test_the_search_finds_such_uses(source: str, found: list[str]) -> None:
     assert [*uses(source, NAMES)] == found
 
 
-def test_the_names_are_those_that_this_system_has() -> None:
+def test_the_names_exist_on_this_system() -> None:
     """Misspelt ones would never be found in a module."""
     if sys.platform != "linux":
         pytest.skip("this system lacks some")
@@ -69,7 +69,7 @@ def test_the_names_are_those_that_this_system_has() -> None:
 
 
 @POSIX
-def test_everything_can_be_imported_where_posix_has_nothing() -> None:
+def test_all_modules_can_be_imported_without_posix_names() -> None:
     run = subprocess.run(
         [sys.executable, "-B", "-m", "helpers.as_windows"],
         cwd=ROOT / "tests",
@@ -89,7 +89,7 @@ def test_everything_can_be_imported_where_posix_has_nothing() -> None:
         assert report["after"][name].startswith(f"ImportError: {report['systems'][name]} only: ")
 
 
-def test_no_file_of_the_project_has_a_name_that_windows_or_macos_cannot_keep() -> None:
+def test_all_file_names_are_valid_on_windows_and_macos() -> None:
     git = shutil.which("git")
     if git is None or not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
@@ -102,12 +102,12 @@ def test_no_file_of_the_project_has_a_name_that_windows_or_macos_cannot_keep() -
         assert not {part.split(".")[0].lower() for part in name.split("/")} & reserved, name
 
 
-def test_text_is_checked_out_alike_everywhere_as_files_are_known_by_their_digests() -> None:
+def test_text_is_checked_out_with_the_same_line_ends_on_all_systems() -> None:
     lines = (ROOT / ".gitattributes").read_text(encoding="utf-8").splitlines()
     assert "* text=auto eol=lf" in lines
 
 
-def test_a_cell_on_windows_is_told_what_python_needs_there_and_nothing_else(
+def test_a_cell_on_windows_has_only_the_variables_that_python_needs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(os, "environ", {"SYSTEMROOT": r"D:\Win", "SECRET": "s", "PATH": "mine"})
@@ -119,7 +119,7 @@ def test_a_cell_on_windows_is_told_what_python_needs_there_and_nothing_else(
     assert "SECRET" not in environ
 
 
-def test_a_cell_on_macos_has_a_locale_that_there_is(
+def test_a_cell_on_macos_has_an_existing_locale(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
@@ -127,7 +127,7 @@ def test_a_cell_on_macos_has_a_locale_that_there_is(
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
-def test_where_there_are_no_namespaces_a_cell_is_said_not_to_be_isolated(platform: str) -> None:
+def test_a_cell_without_namespaces_is_reported_as_not_isolated(platform: str) -> None:
     code = (
         f"import sys; sys.platform = {platform!r}\n"
         "from matrix.system.network import isolate, isolation; isolate(); print(isolation())"
@@ -148,11 +148,11 @@ def test_where_there_are_no_namespaces_a_cell_is_said_not_to_be_isolated(platfor
         (0, ""),
     ],
 )
-def test_a_crash_is_told_from_an_end(code: int, words: str) -> None:
+def test_a_crash_is_distinguished_from_an_exit(code: int, words: str) -> None:
     assert describe_crash(code) == words
 
 
-def test_marked_processes_are_found_in_what_ps_says() -> None:
+def test_marked_processes_are_found_in_the_output_of_ps() -> None:
     text = (
         "    1 /sbin/launchd\n"
         "  512 python serve.py HOME=/x BOOKSHOP_PROCESS=abc LANG=C\n"
@@ -162,7 +162,7 @@ def test_marked_processes_are_found_in_what_ps_says() -> None:
     assert [*parse_ps(text, "BOOKSHOP_PROCESS=abc")] == [512, 99999]
 
 
-def test_a_tree_ends_with_all_that_it_started(tmp_path: Path) -> None:
+def test_a_process_tree_is_killed_with_its_children(tmp_path: Path) -> None:
     child = "import sys; sys.stdin.read()"
     code = (
         "import subprocess, sys\n"
@@ -186,7 +186,7 @@ def test_a_tree_ends_with_all_that_it_started(tmp_path: Path) -> None:
     tree.close()
 
 
-def test_a_program_that_becomes_another_lives_and_ends_as_that(tmp_path: Path) -> None:
+def test_a_program_that_execs_another_ends_when_that_ends(tmp_path: Path) -> None:
     """As `ddtrace-run` does; on Windows the first one ends at once, with code 0."""
     (tmp_path / "other.py").write_text("import sys; sys.stdin.read(); sys.exit(7)")
     code = "import os, sys; os.execl(sys.executable, sys.executable, 'other.py')"
@@ -208,13 +208,13 @@ def test_a_program_that_becomes_another_lives_and_ends_as_that(tmp_path: Path) -
     tree.close()
 
 
-def test_what_is_not_there_cannot_be_started(tmp_path: Path) -> None:
+def test_a_missing_program_cannot_be_started(tmp_path: Path) -> None:
     null, missing = subprocess.DEVNULL, str(tmp_path / "missing")
     with pytest.raises(FileNotFoundError):
         ProcessTree([missing], {}, tmp_path, stdin=null, stdout=null, stderr=null)
 
 
-def test_a_file_that_is_open_is_replaced_as_soon_as_it_is_not(
+def test_an_open_file_is_replaced_as_soon_as_it_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     part, final = tmp_path / "part", tmp_path / "final"
@@ -238,9 +238,7 @@ def test_a_file_that_is_open_is_replaced_as_soon_as_it_is_not(
 
 
 @pytest.mark.parametrize(("platform", "output"), [("linux", rb"\u65e5"), ("win32", "日".encode())])
-def test_what_is_printed_needs_no_letter_that_the_output_lacks(
-    platform: str, output: bytes
-) -> None:
+def test_characters_that_the_output_lacks_are_escaped(platform: str, output: bytes) -> None:
     code = (
         "import sys; from matrix.__main__ import main, _use_utf8\n"
         f"sys.platform = {platform!r}; _use_utf8(); sys.stdout.write('\\u65e5')"

@@ -41,7 +41,7 @@ def only_on(source: str) -> str:
 
 
 def uses(source: str, names: Names) -> Iterator[str]:
-    """Yield `line: what` for each use that no test of `sys.platform` stands before."""
+    """Yield `line: name` for each use without a preceding test of `sys.platform`."""
     yield from _Finder(names).find(ast.parse(source))
 
 
