@@ -91,7 +91,7 @@ def test_a_date_is_in_the_ids(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_page_of_ones_own(offline: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = offline / "mine.md"
+    page = offline / "own.md"
     page.write_text(PAGE, encoding="utf-8")
     data = plan_json(capsys, str(page))
     assert [claim["subject"] for claim in data["claims"]] == ["threat-detection"]

@@ -35,7 +35,7 @@ def test_a_claim_brings_its_cells_and_no_others(plan: Plan) -> None:
 
 
 def test_a_selection_runs_a_cell_as_the_whole_plan_does(plan: Plan) -> None:
-    """A crash in the soak makes every channel under its setting unstable, whoever asked for it."""
+    """A crash in the soak makes every channel under its setting unstable, in any selection."""
     whole = {each.cell.id: each.soak for each in plan.cells}
     chosen = select(plan, Selection(claims=("*/note/request-tags",)))
     assert any(whole[each.cell.id] for each in chosen.cells)

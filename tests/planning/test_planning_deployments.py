@@ -46,12 +46,14 @@ def test_a_deployment_has_the_parts_of_its_capability_in_containers() -> None:
 
 @pytest.mark.parametrize("profile", ["documented", "exhaustive"])
 def test_nothing_is_run_twice_for_it(profile: str) -> None:
-    here = planned(page(), profile)
-    there = in_docker(profile=profile)
-    assert {item.cell.id: item for item in there.cells} == {
-        item.cell.id: item for item in here.cells
+    on_machine = planned(page(), profile)
+    in_containers = in_docker(profile=profile)
+    assert {item.cell.id: item for item in in_containers.cells} == {
+        item.cell.id: item for item in on_machine.cells
     }
-    assert {item.cell.id for item in there.fallbacks} == {item.cell.id for item in here.fallbacks}
+    assert {item.cell.id for item in in_containers.fallbacks} == {
+        item.cell.id for item in on_machine.fallbacks
+    }
 
 
 def test_on_this_machine_a_deployment_is_left_out_with_a_hint() -> None:

@@ -73,9 +73,9 @@ def test_other_platforms_are_left_out_and_targets_bring_them_in() -> None:
     plan = planned(page())
     assert reasons(plan, elsewhere) == {Reason.PLATFORM_NOT_HERE}
     assert not parts_of(plan, elsewhere)
-    there = make_plan(page(), world(), targets=("win_amd64",))
-    assert {part.minimum.id.split("-")[1] for part in there.parts} == {"win_amd64"}
-    assert parts_of(there, elsewhere)
+    windows = make_plan(page(), world(), targets=("win_amd64",))
+    assert {part.minimum.id.split("-")[1] for part in windows.parts} == {"win_amd64"}
+    assert parts_of(windows, elsewhere)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_databases_that_the_probe_has_not_are_left_out_by_name() -> None:
         "db-api with oracle",
         "db-api with db2",
     ]
-    assert parts_of(plan, "note/db-api/sqlite, oracle, db2"), "sqlite is asked all the same"
+    assert parts_of(plan, "note/db-api/sqlite, oracle, db2"), "sqlite is tested all the same"
 
 
 def test_without_any_of_its_databases_a_promise_is_not_tested() -> None:
