@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_records import recorded, shelf
+from helpers.record_fixture import record_json, record_store
 
 from matrix.__main__ import main
 from matrix.errors import ExitCode
@@ -21,7 +21,7 @@ def _results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_options_it_is_a_page_among_the_results(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shelf(tmp_path, 2)
+    record_store(tmp_path, 2)
     assert main(["report"]) == ExitCode.OK
     path = tmp_path / "report.html"
     assert capsys.readouterr().out.splitlines() == [str(path)]
@@ -33,7 +33,7 @@ def test_without_options_it_is_a_page_among_the_results(
 def test_a_step_of_github_gets_its_summary_added_to_what_stands_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf(tmp_path, 1)
+    record_store(tmp_path, 1)
     summary = tmp_path / "summary.md"
     summary.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
@@ -45,13 +45,13 @@ def test_a_step_of_github_gets_its_summary_added_to_what_stands_there(
 
 
 def test_each_option_writes_its_file_and_no_other(tmp_path: Path) -> None:
-    shelf(tmp_path, 1)
+    record_store(tmp_path, 1)
     names = {"junit": "j.xml", "json": "v.json", "markdown": "c.md", "badge": "b.json"}
     asked = [word for name, file in names.items() for word in (f"--{name}", str(tmp_path / file))]
     assert main(["report", "latest", *asked]) == ExitCode.OK
     assert not (tmp_path / "report.html").exists()
     assert (tmp_path / "j.xml").read_text().startswith("<?xml")
-    assert json.loads((tmp_path / "v.json").read_text())["verdicts"] == recorded()["verdicts"]
+    assert json.loads((tmp_path / "v.json").read_text())["verdicts"] == record_json()["verdicts"]
     assert (tmp_path / "c.md").read_text().startswith("## ")
     assert json.loads((tmp_path / "b.json").read_text())["label"] == "promises"
 
@@ -69,7 +69,7 @@ def test_each_option_writes_its_file_and_no_other(tmp_path: Path) -> None:
 def test_what_cannot_be_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
 ) -> None:
-    shelf(tmp_path, 1)
+    record_store(tmp_path, 1)
     assert main(["report", *words]) == ExitCode.USAGE
     assert said in capsys.readouterr().err
 
@@ -81,7 +81,7 @@ def test_without_a_run_there_is_no_report(capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_page_without_captures_says_so(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
-    path.write_text(json.dumps(recorded()), encoding="utf-8")
+    path.write_text(json.dumps(record_json()), encoding="utf-8")
     page = tmp_path / "page.html"
     assert main(["report", str(path), "--html", str(page)]) == ExitCode.OK
     assert "promises hold" in page.read_text(encoding="utf-8")

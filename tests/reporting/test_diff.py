@@ -7,30 +7,16 @@ import json
 from pathlib import Path
 
 import pytest
+from helpers.record_fixture import CONFIRMED, CRASHED, REFUTED, RUN_FACTS, record_of
 from helpers.run_fakes import claim
 
 from matrix.__main__ import main
 from matrix.errors import ExitCode
-from matrix.model.claim import Claim
-from matrix.model.fact import text_facts
 from matrix.model.reason import Reason
-from matrix.model.verdict import Outcome, Tightness, Verdict
+from matrix.model.verdict import Outcome, Tightness
 from matrix.reporting.diff import Direction, compare_records
 from matrix.reporting.json import verdict_to_json
-from matrix.runs.record import Record, RunFacts
-
-FACTS = RunFacts("documented", "", "today", "2026-11-20", 1.0, interrupted=False)
-CRASHED = (Outcome.UNVERIFIED, Reason.CRASHED)
-CONFIRMED = (Outcome.CONFIRMED, None)
-REFUTED = (Outcome.REFUTED, None)
-
-
-def record(*answers: tuple[Claim, tuple[Outcome, Reason | None]]) -> Record:
-    verdicts = tuple(
-        Verdict(one.id, outcome, None, reason, text_facts("as seen"))
-        for one, (outcome, reason) in answers
-    )
-    return Record(FACTS, tuple(one for one, _ in answers), verdicts, (), (), "")
+from matrix.runs.record import Record
 
 
 @pytest.mark.parametrize(
@@ -48,17 +34,17 @@ def record(*answers: tuple[Claim, tuple[Outcome, Reason | None]]) -> Record:
 def test_where_an_answer_went(
     was: tuple[Outcome, Reason | None], now: tuple[Outcome, Reason | None], direction: Direction
 ) -> None:
-    found = compare_records(record((claim(), was)), record((claim(), now)))
+    found = compare_records(record_of((claim(), was)), record_of((claim(), now)))
     assert [each.direction for each in found.changes] == [direction]
 
 
 def test_what_is_the_same_is_counted_only() -> None:
-    found = compare_records(record((claim(), CONFIRMED)), record((claim(), CONFIRMED)))
+    found = compare_records(record_of((claim(), CONFIRMED)), record_of((claim(), CONFIRMED)))
     assert (found.changes, found.same) == ((), 1)
 
 
 def test_a_minimum_that_is_not_the_least_any_more_is_a_change() -> None:
-    old, new = record((claim(), CONFIRMED)), record((claim(), CONFIRMED))
+    old, new = record_of((claim(), CONFIRMED)), record_of((claim(), CONFIRMED))
     exact = dataclasses.replace(new.verdicts[0], tightness=Tightness.EXACT)
     found = compare_records(old, dataclasses.replace(new, verdicts=(exact,)))
     assert [each.direction for each in found.changes] == [Direction.OTHER]
@@ -67,7 +53,7 @@ def test_a_minimum_that_is_not_the_least_any_more_is_a_change() -> None:
 def test_promises_come_and_go_and_the_worst_stands_first() -> None:
     one, two, three = claim(1), claim(2), claim(3)
     found = compare_records(
-        record((one, CONFIRMED), (two, CONFIRMED)), record((two, REFUTED), (three, CONFIRMED))
+        record_of((one, CONFIRMED), (two, CONFIRMED)), record_of((two, REFUTED), (three, CONFIRMED))
     )
     assert [each.direction for each in found.changes] == [
         Direction.WORSE,
@@ -79,14 +65,14 @@ def test_promises_come_and_go_and_the_worst_stands_first() -> None:
 
 def test_a_new_promise_that_is_refuted_is_bad_news() -> None:
     found = compare_records(
-        record((claim(1), CONFIRMED)), record((claim(1), CONFIRMED), (claim(2), REFUTED))
+        record_of((claim(1), CONFIRMED)), record_of((claim(1), CONFIRMED), (claim(2), REFUTED))
     )
     assert [each.direction for each in found.changes] == [Direction.WORSE]
 
 
 def test_documents_that_are_not_shared_are_compared_by_their_promises() -> None:
     mine, other = claim(document="a.md"), claim(document="b.md")
-    found = compare_records(record((mine, CONFIRMED)), record((other, REFUTED)))
+    found = compare_records(record_of((mine, CONFIRMED)), record_of((other, REFUTED)))
     assert found.by_promise
     assert [each.direction for each in found.changes] == [Direction.WORSE]
 
@@ -94,7 +80,7 @@ def test_documents_that_are_not_shared_are_compared_by_their_promises() -> None:
 def write(path: Path, made: Record) -> str:
     data = {
         "schema": "verdicts/1",
-        "run": {**dataclasses.asdict(FACTS), "outcomes": {}, "cells": {}, "left_out": {}},
+        "run": {**dataclasses.asdict(RUN_FACTS), "outcomes": {}, "cells": {}, "left_out": {}},
         "claims": [one.to_json() for one in made.claims],
         "verdicts": [verdict_to_json(one) for one in made.verdicts],
         "cells": [],
@@ -107,8 +93,8 @@ def write(path: Path, made: Record) -> str:
 def test_the_command_tells_changes_and_its_code_says_whether_any_is_bad(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good = write(tmp_path / "good.json", record((claim(), CONFIRMED)))
-    bad = write(tmp_path / "bad.json", record((claim(), REFUTED)))
+    good = write(tmp_path / "good.json", record_of((claim(), CONFIRMED)))
+    bad = write(tmp_path / "bad.json", record_of((claim(), REFUTED)))
     assert main(["diff", good, bad, "--json", "-"]) == ExitCode.REFUTED
     out, err = capsys.readouterr()
     assert "confirmed -> refuted" in err
@@ -121,7 +107,7 @@ def test_the_command_tells_changes_and_its_code_says_whether_any_is_bad(
 def test_two_documents_of_one_run_are_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    both = record((claim(document="english.md"), CONFIRMED), (claim(document="e.md"), REFUTED))
+    both = record_of((claim(document="english.md"), CONFIRMED), (claim(document="e.md"), REFUTED))
     path = write(tmp_path / "run.json", both)
     assert main(["diff", f"{path}#english", f"{path}#e.md"]) == ExitCode.REFUTED
     assert "compared by what they say" in capsys.readouterr().out

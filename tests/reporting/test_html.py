@@ -14,17 +14,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.run_fakes import MINIMUM, capture, cell, claim, failed, finding, process
+from helpers.record_fixture import (
+    CONFIRMED,
+    CRASHED,
+    NASTY,
+    REFUTED,
+    cell_record,
+    generated_record,
+    part_verdict,
+    record_of,
+    record_of_verdicts,
+    verdict_on,
+)
+from helpers.run_fakes import MINIMUM, capture, cell, claim, failed, process
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_diff import CONFIRMED, CRASHED, FACTS, REFUTED, record
 
 from matrix.errors import UnreadableInputError
-from matrix.model.cell import Cell
-from matrix.model.claim import Claim
 from matrix.model.fact import text_facts
 from matrix.model.reason import Reason
-from matrix.model.verdict import Observed, Outcome, PartVerdict, Tightness, Verdict
+from matrix.model.verdict import Observed, Outcome, Tightness
 from matrix.reporting.diff import compare_records
 from matrix.reporting.html import MAX_PAGE_BYTES, render_page
 from matrix.reporting.html_charts import (
@@ -36,64 +45,7 @@ from matrix.reporting.html_charts import (
     verdict_strips,
 )
 from matrix.reporting.html_evidence import digest_capture
-from matrix.runs.record import CellRecord, Record
-
-NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'\ud800"
-
-
-def nothing(_cell: CellRecord) -> None:
-    return None
-
-
-def cell_record(of: Cell | str, shows: Observed = Observed.PRESENT) -> CellRecord:
-    found = finding(of, shows)
-    return CellRecord(
-        found.cell, ("threat-detection",), None, "", 1.0, reused=False, fallback=False, key=str(of),
-        started="2026", findings=(found,),
-    )  # fmt: skip
-
-
-def part(name: str, outcome: Outcome = Outcome.CONFIRMED, *others: str) -> PartVerdict:
-    reason = Reason.CRASHED if outcome is Outcome.UNVERIFIED else None
-    cells = tuple(map(Cell.parse, (name, *others)))
-    seen = text_facts("as seen")
-    return PartVerdict("threat-detection", "static", cells, outcome, None, reason, seen)
-
-
-def answered(of: Claim, outcome: Outcome, *parts: PartVerdict) -> Verdict:
-    reason = Reason.CRASHED if outcome is Outcome.UNVERIFIED else None
-    cells = tuple(name for each in parts for name in each.cells)
-    return Verdict(of.id, outcome, None, reason, text_facts("as seen"), cells, parts)
-
-
-def run_of(*pairs: tuple[Claim, Verdict]) -> Record:
-    names = dict.fromkeys(name for _, verdict in pairs for name in verdict.cells)
-    return Record(
-        FACTS,
-        tuple(each for each, _ in pairs),
-        tuple(each for _, each in pairs),
-        tuple(map(cell_record, names)),
-        (),
-        "0" * 64,
-    )
-
-
-def generated(cells: int) -> Record:
-    """A run of this many cells, in which each answer rests on ten."""
-    names = [
-        dataclasses.replace(
-            cell(f"2.{number // 30}.{number % 30}", f"3.{6 + number % 8}"),
-            target=("linux_x86_64", "linux_i686", "linux_aarch64")[number % 3],
-        ).id
-        for number in range(cells)
-    ]
-    pairs = []
-    for number in range(cells // 10):
-        mine = names[number * 10 : number * 10 + 10]
-        outcome = list(Outcome)[number % 3]
-        parts = [part(name, outcome, *mine[:2]) for name in mine]
-        pairs.append((claim(number), answered(claim(number), outcome, *parts)))
-    return run_of(*pairs)
+from matrix.runs.record import CellRecord
 
 
 def unpacked(text: str) -> dict[str, Any]:
@@ -101,6 +53,10 @@ def unpacked(text: str) -> dict[str, Any]:
     assert found is not None
     data: dict[str, Any] = unpool_values(json.loads(zlib.decompress(base64.b64decode(found[1]))))
     return data
+
+
+def nothing(_cell: CellRecord) -> None:
+    return None
 
 
 class Tags(HTMLParser):
@@ -114,7 +70,7 @@ class Tags(HTMLParser):
 
 
 def test_the_first_thing_said_is_how_many_promises_hold() -> None:
-    made = record((claim(1), CONFIRMED), (claim(2), REFUTED), (claim(3), CRASHED))
+    made = record_of((claim(1), CONFIRMED), (claim(2), REFUTED), (claim(3), CRASHED))
     text = render_page(made, nothing)
     assert "<h1>1 of 3 promises holds, <em>1 does not</em></h1>" in text
     assert "<b>1</b> confirmed" in text
@@ -123,8 +79,10 @@ def test_the_first_thing_said_is_how_many_promises_hold() -> None:
 
 def test_a_square_is_as_bad_as_its_worst_part_and_only_where_a_part_was_asked() -> None:
     other = cell("1.9.0", "3.11").id
-    parts = (part(MINIMUM), part(MINIMUM, Outcome.REFUTED), part(other))
-    heat = build_heat_map(run_of((claim(), answered(claim(), Outcome.REFUTED, *parts))))
+    parts = (part_verdict(MINIMUM), part_verdict(MINIMUM, Outcome.REFUTED), part_verdict(other))
+    heat = build_heat_map(
+        record_of_verdicts((claim(), verdict_on(claim(), Outcome.REFUTED, *parts)))
+    )
     assert heat.pythons == ("3.9", "3.11")
     (line,) = heat.lines
     (bad,), (good,) = line.squares["3.9"], line.squares["3.11"]
@@ -134,20 +92,23 @@ def test_a_square_is_as_bad_as_its_worst_part_and_only_where_a_part_was_asked() 
 
 def test_what_is_refuted_stands_first_and_what_was_not_run_last() -> None:
     pairs = (
-        (claim(1), answered(claim(1), Outcome.UNVERIFIED)),
-        (claim(2), answered(claim(2), Outcome.UNVERIFIED, part(MINIMUM, Outcome.UNVERIFIED))),
-        (claim(3), answered(claim(3), Outcome.CONFIRMED, part(MINIMUM))),
-        (claim(4), answered(claim(4), Outcome.REFUTED, part(MINIMUM, Outcome.REFUTED))),
+        (claim(1), verdict_on(claim(1), Outcome.UNVERIFIED)),
+        (
+            claim(2),
+            verdict_on(claim(2), Outcome.UNVERIFIED, part_verdict(MINIMUM, Outcome.UNVERIFIED)),
+        ),
+        (claim(3), verdict_on(claim(3), Outcome.CONFIRMED, part_verdict(MINIMUM))),
+        (claim(4), verdict_on(claim(4), Outcome.REFUTED, part_verdict(MINIMUM, Outcome.REFUTED))),
     )
-    groups = [line.group for line in build_heat_map(run_of(*pairs)).lines]
+    groups = [line.group for line in build_heat_map(record_of_verdicts(*pairs)).lines]
     assert groups == ["refuted", "confirmed", "unverified", "not-run"]
 
 
 def test_a_promise_of_two_documents_with_one_answer_is_one_line_with_both_places() -> None:
     twin = dataclasses.replace(claim(), id="b.md/x", document="b.md", line=77)
-    made = run_of(
-        (claim(), answered(claim(), Outcome.CONFIRMED, part(MINIMUM))),
-        (twin, answered(twin, Outcome.CONFIRMED, part(MINIMUM))),
+    made = record_of_verdicts(
+        (claim(), verdict_on(claim(), Outcome.CONFIRMED, part_verdict(MINIMUM))),
+        (twin, verdict_on(twin, Outcome.CONFIRMED, part_verdict(MINIMUM))),
     )
     (line,) = build_heat_map(made).lines
     assert [each.document for each in line.claims] == ["a.md", "b.md"]
@@ -160,11 +121,13 @@ def test_a_promise_of_two_documents_with_one_answer_is_one_line_with_both_places
 @given(st.text())
 def test_nothing_that_was_said_becomes_markup(words: str) -> None:
     of = dataclasses.replace(claim(), heading=words, document=words, subject=words)
-    refuted = answered(of, Outcome.REFUTED, part(MINIMUM, Outcome.REFUTED))
+    refuted = verdict_on(of, Outcome.REFUTED, part_verdict(MINIMUM, Outcome.REFUTED))
     refuted = dataclasses.replace(refuted, facts=text_facts(words), remarks=text_facts(words))
-    made = run_of((of, refuted))
+    made = record_of_verdicts((of, refuted))
     plain = claim()
-    like = run_of((plain, answered(plain, Outcome.REFUTED, part(MINIMUM, Outcome.REFUTED))))
+    like = record_of_verdicts(
+        (plain, verdict_on(plain, Outcome.REFUTED, part_verdict(MINIMUM, Outcome.REFUTED)))
+    )
     ours = render_page(made, lambda _: digest_capture(capture(MINIMUM, body=words)))
     theirs = render_page(like, lambda _: digest_capture(capture(MINIMUM, body="x")))
     assert [tag for tag, _ in Tags(ours).tags] == [tag for tag, _ in Tags(theirs).tags]
@@ -172,7 +135,7 @@ def test_nothing_that_was_said_becomes_markup(words: str) -> None:
 
 
 def test_the_policy_allows_our_script_and_style_and_nothing_else() -> None:
-    text = render_page(record((claim(), CONFIRMED)), nothing)
+    text = render_page(record_of((claim(), CONFIRMED)), nothing)
     metas = [given for tag, given in Tags(text).tags if "http-equiv" in given]
     policy = metas[0]["content"] or ""
     assert policy.startswith("default-src 'none'")
@@ -188,7 +151,7 @@ def test_the_policy_allows_our_script_and_style_and_nothing_else() -> None:
 
 def test_two_thousand_cells_fit_with_all_that_was_seen() -> None:
     seen = digest_capture(capture(MINIMUM, body="x" * 5000))
-    made = generated(2000)
+    made = generated_record(2000)
     assert len(made.cells) == 2000
     text = render_page(
         made, lambda one: {**seen, "detail": hashlib.sha256(one.id.encode()).hexdigest()}
@@ -199,9 +162,10 @@ def test_two_thousand_cells_fit_with_all_that_was_seen() -> None:
 
 def test_what_does_not_fit_is_left_out_of_the_confirmed_first_and_said_so() -> None:
     noise = {
-        one.id: hashlib.sha512(one.id.encode()).hexdigest() * 4 for one in generated(200).cells
+        one.id: hashlib.sha512(one.id.encode()).hexdigest() * 4
+        for one in generated_record(200).cells
     }
-    made = generated(200)
+    made = generated_record(200)
     small = len(render_page(made, nothing).encode())
     text = render_page(
         made,
@@ -222,7 +186,10 @@ def test_what_does_not_fit_is_left_out_of_the_confirmed_first_and_said_so() -> N
 
 def test_what_was_not_captured_is_said_to_be_missing() -> None:
     text = render_page(
-        run_of((claim(), answered(claim(), Outcome.CONFIRMED, part(MINIMUM)))), nothing
+        record_of_verdicts(
+            (claim(), verdict_on(claim(), Outcome.CONFIRMED, part_verdict(MINIMUM)))
+        ),
+        nothing,
     )
     (one,) = unpacked(text)["cells"]
     assert one["seen"] is None
@@ -264,8 +231,8 @@ def test_a_cell_that_failed_has_a_digest_too() -> None:
 
 def test_a_strip_tells_the_releases_in_their_order_and_what_each_showed() -> None:
     old, low, high = (cell(version).id for version in ("1.8.0", "1.10.0", "1.20.0"))
-    bad = dataclasses.replace(part(low, Outcome.REFUTED, high, old), tightness=None)
-    made = run_of((claim(), answered(claim(), Outcome.REFUTED, bad)))
+    bad = dataclasses.replace(part_verdict(low, Outcome.REFUTED, high, old), tightness=None)
+    made = record_of_verdicts((claim(), verdict_on(claim(), Outcome.REFUTED, bad)))
     lines = [
         cell_record(old, Observed.UNKNOWN), cell_record(low, Observed.ABSENT), cell_record(high)
     ]  # fmt: skip
@@ -292,7 +259,7 @@ def test_searches_are_shown_and_another_file_is_refused(tmp_path: Path) -> None:
     }  # fmt: skip
     (strip,) = search_strips({"schema": "minimum/1", "searches": [search]})
     assert (strip.documented, strip.observed) == ("1.9.0", "1.10.0")
-    text = render_page(record((claim(), CONFIRMED)), nothing, None, [strip])
+    text = render_page(record_of((claim(), CONFIRMED)), nothing, None, [strip])
     assert "ddtrace: 1.9.0 not shown, 1.10.0 shown" in text
     for wrong in ("{", '{"schema": "verdicts/1"}', "[]", '{"schema": "minimum/1"}'):
         (tmp_path / "x.json").write_text(wrong)
@@ -313,7 +280,7 @@ def test_what_is_pooled_comes_out_as_it_was(value: object) -> None:
 
 
 def test_what_changed_is_told() -> None:
-    before, after = record((claim(), CONFIRMED)), record((claim(), REFUTED))
+    before, after = record_of((claim(), CONFIRMED)), record_of((claim(), REFUTED))
     text = render_page(after, nothing, compare_records(before, after))
     assert "<strong>1 worse</strong>" in text
     assert "confirmed → refuted" in text
@@ -323,7 +290,7 @@ def test_what_changed_is_told() -> None:
 
 
 def test_a_run_that_was_stopped_says_so() -> None:
-    made = record((claim(), CONFIRMED))
+    made = record_of((claim(), CONFIRMED))
     stopped = dataclasses.replace(made, run=dataclasses.replace(made.run, interrupted=True))
     assert "did not come to its end" in render_page(stopped, nothing)
     assert "did not come to its end" not in render_page(made, nothing)
@@ -332,6 +299,8 @@ def test_a_run_that_was_stopped_says_so() -> None:
 def test_a_tightness_that_is_off_gets_a_strip_and_an_exact_one_none() -> None:
     both = (cell("1.8.0").id, cell("1.9.0").id)
     for tightness, count in ((Tightness.EARLIER, 1), (Tightness.EXACT, 0)):
-        one = dataclasses.replace(part(both[1], Outcome.CONFIRMED, both[0]), tightness=tightness)
-        made = run_of((claim(), answered(claim(), Outcome.CONFIRMED, one)))
+        one = dataclasses.replace(
+            part_verdict(both[1], Outcome.CONFIRMED, both[0]), tightness=tightness
+        )
+        made = record_of_verdicts((claim(), verdict_on(claim(), Outcome.CONFIRMED, one)))
         assert len(verdict_strips(made, build_heat_map(made))) == count

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 from helpers.browser import Browser, browser
+from helpers.record_fixture import CONFIRMED, NASTY, generated_record, record_of
 from helpers.run_fakes import capture, claim
-from test_diff import CONFIRMED, record
-from test_html import NASTY, generated
 
 from matrix.reporting.diff import compare_records
 from matrix.reporting.html import render_page
@@ -30,11 +29,11 @@ def digests(line: CellRecord) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = generated(120)
+    made = generated_record(120)
     odd = dataclasses.replace(made.claims[0], subject=NASTY)
     made = dataclasses.replace(made, claims=(odd, *made.claims[1:]))
     path = tmp_path_factory.mktemp("page") / "report.html"
-    text = render_page(made, digests, compare_records(record((claim(1), CONFIRMED)), made))
+    text = render_page(made, digests, compare_records(record_of((claim(1), CONFIRMED)), made))
     path.write_text(text, encoding="utf-8")
     return path
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import pytest
 import xmlschema
+from helpers.record_fixture import CONFIRMED, CRASHED, REFUTED, record_of
 from helpers.run_fakes import claim
 from hypothesis import given
 from hypothesis import strategies as st
 from junitparser.xunit2 import JUnitXml
-from test_diff import CONFIRMED, CRASHED, REFUTED, record
 
 from matrix.model.fact import text_facts
 from matrix.model.reason import Reason
@@ -27,7 +27,7 @@ ANSWERS = st.lists(st.sampled_from([CONFIRMED, REFUTED, CRASHED]), max_size=30)
 
 
 def many(answers: Sequence[tuple[Outcome, Reason | None]], evidence: str = "as seen") -> Record:
-    made = record(*((claim(number), answer) for number, answer in enumerate(answers)))
+    made = record_of(*((claim(number), answer) for number, answer in enumerate(answers)))
     facts = text_facts(evidence)
     verdicts = tuple(dataclasses.replace(one, facts=facts) for one in made.verdicts)
     run = dataclasses.replace(made.run, started="2026-11-20T12:00:00+01:00")

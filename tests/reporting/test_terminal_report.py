@@ -10,15 +10,14 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from helpers.run_fakes import BEFORE, CONTROL, MINIMUM, SNAPSHOT, claim, finding, part, plan
+from helpers.record_fixture import BAD, GOOD, OPEN, TWIN, mixed_plan, mixed_record, stored_cell
+from helpers.run_fakes import BEFORE, CONTROL, MINIMUM, SNAPSHOT, finding, part, plan
 from rich.console import Console
 
 from matrix.errors import ExitCode, StorageError
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
-from matrix.model.cell import Cell
 from matrix.model.claim import Claim
-from matrix.model.plan import Omission, Plan
 from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome
 from matrix.reporting.json import record_to_json, write_text_json
@@ -36,46 +35,9 @@ from matrix.runs.events import (
     VerdictReached,
     WarningRaised,
 )
-from matrix.runs.record import CellRecord, Record
+from matrix.runs.record import Record
 from matrix.runs.run import exit_code
 from matrix.system.paths import data_dir
-
-P, A = Observed.PRESENT, Observed.ABSENT
-GOOD, BAD, OPEN = claim(1), claim(2), claim(3)
-TWIN = dataclasses.replace(GOOD, id="b.md/capability/x/1", document="b.md", line=77)
-
-
-def the_plan() -> Plan:
-    bad = part(BAD, minimum=BEFORE, before=None)
-    left_out = [Omission(OPEN.id, "win_amd64", Reason.PLATFORM_NOT_HERE, "this is linux_x86_64")]
-    return plan([OPEN, GOOD, TWIN, BAD], [part(GOOD), part(TWIN), bad], left_out)
-
-
-def record(cell: str, reason: Reason | None = None, *, reused: bool = False) -> CellRecord:
-    shows = P if cell != BEFORE else A
-    found = () if reason else (finding(cell, shows),)
-    return CellRecord(
-        cell=Cell.parse(cell),
-        probes=("threat-detection",),
-        reason=reason,
-        detail="detail",
-        seconds=2.5,
-        reused=reused,
-        fallback=False,
-        key="key",
-        started="2026",
-        findings=found,
-    )
-
-
-def result(*, interrupted: bool = False, warnings: tuple[str, ...] = ()) -> Record:
-    of = the_plan()
-    known = FindingTable([finding(MINIMUM, P), finding(BEFORE, A), finding(CONTROL, P)])
-    cells = (record(MINIMUM), record(BEFORE, reused=True), record(CONTROL))
-    verdicts = judge(of, known)
-    return Record.of(
-        of, cells, verdicts, SNAPSHOT, 12.5, interrupted=interrupted, warnings=warnings
-    )
 
 
 def printed(of: Record, width: int = 400) -> str:
@@ -99,18 +61,18 @@ def test_a_remedy_names_the_cell_to_try() -> None:
 
 
 def test_rows_hold_what_was_tried_refuted_first_and_equal_facts_once() -> None:
-    made = verdict_rows(result())
+    made = verdict_rows(mixed_record())
     assert [row.verdict.outcome for row in made] == [Outcome.REFUTED, Outcome.CONFIRMED]
     assert [tuple(item.id for item in row.claims) for row in made] == [
         (BAD.id,),
         (GOOD.id, TWIN.id),
     ]
-    (fold,) = untested_claims(result())
+    (fold,) = untested_claims(mixed_record())
     assert fold.claims == (OPEN,)
 
 
 def test_the_report_names_outcome_place_evidence_and_remedy() -> None:
-    text = printed(result(warnings=("the disk is full",)))
+    text = printed(mixed_record(warnings=("the disk is full",)))
     lines = text.splitlines()
 
     def line_of(what: str) -> int:
@@ -141,20 +103,20 @@ def test_the_report_names_outcome_place_evidence_and_remedy() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 120, 180])
 def test_a_report_of_any_width_names_every_place_and_outcome(width: int) -> None:
-    text = "".join(printed(result(), width).split())
+    text = "".join(printed(mixed_record(), width).split())
     for place in ("a.md:2", "a.md:1,b.md:77", "a.md:3"):
         assert place in text
     assert text.index("✗refuted") < text.index("✓confirmed(exact)")
-    assert max(len(line) for line in printed(result(), width).splitlines()[:12]) <= width
+    assert max(len(line) for line in printed(mixed_record(), width).splitlines()[:12]) <= width
 
 
 def test_an_interrupted_run_says_so() -> None:
-    assert "(interrupted)" in printed(result(interrupted=True))
+    assert "(interrupted)" in printed(mixed_record(interrupted=True))
 
 
 def test_gaps_count_claims_and_name_a_cell_to_try() -> None:
     of = plan([GOOD, BAD, OPEN], [part(GOOD), part(BAD)])
-    known = FindingTable([finding(MINIMUM, Reason.CRASHED), finding(CONTROL, P)])
+    known = FindingTable([finding(MINIMUM, Reason.CRASHED), finding(CONTROL, Observed.PRESENT)])
     found = reason_summaries(Record.of(of, (), judge(of, known), SNAPSHOT, 1.0))
     assert [(gap.reason, gap.claims, gap.cell) for gap in found] == [
         (Reason.CRASHED, 2, MINIMUM),
@@ -163,16 +125,23 @@ def test_gaps_count_claims_and_name_a_cell_to_try() -> None:
 
 
 def test_cell_counts_name_failures() -> None:
-    cells = (record(MINIMUM), record(BEFORE, Reason.CRASHED), record(CONTROL, reused=True))
-    assert cell_counts(dataclasses.replace(result(), cells=cells)) == "2 run, 1 reused, 1 crashed"
+    cells = (
+        stored_cell(MINIMUM),
+        stored_cell(BEFORE, Reason.CRASHED),
+        stored_cell(CONTROL, reused=True),
+    )
+    assert (
+        cell_counts(dataclasses.replace(mixed_record(), cells=cells))
+        == "2 run, 1 reused, 1 crashed"
+    )
 
 
 def test_the_json_is_what_its_schema_says_and_holds_every_claim() -> None:
     schema = json.loads((data_dir() / "schemas" / "verdicts.schema.json").read_text("utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
     validator.check_schema(schema)
-    cells = (*result().cells, record(CONTROL, Reason.BUILD_FAILED))
-    data = record_to_json(dataclasses.replace(result(), cells=cells).dated("2026-11-20"))
+    cells = (*mixed_record().cells, stored_cell(CONTROL, Reason.BUILD_FAILED))
+    data = record_to_json(dataclasses.replace(mixed_record(), cells=cells).dated("2026-11-20"))
     again = json.loads(json.dumps(data))
     validator.validate(again)
     assert [item["claim"] for item in again["verdicts"]] == [item["id"] for item in again["claims"]]
@@ -186,7 +155,7 @@ def test_the_json_is_what_its_schema_says_and_holds_every_claim() -> None:
 
 
 def test_json_goes_where_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = record_to_json(result().dated("today"))
+    data = record_to_json(mixed_record().dated("today"))
     write_text_json(tmp_path / "out.json", data)
     write_text_json(Path("-"), data)
     assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "out.json").read_text())
@@ -196,9 +165,9 @@ def test_json_goes_where_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def with_outcomes(*outcomes: Outcome, interrupted: bool = False) -> Record:
     verdicts = tuple(
-        dataclasses.replace(result().verdicts[0], outcome=outcome) for outcome in outcomes
+        dataclasses.replace(mixed_record().verdicts[0], outcome=outcome) for outcome in outcomes
     )
-    return dataclasses.replace(result(interrupted=interrupted), verdicts=verdicts)
+    return dataclasses.replace(mixed_record(interrupted=interrupted), verdicts=verdicts)
 
 
 @pytest.mark.parametrize(
@@ -219,8 +188,8 @@ def test_exit_codes(
 
 
 def events() -> Iterable[Event]:
-    of = the_plan()
-    verdicts = {item.claim: item for item in result().verdicts}
+    of = mixed_plan()
+    verdicts = {item.claim: item for item in mixed_record().verdicts}
     yield RunStarted(of, 2)
     yield VerdictReached(verdicts[OPEN.id])
     yield CellFinished(MINIMUM, None, "", 2.0, reused=True)
@@ -270,9 +239,9 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
 
 def test_a_refuted_line_tells_of_the_control() -> None:
     out = io.StringIO()
-    (verdict,) = [item for item in result().verdicts if item.claim == BAD.id]
+    (verdict,) = [item for item in mixed_record().verdicts if item.claim == BAD.id]
     with display(Console(file=out, width=120), {}) as take:
-        take(RunStarted(the_plan(), 2))
+        take(RunStarted(mixed_plan(), 2))
         take(VerdictReached(verdict))
         take(RunFinished(interrupted=False))
     (line,) = [line for line in out.getvalue().splitlines() if "✗ refuted" in line]
@@ -305,5 +274,5 @@ def test_a_terminal_shows_verdicts_and_failures_above_a_bar() -> None:
 def test_markup_in_evidence_is_shown_as_it_is() -> None:
     odd: Claim = dataclasses.replace(GOOD, subject="[bold]x[/]")
     of = plan([odd], [part(odd)])
-    verdicts = judge(of, FindingTable([finding(MINIMUM, P)]))
+    verdicts = judge(of, FindingTable([finding(MINIMUM, Observed.PRESENT)]))
     assert "[bold]x[/]" in printed(Record.of(of, (), verdicts, SNAPSHOT, 1.0))

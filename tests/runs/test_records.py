@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.record_fixture import HOUR, NOON, mixed_record, record_json, record_store
 from helpers.run_fakes import MINIMUM, capture
-from test_terminal_report import result
 
 from matrix.errors import StorageError, UnreadableInputError
 from matrix.judging.sentences import evidence_text
@@ -24,28 +24,12 @@ from matrix.reporting.markdown import render_markdown
 from matrix.runs.record_reader import parse_record, read_record
 from matrix.runs.record_store import RecordStore
 
-NOON = dt.datetime(2026, 11, 20, 12, 0, tzinfo=dt.timezone.utc)
-HOUR = dt.timedelta(hours=1)
-
-
-def recorded() -> dict[str, Any]:
-    """What a run writes, as plain values."""
-    data: dict[str, Any] = json.loads(json_text(record_to_json(result().dated("today"))))
-    return data
-
-
-def shelf(folder: Path, count: int = 0) -> RecordStore:
-    made = RecordStore(folder / "records")
-    for hour in range(count):
-        made.write(
-            json_text({**recorded(), "warnings": [str(hour)]}), (NOON + hour * HOUR).isoformat()
-        )
-    return made
-
 
 def test_a_run_is_read_back_as_it_was(tmp_path: Path) -> None:
-    made = result()
-    path = shelf(tmp_path).write(json_text(record_to_json(made.dated("today"))), made.run.started)
+    made = mixed_record()
+    path = record_store(tmp_path).write(
+        json_text(record_to_json(made.dated("today"))), made.run.started
+    )
     record = read_record(path, path.stem)
     assert record.claims == tuple(made.claims)
     assert record.verdicts == made.verdicts
@@ -64,7 +48,7 @@ def test_where_a_cell_ran_tells_which_artifact_of_the_tracer_it_had() -> None:
 
 
 def test_runs_are_found_by_name_its_beginning_and_file(tmp_path: Path) -> None:
-    made = shelf(tmp_path, 3)
+    made = record_store(tmp_path, 3)
     names = made.names()
     assert names == sorted(names)
     assert made.latest().name == made.find("latest").name == names[-1]
@@ -77,10 +61,10 @@ def test_runs_are_found_by_name_its_beginning_and_file(tmp_path: Path) -> None:
 
 
 def test_a_run_about_other_claims_is_not_the_one_before(tmp_path: Path) -> None:
-    made = shelf(tmp_path, 1)
-    other = {**recorded(), "claims": [], "verdicts": []}
+    made = record_store(tmp_path, 1)
+    other = {**record_json(), "claims": [], "verdicts": []}
     made.write(json_text(other), (NOON + HOUR).isoformat())
-    made.write(json_text(recorded()), (NOON + 2 * HOUR).isoformat())
+    made.write(json_text(record_json()), (NOON + 2 * HOUR).isoformat())
     before = made.previous(made.latest())
     assert before is not None
     assert before.name == made.names()[0]
@@ -88,7 +72,7 @@ def test_a_run_about_other_claims_is_not_the_one_before(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", ["2026", "nothing-like-it", "20261120T140000X"])
 def test_what_names_no_run_or_many_is_told_with_those_there_are(tmp_path: Path, word: str) -> None:
-    made = shelf(tmp_path, 2)
+    made = record_store(tmp_path, 2)
     with pytest.raises(UnreadableInputError) as caught:
         made.find(word)
     assert made.names()[-1] in f"{caught.value} {caught.value.hint}"
@@ -96,7 +80,7 @@ def test_what_names_no_run_or_many_is_told_with_those_there_are(tmp_path: Path, 
 
 def test_where_no_run_is_recorded_the_command_that_makes_one_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInputError) as caught:
-        shelf(tmp_path).latest()
+        record_store(tmp_path).latest()
     assert "verify" in caught.value.hint
 
 
@@ -131,7 +115,7 @@ def _another_schema(data: dict[str, Any]) -> None:
 def test_a_file_that_is_no_whole_record_is_refused_by_name(
     tmp_path: Path, spoil: Callable[[dict[str, Any]], None]
 ) -> None:
-    data = recorded()
+    data = record_json()
     spoil(data)
     path = tmp_path / "spoilt.json"
     path.write_text(json.dumps(data), encoding="utf-8")
@@ -142,7 +126,7 @@ def test_a_file_that_is_no_whole_record_is_refused_by_name(
 def test_a_record_that_cannot_be_written_is_told_and_leaves_no_half_one(tmp_path: Path) -> None:
     (tmp_path / "records").write_text("in the way", encoding="utf-8")
     with pytest.raises(StorageError):
-        shelf(tmp_path).write("{}", NOON.isoformat())
+        record_store(tmp_path).write("{}", NOON.isoformat())
 
 
 def test_old_runs_make_room(tmp_path: Path) -> None:
@@ -172,7 +156,7 @@ _PLACES = (
 
 def _full() -> dict[str, Any]:
     """A run whose first verdict has parts, and whose first cell tells of all."""
-    data = recorded()
+    data = record_json()
     where = CellLocation.of(capture(MINIMUM))
     assert where is not None
     data["verdicts"].sort(key=lambda one: not one["parts"])
@@ -205,7 +189,7 @@ def test_whatever_stands_in_a_record_it_is_told_or_refused(place: tuple[Any, ...
 
 
 def test_a_finding_that_stands_twice_is_refused() -> None:
-    data = recorded()
+    data = record_json()
     findings = next(cell["findings"] for cell in data["cells"] if cell["findings"])
     findings.append({**findings[0], "shows": "absent"})
     with pytest.raises(UnreadableInputError, match="is listed twice"):
@@ -214,13 +198,13 @@ def test_a_finding_that_stands_twice_is_refused() -> None:
 
 def test_a_name_that_no_file_can_have_is_told(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInputError, match="no recorded run"):
-        shelf(tmp_path, 1).find("a" * 300)
+        record_store(tmp_path, 1).find("a" * 300)
 
 
 def test_half_a_character_that_a_release_said_does_not_keep_a_run_from_being_recorded(
     tmp_path: Path,
 ) -> None:
-    data = recorded()
+    data = record_json()
     data["verdicts"][0]["facts"] = facts_to_json(text_facts("it said \ud800."))
-    path = shelf(tmp_path).write(json_text(data), NOON.isoformat())
+    path = record_store(tmp_path).write(json_text(data), NOON.isoformat())
     assert evidence_text(read_record(path).verdicts[0].facts) == "it said ?."
