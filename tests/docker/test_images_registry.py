@@ -172,7 +172,7 @@ def test_the_file_is_written_as_it_is_read_and_keeps_its_comment(file: Path) -> 
     image = ImageDigest("3.11", "linux/386", "python:3.11-slim", digest("b"), "2026-11-20")
     write_digests(file, DigestTable(digests.pattern, (image,)))
     assert read_digests(file) == DigestTable(digests.pattern, (image,))
-    assert file.read_text("utf-8").startswith("# Official images by digest")
+    assert file.read_text("utf-8").startswith("# Digests of the official images, by CPython")
 
 
 def test_a_digest_that_is_none_is_refused(file: Path) -> None:

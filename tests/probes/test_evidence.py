@@ -214,6 +214,13 @@ def test_all_of_says_what_is_missing_only() -> None:
     assert match.text == "no tag a"
 
 
+def test_each_part_that_holds_is_a_clause() -> None:
+    nested = AllOf(AllOf(StatusIs(200), TagExists("a")), TagExists("b"))
+    match = nested.match(observed(span(meta={"a": "1", "b": "2"})))
+    assert match.clauses == ("status 200", "a='1'", "b='2'")
+    assert match.text == "; ".join(match.clauses)
+
+
 def test_long_values_are_cut_in_the_telling() -> None:
     match = TagExists("http.url").match(observed(span(meta={"http.url": "x" * 5000})))
     assert match.holds

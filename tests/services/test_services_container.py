@@ -154,7 +154,9 @@ def test_digests_are_written_and_read_back_and_nothing_else_is_taken(tmp_path: P
     path.write_text(images_path().read_text(encoding="utf-8"), encoding="utf-8")
     write_images(path, {KEY: (DIGEST, "2026-11-20")})
     assert read_images(path) == {KEY: (DIGEST, "2026-11-20")}
-    assert path.read_text(encoding="utf-8").startswith("# Official images")
+    assert path.read_text(encoding="utf-8").startswith(
+        "# Digests of the official images of back ends"
+    )
     path.write_text(path.read_text(encoding="utf-8").replace("sha256:", "sha1:"), encoding="utf-8")
     with pytest.raises(ValueError, match="invalid digest"):
         read_images(path)

@@ -47,7 +47,7 @@ def test_a_variable_is_equivalent_and_the_option_wins() -> None:
         ("redsi=redis://x", "unknown service 'redsi'"),
         ("redis=redis://:7000", "invalid URL for Redis: no host"),
         ("redis=redis://x:port", "invalid URL for Redis: Port"),
-        ("redis-cluster=redis://x:7000", "cannot use an external Redis as a cluster"),
+        ("redis-cluster=redis://x:7000", "cannot use an external Redis cluster with three nodes"),
     ],
 )
 def test_an_invalid_option_is_an_error(option: str, message: str) -> None:

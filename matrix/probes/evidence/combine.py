@@ -19,10 +19,11 @@ class AllOf:
     def match(self, observation: Observation) -> Match:
         """Return whether all parts hold."""
         matches = [part.match(observation) for part in self.parts]
-        missing = [match.text for match in matches if not match.holds]
-        if missing:
-            return Match(holds=False, text="; ".join(missing))
-        return Match(holds=True, text="; ".join(match.text for match in matches))
+        missing = [match for match in matches if not match.holds]
+        clauses: list[str] = []
+        for match in missing or matches:
+            clauses += match.clauses or (match.text,)
+        return Match(holds=not missing, text="; ".join(clauses), clauses=tuple(clauses))
 
 
 @dataclasses.dataclass(frozen=True, init=False)
