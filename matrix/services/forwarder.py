@@ -7,6 +7,7 @@ nor these sockets: there the path is that of a file that contains a port number.
 from __future__ import annotations
 
 import contextlib
+import selectors
 import socket
 import sys
 import threading
@@ -75,8 +76,10 @@ class Forwarder:
         self._open: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
         self._closed = threading.Event()
-        # `shutdown` does not interrupt `accept` on every system; this timeout does.
-        listener.settimeout(1.0)
+        listener.settimeout(0.0)
+        # A selector waits for a connection or for the end. `shutdown` does not end an `accept` on
+        # every system; on Linux, one with a timeout spins on a Unix socket until that is over.
+        self._stop, self._stopped = socket.socketpair()
         self._acceptor = threading.Thread(target=self._accept, name="forwarder", daemon=True)
         self._acceptor.start()
 
@@ -93,27 +96,36 @@ class Forwarder:
         for sock in (self._listener, *sockets):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+        self._stop.close()
         self._acceptor.join()
         self._listener.close()
+        self._stopped.close()
         for thread in tuple(self._threads):
             thread.join()
 
     def _accept(self) -> None:
-        while not self._closed.is_set():
-            try:
-                client = self._listener.accept()[0]
-            except TimeoutError:
-                continue
-            except OSError:  # closed, or temporarily out of descriptors
-                self._closed.wait(0.05)
-                continue
-            # After `shutdown` some systems still return a connection that came before it.
-            if self._closed.is_set() or len(self._open) >= 2 * CONNECTIONS:
-                client.close()
-                continue
-            thread = threading.Thread(target=self._forward, args=(client,), daemon=True)
-            self._threads.add(thread)
-            thread.start()
+        with selectors.DefaultSelector() as selector:
+            for sock in (self._listener, self._stopped):
+                selector.register(sock, selectors.EVENT_READ)
+            while not self._closed.is_set():
+                selector.select()
+                self._accept_one()
+
+    def _accept_one(self) -> None:
+        try:
+            client = self._listener.accept()[0]
+        except BlockingIOError:
+            return
+        except OSError:  # closed, or temporarily out of descriptors
+            self._closed.wait(0.05)
+            return
+        # After `shutdown` some systems still return a connection that came before it.
+        if self._closed.is_set() or len(self._open) >= 2 * CONNECTIONS:
+            client.close()
+            return
+        thread = threading.Thread(target=self._forward, args=(client,), daemon=True)
+        self._threads.add(thread)
+        thread.start()
 
     def _forward(self, client: socket.socket) -> None:
         try:
