@@ -11,8 +11,6 @@ from collections.abc import Sequence
 
 from matrix.errors import ExitCode, UserError, did_you_mean
 
-__all__ = ["COMMANDS", "main", "main_inner"]
-
 COMMANDS = {
     "claims": "list the claims of documents",
     "audit": "find contradictions in the documents without running anything",

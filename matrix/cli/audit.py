@@ -25,8 +25,6 @@ from matrix.pypi.client import CachedIndex
 from matrix.reporting.json import write_text_json
 from matrix.system.paths import cache_dir
 
-__all__ = ["SCHEMA", "add_parser", "run"]
-
 SCHEMA = "audit/1"
 
 _EPILOG = """\

@@ -22,8 +22,6 @@ from matrix.features.qualification.gate import ClaimFate
 from matrix.features.qualification.keyless import keyless_verifier, load_sigstore
 from matrix.features.qualification.signoff import BUNDLE, ENVELOPE
 
-__all__ = ["add_parser", "run"]
-
 _HINT = "Name the files to compare with."
 
 EXAMPLES = """\

@@ -20,8 +20,6 @@ from matrix.model.claim import Claim
 from matrix.reporting.json import write_text_json
 from matrix.reporting.text import count_text
 
-__all__ = ["SCHEMA", "add_parser", "as_json", "run", "show_claims"]
-
 SCHEMA = "claims/1"
 
 _EPILOG = """\

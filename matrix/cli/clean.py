@@ -22,8 +22,6 @@ from matrix.errors import AnotherRunError, EngineUnavailableError, ExitCode, Sto
 from matrix.runs.journal import lock_results
 from matrix.system.paths import cache_dir, results_dir
 
-__all__ = ["CACHE", "RESULTS", "Leftover", "add_parser", "run"]
-
 CACHE = frozenset(
     {
         "environments",

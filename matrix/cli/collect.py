@@ -26,8 +26,6 @@ from matrix.runs.run import exit_code
 from matrix.system.paths import results_dir
 from matrix.system.source_files import project_version
 
-__all__ = ["add_parser", "run"]
-
 EXAMPLES = """\
 A folder is that of a shard, or holds such folders, as downloaded artifacts do. Results of another
 run, or that differ from their seal, are refused by name; the report is printed all the same.

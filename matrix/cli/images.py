@@ -33,8 +33,6 @@ from matrix.model.reason import Reason
 from matrix.system.paths import cache_dir
 from matrix.system.processes import CHILDREN
 
-__all__ = ["ImageRow", "add_parser", "build_images", "image_rows", "rows_to_json", "run"]
-
 _HEADINGS = ("CPython", "target", "state", "source", "image", "MB", "how to get it")
 # Other processes and the engine do half of the work; more builds at once would only fill the disk.
 _CONCURRENT_BUILDS = 2

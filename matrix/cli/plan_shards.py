@@ -31,8 +31,6 @@ from matrix.planning.locations import Targets, local_targets, select_targets
 from matrix.system.paths import data_dir, results_dir
 from matrix.system.source_files import project_version
 
-__all__ = ["add_shard_plan_options", "check_shard_plan_options", "plan_shards", "write_durations"]
-
 _MAX_MINUTES = 60 * 24.0
 
 

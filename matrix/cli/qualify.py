@@ -37,8 +37,6 @@ from matrix.pypi.client import CachedIndex
 from matrix.services.external import add_service_option
 from matrix.system.paths import cache_dir, project_root
 
-__all__ = ["add_parser", "add_qualify_options", "run"]
-
 
 def add_qualify_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options: candidate, policy, run, and signature."""

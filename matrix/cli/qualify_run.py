@@ -42,8 +42,6 @@ from matrix.runs.run import context_on, verify
 from matrix.runs.setup import RunOptions, default_jobs
 from matrix.services.external import external_from_args
 
-__all__ = ["QualifyInputs", "RunIncompleteError", "gather_material", "plan_required", "read_inputs"]
-
 _PROFILE = "everywhere"
 # Results in the last tenth of their maximum age are run again, so that a sign-off lasts a while.
 _AGE_MARGIN = 10

@@ -33,8 +33,6 @@ from matrix.services.recipes import (
     write_images,
 )
 
-__all__ = ["ServiceRow", "add_parser", "refresh", "rows_to_json", "run", "service_rows"]
-
 _HEADINGS = ("service", "state", "kind", "source", "version", "for", "how to get it")
 
 EXAMPLES = """\

@@ -19,8 +19,6 @@ from rich.table import Table
 from matrix.errors import StorageError
 from matrix.reporting.json import write_text_json
 
-__all__ = ["add_json_option", "show_rows", "state_table", "unwritable_data_file"]
-
 _WIDTH = 160
 
 

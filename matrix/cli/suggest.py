@@ -40,8 +40,6 @@ from matrix.runs.run import context_on, verify
 from matrix.runs.setup import RunOptions
 from matrix.system.paths import cache_dir, results_dir
 
-__all__ = ["CorrectionBasis", "add_parser", "run"]
-
 EXAMPLES = """\
 examples:
   python -m matrix suggest pages/*.md

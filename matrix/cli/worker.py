@@ -25,8 +25,6 @@ from matrix.runs.setup import cpu_count, default_jobs, load_emulation, run_conte
 from matrix.system.paths import cache_dir
 from matrix.system.source_files import project_version
 
-__all__ = ["add_parser", "run"]
-
 EXAMPLES = """\
 examples:
   dask scheduler

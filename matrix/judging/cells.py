@@ -38,7 +38,7 @@ from matrix.model.verdict import Finding, Observed
 
 @dataclasses.dataclass(frozen=True)
 class _ProcessFinding:
-    """What one process showed of one channel; `label` is what the repeats are counted by.
+    """The result of one process for one channel; `label` is what the repeats are counted by.
 
     `reached` is False where the process was gone before the channel's turn came.
     """
@@ -56,7 +56,7 @@ class _ProcessFinding:
 
 @dataclasses.dataclass(frozen=True)
 class _Place:
-    """What a finding is about."""
+    """The cell, probe and channel that a finding is about."""
 
     cell: Cell
     probe: str

@@ -175,10 +175,7 @@ until = {TODAY.date() + dt.timedelta(days=3)}
         ("nonsense", "is not a TOML file"),
         ('[require]\nclaims = ["*/sac"]\n', "matches no claim"),
         ('[require]\nclaims = ["*"]\ntargets = ["linux_x86-64"]\n', "did you mean"),
-        (
-            f'{POLICY}[[waiver]]\nclaims = ["{PAGE_CLAIM}"]\n{WAIVER}',
-            "expired on 2020-01-01",
-        ),
+        (f'{POLICY}[[waiver]]\nclaims = ["{PAGE_CLAIM}"]\n{WAIVER}', "expired on 2020-01-01"),
     ],
 )
 def test_a_policy_that_does_not_fit_is_reported(

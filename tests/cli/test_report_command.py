@@ -47,8 +47,8 @@ def test_a_step_of_github_gets_its_summary_added_to_what_stands_there(
 def test_each_option_writes_its_file_and_no_other(tmp_path: Path) -> None:
     record_store(tmp_path, 1)
     names = {"junit": "j.xml", "json": "v.json", "markdown": "c.md", "badge": "b.json"}
-    asked = [word for name, file in names.items() for word in (f"--{name}", str(tmp_path / file))]
-    assert main(["report", "latest", *asked]) == ExitCode.OK
+    options = [word for name, file in names.items() for word in (f"--{name}", str(tmp_path / file))]
+    assert main(["report", "latest", *options]) == ExitCode.OK
     assert not (tmp_path / "report.html").exists()
     assert (tmp_path / "j.xml").read_text().startswith("<?xml")
     assert json.loads((tmp_path / "v.json").read_text())["verdicts"] == record_json()["verdicts"]
@@ -57,7 +57,7 @@ def test_each_option_writes_its_file_and_no_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["nowhere"], "no file 'nowhere'"),
         (["--html", "there/is/none.html"], "there is no folder"),
@@ -67,11 +67,11 @@ def test_each_option_writes_its_file_and_no_other(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     record_store(tmp_path, 1)
     assert main(["report", *words]) == ExitCode.USAGE
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_without_a_run_there_is_no_report(capsys: pytest.CaptureFixture[str]) -> None:

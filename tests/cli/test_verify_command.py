@@ -29,8 +29,8 @@ from matrix.__main__ import main
 from matrix.cli import reproduce as reproduce_command
 from matrix.cli import verify as verify_command
 from matrix.errors import ExitCode
-from matrix.features.reproduce.script import ManualSteps
 from matrix.features.reproduce.run import SingleRun
+from matrix.features.reproduce.script import ManualSteps
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
 from matrix.model.capture import CellCapture
@@ -58,10 +58,10 @@ def planned_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[Plan], None]:
 @pytest.fixture
 def ran_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunOptions]:
     """Let `verify` find that the minimum lacks what the control has, without running anything."""
-    seen: list[RunOptions] = []
+    calls: list[RunOptions] = []
 
     def verify(of: Plan, options: RunOptions, emit: Emit, _runs: RunBackend) -> Record:
-        seen.append(options)
+        calls.append(options)
         emit(RunStarted(of, options.jobs))
         emit(RunFinished(interrupted=False))
         known = FindingTable(
@@ -71,7 +71,7 @@ def ran_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunOptions
 
     monkeypatch.setattr(verify_command, "verify", verify)
     monkeypatch.setenv("COMPAT_MATRIX_CACHE", str(tmp_path / "cache"))
-    return seen
+    return calls
 
 
 def test_a_refuted_claim_is_exit_code_1_and_standard_output_is_json_only(
@@ -121,9 +121,9 @@ def test_help_names_every_exit_code_and_no_other(capsys: pytest.CaptureFixture[s
         main(["verify", "--help"])
     codes = capsys.readouterr().out.split("exit codes:")[1]
     # A code stands at the start of a line, or after a gap.
-    told = [int(number) for number in re.findall(r"(?:^|\s{2,})(\d+) ", codes, re.MULTILINE)]
+    listed = [int(number) for number in re.findall(r"(?:^|\s{2,})(\d+) ", codes, re.MULTILINE)]
     others = {ExitCode.DOES_NOT_QUALIFY, ExitCode.SIGN_OFF_REFUSED, ExitCode.INCOMPLETE}
-    assert told == sorted(set(ExitCode) - others)
+    assert listed == sorted(set(ExitCode) - others)
 
 
 def test_a_picture_is_written_where_it_is_told(
@@ -262,8 +262,10 @@ def test_by_hand_the_environment_comes_from_the_lock_with_hashes(tmp_path: Path)
 
 
 def test_by_hand_an_environment_without_a_lock_is_resolved_as_of_its_date(tmp_path: Path) -> None:
-    wanted = Requirements(("ddtrace==1.9.0",), ("wrapt<2",), planned(MINIMUM).as_of)
-    text = "\n".join(by_hand(tmp_path).unlocked_commands(environment("39").interpreter, wanted))
+    requirements = Requirements(("ddtrace==1.9.0",), ("wrapt<2",), planned(MINIMUM).as_of)
+    text = "\n".join(
+        by_hand(tmp_path).unlocked_commands(environment("39").interpreter, requirements)
+    )
     assert "--exclude-newer 2024-05-01 --only-binary ddtrace ddtrace==1.9.0 'wrapt<2'" in text
 
 
@@ -271,9 +273,11 @@ def test_by_hand_every_command_is_what_the_shell_reads(tmp_path: Path) -> None:
     lines = list(by_hand(tmp_path).session_commands("appsec"))
     script = "\n".join(lines).replace("PORT=...", "PORT=1")
     subprocess.run(["bash", "-n", "-c", script], check=True)  # noqa: S607
-    told = [line.replace("curl", "printf '%s\\n'", 1) for line in lines if line.startswith("curl")]
+    printed = [
+        line.replace("curl", "printf '%s\\n'", 1) for line in lines if line.startswith("curl")
+    ]
     ran = subprocess.run(
-        ["bash", "-c", "PORT=1\n" + "\n".join(told)],  # noqa: S607
+        ["bash", "-c", "PORT=1\n" + "\n".join(printed)],  # noqa: S607
         check=True,
         capture_output=True,
         text=True,
