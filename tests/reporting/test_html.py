@@ -150,11 +150,11 @@ def test_the_policy_allows_our_script_and_style_and_nothing_else() -> None:
 
 
 def test_two_thousand_cells_fit_with_all_that_was_seen() -> None:
-    seen = digest_capture(capture(MINIMUM, body="x" * 5000))
+    digest = digest_capture(capture(MINIMUM, body="x" * 5000))
     made = generated_record(2000)
     assert len(made.cells) == 2000
     text = render_page(
-        made, lambda one: {**seen, "detail": hashlib.sha256(one.id.encode()).hexdigest()}
+        made, lambda one: {**digest, "detail": hashlib.sha256(one.id.encode()).hexdigest()}
     )
     assert len(text.encode()) < MAX_PAGE_BYTES
     assert all(each["seen"] for each in unpacked(text)["cells"])
@@ -174,13 +174,13 @@ def test_what_does_not_fit_is_left_out_of_the_confirmed_first_and_said_so() -> N
     )
     assert len(text.encode()) <= small + 18_000
     data = unpacked(text)
-    kept = {each["id"] for each in data["cells"] if each["seen"]}
-    assert 0 < len(kept) < 200
+    with_capture = {each["id"] for each in data["cells"] if each["seen"]}
+    assert 0 < len(with_capture) < 200
     refuted = {
         data["cells"][one["cells"][0]]["id"]
         for line in data["lines"] for one in line["parts"] if one["outcome"] == "refuted"
     }  # fmt: skip
-    assert refuted <= kept
+    assert refuted <= with_capture
     assert "did not fit on this page" in text
 
 
@@ -198,8 +198,8 @@ def test_what_was_not_captured_is_said_to_be_missing() -> None:
 
 
 def test_a_digest_has_what_was_sent_what_came_and_the_span() -> None:
-    asked = digest_capture(capture(MINIMUM))["asked"]["threat-detection/static"]
-    with_it, without = asked
+    exchanges = digest_capture(capture(MINIMUM))["asked"]["threat-detection/static"]
+    with_it, without = exchanges
     assert with_it["sent"].startswith("GET /s…/")
     assert (with_it["came"], with_it["answer"], with_it["control"]) == (
         "HTTP 200",
@@ -238,8 +238,8 @@ def test_a_strip_tells_the_releases_in_their_order_and_what_each_showed() -> Non
     ]  # fmt: skip
     made = dataclasses.replace(made, cells=tuple(lines))
     (strip,) = verdict_strips(made, build_heat_map(made))
-    told = [(each.release, each.answer) for each in strip.tried]
-    assert told == [("1.8.0", "open"), ("1.10.0", "fails"), ("1.20.0", "works")]
+    answers = [(each.release, each.answer) for each in strip.tried]
+    assert answers == [("1.8.0", "open"), ("1.10.0", "fails"), ("1.20.0", "works")]
     assert (strip.documented, strip.observed) == ("1.10.0", "1.20.0")
     assert 'aria-label="ddtrace: 1.8.0 cannot tell, 1.10.0 not shown, 1.20.0 shown"' in render_page(
         made, nothing

@@ -54,12 +54,12 @@ def tab(running: Browser, written: Path) -> Iterator[Browser]:
     yield running
     running.ask("1")
     assert [each for each in running.events if each["method"] in LOUD] == []
-    asked = [
+    requests = [
         each["params"]["request"]["url"]
         for each in running.events
         if each["method"] == "Network.requestWillBeSent"
     ]
-    assert {url.partition("#")[0] for url in asked} == {written.as_uri()}
+    assert {url.partition("#")[0] for url in requests} == {written.as_uri()}
 
 
 def fill(tab: Browser, name: str, value: str) -> None:
@@ -101,11 +101,11 @@ def test_every_link_leads_somewhere(tab: Browser) -> None:
 def test_a_refuted_promise_leads_to_its_evidence(tab: Browser) -> None:
     tab.ask("document.querySelector('.refutations h3 a').click()")
     tab.until("!!document.querySelector('#sheet[open] #sheet-title')")
-    told = tab.ask("document.querySelector('#told').innerText")
+    text = tab.ask("document.querySelector('#told').innerText")
     for words in ("python -m matrix reproduce cp3", "GET /s…", "HTTP 200", "django.request"):
-        assert words in told
-    assert "a.md, line" in told
-    assert NASTY[:40] in told, "what an answer said is shown as it was said"
+        assert words in text
+    assert "a.md, line" in text
+    assert NASTY[:40] in text, "what an answer said is shown as it was said"
 
 
 def test_the_keyboard_is_enough(tab: Browser) -> None:
@@ -120,8 +120,8 @@ def test_the_keyboard_is_enough(tab: Browser) -> None:
     assert outline == "solid", "focus is seen"
     tab.press("Enter", 13)
     tab.until("!!document.querySelector('#sheet[open] #sheet-title')")
-    told = tab.ask("document.querySelector('#told .part').innerText")
-    assert f"on {at.rpartition(', ')[2]}" in told
+    text = tab.ask("document.querySelector('#told .part').innerText")
+    assert f"on {at.rpartition(', ')[2]}" in text
     tab.press("Escape", 27)
     tab.until("!document.querySelector('#sheet').open")
     tab.until(f"document.activeElement.getAttribute('aria-label') == {at!r}")

@@ -230,7 +230,7 @@ def test_the_run_has_all_that_a_sentence_could_change() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_no_report_looks_into_a_sentence(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = made_record()
-    said = decisions(expected)
+    expected_decisions = decisions(expected)
     texts = json_text(record_to_json(expected))
     drawn = random.Random(seed)  # noqa: S311 - no secret
 
@@ -244,12 +244,12 @@ def test_no_report_looks_into_a_sentence(seed: int, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sentences, "_short_stimuli", anything)
     record = made_record()
     assert record == expected, "judging does not look into sentences either"
-    assert decisions(record) == said
+    assert decisions(record) == expected_decisions
     text = json_text(record_to_json(record))
     assert text != texts
     again = parse_record(text.encode(), "again")
     assert again.verdicts == expected.verdicts
-    assert decisions(dataclasses.replace(again, sha256="", name="")) == said
+    assert decisions(dataclasses.replace(again, sha256="", name="")) == expected_decisions
 
 
 def test_a_record_without_facts_counts_and_orders_the_same() -> None:

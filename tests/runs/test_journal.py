@@ -255,9 +255,9 @@ def test_a_result_answers_whoever_asks_for_fewer_repeats() -> None:
     once, thrice = entry("a"), dataclasses.replace(entry("a"), repeats=3)
     assert Entry.from_json(thrice.to_json()) == thrice
     assert "repeats" not in once.to_json()
-    for asked in (1, 2, 3, 4):
-        assert thrice.answers({}, (), soak=False, repeats=asked) is (asked <= 3)
-        assert once.answers({}, (), soak=False, repeats=asked) is (asked == 1)
+    for repeats in (1, 2, 3, 4):
+        assert thrice.answers({}, (), soak=False, repeats=repeats) is (repeats <= 3)
+        assert once.answers({}, (), soak=False, repeats=repeats) is (repeats == 1)
 
 
 def test_the_judge_key_moves_with_the_evidence(tmp_path: Path) -> None:

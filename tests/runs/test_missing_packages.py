@@ -41,7 +41,7 @@ def status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def said(planned: PlannedCell, reason: Reason = Reason.BUILD_FAILED, image: str = "") -> str:
+def detail_of(planned: PlannedCell, reason: Reason = Reason.BUILD_FAILED, image: str = "") -> str:
     with pytest.raises(BuildError) as caught, packages_in_errors(planned, image):
         raise BuildError(reason, "pg_config is not there", "the log")
     assert (caught.value.reason, caught.value.log) == (reason, "the log")
@@ -58,7 +58,7 @@ def test_a_build_that_fails_names_what_is_not_here_and_how_to_get_it(status: Pat
     assert library is not None
     lacking = [name for name in library.packages if name != "gcc"]
     assert "libpq-dev" in lacking
-    assert said(PSYCOPG) == (
+    assert detail_of(PSYCOPG) == (
         "pg_config is not there (its build needs packages that are missing:"
         f" {apt_command(lacking)})"
     )
@@ -66,18 +66,18 @@ def test_a_build_that_fails_names_what_is_not_here_and_how_to_get_it(status: Pat
 
 
 def test_nothing_is_said_where_all_is_here_or_something_else_failed(status: Path) -> None:
-    assert said(DJANGO) == "pg_config is not there"
-    assert said(PSYCOPG, Reason.INDEX_UNAVAILABLE) == "pg_config is not there"
+    assert detail_of(DJANGO) == "pg_config is not there"
+    assert detail_of(PSYCOPG, Reason.INDEX_UNAVAILABLE) == "pg_config is not there"
     library = find_integration("psycopg")
     assert library is not None
     status.write_text(
         "".join(f"Package: {name}\nStatus: install ok installed\n\n" for name in library.packages)
     )
-    assert said(PSYCOPG) == "pg_config is not there"
+    assert detail_of(PSYCOPG) == "pg_config is not there"
     assert missing_build_packages(PSYCOPG) == ()
 
 
 def test_of_an_image_all_packages_are_named(status: Path) -> None:
-    assert "python:3.9-slim may lack packages that its build needs: apt-get install" in said(
+    assert "python:3.9-slim may lack packages that its build needs: apt-get install" in detail_of(
         PSYCOPG, image="python:3.9-slim"
     )

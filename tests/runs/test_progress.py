@@ -75,9 +75,9 @@ class Slow:
                 break
 
     def reach(self, claims: Iterable[str]) -> Iterator[Verdict]:
-        wanted = set(claims) - self.reached
+        requested = set(claims) - self.reached
         ready = [
-            each.id for each in self.plan.claims if each.id in wanted and self.settled(each.id)
+            each.id for each in self.plan.claims if each.id in requested and self.settled(each.id)
         ]
         for verdict in judge(self.plan, self.findings):
             denies = any(each.expects_absent for each in self.of(verdict.claim))

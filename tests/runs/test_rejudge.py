@@ -32,8 +32,8 @@ def again(folder: Path, events: list[Event], *, control: str | None = "off") -> 
 
 
 def test_the_same_rules_give_the_same_verdicts_with_fallbacks_too(tmp_path: Path) -> None:
-    told = responses(minimum="welcome", control="welcome")
-    first = SchedulerRun(tmp_path, FakeRunner(told)).run()
+    bodies = responses(minimum="welcome", control="welcome")
+    first = SchedulerRun(tmp_path, FakeRunner(bodies)).run()
     events: list[Event] = []
     second = again(tmp_path, events)
     assert second.verdicts == first.verdicts

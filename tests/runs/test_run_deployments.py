@@ -46,11 +46,13 @@ BOTH = plan([ANYWHERE, IN_DOCKER], [part(ANYWHERE), part(IN_DOCKER, contained=Tr
 Answering = Callable[[str, str], CellCapture | None]
 
 
-def run(folder: Path, told: Answering, engine: str, of: Plan = BOTH) -> tuple[Record, SchedulerRun]:
+def run(
+    folder: Path, answer: Answering, engine: str, of: Plan = BOTH
+) -> tuple[Record, SchedulerRun]:
     """Run on an engine, or on this machine where there is none."""
     made = FakeEnvironments(ready=True)
     made.image = image() if engine else None
-    one = SchedulerRun(folder, FakeRunner(told), made, of, engine=engine)
+    one = SchedulerRun(folder, FakeRunner(answer), made, of, engine=engine)
     return one.run(), one
 
 
@@ -66,16 +68,16 @@ def again(folder: Path, accepts: CaptureFilter = lambda _capture: True) -> Recor
     )
 
 
-def told(result: Record) -> list[tuple[Outcome, Reason | None]]:
-    return [(verdict.outcome, verdict.reason) for verdict in result.verdicts]
+def outcomes(record: Record) -> list[tuple[Outcome, Reason | None]]:
+    return [(verdict.outcome, verdict.reason) for verdict in record.verdicts]
 
 
 def test_the_same_cells_answer_for_both_and_run_once(tmp_path: Path) -> None:
     result, ran = run(tmp_path, responses(), "Docker")
-    assert told(result) == [(Outcome.CONFIRMED, None)] * 2
+    assert outcomes(result) == [(Outcome.CONFIRMED, None)] * 2
     assert sorted(ran.runner.ran) == sorted([MINIMUM, BEFORE, CONTROL])
     refuted, _ = run(tmp_path / "other", responses(minimum="welcome"), "Docker")
-    assert told(refuted) == [(Outcome.REFUTED, None)] * 2
+    assert outcomes(refuted) == [(Outcome.REFUTED, None)] * 2
 
 
 @pytest.mark.parametrize("minimum", ["blocked", "welcome"])
@@ -83,14 +85,14 @@ def test_what_ran_on_a_machine_itself_neither_confirms_nor_refutes_it(
     tmp_path: Path, minimum: str
 ) -> None:
     result, _ = run(tmp_path, responses(minimum=minimum), "")
-    assert told(result)[0][0] is not Outcome.UNVERIFIED
-    assert told(result)[1] == OPEN
+    assert outcomes(result)[0][0] is not Outcome.UNVERIFIED
+    assert outcomes(result)[1] == OPEN
     assert "not in a container" in evidence_text(result.verdicts[1].facts)
 
 
 def test_judging_again_takes_no_capture_of_this_machine_for_it(tmp_path: Path) -> None:
     run(tmp_path, responses(), "")
-    assert told(again(tmp_path)) == [(Outcome.CONFIRMED, None), OPEN]
+    assert outcomes(again(tmp_path)) == [(Outcome.CONFIRMED, None), OPEN]
 
 
 @pytest.mark.parametrize("engines", [("Docker", ""), ("", "Docker")])
@@ -100,10 +102,10 @@ def test_judging_again_what_ran_on_both_takes_that_of_containers(
     for engine in engines:
         run(tmp_path, responses(minimum="blocked" if engine else "welcome"), engine)
     result = again(tmp_path)
-    assert told(result) == [(Outcome.CONFIRMED, None)] * 2
+    assert outcomes(result) == [(Outcome.CONFIRMED, None)] * 2
     assert {cell.where.engine for cell in result.cells if cell.where} == {"Docker"}
     local = again(tmp_path, lambda capture: not capture.engine)
-    assert told(local)[1] == (Outcome.UNVERIFIED, Reason.NOT_RUN)
+    assert outcomes(local)[1] == (Outcome.UNVERIFIED, Reason.NOT_RUN)
 
 
 def test_results_of_containers_are_used_again_for_it_and_those_of_this_machine_not(
@@ -111,7 +113,7 @@ def test_results_of_containers_are_used_again_for_it_and_those_of_this_machine_n
 ) -> None:
     run(tmp_path, responses(), "")
     first, ran = run(tmp_path, responses(), "Docker")
-    assert (ran.reused, told(first)[1]) == ([], (Outcome.CONFIRMED, None))
+    assert (ran.reused, outcomes(first)[1]) == ([], (Outcome.CONFIRMED, None))
     second, ran = run(tmp_path, responses(), "Docker")
     assert sorted(ran.reused) == sorted([MINIMUM, BEFORE, CONTROL])
     assert second.verdicts == first.verdicts
@@ -131,17 +133,17 @@ def test_no_verdict_on_containers_rests_on_another_cell(
     controls: tuple[str, ...],
 ) -> None:
     cells = (MINIMUM, BEFORE, CONTROL, OLDER)
-    asked = part(IN_DOCKER, contained=True, expects_absent=expects_absent, controls=controls)
+    planned_part = part(IN_DOCKER, contained=True, expects_absent=expects_absent, controls=controls)
     all_of, inside = FindingTable(), FindingTable()
     for cell, (item, contained) in zip(cells, shown, strict=True):
         if item is not None:
             all_of.add(finding(cell, item), contained=contained)
             if contained:
                 inside.add(finding(cell, item), contained=True)
-    verdict, alone = judge_part(asked, all_of), judge_part(asked, inside)
+    verdict, alone = judge_part(planned_part, all_of), judge_part(planned_part, inside)
     assert (verdict.outcome, verdict.tightness) == (alone.outcome, alone.tightness)
     if verdict.outcome is Outcome.REFUTED and not expects_absent:
-        assert next_control(asked, all_of, set()) is None
+        assert next_control(planned_part, all_of, set()) is None
 
 
 def test_why_a_cell_did_not_run_is_nearer_than_where() -> None:
@@ -151,17 +153,17 @@ def test_why_a_cell_did_not_run_is_nearer_than_where() -> None:
 
 
 def test_a_newer_finding_says_where_it_was_found() -> None:
-    table, asked = FindingTable(), part(IN_DOCKER, contained=True)
+    table, planned_part = FindingTable(), part(IN_DOCKER, contained=True)
     for contained in (True, False, True):
         table.add(finding(MINIMUM, Observed.PRESENT), contained=contained)
-        confirmed = judge_part(asked, table).outcome is Outcome.CONFIRMED
+        confirmed = judge_part(planned_part, table).outcome is Outcome.CONFIRMED
         assert confirmed is contained
 
 
 def test_a_control_that_ran_elsewhere_is_no_control(tmp_path: Path) -> None:
     assert BODIES[CONTROL] == "blocked"
     one, _ = run(tmp_path, responses(minimum="welcome"), "Docker")
-    assert told(one)[1][0] is Outcome.REFUTED
+    assert outcomes(one)[1][0] is Outcome.REFUTED
     table = FindingTable([finding(CONTROL, Observed.PRESENT)])
     table.add(finding(MINIMUM, Observed.ABSENT), contained=True)
     verdict = judge_part(dataclasses.replace(part(IN_DOCKER), contained=True), table)

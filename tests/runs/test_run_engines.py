@@ -71,7 +71,7 @@ class FakeCatalog:
     """Lists a 3.11 for each CPU; `obstacle` says why none of them can be had."""
 
     obstacle = ""
-    held: ImageInfo | None = None
+    image: ImageInfo | None = None
 
     def __init__(self, _engine: object, _cache: Path) -> None:
         pass
@@ -80,7 +80,7 @@ class FakeCatalog:
         offer = ImageOffer("debian", "debian", "3.11", X86, "linux/amd64", "key", "python", "site")
         return tuple(
             CatalogEntry(
-                dataclasses.replace(offer, target=target, obstacle=self.obstacle), self.held
+                dataclasses.replace(offer, target=target, obstacle=self.obstacle), self.image
             )
             for target in (X86, I686, ARM)
         )
@@ -167,7 +167,7 @@ def test_an_engine_without_images_runs_nothing(
     with open_backend("auto") as runs:
         assert runs.engine is None
         assert "mmdebstrap is missing" in runs.notes[0]
-    monkeypatch.setattr(FakeCatalog, "held", fake_image("debian"))
+    monkeypatch.setattr(FakeCatalog, "image", fake_image("debian"))
     with open_backend("docker") as runs:
         assert runs.engine is not None
 
@@ -263,10 +263,10 @@ def test_a_busy_engine_is_not_lost_to_a_cell(
 @pytest.fixture
 def ran_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[RunBackend, RunOptions]]:
     """Let `verify` run nothing, and note what it would have run it with."""
-    seen: list[tuple[RunBackend, RunOptions]] = []
+    calls: list[tuple[RunBackend, RunOptions]] = []
 
     def verify(of: Plan, run_options: RunOptions, emit: Emit, runs: RunBackend) -> Record:
-        seen.append((runs, run_options))
+        calls.append((runs, run_options))
         emit(RunStarted(of, run_options.jobs, runs.where.engine))
         emit(RunFinished(interrupted=False))
         return Record.of(of, (), (), plan().snapshot, 1.0)
@@ -278,7 +278,7 @@ def ran_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[RunBackend, RunOptions
         "plan_from_args",
         lambda _args, _say, where, *_: dataclasses.replace(plan(), targets=where.targets),
     )
-    return seen
+    return calls
 
 
 def test_the_opening_line_names_the_engine_and_its_targets(
@@ -350,9 +350,9 @@ def test_a_plan_needs_no_engine_and_is_that_of_the_engine_that_answers(
     assert engine.closed == 1
 
 
-@pytest.mark.parametrize(("engine", "asked"), [("", ()), ("Docker 1", ("docker",))])
+@pytest.mark.parametrize(("engine", "deployments"), [("", ()), ("Docker 1", ("docker",))])
 def test_rejudging_asks_what_is_promised_of_containers_where_one_was_run(
-    tmp_path: Path, engine: str, asked: tuple[str, ...]
+    tmp_path: Path, engine: str, deployments: tuple[str, ...]
 ) -> None:
     """Else the same claim would be open for another reason than in the run itself."""
     entry = Entry(
@@ -373,4 +373,4 @@ def test_rejudging_asks_what_is_promised_of_containers_where_one_was_run(
     )
     with contextlib.closing(Journal(tmp_path / "journal.jsonl")) as journal:
         journal.append(entry)
-    assert captured_targets(tmp_path).deployments == asked
+    assert captured_targets(tmp_path).deployments == deployments

@@ -148,13 +148,13 @@ def test_a_fold_of_runtimes_puts_platforms_with_equal_cpythons_together() -> Non
 @given(st.sets(st.tuples(st.sampled_from([2, 3, 4]), st.integers(0, 14)), min_size=1))
 def test_ranges_of_cpythons_hold_those_and_no_others(versions: set[tuple[int, int]]) -> None:
     claims = [runtime(f"=={major}.{minor}.*", 1) for major, minor in versions]
-    told = set()
+    shown = set()
     for word in python_ranges(claims).split(", "):
         first, _, last = word.partition("-")
         major, minor = map(int, first.split("."))
         until = int(last.split(".")[1]) if last else minor
-        told |= {(major, number) for number in range(minor, until + 1)}
-    assert told == versions
+        shown |= {(major, number) for number in range(minor, until + 1)}
+    assert shown == versions
 
 
 def test_long_names_of_documents_are_their_beginnings_and_never_alike() -> None:
@@ -267,16 +267,16 @@ def test_a_sentence_begins_with_the_fact_and_its_cell_and_says_nothing_twice() -
         " ddtrace 1.20.0 in the same environment: Redirect: status 303; a; b; c; d."
     )
     row = VerdictRow((verdict(claim(), Outcome.REFUTED, facts=facts, parts=2),), (claim(),))
-    told = short_evidence(row, 400)
-    assert told.startswith(f"{MINIMUM}: Redirect: status 201; no Location. ")
-    assert told.count("Redirect") == 1
-    assert "tried" not in told
-    assert "(3 of 3)" not in told
-    assert (whole.count("With the feature off"), told.count("With the feature off")) == (2, 1)
-    assert "ddtrace 1.20.0 in the same environment: status 303; a; b; …" in told
-    assert told.endswith("Both parts fail.")
+    text = short_evidence(row, 400)
+    assert text.startswith(f"{MINIMUM}: Redirect: status 201; no Location. ")
+    assert text.count("Redirect") == 1
+    assert "tried" not in text
+    assert "(3 of 3)" not in text
+    assert (whole.count("With the feature off"), text.count("With the feature off")) == (2, 1)
+    assert "ddtrace 1.20.0 in the same environment: status 303; a; b; …" in text
+    assert text.endswith("Both parts fail.")
     # What does not fit goes as a whole, the control with the feature off first.
-    short = short_evidence(row, len(told) - 1)
+    short = short_evidence(row, len(text) - 1)
     assert "With the feature off" not in short
     assert "the release before, does not show it." in short
     assert len(short_evidence(row, 80)) <= 80
@@ -288,8 +288,8 @@ def test_a_sentence_keeps_repeats_that_differ_and_drops_ports() -> None:
     facts = (release_fact(Cell.parse(MINIMUM), (fact(FactKind.SHOWED, facts=[shows]), differ)),)
     assert "http://127.0.0.1:4986/s0a7f94c7d5e9473/books" in evidence_text(facts)
     row = VerdictRow((verdict(claim(), Outcome.CONFIRMED, facts=facts),), (claim(),))
-    told = short_evidence(row, 400)
-    assert told == f"{MINIMUM}: Get: http.url='/books'. Repeats differ: 2 x present, 1 x absent."
+    text = short_evidence(row, 400)
+    assert text == f"{MINIMUM}: Get: http.url='/books'. Repeats differ: 2 x present, 1 x absent."
 
 
 def started(claims: Sequence[Claim]) -> RunStarted:
@@ -349,10 +349,10 @@ def test_what_was_also_seen_is_told_once_with_the_other_cells() -> None:
     of = Verdict(
         claim().id, Outcome.CONFIRMED, None, None, text_facts("x"), (minimum,), parts, remarks
     )
-    (seen,) = collect_remarks(Record.of(started([claim()]).plan, (), (of,), SNAPSHOT, 1.0))
-    assert seen.remark == f"{MINIMUM}: it crashed in the soak"
-    assert seen.cells == (other.id,)
-    assert seen.promises == (promise_text(claim()),)
+    (remark,) = collect_remarks(Record.of(started([claim()]).plan, (), (of,), SNAPSHOT, 1.0))
+    assert remark.remark == f"{MINIMUM}: it crashed in the soak"
+    assert remark.cells == (other.id,)
+    assert remark.promises == (promise_text(claim()),)
 
 
 def test_a_picture_is_well_formed_loads_nothing_and_is_the_same_every_time() -> None:

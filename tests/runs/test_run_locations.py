@@ -201,21 +201,21 @@ def test_fewer_emulated_cells_run_at_a_time_and_the_others_go_past_them(tmp_path
 class FakeCatalog:
     """Images that are there, must be made, or cannot be had."""
 
-    def __init__(self, held: Image | None = None, error: Exception | None = None) -> None:
-        self.held = held
+    def __init__(self, held_image: Image | None = None, error: Exception | None = None) -> None:
+        self.image = held_image
         self.error = error
         self.made = 0
 
     def find(self, python: str, target: str) -> Image | None:
         if self.error:
             raise self.error
-        return self.held
+        return self.image
 
     def ensure(self, python: str, target: str, report: Report) -> Image:
         self.made += 1
         report(f"image of CPython {python} for {target}: made")
-        self.held = image(target, python=python)
-        return self.held
+        self.image = image(target, python=python)
+        return self.image
 
 
 class FakeTrees:
@@ -243,8 +243,8 @@ def test_an_image_is_made_once_for_all_its_cells_and_that_is_told(tmp_path: Path
         tmp_path, FakeRunner(responses()), ImageEnvironments(catalog, trees, PROBES)
     )
     assert catalog.made == 1
-    told = [event for event in events if isinstance(event, Message)]
-    assert told == [Message("image of CPython 3.9 for linux_x86_64: made")]
+    messages = [event for event in events if isinstance(event, Message)]
+    assert messages == [Message("image of CPython 3.9 for linux_x86_64: made")]
     assert RunStarted(plan(), 1, DOCKER) in events
     again = FakeRunner(responses())
     _, events = run_on_engine(tmp_path, again, ImageEnvironments(catalog, trees, PROBES))
@@ -288,8 +288,8 @@ def test_an_image_that_could_not_be_made_is_not_made_for_each_of_its_cells() -> 
 )
 def test_errors_of_the_engine_are_reasons(error: Exception, reason: Reason) -> None:
     environments = ImageEnvironments(FakeCatalog(error=error), FakeTrees(), PROBES)
-    asked: list[Callable[[PlannedCell], object]] = [environments.peek, environments.name]
-    for ask in asked:
+    methods: list[Callable[[PlannedCell], object]] = [environments.peek, environments.name]
+    for method in methods:
         with pytest.raises(BuildError) as caught:
-            ask(planned(MINIMUM))
+            method(planned(MINIMUM))
         assert caught.value.reason is reason

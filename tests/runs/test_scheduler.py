@@ -85,8 +85,8 @@ def test_a_verdict_is_told_as_soon_as_its_cells_are_in(tmp_path: Path) -> None:
     late = part(second, minimum=CONTROL, before=None, controls=())
     run = SchedulerRun(tmp_path, FakeRunner(responses()), of=plan([first, second], [early, late]))
     run.run()
-    told = [what for what in shape(run.events) if what[0] in {"CellFinished", "VerdictReached"}]
-    assert told.index(("VerdictReached", "confirmed")) == 1
+    events = [what for what in shape(run.events) if what[0] in {"CellFinished", "VerdictReached"}]
+    assert events.index(("VerdictReached", "confirmed")) == 1
 
 
 def test_nothing_runs_twice(tmp_path: Path) -> None:
@@ -224,9 +224,9 @@ def test_no_fallback_where_none_is_needed(tmp_path: Path, bodies: dict[str, str]
 
 
 def test_fallbacks_are_reused_too(tmp_path: Path) -> None:
-    told = responses(minimum="welcome", control="welcome")
-    SchedulerRun(tmp_path, FakeRunner(told)).run()
-    again = SchedulerRun(tmp_path, FakeRunner(told), FakeEnvironments(ready=True))
+    bodies = responses(minimum="welcome", control="welcome")
+    SchedulerRun(tmp_path, FakeRunner(bodies)).run()
+    again = SchedulerRun(tmp_path, FakeRunner(bodies), FakeEnvironments(ready=True))
     assert again.run().verdicts[0].outcome is Outcome.REFUTED
     assert again.runner.ran == []
     assert again.reused == [MINIMUM, BEFORE, CONTROL, OLDER]
@@ -234,8 +234,8 @@ def test_fallbacks_are_reused_too(tmp_path: Path) -> None:
 
 def test_a_control_that_nobody_can_run_does_not_hang_the_run(tmp_path: Path) -> None:
     nothing = plan(fallbacks=())
-    told = responses(minimum="welcome", control="welcome")
-    result = SchedulerRun(tmp_path, FakeRunner(told), of=nothing).run()
+    bodies = responses(minimum="welcome", control="welcome")
+    result = SchedulerRun(tmp_path, FakeRunner(bodies), of=nothing).run()
     assert result.verdicts[0].reason is Reason.CONTROL_FAILED
 
 

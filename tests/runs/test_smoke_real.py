@@ -43,8 +43,8 @@ def verify(results: Path, *arguments: str) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode in (0, 1), done.stdout + done.stderr
-    told: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
-    return told
+    record: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
+    return record
 
 
 def test_from_documents_to_verdicts_and_again_from_what_was_kept(results: Path) -> None:
