@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from matrix.cli.options import add_plan_options, plan_from_args
@@ -56,17 +56,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("wanted", metavar="CELL", help="the id of a cell")
+    parser.add_argument("cell_id", metavar="CELL", help="the id of a cell")
     add_plan_options(parser)
-    way = parser.add_mutually_exclusive_group()
-    way.add_argument("--run", dest="run_it", action="store_true", help="run the cell")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--run", dest="run_it", action="store_true", help="run the cell")
     parser.add_argument(
         "--keep", action="store_true", help="with --run: keep the cell's folders and logs"
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write it as JSON ('-': standard output)"
     )
-    way.add_argument(
+    mode.add_argument(
         "--dockerfile",
         type=Path,
         metavar="DIR",
@@ -95,24 +95,18 @@ def run(args: argparse.Namespace) -> int:
         return _run(args, external)
     planned = _find(args, all_targets(args.target))
     if args.dockerfile is not None:
-        return _dockerfile(args, planned)
-
+        return _write_dockerfile(args, planned)
     with run_services(external, offline=args.offline) as services:
         back_ends = describe_back_ends(planned, services)
     lines = list(manual_commands(planned, back_ends, offline=args.offline, report=_note))
-    if args.json is None or str(args.json) != "-":
-        for line in lines:
-            print(line)
-    if args.json is not None:
-        _write(args.json, planned, {"commands": lines, "back_ends": list(back_ends.values())})
-    return ExitCode.OK
+    content: dict[str, object] = {"commands": lines, "back_ends": list(back_ends.values())}
+    return _output(args, planned, lines, content)
 
 
-def _dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
-
+def _write_dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
     options = DockerfileOptions(args.setting, args.vendor, args.offline)
     with contextlib.ExitStack() as stack:
-        # Not needed: it tells which image the cell runs in here.
+        # Optional: it tells which image the cell runs in on this machine.
         engine = None if args.engine == "local" else find_engine(stack.enter_context(lock_run()))
         if engine is not None:
             stack.callback(engine.close)
@@ -122,82 +116,82 @@ def _dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
             if error.reason is Reason.INDEX_UNAVAILABLE:
                 hint = "Check the network, and run the same command without --offline."
                 raise IndexUnavailableError(error.detail, hint) from error
-            said = f"{planned.cell.id} cannot be built: {error.reason.value}: {error.detail}"
-            raise UsageError(said, "See why: the same command with --run.") from error
-    carried = f", {written.size / 2**20:.0f} MB of them carried along" if written.size else ""
-    if args.json is None or str(args.json) != "-":
-        print(f"{written.folder}: {written.files} distributions{carried}; see its README.md")
-    if args.json is not None:
-        _write(args.json, planned, {"kept": str(written.folder)})
-    return ExitCode.OK
+            raise UsageError(
+                f"cannot build {planned.cell}: {error.reason.value}: {error.detail}",
+                "See why: the same command with --run.",
+            ) from error
+    vendored = f", {written.size / 2**20:.0f} MB of them in the folder" if written.size else ""
+    line = f"{written.folder}: {written.files} distributions{vendored}; see its README.md"
+    return _output(args, planned, [line], {"kept": str(written.folder)})
 
 
 def _run(args: argparse.Namespace, external: Mapping[str, ExternalService]) -> int:
-
-    with open_backend(args.engine, args.target) as runs:
-        for note in runs.notes:
+    with open_backend(args.engine, args.target) as backend:
+        for note in backend.notes:
             _note(note)
-        planned = _find(args, runs.where)
+        planned = _find(args, backend.where)
         options = RunOptions(jobs=1, keep=args.keep, offline=args.offline, external=external)
-        alone = run_alone(planned, runs, options, _note)
-    if args.json is None or str(args.json) != "-":
-        for line in alone.lines():
-            print(line)
-    if args.json is not None:
-        _write(args.json, planned, alone.to_json())
-    return ExitCode.OK
+        single_run = run_alone(planned, backend, options, _note)
+    return _output(args, planned, single_run.lines(), single_run.to_json())
 
 
 def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
-    """Return the planned cell; raise NothingSelectedError with the nearest id there is."""
+    """Return the planned cell; raise NothingSelectedError with the nearest id."""
     try:
-        asked = Cell.parse(args.wanted)
+        cell = Cell.parse(args.cell_id)
     except ValueError:
-        asked = None
-    if asked is not None and asked.as_of is not None:
-        args.as_of = asked.as_of
-    if asked is not None and asked.target not in where.targets:
+        cell = None
+    if cell is not None and cell.as_of is not None:
+        args.as_of = cell.as_of
+    if cell is not None and cell.target not in where.targets:
         raise NothingSelectedError(
-            f"{asked.target} is not among what runs here: {', '.join(where.targets)}",
+            f"{cell.target} cannot run here (these can: {', '.join(where.targets)})",
             "--engine docker runs the CPUs that the engine's host has or emulates.",
         )
-    known: dict[str, PlannedCell] = {}
+    by_id: dict[str, PlannedCell] = {}
     for plan in _plans(args, where):
-        known = {item.cell.id: item for item in (*plan.fallbacks, *plan.cells)}
-        if args.wanted in known:
-            return known[args.wanted]
+        by_id = {item.cell.id: item for item in (*plan.fallbacks, *plan.cells)}
+        if args.cell_id in by_id:
+            return by_id[args.cell_id]
     raise NothingSelectedError(
-        f"no cell {args.wanted!r} in the plan{did_you_mean(args.wanted, known)}",
+        f"no cell {args.cell_id!r} in the plan{did_you_mean(args.cell_id, by_id)}",
         "The ids: python -m matrix plan --cells (add the documents and --profile you verified).",
     )
 
 
 def _plans(args: argparse.Namespace, where: Targets) -> Iterator[Plan]:
-    """Yield the plan that was asked for, then the largest there is."""
+    """Yield the plan of the options, then the largest plan."""
     yield plan_from_args(args, _note, where)
     if args.profile != "exhaustive":
         args.profile = "exhaustive"
         yield plan_from_args(args, _note, where)
 
 
-def _write(path: Path, planned: PlannedCell, content: dict[str, object]) -> None:
-
-    data = {
-        "schema": "reproduce/1",
-        "cell": planned.cell.id,
-        "as_of": planned.as_of.isoformat(),
-        "probes": list(planned.probes),
-        "commands": None,
-        "findings": None,
-        "reason": None,
-        "detail": "",
-        "seconds": None,
-        "kept": None,
-        "where": None,
-        "back_ends": [],
-        **content,
-    }
-    write_text_json(path, data)
+def _output(
+    args: argparse.Namespace, planned: PlannedCell, lines: Iterable[str], content: dict[str, object]
+) -> int:
+    """Print the lines unless JSON goes to standard output; write the JSON document."""
+    if args.json is None or str(args.json) != "-":
+        for line in lines:
+            print(line)
+    if args.json is not None:
+        data = {
+            "schema": "reproduce/1",
+            "cell": planned.cell.id,
+            "as_of": planned.as_of.isoformat(),
+            "probes": list(planned.probes),
+            "commands": None,
+            "findings": None,
+            "reason": None,
+            "detail": "",
+            "seconds": None,
+            "kept": None,
+            "where": None,
+            "back_ends": [],
+            **content,
+        }
+        write_text_json(args.json, data)
+    return ExitCode.OK
 
 
 def _note(text: str) -> None:
