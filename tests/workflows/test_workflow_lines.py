@@ -290,7 +290,7 @@ def test_a_release_is_qualified_signed_and_checked(
     assert "PRIVATE KEY" not in job_output(qualified)
     checked = not_skipped(run.job("check"))
     assert checked.result == "success", job_output(checked)
-    assert f"it holds     ddtrace {RELEASE}" in checked.output["qualify.yml:check:4"]
+    assert f"valid        ddtrace {RELEASE}" in checked.output["qualify.yml:check:4"]
     assert_all_lines_ran(run)
 
 
