@@ -54,9 +54,9 @@ class FindingTable:
     def first_control(self, part: Part) -> Finding | None:
         """Return the first of the part's controls that shows it, in the order to try them."""
         channel = part.control_channel or part.channel
-        asked = dataclasses.replace(part, channel=channel)
+        on_channel = dataclasses.replace(part, channel=channel)
         for cell in part.controls:
-            finding = self.get(asked, cell)
+            finding = self.get(on_channel, cell)
             own = cell == part.minimum and not part.control_channel
             if not own and finding is not None and finding.shows is Observed.PRESENT:
                 return finding

@@ -41,10 +41,10 @@ def evidence_sentences(
     `own` is the cell that the reader is told of beforehand: its release is not named again.
     """
     labels: set[str] = set()
-    told: set[str] = set()
+    earlier: set[str] = set()
     for kind, sentence in _short_sentences(facts, own, labels):
-        if sentence not in told:
-            told.add(sentence)
+        if sentence not in earlier:
+            earlier.add(sentence)
             yield kind, sentence
 
 

@@ -73,10 +73,11 @@ class VersionChoice:
                 project = self.releases(integration.distribution)
             except IndexUnavailableError as error:
                 # One of many projects: the rest of the plan can do without.
-                return Unsatisfiable(Reason.INDEX_UNAVAILABLE, error.message)
-            self._libraries[key] = LibraryReleases.in_range(
-                integration, project, check.specifier, era
-            )
+                self._libraries[key] = Unsatisfiable(Reason.INDEX_UNAVAILABLE, error.message)
+            else:
+                self._libraries[key] = LibraryReleases.in_range(
+                    integration, project, check.specifier, era
+                )
         return self._libraries[key]
 
     def python_obstacle(self, check: Check, python: str) -> Unsatisfiable | None:
