@@ -149,7 +149,7 @@ class Strip:
     tried: tuple[StripRelease, ...]
     documented: str
     observed: str
-    said: str
+    sentence: str
 
 
 def read_searches(path: Path) -> list[Strip]:
@@ -178,7 +178,7 @@ def search_strips(data: Mapping[str, Any]) -> list[Strip]:
             ),
             documented=channel["documented"] or "",
             observed=channel["observed"] or "",
-            said=" ".join(dict.fromkeys(each["said"] for each in channel["promises"])),
+            sentence=" ".join(dict.fromkeys(each["said"] for each in channel["promises"])),
         )
         for search in data["searches"]
         for channel in search["channels"]
@@ -233,7 +233,7 @@ def _strip(record: Record, line: HeatRow, name: tuple[str, str]) -> Strip:
         tried=tuple(tried),
         documented=min(firsts, key=_version, default=""),
         observed=working[0] if working else "",
-        said="",
+        sentence="",
     )
 
 
