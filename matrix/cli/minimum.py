@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from matrix.cli.options import add_engine_options, parse_as_of, parse_jobs
+from matrix.cli.options import add_as_of_option, add_engine_options, add_index_options, parse_jobs
 from matrix.documents.facts import load_facts
 from matrix.errors import UsageError
 from matrix.features.minimum.conclusion import exit_code_of
@@ -93,12 +93,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--exhaustive", action="store_true", help="test every release, and assume nothing"
     )
-    parser.add_argument(
-        "--as-of",
-        type=parse_as_of,
-        metavar="DATE",
-        help="resolve everything as of a date (2026-01-31, or today), not of each release's own",
-    )
+    add_as_of_option(parser)
     parser.add_argument("--fresh", action="store_true", help="use no result of an earlier run")
     parser.add_argument(
         "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
@@ -109,11 +104,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FILE",
         help="write the searches as JSON ('-': standard output)",
     )
-    index = parser.add_mutually_exclusive_group()
-    index.add_argument("--offline", action="store_true", help="use the cached index only")
-    index.add_argument(
-        "--refresh", action="store_true", help="ask the index again, however new the cache is"
-    )
+    add_index_options(parser)
     add_service_option(parser)
     add_engine_options(parser)
     parser.set_defaults(run=run)

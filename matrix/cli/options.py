@@ -56,6 +56,25 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_as_of_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the date by which releases are chosen."""
+    parser.add_argument(
+        "--as-of",
+        type=parse_as_of,
+        metavar="DATE",
+        help="resolve everything as of a date (2026-01-31, or today), not of each release's own",
+    )
+
+
+def add_index_options(parser: argparse._ActionsContainer) -> None:
+    """Declare how new the package index must be, for a parser or a group of its options."""
+    index = parser.add_mutually_exclusive_group()
+    index.add_argument("--offline", action="store_true", help="use the cached index only")
+    index.add_argument(
+        "--refresh", action="store_true", help="ask the index again, however new the cache is"
+    )
+
+
 def add_selection_options(parser: argparse.ArgumentParser) -> None:
     """Declare the selectors; `selection_from_args` reads them."""
     group = parser.add_argument_group(
@@ -93,17 +112,8 @@ def add_plan_options(
         metavar="NAME",
         help=f"{', '.join(profile_names())} (default: {DEFAULT_PROFILE})",
     )
-    parser.add_argument(
-        "--as-of",
-        type=parse_as_of,
-        metavar="DATE",
-        help="resolve everything as of a date (2026-01-31, or today), not of each release's own",
-    )
-    index = parser.add_mutually_exclusive_group()
-    index.add_argument("--offline", action="store_true", help="use the cached index only")
-    index.add_argument(
-        "--refresh", action="store_true", help="ask the index again, however new the cache is"
-    )
+    add_as_of_option(parser)
+    add_index_options(parser)
     add_engine_options(parser)
     add_selection_options(parser)
 

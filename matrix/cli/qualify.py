@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from matrix.cli.options import add_engine_options, parse_jobs
+from matrix.cli.options import add_engine_options, add_index_options, parse_jobs
 from matrix.cli.qualify_run import gather_material, read_inputs
 from matrix.errors import ExitCode, UsageError
 from matrix.features.qualification.dsse import (
@@ -84,11 +84,7 @@ def _add_candidate(parser: argparse.ArgumentParser) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
-    index = group.add_mutually_exclusive_group()
-    index.add_argument("--offline", action="store_true", help="use the cached index only")
-    index.add_argument(
-        "--refresh", action="store_true", help="download the index again, even if it is cached"
-    )
+    add_index_options(group)
     group.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
     group.add_argument(
         "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"

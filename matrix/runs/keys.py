@@ -41,18 +41,28 @@ class SourceDigest:
         return cls(digest_files(paths))
 
 
-def cell_sources(root: Path | None = None) -> SourceDigest:
+@functools.cache
+def cell_sources() -> SourceDigest:
+    """Return `cell_sources_in` this project, as the files were at the first call."""
+    return cell_sources_in(project_root())
+
+
+def cell_sources_in(root: Path) -> SourceDigest:
     """Return the sources that run in a cell or drive it: after a change cells run again.
 
     `root` is the project's folder.
     """
-    root = root or project_root()
     return SourceDigest.of([*_cell_files(root), *imported_files(CELL_MODULES, DECODERS, root)])
 
 
-def judge_sources(root: Path | None = None) -> SourceDigest:
+@functools.cache
+def judge_sources() -> SourceDigest:
+    """Return `judge_sources_in` this project, as the files were at the first call."""
+    return judge_sources_in(project_root())
+
+
+def judge_sources_in(root: Path) -> SourceDigest:
     """Return the sources that judge captures: after a change captures are judged again."""
-    root = root or project_root()
     evidence = root / "matrix" / "probes" / "evidence"
     return SourceDigest.of([*imported_files(JUDGE_MODULES, root=root), evidence])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -125,16 +126,5 @@ def _record(
                 found[finding.probe, finding.channel] = finding
     if newest is None:
         return None
-    return CellRecord(
-        cell=planned.cell,
-        probes=planned.probes,
-        reason=newest.reason,
-        detail=newest.detail,
-        seconds=newest.seconds,
-        reused=True,
-        fallback=False,
-        key=newest.key,
-        started=newest.started,
-        findings=tuple(found.values()),
-        where=where,
-    )
+    record = CellRecord.of(newest, planned, reused=True, fallback=False)
+    return dataclasses.replace(record, findings=tuple(found.values()), where=where)

@@ -15,7 +15,9 @@ from matrix.runs.keys import (
     DECODERS,
     JUDGE_MODULES,
     cell_sources,
+    cell_sources_in,
     judge_sources,
+    judge_sources_in,
 )
 from matrix.system.paths import project_root
 from matrix.system.source_files import imported_files
@@ -49,38 +51,38 @@ def changed(path: Path) -> str:
 
 
 def test_the_copy_has_the_keys_of_the_project(copy: Path) -> None:
-    assert (cell_sources(copy), judge_sources(copy)) == (cell_sources(), judge_sources())
+    assert (cell_sources_in(copy), judge_sources_in(copy)) == (cell_sources(), judge_sources())
 
 
 def test_a_change_in_any_file_that_drives_a_cell_makes_new_results(copy: Path) -> None:
-    unchanged = cell_sources(copy)
+    unchanged = cell_sources_in(copy)
     inside = [path for name in CELL_FILES for path in sorted((copy / name).glob("*.py"))]
     assert len(inside) > 5
     for path in [*inside, copy / "matrix/data/settings.toml", *(copy / name for name in CELL)]:
         before = changed(path)
-        assert cell_sources(copy) != unchanged, path
+        assert cell_sources_in(copy) != unchanged, path
         path.write_text(before, encoding="utf-8")
-    assert cell_sources(copy) == unchanged
+    assert cell_sources_in(copy) == unchanged
 
 
 def test_a_change_in_any_file_that_judges_makes_another_judgement(copy: Path) -> None:
-    unchanged = judge_sources(copy)
+    unchanged = judge_sources_in(copy)
     evidence = {
         path.relative_to(copy).as_posix() for path in copy.glob("matrix/probes/evidence/*.py")
     }
     for name in sorted(JUDGE | evidence):
         before = changed(copy / name)
-        assert judge_sources(copy) != unchanged, name
+        assert judge_sources_in(copy) != unchanged, name
         (copy / name).write_text(before, encoding="utf-8")
 
 
 def test_a_change_in_a_decoder_judges_again_and_keeps_the_captures(copy: Path) -> None:
-    unchanged, judged = cell_sources(copy), judge_sources(copy)
+    unchanged, judged = cell_sources_in(copy), judge_sources_in(copy)
     for name in ("agent/observations.py", "agent/traces.py", "probes/evidence/spans.py"):
         path = copy / "matrix" / name
         before = changed(path)
-        assert cell_sources(copy) == unchanged, name
-        assert judge_sources(copy) != judged, name
+        assert cell_sources_in(copy) == unchanged, name
+        assert judge_sources_in(copy) != judged, name
         path.write_text(before, encoding="utf-8")
 
 
