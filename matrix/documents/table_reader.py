@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from matrix.documents.markdown import Table, TableRow
+from matrix.documents.promise import Promise, PromiseError, read_promise
 from matrix.documents.text import plain, slug
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
@@ -186,6 +187,17 @@ def read_name(cell: str, vocabulary: Vocabulary) -> Name | None:
     if notes:
         scope.append(("note", "; ".join(notes)))
     return Name(name, tuple(scope))
+
+
+def read_support(
+    table: ClaimTable, row: RowCells, column: Column, cell: str
+) -> Promise | TableProblem:
+    """Return the promise of a row's cell in a capability's column, or the problem with it."""
+    try:
+        return read_promise(cell, table.vocabulary)
+    except PromiseError as error:
+        message = f"neither yes nor no for {column.written!r}: {error.part!r}"
+        return TableProblem(row.line, message, error.suggestion)
 
 
 def merge_scopes(*scopes: Scope) -> Scope:

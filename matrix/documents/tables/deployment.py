@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from matrix.documents.promise import PromiseError, read_promise
 from matrix.documents.table_reader import (
     SUPPORT,
     ClaimDraft,
@@ -13,6 +12,7 @@ from matrix.documents.table_reader import (
     RowCells,
     TableProblem,
     TableReader,
+    read_support,
 )
 from matrix.documents.text import plain, slug
 from matrix.model.claim import ClaimKind, Status
@@ -26,11 +26,9 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
         yield TableProblem(row.line, f"unknown deployment type {plain(name)!r}", near)
         return
     for column, cell in row.support:
-        try:
-            promise = read_promise(cell, table.vocabulary)
-        except PromiseError as error:
-            message = f"neither yes nor no for {column.written!r}: {error.part!r}"
-            yield TableProblem(row.line, message, error.suggestion)
+        promise = read_support(table, row, column, cell)
+        if isinstance(promise, TableProblem):
+            yield promise
             continue
         until = (("until", promise.until),) if promise.until else ()
         for specifier in promise.specifiers or ("",):

@@ -18,6 +18,7 @@ from matrix.documents.table_reader import (
     TableReader,
     merge_scopes,
     read_name,
+    read_support,
 )
 from matrix.documents.text import plain, slug
 from matrix.documents.versions import VersionsError, read_versions, specifiers
@@ -62,11 +63,9 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
     if not row.support:
         yield from _drafts(row, entry, "", entry.status, ())
     for column, cell in row.support:
-        try:
-            promise = read_promise(cell, table.vocabulary)
-        except PromiseError as error:
-            message = f"neither yes nor no for {column.written!r}: {error.part!r}"
-            yield TableProblem(row.line, message, error.suggestion)
+        promise = read_support(table, row, column, cell)
+        if isinstance(promise, TableProblem):
+            yield promise
             continue
         scope = [("capability", column.capability)]
         if promise.until:
