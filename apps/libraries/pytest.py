@@ -44,11 +44,13 @@ def call(context):
     import sys
     import tempfile
 
+    # Without the tracer, its plugin must not be loaded either.
+    bare = ["-p", "no:ddtrace"] if os.environ.get("BOOKSHOP_BARE") else []
     folder = tempfile.mkdtemp(prefix="bookshop-")
     try:
         with open(os.path.join(folder, "test_shop.py"), "w") as file:
             file.write(TEST % context.shop)
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"] + ARGUMENTS
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"] + bare + ARGUMENTS
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         process = subprocess.Popen(command + ["test_shop.py"], cwd=folder, **pipes)
         output = process.communicate()[0].decode("utf-8", "replace")
@@ -56,4 +58,4 @@ def call(context):
         shutil.rmtree(folder, ignore_errors=True)
     if process.returncode != 0:
         raise RuntimeError(output)
-    return output
+    return "passed"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matrix.cells.env_vars import bare_environment
+from matrix.cells.env_vars import interpreter_environment
 from matrix.cells.interface import CommandOutput
 from matrix.cells.job import CellJob
 from matrix.cells.process import AppProcess
@@ -45,7 +45,7 @@ class LocalSandbox:
         try:
             finished = subprocess.run(
                 [str(self.python), *arguments],
-                env=bare_environment(self.scratch),
+                env=interpreter_environment(self.scratch),
                 cwd=self.scratch,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -17,7 +17,7 @@ from matrix.cells.remote_config import Configurator
 from matrix.cells.requests import ProbeClient, ProbeRequest, soak
 from matrix.cells.schedule import ProcessTasks, Task
 from matrix.cells.services import redact_passwords
-from matrix.model.capture import AgentRequest, ProcessCapture, Soak
+from matrix.model.capture import BARE, AgentRequest, ProcessCapture, Soak
 from matrix.model.reason import Reason
 from matrix.probes.settings import load_settings
 
@@ -79,15 +79,17 @@ def _run(
     ):
         progress.agent = agent
         sandbox = slot.sandbox
-        progress.traced = load_settings().get(tasks.setting).traced
+        setting = load_settings().get(tasks.setting)
+        progress.traced = setting.traced
         progress.environment |= process_environment(
             slot.scratch,
             setting=load_settings().render(tasks.setting, data=sandbox.fixtures),
-            agent_port=slot.forward_port(agent.port),
+            agent_port=slot.forward_port(agent.port) if setting.loaded else None,
             upstream_port=slot.forward_port(upstream.server_port),
         )
-        command = [str(sandbox.python), "-c", TRACER_LAUNCH, str(sandbox.python)]
-        command += [str(sandbox.apps / "serve.py"), job.app or job.framework]
+        command = [str(sandbox.python), str(sandbox.apps / "serve.py"), job.app or job.framework]
+        if setting.loaded:
+            command[1:1] = ["-c", TRACER_LAUNCH, str(sandbox.python)]
         try:
             # In the folder of the app, as code security only looks at code below the current one.
             app = slot.start(command, progress.environment, stop=job.limits.stop)
@@ -119,6 +121,8 @@ def _use_app(  # noqa: PLR0913 - the parts of a session
         return
     progress.boot_seconds = agent.now()
     limits = job.limits if progress.traced else job.limits.for_untraced()
+    if tasks.setting == BARE:
+        limits = dataclasses.replace(limits, span=0.0)
     client = progress.client = ProbeClient(
         endpoint, agent, limits, deadline, alive=lambda: app.alive
     )
@@ -153,6 +157,11 @@ def _send_stimuli(tasks: ProcessTasks, client: ProbeClient, configurator: Config
     spans of the others. The other stimuli follow, then controls, which expect no effect, then
     channels with remote configuration, which change the app, and last the wait for late evidence.
     """
+    if tasks.setting == BARE:
+        # Twice, to see what differs by itself.
+        for _ in range(2):
+            client.send_all(_requests_of(tasks.tasks))
+        return
     missing = []
     features = [task for task in tasks.plain if not task.control]
     for task in features:

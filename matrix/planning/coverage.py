@@ -110,7 +110,7 @@ class Coverage:
         channel = EXPLICIT if explicit else AUTOMATIC
         return CoverageRule(
             probe=probe_name(integration.slug),
-            channels=(channel, channel + ERROR) if integration.error else (channel,),
+            channels=(channel,),
             frameworks=(),
             library=integration.slug,
             denied=((AUTOMATIC, EXPLICIT),) if explicit else (),

@@ -45,7 +45,8 @@ class Integration:
     versions: of `pythons` the first that matches gives the CPythons, of `also` all that match give
     companion requirements. `service` is the back end, "" for none. `spans` are all expected for the
     function `call`, `error` for `fail`; `log` is the key of a log record that has the trace id.
-    `explicit` is whether the module has a `patch` function that enables tracing in code. `packages`
+    `explicit` is whether the module has a `patch` function that enables tracing in code, `fails`
+    whether it has a call that fails. `packages`
     are Debian packages that are required to build from source.
     """
 
@@ -57,6 +58,7 @@ class Integration:
     error: DeclaredSpan | None
     log: str
     explicit: bool
+    fails: bool
     pythons: tuple[tuple[SpecifierSet, SpecifierSet], ...]
     also: tuple[tuple[SpecifierSet, str], ...]
     packages: tuple[str, ...]
@@ -138,6 +140,7 @@ class _DeclarationParser:
             error=values["ERROR_SPAN"],
             log=values["LOG"] or "",
             explicit="patch" in functions,
+            fails="fail" in functions,
             pythons=values["PYTHON"] or (),
             also=values["ALSO"] or (),
             packages=values["PACKAGES"] or (),
@@ -193,8 +196,8 @@ class _DeclarationParser:
             yield "LOG is empty (expected the key of a log record)"
         if "call" not in functions:
             yield "missing function call(context)"
-        if ("ERROR_SPAN" in self.literals) != ("fail" in functions):
-            yield "ERROR_SPAN and the function fail(context) require each other"
+        if "ERROR_SPAN" in self.literals and "fail" not in functions:
+            yield "ERROR_SPAN requires the function fail(context)"
 
 
 def _parse_text(value: object) -> str:

@@ -3,12 +3,16 @@
 The channel `automatic` runs the library under the tracer's own start without any call in the code:
 a row with "automatic: yes" promises that it is traced, one with "no" that it is not. The channel
 `explicit` adds the call that the tracer's documentation names. The control of both has tracing
-disabled. Where the module has a call that fails, `automatic-error` and `explicit-error` test it.
+disabled. Where the module has a call that fails, its answer too must be that of the app without the
+tracer; whether its span has the error is tested by `automatic-error` and `explicit-error`, for the
+pages that promise it.
 """
 
 from __future__ import annotations
 
-from matrix.model.probe import Channel, Evidence, Probe, Stimulus
+import dataclasses
+
+from matrix.model.probe import NO_EVIDENCE, Channel, Compared, Evidence, Probe, Stimulus
 from matrix.probes.declaration import DeclaredSpan, Integration
 from matrix.probes.evidence.combine import AllOf
 from matrix.probes.evidence.http import StatusIs
@@ -19,6 +23,7 @@ EXPLICIT = "explicit"
 ERROR = "-error"
 _CONTROL = "untraced"
 _SETTINGS = {AUTOMATIC: "off", EXPLICIT: "explicit"}
+_FAIL = Stimulus("fail", NO_EVIDENCE, "/{shop}/fail", plain=500, compared=Compared.ANSWER)
 
 
 def probe_name(slug: str) -> str:
@@ -28,14 +33,18 @@ def probe_name(slug: str) -> str:
 
 def build_probe(integration: Integration) -> Probe:
     """Build the probe of a row of an integration table."""
+    calls = [_call(integration)]
+    if integration.fails:
+        calls.append(dataclasses.replace(_FAIL, decisive=False))
     channels = []
     for name, setting in _SETTINGS.items():
         if name == EXPLICIT and not integration.explicit:
             continue
-        channels.append(_build_channel(name, setting, "call", _call_evidence(integration), 200))
+        channels.append(Channel(name, setting, tuple(calls), _CONTROL))
         if integration.error is not None:
-            evidence = _span_evidence(integration.error, error=True)
-            channels.append(_build_channel(name + ERROR, setting, "fail", evidence, 500))
+            evidence = AllOf(StatusIs(500), _span_evidence(integration.error, error=True))
+            failing = dataclasses.replace(_FAIL, evidence=evidence)
+            channels.append(Channel(name + ERROR, setting, (failing,), _CONTROL))
     return Probe(
         name=probe_name(integration.slug),
         title=f"{integration.slug} is traced",
@@ -45,16 +54,11 @@ def build_probe(integration: Integration) -> Probe:
     )
 
 
-def _build_channel(
-    name: str, setting: str, function: str, evidence: Evidence, status: int
-) -> Channel:
-    stimulus = Stimulus(
-        name=function,
-        path=f"/{{shop}}/{function}",
-        plain=status,
-        evidence=AllOf(StatusIs(status), evidence),
-    )
-    return Channel(name=name, setting=setting, control=_CONTROL, stimuli=(stimulus,))
+def _call(integration: Integration) -> Stimulus:
+    evidence = AllOf(StatusIs(200), _call_evidence(integration))
+    # A log record holds what the tracer put into it.
+    compared = Compared.ANSWER if integration.spans else Compared.STATUS
+    return Stimulus("call", evidence, "/{shop}/call", plain=200, compared=compared)
 
 
 def _call_evidence(integration: Integration) -> Evidence:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from matrix.agent.server import Upstream
-from matrix.cells.env_vars import bare_environment
+from matrix.cells.env_vars import interpreter_environment
 from matrix.interpreters.discovery import find_interpreters
 from matrix.system.paths import apps_dir
 
@@ -58,7 +58,7 @@ def serving(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**bare_environment(folder), **variables},
+        env={**interpreter_environment(folder), **variables},
     )
     with process:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.model.probe import Channel, Probe, Stimulus
+from matrix.model.probe import Channel, Compared, Probe, Stimulus
 from matrix.probes.evidence.combine import AllOf
 from matrix.probes.evidence.http import StatusIs, UpstreamReceived
 from matrix.probes.evidence.security import Triggered
@@ -30,6 +30,7 @@ PROBE = Probe(
                 Stimulus(
                     name="get",
                     path="/{shop}/books/emma",
+                    compared=Compared.ANSWER,
                     plain=200,
                     evidence=AllOf(
                         HasRootSpan(error=False),
@@ -42,6 +43,7 @@ PROBE = Probe(
                     name="post",
                     method="POST",
                     path="/{shop}/reviews",
+                    compared=Compared.ANSWER,
                     plain=201,
                     headers=(("Content-Type", "application/x-www-form-urlencoded"),),
                     body="book=emma&text=A+fine+book",
@@ -62,6 +64,7 @@ PROBE = Probe(
                 Stimulus(
                     name="broken-view",
                     path="/{shop}/broken",
+                    compared=Compared.ANSWER,
                     plain=500,
                     evidence=AllOf(
                         StatusIs(500),
@@ -80,6 +83,8 @@ PROBE = Probe(
                 Stimulus(
                     name="incoming-and-outgoing",
                     path="/{shop}/recommendations",
+                    # The body is what the other service received.
+                    compared=Compared.STATUS,
                     plain=200,
                     headers=(
                         ("x-datadog-trace-id", "{number}"),
