@@ -8,9 +8,8 @@ from typing import Any
 
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
-from matrix.probes.declaration import Integration
-from matrix.probes.integration_probes import AUTOMATIC, ERROR, EXPLICIT, probe_name
-from matrix.probes.integrations import load_integrations
+from matrix.probes.integrations import Integration, load_integrations
+from matrix.probes.registry import AUTOMATIC, ERROR, EXPLICIT, probe_name
 from matrix.system.data_files import read_data
 
 

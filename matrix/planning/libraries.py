@@ -16,7 +16,7 @@ from packaging.version import Version
 from matrix.model.index import ReleaseFiles
 from matrix.model.reason import Reason
 from matrix.planning.existence import Unsatisfiable
-from matrix.probes.declaration import Integration
+from matrix.probes.integrations import Integration
 from matrix.pypi.releases import Release, Releases
 from matrix.system.data_files import read_data
 
