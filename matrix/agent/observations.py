@@ -82,11 +82,13 @@ def control_problem(
 class Liveness:
     """The state of the tracer in a process: alive where `reason` is None.
 
-    `detail` explains the reason, or has the version that the tracer reported.
+    `detail` explains the reason, or has the version that the tracer reported. `untraced` is set
+    where the app answers and no span of it arrives.
     """
 
     reason: Reason | None
     detail: str
+    untraced: bool = False
 
     @property
     def alive(self) -> bool:
@@ -121,7 +123,7 @@ def liveness(process: ProcessCapture, version: str) -> Liveness:
 def _traced_liveness(process: ProcessCapture, warm_up: Exchange, version: str) -> Liveness:
     if Traces(process.agent).root_of(warm_up) is None:
         detail = process.detail or "the app answers, but no span of a plain request arrives"
-        return Liveness(process.failed or Reason.BROKEN_START, detail)
+        return Liveness(process.failed or Reason.BROKEN_START, detail, untraced=True)
     versions = reported_versions(process.agent)
     if not versions:
         return Liveness(Reason.BROKEN_START, "spans arrive, but no tracer version is reported")

@@ -8,7 +8,9 @@ For each channel, in this order:
    one of its attempts;
 4. what shows with the feature on must not show with it off (the negative control), and the negative
    control must have been answered by a live process, as the app answers by itself;
-5. processes that differ make the channel unstable, with the counts; a crash in the soak of the same
+5. an app that works without the tracer and fails under it in every process is broken by it (see
+   `matrix.judging.bare_control`), whatever else the processes show;
+6. processes that differ make the channel unstable, with the counts; a crash in the soak of the same
    setting counts as one that differs from a channel that showed.
 """
 
@@ -18,6 +20,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from matrix.judging.bare_control import Breakage, bare_failure, bare_result
 from matrix.judging.gate import (
     DecodedProcess,
     Failure,
@@ -28,10 +31,10 @@ from matrix.judging.gate import (
     start_failure,
 )
 from matrix.judging.negative_control import app_failure, control_failure, stimulus_fact
-from matrix.model.capture import CellCapture, ProcessCapture
+from matrix.model.capture import BARE, CellCapture, ProcessCapture
 from matrix.model.cell import Cell
 from matrix.model.fact import Fact, FactKind, fact
-from matrix.model.probe import Channel, Observation, Probe, Stimulus
+from matrix.model.probe import NO_EVIDENCE, Channel, Observation, Probe, Stimulus
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed
 
@@ -100,6 +103,8 @@ def cell_failure(capture: CellCapture) -> Failure | None:
     """Return why nothing at all can be judged in the cell, or None."""
     cell = Cell.parse(capture.cell)
     failure = _whole_failure(capture, cell)
+    if any(item.setting == BARE and item.failed is None for item in capture.processes):
+        return failure  # A tracer with which nothing starts is then an answer.
     probing = [item for item in capture.processes if item.purpose != "soak" and item.traced]
     if failure is None and probing and all(item.failed is not None for item in probing):
         return start_failure(decode(probing[0], cell.ddtrace))
@@ -131,10 +136,27 @@ def _finding(
     notes = [note for answer in answers for note in answer.notes]
     notes += [_soak_note(process) for process in soaks if _soak_crashed(process)]
     finding = _combined(place, answers, tuple(dict.fromkeys(notes)), len(crashes))
+    bare = bare_result(channel, place.probe, processes)
+    if isinstance(bare, Breakage):
+        return dataclasses.replace(
+            finding,
+            shows=Observed.ABSENT,
+            reason=Reason.BREAKS_APP,
+            facts=bare.facts,
+            repeats=((Reason.BREAKS_APP.value, bare.count),),
+        )
+    if bare is not None:
+        return dataclasses.replace(
+            finding, shows=Observed.UNKNOWN, reason=bare.reason, facts=bare.facts
+        )
     if finding.shows is Observed.UNKNOWN or channel.control is None:
         return finding
-    check = control_failure if finding.shows is Observed.PRESENT else app_failure
-    failure = check(channel, place.probe, processes)
+    if finding.shows is Observed.PRESENT:
+        failure = control_failure(channel, place.probe, processes) or bare_failure(
+            channel, place.probe, processes
+        )
+    else:
+        failure = app_failure(channel, place.probe, processes)
     if failure is not None:
         return dataclasses.replace(
             finding, shows=Observed.UNKNOWN, reason=failure.reason, facts=failure.facts
@@ -198,6 +220,8 @@ def _process_finding(item: DecodedProcess, probe: str, channel: Channel) -> _Pro
     shown, lacking, notes = [], [], []
     for stimulus in channel.stimuli:
         attempts = [each for each in observations if each.exchange.stimulus == stimulus.name]
+        if stimulus.evidence == NO_EVIDENCE:
+            continue
         matches = [stimulus.evidence.match(observation) for observation in attempts]
         holding = next((match for match in matches if match.holds), None)
         if holding is not None:

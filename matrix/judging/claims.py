@@ -107,6 +107,9 @@ def roll_up(
     reason: Reason | None = None
     if refuted:
         outcome = Outcome.REFUTED
+        # A way of failing that has a name comes first.
+        refuted.sort(key=lambda part: part.reason is None)
+        reason = refuted[0].reason
         facts = _refuted(refuted, len(parts))
     elif unverified or gaps or not parts:
         outcome = Outcome.UNVERIFIED

@@ -179,6 +179,28 @@ def _app_untested(item: Fact) -> str:
     )
 
 
+def _answered(item: Fact) -> str:
+    expected = item.text("expected")
+    tail = f", not {expected}" if expected else ""
+    return f"{item.text('stimulus')!r} is answered {item.text('answer')}{tail}"
+
+
+_WAYS = {
+    "does-not-start": "The app does not start under the tracer",
+    "crashes": "The app crashes under the tracer",
+    "answers-otherwise": "The app answers otherwise under the tracer",
+    "starts-untraced": "The app answers, and is not traced any more once the feature is on",
+}
+_TRACING_OFF = {"fails": " It fails with tracing off too.", "works": " With tracing off it works."}
+
+
+def _breaks_app(item: Fact) -> str:
+    count = item.text("count")
+    inner = "; ".join(map(_sentence, item.facts))
+    tail = _TRACING_OFF.get(item.text("tracing_off"), "")
+    return f"{_WAYS[item.text('way')]} ({count} of {count}): {as_sentence(inner)}{tail}"
+
+
 def _beyond(item: Fact) -> str:
     return {"present": "shows it too", "absent": "does not show it"}.get(
         item.text("shows"), f"cannot tell ({item.text('reason') or 'unknown'})"
@@ -330,6 +352,15 @@ _RENDER: Mapping[FactKind, Render] = {
         f" not {item.text('expected')}."
     ),
     FactKind.APP_UNTESTED_WITHOUT_FEATURE: _app_untested,
+    FactKind.ANSWERED: _answered,
+    FactKind.BREAKS_APP: _breaks_app,
+    FactKind.WORKS_BARE: lambda item: (
+        f"Without ddtrace it works ({'; '.join(map(_answered, item.facts))})."
+        if item.facts
+        else "Without ddtrace it works."
+    ),
+    FactKind.APP_FAILS_BARE: lambda item: f"It fails without ddtrace as well: {_inner(item)}",
+    FactKind.OTHER_WORKS: lambda item: f"{_named(item)} works in the same environment.",
     FactKind.RELEASE_BEFORE: lambda item: (
         f"{_named(item)}, the release before,"
         f" {'already shows it' if item.text('shows') == 'present' else 'does not show it'}."
