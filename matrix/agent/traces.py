@@ -7,6 +7,7 @@ agent or from a capture on disk.
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -31,18 +32,22 @@ def spans_in(request: AgentRequest) -> Iterator[Span]:
 
 def _parse_span(span: Mapping[str, Any]) -> Span:
     return Span(
-        name=span.get("name") or "",
-        service=span.get("service") or "",
-        resource=span.get("resource") or "",
-        type=span.get("type") or "",
-        trace_id=span.get("trace_id") or 0,
-        span_id=span.get("span_id") or 0,
-        parent_id=span.get("parent_id") or 0,
-        error=span.get("error") or 0,
-        start=span.get("start") or 0,
-        duration=span.get("duration") or 0,
-        meta=_as_mapping(span.get("meta")),
-        metrics=_as_mapping(span.get("metrics")),
+        name=_as_text(span.get("name")),
+        service=_as_text(span.get("service")),
+        resource=_as_text(span.get("resource")),
+        type=_as_text(span.get("type")),
+        trace_id=_as_integer(span.get("trace_id")),
+        span_id=_as_integer(span.get("span_id")),
+        parent_id=_as_integer(span.get("parent_id")),
+        error=_as_integer(span.get("error")),
+        start=_as_integer(span.get("start")),
+        duration=_as_integer(span.get("duration")),
+        meta={key: _as_text(value) for key, value in _as_mapping(span.get("meta")).items()},
+        metrics={
+            key: value
+            for key, value in _as_mapping(span.get("metrics")).items()
+            if isinstance(value, int | float)
+        },
         meta_struct={
             key: _decode_msgpack(value)
             for key, value in _as_mapping(span.get("meta_struct")).items()
@@ -50,13 +55,33 @@ def _parse_span(span: Mapping[str, Any]) -> Span:
     )
 
 
+def _as_text(value: Any) -> str:  # noqa: ANN401
+    """Return a string as it is, bytes as UTF-8, nothing as "", and any other value as JSON.
+
+    On 2.7, some tracers send the strings of an app as bytes.
+    """
+    if isinstance(value, str):
+        return value
+    if _is_bytes(value):
+        return base64.b64decode(value["base64"]).decode("utf-8", "backslashreplace")
+    return "" if value is None else json.dumps(value, sort_keys=True, default=str)
+
+
+def _as_integer(value: Any) -> int:  # noqa: ANN401
+    return value if isinstance(value, int) else 0
+
+
 def _as_mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401
     return value if isinstance(value, Mapping) else {}
 
 
+def _is_bytes(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, Mapping) and set(value) == {"base64"}
+
+
 def _decode_msgpack(value: Any) -> Any:  # noqa: ANN401
     """Return the content of a `meta_struct` value in msgpack, or the value unchanged."""
-    if not (isinstance(value, Mapping) and set(value) == {"base64"}):
+    if not _is_bytes(value):
         return value
     try:
         return to_json(unpack(base64.b64decode(value["base64"])))

@@ -89,11 +89,17 @@ def bare_failure(
 
     None where they were, or need not be.
     """
-    control = _BareControl(channel, probe, processes)
-    if not control.bare or not control.compared:
+    if not is_compared(channel, processes):
         return None
-    failure = control.failure()
+    failure = _BareControl(channel, probe, processes).failure()
     return None if failure is None else dataclasses.replace(failure, reason=Reason.NO_CONTROL)
+
+
+def is_compared(channel: Channel, processes: Sequence[DecodedProcess]) -> bool:
+    """Return whether answers of the channel are compared with those of a bare control that ran."""
+    return any(item.process.setting == BARE for item in processes) and any(
+        map(_is_compared, channel.stimuli)
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,10 +118,6 @@ class _BareControl:
     def stimuli(self) -> list[Stimulus]:
         """Return the stimuli that must be answered as they are without the tracer."""
         return [each for each in self.channel.stimuli if each.decisive or _is_compared(each)]
-
-    @property
-    def compared(self) -> bool:
-        return any(map(_is_compared, self.channel.stimuli))
 
     def answers(self, stimulus: Stimulus) -> tuple[Answer, ...]:
         captures = [item.process for item in self.bare if start_failure(item) is None]
@@ -151,26 +153,22 @@ class _BareControl:
     def fault(self, item: DecodedProcess, *, control: bool = False) -> _Fault | None:
         """Return the way in which a process fails, None where it does not."""
         process = item.process
-        if process.failed in {Reason.BROKEN_START, Reason.CRASHED} and process.boot_seconds is None:
-            return _Fault(Way.DOES_NOT_START, _start_facts(item))
         if process.failed is Reason.TIMED_OUT:
             return None
+        if process.boot_seconds is None:
+            return _Fault(Way.DOES_NOT_START, _start_facts(item)) if process.failed else None
         if has_died(process) and not self._is_answered(item, control=control):
             return _Fault(Way.CRASHES, (death(process),))
-        warm_up = next((item for item in process.exchanges if not item.probe), None)
-        if warm_up is not None and (warm_up.status is None or warm_up.status >= _SERVER_ERROR):
-            answer = answer_of(warm_up)
-            return _Fault(
-                Way.ANSWERS_OTHERWISE,
-                (fact(FactKind.ANSWERED, stimulus="first request", answer=str(answer)),),
-            )
         if item.liveness.untraced and not control:
-            lives = [each for each in self.processes(self.channel.control) if each.liveness.alive]
-            if any(each.process.traced for each in lives):
-                return _Fault(Way.STARTS_UNTRACED, _start_facts(item))
-            return None
-        changed = self._changed(item, control=control)
+            return self._untraced(item)
+        changed = _first_answer(item) or self._changed(item, control=control)
         return _Fault(Way.ANSWERS_OTHERWISE, changed) if changed else None
+
+    def _untraced(self, item: DecodedProcess) -> _Fault | None:
+        """Return the fault of an untraced app that is traced with the feature off."""
+        controls = self.processes(self.channel.control)
+        traced = any(each.liveness.alive and each.process.traced for each in controls)
+        return _Fault(Way.STARTS_UNTRACED, _start_facts(item)) if traced else None
 
     def breakage(self, faults: Sequence[_Fault]) -> Breakage:
         way = Counter(each.way for each in faults).most_common(1)[0][0]
@@ -229,6 +227,15 @@ class _BareControl:
 
 def _is_compared(stimulus: Stimulus) -> bool:
     return stimulus.compared is not Compared.NOTHING
+
+
+def _first_answer(item: DecodedProcess) -> tuple[Fact, ...]:
+    """Return the answer to the first plain request where it is an error, or there is none."""
+    first = next((exchange for exchange in item.process.exchanges if not exchange.probe), None)
+    if first is None or (first.status or _SERVER_ERROR) < _SERVER_ERROR:
+        return ()
+    answer = str(answer_of(first))
+    return (fact(FactKind.ANSWERED, stimulus="first request", answer=answer, expected="200"),)
 
 
 def _start_facts(item: DecodedProcess) -> tuple[Fact, ...]:

@@ -20,7 +20,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from matrix.judging.bare_control import Breakage, bare_failure, bare_result
+from matrix.judging.bare_control import Breakage, bare_failure, bare_result, is_compared
 from matrix.judging.gate import (
     DecodedProcess,
     Failure,
@@ -138,33 +138,39 @@ def _finding(
     finding = _combined(place, answers, tuple(dict.fromkeys(notes)), len(crashes))
     bare = bare_result(channel, place.probe, processes)
     if isinstance(bare, Breakage):
-        return dataclasses.replace(
-            finding,
-            shows=Observed.ABSENT,
-            reason=Reason.BREAKS_APP,
-            facts=bare.facts,
-            repeats=((Reason.BREAKS_APP.value, bare.count),),
-        )
+        repeats = ((Reason.BREAKS_APP.value, bare.count),)
+        broken = dataclasses.replace(finding, shows=Observed.ABSENT, repeats=repeats)
+        return dataclasses.replace(broken, reason=Reason.BREAKS_APP, facts=bare.facts)
     if bare is not None:
-        return dataclasses.replace(
-            finding, shows=Observed.UNKNOWN, reason=bare.reason, facts=bare.facts
-        )
-    if finding.shows is Observed.UNKNOWN or channel.control is None:
-        return finding
-    if finding.shows is Observed.PRESENT:
-        failure = control_failure(channel, place.probe, processes) or bare_failure(
-            channel, place.probe, processes
-        )
-    else:
+        return _unknown(finding, bare)
+    if finding.shows is Observed.ABSENT and channel.control is not None:
         failure = app_failure(channel, place.probe, processes)
+        return finding if failure is None else _unknown(finding, failure)
+    if finding.shows is Observed.PRESENT and channel.control is not None:
+        return _controlled(finding, channel, processes)
+    return finding
+
+
+def _controlled(finding: Finding, channel: Channel, processes: Sequence[DecodedProcess]) -> Finding:
+    """Return a finding of what shows, unknown where its negative controls did not hold.
+
+    Of tracing itself, the app without the tracer is a negative control as good as its switch.
+    """
+    off = control_failure(channel, finding.probe, processes)
+    without = bare_failure(channel, finding.probe, processes)
+    bare = without is None and is_compared(channel, processes)
+    failure = without or (None if bare else off)
     if failure is not None:
-        return dataclasses.replace(
-            finding, shows=Observed.UNKNOWN, reason=failure.reason, facts=failure.facts
-        )
-    if finding.shows is Observed.ABSENT:
-        return finding
+        return _unknown(finding, failure)
+    silent = fact(FactKind.NOTHING_WITHOUT_FEATURE)
+    if off is not None:
+        silent = fact(FactKind.NOTHING_BARE, facts=off.facts)
+    return dataclasses.replace(finding, facts=(*finding.facts, silent))
+
+
+def _unknown(finding: Finding, failure: Failure) -> Finding:
     return dataclasses.replace(
-        finding, facts=(*finding.facts, fact(FactKind.NOTHING_WITHOUT_FEATURE))
+        finding, shows=Observed.UNKNOWN, reason=failure.reason, facts=failure.facts
     )
 
 

@@ -352,6 +352,9 @@ _RENDER: Mapping[FactKind, Render] = {
         f" not {item.text('expected')}."
     ),
     FactKind.APP_UNTESTED_WITHOUT_FEATURE: _app_untested,
+    FactKind.NOTHING_BARE: lambda item: (
+        f"Without ddtrace it does not show; its switch is no control here: {_inner(item)}"
+    ),
     FactKind.ANSWERED: _answered,
     FactKind.BREAKS_APP: _breaks_app,
     FactKind.WORKS_BARE: lambda item: (

@@ -86,7 +86,7 @@ def test_what_several_lines_say_of_one_companion_is_one_requirement() -> None:
         (PAPER_MODULE.replace("def call", "def cal"), "did you mean 'call'"),
         (PAPER_MODULE.replace("def call", "def cal"), "missing function call"),
         (PAPER_MODULE + "LOG = 'dd.trace_id'\n", "exactly one of SPAN and LOG"),
-        (PAPER_MODULE + "ERROR_SPAN = {}\n", "require each other"),
+        (PAPER_MODULE + "ERROR_SPAN = {}\n", "requires the function fail"),
         (PAPER_MODULE + "PYTHON = 'three'\n", "PYTHON"),
         (PAPER_MODULE + "ALSO = ['ink']\n", "expected a pair"),
         (PAPER_MODULE + "ALSO = [['', 'ink of all colours']]\n", "ALSO"),
