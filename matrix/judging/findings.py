@@ -63,7 +63,9 @@ class FindingTable:
         """
         channel = part.control_channel or part.channel
         on_channel = dataclasses.replace(part, channel=channel)
-        cells = [*part.controls, *(cell for cell in (part.before, part.above) if cell), *part.later]
+        cells = list(part.controls)
+        if part.pick:
+            cells += [*(cell for cell in (part.before, part.above) if cell), *part.later]
         for cell in cells:
             finding = self.get(on_channel, cell)
             own = cell == part.minimum and not part.control_channel
