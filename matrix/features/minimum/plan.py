@@ -6,15 +6,17 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from matrix.errors import NothingSelectedError, UsageError, did_you_mean
 from matrix.features.minimum.search_plan import (
+    DocumentedMinimum,
     SearchBounds,
     SearchOptions,
     SearchPlan,
+    SearchSubject,
     Skipped,
-    documented_minimums,
+    checks_about,
     find_release,
+    select_channels,
     split_releases,
 )
-from matrix.features.minimum.subject import SearchSubject, checks_about, select_channels
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.plan import PlannedCell
@@ -130,20 +132,10 @@ class _SearchPlanner:
             lambda tracer: tracer_obstacle(tracer, python, self.options.target),
             lambda tracer: self._cell(python, framework, release, tracer),
         )
-        pages = pages_by_document(self.claims)
-        stated = [
-            (claim, minimum)
-            for claim in self.subject.claims
-            if claim.status is not Status.NOT_SUPPORTED
-            for page in [pages[claim.document, claim.sha256]]
-            for minimum in [documented_minimum(claim, self.subject.rule, page)]
-            if minimum is not None
-        ]
         return self._search_plan(
             self.tracer,
             cells,
             skipped,
-            stated,
             python,
             framework=f"{framework} {release.text}",
             remarks=tuple(self._remarks(framework, release, base, cells)),
@@ -173,11 +165,6 @@ class _SearchPlanner:
             lambda release: framework_obstacle(name, release, python),
             lambda release: self._cell(python, name, release, tracer),
         )
-        stated = [
-            (claim, claim)
-            for claim in self.subject.claims
-            if claim.status is not Status.NOT_SUPPORTED
-        ]
         younger = [x.text for x in project.all if x.uploaded > tracer.uploaded and x.text in cells]
         remarks = []
         if younger:
@@ -186,7 +173,7 @@ class _SearchPlanner:
                 f" ({younger[0]} to {younger[-1]}): it cannot know them"
             )
         return self._search_plan(
-            project, cells, skipped, stated, python, ddtrace=tracer.text, remarks=tuple(remarks)
+            project, cells, skipped, python, ddtrace=tracer.text, remarks=tuple(remarks)
         )
 
     def _framework_release(
@@ -277,15 +264,12 @@ class _SearchPlanner:
         project: Releases,
         cells: dict[str, PlannedCell],
         skipped: tuple[Skipped, ...],
-        stated: Sequence[tuple[Claim, Claim]],
         python: str,
         *,
         framework: str = "",
         ddtrace: str = "",
         remarks: tuple[str, ...] = (),
     ) -> SearchPlan:
-        specifiers = {minimum.specifier for _, minimum in stated}
-        matching = {text: tuple(project.matching(text)) for text in specifiers}
         return SearchPlan(
             subject=str(self.subject),
             project=project.name,
@@ -299,7 +283,30 @@ class _SearchPlanner:
             releases=tuple(release.text for release in project.all),
             cells=cells,
             skipped=skipped,
-            promises=tuple(documented_minimums(stated, matching)),
+            promises=tuple(self._documented_minimums(project)),
             denied=tuple(x for x in self.subject.claims if x.status is Status.NOT_SUPPORTED),
             remarks=remarks,
         )
+
+    def _documented_minimums(self, project: Releases) -> Iterator[DocumentedMinimum]:
+        pages = pages_by_document(self.claims)
+        yielded = set()
+        for claim in self.subject.claims:
+            if claim.status is Status.NOT_SUPPORTED:
+                continue
+            minimum: Claim | None = claim
+            if not self.subject.of_library:
+                page = pages[claim.document, claim.sha256]
+                minimum = documented_minimum(claim, self.subject.rule, page)
+            # Several claims of one page may have the same minimum.
+            if minimum is None or not minimum.specifier or minimum.id in yielded:
+                continue
+            if matching := project.matching(minimum.specifier):
+                yielded.add(minimum.id)
+                yield DocumentedMinimum(
+                    claim=claim.id,
+                    document=minimum.document,
+                    line=minimum.line,
+                    as_written=minimum.as_written,
+                    minimum=matching[0].text,
+                )
