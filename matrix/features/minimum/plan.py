@@ -11,7 +11,6 @@ from matrix.features.minimum.search_plan import (
     SearchOptions,
     SearchPlan,
     SearchSubject,
-    Skipped,
     checks_about,
     find_release,
     select_channels,
@@ -126,19 +125,13 @@ class _SearchPlanner:
                 "Pass another one (--framework NAME==VERSION) or another CPython (--python).",
             )
         release, base = choice
-        cells, skipped = split_releases(
-            self.tracer,
-            self.bounds,
-            lambda tracer: tracer_obstacle(tracer, python, self.options.target),
-            lambda tracer: self._cell(python, framework, release, tracer),
-        )
         return self._search_plan(
             self.tracer,
-            cells,
-            skipped,
             python,
+            lambda tracer: tracer_obstacle(tracer, python, self.options.target),
+            lambda tracer: self._cell(python, framework, release, tracer),
+            lambda cells: self._remarks(framework, release, base, cells),
             framework=f"{framework} {release.text}",
-            remarks=tuple(self._remarks(framework, release, base, cells)),
         )
 
     def plan_under_tracer(self) -> SearchPlan:
@@ -159,21 +152,22 @@ class _SearchPlanner:
         obstacle = tracer_obstacle(tracer, python, self.options.target)
         if obstacle is not None:
             raise NothingSelectedError(obstacle.detail, "Pass another CPython with --python.")
-        cells, skipped = split_releases(
+
+        def remarks(cells: Mapping[str, PlannedCell]) -> Iterator[str]:
+            younger = [item.text for item in project.all if item.uploaded > tracer.uploaded]
+            if younger := [text for text in younger if text in cells]:
+                yield (
+                    f"{len(younger)} releases of {name} are younger than {TRACER} {tracer.text}"
+                    f" ({younger[0]} to {younger[-1]}): it cannot know them"
+                )
+
+        return self._search_plan(
             project,
-            self.bounds,
+            python,
             lambda release: framework_obstacle(name, release, python),
             lambda release: self._cell(python, name, release, tracer),
-        )
-        younger = [x.text for x in project.all if x.uploaded > tracer.uploaded and x.text in cells]
-        remarks = []
-        if younger:
-            remarks.append(
-                f"{len(younger)} releases of {name} are younger than {TRACER} {tracer.text}"
-                f" ({younger[0]} to {younger[-1]}): it cannot know them"
-            )
-        return self._search_plan(
-            project, cells, skipped, python, ddtrace=tracer.text, remarks=tuple(remarks)
+            remarks,
+            ddtrace=tracer.text,
         )
 
     def _framework_release(
@@ -262,14 +256,15 @@ class _SearchPlanner:
     def _search_plan(  # noqa: PLR0913 - the parts of one search
         self,
         project: Releases,
-        cells: dict[str, PlannedCell],
-        skipped: tuple[Skipped, ...],
         python: str,
+        obstacle: Callable[[Release], Unsatisfiable | None],
+        cell: Callable[[Release], PlannedCell],
+        remarks: Callable[[Mapping[str, PlannedCell]], Iterator[str]],
         *,
         framework: str = "",
         ddtrace: str = "",
-        remarks: tuple[str, ...] = (),
     ) -> SearchPlan:
+        cells, skipped = split_releases(project, self.bounds, obstacle, cell)
         return SearchPlan(
             subject=str(self.subject),
             project=project.name,
@@ -285,7 +280,7 @@ class _SearchPlanner:
             skipped=skipped,
             promises=tuple(self._documented_minimums(project)),
             denied=tuple(x for x in self.subject.claims if x.status is Status.NOT_SUPPORTED),
-            remarks=remarks,
+            remarks=tuple(remarks(cells)),
         )
 
     def _documented_minimums(self, project: Releases) -> Iterator[DocumentedMinimum]:
