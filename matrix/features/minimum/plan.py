@@ -154,8 +154,9 @@ class _SearchPlanner:
             raise NothingSelectedError(obstacle.detail, "Pass another CPython with --python.")
 
         def remarks(cells: Mapping[str, PlannedCell]) -> Iterator[str]:
-            younger = [item.text for item in project.all if item.uploaded > tracer.uploaded]
-            if younger := [text for text in younger if text in cells]:
+            existing = (item for item in project.all if item.text in cells)
+            younger = [item.text for item in existing if item.uploaded > tracer.uploaded]
+            if younger:
                 yield (
                     f"{len(younger)} releases of {name} are younger than {TRACER} {tracer.text}"
                     f" ({younger[0]} to {younger[-1]}): it cannot know them"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich import box
@@ -163,27 +163,22 @@ def _legend(result: ReleaseSearchResult) -> str:
 def _describe_ranges(result: ReleaseSearchResult) -> Iterator[str]:
     """Yield a line for each range of tested releases with the same answer."""
     reported: set[str] = set()
-    for _, group in itertools.groupby(result.tried, key=_range_key):
-        releases, reason = _describe_range(list(group))
+    for (answer, _), group in itertools.groupby(result.tried, key=_range_key):
+        tested = list(group)
+        releases = range_text(tested[0].release, tested[-1].release)
+        count = f" ({len(tested)} tested)" if len(tested) > 1 else ""
+        reason = ""
+        if answer is not ReleaseState.WORKS:
+            reason = f": {shorten(tested[-1].reply.reason, _LONGEST_REASON)}"
         # Many ranges fail for the same reason, which is given once.
-        yield releases if reason in reported else f"{releases}{reason}"
+        shown = "" if reason in reported else reason
+        yield f"{_STATES[answer][1]}: {releases}{count}{shown}"
         reported.add(reason)
 
 
 def _range_key(tested: TestedRelease) -> tuple[ReleaseState, str]:
     reason = tested.reply.reason if tested.reply.answer is ReleaseState.CANNOT_TELL else ""
     return tested.reply.answer, reason.partition(":")[0]
-
-
-def _describe_range(group: Sequence[TestedRelease]) -> tuple[str, str]:
-    """Return the releases of a range in words, and the reason of its last one."""
-    answer = group[0].reply.answer
-    releases = range_text(group[0].release, group[-1].release)
-    count = f" ({len(group)} tested)" if len(group) > 1 else ""
-    reason = ""
-    if answer is not ReleaseState.WORKS:
-        reason = f": {shorten(group[-1].reply.reason, _LONGEST_REASON)}"
-    return f"{_STATES[answer][1]}: {releases}{count}", reason
 
 
 def _describe_run(search: SearchResult) -> str:

@@ -171,8 +171,11 @@ def _is_of_kind(value: object, kind: str) -> bool:
         case "text":
             return isinstance(value, str) and bool(value.strip())
         case "texts":
-            is_list = isinstance(value, list) and bool(value)
-            return is_list and all(_is_of_kind(item, "text") for item in value)
+            return (
+                isinstance(value, list)
+                and bool(value)
+                and all(_is_of_kind(item, "text") for item in value)
+            )
         case "table":
             return isinstance(value, dict)
         case "tables":

@@ -16,7 +16,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -202,24 +202,50 @@ class SigstoreError(Exception):
     """A failure to sign or verify, with the package's message."""
 
 
-class Sigstore(Protocol):
-    """The parts of the package that are needed."""
+@contextlib.contextmanager
+def _sigstore_errors() -> Iterator[None]:
+    """Raise any error of the package as `SigstoreError`.
+
+    Networks, servers, clocks and certificates fail in many ways.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise SigstoreError(f"{type(error).__name__}: {error}".splitlines()[0][:300]) from error
+
+
+class Sigstore:
+    """The parts of the package, version 4, that are needed."""
 
     def credential(self) -> str:
         """Return the OIDC token of this environment, "" without one; raise SigstoreError."""
-        ...
+        oidc = _module("oidc")
+        with _sigstore_errors():
+            return str(oidc.detect_credential() or "")
 
     def sign(self, statement: bytes, token: str) -> bytes:
         """Return the bundle of a statement; raise SigstoreError."""
-        ...
+        oidc, sign, models, dsse = map(_module, ("oidc", "sign", "models", "dsse"))
+        with _sigstore_errors():
+            trust = models.ClientTrustConfig.production()
+            context = sign.SigningContext.from_trust_config(trust)
+            with context.signer(oidc.IdentityToken(token)) as signer:
+                bundle = signer.sign_dsse(dsse.Statement(statement))
+            return _bundle_bytes(bundle)
 
     def verify(self, bundle: bytes, identity: str, issuer: str) -> tuple[str, bytes]:
         """Return payload type and payload of a bundle, without network; raise SigstoreError."""
-        ...
+        models, verify, policy = map(_module, ("models", "verify", "verify.policy"))
+        with _sigstore_errors():
+            verifier = verify.Verifier.production(offline=True)
+            signer = policy.Identity(identity=identity, issuer=issuer)
+            payload_type, payload = verifier.verify_dsse(models.Bundle.from_json(bundle), signer)
+        return str(payload_type), bytes(payload)
 
     def reserialize(self, bundle: bytes) -> bytes:
         """Return the bundle as the package writes it; raise SigstoreError."""
-        ...
+        with _sigstore_errors():
+            return _bundle_bytes(_module("models").Bundle.from_json(bundle))
 
 
 def load_sigstore() -> Sigstore:
@@ -232,7 +258,7 @@ def load_sigstore() -> Sigstore:
             f"Install it: {sys.executable} -m pip install '{REQUIREMENT}'. Or use a key of your"
             " own: --key FILE (--make-key FILE creates one).",
         ) from None
-    return _SigstorePackage()
+    return Sigstore()
 
 
 def keyless_signer(package: Sigstore) -> Callable[[bytes], bytes]:
@@ -280,48 +306,6 @@ def _token(package: Sigstore) -> str:
     if not token:
         raise UsageError("there is no OIDC identity to sign with", _IDENTITY_HINT)
     return token
-
-
-@contextlib.contextmanager
-def _sigstore_errors() -> Iterator[None]:
-    """Raise any error of the package as `SigstoreError`.
-
-    Networks, servers, clocks and certificates fail in many ways.
-    """
-    try:
-        yield
-    except Exception as error:
-        raise SigstoreError(f"{type(error).__name__}: {error}".splitlines()[0][:300]) from error
-
-
-class _SigstorePackage:
-    """The real package, version 4."""
-
-    def credential(self) -> str:
-        oidc = _module("oidc")
-        with _sigstore_errors():
-            return str(oidc.detect_credential() or "")
-
-    def sign(self, statement: bytes, token: str) -> bytes:
-        oidc, sign, models, dsse = map(_module, ("oidc", "sign", "models", "dsse"))
-        with _sigstore_errors():
-            trust = models.ClientTrustConfig.production()
-            context = sign.SigningContext.from_trust_config(trust)
-            with context.signer(oidc.IdentityToken(token)) as signer:
-                bundle = signer.sign_dsse(dsse.Statement(statement))
-            return _bundle_bytes(bundle)
-
-    def verify(self, bundle: bytes, identity: str, issuer: str) -> tuple[str, bytes]:
-        models, verify, policy = map(_module, ("models", "verify", "verify.policy"))
-        with _sigstore_errors():
-            verifier = verify.Verifier.production(offline=True)
-            signer = policy.Identity(identity=identity, issuer=issuer)
-            payload_type, payload = verifier.verify_dsse(models.Bundle.from_json(bundle), signer)
-        return str(payload_type), bytes(payload)
-
-    def reserialize(self, bundle: bytes) -> bytes:
-        with _sigstore_errors():
-            return _bundle_bytes(_module("models").Bundle.from_json(bundle))
 
 
 def _module(name: str) -> Any:  # noqa: ANN401 - of an optional package

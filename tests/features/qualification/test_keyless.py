@@ -19,6 +19,7 @@ from matrix.errors import ExitCode, UsageError
 from matrix.features.qualification.check import SignoffRefusedError, SignoffRequirements, check
 from matrix.features.qualification.signatures import (
     BadSignatureError,
+    Sigstore,
     SigstoreError,
     keyless_signer,
     keyless_verifier,
@@ -35,7 +36,7 @@ WHO, ISSUER = "ci@example.test", "https://issuer.example.test"
 
 
 @dataclasses.dataclass
-class Package:
+class Package(Sigstore):
     """A fake whose bundle contains the identity as plain text."""
 
     token: str = WHO
