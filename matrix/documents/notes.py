@@ -11,7 +11,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from matrix.documents.markdown import Heading, Text
+from matrix.documents.source import Heading, Text
 from matrix.documents.table_reader import ClaimDraft, Outcome, TableProblem, read_name
 from matrix.documents.text import comparable, phrase_in, plain
 from matrix.documents.versions import VersionsError, read_versions, series, specifiers

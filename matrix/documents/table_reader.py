@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
-from matrix.documents.markdown import Table, TableRow
-from matrix.documents.promise import Promise, PromiseError, read_promise
+from matrix.documents.source import Table, TableRow
 from matrix.documents.text import plain, slug
+from matrix.documents.versions import Promise, PromiseError, read_promise
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
 

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Iterator
 
 from matrix.documents import tables
-from matrix.documents.markdown import Table
 from matrix.documents.other_tracers import OUR_TRACER
+from matrix.documents.source import Table
 from matrix.documents.table_reader import (
     SUPPORT,
     UNKNOWN,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from matrix.documents.promise import PromiseError, read_promise
 from matrix.documents.table_reader import (
     ClaimDraft,
     ClaimTable,
@@ -14,7 +13,13 @@ from matrix.documents.table_reader import (
     TableReader,
 )
 from matrix.documents.text import plain
-from matrix.documents.versions import VersionsError, read_versions, series
+from matrix.documents.versions import (
+    PromiseError,
+    VersionsError,
+    read_promise,
+    read_versions,
+    series,
+)
 from matrix.model.claim import ClaimKind
 
 

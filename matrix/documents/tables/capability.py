@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from matrix.documents.promise import PromiseError, read_promise
 from matrix.documents.table_reader import (
     ClaimDraft,
     ClaimTable,
@@ -15,6 +14,7 @@ from matrix.documents.table_reader import (
     TableReader,
 )
 from matrix.documents.text import comparable, plain, slug
+from matrix.documents.versions import PromiseError, read_promise
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from matrix.documents.promise import PromiseError, read_promise
 from matrix.documents.table_reader import (
     SUPPORT,
     ClaimDraft,
@@ -21,7 +20,13 @@ from matrix.documents.table_reader import (
     read_support,
 )
 from matrix.documents.text import plain, slug
-from matrix.documents.versions import VersionsError, read_versions, specifiers
+from matrix.documents.versions import (
+    PromiseError,
+    VersionsError,
+    read_promise,
+    read_versions,
+    specifiers,
+)
 from matrix.model.claim import ClaimKind, Status
 
 
