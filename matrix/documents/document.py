@@ -22,8 +22,7 @@ from matrix.documents.source import (
     load_source,
     plain_markdown,
 )
-from matrix.documents.table_reader import ClaimDraft, Column, TableProblem
-from matrix.documents.table_registry import read_columns, read_table
+from matrix.documents.table_reader import ClaimDraft, Column, TableProblem, read_columns, read_table
 from matrix.documents.vocabulary import Vocabulary, language_of, load_vocabulary
 from matrix.errors import DocumentProblems, Problem, UnreadableInputError
 from matrix.model.claim import Claim

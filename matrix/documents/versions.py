@@ -239,6 +239,11 @@ class Promise:
     specifiers: tuple[str, ...] = ()
     until: str = ""
 
+    @property
+    def scope(self) -> tuple[tuple[str, str], ...]:
+        """Return the end date as scope."""
+        return (("until", self.until),) if self.until else ()
+
 
 def read_promise(cell: str, vocabulary: Vocabulary) -> Promise:
     """Return the promise of a cell; raise `PromiseError` for words that are not understood.

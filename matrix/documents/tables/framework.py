@@ -72,9 +72,7 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
         if isinstance(promise, TableProblem):
             yield promise
             continue
-        scope = [("capability", column.capability)]
-        if promise.until:
-            scope.append(("until", promise.until))
+        scope = [("capability", column.capability), *promise.scope]
         if promise.specifiers:
             scope.append(("note", "ddtrace " + " or ".join(promise.specifiers)))
         status = promise.status or entry.status
