@@ -85,7 +85,10 @@ def read_document(
     vocabulary = load_vocabulary(code)
     check_page(source, lines, vocabulary)
     lines, skipped_sections = without_other_tracers(lines, tags, vocabulary)
-    drafts, problems = _split(_outcomes(lines, vocabulary))
+    outcomes = list(_outcomes(lines, vocabulary))
+    drafts = [(heading, item) for heading, item in outcomes if isinstance(item, ClaimDraft)]
+    drafts.sort(key=lambda pair: pair[1].line)
+    problems = [item for _, item in outcomes if isinstance(item, TableProblem)]
     notices = [*skipped_sections, *_partial_notices(tags, vocabulary)]
     if not drafts and not problems and not notices:
         raise UnreadableInputError(
@@ -125,20 +128,6 @@ def _outcomes(
             outcomes = read_note(block, vocabulary)
         for outcome in outcomes:
             yield heading, outcome
-
-
-def _split(
-    outcomes: Iterable[tuple[str, ClaimDraft | TableProblem]],
-) -> tuple[list[tuple[str, ClaimDraft]], list[TableProblem]]:
-    drafts: list[tuple[str, ClaimDraft]] = []
-    problems: list[TableProblem] = []
-    for heading, outcome in outcomes:
-        if isinstance(outcome, TableProblem):
-            problems.append(outcome)
-        else:
-            drafts.append((heading, outcome))
-    drafts.sort(key=lambda pair: pair[1].line)
-    return drafts, problems
 
 
 def _claims(

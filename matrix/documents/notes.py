@@ -170,11 +170,8 @@ def _matches(text: Text, whole: str, vocabulary: Vocabulary) -> Iterator[_Match]
     for subject, alternatives in vocabulary.notes.items():
         if text.kind != "bullet" and subject in bullets_only:
             continue
-        best: _Match | None = None
-        for alternative in alternatives:
-            match = _match(subject, alternative, whole, vocabulary)
-            if match and (best is None or match.share > best.share):
-                best = match
+        matches = [_match(subject, item, whole, vocabulary) for item in alternatives]
+        best = max(filter(None, matches), key=lambda match: match.share, default=None)
         if best is not None and best.words:
             yield best
 

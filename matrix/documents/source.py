@@ -71,12 +71,9 @@ def _read(path: Path) -> bytes:
 
 
 def _decode(path: Path, data: bytes) -> str:
-    for mark, encoding in _BOMS:
-        if data.startswith(mark):
-            data, codec = data[len(mark) :], encoding
-            break
-    else:
-        codec = "utf-8"
+    marked = (pair for pair in _BOMS if data.startswith(pair[0]))
+    mark, codec = next(marked, (b"", "utf-8"))
+    data = data.removeprefix(mark)
     if codec == "utf-8" and b"\0" in data:
         line = data[: data.index(b"\0")].count(b"\n") + 1
         raise UnreadableInputError(
@@ -156,7 +153,8 @@ def plain_markdown(lines: Sequence[str]) -> tuple[list[str], list[Tag]]:
             return NO if re.search(r"icon-(?:x|close|cross)\b|\bno\b", arguments) else YES
         line = text.count("\n", 0, match.start()) + 1
         tags.append(Tag(("/" if closing else "") + name, " ".join(arguments.split()), line))
-        if _in_row(text, match.start()):
+        line_start = text.rfind("\n", 0, match.start()) + 1
+        if text[line_start : match.start()].lstrip().startswith("|"):
             # An unknown tag must not leave an empty cell, which would be a claim.
             return f"{{{name}}}"
         return _blank(match)
@@ -165,10 +163,6 @@ def plain_markdown(lines: Sequence[str]) -> tuple[list[str], list[Tag]]:
     for pattern, mark in _MARKS:
         text = pattern.sub(mark, text)
     return _normalize_tables(text.split("\n")), tags
-
-
-def _in_row(text: str, offset: int) -> bool:
-    return text[text.rfind("\n", 0, offset) + 1 : offset].lstrip().startswith("|")
 
 
 def _blank(match: re.Match[str]) -> str:

@@ -281,9 +281,8 @@ class _Planner:
             return tracer_obstacle(release, site.python, site.target)
 
         before = boundary.before
-        for release in (before, *boundary.controls[:1]):
-            reason = obstacle(release) if release else None
-            if release is not None and reason is not None:
+        for release in filter(None, (before, *boundary.controls[:1])):
+            if reason := obstacle(release):
                 framework = f"{site.check.framework} {site.release.text}"
                 subject = f"CPython {site.python}, {framework}, ddtrace {release.text}"
                 self.omit(site.check.claim, subject, reason)
