@@ -71,6 +71,3 @@ class FindingTable:
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self._findings.values())
-
-    def __len__(self) -> int:
-        return len(self._findings)

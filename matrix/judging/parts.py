@@ -120,7 +120,8 @@ def _present(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdic
 
 def _absent(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict:
     control = findings.first_control(part)
-    compared = _compared(part, findings)
+    known = (findings.get(part, cell) for cell in part.controls if cell != part.minimum)
+    compared = [finding for finding in known if finding is not None]
     if control is None:
         others = [
             _because(FactKind.COMPARED, item, by=_differs_by(item.cell, part)) for item in compared
@@ -200,11 +201,6 @@ def _expected_absent(part: Part, minimum: Finding, findings: FindingTable) -> Pa
         (_release(part, minimum), shown),
         remarks=remarks,
     )
-
-
-def _compared(part: Part, findings: FindingTable) -> list[Finding]:
-    known = (findings.get(part, cell) for cell in part.controls if cell != part.minimum)
-    return [finding for finding in known if finding is not None]
 
 
 def _release(part: Part, minimum: Finding) -> Fact:

@@ -1,22 +1,110 @@
 """Integrations: the modules of `apps/libraries/`, one for each row of an integration table.
 
-The modules are parsed, never imported: their own imports work only inside cells.
+A module's literals in upper case and the names of its functions make an `Integration`. The modules
+are parsed, never imported: their own imports work only inside cells.
 """
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
-from matrix.errors import UsageError
-from matrix.probes.declaration import DeclarationError, Integration, parse
+from packaging.markers import Marker
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+
+from matrix.errors import UsageError, did_you_mean
 from matrix.system.paths import apps_dir
 
 LIBRARIES = "libraries"
 LIBRARY = "library:"
 """The prefix of a library's name as the argument of `apps/serve.py`."""
+
+_FUNCTIONS = frozenset({"call", "fail", "patch", "prepare"})
+_SPAN_KEYS = ("name", "component", "resource", "type", "tags", "trace")
+
+
+@dataclasses.dataclass(frozen=True)
+class DeclaredSpan:
+    """An expected span, in shell globs: any of `names`, and all of the other fields.
+
+    `own` is whether the span has a trace of its own, with the request named in its resource.
+    """
+
+    names: tuple[str, ...]
+    component: str = ""
+    resource: str = "*"
+    type: str = "*"
+    tags: tuple[tuple[str, str], ...] = ()
+    own: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Integration:
+    """The declarations of one module.
+
+    `distribution` is the name on the index, "" for a part of the standard library; `integration` is
+    the tracer's name. `pythons` and `also` are pairs that begin with a specifier of the library's
+    versions: of `pythons` the first that matches gives the CPythons, of `also` all that match give
+    companion requirements. `service` is the back end, "" for none. `spans` are all expected for the
+    function `call`, `error` for `fail`; `log` is the key of a log record that has the trace id.
+    `explicit` is whether the module has a `patch` function that enables tracing in code. `packages`
+    are Debian packages that are required to build from source.
+    """
+
+    slug: str
+    distribution: str
+    integration: str
+    service: str
+    spans: tuple[DeclaredSpan, ...]
+    error: DeclaredSpan | None
+    log: str
+    explicit: bool
+    pythons: tuple[tuple[SpecifierSet, SpecifierSet], ...]
+    also: tuple[tuple[SpecifierSet, str], ...]
+    packages: tuple[str, ...]
+
+    def named_pythons(self, version: str) -> SpecifierSet | None:
+        """Return the CPythons declared for a version, None where none are declared."""
+        for versions, pythons in self.pythons:
+            if versions.contains(version, prereleases=True):
+                return pythons
+        return None
+
+    def companions(self, version: str, python: str, *, era: bool = True) -> tuple[str, ...]:
+        """Return the companion requirements of a version on a CPython, without markers.
+
+        Without `era`, leave out those that are declared for certain versions only.
+        """
+        requirements: dict[str, Requirement] = {}
+        for versions, text in self.also:
+            if versions and not era:
+                continue
+            requirement = Requirement(text)
+            if versions.contains(version, prereleases=True) and _applies(
+                requirement.marker, python
+            ):
+                # Old installers refuse a name that is listed twice.
+                name = str(canonicalize_name(requirement.name))
+                merged = requirements.setdefault(name, requirement)
+                merged.specifier &= requirement.specifier
+                merged.extras |= requirement.extras
+                merged.marker = None
+        return tuple(map(str, requirements.values()))
+
+
+class DeclarationError(Exception):
+    """An invalid module; `problems` are all of them, each with its line."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 def module_path(slug: str, apps: Path | None = None) -> Path:
@@ -57,3 +145,180 @@ def distribution_name(framework: str) -> str:
     """
     integration = find_integration(framework)
     return framework if integration is None else integration.distribution
+
+
+def parse(slug: str, text: str) -> Integration:
+    """Parse the text of a module; raise `DeclarationError` with all its problems."""
+    return _DeclarationParser(slug).parse(text)
+
+
+def _applies(marker: Marker | None, python: str) -> bool:
+    return marker is None or marker.evaluate(
+        {"python_version": python, "python_full_version": f"{python}.99"}
+    )
+
+
+@dataclasses.dataclass
+class _DeclarationParser:
+    slug: str
+    problems: list[str] = dataclasses.field(default_factory=list)
+    # Line and value by name.
+    literals: dict[str, tuple[int, Any]] = dataclasses.field(default_factory=dict)
+
+    def parse(self, text: str) -> Integration:
+        try:
+            tree = ast.parse(text)
+        except (SyntaxError, ValueError) as error:
+            raise DeclarationError((f"{self.slug}: invalid Python: {error}",)) from None
+        functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        self.collect_literals(tree)
+        values = {name: self.read_value(name, parse) for name, parse in _PARSERS.items()}
+        for problem in self.missing_declarations(functions, values):
+            self.add_problem(1, problem)
+        self.check_names(functions)
+        if self.problems:
+            raise DeclarationError(tuple(sorted(self.problems)))
+        return Integration(
+            slug=self.slug,
+            distribution=values["DISTRIBUTION"],
+            integration=values["INTEGRATION"],
+            service=values["SERVICE"],
+            spans=values["SPAN"] or (),
+            error=values["ERROR_SPAN"],
+            log=values["LOG"] or "",
+            explicit="patch" in functions,
+            pythons=values["PYTHON"] or (),
+            also=values["ALSO"] or (),
+            packages=values["PACKAGES"] or (),
+        )
+
+    def add_problem(self, line: int, problem: str) -> None:
+        self.problems.append(f"{self.slug}:{line}: {problem}")
+
+    def collect_literals(self, tree: ast.Module) -> None:
+        """Collect the upper-case names of the module; the value of what is no literal is None."""
+        for node in tree.body:
+            if not isinstance(node, ast.Assign):
+                continue
+            for target in node.targets:
+                if not (isinstance(target, ast.Name) and target.id.isupper()):
+                    continue
+                if target.id in self.literals:
+                    self.add_problem(node.lineno, f"duplicate name {target.id}")
+                try:
+                    value = ast.literal_eval(node.value)
+                except ValueError:
+                    value = None
+                self.literals[target.id] = (node.lineno, value)
+
+    def read_value(self, name: str, parse: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - by name
+        if name not in self.literals:
+            return None
+        line, value = self.literals[name]
+        try:
+            return parse(value)
+        except (ValueError, InvalidSpecifier, InvalidRequirement) as error:
+            self.add_problem(line, f"{name}: {str(error).splitlines()[0]}")
+            return None
+
+    def check_names(self, functions: set[str]) -> None:
+        """Add a problem for each name that is probably a misspelt one."""
+        for name, (line, _) in self.literals.items():
+            hint = did_you_mean(name, _PARSERS)
+            if name not in _PARSERS and hint:
+                self.add_problem(line, f"unknown name {name!r}{hint}")
+        for name in functions - _FUNCTIONS:
+            hint = did_you_mean(name, _FUNCTIONS - functions)
+            if hint:
+                self.add_problem(1, f"unknown function {name!r}{hint}")
+
+    def missing_declarations(self, functions: set[str], values: Mapping[str, Any]) -> Iterator[str]:
+        for name in ("DISTRIBUTION", "INTEGRATION", "SERVICE"):
+            if name not in self.literals:
+                yield f"missing {name}"
+        if ("SPAN" in self.literals) == ("LOG" in self.literals):
+            yield "exactly one of SPAN and LOG is required"
+        if values["LOG"] == "":
+            yield "LOG is empty (expected the key of a log record)"
+        if "call" not in functions:
+            yield "missing function call(context)"
+        if ("ERROR_SPAN" in self.literals) != ("fail" in functions):
+            yield "ERROR_SPAN and the function fail(context) require each other"
+
+
+def _parse_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("expected a string")  # noqa: TRY004 - all problems are one kind
+    return value
+
+
+def _parse_texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError("expected a list of strings")  # noqa: TRY004
+    return tuple(map(_parse_text, value))
+
+
+def _parse_pairs(value: object) -> list[tuple[str, str]]:
+    if not isinstance(value, list):
+        raise ValueError("expected a list of pairs")  # noqa: TRY004
+    pairs = []
+    for item in value:
+        if not (isinstance(item, list | tuple) and len(item) == 2):  # noqa: PLR2004 - a pair
+            raise ValueError(f"expected a pair, not {item!r}")
+        pairs.append((_parse_text(item[0]), _parse_text(item[1])))
+    return pairs
+
+
+def _parse_pythons(value: object) -> tuple[tuple[SpecifierSet, SpecifierSet], ...]:
+    pairs = [("", value)] if isinstance(value, str) else _parse_pairs(value)
+    return tuple((SpecifierSet(versions), SpecifierSet(pythons)) for versions, pythons in pairs)
+
+
+def _parse_also(value: object) -> tuple[tuple[SpecifierSet, str], ...]:
+    return tuple(
+        (SpecifierSet(versions), str(Requirement(text))) for versions, text in _parse_pairs(value)
+    )
+
+
+def _parse_spans(value: object) -> tuple[DeclaredSpan, ...]:
+    if not isinstance(value, list):
+        return (_parse_span(value),)
+    if not value:
+        raise ValueError("empty list of spans")
+    return tuple(map(_parse_span, value))
+
+
+def _parse_span(value: object) -> DeclaredSpan:
+    if not isinstance(value, dict):
+        raise ValueError("expected a dict")  # noqa: TRY004
+    for key in value:
+        if key not in _SPAN_KEYS:
+            raise ValueError(f"unknown key {key!r}{did_you_mean(str(key), _SPAN_KEYS)}")
+    names = value.get("name", ())
+    names = (names,) if isinstance(names, str) else _parse_texts(names or None)
+    tags = value.get("tags", {})
+    if not isinstance(tags, dict):
+        raise ValueError("tags: expected a dict")  # noqa: TRY004
+    if value.get("trace", "own") != "own":
+        raise ValueError(f"trace: invalid value {value['trace']!r} (expected 'own')")
+    return DeclaredSpan(
+        names=names,
+        component=_parse_text(value.get("component", "")),
+        resource=_parse_text(value.get("resource", "*")),
+        type=_parse_text(value.get("type", "*")),
+        tags=tuple((_parse_text(key), _parse_text(tag)) for key, tag in tags.items()),
+        own="trace" in value,
+    )
+
+
+_PARSERS: Mapping[str, Callable[[Any], Any]] = {
+    "DISTRIBUTION": _parse_text,
+    "INTEGRATION": _parse_text,
+    "SERVICE": _parse_text,
+    "SPAN": _parse_spans,
+    "ERROR_SPAN": _parse_span,
+    "LOG": _parse_text,
+    "PYTHON": _parse_pythons,
+    "ALSO": _parse_also,
+    "PACKAGES": _parse_texts,
+}

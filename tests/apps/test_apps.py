@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix.probes.declaration import parse
-from matrix.probes.integrations import LIBRARIES
+from matrix.probes.integrations import LIBRARIES, parse
 from matrix.system.paths import apps_dir, fixtures_dir, project_root
 
 SOURCES = sorted([*apps_dir().rglob("*.py"), *fixtures_dir().rglob("*.py")])

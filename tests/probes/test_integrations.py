@@ -20,9 +20,14 @@ from matrix.errors import UsageError
 from matrix.interpreters.discovery import find_interpreters
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
-from matrix.probes.declaration import DeclarationError, parse
-from matrix.probes.integration_probes import build_probe
-from matrix.probes.integrations import distribution_name, find_integration, load_integrations
+from matrix.probes.integrations import (
+    DeclarationError,
+    distribution_name,
+    find_integration,
+    load_integrations,
+    parse,
+)
+from matrix.probes.registry import build_probe
 from matrix.system.paths import apps_dir
 
 MODULES = sorted((apps_dir() / "libraries").glob("*.py"))

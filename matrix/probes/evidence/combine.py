@@ -24,33 +24,3 @@ class AllOf:
         for match in missing or matches:
             clauses += match.clauses or (match.text,)
         return Match(holds=not missing, text="; ".join(clauses), clauses=tuple(clauses))
-
-
-@dataclasses.dataclass(frozen=True, init=False)
-class AnyOf:
-    """At least one part holds; the text is that of the first that does, or else of all."""
-
-    parts: tuple[Evidence, ...]
-
-    def __init__(self, *parts: Evidence) -> None:
-        object.__setattr__(self, "parts", parts)
-
-    def match(self, observation: Observation) -> Match:
-        """Return whether any part holds."""
-        matches = [part.match(observation) for part in self.parts]
-        for match in matches:
-            if match.holds:
-                return match
-        return Match(holds=False, text=" and ".join(match.text for match in matches))
-
-
-@dataclasses.dataclass(frozen=True)
-class Not:
-    """The part does not hold."""
-
-    part: Evidence
-
-    def match(self, observation: Observation) -> Match:
-        """Return whether the part fails."""
-        match = self.part.match(observation)
-        return Match(holds=not match.holds, text=match.text)

@@ -11,19 +11,12 @@ from typing import Any
 from matrix.model.probe import Match, Observation, Span
 
 
-def _reports(span: Span) -> Iterator[Mapping[str, Any]]:
-    """Yield the reports of triggered rules: JSON in a tag, since 3.0 in `meta_struct`."""
-    text = span.meta.get("_dd.appsec.json")
-    if text is not None:
-        try:
-            report = json.loads(text)
-        except ValueError:
-            report = None
-        if isinstance(report, dict):
-            yield report
-    structure = span.meta_struct.get("appsec")
-    if isinstance(structure, dict):
-        yield structure
+def _reports(span: Span, tag: str, structure: str) -> list[Mapping[str, Any]]:
+    """Return the reports in a JSON tag or (of triggered rules since 3.0) in `meta_struct`."""
+    reports = [span.meta_struct.get(structure)]
+    with contextlib.suppress(ValueError):
+        reports.insert(0, json.loads(span.meta.get(tag) or "null"))
+    return [report for report in reports if isinstance(report, dict)]
 
 
 def _matches(trigger: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -52,7 +45,7 @@ class Triggered:
         """Return whether such a trigger is reported anywhere in the trace."""
         triggers: list[str] = []
         for span in observation.spans:
-            for report in _reports(span):
+            for report in _reports(span, "_dd.appsec.json", "appsec"):
                 for trigger in report.get("triggers") or ():
                     rule = str((trigger.get("rule") or {}).get("id", ""))
                     for address, value in _matches(trigger):
@@ -93,20 +86,6 @@ class SchemaReported:
         )
 
 
-def _vulnerabilities(span: Span) -> Iterator[dict[str, Any]]:
-    """Yield the vulnerabilities of `meta_struct` (later releases) and of the JSON tag."""
-    reports: list[Any] = [span.meta_struct.get("iast")]
-    text = span.meta.get("_dd.iast.json")
-    if text is not None:
-        with contextlib.suppress(ValueError):
-            reports.append(json.loads(text))
-    for report in reports:
-        if isinstance(report, dict):
-            for item in report.get("vulnerabilities") or ():
-                if isinstance(item, dict):
-                    yield item
-
-
 @dataclasses.dataclass(frozen=True)
 class VulnerabilityReported:
     """A vulnerability of this type is reported for the request (`WEAK_HASH`)."""
@@ -116,7 +95,13 @@ class VulnerabilityReported:
     def match(self, observation: Observation) -> Match:
         """Return whether a report has a vulnerability of the type."""
         types = sorted(
-            {str(item.get("type")) for span in observation.spans for item in _vulnerabilities(span)}
+            {
+                str(item.get("type"))
+                for span in observation.spans
+                for report in _reports(span, "_dd.iast.json", "iast")
+                for item in report.get("vulnerabilities") or ()
+                if isinstance(item, dict)
+            }
         )
         if self.type in types:
             return Match(holds=True, text=f"{self.type} reported")

@@ -78,37 +78,6 @@ class TagExists:
 
 
 @dataclasses.dataclass(frozen=True)
-class TagMatches:
-    """The root span has a tag whose whole name matches the regular expression."""
-
-    pattern: str
-
-    def match(self, observation: Observation) -> Match:
-        """Return whether such a tag exists."""
-        if observation.root is None:
-            return _NO_ROOT
-        names = (*observation.root.meta, *observation.root.metrics)
-        matching = sorted(name for name in names if re.fullmatch(self.pattern, name))
-        return Match(bool(matching), ", ".join(matching) or f"no tag like {self.pattern}")
-
-
-@dataclasses.dataclass(frozen=True)
-class MetricEquals:
-    """The root span has the metric with this value."""
-
-    metric: str
-    value: float
-
-    def match(self, observation: Observation) -> Match:
-        """Return whether the metric has the value."""
-        if observation.root is None:
-            return _NO_ROOT
-        value = observation.root.metrics.get(self.metric)
-        text = f"no metric {self.metric}" if value is None else f"{self.metric}={value:g}"
-        return Match(value == self.value, text)
-
-
-@dataclasses.dataclass(frozen=True)
 class SpanSeen:
     """The trace has a span of this type and name, with this text in its resource.
 
