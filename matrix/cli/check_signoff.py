@@ -17,9 +17,13 @@ from matrix.features.qualification.check import (
     SignoffRequirements,
     check,
 )
-from matrix.features.qualification.dsse import key_id, load_public_key, verify_envelope
 from matrix.features.qualification.gate import ClaimFate
-from matrix.features.qualification.keyless import keyless_verifier, load_sigstore
+from matrix.features.qualification.signatures import (
+    keyless_verifier,
+    load_public_key,
+    load_sigstore,
+    verify_envelope,
+)
 from matrix.features.qualification.signoff import BUNDLE, ENVELOPE
 
 _HINT = "Name the files to compare with."
@@ -107,7 +111,7 @@ def _verifier(args: argparse.Namespace) -> tuple[SignatureVerifier, str]:
         )
     if args.key:
         key = load_public_key(args.key)
-        return functools.partial(verify_envelope, key=key), f"the key {key_id(key)}"
+        return functools.partial(verify_envelope, key=key), f"the key {key.keyid}"
     if not (args.identity and args.issuer):
         raise UsageError(
             "no trusted signer",

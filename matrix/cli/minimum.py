@@ -18,8 +18,7 @@ from matrix.features.minimum.conclusion import exit_code_of
 from matrix.features.minimum.plan import plan_searches
 from matrix.features.minimum.report import minimums_to_json, print_search_result, search_display
 from matrix.features.minimum.run import MinimumOptions, SearchResult, search_minimums
-from matrix.features.minimum.search_plan import SearchOptions
-from matrix.features.minimum.subject import parse_subject
+from matrix.features.minimum.search_plan import SearchOptions, parse_subject
 from matrix.model.claim import Claim
 from matrix.planning.coverage import load_coverage
 from matrix.pypi.client import CachedIndex

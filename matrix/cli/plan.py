@@ -25,7 +25,7 @@ from matrix.errors import ExitCode, StorageError, UsageError
 from matrix.interpreters.discovery import find_interpreters
 from matrix.model.plan import Plan
 from matrix.planning.locations import local_targets, short_target
-from matrix.planning.plan_json import cells_by_claim, omissions_by_claim, plan_to_json
+from matrix.planning.plan_file import cells_by_claim, describe_plan, omissions_by_claim
 from matrix.planning.profiles import SMOKE, format_smoke_list, smoke_path
 from matrix.probes.registry import load_probes
 from matrix.pypi.releases import python_key
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.github:
         manifest = plan_shards(args, _report)
         if args.json is not None:
-            write_text_json(args.json, plan_to_json(manifest.plan))
+            write_text_json(args.json, describe_plan(manifest.plan))
     else:
         _show(args)
     return ExitCode.OK
@@ -102,7 +102,7 @@ def _show(args: argparse.Namespace) -> None:
     targets = targets_from_args(args)
     plan = plan_from_args(args, _report, targets)
     if args.json is not None:
-        write_text_json(args.json, plan_to_json(plan))
+        write_text_json(args.json, describe_plan(plan))
         if str(args.json) == "-":
             return
     if args.cells:

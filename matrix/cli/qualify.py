@@ -11,22 +11,22 @@ from pathlib import Path
 from matrix.cli.options import add_engine_options, add_index_options, parse_jobs
 from matrix.cli.qualify_run import gather_material, read_inputs
 from matrix.errors import ExitCode, UsageError
-from matrix.features.qualification.dsse import (
+from matrix.features.qualification.gate import GateDecision, decide, valid_until
+from matrix.features.qualification.report import Commands, headline, report_lines
+from matrix.features.qualification.signatures import (
     PASSWORD,
-    key_id,
+    Signer,
     key_warning,
+    keyless_signer,
     load_public_key,
     load_signer,
+    load_sigstore,
     make_key,
     sign_statement,
 )
-from matrix.features.qualification.gate import GateDecision, valid_until
-from matrix.features.qualification.keyless import keyless_signer, load_sigstore
-from matrix.features.qualification.report import Commands, SignatureInfo, headline, report_lines
 from matrix.features.qualification.signoff import (
     BUNDLE,
     ENVELOPE,
-    Signer,
     SignoffMaterial,
     check_folder,
     sign_off,
@@ -165,7 +165,8 @@ def run(args: argparse.Namespace) -> int:
     finally:
         for notice in index.notices:
             _note(notice)
-    decision = material.decide(dt.datetime.now(tz=dt.timezone.utc))
+    now = dt.datetime.now(tz=dt.timezone.utc)
+    decision = decide(material.expected, material.record, material.policy, now)
     _print(args, material, decision, plan)
     if not decision.passed:
         print("Nothing is signed." if signer else "")
@@ -180,9 +181,8 @@ def run(args: argparse.Namespace) -> int:
 def _make_key(path: Path) -> int:
     public = make_key(path)
     print(f"{path}: the private key; keep it secret (set ${PASSWORD} to encrypt new keys)")
-    print(
-        f"{public}: the public key, for check-signoff; its id is {key_id(load_public_key(public))}"
-    )
+    key = load_public_key(public)
+    print(f"{public}: the public key, for check-signoff; its id is {key.keyid}")
     return ExitCode.OK
 
 
@@ -209,14 +209,14 @@ def _key_signer(path: Path) -> Signer:
     if warning := key_warning(path):
         _note(warning)
     check = f"python -m matrix check-signoff {ENVELOPE} --key PUBLIC-KEY"
-    info = SignatureInfo(f"the key {key_id(signer.public_key)}", check)
-    return Signer(lambda statement: sign_statement(statement, signer), ENVELOPE, info)
+    by = f"the key {signer.public_key.keyid}"
+    return Signer(lambda statement: sign_statement(statement, signer), ENVELOPE, by, check)
 
 
 def _keyless_signer() -> Signer:
     check = f"python -m matrix check-signoff {BUNDLE} --identity WHO --issuer URL"
-    info = SignatureInfo("whoever its certificate names", check)
-    return Signer(keyless_signer(load_sigstore()), BUNDLE, info)
+    sign = keyless_signer(load_sigstore())
+    return Signer(sign, BUNDLE, "whoever its certificate names", check)
 
 
 def _print(
@@ -227,7 +227,7 @@ def _print(
     print(f"\n{answer}\n")
     for line in report_lines(decision, claims, material.policy, _commands(args, material)):
         print(line)
-    print(f"policy       {material.policy_name}, sha256 {material.policy.sha256}")
+    print(f"policy       {material.policy.name}, sha256 {material.policy.sha256}")
     if decision.passed:
         until = valid_until(decision, material.record, material.policy)
         print(f"valid until  {until:%Y-%m-%d %H:%M} UTC")
@@ -264,8 +264,8 @@ def _sign(
         )
     sign_off(material, decision, project, signer, args.out)
     path = args.out / signer.name
-    print(f"signed       {path}, by {signer.info.by}, for {project}")
-    print(f"check it     {signer.info.check.replace(signer.name, str(path))}")
+    print(f"signed       {path}, by {signer.by}, for {project}")
+    print(f"check it     {signer.check.replace(signer.name, str(path))}")
 
 
 def _note(text: str) -> None:

@@ -11,9 +11,8 @@ from collections.abc import Callable
 
 from matrix.cli.options import claims_from_args, describe_as_of
 from matrix.errors import ExitCode, UserError
-from matrix.features.qualification.artifacts import Artifact
 from matrix.features.qualification.candidate import Candidate, candidate_from
-from matrix.features.qualification.expected import ExpectedRelease, expected_release
+from matrix.features.qualification.expected import Artifact, ExpectedRelease, expected_release
 from matrix.features.qualification.gate import required_claims
 from matrix.features.qualification.policy import (
     TARGETS,
@@ -35,7 +34,6 @@ from matrix.reporting.json import json_text, record_to_json
 from matrix.reporting.progress import display, run_console
 from matrix.reporting.terminal import print_report
 from matrix.runs.backend import open_backend
-from matrix.runs.record import Record
 from matrix.runs.record_reader import parse_record, read_content
 from matrix.runs.record_store import RecordStore
 from matrix.runs.run import context_on, verify
@@ -62,12 +60,10 @@ class RunIncompleteError(UserError):
 
 @dataclasses.dataclass(frozen=True)
 class QualifyInputs:
-    """A candidate and the policy for it, parsed and as bytes, with its name for messages."""
+    """A candidate and the policy for it."""
 
     candidate: Candidate
     policy: Policy
-    policy_bytes: bytes
-    policy_name: str
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -87,7 +83,7 @@ def read_inputs(args: argparse.Namespace, index: Index) -> QualifyInputs:
     content = policy_bytes(args.policy) if args.policy else default_policy()
     policy = parse_policy(content, name)
     candidate = candidate_from(args.ddtrace, args.wheel, args.index_url, index)
-    return QualifyInputs(candidate, policy, content, name)
+    return QualifyInputs(candidate, policy)
 
 
 def gather_material(
@@ -102,7 +98,7 @@ def gather_material(
         targets = inputs.targets or record.run.targets or (host_target(),)
         where = select_targets(targets, args.target, contained=contained)
         plan, expected = plan_required(args, inputs, index, where, report)
-        return _material(content, record, inputs, expected), plan
+        return SignoffMaterial(content, record, inputs.policy, expected), plan
     with open_backend(args.engine, args.target or inputs.targets) as runs:
         for note in runs.notes:
             report(note)
@@ -132,7 +128,8 @@ def gather_material(
         raise RunIncompleteError(message, ExitCode.ENGINE_UNAVAILABLE)
     content = text.encode()
     # The record that is judged is parsed from the bytes that are signed.
-    return _material(content, parse_record(content, "the run"), inputs, expected), plan
+    record = parse_record(content, "the run")
+    return SignoffMaterial(content, record, inputs.policy, expected), plan
 
 
 def plan_required(
@@ -161,11 +158,3 @@ def plan_required(
 
 def _since(policy: Policy) -> dt.datetime:
     return dt.datetime.now(tz=dt.timezone.utc) - policy.max_age + policy.max_age / _AGE_MARGIN
-
-
-def _material(
-    content: bytes, record: Record, inputs: QualifyInputs, expected: ExpectedRelease
-) -> SignoffMaterial:
-    return SignoffMaterial(
-        content, record, inputs.policy_bytes, inputs.policy, inputs.policy_name, expected
-    )

@@ -1,4 +1,7 @@
-"""Read Markdown documents into claims, problems and notices."""
+"""Read Markdown documents into claims, problems and notices, or into their layout.
+
+The layout is for edits of a page: its tables with the roles of their columns, and its texts.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from matrix.documents.claim_ids import document_names, draft_ids
-from matrix.documents.markdown import Heading, Table, blocks
 from matrix.documents.notes import read_note, section_of
 from matrix.documents.other_tracers import check_page, without_other_tracers
-from matrix.documents.source import DocumentSource, Tag, load_source, plain_markdown
-from matrix.documents.table_reader import ClaimDraft, TableProblem
-from matrix.documents.table_registry import read_table
+from matrix.documents.source import (
+    DocumentSource,
+    Heading,
+    Table,
+    Tag,
+    Text,
+    blocks,
+    load_source,
+    plain_markdown,
+)
+from matrix.documents.table_reader import ClaimDraft, Column, TableProblem, read_columns, read_table
 from matrix.documents.vocabulary import Vocabulary, language_of, load_vocabulary
 from matrix.errors import DocumentProblems, Problem, UnreadableInputError
 from matrix.model.claim import Claim
@@ -75,7 +85,10 @@ def read_document(
     vocabulary = load_vocabulary(code)
     check_page(source, lines, vocabulary)
     lines, skipped_sections = without_other_tracers(lines, tags, vocabulary)
-    drafts, problems = _split(_outcomes(lines, vocabulary))
+    outcomes = list(_outcomes(lines, vocabulary))
+    drafts = [(heading, item) for heading, item in outcomes if isinstance(item, ClaimDraft)]
+    drafts.sort(key=lambda pair: pair[1].line)
+    problems = [item for _, item in outcomes if isinstance(item, TableProblem)]
     notices = [*skipped_sections, *_partial_notices(tags, vocabulary)]
     if not drafts and not problems and not notices:
         raise UnreadableInputError(
@@ -117,20 +130,6 @@ def _outcomes(
             yield heading, outcome
 
 
-def _split(
-    outcomes: Iterable[tuple[str, ClaimDraft | TableProblem]],
-) -> tuple[list[tuple[str, ClaimDraft]], list[TableProblem]]:
-    drafts: list[tuple[str, ClaimDraft]] = []
-    problems: list[TableProblem] = []
-    for heading, outcome in outcomes:
-        if isinstance(outcome, TableProblem):
-            problems.append(outcome)
-        else:
-            drafts.append((heading, outcome))
-    drafts.sort(key=lambda pair: pair[1].line)
-    return drafts, problems
-
-
 def _claims(
     drafts: Sequence[tuple[str, ClaimDraft]],
     document: str,
@@ -166,3 +165,55 @@ def _partial_notices(tags: Iterable[Tag], vocabulary: Vocabulary) -> Iterator[Ta
 def _located(problems: Iterable[TableProblem], document: str) -> Iterator[Problem]:
     for problem in sorted(problems, key=lambda problem: problem.line):
         yield Problem(document, problem.line, problem.message, problem.suggestion)
+
+
+@dataclasses.dataclass(frozen=True)
+class TableLayout:
+    """A table and the role of each of its columns."""
+
+    table: Table
+    columns: tuple[Column, ...]
+
+    def position(self, role: str, capability: str = "") -> int | None:
+        """Return the index of the column with a role (for a capability), None without one."""
+        roles = [(column.role, column.capability) for column in self.columns]
+        return roles.index((role, capability)) if (role, capability) in roles else None
+
+
+@dataclasses.dataclass(frozen=True)
+class PageLayout:
+    """A page's tables and texts in page order, with the vocabulary of its language.
+
+    Cells are from the page as plain Markdown, so their columns in the file's lines may differ.
+    """
+
+    vocabulary: Vocabulary
+    tables: tuple[TableLayout, ...]
+    texts: tuple[Text, ...]
+
+    def table_at(self, line: int) -> TableLayout | None:
+        """Return the table that has a row on a line."""
+        for layout in self.tables:
+            if any(row.line == line for row in layout.table.rows):
+                return layout
+        return None
+
+    def text_at(self, line: int) -> Text | None:
+        """Return the text that contains a line."""
+        containing = (text for text in self.texts if 0 <= line - text.line < len(text.lines))
+        return next(containing, None)
+
+
+def read_layout(path: Path, language: str) -> PageLayout:
+    """Return the layout of a page; raise `UnreadableInputError` if it is not text."""
+    source = load_source(path)
+    lines, tags = plain_markdown(source.lines)
+    vocabulary = load_vocabulary(language)
+    lines, _ = without_other_tracers(lines, tags, vocabulary)
+    page = list(blocks(lines))
+    tables = [block for block in page if isinstance(block, Table)]
+    return PageLayout(
+        vocabulary,
+        tuple(TableLayout(table, read_columns(table, vocabulary)) for table in tables),
+        tuple(block for block in page if isinstance(block, Text)),
+    )

@@ -62,7 +62,9 @@ def dump_facts(claims: Iterable[Claim]) -> str:
             f"sha256 = {_toml(sha256)}",
             "",
         ]
-        for (kind, heading), run in itertools.groupby(document_claims, key=_kind_and_heading):
+        for (kind, heading), run in itertools.groupby(
+            document_claims, key=lambda claim: (claim.kind.value, claim.heading)
+        ):
             lines += ["[[document.claims]]", f"kind = {_toml(kind)}", f"heading = {_toml(heading)}"]
             lines += ["rows = [", *(f"  {_row(claim)}," for claim in run), "]", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -100,10 +102,6 @@ def _claims(data: Mapping[str, Any]) -> Iterator[Claim]:
                     line=row[5],
                     scope=tuple(row[6].items()),
                 )
-
-
-def _kind_and_heading(claim: Claim) -> tuple[str, str]:
-    return claim.kind.value, claim.heading
 
 
 def _row(claim: Claim) -> str:
@@ -153,7 +151,11 @@ def document_paths(arguments: Iterable[str | os.PathLike[str]]) -> list[Path]:
     paths: list[Path] = []
     for argument in map(Path, arguments):
         if argument.is_dir():
-            files = sorted(path for path in argument.iterdir() if _is_document(path))
+            files = sorted(
+                path
+                for path in argument.iterdir()
+                if path.is_file() and path.suffix.casefold() in _SUFFIXES
+            )
             if not files:
                 raise UnreadableInputError(
                     f"no documents (*.md, *.txt) in folder {argument}",
@@ -170,7 +172,3 @@ def document_paths(arguments: Iterable[str | os.PathLike[str]]) -> list[Path]:
             files = [argument]
         paths.extend(files)
     return paths
-
-
-def _is_document(path: Path) -> bool:
-    return path.is_file() and path.suffix.casefold() in _SUFFIXES

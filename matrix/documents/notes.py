@@ -11,7 +11,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from matrix.documents.markdown import Heading, Text
+from matrix.documents.source import Heading, Text
 from matrix.documents.table_reader import ClaimDraft, Outcome, TableProblem, read_name
 from matrix.documents.text import comparable, phrase_in, plain
 from matrix.documents.versions import VersionsError, read_versions, series, specifiers
@@ -149,7 +149,9 @@ def read_note(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
     listed = None if complete else read_list_item(text, section, vocabulary)
     if listed is not None:
         yield from listed
-    if complete or listed is not None or _is_harmless(whole, vocabulary):
+    if complete or listed is not None:
+        return
+    if any(form in whole for form in vocabulary.forms("prose", "harmless")):
         return
     if _looks_like_claim(text, whole, section, vocabulary):
         near = max(matches, key=lambda match: match.share, default=None)
@@ -164,15 +166,12 @@ def read_note(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
 
 def _matches(text: Text, whole: str, vocabulary: Vocabulary) -> Iterator[_Match]:
     """Yield the best match of each subject that matches at all."""
-    bullets_only = set(vocabulary.groups["prose"].get("bullet-notes", ()))
+    bullets_only = set(vocabulary.forms("prose", "bullet-notes"))
     for subject, alternatives in vocabulary.notes.items():
         if text.kind != "bullet" and subject in bullets_only:
             continue
-        best: _Match | None = None
-        for alternative in alternatives:
-            match = _match(subject, alternative, whole, vocabulary)
-            if match and (best is None or match.share > best.share):
-                best = match
+        matches = [_match(subject, item, whole, vocabulary) for item in alternatives]
+        best = max(filter(None, matches), key=lambda match: match.share, default=None)
         if best is not None and best.words:
             yield best
 
@@ -204,7 +203,7 @@ def _draft(
     counts = [sum(word in comparable(line) for word in match.words) for line in text.lines]
     nearest_line = counts.index(max(counts))
     sentence = comparable(text.lines[nearest_line]) if max(counts) == len(match.words) else whole
-    denied = any(form in sentence for form in vocabulary.groups["prose"].get("denials", ()))
+    denied = any(form in sentence for form in vocabulary.forms("prose", "denials"))
     scope = [("capability", match.capability)] if match.capability else []
     if match.subject == "db-api":
         mentions = [
@@ -238,15 +237,15 @@ def _stray_row(text: Text) -> TableProblem | None:
     return None
 
 
-def _is_harmless(whole: str, vocabulary: Vocabulary) -> bool:
-    return any(form in whole for form in vocabulary.groups["prose"].get("harmless", ()))
-
-
 def _looks_like_claim(text: Text, whole: str, section: str, vocabulary: Vocabulary) -> bool:
-    prose = vocabulary.groups["prose"]
-    if any(re.match(rf"{re.escape(lead)}\s*:", whole) for lead in prose.get("note-leads", ())):
+    if any(
+        re.match(rf"{re.escape(lead)}\s*:", whole)
+        for lead in vocabulary.forms("prose", "note-leads")
+    ):
         return True
     if section in _SECTIONS_WITHOUT_CLAIMS:
         # Under an unknown heading, a bullet with a version in it is still a claim.
         return section == "" and text.kind == "bullet" and bool(_VERSIONED.search(whole))
-    return text.kind == "bullet" or any(form in whole for form in prose.get("denials", ()))
+    return text.kind == "bullet" or any(
+        form in whole for form in vocabulary.forms("prose", "denials")
+    )

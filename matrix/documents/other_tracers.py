@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from matrix.documents.source import DocumentSource, Tag
 from matrix.documents.table_reader import TableProblem
 from matrix.documents.text import plain
-from matrix.documents.vocabulary import Vocabulary
+from matrix.documents.vocabulary import OUR_TRACER, Vocabulary
 from matrix.errors import UnreadableInputError
 
 _HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*$")
 _TITLE = re.compile(r"[\"']([^\"']*)[\"']")
 _SECTIONS = {"tab", "collapse-content", "collapse_content", "programming-lang"}
-OUR_TRACER = "python"
 
 
 def check_page(source: DocumentSource, lines: Sequence[str], vocabulary: Vocabulary) -> None:

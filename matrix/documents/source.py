@@ -1,8 +1,9 @@
-"""Read a document's text and turn its dialect into plain Markdown, line for line.
+"""Read a document: its text as plain Markdown, line for line, and the blocks of that.
 
 The dialects are Hugo shortcodes (`{{< X >}}`, `{{% tab %}}`), Markdoc tags (`{% alert %}`), HTML
 icons and comments. A tag becomes a mark (`YES`, `NO`) or a `Tag` with its line. The number of lines
-never changes, so line numbers are those of the file.
+never changes, so line numbers are those of the file. The blocks are headings, tables and texts,
+parsed by markdown-it-py.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from matrix.errors import UnreadableInputError
 
@@ -69,12 +71,9 @@ def _read(path: Path) -> bytes:
 
 
 def _decode(path: Path, data: bytes) -> str:
-    for mark, encoding in _BOMS:
-        if data.startswith(mark):
-            data, codec = data[len(mark) :], encoding
-            break
-    else:
-        codec = "utf-8"
+    marked = (pair for pair in _BOMS if data.startswith(pair[0]))
+    mark, codec = next(marked, (b"", "utf-8"))
+    data = data.removeprefix(mark)
     if codec == "utf-8" and b"\0" in data:
         line = data[: data.index(b"\0")].count(b"\n") + 1
         raise UnreadableInputError(
@@ -122,6 +121,10 @@ _MARKS = (
 _ANCHOR = re.compile(r"(?m)^(\s{0,3}#{1,6}\s.*?)[ \t]*\{%?[ \t]*#[^}]*\}[ \t]*$")
 _DELIMITER = re.compile(r"^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
 _FENCE = re.compile(r"^\s{0,3}(```+|~~~+)")
+_FIRST_DELIMITER = re.compile(r"^\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?$")
+_SECOND_DELIMITER = re.compile(r"^\|?\s*:?-{3,}:?\s*(\|\s*:?-{3,}:?\s*)*\|?$")
+_REFERENCE = re.compile(r"^\s{0,3}\[[^\]]+\]:\s*\S")
+_CONTAINER = re.compile(r"^[\s>]+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +153,8 @@ def plain_markdown(lines: Sequence[str]) -> tuple[list[str], list[Tag]]:
             return NO if re.search(r"icon-(?:x|close|cross)\b|\bno\b", arguments) else YES
         line = text.count("\n", 0, match.start()) + 1
         tags.append(Tag(("/" if closing else "") + name, " ".join(arguments.split()), line))
-        if _in_row(text, match.start()):
+        line_start = text.rfind("\n", 0, match.start()) + 1
+        if text[line_start : match.start()].lstrip().startswith("|"):
             # An unknown tag must not leave an empty cell, which would be a claim.
             return f"{{{name}}}"
         return _blank(match)
@@ -159,10 +163,6 @@ def plain_markdown(lines: Sequence[str]) -> tuple[list[str], list[Tag]]:
     for pattern, mark in _MARKS:
         text = pattern.sub(mark, text)
     return _normalize_tables(text.split("\n")), tags
-
-
-def _in_row(text: str, offset: int) -> bool:
-    return text[text.rfind("\n", 0, offset) + 1 : offset].lstrip().startswith("|")
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -200,3 +200,120 @@ def _fit_delimiter(delimiter: str, header: str) -> str:
     if width(delimiter) == columns or _DELIMITER.match(header):
         return delimiter
     return "|" + " --- |" * columns
+
+
+@dataclasses.dataclass(frozen=True)
+class Heading:
+    """A heading and its text as written, without anchors."""
+
+    line: int
+    level: int
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TableRow:
+    """A row of a table with its cells as written (Markdown)."""
+
+    line: int
+    cells: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table and the headings above it, outermost first."""
+
+    header: TableRow
+    rows: tuple[TableRow, ...]
+    headings: tuple[Heading, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """A paragraph, a bullet or an HTML block; `lines` are its lines as written."""
+
+    line: int
+    lines: tuple[str, ...]
+    kind: Literal["paragraph", "bullet", "html"]
+    headings: tuple[Heading, ...]
+
+    @property
+    def text(self) -> str:
+        """Return the whole text on one line."""
+        return " ".join(line.strip() for line in self.lines)
+
+
+Block: TypeAlias = Heading | Table | Text
+
+
+def blocks(lines: Sequence[str]) -> Iterator[Block]:
+    """Yield the blocks of a page in order, without code blocks."""
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - slow to import, the facts need no parser
+
+    parser = MarkdownIt("commonmark").enable("table")
+    tokens = parser.parse("\n".join(lines))
+    path: list[Heading] = []
+    in_items = 0
+    in_table = False
+    for number, token in enumerate(tokens):
+        line = token.map[0] + 1 if token.map else 0
+        if token.type == "list_item_open":
+            in_items += 1
+        elif token.type == "list_item_close":
+            in_items -= 1
+        elif token.type == "table_open" and token.map:
+            in_table = True
+            yield from _tables(lines, token.map[0], token.map[1], tuple(path))
+        elif token.type == "table_close":
+            in_table = False
+        elif token.type == "heading_open":
+            heading = Heading(
+                line, int(token.tag[1:]), " ".join(tokens[number + 1].content.split())
+            )
+            path = [above for above in path if above.level < heading.level] + [heading]
+            yield heading
+        elif token.type == "paragraph_open" and not in_table:
+            content = tuple(tokens[number + 1].content.split("\n"))
+            kind: Literal["bullet", "paragraph"] = "bullet" if in_items else "paragraph"
+            yield Text(line, content, kind, tuple(path))
+        elif token.type == "html_block":
+            content = tuple(token.content.rstrip("\n").split("\n"))
+            yield Text(line, content, "html", tuple(path))
+
+
+def _tables(
+    lines: Sequence[str], start: int, end: int, path: tuple[Heading, ...]
+) -> Iterator[Table | Text]:
+    """Yield the tables in one run of rows; a second header starts another table.
+
+    Markdown takes a line without a pipe for a row; here it is text that follows the table.
+    """
+    header: TableRow | None = None
+    rows: list[TableRow] = []
+    texts: list[Text] = []
+    for index in range(start, end):
+        written = _CONTAINER.sub("", lines[index]).rstrip()
+        if (_SECOND_DELIMITER if header else _FIRST_DELIMITER).match(written):
+            next_header = rows.pop() if rows else None
+            if next_header is not None and header is not None:
+                yield Table(header, tuple(rows), path)
+            header = next_header or header
+            rows = []
+        elif "|" not in written:
+            if not _REFERENCE.match(written):
+                texts.append(Text(index + 1, (written,), "paragraph", path))
+        else:
+            rows.append(TableRow(index + 1, _cells(written)))
+    if header is not None:
+        yield Table(header, tuple(rows), path)
+    yield from texts
+
+
+def _cells(written: str) -> tuple[str, ...]:
+    """Split a row at its unescaped pipes; the closing pipe is optional."""
+    parts = re.split(r"(?<!\\)\|", written)
+    if not parts[0].strip():
+        parts = parts[1:]
+    if parts and not parts[-1].strip():
+        parts = parts[:-1]
+    return tuple(part.strip() for part in parts)

@@ -1,18 +1,24 @@
-"""The parts that all table readers share: columns by role, rows, drafts of claims, name cells."""
+"""Tables: their columns by role, rows and drafts of claims, and the plug-in that reads each.
+
+Plug-ins in `matrix.documents.tables` share what is here; each reads one kind of table.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
-from matrix.documents.markdown import Table, TableRow
-from matrix.documents.promise import Promise, PromiseError, read_promise
+from matrix.documents import tables
+from matrix.documents.source import Table, TableRow
 from matrix.documents.text import plain, slug
-from matrix.documents.vocabulary import Vocabulary
+from matrix.documents.versions import Promise, PromiseError, read_promise
+from matrix.documents.vocabulary import OUR_TRACER, Vocabulary
 from matrix.model.claim import ClaimKind, Status
+from matrix.system.plugins import plugins
 
 SUPPORT = "support"
 """The role of a column whose header names a capability; its cells say if it is supported."""
@@ -20,6 +26,7 @@ SUPPORT = "support"
 UNKNOWN = "unknown"
 Scope: TypeAlias = tuple[tuple[str, str], ...]
 
+_REPEATABLE = {SUPPORT, UNKNOWN, "documentation"}
 _NOTE_FORMATS = {"note": "{}", "agent": "Datadog Agent {}"}
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ARROW = re.compile(r"^(?:-+>|-+&gt;|\u2192|\u21b3|\u2022)\s*")
@@ -94,6 +101,11 @@ class ClaimTable:
     def has(self, *roles: str) -> bool:
         """Return whether there is a column for each of the roles."""
         return {column.role for column in self.columns}.issuperset(roles)
+
+    def unknown(self, row: RowCells, role: str, group: str, thing: str) -> TableProblem:
+        """Return the problem of a cell that should have a word of a group of the vocabulary."""
+        near = self.vocabulary.nearest(group, row[role])
+        return TableProblem(row.line, f"unknown {thing} {plain(row[role])!r}", near)
 
     def rows(self) -> Iterator[RowCells | TableProblem]:
         """Yield the rows, those joined by `<br/>` one by one; skip empty rows.
@@ -210,3 +222,67 @@ def merge_scopes(*scopes: Scope) -> Scope:
 
 def _canonical(written: str, vocabulary: Vocabulary) -> str:
     return vocabulary.exactly("names", written) or slug(written)
+
+
+@functools.cache
+def readers() -> tuple[TableReader, ...]:
+    """Return the readers of all kinds of tables, the most specific first."""
+    loaded = (reader for _, reader in plugins(tables, "READER"))
+    return tuple(sorted(loaded, key=lambda reader: (reader.rank, reader.kind.value)))
+
+
+def read_table(table: Table, vocabulary: Vocabulary, section: str) -> Iterator[Outcome]:
+    """Yield the claims of a table, and its problems.
+
+    A table of unknown kind is one problem for all of its rows. An unknown column of a known kind is
+    one problem, and the rest of the table is read.
+    """
+    columns = read_columns(table, vocabulary)
+    claim_table = ClaimTable(table, columns, vocabulary, section)
+    reader = next((reader for reader in readers() if reader.fits(claim_table)), None)
+    line = table.header.line
+    unknown = [column for column in columns if column.role == UNKNOWN]
+    if reader is None:
+        yield _unknown_table(claim_table, unknown)
+        return
+    for column in unknown:
+        near = vocabulary.nearest("columns", column.written)
+        yield TableProblem(line, f"unknown column {column.written!r}", near)
+    roles = [column.role for column in columns]
+    for role in dict.fromkeys(roles):
+        if role not in _REPEATABLE and roles.count(role) > 1:
+            headers = [column.written for column in columns if column.role == role]
+            message = f"columns with the same role: {', '.join(map(repr, headers))}"
+            yield TableProblem(line, message)
+    for row in claim_table.rows():
+        if isinstance(row, TableProblem):
+            yield row
+        else:
+            yield from reader.read_row(claim_table, row)
+
+
+def read_columns(table: Table, vocabulary: Vocabulary) -> tuple[Column, ...]:
+    """Return the columns of a table with their roles, by their headers."""
+    return tuple(_column(header, vocabulary) for header in table.header.cells)
+
+
+def _column(header: str, vocabulary: Vocabulary) -> Column:
+    written = plain(header)
+    tracer = vocabulary.within("tracers", header)
+    if tracer and tracer[0] != OUR_TRACER:
+        return Column(UNKNOWN, written)
+    if role := vocabulary.exactly("columns", header):
+        return Column(role, written)
+    if capability := vocabulary.within("capabilities", header):
+        return Column(SUPPORT, written, capability[0])
+    return Column(UNKNOWN, written)
+
+
+def _unknown_table(claim_table: ClaimTable, unknown: list[Column]) -> TableProblem:
+    table = claim_table.source
+    headers = ", ".join(repr(plain(cell)) for cell in table.header.cells)
+    suggestions = (claim_table.vocabulary.nearest("columns", column.written) for column in unknown)
+    near = next(filter(None, suggestions), "")
+    rows = [row for row in table.rows if any(plain(cell) for cell in row.cells)]
+    lines = f" ({len(rows)} rows, lines {rows[0].line}-{rows[-1].line})" if rows else ""
+    return TableProblem(table.header.line, f"unknown kind of table: {headers}{lines}", near)

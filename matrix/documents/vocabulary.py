@@ -22,6 +22,7 @@ from matrix.system.data_files import read_toml
 from matrix.system.paths import data_dir
 
 FALLBACK = "en"
+OUR_TRACER = "python"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from matrix.model.cell import Cell
 from matrix.model.validate import text
@@ -199,18 +199,11 @@ def stored_facts(data: Mapping[str, Any]) -> tuple[Fact, ...]:
     return text_facts(text(data["evidence"]))
 
 
-def stored_notes(data: Mapping[str, Any]) -> tuple[Fact, ...]:
-    """Return the notes of a stored finding, as `stored_facts` does."""
-    if "note_facts" in data:
-        return facts_from_json(data["note_facts"])
-    return tuple(item for note in data["notes"] for item in text_facts(text(note)))
-
-
-def stored_remarks(data: Mapping[str, Any]) -> tuple[Fact, ...]:
-    """Return the remarks of a stored verdict, as `stored_facts` does."""
-    if "remark_facts" in data:
-        return facts_from_json(data["remark_facts"])
-    return tuple(item for remark in data["remarks"] for item in text_facts(text(remark)))
+def stored_asides(data: Mapping[str, Any], kind: Literal["note", "remark"]) -> tuple[Fact, ...]:
+    """Return the notes of a stored finding or the remarks of a verdict, as `stored_facts` does."""
+    if f"{kind}_facts" in data:
+        return facts_from_json(data[f"{kind}_facts"])
+    return tuple(item for aside in data[f"{kind}s"] for item in text_facts(text(aside)))
 
 
 def _value(value: Any) -> Value:  # noqa: ANN401 - any JSON value

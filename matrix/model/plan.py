@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import enum
 
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim
@@ -23,14 +22,6 @@ class StaticEvidence:
     claim: str
     refutes: bool
     evidence: str
-
-
-class Role(str, enum.Enum):
-    """The role of a cell in a part of a claim."""
-
-    MINIMUM = "minimum"
-    BEFORE = "before"
-    CONTROL = "control"
 
 
 @dataclasses.dataclass(frozen=True)

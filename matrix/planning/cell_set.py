@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind
-from matrix.model.plan import Part, PlannedCell, Role
+from matrix.model.plan import Part, PlannedCell
 from matrix.pypi.releases import Release
 
 # Promises about runtimes and integrations come after those about capabilities.
@@ -34,7 +34,7 @@ class CellSet:
     """The cells of a plan with their dependency dates."""
 
     as_of: dt.date | None = None
-    _dates: dict[Cell, dt.date] = dataclasses.field(default_factory=dict)
+    dates: dict[Cell, dt.date] = dataclasses.field(default_factory=dict)
 
     def add(
         self, python: str, target: str, framework: tuple[str, Release], tracer: Release
@@ -42,43 +42,30 @@ class CellSet:
         """Add a cell and return it."""
         name, release = framework
         cell = Cell(python, target, name, release.text, tracer.text, self.as_of)
-        self._dates.setdefault(cell, self.as_of or dependency_date(tracer, release))
+        self.dates.setdefault(cell, self.as_of or dependency_date(tracer, release))
         return cell
-
-    def plan(
-        self, parts: Iterable[Part], soaked: frozenset[str]
-    ) -> tuple[tuple[PlannedCell, ...], tuple[PlannedCell, ...]]:
-        """Return the cells to run and the fallbacks, both in the order of the parts.
-
-        `soaked` are the probes whose minimum cells serve a soak.
-        """
-        return plan_cells(parts, self._dates, soaked)
 
 
 def plan_cells(
     parts: Iterable[Part], dates: Mapping[Cell, dt.date], soaked: frozenset[str]
 ) -> tuple[tuple[PlannedCell, ...], tuple[PlannedCell, ...]]:
-    """Return the cells that the parts need, first those to run, then the fallbacks."""
+    """Return the cells to run and the fallbacks, both in the order of the parts that need them.
+
+    `dates` are the dependency dates of all cells, `soaked` the probes whose minimum cells serve a
+    soak.
+    """
     run: dict[Cell, None] = {}
-    needed: dict[Cell, None] = {}
     probes: dict[Cell, set[str]] = {}
     decisive: dict[Cell, set[str]] = {}
     soak: set[Cell] = set()
     for part in parts:
-        required = part.required
-        roles = [(part.minimum, Role.MINIMUM)]
-        roles += [(cell, Role.BEFORE) for cell in (part.before, part.above) if cell]
-        in_reserve = (*part.controls, *part.elsewhere, *part.later)
-        roles += [(cell, Role.CONTROL) for cell in in_reserve]
-        for cell, role in roles:
-            needed.setdefault(cell)
+        run |= dict.fromkeys(part.required)
+        for cell in part.cells:
             probes.setdefault(cell, set()).add(part.probe)
-            if role is not Role.BEFORE:
-                decisive.setdefault(cell, set()).add(part.probe)
-            if role is Role.MINIMUM and part.probe in soaked:
-                soak.add(cell)
-            if cell in required:
-                run.setdefault(cell)
+        for cell in (part.minimum, *part.controls, *part.elsewhere, *part.later):
+            decisive.setdefault(cell, set()).add(part.probe)
+        if part.probe in soaked:
+            soak.add(part.minimum)
 
     def planned(cell: Cell) -> PlannedCell:
         return PlannedCell(
@@ -90,7 +77,7 @@ def plan_cells(
         )
 
     cells = tuple(planned(cell) for cell in run)
-    return cells, tuple(planned(cell) for cell in needed if cell not in run)
+    return cells, tuple(planned(cell) for cell in probes if cell not in run)
 
 
 def order_parts(claims: Iterable[Claim], parts: Sequence[Part]) -> list[Part]:
@@ -152,11 +139,3 @@ class _ClaimQueue:
                 self._costs[position] -= self._cell_cost[cell]
                 cheaper.add(position)
         return cheaper
-
-
-def order_by_target(parts: Iterable[Part], targets: Sequence[str]) -> list[Part]:
-    """Return the parts by target, in the order of `targets`: emulated ones are slow and come last.
-
-    Those of one target keep their order.
-    """
-    return sorted(parts, key=lambda part: targets.index(part.minimum.target))

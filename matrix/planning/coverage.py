@@ -94,7 +94,7 @@ class Coverage:
         own = [rule] if not drivers or any(name not in drivers for name in named) else []
         slugs = [drivers[name] for name in named if name in drivers]
         libraries = (self.integrations[slug] for slug in dict.fromkeys(slugs))
-        return (*own, *(_driver_rule(library, rule.capability) for library in libraries))
+        return (*own, *(_integration_rule(library, rule.capability) for library in libraries))
 
     def _library_rule(self, claim: Claim) -> CoverageRule | Reason:
         """Return the rule of a library's row, from the module for its role or for the library."""
@@ -106,23 +106,22 @@ class Coverage:
         explicit = claim.get("automatic") == "no"
         if explicit and not integration.explicit:
             return Reason.NO_PROBE
-        channel = EXPLICIT if explicit else AUTOMATIC
-        return CoverageRule(
-            probe=probe_name(integration.slug),
-            channels=(channel,),
-            frameworks=(),
-            library=integration.slug,
-            denied=((AUTOMATIC, EXPLICIT),) if explicit else (),
-        )
+        return _integration_rule(integration, explicit=explicit)
 
 
-def _driver_rule(integration: Integration, capability: tuple[str, ...]) -> CoverageRule:
+def _integration_rule(
+    integration: Integration, capability: tuple[str, ...] = (), *, explicit: bool = False
+) -> CoverageRule:
+    channel = EXPLICIT if explicit else AUTOMATIC
+    # A row of versions promises spans; their errors are promised by notes about a capability.
+    errors = capability and integration.error is not None
     return CoverageRule(
         probe=probe_name(integration.slug),
-        channels=(AUTOMATIC, AUTOMATIC + ERROR) if integration.error else (AUTOMATIC,),
+        channels=(channel, channel + ERROR) if errors else (channel,),
         frameworks=(),
         capability=capability,
         library=integration.slug,
+        denied=((AUTOMATIC, EXPLICIT),) if explicit else (),
     )
 
 

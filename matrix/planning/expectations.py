@@ -272,27 +272,18 @@ def runtimes_of(
     if claim.kind is ClaimKind.RUNTIME:
         specifiers = [claim.get("python") or ""]
         pythons = named_pythons(specifiers, supported)
-        supported_later = [python for release in later[-1:] for python in release.pythons(target)]
-        excluded = [
-            python
-            for python in named_pythons(specifiers, supported_later)
-            if python not in (*pythons, *supported)
-        ]
         detail = (
             f"an open range cannot mean it: ddtrace {tracer.text} was not made for it,"
             " a later release was"
         )
-        return Runtimes(
-            pythons,
-            every=True,
-            remarks=tuple(
-                (
-                    f"CPython {python} with ddtrace {tracer.text}",
-                    Unsatisfiable(Reason.OUTSIDE_CLAIM, detail),
-                )
-                for python in excluded
-            ),
+        outside = Unsatisfiable(Reason.OUTSIDE_CLAIM, detail)
+        supported_later = later[-1].pythons(target) if later else ()
+        remarks = tuple(
+            (f"CPython {python} with ddtrace {tracer.text}", outside)
+            for python in named_pythons(specifiers, supported_later)
+            if python not in (*pythons, *supported)
         )
+        return Runtimes(pythons, every=True, remarks=remarks)
     admitted = page.runtimes(target, tracer.final_text)
     if admitted:
         return Runtimes(named_pythons(admitted, supported))

@@ -19,9 +19,8 @@ from matrix.model.claim import Claim
 from matrix.model.reason import Reason
 from matrix.planning.boundaries import branch_heads
 from matrix.planning.cell_set import CellSet
-from matrix.planning.existence import Unsatisfiable, tracer_obstacle
+from matrix.planning.existence import LibraryReleases, Unsatisfiable, tracer_obstacle
 from matrix.planning.expectations import Check
-from matrix.planning.libraries import LibraryReleases
 from matrix.planning.page import ClaimPage
 from matrix.planning.profiles import ProfileLimit
 from matrix.planning.versions import TRACER, VersionChoice

@@ -1,12 +1,13 @@
-"""Write a whole plan as plain JSON values, and read it back strictly.
+"""Plans as plain JSON values: whole ones, which are read back strictly, and descriptions.
 
-This is all of a plan, for another machine to run. `plan --json` writes `plan_json` instead, a
-description for readers.
+A whole plan is for another machine to run. A description is for readers of `plan --json`, by
+`data/schemas/plan.schema.json`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -27,7 +28,79 @@ _FILE_NAMES = {
 _PART = {name: _FILE_NAMES.get(name, name) for name in Part.__dataclass_fields__}
 _PLAN = tuple(_FILE_NAMES.get(name, name) for name in Plan.__dataclass_fields__)
 
+SCHEMA = "plan/1"
+# Fields of a part and of a cell that a description leaves out.
+_NOT_DESCRIBED = {"contained", "control_channel", "repeats"}
+
 _T = TypeVar("_T")
+
+
+def cells_by_claim(plan: Plan) -> dict[str, set[str]]:
+    """Return the ids of the cells to run for each claim, without those in reserve."""
+    cells: dict[str, set[str]] = {claim.id: set() for claim in plan.claims}
+    for part in plan.parts:
+        cells[part.claim].update(cell.id for cell in part.required)
+    return cells
+
+
+def omissions_by_claim(plan: Plan) -> dict[str, Counter[str]]:
+    """Return how many omissions each claim has, by reason."""
+    omissions: dict[str, Counter[str]] = {claim.id: Counter() for claim in plan.claims}
+    for omission in plan.omissions:
+        omissions[omission.claim][omission.reason.value] += 1
+    return omissions
+
+
+def describe_plan(plan: Plan) -> dict[str, Any]:
+    """Return the plan as JSON values, equal for equal plans, byte for byte when dumped."""
+    cells, omissions = cells_by_claim(plan), omissions_by_claim(plan)
+    targets = Counter(planned.cell.target for planned in plan.cells)
+    return {
+        "schema": SCHEMA,
+        "profile": plan.profile,
+        "snapshot": plan.snapshot.isoformat(),
+        "totals": {
+            "claims": len(plan.claims),
+            "parts": len(plan.parts),
+            "cells": len(plan.cells),
+            "fallbacks": len(plan.fallbacks),
+            "targets": {target: targets[target] for target in plan.targets},
+            "left_out": dict(sorted(Counter(item.reason.value for item in plan.omissions).items())),
+        },
+        "claims": [
+            {
+                "id": claim.id,
+                "kind": claim.kind.value,
+                "subject": claim.subject,
+                "document": claim.document,
+                "line": claim.line,
+                "cells": len(cells[claim.id]),
+                "left_out": dict(sorted(omissions[claim.id].items())),
+            }
+            for claim in plan.claims
+        ],
+        "parts": [_described(_part_to_json(part)) for part in plan.parts],
+        "cells": [_describe_cell(planned) for planned in plan.cells],
+        "fallbacks": [_describe_cell(planned) for planned in plan.fallbacks],
+        "left_out": [_omission_to_json(omission) for omission in plan.omissions],
+    }
+
+
+def _described(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name not in _NOT_DESCRIBED}
+
+
+def _describe_cell(planned: PlannedCell) -> dict[str, Any]:
+    cell = planned.cell
+    return {
+        "id": cell.id,
+        "python": cell.python,
+        "target": cell.target,
+        "framework": cell.framework,
+        "framework_version": cell.framework_version,
+        "ddtrace": cell.ddtrace,
+        **_described(_cell_to_json(planned)),
+    }
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -39,15 +112,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "parts": [_part_to_json(part) for part in plan.parts],
         "cells": [_cell_to_json(planned) for planned in plan.cells],
         "fallbacks": [_cell_to_json(planned) for planned in plan.fallbacks],
-        "left_out": [
-            {
-                "claim": omission.claim,
-                "what": omission.subject,
-                "reason": omission.reason.value,
-                "detail": omission.detail,
-            }
-            for omission in plan.omissions
-        ],
+        "left_out": [_omission_to_json(omission) for omission in plan.omissions],
         "targets": list(plan.targets),
         "static": [
             {"claim": item.claim, "refutes": item.refutes, "evidence": item.evidence}
@@ -113,6 +178,15 @@ def _cell_to_json(planned: PlannedCell) -> dict[str, Any]:
         "decisive": list(planned.decisive),
         "soak": planned.soak,
         "repeats": planned.repeats,
+    }
+
+
+def _omission_to_json(omission: Omission) -> dict[str, Any]:
+    return {
+        "claim": omission.claim,
+        "what": omission.subject,
+        "reason": omission.reason.value,
+        "detail": omission.detail,
     }
 
 

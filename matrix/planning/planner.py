@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 
 from matrix.interpreters.inspect import host_target
@@ -13,7 +14,7 @@ from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import Omission, Part, Plan
 from matrix.model.reason import Reason
 from matrix.planning.boundaries import Boundary
-from matrix.planning.cell_set import CellSet, order_by_target, order_parts
+from matrix.planning.cell_set import CellSet, order_parts, plan_cells
 from matrix.planning.coverage import Coverage, CoverageRule, load_coverage
 from matrix.planning.existence import Unsatisfiable, tracer_obstacle
 from matrix.planning.expectations import Check, candidate_claims, checks_for, runtimes_of
@@ -64,8 +65,12 @@ def make_plan(  # noqa: PLR0913 - what a plan depends on
         claims = candidate_claims(candidate, claims, versions.coverage, tracer)
     for claim in sorted(claims, key=lambda claim: claim.id):
         planner.add(claim, pages[claim.document, claim.sha256])
-    parts = order_by_target(order_parts(claims, planner.parts), planner.targets)
-    cells, fallbacks = planner.cells.plan(parts, versions.coverage.soaked)
+    # Emulated targets are slow and come last.
+    parts = sorted(
+        order_parts(claims, planner.parts),
+        key=lambda part: planner.targets.index(part.minimum.target),
+    )
+    cells, fallbacks = plan_cells(parts, planner.cells.dates, versions.coverage.soaked)
     return Plan(
         profile=profile,
         snapshot=min(project.fetched for project in versions.projects.values()),
@@ -230,30 +235,29 @@ class _Planner:
             neighbours = self.rows.neighbours(site)
         if check.expects_absent and check.rule.able:
             controls = self.able_control(check, python, target)
-        pick = check.pick if check.rule.library else ""
+        minimum = cell(boundary.minimum)
+        part = functools.partial(
+            Part,
+            claim=check.claim.id,
+            probe=check.rule.probe,
+            minimum=minimum,
+            pick=check.pick if check.rule.library else "",
+        )
         for channel in check.rule.channels:
-            yield Part(
-                claim=check.claim.id,
-                probe=check.rule.probe,
+            yield part(
                 channel=channel,
-                minimum=cell(boundary.minimum),
                 controls=controls,
                 expects_absent=check.expects_absent,
                 contained=check.claim.kind is ClaimKind.DEPLOYMENT,
-                pick=pick,
                 **vars(neighbours),
             )
         for channel, control_channel in check.rule.denied:
-            yield Part(
-                claim=check.claim.id,
-                probe=check.rule.probe,
+            yield part(
                 channel=channel,
-                minimum=cell(boundary.minimum),
                 before=None,
-                controls=(cell(boundary.minimum),),
+                controls=(minimum,),
                 expects_absent=True,
                 control_channel=control_channel,
-                pick=pick,
             )
 
     def able_control(self, check: Check, python: str, target: str) -> tuple[Cell, ...]:
@@ -277,9 +281,8 @@ class _Planner:
             return tracer_obstacle(release, site.python, site.target)
 
         before = boundary.before
-        for release in (before, *boundary.controls[:1]):
-            reason = obstacle(release) if release else None
-            if release is not None and reason is not None:
+        for release in filter(None, (before, *boundary.controls[:1])):
+            if reason := obstacle(release):
                 framework = f"{site.check.framework} {site.release.text}"
                 subject = f"CPython {site.python}, {framework}, ddtrace {release.text}"
                 self.omit(site.check.claim, subject, reason)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from matrix.errors import NothingSelectedError, did_you_mean
 from matrix.model.claim import Claim, ClaimKind
@@ -13,6 +15,20 @@ from matrix.model.selectors import matches
 from matrix.planning.cell_set import plan_cells
 from matrix.planning.coverage import load_coverage
 
+# The names of a claim or a part, by the field of a selection whose globs are matched against them.
+_Names: TypeAlias = Mapping[str, Sequence[str]]
+# Fields of a selection, each with its option; some are about claims, the others about parts.
+_OPTIONS = {
+    "cells": "--cell",
+    "claims": "--claim",
+    "capabilities": "--capability",
+    "frameworks": "--framework",
+    "pythons": "--python",
+    "tracers": "--ddtrace",
+    "documents": "--document",
+}
+_CLAIM_FIELDS = ("claims", "capabilities", "documents")
+_PART_FIELDS = ("cells", "frameworks", "pythons", "tracers")
 _CAPABILITY_KINDS = (ClaimKind.CAPABILITY, ClaimKind.DEPLOYMENT)
 _FRAMEWORK_KINDS = (ClaimKind.FRAMEWORK, ClaimKind.INTEGRATION, ClaimKind.AUTHENTICATION)
 
@@ -35,7 +51,19 @@ class Selection:
     documents: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return any(getattr(self, field.name) for field in dataclasses.fields(self))
+        return self.limits(_OPTIONS)
+
+    def limits(self, fields: Iterable[str]) -> bool:
+        """Return whether any of the fields has globs."""
+        return any(getattr(self, field) for field in fields)
+
+    def selects(self, names: _Names, fields: Iterable[str]) -> bool:
+        """Return whether each of the fields that has globs has one for its `names`."""
+        return all(
+            any(matches(pattern, names.get(field, ())) for pattern in getattr(self, field))
+            for field in fields
+            if getattr(self, field)
+        )
 
 
 def select(plan: Plan, selection: Selection) -> Plan:
@@ -46,22 +74,27 @@ def select(plan: Plan, selection: Selection) -> Plan:
     """
     if not selection:
         return plan
-    names = _SelectableNames(plan)
-    for option, patterns, claim_names, part_names in names.options(selection):
-        _check_option(option, patterns, plan, claim_names, part_names)
-    claims = [claim for claim in plan.claims if names.selects_claim(claim, selection)]
+    probes: dict[str, set[str]] = defaultdict(set)
+    for part in plan.parts:
+        probes[part.claim].add(part.probe)
+    claim_names = {claim.id: _claim_names(claim, probes[claim.id]) for claim in plan.claims}
+    part_names = list(map(_part_names, plan.parts))
+    _check_globs(selection, plan.profile, [*claim_names.values(), *part_names])
+    claims = [
+        claim for claim in plan.claims if selection.selects(claim_names[claim.id], _CLAIM_FIELDS)
+    ]
     selected = {claim.id for claim in claims}
     parts = [
         part
-        for part in plan.parts
-        if part.claim in selected and names.selects_part(part, selection)
+        for part, names in zip(plan.parts, part_names, strict=True)
+        if part.claim in selected and selection.selects(names, _PART_FIELDS)
     ]
-    if selection.cells or selection.frameworks or selection.pythons or selection.tracers:
-        with_parts = {part.claim for part in parts}
+    if selection.limits(_PART_FIELDS):
+        selected = {part.claim for part in parts}
         claims = [
             claim
             for claim in claims
-            if claim.id in with_parts or names.selects_untested(claim, selection)
+            if claim.id in selected or selection.selects(claim_names[claim.id], _PART_FIELDS)
         ]
         selected = {claim.id for claim in claims}
     if not claims:
@@ -97,106 +130,38 @@ def select(plan: Plan, selection: Selection) -> Plan:
     )
 
 
-class _SelectableNames:
-    """The names of claims and parts that globs are matched against."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.probes: dict[str, set[str]] = {}
-        for part in plan.parts:
-            self.probes.setdefault(part.claim, set()).add(part.probe)
-
-    def claim_id(self, claim: Claim) -> list[str]:
-        return [claim.id]
-
-    def document(self, claim: Claim) -> list[str]:
-        return [claim.document, claim.document.rpartition("/")[2]]
-
-    def capability(self, claim: Claim) -> list[str]:
-        subject = [claim.subject] if claim.kind in _CAPABILITY_KINDS else []
-        scope = claim.get("capability")
-        return [*subject, *([scope] if scope else []), *sorted(self.probes.get(claim.id, ()))]
-
-    def untested_framework(self, claim: Claim) -> list[str]:
-        """Return the framework of a claim that no part is about: it has no experiment."""
-        untested = claim.kind in _FRAMEWORK_KINDS and claim.id not in self.probes
-        return [claim.subject] if untested else []
-
-    def cell(self, part: Part) -> list[str]:
-        return [cell.id for cell in part.required]
-
-    def framework(self, part: Part) -> list[str]:
-        cell = part.minimum
-        return [cell.framework, f"{cell.framework}{cell.framework_version}"]
-
-    def python(self, part: Part) -> list[str]:
-        python = part.minimum.python
-        return [python, f"cp{python.replace('.', '')}"]
-
-    def tracer(self, part: Part) -> list[str]:
-        return [part.minimum.ddtrace]
-
-    def options(self, selection: Selection) -> Iterable[_Option]:
-        """Return each option with its globs, and the names of a claim and of a part for it."""
-        return (
-            ("--cell", selection.cells, _no_names, self.cell),
-            ("--claim", selection.claims, self.claim_id, _no_names),
-            ("--capability", selection.capabilities, self.capability, _no_names),
-            ("--framework", selection.frameworks, self.untested_framework, self.framework),
-            ("--python", selection.pythons, _no_names, self.python),
-            ("--ddtrace", selection.tracers, _no_names, self.tracer),
-            ("--document", selection.documents, self.document, _no_names),
-        )
-
-    def selects_claim(self, claim: Claim, selection: Selection) -> bool:
-        return (
-            _matches_any(selection.claims, self.claim_id(claim))
-            and _matches_any(selection.capabilities, self.capability(claim))
-            and _matches_any(selection.documents, self.document(claim))
-        )
-
-    def selects_part(self, part: Part, selection: Selection) -> bool:
-        return (
-            _matches_any(selection.cells, self.cell(part))
-            and _matches_any(selection.frameworks, self.framework(part))
-            and _matches_any(selection.pythons, self.python(part))
-            and _matches_any(selection.tracers, self.tracer(part))
-        )
-
-    def selects_untested(self, claim: Claim, selection: Selection) -> bool:
-        by_part = selection.cells or selection.pythons or selection.tracers
-        return not by_part and _matches_any(selection.frameworks, self.untested_framework(claim))
+def _claim_names(claim: Claim, probes: Collection[str]) -> _Names:
+    subject = [claim.subject] if claim.kind in _CAPABILITY_KINDS else []
+    scope = claim.get("capability")
+    # The framework of a claim without an experiment: no part is about it.
+    untested = claim.kind in _FRAMEWORK_KINDS and not probes
+    return {
+        "claims": [claim.id],
+        "capabilities": [*subject, *([scope] if scope else []), *sorted(probes)],
+        "frameworks": [claim.subject] if untested else [],
+        "documents": [claim.document, claim.document.rpartition("/")[2]],
+    }
 
 
-_Option = tuple[
-    str, tuple[str, ...], Callable[[Claim], Sequence[str]], Callable[[Part], Sequence[str]]
-]
+def _part_names(part: Part) -> _Names:
+    cell = part.minimum
+    return {
+        "cells": [required.id for required in part.required],
+        "frameworks": [cell.framework, f"{cell.framework}{cell.framework_version}"],
+        "pythons": [cell.python, f"cp{cell.python.replace('.', '')}"],
+        "tracers": [cell.ddtrace],
+    }
 
 
-def _no_names(_: object) -> list[str]:
-    return []
-
-
-def _matches_any(patterns: Sequence[str], names: Sequence[str]) -> bool:
-    return not patterns or any(matches(pattern, names) for pattern in patterns)
-
-
-def _check_option(
-    option: str,
-    patterns: Sequence[str],
-    plan: Plan,
-    claim_names: Callable[[Claim], Sequence[str]],
-    part_names: Callable[[Part], Sequence[str]],
-) -> None:
+def _check_globs(selection: Selection, profile: str, all_names: Sequence[_Names]) -> None:
     """Raise NothingSelectedError for a glob that matches nothing in the plan."""
-    if not patterns:
-        return
-    names = dict.fromkeys(name for claim in plan.claims for name in claim_names(claim))
-    names |= dict.fromkeys(name for part in plan.parts for name in part_names(part))
-    for pattern in patterns:
-        if matches(pattern, names):
-            continue
-        hint = did_you_mean(pattern.replace("*", ""), names) or did_you_mean(pattern, names)
-        raise NothingSelectedError(
-            f"{option} {pattern!r} matches nothing in the {plan.profile!r} plan{hint}",
-            "List the plan with: python -m matrix plan",
-        )
+    for field, option in _OPTIONS.items():
+        for pattern in getattr(selection, field):
+            names = dict.fromkeys(name for item in all_names for name in item.get(field, ()))
+            if matches(pattern, names):
+                continue
+            hint = did_you_mean(pattern.replace("*", ""), names) or did_you_mean(pattern, names)
+            raise NothingSelectedError(
+                f"{option} {pattern!r} matches nothing in the {profile!r} plan{hint}",
+                "List the plan with: python -m matrix plan",
+            )

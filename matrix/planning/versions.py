@@ -9,9 +9,15 @@ from matrix.errors import IndexUnavailableError
 from matrix.model.reason import Reason
 from matrix.planning.boundaries import branch_heads
 from matrix.planning.coverage import Coverage
-from matrix.planning.existence import Unsatisfiable, lowest_usable, newest_usable, tracer_obstacle
+from matrix.planning.existence import (
+    LibraryReleases,
+    Unsatisfiable,
+    lowest_usable,
+    newest_usable,
+    standard_library_release,
+    tracer_obstacle,
+)
 from matrix.planning.expectations import Check, runtimes_of
-from matrix.planning.libraries import LibraryReleases, standard_library_release
 from matrix.planning.page import ClaimPage
 from matrix.probes.integrations import Integration
 from matrix.pypi.index import Index

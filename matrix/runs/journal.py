@@ -23,7 +23,7 @@ from matrix.errors import AnotherRunError, StorageError
 from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture, CellLocation
 from matrix.model.cell import Cell
-from matrix.model.fact import facts_to_json, stored_facts, stored_notes
+from matrix.model.fact import facts_to_json, stored_asides, stored_facts
 from matrix.model.reason import Reason
 from matrix.model.service import Backend
 from matrix.model.verdict import Finding, Observed
@@ -174,7 +174,7 @@ def _finding_from_json(data: Mapping[str, Any]) -> Finding:
         facts=stored_facts(data),
         reason=Reason(data["reason"]) if data["reason"] else None,
         repeats=tuple((name, count) for name, count in data["repeats"]),
-        notes=stored_notes(data),
+        notes=stored_asides(data, "note"),
         backends=tuple(map(Backend.parse, data.get("back_ends", ()))),
     )
 

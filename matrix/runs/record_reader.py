@@ -14,7 +14,7 @@ from matrix.errors import UnreadableInputError
 from matrix.model.capture import CellLocation
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim
-from matrix.model.fact import stored_facts, stored_notes, stored_remarks
+from matrix.model.fact import stored_asides, stored_facts
 from matrix.model.plan import Omission
 from matrix.model.reason import Reason
 from matrix.model.service import Backend
@@ -152,7 +152,7 @@ def _verdict(data: Mapping[str, Any]) -> Verdict:
         facts=stored_facts(data),
         cells=tuple(map(_cell, data["cells"])),
         parts=tuple(map(_part, data["parts"])),
-        remarks=stored_remarks(data),
+        remarks=stored_asides(data, "remark"),
         backends=_backends(data),
     )
 
@@ -169,7 +169,7 @@ def _part(data: Mapping[str, Any]) -> PartVerdict:
         tightness=Tightness(data["tightness"]) if data["tightness"] else None,
         reason=Reason(data["reason"]) if data["reason"] else None,
         facts=stored_facts(data),
-        remarks=stored_remarks(data),
+        remarks=stored_asides(data, "remark"),
         backends=_backends(data),
     )
 
@@ -210,7 +210,7 @@ def _finding(cell: str, data: Mapping[str, Any]) -> Finding:
         facts=stored_facts(data),
         reason=Reason(data["reason"]) if data["reason"] else None,
         repeats=tuple((text(shows), count(number)) for shows, number in data["repeats"].items()),
-        notes=stored_notes(data),
+        notes=stored_asides(data, "note"),
         backends=_backends(data),
     )
 

@@ -22,9 +22,9 @@ from matrix.cli import qualify_run
 from matrix.cli.qualify_run import QualifyInputs
 from matrix.errors import ExitCode, UserError
 from matrix.features.qualification.check import SignoffRequirements, check
-from matrix.features.qualification.dsse import PASSWORD
 from matrix.features.qualification.expected import ExpectedRelease
 from matrix.features.qualification.gate import required_claims
+from matrix.features.qualification.signatures import PASSWORD
 from matrix.features.qualification.signoff import ENVELOPE, SignoffFiles, write_folder
 from matrix.features.qualification.statement import ProjectIdentity
 from matrix.model.plan import Plan

@@ -29,8 +29,7 @@ from matrix.features.minimum.run import (
     SearchResult,
     search_minimum,
 )
-from matrix.features.minimum.search_plan import SearchOptions, SearchPlan
-from matrix.features.minimum.subject import parse_subject
+from matrix.features.minimum.search_plan import SearchOptions, SearchPlan, parse_subject
 from matrix.model.capture import CellCapture, ProcessCapture
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim

@@ -13,22 +13,26 @@ from typing import Any
 
 import pytest
 
-from matrix.features.qualification.artifacts import Artifact
 from matrix.features.qualification.check import (
     SignatureVerifier,
     SignoffRefusedError,
     SignoffRequirements,
     check,
 )
-from matrix.features.qualification.dsse import (
+from matrix.features.qualification.expected import (
+    Artifact,
+    ExpectedClaim,
+    ExpectedPart,
+    ExpectedRelease,
+)
+from matrix.features.qualification.gate import decide
+from matrix.features.qualification.policy import Policy, Waiver, parse_policy
+from matrix.features.qualification.signatures import (
     load_public_key,
     load_signer,
     sign_statement,
     verify_envelope,
 )
-from matrix.features.qualification.expected import ExpectedClaim, ExpectedPart, ExpectedRelease
-from matrix.features.qualification.gate import decide
-from matrix.features.qualification.policy import Policy, Waiver, parse_policy
 from matrix.features.qualification.signoff import (
     ENVELOPE,
     EXPECTED,
@@ -53,7 +57,7 @@ from matrix.runs.record_reader import parse_record
 NOW = dt.datetime(2026, 11, 20, 12, 0, tzinfo=dt.timezone.utc)
 CELL = Cell.parse("cp39-linux_x86_64-django3.2-ddtrace2.21.12")
 OTHER = Cell.parse("cp39-linux_aarch64-django3.2-ddtrace2.21.12")
-GATE_POLICY = Policy(("*",), (), (), dt.timedelta(days=7), 2, (), "")
+GATE_POLICY = Policy(("*",), (), (), dt.timedelta(days=7), 2, (), b"", "")
 FACTS = RunFacts("documented", "", "", NOW.isoformat(), 1.0, interrupted=False)
 FILES = (
     Artifact("ddtrace-2.21.12-cp39-cp39-manylinux2014_x86_64.whl", "a" * 64),

@@ -22,7 +22,7 @@ from helpers.workflow_runs import Job, Run
 
 from matrix.distributed.github import load_runners
 from matrix.docker.images.digests import digests_path, read_digests
-from matrix.features.qualification.dsse import PASSWORD, make_key
+from matrix.features.qualification.signatures import PASSWORD, make_key
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.inspect import host_target
 from matrix.services.recipes import load_recipes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from matrix.documents.promise import PromiseError, read_promise
 from matrix.documents.table_reader import (
     ClaimDraft,
     ClaimTable,
@@ -14,7 +13,13 @@ from matrix.documents.table_reader import (
     TableReader,
 )
 from matrix.documents.text import plain
-from matrix.documents.versions import VersionsError, read_versions, series
+from matrix.documents.versions import (
+    PromiseError,
+    VersionsError,
+    read_promise,
+    read_versions,
+    series,
+)
 from matrix.model.claim import ClaimKind
 
 
@@ -35,10 +40,8 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
         yield TableProblem(row.line, message, error.suggestion)
         return
     if promise is None or promise.status is None or promise.specifiers:
-        near = table.vocabulary.nearest("statuses", level)
-        yield TableProblem(row.line, f"unknown level of support {plain(level)!r}", near)
+        yield table.unknown(row, "level", "statuses", "level of support")
         return
-    until = (("until", promise.until),) if promise.until else ()
     for branch in branches:
         yield ClaimDraft(
             ClaimKind.BRANCH,
@@ -47,7 +50,7 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
             plain(release),
             promise.status,
             row.line,
-            (*until, *row.notes),
+            (*promise.scope, *row.notes),
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from matrix.documents.promise import PromiseError, read_promise
 from matrix.documents.table_reader import (
     ClaimDraft,
     ClaimTable,
@@ -15,6 +14,7 @@ from matrix.documents.table_reader import (
     TableReader,
 )
 from matrix.documents.text import comparable, plain, slug
+from matrix.documents.versions import PromiseError, read_promise
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
 
@@ -47,8 +47,7 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
         return
     capability = read_capability(name, table.vocabulary)
     if capability is None:
-        near = table.vocabulary.nearest("capabilities", name)
-        yield TableProblem(row.line, f"unknown capability {plain(name)!r}", near)
+        yield table.unknown(row, "capability", "capabilities", "capability")
         return
     try:
         promise = read_promise(cell, table.vocabulary)
@@ -57,7 +56,6 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
         yield TableProblem(row.line, message, error.suggestion)
         return
     subject, status = capability
-    scope = (("until", promise.until),) if promise.until else ()
     for specifier in promise.specifiers or ("",):
         yield ClaimDraft(
             ClaimKind.CAPABILITY,
@@ -66,7 +64,7 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
             plain(cell),
             promise.status or status or Status.SUPPORTED,
             row.line,
-            (*scope, *row.notes),
+            (*promise.scope, *row.notes),
             (slug(name),),
         )
 

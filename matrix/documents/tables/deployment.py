@@ -19,18 +19,15 @@ from matrix.model.claim import ClaimKind, Status
 
 
 def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
-    name = row["deployment"]
-    deployment = table.vocabulary.exactly("deployments", name)
+    deployment = table.vocabulary.exactly("deployments", row["deployment"])
     if deployment is None:
-        near = table.vocabulary.nearest("deployments", name)
-        yield TableProblem(row.line, f"unknown deployment type {plain(name)!r}", near)
+        yield table.unknown(row, "deployment", "deployments", "deployment type")
         return
     for column, cell in row.support:
         promise = read_support(table, row, column, cell)
         if isinstance(promise, TableProblem):
             yield promise
             continue
-        until = (("until", promise.until),) if promise.until else ()
         for specifier in promise.specifiers or ("",):
             yield ClaimDraft(
                 ClaimKind.DEPLOYMENT,
@@ -39,7 +36,7 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
                 plain(cell),
                 promise.status or Status.SUPPORTED,
                 row.line,
-                (("deployment", deployment), *until, *row.notes),
+                (("deployment", deployment), *promise.scope, *row.notes),
                 (slug(column.written),),
             )
 

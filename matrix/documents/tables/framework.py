@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from matrix.documents.promise import PromiseError, read_promise
 from matrix.documents.table_reader import (
     SUPPORT,
     ClaimDraft,
@@ -21,7 +20,13 @@ from matrix.documents.table_reader import (
     read_support,
 )
 from matrix.documents.text import plain, slug
-from matrix.documents.versions import VersionsError, read_versions, specifiers
+from matrix.documents.versions import (
+    PromiseError,
+    VersionsError,
+    read_promise,
+    read_versions,
+    specifiers,
+)
 from matrix.model.claim import ClaimKind, Status
 
 
@@ -67,9 +72,7 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
         if isinstance(promise, TableProblem):
             yield promise
             continue
-        scope = [("capability", column.capability)]
-        if promise.until:
-            scope.append(("until", promise.until))
+        scope = [("capability", column.capability), *promise.scope]
         if promise.specifiers:
             scope.append(("note", "ddtrace " + " or ".join(promise.specifiers)))
         status = promise.status or entry.status

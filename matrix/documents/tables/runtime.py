@@ -55,16 +55,13 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
     problems: list[TableProblem] = []
     system = vocabulary.exactly("systems", row["os"]) or ""
     if not system:
-        near = vocabulary.nearest("systems", row["os"])
-        problems.append(TableProblem(row.line, f"unknown system {plain(row['os'])!r}", near))
+        problems.append(table.unknown(row, "os", "systems", "system"))
     cpus = _cpus(row, system, vocabulary, problems)
     runtime = "cpython"
     if plain(row["runtime"]):
         runtime = vocabulary.exactly("runtimes", row["runtime"]) or ""
         if not runtime:
-            near = vocabulary.nearest("runtimes", row["runtime"])
-            message = f"unknown runtime {plain(row['runtime'])!r}"
-            problems.append(TableProblem(row.line, message, near))
+            problems.append(table.unknown(row, "runtime", "runtimes", "runtime"))
     versions = _versions(row, "runtime-versions", vocabulary, problems)
     tracers = _versions(row, "ddtrace", vocabulary, problems)
     if problems:

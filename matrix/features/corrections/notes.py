@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from matrix.documents.markdown import Text
+from matrix.documents.source import Text
 from matrix.documents.text import plain
 from matrix.features.corrections.change import Action, DocumentChange, UnchangedClaim, ground_for
 from matrix.features.corrections.edit import Deletion

@@ -10,8 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from matrix.documents.claim_ids import document_names
-from matrix.documents.document import ReadDocument, read_documents
-from matrix.documents.layout import PageLayout, TableLayout, read_layout
+from matrix.documents.document import (
+    PageLayout,
+    ReadDocument,
+    TableLayout,
+    read_documents,
+    read_layout,
+)
 from matrix.documents.source import load_source
 from matrix.documents.text import plain
 from matrix.errors import UnreadableInputError

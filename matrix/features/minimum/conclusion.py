@@ -12,7 +12,6 @@ from matrix.errors import ExitCode
 from matrix.features.minimum.observations import ReleaseSearchResult, ReleaseState
 from matrix.features.minimum.run import SearchResult
 from matrix.features.minimum.search_plan import DocumentedMinimum, SearchPlan
-from matrix.model.reason import Reason
 
 
 class Agreement(str, enum.Enum):
@@ -41,31 +40,8 @@ def conclude(
     It is refuted only where the first release that can tell, from the documented one on, fails, and
     a later one works in the same environment.
     """
-    agreement, detail = _compare(plan, result, promise.minimum)
-    return Conclusion(promise, agreement, detail)
-
-
-def exit_code_of(searches: Iterable[SearchResult]) -> ExitCode:
-    """Return the exit code of the searches: the worst answer of any channel."""
-    code = ExitCode.OK
-    for search in searches:
-        if search.interrupted:
-            return ExitCode.INTERRUPTED
-        if search.lost:
-            return ExitCode.ENGINE_UNAVAILABLE
-        for result in search.results.values():
-            agreements = {
-                conclude(search.plan, result, promise).agreement for promise in search.plan.promises
-            }
-            if Agreement.LATER in agreements:
-                code = ExitCode.REFUTED
-            elif (Agreement.OPEN in agreements or result.observed is None) and not code:
-                code = ExitCode.UNVERIFIED
-    return code
-
-
-def _compare(plan: SearchPlan, result: ReleaseSearchResult, minimum: str) -> tuple[Agreement, str]:
-    documented, observed = Version(minimum), result.observed
+    minimum, observed = promise.minimum, result.observed
+    documented = Version(minimum)
     since = [tested for tested in result.tried if Version(tested.release) >= documented]
     answered = [item for item in since if item.reply.answer is not ReleaseState.CANNOT_TELL]
     works = [item.release for item in answered if item.reply.answer is ReleaseState.WORKS]
@@ -87,20 +63,33 @@ def _compare(plan: SearchPlan, result: ReleaseSearchResult, minimum: str) -> tup
         answer = Agreement.SAME, "it works; the release before cannot tell"
     else:
         answer = _compare_untested(plan, minimum, observed)
-    return answer
+    return Conclusion(promise, *answer)
+
+
+def exit_code_of(searches: Iterable[SearchResult]) -> ExitCode:
+    """Return the exit code of the searches: the worst answer of any channel."""
+    code = ExitCode.OK
+    for search in searches:
+        if search.interrupted:
+            return ExitCode.INTERRUPTED
+        if search.lost:
+            return ExitCode.ENGINE_UNAVAILABLE
+        for result in search.results.values():
+            agreements = {
+                conclude(search.plan, result, promise).agreement for promise in search.plan.promises
+            }
+            if Agreement.LATER in agreements:
+                code = ExitCode.REFUTED
+            elif (Agreement.OPEN in agreements or result.observed is None) and not code:
+                code = ExitCode.UNVERIFIED
+    return code
 
 
 def _compare_untested(plan: SearchPlan, minimum: str, observed: str) -> tuple[Agreement, str]:
     """Return the answer where the documented release has none, and only later ones do."""
     if minimum in plan.cells:
         return Agreement.OPEN, f"{minimum} cannot tell"
-    deselected = {
-        release
-        for skipped in plan.skipped
-        if skipped.reason is Reason.NOT_SELECTED
-        for release in skipped.releases
-    }
     between = [x for x in plan.cells if Version(minimum) < Version(x) < Version(observed)]
-    if minimum in deselected or between:
+    if minimum in plan.deselected or between:
         return Agreement.OPEN, f"{minimum} was not tested"
     return Agreement.SAME, f"{observed} is the first of them that can be installed here"

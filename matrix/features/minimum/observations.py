@@ -6,7 +6,9 @@ import dataclasses
 import enum
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, TypeAlias
+
+from matrix.reporting.text import count_text
 
 
 class ReleaseState(str, enum.Enum):
@@ -23,14 +25,6 @@ class OracleReply:
 
     answer: ReleaseState
     reason: str = ""
-
-
-class Oracle(Protocol):
-    """Tests releases, each once."""
-
-    def check(self, release: str) -> OracleReply:
-        """Return whether the feature works in this release."""
-        ...
 
 
 class StepCause(str, enum.Enum):
@@ -230,37 +224,13 @@ def _assume(state: SearchState, positions: range, text: str) -> Iterator[str]:
     silent = [p for p in positions if state.answers.get(p) is ReleaseState.CANNOT_TELL]
     for group, condition in ((untested, "not tested"), (silent, "that cannot tell")):
         if group:
-            noun = "release" if len(group) == 1 else "releases"
-            first, last = state.releases[group[0]], state.releases[group[-1]]
-            ends = first if first == last else f"{first} to {last}"
-            yield f"{len(group)} {noun} {condition} {text} ({ends})"
+            ends = range_text(state.releases[group[0]], state.releases[group[-1]])
+            yield f"{count_text(len(group), 'release')} {condition} {text} ({ends})"
 
 
-@dataclasses.dataclass(frozen=True)
-class SearchStarted:
-    """A search over so many releases begins, of which at most `bound` will be tested."""
-
-    strategy: str
-    releases: int
-    documented: str | None
-    bound: int
-
-
-@dataclasses.dataclass(frozen=True)
-class ReleaseRequested:
-    """A release is about to be tested, the `number`-th (from 1)."""
-
-    release: str
-    cause: StepCause
-    number: int
-
-
-@dataclasses.dataclass(frozen=True)
-class ReleaseTested:
-    """A release was tested."""
-
-    release: str
-    reply: OracleReply
+def range_text(first: str, last: str) -> str:
+    """Return a range of releases in words; it may be a single one."""
+    return first if first == last else f"{first} to {last}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -279,11 +249,4 @@ class GapFound:
     last: str
 
 
-@dataclasses.dataclass(frozen=True)
-class SearchFinished:
-    """The last event of a search."""
-
-    result: ReleaseSearchResult
-
-
-Event = SearchStarted | ReleaseRequested | ReleaseTested | RangeNarrowed | GapFound | SearchFinished
+SearchEvent: TypeAlias = RangeNarrowed | GapFound

@@ -6,15 +6,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from matrix.errors import NothingSelectedError, UsageError, did_you_mean
 from matrix.features.minimum.search_plan import (
+    DocumentedMinimum,
     SearchBounds,
     SearchOptions,
     SearchPlan,
-    Skipped,
-    documented_minimums,
+    SearchSubject,
+    checks_about,
     find_release,
+    select_channels,
     split_releases,
 )
-from matrix.features.minimum.subject import SearchSubject, checks_about, select_channels
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.plan import PlannedCell
@@ -124,29 +125,13 @@ class _SearchPlanner:
                 "Pass another one (--framework NAME==VERSION) or another CPython (--python).",
             )
         release, base = choice
-        cells, skipped = split_releases(
-            self.tracer,
-            self.bounds,
-            lambda tracer: tracer_obstacle(tracer, python, self.options.target),
-            lambda tracer: self._cell(python, framework, release, tracer),
-        )
-        pages = pages_by_document(self.claims)
-        stated = [
-            (claim, minimum)
-            for claim in self.subject.claims
-            if claim.status is not Status.NOT_SUPPORTED
-            for page in [pages[claim.document, claim.sha256]]
-            for minimum in [documented_minimum(claim, self.subject.rule, page)]
-            if minimum is not None
-        ]
         return self._search_plan(
             self.tracer,
-            cells,
-            skipped,
-            stated,
             python,
+            lambda tracer: tracer_obstacle(tracer, python, self.options.target),
+            lambda tracer: self._cell(python, framework, release, tracer),
+            lambda cells: self._remarks(framework, release, base, cells),
             framework=f"{framework} {release.text}",
-            remarks=tuple(self._remarks(framework, release, base, cells)),
         )
 
     def plan_under_tracer(self) -> SearchPlan:
@@ -167,26 +152,23 @@ class _SearchPlanner:
         obstacle = tracer_obstacle(tracer, python, self.options.target)
         if obstacle is not None:
             raise NothingSelectedError(obstacle.detail, "Pass another CPython with --python.")
-        cells, skipped = split_releases(
+
+        def remarks(cells: Mapping[str, PlannedCell]) -> Iterator[str]:
+            existing = (item for item in project.all if item.text in cells)
+            younger = [item.text for item in existing if item.uploaded > tracer.uploaded]
+            if younger:
+                yield (
+                    f"{len(younger)} releases of {name} are younger than {TRACER} {tracer.text}"
+                    f" ({younger[0]} to {younger[-1]}): it cannot know them"
+                )
+
+        return self._search_plan(
             project,
-            self.bounds,
+            python,
             lambda release: framework_obstacle(name, release, python),
             lambda release: self._cell(python, name, release, tracer),
-        )
-        stated = [
-            (claim, claim)
-            for claim in self.subject.claims
-            if claim.status is not Status.NOT_SUPPORTED
-        ]
-        younger = [x.text for x in project.all if x.uploaded > tracer.uploaded and x.text in cells]
-        remarks = []
-        if younger:
-            remarks.append(
-                f"{len(younger)} releases of {name} are younger than {TRACER} {tracer.text}"
-                f" ({younger[0]} to {younger[-1]}): it cannot know them"
-            )
-        return self._search_plan(
-            project, cells, skipped, stated, python, ddtrace=tracer.text, remarks=tuple(remarks)
+            remarks,
+            ddtrace=tracer.text,
         )
 
     def _framework_release(
@@ -275,17 +257,15 @@ class _SearchPlanner:
     def _search_plan(  # noqa: PLR0913 - the parts of one search
         self,
         project: Releases,
-        cells: dict[str, PlannedCell],
-        skipped: tuple[Skipped, ...],
-        stated: Sequence[tuple[Claim, Claim]],
         python: str,
+        obstacle: Callable[[Release], Unsatisfiable | None],
+        cell: Callable[[Release], PlannedCell],
+        remarks: Callable[[Mapping[str, PlannedCell]], Iterator[str]],
         *,
         framework: str = "",
         ddtrace: str = "",
-        remarks: tuple[str, ...] = (),
     ) -> SearchPlan:
-        specifiers = {minimum.specifier for _, minimum in stated}
-        matching = {text: tuple(project.matching(text)) for text in specifiers}
+        cells, skipped = split_releases(project, self.bounds, obstacle, cell)
         return SearchPlan(
             subject=str(self.subject),
             project=project.name,
@@ -299,7 +279,30 @@ class _SearchPlanner:
             releases=tuple(release.text for release in project.all),
             cells=cells,
             skipped=skipped,
-            promises=tuple(documented_minimums(stated, matching)),
+            promises=tuple(self._documented_minimums(project)),
             denied=tuple(x for x in self.subject.claims if x.status is Status.NOT_SUPPORTED),
-            remarks=remarks,
+            remarks=tuple(remarks(cells)),
         )
+
+    def _documented_minimums(self, project: Releases) -> Iterator[DocumentedMinimum]:
+        pages = pages_by_document(self.claims)
+        yielded = set()
+        for claim in self.subject.claims:
+            if claim.status is Status.NOT_SUPPORTED:
+                continue
+            minimum: Claim | None = claim
+            if not self.subject.of_library:
+                page = pages[claim.document, claim.sha256]
+                minimum = documented_minimum(claim, self.subject.rule, page)
+            # Several claims of one page may have the same minimum.
+            if minimum is None or not minimum.specifier or minimum.id in yielded:
+                continue
+            if matching := project.matching(minimum.specifier):
+                yielded.add(minimum.id)
+                yield DocumentedMinimum(
+                    claim=claim.id,
+                    document=minimum.document,
+                    line=minimum.line,
+                    as_written=minimum.as_written,
+                    minimum=matching[0].text,
+                )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -24,8 +25,8 @@ from matrix.features.minimum.observations import (
     ReleaseGap,
     ReleaseSearchResult,
     ReleaseState,
-    SearchStarted,
     TestedRelease,
+    range_text,
 )
 from matrix.features.minimum.run import (
     EmitSearch,
@@ -39,16 +40,11 @@ from matrix.reporting.text import count_text, short_names, shorten
 from matrix.runs.events import CellFinished, CellStarted, Event, Message, WarningRaised
 
 SCHEMA = "minimum/1"
-MARKS = {ReleaseState.WORKS: "#", ReleaseState.FAILS: "-", ReleaseState.CANNOT_TELL: "?"}
-_WORDS = {
-    ReleaseState.WORKS: "works",
-    ReleaseState.FAILS: "fails",
-    ReleaseState.CANNOT_TELL: "cannot tell",
-}
-_STYLES = {
-    ReleaseState.WORKS: "green",
-    ReleaseState.FAILS: "red",
-    ReleaseState.CANNOT_TELL: "yellow",
+# The mark of a tested release, its answer in words, and the style of the mark.
+_STATES = {
+    ReleaseState.WORKS: ("#", "works", "green"),
+    ReleaseState.FAILS: ("-", "fails", "red"),
+    ReleaseState.CANNOT_TELL: ("?", "cannot tell", "yellow"),
 }
 _AGREEMENT = {
     Agreement.SAME: ("as documented", "green"),
@@ -96,7 +92,8 @@ def mark_lines(result: ReleaseSearchResult) -> Iterator[Text]:
         group = result.tried[start : start + _MARKS_IN_LINE]
         line = Text(f"  {group[0].release:<{width}} ")
         for tested in group:
-            line.append(MARKS[tested.reply.answer], _STYLES[tested.reply.answer])
+            mark, _, style = _STATES[tested.reply.answer]
+            line.append(mark, style)
         yield line.append(f" {group[-1].release}")
 
 
@@ -151,7 +148,7 @@ def _answer(plan: SearchPlan, result: ReleaseSearchResult) -> Text:
 def _hole(hole: ReleaseGap | None) -> str:
     if hole is None:
         return "none found"
-    ends = [_release_range(hole.first, hole.last)]
+    ends = [range_text(hole.first, hole.last)]
     ends += [] if hole.exact else ["ends not exact"]
     return ", ".join([*ends, *([] if hole.closed else ["nothing later works"])])
 
@@ -159,17 +156,23 @@ def _hole(hole: ReleaseGap | None) -> str:
 def _legend(result: ReleaseSearchResult) -> str:
     answers = [tested.reply.answer for tested in result.tried]
     return ", ".join(
-        f"{MARKS[state]} {_WORDS[state]} {answers.count(state)}" for state in ReleaseState
+        f"{mark} {word} {answers.count(state)}" for state, (mark, word, _) in _STATES.items()
     )
 
 
 def _describe_ranges(result: ReleaseSearchResult) -> Iterator[str]:
     """Yield a line for each range of tested releases with the same answer."""
     reported: set[str] = set()
-    for _, group in itertools.groupby(result.tried, key=_range_key):
-        releases, reason = _describe_range(list(group))
+    for (answer, _), group in itertools.groupby(result.tried, key=_range_key):
+        tested = list(group)
+        releases = range_text(tested[0].release, tested[-1].release)
+        count = f" ({len(tested)} tested)" if len(tested) > 1 else ""
+        reason = ""
+        if answer is not ReleaseState.WORKS:
+            reason = f": {shorten(tested[-1].reply.reason, _LONGEST_REASON)}"
         # Many ranges fail for the same reason, which is given once.
-        yield releases if reason in reported else f"{releases}{reason}"
+        shown = "" if reason in reported else reason
+        yield f"{_STATES[answer][1]}: {releases}{count}{shown}"
         reported.add(reason)
 
 
@@ -178,27 +181,11 @@ def _range_key(tested: TestedRelease) -> tuple[ReleaseState, str]:
     return tested.reply.answer, reason.partition(":")[0]
 
 
-def _describe_range(group: Sequence[TestedRelease]) -> tuple[str, str]:
-    """Return the releases of a range in words, and the reason of its last one."""
-    answer = group[0].reply.answer
-    releases = _release_range(group[0].release, group[-1].release)
-    count = f" ({len(group)} tested)" if len(group) > 1 else ""
-    reason = ""
-    if answer is not ReleaseState.WORKS:
-        reason = f": {shorten(group[-1].reply.reason, _LONGEST_REASON)}"
-    return f"{_WORDS[answer]}: {releases}{count}", reason
-
-
-def _release_range(first: str, last: str) -> str:
-    return first if first == last else f"{first} to {last}"
-
-
 def _describe_run(search: SearchResult) -> str:
     plan = search.plan
     reused = sum(record.reused for record in search.records)
-    end = "the engine was lost, " if search.lost else ""
-    if search.interrupted:
-        end = "interrupted, "
+    lost = "the engine was lost, " if search.lost else ""
+    end = "interrupted, " if search.interrupted else lost
     return (
         f"{end}{count_text(len(search.records), 'cell')} ({reused} reused) of {len(plan.cells)}"
         f" releases that can be tested, {len(plan.releases)} final releases of {plan.project}"
@@ -213,17 +200,15 @@ def _print(console: Console, text: str, style: str = "") -> None:
 @contextlib.contextmanager
 def search_display(console: Console) -> Iterator[EmitSearch]:
     """Yield a function that shows the events of searches on `console`."""
-    if console.is_terminal and not console.is_dumb_terminal:
-        with console.status("") as status:
-            yield _Display(console, status.update).handle
-        return
-    yield _Display(console, None).handle
+    is_live = console.is_terminal and not console.is_dumb_terminal
+    with console.status("") if is_live else contextlib.nullcontext() as status:
+        yield _Display(console, status).handle
 
 
 class _Display:
-    def __init__(self, console: Console, update: Callable[[str], None] | None) -> None:
+    def __init__(self, console: Console, status: Status | None) -> None:
         self._console = console
-        self._update = update
+        self._status = status
         self._running: dict[str, None] = {}
         self._done = 0
         self._bound = 0
@@ -232,15 +217,19 @@ class _Display:
     def handle(self, event: Event | SearchPlanStarted | ReleasesSearched) -> None:
         """Show an event."""
         match event:
-            case SearchPlanStarted(plan):
-                self._done, self._bound = 0, 0
+            case SearchPlanStarted(plan, bound):
+                self._done, self._bound = 0, bound
                 self._report(
                     f"{plan.title}:"
                     f" {count_text(len(plan.cells), 'release')} of {plan.project} to search,"
                     f" {count_text(len(plan.channels), 'channel')}"
                 )
-            case ReleasesSearched(channel, step):
-                self._handle_step(channel, step)
+            case ReleasesSearched(channel, RangeNarrowed(fails, works)):
+                below = f", {fails} fails" if fails else ""
+                self._report(f"{channel}: {works} works{below}")
+            case ReleasesSearched(channel, GapFound(first, last)):
+                releases = range_text(first, last)
+                self._report(f"{channel}: a hole: {releases} fails, above one that works")
             case CellStarted(cell):
                 self._running[cell] = None
             case CellFinished():
@@ -253,20 +242,11 @@ class _Display:
                 self._report(message)
             case _:
                 pass
-        self._update_status()
-
-    def _handle_step(self, channel: str, event: object) -> None:
-        match event:
-            case SearchStarted():
-                self._bound = max(self._bound, event.bound)
-            case RangeNarrowed(fails, works):
-                below = f", {fails} fails" if fails else ""
-                self._report(f"{channel}: {works} works{below}")
-            case GapFound(first, last):
-                releases = _release_range(first, last)
-                self._report(f"{channel}: a hole: {releases} fails, above one that works")
-            case _:
-                pass
+        if self._status is not None:
+            running = shorten(", ".join(self._running), max(20, self._console.width - 40))
+            self._status.update(
+                f"{self._done} cells (at most {self._bound} a channel)  [dim]{running}[/]"
+            )
 
     def _describe_cell(self, event: CellFinished) -> str:
         outcome = event.reason.value if event.reason else "observed"
@@ -275,15 +255,6 @@ class _Display:
         detail = f": {shorten(event.detail, _LONGEST_DETAIL)}" if is_new and event.detail else ""
         time = "reused" if event.reused else f"{event.seconds:.1f} s"
         return f"{event.cell}: {outcome}, {time}{detail}"
-
-    def _update_status(self) -> None:
-        if self._update is not None:
-            running = ", ".join(self._running)
-            width = max(20, self._console.width - 40)
-            self._update(
-                f"{self._done} cells (at most {self._bound} a channel)  "
-                f"[dim]{shorten(running, width)}[/]"
-            )
 
     def _report(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

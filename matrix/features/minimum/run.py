@@ -7,18 +7,15 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from matrix.features.minimum.bisect import Bisection, Exhaustive
-from matrix.features.minimum.observations import Event as SearchEvent
+from packaging.version import Version
+
 from matrix.features.minimum.observations import (
     OracleReply,
     ReleaseSearchResult,
     ReleaseState,
-    SearchState,
-    StepCause,
-    TestedRelease,
-    summarize_search,
+    SearchEvent,
 )
-from matrix.features.minimum.search import JointSearch
+from matrix.features.minimum.search import Bisection, Exhaustive, JointSearch
 from matrix.features.minimum.search_plan import SearchPlan
 from matrix.judging.sentences import evidence_text
 from matrix.model.plan import Plan
@@ -58,9 +55,10 @@ class MinimumOptions(RunOptions):
 
 @dataclasses.dataclass(frozen=True)
 class SearchPlanStarted:
-    """A search begins, for all its channels."""
+    """A search begins, for all its channels; at most `bound` releases are tested for each."""
 
     plan: SearchPlan
+    bound: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,18 +82,9 @@ class SearchResult:
     exhaustive: bool
     started: dt.datetime
     seconds: float
-    interrupted: bool = False
-    lost: str = ""
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def findings(self) -> dict[tuple[str, str], Finding]:
-        """Return the findings by cell and channel."""
-        return {
-            (finding.cell.id, finding.channel): finding
-            for record in self.records
-            for finding in record.findings
-        }
+    interrupted: bool
+    lost: str
+    warnings: tuple[str, ...]
 
 
 def search_minimums(
@@ -130,12 +119,7 @@ def search_minimum(
     width = len(releases) if options.exhaustive else min(options.jobs, _MOST_AT_A_TIME)
     records: list[CellRecord] = []
 
-    def report(steps: Iterable[tuple[str, SearchEvent]]) -> None:
-        for channel, event in steps:
-            emit(ReleasesSearched(channel, event))
-
-    emit(SearchPlanStarted(plan))
-    report(search.begin())
+    emit(SearchPlanStarted(plan, strategy.bound(len(releases))))
     release_of = {planned.cell: release for release, planned in plan.cells.items()}
     while not oracle.ended and (requested := search.next_round(width)):
         tested = oracle.check(plan, requested)
@@ -143,8 +127,8 @@ def search_minimum(
         replies = {release_of[record.cell]: _replies(record.findings, plan) for record in tested}
         # In the order of the request: equal answers make equal searches, whatever ends first.
         in_order = {release: replies[release] for release in requested if release in replies}
-        report(search.add_replies(in_order))
-    report(search.finish())
+        for channel, event in search.add_replies(in_order):
+            emit(ReleasesSearched(channel, event))
     return SearchResult(
         plan=plan,
         results={name: _with_bounds(plan, result) for name, result in search.results.items()},
@@ -211,38 +195,10 @@ def reply_for(finding: Finding | None) -> OracleReply:
     return OracleReply(_ANSWERS[finding.shows], f"{reason}{evidence_text(finding.facts)}")
 
 
-def known_minimums(plan: SearchPlan, findings: Iterable[Finding]) -> dict[str, ReleaseSearchResult]:
-    """Return the results that findings of any run give, by channel, without running cells.
-
-    A channel without findings has no release that works.
-    """
-    releases = tuple(plan.cells)
-    positions = {planned.cell: index for index, planned in enumerate(plan.cells.values())}
-    by_channel: dict[str, dict[int, Finding]] = {channel: {} for channel in plan.channels}
-    for finding in findings:
-        if (
-            finding.cell in positions
-            and finding.probe == plan.probe
-            and finding.channel in by_channel
-        ):
-            by_channel[finding.channel][positions[finding.cell]] = finding
-    documented = plan.documented
-    position = releases.index(documented) if documented in releases else None
-
-    def result(by_position: Mapping[int, Finding]) -> ReleaseSearchResult:
-        tried = tuple(
-            TestedRelease(index, releases[index], StepCause.GIVEN, reply_for(finding))
-            for index, finding in sorted(by_position.items(), key=lambda item: item[0])
-        )
-        return _with_bounds(plan, summarize_search(SearchState(releases, position, tried)))
-
-    return {channel: result(by_position) for channel, by_position in by_channel.items()}
-
-
 def _with_bounds(plan: SearchPlan, result: ReleaseSearchResult) -> ReleaseSearchResult:
     """Return the result, not exact where earlier releases were excluded from the search."""
     first = next(iter(plan.cells))
-    if result.observed != first or not plan.excludes_earlier:
+    if result.observed != first or not any(Version(x) < Version(first) for x in plan.deselected):
         return result
     assumption = f"releases before {first} were not searched: an earlier release may work"
     return dataclasses.replace(result, exact=False, assumptions=(*result.assumptions, assumption))

@@ -1,33 +1,32 @@
 """Search over releases, without any idea of what is tested. Pure.
 
-An `Oracle` tests one release, a `Strategy` chooses the release to test next, and `search`
-alternates between them and reports every step as an event.
+A strategy chooses the release to test next. Bisection does not trust its own assumption, as a
+feature that works may stop working, and some releases cannot tell. In this order it tests the
+newest release, the documented minimum, the boundary by halving, the boundary's neighbours one by
+one, samples on both sides of it, and the edges of the first hole that those show. Whenever an
+answer changes one of these, the earlier steps are repeated. A release that cannot tell splits the
+range: its two sides are tested one after the other, the newer first.
 
-`JointSearch` is for several searches over the same releases, whose answers come from the same
-experiments. An experiment with one release answers every search at once, and a machine runs several
-at a time, so the searches proceed in rounds. A round has the next release of each search and, while
-there is room, the releases that they would test after it, whatever the answers are.
+`JointSearch` is for searches over the same releases, whose answers come from the same experiments.
+An experiment with one release answers every search at once, and a machine runs several at a time,
+so the searches proceed in rounds. A round has the next release of each search and, while there is
+room, the releases that they would test after it, whatever the answers are.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from matrix.features.minimum.bisect import Strategy
 from matrix.features.minimum.observations import (
-    Event,
     GapFound,
-    Oracle,
     OracleReply,
     RangeNarrowed,
-    ReleaseRequested,
     ReleaseSearchResult,
     ReleaseState,
-    ReleaseTested,
-    SearchFinished,
-    SearchStarted,
+    SearchEvent,
     SearchState,
     SearchStep,
     StepCause,
@@ -35,31 +34,122 @@ from matrix.features.minimum.observations import (
     summarize_search,
 )
 
-Named: TypeAlias = tuple[str, Event]
-"""An event with the name of its search."""
 
+@dataclasses.dataclass(frozen=True)
+class Bisection:
+    """Bisection with `beside` neighbours on each side of the boundary, and `samples` over all.
 
-def search(
-    releases: Sequence[str], oracle: Oracle, strategy: Strategy, documented: str | None = None
-) -> Generator[Event, None, None]:
-    """Yield the events of a search, at last `SearchFinished` with the result.
+    `patience` is how many releases that cannot tell are stepped around for the newest release, for
+    the boundary and for the hole. With `n` releases and `L = ceil(log2(n + 1))`, at most the
+    smaller of `n` and this number are tested:
 
-    `releases` are ascending and unique. `documented` is the documented minimum, ignored where it is
-    not among them. Closing the generator stops the search. Raises ValueError for releases that are
-    not unique, and for a strategy that tests one twice.
+        (patience + 1) + 1 + samples + 4 beside + 2 (patience + 1) (L + 1)
     """
-    state = _initial_state(releases, documented)
-    yield _started(state, strategy)
-    while (step := strategy.step(state)) is not None:
-        if step.position in state.answers:
-            raise ValueError(f"{strategy.name} tests {releases[step.position]} twice")
-        release = state.releases[step.position]
-        yield ReleaseRequested(release, step.cause, len(state.tried) + 1)
-        reply = oracle.check(release)
-        yield ReleaseTested(release, reply)
-        before, state = state, _with_reply(state, step, reply)
-        yield from _changes(before, state)
-    yield SearchFinished(summarize_search(state))
+
+    beside: int = 3
+    samples: int = 8
+    patience: int = 6
+
+    def bound(self, releases: int) -> int:
+        """Return the most releases that are tested of so many."""
+        others = self.patience + 2 + self.samples + 4 * self.beside
+        return min(releases, others + 2 * self._most_halvings(releases))
+
+    def step(self, state: SearchState) -> SearchStep | None:
+        """Return the next step."""
+        return next(self._steps(state), None)
+
+    def _steps(self, state: SearchState) -> Iterator[SearchStep]:
+        yield from self._newest(state)
+        if state.documented is not None and state.documented not in state.answers:
+            yield SearchStep(state.documented, StepCause.DOCUMENTED)
+        if state.bracket is None:
+            # No release works so far: sample all of them before giving up.
+            yield from self._samples(state, StepCause.ANY)
+            return
+        low, high = state.bracket
+        yield from self._halve(state, StepCause.BISECT, low, high)
+        yield from self._neighbours(state, high)
+        yield from self._samples(state, StepCause.SAMPLE)
+        yield from self._hole_edges(state)
+
+    def _most_halvings(self, releases: int) -> int:
+        return (self.patience + 1) * (releases.bit_length() + 1)
+
+    def _newest(self, state: SearchState) -> Iterator[SearchStep]:
+        """Test the newest release that can tell."""
+        count = len(state.releases)
+        for position in range(count - 1, max(-1, count - self.patience - 2), -1):
+            if position not in state.answers:
+                yield SearchStep(position, StepCause.NEWEST)
+            if state.answers.get(position) is not ReleaseState.CANNOT_TELL:
+                return
+
+    def _halve(
+        self, state: SearchState, cause: StepCause, low: int, high: int
+    ) -> Iterator[SearchStep]:
+        """Test the middle of the newest untested run between two positions."""
+        silent = state.count(cause, ReleaseState.CANNOT_TELL)
+        most = self._most_halvings(len(state.releases))
+        if silent > self.patience or state.count(cause) >= most:
+            return
+        if runs := state.untested_runs(low, high):
+            yield SearchStep(runs[-1][len(runs[-1]) // 2], cause)
+
+    def _neighbours(self, state: SearchState, boundary: int) -> Iterator[SearchStep]:
+        """Test the releases beside the boundary; a boundary that keeps moving ends this."""
+        if state.count(StepCause.BESIDE) >= 4 * self.beside:
+            return
+        for distance in range(1, self.beside + 1):
+            for position in (boundary - distance, boundary + distance):
+                if 0 <= position < len(state.releases) and position not in state.answers:
+                    yield SearchStep(position, StepCause.BESIDE)
+
+    def _samples(self, state: SearchState, cause: StepCause) -> Iterator[SearchStep]:
+        """Test samples: above the boundary for holes, below it for what worked before one."""
+        for position in self._sample_positions(len(state.releases)):
+            if position not in state.answers:
+                yield SearchStep(position, cause)
+
+    def _sample_positions(self, releases: int) -> Sequence[int]:
+        """Return positions spread evenly over all releases, whatever the boundary is."""
+        if not releases:
+            return ()
+        return sorted(
+            {(2 * index + 1) * releases // (2 * self.samples) for index in range(self.samples)}
+        )
+
+    def _hole_edges(self, state: SearchState) -> Iterator[SearchStep]:
+        """Test where the first hole begins and ends."""
+        if state.hole is None:
+            return
+        first, last = state.hole
+        works = state.positions(ReleaseState.WORKS)
+        before = max(position for position in works if position < first)
+        yield from self._halve(state, StepCause.HOLE, before, first)
+        after = [position for position in works if position > last]
+        if after:
+            yield from self._halve(state, StepCause.HOLE, last, after[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class Exhaustive:
+    """Tests every release, from the newest down, and assumes nothing."""
+
+    def bound(self, releases: int) -> int:
+        """Return the number of releases."""
+        return releases
+
+    def step(self, state: SearchState) -> SearchStep | None:
+        """Return the newest release that was not tested."""
+        for position in reversed(range(len(state.releases))):
+            if position not in state.answers:
+                return SearchStep(position, StepCause.EVERY)
+        return None
+
+
+Strategy: TypeAlias = Bisection | Exhaustive
+"""Chooses the next step from the state of a search alone: equal states, equal steps."""
 
 
 class JointSearch:
@@ -72,15 +162,16 @@ class JointSearch:
         strategy: Strategy,
         documented: str | None = None,
     ) -> None:
-        """Prepare a search for each name; `releases` and `documented` are as for `search`."""
-        self._strategy = strategy
-        initial = _initial_state(releases, documented)
-        self._states = dict.fromkeys(names, initial)
+        """Prepare a search for each name.
 
-    def begin(self) -> Iterator[Named]:
-        """Yield the events before the first round."""
-        for name, state in self._states.items():
-            yield name, _started(state, self._strategy)
+        `releases` are ascending. `documented` is the documented minimum, ignored where it is not
+        among them. Raises ValueError for a release that is listed twice.
+        """
+        if len(set(releases)) != len(releases):
+            raise ValueError("a release is listed twice")
+        position = releases.index(documented) if documented in releases else None
+        self._strategy = strategy
+        self._states = dict.fromkeys(names, SearchState(tuple(releases), position))
 
     def next_round(self, width: int) -> tuple[str, ...]:
         """Return the releases to test next, none where all searches are done.
@@ -89,21 +180,17 @@ class JointSearch:
         """
         chosen: dict[str, None] = {}
         queues = [_look_ahead(state, self._strategy) for state in self._states.values()]
-        first = True
-        while queues and (first or len(chosen) < width):
-            for queue in list(queues):
-                if not first and len(chosen) >= width:
-                    break
-                release = next(queue, None)
-                if release is None:
-                    queues.remove(queue)
-                else:
-                    chosen[release] = None
-            first = False
+        for depth, group in enumerate(itertools.zip_longest(*queues)):
+            for release in filter(None, group):
+                if depth and len(chosen) >= width:
+                    return tuple(chosen)
+                chosen[release] = None
         return tuple(chosen)
 
-    def add_replies(self, replies: Mapping[str, Mapping[str, OracleReply]]) -> Iterator[Named]:
-        """Add the replies of a round, by release and search; yield the events that they cause."""
+    def add_replies(
+        self, replies: Mapping[str, Mapping[str, OracleReply]]
+    ) -> Iterator[tuple[str, SearchEvent]]:
+        """Add the replies of a round, by release and search; yield what changes, by search."""
         for name in self._states:
             pending = {
                 release: by_name[name] for release, by_name in replies.items() if name in by_name
@@ -116,34 +203,13 @@ class JointSearch:
                     # This search did not need it next.
                     release = next(iter(pending))
                     step = SearchStep(state.releases.index(release), StepCause.GIVEN)
-                reply = pending.pop(release)
-                self._states[name] = _with_reply(state, step, reply)
-                yield name, ReleaseTested(release, reply)
-                for event in _changes(state, self._states[name]):
-                    yield name, event
-
-    def finish(self) -> Iterator[Named]:
-        """Yield the last event of each search."""
-        for name, result in self.results.items():
-            yield name, SearchFinished(result)
+                self._states[name] = _with_reply(state, step, pending.pop(release))
+                yield from ((name, event) for event in _changes(state, self._states[name]))
 
     @property
     def results(self) -> dict[str, ReleaseSearchResult]:
         """Return the results of the answers so far, by search."""
         return {name: summarize_search(state) for name, state in self._states.items()}
-
-
-def _initial_state(releases: Sequence[str], documented: str | None) -> SearchState:
-    if len(set(releases)) != len(releases):
-        raise ValueError("a release is listed twice")
-    position = releases.index(documented) if documented in releases else None
-    return SearchState(tuple(releases), position)
-
-
-def _started(state: SearchState, strategy: Strategy) -> SearchStarted:
-    count = len(state.releases)
-    documented = None if state.documented is None else state.releases[state.documented]
-    return SearchStarted(strategy.name, count, documented, strategy.bound(count))
 
 
 def _with_reply(state: SearchState, step: SearchStep, reply: OracleReply) -> SearchState:
@@ -152,7 +218,7 @@ def _with_reply(state: SearchState, step: SearchStep, reply: OracleReply) -> Sea
     return dataclasses.replace(state, tried=(*state.tried, tested))
 
 
-def _changes(before: SearchState, after: SearchState) -> Iterator[Event]:
+def _changes(before: SearchState, after: SearchState) -> Iterator[SearchEvent]:
     """Yield the events for what an answer has changed."""
     if after.bracket is not None and after.bracket != before.bracket:
         low, high = after.bracket
@@ -167,27 +233,19 @@ def _look_ahead(state: SearchState, strategy: Strategy) -> Iterator[str]:
     Later steps depend on unknown answers: both are followed, but branches that lead to the same
     step are merged.
     """
-    branches = _next_steps([state], strategy)
+    branches = [state]
     yielded: set[int] = set()
     while branches:
-        following = []
-        for branch, step in branches:
-            if step.position not in yielded:
-                yielded.add(step.position)
-                yield branch.releases[step.position]
-            following += [
+        steps: dict[int, tuple[SearchState, SearchStep]] = {}
+        for branch in branches:
+            if (step := strategy.step(branch)) is not None:
+                steps.setdefault(step.position, (branch, step))
+        branches = []
+        for position, (branch, step) in steps.items():
+            if position not in yielded:
+                yielded.add(position)
+                yield branch.releases[position]
+            branches += [
                 _with_reply(branch, step, OracleReply(answer))
                 for answer in (ReleaseState.WORKS, ReleaseState.FAILS)
             ]
-        branches = _next_steps(following, strategy)
-
-
-def _next_steps(
-    states: Iterable[SearchState], strategy: Strategy
-) -> list[tuple[SearchState, SearchStep]]:
-    steps: dict[int, tuple[SearchState, SearchStep]] = {}
-    for state in states:
-        step = strategy.step(state)
-        if step is not None:
-            steps.setdefault(step.position, (state, step))
-    return list(steps.values())

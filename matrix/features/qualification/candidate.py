@@ -37,25 +37,15 @@ class UnusableWheelError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Wheel:
-    """A wheel on this machine: canonical `name`, normalized `version`, and its metadata."""
+    """A wheel on this machine: canonical `name`, normalized `version`.
+
+    `file` is as an index would list it, with its path on this machine as URL.
+    """
 
     path: Path
     name: str
     version: str
-    requires_python: str
-    sha256: str
-
-    def as_file(self, uploaded: dt.datetime) -> File:
-        """Return the wheel as an index would list it, with its path on this machine as URL."""
-        return File(
-            filename=self.path.name,
-            url=self.path.as_uri(),
-            sha256=self.sha256,
-            uploaded=uploaded,
-            requires_python=self.requires_python,
-            yanked=False,
-            tags=wheel_tags(self.path.name),
-        )
+    file: File
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +82,7 @@ class Candidate:
         return ReplacingIndex(index, TRACER, self.release)
 
 
-def read_wheel(path: Path) -> Wheel:
+def read_wheel(path: Path, uploaded: dt.datetime) -> Wheel:
     """Return the wheel at an absolute path; raise `UnusableWheelError`."""
     try:
         name, version = parse_wheel_filename(path.name)[:2]
@@ -112,7 +102,16 @@ def read_wheel(path: Path) -> Wheel:
         same = False
     if not same or canonicalize_name(metadata.name) != name:
         raise UnusableWheelError(f"its metadata is of {metadata.name} {metadata.version}")
-    return Wheel(path, str(name), str(version), metadata.requires_python, digest.hexdigest())
+    file = File(
+        filename=path.name,
+        url=path.as_uri(),
+        sha256=digest.hexdigest(),
+        uploaded=uploaded,
+        requires_python=metadata.requires_python,
+        yanked=False,
+        tags=wheel_tags(path.name),
+    )
+    return Wheel(path, str(name), str(version), file)
 
 
 def _metadata(path: Path) -> WheelMetadata:
@@ -200,7 +199,7 @@ def _from_wheels(ddtrace: str, paths: Sequence[Path], uploaded: dt.datetime) -> 
     problems: list[str] = []
     for path in _expand(paths):
         try:
-            wheels.append(read_wheel(path))
+            wheels.append(read_wheel(path, uploaded))
         except UnusableWheelError as error:  # noqa: PERF203 - all problems are reported at once
             problems.append(f"{path}: {error}")
     problems += _mismatches(wheels, ddtrace)
@@ -210,7 +209,7 @@ def _from_wheels(ddtrace: str, paths: Sequence[Path], uploaded: dt.datetime) -> 
             f"these wheels are not one release of {TRACER}:\n{lines}",
             "All wheels must be files of one version.",
         )
-    files = tuple(wheel.as_file(uploaded) for wheel in wheels)
+    files = tuple(wheel.file for wheel in wheels)
     return Candidate(wheels[0].version, files, uploaded, tuple(wheel.path for wheel in wheels))
 
 
@@ -236,6 +235,6 @@ def _mismatches(wheels: Sequence[Wheel], ddtrace: str) -> list[str]:
     by_name: dict[str, Wheel] = {}
     for wheel in own:
         first = by_name.setdefault(wheel.path.name, wheel)
-        if first.sha256 != wheel.sha256:
+        if first.file.sha256 != wheel.file.sha256:
             problems.append(f"{wheel.path}: another file than {first.path}, with the same name")
     return problems

@@ -7,6 +7,7 @@ the statement.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
@@ -14,11 +15,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from matrix.errors import UnreadableInputError, UserError
-from matrix.features.qualification.dsse import BadSignatureError
+from matrix.errors import UserError
 from matrix.features.qualification.expected import ExpectedRelease
 from matrix.features.qualification.gate import ClaimFate, GateDecision, decide, valid_until
 from matrix.features.qualification.policy import Policy, parse_policy
+from matrix.features.qualification.signatures import BadSignatureError
 from matrix.features.qualification.signoff import (
     EXPECTED,
     PAGE,
@@ -85,17 +86,29 @@ def check(
         raise SignoffRefusedError(f"{envelope.name}: {error}") from error
     files = SignoffFiles({name: _read(envelope.parent / name) for name in _FILES})
     _check_digests(statement, files)
-    record, expected = _parse(files)
-    _check_release(statement, expected, requirements)
-    policy = _policy(files)
-    if requirements.policy and requirements.policy != policy.sha256:
-        raise SignoffRefusedError(f"{POLICY} is not the required policy (its sha256 differs)")
-    decision = _decide(policy, record, expected, now)
+    with _refusing_unreadable():
+        expected = _parse_expected(files.content[EXPECTED])
+        record = parse_record(files.content[RECORD], RECORD)
+        _check_release(statement, expected, requirements)
+        policy = parse_policy(files.content[POLICY], POLICY)
+        if requirements.policy and requirements.policy != policy.sha256:
+            raise SignoffRefusedError(f"{POLICY} is not the required policy (its sha256 differs)")
+        decision = decide(expected, record, policy, now)
+    _check_passed(decision)
     _check_documents(requirements, decision)
-    _check_agreement(
-        statement, decision, subjects_of(decision, expected, record, policy), record, files
-    )
+    _check_fates(statement, decision)
+    _check_artifacts(statement, subjects_of(decision, expected, record, policy))
+    _check_configuration(statement, record, files)
     return CheckedSignoff(statement, decision, policy, valid_until(decision, record, policy))
+
+
+@contextlib.contextmanager
+def _refusing_unreadable() -> Iterator[None]:
+    """Refuse a sign-off for a user's error: here its files are at fault, not the user."""
+    try:
+        yield
+    except UserError as error:
+        raise SignoffRefusedError(error.message) from error
 
 
 def _read(path: Path) -> bytes:
@@ -122,15 +135,11 @@ def _check_digests(statement: StatementContent, files: SignoffFiles) -> None:
             )
 
 
-def _parse(files: SignoffFiles) -> tuple[Record, ExpectedRelease]:
+def _parse_expected(content: bytes) -> ExpectedRelease:
     try:
-        expected = ExpectedRelease.from_json(json.loads(files.content[EXPECTED]))
+        return ExpectedRelease.from_json(json.loads(content))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SignoffRefusedError(f"{EXPECTED}: {error}") from error
-    try:
-        return parse_record(files.content[RECORD], RECORD), expected
-    except UnreadableInputError as error:
-        raise SignoffRefusedError(error.message) from error
 
 
 def _check_release(
@@ -148,20 +157,7 @@ def _check_release(
             raise SignoffRefusedError(f"it does not vouch for {path.name} (sha256 {digest[:12]}…)")
 
 
-def _policy(files: SignoffFiles) -> Policy:
-    try:
-        return parse_policy(files.content[POLICY], POLICY)
-    except UserError as error:
-        raise SignoffRefusedError(error.message) from error
-
-
-def _decide(
-    policy: Policy, record: Record, expected: ExpectedRelease, now: dt.datetime
-) -> GateDecision:
-    try:
-        decision = decide(expected, record, policy, now)
-    except UserError as error:
-        raise SignoffRefusedError(error.message) from error
+def _check_passed(decision: GateDecision) -> None:
     if not decision.passed:
         failed = decision.with_fate(ClaimFate.FAILED)
         first = failed[0].shortfalls[0] if failed else None
@@ -169,7 +165,6 @@ def _decide(
             f"{failed[0].claim.id}: {first.kind}, {first.detail}" if first else "nothing passes"
         )
         raise SignoffRefusedError(f"it no longer passes the gate: {detail}")
-    return decision
 
 
 def _check_documents(requirements: SignoffRequirements, decision: GateDecision) -> None:
@@ -185,35 +180,7 @@ def _check_documents(requirements: SignoffRequirements, decision: GateDecision) 
             )
 
 
-def _check_agreement(
-    statement: StatementContent,
-    decision: GateDecision,
-    installed: Mapping[Cell, Digest | None],
-    record: Record,
-    files: SignoffFiles,
-) -> None:
-    """Raise `SignoffRefusedError` where the statement is not what the files result in."""
-    for difference in _differences(statement, decision):
-        raise SignoffRefusedError(difference)
-    result = result_of(decision)
-    if statement.result != result:
-        raise SignoffRefusedError(f"it states {statement.result}, but the files say {result}")
-    stated = set(statement.subjects)
-    for cell, artifact in installed.items():
-        if artifact not in stated:
-            raise SignoffRefusedError(f"it does not vouch for the artifact that {cell.id} had")
-    if surplus := sorted(stated - set(installed.values())):
-        raise SignoffRefusedError(
-            f"it vouches for an artifact that no passing cell had: {surplus[0].name}"
-        )
-    project = [digest for digest in statement.configuration if digest.name in PROJECT]
-    if not project:
-        raise SignoffRefusedError("it does not state the version of the project that made it")
-    if configuration_of(record, files, project) != sorted(statement.configuration):
-        raise SignoffRefusedError("its configuration is not that of the record")
-
-
-def _differences(statement: StatementContent, decision: GateDecision) -> Iterator[str]:
+def _check_fates(statement: StatementContent, decision: GateDecision) -> None:
     for fate, stated in (
         (ClaimFate.PASSED, statement.passed),
         (ClaimFate.WAIVED, statement.warned),
@@ -224,4 +191,28 @@ def _differences(statement: StatementContent, decision: GateDecision) -> Iterato
         missing = sorted(set(decided) - set(stated))
         if extra or missing or len(stated) != len(decided):
             names: Sequence[str] = extra or missing or stated
-            yield f"the claims stated as {fate.value} are not those of the files: {names[0]}"
+            raise SignoffRefusedError(
+                f"the claims stated as {fate.value} are not those of the files: {names[0]}"
+            )
+    result = result_of(decision)
+    if statement.result != result:
+        raise SignoffRefusedError(f"it states {statement.result}, but the files say {result}")
+
+
+def _check_artifacts(statement: StatementContent, installed: Mapping[Cell, Digest | None]) -> None:
+    stated = set(statement.subjects)
+    for cell, artifact in installed.items():
+        if artifact not in stated:
+            raise SignoffRefusedError(f"it does not vouch for the artifact that {cell.id} had")
+    if surplus := sorted(stated - set(installed.values())):
+        raise SignoffRefusedError(
+            f"it vouches for an artifact that no passing cell had: {surplus[0].name}"
+        )
+
+
+def _check_configuration(statement: StatementContent, record: Record, files: SignoffFiles) -> None:
+    project = [digest for digest in statement.configuration if digest.name in PROJECT]
+    if not project:
+        raise SignoffRefusedError("it does not state the version of the project that made it")
+    if configuration_of(record, files, project) != sorted(statement.configuration):
+        raise SignoffRefusedError("its configuration is not that of the record")

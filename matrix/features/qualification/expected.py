@@ -1,24 +1,40 @@
-"""The expectations of a plan for a release: claims, and the parts and cells that answer them.
+"""The expectations of a plan for a release: claims, the parts and cells that answer them, files.
 
 They are stored as JSON (schema expected/1) beside the statement, so that the gate can be passed
 again without the package index.
+
+A lock may accept every file of a release by digest. The file that an installer picks follows from
+CPython, platform and C library:
+https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from matrix.features.qualification.artifacts import Artifact
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
 from matrix.features.qualification.policy import TARGETS
 from matrix.interpreters.targets import covers_target
 from matrix.model.cell import Cell
 from matrix.model.plan import Omission, Plan
 from matrix.model.reason import Reason
+from matrix.pypi.tags import supported_tags
+from matrix.runs.record import CellRecord
 
 SCHEMA = "expected/1"
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Artifact:
+    """A file of the release: a wheel or a source distribution, by name and sha256."""
+
+    name: str
+    sha256: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,3 +159,37 @@ def _claim(data: Mapping[str, Any]) -> ExpectedClaim:
 
 def _part(probe: str, channel: str, cell: str, *, holds_without: bool = False) -> ExpectedPart:
     return ExpectedPart(probe, channel, Cell.parse(cell), holds_without)
+
+
+def installed_artifact(record: CellRecord, artifacts: Iterable[Artifact]) -> Artifact | None:
+    """Return the artifact that the cell had, None where it had another file or that is unknown."""
+    if record.where is None:
+        return None
+    ranks = _tag_ranks(record.cell.python, record.cell.target, record.where.libc)
+    ranked = sorted(
+        (rank, artifact)
+        for artifact in artifacts
+        if artifact.sha256 in record.where.tracer
+        and (rank := _rank(artifact.name, ranks)) is not None
+    )
+    return ranked[0][1] if ranked else None
+
+
+@functools.lru_cache(maxsize=64)
+def _tag_ranks(python: str, target: str, libc: str) -> dict[str, int]:
+    try:
+        tags = supported_tags(python, target, libc)
+    except ValueError:
+        tags = supported_tags(python, target)
+    return {str(tag): number for number, tag in enumerate(tags)}
+
+
+def _rank(name: str, ranks: dict[str, int]) -> int | None:
+    """Return the preference of an installer for a file (0: first), None for an unusable one."""
+    if not name.endswith(".whl"):
+        return len(ranks)  # a source distribution: built where no wheel fits
+    try:
+        tags = parse_wheel_filename(name)[3]
+    except InvalidWheelFilename:
+        return None
+    return min((ranks[str(tag)] for tag in tags if str(tag) in ranks), default=None)

@@ -25,8 +25,12 @@ import enum
 from collections.abc import Iterable, Iterator, Sequence
 
 from matrix.errors import UnreadableInputError, did_you_mean
-from matrix.features.qualification.artifacts import installed_artifact
-from matrix.features.qualification.expected import ExpectedClaim, ExpectedPart, ExpectedRelease
+from matrix.features.qualification.expected import (
+    ExpectedClaim,
+    ExpectedPart,
+    ExpectedRelease,
+    installed_artifact,
+)
 from matrix.features.qualification.policy import Policy, Waiver
 from matrix.judging.sentences import short_evidence_text
 from matrix.model.cell import Cell

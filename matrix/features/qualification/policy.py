@@ -65,7 +65,7 @@ class Policy:
 
     A claim about none of the targets is not required; empty `targets` require all that are
     promised. Evidence may be of age `max_age`, and each part must be confirmed `repeats` times.
-    `sha256` is that of the file.
+    `content` is that of the file, `name` its name in messages.
     """
 
     claims: tuple[str, ...]
@@ -74,7 +74,13 @@ class Policy:
     max_age: dt.timedelta
     repeats: int
     waivers: tuple[Waiver, ...]
-    sha256: str
+    content: bytes
+    name: str
+
+    @property
+    def sha256(self) -> str:
+        """Return the digest of the file."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 def policy_bytes(path: Path) -> bytes:
@@ -112,9 +118,14 @@ def parse_policy(content: bytes, name: str) -> Policy:
         for number, table in enumerate(top.get("waiver", ()), 1)
     ]
     _check_required(top, require, waivers, problems)
-    _check_bounds(evidence, problems)
     problems += [
-        f"require.targets: {glob!r} matches no target{_target_hint(glob)}"
+        f"evidence.{name}: {evidence[name]} is more than {maximum}"
+        for name, maximum in (("max_age_days", _MAX_DAYS), ("repeats", _MAX_REPEATS))
+        if evidence.get(name, 1) > maximum
+    ]
+    all_targets = f"; the targets are {', '.join(TARGETS)}"
+    problems += [
+        f"require.targets: {glob!r} matches no target{did_you_mean(glob, TARGETS) or all_targets}"
         for glob in require.get("targets", ())
         if not matches(glob, TARGETS)
     ]
@@ -133,7 +144,8 @@ def parse_policy(content: bytes, name: str) -> Policy:
             Waiver(tuple(table["claims"]), table["why"], table["by"], table["until"])
             for table in waivers
         ),
-        sha256=hashlib.sha256(content).hexdigest(),
+        content=content,
+        name=name,
     )
 
 
@@ -188,13 +200,3 @@ def _check_required(
         missing = [name for name in _FIELDS["waiver"] if name not in waiver]
         if missing:
             problems.append(f"waiver {number}: missing {', '.join(missing)}")
-
-
-def _target_hint(glob: str) -> str:
-    return did_you_mean(glob, TARGETS) or f"; the targets are {', '.join(TARGETS)}"
-
-
-def _check_bounds(evidence: Mapping[str, Any], problems: list[str]) -> None:
-    for name, maximum in (("max_age_days", _MAX_DAYS), ("repeats", _MAX_REPEATS)):
-        if evidence.get(name, 1) > maximum:
-            problems.append(f"evidence.{name}: {evidence[name]} is more than {maximum}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from jinja2 import Environment, StrictUndefined
 
@@ -23,6 +23,7 @@ from matrix.features.qualification.gate import (
     valid_until,
 )
 from matrix.features.qualification.policy import Policy
+from matrix.features.qualification.signatures import Signer
 from matrix.features.qualification.statement import Digest, StatementSubject, result_of
 from matrix.model.claim import Claim
 from matrix.reporting.text import count_text, load_reasons, promise_text, shorten
@@ -61,14 +62,6 @@ class Commands:
         return template.format(run=self.run, repeat=repeat)
 
 
-@dataclasses.dataclass(frozen=True)
-class SignatureInfo:
-    """The signer `by` (a key's id, or the identity of a certificate), and the `check` command."""
-
-    by: str
-    check: str
-
-
 def headline(decision: GateDecision, ddtrace: str) -> str:
     """Return the decision in one line."""
     counts = ", ".join(f"{len(decision.with_fate(fate))} {fate.value}" for fate in ClaimFate)
@@ -97,9 +90,12 @@ def report_lines(
         yield ""
     for waiver in decision.idle:
         yield f"unused waiver, can be removed: {', '.join(waiver.claims)} (by {waiver.by})"
-    counts = _counts_by_kind(failed)
+    counts = Counter(
+        kind for judged in failed for kind in dict.fromkeys(one.kind for one in judged.shortfalls)
+    )
     if counts:
-        yield f"shortfalls   {', '.join(f'{kind} {count}' for kind, count in counts.items())}"
+        words = ", ".join(f"{kind} {count}" for kind, count in counts.most_common())
+        yield f"shortfalls   {words}"
     targets = ", ".join(policy.targets) or "all that are promised"
     age, repeats = count_text(policy.max_age.days, "day"), count_text(policy.repeats, "repeat")
     yield f"required     targets {targets}; evidence of at most {age}; {repeats}"
@@ -136,14 +132,6 @@ def _shortfall_text(shortfall: Shortfall) -> str:
     return f"{shortfall.kind}{cell}: {shorten(shortfall.detail, _MAX_DETAIL)}"
 
 
-def _counts_by_kind(claims: Iterable[JudgedClaim]) -> Mapping[str, int]:
-    """Return the number of claims with each kind of shortfall, the most frequent first."""
-    counts = Counter(
-        kind for judged in claims for kind in dict.fromkeys(one.kind for one in judged.shortfalls)
-    )
-    return dict(counts.most_common())
-
-
 def render_page(  # noqa: PLR0913 - everything that the sign-off rests on
     decision: GateDecision,
     *,
@@ -152,7 +140,7 @@ def render_page(  # noqa: PLR0913 - everything that the sign-off rests on
     policy: Policy,
     about: StatementSubject,
     subjects: Sequence[Digest],
-    signed: SignatureInfo,
+    signer: Signer,
 ) -> bytes:
     """Return the page as HTML."""
     environment = Environment(
@@ -179,7 +167,7 @@ def render_page(  # noqa: PLR0913 - everything that the sign-off rests on
         environments=_environments(decision, record, policy),
         oldest=oldest_evidence(decision, record, policy),
         until=valid_until(decision, record, policy),
-        signed=signed,
+        signed=signer,
     )
     return text.encode()
 

@@ -19,15 +19,15 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from matrix.errors import StorageError, UsageError
-from matrix.features.qualification.artifacts import installed_artifact
-from matrix.features.qualification.expected import ExpectedRelease
-from matrix.features.qualification.gate import ClaimFate, GateDecision, decide, is_required_target
+from matrix.features.qualification.expected import ExpectedRelease, installed_artifact
+from matrix.features.qualification.gate import ClaimFate, GateDecision, is_required_target
 from matrix.features.qualification.policy import Policy
-from matrix.features.qualification.report import SignatureInfo, render_page
+from matrix.features.qualification.report import render_page
+from matrix.features.qualification.signatures import Signer
 from matrix.features.qualification.statement import (
     Digest,
     ProjectIdentity,
@@ -59,27 +59,12 @@ class SignoffFiles:
 
 @dataclasses.dataclass(frozen=True)
 class SignoffMaterial:
-    """The inputs of a sign-off: the bytes that are signed, and their parsed content."""
+    """The inputs of a sign-off; `record_bytes` are the record as it is signed."""
 
     record_bytes: bytes
     record: Record
-    policy_bytes: bytes
     policy: Policy
-    policy_name: str
     expected: ExpectedRelease
-
-    def decide(self, now: dt.datetime) -> GateDecision:
-        """Pass the gate; raise `UnreadableInputError`."""
-        return decide(self.expected, self.record, self.policy, now)
-
-
-@dataclasses.dataclass(frozen=True)
-class Signer:
-    """`sign` returns the content of the file `name` for a statement; `info` is for the page."""
-
-    sign: Callable[[bytes], bytes]
-    name: str
-    info: SignatureInfo
 
 
 def sign_off(
@@ -106,14 +91,14 @@ def sign_off(
         policy=material.policy,
         about=about,
         subjects=subjects,
-        signed=signer.info,
+        signer=signer,
     )
     text = json.dumps(expected.to_json(), indent=1, sort_keys=True) + "\n"
     files = SignoffFiles(
         {
             RECORD: material.record_bytes,
             EXPECTED: text.encode(),
-            POLICY: material.policy_bytes,
+            POLICY: material.policy.content,
             PAGE: page,
         }
     )

@@ -21,6 +21,8 @@ from matrix.probes.settings import load_settings
 
 # The base image has its own PATH, and no catalogue listens in the container.
 _EXCLUDED = {"PATH", "BOOKSHOP_CATALOGUE_URL"}
+# As the ENV of a Dockerfile expects a value in double quotes.
+_ESCAPES = str.maketrans({character: f"\\{character}" for character in '\\"$'})
 _CONFINED = (
     "--read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --user 1000:1000"
 )
@@ -110,7 +112,7 @@ class DockerContext:
         yield "WORKDIR /cell/apps"
         yield "USER 1000:1000"
         yield "ENV " + " \\\n    ".join(
-            f"{name}={_quote_value(value)}" for name, value in self._variables().items()
+            f'{name}="{value.translate(_ESCAPES)}"' for name, value in self._variables().items()
         )
         command = [self._python, "-c", TRACER_LAUNCH, self._python, "/cell/apps/serve.py"]
         launch = [PurePosixPath(word).name for word in self.image.launch]
@@ -208,10 +210,3 @@ def _block(text: str) -> Iterator[str]:
     yield text
     yield "```"
     yield ""
-
-
-def _quote_value(value: str) -> str:
-    """Return a value as the ENV of a Dockerfile expects it."""
-    for character in '\\"$':
-        value = value.replace(character, f"\\{character}")
-    return f'"{value}"'

@@ -25,7 +25,6 @@ from matrix.features.reproduce.docker_context import BaseImage, DockerContext
 from matrix.features.reproduce.script import ManualSteps, setting_names
 from matrix.model.environment import Image
 from matrix.model.plan import PlannedCell
-from matrix.model.probe import Probe
 from matrix.probes.registry import load_probes
 from matrix.probes.settings import load_settings
 from matrix.runs.environments import cell_requirements
@@ -38,7 +37,6 @@ _MOST_VENDORED = 100 * 2**20
 _ASSUMED_LIBC = "glibc 2.28"
 _NEWEST_PATCH = 99
 _FIXTURES = "/cell/fixtures"
-_AGENT_PARTS = ("__init__.py", "agent", "model")
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 # Settings name the other files; the programs that drive a cell are left out.
 _IGNORED_FIXTURES = shutil.ignore_patterns("__pycache__", "*.py*", ".*")
@@ -78,10 +76,12 @@ def write_context(
         raise UsageError(
             f"{folder} exists and is not empty", "Pass a folder that does not exist yet."
         )
-    probes = load_probes()
+    all_probes, settings = load_probes(), load_settings()
+    probes = [all_probes[name] for name in planned.probes if name in all_probes]
+    names = setting_names(probes)
     image = _image(planned, engine)
     store = TreeStore(cache_dir(), engine, offline=options.offline)
-    files = store.files(image, cell_requirements(planned, probes))
+    files = store.files(image, cell_requirements(planned, all_probes))
     paths = store.fetch(files)
     tools = _tools(store, image, files, paths)
     size = sum(path.stat().st_size for path in paths)
@@ -91,14 +91,24 @@ def write_context(
             f"{size >> 20} MB of wheels are left to the index; --vendor puts them into the folder"
         )
     context = DockerContext(
-        steps=_manual_steps(planned, [probes[name] for name in planned.probes if name in probes]),
+        steps=ManualSteps(
+            planned=planned,
+            probes=probes,
+            settings={name: {} for name in names},
+            folder=Path(),
+            project=project_root(),
+            python=Path(sys.executable),
+        ),
         image=image,
         base=_base(image, engine),
         files=files,
         tools=tools,
         vendored=vendored,
-        common=_templates(load_settings().base),
-        settings=_settings(planned, options.setting, probes.values()),
+        common=_templates(settings.base),
+        settings={
+            name: _templates(settings.get(name).environment)
+            for name in dict.fromkeys([options.setting, *names])
+        },
     )
     try:
         _write(folder, context)
@@ -160,28 +170,6 @@ def _tools(
     return tuple(tools) if sources else (tools[0],)
 
 
-def _manual_steps(planned: PlannedCell, probes: Sequence[Probe]) -> ManualSteps:
-    return ManualSteps(
-        planned=planned,
-        probes=probes,
-        settings={name: {} for name in setting_names(probes)},
-        folder=Path(),
-        project=project_root(),
-        python=Path(sys.executable),
-    )
-
-
-def _settings(
-    planned: PlannedCell, first: str, probes: Iterable[Probe]
-) -> dict[str, dict[str, str]]:
-    """Return the variables of each setting that the cell's probes use, those of `first` first."""
-    names = setting_names(probe for probe in probes if probe.name in planned.probes)
-    settings = load_settings()
-    return {
-        name: _templates(settings.get(name).environment) for name in dict.fromkeys([first, *names])
-    }
-
-
 def _templates(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value.replace("{data}", _FIXTURES) for name, value in environment.items()}
 
@@ -193,14 +181,10 @@ def _write(folder: Path, context: DockerContext) -> None:
         path.write_text(text, encoding="utf-8", newline="\n")
     shutil.copytree(apps_dir(), folder / "apps", ignore=_IGNORED)
     shutil.copytree(fixtures_dir() / "cell", folder / "fixtures", ignore=_IGNORED_FIXTURES)
-    package = project_root() / "matrix"
-    for part in _AGENT_PARTS:
-        source, target = package / part, folder / "agent" / "matrix" / part
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=_IGNORED)
-        else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+    package, agent = project_root() / "matrix", folder / "agent" / "matrix"
+    for part in ("agent", "model"):
+        shutil.copytree(package / part, agent / part, ignore=_IGNORED)
+    _copy([package / "__init__.py"], agent)
 
 
 def _copy(paths: Iterable[Path], folder: Path) -> None:

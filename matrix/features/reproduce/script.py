@@ -22,6 +22,8 @@ from matrix.probes.settings import load_settings
 AGENT_PORT = 18126
 # Current releases of virtualenv and uv do not support them.
 _OLD = {"2.7", "3.5"}
+# For a path in double quotes, in which the shell replaces the port.
+_ESCAPES = str.maketrans({character: f"\\{character}" for character in '\\"$`'})
 _AGENT = """\
 \"\"\"Records what a tracer sends, and pushes the remote configuration of a setting.\"\"\"
 import json, sys
@@ -112,7 +114,8 @@ class ManualSteps:
         for name, description in self.back_ends.items():
             yield f"# one more terminal, for {description}"
             start = f"{_quote(self.python)} -m matrix services start {name}"
-            yield f"cd {_quote(self.project)} && {start} | tee {_quote(self._variables_file(name))}"
+            variables = _quote(self.folder / f"{name}.env")
+            yield f"cd {_quote(self.project)} && {start} | tee {variables}"
 
     def session_commands(self, setting: str) -> Iterator[str]:
         """Yield the commands for the agent, the app and the requests under a setting."""
@@ -139,10 +142,6 @@ class ManualSteps:
             yield f"# {probe.name}, channel {channel.name}{push}: must show"
             for stimulus in channel.stimuli:
                 yield from _stimulus_commands(stimulus, next(shops))
-
-    def _variables_file(self, name: str) -> Path:
-        """Return the file with the variables of a back end."""
-        return self.folder / f"{name}.env"
 
     def _channels(self, setting: str, *, control: bool = False) -> Iterator[tuple[Probe, Channel]]:
         for probe in self.probes:
@@ -178,7 +177,7 @@ class ManualSteps:
         yield from (f"  {name}={shlex.quote(value)} \\" for name, value in variables.items())
         # Printed by `services start`: the ports differ each time.
         yield from (
-            f"  $(grep ^BOOKSHOP_ {_quote(self._variables_file(name))}) \\"
+            f"  $(grep ^BOOKSHOP_ {_quote(self.folder / f'{name}.env')}) \\"
             for name in self.back_ends
         )
         yield f"  {python} -c {shlex.quote(TRACER_LAUNCH)} \\"
@@ -193,22 +192,16 @@ def _stimulus_commands(stimulus: Stimulus, shop: str) -> Iterator[str]:
     if stimulus.body:
         words += ["--data-raw", _fill_in(stimulus.body, shop)]
     quoted = " ".join(shlex.quote(word) for word in words)
-    path = _escape(_fill_in(stimulus.path, shop))
+    path = _fill_in(stimulus.path, shop).translate(_ESCAPES)
     yield f'{quoted} --globoff --path-as-is "http://127.0.0.1:$PORT{path}"'
     if stimulus.follow_up:
-        yield f'curl -i "http://127.0.0.1:$PORT{_escape(_fill_in(stimulus.follow_up, shop))}"'
+        follow_up = _fill_in(stimulus.follow_up, shop).translate(_ESCAPES)
+        yield f'curl -i "http://127.0.0.1:$PORT{follow_up}"'
     yield f"#   evidence: {stimulus.evidence!r}"
 
 
 def _fill_in(template: str, shop: str) -> str:
     return template.replace("{shop}", shop).replace("{number}", str(int(shop[1:], 16) + 1))
-
-
-def _escape(path: str) -> str:
-    """Return a path for double quotes, in which the shell replaces the port."""
-    for character in '\\"$`':
-        path = path.replace(character, f"\\{character}")
-    return path
 
 
 def _quote(path: Path) -> str:

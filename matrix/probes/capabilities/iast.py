@@ -5,6 +5,12 @@ from __future__ import annotations
 from matrix.model.probe import Channel, Probe, Stimulus
 from matrix.probes.evidence.security import VulnerabilityReported
 
+
+def _request(name: str, path: str, vulnerability: str, *, decisive: bool = False) -> Stimulus:
+    evidence = VulnerabilityReported(vulnerability)
+    return Stimulus(name=name, path=path, evidence=evidence, decisive=decisive)
+
+
 PROBE = Probe(
     name="iast",
     title="Vulnerable code is reported",
@@ -13,30 +19,11 @@ PROBE = Probe(
             name="environment",
             setting="iast",
             stimuli=(
-                Stimulus(
-                    name="weak-hash",
-                    path="/{shop}/checksum?text=emma",
-                    evidence=VulnerabilityReported("WEAK_HASH"),
-                ),
+                _request("weak-hash", "/{shop}/checksum?text=emma", "WEAK_HASH", decisive=True),
                 # These require taint tracking: recorded, but not decisive.
-                Stimulus(
-                    name="sql-injection",
-                    path="/{shop}/find?title=Emm",
-                    evidence=VulnerabilityReported("SQL_INJECTION"),
-                    decisive=False,
-                ),
-                Stimulus(
-                    name="path-traversal",
-                    path="/{shop}/preview?file=emma.txt",
-                    evidence=VulnerabilityReported("PATH_TRAVERSAL"),
-                    decisive=False,
-                ),
-                Stimulus(
-                    name="command-injection",
-                    path="/{shop}/convert?name=emma",
-                    evidence=VulnerabilityReported("COMMAND_INJECTION"),
-                    decisive=False,
-                ),
+                _request("sql-injection", "/{shop}/find?title=Emm", "SQL_INJECTION"),
+                _request("path-traversal", "/{shop}/preview?file=emma.txt", "PATH_TRAVERSAL"),
+                _request("command-injection", "/{shop}/convert?name=emma", "COMMAND_INJECTION"),
             ),
         ),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.model.probe import Channel, Compared, Probe, Stimulus
+from matrix.model.probe import Channel, Compared, Evidence, Probe, Stimulus
 from matrix.probes.evidence.combine import AllOf
 from matrix.probes.evidence.http import StatusIs, UpstreamReceived
 from matrix.probes.evidence.security import Triggered
@@ -18,6 +18,16 @@ from matrix.probes.evidence.spans import (
 # A public address: private and documentation addresses are ignored.
 ADDRESS = "81.2.69.142"
 
+
+def _request_tags(method: str, status: str) -> Evidence:
+    return AllOf(
+        HasRootSpan(error=False),
+        TagEquals("http.method", method),
+        TagEquals("http.status_code", status),
+        TagExists("http.url"),
+    )
+
+
 PROBE = Probe(
     name="web-tracing",
     title="Web requests are traced",
@@ -32,12 +42,7 @@ PROBE = Probe(
                     path="/{shop}/books/emma",
                     compared=Compared.ANSWER,
                     plain=200,
-                    evidence=AllOf(
-                        HasRootSpan(error=False),
-                        TagEquals("http.method", "GET"),
-                        TagEquals("http.status_code", "200"),
-                        TagExists("http.url"),
-                    ),
+                    evidence=_request_tags("GET", "200"),
                 ),
                 Stimulus(
                     name="post",
@@ -47,12 +52,7 @@ PROBE = Probe(
                     plain=201,
                     headers=(("Content-Type", "application/x-www-form-urlencoded"),),
                     body="book=emma&text=A+fine+book",
-                    evidence=AllOf(
-                        HasRootSpan(error=False),
-                        TagEquals("http.method", "POST"),
-                        TagEquals("http.status_code", "201"),
-                        TagExists("http.url"),
-                    ),
+                    evidence=_request_tags("POST", "201"),
                 ),
             ),
         ),

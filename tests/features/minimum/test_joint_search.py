@@ -8,18 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.features.minimum.bisect import Bisection, Exhaustive
 from matrix.features.minimum.observations import (
     GapFound,
     OracleReply,
     RangeNarrowed,
     ReleaseSearchResult,
     ReleaseState,
-    SearchFinished,
-    SearchStarted,
     StepCause,
 )
-from matrix.features.minimum.search import JointSearch, search
+from matrix.features.minimum.search import Bisection, Exhaustive, JointSearch
 
 LETTERS = {
     "W": OracleReply(ReleaseState.WORKS),
@@ -63,27 +60,8 @@ def run(
     return fake, searches.results
 
 
-class FakeOracle:
-    def __init__(self, letters: str) -> None:
-        self.letters = letters
-
-    def check(self, release: str) -> OracleReply:
-        return LETTERS[self.letters[int(release[1:])]]
-
-
-def alone(letters: str, strategy: Bisection, documented: str | None = None) -> ReleaseSearchResult:
-    last = list(search(names(len(letters)), FakeOracle(letters), strategy, documented))[-1]
-    assert isinstance(last, SearchFinished)
-    return last.result
-
-
-@given(st.text("WF?", min_size=1, max_size=40), st.integers(0, 39))
-def test_one_search_one_release_at_a_time_is_the_plain_search(letters: str, position: int) -> None:
-    documented = f"r{position}"
-    strategy = Bisection(beside=1, samples=3, patience=1)
-    assert run({"a": letters}, strategy, 1, documented)[1]["a"] == alone(
-        letters, strategy, documented
-    )
+def alone(letters: str) -> ReleaseSearchResult:
+    return run({"a": letters})[1]["a"]
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 8))
@@ -117,7 +95,7 @@ def test_releases_of_another_search_are_marked_as_given_and_show_a_hole() -> Non
     _, results = run(letters, PLAIN)
     hole = results["b"].first_hole
     # Halving `a` meets the one release in which `b` fails; alone `b` would not have tested there.
-    assert alone(letters["b"], PLAIN).first_hole is None or hole is not None
+    assert alone(letters["b"]).first_hole is None or hole is not None
     assert StepCause.GIVEN in {each.cause for each in results["b"].tried}
 
 
@@ -140,16 +118,12 @@ def test_exhaustive_tests_all_in_one_round_from_the_newest_down() -> None:
 
 def test_events_bear_the_name_of_their_search() -> None:
     searches = JointSearch(["a", "b"], names(3), Exhaustive(), "r1")
-    assert [(name, type(event)) for name, event in searches.begin()] == [
-        ("a", SearchStarted),
-        ("b", SearchStarted),
-    ]
     replies = {"r2": {"a": LETTERS["W"], "b": LETTERS["W"]}, "r1": {"a": LETTERS["F"]}}
     events = list(searches.add_replies(replies))
     assert ("a", RangeNarrowed("r1", "r2")) in events
     assert ("b", RangeNarrowed(None, "r2")) in events
     assert not [event for _, event in events if isinstance(event, GapFound)]
-    assert [name for name, _ in searches.finish()] == ["a", "b"]
+    assert list(searches.results) == ["a", "b"]
 
 
 def test_doubles_are_refused() -> None:

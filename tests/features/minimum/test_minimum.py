@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import jsonschema
-from helpers.minimum_fixture import OTHER, PROBES, Search, both, search_plan, since
+from helpers.minimum_fixture import OTHER, Search, both, search_plan, since
 from helpers.planning_fixture import claim
-from helpers.run_fakes import CHANNEL, PROBE, FakeEnvironments
+from helpers.run_fakes import CHANNEL, FakeEnvironments
 from rich.console import Console
 
 from matrix.errors import ExitCode
@@ -21,12 +21,9 @@ from matrix.features.minimum.report import (
     print_search_result,
     search_display,
 )
-from matrix.features.minimum.run import SearchResult, known_minimums
-from matrix.judging.cells import findings_of
+from matrix.features.minimum.run import SearchResult
 from matrix.model.claim import ClaimKind, Status
 from matrix.model.reason import Reason
-from matrix.runs.captures import CaptureStore
-from matrix.runs.journal import Journal
 from matrix.system.paths import data_dir
 
 
@@ -191,25 +188,6 @@ def test_a_search_that_is_stopped_keeps_what_is_done_and_goes_on_from_there(tmp_
     again = Search(tmp_path, since("1.9.7"))
     assert again.run(both()).results[CHANNEL].observed == "1.9.7"
     assert not done & set(again.runner.ran)
-
-
-def test_findings_of_any_run_tell_a_minimum_without_running_cells(tmp_path: Path) -> None:
-    plan = both()
-    Search(tmp_path, since("1.9.7", "1.20.0")).run(plan)
-    captures = CaptureStore(tmp_path / "captures")
-    entries = Journal(tmp_path / "journal.jsonl").read().entries.values()
-    findings = [
-        finding
-        for entry in entries
-        for capture in [captures.read(entry.cell, entry.key)]
-        if capture is not None
-        for finding in findings_of(capture, [PROBE], PROBES)
-    ]
-    known = known_minimums(plan, findings)
-    assert (known[CHANNEL].observed, known[CHANNEL].exact) == ("1.9.7", True)
-    assert known[OTHER].observed == "1.20.0"
-    nothing = known_minimums(plan, ())[CHANNEL]
-    assert (nothing.observed, nothing.tried) == (None, ())
 
 
 # --- reports

@@ -10,24 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.features.minimum.bisect import Bisection, Exhaustive
 from matrix.features.minimum.observations import (
-    Event,
     GapFound,
     OracleReply,
     RangeNarrowed,
     ReleaseGap,
-    ReleaseRequested,
     ReleaseSearchResult,
     ReleaseState,
-    ReleaseTested,
-    SearchFinished,
-    SearchStarted,
-    SearchState,
-    SearchStep,
+    SearchEvent,
     StepCause,
 )
-from matrix.features.minimum.search import search
+from matrix.features.minimum.search import Bisection, Exhaustive, JointSearch
 
 WORKS, FAILS, SILENT = (
     OracleReply(ReleaseState.WORKS),
@@ -57,36 +50,47 @@ def names(count: int) -> list[str]:
 
 def run(
     letters: str, strategy: Bisection | Exhaustive = PLAIN, documented: str | None = None
-) -> tuple[list[Event], ReleaseSearchResult]:
-    events = list(search(names(len(letters)), Fake(letters), strategy, documented))
-    last = events[-1]
-    assert isinstance(last, SearchFinished)
-    return events, last.result
+) -> tuple[list[str | SearchEvent], ReleaseSearchResult]:
+    """Search one release at a time; return the releases in the order of tests, with the events."""
+    fake = Fake(letters)
+    searches = JointSearch(["a"], names(len(letters)), strategy, documented)
+    steps: list[str | SearchEvent] = []
+    while requested := searches.next_round(1):
+        (release,) = requested
+        steps.append(release)
+        replies = {release: {"a": fake.check(release)}}
+        steps += [event for _, event in searches.add_replies(replies)]
+    return steps, searches.results["a"]
 
 
-def requests(events: Iterable[Event]) -> list[tuple[str, StepCause]]:
-    return [(each.release, each.cause) for each in events if isinstance(each, ReleaseRequested)]
+def requests(
+    steps: Iterable[str | SearchEvent], result: ReleaseSearchResult
+) -> list[tuple[str, StepCause]]:
+    causes = {each.release: each.cause for each in result.tried}
+    return [(each, causes[each]) for each in steps if isinstance(each, str)]
 
 
 def test_the_events_of_a_search() -> None:
     events, result = run("FFFWWWWW", documented="r4")
     assert events == [
-        SearchStarted("bisection", 8, "r4", 8),
-        ReleaseRequested("r7", StepCause.NEWEST, 1),
-        ReleaseTested("r7", WORKS),
+        "r7",
         RangeNarrowed(None, "r7"),
-        ReleaseRequested("r4", StepCause.DOCUMENTED, 2),
-        ReleaseTested("r4", WORKS),
+        "r4",
         RangeNarrowed(None, "r4"),
-        ReleaseRequested("r2", StepCause.BISECT, 3),
-        ReleaseTested("r2", FAILS),
+        "r2",
         RangeNarrowed("r2", "r4"),
-        ReleaseRequested("r3", StepCause.BISECT, 4),
-        ReleaseTested("r3", WORKS),
+        "r3",
         RangeNarrowed("r2", "r3"),
-        SearchFinished(result),
     ]
+    assert requests(events, result) == [
+        ("r7", StepCause.NEWEST),
+        ("r4", StepCause.DOCUMENTED),
+        ("r2", StepCause.BISECT),
+        ("r3", StepCause.BISECT),
+    ]
+    assert [each.reply for each in result.tried] == [FAILS, WORKS, WORKS, WORKS]
     assert (result.observed, result.exact, result.first_hole) == ("r3", True, None)
+    assert (result.documented, PLAIN.bound(8)) == ("r4", 8)
     assert [each.release for each in result.tried] == ["r2", "r3", "r4", "r7"]
     assert result.assumptions == (
         "2 releases not tested below r2 are taken not to work (r0 to r1)",
@@ -96,7 +100,7 @@ def test_the_events_of_a_search() -> None:
 
 def test_a_documented_minimum_that_fails_moves_the_search_up() -> None:
     events, result = run("FFFFFWWW", documented="r2")
-    assert requests(events)[:3] == [
+    assert requests(events, result)[:3] == [
         ("r7", StepCause.NEWEST),
         ("r2", StepCause.DOCUMENTED),
         ("r5", StepCause.BISECT),
@@ -106,9 +110,8 @@ def test_a_documented_minimum_that_fails_moves_the_search_up() -> None:
 
 
 def test_a_documented_minimum_that_is_no_release_is_none() -> None:
-    events, result = run("FW", documented="r9")
+    _, result = run("FW", documented="r9")
     assert result.documented is None
-    assert events[0] == SearchStarted("bisection", 2, None, 2)
 
 
 def test_a_hole_is_seen_and_its_edges_are_found() -> None:
@@ -116,7 +119,7 @@ def test_a_hole_is_seen_and_its_edges_are_found() -> None:
     assert result.observed == "r2"
     assert result.first_hole == ReleaseGap("r8", "r11", closed=True, exact=True)
     assert [each for each in events if isinstance(each, GapFound)][-1] == GapFound("r8", "r11")
-    assert StepCause.HOLE in {cause for _, cause in requests(events)}
+    assert StepCause.HOLE in {cause for _, cause in requests(events, result)}
 
 
 def test_what_stopped_working_for_good_is_a_hole_that_is_not_closed() -> None:
@@ -129,13 +132,13 @@ def test_a_neighbour_below_that_works_moves_the_boundary() -> None:
     # Halving ends between r5 and r6; the release two below works all the same.
     events, result = run("FFFFWFWWWWWW", Bisection(beside=2, samples=1))
     assert result.observed == "r4"
-    assert ("r4", StepCause.BESIDE) in requests(events)
+    assert ("r4", StepCause.BESIDE) in requests(events, result)
     assert result.first_hole == ReleaseGap("r5", "r5", closed=True, exact=True)
 
 
 def test_releases_that_cannot_tell_are_stepped_around() -> None:
     events, result = run("FFF?WWW?", Bisection(beside=0, samples=1, patience=2))
-    assert requests(events)[:2] == [("r7", StepCause.NEWEST), ("r6", StepCause.NEWEST)]
+    assert requests(events, result)[:2] == [("r7", StepCause.NEWEST), ("r6", StepCause.NEWEST)]
     assert result.observed == "r4"
     assert not result.exact
     assert [each.reply.reason for each in result.tried if each.release == "r3"] == ["no wheel"]
@@ -158,7 +161,7 @@ def test_where_nothing_works_it_is_looked_for_all_over(letters: str) -> None:
     assert result.observed is None
     assert not result.exact
     assert result.first_hole is None
-    assert [cause for _, cause in requests(events)].count(StepCause.ANY) >= 4
+    assert [cause for _, cause in requests(events, result)].count(StepCause.ANY) >= 4
     assert len(result.tried) < 30
     assert any("taken not to work, for none does" in each for each in result.assumptions)
 
@@ -176,7 +179,7 @@ def test_what_worked_in_the_middle_only_is_found_by_looking_all_over() -> None:
 def test_one_release_or_none(letters: str, observed: str | None) -> None:
     events, result = run(letters)
     assert result.observed == observed
-    assert len(requests(events)) == len(letters)
+    assert len(requests(events, result)) == len(letters)
     assert result.exact == (letters == "W")
     assert not result.assumptions or letters == "?"
 
@@ -190,7 +193,9 @@ def test_boundaries_at_the_ends(letters: str) -> None:
 
 def test_exhaustive_tests_all_and_assumes_nothing() -> None:
     events, result = run("F?WFWW", Exhaustive())
-    assert requests(events) == [(f"r{number}", StepCause.EVERY) for number in (5, 4, 3, 2, 1, 0)]
+    assert requests(events, result) == [
+        (f"r{number}", StepCause.EVERY) for number in (5, 4, 3, 2, 1, 0)
+    ]
     assert result.observed == "r2"
     assert result.first_hole == ReleaseGap("r3", "r3", closed=True, exact=True)
     assert result.assumptions == (
@@ -210,26 +215,6 @@ def test_the_result_is_plain_json() -> None:
     assert data["first_hole"] == {"first": "r3", "last": "r3", "closed": True, "exact": True}
 
 
-def test_a_strategy_that_repeats_a_release_is_stopped() -> None:
-    class Stuck(Exhaustive):
-        def step(self, state: SearchState) -> SearchStep | None:
-            return SearchStep(0, StepCause.EVERY)
-
-    with pytest.raises(ValueError, match="tests r0 twice"):
-        list(search(names(2), Fake("WW"), Stuck()))
-    with pytest.raises(ValueError, match="twice"):
-        list(search(["r0", "r0"], Fake("WW"), PLAIN))
-
-
-def test_who_stops_listening_stops_the_search() -> None:
-    fake = Fake("F" * 20 + "W" * 20)
-    events = search(names(40), fake, PLAIN)
-    while not isinstance(next(events), ReleaseTested):
-        pass
-    events.close()
-    assert fake.tested == ["r39"]
-
-
 strategies = st.builds(
     Bisection, beside=st.integers(0, 4), samples=st.integers(1, 9), patience=st.integers(0, 6)
 )
@@ -240,10 +225,8 @@ def check_result(
     letters: str, strategy: Bisection | Exhaustive, documented: str | None
 ) -> ReleaseSearchResult:
     """Assert what holds whatever the answers are."""
-    events, result = run(letters, strategy, documented)
-    first = events[0]
-    assert isinstance(first, SearchStarted)
-    assert len(result.tried) <= first.bound <= len(letters)
+    _, result = run(letters, strategy, documented)
+    assert len(result.tried) <= strategy.bound(len(letters)) <= len(letters)
     for each in result.tried:
         assert each.reply == LETTERS[letters[each.position]]
     positions = [each.position for each in result.tried]

@@ -17,17 +17,16 @@ from helpers.signoff_fixture import NOW, Signed, expected_artifact, record
 from matrix.__main__ import main
 from matrix.errors import ExitCode, UsageError
 from matrix.features.qualification.check import SignoffRefusedError, SignoffRequirements, check
-from matrix.features.qualification.dsse import (
+from matrix.features.qualification.signatures import (
     BadSignatureError,
-    load_public_key,
-    make_key,
-    verify_envelope,
-)
-from matrix.features.qualification.keyless import (
+    Sigstore,
     SigstoreError,
     keyless_signer,
     keyless_verifier,
+    load_public_key,
     load_sigstore,
+    make_key,
+    verify_envelope,
 )
 from matrix.features.qualification.signoff import BUNDLE, ENVELOPE
 from matrix.features.qualification.statement import PAYLOAD_TYPE
@@ -37,7 +36,7 @@ WHO, ISSUER = "ci@example.test", "https://issuer.example.test"
 
 
 @dataclasses.dataclass
-class Package:
+class Package(Sigstore):
     """A fake whose bundle contains the identity as plain text."""
 
     token: str = WHO
@@ -147,7 +146,8 @@ def test_without_the_package_the_install_command_is_printed(
 def test_the_package_is_imported_only_on_demand() -> None:
     code = (
         "import sys; sys.modules['sigstore'] = None\n"
-        "import matrix.cli.qualify, matrix.cli.check_signoff, matrix.features.qualification.keyless"
+        "import matrix.cli.qualify, matrix.cli.check_signoff\n"
+        "import matrix.features.qualification.signatures"
     )
     subprocess.run((sys.executable, "-c", code), cwd=project_root(), check=True)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.features.qualification.artifacts import Artifact, installed_artifact
+from matrix.features.qualification.expected import Artifact, installed_artifact
 from matrix.model.capture import CellLocation
 from matrix.model.cell import Cell
 from matrix.runs.record import CellRecord

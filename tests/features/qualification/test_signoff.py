@@ -35,7 +35,7 @@ from hypothesis import strategies as st
 from matrix.__main__ import main
 from matrix.errors import ExitCode, StorageError, UnreadableInputError, UsageError
 from matrix.features.qualification.check import SignoffRefusedError, SignoffRequirements, check
-from matrix.features.qualification.dsse import (
+from matrix.features.qualification.signatures import (
     PASSWORD,
     key_warning,
     load_public_key,

@@ -1,13 +1,22 @@
-"""Signatures with an ed25519 key: the statement in a DSSE envelope.
+"""Signatures of statements: with an ed25519 key, or without a key.
 
-https://github.com/secure-systems-lab/dsse
+With a key, the statement is in a DSSE envelope: https://github.com/secure-systems-lab/dsse.
+Without one it is in a bundle with a certificate for the identity that an OIDC provider confirms:
+https://docs.sigstore.dev/cosign/signing/overview/. Bundles need the optional package `sigstore`,
+which is imported only here and only on demand.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import importlib
 import json
 import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -23,19 +32,39 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import FormatError, VerificationError
-from securesystemslib.signer import CryptoSigner, Key, SSlibKey
+from securesystemslib.signer import CryptoSigner, SSlibKey
 
-from matrix.errors import StorageError, UnreadableInputError
+from matrix.errors import StorageError, UnreadableInputError, UsageError
 from matrix.features.qualification.statement import PAYLOAD_TYPE
 
 PASSWORD = "COMPAT_MATRIX_KEY_PASSWORD"  # noqa: S105 - the variable's name
 _HINT = "Create a key with: python -m matrix qualify --make-key FILE"
+REQUIREMENT = "sigstore>=4,<5"
+_IDENTITY_HINT = (
+    "CI services provide one (on GitHub Actions: permissions: id-token: write). Elsewhere use a"
+    " key: --key FILE (--make-key FILE creates one)."
+)
+_CHANGED = "it is not written as it was signed: a byte of it was changed"
 _MAX_BYTES = 50_000_000
 _MAX_KEY_BYTES = 100_000
 
 
 class BadSignatureError(Exception):
     """An invalid envelope, or one that no trusted key has signed; the message is the reason."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Signer:
+    """`sign` returns the content of the file `name` for a statement.
+
+    For the page: `by` is a key's id, or the identity of a certificate; `check` is the command that
+    checks the signature.
+    """
+
+    sign: Callable[[bytes], bytes]
+    name: str
+    by: str
+    check: str
 
 
 def make_key(path: Path) -> Path:
@@ -110,11 +139,6 @@ def load_public_key(path: Path) -> SSlibKey:
     return SSlibKey.from_crypto(key)
 
 
-def key_id(key: Key) -> str:
-    """Return the id of a public key, also used in envelopes: a sha256 over it."""
-    return str(key.keyid)
-
-
 def sign_statement(statement: bytes, signer: CryptoSigner) -> bytes:
     """Return the signed envelope of a statement, as JSON."""
     envelope = Envelope(statement, PAYLOAD_TYPE, {})
@@ -140,7 +164,7 @@ def verify_envelope(content: bytes, key: SSlibKey) -> bytes:
     except (VerificationError, ValueError) as error:
         raise BadSignatureError("the signature does not match the payload") from error
     if _serialize(envelope) != content:
-        raise BadSignatureError("it is not written as it was signed: a byte of it was changed")
+        raise BadSignatureError(_CHANGED)
     return envelope.payload
 
 
@@ -172,3 +196,121 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
             f"cannot write {path}: {error.strerror}",
             "Name another file: existing keys are not overwritten.",
         ) from error
+
+
+class SigstoreError(Exception):
+    """A failure to sign or verify, with the package's message."""
+
+
+@contextlib.contextmanager
+def _sigstore_errors() -> Iterator[None]:
+    """Raise any error of the package as `SigstoreError`.
+
+    Networks, servers, clocks and certificates fail in many ways.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise SigstoreError(f"{type(error).__name__}: {error}".splitlines()[0][:300]) from error
+
+
+class Sigstore:
+    """The parts of the package, version 4, that are needed."""
+
+    def credential(self) -> str:
+        """Return the OIDC token of this environment, "" without one; raise SigstoreError."""
+        oidc = _module("oidc")
+        with _sigstore_errors():
+            return str(oidc.detect_credential() or "")
+
+    def sign(self, statement: bytes, token: str) -> bytes:
+        """Return the bundle of a statement; raise SigstoreError."""
+        oidc, sign, models, dsse = map(_module, ("oidc", "sign", "models", "dsse"))
+        with _sigstore_errors():
+            trust = models.ClientTrustConfig.production()
+            context = sign.SigningContext.from_trust_config(trust)
+            with context.signer(oidc.IdentityToken(token)) as signer:
+                bundle = signer.sign_dsse(dsse.Statement(statement))
+            return _bundle_bytes(bundle)
+
+    def verify(self, bundle: bytes, identity: str, issuer: str) -> tuple[str, bytes]:
+        """Return payload type and payload of a bundle, without network; raise SigstoreError."""
+        models, verify, policy = map(_module, ("models", "verify", "verify.policy"))
+        with _sigstore_errors():
+            verifier = verify.Verifier.production(offline=True)
+            signer = policy.Identity(identity=identity, issuer=issuer)
+            payload_type, payload = verifier.verify_dsse(models.Bundle.from_json(bundle), signer)
+        return str(payload_type), bytes(payload)
+
+    def reserialize(self, bundle: bytes) -> bytes:
+        """Return the bundle as the package writes it; raise SigstoreError."""
+        with _sigstore_errors():
+            return _bundle_bytes(_module("models").Bundle.from_json(bundle))
+
+
+def load_sigstore() -> Sigstore:
+    """Return the package; raise UsageError where it is not installed."""
+    try:
+        importlib.import_module("sigstore")
+    except ImportError:
+        raise UsageError(
+            "keyless signatures need the package sigstore, which is not installed",
+            f"Install it: {sys.executable} -m pip install '{REQUIREMENT}'. Or use a key of your"
+            " own: --key FILE (--make-key FILE creates one).",
+        ) from None
+    return Sigstore()
+
+
+def keyless_signer(package: Sigstore) -> Callable[[bytes], bytes]:
+    """Return a function that signs as this environment's identity; raise UsageError without one.
+
+    The token is requested before a run, which may take an hour, and again when it is over.
+    """
+    _token(package)
+
+    def sign(statement: bytes) -> bytes:
+        try:
+            return package.sign(statement, _token(package))
+        except SigstoreError as error:
+            raise UsageError(
+                f"cannot sign the sign-off: {error}",
+                "The results are kept: the same command does not run them again.",
+            ) from error
+
+    return sign
+
+
+def keyless_verifier(package: Sigstore, identity: str, issuer: str) -> Callable[[bytes], bytes]:
+    """Return a function that opens bundles signed by `identity`, as confirmed by `issuer`."""
+
+    def verify(content: bytes) -> bytes:
+        try:
+            payload_type, statement = package.verify(content, identity, issuer)
+            serialized = package.reserialize(content)
+        except SigstoreError as error:
+            raise BadSignatureError(f"it is not signed by {identity}: {error}") from error
+        if payload_type != PAYLOAD_TYPE:
+            raise BadSignatureError(f"its payload is {payload_type!r}, not a statement")
+        if serialized != content:
+            raise BadSignatureError(_CHANGED)
+        return statement
+
+    return verify
+
+
+def _token(package: Sigstore) -> str:
+    try:
+        token = package.credential()
+    except SigstoreError as error:
+        raise UsageError(f"there is no OIDC identity: {error}", _IDENTITY_HINT) from error
+    if not token:
+        raise UsageError("there is no OIDC identity to sign with", _IDENTITY_HINT)
+    return token
+
+
+def _module(name: str) -> Any:  # noqa: ANN401 - of an optional package
+    return importlib.import_module(f"sigstore.{name}")
+
+
+def _bundle_bytes(bundle: Any) -> bytes:  # noqa: ANN401 - of an optional package
+    return str(bundle.to_json()).encode()
