@@ -9,6 +9,7 @@ import hashlib
 import sys
 from pathlib import Path
 
+from matrix.cli.common import note
 from matrix.errors import ExitCode, UnreadableInputError, UsageError
 from matrix.features.qualification.check import (
     CheckedSignoff,
@@ -24,6 +25,7 @@ from matrix.features.qualification.signoff import BUNDLE, ENVELOPE
 
 _HINT = "Name the files to compare with."
 
+DESCRIPTION = "Check a sign-off by its files alone, and report the first problem."
 EXAMPLES = """\
 The files that were written with the statement must be beside it. The check works offline: it
 verifies signature, digests, completeness and age, and passes the gate again, as of now.
@@ -42,14 +44,8 @@ exit codes:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "check-signoff",
-        description="Check a sign-off by its files alone, and report the first problem.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("file", type=Path, metavar="FILE", help="the statement, or its folder")
     parser.add_argument("--key", type=Path, metavar="PUB", help="the trusted public key")
     parser.add_argument(
@@ -74,7 +70,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="DATE",
         help="check as of this day (2026-01-31) or time (default: now)",
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -162,10 +157,9 @@ def _print(
                 f"waived       {judged.claim.id}, by {waiver.by} until {waiver.until}: {waiver.why}"
             )
     if not (requirements.ddtrace or requirements.artifacts):
-        print(
-            f"note: ddtrace {about.ddtrace} and the artifacts above were compared with nothing."
-            " To compare: --ddtrace VERSION, --artifact FILE",
-            file=sys.stderr,
+        note(
+            f"ddtrace {about.ddtrace} and the artifacts above were compared with nothing."
+            " To compare: --ddtrace VERSION, --artifact FILE"
         )
 
 

@@ -53,6 +53,7 @@ RESULTS = frozenset(
 )
 """The names of the project's files in the results folder."""
 
+DESCRIPTION = "Remove what this project made in the container engine, and nothing else."
 EXAMPLES = """\
 examples:
   python -m matrix clean --dry-run
@@ -67,21 +68,14 @@ What living runs use stays, and what other machines made on the same engine; --f
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "clean",
-        description="Remove what this project made in the container engine, and nothing else.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("--cache", action="store_true", help=f"the caches, too ({cache_dir()})")
     parser.add_argument("--results", action="store_true", help=f"results, too ({results_dir()})")
     parser.add_argument(
         "--force", action="store_true", help="what other living runs or other machines made, too"
     )
     parser.add_argument("--dry-run", action="store_true", help="list only, remove nothing")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from matrix.cli.state_table import add_json_option, show_rows, state_table, unwritable_data_file
+from matrix.cli.common import add_json_option, project_data
+from matrix.cli.state_table import show_rows, state_table
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import CatalogEntry, ImageCatalog
 from matrix.docker.images.digests import digests_path, read_digests, write_digests
@@ -37,6 +38,7 @@ _HEADINGS = ("CPython", "target", "state", "source", "image", "MB", "how to get 
 # Other processes and the engine do half of the work; more builds at once would only fill the disk.
 _CONCURRENT_BUILDS = 2
 
+DESCRIPTION = "List the container images that cells can run in, and how to get missing ones."
 EXAMPLES = """\
 examples:
   python -m matrix images
@@ -56,14 +58,8 @@ COMPAT_MATRIX_DEBIAN_MIRROR names a mirror of Debian; the default is that of thi
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "images",
-        description="List the container images that cells can run in, and how to get missing ones.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "action",
         nargs="?",
@@ -76,8 +72,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--all", action="store_true", help="with build: pull those that only a registry has, too"
     )
-    add_json_option(parser)
-    parser.set_defaults(run=run)
+    add_json_option(parser, "the list")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -135,10 +130,8 @@ def _refresh() -> int:
     for line in refreshed.absent:
         print(f"note: {line}")
     if refreshed.answered:
-        try:
+        with project_data(path):
             write_digests(path, refreshed.digests)
-        except OSError as error:
-            raise unwritable_data_file(path, error) from error
         count = len(refreshed.digests.images)
         print(f"{count} digests, {refreshed.new} of them new or changed: {path}")
     if refreshed.failures:

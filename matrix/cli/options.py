@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from matrix.cli.common import add_index_options
 from matrix.docker.connect import find_engine
 from matrix.docker.interface import EngineInfo
 from matrix.docker.labels import RunLabels
@@ -63,15 +64,6 @@ def add_as_of_option(parser: argparse.ArgumentParser) -> None:
         type=parse_as_of,
         metavar="DATE",
         help="resolve everything as of a date (2026-01-31, or today), not of each release's own",
-    )
-
-
-def add_index_options(parser: argparse._ActionsContainer) -> None:
-    """Declare how new the package index must be, for a parser or a group of its options."""
-    index = parser.add_mutually_exclusive_group()
-    index.add_argument("--offline", action="store_true", help="use the cached index only")
-    index.add_argument(
-        "--refresh", action="store_true", help="ask the index again, however new the cache is"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from matrix.errors import UsageError
+from matrix.cli.common import add_json_option, to_stdout
 from matrix.reporting.json import json_text, record_to_json, write_text
 from matrix.reporting.progress import run_console
 from matrix.reporting.terminal import print_report, write_picture
@@ -19,12 +19,7 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true", help="exit with 4 if a claim is unverified"
     )
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        help="write the verdicts as JSON ('-': standard output)",
-    )
+    add_json_option(parser, "the verdicts")
     parser.add_argument(
         "--picture",
         type=Path,
@@ -33,16 +28,9 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_answer_options(args: argparse.Namespace) -> None:
-    """Raise UsageError for a file in a missing folder: before the run, which may take an hour."""
-    for path in (args.json, args.picture):
-        if path is not None and not path.parent.is_dir():
-            raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
-
-
 def answer_console(args: argparse.Namespace) -> Console:
     """Return the console for progress and report, which is not where JSON goes."""
-    return run_console(stderr=args.json is not None and str(args.json) == "-")
+    return run_console(stderr=to_stdout(args.json))
 
 
 def write_answers(args: argparse.Namespace, console: Console, record: Record) -> str:

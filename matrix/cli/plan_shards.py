@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from matrix.cli.common import project_data, to_stdout
 from matrix.cli.options import DEFAULT_PROFILE, describe_as_of, plan_from_args, selection_from_args
 from matrix.distributed.durations import (
     fit_durations,
@@ -25,7 +26,7 @@ from matrix.distributed.github import (
 )
 from matrix.distributed.manifest import MANIFEST, MAX_SHARDS, Manifest, write_manifest
 from matrix.distributed.shards import DEFAULT_MINUTES, imbalance, make_shards
-from matrix.errors import StorageError, UsageError
+from matrix.errors import UsageError
 from matrix.features.audit.index_evidence import static_evidence
 from matrix.planning.locations import Targets, local_targets, select_targets
 from matrix.system.paths import data_dir, results_dir
@@ -86,7 +87,7 @@ def check_shard_plan_options(args: argparse.Namespace) -> None:
     used = [name for name, value in modes.items() if value]
     if (args.github or args.write_durations) and len(used) > 1:
         raise UsageError(f"{' and '.join(used)} exclude each other", "Leave one of them out.")
-    if args.github and args.json is not None and str(args.json) == "-":
+    if args.github and to_stdout(args.json):
         raise UsageError(
             "cannot write JSON to standard output: --github prints the job matrix there",
             "Pass a file to --json, or leave --github out.",
@@ -164,12 +165,8 @@ def write_durations(args: argparse.Namespace, report: Callable[[str], None]) -> 
     ]
     durations, used = fit_durations(measured)
     path = data_dir() / "durations.toml"
-    try:
+    with project_data(path):
         path.write_text(format_durations(durations, used), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}", "It is in the project's own data folder."
-        ) from error
     print(f"{len(used)} cells, {len(durations.frameworks)} frameworks and libraries: {path}")
     return path
 

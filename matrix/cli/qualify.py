@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import shlex
-import sys
 from pathlib import Path
 
-from matrix.cli.options import add_engine_options, add_index_options, parse_jobs
+from matrix.cli.common import add_index_options, note
+from matrix.cli.options import add_engine_options, parse_jobs
 from matrix.cli.qualify_run import gather_material, read_inputs
 from matrix.errors import ExitCode, UsageError
 from matrix.features.qualification.dsse import (
@@ -118,6 +118,7 @@ def _add_signature(parser: argparse.ArgumentParser) -> None:
     )
 
 
+DESCRIPTION = "Decide whether a release of ddtrace keeps what documents promise of it."
 EXAMPLES = """\
 The release fails unless every required claim is confirmed, by recent evidence and often enough:
 absent, skipped, stale, unverified and unstable results fail too. The policy, which is documented in
@@ -141,16 +142,9 @@ exit codes:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "qualify",
-        description="Decide whether a release of ddtrace keeps what documents promise of it.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     add_qualify_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -161,10 +155,9 @@ def run(args: argparse.Namespace) -> int:
     signer, project = _signer(args)
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
     try:
-        material, plan = gather_material(args, read_inputs(args, index), index, _note)
+        material, plan = gather_material(args, read_inputs(args, index), index, note)
     finally:
-        for notice in index.notices:
-            _note(notice)
+        note(*index.notices)
     decision = material.decide(dt.datetime.now(tz=dt.timezone.utc))
     _print(args, material, decision, plan)
     if not decision.passed:
@@ -198,7 +191,7 @@ def _signer(args: argparse.Namespace) -> tuple[Signer | None, ProjectIdentity | 
     signer = _key_signer(args.key) if args.key else _keyless_signer()
     project = identify(project_root())
     if project.changed and args.allow_dirty:
-        _note(f"the statement will record {len(project.changed)} files that differ from the commit")
+        note(f"the statement will record {len(project.changed)} files that differ from the commit")
     else:
         refuse_changes(project)
     return signer, project
@@ -207,7 +200,7 @@ def _signer(args: argparse.Namespace) -> tuple[Signer | None, ProjectIdentity | 
 def _key_signer(path: Path) -> Signer:
     signer = load_signer(path)
     if warning := key_warning(path):
-        _note(warning)
+        note(warning)
     check = f"python -m matrix check-signoff {ENVELOPE} --key PUBLIC-KEY"
     info = SignatureInfo(f"the key {key_id(signer.public_key)}", check)
     return Signer(lambda statement: sign_statement(statement, signer), ENVELOPE, info)
@@ -266,7 +259,3 @@ def _sign(
     path = args.out / signer.name
     print(f"signed       {path}, by {signer.info.by}, for {project}")
     print(f"check it     {signer.info.check.replace(signer.name, str(path))}")
-
-
-def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)

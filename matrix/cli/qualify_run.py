@@ -9,6 +9,7 @@ import glob
 import os
 from collections.abc import Callable
 
+from matrix.cli.common import note
 from matrix.cli.options import claims_from_args, describe_as_of
 from matrix.errors import ExitCode, UserError
 from matrix.features.qualification.artifacts import Artifact
@@ -104,8 +105,7 @@ def gather_material(
         plan, expected = plan_required(args, inputs, index, where, report)
         return _material(content, record, inputs, expected), plan
     with open_backend(args.engine, args.target or inputs.targets) as runs:
-        for note in runs.notes:
-            report(note)
+        note(*runs.notes)
         plan, expected = plan_required(args, inputs, index, runs.where, report)
         options = RunOptions(
             fresh=args.fresh,
@@ -124,7 +124,7 @@ def gather_material(
     print_report(console, record)
     text = json_text(record_to_json(record))
     path = RecordStore.default().write(text, record.run.started)
-    report(f"recorded: {path}")
+    note(f"recorded: {path}")
     if record.run.interrupted:
         raise RunIncompleteError("the run was interrupted before a decision", ExitCode.INTERRUPTED)
     if record.run.lost:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from matrix.cli.common import add_json_option, note, to_stdout
 from matrix.cli.options import add_plan_options, plan_from_args
 from matrix.docker.connect import find_engine
 from matrix.docker.labels import lock_run
@@ -30,6 +30,7 @@ from matrix.runs.backend import open_backend
 from matrix.runs.setup import RunOptions, run_services
 from matrix.services.external import ExternalService, add_service_option, external_from_args
 
+DESCRIPTION = "Print (or run) the commands that repeat one cell by hand."
 EXAMPLES = """\
 examples:
   python -m matrix reproduce cp39-linux_x86_64-django3.2-ddtrace1.9.0
@@ -48,14 +49,8 @@ The ids of the cells: python -m matrix plan --cells
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "reproduce",
-        description="Print (or run) the commands that repeat one cell by hand.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("cell_id", metavar="CELL", help="the id of a cell")
     add_plan_options(parser)
     mode = parser.add_mutually_exclusive_group()
@@ -63,9 +58,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--keep", action="store_true", help="with --run: keep the cell's folders and logs"
     )
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write it as JSON ('-': standard output)"
-    )
+    add_json_option(parser, "it")
     mode.add_argument(
         "--dockerfile",
         type=Path,
@@ -85,7 +78,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         " (default: where they have less than 100 MB)",
     )
     add_service_option(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -98,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         return _write_dockerfile(args, planned)
     with run_services(external, offline=args.offline) as services:
         back_ends = describe_back_ends(planned, services)
-    lines = list(manual_commands(planned, back_ends, offline=args.offline, report=_note))
+    lines = list(manual_commands(planned, back_ends, offline=args.offline, report=note))
     content: dict[str, object] = {"commands": lines, "back_ends": list(back_ends.values())}
     return _output(args, planned, lines, content)
 
@@ -111,7 +103,7 @@ def _write_dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
         if engine is not None:
             stack.callback(engine.close)
         try:
-            written = write_context(planned, args.dockerfile, options, engine, _note)
+            written = write_context(planned, args.dockerfile, options, engine, note)
         except BuildError as error:
             if error.reason is Reason.INDEX_UNAVAILABLE:
                 hint = "Check the network, and run the same command without --offline."
@@ -127,11 +119,10 @@ def _write_dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
 
 def _run(args: argparse.Namespace, external: Mapping[str, ExternalService]) -> int:
     with open_backend(args.engine, args.target) as backend:
-        for note in backend.notes:
-            _note(note)
+        note(*backend.notes)
         planned = _find(args, backend.where)
         options = RunOptions(jobs=1, keep=args.keep, offline=args.offline, external=external)
-        single_run = run_alone(planned, backend, options, _note)
+        single_run = run_alone(planned, backend, options, note)
     return _output(args, planned, single_run.lines(), single_run.to_json())
 
 
@@ -161,17 +152,17 @@ def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
 
 def _plans(args: argparse.Namespace, where: Targets) -> Iterator[Plan]:
     """Yield the plan of the options, then the largest plan."""
-    yield plan_from_args(args, _note, where)
+    yield plan_from_args(args, note, where)
     if args.profile != "exhaustive":
         args.profile = "exhaustive"
-        yield plan_from_args(args, _note, where)
+        yield plan_from_args(args, note, where)
 
 
 def _output(
     args: argparse.Namespace, planned: PlannedCell, lines: Iterable[str], content: dict[str, object]
 ) -> int:
     """Print the lines unless JSON goes to standard output; write the JSON document."""
-    if args.json is None or str(args.json) != "-":
+    if not to_stdout(args.json):
         for line in lines:
             print(line)
     if args.json is not None:
@@ -192,7 +183,3 @@ def _output(
         }
         write_text_json(args.json, data)
     return ExitCode.OK
-
-
-def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)

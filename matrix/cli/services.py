@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from matrix.cli.state_table import add_json_option, show_rows, state_table, unwritable_data_file
+from matrix.cli.common import add_json_option, project_data
+from matrix.cli.state_table import show_rows, state_table
 from matrix.docker.images.refresh import FetchDigests, default_registry
 from matrix.docker.images.registry import RegistryError, fetch_digests, parse_image_name
 from matrix.docker.platforms import registry_reference
@@ -35,6 +36,7 @@ from matrix.services.recipes import (
 
 _HEADINGS = ("service", "state", "kind", "source", "version", "for", "how to get it")
 
+DESCRIPTION = "List the back ends that experiments need, and how to get missing ones."
 EXAMPLES = """\
 examples:
   python -m matrix services
@@ -53,14 +55,8 @@ not available, or is lost.
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "services",
-        description="List the back ends that experiments need, and how to get missing ones.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "action",
         nargs="?",
@@ -70,8 +66,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="the service to start")
     add_service_option(parser)
-    add_json_option(parser)
-    parser.set_defaults(run=run)
+    add_json_option(parser, "the list")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -194,10 +189,8 @@ def refresh(
             continue
         digests |= {(name, platform): (digest, today) for platform, digest in by_platform.items()}
     if len(failures) < len(names):
-        try:
+        with project_data(path):
             write_images(path, digests)
-        except OSError as error:
-            raise unwritable_data_file(path, error) from error
         print(f"{len(digests)} digests: {path}")
     if failures:
         lines = "\n".join(failures)

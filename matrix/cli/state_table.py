@@ -5,7 +5,6 @@ Each row has a state, such as `ready` or `missing`; the last line counts the row
 
 from __future__ import annotations
 
-import argparse
 import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,17 +15,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from matrix.errors import StorageError
 from matrix.reporting.json import write_text_json
 
 _WIDTH = 160
-
-
-def add_json_option(parser: argparse.ArgumentParser) -> None:
-    """Declare --json."""
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the list as JSON ('-': standard output)"
-    )
 
 
 def show_rows(json_path: Path | None, document: dict[str, Any], lines: Iterable[str]) -> None:
@@ -54,10 +45,3 @@ def state_table(
     Console(file=output, width=_WIDTH, color_system=None).print(table)
     counts = ", ".join(f"{count} {state}" for state, count in Counter(states).items())
     return [*(line.rstrip() for line in output.getvalue().splitlines()), counts]
-
-
-def unwritable_data_file(path: Path, error: OSError) -> StorageError:
-    """Return the error of a file of the project's data that cannot be written."""
-    return StorageError(
-        f"cannot write {path}: {error.strerror}", "It is in the project's own data folder."
-    )

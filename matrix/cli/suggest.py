@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from matrix.cli.common import note, to_stdout
 from matrix.cli.options import add_plan_options, plan_from_args, targets_from_args
 from matrix.documents.facts import document_paths
 from matrix.errors import ExitCode, IndexUnavailableError, StorageError, UsageError, UserError
@@ -40,6 +41,11 @@ from matrix.runs.run import context_on, verify
 from matrix.runs.setup import RunOptions
 from matrix.system.paths import cache_dir, results_dir
 
+DESCRIPTION = (
+    "Print a unified diff for each document with refuted claims: minimums are"
+    " corrected, missing rows added, support cells reversed; nothing else in a file is changed."
+    " Nothing is run."
+)
 EXAMPLES = """\
 examples:
   python -m matrix suggest pages/*.md
@@ -61,16 +67,8 @@ exit codes:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "suggest",
-        description="Print a unified diff for each document with refuted claims: minimums are"
-        " corrected, missing rows added, support cells reversed; nothing else in a file is changed."
-        " Nothing is run.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     add_plan_options(parser, "Markdown pages to correct")
     group = parser.add_argument_group("suggestions")
     group.add_argument(
@@ -95,7 +93,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     group.add_argument(
         "--summary", type=Path, metavar="FILE", help="write a summary with the evidence as Markdown"
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -105,8 +102,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         _check_folder(args.out, args.documents)
     reading, pages = read_pages(args.documents, lenient=args.lenient)
-    for problem in (*reading.problems, *reading.notices):
-        _note(str(problem))
+    note(*map(str, (*reading.problems, *reading.notices)))
     summary = _summary(args, pages)
     cwd = Path.cwd()
     root = diff_root([page.path for page in pages.values()], cwd)
@@ -116,10 +112,10 @@ def run(args: argparse.Namespace) -> int:
         )
         for suggestion in summary.suggestions
     }
-    if str(args.json) != "-":
+    if not to_stdout(args.json):
         _print(diffs.values())
     if root != cwd and any(diffs.values()):
-        _note(f"the diffs are relative to {root}: patch -p0 -d {root}")
+        note(f"the diffs are relative to {root}: patch -p0 -d {root}")
     if args.out is not None:
         _write_files(args.out, summary.suggestions)
     if args.summary is not None:
@@ -184,14 +180,14 @@ def _write_files(folder: Path, suggestions: Iterable[Suggestion]) -> None:
 def _report(summary: SuggestionSummary) -> int:
     """Print the result as notes, and return the exit code; raise `UserError` for own bugs."""
     for claim in summary.manual:
-        _note(f"edit by hand: {claim.document}:{claim.line}: {claim.title}: {claim.reason}")
+        note(f"edit by hand: {claim.document}:{claim.line}: {claim.title}: {claim.reason}")
     refuted = summary.still_refuted or ()
     for verdict in refuted:
-        _note(f"still refuted: {verdict.claim}: {evidence_text(verdict.facts)}")
+        note(f"still refuted: {verdict.claim}: {evidence_text(verdict.facts)}")
     if summary.still_refuted is None:
-        _note(f"the changed documents were not judged again: {summary.unchecked}")
+        note(f"the changed documents were not judged again: {summary.unchecked}")
     count = len(summary.changes)
-    _note(f"{count} change{'s' if count != 1 else ''}, from {summary.source}")
+    note(f"{count} change{'s' if count != 1 else ''}, from {summary.source}")
     errors = [
         f"{suggestion.page.path}: {suggestion.error}"
         for suggestion in summary.suggestions
@@ -203,10 +199,6 @@ def _report(summary: SuggestionSummary) -> int:
             "This is a bug of this project, not of the document; the notes above are still valid.",
         )
     return ExitCode.REFUTED if summary.manual or refuted else ExitCode.OK
-
-
-def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)
 
 
 _ACCEPTS: Mapping[str, Callable[[CellCapture], bool]] = {
@@ -238,7 +230,7 @@ def _summary(args: argparse.Namespace, pages: Mapping[str, PageText]) -> Suggest
     """Return the suggestions for the documents, and the verdicts on the changed ones."""
     basis = _recorded_basis(args) if args.verdicts is None else _file_basis(args, pages.values())
     if not basis.findings:
-        _note(f"no cell has any findings in {basis.source}")
+        note(f"no cell has any findings in {basis.source}")
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
     unavailable = ""
     releases: list[str] = []
@@ -270,7 +262,7 @@ def _summary(args: argparse.Namespace, pages: Mapping[str, PageText]) -> Suggest
 def _file_basis(args: argparse.Namespace, pages: Iterable[PageText]) -> CorrectionBasis:
     file = read_verdicts(args.verdicts, pages)
     for name in file.missing:
-        _note(f"{args.verdicts} has no claims of {name}")
+        note(f"{args.verdicts} has no claims of {name}")
     return CorrectionBasis(
         file.verdicts,
         file.findings,
@@ -289,11 +281,10 @@ def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
         if args.engine == "auto"
         else targets_from_args(args)
     )
-    plan = plan_from_args(args, _note, where, static_evidence)
+    plan = plan_from_args(args, note, where, static_evidence)
     options = RunOptions(rejudge=True, offline=args.offline, engine=args.engine)
     record = verify(plan, options, lambda _event: None, context_on(RunBackend(where)))
-    for warning in record.run.warnings:
-        _note(warning)
+    note(*record.run.warnings)
     folder = results_dir()
     with contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
         findings = recorded_findings(

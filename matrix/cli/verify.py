@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from matrix.cli.common import check_folders, note
 from matrix.cli.options import (
     DEFAULT_PROFILE,
     add_plan_options,
@@ -19,12 +20,7 @@ from matrix.cli.options import (
     selection_from_args,
     targets_from_args,
 )
-from matrix.cli.output import (
-    add_answer_options,
-    answer_console,
-    check_answer_options,
-    write_answers,
-)
+from matrix.cli.output import add_answer_options, answer_console, write_answers
 from matrix.distributed.dask.cluster import join_cluster
 from matrix.distributed.manifest import MANIFEST, Manifest, Shard, read_manifest
 from matrix.distributed.shard_run import check_project, find_shard, run_shard
@@ -114,8 +110,7 @@ def run_shard_from_args(args: argparse.Namespace) -> int:
     )
     console = run_console()
     with open_backend(shard.engine, [shard.target]) as backend:
-        for note in backend.notes:
-            _note(note)
+        note(*backend.notes)
         with display(console, os.environ) as emit:
             shard_run = run_shard(manifest, shard, options, emit, context_on(backend))
     for warning in shard_run.seal.warnings:
@@ -144,6 +139,7 @@ def _contradictions(args: argparse.Namespace, manifest: Manifest, shard: Shard) 
         yield f"--target {' '.join(args.target)} is not {shard.target}"
 
 
+DESCRIPTION = "Run the cells and say, for every promise of the documents, whether it holds."
 EXAMPLES = """\
 examples:
   python -m matrix verify
@@ -173,14 +169,8 @@ exit codes:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "verify",
-        description="Run the cells and say, for every promise of the documents, whether it holds.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     add_plan_options(parser)
     group = parser.add_argument_group("run")
     group.add_argument("--fresh", action="store_true", help="reuse no result of an earlier run")
@@ -212,7 +202,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="the manifest of the shard (default: manifest.json among the results)",
     )
     add_answer_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -232,9 +221,8 @@ def run(args: argparse.Namespace) -> int:
         external=external_from_args(args),
     )
     with setup_from_args(args) as setup:
-        for note in setup.notes:
-            _note(note)
-        plan = plan_from_args(args, _note, setup.where, static_evidence)
+        note(*setup.notes)
+        plan = plan_from_args(args, note, setup.where, static_evidence)
         if not plan.claims:
             raise NothingSelectedError("no claim to verify", "See: python -m matrix claims")
         with display(console, os.environ) as emit:
@@ -252,8 +240,4 @@ def _check_options(args: argparse.Namespace) -> None:
         raise UsageError("--manifest is for a shard", "Name one of its shards: --shard NAME")
     if args.fresh and args.rejudge:
         raise UsageError("--fresh and --rejudge exclude each other", "Leave one of them out.")
-    check_answer_options(args)
-
-
-def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)
+    check_folders(args.json, args.picture)
