@@ -11,10 +11,9 @@ import fnmatch
 import os
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from matrix.cli.common import add_json_option, project_data
-from matrix.cli.state_table import show_rows, state_table
+from matrix.cli.state_table import add_action, show_rows, state_table
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import CatalogEntry, ImageCatalog
 from matrix.docker.images.digests import digests_path, read_digests, write_digests
@@ -60,13 +59,7 @@ COMPAT_MATRIX_DEBIAN_MIRROR names a mirror of Debian; the default is that of thi
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "action",
-        nargs="?",
-        choices=["list", "build", "refresh"],
-        default="list",
-        help="what to do (default: list)",
-    )
+    add_action(parser, "build")
     parser.add_argument("--python", metavar="GLOB", default="*", help="CPythons such as '3.1*'")
     parser.add_argument("--target", metavar="GLOB", default="*", help="such as 'linux_i686'")
     parser.add_argument(
@@ -98,7 +91,7 @@ def _catalog() -> Iterator[ImageCatalog]:
 
 def _list(catalog: ImageCatalog, args: argparse.Namespace) -> int:
     rows = _selected_rows(catalog, args)
-    show_rows(args.json, rows_to_json(rows), _table(rows))
+    show_rows(args.json, "images", [dataclasses.asdict(row) for row in rows], _table(rows))
     return ExitCode.OK
 
 
@@ -181,11 +174,6 @@ def image_rows(entries: Sequence[CatalogEntry], python: str, target: str) -> lis
 def is_buildable(offer: ImageOffer) -> bool:
     """Return whether it needs no registry: keys of images to pull are a name with a digest."""
     return not offer.obstacle and "@" not in offer.key
-
-
-def rows_to_json(rows: Sequence[ImageRow]) -> dict[str, Any]:
-    """Return the document of the schema images/1."""
-    return {"schema": "images/1", "images": [dataclasses.asdict(row) for row in rows]}
 
 
 def _row(entries: Sequence[CatalogEntry]) -> ImageRow:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from rich.console import Console
 
 from matrix.cli.common import add_index_options, add_json_option, note, to_stdout
-from matrix.cli.options import add_as_of_option, add_engine_options, parse_jobs
+from matrix.cli.options import add_as_of_option, add_engine_options, add_jobs_option
 from matrix.documents.facts import load_facts
 from matrix.errors import UsageError
 from matrix.features.minimum.conclusion import exit_code_of
@@ -92,9 +92,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_as_of_option(parser)
     parser.add_argument("--fresh", action="store_true", help="use no result of an earlier run")
-    parser.add_argument(
-        "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
-    )
+    add_jobs_option(parser)
     add_json_option(parser, "the searches")
     add_index_options(parser)
     add_service_option(parser)

@@ -30,6 +30,7 @@ from matrix.planning.profiles import profile_names
 from matrix.planning.select import Selection, select
 from matrix.pypi.client import CachedIndex
 from matrix.pypi.index import Index
+from matrix.services.external import add_service_option
 from matrix.system.paths import cache_dir
 
 DEFAULT_PROFILE = "documented"
@@ -108,6 +109,23 @@ def add_plan_options(
     add_index_options(parser)
     add_engine_options(parser)
     add_selection_options(parser)
+
+
+def add_jobs_option(parser: argparse._ActionsContainer) -> None:
+    """Declare the number of cells at a time; None is the default number of this machine."""
+    parser.add_argument(
+        "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
+    )
+
+
+def add_run_options(parser: argparse._ActionsContainer) -> None:
+    """Declare how cells are run, and the services that they use."""
+    parser.add_argument("--fresh", action="store_true", help="reuse no result of an earlier run")
+    add_jobs_option(parser)
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the folders and logs of the cells that run"
+    )
+    add_service_option(parser)
 
 
 def selection_from_args(args: argparse.Namespace) -> Selection:

@@ -12,6 +12,20 @@ from matrix.reporting.json import json_text, record_to_json, write_text
 from matrix.reporting.progress import run_console
 from matrix.reporting.terminal import print_report, write_picture
 from matrix.runs.record import Record
+from matrix.runs.setup import RunOptions, default_jobs
+from matrix.services.external import external_from_args
+
+
+def run_options(args: argparse.Namespace) -> RunOptions:
+    """Return what `add_run_options` and the options of index and engine parsed."""
+    return RunOptions(
+        fresh=args.fresh,
+        jobs=args.jobs or default_jobs(),
+        keep=args.keep,
+        offline=args.offline,
+        engine=args.engine,
+        external=external_from_args(args),
+    )
 
 
 def add_answer_options(parser: argparse.ArgumentParser) -> None:

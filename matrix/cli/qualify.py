@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from matrix.cli.common import add_index_options, note
-from matrix.cli.options import add_engine_options, parse_jobs
+from matrix.cli.options import add_engine_options, add_run_options
 from matrix.cli.qualify_run import gather_material, read_inputs
 from matrix.errors import ExitCode, UsageError
 from matrix.features.qualification.dsse import (
@@ -34,89 +34,7 @@ from matrix.features.qualification.signoff import (
 from matrix.features.qualification.statement import ProjectIdentity, identify, refuse_changes
 from matrix.model.plan import Plan
 from matrix.pypi.client import CachedIndex
-from matrix.services.external import add_service_option
 from matrix.system.paths import cache_dir, project_root
-
-
-def add_qualify_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options: candidate, policy, run, and signature."""
-    parser.add_argument(
-        "documents",
-        nargs="*",
-        type=Path,
-        metavar="DOCUMENT",
-        help="Markdown pages with the promises (default: the committed facts)",
-    )
-    parser.add_argument(
-        "--lenient", action="store_true", help="skip parts of the documents that are not understood"
-    )
-    _add_candidate(parser)
-    parser.add_argument(
-        "--policy",
-        type=Path,
-        metavar="FILE",
-        help="the required claims, the maximum age of evidence, and waivers (default: capabilities,"
-        " runtimes, frameworks and integrations on this machine's target; 14 days)",
-    )
-    parser.add_argument(
-        "--record", metavar="FILE", help="run nothing: judge a recorded run, by file or name"
-    )
-    _add_run(parser)
-    _add_signature(parser)
-
-
-def _add_candidate(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("release")
-    group.add_argument("--ddtrace", default="", metavar="VERSION", help="the release by version")
-    group.add_argument(
-        "--wheel",
-        nargs="+",
-        action="extend",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="wheels of an unpublished release",
-    )
-    group.add_argument(
-        "--index-url", default="", metavar="URL", help="the index that has the release"
-    )
-
-
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("run")
-    add_index_options(group)
-    group.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
-    group.add_argument(
-        "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
-    )
-    group.add_argument(
-        "--keep", action="store_true", help="keep the folders and logs of the cells that are run"
-    )
-    add_service_option(group)
-    add_engine_options(parser)
-
-
-def _add_signature(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("sign-off")
-    signer = group.add_mutually_exclusive_group()
-    signer.add_argument(
-        "--key", type=Path, metavar="FILE", help="the private key to sign with (PEM)"
-    )
-    signer.add_argument(
-        "--keyless",
-        action="store_true",
-        help="sign with the identity from an OIDC provider (needs the package sigstore)",
-    )
-    signer.add_argument(
-        "--make-key", type=Path, metavar="FILE", help="create a pair of keys, and do nothing else"
-    )
-    group.add_argument("--out", type=Path, metavar="DIR", help="the new folder of the sign-off")
-    group.add_argument(
-        "--allow-dirty",
-        action="store_true",
-        help="sign even if files of this project differ from its commit; the statement records it",
-    )
-
 
 DESCRIPTION = "Decide whether a release of ddtrace keeps what documents promise of it."
 EXAMPLES = """\
@@ -143,8 +61,64 @@ exit codes:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    add_qualify_options(parser)
+    """Declare the options: candidate, policy, run, and signature."""
+    parser.add_argument(
+        "documents",
+        nargs="*",
+        type=Path,
+        metavar="DOCUMENT",
+        help="Markdown pages with the promises (default: the committed facts)",
+    )
+    parser.add_argument(
+        "--lenient", action="store_true", help="skip parts of the documents that are not understood"
+    )
+    release = parser.add_argument_group("release")
+    release.add_argument("--ddtrace", default="", metavar="VERSION", help="the release by version")
+    release.add_argument(
+        "--wheel",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="wheels of an unpublished release",
+    )
+    release.add_argument(
+        "--index-url", default="", metavar="URL", help="the index that has the release"
+    )
+    parser.add_argument(
+        "--policy",
+        type=Path,
+        metavar="FILE",
+        help="the required claims, the maximum age of evidence, and waivers (default: capabilities,"
+        " runtimes, frameworks and integrations on this machine's target; 14 days)",
+    )
+    parser.add_argument(
+        "--record", metavar="FILE", help="run nothing: judge a recorded run, by file or name"
+    )
+    run_group = parser.add_argument_group("run")
+    add_index_options(run_group)
+    add_run_options(run_group)
+    add_engine_options(parser)
+    signature = parser.add_argument_group("sign-off")
+    signer = signature.add_mutually_exclusive_group()
+    signer.add_argument(
+        "--key", type=Path, metavar="FILE", help="the private key to sign with (PEM)"
+    )
+    signer.add_argument(
+        "--keyless",
+        action="store_true",
+        help="sign with the identity from an OIDC provider (needs the package sigstore)",
+    )
+    signer.add_argument(
+        "--make-key", type=Path, metavar="FILE", help="create a pair of keys, and do nothing else"
+    )
+    signature.add_argument("--out", type=Path, metavar="DIR", help="the new folder of the sign-off")
+    signature.add_argument(
+        "--allow-dirty",
+        action="store_true",
+        help="sign even if files of this project differ from its commit; the statement records it",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from matrix.cli.common import note
 from matrix.cli.options import claims_from_args, describe_as_of
+from matrix.cli.output import run_options
 from matrix.errors import ExitCode, UserError
 from matrix.features.qualification.artifacts import Artifact
 from matrix.features.qualification.candidate import Candidate, candidate_from
@@ -40,8 +41,6 @@ from matrix.runs.record import Record
 from matrix.runs.record_reader import parse_record, read_content
 from matrix.runs.record_store import RecordStore
 from matrix.runs.run import context_on, verify
-from matrix.runs.setup import RunOptions, default_jobs
-from matrix.services.external import external_from_args
 
 _PROFILE = "everywhere"
 # Results in the last tenth of their maximum age are run again, so that a sign-off lasts a while.
@@ -107,13 +106,8 @@ def gather_material(
     with open_backend(args.engine, args.target or inputs.targets) as runs:
         note(*runs.notes)
         plan, expected = plan_required(args, inputs, index, runs.where, report)
-        options = RunOptions(
-            fresh=args.fresh,
-            jobs=args.jobs or default_jobs(),
-            keep=args.keep,
-            offline=args.offline,
-            engine=args.engine,
-            external=external_from_args(args),
+        options = dataclasses.replace(
+            run_options(args),
             candidate=inputs.candidate.override,
             repeats=inputs.policy.repeats,
             since=_since(inputs.policy),

@@ -12,10 +12,9 @@ import sys
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from matrix.cli.common import add_json_option, project_data
-from matrix.cli.state_table import show_rows, state_table
+from matrix.cli.state_table import add_action, show_rows, state_table
 from matrix.docker.images.refresh import FetchDigests, default_registry
 from matrix.docker.images.registry import RegistryError, fetch_digests, parse_image_name
 from matrix.docker.platforms import registry_reference
@@ -57,13 +56,7 @@ not available, or is lost.
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "action",
-        nargs="?",
-        choices=["list", "start", "refresh"],
-        default="list",
-        help="what to do (default: list)",
-    )
+    add_action(parser, "start")
     parser.add_argument("name", nargs="?", metavar="NAME", help="the service to start")
     add_service_option(parser)
     add_json_option(parser, "the list")
@@ -82,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         if args.action == "start":
             return _start(services, recipes.get(args.name).name)
         rows = service_rows(services)
-        show_rows(args.json, rows_to_json(rows), _table(rows))
+        show_rows(args.json, "services", [dataclasses.asdict(row) for row in rows], _table(rows))
         return ExitCode.OK
 
 
@@ -151,11 +144,6 @@ def service_rows(services: Services) -> list[ServiceRow]:
             )
         )
     return rows
-
-
-def rows_to_json(rows: Sequence[ServiceRow]) -> dict[str, Any]:
-    """Return the document of the schema services/1."""
-    return {"schema": "services/1", "services": [dataclasses.asdict(row) for row in rows]}
 
 
 def _table(rows: Sequence[ServiceRow]) -> list[str]:

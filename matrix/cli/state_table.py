@@ -5,9 +5,10 @@ Each row has a state, such as `ready` or `missing`; the last line counts the row
 
 from __future__ import annotations
 
+import argparse
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,34 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from matrix.cli.common import to_stdout
 from matrix.reporting.json import write_text_json
 
 _WIDTH = 160
 
 
-def show_rows(json_path: Path | None, document: dict[str, Any], lines: Iterable[str]) -> None:
-    """Write the JSON document where a path is given; print the lines unless it went to stdout."""
+def add_action(parser: argparse.ArgumentParser, action: str) -> None:
+    """Declare what to do: to list, which is the default, to refresh, or the `action`."""
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=["list", action, "refresh"],
+        default="list",
+        help="what to do (default: list)",
+    )
+
+
+def show_rows(
+    json_path: Path | None, name: str, rows: Sequence[Mapping[str, Any]], lines: Iterable[str]
+) -> None:
+    """Write the rows as JSON (schema `name`/1) where a path is given.
+
+    The lines are printed unless the JSON goes to standard output.
+    """
     if json_path is not None:
+        document = {"schema": f"{name}/1", name: rows}
         write_text_json(json_path, document)
-    if str(json_path) != "-":
+    if not to_stdout(json_path):
         for line in lines:
             print(line)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -22,17 +21,16 @@ from matrix.features.corrections.observed import ObservedFindings, recorded_find
 from matrix.features.corrections.page import ClaimCase, PageText, read_pages
 from matrix.features.corrections.suggest import Suggestion, suggest
 from matrix.features.corrections.summary import SuggestionSummary, as_json, as_markdown
-from matrix.features.corrections.verdicts_file import read_verdicts
+from matrix.features.corrections.verdicts_file import CorrectionBasis, read_verdicts
 from matrix.features.corrections.verify import changed_claims, still_refuted
 from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture
-from matrix.model.verdict import Finding, Verdict
-from matrix.planning.existence import Unsatisfiable
 from matrix.planning.versions import TRACER
 from matrix.probes.registry import load_probes
 from matrix.pypi.client import CachedIndex
 from matrix.pypi.releases import Releases
 from matrix.reporting.json import write_text, write_text_json
+from matrix.reporting.text import count_text
 from matrix.runs.backend import RunBackend
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
@@ -186,8 +184,7 @@ def _report(summary: SuggestionSummary) -> int:
         note(f"still refuted: {verdict.claim}: {evidence_text(verdict.facts)}")
     if summary.still_refuted is None:
         note(f"the changed documents were not judged again: {summary.unchecked}")
-    count = len(summary.changes)
-    note(f"{count} change{'s' if count != 1 else ''}, from {summary.source}")
+    note(f"{count_text(len(summary.changes), 'change')}, from {summary.source}")
     errors = [
         f"{suggestion.page.path}: {suggestion.error}"
         for suggestion in summary.suggestions
@@ -207,23 +204,6 @@ _ACCEPTS: Mapping[str, Callable[[CellCapture], bool]] = {
     "local": lambda capture: not capture.engine,
 }
 """The captures that count, by --engine."""
-
-
-@dataclasses.dataclass(frozen=True)
-class CorrectionBasis:
-    """The verdicts and findings that corrections rest on, and the inputs of another plan.
-
-    `source` names it in reports. `contained` are the findings that claims about containers are
-    judged by.
-    """
-
-    verdicts: Mapping[str, Verdict]
-    findings: tuple[Finding, ...]
-    source: str
-    profile: str
-    targets: tuple[str, ...]
-    obstacles: Mapping[str, Unsatisfiable] = dataclasses.field(default_factory=dict)
-    contained: tuple[Finding, ...] = ()
 
 
 def _summary(args: argparse.Namespace, pages: Mapping[str, PageText]) -> SuggestionSummary:
@@ -260,17 +240,9 @@ def _summary(args: argparse.Namespace, pages: Mapping[str, PageText]) -> Suggest
 
 
 def _file_basis(args: argparse.Namespace, pages: Iterable[PageText]) -> CorrectionBasis:
-    file = read_verdicts(args.verdicts, pages)
-    for name in file.missing:
-        note(f"{args.verdicts} has no claims of {name}")
-    return CorrectionBasis(
-        file.verdicts,
-        file.findings,
-        args.verdicts.name,
-        file.profile,
-        file.targets,
-        contained=file.contained,
-    )
+    basis = read_verdicts(args.verdicts, pages)
+    note(*(f"{args.verdicts} has no claims of {name}" for name in basis.missing))
+    return basis
 
 
 def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
@@ -291,7 +263,7 @@ def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
             journal, CaptureStore(folder / "captures"), load_probes(), _ACCEPTS[args.engine]
         )
     return CorrectionBasis(
-        {verdict.claim: verdict for verdict in record.verdicts},
+        record.verdict_by_claim,
         findings,
         "recorded results",
         args.profile,

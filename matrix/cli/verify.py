@@ -14,13 +14,13 @@ from matrix.cli.common import check_folders, note
 from matrix.cli.options import (
     DEFAULT_PROFILE,
     add_plan_options,
+    add_run_options,
     describe_as_of,
-    parse_jobs,
     plan_from_args,
     selection_from_args,
     targets_from_args,
 )
-from matrix.cli.output import add_answer_options, answer_console, write_answers
+from matrix.cli.output import add_answer_options, answer_console, run_options, write_answers
 from matrix.distributed.dask.cluster import join_cluster
 from matrix.distributed.manifest import MANIFEST, Manifest, Shard, read_manifest
 from matrix.distributed.shard_run import check_project, find_shard, run_shard
@@ -33,8 +33,6 @@ from matrix.runs.backend import RunBackend, open_backend
 from matrix.runs.record_store import RecordStore
 from matrix.runs.rejudge import captured_targets
 from matrix.runs.run import OpenRunContext, context_on, exit_code, verify
-from matrix.runs.setup import RunOptions, default_jobs
-from matrix.services.external import add_service_option, external_from_args
 from matrix.system.paths import results_dir
 from matrix.system.source_files import project_version
 
@@ -100,14 +98,7 @@ def run_shard_from_args(args: argparse.Namespace) -> int:
             f"{shard.name} has other options in {path}: {'; '.join(contradictions)}",
             "Leave these options out: the manifest has them.",
         )
-    options = RunOptions(
-        fresh=args.fresh,
-        jobs=args.jobs or default_jobs(),
-        keep=args.keep,
-        offline=args.offline,
-        engine=shard.engine,
-        external=external_from_args(args),
-    )
+    options = dataclasses.replace(run_options(args), engine=shard.engine)
     console = run_console()
     with open_backend(shard.engine, [shard.target]) as backend:
         note(*backend.notes)
@@ -173,19 +164,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_plan_options(parser)
     group = parser.add_argument_group("run")
-    group.add_argument("--fresh", action="store_true", help="reuse no result of an earlier run")
+    add_run_options(group)
     group.add_argument(
         "--rejudge",
         action="store_true",
         help="run nothing: judge the captures of earlier runs again",
     )
-    group.add_argument(
-        "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
-    )
-    group.add_argument(
-        "--keep", action="store_true", help="keep the folders and logs of the cells that run"
-    )
-    add_service_option(group)
     group.add_argument(
         "--cluster",
         metavar="ADDRESS",
@@ -211,15 +195,7 @@ def run(args: argparse.Namespace) -> int:
         return run_shard_from_args(args)
     _check_options(args)
     console = answer_console(args)
-    options = RunOptions(
-        fresh=args.fresh,
-        rejudge=args.rejudge,
-        jobs=args.jobs or default_jobs(),
-        keep=args.keep,
-        offline=args.offline,
-        engine=args.engine,
-        external=external_from_args(args),
-    )
+    options = dataclasses.replace(run_options(args), rejudge=args.rejudge)
     with setup_from_args(args) as setup:
         note(*setup.notes)
         plan = plan_from_args(args, note, setup.where, static_evidence)

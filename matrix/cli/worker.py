@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from matrix.cli.common import note
-from matrix.cli.options import add_engine_options, parse_jobs
+from matrix.cli.options import add_engine_options, add_jobs_option
 from matrix.distributed.dask.interface import INSTALL_HINT, CellTask, check_address
 from matrix.distributed.dask.resources import worker_resources
 from matrix.distributed.dask.worker_run import WorkerRun, WorkerRuns, register_runs, worker_folder
@@ -54,9 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_engine_options(parser)
     group = parser.add_argument_group("run")
-    group.add_argument(
-        "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
-    )
+    add_jobs_option(group)
     group.add_argument(
         "--host",
         default="",
