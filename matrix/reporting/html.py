@@ -14,11 +14,11 @@ import jinja2
 from matrix.judging.sentences import evidence_text
 from matrix.model.fact import Fact
 from matrix.model.verdict import Outcome, PartVerdict
-from matrix.reporting.diff import Direction, RunDiff
+from matrix.reporting.diff import RunDiff
 from matrix.reporting.html_charts import HeatMap, HeatRow, Strip, build_heat_map, verdict_strips
 from matrix.reporting.html_evidence import Digests, claim_source, pack_evidence, reproduce_command
-from matrix.reporting.rows import VerdictRow
-from matrix.reporting.short_evidence import short_evidence
+from matrix.reporting.rows import VerdictRow, short_evidence
+from matrix.reporting.summary import document_names
 from matrix.reporting.text import (
     MARKS,
     count_text,
@@ -26,7 +26,6 @@ from matrix.reporting.text import (
     outcome_text,
     place_text,
     promise_text,
-    short_names,
 )
 from matrix.runs.record import Record
 from matrix.system.paths import data_dir
@@ -97,7 +96,7 @@ def _frame(
     changed: RunDiff | None,
     searches: Sequence[Strip],
 ) -> dict[str, Any]:
-    names = short_names(claim.document for claim in record.claims)
+    names = document_names(record)
     counts = {outcome.value: record.count(outcome) for outcome in Outcome}
     tested = sum(bool(verdict.parts) for verdict in record.verdicts)
     lines = [_row(number, line, names, heat) for number, line in enumerate(heat.lines)]
@@ -163,7 +162,7 @@ def _row(number: int, line: HeatRow, names: dict[str, str], heat: HeatMap) -> di
                 (
                     heat.targets.index(each.target),
                     each.outcome.value,
-                    _share_text(each.same, each.parts),
+                    "" if each.parts == each.same else f", {each.same} of {each.parts} parts",
                 )
                 for each in line.squares.get(python, ())
             ]
@@ -172,10 +171,6 @@ def _row(number: int, line: HeatRow, names: dict[str, str], heat: HeatMap) -> di
         if line.squares
         else [],
     }
-
-
-def _share_text(same: int, parts: int) -> str:
-    return "" if parts == same else f", {same} of {parts} parts"
 
 
 def _nothing(_cell: object) -> None:
@@ -225,7 +220,7 @@ def _where(line: HeatRow) -> Iterator[str]:
 
 
 def _changes(changed: RunDiff, names: dict[str, str]) -> dict[str, Any]:
-    shown = [each for each in changed.changes if each.direction is not Direction.OTHER]
+    shown = changed.notable
     return {
         "same": changed.same + len(changed.changes) - len(shown),
         "more": max(len(shown) - _CHANGES, 0),
@@ -235,8 +230,7 @@ def _changes(changed: RunDiff, names: dict[str, str]) -> dict[str, Any]:
                 "direction": each.direction.value,
                 "promise": promise_text(each.side.claim),
                 "place": place_text([each.side.claim], names),
-                "was": outcome_text(each.before.verdict) if each.before else "not there",
-                "now": outcome_text(each.after.verdict) if each.after else "not there",
+                **dict(zip(("was", "now"), each.words, strict=True)),
                 "outcome": each.side.verdict.outcome.value,
             }
             for each in shown[:_CHANGES]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,10 @@ from packaging.version import InvalidVersion, Version
 from matrix.errors import UnreadableInputError
 from matrix.model.claim import Claim
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Tightness, Verdict
+from matrix.pypi.releases import python_key
+from matrix.reporting.rows import SHOWN_FIRST, WORST_FIRST
 from matrix.reporting.text import promise_text
 from matrix.runs.record import Record
-
-# Within an outcome, tested claims come before untested ones.
-_ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
-_WORST = (Outcome.REFUTED, Outcome.UNVERIFIED, Outcome.CONFIRMED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +71,8 @@ def build_heat_map(record: Record) -> HeatMap:
         HeatRow(tuple(claims), verdicts[key], _squares(verdicts[key].parts, record.run.targets))
         for key, claims in claims_of.items()
     ]
-    lines.sort(key=lambda line: (_ORDER.index(line.verdict.outcome), not line.squares))
+    # Within an outcome, tested claims come before untested ones.
+    lines.sort(key=lambda line: (SHOWN_FIRST.index(line.verdict.outcome), not line.squares))
     runtimes = {
         (python, each.target)
         for line in lines
@@ -81,7 +80,7 @@ def build_heat_map(record: Record) -> HeatMap:
         for each in line.squares[python]
     }
     return HeatMap(
-        tuple(sorted({python for python, _ in runtimes}, key=_ascending)),
+        tuple(sorted({python for python, _ in runtimes}, key=python_key)),
         tuple(_in_order({target for _, target in runtimes}, record.run.targets)),
         tuple(lines),
     )
@@ -93,13 +92,12 @@ def part_runtime(part: PartVerdict) -> tuple[str, str]:
 
 
 def _squares(
-    parts: Iterable[PartVerdict], order: Iterable[str]
+    parts: Iterable[PartVerdict], order: Sequence[str]
 ) -> Mapping[str, tuple[Square, ...]]:
     outcomes: dict[str, dict[str, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
     for part in parts:
         python, target = part_runtime(part)
         outcomes[python][target].append(part.outcome)
-    order = tuple(order)
     return {
         python: tuple(_square(target, by_target[target]) for target in _in_order(by_target, order))
         for python, by_target in outcomes.items()
@@ -107,19 +105,14 @@ def _squares(
 
 
 def _square(target: str, outcomes: list[Outcome]) -> Square:
-    worst = min(outcomes, key=_WORST.index)
+    worst = min(outcomes, key=WORST_FIRST.index)
     return Square(target, worst, len(outcomes), outcomes.count(worst))
 
 
-def _in_order(targets: Iterable[str], order: Iterable[str]) -> list[str]:
-    known = list(order)
+def _in_order(targets: Iterable[str], order: Sequence[str]) -> list[str]:
     return sorted(
-        targets, key=lambda name: (known.index(name) if name in known else len(known), name)
+        targets, key=lambda name: (order.index(name) if name in order else len(order), name)
     )
-
-
-def _ascending(python: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in python.split("."))
 
 
 _MAX_STRIPS = 40
@@ -265,16 +258,3 @@ def pool_values(value: object) -> list[Any]:
     # The whole may equal a part of it, and must be the last all the same.
     pool.append(pool[index_of(value)])
     return pool
-
-
-def unpool_values(pool: list[Any]) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value that was pooled."""
-    values: list[Any] = []
-    for entry in pool:
-        if isinstance(entry, dict):
-            values.append({name: values[index] for name, index in entry.items()})
-        elif isinstance(entry, list):
-            values.append([values[index] for index in entry])
-        else:
-            values.append(entry)
-    return values[-1]

@@ -342,8 +342,7 @@ def _part(part: PartVerdict, number: Mapping[Cell, int]) -> dict[str, Any]:
         "python": python,
         "target": target,
         "outcome": part.outcome.value,
-        "word": part.outcome.value
-        + (f" ({extra.value})" if (extra := part.tightness or part.reason) else ""),
+        "word": outcome_text(part),
         "evidence": evidence_text(part.facts),
         "remarks": [remark_text(remark) for remark in part.remarks],
         "cells": [number[cell] for cell in part.cells if cell in number],

@@ -16,8 +16,7 @@ from matrix.model.claim import Claim
 from matrix.model.plan import Plan
 from matrix.model.verdict import Outcome, Verdict
 from matrix.planning.locations import short_target
-from matrix.reporting.rows import VerdictRow, group_verdicts
-from matrix.reporting.short_evidence import short_evidence
+from matrix.reporting.rows import SHOWN_FIRST, VerdictRow, group_verdicts, short_evidence
 from matrix.reporting.summary import THIS_MACHINE, target_marks
 from matrix.reporting.terminal import STYLES
 from matrix.reporting.text import MARKS, count_text, outcome_text, place_text, promise_text, shorten
@@ -127,7 +126,7 @@ class RunCounts:
             texts.append(f"about {_clock(self.seconds_left)} left")
         texts += [
             f"{self.verdicts[outcome]} {outcome.value}"
-            for outcome in (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
+            for outcome in SHOWN_FIRST
             if self.verdicts[outcome]
         ]
         return ", ".join(texts)

@@ -23,8 +23,7 @@ from rich.text import Text
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.reporting.json import write_text
-from matrix.reporting.rows import VerdictRow
-from matrix.reporting.short_evidence import short_evidence
+from matrix.reporting.rows import VerdictRow, short_evidence
 from matrix.reporting.summary import (
     ReasonSummary,
     cell_counts,
@@ -78,7 +77,7 @@ def render_rows(
 def _table(rows: Iterable[VerdictRow], names: Mapping[str, str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=True)
     table.add_column("verdict", width=23)
-    table.add_column("promise, and where it stands", ratio=11, overflow="fold")
+    table.add_column("claim, and where it stands", ratio=11, overflow="fold")
     table.add_column("evidence", ratio=19, overflow="fold")
     for row in rows:
         promised = Text(f"{promise_text(*row.claims)}\n")
