@@ -6,14 +6,14 @@ import argparse
 import os
 from pathlib import Path
 
-from matrix.cli.common import check_folders, note
-from matrix.cli.output import add_answer_options, answer_console, write_answers
+from matrix.cli.common import check_folders, note, to_stdout
+from matrix.cli.output import add_answer_options, write_answers
 from matrix.distributed.collect import collect, write_results
 from matrix.distributed.gather import JudgeRules
 from matrix.distributed.manifest import MANIFEST, read_manifest
 from matrix.distributed.shard_run import check_project, shards_folder
 from matrix.probes.registry import load_probes
-from matrix.reporting.progress import display
+from matrix.reporting.progress import display, run_console
 from matrix.runs.journal import lock_results
 from matrix.runs.keys import judge_key, judge_sources
 from matrix.runs.record_store import RecordStore
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     check_project(manifest, project_version(), path)
     probes = load_probes()
     rules = JudgeRules(probes, judge_key(judge_sources(), probes))
-    console = answer_console(args)
+    console = run_console(stderr=to_stdout(args.json))
     with lock_results(results):
         default = shards_folder(results, manifest)
         folders = args.folders or ([default] if default.is_dir() else [])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from matrix.cli.common import add_index_options
+from matrix.cli.common import add_index_options, note
 from matrix.docker.connect import find_engine
 from matrix.docker.interface import EngineInfo
 from matrix.docker.labels import RunLabels
@@ -163,19 +163,15 @@ def _engine_info() -> EngineInfo | None:
 
 
 def plan_from_args(
-    args: argparse.Namespace,
-    report: Callable[[str], None],
-    targets: Targets | None = None,
-    static: StaticFindings | None = None,
+    args: argparse.Namespace, targets: Targets, static: StaticFindings | None = None
 ) -> Plan:
-    """Return the plan that the options define, for `targets` (by default this machine).
+    """Return the plan that the options define, for `targets`.
 
-    `static` finds static evidence on the selected claims. `report` takes notes for the user:
-    problems of documents that are read leniently, an index that is down. Raises every `UserError`
-    that reading, index and selection raise.
+    `static` finds static evidence on the selected claims. Notes tell the user of problems of
+    documents that are read leniently, and of an index that is down. Raises every `UserError` that
+    reading, index and selection raise.
     """
-    targets = targets or local_targets()
-    claims = claims_from_args(args, report)
+    claims = claims_from_args(args)
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
     try:
         plan = make_plan(
@@ -191,18 +187,16 @@ def plan_from_args(
         if static is not None:
             plan = dataclasses.replace(plan, static=tuple(static(plan.claims, index).values()))
     finally:
-        for notice in index.notices:
-            report(notice)
+        note(*index.notices)
     return plan
 
 
-def claims_from_args(args: argparse.Namespace, report: Callable[[str], None]) -> tuple[Claim, ...]:
+def claims_from_args(args: argparse.Namespace) -> tuple[Claim, ...]:
     """Return the claims of the documents, or the committed facts without documents."""
     if not args.documents:
         return tuple(load_facts())
     result = read_documents(args.documents, lenient=args.lenient)
-    for problem in (*result.problems, *result.notices):
-        report(str(problem))
+    note(*map(str, (*result.problems, *result.notices)))
     return tuple(result.claims)
 
 

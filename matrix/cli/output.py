@@ -7,10 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from matrix.cli.common import add_json_option, to_stdout
+from matrix.cli.common import add_json_option
 from matrix.reporting.json import json_text, record_to_json, write_text
-from matrix.reporting.progress import run_console
-from matrix.reporting.terminal import print_report, write_picture
+from matrix.reporting.terminal import print_report, render_svg
 from matrix.runs.record import Record
 from matrix.runs.setup import RunOptions, default_jobs
 from matrix.services.external import external_from_args
@@ -42,11 +41,6 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def answer_console(args: argparse.Namespace) -> Console:
-    """Return the console for progress and report, which is not where JSON goes."""
-    return run_console(stderr=to_stdout(args.json))
-
-
 def write_answers(args: argparse.Namespace, console: Console, record: Record) -> str:
     """Print the report, write the requested files, and return the text of the record."""
     print_report(console, record)
@@ -54,5 +48,5 @@ def write_answers(args: argparse.Namespace, console: Console, record: Record) ->
     if args.json is not None:
         write_text(args.json, text)
     if args.picture is not None:
-        write_picture(args.picture, record)
+        write_text(args.picture, render_svg(record))
     return text

@@ -6,7 +6,7 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from matrix.cli.common import add_json_option, note, project_data, to_stdout
+from matrix.cli.common import add_json_option, project_data, to_stdout
 from matrix.cli.options import (
     DEFAULT_PROFILE,
     add_plan_options,
@@ -78,9 +78,9 @@ def run(args: argparse.Namespace) -> int:
     if args.write_smoke:
         _write_smoke_list(args)
     elif args.write_durations:
-        write_durations(args, note)
+        write_durations(args)
     elif args.github:
-        manifest = plan_shards(args, note)
+        manifest = plan_shards(args)
         if args.json is not None:
             write_text_json(args.json, plan_to_json(manifest.plan))
     else:
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> None:
     external = external_from_args(args)
     targets = targets_from_args(args)
-    plan = plan_from_args(args, note, targets)
+    plan = plan_from_args(args, targets)
     if args.json is not None:
         write_text_json(args.json, plan_to_json(plan))
         if to_stdout(args.json):
@@ -119,7 +119,7 @@ def _write_smoke_list(args: argparse.Namespace) -> None:
         raise UsageError("--write-smoke takes no selection", "The sessions select: nox -t smoke.")
     args.profile = SMOKE
     # The sessions are for everybody, also without an engine.
-    plan = plan_from_args(args, note, local_targets())
+    plan = plan_from_args(args, local_targets())
     path = smoke_path()
     with project_data(path):
         path.write_text(format_smoke_list(plan), encoding="utf-8", newline="\n")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from matrix.cli.common import project_data, to_stdout
+from matrix.cli.common import note, project_data, to_stdout
 from matrix.cli.options import DEFAULT_PROFILE, describe_as_of, plan_from_args, selection_from_args
 from matrix.distributed.durations import (
     fit_durations,
@@ -99,13 +99,13 @@ def check_shard_plan_options(args: argparse.Namespace) -> None:
         )
 
 
-def plan_shards(args: argparse.Namespace, report: Callable[[str], None]) -> Manifest:
+def plan_shards(args: argparse.Namespace) -> Manifest:
     """Write the manifest, print the job matrix, and return the manifest.
 
     Everything else goes to standard error.
     """
     where, runners = _select_machines(args)
-    plan = plan_from_args(args, report, where, static_evidence)
+    plan = plan_from_args(args, where, static_evidence)
     shards = make_shards(
         plan, runners, load_durations(), count=args.shards, minutes=args.minutes or DEFAULT_MINUTES
     )
@@ -119,7 +119,7 @@ def plan_shards(args: argparse.Namespace, report: Callable[[str], None]) -> Mani
     for text in _summary(manifest, runners):
         print(text, file=sys.stderr)
     for target, python, count in missing_pythons(plan, shards, runners):
-        report(f"{runners[target].label} has no CPython {python} for {target}: {count} cells")
+        note(f"{runners[target].label} has no CPython {python} for {target}: {count} cells")
     print(f"manifest        {path} ({manifest.id[:12]})", file=sys.stderr)
     return manifest
 
@@ -153,7 +153,7 @@ def _summary(manifest: Manifest, runners: Mapping[str, RunnerLabel]) -> Iterator
     yield f"shards          {len(shards)}"
 
 
-def write_durations(args: argparse.Namespace, report: Callable[[str], None]) -> Path:
+def write_durations(args: argparse.Namespace) -> Path:
     """Write `durations.toml` from the runs and journals of the options, and return its path."""
     if args.documents or selection_from_args(args) or args.profile != DEFAULT_PROFILE:
         raise UsageError(
@@ -161,7 +161,7 @@ def write_durations(args: argparse.Namespace, report: Callable[[str], None]) -> 
             "Leave out documents, --profile and selectors.",
         )
     measured = [
-        duration for path in args.write_durations for duration in read_cell_durations(path, report)
+        duration for path in args.write_durations for duration in read_cell_durations(path, note)
     ]
     durations, used = fit_durations(measured)
     path = data_dir() / "durations.toml"

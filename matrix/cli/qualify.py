@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
     signer, project = _signer(args)
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
     try:
-        material, plan = gather_material(args, read_inputs(args, index), index, note)
+        material, plan = gather_material(args, read_inputs(args, index), index)
     finally:
         note(*index.notices)
     decision = material.decide(dt.datetime.now(tz=dt.timezone.utc))

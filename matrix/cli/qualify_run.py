@@ -7,7 +7,6 @@ import dataclasses
 import datetime as dt
 import glob
 import os
-from collections.abc import Callable
 
 from matrix.cli.common import note
 from matrix.cli.options import claims_from_args, describe_as_of
@@ -46,8 +45,6 @@ _PROFILE = "everywhere"
 # Results in the last tenth of their maximum age are run again, so that a sign-off lasts a while.
 _AGE_MARGIN = 10
 _AS_OF = describe_as_of(None)
-
-Report = Callable[[str], None]
 
 
 class RunIncompleteError(UserError):
@@ -91,7 +88,7 @@ def read_inputs(args: argparse.Namespace, index: Index) -> QualifyInputs:
 
 
 def gather_material(
-    args: argparse.Namespace, inputs: QualifyInputs, index: Index, report: Report
+    args: argparse.Namespace, inputs: QualifyInputs, index: Index
 ) -> tuple[SignoffMaterial, Plan]:
     """Return the inputs of the gate, and the plan; raise `UserError`."""
     if args.record:
@@ -101,11 +98,11 @@ def gather_material(
         contained = any(cell.contained for cell in record.cells)
         targets = inputs.targets or record.run.targets or (host_target(),)
         where = select_targets(targets, args.target, contained=contained)
-        plan, expected = plan_required(args, inputs, index, where, report)
+        plan, expected = plan_required(args, inputs, index, where)
         return _material(content, record, inputs, expected), plan
     with open_backend(args.engine, args.target or inputs.targets) as runs:
         note(*runs.notes)
-        plan, expected = plan_required(args, inputs, index, runs.where, report)
+        plan, expected = plan_required(args, inputs, index, runs.where)
         options = dataclasses.replace(
             run_options(args),
             candidate=inputs.candidate.override,
@@ -130,14 +127,14 @@ def gather_material(
 
 
 def plan_required(
-    args: argparse.Namespace, inputs: QualifyInputs, index: Index, where: Targets, report: Report
+    args: argparse.Namespace, inputs: QualifyInputs, index: Index, where: Targets
 ) -> tuple[Plan, ExpectedRelease]:
     """Return the plan of the required claims, and all expectations of the release.
 
     Raises `UnreadableInputError` for a policy that does not fit, before anything is run.
     """
     plan = make_plan(
-        claims_from_args(args, report),
+        claims_from_args(args),
         inputs.candidate.overlay(index),
         profile=_PROFILE,
         targets=where.targets,

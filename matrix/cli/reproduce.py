@@ -152,10 +152,10 @@ def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
 
 def _plans(args: argparse.Namespace, where: Targets) -> Iterator[Plan]:
     """Yield the plan of the options, then the largest plan."""
-    yield plan_from_args(args, note, where)
+    yield plan_from_args(args, where)
     if args.profile != "exhaustive":
         args.profile = "exhaustive"
-        yield plan_from_args(args, note, where)
+        yield plan_from_args(args, where)
 
 
 def _output(

@@ -253,7 +253,7 @@ def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
         if args.engine == "auto"
         else targets_from_args(args)
     )
-    plan = plan_from_args(args, note, where, static_evidence)
+    plan = plan_from_args(args, where, static_evidence)
     options = RunOptions(rejudge=True, offline=args.offline, engine=args.engine)
     record = verify(plan, options, lambda _event: None, context_on(RunBackend(where)))
     note(*record.run.warnings)

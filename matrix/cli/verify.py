@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from matrix.cli.common import check_folders, note
+from matrix.cli.common import check_folders, note, to_stdout
 from matrix.cli.options import (
     DEFAULT_PROFILE,
     add_plan_options,
@@ -20,7 +20,7 @@ from matrix.cli.options import (
     selection_from_args,
     targets_from_args,
 )
-from matrix.cli.output import add_answer_options, answer_console, run_options, write_answers
+from matrix.cli.output import add_answer_options, run_options, write_answers
 from matrix.distributed.dask.cluster import join_cluster
 from matrix.distributed.manifest import MANIFEST, Manifest, Shard, read_manifest
 from matrix.distributed.shard_run import check_project, find_shard, run_shard
@@ -194,11 +194,11 @@ def run(args: argparse.Namespace) -> int:
     if args.shard is not None:
         return run_shard_from_args(args)
     _check_options(args)
-    console = answer_console(args)
+    console = run_console(stderr=to_stdout(args.json))
     options = dataclasses.replace(run_options(args), rejudge=args.rejudge)
     with setup_from_args(args) as setup:
         note(*setup.notes)
-        plan = plan_from_args(args, note, setup.where, static_evidence)
+        plan = plan_from_args(args, setup.where, static_evidence)
         if not plan.claims:
             raise NothingSelectedError("no claim to verify", "See: python -m matrix claims")
         with display(console, os.environ) as emit:

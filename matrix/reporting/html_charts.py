@@ -86,18 +86,13 @@ def build_heat_map(record: Record) -> HeatMap:
     )
 
 
-def part_runtime(part: PartVerdict) -> tuple[str, str]:
-    """Return the CPython and the target of a part, which are those of its first cell."""
-    return part.cells[0].python, part.cells[0].target
-
-
 def _squares(
     parts: Iterable[PartVerdict], order: Sequence[str]
 ) -> Mapping[str, tuple[Square, ...]]:
     outcomes: dict[str, dict[str, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
     for part in parts:
-        python, target = part_runtime(part)
-        outcomes[python][target].append(part.outcome)
+        own = part.cells[0]
+        outcomes[own.python][own.target].append(part.outcome)
     return {
         python: tuple(_square(target, by_target[target]) for target in _in_order(by_target, order))
         for python, by_target in outcomes.items()

@@ -81,7 +81,6 @@ class RunCounts:
         self.jobs = 1
         self.running: dict[str, None] = {}
         self.verdicts: Counter[Outcome] = Counter()
-        self.claims: dict[str, Claim] = {}
         self.untested = 0
         self._seconds = 0.0
         self._ran = 0
@@ -92,9 +91,8 @@ class RunCounts:
             case RunStarted():
                 self.total = len(event.plan.cells)
                 self.jobs = max(event.jobs, 1)
-                self.claims = {claim.id: claim for claim in event.plan.claims}
-                tested = {part.claim for part in event.plan.parts}
-                self.untested = sum(claim not in tested for claim in self.claims)
+                claims = {claim.id for claim in event.plan.claims}
+                self.untested = len(claims - {part.claim for part in event.plan.parts})
             case ControlAdded():
                 self.total += 1
             case CellStarted():

@@ -11,7 +11,6 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -22,7 +21,6 @@ from rich.text import Text
 
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
-from matrix.reporting.json import write_text
 from matrix.reporting.rows import VerdictRow, short_evidence
 from matrix.reporting.summary import (
     ReasonSummary,
@@ -234,11 +232,6 @@ _TEMPLATE = """\
 """
 
 
-def write_picture(path: Path, record: Record) -> None:
-    """Write the picture to `path`; raise StorageError."""
-    write_text(path, render_svg(record))
-
-
 def render_svg(record: Record) -> str:
     """Return the SVG: the counts, and the first rows of each outcome."""
     console = Console(
@@ -250,7 +243,9 @@ def render_svg(record: Record) -> str:
         legacy_windows=False,
     )
     all_rows = verdict_rows(record)
-    rows = [row for outcome, most in _MAX_ROWS.items() for row in _of(all_rows, outcome)[:most]]
+    rows: list[VerdictRow] = []
+    for outcome, most in _MAX_ROWS.items():
+        rows += [row for row in all_rows if row.verdict.outcome is outcome][:most]
     console.print(counts_line(record), highlight=False)
     for item in render_rows(console, rows, document_names(record)):
         console.print(item, highlight=False)
@@ -265,7 +260,3 @@ def render_svg(record: Record) -> str:
     # Addresses in evidence lose their schemes: the picture contains no link.
     opening, rest = svg.split("\n", 1)
     return f"{opening}\n{_SCHEME.sub('', rest)}"
-
-
-def _of(rows: Sequence[VerdictRow], outcome: Outcome) -> list[VerdictRow]:
-    return [row for row in rows if row.verdict.outcome is outcome]
