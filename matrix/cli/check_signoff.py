@@ -9,7 +9,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from matrix.cli.common import note
+from matrix.cli.common import add_path, note
 from matrix.errors import ExitCode, UnreadableInputError, UsageError
 from matrix.features.qualification.check import (
     CheckedSignoff,
@@ -47,7 +47,7 @@ exit codes:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("file", type=Path, metavar="FILE", help="the statement, or its folder")
-    parser.add_argument("--key", type=Path, metavar="PUB", help="the trusted public key")
+    add_path(parser, "--key", "the trusted public key", metavar="PUB")
     parser.add_argument(
         "--identity", default="", metavar="WHO", help="the trusted identity of a keyless signature"
     )
@@ -56,7 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--ddtrace", default="", metavar="VERSION", help="the release that it must be for"
     )
-    group.add_argument("--policy", type=Path, metavar="FILE", help="the policy that it must use")
+    add_path(group, "--policy", "the policy that it must use")
     for option, what in (
         ("--artifact", "files that it must vouch for"),
         ("--document", "pages that it must be about, in the version of these files"),

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from matrix.cli.common import check_folders, note, to_stdout
+from matrix.cli.common import add_path, check_folders, note, to_stdout
 from matrix.cli.output import add_answer_options, write_answers
 from matrix.distributed.collect import collect, write_results
 from matrix.distributed.gather import JudgeRules
@@ -49,11 +49,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="the shards' results (default: where `verify --shard` leaves them on this machine)",
     )
-    parser.add_argument(
+    add_path(
+        parser,
         "--manifest",
-        type=Path,
-        metavar="FILE",
-        help="the manifest of the run (default: manifest.json in the results folder)",
+        "the manifest of the run (default: manifest.json in the results folder)",
     )
     add_answer_options(parser)
 

@@ -39,10 +39,16 @@ def add_index_options(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_path(
+    parser: argparse._ActionsContainer, option: str, help_text: str, metavar: str = "FILE"
+) -> None:
+    """Declare an option for a path."""
+    parser.add_argument(option, type=Path, metavar=metavar, help=help_text)
+
+
 def add_json_option(parser: argparse._ActionsContainer, content: str) -> None:
     """Declare --json, for the file that gets the `content`."""
-    help_text = f"write {content} as JSON ('-': standard output)"
-    parser.add_argument("--json", type=Path, metavar="FILE", help=help_text)
+    add_path(parser, "--json", f"write {content} as JSON ('-': standard output)")
 
 
 def to_stdout(path: Path | None) -> bool:

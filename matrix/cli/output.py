@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 
-from matrix.cli.common import add_json_option
+from matrix.cli.common import add_json_option, add_path
 from matrix.reporting.json import json_text, record_to_json, write_text
 from matrix.reporting.terminal import print_report, render_svg
 from matrix.runs.record import Record
@@ -33,11 +32,11 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
         "--strict", action="store_true", help="exit with 4 if a claim is unverified"
     )
     add_json_option(parser, "the verdicts")
-    parser.add_argument(
+    add_path(
+        parser,
         "--picture",
-        type=Path,
+        "write the verdicts with experiments as an SVG picture",
         metavar="FILE.svg",
-        help="write the verdicts with experiments as an SVG picture",
     )
 
 

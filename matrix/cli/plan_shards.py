@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from matrix.cli.common import note, project_data, to_stdout
+from matrix.cli.common import add_path, note, project_data, to_stdout
 from matrix.cli.options import DEFAULT_PROFILE, describe_as_of, plan_from_args, selection_from_args
 from matrix.distributed.durations import (
     fit_durations,
@@ -59,11 +59,10 @@ def add_shard_plan_options(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="minutes that a job's cells are expected to take (default: 20)",
     )
-    group.add_argument(
+    add_path(
+        group,
         "--manifest",
-        type=Path,
-        metavar="FILE",
-        help="where to write the manifest (default: manifest.json in the results folder)",
+        "where to write the manifest (default: manifest.json in the results folder)",
     )
     group.add_argument(
         "--write-durations",

@@ -7,7 +7,7 @@ import datetime as dt
 import shlex
 from pathlib import Path
 
-from matrix.cli.common import add_index_options, note
+from matrix.cli.common import add_index_options, add_path, note
 from matrix.cli.options import add_engine_options, add_run_options
 from matrix.cli.qualify_run import gather_material, read_inputs
 from matrix.errors import ExitCode, UsageError
@@ -86,11 +86,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     release.add_argument(
         "--index-url", default="", metavar="URL", help="the index that has the release"
     )
-    parser.add_argument(
+    add_path(
+        parser,
         "--policy",
-        type=Path,
-        metavar="FILE",
-        help="the required claims, the maximum age of evidence, and waivers (default: capabilities,"
+        "the required claims, the maximum age of evidence, and waivers (default: capabilities,"
         " runtimes, frameworks and integrations on this machine's target; 14 days)",
     )
     parser.add_argument(
@@ -102,18 +101,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_engine_options(parser)
     signature = parser.add_argument_group("sign-off")
     signer = signature.add_mutually_exclusive_group()
-    signer.add_argument(
-        "--key", type=Path, metavar="FILE", help="the private key to sign with (PEM)"
-    )
+    add_path(signer, "--key", "the private key to sign with (PEM)")
     signer.add_argument(
         "--keyless",
         action="store_true",
         help="sign with the identity from an OIDC provider (needs the package sigstore)",
     )
-    signer.add_argument(
-        "--make-key", type=Path, metavar="FILE", help="create a pair of keys, and do nothing else"
-    )
-    signature.add_argument("--out", type=Path, metavar="DIR", help="the new folder of the sign-off")
+    add_path(signer, "--make-key", "create a pair of keys, and do nothing else")
+    add_path(signature, "--out", "the new folder of the sign-off", metavar="DIR")
     signature.add_argument(
         "--allow-dirty",
         action="store_true",

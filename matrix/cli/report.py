@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from matrix.cli.common import check_folders
+from matrix.cli.common import add_path, check_folders
 from matrix.errors import ExitCode, StorageError, UsageError
 from matrix.reporting.diff import RunDiff, compare_records
 from matrix.reporting.html import render_page
@@ -59,9 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("badge", "an endpoint file for shields.io"),
     ):
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {content}")
-    parser.add_argument(
-        "--summary", type=Path, metavar="FILE", help="append Markdown for the summary of a step"
-    )
+    add_path(parser, "--summary", "append Markdown for the summary of a step")
     parser.add_argument(
         "--since", metavar="RUN", help="show changes since this run (default: the previous run)"
     )

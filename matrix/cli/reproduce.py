@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
-from matrix.cli.common import add_json_option, note, to_stdout
+from matrix.cli.common import add_json_option, add_path, note, to_stdout
 from matrix.cli.options import add_plan_options, plan_from_args
 from matrix.docker.connect import find_engine
 from matrix.docker.labels import lock_run
@@ -59,11 +58,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--keep", action="store_true", help="with --run: keep the cell's folders and logs"
     )
     add_json_option(parser, "it")
-    mode.add_argument(
+    add_path(
+        mode,
         "--dockerfile",
-        type=Path,
+        "write a folder with a Dockerfile, all that it needs, and how to use it",
         metavar="DIR",
-        help="write a folder with a Dockerfile, all that it needs, and how to use it",
     )
     parser.add_argument(
         "--setting",

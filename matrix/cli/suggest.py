@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from matrix.cli.common import note, to_stdout
+from matrix.cli.common import add_path, note, to_stdout
 from matrix.cli.options import add_plan_options, plan_from_args, targets_from_args
 from matrix.documents.facts import document_paths
 from matrix.errors import ExitCode, IndexUnavailableError, StorageError, UsageError, UserError
@@ -69,28 +69,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_plan_options(parser, "Markdown pages to correct")
     group = parser.add_argument_group("suggestions")
-    group.add_argument(
+    add_path(
+        group,
         "--verdicts",
-        type=Path,
-        metavar="FILE",
-        help="use the verdicts of `verify --json` (default: judge the recorded results)",
+        "use the verdicts of `verify --json` (default: judge the recorded results)",
     )
     group.add_argument(
         "--earlier",
         action="store_true",
         help="also lower minimums where an earlier release was observed to work",
     )
-    group.add_argument("--out", type=Path, metavar="DIR", help="write the corrected files there")
-    group.add_argument(
+    add_path(group, "--out", "write the corrected files there", metavar="DIR")
+    add_path(
+        group,
         "--json",
-        type=Path,
-        metavar="FILE",
-        help="write the changes, their evidence and the diffs as JSON ('-': to standard output,"
+        "write the changes, their evidence and the diffs as JSON ('-': to standard output,"
         " instead of the diffs)",
     )
-    group.add_argument(
-        "--summary", type=Path, metavar="FILE", help="write a summary with the evidence as Markdown"
-    )
+    add_path(group, "--summary", "write a summary with the evidence as Markdown")
 
 
 def run(args: argparse.Namespace) -> int:

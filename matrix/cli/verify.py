@@ -8,9 +8,8 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from matrix.cli.common import check_folders, note, to_stdout
+from matrix.cli.common import add_path, check_folders, note, to_stdout
 from matrix.cli.options import (
     DEFAULT_PROFILE,
     add_plan_options,
@@ -179,11 +178,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "shards", "`plan --github` divides a plan into shards; `collect` judges their results."
     )
     shards.add_argument("--shard", metavar="NAME", help="run this shard of the manifest's plan")
-    shards.add_argument(
-        "--manifest",
-        type=Path,
-        metavar="FILE",
-        help="the manifest of the shard (default: manifest.json among the results)",
+    add_path(
+        shards, "--manifest", "the manifest of the shard (default: manifest.json among the results)"
     )
     add_answer_options(parser)
 
