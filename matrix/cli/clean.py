@@ -185,11 +185,8 @@ def _entries(folder: Path) -> list[Path]:
 
 def _files_below(path: Path) -> Iterator[Path]:
     yield path
-    if path.is_symlink() or not path.is_dir():
-        return
-    for folder, _, files in os.walk(path):
-        for name in files:
-            yield Path(folder, name)
+    for folder, _, files in () if path.is_symlink() else os.walk(path):
+        yield from (Path(folder, name) for name in files)
 
 
 def _make_writable_and_retry(remove: Callable[[str], object], path: str, _error: object) -> None:

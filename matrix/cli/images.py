@@ -76,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
         with _catalog() as catalog:
             if args.action == "build":
                 return _build(catalog, args)
-            return _list(catalog, args)
+            rows = _selected_rows(catalog, args)
+            show_rows(args.json, "images", [dataclasses.asdict(row) for row in rows], _table(rows))
+            return ExitCode.OK
     except ContainerError as error:
         raise EngineUnavailableError(
             f"the container engine failed: {error}", "Try again when the engine answers."
@@ -87,12 +89,6 @@ def run(args: argparse.Namespace) -> int:
 def _catalog() -> Iterator[ImageCatalog]:
     with lock_run() as labels, connect(labels) as engine:
         yield ImageCatalog(engine, cache_dir())
-
-
-def _list(catalog: ImageCatalog, args: argparse.Namespace) -> int:
-    rows = _selected_rows(catalog, args)
-    show_rows(args.json, "images", [dataclasses.asdict(row) for row in rows], _table(rows))
-    return ExitCode.OK
 
 
 def _build(catalog: ImageCatalog, args: argparse.Namespace) -> int:

@@ -103,11 +103,12 @@ def gather_material(
     with open_backend(args.engine, args.target or inputs.targets) as runs:
         note(*runs.notes)
         plan, expected = plan_required(args, inputs, index, runs.where)
+        max_age = inputs.policy.max_age
         options = dataclasses.replace(
             run_options(args),
             candidate=inputs.candidate.override,
             repeats=inputs.policy.repeats,
-            since=_since(inputs.policy),
+            since=dt.datetime.now(tz=dt.timezone.utc) - max_age + max_age / _AGE_MARGIN,
         )
         console = run_console()
         with display(console, os.environ) as emit:
@@ -148,10 +149,6 @@ def plan_required(
     required = required_claims(expected, inputs.policy, today)
     names = tuple(glob.escape(claim.id) for claim in required)
     return select(plan, Selection(claims=names)), expected
-
-
-def _since(policy: Policy) -> dt.datetime:
-    return dt.datetime.now(tz=dt.timezone.utc) - policy.max_age + policy.max_age / _AGE_MARGIN
 
 
 def _material(

@@ -126,31 +126,27 @@ class ServiceRow:
 
 def service_rows(services: Services) -> list[ServiceRow]:
     """Return a row for each service with a recipe; nothing is started."""
-    rows = []
     users = service_users(load_probes().values())
-    for name in services.recipes.by_name:
-        state = services.state(name)
-        identity = state.identity
-        rows.append(
-            ServiceRow(
-                name=name,
-                title=state.recipe.title,
-                state="available" if identity else "missing",
-                kind=identity.kind.value if identity else "",
-                source=identity.source if identity else "",
-                version=identity.version if identity else "",
-                how="" if identity else f"{state.reason}: {state.remedy}",
-                users=users.get(name, ()),
-            )
+    return [
+        ServiceRow(
+            name=state.recipe.name,
+            title=state.recipe.title,
+            state="available" if (identity := state.identity) else "missing",
+            kind=identity.kind.value if identity else "",
+            source=identity.source if identity else "",
+            version=identity.version if identity else "",
+            how="" if identity else f"{state.reason}: {state.remedy}",
+            users=users.get(state.recipe.name, ()),
         )
-    return rows
+        for state in map(services.state, services.recipes.by_name)
+    ]
 
 
 def _table(rows: Sequence[ServiceRow]) -> list[str]:
-    cells = [
+    cells = (
         (row.name, row.state, row.kind, row.source, row.version, ", ".join(row.users), row.how)
         for row in rows
-    ]
+    )
     return state_table(_HEADINGS, cells, [row.state for row in rows])
 
 

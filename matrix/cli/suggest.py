@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from matrix.cli.common import add_path, note, to_stdout
@@ -24,7 +24,6 @@ from matrix.features.corrections.summary import SuggestionSummary, as_json, as_m
 from matrix.features.corrections.verdicts_file import CorrectionBasis, read_verdicts
 from matrix.features.corrections.verify import changed_claims, still_refuted
 from matrix.judging.sentences import evidence_text
-from matrix.model.capture import CellCapture
 from matrix.planning.versions import TRACER
 from matrix.probes.registry import load_probes
 from matrix.pypi.client import CachedIndex
@@ -35,7 +34,7 @@ from matrix.runs.backend import RunBackend
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
 from matrix.runs.rejudge import captured_targets
-from matrix.runs.run import context_on, verify
+from matrix.runs.run import CAPTURE_FILTERS, context_on, verify
 from matrix.runs.setup import RunOptions
 from matrix.system.paths import cache_dir, results_dir
 
@@ -194,14 +193,6 @@ def _report(summary: SuggestionSummary) -> int:
     return ExitCode.REFUTED if summary.manual or refuted else ExitCode.OK
 
 
-_ACCEPTS: Mapping[str, Callable[[CellCapture], bool]] = {
-    "auto": lambda _capture: True,
-    "docker": lambda capture: bool(capture.engine),
-    "local": lambda capture: not capture.engine,
-}
-"""The captures that count, by --engine."""
-
-
 def _summary(args: argparse.Namespace, pages: Mapping[str, PageText]) -> SuggestionSummary:
     """Return the suggestions for the documents, and the verdicts on the changed ones."""
     basis = _recorded_basis(args) if args.verdicts is None else _file_basis(args, pages.values())
@@ -256,7 +247,7 @@ def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
     folder = results_dir()
     with contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
         findings = recorded_findings(
-            journal, CaptureStore(folder / "captures"), load_probes(), _ACCEPTS[args.engine]
+            journal, CaptureStore(folder / "captures"), load_probes(), CAPTURE_FILTERS[args.engine]
         )
     return CorrectionBasis(
         record.verdict_by_claim,
