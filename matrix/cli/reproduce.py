@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from matrix.cli.common import add_json_option, add_path, note, to_stdout
 from matrix.cli.options import add_plan_options, plan_from_args
@@ -21,7 +21,7 @@ from matrix.errors import (
 from matrix.features.reproduce.dockerfile import DockerfileOptions, write_context
 from matrix.features.reproduce.run import describe_back_ends, manual_commands, run_alone
 from matrix.model.cell import Cell
-from matrix.model.plan import Plan, PlannedCell
+from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.planning.locations import Targets, all_targets
 from matrix.reporting.json import write_text_json
@@ -139,7 +139,10 @@ def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
             "--engine docker runs the CPUs that the engine's host has or emulates.",
         )
     by_id: dict[str, PlannedCell] = {}
-    for plan in _plans(args, where):
+    # The plan of the options, then the largest plan.
+    for profile in dict.fromkeys((args.profile, "exhaustive")):
+        args.profile = profile
+        plan = plan_from_args(args, where)
         by_id = {item.cell.id: item for item in (*plan.fallbacks, *plan.cells)}
         if args.cell_id in by_id:
             return by_id[args.cell_id]
@@ -147,14 +150,6 @@ def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
         f"no cell {args.cell_id!r} in the plan{did_you_mean(args.cell_id, by_id)}",
         "The ids: python -m matrix plan --cells (add the documents and --profile you verified).",
     )
-
-
-def _plans(args: argparse.Namespace, where: Targets) -> Iterator[Plan]:
-    """Yield the plan of the options, then the largest plan."""
-    yield plan_from_args(args, where)
-    if args.profile != "exhaustive":
-        args.profile = "exhaustive"
-        yield plan_from_args(args, where)
 
 
 def _output(

@@ -115,7 +115,9 @@ def print_report(console: Console, record: Record) -> None:
         console.print(item, highlight=False)
     _print_remarks(console, record)
     _print_gaps(console, record, names)
-    _print_names(console, names)
+    short = [f"{name} is {full}" for full, name in names.items() if name != full]
+    if short:
+        _below(console, f"documents: {', '.join(short)}", "dim", 0)
     _print_run(console, record)
     for warning in filter(None, (*record.run.warnings, isolation_warning(record))):
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
@@ -159,12 +161,6 @@ def _print_gap(console: Console, gap: ReasonSummary, names: Mapping[str, str]) -
         head = f"{fold.kind.value} ({len(fold.claims)}): {fold.subjects}"
         _below(console, head, "", 2)
         _below(console, place_text(fold.claims, names), "dim", 4)
-
-
-def _print_names(console: Console, names: Mapping[str, str]) -> None:
-    short = [f"{name} is {full}" for full, name in names.items() if name != full]
-    if short:
-        _below(console, f"documents: {', '.join(short)}", "dim", 0)
 
 
 def _print_run(console: Console, record: Record) -> None:
