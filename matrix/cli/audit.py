@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from matrix.cli.common import add_document_options, add_index_options, note
+from matrix.cli.common import add_document_options, add_flag, add_index_options, note
 from matrix.documents.document import ReadDocument
 from matrix.documents.facts import read_inputs
 from matrix.errors import ExitCode, UsageError, UserError, did_you_mean
@@ -59,10 +59,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=",".join(SECTIONS),
         help=f"comma-separated parts, of {', '.join(SECTIONS)} (default: all)",
     )
-    parser.add_argument(
+    add_flag(
+        parser,
         "--every",
-        action="store_true",
-        help="inspect all wheels of all releases (default: those at the documents' boundaries,"
+        "inspect all wheels of all releases (default: those at the documents' boundaries,"
         " for the oldest and the newest CPython of each platform)",
     )
     parser.add_argument(

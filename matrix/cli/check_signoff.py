@@ -74,7 +74,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check the sign-off, and print its content or the first problem."""
-    path = _statement_path(args)
+    path: Path = args.file
+    if path.is_dir():
+        path /= ENVELOPE if args.key else BUNDLE
     verify, signer = _verifier(args)
     now = args.at or dt.datetime.now(tz=dt.timezone.utc)
     requirements = _requirements(args)
@@ -85,13 +87,6 @@ def run(args: argparse.Namespace) -> int:
         return ExitCode.SIGN_OFF_REFUSED
     _print(checked, signer, requirements, now)
     return ExitCode.OK
-
-
-def _statement_path(args: argparse.Namespace) -> Path:
-    path: Path = args.file
-    if path.is_dir():
-        return path / (ENVELOPE if args.key else BUNDLE)
-    return path
 
 
 def _verifier(args: argparse.Namespace) -> tuple[SignatureVerifier, str]:

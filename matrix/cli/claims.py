@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from matrix.cli.common import add_document_options, note
+from matrix.cli.common import add_document_options, add_flag, note
 from matrix.documents.document import ReadDocument
 from matrix.documents.facts import FACTS, read_inputs, write_facts
 from matrix.errors import DocumentProblems, ExitCode, UsageError
@@ -46,9 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", metavar="FILE", help="also write the claims as JSON; - is standard output"
     )
-    parser.add_argument(
-        "--write-facts", action="store_true", help="rewrite the committed facts from the documents"
-    )
+    add_flag(parser, "--write-facts", "rewrite the committed facts from the documents")
 
 
 def run(args: argparse.Namespace, *, facts: Path = FACTS) -> int:

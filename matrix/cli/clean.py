@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from matrix.cli.common import add_flag
 from matrix.docker.connect import connect
 from matrix.docker.interface import ContainerError
 from matrix.docker.labels import RunLabels, list_living_runs
@@ -70,12 +71,10 @@ What living runs use stays, and what other machines made on the same engine; --f
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--cache", action="store_true", help=f"the caches, too ({cache_dir()})")
-    parser.add_argument("--results", action="store_true", help=f"results, too ({results_dir()})")
-    parser.add_argument(
-        "--force", action="store_true", help="what other living runs or other machines made, too"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="list only, remove nothing")
+    add_flag(parser, "--cache", f"the caches, too ({cache_dir()})")
+    add_flag(parser, "--results", f"results, too ({results_dir()})")
+    add_flag(parser, "--force", "what other living runs or other machines made, too")
+    add_flag(parser, "--dry-run", "list only, remove nothing")
 
 
 def run(args: argparse.Namespace) -> int:

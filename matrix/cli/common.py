@@ -27,16 +27,19 @@ def add_document_options(parser: argparse.ArgumentParser, lenient: str) -> None:
         metavar="CODE",
         help="the language of the documents (default: detected for each)",
     )
-    parser.add_argument("--lenient", action="store_true", help=lenient)
+    add_flag(parser, "--lenient", lenient)
 
 
 def add_index_options(parser: argparse._ActionsContainer) -> None:
     """Declare how new the package index must be, for a parser or a group of its options."""
     index = parser.add_mutually_exclusive_group()
-    index.add_argument("--offline", action="store_true", help="use the cached index only")
-    index.add_argument(
-        "--refresh", action="store_true", help="ask the index again, however new the cache is"
-    )
+    add_flag(index, "--offline", "use the cached index only")
+    add_flag(index, "--refresh", "ask the index again, however new the cache is")
+
+
+def add_flag(parser: argparse._ActionsContainer, option: str, help_text: str) -> None:
+    """Declare an option that is given or not."""
+    parser.add_argument(option, action="store_true", help=help_text)
 
 
 def add_path(

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 
-from matrix.cli.common import add_json_option, project_data
+from matrix.cli.common import add_flag, add_json_option, project_data
 from matrix.cli.state_table import add_action, show_rows, state_table
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import CatalogEntry, ImageCatalog
@@ -62,9 +62,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_action(parser, "build")
     parser.add_argument("--python", metavar="GLOB", default="*", help="CPythons such as '3.1*'")
     parser.add_argument("--target", metavar="GLOB", default="*", help="such as 'linux_i686'")
-    parser.add_argument(
-        "--all", action="store_true", help="with build: pull those that only a registry has, too"
-    )
+    add_flag(parser, "--all", "with build: pull those that only a registry has, too")
     add_json_option(parser, "the list")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from rich.console import Console
 
-from matrix.cli.common import add_index_options, add_json_option, note, to_stdout
+from matrix.cli.common import add_flag, add_index_options, add_json_option, note, to_stdout
 from matrix.cli.options import add_as_of_option, add_engine_options, add_jobs_option
 from matrix.documents.facts import load_facts
 from matrix.errors import UsageError
@@ -87,11 +87,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--since", default="", metavar="V", help="search from this release on")
     parser.add_argument("--until", default="", metavar="V", help="search up to this release")
-    parser.add_argument(
-        "--exhaustive", action="store_true", help="test every release, and assume nothing"
-    )
+    add_flag(parser, "--exhaustive", "test every release, and assume nothing")
     add_as_of_option(parser)
-    parser.add_argument("--fresh", action="store_true", help="use no result of an earlier run")
+    add_flag(parser, "--fresh", "use no result of an earlier run")
     add_jobs_option(parser)
     add_json_option(parser, "the searches")
     add_index_options(parser)

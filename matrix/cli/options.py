@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from matrix.cli.common import add_index_options, note
+from matrix.cli.common import add_flag, add_index_options, note
 from matrix.docker.connect import find_engine
 from matrix.docker.interface import EngineInfo
 from matrix.docker.labels import RunLabels
@@ -68,8 +68,25 @@ def add_as_of_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_selection_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the selectors; `selection_from_args` reads them."""
+def add_plan_options(
+    parser: argparse.ArgumentParser,
+    documents: str = "Markdown pages to read (default: the facts that are committed)",
+) -> None:
+    """Declare documents, profile, date, index options, engine options and selectors.
+
+    `documents` is the help text of the documents.
+    """
+    parser.add_argument("documents", nargs="*", type=Path, metavar="DOCUMENT", help=documents)
+    add_flag(parser, "--lenient", "go on with what was understood of the documents")
+    parser.add_argument(
+        "--profile",
+        default=DEFAULT_PROFILE,
+        metavar="NAME",
+        help=f"{', '.join(profile_names())} (default: {DEFAULT_PROFILE})",
+    )
+    add_as_of_option(parser)
+    add_index_options(parser)
+    add_engine_options(parser)
     group = parser.add_argument_group(
         "selection",
         "Globs (* ? [..] {a,b}), each option any number of times: one glob of each option that is"
@@ -87,30 +104,6 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
         group.add_argument(option, action="append", default=[], metavar="GLOB", help=help_text)
 
 
-def add_plan_options(
-    parser: argparse.ArgumentParser,
-    documents: str = "Markdown pages to read (default: the facts that are committed)",
-) -> None:
-    """Declare documents, profile, date, index options, engine options and selectors.
-
-    `documents` is the help text of the documents.
-    """
-    parser.add_argument("documents", nargs="*", type=Path, metavar="DOCUMENT", help=documents)
-    parser.add_argument(
-        "--lenient", action="store_true", help="go on with what was understood of the documents"
-    )
-    parser.add_argument(
-        "--profile",
-        default=DEFAULT_PROFILE,
-        metavar="NAME",
-        help=f"{', '.join(profile_names())} (default: {DEFAULT_PROFILE})",
-    )
-    add_as_of_option(parser)
-    add_index_options(parser)
-    add_engine_options(parser)
-    add_selection_options(parser)
-
-
 def add_jobs_option(parser: argparse._ActionsContainer) -> None:
     """Declare the number of cells at a time; None is the default number of this machine."""
     parser.add_argument(
@@ -120,16 +113,14 @@ def add_jobs_option(parser: argparse._ActionsContainer) -> None:
 
 def add_run_options(parser: argparse._ActionsContainer) -> None:
     """Declare how cells are run, and the services that they use."""
-    parser.add_argument("--fresh", action="store_true", help="reuse no result of an earlier run")
+    add_flag(parser, "--fresh", "reuse no result of an earlier run")
     add_jobs_option(parser)
-    parser.add_argument(
-        "--keep", action="store_true", help="keep the folders and logs of the cells that run"
-    )
+    add_flag(parser, "--keep", "keep the folders and logs of the cells that run")
     add_service_option(parser)
 
 
 def selection_from_args(args: argparse.Namespace) -> Selection:
-    """Return what `add_selection_options` parsed."""
+    """Return the selectors that `add_plan_options` parsed."""
     return Selection(
         cells=tuple(args.cell),
         claims=tuple(args.claim),

@@ -6,7 +6,7 @@ import argparse
 
 from rich.console import Console
 
-from matrix.cli.common import add_json_option, add_path
+from matrix.cli.common import add_flag, add_json_option, add_path
 from matrix.reporting.json import json_text, record_to_json, write_text
 from matrix.reporting.terminal import print_report, render_svg
 from matrix.runs.record import Record
@@ -28,9 +28,7 @@ def run_options(args: argparse.Namespace) -> RunOptions:
 
 def add_answer_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for files of verdicts and for the exit code."""
-    parser.add_argument(
-        "--strict", action="store_true", help="exit with 4 if a claim is unverified"
-    )
+    add_flag(parser, "--strict", "exit with 4 if a claim is unverified")
     add_json_option(parser, "the verdicts")
     add_path(
         parser,

@@ -6,7 +6,7 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from matrix.cli.common import add_json_option, project_data, to_stdout
+from matrix.cli.common import add_flag, add_json_option, project_data, to_stdout
 from matrix.cli.options import (
     DEFAULT_PROFILE,
     add_plan_options,
@@ -61,12 +61,12 @@ examples:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_plan_options(parser)
-    parser.add_argument("--cells", action="store_true", help="print the ids of the cells only")
+    add_flag(parser, "--cells", "print the ids of the cells only")
     add_json_option(parser, "the plan")
-    parser.add_argument(
+    add_flag(
+        parser,
         "--write-smoke",
-        action="store_true",
-        help="write the list that the nox sessions of the smoke cells are made from",
+        "write the list that the nox sessions of the smoke cells are made from",
     )
     add_shard_plan_options(parser)
     add_service_option(parser)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from matrix.cli.common import add_path, note, project_data, to_stdout
+from matrix.cli.common import add_flag, add_path, note, project_data, to_stdout
 from matrix.cli.options import DEFAULT_PROFILE, describe_as_of, plan_from_args, selection_from_args
 from matrix.distributed.durations import (
     fit_durations,
@@ -42,10 +42,10 @@ def add_shard_plan_options(parser: argparse.ArgumentParser) -> None:
         "With --github, --engine selects the machines: auto is one of GitHub's for each target,"
         " docker those of them for Linux, local is this machine.",
     )
-    group.add_argument(
+    add_flag(
+        group,
         "--github",
-        action="store_true",
-        help="split the plan into shards, write the manifest, and print the job matrix on one line",
+        "split the plan into shards, write the manifest, and print the job matrix on one line",
     )
     group.add_argument(
         "--shards",

@@ -7,7 +7,7 @@ import datetime as dt
 import shlex
 from pathlib import Path
 
-from matrix.cli.common import add_index_options, add_path, note
+from matrix.cli.common import add_flag, add_index_options, add_path, note
 from matrix.cli.options import add_engine_options, add_run_options
 from matrix.cli.qualify_run import gather_material, read_inputs
 from matrix.errors import ExitCode, UsageError
@@ -69,9 +69,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="DOCUMENT",
         help="Markdown pages with the promises (default: the committed facts)",
     )
-    parser.add_argument(
-        "--lenient", action="store_true", help="skip parts of the documents that are not understood"
-    )
+    add_flag(parser, "--lenient", "skip parts of the documents that are not understood")
     release = parser.add_argument_group("release")
     release.add_argument("--ddtrace", default="", metavar="VERSION", help="the release by version")
     release.add_argument(
@@ -102,17 +100,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     signature = parser.add_argument_group("sign-off")
     signer = signature.add_mutually_exclusive_group()
     add_path(signer, "--key", "the private key to sign with (PEM)")
-    signer.add_argument(
+    add_flag(
+        signer,
         "--keyless",
-        action="store_true",
-        help="sign with the identity from an OIDC provider (needs the package sigstore)",
+        "sign with the identity from an OIDC provider (needs the package sigstore)",
     )
     add_path(signer, "--make-key", "create a pair of keys, and do nothing else")
     add_path(signature, "--out", "the new folder of the sign-off", metavar="DIR")
-    signature.add_argument(
+    add_flag(
+        signature,
         "--allow-dirty",
-        action="store_true",
-        help="sign even if files of this project differ from its commit; the statement records it",
+        "sign even if files of this project differ from its commit; the statement records it",
     )
 
 

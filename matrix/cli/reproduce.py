@@ -6,7 +6,7 @@ import argparse
 import contextlib
 from collections.abc import Iterable, Mapping
 
-from matrix.cli.common import add_json_option, add_path, note, to_stdout
+from matrix.cli.common import add_flag, add_json_option, add_path, note, to_stdout
 from matrix.cli.options import add_plan_options, plan_from_args
 from matrix.docker.connect import find_engine
 from matrix.docker.labels import lock_run
@@ -54,9 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_plan_options(parser)
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--run", dest="run_it", action="store_true", help="run the cell")
-    parser.add_argument(
-        "--keep", action="store_true", help="with --run: keep the cell's folders and logs"
-    )
+    add_flag(parser, "--keep", "with --run: keep the cell's folders and logs")
     add_json_option(parser, "it")
     add_path(
         mode,

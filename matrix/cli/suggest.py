@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from matrix.cli.common import add_path, note, to_stdout
+from matrix.cli.common import add_flag, add_path, note, to_stdout
 from matrix.cli.options import add_plan_options, plan_from_args, targets_from_args
 from matrix.documents.facts import document_paths
 from matrix.errors import ExitCode, IndexUnavailableError, StorageError, UsageError, UserError
@@ -73,10 +73,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--verdicts",
         "use the verdicts of `verify --json` (default: judge the recorded results)",
     )
-    group.add_argument(
-        "--earlier",
-        action="store_true",
-        help="also lower minimums where an earlier release was observed to work",
+    add_flag(
+        group, "--earlier", "also lower minimums where an earlier release was observed to work"
     )
     add_path(group, "--out", "write the corrected files there", metavar="DIR")
     add_path(

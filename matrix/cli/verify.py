@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from matrix.cli.common import add_path, check_folders, note, to_stdout
+from matrix.cli.common import add_flag, add_path, check_folders, note, to_stdout
 from matrix.cli.options import (
     DEFAULT_PROFILE,
     add_plan_options,
@@ -164,11 +164,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_plan_options(parser)
     group = parser.add_argument_group("run")
     add_run_options(group)
-    group.add_argument(
-        "--rejudge",
-        action="store_true",
-        help="run nothing: judge the captures of earlier runs again",
-    )
+    add_flag(group, "--rejudge", "run nothing: judge the captures of earlier runs again")
     group.add_argument(
         "--cluster",
         metavar="ADDRESS",

@@ -119,16 +119,12 @@ def _sides(record: Record, key_of: Callable[[Claim], str]) -> Mapping[str, DiffS
     return {key_of(side.claim): side for side in sides}
 
 
-def _of_new(side: DiffSide | None) -> Direction:
-    refuted = side is not None and side.verdict.outcome is Outcome.REFUTED
-    return Direction.WORSE if refuted else Direction.NEW
-
-
 def _change(before: DiffSide | None, after: DiffSide | None) -> VerdictChange | None:
-    if before is None:
-        return VerdictChange(_of_new(after), after, None, after) if after else None
     if after is None:
-        return VerdictChange(Direction.GONE, before, before, None)
+        return VerdictChange(Direction.GONE, before, before, None) if before else None
+    if before is None:
+        refuted = after.verdict.outcome is Outcome.REFUTED
+        return VerdictChange(Direction.WORSE if refuted else Direction.NEW, after, None, after)
     was, now = before.verdict, after.verdict
     if (was.outcome, was.tightness, was.reason) == (now.outcome, now.tightness, now.reason):
         return None
