@@ -158,7 +158,7 @@ def _output(
         for line in lines:
             print(line)
     if args.json is not None:
-        data = {
+        document = {
             "schema": "reproduce/1",
             "cell": planned.cell.id,
             "as_of": planned.as_of.isoformat(),
@@ -173,5 +173,5 @@ def _output(
             "back_ends": [],
             **content,
         }
-        write_text_json(args.json, data)
+        write_text_json(args.json, document)
     return ExitCode.OK

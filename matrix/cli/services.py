@@ -147,7 +147,7 @@ def _table(rows: Sequence[ServiceRow]) -> list[str]:
         (row.name, row.state, row.kind, row.source, row.version, ", ".join(row.users), row.how)
         for row in rows
     )
-    return state_table(_HEADINGS, cells, [row.state for row in rows])
+    return state_table(_HEADINGS, cells, (row.state for row in rows))
 
 
 def refresh(

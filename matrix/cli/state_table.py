@@ -41,8 +41,7 @@ def show_rows(
     The lines are printed unless the JSON goes to standard output.
     """
     if json_path is not None:
-        document = {"schema": f"{name}/1", name: rows}
-        write_text_json(json_path, document)
+        write_text_json(json_path, {"schema": f"{name}/1", name: rows})
     if not to_stdout(json_path):
         for line in lines:
             print(line)

@@ -193,7 +193,11 @@ def _report(summary: SuggestionSummary) -> int:
 
 def _summary(args: argparse.Namespace, pages: Mapping[str, PageText]) -> SuggestionSummary:
     """Return the suggestions for the documents, and the verdicts on the changed ones."""
-    basis = _recorded_basis(args) if args.verdicts is None else _file_basis(args, pages.values())
+    if args.verdicts is None:
+        basis = _recorded_basis(args)
+    else:
+        basis = read_verdicts(args.verdicts, pages.values())
+        note(*(f"{args.verdicts} has no claims of {name}" for name in basis.missing))
     if not basis.findings:
         note(f"no cell has any findings in {basis.source}")
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
@@ -222,12 +226,6 @@ def _summary(args: argparse.Namespace, pages: Mapping[str, PageText]) -> Suggest
         except IndexUnavailableError as error:
             unavailable = error.message
     return SuggestionSummary(suggestions, basis.source, refuted, unavailable)
-
-
-def _file_basis(args: argparse.Namespace, pages: Iterable[PageText]) -> CorrectionBasis:
-    basis = read_verdicts(args.verdicts, pages)
-    note(*(f"{args.verdicts} has no claims of {name}" for name in basis.missing))
-    return basis
 
 
 def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:

@@ -35,6 +35,35 @@ from matrix.runs.run import OpenRunContext, context_on, exit_code, verify
 from matrix.system.paths import results_dir
 from matrix.system.source_files import project_version
 
+DESCRIPTION = "Run the cells and say, for every promise of the documents, whether it holds."
+EXAMPLES = """\
+examples:
+  python -m matrix verify
+      the promises of the committed facts, each at its boundaries
+  python -m matrix verify --profile smoke
+      a few cells, in under a minute once the caches are warm
+  python -m matrix verify page.md --lenient --json verdicts.json
+      the promises of another page; verdicts as JSON too (schema verdicts/1)
+  python -m matrix verify --capability iast --python '3.*' --fresh
+      one capability on some CPythons, without results of earlier runs
+  python -m matrix verify --as-of today
+      with the dependencies that an installation of the same releases gets today
+  python -m matrix verify --engine docker --target 386 --target arm64
+      in containers, and only promises for these targets
+  python -m matrix verify --rejudge --picture answers.svg
+      judge the captures of earlier runs by the current rules, and draw the verdicts; run nothing
+  python -m matrix verify --shard linux_x86_64-01
+      one shard of `plan --github`; `collect` judges all of them
+  python -m matrix verify --cluster tcp://192.0.2.1:8786
+      on all machines that run `python -m matrix worker tcp://192.0.2.1:8786`
+
+exit codes:
+  0 no claim refuted (with --strict: every claim confirmed)   1 at least one claim refuted
+  2 wrong usage or unreadable input    3 nothing selected    4 with --strict: some unverified
+  5 package index unavailable    6 disk full or not writable    7 another run is under way
+  8 no container engine    12 no cluster, or it was lost    130 interrupted
+"""
+
 
 @dataclasses.dataclass(frozen=True)
 class VerifySetup:
@@ -127,36 +156,6 @@ def _contradictions(args: argparse.Namespace, manifest: Manifest, shard: Shard) 
         yield f"--engine {args.engine} is not {shard.engine}"
     if args.target and select_targets([shard.target], args.target).targets != (shard.target,):
         yield f"--target {' '.join(args.target)} is not {shard.target}"
-
-
-DESCRIPTION = "Run the cells and say, for every promise of the documents, whether it holds."
-EXAMPLES = """\
-examples:
-  python -m matrix verify
-      the promises of the committed facts, each at its boundaries
-  python -m matrix verify --profile smoke
-      a few cells, in under a minute once the caches are warm
-  python -m matrix verify page.md --lenient --json verdicts.json
-      the promises of another page; verdicts as JSON too (schema verdicts/1)
-  python -m matrix verify --capability iast --python '3.*' --fresh
-      one capability on some CPythons, without results of earlier runs
-  python -m matrix verify --as-of today
-      with the dependencies that an installation of the same releases gets today
-  python -m matrix verify --engine docker --target 386 --target arm64
-      in containers, and only promises for these targets
-  python -m matrix verify --rejudge --picture answers.svg
-      judge the captures of earlier runs by the current rules, and draw the verdicts; run nothing
-  python -m matrix verify --shard linux_x86_64-01
-      one shard of `plan --github`; `collect` judges all of them
-  python -m matrix verify --cluster tcp://192.0.2.1:8786
-      on all machines that run `python -m matrix worker tcp://192.0.2.1:8786`
-
-exit codes:
-  0 no claim refuted (with --strict: every claim confirmed)   1 at least one claim refuted
-  2 wrong usage or unreadable input    3 nothing selected    4 with --strict: some unverified
-  5 package index unavailable    6 disk full or not writable    7 another run is under way
-  8 no container engine    12 no cluster, or it was lost    130 interrupted
-"""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ import jinja2
 from matrix.judging.sentences import evidence_text
 from matrix.model.fact import Fact
 from matrix.model.verdict import Outcome, PartVerdict
+from matrix.pypi.releases import python_key
 from matrix.reporting.diff import RunDiff
 from matrix.reporting.html_charts import HeatMap, HeatRow, Strip, build_heat_map, verdict_strips
 from matrix.reporting.html_evidence import Digests, claim_source, pack_evidence, reproduce_command
@@ -122,7 +123,7 @@ def _frame(
             ).most_common()
         ],
         "refuted": [
-            {**lines[number], **_proof(record, line, digests if number < _MAX_PROOFS else _nothing)}
+            {**lines[number], **_proof(record, line, digests if number < _MAX_PROOFS else None)}
             for number, line in enumerate(heat.lines)
             if line.verdict.outcome is Outcome.REFUTED
         ],
@@ -173,16 +174,12 @@ def _row(number: int, line: HeatRow, names: dict[str, str], heat: HeatMap) -> di
     }
 
 
-def _nothing(_cell: object) -> None:
-    return None
-
-
-def _proof(record: Record, line: HeatRow, digests: Digests) -> dict[str, Any]:
+def _proof(record: Record, line: HeatRow, digests: Digests | None) -> dict[str, Any]:
     """Return the evidence of a refutation, readable without scripts and on paper."""
     failing = [part for part in line.verdict.parts if part.outcome is Outcome.REFUTED]
     first = record.cell_records.get(failing[0].cells[0]) if failing else None
     exchanges: list[Any] = []
-    if first and failing and (digest := digests(first)):
+    if first and digests and (digest := digests(first)):
         exchanges = digest["asked"].get(f"{failing[0].probe}/{failing[0].channel}", [])
     return {
         "evidence": evidence_text(line.verdict.facts),
@@ -211,7 +208,7 @@ def _repeated(parts: Iterable[PartVerdict]) -> Iterator[tuple[str, list[str]]]:
 def _where(line: HeatRow) -> Iterator[str]:
     """Yield the runtimes for which a claim is refuted: `CPython 2.7, 3.9 on linux_i686`."""
     by_target: dict[str, list[str]] = {}
-    for python in sorted(line.squares, key=lambda each: tuple(map(int, each.split(".")))):
+    for python in sorted(line.squares, key=python_key):
         for square in line.squares[python]:
             if square.outcome is Outcome.REFUTED:
                 by_target.setdefault(square.target, []).append(python)
@@ -230,7 +227,8 @@ def _changes(changed: RunDiff, names: dict[str, str]) -> dict[str, Any]:
                 "direction": each.direction.value,
                 "promise": promise_text(each.side.claim),
                 "place": place_text([each.side.claim], names),
-                **dict(zip(("was", "now"), each.words, strict=True)),
+                "was": each.words[0],
+                "now": each.words[1],
                 "outcome": each.side.verdict.outcome.value,
             }
             for each in shown[:_CHANGES]

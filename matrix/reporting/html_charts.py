@@ -60,29 +60,25 @@ class HeatMap:
 
 def build_heat_map(record: Record) -> HeatMap:
     """Return the heat map of a run."""
-    claims_of: dict[tuple[object, ...], list[Claim]] = defaultdict(list)
-    verdicts: dict[tuple[object, ...], Verdict] = {}
+    claims, targets = record.claim_by_id, record.run.targets
+    alike: dict[tuple[object, ...], list[Verdict]] = defaultdict(list)
     for verdict in record.verdicts:
-        claim = record.claim_by_id[verdict.claim]
-        key = (claim.fact, dataclasses.replace(verdict, claim=""))
-        claims_of[key].append(claim)
-        verdicts.setdefault(key, verdict)
+        answer = dataclasses.replace(verdict, claim="")
+        alike[claims[verdict.claim].fact, answer].append(verdict)
     lines = [
-        HeatRow(tuple(claims), verdicts[key], _squares(verdicts[key].parts, record.run.targets))
-        for key, claims in claims_of.items()
+        HeatRow(
+            tuple(claims[verdict.claim] for verdict in verdicts),
+            verdicts[0],
+            _squares(verdicts[0].parts, targets),
+        )
+        for verdicts in alike.values()
     ]
     # Within an outcome, tested claims come before untested ones.
     lines.sort(key=lambda line: (SHOWN_FIRST.index(line.verdict.outcome), not line.squares))
-    runtimes = {
-        (python, each.target)
-        for line in lines
-        for python in line.squares
-        for each in line.squares[python]
-    }
+    pythons = {python for line in lines for python in line.squares}
+    tested = {each.target for line in lines for row in line.squares.values() for each in row}
     return HeatMap(
-        tuple(sorted({python for python, _ in runtimes}, key=python_key)),
-        tuple(_in_order({target for _, target in runtimes}, record.run.targets)),
-        tuple(lines),
+        tuple(sorted(pythons, key=python_key)), tuple(_in_order(tested, targets)), tuple(lines)
     )
 
 
@@ -129,7 +125,7 @@ class Strip:
     """The releases of one project that were tried, in ascending order.
 
     `documented` is the minimum that is promised and `observed` the lowest that works, "" without
-    one. `said` are the conclusions of a search.
+    one. `sentence` holds the conclusions of a search.
     """
 
     title: str

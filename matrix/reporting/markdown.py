@@ -65,7 +65,9 @@ def render_markdown(
         left[outcome] = len(of_outcome) - shown
         if shown:
             text += "".join(fitting)
-    return text + _did_not_fit(left) + end
+    if omitted := [f"{count} {outcome.value}" for outcome, count in left.items() if count]:
+        text += f"\n…and {', '.join(omitted)} that did not fit here.\n"
+    return text + end
 
 
 def _fitting(lines: Iterable[str], room: int) -> list[str]:
@@ -126,11 +128,6 @@ def _change(change: VerdictChange, names: Mapping[str, str]) -> str:
     claim = change.side.claim
     text = f"{promise_text(claim)} ({place_text([claim], names)}): {was} → {now}"
     return f"- **{change.direction.value}**: {_text(text)}"
-
-
-def _did_not_fit(left: Mapping[Outcome, int]) -> str:
-    texts = [f"{count} {outcome.value}" for outcome, count in left.items() if count]
-    return f"\n…and {', '.join(texts)} that did not fit here.\n" if texts else ""
 
 
 def _end(record: Record) -> Iterator[str]:

@@ -86,7 +86,13 @@ class RunCounts:
             case events.CellStarted():
                 self.running[event.cell] = None
             case events.CellFinished():
-                self._finish(event)
+                self.running.pop(event.cell, None)
+                self.done += 1
+                if event.reused:
+                    self.reused += 1
+                elif event.seconds:
+                    self._ran += 1
+                    self._seconds += event.seconds
             case events.VerdictReached():
                 self.verdicts[event.verdict.outcome] += 1
             case _:
@@ -116,15 +122,6 @@ class RunCounts:
             if self.verdicts[outcome]
         ]
         return ", ".join(texts)
-
-    def _finish(self, event: events.CellFinished) -> None:
-        self.running.pop(event.cell, None)
-        self.done += 1
-        if event.reused:
-            self.reused += 1
-        elif event.seconds:
-            self._ran += 1
-            self._seconds += event.seconds
 
 
 def _clock(seconds: float) -> str:
@@ -173,7 +170,6 @@ class _Plain:
         self._batches = VerdictBatches()
 
     def take(self, event: events.Event) -> None:
-        """Show an event."""
         self._counts.take(event)
         for row in self._batches.take(event):
             self._line(_verdict(row))
@@ -236,7 +232,6 @@ class _Live:
         self._task = self.progress.add_task("", total=None, line="", running="")
 
     def take(self, event: events.Event) -> None:
-        """Show an event."""
         self._counts.take(event)
         for row in self._batches.take(event):
             self._print(f"[{STYLES[row.verdict.outcome]}]{escape(_verdict(row))}[/]")

@@ -149,7 +149,9 @@ def short_evidence(row: VerdictRow, most: int) -> str:
     if part is None or nowhere:
         return shorten(evidence_text(verdict.facts), most)
     # What it rests on is never left out.
-    tail = _count(row) + _against(row)
+    tail = _count(row)
+    if sentence := against(each for verdict in row.verdicts for each in verdict.backends):
+        tail += f" {sentence}"
     own = part.cells[0]
     sentences = list(evidence_sentences(part.facts, own))
     room = most - len(tail)
@@ -181,11 +183,6 @@ def _deciding(verdict: Verdict) -> PartVerdict | None:
         if part.outcome is verdict.outcome and part.reason is verdict.reason and part.cells:
             return part
     return None
-
-
-def _against(row: VerdictRow) -> str:
-    sentence = against(each for verdict in row.verdicts for each in verdict.backends)
-    return f" {sentence}" if sentence else ""
 
 
 def _count(row: VerdictRow) -> str:

@@ -209,10 +209,8 @@ def location_lines(record: Record) -> Iterator[str]:
         if cell.where is not None:
             by_engine[cell.where.engine].append(cell)
     for engine, cells in by_engine.items():
-        outcome_counts = Counter(cell.cell.target for cell in cells)
-        targets = ", ".join(
-            f"{short_target(target)} {count}" for target, count in outcome_counts.items()
-        )
+        counts = Counter(cell.cell.target for cell in cells)
+        targets = ", ".join(f"{short_target(target)} {count}" for target, count in counts.items())
         isolation = dict.fromkeys(cell.where.isolation for cell in cells if cell.where)
         place = f"in {engine}" if engine else f"on {THIS_MACHINE}"
         yield f"{count_text(len(cells), 'cell')} {place}: {targets} ({'; '.join(isolation)})"

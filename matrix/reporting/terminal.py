@@ -23,7 +23,6 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.reporting.rows import VerdictRow, short_evidence
 from matrix.reporting.summary import (
-    ReasonSummary,
     cell_counts,
     collect_remarks,
     document_names,
@@ -124,7 +123,6 @@ def print_report(console: Console, record: Record) -> None:
 
 
 def _print_remarks(console: Console, record: Record) -> None:
-    """Print the remarks on verdicts."""
     remarks = collect_remarks(record)
     if not remarks:
         return
@@ -145,22 +143,17 @@ def _print_gaps(console: Console, record: Record, names: Mapping[str, str]) -> N
         return
     console.print("[bold]not verified, and how to make it verifiable here[/]")
     for gap in gaps:
-        _print_gap(console, gap, names)
+        texts = load_reasons()[gap.reason]
+        title = f"{texts.title} ({gap.reason.value}), {count_text(gap.claims, 'claim')}"
+        _item(console, f"{title}: {texts.sentence}")
+        # Not wrapped: it may be a command to copy.
+        console.print(Text(f"  {texts.remedy_for(gap.cell)}", "cyan"), soft_wrap=True)
+        for detail in gap.details[:_DETAILS]:
+            _below(console, detail, "", 2)
+        for fold in gap.folds:
+            _below(console, f"{fold.kind.value} ({len(fold.claims)}): {fold.subjects}", "", 2)
+            _below(console, place_text(fold.claims, names), "dim", 4)
     console.print()
-
-
-def _print_gap(console: Console, gap: ReasonSummary, names: Mapping[str, str]) -> None:
-    texts = load_reasons()[gap.reason]
-    title = f"{texts.title} ({gap.reason.value}), {count_text(gap.claims, 'claim')}"
-    _item(console, f"{title}: {texts.sentence}")
-    # Not wrapped: it may be a command to copy.
-    console.print(Text(f"  {texts.remedy_for(gap.cell)}", "cyan"), soft_wrap=True)
-    for detail in gap.details[:_DETAILS]:
-        _below(console, detail, "", 2)
-    for fold in gap.folds:
-        head = f"{fold.kind.value} ({len(fold.claims)}): {fold.subjects}"
-        _below(console, head, "", 2)
-        _below(console, place_text(fold.claims, names), "dim", 4)
 
 
 def _print_run(console: Console, record: Record) -> None:
@@ -177,8 +170,8 @@ def _print_run(console: Console, record: Record) -> None:
         ("took", f"{record.run.seconds:.1f} s"),
     ):
         console.print(f"[bold]{name:<9}[/] {escape(text)}", highlight=False, soft_wrap=True)
-    line = counts_line(record)
-    console.print(Text.assemble((f"{'verdicts':<9} ", "bold"), line), soft_wrap=True)
+    verdicts = Text.assemble((f"{'verdicts':<9} ", "bold"), counts_line(record))
+    console.print(verdicts, soft_wrap=True)
 
 
 def _item(console: Console, text: str) -> None:
