@@ -62,6 +62,19 @@ def _use_utf8() -> None:
             stream.reconfigure(encoding="utf-8" if piped else None, errors="backslashreplace")
 
 
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str) -> None:
+    """Import a command's module, and declare the command with its options."""
+    module = importlib.import_module(f"matrix.cli.{name.replace('-', '_')}")
+    parser = commands.add_parser(
+        name,
+        description=module.DESCRIPTION,
+        epilog=module.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_options(parser)
+    parser.set_defaults(run=module.run)
+
+
 def main_inner(argv: Sequence[str]) -> int:
     """Run a command; raise `UserError` for errors that the user can fix."""
     parser = argparse.ArgumentParser(
@@ -72,7 +85,7 @@ def main_inner(argv: Sequence[str]) -> int:
     for name, summary in COMMANDS.items():
         if name == command:
             # Only this command is imported, to start quickly.
-            importlib.import_module(f"matrix.cli.{name.replace('-', '_')}").add_parser(commands)
+            add_command(commands, name)
         else:
             commands.add_parser(name, help=summary)
     if command is not None and command not in COMMANDS:

@@ -108,8 +108,6 @@ class Problem:
 class DocumentProblems(UserError):  # noqa: N818 - a group of problems, not one error
     """All problems of the documents, together."""
 
-    exit_code = ExitCode.USAGE
-
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from matrix.cli.common import add_document_options, add_flag, add_index_options, note
 from matrix.documents.document import ReadDocument
 from matrix.documents.facts import read_inputs
 from matrix.errors import ExitCode, UsageError, UserError, did_you_mean
@@ -27,7 +28,13 @@ from matrix.system.paths import cache_dir
 
 SCHEMA = "audit/1"
 
-_EPILOG = """\
+DESCRIPTION = (
+    "Compare the documents with each other, with the package index and with the"
+    " contents of its wheels, and report contradictions and omissions with their lines and what"
+    " is likely out of date. Nothing is installed or run. Without documents: the committed"
+    " facts."
+)
+EXAMPLES = """\
 examples:
   python -m matrix audit                          the committed facts
   python -m matrix audit pages/                   these documents, with each other and the index
@@ -43,49 +50,25 @@ not writable.
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "audit",
-        description="Compare the documents with each other, with the package index and with the"
-        " contents of its wheels, and report contradictions and omissions with their lines and what"
-        " is likely out of date. Nothing is installed or run. Without documents: the committed"
-        " facts.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "documents", nargs="*", metavar="DOCUMENT", help="a file, a folder or a quoted glob"
-    )
-    parser.add_argument(
-        "--language",
-        metavar="CODE",
-        help="the language of the documents (default: detected for each)",
-    )
-    parser.add_argument(
-        "--lenient", action="store_true", help="audit what is understood, and list the problems"
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_document_options(parser, "audit what is understood, and list the problems")
     parser.add_argument(
         "--part",
         metavar="NAMES",
         default=",".join(SECTIONS),
         help=f"comma-separated parts, of {', '.join(SECTIONS)} (default: all)",
     )
-    parser.add_argument(
+    add_flag(
+        parser,
         "--every",
-        action="store_true",
-        help="inspect all wheels of all releases (default: those at the documents' boundaries,"
+        "inspect all wheels of all releases (default: those at the documents' boundaries,"
         " for the oldest and the newest CPython of each platform)",
     )
     parser.add_argument(
         "--json", metavar="FILE", help="also write the findings as JSON; - is standard output"
     )
-    freshness = parser.add_mutually_exclusive_group()
-    freshness.add_argument("--offline", action="store_true", help="use only the cached index")
-    freshness.add_argument(
-        "--refresh", action="store_true", help="query the index even if the cache is fresh"
-    )
-    parser.set_defaults(run=run)
+    add_index_options(parser)
 
 
 def run(args: argparse.Namespace, *, open_index: Callable[..., CachedIndex] = CachedIndex) -> int:
@@ -96,8 +79,7 @@ def run(args: argparse.Namespace, *, open_index: Callable[..., CachedIndex] = Ca
             f"folder not found: {Path(args.json).parent}", "Create it, or name another file."
         )
     reading = read_inputs(args.documents, language=args.language, lenient=args.lenient)
-    for problem in (*reading.problems, *reading.notices):
-        print(f"note: {problem}", file=sys.stderr)
+    note(*map(str, (*reading.problems, *reading.notices)))
     index = open_index(cache_dir(), offline=args.offline, refresh=args.refresh)
     scope = InspectionScope(cache_dir(), every=args.every, offline=args.offline, report=_progress())
     subject = AuditInput(reading.claims, index, _unread_lines(reading), scope)
@@ -110,11 +92,9 @@ def run(args: argparse.Namespace, *, open_index: Callable[..., CachedIndex] = Ca
                 show_section(section, sys.stdout)
     except UserError as error:
         failure = error
-    for notice in index.notices:
-        print(f"note: {notice}", file=sys.stderr)
+    note(*index.notices)
     if args.json:
-        data = _as_json(reading, sections, failure, index.notices)
-        write_text_json(Path(args.json), data)
+        write_text_json(Path(args.json), _as_json(reading, sections, failure, index.notices))
     if failure is not None:
         raise failure
     if args.json != "-":

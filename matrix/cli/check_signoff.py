@@ -6,9 +6,11 @@ import argparse
 import datetime as dt
 import functools
 import hashlib
+import os
 import sys
 from pathlib import Path
 
+from matrix.cli.common import add_path, note
 from matrix.errors import ExitCode, UnreadableInputError, UsageError
 from matrix.features.qualification.check import (
     CheckedSignoff,
@@ -28,6 +30,7 @@ from matrix.features.qualification.signoff import BUNDLE, ENVELOPE
 
 _HINT = "Name the files to compare with."
 
+DESCRIPTION = "Check a sign-off by its files alone, and report the first problem."
 EXAMPLES = """\
 The files that were written with the statement must be beside it. The check works offline: it
 verifies signature, digests, completeness and age, and passes the gate again, as of now.
@@ -46,16 +49,10 @@ exit codes:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "check-signoff",
-        description="Check a sign-off by its files alone, and report the first problem.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("file", type=Path, metavar="FILE", help="the statement, or its folder")
-    parser.add_argument("--key", type=Path, metavar="PUB", help="the trusted public key")
+    add_path(parser, "--key", "the trusted public key", metavar="PUB")
     parser.add_argument(
         "--identity", default="", metavar="WHO", help="the trusted identity of a keyless signature"
     )
@@ -64,7 +61,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     group.add_argument(
         "--ddtrace", default="", metavar="VERSION", help="the release that it must be for"
     )
-    group.add_argument("--policy", type=Path, metavar="FILE", help="the policy that it must use")
+    add_path(group, "--policy", "the policy that it must use")
     for option, what in (
         ("--artifact", "files that it must vouch for"),
         ("--document", "pages that it must be about, in the version of these files"),
@@ -78,12 +75,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="DATE",
         help="check as of this day (2026-01-31) or time (default: now)",
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Check the sign-off, and print its content or the first problem."""
-    path = _statement_path(args)
+    path: Path = args.file
+    if path.is_dir():
+        path /= ENVELOPE if args.key else BUNDLE
     verify, signer = _verifier(args)
     now = args.at or dt.datetime.now(tz=dt.timezone.utc)
     requirements = _requirements(args)
@@ -94,13 +92,6 @@ def run(args: argparse.Namespace) -> int:
         return ExitCode.SIGN_OFF_REFUSED
     _print(checked, signer, requirements, now)
     return ExitCode.OK
-
-
-def _statement_path(args: argparse.Namespace) -> Path:
-    path: Path = args.file
-    if path.is_dir():
-        return path / (ENVELOPE if args.key else BUNDLE)
-    return path
 
 
 def _verifier(args: argparse.Namespace) -> tuple[SignatureVerifier, str]:
@@ -123,19 +114,13 @@ def _verifier(args: argparse.Namespace) -> tuple[SignatureVerifier, str]:
 
 def _requirements(args: argparse.Namespace) -> SignoffRequirements:
     for path in (*args.artifact, *args.document, *filter(None, [args.policy])):
-        if not _is_file(path):
+        # Unlike `Path.is_file`, not an error for a name that is too long or a closed folder.
+        if not os.path.isfile(path):  # noqa: PTH113
             raise UnreadableInputError(f"there is no file {path}", _HINT)
     # A page is known by the digest of its content, as in the statement.
     documents = tuple((path.stem, _digest(path)) for path in args.document)
     policy = _digest(args.policy) if args.policy else ""
     return SignoffRequirements(args.ddtrace, tuple(args.artifact), documents, policy)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False  # too long for a name, or in a folder without access
 
 
 def _digest(path: Path) -> str:
@@ -166,10 +151,9 @@ def _print(
                 f"waived       {judged.claim.id}, by {waiver.by} until {waiver.until}: {waiver.why}"
             )
     if not (requirements.ddtrace or requirements.artifacts):
-        print(
-            f"note: ddtrace {about.ddtrace} and the artifacts above were compared with nothing."
-            " To compare: --ddtrace VERSION, --artifact FILE",
-            file=sys.stderr,
+        note(
+            f"ddtrace {about.ddtrace} and the artifacts above were compared with nothing."
+            " To compare: --ddtrace VERSION, --artifact FILE"
         )
 
 

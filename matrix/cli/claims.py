@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from matrix.cli.common import add_document_options, add_flag, note
 from matrix.documents.document import ReadDocument
 from matrix.documents.facts import FACTS, read_inputs, write_facts
 from matrix.errors import DocumentProblems, ExitCode, UsageError
@@ -22,7 +23,11 @@ from matrix.reporting.text import count_text
 
 SCHEMA = "claims/1"
 
-_EPILOG = """\
+DESCRIPTION = (
+    "Read compatibility documents (Markdown) and list every claim in them, with "
+    "document and line. Without documents: the committed facts."
+)
+EXAMPLES = """\
 examples:
   python -m matrix claims                          the committed facts
   python -m matrix claims page.ja.md pages/        every claim of these documents
@@ -35,33 +40,13 @@ or a document cannot be read.
 _HEADERS = ("line", "subject", "versions", "as written", "status", "scope")
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "claims",
-        description="Read compatibility documents (Markdown) and list every claim in them, with "
-        "document and line. Without documents: the committed facts.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "documents", nargs="*", metavar="DOCUMENT", help="a file, a folder or a quoted glob"
-    )
-    parser.add_argument(
-        "--language",
-        metavar="CODE",
-        help="the language of the documents (default: detected for each)",
-    )
-    parser.add_argument(
-        "--lenient", action="store_true", help="list what is understood, and the problems"
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_document_options(parser, "list what is understood, and the problems")
     parser.add_argument(
         "--json", metavar="FILE", help="also write the claims as JSON; - is standard output"
     )
-    parser.add_argument(
-        "--write-facts", action="store_true", help="rewrite the committed facts from the documents"
-    )
-    parser.set_defaults(run=run)
+    add_flag(parser, "--write-facts", "rewrite the committed facts from the documents")
 
 
 def run(args: argparse.Namespace, *, facts: Path = FACTS) -> int:
@@ -71,8 +56,7 @@ def run(args: argparse.Namespace, *, facts: Path = FACTS) -> int:
     reading = read_inputs(args.documents, language=args.language, lenient=True)
     if args.json:
         write_text_json(Path(args.json), as_json(reading))
-    for notice in reading.notices:
-        print(f"note: {notice}", file=sys.stderr)
+    note(*map(str, reading.notices))
     if reading.problems and not args.lenient:
         raise DocumentProblems(reading.problems)
     for problem in reading.problems:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from matrix.cli.common import add_flag
 from matrix.docker.connect import connect
 from matrix.docker.interface import ContainerError
 from matrix.docker.labels import RunLabels, list_living_runs
@@ -53,6 +54,7 @@ RESULTS = frozenset(
 )
 """The names of the project's files in the results folder."""
 
+DESCRIPTION = "Remove what this project made in the container engine, and nothing else."
 EXAMPLES = """\
 examples:
   python -m matrix clean --dry-run
@@ -67,21 +69,12 @@ What living runs use stays, and what other machines made on the same engine; --f
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "clean",
-        description="Remove what this project made in the container engine, and nothing else.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--cache", action="store_true", help=f"the caches, too ({cache_dir()})")
-    parser.add_argument("--results", action="store_true", help=f"results, too ({results_dir()})")
-    parser.add_argument(
-        "--force", action="store_true", help="what other living runs or other machines made, too"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="list only, remove nothing")
-    parser.set_defaults(run=run)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_flag(parser, "--cache", f"the caches, too ({cache_dir()})")
+    add_flag(parser, "--results", f"results, too ({results_dir()})")
+    add_flag(parser, "--force", "what other living runs or other machines made, too")
+    add_flag(parser, "--dry-run", "list only, remove nothing")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -191,11 +184,8 @@ def _entries(folder: Path) -> list[Path]:
 
 def _files_below(path: Path) -> Iterator[Path]:
     yield path
-    if path.is_symlink() or not path.is_dir():
-        return
-    for folder, _, files in os.walk(path):
-        for name in files:
-            yield Path(folder, name)
+    for folder, _, files in () if path.is_symlink() else os.walk(path):
+        yield from (Path(folder, name) for name in files)
 
 
 def _make_writable_and_retry(remove: Callable[[str], object], path: str, _error: object) -> None:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
-from matrix.cli.output import (
-    add_answer_options,
-    answer_console,
-    check_answer_options,
-    write_answers,
-)
+from matrix.cli.common import add_path, check_folders, note, to_stdout
+from matrix.cli.output import add_answer_options, write_answers
 from matrix.distributed.collect import collect, write_results
 from matrix.distributed.gather import JudgeRules
 from matrix.distributed.manifest import MANIFEST, read_manifest
 from matrix.distributed.shard_run import check_project, shards_folder
 from matrix.probes.registry import load_probes
-from matrix.reporting.progress import display
+from matrix.reporting.progress import display, run_console
 from matrix.runs.journal import lock_results
 from matrix.runs.keys import judge_key, judge_sources
 from matrix.runs.record_store import RecordStore
@@ -26,6 +21,7 @@ from matrix.runs.run import exit_code
 from matrix.system.paths import results_dir
 from matrix.system.source_files import project_version
 
+DESCRIPTION = "Combine the results of a run's shards, and say whether the claims hold."
 EXAMPLES = """\
 A folder is that of a shard, or holds such folders, as downloaded artifacts do. Results of another
 run, or that differ from their seal, are refused by name; the report is printed all the same.
@@ -44,14 +40,8 @@ exit codes:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command's parser."""
-    parser = commands.add_parser(
-        "collect",
-        description="Combine the results of a run's shards, and say whether the claims hold.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "folders",
         nargs="*",
@@ -59,26 +49,24 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FOLDER",
         help="the shards' results (default: where `verify --shard` leaves them on this machine)",
     )
-    parser.add_argument(
+    add_path(
+        parser,
         "--manifest",
-        type=Path,
-        metavar="FILE",
-        help="the manifest of the run (default: manifest.json in the results folder)",
+        "the manifest of the run (default: manifest.json in the results folder)",
     )
     add_answer_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Collect, print the report, write the results, and return the exit code."""
-    check_answer_options(args)
+    check_folders(args.json, args.picture)
     results = results_dir()
     path = args.manifest or results / MANIFEST
     manifest = read_manifest(path)
     check_project(manifest, project_version(), path)
     probes = load_probes()
     rules = JudgeRules(probes, judge_key(judge_sources(), probes))
-    console = answer_console(args)
+    console = run_console(stderr=to_stdout(args.json))
     with lock_results(results):
         default = shards_folder(results, manifest)
         folders = args.folders or ([default] if default.is_dir() else [])
@@ -88,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         text = write_answers(args, console, record)
         count = write_results(collected.merged, collected.files, results)
         name = RecordStore.default().write(text, record.run.started).stem
-    print(f"note: recorded as {name}, with {count} new results", file=sys.stderr)
+    note(f"recorded as {name}, with {count} new results")
     if error := collected.error():
         raise error
     return exit_code(record, strict=args.strict)

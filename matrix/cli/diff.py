@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 
+from matrix.cli.common import add_json_option, to_stdout
 from matrix.errors import ExitCode, UnreadableInputError, did_you_mean
 from matrix.reporting.diff import compare_records, diff_to_json, is_worse, print_changes
 from matrix.reporting.json import write_text_json
 from matrix.runs.record import Record
 from matrix.runs.record_store import RecordStore
 
+DESCRIPTION = "Print the promises with another answer than before, the worst first."
 EXAMPLES = """\
 A run is a file of `verify --json`, the name of a recorded run or its beginning, or `latest`. With
 `#DOCUMENT` after it (or the beginning of its name), only that document is compared.
@@ -31,20 +32,11 @@ exit codes:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "diff",
-        description="Print the promises with another answer than before, the worst first.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("before", metavar="A", help="the earlier run")
     parser.add_argument("after", metavar="B", nargs="?", default="latest", help="the later run")
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write it as JSON ('-': standard output)"
-    )
-    parser.set_defaults(run=run)
+    add_json_option(parser, "it")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,8 +44,7 @@ def run(args: argparse.Namespace) -> int:
     store = RecordStore.default()
     before, after = _find(store, args.before), _find(store, args.after)
     diff = compare_records(before, after)
-    to_stdout = args.json is not None and str(args.json) == "-"
-    print_changes(Console(stderr=to_stdout), diff)
+    print_changes(Console(stderr=to_stdout(args.json)), diff)
     if args.json is not None:
         write_text_json(args.json, diff_to_json(diff, before, after))
     return ExitCode.REFUTED if is_worse(diff) else ExitCode.OK

@@ -11,9 +11,9 @@ import fnmatch
 import os
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from matrix.cli.state_table import add_json_option, show_rows, state_table, unwritable_data_file
+from matrix.cli.common import add_flag, add_json_option, project_data
+from matrix.cli.state_table import add_action, show_rows, state_table
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import CatalogEntry, ImageCatalog
 from matrix.docker.images.digests import digests_path, read_digests, write_digests
@@ -37,6 +37,7 @@ _HEADINGS = ("CPython", "target", "state", "source", "image", "MB", "how to get 
 # Other processes and the engine do half of the work; more builds at once would only fill the disk.
 _CONCURRENT_BUILDS = 2
 
+DESCRIPTION = "List the container images that cells can run in, and how to get missing ones."
 EXAMPLES = """\
 examples:
   python -m matrix images
@@ -56,28 +57,13 @@ COMPAT_MATRIX_DEBIAN_MIRROR names a mirror of Debian; the default is that of thi
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "images",
-        description="List the container images that cells can run in, and how to get missing ones.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "action",
-        nargs="?",
-        choices=["list", "build", "refresh"],
-        default="list",
-        help="what to do (default: list)",
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_action(parser, "build")
     parser.add_argument("--python", metavar="GLOB", default="*", help="CPythons such as '3.1*'")
     parser.add_argument("--target", metavar="GLOB", default="*", help="such as 'linux_i686'")
-    parser.add_argument(
-        "--all", action="store_true", help="with build: pull those that only a registry has, too"
-    )
-    add_json_option(parser)
-    parser.set_defaults(run=run)
+    add_flag(parser, "--all", "with build: pull those that only a registry has, too")
+    add_json_option(parser, "the list")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,7 +74,9 @@ def run(args: argparse.Namespace) -> int:
         with _catalog() as catalog:
             if args.action == "build":
                 return _build(catalog, args)
-            return _list(catalog, args)
+            rows = _selected_rows(catalog, args)
+            show_rows(args.json, "images", [dataclasses.asdict(row) for row in rows], _table(rows))
+            return ExitCode.OK
     except ContainerError as error:
         raise EngineUnavailableError(
             f"the container engine failed: {error}", "Try again when the engine answers."
@@ -99,12 +87,6 @@ def run(args: argparse.Namespace) -> int:
 def _catalog() -> Iterator[ImageCatalog]:
     with lock_run() as labels, connect(labels) as engine:
         yield ImageCatalog(engine, cache_dir())
-
-
-def _list(catalog: ImageCatalog, args: argparse.Namespace) -> int:
-    rows = _selected_rows(catalog, args)
-    show_rows(args.json, rows_to_json(rows), _table(rows))
-    return ExitCode.OK
 
 
 def _build(catalog: ImageCatalog, args: argparse.Namespace) -> int:
@@ -135,10 +117,8 @@ def _refresh() -> int:
     for line in refreshed.absent:
         print(f"note: {line}")
     if refreshed.answered:
-        try:
+        with project_data(path):
             write_digests(path, refreshed.digests)
-        except OSError as error:
-            raise unwritable_data_file(path, error) from error
         count = len(refreshed.digests.images)
         print(f"{count} digests, {refreshed.new} of them new or changed: {path}")
     if refreshed.failures:
@@ -188,11 +168,6 @@ def image_rows(entries: Sequence[CatalogEntry], python: str, target: str) -> lis
 def is_buildable(offer: ImageOffer) -> bool:
     """Return whether it needs no registry: keys of images to pull are a name with a digest."""
     return not offer.obstacle and "@" not in offer.key
-
-
-def rows_to_json(rows: Sequence[ImageRow]) -> dict[str, Any]:
-    """Return the document of the schema images/1."""
-    return {"schema": "images/1", "images": [dataclasses.asdict(row) for row in rows]}
 
 
 def _row(entries: Sequence[CatalogEntry]) -> ImageRow:

@@ -7,11 +7,11 @@ import contextlib
 import re
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from rich.console import Console
 
-from matrix.cli.options import add_as_of_option, add_engine_options, add_index_options, parse_jobs
+from matrix.cli.common import add_flag, add_index_options, add_json_option, note, to_stdout
+from matrix.cli.options import add_as_of_option, add_engine_options, add_jobs_option
 from matrix.documents.facts import load_facts
 from matrix.errors import UsageError
 from matrix.features.minimum.conclusion import exit_code_of
@@ -30,6 +30,11 @@ from matrix.system.paths import cache_dir
 
 _PYTHON = re.compile(r"[23]\.\d+")
 
+DESCRIPTION = (
+    "Search for the lowest release in which a capability, an integration, a note's"
+    " promise, or a framework under a given tracer really works: by halving, then beside the"
+    " boundary, then all over, for what works may stop working."
+)
 EXAMPLES = """\
 examples:
   python -m matrix minimum threat-protection --framework flask --python 3.9
@@ -52,16 +57,8 @@ exit codes:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "minimum",
-        description="Search for the lowest release in which a capability, an integration, a note's"
-        " promise, or a framework under a given tracer really works: by halving, then beside the"
-        " boundary, then all over, for what works may stop working.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "subject",
         metavar="SUBJECT",
@@ -89,24 +86,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--since", default="", metavar="V", help="search from this release on")
     parser.add_argument("--until", default="", metavar="V", help="search up to this release")
-    parser.add_argument(
-        "--exhaustive", action="store_true", help="test every release, and assume nothing"
-    )
+    add_flag(parser, "--exhaustive", "test every release, and assume nothing")
     add_as_of_option(parser)
-    parser.add_argument("--fresh", action="store_true", help="use no result of an earlier run")
-    parser.add_argument(
-        "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
-    )
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        help="write the searches as JSON ('-': standard output)",
-    )
+    add_flag(parser, "--fresh", "use no result of an earlier run")
+    add_jobs_option(parser)
+    add_json_option(parser, "the searches")
     add_index_options(parser)
     add_service_option(parser)
     add_engine_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(
@@ -130,10 +117,9 @@ def run(
         offline=args.offline,
         external=external_from_args(args),
     )
-    console = Console(stderr=str(args.json) == "-", width=None if sys.stdout.isatty() else 160)
+    console = Console(stderr=to_stdout(args.json), width=None if sys.stdout.isatty() else 160)
     with open_backend(args.engine, args.target) as backend:
-        for note in backend.notes:
-            print(f"note: {note}", file=sys.stderr)
+        note(*backend.notes)
         # One target is enough for an answer; the first one is not emulated.
         target = backend.where.targets[0]
         index = open_index(cache_dir(), offline=args.offline, refresh=args.refresh)
@@ -156,8 +142,7 @@ def run(
                 ),
             )
         finally:
-            for notice in index.notices:
-                print(f"note: {notice}", file=sys.stderr)
+            note(*index.notices)
         with search_display(console) as emit:
             results = search(plans, options, emit, backend)
     for result in results:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from matrix.cli.common import add_flag, add_index_options, note
 from matrix.docker.connect import find_engine
 from matrix.docker.interface import EngineInfo
 from matrix.docker.labels import RunLabels
@@ -29,6 +30,7 @@ from matrix.planning.profiles import profile_names
 from matrix.planning.select import Selection, select
 from matrix.pypi.client import CachedIndex
 from matrix.pypi.index import Index
+from matrix.services.external import add_service_option
 from matrix.system.paths import cache_dir
 
 DEFAULT_PROFILE = "documented"
@@ -66,17 +68,25 @@ def add_as_of_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_index_options(parser: argparse._ActionsContainer) -> None:
-    """Declare how new the package index must be, for a parser or a group of its options."""
-    index = parser.add_mutually_exclusive_group()
-    index.add_argument("--offline", action="store_true", help="use the cached index only")
-    index.add_argument(
-        "--refresh", action="store_true", help="ask the index again, however new the cache is"
+def add_plan_options(
+    parser: argparse.ArgumentParser,
+    documents: str = "Markdown pages to read (default: the facts that are committed)",
+) -> None:
+    """Declare documents, profile, date, index options, engine options and selectors.
+
+    `documents` is the help text of the documents.
+    """
+    parser.add_argument("documents", nargs="*", type=Path, metavar="DOCUMENT", help=documents)
+    add_flag(parser, "--lenient", "go on with what was understood of the documents")
+    parser.add_argument(
+        "--profile",
+        default=DEFAULT_PROFILE,
+        metavar="NAME",
+        help=f"{', '.join(profile_names())} (default: {DEFAULT_PROFILE})",
     )
-
-
-def add_selection_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the selectors; `selection_from_args` reads them."""
+    add_as_of_option(parser)
+    add_index_options(parser)
+    add_engine_options(parser)
     group = parser.add_argument_group(
         "selection",
         "Globs (* ? [..] {a,b}), each option any number of times: one glob of each option that is"
@@ -94,32 +104,23 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
         group.add_argument(option, action="append", default=[], metavar="GLOB", help=help_text)
 
 
-def add_plan_options(
-    parser: argparse.ArgumentParser,
-    documents: str = "Markdown pages to read (default: the facts that are committed)",
-) -> None:
-    """Declare documents, profile, date, index options, engine options and selectors.
+def add_jobs_option(parser: argparse._ActionsContainer) -> None:
+    """Declare the number of cells at a time; None is the default number of this machine."""
+    parser.add_argument(
+        "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
+    )
 
-    `documents` is the help text of the documents.
-    """
-    parser.add_argument("documents", nargs="*", type=Path, metavar="DOCUMENT", help=documents)
-    parser.add_argument(
-        "--lenient", action="store_true", help="go on with what was understood of the documents"
-    )
-    parser.add_argument(
-        "--profile",
-        default=DEFAULT_PROFILE,
-        metavar="NAME",
-        help=f"{', '.join(profile_names())} (default: {DEFAULT_PROFILE})",
-    )
-    add_as_of_option(parser)
-    add_index_options(parser)
-    add_engine_options(parser)
-    add_selection_options(parser)
+
+def add_run_options(parser: argparse._ActionsContainer) -> None:
+    """Declare how cells are run, and the services that they use."""
+    add_flag(parser, "--fresh", "reuse no result of an earlier run")
+    add_jobs_option(parser)
+    add_flag(parser, "--keep", "keep the folders and logs of the cells that run")
+    add_service_option(parser)
 
 
 def selection_from_args(args: argparse.Namespace) -> Selection:
-    """Return what `add_selection_options` parsed."""
+    """Return the selectors that `add_plan_options` parsed."""
     return Selection(
         cells=tuple(args.cell),
         claims=tuple(args.claim),
@@ -153,19 +154,15 @@ def _engine_info() -> EngineInfo | None:
 
 
 def plan_from_args(
-    args: argparse.Namespace,
-    report: Callable[[str], None],
-    targets: Targets | None = None,
-    static: StaticFindings | None = None,
+    args: argparse.Namespace, targets: Targets, static: StaticFindings | None = None
 ) -> Plan:
-    """Return the plan that the options define, for `targets` (by default this machine).
+    """Return the plan that the options define, for `targets`.
 
-    `static` finds static evidence on the selected claims. `report` takes notes for the user:
-    problems of documents that are read leniently, an index that is down. Raises every `UserError`
-    that reading, index and selection raise.
+    `static` finds static evidence on the selected claims. Notes tell the user of problems of
+    documents that are read leniently, and of an index that is down. Raises every `UserError` that
+    reading, index and selection raise.
     """
-    targets = targets or local_targets()
-    claims = claims_from_args(args, report)
+    claims = claims_from_args(args)
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
     try:
         plan = make_plan(
@@ -181,18 +178,16 @@ def plan_from_args(
         if static is not None:
             plan = dataclasses.replace(plan, static=tuple(static(plan.claims, index).values()))
     finally:
-        for notice in index.notices:
-            report(notice)
+        note(*index.notices)
     return plan
 
 
-def claims_from_args(args: argparse.Namespace, report: Callable[[str], None]) -> tuple[Claim, ...]:
+def claims_from_args(args: argparse.Namespace) -> tuple[Claim, ...]:
     """Return the claims of the documents, or the committed facts without documents."""
     if not args.documents:
         return tuple(load_facts())
     result = read_documents(args.documents, lenient=args.lenient)
-    for problem in (*result.problems, *result.notices):
-        report(str(problem))
+    note(*map(str, (*result.problems, *result.notices)))
     return tuple(result.claims)
 
 

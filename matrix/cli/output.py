@@ -3,46 +3,39 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 
-from matrix.errors import UsageError
+from matrix.cli.common import add_flag, add_json_option, add_path
 from matrix.reporting.json import json_text, record_to_json, write_text
-from matrix.reporting.progress import run_console
-from matrix.reporting.terminal import print_report, write_picture
+from matrix.reporting.terminal import print_report, render_svg
 from matrix.runs.record import Record
+from matrix.runs.setup import RunOptions, default_jobs
+from matrix.services.external import external_from_args
+
+
+def run_options(args: argparse.Namespace) -> RunOptions:
+    """Return what `add_run_options` and the options of index and engine parsed."""
+    return RunOptions(
+        fresh=args.fresh,
+        jobs=args.jobs or default_jobs(),
+        keep=args.keep,
+        offline=args.offline,
+        engine=args.engine,
+        external=external_from_args(args),
+    )
 
 
 def add_answer_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for files of verdicts and for the exit code."""
-    parser.add_argument(
-        "--strict", action="store_true", help="exit with 4 if a claim is unverified"
-    )
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        help="write the verdicts as JSON ('-': standard output)",
-    )
-    parser.add_argument(
+    add_flag(parser, "--strict", "exit with 4 if a claim is unverified")
+    add_json_option(parser, "the verdicts")
+    add_path(
+        parser,
         "--picture",
-        type=Path,
+        "write the verdicts with experiments as an SVG picture",
         metavar="FILE.svg",
-        help="write the verdicts with experiments as an SVG picture",
     )
-
-
-def check_answer_options(args: argparse.Namespace) -> None:
-    """Raise UsageError for a file in a missing folder: before the run, which may take an hour."""
-    for path in (args.json, args.picture):
-        if path is not None and not path.parent.is_dir():
-            raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
-
-
-def answer_console(args: argparse.Namespace) -> Console:
-    """Return the console for progress and report, which is not where JSON goes."""
-    return run_console(stderr=args.json is not None and str(args.json) == "-")
 
 
 def write_answers(args: argparse.Namespace, console: Console, record: Record) -> str:
@@ -52,5 +45,5 @@ def write_answers(args: argparse.Namespace, console: Console, record: Record) ->
     if args.json is not None:
         write_text(args.json, text)
     if args.picture is not None:
-        write_picture(args.picture, record)
+        write_text(args.picture, render_svg(record))
     return text

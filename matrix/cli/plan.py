@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
+from matrix.cli.common import add_flag, add_json_option, project_data, to_stdout
 from matrix.cli.options import (
     DEFAULT_PROFILE,
     add_plan_options,
@@ -21,7 +20,7 @@ from matrix.cli.plan_shards import (
     plan_shards,
     write_durations,
 )
-from matrix.errors import ExitCode, StorageError, UsageError
+from matrix.errors import ExitCode, UsageError
 from matrix.interpreters.discovery import find_interpreters
 from matrix.model.plan import Plan
 from matrix.planning.locations import local_targets, short_target
@@ -33,6 +32,7 @@ from matrix.reporting.json import write_text_json
 from matrix.reporting.services import count_needed_services, service_state_lines
 from matrix.services.external import ExternalService, add_service_option, external_from_args
 
+DESCRIPTION = "Show which cells answer which claims, and what is left out and why."
 EXAMPLES = """\
 examples:
   python -m matrix plan
@@ -58,27 +58,18 @@ examples:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "plan",
-        description="Show which cells answer which claims, and what is left out and why.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     add_plan_options(parser)
-    parser.add_argument("--cells", action="store_true", help="print the ids of the cells only")
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the plan as JSON ('-': standard output)"
-    )
-    parser.add_argument(
+    add_flag(parser, "--cells", "print the ids of the cells only")
+    add_json_option(parser, "the plan")
+    add_flag(
+        parser,
         "--write-smoke",
-        action="store_true",
-        help="write the list that the nox sessions of the smoke cells are made from",
+        "write the list that the nox sessions of the smoke cells are made from",
     )
     add_shard_plan_options(parser)
     add_service_option(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,9 +78,9 @@ def run(args: argparse.Namespace) -> int:
     if args.write_smoke:
         _write_smoke_list(args)
     elif args.write_durations:
-        write_durations(args, _report)
+        write_durations(args)
     elif args.github:
-        manifest = plan_shards(args, _report)
+        manifest = plan_shards(args)
         if args.json is not None:
             write_text_json(args.json, describe_plan(manifest.plan))
     else:
@@ -100,10 +91,10 @@ def run(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> None:
     external = external_from_args(args)
     targets = targets_from_args(args)
-    plan = plan_from_args(args, _report, targets)
+    plan = plan_from_args(args, targets)
     if args.json is not None:
         write_text_json(args.json, describe_plan(plan))
-        if str(args.json) == "-":
+        if to_stdout(args.json):
             return
     if args.cells:
         for planned in plan.cells:
@@ -128,19 +119,11 @@ def _write_smoke_list(args: argparse.Namespace) -> None:
         raise UsageError("--write-smoke takes no selection", "The sessions select: nox -t smoke.")
     args.profile = SMOKE
     # The sessions are for everybody, also without an engine.
-    plan = plan_from_args(args, _report, local_targets())
+    plan = plan_from_args(args, local_targets())
     path = smoke_path()
-    try:
+    with project_data(path):
         path.write_text(format_smoke_list(plan), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}", "It is in the project's own data folder."
-        ) from error
     print(f"{len(plan.cells)} cells: {path}")
-
-
-def _report(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)
 
 
 def _lines(plan: Plan) -> Iterator[str]:

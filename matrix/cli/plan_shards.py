@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from matrix.cli.common import add_flag, add_path, note, project_data, to_stdout
 from matrix.cli.options import DEFAULT_PROFILE, describe_as_of, plan_from_args, selection_from_args
 from matrix.distributed.durations import (
     fit_durations,
@@ -25,7 +26,7 @@ from matrix.distributed.github import (
 )
 from matrix.distributed.manifest import MANIFEST, MAX_SHARDS, Manifest, write_manifest
 from matrix.distributed.shards import DEFAULT_MINUTES, imbalance, make_shards
-from matrix.errors import StorageError, UsageError
+from matrix.errors import UsageError
 from matrix.features.audit.index_evidence import static_evidence
 from matrix.planning.locations import Targets, local_targets, select_targets
 from matrix.system.paths import data_dir, results_dir
@@ -41,10 +42,10 @@ def add_shard_plan_options(parser: argparse.ArgumentParser) -> None:
         "With --github, --engine selects the machines: auto is one of GitHub's for each target,"
         " docker those of them for Linux, local is this machine.",
     )
-    group.add_argument(
+    add_flag(
+        group,
         "--github",
-        action="store_true",
-        help="split the plan into shards, write the manifest, and print the job matrix on one line",
+        "split the plan into shards, write the manifest, and print the job matrix on one line",
     )
     group.add_argument(
         "--shards",
@@ -58,11 +59,10 @@ def add_shard_plan_options(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="minutes that a job's cells are expected to take (default: 20)",
     )
-    group.add_argument(
+    add_path(
+        group,
         "--manifest",
-        type=Path,
-        metavar="FILE",
-        help="where to write the manifest (default: manifest.json in the results folder)",
+        "where to write the manifest (default: manifest.json in the results folder)",
     )
     group.add_argument(
         "--write-durations",
@@ -86,7 +86,7 @@ def check_shard_plan_options(args: argparse.Namespace) -> None:
     used = [name for name, value in modes.items() if value]
     if (args.github or args.write_durations) and len(used) > 1:
         raise UsageError(f"{' and '.join(used)} exclude each other", "Leave one of them out.")
-    if args.github and args.json is not None and str(args.json) == "-":
+    if args.github and to_stdout(args.json):
         raise UsageError(
             "cannot write JSON to standard output: --github prints the job matrix there",
             "Pass a file to --json, or leave --github out.",
@@ -98,13 +98,13 @@ def check_shard_plan_options(args: argparse.Namespace) -> None:
         )
 
 
-def plan_shards(args: argparse.Namespace, report: Callable[[str], None]) -> Manifest:
+def plan_shards(args: argparse.Namespace) -> Manifest:
     """Write the manifest, print the job matrix, and return the manifest.
 
     Everything else goes to standard error.
     """
     where, runners = _select_machines(args)
-    plan = plan_from_args(args, report, where, static_evidence)
+    plan = plan_from_args(args, where, static_evidence)
     shards = make_shards(
         plan, runners, load_durations(), count=args.shards, minutes=args.minutes or DEFAULT_MINUTES
     )
@@ -118,7 +118,7 @@ def plan_shards(args: argparse.Namespace, report: Callable[[str], None]) -> Mani
     for text in _summary(manifest, runners):
         print(text, file=sys.stderr)
     for target, python, count in missing_pythons(plan, shards, runners):
-        report(f"{runners[target].label} has no CPython {python} for {target}: {count} cells")
+        note(f"{runners[target].label} has no CPython {python} for {target}: {count} cells")
     print(f"manifest        {path} ({manifest.id[:12]})", file=sys.stderr)
     return manifest
 
@@ -152,7 +152,7 @@ def _summary(manifest: Manifest, runners: Mapping[str, RunnerLabel]) -> Iterator
     yield f"shards          {len(shards)}"
 
 
-def write_durations(args: argparse.Namespace, report: Callable[[str], None]) -> Path:
+def write_durations(args: argparse.Namespace) -> Path:
     """Write `durations.toml` from the runs and journals of the options, and return its path."""
     if args.documents or selection_from_args(args) or args.profile != DEFAULT_PROFILE:
         raise UsageError(
@@ -160,16 +160,12 @@ def write_durations(args: argparse.Namespace, report: Callable[[str], None]) -> 
             "Leave out documents, --profile and selectors.",
         )
     measured = [
-        duration for path in args.write_durations for duration in read_cell_durations(path, report)
+        duration for path in args.write_durations for duration in read_cell_durations(path, note)
     ]
     durations, used = fit_durations(measured)
     path = data_dir() / "durations.toml"
-    try:
+    with project_data(path):
         path.write_text(format_durations(durations, used), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}", "It is in the project's own data folder."
-        ) from error
     print(f"{len(used)} cells, {len(durations.frameworks)} frameworks and libraries: {path}")
     return path
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import shlex
-import sys
 from pathlib import Path
 
-from matrix.cli.options import add_engine_options, add_index_options, parse_jobs
+from matrix.cli.common import add_flag, add_index_options, add_path, note
+from matrix.cli.options import add_engine_options, add_run_options
 from matrix.cli.qualify_run import gather_material, read_inputs
 from matrix.errors import ExitCode, UsageError
 from matrix.features.qualification.gate import GateDecision, decide, valid_until
@@ -34,90 +34,9 @@ from matrix.features.qualification.signoff import (
 from matrix.features.qualification.statement import ProjectIdentity, identify, refuse_changes
 from matrix.model.plan import Plan
 from matrix.pypi.client import CachedIndex
-from matrix.services.external import add_service_option
 from matrix.system.paths import cache_dir, project_root
 
-
-def add_qualify_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options: candidate, policy, run, and signature."""
-    parser.add_argument(
-        "documents",
-        nargs="*",
-        type=Path,
-        metavar="DOCUMENT",
-        help="Markdown pages with the promises (default: the committed facts)",
-    )
-    parser.add_argument(
-        "--lenient", action="store_true", help="skip parts of the documents that are not understood"
-    )
-    _add_candidate(parser)
-    parser.add_argument(
-        "--policy",
-        type=Path,
-        metavar="FILE",
-        help="the required claims, the maximum age of evidence, and waivers (default: capabilities,"
-        " runtimes, frameworks and integrations on this machine's target; 14 days)",
-    )
-    parser.add_argument(
-        "--record", metavar="FILE", help="run nothing: judge a recorded run, by file or name"
-    )
-    _add_run(parser)
-    _add_signature(parser)
-
-
-def _add_candidate(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("release")
-    group.add_argument("--ddtrace", default="", metavar="VERSION", help="the release by version")
-    group.add_argument(
-        "--wheel",
-        nargs="+",
-        action="extend",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="wheels of an unpublished release",
-    )
-    group.add_argument(
-        "--index-url", default="", metavar="URL", help="the index that has the release"
-    )
-
-
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("run")
-    add_index_options(group)
-    group.add_argument("--fresh", action="store_true", help="use no results of earlier runs")
-    group.add_argument(
-        "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
-    )
-    group.add_argument(
-        "--keep", action="store_true", help="keep the folders and logs of the cells that are run"
-    )
-    add_service_option(group)
-    add_engine_options(parser)
-
-
-def _add_signature(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("sign-off")
-    signer = group.add_mutually_exclusive_group()
-    signer.add_argument(
-        "--key", type=Path, metavar="FILE", help="the private key to sign with (PEM)"
-    )
-    signer.add_argument(
-        "--keyless",
-        action="store_true",
-        help="sign with the identity from an OIDC provider (needs the package sigstore)",
-    )
-    signer.add_argument(
-        "--make-key", type=Path, metavar="FILE", help="create a pair of keys, and do nothing else"
-    )
-    group.add_argument("--out", type=Path, metavar="DIR", help="the new folder of the sign-off")
-    group.add_argument(
-        "--allow-dirty",
-        action="store_true",
-        help="sign even if files of this project differ from its commit; the statement records it",
-    )
-
-
+DESCRIPTION = "Decide whether a release of ddtrace keeps what documents promise of it."
 EXAMPLES = """\
 The release fails unless every required claim is confirmed, by recent evidence and often enough:
 absent, skipped, stale, unverified and unstable results fail too. The policy, which is documented in
@@ -141,16 +60,58 @@ exit codes:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "qualify",
-        description="Decide whether a release of ddtrace keeps what documents promise of it.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options: candidate, policy, run, and signature."""
+    parser.add_argument(
+        "documents",
+        nargs="*",
+        type=Path,
+        metavar="DOCUMENT",
+        help="Markdown pages with the promises (default: the committed facts)",
     )
-    add_qualify_options(parser)
-    parser.set_defaults(run=run)
+    add_flag(parser, "--lenient", "skip parts of the documents that are not understood")
+    release = parser.add_argument_group("release")
+    release.add_argument("--ddtrace", default="", metavar="VERSION", help="the release by version")
+    release.add_argument(
+        "--wheel",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="wheels of an unpublished release",
+    )
+    release.add_argument(
+        "--index-url", default="", metavar="URL", help="the index that has the release"
+    )
+    add_path(
+        parser,
+        "--policy",
+        "the required claims, the maximum age of evidence, and waivers (default: capabilities,"
+        " runtimes, frameworks and integrations on this machine's target; 14 days)",
+    )
+    parser.add_argument(
+        "--record", metavar="FILE", help="run nothing: judge a recorded run, by file or name"
+    )
+    run_group = parser.add_argument_group("run")
+    add_index_options(run_group)
+    add_run_options(run_group)
+    add_engine_options(parser)
+    signature = parser.add_argument_group("sign-off")
+    signer = signature.add_mutually_exclusive_group()
+    add_path(signer, "--key", "the private key to sign with (PEM)")
+    add_flag(
+        signer,
+        "--keyless",
+        "sign with the identity from an OIDC provider (needs the package sigstore)",
+    )
+    add_path(signer, "--make-key", "create a pair of keys, and do nothing else")
+    add_path(signature, "--out", "the new folder of the sign-off", metavar="DIR")
+    add_flag(
+        signature,
+        "--allow-dirty",
+        "sign even if files of this project differ from its commit; the statement records it",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -161,10 +122,9 @@ def run(args: argparse.Namespace) -> int:
     signer, project = _signer(args)
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
     try:
-        material, plan = gather_material(args, read_inputs(args, index), index, _note)
+        material, plan = gather_material(args, read_inputs(args, index), index)
     finally:
-        for notice in index.notices:
-            _note(notice)
+        note(*index.notices)
     now = dt.datetime.now(tz=dt.timezone.utc)
     decision = decide(material.expected, material.record, material.policy, now)
     _print(args, material, decision, plan)
@@ -198,7 +158,7 @@ def _signer(args: argparse.Namespace) -> tuple[Signer | None, ProjectIdentity | 
     signer = _key_signer(args.key) if args.key else _keyless_signer()
     project = identify(project_root())
     if project.changed and args.allow_dirty:
-        _note(f"the statement will record {len(project.changed)} files that differ from the commit")
+        note(f"the statement will record {len(project.changed)} files that differ from the commit")
     else:
         refuse_changes(project)
     return signer, project
@@ -207,7 +167,7 @@ def _signer(args: argparse.Namespace) -> tuple[Signer | None, ProjectIdentity | 
 def _key_signer(path: Path) -> Signer:
     signer = load_signer(path)
     if warning := key_warning(path):
-        _note(warning)
+        note(warning)
     check = f"python -m matrix check-signoff {ENVELOPE} --key PUBLIC-KEY"
     by = f"the key {signer.public_key.keyid}"
     return Signer(lambda statement: sign_statement(statement, signer), ENVELOPE, by, check)
@@ -266,7 +226,3 @@ def _sign(
     path = args.out / signer.name
     print(f"signed       {path}, by {signer.by}, for {project}")
     print(f"check it     {signer.check.replace(signer.name, str(path))}")
-
-
-def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)

@@ -7,9 +7,10 @@ import dataclasses
 import datetime as dt
 import glob
 import os
-from collections.abc import Callable
 
+from matrix.cli.common import note
 from matrix.cli.options import claims_from_args, describe_as_of
+from matrix.cli.output import run_options
 from matrix.errors import ExitCode, UserError
 from matrix.features.qualification.candidate import Candidate, candidate_from
 from matrix.features.qualification.expected import Artifact, ExpectedRelease, expected_release
@@ -37,15 +38,11 @@ from matrix.runs.backend import open_backend
 from matrix.runs.record_reader import parse_record, read_content
 from matrix.runs.record_store import RecordStore
 from matrix.runs.run import context_on, verify
-from matrix.runs.setup import RunOptions, default_jobs
-from matrix.services.external import external_from_args
 
 _PROFILE = "everywhere"
 # Results in the last tenth of their maximum age are run again, so that a sign-off lasts a while.
 _AGE_MARGIN = 10
 _AS_OF = describe_as_of(None)
-
-Report = Callable[[str], None]
 
 
 class RunIncompleteError(UserError):
@@ -87,7 +84,7 @@ def read_inputs(args: argparse.Namespace, index: Index) -> QualifyInputs:
 
 
 def gather_material(
-    args: argparse.Namespace, inputs: QualifyInputs, index: Index, report: Report
+    args: argparse.Namespace, inputs: QualifyInputs, index: Index
 ) -> tuple[SignoffMaterial, Plan]:
     """Return the inputs of the gate, and the plan; raise `UserError`."""
     if args.record:
@@ -97,22 +94,17 @@ def gather_material(
         contained = any(cell.contained for cell in record.cells)
         targets = inputs.targets or record.run.targets or (host_target(),)
         where = select_targets(targets, args.target, contained=contained)
-        plan, expected = plan_required(args, inputs, index, where, report)
+        plan, expected = plan_required(args, inputs, index, where)
         return SignoffMaterial(content, record, inputs.policy, expected), plan
     with open_backend(args.engine, args.target or inputs.targets) as runs:
-        for note in runs.notes:
-            report(note)
-        plan, expected = plan_required(args, inputs, index, runs.where, report)
-        options = RunOptions(
-            fresh=args.fresh,
-            jobs=args.jobs or default_jobs(),
-            keep=args.keep,
-            offline=args.offline,
-            engine=args.engine,
-            external=external_from_args(args),
+        note(*runs.notes)
+        plan, expected = plan_required(args, inputs, index, runs.where)
+        max_age = inputs.policy.max_age
+        options = dataclasses.replace(
+            run_options(args),
             candidate=inputs.candidate.override,
             repeats=inputs.policy.repeats,
-            since=_since(inputs.policy),
+            since=dt.datetime.now(tz=dt.timezone.utc) - max_age + max_age / _AGE_MARGIN,
         )
         console = run_console()
         with display(console, os.environ) as emit:
@@ -120,7 +112,7 @@ def gather_material(
     print_report(console, record)
     text = json_text(record_to_json(record))
     path = RecordStore.default().write(text, record.run.started)
-    report(f"recorded: {path}")
+    note(f"recorded: {path}")
     if record.run.interrupted:
         raise RunIncompleteError("the run was interrupted before a decision", ExitCode.INTERRUPTED)
     if record.run.lost:
@@ -133,14 +125,14 @@ def gather_material(
 
 
 def plan_required(
-    args: argparse.Namespace, inputs: QualifyInputs, index: Index, where: Targets, report: Report
+    args: argparse.Namespace, inputs: QualifyInputs, index: Index, where: Targets
 ) -> tuple[Plan, ExpectedRelease]:
     """Return the plan of the required claims, and all expectations of the release.
 
     Raises `UnreadableInputError` for a policy that does not fit, before anything is run.
     """
     plan = make_plan(
-        claims_from_args(args, report),
+        claims_from_args(args),
         inputs.candidate.overlay(index),
         profile=_PROFILE,
         targets=where.targets,
@@ -154,7 +146,3 @@ def plan_required(
     required = required_claims(expected, inputs.policy, today)
     names = tuple(glob.escape(claim.id) for claim in required)
     return select(plan, Selection(claims=names)), expected
-
-
-def _since(policy: Policy) -> dt.datetime:
-    return dt.datetime.now(tz=dt.timezone.utc) - policy.max_age + policy.max_age / _AGE_MARGIN

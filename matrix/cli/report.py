@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from matrix.cli.common import add_path, check_folders
 from matrix.errors import ExitCode, StorageError, UsageError
 from matrix.reporting.diff import RunDiff, compare_records
 from matrix.reporting.html import render_page
@@ -22,6 +23,7 @@ from matrix.runs.record import CellRecord, Record
 from matrix.runs.record_store import RecordStore
 from matrix.system.paths import results_dir
 
+DESCRIPTION = "Make a recorded run into a page, and into files for other programs."
 EXAMPLES = """\
 RUN is a file of `verify --json`, the name of a recorded run or its beginning, or `latest`. Nothing
 is run: the captures of the cells are read where there are any.
@@ -46,14 +48,8 @@ exit codes:
 _FILES = ("html", "junit", "json", "markdown", "summary", "badge")
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "report",
-        description="Make a recorded run into a page, and into files for other programs.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("of", metavar="RUN", nargs="?", default="latest", help="default: latest")
     for name, content in (
         ("html", "one page with the evidence (default: report.html among the results)"),
@@ -63,9 +59,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         ("badge", "an endpoint file for shields.io"),
     ):
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {content}")
-    parser.add_argument(
-        "--summary", type=Path, metavar="FILE", help="append Markdown for the summary of a step"
-    )
+    add_path(parser, "--summary", "append Markdown for the summary of a step")
     parser.add_argument(
         "--since", metavar="RUN", help="show changes since this run (default: the previous run)"
     )
@@ -77,16 +71,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FILE",
         help="show the searches of these files on the page",
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the requested files, print their paths, and return the exit code."""
-    for name in _FILES:
-        path = getattr(args, name)
-        if path is not None and not path.parent.is_dir():
-            raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
-
+    check_folders(*(getattr(args, name) for name in _FILES))
     store = RecordStore.default()
     record = store.latest() if args.of == "latest" else store.find(args.of)
     before = store.find(args.since) if args.since else store.previous(record)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
+from matrix.cli.common import add_flag, add_json_option, add_path, note, to_stdout
 from matrix.cli.options import add_plan_options, plan_from_args
 from matrix.docker.connect import find_engine
 from matrix.docker.labels import lock_run
@@ -22,7 +21,7 @@ from matrix.errors import (
 from matrix.features.reproduce.dockerfile import DockerfileOptions, write_context
 from matrix.features.reproduce.run import describe_back_ends, manual_commands, run_alone
 from matrix.model.cell import Cell
-from matrix.model.plan import Plan, PlannedCell
+from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.planning.locations import Targets, all_targets
 from matrix.reporting.json import write_text_json
@@ -30,6 +29,7 @@ from matrix.runs.backend import open_backend
 from matrix.runs.setup import RunOptions, run_services
 from matrix.services.external import ExternalService, add_service_option, external_from_args
 
+DESCRIPTION = "Print (or run) the commands that repeat one cell by hand."
 EXAMPLES = """\
 examples:
   python -m matrix reproduce cp39-linux_x86_64-django3.2-ddtrace1.9.0
@@ -48,29 +48,19 @@ The ids of the cells: python -m matrix plan --cells
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "reproduce",
-        description="Print (or run) the commands that repeat one cell by hand.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("cell_id", metavar="CELL", help="the id of a cell")
     add_plan_options(parser)
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--run", dest="run_it", action="store_true", help="run the cell")
-    parser.add_argument(
-        "--keep", action="store_true", help="with --run: keep the cell's folders and logs"
-    )
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write it as JSON ('-': standard output)"
-    )
-    mode.add_argument(
+    add_flag(parser, "--keep", "with --run: keep the cell's folders and logs")
+    add_json_option(parser, "it")
+    add_path(
+        mode,
         "--dockerfile",
-        type=Path,
+        "write a folder with a Dockerfile, all that it needs, and how to use it",
         metavar="DIR",
-        help="write a folder with a Dockerfile, all that it needs, and how to use it",
     )
     parser.add_argument(
         "--setting",
@@ -85,7 +75,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         " (default: where they have less than 100 MB)",
     )
     add_service_option(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -98,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         return _write_dockerfile(args, planned)
     with run_services(external, offline=args.offline) as services:
         back_ends = describe_back_ends(planned, services)
-    lines = list(manual_commands(planned, back_ends, offline=args.offline, report=_note))
+    lines = list(manual_commands(planned, back_ends, offline=args.offline, report=note))
     content: dict[str, object] = {"commands": lines, "back_ends": list(back_ends.values())}
     return _output(args, planned, lines, content)
 
@@ -111,7 +100,7 @@ def _write_dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
         if engine is not None:
             stack.callback(engine.close)
         try:
-            written = write_context(planned, args.dockerfile, options, engine, _note)
+            written = write_context(planned, args.dockerfile, options, engine, note)
         except BuildError as error:
             if error.reason is Reason.INDEX_UNAVAILABLE:
                 hint = "Check the network, and run the same command without --offline."
@@ -127,11 +116,10 @@ def _write_dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
 
 def _run(args: argparse.Namespace, external: Mapping[str, ExternalService]) -> int:
     with open_backend(args.engine, args.target) as backend:
-        for note in backend.notes:
-            _note(note)
+        note(*backend.notes)
         planned = _find(args, backend.where)
         options = RunOptions(jobs=1, keep=args.keep, offline=args.offline, external=external)
-        single_run = run_alone(planned, backend, options, _note)
+        single_run = run_alone(planned, backend, options, note)
     return _output(args, planned, single_run.lines(), single_run.to_json())
 
 
@@ -149,7 +137,10 @@ def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
             "--engine docker runs the CPUs that the engine's host has or emulates.",
         )
     by_id: dict[str, PlannedCell] = {}
-    for plan in _plans(args, where):
+    # The plan of the options, then the largest plan.
+    for profile in dict.fromkeys((args.profile, "exhaustive")):
+        args.profile = profile
+        plan = plan_from_args(args, where)
         by_id = {item.cell.id: item for item in (*plan.fallbacks, *plan.cells)}
         if args.cell_id in by_id:
             return by_id[args.cell_id]
@@ -159,23 +150,15 @@ def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
     )
 
 
-def _plans(args: argparse.Namespace, where: Targets) -> Iterator[Plan]:
-    """Yield the plan of the options, then the largest plan."""
-    yield plan_from_args(args, _note, where)
-    if args.profile != "exhaustive":
-        args.profile = "exhaustive"
-        yield plan_from_args(args, _note, where)
-
-
 def _output(
     args: argparse.Namespace, planned: PlannedCell, lines: Iterable[str], content: dict[str, object]
 ) -> int:
     """Print the lines unless JSON goes to standard output; write the JSON document."""
-    if args.json is None or str(args.json) != "-":
+    if not to_stdout(args.json):
         for line in lines:
             print(line)
     if args.json is not None:
-        data = {
+        document = {
             "schema": "reproduce/1",
             "cell": planned.cell.id,
             "as_of": planned.as_of.isoformat(),
@@ -190,9 +173,5 @@ def _output(
             "back_ends": [],
             **content,
         }
-        write_text_json(args.json, data)
+        write_text_json(args.json, document)
     return ExitCode.OK
-
-
-def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)

@@ -12,9 +12,9 @@ import sys
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from matrix.cli.state_table import add_json_option, show_rows, state_table, unwritable_data_file
+from matrix.cli.common import add_json_option, project_data
+from matrix.cli.state_table import add_action, show_rows, state_table
 from matrix.docker.images.refresh import FetchDigests, default_registry
 from matrix.docker.images.registry import RegistryError, fetch_digests, parse_image_name
 from matrix.docker.platforms import registry_reference
@@ -35,6 +35,7 @@ from matrix.services.recipes import (
 
 _HEADINGS = ("service", "state", "kind", "source", "version", "for", "how to get it")
 
+DESCRIPTION = "List the back ends that experiments need, and how to get missing ones."
 EXAMPLES = """\
 examples:
   python -m matrix services
@@ -53,25 +54,12 @@ not available, or is lost.
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "services",
-        description="List the back ends that experiments need, and how to get missing ones.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "action",
-        nargs="?",
-        choices=["list", "start", "refresh"],
-        default="list",
-        help="what to do (default: list)",
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_action(parser, "start")
     parser.add_argument("name", nargs="?", metavar="NAME", help="the service to start")
     add_service_option(parser)
-    add_json_option(parser)
-    parser.set_defaults(run=run)
+    add_json_option(parser, "the list")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         if args.action == "start":
             return _start(services, recipes.get(args.name).name)
         rows = service_rows(services)
-        show_rows(args.json, rows_to_json(rows), _table(rows))
+        show_rows(args.json, "services", [dataclasses.asdict(row) for row in rows], _table(rows))
         return ExitCode.OK
 
 
@@ -138,37 +126,28 @@ class ServiceRow:
 
 def service_rows(services: Services) -> list[ServiceRow]:
     """Return a row for each service with a recipe; nothing is started."""
-    rows = []
     users = service_users(load_probes().values())
-    for name in services.recipes.by_name:
-        state = services.state(name)
-        identity = state.identity
-        rows.append(
-            ServiceRow(
-                name=name,
-                title=state.recipe.title,
-                state="available" if identity else "missing",
-                kind=identity.kind.value if identity else "",
-                source=identity.source if identity else "",
-                version=identity.version if identity else "",
-                how="" if identity else f"{state.reason}: {state.remedy}",
-                users=users.get(name, ()),
-            )
+    return [
+        ServiceRow(
+            name=state.recipe.name,
+            title=state.recipe.title,
+            state="available" if (identity := state.identity) else "missing",
+            kind=identity.kind.value if identity else "",
+            source=identity.source if identity else "",
+            version=identity.version if identity else "",
+            how="" if identity else f"{state.reason}: {state.remedy}",
+            users=users.get(state.recipe.name, ()),
         )
-    return rows
-
-
-def rows_to_json(rows: Sequence[ServiceRow]) -> dict[str, Any]:
-    """Return the document of the schema services/1."""
-    return {"schema": "services/1", "services": [dataclasses.asdict(row) for row in rows]}
+        for state in map(services.state, services.recipes.by_name)
+    ]
 
 
 def _table(rows: Sequence[ServiceRow]) -> list[str]:
-    cells = [
+    cells = (
         (row.name, row.state, row.kind, row.source, row.version, ", ".join(row.users), row.how)
         for row in rows
-    ]
-    return state_table(_HEADINGS, cells, [row.state for row in rows])
+    )
+    return state_table(_HEADINGS, cells, (row.state for row in rows))
 
 
 def refresh(
@@ -194,10 +173,8 @@ def refresh(
             continue
         digests |= {(name, platform): (digest, today) for platform, digest in by_platform.items()}
     if len(failures) < len(names):
-        try:
+        with project_data(path):
             write_images(path, digests)
-        except OSError as error:
-            raise unwritable_data_file(path, error) from error
         print(f"{len(digests)} digests: {path}")
     if failures:
         lines = "\n".join(failures)

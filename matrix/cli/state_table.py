@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +16,33 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from matrix.errors import StorageError
+from matrix.cli.common import to_stdout
 from matrix.reporting.json import write_text_json
 
 _WIDTH = 160
 
 
-def add_json_option(parser: argparse.ArgumentParser) -> None:
-    """Declare --json."""
+def add_action(parser: argparse.ArgumentParser, action: str) -> None:
+    """Declare what to do: to list, which is the default, to refresh, or the `action`."""
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the list as JSON ('-': standard output)"
+        "action",
+        nargs="?",
+        choices=["list", action, "refresh"],
+        default="list",
+        help="what to do (default: list)",
     )
 
 
-def show_rows(json_path: Path | None, document: dict[str, Any], lines: Iterable[str]) -> None:
-    """Write the JSON document where a path is given; print the lines unless it went to stdout."""
+def show_rows(
+    json_path: Path | None, name: str, rows: Sequence[Mapping[str, Any]], lines: Iterable[str]
+) -> None:
+    """Write the rows as JSON (schema `name`/1) where a path is given.
+
+    The lines are printed unless the JSON goes to standard output.
+    """
     if json_path is not None:
-        write_text_json(json_path, document)
-    if str(json_path) != "-":
+        write_text_json(json_path, {"schema": f"{name}/1", name: rows})
+    if not to_stdout(json_path):
         for line in lines:
             print(line)
 
@@ -54,10 +63,3 @@ def state_table(
     Console(file=output, width=_WIDTH, color_system=None).print(table)
     counts = ", ".join(f"{count} {state}" for state, count in Counter(states).items())
     return [*(line.rstrip() for line in output.getvalue().splitlines()), counts]
-
-
-def unwritable_data_file(path: Path, error: OSError) -> StorageError:
-    """Return the error of a file of the project's data that cannot be written."""
-    return StorageError(
-        f"cannot write {path}: {error.strerror}", "It is in the project's own data folder."
-    )

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from matrix.cli.common import add_flag, add_path, note, to_stdout
 from matrix.cli.options import add_plan_options, plan_from_args, targets_from_args
 from matrix.documents.facts import document_paths
 from matrix.errors import ExitCode, IndexUnavailableError, StorageError, UsageError, UserError
@@ -21,25 +21,28 @@ from matrix.features.corrections.observed import ObservedFindings, recorded_find
 from matrix.features.corrections.page import ClaimCase, PageText, read_pages
 from matrix.features.corrections.suggest import Suggestion, suggest
 from matrix.features.corrections.summary import SuggestionSummary, as_json, as_markdown
-from matrix.features.corrections.verdicts_file import read_verdicts
+from matrix.features.corrections.verdicts_file import CorrectionBasis, read_verdicts
 from matrix.features.corrections.verify import changed_claims, still_refuted
 from matrix.judging.sentences import evidence_text
-from matrix.model.capture import CellCapture
-from matrix.model.verdict import Finding, Verdict
-from matrix.planning.existence import Unsatisfiable
 from matrix.planning.versions import TRACER
 from matrix.probes.registry import load_probes
 from matrix.pypi.client import CachedIndex
 from matrix.pypi.releases import Releases
 from matrix.reporting.json import write_text, write_text_json
+from matrix.reporting.text import count_text
 from matrix.runs.backend import RunBackend
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
 from matrix.runs.rejudge import captured_targets
-from matrix.runs.run import context_on, verify
+from matrix.runs.run import CAPTURE_FILTERS, context_on, verify
 from matrix.runs.setup import RunOptions
 from matrix.system.paths import cache_dir, results_dir
 
+DESCRIPTION = (
+    "Print a unified diff for each document with refuted claims: minimums are"
+    " corrected, missing rows added, support cells reversed; nothing else in a file is changed."
+    " Nothing is run."
+)
 EXAMPLES = """\
 examples:
   python -m matrix suggest pages/*.md
@@ -61,41 +64,26 @@ exit codes:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "suggest",
-        description="Print a unified diff for each document with refuted claims: minimums are"
-        " corrected, missing rows added, support cells reversed; nothing else in a file is changed."
-        " Nothing is run.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     add_plan_options(parser, "Markdown pages to correct")
     group = parser.add_argument_group("suggestions")
-    group.add_argument(
+    add_path(
+        group,
         "--verdicts",
-        type=Path,
-        metavar="FILE",
-        help="use the verdicts of `verify --json` (default: judge the recorded results)",
+        "use the verdicts of `verify --json` (default: judge the recorded results)",
     )
-    group.add_argument(
-        "--earlier",
-        action="store_true",
-        help="also lower minimums where an earlier release was observed to work",
+    add_flag(
+        group, "--earlier", "also lower minimums where an earlier release was observed to work"
     )
-    group.add_argument("--out", type=Path, metavar="DIR", help="write the corrected files there")
-    group.add_argument(
+    add_path(group, "--out", "write the corrected files there", metavar="DIR")
+    add_path(
+        group,
         "--json",
-        type=Path,
-        metavar="FILE",
-        help="write the changes, their evidence and the diffs as JSON ('-': to standard output,"
+        "write the changes, their evidence and the diffs as JSON ('-': to standard output,"
         " instead of the diffs)",
     )
-    group.add_argument(
-        "--summary", type=Path, metavar="FILE", help="write a summary with the evidence as Markdown"
-    )
-    parser.set_defaults(run=run)
+    add_path(group, "--summary", "write a summary with the evidence as Markdown")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -105,8 +93,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         _check_folder(args.out, args.documents)
     reading, pages = read_pages(args.documents, lenient=args.lenient)
-    for problem in (*reading.problems, *reading.notices):
-        _note(str(problem))
+    note(*map(str, (*reading.problems, *reading.notices)))
     summary = _summary(args, pages)
     cwd = Path.cwd()
     root = diff_root([page.path for page in pages.values()], cwd)
@@ -116,10 +103,10 @@ def run(args: argparse.Namespace) -> int:
         )
         for suggestion in summary.suggestions
     }
-    if str(args.json) != "-":
+    if not to_stdout(args.json):
         _print(diffs.values())
     if root != cwd and any(diffs.values()):
-        _note(f"the diffs are relative to {root}: patch -p0 -d {root}")
+        note(f"the diffs are relative to {root}: patch -p0 -d {root}")
     if args.out is not None:
         _write_files(args.out, summary.suggestions)
     if args.summary is not None:
@@ -184,14 +171,13 @@ def _write_files(folder: Path, suggestions: Iterable[Suggestion]) -> None:
 def _report(summary: SuggestionSummary) -> int:
     """Print the result as notes, and return the exit code; raise `UserError` for own bugs."""
     for claim in summary.manual:
-        _note(f"edit by hand: {claim.document}:{claim.line}: {claim.title}: {claim.reason}")
+        note(f"edit by hand: {claim.document}:{claim.line}: {claim.title}: {claim.reason}")
     refuted = summary.still_refuted or ()
     for verdict in refuted:
-        _note(f"still refuted: {verdict.claim}: {evidence_text(verdict.facts)}")
+        note(f"still refuted: {verdict.claim}: {evidence_text(verdict.facts)}")
     if summary.still_refuted is None:
-        _note(f"the changed documents were not judged again: {summary.unchecked}")
-    count = len(summary.changes)
-    _note(f"{count} change{'s' if count != 1 else ''}, from {summary.source}")
+        note(f"the changed documents were not judged again: {summary.unchecked}")
+    note(f"{count_text(len(summary.changes), 'change')}, from {summary.source}")
     errors = [
         f"{suggestion.page.path}: {suggestion.error}"
         for suggestion in summary.suggestions
@@ -205,40 +191,15 @@ def _report(summary: SuggestionSummary) -> int:
     return ExitCode.REFUTED if summary.manual or refuted else ExitCode.OK
 
 
-def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)
-
-
-_ACCEPTS: Mapping[str, Callable[[CellCapture], bool]] = {
-    "auto": lambda _capture: True,
-    "docker": lambda capture: bool(capture.engine),
-    "local": lambda capture: not capture.engine,
-}
-"""The captures that count, by --engine."""
-
-
-@dataclasses.dataclass(frozen=True)
-class CorrectionBasis:
-    """The verdicts and findings that corrections rest on, and the inputs of another plan.
-
-    `source` names it in reports. `contained` are the findings that claims about containers are
-    judged by.
-    """
-
-    verdicts: Mapping[str, Verdict]
-    findings: tuple[Finding, ...]
-    source: str
-    profile: str
-    targets: tuple[str, ...]
-    obstacles: Mapping[str, Unsatisfiable] = dataclasses.field(default_factory=dict)
-    contained: tuple[Finding, ...] = ()
-
-
 def _summary(args: argparse.Namespace, pages: Mapping[str, PageText]) -> SuggestionSummary:
     """Return the suggestions for the documents, and the verdicts on the changed ones."""
-    basis = _recorded_basis(args) if args.verdicts is None else _file_basis(args, pages.values())
+    if args.verdicts is None:
+        basis = _recorded_basis(args)
+    else:
+        basis = read_verdicts(args.verdicts, pages.values())
+        note(*(f"{args.verdicts} has no claims of {name}" for name in basis.missing))
     if not basis.findings:
-        _note(f"no cell has any findings in {basis.source}")
+        note(f"no cell has any findings in {basis.source}")
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
     unavailable = ""
     releases: list[str] = []
@@ -267,20 +228,6 @@ def _summary(args: argparse.Namespace, pages: Mapping[str, PageText]) -> Suggest
     return SuggestionSummary(suggestions, basis.source, refuted, unavailable)
 
 
-def _file_basis(args: argparse.Namespace, pages: Iterable[PageText]) -> CorrectionBasis:
-    file = read_verdicts(args.verdicts, pages)
-    for name in file.missing:
-        _note(f"{args.verdicts} has no claims of {name}")
-    return CorrectionBasis(
-        file.verdicts,
-        file.findings,
-        args.verdicts.name,
-        file.profile,
-        file.targets,
-        contained=file.contained,
-    )
-
-
 def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
     """Judge the captures as `verify --rejudge` does."""
     # Nothing is run, so with `auto` no engine is needed: the captures have the targets.
@@ -289,18 +236,17 @@ def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
         if args.engine == "auto"
         else targets_from_args(args)
     )
-    plan = plan_from_args(args, _note, where, static_evidence)
+    plan = plan_from_args(args, where, static_evidence)
     options = RunOptions(rejudge=True, offline=args.offline, engine=args.engine)
     record = verify(plan, options, lambda _event: None, context_on(RunBackend(where)))
-    for warning in record.run.warnings:
-        _note(warning)
+    note(*record.run.warnings)
     folder = results_dir()
     with contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
         findings = recorded_findings(
-            journal, CaptureStore(folder / "captures"), load_probes(), _ACCEPTS[args.engine]
+            journal, CaptureStore(folder / "captures"), load_probes(), CAPTURE_FILTERS[args.engine]
         )
     return CorrectionBasis(
-        {verdict.claim: verdict for verdict in record.verdicts},
+        record.verdict_by_claim,
         findings,
         "recorded results",
         args.profile,

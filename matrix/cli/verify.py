@@ -8,23 +8,18 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
+from matrix.cli.common import add_flag, add_path, check_folders, note, to_stdout
 from matrix.cli.options import (
     DEFAULT_PROFILE,
     add_plan_options,
+    add_run_options,
     describe_as_of,
-    parse_jobs,
     plan_from_args,
     selection_from_args,
     targets_from_args,
 )
-from matrix.cli.output import (
-    add_answer_options,
-    answer_console,
-    check_answer_options,
-    write_answers,
-)
+from matrix.cli.output import add_answer_options, run_options, write_answers
 from matrix.distributed.dask.cluster import join_cluster
 from matrix.distributed.manifest import MANIFEST, Manifest, Shard, read_manifest
 from matrix.distributed.shard_run import check_project, find_shard, run_shard
@@ -37,10 +32,37 @@ from matrix.runs.backend import RunBackend, open_backend
 from matrix.runs.record_store import RecordStore
 from matrix.runs.rejudge import captured_targets
 from matrix.runs.run import OpenRunContext, context_on, exit_code, verify
-from matrix.runs.setup import RunOptions, default_jobs
-from matrix.services.external import add_service_option, external_from_args
 from matrix.system.paths import results_dir
 from matrix.system.source_files import project_version
+
+DESCRIPTION = "Run the cells and say, for every promise of the documents, whether it holds."
+EXAMPLES = """\
+examples:
+  python -m matrix verify
+      the promises of the committed facts, each at its boundaries
+  python -m matrix verify --profile smoke
+      a few cells, in under a minute once the caches are warm
+  python -m matrix verify page.md --lenient --json verdicts.json
+      the promises of another page; verdicts as JSON too (schema verdicts/1)
+  python -m matrix verify --capability iast --python '3.*' --fresh
+      one capability on some CPythons, without results of earlier runs
+  python -m matrix verify --as-of today
+      with the dependencies that an installation of the same releases gets today
+  python -m matrix verify --engine docker --target 386 --target arm64
+      in containers, and only promises for these targets
+  python -m matrix verify --rejudge --picture answers.svg
+      judge the captures of earlier runs by the current rules, and draw the verdicts; run nothing
+  python -m matrix verify --shard linux_x86_64-01
+      one shard of `plan --github`; `collect` judges all of them
+  python -m matrix verify --cluster tcp://192.0.2.1:8786
+      on all machines that run `python -m matrix worker tcp://192.0.2.1:8786`
+
+exit codes:
+  0 no claim refuted (with --strict: every claim confirmed)   1 at least one claim refuted
+  2 wrong usage or unreadable input    3 nothing selected    4 with --strict: some unverified
+  5 package index unavailable    6 disk full or not writable    7 another run is under way
+  8 no container engine    12 no cluster, or it was lost    130 interrupted
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,18 +126,10 @@ def run_shard_from_args(args: argparse.Namespace) -> int:
             f"{shard.name} has other options in {path}: {'; '.join(contradictions)}",
             "Leave these options out: the manifest has them.",
         )
-    options = RunOptions(
-        fresh=args.fresh,
-        jobs=args.jobs or default_jobs(),
-        keep=args.keep,
-        offline=args.offline,
-        engine=shard.engine,
-        external=external_from_args(args),
-    )
+    options = dataclasses.replace(run_options(args), engine=shard.engine)
     console = run_console()
     with open_backend(shard.engine, [shard.target]) as backend:
-        for note in backend.notes:
-            _note(note)
+        note(*backend.notes)
         with display(console, os.environ) as emit:
             shard_run = run_shard(manifest, shard, options, emit, context_on(backend))
     for warning in shard_run.seal.warnings:
@@ -144,58 +158,12 @@ def _contradictions(args: argparse.Namespace, manifest: Manifest, shard: Shard) 
         yield f"--target {' '.join(args.target)} is not {shard.target}"
 
 
-EXAMPLES = """\
-examples:
-  python -m matrix verify
-      the promises of the committed facts, each at its boundaries
-  python -m matrix verify --profile smoke
-      a few cells, in under a minute once the caches are warm
-  python -m matrix verify page.md --lenient --json verdicts.json
-      the promises of another page; verdicts as JSON too (schema verdicts/1)
-  python -m matrix verify --capability iast --python '3.*' --fresh
-      one capability on some CPythons, without results of earlier runs
-  python -m matrix verify --as-of today
-      with the dependencies that an installation of the same releases gets today
-  python -m matrix verify --engine docker --target 386 --target arm64
-      in containers, and only promises for these targets
-  python -m matrix verify --rejudge --picture answers.svg
-      judge the captures of earlier runs by the current rules, and draw the verdicts; run nothing
-  python -m matrix verify --shard linux_x86_64-01
-      one shard of `plan --github`; `collect` judges all of them
-  python -m matrix verify --cluster tcp://192.0.2.1:8786
-      on all machines that run `python -m matrix worker tcp://192.0.2.1:8786`
-
-exit codes:
-  0 no claim refuted (with --strict: every claim confirmed)   1 at least one claim refuted
-  2 wrong usage or unreadable input    3 nothing selected    4 with --strict: some unverified
-  5 package index unavailable    6 disk full or not writable    7 another run is under way
-  8 no container engine    12 no cluster, or it was lost    130 interrupted
-"""
-
-
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "verify",
-        description="Run the cells and say, for every promise of the documents, whether it holds.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     add_plan_options(parser)
     group = parser.add_argument_group("run")
-    group.add_argument("--fresh", action="store_true", help="reuse no result of an earlier run")
-    group.add_argument(
-        "--rejudge",
-        action="store_true",
-        help="run nothing: judge the captures of earlier runs again",
-    )
-    group.add_argument(
-        "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
-    )
-    group.add_argument(
-        "--keep", action="store_true", help="keep the folders and logs of the cells that run"
-    )
-    add_service_option(group)
+    add_run_options(group)
+    add_flag(group, "--rejudge", "run nothing: judge the captures of earlier runs again")
     group.add_argument(
         "--cluster",
         metavar="ADDRESS",
@@ -205,14 +173,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "shards", "`plan --github` divides a plan into shards; `collect` judges their results."
     )
     shards.add_argument("--shard", metavar="NAME", help="run this shard of the manifest's plan")
-    shards.add_argument(
-        "--manifest",
-        type=Path,
-        metavar="FILE",
-        help="the manifest of the shard (default: manifest.json among the results)",
+    add_path(
+        shards, "--manifest", "the manifest of the shard (default: manifest.json among the results)"
     )
     add_answer_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -221,20 +185,11 @@ def run(args: argparse.Namespace) -> int:
     if args.shard is not None:
         return run_shard_from_args(args)
     _check_options(args)
-    console = answer_console(args)
-    options = RunOptions(
-        fresh=args.fresh,
-        rejudge=args.rejudge,
-        jobs=args.jobs or default_jobs(),
-        keep=args.keep,
-        offline=args.offline,
-        engine=args.engine,
-        external=external_from_args(args),
-    )
+    console = run_console(stderr=to_stdout(args.json))
+    options = dataclasses.replace(run_options(args), rejudge=args.rejudge)
     with setup_from_args(args) as setup:
-        for note in setup.notes:
-            _note(note)
-        plan = plan_from_args(args, _note, setup.where, static_evidence)
+        note(*setup.notes)
+        plan = plan_from_args(args, setup.where, static_evidence)
         if not plan.claims:
             raise NothingSelectedError("no claim to verify", "See: python -m matrix claims")
         with display(console, os.environ) as emit:
@@ -252,8 +207,4 @@ def _check_options(args: argparse.Namespace) -> None:
         raise UsageError("--manifest is for a shard", "Name one of its shards: --shard NAME")
     if args.fresh and args.rejudge:
         raise UsageError("--fresh and --rejudge exclude each other", "Leave one of them out.")
-    check_answer_options(args)
-
-
-def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)
+    check_folders(args.json, args.picture)

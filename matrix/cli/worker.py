@@ -8,11 +8,11 @@ import contextlib
 import dataclasses
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from matrix.cli.options import add_engine_options, parse_jobs
+from matrix.cli.common import note
+from matrix.cli.options import add_engine_options, add_jobs_option
 from matrix.distributed.dask.interface import INSTALL_HINT, CellTask, check_address
 from matrix.distributed.dask.resources import worker_resources
 from matrix.distributed.dask.worker_run import WorkerRun, WorkerRuns, register_runs, worker_folder
@@ -25,6 +25,7 @@ from matrix.runs.setup import cpu_count, default_jobs, load_emulation, run_conte
 from matrix.system.paths import cache_dir
 from matrix.system.source_files import project_version
 
+DESCRIPTION = "Run cells for a Dask cluster until Ctrl-C, which lets running cells end."
 EXAMPLES = """\
 examples:
   dask scheduler
@@ -46,22 +47,14 @@ exit codes:
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "worker",
-        description="Run cells for a Dask cluster until Ctrl-C, which lets running cells end.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "address", metavar="ADDRESS", help="the scheduler's address, such as tcp://host:8786"
     )
     add_engine_options(parser)
     group = parser.add_argument_group("run")
-    group.add_argument(
-        "--jobs", type=parse_jobs, metavar="N", help="cells at a time (default: two for each CPU)"
-    )
+    add_jobs_option(group)
     group.add_argument(
         "--host",
         default="",
@@ -69,7 +62,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="where to listen for the scheduler and other workers"
         " (default: the address that leads to the scheduler)",
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,8 +75,7 @@ def run(args: argparse.Namespace) -> int:
         ) from error
 
     with open_backend(args.engine, args.target) as backend:
-        for note in backend.notes:
-            print(f"note: {note}", file=sys.stderr)
+        note(*backend.notes)
         with worker_folder(cache_dir() / "workers") as folder:
             asyncio.run(_serve(args, backend, folder))
     return ExitCode.OK

@@ -11,6 +11,7 @@ import dataclasses
 import enum
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +21,7 @@ from matrix.judging.sentences import evidence_text
 from matrix.model.claim import Claim
 from matrix.model.verdict import Outcome, Verdict
 from matrix.reporting.json import verdict_to_json
+from matrix.reporting.rows import WORST_FIRST
 from matrix.reporting.text import count_text, outcome_text, place_text, promise_text
 from matrix.runs.record import Record
 
@@ -59,6 +61,15 @@ class VerdictChange:
     before: DiffSide | None
     after: DiffSide | None
 
+    @property
+    def words(self) -> tuple[str, str]:
+        """The outcome before and the one now, in words."""
+        was, now = (
+            outcome_text(side.verdict) if side else "not there"
+            for side in (self.before, self.after)
+        )
+        return was, now
+
 
 @dataclasses.dataclass(frozen=True)
 class RunDiff:
@@ -68,12 +79,17 @@ class RunDiff:
     same: int
     by_promise: bool
 
+    @property
+    def notable(self) -> list[VerdictChange]:
+        """The changes of more than the detail of an outcome."""
+        return [change for change in self.changes if change.direction is not Direction.OTHER]
+
 
 def compare_records(before: Record, after: Record) -> RunDiff:
     """Return the changes from one run to the other."""
     documents = {claim.document for claim in before.claims}
     by_promise = documents.isdisjoint(claim.document for claim in after.claims)
-    key_of = _promise if by_promise else _id
+    key_of = _promise if by_promise else attrgetter("id")
     old, new = _sides(before, key_of), _sides(after, key_of)
     found = [
         change
@@ -88,10 +104,6 @@ def compare_records(before: Record, after: Record) -> RunDiff:
     )
 
 
-def _id(claim: Claim) -> str:
-    return claim.id
-
-
 def _promise(claim: Claim) -> str:
     return claim.id.removeprefix(f"{claim.document}/")
 
@@ -101,25 +113,18 @@ def _sides(record: Record, key_of: Callable[[Claim], str]) -> Mapping[str, DiffS
     # Where several documents of a run make the same promise, the worst answer counts.
     sides: Iterable[DiffSide] = sorted(
         (DiffSide(claim, verdicts[claim.id]) for claim in record.claims),
-        key=lambda side: _RANK[side.verdict.outcome],
+        key=lambda side: WORST_FIRST.index(side.verdict.outcome),
         reverse=True,
     )
     return {key_of(side.claim): side for side in sides}
 
 
-_RANK = {Outcome.REFUTED: 0, Outcome.UNVERIFIED: 1, Outcome.CONFIRMED: 2}
-
-
-def _of_new(side: DiffSide | None) -> Direction:
-    refuted = side is not None and side.verdict.outcome is Outcome.REFUTED
-    return Direction.WORSE if refuted else Direction.NEW
-
-
 def _change(before: DiffSide | None, after: DiffSide | None) -> VerdictChange | None:
-    if before is None:
-        return VerdictChange(_of_new(after), after, None, after) if after else None
     if after is None:
-        return VerdictChange(Direction.GONE, before, before, None)
+        return VerdictChange(Direction.GONE, before, before, None) if before else None
+    if before is None:
+        refuted = after.verdict.outcome is Outcome.REFUTED
+        return VerdictChange(Direction.WORSE if refuted else Direction.NEW, after, None, after)
     was, now = before.verdict, after.verdict
     if (was.outcome, was.tightness, was.reason) == (now.outcome, now.tightness, now.reason):
         return None
@@ -147,12 +152,12 @@ def is_worse(found: RunDiff) -> bool:
 def print_changes(console: Console, found: RunDiff) -> None:
     """Print each change with its evidence, and the number of unchanged claims."""
     if found.by_promise:
-        console.print("The runs share no document: promises are compared by what they say.")
+        console.print("The runs share no document: claims are compared by what they say.")
     for change in found.changes:
         _print_change(console, change)
     counts = Counter(change.direction for change in found.changes)
     texts = [f"{count} {each.value}" for each in Direction if (count := counts[each])]
-    summary = ", ".join([*texts, f"{count_text(found.same, 'promise')} unchanged"])
+    summary = ", ".join([*texts, f"{count_text(found.same, 'claim')} unchanged"])
     console.print(summary, highlight=False, style="bold")
 
 
@@ -182,13 +187,9 @@ def _print_change(console: Console, change: VerdictChange) -> None:
     line.append(f"{promise_text(side.claim)} ", "default")
     line.append(place_text([side.claim]), "dim")
     console.print(line, soft_wrap=True)
-    was, now = (_outcome(side) for side in (change.before, change.after))
+    was, now = change.words
     console.print(Text(f"       {was} -> {now}"), soft_wrap=True)
     console.print(Text(f"       {evidence_text(side.verdict.facts)}", "dim"), soft_wrap=True)
-
-
-def _outcome(side: DiffSide | None) -> str:
-    return outcome_text(side.verdict) if side else "not there"
 
 
 def _verdict(side: DiffSide | None) -> dict[str, Any] | None:

@@ -14,11 +14,12 @@ import jinja2
 from matrix.judging.sentences import evidence_text
 from matrix.model.fact import Fact
 from matrix.model.verdict import Outcome, PartVerdict
-from matrix.reporting.diff import Direction, RunDiff
+from matrix.pypi.releases import python_key
+from matrix.reporting.diff import RunDiff
 from matrix.reporting.html_charts import HeatMap, HeatRow, Strip, build_heat_map, verdict_strips
 from matrix.reporting.html_evidence import Digests, claim_source, pack_evidence, reproduce_command
-from matrix.reporting.rows import VerdictRow
-from matrix.reporting.short_evidence import short_evidence
+from matrix.reporting.rows import VerdictRow, short_evidence
+from matrix.reporting.summary import document_names
 from matrix.reporting.text import (
     MARKS,
     count_text,
@@ -26,7 +27,6 @@ from matrix.reporting.text import (
     outcome_text,
     place_text,
     promise_text,
-    short_names,
 )
 from matrix.runs.record import Record
 from matrix.system.paths import data_dir
@@ -97,7 +97,7 @@ def _frame(
     changed: RunDiff | None,
     searches: Sequence[Strip],
 ) -> dict[str, Any]:
-    names = short_names(claim.document for claim in record.claims)
+    names = document_names(record)
     counts = {outcome.value: record.count(outcome) for outcome in Outcome}
     tested = sum(bool(verdict.parts) for verdict in record.verdicts)
     lines = [_row(number, line, names, heat) for number, line in enumerate(heat.lines)]
@@ -123,7 +123,7 @@ def _frame(
             ).most_common()
         ],
         "refuted": [
-            {**lines[number], **_proof(record, line, digests if number < _MAX_PROOFS else _nothing)}
+            {**lines[number], **_proof(record, line, digests if number < _MAX_PROOFS else None)}
             for number, line in enumerate(heat.lines)
             if line.verdict.outcome is Outcome.REFUTED
         ],
@@ -163,7 +163,7 @@ def _row(number: int, line: HeatRow, names: dict[str, str], heat: HeatMap) -> di
                 (
                     heat.targets.index(each.target),
                     each.outcome.value,
-                    _share_text(each.same, each.parts),
+                    "" if each.parts == each.same else f", {each.same} of {each.parts} parts",
                 )
                 for each in line.squares.get(python, ())
             ]
@@ -174,20 +174,12 @@ def _row(number: int, line: HeatRow, names: dict[str, str], heat: HeatMap) -> di
     }
 
 
-def _share_text(same: int, parts: int) -> str:
-    return "" if parts == same else f", {same} of {parts} parts"
-
-
-def _nothing(_cell: object) -> None:
-    return None
-
-
-def _proof(record: Record, line: HeatRow, digests: Digests) -> dict[str, Any]:
+def _proof(record: Record, line: HeatRow, digests: Digests | None) -> dict[str, Any]:
     """Return the evidence of a refutation, readable without scripts and on paper."""
     failing = [part for part in line.verdict.parts if part.outcome is Outcome.REFUTED]
     first = record.cell_records.get(failing[0].cells[0]) if failing else None
     exchanges: list[Any] = []
-    if first and failing and (digest := digests(first)):
+    if first and digests and (digest := digests(first)):
         exchanges = digest["asked"].get(f"{failing[0].probe}/{failing[0].channel}", [])
     return {
         "evidence": evidence_text(line.verdict.facts),
@@ -216,7 +208,7 @@ def _repeated(parts: Iterable[PartVerdict]) -> Iterator[tuple[str, list[str]]]:
 def _where(line: HeatRow) -> Iterator[str]:
     """Yield the runtimes for which a claim is refuted: `CPython 2.7, 3.9 on linux_i686`."""
     by_target: dict[str, list[str]] = {}
-    for python in sorted(line.squares, key=lambda each: tuple(map(int, each.split(".")))):
+    for python in sorted(line.squares, key=python_key):
         for square in line.squares[python]:
             if square.outcome is Outcome.REFUTED:
                 by_target.setdefault(square.target, []).append(python)
@@ -225,7 +217,7 @@ def _where(line: HeatRow) -> Iterator[str]:
 
 
 def _changes(changed: RunDiff, names: dict[str, str]) -> dict[str, Any]:
-    shown = [each for each in changed.changes if each.direction is not Direction.OTHER]
+    shown = changed.notable
     return {
         "same": changed.same + len(changed.changes) - len(shown),
         "more": max(len(shown) - _CHANGES, 0),
@@ -235,8 +227,8 @@ def _changes(changed: RunDiff, names: dict[str, str]) -> dict[str, Any]:
                 "direction": each.direction.value,
                 "promise": promise_text(each.side.claim),
                 "place": place_text([each.side.claim], names),
-                "was": outcome_text(each.before.verdict) if each.before else "not there",
-                "now": outcome_text(each.after.verdict) if each.after else "not there",
+                "was": each.words[0],
+                "now": each.words[1],
                 "outcome": each.side.verdict.outcome.value,
             }
             for each in shown[:_CHANGES]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,10 @@ from packaging.version import InvalidVersion, Version
 from matrix.errors import UnreadableInputError
 from matrix.model.claim import Claim
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Tightness, Verdict
+from matrix.pypi.releases import python_key
+from matrix.reporting.rows import SHOWN_FIRST, WORST_FIRST
 from matrix.reporting.text import promise_text
 from matrix.runs.record import Record
-
-# Within an outcome, tested claims come before untested ones.
-_ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
-_WORST = (Outcome.REFUTED, Outcome.UNVERIFIED, Outcome.CONFIRMED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,44 +60,35 @@ class HeatMap:
 
 def build_heat_map(record: Record) -> HeatMap:
     """Return the heat map of a run."""
-    claims_of: dict[tuple[object, ...], list[Claim]] = defaultdict(list)
-    verdicts: dict[tuple[object, ...], Verdict] = {}
+    claims, targets = record.claim_by_id, record.run.targets
+    alike: dict[tuple[object, ...], list[Verdict]] = defaultdict(list)
     for verdict in record.verdicts:
-        claim = record.claim_by_id[verdict.claim]
-        key = (claim.fact, dataclasses.replace(verdict, claim=""))
-        claims_of[key].append(claim)
-        verdicts.setdefault(key, verdict)
+        answer = dataclasses.replace(verdict, claim="")
+        alike[claims[verdict.claim].fact, answer].append(verdict)
     lines = [
-        HeatRow(tuple(claims), verdicts[key], _squares(verdicts[key].parts, record.run.targets))
-        for key, claims in claims_of.items()
+        HeatRow(
+            tuple(claims[verdict.claim] for verdict in verdicts),
+            verdicts[0],
+            _squares(verdicts[0].parts, targets),
+        )
+        for verdicts in alike.values()
     ]
-    lines.sort(key=lambda line: (_ORDER.index(line.verdict.outcome), not line.squares))
-    runtimes = {
-        (python, each.target)
-        for line in lines
-        for python in line.squares
-        for each in line.squares[python]
-    }
+    # Within an outcome, tested claims come before untested ones.
+    lines.sort(key=lambda line: (SHOWN_FIRST.index(line.verdict.outcome), not line.squares))
+    pythons = {python for line in lines for python in line.squares}
+    tested = {each.target for line in lines for row in line.squares.values() for each in row}
     return HeatMap(
-        tuple(sorted({python for python, _ in runtimes}, key=_ascending)),
-        tuple(_in_order({target for _, target in runtimes}, record.run.targets)),
-        tuple(lines),
+        tuple(sorted(pythons, key=python_key)), tuple(_in_order(tested, targets)), tuple(lines)
     )
 
 
-def part_runtime(part: PartVerdict) -> tuple[str, str]:
-    """Return the CPython and the target of a part, which are those of its first cell."""
-    return part.cells[0].python, part.cells[0].target
-
-
 def _squares(
-    parts: Iterable[PartVerdict], order: Iterable[str]
+    parts: Iterable[PartVerdict], order: Sequence[str]
 ) -> Mapping[str, tuple[Square, ...]]:
     outcomes: dict[str, dict[str, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
     for part in parts:
-        python, target = part_runtime(part)
-        outcomes[python][target].append(part.outcome)
-    order = tuple(order)
+        own = part.cells[0]
+        outcomes[own.python][own.target].append(part.outcome)
     return {
         python: tuple(_square(target, by_target[target]) for target in _in_order(by_target, order))
         for python, by_target in outcomes.items()
@@ -107,19 +96,14 @@ def _squares(
 
 
 def _square(target: str, outcomes: list[Outcome]) -> Square:
-    worst = min(outcomes, key=_WORST.index)
+    worst = min(outcomes, key=WORST_FIRST.index)
     return Square(target, worst, len(outcomes), outcomes.count(worst))
 
 
-def _in_order(targets: Iterable[str], order: Iterable[str]) -> list[str]:
-    known = list(order)
+def _in_order(targets: Iterable[str], order: Sequence[str]) -> list[str]:
     return sorted(
-        targets, key=lambda name: (known.index(name) if name in known else len(known), name)
+        targets, key=lambda name: (order.index(name) if name in order else len(order), name)
     )
-
-
-def _ascending(python: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in python.split("."))
 
 
 _MAX_STRIPS = 40
@@ -141,7 +125,7 @@ class Strip:
     """The releases of one project that were tried, in ascending order.
 
     `documented` is the minimum that is promised and `observed` the lowest that works, "" without
-    one. `said` are the conclusions of a search.
+    one. `sentence` holds the conclusions of a search.
     """
 
     title: str
@@ -265,16 +249,3 @@ def pool_values(value: object) -> list[Any]:
     # The whole may equal a part of it, and must be the last all the same.
     pool.append(pool[index_of(value)])
     return pool
-
-
-def unpool_values(pool: list[Any]) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value that was pooled."""
-    values: list[Any] = []
-    for entry in pool:
-        if isinstance(entry, dict):
-            values.append({name: values[index] for name, index in entry.items()})
-        elif isinstance(entry, list):
-            values.append([values[index] for index in entry])
-        else:
-            values.append(entry)
-    return values[-1]

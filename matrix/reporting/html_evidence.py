@@ -20,7 +20,7 @@ from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.probe import Observation, Span
 from matrix.model.verdict import Outcome, PartVerdict
-from matrix.reporting.html_charts import HeatMap, HeatRow, part_runtime, pool_values
+from matrix.reporting.html_charts import HeatMap, HeatRow, pool_values
 from matrix.reporting.text import load_reasons, outcome_text, promise_text
 from matrix.runs.record import CellRecord, Record
 
@@ -192,6 +192,7 @@ def _headers(headers: Mapping[str, str]) -> list[str]:
 
 def _process(process: ProcessCapture) -> dict[str, Any]:
     failed = process.failed is not None or bool(process.exit_code)
+    heard = Counter(f"{request.method} {request.path}" for request in process.agent)
     return {
         "setting": _cut(process.setting, _SHORT),
         "purpose": process.purpose,
@@ -199,7 +200,9 @@ def _process(process: ProcessCapture) -> dict[str, Any]:
         "failed": process.failed.value if process.failed else "",
         "detail": _cut(process.detail, _BODY),
         "exit_code": process.exit_code,
-        "heard": _agent_requests(process),
+        "heard": [
+            f"{_cut(request, _SHORT)} ({count})" for request, count in heard.most_common(_HEADERS)
+        ],
         "pushes": [
             f"remote configuration {push.version}{' taken back' if push.undo else ''}:"
             f" {'acknowledged' if push.acknowledged else 'not acknowledged'}"
@@ -207,11 +210,6 @@ def _process(process: ProcessCapture) -> dict[str, Any]:
         ],
         "log": _tail(process.log, _LONG) if failed else "",
     }
-
-
-def _agent_requests(process: ProcessCapture) -> list[str]:
-    counts = Counter(f"{request.method} {request.path}" for request in process.agent)
-    return [f"{_cut(request, _SHORT)} ({count})" for request, count in counts.most_common(_HEADERS)]
 
 
 def _cut(value: object, most: int) -> str:
@@ -336,14 +334,12 @@ def _line(line: HeatRow, number: Mapping[Cell, int], omissions: list[list[str]])
 
 
 def _part(part: PartVerdict, number: Mapping[Cell, int]) -> dict[str, Any]:
-    python, target = part_runtime(part)
     return {
         "name": f"{part.probe}/{part.channel}",
-        "python": python,
-        "target": target,
+        "python": part.cells[0].python,
+        "target": part.cells[0].target,
         "outcome": part.outcome.value,
-        "word": part.outcome.value
-        + (f" ({extra.value})" if (extra := part.tightness or part.reason) else ""),
+        "word": outcome_text(part),
         "evidence": evidence_text(part.facts),
         "remarks": [remark_text(remark) for remark in part.remarks],
         "cells": [number[cell] for cell in part.cells if cell in number],

@@ -13,10 +13,9 @@ from typing import Any
 
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
-from matrix.reporting.diff import Direction, RunDiff, VerdictChange
-from matrix.reporting.rows import VerdictRow
-from matrix.reporting.short_evidence import short_evidence
-from matrix.reporting.summary import verdict_rows
+from matrix.reporting.diff import RunDiff, VerdictChange
+from matrix.reporting.rows import WORST_FIRST, VerdictRow, short_evidence
+from matrix.reporting.summary import document_names, verdict_rows
 from matrix.reporting.text import (
     MARKS,
     count_text,
@@ -24,7 +23,6 @@ from matrix.reporting.text import (
     outcome_text,
     place_text,
     promise_text,
-    short_names,
 )
 from matrix.runs.record import Record
 
@@ -52,14 +50,14 @@ def render_markdown(
 
     Where not all rows fit, the last ones are counted in one line: confirmed ones before refuted.
     """
-    names = short_names(claim.document for claim in record.claims)
+    names = document_names(record)
     rows = verdict_rows(record)
     end = "\n".join(_end(record))
     text = "\n".join([*_head(record), *(_changed(changed, names) if changed else ())]) + "\n"
     # Room for the line that counts the rows that do not fit.
     room = most - _size(end) - 500
     left: dict[Outcome, int] = {}
-    for outcome in (Outcome.REFUTED, Outcome.UNVERIFIED, Outcome.CONFIRMED):
+    for outcome in WORST_FIRST:
         of_outcome = [row for row in rows if row.verdict.outcome is outcome]
         table = list(_table(outcome, of_outcome, names))
         fitting = _fitting(table, room - _size(text))
@@ -67,7 +65,9 @@ def render_markdown(
         left[outcome] = len(of_outcome) - shown
         if shown:
             text += "".join(fitting)
-    return text + _did_not_fit(left) + end
+    if omitted := [f"{count} {outcome.value}" for outcome, count in left.items() if count]:
+        text += f"\n…and {', '.join(omitted)} that did not fit here.\n"
+    return text + end
 
 
 def _fitting(lines: Iterable[str], room: int) -> list[str]:
@@ -89,7 +89,7 @@ def _head(record: Record) -> Iterator[str]:
     counts = ", ".join(
         f"{MARKS[outcome]} **{record.count(outcome)} {outcome.value}**" for outcome in _TITLES
     )
-    yield f"## {count_text(len(record.claims), 'promise')}: {counts}"
+    yield f"## {count_text(len(record.claims), 'claim')}: {counts}"
     yield ""
     if record.run.interrupted or record.run.lost:
         yield f"> The run did not come to its end. {_text(record.run.lost)}".rstrip()
@@ -100,7 +100,7 @@ def _table(outcome: Outcome, rows: Sequence[VerdictRow], names: Mapping[str, str
     """Yield `_HEAD` lines with the title and head of a table, then a line for each row."""
     yield f"\n### {_TITLES[outcome]}\n"
     yield "\n"
-    yield "| verdict | promise | where | evidence |\n"
+    yield "| verdict | claim | where | evidence |\n"
     yield "|---|---|---|---|\n"
     for row in rows:
         cells = (
@@ -113,10 +113,9 @@ def _table(outcome: Outcome, rows: Sequence[VerdictRow], names: Mapping[str, str
 
 
 def _changed(diff: RunDiff, names: Mapping[str, str]) -> Iterator[str]:
-    changes = [each for each in diff.changes if each.direction is not Direction.OTHER]
-    if not changes:
+    if not (changes := diff.notable):
         return
-    yield f"### Since the run before: {count_text(len(changes), 'promise')}"
+    yield f"### Since the run before: {count_text(len(changes), 'claim')}"
     yield ""
     yield from (_change(each, names) for each in changes[:_CHANGES])
     if len(changes) > _CHANGES:
@@ -125,18 +124,10 @@ def _changed(diff: RunDiff, names: Mapping[str, str]) -> Iterator[str]:
 
 
 def _change(change: VerdictChange, names: Mapping[str, str]) -> str:
-    was, now = (
-        outcome_text(side.verdict) if side else "not there"
-        for side in (change.before, change.after)
-    )
+    was, now = change.words
     claim = change.side.claim
     text = f"{promise_text(claim)} ({place_text([claim], names)}): {was} → {now}"
     return f"- **{change.direction.value}**: {_text(text)}"
-
-
-def _did_not_fit(left: Mapping[Outcome, int]) -> str:
-    texts = [f"{count} {outcome.value}" for outcome, count in left.items() if count]
-    return f"\n…and {', '.join(texts)} that did not fit here.\n" if texts else ""
 
 
 def _end(record: Record) -> Iterator[str]:
@@ -145,9 +136,9 @@ def _end(record: Record) -> Iterator[str]:
     )
     yield ""
     if reasons:
-        yield "<details><summary>Why promises could not be checked</summary>"
+        yield "<details><summary>Why claims could not be checked</summary>"
         yield ""
-        yield "| promises | reason | what would tell |"
+        yield "| claims | reason | what would tell |"
         yield "|---:|---|---|"
         for reason, count in reasons.most_common():
             texts = load_reasons()[reason]

@@ -16,24 +16,11 @@ from matrix.model.claim import Claim
 from matrix.model.plan import Plan
 from matrix.model.verdict import Outcome, Verdict
 from matrix.planning.locations import short_target
-from matrix.reporting.rows import VerdictRow, group_verdicts
-from matrix.reporting.short_evidence import short_evidence
+from matrix.reporting.rows import SHOWN_FIRST, VerdictRow, group_verdicts, short_evidence
 from matrix.reporting.summary import THIS_MACHINE, target_marks
 from matrix.reporting.terminal import STYLES
 from matrix.reporting.text import MARKS, count_text, outcome_text, place_text, promise_text, shorten
-from matrix.runs.events import (
-    CellFinished,
-    CellStarted,
-    ControlAdded,
-    Emit,
-    EnvironmentFailed,
-    Event,
-    Message,
-    RunFinished,
-    RunStarted,
-    VerdictReached,
-    WarningRaised,
-)
+from matrix.runs import events
 
 
 class VerdictBatches:
@@ -49,13 +36,13 @@ class VerdictBatches:
         self._shown: set[object] = set()
         self._details: set[str] = set()
 
-    def take(self, event: Event) -> list[VerdictRow]:
+    def take(self, event: events.Event) -> list[VerdictRow]:
         """Return the rows to show before this event."""
-        if isinstance(event, VerdictReached):
+        if isinstance(event, events.VerdictReached):
             if event.verdict.cells:
                 self._waiting.append(event.verdict)
             return []
-        if isinstance(event, RunStarted):
+        if isinstance(event, events.RunStarted):
             self._claims = {claim.id: claim for claim in event.plan.claims}
         new = [item for item in self._waiting if self._answer(item) not in self._shown]
         self._shown.update(map(self._answer, self._waiting))
@@ -82,27 +69,31 @@ class RunCounts:
         self.jobs = 1
         self.running: dict[str, None] = {}
         self.verdicts: Counter[Outcome] = Counter()
-        self.claims: dict[str, Claim] = {}
         self.untested = 0
         self._seconds = 0.0
         self._ran = 0
 
-    def take(self, event: Event) -> None:
+    def take(self, event: events.Event) -> None:
         """Count an event."""
         match event:
-            case RunStarted():
+            case events.RunStarted():
                 self.total = len(event.plan.cells)
                 self.jobs = max(event.jobs, 1)
-                self.claims = {claim.id: claim for claim in event.plan.claims}
-                tested = {part.claim for part in event.plan.parts}
-                self.untested = sum(claim not in tested for claim in self.claims)
-            case ControlAdded():
+                claims = {claim.id for claim in event.plan.claims}
+                self.untested = len(claims - {part.claim for part in event.plan.parts})
+            case events.ControlAdded():
                 self.total += 1
-            case CellStarted():
+            case events.CellStarted():
                 self.running[event.cell] = None
-            case CellFinished():
-                self._finish(event)
-            case VerdictReached():
+            case events.CellFinished():
+                self.running.pop(event.cell, None)
+                self.done += 1
+                if event.reused:
+                    self.reused += 1
+                elif event.seconds:
+                    self._ran += 1
+                    self._seconds += event.seconds
+            case events.VerdictReached():
                 self.verdicts[event.verdict.outcome] += 1
             case _:
                 pass
@@ -127,19 +118,10 @@ class RunCounts:
             texts.append(f"about {_clock(self.seconds_left)} left")
         texts += [
             f"{self.verdicts[outcome]} {outcome.value}"
-            for outcome in (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
+            for outcome in SHOWN_FIRST
             if self.verdicts[outcome]
         ]
         return ", ".join(texts)
-
-    def _finish(self, event: CellFinished) -> None:
-        self.running.pop(event.cell, None)
-        self.done += 1
-        if event.reused:
-            self.reused += 1
-        elif event.seconds:
-            self._ran += 1
-            self._seconds += event.seconds
 
 
 def _clock(seconds: float) -> str:
@@ -163,7 +145,7 @@ def run_console(*, stderr: bool = False) -> Console:
 
 
 @contextlib.contextmanager
-def display(console: Console, environ: Mapping[str, str]) -> Iterator[Emit]:
+def display(console: Console, environ: Mapping[str, str]) -> Iterator[events.Emit]:
     """Yield a function that shows the events of a run on `console`."""
     if console.is_terminal and not console.is_dumb_terminal:
         live = _Live(console)
@@ -187,29 +169,28 @@ class _Plain:
         self._counts = RunCounts()
         self._batches = VerdictBatches()
 
-    def take(self, event: Event) -> None:
-        """Show an event."""
+    def take(self, event: events.Event) -> None:
         self._counts.take(event)
         for row in self._batches.take(event):
             self._line(_verdict(row))
         match event:
-            case RunStarted():
+            case events.RunStarted():
                 for line in _opening(event, self._counts):
                     self._line(line)
-            case CellFinished():
+            case events.CellFinished():
                 cell = _cell(event, self._batches)
                 self._folded(f"[{self._counts.done}/{self._counts.total}] {cell}")
-            case EnvironmentFailed():
+            case events.EnvironmentFailed():
                 self._folded(
                     f"{event.cell}: {event.reason.value}: {shorten(event.detail, _DETAIL)}"
                 )
-            case ControlAdded():
+            case events.ControlAdded():
                 self._folded(f"{event.cell}: added as a further control")
-            case WarningRaised():
+            case events.WarningRaised():
                 self._line(f"warning: {event.message}")
-            case Message():
+            case events.Message():
                 self._folded(event.message)
-            case RunFinished():
+            case events.RunFinished():
                 self._line(self._counts.line)
             case _:
                 pass
@@ -250,20 +231,19 @@ class _Live:
         )
         self._task = self.progress.add_task("", total=None, line="", running="")
 
-    def take(self, event: Event) -> None:
-        """Show an event."""
+    def take(self, event: events.Event) -> None:
         self._counts.take(event)
         for row in self._batches.take(event):
             self._print(f"[{STYLES[row.verdict.outcome]}]{escape(_verdict(row))}[/]")
         match event:
-            case RunStarted():
+            case events.RunStarted():
                 for line in _opening(event, self._counts):
                     self._print(escape(line))
-            case CellFinished() if event.reason is not None:
+            case events.CellFinished() if event.reason is not None:
                 self._print(f"[dim]{escape(_cell(event, self._batches))}[/]")
-            case WarningRaised():
+            case events.WarningRaised():
                 self._print(f"[yellow]warning: {escape(event.message)}[/]")
-            case Message():
+            case events.Message():
                 self._print(f"[dim]{escape(event.message)}[/]")
             case _:
                 pass
@@ -290,7 +270,7 @@ class _Live:
         self.progress.console.print(markup, highlight=False, soft_wrap=True)
 
 
-def _opening(event: RunStarted, counts: RunCounts) -> Iterator[str]:
+def _opening(event: events.RunStarted, counts: RunCounts) -> Iterator[str]:
     plan = event.plan
     yield (
         f"{count_text(len(plan.claims), 'claim')}, {count_text(len(plan.cells), 'cell')},"
@@ -303,7 +283,7 @@ def _opening(event: RunStarted, counts: RunCounts) -> Iterator[str]:
         yield f"{claims} {verb} no experiment in this profile: listed at the end"
 
 
-def _place(plan: Plan, event: RunStarted) -> str:
+def _place(plan: Plan, event: events.RunStarted) -> str:
     if not event.jobs:
         return "judged again from what was captured"
     if event.place:
@@ -315,7 +295,7 @@ def _place(plan: Plan, event: RunStarted) -> str:
     return f"{at_a_time} in {event.engine}, for {targets}"
 
 
-def _cell(event: CellFinished, batches: VerdictBatches) -> str:
+def _cell(event: events.CellFinished, batches: VerdictBatches) -> str:
     end = event.reason.value if event.reason else "observed"
     text = event.detail if event.reason and batches.is_new(event.detail) else ""
     detail = f": {shorten(text, _DETAIL)}" if text else ""

@@ -1,4 +1,7 @@
-"""Verdicts that a reader takes in as one: rows of tested claims, and groups of untested ones."""
+"""Verdicts that a reader takes in as one: rows with evidence in a line, and untested claims.
+
+All of the evidence stands in the JSON. Pure.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,17 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from matrix.judging.sentences import evidence_sentences, evidence_text
 from matrix.model.claim import Claim, ClaimKind
+from matrix.model.fact import FactKind
 from matrix.model.reason import Reason
-from matrix.model.service import ServiceKind
-from matrix.model.verdict import Outcome, Verdict
-from matrix.reporting.text import platform_text, python_ranges, scope_text
+from matrix.model.service import ServiceKind, against
+from matrix.model.verdict import Outcome, PartVerdict, Verdict
+from matrix.reporting.text import platform_text, python_ranges, scope_text, shorten
 
-_ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
+SHOWN_FIRST = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
+"""The order of outcomes in reports: tested claims come before untested ones."""
+WORST_FIRST = (Outcome.REFUTED, Outcome.UNVERIFIED, Outcome.CONFIRMED)
 # Kinds of claims about libraries: equal confirmed claims on several libraries are one row.
 _OF_LIBRARIES = frozenset({ClaimKind.FRAMEWORK, ClaimKind.AUTHENTICATION, ClaimKind.INTEGRATION})
 
@@ -80,7 +87,7 @@ def group_verdicts(verdicts: Iterable[Verdict], claims: Mapping[str, Claim]) -> 
         VerdictRow(tuple(items), tuple(claims[item.claim] for item in items))
         for items in grouped.values()
     ]
-    return sorted(made, key=lambda row: _ORDER.index(row.verdict.outcome))
+    return sorted(made, key=lambda row: SHOWN_FIRST.index(row.verdict.outcome))
 
 
 def group_untested(
@@ -127,3 +134,66 @@ def _runtimes(claims: Sequence[Claim]) -> str:
         f"{runtime} on {', '.join(names)}" if any(names) else runtime
         for runtime, names in platforms.items()
     )
+
+
+_LEAST = (FactKind.NOTHING_WITHOUT_FEATURE, FactKind.CHOICE)
+# A refutation rests on these.
+_CONTROLS = frozenset({FactKind.CONTROL_SHOWS, FactKind.EARLIER_SHOWS})
+
+
+def short_evidence(row: VerdictRow, most: int) -> str:
+    """Return the line, of at most `most` characters."""
+    verdict = row.verdict
+    part = _deciding(verdict)
+    nowhere = any(fact.kind is FactKind.USABLE_NOWHERE for fact in verdict.facts)
+    if part is None or nowhere:
+        return shorten(evidence_text(verdict.facts), most)
+    # What it rests on is never left out.
+    tail = _count(row)
+    if sentence := against(each for verdict in row.verdicts for each in verdict.backends):
+        tail += f" {sentence}"
+    own = part.cells[0]
+    sentences = list(evidence_sentences(part.facts, own))
+    room = most - len(tail)
+    while len(_line(own.id, sentences)) > room and (index := _least(sentences)):
+        del sentences[index]
+    return shorten(_line(own.id, sentences), room) + tail
+
+
+def _least(sentences: list[tuple[FactKind, str]]) -> int:
+    """Return the index of the sentence that a reader needs least, 0 where each is needed.
+
+    The control with the feature off goes first: nothing is confirmed without it.
+    """
+    kinds = [kind for kind, _ in sentences]
+    for kind in _LEAST:
+        if kind in kinds[1:]:
+            return kinds.index(kind, 1)
+    others = [index for index, kind in enumerate(kinds) if index and kind not in _CONTROLS]
+    return max(others, default=0)
+
+
+def _line(cell: str, sentences: list[tuple[FactKind, str]]) -> str:
+    return " ".join([f"{cell}:", *(text for _, text in sentences)])
+
+
+def _deciding(verdict: Verdict) -> PartVerdict | None:
+    """Return the part that the verdict is about; None where an omission decides."""
+    for part in verdict.parts:
+        if part.outcome is verdict.outcome and part.reason is verdict.reason and part.cells:
+            return part
+    return None
+
+
+def _count(row: VerdictRow) -> str:
+    count, same = row.parts
+    if count <= 1:
+        return ""
+    verb = {
+        Outcome.REFUTED: "fails" if same == 1 else "fail",
+        Outcome.CONFIRMED: "hold",
+        Outcome.UNVERIFIED: "is open" if same == 1 else "are open",
+    }[row.verdict.outcome]
+    if same == count:
+        return f" {'Both' if count == 2 else f'All {count}'} parts {verb}."  # noqa: PLR2004 - both
+    return f" {same} of {count} parts {verb}."

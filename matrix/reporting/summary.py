@@ -11,11 +11,17 @@ from matrix.model.fact import Fact, FactKind
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
 from matrix.planning.locations import short_target
-from matrix.reporting.rows import UntestedClaims, VerdictRow, group_untested, group_verdicts
+from matrix.reporting.rows import (
+    SHOWN_FIRST,
+    WORST_FIRST,
+    UntestedClaims,
+    VerdictRow,
+    group_untested,
+    group_verdicts,
+)
 from matrix.reporting.text import MARKS, count_text, promise_text, short_names
 from matrix.runs.record import CellRecord, Record
 
-_ORDER = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
 # Reasons whose details are alike for many cells, or tell what to do.
 _WITH_DETAILS = {
     Reason.BUILD_FAILED,
@@ -103,7 +109,7 @@ def document_names(record: Record) -> dict[str, str]:
 
 def outcome_counts(record: Record) -> dict[Outcome, str]:
     """Return the number of claims with each outcome, in words."""
-    texts = {outcome: f"{record.count(outcome)} {outcome.value}" for outcome in _ORDER}
+    texts = {outcome: f"{record.count(outcome)} {outcome.value}" for outcome in SHOWN_FIRST}
     without = sum(len(item.claims) for item in untested_claims(record))
     if without:
         texts[Outcome.UNVERIFIED] += f" ({without} of them without an experiment)"
@@ -194,7 +200,6 @@ def _cell(verdicts: Sequence[Verdict]) -> str:
 
 
 THIS_MACHINE = "this machine"
-_WORST = (Outcome.REFUTED, Outcome.UNVERIFIED, Outcome.CONFIRMED)
 
 
 def location_lines(record: Record) -> Iterator[str]:
@@ -204,10 +209,8 @@ def location_lines(record: Record) -> Iterator[str]:
         if cell.where is not None:
             by_engine[cell.where.engine].append(cell)
     for engine, cells in by_engine.items():
-        outcome_counts = Counter(cell.cell.target for cell in cells)
-        targets = ", ".join(
-            f"{short_target(target)} {count}" for target, count in outcome_counts.items()
-        )
+        counts = Counter(cell.cell.target for cell in cells)
+        targets = ", ".join(f"{short_target(target)} {count}" for target, count in counts.items())
         isolation = dict.fromkeys(cell.where.isolation for cell in cells if cell.where)
         place = f"in {engine}" if engine else f"on {THIS_MACHINE}"
         yield f"{count_text(len(cells), 'cell')} {place}: {targets} ({'; '.join(isolation)})"
@@ -229,7 +232,9 @@ def target_marks(verdicts: Iterable[Verdict]) -> str:
     for verdict in verdicts:
         for part in verdict.parts:
             target = short_target(part.cells[0].target)
-            found[target] = min(part.outcome, found.get(target, part.outcome), key=_WORST.index)
+            found[target] = min(
+                part.outcome, found.get(target, part.outcome), key=WORST_FIRST.index
+            )
     if len(found) < 2:  # noqa: PLR2004 - a single one is in the ids of the cells
         return ""
     return " ".join(f"{target} {MARKS[outcome]}" for target, outcome in found.items())

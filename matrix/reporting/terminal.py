@@ -11,7 +11,6 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -22,11 +21,8 @@ from rich.text import Text
 
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
-from matrix.reporting.json import write_text
-from matrix.reporting.rows import VerdictRow
-from matrix.reporting.short_evidence import short_evidence
+from matrix.reporting.rows import VerdictRow, short_evidence
 from matrix.reporting.summary import (
-    ReasonSummary,
     cell_counts,
     collect_remarks,
     document_names,
@@ -78,7 +74,7 @@ def render_rows(
 def _table(rows: Iterable[VerdictRow], names: Mapping[str, str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=True)
     table.add_column("verdict", width=23)
-    table.add_column("promise, and where it stands", ratio=11, overflow="fold")
+    table.add_column("claim, and where it stands", ratio=11, overflow="fold")
     table.add_column("evidence", ratio=19, overflow="fold")
     for row in rows:
         promised = Text(f"{promise_text(*row.claims)}\n")
@@ -118,14 +114,15 @@ def print_report(console: Console, record: Record) -> None:
         console.print(item, highlight=False)
     _print_remarks(console, record)
     _print_gaps(console, record, names)
-    _print_names(console, names)
+    short = [f"{name} is {full}" for full, name in names.items() if name != full]
+    if short:
+        _below(console, f"documents: {', '.join(short)}", "dim", 0)
     _print_run(console, record)
     for warning in filter(None, (*record.run.warnings, isolation_warning(record))):
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _print_remarks(console: Console, record: Record) -> None:
-    """Print the remarks on verdicts."""
     remarks = collect_remarks(record)
     if not remarks:
         return
@@ -146,28 +143,17 @@ def _print_gaps(console: Console, record: Record, names: Mapping[str, str]) -> N
         return
     console.print("[bold]not verified, and how to make it verifiable here[/]")
     for gap in gaps:
-        _print_gap(console, gap, names)
+        texts = load_reasons()[gap.reason]
+        title = f"{texts.title} ({gap.reason.value}), {count_text(gap.claims, 'claim')}"
+        _item(console, f"{title}: {texts.sentence}")
+        # Not wrapped: it may be a command to copy.
+        console.print(Text(f"  {texts.remedy_for(gap.cell)}", "cyan"), soft_wrap=True)
+        for detail in gap.details[:_DETAILS]:
+            _below(console, detail, "", 2)
+        for fold in gap.folds:
+            _below(console, f"{fold.kind.value} ({len(fold.claims)}): {fold.subjects}", "", 2)
+            _below(console, place_text(fold.claims, names), "dim", 4)
     console.print()
-
-
-def _print_gap(console: Console, gap: ReasonSummary, names: Mapping[str, str]) -> None:
-    texts = load_reasons()[gap.reason]
-    title = f"{texts.title} ({gap.reason.value}), {count_text(gap.claims, 'claim')}"
-    _item(console, f"{title}: {texts.sentence}")
-    # Not wrapped: it may be a command to copy.
-    console.print(Text(f"  {texts.remedy_for(gap.cell)}", "cyan"), soft_wrap=True)
-    for detail in gap.details[:_DETAILS]:
-        _below(console, detail, "", 2)
-    for fold in gap.folds:
-        head = f"{fold.kind.value} ({len(fold.claims)}): {fold.subjects}"
-        _below(console, head, "", 2)
-        _below(console, place_text(fold.claims, names), "dim", 4)
-
-
-def _print_names(console: Console, names: Mapping[str, str]) -> None:
-    short = [f"{name} is {full}" for full, name in names.items() if name != full]
-    if short:
-        _below(console, f"documents: {', '.join(short)}", "dim", 0)
 
 
 def _print_run(console: Console, record: Record) -> None:
@@ -184,8 +170,8 @@ def _print_run(console: Console, record: Record) -> None:
         ("took", f"{record.run.seconds:.1f} s"),
     ):
         console.print(f"[bold]{name:<9}[/] {escape(text)}", highlight=False, soft_wrap=True)
-    line = counts_line(record)
-    console.print(Text.assemble((f"{'verdicts':<9} ", "bold"), line), soft_wrap=True)
+    verdicts = Text.assemble((f"{'verdicts':<9} ", "bold"), counts_line(record))
+    console.print(verdicts, soft_wrap=True)
 
 
 def _item(console: Console, text: str) -> None:
@@ -235,11 +221,6 @@ _TEMPLATE = """\
 """
 
 
-def write_picture(path: Path, record: Record) -> None:
-    """Write the picture to `path`; raise StorageError."""
-    write_text(path, render_svg(record))
-
-
 def render_svg(record: Record) -> str:
     """Return the SVG: the counts, and the first rows of each outcome."""
     console = Console(
@@ -251,7 +232,9 @@ def render_svg(record: Record) -> str:
         legacy_windows=False,
     )
     all_rows = verdict_rows(record)
-    rows = [row for outcome, most in _MAX_ROWS.items() for row in _of(all_rows, outcome)[:most]]
+    rows: list[VerdictRow] = []
+    for outcome, most in _MAX_ROWS.items():
+        rows += [row for row in all_rows if row.verdict.outcome is outcome][:most]
     console.print(counts_line(record), highlight=False)
     for item in render_rows(console, rows, document_names(record)):
         console.print(item, highlight=False)
@@ -266,7 +249,3 @@ def render_svg(record: Record) -> str:
     # Addresses in evidence lose their schemes: the picture contains no link.
     opening, rest = svg.split("\n", 1)
     return f"{opening}\n{_SCHEME.sub('', rest)}"
-
-
-def _of(rows: Sequence[VerdictRow], outcome: Outcome) -> list[VerdictRow]:
-    return [row for row in rows if row.verdict.outcome is outcome]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
-from matrix.model.verdict import Outcome, Verdict
+from matrix.model.verdict import Outcome, PartVerdict, Verdict
 from matrix.system.data_files import read_data
 
 _SHORT = 8
@@ -100,7 +100,7 @@ def short_names(documents: Iterable[str]) -> dict[str, str]:
     return {name: name for name in full}
 
 
-def outcome_text(verdict: Verdict) -> str:
+def outcome_text(verdict: Verdict | PartVerdict) -> str:
     """Return the outcome and its detail: `confirmed (exact)`, `unverified (crashed)`."""
     extra = verdict.tightness or verdict.reason
     return verdict.outcome.value + (f" ({extra.value})" if extra else "")

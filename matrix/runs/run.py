@@ -40,11 +40,12 @@ OpenRunContext = Callable[
 """Opens the context of a run, with the folders of its cells below a path."""
 
 _STOPPING = b"\nstopping: what is done is kept (again: leave at once)\n"
-_FILTERS: Mapping[str, CaptureFilter] = {
+CAPTURE_FILTERS: Mapping[str, CaptureFilter] = {
     "auto": lambda _capture: True,
     "docker": lambda capture: bool(capture.engine),
     "local": lambda capture: not capture.engine,
 }
+"""The captures that count, by --engine."""
 _LOST = {
     Reason.CLUSTER_LOST: ExitCode.CLUSTER_UNAVAILABLE,
     Reason.ENGINE_LOST: ExitCode.ENGINE_UNAVAILABLE,
@@ -73,7 +74,7 @@ def verify(
                 captures=results.captures,
                 clock=SystemClock(),
                 emit=emit,
-                accepts=_FILTERS[options.engine],
+                accepts=CAPTURE_FILTERS[options.engine],
             )
         store = results.store(options, probes)
         with open_context(results.folder, options, probes, store) as context:

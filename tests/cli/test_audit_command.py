@@ -14,7 +14,7 @@ from helpers.audit_pages import PAGE, changed, line_of
 from helpers.planning_fixture import world
 
 from matrix.__main__ import main
-from matrix.cli.audit import add_parser, run
+from matrix.cli.audit import add_options, run
 from matrix.errors import ExitCode, IndexUnavailableError
 from matrix.pypi.cache import dump_project
 from matrix.pypi.client import CachedIndex
@@ -107,8 +107,8 @@ def test_an_unusable_index_is_noted_and_the_cache_used(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
-    arguments = ["audit", *written(tmp_path, one=PAGE), "--part", "index", "--refresh"]
+    add_options(parser)
+    arguments = [*written(tmp_path, one=PAGE), "--part", "index", "--refresh"]
     open_index = functools.partial(CachedIndex, wait_seconds=0.001)
     assert run(parser.parse_args(arguments), open_index=open_index) == 0
     assert "gave no usable answer for 'ddtrace'" in capsys.readouterr().err

@@ -12,7 +12,7 @@ import pytest
 from helpers.claim_lines import DOCUMENTS
 
 from matrix.__main__ import main
-from matrix.cli.claims import add_parser, run
+from matrix.cli.claims import add_options, run
 from matrix.documents.facts import load_facts
 from matrix.errors import ExitCode, UserError
 from matrix.system.paths import data_dir
@@ -137,11 +137,11 @@ def test_facts_are_made_again_from_documents(
 ) -> None:
     file = tmp_path / "claims.toml"
     parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
+    add_options(parser)
 
     def write_facts(*documents: str) -> int:
         try:
-            return run(parser.parse_args(["claims", "--write-facts", *documents]), facts=file)
+            return run(parser.parse_args(["--write-facts", *documents]), facts=file)
         except UserError as error:
             return error.exit_code
 

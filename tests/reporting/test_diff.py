@@ -101,7 +101,7 @@ def test_the_command_tells_changes_and_its_code_says_whether_any_is_bad(
     assert [each["direction"] for each in json.loads(out)["changes"]] == ["worse"]
     assert main(["diff", bad, good]) == ExitCode.OK
     assert main(["diff", good, good]) == ExitCode.OK
-    assert "1 promise unchanged" in capsys.readouterr().out
+    assert "1 claim unchanged" in capsys.readouterr().out
 
 
 def test_two_documents_of_one_run_are_compared(

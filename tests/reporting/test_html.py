@@ -41,11 +41,23 @@ from matrix.reporting.html_charts import (
     pool_values,
     read_searches,
     search_strips,
-    unpool_values,
     verdict_strips,
 )
 from matrix.reporting.html_evidence import digest_capture
 from matrix.runs.record import CellRecord
+
+
+def unpool_values(pool: list[Any]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value that was pooled, as `report.js` does."""
+    values: list[Any] = []
+    for entry in pool:
+        if isinstance(entry, dict):
+            values.append({name: values[index] for name, index in entry.items()})
+        elif isinstance(entry, list):
+            values.append([values[index] for index in entry])
+        else:
+            values.append(entry)
+    return values[-1]
 
 
 def unpacked(text: str) -> dict[str, Any]:

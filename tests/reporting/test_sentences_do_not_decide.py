@@ -74,7 +74,7 @@ WORDS = (
     f"{MINIMUM}: ",
     f"the newest release seen to have it is {CONTROL}",
     "ddtrace 1.9.0: ",
-    "| refuted | promise |",
+    "| refuted | claim |",
     "### Refuted",
     "<failure/> & ]]>",
     "No capture",

@@ -276,7 +276,7 @@ def ran_on(monkeypatch: pytest.MonkeyPatch) -> list[tuple[RunBackend, RunOptions
     monkeypatch.setattr(
         verify_command,
         "plan_from_args",
-        lambda _args, _say, where, *_: dataclasses.replace(plan(), targets=where.targets),
+        lambda _args, where, *_: dataclasses.replace(plan(), targets=where.targets),
     )
     return calls
 
@@ -338,7 +338,7 @@ def test_a_plan_needs_no_engine_and_is_that_of_the_engine_that_answers(
     answering: Answering, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = wide_index()
-    monkeypatch.setattr(options, "claims_from_args", lambda _args, _say: page())
+    monkeypatch.setattr(options, "claims_from_args", lambda _args: page())
     index.notices = []  # type: ignore[attr-defined]
     monkeypatch.setattr(options, "CachedIndex", lambda *_, **__: index)
     assert plan_of(capsys) == {X86}

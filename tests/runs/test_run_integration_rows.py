@@ -24,8 +24,7 @@ from matrix.model.plan import Omission, Plan
 from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Tightness, Verdict
 from matrix.reporting.progress import VerdictBatches, display
-from matrix.reporting.rows import VerdictRow, group_untested, group_verdicts
-from matrix.reporting.short_evidence import short_evidence
+from matrix.reporting.rows import VerdictRow, group_untested, group_verdicts, short_evidence
 from matrix.reporting.summary import collect_remarks
 from matrix.reporting.terminal import print_report, render_svg
 from matrix.reporting.text import place_text, promise_text, python_ranges, short_names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import re
 import shlex
@@ -13,7 +12,7 @@ import pytest
 from helpers.planning_fixture import page, planned
 from helpers.workflow_files import Step, Workflow, nox_calls, steps, workflow_named, workflows
 
-from matrix.__main__ import COMMANDS
+from matrix.__main__ import COMMANDS, add_command
 from matrix.distributed.github import job_matrix, load_runners
 from matrix.distributed.manifest import Shard
 from matrix.documents.facts import load_facts
@@ -145,7 +144,7 @@ def test_every_called_session_exists_and_accepts_its_arguments(name: str, argume
         assert name in ("tests", "lint", "lock")
         return
     commands = argparse.ArgumentParser(exit_on_error=False).add_subparsers(dest="command")
-    importlib.import_module(f"matrix.cli.{name.replace('-', '_')}").add_parser(commands)
+    add_command(commands, name)
     argv = [_substitute(word) for word in shlex.split(_with_optional(arguments))]
     assert callable(commands.choices[name].parse_args(argv).run)
 

@@ -9,27 +9,32 @@ from pathlib import Path
 from matrix.errors import UnreadableInputError, did_you_mean
 from matrix.features.corrections.page import PageText
 from matrix.model.verdict import Finding, Verdict
+from matrix.planning.existence import Unsatisfiable
 from matrix.runs.record_reader import read_record
 
 
 @dataclasses.dataclass(frozen=True)
-class VerdictsFile:
-    """The content of a file of verdicts: verdicts by claim id, findings, profile and targets.
+class CorrectionBasis:
+    """The verdicts by claim id and the findings that corrections rest on, of a file or of results.
 
-    `contained` are the findings of cells that ran in containers. `missing` are documents that the
-    file has no claims of, such as those that a selection left out.
+    `source` names it in reports. `profile`, `targets` and their `obstacles` are the inputs of
+    another plan. `contained` are the findings of cells that ran in containers, by which claims
+    about containers are judged. `missing` are documents that a file has no claims of, such as those
+    that a selection left out.
     """
 
     verdicts: Mapping[str, Verdict]
     findings: tuple[Finding, ...]
+    source: str
     profile: str
     targets: tuple[str, ...]
+    obstacles: Mapping[str, Unsatisfiable] = dataclasses.field(default_factory=dict)
     contained: tuple[Finding, ...] = ()
     missing: tuple[str, ...] = ()
 
 
-def read_verdicts(path: Path, pages: Iterable[PageText]) -> VerdictsFile:
-    """Return the verdicts on the documents.
+def read_verdicts(path: Path, pages: Iterable[PageText]) -> CorrectionBasis:
+    """Return the verdicts on the documents, and what they rest on.
 
     Raises `UnreadableInputError`, which names the file, where it is not such a file, has another
     schema, or is about other documents or another version of one.
@@ -40,9 +45,10 @@ def read_verdicts(path: Path, pages: Iterable[PageText]) -> VerdictsFile:
     for claim in record.claims:
         digests.setdefault(claim.document, set()).add(claim.sha256)
     _check(path, digests, pages)
-    return VerdictsFile(
+    return CorrectionBasis(
         record.verdict_by_claim,
         tuple(finding for cell in record.cells for finding in cell.findings),
+        path.name,
         record.run.profile,
         record.run.targets,
         contained=tuple(
