@@ -15,6 +15,7 @@ from matrix.features.audit.findings import (
     DocumentLine,
     FindingKind,
     claim_line,
+    describe_claim,
     sort_findings,
 )
 from matrix.features.audit.pages import (
@@ -23,7 +24,6 @@ from matrix.features.audit.pages import (
     Dates,
     compare_newest,
     dated_version,
-    describe_claim,
     group_by_page,
     newest_release,
     no_dates,
@@ -61,7 +61,7 @@ def _outside_finding(
     word = "release branch" if kind is ClaimKind.BRANCH else kind.value
     rows: dict[int, DocumentLine] = {}
     for row in listed:
-        rows.setdefault(row.line, claim_line(row, describe_claim(row)))
+        rows.setdefault(row.line, claim_line(row))
     table = tuple(rows.values())
     ranges = ", ".join(dict.fromkeys(row.specifier for row in listed))
     since = lower_bound(claim.specifier)
@@ -80,7 +80,7 @@ def _outside_finding(
         _OUTSIDE[kind],
         f"capability/{claim.subject}",
         f"{claim.specifier} is outside every {word} of the page ({ranges})",
-        (claim_line(claim, describe_claim(claim)), *table),
+        (claim_line(claim), *table),
         stale,
         reason,
     )
@@ -125,10 +125,10 @@ def _note_finding(
     note: Claim, rows: Sequence[Claim], page: AuditedPage, other: AuditedPage, dates: Dates
 ) -> AuditFinding:
     if page is other:
-        assessment = Assessment(frozenset(), "cannot tell which: both are on one page")
+        assessment = Assessment("cannot tell which: both are on one page")
     else:
         assessment = compare_newest([page], [other], dates)
-    places = (_note_line(note), *(claim_line(row, describe_claim(row)) for row in rows))
+    places = (_note_line(note), *(claim_line(row) for row in rows))
     note_status, row_status = (
         ("no support", "support") if _denies(note) else ("support", "no support")
     )
@@ -157,7 +157,7 @@ def _minimum_for_all(page: AuditedPage, note: Claim) -> Iterator[AuditFinding]:
             FindingKind.NOTE_AGAINST_TABLE,
             f"note/{note.subject}",
             f"the note says that {minimum} has all capabilities, the table names later minimums",
-            (_note_line(note), *(claim_line(claim, describe_claim(claim)) for claim in later)),
+            (_note_line(note), *(claim_line(claim) for claim in later)),
             (_note_line(note),),
             "likely out of date: the note, because the table names newer releases",
         )

@@ -12,6 +12,7 @@ from matrix.features.audit.findings import (
     DocumentLine,
     FindingKind,
     claim_line,
+    describe_claim,
     first_of_each_line,
     sort_findings,
 )
@@ -27,7 +28,6 @@ from matrix.features.audit.index_offer import (
     offer_queries,
     sort_releases,
 )
-from matrix.features.audit.pages import describe_claim
 from matrix.features.audit.versions import contains, describe_releases, lower_bound
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.index import Project
