@@ -19,14 +19,11 @@ from matrix.features.audit.findings import (
 from matrix.features.audit.index_evidence import refutes
 from matrix.features.audit.index_offer import (
     MUSL,
-    OfferLookup,
     OfferQuery,
     OfferResult,
     ProjectReleases,
     TargetOffer,
     cpython_claims,
-    offer_queries,
-    sort_releases,
 )
 from matrix.features.audit.versions import contains, describe_releases, lower_bound
 from matrix.model.claim import Claim, ClaimKind
@@ -71,10 +68,9 @@ class IndexReport:
 def compare_with_index(claims: Iterable[Claim], project: Project) -> IndexReport:
     """Return the artifacts of each promised runtime, and the findings."""
     claims = tuple(claims)
-    releases = sort_releases(project)
-    lookup = OfferLookup(releases)
+    releases = ProjectReleases(project)
     findings = [
-        *_runtimes(claims, lookup),
+        *_runtimes(claims, releases),
         *_minimums(claims, releases),
         *_vanished(releases),
         *_disagreeing(releases),
@@ -85,21 +81,21 @@ def compare_with_index(claims: Iterable[Claim], project: Project) -> IndexReport
         early=len(releases.early),
         yanked=tuple(release.text for release in releases.yanked),
         vanished=tuple(release.text for release in releases.vanished),
-        rows=tuple(_rows(claims, lookup)),
+        rows=tuple(_rows(claims, releases)),
         findings=sort_findings(findings),
     )
 
 
-def _runtimes(claims: Sequence[Claim], lookup: OfferLookup) -> Iterator[AuditFinding]:
+def _runtimes(claims: Sequence[Claim], releases: ProjectReleases) -> Iterator[AuditFinding]:
     """Yield a finding for each group of runtimes that lack the same artifacts."""
     claims_by_query: dict[OfferQuery, list[Claim]] = {}
     for claim in cpython_claims(claims):
-        for query in offer_queries(claim, lookup.releases):
+        for query in releases.queries(claim):
             claims_by_query.setdefault(query, []).append(claim)
     # Grouped by CPython first, so that only CPythons with the same platforms are in one finding.
     by_python: dict[tuple[FindingKind, str, str, str], list[OfferQuery]] = {}
     for query in claims_by_query:
-        result = lookup.find(query)
+        result = releases.find(query)
         kind = _kind(result)
         if kind is not None:
             key = (kind, query.specifier, result.describe(), query.python)
@@ -110,7 +106,7 @@ def _runtimes(claims: Sequence[Claim], lookup: OfferLookup) -> Iterator[AuditFin
         grouped.setdefault((kind, specifier, text, titles), []).extend(queries)
     for (kind, *_), queries in grouped.items():
         lines = _cited_lines(claim for query in queries for claim in claims_by_query[query])
-        yield _runtime_finding(kind, lookup.find(queries[0]), queries, lines)
+        yield _runtime_finding(kind, releases.find(queries[0]), queries, lines)
 
 
 def _runtime_finding(
@@ -230,13 +226,13 @@ def _excluding(releases: ProjectReleases) -> Iterator[AuditFinding]:
             )
 
 
-def _rows(claims: Sequence[Claim], lookup: OfferLookup) -> Iterator[IndexRow]:
+def _rows(claims: Sequence[Claim], releases: ProjectReleases) -> Iterator[IndexRow]:
     """Yield the rows by range and CPython, with platforms of the same offers in one row."""
     by_range: dict[str, dict[str, dict[tuple[str, bool], list[str]]]] = {}
     for claim in cpython_claims(claims):
-        for query in offer_queries(claim, lookup.releases, musl=True):
+        for query in releases.queries(claim, musl=True):
             offers = by_range.setdefault(query.specifier, {}).setdefault(query.python, {})
-            key = (lookup.find(query).describe(), query.target.libc != MUSL)
+            key = (releases.find(query).describe(), query.target.libc != MUSL)
             titles = offers.setdefault(key, [])
             if query.target.title not in titles:
                 titles.append(query.target.title)

@@ -25,13 +25,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from matrix.features.audit.index_offer import (
-    OfferLookup,
     OfferResult,
     ProjectReleases,
     TargetOffer,
     cpython_claims,
-    offer_queries,
-    sort_releases,
 )
 from matrix.features.audit.versions import describe_releases
 from matrix.model.claim import Claim
@@ -50,18 +47,18 @@ def static_evidence(claims: Iterable[Claim], index: Index) -> Mapping[str, Stati
     runtimes = list(cpython_claims(claims))
     if not runtimes:
         return {}
-    lookup = OfferLookup(sort_releases(index.project("ddtrace")))
-    results = (claim_evidence(claim, lookup) for claim in runtimes)
+    releases = ProjectReleases(index.project("ddtrace"))
+    results = (_claim_evidence(claim, releases) for claim in runtimes)
     return {evidence.claim: evidence for evidence in results if evidence is not None}
 
 
-def claim_evidence(claim: Claim, lookup: OfferLookup) -> StaticEvidence | None:
+def _claim_evidence(claim: Claim, releases: ProjectReleases) -> StaticEvidence | None:
     """Return the evidence for one runtime claim, by the table above."""
-    results = [lookup.find(query) for query in offer_queries(claim, lookup.releases)]
+    results = [releases.find(query) for query in releases.queries(claim)]
     lacking = [result for result in results if result.without_artifact]
     if not lacking:
         return None
-    sentences = [_sentence(result, lookup.releases) for result in lacking[:_MAX_NAMED]]
+    sentences = [_sentence(result, releases) for result in lacking[:_MAX_NAMED]]
     if len(lacking) > len(sentences):
         sentences.append(f"and {len(lacking) - len(sentences)} more such runtimes")
     return StaticEvidence(claim.id, all(map(refutes, results)), f"{'; '.join(sentences)}.")

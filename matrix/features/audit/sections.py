@@ -17,7 +17,7 @@ from matrix.features.audit.findings import AuditFinding, finding_texts
 from matrix.features.audit.index import compare_with_index
 from matrix.features.audit.pages import no_dates, release_dates
 from matrix.features.audit.wheel_scope import InspectionScope
-from matrix.features.audit.wheels import inspect_artifacts, table_rows, wheel_remarks
+from matrix.features.audit.wheels import inspect_artifacts
 from matrix.model.claim import Claim
 from matrix.pypi.index import Index
 from matrix.reporting.text import count_text
@@ -103,13 +103,27 @@ def _index(subject: AuditInput) -> Section:
 
 def _artifacts(subject: AuditInput) -> Section:
     report, fetched = inspect_artifacts(subject.claims, subject.index, subject.scope)
+    texts = finding_texts()
     table = TextTable(
         "Problems inside wheels",
         ("finding", "subject", "problem", "wheels: inspected releases"),
-        table_rows(report),
+        tuple(
+            (texts[row.kind].title, row.subject, row.says, "\n".join(map(str, row.where)))
+            for row in report.rows
+        ),
     )
-    remarks = wheel_remarks(report, fetched)
-    return Section("artifacts", report.findings, (table,), remarks, report.to_json())
+    remarks = [
+        f"{report.wheels} wheels inspected ({fetched / _MIB:.0f} MiB downloaded), of ddtrace "
+        + (", ".join(report.releases) or "(none)"),
+        (
+            "ranges are of these releases; without --every, only wheels for the oldest and the"
+            " newest CPython of a platform are inspected"
+        ),
+    ]
+    if report.left:
+        remarks.append(f"not inspected: {len(report.left)} wheels")
+    remarks += report.notes
+    return Section("artifacts", report.findings, (table,), tuple(remarks), report.to_json())
 
 
 SECTIONS: Mapping[str, Callable[[AuditInput], Section]] = {
@@ -127,6 +141,7 @@ def audit_sections(subject: AuditInput, names: Sequence[str]) -> Iterator[Sectio
             yield section(subject)
 
 
+_MIB = 1 << 20
 # The width of output to a file or pipe: enough for the longest row.
 _WIDTH = 160
 

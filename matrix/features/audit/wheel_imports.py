@@ -11,7 +11,7 @@ import collections
 import dataclasses
 import fnmatch
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from packaging.tags import Tag, parse_tag
@@ -114,8 +114,7 @@ class _Key:
     contents: WheelContents = dataclasses.field(compare=False)
 
 
-def wheel_modules(contents: WheelContents) -> WheelModules:
-    """Return the modules of a wheel."""
+def _wheel_modules(contents: WheelContents) -> WheelModules:
     native = set()
     for path in contents.names:
         if path.endswith(_EXTENSIONS):
@@ -159,14 +158,23 @@ def standard_library(python: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def missing_modules(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterator[WheelProblem]:
+def import_problems(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterator[WheelProblem]:
+    """Yield the imports that neither the wheel nor its requirements and CPython provide."""
+    modules = _wheel_modules(wheel.contents)
+    yield from _missing_modules(modules, needs)
+    platform, python = wheel.platform, wheel.python
+    if platform is not None and python:
+        required = requirements_on(wheel.contents.metadata, platform.markers(python))
+        yield from _undeclared_imports(modules, python, required, needs)
+
+
+def _missing_modules(modules: WheelModules, needs: Mapping[str, Any]) -> Iterator[WheelProblem]:
     """Yield the imports of modules that are missing in the wheel's own package.
 
     Imports in functions count, because they fail when the function is called; imports whose failure
     is (or may be) caught do not. Imports that the tracer always executes on start have their own
     kind of finding.
     """
-    modules = wheel_modules(wheel.contents)
     start = modules.reached(tuple(needs["start"]["modules"]))
     for name, statement, missing in modules.missing:
         if _matches(name, needs["copied"]["modules"]):
@@ -182,21 +190,21 @@ def missing_modules(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterator
         )
 
 
-def undeclared_imports(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterator[WheelProblem]:
+def _undeclared_imports(
+    modules: WheelModules,
+    python: str,
+    required: Iterable[WheelRequirement],
+    needs: Mapping[str, Any],
+) -> Iterator[WheelProblem]:
     """Yield imports on start of the tracer or a capability that no requirement and CPython provide.
 
     Each has the chain of imports that leads there.
     """
-    platform, python = wheel.platform, wheel.python
-    if platform is None or not python:
-        return
-    modules = wheel_modules(wheel.contents)
-    required = {
-        requirement.project
-        for requirement in requirements_on(wheel.contents.metadata, platform.markers(python))
-    }
     start = (*needs["start"]["modules"], *needs["start"]["switched"])
-    available = standard_library(python) | modules.top_level | _provided(required, needs["modules"])
+    available = {*standard_library(python), *modules.top_level}
+    for requirement in required:
+        project = requirement.project
+        available.update(needs["modules"].get(project, [project.replace("-", "_")]))
     for name, chain in modules.reached(start).items():
         if _matches(name, [*needs["on-demand"]["modules"], *needs["copied"]["modules"]]):
             continue
@@ -216,14 +224,6 @@ def undeclared_imports(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Itera
 
 def _matches(name: str, globs: Sequence[str]) -> bool:
     return any(fnmatch.fnmatch(name, glob) for glob in globs)
-
-
-def _provided(required: set[str], modules: Mapping[str, Sequence[str]]) -> frozenset[str]:
-    """Return the top-level modules of these projects."""
-    provided: set[str] = set()
-    for project in required:
-        provided.update(modules.get(project, [project.replace("-", "_")]))
-    return frozenset(provided)
 
 
 def _sibling(name: str, module: ModuleImports, top: str) -> str:

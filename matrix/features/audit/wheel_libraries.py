@@ -27,14 +27,23 @@ def required_library_globs(needs: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted({glob for place in places for glob in place["files"]}))
 
 
-def misplaced_libraries(wheel: InspectedWheel) -> Iterator[WheelProblem]:
-    """Yield the libraries for another machine or C library than the wheel's tags."""
+def library_problems(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterator[WheelProblem]:
+    """Yield the libraries that a wheel lacks, and those for another machine or C library.
+
+    A wheel for any platform, or for an unknown one, has no such problems.
+    """
     platform = wheel.platform
-    if platform is None:
-        return
+    if platform is not None:
+        yield from _missing_libraries(wheel.contents, platform, needs)
+        yield from _misplaced_libraries(wheel.contents, platform)
+
+
+def _misplaced_libraries(
+    contents: WheelContents, platform: WheelPlatform
+) -> Iterator[WheelProblem]:
     groups: dict[str, list[NativeLibrary]] = defaultdict(list)
-    for library in wheel.contents.libraries:
-        groups[_stem(library.path)].append(library)
+    for library in contents.libraries:
+        groups[library.path.rpartition("/")[2].partition(".")[0]].append(library)
     for group in groups.values():
         complete = not _unsupported_machines(group, platform)
         for library in group:
@@ -49,19 +58,19 @@ def misplaced_libraries(wheel: InspectedWheel) -> Iterator[WheelProblem]:
                 yield from _foreign_libc(library, platform)
 
 
-def missing_libraries(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterator[WheelProblem]:
+def _missing_libraries(
+    contents: WheelContents, platform: WheelPlatform, needs: Mapping[str, Any]
+) -> Iterator[WheelProblem]:
     """Yield the capabilities whose libraries the wheel lacks for its machines."""
-    platform = wheel.platform
-    if platform is None:
-        return
     for capability, need in needs["capability"].items():
         for name in need["libraries"]:
-            place = _place(wheel.contents, needs["library"][name])
+            places = needs["library"][name]
+            place = next((one for one in places if one["loader"] in contents.names), None)
             if place is None:
                 continue
             libraries = [
                 library
-                for library in wheel.contents.libraries
+                for library in contents.libraries
                 if any(fnmatch.fnmatch(library.path, glob) for glob in place["files"])
             ]
             missing = _unsupported_machines(libraries, platform)
@@ -74,13 +83,6 @@ def missing_libraries(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterat
                     + (f"; there are {others}" if others else ""),
                     place["loader"],
                 )
-
-
-def _place(
-    contents: WheelContents, places: Sequence[Mapping[str, Any]]
-) -> Mapping[str, Any] | None:
-    names = frozenset(contents.names)
-    return next((place for place in places if place["loader"] in names), None)
 
 
 def _supports(library: NativeLibrary, platform: WheelPlatform) -> bool:
@@ -135,10 +137,6 @@ def _foreign_libc(library: NativeLibrary, platform: WheelPlatform) -> Iterator[W
 def _is_glibc(name: str) -> bool:
     stem, _, version = name.partition(".so.")
     return stem.removeprefix("lib") in _MUSL_RESERVED and version in {"6", "2", "1", "0"}
-
-
-def _stem(path: str) -> str:
-    return path.rpartition("/")[2].partition(".")[0]
 
 
 def _problem(kind: FindingKind, library: NativeLibrary, says: str) -> WheelProblem:

@@ -6,6 +6,7 @@ import dataclasses
 import re
 
 from matrix.features.audit.findings import FindingKind
+from matrix.pypi.releases import python_key
 from matrix.pypi.wheel_contents import WheelContents
 
 _LINUX = re.compile(
@@ -64,6 +65,11 @@ def parse_python(tags: str) -> str:
     """Return `3.9` for `cp39-cp39-...`, the first of several; "" without a minor version."""
     match = _INTERPRETER.match(tags)
     return f"{match['major']}.{match['minor']}" if match and match["minor"] else ""
+
+
+def python_order(python: str) -> tuple[int, ...]:
+    """Return a key that orders the results of `parse_python`, "" first."""
+    return python_key(python) if python else ()
 
 
 def parse_platform(tags: str) -> WheelPlatform | None:

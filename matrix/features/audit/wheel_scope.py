@@ -9,10 +9,10 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from matrix.features.audit.wheel_platforms import parse_platform, parse_python
+from matrix.features.audit.wheel_platforms import parse_platform, parse_python, python_order
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import File, Project
-from matrix.pypi.releases import Releases, lowest_named, python_key
+from matrix.pypi.releases import Releases, lowest_named
 
 _ENDS = 2
 
@@ -78,5 +78,4 @@ def select_wheels(
 
 
 def _age(file: File) -> tuple[tuple[int, ...], str]:
-    python = parse_python(file.tags)
-    return (python_key(python) if python else (), file.filename)
+    return python_order(parse_python(file.tags)), file.filename
