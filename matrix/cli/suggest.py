@@ -16,9 +16,10 @@ from matrix.cli.options import add_plan_options, plan_from_args, targets_from_ar
 from matrix.documents.facts import document_paths
 from matrix.errors import ExitCode, IndexUnavailableError, StorageError, UsageError, UserError
 from matrix.features.audit.index_evidence import static_evidence
+from matrix.features.corrections.change import ClaimCase
 from matrix.features.corrections.edit import diff_name, diff_root, unified_diff
 from matrix.features.corrections.observed import ObservedFindings, recorded_findings
-from matrix.features.corrections.page import ClaimCase, PageText, read_pages
+from matrix.features.corrections.page import PageText, read_pages
 from matrix.features.corrections.suggest import Suggestion, suggest
 from matrix.features.corrections.summary import SuggestionSummary, as_json, as_markdown
 from matrix.features.corrections.verdicts_file import read_verdicts

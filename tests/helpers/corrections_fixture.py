@@ -11,9 +11,10 @@ from pathlib import Path
 from packaging.version import Version
 
 from helpers.planning_fixture import LINUX, world
+from matrix.features.corrections.change import ClaimCase
 from matrix.features.corrections.edit import unified_diff
 from matrix.features.corrections.observed import ObservedFindings
-from matrix.features.corrections.page import ClaimCase, read_pages
+from matrix.features.corrections.page import read_pages
 from matrix.features.corrections.suggest import Suggestion, suggest
 from matrix.features.corrections.verify import changed_claims, still_refuted
 from matrix.judging.claims import judge

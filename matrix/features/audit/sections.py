@@ -16,7 +16,7 @@ from matrix.features.audit.documents import compare_documents
 from matrix.features.audit.findings import AuditFinding, finding_texts
 from matrix.features.audit.index import compare_with_index
 from matrix.features.audit.pages import no_dates, release_dates
-from matrix.features.audit.wheel_scope import InspectionScope
+from matrix.features.audit.wheel_platforms import InspectionScope
 from matrix.features.audit.wheels import inspect_artifacts
 from matrix.model.claim import Claim
 from matrix.pypi.index import Index

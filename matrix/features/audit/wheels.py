@@ -16,8 +16,14 @@ from matrix.features.audit.findings import AuditFinding, DocumentLine, FindingKi
 from matrix.features.audit.versions import group_releases
 from matrix.features.audit.wheel_imports import RequirementChecker, import_problems
 from matrix.features.audit.wheel_libraries import library_problems, required_library_globs
-from matrix.features.audit.wheel_platforms import InspectedWheel, WheelProblem, python_order
-from matrix.features.audit.wheel_scope import InspectionScope, boundary_releases, select_wheels
+from matrix.features.audit.wheel_platforms import (
+    InspectedWheel,
+    InspectionScope,
+    WheelProblem,
+    boundary_releases,
+    python_order,
+    select_wheels,
+)
 from matrix.model.claim import Claim
 from matrix.model.index import Project
 from matrix.pypi.index import Index
@@ -28,6 +34,8 @@ from matrix.system.data_files import read_data
 
 # The largest number of places of a finding; the table has the others.
 _MAX_PLACES = 5
+# The longest inspection.
+_SECONDS = 1800.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,7 +243,7 @@ def inspect_artifacts(
         select_wheels(project, [release], every=scope.every) for release in reversed(releases)
     ]
     total = sum(map(len, batches))
-    end = time.monotonic() + scope.seconds
+    end = time.monotonic() + _SECONDS
     checker = WheelChecker(project, index, needs)
     done = itertools.count(1)
     fetched = 0

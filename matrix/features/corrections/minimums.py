@@ -7,6 +7,7 @@ differ between documents, follow the one that evidence confirms.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from matrix.features.audit.findings import AuditFinding, FindingKind
@@ -14,12 +15,13 @@ from matrix.features.audit.versions import contains, lower_bound
 from matrix.features.corrections.change import (
     Action,
     ChangeGround,
+    ClaimCase,
+    Correction,
     DocumentChange,
     UnchangedClaim,
-    ground_for,
 )
-from matrix.features.corrections.observed import KnownMinimum, refuted_parts
-from matrix.features.corrections.page import ClaimCase, PageText
+from matrix.features.corrections.observed import KnownMinimum
+from matrix.features.corrections.page import PageText
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.fact import FactKind, fact
 from matrix.model.verdict import Outcome, PartVerdict, Tightness
@@ -30,9 +32,7 @@ from matrix.planning.page import ClaimPage
 _MAX_FINDINGS = 6
 
 
-def corrected_minimums(
-    case: ClaimCase, page: PageText
-) -> Iterator[DocumentChange | UnchangedClaim]:
+def corrected_minimums(case: ClaimCase, page: PageText) -> Iterator[Correction]:
     """Yield a change for each capability whose minimum, or a claim depending on it, is refuted."""
     for claim, dependents in _dependents(page).items():
         wrong = case.refuted(dependents)
@@ -48,17 +48,13 @@ def corrected_minimums(
                 f"the minimum of {claim.subject}, {claim.as_written}",
                 "no release was observed in which everything refuted works",
                 refuted=True,
-                grounds=tuple(
-                    ground_for(other, case.verdicts[other.id])
-                    for other in wrong
-                    if other is claim or other.kind is ClaimKind.DEPLOYMENT
+                grounds=case.grounds(
+                    other for other in wrong if other is claim or other.kind is ClaimKind.DEPLOYMENT
                 ),
             )
 
 
-def agreeing_minimums(
-    case: ClaimCase, findings: Iterable[AuditFinding]
-) -> Iterator[DocumentChange | UnchangedClaim]:
+def agreeing_minimums(case: ClaimCase, findings: Iterable[AuditFinding]) -> Iterator[Correction]:
     """Yield a change for each minimum that is too high where another page has the exact one."""
     by_id = {claim.id: claim for claim in case.claims}
     for finding in findings:
@@ -85,7 +81,7 @@ def agreeing_minimums(
 
 def lowered_minimums(
     case: ClaimCase, page: PageText, settled: Collection[str]
-) -> Iterator[DocumentChange | UnchangedClaim]:
+) -> Iterator[Correction]:
     """Yield a change for each confirmed minimum below which an earlier release works as well.
 
     A minimum that is too high is not false: this is optional.
@@ -118,16 +114,14 @@ def disagreements(
         ):
             continue
         locations = ", ".join(dict.fromkeys(str(place) for place in finding.places))
-        judged = [by_id[place.claim] for place in places if place.claim in case.verdicts]
+        claims = [by_id[place.claim] for place in places if place.claim in case.verdicts]
         yield UnchangedClaim(
             places[0].document,
             places[0].line,
             f"{finding.subject}: {finding.says} ({locations})",
             f"no evidence decides it; {finding.reason}",
-            grounds=tuple(
-                ground_for(claim, case.verdicts[claim.id])
-                for claim in judged
-                if case.outcome(claim) is not Outcome.UNVERIFIED
+            grounds=case.grounds(
+                claim for claim in claims if case.outcome(claim) is not Outcome.UNVERIFIED
             ),
         )
 
@@ -170,7 +164,12 @@ def _known_minimum(
         # A claim that denies something is confirmed where nothing is observed.
         if verdict and (dependent is claim or dependent.status is not Status.NOT_SUPPORTED):
             parts += verdict.parts
-    required = [part for other in wrong for part in refuted_parts(case.verdicts[other.id].parts)]
+    required = [
+        part
+        for other in wrong
+        for part in case.verdicts[other.id].parts
+        if part.outcome is Outcome.REFUTED
+    ]
     optional = [part for part in parts if part not in required]
     return case.observed.minimum(required, optional, above=lower_bound(claim.specifier))
 
@@ -183,7 +182,7 @@ def _with_minimum(  # noqa: PLR0913 - a change and its evidence
     known: KnownMinimum,
     *,
     action: Action = Action.MINIMUM,
-) -> DocumentChange | UnchangedClaim:
+) -> Correction:
     """Return the change that gives a capability another minimum and keeps the rest of the row."""
     grounds = _grounds(case, wrong, known)
     old, new = _only_minimum(claim), known.release
@@ -216,7 +215,7 @@ def _with_minimum(  # noqa: PLR0913 - a change and its evidence
         f"the minimum of {claim.subject}: {claim.as_written} \N{RIGHTWARDS ARROW} {new}",
         (replacement,),
         (claim.fact,),
-        ((claim.kind.value, claim.subject, specifier, status.value, claim.scope),),
+        (dataclasses.replace(claim, specifier=specifier, status=status).fact,),
         grounds,
         " ".join(filter(None, [_bound_caveat(claim.subject, known), _open_caveat(case, wrong)])),
     )
@@ -286,4 +285,4 @@ def _grounds(
         )
         for finding in known.findings[:_MAX_FINDINGS]
     ]
-    return (*(ground_for(claim, case.verdicts[claim.id]) for claim in wrong), *observed)
+    return (*case.grounds(wrong), *observed)

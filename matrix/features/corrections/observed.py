@@ -18,7 +18,7 @@ from matrix.model.capture import CellCapture
 from matrix.model.cell import Cell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
-from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict
+from matrix.model.verdict import Finding, Observed, PartVerdict
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
 
@@ -115,11 +115,6 @@ class ObservedFindings:
             later > release and self._shows(key, later) is Observed.PRESENT
             for later in self._by_key.get(key, {})
         )
-
-
-def refuted_parts(parts: Iterable[PartVerdict]) -> list[PartVerdict]:
-    """Return the parts that are refuted."""
-    return [part for part in parts if part.outcome is Outcome.REFUTED]
 
 
 def recorded_findings(

@@ -1,4 +1,4 @@
-"""Documents to correct: their files, their layout, and the verdicts on their claims."""
+"""Documents to correct: their files, their layout, and the words that they use."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import dataclasses
 import functools
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from matrix.documents.claim_ids import document_names
 from matrix.documents.document import ReadDocument, read_documents
 from matrix.documents.layout import PageLayout, TableLayout, read_layout
 from matrix.documents.source import load_source
-from matrix.documents.text import plain
+from matrix.documents.table_reader import SUPPORT
+from matrix.documents.text import comparable, plain
+from matrix.documents.vocabulary import own_forms
 from matrix.errors import UnreadableInputError
 from matrix.features.corrections.edit import (
     FileText,
@@ -22,10 +25,10 @@ from matrix.features.corrections.edit import (
     parse_file_text,
     refit_cell,
 )
-from matrix.features.corrections.observed import ObservedFindings
-from matrix.model.claim import Claim
-from matrix.model.verdict import Outcome, Verdict
+from matrix.model.claim import Claim, ClaimKind, Status
 
+SUPPORT_KINDS = (ClaimKind.FRAMEWORK, ClaimKind.DEPLOYMENT)
+_LATIN = re.compile(r"[A-Za-z]+")
 _NUMBER = re.compile(r"[0-9\uff10-\uff19]+(?:[.\uff0e][0-9\uff10-\uff19]+)*")
 _WIDE = str.maketrans(
     "0123456789.", "\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19\uff0e"
@@ -132,29 +135,6 @@ def _line_numbers(layout: TableLayout) -> list[int]:
     return [first, first + 1, *(row.line for row in layout.table.rows)]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class ClaimCase:
-    """All that corrections are derived from: pages by name, verdicts by claim id, findings."""
-
-    pages: Mapping[str, PageText]
-    verdicts: Mapping[str, Verdict]
-    observed: ObservedFindings
-
-    @property
-    def claims(self) -> tuple[Claim, ...]:
-        """Return the claims of all documents."""
-        return tuple(claim for page in self.pages.values() for claim in page.claims)
-
-    def outcome(self, claim: Claim) -> Outcome:
-        """Return the outcome of a claim; one without a verdict is unverified."""
-        verdict = self.verdicts.get(claim.id)
-        return verdict.outcome if verdict else Outcome.UNVERIFIED
-
-    def refuted(self, claims: Iterable[Claim]) -> list[Claim]:
-        """Return those of the claims that are refuted."""
-        return [claim for claim in claims if self.outcome(claim) is Outcome.REFUTED]
-
-
 def read_pages(
     paths: Sequence[Path], *, lenient: bool = False
 ) -> tuple[ReadDocument, dict[str, PageText]]:
@@ -185,3 +165,96 @@ def read_pages(
             problems=tuple(problem.message for problem in problems if problem.document == name),
         )
     return reading, pages
+
+
+def support_column(page: PageText, claim: Claim) -> int | None:
+    """Return the column that has the support of a framework or deployment."""
+    layout = page.layout.table_at(claim.line)
+    if layout is None:
+        return None
+    about_deployment = claim.kind is ClaimKind.DEPLOYMENT
+    capability = claim.subject if about_deployment else claim.get("capability")
+    return layout.position(SUPPORT, capability) if capability else None
+
+
+def status_word(page: PageText, near: Claim, status: Status) -> tuple[str, str] | None:
+    """Return the word for a status and the padding before it; None where there is no word.
+
+    It is the most frequent word of the same column, otherwise of the same table, of other tables
+    with support as yes or no, or the first word of the language.
+    """
+    layout = page.layout.table_at(near.line)
+    column = support_column(page, near)
+    of_column, of_table, of_page = [], [], []
+    for claim in page.claims:
+        if claim.status is not status or claim.kind not in SUPPORT_KINDS or has_details(claim):
+            continue
+        word = _written_word(page, claim)
+        if word is None:
+            continue
+        of_page.append(word)
+        if page.layout.table_at(claim.line) is layout:
+            of_table.append(word)
+            if support_column(page, claim) == column:
+                of_column.append(word)
+    for words in (of_column, of_table, of_page):
+        if words:
+            return Counter(words).most_common(1)[0][0]
+    mark = "yes" if status is Status.SUPPORTED else "no"
+    forms = own_forms(page.language, "marks", mark) or own_forms(
+        page.language, "statuses", status.value
+    )
+    return (forms[0], " ") if forms else None
+
+
+def capability_name(pages: Collection[PageText], language: str, capability: str) -> str | None:
+    """Return the name of a capability in a language, None where it has no name.
+
+    It is the most frequent name in all pages that the language has too; otherwise the first
+    name of the language, in the capitals that the pages use.
+    """
+    forms = own_forms(language, "capabilities", capability)
+    comparable_forms = {comparable(form) for form in forms}
+    names = [name for name in _names(pages, capability) if comparable(name) in comparable_forms]
+    if names:
+        return Counter(names).most_common(1)[0][0]
+    return _capitalized(forms[0], pages) if forms else None
+
+
+def has_details(claim: Claim) -> bool:
+    """Return whether a support cell has more than yes or no: versions, or a date."""
+    versions = claim.specifier if claim.kind is ClaimKind.DEPLOYMENT else ""
+    note = claim.get("note") or ""
+    return bool(versions or claim.get("until") or "ddtrace " in note)
+
+
+def _written_word(page: PageText, claim: Claim) -> tuple[str, str] | None:
+    column, row = support_column(page, claim), page.row(claim.line)
+    if column is None or row is None or column >= len(row.spans):
+        return None
+    cell = row.cell(column)
+    return cell.strip(), cell[: len(cell) - len(cell.lstrip())] if cell.strip() else " "
+
+
+def _names(pages: Iterable[PageText], capability: str) -> Iterator[str]:
+    for page in pages:
+        for claim in page.claims:
+            if claim.kind is ClaimKind.CAPABILITY and claim.subject == capability:
+                layout = page.layout.table_at(claim.line)
+                column = layout.position("capability") if layout else None
+                if column is not None and (name := page.cell_text(claim.line, column)):
+                    yield name
+
+
+def _capitalized(form: str, pages: Iterable[PageText]) -> str:
+    counts: dict[str, Counter[str]] = {}
+    for page in pages:
+        for word in _LATIN.findall(page.text):
+            counts.setdefault(word.casefold(), Counter())[word] += 1
+
+    def most_frequent(match: re.Match[str]) -> str:
+        spellings = counts.get(match[0].casefold())
+        return spellings.most_common(1)[0][0] if spellings else match[0]
+
+    text = _LATIN.sub(most_frequent, form)
+    return text[:1].upper() + text[1:]

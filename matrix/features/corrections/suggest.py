@@ -15,17 +15,16 @@ from typing import Any
 from matrix.documents.document import ReadDocument, read_document
 from matrix.errors import UserError
 from matrix.features.audit.documents import compare_documents
-from matrix.features.corrections.change import DocumentChange, UnchangedClaim, ground_for
+from matrix.features.corrections.change import ClaimCase, Correction, DocumentChange, UnchangedClaim
 from matrix.features.corrections.minimums import (
     agreeing_minimums,
     corrected_minimums,
     disagreements,
     lowered_minimums,
 )
-from matrix.features.corrections.notes import removed_notes
-from matrix.features.corrections.page import ClaimCase, PageText
+from matrix.features.corrections.page import PageText
+from matrix.features.corrections.removals import narrowed_runtimes, removed_notes
 from matrix.features.corrections.rows import added_rows, turned_cells
-from matrix.features.corrections.runtimes import narrowed_runtimes
 
 _MAX_FACTS = 3
 
@@ -72,13 +71,11 @@ def reread(page: PageText, data: bytes) -> ReadDocument:
         return read_document(path, language=page.language, name=page.name)
 
 
-def _corrections(case: ClaimCase, *, earlier: bool) -> Iterator[DocumentChange | UnchangedClaim]:
+def _corrections(case: ClaimCase, *, earlier: bool) -> Iterator[Correction]:
     settled: set[str] = set()
     covered: set[str] = set()
 
-    def tracked(
-        corrections: Iterable[DocumentChange | UnchangedClaim],
-    ) -> Iterator[DocumentChange | UnchangedClaim]:
+    def tracked(corrections: Iterable[Correction]) -> Iterator[Correction]:
         for correction in corrections:
             claims = {ground.claim for ground in correction.grounds}
             covered.update(claims)
@@ -107,13 +104,11 @@ def _corrections(case: ClaimCase, *, earlier: bool) -> Iterator[DocumentChange |
                 f"{claim.kind.value} {claim.subject}, {claim.as_written!r}",
                 "there is no rule that corrects such a row",
                 refuted=True,
-                grounds=(ground_for(claim, case.verdicts[claim.id]),),
+                grounds=case.grounds([claim]),
             )
 
 
-def _suggestion(
-    page: PageText, corrections: Sequence[DocumentChange | UnchangedClaim]
-) -> Suggestion:
+def _suggestion(page: PageText, corrections: Sequence[Correction]) -> Suggestion:
     own = [correction for correction in corrections if correction.document == page.name]
     changes = tuple(change for change in own if isinstance(change, DocumentChange))
     unchanged = tuple(claim for claim in own if isinstance(claim, UnchangedClaim))

@@ -19,8 +19,12 @@ from matrix.__main__ import main
 from matrix.errors import IndexUnavailableError
 from matrix.features.audit.findings import FindingKind
 from matrix.features.audit.wheel_imports import standard_library
-from matrix.features.audit.wheel_platforms import parse_platform, parse_python
-from matrix.features.audit.wheel_scope import boundary_releases, select_wheels
+from matrix.features.audit.wheel_platforms import (
+    boundary_releases,
+    parse_platform,
+    parse_python,
+    select_wheels,
+)
 from matrix.features.audit.wheels import WheelChecker, WheelReport
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import File, Project, ReleaseFiles
