@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -16,23 +15,27 @@ from matrix.cli.options import add_plan_options, plan_from_args, targets_from_ar
 from matrix.documents.facts import document_paths
 from matrix.errors import ExitCode, IndexUnavailableError, StorageError, UsageError, UserError
 from matrix.features.audit.index_evidence import static_evidence
+from matrix.features.corrections.basis import (
+    CorrectionBasis,
+    changed_claims,
+    contained_findings,
+    read_verdicts,
+    still_refuted,
+)
 from matrix.features.corrections.change import ClaimCase
 from matrix.features.corrections.edit import diff_name, diff_root, unified_diff
 from matrix.features.corrections.observed import ObservedFindings, recorded_findings
 from matrix.features.corrections.page import PageText, read_pages
 from matrix.features.corrections.suggest import Suggestion, suggest
 from matrix.features.corrections.summary import SuggestionSummary, as_json, as_markdown
-from matrix.features.corrections.verdicts_file import read_verdicts
-from matrix.features.corrections.verify import changed_claims, still_refuted
 from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture
-from matrix.model.verdict import Finding, Verdict
-from matrix.planning.existence import Unsatisfiable
 from matrix.planning.versions import TRACER
 from matrix.probes.registry import load_probes
 from matrix.pypi.client import CachedIndex
 from matrix.pypi.releases import Releases
 from matrix.reporting.json import write_text, write_text_json
+from matrix.reporting.text import count_text
 from matrix.runs.backend import RunBackend
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
@@ -191,8 +194,7 @@ def _report(summary: SuggestionSummary) -> int:
         _note(f"still refuted: {verdict.claim}: {evidence_text(verdict.facts)}")
     if summary.still_refuted is None:
         _note(f"the changed documents were not judged again: {summary.unchecked}")
-    count = len(summary.changes)
-    _note(f"{count} change{'s' if count != 1 else ''}, from {summary.source}")
+    _note(f"{count_text(len(summary.changes), 'change')}, from {summary.source}")
     errors = [
         f"{suggestion.page.path}: {suggestion.error}"
         for suggestion in summary.suggestions
@@ -218,26 +220,14 @@ _ACCEPTS: Mapping[str, Callable[[CellCapture], bool]] = {
 """The captures that count, by --engine."""
 
 
-@dataclasses.dataclass(frozen=True)
-class CorrectionBasis:
-    """The verdicts and findings that corrections rest on, and the inputs of another plan.
-
-    `source` names it in reports. `contained` are the findings that claims about containers are
-    judged by.
-    """
-
-    verdicts: Mapping[str, Verdict]
-    findings: tuple[Finding, ...]
-    source: str
-    profile: str
-    targets: tuple[str, ...]
-    obstacles: Mapping[str, Unsatisfiable] = dataclasses.field(default_factory=dict)
-    contained: tuple[Finding, ...] = ()
-
-
 def _summary(args: argparse.Namespace, pages: Mapping[str, PageText]) -> SuggestionSummary:
     """Return the suggestions for the documents, and the verdicts on the changed ones."""
-    basis = _recorded_basis(args) if args.verdicts is None else _file_basis(args, pages.values())
+    if args.verdicts is None:
+        basis = _recorded_basis(args)
+    else:
+        basis = read_verdicts(args.verdicts, pages.values())
+    for name in basis.missing:
+        _note(f"{args.verdicts} has no claims of {name}")
     if not basis.findings:
         _note(f"no cell has any findings in {basis.source}")
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
@@ -252,34 +242,11 @@ def _summary(args: argparse.Namespace, pages: Mapping[str, PageText]) -> Suggest
     refuted = None
     if not unavailable:
         try:
-            refuted = still_refuted(
-                changed_claims(suggestions),
-                index,
-                basis.findings,
-                profile=basis.profile,
-                as_of=args.as_of,
-                targets=basis.targets,
-                obstacles=basis.obstacles,
-                static=static_evidence,
-                contained=basis.contained,
-            )
+            claims = changed_claims(suggestions)
+            refuted = still_refuted(claims, index, basis, as_of=args.as_of, static=static_evidence)
         except IndexUnavailableError as error:
             unavailable = error.message
     return SuggestionSummary(suggestions, basis.source, refuted, unavailable)
-
-
-def _file_basis(args: argparse.Namespace, pages: Iterable[PageText]) -> CorrectionBasis:
-    file = read_verdicts(args.verdicts, pages)
-    for name in file.missing:
-        _note(f"{args.verdicts} has no claims of {name}")
-    return CorrectionBasis(
-        file.verdicts,
-        file.findings,
-        args.verdicts.name,
-        file.profile,
-        file.targets,
-        contained=file.contained,
-    )
 
 
 def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
@@ -307,5 +274,5 @@ def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
         args.profile,
         where.targets,
         where.obstacles,
-        tuple(finding for cell in record.cells if cell.contained for finding in cell.findings),
+        contained_findings(record),
     )

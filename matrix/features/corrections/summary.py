@@ -10,6 +10,7 @@ from matrix.features.corrections.change import Action, ChangeGround, DocumentCha
 from matrix.features.corrections.suggest import Suggestion
 from matrix.judging.sentences import evidence_text
 from matrix.model.verdict import Verdict
+from matrix.reporting.text import count_text
 
 SCHEMA = "suggest/1"
 _TITLES = {
@@ -97,8 +98,8 @@ def as_json(summary: SuggestionSummary, diffs: Mapping[str, bytes]) -> dict[str,
 
 def _introduction(summary: SuggestionSummary) -> str:
     changed = sum(bool(suggestion.changes) for suggestion in summary.suggestions)
-    changes = _count(len(summary.changes), "change")
-    documents = _count(len(summary.suggestions), "document")
+    changes = count_text(len(summary.changes), "change")
+    documents = count_text(len(summary.suggestions), "document")
     return (
         f"{changes} in {changed} of {documents}, from {summary.source}. Nothing else in the files"
         " is changed, and nothing that is unverified."
@@ -151,7 +152,3 @@ def _after(summary: SuggestionSummary) -> Iterator[str]:
 def _text(words: str) -> str:
     """Return words on one line, with accidental markup escaped."""
     return " ".join(words.split()).replace("<", "&lt;").replace("|", "\\|")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
