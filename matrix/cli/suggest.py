@@ -17,16 +17,16 @@ from matrix.errors import ExitCode, IndexUnavailableError, StorageError, UsageEr
 from matrix.features.audit.index_evidence import static_evidence
 from matrix.features.corrections.basis import (
     CorrectionBasis,
-    changed_claims,
+    ObservedFindings,
     contained_findings,
     read_verdicts,
+    recorded_findings,
     still_refuted,
 )
 from matrix.features.corrections.change import ClaimCase
 from matrix.features.corrections.edit import diff_name, diff_root, unified_diff
-from matrix.features.corrections.observed import ObservedFindings, recorded_findings
 from matrix.features.corrections.page import PageText, read_pages
-from matrix.features.corrections.suggest import Suggestion, suggest
+from matrix.features.corrections.suggest import Suggestion, changed_claims, suggest
 from matrix.features.corrections.summary import SuggestionSummary, as_json, as_markdown
 from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture

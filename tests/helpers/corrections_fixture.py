@@ -11,12 +11,11 @@ from pathlib import Path
 from packaging.version import Version
 
 from helpers.planning_fixture import LINUX, world
-from matrix.features.corrections.basis import CorrectionBasis, changed_claims, still_refuted
+from matrix.features.corrections.basis import CorrectionBasis, ObservedFindings, still_refuted
 from matrix.features.corrections.change import ClaimCase
 from matrix.features.corrections.edit import unified_diff
-from matrix.features.corrections.observed import ObservedFindings
 from matrix.features.corrections.page import read_pages
-from matrix.features.corrections.suggest import Suggestion, suggest
+from matrix.features.corrections.suggest import Suggestion, changed_claims, suggest
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
 from matrix.model.cell import Cell

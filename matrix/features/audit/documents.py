@@ -16,6 +16,7 @@ from matrix.features.audit.findings import (
     FindingKind,
     claim_line,
     describe_claim,
+    first_of_each_line,
     sort_findings,
 )
 from matrix.features.audit.pages import (
@@ -59,10 +60,7 @@ def _outside_finding(
 ) -> AuditFinding:
     kind = listed[0].kind
     word = "release branch" if kind is ClaimKind.BRANCH else kind.value
-    rows: dict[int, DocumentLine] = {}
-    for row in listed:
-        rows.setdefault(row.line, claim_line(row))
-    table = tuple(rows.values())
+    table = first_of_each_line(map(claim_line, listed))
     ranges = ", ".join(dict.fromkeys(row.specifier for row in listed))
     since = lower_bound(claim.specifier)
     newest = newest_release(page, [kind])
@@ -128,7 +126,7 @@ def _note_finding(
         assessment = Assessment("cannot tell which: both are on one page")
     else:
         assessment = compare_newest([page], [other], dates)
-    places = (_note_line(note), *(claim_line(row) for row in rows))
+    places = (_note_line(note), *map(claim_line, rows))
     note_status, row_status = (
         ("no support", "support") if _denies(note) else ("support", "no support")
     )
@@ -157,7 +155,7 @@ def _minimum_for_all(page: AuditedPage, note: Claim) -> Iterator[AuditFinding]:
             FindingKind.NOTE_AGAINST_TABLE,
             f"note/{note.subject}",
             f"the note says that {minimum} has all capabilities, the table names later minimums",
-            (_note_line(note), *(claim_line(claim) for claim in later)),
+            (_note_line(note), *map(claim_line, later)),
             (_note_line(note),),
             "likely out of date: the note, because the table names newer releases",
         )

@@ -64,7 +64,7 @@ def differing_values(pages: Sequence[AuditedPage], dates: Dates) -> Iterator[Aud
     )
     for page in pages:
         for topic, claims in page.topics.items():
-            by_topic[topic.for_all_releases][page] += claims
+            by_topic[dataclasses.replace(topic, releases="")][page] += claims
     grouped: dict[Hashable, list[tuple[FindingKind, ClaimTopic, _ByValue]]] = defaultdict(list)
     for topic, claims_by_page in by_topic.items():
         for kind, values in _differences(topic.kind, claims_by_page):
@@ -176,32 +176,27 @@ def _assess_difference(
     return compare_newest(one, other, dates, table)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Gap:
-    """A topic that a page lacks; gaps of equal kind and `group` can be one finding."""
-
-    kind: FindingKind
-    group: str
-    page: AuditedPage
+_Gaps: TypeAlias = dict[AuditedPage, tuple[FindingKind, str]]
+"""The pages that lack a topic, each with its `_gap`."""
 
 
 def missing_entries(pages: Sequence[AuditedPage], dates: Dates) -> Iterator[AuditFinding]:
     """Yield a finding for each topic, or group of topics, that some page lacks."""
-    grouped: dict[Hashable, list[tuple[ClaimTopic, tuple[AuditedPage, ...], tuple[_Gap, ...]]]]
+    grouped: dict[Hashable, list[tuple[ClaimTopic, tuple[AuditedPage, ...], _Gaps]]]
     grouped = defaultdict(list)
     for topic in sorted({topic for page in pages for topic in page.topics}):
         kind = topic.kind
         having = tuple(page for page in pages if topic in page.topics)
-        gaps = tuple(
-            _gap(topic, page)
+        gaps = {
+            page: _gap(topic, page)
             for page in pages
             if topic not in page.topics
             and any(page.comparable_with(other, kind) for other in having)
             and not _covered(topic, page, having)
-        )
+        }
         if gaps:
             key = (
-                tuple((gap.kind, gap.group, gap.page.document) for gap in gaps),
+                tuple(gaps.items()),
                 tuple(page.document for page in having),
                 topic.row if kind in (ClaimKind.CAPABILITY, ClaimKind.BRANCH) else topic.kind,
             )
@@ -210,22 +205,23 @@ def missing_entries(pages: Sequence[AuditedPage], dates: Dates) -> Iterator[Audi
         topics = [topic for topic, _, _ in group]
         _, having, gaps = group[0]
         lacking: dict[FindingKind, list[AuditedPage]] = defaultdict(list)
-        for gap in gaps:
-            lacking[gap.kind].append(gap.page)
+        for page, (gap_kind, _) in gaps.items():
+            lacking[gap_kind].append(page)
         for finding_kind, pages_without in lacking.items():
             yield _missing_finding(finding_kind, topics, having, pages_without, dates)
 
 
-def _gap(topic: ClaimTopic, page: AuditedPage) -> _Gap:
+def _gap(topic: ClaimTopic, page: AuditedPage) -> tuple[FindingKind, str]:
+    """Return the kind of a gap, and its group: gaps of equal kind and group can be one finding."""
     kind = topic.kind
     same_kind = [other for other in page.topics if other.kind is kind]
     if kind in _MISSING_KINDS:
-        return _Gap(_MISSING_KINDS[kind], "", page)
+        return _MISSING_KINDS[kind], ""
     if not same_kind:
-        return _Gap(FindingKind.TABLE_MISSING, topic.kind, page)
+        return FindingKind.TABLE_MISSING, topic.kind.value
     if topic.column and not any(other.column == topic.column for other in same_kind):
-        return _Gap(FindingKind.COLUMN_MISSING, topic.column, page)
-    return _Gap(FindingKind.ROW_MISSING, "" if kind is ClaimKind.RUNTIME else topic.row, page)
+        return FindingKind.COLUMN_MISSING, topic.column
+    return FindingKind.ROW_MISSING, "" if kind is ClaimKind.RUNTIME else topic.row
 
 
 def _covered(topic: ClaimTopic, page: AuditedPage, having: Sequence[AuditedPage]) -> bool:
@@ -255,7 +251,7 @@ def _missing_finding(
     assessment = _assess_missing(kind, claims, having, lacking, dates)
     missing_text = _MISSING_TEXTS.get(kind, "no such row")
     places = (
-        *first_of_each_line(claim_line(claim) for claim in claims),
+        *first_of_each_line(map(claim_line, claims)),
         *(page.line_of_missing(topics[0], missing_text) for page in lacking),
     )
     return AuditFinding(

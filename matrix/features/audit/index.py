@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from packaging.version import Version
@@ -88,45 +89,34 @@ def compare_with_index(claims: Iterable[Claim], project: Project) -> IndexReport
 
 def _runtimes(claims: Sequence[Claim], releases: ProjectReleases) -> Iterator[AuditFinding]:
     """Yield a finding for each group of runtimes that lack the same artifacts."""
-    claims_by_query: dict[OfferQuery, list[Claim]] = {}
+    claims_by_query: dict[OfferQuery, list[Claim]] = defaultdict(list)
     for claim in cpython_claims(claims):
         for query in releases.queries(claim):
-            claims_by_query.setdefault(query, []).append(claim)
+            claims_by_query[query].append(claim)
     # Grouped by CPython first, so that only CPythons with the same platforms are in one finding.
-    by_python: dict[tuple[FindingKind, str, str, str], list[OfferQuery]] = {}
+    by_python: dict[tuple[FindingKind, str, str, str], list[OfferQuery]] = defaultdict(list)
     for query in claims_by_query:
         result = releases.find(query)
         kind = _kind(result)
         if kind is not None:
-            key = (kind, query.specifier, result.describe(), query.python)
-            by_python.setdefault(key, []).append(query)
-    grouped: dict[tuple[FindingKind, str, str, tuple[str, ...]], list[OfferQuery]] = {}
+            by_python[kind, query.specifier, result.describe(), query.python].append(query)
+    grouped: dict[tuple[FindingKind, str, str, tuple[str, ...]], list[OfferQuery]]
+    grouped = defaultdict(list)
     for (kind, specifier, text, _), queries in by_python.items():
-        titles = tuple(query.target.title for query in queries)
-        grouped.setdefault((kind, specifier, text, titles), []).extend(queries)
-    for (kind, *_), queries in grouped.items():
-        lines = _cited_lines(claim for query in queries for claim in claims_by_query[query])
-        yield _runtime_finding(kind, releases.find(queries[0]), queries, lines)
-
-
-def _runtime_finding(
-    kind: FindingKind,
-    result: OfferResult,
-    queries: Sequence[OfferQuery],
-    lines: tuple[DocumentLine, ...],
-) -> AuditFinding:
-    pythons = ", ".join(dict.fromkeys(query.python for query in queries))
-    targets = ", ".join(dict.fromkeys(query.target.title for query in queries))
-    return AuditFinding(
-        kind,
-        f"runtime/cpython {pythons} on {targets}",
-        f"ddtrace {result.query.specifier or '(any)'}: {result.describe()}",
-        lines,
-        reason=(
-            f"the index lists wheels of {result.with_wheels} of these {len(result.releases)}"
-            " releases for some runtime, so it is complete"
-        ),
-    )
+        grouped[kind, specifier, text, tuple(query.target.title for query in queries)] += queries
+    for (kind, specifier, text, titles), queries in grouped.items():
+        pythons = ", ".join(dict.fromkeys(query.python for query in queries))
+        result = releases.find(queries[0])
+        yield AuditFinding(
+            kind,
+            f"runtime/cpython {pythons} on {', '.join(titles)}",
+            f"ddtrace {specifier or '(any)'}: {text}",
+            _cited_lines(claim for query in queries for claim in claims_by_query[query]),
+            reason=(
+                f"the index lists wheels of {result.with_wheels} of these {len(result.releases)}"
+                " releases for some runtime, so it is complete"
+            ),
+        )
 
 
 def _kind(result: OfferResult) -> FindingKind | None:
@@ -143,30 +133,25 @@ def _kind(result: OfferResult) -> FindingKind | None:
 
 def _minimums(claims: Sequence[Claim], releases: ProjectReleases) -> Iterator[AuditFinding]:
     """Yield a finding for each documented minimum that was never released, or was yanked."""
-    affected: dict[tuple[FindingKind, str], list[Claim]] = {}
+    affected: dict[tuple[FindingKind, str], list[Claim]] = defaultdict(list)
     for claim in claims:
         minimum = lower_bound(claim.specifier)
         if claim.kind not in _ON_THE_LIBRARY or minimum is None:
             continue
-        kind = None
         if any(release.version == minimum for release in releases.yanked):
-            kind = FindingKind.MINIMUM_YANKED
+            affected[FindingKind.MINIMUM_YANKED, str(minimum)].append(claim)
         elif not _released(minimum, claim.specifier, releases):
-            kind = FindingKind.MINIMUM_NOT_RELEASED
-        if kind is not None:
-            affected.setdefault((kind, str(minimum)), []).append(claim)
+            affected[FindingKind.MINIMUM_NOT_RELEASED, str(minimum)].append(claim)
     for (kind, version), kind_claims in affected.items():
-        fitting = [
-            release.text
-            for release in releases.final
-            if contains(kind_claims[0].specifier, release.version)
-        ]
+        specifier = kind_claims[0].specifier
+        fitting = (
+            release.text for release in releases.final if contains(specifier, release.version)
+        )
         subjects = dict.fromkeys(f"{claim.kind.value}/{claim.subject}" for claim in kind_claims)
         yield AuditFinding(
             kind,
             ", ".join(subjects),
-            f"ddtrace {version}; the lowest matching release is"
-            f" {fitting[0] if fitting else 'none'}",
+            f"ddtrace {version}; the lowest matching release is {next(fitting, 'none')}",
             _cited_lines(kind_claims),
             reason=f"the index lists {len(releases.final)} final releases",
         )
@@ -237,10 +222,10 @@ def _rows(claims: Sequence[Claim], releases: ProjectReleases) -> Iterator[IndexR
             if query.target.title not in titles:
                 titles.append(query.target.title)
     for specifier, by_python in by_range.items():
-        joined: dict[tuple[str, bool, tuple[str, ...]], list[str]] = {}
+        joined: dict[tuple[str, bool, tuple[str, ...]], list[str]] = defaultdict(list)
         for python, offers in by_python.items():
             for (text, promised), titles in offers.items():
-                joined.setdefault((text, promised, tuple(titles)), []).append(python)
+                joined[text, promised, tuple(titles)].append(python)
         for (text, promised, targets), pythons in joined.items():
             yield IndexRow(specifier, tuple(pythons), targets, text, promised)
 

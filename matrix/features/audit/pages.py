@@ -39,11 +39,6 @@ class ClaimTopic:
     column: str = ""
     releases: str = ""
 
-    @property
-    def for_all_releases(self) -> ClaimTopic:
-        """Return the topic without the releases."""
-        return dataclasses.replace(self, releases="")
-
     def __str__(self) -> str:
         text = "/".join(filter(None, (self.kind.value, self.row, self.column)))
         return f"{text} (ddtrace {self.releases})" if self.releases else text

@@ -151,7 +151,8 @@ def show_section(section: Section, out: TextIO) -> None:
     console = Console(
         file=out, width=None if out.isatty() else _WIDTH, highlight=False, markup=False
     )
-    console.rule(f"{section.name}: {_count(section)}", align="left", style="bold")
+    count = count_text(len(section.findings), "finding") if section.findings else "no findings"
+    console.rule(f"{section.name}: {count}", align="left", style="bold")
     for table in section.tables:
         console.print(_rich_table(table))
     for finding in section.findings:
@@ -194,7 +195,3 @@ def _rich_table(table: TextTable) -> Table:
         rich_table.add_row("" if row[0] == previous else row[0], *map(Text, row[1:]))
         previous = row[0]
     return rich_table
-
-
-def _count(section: Section) -> str:
-    return count_text(len(section.findings), "finding") if section.findings else "no findings"

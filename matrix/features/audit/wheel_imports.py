@@ -49,18 +49,15 @@ class WheelModules:
         Imports whose failure is (or may be) caught are skipped.
         """
         missing = []
-        cache: dict[tuple[str, str], str] = {}
+        missing_name = functools.cache(self._missing)
         for name, module in sorted(self.sources.items()):
             for statement in module.imports:
                 if statement.condition is ImportCondition.GUARDED or not (
                     module.exact or statement.condition is ImportCondition.ALWAYS
                 ):
                     continue
-                key = (statement.module, statement.name)
-                if key not in cache:
-                    cache[key] = self._missing(statement)
-                if cache[key]:
-                    missing.append((name, statement, cache[key]))
+                if lacking := missing_name(statement.module, statement.name):
+                    missing.append((name, statement, lacking))
         return tuple(missing)
 
     @functools.lru_cache(maxsize=32)  # noqa: B019 - bounded; two starts of a few wheels
@@ -81,30 +78,29 @@ class WheelModules:
     def _imported(self, name: str) -> Iterator[str]:
         for statement in self.sources[name].imports:
             if statement.condition is ImportCondition.ALWAYS:
-                yield self._submodule(statement) or statement.module
+                yield self._submodule(statement.module, statement.name) or statement.module
 
-    def _submodule(self, statement: Import) -> str:
+    def _submodule(self, package: str, name: str) -> str:
         """Return the module that `from package import name` imports, "" for another name."""
-        name = f"{statement.module}.{statement.name}"
-        return name if statement.name and name in self.names else ""
+        submodule = f"{package}.{name}"
+        return submodule if name and submodule in self.names else ""
 
-    def _missing(self, statement: Import) -> str:
+    def _missing(self, package: str, name: str) -> str:
         """Return the name that an import cannot find in the wheel, "" if there is none."""
-        if statement.module.partition(".")[0] not in self.top_level:
+        if package.partition(".")[0] not in self.top_level:
             return ""
-        for part in _parts(statement.module):
+        for part in _parts(package):
             if part not in self.names:
                 return part
             if part in self.native:
                 return ""  # an extension module may define submodules
-        name = statement.name
-        if not name or name == "*" or self._submodule(statement):
+        if not name or name == "*" or self._submodule(package, name):
             return ""
-        module = self.sources.get(statement.module)
+        module = self.sources.get(package)
         if module is None or module.names is None or name in module.names:
             return ""
         # Names such as `__path__` and `__file__` are bound by the import itself.
-        return "" if name.startswith("__") else f"{statement.module}.{name}"
+        return "" if name.startswith("__") else f"{package}.{name}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,7 +235,7 @@ class RequirementChecker:
         self._index = index
         self.unavailable: dict[str, str] = {}
         self._releases: Callable[[str], Releases | None] = functools.cache(self._fetch)
-        self._reasons: dict[tuple[str, str, str, str], str] = {}
+        self._reason: Callable[[str, str, str, WheelPlatform], str] = functools.cache(self._find)
 
     def unmet(self, wheel: InspectedWheel) -> Iterator[WheelProblem]:
         """Yield the requirements of a wheel that are invalid or that no release fulfils."""
@@ -252,12 +248,10 @@ class RequirementChecker:
         if platform is None or not python:
             return
         for requirement in requirements_on(wheel.contents.metadata, platform.markers(python)):
-            key = (requirement.project, requirement.specifier, python, platform.text)
-            if key not in self._reasons:
-                self._reasons[key] = self._reason(requirement, python, platform)
-            if self._reasons[key]:
-                says = f"requires {requirement.as_written}: {self._reasons[key]}"
-                subject = f"requirement/{requirement.project}"
+            name = requirement.project
+            if reason := self._reason(name, requirement.specifier, python, platform):
+                says = f"requires {requirement.as_written}: {reason}"
+                subject = f"requirement/{name}"
                 yield WheelProblem(FindingKind.REQUIREMENT_UNMET, subject, says, "METADATA")
 
     def _fetch(self, project: str) -> Releases | None:
@@ -267,12 +261,12 @@ class RequirementChecker:
             self.unavailable[project] = error.message
             return None
 
-    def _reason(self, requirement: WheelRequirement, python: str, platform: WheelPlatform) -> str:
+    def _find(self, name: str, specifier: str, python: str, platform: WheelPlatform) -> str:
         """Return why no release on the index fulfils a requirement, "" if one does."""
-        project = self._releases(requirement.project)
+        project = self._releases(name)
         if project is None:
             return ""
-        releases = project.matching(requirement.specifier)
+        releases = project.matching(specifier)
         if not releases:
             return "the index has no such release"
         for machine in platform.machines:

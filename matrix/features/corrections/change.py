@@ -7,8 +7,8 @@ import enum
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
+from matrix.features.corrections.basis import ObservedFindings
 from matrix.features.corrections.edit import Edit
-from matrix.features.corrections.observed import ObservedFindings
 from matrix.features.corrections.page import PageText
 from matrix.judging.sentences import evidence_text
 from matrix.model.cell import Cell

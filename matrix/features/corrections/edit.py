@@ -131,6 +131,16 @@ def cell_spans(line: str) -> list[tuple[int, int]]:
     return spans
 
 
+def column_cells(rows: Iterable[str], column: int) -> list[str]:
+    """Return the cells of a column with their padding, of the rows that have it."""
+    return [row[slice(*spans[column])] for row in rows if len(spans := cell_spans(row)) > column]
+
+
+def padding(cell: str) -> str:
+    """Return the padding before the text of a cell, a space for an empty one."""
+    return cell[: len(cell) - len(cell.lstrip())] if cell.strip() else " "
+
+
 def display_width(text: str) -> int:
     """Return the number of columns that a text takes where wide letters take two."""
     return sum(
@@ -166,25 +176,18 @@ def format_row(texts: Sequence[str], model: str, rows: Sequence[str]) -> str:
     line, position = "", 0
     for number, ((start, end), text) in enumerate(zip(cell_spans(model), texts, strict=True)):
         cell = model[start:end]
-        old = cell.strip()
-        before = cell[: len(cell) - len(cell.lstrip())] if old else " "
         closed = end < len(model)
-        padded = before + text + (" " if closed and (cell.endswith(" ") or not old) else "")
+        padded = (
+            padding(cell)
+            + text
+            + (" " if closed and (cell.endswith(" ") or not cell.strip()) else "")
+        )
         if closed:
-            padded += " " * (_usual_width(rows, number) - display_width(padded))
+            widths = Counter(map(display_width, column_cells(rows, number))).most_common(1)
+            padded += " " * ((widths[0][0] if widths else 0) - display_width(padded))
         line += model[position:start] + padded
         position = end
     return line + model[position:]
-
-
-def _usual_width(rows: Sequence[str], column: int) -> int:
-    widths = Counter(
-        display_width(row[slice(*spans[column])])
-        for row in rows
-        if len(spans := cell_spans(row)) > column
-    )
-    common = widths.most_common(1)
-    return common[0][0] if common else 0
 
 
 def diff_root(paths: Sequence[Path], cwd: Path) -> Path:

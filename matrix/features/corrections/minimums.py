@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from matrix.features.audit.findings import AuditFinding, FindingKind
 from matrix.features.audit.versions import contains, lower_bound
+from matrix.features.corrections.basis import KnownMinimum
 from matrix.features.corrections.change import (
     Action,
     ChangeGround,
@@ -20,7 +21,6 @@ from matrix.features.corrections.change import (
     DocumentChange,
     UnchangedClaim,
 )
-from matrix.features.corrections.observed import KnownMinimum
 from matrix.features.corrections.page import PageText
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.fact import FactKind, fact
@@ -191,7 +191,8 @@ def _with_minimum(  # noqa: PLR0913 - a change and its evidence
     specifier = claim.specifier.replace(f">={old}", f">={new}") if old else f">={new}"
     replacement = None
     reason = "the cell has more than one version, or its position in the line is not known"
-    if row is not None and column is not None and _is_only_claim(page, claim):
+    is_alone = [other for other in page.claims if other.line == claim.line] == [claim]
+    if row is not None and column is not None and is_alone:
         if claim.status is Status.NOT_SUPPORTED:
             replacement = row.replace_cell(column, new)
         elif old:
@@ -225,10 +226,6 @@ def _only_minimum(claim: Claim) -> str:
     """Return the version that a claim begins with, as written, "" unless there is exactly one."""
     lower = [one[2:] for one in claim.specifier.split(",") if one.startswith(">=")]
     return lower[0] if len(lower) == 1 else ""
-
-
-def _is_only_claim(page: PageText, claim: Claim) -> bool:
-    return [other for other in page.claims if other.line == claim.line] == [claim]
 
 
 def _is_exact(case: ClaimCase, claim: Claim) -> bool:

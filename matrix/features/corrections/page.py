@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from matrix.features.corrections.edit import (
     FileText,
     Replacement,
     cell_spans,
+    column_cells,
+    padding,
     parse_file_text,
     refit_cell,
 )
@@ -37,13 +39,16 @@ _WIDE = str.maketrans(
 
 @dataclasses.dataclass(frozen=True)
 class PlacedRow:
-    """A row of a table with the positions of its cells in the line of the file."""
+    """A row of a table with the positions of its cells in the line of the file.
+
+    `other_lines` are the other lines of the table.
+    """
 
     line: int
     text: str
     spans: tuple[tuple[int, int], ...]
     layout: TableLayout
-    column_texts: Sequence[Sequence[str]]
+    other_lines: Sequence[str]
 
     def cell(self, column: int) -> str:
         """Return a cell as the file has it, with its padding."""
@@ -52,7 +57,7 @@ class PlacedRow:
     def replace_cell(self, column: int, text: str, lead: str = " ") -> Replacement:
         """Return the edit that replaces the text of a cell."""
         start, end = self.spans[column]
-        others = self.column_texts[column]
+        others = column_cells(self.other_lines, column)
         return Replacement(self.line, start, end, refit_cell(self.cell(column), text, others, lead))
 
     def replace_version(self, column: int, old: str, new: str) -> Replacement | None:
@@ -96,18 +101,20 @@ class PageText:
         row = next(row for row in layout.table.rows if row.line == line)
         if len(spans) != len(row.cells) or len(spans) > len(layout.columns):
             return None
-        return PlacedRow(line, text, spans, layout, self._columns(layout, line))
+        return PlacedRow(line, text, spans, layout, self.lines_of(layout, without=line))
 
-    def lines_of(self, layout: TableLayout) -> list[str]:
-        """Return the lines of a table as the file has them: header, delimiter, rows."""
-        return [self.file.line(number) for number in _line_numbers(layout)]
+    def lines_of(self, layout: TableLayout, without: int = 0) -> list[str]:
+        """Return the lines of a table as the file has them, except for one: header, rule, rows."""
+        first = layout.table.header.line
+        numbers = [first, first + 1, *(row.line for row in layout.table.rows)]
+        return [self.file.line(number) for number in numbers if number != without]
 
-    def cell_text(self, line: int, column: int) -> str:
-        """Return the text of a cell as the file has it, "" where it cannot be located."""
+    def cell(self, line: int, column: int | None) -> str | None:
+        """Return a cell with its padding, None where it cannot be located in the file."""
         row = self.row(line)
-        if row is None or column >= len(row.spans):
-            return ""
-        return row.cell(column).strip()
+        if row is None or column is None or column >= len(row.spans):
+            return None
+        return row.cell(column)
 
     def alone_on_line(self, claim: Claim) -> bool:
         """Return whether all claims on the line have one subject: no lines joined in a cell."""
@@ -118,21 +125,6 @@ class PageText:
     def text(self) -> str:
         """Return the words of the page."""
         return plain(" ".join(text for text, _ in self.file.lines))
-
-    def _columns(self, layout: TableLayout, excluded: int) -> list[list[str]]:
-        """Return the cells of each column, without those of the excluded line."""
-        columns: list[list[str]] = [[] for _ in layout.columns]
-        for number in _line_numbers(layout):
-            line = self.file.line(number)
-            if number != excluded:
-                for column, span in zip(columns, cell_spans(line), strict=False):
-                    column.append(line[slice(*span)])
-        return columns
-
-
-def _line_numbers(layout: TableLayout) -> list[int]:
-    first = layout.table.header.line
-    return [first, first + 1, *(row.line for row in layout.table.rows)]
 
 
 def read_pages(
@@ -185,21 +177,17 @@ def status_word(page: PageText, near: Claim, status: Status) -> tuple[str, str] 
     """
     layout = page.layout.table_at(near.line)
     column = support_column(page, near)
-    of_column, of_table, of_page = [], [], []
+    words: dict[tuple[bool, bool], Counter[tuple[str, str]]] = defaultdict(Counter)
     for claim in page.claims:
         if claim.status is not status or claim.kind not in SUPPORT_KINDS or has_details(claim):
             continue
-        word = _written_word(page, claim)
-        if word is None:
-            continue
-        of_page.append(word)
-        if page.layout.table_at(claim.line) is layout:
-            of_table.append(word)
-            if support_column(page, claim) == column:
-                of_column.append(word)
-    for words in (of_column, of_table, of_page):
-        if words:
-            return Counter(words).most_common(1)[0][0]
+        own_column = support_column(page, claim)
+        cell = page.cell(claim.line, own_column)
+        if cell is not None:
+            in_table = page.layout.table_at(claim.line) is layout
+            words[in_table, in_table and own_column == column][cell.strip(), padding(cell)] += 1
+    if words:
+        return words[max(words)].most_common(1)[0][0]
     mark = "yes" if status is Status.SUPPORTED else "no"
     forms = own_forms(page.language, "marks", mark) or own_forms(
         page.language, "statuses", status.value
@@ -228,33 +216,25 @@ def has_details(claim: Claim) -> bool:
     return bool(versions or claim.get("until") or "ddtrace " in note)
 
 
-def _written_word(page: PageText, claim: Claim) -> tuple[str, str] | None:
-    column, row = support_column(page, claim), page.row(claim.line)
-    if column is None or row is None or column >= len(row.spans):
-        return None
-    cell = row.cell(column)
-    return cell.strip(), cell[: len(cell) - len(cell.lstrip())] if cell.strip() else " "
-
-
 def _names(pages: Iterable[PageText], capability: str) -> Iterator[str]:
     for page in pages:
         for claim in page.claims:
             if claim.kind is ClaimKind.CAPABILITY and claim.subject == capability:
                 layout = page.layout.table_at(claim.line)
                 column = layout.position("capability") if layout else None
-                if column is not None and (name := page.cell_text(claim.line, column)):
+                if name := (page.cell(claim.line, column) or "").strip():
                     yield name
 
 
 def _capitalized(form: str, pages: Iterable[PageText]) -> str:
-    counts: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     for page in pages:
         for word in _LATIN.findall(page.text):
-            counts.setdefault(word.casefold(), Counter())[word] += 1
+            counts[word.casefold()][word] += 1
 
     def most_frequent(match: re.Match[str]) -> str:
-        spellings = counts.get(match[0].casefold())
-        return spellings.most_common(1)[0][0] if spellings else match[0]
+        spellings = counts[match[0].casefold()] or Counter([match[0]])
+        return spellings.most_common(1)[0][0]
 
     text = _LATIN.sub(most_frequent, form)
     return text[:1].upper() + text[1:]

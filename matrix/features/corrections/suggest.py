@@ -25,6 +25,7 @@ from matrix.features.corrections.minimums import (
 from matrix.features.corrections.page import PageText
 from matrix.features.corrections.removals import narrowed_runtimes, removed_notes
 from matrix.features.corrections.rows import added_rows, turned_cells
+from matrix.model.claim import Claim
 
 _MAX_FACTS = 3
 
@@ -69,6 +70,19 @@ def reread(page: PageText, data: bytes) -> ReadDocument:
         path = Path(folder) / f"page{page.path.suffix}"
         path.write_bytes(data)
         return read_document(path, language=page.language, name=page.name)
+
+
+def changed_claims(suggestions: Iterable[Suggestion]) -> tuple[Claim, ...]:
+    """Return the claims of the changed documents."""
+    return tuple(
+        claim
+        for suggestion in suggestions
+        for claim in (
+            reread(suggestion.page, suggestion.data).claims
+            if suggestion.changes
+            else suggestion.page.claims
+        )
+    )
 
 
 def _corrections(case: ClaimCase, *, earlier: bool) -> Iterator[Correction]:
