@@ -5,7 +5,6 @@ The diffs are as `patch -p0` and `git apply -p0` take them.
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 import difflib
 import os
@@ -16,11 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
+from matrix.documents.source import byte_order_mark
+
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _PIPE = re.compile(r"(?<!\\)\|")
 _DIFF_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
@@ -101,9 +97,7 @@ class FileText:
 
 def parse_file_text(data: bytes) -> FileText:
     """Return the lines of a document whose encoding was checked when it was read."""
-    mark, codec = next(
-        (pair for pair in _BYTE_ORDER_MARKS if data.startswith(pair[0])), (b"", "utf-8")
-    )
+    mark, codec = byte_order_mark(data)
     text = data[len(mark) :].decode(codec)
     lines = [(match[1], match[2]) for match in _LINE.finditer(text)]
     # The pattern also matches the empty text behind the last line end.
@@ -176,13 +170,9 @@ def format_row(texts: Sequence[str], model: str, rows: Sequence[str]) -> str:
     line, position = "", 0
     for number, ((start, end), text) in enumerate(zip(cell_spans(model), texts, strict=True)):
         cell = model[start:end]
-        closed = end < len(model)
-        padded = (
-            padding(cell)
-            + text
-            + (" " if closed and (cell.endswith(" ") or not cell.strip()) else "")
-        )
-        if closed:
+        padded = padding(cell) + text
+        if end < len(model):
+            padded += " " if cell.endswith(" ") or not cell.strip() else ""
             widths = Counter(map(display_width, column_cells(rows, number))).most_common(1)
             padded += " " * ((widths[0][0] if widths else 0) - display_width(padded))
         line += model[position:start] + padded

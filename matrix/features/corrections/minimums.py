@@ -40,7 +40,7 @@ def corrected_minimums(case: ClaimCase, page: PageText) -> Iterator[Correction]:
             continue
         known = _known_minimum(case, claim, wrong, dependents)
         if known is not None:
-            yield _with_minimum(case, page, claim, wrong, known)
+            yield _with_minimum(case, claim, wrong, known)
         elif claim in wrong:
             yield UnchangedClaim(
                 claim.document,
@@ -75,8 +75,7 @@ def agreeing_minimums(case: ClaimCase, findings: Iterable[AuditFinding]) -> Iter
                 shown = tuple(one for one in case.observed.findings if one.cell in cells)
                 version = exact.specifier.removeprefix(">=")
                 known = KnownMinimum(version, exact=True, fails="", findings=shown)
-                page = case.pages[claim.document]
-                yield _with_minimum(case, page, claim, [claim, exact], known, action=Action.LOWER)
+                yield _with_minimum(case, claim, [claim, exact], known, action=Action.LOWER)
 
 
 def lowered_minimums(
@@ -97,7 +96,7 @@ def lowered_minimums(
             continue
         known = case.observed.minimum(verdict.parts, (), below=lower_bound(claim.specifier))
         if known is not None:
-            yield _with_minimum(case, page, claim, [claim], known, action=Action.LOWER)
+            yield _with_minimum(case, claim, [claim], known, action=Action.LOWER)
 
 
 def disagreements(
@@ -134,15 +133,10 @@ def _dependents(page: PageText) -> dict[Claim, list[Claim]]:
     }
     for claim in page.claims:
         rule = coverage.rule(claim)
-        if (
-            claim in dependents
-            or not isinstance(rule, CoverageRule)
-            or not _promises_capability(claim)
-        ):
-            continue
-        minimum = documented_minimum(claim, rule, claim_page)
-        if minimum in dependents:
-            dependents[minimum].append(claim)
+        if isinstance(rule, CoverageRule) and _promises_capability(claim):
+            minimum = documented_minimum(claim, rule, claim_page)
+            if minimum in dependents:
+                dependents[minimum].append(claim)
     return dependents
 
 
@@ -174,9 +168,8 @@ def _known_minimum(
     return case.observed.minimum(required, optional, above=lower_bound(claim.specifier))
 
 
-def _with_minimum(  # noqa: PLR0913 - a change and its evidence
+def _with_minimum(
     case: ClaimCase,
-    page: PageText,
     claim: Claim,
     wrong: Sequence[Claim],
     known: KnownMinimum,
@@ -186,6 +179,7 @@ def _with_minimum(  # noqa: PLR0913 - a change and its evidence
     """Return the change that gives a capability another minimum and keeps the rest of the row."""
     grounds = _grounds(case, wrong, known)
     old, new = _only_minimum(claim), known.release
+    page = case.pages[claim.document]
     row = page.row(claim.line)
     column = row.layout.position("minimum") if row else None
     specifier = claim.specifier.replace(f">={old}", f">={new}") if old else f">={new}"

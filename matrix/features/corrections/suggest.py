@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def suggest(case: ClaimCase, *, earlier: bool = False) -> tuple[Suggestion, ...]
 
     `earlier` also lowers minimums that are higher than necessary.
     """
-    corrections = list(_corrections(case, earlier=earlier))
+    corrections = _corrections(case, earlier=earlier)
     return tuple(_suggestion(page, corrections) for page in case.pages.values())
 
 
@@ -85,41 +85,46 @@ def changed_claims(suggestions: Iterable[Suggestion]) -> tuple[Claim, ...]:
     )
 
 
-def _corrections(case: ClaimCase, *, earlier: bool) -> Iterator[Correction]:
-    settled: set[str] = set()
-    covered: set[str] = set()
-
-    def tracked(corrections: Iterable[Correction]) -> Iterator[Correction]:
-        for correction in corrections:
-            claims = {ground.claim for ground in correction.grounds}
-            covered.update(claims)
-            if isinstance(correction, DocumentChange):
-                settled.update(claims)
-            yield correction
-
+def _corrections(case: ClaimCase, *, earlier: bool) -> list[Correction]:
     findings = compare_documents(case.claims)
     pages = case.pages.values()
+    corrections: list[Correction] = []
     for page in pages:
-        yield from tracked(corrected_minimums(case, page))
-        yield from tracked(turned_cells(case, page, frozenset(covered)))
-        yield from tracked(removed_notes(case, page, frozenset(covered)))
-        yield from tracked(narrowed_runtimes(case, page))
-    yield from tracked(agreeing_minimums(case, findings))
+        corrections += corrected_minimums(case, page)
+        corrections += turned_cells(case, page, _covered(corrections))
+        corrections += removed_notes(case, page, _covered(corrections))
+        corrections += narrowed_runtimes(case, page)
+    corrections += agreeing_minimums(case, findings)
     if earlier:
+        settled = _settled(corrections)
         for page in pages:
-            yield from tracked(lowered_minimums(case, page, settled))
-    yield from added_rows(case, findings)
-    yield from disagreements(case, findings, settled)
-    for claim in case.refuted(case.claims):
-        if claim.id not in covered:
-            yield UnchangedClaim(
-                claim.document,
-                claim.line,
-                f"{claim.kind.value} {claim.subject}, {claim.as_written!r}",
-                "there is no rule that corrects such a row",
-                refuted=True,
-                grounds=case.grounds([claim]),
-            )
+            corrections += lowered_minimums(case, page, settled)
+    covered = _covered(corrections)
+    settled = _settled(corrections)
+    corrections += added_rows(case, findings)
+    corrections += disagreements(case, findings, settled)
+    corrections += (
+        UnchangedClaim(
+            claim.document,
+            claim.line,
+            f"{claim.kind.value} {claim.subject}, {claim.as_written!r}",
+            "there is no rule that corrects such a row",
+            refuted=True,
+            grounds=case.grounds([claim]),
+        )
+        for claim in case.refuted(case.claims)
+        if claim.id not in covered
+    )
+    return corrections
+
+
+def _covered(corrections: Iterable[Correction]) -> set[str]:
+    """Return the ids of the claims that corrections rest on."""
+    return {ground.claim for correction in corrections for ground in correction.grounds}
+
+
+def _settled(corrections: Iterable[Correction]) -> set[str]:
+    return _covered(change for change in corrections if isinstance(change, DocumentChange))
 
 
 def _suggestion(page: PageText, corrections: Sequence[Correction]) -> Suggestion:

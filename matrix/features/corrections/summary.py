@@ -65,15 +65,15 @@ def as_markdown(summary: SuggestionSummary) -> str:
                 ]
             for change in suggestion.changes:
                 lines += [*_change(change), ""]
-    if summary.manual:
-        lines += ["## To be edited by hand", "", "Refuted claims that no rule corrects.", ""]
-        lines += [line for claim in summary.manual for line in _unchanged(claim)]
-        lines.append("")
     others = [claim for claim in summary.unchanged if not claim.refuted]
-    if others:
-        lines += ["## Not changed", "", "Undecided differences between documents.", ""]
-        lines += [line for claim in others for line in _unchanged(claim)]
-        lines.append("")
+    for title, meaning, claims in (
+        ("To be edited by hand", "Refuted claims that no rule corrects.", summary.manual),
+        ("Not changed", "Undecided differences between documents.", others),
+    ):
+        if claims:
+            lines += [f"## {title}", "", meaning, ""]
+            lines += [line for claim in claims for line in _unchanged(claim)]
+            lines.append("")
     lines += ["## After these changes", "", *_after(summary), ""]
     return "\n".join(lines)
 
