@@ -14,7 +14,7 @@ from pathlib import Path
 from matrix.cli.options import add_plan_options, plan_from_args, targets_from_args
 from matrix.documents.facts import document_paths
 from matrix.errors import ExitCode, IndexUnavailableError, StorageError, UsageError, UserError
-from matrix.features.audit.index_evidence import static_evidence
+from matrix.features.audit.index import static_evidence
 from matrix.features.corrections.basis import (
     CorrectionBasis,
     ObservedFindings,

@@ -1,10 +1,13 @@
-"""Compare claims with the package index: promised runtimes and releases that it does not have."""
+"""Claims compared with the package index: findings of an audit, and evidence for verdicts.
+
+They are about promised runtimes and releases that the index does not have.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from packaging.version import Version
 
@@ -17,7 +20,6 @@ from matrix.features.audit.findings import (
     first_of_each_line,
     sort_findings,
 )
-from matrix.features.audit.index_evidence import refutes
 from matrix.features.audit.index_offer import (
     MUSL,
     OfferQuery,
@@ -29,11 +31,15 @@ from matrix.features.audit.index_offer import (
 from matrix.features.audit.versions import contains, describe_releases, lower_bound
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.index import Project
+from matrix.model.plan import StaticEvidence
+from matrix.pypi.index import Index
 from matrix.pypi.releases import specifier_allows
 from matrix.pypi.tags import supports_python
 
 _ON_THE_LIBRARY = (ClaimKind.CAPABILITY, ClaimKind.NOTE)
 _MAX_FILES = 5
+# The largest number of CPythons or platforms that the evidence names.
+_MAX_NAMED = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +128,7 @@ def _runtimes(claims: Sequence[Claim], releases: ProjectReleases) -> Iterator[Au
 def _kind(result: OfferResult) -> FindingKind | None:
     if not result.releases:
         return None
-    if refutes(result):
+    if _refutes(result):
         return FindingKind.RUNTIME_WITHOUT_ARTIFACT
     if result.without_artifact:
         return FindingKind.RUNTIME_PARTLY_WITHOUT_ARTIFACT
@@ -235,3 +241,100 @@ def _cited_lines(claims: Iterable[Claim]) -> tuple[DocumentLine, ...]:
         claim_line(claim, ": ".join(filter(None, (claim.as_written, describe_claim(claim)))))
         for claim in claims
     )
+
+
+def static_evidence(claims: Iterable[Claim], index: Index) -> Mapping[str, StaticEvidence]:
+    """Return evidence for verdicts from the package index alone, by claim id, for claims with any.
+
+    In the decision table, "nothing" means neither a wheel that the runtime installs nor a source
+    distribution that its CPython may use.
+
+    =============================================  =================================================
+    releases in the promised range                 evidence
+    =============================================  =================================================
+    no release                                     none: there is nothing to compare with
+    all have nothing, and the index lists wheels   refutes: the index is complete for the releases,
+    of them for other runtimes                     and has nothing for this runtime
+    all have nothing, and the index lists no       does not refute: the index may be incomplete
+    wheels of them for any runtime
+    only yanked, early or vanished ones have       does not refute: there were artifacts
+    artifacts
+    some have nothing                              does not refute: names the releases
+    each has a wheel or a source distribution      none (a source distribution may build)
+    =============================================  =================================================
+
+    A claim about several CPythons or platforms (`3.7+`) is refuted only if all of them are.
+
+    Raises `IndexUnavailableError` if neither the index nor the cache has the project.
+    """
+    runtimes = list(cpython_claims(claims))
+    if not runtimes:
+        return {}
+    releases = ProjectReleases(index.project("ddtrace"))
+    results = (_claim_evidence(claim, releases) for claim in runtimes)
+    return {evidence.claim: evidence for evidence in results if evidence is not None}
+
+
+def _claim_evidence(claim: Claim, releases: ProjectReleases) -> StaticEvidence | None:
+    """Return the evidence for one runtime claim, by the table of `static_evidence`."""
+    results = [releases.find(query) for query in releases.queries(claim)]
+    lacking = [result for result in results if result.without_artifact]
+    if not lacking:
+        return None
+    sentences = [_sentence(result, releases) for result in lacking[:_MAX_NAMED]]
+    if len(lacking) > len(sentences):
+        sentences.append(f"and {len(lacking) - len(sentences)} more such runtimes")
+    return StaticEvidence(claim.id, all(map(_refutes, results)), f"{'; '.join(sentences)}.")
+
+
+def _refutes(result: OfferResult) -> bool:
+    """Return whether no release has an artifact for the runtime, but some have for others."""
+    return (
+        bool(result.releases)
+        and len(result.without_artifact) == len(result.releases)
+        and not result.withdrawn
+        and result.with_wheels > 0
+    )
+
+
+def _sentence(result: OfferResult, project: ProjectReleases) -> str:
+    query, releases = result.query, result.releases
+    runtime = f"CPython {query.python} on {query.target.title}"
+    count = f"{len(releases)} releases" if len(releases) > 1 else "one release"
+    if len(result.without_artifact) < len(releases):
+        without = describe_releases(releases, result.without_artifact)
+        return f"{runtime}: {_why(result)} in ddtrace {without} ({_usable(result)})"
+    head = f"{runtime}: {_why(result)} in any of the {count} of ddtrace {query.specifier}".strip()
+    if result.withdrawn:
+        withdrawn = ", ".join(result.withdrawn[:_MAX_NAMED])
+        return f"{head}; only in {withdrawn}, which are no final releases"
+    if not result.with_wheels:
+        return f"{head}; the index lists no wheel of them for any other runtime either"
+    control = f"the same index lists wheels of {result.with_wheels} of them for other runtimes"
+    return f"{head}; {control}{_example(result, project)}"
+
+
+def _why(result: OfferResult) -> str:
+    if not result.offers.get(TargetOffer.NOTHING):
+        return "Requires-Python excludes it"
+    return "neither a wheel nor an admitted source distribution"
+
+
+def _usable(result: OfferResult) -> str:
+    parts = []
+    for offer, word in (
+        (TargetOffer.WHEEL, "wheels"),
+        (TargetOffer.SOURCE, "only source distributions"),
+    ):
+        if releases := result.releases_with(offer):
+            parts.append(f"{word} {describe_releases(result.releases, releases)}")
+    return "; ".join(parts)
+
+
+def _example(result: OfferResult, project: ProjectReleases) -> str:
+    """Return a wheel that the index lists for the newest of the releases with wheels."""
+    for release in reversed(project.final):
+        if release.text in result.releases and release.files.wheels:
+            tags = max(release.files.wheels)[:3]
+            return f", such as {'-'.join(tags)} of {release.text}"
+    return ""

@@ -141,10 +141,11 @@ def no_dates(_: Version) -> dt.date | None:
 
 def release_dates(project: Project) -> Dates:
     """Return a function from a version to its release date; for `2.0` the first of its series."""
-    uploaded: dict[Version, dt.date] = {}
-    for release in project.releases:
-        if release.uploaded is not None:
-            uploaded[Version(release.version)] = release.uploaded.date()
+    uploaded = {
+        Version(release.version): release.uploaded.date()
+        for release in project.releases
+        if release.uploaded is not None
+    }
 
     def date_of(version: Version) -> dt.date | None:
         if version in uploaded:

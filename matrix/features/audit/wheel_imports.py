@@ -205,11 +205,13 @@ def _undeclared_imports(
         if _matches(name, [*needs["on-demand"]["modules"], *needs["copied"]["modules"]]):
             continue
         module = modules.sources[name]
+        package = name if module.path.endswith("/__init__.py") else name.rpartition(".")[0]
         for statement in module.imports:
             top = statement.module.partition(".")[0]
             if statement.condition is not ImportCondition.ALWAYS or top in available:
                 continue
-            if python.startswith("2") and _sibling(name, module, top) in modules.names:
+            # `import top` of Python 2 tries a sibling module first.
+            if python.startswith("2") and f"{package}.{top}" in modules.names:
                 continue
             chain_text = " > ".join(chain)
             says = f"{chain_text} imports {statement.module}, which no requirement provides"
@@ -220,12 +222,6 @@ def _undeclared_imports(
 
 def _matches(name: str, globs: Sequence[str]) -> bool:
     return any(fnmatch.fnmatch(name, glob) for glob in globs)
-
-
-def _sibling(name: str, module: ModuleImports, top: str) -> str:
-    """Return the sibling module that `import top` of Python 2 tries first."""
-    package = name if module.path.endswith("/__init__.py") else name.rpartition(".")[0]
-    return f"{package}.{top}"
 
 
 class RequirementChecker:

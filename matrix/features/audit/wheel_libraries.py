@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from matrix.features.audit.findings import FindingKind
@@ -45,9 +45,9 @@ def _misplaced_libraries(
     for library in contents.libraries:
         groups[library.path.rpartition("/")[2].partition(".")[0]].append(library)
     for group in groups.values():
-        complete = not _unsupported_machines(group, platform)
+        complete = len(_supported_machines(group, platform)) == len(platform.machines)
         for library in group:
-            if not _supports(library, platform):
+            if not _supported_machines([library], platform):
                 kind = FindingKind.LIBRARY_NEEDLESS if complete else FindingKind.LIBRARY_FOREIGN
                 yield _problem(kind, library, f"is {_describe(library)}")
             elif not complete:
@@ -73,7 +73,8 @@ def _missing_libraries(
                 for library in contents.libraries
                 if any(fnmatch.fnmatch(library.path, glob) for glob in place["files"])
             ]
-            missing = _unsupported_machines(libraries, platform)
+            supported = _supported_machines(libraries, platform)
+            missing = [machine for machine in platform.machines if machine not in supported]
             if missing:
                 others = ", ".join(sorted(set(map(_describe, libraries))))
                 yield WheelProblem(
@@ -85,21 +86,15 @@ def _missing_libraries(
                 )
 
 
-def _supports(library: NativeLibrary, platform: WheelPlatform) -> bool:
-    return library.format == platform.format and not set(library.machines).isdisjoint(
-        platform.machines
-    )
-
-
-def _unsupported_machines(libraries: Sequence[NativeLibrary], platform: WheelPlatform) -> list[str]:
-    """Return the machines of the platform that none of the libraries supports."""
-    supported = {
+def _supported_machines(libraries: Iterable[NativeLibrary], platform: WheelPlatform) -> set[str]:
+    """Return the machines of the platform that some of the libraries supports."""
+    machines = {
         machine
         for library in libraries
         if library.format == platform.format
         for machine in library.machines
     }
-    return [machine for machine in platform.machines if machine not in supported]
+    return machines.intersection(platform.machines)
 
 
 def _foreign_libc(library: NativeLibrary, platform: WheelPlatform) -> Iterator[WheelProblem]:

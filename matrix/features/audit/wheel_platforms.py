@@ -23,11 +23,12 @@ _MACOS = re.compile(r"macosx_\d+_\d+_(?P<cpu>.+)")
 _MACHINES = {"arm64": "aarch64", "amd64": "x86_64", "i386": "i686"}
 _WINDOWS = {"win32": "i686", "win_amd64": "x86_64", "win_arm64": "aarch64"}
 _FAT = {"universal2": ("x86_64", "aarch64"), "intel": ("x86_64", "i686")}
-# The values of `platform.machine()` that differ, by format of native libraries.
-_MARKER_MACHINES: dict[str, dict[str, str]] = {
-    "elf": {},
-    "mach-o": {"aarch64": "arm64"},
-    "pe": {"aarch64": "ARM64", "x86_64": "AMD64", "i686": "x86"},
+# By format of native libraries: the values of `platform.system()`, `sys.platform` and `os.name`,
+# and those of `platform.machine()` that differ.
+_SYSTEMS: dict[str, tuple[str, str, str, dict[str, str]]] = {
+    "elf": ("Linux", "linux", "posix", {}),
+    "mach-o": ("Darwin", "darwin", "posix", {"aarch64": "arm64"}),
+    "pe": ("Windows", "win32", "nt", {"aarch64": "ARM64", "x86_64": "AMD64", "i686": "x86"}),
 }
 _ENDS = 2
 _INTERPRETER = re.compile(r"(?:cp|py)(?P<major>\d)(?P<minor>\d*)")
@@ -50,17 +51,14 @@ class WheelPlatform:
 
         https://packaging.python.org/en/latest/specifications/dependency-specifiers/
         """
-        system, name, os_name = {
-            "elf": ("Linux", "linux2" if python.startswith("2") else "linux", "posix"),
-            "mach-o": ("Darwin", "darwin", "posix"),
-            "pe": ("Windows", "win32", "nt"),
-        }[self.format]
-        machine = _MARKER_MACHINES[self.format].get(self.machines[0], self.machines[0])
+        system, name, os_name, machines = _SYSTEMS[self.format]
+        if system == "Linux" and python.startswith("2"):
+            name = "linux2"
         return {
             "implementation_name": "cpython",
             "implementation_version": f"{python}.0",
             "os_name": os_name,
-            "platform_machine": machine,
+            "platform_machine": machines.get(self.machines[0], self.machines[0]),
             "platform_python_implementation": "CPython",
             "platform_system": system,
             "python_full_version": f"{python}.0",

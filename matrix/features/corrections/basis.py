@@ -180,8 +180,10 @@ class ObservedFindings:
         A release in which an `optional` part was observed to fail, though it works in a later one,
         does not count: it would only break that promise instead. None where there is no release.
         """
-        needed = list(dict.fromkeys(_part_key(part) for part in required))
-        others = list(dict.fromkeys(_part_key(part) for part in optional))
+        needed, others = (
+            list(dict.fromkeys(_key(part.probe, part.channel, part.cells[0]) for part in parts))
+            for parts in (required, optional)
+        )
         candidates = sorted({release for key in needed for release in self._by_key[key]})
         for release in candidates:
             if (above is not None and release <= above) or (below and release >= below):
@@ -246,10 +248,6 @@ def recorded_findings(
             if finding.reason is not Reason.NOT_RUN:
                 newest[finding.cell, finding.probe, finding.channel] = finding
     return tuple(newest.values())
-
-
-def _part_key(part: PartVerdict) -> _Key:
-    return _key(part.probe, part.channel, part.cells[0])
 
 
 def _key(probe: str, channel: str, cell: Cell) -> _Key:

@@ -116,11 +116,6 @@ class PageText:
             return None
         return row.cell(column)
 
-    def alone_on_line(self, claim: Claim) -> bool:
-        """Return whether all claims on the line have one subject: no lines joined in a cell."""
-        subjects = {other.subject for other in self.claims if other.line == claim.line}
-        return subjects == {claim.subject}
-
     @functools.cached_property
     def text(self) -> str:
         """Return the words of the page."""

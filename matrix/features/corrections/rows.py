@@ -237,14 +237,13 @@ def turned_cells(case: ClaimCase, page: PageText, settled: Collection[str]) -> I
         if not wrong:
             continue
         first = wrong[0]
-        grounds = case.grounds(wrong)
-        obstacle = _obstacle(page, claims, wrong, column)
         denied = first.status is Status.NOT_SUPPORTED
         status = Status.SUPPORTED if denied else Status.NOT_SUPPORTED
+        name, grounds = _cell_name(first), case.grounds(wrong)
+        obstacle = _obstacle(page, claims, wrong, column)
         word = None if obstacle else status_word(page, first, status)
         row = page.row(line)
-        name = _cell_name(first)
-        if obstacle or word is None or row is None or column is None:
+        if word is None or row is None or column is None:
             reason = obstacle or f"neither the page nor its language has a word for {status.value}"
             yield UnchangedClaim(page.name, line, name, reason, refuted=True, grounds=grounds)
             continue
@@ -263,12 +262,12 @@ def turned_cells(case: ClaimCase, page: PageText, settled: Collection[str]) -> I
 
 
 def _obstacle(page: PageText, claims: list[Claim], wrong: list[Claim], column: int | None) -> str:
-    row = page.row(wrong[0].line)
-    if column is None or row is None or column >= len(row.spans):
+    if page.cell(wrong[0].line, column) is None:
         return "the position of the cell in its line is not known"
     if len(wrong) < len(claims):
         return "not everything in the cell is refuted"
-    if not page.alone_on_line(wrong[0]) and wrong[0].kind is ClaimKind.FRAMEWORK:
+    subjects = {claim.subject for claim in page.claims if claim.line == wrong[0].line}
+    if len(subjects) > 1 and wrong[0].kind is ClaimKind.FRAMEWORK:
         return "the line joins several rows"
     if any(has_details(claim) for claim in wrong):
         return "the cell has more than yes or no"

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from matrix.errors import IndexUnavailableError
 from matrix.features.audit.findings import AuditFinding, FindingKind
-from matrix.features.audit.index import IndexRow, compare_with_index
-from matrix.features.audit.index_evidence import static_evidence
+from matrix.features.audit.index import IndexRow, compare_with_index, static_evidence
 from matrix.features.audit.index_offer import TARGETS, OfferTarget, ProjectReleases, TargetOffer
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.index import File, Project, ReleaseFiles
