@@ -15,7 +15,7 @@ from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.fact import Fact
 from matrix.model.service import Backend, against
-from matrix.model.verdict import Outcome, Verdict
+from matrix.model.verdict import Outcome, Tightness, Verdict
 
 ClaimFact: TypeAlias = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 """The content of a claim without its place in a document: `Claim.fact`."""
@@ -150,6 +150,11 @@ class ClaimCase:
         """Return the outcome of a claim; one without a verdict is unverified."""
         verdict = self.verdicts.get(claim.id)
         return verdict.outcome if verdict else Outcome.UNVERIFIED
+
+    def tightness(self, claim: Claim) -> Tightness | None:
+        """Return how tight a confirmed minimum is, None for a claim that is not confirmed."""
+        confirmed = self.outcome(claim) is Outcome.CONFIRMED
+        return self.verdicts[claim.id].tightness if confirmed else None
 
     def grounds(self, claims: Iterable[Claim]) -> tuple[ChangeGround, ...]:
         """Return the verdicts on claims as grounds for a change."""

@@ -86,15 +86,10 @@ def lowered_minimums(
     A minimum that is too high is not false: this is optional.
     """
     for claim in _dependents(page):
-        verdict = case.verdicts.get(claim.id)
-        if (
-            claim.id in settled
-            or verdict is None
-            or verdict.outcome is not Outcome.CONFIRMED
-            or verdict.tightness is not Tightness.EARLIER
-        ):
+        if claim.id in settled or case.tightness(claim) is not Tightness.EARLIER:
             continue
-        known = case.observed.minimum(verdict.parts, (), below=lower_bound(claim.specifier))
+        parts = case.verdicts[claim.id].parts
+        known = case.observed.minimum(parts, (), below=lower_bound(claim.specifier))
         if known is not None:
             yield _with_minimum(case, claim, [claim], known, action=Action.LOWER)
 
@@ -223,11 +218,8 @@ def _only_minimum(claim: Claim) -> str:
 
 
 def _is_exact(case: ClaimCase, claim: Claim) -> bool:
-    verdict = case.verdicts.get(claim.id)
     return (
-        verdict is not None
-        and verdict.outcome is Outcome.CONFIRMED
-        and verdict.tightness is Tightness.EXACT
+        case.tightness(claim) is Tightness.EXACT
         and claim.specifier.startswith(">=")
         and "," not in claim.specifier
     )
