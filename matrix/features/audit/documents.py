@@ -6,6 +6,7 @@ and notes with tables.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,6 @@ from matrix.features.audit.pages import (
     Dates,
     compare_newest,
     dated_version,
-    group_by_page,
     newest_release,
     no_dates,
 )
@@ -179,5 +179,11 @@ def compare_documents(
     `dates` returns release dates for the reasons. `unread` are lines by document that were not
     understood and may contain what seems to be missing.
     """
-    pages = group_by_page(claims, unread)
+    by_page: dict[str, list[Claim]] = defaultdict(list)
+    for claim in claims:
+        by_page[claim.document].append(claim)
+    pages = [
+        AuditedPage(name, tuple(page_claims), tuple((unread or {}).get(name, ())))
+        for name, page_claims in by_page.items()
+    ]
     return sort_findings(finding for check in _CHECKS for finding in check(pages, dates))

@@ -94,19 +94,6 @@ class AuditedPage:
         return self.product == other.product
 
 
-def group_by_page(
-    claims: Iterable[Claim], unread: Mapping[str, Sequence[int]] | None = None
-) -> tuple[AuditedPage, ...]:
-    """Return the pages in the claims' order."""
-    by_page: dict[str, list[Claim]] = defaultdict(list)
-    for claim in claims:
-        by_page[claim.document].append(claim)
-    return tuple(
-        AuditedPage(name, tuple(page_claims), tuple((unread or {}).get(name, ())))
-        for name, page_claims in by_page.items()
-    )
-
-
 def _topic_of(claim: Claim) -> ClaimTopic:
     kind, subject = claim.kind, claim.subject
     row, column, releases = subject, claim.get("capability") or "", ""
@@ -161,8 +148,8 @@ def release_dates(project: Project) -> Dates:
 
 def newest_release(page: AuditedPage, kinds: Iterable[ClaimKind]) -> Version | None:
     """Return the newest lower bound of the library's releases on the page."""
-    bounds = [lower_bound(claim.specifier) for claim in page.of_kind(*kinds)]
-    return max((version for version in bounds if version is not None), default=None)
+    bounds = (lower_bound(claim.specifier) for claim in page.of_kind(*kinds))
+    return max(filter(None, bounds), default=None)
 
 
 def dated_version(version: Version, dates: Dates) -> str:

@@ -12,7 +12,6 @@ import dataclasses
 import fnmatch
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from packaging.tags import Tag, parse_tag
 
@@ -154,23 +153,24 @@ def standard_library(python: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def import_problems(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterator[WheelProblem]:
+def import_problems(wheel: InspectedWheel) -> Iterator[WheelProblem]:
     """Yield the imports that neither the wheel nor its requirements and CPython provide."""
     modules = _wheel_modules(wheel.contents)
-    yield from _missing_modules(modules, needs)
+    yield from _missing_modules(modules)
     platform, python = wheel.platform, wheel.python
     if platform is not None and python:
         required = requirements_on(wheel.contents.metadata, platform.markers(python))
-        yield from _undeclared_imports(modules, python, required, needs)
+        yield from _undeclared_imports(modules, python, required)
 
 
-def _missing_modules(modules: WheelModules, needs: Mapping[str, Any]) -> Iterator[WheelProblem]:
+def _missing_modules(modules: WheelModules) -> Iterator[WheelProblem]:
     """Yield the imports of modules that are missing in the wheel's own package.
 
     Imports in functions count, because they fail when the function is called; imports whose failure
     is (or may be) caught do not. Imports that the tracer always executes on start have their own
     kind of finding.
     """
+    needs = read_data("artifacts")
     start = modules.reached(tuple(needs["start"]["modules"]))
     for name, statement, missing in modules.missing:
         if _matches(name, needs["copied"]["modules"]):
@@ -187,15 +187,13 @@ def _missing_modules(modules: WheelModules, needs: Mapping[str, Any]) -> Iterato
 
 
 def _undeclared_imports(
-    modules: WheelModules,
-    python: str,
-    required: Iterable[WheelRequirement],
-    needs: Mapping[str, Any],
+    modules: WheelModules, python: str, required: Iterable[WheelRequirement]
 ) -> Iterator[WheelProblem]:
     """Yield imports on start of the tracer or a capability that no requirement and CPython provide.
 
     Each has the chain of imports that leads there.
     """
+    needs = read_data("artifacts")
     start = (*needs["start"]["modules"], *needs["start"]["switched"])
     available = {*standard_library(python), *modules.top_level}
     for requirement in required:

@@ -8,33 +8,34 @@ from __future__ import annotations
 
 import fnmatch
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from matrix.features.audit.findings import FindingKind
 from matrix.features.audit.wheel_platforms import InspectedWheel, WheelPlatform, WheelProblem
 from matrix.pypi.native_libraries import NativeLibrary
 from matrix.pypi.wheel_contents import WheelContents
+from matrix.system.data_files import read_data
 
 # The names that musl's loader resolves to itself: `reserved` in load_library of
 # https://git.musl-libc.org/cgit/musl/tree/ldso/dynlink.c
 _MUSL_RESERVED = {"c", "pthread", "rt", "m", "dl", "util", "xnet"}
 
 
-def required_library_globs(needs: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the globs of the libraries that capabilities need."""
-    places = [place for library in needs["library"].values() for place in library]
+def required_library_globs() -> tuple[str, ...]:
+    """Return the globs of the libraries that capabilities need, by `data/artifacts.toml`."""
+    libraries = read_data("artifacts")["library"].values()
+    places = [place for library in libraries for place in library]
     return tuple(sorted({glob for place in places for glob in place["files"]}))
 
 
-def library_problems(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterator[WheelProblem]:
+def library_problems(wheel: InspectedWheel) -> Iterator[WheelProblem]:
     """Yield the libraries that a wheel lacks, and those for another machine or C library.
 
     A wheel for any platform, or for an unknown one, has no such problems.
     """
     platform = wheel.platform
     if platform is not None:
-        yield from _missing_libraries(wheel.contents, platform, needs)
+        yield from _missing_libraries(wheel.contents, platform)
         yield from _misplaced_libraries(wheel.contents, platform)
 
 
@@ -58,10 +59,9 @@ def _misplaced_libraries(
                 yield from _foreign_libc(library, platform)
 
 
-def _missing_libraries(
-    contents: WheelContents, platform: WheelPlatform, needs: Mapping[str, Any]
-) -> Iterator[WheelProblem]:
+def _missing_libraries(contents: WheelContents, platform: WheelPlatform) -> Iterator[WheelProblem]:
     """Yield the capabilities whose libraries the wheel lacks for its machines."""
+    needs = read_data("artifacts")
     for capability, need in needs["capability"].items():
         for name in need["libraries"]:
             places = needs["library"][name]

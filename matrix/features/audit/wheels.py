@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from packaging.version import Version
@@ -30,7 +30,6 @@ from matrix.pypi.index import Index
 from matrix.pypi.inspect import WheelCache, WheelInspection, inspect_wheels
 from matrix.pypi.releases import Releases
 from matrix.pypi.remote_file import HttpTransport
-from matrix.system.data_files import read_data
 
 # The largest number of places of a finding; the table has the others.
 _MAX_PLACES = 5
@@ -99,18 +98,14 @@ _Group: TypeAlias = list[tuple[WheelProblem, _CheckedWheel]]
 
 
 class WheelChecker:
-    """Collects the problems of up to 40,000 wheels without keeping their contents.
+    """Collects the problems of up to 40,000 wheels without keeping their contents."""
 
-    `needs` is `data/artifacts.toml`.
-    """
-
-    def __init__(self, project: Project, index: Index, needs: Mapping[str, Any]) -> None:
+    def __init__(self, project: Project, index: Index) -> None:
         self._files = {
             file.filename: (release.version, file.tags)
             for release in project.releases
             for file in release.files
         }
-        self._needs = needs
         self._requirements = RequirementChecker(index)
         self._wheels: set[_CheckedWheel] = set()
         self._groups: dict[tuple[FindingKind, str], _Group] = defaultdict(list)
@@ -129,8 +124,8 @@ class WheelChecker:
             self._wheels.add(wheel)
             self._notes.update(f"{contents.filename}: {note}" for note in contents.notes)
             for problem in (
-                *library_problems(inspected, self._needs),
-                *import_problems(inspected, self._needs),
+                *library_problems(inspected),
+                *import_problems(inspected),
                 *self._requirements.unmet(inspected),
             ):
                 self._groups[problem.kind, problem.subject].append((problem, wheel))
@@ -234,7 +229,6 @@ def inspect_artifacts(
     Raises `IndexUnavailableError` if neither the index nor the cache has ddtrace.
     """
     project = index.project("ddtrace")
-    needs = read_data("artifacts")
     final = Releases(project)
     releases: Sequence[str] = [release.text for release in final.all]
     if not scope.every:
@@ -244,7 +238,7 @@ def inspect_artifacts(
     ]
     total = sum(map(len, batches))
     end = time.monotonic() + _SECONDS
-    checker = WheelChecker(project, index, needs)
+    checker = WheelChecker(project, index)
     done = itertools.count(1)
     fetched = 0
 
@@ -256,7 +250,7 @@ def inspect_artifacts(
             # One release at a time, because the contents of all would not fit in memory.
             inspection = inspect_wheels(
                 *(files, WheelCache(scope.cache_dir), transport),
-                whole=required_library_globs(needs),
+                whole=required_library_globs(),
                 seconds=end - time.monotonic(),
                 offline=scope.offline,
                 report=report,

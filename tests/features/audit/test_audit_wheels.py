@@ -33,7 +33,6 @@ from matrix.pypi.client import CachedIndex
 from matrix.pypi.inspect import WheelInspection, inspect_wheel
 from matrix.pypi.releases import Releases
 from matrix.pypi.remote_file import BadArtifactError
-from matrix.system.data_files import read_data
 from matrix.system.paths import data_dir
 
 NOW = dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc)
@@ -98,7 +97,7 @@ def audit(
         inspect_wheel(f"ddtrace-{version}-{tags}.whl", "", io.BytesIO(wheel(members, metadata)))
         for version, tags, members in wheels
     )
-    checker = WheelChecker(ddtrace, _FakeIndex(*index), read_data("artifacts"))
+    checker = WheelChecker(ddtrace, _FakeIndex(*index))
     for wheel_contents in contents:
         checker.add(WheelInspection((wheel_contents,)))
     return checker.result()
@@ -300,7 +299,7 @@ def test_ranges_are_over_the_releases_that_have_such_wheels() -> None:
 def test_a_refused_wheel_is_a_finding_and_the_rest_stays() -> None:
     ddtrace = project("ddtrace", ("1.0", LINUX))
     error = BadArtifactError("ddtrace-1.0.whl", "it is encrypted")
-    checker = WheelChecker(ddtrace, _FakeIndex(), read_data("artifacts"))
+    checker = WheelChecker(ddtrace, _FakeIndex())
     checker.add(WheelInspection((), (error,), ("b.whl",)))
     report = checker.result()
     assert [finding.kind for finding in report.findings] == [FindingKind.ARTIFACT_REFUSED]
