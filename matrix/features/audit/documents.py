@@ -127,9 +127,9 @@ def _note_finding(
     else:
         assessment = compare_newest([page], [other], dates)
     places = (_note_line(note), *map(claim_line, rows))
-    note_status, row_status = (
-        ("no support", "support") if _denies(note) else ("support", "no support")
-    )
+    note_status, row_status = "support", "no support"
+    if _denies(note):
+        note_status, row_status = row_status, note_status
     count = "a row" if len(rows) == 1 else f"{len(rows)} rows"
     return AuditFinding(
         FindingKind.NOTE_AGAINST_TABLE,

@@ -48,13 +48,12 @@ def _misplaced_libraries(
     for group in groups.values():
         complete = len(_supported_machines(group, platform)) == len(platform.machines)
         for library in group:
+            says = f"is {_describe(library)}"
             if not _supported_machines([library], platform):
                 kind = FindingKind.LIBRARY_NEEDLESS if complete else FindingKind.LIBRARY_FOREIGN
-                yield _problem(kind, library, f"is {_describe(library)}")
+                yield _problem(kind, library, says)
             elif not complete:
-                yield _problem(
-                    FindingKind.LIBRARY_FOREIGN, library, f"is {_describe(library)} only"
-                )
+                yield _problem(FindingKind.LIBRARY_FOREIGN, library, f"{says} only")
             else:
                 yield from _foreign_libc(library, platform)
 
@@ -107,26 +106,19 @@ def _foreign_libc(library: NativeLibrary, platform: WheelPlatform) -> Iterator[W
             if name.removeprefix("lib").partition(".")[0] not in _MUSL_RESERVED
         ]
         if hard:
-            yield _problem(
-                FindingKind.LIBRARY_FOREIGN_LIBC,
-                library,
-                f"needs {', '.join(hard)} of glibc, which musl does not have",
-            )
+            says = f"needs {', '.join(hard)} of glibc, which musl does not have"
+            yield _problem(FindingKind.LIBRARY_FOREIGN_LIBC, library, says)
         elif glibc:
-            yield _problem(
-                FindingKind.LIBRARY_BUILT_FOR_GLIBC,
-                library,
+            says = (
                 f"needs {', '.join(sorted(glibc))} of glibc; musl's loader resolves these names to"
-                " itself, which works if it has all symbols",
+                " itself, which works if it has all symbols"
             )
+            yield _problem(FindingKind.LIBRARY_BUILT_FOR_GLIBC, library, says)
     elif platform.libc == "glibc":
         musl = [name for name in needed if "musl" in name]
         if musl:
-            yield _problem(
-                FindingKind.LIBRARY_FOREIGN_LIBC,
-                library,
-                f"needs {', '.join(musl)}, which glibc does not have",
-            )
+            says = f"needs {', '.join(musl)}, which glibc does not have"
+            yield _problem(FindingKind.LIBRARY_FOREIGN_LIBC, library, says)
 
 
 def _is_glibc(name: str) -> bool:

@@ -184,10 +184,6 @@ def select_wheels(
                 platform = parse_platform(file.tags)
                 platforms[platform.text if platform else "any"].append(file)
         for files in platforms.values():
-            files.sort(key=_age)
+            files.sort(key=lambda file: (python_order(parse_python(file.tags)), file.filename))
             selected += files if every or len(files) < _ENDS else (files[0], files[-1])
     return tuple(selected)
-
-
-def _age(file: File) -> tuple[tuple[int, ...], str]:
-    return python_order(parse_python(file.tags)), file.filename

@@ -164,9 +164,8 @@ class ObservedFindings:
             lambda: defaultdict(list)
         )
         for finding in self.findings:
-            cell = finding.cell
-            by_release = self._by_key[_key(finding.probe, finding.channel, cell)]
-            by_release[Version(cell.ddtrace)].append(finding)
+            key = _key(finding.probe, finding.channel, finding.cell)
+            self._by_key[key][Version(finding.cell.ddtrace)].append(finding)
 
     def minimum(
         self,

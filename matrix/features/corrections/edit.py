@@ -182,7 +182,7 @@ def format_row(texts: Sequence[str], model: str, rows: Sequence[str]) -> str:
 
 def diff_root(paths: Sequence[Path], cwd: Path) -> Path:
     """Return the folder that names in the diffs are relative to: `cwd`, if it has all the files."""
-    absolute = [_normalized(cwd / path) for path in paths]
+    absolute = [Path(os.path.normpath(cwd / path)) for path in paths]
     if all(path.is_relative_to(cwd) for path in absolute):
         return cwd
     return Path(os.path.commonpath([path.parent for path in absolute]))
@@ -190,7 +190,7 @@ def diff_root(paths: Sequence[Path], cwd: Path) -> Path:
 
 def diff_name(path: Path, root: Path, cwd: Path) -> str:
     """Return the name of a file in the diffs, relative to `diff_root`."""
-    return _normalized(cwd / path).relative_to(root).as_posix()
+    return Path(os.path.normpath(cwd / path)).relative_to(root).as_posix()
 
 
 def unified_diff(old: bytes, new: bytes, name: str) -> bytes:
@@ -202,10 +202,6 @@ def unified_diff(old: bytes, new: bytes, name: str) -> bytes:
         return b""
     header = _header(name)
     return b"".join((b"--- " + header, b"+++ " + header, *_hunks(old, new)))
-
-
-def _normalized(path: Path) -> Path:
-    return Path(os.path.normpath(path))
 
 
 def _hunks(old: bytes, new: bytes) -> Iterator[bytes]:

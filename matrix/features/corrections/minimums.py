@@ -229,11 +229,9 @@ def _bound_caveat(capability: str, known: KnownMinimum) -> str:
     """Return a sentence for a minimum that is only an upper bound, "" where it is exact."""
     if known.exact:
         return ""
-    failing = (
-        f" ({known.fails} does not, and nothing is known of the releases between them)"
-        if known.fails
-        else ""
-    )
+    failing = ""
+    if known.fails:
+        failing = f" ({known.fails} does not, and nothing is known of the releases between them)"
     return (
         f"An upper bound: it works from at most {known.release}{failing};"
         f" `nox -s minimum -- {capability}` finds the exact release."

@@ -7,6 +7,7 @@ and is not one of several sentences.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -72,6 +73,7 @@ def _edits(
     if len(wrong) == len(claims):
         return [Deletion(line, line)] if _has_other_rows(case, page, row) else []
     edits: list[Edit] = []
+    old = [row.cell(column).strip() for column in range(len(row.spans))]
     for number, (lost, cpus) in enumerate(_cpus_by_loss(claims, wrong).items()):
         texts = _cell_texts(page, row, claims, set(cpus), lost)
         if not texts:
@@ -80,12 +82,10 @@ def _edits(
             edits += [
                 row.replace_cell(column, text)
                 for column, text in texts.items()
-                if text != row.cell(column).strip()
+                if text != old[column]
             ]
         else:
-            cells = [
-                texts.get(column, row.cell(column).strip()) for column in range(len(row.spans))
-            ]
+            cells = [texts.get(column, text) for column, text in enumerate(old)]
             edits.append(Insertion(line, format_row(cells, row.text, page.lines_of(row.layout))))
     return edits
 
@@ -163,14 +163,13 @@ def _without(item: str, lost: frozenset[str], vocabulary: Vocabulary) -> list[st
     span = _RANGE.fullmatch(plain(item))
     if len(versions) > 1 and span is None:
         return None
-    runs: list[list[str]] = [[]]
-    for version in versions:
-        if version in lost:
-            runs.append([])
-        else:
-            runs[-1].append(_minor_version(version))
+    runs = [
+        [_minor_version(version) for version in run]
+        for is_lost, run in itertools.groupby(versions, lost.__contains__)
+        if not is_lost
+    ]
     dash = span[2] if span else ""
-    return [run[0] if len(run) == 1 else f"{run[0]}{dash}{run[-1]}" for run in runs if run]
+    return [run[0] if len(run) == 1 else f"{run[0]}{dash}{run[-1]}" for run in runs]
 
 
 def _cpu(item: str, system: str, vocabulary: Vocabulary) -> str | None:

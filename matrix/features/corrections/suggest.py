@@ -10,7 +10,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from matrix.documents.document import ReadDocument, read_document
 from matrix.errors import UserError
@@ -43,16 +42,6 @@ class Suggestion:
     changes: tuple[DocumentChange, ...] = ()
     unchanged: tuple[UnchangedClaim, ...] = ()
     error: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the suggestion as plain JSON values."""
-        return {
-            "document": self.page.name,
-            "file": str(self.page.path),
-            "changes": [change.to_json() for change in self.changes],
-            "left": [claim.to_json() for claim in self.unchanged],
-            "trouble": self.error,
-        }
 
 
 def suggest(case: ClaimCase, *, earlier: bool = False) -> tuple[Suggestion, ...]:

@@ -84,7 +84,14 @@ def as_json(summary: SuggestionSummary, diffs: Mapping[str, bytes]) -> dict[str,
         "schema": SCHEMA,
         "source": summary.source,
         "documents": [
-            {**suggestion.to_json(), "diff": diffs[suggestion.page.name].decode("utf-8", "replace")}
+            {
+                "document": suggestion.page.name,
+                "file": str(suggestion.page.path),
+                "changes": [change.to_json() for change in suggestion.changes],
+                "left": [claim.to_json() for claim in suggestion.unchanged],
+                "trouble": suggestion.error,
+                "diff": diffs[suggestion.page.name].decode("utf-8", "replace"),
+            }
             for suggestion in summary.suggestions
         ],
         "still_refuted": (
