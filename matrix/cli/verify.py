@@ -24,7 +24,7 @@ from matrix.distributed.dask.cluster import join_cluster
 from matrix.distributed.manifest import MANIFEST, Manifest, Shard, read_manifest
 from matrix.distributed.shard_run import check_project, find_shard, run_shard
 from matrix.errors import NothingSelectedError, UsageError
-from matrix.features.audit.index_evidence import static_evidence
+from matrix.features.audit.index import static_evidence
 from matrix.model.plan import Plan
 from matrix.planning.locations import Targets, select_targets
 from matrix.reporting.progress import display, run_console
