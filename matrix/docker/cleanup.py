@@ -143,7 +143,7 @@ def list_volumes(client: EngineClient) -> tuple[EngineObject, ...]:
 
 def list_images(client: EngineClient) -> tuple[EngineObject, ...]:
     """Return the images that the project made or pulled."""
-    return tuple(_image_object(image) for image in ImageStore(client).list_own())
+    return tuple(_image_object(image) for image in ImageStore(client).images())
 
 
 def is_own_name(name: str) -> bool:

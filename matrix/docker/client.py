@@ -18,8 +18,7 @@ import docker.tls
 import requests
 import urllib3.exceptions
 
-from matrix.docker.addresses import EngineAddress
-from matrix.docker.interface import ContainerError, EngineLostError
+from matrix.docker.interface import ContainerError, EngineAddress, EngineLostError
 from matrix.docker.pipe import DockerPipe
 
 SILENCE_SECONDS = 120

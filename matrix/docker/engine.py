@@ -7,12 +7,11 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import Any
 
 from matrix.docker.cleanup import CleanupResult, clean, sweep
 from matrix.docker.client import SILENCE_SECONDS, EngineClient, translate_errors
-from matrix.docker.container import DockerContainer, remove_network
-from matrix.docker.exit_states import ExitWatcher
+from matrix.docker.container import DockerContainer, ExitWatcher, remove_network
 from matrix.docker.image_store import ImageStore
 from matrix.docker.interface import (
     ContainerError,
@@ -20,7 +19,6 @@ from matrix.docker.interface import (
     ContainerSpec,
     EngineInfo,
     EngineLostError,
-    ImageInfo,
     Mount,
 )
 from matrix.docker.labels import RunLabels
@@ -38,21 +36,20 @@ MAX_OUTPUT_BYTES = 64 * 1024**2
 _KILLED = 128 + 9
 
 
-class DockerEngine(contextlib.AbstractContextManager["DockerEngine"]):
+class DockerEngine(ImageStore, contextlib.AbstractContextManager["DockerEngine"]):
     """The engine behind `client`; safe for several threads, but not after a fork."""
 
     def __init__(self, client: EngineClient, run: RunLabels) -> None:
         """Read the engine's information, within the client's time limit; raises ContainerError."""
-        self.client = client
+        super().__init__(client)
         self.run_labels = run
-        self._images = ImageStore(client)
         self._copies = VolumeCopies(client, run)
         self._exits: ExitWatcher | None = None
         self._exits_lock = threading.Lock()
         with translate_errors("reading the engine's information"):
             info: dict[str, Any] = client.info()
             shared = shares_files(client, engine_platform(info), cache_dir() / "runs")
-        self._info = EngineInfo(
+        self.info = EngineInfo(
             name=f"Docker {info.get('ServerVersion', '')}".strip(),
             platform=engine_platform(info),
             platforms=list_platforms(info, shares_files=shared),
@@ -62,31 +59,6 @@ class DockerEngine(contextlib.AbstractContextManager["DockerEngine"]):
         )
         client.timeout = SILENCE_SECONDS
 
-    @property
-    def info(self) -> EngineInfo:
-        """Its name, platforms and resources when it was connected to."""
-        return self._info
-
-    def image(self, reference: str) -> ImageInfo | None:
-        """Return an image by id, tag or digest, None where the engine does not have it."""
-        return self._images.find(reference)
-
-    def images(self) -> tuple[ImageInfo, ...]:
-        """Return the images that this project has made or pulled."""
-        return self._images.list_own()
-
-    def load(self, archive: IO[bytes]) -> str:
-        """Load an archive of one image; return the image's id."""
-        return self._images.load(archive)
-
-    def pull(self, reference: str, platform: str, seconds: float) -> str:
-        """Pull `name@sha256:...` for a platform; return the image's id."""
-        return self._images.pull(reference, platform, seconds)
-
-    def discard(self, image: str) -> None:
-        """Remove an image of this project; do nothing where it is missing or in use."""
-        self._images.discard(image)
-
     def start(self, spec: ContainerSpec) -> DockerContainer:
         """Create and start a container, attached to its standard input and output."""
         exits = self._watch_exits()
@@ -94,7 +66,7 @@ class DockerEngine(contextlib.AbstractContextManager["DockerEngine"]):
         network = name if spec.confinement.private else ""
         labels = self.run_labels.labels
         binds = [self._bind(mount, spec) for mount in spec.mounts]
-        body = create_body(spec, binds, labels, self._info.cpus, network)
+        body = create_body(spec, binds, labels, self.info.cpus, network)
         with contextlib.ExitStack() as undo:
             if network:
                 with translate_errors("creating a network"):
@@ -153,7 +125,7 @@ class DockerEngine(contextlib.AbstractContextManager["DockerEngine"]):
             return self._exits
 
     def _bind(self, mount: Mount, spec: ContainerSpec) -> Bind:
-        if not self._info.shares_files:
+        if not self.info.shares_files:
             return build_volume_mount(
                 self._copies.ensure(mount, spec), mount.target, read_only=True
             )

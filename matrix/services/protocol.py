@@ -95,7 +95,6 @@ class ReadinessProtocol(Protocol):
 
         Raises OSError, NoAnswerError.
         """
-        ...
 
 
 def load_protocol(name: str) -> ReadinessProtocol:
