@@ -15,8 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from matrix.cli.state_table import add_json_option, show_rows, state_table, unwritable_data_file
-from matrix.docker.images.refresh import FetchDigests, default_registry
-from matrix.docker.images.registry import RegistryError, fetch_digests, parse_image_name
+from matrix.docker.images.refresh import (
+    FetchDigests,
+    RegistryError,
+    default_registry,
+    fetch_digests,
+    parse_image_name,
+)
 from matrix.docker.platforms import registry_reference
 from matrix.errors import ExitCode, IndexUnavailableError, UsageError
 from matrix.probes.registry import load_probes

@@ -20,7 +20,7 @@ from helpers.toy_services import (
 )
 
 from matrix.cli.services import refresh
-from matrix.docker.images.registry import RegistryError
+from matrix.docker.images.refresh import RegistryError
 from matrix.docker.interface import ImageInfo
 from matrix.errors import IndexUnavailableError
 from matrix.model.service import ServiceKind
