@@ -19,11 +19,13 @@ from matrix.docker.images.build import ImageBuild, build_image, write_system_lay
 from matrix.docker.images.interface import ImageError, ImageOffer, ReportLine
 from matrix.docker.images.layers import Layer, filter_archive
 from matrix.docker.images.mmdebstrap import (
+    LINUX_ONLY,
     BuildCommand,
     BuildFolder,
     Tool,
     build_error,
     image_error_from,
+    open_build_folder,
     run_tool,
 )
 from matrix.docker.images.recipes import ImageTarget, Suite, read_recipes, recipe_key
@@ -137,10 +139,6 @@ class DebianSource:
         self, offer: ImageOffer, engine: ContainerEngine, report: ReportLine
     ) -> tuple[str, str]:
         """Build the image, with all CPythons of its suite. Raises ImageError."""
-        if sys.platform == "win32":
-            raise ImageError(Reason.NO_IMAGE, find_obstacle()[0])
-        from matrix.docker.images.build_folder import open_build_folder  # noqa: PLC0415 - POSIX only
-
         suite = read_recipes().suite(offer.name.removeprefix("debian "))
         target = read_recipes().target(offer.target)
         packages = [*suite.base, *suite.packages]
@@ -168,7 +166,7 @@ class DebianSource:
 def find_obstacle() -> tuple[str, str]:
     """Return why this machine cannot unpack packages, and the remedy; both "" where it can."""
     if sys.platform != "linux":
-        return "images of Debian's packages can be built on Linux only", ""
+        return LINUX_ONLY, ""
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
     if shutil.which(_TOOL, path=path) is None:
         return f"{_TOOL} is not installed", f"sudo apt-get install {_TOOL}"

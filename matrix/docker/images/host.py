@@ -21,7 +21,7 @@ from matrix.docker.images.build import ImageBuild, build_image, write_system_lay
 from matrix.docker.images.debian import find_obstacle, unpack_packages
 from matrix.docker.images.interface import ImageError, ImageOffer, ReportLine
 from matrix.docker.images.layers import Layer, LayerWriter, read_layer
-from matrix.docker.images.mmdebstrap import Tool, image_error_from, run_tool
+from matrix.docker.images.mmdebstrap import Tool, image_error_from, open_build_folder, run_tool
 from matrix.docker.images.recipes import HostRecipe, ImageTarget, Suite, read_recipes, recipe_key
 from matrix.docker.interface import ContainerEngine
 from matrix.interpreters.discovery import find_interpreters
@@ -146,10 +146,6 @@ class HostSource:
         self, offer: ImageOffer, engine: ContainerEngine, report: ReportLine
     ) -> tuple[str, str]:
         """Build the image. Raises ImageError."""
-        if sys.platform == "win32":
-            raise ImageError(Reason.NO_IMAGE, find_obstacle()[0])
-        from matrix.docker.images.build_folder import open_build_folder  # noqa: PLC0415 - POSIX only
-
         interpreter = self._find_offered(offer)
         suite = _suite_for(interpreter, read_recipes().host)
         if suite is None:
@@ -188,10 +184,6 @@ class HostSource:
 
     def _base(self, suite: Suite, target: ImageTarget) -> Layer:
         """Return the layer below the interpreter, unpacked once."""
-        if sys.platform == "win32":
-            raise ImageError(Reason.NO_IMAGE, find_obstacle()[0])
-        from matrix.docker.images.build_folder import open_build_folder  # noqa: PLC0415 - POSIX only
-
         packages = [*suite.base, *read_recipes().host.packages[suite.name]]
         folder = self._cache / "images"
         folder.mkdir(parents=True, exist_ok=True)
