@@ -15,7 +15,7 @@ import docker.errors
 
 from matrix.docker.client import CONFLICT, EngineClient, translate_errors
 from matrix.docker.image_store import ImageStore
-from matrix.docker.interface import ContainerError, EngineLostError, ImageInfo
+from matrix.docker.interface import ContainerError, EngineLostError
 from matrix.docker.labels import (
     COMPLETE,
     CONTENT,
@@ -28,6 +28,12 @@ from matrix.docker.labels import (
 
 IMAGE_PREFIX = "compat-matrix"
 """The first part of every name that the project gives to an image."""
+
+_REASONS_TO_KEEP = {
+    RunLife.LIVING: "its run is under way",
+    RunLife.UNKNOWN: "made from another machine or cache folder: cannot check whether its run is"
+    " alive",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +84,7 @@ def clean(client: EngineClient, *, force: bool = False, dry_run: bool = False) -
     remaining: list[tuple[EngineObject, str]] = []
     for list_objects in (list_containers, list_networks, list_volumes, list_images):
         for item in list_objects(client):
-            reason = "" if force or item.persistent else _reason_to_keep(item)
+            reason = "" if force or item.persistent else _REASONS_TO_KEEP.get(item.life, "")
             if not reason and not dry_run:
                 reason = _remove(client, item)
             if not reason and item.foreign:
@@ -143,34 +149,24 @@ def list_volumes(client: EngineClient) -> tuple[EngineObject, ...]:
 
 def list_images(client: EngineClient) -> tuple[EngineObject, ...]:
     """Return the images that the project made or pulled."""
-    return tuple(_image_object(image) for image in ImageStore(client).images())
+    objects = []
+    for image in ImageStore(client).images():
+        own = [tag for tag in image.tags if is_own_name(tag)]
+        foreign = tuple(tag for tag in image.tags if not is_own_name(tag))
+        name = own[0] if own else image.id
+        # No run owns it.
+        objects.append(
+            EngineObject(
+                "image", image.id, name, RunLife.DEAD, image.size, persistent=True, foreign=foreign
+            )
+        )
+    return tuple(objects)
 
 
 def is_own_name(name: str) -> bool:
     """Return whether an image's name is one that the project gives."""
     repository = name.partition("@")[0].rpartition(":")[0]
     return repository == IMAGE_PREFIX or repository.startswith(f"{IMAGE_PREFIX}/")
-
-
-def _image_object(image: ImageInfo) -> EngineObject:
-    own = [tag for tag in image.tags if is_own_name(tag)]
-    return EngineObject(
-        "image",
-        image.id,
-        own[0] if own else image.id,
-        RunLife.DEAD,  # no run owns it
-        image.size,
-        persistent=True,
-        foreign=tuple(tag for tag in image.tags if not is_own_name(tag)),
-    )
-
-
-def _reason_to_keep(item: EngineObject) -> str:
-    if item.life is RunLife.LIVING:
-        return "its run is under way"
-    if item.life is RunLife.UNKNOWN:
-        return "made from another machine or cache folder: cannot check whether its run is alive"
-    return ""
 
 
 def _remove(client: EngineClient, item: EngineObject) -> str:

@@ -74,22 +74,13 @@ class DockerEngine(ImageStore, contextlib.AbstractContextManager["DockerEngine"]
                 undo.callback(remove_network, self.client, network)
             with translate_errors(f"creating a container of {spec.image}"):
                 container = self.client.create_from_body(body, name, spec.platform)
-            undo.pop_all()
-        pipe = None
-        try:
+            undo.callback(self._discard_container, container)
             with translate_errors("starting a container"):
                 # Attached before the start, or its first output would be lost.
                 pipe = self.client.attach_pipe(container)
+                undo.callback(pipe.close)
                 self.client.start(container)
-        except BaseException:
-            if pipe is not None:
-                pipe.close()
-            # The engine may have removed it already: what matters is why it did not start.
-            with contextlib.suppress(ContainerError), translate_errors("removing a container"):
-                self.client.remove_container(container, v=True, force=True)
-            if network:
-                remove_network(self.client, network)
-            raise
+            undo.pop_all()
         return DockerContainer(self.client, container, pipe, exits, network)
 
     def run(self, spec: ContainerSpec, seconds: float, stdin: bytes = b"") -> ContainerResult:
@@ -113,6 +104,11 @@ class DockerEngine(ImageStore, contextlib.AbstractContextManager["DockerEngine"]
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _discard_container(self, container: str) -> None:
+        # The engine may have removed it already: what matters is why it did not start.
+        with contextlib.suppress(ContainerError), translate_errors("removing a container"):
+            self.client.remove_container(container, v=True, force=True)
 
     def _watch_exits(self) -> ExitWatcher:
         """Return the watcher of exits, a new one where the engine was lost in between."""

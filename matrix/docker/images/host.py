@@ -22,7 +22,7 @@ from matrix.docker.images.debian import find_obstacle, unpack_packages
 from matrix.docker.images.interface import ImageError, ImageOffer, ReportLine
 from matrix.docker.images.layers import Layer, LayerWriter, read_layer
 from matrix.docker.images.mmdebstrap import Tool, image_error_from, open_build_folder, run_tool
-from matrix.docker.images.recipes import HostRecipe, ImageTarget, Suite, read_recipes, recipe_key
+from matrix.docker.images.recipes import ImageTarget, Suite, read_recipes, recipe_key
 from matrix.docker.interface import ContainerEngine
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.inspect import InterpreterAnswer, InterpreterCache, NotAnInterpreterError
@@ -119,7 +119,7 @@ class HostSource:
         obstacle, remedy = find_obstacle() if self._tool is run_tool else ("", "")
         offers = []
         for interpreter in self._find():
-            suite = _suite_for(interpreter, read_recipes().host)
+            suite = _suite_for(interpreter)
             targets = [t for t in read_recipes().targets if t.name == interpreter.target]
             if suite is None or not targets:
                 continue
@@ -147,7 +147,7 @@ class HostSource:
     ) -> tuple[str, str]:
         """Build the image. Raises ImageError."""
         interpreter = self._find_offered(offer)
-        suite = _suite_for(interpreter, read_recipes().host)
+        suite = _suite_for(interpreter)
         if suite is None:
             raise ImageError(Reason.NO_IMAGE, f"no suite of Debian has {interpreter.libc} or newer")
         target = read_recipes().target(offer.target)
@@ -224,7 +224,7 @@ def _list_files(folder: str, leave_out: Sequence[str]) -> Iterator[str]:
                 yield str(file)
 
 
-def _suite_for(interpreter: Interpreter, recipe: HostRecipe) -> Suite | None:
+def _suite_for(interpreter: Interpreter) -> Suite | None:
     """Return the first suite whose C library is at least as new as the interpreter's."""
     kind, _, version = interpreter.libc.partition(" ")
     if kind != "glibc":
@@ -233,11 +233,8 @@ def _suite_for(interpreter: Interpreter, recipe: HostRecipe) -> Suite | None:
         minimum = Version(version)
     except InvalidVersion:
         return None
-    for name in recipe.suites:
-        suite = read_recipes().suite(name)
-        if Version(suite.libc) >= minimum:
-            return suite
-    return None
+    suites = map(read_recipes().suite, read_recipes().host.suites)
+    return next((suite for suite in suites if Version(suite.libc) >= minimum), None)
 
 
 def _key(
