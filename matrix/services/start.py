@@ -17,7 +17,7 @@ from matrix.model.service import PortForward, Service, ServiceIdentity
 from matrix.services.container import ContainerServer
 from matrix.services.forwarder import tcp_listener, unix_dial
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection, load_protocol
-from matrix.services.recipes import POSIX_ONLY, AvailableService, ServiceRecipe, SetupStep
+from matrix.services.recipes import POSIX_ONLY, AvailableService, ServiceRecipe
 from matrix.services.server import Server, ServerSpec
 
 ANSWER_SECONDS = 5.0
@@ -123,11 +123,10 @@ def _start(
                 server = SupervisedServer(spec, lock)
             else:
                 server = ContainerServer(available.image, spec.commands[0], folder, lock)
-        except ContainerError as error:
+        except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise ServiceFailedError(str(error)) from error
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, ContainerError):
+                raise ServiceFailedError(str(error)) from error
             raise
     on_start(server)
     fixed_ports = ports if source.same_ports else [0] * len(ports)
@@ -163,6 +162,10 @@ def _build_spec(
         (folder / name).write_text(_substitute(content, values), encoding="utf-8")
     if len(os.fsencode(folder)) > _MAX_FOLDER_BYTES:
         raise ServiceFailedError(f"{folder} is too long for a Unix socket: set TMPDIR")
+
+    def fill(command: tuple[str, ...]) -> list[str]:
+        return [_substitute(argument, values) for argument in command]
+
     return ServerSpec(
         folder=str(folder),
         environment={
@@ -173,9 +176,9 @@ def _build_spec(
             "TZ": "UTC",
             **{name: _substitute(value, values) for name, value in source.environment.items()},
         },
-        commands=[_substitute_all(command, values) for command in source.commands],
-        prepare=_expand_steps(source.prepare, values),
-        ready=_expand_steps(source.ready, values),
+        commands=[fill(command) for command in source.commands],
+        prepare=[(fill(step.command), step.stdin) for step in source.prepare],
+        ready=[(fill(step.command), step.stdin) for step in source.ready],
         ports=ports[: source.ports],
         sockets=[str(folder / f"socket{number}") for number in range(source.ports)],
         user=user,
@@ -213,16 +216,6 @@ def _free_ports(count: int) -> list[int]:
         with contextlib.suppress(OSError), contextlib.closing(tcp_listener(port)):
             ports.append(port)
     return ports
-
-
-def _expand_steps(
-    steps: tuple[SetupStep, ...], values: Mapping[str, str]
-) -> list[tuple[list[str], str]]:
-    return [(_substitute_all(step.command, values), step.stdin) for step in steps]
-
-
-def _substitute_all(command: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
-    return [_substitute(argument, values) for argument in command]
 
 
 def _substitute(template: str, values: Mapping[str, str]) -> str:
