@@ -6,14 +6,10 @@ of another machine or another cache folder, whose runs cannot be checked from he
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
-import docker.errors
-
-from matrix.docker.client import CONFLICT, EngineClient, translate_errors
+from matrix.docker.client import CONFLICT, NOT_FOUND, EngineClient, allow_status, translate_errors
 from matrix.docker.image_store import ImageStore
 from matrix.docker.interface import ContainerError, EngineLostError
 from matrix.docker.labels import (
@@ -171,29 +167,23 @@ def is_own_name(name: str) -> bool:
 
 def _remove(client: EngineClient, item: EngineObject) -> str:
     """Remove an object; return "" or the engine's reason to refuse."""
-    remove: dict[str, Callable[[EngineClient, EngineObject], None]] = {
-        "container": _remove_container,
-        "network": lambda client, item: client.remove_network(item.id),
-        "volume": lambda client, item: client.remove_volume(item.id),
-        "image": _remove_image,
-    }
     action = f"removing the {item.kind} {item.name}"
     try:
-        with translate_errors(action), contextlib.suppress(docker.errors.NotFound):
-            remove[item.kind](client, item)
+        with translate_errors(action), allow_status(NOT_FOUND):
+            if item.kind == "container":
+                with allow_status(CONFLICT):
+                    client.remove_container(item.id, v=True, force=True)
+            elif item.kind == "network":
+                client.remove_network(item.id)
+            elif item.kind == "volume":
+                client.remove_volume(item.id)
+            else:
+                _remove_image(client, item)
     except EngineLostError:
         raise
     except ContainerError as error:
         return str(error)
     return ""
-
-
-def _remove_container(client: EngineClient, item: EngineObject) -> None:
-    try:
-        client.remove_container(item.id, v=True, force=True)
-    except docker.errors.APIError as error:
-        if error.status_code != CONFLICT:
-            raise
 
 
 def _remove_image(client: EngineClient, item: EngineObject) -> None:
@@ -210,6 +200,6 @@ def _remove_image(client: EngineClient, item: EngineObject) -> None:
         return
     # The digest by which it was pulled counts as a name, too.
     for name in image.get("RepoDigests") or ():
-        with contextlib.suppress(docker.errors.NotFound):
+        with allow_status(NOT_FOUND):
             client.remove_image(name)
     client.remove_image(own[0] if own else item.id)

@@ -26,6 +26,7 @@ from matrix.docker.pipe import DockerPipe
 SILENCE_SECONDS = 120
 """Longest silence of the engine within one call."""
 
+NOT_FOUND = 404
 CONFLICT = 409
 """HTTP status: a container is being removed already, or another object is in use."""
 
@@ -64,6 +65,16 @@ def translate_errors(action: str) -> Iterator[None]:
         raise EngineLostError(f"{action}: the engine does not answer ({error})") from error
     except (docker.errors.DockerException, ValueError) as error:
         raise ContainerError(f"{action}: {error}") from error
+
+
+@contextlib.contextmanager
+def allow_status(*codes: int) -> Iterator[None]:
+    """Ignore the engine's errors with one of these HTTP statuses."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        if error.status_code not in codes:
+            raise
 
 
 class EngineClient(docker.APIClient):

@@ -38,7 +38,8 @@ def find_addresses(environment: Mapping[str, str], home: Path) -> tuple[EngineAd
     if host:
         return (_host_address(host, environment, home),)
     config = Path(environment.get("DOCKER_CONFIG") or home / ".docker")
-    context = environment.get("DOCKER_CONTEXT", "").strip() or _current_context(config)
+    context = environment.get("DOCKER_CONTEXT", "").strip()
+    context = context or str(_read_json(config / "config.json").get("currentContext", ""))
     if context and context != "default":
         return (_context_address(context, config),)
     return tuple(
@@ -73,10 +74,6 @@ def _context_address(name: str, config: Path) -> EngineAddress:
 
 def _https_url(url: str) -> str:
     return f"https://{url[len('tcp://') :]}" if url.startswith("tcp://") else url
-
-
-def _current_context(config: Path) -> str:
-    return str(_read_json(config / "config.json").get("currentContext", ""))
 
 
 def _read_json(path: Path) -> dict[str, object]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import docker.errors
 
-from matrix.docker.client import CONFLICT, EngineClient, translate_errors
+from matrix.docker.client import CONFLICT, NOT_FOUND, EngineClient, allow_status, translate_errors
 from matrix.docker.interface import ContainerError, ContainerState
 from matrix.docker.labels import RUN, RunLabels
 from matrix.docker.pipe import DockerPipe
@@ -94,19 +94,13 @@ class ExitWatcher:
             if action == "oom":
                 state.oom = True
             elif action == "die":
-                state.code = _parse_code((actor.get("Attributes") or {}).get("exitCode"))
+                with contextlib.suppress(ValueError):
+                    state.code = int(str((actor.get("Attributes") or {}).get("exitCode")))
             else:
                 state.gone = True
             while len(self._states) > _MAX_STATES:
                 del self._states[next(iter(self._states))]
             self._changed.notify_all()
-
-
-def _parse_code(text: object) -> int | None:
-    try:
-        return int(str(text))
-    except ValueError:
-        return None
 
 
 class DockerContainer(contextlib.AbstractContextManager["DockerContainer"]):
@@ -158,14 +152,8 @@ class DockerContainer(contextlib.AbstractContextManager["DockerContainer"]):
     def remove(self) -> None:
         """Kill and remove it; do nothing where it is removed already. Raises ContainerError."""
         self.pipe.close()
-        with translate_errors("removing a container"):
-            try:
-                self._client.remove_container(self.id, v=True, force=True)
-            except docker.errors.NotFound:
-                pass
-            except docker.errors.APIError as error:
-                if error.status_code != CONFLICT:  # it is being removed already
-                    raise
+        with translate_errors("removing a container"), allow_status(NOT_FOUND, CONFLICT):
+            self._client.remove_container(self.id, v=True, force=True)
         self._exits.wait_gone(self.id, _GONE_SECONDS)
         if self._network:
             remove_network(self._client, self._network)

@@ -7,10 +7,14 @@ import time
 from collections.abc import Mapping
 from typing import IO, Any
 
-import docker.errors
-import requests
-
-from matrix.docker.client import CONFLICT, EngineClient, silence_limit, translate_errors
+from matrix.docker.client import (
+    CONFLICT,
+    NOT_FOUND,
+    EngineClient,
+    allow_status,
+    silence_limit,
+    translate_errors,
+)
 from matrix.docker.interface import ContainerError, EngineLostError, ImageInfo
 from matrix.docker.labels import PROJECT_FILTER
 
@@ -63,12 +67,8 @@ class ImageStore:
 
     def discard(self, image: str) -> None:
         """Remove an image; do nothing where it is missing or in use."""
-        with translate_errors(f"removing the image {image}"):
-            try:
-                self.client.remove_image(image)
-            except docker.errors.APIError as error:
-                if error.status_code not in (requests.codes.not_found, CONFLICT):
-                    raise
+        with translate_errors(f"removing the image {image}"), allow_status(NOT_FOUND, CONFLICT):
+            self.client.remove_image(image)
 
     def pull(self, reference: str, platform: str, seconds: float) -> str:
         """Pull `name@sha256:...` and tag it as ours, unless it exists already; return its id."""

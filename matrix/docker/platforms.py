@@ -113,10 +113,6 @@ def _elf_cpu(magic: str) -> str:
 
 def registry_reference(name: str, environ: Mapping[str, str]) -> str:
     """Return an image name such as `python:3.11-slim` with the configured registry, if any."""
-    prefix = (
-        environ.get(REGISTRY_VARIABLE, "")
-        .removeprefix("http://")
-        .removeprefix("https://")
-        .rstrip("/")
-    )
+    address = environ.get(REGISTRY_VARIABLE, "")
+    prefix = address.removeprefix("http://").removeprefix("https://").rstrip("/")
     return f"{prefix}/{name}" if prefix else name

@@ -55,18 +55,20 @@ class SupervisedServer(Server):
                 pass_fds=(lock,),
                 start_new_session=True,
             )
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None  # noqa: S101 - a pipe, see above
+        assert stdout is not None  # noqa: S101
+        self._stdin, self._stdout = stdin, stdout
         self._reader = threading.Thread(target=self._read, name="supervisor", daemon=True)
         self._reader.start()
         with contextlib.suppress(OSError):  # it has ended already, which `_read` reports
-            assert self._process.stdin is not None  # noqa: S101 - a pipe, see above
-            self._process.stdin.write(json.dumps(dataclasses.asdict(spec)).encode() + b"\n")
-            self._process.stdin.flush()
+            stdin.write(json.dumps(dataclasses.asdict(spec)).encode() + b"\n")
+            stdin.flush()
 
     def release(self) -> None:
         """Let the supervisor end the server soon, without waiting for that."""
         with contextlib.suppress(OSError):
-            assert self._process.stdin is not None  # noqa: S101 - a pipe, see above
-            self._process.stdin.close()
+            self._stdin.close()
 
     def close(self) -> None:
         """End the server, and wait until the supervisor has ended."""
@@ -77,12 +79,10 @@ class SupervisedServer(Server):
             self._process.kill()
             self._process.wait()
         self._reader.join()
-        assert self._process.stdout is not None  # noqa: S101 - a pipe, see above
-        self._process.stdout.close()
+        self._stdout.close()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - a pipe, see above
-        for line in self._process.stdout:
+        for line in self._stdout:
             message = json.loads(line)
             if message["event"] == "started":
                 self._report_start()

@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -224,14 +224,12 @@ def _children() -> list[int]:
     return children
 
 
-def _load_prctl() -> Callable[[int, int], object]:
-    if sys.platform != "linux":
-        return lambda *_: None
-    call = ctypes.CDLL(None, use_errno=True).prctl
-    return lambda option, value: call(option, value, 0, 0, 0)
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-_prctl = _load_prctl()
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        _LIBC.prctl(option, value, 0, 0, 0)
 
 
 def _die_with_parent() -> None:

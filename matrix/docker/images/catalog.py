@@ -29,21 +29,17 @@ class CatalogEntry:
     image: ImageInfo | None
 
 
-def default_sources(cache_dir: Path) -> tuple[ImageSource, ...]:
-    """Return all sources; their caches lie in `cache_dir`."""
-    return (RegistrySource(), DebianSource(), HostSource(cache_dir))
-
-
 class ImageCatalog:
     """Images of one engine; safe for several threads and processes, which build an image once."""
 
     def __init__(
         self, engine: ContainerEngine, cache_dir: Path, sources: Sequence[ImageSource] | None = None
     ) -> None:
-        """Facts and locks lie in `cache_dir`."""
+        """Facts, locks and the sources' caches lie in `cache_dir`; all sources are used by default."""
         self._engine = engine
         self._folder = cache_dir
-        sources = default_sources(cache_dir) if sources is None else sources
+        if sources is None:
+            sources = (RegistrySource(), DebianSource(), HostSource(cache_dir))
         self._sources = {source.name: source for source in sources}
         self._cache = ImageFactsCache(cache_dir)
         self._offers: tuple[ImageOffer, ...] | None = None
