@@ -12,20 +12,15 @@ REGISTRY_VARIABLE = "COMPAT_MATRIX_REGISTRY"
 """Environment variable with another registry or a mirror, and a path where it has one, such as
 `mirror.example:5000/library`. Without it the engine uses its default registry."""
 
-# CPUs of images by the output of `uname -m` on the engine's machine.
+# CPUs of images by the output of `uname -m` on the engine's machine, where the names differ.
 # https://github.com/opencontainers/image-spec/blob/main/config.md (GOARCH)
 _MACHINES = {
     "x86_64": "amd64",
-    "amd64": "amd64",
     "i386": "386",
     "i686": "386",
     "aarch64": "arm64",
-    "arm64": "arm64",
     "armv7l": "arm/v7",
     "armv6l": "arm/v6",
-    "ppc64le": "ppc64le",
-    "s390x": "s390x",
-    "riscv64": "riscv64",
 }
 
 # CPUs of images by e_machine and word size of an ELF header. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from matrix.docker.interface import ContainerEngine
 from matrix.model.service import Service, ServiceIdentity
@@ -24,13 +23,11 @@ from matrix.services.recipes import (
     resolve_source,
 )
 from matrix.services.server import Server
-from matrix.services.start import ANSWER_SECONDS, RunningServer, ServiceFailedError, identify, start
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
+from matrix.services.start import RunningServer, ServiceFailedError, identify, start
 
 MAX_STARTS = 3
+_ANSWER_SECONDS = 5.0
+_FAILURE_SECONDS = 0.5
 
 
 class NoServiceError(Exception):
@@ -52,7 +49,7 @@ class ServiceState:
     remedy: str = ""
 
 
-class Services:
+class Services(contextlib.AbstractContextManager["Services"]):
     """A context manager of a run's services, for any number of threads. Runs share none.
 
     Servers in `external` already run, and are used in any case. `build` installs packages, and
@@ -74,7 +71,7 @@ class Services:
         self._build = build
         self._below = below
         self._engine = engine
-        self.answer_seconds = ANSWER_SECONDS
+        self.answer_seconds = _ANSWER_SECONDS
         self._slots = {name: _ServiceSlot() for name in self.recipes.by_name}
         self._connections = contextlib.ExitStack()
         self._sweep_lock = threading.Lock()
@@ -186,14 +183,19 @@ class Services:
         return dataclasses.replace(service, identity=identity)
 
     def _loss_reason(self, service: Service, slot: _ServiceSlot) -> str:
-        if slot.running is not None:
-            slot.loss_reason = slot.running.loss_reason(self.answer_seconds)
-            return slot.loss_reason
-        try:
-            identify(self.recipes.get(service.identity.name), service, self.answer_seconds)
-        except (OSError, NoAnswerError) as error:
-            return f"it does not answer: {error}"
-        return ""
+        """Return why the service in use is lost, "" where it answers; an external has no server."""
+        server = slot.running.server if slot.running else None
+        reason = server.failure if server else None
+        if reason is None:
+            try:
+                identify(self.recipes.get(service.identity.name), service, self.answer_seconds)
+            except (OSError, NoAnswerError) as error:
+                # Its connections end a moment before its supervisor reports the reason.
+                reason = server.wait_failed(_FAILURE_SECONDS) if server else None
+                reason = reason or f"it does not answer: {error}"
+        if server is not None:
+            slot.loss_reason = reason or ""
+        return reason or ""
 
     def _sweep_once(self) -> None:
         if sys.platform == "win32":  # no servers are started there
@@ -204,9 +206,6 @@ class Services:
             if not self._swept:
                 sweep(self._below)
                 self._swept = True
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

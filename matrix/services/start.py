@@ -20,14 +20,10 @@ from matrix.services.protocol import Login, NoAnswerError, ServerConnection, loa
 from matrix.services.recipes import POSIX_ONLY, AvailableService, ServiceRecipe
 from matrix.services.server import Server, ServerSpec
 
-ANSWER_SECONDS = 5.0
-"""The time within which a server that was started must answer."""
-
 _ATTEMPTS = 3
 # Below the range that systems take for outgoing connections, ip_local_port_range of ip(7).
 _PORTS = range(20_000, 30_000)
 _POLL_SECONDS = 0.02
-_FAILURE_SECONDS = 0.5
 _GRACE_SECONDS = 5.0
 # A Unix socket's path has at most 108 bytes, unix(7), including its name.
 _MAX_FOLDER_BYTES = 80
@@ -39,24 +35,10 @@ class ServiceFailedError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class RunningServer:
-    """A server that answered. `seconds` is the duration of its start."""
+    """A service, and its server, which answered."""
 
     service: Service
-    recipe: ServiceRecipe
     server: Server
-    seconds: float
-
-    def loss_reason(self, seconds: float = ANSWER_SECONDS) -> str:
-        """Return the reason why it cannot be used, "" where it answers within `seconds`."""
-        if self.server.failure is not None:
-            return self.server.failure
-        try:
-            identify(self.recipe, self.service, seconds)
-        except (OSError, NoAnswerError) as error:
-            # Its connections end a moment before its supervisor reports the reason.
-            reason = self.server.wait_failed(_FAILURE_SECONDS)
-            return reason or f"it does not answer: {error}"
-        return ""
 
 
 def start(
@@ -87,7 +69,7 @@ def start(
                 raise
 
 
-def identify(recipe: ServiceRecipe, service: Service, seconds: float = ANSWER_SECONDS) -> str:
+def identify(recipe: ServiceRecipe, service: Service, seconds: float) -> str:
     """Return product and version of the service, once all nodes answer.
 
     Raises OSError, NoAnswerError.
@@ -149,7 +131,7 @@ def _start(
     version = source.requirements[0] if source.requirements else answer
     identity = dataclasses.replace(service.identity, version=version)
     service = dataclasses.replace(service, identity=identity)
-    return RunningServer(service, recipe, server, time.monotonic() - began)
+    return RunningServer(service, server)
 
 
 def _build_spec(

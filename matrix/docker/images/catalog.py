@@ -35,7 +35,7 @@ class ImageCatalog:
     def __init__(
         self, engine: ContainerEngine, cache_dir: Path, sources: Sequence[ImageSource] | None = None
     ) -> None:
-        """Facts, locks and the sources' caches lie in `cache_dir`; all sources are used by default."""
+        """Use all sources by default. Facts, locks and the sources' caches lie in `cache_dir`."""
         self._engine = engine
         self._folder = cache_dir
         if sources is None:

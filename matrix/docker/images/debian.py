@@ -6,6 +6,7 @@ may be for any CPU. https://manpages.debian.org/mmdebstrap.1
 
 from __future__ import annotations
 
+import email
 import itertools
 import os
 import shutil
@@ -65,8 +66,9 @@ def _read_sources(folder: Path) -> Iterator[tuple[str, set[str], set[str]]]:
                 if len(rest) > 1:  # a suite and components
                     yield address, {rest[0]}, set(rest[1:])
     for path in sorted((folder / "sources.list.d").glob("*.sources")):
-        for has_text, lines in itertools.groupby(_lines(path), key=bool):
-            fields = _parse_fields(lines) if has_text else {}
+        for _, lines in itertools.groupby(_lines(path), key=bool):
+            message = email.message_from_string("\n".join(lines))
+            fields = {name.lower(): str(value).split() for name, value in message.items()}
             if "deb" in fields.get("types", []) and fields.get("enabled") != ["no"]:
                 for address in fields.get("uris", []):
                     yield address, set(fields.get("suites", [])), set(fields.get("components", []))
@@ -83,17 +85,6 @@ def _lines(path: Path) -> list[str]:
 def _without_options(line: str) -> str:
     rest = line.removeprefix("deb").strip()
     return rest.partition("]")[2] if rest.startswith("[") else rest
-
-
-def _parse_fields(lines: Iterator[str]) -> dict[str, list[str]]:
-    fields: dict[str, list[str]] = {}
-    name = ""
-    for line in lines:
-        if not line.startswith((" ", "\t")):
-            name, _, line = line.partition(":")  # noqa: PLW2901
-            name = name.lower()
-        fields.setdefault(name, []).extend(line.split())
-    return fields
 
 
 _TOOL = "mmdebstrap"
