@@ -29,8 +29,9 @@ from matrix.reporting.services import service_users
 from matrix.runs.environments import service_interpreter
 from matrix.services.external import add_service_option, external_from_args
 from matrix.services.forwarder import Forwarder, tcp_listener, unix_dial
-from matrix.services.pool import NoServiceError, Services
+from matrix.services.pool import Services
 from matrix.services.recipes import (
+    NoServiceError,
     ServiceRecipe,
     images_path,
     load_recipes,

@@ -16,7 +16,7 @@ from matrix.services.protocol import NoAnswerError
 from matrix.services.recipes import (
     AvailableService,
     Build,
-    MissingService,
+    NoServiceError,
     ServiceRecipe,
     ServiceRecipes,
     load_recipes,
@@ -28,15 +28,6 @@ from matrix.services.start import RunningServer, ServiceFailedError, identify, s
 MAX_STARTS = 3
 _ANSWER_SECONDS = 5.0
 _FAILURE_SECONDS = 0.5
-
-
-class NoServiceError(Exception):
-    """A service is not available; `remedy` would provide it."""
-
-    def __init__(self, detail: str, remedy: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.remedy = remedy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,14 +127,14 @@ class Services(contextlib.AbstractContextManager["Services"]):
 
     def _resolve(self, recipe: ServiceRecipe) -> AvailableService:
         """Return the best source that can be used here."""
-        missing: list[MissingService] = []
+        errors: list[NoServiceError] = []
         for source in recipe.sources:
-            resolved = resolve_source(source, self._build, self._engine)
-            if isinstance(resolved, AvailableService):
-                return resolved
-            missing.append(resolved)
-        reasons = "; ".join(item.reason for item in missing)
-        raise NoServiceError(f"{recipe.title}: {reasons}", missing[0].remedy)
+            try:
+                return resolve_source(source, self._build, self._engine)
+            except NoServiceError as error:  # noqa: PERF203 - the next source is tried
+                errors.append(error)
+        details = "; ".join(error.detail for error in errors)
+        raise NoServiceError(f"{recipe.title}: {details}", errors[0].remedy)
 
     def _provide(self, recipe: ServiceRecipe, slot: _ServiceSlot) -> Service:
         if recipe.name in self._external:

@@ -25,8 +25,8 @@ from matrix.docker.interface import ImageInfo
 from matrix.errors import IndexUnavailableError
 from matrix.model.service import ServiceKind
 from matrix.services import recipes as recipes_module
-from matrix.services.pool import NoServiceError
 from matrix.services.recipes import (
+    NoServiceError,
     ServiceRecipe,
     images_path,
     load_recipes,

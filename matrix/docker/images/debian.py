@@ -25,7 +25,6 @@ from matrix.docker.images.mmdebstrap import (
     BuildFolder,
     Tool,
     build_error,
-    image_error_from,
     open_build_folder,
     run_tool,
 )
@@ -135,22 +134,19 @@ class DebianSource:
         packages = [*suite.base, *suite.packages]
         packages += [name for python in suite.pythons for name in python.packages]
         report(f"{offer.name} for {target.platform}: unpacking packages of Debian")
-        try:
-            with open_build_folder() as build_folder:
-                base = unpack_packages(suite, target, packages, build_folder, self._tool)
-                sites = [python.site for python in suite.pythons]
-                own = write_system_layer(build_folder.folder / "own.tar", sites)
-                report(f"{offer.name} for {target.platform}: compiling the standard library")
-                build = ImageBuild(
-                    key=offer.key,
-                    target=target,
-                    layers=(base, own),
-                    executables=[python.executable for python in suite.pythons],
-                    tag=f"compat-matrix:debian-{suite.name}-{target.name}",
-                )
-                image = build_image(build, engine, build_folder.folder)
-        except OSError as error:
-            raise image_error_from(error) from error
+        with open_build_folder() as build_folder:
+            base = unpack_packages(suite, target, packages, build_folder, self._tool)
+            sites = [python.site for python in suite.pythons]
+            own = write_system_layer(build_folder.folder / "own.tar", sites)
+            report(f"{offer.name} for {target.platform}: compiling the standard library")
+            build = ImageBuild(
+                key=offer.key,
+                target=target,
+                layers=(base, own),
+                executables=[python.executable for python in suite.pythons],
+                tag=f"compat-matrix:debian-{suite.name}-{target.name}",
+            )
+            image = build_image(build, engine, build_folder.folder)
         return image, image
 
 

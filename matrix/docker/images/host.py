@@ -21,7 +21,7 @@ from matrix.docker.images.build import ImageBuild, build_image, write_system_lay
 from matrix.docker.images.debian import find_obstacle, unpack_packages
 from matrix.docker.images.interface import ImageError, ImageOffer, ReportLine
 from matrix.docker.images.layers import Layer, LayerWriter, read_layer
-from matrix.docker.images.mmdebstrap import Tool, image_error_from, open_build_folder, run_tool
+from matrix.docker.images.mmdebstrap import Tool, open_build_folder, run_tool
 from matrix.docker.images.recipes import ImageTarget, Suite, read_recipes, recipe_key
 from matrix.docker.interface import ContainerEngine
 from matrix.interpreters.discovery import find_interpreters
@@ -153,8 +153,8 @@ class HostSource:
         target = read_recipes().target(offer.target)
         report(f"CPython {interpreter.version} of this machine: copying onto {suite.name}")
         try:
-            layout = self._layout(interpreter.executable)
             with open_build_folder() as build_folder:
+                layout = self._layout(interpreter.executable)
                 layers = (
                     self._base(suite, target),
                     write_system_layer(build_folder.folder / "own.tar", [layout.site]),
@@ -172,8 +172,6 @@ class HostSource:
                 image = build_image(build, engine, build_folder.folder)
         except NotAnInterpreterError as error:
             raise ImageError(Reason.NO_IMAGE, f"{offer.executable}: {error}") from error
-        except OSError as error:
-            raise image_error_from(error) from error
         return image, image
 
     def _find_offered(self, offer: ImageOffer) -> Interpreter:

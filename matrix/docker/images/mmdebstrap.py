@@ -77,22 +77,26 @@ class BuildFolder:
 def open_build_folder(parent: Path | None = None) -> Iterator[BuildFolder]:
     """Yield a new folder in `parent` (default: the system's folder for temporary files, $TMPDIR).
 
-    It is removed after use; first those of killed runs are removed. Raises ImageError on Windows.
+    It is removed after use; first those of killed runs are removed. An OSError in the block becomes
+    an ImageError. Raises ImageError on Windows.
     """
     if sys.platform == "win32":  # the folder is locked by flock(2)
         raise ImageError(Reason.NO_IMAGE, LINUX_ONLY)
     parent = parent or Path(tempfile.gettempdir())
-    _sweep(parent)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    # In a user namespace of its own the tool is another user, and must get through.
-    folder.chmod(0o711)
-    lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield BuildFolder(folder, lock)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+        _sweep(parent)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        # In a user namespace of its own the tool is another user, and must get through.
+        folder.chmod(0o711)
+        lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield BuildFolder(folder, lock)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+    except OSError as error:
+        raise _image_error(error) from error
 
 
 def _sweep(parent: Path) -> None:
@@ -137,7 +141,7 @@ def run_tool(command: BuildCommand) -> BuildOutput:
                     _end,
                 )
         except OSError as error:
-            raise image_error_from(error) from error
+            raise _image_error(error) from error
         try:
             code = tree.process.wait(command.seconds)
         except subprocess.TimeoutExpired:
@@ -171,8 +175,7 @@ def build_error(output: BuildOutput) -> ImageError:
     return ImageError(Reason.NO_IMAGE, f"exit code {output.code}: {message}")
 
 
-def image_error_from(error: OSError) -> ImageError:
-    """Return the error of an image that an error of the operating system means."""
+def _image_error(error: OSError) -> ImageError:
     reason = Reason.DISK_FULL if is_disk_full(error) else Reason.NO_IMAGE
     return ImageError(reason, str(error))
 
