@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
@@ -72,32 +72,22 @@ def list_emulated_cpus(folder: Path = BINFMT) -> frozenset[str]:
         entries = [entry for entry in folder.iterdir() if entry.name not in {"status", "register"}]
     except OSError:
         return frozenset()
-    return frozenset(_cpus(entries))
+    return frozenset(filter(None, map(_read_emulated_cpu, entries)))
 
 
-def _cpus(entries: list[Path]) -> Iterator[str]:
-    for entry in entries:
-        try:
-            lines = entry.read_text(encoding="ascii").splitlines()
-        except (OSError, ValueError):
-            continue
-        settings = dict(line.partition(" ")[::2] for line in lines)
-        # F: the kernel keeps the emulator open, so that a container need not contain it.
-        # https://docs.kernel.org/admin-guide/binfmt-misc.html
-        if "enabled" not in settings or "F" not in settings.get("flags:", ""):
-            continue
-        cpu = _elf_cpu(settings.get("magic", "")) if settings.get("offset") == "0" else ""
-        if cpu:
-            yield cpu
-
-
-def _elf_cpu(magic: str) -> str:
-    """Return the CPU of an ELF header in hexadecimal, "" for an unknown or other header."""
+def _read_emulated_cpu(entry: Path) -> str:
+    """Return the CPU that an entry's emulator runs; "" for an unknown one, or not in containers."""
     try:
-        head = bytes.fromhex(magic)
-    except ValueError:
+        lines = entry.read_text(encoding="ascii").splitlines()
+        settings = dict(line.partition(" ")[::2] for line in lines)
+        head = bytes.fromhex(settings.get("magic", ""))
+    except (OSError, ValueError):
         return ""
-    if len(head) < 20 or head[:4] != b"\x7fELF":  # noqa: PLR2004
+    # F: the kernel keeps the emulator open, so that a container need not contain it.
+    # https://docs.kernel.org/admin-guide/binfmt-misc.html
+    if "enabled" not in settings or "F" not in settings.get("flags:", ""):
+        return ""
+    if settings.get("offset") != "0" or len(head) < 20 or head[:4] != b"\x7fELF":  # noqa: PLR2004
         return ""
     big_endian = head[5] == 2  # noqa: PLR2004
     machine = int.from_bytes(head[18:20], "big" if big_endian else "little")
