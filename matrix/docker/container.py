@@ -103,30 +103,25 @@ class ExitWatcher:
             self._changed.notify_all()
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class DockerContainer(contextlib.AbstractContextManager["DockerContainer"]):
-    """A `Container` that lives no longer than its pipe."""
+    """A `Container` that lives no longer than its pipe.
 
-    def __init__(
-        self,
-        client: EngineClient,
-        name: str,
-        pipe: DockerPipe,
-        exits: ExitWatcher,
-        network: str = "",
-    ) -> None:
-        """`network` is its private one, removed with it, "" where it has none."""
-        self.id = name
-        self.pipe = pipe
-        self._client = client
-        self._exits = exits
-        self._network = network
+    `network` is its private one, removed with it, "" where it has none.
+    """
+
+    client: EngineClient
+    id: str
+    pipe: DockerPipe
+    exits: ExitWatcher
+    network: str
 
     @property
     def address(self) -> str:
         """Its IP address in its private network; raises ContainerError where it has none."""
         with translate_errors("reading a container's address"):
-            networks: Any = self._client.inspect_container(self.id)["NetworkSettings"]["Networks"]
-        address = str((networks.get(self._network) or {}).get("IPAddress") or "")
+            networks: Any = self.client.inspect_container(self.id)["NetworkSettings"]["Networks"]
+        address = str((networks.get(self.network) or {}).get("IPAddress") or "")
         if not address:
             raise ContainerError("the container has no address of its own")
         return address
@@ -136,27 +131,27 @@ class DockerContainer(contextlib.AbstractContextManager["DockerContainer"]):
 
         Raises ContainerError, EngineLostError where the engine does not answer.
         """
-        ending = self._exits.get(self.id)
+        ending = self.exits.get(self.id)
         if ending.code is None:
             with translate_errors("reading a container's state"):
                 try:
-                    state: Any = self._client.inspect_container(self.id)["State"]
+                    state: Any = self.client.inspect_container(self.id)["State"]
                 except docker.errors.NotFound:
                     state = {"Running": False}
             if state.get("Running"):
                 return ContainerState(running=True, code=None, oom=ending.oom)
         # The event `oom` may come after `die`, but not after `destroy`.
-        ending = self._exits.wait_gone(self.id, _GONE_SECONDS)
+        ending = self.exits.wait_gone(self.id, _GONE_SECONDS)
         return ContainerState(running=False, code=ending.code, oom=ending.oom)
 
     def remove(self) -> None:
         """Kill and remove it; do nothing where it is removed already. Raises ContainerError."""
         self.pipe.close()
         with translate_errors("removing a container"), allow_status(NOT_FOUND, CONFLICT):
-            self._client.remove_container(self.id, v=True, force=True)
-        self._exits.wait_gone(self.id, _GONE_SECONDS)
-        if self._network:
-            remove_network(self._client, self._network)
+            self.client.remove_container(self.id, v=True, force=True)
+        self.exits.wait_gone(self.id, _GONE_SECONDS)
+        if self.network:
+            remove_network(self.client, self.network)
 
     def __exit__(self, *_: object) -> None:
         self.remove()

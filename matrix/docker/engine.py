@@ -209,12 +209,10 @@ def run_to_end(
         finally:
             container.pipe.close()
             writer.join()
-    if timed_out:
-        code = _KILLED if state.code is None else state.code
-        return ContainerResult(code, out, err, timed_out=True, oom=state.oom)
-    if state.code is None:
+    code = _KILLED if timed_out and state.code is None else state.code
+    if code is None:
         raise EngineLostError("a container is gone, and the engine did not report its exit code")
-    return ContainerResult(state.code, out, err, oom=state.oom)
+    return ContainerResult(code, out, err, timed_out, state.oom)
 
 
 def _write(container: DockerContainer, stdin: bytes) -> None:

@@ -69,21 +69,21 @@ class LayerWriter(AbstractContextManager["LayerWriter"]):
         if kind is None:
             self.layer = read_layer(self._path)
 
-    def folder(self, path: str, mode: int = 0o755) -> None:
+    def folder(self, path: str) -> None:
         """Add a folder and its missing parents, unless this layer has it already."""
         name = path.strip("/")
         if not name or name in self._folders:
             return
         self.folder(name.rpartition("/")[0])
         info = tarfile.TarInfo(name)
-        info.type, info.mode, info.mtime = tarfile.DIRTYPE, mode, EPOCH
+        info.type, info.mode, info.mtime = tarfile.DIRTYPE, 0o755, EPOCH
         self._folders.add(name)
         self._tar.addfile(info)
 
-    def file(self, path: str, data: bytes, mode: int = 0o644, mtime: int = EPOCH) -> None:
+    def file(self, path: str, data: bytes) -> None:
         """Add a file; its parent folders must be in this layer or in one below."""
         info = tarfile.TarInfo(path.strip("/"))
-        info.size, info.mode, info.mtime = len(data), mode, mtime
+        info.size, info.mtime = len(data), EPOCH
         self._tar.addfile(info, io.BytesIO(data))
 
     def copy(self, source: Path, path: str) -> None:

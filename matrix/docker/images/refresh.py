@@ -62,7 +62,6 @@ def fetch_digests(
     url = f"{address}/v2/{repository}/manifests/{tag}"
     accept = {"Accept": ", ".join(_INDEX_TYPES)}
     with requests.Session() as session:
-        session.trust_env = True
         status, headers, body = _get(session, url, accept, max_bytes=max_bytes)
         if status == requests.codes.unauthorized:
             token = _fetch_token(session, headers.get("WWW-Authenticate", ""), repository)
