@@ -26,21 +26,18 @@ _GONE_SECONDS = 5.0
 _MAX_STATES = 4096
 
 
-@dataclasses.dataclass
-class ExitState:
-    """Events of one container so far; `gone` once it is removed."""
-
-    oom: bool = False
-    code: int | None = None
-    gone: bool = False
+_STARTED = ContainerState(running=True, code=None, oom=False)
 
 
 class ExitWatcher:
-    """Reads events in a thread of its own until `close`; `lost` once the stream has ended."""
+    """Reads events in a thread of its own until `close`; `lost` once the stream has ended.
+
+    In its states, a container runs until it is removed.
+    """
 
     def __init__(self, client: EngineClient, run: RunLabels) -> None:
         """Begin to listen; raises docker-py's errors."""
-        self._states: dict[str, ExitState] = {}
+        self._states: dict[str, ContainerState] = {}
         self._changed = threading.Condition()
         self.lost = False
         # From the beginning of time: events between the response's head and its first line would
@@ -51,17 +48,14 @@ class ExitWatcher:
         self._thread = threading.Thread(target=self._listen, name="engine-events", daemon=True)
         self._thread.start()
 
-    def get(self, container: str) -> ExitState:
-        """Return a copy of a container's state so far."""
-        with self._changed:
-            return dataclasses.replace(self._states.get(container, ExitState()))
+    def get(self, container: str) -> ContainerState:
+        """Return a container's state so far."""
+        return self._states.get(container, _STARTED)
 
-    def wait_gone(self, container: str, seconds: float) -> ExitState:
+    def wait_gone(self, container: str, seconds: float) -> ContainerState:
         """Wait until the container is gone, the stream is lost or time is up; return its state."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self.lost or self._states.get(container, ExitState()).gone, seconds
-            )
+            self._changed.wait_for(lambda: self.lost or not self.get(container).running, seconds)
             return self.get(container)
 
     def close(self) -> None:
@@ -90,14 +84,16 @@ class ExitWatcher:
         if action not in {"oom", "die", "destroy"}:
             return
         with self._changed:
-            state = self._states.setdefault(container, ExitState())
+            state = self.get(container)
             if action == "oom":
-                state.oom = True
+                state = dataclasses.replace(state, oom=True)
             elif action == "die":
                 with contextlib.suppress(ValueError):
-                    state.code = int(str((actor.get("Attributes") or {}).get("exitCode")))
+                    code = int(str((actor.get("Attributes") or {}).get("exitCode")))
+                    state = dataclasses.replace(state, code=code)
             else:
-                state.gone = True
+                state = dataclasses.replace(state, running=False)
+            self._states[container] = state
             while len(self._states) > _MAX_STATES:
                 del self._states[next(iter(self._states))]
             self._changed.notify_all()
@@ -139,10 +135,10 @@ class DockerContainer(contextlib.AbstractContextManager["DockerContainer"]):
                 except docker.errors.NotFound:
                     state = {"Running": False}
             if state.get("Running"):
-                return ContainerState(running=True, code=None, oom=ending.oom)
+                return ending
         # The event `oom` may come after `die`, but not after `destroy`.
         ending = self.exits.wait_gone(self.id, _GONE_SECONDS)
-        return ContainerState(running=False, code=ending.code, oom=ending.oom)
+        return dataclasses.replace(ending, running=False)
 
     def remove(self) -> None:
         """Kill and remove it; do nothing where it is removed already. Raises ContainerError."""

@@ -27,9 +27,6 @@ from matrix.docker.platforms import engine_platform, list_platforms
 from matrix.docker.volumes import VolumeCopies, build_volume_mount, shares_files
 from matrix.system.paths import cache_dir
 
-Bind = Mapping[str, object]
-"""An entry of `HostConfig.Mounts`."""
-
 MAX_OUTPUT_BYTES = 64 * 1024**2
 """A container that writes more is killed."""
 
@@ -120,7 +117,7 @@ class DockerEngine(ImageStore, contextlib.AbstractContextManager["DockerEngine"]
                     self._exits = ExitWatcher(self.client, self.run_labels)
             return self._exits
 
-    def _bind(self, mount: Mount, spec: ContainerSpec) -> Bind:
+    def _bind(self, mount: Mount, spec: ContainerSpec) -> Mapping[str, object]:
         if not self.info.shares_files:
             return build_volume_mount(
                 self._copies.ensure(mount, spec), mount.target, read_only=True
@@ -135,12 +132,14 @@ class DockerEngine(ImageStore, contextlib.AbstractContextManager["DockerEngine"]
 
 def create_body(
     spec: ContainerSpec,
-    binds: Sequence[Bind],
+    binds: Sequence[Mapping[str, object]],
     labels: Mapping[str, str],
     cpus: int,
     network: str = "",
 ) -> dict[str, Any]:
     """Return the body of the engine's `create` request; `network` is the private one, or "".
+
+    `binds` are the entries of `HostConfig.Mounts`.
 
     https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerCreate
     """

@@ -95,7 +95,10 @@ class ImageCatalog:
                     report(f"{offer.name} {python} for {offer.platform}: {error.detail}")
         if not errors:
             raise ImageError(Reason.NO_IMAGE, f"no source has CPython {python} for {target}")
-        raise _join_errors(errors)
+        # The reason is the first that is more specific than NO_IMAGE.
+        reasons = [error.reason for error in errors if error.reason is not Reason.NO_IMAGE]
+        details = "; ".join(error.detail for error in errors)
+        raise ImageError((*reasons, Reason.NO_IMAGE)[0], details)
 
     def _provide(self, offer: ImageOffer, report: ReportLine) -> Image:
         if offer.obstacle:
@@ -174,10 +177,3 @@ class ImageCatalog:
 
     def _runs(self, offer: ImageOffer) -> bool:
         return offer.platform in self._engine.info.platforms
-
-
-def _join_errors(errors: Sequence[ImageError]) -> ImageError:
-    """Return one error of all; its reason is the first more specific than NO_IMAGE."""
-    reasons = [error.reason for error in errors if error.reason is not Reason.NO_IMAGE]
-    detail = "; ".join(error.detail for error in errors)
-    return ImageError(reasons[0] if reasons else Reason.NO_IMAGE, detail)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import email
 import itertools
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -37,6 +38,8 @@ MIRROR_VARIABLE = "COMPAT_MATRIX_DEBIAN_MIRROR"
 _NAMES = ("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid")
 _BRANCHES = ("oldoldstable", "oldstable", "stable", "testing", "unstable")
 _SUITES = frozenset(_NAMES + _BRANCHES)
+# What stands before the address in a line of `sources.list`.
+_OPTIONS = re.compile(r"deb\s+(\[.*?\])?")
 
 
 def find_mirror(suite: str, environ: Mapping[str, str], sources: Path = Path("/etc/apt")) -> str:
@@ -61,7 +64,7 @@ def _read_sources(folder: Path) -> Iterator[tuple[str, set[str], set[str]]]:
     for path in lists:
         for line in _lines(path):
             if line.startswith("deb "):
-                address, *rest = _without_options(line).split() or [""]
+                address, *rest = _OPTIONS.sub("", line).split() or [""]
                 if len(rest) > 1:  # a suite and components
                     yield address, {rest[0]}, set(rest[1:])
     for path in sorted((folder / "sources.list.d").glob("*.sources")):
@@ -79,11 +82,6 @@ def _lines(path: Path) -> list[str]:
     except (OSError, ValueError):
         return []
     return [line.rstrip() for line in text.splitlines() if not line.lstrip().startswith("#")]
-
-
-def _without_options(line: str) -> str:
-    rest = line.removeprefix("deb").strip()
-    return rest.partition("]")[2] if rest.startswith("[") else rest
 
 
 _TOOL = "mmdebstrap"

@@ -146,7 +146,10 @@ class HostSource:
         self, offer: ImageOffer, engine: ContainerEngine, report: ReportLine
     ) -> tuple[str, str]:
         """Build the image. Raises ImageError."""
-        interpreter = self._find_offered(offer)
+        found = (item for item in self._find() if str(item.executable) == offer.executable)
+        interpreter = next(found, None)
+        if interpreter is None:
+            raise ImageError(Reason.NO_IMAGE, f"{offer.executable} does not exist any more")
         suite = _suite_for(interpreter)
         if suite is None:
             raise ImageError(Reason.NO_IMAGE, f"no suite of Debian has {interpreter.libc} or newer")
@@ -173,12 +176,6 @@ class HostSource:
         except NotAnInterpreterError as error:
             raise ImageError(Reason.NO_IMAGE, f"{offer.executable}: {error}") from error
         return image, image
-
-    def _find_offered(self, offer: ImageOffer) -> Interpreter:
-        for interpreter in self._find():
-            if str(interpreter.executable) == offer.executable:
-                return interpreter
-        raise ImageError(Reason.NO_IMAGE, f"{offer.executable} does not exist any more")
 
     def _base(self, suite: Suite, target: ImageTarget) -> Layer:
         """Return the layer below the interpreter, unpacked once."""
