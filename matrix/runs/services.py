@@ -15,7 +15,8 @@ from matrix.model.reason import Reason
 from matrix.model.service import Service
 from matrix.runs.failures import capture_not_run
 from matrix.runs.interface import CellRequest, CellResult, Environments, Report, Runner
-from matrix.services.pool import NoServiceError, Services
+from matrix.services.pool import Services
+from matrix.services.recipes import NoServiceError
 
 # A cell that ended for one of these says nothing of its services.
 _NOT_BY_SERVICES = frozenset({Reason.ENGINE_LOST, Reason.INTERRUPTED})
