@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 words = st.from_regex(r"[a-z][a-z0-9-]{0,8}[a-z]", fullmatch=True)
 
 
+@functools.cache
 def small_plan(*targets: str, profile: str = "documented") -> Plan:
     """Return the plan for the small index."""
     return make_plan(page(), world(), profile=profile, targets=targets or TARGETS[:1])
