@@ -76,7 +76,7 @@ class _Finder:
                 yield from self._in_block(value)
             else:
                 for child in value if isinstance(value, list) else [value]:
-                    if isinstance(child, ast.AST):
+                    if isinstance(child, ast.AST) and child._fields:
                         yield from self._in(child)
 
     def _tests_platform(self, test: ast.expr) -> bool:
