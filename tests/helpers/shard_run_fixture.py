@@ -142,9 +142,14 @@ class FakeWorld:
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the results folder of runs that judge with the fake probe."""
     folder = tmp_path / "results"
+    use_results(folder, monkeypatch)
+    return folder
+
+
+def use_results(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs write into the folder and judge with the fake probe."""
     monkeypatch.setenv("COMPAT_MATRIX_RESULTS", str(folder))
     monkeypatch.setattr(run_module, "load_probes", lambda: PROBES)
-    return folder
 
 
 def run_whole(plan: Plan, responses: Responses, folder: Path) -> Record:

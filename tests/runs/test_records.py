@@ -179,8 +179,9 @@ def test_whatever_stands_in_a_record_it_is_told_or_refused(place: tuple[Any, ...
         except UnreadableInputError:
             continue
         junit_xml(made).encode()
-        render_markdown(made, compare_records(whole, made)).encode()
-        json_text(diff_to_json(compare_records(whole, made), whole, made)).encode()
+        changed = compare_records(whole, made)
+        render_markdown(made, changed).encode()
+        json_text(diff_to_json(changed, whole, made)).encode()
         for cell in made.cells:
             if cell.where is not None:
                 # Looked up by, and compared with, what is text.
