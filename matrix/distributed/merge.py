@@ -17,7 +17,7 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.runs.events import CellFinished, Emit, RunFinished, VerdictReached
-from matrix.runs.failures import capture_not_run
+from matrix.runs.interface import capture_not_run
 from matrix.runs.journal import Entry
 from matrix.runs.progress import Progress
 from matrix.runs.record import CellRecord, Record
@@ -90,12 +90,17 @@ def build_run_result(
     records = []
     for planned in (*plan.cells, *plan.fallbacks):
         cell = planned.cell.id
+        fallback = cell in reserve
         if cell in results:
-            entry = results[cell].entry
-            record = CellRecord.of(entry, planned, reused=False, fallback=cell in reserve)
+            record = CellRecord.of(results[cell].entry, planned, reused=False, fallback=fallback)
         elif cell in missing:
-            record = _missing_record(planned, missing[cell], probes, fallback=cell in reserve)
-            for finding in record.findings:
+            reason, detail = Reason.NOT_RUN, missing[cell]
+            capture = capture_not_run(planned, "", reason, detail)
+            findings = findings_of(capture, planned.probes, probes)
+            record = CellRecord(
+                planned.cell, planned.probes, reason, detail, fallback=fallback, findings=findings
+            )
+            for finding in findings:
                 progress.findings.add(finding)
         else:
             continue
@@ -128,24 +133,6 @@ def _replay(
     return progress, [
         control for claim in plan.claims for control in progress.controls_for(claim.id)
     ]
-
-
-def _missing_record(
-    planned: PlannedCell, detail: str, probes: Mapping[str, Probe], *, fallback: bool
-) -> CellRecord:
-    capture = capture_not_run(planned, "", Reason.NOT_RUN, detail)
-    return CellRecord(
-        cell=planned.cell,
-        probes=planned.probes,
-        reason=Reason.NOT_RUN,
-        detail=detail,
-        seconds=0.0,
-        reused=False,
-        fallback=fallback,
-        key="",
-        started="",
-        findings=findings_of(capture, planned.probes, probes),
-    )
 
 
 def _span(results: Iterable[ShardResult]) -> tuple[dt.datetime | None, float]:

@@ -21,11 +21,11 @@ from matrix.distributed.shard_file import (
 from matrix.errors import ExitCode, StorageError, UsageError, did_you_mean
 from matrix.model.probe import Probe
 from matrix.runs.events import Emit, Event, VerdictReached
+from matrix.runs.interface import RunContext
 from matrix.runs.journal import Journal, lock_results
 from matrix.runs.record import Record
 from matrix.runs.result_store import ResultStore
 from matrix.runs.run import OpenRunContext, exit_code, verify
-from matrix.runs.scheduler import RunContext
 from matrix.runs.setup import RunOptions
 from matrix.system.paths import results_dir
 

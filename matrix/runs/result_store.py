@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from matrix.errors import StorageError
 from matrix.judging.cells import cell_failure, findings_of
@@ -14,10 +14,9 @@ from matrix.model.capture import CellCapture, CellLocation
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
-from matrix.model.verdict import Finding
 from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Entry, Journal, is_transient
-from matrix.runs.keys import SourceDigest, base_key, probe_keys
+from matrix.runs.keys import base_key, probe_keys
 
 
 def judged_entry(  # noqa: PLR0913 - a capture, its key, and the rules it is judged by
@@ -67,7 +66,7 @@ class ResultStore:
         self,
         journal: Journal,
         captures: CaptureStore,
-        sources: SourceDigest,
+        sources: str,
         judge: str,
         *,
         reuse: bool = True,
@@ -135,19 +134,13 @@ class ResultStore:
         if capture is None:
             return None
         reason, detail = _failure(capture)
-        findings = self.judge(capture, entry.probes, probes)
+        findings = findings_of(capture, entry.probes, probes)
         current = dataclasses.replace(
             entry, reason=reason, detail=detail, judge=self._judge, findings=findings
         )
         with contextlib.suppress(StorageError):  # it only saves the next run the judging
             self._journal.append(current)
         return current
-
-    def judge(
-        self, capture: CellCapture, names: Iterable[str], probes: Mapping[str, Probe]
-    ) -> tuple[Finding, ...]:
-        """Return the findings of the capture for the probes `names`."""
-        return findings_of(capture, names, probes)
 
 
 def _began_after(entry: Entry, since: dt.datetime) -> bool:

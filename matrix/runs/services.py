@@ -13,8 +13,14 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.service import Service
-from matrix.runs.failures import capture_not_run
-from matrix.runs.interface import CellRequest, CellResult, Environments, Report, Runner
+from matrix.runs.interface import (
+    CellRequest,
+    CellResult,
+    Environments,
+    Report,
+    Runner,
+    capture_not_run,
+)
 from matrix.services.pool import NoServiceError, Services
 
 # A cell that ended for one of these says nothing of its services.

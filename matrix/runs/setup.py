@@ -33,8 +33,7 @@ from matrix.runs.environments import (
     service_interpreter,
 )
 from matrix.runs.fallback import FallbackEnvironments, FallbackRunner
-from matrix.runs.interface import CellRequest, Environments, SystemClock
-from matrix.runs.scheduler import RunContext
+from matrix.runs.interface import CellRequest, Environments, RunContext, SystemClock
 from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
 from matrix.runs.workers import Workers
 from matrix.services.external import ExternalService

@@ -33,8 +33,8 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.service import PortForward, Service
-from matrix.runs.failures import environment_text
 from matrix.runs.interface import CellRequest, CellResult
+from matrix.runs.keys import environment_text
 from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
 from matrix.services.pool import Services
 from matrix.services.recipes import ServiceRecipe

@@ -26,8 +26,7 @@ from matrix.distributed.dask.queue import PendingCell, PendingQueue
 from matrix.distributed.dask.resources import WorkerOffer, count_workers, resource_sets
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
-from matrix.runs.failures import capture_not_run
-from matrix.runs.interface import CellRequest, CellResult, Clock, Report
+from matrix.runs.interface import CellRequest, CellResult, Clock, Report, capture_not_run
 
 _STOPPED = "the run was stopped"
 
