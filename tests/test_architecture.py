@@ -59,7 +59,7 @@ BORDERS = {
     "planning/profiles.py",
     "reporting/progress.py",
     "runs/journal.py",
-    "runs/record_reader.py",
+    "runs/record_store.py",
     "runs/rejudge.py",
 }
 

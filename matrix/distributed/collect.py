@@ -28,8 +28,8 @@ from matrix.distributed.merge import (
     find_absent,
     merge,
 )
-from matrix.distributed.shard_file import CAPTURES, JOURNAL, ShardStatus, sha256
-from matrix.distributed.untrusted import RefusedError, read_file
+from matrix.distributed.shard_run import CAPTURES, JOURNAL, ShardStatus
+from matrix.distributed.untrusted import RefusedError, read_file, sha256
 from matrix.errors import IncompleteRunError
 from matrix.model.probe import Probe
 from matrix.runs.captures import CaptureStore

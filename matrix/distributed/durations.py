@@ -17,7 +17,7 @@ from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.model.validate import cell_id, seconds, time
 from matrix.runs.journal import Journal
-from matrix.runs.record_reader import parse_record, read_content
+from matrix.runs.record_store import parse_record, read_content
 from matrix.system.data_files import read_data
 
 # The shortest estimate: every cell starts a process.

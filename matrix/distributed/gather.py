@@ -16,15 +16,7 @@ from typing import Any
 
 from matrix.distributed.manifest import Manifest
 from matrix.distributed.merge import ShardResult
-from matrix.distributed.shard_file import (
-    CAPTURES,
-    JOURNAL,
-    SHARD,
-    ShardFile,
-    ShardSeal,
-    ShardStatus,
-    sha256,
-)
+from matrix.distributed.shard_run import CAPTURES, JOURNAL, SHARD, ShardFile, ShardSeal, ShardStatus
 from matrix.distributed.untrusted import (
     RefusedError,
     decompress,
@@ -34,6 +26,7 @@ from matrix.distributed.untrusted import (
     printable_line,
     printable_path,
     read_file,
+    sha256,
     subfolders,
 )
 from matrix.errors import did_you_mean

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from matrix.distributed.shard_file import sha256
+from matrix.distributed.untrusted import sha256
 from matrix.errors import StorageError, UnreadableInputError
 from matrix.model.plan import Plan
 from matrix.model.validate import cell_id, digest, seconds, text
 from matrix.planning.plan_file import check_fields, plan_from_json, plan_to_json, read_tuple
-from matrix.runs.record_reader import FileKind
+from matrix.runs.record_store import FileKind
 from matrix.system.atomic import write_atomic
 
 MANIFEST = "manifest.json"

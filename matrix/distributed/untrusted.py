@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -96,6 +97,11 @@ def decompress(content: bytes, max_bytes: int) -> bytes:
     if not decompressor.eof or decompressor.unused_data:
         raise RefusedError("cannot be decompressed (truncated, or followed by other data)")
     return plain
+
+
+def sha256(content: bytes) -> str:
+    """Return the hexadecimal sha256 of a file's content."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def parse_json(content: bytes) -> Any:  # noqa: ANN401 - any JSON value

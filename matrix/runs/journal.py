@@ -179,7 +179,9 @@ def _finding_from_json(data: Mapping[str, Any]) -> Finding:
     )
 
 
-_HINT = "Free space, or move the results with COMPAT_MATRIX_RESULTS; finished cells are kept."
+STORAGE_HINT = (
+    "Free space, or move the results with COMPAT_MATRIX_RESULTS; finished cells are kept."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,7 +206,7 @@ class Journal:
         except FileNotFoundError:
             return JournalContent({})
         except OSError as error:
-            raise StorageError(f"cannot read {self.path}: {error}", _HINT) from error
+            raise StorageError(f"cannot read {self.path}: {error}", STORAGE_HINT) from error
         lines = data.split(b"\n")
         tail = lines.pop()
         entries: dict[str, Entry] = {}
@@ -237,7 +239,7 @@ class Journal:
         except OSError as error:
             # A part of the line that was written is cut off when the file is opened again.
             self.close()
-            raise StorageError(f"cannot write {self.path}: {error}", _HINT) from error
+            raise StorageError(f"cannot write {self.path}: {error}", STORAGE_HINT) from error
 
     def close(self) -> None:
         """Close the file; appending opens it again."""

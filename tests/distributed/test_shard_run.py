@@ -23,8 +23,15 @@ from helpers.shard_run_fixture import (
 )
 
 from matrix.distributed.manifest import Manifest, shard_plan
-from matrix.distributed.shard_file import ShardFile, ShardStatus, sha256
-from matrix.distributed.shard_run import check_project, find_shard, run_shard, shards_folder
+from matrix.distributed.shard_run import (
+    ShardFile,
+    ShardStatus,
+    check_project,
+    find_shard,
+    run_shard,
+    sha256,
+    shards_folder,
+)
 from matrix.errors import AnotherRunError, ExitCode, StorageError, UsageError
 from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell

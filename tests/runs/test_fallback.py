@@ -27,8 +27,8 @@ from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.reporting.summary import location_lines
+from matrix.runs.backend import FallbackEnvironments, FallbackRunner
 from matrix.runs.events import WarningRaised
-from matrix.runs.fallback import FallbackEnvironments, FallbackRunner
 from matrix.runs.interface import CellRequest, Environments, Report
 
 HERE = "linux_x86_64"

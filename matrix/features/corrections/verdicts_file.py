@@ -9,7 +9,7 @@ from pathlib import Path
 from matrix.errors import UnreadableInputError, did_you_mean
 from matrix.features.corrections.page import PageText
 from matrix.model.verdict import Finding, Verdict
-from matrix.runs.record_reader import read_record
+from matrix.runs.record_store import read_record
 
 
 @dataclasses.dataclass(frozen=True)
