@@ -13,7 +13,6 @@ from pathlib import Path
 
 from matrix.distributed.gather import (
     DEFAULT_LIMITS,
-    GatheredFolder,
     GatherLimits,
     JudgeRules,
     gather,
@@ -47,7 +46,6 @@ _CAUSES = {
     ShardStatus.COMPLETE: "some of its results were refused",
 }
 _MAX_NAMES = 3
-_CHANGED_HINT = "Collect again when nothing writes there any more."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,15 +69,14 @@ class MissingCells:
 
 @dataclasses.dataclass(frozen=True)
 class CollectedRun:
-    """The combined results of shards.
+    """The combined results of shards: `merged`.
 
-    `merged` are their results and `files` the captures' paths by sha256. `refused` and `missing`
-    keep the run from being complete. `warnings` are those of the shards, whose number is `shards`.
+    `refused` and `missing` keep the run from being complete. `warnings` are those of the shards,
+    whose number is `shards`.
     """
 
     manifest: Manifest
     merged: ResultsByKey
-    files: Mapping[str, Path]
     refused: tuple[str, ...]
     missing: tuple[MissingCells, ...]
     warnings: tuple[str, ...]
@@ -129,18 +126,40 @@ def collect(
     rules: JudgeRules,
     limits: GatherLimits = DEFAULT_LIMITS,
 ) -> CollectedRun:
-    """Return the results of a run in the folders."""
+    """Return the results of a run in the folders, whose order does not matter."""
     shards, refused = shard_folders(folders, limits)
-    return _combine(manifest, [gather(shard, manifest, rules, limits) for shard in shards], refused)
+    ends: dict[str, list[ShardStatus | None]] = defaultdict(list)
+    merged: dict[str, ShardResult] = {}
+    causes: dict[str, str] = {}
+    problems, warnings = list(refused), []
+    for path in sorted(shards, key=str):
+        folder = gather(path, manifest, rules, limits)
+        problems += folder.problems
+        if folder.shard and folder.refused:
+            causes.setdefault(folder.shard, _REFUSED)
+        elif folder.shard:
+            ends[folder.shard].append(folder.ended)
+            warnings += [f"{folder.shard}: {warning}" for warning in folder.warnings]
+        merged = merge(merged, folder.results)
+    absent = {planned.cell.id for planned in find_absent(manifest, best_by_cell(merged))}
+    for shard, statuses in ends.items():
+        causes[shard] = "; ".join(dict.fromkeys(_CAUSES[status] for status in statuses))
+    return CollectedRun(
+        manifest,
+        merged,
+        tuple(problems),
+        tuple(_find_missing(manifest, absent, causes)),
+        tuple(dict.fromkeys(warnings)),
+        len(ends),
+    )
 
 
-def write_results(merged: ResultsByKey, files: Mapping[str, Path], results: Path) -> int:
+def write_results(merged: ResultsByKey, results: Path) -> int:
     """Write the results that are not there yet, and return their number.
 
-    `files` has the captures' paths by sha256. A result of the same key is replaced, as by a new
-    run, but a final result is not replaced by a transient one. A capture is written before its
-    journal entry, so that an interrupted call can be repeated. Raises StorageError, and
-    IncompleteRunError where a file has changed since it was read.
+    A result of the same key is replaced, as by a new run, but a final result is not replaced by a
+    transient one. A capture is written before its journal entry, so that an interrupted call can be
+    repeated. Raises StorageError, and IncompleteRunError where a file has changed since then.
     """
     captures = CaptureStore(results / CAPTURES)
     written = 0
@@ -155,42 +174,10 @@ def write_results(merged: ResultsByKey, files: Mapping[str, Path], results: Path
             if current and digest and result.entry.transient and not current.transient:
                 continue
             if not same_capture:
-                captures.put(cell, key, _read_capture(files[result.capture], result.capture))
+                captures.put(cell, key, _read_capture(result))
             journal.append(result.entry)
             written += 1
     return written
-
-
-def _combine(
-    manifest: Manifest, gathered: Iterable[GatheredFolder], refused: Iterable[str]
-) -> CollectedRun:
-    """Return the combined results; the order of the folders does not matter."""
-    ends: dict[str, list[ShardStatus | None]] = defaultdict(list)
-    merged: dict[str, ShardResult] = {}
-    files: dict[str, Path] = {}
-    causes: dict[str, str] = {}
-    problems, warnings = list(refused), []
-    for folder in sorted(gathered, key=lambda item: str(item.folder)):
-        problems += folder.problems
-        if folder.shard and folder.refused:
-            causes.setdefault(folder.shard, _REFUSED)
-        elif folder.shard:
-            ends[folder.shard].append(folder.ended)
-            warnings += [f"{folder.shard}: {warning}" for warning in folder.warnings]
-            files.update(folder.files)
-        merged = merge(merged, folder.results)
-    absent = {planned.cell.id for planned in find_absent(manifest, best_by_cell(merged))}
-    for shard, statuses in ends.items():
-        causes[shard] = "; ".join(dict.fromkeys(_CAUSES[status] for status in statuses))
-    return CollectedRun(
-        manifest,
-        merged,
-        files,
-        tuple(problems),
-        tuple(_find_missing(manifest, absent, causes)),
-        tuple(dict.fromkeys(warnings)),
-        len(ends),
-    )
 
 
 def _find_missing(
@@ -211,11 +198,12 @@ def _file_digest(path: Path) -> str:
         return ""
 
 
-def _read_capture(path: Path, digest: str) -> bytes:
+def _read_capture(result: ShardResult) -> bytes:
+    hint = "Collect again when nothing writes there any more."
     try:
-        content = read_file(path, DEFAULT_LIMITS.capture)
+        content = read_file(result.path, DEFAULT_LIMITS.capture)
     except RefusedError as error:
-        raise IncompleteRunError(f"{path} {error}", _CHANGED_HINT) from error
-    if sha256(content) != digest:
-        raise IncompleteRunError(f"{path} has changed while it was collected", _CHANGED_HINT)
+        raise IncompleteRunError(f"{result.path} {error}", hint) from error
+    if sha256(content) != result.capture:
+        raise IncompleteRunError(f"{result.path} has changed while it was collected", hint)
     return content

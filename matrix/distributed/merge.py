@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from matrix.distributed.manifest import Manifest
 from matrix.judging.cells import findings_of
@@ -29,10 +30,11 @@ _NEVER = dt.datetime.min.replace(tzinfo=dt.timezone.utc)
 
 @dataclasses.dataclass(frozen=True)
 class ShardResult:
-    """A cell that ended: its journal entry, and the sha256 of its capture's file."""
+    """A cell that ended: its journal entry, and the sha256 and the path of its capture's file."""
 
     entry: Entry
     capture: str
+    path: Path = dataclasses.field(compare=False)
 
 
 def merge(*parts: Iterable[ShardResult] | ResultsByKey) -> dict[str, ShardResult]:

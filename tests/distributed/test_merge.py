@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from pathlib import Path
 
 from helpers.run_fakes import CONTROL, MINIMUM, PROBE
 from hypothesis import given
@@ -32,7 +33,7 @@ def result(key: str = "k", capture: str = "c", **changes: object) -> ShardResult
         judge="judge",
         findings=(),
     )
-    return ShardResult(dataclasses.replace(entry, **changes), capture)  # type: ignore[arg-type]
+    return ShardResult(dataclasses.replace(entry, **changes), capture, Path(capture))  # type: ignore[arg-type]
 
 
 RESULTS = st.lists(
