@@ -149,14 +149,14 @@ def _read_results(
     entries: Mapping[str, Entry], seal: ShardSeal | None, read: Callable[[Entry], ShardResult]
 ) -> tuple[list[ShardResult], list[str]]:
     """Return the results of the entries, and the problems; with a seal only those that it names."""
-    kept = seal.kept if seal else ()
+    named = seal.kept if seal else ()
     results = []
     problems = [
         f"{JOURNAL} has no entry for {sealed.cell}, which was sealed"
-        for sealed in kept
+        for sealed in named
         if sealed.key not in entries or entries[sealed.key].cell != sealed.cell
     ]
-    digests = {sealed.key: sealed.sha256 for sealed in kept}
+    digests = {sealed.key: sealed.sha256 for sealed in named}
     for key, entry in entries.items():
         if seal and key not in digests:
             continue  # of an earlier run
