@@ -31,10 +31,10 @@ from matrix.distributed.shard_run import CAPTURES, JOURNAL, ShardStatus
 from matrix.distributed.untrusted import RefusedError, read_file, sha256
 from matrix.errors import IncompleteRunError
 from matrix.model.probe import Probe
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import Emit, RunStarted
 from matrix.runs.journal import Journal
 from matrix.runs.record import Record
+from matrix.runs.result_store import CaptureStore
 
 _NEVER_RAN = "never ran"
 _REFUSED = "its results were refused"

@@ -35,10 +35,9 @@ from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.validate import cell_id, count, digest, seconds, text, time
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Entry, is_transient
 from matrix.runs.keys import result_key
-from matrix.runs.result_store import judged_entry
+from matrix.runs.result_store import CaptureStore, judged_entry
 
 # `download/<artifact>/<manifest>/<shard>`: the depth of a shard's folder below one that is passed.
 _MAX_DEPTH = 3

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -46,11 +47,11 @@ def load_runners() -> Mapping[str, RunnerLabel]:
     """Return the machines by target."""
     return {
         target: RunnerLabel(
-            label=data["runner"],
-            engine=data["engine"],
-            architecture=data["architecture"],
-            cells=data["cells"],
-            pythons=tuple(data.get("pythons", ())),
+            data["runner"],
+            data["engine"],
+            data["architecture"],
+            data["cells"],
+            tuple(data.get("pythons", ())),
         )
         for target, data in read_data("runners").items()
     }
@@ -80,13 +81,13 @@ def missing_pythons(
 ) -> Iterator[tuple[str, str, int]]:
     """Yield target, CPython and number of cells where a machine cannot install that CPython."""
     pythons = _pythons_by_cell(plan)
-    counts: dict[tuple[str, str], int] = {}
-    for shard in shards:
-        if shard.engine == "local" and (available := runners[shard.target].pythons):
-            for cell in shard.cells:
-                if pythons[cell] not in available:
-                    key = shard.target, pythons[cell]
-                    counts[key] = counts.get(key, 0) + 1
+    counts = Counter(
+        (shard.target, pythons[cell])
+        for shard in shards
+        if shard.engine == "local" and (available := runners[shard.target].pythons)
+        for cell in shard.cells
+        if pythons[cell] not in available
+    )
     for (target, python), count in counts.items():
         yield target, python, count
 

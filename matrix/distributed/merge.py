@@ -128,9 +128,8 @@ def _replay(
         result = results.get(planned.cell.id)
         if result is None:
             continue
-        where = result.entry.where
         for finding in result.entry.findings:
-            progress.findings.add(finding, contained=where is not None and bool(where.engine))
+            progress.findings.add(finding, contained=result.entry.contained)
         progress.end(planned)
     return progress, [
         control for claim in plan.claims for control in progress.controls_for(claim.id)

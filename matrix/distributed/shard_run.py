@@ -20,12 +20,11 @@ from matrix.distributed.untrusted import RefusedError, parse_json, read_file, sh
 from matrix.errors import ExitCode, StorageError, UsageError, did_you_mean
 from matrix.model.probe import Probe
 from matrix.model.validate import cell_id, count, digest, seconds, text, time
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import Emit, Event, VerdictReached
 from matrix.runs.interface import RunContext
 from matrix.runs.journal import STORAGE_HINT, Journal, lock_results
 from matrix.runs.record import Record
-from matrix.runs.result_store import ResultStore
+from matrix.runs.result_store import CaptureStore, ResultStore
 from matrix.runs.run import OpenRunContext, exit_code, verify
 from matrix.runs.setup import RunOptions
 from matrix.system.atomic import write_atomic

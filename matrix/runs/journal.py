@@ -81,6 +81,11 @@ class Entry:
     where: CellLocation | None = None
     repeats: int = 1
 
+    @property
+    def contained(self) -> bool:
+        """Return whether it is known to have run in a container."""
+        return self.where is not None and bool(self.where.engine)
+
     def answers(
         self, probes: Mapping[str, str], decisive: Iterable[str], *, soak: bool, repeats: int = 1
     ) -> bool:
@@ -232,10 +237,9 @@ class Journal:
     def append(self, entry: Entry) -> None:
         """Append an entry, synced to the disk; raise StorageError."""
         line = json.dumps(entry.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n"
-        data = line.encode()
         try:
             file = self._file or self._open()
-            _write(file, data)
+            _write(file, line.encode())
         except OSError as error:
             # A part of the line that was written is cut off when the file is opened again.
             self.close()

@@ -19,7 +19,6 @@ from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding
 from matrix.planning.locations import Targets, select_targets
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import (
     CellFinished,
     Emit,
@@ -31,6 +30,7 @@ from matrix.runs.events import (
 from matrix.runs.interface import Clock
 from matrix.runs.journal import Entry, Journal
 from matrix.runs.record import CellRecord, Record
+from matrix.runs.result_store import CaptureStore
 
 CaptureFilter = Callable[[CellCapture], bool]
 
@@ -38,7 +38,7 @@ CaptureFilter = Callable[[CellCapture], bool]
 def captured_targets(results: Path, globs: Sequence[str] = ()) -> Targets:
     """Return the targets of the captures in a results folder, without connecting to an engine."""
     with contextlib.closing(Journal(results / "journal.jsonl")) as journal:
-        contained = any(map(_in_container, journal.read().entries.values()))
+        contained = any(entry.contained for entry in journal.read().entries.values())
     return select_targets(_target_folders(results / "captures"), globs, contained=contained)
 
 
@@ -82,7 +82,7 @@ def rejudge(  # noqa: PLR0913 - the parts of a run without its context
     for planned in (*plan.cells, *plan.fallbacks):
         entries = entries_of[planned.cell.id]
         if planned.cell in contained:
-            entries = [entry for entry in entries if _in_container(entry)] or entries
+            entries = [entry for entry in entries if entry.contained] or entries
         record = _record(planned, entries, captures, probes, accepts)
         if record is None:
             continue
@@ -96,10 +96,6 @@ def rejudge(  # noqa: PLR0913 - the parts of a run without its context
     emit(RunFinished(interrupted=False))
     seconds = clock.seconds() - start
     return Record.of(plan, tuple(records), verdicts, started, seconds, warnings=reading.remarks)
-
-
-def _in_container(entry: Entry) -> bool:
-    return entry.where is not None and bool(entry.where.engine)
 
 
 def _record(

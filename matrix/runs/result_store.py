@@ -1,11 +1,17 @@
-"""Results of this and earlier runs: found by key, judged, and written to journal and captures."""
+"""Results of this and earlier runs: found by key, judged, and written to journal and captures.
+
+Captures are kept raw, one compressed JSON file per result.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import datetime as dt
+import gzip
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from matrix.errors import StorageError
 from matrix.judging.cells import cell_failure, findings_of
@@ -14,9 +20,47 @@ from matrix.model.capture import CellCapture, CellLocation
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Entry, Journal, is_transient
 from matrix.runs.keys import base_key, probe_keys
+from matrix.system.atomic import write_atomic
+
+
+class CaptureStore:
+    """Captures under `<folder>/<cell id>/<key>.json.gz`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, cell: str, key: str) -> Path:
+        """Return the path of the capture of a cell with this result key."""
+        return self._folder / cell / f"{key}.json.gz"
+
+    def write(self, capture: CellCapture) -> Path:
+        """Write a capture atomically; raise StorageError."""
+        text = json.dumps(capture.to_json(), ensure_ascii=False, separators=(",", ":"))
+        # Without a time stamp equal captures are equal files.
+        content = gzip.compress(text.encode(), compresslevel=5, mtime=0)
+        return self.put(capture.cell, capture.key, content)
+
+    def put(self, cell: str, key: str, content: bytes) -> Path:
+        """Write the file of a capture atomically; raise StorageError."""
+        path = self.path(cell, key)
+        try:
+            write_atomic(path, content)
+        except OSError as error:
+            raise StorageError(
+                f"cannot write {path}: {error}",
+                "Free space, or move the results with COMPAT_MATRIX_RESULTS.",
+            ) from error
+        return path
+
+    def read(self, cell: str, key: str) -> CellCapture | None:
+        """Return the capture, None where there is no readable one."""
+        try:
+            data = json.loads(gzip.decompress(self.path(cell, key).read_bytes()))
+            return CellCapture.from_json(data)
+        except (OSError, EOFError, ValueError, KeyError, TypeError):
+            return None
 
 
 def judged_entry(  # noqa: PLR0913 - a capture, its key, and the rules it is judged by

@@ -21,14 +21,13 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.probes.registry import load_probes
 from matrix.runs.backend import RunBackend
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import Emit
 from matrix.runs.interface import RunContext, SystemClock
 from matrix.runs.journal import Journal, lock_results
 from matrix.runs.keys import cell_sources, judge_key, judge_sources
 from matrix.runs.record import Record
 from matrix.runs.rejudge import CaptureFilter, rejudge
-from matrix.runs.result_store import ResultStore
+from matrix.runs.result_store import CaptureStore, ResultStore
 from matrix.runs.scheduler import Scheduler
 from matrix.runs.setup import RunOptions, run_context
 from matrix.system.paths import results_dir

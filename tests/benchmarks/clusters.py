@@ -50,12 +50,11 @@ from matrix.model.reason import Reason  # noqa: E402
 from matrix.model.verdict import Finding, Observed  # noqa: E402
 from matrix.probes.registry import load_probes  # noqa: E402
 from matrix.pypi.client import CachedIndex  # noqa: E402
-from matrix.runs.captures import CaptureStore  # noqa: E402
 from matrix.runs.events import CellFinished, ControlAdded, Event, VerdictReached  # noqa: E402
 from matrix.runs.interface import RunContext  # noqa: E402
 from matrix.runs.journal import Entry, Journal  # noqa: E402
 from matrix.runs.keys import probe_keys  # noqa: E402
-from matrix.runs.result_store import ResultStore  # noqa: E402
+from matrix.runs.result_store import CaptureStore, ResultStore  # noqa: E402
 from matrix.runs.scheduler import Scheduler  # noqa: E402
 from matrix.system.paths import cache_dir  # noqa: E402
 

@@ -41,13 +41,12 @@ from matrix.errors import ClusterUnavailableError, ExitCode, UsageError
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome as Answer
 from matrix.planning.locations import Targets
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import CellFinished, Message, WarningRaised
 from matrix.runs.interface import CellResult, RunContext, SystemClock
 from matrix.runs.journal import Journal
 from matrix.runs.keys import judge_key
 from matrix.runs.record import Record
-from matrix.runs.result_store import ResultStore
+from matrix.runs.result_store import CaptureStore, ResultStore
 from matrix.runs.run import exit_code
 from matrix.runs.scheduler import Scheduler
 

@@ -36,9 +36,9 @@ from matrix.errors import AnotherRunError, ExitCode, StorageError, UsageError
 from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import Event, VerdictReached
 from matrix.runs.journal import lock_results
+from matrix.runs.result_store import CaptureStore
 from matrix.runs.setup import RunOptions
 
 __all__ = ["results"]

@@ -37,12 +37,11 @@ from matrix.model.claim import Claim
 from matrix.model.probe import Channel, Probe, Stimulus
 from matrix.model.reason import Reason
 from matrix.planning.coverage import load_coverage
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import CellFinished
 from matrix.runs.interface import RunContext
 from matrix.runs.journal import Journal
 from matrix.runs.keys import judge_key
-from matrix.runs.result_store import ResultStore
+from matrix.runs.result_store import CaptureStore, ResultStore
 
 OTHER = "remote"
 _ATTACK = (Stimulus("attack", Says("blocked"), "/{shop}/"),)

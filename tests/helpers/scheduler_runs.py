@@ -22,13 +22,12 @@ from helpers.run_fakes import (
 from matrix.model.capture import CellCapture
 from matrix.model.plan import Plan
 from matrix.model.probe import Probe
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import CellFinished, Event
 from matrix.runs.interface import Environments, RunContext, Runner
 from matrix.runs.journal import Journal
 from matrix.runs.keys import judge_key
 from matrix.runs.record import Record
-from matrix.runs.result_store import ResultStore
+from matrix.runs.result_store import CaptureStore, ResultStore
 from matrix.runs.scheduler import Scheduler
 
 DOCKER = "Docker 20.10.24"

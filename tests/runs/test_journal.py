@@ -24,9 +24,9 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Entry, Journal, is_transient, lock_results
 from matrix.runs.keys import base_key, judge_key, result_key
+from matrix.runs.result_store import CaptureStore
 from matrix.system.paths import project_root
 from matrix.system.source_files import digest_files
 

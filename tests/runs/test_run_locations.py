@@ -38,13 +38,13 @@ from matrix.model.environment import Environment, Image, Requirements
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
-from matrix.runs.captures import CaptureStore
 from matrix.runs.environments import ImageEnvironments
 from matrix.runs.events import Message, RunStarted, WarningRaised
 from matrix.runs.interface import CellRequest, CellResult, Report
 from matrix.runs.journal import Journal
 from matrix.runs.record import Record
 from matrix.runs.rejudge import rejudge
+from matrix.runs.result_store import CaptureStore
 from matrix.runs.run import exit_code
 
 

@@ -32,7 +32,7 @@ from pathlib import Path
 sys.path[:0] = {paths!r}
 from helpers.worker_jobs import ScriptedWork
 from helpers.run_fakes import BEFORE, MINIMUM, PROBES, FakeEnvironments, part, claim, plan
-from matrix.runs.captures import CaptureStore
+from matrix.runs.result_store import CaptureStore
 from matrix.runs.journal import Journal, lock_results
 from matrix.runs.scheduler import Scheduler
 from matrix.runs.events import VerdictReached

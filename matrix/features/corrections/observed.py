@@ -19,8 +19,8 @@ from matrix.model.cell import Cell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
+from matrix.runs.result_store import CaptureStore
 
 # A probe's channel, and the CPython, target and framework of the cell. The framework's release is
 # not part of the key: each release of the tracer has the framework of its time.

@@ -25,8 +25,8 @@ from matrix.features.minimum.run import SearchResult, known_minimums
 from matrix.judging.cells import findings_of
 from matrix.model.claim import ClaimKind, Status
 from matrix.model.reason import Reason
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
+from matrix.runs.result_store import CaptureStore
 from matrix.system.paths import data_dir
 
 
