@@ -221,7 +221,13 @@ def parse_manifest(content: bytes, name: str) -> Manifest:
     """
     data = _MANIFESTS.parse(content, name)
     try:
-        manifest = _parse_manifest(data)
+        check_fields(data, "schema", "project", "as_of", "plan", "shards")
+        manifest = Manifest(
+            plan=plan_from_json(data["plan"]),
+            shards=read_tuple(data["shards"], _parse_shard),
+            project=digest(data["project"]),
+            as_of=text(data["as_of"]),
+        )
         check_manifest(manifest)
         manifest_id = sha256(manifest_bytes(manifest))
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -229,16 +235,6 @@ def parse_manifest(content: bytes, name: str) -> Manifest:
             f"{name} is not a valid manifest: {type(error).__name__}: {error}", _REMEDY
         ) from error
     return dataclasses.replace(manifest, id=manifest_id)
-
-
-def _parse_manifest(data: Mapping[str, Any]) -> Manifest:
-    check_fields(data, "schema", "project", "as_of", "plan", "shards")
-    return Manifest(
-        plan=plan_from_json(data["plan"]),
-        shards=read_tuple(data["shards"], _parse_shard),
-        project=digest(data["project"]),
-        as_of=text(data["as_of"]),
-    )
 
 
 def _parse_shard(data: Mapping[str, Any]) -> Shard:

@@ -137,20 +137,15 @@ class FallbackEnvironments:
         self._local: Environments | None = None
         self._no_image: dict[str, str] = {}  # details, by CPython
 
-    def name(self, planned: PlannedCell) -> str:
-        """Return a digest of the requested environment, in the image or here."""
-        return self._call(planned, lambda environments: environments.name(planned))
-
-    def peek(self, planned: PlannedCell) -> Environment | None:
-        """Return the environment where it is ready."""
-        return self._mark(
-            planned, self._call(planned, lambda environments: environments.peek(planned))
-        )
+    def peek(self, planned: PlannedCell) -> Environment | str:
+        """Return the environment where it is ready, or a digest of it, in the image or here."""
+        found = self._call(planned, lambda environments: environments.peek(planned))
+        return found if isinstance(found, str) else self._mark(planned, found)
 
     def ensure(self, planned: PlannedCell, report: Report) -> Environment:
         """Return the environment, built if need be."""
         environment = self._call(planned, lambda environments: environments.ensure(planned, report))
-        return self._mark(planned, environment) or environment
+        return self._mark(planned, environment)
 
     def _call(self, planned: PlannedCell, method: Callable[[Environments], _T]) -> _T:
         if planned.cell.target != self._target:
@@ -166,7 +161,7 @@ class FallbackEnvironments:
 
     def _runs_locally(self, planned: PlannedCell) -> bool:
         try:
-            self._open_local().name(planned)
+            self._open_local().peek(planned)
         except BuildError:
             return False
         return True
@@ -176,8 +171,8 @@ class FallbackEnvironments:
             self._local = self._local or self._make_local()
             return self._local
 
-    def _mark(self, planned: PlannedCell, environment: Environment | None) -> Environment | None:
-        if environment is None or environment.image is not None:
+    def _mark(self, planned: PlannedCell, environment: Environment) -> Environment:
+        if environment.image is not None:
             return environment
         python = planned.cell.python
         notice = f"cells on CPython {python} run on this machine itself: {self._no_image[python]}"

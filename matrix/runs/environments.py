@@ -104,20 +104,19 @@ class LocalEnvironments:
         self._probes = probes
         self._candidate = candidate
 
-    def name(self, planned: PlannedCell) -> str:
-        """Return a digest of the interpreter, the requirements, and missing Debian packages.
+    def peek(self, planned: PlannedCell) -> Environment | str:
+        """Return the environment where it is ready, or a digest of what was requested.
 
-        A build that failed without a Debian package is tried again once it is installed.
+        That has the missing Debian packages: a build that failed without one is tried again once it
+        is installed.
         """
         interpreter, requirements = self.request(planned)
+        if environment := self._store.peek(interpreter, requirements):
+            return environment
         text = f"{interpreter.version} {interpreter.build} {requirements.text}"
         if missing := missing_build_packages(planned):
             text += f" without {' '.join(missing)}"
         return hashlib.sha256(text.encode()).hexdigest()
-
-    def peek(self, planned: PlannedCell) -> Environment | None:
-        """Return the environment where it is ready."""
-        return self._store.peek(*self.request(planned))
 
     def ensure(self, planned: PlannedCell, report: Report) -> Environment:  # noqa: ARG002 - quick
         """Return the environment, built if need be."""
@@ -211,20 +210,15 @@ class ImageEnvironments:
         self._images: dict[tuple[str, str], Image | BuildError] = {}
         self._missing: set[tuple[str, str]] = set()
 
-    def name(self, planned: PlannedCell) -> str:
-        """Return a digest of the image and the requirements."""
-        image = self._find_image(planned)
+    def peek(self, planned: PlannedCell) -> Environment | str:
+        """Return the environment where it is ready, or a digest of the image and requirements."""
+        image, requirements = self._find_image(planned), self._requirements(planned)
+        if image is not None:
+            with _as_build_errors():
+                if environment := self._trees.peek(image, requirements):
+                    return environment
         digest = image.digest if image else "an image that is not there yet"
-        text = f"{digest} {self._requirements(planned).text}"
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def peek(self, planned: PlannedCell) -> Environment | None:
-        """Return the environment where image and packages are ready."""
-        image = self._find_image(planned)
-        if image is None:
-            return None
-        with _as_build_errors():
-            return self._trees.peek(image, self._requirements(planned))
+        return hashlib.sha256(f"{digest} {requirements.text}".encode()).hexdigest()
 
     def ensure(self, planned: PlannedCell, report: Report) -> Environment:
         """Return the environment; its image is pulled or built if need be."""

@@ -28,12 +28,11 @@ STOPPED = "the run was stopped"
 class Environments(Protocol):
     """A source of environments; called from several threads."""
 
-    def name(self, planned: PlannedCell) -> str:
-        """Return a text that identifies the requested environment; raise BuildError."""
-        ...
+    def peek(self, planned: PlannedCell) -> Environment | str:
+        """Return the environment where it is ready, quickly; raise BuildError.
 
-    def peek(self, planned: PlannedCell) -> Environment | None:
-        """Return the environment where it is ready, quickly; raise BuildError."""
+        Where it is missing, return a text that identifies the requested one.
+        """
         ...
 
     def ensure(self, planned: PlannedCell, report: Report) -> Environment:

@@ -90,9 +90,8 @@ def peek_environment(
 
     The text counts for an environment that is missing until its build has succeeded.
     """
-    if environment := environments.peek(planned):
-        return environment, environment_text(environment)
-    return None, f"failed {environments.name(planned)}"
+    found = environments.peek(planned)
+    return (None, f"failed {found}") if isinstance(found, str) else (found, environment_text(found))
 
 
 def missing_environment_text(reason: Reason) -> str:

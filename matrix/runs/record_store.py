@@ -252,34 +252,27 @@ def _claim(data: Mapping[str, Any]) -> Claim:
 
 
 def _verdict(data: Mapping[str, Any]) -> Verdict:
-    return Verdict(
-        claim=text(data["claim"]),
-        outcome=Outcome(data["outcome"]),
-        tightness=Tightness(data["tightness"]) if data["tightness"] else None,
-        reason=Reason(data["reason"]) if data["reason"] else None,
-        facts=stored_facts(data),
-        cells=tuple(map(_cell, data["cells"])),
-        parts=tuple(map(_part, data["parts"])),
-        remarks=stored_remarks(data),
-        backends=_backends(data),
-    )
+    parts = tuple(map(_part, data["parts"]))
+    return Verdict(claim=text(data["claim"]), parts=parts, **_judged(data))
 
 
 def _part(data: Mapping[str, Any]) -> PartVerdict:
-    cells = tuple(map(_cell, data["cells"]))
-    if not cells:
+    if not data["cells"]:
         raise ValueError(f"a part of {data['probe']!r} without cells")
-    return PartVerdict(
-        probe=text(data["probe"]),
-        channel=text(data["channel"]),
-        cells=cells,
-        outcome=Outcome(data["outcome"]),
-        tightness=Tightness(data["tightness"]) if data["tightness"] else None,
-        reason=Reason(data["reason"]) if data["reason"] else None,
-        facts=stored_facts(data),
-        remarks=stored_remarks(data),
-        backends=_backends(data),
-    )
+    return PartVerdict(probe=text(data["probe"]), channel=text(data["channel"]), **_judged(data))
+
+
+def _judged(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that verdicts of claims and of parts have in common."""
+    return {
+        "outcome": Outcome(data["outcome"]),
+        "tightness": Tightness(data["tightness"]) if data["tightness"] else None,
+        "reason": Reason(data["reason"]) if data["reason"] else None,
+        "facts": stored_facts(data),
+        "cells": tuple(map(_cell, data["cells"])),
+        "remarks": stored_remarks(data),
+        "backends": _backends(data),
+    }
 
 
 def _cell_record(data: Mapping[str, Any]) -> CellRecord:

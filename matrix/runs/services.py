@@ -61,15 +61,13 @@ class ServedEnvironments:
         self._inner = environments
         self._needs = needs
 
-    def name(self, planned: PlannedCell) -> str:
-        """Return a text that identifies the requested environment."""
-        return " ".join([self._inner.name(planned), *self._needs.identities(planned)])
-
-    def peek(self, planned: PlannedCell) -> Environment | None:
-        """Return the environment where it is ready; services are not started yet."""
+    def peek(self, planned: PlannedCell) -> Environment | str:
+        """Return the environment where it is ready, or its name; services are not started yet."""
         identities = self._needs.identities(planned)
-        environment = self._inner.peek(planned)
-        return dataclasses.replace(environment, services=identities) if environment else None
+        found = self._inner.peek(planned)
+        if isinstance(found, str):
+            return " ".join([found, *identities])
+        return dataclasses.replace(found, services=identities)
 
     def ensure(self, planned: PlannedCell, report: Report) -> Environment:
         """Return the environment, built if need be."""

@@ -51,11 +51,8 @@ class _CellEnd:
     outcome: Outcome | ClusterLostError
 
 
-class _Kill:
-    """A message that ends everything."""
-
-
-_Message = PendingCell | _CellEnd | _Kill
+_Message = PendingCell | _CellEnd | None
+"""None ends everything."""
 
 
 class ClusterRunner:
@@ -103,7 +100,7 @@ class ClusterRunner:
 
     def close(self) -> None:
         """Leave the cluster; cells that have not ended end as interrupted."""
-        self._messages.put(_Kill())
+        self._messages.put(None)
         self._thread.join()
 
     def _work(self) -> None:
@@ -128,7 +125,7 @@ class ClusterRunner:
                 self._handle(self._messages.get_nowait())
 
     def _handle(self, message: _Message) -> None:
-        if isinstance(message, _Kill):
+        if message is None:
             self._killed = True
         elif isinstance(message, PendingCell):
             if self._lost:
