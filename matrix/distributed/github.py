@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from matrix.distributed.manifest import Shard
-from matrix.errors import StorageError
+from matrix.errors import storage_errors
 from matrix.model.plan import Plan
 from matrix.pypi.releases import python_key
 from matrix.system.data_files import read_data
@@ -97,14 +97,10 @@ def write_step_output(line: str, environ: Mapping[str, str] = os.environ) -> Non
     name = environ.get(OUTPUT_VARIABLE)
     if not name:
         return
-    try:
-        with Path(name).open("a", encoding="utf-8") as file:
-            file.write(f"jobs={line}\n")
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {name}: {error.strerror}",
-            f"{OUTPUT_VARIABLE} names it; outside of GitHub Actions, unset that variable.",
-        ) from error
+    hint = f"{OUTPUT_VARIABLE} names it; outside of GitHub Actions, unset that variable."
+    errors = storage_errors(f"cannot write {name}", hint, brief=True)
+    with errors, Path(name).open("a", encoding="utf-8") as file:
+        file.write(f"jobs={line}\n")
 
 
 def _job(shard: Shard, runner: RunnerLabel, pythons_by_cell: Mapping[str, str]) -> dict[str, str]:

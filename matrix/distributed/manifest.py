@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix.distributed.untrusted import sha256
-from matrix.errors import StorageError, UnreadableInputError
+from matrix.errors import UnreadableInputError, storage_errors
 from matrix.model.plan import Plan
 from matrix.model.validate import cell_id, digest, seconds, text
 from matrix.planning.plan_file import check_fields, plan_from_json, plan_to_json, read_tuple
@@ -199,12 +199,8 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 def write_manifest(path: Path, manifest: Manifest) -> Manifest:
     """Write the file atomically, and return the manifest with its id; raise StorageError."""
     content = manifest_bytes(manifest)
-    try:
+    with storage_errors(f"cannot write {path}", "Pass another path with --manifest.", brief=True):
         write_atomic(path, content)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}", "Pass another path with --manifest."
-        ) from error
     return dataclasses.replace(manifest, id=sha256(content))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from matrix.distributed.manifest import Manifest, Shard, shard_plan
 from matrix.distributed.untrusted import RefusedError, parse_json, read_file, sha256
-from matrix.errors import ExitCode, StorageError, UsageError, did_you_mean
+from matrix.errors import ExitCode, UsageError, did_you_mean, storage_errors
 from matrix.model.probe import Probe
 from matrix.model.validate import cell_id, count, digest, seconds, text, time
 from matrix.runs.events import Emit, Event, VerdictReached
@@ -91,10 +91,8 @@ class ShardFile:
         """Write the file into the shard's folder, atomically; raise StorageError."""
         path = folder / SHARD
         data = {"schema": SCHEMA, **dataclasses.asdict(self)}
-        try:
+        with storage_errors(f"cannot write {path}", STORAGE_HINT):
             write_atomic(path, f"{json.dumps(data, indent=1)}\n".encode())
-        except OSError as error:
-            raise StorageError(f"cannot write {path}: {error}", STORAGE_HINT) from error
 
     @classmethod
     def read(cls, folder: Path) -> ShardFile:
@@ -231,10 +229,8 @@ def run_shard(
 
 def _seal(folder: Path, result: Record) -> ShardSeal:
     path = folder / JOURNAL
-    try:
+    with storage_errors(f"cannot read {path}", STORAGE_HINT):
         content = path.read_bytes() if path.exists() else b""
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error}", STORAGE_HINT) from error
     with contextlib.closing(Journal(path)) as journal:
         written = {(entry.cell, entry.key) for entry in journal.read().entries.values()}
     expected = {(record.id, record.key) for record in result.cells}

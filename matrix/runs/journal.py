@@ -19,7 +19,7 @@ from typing import Any
 
 import filelock
 
-from matrix.errors import AnotherRunError, StorageError
+from matrix.errors import AnotherRunError, storage_errors
 from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture, CellLocation
 from matrix.model.cell import Cell
@@ -206,12 +206,11 @@ class Journal:
 
     def read(self) -> JournalContent:
         """Return all readable entries, none where there is no file; raise StorageError."""
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return JournalContent({})
-        except OSError as error:
-            raise StorageError(f"cannot read {self.path}: {error}", STORAGE_HINT) from error
+        with storage_errors(f"cannot read {self.path}", STORAGE_HINT):
+            try:
+                data = self.path.read_bytes()
+            except FileNotFoundError:
+                return JournalContent({})
         lines = data.split(b"\n")
         tail = lines.pop()
         entries: dict[str, Entry] = {}
@@ -237,13 +236,13 @@ class Journal:
     def append(self, entry: Entry) -> None:
         """Append an entry, synced to the disk; raise StorageError."""
         line = json.dumps(entry.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n"
-        try:
-            file = self._file or self._open()
-            _write(file, line.encode())
-        except OSError as error:
-            # A part of the line that was written is cut off when the file is opened again.
-            self.close()
-            raise StorageError(f"cannot write {self.path}: {error}", STORAGE_HINT) from error
+        with storage_errors(f"cannot write {self.path}", STORAGE_HINT):
+            try:
+                _write(self._file or self._open(), line.encode())
+            except OSError:
+                # A part of the line that was written is cut off when the file is opened again.
+                self.close()
+                raise
 
     def close(self) -> None:
         """Close the file; appending opens it again."""
@@ -282,12 +281,9 @@ def lock_results(folder: Path) -> Iterator[None]:
     The operating system releases the lock when the process ends, however it ends. Raises
     StorageError where the folder cannot be made.
     """
-    try:
+    hint = "Name a writable folder in COMPAT_MATRIX_RESULTS."
+    with storage_errors(f"cannot make {folder}", hint):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"cannot make {folder}: {error}", "Name a writable folder in COMPAT_MATRIX_RESULTS."
-        ) from error
     pid_file = folder / "run.pid"
     lock = filelock.FileLock(folder / "run.lock")
     try:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from matrix.errors import StorageError, UnreadableInputError, did_you_mean
+from matrix.errors import UnreadableInputError, did_you_mean, storage_errors
 from matrix.model.capture import CellLocation
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim
@@ -46,21 +46,13 @@ class RecordStore:
     def write(self, text: str, started: str) -> Path:
         """Write the record of a run that started at an ISO time; raise StorageError."""
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        stamp = (
-            dt.datetime.fromisoformat(started)
-            .astimezone(dt.timezone.utc)
-            .strftime("%Y%m%dT%H%M%SZ")
-        )
-        path = self.folder / f"{stamp}-{digest}.json"
-        try:
+        began = dt.datetime.fromisoformat(started).astimezone(dt.timezone.utc)
+        path = self.folder / f"{began:%Y%m%dT%H%M%SZ}-{digest}.json"
+        hint = "Free space, or set COMPAT_MATRIX_RESULTS to another folder."
+        with storage_errors(f"cannot record the run in {self.folder}", hint, brief=True):
             write_atomic(path, text)
             for old in self._paths()[:-_KEPT]:
                 old.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"cannot record the run in {self.folder}: {error.strerror}",
-                "Free space, or set COMPAT_MATRIX_RESULTS to another folder.",
-            ) from error
         return path
 
     def names(self) -> list[str]:

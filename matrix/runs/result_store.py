@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from matrix.errors import StorageError
+from matrix.errors import StorageError, storage_errors
 from matrix.judging.cells import cell_failure, findings_of
 from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture, CellLocation
@@ -45,13 +45,9 @@ class CaptureStore:
     def put(self, cell: str, key: str, content: bytes) -> Path:
         """Write the file of a capture atomically; raise StorageError."""
         path = self.path(cell, key)
-        try:
+        hint = "Free space, or move the results with COMPAT_MATRIX_RESULTS."
+        with storage_errors(f"cannot write {path}", hint):
             write_atomic(path, content)
-        except OSError as error:
-            raise StorageError(
-                f"cannot write {path}: {error}",
-                "Free space, or move the results with COMPAT_MATRIX_RESULTS.",
-            ) from error
         return path
 
     def read(self, cell: str, key: str) -> CellCapture | None:
