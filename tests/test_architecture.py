@@ -60,7 +60,7 @@ BORDERS = {
     "reporting/progress.py",
     "runs/journal.py",
     "runs/record_store.py",
-    "runs/rejudge.py",
+    "runs/run.py",
 }
 
 

@@ -34,9 +34,8 @@ from matrix.pypi.releases import Releases
 from matrix.reporting.json import write_text, write_text_json
 from matrix.runs.backend import RunBackend
 from matrix.runs.journal import Journal
-from matrix.runs.rejudge import captured_targets
 from matrix.runs.result_store import CaptureStore
-from matrix.runs.run import context_on, verify
+from matrix.runs.run import captured_targets, context_on, verify
 from matrix.runs.setup import RunOptions
 from matrix.system.paths import cache_dir, results_dir
 

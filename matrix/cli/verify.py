@@ -35,8 +35,7 @@ from matrix.planning.locations import Targets, select_targets
 from matrix.reporting.progress import display, run_console
 from matrix.runs.backend import RunBackend, open_backend
 from matrix.runs.record_store import RecordStore
-from matrix.runs.rejudge import captured_targets
-from matrix.runs.run import OpenRunContext, context_on, exit_code, verify
+from matrix.runs.run import OpenRunContext, captured_targets, context_on, exit_code, verify
 from matrix.runs.setup import RunOptions, default_jobs
 from matrix.services.external import add_service_option, external_from_args
 from matrix.system.paths import results_dir

@@ -99,24 +99,18 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as plain JSON values."""
-        return {
+        data = {
             "schema": SCHEMA,
-            "key": self.key,
-            "base": self.base,
+            **vars(self),
             "probes": dict(self.probes),
             "decisive": list(self.decisive),
-            "soak": self.soak,
-            "cell": self.cell,
             "reason": self.reason.value if self.reason else None,
-            "detail": self.detail,
-            "started": self.started,
-            "seconds": self.seconds,
-            "transient": self.transient,
-            "judge": self.judge,
             "findings": [_finding_to_json(item) for item in self.findings],
             "where": self.where.to_json() if self.where else None,
-            **({"repeats": self.repeats} if self.repeats > 1 else {}),
         }
+        if self.repeats <= 1:
+            del data["repeats"]
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Entry:

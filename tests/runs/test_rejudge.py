@@ -15,8 +15,8 @@ from matrix.model.verdict import Outcome
 from matrix.runs.events import Event
 from matrix.runs.journal import Journal
 from matrix.runs.record import Record
-from matrix.runs.rejudge import rejudge
 from matrix.runs.result_store import CaptureStore
+from matrix.runs.run import rejudge
 
 
 def again(folder: Path, events: list[Event], *, control: str | None = "off") -> Record:

@@ -35,7 +35,7 @@ from matrix.runs.events import Emit, RunFinished, RunStarted
 from matrix.runs.interface import CellRequest
 from matrix.runs.journal import Entry, Journal
 from matrix.runs.record import Record
-from matrix.runs.rejudge import captured_targets
+from matrix.runs.run import captured_targets
 from matrix.runs.setup import JobFactory, RunOptions, cell_limits, load_emulation, run_context
 
 X86, I686, ARM = "linux_x86_64", "linux_i686", "linux_aarch64"

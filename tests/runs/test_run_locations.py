@@ -41,9 +41,8 @@ from matrix.runs.events import Message, RunStarted, WarningRaised
 from matrix.runs.interface import CellRequest, CellResult, Report
 from matrix.runs.journal import Journal
 from matrix.runs.record import Record
-from matrix.runs.rejudge import rejudge
 from matrix.runs.result_store import CaptureStore
-from matrix.runs.run import exit_code
+from matrix.runs.run import exit_code, rejudge
 
 
 def test_results_of_two_engines_lie_side_by_side(tmp_path: Path) -> None:

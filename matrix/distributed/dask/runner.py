@@ -67,13 +67,13 @@ class ClusterRunner:
         connect: Connect,
         template: TaskTemplate,
         clock: Clock,
-        timeouts: ClusterTimeouts | None = None,
+        timeouts: ClusterTimeouts,
     ) -> None:
         self._client: TaskClient | None = client
         self._connect = connect
         self._template = template
         self._clock = clock
-        self._timeouts = timeouts or ClusterTimeouts()
+        self._timeouts = timeouts
         self._messages: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._cells = PendingQueue()
         self._offers: Sequence[WorkerOffer] = ()
