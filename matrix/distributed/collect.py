@@ -1,12 +1,16 @@
-"""Collect a run from the folders of its shards: combine their results, and compare with the plan.
+"""Collect a run from the folders of its shards: merge their results, and compare with the plan.
 
-The results are written to where a run on this machine would have left them.
+They are judged as one run, and written to where a run on this machine would have left them. Where
+two results differ, a total order decides which counts, so that every collector of the same results
+comes to the same run.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime as dt
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,26 +19,27 @@ from matrix.distributed.gather import (
     DEFAULT_LIMITS,
     GatherLimits,
     JudgeRules,
+    ShardResult,
     gather,
     shard_folders,
 )
 from matrix.distributed.manifest import Manifest
-from matrix.distributed.merge import (
-    ResultsByKey,
-    ShardResult,
-    best_by_cell,
-    build_run_result,
-    find_absent,
-    merge,
-)
 from matrix.distributed.shard_run import CAPTURES, JOURNAL, ShardStatus
 from matrix.distributed.untrusted import RefusedError, read_file, sha256
 from matrix.errors import IncompleteRunError
+from matrix.judging.cells import findings_of
+from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
-from matrix.runs.events import Emit, RunStarted
-from matrix.runs.journal import Journal
-from matrix.runs.record import Record
+from matrix.model.reason import Reason
+from matrix.runs.events import CellFinished, Emit, RunFinished, RunStarted, VerdictReached
+from matrix.runs.interface import capture_not_run
+from matrix.runs.journal import Entry, Journal
+from matrix.runs.progress import Progress
+from matrix.runs.record import CellRecord, Record
 from matrix.runs.result_store import CaptureStore
+
+ResultsByKey = Mapping[str, ShardResult]
+_NEVER = dt.datetime.min.replace(tzinfo=dt.timezone.utc)
 
 _NEVER_RAN = "never ran"
 _REFUSED = "its results were refused"
@@ -207,3 +212,115 @@ def _read_capture(result: ShardResult) -> bytes:
     if sha256(content) != result.capture:
         raise IncompleteRunError(f"{result.path} has changed while it was collected", hint)
     return content
+
+
+def merge(*parts: Iterable[ShardResult] | ResultsByKey) -> dict[str, ShardResult]:
+    """Return one result for each key: a final one over a transient one, then the later one."""
+    best: dict[str, ShardResult] = {}
+    for part in parts:
+        for result in part.values() if isinstance(part, Mapping) else part:
+            _take_better(best, result.entry.key, result)
+    return dict(sorted(best.items()))
+
+
+def best_by_cell(merged: ResultsByKey) -> dict[str, ShardResult]:
+    """Return the result that counts for each cell, which may have results by several keys."""
+    best: dict[str, ShardResult] = {}
+    for result in merged.values():
+        _take_better(best, result.entry.cell, result)
+    return best
+
+
+def _take_better(best: dict[str, ShardResult], name: str, result: ShardResult) -> None:
+    current = best.get(name)
+    if current is None or _rank(result) > _rank(current):
+        best[name] = result
+
+
+def _rank(result: ShardResult) -> tuple[bool, dt.datetime, str, str]:
+    """Return a sort key; only equal results have the same."""
+    entry = result.entry
+    text = json.dumps(entry.to_json(), sort_keys=True)
+    return not entry.transient, start_time(entry) or _NEVER, result.capture, text
+
+
+def start_time(entry: Entry) -> dt.datetime | None:
+    """Return when a cell was started, None where it was not."""
+    return dt.datetime.fromisoformat(entry.started) if entry.started else None
+
+
+def find_absent(manifest: Manifest, results: Mapping[str, ShardResult]) -> list[PlannedCell]:
+    """Return the planned cells without a result, then the further controls that are needed."""
+    absent = [planned for planned in manifest.plan.cells if planned.cell.id not in results]
+    return absent + _replay(manifest, results)[1]
+
+
+def build_run_result(
+    manifest: Manifest,
+    results: Mapping[str, ShardResult],
+    missing: Mapping[str, str],
+    probes: Mapping[str, Probe],
+    emit: Emit,
+) -> Record:
+    """Return the run that the results (by cell) make; `missing` has the reason by missing cell."""
+    plan = manifest.plan
+    progress, _ = _replay(manifest, results)
+    reserve = {planned.cell.id for planned in plan.fallbacks}
+    records = []
+    for planned in (*plan.cells, *plan.fallbacks):
+        cell = planned.cell.id
+        fallback = cell in reserve
+        if cell in results:
+            record = CellRecord.of(results[cell].entry, planned, reused=False, fallback=fallback)
+        elif cell in missing:
+            reason, detail = Reason.NOT_RUN, missing[cell]
+            capture = capture_not_run(planned, "", reason, detail)
+            findings = findings_of(capture, planned.probes, probes)
+            record = CellRecord(
+                planned.cell, planned.probes, reason, detail, fallback=fallback, findings=findings
+            )
+            for finding in findings:
+                progress.findings.add(finding)
+        else:
+            continue
+        records.append(record)
+        emit(CellFinished(cell, record.reason, record.detail, record.seconds, reused=False))
+    verdicts, late = progress.finish()
+    for verdict in late:
+        emit(VerdictReached(verdict))
+    emit(RunFinished(interrupted=bool(missing)))
+    started, seconds = _span(results.values())
+    return Record.of(
+        plan, tuple(records), verdicts, started or plan.snapshot, seconds, interrupted=bool(missing)
+    )
+
+
+def _replay(
+    manifest: Manifest, results: Mapping[str, ShardResult]
+) -> tuple[Progress, list[PlannedCell]]:
+    """Return the progress after all results, and the further controls that it still needs."""
+    plan = manifest.plan
+    progress = Progress(plan)
+    for planned in (*plan.cells, *plan.fallbacks):
+        result = results.get(planned.cell.id)
+        if result is None:
+            continue
+        for finding in result.entry.findings:
+            progress.findings.add(finding, contained=result.entry.contained)
+        progress.end(planned)
+    return progress, [
+        control for claim in plan.claims for control in progress.controls_for(claim.id)
+    ]
+
+
+def _span(results: Iterable[ShardResult]) -> tuple[dt.datetime | None, float]:
+    """Return when the first cell started, and the seconds from then to the end of the last."""
+    spans = [
+        (start, start + dt.timedelta(seconds=result.entry.seconds))
+        for result in results
+        if (start := start_time(result.entry)) is not None
+    ]
+    if not spans:
+        return None, 0.0
+    first = min(start for start, _ in spans)
+    return first, (max(end for _, end in spans) - first).total_seconds()

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from matrix.distributed.manifest import Manifest, shard_plan
-from matrix.distributed.merge import ShardResult
 from matrix.distributed.shard_run import CAPTURES, JOURNAL, SHARD, ShardFile, ShardSeal, ShardStatus
 from matrix.distributed.untrusted import (
     RefusedError,
@@ -67,6 +66,15 @@ class JudgeRules:
 
     probes: Mapping[str, Probe]
     key: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardResult:
+    """A cell that ended: its journal entry, and the sha256 and the path of its capture's file."""
+
+    entry: Entry
+    capture: str
+    path: Path = dataclasses.field(compare=False)
 
 
 @dataclasses.dataclass(frozen=True)

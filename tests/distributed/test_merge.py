@@ -10,7 +10,8 @@ from helpers.run_fakes import CONTROL, MINIMUM, PROBE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.distributed.merge import ShardResult, best_by_cell, merge
+from matrix.distributed.collect import best_by_cell, merge
+from matrix.distributed.gather import ShardResult
 from matrix.model.reason import Reason
 from matrix.runs.journal import Entry
 
