@@ -28,7 +28,7 @@ from matrix.distributed.shard_run import CAPTURES, JOURNAL, ShardStatus
 from matrix.distributed.untrusted import RefusedError, read_file, sha256
 from matrix.errors import IncompleteRunError
 from matrix.judging.cells import findings_of
-from matrix.model.plan import PlannedCell
+from matrix.model.plan import Plan, PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.runs.events import CellFinished, Emit, RunFinished, RunStarted, VerdictReached
@@ -104,11 +104,40 @@ class CollectedRun:
             for missing in self.missing
             for cell in missing.cells
         }
+        plan, results = self.manifest.plan, self.results
         place = f"collected from {self.shards} of {len(self.manifest.shards)} shards"
-        emit(RunStarted(self.manifest.plan, 1, place=place))
-        result = build_run_result(self.manifest, self.results, causes, probes, emit)
-        warnings = (*self.problems, *self.warnings)
-        return dataclasses.replace(result, run=dataclasses.replace(result.run, warnings=warnings))
+        emit(RunStarted(plan, 1, place=place))
+        progress, _ = _replay(plan, results)
+        reserve = {planned.cell.id for planned in plan.fallbacks}
+        records = []
+        for planned in (*plan.cells, *plan.fallbacks):
+            cell = planned.cell.id
+            fallback = cell in reserve
+            if cell in results:
+                entry = results[cell].entry
+                record = CellRecord.of(entry, planned, reused=False, fallback=fallback)
+            elif cell in causes:
+                record = _not_run(planned, causes[cell], probes, fallback=fallback)
+                for finding in record.findings:
+                    progress.findings.add(finding)
+            else:
+                continue
+            records.append(record)
+            emit(CellFinished(cell, record.reason, record.detail, record.seconds, reused=False))
+        verdicts, late = progress.finish()
+        for verdict in late:
+            emit(VerdictReached(verdict))
+        emit(RunFinished(interrupted=bool(causes)))
+        started, seconds = _span(results.values())
+        return Record.of(
+            plan,
+            tuple(records),
+            verdicts,
+            started or plan.snapshot,
+            seconds,
+            interrupted=bool(causes),
+            warnings=(*self.problems, *self.warnings),
+        )
 
     def error(self) -> IncompleteRunError | None:
         """Return the error of an incomplete run, None for a complete one."""
@@ -146,7 +175,9 @@ def collect(
             ends[folder.shard].append(folder.ended)
             warnings += [f"{folder.shard}: {warning}" for warning in folder.warnings]
         merged = merge(merged, folder.results)
-    absent = {planned.cell.id for planned in find_absent(manifest, best_by_cell(merged))}
+    results = best_by_cell(merged)
+    needed = (*manifest.plan.cells, *_replay(manifest.plan, results)[1])
+    absent = {planned.cell.id for planned in needed} - results.keys()
     for shard, statuses in ends.items():
         causes[shard] = "; ".join(dict.fromkeys(_CAUSES[status] for status in statuses))
     return CollectedRun(
@@ -241,65 +272,24 @@ def _rank(result: ShardResult) -> tuple[bool, dt.datetime, str, str]:
     """Return a sort key; only equal results have the same."""
     entry = result.entry
     text = json.dumps(entry.to_json(), sort_keys=True)
-    return not entry.transient, start_time(entry) or _NEVER, result.capture, text
+    return not entry.transient, _start_time(entry) or _NEVER, result.capture, text
 
 
-def start_time(entry: Entry) -> dt.datetime | None:
+def _start_time(entry: Entry) -> dt.datetime | None:
     """Return when a cell was started, None where it was not."""
     return dt.datetime.fromisoformat(entry.started) if entry.started else None
 
 
-def find_absent(manifest: Manifest, results: Mapping[str, ShardResult]) -> list[PlannedCell]:
-    """Return the planned cells without a result, then the further controls that are needed."""
-    absent = [planned for planned in manifest.plan.cells if planned.cell.id not in results]
-    return absent + _replay(manifest, results)[1]
+def _not_run(
+    planned: PlannedCell, detail: str, probes: Mapping[str, Probe], *, fallback: bool
+) -> CellRecord:
+    cell, names, reason = planned.cell, planned.probes, Reason.NOT_RUN
+    findings = findings_of(capture_not_run(planned, "", reason, detail), names, probes)
+    return CellRecord(cell, names, reason, detail, fallback=fallback, findings=findings)
 
 
-def build_run_result(
-    manifest: Manifest,
-    results: Mapping[str, ShardResult],
-    missing: Mapping[str, str],
-    probes: Mapping[str, Probe],
-    emit: Emit,
-) -> Record:
-    """Return the run that the results (by cell) make; `missing` has the reason by missing cell."""
-    plan = manifest.plan
-    progress, _ = _replay(manifest, results)
-    reserve = {planned.cell.id for planned in plan.fallbacks}
-    records = []
-    for planned in (*plan.cells, *plan.fallbacks):
-        cell = planned.cell.id
-        fallback = cell in reserve
-        if cell in results:
-            record = CellRecord.of(results[cell].entry, planned, reused=False, fallback=fallback)
-        elif cell in missing:
-            reason, detail = Reason.NOT_RUN, missing[cell]
-            capture = capture_not_run(planned, "", reason, detail)
-            findings = findings_of(capture, planned.probes, probes)
-            record = CellRecord(
-                planned.cell, planned.probes, reason, detail, fallback=fallback, findings=findings
-            )
-            for finding in findings:
-                progress.findings.add(finding)
-        else:
-            continue
-        records.append(record)
-        emit(CellFinished(cell, record.reason, record.detail, record.seconds, reused=False))
-    verdicts, late = progress.finish()
-    for verdict in late:
-        emit(VerdictReached(verdict))
-    emit(RunFinished(interrupted=bool(missing)))
-    started, seconds = _span(results.values())
-    return Record.of(
-        plan, tuple(records), verdicts, started or plan.snapshot, seconds, interrupted=bool(missing)
-    )
-
-
-def _replay(
-    manifest: Manifest, results: Mapping[str, ShardResult]
-) -> tuple[Progress, list[PlannedCell]]:
+def _replay(plan: Plan, results: Mapping[str, ShardResult]) -> tuple[Progress, list[PlannedCell]]:
     """Return the progress after all results, and the further controls that it still needs."""
-    plan = manifest.plan
     progress = Progress(plan)
     for planned in (*plan.cells, *plan.fallbacks):
         result = results.get(planned.cell.id)
@@ -318,7 +308,7 @@ def _span(results: Iterable[ShardResult]) -> tuple[dt.datetime | None, float]:
     spans = [
         (start, start + dt.timedelta(seconds=result.entry.seconds))
         for result in results
-        if (start := start_time(result.entry)) is not None
+        if (start := _start_time(result.entry)) is not None
     ]
     if not spans:
         return None, 0.0
