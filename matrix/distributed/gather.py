@@ -12,6 +12,7 @@ import dataclasses
 import datetime as dt
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from matrix.distributed.shard_run import CAPTURES, JOURNAL, SHARD, ShardFile, Sh
 from matrix.distributed.untrusted import (
     RefusedError,
     decompress,
-    exists,
     is_folder,
     parse_json,
     printable_line,
@@ -180,7 +180,7 @@ def _read_results(
 
 
 def _find_shard_folders(folder: Path, depth: int) -> Iterator[Path]:
-    if exists(folder / SHARD) or exists(folder / JOURNAL):
+    if lexists(folder / SHARD) or lexists(folder / JOURNAL):
         yield folder
     elif depth:
         for subfolder in subfolders(folder):
@@ -190,7 +190,7 @@ def _find_shard_folders(folder: Path, depth: int) -> Iterator[Path]:
 def _read_entries(folder: Path, seal: ShardSeal | None, max_bytes: int) -> dict[str, Entry]:
     """Return the entries of a journal, the last of equal keys; raise `RefusedError`."""
     content = b""
-    if exists(folder / JOURNAL) or (seal is not None and seal.size):
+    if lexists(folder / JOURNAL) or (seal is not None and seal.size):
         try:
             content = read_file(folder / JOURNAL, max_bytes)
         except RefusedError as error:

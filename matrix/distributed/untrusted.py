@@ -31,15 +31,6 @@ def is_folder(path: Path, *, follow_link: bool = False) -> bool:
         return False  # the name is too long, or the folder above is not accessible
 
 
-def exists(path: Path) -> bool:
-    """Return whether there is anything of that name, even a dangling link."""
-    try:
-        path.lstat()
-    except (OSError, ValueError):
-        return False
-    return True
-
-
 def subfolders(path: Path) -> Iterator[Path]:
     """Yield the folders in a folder, sorted by name and without links."""
     try:

@@ -147,18 +147,8 @@ def capture_not_run(  # noqa: PLR0913 - all that is known of it
     engine: str = "",
 ) -> CellCapture:
     """Return the capture of a cell that did not run, or not to its end."""
-    return CellCapture(
-        cell=planned.cell.id,
-        key=key,
-        identity=None,
-        lock=(),
-        processes=(),
-        started=started,
-        seconds=seconds,
-        failed=reason,
-        detail=detail,
-        engine=engine,
-    )
+    capture = CellCapture(planned.cell.id, key, failed=reason, detail=detail, engine=engine)
+    return dataclasses.replace(capture, started=started, seconds=seconds)
 
 
 def capture_not_built(

@@ -25,15 +25,15 @@ from matrix.runs.keys import base_key, probe_keys
 from matrix.system.atomic import write_atomic
 
 
+@dataclasses.dataclass(frozen=True)
 class CaptureStore:
     """Captures under `<folder>/<cell id>/<key>.json.gz`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    folder: Path
 
     def path(self, cell: str, key: str) -> Path:
         """Return the path of the capture of a cell with this result key."""
-        return self._folder / cell / f"{key}.json.gz"
+        return self.folder / cell / f"{key}.json.gz"
 
     def write(self, capture: CellCapture) -> Path:
         """Write a capture atomically; raise StorageError."""

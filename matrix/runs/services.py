@@ -51,28 +51,28 @@ class CellServices:
         return tuple(self.services.ensure(name) for name in self.names(planned))
 
 
+@dataclasses.dataclass(frozen=True)
 class ServedEnvironments:
     """Environments with the cell's services as a part: results with different ones have other keys.
 
     Raises BuildError where a service is missing.
     """
 
-    def __init__(self, environments: Environments, needs: CellServices) -> None:
-        self._inner = environments
-        self._needs = needs
+    inner: Environments
+    needs: CellServices
 
     def peek(self, planned: PlannedCell) -> Environment | str:
         """Return the environment where it is ready, or its name; services are not started yet."""
-        identities = self._needs.identities(planned)
-        found = self._inner.peek(planned)
+        identities = self.needs.identities(planned)
+        found = self.inner.peek(planned)
         if isinstance(found, str):
             return " ".join([found, *identities])
         return dataclasses.replace(found, services=identities)
 
     def ensure(self, planned: PlannedCell, report: Report) -> Environment:
         """Return the environment, built if need be."""
-        identities = self._needs.identities(planned)
-        return dataclasses.replace(self._inner.ensure(planned, report), services=identities)
+        identities = self.needs.identities(planned)
+        return dataclasses.replace(self.inner.ensure(planned, report), services=identities)
 
 
 class ServedRunner:
