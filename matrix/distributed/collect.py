@@ -24,7 +24,7 @@ from matrix.distributed.gather import (
     shard_folders,
 )
 from matrix.distributed.manifest import Manifest
-from matrix.distributed.shard_run import CAPTURES, JOURNAL, ShardStatus
+from matrix.distributed.shard_run import CAPTURES, JOURNAL, ShardStatus, capture_digest
 from matrix.distributed.untrusted import RefusedError, read_file, sha256
 from matrix.errors import IncompleteRunError
 from matrix.judging.cells import findings_of
@@ -203,7 +203,7 @@ def write_results(merged: ResultsByKey, results: Path) -> int:
         entries = journal.read().entries
         for result in sorted(merged.values(), key=lambda r: (r.entry.started, r.entry.key)):
             cell, key = result.entry.cell, result.entry.key
-            current, digest = entries.get(key), _file_digest(captures.path(cell, key))
+            current, digest = entries.get(key), capture_digest(captures, cell, key)
             same_capture = digest == result.capture
             if same_capture and current == result.entry:
                 continue
@@ -225,13 +225,6 @@ def _find_missing(
         if cells:
             expected = len(shard.cells) + sum(cell in absent for cell in shard.reserve)
             yield MissingCells(shard.name, cells, expected, causes.get(shard.name, _NEVER_RAN))
-
-
-def _file_digest(path: Path) -> str:
-    try:
-        return sha256(path.read_bytes())
-    except OSError:
-        return ""
 
 
 def _read_capture(result: ShardResult) -> bytes:

@@ -11,7 +11,7 @@ import dataclasses
 import datetime as dt
 import enum
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,17 +113,12 @@ class ShardFile:
             raise RefusedError(f"is incomplete ({type(error).__name__}: {error})") from error
 
 
-def sealed_results(folder: Path, keys: Iterable[tuple[str, str]]) -> tuple[SealedResult, ...]:
-    """Return the results by cell and key, without those whose capture cannot be read."""
-    captures = CaptureStore(folder / CAPTURES)
-    results = []
-    for cell, key in sorted(keys):
-        try:
-            content = captures.path(cell, key).read_bytes()
-        except OSError:
-            continue
-        results.append(SealedResult(cell, key, sha256(content)))
-    return tuple(results)
+def capture_digest(captures: CaptureStore, cell: str, key: str) -> str:
+    """Return the sha256 of a capture's file, "" where it cannot be read."""
+    try:
+        return sha256(captures.path(cell, key).read_bytes())
+    except OSError:
+        return ""
 
 
 def _parse_seal(data: Mapping[str, Any]) -> ShardSeal:
@@ -241,7 +236,12 @@ def _seal(folder: Path, result: Record) -> ShardSeal:
     else:
         status = ShardStatus.COMPLETE if expected <= written else ShardStatus.UNSAVED
         written &= expected
-    results = sealed_results(folder, written)
+    captures = CaptureStore(folder / CAPTURES)
+    results = tuple(
+        SealedResult(cell, key, digest)
+        for cell, key in sorted(written)
+        if (digest := capture_digest(captures, cell, key))
+    )
     if status is ShardStatus.COMPLETE and len(results) < len(expected):
         status = ShardStatus.UNSAVED
     warnings = tuple(warning.encode("utf-8", "replace").decode() for warning in result.run.warnings)

@@ -102,13 +102,9 @@ class ReadyQueue:
         return cell.planned.cell.target in self._emulated
 
 
-@dataclasses.dataclass(frozen=True)
-class _Stop:
-    """A message that ends the loop."""
-
-
 _Running = Future[CellResult]
-_Message = BuildResult | _Running | Message | _Stop
+_Message = BuildResult | _Running | Message | None
+"""None ends the loop."""
 
 # Reasons of one cell by which nothing can run any more, and the thing that was lost.
 _LOST = {Reason.ENGINE_LOST: "container engine", Reason.CLUSTER_LOST: "cluster"}
@@ -152,7 +148,7 @@ class Scheduler:
 
     def stop(self) -> None:
         """End the run soon, with the results so far; safe in a signal handler and in any thread."""
-        self._messages.put(_Stop())
+        self._messages.put(None)
 
     def run(self) -> Record:
         """Run the plan to its end or until `stop`, and return the record."""
@@ -249,7 +245,7 @@ class Scheduler:
             future.add_done_callback(self._messages.put)
 
     def _handle(self, message: _Message) -> None:
-        if isinstance(message, _Stop):
+        if message is None:
             self._interrupted = True
         elif isinstance(message, Message):
             self._emit(message)

@@ -14,7 +14,6 @@ import threading
 import time
 import traceback
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -66,8 +65,8 @@ class WorkerRun:
         self._sources = sources
         self._probes = probes
         self._lock = threading.Lock()
-        self._running: dict[PlannedCell, Future[CellResult]] = {}
-        self._results: OrderedDict[PlannedCell, CellResult] = OrderedDict()
+        # Those that run, and the last that ended, in the order of their ends.
+        self._cells: dict[PlannedCell, Future[CellResult]] = {}
         self._killed = False
         with contextlib.ExitStack() as stack:
             folder = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
@@ -82,28 +81,27 @@ class WorkerRun:
     def busy(self) -> bool:
         """Return whether a cell runs."""
         with self._lock:
-            return bool(self._running)
+            return not all(future.done() for future in self._cells.values())
 
     def run(self, planned: PlannedCell, known: frozenset[str]) -> CellResult:
         """Run one cell to its end; return no capture where its base is one of `known`."""
         new: Future[CellResult] = Future()
         with self._lock:
-            if planned in self._results:
-                return self._results[planned]
-            running = self._running.setdefault(planned, new)
-        if running is not new:
-            return running.result()
+            future = self._cells.setdefault(planned, new)
+        if future is not new:
+            return future.result()
         try:
             result = self._run(planned, known)
         except Exception:  # noqa: BLE001 - a failure of one cell must not end the run
             result = self._failure(planned, "", Reason.INTERNAL_ERROR, traceback.format_exc())
         with self._lock:
-            del self._running[planned]
+            new.set_result(result)
+            del self._cells[planned]
             if not self._killed:
-                self._results[planned] = result
-                while len(self._results) > _CACHED_RESULTS:
-                    self._results.popitem(last=False)
-        new.set_result(result)
+                self._cells[planned] = new
+                ended = [cell for cell, future in self._cells.items() if future.done()]
+                for cell in ended[:-_CACHED_RESULTS]:
+                    del self._cells[cell]
         return result
 
     def kill(self) -> None:
