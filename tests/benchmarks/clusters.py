@@ -193,7 +193,7 @@ def recorded_in(paths: Iterable[Path], seed: int) -> RecordedDurations:
     by_framework: dict[str, list[float]] = defaultdict(list)
     for path in paths:
         for item in read_cell_durations(path, lambda text: print(text, file=sys.stderr)):
-            by_framework[item.framework].append(item.seconds)
+            by_framework[item.cell.framework].append(item.seconds)
     return RecordedDurations(load_durations(), by_framework, seed)
 
 

@@ -29,9 +29,9 @@ from matrix.distributed.shard_run import (
     check_project,
     find_shard,
     run_shard,
-    sha256,
     shards_folder,
 )
+from matrix.distributed.untrusted import sha256
 from matrix.errors import AnotherRunError, ExitCode, StorageError, UsageError
 from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
