@@ -48,8 +48,7 @@ class Durations:
 
 def load_durations() -> Durations:
     """Return the committed durations."""
-    data = read_data("durations")
-    return Durations(data["cell"], data["probe"], data["soak"], data["frameworks"])
+    return Durations(**read_data("durations"))
 
 
 @dataclasses.dataclass(frozen=True)
