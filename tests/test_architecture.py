@@ -59,8 +59,8 @@ BORDERS = {
     "planning/profiles.py",
     "reporting/progress.py",
     "runs/journal.py",
-    "runs/record_reader.py",
-    "runs/rejudge.py",
+    "runs/record_store.py",
+    "runs/run.py",
 }
 
 

@@ -37,10 +37,9 @@ from matrix.pypi.releases import Releases
 from matrix.reporting.json import write_text, write_text_json
 from matrix.reporting.text import count_text
 from matrix.runs.backend import RunBackend
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
-from matrix.runs.rejudge import captured_targets
-from matrix.runs.run import CAPTURE_FILTERS, context_on, verify
+from matrix.runs.result_store import CaptureStore
+from matrix.runs.run import CAPTURE_FILTERS, captured_targets, context_on, verify
 from matrix.runs.setup import RunOptions
 from matrix.system.paths import cache_dir, results_dir
 

@@ -30,8 +30,7 @@ from matrix.planning.locations import Targets, select_targets
 from matrix.reporting.progress import display, run_console
 from matrix.runs.backend import RunBackend, open_backend
 from matrix.runs.record_store import RecordStore
-from matrix.runs.rejudge import captured_targets
-from matrix.runs.run import OpenRunContext, context_on, exit_code, verify
+from matrix.runs.run import OpenRunContext, captured_targets, context_on, exit_code, verify
 from matrix.system.paths import results_dir
 from matrix.system.source_files import project_version
 

@@ -30,9 +30,9 @@ from matrix.model.plan import Plan
 from matrix.model.verdict import Finding, Observed
 from matrix.planning.planner import make_plan
 from matrix.reporting.json import record_to_json
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
 from matrix.runs.record import CellRecord, Record
+from matrix.runs.result_store import CaptureStore
 from matrix.system.paths import data_dir
 
 LATE = since(threat_detection="1.10.0", threat_protection="1.10.3")

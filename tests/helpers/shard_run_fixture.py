@@ -37,11 +37,11 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Verdict
 from matrix.runs import run as run_module
 from matrix.runs.events import Event
+from matrix.runs.interface import RunContext
 from matrix.runs.keys import judge_key, judge_sources
 from matrix.runs.record import Record
 from matrix.runs.result_store import ResultStore
 from matrix.runs.run import OpenRunContext, verify
-from matrix.runs.scheduler import RunContext
 from matrix.runs.setup import RunOptions
 
 TARGET = "linux_x86_64"

@@ -21,8 +21,7 @@ from matrix.reporting.diff import compare_records, diff_to_json
 from matrix.reporting.json import json_text, record_to_json
 from matrix.reporting.junit import junit_xml
 from matrix.reporting.markdown import render_markdown
-from matrix.runs.record_reader import parse_record, read_record
-from matrix.runs.record_store import RecordStore
+from matrix.runs.record_store import RecordStore, parse_record, read_record
 
 
 def test_a_run_is_read_back_as_it_was(tmp_path: Path) -> None:

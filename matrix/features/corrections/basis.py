@@ -32,10 +32,10 @@ from matrix.planning.existence import Unsatisfiable
 from matrix.planning.locations import select_targets
 from matrix.planning.planner import make_plan
 from matrix.pypi.index import Index
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
 from matrix.runs.record import Record
-from matrix.runs.record_reader import read_record
+from matrix.runs.record_store import read_record
+from matrix.runs.result_store import CaptureStore
 
 # A probe's channel, and the CPython, target and framework of the cell. The framework's release is
 # not part of the key: each release of the tracer has the framework of its time.
