@@ -15,8 +15,8 @@ from matrix.cells.client import Endpoint
 from matrix.cells.env_vars import bare_environment
 from matrix.cells.interface import CommandOutput, SandboxError
 from matrix.cells.job import CellJob, Deadline
+from matrix.cells.local import MARK, wait_port
 from matrix.cells.log import JOIN_SECONDS, BoundedLog
-from matrix.cells.process import MARK, wait_port
 from matrix.cells.relay import RelayClient, RelayLostError
 from matrix.docker.interface import (
     Confinement,

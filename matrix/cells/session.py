@@ -9,14 +9,12 @@ from collections.abc import Mapping, Sequence
 
 from matrix.agent.observations import liveness
 from matrix.agent.server import Agent, Upstream
-from matrix.cells.env_vars import process_environment
+from matrix.cells.env_vars import process_environment, redact_passwords
 from matrix.cells.interface import App, Slot
 from matrix.cells.job import CellJob, Deadline
-from matrix.cells.process import describe_crash
-from matrix.cells.remote_config import Configurator
-from matrix.cells.requests import ProbeClient, ProbeRequest, soak
+from matrix.cells.local import describe_crash
+from matrix.cells.requests import Configurator, ProbeClient, ProbeRequest, soak
 from matrix.cells.schedule import ProcessTasks, Task
-from matrix.cells.services import redact_passwords
 from matrix.model.capture import AgentRequest, ProcessCapture, Soak
 from matrix.model.reason import Reason
 from matrix.probes.settings import load_settings

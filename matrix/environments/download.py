@@ -27,8 +27,8 @@ from packaging.version import Version
 
 from matrix.environments.cache_folders import Artifacts, put_folder
 from matrix.environments.errors import BuildError
-from matrix.environments.local_wheels import copy_file, is_file_url
 from matrix.environments.lock import LockedFile
+from matrix.environments.own_indexes import copy_file, is_file_url
 from matrix.environments.toolbox import Toolbox
 from matrix.model.index import File, Project
 from matrix.model.reason import Reason

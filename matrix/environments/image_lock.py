@@ -12,11 +12,10 @@ import re
 from collections.abc import Callable, Sequence
 
 from matrix.environments.errors import BuildError
-from matrix.environments.lock import LockedFile, dump_lock, parse_line
-from matrix.environments.lock_files import Content, LockFiles, lock_key
+from matrix.environments.installers import UvInstaller
+from matrix.environments.lock import Content, LockedFile, LockFiles, dump_lock, lock_key, parse_line
 from matrix.environments.store import LEGACY_PYTHONS, LOCK_FORMAT, EnvironmentStore
 from matrix.environments.toolbox import Toolbox
-from matrix.environments.uv import UvInstaller
 from matrix.model.environment import Image, Interpreter, Requirements
 from matrix.model.reason import Reason
 

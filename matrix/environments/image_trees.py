@@ -18,7 +18,6 @@ from pathlib import Path
 
 from matrix.docker.interface import ContainerEngine
 from matrix.environments.cache_folders import Artifacts, CacheFolders, free_bytes_at
-from matrix.environments.commands import Runner, run
 from matrix.environments.download import (
     ChosenFile,
     Download,
@@ -34,19 +33,24 @@ from matrix.environments.download import (
 from matrix.environments.errors import BuildError, from_os_error
 from matrix.environments.image_builds import ByteCodeCache, ImageCommand
 from matrix.environments.image_lock import ImageLocks
-from matrix.environments.installed import check_installed, read_installed
-from matrix.environments.local_wheels import index_with_local_wheels
-from matrix.environments.lock import dump_lock, pinned
-from matrix.environments.lock_files import Content, LockFiles, lock_key
+from matrix.environments.lock import (
+    Content,
+    LockFiles,
+    check_installed,
+    dump_lock,
+    lock_key,
+    pinned,
+    read_installed,
+)
+from matrix.environments.own_indexes import index_with_local_wheels
 from matrix.environments.sdist_wheels import SdistWheels, is_pure
 from matrix.environments.store import LEGACY_PYTHONS, EnvironmentStore, FailedAttempts
-from matrix.environments.toolbox import Toolbox, cutoff, interpreter_id
+from matrix.environments.toolbox import Runner, Toolbox, cutoff, interpreter_id, run
 from matrix.errors import IndexUnavailableError
 from matrix.interpreters.discovery import find_interpreters
 from matrix.model.environment import Environment, Image, Interpreter, Requirements
 from matrix.model.reason import Reason
-from matrix.pypi.client import CachedIndex, index_url
-from matrix.pypi.index import Index
+from matrix.pypi.client import CachedIndex, Index, index_url
 from matrix.pypi.tags import supported_tags
 
 # Part of every key: raise them to invalidate existing trees, or locks.

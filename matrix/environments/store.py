@@ -19,18 +19,22 @@ from typing import TypeVar
 import stamina
 
 from matrix.environments.cache_folders import CacheFolders, free_bytes_at
-from matrix.environments.commands import Runner, run
 from matrix.environments.errors import BuildError, from_os_error
-from matrix.environments.installed import check_installed, read_installed, site_packages
-from matrix.environments.lock import dump_lock, parse_line
-from matrix.environments.lock_files import Content, LockFiles, lock_key
-from matrix.environments.pip_legacy import PipInstaller
-from matrix.environments.toolbox import Toolbox, interpreter_id
-from matrix.environments.uv import Installer, UvInstaller
+from matrix.environments.installers import Installer, PipInstaller, UvInstaller
+from matrix.environments.lock import (
+    Content,
+    LockFiles,
+    check_installed,
+    dump_lock,
+    lock_key,
+    parse_line,
+    read_installed,
+    site_packages,
+)
+from matrix.environments.toolbox import Runner, Toolbox, interpreter_id, run
 from matrix.model.environment import Environment, Interpreter, Requirements
 from matrix.model.reason import Reason
-from matrix.pypi.client import CachedIndex, index_url
-from matrix.pypi.index import Index
+from matrix.pypi.client import CachedIndex, Index, index_url
 
 # Part of every key: raise them to invalidate existing environments, or locks.
 _FORMAT = "environment/1"

@@ -14,7 +14,7 @@ from matrix.planning.expectations import Check, runtimes_of
 from matrix.planning.libraries import LibraryReleases, standard_library_release
 from matrix.planning.page import ClaimPage
 from matrix.probes.declaration import Integration
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 from matrix.pypi.releases import Release, Releases, specifier_allows
 
 TRACER = "ddtrace"

@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from matrix.interpreters.discovery import NoInterpreterError, install_hint, interpreter_for, search
+from matrix.interpreters.discovery import (
+    InterpreterSource,
+    NoInterpreterError,
+    SearchPlaces,
+    install_hint,
+    interpreter_for,
+    load_sources,
+    search,
+)
 from matrix.interpreters.inspect import (
     InterpreterAnswer,
     NotAnInterpreterError,
@@ -18,7 +26,6 @@ from matrix.interpreters.inspect import (
     target_name,
     why_excluded,
 )
-from matrix.interpreters.source import InterpreterSource, SearchPlaces, load_sources
 from matrix.interpreters.sources.py_launcher import read_listing
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="writes shell scripts and bin folders")

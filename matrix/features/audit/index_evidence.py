@@ -36,7 +36,7 @@ from matrix.features.audit.index_offer import (
 from matrix.features.audit.versions import describe_releases
 from matrix.model.claim import Claim
 from matrix.model.plan import StaticEvidence
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 
 # The largest number of CPythons or platforms that the evidence names.
 _MAX_NAMED = 4

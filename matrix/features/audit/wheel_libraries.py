@@ -13,8 +13,7 @@ from typing import Any
 
 from matrix.features.audit.findings import FindingKind
 from matrix.features.audit.wheel_platforms import InspectedWheel, WheelPlatform, WheelProblem
-from matrix.pypi.native_libraries import NativeLibrary
-from matrix.pypi.wheel_contents import WheelContents
+from matrix.pypi.wheel_contents import NativeLibrary, WheelContents
 
 # The names that musl's loader resolves to itself: `reserved` in load_library of
 # https://git.musl-libc.org/cgit/musl/tree/ldso/dynlink.c

@@ -33,7 +33,7 @@ from matrix.features.audit.wheel_platforms import InspectedWheel, WheelProblem
 from matrix.features.audit.wheel_scope import InspectionScope, boundary_releases, select_wheels
 from matrix.model.claim import Claim
 from matrix.model.index import Project
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 from matrix.pypi.inspect import WheelCache, WheelInspection, inspect_wheels
 from matrix.pypi.releases import Releases, python_key
 from matrix.pypi.remote_file import HttpTransport

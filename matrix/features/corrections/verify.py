@@ -15,7 +15,7 @@ from matrix.model.verdict import Finding, Outcome, Verdict
 from matrix.planning.existence import Unsatisfiable
 from matrix.planning.locations import select_targets
 from matrix.planning.planner import make_plan
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 
 
 def changed_claims(suggestions: Iterable[Suggestion]) -> tuple[Claim, ...]:
