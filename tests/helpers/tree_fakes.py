@@ -120,7 +120,7 @@ class TreeFakes:
     def store(self, native: Image | None = None, *, offline: bool = False) -> TreeStore:
         return TreeStore(
             self.folder,
-            self.engine,
+            engine=self.engine,
             native=lambda _: native,
             interpreters=lambda: self.interpreters,
             offline=offline,
