@@ -262,7 +262,7 @@ def _untraced_liveness(process: ProcessCapture, warm_up: Exchange, version: str)
 
 
 def _compare_versions(reported: frozenset[str], version: str) -> Liveness:
-    others = sorted(text for text in reported if not _same_version(text, version))
+    others = sorted(text for text in reported if not same_version(text, version))
     if others:
         detail = f"the tracer reports version {others[0]}, not {version}"
         return Liveness(Reason.WRONG_INSTALL, detail)
@@ -292,7 +292,7 @@ def _nested_value(value: Any, *keys: str) -> Any:  # noqa: ANN401 - walks any JS
     return value
 
 
-def _same_version(reported: str, version: str) -> bool:
+def same_version(reported: str, version: str) -> bool:
     """Return whether the public versions are equal: `1.7.0-rc1` and `1.7.0rc1+gabc` are."""
     try:
         return Version(reported).public == Version(version).public

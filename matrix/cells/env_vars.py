@@ -18,6 +18,9 @@ from matrix.model.reason import Reason
 from matrix.model.service import PortForward, Service
 from matrix.services.forwarder import Forwarder, tcp_listener, unix_dial
 
+MARK = "BOOKSHOP_PROCESS"
+"""The variable that marks the processes of an app."""
+
 # Windows starts no process and opens no socket without these, and tells its CPU only by them
 # (platform.machine() before 3.13); they hold no secrets.
 _WINDOWS = (

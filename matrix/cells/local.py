@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matrix.cells.client import Endpoint, loopback_endpoint
-from matrix.cells.env_vars import bare_environment
+from matrix.cells.env_vars import MARK, bare_environment
 from matrix.cells.interface import CommandOutput
 from matrix.cells.job import CellJob
-from matrix.cells.log import BoundedLog, PipeLog
+from matrix.cells.log import PipeLog
 from matrix.system.network import is_isolated, isolation
 from matrix.system.processes import CHILDREN, ProcessTree
 
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-MARK = "BOOKSHOP_PROCESS"
-"""The variable that marks the processes of an app."""
-READY = "bookshop ready "
-_READY_LINE = re.compile(re.escape(READY) + r"127\.0\.0\.1:(\d+)")
 _POLL_SECONDS = 0.01
 
 # `-E` shows the environment of this user's processes: man 1 ps of macOS.
@@ -75,7 +71,7 @@ class AppProcess:
 
     def wait_ready(self, timeout: float) -> Endpoint | None:
         """Return the app's endpoint, None if it does not report in time that it listens."""
-        port = wait_port(self.log, timeout)
+        port = self.log.wait_port(timeout)
         return None if port is None else loopback_endpoint(port)
 
     @property
@@ -114,13 +110,6 @@ class AppProcess:
         deadline = time.monotonic() + self._stop_seconds
         while kill_marked(f"{MARK}={self._mark}") and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
-
-
-def wait_port(log: BoundedLog, timeout: float) -> int | None:
-    """Return the port that the app reports to listen on, None if it does not in time."""
-    line = log.wait_line(READY, timeout)
-    match = _READY_LINE.fullmatch(line) if line else None
-    return int(match[1]) if match else None
 
 
 def describe_crash(code: int) -> str:

@@ -75,13 +75,11 @@ class RelayClient:
         """The reason for the end of the connection, None while it is open."""
         return self._lost
 
-    def wait_hello(self, seconds: float) -> int:
-        """Wait for the relay's first frame; return its process id. Raises RelayLostError."""
-        frame = self._wait(0, self._answers[0], seconds)
-        version, pid = frame.numbers
+    def wait_hello(self, seconds: float) -> None:
+        """Wait for the relay's first frame; raises RelayLostError."""
+        version, _pid = self._wait(0, self._answers[0], seconds).numbers
         if version != VERSION:
             raise RelayLostError(f"the relay has protocol version {version}, expected {VERSION}")
-        return pid
 
     def forward_port(self, port: int, requested: int = 0) -> tuple[int, int]:
         """Forward a port inside to 127.0.0.1:`port` here; return channel and port inside.

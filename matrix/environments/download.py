@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import requests
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
@@ -32,6 +31,7 @@ from matrix.environments.own_indexes import copy_file, is_file_url
 from matrix.environments.toolbox import Toolbox
 from matrix.model.index import File, Project
 from matrix.model.reason import Reason
+from matrix.pypi.releases import specifier_allows
 
 Download = Callable[[str, Path, float], None]
 """Download a URL to a path within so many seconds; raise BuildError."""
@@ -104,7 +104,7 @@ def choose(
         files = [file for file in files if file.uploaded and file.uploaded < choice.before]
     if not files:
         raise BuildError(Reason.NO_RELEASE, f"the index no longer has a file of {release}")
-    allowed = [file for file in files if _allows_python(file, target.python)]
+    allowed = [file for file in files if specifier_allows(file.requires_python, target.python)]
     if not allowed:
         detail = f"{release} requires Python {files[0].requires_python}"
         raise BuildError(Reason.REQUIRES_PYTHON, detail)
@@ -146,13 +146,6 @@ def _best_source(files: Iterable[File]) -> File | None:
     return min(
         sources, key=lambda file: (file.filename.endswith(".zip"), file.filename), default=None
     )
-
-
-def _allows_python(file: File, python: str) -> bool:
-    try:
-        return SpecifierSet(file.requires_python).contains(python, prereleases=True)
-    except InvalidSpecifier:
-        return True
 
 
 class Fetcher:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from matrix.environments.errors import BuildError
 from matrix.environments.toolbox import Toolbox
 from matrix.model.environment import Requirements
 from matrix.model.reason import Reason
+from matrix.pypi.tags import is_same_version
 from matrix.system.atomic import write_atomic
 
 _PIN = re.compile(
@@ -163,7 +163,7 @@ def check_installed(
     problems = [
         f"{name} is {installed.get(name, 'missing')}, but the lock has {version}"
         for name, version in expected.items()
-        if not _is_same_version(installed.get(name), version)
+        if not is_same_version(installed.get(name), version)
     ]
     problems += [
         f"{name} {installed[name]} is not in the lock"
@@ -171,18 +171,9 @@ def check_installed(
     ]
     for pin in pins:
         name, version = pinned(pin)
-        if not _is_same_version(installed.get(name), version):
+        if not is_same_version(installed.get(name), version):
             problems.append(
                 f"{name} is {installed.get(name, 'missing')}, but {version} is required"
             )
     if problems:
         raise BuildError(Reason.WRONG_INSTALL, "; ".join(dict.fromkeys(problems)))
-
-
-def _is_same_version(installed: str | None, expected: str) -> bool:
-    if installed is None:
-        return False
-    try:
-        return Version(installed) == Version(expected)
-    except InvalidVersion:
-        return installed == expected

@@ -19,7 +19,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
@@ -31,6 +30,8 @@ from matrix.model.environment import Requirements
 from matrix.model.index import File, ReleaseFiles
 from matrix.model.reason import Reason
 from matrix.pypi.client import Index, ReplacingIndex
+from matrix.pypi.releases import specifier_allows
+from matrix.pypi.tags import supports_python
 from matrix.system.atomic import write_atomic
 
 
@@ -106,20 +107,9 @@ def is_usable(file: File, python: str) -> bool:
 
     It is false only where pip would refuse the file as well; pip checks the platform.
     """
-    try:
-        if not SpecifierSet(file.requires_python).contains(f"{python}.99"):
-            return False
-    except InvalidSpecifier:
-        return True
-    if not file.tags:
-        return True
-    major, _, minor = python.partition(".")
-    exact = {f"py{major}", f"cp{major}", f"py{major}{minor}", f"cp{major}{minor}"}
-    for tag in file.tags.split("-")[0].split("."):
-        older = tag[2:3] == major and tag[3:].isdigit() and int(tag[3:]) <= int(minor)
-        if tag in exact or older:
-            return True
-    return False
+    if not specifier_allows(file.requires_python, f"{python}.99"):
+        return False
+    return not file.tags or supports_python(*file.tags.split("-")[:2], python)
 
 
 @contextlib.contextmanager

@@ -23,8 +23,8 @@ from matrix.interpreters.inspect import (
     NotAnInterpreterError,
     build_interpreter,
     host_target,
+    is_covered,
     query_interpreter,
-    why_excluded,
 )
 from matrix.model.environment import Interpreter
 from matrix.model.reason import Reason
@@ -110,7 +110,7 @@ def search(
         executable, source = candidate
         try:
             answer = cache.query(executable, query)
-            if why_excluded(answer) is not None:
+            if not is_covered(answer):
                 return None
             return build_interpreter(executable, source.name, answer)
         except NotAnInterpreterError as error:
@@ -178,9 +178,8 @@ class NoInterpreterError(LookupError):
 
     reason = Reason.NO_INTERPRETER
 
-    def __init__(self, python: str, detail: str, remedy: str) -> None:
+    def __init__(self, detail: str, remedy: str) -> None:
         super().__init__(detail)
-        self.python = python
         self.detail = detail
         self.remedy = remedy
 
@@ -199,7 +198,7 @@ def interpreter_for(
     versions = ", ".join(interpreter.python for interpreter in usable) or "none"
     name = f"{python} for {target}" if target else python
     raise NoInterpreterError(
-        python, f"CPython {name} is not on this machine (found: {versions})", install_hint(python)
+        f"CPython {name} is not on this machine (found: {versions})", install_hint(python)
     )
 
 

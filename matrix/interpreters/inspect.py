@@ -97,16 +97,14 @@ _CPU_OF_32_BITS = {"x86_64": "i686", "amd64": "i686", "aarch64": "armv8l", "arm6
 _BITS_32 = 32
 
 
-def why_excluded(answer: Mapping[str, Any]) -> str | None:
-    """Return why the documents do not cover the interpreter, None where they do."""
-    if answer["implementation"] != "CPython":
-        return f"is {answer['implementation']}, not CPython"
-    if answer["free_threaded"]:
-        return "is a free-threaded build"
-    major, minor = (int(part) for part in answer["version"].split(".")[:2])
-    if (major, minor) != (2, 7) and (major, minor) < _OLDEST_3:
-        return f"is CPython {answer['version']}, which is too old (the oldest are 2.7 and 3.5)"
-    return None
+def is_covered(answer: Mapping[str, Any]) -> bool:
+    """Return whether documents cover the interpreter: CPython 2.7 or from 3.5 on, with the GIL."""
+    version = tuple(int(part) for part in answer["version"].split(".")[:2])
+    return (
+        answer["implementation"] == "CPython"
+        and not answer["free_threaded"]
+        and (version == (2, 7) or version >= _OLDEST_3)
+    )
 
 
 def host_target() -> str:

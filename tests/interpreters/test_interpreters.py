@@ -22,9 +22,9 @@ from matrix.interpreters.discovery import (
 from matrix.interpreters.inspect import (
     InterpreterAnswer,
     NotAnInterpreterError,
+    is_covered,
     query_interpreter,
     target_name,
-    why_excluded,
 )
 from matrix.interpreters.sources.py_launcher import read_listing
 
@@ -148,7 +148,7 @@ def test_an_answer_without_sense_is_a_problem_not_a_crash(tmp_path: Path) -> Non
     ],
 )
 def test_which_interpreters_count(changes: dict[str, Any], *, counts: bool) -> None:
-    assert (why_excluded(answer(**changes)) is None) is counts
+    assert is_covered(answer(**changes)) is counts
 
 
 @pytest.mark.parametrize(
