@@ -271,12 +271,12 @@ class Configurator:
         is a response, not the lack of one.
         """
         self.undo()
-        requests = [ProbeRequest(task, stimulus) for stimulus in task.channel.stimuli]
         if self._push(task, task.channel.configs):
             self._active = task
-            self._send_until_effect(requests)
+            self._send_until_effect(task)
         else:
-            self._client.send_all([_single_attempt(request) for request in requests])
+            once = [dataclasses.replace(item, attempts=1) for item in task.channel.stimuli]
+            self._client.send_all([ProbeRequest(task, stimulus) for stimulus in once])
 
     def undo(self) -> None:
         """Undo the configuration of the last channel."""
@@ -290,29 +290,22 @@ class Configurator:
     def _push(self, task: Task, configs: Sequence[RemoteConfig], *, undo: bool = False) -> bool:
         pushed_at = self._agent.now()
         version = self._agent.push(configs)
-        acknowledged = self._wait_first_poll() and self._wait_acknowledged(version)
+        first_poll = max(self._started + self._limits.first_poll - pushed_at, 0.0)
+        acknowledged = self._wait_polls(0, first_poll) and self._client.wait(
+            lambda _: self._agent.wait_acknowledged(version, 0.0), self._limits.acknowledge
+        )
         seconds = self._agent.now() - pushed_at
         name = task.channel.name
         self.pushes.append(Push(task.probe, name, version, acknowledged, pushed_at, seconds, undo))
         return acknowledged
 
-    def _wait_first_poll(self) -> bool:
-        """Return whether the tracer polls for remote configuration, waiting for it if need be."""
-        timeout = max(self._started + self._limits.first_poll - self._agent.now(), 0.0)
-        return self._client.wait(lambda requests: _count_polls(requests) > 0, timeout)
-
-    def _wait_acknowledged(self, version: int) -> bool:
-        return self._client.wait(
-            lambda _: self._agent.wait_acknowledged(version, 0.0), self._limits.acknowledge
-        )
-
-    def _send_until_effect(self, requests: Sequence[ProbeRequest]) -> None:
+    def _send_until_effect(self, task: Task) -> None:
         """Send the stimuli, and again after each further poll, until all show or time is up.
 
         A tracer acknowledges a configuration that it has received, and applies it a little later.
         """
         effect = Deadline(self._limits.effect)
-        pending = list(requests)
+        pending = [ProbeRequest(task, stimulus) for stimulus in task.channel.stimuli]
         attempt = 0
         while pending and (attempt == 0 or not effect.passed):
             sent = [(request, self._client.send(request, attempt)) for request in pending]
@@ -322,16 +315,13 @@ class Configurator:
             ]
             attempt += 1
             polls = _count_polls(self._agent.requests)
-            if pending and not self._wait_next_poll(polls, effect.remaining()):
+            if pending and not self._wait_polls(polls, effect.remaining()):
                 break
 
-    def _wait_next_poll(self, polls: int, timeout: float) -> bool:
+    def _wait_polls(self, polls: int, timeout: float) -> bool:
+        """Return whether the tracer polls more than so many times for remote configuration."""
         return self._client.wait(lambda requests: _count_polls(requests) > polls, timeout)
 
 
 def _count_polls(requests: Sequence[AgentRequest]) -> int:
     return sum(request.path == CONFIG_PATH for request in requests)
-
-
-def _single_attempt(request: ProbeRequest) -> ProbeRequest:
-    return dataclasses.replace(request, stimulus=dataclasses.replace(request.stimulus, attempts=1))

@@ -13,7 +13,6 @@ import datetime as dt
 import hashlib
 import os
 import shutil
-import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,7 +23,7 @@ from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
-from matrix.environments.cache_folders import Artifacts, put_folder
+from matrix.environments.cache_folders import Artifacts, put_folder, scratch_beside
 from matrix.environments.errors import BuildError
 from matrix.environments.lock import LockedFile
 from matrix.environments.own_indexes import copy_file, is_file_url
@@ -148,19 +147,19 @@ def _best_source(files: Iterable[File]) -> File | None:
     )
 
 
+@dataclasses.dataclass(frozen=True)
 class Fetcher:
     """Published files by hash, downloaded where they are missing, unless offline."""
 
-    def __init__(self, tools: Toolbox, artifacts: Artifacts, download: Download) -> None:
-        self._tools = tools
-        self._artifacts = artifacts
-        self._download = download
+    tools: Toolbox
+    artifacts: Artifacts
+    download: Download
 
     def fetch(self, files: Sequence[ChosenFile]) -> list[Path]:
         """Return the paths of the files in the same order; raise BuildError."""
-        missing = [file for file in files if self._artifacts.find(file.sha256) is None]
+        missing = [file for file in files if self.artifacts.find(file.sha256) is None]
         remote = [file.filename for file in missing if not is_file_url(file.url)]
-        if remote and self._tools.offline:
+        if remote and self.tools.offline:
             detail = f"cannot fetch files offline that are not cached: {', '.join(remote)}"
             raise BuildError(Reason.INDEX_UNAVAILABLE, detail)
         with concurrent.futures.ThreadPoolExecutor(_MAX_CONCURRENT) as pool:
@@ -169,23 +168,23 @@ class Fetcher:
         return [self._find(file) for file in files]
 
     def _find(self, file: ChosenFile) -> Path:
-        path = self._artifacts.find(file.sha256)
+        path = self.artifacts.find(file.sha256)
         if path is None:
             raise BuildError(Reason.BUILD_FAILED, f"{file.filename} was removed after download")
         return path
 
     def _fetch(self, file: ChosenFile) -> None:
-        with self._tools.guard(f"file-{file.sha256[:32]}"), self._tools.scratch() as folder:
-            if self._artifacts.find(file.sha256) is not None:
+        with self.tools.guard(f"file-{file.sha256[:32]}"), self.tools.scratch() as folder:
+            if self.artifacts.find(file.sha256) is not None:
                 return
             # The name is untrusted: drop any folders from it.
             path = folder / Path(file.filename).name
-            fetch = copy_file if is_file_url(file.url) else self._download
-            fetch(file.url, path, self._tools.seconds)
+            fetch = copy_file if is_file_url(file.url) else self.download
+            fetch(file.url, path, self.tools.seconds)
             if _sha256(path) != file.sha256:
                 detail = f"the content of {file.filename} does not have the hash of the index"
                 raise BuildError(Reason.WRONG_INSTALL, detail)
-            self._artifacts.add(path)
+            self.artifacts.add(path)
 
 
 def download(url: str, path: Path, seconds: float) -> None:
@@ -243,10 +242,8 @@ def unpack(
         return folder
     if sha256 is not None and _sha256(wheel) != sha256:
         raise BuildError(Reason.WRONG_INSTALL, f"{wheel.name} does not have the locked hash")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
     try:
-        with zipfile.ZipFile(wheel) as archive:
+        with scratch_beside(folder) as part, zipfile.ZipFile(wheel) as archive:
             # zipfile reads no more of a member than its declared size.
             size = sum(item.file_size for item in archive.infolist())
             if size > max_bytes:
@@ -256,11 +253,9 @@ def unpack(
                 target = _site_path(name)
                 if target is not None and not name.endswith("/"):
                     _write(archive, name, part / target, part)
-        put_folder(part, folder)
+            put_folder(part, folder)
     except (zipfile.BadZipFile, EOFError) as error:
         raise BuildError(Reason.BUILD_FAILED, f"{wheel.name} is damaged: {error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return folder
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -175,7 +176,7 @@ class TreeStore(ContentStore[Image]):
         def resolve() -> Content:
             arguments = (
                 # It builds sources whose metadata uv must read.
-                *("--python", str(own[0].executable) if own else self._tools.host_python),
+                *("--python", str(own[0].executable) if own else sys.executable),
                 *("--python-version", image.python),
                 *("--python-platform", uv_platform(image.target, image.libc)),
             )

@@ -6,9 +6,11 @@ pip chose are stored, and unpacked and linked by our own code.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +18,7 @@ from typing import Protocol
 from matrix.environments.cache_folders import Artifacts, read_filename
 from matrix.environments.download import link_into, unpack
 from matrix.environments.errors import BuildError
-from matrix.environments.lock import LockedFile, parse_lock, pinned, site_packages
+from matrix.environments.lock import Lock, parse_lock, pinned, site_packages
 from matrix.environments.own_indexes import (
     DatedIndex,
     check_lock,
@@ -37,22 +39,20 @@ from matrix.system.atomic import put_in_place
 _NEVER = "2200-01-01T00:00:00Z"
 
 
+@dataclasses.dataclass(frozen=True)
 class UvInstaller:
     """An installer that uses uv; both steps try offline first, which takes a tenth of the time.
 
     `Toolbox.uv` refuses an offline result that might differ from one with the network.
     """
 
-    def __init__(self, tools: Toolbox) -> None:
-        self._tools = tools
+    tools: Toolbox
 
-    def resolve(
-        self, interpreter: Interpreter, requirements: Requirements
-    ) -> tuple[LockedFile, ...]:
+    def resolve(self, interpreter: Interpreter, requirements: Requirements) -> Lock:
         """Return the lock, with the hashes of all files of each chosen release."""
         return self.compile(("--python", str(interpreter.executable)), requirements)
 
-    def compile(self, target: Sequence[str], requirements: Requirements) -> tuple[LockedFile, ...]:
+    def compile(self, target: Sequence[str], requirements: Requirements) -> Lock:
         """Return the lock for the interpreter or platform that the arguments `target` select."""
         arguments = [
             *("pip", "compile", "-", *target),
@@ -74,15 +74,11 @@ class UvInstaller:
         return lock
 
     def build(
-        self,
-        interpreter: Interpreter,
-        requirements: Requirements,
-        lock: tuple[LockedFile, ...],
-        folder: Path,
+        self, interpreter: Interpreter, requirements: Requirements, lock: Lock, folder: Path
     ) -> None:
         """Build the environment at `folder`."""
         python = str(interpreter.executable)
-        self._tools.uv(
+        self.tools.uv(
             *("venv", "--no-project", "--relocatable", "--python", python, str(folder)),
             offline=True,
         )
@@ -99,7 +95,7 @@ class UvInstaller:
     def _run_uv(
         self, arguments: list[str], stdin: str, only_binary: tuple[str, ...], *, try_offline: bool
     ) -> str:
-        uv, offline = self._tools.uv, self._tools.offline
+        uv, offline = self.tools.uv, self.tools.offline
         if offline or try_offline:
             try:
                 return uv(*arguments, offline=True, stdin=stdin, only_binary=only_binary)
@@ -117,12 +113,12 @@ class UvInstaller:
         """
         if not requirements.given:
             return []
-        folder = write_simple_index(self._tools, requirements)
+        folder = write_simple_index(self.tools, requirements)
         return ["--index-strategy", "first-index", "--index", folder.as_uri()]
 
     def _cache_creation(self) -> dt.datetime:
         """Return when uv's cache was created: its pages are complete up to that moment."""
-        file = self._tools.uv_cache.with_name("uv-began")
+        file = self.tools.uv_cache.with_name("uv-began")
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
@@ -142,18 +138,12 @@ def _as_of(requirements: Requirements) -> list[str]:
 class Installer(Protocol):
     """An installer for some CPythons; both methods raise BuildError."""
 
-    def resolve(
-        self, interpreter: Interpreter, requirements: Requirements
-    ) -> tuple[LockedFile, ...]:
+    def resolve(self, interpreter: Interpreter, requirements: Requirements) -> Lock:
         """Return the lock of `requirements` as of their date."""
         ...
 
     def build(
-        self,
-        interpreter: Interpreter,
-        requirements: Requirements,
-        lock: tuple[LockedFile, ...],
-        folder: Path,
+        self, interpreter: Interpreter, requirements: Requirements, lock: Lock, folder: Path
     ) -> None:
         """Build the environment at `folder`, which does not exist; check the hashes."""
         ...
@@ -167,9 +157,7 @@ class PipInstaller:
         self._index = index
         self._artifacts = Artifacts(tools.root)
 
-    def resolve(
-        self, interpreter: Interpreter, requirements: Requirements
-    ) -> tuple[LockedFile, ...]:
+    def resolve(self, interpreter: Interpreter, requirements: Requirements) -> Lock:
         """Return the lock, with the hash of the one file of each release that pip chose.
 
         The resolver is pip's default, as for its users: on 2.7 the old one, which takes 8 s instead
@@ -192,11 +180,7 @@ class PipInstaller:
         )
 
     def build(
-        self,
-        interpreter: Interpreter,
-        requirements: Requirements,
-        lock: tuple[LockedFile, ...],
-        folder: Path,
+        self, interpreter: Interpreter, requirements: Requirements, lock: Lock, folder: Path
     ) -> None:
         """Build the environment at `folder` from the files that `resolve` stored."""
         hashes = [locked.hashes[0] for locked in lock]
@@ -246,7 +230,7 @@ class PipInstaller:
     def _virtualenv(self, interpreter: Interpreter, folder: Path, *arguments: str) -> None:
         self._tools.run(
             [
-                *(self._tools.host_python, "-I", "-m", "virtualenv", "--quiet"),
+                *(sys.executable, "-I", "-m", "virtualenv", "--quiet"),
                 *("--python", str(interpreter.executable), "--no-download"),
                 *("--no-periodic-update", "--no-vcs-ignore", "--activators", ""),
                 *("--app-data", str(self._tools.root / "virtualenv")),

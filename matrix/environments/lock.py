@@ -43,6 +43,10 @@ class LockedFile:
         )
 
 
+Lock = tuple[LockedFile, ...]
+"""The distributions of an environment, by name."""
+
+
 def parse_line(line: str) -> LockedFile:
     """Parse a lock line; raise ValueError where it is invalid or has no hash."""
     match = _PIN.match(line)
@@ -52,7 +56,7 @@ def parse_line(line: str) -> LockedFile:
     return LockedFile(str(canonicalize_name(match["name"])), match["version"], hashes)
 
 
-def parse_lock(text: str) -> tuple[LockedFile, ...]:
+def parse_lock(text: str) -> Lock:
     """Parse a requirements file with hashes; return its distributions by name.
 
     It may have continuation lines and comments, as pip and uv write them.

@@ -11,9 +11,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -117,29 +115,6 @@ def run(command: Command, *, start: Callable[..., ProcessTree] = ProcessTree) ->
         return CommandResult(code, _text(out), _text(err))
 
 
-def check_output(
-    runner: Runner,
-    command: Command,
-    only_binary: tuple[str, ...] = (),
-    incomplete_warning: str = "",
-) -> str:
-    """Return the standard output of a command; raise BuildError where it fails.
-
-    `incomplete_warning` is a text in its standard error that means that it lacked data of the
-    index: its result is then refused with INDEX_UNAVAILABLE.
-    """
-    try:
-        result = runner(command)
-    except OSError as error:
-        raise from_os_error(error) from error
-    if result.code != 0:
-        raise from_log(f"{result.out}\n{result.err}", only_binary)
-    if incomplete_warning and incomplete_warning in result.err:
-        line = next(line for line in result.err.splitlines() if incomplete_warning in line)
-        raise BuildError(Reason.INDEX_UNAVAILABLE, line.strip()[:300], result.err)
-    return result.out
-
-
 def child_environment(
     scratch: Path, variables: Mapping[str, str], caller: Mapping[str, str] | None = None
 ) -> dict[str, str]:
@@ -211,11 +186,6 @@ class Toolbox:
         """Return the folder that environments are hard-linked from."""
         return self.root / "uv"
 
-    @property
-    def host_python(self) -> str:
-        """Return the interpreter that runs this program, and the tools that are Python."""
-        return sys.executable
-
     def uv(
         self, *arguments: str, offline: bool, stdin: str = "", only_binary: tuple[str, ...] = ()
     ) -> str:
@@ -248,22 +218,31 @@ class Toolbox:
         only_binary: tuple[str, ...] = (),
         incomplete_warning: str = "",
     ) -> str:
-        """Run a tool in a scratch folder of its own; return its output."""
+        """Run a tool in a scratch folder of its own; return its output, or raise BuildError.
+
+        `incomplete_warning` is a text in its standard error that means that it lacked data of the
+        index: its result is then refused with INDEX_UNAVAILABLE.
+        """
         with self.scratch() as folder:
             environ = child_environment(folder, variables)
-            command = Command(argv, environ, folder, self.seconds, stdin)
-            return check_output(self.runner, command, only_binary, incomplete_warning)
+            try:
+                result = self.runner(Command(argv, environ, folder, self.seconds, stdin))
+            except OSError as error:
+                raise from_os_error(error) from error
+        if result.code != 0:
+            raise from_log(f"{result.out}\n{result.err}", only_binary)
+        if incomplete_warning and incomplete_warning in result.err:
+            line = next(line for line in result.err.splitlines() if incomplete_warning in line)
+            raise BuildError(Reason.INDEX_UNAVAILABLE, line.strip()[:300], result.err)
+        return result.out
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """Yield an empty folder that is removed afterwards."""
         parent = self.root / "scratch"
         parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=parent))
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
 
     @contextlib.contextmanager
     def guard(self, name: str, *, wait: bool = True) -> Iterator[None]:
