@@ -24,6 +24,7 @@ SPAN_FIELDS = (
     "error", "meta", "metrics", "type",
 )  # fmt: skip
 STRING_FIELDS = frozenset({"service", "name", "resource", "type"})
+_WINDOW_BITS = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 TRACE_PATHS = ("/v0.3/traces", "/v0.4/traces", "/v0.5/traces")
 
 
@@ -39,11 +40,12 @@ def decode(
         return None
     try:
         return to_json(_parse(path, headers, _decompress(headers, body, max_bytes)))
-    except (ValueError, TypeError, LookupError, EOFError, OSError, zlib.error) as error:
-        return undecodable(f"{type(error).__name__}: {error}", body)
     except RecursionError:
         return undecodable("nested too deeply", body)
-    except msgpack.UnpackException as error:
+    except (
+        *(ValueError, TypeError, LookupError, EOFError, OSError, zlib.error),
+        msgpack.UnpackException,
+    ) as error:
         return undecodable(f"{type(error).__name__}: {error}", body)
 
 
@@ -82,12 +84,9 @@ def _decompress(headers: Mapping[str, str], body: bytes, max_bytes: int) -> byte
     encoding = headers.get("content-encoding", "").lower()
     if encoding in ("", "identity"):
         return body
-    if encoding == "gzip":
-        decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    elif encoding == "deflate":
-        decompressor = zlib.decompressobj()
-    else:
+    if encoding not in _WINDOW_BITS:
         raise ValueError(f"unknown content encoding {encoding!r}")
+    decompressor = zlib.decompressobj(_WINDOW_BITS[encoding])
     data = decompressor.decompress(body, max_bytes)
     if decompressor.unconsumed_tail:
         raise ValueError(f"larger than {max_bytes} bytes when decompressed")

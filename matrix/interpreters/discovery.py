@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from matrix.interpreters import sources
 from matrix.interpreters.inspect import (
@@ -149,24 +149,15 @@ def _is_program(path: Path) -> bool:
 
 def _choose(interpreters: Iterable[Interpreter], own: str) -> tuple[Interpreter, ...]:
     best: dict[tuple[str, str], Interpreter] = {}
-    for interpreter in interpreters:
-        kind = interpreter.python, interpreter.target
-        rival = best.get(kind)
-        if rival is None or _version(interpreter) > _version(rival):
-            best[kind] = interpreter
+    # Of equal versions the first one stays the first.
+    for item in sorted(interpreters, key=lambda item: Version(item.version), reverse=True):
+        best.setdefault((item.python, item.target), item)
     return tuple(
         sorted(
             best.values(),
             key=lambda chosen: (Version(chosen.python), chosen.target != own, chosen.target),
         )
     )
-
-
-def _version(interpreter: Interpreter) -> Version:
-    try:
-        return Version(interpreter.version)
-    except InvalidVersion as error:
-        raise ValueError(interpreter.version) from error
 
 
 # uv fetches ready builds from 3.8 on: https://docs.astral.sh/uv/reference/policies/python/

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
@@ -31,32 +32,30 @@ class PackedFiles(Sequence[File]):
     def __init__(self, text: str, base: str) -> None:
         self._text = text
         self._base = base
-        self._files: tuple[File, ...] | None = None
 
-    def _all(self) -> tuple[File, ...]:
-        if self._files is None:
-            rows = self._text.split(_FILE) if self._text else []
-            self._files = tuple(_unpack(row, self._base) for row in rows)
-        return self._files
+    @functools.cached_property
+    def _files(self) -> tuple[File, ...]:
+        rows = self._text.split(_FILE) if self._text else []
+        return tuple(_unpack(row, self._base) for row in rows)
 
     def __len__(self) -> int:
-        return len(self._all())
+        return len(self._files)
 
     def __iter__(self) -> Iterator[File]:
-        return iter(self._all())
+        return iter(self._files)
 
     @overload
     def __getitem__(self, index: int) -> File: ...
     @overload
     def __getitem__(self, index: slice) -> tuple[File, ...]: ...
     def __getitem__(self, index: int | slice) -> File | tuple[File, ...]:
-        return self._all()[index]
+        return self._files[index]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and self._all() == tuple(other)
+        return isinstance(other, Sequence) and self._files == tuple(other)
 
     def __hash__(self) -> int:
-        return hash(self._all())
+        return hash(self._files)
 
 
 def dump_project(project: Project, etag: str = "", modified: str = "") -> str:

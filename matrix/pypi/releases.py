@@ -70,6 +70,8 @@ class Release:
     release: ReleaseFiles
     version: Version
     uploaded: dt.datetime
+    _has_wheel: dict[tuple[str, str], bool] = dataclasses.field(default_factory=dict, repr=False)
+    _pythons: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str:
@@ -98,14 +100,6 @@ class Release:
                 interpreter, abi, platform = file.tags.split("-")
                 wheels.add((interpreter, abi, platform, file.requires_python))
         return tuple(sorted(wheels))
-
-    @functools.cached_property
-    def _has_wheel(self) -> dict[tuple[str, str], bool]:
-        return {}
-
-    @functools.cached_property
-    def _pythons(self) -> dict[str, tuple[str, ...]]:
-        return {}
 
     def has_wheel(self, python: str, target: str) -> bool:
         """Return whether a wheel of the release installs on this CPython and target."""

@@ -144,9 +144,7 @@ def split_filename(filename: str, project: str) -> str | None:
             return None
     else:
         match = _SOURCE.match(filename)
-        if match is None:
-            return None
-        source_version = _source_version(match["stem"], project)
+        source_version = _source_version(match["stem"], project) if match else None
         if source_version is None:
             return None
         version = source_version

@@ -259,6 +259,7 @@ def from_json(data: Mapping[str, Any], modules: tuple[ModuleImports, ...] = ()) 
     if data["format"] != FORMAT:
         raise ValueError(f"not {FORMAT}")
     metadata = data["metadata"]
+    lists = {name: tuple(metadata[name]) for name in ("requires", "odd")}
     return WheelContents(
         filename=data["filename"],
         sha256=data["sha256"],
@@ -267,13 +268,7 @@ def from_json(data: Mapping[str, Any], modules: tuple[ModuleImports, ...] = ()) 
             NativeLibrary(path, form, tuple(machines), tuple(bits), _tuple(needed))
             for path, form, machines, bits, needed in data["libraries"]
         ),
-        metadata=WheelMetadata(
-            metadata["name"],
-            metadata["version"],
-            metadata["requires_python"],
-            tuple(metadata["requires"]),
-            tuple(metadata["odd"]),
-        ),
+        metadata=WheelMetadata(**metadata | lists),
         sources=data["sources"],
         modules=modules,
         notes=tuple(data["notes"]),
@@ -282,21 +277,7 @@ def from_json(data: Mapping[str, Any], modules: tuple[ModuleImports, ...] = ()) 
 
 def modules_to_json(modules: tuple[ModuleImports, ...]) -> dict[str, Any]:
     """Return the modules as JSON values."""
-    return {
-        "format": FORMAT,
-        "modules": [
-            [
-                module.path,
-                [
-                    [item.module, item.name, item.line, item.condition.value]
-                    for item in module.imports
-                ],
-                module.names,
-                module.exact,
-            ]
-            for module in modules
-        ],
-    }
+    return {"format": FORMAT, "modules": [dataclasses.astuple(module) for module in modules]}
 
 
 def modules_from_json(data: Mapping[str, Any]) -> tuple[ModuleImports, ...]:
