@@ -16,8 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from matrix.agent.payloads import MAX_BYTES, decode, undecodable
-from matrix.agent.remote_config import NO_CONFIGS, acknowledged_version
+from matrix.agent.payloads import MAX_BYTES, NO_CONFIGS, acknowledged_version, decode, undecodable
 from matrix.model.capture import AgentRequest
 from matrix.model.probe import RemoteConfig
 

@@ -8,7 +8,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
 from matrix.cells.client import Endpoint
@@ -57,8 +57,9 @@ class ContainerSandbox:
         self, job: CellJob, image: Image, engine: ContainerEngine, deadline: Deadline
     ) -> None:
         """Use `engine`, and close it at the end."""
-        self.python = PurePosixPath(image.executable)
-        self.apps, self.fixtures = APPS, FIXTURES
+        self.python: PurePath = PurePosixPath(image.executable)
+        self.apps: PurePath = APPS
+        self.fixtures: PurePath = FIXTURES
         self.environment = dict(image.environment)
         self.image = image.digest
         self.engine = engine.info.name
@@ -174,7 +175,7 @@ class ContainerSlot:
 
     def __init__(self, sandbox: ContainerSandbox, scratch: PurePosixPath) -> None:
         self.sandbox = sandbox
-        self.scratch = scratch
+        self.scratch: PurePath = scratch
         self._channels: list[int] = []
 
     def forward_port(self, port: int, requested: int = 0) -> int:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from matrix.cells.client import Endpoint, loopback_endpoint
@@ -170,9 +170,9 @@ class LocalSandbox:
     engine = ""
 
     def __init__(self, job: CellJob) -> None:
-        self.python = job.python
-        self.apps = job.apps
-        self.fixtures = job.fixtures
+        self.python: PurePath = job.python
+        self.apps: PurePath = job.apps
+        self.fixtures: PurePath = job.fixtures
         self.isolation, self.isolated = isolation(), is_isolated()
         self._parent = job.scratch
         self._keep = job.keep
@@ -226,7 +226,7 @@ class LocalSlot:
 
     def __init__(self, sandbox: LocalSandbox, scratch: Path) -> None:
         self.sandbox = sandbox
-        self.scratch = scratch
+        self.scratch: PurePath = scratch
 
     def forward_port(self, port: int, requested: int = 0) -> int:  # noqa: ARG002 - no choice
         """Return the same port: the cell runs on this machine."""
@@ -236,7 +236,7 @@ class LocalSlot:
         self, command: Sequence[str], environment: Mapping[str, str], *, stop: float
     ) -> AppProcess:
         """Start an app."""
-        return AppProcess(command, environment, self.sandbox.apps, stop=stop)
+        return AppProcess(command, environment, Path(self.sandbox.apps), stop=stop)
 
     def close(self) -> None:
         """Do nothing: no port was forwarded."""

@@ -120,14 +120,13 @@ def choose(
 
 def _best_wheel(files: Iterable[File], tags: Sequence[Tag]) -> File | None:
     rank: Mapping[Tag, int] = {tag: number for number, tag in enumerate(tags)}
-    candidates = []
-    for file in files:
-        if not file.tags:
-            continue
-        ranks = [rank[tag] for tag in parse_tag(file.tags) if tag in rank]
-        if ranks:
-            candidates.append((min(ranks), -_build_number(file), file.filename, file))
-    return min(candidates, key=lambda item: item[:3])[3] if candidates else None
+
+    def order(file: File) -> tuple[int, int, str]:
+        best = min(rank[tag] for tag in parse_tag(file.tags) if tag in rank)
+        return best, -_build_number(file), file.filename
+
+    fitting = (file for file in files if file.tags and not parse_tag(file.tags).isdisjoint(rank))
+    return min(fitting, key=order, default=None)
 
 
 def _build_number(file: File) -> int:

@@ -26,36 +26,16 @@ from matrix.model.environment import Interpreter, Requirements
 from matrix.model.reason import Reason
 from matrix.system.processes import CHILDREN, ProcessTree
 
+_WINDOWS = ("SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
+# Compilers, for source distributions.
+_COMPILERS = ("CC", "CXX", "CFLAGS", "LDFLAGS", "SDKROOT")
+# For a proxy that signs certificates itself.
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT")
+_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _PASSED_VARIABLES = (
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "SYSTEMROOT",
-    "SYSTEMDRIVE",
-    "COMSPEC",
-    "PATHEXT",
-    "NUMBER_OF_PROCESSORS",
-    "PROCESSOR_ARCHITECTURE",
-    # Compilers, for source distributions.
-    "CC",
-    "CXX",
-    "CFLAGS",
-    "LDFLAGS",
-    "SDKROOT",
-    # For a proxy that signs certificates itself.
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "PIP_CERT",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
+    *("PATH", "LANG", "LC_ALL", *_WINDOWS, "PROCESSOR_ARCHITECTURE", *_COMPILERS),
+    *(*_CERTIFICATES, *_CA_BUNDLES, *map(str.upper, _PROXIES), *_PROXIES),
 )
 
 
@@ -123,14 +103,9 @@ def child_environment(
     Home and temporary folder are `scratch`, which must exist.
     """
     caller = os.environ if caller is None else caller
-    home = str(scratch)
     return {
         **{name: caller[name] for name in _PASSED_VARIABLES if name in caller},
-        "HOME": home,
-        "USERPROFILE": home,
-        "TMPDIR": home,
-        "TEMP": home,
-        "TMP": home,
+        **dict.fromkeys(("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP"), str(scratch)),
         "PYTHONNOUSERSITE": "1",
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",

@@ -208,11 +208,6 @@ class RemoteFile(io.RawIOBase):
         self._total = chunk.total
         self._store(chunk)
 
-    @property
-    def size(self) -> int:
-        """Return the size of the whole file."""
-        return self._total
-
     def readable(self) -> bool:
         """Return True."""
         return True

@@ -242,16 +242,11 @@ class WheelContents:
 
 def to_json(contents: WheelContents) -> dict[str, Any]:
     """Return the contents as JSON values, without the modules, which are stored by `sources`."""
-    return {
-        "format": FORMAT,
-        "filename": contents.filename,
-        "sha256": contents.sha256,
-        "names": contents.names,
-        "libraries": [dataclasses.astuple(library) for library in contents.libraries],
-        "metadata": dataclasses.asdict(contents.metadata),
-        "sources": contents.sources,
-        "notes": contents.notes,
-    }
+    data = {"format": FORMAT, **vars(contents)}
+    del data["modules"]
+    data["libraries"] = [dataclasses.astuple(library) for library in contents.libraries]
+    data["metadata"] = dataclasses.asdict(contents.metadata)
+    return data
 
 
 def from_json(data: Mapping[str, Any], modules: tuple[ModuleImports, ...] = ()) -> WheelContents:
