@@ -113,8 +113,8 @@ def from_log(log: str, only_binary: tuple[str, ...] = ()) -> BuildError:
     if no_match:
         binary = no_match["name"].lower() in only_binary
         reason = Reason.NO_WHEEL if binary else Reason.NO_RELEASE
-        matching = next((line for line in lines if _PIP_NO_MATCH.search(line)), "")
-        return BuildError(reason, _shorten(matching), end)
+        matching = _first_match((_PIP_NO_MATCH,), lines)
+        return BuildError(reason, _shorten(matching.string) if matching else "", end)
     return BuildError(Reason.BUILD_FAILED, _describe_build(lines) or _error_line(lines), end)
 
 
