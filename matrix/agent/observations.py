@@ -24,6 +24,8 @@ from matrix.model.reason import Reason
 
 SHOP_SEGMENT = re.compile(r"\bs[0-9a-f]{15}\b")
 """The unique first segment of the path of every probe request."""
+_SPAN_TEXTS = ("name", "service", "resource", "type")
+_SPAN_NUMBERS = ("trace_id", "span_id", "parent_id", "error", "start", "duration")
 
 
 def spans_in(request: AgentRequest) -> Iterator[Span]:
@@ -36,17 +38,11 @@ def spans_in(request: AgentRequest) -> Iterator[Span]:
 
 
 def _parse_span(span: Mapping[str, Any]) -> Span:
+    texts: dict[str, Any] = {name: span.get(name) or "" for name in _SPAN_TEXTS}
+    numbers: dict[str, Any] = {name: span.get(name) or 0 for name in _SPAN_NUMBERS}
     return Span(
-        name=span.get("name") or "",
-        service=span.get("service") or "",
-        resource=span.get("resource") or "",
-        type=span.get("type") or "",
-        trace_id=span.get("trace_id") or 0,
-        span_id=span.get("span_id") or 0,
-        parent_id=span.get("parent_id") or 0,
-        error=span.get("error") or 0,
-        start=span.get("start") or 0,
-        duration=span.get("duration") or 0,
+        **texts,
+        **numbers,
         meta=_as_mapping(span.get("meta")),
         metrics=_as_mapping(span.get("metrics")),
         meta_struct={
@@ -229,44 +225,33 @@ def liveness(process: ProcessCapture, version: str) -> Liveness:
     """
     if process.soak is not None:
         return Liveness(process.failed, process.detail or f"{process.soak.sent} requests of a soak")
+    failed = process.failed or Reason.BROKEN_START
     warm_up = next((item for item in process.exchanges if not item.probe), None)
     if warm_up is None:
-        return Liveness(process.failed or Reason.BROKEN_START, process.detail or "never answered")
+        return Liveness(failed, process.detail or "never answered")
     if warm_up.status != _OK:
         result = warm_up.error or f"status {warm_up.status}"
-        detail = process.detail or f"the first plain request got {result}"
-        return Liveness(process.failed or Reason.BROKEN_START, detail)
-    if not process.traced:
-        return _untraced_liveness(process, warm_up, version)
-    return _traced_liveness(process, warm_up, version)
-
-
-def _traced_liveness(process: ProcessCapture, warm_up: Exchange, version: str) -> Liveness:
-    if Traces(process.agent).root_of(warm_up) is None:
-        detail = process.detail or "the app answers, but no span of a plain request arrives"
-        return Liveness(process.failed or Reason.BROKEN_START, detail)
-    versions = reported_versions(process.agent)
-    if not versions:
-        return Liveness(Reason.BROKEN_START, "spans arrive, but no tracer version is reported")
-    return _compare_versions(versions, version)
-
-
-def _untraced_liveness(process: ProcessCapture, warm_up: Exchange, version: str) -> Liveness:
-    if warm_up.shop not in warm_up.body:
+        return Liveness(failed, process.detail or f"the first plain request got {result}")
+    if process.traced and Traces(process.agent).root_of(warm_up) is None:
+        detail = "the app answers, but no span of a plain request arrives"
+        return Liveness(failed, process.detail or detail)
+    if not process.traced and warm_up.shop not in warm_up.body:
         detail = "the first plain request was not answered with the app's own page"
-        return Liveness(process.failed or Reason.BROKEN_START, detail)
-    versions = reported_versions(process.agent)
-    if not versions:
-        return Liveness(None, "the app answers, untraced")
-    return _compare_versions(versions, version)
+        return Liveness(failed, detail)
+    return _compare_versions(process, version)
 
 
-def _compare_versions(reported: frozenset[str], version: str) -> Liveness:
+def _compare_versions(process: ProcessCapture, version: str) -> Liveness:
+    reported = reported_versions(process.agent)
     others = sorted(text for text in reported if not same_version(text, version))
     if others:
         detail = f"the tracer reports version {others[0]}, not {version}"
         return Liveness(Reason.WRONG_INSTALL, detail)
-    return Liveness(None, f"tracer version {min(reported)} reported")
+    if reported:
+        return Liveness(None, f"tracer version {min(reported)} reported")
+    if process.traced:
+        return Liveness(Reason.BROKEN_START, "spans arrive, but no tracer version is reported")
+    return Liveness(None, "the app answers, untraced")
 
 
 def reported_versions(requests: Sequence[AgentRequest]) -> frozenset[str]:

@@ -23,17 +23,8 @@ MARK = "BOOKSHOP_PROCESS"
 
 # Windows starts no process and opens no socket without these, and tells its CPU only by them
 # (platform.machine() before 3.13); they hold no secrets.
-_WINDOWS = (
-    "SYSTEMROOT",
-    "SYSTEMDRIVE",
-    "WINDIR",
-    "COMSPEC",
-    "PATHEXT",
-    "OS",
-    "NUMBER_OF_PROCESSORS",
-    "PROCESSOR_ARCHITECTURE",
-    "PROCESSOR_ARCHITEW6432",
-)
+_CPU = ("NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE", "PROCESSOR_ARCHITEW6432")
+_WINDOWS = ("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "OS", *_CPU)
 _HOMES = ("USERPROFILE", "APPDATA", "LOCALAPPDATA", "TEMP", "TMP")
 
 

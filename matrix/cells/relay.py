@@ -228,20 +228,17 @@ class RelayClient:
     def _write(self) -> None:
         while (frame := self._outbox.get()) is not None:
             batch = bytearray(bytes(frame))
-            ends = False
             with contextlib.suppress(queue.Empty):
                 while len(batch) < _BATCH:
                     following = self._outbox.get_nowait()
                     if following is None:
-                        ends = True
+                        self._outbox.put(None)  # for the outer loop
                         break
                     batch += bytes(following)
             try:
                 self._pipe.write(bytes(batch))
             except OSError as error:
                 self._lose(f"cannot write to the relay: {error}")
-                return
-            if ends:
                 return
 
     def _lose(self, reason: str) -> None:

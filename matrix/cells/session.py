@@ -121,10 +121,9 @@ class _Session:
     def _record_failed_start(self, app: App) -> None:
         code = app.wait_exit(_EXIT_SECONDS)
         if code is None:
-            late = (
-                "the cell's time was over" if self.deadline.passed else "the app did not get ready"
-            )
-            self.fail(Reason.TIMED_OUT, late)
+            over = self.deadline.passed
+            detail = "the cell's time was over" if over else "the app did not get ready"
+            self.fail(Reason.TIMED_OUT, detail)
         elif crash := describe_crash(code):
             self.fail(Reason.CRASHED, f"{crash} before it was ready")
         else:

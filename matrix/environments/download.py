@@ -264,7 +264,12 @@ def link_into(source: Path, target: Path) -> None:
         target_folder = target / Path(folder).relative_to(source)
         target_folder.mkdir(parents=True, exist_ok=True)
         for name in files:
-            _link(Path(folder) / name, target_folder / name)
+            link = target_folder / name
+            link.unlink(missing_ok=True)  # two distributions may have one file: the later wins
+            try:
+                link.hardlink_to(Path(folder) / name)
+            except OSError:
+                shutil.copy2(Path(folder) / name, link)
 
 
 def _site_path(name: str) -> str | None:
@@ -284,11 +289,3 @@ def _write(archive: zipfile.ZipFile, name: str, target: Path, root: Path) -> Non
     target.parent.mkdir(parents=True, exist_ok=True)
     with archive.open(name) as source, target.open("wb") as stream:
         shutil.copyfileobj(source, stream)
-
-
-def _link(source: Path, target: Path) -> None:
-    target.unlink(missing_ok=True)  # two distributions may have one file: the later wins
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        shutil.copy2(source, target)

@@ -118,7 +118,7 @@ class UvInstaller:
 
     def _cache_creation(self) -> dt.datetime:
         """Return when uv's cache was created: its pages are complete up to that moment."""
-        file = self.tools.uv_cache.with_name("uv-began")
+        file = self.tools.root / "uv-began"
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()

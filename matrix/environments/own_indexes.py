@@ -8,10 +8,12 @@ small index of them, and their hashes are locked.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import hashlib
 import html
 import http.server
+import operator
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +22,6 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
-from packaging.version import Version
 
 from matrix.environments.errors import BuildError
 from matrix.environments.lock import LockedFile
@@ -31,56 +32,50 @@ from matrix.model.index import File, ReleaseFiles
 from matrix.model.reason import Reason
 from matrix.pypi.client import Index, ReplacingIndex
 from matrix.pypi.releases import specifier_allows
-from matrix.pypi.tags import supports_python
+from matrix.pypi.tags import is_same_version, supports_python
 from matrix.system.atomic import write_atomic
 
 
+@dataclasses.dataclass
 class DatedIndex:
     """Pages of `index` with the files from before `cutoff` that `python` can use.
 
-    A project in `pins` has the pinned release only, whatever its date: it was requested by name.
-    Pages must be short, because pip 20.3 parses each several times, and slowly: 47,000 files of one
-    project take minutes. `address_of` may replace the address of a file, such as by that of a copy
-    on disk, or by "" for a file that must not be fetched. `failed` is the first error of `index`.
+    A project in `pins` (versions by canonical name) has the pinned release only, whatever its date:
+    it was requested by name. Pages must be short, because pip 20.3 parses each several times, and
+    slowly: 47,000 files of one project take minutes. `address_of` may replace the address of a
+    file, such as by that of a copy on disk, or by "" for a file that must not be fetched. `failed`
+    is the first error of `index`.
     """
 
-    def __init__(
-        self,
-        index: Index,
-        cutoff: dt.datetime,
-        python: str,
-        pins: Mapping[str, str],
-        address_of: Callable[[File], str] = lambda file: file.url,
-    ) -> None:
-        self._index = index
-        self._cutoff = cutoff
-        self._python = python
-        self._pins = {canonicalize_name(name): Version(pins[name]) for name in pins}
-        self._address_of = address_of
-        self.failed: IndexUnavailableError | None = None
+    index: Index
+    cutoff: dt.datetime
+    python: str
+    pins: Mapping[str, str]
+    address_of: Callable[[File], str] = operator.attrgetter("url")
+    failed: IndexUnavailableError | None = None
 
     def page(self, name: str) -> str | None:
         """Return the HTML page of a project, None where the index does not answer."""
         try:
-            project = self._index.project(name)
+            project = self.index.project(name)
         except IndexUnavailableError as error:
             self.failed = self.failed or error
             return None
-        pinned = self._pins.get(canonicalize_name(name))
+        pinned = self.pins.get(canonicalize_name(name))
         if pinned is not None:
-            releases = [item for item in project.releases if Version(item.version) == pinned]
+            releases = [item for item in project.releases if is_same_version(item.version, pinned)]
             files = [file for release in releases for file in release.files]
         else:
             files = [
                 file
                 for release in project.releases
                 for file in release.files
-                if not file.yanked and file.uploaded and file.uploaded < self._cutoff
+                if not file.yanked and file.uploaded and file.uploaded < self.cutoff
             ]
         return format_page(
             (file, address)
             for file in files
-            if is_usable(file, self._python) and (address := self._address_of(file))
+            if is_usable(file, self.python) and (address := self.address_of(file))
         )
 
 

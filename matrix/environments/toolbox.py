@@ -156,11 +156,6 @@ class Toolbox:
     runner: Runner
     seconds: float
 
-    @property
-    def uv_cache(self) -> Path:
-        """Return the folder that environments are hard-linked from."""
-        return self.root / "uv"
-
     def uv(
         self, *arguments: str, offline: bool, stdin: str = "", only_binary: tuple[str, ...] = ()
     ) -> str:
@@ -170,7 +165,7 @@ class Toolbox:
         exit code 0 and a warning: that raises BuildError(INDEX_UNAVAILABLE).
         """
         variables = {
-            "UV_CACHE_DIR": str(self.uv_cache),
+            "UV_CACHE_DIR": str(self.root / "uv"),
             "UV_DEFAULT_INDEX": self.index_url,
             "UV_HTTP_TIMEOUT": _INDEX_SECONDS,
             "UV_LINK_MODE": "hardlink",

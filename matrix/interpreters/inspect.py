@@ -25,17 +25,9 @@ InterpreterAnswer = dict[str, Any]
 InterpreterQuery = Callable[[Path], InterpreterAnswer]
 
 _TIMEOUT_SECONDS = 10.0
-_PASSED_VARIABLES = (
-    "PATH",
-    "LANG",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    # Without these Windows starts little, and does not know its CPU.
-    "SYSTEMROOT",
-    "TEMP",
-    "PROCESSOR_ARCHITECTURE",
-    "PROCESSOR_ARCHITEW6432",
-)
+# Without these Windows starts little, and does not know its CPU.
+_WINDOWS = ("SYSTEMROOT", "TEMP", "PROCESSOR_ARCHITECTURE", "PROCESSOR_ARCHITEW6432")
+_PASSED_VARIABLES = ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH", *_WINDOWS)
 
 # Runs on 2.7 to 3.14. `-S` and an empty first path entry keep other people's code out of it.
 _SCRIPT = r"""

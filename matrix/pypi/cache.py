@@ -13,7 +13,7 @@ import dataclasses
 import datetime as dt
 import functools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, overload
 from urllib.parse import unquote, urlsplit
 
@@ -210,23 +210,20 @@ def carry_over(old: Project | None, new: Project) -> tuple[Project, IndexChange]
         if missing:
             version = Version(release.version)
             before = vanished[version].files if version in vanished else ()
-            vanished[version] = dataclasses.replace(release, files=_unique((*before, *missing)))
-    gone, files, replaced = [], [], []
+            files = {file.filename: file for file in (*before, *missing)}
+            vanished[version] = dataclasses.replace(release, files=tuple(files.values()))
+    gone, fewer, replaced = [], [], []
     for release in old.releases:
         if Version(release.version) not in versions:
             gone.append(release.version)
         else:
-            files += [file.filename for file in release.files if file.filename not in listed]
+            fewer += [file.filename for file in release.files if file.filename not in listed]
         replaced += [file.filename for file in release.files if _differs(file, listed)]
     remembered = tuple(vanished[version] for version in sorted(vanished))
     return (
         dataclasses.replace(new, vanished=remembered),
-        IndexChange(tuple(gone), tuple(files), tuple(replaced)),
+        IndexChange(tuple(gone), tuple(fewer), tuple(replaced)),
     )
-
-
-def _unique(files: Iterable[File]) -> tuple[File, ...]:
-    return tuple({file.filename: file for file in files}.values())
 
 
 def _differs(old: File, listed: dict[str, File]) -> bool:

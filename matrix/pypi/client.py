@@ -113,20 +113,17 @@ class CachedIndex:
         return self.cache_dir / "index" / index / f"{canonicalize_name(name)}.json"
 
     def _find(self, name: str) -> Project:
-        cached = self._read(name)
+        project, etag, modified = self._read(name) or (None, "", "")
         now = dt.datetime.now(tz=dt.timezone.utc)
-        if cached is not None:
-            project, etag, modified = cached
+        if project is not None:
             fresh = now - project.fetched < self.max_age and not self.refresh
             if self.offline or fresh:
                 return project
-        else:
-            project, etag, modified = None, "", ""
-            if self.offline:
-                raise IndexUnavailableError(
-                    f"no cached answer for {name!r}, and --offline forbids requests to the index",
-                    "Run the same command once without --offline.",
-                )
+        elif self.offline:
+            raise IndexUnavailableError(
+                f"no cached answer for {name!r}, and --offline forbids requests to the index",
+                "Run the same command once without --offline.",
+            )
         return self._request(name, project, etag, modified, now)
 
     def _request(

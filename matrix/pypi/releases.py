@@ -157,12 +157,11 @@ class Releases:
             if release.uploaded is None:
                 continue
             version = Version(release.version)
+            late = until is not None and release.uploaded > until
             if candidate and version == Version(candidate):
                 self.candidate = Release(release, version, release.uploaded)
                 releases.append(self.candidate)
-            elif release.yanked:
-                continue
-            elif not version.is_prerelease and (until is None or release.uploaded <= until):
+            elif not (release.yanked or version.is_prerelease or late):
                 releases.append(Release(release, version, release.uploaded))
         self.all: tuple[Release, ...] = tuple(releases)
         self._matching: dict[tuple[str, ...], tuple[Release, ...]] = {}
