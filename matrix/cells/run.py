@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from matrix.cells.container import ContainerSandbox
+from matrix.cells.env_vars import forward_services
 from matrix.cells.identity import (
     IdentityError,
     install_mismatches,
@@ -21,7 +22,6 @@ from matrix.cells.interface import Sandbox, SandboxError
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.local import LocalSandbox
 from matrix.cells.schedule import ProcessTasks, failed_tasks, schedule, schedule_repeat, tasks_of
-from matrix.cells.services import forward_services
 from matrix.cells.session import run_process
 from matrix.docker.interface import ContainerError
 from matrix.errors import EngineUnavailableError

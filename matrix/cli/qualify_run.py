@@ -30,7 +30,7 @@ from matrix.model.selectors import matches
 from matrix.planning.locations import Targets, engine_platform, select_targets
 from matrix.planning.planner import make_plan
 from matrix.planning.select import Selection, select
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 from matrix.reporting.json import json_text, record_to_json
 from matrix.reporting.progress import display, run_console
 from matrix.reporting.terminal import print_report

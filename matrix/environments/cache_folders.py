@@ -9,8 +9,9 @@ import contextlib
 import hashlib
 import json
 import shutil
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,16 @@ def put_folder(part: Path, folder: Path) -> None:
     except OSError:
         if not folder.is_dir():
             raise
+
+
+@contextlib.contextmanager
+def scratch_beside(folder: Path) -> Iterator[Path]:
+    """Yield a new folder beside `folder` to be renamed to it, or else removed."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=folder.parent, prefix=".part-", ignore_cleanup_errors=True
+    ) as part:
+        yield Path(part)
 
 
 class CacheFolders:

@@ -71,6 +71,9 @@ class Release:
     release: ReleaseFiles
     version: Version
     uploaded: dt.datetime
+    _has_wheel: dict[tuple[str, str], bool] = dataclasses.field(default_factory=dict, repr=False)
+    _has_target: dict[str, bool] = dataclasses.field(default_factory=dict, repr=False)
+    _pythons: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str:
@@ -99,18 +102,6 @@ class Release:
                 interpreter, abi, platform = file.tags.split("-")
                 wheels.add((interpreter, abi, platform, file.requires_python))
         return tuple(sorted(wheels))
-
-    @functools.cached_property
-    def _has_wheel(self) -> dict[tuple[str, str], bool]:
-        return {}
-
-    @functools.cached_property
-    def _has_target(self) -> dict[str, bool]:
-        return {}
-
-    @functools.cached_property
-    def _pythons(self) -> dict[str, tuple[str, ...]]:
-        return {}
 
     def has_wheel(self, python: str, target: str) -> bool:
         """Return whether a wheel of the release installs on this CPython and target."""
@@ -172,12 +163,11 @@ class Releases:
             if release.uploaded is None:
                 continue
             version = Version(release.version)
+            late = until is not None and release.uploaded > until
             if candidate and version == Version(candidate):
                 self.candidate = Release(release, version, release.uploaded)
                 releases.append(self.candidate)
-            elif release.yanked:
-                continue
-            elif not version.is_prerelease and (until is None or release.uploaded <= until):
+            elif not (release.yanked or version.is_prerelease or late):
                 releases.append(Release(release, version, release.uploaded))
         self.all: tuple[Release, ...] = tuple(releases)
         self._matching: dict[tuple[str, ...], tuple[Release, ...]] = {}

@@ -214,7 +214,7 @@ def backend_environments(
             return catalog.find(python, host_target())
         return None
 
-    trees = TreeStore(cache_dir(), backend.engine, native=native, offline=offline)
+    trees = TreeStore(cache_dir(), engine=backend.engine, native=native, offline=offline)
     return ImageEnvironments(catalog, trees, probes, candidate)
 
 

@@ -21,10 +21,10 @@ if sys.platform == "win32":
 from helpers.processes import kill
 from helpers.toy_services import recipes, toy
 
+from matrix.cells.env_vars import forward_services, redact_passwords
 from matrix.cells.interface import SandboxError
 from matrix.cells.job import CellJob
 from matrix.cells.local import LocalSandbox
-from matrix.cells.services import forward_services, redact_passwords
 from matrix.environments.errors import BuildError
 from matrix.model.capture import CellCapture
 from matrix.model.cell import Cell

@@ -24,7 +24,7 @@ from matrix.model.fact import text_facts
 from matrix.model.plan import Plan, StaticEvidence
 from matrix.model.verdict import Finding, Observed, Outcome, Verdict
 from matrix.planning.planner import make_plan
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 
 Truth = Callable[[Cell, str, str], Observed]
 """Returns what a cell shows for a probe's channel."""

@@ -32,7 +32,7 @@ from matrix.features.audit.versions import contains, describe_releases, lower_bo
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.index import Project
 from matrix.model.plan import StaticEvidence
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 from matrix.pypi.releases import specifier_allows
 from matrix.pypi.tags import supports_python
 

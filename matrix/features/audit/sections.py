@@ -19,7 +19,7 @@ from matrix.features.audit.pages import no_dates, release_dates
 from matrix.features.audit.wheel_platforms import InspectionScope
 from matrix.features.audit.wheels import inspect_artifacts
 from matrix.model.claim import Claim
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 from matrix.reporting.text import count_text
 
 

@@ -18,8 +18,8 @@ from packaging.tags import Tag, parse_tag
 from matrix.errors import IndexUnavailableError
 from matrix.features.audit.findings import FindingKind
 from matrix.features.audit.wheel_platforms import InspectedWheel, WheelPlatform, WheelProblem
+from matrix.pypi.client import Index
 from matrix.pypi.imports import Import, ImportCondition, ModuleImports, module_name
-from matrix.pypi.index import Index
 from matrix.pypi.releases import Release, Releases, python_key
 from matrix.pypi.tags import supported_tags
 from matrix.pypi.wheel_contents import WheelContents, WheelRequirement, requirements_on

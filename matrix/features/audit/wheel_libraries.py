@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from matrix.features.audit.findings import FindingKind
 from matrix.features.audit.wheel_platforms import InspectedWheel, WheelPlatform, WheelProblem
-from matrix.pypi.native_libraries import NativeLibrary
-from matrix.pypi.wheel_contents import WheelContents
+from matrix.pypi.wheel_contents import NativeLibrary, WheelContents
 from matrix.system.data_files import read_data
 
 # The names that musl's loader resolves to itself: `reserved` in load_library of

@@ -26,7 +26,7 @@ from matrix.features.audit.wheel_platforms import (
 )
 from matrix.model.claim import Claim
 from matrix.model.index import Project
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 from matrix.pypi.inspect import WheelCache, WheelInspection, inspect_wheels
 from matrix.pypi.releases import Releases
 from matrix.pypi.remote_file import HttpTransport

@@ -31,7 +31,7 @@ from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict, Verdic
 from matrix.planning.existence import Unsatisfiable
 from matrix.planning.locations import select_targets
 from matrix.planning.planner import make_plan
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 from matrix.runs.journal import Journal
 from matrix.runs.record import Record
 from matrix.runs.record_store import read_record

@@ -80,7 +80,7 @@ def write_context(
     probes = [all_probes[name] for name in planned.probes if name in all_probes]
     names = setting_names(probes)
     image = _image(planned, engine)
-    store = TreeStore(cache_dir(), engine, offline=options.offline)
+    store = TreeStore(cache_dir(), engine=engine, offline=options.offline)
     files = store.files(image, cell_requirements(planned, all_probes))
     paths = store.fetch(files)
     tools = _tools(store, image, files, paths)
