@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.errors import StorageError, UsageError
+from matrix.errors import UsageError, storage_errors
 
 
 def note(*texts: str) -> None:
@@ -69,9 +69,7 @@ def check_folders(*paths: Path | None) -> None:
 @contextlib.contextmanager
 def project_data(path: Path) -> Iterator[None]:
     """Raise StorageError where a file of the project's own data cannot be written."""
-    try:
+    with storage_errors(
+        f"cannot write {path}", "It is in the project's own data folder.", brief=True
+    ):
         yield
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}", "It is in the project's own data folder."
-        ) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix.cli.common import add_path, check_folders
-from matrix.errors import ExitCode, StorageError, UsageError
+from matrix.errors import ExitCode, UsageError, storage_errors
 from matrix.reporting.diff import RunDiff, compare_records
 from matrix.reporting.html import render_page
 from matrix.reporting.html_charts import read_searches
@@ -127,10 +127,6 @@ def _digests() -> Callable[[CellRecord], Mapping[str, Any] | None]:
 
 def _append(path: Path, text: str) -> None:
     """Append to a file of several steps; raise StorageError."""
-    try:
+    with storage_errors(f"cannot write {path}", "Give another path.", brief=True):
         with path.open("a", encoding="utf-8") as file:
             file.write(text)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}", "Give another path."
-        ) from error

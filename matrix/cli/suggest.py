@@ -14,7 +14,7 @@ from pathlib import Path
 from matrix.cli.common import add_flag, add_path, note, to_stdout
 from matrix.cli.options import add_plan_options, plan_from_args, targets_from_args
 from matrix.documents.facts import document_paths
-from matrix.errors import ExitCode, IndexUnavailableError, StorageError, UsageError, UserError
+from matrix.errors import ExitCode, IndexUnavailableError, UsageError, UserError, storage_errors
 from matrix.features.audit.index import static_evidence
 from matrix.features.corrections.basis import (
     CorrectionBasis,
@@ -159,7 +159,7 @@ def _print(diffs: Iterable[bytes]) -> None:
 def _write_files(folder: Path, suggestions: Iterable[Suggestion]) -> None:
     """Write the corrected files under their names; documents of the same name by document name."""
     names = [suggestion.page.path.name for suggestion in suggestions]
-    try:
+    with storage_errors(f"cannot write to {folder}", "Name another folder with --out.", brief=True):
         folder.mkdir(parents=True, exist_ok=True)
         for suggestion in suggestions:
             page = suggestion.page
@@ -167,10 +167,6 @@ def _write_files(folder: Path, suggestions: Iterable[Suggestion]) -> None:
             if names.count(name) > 1:
                 name = f"{page.name}{page.path.suffix}"
             (folder / name).write_bytes(suggestion.data)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write to {folder}: {error.strerror}", "Name another folder with --out."
-        ) from error
 
 
 def _report(summary: SuggestionSummary) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matrix.environments.errors import BuildError
 from matrix.environments.store import EnvironmentStore
-from matrix.errors import StorageError, UsageError
+from matrix.errors import UsageError, storage_errors
 from matrix.features.reproduce.script import ManualSteps, setting_names
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.inspect import host_target
@@ -150,15 +150,14 @@ def manual_commands(
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
-    try:
+    with storage_errors(
+        f"cannot write {folder}",
+        "Set COMPAT_MATRIX_RESULTS to a folder that can be written.",
+        brief=True,
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {folder}: {error.strerror}",
-            "Set COMPAT_MATRIX_RESULTS to a folder that can be written.",
-        ) from error
 
 
 def run_alone(
