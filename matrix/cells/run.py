@@ -28,7 +28,7 @@ from matrix.errors import EngineUnavailableError
 from matrix.model.capture import CellCapture, Identity, ProcessCapture
 from matrix.model.reason import Reason
 from matrix.model.service import Backend
-from matrix.system.atomic import is_disk_full
+from matrix.system.files import is_disk_full
 from matrix.system.network import isolate
 from matrix.system.processes import CHILDREN
 

@@ -25,8 +25,8 @@ from matrix.features.qualification.policy import (
 from matrix.features.qualification.signoff import SignoffMaterial
 from matrix.interpreters.inspect import host_target
 from matrix.interpreters.targets import compatible_targets
+from matrix.model.cell import matches
 from matrix.model.plan import Plan
-from matrix.model.selectors import matches
 from matrix.planning.locations import Targets, engine_platform, select_targets
 from matrix.planning.planner import make_plan
 from matrix.planning.select import Selection, select

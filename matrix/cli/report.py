@@ -127,6 +127,6 @@ def _digests() -> Callable[[CellRecord], Mapping[str, Any] | None]:
 
 def _append(path: Path, text: str) -> None:
     """Append to a file of several steps; raise StorageError."""
-    with storage_errors(f"cannot write {path}", "Give another path.", brief=True):
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
+    errors = storage_errors(f"cannot write {path}", "Give another path.", brief=True)
+    with errors, path.open("a", encoding="utf-8") as file:
+        file.write(text)

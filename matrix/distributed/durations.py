@@ -18,7 +18,7 @@ from matrix.model.plan import PlannedCell
 from matrix.model.validate import cell_id, seconds, time
 from matrix.runs.journal import Journal
 from matrix.runs.record_store import parse_record, read_content
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 
 # The shortest estimate: every cell starts a process.
 _MIN_SECONDS = 0.5

@@ -16,7 +16,7 @@ from matrix.distributed.manifest import Shard
 from matrix.errors import storage_errors
 from matrix.model.plan import Plan
 from matrix.pypi.releases import python_key
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 
 OUTPUT_VARIABLE = "GITHUB_OUTPUT"
 """The variable that names the file of a step's outputs.

@@ -20,7 +20,7 @@ from matrix.model.plan import Plan
 from matrix.model.validate import cell_id, digest, seconds, text
 from matrix.planning.plan_file import check_fields, plan_from_json, plan_to_json, read_tuple
 from matrix.runs.record_store import FileKind
-from matrix.system.atomic import write_atomic
+from matrix.system.files import write_atomic
 
 MANIFEST = "manifest.json"
 """The default name of the file in the results folder."""

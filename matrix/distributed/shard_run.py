@@ -27,7 +27,7 @@ from matrix.runs.record import Record
 from matrix.runs.result_store import CaptureStore, ResultStore
 from matrix.runs.run import OpenRunContext, exit_code, verify
 from matrix.runs.setup import RunOptions
-from matrix.system.atomic import write_atomic
+from matrix.system.files import write_atomic
 from matrix.system.paths import results_dir
 
 SHARD, JOURNAL, CAPTURES = "shard.json", "journal.jsonl", "captures"

@@ -66,9 +66,8 @@ def lock_run(folder: Path | None = None) -> Iterator[RunLabels]:
     """
     folder = (folder or cache_dir() / "runs").absolute()
     run = secrets.token_hex(6)
-    with storage_errors(
-        f"cannot write to {folder}", "Name a writable folder in COMPAT_MATRIX_CACHE."
-    ):
+    hint = "Name a writable folder in COMPAT_MATRIX_CACHE."
+    with storage_errors(f"cannot write to {folder}", hint):
         folder.mkdir(parents=True, exist_ok=True)
         owner = f"{socket.gethostname()}:{_folder_nonce(folder)}:{folder}"
         lock = _create_lock(_lock_file(folder, run))

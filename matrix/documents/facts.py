@@ -18,8 +18,7 @@ from typing import Any
 from matrix.documents.document import ReadDocument, read_documents
 from matrix.errors import UnreadableInputError, storage_errors
 from matrix.model.claim import Claim, ClaimKind, Status
-from matrix.system.atomic import write_atomic
-from matrix.system.data_files import read_toml
+from matrix.system.files import read_toml, write_atomic
 from matrix.system.paths import project_root
 
 FACTS = project_root() / "matrix" / "facts" / "claims.toml"

@@ -21,7 +21,7 @@ from matrix.environments.errors import BuildError
 from matrix.environments.lock import LockedFile
 from matrix.environments.toolbox import Toolbox
 from matrix.model.reason import Reason
-from matrix.system.atomic import put_in_place
+from matrix.system.files import put_in_place
 
 _METADATA = "matrix-environment.json"
 _REQUIRED_BYTES = 400 * 1024 * 1024

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from matrix.model.reason import Reason
-from matrix.system.atomic import is_disk_full
+from matrix.system.files import is_disk_full
 
 _LOG_LINES = 200
 _DETAIL_CHARACTERS = 300

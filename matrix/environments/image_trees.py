@@ -74,10 +74,6 @@ _UV_CPUS = {"x86_64": "x86_64", "i686": "x86_64", "aarch64": "aarch64"}
 _LIBC = re.compile(r"(?P<name>glibc|musl) (?P<major>\d+)\.(?P<minor>\d+)")
 
 
-def _no_image(_: str) -> Image | None:
-    return None
-
-
 @dataclasses.dataclass(eq=False)
 class TreeStore(ContentStore[Image]):
     """Environments for images, which share locks and files with those for interpreters.
@@ -90,7 +86,7 @@ class TreeStore(ContentStore[Image]):
     kind = "tree"
 
     engine: ContainerEngine | None = None
-    native: Callable[[str], Image | None] = _no_image
+    native: Callable[[str], Image | None] = lambda _image: None
     interpreters: Callable[[], Sequence[Interpreter]] = find_interpreters
     download: Download = download
     read_installed: Callable[[Path], dict[str, str]] = read_installed

@@ -33,7 +33,7 @@ from matrix.model.environment import Interpreter, Requirements
 from matrix.model.index import File
 from matrix.model.reason import Reason
 from matrix.pypi.client import Index
-from matrix.system.atomic import put_in_place
+from matrix.system.files import put_in_place
 
 # Pins were requested by name: the date is for everything else.
 _NEVER = "2200-01-01T00:00:00Z"

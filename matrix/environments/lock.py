@@ -21,7 +21,7 @@ from matrix.environments.toolbox import Toolbox
 from matrix.model.environment import Requirements
 from matrix.model.reason import Reason
 from matrix.pypi.tags import is_same_version
-from matrix.system.atomic import write_atomic
+from matrix.system.files import write_atomic
 
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*)"

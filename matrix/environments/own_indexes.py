@@ -33,7 +33,7 @@ from matrix.model.reason import Reason
 from matrix.pypi.client import Index, ReplacingIndex
 from matrix.pypi.releases import specifier_allows
 from matrix.pypi.tags import is_same_version, supports_python
-from matrix.system.atomic import write_atomic
+from matrix.system.files import write_atomic
 
 
 @dataclasses.dataclass

@@ -32,7 +32,7 @@ from matrix.environments.toolbox import Toolbox
 from matrix.model.environment import Environment, Image, Requirements
 from matrix.model.reason import Reason
 from matrix.pypi.tags import supported_tags
-from matrix.system.data_files import TOMLDecodeError, parse_toml, read_data
+from matrix.system.files import TOMLDecodeError, parse_toml, read_data
 
 _MAX_PYPROJECT_BYTES = 1024 * 1024
 _MAX_MEMBERS = 100_000  # pyproject.toml is near the start

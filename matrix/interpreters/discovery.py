@@ -29,7 +29,7 @@ from matrix.interpreters.inspect import (
 from matrix.model.environment import Interpreter
 from matrix.model.reason import Reason
 from matrix.system.paths import cache_dir
-from matrix.system.plugins import plugins
+from matrix.system.source_files import plugins
 
 
 @dataclasses.dataclass(frozen=True)

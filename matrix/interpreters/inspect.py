@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix.model.environment import Interpreter
-from matrix.system.atomic import write_atomic
+from matrix.system.files import write_atomic
 
 InterpreterAnswer = dict[str, Any]
 InterpreterQuery = Callable[[Path], InterpreterAnswer]

@@ -24,7 +24,7 @@ from matrix.errors import IndexUnavailableError
 from matrix.model.index import Project, ReleaseFiles
 from matrix.pypi.cache import carry_over, dump_project, load_project
 from matrix.pypi.pages import BadAnswerError, build_project, parse_html, parse_json
-from matrix.system.atomic import write_atomic
+from matrix.system.files import write_atomic
 
 if TYPE_CHECKING:
     import requests

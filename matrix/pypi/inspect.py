@@ -38,7 +38,7 @@ from matrix.pypi.wheel_contents import (
     to_json,
 )
 from matrix.pypi.wheel_reader import Member, WheelArchive
-from matrix.system.atomic import write_atomic
+from matrix.system.files import write_atomic
 
 _DAMAGE_ERRORS = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError)
 

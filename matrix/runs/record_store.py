@@ -25,7 +25,7 @@ from matrix.model.service import Backend
 from matrix.model.validate import cell_id, count, seconds, text, time
 from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict, Tightness, Verdict
 from matrix.runs.record import CellRecord, Record, RunFacts
-from matrix.system.atomic import write_atomic
+from matrix.system.files import write_atomic
 from matrix.system.paths import results_dir
 
 _REMEDY = "Make one with: python -m matrix verify"

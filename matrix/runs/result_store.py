@@ -22,7 +22,7 @@ from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.runs.journal import Entry, Journal, is_transient
 from matrix.runs.keys import base_key, probe_keys
-from matrix.system.atomic import write_atomic
+from matrix.system.files import write_atomic
 
 
 @dataclasses.dataclass(frozen=True)

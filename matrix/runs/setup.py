@@ -37,7 +37,7 @@ from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
 from matrix.runs.workers import Workers
 from matrix.services.external import ExternalService
 from matrix.services.pool import Services
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 from matrix.system.paths import cache_dir
 
 

@@ -28,7 +28,7 @@ from matrix.docker.platforms import registry_reference
 from matrix.errors import UsageError, did_you_mean
 from matrix.model.service import ServiceKind
 from matrix.services.container import ServerImage
-from matrix.system.data_files import read_toml, write_toml
+from matrix.system.files import read_toml, write_toml
 from matrix.system.paths import data_dir
 
 _START_SECONDS = 30.0

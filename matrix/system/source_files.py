@@ -5,8 +5,12 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-from collections.abc import Iterable
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from matrix.system.paths import apps_dir, fixtures_dir, project_root
 
@@ -88,3 +92,12 @@ def _read_imports(path: Path, root: Path) -> list[str]:
             inner = [f"{node.module}.{item.name}" for item in node.names]
             names += [name if _module_file(root, name).is_file() else node.module for name in inner]
     return [name for name in names if name.split(".")[0] == _PACKAGE]
+
+
+def plugins(package: ModuleType, attribute: str) -> Iterator[tuple[str, Any]]:
+    """Yield each module's name with its value of `attribute`, sorted by name.
+
+    Raises AttributeError for a module without it: a plug-in folder holds plug-ins only.
+    """
+    for name in sorted(module.name for module in pkgutil.iter_modules(package.__path__)):
+        yield name, getattr(importlib.import_module(f"{package.__name__}.{name}"), attribute)

@@ -26,7 +26,7 @@ from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.reporting.json import record_to_json
 from matrix.runs.journal import Journal
-from matrix.system.data_files import parse_toml
+from matrix.system.files import parse_toml
 from matrix.system.paths import data_dir
 
 __all__ = ["results"]

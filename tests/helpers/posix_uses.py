@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from matrix.system.data_files import read_toml
+from matrix.system.files import read_toml
 
 __all__ = ["Names", "only_on", "uses"]
 

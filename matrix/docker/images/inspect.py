@@ -20,7 +20,7 @@ from matrix.docker.images.recipes import ImageTarget, read_recipes
 from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.model.environment import Image
 from matrix.model.reason import Reason
-from matrix.system.atomic import write_atomic
+from matrix.system.files import write_atomic
 
 # Modules that every app and every release under test may import.
 _MODULES = ("ssl", "sqlite3", "ctypes", "threading", "zlib", "bz2")

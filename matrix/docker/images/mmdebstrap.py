@@ -17,7 +17,7 @@ from pathlib import Path
 
 from matrix.docker.images.interface import ImageError
 from matrix.model.reason import Reason
-from matrix.system.atomic import is_disk_full
+from matrix.system.files import is_disk_full
 from matrix.system.processes import CHILDREN, ProcessTree
 
 if sys.platform != "win32":

@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import Any
 
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 
 
 @dataclasses.dataclass(frozen=True)

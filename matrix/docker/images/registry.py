@@ -13,7 +13,7 @@ from matrix.docker.images.recipes import ImageTarget, read_recipes
 from matrix.docker.interface import ContainerEngine, ContainerError, EngineLostError
 from matrix.docker.platforms import registry_reference
 from matrix.model.reason import Reason
-from matrix.system.data_files import read_toml, write_toml
+from matrix.system.files import read_toml, write_toml
 from matrix.system.paths import data_dir
 
 DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")

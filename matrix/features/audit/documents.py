@@ -31,7 +31,7 @@ from matrix.features.audit.pages import (
 )
 from matrix.features.audit.versions import lower_bound, overlap
 from matrix.model.claim import Claim, ClaimKind, Status
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 
 _OUTSIDE = {
     ClaimKind.BRANCH: FindingKind.MINIMUM_OUTSIDE_BRANCHES,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from matrix.model.claim import Claim
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 
 
 class FindingKind(str, enum.Enum):

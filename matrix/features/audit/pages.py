@@ -19,7 +19,7 @@ from matrix.features.audit.findings import DocumentLine
 from matrix.features.audit.versions import canonical, lower_bound
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.index import Project
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 
 # The kinds of claims whose specifiers are releases of the library itself.
 _ON_THE_LIBRARY = (ClaimKind.CAPABILITY, ClaimKind.BRANCH, ClaimKind.RUNTIME, ClaimKind.NOTE)

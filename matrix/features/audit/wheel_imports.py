@@ -23,7 +23,7 @@ from matrix.pypi.imports import Import, ImportCondition, ModuleImports, module_n
 from matrix.pypi.releases import Release, Releases, python_key
 from matrix.pypi.tags import supported_tags
 from matrix.pypi.wheel_contents import WheelContents, WheelRequirement, requirements_on
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 
 _EXTENSIONS = (".so", ".pyd")
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from matrix.features.audit.findings import FindingKind
 from matrix.features.audit.wheel_platforms import InspectedWheel, WheelPlatform, WheelProblem
 from matrix.pypi.wheel_contents import NativeLibrary, WheelContents
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 
 # The names that musl's loader resolves to itself: `reserved` in load_library of
 # https://git.musl-libc.org/cgit/musl/tree/ldso/dynlink.c

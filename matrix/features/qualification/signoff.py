@@ -160,11 +160,8 @@ def write_folder(folder: Path, files: SignoffFiles, envelope: bytes, name: str =
     Raises StorageError, and UsageError where `folder` is not empty.
     """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.half")
-    with storage_errors(
-        f"cannot write the sign-off to {folder}",
-        "Free some space, or name another folder with --out.",
-        brief=True,
-    ):
+    hint = "Free some space, or name another folder with --out."
+    with storage_errors(f"cannot write the sign-off to {folder}", hint, brief=True):
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         try:

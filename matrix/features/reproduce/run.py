@@ -26,7 +26,7 @@ from matrix.model.verdict import Finding
 from matrix.probes.registry import load_probes
 from matrix.probes.settings import load_settings
 from matrix.reporting.json import finding_to_json
-from matrix.reporting.services import count_needed_services
+from matrix.reporting.summary import count_needed_services
 from matrix.runs.backend import RunBackend
 from matrix.runs.environments import CellWork, LocalEnvironments
 from matrix.runs.interface import CellRequest, Report, capture_not_run
@@ -150,11 +150,8 @@ def manual_commands(
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
-    with storage_errors(
-        f"cannot write {folder}",
-        "Set COMPAT_MATRIX_RESULTS to a folder that can be written.",
-        brief=True,
-    ):
+    hint = "Set COMPAT_MATRIX_RESULTS to a folder that can be written."
+    with storage_errors(f"cannot write {folder}", hint, brief=True):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
