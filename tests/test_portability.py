@@ -16,9 +16,9 @@ import pytest
 from helpers.posix_uses import Names, only_on, uses
 
 from matrix.cells.env_vars import interpreter_environment, process_environment
-from matrix.cells.process import describe_crash, parse_ps
+from matrix.cells.local import describe_crash, parse_ps
 from matrix.model.capture import UNISOLATED
-from matrix.system.atomic import put_in_place
+from matrix.system.files import put_in_place
 from matrix.system.paths import project_root
 from matrix.system.processes import ProcessTree
 

@@ -12,19 +12,19 @@ import json
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from matrix.agent.payloads import MAX_BYTES, decode, undecodable
-from matrix.agent.recorder import Recorder
-from matrix.agent.remote_config import NO_CONFIGS, acknowledged_version
+from matrix.agent.payloads import MAX_BYTES, NO_CONFIGS, acknowledged_version, decode, undecodable
 from matrix.model.capture import AgentRequest
 from matrix.model.probe import RemoteConfig
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+
+T = TypeVar("T")
 
 CLIENT_SECONDS = 30.0
 POLL_SECONDS = 0.05
@@ -91,50 +91,112 @@ class LoopbackHandler(http.server.BaseHTTPRequestHandler):
         return bytes(body)
 
 
-class LoopbackServer(http.server.ThreadingHTTPServer):
-    """A server with a thread of its own, as a context manager; `on_error` receives errors."""
+class RecordingServer(http.server.ThreadingHTTPServer):
+    """A server with a thread of its own and a growing list of requests, as a context manager.
+
+    Its record stays readable after the context. `origin` (a value of `time.monotonic`) is the start
+    of the clock of `AgentRequest.at`, by default the construction of the server.
+    """
 
     daemon_threads = False
     block_on_close = True
 
-    def __init__(self, handler: type[LoopbackHandler], port: int = 0) -> None:
+    def __init__(
+        self, handler: type[LoopbackHandler], port: int = 0, *, origin: float | None = None
+    ) -> None:
+        """Bind 127.0.0.1:`port`, any free one for 0; raises OSError where it is in use."""
+        self._origin = time.monotonic() if origin is None else origin
+        self._requests: list[AgentRequest] = []
+        self._failed: BaseException | None = None
+        self._changed = threading.Condition()
         self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
+        self._open_lock = threading.Lock()
         self._thread = threading.Thread(
             target=self.serve_forever, args=(POLL_SECONDS,), name="loopback", daemon=True
         )
         super().__init__(("127.0.0.1", port), handler)
 
     @property
+    def port(self) -> int:
+        """The port of the server."""
+        return self.server_port
+
+    @property
     def url(self) -> str:
         """The URL of the server, without a slash at the end."""
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"http://127.0.0.1:{self.port}"
+
+    def now(self) -> float:
+        """Return the seconds since `origin`: the clock of `AgentRequest.at`."""
+        return time.monotonic() - self._origin
+
+    @property
+    def requests(self) -> tuple[AgentRequest, ...]:
+        """All requests so far, in the order in which they came, headers in lower case."""
+        with self._changed:
+            return tuple(self._requests)
+
+    @property
+    def failed(self) -> BaseException | None:
+        """The first error of the server itself, whose record is incomplete then."""
+        with self._changed:
+            return self._failed
+
+    def record(self, request: AgentRequest) -> None:
+        """Append `request` and wake all waiting threads."""
+        with self._changed:
+            self._requests.append(request)
+            self._changed.notify_all()
+
+    def wait_for(
+        self, predicate: Callable[[Sequence[AgentRequest]], T], timeout: float
+    ) -> T | None:
+        """Return the first true value of `predicate`, or None after `timeout` seconds.
+
+        The predicate is called with all requests so far, now and after every new one. After an
+        error of the server it is called once more, and the wait ends.
+        """
+        deadline = time.monotonic() + timeout
+        checked = -1
+        while True:
+            with self._changed:
+                while len(self._requests) == checked and self._failed is None:
+                    remaining = deadline - time.monotonic()
+                    if remaining <= 0 or not self._changed.wait(remaining):
+                        return None
+                snapshot, failed = tuple(self._requests), self._failed
+            checked = len(snapshot)
+            # Without the lock: a slow predicate must not delay the tracer.
+            result = predicate(snapshot)
+            if result:
+                return result
+            if failed is not None:
+                return None
 
     def server_bind(self) -> None:
         """Bind without looking up the host's name, which can take seconds."""
         super(http.server.HTTPServer, self).server_bind()
         self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
 
-    def on_error(self, error: BaseException) -> None:
-        """Handle an error in a request handler."""
-
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
         """Add the connection to those that are closed with the server."""
-        with self._lock:
+        with self._open_lock:
             self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401
         """Close the connection."""
-        with self._lock:
+        with self._open_lock:
             self._open.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002
-        """Pass the error to `on_error`, unless the client just disconnected."""
+        """Store the first error and wake all waiting threads, unless a client just disconnected."""
         error = sys.exc_info()[1]
         if error is not None and not isinstance(error, ConnectionError | TimeoutError):
-            self.on_error(error)
+            with self._changed:
+                self._failed = self._failed or error
+                self._changed.notify_all()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -143,14 +205,12 @@ class LoopbackServer(http.server.ThreadingHTTPServer):
     def __exit__(self, *_: object) -> None:
         self.shutdown()
         self._thread.join()
-        with self._lock:
+        with self._open_lock:
             for connection in self._open:
                 with contextlib.suppress(OSError):  # the client may have disconnected first
                     connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
-
-T = TypeVar("T")
 
 CONFIG_PATH = "/v0.7/config"
 INFO = {
@@ -164,63 +224,23 @@ INFO = {
 }
 
 
-class Agent:
-    """The recording agent, a context manager; its record stays readable after the context.
-
-    `origin` (a value of `time.monotonic`) is the start of the clock of `AgentRequest.at`, by
-    default the construction of the agent. Larger bodies than `max_bytes` are refused.
-    """
+class Agent(RecordingServer):
+    """The recording agent; larger bodies than `max_bytes` are refused."""
 
     def __init__(
         self, port: int = 0, *, origin: float | None = None, max_bytes: int = MAX_BYTES
     ) -> None:
-        """Bind 127.0.0.1:`port`, any free one for 0; raises OSError where it is in use."""
+        super().__init__(_AgentHandler, port, origin=origin)
         self.max_bytes = max_bytes
-        self._recorder = Recorder(origin)
-        self._lock = threading.Lock()
         self._configs = NO_CONFIGS
-        self._server = _AgentServer(self, port)
-        self.url = self._server.url
-        self.port = self._server.server_port
-
-    def __enter__(self) -> Self:
-        self._server.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.__exit__(kind, error, traceback)
-
-    def now(self) -> float:
-        """Return the seconds since `origin`: the clock of `AgentRequest.at`."""
-        return self._recorder.now()
-
-    @property
-    def requests(self) -> tuple[AgentRequest, ...]:
-        """All requests so far, in the order in which they came."""
-        return self._recorder.requests
-
-    @property
-    def failed(self) -> BaseException | None:
-        """The first error of the agent itself, whose record is incomplete then."""
-        return self._recorder.failed
-
-    def wait_for(
-        self, predicate: Callable[[Sequence[AgentRequest]], T], timeout: float
-    ) -> T | None:
-        """Return the first true value of `predicate(requests)`, None after `timeout` seconds."""
-        return self._recorder.wait_for(predicate, timeout)
+        self._configs_lock = threading.Lock()
 
     def push(self, configs: Sequence[RemoteConfig]) -> int:
         """Replace all remote configuration by `configs`; return the version to wait for.
 
         An empty list withdraws everything. Raises ValueError for two of one product and id.
         """
-        with self._lock:
+        with self._configs_lock:
             self._configs = self._configs.followed_by(configs)
             return self._configs.version
 
@@ -241,35 +261,18 @@ class Agent:
         if path == "/info":
             return INFO
         if path == CONFIG_PATH:
-            with self._lock:
+            with self._configs_lock:
                 return self._configs.answer(body)
         if path.endswith("/traces"):
             return {"rate_by_service": {}}
         return {}
 
-    def record(self, request: AgentRequest) -> None:
-        """Add the request to the record."""
-        self._recorder.add(request)
-
-    def fail(self, error: BaseException) -> None:
-        """Record an error of the agent itself."""
-        self._recorder.fail(error)
-
-
-class _AgentServer(LoopbackServer):
-    def __init__(self, agent: Agent, port: int) -> None:
-        super().__init__(_AgentHandler, port)
-        self.agent = agent
-
-    def on_error(self, error: BaseException) -> None:
-        self.agent.fail(error)
-
 
 class _AgentHandler(LoopbackHandler):
-    server: _AgentServer
+    server: Agent
 
     def do_POST(self) -> None:
-        agent = self.server.agent
+        agent = self.server
         at = agent.now()
         path = self.path.split("?")[0]
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -290,35 +293,20 @@ class _AgentHandler(LoopbackHandler):
     do_PUT = do_GET = do_POST  # noqa: N815 - names of the base class
 
 
-class Upstream(LoopbackServer):
-    """A catalogue of books, whose response repeats the headers of the request in lower case.
+class Upstream(RecordingServer):
+    """A catalogue of books, whose response repeats the headers of the request in lower case."""
 
-    `requests` are those so far; the clock of their `at` starts at `origin`, as the agent's.
-    """
-
-    def __init__(self, port: int = 0, *, origin: float | None = None) -> None:
-        """Bind 127.0.0.1:`port`, any free one for 0; raises OSError where it is in use."""
-        super().__init__(_UpstreamHandler, port)
-        self.recorder = Recorder(origin)
-
-    @property
-    def requests(self) -> tuple[AgentRequest, ...]:
-        """All requests so far, with the names of the headers in lower case."""
-        return self.recorder.requests
-
-    def on_error(self, error: BaseException) -> None:
-        """Record the error."""
-        self.recorder.fail(error)
+    def __init__(self) -> None:
+        super().__init__(_UpstreamHandler)
 
 
 class _UpstreamHandler(LoopbackHandler):
     server: Upstream
 
     def do_GET(self) -> None:
-        recorder = self.server.recorder
         headers = {name.lower(): value for name, value in self.headers.items()}
         # Record first: the app responds to its client as soon as it has this response.
-        recorder.add(AgentRequest(recorder.now(), self.command, self.path, headers, None))
+        self.server.record(AgentRequest(self.server.now(), self.command, self.path, headers, None))
         with contextlib.suppress(ConnectionError):
             self.send_json(
                 {"path": self.path, "titles": ["Kokoro", "Middlemarch"], "headers": headers}

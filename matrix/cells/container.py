@@ -6,18 +6,17 @@ import contextlib
 import functools
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
 from matrix.cells.client import Endpoint
-from matrix.cells.env_vars import interpreter_environment
+from matrix.cells.env_vars import MARK, interpreter_environment
 from matrix.cells.interface import CommandOutput, SandboxError
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.log import JOIN_SECONDS, BoundedLog
-from matrix.cells.process import MARK, wait_port
-from matrix.cells.relay import RelayClient, RelayLostError
+from matrix.cells.relay import RelayClient, RelayedApp, RelayLostError
 from matrix.docker.interface import (
     Confinement,
     Container,
@@ -58,8 +57,9 @@ class ContainerSandbox:
         self, job: CellJob, image: Image, engine: ContainerEngine, deadline: Deadline
     ) -> None:
         """Use `engine`, and close it at the end."""
-        self.python = PurePosixPath(image.executable)
-        self.apps, self.fixtures = APPS, FIXTURES
+        self.python: PurePath = PurePosixPath(image.executable)
+        self.apps: PurePath = APPS
+        self.fixtures: PurePath = FIXTURES
         self.environment = dict(image.environment)
         self.image = image.digest
         self.engine = engine.info.name
@@ -175,7 +175,7 @@ class ContainerSlot:
 
     def __init__(self, sandbox: ContainerSandbox, scratch: PurePosixPath) -> None:
         self.sandbox = sandbox
-        self.scratch = scratch
+        self.scratch: PurePath = scratch
         self._channels: list[int] = []
 
     def forward_port(self, port: int, requested: int = 0) -> int:
@@ -187,14 +187,17 @@ class ContainerSlot:
     def start(
         self, command: Sequence[str], environment: Mapping[str, str], *, stop: float
     ) -> ContainedApp:
-        """Start an app."""
-        return ContainedApp(
-            self.sandbox.relay,
+        """Start an app; raises OSError if it cannot be started."""
+        relay = self.sandbox.relay
+        mark = {MARK: secrets.token_hex(16)}
+        process = relay.start(
             command,
-            {**environment, **self.sandbox.environment},
-            folders=(str(APPS), str(self.scratch)),
-            stop=stop,
+            {**environment, **self.sandbox.environment, **mark},
+            folder=str(APPS),
+            new_folder=str(self.scratch),
+            log=BoundedLog(),
         )
+        return ContainedApp(relay, process, stop)
 
     def close(self) -> None:
         """Close the forwarded ports."""
@@ -205,32 +208,16 @@ class ContainerSlot:
 class ContainedApp:
     """A process with its own session in the container; must be stopped in any case."""
 
-    def __init__(
-        self,
-        relay: RelayClient,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        *,
-        folders: tuple[str, str],
-        stop: float,
-    ) -> None:
-        """Start `command`; `folders` are its working directory, and the one to make for it.
-
-        Raises OSError if it cannot be started.
-        """
-        folder, new_folder = folders
+    def __init__(self, relay: RelayClient, process: RelayedApp, stop: float) -> None:
         self._relay = relay
+        self._process = process
         self._stop_seconds = stop
+        self.log = process.log
         self.exit_code: int | None = None
-        self.log = BoundedLog()
-        marked = {**environment, MARK: secrets.token_hex(16)}
-        self._process = relay.start(
-            command, marked, folder=folder, new_folder=new_folder, log=self.log
-        )
 
     def wait_ready(self, timeout: float) -> Endpoint | None:
         """Return the app's endpoint, None if it does not report in time that it listens."""
-        port = wait_port(self.log, timeout)
+        port = self.log.wait_port(timeout)
         return None if port is None else self._relay.endpoint(port)
 
     @property
@@ -332,16 +319,11 @@ def _container_spec(job: CellJob, image: Image) -> ContainerSpec:
 def _content_key(folder: Path) -> str:
     """Return a digest over the names and contents of a folder's files, without byte code."""
     total = hashlib.sha256()
-    for path in _source_files(folder):
-        name = path.relative_to(folder).as_posix()
-        total.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return total.hexdigest()
-
-
-def _source_files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix not in {".pyc", ".pyo"}:
-            yield path
+            name = path.relative_to(folder).as_posix()
+            total.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
 
 
 def _describe_isolation(confinement: Confinement) -> str:

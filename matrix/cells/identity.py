@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
+from packaging.utils import canonicalize_name
 
 from matrix.cells.interface import Sandbox
 from matrix.cells.job import CellJob
@@ -15,6 +15,7 @@ from matrix.model.capture import Identity
 from matrix.model.cell import Cell
 from matrix.model.environment import Image
 from matrix.probes.integrations import distribution_name
+from matrix.pypi.tags import is_same_version
 
 _LOCKED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[^\s;]+)")
 
@@ -43,7 +44,9 @@ def read_identity(sandbox: Sandbox, *, timeout: float) -> Identity:
             raise IdentityError(f"exit code {output.code}: {' '.join(lines[-1:])}")
         # The last line only: in a container warnings are written to the same stream.
         fields = json.loads(output.out.strip().rpartition("\n")[2])
-        installed = {_normalise(name): text for name, text in fields.pop("installed").items()}
+        installed = {
+            str(canonicalize_name(name)): text for name, text in fields.pop("installed").items()
+        }
         return Identity(**fields, installed=dict(sorted(installed.items())))
     except TimeoutError:
         raise
@@ -88,26 +91,15 @@ def install_mismatches(job: CellJob, identity: Identity) -> tuple[str, ...]:
     cell = job.planned.cell
     expected = {"ddtrace": cell.ddtrace}
     if distribution := distribution_name(cell.framework):
-        expected[_normalise(distribution)] = cell.framework_version
+        expected[str(canonicalize_name(distribution))] = cell.framework_version
     for line in job.lock:
         if match := _LOCKED.match(line):
-            expected[_normalise(match["name"])] = match["version"]
+            expected[str(canonicalize_name(match["name"]))] = match["version"]
     clauses = []
     for name, version in expected.items():
         actual = identity.installed.get(name)
         if actual is None:
             clauses.append(f"{name} {version} is not installed")
-        elif not _is_same_version(actual, version):
+        elif not is_same_version(actual, version):
             clauses.append(f"{name} {actual}, not {version}")
     return tuple(clauses)
-
-
-def _normalise(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _is_same_version(actual: str, expected: str) -> bool:
-    try:
-        return Version(actual) == Version(expected)
-    except InvalidVersion:
-        return actual == expected

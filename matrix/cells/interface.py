@@ -62,16 +62,13 @@ class App(Protocol):
 
 
 class Slot(Protocol):
-    """The folder of one process of a cell, and its ports that lead out of the sandbox."""
+    """A folder, as seen inside, for one process, and its ports that lead out of the sandbox."""
+
+    scratch: PurePath
 
     @property
     def sandbox(self) -> Sandbox:
         """The sandbox that it belongs to."""
-        ...
-
-    @property
-    def scratch(self) -> PurePath:
-        """The folder, as seen inside."""
         ...
 
     def forward_port(self, port: int, requested: int = 0) -> int:
@@ -93,31 +90,20 @@ class Slot(Protocol):
 class Sandbox(Protocol):
     """A context manager, one for each cell. Paths are as seen inside.
 
-    `isolation` says what keeps the cell from the rest of the world, `isolated` whether anything
-    keeps it from the network; `image` is the digest of the
-    image and `engine` the name of the engine, "" on the machine itself. All methods raise OSError,
-    and SandboxError if the sandbox was lost.
+    `python` is the cell's interpreter, `apps` and `fixtures` are the folders of the sample apps and
+    of the fixtures for cells. `isolation` says what keeps the cell from the rest of the world,
+    `isolated` whether anything keeps it from the network; `image` is the digest of the image and
+    `engine` the name of the engine, "" on the machine itself. All methods raise OSError, and
+    SandboxError if the sandbox was lost.
     """
 
+    python: PurePath
+    apps: PurePath
+    fixtures: PurePath
     isolation: str
     isolated: bool
     image: str
     engine: str
-
-    @property
-    def python(self) -> PurePath:
-        """The cell's interpreter."""
-        ...
-
-    @property
-    def apps(self) -> PurePath:
-        """The folder of the sample apps."""
-        ...
-
-    @property
-    def fixtures(self) -> PurePath:
-        """The folder of the fixtures for cells."""
-        ...
 
     def run(self, arguments: Sequence[str], seconds: float) -> CommandOutput:
         """Run the cell's interpreter with `arguments` to its end.

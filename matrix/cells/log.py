@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections import deque
@@ -11,6 +12,8 @@ from typing import IO
 KEEP_BYTES = 32_768
 READ_BYTES = 65_536
 JOIN_SECONDS = 2.0
+READY = "bookshop ready "
+_READY_LINE = re.compile(re.escape(READY) + r"127\.0\.0\.1:(\d+)")
 
 
 class BoundedLog:
@@ -41,6 +44,12 @@ class BoundedLog:
                 full = len(self._head) >= self._limit
                 if self._ended or full or remaining <= 0 or not self._changed.wait(remaining):
                     return None
+
+    def wait_port(self, timeout: float) -> int | None:
+        """Return the port that the app reports to listen on, None if it does not in time."""
+        line = self.wait_line(READY, timeout)
+        match = _READY_LINE.fullmatch(line) if line else None
+        return int(match[1]) if match else None
 
     def wait_end(self, timeout: float) -> bool:
         """Return whether the output ended in time."""

@@ -75,13 +75,11 @@ class RelayClient:
         """The reason for the end of the connection, None while it is open."""
         return self._lost
 
-    def wait_hello(self, seconds: float) -> int:
-        """Wait for the relay's first frame; return its process id. Raises RelayLostError."""
-        frame = self._wait(0, self._answers[0], seconds)
-        version, pid = frame.numbers
+    def wait_hello(self, seconds: float) -> None:
+        """Wait for the relay's first frame; raises RelayLostError."""
+        version, _pid = self._wait(0, self._answers[0], seconds).numbers
         if version != VERSION:
             raise RelayLostError(f"the relay has protocol version {version}, expected {VERSION}")
-        return pid
 
     def forward_port(self, port: int, requested: int = 0) -> tuple[int, int]:
         """Forward a port inside to 127.0.0.1:`port` here; return channel and port inside.
@@ -230,20 +228,17 @@ class RelayClient:
     def _write(self) -> None:
         while (frame := self._outbox.get()) is not None:
             batch = bytearray(bytes(frame))
-            ends = False
             with contextlib.suppress(queue.Empty):
                 while len(batch) < _BATCH:
                     following = self._outbox.get_nowait()
                     if following is None:
-                        ends = True
+                        self._outbox.put(None)  # for the outer loop
                         break
                     batch += bytes(following)
             try:
                 self._pipe.write(bytes(batch))
             except OSError as error:
                 self._lose(f"cannot write to the relay: {error}")
-                return
-            if ends:
                 return
 
     def _lose(self, reason: str) -> None:

@@ -1,4 +1,7 @@
-"""Requests to an app: stimuli with the wait for their evidence and further attempts, and a soak."""
+"""Requests to an app: stimuli with the wait for their evidence and further attempts, and a soak.
+
+Also the remote configuration of a channel: push it, wait until it takes effect, undo it.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
-from matrix.agent.observations import observe, telemetry_messages
+from matrix.agent.observations import Traces, observe, telemetry_messages
 from matrix.agent.server import Agent
-from matrix.agent.traces import Traces
 from matrix.cells.client import Endpoint, HttpResponse, send_request
 from matrix.cells.job import Deadline, Limits
 from matrix.cells.schedule import Task
-from matrix.model.capture import AgentRequest, Exchange, FollowUp, Soak
-from matrix.model.probe import NO_EVIDENCE, Stimulus, fill_template
+from matrix.model.capture import AgentRequest, Exchange, FollowUp, Push, Soak
+from matrix.model.probe import NO_EVIDENCE, RemoteConfig, Stimulus, fill_template
 
 USER_AGENT = "bookshop-customer/1.0"
 ATTACK_AGENT = "Arachni/v1"
@@ -219,7 +221,7 @@ def _send_soak(endpoint: Endpoint, number: int, limits: Limits, deadline: Deadli
 
 
 def new_shop() -> str:
-    """Return a path segment that no other request has (see `matrix.agent.traces.SHOP`)."""
+    """Return a path segment that no other request has: a `SHOP_SEGMENT`."""
     return "s" + uuid.uuid4().hex[:15]
 
 
@@ -231,3 +233,81 @@ def _belongs_to(exchange: Exchange, request: ProbeRequest) -> bool:
         request.stimulus.name,
         task.control,
     )
+
+
+CONFIG_PATH = "/v0.7/config"
+
+
+class Configurator:
+    """Pushes configuration to one app by its agent, and keeps every push, in order."""
+
+    def __init__(self, agent: Agent, client: ProbeClient, limits: Limits) -> None:
+        """Push by `agent` to an app that has answered the client's first request."""
+        self._agent = agent
+        self._client = client
+        self._limits = limits
+        self._started = agent.now()
+        self._active: Task | None = None
+        self.pushes: list[Push] = []
+
+    def run(self, task: Task) -> None:
+        """Run a channel under its configuration, which stays until `undo` or the next channel.
+
+        The stimuli are also sent if the configuration was not acknowledged: the observation then
+        is a response, not the lack of one.
+        """
+        self.undo()
+        if self._push(task, task.channel.configs):
+            self._active = task
+            self._send_until_effect(task)
+        else:
+            once = [dataclasses.replace(item, attempts=1) for item in task.channel.stimuli]
+            self._client.send_all([ProbeRequest(task, stimulus) for stimulus in once])
+
+    def undo(self) -> None:
+        """Undo the configuration of the last channel."""
+        task, self._active = self._active, None
+        if task is not None:
+            undone = [dataclasses.replace(item, content=item.undo) for item in task.channel.configs]
+            self._push(task, [item for item in undone if item.content], undo=True)
+            # No wait: only the files of the next channel count, or none.
+            self._agent.push(())
+
+    def _push(self, task: Task, configs: Sequence[RemoteConfig], *, undo: bool = False) -> bool:
+        pushed_at = self._agent.now()
+        version = self._agent.push(configs)
+        first_poll = max(self._started + self._limits.first_poll - pushed_at, 0.0)
+        acknowledged = self._wait_polls(0, first_poll) and self._client.wait(
+            lambda _: self._agent.wait_acknowledged(version, 0.0), self._limits.acknowledge
+        )
+        seconds = self._agent.now() - pushed_at
+        name = task.channel.name
+        self.pushes.append(Push(task.probe, name, version, acknowledged, pushed_at, seconds, undo))
+        return acknowledged
+
+    def _send_until_effect(self, task: Task) -> None:
+        """Send the stimuli, and again after each further poll, until all show or time is up.
+
+        A tracer acknowledges a configuration that it has received, and applies it a little later.
+        """
+        effect = Deadline(self._limits.effect)
+        pending = [ProbeRequest(task, stimulus) for stimulus in task.channel.stimuli]
+        attempt = 0
+        while pending and (attempt == 0 or not effect.passed):
+            sent = [(request, self._client.send(request, attempt)) for request in pending]
+            self._client.wait_spans([exchange for _, exchange in sent], self._limits.span)
+            pending = [
+                request for request, exchange in sent if not self._client.shows(request, exchange)
+            ]
+            attempt += 1
+            polls = _count_polls(self._agent.requests)
+            if pending and not self._wait_polls(polls, effect.remaining()):
+                break
+
+    def _wait_polls(self, polls: int, timeout: float) -> bool:
+        """Return whether the tracer polls more than so many times for remote configuration."""
+        return self._client.wait(lambda requests: _count_polls(requests) > polls, timeout)
+
+
+def _count_polls(requests: Sequence[AgentRequest]) -> int:
+    return sum(request.path == CONFIG_PATH for request in requests)

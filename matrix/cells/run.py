@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from matrix.cells.container import ContainerSandbox
+from matrix.cells.env_vars import forward_services
 from matrix.cells.identity import (
     IdentityError,
     install_mismatches,
@@ -30,14 +31,13 @@ from matrix.cells.schedule import (
     suspect_tasks,
     tasks_of,
 )
-from matrix.cells.services import forward_services
 from matrix.cells.session import run_process
 from matrix.docker.interface import ContainerError
 from matrix.errors import EngineUnavailableError
 from matrix.model.capture import CellCapture, Identity, ProcessCapture
 from matrix.model.reason import Reason
 from matrix.model.service import Backend
-from matrix.system.atomic import is_disk_full
+from matrix.system.files import is_disk_full
 from matrix.system.network import isolate
 from matrix.system.processes import CHILDREN
 

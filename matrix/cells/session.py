@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from matrix.agent.observations import liveness
 from matrix.agent.server import Agent, Upstream
-from matrix.cells.env_vars import process_environment
+from matrix.cells.client import Endpoint
+from matrix.cells.env_vars import process_environment, redact_passwords
 from matrix.cells.interface import App, Slot
 from matrix.cells.job import CellJob, Deadline
-from matrix.cells.process import describe_crash
-from matrix.cells.remote_config import Configurator
-from matrix.cells.requests import ProbeClient, ProbeRequest, soak
+from matrix.cells.local import describe_crash
+from matrix.cells.requests import Configurator, ProbeClient, ProbeRequest, soak
 from matrix.cells.schedule import ProcessTasks, Task
-from matrix.cells.services import redact_passwords
 from matrix.model.capture import BARE, AgentRequest, ProcessCapture, Soak
 from matrix.model.reason import Reason
 from matrix.probes.settings import load_settings
@@ -28,12 +27,14 @@ _EXIT_SECONDS = 0.5
 
 
 @dataclasses.dataclass
-class _Progress:
-    """The capture of a process so far, which is kept whatever error follows."""
+class _Session:
+    """A process and its capture so far, which is kept whatever error follows."""
 
+    job: CellJob
     tasks: ProcessTasks
-    began: float
-    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    deadline: Deadline
+    environment: dict[str, str]
+    began: float = dataclasses.field(default_factory=time.monotonic)
     traced: bool = True
     boot_seconds: float | None = None
     client: ProbeClient | None = None
@@ -50,6 +51,128 @@ class _Progress:
         if self.failed is None:
             self.failed, self.detail = reason, detail
 
+    def run(self, slot: Slot) -> None:
+        """Run the process in `slot`; raises OSError where the agent cannot be started."""
+        job, limits = self.job, self.job.limits
+        with (
+            Agent(origin=self.began) as agent,
+            Upstream() as upstream,
+            contextlib.closing(slot),
+            contextlib.ExitStack() as stack,
+        ):
+            self.agent = agent
+            sandbox = slot.sandbox
+            setting = load_settings().get(self.tasks.setting)
+            self.traced = setting.traced
+            self.environment |= process_environment(
+                slot.scratch,
+                setting=load_settings().render(self.tasks.setting, data=sandbox.fixtures),
+                agent_port=slot.forward_port(agent.port) if setting.loaded else None,
+                upstream_port=slot.forward_port(upstream.port),
+            )
+            app_name = job.app or job.framework
+            command = [str(sandbox.python), str(sandbox.apps / "serve.py"), app_name]
+            if setting.loaded:
+                command[1:1] = ["-c", TRACER_LAUNCH, str(sandbox.python)]
+            try:
+                # In the app's folder, as code security only looks at code below the current one.
+                app = slot.start(command, self.environment, stop=limits.stop)
+            except TimeoutError as error:
+                # The sandbox is slow; this says nothing about the interpreter.
+                self.fail(Reason.TIMED_OUT, f"the app was not started in time: {error}")
+                return
+            except OSError as error:
+                self.fail(Reason.BROKEN_START, f"the interpreter does not start: {error}")
+                return
+            stack.callback(self._stop, app)
+            endpoint = app.wait_ready(self.deadline.remaining(limits.start))
+            if endpoint is None:
+                self._record_failed_start(app)
+            else:
+                self.boot_seconds = agent.now()
+                self._use_app(app, endpoint, agent)
+        if agent.failed is not None:
+            self.fail(Reason.AGENT_FAILED, f"the recording agent: {agent.failed}")
+
+    def _use_app(self, app: App, endpoint: Endpoint, agent: Agent) -> None:
+        job, deadline = self.job, self.deadline
+        limits = job.limits if self.traced else job.limits.for_untraced()
+        if self.tasks.setting == BARE:
+            limits = dataclasses.replace(limits, span=0.0)
+        client = self.client = ProbeClient(
+            endpoint, agent, limits, deadline, alive=lambda: app.alive
+        )
+        client.warm_up()
+        tracer = liveness(self.capture(), job.planned.cell.ddtrace)
+        if not tracer.alive:
+            reason = Reason.TIMED_OUT if deadline.passed else tracer.reason or Reason.BROKEN_START
+            if not self._record_crash(app, client):
+                self.fail(reason, tracer.detail)
+            return
+        if self.tasks.soak:
+            self.soak = soak(
+                endpoint,
+                job.soak_requests,
+                job.limits,
+                deadline,
+                alive=lambda: app.wait_exit(0.05) is None,
+            )
+        else:
+            self.configurator = Configurator(agent, client, job.limits)
+            _send_stimuli(self.tasks, client, self.configurator)
+        if not self._record_crash(app, client) and deadline.passed:
+            self.fail(Reason.TIMED_OUT, f"the cell took longer than {job.limits.cell:g} s")
+
+    def _record_failed_start(self, app: App) -> None:
+        code = app.wait_exit(_EXIT_SECONDS)
+        if code is None:
+            over = self.deadline.passed
+            detail = "the cell's time was over" if over else "the app did not get ready"
+            self.fail(Reason.TIMED_OUT, detail)
+        elif crash := describe_crash(code):
+            self.fail(Reason.CRASHED, f"{crash} before it was ready")
+        else:
+            self.fail(Reason.BROKEN_START, f"ended with exit code {code} before it was ready")
+
+    def _record_crash(self, app: App, client: ProbeClient) -> bool:
+        """Return whether the app ended by itself, and record it."""
+        # A connection is refused or broken a moment before the end of the process can be observed.
+        unanswered = client.exchanges[-1].status is None
+        code = app.wait_exit(_EXIT_SECONDS if unanswered else 0.0)
+        if code is None:
+            return False
+        crash = describe_crash(code)
+        self.fail(Reason.CRASHED, crash or f"ended by itself with exit code {code}")
+        return True
+
+    def _stop(self, app: App) -> None:
+        app.stop()
+        self.exit_code = app.exit_code
+        self.log = app.log.text
+
+    def capture(self) -> ProcessCapture:
+        """Return what was captured so far."""
+        # The requests of a soak are counted, not kept.
+        requests = self.agent.requests if self.agent and self.soak is None else ()
+        exchanges = self.client.exchanges if self.client and self.soak is None else ()
+        return ProcessCapture(
+            setting=self.tasks.setting,
+            purpose="soak" if self.tasks.soak else "probe",
+            repeat=self.tasks.repeat,
+            environment=redact_passwords(self.environment, self.job.services),
+            boot_seconds=self.boot_seconds,
+            seconds=time.monotonic() - self.began,
+            exit_code=self.exit_code,
+            exchanges=tuple(exchanges),
+            agent=_limit_bodies(requests, self.job.limits.agent_bytes),
+            log=self.log,
+            failed=self.failed,
+            detail=self.detail,
+            pushes=tuple(self.configurator.pushes) if self.configurator else (),
+            soak=self.soak,
+            traced=self.traced,
+        )
+
 
 def run_process(
     job: CellJob, tasks: ProcessTasks, slot: Slot, deadline: Deadline, services: Mapping[str, str]
@@ -58,96 +181,14 @@ def run_process(
 
     `services` are the variables that tell it how to reach back ends.
     """
-    progress = _Progress(tasks, time.monotonic(), dict(services))
+    session = _Session(job, tasks, deadline, dict(services))
     try:
-        _run(job, tasks, slot, deadline, progress)
+        session.run(slot)
     except OSError as error:
-        progress.fail(Reason.AGENT_FAILED, f"{type(error).__name__}: {error}")
+        session.fail(Reason.AGENT_FAILED, f"{type(error).__name__}: {error}")
     except Exception as error:  # noqa: BLE001 - an error of one cell must not end the run
-        progress.fail(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
-    return _capture(job, progress)
-
-
-def _run(
-    job: CellJob, tasks: ProcessTasks, slot: Slot, deadline: Deadline, progress: _Progress
-) -> None:
-    with (
-        Agent(origin=progress.began) as agent,
-        Upstream() as upstream,
-        contextlib.closing(slot),
-        contextlib.ExitStack() as stack,
-    ):
-        progress.agent = agent
-        sandbox = slot.sandbox
-        setting = load_settings().get(tasks.setting)
-        progress.traced = setting.traced
-        progress.environment |= process_environment(
-            slot.scratch,
-            setting=load_settings().render(tasks.setting, data=sandbox.fixtures),
-            agent_port=slot.forward_port(agent.port) if setting.loaded else None,
-            upstream_port=slot.forward_port(upstream.server_port),
-        )
-        command = [str(sandbox.python), str(sandbox.apps / "serve.py"), job.app or job.framework]
-        if setting.loaded:
-            command[1:1] = ["-c", TRACER_LAUNCH, str(sandbox.python)]
-        try:
-            # In the folder of the app, as code security only looks at code below the current one.
-            app = slot.start(command, progress.environment, stop=job.limits.stop)
-        except TimeoutError as error:
-            # The sandbox is slow; this says nothing about the interpreter.
-            progress.fail(Reason.TIMED_OUT, f"the app was not started in time: {error}")
-            return
-        except OSError as error:
-            progress.fail(Reason.BROKEN_START, f"the interpreter does not start: {error}")
-            return
-        stack.callback(_stop, app, progress)
-        _use_app(job, tasks, deadline, progress, app=app, agent=agent)
-    if agent.failed is not None:
-        progress.fail(Reason.AGENT_FAILED, f"the recording agent: {agent.failed}")
-
-
-def _use_app(  # noqa: PLR0913 - the parts of a session
-    job: CellJob,
-    tasks: ProcessTasks,
-    deadline: Deadline,
-    progress: _Progress,
-    *,
-    app: App,
-    agent: Agent,
-) -> None:
-    endpoint = app.wait_ready(deadline.remaining(job.limits.start))
-    if endpoint is None:
-        _record_failed_start(progress, app, deadline)
-        return
-    progress.boot_seconds = agent.now()
-    limits = job.limits if progress.traced else job.limits.for_untraced()
-    if tasks.setting == BARE:
-        limits = dataclasses.replace(limits, span=0.0)
-    client = progress.client = ProbeClient(
-        endpoint, agent, limits, deadline, alive=lambda: app.alive
-    )
-    client.warm_up()
-    tracer = liveness(_capture(job, progress), job.planned.cell.ddtrace)
-    if not tracer.alive:
-        reason = Reason.TIMED_OUT if deadline.passed else tracer.reason or Reason.BROKEN_START
-        if not _record_crash(progress, app):
-            progress.fail(reason, tracer.detail)
-        return
-    if tasks.soak:
-        progress.soak = soak(
-            endpoint,
-            job.soak_requests,
-            job.limits,
-            deadline,
-            alive=lambda: app.wait_exit(0.05) is None,
-        )
-    else:
-        configurator = progress.configurator = Configurator(agent, client, job.limits)
-        _send_stimuli(tasks, client, configurator)
-    if _record_crash(progress, app):
-        return
-    if deadline.passed:
-        progress.fail(Reason.TIMED_OUT, f"the cell took longer than {job.limits.cell:g} s")
+        session.fail(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+    return session.capture()
 
 
 def _send_stimuli(tasks: ProcessTasks, client: ProbeClient, configurator: Configurator) -> None:
@@ -175,58 +216,6 @@ def _send_stimuli(tasks: ProcessTasks, client: ProbeClient, configurator: Config
 
 def _requests_of(tasks: Sequence[Task]) -> list[ProbeRequest]:
     return [ProbeRequest(task, stimulus) for task in tasks for stimulus in task.channel.stimuli]
-
-
-def _record_failed_start(progress: _Progress, app: App, deadline: Deadline) -> None:
-    code = app.wait_exit(_EXIT_SECONDS)
-    if code is None:
-        late = "the cell's time was over" if deadline.passed else "the app did not get ready"
-        progress.fail(Reason.TIMED_OUT, late)
-    elif crash := describe_crash(code):
-        progress.fail(Reason.CRASHED, f"{crash} before it was ready")
-    else:
-        progress.fail(Reason.BROKEN_START, f"ended with exit code {code} before it was ready")
-
-
-def _record_crash(progress: _Progress, app: App) -> bool:
-    """Return whether the app ended by itself, and record it."""
-    last = progress.client.exchanges[-1] if progress.client else None
-    # A connection is refused or broken a moment before the end of the process can be observed.
-    code = app.wait_exit(_EXIT_SECONDS if last is not None and last.status is None else 0.0)
-    if code is None:
-        return False
-    crash = describe_crash(code)
-    progress.fail(Reason.CRASHED, crash or f"ended by itself with exit code {code}")
-    return True
-
-
-def _stop(app: App, progress: _Progress) -> None:
-    app.stop()
-    progress.exit_code = app.exit_code
-    progress.log = app.log.text
-
-
-def _capture(job: CellJob, progress: _Progress) -> ProcessCapture:
-    # The requests of a soak are counted, not kept.
-    requests = progress.agent.requests if progress.agent and progress.soak is None else ()
-    exchanges = progress.client.exchanges if progress.client and progress.soak is None else ()
-    return ProcessCapture(
-        setting=progress.tasks.setting,
-        purpose="soak" if progress.tasks.soak else "probe",
-        repeat=progress.tasks.repeat,
-        environment=redact_passwords(progress.environment, job.services),
-        boot_seconds=progress.boot_seconds,
-        seconds=time.monotonic() - progress.began,
-        exit_code=progress.exit_code,
-        exchanges=tuple(exchanges),
-        agent=_limit_bodies(requests, job.limits.agent_bytes),
-        log=progress.log,
-        failed=progress.failed,
-        detail=progress.detail,
-        pushes=tuple(progress.configurator.pushes) if progress.configurator else (),
-        soak=progress.soak,
-        traced=progress.traced,
-    )
 
 
 def _limit_bodies(requests: Sequence[AgentRequest], limit: int) -> tuple[AgentRequest, ...]:

@@ -19,7 +19,7 @@ from matrix.cli.common import add_flag
 from matrix.docker.connect import connect
 from matrix.docker.interface import ContainerError
 from matrix.docker.labels import RunLabels, list_living_runs
-from matrix.errors import AnotherRunError, EngineUnavailableError, ExitCode, StorageError
+from matrix.errors import AnotherRunError, EngineUnavailableError, ExitCode, storage_errors
 from matrix.runs.journal import lock_results
 from matrix.system.paths import cache_dir, results_dir
 
@@ -162,17 +162,13 @@ class Leftover:
 
     def remove(self) -> None:
         """Remove it with its content; links are not followed. Raises StorageError."""
-        try:
+        with storage_errors(f"cannot remove {self.path}", "Check who owns it, and try again."):
             if self.path.is_dir() and not self.path.is_symlink():
                 shutil.rmtree(self.path, onerror=_make_writable_and_retry)
             else:
                 self.path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # other files are in the folder
                 self.path.parent.rmdir()
-        except OSError as error:
-            raise StorageError(
-                f"cannot remove {self.path}: {error}", "Check who owns it, and try again."
-            ) from error
 
 
 def _entries(folder: Path) -> list[Path]:

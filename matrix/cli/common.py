@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from matrix.errors import StorageError, UsageError
+from matrix.errors import UsageError, storage_errors
 
 
 def note(*texts: str) -> None:
@@ -66,12 +65,7 @@ def check_folders(*paths: Path | None) -> None:
             raise UsageError(f"there is no folder {path.parent}", "Make it, or name another file.")
 
 
-@contextlib.contextmanager
-def project_data(path: Path) -> Iterator[None]:
+def project_data(path: Path) -> AbstractContextManager[None]:
     """Raise StorageError where a file of the project's own data cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}", "It is in the project's own data folder."
-        ) from error
+    hint = "It is in the project's own data folder."
+    return storage_errors(f"cannot write {path}", hint, brief=True)

@@ -28,8 +28,7 @@ from matrix.planning.locations import (
 from matrix.planning.planner import make_plan
 from matrix.planning.profiles import profile_names
 from matrix.planning.select import Selection, select
-from matrix.pypi.client import CachedIndex
-from matrix.pypi.index import Index
+from matrix.pypi.client import CachedIndex, Index
 from matrix.services.external import add_service_option
 from matrix.system.paths import cache_dir
 

@@ -29,7 +29,7 @@ from matrix.planning.profiles import SMOKE, format_smoke_list, smoke_path
 from matrix.probes.registry import load_probes
 from matrix.pypi.releases import python_key
 from matrix.reporting.json import write_text_json
-from matrix.reporting.services import count_needed_services, service_state_lines
+from matrix.reporting.summary import count_needed_services, service_state_lines
 from matrix.services.external import ExternalService, add_service_option, external_from_args
 
 DESCRIPTION = "Show which cells answer which claims, and what is left out and why."

@@ -25,18 +25,17 @@ from matrix.features.qualification.policy import (
 from matrix.features.qualification.signoff import SignoffMaterial
 from matrix.interpreters.inspect import host_target
 from matrix.interpreters.targets import compatible_targets
+from matrix.model.cell import matches
 from matrix.model.plan import Plan
-from matrix.model.selectors import matches
 from matrix.planning.locations import Targets, engine_platform, select_targets
 from matrix.planning.planner import make_plan
 from matrix.planning.select import Selection, select
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 from matrix.reporting.json import json_text, record_to_json
 from matrix.reporting.progress import display, run_console
 from matrix.reporting.terminal import print_report
 from matrix.runs.backend import open_backend
-from matrix.runs.record_reader import parse_record, read_content
-from matrix.runs.record_store import RecordStore
+from matrix.runs.record_store import RecordStore, parse_record, read_content
 from matrix.runs.run import context_on, verify
 
 _PROFILE = "everywhere"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix.cli.common import add_path, check_folders
-from matrix.errors import ExitCode, StorageError, UsageError
+from matrix.errors import ExitCode, UsageError, storage_errors
 from matrix.reporting.diff import RunDiff, compare_records
 from matrix.reporting.html import render_page
 from matrix.reporting.html_charts import read_searches
@@ -18,9 +18,9 @@ from matrix.reporting.html_evidence import digest_capture
 from matrix.reporting.json import write_text, write_text_json
 from matrix.reporting.junit import junit_xml
 from matrix.reporting.markdown import COMMENT_BYTES, SUMMARY_BYTES, badge_to_json, render_markdown
-from matrix.runs.captures import CaptureStore
 from matrix.runs.record import CellRecord, Record
 from matrix.runs.record_store import RecordStore
+from matrix.runs.result_store import CaptureStore
 from matrix.system.paths import results_dir
 
 DESCRIPTION = "Make a recorded run into a page, and into files for other programs."
@@ -127,10 +127,6 @@ def _digests() -> Callable[[CellRecord], Mapping[str, Any] | None]:
 
 def _append(path: Path, text: str) -> None:
     """Append to a file of several steps; raise StorageError."""
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}", "Give another path."
-        ) from error
+    errors = storage_errors(f"cannot write {path}", "Give another path.", brief=True)
+    with errors, path.open("a", encoding="utf-8") as file:
+        file.write(text)

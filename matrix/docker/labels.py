@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matrix.errors import StorageError
+from matrix.errors import storage_errors
 from matrix.system.paths import cache_dir
 
 if TYPE_CHECKING:
@@ -66,15 +66,12 @@ def lock_run(folder: Path | None = None) -> Iterator[RunLabels]:
     """
     folder = (folder or cache_dir() / "runs").absolute()
     run = secrets.token_hex(6)
-    try:
+    hint = "Name a writable folder in COMPAT_MATRIX_CACHE."
+    with storage_errors(f"cannot write to {folder}", hint):
         folder.mkdir(parents=True, exist_ok=True)
         owner = f"{socket.gethostname()}:{_folder_nonce(folder)}:{folder}"
         lock = _create_lock(_lock_file(folder, run))
         lock.acquire(timeout=0)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write to {folder}: {error}", "Name a writable folder in COMPAT_MATRIX_CACHE."
-        ) from error
     try:
         yield RunLabels(run, owner)
     finally:

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from matrix.documents.document import ReadDocument, read_documents
-from matrix.errors import StorageError, UnreadableInputError
+from matrix.errors import UnreadableInputError, storage_errors
 from matrix.model.claim import Claim, ClaimKind, Status
-from matrix.system.atomic import write_atomic
-from matrix.system.data_files import read_toml
+from matrix.system.files import read_toml, write_atomic
 from matrix.system.paths import project_root
 
 FACTS = project_root() / "matrix" / "facts" / "claims.toml"
@@ -72,12 +71,8 @@ def dump_facts(claims: Iterable[Claim]) -> str:
 
 def write_facts(claims: Iterable[Claim], path: Path = FACTS) -> None:
     """Replace the facts file atomically; raise `StorageError` if it cannot be written."""
-    try:
+    with storage_errors(f"cannot write {path}", "Check the disk and the folder's permissions."):
         write_atomic(path, dump_facts(claims))
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error}", "Check the disk and the folder's permissions."
-        ) from error
     load_facts.cache_clear()
 
 

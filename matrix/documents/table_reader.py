@@ -18,7 +18,7 @@ from matrix.documents.text import plain, slug
 from matrix.documents.versions import Promise, PromiseError, read_promise
 from matrix.documents.vocabulary import OUR_TRACER, Vocabulary
 from matrix.model.claim import ClaimKind, Status
-from matrix.system.plugins import plugins
+from matrix.system.source_files import plugins
 
 SUPPORT = "support"
 """The role of a column whose header names a capability; its cells say if it is supported."""

@@ -18,7 +18,7 @@ from typing import Any
 from matrix.documents.source import DocumentSource
 from matrix.documents.text import comparable, phrase_in
 from matrix.errors import UsageError, did_you_mean, nearest
-from matrix.system.data_files import read_toml
+from matrix.system.files import read_toml
 from matrix.system.paths import data_dir
 
 FALLBACK = "en"

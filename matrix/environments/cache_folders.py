@@ -9,8 +9,9 @@ import contextlib
 import hashlib
 import json
 import shutil
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from matrix.environments.errors import BuildError
 from matrix.environments.lock import LockedFile
 from matrix.environments.toolbox import Toolbox
 from matrix.model.reason import Reason
-from matrix.system.atomic import put_in_place
+from matrix.system.files import put_in_place
 
 _METADATA = "matrix-environment.json"
 _REQUIRED_BYTES = 400 * 1024 * 1024
@@ -45,6 +46,16 @@ def put_folder(part: Path, folder: Path) -> None:
     except OSError:
         if not folder.is_dir():
             raise
+
+
+@contextlib.contextmanager
+def scratch_beside(folder: Path) -> Iterator[Path]:
+    """Yield a new folder beside `folder` to be renamed to it, or else removed."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=folder.parent, prefix=".part-", ignore_cleanup_errors=True
+    ) as part:
+        yield Path(part)
 
 
 class CacheFolders:

@@ -13,25 +13,24 @@ import datetime as dt
 import hashlib
 import os
 import shutil
-import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import requests
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
-from matrix.environments.cache_folders import Artifacts, put_folder
+from matrix.environments.cache_folders import Artifacts, put_folder, scratch_beside
 from matrix.environments.errors import BuildError
-from matrix.environments.local_wheels import copy_file, is_file_url
 from matrix.environments.lock import LockedFile
+from matrix.environments.own_indexes import copy_file, is_file_url
 from matrix.environments.toolbox import Toolbox
 from matrix.model.index import File, Project
 from matrix.model.reason import Reason
+from matrix.pypi.releases import specifier_allows
 
 Download = Callable[[str, Path, float], None]
 """Download a URL to a path within so many seconds; raise BuildError."""
@@ -104,7 +103,7 @@ def choose(
         files = [file for file in files if file.uploaded and file.uploaded < choice.before]
     if not files:
         raise BuildError(Reason.NO_RELEASE, f"the index no longer has a file of {release}")
-    allowed = [file for file in files if _allows_python(file, target.python)]
+    allowed = [file for file in files if specifier_allows(file.requires_python, target.python)]
     if not allowed:
         detail = f"{release} requires Python {files[0].requires_python}"
         raise BuildError(Reason.REQUIRES_PYTHON, detail)
@@ -121,14 +120,13 @@ def choose(
 
 def _best_wheel(files: Iterable[File], tags: Sequence[Tag]) -> File | None:
     rank: Mapping[Tag, int] = {tag: number for number, tag in enumerate(tags)}
-    candidates = []
-    for file in files:
-        if not file.tags:
-            continue
-        ranks = [rank[tag] for tag in parse_tag(file.tags) if tag in rank]
-        if ranks:
-            candidates.append((min(ranks), -_build_number(file), file.filename, file))
-    return min(candidates, key=lambda item: item[:3])[3] if candidates else None
+
+    def order(file: File) -> tuple[int, int, str]:
+        best = min(rank[tag] for tag in parse_tag(file.tags) if tag in rank)
+        return best, -_build_number(file), file.filename
+
+    fitting = (file for file in files if file.tags and not parse_tag(file.tags).isdisjoint(rank))
+    return min(fitting, key=order, default=None)
 
 
 def _build_number(file: File) -> int:
@@ -148,26 +146,19 @@ def _best_source(files: Iterable[File]) -> File | None:
     )
 
 
-def _allows_python(file: File, python: str) -> bool:
-    try:
-        return SpecifierSet(file.requires_python).contains(python, prereleases=True)
-    except InvalidSpecifier:
-        return True
-
-
+@dataclasses.dataclass(frozen=True)
 class Fetcher:
     """Published files by hash, downloaded where they are missing, unless offline."""
 
-    def __init__(self, tools: Toolbox, artifacts: Artifacts, download: Download) -> None:
-        self._tools = tools
-        self._artifacts = artifacts
-        self._download = download
+    tools: Toolbox
+    artifacts: Artifacts
+    download: Download
 
     def fetch(self, files: Sequence[ChosenFile]) -> list[Path]:
         """Return the paths of the files in the same order; raise BuildError."""
-        missing = [file for file in files if self._artifacts.find(file.sha256) is None]
+        missing = [file for file in files if self.artifacts.find(file.sha256) is None]
         remote = [file.filename for file in missing if not is_file_url(file.url)]
-        if remote and self._tools.offline:
+        if remote and self.tools.offline:
             detail = f"cannot fetch files offline that are not cached: {', '.join(remote)}"
             raise BuildError(Reason.INDEX_UNAVAILABLE, detail)
         with concurrent.futures.ThreadPoolExecutor(_MAX_CONCURRENT) as pool:
@@ -176,23 +167,23 @@ class Fetcher:
         return [self._find(file) for file in files]
 
     def _find(self, file: ChosenFile) -> Path:
-        path = self._artifacts.find(file.sha256)
+        path = self.artifacts.find(file.sha256)
         if path is None:
             raise BuildError(Reason.BUILD_FAILED, f"{file.filename} was removed after download")
         return path
 
     def _fetch(self, file: ChosenFile) -> None:
-        with self._tools.guard(f"file-{file.sha256[:32]}"), self._tools.scratch() as folder:
-            if self._artifacts.find(file.sha256) is not None:
+        with self.tools.guard(f"file-{file.sha256[:32]}"), self.tools.scratch() as folder:
+            if self.artifacts.find(file.sha256) is not None:
                 return
             # The name is untrusted: drop any folders from it.
             path = folder / Path(file.filename).name
-            fetch = copy_file if is_file_url(file.url) else self._download
-            fetch(file.url, path, self._tools.seconds)
+            fetch = copy_file if is_file_url(file.url) else self.download
+            fetch(file.url, path, self.tools.seconds)
             if _sha256(path) != file.sha256:
                 detail = f"the content of {file.filename} does not have the hash of the index"
                 raise BuildError(Reason.WRONG_INSTALL, detail)
-            self._artifacts.add(path)
+            self.artifacts.add(path)
 
 
 def download(url: str, path: Path, seconds: float) -> None:
@@ -250,10 +241,8 @@ def unpack(
         return folder
     if sha256 is not None and _sha256(wheel) != sha256:
         raise BuildError(Reason.WRONG_INSTALL, f"{wheel.name} does not have the locked hash")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
     try:
-        with zipfile.ZipFile(wheel) as archive:
+        with scratch_beside(folder) as part, zipfile.ZipFile(wheel) as archive:
             # zipfile reads no more of a member than its declared size.
             size = sum(item.file_size for item in archive.infolist())
             if size > max_bytes:
@@ -263,11 +252,9 @@ def unpack(
                 target = _site_path(name)
                 if target is not None and not name.endswith("/"):
                     _write(archive, name, part / target, part)
-        put_folder(part, folder)
+            put_folder(part, folder)
     except (zipfile.BadZipFile, EOFError) as error:
         raise BuildError(Reason.BUILD_FAILED, f"{wheel.name} is damaged: {error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return folder
 
 
@@ -277,7 +264,12 @@ def link_into(source: Path, target: Path) -> None:
         target_folder = target / Path(folder).relative_to(source)
         target_folder.mkdir(parents=True, exist_ok=True)
         for name in files:
-            _link(Path(folder) / name, target_folder / name)
+            link = target_folder / name
+            link.unlink(missing_ok=True)  # two distributions may have one file: the later wins
+            try:
+                link.hardlink_to(Path(folder) / name)
+            except OSError:
+                shutil.copy2(Path(folder) / name, link)
 
 
 def _site_path(name: str) -> str | None:
@@ -297,11 +289,3 @@ def _write(archive: zipfile.ZipFile, name: str, target: Path, root: Path) -> Non
     target.parent.mkdir(parents=True, exist_ok=True)
     with archive.open(name) as source, target.open("wb") as stream:
         shutil.copyfileobj(source, stream)
-
-
-def _link(source: Path, target: Path) -> None:
-    target.unlink(missing_ok=True)  # two distributions may have one file: the later wins
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        shutil.copy2(source, target)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from matrix.model.reason import Reason
-from matrix.system.atomic import is_disk_full
+from matrix.system.files import is_disk_full
 
 _LOG_LINES = 200
 _DETAIL_CHARACTERS = 300
@@ -106,14 +106,15 @@ def from_log(log: str, only_binary: tuple[str, ...] = ()) -> BuildError:
     flat = " ".join(line.strip() for line in lines)
     for reason, pattern in _PATTERNS:
         if pattern.search(flat):
-            matching = next((line for line in lines if pattern.search(line)), "")
-            return BuildError(reason, _shorten(matching) or _error_line(lines), end)
+            matching = _first_match((pattern,), lines)
+            detail = _shorten(matching.string) if matching else ""
+            return BuildError(reason, detail or _error_line(lines), end)
     no_match = _PIP_NO_MATCH.search(flat)
     if no_match:
         binary = no_match["name"].lower() in only_binary
         reason = Reason.NO_WHEEL if binary else Reason.NO_RELEASE
-        matching = next((line for line in lines if _PIP_NO_MATCH.search(line)), "")
-        return BuildError(reason, _shorten(matching), end)
+        matching = _first_match((_PIP_NO_MATCH,), lines)
+        return BuildError(reason, _shorten(matching.string) if matching else "", end)
     return BuildError(Reason.BUILD_FAILED, _describe_build(lines) or _error_line(lines), end)
 
 
@@ -129,29 +130,26 @@ def find_cause(lines: Sequence[str]) -> str:
     It is seldom the last one.
     """
     lines = [line[:_LINE_CHARACTERS] for line in lines]
-    for pattern in (_MISSING_FILE, _COMPILER, _LINKER):
-        for line in lines:
-            if pattern.search(line):
-                return line.strip()
-    for pattern in (_PYTHON, _COMMAND):
-        for line in reversed(lines):
-            if pattern.search(line) and not line.startswith("ERROR: Command errored out"):
-                return line.strip()
-    return ""
+    plain = [line for line in reversed(lines) if not line.startswith("ERROR: Command errored out")]
+    match = _first_match((_MISSING_FILE, _COMPILER, _LINKER), lines) or _first_match(
+        (_PYTHON, _COMMAND), plain
+    )
+    return match.string.strip() if match else ""
 
 
 def find_failed_build(lines: Sequence[str]) -> str:
     """Return what did not build, as uv or pip names it, "" where no build failed."""
     lines = [line[:_LINE_CHARACTERS] for line in lines]
-    for pattern in (_UV_BUILD, _PIP_WHEEL):
-        for line in lines:
-            if match := pattern.search(line):
-                return match["name"]
-    if any(map(_PIP_FAILED.search, lines)):
-        for line in reversed(lines):
-            if match := _PIP_COLLECTING.search(line):
-                return match["name"]
-    return ""
+    match = _first_match((_UV_BUILD, _PIP_WHEEL), lines)
+    if match is None and any(map(_PIP_FAILED.search, lines)):
+        match = _first_match((_PIP_COLLECTING,), lines[::-1])
+    return match["name"] if match else ""
+
+
+def _first_match(patterns: Iterable[re.Pattern[str]], lines: Sequence[str]) -> re.Match[str] | None:
+    """Return the first match of the first pattern that matches any line."""
+    matches = (pattern.search(line) for pattern in patterns for line in lines)
+    return next(filter(None, matches), None)
 
 
 def _describe_build(lines: list[str]) -> str:

@@ -6,14 +6,14 @@ writable folder of this machine.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import io
 import json
-import shutil
 import tarfile
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
 from matrix.docker.interface import (
     Confinement,
@@ -24,7 +24,7 @@ from matrix.docker.interface import (
     EngineLostError,
     Mount,
 )
-from matrix.environments.cache_folders import put_folder
+from matrix.environments.cache_folders import put_folder, scratch_beside
 from matrix.environments.download import UnpackedWheels
 from matrix.environments.errors import BuildError
 from matrix.environments.toolbox import Toolbox
@@ -54,12 +54,12 @@ def read_script(name: str) -> str:
     return (fixtures_dir() / "images" / name).read_text("utf-8")
 
 
+@dataclasses.dataclass(frozen=True)
 class ImageCommand:
     """Runs of an image's interpreter in containers with the confinement of cells."""
 
-    def __init__(self, engine: ContainerEngine | None, seconds: float) -> None:
-        self._engine = engine
-        self._seconds = seconds
+    engine: ContainerEngine | None
+    seconds: float
 
     def run(
         self,
@@ -73,7 +73,7 @@ class ImageCommand:
 
         Raises BuildError for a lost engine or container, a timeout, and for too little memory.
         """
-        if self._engine is None:
+        if self.engine is None:
             raise BuildError(Reason.ENGINE_LOST, "cannot run an image without a container engine")
         spec = ContainerSpec(
             image=image.id,
@@ -84,13 +84,13 @@ class ImageCommand:
             confinement=confinement,
         )
         try:
-            result = self._engine.run(spec, self._seconds)
+            result = self.engine.run(spec, self.seconds)
         except EngineLostError as error:
             raise BuildError(Reason.ENGINE_LOST, str(error)) from error
         except ContainerError as error:
             raise BuildError(Reason.CONTAINER_LOST, str(error)) from error
         if result.timed_out:
-            detail = f"a container of {image.name} took longer than {self._seconds:g} s"
+            detail = f"a container of {image.name} took longer than {self.seconds:g} s"
             raise BuildError(Reason.TIMED_OUT, detail, result.err.decode("utf-8", "replace"))
         if result.oom and result.code != 0:
             # The failure, of a compiler in most cases, is a consequence.
@@ -101,6 +101,7 @@ class ImageCommand:
         return result
 
 
+@dataclasses.dataclass(frozen=True)
 class ByteCodeCache:
     """Byte code at `compiled/<minor>/<wheel>/` for the files of an unpacked wheel.
 
@@ -109,55 +110,42 @@ class ByteCodeCache:
     of the minor can compile: one of this machine (1 s for a tracer), or else one in a container.
     """
 
-    def __init__(
-        self,
-        tools: Toolbox,
-        command: ImageCommand,
-        interpreters: Callable[[], Sequence[Interpreter]],
-    ) -> None:
-        self._tools = tools
-        self._command = command
-        self._interpreters = interpreters
+    tools: Toolbox
+    command: ImageCommand
+    interpreters: Callable[[], Sequence[Interpreter]]
 
     def folders(self, minor: str, wheels: Sequence[UnpackedWheels], image: Image) -> list[Path]:
         """Return a folder of byte code for each wheel; compile in `image` where necessary.
 
         Files that the CPython cannot compile have none, without an error.
         """
-        parent = self._tools.root / "compiled" / minor
+        parent = self.tools.root / "compiled" / minor
         folders = [parent / wheel.key for wheel in wheels]
-        missing = [
-            (wheel, folder)
-            for wheel, folder in zip(wheels, folders, strict=True)
-            if not folder.exists()
-        ]
+        pairs = zip(wheels, folders, strict=True)
+        missing = [(wheel, folder) for wheel, folder in pairs if not folder.exists()]
         if missing:
-            parent.mkdir(parents=True, exist_ok=True)
-            part = Path(tempfile.mkdtemp(dir=parent, prefix=".part-"))
-            try:
+            with scratch_beside(folders[0]) as part:
                 self._compile(minor, [wheel for wheel, _ in missing], part, image)
                 for number, (_, folder) in enumerate(missing):
                     compiled = part / str(number)
                     compiled.mkdir(exist_ok=True)
                     put_folder(compiled, folder)
-            finally:
-                shutil.rmtree(part, ignore_errors=True)
         return folders
 
     def _compile(
         self, minor: str, wheels: Sequence[UnpackedWheels], part: Path, image: Image
     ) -> None:
         options = ["-S", "-E", "-W", "ignore", "-c", read_script(COMPILE_BYTECODE)]
-        for interpreter in self._interpreters():
+        for interpreter in self.interpreters():
             if interpreter.python == minor:
                 sources = json.dumps([str(wheel.folder) for wheel in wheels])
-                self._tools.run([str(interpreter.executable), *options, sources, str(part)], {})
+                self.tools.run([str(interpreter.executable), *options, sources, str(part)], {})
                 return
         mounts = tuple(
             Mount(wheel.folder, f"/cell/wheels/{number}", key=wheel.key)
             for number, wheel in enumerate(wheels)
         )
-        result = self._command.run(
+        result = self.command.run(
             image,
             [*options, json.dumps([mount.target for mount in mounts])],
             mounts=mounts,
@@ -180,18 +168,12 @@ def _extract_byte_code(raw: bytes, folder: Path) -> None:
             for member in archive:
                 path = PurePosixPath(member.name)
                 is_below = not path.is_absolute() and ".." not in path.parts
-                if (
-                    not is_below
-                    or not member.isfile()
-                    or member.issparse()
-                    or path.suffix != ".pyc"
-                ):
-                    continue
-                stream = archive.extractfile(member)
-                if stream is None:
-                    continue
-                target = folder / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(stream.read())
+                is_whole = member.isfile() and not member.issparse()
+                if is_below and is_whole and path.suffix == ".pyc":
+                    target = folder / path
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    # None for links and devices only.
+                    stream = cast("IO[bytes]", archive.extractfile(member))
+                    target.write_bytes(stream.read())
     except tarfile.TarError as error:
         raise BuildError(Reason.BUILD_FAILED, f"damaged archive of byte code: {error}") from error

@@ -6,19 +6,23 @@ unpacked/ compiled/     each wheel once; its byte code once for each CPython min
 files/ wheels/          published files, and wheels built from source distributions
 
 This machine builds them for the image's tags; only builds of source distributions, and of byte code
-where this machine lacks the CPython, run in containers.
+where this machine lacks the CPython, run in containers. uv resolves for a given platform. It does
+not support 32-bit Linux: the lock for x86-64 is used instead, whose markers differ in the name of
+the machine only; missing files are detected when files are chosen. For CPython 2.7 and 3.5 pip
+resolves on this machine's own interpreter of that version, and only its choice of releases is used.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from matrix.docker.interface import ContainerEngine
-from matrix.environments.cache_folders import Artifacts, CacheFolders, free_bytes_at
-from matrix.environments.commands import Runner, run
+from matrix.environments.cache_folders import Artifacts, Metadata
 from matrix.environments.download import (
     ChosenFile,
     Download,
@@ -31,138 +35,102 @@ from matrix.environments.download import (
     link_into,
     unpack,
 )
-from matrix.environments.errors import BuildError, from_os_error
+from matrix.environments.errors import BuildError
 from matrix.environments.image_builds import ByteCodeCache, ImageCommand
-from matrix.environments.image_lock import ImageLocks
-from matrix.environments.installed import check_installed, read_installed
-from matrix.environments.local_wheels import index_with_local_wheels
-from matrix.environments.lock import dump_lock, pinned
-from matrix.environments.lock_files import Content, LockFiles, lock_key
+from matrix.environments.installers import UvInstaller
+from matrix.environments.lock import (
+    Content,
+    LockedFile,
+    check_installed,
+    dump_lock,
+    lock_key,
+    parse_line,
+    pinned,
+    read_installed,
+)
+from matrix.environments.own_indexes import index_with_local_wheels
 from matrix.environments.sdist_wheels import SdistWheels, is_pure
-from matrix.environments.store import LEGACY_PYTHONS, EnvironmentStore, FailedAttempts
-from matrix.environments.toolbox import Toolbox, cutoff, interpreter_id
+from matrix.environments.store import (
+    LEGACY_PYTHONS,
+    LOCK_FORMAT,
+    ContentStore,
+    EnvironmentStore,
+    content_key,
+)
+from matrix.environments.toolbox import cutoff, interpreter_id
 from matrix.errors import IndexUnavailableError
 from matrix.interpreters.discovery import find_interpreters
 from matrix.model.environment import Environment, Image, Interpreter, Requirements
 from matrix.model.reason import Reason
-from matrix.pypi.client import CachedIndex, index_url
-from matrix.pypi.index import Index
 from matrix.pypi.tags import supported_tags
 
 # Part of every key: raise them to invalidate existing trees, or locks.
 _FORMAT = "tree/1"
 _FILES_FORMAT = "files/2"
 _SITE = "site"
-
-
-def _no_image(_: str) -> Image | None:
-    return None
+# Supported by `uv pip compile --python-platform`; the newest stands for all newer ones.
+_GLIBC_MINORS = (17, 28, *range(31, 41))
+_UV_CPUS = {"x86_64": "x86_64", "i686": "x86_64", "aarch64": "aarch64"}
+_LIBC = re.compile(r"(?P<name>glibc|musl) (?P<major>\d+)\.(?P<minor>\d+)")
 
 
 @dataclasses.dataclass(eq=False)
-class TreeStore:
-    """Environments for images. Safe for threads and processes.
+class TreeStore(ContentStore[Image]):
+    """Environments for images, which share locks and files with those for interpreters.
 
     `engine` runs builds in images; None is enough to choose and fetch files. `native` returns an
     image for a CPython minor that the engine runs without emulation. `interpreters` are those of
-    this machine, which are faster for some steps. The other fields are those of `EnvironmentStore`,
-    with which locks and files are shared.
+    this machine, which are faster for some steps.
     """
 
-    cache_dir: Path
-    engine: ContainerEngine | None
-    native: Callable[[str], Image | None] = _no_image
+    kind = "tree"
+
+    engine: ContainerEngine | None = None
+    native: Callable[[str], Image | None] = lambda _image: None
     interpreters: Callable[[], Sequence[Interpreter]] = find_interpreters
-    url: str = ""
-    offline: bool = False
-    seconds: float = 300.0
-    wait_seconds: float = 1.0
-    index: Index | None = None
-    runner: Runner = run
     download: Download = download
-    free_bytes: Callable[[Path], int] = free_bytes_at
     read_installed: Callable[[Path], dict[str, str]] = read_installed
 
     def __post_init__(self) -> None:
-        self.root = self.cache_dir / "environments"
-        tools = Toolbox(self.root, self.url or index_url(), self.offline, self.runner, self.seconds)
-        self._tools = tools
-        self._listing = self.index or CachedIndex(
-            self.cache_dir, url=tools.index_url, offline=self.offline
-        )
-        self._attempts = FailedAttempts(offline=self.offline, wait_seconds=self.wait_seconds)
-        self._folders = CacheFolders(tools, "tree", self.free_bytes)
-        self._lock_files = LockFiles(tools)
+        super().__post_init__()
         artifacts = Artifacts(self.root)
-        self._fetcher = Fetcher(tools, artifacts, self.download)
+        self._fetcher = Fetcher(self._tools, artifacts, self.download)
         command = ImageCommand(self.engine, self.seconds)
-        self._byte_code = ByteCodeCache(tools, command, self.interpreters)
-        self._locks = ImageLocks(
-            tools,
-            EnvironmentStore(
-                *(self.cache_dir, tools.index_url, self.offline, self.seconds, self.wait_seconds),
-                index=self._listing,
-                runner=self.runner,
-                free_bytes=self.free_bytes,
-            ),
-            self.interpreters,
+        self._byte_code = ByteCodeCache(self._tools, command, self.interpreters)
+        self._environments = EnvironmentStore(
+            *(self.cache_dir, self._tools.index_url, self.offline, self.seconds),
+            *(self.wait_seconds, self._listing, self.runner, self.free_bytes),
         )
         self._source_wheels = SdistWheels(
-            tools,
+            self._tools,
             artifacts,
             command,
             environment=self.ensure,
             native=self.native,
-            host_builders=lambda minor: [
-                interpreter_id(item) for item in self.interpreters() if item.python == minor
-            ],
+            host_builders=lambda minor: [interpreter_id(item) for item in self._own(minor)],
         )
-
-    def peek(self, image: Image, requirements: Requirements) -> Environment | None:
-        """Return the environment if it is finished, without network, engine or subprocess."""
-        content = self._lock_files.read(self._lock_key(image, requirements))
-        return None if content is None else self._find(image, content["lock"])
-
-    def ensure(self, image: Image, requirements: Requirements) -> Environment:
-        """Return the environment, built if necessary; raise BuildError where that fails.
-
-        A permanent failure is kept while this store lives.
-        """
-        try:
-            files = self.files(image, requirements)
-            lock = _lock_lines(files)
-            environment = self._find(image, lock)
-            if environment is not None:
-                return environment
-            return self._attempts.make(
-                _tree_key(image, lock), lambda: self._build(image, requirements, files)
-            )
-        except OSError as error:
-            raise from_os_error(error) from error
 
     def files(self, image: Image, requirements: Requirements) -> tuple[ChosenFile, ...]:
         """Return the one file of each distribution, chosen if necessary; raise BuildError."""
-        key = self._lock_key(image, requirements)
-
-        def resolve() -> Content:
-            self._folders.check_space()
-            files = self._choose(image, requirements)
-            return {
-                "lock": _lock_lines(files),
-                "python": image.python,
-                "files": [dataclasses.asdict(file) for file in files],
-            }
-
-        content = self._lock_files.read(key) or self._attempts.make(
-            key, lambda: self._lock_files.ensure(key, requirements, resolve)
-        )
+        content = self._locked(image, requirements)
         return tuple(ChosenFile(**file) for file in content["files"])
 
     def fetch(self, files: Sequence[ChosenFile]) -> list[Path]:
         """Return the paths of these files, downloaded if necessary; raise BuildError."""
         return self._fetcher.fetch(files)
 
-    def _choose(self, image: Image, requirements: Requirements) -> tuple[ChosenFile, ...]:
+    def _own(self, minor: str) -> list[Interpreter]:
+        return [item for item in self.interpreters() if item.python == minor]
+
+    def _resolve(self, runtime: Image, requirements: Requirements) -> Content:
+        files = self._choose(runtime, requirements)
+        return {
+            "lock": dump_lock(file.locked for file in files),
+            "python": runtime.python,
+            "files": [dataclasses.asdict(file) for file in files],
+        }
+
+    def _choose(self, image: Image, requirements: Requirements) -> list[ChosenFile]:
         target = FileTarget(
             image.python,
             supported_tags(image.minor, image.target, image.libc),
@@ -171,7 +139,7 @@ class TreeStore:
         pins = {name for name, _ in map(pinned, requirements.pins)}
         listing = index_with_local_wheels(self._listing, requirements)
         files = []
-        for locked in self._locks.resolve(image, requirements):
+        for locked in self._choose_releases(image, requirements):
             try:
                 project = listing.project(locked.name)
             except IndexUnavailableError as error:
@@ -183,45 +151,75 @@ class TreeStore:
                 only_binary=not {":all:", locked.name}.isdisjoint(requirements.only_binary),
             )
             files.append(choose(locked, project, target, choice))
-        return tuple(files)
+        return files
 
-    def _lock_key(self, image: Image, requirements: Requirements) -> str:
-        runtime = (image.python, image.target, image.libc)
-        return lock_key(_FILES_FORMAT, self._tools.index_url, runtime, requirements)
+    def _choose_releases(self, image: Image, requirements: Requirements) -> Iterator[LockedFile]:
+        """Return a lock, which images and interpreters of equal CPython and C library share.
 
-    def _find(self, image: Image, lock: tuple[str, ...]) -> Environment | None:
-        for key in (_tree_key(image, lock), _tree_key(image, lock, in_image=True)):
+        For CPython 2.7 and 3.5 its hashes are of files for this machine, not for the image.
+        """
+        own = self._own(image.minor)
+        if image.minor in LEGACY_PYTHONS:
+            if not own:
+                raise BuildError(
+                    Reason.NO_INTERPRETER,
+                    f"cannot resolve for CPython {image.minor}: that needs a CPython {image.minor}"
+                    " of this machine, and there is none",
+                )
+            return map(parse_line, self._environments.resolve(own[0], requirements))
+        key = self._key_of_lock(LOCK_FORMAT, image, requirements)
+
+        def resolve() -> Content:
+            arguments = (
+                # It builds sources whose metadata uv must read.
+                *("--python", str(own[0].executable) if own else sys.executable),
+                *("--python-version", image.python),
+                *("--python-platform", uv_platform(image.target, image.libc)),
+            )
+            lock = UvInstaller(self._tools).compile(arguments, requirements)
+            return {"lock": dump_lock(lock), "python": image.python}
+
+        files = self._lock_files
+        content = files.read(key) or files.ensure(key, requirements, resolve)
+        return map(parse_line, content["lock"])
+
+    def _key_of_lock(self, form: str, image: Image, requirements: Requirements) -> str:
+        parts = (image.python, image.target, image.libc)
+        return lock_key(form, self._tools.index_url, parts, requirements)
+
+    def _lock_key(self, runtime: Image, requirements: Requirements) -> str:
+        return self._key_of_lock(_FILES_FORMAT, runtime, requirements)
+
+    def _key(self, runtime: Image, lock: tuple[str, ...], *, in_image: bool = False) -> str:
+        """Return the key of a tree; `in_image` means that a part was built for this image only."""
+        image_id = runtime.id if in_image else ""
+        return content_key(_FORMAT, runtime.minor, runtime.target, image_id, *lock)
+
+    def _find(self, runtime: Image, lock: tuple[str, ...]) -> Environment | None:
+        for key in (self._key(runtime, lock), self._key(runtime, lock, in_image=True)):
             tree = self._folders.path(key) / _SITE
             if self._folders.metadata(key) is not None and tree.is_dir():
-                return Environment(
-                    Path(image.executable), key, lock, _interpreter(image), image, tree
-                )
+                executable = Path(runtime.executable)
+                return Environment(executable, key, lock, _interpreter(runtime), runtime, tree)
         return None
 
     def _build(
-        self, image: Image, requirements: Requirements, files: tuple[ChosenFile, ...]
+        self, runtime: Image, requirements: Requirements, lock: tuple[str, ...]
     ) -> Environment:
-        lock = _lock_lines(files)
-        wheels, in_image = self._wheels(image, files)
-        byte_code = self._byte_code.folders(image.minor, wheels, image)
+        files = self.files(runtime, requirements)
+        wheels, in_image = self._wheels(runtime, files)
+        byte_code = self._byte_code.folders(runtime.minor, wheels, runtime)
 
-        def fill(part: Path) -> dict[str, object]:
+        def fill(part: Path) -> Metadata:
             site = part / _SITE
             for folder in (*(wheel.folder for wheel in wheels), *byte_code):
                 link_into(folder, site)
             installed = self.read_installed(site)
             check_installed(installed, requirements.pins, [file.locked for file in files])
-            return {"installed": installed, "made_in": image.id if in_image else ""}
+            return {"installed": installed, "made_in": runtime.id if in_image else ""}
 
-        self._folders.ensure(
-            _tree_key(image, lock, in_image=in_image),
-            lambda: self._find(image, lock) is not None,
-            fill,
-        )
-        environment = self._find(image, lock)
-        if environment is None:
-            raise BuildError(Reason.BUILD_FAILED, "the tree was removed after its build")
-        return environment
+        key = self._key(runtime, lock, in_image=in_image)
+        return self._make_folder(runtime, lock, key, fill, "the tree was removed after its build")
 
     def _wheels(
         self, image: Image, files: tuple[ChosenFile, ...]
@@ -239,10 +237,6 @@ class TreeStore:
         return wheels, in_image
 
 
-def _lock_lines(files: Sequence[ChosenFile]) -> tuple[str, ...]:
-    return dump_lock(file.locked for file in files)
-
-
 def _interpreter(image: Image) -> Interpreter:
     return Interpreter(
         executable=Path(image.executable),
@@ -254,7 +248,16 @@ def _interpreter(image: Image) -> Interpreter:
     )
 
 
-def _tree_key(image: Image, lock: tuple[str, ...], *, in_image: bool = False) -> str:
-    """Return the key of a tree; `in_image` means that a part was built for this image only."""
-    text = "\n".join((_FORMAT, image.minor, image.target, image.id if in_image else "", *lock))
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
+def uv_platform(target: str, libc: str) -> str:
+    """Return uv's name of a Linux target; raise BuildError for an unsupported one."""
+    system, _, cpu = target.partition("_")
+    match = _LIBC.match(libc)
+    if system != "linux" or cpu not in _UV_CPUS or match is None:
+        raise BuildError(
+            Reason.BUILD_FAILED,
+            f"cannot resolve for {target} with {libc or 'an unknown C library'}",
+        )
+    if match["name"] == "musl":
+        return f"{_UV_CPUS[cpu]}-unknown-linux-musl"
+    minors = [minor for minor in _GLIBC_MINORS if minor <= int(match["minor"])]
+    return f"{_UV_CPUS[cpu]}-manylinux_2_{minors[-1] if minors else _GLIBC_MINORS[0]}"

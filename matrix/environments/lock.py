@@ -1,12 +1,27 @@
-"""Locks: the exact distributions of an environment, as `name==version --hash=sha256:...` lines."""
+"""Locks: the exact distributions of an environment, as `name==version --hash=sha256:...` lines.
+
+Also their files, and the comparison of what was installed with a lock and with pins.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from email.parser import HeaderParser
+from pathlib import Path
+from typing import Any
 
 from packaging.utils import canonicalize_name
+
+from matrix.environments.errors import BuildError
+from matrix.environments.toolbox import Toolbox
+from matrix.model.environment import Requirements
+from matrix.model.reason import Reason
+from matrix.pypi.tags import is_same_version
+from matrix.system.files import write_atomic
 
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*)"
@@ -28,6 +43,10 @@ class LockedFile:
         )
 
 
+Lock = tuple[LockedFile, ...]
+"""The distributions of an environment, by name."""
+
+
 def parse_line(line: str) -> LockedFile:
     """Parse a lock line; raise ValueError where it is invalid or has no hash."""
     match = _PIN.match(line)
@@ -37,7 +56,7 @@ def parse_line(line: str) -> LockedFile:
     return LockedFile(str(canonicalize_name(match["name"])), match["version"], hashes)
 
 
-def parse_lock(text: str) -> tuple[LockedFile, ...]:
+def parse_lock(text: str) -> Lock:
     """Parse a requirements file with hashes; return its distributions by name.
 
     It may have continuation lines and comments, as pip and uv write them.
@@ -61,3 +80,104 @@ def pinned(pin: str) -> tuple[str, str]:
     """Return canonical name and version of a pin such as `Flask[async]==2.2.3`."""
     name, _, version = pin.partition("==")
     return str(canonicalize_name(name.partition("[")[0])), version
+
+
+Content = dict[str, Any]
+"""The JSON object of a lock file; `lock` has the lines of the lock."""
+
+
+def lock_key(
+    form: str, index_url: str, runtime: tuple[str, str, str], requirements: Requirements
+) -> str:
+    """Return the key of a lock; `runtime` is the CPython's full version, target and C library.
+
+    `form` is the version of the content's meaning: change it to invalidate older files.
+    """
+    parts = [
+        form,
+        index_url,
+        *runtime,
+        requirements.as_of.isoformat(),
+        sorted(requirements.pins),
+        sorted(requirements.also),
+        sorted(requirements.only_binary),
+    ]
+    if requirements.given:
+        parts.append(sorted(file.sha256 for file in requirements.given))
+    return hashlib.sha256(json.dumps(parts).encode("utf-8")).hexdigest()[:32]
+
+
+class LockFiles:
+    """The lock files of a store."""
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+        self._folder = tools.root / "locks"
+
+    def read(self, key: str) -> Content | None:
+        """Return the content of a file, None where it is missing or incomplete."""
+        try:
+            content = json.loads((self._folder / f"{key}.json").read_text("utf-8"))
+            content["lock"] = tuple(map(str, content["lock"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return dict(content)
+
+    def ensure(self, key: str, requirements: Requirements, make: Callable[[], Content]) -> Content:
+        """Return the content of a file; write what `make` returns where it is missing."""
+        with self._tools.guard(f"lock-{key}"):
+            existing = self.read(key)
+            if existing is not None:
+                return existing
+            content = {
+                **make(),
+                "pins": requirements.pins,
+                "also": requirements.also,
+                "as_of": requirements.as_of.isoformat(),
+            }
+            write_atomic(self._folder / f"{key}.json", json.dumps(content, indent=1))
+        return {**content, "lock": tuple(content["lock"])}
+
+
+def site_packages(environment: Path) -> Path:
+    """Return the site-packages folder of an environment; raise BuildError where it has none."""
+    for pattern in ("lib/python*/site-packages", "Lib/site-packages"):
+        for folder in sorted(environment.glob(pattern)):
+            return folder
+    raise BuildError(Reason.BUILD_FAILED, "the environment has no site-packages folder")
+
+
+def read_installed(folder: Path) -> dict[str, str]:
+    """Return the version by canonical name of each distribution in a site-packages folder."""
+    versions: dict[str, str] = {}
+    for pattern, name in (("*.dist-info", "METADATA"), ("*.egg-info", "PKG-INFO")):
+        for info in folder.glob(pattern):
+            file = info / name if info.is_dir() else info
+            with file.open(encoding="utf-8", errors="replace") as stream:
+                headers = HeaderParser().parse(stream, headersonly=True)
+            versions[str(canonicalize_name(headers["Name"]))] = headers["Version"]
+    return versions
+
+
+def check_installed(
+    installed: Mapping[str, str], pins: Sequence[str], lock: Sequence[LockedFile]
+) -> None:
+    """Raise BuildError(WRONG_INSTALL) unless exactly the lock is installed, with all pins."""
+    expected = {locked.name: locked.version for locked in lock}
+    problems = [
+        f"{name} is {installed.get(name, 'missing')}, but the lock has {version}"
+        for name, version in expected.items()
+        if not is_same_version(installed.get(name), version)
+    ]
+    problems += [
+        f"{name} {installed[name]} is not in the lock"
+        for name in sorted(set(installed) - set(expected))
+    ]
+    for pin in pins:
+        name, version = pinned(pin)
+        if not is_same_version(installed.get(name), version):
+            problems.append(
+                f"{name} is {installed.get(name, 'missing')}, but {version} is required"
+            )
+    if problems:
+        raise BuildError(Reason.WRONG_INSTALL, "; ".join(dict.fromkeys(problems)))

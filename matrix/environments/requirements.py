@@ -19,7 +19,7 @@ from matrix.model.cell import Cell
 from matrix.model.environment import Requirements
 from matrix.model.plan import PlannedCell
 from matrix.probes.integrations import distribution_name, find_integration
-from matrix.system.data_files import read_toml
+from matrix.system.files import read_toml
 from matrix.system.paths import data_dir
 
 

@@ -32,7 +32,7 @@ from matrix.environments.toolbox import Toolbox
 from matrix.model.environment import Environment, Image, Requirements
 from matrix.model.reason import Reason
 from matrix.pypi.tags import supported_tags
-from matrix.system.data_files import TOMLDecodeError, parse_toml, read_data
+from matrix.system.files import TOMLDecodeError, parse_toml, read_data
 
 _MAX_PYPROJECT_BYTES = 1024 * 1024
 _MAX_MEMBERS = 100_000  # pyproject.toml is near the start
@@ -161,13 +161,10 @@ class SdistWheels:
         yield image
 
     def _find(self, image: Image, chosen: ChosenFile) -> Path | None:
-        for builder in (_pure_builder(image), _image_builder(image)):
+        own = (_pure_builder(image), _image_builder(image))
+        for builder in (*own, *self.host_builders(image.minor)):
             wheel = self.artifacts.find_wheel(builder, chosen.sha256)
-            if wheel is not None:
-                return wheel
-        for builder in self.host_builders(image.minor):
-            wheel = self.artifacts.find_wheel(builder, chosen.sha256)
-            if wheel is not None and is_pure(wheel):
+            if wheel is not None and (builder in own or is_pure(wheel)):
                 return wheel
         return None
 

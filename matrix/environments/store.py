@@ -14,23 +14,27 @@ import hashlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import stamina
 
-from matrix.environments.cache_folders import CacheFolders, free_bytes_at
-from matrix.environments.commands import Runner, run
+from matrix.environments.cache_folders import CacheFolders, Metadata, free_bytes_at
 from matrix.environments.errors import BuildError, from_os_error
-from matrix.environments.installed import check_installed, read_installed, site_packages
-from matrix.environments.lock import dump_lock, parse_line
-from matrix.environments.lock_files import Content, LockFiles, lock_key
-from matrix.environments.pip_legacy import PipInstaller
-from matrix.environments.toolbox import Toolbox, interpreter_id
-from matrix.environments.uv import Installer, UvInstaller
+from matrix.environments.installers import Installer, PipInstaller, UvInstaller
+from matrix.environments.lock import (
+    Content,
+    LockFiles,
+    check_installed,
+    dump_lock,
+    lock_key,
+    parse_line,
+    read_installed,
+    site_packages,
+)
+from matrix.environments.toolbox import Runner, Toolbox, interpreter_id, run
 from matrix.model.environment import Environment, Interpreter, Requirements
 from matrix.model.reason import Reason
-from matrix.pypi.client import CachedIndex, index_url
-from matrix.pypi.index import Index
+from matrix.pypi.client import CachedIndex, Index, index_url
 
 # Part of every key: raise them to invalidate existing environments, or locks.
 _FORMAT = "environment/1"
@@ -40,6 +44,7 @@ LEGACY_PYTHONS = frozenset({"2.7", "3.5"})
 _ATTEMPTS = 3
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 class FailedAttempts:
@@ -92,14 +97,17 @@ class FailedAttempts:
 
 
 @dataclasses.dataclass(eq=False)
-class EnvironmentStore:
-    """Environments by their content. Safe for threads and processes.
+class ContentStore(Generic[_R]):
+    """Environments for runtimes of some kind, by their content. Safe for threads and processes.
 
     `url` is the package index, "" for the one that the user's tools are configured for; `offline`
     means that it is not used. `seconds` limits each run of a tool, `wait_seconds` is the first
     pause before the index is tried again. The other fields are for tests: the index's listing, how
-    to run programs, the choice of an installer, free bytes of the disk.
+    to run programs, free bytes of the disk.
     """
+
+    kind: ClassVar[str]
+    """The name of the folder that its environments are in, without the `s`."""
 
     cache_dir: Path
     url: str = ""
@@ -108,7 +116,6 @@ class EnvironmentStore:
     wait_seconds: float = 1.0
     index: Index | None = None
     runner: Runner = run
-    installer: Callable[[Interpreter], Installer] | None = None
     free_bytes: Callable[[Path], int] = free_bytes_at
 
     def __post_init__(self) -> None:
@@ -120,44 +127,85 @@ class EnvironmentStore:
             self.cache_dir, url=self._tools.index_url, offline=self.offline
         )
         self._attempts = FailedAttempts(offline=self.offline, wait_seconds=self.wait_seconds)
-        self._folders = CacheFolders(self._tools, "env", self.free_bytes)
-        self._locks = LockFiles(self._tools)
+        self._folders = CacheFolders(self._tools, self.kind, self.free_bytes)
+        self._lock_files = LockFiles(self._tools)
 
-    def peek(self, interpreter: Interpreter, requirements: Requirements) -> Environment | None:
-        """Return the environment if it is finished, without network or subprocess."""
-        content = self._locks.read(self._lock_key(interpreter, requirements))
-        return None if content is None else self._find(interpreter, content["lock"])
+    def peek(self, runtime: _R, requirements: Requirements) -> Environment | None:
+        """Return the environment if it is finished, without network, engine or subprocess."""
+        content = self._lock_files.read(self._lock_key(runtime, requirements))
+        return None if content is None else self._find(runtime, content["lock"])
 
-    def ensure(self, interpreter: Interpreter, requirements: Requirements) -> Environment:
+    def ensure(self, runtime: _R, requirements: Requirements) -> Environment:
         """Return the environment, built if necessary; raise BuildError where that fails.
 
         A permanent failure is kept while this store lives.
         """
         try:
-            lock = self.resolve(interpreter, requirements)
-            environment = self._find(interpreter, lock)
-            if environment is not None:
-                return environment
-            return self._attempts.make(
-                _environment_key(interpreter, lock),
-                lambda: self._build(interpreter, requirements, lock),
+            lock = self._locked(runtime, requirements)["lock"]
+            return self._find(runtime, lock) or self._attempts.make(
+                self._key(runtime, lock), lambda: self._build(runtime, requirements, lock)
             )
         except OSError as error:
             raise from_os_error(error) from error
 
-    def resolve(self, interpreter: Interpreter, requirements: Requirements) -> tuple[str, ...]:
-        """Return the lines of the lock, resolved if necessary; raise BuildError."""
-        key = self._lock_key(interpreter, requirements)
+    def _locked(self, runtime: _R, requirements: Requirements) -> Content:
+        """Return the content of the lock file, resolved if necessary; raise BuildError."""
+        key = self._lock_key(runtime, requirements)
 
         def resolve() -> Content:
             self._folders.check_space()
-            lock = dump_lock(self._installer_for(interpreter).resolve(interpreter, requirements))
-            return {"lock": lock, "python": interpreter.version}
+            return self._resolve(runtime, requirements)
 
-        content = self._locks.read(key) or self._attempts.make(
-            key, lambda: self._locks.ensure(key, requirements, resolve)
+        return self._lock_files.read(key) or self._attempts.make(
+            key, lambda: self._lock_files.ensure(key, requirements, resolve)
         )
-        return tuple(content["lock"])
+
+    def _make_folder(
+        self,
+        runtime: _R,
+        lock: tuple[str, ...],
+        key: str,
+        fill: Callable[[Path], Metadata],
+        missing: str,
+    ) -> Environment:
+        """Return the environment that `fill` writes; `missing` is the problem where it has not."""
+        self._folders.ensure(key, lambda: self._find(runtime, lock) is not None, fill)
+        environment = self._find(runtime, lock)
+        if environment is None:
+            raise BuildError(Reason.BUILD_FAILED, missing)
+        return environment
+
+    def _lock_key(self, runtime: _R, requirements: Requirements) -> str:
+        raise NotImplementedError
+
+    def _key(self, runtime: _R, lock: tuple[str, ...]) -> str:
+        raise NotImplementedError
+
+    def _find(self, runtime: _R, lock: tuple[str, ...]) -> Environment | None:
+        raise NotImplementedError
+
+    def _resolve(self, runtime: _R, requirements: Requirements) -> Content:
+        raise NotImplementedError
+
+    def _build(self, runtime: _R, requirements: Requirements, lock: tuple[str, ...]) -> Environment:
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(eq=False)
+class EnvironmentStore(ContentStore[Interpreter]):
+    """Environments for interpreters of this machine; `installer` is for tests."""
+
+    kind = "env"
+
+    installer: Callable[[Interpreter], Installer] | None = None
+
+    def resolve(self, interpreter: Interpreter, requirements: Requirements) -> tuple[str, ...]:
+        """Return the lines of the lock, resolved if necessary; raise BuildError."""
+        return tuple(self._locked(interpreter, requirements)["lock"])
+
+    def _resolve(self, runtime: Interpreter, requirements: Requirements) -> Content:
+        lock = self._installer_for(runtime).resolve(runtime, requirements)
+        return {"lock": dump_lock(lock), "python": runtime.version}
 
     def _installer_for(self, interpreter: Interpreter) -> Installer:
         if self.installer is not None:
@@ -166,41 +214,37 @@ class EnvironmentStore:
             return PipInstaller(self._tools, self._listing)
         return UvInstaller(self._tools)
 
-    def _lock_key(self, interpreter: Interpreter, requirements: Requirements) -> str:
-        runtime = (interpreter.version, interpreter.target, interpreter.libc)
-        return lock_key(LOCK_FORMAT, self._tools.index_url, runtime, requirements)
+    def _lock_key(self, runtime: Interpreter, requirements: Requirements) -> str:
+        parts = (runtime.version, runtime.target, runtime.libc)
+        return lock_key(LOCK_FORMAT, self._tools.index_url, parts, requirements)
 
-    def _find(self, interpreter: Interpreter, lock: tuple[str, ...]) -> Environment | None:
-        key = _environment_key(interpreter, lock)
+    def _key(self, runtime: Interpreter, lock: tuple[str, ...]) -> str:
+        return content_key(_FORMAT, interpreter_id(runtime), *lock)
+
+    def _find(self, runtime: Interpreter, lock: tuple[str, ...]) -> Environment | None:
+        key = self._key(runtime, lock)
         metadata = self._folders.metadata(key)
         if metadata is None or not isinstance(metadata.get("python"), str):
             return None
         python = self._folders.path(key) / metadata["python"]
-        return Environment(python, key, lock, interpreter) if python.exists() else None
+        return Environment(python, key, lock, runtime) if python.exists() else None
 
     def _build(
-        self, interpreter: Interpreter, requirements: Requirements, lock: tuple[str, ...]
+        self, runtime: Interpreter, requirements: Requirements, lock: tuple[str, ...]
     ) -> Environment:
-        def fill(part: Path) -> dict[str, object]:
+        def fill(part: Path) -> Metadata:
             locked = tuple(parse_line(line) for line in lock)
-            self._installer_for(interpreter).build(interpreter, requirements, locked, part)
+            self._installer_for(runtime).build(runtime, requirements, locked, part)
             installed = read_installed(site_packages(part))
             check_installed(installed, requirements.pins, locked)
             windows = (part / "Scripts" / "python.exe").exists()
             python = "Scripts/python.exe" if windows else "bin/python"
             return {"python": python, "installed": installed}
 
-        self._folders.ensure(
-            _environment_key(interpreter, lock),
-            lambda: self._find(interpreter, lock) is not None,
-            fill,
-        )
-        environment = self._find(interpreter, lock)
-        if environment is None:
-            raise BuildError(Reason.BUILD_FAILED, "the environment has no Python executable")
-        return environment
+        missing = "the environment has no Python executable"
+        return self._make_folder(runtime, lock, self._key(runtime, lock), fill, missing)
 
 
-def _environment_key(interpreter: Interpreter, lock: tuple[str, ...]) -> str:
-    text = "\n".join((_FORMAT, interpreter_id(interpreter), *lock))
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
+def content_key(*lines: str) -> str:
+    """Return the key of a folder whose content these lines determine."""
+    return hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()[:32]

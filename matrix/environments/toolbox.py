@@ -1,4 +1,8 @@
-"""The toolbox of all installers: the folders of the store, running tools, locks and limits."""
+"""The toolbox of all installers: the folders of the store, running tools, locks and limits.
+
+Commands are limited in time, killed with their children, and get an allow-list of environment
+variables, so that neither the caller's secrets nor this machine's pip and uv settings reach them.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,123 @@ import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
-import shutil
-import sys
+import os
+import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import filelock
 import uv
 
-from matrix.environments.commands import Command, Runner, check_output, child_environment
-from matrix.environments.errors import BuildError
+from matrix.environments.errors import BuildError, from_log, from_os_error
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.reason import Reason
+from matrix.system.processes import CHILDREN, ProcessTree
+
+_WINDOWS = ("SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
+# Compilers, for source distributions.
+_COMPILERS = ("CC", "CXX", "CFLAGS", "LDFLAGS", "SDKROOT")
+# For a proxy that signs certificates itself.
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT")
+_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_PASSED_VARIABLES = (
+    *("PATH", "LANG", "LC_ALL", *_WINDOWS, "PROCESSOR_ARCHITECTURE", *_COMPILERS),
+    *(*_CERTIFICATES, *_CA_BUNDLES, *map(str.upper, _PROXIES), *_PROXIES),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command line; `stdin` is its standard input, `seconds` its time limit."""
+
+    argv: Sequence[str]
+    environ: Mapping[str, str]
+    folder: Path
+    seconds: float
+    stdin: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandResult:
+    """Exit code, standard output, and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+Runner = Callable[[Command], CommandResult]
+
+
+def run(command: Command, *, start: Callable[..., ProcessTree] = ProcessTree) -> CommandResult:
+    """Run a command to its end; raise BuildError(TIMED_OUT) when it exceeds its time limit.
+
+    An exception (such as Ctrl-C) kills it with all its children.
+    """
+    with (
+        tempfile.TemporaryFile() as stdin,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
+        stdin.write(command.stdin.encode("utf-8"))
+        stdin.seek(0)
+        tree = CHILDREN.start(
+            lambda: start(
+                command.argv, command.environ, command.folder, stdin=stdin, stdout=out, stderr=err
+            ),
+            _kill,
+        )
+        try:
+            code = tree.process.wait(command.seconds)
+        except subprocess.TimeoutExpired:
+            _kill(tree)
+            detail = f"{Path(command.argv[0]).name} took longer than {command.seconds:g} s"
+            raise BuildError(Reason.TIMED_OUT, detail, _text(out) + _text(err)) from None
+        except BaseException:
+            _kill(tree)
+            raise
+        finally:
+            CHILDREN.remove(tree)
+            tree.close()
+        return CommandResult(code, _text(out), _text(err))
+
+
+def child_environment(
+    scratch: Path, variables: Mapping[str, str], caller: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the variables for an installer: allowed ones of `caller`, then `variables`.
+
+    Home and temporary folder are `scratch`, which must exist.
+    """
+    caller = os.environ if caller is None else caller
+    return {
+        **{name: caller[name] for name in _PASSED_VARIABLES if name in caller},
+        **dict.fromkeys(("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP"), str(scratch)),
+        "PYTHONNOUSERSITE": "1",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "UV_NO_CONFIG": "1",
+        "UV_NO_PROGRESS": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "NO_COLOR": "1",
+        **variables,
+    }
+
+
+def _kill(tree: ProcessTree) -> None:
+    tree.kill()
+    tree.process.wait()
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
+
 
 _INDEX_SECONDS = "60"
 _INCOMPLETE_WARNING = "needs to be downloaded from a registry"
@@ -49,16 +156,6 @@ class Toolbox:
     runner: Runner
     seconds: float
 
-    @property
-    def uv_cache(self) -> Path:
-        """Return the folder that environments are hard-linked from."""
-        return self.root / "uv"
-
-    @property
-    def host_python(self) -> str:
-        """Return the interpreter that runs this program, and the tools that are Python."""
-        return sys.executable
-
     def uv(
         self, *arguments: str, offline: bool, stdin: str = "", only_binary: tuple[str, ...] = ()
     ) -> str:
@@ -68,7 +165,7 @@ class Toolbox:
         exit code 0 and a warning: that raises BuildError(INDEX_UNAVAILABLE).
         """
         variables = {
-            "UV_CACHE_DIR": str(self.uv_cache),
+            "UV_CACHE_DIR": str(self.root / "uv"),
             "UV_DEFAULT_INDEX": self.index_url,
             "UV_HTTP_TIMEOUT": _INDEX_SECONDS,
             "UV_LINK_MODE": "hardlink",
@@ -91,22 +188,31 @@ class Toolbox:
         only_binary: tuple[str, ...] = (),
         incomplete_warning: str = "",
     ) -> str:
-        """Run a tool in a scratch folder of its own; return its output."""
+        """Run a tool in a scratch folder of its own; return its output, or raise BuildError.
+
+        `incomplete_warning` is a text in its standard error that means that it lacked data of the
+        index: its result is then refused with INDEX_UNAVAILABLE.
+        """
         with self.scratch() as folder:
             environ = child_environment(folder, variables)
-            command = Command(argv, environ, folder, self.seconds, stdin)
-            return check_output(self.runner, command, only_binary, incomplete_warning)
+            try:
+                result = self.runner(Command(argv, environ, folder, self.seconds, stdin))
+            except OSError as error:
+                raise from_os_error(error) from error
+        if result.code != 0:
+            raise from_log(f"{result.out}\n{result.err}", only_binary)
+        if incomplete_warning and incomplete_warning in result.err:
+            line = next(line for line in result.err.splitlines() if incomplete_warning in line)
+            raise BuildError(Reason.INDEX_UNAVAILABLE, line.strip()[:300], result.err)
+        return result.out
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """Yield an empty folder that is removed afterwards."""
         parent = self.root / "scratch"
         parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=parent))
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
 
     @contextlib.contextmanager
     def guard(self, name: str, *, wait: bool = True) -> Iterator[None]:

@@ -1,29 +1,66 @@
-"""Search for CPythons on this machine: one interpreter per minor and target."""
+"""Search for CPythons on this machine: one interpreter per minor and target.
+
+Each module of `sources/` defines one source as `SOURCE`. A source lists candidates without running
+them; it must be quick and must not fail where the tool it looks for is absent.
+"""
 
 from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import functools
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
+from matrix.interpreters import sources
 from matrix.interpreters.inspect import (
     InterpreterCache,
     InterpreterQuery,
     NotAnInterpreterError,
     build_interpreter,
     host_target,
+    is_covered,
     query_interpreter,
-    why_excluded,
 )
-from matrix.interpreters.source import InterpreterSource, SearchPlaces, load_sources
 from matrix.model.environment import Interpreter
 from matrix.model.reason import Reason
 from matrix.system.paths import cache_dir
+from matrix.system.source_files import plugins
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchPlaces:
+    """The machine as a source sees it: variables, home folder and `sys.platform`."""
+
+    environ: Mapping[str, str]
+    home: Path
+    platform: str
+
+    @property
+    def windows(self) -> bool:
+        """Return whether executables are called `.exe` and are beside the library."""
+        return self.platform == "win32"
+
+
+@dataclasses.dataclass(frozen=True)
+class InterpreterSource:
+    """`name` goes into `Interpreter.source`; of two equal versions the lower `rank` wins."""
+
+    name: str
+    rank: int
+    candidates: Callable[[SearchPlaces], Iterable[Path]]
+
+
+@functools.lru_cache(maxsize=1)
+def load_sources() -> tuple[InterpreterSource, ...]:
+    """Return the source of every module of `sources/`, by rank."""
+    loaded = (source for _, source in plugins(sources, "SOURCE"))
+    return tuple(sorted(loaded, key=lambda source: (source.rank, source.name)))
+
 
 _WORKERS = 4
 
@@ -73,7 +110,7 @@ def search(
         executable, source = candidate
         try:
             answer = cache.query(executable, query)
-            if why_excluded(answer) is not None:
+            if not is_covered(answer):
                 return None
             return build_interpreter(executable, source.name, answer)
         except NotAnInterpreterError as error:
@@ -112,24 +149,15 @@ def _is_program(path: Path) -> bool:
 
 def _choose(interpreters: Iterable[Interpreter], own: str) -> tuple[Interpreter, ...]:
     best: dict[tuple[str, str], Interpreter] = {}
-    for interpreter in interpreters:
-        kind = interpreter.python, interpreter.target
-        rival = best.get(kind)
-        if rival is None or _version(interpreter) > _version(rival):
-            best[kind] = interpreter
+    # Of equal versions the first one stays the first.
+    for item in sorted(interpreters, key=lambda item: Version(item.version), reverse=True):
+        best.setdefault((item.python, item.target), item)
     return tuple(
         sorted(
             best.values(),
             key=lambda chosen: (Version(chosen.python), chosen.target != own, chosen.target),
         )
     )
-
-
-def _version(interpreter: Interpreter) -> Version:
-    try:
-        return Version(interpreter.version)
-    except InvalidVersion as error:
-        raise ValueError(interpreter.version) from error
 
 
 # uv fetches ready builds from 3.8 on: https://docs.astral.sh/uv/reference/policies/python/
@@ -141,9 +169,8 @@ class NoInterpreterError(LookupError):
 
     reason = Reason.NO_INTERPRETER
 
-    def __init__(self, python: str, detail: str, remedy: str) -> None:
+    def __init__(self, detail: str, remedy: str) -> None:
         super().__init__(detail)
-        self.python = python
         self.detail = detail
         self.remedy = remedy
 
@@ -162,7 +189,7 @@ def interpreter_for(
     versions = ", ".join(interpreter.python for interpreter in usable) or "none"
     name = f"{python} for {target}" if target else python
     raise NoInterpreterError(
-        python, f"CPython {name} is not on this machine (found: {versions})", install_hint(python)
+        f"CPython {name} is not on this machine (found: {versions})", install_hint(python)
     )
 
 

@@ -19,23 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from matrix.model.environment import Interpreter
-from matrix.system.atomic import write_atomic
+from matrix.system.files import write_atomic
 
 InterpreterAnswer = dict[str, Any]
 InterpreterQuery = Callable[[Path], InterpreterAnswer]
 
 _TIMEOUT_SECONDS = 10.0
-_PASSED_VARIABLES = (
-    "PATH",
-    "LANG",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    # Without these Windows starts little, and does not know its CPU.
-    "SYSTEMROOT",
-    "TEMP",
-    "PROCESSOR_ARCHITECTURE",
-    "PROCESSOR_ARCHITEW6432",
-)
+# Without these Windows starts little, and does not know its CPU.
+_WINDOWS = ("SYSTEMROOT", "TEMP", "PROCESSOR_ARCHITECTURE", "PROCESSOR_ARCHITEW6432")
+_PASSED_VARIABLES = ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH", *_WINDOWS)
 
 # Runs on 2.7 to 3.14. `-S` and an empty first path entry keep other people's code out of it.
 _SCRIPT = r"""
@@ -97,16 +89,14 @@ _CPU_OF_32_BITS = {"x86_64": "i686", "amd64": "i686", "aarch64": "armv8l", "arm6
 _BITS_32 = 32
 
 
-def why_excluded(answer: Mapping[str, Any]) -> str | None:
-    """Return why the documents do not cover the interpreter, None where they do."""
-    if answer["implementation"] != "CPython":
-        return f"is {answer['implementation']}, not CPython"
-    if answer["free_threaded"]:
-        return "is a free-threaded build"
-    major, minor = (int(part) for part in answer["version"].split(".")[:2])
-    if (major, minor) != (2, 7) and (major, minor) < _OLDEST_3:
-        return f"is CPython {answer['version']}, which is too old (the oldest are 2.7 and 3.5)"
-    return None
+def is_covered(answer: Mapping[str, Any]) -> bool:
+    """Return whether documents cover the interpreter: CPython 2.7 or from 3.5 on, with the GIL."""
+    version = tuple(int(part) for part in answer["version"].split(".")[:2])
+    return (
+        answer["implementation"] == "CPython"
+        and not answer["free_threaded"]
+        and (version == (2, 7) or version >= _OLDEST_3)
+    )
 
 
 def host_target() -> str:

@@ -109,7 +109,7 @@ def with_unusable_minimum(
         return verdict
     pythons = {item.cell.python for item in known if _unusable(item)}
     nowhere = fact(
-        FactKind.USABLE_NOWHERE, lowest[0].minimum, pythons=tuple(sorted(pythons, key=_python_key))
+        FactKind.USABLE_NOWHERE, lowest[0].minimum, pythons=tuple(sorted(pythons, key=Version))
     )
     if verdict.outcome is not Outcome.UNVERIFIED:
         return dataclasses.replace(verdict, remarks=(*verdict.remarks, nowhere))
@@ -187,7 +187,3 @@ def _unusable(finding: Finding | None) -> bool:
 
 def _usable(finding: Finding | None) -> bool:
     return finding is not None and finding.shows is not Observed.UNKNOWN
-
-
-def _python_key(python: str) -> tuple[int, ...]:
-    return tuple(map(int, python.split(".")))

@@ -9,9 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from packaging.version import InvalidVersion, Version
-
-from matrix.agent.observations import Liveness, liveness, observations_of
+from matrix.agent.observations import Liveness, liveness, observations_of, same_version
 from matrix.model.capture import CellCapture, Identity, ProcessCapture
 from matrix.model.cell import Cell
 from matrix.model.fact import Fact, FactKind, fact
@@ -59,7 +57,7 @@ def install_failure(capture: CellCapture, cell: Cell) -> Failure | None:
     if capture.identity is None:
         return Failure(Reason.BROKEN_START, (fact(FactKind.NO_IDENTITY),))
     for name, installed, requested in _expected(capture.identity, cell):
-        if not _same(installed, requested):
+        if not same_version(installed, requested):
             wrong = fact(
                 FactKind.WRONG_INSTALL, name=name, installed=installed, requested=requested
             )
@@ -108,10 +106,3 @@ def _expected(identity: Identity, cell: Cell) -> list[tuple[str, str, str]]:
         installed = identity.installed[distribution]
         expected.append((distribution, installed, cell.framework_version))
     return expected
-
-
-def _same(installed: str, requested: str) -> bool:
-    try:
-        return Version(installed).public == Version(requested).public
-    except InvalidVersion:
-        return installed == requested

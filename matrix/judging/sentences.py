@@ -226,10 +226,6 @@ def _control_works(item: Fact) -> str:
     )
 
 
-def _earlier(item: Fact) -> str:
-    return f"A regression: {_named(item)}, an earlier release, shows it there"
-
-
 def _denied(item: Fact) -> str:
     denied = "without being asked for" if item.text("channel") else "which the page denies"
     return f"It shows, {denied}: "
@@ -301,7 +297,9 @@ def _usable_nowhere(item: Fact) -> str:
 _PREFIXES: Mapping[FactKind, Render] = {
     FactKind.RELEASE: lambda item: f"{_named(item)}: ",
     FactKind.CONTROL_SHOWS: lambda item: f"{_named(item)} in the same environment: ",
-    FactKind.EARLIER_SHOWS: lambda item: f"{_earlier(item)}: ",
+    FactKind.EARLIER_SHOWS: lambda item: (
+        f"A regression: {_named(item)}, an earlier release, shows it there: "
+    ),
     FactKind.SHOWS_THOUGH_DENIED: _denied,
     FactKind.SEEN_WHEN_ENABLED: lambda item: (
         f"It does where it is asked for ({item.text('channel')}, {_id(item)}): "

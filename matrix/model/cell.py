@@ -1,10 +1,16 @@
-"""A cell: one environment and the releases that run in it."""
+"""A cell: one environment and the releases that run in it; and globs of ids.
+
+Globs may have braces: `cp3{9,10}-*-django*`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import fnmatch
+import functools
 import re
+from collections.abc import Iterable
 
 from packaging.version import Version
 
@@ -18,6 +24,9 @@ _ID = re.compile(
 _ID_DIGIT_NAME = re.compile(
     _ID.pattern.replace(r"[a-z][a-z0-9_]*?[a-z_]|[a-z]", r"[a-z][a-z0-9_]*\d").replace("=?", "=")
 )
+
+
+_BRACES = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +48,7 @@ class Cell:
     ddtrace: str
     as_of: dt.date | None = None
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """Return the stable, unique id, which globs can match and `parse` reads."""
         name = self.framework.replace("-", "_")
@@ -80,3 +89,20 @@ class Cell:
             ddtrace=match["ddtrace"],
             as_of=dt.datetime.strptime(as_of, "%Y%m%d").date() if as_of else None,  # noqa: DTZ007
         )
+
+
+def expand(pattern: str) -> tuple[str, ...]:
+    """Return the patterns that a pattern with braces stands for; braces may be nested."""
+    match = _BRACES.search(pattern)
+    if match is None:
+        return (pattern,)
+    head, tail = pattern[: match.start()], pattern[match.end() :]
+    choices = match[1].split(",")
+    patterns = (text for choice in choices for text in expand(f"{head}{choice}{tail}"))
+    return tuple(dict.fromkeys(patterns))
+
+
+def matches(pattern: str, words: Iterable[str]) -> bool:
+    """Return whether any of `words` matches the pattern, which may have braces."""
+    patterns = expand(pattern)
+    return any(fnmatch.fnmatchcase(word, item) for word in words for item in patterns)

@@ -10,7 +10,7 @@ from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
 from matrix.probes.integrations import Integration, load_integrations
 from matrix.probes.registry import AUTOMATIC, ERROR, EXPLICIT, probe_name
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 
 
 @dataclasses.dataclass(frozen=True)

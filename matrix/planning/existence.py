@@ -19,7 +19,7 @@ from matrix.model.index import ReleaseFiles
 from matrix.model.reason import Reason
 from matrix.probes.integrations import Integration
 from matrix.pypi.releases import Release, Releases, specifier_allows
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 
 # The most later releases that are tried where the minimum does not build or start.
 _MOST_FALLBACKS = 15

@@ -9,8 +9,8 @@ from matrix.docker.interface import EngineInfo
 from matrix.errors import EngineUnavailableError, UsageError, did_you_mean
 from matrix.interpreters.inspect import host_target
 from matrix.interpreters.targets import compatible_targets
+from matrix.model.cell import matches
 from matrix.model.reason import Reason
-from matrix.model.selectors import matches
 from matrix.planning.existence import Unsatisfiable
 
 ENGINES = ("auto", "docker", "local")

@@ -23,7 +23,7 @@ from matrix.planning.locations import engine_platform
 from matrix.planning.page import ClaimPage, pages_by_document
 from matrix.planning.profiles import Profile, ProfileLimit, load_profile
 from matrix.planning.versions import TRACER, VersionChoice
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 from matrix.pypi.releases import Release, end_of_day
 
 

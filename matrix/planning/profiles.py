@@ -16,7 +16,7 @@ from matrix.model.claim import Claim
 from matrix.model.plan import Plan
 from matrix.model.reason import Reason
 from matrix.planning.expectations import Check
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 from matrix.system.paths import data_dir
 
 SMOKE = "smoke"

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from matrix.errors import NothingSelectedError, did_you_mean
+from matrix.model.cell import matches
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import Omission, Part, Plan
 from matrix.model.reason import Reason
-from matrix.model.selectors import matches
 from matrix.planning.cell_set import plan_cells
 from matrix.planning.coverage import load_coverage
 

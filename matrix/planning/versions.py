@@ -20,7 +20,7 @@ from matrix.planning.existence import (
 from matrix.planning.expectations import Check, runtimes_of
 from matrix.planning.page import ClaimPage
 from matrix.probes.integrations import Integration
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 from matrix.pypi.releases import Release, Releases, specifier_allows
 
 TRACER = "ddtrace"

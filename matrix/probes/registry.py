@@ -16,13 +16,12 @@ import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from matrix.model.probe import NO_EVIDENCE, Channel, Compared, Evidence, Probe, Stimulus
+from matrix.model.probe import NO_EVIDENCE, AllOf, Channel, Compared, Evidence, Probe, Stimulus
 from matrix.probes import capabilities
-from matrix.probes.evidence.combine import AllOf
 from matrix.probes.evidence.http import StatusIs
 from matrix.probes.evidence.spans import RecordTellsTrace, SpanBelow
 from matrix.probes.integrations import Integration, load_integrations
-from matrix.system.plugins import plugins
+from matrix.system.source_files import plugins
 
 AUTOMATIC = "automatic"
 EXPLICIT = "explicit"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 from matrix.errors import UsageError, did_you_mean
-from matrix.system.data_files import read_toml
+from matrix.system.files import read_toml
 from matrix.system.paths import data_dir
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, overload
 from urllib.parse import unquote, urlsplit
 
@@ -31,32 +32,30 @@ class PackedFiles(Sequence[File]):
     def __init__(self, text: str, base: str) -> None:
         self._text = text
         self._base = base
-        self._files: tuple[File, ...] | None = None
 
-    def _all(self) -> tuple[File, ...]:
-        if self._files is None:
-            rows = self._text.split(_FILE) if self._text else []
-            self._files = tuple(_unpack(row, self._base) for row in rows)
-        return self._files
+    @functools.cached_property
+    def _files(self) -> tuple[File, ...]:
+        rows = self._text.split(_FILE) if self._text else []
+        return tuple(_unpack(row, self._base) for row in rows)
 
     def __len__(self) -> int:
-        return len(self._all())
+        return len(self._files)
 
     def __iter__(self) -> Iterator[File]:
-        return iter(self._all())
+        return iter(self._files)
 
     @overload
     def __getitem__(self, index: int) -> File: ...
     @overload
     def __getitem__(self, index: slice) -> tuple[File, ...]: ...
     def __getitem__(self, index: int | slice) -> File | tuple[File, ...]:
-        return self._all()[index]
+        return self._files[index]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and self._all() == tuple(other)
+        return isinstance(other, Sequence) and self._files == tuple(other)
 
     def __hash__(self) -> int:
-        return hash(self._all())
+        return hash(self._files)
 
 
 def dump_project(project: Project, etag: str = "", modified: str = "") -> str:
@@ -211,23 +210,20 @@ def carry_over(old: Project | None, new: Project) -> tuple[Project, IndexChange]
         if missing:
             version = Version(release.version)
             before = vanished[version].files if version in vanished else ()
-            vanished[version] = dataclasses.replace(release, files=_unique((*before, *missing)))
-    gone, files, replaced = [], [], []
+            files = {file.filename: file for file in (*before, *missing)}
+            vanished[version] = dataclasses.replace(release, files=tuple(files.values()))
+    gone, fewer, replaced = [], [], []
     for release in old.releases:
         if Version(release.version) not in versions:
             gone.append(release.version)
         else:
-            files += [file.filename for file in release.files if file.filename not in listed]
+            fewer += [file.filename for file in release.files if file.filename not in listed]
         replaced += [file.filename for file in release.files if _differs(file, listed)]
     remembered = tuple(vanished[version] for version in sorted(vanished))
     return (
         dataclasses.replace(new, vanished=remembered),
-        IndexChange(tuple(gone), tuple(files), tuple(replaced)),
+        IndexChange(tuple(gone), tuple(fewer), tuple(replaced)),
     )
-
-
-def _unique(files: Iterable[File]) -> tuple[File, ...]:
-    return tuple({file.filename: file for file in files}.values())
 
 
 def _differs(old: File, listed: dict[str, File]) -> bool:

@@ -13,20 +13,52 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import stamina
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from matrix.errors import IndexUnavailableError
-from matrix.model.index import Project
+from matrix.model.index import Project, ReleaseFiles
 from matrix.pypi.cache import carry_over, dump_project, load_project
 from matrix.pypi.pages import BadAnswerError, build_project, parse_html, parse_json
-from matrix.system.atomic import write_atomic
+from matrix.system.files import write_atomic
 
 if TYPE_CHECKING:
     import requests
+
+
+class Index(Protocol):
+    """A source of projects with their releases; tests replace it."""
+
+    def project(self, name: str) -> Project:
+        """Return all releases of `name`, yanked ones and pre-releases included.
+
+        Raises `IndexUnavailableError` without an answer of the index or a cache.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplacingIndex:
+    """The releases of `index`, with `release` instead of, or added to, those of project `name`."""
+
+    index: Index
+    name: str
+    release: ReleaseFiles
+
+    def project(self, name: str) -> Project:
+        """Return all releases of `name`; raise what `index` raises."""
+        project = self.index.project(name)
+        if canonicalize_name(name) != canonicalize_name(self.name):
+            return project
+        own = Version(self.release.version)
+        others = [item for item in project.releases if Version(item.version) != own]
+        releases = sorted([*others, self.release], key=lambda item: Version(item.version))
+        return dataclasses.replace(project, releases=tuple(releases))
+
 
 MAX_AGE = dt.timedelta(hours=24)
 # The largest pages have some 60 MB.
@@ -81,20 +113,17 @@ class CachedIndex:
         return self.cache_dir / "index" / index / f"{canonicalize_name(name)}.json"
 
     def _find(self, name: str) -> Project:
-        cached = self._read(name)
+        project, etag, modified = self._read(name) or (None, "", "")
         now = dt.datetime.now(tz=dt.timezone.utc)
-        if cached is not None:
-            project, etag, modified = cached
+        if project is not None:
             fresh = now - project.fetched < self.max_age and not self.refresh
             if self.offline or fresh:
                 return project
-        else:
-            project, etag, modified = None, "", ""
-            if self.offline:
-                raise IndexUnavailableError(
-                    f"no cached answer for {name!r}, and --offline forbids requests to the index",
-                    "Run the same command once without --offline.",
-                )
+        elif self.offline:
+            raise IndexUnavailableError(
+                f"no cached answer for {name!r}, and --offline forbids requests to the index",
+                "Run the same command once without --offline.",
+            )
         return self._request(name, project, etag, modified, now)
 
     def _request(

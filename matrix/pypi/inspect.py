@@ -24,18 +24,21 @@ from typing import Any, BinaryIO, TypeVar
 
 from matrix.model.index import File
 from matrix.pypi.imports import ModuleImports, read_module
-from matrix.pypi.native_libraries import HEAD, NativeLibrary, read_head, read_needed
 from matrix.pypi.remote_file import BadArtifactError, RemoteFile, Transport, WheelLimits
 from matrix.pypi.wheel_contents import (
+    HEAD,
+    NativeLibrary,
     WheelContents,
     from_json,
     modules_from_json,
     modules_to_json,
+    read_head,
     read_metadata,
+    read_needed,
     to_json,
 )
 from matrix.pypi.wheel_reader import Member, WheelArchive
-from matrix.system.atomic import write_atomic
+from matrix.system.files import write_atomic
 
 _DAMAGE_ERRORS = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from html.parser import HTMLParser
 from typing import Any
@@ -127,25 +127,23 @@ def build_project(name: str, files: Iterable[File], fetched: dt.datetime) -> Pro
     Raises `BadAnswerError` where no file is left: a login page, a wrong address, a partial answer.
     """
     project = str(canonicalize_name(name))
-    spellings: dict[Version, Counter[str]] = {}
-    grouped: dict[Version, list[File]] = {}
+    spellings: dict[Version, Counter[str]] = defaultdict(Counter)
+    grouped: dict[Version, list[File]] = defaultdict(list)
     for file in files:
         spelling = split_filename(file.filename, project)
         if spelling is None:
             continue
         version = Version(spelling)
-        spellings.setdefault(version, Counter())[spelling] += 1
-        grouped.setdefault(version, []).append(file)
+        spellings[version][spelling] += 1
+        grouped[version].append(file)
     if not grouped:
         raise BadAnswerError("the page lists no file of the project")
-    releases = tuple(
-        _release(_most_common(spellings[version]), grouped[version]) for version in sorted(grouped)
-    )
+    # The most common spelling of each version, of equals the first.
+    texts = {
+        version: max(sorted(names), key=names.__getitem__) for version, names in spellings.items()
+    }
+    releases = tuple(_release(texts[version], grouped[version]) for version in sorted(grouped))
     return Project(name=project, fetched=fetched, releases=releases)
-
-
-def _most_common(spellings: Counter[str]) -> str:
-    return min(spellings, key=lambda text: (-spellings[text], text))
 
 
 def _release(version: str, files: list[File]) -> ReleaseFiles:

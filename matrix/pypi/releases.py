@@ -24,6 +24,7 @@ def end_of_day(day: dt.date | None) -> dt.datetime | None:
     return dt.datetime.combine(day, dt.time(), tzinfo=dt.timezone.utc) + _END_OF_DAY
 
 
+@functools.cache
 def python_key(python: str) -> tuple[int, ...]:
     """Return a key that orders `3.9` before `3.10`."""
     return tuple(int(part) for part in python.split("."))
@@ -70,6 +71,9 @@ class Release:
     release: ReleaseFiles
     version: Version
     uploaded: dt.datetime
+    _has_wheel: dict[tuple[str, str], bool] = dataclasses.field(default_factory=dict, repr=False)
+    _has_target: dict[str, bool] = dataclasses.field(default_factory=dict, repr=False)
+    _pythons: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str:
@@ -99,14 +103,6 @@ class Release:
                 wheels.add((interpreter, abi, platform, file.requires_python))
         return tuple(sorted(wheels))
 
-    @functools.cached_property
-    def _has_wheel(self) -> dict[tuple[str, str], bool]:
-        return {}
-
-    @functools.cached_property
-    def _pythons(self) -> dict[str, tuple[str, ...]]:
-        return {}
-
     def has_wheel(self, python: str, target: str) -> bool:
         """Return whether a wheel of the release installs on this CPython and target."""
         if (python, target) not in self._has_wheel:
@@ -126,7 +122,11 @@ class Release:
 
     def has_target(self, target: str) -> bool:
         """Return whether any wheel of the release is for `target`."""
-        return any(wheel_fits(platform, target) for _, _, platform, _ in self._wheels)
+        if target not in self._has_target:
+            self._has_target[target] = any(
+                wheel_fits(platform, target) for _, _, platform, _ in self._wheels
+            )
+        return self._has_target[target]
 
     def pythons(self, target: str) -> tuple[str, ...]:
         """Return the CPythons that the release has version-specific wheels for, ascending."""
@@ -163,12 +163,11 @@ class Releases:
             if release.uploaded is None:
                 continue
             version = Version(release.version)
+            late = until is not None and release.uploaded > until
             if candidate and version == Version(candidate):
                 self.candidate = Release(release, version, release.uploaded)
                 releases.append(self.candidate)
-            elif release.yanked:
-                continue
-            elif not version.is_prerelease and (until is None or release.uploaded <= until):
+            elif not (release.yanked or version.is_prerelease or late):
                 releases.append(Release(release, version, release.uploaded))
         self.all: tuple[Release, ...] = tuple(releases)
         self._matching: dict[tuple[str, ...], tuple[Release, ...]] = {}

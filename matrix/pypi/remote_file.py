@@ -134,7 +134,8 @@ class HttpTransport:
             raise BadArtifactError(shown, f"HTTP {status}")
         if headers.get("Content-Encoding", "identity") != "identity":
             raise BadArtifactError(shown, "the server compresses its answer")
-        announced = _parse_int(headers.get("Content-Length"))
+        length = headers.get("Content-Length", "")
+        announced = int(length) if length.isdecimal() else None
         if announced is not None and announced > most:
             raise BadArtifactError(shown, f"{announced} bytes are more than {most}")
         body = bytearray()
@@ -166,10 +167,6 @@ def _check_range(shown: str, span: str, content_range: str, body: bytes) -> File
         detail = f"requested {span!r}, received {content_range!r} with {len(body)} bytes"
         raise BadArtifactError(shown, detail)
     return FileChunk(first, body, total)
-
-
-def _parse_int(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
 
 
 _BLOCK = 1 << 15
@@ -207,11 +204,6 @@ class RemoteFile(io.RawIOBase):
             chunk = self._get("0-0")
         self._total = chunk.total
         self._store(chunk)
-
-    @property
-    def size(self) -> int:
-        """Return the size of the whole file."""
-        return self._total
 
     def readable(self) -> bool:
         """Return True."""

@@ -27,17 +27,17 @@ _LAST_WITH_M = 7
 
 
 @functools.lru_cache(maxsize=64)
-def supported_tags(python: str, target: str, libc: str = "", abi: str = "") -> tuple[Tag, ...]:
+def supported_tags(python: str, target: str, libc: str = "") -> tuple[Tag, ...]:
     """Return the tags for CPython `3.9` on `linux_x86_64` with `glibc 2.36`, best first.
 
     `libc` is `glibc X.Y`, `musl X.Y` or, for macOS, `macos X.Y`; "" is the newest glibc or macOS.
-    `abi` is that of the interpreter if it is unusual: by default a CPython 2.7 for Linux has wide
-    characters (`cp27mu`), as Debian, the official images and pyenv build it.
+    A CPython 2.7 for Linux has wide characters (`cp27mu`), as Debian, the official images and pyenv
+    build it.
     """
     version = tuple(int(part) for part in python.split(".")[:2])
     platforms = supported_platforms(target, libc)
     interpreter = f"cp{version[0]}{version[1]}"
-    abis = [abi or interpreter + _abi_flags(version, target)]
+    abis = [interpreter + _abi_flags(version, target)]
     return (
         *cpython_tags(version, abis, platforms),
         *compatible_tags(version, interpreter, platforms),
@@ -82,6 +82,16 @@ def _abi_flags(version: tuple[int, ...], target: str) -> str:
     if version[0] == 2:  # noqa: PLR2004
         return "mu" if target.startswith("linux") else "m"
     return "m" if version[1] <= _LAST_WITH_M else ""
+
+
+def is_same_version(version: str | None, expected: str) -> bool:
+    """Return whether both are the same release, also in another spelling; None is no release."""
+    if version is None:
+        return False
+    try:
+        return Version(version) == Version(expected)
+    except InvalidVersion:
+        return version == expected
 
 
 _SOURCE = re.compile(r"(?P<stem>.+?)\.(?:tar\.gz|tar\.bz2|tar\.xz|tgz|zip)\Z", re.IGNORECASE)
@@ -134,9 +144,7 @@ def split_filename(filename: str, project: str) -> str | None:
             return None
     else:
         match = _SOURCE.match(filename)
-        if match is None:
-            return None
-        source_version = _source_version(match["stem"], project)
+        source_version = _source_version(match["stem"], project) if match else None
         if source_version is None:
             return None
         version = source_version

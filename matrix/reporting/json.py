@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from matrix.errors import StorageError
+from matrix.errors import storage_errors
 from matrix.judging.sentences import evidence_text, remark_text
 from matrix.model.fact import facts_to_json
 from matrix.model.verdict import Finding, Outcome, PartVerdict, Verdict
@@ -142,9 +142,5 @@ def write_text(path: Path, text: str) -> None:
     if str(path) == "-":
         sys.stdout.write(text)
         return
-    try:
+    with storage_errors(f"cannot write {path}", "Give another path.", brief=True):
         path.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}", "Give another path."
-        ) from error

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, PartVerdict, Verdict
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 
 _SHORT = 8
 MARKS = {Outcome.CONFIRMED: "✓", Outcome.REFUTED: "✗", Outcome.UNVERIFIED: "?"}

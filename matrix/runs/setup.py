@@ -25,21 +25,19 @@ from matrix.model.index import ReleaseFiles
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.service import Service
-from matrix.runs.backend import RunBackend
+from matrix.runs.backend import FallbackEnvironments, FallbackRunner, RunBackend
 from matrix.runs.environments import (
     CellWork,
     ImageEnvironments,
     LocalEnvironments,
     service_interpreter,
 )
-from matrix.runs.fallback import FallbackEnvironments, FallbackRunner
-from matrix.runs.interface import CellRequest, Environments, SystemClock
-from matrix.runs.scheduler import RunContext
+from matrix.runs.interface import CellRequest, Environments, RunContext, SystemClock
 from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
 from matrix.runs.workers import Workers
 from matrix.services.external import ExternalService
 from matrix.services.pool import Services
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 from matrix.system.paths import cache_dir
 
 
@@ -216,7 +214,7 @@ def backend_environments(
             return catalog.find(python, host_target())
         return None
 
-    trees = TreeStore(cache_dir(), backend.engine, native=native, offline=offline)
+    trees = TreeStore(cache_dir(), engine=backend.engine, native=native, offline=offline)
     return ImageEnvironments(catalog, trees, probes, candidate)
 
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matrix.agent.observations import spans_in
 from matrix.agent.payloads import decode
-from matrix.agent.traces import spans_in
 from matrix.model.capture import AgentRequest
 
 MSGPACK = {"content-type": "application/msgpack"}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.agent.remote_config import NO_CONFIGS, acknowledged_version
+from matrix.agent.payloads import NO_CONFIGS, acknowledged_version
 from matrix.model.probe import RemoteConfig
 
 FEATURES = RemoteConfig("ASM_FEATURES", "asm", {"asm": {"enabled": True}})

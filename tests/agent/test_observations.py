@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from helpers.observation_builders import SHOP, exchange, process, span, telemetry, traces
 
-from matrix.agent.observations import liveness, observations_of, telemetry_messages
-from matrix.agent.traces import Traces
+from matrix.agent.observations import Traces, liveness, observations_of, telemetry_messages
 from matrix.model.capture import AgentRequest, Soak
 from matrix.model.reason import Reason
 

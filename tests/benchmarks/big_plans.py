@@ -16,7 +16,7 @@ from packaging.version import Version
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import Plan
 from matrix.planning.planner import make_plan
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 
 __all__ = ["TARGETS", "big_plan"]
 

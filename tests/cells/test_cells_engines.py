@@ -48,7 +48,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSetup]:
     with lock_run(tmp_path_factory.mktemp("runs")) as run, connect(run) as engine:
         catalog = ImageCatalog(engine, cache_dir())
         native = lambda python: catalog.find(python, "linux_x86_64")  # noqa: E731
-        yield EngineSetup(run, engine, TreeStore(cache_dir(), engine, native=native))
+        yield EngineSetup(run, engine, TreeStore(cache_dir(), engine=engine, native=native))
 
 
 def planned(cell: Cell) -> PlannedCell:

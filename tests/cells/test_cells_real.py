@@ -8,8 +8,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from matrix.agent.observations import liveness, observations_of
-from matrix.agent.traces import Traces
+from matrix.agent.observations import Traces, liveness, observations_of
 from matrix.cells.job import CellJob
 from matrix.cells.run import prepare_worker, run_cell
 from matrix.environments.requirements import requirements_for

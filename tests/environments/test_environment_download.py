@@ -13,7 +13,7 @@ from packaging.tags import parse_tag
 
 from matrix.environments.download import FileChoice, FileTarget, choose
 from matrix.environments.errors import BuildError
-from matrix.environments.image_lock import uv_platform
+from matrix.environments.image_trees import uv_platform
 from matrix.environments.lock import LockedFile
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.model.reason import Reason

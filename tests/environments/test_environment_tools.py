@@ -19,12 +19,11 @@ from typing import Any
 import pytest
 from helpers.environment_fakes import INTERPRETER, REQUIREMENTS, FakeIndex, project, published
 
-from matrix.environments.commands import Command, CommandResult, child_environment, run
-from matrix.environments.dated_index import DatedIndex, is_usable, serve
 from matrix.environments.download import link_into, unpack
 from matrix.environments.errors import BuildError, from_log
-from matrix.environments.toolbox import Toolbox
-from matrix.environments.uv import UvInstaller
+from matrix.environments.installers import UvInstaller
+from matrix.environments.own_indexes import DatedIndex, is_usable, serve
+from matrix.environments.toolbox import Command, CommandResult, Toolbox, child_environment, run
 from matrix.model.environment import Requirements
 from matrix.model.reason import Reason
 from matrix.pypi.client import index_url
@@ -90,7 +89,7 @@ def test_a_run_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -
 def test_tools_end_with_the_program_that_runs_them(tmp_path: Path) -> None:
     code = f"""
 import pathlib, sys, threading
-from matrix.environments.commands import Command, run
+from matrix.environments.toolbox import Command, run
 here = pathlib.Path({str(tmp_path)!r})
 said = "import os, time; open('pid', 'w').write(str(os.getpid()) + '.'); time.sleep(60)"
 command = Command([sys.executable, "-I", "-c", said], {{}}, here, 60)

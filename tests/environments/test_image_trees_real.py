@@ -44,7 +44,7 @@ def test_an_image_gets_what_this_machine_gets(cell: str) -> None:
         pytest.skip(f"no CPython {planned.cell.python}")
     local = EnvironmentStore(cache_dir()).resolve(interpreters[0], requirements_for(planned))
     # Nothing is run: this image is in no engine.
-    chosen = TreeStore(cache_dir(), None).files(
+    chosen = TreeStore(cache_dir()).files(
         image(python=interpreters[0].version), requirements_for(planned)
     )
     hashes = {line.split()[0]: line for line in local}
@@ -83,7 +83,7 @@ def test_what_is_in_a_tree_is_imported_in_its_image(
     def native(python: str) -> Image | None:
         return catalog.find(python, "linux_x86_64")
 
-    environment = TreeStore(cache_dir(), engine, native).ensure(
+    environment = TreeStore(cache_dir(), engine=engine, native=native).ensure(
         container_image, requirements_for(planned)
     )
     assert environment.tree is not None

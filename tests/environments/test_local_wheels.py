@@ -16,11 +16,10 @@ from helpers.run_fakes import MINIMUM, PROBES, planned
 from helpers.tree_fakes import REQUIREMENTS as NEEDS
 from helpers.tree_fakes import TreeFakes, image, wheel
 
-from matrix.environments.commands import Command, CommandResult
 from matrix.environments.errors import BuildError
+from matrix.environments.installers import UvInstaller
 from matrix.environments.store import EnvironmentStore
-from matrix.environments.toolbox import Toolbox
-from matrix.environments.uv import UvInstaller
+from matrix.environments.toolbox import Command, CommandResult, Toolbox
 from matrix.model.index import File, ReleaseFiles
 from matrix.model.reason import Reason
 from matrix.pypi.tags import wheel_tags

@@ -17,8 +17,7 @@ from matrix.interpreters.inspect import target_name
 from matrix.model.capture import CellCapture, ProcessCapture
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
-from matrix.model.probe import Channel, Probe, Stimulus
-from matrix.probes.evidence.combine import AllOf
+from matrix.model.probe import AllOf, Channel, Probe, Stimulus
 from matrix.probes.evidence.security import Triggered
 from matrix.probes.evidence.spans import HasRootSpan, TagEquals
 from matrix.system.paths import fixtures_dir

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from helpers.processes import gone
-from matrix.cells.process import MARK
+from matrix.cells.env_vars import MARK
 from matrix.system.paths import project_root
 
 __all__ = ["SECONDS", "DaskCluster", "Scheduler", "Worker", "environment", "until"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from helpers.environment_fakes import INTERPRETER, FakeIndex, project, published
 from helpers.tree_fakes import wheel
-from matrix.environments.commands import Command, CommandResult
+from matrix.environments.toolbox import Command, CommandResult
 from matrix.model.environment import Requirements
 
 __all__ = ["FILES", "LEGACY_INTERPRETER", "LEGACY_REQUIREMENTS", "LegacyPip", "index_of"]

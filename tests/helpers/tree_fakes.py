@@ -19,10 +19,10 @@ from typing import IO
 from helpers.environment_fakes import FakeIndex
 from helpers.fake_engine import FakeEngine, fake_image
 from matrix.docker.interface import ContainerSpec
-from matrix.environments.commands import Command, CommandResult
 from matrix.environments.errors import BuildError
 from matrix.environments.image_builds import BUILD_WHEEL, COMPILE_BYTECODE, read_script
 from matrix.environments.image_trees import TreeStore
+from matrix.environments.toolbox import Command, CommandResult
 from matrix.model.environment import Image, Interpreter, Requirements
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.model.reason import Reason
@@ -120,7 +120,7 @@ class TreeFakes:
     def store(self, native: Image | None = None, *, offline: bool = False) -> TreeStore:
         return TreeStore(
             self.folder,
-            self.engine,
+            engine=self.engine,
             native=lambda _: native,
             interpreters=lambda: self.interpreters,
             offline=offline,

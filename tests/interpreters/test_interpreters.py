@@ -10,15 +10,22 @@ from typing import Any
 
 import pytest
 
-from matrix.interpreters.discovery import NoInterpreterError, install_hint, interpreter_for, search
+from matrix.interpreters.discovery import (
+    InterpreterSource,
+    NoInterpreterError,
+    SearchPlaces,
+    install_hint,
+    interpreter_for,
+    load_sources,
+    search,
+)
 from matrix.interpreters.inspect import (
     InterpreterAnswer,
     NotAnInterpreterError,
+    is_covered,
     query_interpreter,
     target_name,
-    why_excluded,
 )
-from matrix.interpreters.source import InterpreterSource, SearchPlaces, load_sources
 from matrix.interpreters.sources.py_launcher import read_listing
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="writes shell scripts and bin folders")
@@ -141,7 +148,7 @@ def test_an_answer_without_sense_is_a_problem_not_a_crash(tmp_path: Path) -> Non
     ],
 )
 def test_which_interpreters_count(changes: dict[str, Any], *, counts: bool) -> None:
-    assert (why_excluded(answer(**changes)) is None) is counts
+    assert is_covered(answer(**changes)) is counts
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matrix.errors import ExitCode, NothingSelectedError
+from matrix.model.cell import expand, matches
 from matrix.model.claim import ClaimKind
 from matrix.model.plan import Plan
-from matrix.model.selectors import expand, matches
 from matrix.planning.select import Selection, select
 
 

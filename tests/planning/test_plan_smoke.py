@@ -19,7 +19,7 @@ from matrix.model.reason import Reason
 from matrix.planning import planner
 from matrix.planning.profiles import format_smoke_list, smoke_path
 from matrix.planning.select import Selection, select
-from matrix.system.data_files import parse_toml, read_toml
+from matrix.system.files import parse_toml, read_toml
 from matrix.system.paths import project_root
 
 

@@ -12,7 +12,7 @@ from matrix.planning.coverage import load_coverage
 from matrix.planning.existence import framework_obstacle
 from matrix.probes.registry import load_probes
 from matrix.pypi.releases import Release, python_key, specifier_allows
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 
 KINDS = {kind.value for kind in ClaimKind}
 

@@ -16,7 +16,7 @@ from matrix.planning.coverage import load_coverage
 from matrix.planning.planner import make_plan
 from matrix.probes.integrations import parse
 from matrix.pypi.tags import wheel_tags
-from matrix.system.data_files import read_data
+from matrix.system.files import read_data
 
 RELEASES = {
     "1.0": ("2015-01-01", "", "paper-1.0.tar.gz"),

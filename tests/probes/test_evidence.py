@@ -8,8 +8,7 @@ import pytest
 from helpers.observation_builders import observed, span
 
 from matrix.model.capture import FollowUp
-from matrix.model.probe import Evidence, Observation
-from matrix.probes.evidence.combine import AllOf
+from matrix.model.probe import AllOf, Evidence, Observation
 from matrix.probes.evidence.http import (
     BodyContains,
     DependencyReported,

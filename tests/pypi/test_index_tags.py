@@ -87,11 +87,6 @@ def test_wheels_that_do_not(tags: str, python: str, target: str, libc: str) -> N
     assert not accepts(tags, python, target, libc)
 
 
-def test_a_narrow_python_2_is_to_be_had() -> None:
-    tags = supported_tags("2.7", "linux_x86_64", "glibc 2.31", abi="cp27m")
-    assert not parse_tag("cp27-cp27m-manylinux1_x86_64").isdisjoint(tags)
-
-
 @given(target=st.sampled_from(MACHINES), older=st.integers(17, 50), newer=st.integers(17, 50))
 def test_a_newer_glibc_takes_all_that_an_older_one_does(
     target: str, older: int, newer: int

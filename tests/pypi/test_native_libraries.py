@@ -9,8 +9,8 @@ from helpers.wheel_files import elf, mach_o, pe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.pypi.native_libraries import HEAD, NativeLibrary, read_head, read_needed
 from matrix.pypi.remote_file import BadArtifactError
+from matrix.pypi.wheel_contents import HEAD, NativeLibrary, read_head, read_needed
 
 
 @pytest.mark.parametrize(

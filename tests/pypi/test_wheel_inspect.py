@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ def transport() -> Iterator[HttpTransport]:
     opened.close()
 
 
+@functools.cache
 def big_wheel() -> bytes:
     return wheel(
         {
@@ -194,7 +196,7 @@ class _Bytes:
 def test_a_remote_file_reads_as_the_file_does(size: int, reads: list[tuple[int, int]]) -> None:
     content = NOISE[:size]
     with RemoteFile("x", "x", _Bytes(content), WheelLimits()) as file:
-        assert file.size == size
+        assert file.seek(0, 2) == size
         for at, count in reads:
             file.seek(at)
             assert file.read(count) == content[at : at + count]

@@ -78,7 +78,7 @@ def test_a_change_in_any_file_that_judges_makes_another_judgement(copy: Path) ->
 
 def test_a_change_in_a_decoder_judges_again_and_keeps_the_captures(copy: Path) -> None:
     unchanged, judged = cell_sources_in(copy), judge_sources_in(copy)
-    for name in ("agent/observations.py", "agent/traces.py", "probes/evidence/spans.py"):
+    for name in ("agent/observations.py", "probes/evidence/spans.py"):
         path = copy / "matrix" / name
         before = changed(path)
         assert cell_sources_in(copy) == unchanged, name
@@ -88,7 +88,7 @@ def test_a_change_in_a_decoder_judges_again_and_keeps_the_captures(copy: Path) -
 
 def test_what_drives_and_what_judges_is_among_them() -> None:
     assert {
-        "matrix/agent/recorder.py",
+        "matrix/agent/server.py",
         "matrix/cells/session.py",
         "matrix/docker/interface.py",
         "matrix/probes/settings.py",

@@ -40,11 +40,11 @@ from matrix.model.verdict import Finding, Outcome
 from matrix.reporting.json import record_to_json
 from matrix.reporting.markdown import render_markdown
 from matrix.reporting.rows import group_verdicts
-from matrix.reporting.services import count_needed_services, service_state_lines, service_users
+from matrix.reporting.summary import count_needed_services, service_state_lines, service_users
 from matrix.reporting.terminal import print_report
 from matrix.runs.journal import Entry
 from matrix.runs.record import CellRecord, Record
-from matrix.runs.record_reader import parse_record
+from matrix.runs.record_store import parse_record
 from matrix.system.paths import data_dir
 
 POSTGRES = Backend("postgres", ServiceKind.SERVER, "PostgreSQL 15.18")

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from matrix.errors import did_you_mean
-from matrix.system.atomic import is_disk_full, write_atomic
-from matrix.system.data_files import read_toml, write_toml
+from matrix.system.files import is_disk_full, read_toml, write_atomic, write_toml
 
 
 @pytest.mark.parametrize("content", ["é\r\n", b"\xff\n"])

@@ -32,7 +32,7 @@ from matrix.planning.expectations import Check, documented_minimum, runtimes_of
 from matrix.planning.page import ClaimPage, named_pythons, pages_by_document
 from matrix.planning.versions import TRACER
 from matrix.probes.registry import load_probes
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 from matrix.pypi.releases import Release, Releases, end_of_day, python_key
 
 

@@ -20,8 +20,7 @@ from packaging.version import InvalidVersion, Version
 from matrix.errors import UnreadableInputError, UsageError, did_you_mean
 from matrix.model.index import File, ReleaseFiles
 from matrix.planning.versions import TRACER
-from matrix.pypi.client import CachedIndex
-from matrix.pypi.index import Index, ReplacingIndex
+from matrix.pypi.client import CachedIndex, Index, ReplacingIndex
 from matrix.pypi.tags import wheel_tags
 from matrix.pypi.wheel_contents import WheelMetadata, read_metadata
 from matrix.system.paths import cache_dir

@@ -33,9 +33,8 @@ from matrix.features.qualification.expected import (
 )
 from matrix.features.qualification.policy import Policy, Waiver
 from matrix.judging.sentences import short_evidence_text
-from matrix.model.cell import Cell
+from matrix.model.cell import Cell, matches
 from matrix.model.reason import Reason
-from matrix.model.selectors import matches
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Verdict
 from matrix.runs.record import CellRecord, Record
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from matrix.errors import UnreadableInputError, did_you_mean
 from matrix.interpreters.inspect import host_target
-from matrix.model.selectors import matches
-from matrix.system.data_files import parse_toml
+from matrix.model.cell import matches
+from matrix.system.files import parse_toml
 from matrix.system.paths import data_dir
 
 SCHEMA = "policy/1"

@@ -22,7 +22,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from matrix.errors import StorageError, UsageError
+from matrix.errors import UsageError, storage_errors
 from matrix.features.qualification.expected import ExpectedRelease, installed_artifact
 from matrix.features.qualification.gate import ClaimFate, GateDecision, is_required_target
 from matrix.features.qualification.policy import Policy
@@ -160,7 +160,8 @@ def write_folder(folder: Path, files: SignoffFiles, envelope: bytes, name: str =
     Raises StorageError, and UsageError where `folder` is not empty.
     """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.half")
-    try:
+    hint = "Free some space, or name another folder with --out."
+    with storage_errors(f"cannot write the sign-off to {folder}", hint, brief=True):
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         try:
@@ -175,11 +176,6 @@ def write_folder(folder: Path, files: SignoffFiles, envelope: bytes, name: str =
             temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write the sign-off to {folder}: {error.strerror}",
-            "Free some space, or name another folder with --out.",
-        ) from error
 
 
 def _finished(record: Record) -> str:

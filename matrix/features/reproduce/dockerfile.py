@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from matrix.docker.images.catalog import ImageCatalog
-from matrix.docker.images.digests import digests_path, read_digests
 from matrix.docker.images.recipes import read_recipes
+from matrix.docker.images.registry import digests_path, read_digests
 from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.environments.download import ChosenFile
 from matrix.environments.image_trees import TreeStore
 from matrix.environments.sdist_wheels import build_requires, tools_for
-from matrix.errors import StorageError, UsageError
+from matrix.errors import UsageError, storage_errors
 from matrix.features.reproduce.docker_context import BaseImage, DockerContext
 from matrix.features.reproduce.script import ManualSteps, setting_names
 from matrix.model.environment import Image
@@ -80,7 +80,7 @@ def write_context(
     probes = [all_probes[name] for name in planned.probes if name in all_probes]
     names = setting_names(probes)
     image = _image(planned, engine)
-    store = TreeStore(cache_dir(), engine, offline=options.offline)
+    store = TreeStore(cache_dir(), engine=engine, offline=options.offline)
     files = store.files(image, cell_requirements(planned, all_probes))
     paths = store.fetch(files)
     tools = _tools(store, image, files, paths)
@@ -110,15 +110,11 @@ def write_context(
             for name in dict.fromkeys([options.setting, *names])
         },
     )
-    try:
+    with storage_errors(f"cannot write {folder}", "Pass a folder that can be written.", brief=True):
         _write(folder, context)
         _copy(store.fetch(tools), folder / "tools")
         if vendored:
             _copy(paths, folder / "wheels")
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {folder}: {error.strerror}", "Pass a folder that can be written."
-        ) from error
     return WrittenContext(folder, size if vendored else 0, len(files))
 
 

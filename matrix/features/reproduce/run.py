@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matrix.environments.errors import BuildError
 from matrix.environments.store import EnvironmentStore
-from matrix.errors import StorageError, UsageError
+from matrix.errors import UsageError, storage_errors
 from matrix.features.reproduce.script import ManualSteps, setting_names
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.inspect import host_target
@@ -26,11 +26,10 @@ from matrix.model.verdict import Finding
 from matrix.probes.registry import load_probes
 from matrix.probes.settings import load_settings
 from matrix.reporting.json import finding_to_json
-from matrix.reporting.services import count_needed_services
+from matrix.reporting.summary import count_needed_services
 from matrix.runs.backend import RunBackend
 from matrix.runs.environments import CellWork, LocalEnvironments
-from matrix.runs.failures import capture_not_run
-from matrix.runs.interface import CellRequest, Report
+from matrix.runs.interface import CellRequest, Report, capture_not_run
 from matrix.runs.run import stopping
 from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
 from matrix.runs.setup import (
@@ -151,15 +150,11 @@ def manual_commands(
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
-    try:
+    hint = "Set COMPAT_MATRIX_RESULTS to a folder that can be written."
+    with storage_errors(f"cannot write {folder}", hint, brief=True):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {folder}: {error.strerror}",
-            "Set COMPAT_MATRIX_RESULTS to a folder that can be written.",
-        ) from error
 
 
 def run_alone(

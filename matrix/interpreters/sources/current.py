@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.interpreters.source import InterpreterSource, SearchPlaces
+from matrix.interpreters.discovery import InterpreterSource, SearchPlaces
 
 
 def _candidates(places: SearchPlaces) -> Iterator[Path]:

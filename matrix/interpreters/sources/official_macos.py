@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.interpreters.source import InterpreterSource, SearchPlaces
+from matrix.interpreters.discovery import InterpreterSource, SearchPlaces
 
 _FRAMEWORK = Path("/Library/Frameworks/Python.framework/Versions")
 _BREW = (Path("/opt/homebrew/opt"), Path("/usr/local/opt"))

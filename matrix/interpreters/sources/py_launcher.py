@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.interpreters.source import InterpreterSource, SearchPlaces
+from matrix.interpreters.discovery import InterpreterSource, SearchPlaces
 
 _TIMEOUT_SECONDS = 10
 _PATH = re.compile(r"(?P<path>[A-Za-z]:\\.*\.exe)\s*$")

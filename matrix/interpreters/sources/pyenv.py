@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.interpreters.source import InterpreterSource, SearchPlaces
+from matrix.interpreters.discovery import InterpreterSource, SearchPlaces
 
 
 def _candidates(places: SearchPlaces) -> Iterator[Path]:

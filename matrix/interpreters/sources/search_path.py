@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.interpreters.source import InterpreterSource, SearchPlaces
+from matrix.interpreters.discovery import InterpreterSource, SearchPlaces
 
 _NAME = re.compile(r"python([23](\.\d+)?)?(\.exe)?", re.IGNORECASE)
 

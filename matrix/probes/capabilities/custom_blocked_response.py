@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.model.probe import Channel, Evidence, Probe, RemoteConfig, Stimulus
-from matrix.probes.evidence.combine import AllOf
+from matrix.model.probe import AllOf, Channel, Evidence, Probe, RemoteConfig, Stimulus
 from matrix.probes.evidence.http import BodyContains, FollowUpSays, HeaderContains, StatusIs
 
 # The user agent of the bundled rule that exists to test blocking.

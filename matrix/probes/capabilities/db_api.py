@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.model.probe import Channel, Compared, Probe, Stimulus
-from matrix.probes.evidence.combine import AllOf
+from matrix.model.probe import AllOf, Channel, Compared, Probe, Stimulus
 from matrix.probes.evidence.http import StatusIs
 from matrix.probes.evidence.spans import SpanSeen
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.model.probe import Channel, Probe, RemoteConfig, Stimulus
-from matrix.probes.evidence.combine import AllOf
+from matrix.model.probe import AllOf, Channel, Probe, RemoteConfig, Stimulus
 from matrix.probes.evidence.security import Triggered
 from matrix.probes.evidence.spans import TagEquals
 

@@ -97,7 +97,9 @@ class SpanSeen:
                 continue
             if self.resource.lower() not in span.resource.lower() or span.duration <= 0:
                 continue
-            if self.error and not (span.error and _has_stack(span)):
+            if self.error and not (
+                span.error and {"error.type", "error.stack"} <= span.meta.keys()
+            ):
                 continue
             kind = span.meta.get("error.type", "")
             suffix = f", {kind} with stack trace" if self.error else ""
@@ -238,10 +240,6 @@ def _quote(value: str) -> str:
 
 def _quote_line(text: str) -> str:
     return _quote(" ".join(text.split()))
-
-
-def _has_stack(span: Span) -> bool:
-    return "error.type" in span.meta and "error.stack" in span.meta
 
 
 def _name_with_component(span: Span) -> str:

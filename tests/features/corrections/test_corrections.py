@@ -16,7 +16,7 @@ from matrix.model.cell import Cell
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.plan import StaticEvidence
 from matrix.model.verdict import Observed, Outcome
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 
 WRONG = DOCUMENTS / "wrong.md"
 JAPANESE = DOCUMENTS / "wrong-ja.md"

@@ -14,7 +14,7 @@ from helpers.tree_fakes import wheel
 from matrix.errors import IndexUnavailableError, UnreadableInputError, UsageError
 from matrix.features.qualification.candidate import Candidate, candidate_from
 from matrix.model.index import Project
-from matrix.pypi.index import Index
+from matrix.pypi.client import Index
 
 TODAY = dt.date(2026, 11, 20)
 TAGS = "cp39-cp39-manylinux_2_17_x86_64.manylinux2014_x86_64"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matrix.errors import UnreadableInputError
 from matrix.features.qualification.policy import Policy, default_policy, parse_policy, policy_bytes
 from matrix.interpreters.inspect import host_target
-from matrix.model.selectors import matches
+from matrix.model.cell import matches
 
 GOOD = """
 schema = "policy/1"

@@ -48,7 +48,7 @@ FILES = {
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TreeFakes:
     fakes = TreeFakes(tmp_path / "cache", dict(FILES))
 
-    def store(*_: object, offline: bool) -> TreeStore:
+    def store(*_: object, offline: bool, **_options: object) -> TreeStore:
         return fakes.store(offline=offline)
 
     monkeypatch.setattr(dockerfile, "TreeStore", store)

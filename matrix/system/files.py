@@ -1,14 +1,28 @@
-"""Atomic file writes, renames that Windows may refuse for a moment, and errors of a full disk."""
+"""Files: whole writes, renames that Windows may refuse for a moment, a full disk, and TOML.
+
+The TOML files of `matrix/data` are read once; any other is read and written.
+"""
 
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import secrets
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from matrix.system.paths import data_dir
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+TOMLDecodeError = tomllib.TOMLDecodeError
 _RETRY_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -51,3 +65,29 @@ def put_in_place(part: Path, final: Path) -> None:
 def is_disk_full(error: OSError) -> bool:
     """Return whether an error means a full disk or an exhausted disk quota."""
     return error.errno in _DISK_FULL
+
+
+@functools.cache
+def read_data(name: str) -> dict[str, Any]:
+    """Return the content of `matrix/data/<name>.toml`; callers must not change it."""
+    return read_toml(data_dir() / f"{name}.toml")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file; raise OSError or ValueError (as TOMLDecodeError is)."""
+    return parse_toml(path.read_bytes().decode("utf-8"))
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return the content of a TOML document; raise TOMLDecodeError."""
+    data: dict[str, Any] = tomllib.loads(text)
+    return data
+
+
+def write_toml(path: Path, data: Mapping[str, Any]) -> None:
+    """Replace the content of a TOML file atomically, but keep its comment lines, at the top."""
+    import tomli_w  # noqa: PLC0415 - only for maintenance commands
+
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comment = "".join(f"{line}\n" for line in lines if line.startswith("#"))
+    write_atomic(path, comment + tomli_w.dumps(data))
