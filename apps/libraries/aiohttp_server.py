@@ -1,9 +1,8 @@
 """The server of aiohttp: a request that continues the trace of the client."""
 
-from __future__ import absolute_import
-
 import carrier
 import loops
+import pages
 
 DISTRIBUTION = "aiohttp"
 INTEGRATION = "aiohttp"
@@ -36,6 +35,28 @@ async def book(request):
     return web.Response(text="The book " + request.match_info["slug"])
 
 
+async def stream(request):
+    from aiohttp import web
+
+    response = web.StreamResponse()
+    if not hasattr(web, "AppRunner"):  # before 3.0, writing is no coroutine
+        return web.Response(text="The book emma")
+    await response.prepare(request)
+    await response.write(b"The book ")
+    await response.write(b"emma")
+    return response
+
+
+async def missing(request):
+    from aiohttp import web
+
+    raise web.HTTPNotFound(text="no such book")
+
+
+async def broken(request):
+    raise LookupError("no such book")
+
+
 async def start(app, loop):
     """Start the server, as this release requires; return its port."""
     from aiohttp import web
@@ -58,6 +79,8 @@ def serve(ready):
     loop = loops.new_loop()
     app = web.Application()
     app.router.add_get("/books/{slug}", book)
+    for handler in (stream, missing, broken):
+        app.router.add_get("/" + handler.__name__, handler)
     for trace in TRACED:
         trace(app)
     ready(loop.run_until_complete(start(app, loop)))
@@ -71,4 +94,8 @@ def prepare(context):
 
 
 def call(context):
-    return carrier.get_page(context.ready, "/books/emma")
+    return ", ".join(carrier.get_page(context.ready, path) for path in ("/books/emma", "/stream"))
+
+
+def fail(context):
+    pages.raise_server_answers(context.ready, "/missing", "/broken")

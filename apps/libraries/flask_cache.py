@@ -3,8 +3,6 @@
 Back ends serialise values first, and a lock cannot be serialised.
 """
 
-from __future__ import absolute_import
-
 import threading
 
 DISTRIBUTION = "flask-cache"
@@ -51,7 +49,7 @@ def call(context):
     app, cache = context.ready
     with app.app_context():
         cache.set(context.shop, "Emma")
-        return cache.get(context.shop)
+        return ", ".join([cache.get(context.shop)] + list(cache.get_many(context.shop)))
 
 
 def fail(context):
