@@ -1,7 +1,5 @@
 """Redis: a key is set and read, alone, in a pipeline, and by asyncio; a text is no list."""
 
-from __future__ import absolute_import
-
 import loops
 
 DISTRIBUTION = "redis"
@@ -43,8 +41,9 @@ def run_async(context, method, *arguments):
         from redis import asyncio as redis_asyncio
     except ImportError:
         return []
-    client = redis_asyncio.Redis(host=context.host, port=context.port)
+    # Some releases create locks with the client, which belong to the thread's loop.
     loop = loops.new_loop()
+    client = redis_asyncio.Redis(host=context.host, port=context.port)
     try:
         return [loop.run_until_complete(getattr(client, method)(context.shop, *arguments))]
     finally:
