@@ -1,4 +1,4 @@
-"""Failing pages of web frameworks: their answers as one error, to be compared with and without a tracer."""
+"""Failing pages of web frameworks: their answers as one error."""
 
 import carrier
 
@@ -19,7 +19,7 @@ def raise_answers(request, *paths):
             answers.append("%s: %s" % (type(error).__name__, error))
         else:
             answers.append("status %d: %s" % (status, body[:LONGEST].strip()))
-    raise OSError(", then ".join(answers))
+    raise IOError(", then ".join(answers))
 
 
 def raise_wsgi_answers(application, *paths):

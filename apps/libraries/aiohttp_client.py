@@ -1,5 +1,7 @@
 """The client of aiohttp: an HTTP request of the shop to its catalogue."""
 
+from __future__ import absolute_import
+
 import json
 
 import loops

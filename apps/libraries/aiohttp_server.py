@@ -1,5 +1,7 @@
 """The server of aiohttp: a request that continues the trace of the client."""
 
+from __future__ import absolute_import
+
 import carrier
 import loops
 import pages
@@ -38,9 +40,9 @@ async def book(request):
 async def stream(request):
     from aiohttp import web
 
-    response = web.StreamResponse()
     if not hasattr(web, "AppRunner"):  # before 3.0, writing is no coroutine
         return web.Response(text="The book emma")
+    response = web.StreamResponse()
     await response.prepare(request)
     await response.write(b"The book ")
     await response.write(b"emma")

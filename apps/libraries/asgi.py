@@ -1,5 +1,7 @@
 """ASGI: a request of a WSGI application in asgiref, wrapped in the tracer's middleware."""
 
+from __future__ import absolute_import
+
 import carrier
 
 DISTRIBUTION = "asgiref"

@@ -1,5 +1,7 @@
 """CherryPy: a request of a WSGI application, traced by the tracer's tool."""
 
+from __future__ import absolute_import
+
 import carrier
 import pages
 
@@ -21,7 +23,7 @@ def patch():
     TOOLS.append("tools.tracer.on")
 
 
-class Books:
+class Books(object):
     def emma(self):
         return "The book emma"
 

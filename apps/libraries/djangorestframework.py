@@ -1,5 +1,7 @@
 """Django REST framework: a view of a Django application."""
 
+from __future__ import absolute_import
+
 import json
 import sys
 

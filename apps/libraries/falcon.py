@@ -1,5 +1,7 @@
 """Falcon: a request of a WSGI application."""
 
+from __future__ import absolute_import
+
 import carrier
 import pages
 
@@ -20,25 +22,25 @@ def patch():
     MIDDLEWARE.append(lambda: TraceMiddleware(tracer, "bookshop"))
 
 
-class Book:
+class Book(object):
     def on_get(self, request, response):
         # 3.0 introduced `text`, 4.0 removed `body`.
         setattr(response, "text" if hasattr(response, "text") else "body", "The book emma")
 
 
-class Stream:
+class Stream(object):
     def on_get(self, request, response):
         response.stream = iter([b"The book ", b"emma"])
 
 
-class Missing:
+class Missing(object):
     def on_get(self, request, response):
         import falcon
 
         raise falcon.HTTPError(falcon.HTTP_404, title="no such book")
 
 
-class Broken:
+class Broken(object):
     def on_get(self, request, response):
         raise LookupError("no such book")
 

@@ -3,6 +3,8 @@
 Back ends serialise values first, and a lock cannot be serialised.
 """
 
+from __future__ import absolute_import
+
 import threading
 
 DISTRIBUTION = "flask-cache"

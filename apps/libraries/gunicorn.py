@@ -3,6 +3,8 @@
 The integration creates no span; the tracer's WSGI middleware creates that of the application.
 """
 
+from __future__ import absolute_import
+
 import carrier
 import pages
 

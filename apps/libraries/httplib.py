@@ -1,5 +1,7 @@
 """The HTTP client of the standard library: `httplib` in 2.7, `http.client` in 3."""
 
+from __future__ import absolute_import
+
 import contextlib
 import json
 

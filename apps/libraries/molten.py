@@ -1,5 +1,7 @@
 """Molten: a request of a WSGI application."""
 
+from __future__ import absolute_import
+
 import carrier
 import pages
 

@@ -1,5 +1,7 @@
 """Pylons: a request of a WSGI application, wrapped in the tracer's middleware."""
 
+from __future__ import absolute_import
+
 import carrier
 import pages
 

@@ -1,5 +1,7 @@
 """Redis: a key is set and read, alone, in a pipeline, and by asyncio; a text is no list."""
 
+from __future__ import absolute_import
+
 import loops
 
 DISTRIBUTION = "redis"

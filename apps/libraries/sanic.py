@@ -1,5 +1,7 @@
 """Sanic: a request to its own server, which continues the trace of the client."""
 
+from __future__ import absolute_import
+
 import carrier
 import loops
 import pages

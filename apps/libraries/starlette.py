@@ -1,5 +1,7 @@
 """Starlette: a request of an ASGI application."""
 
+from __future__ import absolute_import
+
 import carrier
 import pages
 
