@@ -1,4 +1,4 @@
-"""Redis: a key is set and read, alone, in a pipeline, and by asyncio; a text is no list."""
+"""Redis: a key is set and read, alone, in a pipeline, and by asyncio; a text is no number."""
 
 from __future__ import absolute_import
 
@@ -31,13 +31,13 @@ def fail(context):
 
     context.ready.set(context.shop, "Emma")
     try:
-        run_async(context, "lpush", "Kokoro")
+        run_async(context, "incr")
     except redis.ResponseError:
         pass
-    context.ready.lpush(context.shop, "Kokoro")
+    context.ready.incr(context.shop)
 
 
-def run_async(context, method, *arguments):
+def run_async(context, method):
     """Return a list of the result by asyncio; it is empty for a release that has none."""
     try:
         from redis import asyncio as redis_asyncio
@@ -47,7 +47,7 @@ def run_async(context, method, *arguments):
     loop = loops.new_loop()
     client = redis_asyncio.Redis(host=context.host, port=context.port)
     try:
-        return [loop.run_until_complete(getattr(client, method)(context.shop, *arguments))]
+        return [loop.run_until_complete(getattr(client, method)(context.shop))]
     finally:
         loop.run_until_complete(client.connection_pool.disconnect())
         loop.close()
