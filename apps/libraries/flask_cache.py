@@ -51,7 +51,7 @@ def call(context):
     app, cache = context.ready
     with app.app_context():
         cache.set(context.shop, "Emma")
-        return cache.get(context.shop)
+        return ", ".join([cache.get(context.shop)] + list(cache.get_many(context.shop)))
 
 
 def fail(context):

@@ -104,7 +104,7 @@ def test_the_client_of_the_standard_library_is_called(python: Path, tmp_path: Pa
     ):
         ((status, body),) = get(process, "/s1/call")
         assert status == 200
-        assert "headers" in body
+        assert "Kokoro, Middlemarch" in body
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(10) == 0
