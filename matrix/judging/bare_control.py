@@ -76,7 +76,7 @@ def bare_result(
     if not control.bare or not own or None in faults:
         return None
     if (failure := control.failure()) is not None:
-        return failure
+        return None if any(map(control.is_answered_as_expected, own)) else failure
     if len(own) < _LEAST_PROCESSES:
         return None
     return control.breakage([fault for fault in faults if fault is not None])
@@ -149,6 +149,21 @@ class _BareControl:
             if not works(stimulus, answers):
                 return _app_fails((_answered(stimulus, answers[0], ()),))
         return None
+
+    def is_answered_as_expected(self, item: DecodedProcess) -> bool:
+        """Return whether a process gave every answer that the app should give by itself."""
+        sent = item.of(self.probe, self.channel.name, control=False)
+        return all(
+            works(
+                stimulus,
+                [
+                    answer_of(each.exchange)
+                    for each in sent
+                    if each.exchange.stimulus == stimulus.name
+                ],
+            )
+            for stimulus in self.stimuli
+        )
 
     def fault(self, item: DecodedProcess, *, control: bool = False) -> _Fault | None:
         """Return the way in which a process fails, None where it does not."""
