@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from matrix.agent.answers import Answer, answer_of, bare_answers, differs, works
@@ -152,18 +152,10 @@ class _BareControl:
 
     def is_answered_as_expected(self, item: DecodedProcess) -> bool:
         """Return whether a process gave every answer that the app should give by itself."""
-        sent = item.of(self.probe, self.channel.name, control=False)
-        return all(
-            works(
-                stimulus,
-                [
-                    answer_of(each.exchange)
-                    for each in sent
-                    if each.exchange.stimulus == stimulus.name
-                ],
-            )
-            for stimulus in self.stimuli
-        )
+        answers: dict[str, list[Answer]] = defaultdict(list)
+        for each in item.of(self.probe, self.channel.name, control=False):
+            answers[each.exchange.stimulus].append(answer_of(each.exchange))
+        return all(works(stimulus, answers[stimulus.name]) for stimulus in self.stimuli)
 
     def fault(self, item: DecodedProcess, *, control: bool = False) -> _Fault | None:
         """Return the way in which a process fails, None where it does not."""

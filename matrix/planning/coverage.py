@@ -20,7 +20,8 @@ class CoverageRule:
     `capability` are the capabilities whose documented minimum applies, in the order to look them
     up. `table` is `framework` or `authentication` for the page's tables, "" where `frameworks` are
     used. `back_ends` are those that the probe supports, empty where it needs none; `drivers` maps
-    some of them to the library whose row tests them. `able` is the framework whose newest release
+    some of them to the library whose row tests them; `stores` are the libraries whose failing calls
+    are tested. `able` is the framework whose newest release
     is the positive control of a promise of absence. `library` is the library that the cells test,
     "" where they test a sample app. `denied` are channels that must show nothing, each with the
     channel that must show in the same cell.
@@ -38,6 +39,7 @@ class CoverageRule:
     drivers: tuple[tuple[str, str], ...] = ()
     library: str = ""
     denied: tuple[tuple[str, str], ...] = ()
+    stores: tuple[str, ...] = ()
 
     def named_back_ends(self, claim: Claim) -> tuple[str, ...]:
         """Return the back ends that a claim names, none for a rule without back ends."""
@@ -85,16 +87,26 @@ class Coverage:
         return rule or Reason.NO_PROBE
 
     def answering(self, claim: Claim, rule: CoverageRule) -> tuple[CoverageRule, ...]:
-        """Return all rules that answer a claim: `rule`, and those of its `drivers`' libraries.
+        """Return all rules that answer a claim: `rule`, and those of its drivers and stores.
 
-        Only those whose back ends the claim names, all of them where it names none.
+        Only those drivers whose back ends the claim names, all of them where it names none.
         """
         drivers = dict(rule.drivers)
         named = rule.named_back_ends(claim) or rule.back_ends
         own = [rule] if not drivers or any(name not in drivers for name in named) else []
         slugs = [drivers[name] for name in named if name in drivers]
         libraries = (self.integrations[slug] for slug in dict.fromkeys(slugs))
-        return (*own, *(_integration_rule(library, rule.capability) for library in libraries))
+        stores = (self.integrations[slug] for slug in rule.stores if slug in self.integrations)
+        return (
+            *own,
+            *(_integration_rule(library, rule.capability) for library in libraries),
+            *(
+                dataclasses.replace(
+                    _integration_rule(store, rule.capability), channels=(AUTOMATIC + ERROR,)
+                )
+                for store in stores
+            ),
+        )
 
     def _library_rule(self, claim: Claim) -> CoverageRule | Reason:
         """Return the rule of a library's row, from the module for its role or for the library."""
@@ -157,4 +169,5 @@ def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -
         able=entry.get("able", ""),
         back_ends=tuple(entry.get("back_ends", ())),
         drivers=tuple(entry.get("drivers", {}).items()),
+        stores=tuple(entry.get("stores", ())),
     )

@@ -48,10 +48,10 @@ OTHERS = [
 
 @contextlib.contextmanager
 def serving(
-    python: Path, folder: Path, name: str, **variables: str
+    python: Path, folder: Path, name: str, module: str = PAPER, **variables: str
 ) -> Iterator[subprocess.Popen[str]]:
     shutil.copytree(apps_dir(), folder / "apps", dirs_exist_ok=True)
-    (folder / "apps" / "libraries" / "paper.py").write_text(textwrap.dedent(PAPER))
+    (folder / "apps" / "libraries" / "paper.py").write_text(textwrap.dedent(module))
     process = subprocess.Popen(
         [str(python), "-B", str(folder / "apps" / "serve.py"), name],
         stdin=subprocess.PIPE,
@@ -134,3 +134,32 @@ def test_a_failed_first_call_does_not_prevent_the_start(tmp_path: Path) -> None:
         assert call[0] == 500
         process.kill()
         assert "Traceback" in process.communicate()[1]
+
+
+TRACED = """
+from __future__ import absolute_import
+
+SERVICE = ""
+
+
+def call(context):
+    try:
+        import ddtrace.trace
+    except ImportError:
+        return "no tracer"
+    return "a tracer"
+"""
+
+
+@pytest.mark.parametrize("python", [pytest.param(Path(sys.executable), id="own"), *OTHERS])
+@pytest.mark.parametrize(("bare", "answer"), [("", "a tracer"), ("1", "no tracer")])
+def test_nothing_of_the_tracer_can_be_imported_by_a_bare_app(
+    python: Path, bare: str, answer: str, tmp_path: Path
+) -> None:
+    package = tmp_path / "tracer" / "ddtrace"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "trace.py").write_text("tracer = None")
+    variables = {"PYTHONPATH": str(package.parent), "BOOKSHOP_BARE": bare}
+    with serving(python, tmp_path, "library:paper", TRACED, **variables) as process:
+        assert get(process, "/s1/call") == [(200, answer)]
