@@ -10,6 +10,8 @@ from matrix.errors import StorageError
 from matrix.model.capture import CellCapture
 from matrix.system.atomic import write_atomic
 
+_SUFFIX = ".json.gz"
+
 
 class CaptureStore:
     """Captures under `<folder>/<cell id>/<key>.json.gz`."""
@@ -19,7 +21,7 @@ class CaptureStore:
 
     def path(self, cell: str, key: str) -> Path:
         """Return the path of the capture of a cell with this result key."""
-        return self._folder / cell / f"{key}.json.gz"
+        return self._folder / cell / f"{key}{_SUFFIX}"
 
     def write(self, capture: CellCapture) -> Path:
         """Write a capture atomically; raise StorageError."""
@@ -47,3 +49,9 @@ class CaptureStore:
             return CellCapture.from_json(data)
         except (OSError, EOFError, ValueError, KeyError, TypeError):
             return None
+
+    def newest(self, cell: str) -> CellCapture | None:
+        """Return the capture of a cell that was started last, None where there is none."""
+        files = sorted((self._folder / cell).glob(f"*{_SUFFIX}"))
+        captures = (self.read(cell, file.name.removesuffix(_SUFFIX)) for file in files)
+        return max(filter(None, captures), key=lambda each: each.started, default=None)
