@@ -19,16 +19,20 @@ from matrix.errors import (
     did_you_mean,
 )
 from matrix.features.reproduce.dockerfile import DockerfileOptions, write_context
+from matrix.features.reproduce.earlier import earlier_cell
 from matrix.features.reproduce.run import describe_back_ends, manual_commands, run_alone
 from matrix.model.capture import BARE
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.planning.locations import Targets, all_targets
+from matrix.pypi.client import CachedIndex
 from matrix.reporting.json import write_text_json
 from matrix.runs.backend import open_backend
+from matrix.runs.journal import Journal
 from matrix.runs.setup import RunOptions, run_services
 from matrix.services.external import ExternalService, add_service_option, external_from_args
+from matrix.system.paths import cache_dir, results_dir
 
 DESCRIPTION = "Print (or run) the commands that repeat one cell by hand."
 EXAMPLES = """\
@@ -131,7 +135,10 @@ def _run(args: argparse.Namespace, external: Mapping[str, ExternalService]) -> i
 
 
 def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
-    """Return the planned cell; raise NothingSelectedError with the nearest id."""
+    """Return the planned cell, or one that a run of other documents has a result of.
+
+    Raises NothingSelectedError with the nearest id.
+    """
     try:
         cell = Cell.parse(args.cell_id)
     except ValueError:
@@ -151,10 +158,19 @@ def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
         by_id = {item.cell.id: item for item in (*plan.fallbacks, *plan.cells)}
         if args.cell_id in by_id:
             return by_id[args.cell_id]
+    if cell is not None and (kept := _find_kept(args, cell)) is not None:
+        return kept
     raise NothingSelectedError(
         f"no cell {args.cell_id!r} in the plan{did_you_mean(args.cell_id, by_id)}",
         "The ids: python -m matrix plan --cells (add the documents and --profile you verified).",
     )
+
+
+def _find_kept(args: argparse.Namespace, cell: Cell) -> PlannedCell | None:
+    with contextlib.closing(Journal(results_dir() / "journal.jsonl")) as journal:
+        entries = journal.read().entries.values()
+    index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
+    return earlier_cell(cell, entries, index)
 
 
 def _output(
