@@ -158,15 +158,15 @@ def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
         by_id = {item.cell.id: item for item in (*plan.fallbacks, *plan.cells)}
         if args.cell_id in by_id:
             return by_id[args.cell_id]
-    if cell is not None and (kept := _find_kept(args, cell)) is not None:
-        return kept
+    if cell is not None and (earlier := _find_earlier(args, cell)) is not None:
+        return earlier
     raise NothingSelectedError(
         f"no cell {args.cell_id!r} in the plan{did_you_mean(args.cell_id, by_id)}",
         "The ids: python -m matrix plan --cells (add the documents and --profile you verified).",
     )
 
 
-def _find_kept(args: argparse.Namespace, cell: Cell) -> PlannedCell | None:
+def _find_earlier(args: argparse.Namespace, cell: Cell) -> PlannedCell | None:
     with contextlib.closing(Journal(results_dir() / "journal.jsonl")) as journal:
         entries = journal.read().entries.values()
     index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)

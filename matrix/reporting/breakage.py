@@ -1,4 +1,4 @@
-"""What a reader needs of a tracer that breaks the app: one line, and the commands that show it."""
+"""The one line and the commands for a promise that the tracer breaks by breaking the app."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matrix.model.verdict import Outcome, PartVerdict, Verdict
 
 
 @dataclasses.dataclass(frozen=True)
-class Breakage:
+class BrokenApp:
     """A refutation, in one line without a full stop; `cell` is the id of one that shows it."""
 
     line: str
@@ -23,9 +23,9 @@ class Breakage:
         return f"{command} --run", f"{command} --bare --run"
 
 
-def breakage_of(verdict: Verdict | PartVerdict) -> Breakage | None:
+def breakage_of(verdict: Verdict | PartVerdict) -> BrokenApp | None:
     """Return how the tracer breaks the app, None where that is not why a promise is refuted."""
     if verdict.outcome is not Outcome.REFUTED or verdict.reason is not Reason.BREAKS_APP:
         return None
     found = breakage_line(verdict.facts)
-    return Breakage(found[1], found[0].id) if found else None
+    return BrokenApp(found[1], found[0].id) if found else None

@@ -11,7 +11,7 @@ from matrix.model.fact import Fact, FactKind
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
 from matrix.planning.locations import short_target
-from matrix.reporting.breakage import Breakage, breakage_of
+from matrix.reporting.breakage import BrokenApp, breakage_of
 from matrix.reporting.rows import (
     SHOWN_FIRST,
     WORST_FIRST,
@@ -103,7 +103,7 @@ def collect_remarks(record: Record) -> list[Remark]:
     ]
 
 
-def broken_rows(record: Record) -> list[tuple[Breakage, VerdictRow]]:
+def broken_rows(record: Record) -> list[tuple[BrokenApp, VerdictRow]]:
     """Return the rows that are refuted because the tracer breaks the app."""
     rows = ((breakage_of(row.verdict), row) for row in verdict_rows(record))
     return [(broken, row) for broken, row in rows if broken is not None]

@@ -1,4 +1,4 @@
-"""What keeps a required claim from passing, by name. Pure."""
+"""Shortfalls of a required claim, by name. Pure."""
 
 from __future__ import annotations
 
