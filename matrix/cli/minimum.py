@@ -41,6 +41,8 @@ examples:
       the minimum of ddtrace for each channel of a capability
   python -m matrix minimum sca --framework django==3.2.18 --since 1.0 --until 2.0
       among these releases, on one release of the framework
+  python -m matrix minimum iast --framework flask==era --python 3.11
+      each release on the newest Flask of its own time
   python -m matrix minimum integration:flask --exhaustive --json flask.json
       every release that traces Flask; as JSON too (schema minimum/1)
   python -m matrix minimum framework:flask --ddtrace 1.20.19
@@ -69,7 +71,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--framework",
         default="",
         metavar="NAME[==VERSION]",
-        help="default: all that documents promise it for, at the newest of the minimum's era",
+        help="default: all that documents promise it for, at the release of it with which most"
+        " releases of the tracer start; era, or NAME==era: at that of each release's time",
     )
     parser.add_argument(
         "--python", type=_parse_python, metavar="X.Y", help="default: the newest promised"

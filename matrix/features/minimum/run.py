@@ -15,6 +15,7 @@ from matrix.features.minimum.observations import (
     ReleaseState,
     SearchEvent,
 )
+from matrix.features.minimum.scout import with_most_starts
 from matrix.features.minimum.search import Bisection, Exhaustive, JointSearch
 from matrix.features.minimum.search_plan import SearchPlan
 from matrix.judging.sentences import evidence_text
@@ -100,7 +101,8 @@ def search_minimums(
         with run_context(results.folder, options, probes, backend) as context:
             oracle = CellOracle(probes, context, store, emit)
             with stopping(oracle.stop):
-                return tuple(search_minimum(plan, oracle, options, emit) for plan in plans)
+                chosen = (with_most_starts(plan, oracle.check, _starts) for plan in plans)
+                return tuple(search_minimum(plan, oracle, options, emit) for plan in chosen)
 
 
 def search_minimum(
@@ -193,6 +195,11 @@ def reply_for(finding: Finding | None) -> OracleReply:
         return OracleReply(ReleaseState.CANNOT_TELL, Reason.NOT_RUN.value)
     reason = f"{finding.reason.value}: " if finding.reason else ""
     return OracleReply(_ANSWERS[finding.shows], f"{reason}{evidence_text(finding.facts)}")
+
+
+def _starts(plan: SearchPlan, record: CellRecord) -> bool:
+    replies = _replies(record.findings, plan).values()
+    return any(reply.answer is not ReleaseState.CANNOT_TELL for reply in replies)
 
 
 def _with_bounds(plan: SearchPlan, result: ReleaseSearchResult) -> ReleaseSearchResult:
