@@ -47,6 +47,8 @@ examples:
       every release that traces Flask; as JSON too (schema minimum/1)
   python -m matrix minimum framework:flask --ddtrace 1.20.19
       the minimum of Flask that works with this tracer
+  python -m matrix minimum framework:flask --ddtrace 1.20.19 --upper
+      and the last Flask that does
   python -m matrix minimum custom-blocked-response --channel redirect
       one channel only
 
@@ -89,6 +91,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--since", default="", metavar="V", help="search from this release on")
     parser.add_argument("--until", default="", metavar="V", help="search up to this release")
+    add_flag(parser, "--upper", "search for the last release that works, too")
     add_flag(parser, "--exhaustive", "test every release, and assume nothing")
     add_as_of_option(parser)
     add_flag(parser, "--fresh", "use no result of an earlier run")
@@ -115,6 +118,7 @@ def run(
     subject = parse_subject(args.subject, claims, coverage)
     options = MinimumOptions(
         exhaustive=args.exhaustive,
+        upper=args.upper,
         fresh=args.fresh,
         jobs=args.jobs or default_jobs(),
         offline=args.offline,

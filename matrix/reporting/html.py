@@ -206,8 +206,8 @@ def _repeated(parts: Iterable[PartVerdict]) -> Iterator[tuple[str, list[str]]]:
         evidence = tuple(fact.across_cells() for fact in part.facts)
         texts.setdefault(evidence, evidence_text(part.facts))
         broken = breakage_of(part)
-        repeating = broken.commands if broken else (reproduce_command(part.cells[0].id),)
-        commands.setdefault(evidence, []).extend(repeating)
+        of_part = broken.commands if broken else (reproduce_command(part.cells[0].id),)
+        commands.setdefault(evidence, []).extend(of_part)
     for evidence, repeating in commands.items():
         yield texts[evidence], repeating
 

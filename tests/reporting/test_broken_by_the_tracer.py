@@ -84,10 +84,6 @@ def test_every_report_has_the_line_and_the_commands(render: object, record: Reco
         assert command in text
 
 
-def page(record: Record) -> str:
-    return render_page(record, lambda _: None)
-
-
 def test_a_refuted_claim_is_not_listed_as_one_that_could_not_be_verified(record: Record) -> None:
     assert reason_summaries(record) == []
     assert untested_claims(record) == []

@@ -49,9 +49,13 @@ _ANSWERS = {
 
 @dataclasses.dataclass(frozen=True)
 class MinimumOptions(RunOptions):
-    """The options of a search: those of a run, and whether it tests every release."""
+    """The options of a search: those of a run, and whether it tests every release.
+
+    With `upper` it also searches for the last release that works.
+    """
 
     exhaustive: bool = False
+    upper: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +85,7 @@ class SearchResult:
     results: Mapping[str, ReleaseSearchResult]
     records: tuple[CellRecord, ...]
     exhaustive: bool
+    upper: bool
     started: dt.datetime
     seconds: float
     interrupted: bool
@@ -116,7 +121,7 @@ def search_minimum(
     clock = clock or SystemClock()
     started, start = clock.now(), clock.seconds()
     releases = tuple(plan.cells)
-    strategy = Exhaustive() if options.exhaustive else Bisection()
+    strategy = Exhaustive() if options.exhaustive else Bisection(upper=options.upper)
     search = JointSearch(plan.channels, releases, strategy, plan.documented)
     width = len(releases) if options.exhaustive else min(options.jobs, _MOST_AT_A_TIME)
     records: list[CellRecord] = []
@@ -136,6 +141,7 @@ def search_minimum(
         results={name: _with_bounds(plan, result) for name, result in search.results.items()},
         records=tuple(records),
         exhaustive=options.exhaustive,
+        upper=options.upper,
         started=started,
         seconds=clock.seconds() - start,
         interrupted=oracle.stopped,
