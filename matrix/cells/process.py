@@ -25,6 +25,11 @@ MARK = "BOOKSHOP_PROCESS"
 READY = "bookshop ready "
 _READY_LINE = re.compile(re.escape(READY) + r"127\.0\.0\.1:(\d+)")
 _POLL_SECONDS = 0.01
+# What threading and socketserver print of a thread that ends by an exception, and its last line.
+_THREAD_ENDED = re.compile(
+    r"Exception in thread ([^\s:]+)|Exception (?:happened|occurred) during processing of request"
+)
+_LAST_LINE = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b.*", re.MULTILINE)
 
 # `-E` shows the environment of this user's processes: man 1 ps of macOS.
 _PS = ("/bin/ps", "-A", "-E", "-ww", "-o", "pid=,command=")
@@ -120,6 +125,16 @@ def describe_crash(code: int) -> str:
     if code < 0:
         return f"died of signal {-code}"
     return f"died of exception {code:#x}" if code >= _FIRST_EXCEPTION else ""
+
+
+def describe_survivor(log: str) -> str:
+    """Return what happened in a process that did not answer and lives on, by its log."""
+    match = _THREAD_ENDED.search(log)
+    if match is None:
+        return "the process lives on"
+    thread = f"thread {match[1]}" if match[1] else "the thread of the request"
+    words = next(iter(_LAST_LINE.findall(log[match.end() :])), "")
+    return f"the process lives on, and {thread} ended{f' by {words}' if words else ''}"
 
 
 def kill_marked(variable: str) -> bool:

@@ -12,7 +12,7 @@ from matrix.agent.server import Agent, Upstream
 from matrix.cells.env_vars import process_environment
 from matrix.cells.interface import App, Slot
 from matrix.cells.job import CellJob, Deadline
-from matrix.cells.process import describe_crash
+from matrix.cells.process import describe_crash, describe_survivor
 from matrix.cells.remote_config import Configurator
 from matrix.cells.requests import ProbeClient, ProbeRequest, soak
 from matrix.cells.schedule import ProcessTasks, Task
@@ -25,6 +25,8 @@ from matrix.probes.settings import load_settings
 # console script that was made elsewhere starts the interpreter of that machine.
 TRACER_LAUNCH = "from ddtrace.commands.ddtrace_run import main; main()"
 _EXIT_SECONDS = 0.5
+# A process whose first request is reset may still be writing a core: whether it dies is waited for.
+_RESET_SECONDS = 3.0
 
 
 @dataclasses.dataclass
@@ -130,7 +132,7 @@ def _use_app(  # noqa: PLR0913 - the parts of a session
     tracer = liveness(_capture(job, progress), job.planned.cell.ddtrace)
     if not tracer.alive:
         reason = Reason.TIMED_OUT if deadline.passed else tracer.reason or Reason.BROKEN_START
-        if not _record_crash(progress, app):
+        if not _record_crash(progress, app, seconds=_RESET_SECONDS):
             progress.fail(reason, tracer.detail)
         return
     if tasks.soak:
@@ -188,11 +190,11 @@ def _record_failed_start(progress: _Progress, app: App, deadline: Deadline) -> N
         progress.fail(Reason.BROKEN_START, f"ended with exit code {code} before it was ready")
 
 
-def _record_crash(progress: _Progress, app: App) -> bool:
+def _record_crash(progress: _Progress, app: App, *, seconds: float = _EXIT_SECONDS) -> bool:
     """Return whether the app ended by itself, and record it."""
     last = progress.client.exchanges[-1] if progress.client else None
     # A connection is refused or broken a moment before the end of the process can be observed.
-    code = app.wait_exit(_EXIT_SECONDS if last is not None and last.status is None else 0.0)
+    code = app.wait_exit(seconds if last is not None and last.status is None else 0.0)
     if code is None:
         return False
     crash = describe_crash(code)
@@ -204,6 +206,9 @@ def _stop(app: App, progress: _Progress) -> None:
     app.stop()
     progress.exit_code = app.exit_code
     progress.log = app.log.text
+    first = progress.client.exchanges[0] if progress.client and progress.client.exchanges else None
+    if progress.failed is Reason.BROKEN_START and first is not None and first.status is None:
+        progress.detail = f"{progress.detail}; {describe_survivor(progress.log)}"
 
 
 def _capture(job: CellJob, progress: _Progress) -> ProcessCapture:
