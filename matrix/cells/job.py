@@ -89,6 +89,7 @@ class CellJob:
     A cell with an `image` runs in a container. `connect` (picklable, called once for each cell)
     returns the engine that starts it, with `tree`, the environment with the key `tree_key`, mounted
     as the image's site, confined by `confinement`. `services` are reached by ports of the sandbox.
+    With `bare` nothing but the bare control is run: all requests, without the tracer.
     """
 
     planned: PlannedCell
@@ -110,6 +111,7 @@ class CellJob:
     connect: Callable[[], ContainerEngine] | None = None
     confinement: Confinement = dataclasses.field(default_factory=Confinement)
     services: tuple[Service, ...] = ()
+    bare: bool = False
 
     @property
     def framework(self) -> str:

@@ -185,6 +185,8 @@ def _run_processes(
             for future in futures:
                 yield future.result()
 
+        if job.bare:
+            return tuple(run(bare_process(tasks)))
         decisive = [task for task in tasks if task.probe in job.planned.decisive]
         bare = bare_process(compared_tasks(decisive))
         captures = tuple(run((*schedule(tasks), *soak, *bare)))

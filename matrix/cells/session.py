@@ -13,7 +13,7 @@ from matrix.cells.client import Endpoint
 from matrix.cells.env_vars import process_environment, redact_passwords
 from matrix.cells.interface import App, Slot
 from matrix.cells.job import CellJob, Deadline
-from matrix.cells.local import describe_crash
+from matrix.cells.local import describe_crash, describe_survivor
 from matrix.cells.requests import Configurator, ProbeClient, ProbeRequest, soak
 from matrix.cells.schedule import ProcessTasks, Task
 from matrix.model.capture import BARE, AgentRequest, ProcessCapture, Soak
@@ -24,6 +24,10 @@ from matrix.probes.settings import load_settings
 # console script that was made elsewhere starts the interpreter of that machine.
 TRACER_LAUNCH = "from ddtrace.commands.ddtrace_run import main; main()"
 _EXIT_SECONDS = 0.5
+# A process whose first request is reset may still be writing a core: whether it dies is waited for.
+_RESET_SECONDS = 3.0
+# A process whose first request is reset may still be writing a core: whether it dies is waited for.
+_RESET_SECONDS = 3.0
 
 
 @dataclasses.dataclass
@@ -106,7 +110,7 @@ class _Session:
         tracer = liveness(self.capture(), job.planned.cell.ddtrace)
         if not tracer.alive:
             reason = Reason.TIMED_OUT if deadline.passed else tracer.reason or Reason.BROKEN_START
-            if not self._record_crash(app, client):
+            if not self._record_crash(app, client, seconds=_RESET_SECONDS):
                 self.fail(reason, tracer.detail)
             return
         if self.tasks.soak:
@@ -134,11 +138,13 @@ class _Session:
         else:
             self.fail(Reason.BROKEN_START, f"ended with exit code {code} before it was ready")
 
-    def _record_crash(self, app: App, client: ProbeClient) -> bool:
+    def _record_crash(
+        self, app: App, client: ProbeClient, *, seconds: float = _EXIT_SECONDS
+    ) -> bool:
         """Return whether the app ended by itself, and record it."""
         # A connection is refused or broken a moment before the end of the process can be observed.
         unanswered = client.exchanges[-1].status is None
-        code = app.wait_exit(_EXIT_SECONDS if unanswered else 0.0)
+        code = app.wait_exit(seconds if unanswered else 0.0)
         if code is None:
             return False
         crash = describe_crash(code)
@@ -149,6 +155,9 @@ class _Session:
         app.stop()
         self.exit_code = app.exit_code
         self.log = app.log.text
+        first = next(iter(self.client.exchanges), None) if self.client else None
+        if self.failed is Reason.BROKEN_START and first is not None and first.status is None:
+            self.detail = f"{self.detail}; {describe_survivor(self.log)}"
 
     def capture(self) -> ProcessCapture:
         """Return what was captured so far."""

@@ -53,6 +53,25 @@ def short_evidence_text(facts: Sequence[Fact]) -> str:
     return " ".join(sentence for _, sentence in evidence_sentences(facts))
 
 
+def breakage_line(facts: Iterable[Fact]) -> tuple[Cell, str] | None:
+    """Return the first cell in which the tracer breaks the app, with all that a reader needs.
+
+    None where no fact says so. The line is without a full stop of its own.
+    """
+    for cell, item in _breakages(facts, None):
+        named = f"{_release(cell, 'both')} on CPython {cell.python}"
+        return cell, f"{named}: works without ddtrace, {_WAYS_WITH_IT[item.text('way')]}"
+    return None
+
+
+def _breakages(facts: Iterable[Fact], cell: Cell | None) -> Iterator[tuple[Cell, Fact]]:
+    for item in facts:
+        own = item.cell or cell
+        if item.kind is FactKind.BREAKS_APP and own is not None:
+            yield own, item
+        yield from _breakages(item.facts, own)
+
+
 def one_line(text: str) -> str:
     """Return a text on one line, only its end where it is too long."""
     flat = " ".join(text.split())
@@ -190,6 +209,12 @@ _WAYS = {
     "crashes": "The app crashes under the tracer",
     "answers-otherwise": "The app answers otherwise under the tracer",
     "starts-untraced": "The app answers, and is not traced any more once the feature is on",
+}
+_WAYS_WITH_IT = {
+    "does-not-start": "does not start with it",
+    "crashes": "crashes with it",
+    "answers-otherwise": "answers otherwise with it",
+    "starts-untraced": "is not traced with it once the feature is on",
 }
 _TRACING_OFF = {"fails": " It fails with tracing off too.", "works": " With tracing off it works."}
 
