@@ -5,10 +5,11 @@ Only `matrix.__main__` catches them. Exit codes 0, 1 and 4 of `verify` are resul
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 
 class ExitCode(enum.IntEnum):
@@ -116,6 +117,15 @@ class DocumentProblems(UserError):  # noqa: N818 - a group of problems, not one 
             f"{count} problem{'s' if count != 1 else ''} in the documents:\n{lines}",
             "Add the word to matrix/data/vocabulary, or pass --lenient to go on with the rest.",
         )
+
+
+@contextlib.contextmanager
+def storage_errors(action: str, hint: str, *, brief: bool = False) -> Iterator[None]:
+    """Raise a StorageError, `action: cause`, for an OSError; `brief` leaves its paths out."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{action}: {error.strerror if brief else error}", hint) from error
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from matrix.features.audit.sections import (
     show_section,
     show_summary,
 )
-from matrix.features.audit.wheel_scope import InspectionScope
+from matrix.features.audit.wheel_platforms import InspectionScope
 from matrix.pypi.client import CachedIndex
 from matrix.reporting.json import write_text_json
 from matrix.system.paths import cache_dir

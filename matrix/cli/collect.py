@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         with display(console, os.environ) as emit:
             record = collected.judge(probes, emit).dated(manifest.as_of)
         text = write_answers(args, console, record)
-        count = write_results(collected.merged, collected.files, results)
+        count = write_results(collected.merged, results)
         name = RecordStore.default().write(text, record.run.started).stem
     note(f"recorded as {name}, with {count} new results")
     if error := collected.error():

@@ -16,9 +16,9 @@ from matrix.cli.common import add_flag, add_json_option, project_data
 from matrix.cli.state_table import add_action, show_rows, state_table
 from matrix.docker.connect import connect
 from matrix.docker.images.catalog import CatalogEntry, ImageCatalog
-from matrix.docker.images.digests import digests_path, read_digests, write_digests
 from matrix.docker.images.interface import ImageError, ImageOffer, ReportLine
 from matrix.docker.images.refresh import default_registry, refresh_digests
+from matrix.docker.images.registry import digests_path, read_digests, write_digests
 from matrix.docker.interface import ContainerError
 from matrix.docker.labels import lock_run
 from matrix.errors import (

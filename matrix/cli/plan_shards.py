@@ -27,7 +27,7 @@ from matrix.distributed.github import (
 from matrix.distributed.manifest import MANIFEST, MAX_SHARDS, Manifest, write_manifest
 from matrix.distributed.shards import DEFAULT_MINUTES, imbalance, make_shards
 from matrix.errors import UsageError
-from matrix.features.audit.index_evidence import static_evidence
+from matrix.features.audit.index import static_evidence
 from matrix.planning.locations import Targets, local_targets, select_targets
 from matrix.system.paths import data_dir, results_dir
 from matrix.system.source_files import project_version

@@ -35,8 +35,7 @@ from matrix.reporting.json import json_text, record_to_json
 from matrix.reporting.progress import display, run_console
 from matrix.reporting.terminal import print_report
 from matrix.runs.backend import open_backend
-from matrix.runs.record_reader import parse_record, read_content
-from matrix.runs.record_store import RecordStore
+from matrix.runs.record_store import RecordStore, parse_record, read_content
 from matrix.runs.run import context_on, verify
 
 _PROFILE = "everywhere"

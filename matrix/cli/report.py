@@ -18,9 +18,9 @@ from matrix.reporting.html_evidence import digest_capture
 from matrix.reporting.json import write_text, write_text_json
 from matrix.reporting.junit import junit_xml
 from matrix.reporting.markdown import COMMENT_BYTES, SUMMARY_BYTES, badge_to_json, render_markdown
-from matrix.runs.captures import CaptureStore
 from matrix.runs.record import CellRecord, Record
 from matrix.runs.record_store import RecordStore
+from matrix.runs.result_store import CaptureStore
 from matrix.system.paths import results_dir
 
 DESCRIPTION = "Make a recorded run into a page, and into files for other programs."

@@ -15,8 +15,13 @@ from pathlib import Path
 
 from matrix.cli.common import add_json_option, project_data
 from matrix.cli.state_table import add_action, show_rows, state_table
-from matrix.docker.images.refresh import FetchDigests, default_registry
-from matrix.docker.images.registry import RegistryError, fetch_digests, parse_image_name
+from matrix.docker.images.refresh import (
+    FetchDigests,
+    RegistryError,
+    default_registry,
+    fetch_digests,
+    parse_image_name,
+)
 from matrix.docker.platforms import registry_reference
 from matrix.errors import ExitCode, IndexUnavailableError, UsageError
 from matrix.probes.registry import load_probes
@@ -24,8 +29,9 @@ from matrix.reporting.services import service_users
 from matrix.runs.environments import service_interpreter
 from matrix.services.external import add_service_option, external_from_args
 from matrix.services.forwarder import Forwarder, tcp_listener, unix_dial
-from matrix.services.pool import NoServiceError, Services
+from matrix.services.pool import Services
 from matrix.services.recipes import (
+    NoServiceError,
     ServiceRecipe,
     images_path,
     load_recipes,

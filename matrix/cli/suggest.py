@@ -15,14 +15,20 @@ from matrix.cli.common import add_flag, add_path, note, to_stdout
 from matrix.cli.options import add_plan_options, plan_from_args, targets_from_args
 from matrix.documents.facts import document_paths
 from matrix.errors import ExitCode, IndexUnavailableError, StorageError, UsageError, UserError
-from matrix.features.audit.index_evidence import static_evidence
+from matrix.features.audit.index import static_evidence
+from matrix.features.corrections.basis import (
+    CorrectionBasis,
+    ObservedFindings,
+    contained_findings,
+    read_verdicts,
+    recorded_findings,
+    still_refuted,
+)
+from matrix.features.corrections.change import ClaimCase
 from matrix.features.corrections.edit import diff_name, diff_root, unified_diff
-from matrix.features.corrections.observed import ObservedFindings, recorded_findings
-from matrix.features.corrections.page import ClaimCase, PageText, read_pages
-from matrix.features.corrections.suggest import Suggestion, suggest
+from matrix.features.corrections.page import PageText, read_pages
+from matrix.features.corrections.suggest import Suggestion, changed_claims, suggest
 from matrix.features.corrections.summary import SuggestionSummary, as_json, as_markdown
-from matrix.features.corrections.verdicts_file import CorrectionBasis, read_verdicts
-from matrix.features.corrections.verify import changed_claims, still_refuted
 from matrix.judging.sentences import evidence_text
 from matrix.planning.versions import TRACER
 from matrix.probes.registry import load_probes
@@ -31,10 +37,9 @@ from matrix.pypi.releases import Releases
 from matrix.reporting.json import write_text, write_text_json
 from matrix.reporting.text import count_text
 from matrix.runs.backend import RunBackend
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
-from matrix.runs.rejudge import captured_targets
-from matrix.runs.run import CAPTURE_FILTERS, context_on, verify
+from matrix.runs.result_store import CaptureStore
+from matrix.runs.run import CAPTURE_FILTERS, captured_targets, context_on, verify
 from matrix.runs.setup import RunOptions
 from matrix.system.paths import cache_dir, results_dir
 
@@ -212,17 +217,8 @@ def _summary(args: argparse.Namespace, pages: Mapping[str, PageText]) -> Suggest
     refuted = None
     if not unavailable:
         try:
-            refuted = still_refuted(
-                changed_claims(suggestions),
-                index,
-                basis.findings,
-                profile=basis.profile,
-                as_of=args.as_of,
-                targets=basis.targets,
-                obstacles=basis.obstacles,
-                static=static_evidence,
-                contained=basis.contained,
-            )
+            claims = changed_claims(suggestions)
+            refuted = still_refuted(claims, index, basis, as_of=args.as_of, static=static_evidence)
         except IndexUnavailableError as error:
             unavailable = error.message
     return SuggestionSummary(suggestions, basis.source, refuted, unavailable)
@@ -252,5 +248,5 @@ def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
         args.profile,
         where.targets,
         where.obstacles,
-        tuple(finding for cell in record.cells if cell.contained for finding in cell.findings),
+        contained_findings(record),
     )

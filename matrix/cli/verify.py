@@ -24,14 +24,13 @@ from matrix.distributed.dask.cluster import join_cluster
 from matrix.distributed.manifest import MANIFEST, Manifest, Shard, read_manifest
 from matrix.distributed.shard_run import check_project, find_shard, run_shard
 from matrix.errors import NothingSelectedError, UsageError
-from matrix.features.audit.index_evidence import static_evidence
+from matrix.features.audit.index import static_evidence
 from matrix.model.plan import Plan
 from matrix.planning.locations import Targets, select_targets
 from matrix.reporting.progress import display, run_console
 from matrix.runs.backend import RunBackend, open_backend
 from matrix.runs.record_store import RecordStore
-from matrix.runs.rejudge import captured_targets
-from matrix.runs.run import OpenRunContext, context_on, exit_code, verify
+from matrix.runs.run import OpenRunContext, captured_targets, context_on, exit_code, verify
 from matrix.system.paths import results_dir
 from matrix.system.source_files import project_version
 

@@ -19,8 +19,8 @@ from matrix.distributed.dask.worker_run import WorkerRun, WorkerRuns, register_r
 from matrix.errors import ClusterUnavailableError, ExitCode
 from matrix.probes.registry import load_probes
 from matrix.runs.backend import RunBackend, available_pythons, open_backend
+from matrix.runs.interface import RunContext
 from matrix.runs.keys import cell_sources
-from matrix.runs.scheduler import RunContext
 from matrix.runs.setup import cpu_count, default_jobs, load_emulation, run_context
 from matrix.system.paths import cache_dir
 from matrix.system.source_files import project_version

@@ -17,7 +17,7 @@ from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.model.validate import cell_id, seconds, time
 from matrix.runs.journal import Journal
-from matrix.runs.record_reader import parse_record, read_content
+from matrix.runs.record_store import parse_record, read_content
 from matrix.system.data_files import read_data
 
 # The shortest estimate: every cell starts a process.
@@ -48,17 +48,14 @@ class Durations:
 
 def load_durations() -> Durations:
     """Return the committed durations."""
-    data = read_data("durations")
-    return Durations(data["cell"], data["probe"], data["soak"], data["frameworks"])
+    return Durations(**read_data("durations"))
 
 
 @dataclasses.dataclass(frozen=True)
 class CellDuration:
     """The seconds of a cell that ran `probes` probes; `soak` is None where it is not recorded."""
 
-    cell: str
-    target: str
-    framework: str
+    cell: Cell
     started: str
     probes: int
     soak: bool | None
@@ -71,15 +68,16 @@ def fit_durations(measured: Iterable[CellDuration]) -> tuple[Durations, Sequence
     Only those of the target with the most cells are used, as another machine's speed says nothing
     about a cell. A cell that was recorded in several places counts once. The order does not matter.
     """
-    unique = {(item.cell, item.started): item for item in sorted(measured, key=_detail_order)}
-    counts = Counter(item.target for item in unique.values())
+    ordered = sorted(measured, key=_detail_order)
+    unique = {(item.cell, item.started): item for item in ordered}.values()
+    counts = Counter(item.cell.target for item in unique)
     target = min(counts, key=lambda name: (-counts[name], name))
-    used = sorted((item for item in unique.values() if item.target == target), key=_detail_order)
+    used = sorted((item for item in unique if item.cell.target == target), key=_detail_order)
     probe, soak = _fit_probe_and_soak(used)
     bases: dict[str, list[float]] = {}
     for item in used:
         base = item.seconds - probe * (item.probes - 1) - soak * bool(item.soak)
-        bases.setdefault(item.framework, []).append(base)
+        bases.setdefault(item.cell.framework, []).append(base)
     cell = math.fsum(base for values in bases.values() for base in values) / len(used)
     frameworks = {
         name: round(
@@ -96,7 +94,7 @@ def format_durations(durations: Durations, used: Sequence[CellDuration]) -> str:
     first, last = (pick(item.started for item in used)[:10] for pick in (min, max))
     lines = [
         "# made by: python -m matrix plan --write-durations RECORD_OR_JOURNAL...",
-        f"# from {len(used)} cells for {used[0].target} that ran from {first} to {last}.",
+        f"# from {len(used)} cells for {used[0].cell.target} that ran from {first} to {last}.",
         "# Seconds: of a `cell` with one probe (each framework and library has its own below),",
         "# of each `probe` more, of a `soak`.",
         f"cell = {durations.cell}",
@@ -112,7 +110,7 @@ def format_durations(durations: Durations, used: Sequence[CellDuration]) -> str:
 def _detail_order(item: CellDuration) -> tuple[object, ...]:
     """Return a sort key that puts the most detailed record of the same cell last."""
     detail = item.soak is not None, bool(item.soak), item.probes, item.seconds
-    return item.cell, item.started, *detail
+    return item.cell.id, item.started, *detail
 
 
 def _fit_probe_and_soak(used: Sequence[CellDuration]) -> tuple[float, float]:
@@ -121,7 +119,7 @@ def _fit_probe_and_soak(used: Sequence[CellDuration]) -> tuple[float, float]:
     for item in used:
         if item.soak is not None:
             row = (float(item.probes), float(item.soak), item.seconds)
-            by_framework.setdefault(item.framework, []).append(row)
+            by_framework.setdefault(item.cell.framework, []).append(row)
     centred = []
     for rows in by_framework.values():
         means = [math.fsum(column) / len(rows) for column in zip(*rows, strict=True)]
@@ -177,16 +175,10 @@ def _from_journal(path: Path, report: Callable[[str], None]) -> Iterator[CellDur
             continue
         if duration:
             probes, soak = len(entry.probes), bool(entry.soak)
-            yield CellDuration(
-                cell.id, cell.target, cell.framework, started, probes, soak, duration
-            )
+            yield CellDuration(cell, started, probes, soak, duration)
 
 
 def _from_record(content: bytes, path: Path) -> Iterator[CellDuration]:
     for line in parse_record(content, str(path)).cells:
         if line.seconds and line.started and line.probes:
-            cell = Cell.parse(line.id)
-            probes = len(line.probes)
-            yield CellDuration(
-                line.id, cell.target, cell.framework, line.started, probes, None, line.seconds
-            )
+            yield CellDuration(line.cell, line.started, len(line.probes), None, line.seconds)

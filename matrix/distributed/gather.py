@@ -10,30 +10,23 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
-from matrix.distributed.manifest import Manifest
-from matrix.distributed.merge import ShardResult
-from matrix.distributed.shard_file import (
-    CAPTURES,
-    JOURNAL,
-    SHARD,
-    ShardFile,
-    ShardSeal,
-    ShardStatus,
-    sha256,
-)
+from matrix.distributed.manifest import Manifest, shard_plan
+from matrix.distributed.shard_run import CAPTURES, JOURNAL, SHARD, ShardFile, ShardSeal, ShardStatus
 from matrix.distributed.untrusted import (
     RefusedError,
     decompress,
-    exists,
     is_folder,
     parse_json,
     printable_line,
     printable_path,
     read_file,
+    sha256,
     subfolders,
 )
 from matrix.errors import did_you_mean
@@ -41,10 +34,9 @@ from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.validate import cell_id, count, digest, seconds, text, time
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Entry, is_transient
 from matrix.runs.keys import result_key
-from matrix.runs.result_store import judged_entry
+from matrix.runs.result_store import CaptureStore, judged_entry
 
 # `download/<artifact>/<manifest>/<shard>`: the depth of a shard's folder below one that is passed.
 _MAX_DEPTH = 3
@@ -77,12 +69,20 @@ class JudgeRules:
 
 
 @dataclasses.dataclass(frozen=True)
+class ShardResult:
+    """A cell that ended: its journal entry, and the sha256 and the path of its capture's file."""
+
+    entry: Entry
+    capture: str
+    path: Path = dataclasses.field(compare=False)
+
+
+@dataclasses.dataclass(frozen=True)
 class GatheredFolder:
     """The results of one folder for this run.
 
     `shard` is "" where the folder is not one of this run, and `refused` where nothing of it is
-    accepted. `ended` is None without a seal. `files` has the captures' paths by sha256. `problems`
-    are the refusals, as messages.
+    accepted. `ended` is None without a seal. `problems` are the refusals, as messages.
     """
 
     folder: Path
@@ -90,7 +90,6 @@ class GatheredFolder:
     refused: bool = False
     ended: ShardStatus | None = None
     results: tuple[ShardResult, ...] = ()
-    files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -130,12 +129,8 @@ def gather(
         or shard_file.project != manifest.project
     ):
         return _refuse(folder, f"foreign: {_describe_foreign(shard_file, manifest)}")
-    ids = {*shard.cells, *shard.reserve}
-    planned_cells = {
-        planned.cell.id: planned
-        for planned in (*manifest.plan.cells, *manifest.plan.fallbacks)
-        if planned.cell.id in ids
-    }
+    plan = shard_plan(manifest.plan, shard)
+    planned_cells = {planned.cell.id: planned for planned in (*plan.cells, *plan.fallbacks)}
     seal = shard_file.seal
     try:
         entries = _read_entries(folder, seal, limits.journal)
@@ -145,71 +140,47 @@ def gather(
     if foreign is not None:
         detail = f"foreign: {JOURNAL} has {foreign}, which is not a cell of {shard.name}"
         return _refuse(folder, detail, shard.name)
-    reader = _ResultReader(folder, planned_cells, rules, limits)
-    if seal is None:
-        reader.add(entries.values())
-    else:
-        reader.add_sealed(entries, seal)
+    read = functools.partial(_read_result, folder, planned_cells, rules, limits)
+    results, problems = _read_results(entries, seal, read)
     return GatheredFolder(
         folder,
         shard.name,
         ended=seal.ended if seal else None,
-        results=tuple(reader.results),
-        files=reader.files,
-        problems=tuple(reader.problems),
+        results=tuple(results),
+        problems=tuple(_format_problem(folder, f"corrupt: {problem}") for problem in problems),
         warnings=tuple(map(printable_line, seal.warnings)) if seal else (),
     )
 
 
-class _ResultReader:
-    """Reads and checks the results of one folder, one by one."""
-
-    def __init__(
-        self,
-        folder: Path,
-        planned_cells: Mapping[str, PlannedCell],
-        rules: JudgeRules,
-        limits: GatherLimits,
-    ) -> None:
-        self.results: list[ShardResult] = []
-        self.files: dict[str, Path] = {}
-        self.problems: list[str] = []
-        self._folder = folder
-        self._planned_cells = planned_cells
-        self._rules = rules
-        self._limits = limits
-
-    def add(self, entries: Iterable[Entry], sealed: Mapping[str, str] | None = None) -> None:
-        """Add the entries with a valid capture; with `sealed`, only of that sha256 (by key)."""
-        for entry in entries:
-            try:
-                self._add(entry, sealed)
-            except RefusedError as error:  # noqa: PERF203 - each result is refused by itself
-                self._refuse(f"the capture of {entry.cell} {error}")
-
-    def add_sealed(self, entries: Mapping[str, Entry], seal: ShardSeal) -> None:
-        """Add the entries that the seal names; the others are older."""
-        for result in seal.kept:
-            if result.key not in entries or entries[result.key].cell != result.cell:
-                self._refuse(f"{JOURNAL} has no entry for {result.cell}, which was sealed")
-        sealed = {result.key: result.sha256 for result in seal.kept}
-        self.add((entry for key, entry in entries.items() if key in sealed), sealed)
-
-    def _add(self, entry: Entry, sealed: Mapping[str, str] | None) -> None:
-        path = _capture_path(self._folder, entry)
-        planned = self._planned_cells[entry.cell]
-        result = _read_result(path, entry, planned, self._rules, self._limits)
-        if sealed is not None and result.capture != sealed[entry.key]:
-            raise RefusedError("is not the one that was sealed")
-        self.results.append(result)
-        self.files[result.capture] = path
-
-    def _refuse(self, detail: str) -> None:
-        self.problems.append(_format_problem(self._folder, f"corrupt: {detail}"))
+def _read_results(
+    entries: Mapping[str, Entry], seal: ShardSeal | None, read: Callable[[Entry], ShardResult]
+) -> tuple[list[ShardResult], list[str]]:
+    """Return the results of the entries, and the problems; with a seal only those that it names."""
+    named = seal.kept if seal else ()
+    results = []
+    problems = [
+        f"{JOURNAL} has no entry for {sealed.cell}, which was sealed"
+        for sealed in named
+        if sealed.key not in entries or entries[sealed.key].cell != sealed.cell
+    ]
+    digests = {sealed.key: sealed.sha256 for sealed in named}
+    for key, entry in entries.items():
+        if seal and key not in digests:
+            continue  # of an earlier run
+        try:
+            result = read(entry)
+        except RefusedError as error:
+            problems.append(f"the capture of {entry.cell} {error}")
+            continue
+        if result.capture == digests.get(key, result.capture):
+            results.append(result)
+        else:
+            problems.append(f"the capture of {entry.cell} is not the one that was sealed")
+    return results, problems
 
 
 def _find_shard_folders(folder: Path, depth: int) -> Iterator[Path]:
-    if exists(folder / SHARD) or exists(folder / JOURNAL):
+    if lexists(folder / SHARD) or lexists(folder / JOURNAL):
         yield folder
     elif depth:
         for subfolder in subfolders(folder):
@@ -219,7 +190,7 @@ def _find_shard_folders(folder: Path, depth: int) -> Iterator[Path]:
 def _read_entries(folder: Path, seal: ShardSeal | None, max_bytes: int) -> dict[str, Entry]:
     """Return the entries of a journal, the last of equal keys; raise `RefusedError`."""
     content = b""
-    if exists(folder / JOURNAL) or (seal is not None and seal.size):
+    if lexists(folder / JOURNAL) or (seal is not None and seal.size):
         try:
             content = read_file(folder / JOURNAL, max_bytes)
         except RefusedError as error:
@@ -256,18 +227,18 @@ def _parse_entry(line: bytes) -> Entry:
     return entry
 
 
-def _capture_path(folder: Path, entry: Entry) -> Path:
-    """Return the path of a checked entry's capture; raise `RefusedError`."""
+def _read_result(
+    folder: Path,
+    planned_cells: Mapping[str, PlannedCell],
+    rules: JudgeRules,
+    limits: GatherLimits,
+    entry: Entry,
+) -> ShardResult:
+    """Return the result of a checked entry and its capture; raise `RefusedError`."""
+    planned = planned_cells[entry.cell]
     path = CaptureStore(folder / CAPTURES).path(entry.cell, entry.key)
     if not is_folder(path.parent.parent) or not is_folder(path.parent):
         raise RefusedError("is missing")
-    return path
-
-
-def _read_result(
-    path: Path, entry: Entry, planned: PlannedCell, rules: JudgeRules, limits: GatherLimits
-) -> ShardResult:
-    """Return the result of an entry and its capture in `path`; raise `RefusedError`."""
     if entry.key != result_key(entry.base, planned, rules.probes):
         raise RefusedError("was made with other probes than its key says")
     content = read_file(path, limits.capture)
@@ -285,7 +256,7 @@ def _read_result(
         _check_json(entry)
     except _INVALID as error:
         raise RefusedError(f"is not a capture ({type(error).__name__}: {error})") from error
-    return ShardResult(entry, sha256(content))
+    return ShardResult(entry, sha256(content), path)
 
 
 def _check_capture(capture: CellCapture, entry: Entry) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from matrix.distributed.manifest import Shard
-from matrix.errors import StorageError
+from matrix.errors import storage_errors
 from matrix.model.plan import Plan
 from matrix.pypi.releases import python_key
 from matrix.system.data_files import read_data
@@ -46,11 +47,11 @@ def load_runners() -> Mapping[str, RunnerLabel]:
     """Return the machines by target."""
     return {
         target: RunnerLabel(
-            label=data["runner"],
-            engine=data["engine"],
-            architecture=data["architecture"],
-            cells=data["cells"],
-            pythons=tuple(data.get("pythons", ())),
+            data["runner"],
+            data["engine"],
+            data["architecture"],
+            data["cells"],
+            tuple(data.get("pythons", ())),
         )
         for target, data in read_data("runners").items()
     }
@@ -80,13 +81,13 @@ def missing_pythons(
 ) -> Iterator[tuple[str, str, int]]:
     """Yield target, CPython and number of cells where a machine cannot install that CPython."""
     pythons = _pythons_by_cell(plan)
-    counts: dict[tuple[str, str], int] = {}
-    for shard in shards:
-        if shard.engine == "local" and (available := runners[shard.target].pythons):
-            for cell in shard.cells:
-                if pythons[cell] not in available:
-                    key = shard.target, pythons[cell]
-                    counts[key] = counts.get(key, 0) + 1
+    counts = Counter(
+        (shard.target, pythons[cell])
+        for shard in shards
+        if shard.engine == "local" and (available := runners[shard.target].pythons)
+        for cell in shard.cells
+        if pythons[cell] not in available
+    )
     for (target, python), count in counts.items():
         yield target, python, count
 
@@ -96,14 +97,10 @@ def write_step_output(line: str, environ: Mapping[str, str] = os.environ) -> Non
     name = environ.get(OUTPUT_VARIABLE)
     if not name:
         return
-    try:
-        with Path(name).open("a", encoding="utf-8") as file:
-            file.write(f"jobs={line}\n")
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {name}: {error.strerror}",
-            f"{OUTPUT_VARIABLE} names it; outside of GitHub Actions, unset that variable.",
-        ) from error
+    hint = f"{OUTPUT_VARIABLE} names it; outside of GitHub Actions, unset that variable."
+    errors = storage_errors(f"cannot write {name}", hint, brief=True)
+    with errors, Path(name).open("a", encoding="utf-8") as file:
+        file.write(f"jobs={line}\n")
 
 
 def _job(shard: Shard, runner: RunnerLabel, pythons_by_cell: Mapping[str, str]) -> dict[str, str]:

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from matrix.distributed.shard_file import sha256
-from matrix.errors import StorageError, UnreadableInputError
+from matrix.distributed.untrusted import sha256
+from matrix.errors import UnreadableInputError, storage_errors
 from matrix.model.plan import Plan
 from matrix.model.validate import cell_id, digest, seconds, text
 from matrix.planning.plan_file import check_fields, plan_from_json, plan_to_json, read_tuple
-from matrix.runs.record_reader import FileKind
+from matrix.runs.record_store import FileKind
 from matrix.system.atomic import write_atomic
 
 MANIFEST = "manifest.json"
@@ -199,12 +199,8 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 def write_manifest(path: Path, manifest: Manifest) -> Manifest:
     """Write the file atomically, and return the manifest with its id; raise StorageError."""
     content = manifest_bytes(manifest)
-    try:
+    with storage_errors(f"cannot write {path}", "Pass another path with --manifest.", brief=True):
         write_atomic(path, content)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}", "Pass another path with --manifest."
-        ) from error
     return dataclasses.replace(manifest, id=sha256(content))
 
 
@@ -221,7 +217,13 @@ def parse_manifest(content: bytes, name: str) -> Manifest:
     """
     data = _MANIFESTS.parse(content, name)
     try:
-        manifest = _parse_manifest(data)
+        check_fields(data, "schema", "project", "as_of", "plan", "shards")
+        manifest = Manifest(
+            plan=plan_from_json(data["plan"]),
+            shards=read_tuple(data["shards"], _parse_shard),
+            project=digest(data["project"]),
+            as_of=text(data["as_of"]),
+        )
         check_manifest(manifest)
         manifest_id = sha256(manifest_bytes(manifest))
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -229,16 +231,6 @@ def parse_manifest(content: bytes, name: str) -> Manifest:
             f"{name} is not a valid manifest: {type(error).__name__}: {error}", _REMEDY
         ) from error
     return dataclasses.replace(manifest, id=manifest_id)
-
-
-def _parse_manifest(data: Mapping[str, Any]) -> Manifest:
-    check_fields(data, "schema", "project", "as_of", "plan", "shards")
-    return Manifest(
-        plan=plan_from_json(data["plan"]),
-        shards=read_tuple(data["shards"], _parse_shard),
-        project=digest(data["project"]),
-        as_of=text(data["as_of"]),
-    )
 
 
 def _parse_shard(data: Mapping[str, Any]) -> Shard:

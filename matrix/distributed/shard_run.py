@@ -1,33 +1,138 @@
-"""Run one shard into a folder of its own, which is sealed at the end."""
+"""Run one shard into a folder of its own, which is sealed at the end.
+
+Its `shard.json` says which shard of which run it holds, and has the seal over the results. A folder
+without a seal belongs to a run that was killed or is still running.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import datetime as dt
+import enum
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from matrix.distributed.manifest import Manifest, Shard, shard_plan
-from matrix.distributed.shard_file import (
-    JOURNAL,
-    STORAGE_HINT,
-    ShardFile,
-    ShardSeal,
-    ShardStatus,
-    sealed_results,
-    sha256,
-)
-from matrix.errors import ExitCode, StorageError, UsageError, did_you_mean
+from matrix.distributed.untrusted import RefusedError, parse_json, read_file, sha256
+from matrix.errors import ExitCode, UsageError, did_you_mean, storage_errors
 from matrix.model.probe import Probe
+from matrix.model.validate import cell_id, count, digest, seconds, text, time
 from matrix.runs.events import Emit, Event, VerdictReached
-from matrix.runs.journal import Journal, lock_results
+from matrix.runs.interface import RunContext
+from matrix.runs.journal import STORAGE_HINT, Journal, lock_results
 from matrix.runs.record import Record
-from matrix.runs.result_store import ResultStore
+from matrix.runs.result_store import CaptureStore, ResultStore
 from matrix.runs.run import OpenRunContext, exit_code, verify
-from matrix.runs.scheduler import RunContext
 from matrix.runs.setup import RunOptions
+from matrix.system.atomic import write_atomic
 from matrix.system.paths import results_dir
+
+SHARD, JOURNAL, CAPTURES = "shard.json", "journal.jsonl", "captures"
+SCHEMA = "shard/1"
+_MAX_BYTES = 50_000_000
+
+
+class ShardStatus(str, enum.Enum):
+    """The way in which a shard's run ended.
+
+    UNSAVED: all cells ended, but not all of their results could be written.
+    """
+
+    COMPLETE = "complete"
+    INTERRUPTED = "interrupted"
+    LOST = "lost"
+    UNSAVED = "unkept"
+
+
+@dataclasses.dataclass(frozen=True)
+class SealedResult:
+    """A result that counts: its cell, its key, and the sha256 of its capture's file."""
+
+    cell: str
+    key: str
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardSeal:
+    """The state of a shard's folder at the end of its run.
+
+    `journal` and `size` are the sha256 and the bytes of the journal. `kept` are the results of the
+    run; other lines of the journal are older. `seconds` is how long the run took, `warnings` are
+    its warnings.
+    """
+
+    ended: ShardStatus
+    journal: str
+    size: int
+    kept: tuple[SealedResult, ...]
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardFile:
+    """The content of `shard.json`.
+
+    `manifest` is the id of the manifest, `project` the project's version in it; `started` is an ISO
+    time.
+    """
+
+    manifest: str
+    shard: str
+    project: str
+    started: str
+    seal: ShardSeal | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write the file into the shard's folder, atomically; raise StorageError."""
+        path = folder / SHARD
+        data = {"schema": SCHEMA, **dataclasses.asdict(self)}
+        with storage_errors(f"cannot write {path}", STORAGE_HINT):
+            write_atomic(path, f"{json.dumps(data, indent=1)}\n".encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> ShardFile:
+        """Return the shard file of an untrusted folder; raise `RefusedError`."""
+        data = parse_json(read_file(folder / SHARD, _MAX_BYTES))
+        schema = data.get("schema") if isinstance(data, dict) else None
+        if schema != SCHEMA:
+            raise RefusedError(f"has the schema {str(schema)[:80]!r}, not {SCHEMA!r}")
+        try:
+            return cls(
+                manifest=digest(data["manifest"]),
+                shard=text(data["shard"]),
+                project=digest(data["project"]),
+                started=time(data["started"]),
+                seal=None if data["seal"] is None else _parse_seal(data["seal"]),
+            )
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise RefusedError(f"is incomplete ({type(error).__name__}: {error})") from error
+
+
+def capture_digest(captures: CaptureStore, cell: str, key: str) -> str:
+    """Return the sha256 of a capture's file, "" where it cannot be read."""
+    try:
+        return sha256(captures.path(cell, key).read_bytes())
+    except OSError:
+        return ""
+
+
+def _parse_seal(data: Mapping[str, Any]) -> ShardSeal:
+    return ShardSeal(
+        ended=ShardStatus(data["ended"]),
+        journal=digest(data["journal"]),
+        size=count(data["size"]),
+        kept=tuple(
+            SealedResult(cell_id(result["cell"]), digest(result["key"]), digest(result["sha256"]))
+            for result in data["kept"]
+        ),
+        seconds=seconds(data["seconds"]),
+        warnings=tuple(map(text, data["warnings"])),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,10 +224,8 @@ def run_shard(
 
 def _seal(folder: Path, result: Record) -> ShardSeal:
     path = folder / JOURNAL
-    try:
+    with storage_errors(f"cannot read {path}", STORAGE_HINT):
         content = path.read_bytes() if path.exists() else b""
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error}", STORAGE_HINT) from error
     with contextlib.closing(Journal(path)) as journal:
         written = {(entry.cell, entry.key) for entry in journal.read().entries.values()}
     expected = {(record.id, record.key) for record in result.cells}
@@ -133,7 +236,12 @@ def _seal(folder: Path, result: Record) -> ShardSeal:
     else:
         status = ShardStatus.COMPLETE if expected <= written else ShardStatus.UNSAVED
         written &= expected
-    results = sealed_results(folder, written)
+    captures = CaptureStore(folder / CAPTURES)
+    results = tuple(
+        SealedResult(cell, key, digest)
+        for cell, key in sorted(written)
+        if (digest := capture_digest(captures, cell, key))
+    )
     if status is ShardStatus.COMPLETE and len(results) < len(expected):
         status = ShardStatus.UNSAVED
     warnings = tuple(warning.encode("utf-8", "replace").decode() for warning in result.run.warnings)

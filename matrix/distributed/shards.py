@@ -90,16 +90,13 @@ def group_cells(plan: Plan) -> tuple[CellGroup, ...]:
     run = {planned.cell.id: planned.cell.target for planned in plan.cells}
     reserve = {planned.cell.id: planned.cell.target for planned in plan.fallbacks}
     targets = run | reserve
-    joined = _DisjointSets(targets)
-    for part in plan.parts:
-        joined.join([cell.id for cell in part.cells])
     return tuple(
         CellGroup(
             targets[cells[0]],
             tuple(cell for cell in cells if cell in run),
             tuple(cell for cell in cells if cell in reserve),
         )
-        for cells in joined.sets()
+        for cells in _connected(targets, ([cell.id for cell in part.cells] for part in plan.parts))
     )
 
 
@@ -147,29 +144,25 @@ def imbalance(loads: Sequence[float]) -> float:
     return max(loads) / mean if mean else 1.0
 
 
-class _DisjointSets:
-    """Disjoint sets of names that can be joined (union-find)."""
+def _connected(names: Iterable[str], groups: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Return the sets of names that groups connect, through any number of them (union-find)."""
+    parents = {name: name for name in names}
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._parents = {name: name for name in names}
-
-    def join(self, names: Sequence[str]) -> None:
-        root = self._root(names[0])
-        for name in names[1:]:
-            self._parents[self._root(name)] = root
-
-    def sets(self) -> list[list[str]]:
-        by_root: dict[str, list[str]] = {}
-        for name in self._parents:
-            by_root.setdefault(self._root(name), []).append(name)
-        return list(by_root.values())
-
-    def _root(self, name: str) -> str:
-        while (parent := self._parents[name]) != name:
+    def root_of(name: str) -> str:
+        while (parent := parents[name]) != name:
             # Path halving keeps chains short.
-            self._parents[name] = self._parents[parent]
+            parents[name] = parents[parent]
             name = parent
         return name
+
+    for group in groups:
+        root = root_of(group[0])
+        for name in group[1:]:
+            parents[root_of(name)] = root
+    by_root: dict[str, list[str]] = {}
+    for name in parents:
+        by_root.setdefault(root_of(name), []).append(name)
+    return list(by_root.values())
 
 
 def _shard_counts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -28,15 +29,6 @@ def is_folder(path: Path, *, follow_link: bool = False) -> bool:
         return stat.S_ISDIR((path.stat() if follow_link else path.lstat()).st_mode)
     except (OSError, ValueError):
         return False  # the name is too long, or the folder above is not accessible
-
-
-def exists(path: Path) -> bool:
-    """Return whether there is anything of that name, even a dangling link."""
-    try:
-        path.lstat()
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def subfolders(path: Path) -> Iterator[Path]:
@@ -96,6 +88,11 @@ def decompress(content: bytes, max_bytes: int) -> bytes:
     if not decompressor.eof or decompressor.unused_data:
         raise RefusedError("cannot be decompressed (truncated, or followed by other data)")
     return plain
+
+
+def sha256(content: bytes) -> str:
+    """Return the hexadecimal sha256 of a file's content."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def parse_json(content: bytes) -> Any:  # noqa: ANN401 - any JSON value

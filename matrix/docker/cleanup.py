@@ -6,16 +6,12 @@ of another machine or another cache folder, whose runs cannot be checked from he
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
-import docker.errors
-
-from matrix.docker.client import CONFLICT, EngineClient, translate_errors
+from matrix.docker.client import CONFLICT, NOT_FOUND, EngineClient, allow_status, translate_errors
 from matrix.docker.image_store import ImageStore
-from matrix.docker.interface import ContainerError, EngineLostError, ImageInfo
+from matrix.docker.interface import ContainerError, EngineLostError
 from matrix.docker.labels import (
     COMPLETE,
     CONTENT,
@@ -28,6 +24,12 @@ from matrix.docker.labels import (
 
 IMAGE_PREFIX = "compat-matrix"
 """The first part of every name that the project gives to an image."""
+
+_REASONS_TO_KEEP = {
+    RunLife.LIVING: "its run is under way",
+    RunLife.UNKNOWN: "made from another machine or cache folder: cannot check whether its run is"
+    " alive",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +80,7 @@ def clean(client: EngineClient, *, force: bool = False, dry_run: bool = False) -
     remaining: list[tuple[EngineObject, str]] = []
     for list_objects in (list_containers, list_networks, list_volumes, list_images):
         for item in list_objects(client):
-            reason = "" if force or item.persistent else _reason_to_keep(item)
+            reason = "" if force or item.persistent else _REASONS_TO_KEEP.get(item.life, "")
             if not reason and not dry_run:
                 reason = _remove(client, item)
             if not reason and item.foreign:
@@ -143,7 +145,18 @@ def list_volumes(client: EngineClient) -> tuple[EngineObject, ...]:
 
 def list_images(client: EngineClient) -> tuple[EngineObject, ...]:
     """Return the images that the project made or pulled."""
-    return tuple(_image_object(image) for image in ImageStore(client).list_own())
+    objects = []
+    for image in ImageStore(client).images():
+        own = [tag for tag in image.tags if is_own_name(tag)]
+        foreign = tuple(tag for tag in image.tags if not is_own_name(tag))
+        name = own[0] if own else image.id
+        # No run owns it.
+        objects.append(
+            EngineObject(
+                "image", image.id, name, RunLife.DEAD, image.size, persistent=True, foreign=foreign
+            )
+        )
+    return tuple(objects)
 
 
 def is_own_name(name: str) -> bool:
@@ -152,52 +165,25 @@ def is_own_name(name: str) -> bool:
     return repository == IMAGE_PREFIX or repository.startswith(f"{IMAGE_PREFIX}/")
 
 
-def _image_object(image: ImageInfo) -> EngineObject:
-    own = [tag for tag in image.tags if is_own_name(tag)]
-    return EngineObject(
-        "image",
-        image.id,
-        own[0] if own else image.id,
-        RunLife.DEAD,  # no run owns it
-        image.size,
-        persistent=True,
-        foreign=tuple(tag for tag in image.tags if not is_own_name(tag)),
-    )
-
-
-def _reason_to_keep(item: EngineObject) -> str:
-    if item.life is RunLife.LIVING:
-        return "its run is under way"
-    if item.life is RunLife.UNKNOWN:
-        return "made from another machine or cache folder: cannot check whether its run is alive"
-    return ""
-
-
 def _remove(client: EngineClient, item: EngineObject) -> str:
     """Remove an object; return "" or the engine's reason to refuse."""
-    remove: dict[str, Callable[[EngineClient, EngineObject], None]] = {
-        "container": _remove_container,
-        "network": lambda client, item: client.remove_network(item.id),
-        "volume": lambda client, item: client.remove_volume(item.id),
-        "image": _remove_image,
-    }
     action = f"removing the {item.kind} {item.name}"
     try:
-        with translate_errors(action), contextlib.suppress(docker.errors.NotFound):
-            remove[item.kind](client, item)
+        with translate_errors(action), allow_status(NOT_FOUND):
+            if item.kind == "container":
+                with allow_status(CONFLICT):
+                    client.remove_container(item.id, v=True, force=True)
+            elif item.kind == "network":
+                client.remove_network(item.id)
+            elif item.kind == "volume":
+                client.remove_volume(item.id)
+            else:
+                _remove_image(client, item)
     except EngineLostError:
         raise
     except ContainerError as error:
         return str(error)
     return ""
-
-
-def _remove_container(client: EngineClient, item: EngineObject) -> None:
-    try:
-        client.remove_container(item.id, v=True, force=True)
-    except docker.errors.APIError as error:
-        if error.status_code != CONFLICT:
-            raise
 
 
 def _remove_image(client: EngineClient, item: EngineObject) -> None:
@@ -214,6 +200,6 @@ def _remove_image(client: EngineClient, item: EngineObject) -> None:
         return
     # The digest by which it was pulled counts as a name, too.
     for name in image.get("RepoDigests") or ():
-        with contextlib.suppress(docker.errors.NotFound):
+        with allow_status(NOT_FOUND):
             client.remove_image(name)
     client.remove_image(own[0] if own else item.id)

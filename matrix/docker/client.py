@@ -17,14 +17,16 @@ import docker.errors
 import docker.tls
 import requests
 import urllib3.exceptions
+from docker.transport import UnixHTTPAdapter
+from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 
-from matrix.docker.addresses import EngineAddress
-from matrix.docker.interface import ContainerError, EngineLostError
+from matrix.docker.interface import ContainerError, EngineAddress, EngineLostError
 from matrix.docker.pipe import DockerPipe
 
 SILENCE_SECONDS = 120
 """Longest silence of the engine within one call."""
 
+NOT_FOUND = 404
 CONFLICT = 409
 """HTTP status: a container is being removed already, or another object is in use."""
 
@@ -65,6 +67,16 @@ def translate_errors(action: str) -> Iterator[None]:
         raise ContainerError(f"{action}: {error}") from error
 
 
+@contextlib.contextmanager
+def allow_status(*codes: int) -> Iterator[None]:
+    """Ignore the engine's errors with one of these HTTP statuses."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        if error.status_code not in codes:
+            raise
+
+
 class EngineClient(docker.APIClient):
     """docker-py's client, with its own time limit for calls that set none (attach among them)."""
 
@@ -100,6 +112,38 @@ class EngineClient(docker.APIClient):
         return DockerPipe(connection, attached)
 
 
+class _UnixConnection(UnixHTTPConnection):
+    """Closes its socket when connecting fails: docker-py leaves that to the garbage collector."""
+
+    def connect(self) -> None:
+        if sys.platform == "win32":
+            raise OSError("Windows has no Unix sockets")
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(self.timeout)
+            connection.connect(self.unix_socket)
+        except BaseException:
+            connection.close()
+            raise
+        self.sock = connection
+
+
+class _UnixPool(UnixHTTPConnectionPool):
+    def _new_conn(self) -> Any:  # noqa: ANN401
+        seconds: Any = self.timeout
+        return _UnixConnection(self.base_url, self.socket_path, seconds)
+
+
+class _UnixAdapter(UnixHTTPAdapter):
+    def get_connection(self, url: Any, proxies: Any = None) -> _UnixPool:  # noqa: ANN401, ARG002
+        with self.pools.lock:
+            pool: _UnixPool | None = self.pools.get(url)
+            if pool is None:
+                pool = _UnixPool(url, self.socket_path, self.timeout, maxsize=self.max_pool_size)
+                self.pools[url] = pool
+            return pool
+
+
 def create_client(address: EngineAddress, seconds: float) -> EngineClient:
     """Return a client of the engine at `address`, with the API version negotiated.
 
@@ -108,14 +152,12 @@ def create_client(address: EngineAddress, seconds: float) -> EngineClient:
     """
     tls: docker.tls.TLSConfig | bool = False
     if address.certificates is not None:
-        folder = address.certificates
-        pair = (folder / "cert.pem", folder / "key.pem")
-        authority = folder / "ca.pem"
-        tls = docker.tls.TLSConfig(
-            client_cert=(str(pair[0]), str(pair[1])) if all(p.exists() for p in pair) else None,
-            ca_cert=str(authority) if authority.exists() else None,
-            verify=address.verify,
+        own, key, authority = (
+            str(path) if (path := address.certificates / name).exists() else None
+            for name in ("cert.pem", "key.pem", "ca.pem")
         )
+        pair = (own, key) if own and key else None
+        tls = docker.tls.TLSConfig(client_cert=pair, ca_cert=authority, verify=address.verify)
     client = EngineClient(
         address.url,
         version=_OLDEST_API,
@@ -123,14 +165,10 @@ def create_client(address: EngineAddress, seconds: float) -> EngineClient:
         tls=tls,
         max_pool_size=_CONNECTIONS,
     )
-    if sys.platform != "win32" and address.url.startswith("unix://"):
-        from matrix.docker.unix_transport import UnixAdapter  # noqa: PLC0415 - POSIX only
-
-        path = address.url[len("unix://") :]
-        adapter: Any = UnixAdapter
-        client.mount(
-            "http+docker://", adapter(f"http+unix://{path}", seconds, max_pool_size=_CONNECTIONS)
-        )
+    if address.url.startswith("unix://"):
+        adapter: Any = _UnixAdapter
+        url = f"http+{address.url}"
+        client.mount("http+docker://", adapter(url, seconds, max_pool_size=_CONNECTIONS))
     try:
         client.negotiate()
     except BaseException:

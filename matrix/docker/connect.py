@@ -1,17 +1,20 @@
 """Connect to a container engine, found as docker's own command line finds it.
 
-Imports docker-py only when there is an address to try: it takes a tenth of a second.
+https://docs.docker.com/engine/manage-resources/contexts/ has the order of the addresses. Imports
+docker-py only when there is an address to try: it takes a tenth of a second.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matrix.docker.addresses import EngineAddress, find_addresses
-from matrix.docker.interface import ContainerError
+from matrix.docker.interface import ContainerError, EngineAddress
 from matrix.docker.labels import RunLabels
 from matrix.errors import EngineUnavailableError
 
@@ -27,6 +30,69 @@ _HINT = (
     " DOCKER_HOST or by `docker context use`. Without one, --engine local runs cells of this"
     " machine's own OS and CPU."
 )
+
+
+def find_addresses(environment: Mapping[str, str], home: Path) -> tuple[EngineAddress, ...]:
+    """Return the addresses to try, in order: the configured one, or else the existing sockets."""
+    host = environment.get("DOCKER_HOST", "").strip()
+    if host:
+        return (_host_address(host, environment, home),)
+    config = Path(environment.get("DOCKER_CONFIG") or home / ".docker")
+    context = environment.get("DOCKER_CONTEXT", "").strip()
+    context = context or str(_read_json(config / "config.json").get("currentContext", ""))
+    if context and context != "default":
+        return (_context_address(context, config),)
+    return tuple(
+        EngineAddress(f"unix://{path}", str(path))
+        for path in _sockets(environment, home)
+        if path.exists()
+    )
+
+
+def _host_address(host: str, environment: Mapping[str, str], home: Path) -> EngineAddress:
+    verify = bool(environment.get("DOCKER_TLS_VERIFY"))
+    if not (verify or environment.get("DOCKER_TLS")):
+        return EngineAddress(host, "DOCKER_HOST")
+    folder = Path(environment.get("DOCKER_CERT_PATH") or home / ".docker")
+    return EngineAddress(_https_url(host), "DOCKER_HOST", folder, verify)
+
+
+def _context_address(name: str, config: Path) -> EngineAddress:
+    """Return the address of a context of docker's CLI; its URL is "" for an unknown context."""
+    origin = f"docker context {name!r}"
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    endpoints = _read_json(config / "contexts" / "meta" / digest / "meta.json").get("Endpoints")
+    endpoint = endpoints.get("docker") if isinstance(endpoints, dict) else None
+    if not isinstance(endpoint, dict):
+        return EngineAddress("", origin)
+    url = str(endpoint.get("Host", ""))
+    folder = config / "contexts" / "tls" / digest / "docker"
+    if not folder.is_dir():
+        return EngineAddress(url, origin)
+    return EngineAddress(_https_url(url), origin, folder, not endpoint.get("SkipTLSVerify"))
+
+
+def _https_url(url: str) -> str:
+    return f"https://{url[len('tcp://') :]}" if url.startswith("tcp://") else url
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _sockets(environment: Mapping[str, str], home: Path) -> Iterator[Path]:
+    if os.name != "posix":
+        return
+    yield Path("/var/run/docker.sock")
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    if runtime:  # a rootless engine
+        yield Path(runtime) / "docker.sock"
+    yield home / ".docker" / "run" / "docker.sock"  # Docker Desktop on macOS
+    yield home / ".docker" / "desktop" / "docker.sock"  # Docker Desktop on Linux
 
 
 def connect(run: RunLabels, seconds: float = _SECONDS) -> DockerEngine:

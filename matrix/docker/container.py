@@ -1,45 +1,123 @@
-"""A started container of Docker."""
+"""A started container of Docker, and its exit state, read from the engine's stream of events.
+
+A container whose run was killed must be removed without us, so the engine removes every container
+at its end (AutoRemove); afterwards it cannot be inspected. The events report it as it happens:
+`oom`, `die` with the exit code, `destroy`. One stream serves all containers of a process.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import docker.errors
 
-from matrix.docker.client import CONFLICT, EngineClient, translate_errors
-from matrix.docker.exit_states import ExitWatcher
+from matrix.docker.client import CONFLICT, NOT_FOUND, EngineClient, allow_status, translate_errors
 from matrix.docker.interface import ContainerError, ContainerState
+from matrix.docker.labels import RUN, RunLabels
 from matrix.docker.pipe import DockerPipe
 
 _GONE_SECONDS = 5.0
 """Between a container's end and its removal lie some milliseconds."""
 
+_MAX_STATES = 4096
 
+
+_STARTED = ContainerState(running=True, code=None, oom=False)
+
+
+class ExitWatcher:
+    """Reads events in a thread of its own until `close`; `lost` once the stream has ended.
+
+    In its states, a container runs until it is removed.
+    """
+
+    def __init__(self, client: EngineClient, run: RunLabels) -> None:
+        """Begin to listen; raises docker-py's errors."""
+        self._states: dict[str, ContainerState] = {}
+        self._changed = threading.Condition()
+        self.lost = False
+        # From the beginning of time: events between the response's head and its first line would
+        # be missed otherwise. The engine stores few old events, and hardly any of this run.
+        self._stream: Any = client.events(
+            since=1, decode=True, filters={"type": ["container"], "label": [f"{RUN}={run.id}"]}
+        )
+        self._thread = threading.Thread(target=self._listen, name="engine-events", daemon=True)
+        self._thread.start()
+
+    def get(self, container: str) -> ContainerState:
+        """Return a container's state so far."""
+        return self._states.get(container, _STARTED)
+
+    def wait_gone(self, container: str, seconds: float) -> ContainerState:
+        """Wait until the container is gone, the stream is lost or time is up; return its state."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.lost or not self.get(container).running, seconds)
+            return self.get(container)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._stream.close()
+        self._thread.join(timeout=5)
+
+    def _listen(self) -> None:
+        try:
+            for event in self._events():
+                self._record(event)
+        finally:
+            with self._changed:
+                self.lost = True
+                self._changed.notify_all()
+
+    def _events(self) -> Iterator[Mapping[str, Any]]:
+        try:
+            yield from self._stream
+        except Exception:  # noqa: BLE001 - however the stream was closed, it has ended
+            return
+
+    def _record(self, event: Mapping[str, Any]) -> None:
+        actor = event.get("Actor") or {}
+        container, action = str(actor.get("ID", "")), str(event.get("Action", ""))
+        if action not in {"oom", "die", "destroy"}:
+            return
+        with self._changed:
+            state = self.get(container)
+            if action == "oom":
+                state = dataclasses.replace(state, oom=True)
+            elif action == "die":
+                with contextlib.suppress(ValueError):
+                    code = int(str((actor.get("Attributes") or {}).get("exitCode")))
+                    state = dataclasses.replace(state, code=code)
+            else:
+                state = dataclasses.replace(state, running=False)
+            self._states[container] = state
+            while len(self._states) > _MAX_STATES:
+                del self._states[next(iter(self._states))]
+            self._changed.notify_all()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class DockerContainer(contextlib.AbstractContextManager["DockerContainer"]):
-    """A `Container` that lives no longer than its pipe."""
+    """A `Container` that lives no longer than its pipe.
 
-    def __init__(
-        self,
-        client: EngineClient,
-        name: str,
-        pipe: DockerPipe,
-        exits: ExitWatcher,
-        network: str = "",
-    ) -> None:
-        """`network` is its private one, removed with it, "" where it has none."""
-        self.id = name
-        self.pipe = pipe
-        self._client = client
-        self._exits = exits
-        self._network = network
+    `network` is its private one, removed with it, "" where it has none.
+    """
+
+    client: EngineClient
+    id: str
+    pipe: DockerPipe
+    exits: ExitWatcher
+    network: str
 
     @property
     def address(self) -> str:
         """Its IP address in its private network; raises ContainerError where it has none."""
         with translate_errors("reading a container's address"):
-            networks: Any = self._client.inspect_container(self.id)["NetworkSettings"]["Networks"]
-        address = str((networks.get(self._network) or {}).get("IPAddress") or "")
+            networks: Any = self.client.inspect_container(self.id)["NetworkSettings"]["Networks"]
+        address = str((networks.get(self.network) or {}).get("IPAddress") or "")
         if not address:
             raise ContainerError("the container has no address of its own")
         return address
@@ -49,33 +127,27 @@ class DockerContainer(contextlib.AbstractContextManager["DockerContainer"]):
 
         Raises ContainerError, EngineLostError where the engine does not answer.
         """
-        ending = self._exits.get(self.id)
+        ending = self.exits.get(self.id)
         if ending.code is None:
             with translate_errors("reading a container's state"):
                 try:
-                    state: Any = self._client.inspect_container(self.id)["State"]
+                    state: Any = self.client.inspect_container(self.id)["State"]
                 except docker.errors.NotFound:
                     state = {"Running": False}
             if state.get("Running"):
-                return ContainerState(running=True, code=None, oom=ending.oom)
+                return ending
         # The event `oom` may come after `die`, but not after `destroy`.
-        ending = self._exits.wait_gone(self.id, _GONE_SECONDS)
-        return ContainerState(running=False, code=ending.code, oom=ending.oom)
+        ending = self.exits.wait_gone(self.id, _GONE_SECONDS)
+        return dataclasses.replace(ending, running=False)
 
     def remove(self) -> None:
         """Kill and remove it; do nothing where it is removed already. Raises ContainerError."""
         self.pipe.close()
-        with translate_errors("removing a container"):
-            try:
-                self._client.remove_container(self.id, v=True, force=True)
-            except docker.errors.NotFound:
-                pass
-            except docker.errors.APIError as error:
-                if error.status_code != CONFLICT:  # it is being removed already
-                    raise
-        self._exits.wait_gone(self.id, _GONE_SECONDS)
-        if self._network:
-            remove_network(self._client, self._network)
+        with translate_errors("removing a container"), allow_status(NOT_FOUND, CONFLICT):
+            self.client.remove_container(self.id, v=True, force=True)
+        self.exits.wait_gone(self.id, _GONE_SECONDS)
+        if self.network:
+            remove_network(self.client, self.network)
 
     def __exit__(self, *_: object) -> None:
         self.remove()

@@ -7,12 +7,11 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import Any
 
 from matrix.docker.cleanup import CleanupResult, clean, sweep
 from matrix.docker.client import SILENCE_SECONDS, EngineClient, translate_errors
-from matrix.docker.container import DockerContainer, remove_network
-from matrix.docker.exit_states import ExitWatcher
+from matrix.docker.container import DockerContainer, ExitWatcher, remove_network
 from matrix.docker.image_store import ImageStore
 from matrix.docker.interface import (
     ContainerError,
@@ -20,7 +19,6 @@ from matrix.docker.interface import (
     ContainerSpec,
     EngineInfo,
     EngineLostError,
-    ImageInfo,
     Mount,
 )
 from matrix.docker.labels import RunLabels
@@ -29,30 +27,26 @@ from matrix.docker.platforms import engine_platform, list_platforms
 from matrix.docker.volumes import VolumeCopies, build_volume_mount, shares_files
 from matrix.system.paths import cache_dir
 
-Bind = Mapping[str, object]
-"""An entry of `HostConfig.Mounts`."""
-
 MAX_OUTPUT_BYTES = 64 * 1024**2
 """A container that writes more is killed."""
 
 _KILLED = 128 + 9
 
 
-class DockerEngine(contextlib.AbstractContextManager["DockerEngine"]):
+class DockerEngine(ImageStore, contextlib.AbstractContextManager["DockerEngine"]):
     """The engine behind `client`; safe for several threads, but not after a fork."""
 
     def __init__(self, client: EngineClient, run: RunLabels) -> None:
         """Read the engine's information, within the client's time limit; raises ContainerError."""
-        self.client = client
+        super().__init__(client)
         self.run_labels = run
-        self._images = ImageStore(client)
         self._copies = VolumeCopies(client, run)
         self._exits: ExitWatcher | None = None
         self._exits_lock = threading.Lock()
         with translate_errors("reading the engine's information"):
             info: dict[str, Any] = client.info()
             shared = shares_files(client, engine_platform(info), cache_dir() / "runs")
-        self._info = EngineInfo(
+        self.info = EngineInfo(
             name=f"Docker {info.get('ServerVersion', '')}".strip(),
             platform=engine_platform(info),
             platforms=list_platforms(info, shares_files=shared),
@@ -62,31 +56,6 @@ class DockerEngine(contextlib.AbstractContextManager["DockerEngine"]):
         )
         client.timeout = SILENCE_SECONDS
 
-    @property
-    def info(self) -> EngineInfo:
-        """Its name, platforms and resources when it was connected to."""
-        return self._info
-
-    def image(self, reference: str) -> ImageInfo | None:
-        """Return an image by id, tag or digest, None where the engine does not have it."""
-        return self._images.find(reference)
-
-    def images(self) -> tuple[ImageInfo, ...]:
-        """Return the images that this project has made or pulled."""
-        return self._images.list_own()
-
-    def load(self, archive: IO[bytes]) -> str:
-        """Load an archive of one image; return the image's id."""
-        return self._images.load(archive)
-
-    def pull(self, reference: str, platform: str, seconds: float) -> str:
-        """Pull `name@sha256:...` for a platform; return the image's id."""
-        return self._images.pull(reference, platform, seconds)
-
-    def discard(self, image: str) -> None:
-        """Remove an image of this project; do nothing where it is missing or in use."""
-        self._images.discard(image)
-
     def start(self, spec: ContainerSpec) -> DockerContainer:
         """Create and start a container, attached to its standard input and output."""
         exits = self._watch_exits()
@@ -94,7 +63,7 @@ class DockerEngine(contextlib.AbstractContextManager["DockerEngine"]):
         network = name if spec.confinement.private else ""
         labels = self.run_labels.labels
         binds = [self._bind(mount, spec) for mount in spec.mounts]
-        body = create_body(spec, binds, labels, self._info.cpus, network)
+        body = create_body(spec, binds, labels, self.info.cpus, network)
         with contextlib.ExitStack() as undo:
             if network:
                 with translate_errors("creating a network"):
@@ -102,22 +71,13 @@ class DockerEngine(contextlib.AbstractContextManager["DockerEngine"]):
                 undo.callback(remove_network, self.client, network)
             with translate_errors(f"creating a container of {spec.image}"):
                 container = self.client.create_from_body(body, name, spec.platform)
-            undo.pop_all()
-        pipe = None
-        try:
+            undo.callback(self._discard_container, container)
             with translate_errors("starting a container"):
                 # Attached before the start, or its first output would be lost.
                 pipe = self.client.attach_pipe(container)
+                undo.callback(pipe.close)
                 self.client.start(container)
-        except BaseException:
-            if pipe is not None:
-                pipe.close()
-            # The engine may have removed it already: what matters is why it did not start.
-            with contextlib.suppress(ContainerError), translate_errors("removing a container"):
-                self.client.remove_container(container, v=True, force=True)
-            if network:
-                remove_network(self.client, network)
-            raise
+            undo.pop_all()
         return DockerContainer(self.client, container, pipe, exits, network)
 
     def run(self, spec: ContainerSpec, seconds: float, stdin: bytes = b"") -> ContainerResult:
@@ -142,6 +102,11 @@ class DockerEngine(contextlib.AbstractContextManager["DockerEngine"]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _discard_container(self, container: str) -> None:
+        # The engine may have removed it already: what matters is why it did not start.
+        with contextlib.suppress(ContainerError), translate_errors("removing a container"):
+            self.client.remove_container(container, v=True, force=True)
+
     def _watch_exits(self) -> ExitWatcher:
         """Return the watcher of exits, a new one where the engine was lost in between."""
         with self._exits_lock:
@@ -152,8 +117,8 @@ class DockerEngine(contextlib.AbstractContextManager["DockerEngine"]):
                     self._exits = ExitWatcher(self.client, self.run_labels)
             return self._exits
 
-    def _bind(self, mount: Mount, spec: ContainerSpec) -> Bind:
-        if not self._info.shares_files:
+    def _bind(self, mount: Mount, spec: ContainerSpec) -> Mapping[str, object]:
+        if not self.info.shares_files:
             return build_volume_mount(
                 self._copies.ensure(mount, spec), mount.target, read_only=True
             )
@@ -167,12 +132,14 @@ class DockerEngine(contextlib.AbstractContextManager["DockerEngine"]):
 
 def create_body(
     spec: ContainerSpec,
-    binds: Sequence[Bind],
+    binds: Sequence[Mapping[str, object]],
     labels: Mapping[str, str],
     cpus: int,
     network: str = "",
 ) -> dict[str, Any]:
     """Return the body of the engine's `create` request; `network` is the private one, or "".
+
+    `binds` are the entries of `HostConfig.Mounts`.
 
     https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerCreate
     """
@@ -241,12 +208,10 @@ def run_to_end(
         finally:
             container.pipe.close()
             writer.join()
-    if timed_out:
-        code = _KILLED if state.code is None else state.code
-        return ContainerResult(code, out, err, timed_out=True, oom=state.oom)
-    if state.code is None:
+    code = _KILLED if timed_out and state.code is None else state.code
+    if code is None:
         raise EngineLostError("a container is gone, and the engine did not report its exit code")
-    return ContainerResult(state.code, out, err, oom=state.oom)
+    return ContainerResult(code, out, err, timed_out, state.oom)
 
 
 def _write(container: DockerContainer, stdin: bytes) -> None:

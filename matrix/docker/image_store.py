@@ -7,10 +7,14 @@ import time
 from collections.abc import Mapping
 from typing import IO, Any
 
-import docker.errors
-import requests
-
-from matrix.docker.client import CONFLICT, EngineClient, silence_limit, translate_errors
+from matrix.docker.client import (
+    CONFLICT,
+    NOT_FOUND,
+    EngineClient,
+    allow_status,
+    silence_limit,
+    translate_errors,
+)
 from matrix.docker.interface import ContainerError, EngineLostError, ImageInfo
 from matrix.docker.labels import PROJECT_FILTER
 
@@ -21,31 +25,31 @@ _BLOCK = 1024**2
 
 
 class ImageStore:
-    """An engine's images."""
+    """The images of the engine behind `client`; all methods raise ContainerError."""
 
     def __init__(self, client: EngineClient) -> None:
-        self._client = client
+        self.client = client
 
-    def find(self, reference: str) -> ImageInfo | None:
+    def image(self, reference: str) -> ImageInfo | None:
         """Return an image by id, tag or digest, None where the engine does not have it."""
         with translate_errors(f"looking for the image {reference}"):
-            attributes = self._client.find_image(reference)
+            attributes = self.client.find_image(reference)
         return None if attributes is None else _image_info(attributes)
 
-    def list_own(self) -> tuple[ImageInfo, ...]:
+    def images(self) -> tuple[ImageInfo, ...]:
         """Return the images with our label, and those that we pulled."""
         with translate_errors("listing images"):
-            images = self._client.images(filters={"label": PROJECT_FILTER})
-            images += self._client.images(name=PULLED)
+            images = self.client.images(filters={"label": PROJECT_FILTER})
+            images += self.client.images(name=PULLED)
         ids = sorted({str(image["Id"]) for image in images})
-        return tuple(image for image in map(self.find, ids) if image is not None)
+        return tuple(image for image in map(self.image, ids) if image is not None)
 
     def load(self, archive: IO[bytes]) -> str:
         """Load an archive of one image, block by block; return the image's id."""
         output = []
         with translate_errors("loading an image"):
             blocks: Any = iter(lambda: archive.read(_BLOCK), b"")
-            untyped: Any = self._client
+            untyped: Any = self.client
             for line in untyped.load_image(blocks):
                 if "error" in line:
                     raise ContainerError(f"loading an image: {line['error']}")
@@ -56,30 +60,26 @@ class ImageStore:
             text = " ".join(output) or "nothing"
             raise ContainerError(f"loading an image: unexpected output of the engine: {text}")
         (name,) = names
-        image = self.find(name)
+        image = self.image(name)
         if image is None:
             raise ContainerError(f"loading an image: the engine does not have {name} afterwards")
         return image.id
 
     def discard(self, image: str) -> None:
         """Remove an image; do nothing where it is missing or in use."""
-        with translate_errors(f"removing the image {image}"):
-            try:
-                self._client.remove_image(image)
-            except docker.errors.APIError as error:
-                if error.status_code not in (requests.codes.not_found, CONFLICT):
-                    raise
+        with translate_errors(f"removing the image {image}"), allow_status(NOT_FOUND, CONFLICT):
+            self.client.remove_image(image)
 
     def pull(self, reference: str, platform: str, seconds: float) -> str:
         """Pull `name@sha256:...` and tag it as ours, unless it exists already; return its id."""
-        image = self.find(reference)
+        image = self.image(reference)
         if image is None:
             self._fetch(reference, platform, seconds)
-            image = self.find(reference)
+            image = self.image(reference)
             if image is None:
                 raise ContainerError(f"pulling {reference}: the engine does not have it afterwards")
             with translate_errors(f"tagging {reference}"):
-                self._client.tag(image.id, PULLED, image.id.partition(":")[2][:12])
+                self.client.tag(image.id, PULLED, image.id.partition(":")[2][:12])
         if image.platform != platform:
             raise ContainerError(
                 f"pulling {reference}: the image is for {image.platform}, not for {platform}"
@@ -91,7 +91,7 @@ class ImageStore:
         timed_out = ContainerError(f"pulling {reference}: not done in {seconds:g} s")
         try:
             with translate_errors(f"pulling {reference}"), silence_limit(seconds):
-                lines: Any = self._client.pull(
+                lines: Any = self.client.pull(
                     reference, platform=platform, stream=True, decode=True
                 )
                 # An error here closes the connection, which makes the engine stop pulling.

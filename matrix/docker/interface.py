@@ -18,6 +18,16 @@ class EngineLostError(ContainerError):
 
 
 @dataclasses.dataclass(frozen=True)
+class EngineAddress:
+    """An engine's URL, where it was configured, and the folder of certificates for TLS."""
+
+    url: str
+    origin: str
+    certificates: Path | None = None
+    verify: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class EngineInfo:
     """`name` such as `Docker 20.10.24`; `platform` is the native one (`linux/amd64`).
 
@@ -124,23 +134,19 @@ class Pipe(Protocol):
 
     def write(self, data: bytes) -> None:
         """Send all of `data`; raise OSError where the process has ended."""
-        ...
 
     def read(self) -> bytes:
         """Return the next bytes of standard output, b"" at the end; raise OSError.
 
         Standard error is collected in `errors`, up to some kilobytes.
         """
-        ...
 
     @property
     def errors(self) -> str:
         """The end of standard error so far."""
-        ...
 
     def close(self) -> None:
         """Close the process's standard input and wake the reader."""
-        ...
 
 
 class Container(AbstractContextManager["Container"], Protocol):
@@ -149,25 +155,20 @@ class Container(AbstractContextManager["Container"], Protocol):
     @property
     def id(self) -> str:
         """The engine's id of it."""
-        ...
 
     @property
     def pipe(self) -> Pipe:
         """The standard streams of its first process."""
-        ...
 
     @property
     def address(self) -> str:
         """Its IP address in its private network; raises ContainerError where it has none."""
-        ...
 
     def state(self) -> ContainerState:
         """Return its state; a removed container is not running and has no code."""
-        ...
 
     def remove(self) -> None:
         """Kill and remove it; do nothing where it is removed already."""
-        ...
 
 
 class ContainerEngine(Protocol):
@@ -179,43 +180,33 @@ class ContainerEngine(Protocol):
     @property
     def info(self) -> EngineInfo:
         """Its name, platforms and resources."""
-        ...
 
     def image(self, reference: str) -> ImageInfo | None:
         """Return an image by id, tag or digest, None where the engine does not have it."""
-        ...
 
     def images(self) -> tuple[ImageInfo, ...]:
         """Return the images that this project has made."""
-        ...
 
     def load(self, archive: IO[bytes]) -> str:
         """Load an archive of one image, as `docker save` writes it; return the image's id."""
-        ...
 
     def pull(self, reference: str, platform: str, seconds: float) -> str:
         """Pull `name@sha256:...` for a platform; return the image's id."""
-        ...
 
     def discard(self, image: str) -> None:
         """Remove an image of this project; do nothing where it is missing or in use."""
-        ...
 
     def start(self, spec: ContainerSpec) -> Container:
         """Create and start a container, attached to its standard input and output."""
-        ...
 
     def run(self, spec: ContainerSpec, seconds: float, stdin: bytes = b"") -> ContainerResult:
         """Run a container to its end, or kill it after `seconds`; it is removed in any case.
 
         One that writes more than some megabytes is killed, and ContainerError raised.
         """
-        ...
 
     def sweep(self) -> int:
         """Remove containers and other objects of this machine's dead runs; return their number."""
-        ...
 
     def close(self) -> None:
         """Disconnect from the engine; only containers attached to this process end."""
-        ...

@@ -55,11 +55,6 @@ class Frames:
             pieces.append((self._stream, piece))
         return pieces
 
-    @property
-    def complete(self) -> bool:
-        """True between two frames, where the connection may end."""
-        return not self._remaining and not self._header
-
     def _begin_frame(self) -> None:
         stream, padding, self._remaining = _HEADER.unpack(self._header)
         if stream not in (OUT, ERR) or padding != b"\0\0\0":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
@@ -12,20 +12,15 @@ REGISTRY_VARIABLE = "COMPAT_MATRIX_REGISTRY"
 """Environment variable with another registry or a mirror, and a path where it has one, such as
 `mirror.example:5000/library`. Without it the engine uses its default registry."""
 
-# CPUs of images by the output of `uname -m` on the engine's machine.
+# CPUs of images by the output of `uname -m` on the engine's machine, where the names differ.
 # https://github.com/opencontainers/image-spec/blob/main/config.md (GOARCH)
 _MACHINES = {
     "x86_64": "amd64",
-    "amd64": "amd64",
     "i386": "386",
     "i686": "386",
     "aarch64": "arm64",
-    "arm64": "arm64",
     "armv7l": "arm/v7",
     "armv6l": "arm/v6",
-    "ppc64le": "ppc64le",
-    "s390x": "s390x",
-    "riscv64": "riscv64",
 }
 
 # CPUs of images by e_machine and word size of an ELF header. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
@@ -77,32 +72,22 @@ def list_emulated_cpus(folder: Path = BINFMT) -> frozenset[str]:
         entries = [entry for entry in folder.iterdir() if entry.name not in {"status", "register"}]
     except OSError:
         return frozenset()
-    return frozenset(_cpus(entries))
+    return frozenset(filter(None, map(_read_emulated_cpu, entries)))
 
 
-def _cpus(entries: list[Path]) -> Iterator[str]:
-    for entry in entries:
-        try:
-            lines = entry.read_text(encoding="ascii").splitlines()
-        except (OSError, ValueError):
-            continue
-        settings = dict(line.partition(" ")[::2] for line in lines)
-        # F: the kernel keeps the emulator open, so that a container need not contain it.
-        # https://docs.kernel.org/admin-guide/binfmt-misc.html
-        if "enabled" not in settings or "F" not in settings.get("flags:", ""):
-            continue
-        cpu = _elf_cpu(settings.get("magic", "")) if settings.get("offset") == "0" else ""
-        if cpu:
-            yield cpu
-
-
-def _elf_cpu(magic: str) -> str:
-    """Return the CPU of an ELF header in hexadecimal, "" for an unknown or other header."""
+def _read_emulated_cpu(entry: Path) -> str:
+    """Return the CPU that an entry's emulator runs; "" for an unknown one, or not in containers."""
     try:
-        head = bytes.fromhex(magic)
-    except ValueError:
+        lines = entry.read_text(encoding="ascii").splitlines()
+        settings = dict(line.partition(" ")[::2] for line in lines)
+        head = bytes.fromhex(settings.get("magic", ""))
+    except (OSError, ValueError):
         return ""
-    if len(head) < 20 or head[:4] != b"\x7fELF":  # noqa: PLR2004
+    # F: the kernel keeps the emulator open, so that a container need not contain it.
+    # https://docs.kernel.org/admin-guide/binfmt-misc.html
+    if "enabled" not in settings or "F" not in settings.get("flags:", ""):
+        return ""
+    if settings.get("offset") != "0" or len(head) < 20 or head[:4] != b"\x7fELF":  # noqa: PLR2004
         return ""
     big_endian = head[5] == 2  # noqa: PLR2004
     machine = int.from_bytes(head[18:20], "big" if big_endian else "little")
@@ -113,10 +98,6 @@ def _elf_cpu(magic: str) -> str:
 
 def registry_reference(name: str, environ: Mapping[str, str]) -> str:
     """Return an image name such as `python:3.11-slim` with the configured registry, if any."""
-    prefix = (
-        environ.get(REGISTRY_VARIABLE, "")
-        .removeprefix("http://")
-        .removeprefix("https://")
-        .rstrip("/")
-    )
+    address = environ.get(REGISTRY_VARIABLE, "")
+    prefix = address.removeprefix("http://").removeprefix("https://").rstrip("/")
     return f"{prefix}/{name}" if prefix else name

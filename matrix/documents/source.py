@@ -70,9 +70,13 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
+def byte_order_mark(data: bytes) -> tuple[bytes, str]:
+    """Return the byte order mark that a file begins with (b"" for none), and its encoding."""
+    return next((pair for pair in _BOMS if data.startswith(pair[0])), (b"", "utf-8"))
+
+
 def _decode(path: Path, data: bytes) -> str:
-    marked = (pair for pair in _BOMS if data.startswith(pair[0]))
-    mark, codec = next(marked, (b"", "utf-8"))
+    mark, codec = byte_order_mark(data)
     data = data.removeprefix(mark)
     if codec == "utf-8" and b"\0" in data:
         line = data[: data.index(b"\0")].count(b"\n") + 1

@@ -163,11 +163,11 @@ class CellCapture:
 
     cell: str
     key: str
-    identity: Identity | None
-    lock: tuple[str, ...]
-    processes: tuple[ProcessCapture, ...]
-    started: str
-    seconds: float
+    identity: Identity | None = None
+    lock: tuple[str, ...] = ()
+    processes: tuple[ProcessCapture, ...] = ()
+    started: str = ""
+    seconds: float = 0.0
     failed: Reason | None = None
     detail: str = ""
     isolation: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import re
 
 from packaging.version import Version
@@ -39,7 +40,7 @@ class Cell:
     ddtrace: str
     as_of: dt.date | None = None
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """Return the stable, unique id, which globs can match and `parse` reads."""
         name = self.framework.replace("-", "_")

@@ -71,7 +71,10 @@ class Claim:
 
     def get(self, key: str) -> str | None:
         """Return the scope's value for `key`, or None."""
-        return next((value for name, value in self.scope if name == key), None)
+        for name, value in self.scope:
+            if name == key:
+                return value
+        return None
 
     @property
     def fact(self) -> tuple[str, str, str, str, tuple[tuple[str, str], ...]]:
@@ -80,11 +83,8 @@ class Claim:
 
     def to_json(self) -> dict[str, Any]:
         """Return the claim as plain JSON values."""
-        data = dataclasses.asdict(self)
-        data["kind"] = self.kind.value
-        data["status"] = self.status.value
-        data["scope"] = dict(self.scope)
-        return data
+        plain = {"kind": self.kind.value, "status": self.status.value, "scope": dict(self.scope)}
+        return {**vars(self), **plain}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Claim:

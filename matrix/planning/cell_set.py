@@ -35,15 +35,19 @@ class CellSet:
 
     as_of: dt.date | None = None
     dates: dict[Cell, dt.date] = dataclasses.field(default_factory=dict)
+    # A plan needs the same cell many times; the same object is compared fastest.
+    _cells: dict[tuple[str, ...], Cell] = dataclasses.field(default_factory=dict)
 
     def add(
         self, python: str, target: str, framework: tuple[str, Release], tracer: Release
     ) -> Cell:
         """Add a cell and return it."""
         name, release = framework
-        cell = Cell(python, target, name, release.text, tracer.text, self.as_of)
-        self.dates.setdefault(cell, self.as_of or dependency_date(tracer, release))
-        return cell
+        key = (python, target, name, release.text, tracer.text)
+        if key not in self._cells:
+            cell = self._cells[key] = Cell(*key, self.as_of)
+            self.dates[cell] = self.as_of or dependency_date(tracer, release)
+        return self._cells[key]
 
 
 def plan_cells(

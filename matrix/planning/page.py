@@ -94,7 +94,11 @@ def named_pythons(specifiers: Iterable[str], supported: Iterable[str]) -> tuple[
     `==3.9.*` is 3.9, whether it is supported or not; `>=3.7` is 3.7, which it names, and those of
     `supported` that it admits.
     """
-    texts = list(specifiers)
+    return _named_pythons(tuple(specifiers), tuple(supported))
+
+
+@functools.lru_cache(maxsize=4096)
+def _named_pythons(texts: tuple[str, ...], supported: tuple[str, ...]) -> tuple[str, ...]:
     exact = {match[1] for text in texts if (match := _EXACT.fullmatch(text))}
     ranges = [text for text in texts if not _EXACT.fullmatch(text)]
     exact |= {match[1] for text in ranges if (match := _FROM.search(text))}

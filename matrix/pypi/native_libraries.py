@@ -124,12 +124,10 @@ def _pe(path: str, head: bytes) -> NativeLibrary:
     (start,) = struct.unpack_from("<I", head, 60)
     if head[start : start + 4] != b"PE\0\0":
         return NativeLibrary(path, "")
+    # Not closed: there is no file, and `close` would collect the garbage of the whole process.
     file = pefile.PE(data=head, fast_load=True)
-    try:
-        machine = str(pefile.MACHINE_TYPE.get(file.FILE_HEADER.Machine, "unknown"))
-        bits = 64 if file.PE_TYPE == pefile.OPTIONAL_HEADER_MAGIC_PE_PLUS else 32
-    finally:
-        file.close()
+    machine = str(pefile.MACHINE_TYPE.get(file.FILE_HEADER.Machine, "unknown"))
+    bits = 64 if file.PE_TYPE == pefile.OPTIONAL_HEADER_MAGIC_PE_PLUS else 32
     return NativeLibrary(path, "pe", (_PE.get(machine, machine),), (bits,))
 
 

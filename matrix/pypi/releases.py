@@ -24,6 +24,7 @@ def end_of_day(day: dt.date | None) -> dt.datetime | None:
     return dt.datetime.combine(day, dt.time(), tzinfo=dt.timezone.utc) + _END_OF_DAY
 
 
+@functools.cache
 def python_key(python: str) -> tuple[int, ...]:
     """Return a key that orders `3.9` before `3.10`."""
     return tuple(int(part) for part in python.split("."))
@@ -104,6 +105,10 @@ class Release:
         return {}
 
     @functools.cached_property
+    def _has_target(self) -> dict[str, bool]:
+        return {}
+
+    @functools.cached_property
     def _pythons(self) -> dict[str, tuple[str, ...]]:
         return {}
 
@@ -126,7 +131,11 @@ class Release:
 
     def has_target(self, target: str) -> bool:
         """Return whether any wheel of the release is for `target`."""
-        return any(wheel_fits(platform, target) for _, _, platform, _ in self._wheels)
+        if target not in self._has_target:
+            self._has_target[target] = any(
+                wheel_fits(platform, target) for _, _, platform, _ in self._wheels
+            )
+        return self._has_target[target]
 
     def pythons(self, target: str) -> tuple[str, ...]:
         """Return the CPythons that the release has version-specific wheels for, ascending."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -58,7 +59,9 @@ def render_page(
     return _render(frame, evidence, missing)
 
 
-def _render(frame: dict[str, Any], evidence: str, missing: int) -> str:
+@functools.cache
+def _environment() -> jinja2.Environment:
+    # Compiling the templates takes longer than filling them in.
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(data_dir() / _FOLDER),
         autoescape=True,
@@ -67,6 +70,10 @@ def _render(frame: dict[str, Any], evidence: str, missing: int) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.globals.update(many=count_text)
+    return environment
+
+
+def _render(frame: dict[str, Any], evidence: str, missing: int) -> str:
     css, script = (
         (data_dir() / _FOLDER / f"report.{kind}").read_text(encoding="utf-8")
         for kind in ("css", "js")
@@ -75,8 +82,10 @@ def _render(frame: dict[str, Any], evidence: str, missing: int) -> str:
         f"default-src 'none'; style-src {_source(css)}; script-src {_source(script)};"
         " img-src data:; base-uri 'none'; form-action 'none'"
     )
-    text = environment.get_template("report.html").render(
-        **frame, css=css, script=script, policy=policy, evidence=evidence, missing=missing
+    text = (
+        _environment()
+        .get_template("report.html")
+        .render(**frame, css=css, script=script, policy=policy, evidence=evidence, missing=missing)
     )
     # Output of a release may contain half a surrogate pair, which no file can.
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -22,8 +22,7 @@ class BuildResult:
     """The environment of one cell, or the error that its build ended with."""
 
     order: int
-    environment: Environment | None
-    failure: BuildError | None
+    outcome: Environment | BuildError
     seconds: float
 
 
@@ -68,12 +67,12 @@ class Builders:
             if planned is None or self._stopped.is_set():
                 return
             start = self._clock.seconds()
-            environment, failure = None, None
+            outcome: Environment | BuildError
             try:
-                environment = self.environments.ensure(planned, self._report)
+                outcome = self.environments.ensure(planned, self._report)
             except BuildError as error:
-                failure = error
+                outcome = error
             except Exception as error:  # noqa: BLE001 - a failure of one cell must not end the run
                 detail = f"{type(error).__name__}: {error}"
-                failure = BuildError(Reason.INTERNAL_ERROR, detail, traceback.format_exc())
-            self._done(BuildResult(order, environment, failure, self._clock.seconds() - start))
+                outcome = BuildError(Reason.INTERNAL_ERROR, detail, traceback.format_exc())
+            self._done(BuildResult(order, outcome, self._clock.seconds() - start))

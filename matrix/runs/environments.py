@@ -8,9 +8,9 @@ import datetime as dt
 import hashlib
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from matrix.cells.job import CellJob
 from matrix.cells.run import prepare_worker, run_cell
@@ -30,6 +30,8 @@ from matrix.probes.integrations import find_integration
 from matrix.runs.interface import Report
 from matrix.system.paths import cache_dir
 from matrix.system.processes import CHILDREN
+
+_Found = TypeVar("_Found", bound=Image | None)
 
 
 def cell_requirements(
@@ -86,53 +88,46 @@ def _packages_hint(planned: PlannedCell, image: str) -> str:
     return f"its build needs packages that are missing: {apt_command(missing)}" if missing else ""
 
 
+@dataclasses.dataclass(frozen=True)
 class LocalEnvironments:
     """Environments from the store, for the interpreters of this machine.
 
     Of `candidate`, a release of the tracer, only its own files are installed.
     """
 
-    def __init__(
-        self,
-        store: EnvironmentStore,
-        interpreters: Sequence[Interpreter],
-        probes: Mapping[str, Probe],
-        candidate: ReleaseFiles | None = None,
-    ) -> None:
-        self._store = store
-        self._interpreters = interpreters
-        self._probes = probes
-        self._candidate = candidate
+    store: EnvironmentStore
+    interpreters: Sequence[Interpreter]
+    probes: Mapping[str, Probe]
+    candidate: ReleaseFiles | None = None
 
-    def name(self, planned: PlannedCell) -> str:
-        """Return a digest of the interpreter, the requirements, and missing Debian packages.
+    def peek(self, planned: PlannedCell) -> Environment | str:
+        """Return the environment where it is ready, or a digest of what was requested.
 
-        A build that failed without a Debian package is tried again once it is installed.
+        That has the missing Debian packages: a build that failed without one is tried again once it
+        is installed.
         """
         interpreter, requirements = self.request(planned)
+        if environment := self.store.peek(interpreter, requirements):
+            return environment
         text = f"{interpreter.version} {interpreter.build} {requirements.text}"
         if missing := missing_build_packages(planned):
             text += f" without {' '.join(missing)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def peek(self, planned: PlannedCell) -> Environment | None:
-        """Return the environment where it is ready."""
-        return self._store.peek(*self.request(planned))
-
     def ensure(self, planned: PlannedCell, report: Report) -> Environment:  # noqa: ARG002 - quick
         """Return the environment, built if need be."""
         with packages_in_errors(planned):
-            return self._store.ensure(*self.request(planned))
+            return self.store.ensure(*self.request(planned))
 
     def request(self, planned: PlannedCell) -> tuple[Interpreter, Requirements]:
         """Return the cell's interpreter and requirements; raise BuildError without the former."""
         try:
             interpreter = interpreter_for(
-                planned.cell.python, self._interpreters, planned.cell.target
+                planned.cell.python, self.interpreters, planned.cell.target
             )
         except NoInterpreterError as error:
             raise BuildError(error.reason, f"{error.detail}. {error.remedy}") from error
-        return interpreter, cell_requirements(planned, self._probes, self._candidate)
+        return interpreter, cell_requirements(planned, self.probes, self.candidate)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,23 +203,17 @@ class ImageEnvironments:
         self._candidate = candidate
         self._lock = threading.Lock()
         self._locks: dict[tuple[str, str], threading.Lock] = {}
-        self._images: dict[tuple[str, str], Image | BuildError] = {}
-        self._missing: set[tuple[str, str]] = set()
+        self._images: dict[tuple[str, str], Image | BuildError | None] = {}
 
-    def name(self, planned: PlannedCell) -> str:
-        """Return a digest of the image and the requirements."""
-        image = self._find_image(planned)
+    def peek(self, planned: PlannedCell) -> Environment | str:
+        """Return the environment where it is ready, or a digest of the image and requirements."""
+        image, requirements = self._find_image(planned), self._requirements(planned)
+        if image is not None:
+            with _as_build_errors():
+                if environment := self._trees.peek(image, requirements):
+                    return environment
         digest = image.digest if image else "an image that is not there yet"
-        text = f"{digest} {self._requirements(planned).text}"
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def peek(self, planned: PlannedCell) -> Environment | None:
-        """Return the environment where image and packages are ready."""
-        image = self._find_image(planned)
-        if image is None:
-            return None
-        with _as_build_errors():
-            return self._trees.peek(image, self._requirements(planned))
+        return hashlib.sha256(f"{digest} {requirements.text}".encode()).hexdigest()
 
     def ensure(self, planned: PlannedCell, report: Report) -> Environment:
         """Return the environment; its image is pulled or built if need be."""
@@ -237,42 +226,35 @@ class ImageEnvironments:
 
     def _find_image(self, planned: PlannedCell) -> Image | None:
         key = (planned.cell.python, planned.cell.target)
-        image = self._cached(key)
-        if image is not None or key in self._missing:
-            return image
-        with self._caching_errors(key), _as_build_errors():
-            image = self._catalog.find(*key)
-        if image is None:
-            self._missing.add(key)
-        else:
-            self._images[key] = image
-        return image
+        if key not in self._images:
+            found = _or_error(lambda: self._catalog.find(*key))
+            self._images.setdefault(key, found)
+        return _raise_error(self._images[key])
 
     def _ensure_image(self, planned: PlannedCell, report: Report) -> Image:
         key = (planned.cell.python, planned.cell.target)
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
-            image = self._cached(key)
+            image = self._images.get(key)
             if image is None:
-                with self._caching_errors(key), _as_build_errors():
-                    image = self._catalog.ensure(*key, report)
+                image = _or_error(lambda: self._catalog.ensure(*key, report))
                 self._images[key] = image
-            return image
+            return _raise_error(image)
 
-    def _cached(self, key: tuple[str, str]) -> Image | None:
-        image = self._images.get(key)
-        if isinstance(image, BuildError):
-            raise BuildError(image.reason, image.detail)
-        return image
 
-    @contextlib.contextmanager
-    def _caching_errors(self, key: tuple[str, str]) -> Iterator[None]:
-        try:
-            yield
-        except BuildError as error:
-            self._images[key] = error
-            raise
+def _or_error(find: Callable[[], _Found]) -> _Found | BuildError:
+    try:
+        with _as_build_errors():
+            return find()
+    except BuildError as error:
+        return error
+
+
+def _raise_error(found: _Found | BuildError) -> _Found:
+    if isinstance(found, BuildError):
+        raise BuildError(found.reason, found.detail)
+    return found
 
 
 @contextlib.contextmanager

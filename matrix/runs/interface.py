@@ -1,4 +1,7 @@
-"""Interfaces between a run and its surroundings: environments, runners and the clock."""
+"""Interfaces between a run and its surroundings: environments, runners and the clock.
+
+Runs use them for cells on this machine, and workers of a cluster for theirs.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,27 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol
 
+from matrix.environments.errors import BuildError
 from matrix.model.capture import CellCapture
 from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
+from matrix.model.reason import Reason
 
 Report = Callable[[str], None]
 """Takes a line of progress; called from several threads."""
+
+STOPPED = "the run was stopped"
+"""The detail of cells that did not end before their run was stopped."""
 
 
 class Environments(Protocol):
     """A source of environments; called from several threads."""
 
-    def name(self, planned: PlannedCell) -> str:
-        """Return a text that identifies the requested environment; raise BuildError."""
-        ...
+    def peek(self, planned: PlannedCell) -> Environment | str:
+        """Return the environment where it is ready, quickly; raise BuildError.
 
-    def peek(self, planned: PlannedCell) -> Environment | None:
-        """Return the environment where it is ready, quickly; raise BuildError."""
+        Where it is missing, return a text that identifies the requested one.
+        """
         ...
 
     def ensure(self, planned: PlannedCell, report: Report) -> Environment:
@@ -99,3 +106,54 @@ class SystemClock:
     def seconds(self) -> float:
         """Return the monotonic clock."""
         return time.monotonic()
+
+
+@dataclasses.dataclass(frozen=True)
+class RunContext:
+    """The surroundings of a run: at most `jobs` cells run and `builders` environments are built.
+
+    `environments` is None where the runner finds environments itself, as a cluster does. `engine`
+    is the container engine's name, "" where cells run on this machine. At most `emulated_jobs`
+    cells for `emulated` targets run at a time. `place` describes where cells run on other machines.
+    """
+
+    environments: Environments | None
+    runner: Runner
+    clock: Clock
+    jobs: int = 2
+    builders: int = 2
+    engine: str = ""
+    emulated: frozenset[str] = frozenset()
+    emulated_jobs: int = 1
+    place: str = ""
+
+    def iso_time(self) -> str:
+        """Return the time of day, as captures have it."""
+        return self.clock.now().isoformat(timespec="seconds")
+
+    def engine_of(self, environment: Environment | None) -> str:
+        """Return the name of the engine that runs the cell, "" for the machine itself."""
+        return "" if environment is not None and environment.instead else self.engine
+
+
+def capture_not_run(  # noqa: PLR0913 - all that is known of it
+    planned: PlannedCell,
+    key: str,
+    reason: Reason,
+    detail: str,
+    *,
+    started: str = "",
+    seconds: float = 0.0,
+    engine: str = "",
+) -> CellCapture:
+    """Return the capture of a cell that did not run, or not to its end."""
+    capture = CellCapture(planned.cell.id, key, failed=reason, detail=detail, engine=engine)
+    return dataclasses.replace(capture, started=started, seconds=seconds)
+
+
+def capture_not_built(
+    planned: PlannedCell, key: str, error: BuildError, started: str, engine: str
+) -> CellCapture:
+    """Return the capture of a cell without an environment, with the log of the failed build."""
+    detail = f"{error.detail}\n{error.log}".rstrip()
+    return capture_not_run(planned, key, error.reason, detail, started=started, engine=engine)

@@ -19,7 +19,7 @@ from typing import Any
 
 import filelock
 
-from matrix.errors import AnotherRunError, StorageError
+from matrix.errors import AnotherRunError, storage_errors
 from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture, CellLocation
 from matrix.model.cell import Cell
@@ -81,6 +81,11 @@ class Entry:
     where: CellLocation | None = None
     repeats: int = 1
 
+    @property
+    def contained(self) -> bool:
+        """Return whether it is known to have run in a container."""
+        return self.where is not None and bool(self.where.engine)
+
     def answers(
         self, probes: Mapping[str, str], decisive: Iterable[str], *, soak: bool, repeats: int = 1
     ) -> bool:
@@ -94,24 +99,18 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as plain JSON values."""
-        return {
+        data = {
             "schema": SCHEMA,
-            "key": self.key,
-            "base": self.base,
+            **vars(self),
             "probes": dict(self.probes),
             "decisive": list(self.decisive),
-            "soak": self.soak,
-            "cell": self.cell,
             "reason": self.reason.value if self.reason else None,
-            "detail": self.detail,
-            "started": self.started,
-            "seconds": self.seconds,
-            "transient": self.transient,
-            "judge": self.judge,
             "findings": [_finding_to_json(item) for item in self.findings],
             "where": self.where.to_json() if self.where else None,
-            **({"repeats": self.repeats} if self.repeats > 1 else {}),
         }
+        if self.repeats <= 1:
+            del data["repeats"]
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Entry:
@@ -179,7 +178,9 @@ def _finding_from_json(data: Mapping[str, Any]) -> Finding:
     )
 
 
-_HINT = "Free space, or move the results with COMPAT_MATRIX_RESULTS; finished cells are kept."
+STORAGE_HINT = (
+    "Free space, or move the results with COMPAT_MATRIX_RESULTS; finished cells are kept."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,12 +200,11 @@ class Journal:
 
     def read(self) -> JournalContent:
         """Return all readable entries, none where there is no file; raise StorageError."""
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return JournalContent({})
-        except OSError as error:
-            raise StorageError(f"cannot read {self.path}: {error}", _HINT) from error
+        with storage_errors(f"cannot read {self.path}", STORAGE_HINT):
+            try:
+                data = self.path.read_bytes()
+            except FileNotFoundError:
+                return JournalContent({})
         lines = data.split(b"\n")
         tail = lines.pop()
         entries: dict[str, Entry] = {}
@@ -230,14 +230,13 @@ class Journal:
     def append(self, entry: Entry) -> None:
         """Append an entry, synced to the disk; raise StorageError."""
         line = json.dumps(entry.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n"
-        data = line.encode()
-        try:
-            file = self._file or self._open()
-            _write(file, data)
-        except OSError as error:
-            # A part of the line that was written is cut off when the file is opened again.
-            self.close()
-            raise StorageError(f"cannot write {self.path}: {error}", _HINT) from error
+        with storage_errors(f"cannot write {self.path}", STORAGE_HINT):
+            try:
+                _write(self._file or self._open(), line.encode())
+            except OSError:
+                # A part of the line that was written is cut off when the file is opened again.
+                self.close()
+                raise
 
     def close(self) -> None:
         """Close the file; appending opens it again."""
@@ -276,12 +275,9 @@ def lock_results(folder: Path) -> Iterator[None]:
     The operating system releases the lock when the process ends, however it ends. Raises
     StorageError where the folder cannot be made.
     """
-    try:
+    hint = "Name a writable folder in COMPAT_MATRIX_RESULTS."
+    with storage_errors(f"cannot make {folder}", hint):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"cannot make {folder}: {error}", "Name a writable folder in COMPAT_MATRIX_RESULTS."
-        ) from error
     pid_file = folder / "run.pid"
     lock = filelock.FileLock(folder / "run.lock")
     try:

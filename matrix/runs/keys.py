@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
+from matrix.model.reason import Reason
 from matrix.probes.integrations import LIBRARIES, module_path
+from matrix.runs.interface import Environments
 from matrix.system.paths import project_root
 from matrix.system.source_files import digest_files, imported_files
 
@@ -34,42 +36,30 @@ CELL_FILES = ("apps", "fixtures/cell", "matrix/data/settings.toml")
 """Files that run in a cell or configure it, and are not imported here."""
 
 
-@dataclasses.dataclass(frozen=True)
-class SourceDigest:
-    """The digest over names and contents of files of this project that results depend on."""
-
-    digest: str
-
-    @classmethod
-    def of(cls, paths: Iterable[Path]) -> SourceDigest:
-        """Return the digest over the names and contents of all files below `paths`."""
-        return cls(digest_files(paths))
-
-
 @functools.cache
-def cell_sources() -> SourceDigest:
-    """Return `cell_sources_in` this project, as the files were at the first call."""
+def cell_sources() -> str:
+    """Return the digest `cell_sources_in` this project, as the files were at the first call."""
     return cell_sources_in(project_root())
 
 
-def cell_sources_in(root: Path) -> SourceDigest:
-    """Return the sources that run in a cell or drive it: after a change cells run again.
+def cell_sources_in(root: Path) -> str:
+    """Return the digest of what runs in a cell or drives it: after a change cells run again.
 
     `root` is the project's folder.
     """
-    return SourceDigest.of([*_cell_files(root), *imported_files(CELL_MODULES, DECODERS, root)])
+    return digest_files([*_cell_files(root), *imported_files(CELL_MODULES, DECODERS, root)])
 
 
 @functools.cache
-def judge_sources() -> SourceDigest:
-    """Return `judge_sources_in` this project, as the files were at the first call."""
+def judge_sources() -> str:
+    """Return the digest `judge_sources_in` this project, as the files were at the first call."""
     return judge_sources_in(project_root())
 
 
-def judge_sources_in(root: Path) -> SourceDigest:
-    """Return the sources that judge captures: after a change captures are judged again."""
+def judge_sources_in(root: Path) -> str:
+    """Return the digest of what judges captures: after a change captures are judged again."""
     evidence = root / "matrix" / "probes" / "evidence"
-    return SourceDigest.of([*imported_files(JUDGE_MODULES, root=root), evidence])
+    return digest_files([*imported_files(JUDGE_MODULES, root=root), evidence])
 
 
 def _cell_files(root: Path) -> Iterator[Path]:
@@ -86,29 +76,59 @@ def _is_source(path: Path) -> bool:
     return path.is_dir() or path.suffix in {".py", ".toml"}
 
 
-def base_key(planned: PlannedCell, environment: str, sources: SourceDigest) -> str:
+def environment_text(environment: Environment) -> str:
+    """Return the key of the environment, with its image and services, if any.
+
+    The environment variables of the image count, too: an image may be emulated by one engine and
+    not by another, and a time limit that an emulated cell exceeded does not apply to the other.
+    """
+    words = [environment.key]
+    if image := environment.image:
+        words += [f"in {image.digest}", *(f"{name}={value}" for name, value in image.environment)]
+    return " ".join([*words, *(f"with {service}" for service in environment.services)])
+
+
+def peek_environment(
+    environments: Environments, planned: PlannedCell
+) -> tuple[Environment | None, str]:
+    """Return the cell's environment where it is ready, and the text for it; raise BuildError.
+
+    The text counts for an environment that is missing until its build has succeeded.
+    """
+    found = environments.peek(planned)
+    return (None, f"failed {found}") if isinstance(found, str) else (found, environment_text(found))
+
+
+def missing_environment_text(reason: Reason) -> str:
+    """Return the text for an environment that could not even be requested."""
+    return f"none: {reason.value}"
+
+
+def base_key(planned: PlannedCell, environment: str, sources: str) -> str:
     """Return the common part of the keys of a cell's results, with whatever probes.
 
-    `environment` is the environment's key (hashes of the artifacts, the interpreter's build), or
-    the text for one that could not be made.
+    `environment` is the text for the environment, and `sources` the digest `cell_sources`.
     """
     parts = {
         "schema": CAPTURE_SCHEMA,
         "cell": planned.cell.id,
         "as_of": planned.as_of.isoformat(),
         "environment": environment,
-        "sources": sources.digest,
+        "sources": sources,
     }
     module = module_path(planned.cell.framework)
     if module.is_file():
         # Each library has a module of its own; the modules of others do not matter.
-        parts["library"] = SourceDigest.of([module]).digest
-    return _digest_of_text(json.dumps(parts, sort_keys=True))
+        parts["library"] = digest_files([module])
+    return _digest(json.dumps(parts, sort_keys=True))
 
 
 def probe_keys(planned: PlannedCell, probes: Mapping[str, Probe]) -> dict[str, str]:
     """Return the digest of the declaration of each probe of the cell."""
-    return {name: _declared(probes, name) for name in sorted(planned.probes)}
+    return {
+        name: _digest(repr(probes[name])) if name in probes else "unknown"
+        for name in sorted(planned.probes)
+    }
 
 
 def result_key(base: str, planned: PlannedCell, probes: Mapping[str, Probe]) -> str:
@@ -121,24 +141,15 @@ def result_key(base: str, planned: PlannedCell, probes: Mapping[str, Probe]) -> 
     }
     if planned.repeats > 1:
         parts["repeats"] = planned.repeats
-    return _digest_of_text(json.dumps(parts, sort_keys=True))
+    return _digest(json.dumps(parts, sort_keys=True))
 
 
-def judge_key(sources: SourceDigest, probes: Mapping[str, Probe]) -> str:
+def judge_key(sources: str, probes: Mapping[str, Probe]) -> str:
     """Return the key of the rules of judging: their code (`sources`) and the declared evidence."""
-    declared = "".join(_digest(probes[name]) for name in sorted(probes))
-    return hashlib.sha256(f"{sources.digest}{declared}".encode()).hexdigest()
-
-
-def _declared(probes: Mapping[str, Probe], name: str) -> str:
-    probe = probes.get(name)
-    return "unknown" if probe is None else _digest(probe)
+    declared = "".join(_digest(repr(probes[name])) for name in sorted(probes))
+    return _digest(f"{sources}{declared}")
 
 
 @functools.cache
-def _digest_of_text(text: str) -> str:
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _digest(probe: Probe) -> str:
-    return _digest_of_text(repr(probe))

@@ -32,12 +32,12 @@ class CellRecord:
     probes: tuple[str, ...]
     reason: Reason | None
     detail: str
-    seconds: float
-    reused: bool
-    fallback: bool
-    key: str
-    started: str
-    findings: tuple[Finding, ...]
+    seconds: float = 0.0
+    reused: bool = False
+    fallback: bool = False
+    key: str = ""
+    started: str = ""
+    findings: tuple[Finding, ...] = ()
     where: CellLocation | None = None
 
     @classmethod

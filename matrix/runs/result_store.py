@@ -1,23 +1,62 @@
-"""Results of this and earlier runs: found by key, judged, and written to journal and captures."""
+"""Results of this and earlier runs: found by key, judged, and written to journal and captures.
+
+Captures are kept raw, one compressed JSON file per result.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Mapping
+import gzip
+import json
+from collections.abc import Mapping
+from pathlib import Path
 
-from matrix.errors import StorageError
+from matrix.errors import StorageError, storage_errors
 from matrix.judging.cells import cell_failure, findings_of
 from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture, CellLocation
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
-from matrix.model.verdict import Finding
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Entry, Journal, is_transient
-from matrix.runs.keys import SourceDigest, base_key, probe_keys
+from matrix.runs.keys import base_key, probe_keys
+from matrix.system.atomic import write_atomic
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptureStore:
+    """Captures under `<folder>/<cell id>/<key>.json.gz`."""
+
+    folder: Path
+
+    def path(self, cell: str, key: str) -> Path:
+        """Return the path of the capture of a cell with this result key."""
+        return self.folder / cell / f"{key}.json.gz"
+
+    def write(self, capture: CellCapture) -> Path:
+        """Write a capture atomically; raise StorageError."""
+        text = json.dumps(capture.to_json(), ensure_ascii=False, separators=(",", ":"))
+        # Without a time stamp equal captures are equal files.
+        content = gzip.compress(text.encode(), compresslevel=5, mtime=0)
+        return self.put(capture.cell, capture.key, content)
+
+    def put(self, cell: str, key: str, content: bytes) -> Path:
+        """Write the file of a capture atomically; raise StorageError."""
+        path = self.path(cell, key)
+        hint = "Free space, or move the results with COMPAT_MATRIX_RESULTS."
+        with storage_errors(f"cannot write {path}", hint):
+            write_atomic(path, content)
+        return path
+
+    def read(self, cell: str, key: str) -> CellCapture | None:
+        """Return the capture, None where there is no readable one."""
+        try:
+            data = json.loads(gzip.decompress(self.path(cell, key).read_bytes()))
+            return CellCapture.from_json(data)
+        except (OSError, EOFError, ValueError, KeyError, TypeError):
+            return None
 
 
 def judged_entry(  # noqa: PLR0913 - a capture, its key, and the rules it is judged by
@@ -67,7 +106,7 @@ class ResultStore:
         self,
         journal: Journal,
         captures: CaptureStore,
-        sources: SourceDigest,
+        sources: str,
         judge: str,
         *,
         reuse: bool = True,
@@ -135,19 +174,13 @@ class ResultStore:
         if capture is None:
             return None
         reason, detail = _failure(capture)
-        findings = self.judge(capture, entry.probes, probes)
+        findings = findings_of(capture, entry.probes, probes)
         current = dataclasses.replace(
             entry, reason=reason, detail=detail, judge=self._judge, findings=findings
         )
         with contextlib.suppress(StorageError):  # it only saves the next run the judging
             self._journal.append(current)
         return current
-
-    def judge(
-        self, capture: CellCapture, names: Iterable[str], probes: Mapping[str, Probe]
-    ) -> tuple[Finding, ...]:
-        """Return the findings of the capture for the probes `names`."""
-        return findings_of(capture, names, probes)
 
 
 def _began_after(entry: Entry, since: dt.datetime) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 
 from matrix.environments.errors import BuildError
+from matrix.judging.cells import findings_of
 from matrix.model.capture import CellCapture
 from matrix.model.environment import Environment
 from matrix.model.plan import Plan, PlannedCell
@@ -32,17 +33,21 @@ from matrix.runs.events import (
     VerdictReached,
     WarningRaised,
 )
-from matrix.runs.failures import (
-    build_error_text,
+from matrix.runs.interface import (
+    STOPPED,
+    CellRequest,
+    CellResult,
+    RunContext,
+    capture_not_built,
     capture_not_run,
-    engine_of,
-    environment_text,
-    failed_environment_text,
-    missing_environment_text,
 )
-from matrix.runs.interface import CellRequest, CellResult, Clock, Environments, Runner
 from matrix.runs.journal import Entry
-from matrix.runs.keys import result_key
+from matrix.runs.keys import (
+    environment_text,
+    missing_environment_text,
+    peek_environment,
+    result_key,
+)
 from matrix.runs.progress import Progress
 from matrix.runs.record import CellRecord, Record
 from matrix.runs.result_store import ResultStore
@@ -66,14 +71,6 @@ class QueuedCell:
     def id(self) -> str:
         """Return the cell's id."""
         return self.planned.cell.id
-
-    def not_run(self, reason: Reason, detail: str, started: str = "") -> CellCapture:
-        """Return the capture for a cell that did not run."""
-        return capture_not_run(self.planned, self.key, reason, detail, started=started)
-
-    def record(self, entry: Entry, *, reused: bool) -> CellRecord:
-        """Return the record of the cell with the result that the journal has."""
-        return CellRecord.of(entry, self.planned, reused=reused, fallback=self.fallback)
 
 
 class ReadyQueue:
@@ -105,33 +102,9 @@ class ReadyQueue:
         return cell.planned.cell.target in self._emulated
 
 
-@dataclasses.dataclass(frozen=True)
-class RunContext:
-    """The surroundings of a run: at most `jobs` cells run and `builders` environments are built.
-
-    `environments` is None where the runner finds environments itself, as a cluster does. `engine`
-    is the container engine's name, "" where cells run on this machine. At most `emulated_jobs`
-    cells for `emulated` targets run at a time. `place` describes where cells run on other machines.
-    """
-
-    environments: Environments | None
-    runner: Runner
-    clock: Clock
-    jobs: int = 2
-    builders: int = 2
-    engine: str = ""
-    emulated: frozenset[str] = frozenset()
-    emulated_jobs: int = 1
-    place: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Stop:
-    """A message that ends the loop."""
-
-
 _Running = Future[CellResult]
-_Message = BuildResult | _Running | Message | _Stop
+_Message = BuildResult | _Running | Message | None
+"""None ends the loop."""
 
 # Reasons of one cell by which nothing can run any more, and the thing that was lost.
 _LOST = {Reason.ENGINE_LOST: "container engine", Reason.CLUSTER_LOST: "cluster"}
@@ -175,7 +148,7 @@ class Scheduler:
 
     def stop(self) -> None:
         """End the run soon, with the results so far; safe in a signal handler and in any thread."""
-        self._messages.put(_Stop())
+        self._messages.put(None)
 
     def run(self) -> Record:
         """Run the plan to its end or until `stop`, and return the record."""
@@ -232,28 +205,25 @@ class Scheduler:
         remaining = []
         for cell in cells:
             try:
-                cell.environment = builders.environments.peek(cell.planned)
-                name = "" if cell.environment else builders.environments.name(cell.planned)
+                cell.environment, text = peek_environment(builders.environments, cell.planned)
             except BuildError as error:
                 # Recorded with a key like all others: the journal has every cell that ended.
                 self._set_key(cell, missing_environment_text(error.reason))
                 self._fail(cell, error)
                 continue
-            if not self._reuse(cell, name):
+            if not self._reuse(cell, text):
                 remaining.append(cell)
         return remaining
 
-    def _reuse(self, cell: QueuedCell, name: str = "") -> bool:
-        """Record the journal's result of the cell, if any; `name` is of a missing environment."""
-        environment = cell.environment
-        text = environment_text(environment) if environment else failed_environment_text(name)
-        self._set_key(cell, text)
+    def _reuse(self, cell: QueuedCell, environment: str) -> bool:
+        """Record the journal's result of the cell in an environment, which a text is of, if any."""
+        self._set_key(cell, environment)
         return self._record_earlier(cell)
 
     def _record_earlier(self, cell: QueuedCell) -> bool:
         entry = self._store.find(cell.base, cell.planned, self._probes)
         if entry is not None:
-            self._record(cell.record(entry, reused=True), cell)
+            self._record(cell, entry, reused=True)
         return entry is not None
 
     def _set_key(self, cell: QueuedCell, environment: str, base: str = "") -> None:
@@ -275,7 +245,7 @@ class Scheduler:
             future.add_done_callback(self._messages.put)
 
     def _handle(self, message: _Message) -> None:
-        if isinstance(message, _Stop):
+        if message is None:
             self._interrupted = True
         elif isinstance(message, Message):
             self._emit(message)
@@ -286,20 +256,19 @@ class Scheduler:
 
     def _end_build(self, built: BuildResult) -> None:
         cell = self._cells[built.order]
-        if built.failure is not None:
-            self._emit(EnvironmentFailed(cell.id, built.failure.reason, built.failure.detail))
-            self._fail(cell, built.failure)
+        if isinstance(built.outcome, BuildError):
+            self._emit(EnvironmentFailed(cell.id, built.outcome.reason, built.outcome.detail))
+            self._fail(cell, built.outcome)
             return
         self._emit(EnvironmentReady(cell.id, built.seconds))
-        cell.environment = built.environment
-        if not self._reuse(cell):
+        cell.environment = built.outcome
+        if not self._reuse(cell, environment_text(built.outcome)):
             self._ready.put(cell)
 
     def _fail(self, cell: QueuedCell, error: BuildError) -> None:
         """Record a cell without an environment."""
-        started = self._context.clock.now().isoformat(timespec="seconds")
-        capture = cell.not_run(error.reason, build_error_text(error), started)
-        self._keep(cell, dataclasses.replace(capture, engine=self._context.engine))
+        started, engine = self._context.iso_time(), self._context.engine
+        self._keep(cell, capture_not_built(cell.planned, cell.key, error, started, engine))
 
     def _end_cell(self, cell: QueuedCell, result: CellResult) -> None:
         """Record the result of a cell, or the earlier result that the runner found to be known."""
@@ -313,9 +282,9 @@ class Scheduler:
             if self._record_earlier(cell):
                 return
             detail = "its result was taken for a known one, and is not known"
-            capture = cell.not_run(Reason.INTERNAL_ERROR, detail)
+            capture = capture_not_run(cell.planned, cell.key, Reason.INTERNAL_ERROR, detail)
         if cell.environment is not None:
-            engine = engine_of(cell.environment, self._context.engine)
+            engine = self._context.engine_of(cell.environment)
             capture = dataclasses.replace(capture, engine=engine)
         self._keep(cell, dataclasses.replace(capture, key=cell.key))
 
@@ -328,9 +297,10 @@ class Scheduler:
         entry, warning = self._store.keep(capture, cell.base, cell.planned, self._probes)
         if warning:
             self._warn(warning)
-        self._record(cell.record(entry, reused=False), cell)
+        self._record(cell, entry, reused=False)
 
-    def _record(self, record: CellRecord, cell: QueuedCell) -> None:
+    def _record(self, cell: QueuedCell, entry: Entry, *, reused: bool) -> None:
+        record = CellRecord.of(entry, cell.planned, reused=reused, fallback=cell.fallback)
         del self._cells[cell.order]
         self._records.append(record)
         if cell.environment is not None and cell.environment.instead:
@@ -353,28 +323,17 @@ class Scheduler:
 
     def _give_up(self) -> None:
         """Record the cells that did not end, without a line in the journal."""
-        reason, detail = Reason.INTERRUPTED, "the run was stopped"
+        reason, detail = Reason.INTERRUPTED, STOPPED
         if self._lost and self._cells:
             reason, detail = self._lost_to, self._lost
             self._warn(f"the {_LOST[reason]} was lost ({detail}): {len(self._cells)} cells not run")
         for cell in sorted(self._cells.values(), key=lambda cell: cell.order):
-            capture = cell.not_run(reason, detail)
-            for finding in self._store.judge(capture, cell.planned.probes, self._probes):
+            planned = cell.planned
+            capture = capture_not_run(planned, cell.key, reason, detail)
+            for finding in findings_of(capture, planned.probes, self._probes):
                 self._progress.findings.add(finding)
-            self._records.append(
-                CellRecord(
-                    cell=cell.planned.cell,
-                    probes=cell.planned.probes,
-                    reason=reason,
-                    detail=detail,
-                    seconds=0.0,
-                    reused=False,
-                    fallback=cell.fallback,
-                    key=cell.key,
-                    started="",
-                    findings=(),
-                )
-            )
+            record = CellRecord(planned.cell, planned.probes, reason, detail, key=cell.key)
+            self._records.append(dataclasses.replace(record, fallback=cell.fallback))
         self._cells.clear()
 
     def _report(self, text: str) -> None:

@@ -13,9 +13,16 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.service import Service
-from matrix.runs.failures import capture_not_run
-from matrix.runs.interface import CellRequest, CellResult, Environments, Report, Runner
-from matrix.services.pool import NoServiceError, Services
+from matrix.runs.interface import (
+    CellRequest,
+    CellResult,
+    Environments,
+    Report,
+    Runner,
+    capture_not_run,
+)
+from matrix.services.pool import Services
+from matrix.services.recipes import NoServiceError
 
 # A cell that ended for one of these says nothing of its services.
 _NOT_BY_SERVICES = frozenset({Reason.ENGINE_LOST, Reason.INTERRUPTED})
@@ -45,30 +52,28 @@ class CellServices:
         return tuple(self.services.ensure(name) for name in self.names(planned))
 
 
+@dataclasses.dataclass(frozen=True)
 class ServedEnvironments:
     """Environments with the cell's services as a part: results with different ones have other keys.
 
     Raises BuildError where a service is missing.
     """
 
-    def __init__(self, environments: Environments, needs: CellServices) -> None:
-        self._inner = environments
-        self._needs = needs
+    inner: Environments
+    needs: CellServices
 
-    def name(self, planned: PlannedCell) -> str:
-        """Return a text that identifies the requested environment."""
-        return " ".join([self._inner.name(planned), *self._needs.identities(planned)])
-
-    def peek(self, planned: PlannedCell) -> Environment | None:
-        """Return the environment where it is ready; services are not started yet."""
-        identities = self._needs.identities(planned)
-        environment = self._inner.peek(planned)
-        return dataclasses.replace(environment, services=identities) if environment else None
+    def peek(self, planned: PlannedCell) -> Environment | str:
+        """Return the environment where it is ready, or its name; services are not started yet."""
+        identities = self.needs.identities(planned)
+        found = self.inner.peek(planned)
+        if isinstance(found, str):
+            return " ".join([found, *identities])
+        return dataclasses.replace(found, services=identities)
 
     def ensure(self, planned: PlannedCell, report: Report) -> Environment:
         """Return the environment, built if need be."""
-        identities = self._needs.identities(planned)
-        return dataclasses.replace(self._inner.ensure(planned, report), services=identities)
+        identities = self.needs.identities(planned)
+        return dataclasses.replace(self.inner.ensure(planned, report), services=identities)
 
 
 class ServedRunner:

@@ -25,16 +25,14 @@ from matrix.model.index import ReleaseFiles
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.service import Service
-from matrix.runs.backend import RunBackend
+from matrix.runs.backend import FallbackEnvironments, FallbackRunner, RunBackend
 from matrix.runs.environments import (
     CellWork,
     ImageEnvironments,
     LocalEnvironments,
     service_interpreter,
 )
-from matrix.runs.fallback import FallbackEnvironments, FallbackRunner
-from matrix.runs.interface import CellRequest, Environments, SystemClock
-from matrix.runs.scheduler import RunContext
+from matrix.runs.interface import CellRequest, Environments, RunContext, SystemClock
 from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
 from matrix.runs.workers import Workers
 from matrix.services.external import ExternalService

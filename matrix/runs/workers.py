@@ -28,8 +28,7 @@ from typing import Any, Protocol
 
 from matrix.model.capture import CellCapture
 from matrix.model.reason import Reason
-from matrix.runs.failures import capture_not_run
-from matrix.runs.interface import CellRequest, CellResult, Report
+from matrix.runs.interface import CellRequest, CellResult, Report, capture_not_run
 from matrix.system.atomic import is_disk_full
 
 if sys.platform == "win32":

@@ -23,7 +23,7 @@ from matrix.docker.interface import (
     ContainerSpec,
 )
 from matrix.services.forwarder import Forwarder, tcp_dial, unix_listener
-from matrix.services.server import with_log
+from matrix.services.server import Server
 
 # The end of the input ends the server, by a signal that it handles: as the first process of its
 # namespace it ignores all others.
@@ -67,7 +67,7 @@ class ServerImage:
         )
 
 
-class ContainerServer:
+class ContainerServer(Server):
     """A running container, and the Unix sockets that lead to its ports, until `close`."""
 
     def __init__(self, image: ServerImage, command: list[str], folder: Path, lock: int) -> None:
@@ -75,9 +75,7 @@ class ContainerServer:
 
         Raises ContainerError, OSError.
         """
-        self._folder = folder
-        self._ended = threading.Event()
-        self._failure: str | None = None
+        super().__init__(folder / "log")
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, os.dup(lock))
             undo.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -88,22 +86,9 @@ class ContainerServer:
                 listener = unix_listener(folder / f"socket{number}")
                 undo.callback(Forwarder(listener, tcp_dial(address, port)).close)
             self._cleanup = undo.pop_all()
+        self._report_start()
         self._reader = threading.Thread(target=self._read, name="server-container", daemon=True)
         self._reader.start()
-
-    @property
-    def failure(self) -> str | None:
-        """The reason why the server no longer runs; None while it does."""
-        return self._failure
-
-    def wait_started(self, seconds: float) -> bool:  # noqa: ARG002 - started by the constructor
-        """Return whether it was started; it may not answer yet."""
-        return self._failure is None
-
-    def wait_failed(self, seconds: float) -> str | None:
-        """Return the reason why it no longer runs, None where none is known in time."""
-        self._ended.wait(seconds)
-        return self._failure
 
     def release(self) -> None:
         """Let it end soon, without waiting for that."""
@@ -136,6 +121,5 @@ class ContainerServer:
                 state = self._container.state()
             failure += "" if state.code is None else f" with exit code {state.code}"
         with contextlib.suppress(OSError):
-            (self._folder / "log").write_bytes(log + self._container.pipe.errors.encode())
-        self._failure = with_log(failure, self._folder / "log")
-        self._ended.set()
+            self._log.write_bytes(log + self._container.pipe.errors.encode())
+        self._report_failure(failure)

@@ -115,11 +115,10 @@ def _parse_url(recipe: ServiceRecipe, url: str) -> ExternalService:
 @contextlib.contextmanager
 def connect_external(external: ExternalService) -> Iterator[Service]:
     """Yield the service behind a Unix socket that leads to it in this context. Raises OSError."""
-    folder = Path(tempfile.mkdtemp(prefix="matrix-given-"))
-    path = folder / "socket"
-    try:
+    with tempfile.TemporaryDirectory(prefix="matrix-given-") as folder:
+        path = Path(folder) / "socket"
         forwarder = Forwarder(unix_listener(path), tcp_dial(external.host, external.port))
-        try:
+        with contextlib.closing(forwarder):
             yield Service(
                 ServiceIdentity(external.recipe.name, ServiceKind.SERVER, "", "given"),
                 forwards=(PortForward(str(path)),),
@@ -129,9 +128,3 @@ def connect_external(external: ExternalService) -> Iterator[Service]:
                 url=external.recipe.url,
                 secret=bool(external.password),
             )
-        finally:
-            forwarder.close()
-    finally:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        folder.rmdir()

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from matrix.docker.interface import ContainerEngine
 from matrix.model.service import Service, ServiceIdentity
@@ -17,29 +16,18 @@ from matrix.services.protocol import NoAnswerError
 from matrix.services.recipes import (
     AvailableService,
     Build,
-    MissingService,
+    NoServiceError,
     ServiceRecipe,
     ServiceRecipes,
     load_recipes,
     resolve_source,
 )
 from matrix.services.server import Server
-from matrix.services.start import ANSWER_SECONDS, RunningServer, ServiceFailedError, identify, start
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
+from matrix.services.start import RunningServer, ServiceFailedError, identify, start
 
 MAX_STARTS = 3
-
-
-class NoServiceError(Exception):
-    """A service is not available; `remedy` would provide it."""
-
-    def __init__(self, detail: str, remedy: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.remedy = remedy
+_ANSWER_SECONDS = 5.0
+_FAILURE_SECONDS = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +40,7 @@ class ServiceState:
     remedy: str = ""
 
 
-class Services:
+class Services(contextlib.AbstractContextManager["Services"]):
     """A context manager of a run's services, for any number of threads. Runs share none.
 
     Servers in `external` already run, and are used in any case. `build` installs packages, and
@@ -74,7 +62,7 @@ class Services:
         self._build = build
         self._below = below
         self._engine = engine
-        self.answer_seconds = ANSWER_SECONDS
+        self.answer_seconds = _ANSWER_SECONDS
         self._slots = {name: _ServiceSlot() for name in self.recipes.by_name}
         self._connections = contextlib.ExitStack()
         self._sweep_lock = threading.Lock()
@@ -139,14 +127,14 @@ class Services:
 
     def _resolve(self, recipe: ServiceRecipe) -> AvailableService:
         """Return the best source that can be used here."""
-        missing: list[MissingService] = []
+        errors: list[NoServiceError] = []
         for source in recipe.sources:
-            resolved = resolve_source(source, self._build, self._engine)
-            if isinstance(resolved, AvailableService):
-                return resolved
-            missing.append(resolved)
-        reasons = "; ".join(item.reason for item in missing)
-        raise NoServiceError(f"{recipe.title}: {reasons}", missing[0].remedy)
+            try:
+                return resolve_source(source, self._build, self._engine)
+            except NoServiceError as error:  # noqa: PERF203 - the next source is tried
+                errors.append(error)
+        details = "; ".join(error.detail for error in errors)
+        raise NoServiceError(f"{recipe.title}: {details}", errors[0].remedy)
 
     def _provide(self, recipe: ServiceRecipe, slot: _ServiceSlot) -> Service:
         if recipe.name in self._external:
@@ -186,14 +174,19 @@ class Services:
         return dataclasses.replace(service, identity=identity)
 
     def _loss_reason(self, service: Service, slot: _ServiceSlot) -> str:
-        if slot.running is not None:
-            slot.loss_reason = slot.running.loss_reason(self.answer_seconds)
-            return slot.loss_reason
-        try:
-            identify(self.recipes.get(service.identity.name), service, self.answer_seconds)
-        except (OSError, NoAnswerError) as error:
-            return f"it does not answer: {error}"
-        return ""
+        """Return why the service in use is lost, "" where it answers; an external has no server."""
+        server = slot.running.server if slot.running else None
+        reason = server.failure if server else None
+        if reason is None:
+            try:
+                identify(self.recipes.get(service.identity.name), service, self.answer_seconds)
+            except (OSError, NoAnswerError) as error:
+                # Its connections end a moment before its supervisor reports the reason.
+                reason = server.wait_failed(_FAILURE_SECONDS) if server else None
+                reason = reason or f"it does not answer: {error}"
+        if server is not None:
+            slot.loss_reason = reason or ""
+        return reason or ""
 
     def _sweep_once(self) -> None:
         if sys.platform == "win32":  # no servers are started there
@@ -204,9 +197,6 @@ class Services:
             if not self._swept:
                 sweep(self._below)
                 self._swept = True
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -5,17 +5,14 @@ An open port proves nothing: some servers listen before they can serve.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import socket
 import time
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
 from matrix.services.forwarder import Dial
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 
 _MAX_BYTES = 1 << 20
 
@@ -33,14 +30,13 @@ class Login:
     database: str = ""
 
 
-class ServerConnection:
+class ServerConnection(contextlib.AbstractContextManager["ServerConnection"]):
     """A context manager for a connection bounded in time and size. All methods raise OSError."""
 
     def __init__(self, dial: Dial, seconds: float) -> None:
-        """Limit the connection to so many seconds from now."""
-        self._dial = dial
+        """Connect, and limit the connection to so many seconds from now."""
         self._deadline = time.monotonic() + seconds
-        self._socket: socket.socket | None = None
+        self._socket = dial()
         self._received = 0
 
     def send(self, data: bytes) -> None:
@@ -71,19 +67,13 @@ class ServerConnection:
         return data
 
     def _ready_socket(self) -> socket.socket:
-        assert self._socket is not None  # noqa: S101 - the context is open
         remaining = self._deadline - time.monotonic()
         if remaining <= 0:
             raise TimeoutError("no answer in time")
         self._socket.settimeout(remaining)
         return self._socket
 
-    def __enter__(self) -> Self:
-        self._socket = self._dial()
-        return self
-
     def __exit__(self, *_: object) -> None:
-        assert self._socket is not None  # noqa: S101 - the context is open
         self._socket.close()
 
 
@@ -95,7 +85,6 @@ class ReadinessProtocol(Protocol):
 
         Raises OSError, NoAnswerError.
         """
-        ...
 
 
 def load_protocol(name: str) -> ReadinessProtocol:

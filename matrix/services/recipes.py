@@ -198,23 +198,25 @@ class AvailableService:
     image: ServerImage | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class MissingService:
-    """The reason why a source cannot be used here, and the command that would provide it."""
+class NoServiceError(Exception):
+    """A service is not available; `remedy` would provide it."""
 
-    reason: str
-    remedy: str
+    def __init__(self, detail: str, remedy: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.remedy = remedy
 
 
 def resolve_source(
     source: ServiceSource, build: Build | None = None, engine: ContainerEngine | None = None
-) -> AvailableService | MissingService:
+) -> AvailableService:
     """Return what the source would start here, without starting it.
 
-    Packages are available where `build` installs them, images where `engine` has them.
+    Packages are available where `build` installs them, images where `engine` has them. Raises
+    NoServiceError.
     """
     if sys.platform == "win32":
-        return MissingService(POSIX_ONLY, "Use one that runs already: --service NAME=URL.")
+        raise NoServiceError(POSIX_ONLY, "Use one that runs already: --service NAME=URL.")
     if source.source == "program":
         return _resolve_program(source)
     if source.source == "package":
@@ -224,11 +226,11 @@ def resolve_source(
     return _resolve_stub(source)
 
 
-def _resolve_program(source: ServiceSource) -> AvailableService | MissingService:
+def _resolve_program(source: ServiceSource) -> AvailableService:
     paths = {name: _find_program(pattern) for name, pattern in source.programs.items()}
     missing = [name for name, path in paths.items() if not path]
     if missing:
-        return MissingService(
+        raise NoServiceError(
             f"not installed here: {', '.join(missing)}",
             f"apt-get install --no-install-recommends {source.packages}",
         )
@@ -237,35 +239,31 @@ def _resolve_program(source: ServiceSource) -> AvailableService | MissingService
     return AvailableService(source, version, paths)
 
 
-def _resolve_package(
-    source: ServiceSource, build: Build | None
-) -> AvailableService | MissingService:
+def _resolve_package(source: ServiceSource, build: Build | None) -> AvailableService:
     names = " ".join(source.requirements)
     if build is None or source.as_of is None:
-        return MissingService(f"cannot install {names} here", "nox -s services")
+        raise NoServiceError(f"cannot install {names} here", "nox -s services")
     install = functools.partial(build, source.requirements, source.as_of)
     return AvailableService(source, names, {}, install)
 
 
-def _resolve_image(
-    source: ServiceSource, engine: ContainerEngine | None
-) -> AvailableService | MissingService:
+def _resolve_image(source: ServiceSource, engine: ContainerEngine | None) -> AvailableService:
     if engine is None:
-        return MissingService(
+        raise NoServiceError(
             f"no container engine runs {source.image}", "Start one, and leave out --engine local"
         )
     platform = engine.info.platform
     digest, _ = read_images().get((source.image, platform), ("", ""))
     if not digest:
         reason = f"unknown digest of {source.image} for {platform}"
-        return MissingService(reason, "nox -s services -- refresh")
+        raise NoServiceError(reason, "nox -s services -- refresh")
     name = image_reference(source.image, digest, os.environ)
     try:
         info = engine.image(name)
     except ContainerError as error:
-        return MissingService(f"the engine fails: {error}", "Start it again")
+        raise NoServiceError(f"the engine fails: {error}", "Start it again") from error
     if info is None:
-        return MissingService(f"{source.image} is not in {engine.info.name}", f"docker pull {name}")
+        raise NoServiceError(f"{source.image} is not in {engine.info.name}", f"docker pull {name}")
     image = ServerImage(
         engine, info.id, info.platform, source.inside, source.user, source.environment
     )

@@ -1,11 +1,12 @@
-"""The interface of a started server, the specification of one, and the relevant line of its log."""
+"""The base of started servers, the specification of one, and the relevant line of its log."""
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import re
+import threading
 from pathlib import Path
-from typing import Protocol
 
 FOLDER_VARIABLE = "COMPAT_MATRIX_SERVICE"
 """The environment variable with the server's folder, set for a server and all that it starts."""
@@ -40,27 +41,52 @@ class ServerSpec:
     seconds: float
 
 
-class Server(Protocol):
-    """A server that was started, as a process or in a container."""
+class Server(abc.ABC):
+    """A server that was started, as a process or in a container.
 
-    @property
-    def failure(self) -> str | None:
-        """The reason why the server does not run; None while it does."""
+    `failure` is the reason why it does not run, with a line of its log; None while it does.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self.failure: str | None = None
+        self._log = log
+        self._changed = threading.Condition()
+        self._started = False
 
     def wait_started(self, seconds: float) -> bool:
         """Return whether it was started in time; it may not answer yet."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._started or self.failure is not None, seconds)
+            return self._started and self.failure is None
 
     def wait_failed(self, seconds: float) -> str | None:
         """Return the reason why it no longer runs, None where none is known in time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.failure is not None, seconds)
+            return self.failure
 
+    @abc.abstractmethod
     def release(self) -> None:
         """Let it end soon, without waiting for that."""
 
+    @abc.abstractmethod
     def close(self) -> None:
         """End it, and wait until it has ended."""
 
+    def _report_start(self) -> None:
+        with self._changed:
+            self._started = True
+            self._changed.notify_all()
 
-def relevant_line(log: Path) -> str:
+    def _report_failure(self, reason: str) -> None:
+        """Store the reason, unless there is one already."""
+        with self._changed:
+            if self.failure is None:
+                self.failure = ": ".join(filter(None, (reason, _relevant_line(self._log))))
+            self._changed.notify_all()
+
+
+def _relevant_line(log: Path) -> str:
     """Return the last line of the log that reports a problem, else the very last one."""
     try:
         with log.open("rb") as file:
@@ -71,9 +97,3 @@ def relevant_line(log: Path) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     problems = [line for line in lines if _ERROR_TEXT.search(line)]
     return (problems or lines or [""])[-1][:_LINE_LENGTH]
-
-
-def with_log(message: str, log: Path) -> str:
-    """Return the message, followed by the relevant line of the log where there is one."""
-    line = relevant_line(log)
-    return f"{message}: {line}" if line else message

@@ -17,17 +17,13 @@ from matrix.model.service import PortForward, Service, ServiceIdentity
 from matrix.services.container import ContainerServer
 from matrix.services.forwarder import tcp_listener, unix_dial
 from matrix.services.protocol import Login, NoAnswerError, ServerConnection, load_protocol
-from matrix.services.recipes import POSIX_ONLY, AvailableService, ServiceRecipe, SetupStep
+from matrix.services.recipes import POSIX_ONLY, AvailableService, ServiceRecipe
 from matrix.services.server import Server, ServerSpec
-
-ANSWER_SECONDS = 5.0
-"""The time within which a server that was started must answer."""
 
 _ATTEMPTS = 3
 # Below the range that systems take for outgoing connections, ip_local_port_range of ip(7).
 _PORTS = range(20_000, 30_000)
 _POLL_SECONDS = 0.02
-_FAILURE_SECONDS = 0.5
 _GRACE_SECONDS = 5.0
 # A Unix socket's path has at most 108 bytes, unix(7), including its name.
 _MAX_FOLDER_BYTES = 80
@@ -39,24 +35,10 @@ class ServiceFailedError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class RunningServer:
-    """A server that answered. `seconds` is the duration of its start."""
+    """A service, and its server, which answered."""
 
     service: Service
-    recipe: ServiceRecipe
     server: Server
-    seconds: float
-
-    def loss_reason(self, seconds: float = ANSWER_SECONDS) -> str:
-        """Return the reason why it cannot be used, "" where it answers within `seconds`."""
-        if self.server.failure is not None:
-            return self.server.failure
-        try:
-            identify(self.recipe, self.service, seconds)
-        except (OSError, NoAnswerError) as error:
-            # Its connections end a moment before its supervisor reports the reason.
-            reason = self.server.wait_failed(_FAILURE_SECONDS)
-            return reason or f"it does not answer: {error}"
-        return ""
 
 
 def start(
@@ -87,7 +69,7 @@ def start(
                 raise
 
 
-def identify(recipe: ServiceRecipe, service: Service, seconds: float = ANSWER_SECONDS) -> str:
+def identify(recipe: ServiceRecipe, service: Service, seconds: float) -> str:
     """Return product and version of the service, once all nodes answer.
 
     Raises OSError, NoAnswerError.
@@ -123,11 +105,10 @@ def _start(
                 server = SupervisedServer(spec, lock)
             else:
                 server = ContainerServer(available.image, spec.commands[0], folder, lock)
-        except ContainerError as error:
+        except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise ServiceFailedError(str(error)) from error
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, ContainerError):
+                raise ServiceFailedError(str(error)) from error
             raise
     on_start(server)
     fixed_ports = ports if source.same_ports else [0] * len(ports)
@@ -150,7 +131,7 @@ def _start(
     version = source.requirements[0] if source.requirements else answer
     identity = dataclasses.replace(service.identity, version=version)
     service = dataclasses.replace(service, identity=identity)
-    return RunningServer(service, recipe, server, time.monotonic() - began)
+    return RunningServer(service, server)
 
 
 def _build_spec(
@@ -163,6 +144,10 @@ def _build_spec(
         (folder / name).write_text(_substitute(content, values), encoding="utf-8")
     if len(os.fsencode(folder)) > _MAX_FOLDER_BYTES:
         raise ServiceFailedError(f"{folder} is too long for a Unix socket: set TMPDIR")
+
+    def fill(command: tuple[str, ...]) -> list[str]:
+        return [_substitute(argument, values) for argument in command]
+
     return ServerSpec(
         folder=str(folder),
         environment={
@@ -173,9 +158,9 @@ def _build_spec(
             "TZ": "UTC",
             **{name: _substitute(value, values) for name, value in source.environment.items()},
         },
-        commands=[_substitute_all(command, values) for command in source.commands],
-        prepare=_expand_steps(source.prepare, values),
-        ready=_expand_steps(source.ready, values),
+        commands=[fill(command) for command in source.commands],
+        prepare=[(fill(step.command), step.stdin) for step in source.prepare],
+        ready=[(fill(step.command), step.stdin) for step in source.ready],
         ports=ports[: source.ports],
         sockets=[str(folder / f"socket{number}") for number in range(source.ports)],
         user=user,
@@ -213,16 +198,6 @@ def _free_ports(count: int) -> list[int]:
         with contextlib.suppress(OSError), contextlib.closing(tcp_listener(port)):
             ports.append(port)
     return ports
-
-
-def _expand_steps(
-    steps: tuple[SetupStep, ...], values: Mapping[str, str]
-) -> list[tuple[list[str], str]]:
-    return [(_substitute_all(step.command, values), step.stdin) for step in steps]
-
-
-def _substitute_all(command: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
-    return [_substitute(argument, values) for argument in command]
 
 
 def _substitute(template: str, values: Mapping[str, str]) -> str:

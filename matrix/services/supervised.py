@@ -25,7 +25,7 @@ if sys.platform == "win32":
 import fcntl
 import pwd
 
-from matrix.services.server import FOLDER_VARIABLE, ServerSpec, with_log
+from matrix.services.server import FOLDER_VARIABLE, Server, ServerSpec
 from matrix.system.paths import project_root
 
 _SUPERVISOR_CODE = (
@@ -39,15 +39,12 @@ _PREFIX = "matrix-service-"
 _LOCK = "lock"
 
 
-class SupervisedServer:
+class SupervisedServer(Server):
     """A supervisor process and its server, until `close`."""
 
     def __init__(self, spec: ServerSpec, lock: int) -> None:
         """Start the supervisor, which inherits the descriptor `lock`. Raises OSError."""
-        self._log = Path(spec.folder) / "log"
-        self._changed = threading.Condition()
-        self._started = False
-        self._failure: str | None = None
+        super().__init__(Path(spec.folder) / "log")
         # The supervisor's own errors go to the log of its server.
         with self._log.open("ab") as errors:
             self._process = subprocess.Popen(
@@ -58,35 +55,20 @@ class SupervisedServer:
                 pass_fds=(lock,),
                 start_new_session=True,
             )
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None  # noqa: S101 - a pipe, see above
+        assert stdout is not None  # noqa: S101
+        self._stdin, self._stdout = stdin, stdout
         self._reader = threading.Thread(target=self._read, name="supervisor", daemon=True)
         self._reader.start()
         with contextlib.suppress(OSError):  # it has ended already, which `_read` reports
-            assert self._process.stdin is not None  # noqa: S101 - a pipe, see above
-            self._process.stdin.write(json.dumps(dataclasses.asdict(spec)).encode() + b"\n")
-            self._process.stdin.flush()
-
-    @property
-    def failure(self) -> str | None:
-        """The reason why the server does not run; None while it does."""
-        return self._failure
-
-    def wait_started(self, seconds: float) -> bool:
-        """Return whether the server was started in time; it may not answer yet."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._started or self._failure is not None, seconds)
-            return self._started and self._failure is None
-
-    def wait_failed(self, seconds: float) -> str | None:
-        """Return the reason why it no longer runs, None where none is known in time."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._failure is not None, seconds)
-            return self._failure
+            stdin.write(json.dumps(dataclasses.asdict(spec)).encode() + b"\n")
+            stdin.flush()
 
     def release(self) -> None:
         """Let the supervisor end the server soon, without waiting for that."""
         with contextlib.suppress(OSError):
-            assert self._process.stdin is not None  # noqa: S101 - a pipe, see above
-            self._process.stdin.close()
+            self._stdin.close()
 
     def close(self) -> None:
         """End the server, and wait until the supervisor has ended."""
@@ -97,25 +79,16 @@ class SupervisedServer:
             self._process.kill()
             self._process.wait()
         self._reader.join()
-        assert self._process.stdout is not None  # noqa: S101 - a pipe, see above
-        self._process.stdout.close()
+        self._stdout.close()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - a pipe, see above
-        for line in self._process.stdout:
+        for line in self._stdout:
             message = json.loads(line)
             if message["event"] == "started":
-                with self._changed:
-                    self._started = True
-                    self._changed.notify_all()
+                self._report_start()
             else:
-                self._fail(message["detail"])
-        self._fail("its supervisor ended")
-
-    def _fail(self, failure: str) -> None:
-        with self._changed:
-            self._failure = self._failure or with_log(failure, self._log)
-            self._changed.notify_all()
+                self._report_failure(message["detail"])
+        self._report_failure("its supervisor ended")
 
 
 def server_user() -> tuple[int, int] | None:

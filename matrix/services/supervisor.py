@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +171,11 @@ class _Supervisor:
 
 def main() -> None:
     """Run the server of the first line of standard input; end with exit code 0."""
-    spec = ServerSpec(**json.loads(_read_first_line()))
+    with os.fdopen(0, "rb", buffering=0, closefd=False) as stream:
+        line = stream.readline()
+    if not line.endswith(b"\n"):
+        sys.exit(0)
+    spec = ServerSpec(**json.loads(line))
     # First, as it must be alone in the process. Servers run as another user where we are root, and
     # a user namespace of our own would not have that user.
     isolate(own_user=spec.user is None)
@@ -189,16 +193,6 @@ def main() -> None:
                 supervisor.wait(60.0)
     finally:
         supervisor.end()
-
-
-def _read_first_line() -> bytes:
-    line = bytearray()
-    while not line.endswith(b"\n"):
-        byte = os.read(0, 1)
-        if not byte:
-            sys.exit(0)
-        line += byte
-    return bytes(line)
 
 
 def _report(event: str, detail: str = "") -> None:
@@ -230,14 +224,12 @@ def _children() -> list[int]:
     return children
 
 
-def _load_prctl() -> Callable[[int, int], object]:
-    if sys.platform != "linux":
-        return lambda *_: None
-    call = ctypes.CDLL(None, use_errno=True).prctl
-    return lambda option, value: call(option, value, 0, 0, 0)
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-_prctl = _load_prctl()
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        _LIBC.prctl(option, value, 0, 0, 0)
 
 
 def _die_with_parent() -> None:

@@ -22,12 +22,11 @@ SIOCSIFFLAGS = 0x8914
 IFF_UP = 0x1
 
 _achieved = UNISOLATED
-_isolated = False
 
 
 def is_isolated() -> bool:
     """Return whether this process is kept from the network."""
-    return _isolated
+    return not _achieved.startswith(UNISOLATED)
 
 
 def isolation() -> str:
@@ -42,16 +41,13 @@ def isolate(*, own_user: bool = True) -> str:
     user exists. Call this before a second thread starts: Linux refuses a user namespace to a
     process with several. Never raises.
     """
-    global _achieved, _isolated  # noqa: PLW0603 - they are facts about the process
+    global _achieved  # noqa: PLW0603 - it is a fact about the process
     if _achieved != UNISOLATED:
         return _achieved
-    if sys.platform != "linux":
-        _achieved = f"{UNISOLATED}: not on {sys.platform}"
-        return _achieved
     try:
-        _achieved = _enter_namespace(own_user=own_user)
+        achieved = _enter_namespace(own_user=own_user)
         _loopback_up()
-        _isolated = True
+        _achieved = achieved
     except OSError as error:
         _achieved = f"{UNISOLATED}: {error}"
     return _achieved
@@ -59,7 +55,7 @@ def isolate(*, own_user: bool = True) -> str:
 
 def _enter_namespace(*, own_user: bool) -> str:
     if sys.platform != "linux":
-        raise OSError(f"{sys.platform} has no network namespaces")
+        raise OSError(f"not on {sys.platform}")
     try:
         _unshare(CLONE_NEWNET)
     except PermissionError:

@@ -9,15 +9,10 @@ from types import ModuleType
 from typing import Any
 
 
-def plugin_names(package: ModuleType) -> list[str]:
-    """Return the names of a package's modules, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-
-
 def plugins(package: ModuleType, attribute: str) -> Iterator[tuple[str, Any]]:
-    """Yield each module's name with its value of `attribute`.
+    """Yield each module's name with its value of `attribute`, sorted by name.
 
     Raises AttributeError for a module without it: a plug-in folder holds plug-ins only.
     """
-    for name in plugin_names(package):
+    for name in sorted(module.name for module in pkgutil.iter_modules(package.__path__)):
         yield name, getattr(importlib.import_module(f"{package.__name__}.{name}"), attribute)

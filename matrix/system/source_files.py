@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from matrix.system.paths import apps_dir, fixtures_dir, project_root
@@ -79,15 +79,12 @@ def _module_file(root: Path, module: str) -> Path:
 
 
 @functools.cache
-def _read_imports(path: Path, root: Path) -> tuple[str, ...]:
-    return tuple(_imports(ast.parse(path.read_text(encoding="utf-8")), root))
-
-
-def _imports(tree: ast.Module, root: Path) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _read_imports(path: Path, root: Path) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (item.name for item in node.names if item.name.split(".")[0] == _PACKAGE)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == _PACKAGE:
-            for item in node.names:
-                inner = f"{node.module}.{item.name}"
-                yield inner if _module_file(root, inner).is_file() else str(node.module)
+            names += [item.name for item in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = [f"{node.module}.{item.name}" for item in node.names]
+            names += [name if _module_file(root, name).is_file() else node.module for name in inner]
+    return [name for name in names if name.split(".")[0] == _PACKAGE]

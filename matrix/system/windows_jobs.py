@@ -11,7 +11,8 @@ import sys
 if sys.platform != "win32":
     raise ImportError("Windows only: elsewhere a process tree is a session")
 
-from ctypes import wintypes
+from ctypes import c_int, c_size_t, c_ulonglong, c_void_p
+from ctypes.wintypes import BOOL, DWORD, HANDLE, LARGE_INTEGER, LPCWSTR, UINT
 
 _CREATE_SUSPENDED, _CREATE_NEW_PROCESS_GROUP = 0x4, 0x200
 FLAGS = _CREATE_SUSPENDED | _CREATE_NEW_PROCESS_GROUP
@@ -28,64 +29,54 @@ _MOST_IDS = 256
 
 class _BasicLimits(ctypes.Structure):
     _fields_ = (
-        ("PerProcessUserTimeLimit", wintypes.LARGE_INTEGER),
-        ("PerJobUserTimeLimit", wintypes.LARGE_INTEGER),
-        ("LimitFlags", wintypes.DWORD),
-        ("MinimumWorkingSetSize", ctypes.c_size_t),
-        ("MaximumWorkingSetSize", ctypes.c_size_t),
-        ("ActiveProcessLimit", wintypes.DWORD),
-        ("Affinity", ctypes.c_size_t),
-        ("PriorityClass", wintypes.DWORD),
-        ("SchedulingClass", wintypes.DWORD),
+        ("PerProcessUserTimeLimit", LARGE_INTEGER),
+        ("PerJobUserTimeLimit", LARGE_INTEGER),
+        ("LimitFlags", DWORD),
+        ("MinimumWorkingSetSize", c_size_t),
+        ("MaximumWorkingSetSize", c_size_t),
+        ("ActiveProcessLimit", DWORD),
+        ("Affinity", c_size_t),
+        ("PriorityClass", DWORD),
+        ("SchedulingClass", DWORD),
     )
 
 
 class _ExtendedLimits(ctypes.Structure):
     _fields_ = (
         ("BasicLimitInformation", _BasicLimits),
-        ("IoInfo", ctypes.c_ulonglong * 6),
-        ("ProcessMemoryLimit", ctypes.c_size_t),
-        ("JobMemoryLimit", ctypes.c_size_t),
-        ("PeakProcessMemoryUsed", ctypes.c_size_t),
-        ("PeakJobMemoryUsed", ctypes.c_size_t),
+        ("IoInfo", c_ulonglong * 6),
+        ("ProcessMemoryLimit", c_size_t),
+        ("JobMemoryLimit", c_size_t),
+        ("PeakProcessMemoryUsed", c_size_t),
+        ("PeakJobMemoryUsed", c_size_t),
     )
 
 
 class _ProcessIds(ctypes.Structure):
     _fields_ = (
-        ("NumberOfAssignedProcesses", wintypes.DWORD),
-        ("NumberOfProcessIdsInList", wintypes.DWORD),
-        ("ProcessIdList", ctypes.c_size_t * _MOST_IDS),
+        ("NumberOfAssignedProcesses", DWORD),
+        ("NumberOfProcessIdsInList", DWORD),
+        ("ProcessIdList", c_size_t * _MOST_IDS),
     )
 
 
 _kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-_kernel.CreateJobObjectW.argtypes = (ctypes.c_void_p, wintypes.LPCWSTR)
-_kernel.CreateJobObjectW.restype = wintypes.HANDLE
-_kernel.SetInformationJobObject.argtypes = (
-    wintypes.HANDLE,
-    ctypes.c_int,
-    ctypes.c_void_p,
-    wintypes.DWORD,
-)
-_kernel.QueryInformationJobObject.argtypes = (
-    wintypes.HANDLE,
-    ctypes.c_int,
-    ctypes.c_void_p,
-    wintypes.DWORD,
-    ctypes.c_void_p,
-)
-_kernel.WaitForSingleObject.argtypes = (wintypes.HANDLE, wintypes.DWORD)
-_kernel.WaitForSingleObject.restype = wintypes.DWORD
-_kernel.GetExitCodeProcess.argtypes = (wintypes.HANDLE, ctypes.c_void_p)
-_kernel.OpenProcess.argtypes = (wintypes.DWORD, wintypes.BOOL, wintypes.DWORD)
-_kernel.OpenProcess.restype = wintypes.HANDLE
-_kernel.AssignProcessToJobObject.argtypes = (wintypes.HANDLE, wintypes.HANDLE)
-_kernel.TerminateProcess.argtypes = (wintypes.HANDLE, wintypes.UINT)
-_kernel.TerminateJobObject.argtypes = (wintypes.HANDLE, wintypes.UINT)
-_kernel.CloseHandle.argtypes = (wintypes.HANDLE,)
+for _name, _result, *_arguments in (
+    ("CreateJobObjectW", HANDLE, c_void_p, LPCWSTR),
+    ("SetInformationJobObject", c_int, HANDLE, c_int, c_void_p, DWORD),
+    ("QueryInformationJobObject", c_int, HANDLE, c_int, c_void_p, DWORD, c_void_p),
+    ("WaitForSingleObject", DWORD, HANDLE, DWORD),
+    ("GetExitCodeProcess", c_int, HANDLE, c_void_p),
+    ("OpenProcess", HANDLE, DWORD, BOOL, DWORD),
+    ("AssignProcessToJobObject", c_int, HANDLE, HANDLE),
+    ("TerminateProcess", c_int, HANDLE, UINT),
+    ("TerminateJobObject", c_int, HANDLE, UINT),
+    ("CloseHandle", c_int, HANDLE),
+):
+    _function = getattr(_kernel, _name)
+    _function.restype, _function.argtypes = _result, _arguments
 _ntdll = ctypes.WinDLL("ntdll")
-_ntdll.NtResumeProcess.argtypes = (wintypes.HANDLE,)
+_ntdll.NtResumeProcess.argtypes = (HANDLE,)
 _ntdll.NtResumeProcess.restype = ctypes.c_long
 
 
@@ -138,7 +129,7 @@ class WindowsJob:
             return 0
         if _kernel.WaitForSingleObject(self._successor, 0) == _WAIT_TIMEOUT:
             return None
-        code = wintypes.DWORD()
+        code = DWORD()
         _kernel.GetExitCodeProcess(self._successor, ctypes.byref(code))
         return code.value
 

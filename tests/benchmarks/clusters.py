@@ -50,12 +50,12 @@ from matrix.model.reason import Reason  # noqa: E402
 from matrix.model.verdict import Finding, Observed  # noqa: E402
 from matrix.probes.registry import load_probes  # noqa: E402
 from matrix.pypi.client import CachedIndex  # noqa: E402
-from matrix.runs.captures import CaptureStore  # noqa: E402
 from matrix.runs.events import CellFinished, ControlAdded, Event, VerdictReached  # noqa: E402
+from matrix.runs.interface import RunContext  # noqa: E402
 from matrix.runs.journal import Entry, Journal  # noqa: E402
-from matrix.runs.keys import SourceDigest, probe_keys  # noqa: E402
-from matrix.runs.result_store import ResultStore  # noqa: E402
-from matrix.runs.scheduler import RunContext, Scheduler  # noqa: E402
+from matrix.runs.keys import probe_keys  # noqa: E402
+from matrix.runs.result_store import CaptureStore, ResultStore  # noqa: E402
+from matrix.runs.scheduler import Scheduler  # noqa: E402
 from matrix.system.paths import cache_dir  # noqa: E402
 
 _KB = 1024
@@ -71,7 +71,7 @@ class FakeResultStore(ResultStore):
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         journal, captures = Journal(folder / "none"), CaptureStore(folder)
-        super().__init__(journal, captures, SourceDigest("code"), "judge")
+        super().__init__(journal, captures, "code", "judge")
         self._before = {cell for part in plan.parts for cell in (part.before, part.above) if cell}
 
     def keep(
@@ -193,7 +193,7 @@ def recorded_in(paths: Iterable[Path], seed: int) -> RecordedDurations:
     by_framework: dict[str, list[float]] = defaultdict(list)
     for path in paths:
         for item in read_cell_durations(path, lambda text: print(text, file=sys.stderr)):
-            by_framework[item.framework].append(item.seconds)
+            by_framework[item.cell.framework].append(item.seconds)
     return RecordedDurations(load_durations(), by_framework, seed)
 
 

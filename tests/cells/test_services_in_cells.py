@@ -33,8 +33,8 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.service import PortForward, Service
-from matrix.runs.failures import environment_text
 from matrix.runs.interface import CellRequest, CellResult
+from matrix.runs.keys import environment_text
 from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
 from matrix.services.pool import Services
 from matrix.services.recipes import ServiceRecipe
@@ -145,10 +145,7 @@ class Runner:
 
 
 class Environments:
-    def name(self, planned: PlannedCell) -> str:
-        return "asked"
-
-    def peek(self, planned: PlannedCell) -> Environment | None:
+    def peek(self, planned: PlannedCell) -> Environment | str:
         return ENVIRONMENT
 
     def ensure(self, planned: PlannedCell, report: object) -> Environment:
@@ -218,7 +215,7 @@ def test_the_key_of_a_result_names_its_services_before_they_are_started(folder: 
         with Services(recipes=recipes(recipe), below=folder) as services:
             served = ServedEnvironments(Environments(), CellServices(services, PROBES))
             environment = served.peek(PLANNED)
-            assert environment is not None
+            assert isinstance(environment, Environment)
             keys.append(environment_text(environment))
     assert list(folder.iterdir()) == []
     assert keys[0].startswith("key with toy: ")

@@ -31,8 +31,8 @@ from matrix.model.reason import Reason
 from matrix.planning.locations import Targets
 from matrix.reporting.json import record_to_json
 from matrix.runs.backend import RunBackend
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal, lock_results
+from matrix.runs.result_store import CaptureStore
 from matrix.system.source_files import project_version
 
 __all__ = ["results"]

@@ -14,18 +14,23 @@ from helpers.image_fakes import AnsweringEngine, FakeTool
 
 from matrix.__main__ import main
 from matrix.cli import images
-from matrix.docker.images import digests
 from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.images.debian import DebianSource
-from matrix.docker.images.registry import RegistrySource
+from matrix.docker.images.registry import (
+    DigestTable,
+    RegistrySource,
+    digests_path,
+    read_digests,
+    write_digests,
+)
 from matrix.docker.interface import ContainerResult
 from matrix.system.paths import data_dir
 
 
 def without_digests(folder: Path) -> Path:
     file = folder / "digests.toml"
-    file.write_text(digests.digests_path().read_text("utf-8"), "utf-8")
-    digests.write_digests(file, digests.DigestTable(digests.read_digests(file).pattern, ()))
+    file.write_text(digests_path().read_text("utf-8"), "utf-8")
+    write_digests(file, DigestTable(read_digests(file).pattern, ()))
     return file
 
 
@@ -83,7 +88,7 @@ def test_build_makes_what_was_selected_and_nothing_twice(
 def test_what_a_registry_has_is_made_where_none_answers(
     setup: ImageSetup, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    setup.digests = digests.digests_path()
+    setup.digests = digests_path()
     selected = ["--target", "linux_i686", "--python", "*.?"]
     assert set(states(capsys, *selected).values()) == {"can be pulled"}
     assert main(["images", *selected]) == 0
@@ -163,4 +168,4 @@ def test_refresh_writes_what_the_registry_tells_and_names_what_it_does_not(
     assert "1 digests, 1 of them new" in captured.out
     assert "python:3.11-slim is not made for linux/arm64" in captured.out
     assert "python:2.7-slim: http://127.0.0.1" in captured.err
-    assert [image.python for image in digests.read_digests(file).images] == ["3.11"]
+    assert [image.python for image in read_digests(file).images] == ["3.11"]

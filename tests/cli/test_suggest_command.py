@@ -20,20 +20,19 @@ from matrix.cli import suggest as suggest_command
 from matrix.documents.document import read_documents
 from matrix.errors import ExitCode
 from matrix.features.corrections import suggest as suggestions
+from matrix.features.corrections.basis import read_verdicts, recorded_findings
 from matrix.features.corrections.change import Action, DocumentChange
 from matrix.features.corrections.edit import Deletion
-from matrix.features.corrections.observed import recorded_findings
 from matrix.features.corrections.page import PageText, read_pages
-from matrix.features.corrections.verdicts_file import read_verdicts
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
 from matrix.model.plan import Plan
 from matrix.model.verdict import Finding, Observed
 from matrix.planning.planner import make_plan
 from matrix.reporting.json import record_to_json
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
 from matrix.runs.record import CellRecord, Record
+from matrix.runs.result_store import CaptureStore
 from matrix.system.paths import data_dir
 
 LATE = since(threat_detection="1.10.0", threat_protection="1.10.3")

@@ -41,15 +41,14 @@ from matrix.errors import ClusterUnavailableError, ExitCode, UsageError
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome as Answer
 from matrix.planning.locations import Targets
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import CellFinished, Message, WarningRaised
-from matrix.runs.interface import CellResult, SystemClock
+from matrix.runs.interface import CellResult, RunContext, SystemClock
 from matrix.runs.journal import Journal
-from matrix.runs.keys import SourceDigest, judge_key
+from matrix.runs.keys import judge_key
 from matrix.runs.record import Record
-from matrix.runs.result_store import ResultStore
+from matrix.runs.result_store import CaptureStore, ResultStore
 from matrix.runs.run import exit_code
-from matrix.runs.scheduler import RunContext, Scheduler
+from matrix.runs.scheduler import Scheduler
 
 NOTHING: frozenset[str] = frozenset()
 HAS = {MINIMUM: "blocked", BEFORE: "welcome", CONTROL: "blocked", OLDER: "blocked"}
@@ -63,7 +62,7 @@ def worker() -> Iterator[WorkerRun]:
 
 def run_locally(folder: Path) -> Record:
     """Run the same plan on this machine."""
-    sources = SourceDigest("code")
+    sources = "code"
     with contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
         store = ResultStore(
             journal, CaptureStore(folder / "captures"), sources, judge_key(sources, PROBES)

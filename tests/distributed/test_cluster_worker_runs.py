@@ -33,10 +33,8 @@ from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.planning.locations import Targets
 from matrix.runs.backend import RunBackend
-from matrix.runs.failures import environment_text
-from matrix.runs.interface import CellResult
-from matrix.runs.keys import base_key, result_key
-from matrix.runs.scheduler import RunContext
+from matrix.runs.interface import CellResult, RunContext
+from matrix.runs.keys import base_key, environment_text, result_key
 from matrix.runs.setup import RunOptions
 
 NOTHING: frozenset[str] = frozenset()

@@ -23,6 +23,7 @@ from helpers.shard_run_fixture import (
     run_all,
     run_one,
     some_plan,
+    use_results,
     verdicts,
 )
 
@@ -35,12 +36,21 @@ __all__ = ["results"]
 HOLDS = {cell("1.8.0", python).id: "welcome" for python in ("3.8", "3.9", "3.10")}
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the results folder of a manifest, all of whose shards have run; do not modify it."""
+    folder = tmp_path_factory.mktemp("ran") / "results"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_results(folder, monkeypatch)
+        run_all(in_shards(some_plan()), HOLDS)
+    return folder
+
+
 @pytest.fixture
-def manifest(results: Path) -> Manifest:
-    """Return a manifest, all of whose shards have run."""
-    manifest = in_shards(some_plan())
-    run_all(manifest, HOLDS)
-    return manifest
+def manifest(ran: Path, results: Path) -> Manifest:
+    """Return a manifest, all of whose shards have run, with a copy of the results."""
+    shutil.copytree(ran, results)
+    return in_shards(some_plan())
 
 
 def folder_of(manifest: Manifest, results: Path, number: int = 0) -> Path:

@@ -44,7 +44,7 @@ def duration(  # noqa: PLR0917 - the fields of a cell's duration
     target: str = "linux_x86_64",
 ) -> CellDuration:
     cell = f"cp39-{target}-{framework}3.{number}-ddtrace1.9.0"
-    return CellDuration(cell, target, framework, "2026-11-20T12:00:00+00:00", probes, soak, seconds)
+    return CellDuration(Cell.parse(cell), "2026-11-20T12:00:00+00:00", probes, soak, seconds)
 
 
 def test_more_probes_a_soak_and_repeats_take_longer() -> None:
@@ -101,7 +101,7 @@ def test_order_and_repetition_change_nothing(measured: list[CellDuration], seed:
     random.Random(seed).shuffle(mixed)  # noqa: S311 - an order, no secret
     assert fit_durations(mixed) == once
     durations, used = once
-    assert len({item.target for item in used}) == 1
+    assert len({item.cell.target for item in used}) == 1
     text = format_durations(durations, used)
     data = parse_toml(text)
     assert Durations(data["cell"], data["probe"], data["soak"], data["frameworks"]) == durations
@@ -120,7 +120,7 @@ def test_journals_and_records_have_durations(tmp_path: Path, results: Path) -> N
     journal.append(journal_entry("cp39-linux_x86_64-flask2.0-ddtrace1.9.0", 0.0))
     journal.close()
     (item,) = read_cell_durations(journal.path, print)
-    assert (item.cell, item.probes, item.soak, item.seconds) == (DJANGO.id, 2, True, 12.5)
+    assert (item.cell, item.probes, item.soak, item.seconds) == (DJANGO, 2, True, 12.5)
     data = record_to_json(run_whole(some_plan(), {}, results))
     for number, line in enumerate(data["cells"]):
         line.update(seconds=float(number), started="2026-11-20T12:00:00+00:00")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from pathlib import Path
 
 from helpers.run_fakes import CONTROL, MINIMUM, PROBE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.distributed.merge import ShardResult, best_by_cell, merge
+from matrix.distributed.collect import best_by_cell, merge
+from matrix.distributed.gather import ShardResult
 from matrix.model.reason import Reason
 from matrix.runs.journal import Entry
 
@@ -32,7 +34,7 @@ def result(key: str = "k", capture: str = "c", **changes: object) -> ShardResult
         judge="judge",
         findings=(),
     )
-    return ShardResult(dataclasses.replace(entry, **changes), capture)  # type: ignore[arg-type]
+    return ShardResult(dataclasses.replace(entry, **changes), capture, Path(capture))  # type: ignore[arg-type]
 
 
 RESULTS = st.lists(

@@ -23,15 +23,22 @@ from helpers.shard_run_fixture import (
 )
 
 from matrix.distributed.manifest import Manifest, shard_plan
-from matrix.distributed.shard_file import ShardFile, ShardStatus, sha256
-from matrix.distributed.shard_run import check_project, find_shard, run_shard, shards_folder
+from matrix.distributed.shard_run import (
+    ShardFile,
+    ShardStatus,
+    check_project,
+    find_shard,
+    run_shard,
+    shards_folder,
+)
+from matrix.distributed.untrusted import sha256
 from matrix.errors import AnotherRunError, ExitCode, StorageError, UsageError
 from matrix.model.capture import CellCapture
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import Event, VerdictReached
 from matrix.runs.journal import lock_results
+from matrix.runs.result_store import CaptureStore
 from matrix.runs.setup import RunOptions
 
 __all__ = ["results"]

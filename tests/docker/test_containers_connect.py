@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from matrix.docker.addresses import EngineAddress, find_addresses
-from matrix.docker.connect import connect, find_engine
+from matrix.docker.connect import connect, find_addresses, find_engine
+from matrix.docker.interface import EngineAddress
 from matrix.docker.labels import RunLabels
 from matrix.docker.platforms import engine_platform, list_emulated_cpus, list_platforms
 from matrix.errors import EngineUnavailableError

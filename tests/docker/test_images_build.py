@@ -19,7 +19,6 @@ if sys.platform == "win32":
 from helpers.image_fakes import AnsweringEngine, FakeTool
 
 from matrix.docker.images import debian
-from matrix.docker.images.build_folder import open_build_folder
 from matrix.docker.images.debian import MIRROR_VARIABLE, DebianSource, find_mirror, find_obstacle
 from matrix.docker.images.host import (
     HostSource,
@@ -29,7 +28,12 @@ from matrix.docker.images.host import (
     write_python_layer,
 )
 from matrix.docker.images.interface import ImageError, ImageOffer
-from matrix.docker.images.mmdebstrap import BuildCommand, build_environment, run_tool
+from matrix.docker.images.mmdebstrap import (
+    BuildCommand,
+    build_environment,
+    open_build_folder,
+    run_tool,
+)
 from matrix.model.environment import Interpreter
 from matrix.model.reason import Reason
 
@@ -169,7 +173,7 @@ def test_a_killed_makers_folder_goes_with_the_next_one_and_a_living_ones_stays(
 ) -> None:
     code = (
         "import sys, time, pathlib\n"
-        "from matrix.docker.images.build_folder import open_build_folder\n"
+        "from matrix.docker.images.mmdebstrap import open_build_folder\n"
         "with open_build_folder(pathlib.Path(sys.argv[1])) as build_folder:\n"
         "    print(build_folder.folder, flush=True)\n"
         "    sys.stdin.read()\n"

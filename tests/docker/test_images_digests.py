@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from matrix.docker.images.digests import (
+from matrix.docker.images.recipes import read_recipes
+from matrix.docker.images.registry import (
     DIGEST_PATTERN,
     DigestTable,
     ImageDigest,
@@ -18,7 +19,6 @@ from matrix.docker.images.digests import (
     read_digests,
     write_digests,
 )
-from matrix.docker.images.recipes import read_recipes
 
 RECORD = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{12}:[\w/.-]+/(\d+\.\d+)\.\d+-slim\.md")
 SHIPPED = read_digests(digests_path())

@@ -17,13 +17,6 @@ from matrix.docker.connect import connect
 from matrix.docker.engine import DockerEngine
 from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.images.debian import DebianSource, find_obstacle
-from matrix.docker.images.digests import (
-    DigestTable,
-    ImageDigest,
-    digests_path,
-    read_digests,
-    write_digests,
-)
 from matrix.docker.images.host import HostSource
 from matrix.docker.images.interface import ImageError
 from matrix.docker.images.layers import (
@@ -32,7 +25,14 @@ from matrix.docker.images.layers import (
     build_configuration,
     write_archive,
 )
-from matrix.docker.images.registry import RegistrySource
+from matrix.docker.images.registry import (
+    DigestTable,
+    ImageDigest,
+    RegistrySource,
+    digests_path,
+    read_digests,
+    write_digests,
+)
 from matrix.docker.interface import ContainerError, ContainerSpec
 from matrix.docker.labels import lock_run
 from matrix.docker.platforms import REGISTRY_VARIABLE

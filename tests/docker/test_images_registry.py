@@ -18,22 +18,24 @@ from helpers.fake_registry import (
 )
 from helpers.image_fakes import AnsweringEngine
 
-from matrix.docker.images.digests import (
+from matrix.docker.images.interface import ImageError, ImageOffer
+from matrix.docker.images.recipes import read_recipes
+from matrix.docker.images.refresh import (
+    DigestRefresh,
+    RegistryError,
+    default_registry,
+    fetch_digests,
+    parse_image_name,
+    refresh_digests,
+)
+from matrix.docker.images.registry import (
     DigestTable,
     ImageDigest,
     ImagePattern,
+    RegistrySource,
     digests_path,
     read_digests,
     write_digests,
-)
-from matrix.docker.images.interface import ImageError, ImageOffer
-from matrix.docker.images.recipes import read_recipes
-from matrix.docker.images.refresh import DigestRefresh, default_registry, refresh_digests
-from matrix.docker.images.registry import (
-    RegistryError,
-    RegistrySource,
-    fetch_digests,
-    parse_image_name,
 )
 from matrix.docker.interface import ContainerError
 from matrix.docker.platforms import REGISTRY_VARIABLE, registry_reference

@@ -6,10 +6,12 @@ are, and third-party libraries are imported before the names are removed.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import sys
 from collections.abc import Iterable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,8 @@ def main() -> None:
         str(ROOT / "apps"),
         str(ROOT / "fixtures" / "cell"),
     ]
+    # The second import needs no second compilation.
+    SourceFileLoader.get_code = functools.cache(SourceFileLoader.get_code)  # type: ignore[method-assign]
     systems = modules()
     names = [name for name, system in systems.items() if system != "Windows"]
     names += [*APPS, "identity"]

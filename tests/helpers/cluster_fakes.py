@@ -20,17 +20,17 @@ from matrix.distributed.dask.runner import ClusterRunner, ClusterTimeouts
 from matrix.distributed.dask.worker_run import OpenContext, WorkerRun
 from matrix.model.plan import Plan
 from matrix.planning.locations import Targets
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import CellFinished, Event
+from matrix.runs.interface import RunContext
 from matrix.runs.journal import Entry, Journal
-from matrix.runs.keys import SourceDigest, judge_key
+from matrix.runs.keys import judge_key
 from matrix.runs.record import Record
-from matrix.runs.result_store import ResultStore
-from matrix.runs.scheduler import RunContext, Scheduler
+from matrix.runs.result_store import CaptureStore, ResultStore
+from matrix.runs.scheduler import Scheduler
 from matrix.runs.setup import RunOptions
 
 VERSION = "0123456789abcdef"
-SOURCES = SourceDigest("code")
+SOURCES = "code"
 TIMEOUTS = ClusterTimeouts(poll=0.005, fitting=60, scheduler=30)
 LINUX = Targets("", ("linux_x86_64",))
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from packaging.version import Version
 
 from helpers.planning_fixture import LINUX, world
+from matrix.features.corrections.basis import CorrectionBasis, ObservedFindings, still_refuted
+from matrix.features.corrections.change import ClaimCase
 from matrix.features.corrections.edit import unified_diff
-from matrix.features.corrections.observed import ObservedFindings
-from matrix.features.corrections.page import ClaimCase, read_pages
-from matrix.features.corrections.suggest import Suggestion, suggest
-from matrix.features.corrections.verify import changed_claims, still_refuted
+from matrix.features.corrections.page import read_pages
+from matrix.features.corrections.suggest import Suggestion, changed_claims, suggest
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
 from matrix.model.cell import Cell
@@ -79,17 +79,17 @@ class World:
 
     def still_refuted(self, suggestions: Sequence[Suggestion]) -> tuple[Verdict, ...]:
         """Return the verdicts that stay refuted, by the findings so far."""
-        return still_refuted(
-            changed_claims(suggestions),
-            world(),
-            self.case.observed.findings,
-            profile="documented",
-            as_of=None,
-            targets=(LINUX,),
-            obstacles={},
-            static=self.static,
-            contained=self.case.observed.findings if self.contained else (),
+        findings = self.case.observed.findings
+        basis = CorrectionBasis(
+            self.case.verdicts,
+            findings,
+            "made-up cells",
+            "documented",
+            (LINUX,),
+            contained=findings if self.contained else (),
         )
+        claims = changed_claims(suggestions)
+        return still_refuted(claims, world(), basis, as_of=None, static=self.static)
 
     def refuted(self) -> set[str]:
         return {

@@ -36,12 +36,11 @@ from matrix.model.claim import Claim
 from matrix.model.probe import Channel, Probe, Stimulus
 from matrix.model.reason import Reason
 from matrix.planning.coverage import load_coverage
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import CellFinished
+from matrix.runs.interface import RunContext
 from matrix.runs.journal import Journal
-from matrix.runs.keys import SourceDigest, judge_key
-from matrix.runs.result_store import ResultStore
-from matrix.runs.scheduler import RunContext
+from matrix.runs.keys import judge_key
+from matrix.runs.result_store import CaptureStore, ResultStore
 
 OTHER = "remote"
 _ATTACK = (Stimulus("attack", Says("blocked"), "/{shop}/"),)
@@ -139,7 +138,7 @@ class Search:
     def run(
         self, plan: SearchPlan, *, exhaustive: bool = False, fresh: bool = False
     ) -> SearchResult:
-        sources = SourceDigest("code")
+        sources = "code"
         with contextlib.closing(Journal(self._folder / "journal.jsonl")) as journal:
             store = ResultStore(
                 journal,

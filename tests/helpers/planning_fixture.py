@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 
 from matrix.errors import IndexUnavailableError
 from matrix.model.claim import Claim, ClaimKind, Status
@@ -127,15 +128,18 @@ class FakeIndex:
 
 
 def world() -> FakeIndex:
+    return FakeIndex(dict(_projects()))
+
+
+@functools.cache
+def _projects() -> dict[str, Project]:
     releases = [_tracer(version, *rest) for version, rest in TRACER.items()]
     releases += [_tracer(version, *rest, yanked=True) for version, rest in YANKED.items()]
-    return FakeIndex(
-        {
-            "ddtrace": Project("ddtrace", READ - dt.timedelta(hours=1), tuple(releases)),
-            "django": project("django", DJANGO),
-            "flask": project("flask", FLASK),
-        }
-    )
+    return {
+        "ddtrace": Project("ddtrace", READ - dt.timedelta(hours=1), tuple(releases)),
+        "django": project("django", DJANGO),
+        "flask": project("flask", FLASK),
+    }
 
 
 def claim(

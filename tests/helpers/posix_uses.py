@@ -42,12 +42,14 @@ def only_on(source: str) -> str:
 
 def uses(source: str, names: Names) -> Iterator[str]:
     """Yield `line: name` for each use without a preceding test of `sys.platform`."""
-    yield from _Finder(names).find(ast.parse(source))
+    yield from _Finder(names, source).find(ast.parse(source))
 
 
 class _Finder:
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, source: str) -> None:
         self._names = names
+        # Most modules test no platform at all, and writing their expressions out takes long.
+        self._has_tests = _names_platform(source)
 
     def find(self, tree: ast.Module) -> Iterator[str]:
         yield from self._in_block(tree.body)
@@ -55,7 +57,7 @@ class _Finder:
     def _in_block(self, body: list[ast.stmt]) -> Iterator[str]:
         """Stop after `if sys.platform ...: return` (or raise, continue)."""
         for statement in body:
-            if isinstance(statement, ast.If) and _tests_platform(statement.test):
+            if isinstance(statement, ast.If) and self._tests_platform(statement.test):
                 if _leaves(statement.body):
                     return
                 continue
@@ -64,7 +66,7 @@ class _Finder:
             yield from self._in(statement)
 
     def _in(self, node: ast.AST) -> Iterator[str]:
-        if isinstance(node, ast.If | ast.IfExp | ast.BoolOp) and _tests_platform(
+        if isinstance(node, ast.If | ast.IfExp | ast.BoolOp) and self._tests_platform(
             node.values[0] if isinstance(node, ast.BoolOp) else node.test
         ):
             return
@@ -74,8 +76,11 @@ class _Finder:
                 yield from self._in_block(value)
             else:
                 for child in value if isinstance(value, list) else [value]:
-                    if isinstance(child, ast.AST):
+                    if isinstance(child, ast.AST) and child._fields:
                         yield from self._in(child)
+
+    def _tests_platform(self, test: ast.expr) -> bool:
+        return self._has_tests and _names_platform(ast.unparse(test))
 
     def _used(self, node: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Import):
@@ -92,7 +97,7 @@ class _Finder:
             arguments = {keyword.arg: keyword.value for keyword in node.keywords}
             for name in sorted(self._names.arguments & set(arguments)):
                 value = arguments[name]
-                if not (isinstance(value, ast.IfExp) and _tests_platform(value.test)):
+                if not (isinstance(value, ast.IfExp) and self._tests_platform(value.test)):
                     yield f"Popen({name}=)"
 
 
@@ -103,8 +108,7 @@ def _called_name(call: ast.Call) -> str:
     return function.id if isinstance(function, ast.Name) else ""
 
 
-def _tests_platform(test: ast.expr) -> bool:
-    text = ast.unparse(test)
+def _names_platform(text: str) -> bool:
     return "sys.platform" in text or "os.name" in text or "windows" in text
 
 

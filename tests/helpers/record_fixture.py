@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -139,8 +140,13 @@ def mixed_record(*, interrupted: bool = False, warnings: tuple[str, ...] = ()) -
 
 def record_json() -> dict[str, Any]:
     """Return the file of `mixed_record` as plain values."""
-    data: dict[str, Any] = json.loads(json_text(record_to_json(mixed_record().dated("today"))))
+    data: dict[str, Any] = json.loads(_record_text())
     return data
+
+
+@functools.cache
+def _record_text() -> str:
+    return json_text(record_to_json(mixed_record().dated("today")))
 
 
 def record_store(folder: Path, count: int = 0) -> RecordStore:

@@ -239,13 +239,10 @@ class FakeEnvironments:
         self.salt = ""
         self.image: Image | None = None
 
-    def name(self, planned: PlannedCell) -> str:
-        return f"name of {planned.cell.id}{self.salt}"
-
-    def peek(self, planned: PlannedCell) -> Environment | None:
+    def peek(self, planned: PlannedCell) -> Environment | str:
         if self.failures.get(planned.cell.id) is Reason.NO_INTERPRETER:
             raise BuildError(Reason.NO_INTERPRETER, "no CPython here", "")
-        return self._make(planned) if self.ready else None
+        return self._make(planned) if self.ready else f"name of {planned.cell.id}{self.salt}"
 
     def ensure(self, planned: PlannedCell, report: Report) -> Environment:
         self.built.append(planned.cell.id)

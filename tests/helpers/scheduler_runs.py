@@ -22,14 +22,13 @@ from helpers.run_fakes import (
 from matrix.model.capture import CellCapture
 from matrix.model.plan import Plan
 from matrix.model.probe import Probe
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import CellFinished, Event
-from matrix.runs.interface import Environments, Runner
+from matrix.runs.interface import Environments, RunContext, Runner
 from matrix.runs.journal import Journal
-from matrix.runs.keys import SourceDigest, judge_key
+from matrix.runs.keys import judge_key
 from matrix.runs.record import Record
-from matrix.runs.result_store import ResultStore
-from matrix.runs.scheduler import RunContext, Scheduler
+from matrix.runs.result_store import CaptureStore, ResultStore
+from matrix.runs.scheduler import Scheduler
 
 DOCKER = "Docker 20.10.24"
 BODIES = {MINIMUM: "blocked", BEFORE: "welcome", CONTROL: "blocked", OLDER: "blocked"}
@@ -61,7 +60,7 @@ class SchedulerRun:
         self.events: list[Event] = []
         self.runner = runner
         self.journal = journal or Journal(folder / "journal.jsonl")
-        sources = SourceDigest("code")
+        sources = "code"
         store = ResultStore(
             self.journal,
             CaptureStore(folder / "captures"),
@@ -102,7 +101,7 @@ def run_on_engine(
     """Run a plan with one builder, on an engine."""
     events: list[Event] = []
     with contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
-        sources = SourceDigest("code")
+        sources = "code"
         captures = CaptureStore(folder / "captures")
         store = ResultStore(journal, captures, sources, judge_key(sources, PROBES))
         fields = {"jobs": 1, "builders": 1, "engine": DOCKER, **context}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 
 from hypothesis import strategies as st
 
@@ -19,26 +20,35 @@ TARGETS = ("linux_x86_64", "linux_aarch64", "win32")
 DIGEST = "0f" * 32
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-words = st.from_regex(r"[a-z][a-z0-9-]{0,8}[a-z]", fullmatch=True)
+# A word is one draw and not one for each letter: plans have hundreds.
+words = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", max_size=8).map("a{}z".format)
+places = st.sampled_from(
+    [
+        {"python": python, "target": target, "framework": framework, "as_of": as_of}
+        for python in ("2.7", "3.9", "3.13")
+        for target in TARGETS
+        for framework in ("django", "flask", "jinja2", "mysql-connector", "asyncio")
+        for as_of in (None, dt.date(2026, 1, 31))
+    ]
+)
+framework_versions = st.sampled_from([f"{n}.{m}" for n in range(6) for m in range(31)])
+tracer_versions = st.sampled_from([f"{n}.{m}.0" for n in range(4) for m in range(31)])
+cells = st.builds(
+    lambda place, framework, tracer: Cell(**place, framework_version=framework, ddtrace=tracer),
+    places,
+    framework_versions,
+    tracer_versions,
+)
+some_cells = st.lists(cells, max_size=24, unique_by=lambda cell: cell.id)
+scopes = st.dictionaries(words, texts, max_size=3).map(lambda scope: tuple(scope.items()))
+some_words = st.lists(words, min_size=1, max_size=3).map(tuple)
+few_words = st.lists(words, max_size=2).map(tuple)
 
 
+@functools.cache
 def small_plan(*targets: str, profile: str = "documented") -> Plan:
     """Return the plan for the small index."""
     return make_plan(page(), world(), profile=profile, targets=targets or TARGETS[:1])
-
-
-@st.composite
-def cells(draw: st.DrawFn) -> Cell:
-    return Cell(
-        python=draw(st.sampled_from(["2.7", "3.9", "3.13"])),
-        target=draw(st.sampled_from(TARGETS)),
-        framework=draw(
-            st.sampled_from(["django", "flask", "jinja2", "mysql-connector", "asyncio"])
-        ),
-        framework_version=f"{draw(st.integers(0, 5))}.{draw(st.integers(0, 30))}",
-        ddtrace=f"{draw(st.integers(0, 3))}.{draw(st.integers(0, 30))}.0",
-        as_of=draw(st.sampled_from([None, dt.date(2026, 1, 31)])),
-    )
 
 
 @st.composite
@@ -55,14 +65,14 @@ def claims(draw: st.DrawFn, number: int) -> Claim:
         sha256=draw(texts),
         heading=draw(texts),
         line=draw(st.integers(1, 10**6)),
-        scope=tuple(draw(st.dictionaries(words, texts, max_size=3)).items()),
+        scope=draw(scopes),
     )
 
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     """Draw a plan whose parts compare cells of one target, as real ones do."""
-    drawn = draw(st.lists(cells(), max_size=24, unique_by=lambda cell: cell.id))
+    drawn = draw(some_cells)
     promised = [draw(claims(number)) for number in range(draw(st.integers(1, 4)))]
     some_claim = st.sampled_from([claim.id for claim in promised])
     by_target: dict[str, list[Cell]] = {}
@@ -99,8 +109,8 @@ def plans(draw: st.DrawFn) -> Plan:
         PlannedCell(
             cell,
             draw(st.dates()),
-            draw(st.lists(words, min_size=1, max_size=3).map(tuple)),
-            draw(st.lists(words, max_size=2).map(tuple)),
+            draw(some_words),
+            draw(few_words),
             draw(st.booleans()),
             draw(st.integers(1, 5)),
         )

@@ -37,11 +37,11 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Verdict
 from matrix.runs import run as run_module
 from matrix.runs.events import Event
+from matrix.runs.interface import RunContext
 from matrix.runs.keys import judge_key, judge_sources
 from matrix.runs.record import Record
 from matrix.runs.result_store import ResultStore
 from matrix.runs.run import OpenRunContext, verify
-from matrix.runs.scheduler import RunContext
 from matrix.runs.setup import RunOptions
 
 TARGET = "linux_x86_64"
@@ -142,9 +142,14 @@ class FakeWorld:
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the results folder of runs that judge with the fake probe."""
     folder = tmp_path / "results"
+    use_results(folder, monkeypatch)
+    return folder
+
+
+def use_results(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs write into the folder and judge with the fake probe."""
     monkeypatch.setenv("COMPAT_MATRIX_RESULTS", str(folder))
     monkeypatch.setattr(run_module, "load_probes", lambda: PROBES)
-    return folder
 
 
 def run_whole(plan: Plan, responses: Responses, folder: Path) -> Record:

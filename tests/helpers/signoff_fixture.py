@@ -52,7 +52,7 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict, Verdict
 from matrix.reporting.json import record_to_json
 from matrix.runs.record import CellRecord, Record, RunFacts
-from matrix.runs.record_reader import parse_record
+from matrix.runs.record_store import parse_record
 
 NOW = dt.datetime(2026, 11, 20, 12, 0, tzinfo=dt.timezone.utc)
 CELL = Cell.parse("cp39-linux_x86_64-django3.2-ddtrace2.21.12")

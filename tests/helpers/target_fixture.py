@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from helpers.planning_fixture import FakeIndex, page, runtime, world
 from matrix.docker.interface import EngineInfo
+from matrix.model.index import Project
 from matrix.model.plan import Plan
 from matrix.planning.planner import make_plan
 from matrix.pypi.tags import wheel_tags
@@ -26,7 +28,13 @@ NO_ARM = dataclasses.replace(DOCKER, platforms=("linux/amd64", "linux/386"))
 def wide_index() -> FakeIndex:
     """Return the small index with wheels for three CPUs; ARM has none of 1.x on CPython 2.7."""
     index = world()
-    tracer = index.projects["ddtrace"]
+    index.projects["ddtrace"] = _wide_tracer()
+    return index
+
+
+@functools.cache
+def _wide_tracer() -> Project:
+    tracer = world().projects["ddtrace"]
     releases = []
     for release in tracer.releases:
         files = list(release.files)
@@ -38,10 +46,10 @@ def wide_index() -> FakeIndex:
                 if cpu == "i686" or "-cp27-" not in name:
                     files.append(dataclasses.replace(file, filename=name, tags=wheel_tags(name)))
         releases.append(dataclasses.replace(release, files=tuple(files)))
-    index.projects["ddtrace"] = dataclasses.replace(tracer, releases=tuple(releases))
-    return index
+    return dataclasses.replace(tracer, releases=tuple(releases))
 
 
+@functools.cache
 def wide_plan(profile: str = "documented", targets: tuple[str, ...] = THREE) -> Plan:
     claims = [*page(), runtime("==3.8.*", cpu="i686"), runtime("==2.7.*", cpu="aarch64")]
     return make_plan(claims, wide_index(), profile=profile, targets=targets)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.__main__ import main
-from matrix.features.audit.index_evidence import static_evidence
+from matrix.features.audit.index import static_evidence
 from matrix.judging.claims import judge, with_static
 from matrix.judging.findings import FindingTable
 from matrix.judging.sentences import evidence_text, remark_text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ def transport() -> Iterator[HttpTransport]:
     opened.close()
 
 
+@functools.cache
 def big_wheel() -> bytes:
     return wheel(
         {

@@ -72,10 +72,16 @@ def test_markdown_keeps_its_size_and_leaves_nothing_untold(
         assert f"**{made.count(outcome)} {outcome.value}**" in text
 
 
+@pytest.fixture(scope="module")
+def too_large() -> Record:
+    return many([CONFIRMED] * 20_000 + [REFUTED] * 50, "word " * 70)
+
+
 @pytest.mark.parametrize("most", [COMMENT_BYTES, SUMMARY_BYTES])
-def test_markdown_of_a_run_too_large_shows_what_is_refuted_and_counts_the_rest(most: int) -> None:
-    made = many([CONFIRMED] * 20_000 + [REFUTED] * 50, "word " * 70)
-    text = render_markdown(made, most=most)
+def test_markdown_of_a_run_too_large_shows_what_is_refuted_and_counts_the_rest(
+    too_large: Record, most: int
+) -> None:
+    text = render_markdown(too_large, most=most)
     assert len(text.encode()) <= most
     assert text.count("| ✗ refuted") == 50
     assert text.index("### Refuted") < (text + "### Confirmed").index("### Confirmed")

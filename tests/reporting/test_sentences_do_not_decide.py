@@ -58,7 +58,7 @@ from matrix.reporting.summary import (
 from matrix.reporting.terminal import counts_line, print_report
 from matrix.runs.events import RunFinished, RunStarted, VerdictReached
 from matrix.runs.record import CellRecord, Record
-from matrix.runs.record_reader import parse_record
+from matrix.runs.record_store import parse_record
 from matrix.runs.run import exit_code
 
 # What a sentence may say, the worst for whoever would look into it.

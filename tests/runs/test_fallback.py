@@ -27,8 +27,8 @@ from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.reporting.summary import location_lines
+from matrix.runs.backend import FallbackEnvironments, FallbackRunner
 from matrix.runs.events import WarningRaised
-from matrix.runs.fallback import FallbackEnvironments, FallbackRunner
 from matrix.runs.interface import CellRequest, Environments, Report
 
 HERE = "linux_x86_64"
@@ -52,12 +52,12 @@ class Shut(FakeEnvironments):
         self.error = BuildError(reason, DETAIL)
         self.known = known
 
-    def peek(self, planned: PlannedCell) -> Environment | None:
+    def peek(self, planned: PlannedCell) -> Environment | str:
         if planned.cell.python != self.python:
             return super().peek(planned)
         if self.known:
             raise self.error
-        return None
+        return f"name of {planned.cell.id}"
 
     def ensure(self, planned: PlannedCell, report: Report) -> Environment:
         if planned.cell.python == self.python:
@@ -127,7 +127,7 @@ def test_what_this_machine_cannot_stand_in_for_says_what_the_engine_lacks(
     cell: str, reason: Reason, missing: bool
 ) -> None:
     class Lacking(FakeEnvironments):
-        def name(self, planned: PlannedCell) -> str:
+        def peek(self, planned: PlannedCell) -> Environment | str:
             raise BuildError(Reason.NO_INTERPRETER, "no CPython here")
 
     here = Lacking(ready=True) if missing else FakeEnvironments(ready=True)

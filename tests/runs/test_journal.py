@@ -24,10 +24,11 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Entry, Journal, is_transient, lock_results
-from matrix.runs.keys import SourceDigest, base_key, judge_key, result_key
+from matrix.runs.keys import base_key, judge_key, result_key
+from matrix.runs.result_store import CaptureStore
 from matrix.system.paths import project_root
+from matrix.system.source_files import digest_files
 
 
 def entry(key: str, detail: str = "") -> Entry:
@@ -204,23 +205,23 @@ def test_one_run_at_a_time_and_the_other_is_named(tmp_path: Path) -> None:
 def test_a_result_key_moves_with_everything_that_can_change_the_result(tmp_path: Path) -> None:
     app = tmp_path / "app.py"
     app.write_text("1")
-    sources = SourceDigest.of([tmp_path])
+    sources = digest_files([tmp_path])
     base = planned(MINIMUM)
 
     def key(
         of: PlannedCell = base,
         environment: str = "env",
-        code: SourceDigest = sources,
+        code: str = sources,
         probes: Mapping[str, Probe] = PROBES,
     ) -> str:
         return result_key(base_key(of, environment, code), of, probes)
 
-    assert key() == key(planned(MINIMUM), "env", SourceDigest.of([tmp_path]), {PROBE: probe()})
+    assert key() == key(planned(MINIMUM), "env", digest_files([tmp_path]), {PROBE: probe()})
     app.write_text("2")
     others = [
         key(planned(CONTROL)),
         key(environment="other"),
-        key(code=SourceDigest.of([tmp_path])),
+        key(code=digest_files([tmp_path])),
         key(probes={PROBE: probe(control=None)}),
         key(dataclasses.replace(base, soak=False)),
         key(dataclasses.replace(base, decisive=())),
@@ -261,14 +262,14 @@ def test_a_result_answers_whoever_asks_for_fewer_repeats() -> None:
 
 
 def test_the_judge_key_moves_with_the_evidence(tmp_path: Path) -> None:
-    sources = SourceDigest.of([tmp_path])
+    sources = digest_files([tmp_path])
     assert judge_key(sources, PROBES) == judge_key(sources, {PROBE: probe()})
     assert judge_key(sources, PROBES) != judge_key(sources, {PROBE: probe(control=None)})
 
 
 def test_sources_do_not_depend_on_what_python_leaves_behind(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("1")
-    before = SourceDigest.of([tmp_path])
+    before = digest_files([tmp_path])
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__" / "app.cpython-311.pyc").write_bytes(b"x")
-    assert SourceDigest.of([tmp_path]) == before
+    assert digest_files([tmp_path]) == before

@@ -21,8 +21,7 @@ from matrix.reporting.diff import compare_records, diff_to_json
 from matrix.reporting.json import json_text, record_to_json
 from matrix.reporting.junit import junit_xml
 from matrix.reporting.markdown import render_markdown
-from matrix.runs.record_reader import parse_record, read_record
-from matrix.runs.record_store import RecordStore
+from matrix.runs.record_store import RecordStore, parse_record, read_record
 
 
 def test_a_run_is_read_back_as_it_was(tmp_path: Path) -> None:
@@ -179,8 +178,9 @@ def test_whatever_stands_in_a_record_it_is_told_or_refused(place: tuple[Any, ...
         except UnreadableInputError:
             continue
         junit_xml(made).encode()
-        render_markdown(made, compare_records(whole, made)).encode()
-        json_text(diff_to_json(compare_records(whole, made), whole, made)).encode()
+        changed = compare_records(whole, made)
+        render_markdown(made, changed).encode()
+        json_text(diff_to_json(changed, whole, made)).encode()
         for cell in made.cells:
             if cell.where is not None:
                 # Looked up by, and compared with, what is text.

@@ -12,11 +12,11 @@ from helpers.scheduler_runs import SchedulerRun, responses
 from matrix.judging.sentences import evidence_text
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
-from matrix.runs.captures import CaptureStore
 from matrix.runs.events import Event
 from matrix.runs.journal import Journal
 from matrix.runs.record import Record
-from matrix.runs.rejudge import rejudge
+from matrix.runs.result_store import CaptureStore
+from matrix.runs.run import rejudge
 
 
 def again(folder: Path, events: list[Event], *, control: str | None = "off") -> Record:

@@ -35,10 +35,10 @@ from matrix.model.claim import ClaimKind
 from matrix.model.plan import Plan
 from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome
-from matrix.runs.captures import CaptureStore
 from matrix.runs.journal import Journal
 from matrix.runs.record import Record
-from matrix.runs.rejudge import CaptureFilter, rejudge
+from matrix.runs.result_store import CaptureStore
+from matrix.runs.run import CaptureFilter, rejudge
 
 OPEN = (Outcome.UNVERIFIED, Reason.DEPLOYMENT_NOT_HERE)
 ANYWHERE, IN_DOCKER = claim(1), claim(2, ClaimKind.DEPLOYMENT)

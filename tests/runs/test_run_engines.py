@@ -30,13 +30,12 @@ from matrix.model.plan import Plan
 from matrix.planning import locations
 from matrix.runs import backend
 from matrix.runs import setup as jobs
-from matrix.runs.backend import RunBackend, open_backend
+from matrix.runs.backend import FallbackEnvironments, RunBackend, open_backend
 from matrix.runs.events import Emit, RunFinished, RunStarted
-from matrix.runs.fallback import FallbackEnvironments
 from matrix.runs.interface import CellRequest
 from matrix.runs.journal import Entry, Journal
 from matrix.runs.record import Record
-from matrix.runs.rejudge import captured_targets
+from matrix.runs.run import captured_targets
 from matrix.runs.setup import JobFactory, RunOptions, cell_limits, load_emulation, run_context
 
 X86, I686, ARM = "linux_x86_64", "linux_i686", "linux_aarch64"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -35,17 +34,15 @@ from matrix.environments.errors import BuildError
 from matrix.errors import ExitCode
 from matrix.model.capture import CellCapture
 from matrix.model.environment import Environment, Image, Requirements
-from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
-from matrix.runs.captures import CaptureStore
 from matrix.runs.environments import ImageEnvironments
 from matrix.runs.events import Message, RunStarted, WarningRaised
 from matrix.runs.interface import CellRequest, CellResult, Report
 from matrix.runs.journal import Journal
 from matrix.runs.record import Record
-from matrix.runs.rejudge import rejudge
-from matrix.runs.run import exit_code
+from matrix.runs.result_store import CaptureStore
+from matrix.runs.run import exit_code, rejudge
 
 
 def test_results_of_two_engines_lie_side_by_side(tmp_path: Path) -> None:
@@ -288,8 +285,7 @@ def test_an_image_that_could_not_be_made_is_not_made_for_each_of_its_cells() -> 
 )
 def test_errors_of_the_engine_are_reasons(error: Exception, reason: Reason) -> None:
     environments = ImageEnvironments(FakeCatalog(error=error), FakeTrees(), PROBES)
-    methods: list[Callable[[PlannedCell], object]] = [environments.peek, environments.name]
-    for method in methods:
+    for _ in range(2):
         with pytest.raises(BuildError) as caught:
-            method(planned(MINIMUM))
+            environments.peek(planned(MINIMUM))
         assert caught.value.reason is reason

@@ -32,14 +32,13 @@ from pathlib import Path
 sys.path[:0] = {paths!r}
 from helpers.worker_jobs import ScriptedWork
 from helpers.run_fakes import BEFORE, MINIMUM, PROBES, FakeEnvironments, part, claim, plan
-from matrix.runs.captures import CaptureStore
+from matrix.runs.result_store import CaptureStore
 from matrix.runs.journal import Journal, lock_results
-from matrix.runs.keys import SourceDigest
-from matrix.runs.scheduler import RunContext, Scheduler
+from matrix.runs.scheduler import Scheduler
 from matrix.runs.events import VerdictReached
 from matrix.runs.result_store import ResultStore
 from matrix.runs.run import exit_code, stopping
-from matrix.runs.interface import SystemClock
+from matrix.runs.interface import RunContext, SystemClock
 from matrix.runs.workers import Workers
 
 
@@ -63,7 +62,7 @@ if __name__ == "__main__":
     with lock_results(folder):
         journal = Journal(folder / "journal.jsonl")
         captures = CaptureStore(folder / "captures")
-        store = ResultStore(journal, captures, SourceDigest("code"), "judge")
+        store = ResultStore(journal, captures, "code", "judge")
         workers = Workers(ScriptedWork(folder), make_job, count=1, limit=60)
         context = RunContext(FakeEnvironments(ready=True), workers, SystemClock(), jobs=1)
         scheduler = Scheduler(of, PROBES, context, store, emit)

@@ -44,7 +44,7 @@ from matrix.reporting.services import count_needed_services, service_state_lines
 from matrix.reporting.terminal import print_report
 from matrix.runs.journal import Entry
 from matrix.runs.record import CellRecord, Record
-from matrix.runs.record_reader import parse_record
+from matrix.runs.record_store import parse_record
 from matrix.system.paths import data_dir
 
 POSTGRES = Backend("postgres", ServiceKind.SERVER, "PostgreSQL 15.18")

@@ -33,8 +33,8 @@ from helpers.toy_services import (
 
 from matrix.model.service import Service, ServiceKind
 from matrix.services.external import ExternalService
-from matrix.services.pool import MAX_STARTS, NoServiceError, Services
-from matrix.services.recipes import AvailableService, ServiceRecipe, SetupStep
+from matrix.services.pool import MAX_STARTS, Services
+from matrix.services.recipes import AvailableService, NoServiceError, ServiceRecipe, SetupStep
 from matrix.services.start import ServiceFailedError, start
 from matrix.services.supervised import new_folder, sweep
 from matrix.system.paths import project_root

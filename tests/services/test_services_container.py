@@ -20,13 +20,13 @@ from helpers.toy_services import (
 )
 
 from matrix.cli.services import refresh
-from matrix.docker.images.registry import RegistryError
+from matrix.docker.images.refresh import RegistryError
 from matrix.docker.interface import ImageInfo
 from matrix.errors import IndexUnavailableError
 from matrix.model.service import ServiceKind
 from matrix.services import recipes as recipes_module
-from matrix.services.pool import NoServiceError
 from matrix.services.recipes import (
+    NoServiceError,
     ServiceRecipe,
     images_path,
     load_recipes,

@@ -21,7 +21,7 @@ from helpers.workflow_files import steps, workflow_named
 from helpers.workflow_runs import Job, Run
 
 from matrix.distributed.github import load_runners
-from matrix.docker.images.digests import digests_path, read_digests
+from matrix.docker.images.registry import digests_path, read_digests
 from matrix.features.qualification.signatures import PASSWORD, make_key
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.inspect import host_target

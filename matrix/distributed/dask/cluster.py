@@ -28,10 +28,9 @@ from matrix.errors import ClusterUnavailableError
 from matrix.model.plan import Plan
 from matrix.model.probe import Probe
 from matrix.planning.locations import Targets
-from matrix.runs.interface import SystemClock
+from matrix.runs.interface import RunContext, SystemClock
 from matrix.runs.result_store import ResultStore
 from matrix.runs.run import OpenRunContext
-from matrix.runs.scheduler import RunContext
 from matrix.runs.setup import RunOptions
 from matrix.system.source_files import project_version
 

@@ -82,9 +82,6 @@ class WorkerPool:
         return next((group for group in self.fitting(kind) if group.has(kind)), None)
 
 
-Needs = Callable[[PlannedCell], Mapping[str, float]]
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class PendingCell:
     """A cell that has not ended; `order` is unique, the lowest goes first."""
@@ -159,7 +156,7 @@ class PendingQueue:
                     return pending
         return None
 
-    def update_needs(self, needs: Needs) -> None:
+    def update_needs(self, needs: Callable[[PlannedCell], Mapping[str, float]]) -> None:
         """Replace the needs of all waiting cells."""
         waiting = self._all_waiting()
         self._waiting.clear()

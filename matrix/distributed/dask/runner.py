@@ -26,8 +26,7 @@ from matrix.distributed.dask.queue import PendingCell, PendingQueue
 from matrix.distributed.dask.resources import WorkerOffer, count_workers, resource_sets
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
-from matrix.runs.failures import capture_not_run
-from matrix.runs.interface import CellRequest, CellResult, Clock, Report
+from matrix.runs.interface import CellRequest, CellResult, Clock, Report, capture_not_run
 
 _STOPPED = "the run was stopped"
 
@@ -52,11 +51,8 @@ class _CellEnd:
     outcome: Outcome | ClusterLostError
 
 
-class _Kill:
-    """A message that ends everything."""
-
-
-_Message = PendingCell | _CellEnd | _Kill
+_Message = PendingCell | _CellEnd | None
+"""None ends everything."""
 
 
 class ClusterRunner:
@@ -71,13 +67,13 @@ class ClusterRunner:
         connect: Connect,
         template: TaskTemplate,
         clock: Clock,
-        timeouts: ClusterTimeouts | None = None,
+        timeouts: ClusterTimeouts,
     ) -> None:
         self._client: TaskClient | None = client
         self._connect = connect
         self._template = template
         self._clock = clock
-        self._timeouts = timeouts or ClusterTimeouts()
+        self._timeouts = timeouts
         self._messages: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._cells = PendingQueue()
         self._offers: Sequence[WorkerOffer] = ()
@@ -104,7 +100,7 @@ class ClusterRunner:
 
     def close(self) -> None:
         """Leave the cluster; cells that have not ended end as interrupted."""
-        self._messages.put(_Kill())
+        self._messages.put(None)
         self._thread.join()
 
     def _work(self) -> None:
@@ -129,7 +125,7 @@ class ClusterRunner:
                 self._handle(self._messages.get_nowait())
 
     def _handle(self, message: _Message) -> None:
-        if isinstance(message, _Kill):
+        if message is None:
             self._killed = True
         elif isinstance(message, PendingCell):
             if self._lost:

@@ -14,7 +14,6 @@ import threading
 import time
 import traceback
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -24,28 +23,30 @@ import filelock
 from matrix.distributed.dask.interface import CellTask
 from matrix.environments.errors import BuildError
 from matrix.errors import AnotherRunError
-from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
-from matrix.runs.failures import (
-    build_error_text,
+from matrix.runs.interface import (
+    STOPPED,
+    CellRequest,
+    CellResult,
+    RunContext,
+    capture_not_built,
     capture_not_run,
-    engine_of,
-    environment_text,
-    failed_environment_text,
-    missing_environment_text,
 )
-from matrix.runs.interface import CellRequest, CellResult
 from matrix.runs.journal import lock_results
-from matrix.runs.keys import SourceDigest, base_key, result_key
-from matrix.runs.scheduler import RunContext
+from matrix.runs.keys import (
+    base_key,
+    environment_text,
+    missing_environment_text,
+    peek_environment,
+    result_key,
+)
 
 # Results are cached for a while: the connection may break just before one arrives.
 _CACHED_RESULTS = 32
 # A worker that leaves is taken from the cluster within seconds.
 _LEAVE_SECONDS = 120.0
-_STOPPED = "the run was stopped"
 
 OpenContext = Callable[[Path], contextlib.AbstractContextManager[RunContext]]
 """Opens a run's context on this machine, with the folders of its cells below a path."""
@@ -59,17 +60,13 @@ class WorkerRun:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        open_context: OpenContext,
-        sources: SourceDigest,
-        probes: Mapping[str, Probe],
+        self, folder: Path, open_context: OpenContext, sources: str, probes: Mapping[str, Probe]
     ) -> None:
         self._sources = sources
         self._probes = probes
         self._lock = threading.Lock()
-        self._running: dict[PlannedCell, Future[CellResult]] = {}
-        self._results: OrderedDict[PlannedCell, CellResult] = OrderedDict()
+        # Those that run, and the last that ended, in the order of their ends.
+        self._cells: dict[PlannedCell, Future[CellResult]] = {}
         self._killed = False
         with contextlib.ExitStack() as stack:
             folder = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
@@ -84,28 +81,27 @@ class WorkerRun:
     def busy(self) -> bool:
         """Return whether a cell runs."""
         with self._lock:
-            return bool(self._running)
+            return not all(future.done() for future in self._cells.values())
 
     def run(self, planned: PlannedCell, known: frozenset[str]) -> CellResult:
         """Run one cell to its end; return no capture where its base is one of `known`."""
         new: Future[CellResult] = Future()
         with self._lock:
-            if planned in self._results:
-                return self._results[planned]
-            running = self._running.setdefault(planned, new)
-        if running is not new:
-            return running.result()
+            future = self._cells.setdefault(planned, new)
+        if future is not new:
+            return future.result()
         try:
             result = self._run(planned, known)
         except Exception:  # noqa: BLE001 - a failure of one cell must not end the run
             result = self._failure(planned, "", Reason.INTERNAL_ERROR, traceback.format_exc())
         with self._lock:
-            del self._running[planned]
+            new.set_result(result)
+            del self._cells[planned]
             if not self._killed:
-                self._results[planned] = result
-                while len(self._results) > _CACHED_RESULTS:
-                    self._results.popitem(last=False)
-        new.set_result(result)
+                self._cells[planned] = new
+                ended = [cell for cell, future in self._cells.items() if future.done()]
+                for cell in ended[:-_CACHED_RESULTS]:
+                    del self._cells[cell]
         return result
 
     def kill(self) -> None:
@@ -119,49 +115,35 @@ class WorkerRun:
         self._resources.close()
 
     def _run(self, planned: PlannedCell, known: frozenset[str]) -> CellResult:
-        environments = self._environments
-        started = self._now()
+        base, started = "", self._context.iso_time()
         try:
-            environment = environments.peek(planned)
-            name = "" if environment else environments.name(planned)
+            environment, text = peek_environment(self._environments, planned)
+            base = base_key(planned, text, self._sources)
+            if environment is None and base not in known:
+                environment = self._environments.ensure(planned, _ignore)
+                base = base_key(planned, environment_text(environment), self._sources)
         except BuildError as error:
-            base = self._base(planned, missing_environment_text(error.reason))
-            return self._failure(planned, base, error.reason, build_error_text(error), self._now())
-        if environment is None:
-            base = self._base(planned, failed_environment_text(name))
-            if base in known:
-                return CellResult(None, base)
-            try:
-                environment = environments.ensure(planned, _ignore)
-            except BuildError as error:
-                return self._failure(planned, base, error.reason, build_error_text(error), started)
-        base = self._base(planned, environment_text(environment))
-        if base in known:
-            return CellResult(None, base, environment.instead)
+            text = missing_environment_text(error.reason)
+            base = base or base_key(planned, text, self._sources)
+            key = result_key(base, planned, self._probes)
+            engine = self._context.engine
+            return CellResult(capture_not_built(planned, key, error, started, engine), base)
+        notice = environment.instead if environment else ""
+        if environment is None or base in known:
+            return CellResult(None, base, notice)
         if self._killed:
-            return self._failure(planned, base, Reason.INTERRUPTED, _STOPPED)
+            return self._failure(planned, base, Reason.INTERRUPTED, STOPPED)
         key = result_key(base, planned, self._probes)
         request = CellRequest(0, planned, environment, key)
         capture = self._context.runner.submit(request, _ignore).result().capture
         if capture is not None:
-            capture = dataclasses.replace(capture, engine=self._engine(environment))
-        return CellResult(capture, base, environment.instead)
+            capture = dataclasses.replace(capture, engine=self._context.engine_of(environment))
+        return CellResult(capture, base, notice)
 
-    def _base(self, planned: PlannedCell, environment: str) -> str:
-        return base_key(planned, environment, self._sources)
-
-    def _engine(self, environment: Environment | None) -> str:
-        return engine_of(environment, self._context.engine)
-
-    def _now(self) -> str:
-        return self._context.clock.now().isoformat(timespec="seconds")
-
-    def _failure(
-        self, planned: PlannedCell, base: str, reason: Reason, detail: str, started: str = ""
-    ) -> CellResult:
+    def _failure(self, planned: PlannedCell, base: str, reason: Reason, detail: str) -> CellResult:
         key = result_key(base, planned, self._probes) if base else ""
-        capture = capture_not_run(planned, key, reason, detail, started=started)
-        return CellResult(dataclasses.replace(capture, engine=self._engine(None)), base)
+        engine = self._context.engine
+        return CellResult(capture_not_run(planned, key, reason, detail, engine=engine), base)
 
 
 def _ignore(_text: str) -> None:
@@ -207,7 +189,7 @@ class WorkerRuns:
         try:
             run = self._find_or_open(task)
             if run is None:
-                capture = capture_not_run(task.planned, "", Reason.INTERRUPTED, _STOPPED)
+                capture = capture_not_run(task.planned, "", Reason.INTERRUPTED, STOPPED)
                 return CellResult(capture)
             result = run.run(task.planned, task.known)
         finally:

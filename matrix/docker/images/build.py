@@ -17,7 +17,6 @@ from pathlib import Path
 
 from matrix.docker.images.interface import ImageError
 from matrix.docker.images.layers import ImageContent, Layer, LayerWriter, write_archive
-from matrix.docker.images.mmdebstrap import image_error_from
 from matrix.docker.images.recipes import ImageTarget, read_recipes
 from matrix.docker.interface import ContainerEngine, ContainerError, ContainerResult, ContainerSpec
 from matrix.docker.labels import PROJECT_LABELS
@@ -67,7 +66,7 @@ def write_system_layer(path: Path, sites: Sequence[str]) -> Layer:
 
 
 def build_image(build: ImageBuild, engine: ContainerEngine, folder: Path) -> str:
-    """Build an image with byte code, working in `folder`; return its id. Raises ImageError."""
+    """Build an image with byte code in `folder`; return its id. Raises ImageError, OSError."""
     try:
         raw = _load(build, (), engine, folder)
         try:
@@ -78,8 +77,6 @@ def build_image(build: ImageBuild, engine: ContainerEngine, folder: Path) -> str
     except ContainerError as error:
         full = "no space left on device" in str(error)
         raise ImageError(Reason.DISK_FULL if full else Reason.NO_IMAGE, str(error)) from error
-    except OSError as error:
-        raise image_error_from(error) from error
 
 
 def run_script(

@@ -29,21 +29,17 @@ class CatalogEntry:
     image: ImageInfo | None
 
 
-def default_sources(cache_dir: Path) -> tuple[ImageSource, ...]:
-    """Return all sources; their caches lie in `cache_dir`."""
-    return (RegistrySource(), DebianSource(), HostSource(cache_dir))
-
-
 class ImageCatalog:
     """Images of one engine; safe for several threads and processes, which build an image once."""
 
     def __init__(
         self, engine: ContainerEngine, cache_dir: Path, sources: Sequence[ImageSource] | None = None
     ) -> None:
-        """Facts and locks lie in `cache_dir`."""
+        """Use all sources by default. Facts, locks and the sources' caches lie in `cache_dir`."""
         self._engine = engine
         self._folder = cache_dir
-        sources = default_sources(cache_dir) if sources is None else sources
+        if sources is None:
+            sources = (RegistrySource(), DebianSource(), HostSource(cache_dir))
         self._sources = {source.name: source for source in sources}
         self._cache = ImageFactsCache(cache_dir)
         self._offers: tuple[ImageOffer, ...] | None = None
@@ -99,7 +95,10 @@ class ImageCatalog:
                     report(f"{offer.name} {python} for {offer.platform}: {error.detail}")
         if not errors:
             raise ImageError(Reason.NO_IMAGE, f"no source has CPython {python} for {target}")
-        raise _join_errors(errors)
+        # The reason is the first that is more specific than NO_IMAGE.
+        reasons = [error.reason for error in errors if error.reason is not Reason.NO_IMAGE]
+        details = "; ".join(error.detail for error in errors)
+        raise ImageError((*reasons, Reason.NO_IMAGE)[0], details)
 
     def _provide(self, offer: ImageOffer, report: ReportLine) -> Image:
         if offer.obstacle:
@@ -178,10 +177,3 @@ class ImageCatalog:
 
     def _runs(self, offer: ImageOffer) -> bool:
         return offer.platform in self._engine.info.platforms
-
-
-def _join_errors(errors: Sequence[ImageError]) -> ImageError:
-    """Return one error of all; its reason is the first more specific than NO_IMAGE."""
-    reasons = [error.reason for error in errors if error.reason is not Reason.NO_IMAGE]
-    detail = "; ".join(error.detail for error in errors)
-    return ImageError(reasons[0] if reasons else Reason.NO_IMAGE, detail)

@@ -6,8 +6,10 @@ may be for any CPU. https://manpages.debian.org/mmdebstrap.1
 
 from __future__ import annotations
 
+import email
 import itertools
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -19,11 +21,12 @@ from matrix.docker.images.build import ImageBuild, build_image, write_system_lay
 from matrix.docker.images.interface import ImageError, ImageOffer, ReportLine
 from matrix.docker.images.layers import Layer, filter_archive
 from matrix.docker.images.mmdebstrap import (
+    LINUX_ONLY,
     BuildCommand,
     BuildFolder,
     Tool,
     build_error,
-    image_error_from,
+    open_build_folder,
     run_tool,
 )
 from matrix.docker.images.recipes import ImageTarget, Suite, read_recipes, recipe_key
@@ -35,6 +38,8 @@ MIRROR_VARIABLE = "COMPAT_MATRIX_DEBIAN_MIRROR"
 _NAMES = ("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid")
 _BRANCHES = ("oldoldstable", "oldstable", "stable", "testing", "unstable")
 _SUITES = frozenset(_NAMES + _BRANCHES)
+# What stands before the address in a line of `sources.list`.
+_OPTIONS = re.compile(r"deb\s+(\[.*?\])?")
 
 
 def find_mirror(suite: str, environ: Mapping[str, str], sources: Path = Path("/etc/apt")) -> str:
@@ -59,12 +64,13 @@ def _read_sources(folder: Path) -> Iterator[tuple[str, set[str], set[str]]]:
     for path in lists:
         for line in _lines(path):
             if line.startswith("deb "):
-                address, *rest = _without_options(line).split() or [""]
+                address, *rest = _OPTIONS.sub("", line).split() or [""]
                 if len(rest) > 1:  # a suite and components
                     yield address, {rest[0]}, set(rest[1:])
     for path in sorted((folder / "sources.list.d").glob("*.sources")):
-        for has_text, lines in itertools.groupby(_lines(path), key=bool):
-            fields = _parse_fields(lines) if has_text else {}
+        for _, lines in itertools.groupby(_lines(path), key=bool):
+            message = email.message_from_string("\n".join(lines))
+            fields = {name.lower(): str(value).split() for name, value in message.items()}
             if "deb" in fields.get("types", []) and fields.get("enabled") != ["no"]:
                 for address in fields.get("uris", []):
                     yield address, set(fields.get("suites", [])), set(fields.get("components", []))
@@ -76,22 +82,6 @@ def _lines(path: Path) -> list[str]:
     except (OSError, ValueError):
         return []
     return [line.rstrip() for line in text.splitlines() if not line.lstrip().startswith("#")]
-
-
-def _without_options(line: str) -> str:
-    rest = line.removeprefix("deb").strip()
-    return rest.partition("]")[2] if rest.startswith("[") else rest
-
-
-def _parse_fields(lines: Iterator[str]) -> dict[str, list[str]]:
-    fields: dict[str, list[str]] = {}
-    name = ""
-    for line in lines:
-        if not line.startswith((" ", "\t")):
-            name, _, line = line.partition(":")  # noqa: PLW2901
-            name = name.lower()
-        fields.setdefault(name, []).extend(line.split())
-    return fields
 
 
 _TOOL = "mmdebstrap"
@@ -137,38 +127,31 @@ class DebianSource:
         self, offer: ImageOffer, engine: ContainerEngine, report: ReportLine
     ) -> tuple[str, str]:
         """Build the image, with all CPythons of its suite. Raises ImageError."""
-        if sys.platform == "win32":
-            raise ImageError(Reason.NO_IMAGE, find_obstacle()[0])
-        from matrix.docker.images.build_folder import open_build_folder  # noqa: PLC0415 - POSIX only
-
         suite = read_recipes().suite(offer.name.removeprefix("debian "))
         target = read_recipes().target(offer.target)
         packages = [*suite.base, *suite.packages]
         packages += [name for python in suite.pythons for name in python.packages]
         report(f"{offer.name} for {target.platform}: unpacking packages of Debian")
-        try:
-            with open_build_folder() as build_folder:
-                base = unpack_packages(suite, target, packages, build_folder, self._tool)
-                sites = [python.site for python in suite.pythons]
-                own = write_system_layer(build_folder.folder / "own.tar", sites)
-                report(f"{offer.name} for {target.platform}: compiling the standard library")
-                build = ImageBuild(
-                    key=offer.key,
-                    target=target,
-                    layers=(base, own),
-                    executables=[python.executable for python in suite.pythons],
-                    tag=f"compat-matrix:debian-{suite.name}-{target.name}",
-                )
-                image = build_image(build, engine, build_folder.folder)
-        except OSError as error:
-            raise image_error_from(error) from error
+        with open_build_folder() as build_folder:
+            base = unpack_packages(suite, target, packages, build_folder, self._tool)
+            sites = [python.site for python in suite.pythons]
+            own = write_system_layer(build_folder.folder / "own.tar", sites)
+            report(f"{offer.name} for {target.platform}: compiling the standard library")
+            build = ImageBuild(
+                key=offer.key,
+                target=target,
+                layers=(base, own),
+                executables=[python.executable for python in suite.pythons],
+                tag=f"compat-matrix:debian-{suite.name}-{target.name}",
+            )
+            image = build_image(build, engine, build_folder.folder)
         return image, image
 
 
 def find_obstacle() -> tuple[str, str]:
     """Return why this machine cannot unpack packages, and the remedy; both "" where it can."""
     if sys.platform != "linux":
-        return "images of Debian's packages can be built on Linux only", ""
+        return LINUX_ONLY, ""
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
     if shutil.which(_TOOL, path=path) is None:
         return f"{_TOOL} is not installed", f"sudo apt-get install {_TOOL}"

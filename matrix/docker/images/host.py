@@ -21,8 +21,8 @@ from matrix.docker.images.build import ImageBuild, build_image, write_system_lay
 from matrix.docker.images.debian import find_obstacle, unpack_packages
 from matrix.docker.images.interface import ImageError, ImageOffer, ReportLine
 from matrix.docker.images.layers import Layer, LayerWriter, read_layer
-from matrix.docker.images.mmdebstrap import Tool, image_error_from, run_tool
-from matrix.docker.images.recipes import HostRecipe, ImageTarget, Suite, read_recipes, recipe_key
+from matrix.docker.images.mmdebstrap import Tool, open_build_folder, run_tool
+from matrix.docker.images.recipes import ImageTarget, Suite, read_recipes, recipe_key
 from matrix.docker.interface import ContainerEngine
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.inspect import InterpreterAnswer, InterpreterCache, NotAnInterpreterError
@@ -119,7 +119,7 @@ class HostSource:
         obstacle, remedy = find_obstacle() if self._tool is run_tool else ("", "")
         offers = []
         for interpreter in self._find():
-            suite = _suite_for(interpreter, read_recipes().host)
+            suite = _suite_for(interpreter)
             targets = [t for t in read_recipes().targets if t.name == interpreter.target]
             if suite is None or not targets:
                 continue
@@ -146,19 +146,18 @@ class HostSource:
         self, offer: ImageOffer, engine: ContainerEngine, report: ReportLine
     ) -> tuple[str, str]:
         """Build the image. Raises ImageError."""
-        if sys.platform == "win32":
-            raise ImageError(Reason.NO_IMAGE, find_obstacle()[0])
-        from matrix.docker.images.build_folder import open_build_folder  # noqa: PLC0415 - POSIX only
-
-        interpreter = self._find_offered(offer)
-        suite = _suite_for(interpreter, read_recipes().host)
+        found = (item for item in self._find() if str(item.executable) == offer.executable)
+        interpreter = next(found, None)
+        if interpreter is None:
+            raise ImageError(Reason.NO_IMAGE, f"{offer.executable} does not exist any more")
+        suite = _suite_for(interpreter)
         if suite is None:
             raise ImageError(Reason.NO_IMAGE, f"no suite of Debian has {interpreter.libc} or newer")
         target = read_recipes().target(offer.target)
         report(f"CPython {interpreter.version} of this machine: copying onto {suite.name}")
         try:
-            layout = self._layout(interpreter.executable)
             with open_build_folder() as build_folder:
+                layout = self._layout(interpreter.executable)
                 layers = (
                     self._base(suite, target),
                     write_system_layer(build_folder.folder / "own.tar", [layout.site]),
@@ -176,22 +175,10 @@ class HostSource:
                 image = build_image(build, engine, build_folder.folder)
         except NotAnInterpreterError as error:
             raise ImageError(Reason.NO_IMAGE, f"{offer.executable}: {error}") from error
-        except OSError as error:
-            raise image_error_from(error) from error
         return image, image
-
-    def _find_offered(self, offer: ImageOffer) -> Interpreter:
-        for interpreter in self._find():
-            if str(interpreter.executable) == offer.executable:
-                return interpreter
-        raise ImageError(Reason.NO_IMAGE, f"{offer.executable} does not exist any more")
 
     def _base(self, suite: Suite, target: ImageTarget) -> Layer:
         """Return the layer below the interpreter, unpacked once."""
-        if sys.platform == "win32":
-            raise ImageError(Reason.NO_IMAGE, find_obstacle()[0])
-        from matrix.docker.images.build_folder import open_build_folder  # noqa: PLC0415 - POSIX only
-
         packages = [*suite.base, *read_recipes().host.packages[suite.name]]
         folder = self._cache / "images"
         folder.mkdir(parents=True, exist_ok=True)
@@ -232,7 +219,7 @@ def _list_files(folder: str, leave_out: Sequence[str]) -> Iterator[str]:
                 yield str(file)
 
 
-def _suite_for(interpreter: Interpreter, recipe: HostRecipe) -> Suite | None:
+def _suite_for(interpreter: Interpreter) -> Suite | None:
     """Return the first suite whose C library is at least as new as the interpreter's."""
     kind, _, version = interpreter.libc.partition(" ")
     if kind != "glibc":
@@ -241,11 +228,8 @@ def _suite_for(interpreter: Interpreter, recipe: HostRecipe) -> Suite | None:
         minimum = Version(version)
     except InvalidVersion:
         return None
-    for name in recipe.suites:
-        suite = read_recipes().suite(name)
-        if Version(suite.libc) >= minimum:
-            return suite
-    return None
+    suites = map(read_recipes().suite, read_recipes().host.suites)
+    return next((suite for suite in suites if Version(suite.libc) >= minimum), None)
 
 
 def _key(

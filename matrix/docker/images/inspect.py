@@ -26,9 +26,7 @@ from matrix.system.atomic import write_atomic
 _MODULES = ("ssl", "sqlite3", "ctypes", "threading", "zlib", "bz2")
 # `linux32` reports i686 on every 64-bit kernel; a 32-bit kernel may report an older CPU.
 _MACHINE_ALIASES = {
-    "i386": "i686",
-    "i486": "i686",
-    "i586": "i686",
+    **dict.fromkeys(("i386", "i486", "i586"), "i686"),
     "amd64": "x86_64",
     "arm64": "aarch64",
 }
@@ -91,18 +89,14 @@ def _read_facts(
 def _find_differences(offer: ImageOffer, target: ImageTarget, facts: dict[str, Any]) -> list[str]:
     machine = _MACHINE_ALIASES.get(facts["machine"], facts["machine"])
     minor = re.match(r"\d+\.\d+", facts["python"])
-    differences = []
-    if facts["implementation"] != "CPython":
-        differences.append(f"its interpreter is {facts['implementation']}")
-    if minor is None or minor[0] != offer.python:
-        differences.append(f"its CPython is {facts['python']}")
-    if machine != target.machine:
-        differences.append(f"its machine is {facts['machine']}, not {target.machine}")
-    if facts["bits"] != target.bits:
-        differences.append(f"its pointers have {facts['bits']} bits, not {target.bits}")
-    if offer.site not in facts["path"]:
-        differences.append(f"{offer.site} is not on its path")
-    return differences
+    checks = {
+        f"its interpreter is {facts['implementation']}": facts["implementation"] == "CPython",
+        f"its CPython is {facts['python']}": minor is not None and minor[0] == offer.python,
+        f"its machine is {facts['machine']}, not {target.machine}": machine == target.machine,
+        f"its pointers have {facts['bits']} bits, not {target.bits}": facts["bits"] == target.bits,
+        f"{offer.site} is not on its path": offer.site in facts["path"],
+    }
+    return [difference for difference, holds in checks.items() if not holds]
 
 
 _SCHEMA = "image-facts/1"

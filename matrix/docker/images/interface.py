@@ -51,10 +51,8 @@ class ImageSource(Protocol):
 
     def offers(self, engine: ContainerEngine) -> tuple[ImageOffer, ...]:
         """Return all that it may provide, quickly and without network."""
-        ...
 
     def provide(
         self, offer: ImageOffer, engine: ContainerEngine, report: ReportLine
     ) -> tuple[str, str]:
         """Get the image into the engine; return its id and its digest. Raises ImageError."""
-        ...

@@ -18,6 +18,7 @@ import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import TracebackType
 from typing import IO
 
 EPOCH = 1577836800
@@ -42,20 +43,6 @@ class Layer:
     size: int
 
 
-class _DigestWriter(io.RawIOBase):
-    """Writes to `sink`, and computes the digest and the size of all bytes."""
-
-    def __init__(self, sink: IO[bytes]) -> None:
-        self._sink = sink
-        self.digest = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self.digest.update(data)
-        self.size += len(data)
-        return self._sink.write(data)
-
-
 class LayerWriter(AbstractContextManager["LayerWriter"]):
     """Writes a layer in a `with` block, after which `layer` is set.
 
@@ -69,36 +56,34 @@ class LayerWriter(AbstractContextManager["LayerWriter"]):
         self._folders: set[str] = set()
 
     def __enter__(self) -> LayerWriter:  # noqa: PYI034 - Self is of 3.11
-        self._file = self._path.open("wb")
-        self._writer = _DigestWriter(self._file)
-        self._tar = tarfile.open(fileobj=self._writer, mode="w|", format=tarfile.GNU_FORMAT)
+        self._tar = tarfile.open(self._path, mode="w", format=tarfile.GNU_FORMAT)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._tar.close()
-        finally:
-            self._file.close()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._tar.__exit__(kind, value, traceback)
         if kind is None:
-            digest = f"sha256:{self._writer.digest.hexdigest()}"
-            self.layer = Layer(self._path, digest, self._writer.size)
+            self.layer = read_layer(self._path)
 
-    def folder(self, path: str, mode: int = 0o755) -> None:
+    def folder(self, path: str) -> None:
         """Add a folder and its missing parents, unless this layer has it already."""
         name = path.strip("/")
         if not name or name in self._folders:
             return
         self.folder(name.rpartition("/")[0])
         info = tarfile.TarInfo(name)
-        info.type, info.mode, info.mtime = tarfile.DIRTYPE, mode, EPOCH
+        info.type, info.mode, info.mtime = tarfile.DIRTYPE, 0o755, EPOCH
         self._folders.add(name)
         self._tar.addfile(info)
 
-    def file(self, path: str, data: bytes, mode: int = 0o644, mtime: int = EPOCH) -> None:
+    def file(self, path: str, data: bytes) -> None:
         """Add a file; its parent folders must be in this layer or in one below."""
         info = tarfile.TarInfo(path.strip("/"))
-        info.size, info.mode, info.mtime = len(data), mode, mtime
+        info.size, info.mtime = len(data), EPOCH
         self._tar.addfile(info, io.BytesIO(data))
 
     def copy(self, source: Path, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Run mmdebstrap, the program that unpacks Debian's packages, and explain its errors."""
+"""Run mmdebstrap, which unpacks Debian's packages, in a folder of its own; explain its errors."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import contextlib
 import dataclasses
 import errno
 import os
+import shutil
+import stat
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from matrix.docker.images.interface import ImageError
@@ -16,21 +20,21 @@ from matrix.model.reason import Reason
 from matrix.system.atomic import is_disk_full
 from matrix.system.processes import CHILDREN, ProcessTree
 
+if sys.platform != "win32":
+    import fcntl
+
+LINUX_ONLY = "images of Debian's packages can be built on Linux only"
+"""The reason why no image is built elsewhere."""
+
 _GRACE_SECONDS = 10.0
 """Time to remove mounts and folders after SIGTERM."""
 _MAX_ERROR_BYTES = 256 * 1024
-_PASSED_VARIABLES = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-)
+_PREFIX = "compat-matrix-image-"
+_LOCK = "lock"
+_YOUNG_SECONDS = 60.0
+"""Longest time between the creation of a folder and the acquisition of its lock."""
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_PASSED_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", *_PROXIES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +73,53 @@ class BuildFolder:
     lock: int
 
 
+@contextlib.contextmanager
+def open_build_folder(parent: Path | None = None) -> Iterator[BuildFolder]:
+    """Yield a new folder in `parent` (default: the system's folder for temporary files, $TMPDIR).
+
+    It is removed after use; first those of killed runs are removed. An OSError in the block becomes
+    an ImageError. Raises ImageError on Windows.
+    """
+    if sys.platform == "win32":  # the folder is locked by flock(2)
+        raise ImageError(Reason.NO_IMAGE, LINUX_ONLY)
+    parent = parent or Path(tempfile.gettempdir())
+    try:
+        _sweep(parent)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        # In a user namespace of its own the tool is another user, and must get through.
+        folder.chmod(0o711)
+        lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield BuildFolder(folder, lock)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+    except OSError as error:
+        raise _image_error(error) from error
+
+
+def _sweep(parent: Path) -> None:
+    if sys.platform == "win32":
+        return
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):  # of another user, or locked by a living run
+            status = folder.lstat()
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+                continue
+            try:
+                lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                if time.time() - status.st_mtime > _YOUNG_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
+                continue
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
 def run_tool(command: BuildCommand) -> BuildOutput:
     """Run a command to its end; raise ImageError where it takes too long or cannot be started.
 
@@ -90,7 +141,7 @@ def run_tool(command: BuildCommand) -> BuildOutput:
                     _end,
                 )
         except OSError as error:
-            raise image_error_from(error) from error
+            raise _image_error(error) from error
         try:
             code = tree.process.wait(command.seconds)
         except subprocess.TimeoutExpired:
@@ -124,8 +175,7 @@ def build_error(output: BuildOutput) -> ImageError:
     return ImageError(Reason.NO_IMAGE, f"exit code {output.code}: {message}")
 
 
-def image_error_from(error: OSError) -> ImageError:
-    """Return the error of an image that an error of the operating system means."""
+def _image_error(error: OSError) -> ImageError:
     reason = Reason.DISK_FULL if is_disk_full(error) else Reason.NO_IMAGE
     return ImageError(reason, str(error))
 

@@ -83,17 +83,11 @@ class ImageRecipes:
 
     def target(self, name: str) -> ImageTarget:
         """Return a target by our name; raise KeyError for an unknown one."""
-        for target in self.targets:
-            if target.name == name:
-                return target
-        raise KeyError(name)
+        return {target.name: target for target in self.targets}[name]
 
     def suite(self, name: str) -> Suite:
         """Return a suite by name; raise KeyError for an unknown one."""
-        for suite in self.suites:
-            if suite.name == name:
-                return suite
-        raise KeyError(name)
+        return {suite.name: suite for suite in self.suites}[name]
 
 
 def recipe_key(*parts: object) -> str:
@@ -120,14 +114,8 @@ def read_recipes() -> ImageRecipes:
 
 
 def _parse_target(name: str, entry: dict[str, Any]) -> ImageTarget:
-    return ImageTarget(
-        name,
-        entry["platform"],
-        entry["debian"],
-        entry["bits"],
-        tuple(entry["launch"]),
-        tuple(sorted(entry.get("emulated", {}).items())),
-    )
+    emulated = tuple(sorted(entry.get("emulated", {}).items()))
+    return ImageTarget(name, **{**entry, "launch": tuple(entry["launch"]), "emulated": emulated})
 
 
 def _parse_suite(name: str, entry: dict[str, Any], debian: dict[str, Any]) -> Suite:

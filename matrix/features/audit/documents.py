@@ -6,6 +6,7 @@ and notes with tables.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from matrix.features.audit.findings import (
     DocumentLine,
     FindingKind,
     claim_line,
+    describe_claim,
+    first_of_each_line,
     sort_findings,
 )
 from matrix.features.audit.pages import (
@@ -23,8 +26,6 @@ from matrix.features.audit.pages import (
     Dates,
     compare_newest,
     dated_version,
-    describe_claim,
-    group_by_page,
     newest_release,
     no_dates,
 )
@@ -59,10 +60,7 @@ def _outside_finding(
 ) -> AuditFinding:
     kind = listed[0].kind
     word = "release branch" if kind is ClaimKind.BRANCH else kind.value
-    rows: dict[int, DocumentLine] = {}
-    for row in listed:
-        rows.setdefault(row.line, claim_line(row, describe_claim(row)))
-    table = tuple(rows.values())
+    table = first_of_each_line(map(claim_line, listed))
     ranges = ", ".join(dict.fromkeys(row.specifier for row in listed))
     since = lower_bound(claim.specifier)
     newest = newest_release(page, [kind])
@@ -80,7 +78,7 @@ def _outside_finding(
         _OUTSIDE[kind],
         f"capability/{claim.subject}",
         f"{claim.specifier} is outside every {word} of the page ({ranges})",
-        (claim_line(claim, describe_claim(claim)), *table),
+        (claim_line(claim), *table),
         stale,
         reason,
     )
@@ -125,13 +123,13 @@ def _note_finding(
     note: Claim, rows: Sequence[Claim], page: AuditedPage, other: AuditedPage, dates: Dates
 ) -> AuditFinding:
     if page is other:
-        assessment = Assessment(frozenset(), "cannot tell which: both are on one page")
+        assessment = Assessment("cannot tell which: both are on one page")
     else:
         assessment = compare_newest([page], [other], dates)
-    places = (_note_line(note), *(claim_line(row, describe_claim(row)) for row in rows))
-    note_status, row_status = (
-        ("no support", "support") if _denies(note) else ("support", "no support")
-    )
+    places = (_note_line(note), *map(claim_line, rows))
+    note_status, row_status = "support", "no support"
+    if _denies(note):
+        note_status, row_status = row_status, note_status
     count = "a row" if len(rows) == 1 else f"{len(rows)} rows"
     return AuditFinding(
         FindingKind.NOTE_AGAINST_TABLE,
@@ -157,7 +155,7 @@ def _minimum_for_all(page: AuditedPage, note: Claim) -> Iterator[AuditFinding]:
             FindingKind.NOTE_AGAINST_TABLE,
             f"note/{note.subject}",
             f"the note says that {minimum} has all capabilities, the table names later minimums",
-            (_note_line(note), *(claim_line(claim, describe_claim(claim)) for claim in later)),
+            (_note_line(note), *map(claim_line, later)),
             (_note_line(note),),
             "likely out of date: the note, because the table names newer releases",
         )
@@ -181,5 +179,11 @@ def compare_documents(
     `dates` returns release dates for the reasons. `unread` are lines by document that were not
     understood and may contain what seems to be missing.
     """
-    pages = group_by_page(claims, unread)
+    by_page: dict[str, list[Claim]] = defaultdict(list)
+    for claim in claims:
+        by_page[claim.document].append(claim)
+    pages = [
+        AuditedPage(name, tuple(page_claims), tuple((unread or {}).get(name, ())))
+        for name, page_claims in by_page.items()
+    ]
     return sort_findings(finding for check in _CHECKS for finding in check(pages, dates))

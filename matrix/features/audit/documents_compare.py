@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Hashable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from packaging.version import Version
@@ -18,10 +19,10 @@ from matrix.features.audit.findings import (
     DocumentLine,
     FindingKind,
     claim_line,
+    describe_claim,
     first_of_each_line,
 )
 from matrix.features.audit.pages import (
-    ON_THE_LIBRARY,
     Assessment,
     AuditedPage,
     ClaimTopic,
@@ -29,15 +30,15 @@ from matrix.features.audit.pages import (
     compare_newest,
     compare_stages,
     dated_version,
-    describe_claim,
     newest_release,
 )
 from matrix.features.audit.versions import canonical, lower_bound, overlap, same_releases
 from matrix.model.claim import Claim, ClaimKind, Status
 
+_STATUS_KINDS = {ClaimKind.BRANCH: FindingKind.SUPPORT_LEVEL_DIFFERS}
+# The stages that statuses follow, see `compare_stages`.
+_LADDERS = {FindingKind.SUPPORT_LEVEL_DIFFERS: "support", FindingKind.STATUS_DIFFERS: "release"}
 _DETAILS = ("automatic", "automatic_python", "until")
-# The age of what a page says of the library's own branches and runtimes is that of these tables.
-_OWN_TABLES = (ClaimKind.BRANCH, ClaimKind.RUNTIME)
 _MISSING_KINDS = {
     ClaimKind.CAPABILITY: FindingKind.CAPABILITY_MISSING,
     ClaimKind.BRANCH: FindingKind.BRANCH_MISSING,
@@ -49,6 +50,7 @@ _MISSING_TEXTS = {
     FindingKind.NOTE_MISSING: "no such note",
 }
 
+_ByPage: TypeAlias = Mapping[AuditedPage, tuple[Claim, ...]]
 _ByValue: TypeAlias = dict[str, list[tuple[AuditedPage, Claim]]]
 
 
@@ -57,61 +59,54 @@ def differing_values(pages: Sequence[AuditedPage], dates: Dates) -> Iterator[Aud
 
     Topics that differ in the same way between the same pages are one finding.
     """
-    by_topic: dict[ClaimTopic, list[tuple[AuditedPage, tuple[Claim, ...]]]] = {}
+    by_topic: dict[ClaimTopic, dict[AuditedPage, tuple[Claim, ...]]] = defaultdict(
+        lambda: defaultdict(tuple)
+    )
     for page in pages:
-        of_page: dict[ClaimTopic, tuple[Claim, ...]] = {}
         for topic, claims in page.topics.items():
-            general = topic.for_all_releases
-            of_page[general] = (*of_page.get(general, ()), *claims)
-        for topic, claims in of_page.items():
-            by_topic.setdefault(topic, []).append((page, claims))
-    grouped: dict[Hashable, list[tuple[FindingKind, ClaimTopic, _ByValue]]] = {}
+            by_topic[dataclasses.replace(topic, releases="")][page] += claims
+    grouped: dict[Hashable, list[tuple[FindingKind, ClaimTopic, _ByValue]]] = defaultdict(list)
     for topic, claims_by_page in by_topic.items():
-        for kind, values in _differences(ClaimKind(topic.kind), claims_by_page):
+        for kind, values in _differences(topic.kind, claims_by_page):
             shape = tuple(
-                (value, tuple(page.document for page, _ in claims))
-                for value, claims in sorted(values.items())
+                (value, tuple(page.document for page, _ in pairs))
+                for value, pairs in sorted(values.items())
             )
-            grouped.setdefault((kind, topic.kind, shape), []).append((kind, topic, values))
+            grouped[kind, topic.kind, shape].append((kind, topic, values))
     for rows in grouped.values():
         yield _difference_finding(rows, dates)
 
 
 def _differences(
-    kind: ClaimKind, claims_by_page: Sequence[tuple[AuditedPage, tuple[Claim, ...]]]
+    kind: ClaimKind, claims_by_page: _ByPage
 ) -> Iterator[tuple[FindingKind, _ByValue]]:
-    statuses: _ByValue = {}
-    for page, claims in claims_by_page:
+    statuses: _ByValue = defaultdict(list)
+    supported: dict[AuditedPage, tuple[Claim, ...]] = defaultdict(tuple)
+    for page, claims in claims_by_page.items():
         for claim in claims:
-            statuses.setdefault(claim.status.value, []).append((page, claim))
+            statuses[claim.status.value].append((page, claim))
+            if claim.status is not Status.NOT_SUPPORTED:
+                supported[page] += (claim,)
     if len(statuses) > 1:
-        branch = kind is ClaimKind.BRANCH
-        yield (
-            FindingKind.SUPPORT_LEVEL_DIFFERS if branch else FindingKind.STATUS_DIFFERS,
-            statuses,
-        )
-    supported = [
-        (page, tuple(claim for claim in claims if claim.status is not Status.NOT_SUPPORTED))
-        for page, claims in claims_by_page
-    ]
+        yield _STATUS_KINDS.get(kind, FindingKind.STATUS_DIFFERS), statuses
     for finding, value_of in (
         (FindingKind.MINIMUM_DIFFERS, _versions),
         (FindingKind.DETAIL_DIFFERS, _details),
     ):
-        values: _ByValue = {}
-        for page, claims in supported:
-            if claims and (value := value_of(claims)) is not None:
-                values.setdefault(value, []).append((page, claims[0]))
+        values: _ByValue = defaultdict(list)
+        for page, claims in supported.items():
+            if (value := value_of(claims)) is not None:
+                values[value].append((page, claims[0]))
         if len(values) > 1 and (kind is not ClaimKind.RUNTIME or _conflict(supported)):
             yield finding, values
 
 
-def _conflict(supported: Sequence[tuple[AuditedPage, tuple[Claim, ...]]]) -> bool:
+def _conflict(supported: _ByPage) -> bool:
     """Return whether pages disagree on overlapping ranges of releases.
 
     A page without a row for a branch lacks that row, but does not disagree.
     """
-    ranges = [{canonical(claim.specifier) for claim in claims} for _, claims in supported if claims]
+    ranges = [{canonical(claim.specifier) for claim in claims} for claims in supported.values()]
     return any(
         overlap(own, others) and not same_releases(one, other)
         for one, other in itertools.combinations(ranges, 2)
@@ -140,7 +135,7 @@ def _difference_finding(
 ) -> AuditFinding:
     kind, first_topic, first_values = rows[0]
     places: dict[tuple[str, int, str], DocumentLine] = {}
-    pages_by_value: dict[str, dict[str, AuditedPage]] = {}
+    pages_by_value: dict[str, dict[str, AuditedPage]] = defaultdict(dict)
     for _, _, values in rows:
         for value, claims in values.items():
             for page, claim in claims:
@@ -149,8 +144,8 @@ def _difference_finding(
                 # A row of a table may have several equal claims: the first one is cited.
                 key = (claim.document, claim.line, says)
                 places[key] = places.pop(key, claim_line(claim, says))
-                pages_by_value.setdefault(value, {})[page.document] = page
-    assessment = _assess_difference(kind, ClaimKind(first_topic.kind), pages_by_value, dates)
+                pages_by_value[value][page.document] = page
+    assessment = _assess_difference(kind, first_topic.kind, pages_by_value, dates)
     return AuditFinding(
         kind,
         ", ".join(str(topic) for _, topic, _ in rows),
@@ -170,78 +165,68 @@ def _assess_difference(
     pages_by_value: dict[str, dict[str, AuditedPage]],
     dates: Dates,
 ) -> Assessment:
-    documents = [name for pages in pages_by_value.values() for name in pages]
-    if len(set(documents)) < len(documents):
-        return Assessment(frozenset(), "cannot tell which: one page says both")
-    if kind in (FindingKind.SUPPORT_LEVEL_DIFFERS, FindingKind.STATUS_DIFFERS):
-        ladder = "support" if kind is FindingKind.SUPPORT_LEVEL_DIFFERS else "release"
-        statuses = {
-            name: Status(value) for value, pages in pages_by_value.items() for name in pages
-        }
-        by_stage = compare_stages(statuses, ladder)
-        if by_stage is not None:
-            return by_stage
+    value_of = {name: value for value, pages in pages_by_value.items() for name in pages}
+    if len(value_of) < sum(map(len, pages_by_value.values())):
+        return Assessment("cannot tell which: one page says both")
+    if kind in _LADDERS and (by_stage := compare_stages(value_of, _LADDERS[kind])) is not None:
+        return by_stage
     if len(pages_by_value) > 2:  # noqa: PLR2004 - two sides can be compared
-        return Assessment(frozenset(), f"cannot tell which: {len(pages_by_value)} different values")
+        return Assessment(f"cannot tell which: {len(pages_by_value)} different values")
     one, other = (tuple(pages.values()) for pages in pages_by_value.values())
-    kinds = _OWN_TABLES if table in _OWN_TABLES else ON_THE_LIBRARY
-    return compare_newest(one, other, dates, kinds)
+    return compare_newest(one, other, dates, table)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Gap:
-    """A topic that a page lacks; gaps of equal kind and `group` can be one finding."""
-
-    kind: FindingKind
-    group: str
-    page: AuditedPage
+_Gaps: TypeAlias = dict[AuditedPage, tuple[FindingKind, str]]
+"""The pages that lack a topic, each with its `_gap`."""
 
 
 def missing_entries(pages: Sequence[AuditedPage], dates: Dates) -> Iterator[AuditFinding]:
     """Yield a finding for each topic, or group of topics, that some page lacks."""
-    grouped: dict[Hashable, list[tuple[ClaimTopic, tuple[AuditedPage, ...], tuple[_Gap, ...]]]] = {}
+    grouped: dict[Hashable, list[tuple[ClaimTopic, tuple[AuditedPage, ...], _Gaps]]]
+    grouped = defaultdict(list)
     for topic in sorted({topic for page in pages for topic in page.topics}):
-        kind = ClaimKind(topic.kind)
+        kind = topic.kind
         having = tuple(page for page in pages if topic in page.topics)
-        gaps = tuple(
-            _gap(topic, page)
+        gaps = {
+            page: _gap(topic, page)
             for page in pages
             if topic not in page.topics
             and any(page.comparable_with(other, kind) for other in having)
             and not _covered(topic, page, having)
-        )
+        }
         if gaps:
             key = (
-                tuple((gap.kind, gap.group, gap.page.document) for gap in gaps),
+                tuple(gaps.items()),
                 tuple(page.document for page in having),
                 topic.row if kind in (ClaimKind.CAPABILITY, ClaimKind.BRANCH) else topic.kind,
             )
-            grouped.setdefault(key, []).append((topic, having, gaps))
+            grouped[key].append((topic, having, gaps))
     for group in grouped.values():
+        topics = [topic for topic, _, _ in group]
         _, having, gaps = group[0]
-        lacking: dict[FindingKind, list[AuditedPage]] = {}
-        for gap in gaps:
-            lacking.setdefault(gap.kind, []).append(gap.page)
+        lacking: dict[FindingKind, list[AuditedPage]] = defaultdict(list)
+        for page, (gap_kind, _) in gaps.items():
+            lacking[gap_kind].append(page)
         for finding_kind, pages_without in lacking.items():
-            topics = [topic for topic, _, _ in group]
             yield _missing_finding(finding_kind, topics, having, pages_without, dates)
 
 
-def _gap(topic: ClaimTopic, page: AuditedPage) -> _Gap:
-    kind = ClaimKind(topic.kind)
-    same_kind = [other for other in page.topics if other.kind == topic.kind]
+def _gap(topic: ClaimTopic, page: AuditedPage) -> tuple[FindingKind, str]:
+    """Return the kind of a gap, and its group: gaps of equal kind and group can be one finding."""
+    kind = topic.kind
+    same_kind = [other for other in page.topics if other.kind is kind]
     if kind in _MISSING_KINDS:
-        return _Gap(_MISSING_KINDS[kind], "", page)
+        return _MISSING_KINDS[kind], ""
     if not same_kind:
-        return _Gap(FindingKind.TABLE_MISSING, topic.kind, page)
+        return FindingKind.TABLE_MISSING, topic.kind.value
     if topic.column and not any(other.column == topic.column for other in same_kind):
-        return _Gap(FindingKind.COLUMN_MISSING, topic.column, page)
-    return _Gap(FindingKind.ROW_MISSING, "" if kind is ClaimKind.RUNTIME else topic.row, page)
+        return FindingKind.COLUMN_MISSING, topic.column
+    return FindingKind.ROW_MISSING, "" if kind is ClaimKind.RUNTIME else topic.row
 
 
 def _covered(topic: ClaimTopic, page: AuditedPage, having: Sequence[AuditedPage]) -> bool:
     """Return whether the page has overlapping claims of a runtime: `3.7+`, `3.7-3.12`."""
-    if topic.kind != ClaimKind.RUNTIME.value:
+    if topic.kind is not ClaimKind.RUNTIME:
         return False
     return all(
         any(
@@ -266,7 +251,7 @@ def _missing_finding(
     assessment = _assess_missing(kind, claims, having, lacking, dates)
     missing_text = _MISSING_TEXTS.get(kind, "no such row")
     places = (
-        *first_of_each_line(claim_line(claim, describe_claim(claim)) for claim in claims),
+        *first_of_each_line(map(claim_line, claims)),
         *(page.line_of_missing(topics[0], missing_text) for page in lacking),
     )
     return AuditFinding(
@@ -289,15 +274,12 @@ def _assess_missing(
 ) -> Assessment:
     unread = [f"{page.document}:{page.unread[0]}" for page in lacking if page.unread]
     if unread:
-        return Assessment(
-            frozenset(), f"cannot tell: parts of the page were not read ({', '.join(unread)})"
-        )
+        return Assessment(f"cannot tell: parts of the page were not read ({', '.join(unread)})")
     if kind is FindingKind.CAPABILITY_MISSING:
         return _assess_capability(claims, lacking, dates)
     if kind is FindingKind.BRANCH_MISSING:
         return _assess_branch(having, lacking, dates)
-    kinds = _OWN_TABLES if claims[0].kind in _OWN_TABLES else ON_THE_LIBRARY
-    return compare_newest(having, lacking, dates, kinds)
+    return compare_newest(having, lacking, dates, claims[0].kind)
 
 
 def _assess_capability(
@@ -306,7 +288,7 @@ def _assess_capability(
     """Assess as out of date the tables that end before the capability was added."""
     since = min(filter(None, (lower_bound(claim.specifier) for claim in claims)), default=None)
     if since is None:
-        return Assessment(frozenset(), "cannot tell which: no version is given for it")
+        return Assessment("cannot tell which: no version is given for it")
     ends = {
         page.document: newest
         for page in lacking
@@ -314,14 +296,13 @@ def _assess_capability(
     }
     if not ends:
         return Assessment(
-            frozenset(),
             f"cannot tell which: it was added in {dated_version(since, dates)}, and the pages"
-            " without it name newer releases",
+            " without it name newer releases"
         )
     tables = ", ".join(f"{name} ends at {dated_version(end, dates)}" for name, end in ends.items())
     return Assessment(
-        frozenset(ends),
         f"likely out of date: it was added in {dated_version(since, dates)}; the table of {tables}",
+        ends,
     )
 
 
@@ -340,11 +321,11 @@ def _assess_branch(
     elif max(newest_having) < min(newest_lacking):
         side, newer, verb = having, min(newest_lacking), "has dropped it and lists"
     else:
-        return Assessment(frozenset(), "cannot tell which: both sides list the same newest branch")
+        return Assessment("cannot tell which: both sides list the same newest branch")
     return Assessment(
-        frozenset(page.document for page in side),
         f"likely out of date: {_names(side)}; the other side {verb} the newer branch from"
         f" {dated_version(newer, dates)}",
+        [page.document for page in side],
     )
 
 
@@ -355,9 +336,9 @@ def _subject(topics: Sequence[ClaimTopic]) -> str:
     rows = dict.fromkeys(topic.row for topic in topics)
     columns = dict.fromkeys(topic.column for topic in topics if topic.column)
     releases = "; ".join(dict.fromkeys(topic.releases for topic in topics if topic.releases))
-    if kind in (ClaimKind.NOTE.value, ClaimKind.AUTHENTICATION.value, ClaimKind.INTEGRATION.value):
+    if kind in (ClaimKind.NOTE, ClaimKind.AUTHENTICATION, ClaimKind.INTEGRATION):
         columns = {}
-    subject = f"{kind}/{', '.join(rows)}" + (f" ({', '.join(columns)})" if columns else "")
+    subject = f"{kind.value}/{', '.join(rows)}" + (f" ({', '.join(columns)})" if columns else "")
     return f"{subject}, ddtrace {releases}" if releases else subject
 
 

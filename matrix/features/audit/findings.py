@@ -115,9 +115,16 @@ def finding_texts() -> Mapping[FindingKind, FindingText]:
     return {kind: FindingText(**data[kind.value]) for kind in FindingKind}
 
 
-def claim_line(claim: Claim, says: str) -> DocumentLine:
-    """Return the line of a claim with a summary of it."""
-    return DocumentLine(claim.document, claim.line, says, claim.id)
+def describe_claim(claim: Claim) -> str:
+    """Return a short summary of a claim."""
+    words = [claim.specifier, claim.status.value]
+    words += [f"{key} {value}" for key, value in claim.scope if key in ("automatic", "until")]
+    return ", ".join(word for word in words if word)
+
+
+def claim_line(claim: Claim, says: str = "") -> DocumentLine:
+    """Return the line of a claim with a summary of it (`describe_claim` by default)."""
+    return DocumentLine(claim.document, claim.line, says or describe_claim(claim), claim.id)
 
 
 def first_of_each_line(places: Iterable[DocumentLine]) -> tuple[DocumentLine, ...]:

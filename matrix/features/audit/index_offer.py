@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from packaging.version import Version
 
@@ -29,11 +31,6 @@ class OfferTarget:
     title: str
     libc: str = ""
 
-    @property
-    def text(self) -> str:
-        """Return the name with the C library, if it is not the default."""
-        return f"{self.name} musl" if self.libc == MUSL else self.name
-
 
 GLIBC, MUSL = "glibc", "musl"
 TARGETS = (
@@ -51,14 +48,14 @@ TARGETS = (
 
 
 class TargetOffer(str, enum.Enum):
-    """The best artifact of a release for a CPython on a platform.
+    """The best artifact of a release for a CPython on a platform, in words.
 
     EXCLUDED: there are suitable files, but their `Requires-Python` excludes the CPython.
     """
 
     WHEEL = "wheel"
     SOURCE = "source"
-    EXCLUDED = "excluded"
+    EXCLUDED = "excluded by Requires-Python"
     NOTHING = "nothing"
 
 
@@ -92,18 +89,74 @@ class OfferedRelease:
         return self.release.version
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class ProjectReleases:
-    """A project's releases, ascending: final ones, and those that installers do not use."""
+@dataclasses.dataclass(frozen=True, order=True)
+class OfferQuery:
+    """A CPython on a platform, for the releases of a canonical specifier."""
 
-    project: Project
-    final: tuple[OfferedRelease, ...]
-    early: tuple[OfferedRelease, ...]
-    yanked: tuple[OfferedRelease, ...]
-    vanished: tuple[OfferedRelease, ...]
-    _offers: dict[tuple[OfferedFiles, str, OfferTarget], TargetOffer] = dataclasses.field(
-        default_factory=dict
-    )
+    specifier: str
+    python: str
+    target: OfferTarget
+
+
+@dataclasses.dataclass(frozen=True)
+class OfferResult:
+    """The offers of the final releases in the range (`releases`, ascending).
+
+    `with_wheels` is the number of those with a wheel for any runtime. `withdrawn` are yanked, early
+    or vanished releases with an artifact for the runtime, if no final release has one.
+    """
+
+    query: OfferQuery
+    releases: tuple[str, ...]
+    offers: Mapping[TargetOffer, tuple[str, ...]]
+    with_wheels: int
+    withdrawn: tuple[str, ...]
+
+    def releases_with(self, *offers: TargetOffer) -> tuple[str, ...]:
+        """Return the releases with one of these offers, ascending."""
+        matching = {release for offer in offers for release in self.offers.get(offer, ())}
+        return tuple(release for release in self.releases if release in matching)
+
+    @property
+    def without_artifact(self) -> tuple[str, ...]:
+        """Return the releases that have neither a wheel nor an admitted source distribution."""
+        return self.releases_with(TargetOffer.EXCLUDED, TargetOffer.NOTHING)
+
+    def describe(self) -> str:
+        """Return the offers as ranges: `wheel from 1.6.0 on; source up to 1.5.5`.
+
+        `source` are releases without a wheel.
+        """
+        if not self.releases:
+            return "no release in the range"
+        return "; ".join(
+            f"{offer.value} {describe_releases(self.releases, releases)}"
+            for offer in TargetOffer
+            if (releases := self.offers.get(offer, ())) or offer is TargetOffer.WHEEL
+        )
+
+
+_FinalAndWithdrawn: TypeAlias = tuple[tuple[OfferedRelease, ...], tuple[OfferedRelease, ...]]
+
+
+class ProjectReleases:
+    """A project's releases, ascending, and what they offer for each runtime.
+
+    `final` are those that installers use; the others are `early`, `yanked` or `vanished`.
+    """
+
+    def __init__(self, project: Project) -> None:
+        shared: dict[object, OfferedFiles] = {}
+        offered = [_offered(release, shared) for release in project.releases]
+        usable = [release for release in offered if not release.release.yanked]
+        self.final = tuple(release for release in usable if not release.version.is_prerelease)
+        self.early = tuple(release for release in usable if release.version.is_prerelease)
+        self.yanked = tuple(release for release in offered if release.release.yanked)
+        self.vanished = tuple(_offered(release, shared) for release in project.vanished)
+        self._withdrawn = (*self.early, *self.yanked, *self.vanished)
+        self._offers = functools.cache(_offer)
+        self._within: Callable[[str], _FinalAndWithdrawn] = functools.cache(self._split)
+        self.find: Callable[[OfferQuery], OfferResult] = functools.cache(self._find)
 
     @functools.cached_property
     def pythons(self) -> tuple[str, ...]:
@@ -119,29 +172,53 @@ class ProjectReleases:
 
     def offer(self, release: OfferedRelease, python: str, target: OfferTarget) -> TargetOffer:
         """Return the best artifact of a release for a CPython on a platform."""
-        key = (release.files, python, target)
-        if key not in self._offers:
-            self._offers[key] = _offer(release.files, python, target)
-        return self._offers[key]
+        return self._offers(release.files, python, target)
+
+    def queries(self, claim: Claim, *, musl: bool = False) -> tuple[OfferQuery, ...]:
+        """Return a query for each CPython on each platform of a runtime claim.
+
+        A claim without a system, processor or CPython is about all known ones. Linux means glibc;
+        `musl` adds musl.
+        """
+        pythons = _matching_pythons(claim.get("python") or "", self.pythons)
+        return tuple(
+            OfferQuery(canonical(claim.specifier), python, target)
+            for target in TARGETS
+            if (musl or target.libc != MUSL) and covers_target(claim, target.name)
+            for python in pythons
+        )
+
+    def _find(self, query: OfferQuery) -> OfferResult:
+        final, withdrawn = self._within(query.specifier)
+        usable = {TargetOffer.WHEEL, TargetOffer.SOURCE}
+        offers: dict[TargetOffer, list[str]] = defaultdict(list)
+        for release in final:
+            offers[self.offer(release, query.python, query.target)].append(release.text)
+        # Withdrawn releases only matter if no final release has an artifact.
+        if offers.keys() & usable:
+            withdrawn = ()
+        return OfferResult(
+            query,
+            tuple(release.text for release in final),
+            {offer: tuple(releases) for offer, releases in offers.items()},
+            sum(bool(release.files.wheels) for release in final),
+            tuple(
+                release.text
+                for release in withdrawn
+                if self.offer(release, query.python, query.target) in usable
+            ),
+        )
+
+    def _split(self, specifier: str) -> _FinalAndWithdrawn:
+        """Return the final releases in the range, and the withdrawn ones."""
+        final, withdrawn = (
+            tuple(release for release in releases if contains(specifier, release.version))
+            for releases in (self.final, self._withdrawn)
+        )
+        return final, withdrawn
 
 
-def sort_releases(project: Project) -> ProjectReleases:
-    """Return a project's releases, sorted into final, early, yanked and vanished ones."""
-    final: list[OfferedRelease] = []
-    early: list[OfferedRelease] = []
-    yanked: list[OfferedRelease] = []
-    shared: dict[object, OfferedFiles] = {}
-    for release in project.releases:
-        offered = _offered(release, shared)
-        if release.yanked:
-            yanked.append(offered)
-        else:
-            (early if offered.version.is_prerelease else final).append(offered)
-    vanished = tuple(_offered(release, shared) for release in project.vanished)
-    return ProjectReleases(project, tuple(final), tuple(early), tuple(yanked), vanished)
-
-
-def matching_pythons(specifier: str, pythons: Sequence[str]) -> tuple[str, ...]:
+def _matching_pythons(specifier: str, pythons: Sequence[str]) -> tuple[str, ...]:
     """Return the `pythons` that match `>=3.7`; `==3.9.*` always matches 3.9."""
     minor = specifier.removeprefix("==").removesuffix(".*")
     if specifier.startswith("==") and specifier.endswith(".*") and minor.count(".") == 1:
@@ -192,133 +269,9 @@ def _platforms(target: OfferTarget) -> frozenset[str]:
     return frozenset(supported_platforms(target.name, target.libc))
 
 
-@dataclasses.dataclass(frozen=True, order=True)
-class OfferQuery:
-    """A CPython on a platform, for the releases of a canonical specifier."""
-
-    specifier: str
-    python: str
-    target: OfferTarget
-
-
-@dataclasses.dataclass(frozen=True)
-class OfferResult:
-    """The offers of the final releases in the range (`releases`, ascending).
-
-    `with_wheels` is the number of those with a wheel for any runtime. `withdrawn` are yanked, early
-    or vanished releases with an artifact for the runtime, if no final release has one.
-    """
-
-    query: OfferQuery
-    releases: tuple[str, ...]
-    offers: Mapping[TargetOffer, tuple[str, ...]]
-    with_wheels: int
-    withdrawn: tuple[str, ...]
-
-    def releases_with(self, *offers: TargetOffer) -> tuple[str, ...]:
-        """Return the releases with one of these offers, ascending."""
-        matching = {release for offer in offers for release in self.offers.get(offer, ())}
-        return tuple(release for release in self.releases if release in matching)
-
-    @property
-    def without_artifact(self) -> tuple[str, ...]:
-        """Return the releases that have neither a wheel nor an admitted source distribution."""
-        return self.releases_with(TargetOffer.EXCLUDED, TargetOffer.NOTHING)
-
-    def describe(self) -> str:
-        """Return the offers as ranges: `wheel from 1.6.0 on; source up to 1.5.5`.
-
-        `source` are releases without a wheel.
-        """
-        if not self.releases:
-            return "no release in the range"
-        return "; ".join(
-            f"{_TITLES[offer]} {describe_releases(self.releases, releases)}"
-            for offer in TargetOffer
-            if (releases := self.offers.get(offer, ())) or offer is TargetOffer.WHEEL
-        )
-
-
-_TITLES = {
-    TargetOffer.WHEEL: "wheel",
-    TargetOffer.SOURCE: "source",
-    TargetOffer.EXCLUDED: "excluded by Requires-Python",
-    TargetOffer.NOTHING: "nothing",
-}
-
-
 def cpython_claims(claims: Iterable[Claim]) -> Iterator[Claim]:
     """Yield the claims that promise support of a CPython."""
     for claim in claims:
         runtime = claim.kind is ClaimKind.RUNTIME and claim.subject == "cpython"
         if runtime and claim.status not in (Status.NOT_SUPPORTED, Status.END_OF_LIFE):
             yield claim
-
-
-def offer_queries(
-    claim: Claim, releases: ProjectReleases, *, musl: bool = False
-) -> tuple[OfferQuery, ...]:
-    """Return a query for each CPython on each platform of a runtime claim.
-
-    A claim without a system, processor or CPython is about all known ones. Linux means glibc;
-    `musl` adds musl.
-    """
-    pythons = matching_pythons(claim.get("python") or "", releases.pythons)
-    targets = (
-        target
-        for target in TARGETS
-        if (musl or target.libc != MUSL) and covers_target(claim, target.name)
-    )
-    return tuple(
-        OfferQuery(canonical(claim.specifier), python, target)
-        for target in targets
-        for python in pythons
-    )
-
-
-class OfferLookup:
-    """The offers of one project's releases by query, cached."""
-
-    def __init__(self, releases: ProjectReleases) -> None:
-        self.releases = releases
-        self._ranges: dict[str, tuple[tuple[OfferedRelease, ...], tuple[OfferedRelease, ...]]] = {}
-        self._results: dict[OfferQuery, OfferResult] = {}
-
-    def find(self, query: OfferQuery) -> OfferResult:
-        """Return the offers of the releases in the range."""
-        if query not in self._results:
-            self._results[query] = self._find(query)
-        return self._results[query]
-
-    def _find(self, query: OfferQuery) -> OfferResult:
-        final, withdrawn = self._within(query.specifier)
-        usable = (TargetOffer.WHEEL, TargetOffer.SOURCE)
-        offers: dict[TargetOffer, list[str]] = {}
-        for release in final:
-            offers.setdefault(self._offer(release, query), []).append(release.text)
-        # Withdrawn releases only matter if no final release has an artifact.
-        if offers.keys() & set(usable):
-            withdrawn = ()
-        return OfferResult(
-            query,
-            tuple(release.text for release in final),
-            {offer: tuple(releases) for offer, releases in offers.items()},
-            sum(bool(release.files.wheels) for release in final),
-            tuple(release.text for release in withdrawn if self._offer(release, query) in usable),
-        )
-
-    def _offer(self, release: OfferedRelease, query: OfferQuery) -> TargetOffer:
-        return self.releases.offer(release, query.python, query.target)
-
-    def _within(
-        self, specifier: str
-    ) -> tuple[tuple[OfferedRelease, ...], tuple[OfferedRelease, ...]]:
-        """Return the final releases in the range, and the withdrawn ones."""
-        if specifier not in self._ranges:
-            releases = self.releases
-            withdrawn = (*releases.early, *releases.yanked, *releases.vanished)
-            self._ranges[specifier] = (
-                tuple(item for item in releases.final if contains(specifier, item.version)),
-                tuple(item for item in withdrawn if contains(specifier, item.version)),
-            )
-        return self._ranges[specifier]

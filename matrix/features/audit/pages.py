@@ -9,18 +9,21 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from packaging.version import Version
 
 from matrix.features.audit.findings import DocumentLine
 from matrix.features.audit.versions import canonical, lower_bound
-from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.model.claim import Claim, ClaimKind
 from matrix.model.index import Project
 from matrix.system.data_files import read_data
 
-_LIBRARY_ITSELF = frozenset({ClaimKind.BRANCH, ClaimKind.RUNTIME})
+# The kinds of claims whose specifiers are releases of the library itself.
+_ON_THE_LIBRARY = (ClaimKind.CAPABILITY, ClaimKind.BRANCH, ClaimKind.RUNTIME, ClaimKind.NOTE)
+_LIBRARY_ITSELF = (ClaimKind.BRANCH, ClaimKind.RUNTIME)
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -31,18 +34,13 @@ class ClaimTopic:
     tables have rows for each branch.
     """
 
-    kind: str
+    kind: ClaimKind
     row: str
     column: str = ""
     releases: str = ""
 
-    @property
-    def for_all_releases(self) -> ClaimTopic:
-        """Return the topic without the releases."""
-        return dataclasses.replace(self, releases="")
-
     def __str__(self) -> str:
-        text = "/".join(part for part in (self.kind, self.row, self.column) if part)
+        text = "/".join(filter(None, (self.kind.value, self.row, self.column)))
         return f"{text} (ddtrace {self.releases})" if self.releases else text
 
 
@@ -71,10 +69,10 @@ class AuditedPage:
     @functools.cached_property
     def topics(self) -> Mapping[ClaimTopic, tuple[Claim, ...]]:
         """Return the claims by topic."""
-        topics: dict[ClaimTopic, list[Claim]] = {}
+        topics: dict[ClaimTopic, tuple[Claim, ...]] = defaultdict(tuple)
         for claim in self.claims:
-            topics.setdefault(topic_of(claim), []).append(claim)
-        return {topic: tuple(claims) for topic, claims in topics.items()}
+            topics[_topic_of(claim)] += (claim,)
+        return dict(topics)
 
     def of_kind(self, *kinds: ClaimKind) -> tuple[Claim, ...]:
         """Return the claims of these kinds."""
@@ -82,7 +80,7 @@ class AuditedPage:
 
     def line_of_missing(self, topic: ClaimTopic, says: str) -> DocumentLine:
         """Return the first line of the table that lacks a topic."""
-        line = min((claim.line for claim in self.of_kind(ClaimKind(topic.kind))), default=1)
+        line = min((claim.line for claim in self.of_kind(topic.kind)), default=1)
         return DocumentLine(self.document, line, says)
 
     def comparable_with(self, other: AuditedPage, kind: ClaimKind) -> bool:
@@ -96,21 +94,7 @@ class AuditedPage:
         return self.product == other.product
 
 
-def group_by_page(
-    claims: Iterable[Claim], unread: Mapping[str, Sequence[int]] | None = None
-) -> tuple[AuditedPage, ...]:
-    """Return the pages in the claims' order."""
-    by_page: dict[str, list[Claim]] = {}
-    for claim in claims:
-        by_page.setdefault(claim.document, []).append(claim)
-    return tuple(
-        AuditedPage(name, tuple(page_claims), tuple((unread or {}).get(name, ())))
-        for name, page_claims in by_page.items()
-    )
-
-
-def topic_of(claim: Claim) -> ClaimTopic:
-    """Return the topic of a claim."""
+def _topic_of(claim: Claim) -> ClaimTopic:
     kind, subject = claim.kind, claim.subject
     row, column, releases = subject, claim.get("capability") or "", ""
     if kind is ClaimKind.DEPLOYMENT:
@@ -123,28 +107,18 @@ def topic_of(claim: Claim) -> ClaimTopic:
         releases = canonical(claim.specifier)
     elif kind is ClaimKind.INTEGRATION:
         row = " ".join(filter(None, (subject, claim.get("backend"), claim.get("role"))))
-    return ClaimTopic(kind.value, row, column, releases)
-
-
-def describe_claim(claim: Claim) -> str:
-    """Return a short summary of a claim."""
-    words = [claim.specifier, claim.status.value]
-    words += [f"{key} {value}" for key, value in claim.scope if key in ("automatic", "until")]
-    return ", ".join(word for word in words if word)
+    return ClaimTopic(kind, row, column, releases)
 
 
 Dates: TypeAlias = Callable[[Version], "dt.date | None"]
 
-ON_THE_LIBRARY = (ClaimKind.CAPABILITY, ClaimKind.BRANCH, ClaimKind.RUNTIME, ClaimKind.NOTE)
-"""The kinds of claims whose specifiers are releases of the library itself."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Assessment:
-    """The documents that are likely out of date (none if unknown), and the reason."""
+    """The reason, and the documents that are likely out of date (none if unknown)."""
 
-    stale: frozenset[str]
     reason: str
+    stale: Collection[str] = ()
 
 
 def no_dates(_: Version) -> dt.date | None:
@@ -154,10 +128,11 @@ def no_dates(_: Version) -> dt.date | None:
 
 def release_dates(project: Project) -> Dates:
     """Return a function from a version to its release date; for `2.0` the first of its series."""
-    uploaded: dict[Version, dt.date] = {}
-    for release in project.releases:
-        if release.uploaded is not None:
-            uploaded[Version(release.version)] = release.uploaded.date()
+    uploaded = {
+        Version(release.version): release.uploaded.date()
+        for release in project.releases
+        if release.uploaded is not None
+    }
 
     def date_of(version: Version) -> dt.date | None:
         if version in uploaded:
@@ -173,8 +148,8 @@ def release_dates(project: Project) -> Dates:
 
 def newest_release(page: AuditedPage, kinds: Iterable[ClaimKind]) -> Version | None:
     """Return the newest lower bound of the library's releases on the page."""
-    bounds = [lower_bound(claim.specifier) for claim in page.of_kind(*kinds)]
-    return max((version for version in bounds if version is not None), default=None)
+    bounds = (lower_bound(claim.specifier) for claim in page.of_kind(*kinds))
+    return max(filter(None, bounds), default=None)
 
 
 def dated_version(version: Version, dates: Dates) -> str:
@@ -187,50 +162,51 @@ def compare_newest(
     one: Sequence[AuditedPage],
     other: Sequence[AuditedPage],
     dates: Dates,
-    kinds: Sequence[ClaimKind] = ON_THE_LIBRARY,
+    table: ClaimKind | None = None,
 ) -> Assessment:
     """Assess two sides by the newest releases that their pages name.
 
+    The age of what a page says of the library's own branches and runtimes is that of these tables.
     A side is likely out of date if all newest releases of its pages are older than those of each
     page of the other side.
     """
+    kinds = _LIBRARY_ITSELF if table in _LIBRARY_ITSELF else _ON_THE_LIBRARY
     first, second = (
         [version for page in side if (version := newest_release(page, kinds)) is not None]
         for side in (one, other)
     )
     for side, own, others in ((one, first, second), (other, second, first)):
         if len(own) == len(side) and own and others and max(own) < min(others):
+            stale = [page.document for page in side]
             names = "it names is" if len(side) == 1 else "they name is"
             return Assessment(
-                frozenset(page.document for page in side),
-                f"likely out of date: {', '.join(page.document for page in side)}; the newest"
-                f" release {names} {dated_version(max(own), dates)}, the other side names"
+                f"likely out of date: {', '.join(stale)}; the newest release {names}"
+                f" {dated_version(max(own), dates)}, the other side names"
                 f" {dated_version(min(others), dates)}",
+                stale,
             )
     if not first or not second:
-        return Assessment(frozenset(), "cannot tell which: not every page names releases")
+        return Assessment("cannot tell which: not every page names releases")
     return Assessment(
-        frozenset(),
-        f"cannot tell which: the newest releases named are {_span(first)} against {_span(second)}",
+        f"cannot tell which: the newest releases named are {_span(first)} against {_span(second)}"
     )
 
 
-def compare_stages(statuses: Mapping[str, Status], ladder: str) -> Assessment | None:
+def compare_stages(statuses: Mapping[str, str], ladder: str) -> Assessment | None:
     """Assess documents by stages that follow each other in time (`ladder` in `data/audit.toml`).
 
     `statuses` are by document. Documents with an earlier stage are likely out of date. Returns None
     if a status is not on the ladder.
     """
     stages: Sequence[str] = read_data("audit")["stages"][ladder]
-    if any(status.value not in stages for status in statuses.values()):
+    if not set(stages).issuperset(statuses.values()):
         return None
-    reached = max(stages.index(status.value) for status in statuses.values())
-    behind = [name for name, status in statuses.items() if stages.index(status.value) < reached]
-    order = " -> ".join(stages)
+    reached = max(map(stages.index, statuses.values()))
+    behind = sorted(name for name, status in statuses.items() if stages.index(status) < reached)
     return Assessment(
-        frozenset(behind),
-        f"likely out of date: {', '.join(sorted(behind))}; the stages follow each other in time"
-        f" ({order}), and another page has reached {stages[reached]}",
+        f"likely out of date: {', '.join(behind)}; the stages follow each other in time"
+        f" ({' -> '.join(stages)}), and another page has reached {stages[reached]}",
+        behind,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from rich import box
@@ -16,8 +16,8 @@ from matrix.features.audit.documents import compare_documents
 from matrix.features.audit.findings import AuditFinding, finding_texts
 from matrix.features.audit.index import compare_with_index
 from matrix.features.audit.pages import no_dates, release_dates
-from matrix.features.audit.wheel_scope import InspectionScope
-from matrix.features.audit.wheels import inspect_artifacts, table_rows, wheel_remarks
+from matrix.features.audit.wheel_platforms import InspectionScope
+from matrix.features.audit.wheels import inspect_artifacts
 from matrix.model.claim import Claim
 from matrix.pypi.index import Index
 from matrix.reporting.text import count_text
@@ -34,22 +34,13 @@ class AuditInput:
 
 
 @dataclasses.dataclass(frozen=True)
-class TextTable:
-    """A table for the terminal."""
-
-    title: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclasses.dataclass(frozen=True)
 class Section:
     """The result of one part: findings, tables and remarks to print, `data` for JSON."""
 
     name: str
     findings: tuple[AuditFinding, ...]
-    tables: tuple[TextTable, ...] = ()
-    remarks: tuple[str, ...] = ()
+    tables: Sequence[Table] = ()
+    remarks: Sequence[str] = ()
     data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -63,13 +54,13 @@ def _documents(subject: AuditInput) -> Section:
         remarks.append(f"release dates not available: {error.message}")
     findings = compare_documents(subject.claims, dates=dates, unread=subject.unread)
     documents = list(dict.fromkeys(claim.document for claim in subject.claims))
-    return Section("documents", findings, remarks=tuple(remarks), data={"documents": documents})
+    return Section("documents", findings, remarks=remarks, data={"documents": documents})
 
 
 def _index(subject: AuditInput) -> Section:
     project = subject.index.project("ddtrace")
     report = compare_with_index(subject.claims, project)
-    rows = tuple(
+    rows = (
         (
             f"ddtrace {row.specifier}".strip(),
             ", ".join(row.pythons),
@@ -78,7 +69,7 @@ def _index(subject: AuditInput) -> Section:
         )
         for row in report.rows
     )
-    table = TextTable(
+    table = _table(
         "Artifacts on the index for each runtime: a wheel, or only a source distribution (source)",
         ("range", "CPython", "platforms", "releases"),
         rows,
@@ -98,18 +89,32 @@ def _index(subject: AuditInput) -> Section:
     data = dataclasses.asdict(report)
     del data["findings"]
     data["snapshot"] = project.fetched.isoformat()
-    return Section("index", report.findings, (table,), tuple(remarks), data)
+    return Section("index", report.findings, [table], remarks, data)
 
 
 def _artifacts(subject: AuditInput) -> Section:
     report, fetched = inspect_artifacts(subject.claims, subject.index, subject.scope)
-    table = TextTable(
+    texts = finding_texts()
+    table = _table(
         "Problems inside wheels",
         ("finding", "subject", "problem", "wheels: inspected releases"),
-        table_rows(report),
+        (
+            (texts[row.kind].title, row.subject, row.says, "\n".join(map(str, row.where)))
+            for row in report.rows
+        ),
     )
-    remarks = wheel_remarks(report, fetched)
-    return Section("artifacts", report.findings, (table,), remarks, report.to_json())
+    remarks = [
+        f"{report.wheels} wheels inspected ({fetched / _MIB:.0f} MiB downloaded), of ddtrace "
+        + (", ".join(report.releases) or "(none)"),
+        (
+            "ranges are of these releases; without --every, only wheels for the oldest and the"
+            " newest CPython of a platform are inspected"
+        ),
+    ]
+    if report.left:
+        remarks.append(f"not inspected: {len(report.left)} wheels")
+    remarks += report.notes
+    return Section("artifacts", report.findings, [table], remarks, report.to_json())
 
 
 SECTIONS: Mapping[str, Callable[[AuditInput], Section]] = {
@@ -127,6 +132,7 @@ def audit_sections(subject: AuditInput, names: Sequence[str]) -> Iterator[Sectio
             yield section(subject)
 
 
+_MIB = 1 << 20
 # The width of output to a file or pipe: enough for the longest row.
 _WIDTH = 160
 
@@ -136,9 +142,10 @@ def show_section(section: Section, out: TextIO) -> None:
     console = Console(
         file=out, width=None if out.isatty() else _WIDTH, highlight=False, markup=False
     )
-    console.rule(f"{section.name}: {_count(section)}", align="left", style="bold")
+    count = count_text(len(section.findings), "finding") if section.findings else "no findings"
+    console.rule(f"{section.name}: {count}", align="left", style="bold")
     for table in section.tables:
-        console.print(_rich_table(table))
+        console.print(table)
     for finding in section.findings:
         for line, style in _lines(finding):
             console.print(line, style=style, soft_wrap=not out.isatty())
@@ -169,17 +176,13 @@ def _lines(finding: AuditFinding) -> Iterator[tuple[str, str]]:
         yield f"    {finding.reason}", "italic"
 
 
-def _rich_table(table: TextTable) -> Table:
+def _table(title: str, headers: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:
     """Return a table for the terminal that shows repeated values of its first column once."""
-    rich_table = Table(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD)
-    for header in table.headers:
-        rich_table.add_column(header, overflow="fold")
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+    for header in headers:
+        table.add_column(header, overflow="fold")
     previous = ""
-    for row in table.rows:
-        rich_table.add_row("" if row[0] == previous else row[0], *map(Text, row[1:]))
-        previous = row[0]
-    return rich_table
-
-
-def _count(section: Section) -> str:
-    return count_text(len(section.findings), "finding") if section.findings else "no findings"
+    for first, *others in rows:
+        table.add_row("" if first == previous else first, *map(Text, others))
+        previous = first
+    return table

@@ -134,41 +134,21 @@ def group_releases(ordered: Sequence[str], selected: Collection[str]) -> tuple[R
     A small gap is part of a range if the runs before and after it are longer than the gap.
     """
     selected = frozenset(selected)
-    pieces: list[tuple[int, int]] = []
-    for position, release in enumerate(ordered):
-        if release not in selected:
+    ranges: list[ReleaseRange] = []
+    before: list[str] = []
+    gap: list[str] = []
+    for is_selected, releases in itertools.groupby(ordered, selected.__contains__):
+        run = list(releases)
+        if not is_selected:
+            gap = run
             continue
-        if pieces and pieces[-1][1] == position - 1:
-            pieces[-1] = (pieces[-1][0], position)
+        if ranges and len(gap) <= _MAX_GAP and len(gap) < min(len(before), len(run)):
+            gaps = (*ranges[-1].gaps, *gap)
+            ranges[-1] = dataclasses.replace(ranges[-1], last=run[-1], gaps=gaps)
         else:
-            pieces.append((position, position))
-    joined: list[list[tuple[int, int]]] = []
-    for piece in pieces:
-        if joined and _small_gap(joined[-1][-1], piece):
-            joined[-1].append(piece)
-        else:
-            joined.append([piece])
-    return tuple(
-        ReleaseRange(
-            ordered[group[0][0]],
-            ordered[group[-1][1]],
-            tuple(
-                ordered[position]
-                for (_, end), (start, _) in itertools.pairwise(group)
-                for position in range(end + 1, start)
-            ),
-        )
-        for group in joined
-    )
-
-
-def expand_ranges(ordered: Sequence[str], ranges: Iterable[ReleaseRange]) -> tuple[str, ...]:
-    """Return the releases of the ranges, in order; the inverse of `group_releases`."""
-    position = {release: number for number, release in enumerate(ordered)}
-    selected: set[str] = set()
-    for span in ranges:
-        selected |= set(ordered[position[span.first] : position[span.last] + 1]) - set(span.gaps)
-    return tuple(release for release in ordered if release in selected)
+            ranges.append(ReleaseRange(run[0], run[-1]))
+        before = run
+    return tuple(ranges)
 
 
 def describe_releases(ordered: Sequence[str], selected: Collection[str]) -> str:
@@ -180,11 +160,6 @@ def describe_releases(ordered: Sequence[str], selected: Collection[str]) -> str:
     if len(ranges) == 1 and first == ranges[0].last and first not in (ordered[0], ordered[-1]):
         return f"only {first}"
     return ", ".join(_describe(span, ordered) for span in ranges)
-
-
-def _small_gap(before: tuple[int, int], after: tuple[int, int]) -> bool:
-    gap = after[0] - before[1] - 1
-    return gap <= _MAX_GAP and all(end - start + 1 > gap for start, end in (before, after))
 
 
 def _describe(span: ReleaseRange, ordered: Sequence[str]) -> str:

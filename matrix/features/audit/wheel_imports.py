@@ -11,8 +11,7 @@ import collections
 import dataclasses
 import fnmatch
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from packaging.tags import Tag, parse_tag
 
@@ -49,18 +48,15 @@ class WheelModules:
         Imports whose failure is (or may be) caught are skipped.
         """
         missing = []
-        cache: dict[tuple[str, str], str] = {}
+        missing_name = functools.cache(self._missing)
         for name, module in sorted(self.sources.items()):
             for statement in module.imports:
                 if statement.condition is ImportCondition.GUARDED or not (
                     module.exact or statement.condition is ImportCondition.ALWAYS
                 ):
                     continue
-                key = (statement.module, statement.name)
-                if key not in cache:
-                    cache[key] = self._missing(statement)
-                if cache[key]:
-                    missing.append((name, statement, cache[key]))
+                if lacking := missing_name(statement.module, statement.name):
+                    missing.append((name, statement, lacking))
         return tuple(missing)
 
     @functools.lru_cache(maxsize=32)  # noqa: B019 - bounded; two starts of a few wheels
@@ -81,30 +77,29 @@ class WheelModules:
     def _imported(self, name: str) -> Iterator[str]:
         for statement in self.sources[name].imports:
             if statement.condition is ImportCondition.ALWAYS:
-                yield self._submodule(statement) or statement.module
+                yield self._submodule(statement.module, statement.name) or statement.module
 
-    def _submodule(self, statement: Import) -> str:
+    def _submodule(self, package: str, name: str) -> str:
         """Return the module that `from package import name` imports, "" for another name."""
-        name = f"{statement.module}.{statement.name}"
-        return name if statement.name and name in self.names else ""
+        submodule = f"{package}.{name}"
+        return submodule if name and submodule in self.names else ""
 
-    def _missing(self, statement: Import) -> str:
+    def _missing(self, package: str, name: str) -> str:
         """Return the name that an import cannot find in the wheel, "" if there is none."""
-        if statement.module.partition(".")[0] not in self.top_level:
+        if package.partition(".")[0] not in self.top_level:
             return ""
-        for part in _parts(statement.module):
+        for part in _parts(package):
             if part not in self.names:
                 return part
             if part in self.native:
                 return ""  # an extension module may define submodules
-        name = statement.name
-        if not name or name == "*" or self._submodule(statement):
+        if not name or name == "*" or self._submodule(package, name):
             return ""
-        module = self.sources.get(statement.module)
+        module = self.sources.get(package)
         if module is None or module.names is None or name in module.names:
             return ""
         # Names such as `__path__` and `__file__` are bound by the import itself.
-        return "" if name.startswith("__") else f"{statement.module}.{name}"
+        return "" if name.startswith("__") else f"{package}.{name}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,8 +109,7 @@ class _Key:
     contents: WheelContents = dataclasses.field(compare=False)
 
 
-def wheel_modules(contents: WheelContents) -> WheelModules:
-    """Return the modules of a wheel."""
+def _wheel_modules(contents: WheelContents) -> WheelModules:
     native = set()
     for path in contents.names:
         if path.endswith(_EXTENSIONS):
@@ -159,14 +153,24 @@ def standard_library(python: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def missing_modules(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterator[WheelProblem]:
+def import_problems(wheel: InspectedWheel) -> Iterator[WheelProblem]:
+    """Yield the imports that neither the wheel nor its requirements and CPython provide."""
+    modules = _wheel_modules(wheel.contents)
+    yield from _missing_modules(modules)
+    platform, python = wheel.platform, wheel.python
+    if platform is not None and python:
+        required = requirements_on(wheel.contents.metadata, platform.markers(python))
+        yield from _undeclared_imports(modules, python, required)
+
+
+def _missing_modules(modules: WheelModules) -> Iterator[WheelProblem]:
     """Yield the imports of modules that are missing in the wheel's own package.
 
     Imports in functions count, because they fail when the function is called; imports whose failure
     is (or may be) caught do not. Imports that the tracer always executes on start have their own
     kind of finding.
     """
-    modules = wheel_modules(wheel.contents)
+    needs = read_data("artifacts")
     start = modules.reached(tuple(needs["start"]["modules"]))
     for name, statement, missing in modules.missing:
         if _matches(name, needs["copied"]["modules"]):
@@ -182,30 +186,30 @@ def missing_modules(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterator
         )
 
 
-def undeclared_imports(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterator[WheelProblem]:
+def _undeclared_imports(
+    modules: WheelModules, python: str, required: Iterable[WheelRequirement]
+) -> Iterator[WheelProblem]:
     """Yield imports on start of the tracer or a capability that no requirement and CPython provide.
 
     Each has the chain of imports that leads there.
     """
-    platform, python = wheel.platform, wheel.python
-    if platform is None or not python:
-        return
-    modules = wheel_modules(wheel.contents)
-    required = {
-        requirement.project
-        for requirement in requirements_on(wheel.contents.metadata, platform.markers(python))
-    }
+    needs = read_data("artifacts")
     start = (*needs["start"]["modules"], *needs["start"]["switched"])
-    available = standard_library(python) | modules.top_level | _provided(required, needs["modules"])
+    available = {*standard_library(python), *modules.top_level}
+    for requirement in required:
+        project = requirement.project
+        available.update(needs["modules"].get(project, [project.replace("-", "_")]))
     for name, chain in modules.reached(start).items():
         if _matches(name, [*needs["on-demand"]["modules"], *needs["copied"]["modules"]]):
             continue
         module = modules.sources[name]
+        package = name if module.path.endswith("/__init__.py") else name.rpartition(".")[0]
         for statement in module.imports:
             top = statement.module.partition(".")[0]
             if statement.condition is not ImportCondition.ALWAYS or top in available:
                 continue
-            if python.startswith("2") and _sibling(name, module, top) in modules.names:
+            # `import top` of Python 2 tries a sibling module first.
+            if python.startswith("2") and f"{package}.{top}" in modules.names:
                 continue
             chain_text = " > ".join(chain)
             says = f"{chain_text} imports {statement.module}, which no requirement provides"
@@ -218,20 +222,6 @@ def _matches(name: str, globs: Sequence[str]) -> bool:
     return any(fnmatch.fnmatch(name, glob) for glob in globs)
 
 
-def _provided(required: set[str], modules: Mapping[str, Sequence[str]]) -> frozenset[str]:
-    """Return the top-level modules of these projects."""
-    provided: set[str] = set()
-    for project in required:
-        provided.update(modules.get(project, [project.replace("-", "_")]))
-    return frozenset(provided)
-
-
-def _sibling(name: str, module: ModuleImports, top: str) -> str:
-    """Return the sibling module that `import top` of Python 2 tries first."""
-    package = name if module.path.endswith("/__init__.py") else name.rpartition(".")[0]
-    return f"{package}.{top}"
-
-
 class RequirementChecker:
     """Compares requirements with the index; `unavailable` are errors of the index by project."""
 
@@ -239,7 +229,7 @@ class RequirementChecker:
         self._index = index
         self.unavailable: dict[str, str] = {}
         self._releases: Callable[[str], Releases | None] = functools.cache(self._fetch)
-        self._reasons: dict[tuple[str, str, str, str], str] = {}
+        self._reason: Callable[[str, str, str, WheelPlatform], str] = functools.cache(self._find)
 
     def unmet(self, wheel: InspectedWheel) -> Iterator[WheelProblem]:
         """Yield the requirements of a wheel that are invalid or that no release fulfils."""
@@ -252,12 +242,10 @@ class RequirementChecker:
         if platform is None or not python:
             return
         for requirement in requirements_on(wheel.contents.metadata, platform.markers(python)):
-            key = (requirement.project, requirement.specifier, python, platform.text)
-            if key not in self._reasons:
-                self._reasons[key] = self._reason(requirement, python, platform)
-            if self._reasons[key]:
-                says = f"requires {requirement.as_written}: {self._reasons[key]}"
-                subject = f"requirement/{requirement.project}"
+            name = requirement.project
+            if reason := self._reason(name, requirement.specifier, python, platform):
+                says = f"requires {requirement.as_written}: {reason}"
+                subject = f"requirement/{name}"
                 yield WheelProblem(FindingKind.REQUIREMENT_UNMET, subject, says, "METADATA")
 
     def _fetch(self, project: str) -> Releases | None:
@@ -267,12 +255,12 @@ class RequirementChecker:
             self.unavailable[project] = error.message
             return None
 
-    def _reason(self, requirement: WheelRequirement, python: str, platform: WheelPlatform) -> str:
+    def _find(self, name: str, specifier: str, python: str, platform: WheelPlatform) -> str:
         """Return why no release on the index fulfils a requirement, "" if one does."""
-        project = self._releases(requirement.project)
+        project = self._releases(name)
         if project is None:
             return ""
-        releases = project.matching(requirement.specifier)
+        releases = project.matching(specifier)
         if not releases:
             return "the index has no such release"
         for machine in platform.machines:

@@ -8,63 +8,72 @@ from __future__ import annotations
 
 import fnmatch
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from matrix.features.audit.findings import FindingKind
 from matrix.features.audit.wheel_platforms import InspectedWheel, WheelPlatform, WheelProblem
 from matrix.pypi.native_libraries import NativeLibrary
 from matrix.pypi.wheel_contents import WheelContents
+from matrix.system.data_files import read_data
 
 # The names that musl's loader resolves to itself: `reserved` in load_library of
 # https://git.musl-libc.org/cgit/musl/tree/ldso/dynlink.c
 _MUSL_RESERVED = {"c", "pthread", "rt", "m", "dl", "util", "xnet"}
 
 
-def required_library_globs(needs: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the globs of the libraries that capabilities need."""
-    places = [place for library in needs["library"].values() for place in library]
+def required_library_globs() -> tuple[str, ...]:
+    """Return the globs of the libraries that capabilities need, by `data/artifacts.toml`."""
+    libraries = read_data("artifacts")["library"].values()
+    places = [place for library in libraries for place in library]
     return tuple(sorted({glob for place in places for glob in place["files"]}))
 
 
-def misplaced_libraries(wheel: InspectedWheel) -> Iterator[WheelProblem]:
-    """Yield the libraries for another machine or C library than the wheel's tags."""
+def library_problems(wheel: InspectedWheel) -> Iterator[WheelProblem]:
+    """Yield the libraries that a wheel lacks, and those for another machine or C library.
+
+    A wheel for any platform, or for an unknown one, has no such problems.
+    """
     platform = wheel.platform
-    if platform is None:
-        return
+    if platform is not None:
+        yield from _missing_libraries(wheel.contents, platform)
+        yield from _misplaced_libraries(wheel.contents, platform)
+
+
+def _misplaced_libraries(
+    contents: WheelContents, platform: WheelPlatform
+) -> Iterator[WheelProblem]:
     groups: dict[str, list[NativeLibrary]] = defaultdict(list)
-    for library in wheel.contents.libraries:
-        groups[_stem(library.path)].append(library)
+    for library in contents.libraries:
+        groups[library.path.rpartition("/")[2].partition(".")[0]].append(library)
     for group in groups.values():
-        complete = not _unsupported_machines(group, platform)
+        complete = len(_supported_machines(group, platform)) == len(platform.machines)
         for library in group:
-            if not _supports(library, platform):
+            says = f"is {_describe(library)}"
+            if not _supported_machines([library], platform):
                 kind = FindingKind.LIBRARY_NEEDLESS if complete else FindingKind.LIBRARY_FOREIGN
-                yield _problem(kind, library, f"is {_describe(library)}")
+                yield _problem(kind, library, says)
             elif not complete:
-                yield _problem(
-                    FindingKind.LIBRARY_FOREIGN, library, f"is {_describe(library)} only"
-                )
+                yield _problem(FindingKind.LIBRARY_FOREIGN, library, f"{says} only")
             else:
                 yield from _foreign_libc(library, platform)
 
 
-def missing_libraries(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterator[WheelProblem]:
+def _missing_libraries(contents: WheelContents, platform: WheelPlatform) -> Iterator[WheelProblem]:
     """Yield the capabilities whose libraries the wheel lacks for its machines."""
-    platform = wheel.platform
-    if platform is None:
-        return
+    needs = read_data("artifacts")
     for capability, need in needs["capability"].items():
         for name in need["libraries"]:
-            place = _place(wheel.contents, needs["library"][name])
+            places = needs["library"][name]
+            place = next((one for one in places if one["loader"] in contents.names), None)
             if place is None:
                 continue
             libraries = [
                 library
-                for library in wheel.contents.libraries
+                for library in contents.libraries
                 if any(fnmatch.fnmatch(library.path, glob) for glob in place["files"])
             ]
-            missing = _unsupported_machines(libraries, platform)
+            supported = _supported_machines(libraries, platform)
+            missing = [machine for machine in platform.machines if machine not in supported]
             if missing:
                 others = ", ".join(sorted(set(map(_describe, libraries))))
                 yield WheelProblem(
@@ -76,28 +85,15 @@ def missing_libraries(wheel: InspectedWheel, needs: Mapping[str, Any]) -> Iterat
                 )
 
 
-def _place(
-    contents: WheelContents, places: Sequence[Mapping[str, Any]]
-) -> Mapping[str, Any] | None:
-    names = frozenset(contents.names)
-    return next((place for place in places if place["loader"] in names), None)
-
-
-def _supports(library: NativeLibrary, platform: WheelPlatform) -> bool:
-    return library.format == platform.format and not set(library.machines).isdisjoint(
-        platform.machines
-    )
-
-
-def _unsupported_machines(libraries: Sequence[NativeLibrary], platform: WheelPlatform) -> list[str]:
-    """Return the machines of the platform that none of the libraries supports."""
-    supported = {
+def _supported_machines(libraries: Iterable[NativeLibrary], platform: WheelPlatform) -> set[str]:
+    """Return the machines of the platform that some of the libraries supports."""
+    machines = {
         machine
         for library in libraries
         if library.format == platform.format
         for machine in library.machines
     }
-    return [machine for machine in platform.machines if machine not in supported]
+    return machines.intersection(platform.machines)
 
 
 def _foreign_libc(library: NativeLibrary, platform: WheelPlatform) -> Iterator[WheelProblem]:
@@ -110,35 +106,24 @@ def _foreign_libc(library: NativeLibrary, platform: WheelPlatform) -> Iterator[W
             if name.removeprefix("lib").partition(".")[0] not in _MUSL_RESERVED
         ]
         if hard:
-            yield _problem(
-                FindingKind.LIBRARY_FOREIGN_LIBC,
-                library,
-                f"needs {', '.join(hard)} of glibc, which musl does not have",
-            )
+            says = f"needs {', '.join(hard)} of glibc, which musl does not have"
+            yield _problem(FindingKind.LIBRARY_FOREIGN_LIBC, library, says)
         elif glibc:
-            yield _problem(
-                FindingKind.LIBRARY_BUILT_FOR_GLIBC,
-                library,
+            says = (
                 f"needs {', '.join(sorted(glibc))} of glibc; musl's loader resolves these names to"
-                " itself, which works if it has all symbols",
+                " itself, which works if it has all symbols"
             )
+            yield _problem(FindingKind.LIBRARY_BUILT_FOR_GLIBC, library, says)
     elif platform.libc == "glibc":
         musl = [name for name in needed if "musl" in name]
         if musl:
-            yield _problem(
-                FindingKind.LIBRARY_FOREIGN_LIBC,
-                library,
-                f"needs {', '.join(musl)}, which glibc does not have",
-            )
+            says = f"needs {', '.join(musl)}, which glibc does not have"
+            yield _problem(FindingKind.LIBRARY_FOREIGN_LIBC, library, says)
 
 
 def _is_glibc(name: str) -> bool:
     stem, _, version = name.partition(".so.")
     return stem.removeprefix("lib") in _MUSL_RESERVED and version in {"6", "2", "1", "0"}
-
-
-def _stem(path: str) -> str:
-    return path.rpartition("/")[2].partition(".")[0]
 
 
 def _problem(kind: FindingKind, library: NativeLibrary, says: str) -> WheelProblem:

@@ -1,11 +1,19 @@
-"""CPython and platform of a wheel's tags, an inspected wheel, and a problem in a wheel."""
+"""Wheels to inspect: their CPython and platform, their selection, and a problem in one."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from packaging.version import Version
 
 from matrix.features.audit.findings import FindingKind
+from matrix.model.claim import Claim, ClaimKind, Status
+from matrix.model.index import File, Project
+from matrix.pypi.releases import Releases, lowest_named, python_key
 from matrix.pypi.wheel_contents import WheelContents
 
 _LINUX = re.compile(
@@ -15,12 +23,14 @@ _MACOS = re.compile(r"macosx_\d+_\d+_(?P<cpu>.+)")
 _MACHINES = {"arm64": "aarch64", "amd64": "x86_64", "i386": "i686"}
 _WINDOWS = {"win32": "i686", "win_amd64": "x86_64", "win_arm64": "aarch64"}
 _FAT = {"universal2": ("x86_64", "aarch64"), "intel": ("x86_64", "i686")}
-# The values of `platform.machine()` that differ, by format of native libraries.
-_MARKER_MACHINES: dict[str, dict[str, str]] = {
-    "elf": {},
-    "mach-o": {"aarch64": "arm64"},
-    "pe": {"aarch64": "ARM64", "x86_64": "AMD64", "i686": "x86"},
+# By format of native libraries: the values of `platform.system()`, `sys.platform` and `os.name`,
+# and those of `platform.machine()` that differ.
+_SYSTEMS: dict[str, tuple[str, str, str, dict[str, str]]] = {
+    "elf": ("Linux", "linux", "posix", {}),
+    "mach-o": ("Darwin", "darwin", "posix", {"aarch64": "arm64"}),
+    "pe": ("Windows", "win32", "nt", {"aarch64": "ARM64", "x86_64": "AMD64", "i686": "x86"}),
 }
+_ENDS = 2
 _INTERPRETER = re.compile(r"(?:cp|py)(?P<major>\d)(?P<minor>\d*)")
 
 
@@ -41,17 +51,14 @@ class WheelPlatform:
 
         https://packaging.python.org/en/latest/specifications/dependency-specifiers/
         """
-        system, name, os_name = {
-            "elf": ("Linux", "linux2" if python.startswith("2") else "linux", "posix"),
-            "mach-o": ("Darwin", "darwin", "posix"),
-            "pe": ("Windows", "win32", "nt"),
-        }[self.format]
-        machine = _MARKER_MACHINES[self.format].get(self.machines[0], self.machines[0])
+        system, name, os_name, machines = _SYSTEMS[self.format]
+        if system == "Linux" and python.startswith("2"):
+            name = "linux2"
         return {
             "implementation_name": "cpython",
             "implementation_version": f"{python}.0",
             "os_name": os_name,
-            "platform_machine": machine,
+            "platform_machine": machines.get(self.machines[0], self.machines[0]),
             "platform_python_implementation": "CPython",
             "platform_system": system,
             "python_full_version": f"{python}.0",
@@ -64,6 +71,11 @@ def parse_python(tags: str) -> str:
     """Return `3.9` for `cp39-cp39-...`, the first of several; "" without a minor version."""
     match = _INTERPRETER.match(tags)
     return f"{match['major']}.{match['minor']}" if match and match["minor"] else ""
+
+
+def python_order(python: str) -> tuple[int, ...]:
+    """Return a key that orders the results of `parse_python`, "" first."""
+    return python_key(python) if python else ()
 
 
 def parse_platform(tags: str) -> WheelPlatform | None:
@@ -116,3 +128,62 @@ class WheelProblem:
     says: str
     member: str = ""
     line: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class InspectionScope:
+    """The extent of an inspection, and where its results are cached.
+
+    `every` selects all wheels of all final releases, else those at the documents' boundaries are
+    inspected. `offline` uses only the cache. `report` is called with `done, total` numbers.
+    """
+
+    cache_dir: Path
+    every: bool = False
+    offline: bool = False
+    report: Callable[[int, int], None] = lambda _done, _total: None
+
+
+def boundary_releases(releases: Releases, claims: Iterable[Claim]) -> tuple[str, ...]:
+    """Return each capability's minimum, both ends of each branch, and the newest of each major.
+
+    The last ones are for branches without an upper bound, and for releases outside all branches.
+    """
+    boundaries: set[Version] = set()
+    spelling = {release.version: release.text for release in releases.all}
+    for claim in claims:
+        if claim.status is Status.NOT_SUPPORTED or not claim.specifier:
+            continue
+        matching = releases.matching(claim.specifier)
+        if claim.kind is ClaimKind.CAPABILITY and matching:
+            boundaries.add(matching[0].version)
+        elif claim.kind is ClaimKind.BRANCH and matching:
+            boundaries.add(matching[-1].version)
+            if lowest_named(claim.specifier):
+                boundaries.add(matching[0].version)
+    newest = {release.version.major: release.version for release in releases.all}
+    boundaries.update(newest.values())
+    return tuple(spelling[version] for version in sorted(boundaries))
+
+
+def select_wheels(
+    project: Project, releases: Sequence[str], *, every: bool = False
+) -> tuple[File, ...]:
+    """Return the wheels of these releases without yanked ones, newest release first.
+
+    By default only the wheels for the oldest and the newest CPython of each release and platform
+    are returned, because most problems affect a platform, or the CPythons at one end.
+    """
+    selected: list[File] = []
+    for release in reversed(project.releases):
+        if release.version not in releases:
+            continue
+        platforms: dict[str, list[File]] = defaultdict(list)
+        for file in release.files:
+            if file.tags and not file.yanked:
+                platform = parse_platform(file.tags)
+                platforms[platform.text if platform else "any"].append(file)
+        for files in platforms.values():
+            files.sort(key=lambda file: (python_order(parse_python(file.tags)), file.filename))
+            selected += files if every or len(files) < _ENDS else (files[0], files[-1])
+    return tuple(selected)

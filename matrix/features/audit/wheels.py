@@ -4,44 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from packaging.version import Version
 
-from matrix.features.audit.findings import (
-    AuditFinding,
-    DocumentLine,
-    FindingKind,
-    finding_texts,
-    sort_findings,
-)
+from matrix.features.audit.findings import AuditFinding, DocumentLine, FindingKind, sort_findings
 from matrix.features.audit.versions import group_releases
-from matrix.features.audit.wheel_imports import (
-    RequirementChecker,
-    missing_modules,
-    undeclared_imports,
+from matrix.features.audit.wheel_imports import RequirementChecker, import_problems
+from matrix.features.audit.wheel_libraries import library_problems, required_library_globs
+from matrix.features.audit.wheel_platforms import (
+    InspectedWheel,
+    InspectionScope,
+    WheelProblem,
+    boundary_releases,
+    python_order,
+    select_wheels,
 )
-from matrix.features.audit.wheel_libraries import (
-    misplaced_libraries,
-    missing_libraries,
-    required_library_globs,
-)
-from matrix.features.audit.wheel_platforms import InspectedWheel, WheelProblem
-from matrix.features.audit.wheel_scope import InspectionScope, boundary_releases, select_wheels
 from matrix.model.claim import Claim
 from matrix.model.index import Project
 from matrix.pypi.index import Index
 from matrix.pypi.inspect import WheelCache, WheelInspection, inspect_wheels
-from matrix.pypi.releases import Releases, python_key
+from matrix.pypi.releases import Releases
 from matrix.pypi.remote_file import HttpTransport
-from matrix.system.data_files import read_data
 
 # The largest number of places of a finding; the table has the others.
 _MAX_PLACES = 5
-_MIB = 1 << 20
+# The longest inspection.
+_SECONDS = 1800.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,13 +79,9 @@ class WheelReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report without its findings as JSON values."""
-        return {
-            "releases": list(self.releases),
-            "wheels": self.wheels,
-            "rows": [{**dataclasses.asdict(row), "kind": row.kind.value} for row in self.rows],
-            "left": list(self.left),
-            "notes": list(self.notes),
-        }
+        data = dataclasses.asdict(self)
+        del data["findings"]
+        return data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,18 +98,14 @@ _Group: TypeAlias = list[tuple[WheelProblem, _CheckedWheel]]
 
 
 class WheelChecker:
-    """Collects the problems of up to 40,000 wheels without keeping their contents.
+    """Collects the problems of up to 40,000 wheels without keeping their contents."""
 
-    `needs` is `data/artifacts.toml`.
-    """
-
-    def __init__(self, project: Project, index: Index, needs: Mapping[str, Any]) -> None:
+    def __init__(self, project: Project, index: Index) -> None:
         self._files = {
             file.filename: (release.version, file.tags)
             for release in project.releases
             for file in release.files
         }
-        self._needs = needs
         self._requirements = RequirementChecker(index)
         self._wheels: set[_CheckedWheel] = set()
         self._groups: dict[tuple[FindingKind, str], _Group] = defaultdict(list)
@@ -138,7 +123,11 @@ class WheelChecker:
             wheel = _CheckedWheel(inspected.release, platform, inspected.python, contents.filename)
             self._wheels.add(wheel)
             self._notes.update(f"{contents.filename}: {note}" for note in contents.notes)
-            for problem in _problems(inspected, self._needs, self._requirements):
+            for problem in (
+                *library_problems(inspected),
+                *import_problems(inspected),
+                *self._requirements.unmet(inspected),
+            ):
                 self._groups[problem.kind, problem.subject].append((problem, wheel))
         for error in inspection.refused:
             place = DocumentLine(error.source, 1, error.detail)
@@ -171,16 +160,6 @@ class WheelChecker:
         )
 
 
-def _problems(
-    wheel: InspectedWheel, needs: Mapping[str, Any], requirements: RequirementChecker
-) -> Iterator[WheelProblem]:
-    yield from missing_libraries(wheel, needs)
-    yield from misplaced_libraries(wheel)
-    yield from missing_modules(wheel, needs)
-    yield from undeclared_imports(wheel, needs)
-    yield from requirements.unmet(wheel)
-
-
 def _finding(
     kind: FindingKind,
     subject: str,
@@ -207,7 +186,9 @@ def _scopes(
     if wheels == {wheel for wheel in all_wheels if wheel[2] in group_versions}:
         return (WheelScope((), (), _ranges(releases, group_versions)),)
     by_platform: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for platform, python in sorted({key[:2] for key in wheels}, key=lambda key: _key(key[1])):
+    for platform, python in sorted(
+        {key[:2] for key in wheels}, key=lambda key: python_order(key[1])
+    ):
         of_both = [release for release in releases if (platform, python, release) in all_wheels]
         affected = [release for release in of_both if (platform, python, release) in wheels]
         by_platform[platform][_ranges(of_both, affected)].append(python)
@@ -226,17 +207,13 @@ def _ranges(ordered: Sequence[str], selected: Collection[str]) -> str:
     return ", ".join(map(str, group_releases(ordered, selected)))
 
 
-def _key(python: str) -> tuple[int, ...]:
-    return python_key(python) if python else ()
-
-
 def _describe_pythons(pythons: Sequence[str]) -> str:
     """Return CPythons as ranges of tags, e.g. `cp27, cp36 to cp311`."""
     runs: list[list[str]] = []
     for python in pythons:
         last = runs[-1][-1] if runs else ""
-        same_major = last and python and _key(last)[0] == _key(python)[0]
-        if same_major and _key(last)[1] + 1 == _key(python)[1]:
+        same_major = last and python and python_order(last)[0] == python_order(python)[0]
+        if same_major and python_order(last)[1] + 1 == python_order(python)[1]:
             runs[-1].append(python)
         else:
             runs.append([python])
@@ -252,7 +229,6 @@ def inspect_artifacts(
     Raises `IndexUnavailableError` if neither the index nor the cache has ddtrace.
     """
     project = index.project("ddtrace")
-    needs: Mapping[str, Any] = read_data("artifacts")
     final = Releases(project)
     releases: Sequence[str] = [release.text for release in final.all]
     if not scope.every:
@@ -261,21 +237,20 @@ def inspect_artifacts(
         select_wheels(project, [release], every=scope.every) for release in reversed(releases)
     ]
     total = sum(map(len, batches))
-    end = time.monotonic() + scope.seconds
-    checker = WheelChecker(project, index, needs)
-    done = fetched = 0
+    end = time.monotonic() + _SECONDS
+    checker = WheelChecker(project, index)
+    done = itertools.count(1)
+    fetched = 0
 
     def report(_: str) -> None:
-        nonlocal done
-        done += 1
-        scope.report(done, total)
+        scope.report(next(done), total)
 
     with contextlib.closing(HttpTransport()) as transport:
         for files in batches:
             # One release at a time, because the contents of all would not fit in memory.
             inspection = inspect_wheels(
                 *(files, WheelCache(scope.cache_dir), transport),
-                whole=required_library_globs(needs),
+                whole=required_library_globs(),
                 seconds=end - time.monotonic(),
                 offline=scope.offline,
                 report=report,
@@ -283,27 +258,3 @@ def inspect_artifacts(
             checker.add(inspection)
             fetched += inspection.fetched
     return checker.result(), fetched
-
-
-def table_rows(report: WheelReport) -> tuple[tuple[str, str, str, str], ...]:
-    """Return the rows of the table: finding, subject, problem, wheels."""
-    texts = finding_texts()
-    return tuple(
-        (texts[row.kind].title, row.subject, row.says, "\n".join(map(str, row.where)))
-        for row in report.rows
-    )
-
-
-def wheel_remarks(report: WheelReport, fetched: int) -> tuple[str, ...]:
-    """Return remarks about the extent of the inspection, and the notes of the report."""
-    remarks = [
-        f"{report.wheels} wheels inspected ({fetched / _MIB:.0f} MiB downloaded), of ddtrace "
-        + (", ".join(report.releases) or "(none)"),
-        (
-            "ranges are of these releases; without --every, only wheels for the oldest and the"
-            " newest CPython of a platform are inspected"
-        ),
-    ]
-    if report.left:
-        remarks.append(f"not inspected: {len(report.left)} wheels")
-    return (*remarks, *report.notes)

@@ -1,18 +1,21 @@
-"""Changes to a document, the evidence that they rest on, and claims that stay unchanged."""
+"""Changes to a document and claims that stay unchanged, and the evidence that they rest on."""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
+from matrix.features.corrections.basis import ObservedFindings
 from matrix.features.corrections.edit import Edit
+from matrix.features.corrections.page import PageText
 from matrix.judging.sentences import evidence_text
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.fact import Fact
 from matrix.model.service import Backend, against
-from matrix.model.verdict import Verdict
+from matrix.model.verdict import Outcome, Tightness, Verdict
 
 ClaimFact: TypeAlias = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 """The content of a claim without its place in a document: `Claim.fact`."""
@@ -128,3 +131,38 @@ def ground_for(claim: Claim, verdict: Verdict) -> ChangeGround:
         tuple(dict.fromkeys(cells))[:_MAX_CELLS],
         verdict.backends,
     )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClaimCase:
+    """All that corrections are derived from: pages by name, verdicts by claim id, findings."""
+
+    pages: Mapping[str, PageText]
+    verdicts: Mapping[str, Verdict]
+    observed: ObservedFindings
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """Return the claims of all documents."""
+        return tuple(claim for page in self.pages.values() for claim in page.claims)
+
+    def outcome(self, claim: Claim) -> Outcome:
+        """Return the outcome of a claim; one without a verdict is unverified."""
+        verdict = self.verdicts.get(claim.id)
+        return verdict.outcome if verdict else Outcome.UNVERIFIED
+
+    def tightness(self, claim: Claim) -> Tightness | None:
+        """Return how tight a confirmed minimum is, None for a claim that is not confirmed."""
+        confirmed = self.outcome(claim) is Outcome.CONFIRMED
+        return self.verdicts[claim.id].tightness if confirmed else None
+
+    def grounds(self, claims: Iterable[Claim]) -> tuple[ChangeGround, ...]:
+        """Return the verdicts on claims as grounds for a change."""
+        return tuple(ground_for(claim, self.verdicts[claim.id]) for claim in claims)
+
+    def refuted(self, claims: Iterable[Claim]) -> list[Claim]:
+        """Return those of the claims that are refuted."""
+        return [claim for claim in claims if self.outcome(claim) is Outcome.REFUTED]
+
+
+Correction: TypeAlias = DocumentChange | UnchangedClaim

@@ -5,7 +5,6 @@ The diffs are as `patch -p0` and `git apply -p0` take them.
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 import difflib
 import os
@@ -16,11 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
+from matrix.documents.source import byte_order_mark
+
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _PIPE = re.compile(r"(?<!\\)\|")
 _DIFF_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
@@ -101,9 +97,7 @@ class FileText:
 
 def parse_file_text(data: bytes) -> FileText:
     """Return the lines of a document whose encoding was checked when it was read."""
-    mark, codec = next(
-        (pair for pair in _BYTE_ORDER_MARKS if data.startswith(pair[0])), (b"", "utf-8")
-    )
+    mark, codec = byte_order_mark(data)
     text = data[len(mark) :].decode(codec)
     lines = [(match[1], match[2]) for match in _LINE.finditer(text)]
     # The pattern also matches the empty text behind the last line end.
@@ -129,6 +123,16 @@ def cell_spans(line: str) -> list[tuple[int, int]]:
     if spans and not line[slice(*spans[-1])].strip():
         spans = spans[:-1]
     return spans
+
+
+def column_cells(rows: Iterable[str], column: int) -> list[str]:
+    """Return the cells of a column with their padding, of the rows that have it."""
+    return [row[slice(*spans[column])] for row in rows if len(spans := cell_spans(row)) > column]
+
+
+def padding(cell: str) -> str:
+    """Return the padding before the text of a cell, a space for an empty one."""
+    return cell[: len(cell) - len(cell.lstrip())] if cell.strip() else " "
 
 
 def display_width(text: str) -> int:
@@ -166,30 +170,19 @@ def format_row(texts: Sequence[str], model: str, rows: Sequence[str]) -> str:
     line, position = "", 0
     for number, ((start, end), text) in enumerate(zip(cell_spans(model), texts, strict=True)):
         cell = model[start:end]
-        old = cell.strip()
-        before = cell[: len(cell) - len(cell.lstrip())] if old else " "
-        closed = end < len(model)
-        padded = before + text + (" " if closed and (cell.endswith(" ") or not old) else "")
-        if closed:
-            padded += " " * (_usual_width(rows, number) - display_width(padded))
+        padded = padding(cell) + text
+        if end < len(model):
+            padded += " " if cell.endswith(" ") or not cell.strip() else ""
+            widths = Counter(map(display_width, column_cells(rows, number))).most_common(1)
+            padded += " " * ((widths[0][0] if widths else 0) - display_width(padded))
         line += model[position:start] + padded
         position = end
     return line + model[position:]
 
 
-def _usual_width(rows: Sequence[str], column: int) -> int:
-    widths = Counter(
-        display_width(row[slice(*spans[column])])
-        for row in rows
-        if len(spans := cell_spans(row)) > column
-    )
-    common = widths.most_common(1)
-    return common[0][0] if common else 0
-
-
 def diff_root(paths: Sequence[Path], cwd: Path) -> Path:
     """Return the folder that names in the diffs are relative to: `cwd`, if it has all the files."""
-    absolute = [_normalized(cwd / path) for path in paths]
+    absolute = [Path(os.path.normpath(cwd / path)) for path in paths]
     if all(path.is_relative_to(cwd) for path in absolute):
         return cwd
     return Path(os.path.commonpath([path.parent for path in absolute]))
@@ -197,7 +190,7 @@ def diff_root(paths: Sequence[Path], cwd: Path) -> Path:
 
 def diff_name(path: Path, root: Path, cwd: Path) -> str:
     """Return the name of a file in the diffs, relative to `diff_root`."""
-    return _normalized(cwd / path).relative_to(root).as_posix()
+    return Path(os.path.normpath(cwd / path)).relative_to(root).as_posix()
 
 
 def unified_diff(old: bytes, new: bytes, name: str) -> bytes:
@@ -209,10 +202,6 @@ def unified_diff(old: bytes, new: bytes, name: str) -> bytes:
         return b""
     header = _header(name)
     return b"".join((b"--- " + header, b"+++ " + header, *_hunks(old, new)))
-
-
-def _normalized(path: Path) -> Path:
-    return Path(os.path.normpath(path))
 
 
 def _hunks(old: bytes, new: bytes) -> Iterator[bytes]:

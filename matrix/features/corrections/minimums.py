@@ -7,19 +7,21 @@ differ between documents, follow the one that evidence confirms.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from matrix.features.audit.findings import AuditFinding, FindingKind
 from matrix.features.audit.versions import contains, lower_bound
+from matrix.features.corrections.basis import KnownMinimum
 from matrix.features.corrections.change import (
     Action,
     ChangeGround,
+    ClaimCase,
+    Correction,
     DocumentChange,
     UnchangedClaim,
-    ground_for,
 )
-from matrix.features.corrections.observed import KnownMinimum, refuted_parts
-from matrix.features.corrections.page import ClaimCase, PageText
+from matrix.features.corrections.page import PageText
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.fact import FactKind, fact
 from matrix.model.verdict import Outcome, PartVerdict, Tightness
@@ -30,9 +32,7 @@ from matrix.planning.page import ClaimPage
 _MAX_FINDINGS = 6
 
 
-def corrected_minimums(
-    case: ClaimCase, page: PageText
-) -> Iterator[DocumentChange | UnchangedClaim]:
+def corrected_minimums(case: ClaimCase, page: PageText) -> Iterator[Correction]:
     """Yield a change for each capability whose minimum, or a claim depending on it, is refuted."""
     for claim, dependents in _dependents(page).items():
         wrong = case.refuted(dependents)
@@ -40,7 +40,7 @@ def corrected_minimums(
             continue
         known = _known_minimum(case, claim, wrong, dependents)
         if known is not None:
-            yield _with_minimum(case, page, claim, wrong, known)
+            yield _with_minimum(case, claim, wrong, known)
         elif claim in wrong:
             yield UnchangedClaim(
                 claim.document,
@@ -48,17 +48,13 @@ def corrected_minimums(
                 f"the minimum of {claim.subject}, {claim.as_written}",
                 "no release was observed in which everything refuted works",
                 refuted=True,
-                grounds=tuple(
-                    ground_for(other, case.verdicts[other.id])
-                    for other in wrong
-                    if other is claim or other.kind is ClaimKind.DEPLOYMENT
+                grounds=case.grounds(
+                    other for other in wrong if other is claim or other.kind is ClaimKind.DEPLOYMENT
                 ),
             )
 
 
-def agreeing_minimums(
-    case: ClaimCase, findings: Iterable[AuditFinding]
-) -> Iterator[DocumentChange | UnchangedClaim]:
+def agreeing_minimums(case: ClaimCase, findings: Iterable[AuditFinding]) -> Iterator[Correction]:
     """Yield a change for each minimum that is too high where another page has the exact one."""
     by_id = {claim.id: claim for claim in case.claims}
     for finding in findings:
@@ -79,29 +75,23 @@ def agreeing_minimums(
                 shown = tuple(one for one in case.observed.findings if one.cell in cells)
                 version = exact.specifier.removeprefix(">=")
                 known = KnownMinimum(version, exact=True, fails="", findings=shown)
-                page = case.pages[claim.document]
-                yield _with_minimum(case, page, claim, [claim, exact], known, action=Action.LOWER)
+                yield _with_minimum(case, claim, [claim, exact], known, action=Action.LOWER)
 
 
 def lowered_minimums(
     case: ClaimCase, page: PageText, settled: Collection[str]
-) -> Iterator[DocumentChange | UnchangedClaim]:
+) -> Iterator[Correction]:
     """Yield a change for each confirmed minimum below which an earlier release works as well.
 
     A minimum that is too high is not false: this is optional.
     """
     for claim in _dependents(page):
-        verdict = case.verdicts.get(claim.id)
-        if (
-            claim.id in settled
-            or verdict is None
-            or verdict.outcome is not Outcome.CONFIRMED
-            or verdict.tightness is not Tightness.EARLIER
-        ):
+        if claim.id in settled or case.tightness(claim) is not Tightness.EARLIER:
             continue
-        known = case.observed.minimum(verdict.parts, (), below=lower_bound(claim.specifier))
+        parts = case.verdicts[claim.id].parts
+        known = case.observed.minimum(parts, (), below=lower_bound(claim.specifier))
         if known is not None:
-            yield _with_minimum(case, page, claim, [claim], known, action=Action.LOWER)
+            yield _with_minimum(case, claim, [claim], known, action=Action.LOWER)
 
 
 def disagreements(
@@ -118,16 +108,14 @@ def disagreements(
         ):
             continue
         locations = ", ".join(dict.fromkeys(str(place) for place in finding.places))
-        judged = [by_id[place.claim] for place in places if place.claim in case.verdicts]
+        claims = [by_id[place.claim] for place in places if place.claim in case.verdicts]
         yield UnchangedClaim(
             places[0].document,
             places[0].line,
             f"{finding.subject}: {finding.says} ({locations})",
             f"no evidence decides it; {finding.reason}",
-            grounds=tuple(
-                ground_for(claim, case.verdicts[claim.id])
-                for claim in judged
-                if case.outcome(claim) is not Outcome.UNVERIFIED
+            grounds=case.grounds(
+                claim for claim in claims if case.outcome(claim) is not Outcome.UNVERIFIED
             ),
         )
 
@@ -140,15 +128,10 @@ def _dependents(page: PageText) -> dict[Claim, list[Claim]]:
     }
     for claim in page.claims:
         rule = coverage.rule(claim)
-        if (
-            claim in dependents
-            or not isinstance(rule, CoverageRule)
-            or not _promises_capability(claim)
-        ):
-            continue
-        minimum = documented_minimum(claim, rule, claim_page)
-        if minimum in dependents:
-            dependents[minimum].append(claim)
+        if isinstance(rule, CoverageRule) and _promises_capability(claim):
+            minimum = documented_minimum(claim, rule, claim_page)
+            if minimum in dependents:
+                dependents[minimum].append(claim)
     return dependents
 
 
@@ -170,29 +153,35 @@ def _known_minimum(
         # A claim that denies something is confirmed where nothing is observed.
         if verdict and (dependent is claim or dependent.status is not Status.NOT_SUPPORTED):
             parts += verdict.parts
-    required = [part for other in wrong for part in refuted_parts(case.verdicts[other.id].parts)]
+    required = [
+        part
+        for other in wrong
+        for part in case.verdicts[other.id].parts
+        if part.outcome is Outcome.REFUTED
+    ]
     optional = [part for part in parts if part not in required]
     return case.observed.minimum(required, optional, above=lower_bound(claim.specifier))
 
 
-def _with_minimum(  # noqa: PLR0913 - a change and its evidence
+def _with_minimum(
     case: ClaimCase,
-    page: PageText,
     claim: Claim,
     wrong: Sequence[Claim],
     known: KnownMinimum,
     *,
     action: Action = Action.MINIMUM,
-) -> DocumentChange | UnchangedClaim:
+) -> Correction:
     """Return the change that gives a capability another minimum and keeps the rest of the row."""
     grounds = _grounds(case, wrong, known)
     old, new = _only_minimum(claim), known.release
+    page = case.pages[claim.document]
     row = page.row(claim.line)
     column = row.layout.position("minimum") if row else None
     specifier = claim.specifier.replace(f">={old}", f">={new}") if old else f">={new}"
     replacement = None
     reason = "the cell has more than one version, or its position in the line is not known"
-    if row is not None and column is not None and _is_only_claim(page, claim):
+    is_alone = [other for other in page.claims if other.line == claim.line] == [claim]
+    if row is not None and column is not None and is_alone:
         if claim.status is Status.NOT_SUPPORTED:
             replacement = row.replace_cell(column, new)
         elif old:
@@ -216,7 +205,7 @@ def _with_minimum(  # noqa: PLR0913 - a change and its evidence
         f"the minimum of {claim.subject}: {claim.as_written} \N{RIGHTWARDS ARROW} {new}",
         (replacement,),
         (claim.fact,),
-        ((claim.kind.value, claim.subject, specifier, status.value, claim.scope),),
+        (dataclasses.replace(claim, specifier=specifier, status=status).fact,),
         grounds,
         " ".join(filter(None, [_bound_caveat(claim.subject, known), _open_caveat(case, wrong)])),
     )
@@ -228,16 +217,9 @@ def _only_minimum(claim: Claim) -> str:
     return lower[0] if len(lower) == 1 else ""
 
 
-def _is_only_claim(page: PageText, claim: Claim) -> bool:
-    return [other for other in page.claims if other.line == claim.line] == [claim]
-
-
 def _is_exact(case: ClaimCase, claim: Claim) -> bool:
-    verdict = case.verdicts.get(claim.id)
     return (
-        verdict is not None
-        and verdict.outcome is Outcome.CONFIRMED
-        and verdict.tightness is Tightness.EXACT
+        case.tightness(claim) is Tightness.EXACT
         and claim.specifier.startswith(">=")
         and "," not in claim.specifier
     )
@@ -247,11 +229,9 @@ def _bound_caveat(capability: str, known: KnownMinimum) -> str:
     """Return a sentence for a minimum that is only an upper bound, "" where it is exact."""
     if known.exact:
         return ""
-    failing = (
-        f" ({known.fails} does not, and nothing is known of the releases between them)"
-        if known.fails
-        else ""
-    )
+    failing = ""
+    if known.fails:
+        failing = f" ({known.fails} does not, and nothing is known of the releases between them)"
     return (
         f"An upper bound: it works from at most {known.release}{failing};"
         f" `nox -s minimum -- {capability}` finds the exact release."
@@ -286,4 +266,4 @@ def _grounds(
         )
         for finding in known.findings[:_MAX_FINDINGS]
     ]
-    return (*(ground_for(claim, case.verdicts[claim.id]) for claim in wrong), *observed)
+    return (*case.grounds(wrong), *observed)

@@ -5,7 +5,9 @@ A missing row is one that another document has. Reversed cells use the document'
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from matrix.documents.table_reader import SUPPORT, Column
@@ -14,14 +16,16 @@ from matrix.features.audit.findings import AuditFinding, FindingKind
 from matrix.features.audit.versions import canonical
 from matrix.features.corrections.change import (
     Action,
-    ClaimFact,
+    ClaimCase,
+    Correction,
     DocumentChange,
     UnchangedClaim,
-    ground_for,
 )
 from matrix.features.corrections.edit import Insertion, format_row
-from matrix.features.corrections.page import ClaimCase, PageText, PlacedRow
-from matrix.features.corrections.terms import (
+from matrix.features.corrections.page import (
+    SUPPORT_KINDS,
+    PageText,
+    PlacedRow,
     capability_name,
     has_details,
     status_word,
@@ -31,7 +35,6 @@ from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.verdict import Outcome
 
 _MINIMUM = re.compile(r">=([^,<>=!~ ]+)")
-_SUPPORT_KINDS = (ClaimKind.FRAMEWORK, ClaimKind.DEPLOYMENT)
 _ADDABLE = {
     ClaimKind.CAPABILITY: FindingKind.CAPABILITY_MISSING,
     ClaimKind.FRAMEWORK: FindingKind.ROW_MISSING,
@@ -43,48 +46,41 @@ class _RowNotAddableError(Exception):
     """A row that cannot be added; the message is the reason."""
 
 
-def added_rows(
-    case: ClaimCase, findings: Iterable[AuditFinding]
-) -> Iterator[DocumentChange | UnchangedClaim]:
+def added_rows(case: ClaimCase, findings: Iterable[AuditFinding]) -> Iterator[Correction]:
     """Yield a change for each missing row, or the reason why it is not added.
 
     Rows to insert after the same line come in the order of the document that has them.
     """
 
-    def position(correction: DocumentChange | UnchangedClaim) -> tuple[str, int, int]:
+    def position(correction: Correction) -> tuple[str, int, int]:
         first = correction.grounds[0].line if correction.grounds else 0
         return correction.document, correction.line, first
 
     yield from sorted(_missing_rows(case, findings), key=position)
 
 
-def _missing_rows(
-    case: ClaimCase, findings: Iterable[AuditFinding]
-) -> Iterator[DocumentChange | UnchangedClaim]:
+def _missing_rows(case: ClaimCase, findings: Iterable[AuditFinding]) -> Iterator[Correction]:
     for finding in findings:
         if not finding.kind.value.endswith("-missing") or not finding.places:
             continue
-        claim_ids = [place.claim for place in finding.places if place.claim]
+        claimed = [place for place in finding.places if place.claim]
         for place in finding.places:
             if place.claim or place.document not in case.pages:
                 continue
             page = case.pages[place.document]
             try:
-                rows = _rows(case, claim_ids)
+                rows = _rows(case, [other.claim for other in claimed])
                 yield from [_added_row(case, page, finding, row) for row in rows]
             except _RowNotAddableError as error:
-                title = f"{finding.subject} is in {_documents(finding)} and not here"
+                documents = ", ".join(dict.fromkeys(other.document for other in claimed))
+                title = f"{finding.subject} is in {documents} and not here"
                 yield UnchangedClaim(place.document, place.line, title, str(error))
-
-
-def _documents(finding: AuditFinding) -> str:
-    return ", ".join(dict.fromkeys(place.document for place in finding.places if place.claim))
 
 
 def _rows(case: ClaimCase, claim_ids: Sequence[str]) -> list[list[Claim]]:
     """Return the rows to add, each as the claims of one page's row, all confirmed."""
     by_id = {claim.id: claim for claim in case.claims}
-    rows: dict[str, list[list[Claim]]] = {}
+    rows: dict[str, list[list[Claim]]] = defaultdict(list)
     for claim_id in claim_ids:
         first = by_id[claim_id]
         row = [
@@ -92,7 +88,7 @@ def _rows(case: ClaimCase, claim_ids: Sequence[str]) -> list[list[Claim]]:
             for claim in case.pages[first.document].claims
             if (claim.line, claim.kind, claim.subject) == (first.line, first.kind, first.subject)
         ]
-        if row not in rows.setdefault(first.subject, []):
+        if row not in rows[first.subject]:
             rows[first.subject].append(row)
     return [_confirmed_row(case, subject, candidates) for subject, candidates in rows.items()]
 
@@ -142,7 +138,7 @@ def _added_row(
         tuple(
             claim.fact for claim in row if is_capability or claim.get("capability") in capabilities
         ),
-        tuple(ground_for(claim, case.verdicts[claim.id]) for claim in row),
+        case.grounds(row),
     )
 
 
@@ -174,7 +170,7 @@ def _cell(
 ) -> str:
     first = row[0]
     if column.role == "capability":
-        name = capability_name(case, page, first.subject)
+        name = capability_name(case.pages.values(), page.language, first.subject)
         if name is None:
             raise _RowNotAddableError(f"the page's language has no word for {first.subject}")
         return name
@@ -230,28 +226,24 @@ def _support(page: PageText, column: Column, row: Sequence[Claim], model: Placed
     return word[0]
 
 
-def turned_cells(
-    case: ClaimCase, page: PageText, settled: Collection[str]
-) -> Iterator[DocumentChange | UnchangedClaim]:
+def turned_cells(case: ClaimCase, page: PageText, settled: Collection[str]) -> Iterator[Correction]:
     """Yield a change for each refuted support cell that no other minimum settles (`settled`)."""
-    cells: dict[tuple[int, int | None], list[Claim]] = {}
+    cells: dict[tuple[int, int | None], list[Claim]] = defaultdict(list)
     for claim in page.claims:
-        if claim.kind in _SUPPORT_KINDS:
-            key = claim.line, support_column(page, claim)
-            cells.setdefault(key, []).append(claim)
+        if claim.kind in SUPPORT_KINDS:
+            cells[claim.line, support_column(page, claim)].append(claim)
     for (line, column), claims in cells.items():
         wrong = [claim for claim in case.refuted(claims) if claim.id not in settled]
         if not wrong:
             continue
         first = wrong[0]
-        grounds = tuple(ground_for(claim, case.verdicts[claim.id]) for claim in wrong)
-        obstacle = _obstacle(page, claims, wrong, column)
         denied = first.status is Status.NOT_SUPPORTED
         status = Status.SUPPORTED if denied else Status.NOT_SUPPORTED
+        name, grounds = _cell_name(first), case.grounds(wrong)
+        obstacle = _obstacle(page, claims, wrong, column)
         word = None if obstacle else status_word(page, first, status)
         row = page.row(line)
-        name = _cell_name(first)
-        if obstacle or word is None or row is None or column is None:
+        if word is None or row is None or column is None:
             reason = obstacle or f"neither the page nor its language has a word for {status.value}"
             yield UnchangedClaim(page.name, line, name, reason, refuted=True, grounds=grounds)
             continue
@@ -264,26 +256,22 @@ def turned_cells(
             f"{name}: {_quoted(old)} \N{RIGHTWARDS ARROW} {_quoted(text)} ({status.value})",
             (row.replace_cell(column, text, lead),),
             tuple(claim.fact for claim in wrong),
-            tuple(_turned(claim, status) for claim in wrong),
+            tuple(dataclasses.replace(claim, status=status).fact for claim in wrong),
             grounds,
         )
 
 
 def _obstacle(page: PageText, claims: list[Claim], wrong: list[Claim], column: int | None) -> str:
-    row = page.row(wrong[0].line)
-    if column is None or row is None or column >= len(row.spans):
+    if page.cell(wrong[0].line, column) is None:
         return "the position of the cell in its line is not known"
     if len(wrong) < len(claims):
         return "not everything in the cell is refuted"
-    if not page.alone_on_line(wrong[0]) and wrong[0].kind is ClaimKind.FRAMEWORK:
+    subjects = {claim.subject for claim in page.claims if claim.line == wrong[0].line}
+    if len(subjects) > 1 and wrong[0].kind is ClaimKind.FRAMEWORK:
         return "the line joins several rows"
     if any(has_details(claim) for claim in wrong):
         return "the cell has more than yes or no"
     return ""
-
-
-def _turned(claim: Claim, status: Status) -> ClaimFact:
-    return (claim.kind.value, claim.subject, claim.specifier, status.value, claim.scope)
 
 
 def _cell_name(claim: Claim) -> str:

@@ -8,24 +8,23 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from matrix.documents.document import ReadDocument, read_document
 from matrix.errors import UserError
 from matrix.features.audit.documents import compare_documents
-from matrix.features.corrections.change import DocumentChange, UnchangedClaim, ground_for
+from matrix.features.corrections.change import ClaimCase, Correction, DocumentChange, UnchangedClaim
 from matrix.features.corrections.minimums import (
     agreeing_minimums,
     corrected_minimums,
     disagreements,
     lowered_minimums,
 )
-from matrix.features.corrections.notes import removed_notes
-from matrix.features.corrections.page import ClaimCase, PageText
+from matrix.features.corrections.page import PageText
+from matrix.features.corrections.removals import narrowed_runtimes, removed_notes
 from matrix.features.corrections.rows import added_rows, turned_cells
-from matrix.features.corrections.runtimes import narrowed_runtimes
+from matrix.model.claim import Claim
 
 _MAX_FACTS = 3
 
@@ -44,23 +43,13 @@ class Suggestion:
     unchanged: tuple[UnchangedClaim, ...] = ()
     error: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the suggestion as plain JSON values."""
-        return {
-            "document": self.page.name,
-            "file": str(self.page.path),
-            "changes": [change.to_json() for change in self.changes],
-            "left": [claim.to_json() for claim in self.unchanged],
-            "trouble": self.error,
-        }
-
 
 def suggest(case: ClaimCase, *, earlier: bool = False) -> tuple[Suggestion, ...]:
     """Return the suggestion for each document, in their order.
 
     `earlier` also lowers minimums that are higher than necessary.
     """
-    corrections = list(_corrections(case, earlier=earlier))
+    corrections = _corrections(case, earlier=earlier)
     return tuple(_suggestion(page, corrections) for page in case.pages.values())
 
 
@@ -72,48 +61,62 @@ def reread(page: PageText, data: bytes) -> ReadDocument:
         return read_document(path, language=page.language, name=page.name)
 
 
-def _corrections(case: ClaimCase, *, earlier: bool) -> Iterator[DocumentChange | UnchangedClaim]:
-    settled: set[str] = set()
-    covered: set[str] = set()
+def changed_claims(suggestions: Iterable[Suggestion]) -> tuple[Claim, ...]:
+    """Return the claims of the changed documents."""
+    return tuple(
+        claim
+        for suggestion in suggestions
+        for claim in (
+            reread(suggestion.page, suggestion.data).claims
+            if suggestion.changes
+            else suggestion.page.claims
+        )
+    )
 
-    def tracked(
-        corrections: Iterable[DocumentChange | UnchangedClaim],
-    ) -> Iterator[DocumentChange | UnchangedClaim]:
-        for correction in corrections:
-            claims = {ground.claim for ground in correction.grounds}
-            covered.update(claims)
-            if isinstance(correction, DocumentChange):
-                settled.update(claims)
-            yield correction
 
+def _corrections(case: ClaimCase, *, earlier: bool) -> list[Correction]:
     findings = compare_documents(case.claims)
     pages = case.pages.values()
+    corrections: list[Correction] = []
     for page in pages:
-        yield from tracked(corrected_minimums(case, page))
-        yield from tracked(turned_cells(case, page, frozenset(covered)))
-        yield from tracked(removed_notes(case, page, frozenset(covered)))
-        yield from tracked(narrowed_runtimes(case, page))
-    yield from tracked(agreeing_minimums(case, findings))
+        corrections += corrected_minimums(case, page)
+        corrections += turned_cells(case, page, _covered(corrections))
+        corrections += removed_notes(case, page, _covered(corrections))
+        corrections += narrowed_runtimes(case, page)
+    corrections += agreeing_minimums(case, findings)
     if earlier:
+        settled = _settled(corrections)
         for page in pages:
-            yield from tracked(lowered_minimums(case, page, settled))
-    yield from added_rows(case, findings)
-    yield from disagreements(case, findings, settled)
-    for claim in case.refuted(case.claims):
-        if claim.id not in covered:
-            yield UnchangedClaim(
-                claim.document,
-                claim.line,
-                f"{claim.kind.value} {claim.subject}, {claim.as_written!r}",
-                "there is no rule that corrects such a row",
-                refuted=True,
-                grounds=(ground_for(claim, case.verdicts[claim.id]),),
-            )
+            corrections += lowered_minimums(case, page, settled)
+    covered = _covered(corrections)
+    settled = _settled(corrections)
+    corrections += added_rows(case, findings)
+    corrections += disagreements(case, findings, settled)
+    corrections += (
+        UnchangedClaim(
+            claim.document,
+            claim.line,
+            f"{claim.kind.value} {claim.subject}, {claim.as_written!r}",
+            "there is no rule that corrects such a row",
+            refuted=True,
+            grounds=case.grounds([claim]),
+        )
+        for claim in case.refuted(case.claims)
+        if claim.id not in covered
+    )
+    return corrections
 
 
-def _suggestion(
-    page: PageText, corrections: Sequence[DocumentChange | UnchangedClaim]
-) -> Suggestion:
+def _covered(corrections: Iterable[Correction]) -> set[str]:
+    """Return the ids of the claims that corrections rest on."""
+    return {ground.claim for correction in corrections for ground in correction.grounds}
+
+
+def _settled(corrections: Iterable[Correction]) -> set[str]:
+    return _covered(change for change in corrections if isinstance(change, DocumentChange))
+
+
+def _suggestion(page: PageText, corrections: Sequence[Correction]) -> Suggestion:
     own = [correction for correction in corrections if correction.document == page.name]
     changes = tuple(change for change in own if isinstance(change, DocumentChange))
     unchanged = tuple(claim for claim in own if isinstance(claim, UnchangedClaim))

@@ -10,6 +10,7 @@ from matrix.features.corrections.change import Action, ChangeGround, DocumentCha
 from matrix.features.corrections.suggest import Suggestion
 from matrix.judging.sentences import evidence_text
 from matrix.model.verdict import Verdict
+from matrix.reporting.text import count_text
 
 SCHEMA = "suggest/1"
 _TITLES = {
@@ -64,15 +65,15 @@ def as_markdown(summary: SuggestionSummary) -> str:
                 ]
             for change in suggestion.changes:
                 lines += [*_change(change), ""]
-    if summary.manual:
-        lines += ["## To be edited by hand", "", "Refuted claims that no rule corrects.", ""]
-        lines += [line for claim in summary.manual for line in _unchanged(claim)]
-        lines.append("")
     others = [claim for claim in summary.unchanged if not claim.refuted]
-    if others:
-        lines += ["## Not changed", "", "Undecided differences between documents.", ""]
-        lines += [line for claim in others for line in _unchanged(claim)]
-        lines.append("")
+    for title, meaning, claims in (
+        ("To be edited by hand", "Refuted claims that no rule corrects.", summary.manual),
+        ("Not changed", "Undecided differences between documents.", others),
+    ):
+        if claims:
+            lines += [f"## {title}", "", meaning, ""]
+            lines += [line for claim in claims for line in _unchanged(claim)]
+            lines.append("")
     lines += ["## After these changes", "", *_after(summary), ""]
     return "\n".join(lines)
 
@@ -83,7 +84,14 @@ def as_json(summary: SuggestionSummary, diffs: Mapping[str, bytes]) -> dict[str,
         "schema": SCHEMA,
         "source": summary.source,
         "documents": [
-            {**suggestion.to_json(), "diff": diffs[suggestion.page.name].decode("utf-8", "replace")}
+            {
+                "document": suggestion.page.name,
+                "file": str(suggestion.page.path),
+                "changes": [change.to_json() for change in suggestion.changes],
+                "left": [claim.to_json() for claim in suggestion.unchanged],
+                "trouble": suggestion.error,
+                "diff": diffs[suggestion.page.name].decode("utf-8", "replace"),
+            }
             for suggestion in summary.suggestions
         ],
         "still_refuted": (
@@ -97,8 +105,8 @@ def as_json(summary: SuggestionSummary, diffs: Mapping[str, bytes]) -> dict[str,
 
 def _introduction(summary: SuggestionSummary) -> str:
     changed = sum(bool(suggestion.changes) for suggestion in summary.suggestions)
-    changes = _count(len(summary.changes), "change")
-    documents = _count(len(summary.suggestions), "document")
+    changes = count_text(len(summary.changes), "change")
+    documents = count_text(len(summary.suggestions), "document")
     return (
         f"{changes} in {changed} of {documents}, from {summary.source}. Nothing else in the files"
         " is changed, and nothing that is unverified."
@@ -151,7 +159,3 @@ def _after(summary: SuggestionSummary) -> Iterator[str]:
 def _text(words: str) -> str:
     """Return words on one line, with accidental markup escaped."""
     return " ".join(words.split()).replace("<", "&lt;").replace("|", "\\|")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

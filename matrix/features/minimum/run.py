@@ -26,11 +26,11 @@ from matrix.probes.registry import load_probes
 from matrix.runs import events
 from matrix.runs.backend import RunBackend
 from matrix.runs.events import Emit
-from matrix.runs.interface import Clock, SystemClock
+from matrix.runs.interface import Clock, RunContext, SystemClock
 from matrix.runs.record import CellRecord
 from matrix.runs.result_store import ResultStore
 from matrix.runs.run import open_results, stopping
-from matrix.runs.scheduler import RunContext, Scheduler
+from matrix.runs.scheduler import Scheduler
 from matrix.runs.setup import RunOptions, run_context
 from matrix.system.paths import results_dir
 

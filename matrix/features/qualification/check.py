@@ -39,7 +39,7 @@ from matrix.features.qualification.statement import (
 )
 from matrix.model.cell import Cell
 from matrix.runs.record import Record
-from matrix.runs.record_reader import parse_record
+from matrix.runs.record_store import parse_record
 
 SignatureVerifier = Callable[[bytes], bytes]
 """Returns the statement in the content of a signed file; raises `BadSignatureError`."""

@@ -25,7 +25,7 @@ from in_toto_attestation.v1.statement import STATEMENT_TYPE_URI, Statement
 
 from matrix.errors import UsageError
 from matrix.features.qualification.gate import ClaimFate, GateDecision
-from matrix.runs.keys import SourceDigest
+from matrix.system.source_files import digest_files
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
@@ -178,9 +178,7 @@ class ProjectIdentity:
 
 def identify(root: Path) -> ProjectIdentity:
     """Return the identity of the project in `root`."""
-    sources = SourceDigest.of(
-        root / folder for folder in _FOLDERS if (root / folder).is_dir()
-    ).digest
+    sources = digest_files(root / folder for folder in _FOLDERS if (root / folder).is_dir())
     top = _git(root, "rev-parse", "--show-toplevel")
     # A copy inside the repository of another project has no commit of its own.
     if not top or Path(top.rstrip("\n")).resolve() != root.resolve():

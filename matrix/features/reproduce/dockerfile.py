@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from matrix.docker.images.catalog import ImageCatalog
-from matrix.docker.images.digests import digests_path, read_digests
 from matrix.docker.images.recipes import read_recipes
+from matrix.docker.images.registry import digests_path, read_digests
 from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.environments.download import ChosenFile
 from matrix.environments.image_trees import TreeStore

@@ -29,8 +29,7 @@ from matrix.reporting.json import finding_to_json
 from matrix.reporting.services import count_needed_services
 from matrix.runs.backend import RunBackend
 from matrix.runs.environments import CellWork, LocalEnvironments
-from matrix.runs.failures import capture_not_run
-from matrix.runs.interface import CellRequest, Report
+from matrix.runs.interface import CellRequest, Report, capture_not_run
 from matrix.runs.run import stopping
 from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
 from matrix.runs.setup import (

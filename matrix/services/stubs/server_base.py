@@ -115,11 +115,7 @@ def _bind(address: str) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(address)
         return listener
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if sys.platform != "win32":  # where it would share a port that is in use
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", int(address)))
-    return listener
+    return socket.create_server(("127.0.0.1", int(address)))
 
 
 class _StubHandler(http.server.BaseHTTPRequestHandler):

@@ -30,6 +30,13 @@ _SESSION = {
     "warehouseName": "BOOKSHOP",
     "roleName": "PUBLIC",
 }
+_PARAMETERS = [
+    {"name": "AUTOCOMMIT", "value": True},
+    {"name": "CLIENT_SESSION_KEEP_ALIVE", "value": False},
+    {"name": "CLIENT_TELEMETRY_ENABLED", "value": False},
+    {"name": "PYTHON_CONNECTOR_QUERY_RESULT_FORMAT", "value": "JSON"},
+    {"name": "TIMEZONE", "value": "Etc/UTC"},
+]
 _FINAL = {"finalDatabaseName": "BOOKSHOP", "finalSchemaName": "PUBLIC", "finalRoleName": "PUBLIC"}
 
 
@@ -79,24 +86,13 @@ def _login() -> StubResponse:
             "healthCheckInterval": 45,
             "newClientForUpgrade": None,
             "sessionId": 1,
-            "parameters": _parameters(),
+            "parameters": _PARAMETERS,
             "sessionInfo": _SESSION,
             "idToken": None,
             "idTokenValidityInSeconds": 0,
             "responseData": None,
         }
     )
-
-
-def _parameters() -> list[dict[str, object]]:
-    parameters = {
-        "AUTOCOMMIT": True,
-        "CLIENT_SESSION_KEEP_ALIVE": False,
-        "CLIENT_TELEMETRY_ENABLED": False,
-        "PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": "JSON",
-        "TIMEZONE": "Etc/UTC",
-    }
-    return [{"name": name, "value": value} for name, value in parameters.items()]
 
 
 def _execute(statement: str) -> StubResponse:
@@ -125,7 +121,7 @@ def _single_row(value: str, statement_type: int = _SELECT_TYPE) -> StubResponse:
         "collation": None,
     }
     result = {
-        "parameters": _parameters(),
+        "parameters": _PARAMETERS,
         "rowtype": [column],
         "rowset": [[value]],
         "total": 1,

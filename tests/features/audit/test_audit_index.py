@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from matrix.errors import IndexUnavailableError
 from matrix.features.audit.findings import AuditFinding, FindingKind
-from matrix.features.audit.index import IndexRow, compare_with_index
-from matrix.features.audit.index_evidence import static_evidence
-from matrix.features.audit.index_offer import TARGETS, OfferTarget, TargetOffer, sort_releases
+from matrix.features.audit.index import IndexRow, compare_with_index, static_evidence
+from matrix.features.audit.index_offer import TARGETS, OfferTarget, ProjectReleases, TargetOffer
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.model.plan import StaticEvidence
@@ -71,7 +70,7 @@ def test_runtimes_of_a_file(
     tags: str, python: str, target: str, libc: str, offer: TargetOffer
 ) -> None:
     (offer_target,) = [item for item in TARGETS if (item.name, item.libc) == (target, libc)]
-    releases = sort_releases(project(release("1.0", tags)))
+    releases = ProjectReleases(project(release("1.0", tags)))
     assert releases.offer(releases.final[0], python, offer_target) is offer
 
 
@@ -86,14 +85,14 @@ def test_runtimes_of_a_file(
     ],
 )
 def test_requires_python_of_files_counts(requires: str, python: str, offer: TargetOffer) -> None:
-    releases = sort_releases(project(release("1.0", "sdist", requires=requires)))
+    releases = ProjectReleases(project(release("1.0", "sdist", requires=requires)))
     assert releases.offer(releases.final[0], python, OfferTarget("win32", "")) is offer
 
 
 def test_a_yanked_file_offers_nothing() -> None:
     original = release("1.0", WHEEL, "sdist")
     files = tuple(dataclasses.replace(file, yanked=bool(file.tags)) for file in original.files)
-    releases = sort_releases(project(dataclasses.replace(original, files=files)))
+    releases = ProjectReleases(project(dataclasses.replace(original, files=files)))
     assert releases.offer(releases.final[0], "3.9", TARGETS[0]) is TargetOffer.SOURCE
 
 
@@ -126,7 +125,7 @@ def test_runtimes_with_equal_offers_share_a_row() -> None:
 
 @given(st.lists(st.sets(st.sampled_from([WHEEL, WINDOWS, "sdist"]), min_size=1), min_size=1))
 def test_every_release_has_one_offer(shapes: list[set[str]]) -> None:
-    releases = sort_releases(
+    releases = ProjectReleases(
         project(*(release(f"1.{minor}", *tags) for minor, tags in enumerate(shapes)))
     )
     for target in TARGETS:

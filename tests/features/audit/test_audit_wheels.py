@@ -19,8 +19,12 @@ from matrix.__main__ import main
 from matrix.errors import IndexUnavailableError
 from matrix.features.audit.findings import FindingKind
 from matrix.features.audit.wheel_imports import standard_library
-from matrix.features.audit.wheel_platforms import parse_platform, parse_python
-from matrix.features.audit.wheel_scope import boundary_releases, select_wheels
+from matrix.features.audit.wheel_platforms import (
+    boundary_releases,
+    parse_platform,
+    parse_python,
+    select_wheels,
+)
 from matrix.features.audit.wheels import WheelChecker, WheelReport
 from matrix.model.claim import Claim, ClaimKind, Status
 from matrix.model.index import File, Project, ReleaseFiles
@@ -29,7 +33,6 @@ from matrix.pypi.client import CachedIndex
 from matrix.pypi.inspect import WheelInspection, inspect_wheel
 from matrix.pypi.releases import Releases
 from matrix.pypi.remote_file import BadArtifactError
-from matrix.system.data_files import read_data
 from matrix.system.paths import data_dir
 
 NOW = dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc)
@@ -94,7 +97,7 @@ def audit(
         inspect_wheel(f"ddtrace-{version}-{tags}.whl", "", io.BytesIO(wheel(members, metadata)))
         for version, tags, members in wheels
     )
-    checker = WheelChecker(ddtrace, _FakeIndex(*index), read_data("artifacts"))
+    checker = WheelChecker(ddtrace, _FakeIndex(*index))
     for wheel_contents in contents:
         checker.add(WheelInspection((wheel_contents,)))
     return checker.result()
@@ -296,7 +299,7 @@ def test_ranges_are_over_the_releases_that_have_such_wheels() -> None:
 def test_a_refused_wheel_is_a_finding_and_the_rest_stays() -> None:
     ddtrace = project("ddtrace", ("1.0", LINUX))
     error = BadArtifactError("ddtrace-1.0.whl", "it is encrypted")
-    checker = WheelChecker(ddtrace, _FakeIndex(), read_data("artifacts"))
+    checker = WheelChecker(ddtrace, _FakeIndex())
     checker.add(WheelInspection((), (error,), ("b.whl",)))
     report = checker.result()
     assert [finding.kind for finding in report.findings] == [FindingKind.ARTIFACT_REFUSED]

@@ -13,6 +13,7 @@ from helpers.corrections_fixture import World, applied, decided
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matrix.features.corrections.basis import ObservedFindings
 from matrix.features.corrections.edit import (
     Deletion,
     Insertion,
@@ -23,7 +24,6 @@ from matrix.features.corrections.edit import (
     refit_cell,
     unified_diff,
 )
-from matrix.features.corrections.observed import ObservedFindings
 from matrix.model.cell import Cell
 from matrix.model.claim import Status
 from matrix.model.fact import text_facts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
 import json
 import os
 import signal
@@ -11,10 +10,14 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from pathlib import Path
 
 import msgpack  # type: ignore[import-untyped]
+
+# It is started hundreds of times and speaks plain HTTP only, which needs no slow import of `ssl`.
+sys.modules["ssl"] = None  # type: ignore[assignment]
+import http.client  # noqa: E402
+import http.server  # noqa: E402
 
 if sys.platform == "linux":
     import hostile  # type: ignore[import-not-found]
@@ -47,13 +50,19 @@ class Tracer:
             },
         }
         version = "9.9.8" if MODE == "wrong-version" else "9.9.9"
-        request = urllib.request.Request(  # noqa: S310
-            os.environ["DD_TRACE_AGENT_URL"] + "/v0.4/traces",
-            msgpack.packb([[span]]),
-            {"Content-Type": "application/msgpack", "Datadog-Meta-Tracer-Version": version},
-            method="PUT",
-        )
-        urllib.request.urlopen(request).close()  # noqa: S310
+        address = os.environ["DD_TRACE_AGENT_URL"].removeprefix("http://").rstrip("/")
+        agent = http.client.HTTPConnection(address)
+        with contextlib.closing(agent):
+            agent.request(
+                "PUT",
+                "/v0.4/traces",
+                msgpack.packb([[span]]),
+                {"Content-Type": "application/msgpack", "Datadog-Meta-Tracer-Version": version},
+            )
+            answer = agent.getresponse()
+            answer.read()
+        if answer.status >= http.HTTPStatus.BAD_REQUEST:
+            raise ConnectionError(f"the agent answered {answer.status}")
 
 
 def untraced() -> bool:

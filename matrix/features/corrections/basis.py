@@ -1,30 +1,139 @@
-"""Recorded findings by environment and release, from which minimums are corrected.
+"""The verdicts and findings that corrections rest on, and the verdicts on the changed documents.
 
-They include every capture ever recorded, judged by today's rules, also of cells that are in no
-plan: those of a search for a minimum, for example.
+Minimums are corrected from recorded findings by environment and release. They include every
+capture ever recorded, judged by today's rules, also of cells that are in no plan: those of a search
+for a minimum, for example.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 from packaging.version import Version
 
+from matrix.errors import UnreadableInputError, did_you_mean
+from matrix.features.corrections.page import PageText
 from matrix.judging.cells import findings_of
+from matrix.judging.claims import judge
+from matrix.judging.findings import FindingTable
 from matrix.model.capture import CellCapture
 from matrix.model.cell import Cell
+from matrix.model.claim import Claim
+from matrix.model.plan import StaticEvidence
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
-from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict
-from matrix.runs.captures import CaptureStore
+from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict, Verdict
+from matrix.planning.existence import Unsatisfiable
+from matrix.planning.locations import select_targets
+from matrix.planning.planner import make_plan
+from matrix.pypi.index import Index
 from matrix.runs.journal import Journal
+from matrix.runs.record import Record
+from matrix.runs.record_store import read_record
+from matrix.runs.result_store import CaptureStore
 
 # A probe's channel, and the CPython, target and framework of the cell. The framework's release is
 # not part of the key: each release of the tracer has the framework of its time.
 _Key: TypeAlias = tuple[str, str, str, str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class CorrectionBasis:
+    """The verdicts by claim id and the findings that corrections rest on, and the plan's inputs.
+
+    `source` names it in reports. `contained` are the findings of cells that ran in containers, the
+    only ones that claims about containers are judged by. `missing` are documents that it has no
+    claims of, such as those that a selection left out.
+    """
+
+    verdicts: Mapping[str, Verdict]
+    findings: tuple[Finding, ...]
+    source: str
+    profile: str
+    targets: tuple[str, ...]
+    obstacles: Mapping[str, Unsatisfiable] = dataclasses.field(default_factory=dict)
+    contained: tuple[Finding, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def contained_findings(record: Record) -> tuple[Finding, ...]:
+    """Return the findings of cells that ran in containers."""
+    return tuple(finding for cell in record.cells if cell.contained for finding in cell.findings)
+
+
+def read_verdicts(path: Path, pages: Iterable[PageText]) -> CorrectionBasis:
+    """Return the verdicts that `verify --json` wrote on documents that have not changed since.
+
+    Raises `UnreadableInputError`, which names the file, where it is not such a file, has another
+    schema, or is about other documents or another version of one.
+    """
+    pages = tuple(pages)
+    record = read_record(path)
+    digests: dict[str, set[str]] = defaultdict(set)
+    for claim in record.claims:
+        digests[claim.document].add(claim.sha256)
+    _check(path, digests, pages)
+    return CorrectionBasis(
+        record.verdict_by_claim,
+        tuple(finding for cell in record.cells for finding in cell.findings),
+        path.name,
+        record.run.profile,
+        record.run.targets,
+        contained=contained_findings(record),
+        missing=tuple(page.name for page in pages if page.name not in digests),
+    )
+
+
+def _check(path: Path, digests: Mapping[str, set[str]], pages: Sequence[PageText]) -> None:
+    problems = []
+    covered = [page for page in pages if page.name in digests]
+    for page in covered:
+        digest = page.claims[0].sha256
+        if digest not in digests[page.name]:
+            recorded = ", ".join(sorted(other[:12] for other in digests[page.name]))
+            problems.append(
+                f"it is about another version of {page.name} (sha256 {recorded}..., {page.path}"
+                f" now has {digest[:12]}...)"
+            )
+    if pages and not covered:
+        names = ", ".join(page.name for page in pages)
+        problems.append(f"it has no claims of {names}{did_you_mean(pages[0].name, digests)}")
+    if problems:
+        raise UnreadableInputError(
+            f"{path} does not match the documents: {'; '.join(problems)}",
+            "Verify these documents again: python -m matrix verify DOCUMENT... --json FILE",
+        )
+
+
+def still_refuted(
+    claims: Sequence[Claim],
+    index: Index,
+    basis: CorrectionBasis,
+    *,
+    as_of: dt.date | None,
+    static: Callable[[Iterable[Claim], Index], Mapping[str, StaticEvidence]],
+) -> tuple[Verdict, ...]:
+    """Return the refuted verdicts of a new plan for the claims, by the findings so far."""
+    table = FindingTable(basis.findings)
+    for finding in basis.contained:
+        table.add(finding, contained=True)
+    plan = make_plan(
+        claims,
+        index,
+        profile=basis.profile,
+        as_of=as_of,
+        targets=basis.targets,
+        obstacles=basis.obstacles,
+        deployments=select_targets(basis.targets, contained=bool(basis.contained)).deployments,
+    )
+    evidence = tuple(static(claims, index).values())
+    verdicts = judge(dataclasses.replace(plan, static=evidence), table)
+    return tuple(verdict for verdict in verdicts if verdict.outcome is Outcome.REFUTED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +164,8 @@ class ObservedFindings:
             lambda: defaultdict(list)
         )
         for finding in self.findings:
-            cell = finding.cell
-            by_release = self._by_key[_key(finding.probe, finding.channel, cell)]
-            by_release[Version(cell.ddtrace)].append(finding)
+            key = _key(finding.probe, finding.channel, finding.cell)
+            self._by_key[key][Version(finding.cell.ddtrace)].append(finding)
 
     def minimum(
         self,
@@ -71,8 +179,10 @@ class ObservedFindings:
         A release in which an `optional` part was observed to fail, though it works in a later one,
         does not count: it would only break that promise instead. None where there is no release.
         """
-        needed = list(dict.fromkeys(_part_key(part) for part in required))
-        others = list(dict.fromkeys(_part_key(part) for part in optional))
+        needed, others = (
+            list(dict.fromkeys(_key(part.probe, part.channel, part.cells[0]) for part in parts))
+            for parts in (required, optional)
+        )
         candidates = sorted({release for key in needed for release in self._by_key[key]})
         for release in candidates:
             if (above is not None and release <= above) or (below and release >= below):
@@ -117,11 +227,6 @@ class ObservedFindings:
         )
 
 
-def refuted_parts(parts: Iterable[PartVerdict]) -> list[PartVerdict]:
-    """Return the parts that are refuted."""
-    return [part for part in parts if part.outcome is Outcome.REFUTED]
-
-
 def recorded_findings(
     journal: Journal,
     captures: CaptureStore,
@@ -142,10 +247,6 @@ def recorded_findings(
             if finding.reason is not Reason.NOT_RUN:
                 newest[finding.cell, finding.probe, finding.channel] = finding
     return tuple(newest.values())
-
-
-def _part_key(part: PartVerdict) -> _Key:
-    return _key(part.probe, part.channel, part.cells[0])
 
 
 def _key(probe: str, channel: str, cell: Cell) -> _Key:
