@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from helpers.library_modules import PAPER_MODULE, PATCH_FUNCTION
 from helpers.planning_fixture import LINUX, FakeIndex, claim, project, world
@@ -29,12 +31,11 @@ PROJECTS = {
 def plan_of(subject: str, specifier: str = ">=2.0", role: str = "", **modules: str) -> Plan:
     slugs = {name.replace("_", "-"): text for name, text in (modules or {"paper": PAPER}).items()}
     integrations = {slug: parse(slug, text) for slug, text in slugs.items()}
-    scope = {"automatic": "yes", **({"role": role} if role else {})}
+    row = claim(ClaimKind.INTEGRATION, subject, specifier, automatic="yes")
+    if role:
+        row = dataclasses.replace(row, scope=(*row.scope, ("role", role)))
     return make_plan(
-        [
-            claim(ClaimKind.INTEGRATION, subject, specifier, **scope),
-            claim(ClaimKind.BRANCH, "ddtrace", ">=2.0,<3"),
-        ],
+        [row, claim(ClaimKind.BRANCH, "ddtrace", ">=2.0,<3")],
         FakeIndex({**world().projects, **PROJECTS}),
         targets=(LINUX,),
         coverage=load_coverage(integrations=integrations),
