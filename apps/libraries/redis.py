@@ -5,6 +5,7 @@ from __future__ import absolute_import
 import loops
 
 DISTRIBUTION = "redis"
+SYNONYMS = [["redis-py", "redis"], ["redis-asyncio", "redis"]]
 INTEGRATION = "redis"
 SPAN = {"name": "redis.command", "component": "redis", "resource": "GET*", "type": "redis"}
 SERVICE = "redis"

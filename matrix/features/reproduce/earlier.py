@@ -34,7 +34,7 @@ def earlier_cell(cell: Cell, entries: Iterable[Entry], index: Index) -> PlannedC
 
 def _date(cell: Cell, index: Index) -> dt.date | None:
     tracer = _release(index, _TRACER, cell.ddtrace)
-    name = distribution_name(cell.framework)
+    name = distribution_name(cell.framework, cell.framework_version)
     library = _release(index, name, cell.framework_version) if name else tracer
     return dependency_date(tracer, library) if tracer and library else None
 
