@@ -12,6 +12,7 @@ import importlib
 import os
 import re
 import socket
+import sys
 import threading
 import traceback
 
@@ -258,7 +259,7 @@ class Handler(BaseHTTPRequestHandler):
     respond = ()
 
     def do_GET(self):  # noqa: N802 - the base class's name
-        """Send the result of the module's function, or 500 with the traceback."""
+        """Send the result of the module's function, or 500 with the exception."""
         match = PATH.match(self.path)
         if match is None:
             self.send_text(404, "no such page")
@@ -268,9 +269,10 @@ class Handler(BaseHTTPRequestHandler):
             with web_span("GET", url):
                 body = self.respond[0](match.group(2), match.group(1))
         except Exception:
-            # The error is in the response and in the log.
+            # Its type and message are the response; the traceback, which leads through the tracer
+            # where there is one, is in the log.
             traceback.print_exc()
-            self.send_text(500, traceback.format_exc())
+            self.send_text(500, "".join(traceback.format_exception_only(*sys.exc_info()[:2])))
         else:
             self.send_text(200, body)
 

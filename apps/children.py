@@ -47,6 +47,7 @@ def end_with_parent(stdin):
 
 def main(slug):
     """Run the child for a library."""
+    lifecycle.forbid_tracer()
     import carrier
 
     watcher = threading.Thread(target=end_with_parent, args=(lifecycle.take_over_input(),))

@@ -1,4 +1,7 @@
-"""The lifecycle of the apps: they print the port when they listen, and end on a signal or EOF."""
+"""The lifecycle of the apps: they print the port when they listen, and end on a signal or EOF.
+
+They may be asked to run without the tracer.
+"""
 
 from __future__ import print_function
 
@@ -8,6 +11,15 @@ import signal
 import sys
 import threading
 import traceback
+
+# If it is set, the app runs without the tracer: nothing of it can be imported.
+BARE = "BOOKSHOP_BARE"
+
+
+def forbid_tracer():
+    """Make every import of the tracer fail where the app has to run without it."""
+    if os.environ.get(BARE):
+        sys.modules["ddtrace"] = None
 
 
 def stop(*_):

@@ -40,6 +40,7 @@ def main(arguments):
         names = sorted(APPS) + [LIBRARY + "NAME"]
         print("usage: serve.py " + "|".join(names), file=sys.stderr)
         return 2
+    lifecycle.forbid_tracer()
     logging.basicConfig(level=logging.WARNING)
     if name in APPS:
         listen = web_app(name)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from helpers.posix_uses import Names, only_on, uses
 
-from matrix.cells.env_vars import bare_environment, process_environment
+from matrix.cells.env_vars import interpreter_environment, process_environment
 from matrix.cells.local import describe_crash, parse_ps
 from matrix.model.capture import UNISOLATED
 from matrix.system.files import put_in_place
@@ -123,7 +123,7 @@ def test_a_cell_on_macos_has_an_existing_locale(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert bare_environment(tmp_path)["LC_ALL"] == "en_US.UTF-8"
+    assert interpreter_environment(tmp_path)["LC_ALL"] == "en_US.UTF-8"
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])

@@ -2,6 +2,8 @@
 
 from __future__ import absolute_import
 
+import json
+
 import loops
 
 DISTRIBUTION = "aiohttp"
@@ -19,10 +21,33 @@ PYTHON = [["<2.3.3", ">=3.5,<3.7"], ["<2.4", ">=3.5,<3.9"], ["", ">=3.5"]]
 ALSO = [["<3", "async-timeout<4"], ["<2.3.6", "yarl<1"]]
 
 
+async def titles(session, url):
+    """Return the titles only, as the response repeats the headers that a tracer adds."""
+    async with session.get(url) as response:
+        return ", ".join(json.loads(await response.text())["titles"])
+
+
+async def stream(session, url):
+    """Return the same, read from the stream of the response."""
+    async with session.request("GET", url) as response:
+        return ", ".join(json.loads((await response.content.read()).decode("utf-8"))["titles"])
+
+
 async def fetch(url):
+    import asyncio
+
     import aiohttp
 
-    async with aiohttp.ClientSession() as session, session.get(url) as response:
+    async with aiohttp.ClientSession() as session:
+        first = await titles(session, url)
+        others = await asyncio.gather(titles(session, url), stream(session, url))
+        return "; ".join([first] + list(others))
+
+
+async def fetch_from_closed_port():
+    import aiohttp
+
+    async with aiohttp.ClientSession() as session, session.get("http://127.0.0.1:1/") as response:
         return await response.text()
 
 
@@ -32,3 +57,7 @@ def prepare(context):
 
 def call(context):
     return loops.run(fetch(context.upstream + "/recommendations/" + context.shop))
+
+
+def fail(context):
+    return loops.run(fetch_from_closed_port())

@@ -4,6 +4,7 @@ from __future__ import absolute_import
 
 import carrier
 import loops
+import pages
 
 DISTRIBUTION = "aiohttp"
 INTEGRATION = "aiohttp"
@@ -17,8 +18,9 @@ SPAN = {
 SERVICE = ""
 # Up to 2.3.2 it uses `asyncio.async`, a syntax error in 3.7; 3.9 has no Task.current_task.
 PYTHON = [["<2.3.3", ">=3.5,<3.7"], ["<2.4", ">=3.5,<3.9"], ["", ">=3.5"]]
-# It subclasses a class of async-timeout that became a function, and imports yarl's `unquote`.
-ALSO = [["<3", "async-timeout<4"], ["<2.3.6", "yarl<1"]]
+# It subclasses a class of async-timeout that became a function, and imports yarl's `unquote`. Its
+# `request.url`, which tracers read, passes a host with a port, which yarl 1.13 refuses.
+ALSO = [["<3", "async-timeout<4"], ["<2.3.6", "yarl<1"], ["<3.10.8", "yarl<1.13"]]
 TRACED = []
 
 
@@ -34,6 +36,28 @@ async def book(request):
     from aiohttp import web
 
     return web.Response(text="The book " + request.match_info["slug"])
+
+
+async def stream(request):
+    from aiohttp import web
+
+    if not hasattr(web, "AppRunner"):  # before 3.0, writing is no coroutine
+        return web.Response(text="The book emma")
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"The book ")
+    await response.write(b"emma")
+    return response
+
+
+async def missing(request):
+    from aiohttp import web
+
+    raise web.HTTPNotFound(text="no such book")
+
+
+async def broken(request):
+    raise LookupError("no such book")
 
 
 async def start(app, loop):
@@ -58,6 +82,8 @@ def serve(ready):
     loop = loops.new_loop()
     app = web.Application()
     app.router.add_get("/books/{slug}", book)
+    for handler in (stream, missing, broken):
+        app.router.add_get("/" + handler.__name__, handler)
     for trace in TRACED:
         trace(app)
     ready(loop.run_until_complete(start(app, loop)))
@@ -71,4 +97,8 @@ def prepare(context):
 
 
 def call(context):
-    return carrier.get_page(context.ready, "/books/emma")
+    return ", ".join(carrier.get_page(context.ready, path) for path in ("/books/emma", "/stream"))
+
+
+def fail(context):
+    pages.raise_server_answers(context.ready, "/missing", "/broken")

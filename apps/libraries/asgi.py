@@ -32,8 +32,15 @@ def patch():
 
 
 def book(environ, start_response):
+    if environ["PATH_INFO"] == "/broken":
+        raise LookupError("no such book")
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"The book emma"]
+    return [b"The book emma"] if environ["PATH_INFO"] == "/books/emma" else stream()
+
+
+def stream():
+    yield b"The book "
+    yield b"emma"
 
 
 def single_callable(application):
@@ -58,6 +65,23 @@ def prepare(context):
 
 
 def call(context):
-    return carrier.page_body(
-        carrier.call_asgi(context.ready, "/books/emma", carrier.trace_headers())
-    )
+    headers = carrier.trace_headers()
+    paths = ("/books/emma", "/stream")
+    answers = [carrier.call_asgi(context.ready, path, headers) for path in paths]
+    return ", ".join(map(carrier.page_body, answers))
+
+
+def fail(context):
+    errors = []
+
+    async def observe(scope, receive, send):
+        try:
+            await context.ready(scope, receive, send)
+        except Exception as error:
+            errors.append(error)
+            raise
+
+    response = carrier.call_asgi(observe, "/broken", carrier.trace_headers())
+    if errors:  # a server would answer 500
+        raise errors[0]
+    return carrier.page_body(response)

@@ -1,4 +1,4 @@
-"""Boto 2: the list of buckets."""
+"""Boto 2: the list of buckets, and a missing bucket."""
 
 from __future__ import absolute_import
 
@@ -32,3 +32,7 @@ def prepare(context):
 
 def call(context):
     return "%d buckets" % len(context.ready.get_all_buckets())
+
+
+def fail(context):
+    context.ready.get_bucket("there-is-no-such-bucket")

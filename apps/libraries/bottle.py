@@ -3,6 +3,7 @@
 from __future__ import absolute_import
 
 import carrier
+import pages
 
 DISTRIBUTION = "bottle"
 INTEGRATION = "bottle"
@@ -21,6 +22,25 @@ def patch():
     PLUGINS.append(lambda: TracePlugin(service="bookshop", tracer=tracer))
 
 
+def stream():
+    yield "The book "
+    yield "emma"
+
+
+def missing():
+    import bottle
+
+    bottle.abort(404, "no such book")
+
+
+def broken():
+    raise LookupError("no such book")
+
+
+def describe(error):
+    return "%r %s" % (error.exception, error.body)
+
+
 def prepare(context):
     import bottle
 
@@ -28,8 +48,17 @@ def prepare(context):
     for plugin in PLUGINS:
         app.install(plugin())
     app.route("/books/<slug>", "GET", lambda slug: "The book " + slug)
+    for view in (stream, missing, broken):
+        app.route("/" + view.__name__, "GET", view)
+    for status in (404, 500):
+        app.error(status)(describe)
     return app
 
 
 def call(context):
-    return carrier.page_body(carrier.call_wsgi(context.ready, "/books/emma"))
+    answers = [carrier.call_wsgi(context.ready, path) for path in ("/books/emma", "/stream")]
+    return ", ".join(map(carrier.page_body, answers))
+
+
+def fail(context):
+    pages.raise_wsgi_answers(context.ready, "/missing", "/broken")

@@ -3,6 +3,7 @@
 from __future__ import absolute_import
 
 import carrier
+import pages
 
 DISTRIBUTION = "cherrypy"
 INTEGRATION = "cherrypy"
@@ -26,15 +27,38 @@ class Books(object):
     def emma(self):
         return "The book emma"
 
-    emma.exposed = True
+    def stream(self):
+        yield "The book "
+        yield "emma"
+
+    def missing(self):
+        import cherrypy
+
+        raise cherrypy.HTTPError(404, "no such book")
+
+    def broken(self):
+        raise LookupError("no such book")
+
+    emma.exposed = stream.exposed = missing.exposed = broken.exposed = True
+
+
+def describe(message, **_):
+    return message
 
 
 def prepare(context):
     import cherrypy
 
     cherrypy.config.update({"environment": "embedded", "log.screen": False})
-    return cherrypy.Application(Books(), "", {"/": dict.fromkeys(TOOLS, True)})
+    settings = dict.fromkeys(TOOLS, True)
+    settings["error_page.default"] = describe
+    return cherrypy.Application(Books(), "", {"/": settings})
 
 
 def call(context):
-    return carrier.page_body(carrier.call_wsgi(context.ready, "/emma"))
+    answers = [carrier.call_wsgi(context.ready, path) for path in ("/emma", "/stream")]
+    return ", ".join(map(carrier.page_body, answers))
+
+
+def fail(context):
+    pages.raise_wsgi_answers(context.ready, "/missing", "/broken")

@@ -3,8 +3,10 @@
 from __future__ import absolute_import
 
 import json
+import sys
 
 import carrier
+import pages
 
 DISTRIBUTION = "djangorestframework"
 INTEGRATION = "django"
@@ -39,6 +41,9 @@ ALSO = [
 
 
 def views():
+    """Return the views by the pattern of their path: a class, and functions."""
+    from rest_framework.decorators import api_view
+    from rest_framework.exceptions import NotFound
     from rest_framework.response import Response
     from rest_framework.views import APIView
 
@@ -46,7 +51,26 @@ def views():
         def get(self, request, slug):
             return Response({"book": slug})
 
-    return Book
+    def title(request):
+        return Response({"book": "Emma"})
+
+    def missing(request):
+        raise NotFound("no such book")
+
+    def broken(request):
+        raise LookupError("no such book")
+
+    found = {r"^books/(?P<slug>\w+)$": Book.as_view()}
+    for view in (title, missing, broken):
+        found["^%s$" % view.__name__] = api_view(["GET"])(view)
+    return found
+
+
+def handler500(request):
+    """Tell the error, for which Django calls this function of the module of URLs."""
+    from django.http import HttpResponseServerError
+
+    return HttpResponseServerError("%s: %s" % (sys.exc_info()[0].__name__, sys.exc_info()[1]))
 
 
 def prepare(context):
@@ -73,12 +97,16 @@ def prepare(context):
     except ImportError:  # before 2.0
         from django.conf.urls import url as re_path
     global urlpatterns
-    urlpatterns = [re_path(r"^books/(?P<slug>\w+)$", views().as_view())]
+    urlpatterns = [re_path(pattern, view) for pattern, view in views().items()]
     from django.core.wsgi import get_wsgi_application
 
     return get_wsgi_application()
 
 
 def call(context):
-    body = carrier.page_body(carrier.call_wsgi(context.ready, "/books/emma"))
-    return json.loads(body)["book"]
+    answers = [carrier.call_wsgi(context.ready, path) for path in ("/books/emma", "/title")]
+    return ", ".join(json.loads(carrier.page_body(answer))["book"] for answer in answers)
+
+
+def fail(context):
+    pages.raise_wsgi_answers(context.ready, "/missing", "/broken")

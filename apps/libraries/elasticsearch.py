@@ -1,8 +1,19 @@
-"""Elasticsearch: a search with a result, and a search in a missing index."""
+"""Elasticsearch: a search with a result, and a search in a missing index.
+
+A numbered distribution has the releases of one major, under an import name of its own.
+"""
 
 from __future__ import absolute_import
 
 DISTRIBUTION = "elasticsearch"
+SYNONYMS = [
+    ["elasticsearch1", "elasticsearch1"],
+    ["elasticsearch2", "elasticsearch2"],
+    ["elasticsearch5", "elasticsearch5"],
+    ["elasticsearch6", "elasticsearch6"],
+    ["elasticsearch7", "elasticsearch7"],
+    ["elasticsearch8", "elasticsearch8"],
+]
 INTEGRATION = "elasticsearch"
 SPAN = {
     "name": "elasticsearch.query",
@@ -17,11 +28,27 @@ ERROR_SPAN = {
     "resource": "* /warehouse/_search",
 }
 SERVICE = "elasticsearch"
+# They use names of `collections` and `base64` that those CPythons no longer have.
+PYTHON = [
+    [">=5.5,<5.5.3", "<3.10"],
+    [">=6,<6.3", "<3.10"],
+    ["==7.1.0", "<3.9"],
+    ["==7.10.0", "<3.10"],
+]
+
+
+def import_client():
+    """Return the package that is installed, of whichever distribution."""
+    import importlib
+    import pkgutil
+    import re
+
+    names = (module[1] for module in pkgutil.iter_modules())
+    return importlib.import_module(next(n for n in names if re.match("elasticsearch[0-9]?$", n)))
 
 
 def prepare(context):
-    import elasticsearch
-
+    elasticsearch = import_client()
     client = elasticsearch.Elasticsearch(["http://%s:%d" % (context.host, context.port)])
     # The type of a document is required before 7.0, and rejected from then on.
     kind = {"doc_type": "book"} if elasticsearch.__version__ < (7,) else {}

@@ -3,6 +3,7 @@
 from __future__ import absolute_import
 
 import carrier
+import pages
 
 DISTRIBUTION = "falcon"
 INTEGRATION = "falcon"
@@ -27,14 +28,38 @@ class Book(object):
         setattr(response, "text" if hasattr(response, "text") else "body", "The book emma")
 
 
+class Stream(object):
+    def on_get(self, request, response):
+        response.stream = iter([b"The book ", b"emma"])
+
+
+class Missing(object):
+    def on_get(self, request, response):
+        import falcon
+
+        raise falcon.HTTPError(falcon.HTTP_404, title="no such book")
+
+
+class Broken(object):
+    def on_get(self, request, response):
+        raise LookupError("no such book")
+
+
 def prepare(context):
     import falcon
 
     app_class = getattr(falcon, "App", None) or falcon.API  # the name until 2.0
     app = app_class(middleware=[create() for create in MIDDLEWARE])
     app.add_route("/books/emma", Book())
+    for resource in (Stream, Missing, Broken):
+        app.add_route("/" + resource.__name__.lower(), resource())
     return app
 
 
 def call(context):
-    return carrier.page_body(carrier.call_wsgi(context.ready, "/books/emma"))
+    answers = [carrier.call_wsgi(context.ready, path) for path in ("/books/emma", "/stream")]
+    return ", ".join(map(carrier.page_body, answers))
+
+
+def fail(context):
+    pages.raise_wsgi_answers(context.ready, "/missing", "/broken")

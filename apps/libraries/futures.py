@@ -28,4 +28,17 @@ def call(context):
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(count, context.shop).result(10)
+        future = pool.submit(count, context.shop)
+        return ", ".join([future.result(10)] + list(pool.map(count, [context.shop])))
+
+
+def lose(shop):
+    count(shop)
+    raise LookupError("no such book")
+
+
+def fail(context):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(lose, context.shop).result(10)

@@ -1,7 +1,7 @@
 """gevent: a greenlet belongs to the trace of the code that spawned it.
 
 A child process, which gevent patches as a whole, serves a request with the headers of a trace. The
-request spawns a greenlet, whose manual span shows its trace.
+request spawns greenlets, alone and in a pool, whose manual span shows their trace; another raises.
 """
 
 from __future__ import absolute_import
@@ -29,6 +29,11 @@ def count(shop):
         return "%d letters" % len(shop)
 
 
+def lose(path):
+    count(path)
+    raise LookupError("no such book")
+
+
 def continue_trace(environ):
     """Activate the trace of the client, if its headers name one."""
     tracer = carrier.find_tracer()
@@ -43,13 +48,21 @@ def continue_trace(environ):
 
 
 def application(environ, start_response):
-    import gevent
+    import gevent.pool
 
     continue_trace(environ)
-    with carrier.span("bookshop.greenlets"):
-        text = gevent.spawn(count, environ["PATH_INFO"]).get()
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [text.encode("ascii")]
+    path = environ["PATH_INFO"]
+    status = "200 OK"
+    try:
+        with carrier.span("bookshop.greenlets"):
+            texts = [gevent.spawn(lose if path.endswith("/lost") else count, path).get()]
+            texts += gevent.pool.Pool(2).map(count, [path, path])
+            texts += gevent.pool.Group().imap_unordered(count, [path])
+    except Exception as error:
+        status = "500 Internal Server Error"
+        texts = [type(error).__name__, str(error)]
+    start_response(status, [("Content-Type", "text/plain")])
+    return [", ".join(texts).encode("ascii")]
 
 
 def child(report_port):
@@ -71,7 +84,8 @@ def prepare(context):
 
 
 def call(context):
-    status, body = carrier.get(context.ready, "/" + context.shop, carrier.trace_headers())
-    if status != 200:
-        raise OSError("status %d: %s" % (status, body))
-    return body
+    return carrier.get_page(context.ready, "/" + context.shop)
+
+
+def fail(context):
+    return carrier.get_page(context.ready, "/" + context.shop + "/lost")

@@ -11,10 +11,11 @@ PYTHON = [["<=2.0", "<3.10"]]
 QUERY = "{ title }"
 
 
-def schema():
+def schema(resolver):
     import graphql
 
-    field = {"resolver": resolve} if graphql.__version__.startswith("2.") else {"resolve": resolve}
+    name = "resolver" if graphql.__version__.startswith("2.") else "resolve"
+    field = {name: resolver}
     title = graphql.GraphQLField(graphql.GraphQLString, **field)
     return graphql.GraphQLSchema(graphql.GraphQLObjectType("Query", lambda: {"title": title}))
 
@@ -23,12 +24,24 @@ def resolve(*_):
     return "Emma"
 
 
+def resolve_nothing(*_):
+    raise LookupError("no such book")
+
+
 def prepare(context):
     import graphql  # noqa: F401
 
 
-def call(context):
+def execute(resolver):
     import graphql
 
     run = getattr(graphql, "graphql_sync", graphql.graphql)
-    return run(schema(), QUERY).data["title"]
+    return run(schema(resolver), QUERY)
+
+
+def call(context):
+    return execute(resolve).data["title"]
+
+
+def fail(context):
+    raise execute(resolve_nothing).errors[0]

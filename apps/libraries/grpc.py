@@ -1,4 +1,4 @@
-"""gRPC: a unary call to a server in this process.
+"""gRPC: a call and a stream of a server in this process, and calls that raise there.
 
 The server's span is in the caller's trace only if the client is traced too, and propagates it.
 """
@@ -26,7 +26,15 @@ PYTHON = [
 
 
 def find(request, context):
+    if not request:
+        raise LookupError("no such book")
     return b"The book " + request
+
+
+def stream(request, context):
+    # It raises at its start: a client may miss what came before an error.
+    yield find(request, context)
+    yield b"The end"
 
 
 def prepare(context):
@@ -34,7 +42,10 @@ def prepare(context):
 
     import grpc
 
-    handlers = {"Find": grpc.unary_unary_rpc_method_handler(find)}
+    handlers = {
+        "Find": grpc.unary_unary_rpc_method_handler(find),
+        "Stream": grpc.unary_stream_rpc_method_handler(stream),
+    }
     handler = grpc.method_handlers_generic_handler("bookshop.Catalogue", handlers)
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
     server.add_generic_rpc_handlers((handler,))
@@ -43,8 +54,30 @@ def prepare(context):
     return port, server
 
 
-def call(context):
+def request(context, title):
     import grpc
 
     channel = grpc.insecure_channel("127.0.0.1:%d" % context.ready[0])
-    return channel.unary_unary("/bookshop.Catalogue/Find")(b"emma", timeout=10).decode("ascii")
+    answers = []
+    try:
+        answers += channel.unary_stream("/bookshop.Catalogue/Stream")(title, timeout=10)
+    except grpc.RpcError as error:
+        answers.append(status(error))
+    try:
+        answers.append(channel.unary_unary("/bookshop.Catalogue/Find")(title, timeout=10))
+    except grpc.RpcError as error:
+        # The message of the error itself has a port and a time.
+        raise grpc.RpcError(b", ".join(answers + [status(error)]).decode("ascii"))
+    return b", ".join(answers).decode("ascii")
+
+
+def status(error):
+    return ("%s %s" % (error.code(), error.details())).encode("ascii")
+
+
+def call(context):
+    return request(context, b"emma")
+
+
+def fail(context):
+    return request(context, b"")

@@ -6,6 +6,7 @@ The integration creates no span; the tracer's WSGI middleware creates that of th
 from __future__ import absolute_import
 
 import carrier
+import pages
 
 DISTRIBUTION = "gunicorn"
 INTEGRATION = "gunicorn"
@@ -21,8 +22,15 @@ def patch():
 
 
 def book(environ, start_response):
+    if environ["PATH_INFO"] == "/broken":
+        raise LookupError("no such book")
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"The book emma"]
+    return [b"The book emma"] if environ["PATH_INFO"] == "/books/emma" else stream()
+
+
+def stream():
+    yield b"The book "
+    yield b"emma"
 
 
 def child(report_port):
@@ -52,4 +60,8 @@ def prepare(context):
 
 
 def call(context):
-    return carrier.get(context.ready, "/books/emma", carrier.trace_headers())[1]
+    return ", ".join(carrier.get_page(context.ready, path) for path in ("/books/emma", "/stream"))
+
+
+def fail(context):
+    pages.raise_server_answers(context.ready, "/broken")

@@ -1,4 +1,7 @@
-"""Jinja2: a template is loaded, compiled and rendered."""
+"""Jinja2: a template is loaded, compiled and rendered, also in parts.
+
+Another one includes a template with a mistake.
+"""
 
 from __future__ import absolute_import
 
@@ -10,14 +13,28 @@ SERVICE = ""
 PYTHON = [["<=2.7", "<3.10"]]
 # It has no upper bound for MarkupSafe, and imports a name that 2.1 removed.
 ALSO = [["<3", "markupsafe<2.1"]]
+TEMPLATES = {
+    "shelf.html": "<h1>{{ shop }}</h1>",
+    "window.html": "{% include 'broken.html' %}",
+    "broken.html": "{{ shop }}\n{% shelve %}",
+}
 
 
 def prepare(context):
     import jinja2  # noqa: F401
 
 
-def call(context):
+def load(name):
     import jinja2
 
-    loader = jinja2.DictLoader({"shelf.html": "<h1>{{ shop }}</h1>"})
-    return jinja2.Environment(loader=loader).get_template("shelf.html").render(shop=context.shop)
+    return jinja2.Environment(loader=jinja2.DictLoader(TEMPLATES)).get_template(name)
+
+
+def call(context):
+    template = load("shelf.html")
+    assert "".join(template.generate(shop=context.shop)) == "<h1>%s</h1>" % context.shop
+    return template.render(shop=context.shop)
+
+
+def fail(context):
+    load("window.html").render(shop=context.shop)

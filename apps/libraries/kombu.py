@@ -1,4 +1,4 @@
-"""Kombu: a message is sent and received, through memory and through Redis."""
+"""Kombu: a message is sent and received, through memory and through Redis; a consumer raises."""
 
 from __future__ import absolute_import
 
@@ -38,16 +38,21 @@ def prepare(context):
 
 
 def send_and_receive(url, exchange, key, text):
+    received = []
+    send(url, exchange, key, text, lambda body, message: received.append(body), received)
+    return received[0]
+
+
+def send(url, exchange, key, text, receive, received):
+    """Send a text, and drain events until something is received, or `receive` raises."""
     import kombu
 
     queue = kombu.Queue(key, kombu.Exchange(exchange), routing_key=key, auto_delete=True)
-    received = []
     with kombu.Connection(url) as connection:
-        with connection.Consumer(queue, callbacks=[lambda body, message: received.append(body)]):
+        with connection.Consumer(queue, callbacks=[receive]):
             connection.Producer().publish(text, exchange=queue.exchange, routing_key=key)
             while not received:
                 connection.drain_events(timeout=10)
-    return received[0]
 
 
 def call(context):
@@ -56,3 +61,13 @@ def call(context):
         send_and_receive(url, exchange, key, "Emma")
         for url, exchange in (("memory://", "bookshop-memory"), (context.url, "bookshop-redis"))
     )
+
+
+def refuse(body, message):
+    message.ack()
+    raise LookupError("no such book: " + body)
+
+
+def fail(context):
+    key = "%s-%s-fail" % (context.shop, context.ready)
+    send(context.url, "bookshop-redis", key, "Emma", refuse, [])

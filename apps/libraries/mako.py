@@ -1,4 +1,4 @@
-"""Mako: a template is rendered."""
+"""Mako: a template is rendered, and one that calls a function that raises."""
 
 from __future__ import absolute_import
 
@@ -17,4 +17,16 @@ def prepare(context):
 def call(context):
     import mako.template
 
-    return mako.template.Template("<h1>${shop}</h1>").render(shop=context.shop)
+    template = mako.template.Template("<h1>${shop}</h1>")
+    assert template.render_unicode(shop=context.shop) == "<h1>%s</h1>" % context.shop
+    return template.render(shop=context.shop)
+
+
+def find(title):
+    raise LookupError("no such book: " + title)
+
+
+def fail(context):
+    import mako.template
+
+    return mako.template.Template("<h1>${find(shop)}</h1>").render(shop=context.shop, find=find)

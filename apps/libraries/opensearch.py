@@ -20,6 +20,8 @@ ERROR_SPAN = {
 SERVICE = "opensearch"
 # They claim to support 2.7, but need a certifi that does not.
 PYTHON = [[">=2.2,<2.6", ">=3.6"]]
+# It imports `requests`, which it requires from 2.0 on only.
+ALSO = [["<2", "requests<2.32"], ["<2", "urllib3<2"]]
 
 
 def prepare(context):

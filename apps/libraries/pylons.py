@@ -3,6 +3,7 @@
 from __future__ import absolute_import
 
 import carrier
+import pages
 
 DISTRIBUTION = "pylons"
 INTEGRATION = "pylons"
@@ -39,12 +40,22 @@ def prepare(context):
     from paste.registry import RegistryManager
     from pylons import config
     from pylons.controllers import WSGIController
+    from pylons.controllers.util import abort
     from pylons.wsgiapp import PylonsApp
     from routes import Mapper
 
     class Books(WSGIController):
         def emma(self):
             return "The book emma"
+
+        def stream(self):
+            return iter(["The book ", "emma"])
+
+        def missing(self):
+            abort(404, "no such book")
+
+        def broken(self):
+            raise LookupError("no such book")
 
     routes = Mapper()
     routes.connect("/books/:action", controller="books")
@@ -68,4 +79,9 @@ def prepare(context):
 
 
 def call(context):
-    return carrier.page_body(carrier.call_wsgi(context.ready, "/books/emma"))
+    answers = [carrier.call_wsgi(context.ready, path) for path in ("/books/emma", "/books/stream")]
+    return ", ".join(map(carrier.page_body, answers))
+
+
+def fail(context):
+    pages.raise_wsgi_answers(context.ready, "/books/missing", "/books/broken")

@@ -3,6 +3,7 @@
 from __future__ import absolute_import
 
 import carrier
+import pages
 
 DISTRIBUTION = "pyramid"
 INTEGRATION = "pyramid"
@@ -26,6 +27,22 @@ def book(request):
     return Response("The book emma")
 
 
+def stream(request):
+    from pyramid.response import Response
+
+    return Response(app_iter=iter([b"The book ", b"emma"]))
+
+
+def missing(request):
+    from pyramid.httpexceptions import HTTPNotFound
+
+    raise HTTPNotFound("no such book")
+
+
+def broken(request):
+    raise LookupError("no such book")
+
+
 def prepare(context):
     from pyramid.config import Configurator
 
@@ -33,9 +50,18 @@ def prepare(context):
     for trace in TRACING:
         trace(config)
     config.add_route("book", "/books/emma")
-    config.add_view(book, route_name="book")
+    for view in (book, stream, missing, broken):
+        name = view.__name__
+        if view is not book:
+            config.add_route(name, "/" + name)
+        config.add_view(view, route_name=name)
     return config.make_wsgi_app()
 
 
 def call(context):
-    return carrier.page_body(carrier.call_wsgi(context.ready, "/books/emma"))
+    answers = [carrier.call_wsgi(context.ready, path) for path in ("/books/emma", "/stream")]
+    return ", ".join(map(carrier.page_body, answers))
+
+
+def fail(context):
+    pages.raise_wsgi_answers(context.ready, "/missing", "/broken")

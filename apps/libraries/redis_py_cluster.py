@@ -1,4 +1,4 @@
-"""redis-py-cluster: a key is set and read."""
+"""redis-py-cluster: a key is set and read, alone and in a pipeline; a text is no list."""
 
 from __future__ import absolute_import
 
@@ -22,4 +22,12 @@ def prepare(context):
 
 def call(context):
     context.ready.set(context.shop, "Emma")
-    return context.ready.get(context.shop).decode("ascii")
+    pipeline = context.ready.pipeline()
+    pipeline.get(context.shop)
+    titles = [context.ready.get(context.shop), pipeline.execute()[0]]
+    return ", ".join(title.decode("ascii") for title in titles)
+
+
+def fail(context):
+    context.ready.set(context.shop, "Emma")
+    context.ready.lpush(context.shop, "Kokoro")

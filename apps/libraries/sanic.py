@@ -4,6 +4,7 @@ from __future__ import absolute_import
 
 import carrier
 import loops
+import pages
 
 DISTRIBUTION = "sanic"
 INTEGRATION = "sanic"
@@ -30,6 +31,22 @@ async def book(request, slug):
     return text("The book " + slug)
 
 
+def shelf(request):
+    from sanic.response import text
+
+    return text("The shelf")
+
+
+async def missing(request):
+    from sanic.exceptions import NotFound
+
+    raise NotFound("no such book")
+
+
+async def broken(request):
+    raise LookupError("no such book")
+
+
 async def start(app):
     """Start the server, as this release requires; return its port."""
     import socket
@@ -51,6 +68,8 @@ def serve(ready):
     loop = loops.new_loop()
     app = Sanic("bookshop")
     app.add_route(book, "/books/<slug>")
+    for handler in (shelf, missing, broken):
+        app.add_route(handler, "/" + handler.__name__)
     ready(loop.run_until_complete(start(app)))
     loop.run_forever()
 
@@ -62,4 +81,8 @@ def prepare(context):
 
 
 def call(context):
-    return carrier.get_page(context.ready, "/books/emma")
+    return ", ".join(carrier.get_page(context.ready, path) for path in ("/books/emma", "/shelf"))
+
+
+def fail(context):
+    pages.raise_server_answers(context.ready, "/missing", "/broken")

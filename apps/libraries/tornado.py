@@ -4,6 +4,7 @@ from __future__ import absolute_import
 
 import carrier
 import loops
+import pages
 
 DISTRIBUTION = "tornado"
 INTEGRATION = "tornado"
@@ -27,6 +28,7 @@ def serve(ready):
         asyncio.set_event_loop(asyncio.new_event_loop())
     except ImportError:  # 2.7
         pass
+    import tornado.gen
     import tornado.httpserver
     import tornado.ioloop
     import tornado.netutil
@@ -36,8 +38,30 @@ def serve(ready):
         def get(self):
             self.write("The book emma")
 
+        def write_error(self, status, **context):
+            self.finish("%s: %s" % (context["exc_info"][0].__name__, context["exc_info"][1]))
+
+    class Stream(Book):
+        @tornado.gen.coroutine
+        def get(self):
+            self.write("The book ")
+            yield self.flush()
+            self.write("emma")
+
+    class Missing(Book):
+        def get(self):
+            raise tornado.web.HTTPError(404, "no such book")
+
+    class Broken(Book):
+        @tornado.gen.coroutine
+        def get(self):
+            yield tornado.gen.moment
+            raise LookupError("no such book")
+
     sockets = tornado.netutil.bind_sockets(0, "127.0.0.1")
-    server = tornado.httpserver.HTTPServer(tornado.web.Application([("/books/emma", Book)]))
+    routes = [("/books/emma", Book)]
+    routes += [("/" + each.__name__.lower(), each) for each in (Stream, Missing, Broken)]
+    server = tornado.httpserver.HTTPServer(tornado.web.Application(routes))
     server.add_sockets(sockets)
     loop = tornado.ioloop.IOLoop.current()
     loop.add_callback(ready, sockets[0].getsockname()[1])
@@ -49,4 +73,8 @@ def prepare(context):
 
 
 def call(context):
-    return carrier.get(context.ready, "/books/emma", carrier.trace_headers())[1]
+    return ", ".join(carrier.get_page(context.ready, path) for path in ("/books/emma", "/stream"))
+
+
+def fail(context):
+    pages.raise_server_answers(context.ready, "/missing", "/broken")

@@ -1,6 +1,8 @@
-"""urllib3: an HTTP request of the shop to its catalogue."""
+"""urllib3: requests of the shop to its catalogue, and to a closed port."""
 
 from __future__ import absolute_import
+
+import json
 
 DISTRIBUTION = "urllib3"
 INTEGRATION = "urllib3"
@@ -24,4 +26,22 @@ def call(context):
     import urllib3
 
     url = context.upstream + "/recommendations/" + context.shop
-    return urllib3.PoolManager().request("GET", url).data.decode("utf-8")
+    pool = urllib3.PoolManager()
+    response = pool.request("GET", url, preload_content=False)
+    contents = [pool.request("GET", url).data, b"".join(response.stream(64))]
+    response.release_conn()
+    return ", ".join(", ".join(json.loads(data.decode("ascii"))["titles"]) for data in contents)
+
+
+def fail(context):
+    import urllib3
+
+    pool = urllib3.PoolManager()
+    # The catalogue refuses the method.
+    status = pool.request("DELETE", context.upstream + "/" + context.shop).status
+    try:
+        pool.request("GET", "http://127.0.0.1:1/" + context.shop, retries=1)
+    except urllib3.exceptions.MaxRetryError as error:
+        # The message has the address of an object.
+        causes = (type(error).__name__, type(error.reason).__name__, status)
+        raise urllib3.exceptions.HTTPError("%s by %s, and status %d" % causes)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -38,18 +39,48 @@ def spans_in(request: AgentRequest) -> Iterator[Span]:
 
 
 def _parse_span(span: Mapping[str, Any]) -> Span:
-    texts: dict[str, Any] = {name: span.get(name) or "" for name in _SPAN_TEXTS}
-    numbers: dict[str, Any] = {name: span.get(name) or 0 for name in _SPAN_NUMBERS}
     return Span(
-        **texts,
-        **numbers,
-        meta=_as_mapping(span.get("meta")),
-        metrics=_as_mapping(span.get("metrics")),
+        name=_as_text(span.get("name")),
+        service=_as_text(span.get("service")),
+        resource=_as_text(span.get("resource")),
+        type=_as_text(span.get("type")),
+        trace_id=_as_integer(span.get("trace_id")),
+        span_id=_as_integer(span.get("span_id")),
+        parent_id=_as_integer(span.get("parent_id")),
+        error=_as_integer(span.get("error")),
+        start=_as_integer(span.get("start")),
+        duration=_as_integer(span.get("duration")),
+        meta={key: _as_text(value) for key, value in _as_mapping(span.get("meta")).items()},
+        metrics={
+            key: value
+            for key, value in _as_mapping(span.get("metrics")).items()
+            if isinstance(value, int | float)
+        },
         meta_struct={
             key: _decode_msgpack(value)
             for key, value in _as_mapping(span.get("meta_struct")).items()
         },
     )
+
+
+def _as_text(value: Any) -> str:  # noqa: ANN401
+    """Return a string as it is, bytes as UTF-8, nothing as "", and any other value as JSON.
+
+    On 2.7, some tracers send the strings of an app as bytes.
+    """
+    if isinstance(value, str):
+        return value
+    if _is_bytes(value):
+        return base64.b64decode(value["base64"]).decode("utf-8", "backslashreplace")
+    return "" if value is None else json.dumps(value, sort_keys=True, default=str)
+
+
+def _as_integer(value: Any) -> int:  # noqa: ANN401
+    return value if isinstance(value, int) else 0
+
+
+def _is_bytes(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, Mapping) and set(value) == {"base64"}
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401
@@ -58,7 +89,7 @@ def _as_mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401
 
 def _decode_msgpack(value: Any) -> Any:  # noqa: ANN401
     """Return the content of a `meta_struct` value in msgpack, or the value unchanged."""
-    if not (isinstance(value, Mapping) and set(value) == {"base64"}):
+    if not _is_bytes(value):
         return value
     try:
         return to_json(unpack(base64.b64decode(value["base64"])))
@@ -201,11 +232,13 @@ def control_problem(
 class Liveness:
     """The state of the tracer in a process: alive where `reason` is None.
 
-    `detail` explains the reason, or has the version that the tracer reported.
+    `detail` explains the reason, or has the version that the tracer reported. `untraced` is set
+    where the app answers and no span of it arrives.
     """
 
     reason: Reason | None
     detail: str
+    untraced: bool = False
 
     @property
     def alive(self) -> bool:
@@ -234,7 +267,7 @@ def liveness(process: ProcessCapture, version: str) -> Liveness:
         return Liveness(failed, process.detail or f"the first plain request got {result}")
     if process.traced and Traces(process.agent).root_of(warm_up) is None:
         detail = "the app answers, but no span of a plain request arrives"
-        return Liveness(failed, process.detail or detail)
+        return Liveness(failed, process.detail or detail, untraced=True)
     if not process.traced and warm_up.shop not in warm_up.body:
         detail = "the first plain request was not answered with the app's own page"
         return Liveness(failed, detail)

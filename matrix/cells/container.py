@@ -12,7 +12,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
 from matrix.cells.client import Endpoint
-from matrix.cells.env_vars import MARK, bare_environment
+from matrix.cells.env_vars import MARK, interpreter_environment
 from matrix.cells.interface import CommandOutput, SandboxError
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.log import JOIN_SECONDS, BoundedLog
@@ -84,7 +84,7 @@ class ContainerSandbox:
         log = BoundedLog(_OUTPUT_BYTES)
         process = self.relay.start(
             [str(self.python), *arguments],
-            {**bare_environment(SCRATCH), **self.environment, MARK: "asked"},
+            {**interpreter_environment(SCRATCH), **self.environment, MARK: "asked"},
             folder=str(SCRATCH),
             log=log,
         )

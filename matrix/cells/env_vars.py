@@ -28,7 +28,7 @@ _WINDOWS = ("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "OS", *
 _HOMES = ("USERPROFILE", "APPDATA", "LOCALAPPDATA", "TEMP", "TMP")
 
 
-def bare_environment(scratch: PurePath) -> dict[str, str]:
+def interpreter_environment(scratch: PurePath) -> dict[str, str]:
     """Return the variables that a CPython needs; everything that it writes goes below `scratch`.
 
     Byte code is cached where the environment is: compiling ddtrace at each start takes seconds.
@@ -59,19 +59,23 @@ def bare_environment(scratch: PurePath) -> dict[str, str]:
 
 
 def process_environment(
-    scratch: PurePath, *, setting: Mapping[str, str], agent_port: int, upstream_port: int
+    scratch: PurePath, *, setting: Mapping[str, str], agent_port: int | None, upstream_port: int
 ) -> dict[str, str]:
-    """Return the variables of an app process under a rendered setting; ports are those inside."""
-    return {
-        **bare_environment(scratch),
+    """Return the variables of an app process under a rendered setting; ports are those inside.
+
+    Without `agent_port` there are none of a tracer.
+    """
+    variables = {
+        **interpreter_environment(scratch),
         "BOOKSHOP_DATABASE": str(scratch / "bookshop.sqlite3"),
         "BOOKSHOP_CATALOGUE_URL": f"http://127.0.0.1:{upstream_port}",
-        # Releases before 1.0 need host and port; all that support a URL prefer it.
-        "DD_AGENT_HOST": "127.0.0.1",
-        "DD_TRACE_AGENT_PORT": str(agent_port),
-        "DD_TRACE_AGENT_URL": f"http://127.0.0.1:{agent_port}",
-        **setting,
     }
+    if agent_port is not None:
+        # Releases before 1.0 need host and port; all that support a URL prefer it.
+        variables["DD_AGENT_HOST"] = "127.0.0.1"
+        variables["DD_TRACE_AGENT_PORT"] = str(agent_port)
+        variables["DD_TRACE_AGENT_URL"] = f"http://127.0.0.1:{agent_port}"
+    return {**variables, **setting}
 
 
 @contextlib.contextmanager

@@ -90,7 +90,7 @@ def install_mismatches(job: CellJob, identity: Identity) -> tuple[str, ...]:
     """Return a clause for each distribution that differs from the cell or its lock."""
     cell = job.planned.cell
     expected = {"ddtrace": cell.ddtrace}
-    if distribution := distribution_name(cell.framework):
+    if distribution := distribution_name(cell.framework, cell.framework_version):
         expected[str(canonicalize_name(distribution))] = cell.framework_version
     for line in job.lock:
         if match := _LOCKED.match(line):

@@ -12,7 +12,7 @@ from matrix.model.environment import Image
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.service import Service
-from matrix.probes.integrations import LIBRARY, module_path
+from matrix.probes.integrations import LIBRARY, module_name, module_path
 from matrix.system.paths import apps_dir, fixtures_dir
 
 APPS = ("django", "flask")
@@ -24,7 +24,7 @@ def app_of(framework: str, apps: Path) -> str | None:
     """
     if framework in APPS:
         return framework
-    return f"{LIBRARY}{framework}" if module_path(framework, apps).is_file() else None
+    return f"{LIBRARY}{module_name(framework)}" if module_path(framework, apps).is_file() else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +89,7 @@ class CellJob:
     A cell with an `image` runs in a container. `connect` (picklable, called once for each cell)
     returns the engine that starts it, with `tree`, the environment with the key `tree_key`, mounted
     as the image's site, confined by `confinement`. `services` are reached by ports of the sandbox.
+    With `bare` nothing but the bare control is run: all requests, without the tracer.
     """
 
     planned: PlannedCell
@@ -110,6 +111,7 @@ class CellJob:
     connect: Callable[[], ContainerEngine] | None = None
     confinement: Confinement = dataclasses.field(default_factory=Confinement)
     services: tuple[Service, ...] = ()
+    bare: bool = False
 
     @property
     def framework(self) -> str:

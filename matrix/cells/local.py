@@ -20,7 +20,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from matrix.cells.client import Endpoint, loopback_endpoint
-from matrix.cells.env_vars import MARK, bare_environment
+from matrix.cells.env_vars import MARK, interpreter_environment
 from matrix.cells.interface import CommandOutput
 from matrix.cells.job import CellJob
 from matrix.cells.log import PipeLog
@@ -41,6 +41,11 @@ _PS_LINE = re.compile(r"\s*(?P<pid>\d+)\s(?P<command>.*)")
 # Windows reports errors as such exit codes, for example 0xC0000005, an access violation:
 # https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-erref/
 _FIRST_EXCEPTION = 0xC0000000
+# What threading and socketserver print of a thread that ends by an exception, and its last line.
+_THREAD_ENDED = re.compile(
+    r"Exception in thread ([^\s:]+)|Exception (?:happened|occurred) during processing of request"
+)
+_LAST_LINE = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b.*", re.MULTILINE)
 
 
 class AppProcess:
@@ -110,6 +115,16 @@ class AppProcess:
         deadline = time.monotonic() + self._stop_seconds
         while kill_marked(f"{MARK}={self._mark}") and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
+
+
+def describe_survivor(log: str) -> str:
+    """Return what happened in a process that did not answer and lives on, by its log."""
+    match = _THREAD_ENDED.search(log)
+    if match is None:
+        return "the process lives on"
+    thread = f"thread {match[1]}" if match[1] else "the thread of the request"
+    words = next(iter(_LAST_LINE.findall(log[match.end() :])), "")
+    return f"the process lives on, and {thread} ended{f' by {words}' if words else ''}"
 
 
 def describe_crash(code: int) -> str:
@@ -189,7 +204,7 @@ class LocalSandbox:
         try:
             finished = subprocess.run(
                 [str(self.python), *arguments],
-                env=bare_environment(self.scratch),
+                env=interpreter_environment(self.scratch),
                 cwd=self.scratch,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -18,7 +18,7 @@ from matrix.cells.client import Endpoint, HttpResponse, send_request
 from matrix.cells.job import Deadline, Limits
 from matrix.cells.schedule import Task
 from matrix.model.capture import AgentRequest, Exchange, FollowUp, Push, Soak
-from matrix.model.probe import Match, RemoteConfig, Stimulus
+from matrix.model.probe import NO_EVIDENCE, RemoteConfig, Stimulus, fill_template
 
 USER_AGENT = "bookshop-customer/1.0"
 ATTACK_AGENT = "Arachni/v1"
@@ -63,7 +63,7 @@ class ProbeClient:
 
     def warm_up(self) -> Exchange:
         """Send the first plain request and wait for its span; some start their work only then."""
-        exchange = self._exchange(Stimulus("warm-up", _NO_EVIDENCE, "/{shop}/"), ("", "", ""))
+        exchange = self._exchange(Stimulus("warm-up", NO_EVIDENCE, "/{shop}/"), ("", "", ""))
         self.wait_spans([exchange], self._limits.first_span)
         return exchange
 
@@ -137,15 +137,15 @@ class ProbeClient:
         control: bool = False,
     ) -> Exchange:
         shop = new_shop()
-        path = _fill(stimulus.path, shop)
+        path = fill_template(stimulus.path, shop)
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*"}
-        headers |= {name: _fill(value, shop) for name, value in stimulus.headers}
-        body = _fill(stimulus.body, shop)
+        headers |= {name: fill_template(value, shop) for name, value in stimulus.headers}
+        body = fill_template(stimulus.body, shop)
         sent_at = self._agent.now()
         response = self._send(stimulus.method, path, headers, body)
         follow_up = None
         if stimulus.follow_up:
-            second = _fill(stimulus.follow_up, shop)
+            second = fill_template(stimulus.follow_up, shop)
             after = self._send("GET", second, {"User-Agent": USER_AGENT}, "")
             follow_up = FollowUp(second, after.status, after.body)
         probe, channel, name = labels
@@ -220,23 +220,9 @@ def _send_soak(endpoint: Endpoint, number: int, limits: Limits, deadline: Deadli
     )
 
 
-class _NoEvidence:
-    """The evidence of a request that needs none."""
-
-    def match(self, observation: object) -> Match:  # noqa: ARG002 - the protocol's parameter
-        return Match(holds=True, text="no evidence is required")
-
-
-_NO_EVIDENCE = _NoEvidence()
-
-
 def new_shop() -> str:
     """Return a path segment that no other request has: a `SHOP_SEGMENT`."""
     return "s" + uuid.uuid4().hex[:15]
-
-
-def _fill(template: str, shop: str) -> str:
-    return template.replace("{shop}", shop).replace("{number}", str(int(shop[1:], 16) + 1))
 
 
 def _belongs_to(exchange: Exchange, request: ProbeRequest) -> bool:

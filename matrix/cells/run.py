@@ -21,7 +21,16 @@ from matrix.cells.identity import (
 from matrix.cells.interface import Sandbox, SandboxError
 from matrix.cells.job import CellJob, Deadline
 from matrix.cells.local import LocalSandbox
-from matrix.cells.schedule import ProcessTasks, failed_tasks, schedule, schedule_repeat, tasks_of
+from matrix.cells.schedule import (
+    ProcessTasks,
+    bare_process,
+    compared_tasks,
+    failed_tasks,
+    schedule,
+    schedule_repeat,
+    suspect_tasks,
+    tasks_of,
+)
 from matrix.cells.session import run_process
 from matrix.docker.interface import ContainerError
 from matrix.errors import EngineUnavailableError
@@ -176,9 +185,14 @@ def _run_processes(
             for future in futures:
                 yield future.result()
 
-        captures = tuple(run((*schedule(tasks), *soak)))
+        if job.bare:
+            return tuple(run(bare_process(tasks)))
         decisive = [task for task in tasks if task.probe in job.planned.decisive]
-        failed = failed_tasks(decisive, captures, job.planned.cell.ddtrace)
+        bare = bare_process(compared_tasks(decisive))
+        captures = tuple(run((*schedule(tasks), *soak, *bare)))
+        tracer = job.planned.cell.ddtrace
+        failed = failed_tasks(decisive, captures, tracer)
+        suspect = suspect_tasks(failed, captures, tracer)
         apart = any(capture.failed is Reason.CRASHED for capture in captures)
         repeats = [
             process
@@ -186,6 +200,7 @@ def _run_processes(
             for process in schedule_repeat(
                 decisive if repeat < job.planned.repeats else failed, repeat, apart=apart
             )
+            + bare_process(suspect, repeat)
         ]
         if deadline.passed:
             return captures

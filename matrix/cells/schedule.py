@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
+from matrix.agent.answers import answer_of, bare_answers, differs, works
 from matrix.agent.observations import control_problem, liveness, observations_of
-from matrix.model.capture import ProcessCapture
-from matrix.model.probe import Channel, Observation, Probe
+from matrix.model.capture import BARE, ProcessCapture
+from matrix.model.probe import NO_EVIDENCE, Channel, Compared, Observation, Probe, Stimulus
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +83,67 @@ def schedule_repeat(tasks: Sequence[Task], repeat: int, *, apart: bool) -> tuple
     return tuple(dataclasses.replace(process, repeat=repeat) for process in schedule(tasks))
 
 
+def bare_process(tasks: Iterable[Task], repeat: int = 0) -> tuple[ProcessTasks, ...]:
+    """Return the process of the app without the tracer for all requests of the tasks, if any.
+
+    Each request once, though several channels of a probe may have it.
+    """
+    scheduled: set[tuple[str, Stimulus]] = set()
+    bare = []
+    for task in tasks:
+        requests = {
+            (task.probe, dataclasses.replace(stimulus, evidence=NO_EVIDENCE)): stimulus
+            for stimulus in task.channel.stimuli
+        }
+        stimuli = tuple(stimulus for key, stimulus in requests.items() if key not in scheduled)
+        scheduled |= set(requests)
+        if stimuli:
+            channel = dataclasses.replace(task.channel, stimuli=stimuli, configs=())
+            bare.append(Task(task.probe, channel, control=True))
+    return (ProcessTasks(BARE, tuple(bare), repeat=repeat),) if bare else ()
+
+
+def compared_tasks(tasks: Iterable[Task]) -> tuple[Task, ...]:
+    """Return the tasks whose answers are compared with those of the app without the tracer."""
+    return tuple(
+        task
+        for task in tasks
+        if any(stimulus.compared is not Compared.NOTHING for stimulus in task.channel.stimuli)
+    )
+
+
+def suspect_tasks(
+    tasks: Iterable[Task], captures: Sequence[ProcessCapture], version: str
+) -> tuple[Task, ...]:
+    """Return the tasks that failed in a way for which the tracer or the app may be at fault.
+
+    Their process did not start or has died, or the app did not answer as it does by itself.
+    """
+    return tuple(task for task in tasks if _is_suspect(task, captures, version))
+
+
+def _is_suspect(task: Task, captures: Sequence[ProcessCapture], version: str) -> bool:
+    for capture in captures:
+        if capture.setting != _setting_of(task) or capture.purpose != "probe":
+            continue
+        if capture.failed is not None or not liveness(capture, version).alive:
+            return True
+        for stimulus in task.channel.stimuli:
+            sent = [
+                exchange
+                for exchange in capture.exchanges
+                if (exchange.probe, exchange.channel, exchange.control, exchange.stimulus)
+                == (task.probe, task.channel.name, task.control, stimulus.name)
+            ]
+            answers = [answer_of(exchange) for exchange in sent]
+            bare = bare_answers(captures, task.probe, stimulus)
+            if any(differs(stimulus, answer, bare) for answer in answers):
+                return True
+            if answers and not any(works(stimulus, [answer]) for answer in answers):
+                return True
+    return False
+
+
 def _setting_of(task: Task) -> str:
     if task.control and task.channel.control is not None:
         return task.channel.control
@@ -94,15 +156,39 @@ def failed_tasks(
     """Return the channels that did not show their evidence, and the controls that did.
 
     A process that was not alive shows nothing, which for a control too is a failure; so is a
-    request that got another response than the app alone would give.
+    request that got another response than the app alone would give, or gives without the tracer.
     """
     observations = [
         (capture, observation)
         for capture in captures
-        if capture.purpose == "probe" and liveness(capture, version).alive
+        if capture.purpose == "probe" and capture.setting != BARE
+        if liveness(capture, version).alive
         for observation in observations_of(capture)
     ]
-    return tuple(task for task in tasks if not _succeeded(task, observations))
+    return tuple(
+        task
+        for task in tasks
+        if not _succeeded(task, observations) or _is_changed(task, observations, captures)
+    )
+
+
+def _is_changed(
+    task: Task,
+    observations: Sequence[tuple[ProcessCapture, Observation]],
+    captures: Sequence[ProcessCapture],
+) -> bool:
+    """Return whether an answer under the tracer is not one of the app without it."""
+    return any(
+        differs(stimulus, answer_of(observation.exchange), bare)
+        for stimulus in task.channel.stimuli
+        if (bare := bare_answers(captures, task.probe, stimulus))
+        for _, observation in observations
+        if not task.control
+        and (observation.exchange.probe, observation.exchange.channel)
+        == (task.probe, task.channel.name)
+        and observation.exchange.stimulus == stimulus.name
+        and not observation.exchange.control
+    )
 
 
 def _succeeded(task: Task, observations: Sequence[tuple[ProcessCapture, Observation]]) -> bool:

@@ -13,10 +13,10 @@ from matrix.cells.client import Endpoint
 from matrix.cells.env_vars import process_environment, redact_passwords
 from matrix.cells.interface import App, Slot
 from matrix.cells.job import CellJob, Deadline
-from matrix.cells.local import describe_crash
+from matrix.cells.local import describe_crash, describe_survivor
 from matrix.cells.requests import Configurator, ProbeClient, ProbeRequest, soak
 from matrix.cells.schedule import ProcessTasks, Task
-from matrix.model.capture import AgentRequest, ProcessCapture, Soak
+from matrix.model.capture import BARE, AgentRequest, ProcessCapture, Soak
 from matrix.model.reason import Reason
 from matrix.probes.settings import load_settings
 
@@ -24,6 +24,10 @@ from matrix.probes.settings import load_settings
 # console script that was made elsewhere starts the interpreter of that machine.
 TRACER_LAUNCH = "from ddtrace.commands.ddtrace_run import main; main()"
 _EXIT_SECONDS = 0.5
+# A process whose first request is reset may still be writing a core: whether it dies is waited for.
+_RESET_SECONDS = 3.0
+# A process whose first request is reset may still be writing a core: whether it dies is waited for.
+_RESET_SECONDS = 3.0
 
 
 @dataclasses.dataclass
@@ -62,15 +66,18 @@ class _Session:
         ):
             self.agent = agent
             sandbox = slot.sandbox
-            self.traced = load_settings().get(self.tasks.setting).traced
+            setting = load_settings().get(self.tasks.setting)
+            self.traced = setting.traced
             self.environment |= process_environment(
                 slot.scratch,
                 setting=load_settings().render(self.tasks.setting, data=sandbox.fixtures),
-                agent_port=slot.forward_port(agent.port),
+                agent_port=slot.forward_port(agent.port) if setting.loaded else None,
                 upstream_port=slot.forward_port(upstream.port),
             )
-            command = [str(sandbox.python), "-c", TRACER_LAUNCH, str(sandbox.python)]
-            command += [str(sandbox.apps / "serve.py"), job.app or job.framework]
+            app_name = job.app or job.framework
+            command = [str(sandbox.python), str(sandbox.apps / "serve.py"), app_name]
+            if setting.loaded:
+                command[1:1] = ["-c", TRACER_LAUNCH, str(sandbox.python)]
             try:
                 # In the app's folder, as code security only looks at code below the current one.
                 app = slot.start(command, self.environment, stop=limits.stop)
@@ -94,6 +101,8 @@ class _Session:
     def _use_app(self, app: App, endpoint: Endpoint, agent: Agent) -> None:
         job, deadline = self.job, self.deadline
         limits = job.limits if self.traced else job.limits.for_untraced()
+        if self.tasks.setting == BARE:
+            limits = dataclasses.replace(limits, span=0.0)
         client = self.client = ProbeClient(
             endpoint, agent, limits, deadline, alive=lambda: app.alive
         )
@@ -101,7 +110,7 @@ class _Session:
         tracer = liveness(self.capture(), job.planned.cell.ddtrace)
         if not tracer.alive:
             reason = Reason.TIMED_OUT if deadline.passed else tracer.reason or Reason.BROKEN_START
-            if not self._record_crash(app, client):
+            if not self._record_crash(app, client, seconds=_RESET_SECONDS):
                 self.fail(reason, tracer.detail)
             return
         if self.tasks.soak:
@@ -129,11 +138,13 @@ class _Session:
         else:
             self.fail(Reason.BROKEN_START, f"ended with exit code {code} before it was ready")
 
-    def _record_crash(self, app: App, client: ProbeClient) -> bool:
+    def _record_crash(
+        self, app: App, client: ProbeClient, *, seconds: float = _EXIT_SECONDS
+    ) -> bool:
         """Return whether the app ended by itself, and record it."""
         # A connection is refused or broken a moment before the end of the process can be observed.
         unanswered = client.exchanges[-1].status is None
-        code = app.wait_exit(_EXIT_SECONDS if unanswered else 0.0)
+        code = app.wait_exit(seconds if unanswered else 0.0)
         if code is None:
             return False
         crash = describe_crash(code)
@@ -144,6 +155,9 @@ class _Session:
         app.stop()
         self.exit_code = app.exit_code
         self.log = app.log.text
+        first = next(iter(self.client.exchanges), None) if self.client else None
+        if self.failed is Reason.BROKEN_START and first is not None and first.status is None:
+            self.detail = f"{self.detail}; {describe_survivor(self.log)}"
 
     def capture(self) -> ProcessCapture:
         """Return what was captured so far."""
@@ -193,6 +207,11 @@ def _send_stimuli(tasks: ProcessTasks, client: ProbeClient, configurator: Config
     spans of the others. The other stimuli follow, then controls, which expect no effect, then
     channels with remote configuration, which change the app, and last the wait for late evidence.
     """
+    if tasks.setting == BARE:
+        # Twice, to see what differs by itself.
+        for _ in range(2):
+            client.send_all(_requests_of(tasks.tasks))
+        return
     missing = []
     features = [task for task in tasks.plain if not task.control]
     for task in features:

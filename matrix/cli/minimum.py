@@ -41,10 +41,14 @@ examples:
       the minimum of ddtrace for each channel of a capability
   python -m matrix minimum sca --framework django==3.2.18 --since 1.0 --until 2.0
       among these releases, on one release of the framework
+  python -m matrix minimum iast --framework flask==era --python 3.11
+      each release on the newest Flask of its own time
   python -m matrix minimum integration:flask --exhaustive --json flask.json
       every release that traces Flask; as JSON too (schema minimum/1)
   python -m matrix minimum framework:flask --ddtrace 1.20.19
       the minimum of Flask that works with this tracer
+  python -m matrix minimum framework:flask --ddtrace 1.20.19 --upper
+      and the last Flask that does
   python -m matrix minimum custom-blocked-response --channel redirect
       one channel only
 
@@ -69,7 +73,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--framework",
         default="",
         metavar="NAME[==VERSION]",
-        help="default: all that documents promise it for, at the newest of the minimum's era",
+        help="default: all that documents promise it for, at the release of it with which most"
+        " releases of the tracer start; era, or NAME==era: at that of each release's time",
     )
     parser.add_argument(
         "--python", type=_parse_python, metavar="X.Y", help="default: the newest promised"
@@ -86,6 +91,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--since", default="", metavar="V", help="search from this release on")
     parser.add_argument("--until", default="", metavar="V", help="search up to this release")
+    add_flag(parser, "--upper", "search for the last release that works, too")
     add_flag(parser, "--exhaustive", "test every release, and assume nothing")
     add_as_of_option(parser)
     add_flag(parser, "--fresh", "use no result of an earlier run")
@@ -112,6 +118,7 @@ def run(
     subject = parse_subject(args.subject, claims, coverage)
     options = MinimumOptions(
         exhaustive=args.exhaustive,
+        upper=args.upper,
         fresh=args.fresh,
         jobs=args.jobs or default_jobs(),
         offline=args.offline,

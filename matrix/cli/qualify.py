@@ -203,11 +203,11 @@ def _commands(args: argparse.Namespace, material: SignoffMaterial) -> Commands:
     documents = shlex.join(map(str, args.documents))
     # The documents come before the options that take any number of files.
     run = " ".join(filter(None, ["nox -s qualify --", documents, *options]))
-    repeat = f"nox -s reproduce -- {' '.join(filter(None, ['CELL', documents]))}"
+    cell = f"nox -s reproduce -- {' '.join(filter(None, ['CELL', documents]))}"
     if args.wheel or args.index_url:
         # `reproduce` would install the release of the default index.
-        repeat = f"{run} --fresh --keep"
-    return Commands(run, repeat)
+        return Commands(run, f"{run} --fresh --keep")
+    return Commands(run, cell, f"{cell} --bare --run")
 
 
 def _sign(

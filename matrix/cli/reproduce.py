@@ -19,15 +19,20 @@ from matrix.errors import (
     did_you_mean,
 )
 from matrix.features.reproduce.dockerfile import DockerfileOptions, write_context
+from matrix.features.reproduce.earlier import earlier_cell
 from matrix.features.reproduce.run import describe_back_ends, manual_commands, run_alone
+from matrix.model.capture import BARE
 from matrix.model.cell import Cell
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.planning.locations import Targets, all_targets
+from matrix.pypi.client import CachedIndex
 from matrix.reporting.json import write_text_json
 from matrix.runs.backend import open_backend
+from matrix.runs.journal import Journal
 from matrix.runs.setup import RunOptions, run_services
 from matrix.services.external import ExternalService, add_service_option, external_from_args
+from matrix.system.paths import cache_dir, results_dir
 
 DESCRIPTION = "Print (or run) the commands that repeat one cell by hand."
 EXAMPLES = """\
@@ -38,6 +43,8 @@ examples:
       run that cell alone, without results of earlier runs, and say what it showed
   python -m matrix reproduce cp39-linux_x86_64-django3.2-ddtrace1.9.0 --run --keep --json -
       keep its folders and logs, and write what it showed as JSON (schema reproduce/1)
+  python -m matrix reproduce cp39-linux_x86_64-django3.2-ddtrace1.9.0 --bare --run
+      run the app without the tracer, and print its answers beside those under it
   python -m matrix reproduce cp311-linux_aarch64-flask2.2.3-ddtrace1.9.0 --run --engine docker
       run a cell of another CPU, in a container
   python -m matrix reproduce cp311-linux_i686-flask2.2.3-ddtrace1.9.0 --dockerfile cell
@@ -55,6 +62,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--run", dest="run_it", action="store_true", help="run the cell")
     add_flag(parser, "--keep", "with --run: keep the cell's folders and logs")
+    add_flag(parser, "--bare", "repeat its bare control: the app without the tracer")
     add_json_option(parser, "it")
     add_path(
         mode,
@@ -87,13 +95,16 @@ def run(args: argparse.Namespace) -> int:
         return _write_dockerfile(args, planned)
     with run_services(external, offline=args.offline) as services:
         back_ends = describe_back_ends(planned, services)
-    lines = list(manual_commands(planned, back_ends, offline=args.offline, report=note))
+    lines = list(
+        manual_commands(planned, back_ends, offline=args.offline, bare=args.bare, report=note)
+    )
     content: dict[str, object] = {"commands": lines, "back_ends": list(back_ends.values())}
     return _output(args, planned, lines, content)
 
 
 def _write_dockerfile(args: argparse.Namespace, planned: PlannedCell) -> int:
-    options = DockerfileOptions(args.setting, args.vendor, args.offline)
+    setting = BARE if args.bare else args.setting
+    options = DockerfileOptions(setting, args.vendor, args.offline)
     with contextlib.ExitStack() as stack:
         # Optional: it tells which image the cell runs in on this machine.
         engine = None if args.engine == "local" else find_engine(stack.enter_context(lock_run()))
@@ -119,12 +130,15 @@ def _run(args: argparse.Namespace, external: Mapping[str, ExternalService]) -> i
         note(*backend.notes)
         planned = _find(args, backend.where)
         options = RunOptions(jobs=1, keep=args.keep, offline=args.offline, external=external)
-        single_run = run_alone(planned, backend, options, note)
+        single_run = run_alone(planned, backend, options, note, bare=args.bare)
     return _output(args, planned, single_run.lines(), single_run.to_json())
 
 
 def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
-    """Return the planned cell; raise NothingSelectedError with the nearest id."""
+    """Return the planned cell, or one that a run of other documents has a result of.
+
+    Raises NothingSelectedError with the nearest id.
+    """
     try:
         cell = Cell.parse(args.cell_id)
     except ValueError:
@@ -144,10 +158,19 @@ def _find(args: argparse.Namespace, where: Targets) -> PlannedCell:
         by_id = {item.cell.id: item for item in (*plan.fallbacks, *plan.cells)}
         if args.cell_id in by_id:
             return by_id[args.cell_id]
+    if cell is not None and (earlier := _find_earlier(args, cell)) is not None:
+        return earlier
     raise NothingSelectedError(
         f"no cell {args.cell_id!r} in the plan{did_you_mean(args.cell_id, by_id)}",
         "The ids: python -m matrix plan --cells (add the documents and --profile you verified).",
     )
+
+
+def _find_earlier(args: argparse.Namespace, cell: Cell) -> PlannedCell | None:
+    with contextlib.closing(Journal(results_dir() / "journal.jsonl")) as journal:
+        entries = journal.read().entries.values()
+    index = CachedIndex(cache_dir(), offline=args.offline, refresh=args.refresh)
+    return earlier_cell(cell, entries, index)
 
 
 def _output(
@@ -165,6 +188,7 @@ def _output(
             "probes": list(planned.probes),
             "commands": None,
             "findings": None,
+            "answers": None,
             "reason": None,
             "detail": "",
             "seconds": None,

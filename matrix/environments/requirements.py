@@ -88,7 +88,7 @@ def requirements_for(
     companions = companions or _default_rules()
     cell = planned.cell
     pins = {"ddtrace": cell.ddtrace}
-    if distribution := distribution_name(cell.framework):
+    if distribution := distribution_name(cell.framework, cell.framework_version):
         pins[str(canonicalize_name(distribution))] = cell.framework_version
     library = find_integration(cell.framework)
     also = {

@@ -8,7 +8,9 @@ For each channel, in this order:
    one of its attempts;
 4. what shows with the feature on must not show with it off (the negative control), and the negative
    control must have been answered by a live process, as the app answers by itself;
-5. processes that differ make the channel unstable, with the counts; a crash in the soak of the same
+5. an app that works without the tracer and fails under it in every process is broken by it (see
+   `matrix.judging.bare_control`), whatever else the processes show;
+6. processes that differ make the channel unstable, with the counts; a crash in the soak of the same
    setting counts as one that differs from a channel that showed.
 """
 
@@ -18,6 +20,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from matrix.judging.bare_control import Breakage, bare_failure, bare_result, is_compared
 from matrix.judging.gate import (
     DecodedProcess,
     Failure,
@@ -28,10 +31,10 @@ from matrix.judging.gate import (
     start_failure,
 )
 from matrix.judging.negative_control import app_failure, control_failure, stimulus_fact
-from matrix.model.capture import CellCapture, ProcessCapture
+from matrix.model.capture import BARE, CellCapture, ProcessCapture
 from matrix.model.cell import Cell
 from matrix.model.fact import Fact, FactKind, fact
-from matrix.model.probe import Channel, Observation, Probe, Stimulus
+from matrix.model.probe import NO_EVIDENCE, Channel, Observation, Probe, Stimulus
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed
 
@@ -100,6 +103,8 @@ def cell_failure(capture: CellCapture) -> Failure | None:
     """Return why nothing at all can be judged in the cell, or None."""
     cell = Cell.parse(capture.cell)
     failure = _whole_failure(capture, cell)
+    if any(item.setting == BARE and item.failed is None for item in capture.processes):
+        return failure  # A tracer with which nothing starts is then an answer.
     probing = [item for item in capture.processes if item.purpose != "soak" and item.traced]
     if failure is None and probing and all(item.failed is not None for item in probing):
         return start_failure(decode(probing[0], cell.ddtrace))
@@ -131,18 +136,41 @@ def _finding(
     notes = [note for answer in answers for note in answer.notes]
     notes += [_soak_note(process) for process in soaks if _soak_crashed(process)]
     finding = _combined(place, answers, tuple(dict.fromkeys(notes)), len(crashes))
-    if finding.shows is Observed.UNKNOWN or channel.control is None:
-        return finding
-    check = control_failure if finding.shows is Observed.PRESENT else app_failure
-    failure = check(channel, place.probe, processes)
+    bare = bare_result(channel, place.probe, processes)
+    if isinstance(bare, Breakage):
+        repeats = ((Reason.BREAKS_APP.value, bare.count),)
+        broken = dataclasses.replace(finding, shows=Observed.ABSENT, repeats=repeats)
+        return dataclasses.replace(broken, reason=Reason.BREAKS_APP, facts=bare.facts)
+    if bare is not None:
+        return _unknown(finding, bare)
+    if finding.shows is Observed.ABSENT and channel.control is not None:
+        failure = app_failure(channel, place.probe, processes)
+        return finding if failure is None else _unknown(finding, failure)
+    if finding.shows is Observed.PRESENT and channel.control is not None:
+        return _controlled(finding, channel, processes)
+    return finding
+
+
+def _controlled(finding: Finding, channel: Channel, processes: Sequence[DecodedProcess]) -> Finding:
+    """Return a finding of what shows, unknown where its negative controls did not hold.
+
+    Of tracing itself, the app without the tracer is a negative control as good as its switch.
+    """
+    off = control_failure(channel, finding.probe, processes)
+    without = bare_failure(channel, finding.probe, processes)
+    bare = without is None and is_compared(channel, processes)
+    failure = without or (None if bare else off)
     if failure is not None:
-        return dataclasses.replace(
-            finding, shows=Observed.UNKNOWN, reason=failure.reason, facts=failure.facts
-        )
-    if finding.shows is Observed.ABSENT:
-        return finding
+        return _unknown(finding, failure)
+    silent = fact(FactKind.NOTHING_WITHOUT_FEATURE)
+    if off is not None:
+        silent = fact(FactKind.NOTHING_BARE, facts=off.facts)
+    return dataclasses.replace(finding, facts=(*finding.facts, silent))
+
+
+def _unknown(finding: Finding, failure: Failure) -> Finding:
     return dataclasses.replace(
-        finding, facts=(*finding.facts, fact(FactKind.NOTHING_WITHOUT_FEATURE))
+        finding, shows=Observed.UNKNOWN, reason=failure.reason, facts=failure.facts
     )
 
 
@@ -198,6 +226,8 @@ def _process_finding(item: DecodedProcess, probe: str, channel: Channel) -> _Pro
     shown, lacking, notes = [], [], []
     for stimulus in channel.stimuli:
         attempts = [each for each in observations if each.exchange.stimulus == stimulus.name]
+        if stimulus.evidence == NO_EVIDENCE:
+            continue
         matches = [stimulus.evidence.match(observation) for observation in attempts]
         holding = next((match for match in matches if match.holds), None)
         if holding is not None:

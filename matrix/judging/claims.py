@@ -18,6 +18,8 @@ import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from packaging.version import Version
+
 from matrix.judging.fallbacks import with_unusable_minimum
 from matrix.judging.findings import FindingTable
 from matrix.judging.parts import judge_part
@@ -64,11 +66,8 @@ def judge(
     for claim in judged:
         own = parts[claim.id]
         part_verdicts = [judge_part(part, findings) for part in own]
-        # Of a library's row, only some parts have a cell beside the range.
         bounding = [
-            verdict
-            for part, verdict in zip(own, part_verdicts, strict=True)
-            if not part.pick or part.before or part.above
+            verdict for part, verdict in zip(own, part_verdicts, strict=True) if _bounds(part)
         ]
         verdict = roll_up(claim, part_verdicts, omissions[claim.id], bounding)
         verdict = with_unusable_minimum(verdict, own, findings)
@@ -85,6 +84,18 @@ def blocks(claim: Claim, omission: Omission) -> bool:
     if omission.reason is Reason.NO_WHEEL:
         return claim.kind is ClaimKind.RUNTIME
     return omission.reason not in _NO_GAP
+
+
+def _bounds(part: Part) -> bool:
+    """Return whether a part is at an end of its claim's range, so that it can tell of tightness.
+
+    Of a library's row, only some parts have a cell beside the range; of the tracer's releases,
+    all but the newest of a branch, whose first control is the documented minimum.
+    """
+    if part.before or part.above:
+        return True
+    later = part.controls and Version(part.controls[0].ddtrace) < Version(part.minimum.ddtrace)
+    return not part.pick and not later
 
 
 def roll_up(
@@ -107,6 +118,9 @@ def roll_up(
     reason: Reason | None = None
     if refuted:
         outcome = Outcome.REFUTED
+        # A way of failing that has a name comes first.
+        refuted.sort(key=lambda part: part.reason is None)
+        reason = refuted[0].reason
         facts = _refuted(refuted, len(parts))
     elif unverified or gaps or not parts:
         outcome = Outcome.UNVERIFIED

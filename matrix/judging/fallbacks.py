@@ -25,6 +25,7 @@ from matrix.model.verdict import Finding, Observed, Outcome, Verdict
 # Reasons that tell that a release cannot be installed or imported.
 UNUSABLE = frozenset(
     {
+        Reason.APP_FAILS,
         Reason.BROKEN_START,
         Reason.BUILD_FAILED,
         Reason.CRASHED,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from matrix.model.cell import Cell
@@ -18,6 +19,7 @@ class FindingTable:
     def __init__(self, findings: Iterable[Finding] = ()) -> None:
         self._findings: dict[tuple[Cell, str, str], Finding] = {}
         self._present: dict[tuple[str, str, bool], Finding] = {}
+        self._present_cells: dict[tuple[str, str, Cell], list[Finding]] = defaultdict(list)
         self._contained: set[tuple[Cell, str, str]] = set()
         for finding in findings:
             self.add(finding)
@@ -32,6 +34,8 @@ class FindingTable:
         (self._contained.add if contained else self._contained.discard)(key)
         if finding.shows is Observed.PRESENT:
             self._present.setdefault((finding.probe, finding.channel, contained), finding)
+            environment = finding.probe, finding.channel, _environment(finding.cell)
+            self._present_cells[environment].append(finding)
 
     def get(self, part: Part, cell: Cell) -> Finding | None:
         """Return the finding on the part's channel in `cell`, None where there is none.
@@ -52,15 +56,32 @@ class FindingTable:
         )
 
     def first_control(self, part: Part) -> Finding | None:
-        """Return the first of the part's controls that shows it, in the order to try them."""
+        """Return the first of the part's controls that shows it, in the order to try them.
+
+        Of a library's row, another release of the library under the same tracer and CPython is as
+        good a control: the ones next to the range, and those in it that were run for other parts.
+        """
         channel = part.control_channel or part.channel
         on_channel = dataclasses.replace(part, channel=channel)
-        for cell in part.controls:
+        cells = list(part.controls)
+        if part.pick:
+            cells += [*(cell for cell in (part.before, part.above) if cell), *part.later]
+        for cell in cells:
             finding = self.get(on_channel, cell)
             own = cell == part.minimum and not part.control_channel
             if not own and finding is not None and finding.shows is Observed.PRESENT:
                 return finding
-        return None
+        return self._sibling(on_channel) if part.pick and not part.control_channel else None
+
+    def _sibling(self, part: Part) -> Finding | None:
+        """Return the lowest release of the part's library that shows it in its environment."""
+        environment = _environment(part.minimum)
+        siblings = [
+            finding
+            for finding in self._present_cells.get((part.probe, part.channel, environment), ())
+            if finding.cell != part.minimum and self.get(part, finding.cell) is finding
+        ]
+        return min(siblings, key=lambda finding: finding.cell.sort_key, default=None)
 
     def seen_anywhere(self, part: Part) -> Finding | None:
         """Return a cell where the part's channel showed: proof that the probe is able to see."""
@@ -71,3 +92,8 @@ class FindingTable:
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self._findings.values())
+
+
+def _environment(cell: Cell) -> Cell:
+    """Return the cell without its library's release: equal for all releases on a tracer."""
+    return dataclasses.replace(cell, framework_version="0")

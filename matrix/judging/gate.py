@@ -101,7 +101,7 @@ def _expected(identity: Identity, cell: Cell) -> list[tuple[str, str, str]]:
         ("CPython", python, cell.python),
         ("ddtrace", identity.installed.get("ddtrace", ""), cell.ddtrace),
     ]
-    distribution = distribution_name(cell.framework)
+    distribution = distribution_name(cell.framework, cell.framework_version)
     if distribution in identity.installed:
         installed = identity.installed[distribution]
         expected.append((distribution, installed, cell.framework_version))

@@ -42,13 +42,17 @@ UNKNOWN                            any                 unverified (the minimum's
 Where one release is asked whether it keeps all that is promised of it, it stands in the minimum's
 place, and a control may be an earlier release: it shows what has got lost, and the answer says so.
 
-A release that crashes or does not start at its documented minimum is never called refuted: a failed
-gate tells of the install or the start, not of the capability. A control that works there is named.
+A release that crashes or does not start at its documented minimum is refuted where the app works
+without the tracer and fails under it in every process: ABSENT with the reason breaks-app, whose
+positive control is the bare app (see `matrix.judging.bare_control`). It breaks a denial of a
+capability as little as it keeps one: that stays unverified. Otherwise a failed gate tells of the
+install or the start, not of the capability, and a control that works there is named.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 from packaging.version import Version
 
@@ -79,6 +83,8 @@ def _judge(part: Part, findings: FindingTable) -> PartVerdict:
         return _verdict(part, [part.minimum], Outcome.UNVERIFIED, not_run, Reason.NOT_RUN)
     if minimum.shows is Observed.UNKNOWN:
         return _unknown(part, minimum, findings)
+    if minimum.reason is Reason.BREAKS_APP:
+        return _breaks_app(part, minimum, findings)
     if part.expects_absent:
         return _expected_absent(part, minimum, findings)
     if minimum.shows is Observed.PRESENT:
@@ -118,6 +124,18 @@ def _present(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdic
     )
 
 
+def _breaks_app(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict:
+    denied = part.expects_absent and not part.pick
+    facts, cells = [_release(part, minimum)], [part.minimum]
+    control = findings.first_control(part)
+    if control is not None:
+        cells.append(control.cell)
+        by = _differs_by(control.cell, part)
+        facts.append(fact(FactKind.OTHER_WORKS, control.cell, by=by))
+    outcome = Outcome.UNVERIFIED if denied else Outcome.REFUTED
+    return _verdict(part, cells, outcome, tuple(facts), Reason.BREAKS_APP, remarks=_notes(minimum))
+
+
 def _absent(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict:
     control = findings.first_control(part)
     known = (findings.get(part, cell) for cell in part.controls if cell != part.minimum)
@@ -134,7 +152,7 @@ def _absent(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict
             Reason.CONTROL_FAILED,
             remarks=_notes(minimum),
         )
-    failed = compared[: next(n for n, item in enumerate(compared) if item is control)]
+    failed = list(itertools.takewhile(lambda item: item is not control, compared))
     earlier = Version(control.cell.ddtrace) < Version(part.minimum.ddtrace)
     shown = fact(
         FactKind.EARLIER_SHOWS if earlier else FactKind.CONTROL_SHOWS,

@@ -53,6 +53,25 @@ def short_evidence_text(facts: Sequence[Fact]) -> str:
     return " ".join(sentence for _, sentence in evidence_sentences(facts))
 
 
+def breakage_line(facts: Iterable[Fact]) -> tuple[Cell, str] | None:
+    """Return the first cell in which the tracer breaks the app, with all that a reader needs.
+
+    None where no fact says so. The line is without a full stop of its own.
+    """
+    for cell, item in _breakages(facts, None):
+        named = f"{_release(cell, 'both')} on CPython {cell.python}"
+        return cell, f"{named}: works without ddtrace, {_WAYS_WITH_IT[item.text('way')]}"
+    return None
+
+
+def _breakages(facts: Iterable[Fact], cell: Cell | None) -> Iterator[tuple[Cell, Fact]]:
+    for item in facts:
+        own = item.cell or cell
+        if item.kind is FactKind.BREAKS_APP and own is not None:
+            yield own, item
+        yield from _breakages(item.facts, own)
+
+
 def one_line(text: str) -> str:
     """Return a text on one line, only its end where it is too long."""
     flat = " ".join(text.split())
@@ -177,6 +196,34 @@ def _app_untested(item: Fact) -> str:
         f" not {item.text('expected')}. Nobody knows whether the app works by itself: with the"
         f" feature off ({item.text('control')}) it was not asked."
     )
+
+
+def _answered(item: Fact) -> str:
+    expected = item.text("expected")
+    tail = f", not {expected}" if expected else ""
+    return f"{item.text('stimulus')!r} is answered {item.text('answer')}{tail}"
+
+
+_WAYS = {
+    "does-not-start": "The app does not start under the tracer",
+    "crashes": "The app crashes under the tracer",
+    "answers-otherwise": "The app answers otherwise under the tracer",
+    "starts-untraced": "The app answers, and is not traced any more once the feature is on",
+}
+_WAYS_WITH_IT = {
+    "does-not-start": "does not start with it",
+    "crashes": "crashes with it",
+    "answers-otherwise": "answers otherwise with it",
+    "starts-untraced": "is not traced with it once the feature is on",
+}
+_TRACING_OFF = {"fails": " It fails with tracing off too.", "works": " With tracing off it works."}
+
+
+def _breaks_app(item: Fact) -> str:
+    count = item.text("count")
+    inner = "; ".join(map(_sentence, item.facts))
+    tail = _TRACING_OFF.get(item.text("tracing_off"), "")
+    return f"{_WAYS[item.text('way')]} ({count} of {count}): {as_sentence(inner)}{tail}"
 
 
 def _beyond(item: Fact) -> str:
@@ -328,6 +375,18 @@ _RENDER: Mapping[FactKind, Render] = {
         f" not {item.text('expected')}."
     ),
     FactKind.APP_UNTESTED_WITHOUT_FEATURE: _app_untested,
+    FactKind.NOTHING_BARE: lambda item: (
+        f"Without ddtrace it does not show; its switch is no control here: {_inner(item)}"
+    ),
+    FactKind.ANSWERED: _answered,
+    FactKind.BREAKS_APP: _breaks_app,
+    FactKind.WORKS_BARE: lambda item: (
+        f"Without ddtrace it works ({'; '.join(map(_answered, item.facts))})."
+        if item.facts
+        else "Without ddtrace it works."
+    ),
+    FactKind.APP_FAILS_BARE: lambda item: f"It fails without ddtrace as well: {_inner(item)}",
+    FactKind.OTHER_WORKS: lambda item: f"{_named(item)} works in the same environment.",
     FactKind.RELEASE_BEFORE: lambda item: (
         f"{_named(item)}, the release before,"
         f" {'already shows it' if item.text('shows') == 'present' else 'does not show it'}."

@@ -16,6 +16,8 @@ from matrix.model.service import Backend
 
 # How the description of the isolation begins where there is none.
 UNISOLATED = "no network isolation"
+BARE = "bare"
+"""The setting of the bare control: the app without the tracer."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ _ID = re.compile(
     r"(?:-asof(?P<as_of>\d{8}))?"
 )
 _ID_DIGIT_NAME = re.compile(
-    _ID.pattern.replace(r"[a-z][a-z0-9_]*?[a-z_]|[a-z]", r"[a-z][a-z0-9_]*\d").replace("=?", "=")
+    _ID.pattern.replace(r"[a-z][a-z0-9_]*?[a-z_]|[a-z]", r"[a-z][a-z0-9_]*").replace("=?", "=")
 )
 
 
@@ -37,8 +37,8 @@ class Cell:
     tag words (`linux_x86_64`, `win32`). `as_of` is None for the era of the ddtrace release, else
     the date as of which the dependencies are resolved.
 
-    The id sorts with its text only within one CPython; `sort_key` sorts as versions do. A name that
-    ends with a digit is set off with `=`: `cp39-linux_x86_64-jinja2=2.7-ddtrace1.9.0`.
+    The id sorts with its text only within one CPython; `sort_key` sorts as versions do. A name
+    with a digit is set off with `=`: `cp39-linux_x86_64-jinja2=2.7-ddtrace1.9.0`.
     """
 
     python: str
@@ -52,7 +52,7 @@ class Cell:
     def id(self) -> str:
         """Return the stable, unique id, which globs can match and `parse` reads."""
         name = self.framework.replace("-", "_")
-        equals = "=" if name[-1].isdigit() else ""
+        equals = "=" if re.search(r"\d", name) else ""
         as_of = f"-asof{self.as_of:%Y%m%d}" if self.as_of else ""
         return (
             f"cp{self.python.replace('.', '')}-{self.target}"

@@ -48,6 +48,12 @@ class FactKind(str, enum.Enum):
     CONTROL_SILENT = "control-silent"  # control, clauses
     APP_FAILS_WITHOUT_FEATURE = "app-fails-without-feature"  # control, stimulus, answers, expected
     APP_UNTESTED_WITHOUT_FEATURE = "app-untested-without-feature"  # likewise
+    # Of the bare control: the app without the tracer.
+    NOTHING_BARE = "nothing-bare"  # facts: how the switch of tracing failed as a control
+    ANSWERED = "answered"  # stimulus, answer, expected ("" where it is the expected one)
+    BREAKS_APP = "breaks-app"  # way, count, tracing_off (fails, works, unknown): facts of one
+    WORKS_BARE = "works-bare"  # facts: ANSWERED
+    APP_FAILS_BARE = "app-fails-bare"  # facts: NOT_STARTED, ANSWERED or NOT_SENT
     # Of a part. `by` tells by what a cell differs: `tracer`, `library`, or `both`.
     RELEASE = "release"  # cell, by: facts are the finding's
     RELEASE_BEFORE = "release-before"  # cell, by, shows
@@ -56,6 +62,7 @@ class FactKind(str, enum.Enum):
     EARLIER_SHOWS = "earlier-shows"  # likewise: an earlier release has it
     COMPARED = "compared"  # cell, by, reason: facts are the finding's
     NO_CONTROL_SHOWS = "no-control-shows"  # facts are COMPARED
+    OTHER_WORKS = "other-works"  # cell, by: another release, where this one breaks the app
     CONTROL_WORKS = "control-works"  # cell, by: facts: RELEASE of the one that does not
     SHOWS_THOUGH_DENIED = "shows-though-denied"  # cell, by, channel: facts are the finding's
     SEEN_NOWHERE = "seen-nowhere"  # cells: the controls' ids

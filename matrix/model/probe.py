@@ -8,6 +8,7 @@ of the cell has, which identifies its spans.
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -90,6 +91,29 @@ class AllOf:
 
 
 @dataclasses.dataclass(frozen=True)
+class NoEvidence:
+    """The evidence of a request whose answer alone is compared."""
+
+    def match(self, observation: Observation) -> Match:  # noqa: ARG002 - the protocol's parameter
+        """Return a match, whatever was observed."""
+        return Match(holds=True, text="no evidence is required")
+
+
+NO_EVIDENCE = NoEvidence()
+
+
+class Compared(str, enum.Enum):
+    """The part of an answer that must be the same as that of the app without the tracer.
+
+    STATUS is for answers whose body tells what the tracer does, by design.
+    """
+
+    NOTHING = "nothing"
+    STATUS = "status"
+    ANSWER = "answer"
+
+
+@dataclasses.dataclass(frozen=True)
 class Stimulus:
     """One HTTP request. `attempts` is how often it is sent, at most, until its evidence shows.
 
@@ -98,7 +122,8 @@ class Stimulus:
     effects that only a second request shows; its answer is a part of the exchange. `patience` is
     how many seconds to wait for evidence that comes later (telemetry). `plain` is the status of the
     app's own answer, which a control must have; None is for requests with several possible answers
-    while the capability is off: then any answer but a server error (5xx) is accepted.
+    while the capability is off: then any answer but a server error (5xx) is accepted. `compared` is
+    what the tracer must not change in any answer, whatever it observes.
     """
 
     name: str
@@ -112,6 +137,7 @@ class Stimulus:
     follow_up: str = ""
     patience: float = 0.0
     plain: int | None = None
+    compared: Compared = Compared.NOTHING
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,3 +185,8 @@ class Probe:
     frameworks: tuple[str, ...] = ("django", "flask")
     requirements: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
+
+
+def fill_template(template: str, shop: str) -> str:
+    """Return a template of a stimulus for a request with the unique segment `shop`."""
+    return template.replace("{shop}", shop).replace("{number}", str(int(shop[1:], 16) + 1))

@@ -1,4 +1,4 @@
-"""Typed reasons for which a claim was not confirmed."""
+"""Typed reasons for which a claim was not confirmed: open, or refuted in a way with a name."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ class Reason(str, enum.Enum):
     AGENT_FAILED = "agent-failed"
     INTERNAL_ERROR = "internal-error"
     # Set by the judge.
+    BREAKS_APP = "breaks-app"
+    APP_FAILS = "app-fails"
     CONTROL_FAILED = "control-failed"
     NO_CONTROL = "no-control"
     SHOWS_WITHOUT_FEATURE = "shows-without-feature"

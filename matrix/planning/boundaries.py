@@ -43,6 +43,26 @@ def minimum_boundary(
     )
 
 
+def minimum_and_heads(
+    tracer: Releases, specifier: str, branches: Sequence[str], *, tight: bool
+) -> tuple[Boundary, ...]:
+    """Return the boundary of `from ddtrace V`, then the newest later release of each branch.
+
+    A promise that names a minimum covers the releases after it: the newest of each branch decides
+    as the minimum does, which is its positive control. Empty where no release is in the specifier.
+    """
+    lowest = minimum_boundary(tracer, specifier, branches, tight=tight)
+    if lowest is None:
+        return ()
+    promised = set(tracer.matching(specifier))
+    heads = [
+        dataclasses.replace(head, controls=(lowest.minimum,))
+        for head in branch_heads(tracer, branches)
+        if head.minimum.version > lowest.minimum.version and head.minimum in promised
+    ]
+    return (lowest, *heads)
+
+
 def branch_heads(tracer: Releases, branches: Sequence[str]) -> tuple[Boundary, ...]:
     """Return the newest release of each branch, ascending."""
     heads = {releases[-1] for name in branches or [""] if (releases := tracer.matching(name))}

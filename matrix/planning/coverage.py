@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.reason import Reason
+from matrix.planning.library_names import NamedLibrary, named_libraries
 from matrix.probes.integrations import Integration, load_integrations
 from matrix.probes.registry import AUTOMATIC, ERROR, EXPLICIT, probe_name
 from matrix.system.files import read_data
@@ -20,10 +21,12 @@ class CoverageRule:
     `capability` are the capabilities whose documented minimum applies, in the order to look them
     up. `table` is `framework` or `authentication` for the page's tables, "" where `frameworks` are
     used. `back_ends` are those that the probe supports, empty where it needs none; `drivers` maps
-    some of them to the library whose row tests them. `able` is the framework whose newest release
-    is the positive control of a promise of absence. `library` is the library that the cells test,
-    "" where they test a sample app. `denied` are channels that must show nothing, each with the
-    channel that must show in the same cell.
+    some of them to the name of the row that tests them; `stores` are the rows whose failing calls
+    are tested. `able` is the framework whose newest release is the positive control of a promise of
+    absence. `library` is the library that the cells test, "" where they test a sample app;
+    `distribution` is the only one of it that the promise is about, "" for all. `denied` are
+    channels that must show nothing, each with the channel that must show in the same cell. `others`
+    answer the same promise, for the other roles of a library.
     """
 
     probe: str
@@ -37,7 +40,10 @@ class CoverageRule:
     back_ends: tuple[str, ...] = ()
     drivers: tuple[tuple[str, str], ...] = ()
     library: str = ""
+    distribution: str = ""
     denied: tuple[tuple[str, str], ...] = ()
+    stores: tuple[str, ...] = ()
+    others: tuple[CoverageRule, ...] = ()
 
     def named_back_ends(self, claim: Claim) -> tuple[str, ...]:
         """Return the back ends that a claim names, none for a rule without back ends."""
@@ -85,40 +91,55 @@ class Coverage:
         return rule or Reason.NO_PROBE
 
     def answering(self, claim: Claim, rule: CoverageRule) -> tuple[CoverageRule, ...]:
-        """Return all rules that answer a claim: `rule`, and those of its `drivers`' libraries.
+        """Return all rules that answer a claim: `rule`, its `others`, its drivers' and its stores'.
 
-        Only those whose back ends the claim names, all of them where it names none.
+        Only drivers whose back ends the claim names, all of them where it names none.
         """
         drivers = dict(rule.drivers)
         named = rule.named_back_ends(claim) or rule.back_ends
         own = [rule] if not drivers or any(name not in drivers for name in named) else []
-        slugs = [drivers[name] for name in named if name in drivers]
-        libraries = (self.integrations[slug] for slug in dict.fromkeys(slugs))
-        return (*own, *(_integration_rule(library, rule.capability) for library in libraries))
+        driver_rows = dict.fromkeys(drivers[name] for name in named if name in drivers)
+        answers = self._rules_of(driver_rows, rule)
+        errors = (
+            dataclasses.replace(store, channels=(AUTOMATIC + ERROR,))
+            for store in self._rules_of(rule.stores, rule)
+        )
+        return (*own, *rule.others, *answers, *errors)
+
+    def _rules_of(self, rows: Iterable[str], rule: CoverageRule) -> Iterator[CoverageRule]:
+        for row in rows:
+            for library in named_libraries(self.integrations, row):
+                yield _integration_rule(library, rule.capability)
 
     def _library_rule(self, claim: Claim) -> CoverageRule | Reason:
-        """Return the rule of a library's row, from the module for its role or for the library."""
-        role = claim.get("role")
-        slugs = [f"{claim.subject}-{role}"] * bool(role) + [claim.subject]
-        integration = next((self.integrations[s] for s in slugs if s in self.integrations), None)
-        if integration is None:
-            return Reason.NO_PROBE
+        """Return the rule of a library's row, from the modules that its name and role lead to."""
+        libraries = named_libraries(self.integrations, claim.subject, claim.get("role") or "")
         explicit = claim.get("automatic") == "no"
-        if explicit and not integration.explicit:
+        if explicit:
+            libraries = [library for library in libraries if library.integration.explicit]
+        elif len(libraries) > 1:
+            # A row without a role promises nothing of a role that is never traced automatically.
+            libraries = [library for library in libraries if not library.integration.explicit]
+        if not libraries:
             return Reason.NO_PROBE
-        return _integration_rule(integration, explicit=explicit)
+        rule, *others = (_integration_rule(library, explicit=explicit) for library in libraries)
+        return dataclasses.replace(rule, others=tuple(others))
 
 
 def _integration_rule(
-    integration: Integration, capability: tuple[str, ...] = (), *, explicit: bool = False
+    library: NamedLibrary, capability: tuple[str, ...] = (), *, explicit: bool = False
 ) -> CoverageRule:
+    integration = library.integration
     channel = EXPLICIT if explicit else AUTOMATIC
+    # A row of versions promises spans; their errors are promised by notes about a capability.
+    errors = capability and integration.error is not None
     return CoverageRule(
         probe=probe_name(integration.slug),
-        channels=(channel, channel + ERROR) if integration.error else (channel,),
+        channels=(channel, channel + ERROR) if errors else (channel,),
         frameworks=(),
         capability=capability,
         library=integration.slug,
+        distribution=library.distribution,
         denied=((AUTOMATIC, EXPLICIT),) if explicit else (),
     )
 
@@ -155,4 +176,5 @@ def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -
         able=entry.get("able", ""),
         back_ends=tuple(entry.get("back_ends", ())),
         drivers=tuple(entry.get("drivers", {}).items()),
+        stores=tuple(entry.get("stores", ())),
     )

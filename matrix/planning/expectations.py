@@ -17,7 +17,7 @@ from matrix.planning.boundaries import (
     branch_heads,
     branch_ranges,
     candidate_boundary,
-    minimum_boundary,
+    minimum_and_heads,
 )
 from matrix.planning.coverage import Coverage, CoverageRule
 from matrix.planning.existence import Unsatisfiable
@@ -225,8 +225,7 @@ def _documented_boundaries(
         # A denial is refuted by one release that has the feature; older branches could not even
         # serve as a control. A preview without a version was not promised for the older branches.
         return branch_heads(tracer, page.branches)[-1:]
-    boundary = minimum_boundary(tracer, specifier, page.branches, tight=rule.tight)
-    return (boundary,) if boundary else ()
+    return minimum_and_heads(tracer, specifier, page.branches, tight=rule.tight)
 
 
 def _frameworks(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 
+from packaging.version import Version
+
 from matrix.errors import IndexUnavailableError
+from matrix.model.index import Project
 from matrix.model.reason import Reason
 from matrix.planning.boundaries import branch_heads
 from matrix.planning.coverage import Coverage
@@ -19,6 +22,7 @@ from matrix.planning.existence import (
 )
 from matrix.planning.expectations import Check, runtimes_of
 from matrix.planning.page import ClaimPage
+from matrix.probes.distributions import NamedDistribution
 from matrix.probes.integrations import Integration
 from matrix.pypi.client import Index
 from matrix.pypi.releases import Release, Releases, specifier_allows
@@ -38,6 +42,7 @@ class VersionChoice:
     until: dt.datetime | None = None
     candidate: str = ""
     projects: dict[str, Releases] = dataclasses.field(default_factory=dict)
+    _joined: dict[tuple[NamedDistribution, ...], Releases] = dataclasses.field(default_factory=dict)
     _chosen: dict[tuple[object, ...], Release | Unsatisfiable] = dataclasses.field(
         default_factory=dict
     )
@@ -53,8 +58,9 @@ class VersionChoice:
         return self.projects[name]
 
     def integration(self, check: Check) -> Integration:
-        """Return the declarations of the module of a library's row."""
-        return self.coverage.integrations[check.rule.library]
+        """Return the declarations of a library's row, for the distributions that it names."""
+        integration = self.coverage.integrations[check.rule.library]
+        return integration.only(check.rule.distribution) if check.rule.distribution else integration
 
     def release(self, check: Check, python: str) -> Release | Unsatisfiable:
         """Return the release of the framework or library for a check on a CPython."""
@@ -71,12 +77,12 @@ class VersionChoice:
     def library(self, check: Check) -> LibraryReleases | Unsatisfiable:
         """Return the library's releases that a check is about."""
         integration, era = self.integration(check), self._era(check)
-        if not integration.distribution:
+        if not integration.distributions:
             return Unsatisfiable(Reason.NO_RELEASE, f"{integration.slug} is a part of CPython")
-        key = (integration.slug, check.specifier, era)
+        key = (integration.slug, check.rule.distribution, check.specifier, era)
         if key not in self._libraries:
             try:
-                project = self.releases(integration.distribution)
+                project = self._library_project(integration)
             except IndexUnavailableError as error:
                 # One of many projects: the rest of the plan can do without.
                 self._libraries[key] = Unsatisfiable(Reason.INDEX_UNAVAILABLE, error.message)
@@ -115,12 +121,34 @@ class VersionChoice:
         if obstacle := self.python_obstacle(check, python):
             return obstacle
         integration = self.integration(check)
-        if not integration.distribution:
+        if not integration.distributions:
             return standard_library_release(integration, python, check.boundary.minimum.uploaded)
         library = self.library(check)
         if isinstance(library, Unsatisfiable):
             return library
         return library.lowest(python) if check.pick == "lowest" else library.newest(python)
+
+    def _library_project(self, integration: Integration) -> Releases:
+        """Return the releases of all distributions of a library; raise `IndexUnavailableError`."""
+        names = [item.name for item in integration.distributions]
+        if len(names) == 1 and not integration.distributions[0].versions:
+            return self.releases(names[0])
+        key = integration.distributions
+        if key not in self._joined:
+            projects = [(item, self.releases(item)) for item in names]
+            releases = [
+                release.release
+                for item, project in projects
+                for release in project.all
+                if integration.distribution(release.text) == item
+            ]
+            joined = Project(
+                " or ".join(names),
+                min(project.fetched for _, project in projects),
+                tuple(sorted(releases, key=lambda release: Version(release.version))),
+            )
+            self._joined[key] = Releases(joined, self.until)
+        return self._joined[key]
 
     def _era(self, check: Check) -> dt.datetime:
         return self.until or check.boundary.minimum.uploaded

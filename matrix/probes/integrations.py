@@ -20,6 +20,12 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from matrix.errors import UsageError, did_you_mean
+from matrix.probes.distributions import (
+    NamedDistribution,
+    parse_distributions,
+    parse_synonyms,
+    pick_distribution,
+)
 from matrix.system.paths import apps_dir
 
 LIBRARIES = "libraries"
@@ -49,26 +55,46 @@ class DeclaredSpan:
 class Integration:
     """The declarations of one module.
 
-    `distribution` is the name on the index, "" for a part of the standard library; `integration` is
-    the tracer's name. `pythons` and `also` are pairs that begin with a specifier of the library's
+    `module` is the name of its file, with `-` for `_`: that of the slug, or for a distribution with
+    cells of its own (`elasticsearch7`) that of the library whose API it has. `distributions` are
+    the names on the index by version, none for a part of the standard library; `integration` is the
+    tracer's name. `pythons` and `also` are pairs that begin with a specifier of the library's
     versions: of `pythons` the first that matches gives the CPythons, of `also` all that match give
     companion requirements. `service` is the back end, "" for none. `spans` are all expected for the
     function `call`, `error` for `fail`; `log` is the key of a log record that has the trace id.
-    `explicit` is whether the module has a `patch` function that enables tracing in code. `packages`
-    are Debian packages that are required to build from source.
+    `explicit` is whether the module has a `patch` function that enables tracing in code, `fails`
+    whether it has a call that fails. `packages` are Debian packages that are required to build from
+    source. `synonyms` are other names of rows, each with the distribution that it means.
     """
 
     slug: str
-    distribution: str
+    module: str
+    distributions: tuple[NamedDistribution, ...]
     integration: str
     service: str
     spans: tuple[DeclaredSpan, ...]
     error: DeclaredSpan | None
     log: str
     explicit: bool
+    fails: bool
     pythons: tuple[tuple[SpecifierSet, SpecifierSet], ...]
     also: tuple[tuple[SpecifierSet, str], ...]
     packages: tuple[str, ...]
+    synonyms: tuple[tuple[str, str], ...] = ()
+
+    def distribution(self, version: str) -> str:
+        """Return the distribution that a version is a release of, "" for the standard library."""
+        return pick_distribution(self.distributions, version)
+
+    def only(self, distribution: str) -> Integration:
+        """Return the same declarations for the versions of one distribution."""
+        named = tuple(item for item in self.distributions if item.name == distribution)
+        return dataclasses.replace(self, distributions=named)
+
+    def under(self, name: str, distribution: str) -> Integration:
+        """Return the same declarations for a distribution that has cells of its own `name`."""
+        named = (NamedDistribution(SpecifierSet(), distribution),)
+        return dataclasses.replace(self, slug=name, distributions=named, synonyms=())
 
     def named_pythons(self, version: str) -> SpecifierSet | None:
         """Return the CPythons declared for a version, None where none are declared."""
@@ -107,9 +133,10 @@ class DeclarationError(Exception):
         self.problems = problems
 
 
-def module_path(slug: str, apps: Path | None = None) -> Path:
-    """Return the path of a library's module, which may not exist."""
-    return (apps or apps_dir()) / LIBRARIES / f"{slug.replace('-', '_')}.py"
+def module_path(framework: str, apps: Path | None = None) -> Path:
+    """Return the path of the module that a cell's framework would run, which may not exist."""
+    name = module_name(framework).replace("-", "_")
+    return (apps or apps_dir()) / LIBRARIES / f"{name}.py"
 
 
 @functools.cache
@@ -125,6 +152,7 @@ def load_integrations(folder: Path | None = None) -> Mapping[str, Integration]:
             integrations[slug] = parse(slug, path.read_text(encoding="utf-8"))
         except DeclarationError as error:
             problems += error.problems
+    problems += _add_synonyms(integrations)
     if problems:
         raise UsageError(
             "invalid declarations of libraries:\n" + "\n".join(f"  {line}" for line in problems),
@@ -138,13 +166,31 @@ def find_integration(framework: str) -> Integration | None:
     return load_integrations().get(framework)
 
 
-def distribution_name(framework: str) -> str:
-    """Return the distribution that a cell's framework version is a release of.
+def distribution_name(framework: str, version: str) -> str:
+    """Return the distribution that a cell's framework version is a release of, normalised.
 
     It is "" for the standard library, which has the interpreter's version.
     """
     integration = find_integration(framework)
-    return framework if integration is None else integration.distribution
+    name = framework if integration is None else integration.distribution(version)
+    return str(canonicalize_name(name))
+
+
+def module_name(framework: str) -> str:
+    """Return the name of the module in `apps/libraries` that a cell's framework would run."""
+    integration = find_integration(framework)
+    return framework if integration is None else integration.module
+
+
+def _add_synonyms(integrations: dict[str, Integration]) -> Iterator[str]:
+    """Add the distributions with cells of their own; yield a problem for each name in use."""
+    for integration in list(integrations.values()):
+        own = {item.name for item in integration.distributions}
+        for name, distribution in integration.synonyms:
+            if name in integrations:
+                yield f"{integration.slug}: SYNONYMS: {name!r} is the name of another library"
+            elif distribution not in own:
+                integrations[name] = integration.under(name, distribution)
 
 
 def parse(slug: str, text: str) -> Integration:
@@ -180,16 +226,19 @@ class _DeclarationParser:
             raise DeclarationError(tuple(sorted(self.problems)))
         return Integration(
             slug=self.slug,
-            distribution=values["DISTRIBUTION"],
+            module=self.slug,
+            distributions=values["DISTRIBUTION"],
             integration=values["INTEGRATION"],
             service=values["SERVICE"],
             spans=values["SPAN"] or (),
             error=values["ERROR_SPAN"],
             log=values["LOG"] or "",
             explicit="patch" in functions,
+            fails="fail" in functions,
             pythons=values["PYTHON"] or (),
             also=values["ALSO"] or (),
             packages=values["PACKAGES"] or (),
+            synonyms=values["SYNONYMS"] or (),
         )
 
     def add_problem(self, line: int, problem: str) -> None:
@@ -242,8 +291,8 @@ class _DeclarationParser:
             yield "LOG is empty (expected the key of a log record)"
         if "call" not in functions:
             yield "missing function call(context)"
-        if ("ERROR_SPAN" in self.literals) != ("fail" in functions):
-            yield "ERROR_SPAN and the function fail(context) require each other"
+        if "ERROR_SPAN" in self.literals and "fail" not in functions:
+            yield "ERROR_SPAN requires the function fail(context)"
 
 
 def _parse_text(value: object) -> str:
@@ -312,7 +361,8 @@ def _parse_span(value: object) -> DeclaredSpan:
 
 
 _PARSERS: Mapping[str, Callable[[Any], Any]] = {
-    "DISTRIBUTION": _parse_text,
+    "DISTRIBUTION": parse_distributions,
+    "SYNONYMS": parse_synonyms,
     "INTEGRATION": _parse_text,
     "SERVICE": _parse_text,
     "SPAN": _parse_spans,

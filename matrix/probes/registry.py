@@ -4,16 +4,19 @@ The probes of integrations are built from the declarations of `apps/libraries/`.
 `automatic` runs the library under the tracer's own start without any call in the code: a row with
 "automatic: yes" promises that it is traced, one with "no" that it is not. The channel `explicit`
 adds the call that the tracer's documentation names. The control of both has tracing disabled. Where
-the module has a call that fails, `automatic-error` and `explicit-error` test it.
+the module has a call that fails, its answer too must be that of the app without the tracer; whether
+its span has the error is tested by `automatic-error` and `explicit-error`, for the pages that
+promise it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from matrix.model.probe import AllOf, Channel, Evidence, Probe, Stimulus
+from matrix.model.probe import NO_EVIDENCE, AllOf, Channel, Compared, Evidence, Probe, Stimulus
 from matrix.probes import capabilities
 from matrix.probes.evidence.http import StatusIs
 from matrix.probes.evidence.spans import RecordTellsTrace, SpanBelow
@@ -25,6 +28,7 @@ EXPLICIT = "explicit"
 ERROR = "-error"
 _CONTROL = "untraced"
 _SETTINGS = {AUTOMATIC: "off", EXPLICIT: "explicit"}
+_FAIL = Stimulus("fail", NO_EVIDENCE, "/{shop}/fail", plain=500, compared=Compared.ANSWER)
 
 
 @functools.cache
@@ -52,14 +56,18 @@ def probe_name(slug: str) -> str:
 
 def build_probe(integration: Integration) -> Probe:
     """Build the probe of a row of an integration table."""
+    calls = [_call(integration)]
+    if integration.fails:
+        calls.append(dataclasses.replace(_FAIL, decisive=False))
     channels = []
     for name, setting in _SETTINGS.items():
         if name == EXPLICIT and not integration.explicit:
             continue
-        channels.append(_build_channel(name, setting, "call", _call_evidence(integration), 200))
+        channels.append(Channel(name, setting, tuple(calls), _CONTROL))
         if integration.error is not None:
-            evidence = SpanBelow(**vars(integration.error), error=True)
-            channels.append(_build_channel(name + ERROR, setting, "fail", evidence, 500))
+            evidence = AllOf(StatusIs(500), SpanBelow(**vars(integration.error), error=True))
+            failing = dataclasses.replace(_FAIL, evidence=evidence)
+            channels.append(Channel(name + ERROR, setting, (failing,), _CONTROL))
     return Probe(
         name=probe_name(integration.slug),
         title=f"{integration.slug} is traced",
@@ -69,16 +77,11 @@ def build_probe(integration: Integration) -> Probe:
     )
 
 
-def _build_channel(
-    name: str, setting: str, function: str, evidence: Evidence, status: int
-) -> Channel:
-    stimulus = Stimulus(
-        name=function,
-        path=f"/{{shop}}/{function}",
-        plain=status,
-        evidence=AllOf(StatusIs(status), evidence),
-    )
-    return Channel(name=name, setting=setting, control=_CONTROL, stimuli=(stimulus,))
+def _call(integration: Integration) -> Stimulus:
+    evidence = AllOf(StatusIs(200), _call_evidence(integration))
+    # A log record holds what the tracer put into it.
+    compared = Compared.ANSWER if integration.spans else Compared.STATUS
+    return Stimulus("call", evidence, "/{shop}/call", plain=200, compared=compared)
 
 
 def _call_evidence(integration: Integration) -> Evidence:

@@ -17,12 +17,14 @@ class Setting:
     """One configuration of the tracer; the values of `environment` are templates (`{data}`).
 
     `traced` is whether spans are expected; without them only responses show that a process lives.
+    `loaded` is whether the tracer is started at all; without it none of its variables is set.
     """
 
     name: str
     title: str
     environment: Mapping[str, str]
     traced: bool = True
+    loaded: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Settings:
 
     def render(self, name: str, *, data: PurePath) -> dict[str, str]:
         """Return the variables of the setting, with `data` for the fixtures folder."""
-        merged = {**self.base, **self.get(name).environment}
+        setting = self.get(name)
+        merged = {**(self.base if setting.loaded else {}), **setting.environment}
         return {key: value.replace("{data}", str(data)) for key, value in merged.items()}
 
 
@@ -56,7 +59,11 @@ def load_settings(path: Path | None = None) -> Settings:
         base=raw["base"],
         by_name={
             name: Setting(
-                name, table["title"], table.get("environment", {}), table.get("traced", True)
+                name,
+                table["title"],
+                table.get("environment", {}),
+                traced=table.get("traced", True),
+                loaded=table.get("loaded", True),
             )
             for name, table in raw["setting"].items()
         },

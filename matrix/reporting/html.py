@@ -14,8 +14,10 @@ import jinja2
 
 from matrix.judging.sentences import evidence_text
 from matrix.model.fact import Fact
-from matrix.model.verdict import Outcome, PartVerdict
+from matrix.model.reason import Reason
+from matrix.model.verdict import Outcome, PartVerdict, Verdict
 from matrix.pypi.releases import python_key
+from matrix.reporting.breakage import breakage_of
 from matrix.reporting.diff import RunDiff
 from matrix.reporting.html_charts import HeatMap, HeatRow, Strip, build_heat_map, verdict_strips
 from matrix.reporting.html_evidence import Digests, claim_source, pack_evidence, reproduce_command
@@ -23,6 +25,7 @@ from matrix.reporting.rows import VerdictRow, short_evidence
 from matrix.reporting.summary import document_names
 from matrix.reporting.text import (
     MARKS,
+    ReasonText,
     count_text,
     load_reasons,
     outcome_text,
@@ -125,12 +128,8 @@ def _frame(
             if (rows := [line for line in lines if line["group"] == group])
         ],
         "kinds": sorted({claim.kind.value for claim in record.claims}),
-        "reasons": [
-            (reason, count, load_reasons()[reason])
-            for reason, count in Counter(
-                verdict.reason for verdict in record.verdicts if verdict.reason
-            ).most_common()
-        ],
+        "reasons": _reasons(item for item in record.verdicts if item.outcome is Outcome.UNVERIFIED),
+        "named": _reasons(record.verdicts),
         "refuted": [
             {**lines[number], **_proof(record, line, digests if number < _MAX_PROOFS else None)}
             for number, line in enumerate(heat.lines)
@@ -140,6 +139,12 @@ def _frame(
         "strips": [_strip_points(strip) for strip in (*searches, *verdict_strips(record, heat))],
         "tracers": sorted({cell.id.partition("-ddtrace")[2] for cell in record.cells}),
     }
+
+
+def _reasons(verdicts: Iterable[Verdict]) -> list[tuple[Reason, int, ReasonText]]:
+    """Return the reasons of verdicts with their words, the most frequent first."""
+    counts = Counter(verdict.reason for verdict in verdicts if verdict.reason is not None)
+    return [(reason, count, load_reasons()[reason]) for reason, count in counts.most_common()]
 
 
 _GROUPS = {
@@ -209,7 +214,9 @@ def _repeated(parts: Iterable[PartVerdict]) -> Iterator[tuple[str, list[str]]]:
     for part in parts:
         evidence = tuple(fact.across_cells() for fact in part.facts)
         texts.setdefault(evidence, evidence_text(part.facts))
-        commands.setdefault(evidence, []).append(reproduce_command(part.cells[0].id))
+        broken = breakage_of(part)
+        of_part = broken.commands if broken else (reproduce_command(part.cells[0].id),)
+        commands.setdefault(evidence, []).extend(of_part)
     for evidence, repeating in commands.items():
         yield texts[evidence], repeating
 

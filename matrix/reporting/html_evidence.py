@@ -20,6 +20,7 @@ from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.probe import Observation, Span
 from matrix.model.verdict import Outcome, PartVerdict
+from matrix.reporting.breakage import breakage_of
 from matrix.reporting.html_charts import HeatMap, HeatRow, pool_values
 from matrix.reporting.text import load_reasons, outcome_text, promise_text
 from matrix.runs.record import CellRecord, Record
@@ -318,13 +319,15 @@ def _steps(heat: HeatMap, all_cells: Collection[Cell]) -> list[set[Cell]]:
 def _line(line: HeatRow, number: Mapping[Cell, int], omissions: list[list[str]]) -> dict[str, Any]:
     verdict = line.verdict
     reason = load_reasons()[verdict.reason] if verdict.reason else None
+    broken = breakage_of(verdict)
+    cell = broken.cell if broken else verdict.cells[0].id if verdict.cells else ""
     return {
         "promise": promise_text(line.claims[0]),
         "outcome": verdict.outcome.value,
         "word": outcome_text(verdict),
         "evidence": evidence_text(verdict.facts),
         "remarks": [remark_text(remark) for remark in verdict.remarks],
-        "remedy": reason.remedy_for(verdict.cells[0].id if verdict.cells else "") if reason else "",
+        "remedy": reason.remedy_for(cell) if reason else "",
         "back_ends": [str(backend) for backend in verdict.backends],
         "stands": [claim_source(claim) for claim in line.claims],
         "parts": [_part(part, number) for part in verdict.parts],

@@ -18,6 +18,7 @@ from junitparser.xunit2 import JUnitXml, TestCase, TestSuite
 from matrix.judging.sentences import evidence_text, remark_text
 from matrix.model.claim import Claim
 from matrix.model.verdict import Outcome, Verdict
+from matrix.reporting.breakage import breakage_of
 from matrix.reporting.text import load_reasons, outcome_text, promise_text
 from matrix.runs.record import Record
 
@@ -58,8 +59,14 @@ def _case(record: Record, claim: Claim, verdict: Verdict) -> TestCase:
     outcome = outcome_text(verdict)
     match verdict.outcome:
         case Outcome.REFUTED:
-            failure = Failure(_writable(evidence_text(verdict.facts)), outcome)
-            failure.text = _writable("\n".join(evidence_text(part.facts) for part in verdict.parts))
+            broken = breakage_of(verdict)
+            message = evidence_text(verdict.facts)
+            failure = Failure(
+                _writable(f"{broken.line}. {message}" if broken else message), outcome
+            )
+            lines = [evidence_text(part.facts) for part in verdict.parts]
+            lines += broken.commands if broken else ()
+            failure.text = _writable("\n".join(lines))
             case.result = [failure]
         case Outcome.UNVERIFIED:
             case.result = [Skipped(_writable(_skip_message(verdict)), outcome)]

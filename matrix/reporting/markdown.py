@@ -7,15 +7,13 @@ https://shields.io/badges/endpoint-badge
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.reporting.diff import RunDiff, VerdictChange
 from matrix.reporting.rows import WORST_FIRST, VerdictRow, short_evidence
-from matrix.reporting.summary import document_names, verdict_rows
+from matrix.reporting.summary import broken_rows, document_names, reason_summaries, verdict_rows
 from matrix.reporting.text import (
     MARKS,
     count_text,
@@ -32,6 +30,7 @@ COMMENT_BYTES = 65_000
 """Bytes, just below the limit of a comment, whatever its characters are."""
 _EVIDENCE = 400
 _CHANGES = 50
+_BROKEN = 20
 # The number of lines of a table before its rows.
 _HEAD = 4
 _TITLES = {
@@ -130,19 +129,32 @@ def _change(change: VerdictChange, names: Mapping[str, str]) -> str:
     return f"- **{change.direction.value}**: {_text(text)}"
 
 
-def _end(record: Record) -> Iterator[str]:
-    reasons: Counter[Reason] = Counter(
-        verdict.reason for verdict in record.verdicts if verdict.reason is not None
-    )
+def _broken(record: Record) -> Iterator[str]:
+    """Yield what the tracer breaks, with the commands that show it by hand."""
+    broken = broken_rows(record)
+    if not broken:
+        return
+    yield "### Broken by the tracer, and how to see it by hand"
     yield ""
+    for breakage, _ in broken[:_BROKEN]:
+        yield f"- {_text(breakage.line)}: {' and '.join(f'`{it}`' for it in breakage.commands)}"
+    if len(broken) > _BROKEN:
+        yield f"- and {len(broken) - _BROKEN} more"
+    yield ""
+
+
+def _end(record: Record) -> Iterator[str]:
+    yield ""
+    yield from _broken(record)
+    reasons = reason_summaries(record)
     if reasons:
         yield "<details><summary>Why claims could not be checked</summary>"
         yield ""
         yield "| claims | reason | what would tell |"
         yield "|---:|---|---|"
-        for reason, count in reasons.most_common():
-            texts = load_reasons()[reason]
-            yield f"| {count} | {_text(texts.title)} | {_text(texts.remedy)} |"
+        for each in reasons:
+            texts = load_reasons()[each.reason]
+            yield f"| {each.claims} | {_text(texts.title)} | {_text(texts.remedy)} |"
         yield ""
         yield "</details>"
         yield ""

@@ -15,6 +15,7 @@ from matrix.model.fact import FactKind
 from matrix.model.reason import Reason
 from matrix.model.service import ServiceKind, against
 from matrix.model.verdict import Outcome, PartVerdict, Verdict
+from matrix.reporting.breakage import breakage_of
 from matrix.reporting.text import platform_text, python_ranges, scope_text, shorten
 
 SHOWN_FIRST = (Outcome.REFUTED, Outcome.CONFIRMED, Outcome.UNVERIFIED)
@@ -97,7 +98,7 @@ def group_untested(
     folded: dict[tuple[ClaimKind, Reason], list[Claim]] = defaultdict(list)
     for verdict in verdicts:
         claim = claims[verdict.claim]
-        if not verdict.parts and verdict.reason is not None:
+        if not verdict.parts and verdict.reason and verdict.outcome is Outcome.UNVERIFIED:
             folded[claim.kind, verdict.reason].append(claim)
     return [UntestedClaims(kind, reason, tuple(items)) for (kind, reason), items in folded.items()]
 
@@ -153,11 +154,13 @@ def short_evidence(row: VerdictRow, most: int) -> str:
     if sentence := against(each for verdict in row.verdicts for each in verdict.backends):
         tail += f" {sentence}"
     own = part.cells[0]
+    broken = breakage_of(part)
+    head = f"{broken.line}." if broken else f"{own.id}:"
     sentences = list(evidence_sentences(part.facts, own))
     room = most - len(tail)
-    while len(_line(own.id, sentences)) > room and (index := _least(sentences)):
+    while len(_line(head, sentences)) > room and (index := _least(sentences)):
         del sentences[index]
-    return shorten(_line(own.id, sentences), room) + tail
+    return shorten(_line(head, sentences), room) + tail
 
 
 def _least(sentences: list[tuple[FactKind, str]]) -> int:
@@ -173,8 +176,8 @@ def _least(sentences: list[tuple[FactKind, str]]) -> int:
     return max(others, default=0)
 
 
-def _line(cell: str, sentences: list[tuple[FactKind, str]]) -> str:
-    return " ".join([f"{cell}:", *(text for _, text in sentences)])
+def _line(head: str, sentences: list[tuple[FactKind, str]]) -> str:
+    return " ".join([head, *(text for _, text in sentences)])
 
 
 def _deciding(verdict: Verdict) -> PartVerdict | None:

@@ -13,6 +13,7 @@ from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome, Verdict
 from matrix.planning.locations import short_target
+from matrix.reporting.breakage import BrokenApp, breakage_of
 from matrix.reporting.rows import (
     SHOWN_FIRST,
     WORST_FIRST,
@@ -105,6 +106,12 @@ def collect_remarks(record: Record) -> list[Remark]:
     ]
 
 
+def broken_rows(record: Record) -> list[tuple[BrokenApp, VerdictRow]]:
+    """Return the rows that are refuted because the tracer breaks the app."""
+    rows = ((breakage_of(row.verdict), row) for row in verdict_rows(record))
+    return [(broken, row) for broken, row in rows if broken is not None]
+
+
 def document_names(record: Record) -> dict[str, str]:
     """Return short names of the documents, for lines that name several."""
     return short_names(claim.document for claim in record.claims)
@@ -123,7 +130,7 @@ def reason_summaries(record: Record) -> list[ReasonSummary]:
     """Return the reasons of unverified claims, the most frequent first."""
     found: dict[Reason, list[Verdict]] = defaultdict(list)
     for verdict in record.verdicts:
-        if verdict.reason is not None:
+        if verdict.outcome is Outcome.UNVERIFIED and verdict.reason is not None:
             found[verdict.reason].append(verdict)
     folded = untested_claims(record)
     made = [

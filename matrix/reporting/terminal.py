@@ -23,6 +23,7 @@ from matrix.model.reason import Reason
 from matrix.model.verdict import Outcome
 from matrix.reporting.rows import VerdictRow, short_evidence
 from matrix.reporting.summary import (
+    broken_rows,
     cell_counts,
     collect_remarks,
     document_names,
@@ -112,6 +113,7 @@ def print_report(console: Console, record: Record) -> None:
     names = document_names(record)
     for item in render_rows(console, verdict_rows(record), names):
         console.print(item, highlight=False)
+    _print_broken(console, record, names)
     _print_remarks(console, record)
     _print_gaps(console, record, names)
     short = [f"{name} is {full}" for full, name in names.items() if name != full]
@@ -120,6 +122,20 @@ def print_report(console: Console, record: Record) -> None:
     _print_run(console, record)
     for warning in filter(None, (*record.run.warnings, isolation_warning(record))):
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _print_broken(console: Console, record: Record, names: Mapping[str, str]) -> None:
+    broken = broken_rows(record)
+    if not broken:
+        return
+    console.print("[bold]broken by the tracer, and how to see it by hand[/]")
+    for breakage, row in broken:
+        _item(console, breakage.line)
+        _below(console, place_text(row.claims, names), "dim", 2)
+        for command in breakage.commands:
+            # Not wrapped: to be copied.
+            console.print(Text(f"  {command}", "cyan"), soft_wrap=True)
+    console.print()
 
 
 def _print_remarks(console: Console, record: Record) -> None:

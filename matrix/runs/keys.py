@@ -22,7 +22,7 @@ CAPTURE_SCHEMA = 1
 
 CELL_MODULES = ("matrix.cells.run", "matrix.docker.engine")
 """Modules that drive a cell: with all that they import, they decide what a capture holds."""
-DECODERS = ("matrix.agent.observations", "matrix.probes.evidence")
+DECODERS = ("matrix.agent.answers", "matrix.agent.observations", "matrix.probes.evidence")
 """Modules that only read recordings. A cell imports them to decide on another attempt; after a
 change in one of them captures are judged again, and not discarded."""
 JUDGE_MODULES = ("matrix.judging.cells", *DECODERS[:-1])

@@ -24,6 +24,8 @@ from matrix.runs.journal import Entry, Journal, is_transient
 from matrix.runs.keys import base_key, probe_keys
 from matrix.system.files import write_atomic
 
+_SUFFIX = ".json.gz"
+
 
 @dataclasses.dataclass(frozen=True)
 class CaptureStore:
@@ -33,7 +35,7 @@ class CaptureStore:
 
     def path(self, cell: str, key: str) -> Path:
         """Return the path of the capture of a cell with this result key."""
-        return self.folder / cell / f"{key}.json.gz"
+        return self.folder / cell / f"{key}{_SUFFIX}"
 
     def write(self, capture: CellCapture) -> Path:
         """Write a capture atomically; raise StorageError."""
@@ -57,6 +59,12 @@ class CaptureStore:
             return CellCapture.from_json(data)
         except (OSError, EOFError, ValueError, KeyError, TypeError):
             return None
+
+    def newest(self, cell: str) -> CellCapture | None:
+        """Return the capture of a cell that was started last, None where there is none."""
+        files = sorted((self.folder / cell).glob(f"*{_SUFFIX}"))
+        captures = (self.read(cell, file.name.removesuffix(_SUFFIX)) for file in files)
+        return max(filter(None, captures), key=lambda each: each.started, default=None)
 
 
 def judged_entry(  # noqa: PLR0913 - a capture, its key, and the rules it is judged by

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from matrix.agent.server import Upstream
-from matrix.cells.env_vars import bare_environment
+from matrix.cells.env_vars import interpreter_environment
 from matrix.interpreters.discovery import find_interpreters
 from matrix.system.paths import apps_dir
 
@@ -48,17 +48,17 @@ OTHERS = [
 
 @contextlib.contextmanager
 def serving(
-    python: Path, folder: Path, name: str, **variables: str
+    python: Path, folder: Path, name: str, module: str = PAPER, **variables: str
 ) -> Iterator[subprocess.Popen[str]]:
     shutil.copytree(apps_dir(), folder / "apps", dirs_exist_ok=True)
-    (folder / "apps" / "libraries" / "paper.py").write_text(textwrap.dedent(PAPER))
+    (folder / "apps" / "libraries" / "paper.py").write_text(textwrap.dedent(module))
     process = subprocess.Popen(
         [str(python), "-B", str(folder / "apps" / "serve.py"), name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**bare_environment(folder), **variables},
+        env={**interpreter_environment(folder), **variables},
     )
     with process:
         try:
@@ -104,7 +104,7 @@ def test_the_client_of_the_standard_library_is_called(python: Path, tmp_path: Pa
     ):
         ((status, body),) = get(process, "/s1/call")
         assert status == 200
-        assert "headers" in body
+        assert "Kokoro, Middlemarch" in body
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(10) == 0
@@ -134,3 +134,32 @@ def test_a_failed_first_call_does_not_prevent_the_start(tmp_path: Path) -> None:
         assert call[0] == 500
         process.kill()
         assert "Traceback" in process.communicate()[1]
+
+
+TRACED = """
+from __future__ import absolute_import
+
+SERVICE = ""
+
+
+def call(context):
+    try:
+        import ddtrace.trace
+    except ImportError:
+        return "no tracer"
+    return "a tracer"
+"""
+
+
+@pytest.mark.parametrize("python", [pytest.param(Path(sys.executable), id="own"), *OTHERS])
+@pytest.mark.parametrize(("bare", "answer"), [("", "a tracer"), ("1", "no tracer")])
+def test_nothing_of_the_tracer_can_be_imported_by_a_bare_app(
+    python: Path, bare: str, answer: str, tmp_path: Path
+) -> None:
+    package = tmp_path / "tracer" / "ddtrace"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "trace.py").write_text("tracer = None")
+    variables = {"PYTHONPATH": str(package.parent), "BOOKSHOP_BARE": bare}
+    with serving(python, tmp_path, "library:paper", TRACED, **variables) as process:
+        assert get(process, "/s1/call") == [(200, answer)]

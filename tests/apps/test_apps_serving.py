@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from matrix.agent.server import Upstream
-from matrix.cells.env_vars import bare_environment
+from matrix.cells.env_vars import interpreter_environment
 from matrix.environments.requirements import requirements_for
 from matrix.environments.store import EnvironmentStore
 from matrix.interpreters.discovery import find_interpreters
@@ -88,7 +88,7 @@ def serving(
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env={**bare_environment(scratch), **database, **variables},
+            env={**interpreter_environment(scratch), **database, **variables},
         )
     with process:
         try:

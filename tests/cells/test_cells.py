@@ -23,6 +23,7 @@ from helpers.processes import gone
 
 from matrix.agent.observations import liveness, observations_of
 from matrix.cells.job import CellJob
+from matrix.cells.local import describe_survivor
 from matrix.cells.run import run_cell
 from matrix.judging.cells import findings_of
 from matrix.model.capture import CellCapture
@@ -211,6 +212,37 @@ def test_what_does_not_start_well_has_a_typed_reason(
     assert item.failed is reason
     assert words in item.detail
     assert not liveness(item, "9.9.9").alive
+
+
+def test_a_first_request_that_is_reset_is_called_what_it_was(tmp_path: Path) -> None:
+    job = fake_job(tmp_path, "reset", probes=(TRACING,))
+    item = process_of(run_cell(job), "off")
+    assert item.failed is Reason.BROKEN_START
+    assert "the process lives on, and the thread of the request ended by LookupError: no rule" in (
+        item.detail
+    )
+
+
+@posix
+def test_a_process_that_dies_after_its_first_request_was_reset_has_crashed(tmp_path: Path) -> None:
+    item = process_of(run_cell(fake_job(tmp_path, "late-death", probes=(TRACING,))), "off")
+    assert item.failed is Reason.CRASHED
+    assert "signal 11" in item.detail
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("", "the process lives on"),
+        ("Exception in thread Thread-2:\nTraceback\n", "and thread Thread-2 ended"),
+        (
+            "Exception in thread worker-1 (run):\n  File x\nValueError: odd\nmore",
+            "and thread worker-1 ended by ValueError: odd",
+        ),
+    ],
+)
+def test_what_ended_in_a_process_that_lives_on_is_read_from_its_log(log: str, words: str) -> None:
+    assert describe_survivor(log).endswith(words)
 
 
 def test_an_installation_that_is_not_the_pinned_one_is_not_run(tmp_path: Path) -> None:

@@ -71,13 +71,13 @@ def test_a_session_selects_claims_that_its_cell_is_part_of() -> None:
 
 def test_a_session_whose_claim_needs_other_cells_too_does_not_stand_for_the_claim() -> None:
     plan = planned([*page(), claim(ClaimKind.NOTE, "datastore-query")], "smoke")
-    oldest, newest = parts_of(plan, "note/datastore-query")
+    oldest, *others = parts_of(plan, "note/datastore-query")
     chosen = select(plan, Selection(cells=(oldest.minimum.id,)))
-    assert parts_of(chosen, "note/datastore-query") == [oldest]
+    assert oldest in parts_of(chosen, "note/datastore-query")
     omissions = left_out_of(chosen, "note/datastore-query")
-    assert [item.subject for item in omissions if item.reason is Reason.NOT_SELECTED] == [
-        newest.minimum.id
-    ]
+    left_out = {item.subject for item in omissions if item.reason is Reason.NOT_SELECTED}
+    assert left_out
+    assert left_out <= {part.minimum.id for part in others}
     whole = select(plan, Selection(claims=("*/note/datastore-query",)))
     assert Reason.NOT_SELECTED not in {item.reason for item in whole.omissions}
 

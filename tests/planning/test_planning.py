@@ -17,7 +17,7 @@ from matrix.pypi.releases import Releases
 
 def test_a_capability_is_tested_at_its_boundaries() -> None:
     parts = parts_of(planned(page()), "capability/threat-detection")
-    cells = {(part.minimum, part.before, part.controls[0]) for part in parts}
+    cells = {(part.minimum, part.before, part.controls[0]) for part in parts if part.before}
     environments = [
         "cp27-linux_x86_64-django1.8",
         "cp27-linux_x86_64-django1.11.29",
@@ -33,6 +33,21 @@ def test_a_capability_is_tested_at_its_boundaries() -> None:
         for prefix in environments
     }
     assert {(part.probe, part.channel) for part in parts} == {("threat-detection", "static")}
+
+
+def test_a_promise_from_a_release_on_is_tested_at_the_newest_of_each_branch() -> None:
+    parts = parts_of(planned(page()), "capability/threat-detection")
+    heads = [part for part in parts if part.minimum.ddtrace != "1.9.0"]
+    assert {part.minimum.ddtrace for part in heads} == {"1.20.19"}
+    assert {part.before for part in heads} == {None}
+    # What it held at is the positive control of what it does not hold at any more.
+    assert {cell.ddtrace for part in heads for cell in part.controls} == {"1.9.0"}
+
+
+def test_a_promise_that_ends_is_not_tested_beyond_its_end() -> None:
+    ended = claim(ClaimKind.CAPABILITY, "sca", ">=1.9,<1.20")
+    parts = parts_of(planned([ended]), "capability/sca")
+    assert {part.minimum.ddtrace for part in parts} == {"1.9.0"}
 
 
 def test_controls_step_back_to_the_minimums_own_series_and_never_to_the_minimum() -> None:
@@ -62,10 +77,10 @@ def test_a_preview_without_a_version_is_tested_at_the_head_of_the_newest_branch(
 def test_user_events_run_where_the_authentication_table_says() -> None:
     plan = planned(page())
     whole = {part.minimum.id.split("-")[2] for part in parts_of(plan, "capability/user-events")}
-    assert whole == {"django1.11", "django4.0", "django4.1.7"}
+    assert whole == {"django1.11", "django4.0", "django4.1.7", "django4.2", "django5.0"}
     series = parts_of(plan, "authentication/django/==1.11.*")
     assert {part.minimum.id.split("-")[2] for part in series} == {"django1.11"}
-    assert {part.minimum.id.rpartition("ddtrace")[2] for part in series} == {"1.10.0"}
+    assert {part.minimum.ddtrace for part in series} == {"1.10.0", "1.20.19"}
     assert {part.minimum.id[:4] for part in series} == {"cp27", "cp36"}
 
 
@@ -109,9 +124,9 @@ def test_the_exhaustive_profile_leaves_no_runtime_out() -> None:
     assert pythons == {"cp27", "cp35", "cp36", "cp37", "cp38", "cp39", "cp310", "cp311"}
 
 
-def test_the_smoke_profile_is_eight_cells_at_most() -> None:
+def test_the_smoke_profile_is_ten_cells_at_most() -> None:
     whole = [*page(), claim(ClaimKind.NOTE, "datastore-query")]
-    assert 0 < len(planned(whole, "smoke").cells) <= 8
+    assert 0 < len(planned(whole, "smoke").cells) <= 10
     plan = planned(page(), "smoke")
     assert {part.claim for part in plan.parts} == {
         "page.md/capability/threat-detection",

@@ -52,7 +52,7 @@ def test_a_wheel_is_for_the_cpythons_that_installers_take_it_for(tags: str, fits
 
 def test_a_minimum_that_was_never_released_is_reported_and_the_next_one_tested() -> None:
     plan = planned([claim(ClaimKind.CAPABILITY, "sca", ">=1.99.0")])
-    assert {part.minimum.id.rpartition("ddtrace")[2] for part in plan.parts} == {"2.0.0"}
+    assert {part.minimum.id.rpartition("ddtrace")[2] for part in plan.parts} == {"2.0.0", "3.0.0"}
     assert [item for item in plan.omissions if item.reason is Reason.NO_RELEASE] == [
         Omission(
             "page.md/capability/sca",
@@ -139,7 +139,7 @@ def test_a_framework_that_is_not_there_yet_says_up_to_when() -> None:
 def test_a_page_without_tables_for_runtimes_and_frameworks_is_tested_on_the_samples() -> None:
     cells = minimums([SCA], "capability/sca")
     assert {cell.split("-")[2].rstrip("0123456789.") for cell in cells} == {"django", "flask"}
-    assert {cell[:5] for cell in cells} == {"cp27-", "cp311"}
+    assert {cell[:5] for cell in cells if cell.endswith("-ddtrace1.9.0")} == {"cp27-", "cp311"}
 
 
 def test_no_claims_make_an_empty_plan() -> None:

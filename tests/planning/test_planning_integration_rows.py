@@ -200,9 +200,11 @@ def test_a_database_with_a_row_of_its_own_is_tested_by_that_library() -> None:
         ("db-api", "error"),
         ("integration-paper", "automatic"),
     }
-    # At the documented minimum of the tracer, as for the sample app; and the library's newest.
-    assert {part.minimum.ddtrace for part in parts} == {"1.9.0"}
-    of_paper = [part.minimum for part in parts if part.probe == "integration-paper"]
+    # At the documented minimum of the tracer and at the newest of each branch, as for the sample
+    # app; and the library's newest.
+    assert {part.minimum.ddtrace for part in parts} == {"1.9.0", "1.20.19", "2.21.12"}
+    lowest = [part.minimum for part in parts if part.minimum.ddtrace == "1.9.0"]
+    of_paper = [cell for cell in lowest if cell.framework == "paper"]
     assert {(cell.python, cell.framework_version) for cell in of_paper} == {
         ("2.7", "1.5"),
         ("3.11", "2.4"),

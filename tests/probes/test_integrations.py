@@ -25,6 +25,7 @@ from matrix.probes.integrations import (
     distribution_name,
     find_integration,
     load_integrations,
+    module_path,
     parse,
 )
 from matrix.probes.registry import build_probe
@@ -86,7 +87,7 @@ def test_what_several_lines_say_of_one_companion_is_one_requirement() -> None:
         (PAPER_MODULE.replace("def call", "def cal"), "did you mean 'call'"),
         (PAPER_MODULE.replace("def call", "def cal"), "missing function call"),
         (PAPER_MODULE + "LOG = 'dd.trace_id'\n", "exactly one of SPAN and LOG"),
-        (PAPER_MODULE + "ERROR_SPAN = {}\n", "require each other"),
+        (PAPER_MODULE + "ERROR_SPAN = {}\n", "requires the function fail"),
         (PAPER_MODULE + "PYTHON = 'three'\n", "PYTHON"),
         (PAPER_MODULE + "ALSO = ['ink']\n", "expected a pair"),
         (PAPER_MODULE + "ALSO = [['', 'ink of all colours']]\n", "ALSO"),
@@ -94,6 +95,16 @@ def test_what_several_lines_say_of_one_companion_is_one_requirement() -> None:
             PAPER_MODULE.replace('"paper"\nINT', "len('paper')\nINT"),
             "DISTRIBUTION: expected a string",
         ),
+        (
+            PAPER_MODULE.replace('"paper"\nINT', "[['<2', 'old paper']]\nINT"),
+            "DISTRIBUTION: 'old paper' is not the name of a distribution",
+        ),
+        (
+            PAPER_MODULE.replace('"paper"\nINT', "[['two', 'paper']]\nINT"),
+            "DISTRIBUTION: Invalid specifier",
+        ),
+        (PAPER_MODULE + "SYNONYMS = ['sheet']\n", "SYNONYMS: expected a pair of strings"),
+        (PAPER_MODULE + "SYNONYMS = [['Sheet', 'paper']]\n", "is not the name of a row"),
         (PAPER_MODULE + "SERVICE = 'redis'\n", "duplicate name SERVICE"),
         ("def call(:", "invalid Python"),
     ],
@@ -120,7 +131,17 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 NAMES = st.sampled_from(
-    ["DISTRIBUTION", "INTEGRATION", "SERVICE", "SPAN", "ERROR_SPAN", "LOG", "PYTHON", "ALSO"]
+    [
+        "DISTRIBUTION",
+        "SYNONYMS",
+        "INTEGRATION",
+        "SERVICE",
+        "SPAN",
+        "ERROR_SPAN",
+        "LOG",
+        "PYTHON",
+        "ALSO",
+    ]
 )
 
 
@@ -156,7 +177,9 @@ def test_a_module_of_a_library_s_name_does_not_import_itself(path: Path) -> None
         for alias in node.names
     }
     # `patch` comes before the library: nothing at the top may bring it in.
-    assert named <= {"__future__", "carrier", "dbapi", "json", "loops", "os", "threading"}
+    helpers = {"carrier", "dbapi", "loops", "pages"}
+    small = {"__future__", "contextlib", "json", "os", "re", "sys", "threading"}
+    assert named - helpers <= small
 
 
 def runs_on(path: Path, python: str) -> bool:
@@ -221,10 +244,30 @@ def test_a_probe_names_the_back_end_of_its_library() -> None:
 
 
 def test_what_a_cell_is_of_has_the_name_of_the_index() -> None:
-    assert distribution_name("flask") == "flask"
-    assert distribution_name("httplib") == ""
+    assert distribution_name("flask", "2.0") == "flask"
+    assert distribution_name("httplib", "3.9") == ""
+    assert distribution_name("mysql-python", "1.2.5") == "mysql-python"
+    assert distribution_name("psycopg", "2.9.5") == "psycopg2"
+    assert distribution_name("psycopg", "3.0.18") == "psycopg"
+    assert distribution_name("elasticsearch7", "7.17.9") == "elasticsearch7"
     assert find_integration("flask") is None
     assert find_integration("requests") is not None
+
+
+def test_a_distribution_with_cells_of_its_own_runs_the_module_of_its_library() -> None:
+    found = find_integration("elasticsearch7")
+    assert found is not None
+    assert found.distribution("7.17.9") == "elasticsearch7"
+    assert module_path("elasticsearch7") == module_path("elasticsearch")
+    assert build_probe(found).frameworks == ("elasticsearch7",)
+    assert find_integration("psycopg2") is None  # its releases are some of psycopg's
+
+
+def test_a_synonym_is_no_other_library_s_name(tmp_path: Path) -> None:
+    (tmp_path / "paper.py").write_text(PAPER_MODULE + "SYNONYMS = [['ink', 'paper']]\n")
+    (tmp_path / "ink.py").write_text(PAPER_MODULE)
+    with pytest.raises(UsageError, match="paper: SYNONYMS: 'ink' is the name of another library"):
+        load_integrations(tmp_path)
 
 
 def test_a_library_s_cell_holds_the_library_and_no_sample_app() -> None:
@@ -234,6 +277,9 @@ def test_a_library_s_cell_holds_the_library_and_no_sample_app() -> None:
         return (*found.pins, *found.also)
 
     assert requirements("requests", "2.8.0", "3.9") == ("ddtrace==2.21.12", "requests==2.8.0")
+    assert requirements("psycopg", "2.9.5", "3.9") == ("ddtrace==2.21.12", "psycopg2==2.9.5")
+    assert "psycopg==3.0.18" in requirements("psycopg", "3.0.18", "3.9")
+    assert "elasticsearch7==7.17.9" in requirements("elasticsearch7", "7.17.9", "3.9")
     assert requirements("httplib", "3.9", "3.9") == ("ddtrace==2.21.12",)
     assert requirements("futures", "2.7", "2.7") == ("ddtrace==2.21.12", "futures")
     assert "cheroot" in requirements("flask", "2.0.3", "3.9")

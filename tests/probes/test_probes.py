@@ -10,7 +10,8 @@ from helpers.observation_builders import observed, span
 from matrix.cells.job import app_of
 from matrix.cells.schedule import ProcessTasks, schedule, schedule_repeat, tasks_of
 from matrix.errors import UsageError
-from matrix.model.probe import Channel, Probe, Stimulus
+from matrix.model.capture import BARE
+from matrix.model.probe import NO_EVIDENCE, Channel, Compared, Probe, Stimulus
 from matrix.probes.registry import load_probes
 from matrix.probes.settings import load_settings
 from matrix.system.paths import apps_dir, fixtures_dir
@@ -81,6 +82,10 @@ def test_a_stimulus_can_be_told_from_all_others(
 def test_a_plain_answer_of_an_untraced_app_is_no_evidence(
     probe: Probe, channel: Channel, stimulus: Stimulus
 ) -> None:
+    if stimulus.evidence == NO_EVIDENCE:
+        assert not stimulus.decisive
+        assert stimulus.compared is not Compared.NOTHING
+        return
     assert not stimulus.evidence.match(observed()).holds
     assert not stimulus.evidence.match(observed(status=403)).holds
     assert not stimulus.evidence.match(observed(span())).holds
@@ -128,7 +133,8 @@ def test_settings_render_the_folder_of_the_fixtures() -> None:
 def test_the_control_of_tracing_differs_from_tracing_alone_in_one_switch() -> None:
     on, off = (load_settings().get(name) for name in ("off", "untraced"))
     assert {**on.environment, "DD_TRACE_ENABLED": "false"} == off.environment
-    assert [name for name, item in load_settings().by_name.items() if not item.traced] == [off.name]
+    untraced = {name for name, item in load_settings().by_name.items() if not item.traced}
+    assert untraced == {off.name, BARE}
 
 
 def test_the_app_answers_what_a_tracing_control_must_be_answered_with() -> None:

@@ -231,9 +231,10 @@ def test_the_newest_client_works_with_a_stub_of_its_server(
 ) -> None:
     module = load_integrations()[slug]
     service = stubs.ensure(module.service)
-    releases = CachedIndex(cache_dir() / "index").project(module.distribution).releases
+    distribution = module.distributions[-1].name
+    releases = CachedIndex(cache_dir() / "index").project(distribution).releases
     newest = next(release for release in reversed(releases) if supports_this_python(release))
-    requirements = [f"{module.distribution}=={newest.version}"]
+    requirements = [f"{distribution}=={newest.version}"]
     python = service_interpreter(requirements, dt.datetime.now(tz=dt.timezone.utc).date())
     forwarder = Forwarder(tcp_listener(), unix_dial(service.forwards[0].path))
     try:

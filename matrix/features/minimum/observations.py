@@ -37,6 +37,7 @@ class StepCause(str, enum.Enum):
     BESIDE = "beside"
     SAMPLE = "sample"
     HOLE = "hole"
+    UPPER = "upper"
     EVERY = "every"
     # Tested for another search, or ahead of time as likely to be needed.
     GIVEN = "given"
@@ -143,13 +144,16 @@ class ReleaseSearchResult:
     """The result of a search.
 
     `observed` is the lowest tested release that works, None where none does. `exact` is whether the
-    release before it fails (or there is none). `tried` are ascending. `assumptions` are about the
-    releases that were not tested or cannot tell.
+    release before it fails (or there is none). `highest` is the highest tested release that works,
+    `ends` whether the release after it fails (or there is none). `tried` are ascending.
+    `assumptions` are about the releases that were not tested or cannot tell.
     """
 
     documented: str | None
     observed: str | None
     exact: bool
+    highest: str | None
+    ends: bool
     first_hole: ReleaseGap | None
     tried: tuple[TestedRelease, ...]
     assumptions: tuple[str, ...]
@@ -160,6 +164,8 @@ class ReleaseSearchResult:
             "documented": self.documented,
             "observed": self.observed,
             "exact": self.exact,
+            "highest": self.highest,
+            "ends": self.ends,
             "first_hole": None if self.first_hole is None else dataclasses.asdict(self.first_hole),
             "tried": [
                 {
@@ -177,10 +183,15 @@ class ReleaseSearchResult:
 def summarize_search(state: SearchState) -> ReleaseSearchResult:
     """Return the result of the answers so far."""
     bracket = state.bracket
+    highest = max(state.positions(ReleaseState.WORKS), default=None)
+    after = None if highest is None else state.answers.get(highest + 1)
+    last = highest == len(state.releases) - 1
     return ReleaseSearchResult(
         documented=None if state.documented is None else state.releases[state.documented],
         observed=None if bracket is None else state.releases[bracket[1]],
         exact=bracket is not None and bracket[0] == bracket[1] - 1,
+        highest=None if highest is None else state.releases[highest],
+        ends=highest is not None and (last or after is ReleaseState.FAILS),
         first_hole=_first_hole(state),
         tried=tuple(sorted(state.tried, key=lambda tested: tested.position)),
         assumptions=tuple(_assumptions(state)),

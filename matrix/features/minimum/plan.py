@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from matrix.errors import NothingSelectedError, UsageError, did_you_mean
+from matrix.features.minimum.eras import FrameworkEras
 from matrix.features.minimum.search_plan import (
+    ERA,
     DocumentedMinimum,
     SearchBounds,
     SearchOptions,
@@ -92,7 +95,7 @@ class _SearchPlanner:
         else:
             promised = list(dict.fromkeys(check.framework for check, _ in self.checks))
             promised = promised or ([rule.app] if rule.app else list(rule.frameworks))
-        name = self.options.framework.partition("==")[0]
+        name = self.options.framework_name
         if not name:
             return promised
         possible = promised
@@ -124,7 +127,22 @@ class _SearchPlanner:
                 f"no release of {framework} can be used: {choice.detail}",
                 "Pass another one (--framework NAME==VERSION) or another CPython (--python).",
             )
-        release, base = choice
+        eras = FrameworkEras(project, specifier, python, self.options.target)
+        if self.options.framework_version == ERA:
+            return self._plan_by_era(eras)
+        tracers = [tracer for tracer in self.tracer.all if self.bounds.contain(tracer)]
+        if self.options.framework_version or self.until:
+            tracers = []  # The user has chosen one, or a date.
+        plan, *others = (
+            self._plan_with(python, framework, *chosen)
+            for chosen in (choice, *eras.others(choice[0], tracers))
+        )
+        return dataclasses.replace(plan, alternatives=tuple(others))
+
+    def _plan_with(
+        self, python: str, framework: str, release: Release, base: Release
+    ) -> SearchPlan:
+        """Return the search on one release of a framework, which is of the era of `base`."""
         return self._search_plan(
             self.tracer,
             python,
@@ -132,6 +150,24 @@ class _SearchPlanner:
             lambda tracer: self._cell(python, framework, release, tracer),
             lambda cells: self._remarks(framework, release, base, cells),
             framework=f"{framework} {release.text}",
+        )
+
+    def _plan_by_era(self, eras: FrameworkEras) -> SearchPlan:
+        """Return the search in which each release runs on the framework's newest of its time."""
+        name = eras.project.name
+
+        def cell(tracer: Release) -> PlannedCell:
+            release = eras.release(tracer)
+            assert isinstance(release, Release)  # noqa: S101 - else there is an obstacle
+            return self._cell(eras.python, name, release, tracer)
+
+        return self._search_plan(
+            self.tracer,
+            eras.python,
+            eras.obstacle,
+            cell,
+            lambda cells: iter([eras.remark(cells)]),
+            framework=f"{name} of each release's time",
         )
 
     def plan_under_tracer(self) -> SearchPlan:
@@ -178,8 +214,8 @@ class _SearchPlanner:
 
         The latter is `base`, or the next for which a framework release of its era runs there.
         """
-        _, _, version = self.options.framework.partition("==")
-        if version:
+        version = self.options.framework_version
+        if version and version != ERA:
             pinned = find_release(project, version, "--framework")
             return framework_obstacle(project.name, pinned, python) or (pinned, base)
         first: Unsatisfiable | None = None

@@ -67,7 +67,7 @@ def print_search_result(console: Console, search: SearchResult) -> None:
         _print(console, f"{channel}: {_legend(result)}", "bold")
         for line in mark_lines(result):
             console.print(line, highlight=False, soft_wrap=True)
-        for text in _describe_ranges(result):
+        for text in (*_describe_upper_end(search, result), *_describe_ranges(result)):
             _print(console, f"  {text}")
         for text in result.assumptions:
             _print(console, f"  assumed: {text}", "dim")
@@ -174,6 +174,16 @@ def _describe_ranges(result: ReleaseSearchResult) -> Iterator[str]:
         shown = "" if reason in reported else reason
         yield f"{_STATES[answer][1]}: {releases}{count}{shown}"
         reported.add(reason)
+
+
+def _describe_upper_end(search: SearchResult, result: ReleaseSearchResult) -> Iterator[str]:
+    """Yield the range of what works, from the lowest to the highest, where it was asked for."""
+    if not search.upper or result.observed is None:
+        return
+    hole = result.first_hole
+    within = ", not without a hole" if hole is not None and hole.closed else ""
+    end = "the last that does" if result.ends else "or later: what follows cannot tell"
+    yield f"range: works from {result.observed} to {result.highest} ({end}{within})"
 
 
 def _range_key(tested: TestedRelease) -> tuple[ReleaseState, str]:

@@ -15,6 +15,7 @@ from matrix.features.minimum.observations import (
     ReleaseState,
     SearchEvent,
 )
+from matrix.features.minimum.scout import with_most_starts
 from matrix.features.minimum.search import Bisection, Exhaustive, JointSearch
 from matrix.features.minimum.search_plan import SearchPlan
 from matrix.judging.sentences import evidence_text
@@ -48,9 +49,13 @@ _ANSWERS = {
 
 @dataclasses.dataclass(frozen=True)
 class MinimumOptions(RunOptions):
-    """The options of a search: those of a run, and whether it tests every release."""
+    """The options of a search: those of a run, and whether it tests every release.
+
+    With `upper` it also searches for the last release that works.
+    """
 
     exhaustive: bool = False
+    upper: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +85,7 @@ class SearchResult:
     results: Mapping[str, ReleaseSearchResult]
     records: tuple[CellRecord, ...]
     exhaustive: bool
+    upper: bool
     started: dt.datetime
     seconds: float
     interrupted: bool
@@ -100,7 +106,8 @@ def search_minimums(
         with run_context(results.folder, options, probes, backend) as context:
             oracle = CellOracle(probes, context, store, emit)
             with stopping(oracle.stop):
-                return tuple(search_minimum(plan, oracle, options, emit) for plan in plans)
+                chosen = (with_most_starts(plan, oracle.check, _starts) for plan in plans)
+                return tuple(search_minimum(plan, oracle, options, emit) for plan in chosen)
 
 
 def search_minimum(
@@ -114,7 +121,7 @@ def search_minimum(
     clock = clock or SystemClock()
     started, start = clock.now(), clock.seconds()
     releases = tuple(plan.cells)
-    strategy = Exhaustive() if options.exhaustive else Bisection()
+    strategy = Exhaustive() if options.exhaustive else Bisection(upper=options.upper)
     search = JointSearch(plan.channels, releases, strategy, plan.documented)
     width = len(releases) if options.exhaustive else min(options.jobs, _MOST_AT_A_TIME)
     records: list[CellRecord] = []
@@ -134,6 +141,7 @@ def search_minimum(
         results={name: _with_bounds(plan, result) for name, result in search.results.items()},
         records=tuple(records),
         exhaustive=options.exhaustive,
+        upper=options.upper,
         started=started,
         seconds=clock.seconds() - start,
         interrupted=oracle.stopped,
@@ -193,6 +201,11 @@ def reply_for(finding: Finding | None) -> OracleReply:
         return OracleReply(ReleaseState.CANNOT_TELL, Reason.NOT_RUN.value)
     reason = f"{finding.reason.value}: " if finding.reason else ""
     return OracleReply(_ANSWERS[finding.shows], f"{reason}{evidence_text(finding.facts)}")
+
+
+def _starts(plan: SearchPlan, record: CellRecord) -> bool:
+    replies = _replies(record.findings, plan).values()
+    return any(reply.answer is not ReleaseState.CANNOT_TELL for reply in replies)
 
 
 def _with_bounds(plan: SearchPlan, result: ReleaseSearchResult) -> ReleaseSearchResult:

@@ -44,16 +44,20 @@ class Bisection:
     smaller of `n` and this number are tested:
 
         (patience + 1) + 1 + samples + 4 beside + 2 (patience + 1) (L + 1)
+
+    With `upper` it also tests where what works ends, above all holes, and the last term is 3 times
+    as much instead of twice.
     """
 
     beside: int = 3
     samples: int = 8
     patience: int = 6
+    upper: bool = False
 
     def bound(self, releases: int) -> int:
         """Return the most releases that are tested of so many."""
         others = self.patience + 2 + self.samples + 4 * self.beside
-        return min(releases, others + 2 * self._most_halvings(releases))
+        return min(releases, others + (2 + self.upper) * self._most_halvings(releases))
 
     def step(self, state: SearchState) -> SearchStep | None:
         """Return the next step."""
@@ -72,6 +76,8 @@ class Bisection:
         yield from self._neighbours(state, high)
         yield from self._samples(state, StepCause.SAMPLE)
         yield from self._hole_edges(state)
+        if self.upper:
+            yield from self._upper_end(state)
 
     def _most_halvings(self, releases: int) -> int:
         return (self.patience + 1) * (releases.bit_length() + 1)
@@ -130,6 +136,13 @@ class Bisection:
         after = [position for position in works if position > last]
         if after:
             yield from self._halve(state, StepCause.HOLE, last, after[0])
+
+    def _upper_end(self, state: SearchState) -> Iterator[SearchStep]:
+        """Test between the highest release that works and the next known to fail."""
+        highest = state.positions(ReleaseState.WORKS)[-1]
+        above = [position for position in state.positions(ReleaseState.FAILS) if position > highest]
+        if above:
+            yield from self._halve(state, StepCause.UPPER, highest, above[0])
 
 
 @dataclasses.dataclass(frozen=True)

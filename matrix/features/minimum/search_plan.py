@@ -22,6 +22,8 @@ from matrix.pypi.releases import Release, Releases
 # In the order in which a word without a kind is looked up.
 _KINDS = (ClaimKind.CAPABILITY, ClaimKind.INTEGRATION, ClaimKind.NOTE, ClaimKind.AUTHENTICATION)
 _LIBRARY = "framework"
+ERA = "era"
+"""In place of a framework's version: the newest of each tracer release's time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +139,8 @@ def _list_subjects(coverage: Coverage) -> str:
 class SearchOptions:
     """The options of the user; the rest follows from the documents.
 
-    `framework` is a name or `name==version`; `since` and `until` are the ends of the releases that
+    `framework` is a name or `name==version`, where `era` stands for the version of each release's
+    time, also without a name; `since` and `until` are the ends of the releases that
     are searched; `ddtrace` is the tracer under which a framework's releases are searched.
     `available` are the CPythons to choose from where `python` is not set; none mean all.
     """
@@ -151,6 +154,16 @@ class SearchOptions:
     ddtrace: str = ""
     as_of: dt.date | None = None
     available: frozenset[str] = frozenset()
+
+    @property
+    def framework_name(self) -> str:
+        """Return the name of the framework, "" for all that are promised."""
+        return "" if self.framework == ERA else self.framework.partition("==")[0]
+
+    @property
+    def framework_version(self) -> str:
+        """Return the version of the framework, `ERA`, or "" where it is to be chosen."""
+        return ERA if self.framework == ERA else self.framework.partition("==")[2]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +194,8 @@ class SearchPlan:
     framework's own releases are searched, `ddtrace` is the tracer that they are tested with.
 
     `cells` are by release, ascending; `releases` are all final ones there are. `denied` are the
-    claims that it is not supported. `remarks` say how the framework was chosen.
+    claims that it is not supported. `remarks` say how the framework was chosen; `alternatives` are
+    the same search on other releases of it, with which more releases of the tracer may start.
     """
 
     subject: str
@@ -199,6 +213,7 @@ class SearchPlan:
     promises: tuple[DocumentedMinimum, ...] = ()
     denied: tuple[Claim, ...] = ()
     remarks: tuple[str, ...] = ()
+    alternatives: tuple[SearchPlan, ...] = ()
 
     @property
     def title(self) -> str:

@@ -9,7 +9,9 @@
 | its cell had no artifact of the release | another artifact |
 | confirmed less often than the policy requires, by its findings | too few |
 | confirmed by showing nothing, and none of its cells shows it | no control |
-| any answer but confirmed | refuted, or unverified with its reason |
+| the app works without the tracer and fails under it | breaks-app |
+| processes die by a signal under the feature, and not without | crashes |
+| any other answer but confirmed | refuted, or unverified with its reason |
 | confirmed, present, recent enough, often enough | passed |
 
 A claim passes where all of its parts pass, each required target has one (where the claim is about
@@ -22,6 +24,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from matrix.errors import UnreadableInputError, did_you_mean
@@ -32,7 +36,7 @@ from matrix.features.qualification.expected import (
     installed_artifact,
 )
 from matrix.features.qualification.policy import Policy, Waiver
-from matrix.judging.sentences import short_evidence_text
+from matrix.features.qualification.shortfall import NAMED, Shortfall, not_confirmed
 from matrix.model.cell import Cell, matches
 from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome, PartVerdict, Verdict
@@ -48,19 +52,6 @@ class ClaimFate(str, enum.Enum):
     PASSED = "passed"
     WAIVED = "waived"
     FAILED = "failed"
-
-
-@dataclasses.dataclass(frozen=True)
-class Shortfall:
-    """A reason why a claim does not pass: `kind` is from the table above, `cell` "" without one.
-
-    `reason` is the typed reason of what is missing or unverified, None where there is none.
-    """
-
-    kind: str
-    detail: str
-    cell: str = ""
-    reason: Reason | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +74,15 @@ class GateDecision:
     def with_fate(self, fate: ClaimFate) -> tuple[JudgedClaim, ...]:
         """Return the claims of one fate."""
         return tuple(judged for judged in self.judged if judged.fate is fate)
+
+    @property
+    def named(self) -> dict[str, int]:
+        """Return by name how many claims fail because the release breaks the app, or crashes it."""
+        kinds = (
+            {one.kind for one in judged.shortfalls} & NAMED
+            for judged in self.with_fate(ClaimFate.FAILED)
+        )
+        return dict(sorted(Counter(itertools.chain.from_iterable(kinds)).items()))
 
     @property
     def passed(self) -> bool:
@@ -259,19 +259,19 @@ class _Gate:
         for answer in (answer for of_part in answers.values() for answer in of_part):
             cell = answer.cells[0]
             if is_required_target(cell, self.policy) and answer.outcome is not Outcome.CONFIRMED:
-                yield _not_confirmed(answer, cell.id)
+                yield not_confirmed(answer, cell.id)
         outcomes = {answer.outcome for answer in verdict.parts}
         # The package index may refute a claim whose parts are confirmed or unverified.
         if (verdict.outcome is Outcome.REFUTED and verdict.outcome not in outcomes) or (
             verdict.outcome is Outcome.UNVERIFIED and outcomes <= {Outcome.CONFIRMED}
         ):
-            yield _not_confirmed(verdict)
+            yield not_confirmed(verdict)
 
     def _answer_shortfalls(
         self, part: ExpectedPart, answer: PartVerdict, line: CellRecord
     ) -> Iterator[Shortfall]:
         if answer.outcome is not Outcome.CONFIRMED:
-            yield _not_confirmed(answer, part.cell.id)
+            yield not_confirmed(answer, part.cell.id)
             return
         for cell in dict.fromkeys(answer.cells):
             evidence = self.record.cell_records.get(cell)
@@ -318,19 +318,14 @@ def _started_at(line: CellRecord) -> dt.datetime | None:
     return started if started.tzinfo is not None else None
 
 
-def _not_confirmed(answer: PartVerdict | Verdict, cell: str = "") -> Shortfall:
-    reason = f" ({answer.reason.value})" if answer.reason else ""
-    return Shortfall(
-        answer.outcome.value + reason, short_evidence_text(answer.facts), cell, answer.reason
-    )
-
-
 def _confirmations(part: ExpectedPart, line: CellRecord) -> int:
     """Return how often the cell confirmed the part, 0 where any repeat showed the opposite."""
     required, opposite = Observed.PRESENT, Observed.ABSENT
     if part.expects_absent:
         required, opposite = opposite, required
     for finding in line.findings:
+        if finding.reason is not None:
+            continue  # What does not show because the app is broken confirms no absence.
         if (finding.probe, finding.channel, finding.shows) == (part.probe, part.channel, required):
             counts = dict[str, int](finding.repeats)
             return 0 if counts.get(opposite.value) else counts.get(required.value, 0)

@@ -17,12 +17,12 @@ from matrix.features.qualification.gate import (
     ClaimFate,
     GateDecision,
     JudgedClaim,
-    Shortfall,
     evidence_cells,
     oldest_evidence,
     valid_until,
 )
 from matrix.features.qualification.policy import Policy
+from matrix.features.qualification.shortfall import NAMED, Shortfall
 from matrix.features.qualification.signatures import Signer
 from matrix.features.qualification.statement import Digest, StatementSubject, result_of
 from matrix.model.claim import Claim
@@ -45,14 +45,22 @@ _REMEDIES = {
 
 @dataclasses.dataclass(frozen=True)
 class Commands:
-    """`run` is the command that runs what is missing; `repeat` repeats a cell in place of CELL."""
+    """`run` is the command that runs what is missing; `repeat` repeats a cell in place of CELL.
+
+    `bare` runs its app without the tracer, "" where nothing does.
+    """
 
     run: str
     repeat: str
+    bare: str = ""
 
     def remedy(self, shortfall: Shortfall) -> str:
         """Return the remedy of a shortfall."""
         repeat = self.repeat.replace("CELL", shortfall.cell or "CELL")
+        if shortfall.kind in NAMED:
+            bare = self.bare.replace("CELL", shortfall.cell or "CELL")
+            without = f"; without the tracer: {bare}" if bare else ""
+            return f"reproduce it: {repeat}{without}"
         if shortfall.reason is not None:
             remedy = load_reasons()[shortfall.reason].remedy_for(shortfall.cell)
             return f"{remedy} Reproduce it: {repeat}" if shortfall.cell else remedy
@@ -69,7 +77,10 @@ def headline(decision: GateDecision, ddtrace: str) -> str:
     passed = decision.with_fate(ClaimFate.PASSED)
     note = "" if passed else "; a release without any passed claim does not qualify"
     required = count_text(len(decision.judged), "required claim")
-    return f"ddtrace {ddtrace} {verdict}: {counts} of {required}{note}"
+    named = "".join(
+        f"; {name} in {count_text(count, 'claim')}" for name, count in decision.named.items()
+    )
+    return f"ddtrace {ddtrace} {verdict}: {counts} of {required}{named}{note}"
 
 
 def report_lines(

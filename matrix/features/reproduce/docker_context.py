@@ -114,11 +114,19 @@ class DockerContext:
         yield "ENV " + " \\\n    ".join(
             f'{name}="{value.translate(_ESCAPES)}"' for name, value in self._variables().items()
         )
-        command = [self._python, "-c", TRACER_LAUNCH, self._python, "/cell/apps/serve.py"]
-        launch = [PurePosixPath(word).name for word in self.image.launch]
+        tracer = [self._python, "-c", TRACER_LAUNCH]
+        yield f"CMD {json.dumps([*self._launch, *tracer, *self._app])}"
+
+    @property
+    def _launch(self) -> list[str]:
+        return [PurePosixPath(word).name for word in self.image.launch]
+
+    @property
+    def _app(self) -> list[str]:
+        """Return the command of the app as it is."""
         framework = self.steps.planned.cell.framework
-        command.append(app_of(framework, self.steps.project / "apps") or framework)
-        yield f"CMD {json.dumps([*launch, *command])}"
+        app = app_of(framework, self.steps.project / "apps") or framework
+        return [self._python, "/cell/apps/serve.py", app]
 
     def _install_instructions(self) -> Iterator[str]:
         pip = [self._python, f"/cell/tools/{self.tools[0].filename}/pip", "install"]
@@ -173,7 +181,7 @@ class DockerContext:
         yield "has some. It needs Linux, as the container shares its network, and a Python 3.10 or"
         yield "newer with msgpack (`pip install msgpack`):"
         yield ""
-        yield from _block(f"python agent/agent.py {next(iter(self.settings))}")
+        yield from _block(f"python agent/agent.py {next(filter(_is_loaded, self.settings))}")
         yield "The last argument is the name of the setting."
         yield ""
         for name in self.settings:
@@ -190,6 +198,13 @@ class DockerContext:
             yield "them from the index (`--build-arg PIP_INDEX_URL=...` for another one)."
         yield ""
 
+    def _command(self, name: str) -> str:
+        """Return the command that replaces the image's own, "" where that is the right one."""
+        if _is_loaded(name):
+            return ""
+        unset = [f"--unset={each}" for each in self._variables() if each.startswith("DD_")]
+        return f" \\\n  {shlex.join(['env', *unset, *self._launch, *self._app])}"
+
     def _setting(self, name: str) -> Iterator[str]:
         yield f"## Setting `{name}`: {load_settings().get(name).title}"
         yield ""
@@ -198,11 +213,15 @@ class DockerContext:
         yield from _block(
             f"docker run --rm -i --platform {self.image.platform} --network host \\\n"
             f"  {_CONFINED} \\\n"
-            f"  --env-file settings/{shlex.quote(name)}.env cell"
+            f"  --env-file settings/{shlex.quote(name)}.env cell{self._command(name)}"
         )
         yield "Then, in another terminal:"
         yield ""
         yield from _block("\n".join(self.steps.request_commands(name)))
+
+
+def _is_loaded(setting: str) -> bool:
+    return load_settings().get(setting).loaded
 
 
 def _block(text: str) -> Iterator[str]:

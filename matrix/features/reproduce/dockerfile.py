@@ -21,6 +21,7 @@ from matrix.environments.download import ChosenFile
 from matrix.environments.image_trees import TreeStore
 from matrix.environments.sdist_wheels import build_requires, tools_for
 from matrix.errors import UsageError, storage_errors
+from matrix.features.reproduce.bare import bare_requests
 from matrix.features.reproduce.docker_context import BaseImage, DockerContext
 from matrix.features.reproduce.script import ManualSteps, setting_names
 from matrix.model.environment import Image
@@ -71,7 +72,8 @@ def write_context(
 
     Raises UsageError, StorageError, and BuildError where the files of the cell are not available.
     """
-    load_settings().get(options.setting)
+    if not load_settings().get(options.setting).loaded:
+        bare_requests(planned, load_probes())
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
             f"{folder} exists and is not empty", "Pass a folder that does not exist yet."

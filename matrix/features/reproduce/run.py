@@ -9,16 +9,18 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from matrix.cells.job import CellJob
 from matrix.environments.errors import BuildError
 from matrix.environments.store import EnvironmentStore
 from matrix.errors import UsageError, storage_errors
+from matrix.features.reproduce.bare import BareComparison, bare_requests
 from matrix.features.reproduce.script import ManualSteps, setting_names
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.inspect import host_target
 from matrix.interpreters.targets import compatible_targets
 from matrix.judging.cells import findings_of
 from matrix.judging.sentences import evidence_text
-from matrix.model.capture import CellCapture, CellLocation
+from matrix.model.capture import BARE, CellCapture, CellLocation
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
 from matrix.model.service import against
@@ -30,6 +32,7 @@ from matrix.reporting.summary import count_needed_services
 from matrix.runs.backend import RunBackend
 from matrix.runs.environments import CellWork, LocalEnvironments
 from matrix.runs.interface import CellRequest, Report, capture_not_run
+from matrix.runs.result_store import CaptureStore
 from matrix.runs.run import stopping
 from matrix.runs.services import CellServices, ServedEnvironments, ServedRunner
 from matrix.runs.setup import (
@@ -46,11 +49,15 @@ from matrix.system.paths import cache_dir, fixtures_dir, project_root, results_d
 
 @dataclasses.dataclass(frozen=True)
 class SingleRun:
-    """The result of one cell; `folder` has its logs and files where they were kept."""
+    """The result of one cell; `folder` has its logs and files where they were kept.
+
+    `comparison` is what a run of the bare control alone has shown.
+    """
 
     capture: CellCapture
     findings: tuple[Finding, ...]
     folder: Path | None
+    comparison: BareComparison | None = None
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of a report for people."""
@@ -74,6 +81,8 @@ class SingleRun:
             yield f"  {finding.probe}/{finding.channel}: {finding.shows.value}{reason}"
             yield f"    {evidence_text(finding.facts)}"
             yield from (f"    note: {evidence_text([note])}" for note in finding.notes)
+        if self.comparison is not None:
+            yield from self.comparison.lines()
         if self.folder is not None:
             yield f"kept: {self.folder}"
 
@@ -84,6 +93,7 @@ class SingleRun:
         return {
             "where": where.to_json() if where else None,
             "findings": [finding_to_json(finding) for finding in self.findings],
+            "answers": self.comparison.to_json() if self.comparison else None,
             "reason": reason.value if reason else None,
             "detail": self.capture.detail,
             "seconds": round(self.capture.seconds, 3),
@@ -105,12 +115,18 @@ def describe_back_ends(planned: PlannedCell, services: Services) -> dict[str, st
 
 
 def manual_commands(
-    planned: PlannedCell, back_ends: Mapping[str, str], *, offline: bool, report: Report
+    planned: PlannedCell,
+    back_ends: Mapping[str, str],
+    *,
+    offline: bool,
+    bare: bool = False,
+    report: Report,
 ) -> Iterator[str]:
     """Yield the commands for the cell, and write the files that they need below the results.
 
     `back_ends` are descriptions of those that it needs, by name. The environment is resolved and
-    built if necessary, as the commands install its lock.
+    built if necessary, as the commands install its lock. With `bare` they are those of the bare
+    control alone.
     """
     if planned.cell.target not in (host_target(), *compatible_targets(host_target())):
         raise UsageError(
@@ -119,10 +135,13 @@ def manual_commands(
         )
     probes = [probe for name, probe in load_probes().items() if name in planned.probes]
     data = fixtures_dir() / "cell"
+    if bare:
+        bare_requests(planned, load_probes())
+    names = [BARE] if bare else setting_names(probes)
     steps = ManualSteps(
         planned=planned,
         probes=probes,
-        settings={name: load_settings().render(name, data=data) for name in setting_names(probes)},
+        settings={name: load_settings().render(name, data=data) for name in names},
         folder=results_dir() / "by-hand" / planned.cell.id,
         project=project_root(),
         python=Path(sys.executable),
@@ -158,13 +177,21 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def run_alone(
-    planned: PlannedCell, backend: RunBackend, options: RunOptions, report: Report
+    planned: PlannedCell,
+    backend: RunBackend,
+    options: RunOptions,
+    report: Report,
+    *,
+    bare: bool = False,
 ) -> SingleRun:
-    """Run the cell once on `backend`, without the journal.
+    """Run the cell once on `backend`, without the journal; with `bare` its bare control alone.
 
-    The back ends that it needs are started for it, and ended with it.
+    The back ends that it needs are started for it, and ended with it. The answers of the bare
+    control are compared with those of the newest capture of the cell that is kept.
     """
     probes = load_probes()
+    if bare:
+        bare_requests(planned, probes)
     with contextlib.ExitStack() as stack:
         services = stack.enter_context(
             run_services(options.external, offline=options.offline, engine=backend.engine)
@@ -182,7 +209,11 @@ def run_alone(
             probes, scratch, backend, *limits, keep=options.keep, services=cell_services.ensure
         )
         longest = max(limit.cell for limit in limits) * 2
-        workers = Workers(CellWork(contained=backend.engine is not None), jobs.make, 1, longest)
+
+        def make(request: CellRequest) -> CellJob:
+            return dataclasses.replace(jobs.make(request), bare=bare)
+
+        workers = Workers(CellWork(contained=backend.engine is not None), make, 1, longest)
         stack.callback(workers.close)
         runner = ServedRunner(workers, cell_services)
         stack.enter_context(stopping(runner.kill))
@@ -196,5 +227,8 @@ def run_alone(
     if capture is None:
         capture = capture_not_run(planned, "", Reason.INTERNAL_ERROR, "the cell has no capture")
     capture = dataclasses.replace(capture, engine=backend.where.engine)
-    findings = findings_of(capture, planned.probes, probes)
-    return SingleRun(capture, findings, scratch if options.keep else None)
+    folder = scratch if options.keep else None
+    if bare:
+        traced = CaptureStore(results_dir() / "captures").newest(capture.cell)
+        return SingleRun(capture, (), folder, BareComparison(capture, traced))
+    return SingleRun(capture, findings_of(capture, planned.probes, probes), folder)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from matrix.cells.job import app_of
 from matrix.cells.session import TRACER_LAUNCH
+from matrix.features.reproduce.bare import bare_requests
 from matrix.model.environment import Environment, Interpreter, Requirements
 from matrix.model.plan import PlannedCell
 from matrix.model.probe import Channel, Probe, Stimulus
@@ -68,7 +69,8 @@ class ManualSteps:
 
     def files(self, environment: Environment | None) -> dict[str, str]:
         """Return the text of each file that the commands use."""
-        files = {"agent.py": self.agent_program()}
+        loaded = any(load_settings().get(name).loaded for name in self.settings)
+        files = {"agent.py": self.agent_program()} if loaded else {}
         if environment is not None:
             files["lock.txt"] = "".join(f"{line}\n" for line in environment.lock)
         return files
@@ -119,6 +121,12 @@ class ManualSteps:
 
     def session_commands(self, setting: str) -> Iterator[str]:
         """Yield the commands for the agent, the app and the requests under a setting."""
+        if not load_settings().get(setting).loaded:
+            yield "# terminal 1: the app, which prints its port; Ctrl-C ends it"
+            yield from self._app_commands(setting)
+            yield "# terminal 2: the requests, with the port that the app printed"
+            yield from self.request_commands(setting)
+            return
         yield "# terminal 1: the agent that the tracer reports to"
         agent = f"{_quote(self.python)} {_quote(self.folder / 'agent.py')} {setting}"
         yield f"PYTHONPATH={_quote(self.project)} {agent}"
@@ -131,6 +139,13 @@ class ManualSteps:
         """Yield the requests to the app under a setting, and the evidence to look for."""
         yield "PORT=..."
         shops = (f"s{number:015x}" for number in itertools.count(1))
+        if not load_settings().get(setting).loaded:
+            probes = {probe.name: probe for probe in self.probes}
+            for request in bare_requests(self.planned, probes):
+                yield f"# {request.probe}: must be answered by the app itself"
+                yield from _request_commands(request.stimulus, next(shops))
+                yield f"#   expected: {request.stimulus.plain or 'no server error'}"
+            return
         due = "a" if load_settings().get(setting).traced else "no"
         yield f'curl -i "http://127.0.0.1:$PORT/{next(shops)}/"  # {due} web span of it must arrive'
         for probe, channel in self._channels(setting, control=True):
@@ -167,11 +182,13 @@ class ManualSteps:
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
             "BOOKSHOP_DATABASE": str(home / "bookshop.sqlite3"),
-            "DD_AGENT_HOST": "127.0.0.1",
-            "DD_TRACE_AGENT_PORT": str(AGENT_PORT),
-            "DD_TRACE_AGENT_URL": f"http://127.0.0.1:{AGENT_PORT}",
-            **self.settings[setting],
         }
+        loaded = load_settings().get(setting).loaded
+        if loaded:
+            variables["DD_AGENT_HOST"] = "127.0.0.1"
+            variables["DD_TRACE_AGENT_PORT"] = str(AGENT_PORT)
+            variables["DD_TRACE_AGENT_URL"] = f"http://127.0.0.1:{AGENT_PORT}"
+        variables |= self.settings[setting]
         yield f"mkdir -p {_quote(home)} && cd {_quote(self.project / 'apps')}"
         yield "env -i \\"
         yield from (f"  {name}={shlex.quote(value)} \\" for name, value in variables.items())
@@ -180,12 +197,18 @@ class ManualSteps:
             f"  $(grep ^BOOKSHOP_ {_quote(self.folder / f'{name}.env')}) \\"
             for name in self.back_ends
         )
-        yield f"  {python} -c {shlex.quote(TRACER_LAUNCH)} \\"
+        if loaded:
+            yield f"  {python} -c {shlex.quote(TRACER_LAUNCH)} \\"
         framework = self.planned.cell.framework
         yield f"  {python} serve.py {app_of(framework, self.project / 'apps') or framework}"
 
 
 def _stimulus_commands(stimulus: Stimulus, shop: str) -> Iterator[str]:
+    yield from _request_commands(stimulus, shop)
+    yield f"#   evidence: {stimulus.evidence!r}"
+
+
+def _request_commands(stimulus: Stimulus, shop: str) -> Iterator[str]:
     words = ["curl", "-i", "-X", stimulus.method]
     for name, value in stimulus.headers:
         words += ["-H", f"{name}: {_fill_in(value, shop)}"]
@@ -197,7 +220,6 @@ def _stimulus_commands(stimulus: Stimulus, shop: str) -> Iterator[str]:
     if stimulus.follow_up:
         follow_up = _fill_in(stimulus.follow_up, shop).translate(_ESCAPES)
         yield f'curl -i "http://127.0.0.1:$PORT{follow_up}"'
-    yield f"#   evidence: {stimulus.evidence!r}"
 
 
 def _fill_in(template: str, shop: str) -> str:

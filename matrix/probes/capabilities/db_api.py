@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.model.probe import AllOf, Channel, Probe, Stimulus
+from matrix.model.probe import AllOf, Channel, Compared, Probe, Stimulus
 from matrix.probes.evidence.http import StatusIs
 from matrix.probes.evidence.spans import SpanSeen
 
@@ -18,6 +18,7 @@ PROBE = Probe(
                 Stimulus(
                     name="select",
                     path="/{shop}/stock/Emma",
+                    compared=Compared.ANSWER,
                     plain=200,
                     evidence=AllOf(
                         StatusIs(200), SpanSeen(type="sql", resource="SELECT copies FROM stock")
@@ -33,6 +34,7 @@ PROBE = Probe(
                 Stimulus(
                     name="no-such-table",
                     path="/{shop}/stock-error",
+                    compared=Compared.ANSWER,
                     plain=500,
                     evidence=AllOf(
                         StatusIs(500), SpanSeen(type="sql", resource="warehouse", error=True)

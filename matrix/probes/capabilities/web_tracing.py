@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix.model.probe import AllOf, Channel, Evidence, Probe, Stimulus
+from matrix.model.probe import AllOf, Channel, Compared, Evidence, Probe, Stimulus
 from matrix.probes.evidence.http import StatusIs, UpstreamReceived
 from matrix.probes.evidence.security import Triggered
 from matrix.probes.evidence.spans import (
@@ -39,6 +39,7 @@ PROBE = Probe(
                 Stimulus(
                     name="get",
                     path="/{shop}/books/emma",
+                    compared=Compared.ANSWER,
                     plain=200,
                     evidence=_request_tags("GET", "200"),
                 ),
@@ -46,6 +47,7 @@ PROBE = Probe(
                     name="post",
                     method="POST",
                     path="/{shop}/reviews",
+                    compared=Compared.ANSWER,
                     plain=201,
                     headers=(("Content-Type", "application/x-www-form-urlencoded"),),
                     body="book=emma&text=A+fine+book",
@@ -61,6 +63,7 @@ PROBE = Probe(
                 Stimulus(
                     name="broken-view",
                     path="/{shop}/broken",
+                    compared=Compared.ANSWER,
                     plain=500,
                     evidence=AllOf(
                         StatusIs(500),
@@ -79,6 +82,8 @@ PROBE = Probe(
                 Stimulus(
                     name="incoming-and-outgoing",
                     path="/{shop}/recommendations",
+                    # The body is what the other service received.
+                    compared=Compared.STATUS,
                     plain=200,
                     headers=(
                         ("x-datadog-trace-id", "{number}"),

@@ -203,6 +203,23 @@ def test_exhaustive_tests_all_and_assumes_nothing() -> None:
     )
 
 
+def test_the_upper_end_is_searched_where_it_is_asked_for() -> None:
+    letters = "FF" + "W" * 60 + "F" * 8 + "W" * 20 + "F" * 33
+    strategy = Bisection(beside=1, samples=8)
+    _, result = run(letters, dataclasses.replace(strategy, upper=True))
+    assert (result.observed, result.highest, result.ends) == ("r2", "r89", True)
+    assert len(result.tried) <= dataclasses.replace(strategy, upper=True).bound(len(letters))
+
+
+@pytest.mark.parametrize(
+    ("letters", "highest", "ends"),
+    [("FFWW", "r3", True), ("FFWWF", "r3", True), ("FFWW?", "r3", False), ("FF", None, False)],
+)
+def test_the_highest_that_works_is_told(letters: str, highest: str | None, ends: bool) -> None:
+    _, result = run(letters, Bisection(beside=2, samples=4, upper=True))
+    assert (result.highest, result.ends) == (highest, ends)
+
+
 def test_the_result_is_plain_json() -> None:
     _, result = run("F?WFWW", Exhaustive())
     data = json.loads(json.dumps(result.to_json()))

@@ -25,6 +25,8 @@ from matrix.errors import UnreadableInputError
 from matrix.features.qualification.expected import ExpectedRelease
 from matrix.features.qualification.gate import ClaimFate, GateDecision, decide
 from matrix.features.qualification.policy import Policy
+from matrix.features.qualification.report import Commands, headline
+from matrix.model.fact import FactKind, fact
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Outcome
 from matrix.runs.record import Record
@@ -281,3 +283,50 @@ def test_a_refutation_by_the_index_counts_beside_targets_that_are_not_required()
     policy = dataclasses.replace(GATE_POLICY, targets=("linux_x86_64",))
     recorded = dataclasses.replace(recorded, verdicts=(verdict,))
     assert shortfall_kinds(decide(expected(CELL, OTHER), recorded, policy, NOW)) == ["refuted"]
+
+
+def _broken(outcome: Outcome = Outcome.REFUTED) -> Record:
+    broken = fact(FactKind.BREAKS_APP, way="crashes", count=3, tracing_off="unknown")
+    facts = (fact(FactKind.RELEASE, CELL, by="tracer", facts=[broken]),)
+    recorded = record(outcome=outcome, reason=Reason.BREAKS_APP)
+    return _with_part(recorded, facts=facts)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REFUTED, Outcome.UNVERIFIED])
+def test_a_release_that_breaks_the_app_fails_by_name(outcome: Outcome) -> None:
+    decision = decide(expected(), _broken(outcome), GATE_POLICY, NOW)
+    assert shortfall_kinds(decision) == ["breaks-app"]
+    (shortfall,) = decision.judged[0].shortfalls
+    assert shortfall.detail.startswith(
+        "django 3.2 with ddtrace 2.21.12 on CPython 3.9: works without ddtrace, crashes with it. "
+    )
+    assert decision.named == {"breaks-app": 1}
+    assert headline(decision, "2.21.12").endswith(
+        "1 failed of 1 required claim; breaks-app in 1 claim;"
+        " a release without any passed claim does not qualify"
+    )
+    commands = Commands("run", "reproduce CELL", "reproduce CELL --bare --run")
+    assert commands.remedy(shortfall) == (
+        f"reproduce it: reproduce {CELL.id}; without the tracer: reproduce {CELL.id} --bare --run"
+    )
+
+
+def test_a_release_that_fails_otherwise_has_no_such_name() -> None:
+    decision = decide(expected(), record(outcome=Outcome.REFUTED), GATE_POLICY, NOW)
+    assert decision.named == {}
+
+
+def test_a_broken_app_confirms_no_absence() -> None:
+    lines = expected()
+    part = dataclasses.replace(lines.claims[0].parts[0], expects_absent=True)
+    denied = dataclasses.replace(
+        lines, claims=(dataclasses.replace(lines.claims[0], parts=(part,)),)
+    )
+    finding = dataclasses.replace(
+        record().cells[0].findings[0],
+        shows=Observed.ABSENT,
+        reason=Reason.BREAKS_APP,
+        repeats=(("absent", 3),),
+    )
+    recorded = _with_cells(record(), findings=(finding,))
+    assert "too few" in shortfall_kinds(decide(denied, recorded, GATE_POLICY, NOW))

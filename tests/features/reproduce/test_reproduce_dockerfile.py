@@ -268,3 +268,16 @@ def test_what_is_written_builds_without_network_and_serves(cell: str, tmp_path: 
                     assert piece, container.pipe.errors
                     output += piece
                 container.pipe.close()
+
+
+def test_the_bare_control_runs_in_the_image_without_the_tracer(
+    world: TreeFakes, tmp_path: Path
+) -> None:
+    written(tmp_path, DockerfileOptions(setting="bare"))
+    assert (tmp_path / "cell" / "settings" / "bare.env").read_text() == "BOOKSHOP_BARE=1\n"
+    readme = _readme(tmp_path)
+    section = readme[readme.index("## Setting `bare`") :].split("\n## Setting")[0]
+    assert "--unset=DD_AGENT_HOST" in section
+    assert "linux32 python3.11 /cell/apps/serve.py flask" in section
+    assert "ddtrace_run" not in section
+    assert "agent.py bare" not in readme

@@ -84,6 +84,12 @@ class Shop(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         type(self).served += 1
         attack = self.headers["User-Agent"] == "Arachni/v1"
+        if MODE == "reset":
+            raise LookupError("no rule")
+        if MODE == "late-death":
+            threading.Timer(1.0, die).start()
+            self.connection.close()
+            return
         if MODE == "crash" and attack:
             die()
         if MODE == "crash-in-soak" and self.served > 20:

@@ -1,0 +1,97 @@
+"""The process without the tracer: when it is scheduled, and which requests it gets."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from helpers.run_fakes import PROBE, Says, process
+
+from matrix.cells.env_vars import process_environment
+from matrix.cells.schedule import (
+    Task,
+    bare_process,
+    compared_tasks,
+    failed_tasks,
+    suspect_tasks,
+    tasks_of,
+)
+from matrix.model.capture import BARE
+from matrix.model.probe import Channel, Compared, Probe, Stimulus
+from matrix.probes.registry import load_probes
+from matrix.probes.settings import load_settings
+from matrix.system.paths import fixtures_dir
+
+VERSION = "1.9.0"
+ATTACK = Stimulus("attack", Says("blocked"), "/{shop}/", plain=200)
+
+
+def task(stimulus: Stimulus = ATTACK, *, control: bool = False) -> Task:
+    return Task(PROBE, Channel("static", "appsec", (stimulus,), "off"), control)
+
+
+def test_a_request_that_several_channels_have_is_sent_bare_once() -> None:
+    tasks = tasks_of([load_probes()["integration-redis"]], "redis")
+    (bare,) = bare_process(compared_tasks(tasks))
+    names = [stimulus.name for each in bare.tasks for stimulus in each.channel.stimuli]
+    assert sorted(names) == sorted(set(names))
+    assert {"call", "fail"} <= set(names)
+    assert bare.setting == BARE
+    assert all(each.control and not each.channel.configs for each in bare.tasks)
+
+
+def test_nothing_runs_bare_that_is_not_compared() -> None:
+    assert bare_process(compared_tasks([task()])) == ()
+
+
+def test_every_library_and_web_framework_is_compared() -> None:
+    for probe in load_probes().values():
+        channels = [channel for channel in probe.channels if channel.setting != "appsec"]
+        if probe.name.startswith("integration-") or probe.name == "web-tracing":
+            assert compared_tasks(
+                tasks_of(
+                    [dataclasses.replace(probe, channels=tuple(channels))], probe.frameworks[0]
+                )
+            )
+
+
+def test_a_process_that_fails_makes_its_tasks_suspect() -> None:
+    dead = process("appsec", "", VERSION, exchanges=(), agent=(), boot_seconds=None)
+    assert suspect_tasks([task()], [dead], VERSION) == (task(),)
+    fine = process("appsec", "welcome", VERSION)
+    assert suspect_tasks([task()], [fine], VERSION) == ()
+    error = dataclasses.replace(fine.exchanges[1], status=500)
+    broken = dataclasses.replace(fine, exchanges=(fine.exchanges[0], error))
+    assert suspect_tasks([task()], [broken], VERSION) == (task(),)
+
+
+def test_an_answer_that_is_not_that_of_the_bare_app_fails_its_task() -> None:
+    compared = task(dataclasses.replace(ATTACK, compared=Compared.ANSWER))
+    on = process("appsec", "blocked", VERSION)
+    bare = process(BARE, "blocked too", VERSION, traced=False, agent=())
+    assert failed_tasks([compared], [on], VERSION) == ()
+    assert failed_tasks([compared], [on, bare], VERSION) == (compared,)
+    same = process(BARE, "blocked", VERSION, traced=False, agent=())
+    assert failed_tasks([compared], [on, same], VERSION) == ()
+
+
+def test_no_variable_of_the_tracer_is_set_without_it() -> None:
+    rendered = load_settings().render(BARE, data=fixtures_dir())
+    variables = process_environment(
+        fixtures_dir(), setting=rendered, agent_port=None, upstream_port=1
+    )
+    assert variables["BOOKSHOP_BARE"] == "1"
+    assert not [name for name in variables if name.lstrip("_").startswith("DD_")]
+
+
+def test_a_probe_of_two_channels_is_one_process() -> None:
+    two = Probe(
+        PROBE,
+        "two",
+        tuple(
+            dataclasses.replace(
+                task(dataclasses.replace(ATTACK, compared=Compared.STATUS)).channel, name=name
+            )
+            for name in ("one", "other")
+        ),
+    )
+    assert len(bare_process(compared_tasks(tasks_of([two], "django")))) == 1
