@@ -37,7 +37,7 @@ class CrashPolicy:
 
 @dataclasses.dataclass(frozen=True)
 class Tally:
-    """How many of `count` processes died."""
+    """A number of counted processes, and of those among them that a signal killed."""
 
     died: int
     count: int

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from matrix.agent.crashes import COUNT, crash_subject
 from matrix.judging.bare_control import Breakage, bare_failure, bare_result, is_compared
-from matrix.judging.crashes import crash_counts
+from matrix.judging.crashes import CrashCount, crash_counts
 from matrix.judging.gate import (
     DecodedProcess,
     Failure,
@@ -119,7 +119,7 @@ def cell_failure(capture: CellCapture) -> Failure | None:
 
 
 def _without_counts(capture: CellCapture) -> CellCapture:
-    """Return the capture without counted processes, which tell of nothing else, if it has others."""
+    """Return the capture without the processes that were only counted, if it has others."""
     others = tuple(process for process in capture.processes if process.purpose != COUNT)
     return dataclasses.replace(capture, processes=others) if others else capture
 
@@ -162,19 +162,30 @@ def _finding(
     notes += [note for answer in answers for note in answer.notes]
     notes += [_soak_note(process) for process in soaks if _soak_crashed(process)]
     finding = _combined(place, answers, tuple(dict.fromkeys(notes)), len(crashes))
-    bare = bare_result(channel, place.probe, processes)
+    return _compared(finding, channel, processes, counted)
+
+
+def _compared(
+    finding: Finding,
+    channel: Channel,
+    processes: Sequence[DecodedProcess],
+    counted: Sequence[CrashCount],
+) -> Finding:
+    """Return the finding after the controls: the bare app, counted crashes, the feature off."""
+    bare = bare_result(channel, finding.probe, processes)
     if isinstance(bare, Breakage):
         repeats = ((Reason.BREAKS_APP.value, bare.count),)
         broken = dataclasses.replace(finding, shows=Observed.ABSENT, repeats=repeats)
         return dataclasses.replace(broken, reason=Reason.BREAKS_APP, facts=bare.facts)
-    if bare is not None:
-        return _unknown(finding, bare)
-    if crashing := tuple(each.fact for each in counted if not each.on.tolerable):
+    crashing = tuple(each.fact for each in counted if not each.on.tolerable)
+    if bare is None and crashing:
         rest = tuple(note for note in finding.notes if note not in crashing)
         finding = dataclasses.replace(finding, notes=rest)
-        return _unknown(finding, Failure(Reason.UNSTABLE, crashing))
+        bare = Failure(Reason.UNSTABLE, crashing)
+    if bare is not None:
+        return _unknown(finding, bare)
     if finding.shows is Observed.ABSENT and channel.control is not None:
-        failure = app_failure(channel, place.probe, processes)
+        failure = app_failure(channel, finding.probe, processes)
         return finding if failure is None else _unknown(finding, failure)
     if finding.shows is Observed.PRESENT and channel.control is not None:
         return _controlled(finding, channel, processes)

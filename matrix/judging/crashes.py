@@ -17,8 +17,8 @@ more                         on exceeds off, not there, or   unverified (unstabl
                              there was not counted
 ===========================  ==============================  ======================================
 
-A finding is of one cell: it has the counts of on and off, and is unstable. What there tells is added
-where a part is judged. Like any breakage, crashes break no denial of a capability: unverified.
+A finding is of one cell: it has the counts of on and off, and is unstable. What there tells is
+added where a part is judged. Crashes break no denial of a capability: that stays unverified.
 """
 
 from __future__ import annotations
@@ -26,7 +26,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from matrix.agent.crashes import Tally, channel_subject, counted, soak_subject, start_subject
+from matrix.agent.crashes import (
+    Tally,
+    channel_subject,
+    counted,
+    crash_policy,
+    soak_subject,
+    start_subject,
+)
 from matrix.model.capture import ProcessCapture
 from matrix.model.fact import Fact, FactKind, fact
 from matrix.model.probe import Channel
@@ -41,6 +48,12 @@ class CrashCount:
     setting: str
     on: Tally
     off: Tally
+
+    @property
+    def processes(self) -> int:
+        """The number of processes to count at another release at first: as many as here."""
+        policy = crash_policy()
+        return policy.first if self.on.count < policy.most else policy.most
 
     @property
     def fact(self) -> Fact:

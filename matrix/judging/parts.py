@@ -58,7 +58,7 @@ import itertools
 
 from packaging.version import Version
 
-from matrix.judging.crashes import suspicious_count
+from matrix.judging.crashes import CrashCount, suspicious_count
 from matrix.judging.fallbacks import UNUSABLE, fallback_facts
 from matrix.judging.findings import FindingTable
 from matrix.model.cell import Cell
@@ -84,10 +84,10 @@ def _judge(part: Part, findings: FindingTable) -> PartVerdict:
     if minimum is None:
         not_run = (fact(FactKind.NOT_RUN),)
         return _verdict(part, [part.minimum], Outcome.UNVERIFIED, not_run, Reason.NOT_RUN)
-    if minimum.reason is Reason.UNSTABLE and suspicious_count(minimum) is not None:
-        return _crashes(part, minimum, findings)
     if minimum.shows is Observed.UNKNOWN:
-        return _unknown(part, minimum, findings)
+        here = suspicious_count(minimum) if minimum.reason is Reason.UNSTABLE else None
+        counted = _crashes(part, minimum, here, findings) if here else None
+        return counted or _unknown(part, minimum, findings)
     if minimum.reason is Reason.BREAKS_APP:
         return _breaks_app(part, minimum, findings)
     if part.expects_absent:
@@ -141,10 +141,8 @@ def _breaks_app(part: Part, minimum: Finding, findings: FindingTable) -> PartVer
     return _verdict(part, cells, outcome, tuple(facts), Reason.BREAKS_APP, remarks=_notes(minimum))
 
 
-def _crashes(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict:
+def _crashes(part: Part, minimum: Finding, here: CrashCount, findings: FindingTable) -> PartVerdict:
     """Return the verdict where more processes die with the feature than without it."""
-    here = suspicious_count(minimum)
-    assert here is not None  # noqa: S101 - it is why this is called
     facts, cells, refuted = list(minimum.facts), [part.minimum], False
     for cell in part.controls:
         there = findings.died_there(part, cell, here.subject) if cell != part.minimum else None

@@ -142,6 +142,8 @@ def result_key(base: str, planned: PlannedCell, probes: Mapping[str, Probe]) -> 
     }
     if planned.repeats > 1:
         parts["repeats"] = planned.repeats
+    if planned.count is not None:
+        parts["count"] = planned.count.text
     return _digest(json.dumps(parts, sort_keys=True))
 
 
