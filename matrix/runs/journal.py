@@ -60,9 +60,9 @@ class Entry:
 
     The key is made of `base`, `probes` (digest by name), `decisive`, `soak`, `repeats` and `count`
     (of crashes); a result also counts for cells that need less of the same. `judge` is the key of
-    the rules that made `findings`: by other rules the capture is judged again. `reason` is why nothing could be
-    judged, None for a cell that was observed. `transient` entries are not reused. `started` is an
-    ISO time, `seconds` the duration. `where` is None for a cell that did not start.
+    the rules that made `findings`: by other rules the capture is judged again. `reason` is why
+    nothing could be judged, None for a cell that was observed. `transient` entries are not reused.
+    `started` is an ISO time, `seconds` the duration. `where` is None for a cell that did not start.
     """
 
     key: str
