@@ -74,6 +74,14 @@ def die() -> None:
     time.sleep(600)  # this thread must do nothing more
 
 
+def is_unlucky() -> bool:
+    """Return whether this is one of three in four calls in all processes of the cell."""
+    folder = Path(os.environ["HOME"], "..", "..", "calls")
+    folder.mkdir(exist_ok=True)
+    (folder / str(os.getpid())).touch()
+    return len(list(folder.iterdir())) % 4 != 2
+
+
 class Shop(http.server.BaseHTTPRequestHandler):
     tracer = Tracer()
     served = 0
@@ -93,6 +101,11 @@ class Shop(http.server.BaseHTTPRequestHandler):
         if MODE == "crash" and attack:
             die()
         if MODE == "crash-in-soak" and self.served > 20:
+            die()
+        secured = "DD_APPSEC_ENABLED" in os.environ
+        if MODE == "crash-in-soak-when-secured" and secured and self.served > 20:
+            die()
+        if MODE == "crash-now-and-then" and attack and secured and is_unlucky():
             die()
         if MODE == "hang" and attack:
             time.sleep(600)
