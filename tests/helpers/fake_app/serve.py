@@ -89,6 +89,15 @@ class Shop(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
+    def crashes(self, *, attack: bool) -> bool:
+        secured = "DD_APPSEC_ENABLED" in os.environ
+        return {
+            "crash": attack,
+            "crash-in-soak": self.served > 20,
+            "crash-in-soak-when-secured": secured and self.served > 20,
+            "crash-now-and-then": attack and secured and MODE == "crash-now-and-then" and is_unlucky(),
+        }.get(MODE, False)
+
     def do_GET(self) -> None:
         type(self).served += 1
         attack = self.headers["User-Agent"] == "Arachni/v1"
@@ -98,14 +107,7 @@ class Shop(http.server.BaseHTTPRequestHandler):
             threading.Timer(1.0, die).start()
             self.connection.close()
             return
-        if MODE == "crash" and attack:
-            die()
-        if MODE == "crash-in-soak" and self.served > 20:
-            die()
-        secured = "DD_APPSEC_ENABLED" in os.environ
-        if MODE == "crash-in-soak-when-secured" and secured and self.served > 20:
-            die()
-        if MODE == "crash-now-and-then" and attack and secured and is_unlucky():
+        if self.crashes(attack=attack):
             die()
         if MODE == "hang" and attack:
             time.sleep(600)
