@@ -7,10 +7,11 @@ import datetime as dt
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from matrix.cells.container import ContainerSandbox
+from matrix.cells.crash_counts import count_processes, crash_subjects, further_count
 from matrix.cells.env_vars import forward_services
 from matrix.cells.identity import (
     IdentityError,
@@ -23,6 +24,7 @@ from matrix.cells.job import CellJob, Deadline
 from matrix.cells.local import LocalSandbox
 from matrix.cells.schedule import (
     ProcessTasks,
+    Task,
     bare_process,
     compared_tasks,
     failed_tasks,
@@ -35,6 +37,7 @@ from matrix.cells.session import run_process
 from matrix.docker.interface import ContainerError
 from matrix.errors import EngineUnavailableError
 from matrix.model.capture import CellCapture, Identity, ProcessCapture
+from matrix.model.plan import CrashSubject
 from matrix.model.reason import Reason
 from matrix.model.service import Backend
 from matrix.system.files import is_disk_full
@@ -63,7 +66,8 @@ def _terminate(*_: object) -> None:
 
 def run_cell(job: CellJob) -> CellCapture:
     """Run the cell and return everything that was observed; never raises, and never takes much
-    longer than `job.limits.cell` seconds, times the repeats in the plan.
+    longer than `job.limits.cell` seconds, times the repeats in the plan; once more where processes
+    are counted because one crashed.
     """
     partial = _PartialCapture()
     began = time.monotonic()
@@ -167,6 +171,7 @@ def _run_processes(
     job: CellJob, sandbox: Sandbox, deadline: Deadline, services: Mapping[str, str]
 ) -> tuple[ProcessCapture, ...]:
     tasks = tasks_of(job.probes, job.framework)
+    only = job.planned.count
     soak = (ProcessTasks(SOAK_SETTING, (), soak=True),) if job.planned.soak else ()
     with ThreadPoolExecutor(job.parallel, thread_name_prefix="process") as pool:
 
@@ -187,6 +192,8 @@ def _run_processes(
 
         if job.bare:
             return tuple(run(bare_process(tasks)))
+        if only is not None:
+            return _count(only, tasks, run, off_too=False)
         decisive = [task for task in tasks if task.probe in job.planned.decisive]
         bare = bare_process(compared_tasks(decisive))
         captures = tuple(run((*schedule(tasks), *soak, *bare)))
@@ -204,4 +211,22 @@ def _run_processes(
         ]
         if deadline.passed:
             return captures
-        return (*captures, *run(repeats))
+        captures = (*captures, *run(repeats))
+        # What a crash leaves of the cell's time is not enough.
+        deadline = Deadline(job.limits.cell)
+        for subject in crash_subjects(decisive, captures, soak=job.planned.soak):
+            captures += _count(subject, tasks, run)
+        return captures
+
+
+def _count(
+    subject: CrashSubject,
+    tasks: Sequence[Task],
+    run: Callable[[Sequence[ProcessTasks]], Iterable[ProcessCapture]],
+    *,
+    off_too: bool = True,
+) -> tuple[ProcessCapture, ...]:
+    """Run the processes of a subject, and more of them where the first do not decide."""
+    captures = tuple(run(count_processes(subject, tasks, off_too=off_too)))
+    more = further_count(subject, captures)
+    return (*captures, *run(count_processes(more, tasks, off_too=off_too))) if more else captures

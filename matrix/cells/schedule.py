@@ -24,13 +24,15 @@ class Task:
 class ProcessTasks:
     """The tasks of one process under one setting, or a soak and nothing else.
 
-    A soak has a process of its own, so that neither spoils the other.
+    A soak has a process of its own, so that neither spoils the other. `counted` is the subject of a
+    process that is only run to count crashes.
     """
 
     setting: str
     tasks: tuple[Task, ...]
     repeat: int = 0
     soak: bool = False
+    counted: str = ""
 
     @property
     def plain(self) -> tuple[Task, ...]:

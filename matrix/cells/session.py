@@ -7,6 +7,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 
+from matrix.agent.crashes import COUNT, is_killed
 from matrix.agent.observations import liveness
 from matrix.agent.server import Agent, Upstream
 from matrix.cells.client import Endpoint
@@ -164,9 +165,10 @@ class _Session:
         # The requests of a soak are counted, not kept.
         requests = self.agent.requests if self.agent and self.soak is None else ()
         exchanges = self.client.exchanges if self.client and self.soak is None else ()
+        purpose = "soak" if self.tasks.soak else "probe"
         return ProcessCapture(
             setting=self.tasks.setting,
-            purpose="soak" if self.tasks.soak else "probe",
+            purpose=COUNT if self.tasks.counted else purpose,
             repeat=self.tasks.repeat,
             environment=redact_passwords(self.environment, self.job.services),
             boot_seconds=self.boot_seconds,
@@ -180,6 +182,7 @@ class _Session:
             pushes=tuple(self.configurator.pushes) if self.configurator else (),
             soak=self.soak,
             traced=self.traced,
+            counted=self.tasks.counted,
         )
 
 
@@ -197,7 +200,11 @@ def run_process(
         session.fail(Reason.AGENT_FAILED, f"{type(error).__name__}: {error}")
     except Exception as error:  # noqa: BLE001 - an error of one cell must not end the run
         session.fail(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
-    return session.capture()
+    capture = session.capture()
+    if not tasks.counted:
+        return capture
+    log = capture.log if is_killed(capture) else ""
+    return dataclasses.replace(capture, exchanges=(), agent=(), pushes=(), soak=None, log=log)
 
 
 def _send_stimuli(tasks: ProcessTasks, client: ProbeClient, configurator: Configurator) -> None:

@@ -165,8 +165,8 @@ def _read_results(
     ]
     digests = {sealed.key: sealed.sha256 for sealed in named}
     for key, entry in entries.items():
-        if seal and key not in digests:
-            continue  # of an earlier run
+        if entry.count or (seal and key not in digests):
+            continue  # crashes counted for another cell, or of an earlier run
         try:
             result = read(entry)
         except RefusedError as error:

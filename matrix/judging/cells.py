@@ -10,8 +10,10 @@ For each channel, in this order:
    control must have been answered by a live process, as the app answers by itself;
 5. an app that works without the tracer and fails under it in every process is broken by it (see
    `matrix.judging.bare_control`), whatever else the processes show;
-6. processes that differ make the channel unstable, with the counts; a crash in the soak of the same
-   setting counts as one that differs from a channel that showed.
+6. where a signal killed some of its processes, or a soak of its setting, the counted processes
+   decide (see `matrix.judging.crashes`);
+7. processes that differ make the channel unstable, with the counts; a crash in the soak of the same
+   setting that was not counted is one that differs from a channel that showed.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from matrix.agent.crashes import COUNT, crash_subject
 from matrix.judging.bare_control import Breakage, bare_failure, bare_result, is_compared
+from matrix.judging.crashes import CrashCount, crash_counts
 from matrix.judging.gate import (
     DecodedProcess,
     Failure,
@@ -84,8 +88,10 @@ def findings_of(
 ) -> tuple[Finding, ...]:
     """Return a finding for every channel of the probes `names`, also of a cell that failed."""
     cell = Cell.parse(capture.cell)
+    counts = tuple(process for process in capture.processes if process.purpose == COUNT)
+    capture = _without_counts(capture)
     failure = _whole_failure(capture, cell)
-    probing = [] if failure else [item for item in capture.processes if item.purpose != "soak"]
+    probing = [] if failure else [item for item in capture.processes if item.purpose == "probe"]
     processes = [decode(process, cell.ddtrace) for process in probing]
     soaks = [process for process in capture.processes if process.purpose == "soak"]
     findings = []
@@ -95,20 +101,27 @@ def findings_of(
             if failure is not None:
                 findings.append(place.unknown(failure))
             else:
-                findings.append(_finding(place, channel, processes, soaks))
+                findings.append(_finding(place, channel, processes, soaks, counts))
     return tuple(dataclasses.replace(item, backends=capture.services) for item in findings)
 
 
 def cell_failure(capture: CellCapture) -> Failure | None:
     """Return why nothing at all can be judged in the cell, or None."""
     cell = Cell.parse(capture.cell)
+    capture = _without_counts(capture)
     failure = _whole_failure(capture, cell)
     if any(item.setting == BARE and item.failed is None for item in capture.processes):
         return failure  # A tracer with which nothing starts is then an answer.
-    probing = [item for item in capture.processes if item.purpose != "soak" and item.traced]
+    probing = [item for item in capture.processes if item.purpose == "probe" and item.traced]
     if failure is None and probing and all(item.failed is not None for item in probing):
         return start_failure(decode(probing[0], cell.ddtrace))
     return failure
+
+
+def _without_counts(capture: CellCapture) -> CellCapture:
+    """Return the capture without the processes that were only counted, if it has others."""
+    others = tuple(process for process in capture.processes if process.purpose != COUNT)
+    return dataclasses.replace(capture, processes=others) if others else capture
 
 
 def _whole_failure(capture: CellCapture, cell: Cell) -> Failure | None:
@@ -128,23 +141,51 @@ def _finding(
     channel: Channel,
     processes: Sequence[DecodedProcess],
     soaks: Sequence[ProcessCapture],
+    counts: Sequence[ProcessCapture],
 ) -> Finding:
-    answers = _process_findings(channel, place.probe, processes)
+    counted = crash_counts(channel, place.probe, counts)
+    tolerated = {each.subject for each in counted if each.on.tolerable}
+    living = [item for item in processes if crash_subject(item.process) not in tolerated]
+    answers = _process_findings(channel, place.probe, living)
+    answers = answers or _process_findings(channel, place.probe, processes)
     if not answers:
-        return place.unknown(Failure(Reason.NOT_RUN, (fact(FactKind.PROBE_NOT_SENT),)))
-    crashes = [item for item in soaks if item.setting == channel.setting and _soak_crashed(item)]
-    notes = [note for answer in answers for note in answer.notes]
+        not_sent = place.unknown(Failure(Reason.NOT_RUN, (fact(FactKind.PROBE_NOT_SENT),)))
+        return dataclasses.replace(not_sent, notes=tuple(each.fact for each in counted))
+    crashes = [
+        item
+        for item in soaks
+        if item.setting == channel.setting
+        and _soak_crashed(item)
+        and crash_subject(item) not in tolerated
+    ]
+    notes = [each.fact for each in counted]
+    notes += [note for answer in answers for note in answer.notes]
     notes += [_soak_note(process) for process in soaks if _soak_crashed(process)]
     finding = _combined(place, answers, tuple(dict.fromkeys(notes)), len(crashes))
-    bare = bare_result(channel, place.probe, processes)
+    return _compared(finding, channel, processes, counted)
+
+
+def _compared(
+    finding: Finding,
+    channel: Channel,
+    processes: Sequence[DecodedProcess],
+    counted: Sequence[CrashCount],
+) -> Finding:
+    """Return the finding after the controls: the bare app, counted crashes, the feature off."""
+    bare = bare_result(channel, finding.probe, processes)
     if isinstance(bare, Breakage):
         repeats = ((Reason.BREAKS_APP.value, bare.count),)
         broken = dataclasses.replace(finding, shows=Observed.ABSENT, repeats=repeats)
         return dataclasses.replace(broken, reason=Reason.BREAKS_APP, facts=bare.facts)
+    crashing = tuple(each.fact for each in counted if not each.on.tolerable)
+    if bare is None and crashing:
+        rest = tuple(note for note in finding.notes if note not in crashing)
+        finding = dataclasses.replace(finding, notes=rest)
+        bare = Failure(Reason.UNSTABLE, crashing)
     if bare is not None:
         return _unknown(finding, bare)
     if finding.shows is Observed.ABSENT and channel.control is not None:
-        failure = app_failure(channel, place.probe, processes)
+        failure = app_failure(channel, finding.probe, processes)
         return finding if failure is None else _unknown(finding, failure)
     if finding.shows is Observed.PRESENT and channel.control is not None:
         return _controlled(finding, channel, processes)

@@ -15,10 +15,11 @@ from collections.abc import Set as AbstractSet
 
 from packaging.version import Version
 
+from matrix.judging.crashes import suspicious_count
 from matrix.judging.findings import FindingTable
 from matrix.model.cell import Cell
 from matrix.model.fact import Fact, FactKind, fact
-from matrix.model.plan import Part
+from matrix.model.plan import CrashSubject, Part
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Outcome, Verdict
 
@@ -70,6 +71,30 @@ def next_control(part: Part, findings: FindingTable, ended: AbstractSet[EndedPro
             return None
         if finding is None and (cell, part.probe) not in ended:
             return cell
+    return None
+
+
+def next_count(
+    part: Part, findings: FindingTable, ended: AbstractSet[tuple[Cell, str]]
+) -> tuple[Cell, CrashSubject] | None:
+    """Return the cell at another release in which processes must be counted, None without need.
+
+    That is the first control that ran, where more processes die at the minimum than with the
+    feature off. `ended` are cells with the names of subjects that were counted in them.
+    """
+    minimum = findings.get(part, part.minimum)
+    if minimum is None or minimum.reason is not Reason.UNSTABLE:
+        return None
+    if (here := suspicious_count(minimum)) is None:
+        return None
+    for cell in part.controls:
+        if cell == part.minimum or findings.get(part, cell) is None:
+            continue
+        there = findings.died_there(part, cell, here.subject)
+        if there is not None and there.count:
+            return None
+        if (cell, here.subject) not in ended:
+            return cell, CrashSubject(here.subject, here.setting, here.processes)
     return None
 
 

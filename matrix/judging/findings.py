@@ -6,6 +6,8 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from matrix.agent.crashes import Tally
+from matrix.judging.crashes import CrashCount, counts_of
 from matrix.model.cell import Cell
 from matrix.model.fact import FactKind, fact
 from matrix.model.plan import Part
@@ -21,6 +23,7 @@ class FindingTable:
         self._present: dict[tuple[str, str, bool], Finding] = {}
         self._present_cells: dict[tuple[str, str, Cell], list[Finding]] = defaultdict(list)
         self._contained: set[tuple[Cell, str, str]] = set()
+        self._counted: dict[tuple[Cell, str, str], list[CrashCount]] = defaultdict(list)
         for finding in findings:
             self.add(finding)
 
@@ -54,6 +57,20 @@ class FindingTable:
             facts=(fact(FactKind.NOT_CONTAINED),),
             reason=Reason.DEPLOYMENT_NOT_HERE,
         )
+
+    def add_counts(self, finding: Finding) -> None:
+        """Add only the counts of crashes of a finding, whose cell was run again for them."""
+        key = finding.cell, finding.probe, finding.channel
+        self._counted[key] += counts_of(finding)
+
+    def died_there(self, part: Part, cell: Cell, subject: str) -> Tally | None:
+        """Return how many processes died in another cell of the part, None where none was counted.
+
+        They were counted because some died there, too, or for the sake of the comparison.
+        """
+        key = cell, part.probe, part.channel
+        counts = [*counts_of(self._findings.get(key)), *self._counted.get(key, ())]
+        return next((each.on for each in counts if each.subject == subject), None)
 
     def first_control(self, part: Part) -> Finding | None:
         """Return the first of the part's controls that shows it, in the order to try them.

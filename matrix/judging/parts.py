@@ -11,6 +11,8 @@ minimum                            control             answer
 PRESENT                            any                 confirmed; a remark where the newest fails
 ABSENT                             PRESENT             refuted
 ABSENT                             none is PRESENT     unverified (control-failed)
+UNKNOWN, more processes die        counted             refuted (crashes) where fewer die there,
+than with the feature off                              too; else unverified (unstable)
 UNKNOWN (also crashed, no start)   any                 unverified (the minimum's reason)
 not run                            any                 unverified (not-run)
 =================================  ==================  ============================================
@@ -56,6 +58,7 @@ import itertools
 
 from packaging.version import Version
 
+from matrix.judging.crashes import CrashCount, suspicious_count
 from matrix.judging.fallbacks import UNUSABLE, fallback_facts
 from matrix.judging.findings import FindingTable
 from matrix.model.cell import Cell
@@ -82,7 +85,9 @@ def _judge(part: Part, findings: FindingTable) -> PartVerdict:
         not_run = (fact(FactKind.NOT_RUN),)
         return _verdict(part, [part.minimum], Outcome.UNVERIFIED, not_run, Reason.NOT_RUN)
     if minimum.shows is Observed.UNKNOWN:
-        return _unknown(part, minimum, findings)
+        here = suspicious_count(minimum) if minimum.reason is Reason.UNSTABLE else None
+        counted = _crashes(part, minimum, here, findings) if here else None
+        return counted or _unknown(part, minimum, findings)
     if minimum.reason is Reason.BREAKS_APP:
         return _breaks_app(part, minimum, findings)
     if part.expects_absent:
@@ -134,6 +139,25 @@ def _breaks_app(part: Part, minimum: Finding, findings: FindingTable) -> PartVer
         facts.append(fact(FactKind.OTHER_WORKS, control.cell, by=by))
     outcome = Outcome.UNVERIFIED if denied else Outcome.REFUTED
     return _verdict(part, cells, outcome, tuple(facts), Reason.BREAKS_APP, remarks=_notes(minimum))
+
+
+def _crashes(part: Part, minimum: Finding, here: CrashCount, findings: FindingTable) -> PartVerdict:
+    """Return the verdict where more processes die with the feature than without it."""
+    facts, cells, refuted = list(minimum.facts), [part.minimum], False
+    for cell in part.controls:
+        there = findings.died_there(part, cell, here.subject) if cell != part.minimum else None
+        if there is None or not there.count:
+            continue
+        cells.append(cell)
+        by = _differs_by(cell, part)
+        other = fact(FactKind.CRASHES_THERE, cell, by=by, died=there.died, count=there.count)
+        facts[facts.index(here.fact)] = dataclasses.replace(here.fact, facts=(other,))
+        refuted = here.on.exceeds(there) and not (part.expects_absent and not part.pick)
+        break
+    release = fact(FactKind.RELEASE, part.minimum, by=_own(part), facts=facts)
+    outcome = Outcome.REFUTED if refuted else Outcome.UNVERIFIED
+    reason = Reason.CRASHES if refuted else Reason.UNSTABLE
+    return _verdict(part, cells, outcome, (release,), reason, remarks=_notes(minimum))
 
 
 def _absent(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict:

@@ -226,6 +226,25 @@ def _breaks_app(item: Fact) -> str:
     return f"{_WAYS[item.text('way')]} ({count} of {count}): {as_sentence(inner)}{tail}"
 
 
+def _crashes(item: Fact) -> str:
+    what, _, where = item.text("subject").partition("/")
+    doing = {"start": f"at the start ({where})", "soak": f"in the soak ({where})"}.get(
+        what, f"at the requests of {what}, {where}"
+    )
+    died = f"{item.text('died')} of {item.text('count')} processes"
+    counts = [died, *map(_sentence, item.facts)]
+    if item.number("off_count"):
+        off = f"{item.text('off_died')} of {item.text('off_count')} with it off"
+        counts.insert(1, off)
+    return f"A signal kills processes {doing}: {'; '.join(counts)}."
+
+
+def _crashes_there(item: Fact) -> str:
+    assert item.cell is not None  # noqa: S101 - facts on releases have a cell
+    name = item.cell.ddtrace if item.text("by") == "tracer" else _named(item)
+    return f"{item.text('died')} of {item.text('count')} under {name}"
+
+
 def _beyond(item: Fact) -> str:
     return {"present": "shows it too", "absent": "does not show it"}.get(
         item.text("shows"), f"cannot tell ({item.text('reason') or 'unknown'})"
@@ -380,6 +399,8 @@ _RENDER: Mapping[FactKind, Render] = {
     ),
     FactKind.ANSWERED: _answered,
     FactKind.BREAKS_APP: _breaks_app,
+    FactKind.CRASHES_COUNTED: _crashes,
+    FactKind.CRASHES_THERE: _crashes_there,
     FactKind.WORKS_BARE: lambda item: (
         f"Without ddtrace it works ({'; '.join(map(_answered, item.facts))})."
         if item.facts

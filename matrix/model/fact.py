@@ -53,6 +53,10 @@ class FactKind(str, enum.Enum):
     ANSWERED = "answered"  # stimulus, answer, expected ("" where it is the expected one)
     BREAKS_APP = "breaks-app"  # way, count, tracing_off (fails, works, unknown): facts of one
     WORKS_BARE = "works-bare"  # facts: ANSWERED
+    # Of processes that a signal killed, with the feature and with it off (`off_died` of
+    # `off_count`); `subject` is what they did. Facts: CRASHES_THERE.
+    CRASHES_COUNTED = "crashes-counted"  # subject, setting, died, count, off_died, off_count
+    CRASHES_THERE = "crashes-there"  # cell, by, died, count: at another release
     APP_FAILS_BARE = "app-fails-bare"  # facts: NOT_STARTED, ANSWERED or NOT_SENT
     # Of a part. `by` tells by what a cell differs: `tracer`, `library`, or `both`.
     RELEASE = "release"  # cell, by: facts are the finding's

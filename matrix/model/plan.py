@@ -74,13 +74,31 @@ class Part:
 
 
 @dataclasses.dataclass(frozen=True)
+class CrashSubject:
+    """A kind of process that is counted, and how many of them at first.
+
+    `name` is what they do (see `matrix.agent.crashes`), `setting` the feature's.
+    """
+
+    name: str
+    setting: str
+    processes: int
+
+    @property
+    def text(self) -> str:
+        """The subject on one line, for keys."""
+        return f"{self.processes} x {self.name} with {self.setting}"
+
+
+@dataclasses.dataclass(frozen=True)
 class PlannedCell:
     """A cell with what it needs: the probes to run in it, and whether it decides a claim.
 
     `as_of` is the date the dependencies are resolved as of, always filled. `decisive` probes are
     those a verdict may rest on (minimum or control): they are repeated when they fail. `soak` is
     set where the cell is a documented minimum: it also serves a burst of plain and attack requests.
-    Decisive probes run at least `repeats` times, even where they show the feature at once.
+    Decisive probes run at least `repeats` times, even where they show the feature at once. With
+    `count`, only its processes are run: the cell is compared with one where such processes died.
     """
 
     cell: Cell
@@ -89,6 +107,7 @@ class PlannedCell:
     decisive: tuple[str, ...] = ()
     soak: bool = False
     repeats: int = 1
+    count: CrashSubject | None = None
 
 
 @dataclasses.dataclass(frozen=True)

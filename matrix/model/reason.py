@@ -50,6 +50,7 @@ class Reason(str, enum.Enum):
     INTERNAL_ERROR = "internal-error"
     # Set by the judge.
     BREAKS_APP = "breaks-app"
+    CRASHES = "crashes"
     APP_FAILS = "app-fails"
     CONTROL_FAILED = "control-failed"
     NO_CONTROL = "no-control"

@@ -58,11 +58,11 @@ TRANSIENT = frozenset(
 class Entry:
     """The result of a cell that ended: its key, its end, and its findings.
 
-    The key is made of `base`, `probes` (digest by name), `decisive`, `soak` and `repeats`; a result
-    also counts for cells that need less of the same. `judge` is the key of the rules that made
-    `findings`: by other rules the capture is judged again. `reason` is why nothing could be
-    judged, None for a cell that was observed. `transient` entries are not reused. `started` is an
-    ISO time, `seconds` the duration. `where` is None for a cell that did not start.
+    The key is made of `base`, `probes` (digest by name), `decisive`, `soak`, `repeats` and `count`
+    (of crashes); a result also counts for cells that need less of the same. `judge` is the key of
+    the rules that made `findings`: by other rules the capture is judged again. `reason` is why
+    nothing could be judged, None for a cell that was observed. `transient` entries are not reused.
+    `started` is an ISO time, `seconds` the duration. `where` is None for a cell that did not start.
     """
 
     key: str
@@ -80,6 +80,7 @@ class Entry:
     findings: tuple[Finding, ...]
     where: CellLocation | None = None
     repeats: int = 1
+    count: str = ""
 
     @property
     def contained(self) -> bool:
@@ -87,7 +88,13 @@ class Entry:
         return self.where is not None and bool(self.where.engine)
 
     def answers(
-        self, probes: Mapping[str, str], decisive: Iterable[str], *, soak: bool, repeats: int = 1
+        self,
+        probes: Mapping[str, str],
+        decisive: Iterable[str],
+        *,
+        soak: bool,
+        repeats: int = 1,
+        count: str = "",
     ) -> bool:
         """Return whether the result has all of these, probed in the same way."""
         return (
@@ -95,6 +102,7 @@ class Entry:
             and set(decisive) <= set(self.decisive)
             and (self.soak or not soak)
             and self.repeats >= repeats
+            and self.count == count
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -110,6 +118,8 @@ class Entry:
         }
         if self.repeats <= 1:
             del data["repeats"]
+        if not self.count:
+            del data["count"]
         return data
 
     @classmethod
@@ -133,6 +143,7 @@ class Entry:
             findings=tuple(_finding_from_json(item) for item in data["findings"]),
             where=CellLocation.from_json(data["where"]) if data.get("where") else None,
             repeats=int(data.get("repeats", 1)),
+            count=data.get("count", ""),
         )
 
 

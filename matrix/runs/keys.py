@@ -22,7 +22,12 @@ CAPTURE_SCHEMA = 1
 
 CELL_MODULES = ("matrix.cells.run", "matrix.docker.engine")
 """Modules that drive a cell: with all that they import, they decide what a capture holds."""
-DECODERS = ("matrix.agent.answers", "matrix.agent.observations", "matrix.probes.evidence")
+DECODERS = (
+    "matrix.agent.answers",
+    "matrix.agent.crashes",
+    "matrix.agent.observations",
+    "matrix.probes.evidence",
+)
 """Modules that only read recordings. A cell imports them to decide on another attempt; after a
 change in one of them captures are judged again, and not discarded."""
 JUDGE_MODULES = ("matrix.judging.cells", *DECODERS[:-1])
@@ -54,7 +59,8 @@ def judge_sources() -> str:
 def judge_sources_in(root: Path) -> str:
     """Return the digest of what judges captures: after a change captures are judged again."""
     evidence = root / "matrix" / "probes" / "evidence"
-    return digest_files([*imported_files(JUDGE_MODULES, root=root), evidence])
+    crashes = root / "matrix" / "data" / "crashes.toml"
+    return digest_files([*imported_files(JUDGE_MODULES, root=root), evidence, crashes])
 
 
 def _cell_files(root: Path) -> Iterator[Path]:
@@ -136,6 +142,8 @@ def result_key(base: str, planned: PlannedCell, probes: Mapping[str, Probe]) -> 
     }
     if planned.repeats > 1:
         parts["repeats"] = planned.repeats
+    if planned.count is not None:
+        parts["count"] = planned.count.text
     return _digest(json.dumps(parts, sort_keys=True))
 
 

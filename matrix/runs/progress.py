@@ -7,8 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
 from matrix.judging.claims import judge
-from matrix.judging.fallbacks import EndedProbe, next_control
+from matrix.judging.fallbacks import EndedProbe, next_control, next_count
 from matrix.judging.findings import FindingTable
+from matrix.model.cell import Cell
 from matrix.model.claim import Claim
 from matrix.model.plan import Omission, Part, Plan, PlannedCell
 from matrix.model.reason import Reason
@@ -36,6 +37,14 @@ class Progress:
         self._fallbacks = {
             (planned.cell, probe): planned for planned in plan.fallbacks for probe in planned.probes
         }
+        self._planned = {
+            (planned.cell, probe): planned
+            for planned in (*plan.fallbacks, *plan.cells)
+            for probe in planned.probes
+        }
+        # The cells in which processes are counted, with the subject; and those that have ended.
+        self._counting: set[tuple[Cell, str]] = set()
+        self._counted: set[tuple[Cell, str]] = set()
         self._expected: set[_CellProbe] = set()
         self._ended: set[_CellProbe] = set()
         self._open: Counter[str] = Counter()
@@ -58,9 +67,13 @@ class Progress:
         The claims of each probe are sorted.
         """
         claims: dict[str, None] = {}
+        if planned.count is not None:
+            self._counted.add((planned.cell, planned.count.name))
+            self._open.subtract(self._claims_counted_in(planned))
         for probe in planned.probes:
             cell_probe = planned.cell, probe
-            self._end(cell_probe)
+            if planned.count is None:
+                self._end(cell_probe)
             claims_of = self._claims_of.get(cell_probe, {})
             for claim, indexes in claims_of.items():
                 self._changed[claim].update(indexes)
@@ -84,6 +97,35 @@ class Progress:
                 self._expect(fallback)
                 yield fallback
                 break
+            else:
+                yield from self._counts_for(part)
+
+    def _counts_for(self, part: Part) -> Iterator[PlannedCell]:
+        """Yield the cell in which processes must be counted for a part, once in a run."""
+        while (count := next_count(part, self.findings, self._counted)) is not None:
+            cell, subject = count
+            if (cell, subject.name) in self._counting:
+                return  # another claim waits for it, too
+            self._counting.add((cell, subject.name))
+            # With all probes of the cell: a soak is counted for all of them at once.
+            planned = self._planned.get((cell, part.probe))
+            if planned is None:
+                self._counted.add((cell, subject.name))  # nobody runs it: try the next one
+                continue
+            planned = dataclasses.replace(planned, soak=False, repeats=1, count=subject)
+            self._open.update(self._claims_counted_in(planned))
+            yield planned
+            return
+
+    def _claims_counted_in(self, planned: PlannedCell) -> list[str]:
+        """Return the claims that rest on a cell, each once."""
+        return list(
+            dict.fromkeys(
+                claim
+                for probe in planned.probes
+                for claim in self._claims_of.get((planned.cell, probe), ())
+            )
+        )
 
     def reach(self, claims: Iterable[str]) -> Iterator[Verdict]:
         """Yield the verdicts of those claims whose cells have all ended; each is yielded once."""

@@ -94,6 +94,7 @@ def judged_entry(  # noqa: PLR0913 - a capture, its key, and the rules it is jud
         findings=findings_of(capture, planned.probes, probes),
         where=CellLocation.of(capture),
         repeats=planned.repeats,
+        count=planned.count.text if planned.count else "",
     )
 
 
@@ -145,7 +146,13 @@ class ResultStore:
         """
         digests = probe_keys(planned, probes)
         for entry in reversed(self._entries.get(base, ())):
-            if entry.answers(digests, planned.decisive, soak=planned.soak, repeats=planned.repeats):
+            if entry.answers(
+                digests,
+                planned.decisive,
+                soak=planned.soak,
+                repeats=planned.repeats,
+                count=planned.count.text if planned.count else "",
+            ):
                 current = entry if entry.judge == self._judge else self._rejudged(entry, probes)
                 if current is not None:
                     findings = [item for item in current.findings if item.probe in digests]

@@ -133,6 +133,7 @@ class Scheduler:
         self._ready = ReadyQueue(context.emulated, context.emulated_jobs)
         self._running: dict[_Running, QueuedCell] = {}
         self._records: list[CellRecord] = []
+        self._queued = 0
         self._warnings: dict[str, None] = {}
         self._interrupted = False
         self._lost, self._lost_to = "", Reason.ENGINE_LOST
@@ -189,7 +190,8 @@ class Scheduler:
         """Queue cells; results of earlier runs are reused, missing environments requested."""
         cells = []
         for planned in planned_cells:
-            order = len(self._records) + len(self._cells)
+            order = self._queued
+            self._queued += 1
             # Controls that a claim waits for go before all cells that have not begun.
             cell = QueuedCell(-order if fallback else order, planned, fallback)
             self._cells[cell.order] = cell
@@ -302,11 +304,15 @@ class Scheduler:
     def _record(self, cell: QueuedCell, entry: Entry, *, reused: bool) -> None:
         record = CellRecord.of(entry, cell.planned, reused=reused, fallback=cell.fallback)
         del self._cells[cell.order]
-        self._records.append(record)
+        if cell.planned.count is None:
+            self._records.append(record)  # the count is evidence on the minimum, not a result
         if cell.environment is not None and cell.environment.instead:
             self._warn(cell.environment.instead)
         for finding in record.findings:
-            self._progress.findings.add(finding, contained=record.contained)
+            if cell.planned.count is None:
+                self._progress.findings.add(finding, contained=record.contained)
+            else:
+                self._progress.findings.add_counts(finding)
         self._emit(
             CellFinished(record.id, record.reason, record.detail, record.seconds, record.reused)
         )
@@ -329,6 +335,8 @@ class Scheduler:
             self._warn(f"the {_LOST[reason]} was lost ({detail}): {len(self._cells)} cells not run")
         for cell in sorted(self._cells.values(), key=lambda cell: cell.order):
             planned = cell.planned
+            if planned.count is not None:
+                continue
             capture = capture_not_run(planned, cell.key, reason, detail)
             for finding in findings_of(capture, planned.probes, self._probes):
                 self._progress.findings.add(finding)

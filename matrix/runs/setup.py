@@ -151,7 +151,8 @@ def run_context(
         jobs = JobFactory(
             probes, scratch, backend, limits, slow, keep=options.keep, services=needs.ensure
         )
-        longest = slow.cell * options.repeats + _GRACE_SECONDS
+        # Once more for the count of processes after a crash.
+        longest = slow.cell * (options.repeats + 1) + _GRACE_SECONDS
         contained, local = (
             Workers(CellWork(contained=in_container), jobs.make, options.jobs, longest)
             for in_container in (True, False)

@@ -74,12 +74,29 @@ def die() -> None:
     time.sleep(600)  # this thread must do nothing more
 
 
+def is_unlucky() -> bool:
+    """Return whether this is one of three in four calls in all processes of the cell."""
+    folder = Path(os.environ["HOME"], "..", "..", "calls")
+    folder.mkdir(exist_ok=True)
+    (folder / str(os.getpid())).touch()
+    return len(list(folder.iterdir())) % 4 != 2
+
+
 class Shop(http.server.BaseHTTPRequestHandler):
     tracer = Tracer()
     served = 0
 
     def log_message(self, *_: object) -> None:
         pass
+
+    def crashes(self, *, attack: bool) -> bool:
+        secured = "DD_APPSEC_ENABLED" in os.environ
+        return {
+            "crash": attack,
+            "crash-in-soak": self.served > 20,
+            "crash-in-soak-when-secured": secured and self.served > 20,
+            "crash-now-and-then": attack and secured and MODE == "crash-now-and-then" and is_unlucky(),
+        }.get(MODE, False)
 
     def do_GET(self) -> None:
         type(self).served += 1
@@ -90,9 +107,7 @@ class Shop(http.server.BaseHTTPRequestHandler):
             threading.Timer(1.0, die).start()
             self.connection.close()
             return
-        if MODE == "crash" and attack:
-            die()
-        if MODE == "crash-in-soak" and self.served > 20:
+        if self.crashes(attack=attack):
             die()
         if MODE == "hang" and attack:
             time.sleep(600)
