@@ -95,7 +95,10 @@ class Shop(http.server.BaseHTTPRequestHandler):
             "crash": attack,
             "crash-in-soak": self.served > 20,
             "crash-in-soak-when-secured": secured and self.served > 20,
-            "crash-now-and-then": attack and secured and MODE == "crash-now-and-then" and is_unlucky(),
+            "crash-now-and-then": attack
+            and secured
+            and MODE == "crash-now-and-then"
+            and is_unlucky(),
         }.get(MODE, False)
 
     def do_GET(self) -> None:
