@@ -117,7 +117,8 @@ def _present(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdic
     last = findings.get(part, newest) if newest and newest != part.minimum else None
     if last is not None:
         cells.append(last.cell)
-        if last.shows is not Observed.PRESENT:
+        earlier = Version(last.cell.ddtrace) < Version(part.minimum.ddtrace)
+        if last.shows is not Observed.PRESENT and not earlier:
             remarks.append(_because(FactKind.NEWEST_LACKS, last, minimum=part.minimum.id))
             control = findings.first_control(part)
             if control is not None:

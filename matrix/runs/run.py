@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -228,7 +228,10 @@ def rejudge(  # noqa: PLR0913 - the parts of a run without its context
     records = []
     contained = {cell for part in plan.parts if part.contained for cell in part.cells}
     for planned in (*plan.cells, *plan.fallbacks):
-        entries = entries_of[planned.cell.id]
+        entries = [entry for entry in entries_of[planned.cell.id] if not entry.count]
+        counts = [entry for entry in entries_of[planned.cell.id] if entry.count]
+        for finding in _counts_in(counts, planned, captures, probes, accepts):
+            findings.add_counts(finding)
         if planned.cell in contained:
             entries = [entry for entry in entries if entry.contained] or entries
         record = _record_of(planned, entries, captures, probes, accepts)
@@ -244,6 +247,20 @@ def rejudge(  # noqa: PLR0913 - the parts of a run without its context
     emit(RunFinished(interrupted=False))
     seconds = clock.seconds() - start
     return Record.of(plan, tuple(records), verdicts, started, seconds, warnings=reading.remarks)
+
+
+def _counts_in(
+    entries: Iterable[Entry],
+    planned: PlannedCell,
+    captures: CaptureStore,
+    probes: Mapping[str, Probe],
+    accepts: CaptureFilter,
+) -> Iterator[Finding]:
+    """Yield the findings of the captures in which the crashes of a cell were counted."""
+    for entry in entries:
+        capture = captures.read(entry.cell, entry.key)
+        if capture is not None and accepts(capture):
+            yield from findings_of(capture, planned.probes, probes)
 
 
 def _record_of(

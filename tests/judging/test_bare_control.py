@@ -6,7 +6,18 @@ import dataclasses
 from collections.abc import Iterable
 
 import pytest
-from helpers.run_fakes import MINIMUM, PROBE, Says, capture, exchange, finding, part, probe, process
+from helpers.run_fakes import (
+    CONTROL,
+    MINIMUM,
+    PROBE,
+    Says,
+    capture,
+    exchange,
+    finding,
+    part,
+    probe,
+    process,
+)
 from helpers.run_fakes import claim as make_claim
 from helpers.run_fakes import plan as make_plan
 
@@ -17,6 +28,7 @@ from matrix.judging.parts import judge_part
 from matrix.judging.sentences import evidence_text
 from matrix.model.capture import BARE, ProcessCapture
 from matrix.model.claim import ClaimKind
+from matrix.model.fact import FactKind
 from matrix.model.probe import Compared, Stimulus
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Outcome
@@ -187,3 +199,11 @@ def test_a_broken_app_does_not_confirm_that_a_capability_is_missing() -> None:
 def test_a_library_that_is_traced_unasked_is_not_to_be_broken_either() -> None:
     row = part(make_claim(kind=ClaimKind.INTEGRATION), expects_absent=True, pick="lowest")
     assert judge_part(row, FindingTable([broken()])).outcome is Outcome.REFUTED
+
+
+def test_the_newest_of_a_branch_tells_nothing_of_what_the_documented_minimum_lacks() -> None:
+    head = part(make_claim(), minimum=CONTROL, before=None, controls=(MINIMUM,))
+    table = FindingTable([finding(CONTROL, Observed.PRESENT), broken()])
+    verdict = judge_part(head, table)
+    assert verdict.outcome is Outcome.CONFIRMED
+    assert not [remark for remark in verdict.remarks if remark.kind is FactKind.NEWEST_LACKS]
