@@ -11,11 +11,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable, Sequence
+from math import comb
 
-from matrix.agent.fisher import more_hits_probability
-from matrix.model.capture import ProcessCapture
-from matrix.system.files import read_toml
-from matrix.system.paths import data_dir
+from matrix.model.capture import CellCapture, ProcessCapture
+from matrix.system.files import read_data
 
 COUNT = "count"
 """The purpose of a process that is only counted."""
@@ -60,7 +59,12 @@ class Tally:
 @functools.cache
 def crash_policy() -> CrashPolicy:
     """Return the policy of the project."""
-    return CrashPolicy(**read_toml(data_dir() / "crashes.toml"))
+    return CrashPolicy(**read_data("crashes"))
+
+
+def is_count(capture: CellCapture) -> bool:
+    """Return whether processes of the cell were run only to count crashes."""
+    return bool(capture.processes) and all(item.purpose == COUNT for item in capture.processes)
 
 
 def is_killed(process: ProcessCapture) -> bool:
@@ -117,3 +121,15 @@ def counted(
         return None
     on = [item for item in own if item.setting == setting]
     return tally(on), tally(item for item in own if item.setting != setting)
+
+
+def more_hits_probability(hits: int, size: int, other_hits: int, other_size: int) -> float:
+    """Return the probability of at least so many hits in the first group, were both alike.
+
+    Fisher's exact test, one-sided: the sum of the hypergeometric distribution with the margins of
+    the table.
+    """
+    total = hits + other_hits
+    most = min(total, size)
+    ways = sum(comb(size, n) * comb(other_size, total - n) for n in range(hits, most + 1))
+    return ways / comb(size + other_size, total)

@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from matrix.agent.crashes import is_count
 from matrix.errors import StorageError, storage_errors
 from matrix.judging.cells import cell_failure, findings_of
 from matrix.judging.sentences import evidence_text
@@ -61,10 +62,16 @@ class CaptureStore:
             return None
 
     def newest(self, cell: str) -> CellCapture | None:
-        """Return the capture of a cell that was started last, None where there is none."""
-        files = sorted((self.folder / cell).glob(f"*{_SUFFIX}"))
-        captures = (self.read(cell, file.name.removesuffix(_SUFFIX)) for file in files)
-        return max(filter(None, captures), key=lambda each: each.started, default=None)
+        """Return the capture of a cell that was started last, None where there is none.
+
+        One in which crashes were only counted has no answers, and is none.
+        """
+        keys = sorted(
+            file.name.removesuffix(_SUFFIX) for file in (self.folder / cell).glob(f"*{_SUFFIX}")
+        )
+        captures = [capture for key in keys if (capture := self.read(cell, key)) is not None]
+        whole = (capture for capture in captures if not is_count(capture))
+        return max(whole, key=lambda capture: capture.started, default=None)
 
 
 def judged_entry(  # noqa: PLR0913 - a capture, its key, and the rules it is judged by

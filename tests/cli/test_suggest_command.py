@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from helpers.claim_lines import DOCUMENTS
 from helpers.corrections_fixture import Truth, findings_of, since
 from helpers.planning_fixture import LINUX, READ, FakeIndex, world
-from helpers.run_fakes import MINIMUM, PROBE, PROBES, FakeRunner
+from helpers.run_fakes import MINIMUM, PROBE, PROBES, FakeRunner, failed
 from helpers.scheduler_runs import SchedulerRun, responses
 
 from matrix.__main__ import main
@@ -27,6 +29,7 @@ from matrix.features.corrections.page import PageText, read_pages
 from matrix.judging.claims import judge
 from matrix.judging.findings import FindingTable
 from matrix.model.plan import Plan
+from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed
 from matrix.planning.planner import make_plan
 from matrix.reporting.json import record_to_json
@@ -344,3 +347,14 @@ def test_captures_that_are_in_no_plan_are_judged(tmp_path: Path) -> None:
     assert set(shows.values()) == {Observed.ABSENT, Observed.PRESENT}
     assert recorded_findings(journal, captures, PROBES, lambda _capture: False) == ()
     assert PROBE in PROBES
+
+
+def test_a_count_of_crashes_replaces_no_finding(tmp_path: Path) -> None:
+    SchedulerRun(tmp_path, FakeRunner(responses(minimum="welcome"))).run()
+    journal, captures = Journal(tmp_path / "journal.jsonl"), CaptureStore(tmp_path / "captures")
+    before = recorded_findings(journal, captures, PROBES)
+    of_minimum = next(item for item in journal.read().entries.values() if item.cell == MINIMUM)
+    captures.write(failed(MINIMUM, Reason.TIMED_OUT, "counted"))
+    with contextlib.closing(journal):
+        journal.append(dataclasses.replace(of_minimum, key="counted", count="soak/appsec of 10"))
+    assert recorded_findings(journal, captures, PROBES) == before

@@ -18,7 +18,7 @@ from helpers.run_fakes import (
     process,
 )
 
-from matrix.agent.fisher import more_hits_probability
+from matrix.agent.crashes import more_hits_probability
 from matrix.judging.cells import cell_failure, findings_of
 from matrix.judging.findings import FindingTable
 from matrix.judging.parts import judge_part

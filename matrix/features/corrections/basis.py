@@ -241,8 +241,8 @@ def recorded_findings(
     entries = journal.read().entries.values()
     for entry in sorted(entries, key=lambda entry: not entry.transient):
         capture = captures.read(entry.cell, entry.key)
-        if capture is None or not accepts(capture):
-            continue
+        if capture is None or entry.count or not accepts(capture):
+            continue  # A count of crashes is no result of its own.
         for finding in findings_of(capture, entry.probes, probes):
             if finding.reason is not Reason.NOT_RUN:
                 newest[finding.cell, finding.probe, finding.channel] = finding

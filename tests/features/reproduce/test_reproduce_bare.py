@@ -11,6 +11,7 @@ import pytest
 from helpers.cell_jobs import fake_job
 from helpers.run_fakes import MINIMUM, planned
 
+from matrix.agent.crashes import COUNT
 from matrix.cells.run import run_cell
 from matrix.errors import UsageError
 from matrix.features.reproduce.bare import BareComparison, bare_requests
@@ -114,6 +115,13 @@ def test_the_newest_capture_of_a_cell_is_compared_with(tmp_path: Path) -> None:
     newest = store.newest(MINIMUM)
     assert newest is not None
     assert newest.started == "2026-01-03"
+
+
+def test_a_capture_in_which_crashes_were_only_counted_is_not_compared_with(tmp_path: Path) -> None:
+    store = CaptureStore(tmp_path)
+    counted = dataclasses.replace(process("off"), purpose=COUNT)
+    store.write(capture(counted, started="2026-01-04"))
+    assert store.newest(MINIMUM) is None
 
 
 def test_a_bare_cell_runs_nothing_but_the_app_without_the_tracer(tmp_path: Path) -> None:
