@@ -11,9 +11,12 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 
+from matrix.agent.observations import status_problem
 from matrix.model.capture import BARE, Exchange, ProcessCapture
 from matrix.model.probe import Compared, Stimulus, fill_template
 
+LEAST_PROCESSES = 3
+"""So many processes of an app that all fail are enough to say that it always does."""
 _LONGEST = 120
 _BY_NATURE = (
     (re.compile(r"\b0x[0-9a-fA-F]{4,}"), "0x"),
@@ -86,18 +89,14 @@ def _is_sent(stimulus: Stimulus, exchange: Exchange) -> bool:
 
 def works(stimulus: Stimulus, answers: Sequence[Answer]) -> bool:
     """Return whether all answers of the app without the tracer are those that it should give."""
-    return bool(answers) and all(_is_expected(stimulus, answer.status) for answer in answers)
-
-
-def _is_expected(stimulus: Stimulus, status: int | None) -> bool:
-    if stimulus.plain is not None:
-        return status == stimulus.plain
-    return status is not None and status < 500  # noqa: PLR2004 - a server error
+    return bool(answers) and all(
+        status_problem(stimulus, answer.status) is None for answer in answers
+    )
 
 
 def differs(stimulus: Stimulus, answer: Answer, bare: Sequence[Answer]) -> bool:
     """Return whether the answer is none that the app gives without the tracer."""
-    if stimulus.compared is Compared.NOTHING or not bare:
+    if not stimulus.is_compared or not bare:
         return False
     statuses = {each.status for each in bare}
     if stimulus.compared is Compared.STATUS:

@@ -216,15 +216,20 @@ def control_problem(
     without the feature, and where tracing is on the request must have left its span. The reason is
     a clause whose subject is the request.
     """
-    status = observation.exchange.status
+    problem = status_problem(stimulus, observation.exchange.status)
+    if problem is None and process.traced and observation.root is None:
+        return "left no span"
+    return problem
+
+
+def status_problem(stimulus: Stimulus, status: int | None) -> str | None:
+    """Return, as a clause, why a status is not that of the app's own answer, None where it is."""
     if status is None:
         return "was not answered"
     if stimulus.plain is None and status >= _SERVER_ERROR:
         return f"was answered {status}"
     if stimulus.plain is not None and status != stimulus.plain:
         return f"was answered {status}, not {stimulus.plain}"
-    if process.traced and observation.root is None:
-        return "left no span"
     return None
 
 

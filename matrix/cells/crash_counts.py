@@ -11,6 +11,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from matrix.agent.answers import LEAST_PROCESSES
 from matrix.agent.crashes import (
     channel_subject,
     counted,
@@ -24,8 +25,6 @@ from matrix.cells.schedule import ProcessTasks, Task
 from matrix.model.capture import BARE, ProcessCapture
 from matrix.model.plan import CrashSubject
 
-# So many processes that all die agree; see `matrix.judging.bare_control`.
-_AGREE = 3
 _OFF = "off"
 
 
@@ -43,7 +42,7 @@ def crash_subjects(
     for setting in dict.fromkeys(task.channel.setting for task in features):
         name = start_subject(setting)
         own = [item for item in captures if _is_probe(item, setting)]
-        if died[name] and not (len(own) >= _AGREE and all(map(is_killed, own))):
+        if died[name] and not (len(own) >= LEAST_PROCESSES and all(map(is_killed, own))):
             yield CrashSubject(name, setting, first)
     for setting in dict.fromkeys(item.setting for item in captures if item.purpose == "soak"):
         if soak and died[soak_subject(setting)]:
@@ -99,7 +98,7 @@ def _agree(task: Task, captures: Sequence[ProcessCapture]) -> bool:
             or any((sent.probe, sent.channel) == name for sent in item.exchanges)
         )
     ]
-    return len(own) >= _AGREE and all(map(is_killed, own))
+    return len(own) >= LEAST_PROCESSES and all(map(is_killed, own))
 
 
 def _is_probe(capture: ProcessCapture, setting: str) -> bool:

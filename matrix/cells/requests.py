@@ -87,7 +87,9 @@ class ProbeClient:
     def wait_evidence(self, requests: Iterable[ProbeRequest]) -> None:
         """Wait for evidence that comes late, up to the `patience` of each stimulus."""
         for request in requests:
-            last = next((e for e in reversed(self.exchanges) if _belongs_to(e, request)), None)
+            task, stimulus = request.task, request.stimulus
+            sent = (item for item in reversed(self.exchanges) if task.has_sent(item, stimulus))
+            last = next(sent, None)
             if last is not None and request.stimulus.patience and self._alive():
                 self.wait(self._shown_by(request, last), request.stimulus.patience)
 
@@ -223,16 +225,6 @@ def _send_soak(endpoint: Endpoint, number: int, limits: Limits, deadline: Deadli
 def new_shop() -> str:
     """Return a path segment that no other request has: a `SHOP_SEGMENT`."""
     return "s" + uuid.uuid4().hex[:15]
-
-
-def _belongs_to(exchange: Exchange, request: ProbeRequest) -> bool:
-    task = request.task
-    return (exchange.probe, exchange.channel, exchange.stimulus, exchange.control) == (
-        task.probe,
-        task.channel.name,
-        request.stimulus.name,
-        task.control,
-    )
 
 
 CONFIG_PATH = "/v0.7/config"

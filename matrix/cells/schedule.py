@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from matrix.agent.answers import answer_of, bare_answers, differs, works
 from matrix.agent.observations import control_problem, liveness, observations_of
-from matrix.model.capture import BARE, ProcessCapture
-from matrix.model.probe import NO_EVIDENCE, Channel, Compared, Observation, Probe, Stimulus
+from matrix.model.capture import BARE, Exchange, ProcessCapture
+from matrix.model.probe import NO_EVIDENCE, Channel, Observation, Probe, Stimulus
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +18,15 @@ class Task:
     probe: str
     channel: Channel
     control: bool = False
+
+    def has_sent(self, exchange: Exchange, stimulus: Stimulus) -> bool:
+        """Return whether an exchange is the stimulus, sent for this task."""
+        return (exchange.probe, exchange.channel, exchange.control, exchange.stimulus) == (
+            self.probe,
+            self.channel.name,
+            self.control,
+            stimulus.name,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,9 +117,7 @@ def bare_process(tasks: Iterable[Task], repeat: int = 0) -> tuple[ProcessTasks, 
 def compared_tasks(tasks: Iterable[Task]) -> tuple[Task, ...]:
     """Return the tasks whose answers are compared with those of the app without the tracer."""
     return tuple(
-        task
-        for task in tasks
-        if any(stimulus.compared is not Compared.NOTHING for stimulus in task.channel.stimuli)
+        task for task in tasks if any(stimulus.is_compared for stimulus in task.channel.stimuli)
     )
 
 
@@ -131,13 +138,11 @@ def _is_suspect(task: Task, captures: Sequence[ProcessCapture], version: str) ->
         if capture.failed is not None or not liveness(capture, version).alive:
             return True
         for stimulus in task.channel.stimuli:
-            sent = [
-                exchange
+            answers = [
+                answer_of(exchange)
                 for exchange in capture.exchanges
-                if (exchange.probe, exchange.channel, exchange.control, exchange.stimulus)
-                == (task.probe, task.channel.name, task.control, stimulus.name)
+                if task.has_sent(exchange, stimulus)
             ]
-            answers = [answer_of(exchange) for exchange in sent]
             bare = bare_answers(captures, task.probe, stimulus)
             if any(differs(stimulus, answer, bare) for answer in answers):
                 return True
@@ -185,26 +190,15 @@ def _is_changed(
         for stimulus in task.channel.stimuli
         if (bare := bare_answers(captures, task.probe, stimulus))
         for _, observation in observations
-        if not task.control
-        and (observation.exchange.probe, observation.exchange.channel)
-        == (task.probe, task.channel.name)
-        and observation.exchange.stimulus == stimulus.name
-        and not observation.exchange.control
+        if not task.control and task.has_sent(observation.exchange, stimulus)
     )
 
 
 def _succeeded(task: Task, observations: Sequence[tuple[ProcessCapture, Observation]]) -> bool:
-    own = [
-        (capture, observation)
-        for capture, observation in observations
-        if (observation.exchange.probe, observation.exchange.channel)
-        == (task.probe, task.channel.name)
-        and observation.exchange.control == task.control
-    ]
     shown, valid = [], []
     for stimulus in task.channel.stimuli:
         if stimulus.decisive:
-            attempts = [pair for pair in own if pair[1].exchange.stimulus == stimulus.name]
+            attempts = [pair for pair in observations if task.has_sent(pair[1].exchange, stimulus)]
             shown.append(any(stimulus.evidence.match(attempt).holds for _, attempt in attempts))
             valid.append(any(control_problem(*pair, stimulus) is None for pair in attempts))
     return all(valid) and not all(shown) if task.control else all(shown)

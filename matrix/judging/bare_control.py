@@ -23,17 +23,17 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from matrix.agent.answers import Answer, answer_of, bare_answers, differs, works
+from matrix.agent.answers import LEAST_PROCESSES, Answer, answer_of, bare_answers, differs, works
 from matrix.judging.gate import DecodedProcess, Failure, death, has_died, start_failure
 from matrix.model.capture import BARE
 from matrix.model.fact import Fact, FactKind, fact
-from matrix.model.probe import Channel, Compared, Stimulus
+from matrix.model.probe import Channel, Stimulus
 from matrix.model.reason import Reason
 
-_LEAST_PROCESSES = 3
 _SERVER_ERROR = 500
 
 
@@ -50,7 +50,6 @@ class Way(str, enum.Enum):
 class Breakage:
     """The app works bare and fails under the tracer in every process: `count` of them."""
 
-    way: Way
     count: int
     facts: tuple[Fact, ...]
 
@@ -71,15 +70,17 @@ def bare_result(
     None where nothing fails in every process, or where there was no bare control.
     """
     control = _BareControl(channel, probe, processes)
+    if not control.bare:
+        return None
     own = control.processes(channel.setting)
-    faults = [control.fault(item) for item in own]
-    if not control.bare or not own or None in faults:
+    faults = [fault for item in own if (fault := control.fault(item)) is not None]
+    if not own or len(faults) < len(own):
         return None
     if (failure := control.failure()) is not None:
         return None if any(map(control.is_answered_as_expected, own)) else failure
-    if len(own) < _LEAST_PROCESSES:
+    if len(own) < LEAST_PROCESSES:
         return None
-    return control.breakage([fault for fault in faults if fault is not None])
+    return control.breakage(faults)
 
 
 def bare_failure(
@@ -97,9 +98,8 @@ def bare_failure(
 
 def is_compared(channel: Channel, processes: Sequence[DecodedProcess]) -> bool:
     """Return whether answers of the channel are compared with those of a bare control that ran."""
-    return any(item.process.setting == BARE for item in processes) and any(
-        map(_is_compared, channel.stimuli)
-    )
+    ran = any(item.process.setting == BARE for item in processes)
+    return ran and any(stimulus.is_compared for stimulus in channel.stimuli)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,14 +110,14 @@ class _BareControl:
     probe: str
     all: Sequence[DecodedProcess]
 
-    @property
+    @functools.cached_property
     def bare(self) -> list[DecodedProcess]:
         return [item for item in self.all if item.process.setting == BARE]
 
     @property
     def stimuli(self) -> list[Stimulus]:
         """Return the stimuli that must be answered as they are without the tracer."""
-        return [each for each in self.channel.stimuli if each.decisive or _is_compared(each)]
+        return [each for each in self.channel.stimuli if each.decisive or each.is_compared]
 
     def answers(self, stimulus: Stimulus) -> tuple[Answer, ...]:
         captures = [item.process for item in self.bare if start_failure(item) is None]
@@ -180,27 +180,25 @@ class _BareControl:
     def breakage(self, faults: Sequence[_Fault]) -> Breakage:
         way = Counter(each.way for each in faults).most_common(1)[0][0]
         first = next(each for each in faults if each.way is way)
-        controls = self.processes(self.channel.control)
-        failing = [each for each in controls if self.fault(each, control=True)]
-        off = "unknown"
-        if controls:
-            off = "fails" if len(failing) == len(controls) else "works"
         broken = fact(
             FactKind.BREAKS_APP,
             way=way.value,
             count=len(faults),
-            tracing_off=off if self._control_is_untraced(controls) else "unknown",
+            tracing_off=self._tracing_off(),
             facts=first.facts,
         )
         answers = [
             fact(FactKind.ANSWERED, stimulus=stimulus.name, answer=str(self.answers(stimulus)[0]))
             for stimulus in self.stimuli
         ]
-        return Breakage(way, len(faults), (broken, fact(FactKind.WORKS_BARE, facts=answers)))
+        return Breakage(len(faults), (broken, fact(FactKind.WORKS_BARE, facts=answers)))
 
-    @staticmethod
-    def _control_is_untraced(controls: Iterable[DecodedProcess]) -> bool:
-        return all(not each.process.traced for each in controls)
+    def _tracing_off(self) -> str:
+        """Return whether the app `works` or `fails` with tracing off, or that it is `unknown`."""
+        controls = self.processes(self.channel.control)
+        if not controls or any(each.process.traced for each in controls):
+            return "unknown"
+        return "fails" if all(self.fault(each, control=True) for each in controls) else "works"
 
     def _is_answered(self, item: DecodedProcess, *, control: bool) -> bool:
         sent = item.of(self.probe, self.channel.name, control=control)
@@ -216,7 +214,7 @@ class _BareControl:
             observed = [each for each in sent if each.exchange.stimulus == stimulus.name]
             if not observed or not bare:
                 continue
-            if _is_compared(stimulus):
+            if stimulus.is_compared:
                 others = [differs(stimulus, answer_of(each.exchange), bare) for each in observed]
             else:
                 # A capability may block; only an error that is not its evidence is none of it.
@@ -230,10 +228,6 @@ class _BareControl:
             if all(others):
                 changed.append(_answered(stimulus, answer_of(observed[0].exchange), bare))
         return tuple(changed)
-
-
-def _is_compared(stimulus: Stimulus) -> bool:
-    return stimulus.compared is not Compared.NOTHING
 
 
 def _first_answer(item: DecodedProcess) -> tuple[Fact, ...]:

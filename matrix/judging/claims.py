@@ -18,8 +18,6 @@ import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from packaging.version import Version
-
 from matrix.judging.fallbacks import with_unusable_minimum
 from matrix.judging.findings import FindingTable
 from matrix.judging.parts import judge_part
@@ -94,8 +92,7 @@ def _bounds(part: Part) -> bool:
     """
     if part.before or part.above:
         return True
-    later = part.controls and Version(part.controls[0].ddtrace) < Version(part.minimum.ddtrace)
-    return not part.pick and not later
+    return not part.pick and not part.is_compared_back
 
 
 def roll_up(

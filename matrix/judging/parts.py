@@ -56,8 +56,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
-from packaging.version import Version
-
 from matrix.judging.crashes import CrashCount, suspicious_count
 from matrix.judging.fallbacks import UNUSABLE, fallback_facts
 from matrix.judging.findings import FindingTable
@@ -117,8 +115,7 @@ def _present(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdic
     last = findings.get(part, newest) if newest and newest != part.minimum else None
     if last is not None:
         cells.append(last.cell)
-        earlier = Version(last.cell.ddtrace) < Version(part.minimum.ddtrace)
-        if last.shows is not Observed.PRESENT and not earlier:
+        if last.shows is not Observed.PRESENT and not part.is_compared_back:
             remarks.append(_because(FactKind.NEWEST_LACKS, last, minimum=part.minimum.id))
             control = findings.first_control(part)
             if control is not None:
@@ -178,7 +175,7 @@ def _absent(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict
             remarks=_notes(minimum),
         )
     failed = list(itertools.takewhile(lambda item: item is not control, compared))
-    earlier = Version(control.cell.ddtrace) < Version(part.minimum.ddtrace)
+    earlier = control.cell.is_earlier(part.minimum)
     shown = fact(
         FactKind.EARLIER_SHOWS if earlier else FactKind.CONTROL_SHOWS,
         control.cell,

@@ -74,6 +74,10 @@ class Cell:
             self.as_of or dt.date.min,
         )
 
+    def is_earlier(self, other: Cell) -> bool:
+        """Return whether its release of the tracer is earlier than that of another cell."""
+        return Version(self.ddtrace) < Version(other.ddtrace)
+
     @classmethod
     def parse(cls, text: str) -> Cell:
         """Return the cell with the id `text`; raise ValueError for anything else."""

@@ -62,6 +62,14 @@ class Part:
     later: tuple[Cell, ...] = ()
 
     @property
+    def is_compared_back(self) -> bool:
+        """Return whether its first control is an earlier release of the tracer.
+
+        That is so for the newest release of a branch, which the documented minimum stands beside.
+        """
+        return bool(self.controls) and self.controls[0].is_earlier(self.minimum)
+
+    @property
     def required(self) -> tuple[Cell, ...]:
         """Return the cells that are always run; the others are in reserve."""
         neighbours = (cell for cell in (self.before, self.above) if cell)

@@ -139,6 +139,11 @@ class Stimulus:
     plain: int | None = None
     compared: Compared = Compared.NOTHING
 
+    @property
+    def is_compared(self) -> bool:
+        """Return whether any part of an answer must be as it is without the tracer."""
+        return self.compared is not Compared.NOTHING
+
 
 @dataclasses.dataclass(frozen=True)
 class RemoteConfig:

@@ -41,22 +41,27 @@ def parse_distributions(value: object) -> tuple[NamedDistribution, ...]:
         return (NamedDistribution(SpecifierSet(), _distribution(value)),)
     if not value or not isinstance(value, list):
         raise ValueError("expected a string or a list of pairs")
-    pairs = map(_pair, value)
     return tuple(
-        NamedDistribution(SpecifierSet(versions), _distribution(name)) for versions, name in pairs
+        NamedDistribution(SpecifierSet(versions), _distribution(name))
+        for versions, name in parse_pairs(value)
     )
 
 
 def parse_synonyms(value: object) -> tuple[tuple[str, str], ...]:
     """Parse the literal SYNONYMS; raise ValueError where it is invalid."""
-    if not isinstance(value, list):
-        raise ValueError("expected a list of pairs")  # noqa: TRY004 - all problems are one kind
-    pairs = [_pair(item) for item in value]
+    pairs = parse_pairs(value)
     for name, distribution in pairs:
         if not _SLUG.fullmatch(name):
             raise ValueError(f"{name!r} is not the name of a row (expected such as 'psycopg2')")
         _distribution(distribution)
     return tuple(pairs)
+
+
+def parse_pairs(value: object) -> list[tuple[str, str]]:
+    """Parse a list of pairs of strings; raise ValueError where it is none."""
+    if not isinstance(value, list):
+        raise ValueError("expected a list of pairs")  # noqa: TRY004 - all problems are one kind
+    return [_pair(item) for item in value]
 
 
 def _pair(item: object) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from matrix.errors import UsageError, did_you_mean
 from matrix.probes.distributions import (
     NamedDistribution,
     parse_distributions,
+    parse_pairs,
     parse_synonyms,
     pick_distribution,
 )
@@ -307,25 +308,14 @@ def _parse_texts(value: object) -> tuple[str, ...]:
     return tuple(map(_parse_text, value))
 
 
-def _parse_pairs(value: object) -> list[tuple[str, str]]:
-    if not isinstance(value, list):
-        raise ValueError("expected a list of pairs")  # noqa: TRY004
-    pairs = []
-    for item in value:
-        if not (isinstance(item, list | tuple) and len(item) == 2):  # noqa: PLR2004 - a pair
-            raise ValueError(f"expected a pair, not {item!r}")
-        pairs.append((_parse_text(item[0]), _parse_text(item[1])))
-    return pairs
-
-
 def _parse_pythons(value: object) -> tuple[tuple[SpecifierSet, SpecifierSet], ...]:
-    pairs = [("", value)] if isinstance(value, str) else _parse_pairs(value)
+    pairs = [("", value)] if isinstance(value, str) else parse_pairs(value)
     return tuple((SpecifierSet(versions), SpecifierSet(pythons)) for versions, pythons in pairs)
 
 
 def _parse_also(value: object) -> tuple[tuple[SpecifierSet, str], ...]:
     return tuple(
-        (SpecifierSet(versions), str(Requirement(text))) for versions, text in _parse_pairs(value)
+        (SpecifierSet(versions), str(Requirement(text))) for versions, text in parse_pairs(value)
     )
 
 

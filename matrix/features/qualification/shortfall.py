@@ -8,7 +8,7 @@ from matrix.judging.sentences import breakage_line, short_evidence_text
 from matrix.model.reason import Reason
 from matrix.model.verdict import PartVerdict, Verdict
 
-NAMED = frozenset({"breaks-app", "crashes"})
+NAMED = frozenset({Reason.BREAKS_APP.value, Reason.CRASHES.value})
 """Reasons that are the names of ways in which a release fails: the kinds of such shortfalls."""
 
 
