@@ -20,7 +20,7 @@ from matrix.model.reason import Reason
 from matrix.system.files import is_disk_full
 from matrix.system.processes import CHILDREN, ProcessTree
 
-if sys.platform != "win32":
+with contextlib.suppress(ImportError):  # Windows has none
     import fcntl
 
 LINUX_ONLY = "images of Debian's packages can be built on Linux only"
