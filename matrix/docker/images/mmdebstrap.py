@@ -20,9 +20,6 @@ from matrix.model.reason import Reason
 from matrix.system.files import is_disk_full
 from matrix.system.processes import CHILDREN, ProcessTree
 
-with contextlib.suppress(ImportError):  # Windows has none
-    import fcntl
-
 LINUX_ONLY = "images of Debian's packages can be built on Linux only"
 """The reason why no image is built elsewhere."""
 
@@ -82,6 +79,8 @@ def open_build_folder(parent: Path | None = None) -> Iterator[BuildFolder]:
     """
     if sys.platform == "win32":  # the folder is locked by flock(2)
         raise ImageError(Reason.NO_IMAGE, LINUX_ONLY)
+    import fcntl  # noqa: PLC0415 - POSIX
+
     parent = parent or Path(tempfile.gettempdir())
     try:
         _sweep(parent)
@@ -102,6 +101,8 @@ def open_build_folder(parent: Path | None = None) -> Iterator[BuildFolder]:
 def _sweep(parent: Path) -> None:
     if sys.platform == "win32":
         return
+    import fcntl  # noqa: PLC0415 - POSIX
+
     for folder in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):  # of another user, or locked by a living run
             status = folder.lstat()
