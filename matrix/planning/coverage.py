@@ -74,7 +74,10 @@ class Coverage:
     def rule(self, claim: Claim) -> CoverageRule | Reason:
         """Return the rule for a claim, or the reason why it has none."""
         kind = claim.kind.value
-        if claim.get("deployment") in self.deployments and claim.kind is ClaimKind.DEPLOYMENT:
+        deployment = claim.get("deployment")
+        if deployment and deployment not in self.deployments:
+            return self.reasons.get(ClaimKind.DEPLOYMENT.value, Reason.NO_PROBE)
+        if deployment and claim.kind is ClaimKind.DEPLOYMENT:
             rule = self.rules.get((ClaimKind.CAPABILITY.value, claim.subject))
             if rule is None:
                 return Reason.NO_PROBE
