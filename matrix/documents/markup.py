@@ -133,8 +133,8 @@ def _named_by_links(text: str) -> str:
     targets = {match[1]: match[2] for match in _REFERENCE.finditer(text)}
 
     def rename(match: re.Match[str]) -> str:
-        told = _TELLING.search(match["url"] or targets.get(match["key"] or "", ""))
-        name = next(filter(None, told.groups()), "") if told else ""
+        telling = _TELLING.search(match["url"] or targets.get(match["key"] or "", ""))
+        name = next(filter(None, telling.groups()), "") if telling else ""
         return f"[{name}]{match['target']}" if name else match[0]
 
     return _TRANSLATED.sub(rename, text)
