@@ -100,10 +100,13 @@ class Problem:
     line: int
     message: str
     suggestion: str = ""
+    column: int = 0
+    """1-based position in the line, 0 if the problem is about all of it."""
 
     def __str__(self) -> str:
         tail = f" (did you mean {self.suggestion!r}?)" if self.suggestion else ""
-        return f"{self.document}:{self.line}: {self.message}{tail}"
+        place = f"{self.line}:{self.column}" if self.column else str(self.line)
+        return f"{self.document}:{place}: {self.message}{tail}"
 
 
 class DocumentProblems(UserError):  # noqa: N818 - a group of problems, not one error

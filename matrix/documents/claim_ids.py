@@ -58,6 +58,7 @@ def draft_ids(document: str, drafts: Iterable[ClaimDraft]) -> Iterator[str]:
     repeated row.
     """
     taken: set[str] = set()
+    last_number: dict[str, int] = {}
     for draft in drafts:
         scope = dict(draft.scope)
         parts = [document, draft.kind.value, draft.subject]
@@ -70,10 +71,11 @@ def draft_ids(document: str, drafts: Iterable[ClaimDraft]) -> Iterator[str]:
         for suffix in map(_part, draft.id_suffixes):
             if candidate in taken and suffix:
                 candidate = f"{candidate}/{suffix}"
-        number, name = 1, candidate
+        number, name = last_number.get(candidate, 1), candidate
         while name in taken:
             number += 1
             name = f"{candidate}/{number}"
+        last_number[candidate] = number
         taken.add(name)
         yield name
 

@@ -9,20 +9,13 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from matrix.documents.blocks import Heading, Table, Text, blocks
 from matrix.documents.claim_ids import document_names, draft_ids
+from matrix.documents.markup import STRUCK_OUT_TAG, PageProblem, PlainMarkdown, plain_markdown
 from matrix.documents.notes import read_note, section_of
 from matrix.documents.other_tracers import check_page, without_other_tracers
-from matrix.documents.source import (
-    DocumentSource,
-    Heading,
-    Table,
-    Tag,
-    Text,
-    blocks,
-    load_source,
-    plain_markdown,
-)
-from matrix.documents.table_reader import ClaimDraft, Column, TableProblem, read_columns, read_table
+from matrix.documents.source import DocumentSource, check_format, load_source
+from matrix.documents.table_reader import ClaimDraft, Column, read_columns, read_table
 from matrix.documents.vocabulary import Vocabulary, language_of, load_vocabulary
 from matrix.errors import DocumentProblems, Problem, UnreadableInputError
 from matrix.model.claim import Claim
@@ -80,16 +73,18 @@ def read_document(
     """
     source = load_source(path)
     document = name or path.stem
-    lines, tags = plain_markdown(source.lines)
-    code = language or language_of(source, lines)
+    check_format(source)
+    page = plain_markdown(source.lines)
+    code = language or language_of(source, page.lines)
     vocabulary = load_vocabulary(code)
-    check_page(source, lines, vocabulary)
-    lines, skipped_sections = without_other_tracers(lines, tags, vocabulary)
+    check_page(source, page.lines, vocabulary)
+    lines, skipped_sections = without_other_tracers(page, vocabulary)
     outcomes = list(_outcomes(lines, vocabulary))
     drafts = [(heading, item) for heading, item in outcomes if isinstance(item, ClaimDraft)]
     drafts.sort(key=lambda pair: pair[1].line)
-    problems = [item for _, item in outcomes if isinstance(item, TableProblem)]
-    notices = [*skipped_sections, *_partial_notices(tags, vocabulary)]
+    problems = [item for _, item in outcomes if isinstance(item, PageProblem)]
+    problems += page.problems
+    notices = [*skipped_sections, *_unread_tags(page, vocabulary)]
     if not drafts and not problems and not notices:
         raise UnreadableInputError(
             f"{path}: no compatibility table and no recognized note in {len(lines)} lines",
@@ -98,8 +93,8 @@ def read_document(
         )
     return ReadDocument(
         tuple(_claims(drafts, document, source, vocabulary)),
-        tuple(_located(problems, document)),
-        tuple(_located(notices, document)),
+        tuple(_located(problems, document, source)),
+        tuple(_located(notices, document, source)),
     )
 
 
@@ -115,7 +110,7 @@ def _read_or_problem(
 
 def _outcomes(
     lines: Sequence[str], vocabulary: Vocabulary
-) -> Iterator[tuple[str, ClaimDraft | TableProblem]]:
+) -> Iterator[tuple[str, ClaimDraft | PageProblem]]:
     """Yield the drafts and problems of each block with the heading above it."""
     for block in blocks(lines):
         if isinstance(block, Heading):
@@ -123,7 +118,7 @@ def _outcomes(
         heading = block.headings[-1].text if block.headings else ""
         if isinstance(block, Table):
             section = section_of(block.headings, vocabulary)
-            outcomes: Iterable[ClaimDraft | TableProblem] = read_table(block, vocabulary, section)
+            outcomes: Iterable[ClaimDraft | PageProblem] = read_table(block, vocabulary, section)
         else:
             outcomes = read_note(block, vocabulary)
         for outcome in outcomes:
@@ -154,17 +149,29 @@ def _claims(
         )
 
 
-def _partial_notices(tags: Iterable[Tag], vocabulary: Vocabulary) -> Iterator[TableProblem]:
-    for tag in tags:
-        if tag.name not in {"partial", "include"} or vocabulary.exactly("partials", tag.arguments):
+def _unread_tags(page: PlainMarkdown, vocabulary: Vocabulary) -> Iterator[PageProblem]:
+    """Yield a notice for each tag in whose place something stands on the published page."""
+    for tag in page.tags:
+        if tag.name.startswith("/") or vocabulary.exactly("shortcodes", tag.name):
             continue
-        message = f"content of a partial is not in this file: {tag.arguments}"
-        yield TableProblem(tag.line, message)
+        if tag.name in {"partial", "include"}:
+            if not vocabulary.exactly("partials", tag.arguments):
+                message = f"content of a partial is not in this file: {tag.arguments}"
+                yield PageProblem(tag.line, message)
+        elif tag.name == STRUCK_OUT_TAG:
+            yield PageProblem(tag.line, "struck-out text is not read")
+        else:
+            message = f"content of a shortcode is not in this file: {tag.name}"
+            yield PageProblem(tag.line, message, written=tag.name)
 
 
-def _located(problems: Iterable[TableProblem], document: str) -> Iterator[Problem]:
+def _located(
+    problems: Iterable[PageProblem], document: str, source: DocumentSource
+) -> Iterator[Problem]:
     for problem in sorted(problems, key=lambda problem: problem.line):
-        yield Problem(document, problem.line, problem.message, problem.suggestion)
+        line = source.lines[problem.line - 1] if problem.line <= len(source.lines) else ""
+        column = line.find(problem.written) + 1 if problem.written else 0
+        yield Problem(document, problem.line, problem.message, problem.suggestion, column)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,9 +214,8 @@ class PageLayout:
 def read_layout(path: Path, language: str) -> PageLayout:
     """Return the layout of a page; raise `UnreadableInputError` if it is not text."""
     source = load_source(path)
-    lines, tags = plain_markdown(source.lines)
     vocabulary = load_vocabulary(language)
-    lines, _ = without_other_tracers(lines, tags, vocabulary)
+    lines, _ = without_other_tracers(plain_markdown(source.lines), vocabulary)
     page = list(blocks(lines))
     tables = [block for block in page if isinstance(block, Table)]
     return PageLayout(

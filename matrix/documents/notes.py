@@ -1,102 +1,31 @@
-"""Read claims from texts: notes, and bullet lists in place of tables.
+"""Read claims from texts: notes, which are sentences recognized by words of the vocabulary.
 
-Notes are sentences recognized by words of the vocabulary. A note's `as_written` is the matched
-words, never its sentence. The database API's note is one claim that names its databases in the
-scope's `note`. List items look like `Django 2.0+` or `Alpine Linux (musl) x86-64`.
+A note's `as_written` is the matched words, never its sentence. The database API's note is one claim
+that names its databases in the scope's `note`. A sentence that denies, restricts or negates what it
+says in words that are not understood is a problem, never a claim.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from matrix.documents.source import Heading, Text
-from matrix.documents.table_reader import ClaimDraft, Outcome, TableProblem, read_name
-from matrix.documents.text import comparable, phrase_in, plain
-from matrix.documents.versions import VersionsError, read_versions, series, specifiers
+from matrix.documents.blocks import Heading, Text
+from matrix.documents.list_items import read_list_item
+from matrix.documents.markup import PageProblem
+from matrix.documents.prose import read_prose
+from matrix.documents.table_reader import ClaimDraft, Outcome
+from matrix.documents.text import comparable, phrase_in, plain, sentences, shortened
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind, Status
 
-_KINDS = {
-    "frameworks": ClaimKind.FRAMEWORK,
-    "web-frameworks": ClaimKind.FRAMEWORK,
-    "datastores": ClaimKind.INTEGRATION,
-    "libraries": ClaimKind.INTEGRATION,
-    "runtimes": ClaimKind.RUNTIME,
-}
-_SYSTEM_SECTIONS = {"runtimes", "compatibility"}
-_ITEM = re.compile(r"(?P<name>[^\W\d][\w .+/-]*?)[ :]+(?P<versions>(?:[<>=~]|v?\d).*)")
-
-
-def read_list_item(text: Text, section: str, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
-    """Return the claims of a bullet of a name and versions, or None for any other text."""
-    if text.kind == "bullet" and section in _SYSTEM_SECTIONS:
-        systems = _systems(text, vocabulary)
-        if systems is not None:
-            return systems
-    kind = _KINDS.get(section)
-    item = _ITEM.fullmatch(plain(text.text))
-    if kind is None or item is None or text.kind != "bullet":
-        return None
-    name = read_name(item["name"], vocabulary)
-    try:
-        alternatives = read_versions(item["versions"], vocabulary)
-    except VersionsError:
-        return None
-    if name is None or not alternatives:
-        return None
-    claimed: list[tuple[str, str, tuple[tuple[str, str], ...]]]
-    if kind is ClaimKind.RUNTIME:
-        runtime = vocabulary.exactly("runtimes", item["name"])
-        if runtime is None:
-            return None
-        claimed = [
-            (runtime, "", (("python", series(alternative)),)) for alternative in alternatives
-        ]
-    else:
-        claimed = [(name.subject, specifier, ()) for specifier in specifiers(alternatives)]
-    written = item["versions"]
-    return [
-        ClaimDraft(
-            kind, subject, specifier, written, Status.SUPPORTED, text.line, scope, (specifier,)
-        )
-        for subject, specifier, scope in claimed
-    ]
-
-
-def _systems(text: Text, vocabulary: Vocabulary) -> list[ClaimDraft] | None:
-    """Return the claims of `Windows (msvc) x86, x86-64`: one for each processor."""
-    written = plain(text.text)
-    for space in re.finditer(r" ", written):
-        system = vocabulary.exactly("systems", written[: space.start()])
-        if system is None:
-            continue
-        parts = [part for part in re.split(r"[,\u3001]", written[space.end() :]) if part.strip()]
-        cpus = [
-            vocabulary.exactly(f"cpus-{system}", part) or vocabulary.exactly("cpus", part)
-            for part in parts
-        ]
-        if cpus and all(cpus):
-            return [
-                ClaimDraft(
-                    ClaimKind.RUNTIME,
-                    "cpython",
-                    "",
-                    written,
-                    Status.SUPPORTED,
-                    text.line,
-                    (("os", system), ("cpu", cpu or "")),
-                )
-                for cpu in cpus
-            ]
-    return None
-
-
+_SYSTEMS = {"host", "windows-host", "macos-host"}
+"""Deployments that a heading about an operating system would name, too."""
 _TRANSPARENT = {"capability-notes"}
 _SECTIONS_WITHOUT_CLAIMS = {"", "reading"}
 _NAMED = re.compile(r"\{([a-z-]+)\}")
-_MAX_SHOWN = 60
 _VERSIONED = re.compile(r"(?<![\w.])v?\d+\.\d+|\d\+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)+")
 
@@ -127,6 +56,12 @@ def section_of(headings: tuple[Heading, ...], vocabulary: Vocabulary) -> str:
     return ""
 
 
+def deployment_of(headings: tuple[Heading, ...], vocabulary: Vocabulary) -> str:
+    """Return the deployment that a heading above names, "" for none."""
+    found = (vocabulary.exactly("deployments", heading.text) for heading in reversed(headings))
+    return next((key for key in found if key is not None and key not in _SYSTEMS), "")
+
+
 def read_note(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
     """Yield the claims of a text, or a problem if it looks like a claim but is not recognized.
 
@@ -142,38 +77,70 @@ def read_note(text: Text, vocabulary: Vocabulary) -> Iterator[Outcome]:
     whole = comparable(text.text)
     if not whole:
         return
-    matches = list(_matches(text, whole, vocabulary))
+    matches = _matches(text.kind, whole, vocabulary)
     complete = [match for match in matches if len(match.words) == match.required]
-    for match in complete:
-        yield _draft(match, text, whole, section, vocabulary)
-    listed = None if complete else read_list_item(text, section, vocabulary)
+    if complete:
+        yield from _sentence_claims(complete, text, whole, section, vocabulary)
+        return
+    listed = read_list_item(text, section, vocabulary)
     if listed is not None:
         yield from listed
-    if complete or listed is not None:
         return
     if any(form in whole for form in vocabulary.forms("prose", "harmless")):
         return
     if _looks_like_claim(text, whole, section, vocabulary):
         near = max(matches, key=lambda match: match.share, default=None)
-        words = plain(text.text)
-        shown = (
-            words
-            if len(words) <= _MAX_SHOWN
-            else words[:_MAX_SHOWN].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
-        )
-        yield TableProblem(text.line, f"unrecognized note: {shown!r}", near.subject if near else "")
+        message = f"unrecognized note: {shortened(plain(text.text))!r}"
+        yield PageProblem(text.line, message, near.subject if near else "")
+    elif text.kind == "paragraph" and section != "reading":
+        yield from read_prose(text, vocabulary)
 
 
-def _matches(text: Text, whole: str, vocabulary: Vocabulary) -> Iterator[_Match]:
-    """Yield the best match of each subject that matches at all."""
+def _sentence_claims(
+    complete: Sequence[_Match], text: Text, whole: str, section: str, vocabulary: Vocabulary
+) -> Iterator[Outcome]:
+    """Yield the claim of each match, judged by its own sentence, and unread denials beside them."""
+    parts = {comparable(part): part for part in sentences(plain(text.text))}
+    read = set()
+    for match in complete:
+        own = [part for part in parts if all(word in part for word in match.words)] or [whole]
+        read.update(own[:1])
+        yield _draft(match, text, own[0], section, vocabulary)
+    if whole in read:
+        return
+    for part in parts.keys() - read:
+        denials = vocabulary.forms("prose", "denials")
+        if any(form in part for form in denials) or _doubt(part, vocabulary):
+            message = f"unrecognized note: {shortened(parts[part])!r}"
+            yield PageProblem(text.line, message, written=parts[part])
+
+
+def _doubt(sentence: str, vocabulary: Vocabulary) -> str:
+    """Return the word of a sentence that restricts what it says, or negates it without a denial."""
+    for form in vocabulary.forms("prose", "known-negations"):
+        sentence = sentence.replace(form, " ")
+    for form in vocabulary.forms("prose", "exceptions"):
+        if phrase_in(form, sentence):
+            return form
+    if any(form in sentence for form in vocabulary.forms("prose", "denials")):
+        return ""
+    negations = vocabulary.forms("prose", "negations")
+    return next((form for form in negations if phrase_in(form, sentence)), "")
+
+
+@functools.lru_cache(maxsize=1024)
+def _matches(kind: str, whole: str, vocabulary: Vocabulary) -> tuple[_Match, ...]:
+    """Return the best match of each subject that matches at all."""
+    found = []
     bullets_only = set(vocabulary.forms("prose", "bullet-notes"))
     for subject, alternatives in vocabulary.notes.items():
-        if text.kind != "bullet" and subject in bullets_only:
+        if kind != "bullet" and subject in bullets_only:
             continue
         matches = [_match(subject, item, whole, vocabulary) for item in alternatives]
         best = max(filter(None, matches), key=lambda match: match.share, default=None)
         if best is not None and best.words:
-            yield best
+            found.append(best)
+    return tuple(found)
 
 
 def _match(
@@ -197,13 +164,17 @@ def _match(
     return _Match(subject, tuple(words), required, capability)
 
 
-def _draft(
-    match: _Match, text: Text, whole: str, section: str, vocabulary: Vocabulary
-) -> ClaimDraft:
+def _draft(match: _Match, text: Text, own: str, section: str, vocabulary: Vocabulary) -> Outcome:
+    """Return the claim of a match; `own` is the sentence that says whether it is denied."""
+    whole = comparable(text.text)
     counts = [sum(word in comparable(line) for word in match.words) for line in text.lines]
     nearest_line = counts.index(max(counts))
     sentence = comparable(text.lines[nearest_line]) if max(counts) == len(match.words) else whole
-    denied = any(form in sentence for form in vocabulary.forms("prose", "denials"))
+    line = text.line + nearest_line
+    if doubt := _doubt(own, vocabulary):
+        message = f"note about {match.subject} with words that are not understood: {doubt!r}"
+        return PageProblem(line, message)
+    denied = any(form in own for form in vocabulary.forms("prose", "denials"))
     scope = [("capability", match.capability)] if match.capability else []
     if match.subject == "db-api":
         mentions = [
@@ -215,24 +186,31 @@ def _draft(
         databases = dict.fromkeys(key for _, key in sorted(mentions))
         if databases:
             scope.append(("note", ", ".join(databases)))
-    version = _NUMBER.search(sentence) if match.subject.endswith("-minimum") else None
+    if deployment := deployment_of(text.headings, vocabulary):
+        scope.append(("deployment", deployment))
+    is_minimum = match.subject.endswith("-minimum")
+    version = _NUMBER.search(sentence) if is_minimum else None
+    if is_minimum and version is None:
+        return PageProblem(line, f"no version in the note about {match.subject}")
     return ClaimDraft(
         ClaimKind.NOTE,
         match.subject,
         f">={version[0]}" if version else "",
         " \N{HORIZONTAL ELLIPSIS} ".join(match.words),
         Status.NOT_SUPPORTED if denied else Status.SUPPORTED,
-        text.line + nearest_line,
+        line,
         tuple(scope),
         (section or "page",),
     )
 
 
-def _stray_row(text: Text) -> TableProblem | None:
+def _stray_row(text: Text) -> PageProblem | None:
     for offset, line in enumerate(text.lines):
         if line.lstrip().startswith("|") or "<table" in line.casefold():
-            return TableProblem(
-                text.line + offset, f"table row outside any table: {line.strip()[:_MAX_SHOWN]!r}"
+            return PageProblem(
+                text.line + offset,
+                f"table row outside any table: {shortened(line.strip())!r}",
+                written=line.strip(),
             )
     return None
 

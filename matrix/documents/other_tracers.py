@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from matrix.documents.source import DocumentSource, Tag
-from matrix.documents.table_reader import TableProblem
-from matrix.documents.text import plain
+from matrix.documents.markup import PageProblem, PlainMarkdown, Tag
+from matrix.documents.source import DocumentSource
+from matrix.documents.text import comparable, plain
 from matrix.documents.vocabulary import OUR_TRACER, Vocabulary
 from matrix.errors import UnreadableInputError
 
 _HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*$")
 _TITLE = re.compile(r"[\"']([^\"']*)[\"']")
-_SECTIONS = {"tab", "collapse-content", "collapse_content", "programming-lang"}
+_SECTIONS = {"tab", "collapse-content", "collapse_content", "programming-lang", "if"}
+_NEGATED = re.compile(r"\bnot\b|!=")
+_OTHERS = "other"
+"""The title of a section that is shown for all languages but ours."""
 
 
 def check_page(source: DocumentSource, lines: Sequence[str], vocabulary: Vocabulary) -> None:
@@ -35,29 +38,52 @@ def check_page(source: DocumentSource, lines: Sequence[str], vocabulary: Vocabul
 
 
 def without_other_tracers(
-    lines: Sequence[str], tags: Iterable[Tag], vocabulary: Vocabulary
-) -> tuple[list[str], list[TableProblem]]:
+    page: PlainMarkdown, vocabulary: Vocabulary
+) -> tuple[list[str], list[PageProblem]]:
     """Return the lines with sections of other tracers blanked, and a notice for each of those.
 
-    A section is a tab, a collapsible block or what is under a heading.
+    A section is a tab, a collapsible block, what is shown for one language only or what is under a
+    heading.
     """
-    remaining = list(lines)
+    remaining = list(page.lines)
     notices = []
-    for start, end, title in [*_tagged(tags, len(remaining)), *_headed(remaining)]:
-        tracer = vocabulary.exactly("tracers", title)
-        if tracer is None or tracer == OUR_TRACER:
+    for start, end, title in [*_tagged(page.tags, len(remaining)), *_headed(remaining)]:
+        tracer = _tracer(title, vocabulary)
+        if tracer in {None, OUR_TRACER}:
             continue
         if any(line.strip() for line in remaining[start - 1 : end]):
-            notices.append(TableProblem(start, f"skipped a section about the {tracer} tracer"))
+            whose = f"the {tracer} tracer" if tracer != _OTHERS else "other tracers"
+            notices.append(PageProblem(start, f"skipped a section about {whose}"))
             remaining[start - 1 : end] = [""] * (end - start + 1)
     return remaining, notices
+
+
+def _tracer(title: str, vocabulary: Vocabulary) -> str | None:
+    """Return the tracer that a title names: `Java`, `Java tracer`, `For Java`."""
+    if title == _OTHERS:
+        return _OTHERS
+    if exact := vocabulary.exactly("tracers", title):
+        return exact
+    found = vocabulary.within("tracers", title)
+    if found is None:
+        return None
+    rest = comparable(title).replace(found[1], " ", 1).split()
+    return found[0] if set(rest) <= set(vocabulary.forms("prose", "tracer-words")) else None
 
 
 def _tagged(tags: Iterable[Tag], last: int) -> Iterator[tuple[int, int, str]]:
     """Yield first line, last line and title of each tab or collapsible block."""
     open_tags: list[tuple[str, int, str]] = []
     for tag in tags:
-        if tag.name in _SECTIONS:
+        if tag.name == "if":
+            open_tags.append((tag.name, tag.line, _condition(tag.arguments)))
+        elif tag.name in {"else", "elseif"} and open_tags and open_tags[-1][0] == "if":
+            name, start, title = open_tags.pop()
+            yield start, tag.line, title
+            # Ours was shown above, so that the rest is for others.
+            below = _OTHERS if title == OUR_TRACER else _condition(tag.arguments)
+            open_tags.append((name, tag.line, below))
+        elif tag.name in _SECTIONS:
             match = _TITLE.search(tag.arguments)
             open_tags.append((tag.name, tag.line, match[1] if match else tag.arguments))
         elif tag.name[1:] in _SECTIONS and tag.name.startswith("/"):
@@ -68,6 +94,14 @@ def _tagged(tags: Iterable[Tag], last: int) -> Iterator[tuple[int, int, str]]:
                     break
     for _, start, title in open_tags:
         yield start, last, title
+
+
+def _condition(arguments: str) -> str:
+    """Return the title of what is shown under a condition such as `equals($lang, "java")`."""
+    languages = _TITLE.findall(arguments)
+    if OUR_TRACER in languages:
+        return _OTHERS if _NEGATED.search(arguments) else OUR_TRACER
+    return languages[0] if len(languages) == 1 and not _NEGATED.search(arguments) else ""
 
 
 def _headed(lines: Sequence[str]) -> Iterator[tuple[int, int, str]]:

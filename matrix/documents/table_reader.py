@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from matrix.documents import tables
-from matrix.documents.source import Table, TableRow
+from matrix.documents.blocks import Table, TableRow
+from matrix.documents.markup import STRUCK_OUT, PageProblem
 from matrix.documents.text import plain, slug
 from matrix.documents.versions import Promise, PromiseError, read_promise
 from matrix.documents.vocabulary import OUR_TRACER, Vocabulary
@@ -26,11 +27,14 @@ SUPPORT = "support"
 UNKNOWN = "unknown"
 Scope: TypeAlias = tuple[tuple[str, str], ...]
 
+_DECISIVE = {SUPPORT, "versions", "minimum", "automatic", "level", "cpu", "ddtrace"}
 _REPEATABLE = {SUPPORT, UNKNOWN, "documentation"}
 _NOTE_FORMATS = {"note": "{}", "agent": "Datadog Agent {}"}
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ARROW = re.compile(r"^(?:-+>|-+&gt;|\u2192|\u21b3|\u2022)\s*")
 _LINKED = re.compile(r"\[([^\[\]]+)\][ ]?(?:\[[^\[\]]*\]|\([^()]*\))")
+_SEVERAL = re.compile(r"\s*[,\u3001]\s*|\s+[/&]\s+")
+_JOINT = re.compile(r"[/,&\u3001\u30fb]|(?<!\w)(?:and|or)(?!\w)", re.IGNORECASE)
 _BRACKETED = re.compile(r"[(\uff08]([^()\uff08\uff09]*)[)\uff09]")
 
 
@@ -57,16 +61,7 @@ class ClaimDraft:
     id_suffixes: tuple[str, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True)
-class TableProblem:
-    """A row or word on a line that is not understood, with the nearest known word."""
-
-    line: int
-    message: str
-    suggestion: str = ""
-
-
-Outcome: TypeAlias = ClaimDraft | TableProblem
+Outcome: TypeAlias = ClaimDraft | PageProblem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,26 +97,33 @@ class ClaimTable:
         """Return whether there is a column for each of the roles."""
         return {column.role for column in self.columns}.issuperset(roles)
 
-    def unknown(self, row: RowCells, role: str, group: str, thing: str) -> TableProblem:
+    def unknown(self, row: RowCells, role: str, group: str, thing: str) -> PageProblem:
         """Return the problem of a cell that should have a word of a group of the vocabulary."""
         near = self.vocabulary.nearest(group, row[role])
-        return TableProblem(row.line, f"unknown {thing} {plain(row[role])!r}", near)
+        return PageProblem(row.line, f"unknown {thing} {plain(row[role])!r}", near, row[role])
 
-    def rows(self) -> Iterator[RowCells | TableProblem]:
+    def rows(self) -> Iterator[RowCells | PageProblem]:
         """Yield the rows, those joined by `<br/>` one by one; skip empty rows.
 
         Text beyond the last column is a problem, except after a column of links: a link's address
         may contain a pipe.
         """
         for row in self.source.rows:
+            if not any(plain(cell) for cell in row.cells):
+                continue
+            missing = [c for c in self.columns[len(row.cells) :] if c.role in _DECISIVE]
+            struck = next((cell for cell in row.cells if STRUCK_OUT in cell), "")
+            if missing or struck:
+                what = f"row ends before {missing[0].written!r}" if missing else "struck-out cell"
+                yield PageProblem(row.line, f"{what}: the row is not read")
+                continue
             extra = [cell for cell in row.cells[len(self.columns) :] if plain(cell)]
             if extra and self.columns[-1].role != "documentation":
-                yield TableProblem(
+                yield PageProblem(
                     row.line, f"unexpected cell {plain(extra[0])!r} beyond the last column"
                 )
-            if any(plain(cell) for cell in row.cells):
-                for cells in _split_joined(row, len(self.columns)):
-                    yield self._cells(row.line, cells)
+            for cells in _split_joined(row, len(self.columns)):
+                yield self._cells(row.line, cells)
 
     def _cells(self, line: int, cells: tuple[str, ...]) -> RowCells:
         by_role: dict[str, str] = {}
@@ -166,50 +168,71 @@ def _split_joined(row: TableRow, width: int) -> Iterator[tuple[str, ...]]:
 
 @dataclasses.dataclass(frozen=True)
 class Name:
-    """A library's slug; the scope has its backend, its role and other text in brackets (note)."""
+    """A library's slug; the scope has its backend, its role and other text in brackets (note).
+
+    `status` is the one in brackets beside the name: `pymongo (deprecated)`.
+    """
 
     subject: str
     scope: Scope = ()
+    status: Status | None = None
 
 
-def read_name(cell: str, vocabulary: Vocabulary) -> Name | None:
+def read_names(cell: str, vocabulary: Vocabulary) -> tuple[Name, ...]:
     """Parse a cell such as `[Redis][40] [redis-py-cluster][41]` or `aiohttp (client)`.
 
-    Returns None if it contains no name. Of several links the last is the library and the first its
-    backend.
+    Returns nothing if it contains no name, or words beside a link that are not understood. Names
+    with a comma or slash between them are several. Of links without, the last is the library and
+    the first its backend; of a link to a back end and a word beside it, the word is the library.
     """
-    links = [match[1] for match in _LINKED.finditer(cell)]
-    rest = _LINKED.sub(" ", cell)
-    if not links:
-        parts = [part for part in _BREAK.split(cell) if plain(part)]
-        links = [_BRACKETED.sub(" ", part) for part in parts] or [""]
-    name = _canonical(links[-1], vocabulary)
-    if not name:
-        return None
-    scope = []
-    backend = _canonical(links[0], vocabulary) if len(links) > 1 else ""
-    if backend and backend != name:
-        scope.append(("backend", backend))
-    notes = []
-    for text in (plain(match[1]) for match in _BRACKETED.finditer(rest)):
+    scope: list[tuple[str, str]] = []
+    notes: list[str] = []
+    status: Status | None = None
+    for text in (plain(match[1]) for match in _BRACKETED.finditer(_LINKED.sub(" ", cell))):
         if role := vocabulary.exactly("roles", text):
             scope.append(("role", role))
+        elif word := vocabulary.exactly("statuses", text):
+            status = Status(word)
         elif text:
             notes.append(text)
     if notes:
         scope.append(("note", "; ".join(notes)))
-    return Name(name, tuple(scope))
+    named = _named(cell, vocabulary)
+    return tuple(Name(name, (*backend, *scope), status) for name, backend in named)
+
+
+def _named(cell: str, vocabulary: Vocabulary) -> list[tuple[str, Scope]]:
+    """Return the slugs of a cell's names, each with the scope of its backend."""
+    links = [_canonical(match[1], vocabulary) for match in _LINKED.finditer(cell)]
+    if not links:
+        parts = [part for part in _BREAK.split(cell) if plain(part)][-1:]
+        words = [plain(_BRACKETED.sub(" ", part)) for part in parts]
+        names = [_canonical(name, vocabulary) for word in words for name in _SEVERAL.split(word)]
+        return [(name, ()) for name in dict.fromkeys(names) if name]
+    rest = plain(_BRACKETED.sub(" ", _LINKED.sub(" ", _BREAK.sub(" ", cell))))
+    words_beside = _JOINT.sub(" ", rest).strip()
+    name, first = links[-1], links[0]
+    if words_beside:
+        if not vocabulary.exactly("back-ends", first):
+            return []
+        name = _canonical(words_beside, vocabulary)
+    elif _JOINT.search(rest) and all(links):
+        return [(link, ()) for link in dict.fromkeys(links)]
+    if not name:
+        return []
+    has_backend = first and first != name and (words_beside or len(links) > 1)
+    return [(name, (("backend", first),) if has_backend else ())]
 
 
 def read_support(
     table: ClaimTable, row: RowCells, column: Column, cell: str
-) -> Promise | TableProblem:
+) -> Promise | PageProblem:
     """Return the promise of a row's cell in a capability's column, or the problem with it."""
     try:
         return read_promise(cell, table.vocabulary)
     except PromiseError as error:
         message = f"neither yes nor no for {column.written!r}: {error.part!r}"
-        return TableProblem(row.line, message, error.suggestion)
+        return PageProblem(row.line, message, error.suggestion, cell)
 
 
 def merge_scopes(*scopes: Scope) -> Scope:
@@ -247,15 +270,15 @@ def read_table(table: Table, vocabulary: Vocabulary, section: str) -> Iterator[O
         return
     for column in unknown:
         near = vocabulary.nearest("columns", column.written)
-        yield TableProblem(line, f"unknown column {column.written!r}", near)
+        yield PageProblem(line, f"unknown column {column.written!r}", near)
     roles = [column.role for column in columns]
     for role in dict.fromkeys(roles):
         if role not in _REPEATABLE and roles.count(role) > 1:
             headers = [column.written for column in columns if column.role == role]
             message = f"columns with the same role: {', '.join(map(repr, headers))}"
-            yield TableProblem(line, message)
+            yield PageProblem(line, message)
     for row in claim_table.rows():
-        if isinstance(row, TableProblem):
+        if isinstance(row, PageProblem):
             yield row
         else:
             yield from reader.read_row(claim_table, row)
@@ -278,11 +301,11 @@ def _column(header: str, vocabulary: Vocabulary) -> Column:
     return Column(UNKNOWN, written)
 
 
-def _unknown_table(claim_table: ClaimTable, unknown: list[Column]) -> TableProblem:
+def _unknown_table(claim_table: ClaimTable, unknown: list[Column]) -> PageProblem:
     table = claim_table.source
     headers = ", ".join(repr(plain(cell)) for cell in table.header.cells)
     suggestions = (claim_table.vocabulary.nearest("columns", column.written) for column in unknown)
     near = next(filter(None, suggestions), "")
     rows = [row for row in table.rows if any(plain(cell) for cell in row.cells)]
     lines = f" ({len(rows)} rows, lines {rows[0].line}-{rows[-1].line})" if rows else ""
-    return TableProblem(table.header.line, f"unknown kind of table: {headers}{lines}", near)
+    return PageProblem(table.header.line, f"unknown kind of table: {headers}{lines}", near)

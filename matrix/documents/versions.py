@@ -8,12 +8,15 @@ mark, a status word, versions, an end date.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
 
-from matrix.documents.source import NO, YES
+from matrix.documents.markup import NO, YES
 from matrix.documents.text import comparable, plain
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import Status
@@ -76,6 +79,7 @@ class Alternative:
 ANY = Alternative("")
 
 
+@functools.lru_cache(maxsize=4096)
 def read_versions(text: str, vocabulary: Vocabulary) -> tuple[Alternative, ...]:
     """Return the alternatives of a version cell in order; raise `VersionsError` for other text.
 
@@ -87,7 +91,7 @@ def read_versions(text: str, vocabulary: Vocabulary) -> tuple[Alternative, ...]:
 
     def close() -> None:
         if bounds:
-            alternatives.append(Alternative(",".join(op + version for op, version in bounds)))
+            alternatives.extend(_bounded_alternatives(bounds, text))
             bounds.clear()
 
     for part in _symbolic(text, vocabulary).split(","):
@@ -108,6 +112,24 @@ def read_versions(text: str, vocabulary: Vocabulary) -> tuple[Alternative, ...]:
     for alternative in alternatives:
         _check(alternative.specifier, text)
     return tuple(alternatives)
+
+
+def _bounded_alternatives(bounds: Sequence[tuple[str, str]], text: str) -> list[Alternative]:
+    """Return one alternative for bounds, or two where only a union can be meant: `<1, >=3`.
+
+    Raises `VersionsError` for bounds that exclude each other in another order: `>=3, <1`.
+    """
+    lower = [Version(version) for operator, version in bounds if operator in {">=", ">"}]
+    upper = [Version(version) for operator, version in bounds if operator in {"<=", "<"}]
+    written = [operator + version for operator, version in bounds]
+    ends = {version for operator, version in bounds if operator in {">", "<"}}
+    if not lower or not upper or max(lower) < min(upper):
+        return [Alternative(",".join(written))]
+    if max(lower) == min(upper) and not ends & {str(max(lower)), str(min(upper))}:
+        return [Alternative(",".join(written))]
+    if len(written) > 2 or bounds[0][0][0] != "<":  # noqa: PLR2004
+        raise VersionsError(plain(text))
+    return [Alternative(one) for one in written]
 
 
 def specifiers(alternatives: tuple[Alternative, ...]) -> tuple[str, ...]:
@@ -137,20 +159,33 @@ def _symbolic(text: str, vocabulary: Vocabulary) -> str:
     text = unicodedata.normalize("NFKC", plain(text).translate(_SYMBOLS))
     text = text.casefold().translate(_SYMBOLS).replace("=>", ">=").replace("=<", "<=")
     text = re.sub(r"(?<=[\d*x])\s*~\s*(?=v?\d)", "-", text)
-    for form in vocabulary.forms("versions", "range"):
-        text = re.sub(rf"(?<=\d)\s*{_bounded(form)}\s*(?=v?\d)", "-", text)
-    words = [
-        (form, sign)
-        for key, sign in (("later", _LATER), ("up-to", _UP_TO), ("below", _BELOW), ("any", _ANY))
-        for form in vocabulary.forms("versions", key)
-    ]
-    for form, sign in sorted(words, key=lambda pair: len(pair[0]), reverse=True):
-        text = re.sub(_bounded(form), sign, text)
-    for form in vocabulary.forms("versions", "and"):
-        text = re.sub(rf"(?<![<>=~!])\s*{_bounded(form)}\s*(?=[\d<>=~!v])", ",", text)
-    for form in vocabulary.forms("versions", "noise"):
-        text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", " ", text)
+    for pattern, replacement in _word_patterns(vocabulary):
+        text = pattern.sub(replacement, text)
     return re.sub(rf"{_LATER}\s*(?={_RANGE.pattern})", "", text)
+
+
+@functools.lru_cache(maxsize=16)
+def _word_patterns(vocabulary: Vocabulary) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Return patterns for the words of version cells, in order, and what replaces them."""
+    signs = (("later", _LATER), ("up-to", _UP_TO), ("below", _BELOW), ("any", _ANY))
+    words = [(form, sign) for key, sign in signs for form in vocabulary.forms("versions", key)]
+    words.sort(key=lambda pair: len(pair[0]), reverse=True)
+    patterns = [
+        *(
+            (rf"(?<=\d)\s*{_bounded(form)}\s*(?=v?\d)", "-")
+            for form in vocabulary.forms("versions", "range")
+        ),
+        *((_bounded(form), sign) for form, sign in words),
+        *(
+            (rf"(?<![<>=~!])\s*{_bounded(form)}\s*(?=[\d<>=~!v])", ",")
+            for form in vocabulary.forms("versions", "and")
+        ),
+        *(
+            (rf"(?<!\w){re.escape(form)}(?!\w)", " ")
+            for form in vocabulary.forms("versions", "noise")
+        ),
+    ]
+    return tuple((re.compile(pattern), replacement) for pattern, replacement in patterns)
 
 
 def _bounded(form: str) -> str:
@@ -184,6 +219,8 @@ def _alternative(item: str) -> Alternative:
         return ANY
     if match := _RANGE.fullmatch(item):
         first, last = _number(match[1]), _number(match[2])
+        if Version(first) > Version(last):
+            raise VersionsError(_readable(item))
         return Alternative(f">={first},{_upper_bound(last)}", span=(first, last))
     if match := _PLAIN.fullmatch(item):
         if match[2]:
@@ -252,6 +289,8 @@ def read_promise(cell: str, vocabulary: Vocabulary) -> Promise:
     """
     text = comparable(cell.replace(_SELECTOR, ""))
     status: Status | None = None
+    if cell.strip() and not text.strip() and not plain(cell):
+        raise PromiseError(cell.strip(), "")
     if not text.strip("-\N{EN DASH}\N{EM DASH}"):
         return Promise(Status.NOT_SUPPORTED)
     for pattern, mark_status in ((_YES, Status.SUPPORTED), (_NO, Status.NOT_SUPPORTED)):

@@ -74,20 +74,22 @@ class Coverage:
     def rule(self, claim: Claim) -> CoverageRule | Reason:
         """Return the rule for a claim, or the reason why it has none."""
         kind = claim.kind.value
-        if claim.get("deployment") in self.deployments and claim.kind is ClaimKind.DEPLOYMENT:
-            rule = self.rules.get((ClaimKind.CAPABILITY.value, claim.subject))
-            if rule is None:
-                return Reason.NO_PROBE
-            return dataclasses.replace(rule, capability=(claim.subject,))
+        deployment = claim.get("deployment")
+        if deployment and deployment not in self.deployments:
+            return self.reasons.get(ClaimKind.DEPLOYMENT.value, Reason.NO_PROBE)
         reason = self.reasons.get(f"{kind}.{claim.subject}") or self.reasons.get(kind)
-        if reason is not None:
+        if claim.kind is ClaimKind.DEPLOYMENT and deployment:
+            rule = self.rules.get((ClaimKind.CAPABILITY.value, claim.subject))
+            rule = dataclasses.replace(rule, capability=(claim.subject,)) if rule else None
+        elif reason is not None:
             return reason
-        if claim.kind is ClaimKind.FRAMEWORK:
+        elif claim.kind is ClaimKind.FRAMEWORK:
             rule = self.rules.get((ClaimKind.CAPABILITY.value, claim.get("capability") or ""))
-            return rule if rule and claim.subject in self.samples else Reason.NO_PROBE
-        rule = self.rules.get((kind, claim.subject))
-        if rule is None and claim.kind is ClaimKind.INTEGRATION:
-            return self._library_rule(claim)
+            rule = rule if claim.subject in self.samples else None
+        else:
+            rule = self.rules.get((kind, claim.subject))
+            if rule is None and claim.kind is ClaimKind.INTEGRATION:
+                return self._library_rule(claim)
         return rule or Reason.NO_PROBE
 
     def answering(self, claim: Claim, rule: CoverageRule) -> tuple[CoverageRule, ...]:

@@ -108,7 +108,7 @@ class _Planner:
         if isinstance(rule, Reason):
             self.omit(claim, f"{claim.kind.value} {claim.subject}", Unsatisfiable(rule, ""))
             return
-        deployment = claim.get("deployment") if claim.kind is ClaimKind.DEPLOYMENT else None
+        deployment = claim.get("deployment")
         if deployment and deployment not in self.deployments:
             hint = self.coverage.deployments[deployment]
             obstacle = Unsatisfiable(Reason.DEPLOYMENT_NOT_HERE, hint)

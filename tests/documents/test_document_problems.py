@@ -45,7 +45,7 @@ def test_an_unknown_table_names_its_rows() -> None:
     ("text", "line", "word"),
     [
         ("| Threat Detection |\n", 1, "outside"),
-        ("<table><tr><td>Django</td></tr></table>\n", 1, "outside"),
+        ("<table><tr><td>Django</td></tr></table>\n", 1, "unknown kind"),
         ("## Supported frameworks\n\nDjango 9 is not supported.\n", 3, "Django 9"),
         ("Warning: it may rain.\n", 1, "rain"),
         ("## Elsewhere\n\n- Quark 1.8+\n", 3, "Quark"),

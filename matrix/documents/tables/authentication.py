@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
+from matrix.documents.markup import PageProblem
 from matrix.documents.table_reader import (
     SUPPORT,
     ClaimDraft,
     ClaimTable,
     Outcome,
     RowCells,
-    TableProblem,
     TableReader,
-    read_name,
+    read_names,
 )
 from matrix.documents.text import plain
 from matrix.documents.versions import VersionsError, read_versions, series
@@ -20,23 +21,23 @@ from matrix.model.claim import ClaimKind, Status
 
 
 def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
-    name = read_name(row["framework"], table.vocabulary)
+    names = read_names(row["framework"], table.vocabulary)
     try:
         alternatives = read_versions(row["versions"], table.vocabulary)
     except VersionsError as error:
         message = f"invalid version {error.part!r} of {plain(row['framework'])}"
-        yield TableProblem(row.line, message)
+        yield PageProblem(row.line, message, written=row["versions"])
         return
-    if name is None or not alternatives:
-        yield TableProblem(row.line, "row without a name or a version")
+    if not names or not alternatives:
+        yield PageProblem(row.line, "row without a name or a version")
         return
-    for specifier in dict.fromkeys(map(series, alternatives)):
+    for name, specifier in itertools.product(names, dict.fromkeys(map(series, alternatives))):
         yield ClaimDraft(
             ClaimKind.AUTHENTICATION,
             name.subject,
             specifier,
             plain(row["versions"]),
-            Status.SUPPORTED,
+            name.status or Status.SUPPORTED,
             row.line,
             (*name.scope, *row.notes),
             (specifier,),

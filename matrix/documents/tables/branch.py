@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from matrix.documents.table_reader import (
-    ClaimDraft,
-    ClaimTable,
-    Outcome,
-    RowCells,
-    TableProblem,
-    TableReader,
-)
+from matrix.documents.markup import PageProblem
+from matrix.documents.table_reader import ClaimDraft, ClaimTable, Outcome, RowCells, TableReader
 from matrix.documents.text import plain
 from matrix.documents.versions import (
     PromiseError,
@@ -28,16 +22,16 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
     try:
         branches = read_versions(release, table.vocabulary)
     except VersionsError as error:
-        yield TableProblem(row.line, f"invalid release branch {error.part!r}")
+        yield PageProblem(row.line, f"invalid release branch {error.part!r}", written=release)
         return
     if not branches:
-        yield TableProblem(row.line, f"no release branch for {plain(level)!r}")
+        yield PageProblem(row.line, f"no release branch for {plain(level)!r}")
         return
     try:
         promise = read_promise(level, table.vocabulary) if plain(level) else None
     except PromiseError as error:
         message = f"unknown level of support {error.part!r}"
-        yield TableProblem(row.line, message, error.suggestion)
+        yield PageProblem(row.line, message, error.suggestion, level)
         return
     if promise is None or promise.status is None or promise.specifiers:
         yield table.unknown(row, "level", "statuses", "level of support")

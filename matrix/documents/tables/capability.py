@@ -5,14 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from matrix.documents.table_reader import (
-    ClaimDraft,
-    ClaimTable,
-    Outcome,
-    RowCells,
-    TableProblem,
-    TableReader,
-)
+from matrix.documents.markup import PageProblem
+from matrix.documents.table_reader import ClaimDraft, ClaimTable, Outcome, RowCells, TableReader
 from matrix.documents.text import comparable, plain, slug
 from matrix.documents.versions import PromiseError, read_promise
 from matrix.documents.vocabulary import Vocabulary
@@ -43,7 +37,7 @@ def read_capability(cell: str, vocabulary: Vocabulary) -> tuple[str, Status | No
 def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
     name, cell = row["capability"], row["minimum"]
     if not plain(cell):
-        yield TableProblem(row.line, f"no version and no status for {plain(name)!r}")
+        yield PageProblem(row.line, f"no version and no status for {plain(name)!r}")
         return
     capability = read_capability(name, table.vocabulary)
     if capability is None:
@@ -53,7 +47,7 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
         promise = read_promise(cell, table.vocabulary)
     except PromiseError as error:
         message = f"neither a version nor a known status: {error.part!r}"
-        yield TableProblem(row.line, message, error.suggestion)
+        yield PageProblem(row.line, message, error.suggestion, cell)
         return
     subject, status = capability
     for specifier in promise.specifiers or ("",):

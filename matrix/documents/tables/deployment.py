@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from matrix.documents.markup import PageProblem
 from matrix.documents.table_reader import (
     SUPPORT,
     ClaimDraft,
     ClaimTable,
     Outcome,
     RowCells,
-    TableProblem,
     TableReader,
     read_support,
 )
@@ -25,7 +25,7 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
         return
     for column, cell in row.support:
         promise = read_support(table, row, column, cell)
-        if isinstance(promise, TableProblem):
+        if isinstance(promise, PageProblem):
             yield promise
             continue
         for specifier in promise.specifiers or ("",):

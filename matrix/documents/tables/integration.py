@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
-from matrix.documents.source import NO, YES
+from matrix.documents.markup import NO, YES, PageProblem
 from matrix.documents.table_reader import (
     SUPPORT,
     ClaimDraft,
@@ -13,7 +14,6 @@ from matrix.documents.table_reader import (
     Outcome,
     RowCells,
     Scope,
-    TableProblem,
     TableReader,
     merge_scopes,
 )
@@ -23,20 +23,21 @@ from matrix.documents.versions import VersionsError, read_versions, specifiers
 from matrix.documents.vocabulary import Vocabulary
 from matrix.model.claim import ClaimKind
 
+_PYTHON = re.compile(r"[<>=](?:2\.7|3(?:\.\d+)?)(?![\d])")
+
 
 def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
     entry = read_versioned_name(table, row)
-    if isinstance(entry, TableProblem):
+    if isinstance(entry, PageProblem):
         yield entry
         return
-    name = entry.name
     automatic = _automatic(row["automatic"], table.vocabulary) if table.has("automatic") else ()
     if automatic is None:
         near = table.vocabulary.nearest("marks", row["automatic"])
         message = f"neither yes nor no: {plain(row['automatic'])!r}"
-        yield TableProblem(row.line, message, near)
+        yield PageProblem(row.line, message, near, row["automatic"])
         return
-    for specifier in entry.specifiers:
+    for name, specifier in itertools.product(entry.names, entry.specifiers):
         yield ClaimDraft(
             ClaimKind.INTEGRATION,
             name.subject,
@@ -50,7 +51,10 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
 
 
 def _automatic(cell: str, vocabulary: Vocabulary) -> Scope | None:
-    """Return the scope of `yes`, or of `> Python 3.7 yes`; None for any other cell."""
+    """Return the scope of `yes`, or of `> Python 3.7 yes`; None for any other cell.
+
+    A version beside it must be one of Python.
+    """
     text = comparable(cell).replace(YES, "yes").replace(NO, "no")
     match = vocabulary.within("marks", text)
     if match is None:
@@ -65,7 +69,7 @@ def _automatic(cell: str, vocabulary: Vocabulary) -> Scope | None:
         pythons = specifiers(read_versions(condition, vocabulary))
     except VersionsError:
         return None
-    if len(pythons) != 1 or not pythons[0]:
+    if len(pythons) != 1 or not pythons[0] or not _PYTHON.search(pythons[0]):
         return None
     return (("automatic", key), ("automatic_python", pythons[0]))
 

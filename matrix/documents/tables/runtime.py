@@ -5,14 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from matrix.documents.table_reader import (
-    ClaimDraft,
-    ClaimTable,
-    Outcome,
-    RowCells,
-    TableProblem,
-    TableReader,
-)
+from matrix.documents.markup import PageProblem
+from matrix.documents.table_reader import ClaimDraft, ClaimTable, Outcome, RowCells, TableReader
 from matrix.documents.text import plain
 from matrix.documents.versions import Alternative, VersionsError, read_versions, series
 from matrix.documents.vocabulary import Vocabulary
@@ -20,13 +14,15 @@ from matrix.model.claim import ClaimKind, Status
 
 _SEPARATOR = re.compile(r"<br\s*/?>|[,;\u3001\uff0c]|\s/\s", re.IGNORECASE)
 _LAST_PYTHON_2 = 7
+_FIRST_PYTHON_3 = (3, 5)
 _MAX_MINORS = 50
 
 
 def pythons(alternatives: tuple[Alternative, ...]) -> Iterator[str]:
     """Yield a specifier for each Python of a cell.
 
-    `3.5-3.11` yields seven, `3.7+` one. In a range from 2 to 3 the successor of 2.7 is 3.0.
+    `3.5-3.11` yields seven, `3.7+` one. In a range from 2 to 3 the successor of 2.7 is 3.5: who
+    writes `2.7-3.11` does not mean the first releases of 3, which no tracer ever supported.
     """
     for alternative in alternatives:
         minors = _minors(alternative.span) if alternative.span else []
@@ -46,13 +42,16 @@ def _minors(span: tuple[str, str]) -> list[str]:
     minors: list[str] = []
     while (major, minor) <= last and len(minors) < _MAX_MINORS:
         minors.append(f"{major}.{minor}")
-        major, minor = (3, 0) if (major, minor) == (2, _LAST_PYTHON_2) else (major, minor + 1)
+        if (major, minor) == (2, _LAST_PYTHON_2):
+            major, minor = max((3, 0), min(_FIRST_PYTHON_3, last))
+        else:
+            minor += 1
     return minors
 
 
 def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
     vocabulary = table.vocabulary
-    problems: list[TableProblem] = []
+    problems: list[PageProblem] = []
     system = vocabulary.exactly("systems", row["os"]) or ""
     if not system:
         problems.append(table.unknown(row, "os", "systems", "system"))
@@ -84,7 +83,7 @@ def _read_row(table: ClaimTable, row: RowCells) -> Iterator[Outcome]:
 
 
 def _cpus(
-    row: RowCells, system: str, vocabulary: Vocabulary, problems: list[TableProblem]
+    row: RowCells, system: str, vocabulary: Vocabulary, problems: list[PageProblem]
 ) -> list[str]:
     """Return the processors; the meaning of `Intel` or `32bit` depends on the system."""
     cpus = []
@@ -94,7 +93,8 @@ def _cpus(
         cpu = vocabulary.exactly(f"cpus-{system}", part) or vocabulary.exactly("cpus", part)
         if cpu is None:
             near = vocabulary.nearest("cpus", part)
-            problems.append(TableProblem(row.line, f"unknown processor {plain(part)!r}", near))
+            message = f"unknown processor {plain(part)!r}"
+            problems.append(PageProblem(row.line, message, near, part.strip()))
         else:
             cpus.append(cpu)
     if not cpus and not plain(row["cpu"]):
@@ -103,16 +103,17 @@ def _cpus(
 
 
 def _versions(
-    row: RowCells, role: str, vocabulary: Vocabulary, problems: list[TableProblem]
+    row: RowCells, role: str, vocabulary: Vocabulary, problems: list[PageProblem]
 ) -> tuple[Alternative, ...]:
     subject = {"ddtrace": "ddtrace", "runtime-versions": "the runtime"}[role]
     try:
         alternatives = read_versions(row[role], vocabulary)
     except VersionsError as error:
-        problems.append(TableProblem(row.line, f"invalid version {error.part!r} of {subject}"))
+        message = f"invalid version {error.part!r} of {subject}"
+        problems.append(PageProblem(row.line, message, written=row[role]))
         return ()
     if not alternatives:
-        problems.append(TableProblem(row.line, f"no version of {subject}"))
+        problems.append(PageProblem(row.line, f"no version of {subject}"))
     return alternatives
 
 

@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from matrix.documents.source import Text
+from matrix.documents.blocks import Text
 from matrix.documents.tables.runtime import pythons
 from matrix.documents.text import plain
 from matrix.documents.versions import VersionsError, read_versions
