@@ -14,6 +14,9 @@ For each channel, in this order:
    decide (see `matrix.judging.crashes`);
 7. processes that differ make the channel unstable, with the counts; a crash in the soak of the same
    setting that was not counted is one that differs from a channel that showed.
+
+A soak speaks of the feature that its setting enables: for a channel about something else (tags of
+tracing, which need that setting to be seen) its crash is a remark.
 """
 
 from __future__ import annotations
@@ -154,7 +157,8 @@ def _finding(
     crashes = [
         item
         for item in soaks
-        if item.setting == channel.setting
+        if channel.soaked
+        and item.setting == channel.setting
         and _soak_crashed(item)
         and crash_subject(item) not in tolerated
     ]
