@@ -1,6 +1,6 @@
 """Probe of software composition analysis: telemetry lists the distributions of the app.
 
-As documented, telemetry is as a release has it by default. With telemetry forced on, releases before
+As documented, telemetry is as a release has it by default. Where it is forced on, releases before
 the documented minimum report dependencies, too.
 """
 
@@ -27,10 +27,7 @@ PROBE = Probe(
     channels=(
         Channel(name="environment", setting="sca", stimuli=_STIMULI),
         Channel(
-            name="forced-telemetry",
-            setting="forced-telemetry",
-            stimuli=_STIMULI,
-            documented=False,
+            name="forced-telemetry", setting="forced-telemetry", stimuli=_STIMULI, documented=False
         ),
     ),
 )
