@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 from helpers.posix_uses import Names, only_on, uses
+from helpers.run_fakes import process
 
+from matrix.agent.crashes import describe_crash, is_killed
 from matrix.cells.env_vars import interpreter_environment, process_environment
-from matrix.cells.local import describe_crash, parse_ps
+from matrix.cells.local import parse_ps
 from matrix.model.capture import UNISOLATED
 from matrix.system.files import put_in_place
 from matrix.system.paths import project_root
@@ -145,11 +147,13 @@ def test_a_cell_without_namespaces_is_reported_as_not_isolated(platform: str) ->
         (0xC0000005, "died of exception 0xc0000005"),
         (1, ""),
         (255, ""),
+        (1000, ""),
         (0, ""),
     ],
 )
 def test_a_crash_is_distinguished_from_an_exit(code: int, words: str) -> None:
     assert describe_crash(code) == words
+    assert is_killed(process("off", "", "1.9.0", exit_code=code)) is bool(words)
 
 
 def test_marked_processes_are_found_in_the_output_of_ps() -> None:

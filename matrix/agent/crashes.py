@@ -20,8 +20,9 @@ COUNT = "count"
 """The purpose of a process that is only counted."""
 _SOAK = "soak"
 _START = "start"
-# Larger exit codes are exceptions of Windows, and negative ones signals.
-_LARGEST_EXIT_CODE = 255
+# Windows reports errors as such exit codes, for example 0xC0000005, an access violation:
+# https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-erref/
+_FIRST_EXCEPTION = 0xC0000000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +70,17 @@ def is_count(capture: CellCapture) -> bool:
 
 def is_killed(process: ProcessCapture) -> bool:
     """Return whether a signal, or an exception of Windows, killed the process."""
-    code = process.exit_code
-    return code is not None and (code < 0 or code > _LARGEST_EXIT_CODE)
+    return process.exit_code is not None and bool(describe_crash(process.exit_code))
+
+
+def describe_crash(code: int) -> str:
+    """Return what killed a process with this exit code, "" if it ended by itself.
+
+    On POSIX a signal's number, negative here; on Windows 32 bits, of which a program may give any.
+    """
+    if code < 0:
+        return f"died of signal {-code}"
+    return f"died of exception {code:#x}" if code >= _FIRST_EXCEPTION else ""
 
 
 def channel_subject(probe: str, channel: str) -> str:

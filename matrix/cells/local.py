@@ -1,4 +1,4 @@
-"""A sandbox on this machine: folders and processes of ours, and what their exit codes mean.
+"""A sandbox on this machine: folders and processes of ours.
 
 A process that left its group is found by a variable of its environment.
 """
@@ -38,9 +38,6 @@ _PS = ("/bin/ps", "-A", "-E", "-ww", "-o", "pid=,command=")
 _PS_SECONDS = 10.0
 _PS_LINE = re.compile(r"\s*(?P<pid>\d+)\s(?P<command>.*)")
 
-# Windows reports errors as such exit codes, for example 0xC0000005, an access violation:
-# https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-erref/
-_FIRST_EXCEPTION = 0xC0000000
 # What threading and socketserver print of a thread that ends by an exception, and its last line.
 _THREAD_ENDED = re.compile(
     r"Exception in thread ([^\s:]+)|Exception (?:happened|occurred) during processing of request"
@@ -125,16 +122,6 @@ def describe_survivor(log: str) -> str:
     thread = f"thread {match[1]}" if match[1] else "the thread of the request"
     words = next(iter(_LAST_LINE.findall(log[match.end() :])), "")
     return f"the process lives on, and {thread} ended{f' by {words}' if words else ''}"
-
-
-def describe_crash(code: int) -> str:
-    """Return what killed a process with this exit code, "" if it ended by itself.
-
-    On POSIX a signal's number, negative here; on Windows 32 bits.
-    """
-    if code < 0:
-        return f"died of signal {-code}"
-    return f"died of exception {code:#x}" if code >= _FIRST_EXCEPTION else ""
 
 
 def kill_marked(variable: str) -> bool:

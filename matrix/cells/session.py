@@ -7,14 +7,14 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 
-from matrix.agent.crashes import COUNT, is_killed
+from matrix.agent.crashes import COUNT, describe_crash, is_killed
 from matrix.agent.observations import liveness
 from matrix.agent.server import Agent, Upstream
 from matrix.cells.client import Endpoint
 from matrix.cells.env_vars import process_environment, redact_passwords
 from matrix.cells.interface import App, Slot
 from matrix.cells.job import CellJob, Deadline
-from matrix.cells.local import describe_crash, describe_survivor
+from matrix.cells.local import describe_survivor
 from matrix.cells.requests import Configurator, ProbeClient, ProbeRequest, soak
 from matrix.cells.schedule import ProcessTasks, Task
 from matrix.model.capture import BARE, AgentRequest, ProcessCapture, Soak

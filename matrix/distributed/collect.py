@@ -107,7 +107,7 @@ class CollectedRun:
         plan, results = self.manifest.plan, self.results
         place = f"collected from {self.shards} of {len(self.manifest.shards)} shards"
         emit(RunStarted(plan, 1, place=place))
-        progress, _ = _replay(plan, results)
+        progress, _ = _replay(plan, self.merged)
         reserve = {planned.cell.id for planned in plan.fallbacks}
         records = []
         for planned in (*plan.cells, *plan.fallbacks):
@@ -176,8 +176,16 @@ def collect(
             warnings += [f"{folder.shard}: {warning}" for warning in folder.warnings]
         merged = merge(merged, folder.results)
     results = best_by_cell(merged)
-    needed = (*manifest.plan.cells, *_replay(manifest.plan, results)[1])
-    absent = {planned.cell.id for planned in needed} - results.keys()
+    further = _replay(manifest.plan, merged)[1]
+    absent = {planned.cell.id for planned in (*manifest.plan.cells, *further)} - results.keys()
+    # A shard whose run ended counted all that it could.
+    open_cells = {
+        cell
+        for shard in manifest.shards
+        if ShardStatus.COMPLETE not in ends.get(shard.name, ())
+        for cell in (*shard.cells, *shard.reserve)
+    }
+    absent |= {item.cell.id for item in further if item.count} & open_cells
     for shard, statuses in ends.items():
         causes[shard] = "; ".join(dict.fromkeys(_CAUSES[status] for status in statuses))
     return CollectedRun(
@@ -251,7 +259,17 @@ def best_by_cell(merged: ResultsByKey) -> dict[str, ShardResult]:
     """Return the result that counts for each cell, which may have results by several keys."""
     best: dict[str, ShardResult] = {}
     for result in merged.values():
-        _take_better(best, result.entry.cell, result)
+        if not result.entry.count:
+            _take_better(best, result.entry.cell, result)
+    return best
+
+
+def _best_counts(merged: ResultsByKey) -> dict[str, ShardResult]:
+    """Return the result that counts for each cell and subject of which crashes were counted."""
+    best: dict[str, ShardResult] = {}
+    for result in merged.values():
+        if result.entry.count:
+            _take_better(best, f"{result.entry.cell} {result.entry.count}", result)
     return best
 
 
@@ -281,9 +299,10 @@ def _not_run(
     return CellRecord(cell, names, reason, detail, fallback=fallback, findings=findings)
 
 
-def _replay(plan: Plan, results: Mapping[str, ShardResult]) -> tuple[Progress, list[PlannedCell]]:
-    """Return the progress after all results, and the further controls that it still needs."""
+def _replay(plan: Plan, merged: ResultsByKey) -> tuple[Progress, list[PlannedCell]]:
+    """Return the progress after all results, and the further controls and counts that it needs."""
     progress = Progress(plan)
+    results, counts = best_by_cell(merged), _best_counts(merged)
     for planned in (*plan.cells, *plan.fallbacks):
         result = results.get(planned.cell.id)
         if result is None:
@@ -291,8 +310,14 @@ def _replay(plan: Plan, results: Mapping[str, ShardResult]) -> tuple[Progress, l
         for finding in result.entry.findings:
             progress.findings.add(finding, contained=result.entry.contained)
         progress.end(planned)
+    for result in counts.values():
+        for finding in result.entry.findings:
+            progress.findings.add_counts(finding)
+    further = (control for claim in plan.claims for control in progress.controls_for(claim.id))
     return progress, [
-        control for claim in plan.claims for control in progress.controls_for(claim.id)
+        item
+        for item in further
+        if item.count is None or f"{item.cell.id} {item.count.text}" not in counts
     ]
 
 

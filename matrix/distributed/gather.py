@@ -31,7 +31,7 @@ from matrix.distributed.untrusted import (
 )
 from matrix.errors import did_you_mean
 from matrix.model.capture import CellCapture
-from matrix.model.plan import PlannedCell
+from matrix.model.plan import CrashSubject, PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.validate import cell_id, count, digest, seconds, text, time
 from matrix.runs.journal import Entry, is_transient
@@ -165,8 +165,8 @@ def _read_results(
     ]
     digests = {sealed.key: sealed.sha256 for sealed in named}
     for key, entry in entries.items():
-        if entry.count or (seal and key not in digests):
-            continue  # crashes counted for another cell, or of an earlier run
+        if seal and key not in digests:
+            continue  # of an earlier run
         try:
             result = read(entry)
         except RefusedError as error:
@@ -236,6 +236,11 @@ def _read_result(
 ) -> ShardResult:
     """Return the result of a checked entry and its capture; raise `RefusedError`."""
     planned = planned_cells[entry.cell]
+    if entry.count:
+        try:
+            planned = planned.counting(CrashSubject.parse(entry.count))
+        except _INVALID as error:
+            raise RefusedError(f"counts no crashes that are known ({error})") from error
     path = CaptureStore(folder / CAPTURES).path(entry.cell, entry.key)
     if not is_folder(path.parent.parent) or not is_folder(path.parent):
         raise RefusedError("is missing")

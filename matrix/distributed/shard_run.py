@@ -227,15 +227,19 @@ def _seal(folder: Path, result: Record) -> ShardSeal:
     with storage_errors(f"cannot read {path}", STORAGE_HINT):
         content = path.read_bytes() if path.exists() else b""
     with contextlib.closing(Journal(path)) as journal:
-        written = {(entry.cell, entry.key) for entry in journal.read().entries.values()}
+        entries = journal.read().entries.values()
+    written = {(entry.cell, entry.key) for entry in entries}
     expected = {(record.id, record.key) for record in result.cells}
+    # Counts of crashes are no results of the run: they belong to the one of the same base.
+    bases = {(entry.cell, entry.base) for entry in entries if (entry.cell, entry.key) in expected}
+    counts = {(e.cell, e.key) for e in entries if e.count and (e.cell, e.base) in bases}
     if result.run.interrupted:
         status = ShardStatus.INTERRUPTED
     elif result.run.lost:
         status = ShardStatus.LOST
     else:
         status = ShardStatus.COMPLETE if expected <= written else ShardStatus.UNSAVED
-        written &= expected
+        written &= expected | counts
     captures = CaptureStore(folder / CAPTURES)
     results = tuple(
         SealedResult(cell, key, digest)

@@ -14,6 +14,9 @@ For each channel, in this order:
    decide (see `matrix.judging.crashes`);
 7. processes that differ make the channel unstable, with the counts; a crash in the soak of the same
    setting that was not counted is one that differs from a channel that showed.
+
+A soak speaks of the feature that its setting enables: for a channel about something else (tags of
+tracing, which need that setting to be seen) its crash is a remark.
 """
 
 from __future__ import annotations
@@ -94,15 +97,39 @@ def findings_of(
     probing = [] if failure else [item for item in capture.processes if item.purpose == "probe"]
     processes = [decode(process, cell.ddtrace) for process in probing]
     soaks = [process for process in capture.processes if process.purpose == "soak"]
-    findings = []
+    findings: list[Finding] = []
     for probe in (probes[name] for name in names if name in probes):
+        own = []
         for channel in probe.channels:
             place = _Place(cell, probe.name, channel.name)
             if failure is not None:
-                findings.append(place.unknown(failure))
+                own.append(place.unknown(failure))
             else:
-                findings.append(_finding(place, channel, processes, soaks, counts))
+                own.append(_finding(place, channel, processes, soaks, counts))
+        findings += _with_undocumented(probe, own)
     return tuple(dataclasses.replace(item, backends=capture.services) for item in findings)
+
+
+def _with_undocumented(probe: Probe, findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings of a probe's channels in their order.
+
+    One that shows nothing notes the channels that show it by switches that are not documented.
+    """
+    undocumented = {channel.name for channel in probe.channels if not channel.documented}
+    shown = tuple(
+        item.channel
+        for item in findings
+        if item.channel in undocumented and item.shows is Observed.PRESENT
+    )
+    if not shown:
+        return list(findings)
+    note = fact(FactKind.SHOWS_UNDOCUMENTED, channels=shown)
+    return [
+        dataclasses.replace(item, notes=(*item.notes, note))
+        if item.shows is Observed.ABSENT and item.channel not in undocumented
+        else item
+        for item in findings
+    ]
 
 
 def cell_failure(capture: CellCapture) -> Failure | None:
@@ -154,7 +181,8 @@ def _finding(
     crashes = [
         item
         for item in soaks
-        if item.setting == channel.setting
+        if channel.soaked
+        and item.setting == channel.setting
         and _soak_crashed(item)
         and crash_subject(item) not in tolerated
     ]

@@ -84,7 +84,8 @@ def crash_counts(
 ) -> tuple[CrashCount, ...]:
     """Return what was counted of the channel: its own requests, its setting's start and soak."""
     setting = channel.setting
-    subjects = (channel_subject(probe, channel.name), start_subject(setting), soak_subject(setting))
+    subjects = [channel_subject(probe, channel.name), start_subject(setting)]
+    subjects += [soak_subject(setting)] if channel.soaked else []
     return tuple(
         CrashCount(subject, setting, *tallies)
         for subject in subjects

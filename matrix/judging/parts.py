@@ -111,6 +111,9 @@ def _present(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdic
         tightness = _TIGHTNESS_ABOVE.get(above.shows)
         facts.append(_neighbour(FactKind.RELEASE_ABOVE, part, above))
     remarks = [*_notes(minimum)]
+    if before is not None:
+        undocumented = (n for n in before.notes if n.kind is FactKind.SHOWS_UNDOCUMENTED)
+        remarks += [fact(FactKind.NOTE, before.cell, facts=[note]) for note in undocumented]
     newest = part.controls[0] if part.controls else None
     last = findings.get(part, newest) if newest and newest != part.minimum else None
     if last is not None:

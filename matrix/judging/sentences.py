@@ -364,6 +364,10 @@ _RENDER: Mapping[FactKind, Render] = {
     FactKind.PROCESS_DIED: _died,
     FactKind.DIED_AFTER_PROBE: lambda item: f"after the probe: {_inner(item)}",
     FactKind.SOAK_CRASHED: _soak_crashed,
+    FactKind.SHOWS_UNDOCUMENTED: lambda item: (
+        "It shows only with switches that are not documented for it"
+        f" ({', '.join(item.texts('channels'))})."
+    ),
     FactKind.NOT_STARTED: _not_started,
     FactKind.CELL_FAILED: lambda item: as_sentence(item.text("detail")),
     FactKind.NO_PROCESS: lambda _: "No process was run.",

@@ -97,6 +97,13 @@ class CrashSubject:
         """The subject on one line, for keys."""
         return f"{self.processes} x {self.name} with {self.setting}"
 
+    @classmethod
+    def parse(cls, text: str) -> CrashSubject:
+        """Return the subject with this `text`; raise ValueError."""
+        processes, _, rest = text.partition(" x ")
+        name, _, setting = rest.partition(" with ")
+        return cls(name, setting, int(processes))
+
 
 @dataclasses.dataclass(frozen=True)
 class PlannedCell:
@@ -116,6 +123,10 @@ class PlannedCell:
     soak: bool = False
     repeats: int = 1
     count: CrashSubject | None = None
+
+    def counting(self, subject: CrashSubject) -> PlannedCell:
+        """Return the cell with only the processes of a subject, to be counted."""
+        return dataclasses.replace(self, soak=False, repeats=1, count=subject)
 
 
 @dataclasses.dataclass(frozen=True)

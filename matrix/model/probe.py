@@ -168,6 +168,9 @@ class Channel:
     is sent before the configs are pushed; None is for a channel that cannot be disabled. `configs`
     are pushed by remote configuration and acknowledged before the stimuli are sent, and withdrawn
     after them. The channel shows the capability when every decisive stimulus shows its evidence.
+    Without `documented`, its switches are experimental, or force what a release has off: it is part
+    of no claim, and a remark. Without `soaked`, a crash in the soak of its setting does not count
+    against it, because it is about something else than the feature that the setting enables.
     """
 
     name: str
@@ -175,6 +178,8 @@ class Channel:
     stimuli: tuple[Stimulus, ...]
     control: str | None = "off"
     configs: tuple[RemoteConfig, ...] = ()
+    documented: bool = True
+    soaked: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -112,7 +112,7 @@ class Progress:
             if planned is None:
                 self._counted.add((cell, subject.name))  # nobody runs it: try the next one
                 continue
-            planned = dataclasses.replace(planned, soak=False, repeats=1, count=subject)
+            planned = planned.counting(subject)
             self._open.update(self._claims_counted_in(planned))
             yield planned
             return

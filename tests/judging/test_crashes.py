@@ -163,3 +163,20 @@ def test_processes_that_got_no_time_do_not_count() -> None:
 
 def test_a_cell_that_was_only_counted_did_not_fail() -> None:
     assert cell_failure(capture(CONTROL, processes=counts("appsec", 0, 10))) is None
+
+
+def test_a_soak_is_a_remark_for_a_channel_about_something_else_than_its_setting() -> None:
+    (channel,) = PROBES[PROBE].channels
+    about_tags = dataclasses.replace(channel, soaked=False)
+    probes = {PROBE: dataclasses.replace(PROBES[PROBE], channels=(about_tags,))}
+    off, good = process("off", "fine", VERSION), process("appsec", "blocked", VERSION)
+    on = [*counts("appsec", 9, 10, SOAK), *counts("off", 0, 10, SOAK)]
+    for more in ([], on):
+        soaked = capture(MINIMUM, processes=[good, off, crashed_soak(), *more])
+        (here,) = findings_of(soaked, (PROBE,), probes)
+        verdict = judge(here, (0, 10), SOAK)
+        assert (verdict.outcome, verdict.reason) == (Outcome.CONFIRMED, None)
+        assert "soak" in " ".join(map(remark_text, verdict.remarks))
+    own = [*counts("appsec", 9, 10), *counts("off", 0, 10)]
+    (here,) = findings_of(seen(*own), (PROBE,), probes)
+    assert here.reason is Reason.UNSTABLE, "its own requests"

@@ -91,6 +91,23 @@ def test_a_plain_answer_of_an_untraced_app_is_no_evidence(
     assert not stimulus.evidence.match(observed(span())).holds
 
 
+# What is off by default where a page promises nothing yet, or what no documentation names.
+FORCED = {"DD_INSTRUMENTATION_TELEMETRY_ENABLED", "DD_EXPERIMENTAL_API_SECURITY_ENABLED"}
+
+
+def test_no_channel_that_is_documented_is_asked_with_other_switches() -> None:
+    settings = load_settings()
+    forced = {
+        setting.name
+        for setting in settings.by_name.values()
+        if any(value != "false" for name, value in setting.environment.items() if name in FORCED)
+    }
+    assert not FORCED & settings.base.keys()
+    assert forced == {item.setting for _, item in CHANNELS if not item.documented}
+    assert not forced & {item.setting for _, item in CHANNELS if item.documented}
+    assert settings.get("appsec").environment == {"DD_APPSEC_ENABLED": "true"}
+
+
 def test_every_process_that_has_a_control_is_scheduled_once_per_setting() -> None:
     tasks = tasks_of(PROBES.values(), "django")
     processes = schedule(tasks)

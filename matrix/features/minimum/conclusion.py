@@ -66,6 +66,13 @@ def conclude(
     return Conclusion(promise, *answer)
 
 
+def conclusions_of(search: SearchResult, channel: str) -> list[Conclusion]:
+    """Return the answers of a channel for all promises, none where no promise is about it."""
+    plan, result = search.plan, search.results[channel]
+    promises = () if channel in plan.unpromised else plan.promises
+    return [conclude(plan, result, promise) for promise in promises]
+
+
 def exit_code_of(searches: Iterable[SearchResult]) -> ExitCode:
     """Return the exit code of the searches: the worst answer of any channel."""
     code = ExitCode.OK
@@ -74,10 +81,8 @@ def exit_code_of(searches: Iterable[SearchResult]) -> ExitCode:
             return ExitCode.INTERRUPTED
         if search.lost:
             return ExitCode.ENGINE_UNAVAILABLE
-        for result in search.results.values():
-            agreements = {
-                conclude(search.plan, result, promise).agreement for promise in search.plan.promises
-            }
+        for channel, result in search.results.items():
+            agreements = {item.agreement for item in conclusions_of(search, channel)}
             if Agreement.LATER in agreements:
                 code = ExitCode.REFUTED
             elif (Agreement.OPEN in agreements or result.observed is None) and not code:

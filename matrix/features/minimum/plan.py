@@ -302,11 +302,12 @@ class _SearchPlanner:
         ddtrace: str = "",
     ) -> SearchPlan:
         cells, skipped = split_releases(project, self.bounds, obstacle, cell)
+        channels = select_channels(self.subject.rule, self.options.channels)
         return SearchPlan(
             subject=str(self.subject),
             project=project.name,
             probe=self.subject.rule.probe,
-            channels=select_channels(self.subject.rule, self.options.channels),
+            channels=channels,
             python=python,
             target=self.options.target,
             framework=framework,
@@ -318,6 +319,7 @@ class _SearchPlanner:
             promises=tuple(self._documented_minimums(project)),
             denied=tuple(x for x in self.subject.claims if x.status is Status.NOT_SUPPORTED),
             remarks=tuple(remarks(cells)),
+            unpromised=tuple(name for name in channels if name not in self.subject.rule.channels),
         )
 
     def _documented_minimums(self, project: Releases) -> Iterator[DocumentedMinimum]:

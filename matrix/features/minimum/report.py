@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from matrix.features.audit.versions import describe_releases, group_releases
-from matrix.features.minimum.conclusion import Agreement, conclude
+from matrix.features.minimum.conclusion import Agreement, conclusions_of
 from matrix.features.minimum.observations import (
     GapFound,
     RangeNarrowed,
@@ -107,7 +107,7 @@ def _table(search: SearchResult) -> Table:
             channel,
             _documented(plan),
             _observed(plan, result),
-            _answer(plan, result),
+            _answer(search, channel),
             _hole(result.first_hole),
             f"{len(result.tried)} of {len(plan.cells)}",
         )
@@ -134,10 +134,11 @@ def _observed(plan: SearchPlan, result: ReleaseSearchResult) -> str:
     return f"{result.observed}, the first there is here" if first else result.observed
 
 
-def _answer(plan: SearchPlan, result: ReleaseSearchResult) -> Text:
-    conclusions = [conclude(plan, result, promise) for promise in plan.promises]
+def _answer(search: SearchResult, channel: str) -> Text:
+    conclusions = conclusions_of(search, channel)
     if not conclusions:
-        return Text("" if result.observed else "cannot tell", "yellow")
+        text = "no document promises it" if channel in search.plan.unpromised else ""
+        return Text(text if search.results[channel].observed else "cannot tell", "yellow")
     parts = []
     for agreement, detail in dict.fromkeys((item.agreement, item.detail) for item in conclusions):
         word, style = _AGREEMENT[agreement]
@@ -330,7 +331,7 @@ def _channel_to_json(search: SearchResult, name: str) -> dict[str, Any]:
     data = result.to_json()
     for tested in data["tried"]:
         tested["cell"] = plan.cells[tested["release"]].cell.id
-    conclusions = [conclude(plan, result, promise) for promise in plan.promises]
+    conclusions = conclusions_of(search, name)
     return {
         "name": name,
         "promises": [

@@ -194,7 +194,8 @@ class SearchPlan:
     framework's own releases are searched, `ddtrace` is the tracer that they are tested with.
 
     `cells` are by release, ascending; `releases` are all final ones there are. `denied` are the
-    claims that it is not supported. `remarks` say how the framework was chosen; `alternatives` are
+    claims that it is not supported. `unpromised` are channels that no claim is about, such as those
+    with an experimental switch. `remarks` say how the framework was chosen; `alternatives` are
     the same search on other releases of it, with which more releases of the tracer may start.
     """
 
@@ -214,6 +215,7 @@ class SearchPlan:
     denied: tuple[Claim, ...] = ()
     remarks: tuple[str, ...] = ()
     alternatives: tuple[SearchPlan, ...] = ()
+    unpromised: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:

@@ -101,6 +101,8 @@ PROBE = Probe(
         Channel(
             name="client-address",
             setting="appsec",
+            # A page promises the details of an attacker's request: tags of tracing.
+            soaked=False,
             stimuli=(
                 Stimulus(
                     name="attack-with-address",

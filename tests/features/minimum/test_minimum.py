@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -87,6 +88,15 @@ def test_a_hole_is_found_and_reported(tmp_path: Path) -> None:
     assert search.steps(GapFound)
     assert result.results[OTHER].first_hole is None
     assert agreements(result) == [Agreement.EARLIER]
+
+
+def test_a_channel_that_no_promise_is_about_is_compared_with_none(tmp_path: Path) -> None:
+    plan = dataclasses.replace(both(), unpromised=(OTHER,))
+    result = Search(tmp_path, since("1.9.0", "1.20.0")).run(plan)
+    assert exit_code_of([result]) is ExitCode.OK
+    assert "no document promises it" in text_of(result)
+    (search,) = minimums_to_json([result])["searches"]
+    assert [len(each["promises"]) for each in search["channels"]] == [1, 0]
 
 
 def test_a_documented_minimum_in_a_hole_is_refuted(tmp_path: Path) -> None:

@@ -57,6 +57,14 @@ def test_a_document_that_denies_it_is_kept() -> None:
     assert {each.status for each in plan.denied} == {Status.NOT_SUPPORTED}
 
 
+def test_a_channel_that_no_promise_is_about_has_no_promised_minimum() -> None:
+    claims = [*page(), claim(ClaimKind.CAPABILITY, "sca", ">=1.8.0")]
+    asked = ("environment", "forced-telemetry")
+    plan = search_plan("sca", claims, framework="django", channels=asked)
+    assert (plan.channels, plan.unpromised) == (asked, ("forced-telemetry",))
+    assert search_plan("sca", claims, framework="django").channels == ("environment",)
+
+
 def test_the_newest_promised_cpython_is_taken_for_none() -> None:
     assert search_plan(framework="django").python == "3.11"
     (plan,) = search_plans(framework="django", available=frozenset({"3.8", "3.9", "3.14"}))
