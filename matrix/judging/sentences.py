@@ -297,6 +297,30 @@ def _gap(item: Fact) -> str:
     return f" ({_release(item.cell, 'library')} does not; {between})"
 
 
+def _holds_in(item: Fact) -> str:
+    lowest, highest = item.text("lowest"), item.text("highest")
+    seen = f"in ddtrace {lowest}" if lowest == highest else f"from ddtrace {lowest} to {highest}"
+    again = ", ".join(item.texts("again"))
+    return (
+        f"With {_release(item.cell, 'library')} it was seen to hold {seen}"
+        f"{f', again in {again}' if again else ''}; the lowest seen to fail above is"
+        f" {item.text('fails')}."
+    )
+
+
+def _search_end(item: Fact) -> str:
+    assert item.cell is not None  # noqa: S101 - facts on releases have a cell
+    cell = item.cell
+    as_of = f" --as-of {cell.as_of}" if cell.as_of else ""
+    return (
+        f"the exact end with {_release(cell, 'library')}:"
+        f" python -m matrix minimum {item.text('subject')} --channel {item.text('channel')}"
+        f" --framework {cell.framework}=={cell.framework_version} --python {cell.python}"
+        f" --target {cell.target} --since {item.text('lowest')} --until {item.text('fails')}"
+        f"{as_of} --upper"
+    )
+
+
 def _newest_lacks(item: Fact) -> str:
     return (
         f"holds at the minimum ({item.text('minimum')}) and not in the newest release compared"
@@ -408,6 +432,8 @@ _RENDER: Mapping[FactKind, Render] = {
     ),
     FactKind.APP_FAILS_BARE: lambda item: f"It fails without ddtrace as well: {_inner(item)}",
     FactKind.OTHER_WORKS: lambda item: f"{_named(item)} works in the same environment.",
+    FactKind.HOLDS_IN: _holds_in,
+    FactKind.SEARCH_END: _search_end,
     FactKind.RELEASE_BEFORE: lambda item: (
         f"{_named(item)}, the release before,"
         f" {'already shows it' if item.text('shows') == 'present' else 'does not show it'}."
