@@ -194,9 +194,9 @@ def _refuted(refuted: Sequence[PartVerdict], count: int) -> tuple[Fact, ...]:
         for other in others
     ]
     failing = len(refuted)
-    held = [item for part in refuted for item in part.facts if item.kind is FactKind.HOLDS_IN]
-    told = {item.across_cells() for item in first.facts}
-    ranges = [item for item in _once(held) if item.across_cells() not in told]
+    all_ranges = [item for part in refuted for item in part.facts if item.kind is FactKind.HOLDS_IN]
+    of_first = {item.across_cells() for item in first.facts}
+    ranges = [item for item in _once(all_ranges) if item.across_cells() not in of_first]
     return (fact(FactKind.PARTS_FAIL, failing=failing, count=count, facts=[part, *also]), *ranges)
 
 

@@ -13,7 +13,7 @@ highest               the highest below `fails` that shows it
 again                 those above `fails` that show it
 ====================  ==========================================================================
 
-Releases that were not run may do either: the search of `matrix minimum --upper` finds the exact end.
+Releases that were not run may do either: the search of `minimum --upper` finds the exact end.
 """
 
 from __future__ import annotations
@@ -70,19 +70,17 @@ def _with_range(
     if not works or not works[0].is_earlier(part.minimum):
         return verdict
     fails = next(
-        cell
-        for cell in ascending
-        if shows[cell] is Observed.ABSENT and works[0].is_earlier(cell)
+        cell for cell in ascending if shows[cell] is Observed.ABSENT and works[0].is_earlier(cell)
     )
     highest = [cell for cell in works if cell.is_earlier(fails)][-1]
     ends = {"lowest": works[0].ddtrace, "fails": fails.ddtrace}
     again = tuple(cell.ddtrace for cell in works if fails.is_earlier(cell))
-    held = fact(FactKind.HOLDS_IN, highest, highest=highest.ddtrace, again=again, **ends)
+    range_fact = fact(FactKind.HOLDS_IN, highest, highest=highest.ddtrace, again=again, **ends)
     remarks = verdict.remarks
     if subject := _search_subject(claim, part):
         end = fact(FactKind.SEARCH_END, highest, subject=subject, channel=part.channel, **ends)
         remarks = (*remarks, end)
-    return dataclasses.replace(verdict, facts=(*verdict.facts, held), remarks=remarks)
+    return dataclasses.replace(verdict, facts=(*verdict.facts, range_fact), remarks=remarks)
 
 
 def _search_subject(claim: Claim, part: Part) -> str:

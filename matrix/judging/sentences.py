@@ -299,10 +299,12 @@ def _gap(item: Fact) -> str:
 
 def _holds_in(item: Fact) -> str:
     lowest, highest = item.text("lowest"), item.text("highest")
-    seen = f"in ddtrace {lowest}" if lowest == highest else f"from ddtrace {lowest} to {highest}"
+    releases = f"from ddtrace {lowest} to {highest}"
+    if lowest == highest:
+        releases = f"in ddtrace {lowest}"
     again = ", ".join(item.texts("again"))
     return (
-        f"With {_release(item.cell, 'library')} it was seen to hold {seen}"
+        f"With {_release(item.cell, 'library')} it was seen to hold {releases}"
         f"{f', again in {again}' if again else ''}; the lowest seen to fail above is"
         f" {item.text('fails')}."
     )

@@ -135,10 +135,7 @@ def test_each_range_of_a_claim_is_told_once() -> None:
     table = FindingTable(
         finding(of, shows)
         for python, django in (("3.9", "3.2"), ("3.11", "3.2"), ("3.9", "4.0"))
-        for of, shows in (
-            (cell("1.9.0", python, django), P),
-            (cell("1.20.19", python, django), A),
-        )
+        for of, shows in ((cell("1.9.0", python, django), P), (cell("1.20.19", python, django), A))
     )
     (verdict,) = judge(plan([PROMISED], parts), table)
     assert sorted(item.cell.framework_version for item in ranges(verdict) if item.cell) == [
