@@ -283,6 +283,10 @@ def _python(item: Fact) -> str:
     return item.cell.python if item.cell else ""
 
 
+def _target(item: Fact) -> str:
+    return item.cell.target if item.cell else ""
+
+
 def _lowest(item: Fact) -> str:
     gap = "".join(map(_gap, item.facts))
     how = "seen to install" if gap else "that installs"
@@ -370,6 +374,7 @@ _PREFIXES: Mapping[FactKind, Render] = {
     FactKind.EARLIER_SHOWS: lambda item: (
         f"A regression: {_named(item)}, an earlier release, shows it there: "
     ),
+    FactKind.SHOWS_BESIDE: lambda item: f"The same release on {_target(item)} has it: ",
     FactKind.SHOWS_THOUGH_DENIED: _denied,
     FactKind.SEEN_WHEN_ENABLED: lambda item: (
         f"It does where it is asked for ({item.text('channel')}, {_id(item)}): "
@@ -435,6 +440,10 @@ _RENDER: Mapping[FactKind, Render] = {
     FactKind.APP_FAILS_BARE: lambda item: f"It fails without ddtrace as well: {_inner(item)}",
     FactKind.OTHER_WORKS: lambda item: f"{_named(item)} works in the same environment.",
     FactKind.HOLDS_IN: _holds_in,
+    FactKind.LIBRARY_MISSING: lambda item: (
+        f"The wheel {item.text('wheel')} (sha256 {item.text('sha256')}) has no"
+        f" {item.text('library')} for {item.text('machine')}."
+    ),
     FactKind.SEARCH_END: _search_end,
     FactKind.RELEASE_BEFORE: lambda item: (
         f"{_named(item)}, the release before,"

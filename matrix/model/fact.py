@@ -64,6 +64,8 @@ class FactKind(str, enum.Enum):
     RELEASE_ABOVE = "release-above"  # cell, by, shows, reason
     CONTROL_SHOWS = "control-shows"  # cell, by: facts are the control's
     EARLIER_SHOWS = "earlier-shows"  # likewise: an earlier release has it
+    LIBRARY_MISSING = "library-missing"  # cell, wheel, sha256, library, machine
+    SHOWS_BESIDE = "shows-beside"  # cell: on another target; facts are the finding's
     COMPARED = "compared"  # cell, by, reason: facts are the finding's
     NO_CONTROL_SHOWS = "no-control-shows"  # facts are COMPARED
     OTHER_WORKS = "other-works"  # cell, by: another release, where this one breaks the app

@@ -139,7 +139,14 @@ def _runtimes(claims: Sequence[Claim]) -> str:
 
 _LEAST = (FactKind.NOTHING_WITHOUT_FEATURE, FactKind.CHOICE)
 # A refutation rests on these.
-_CONTROLS = frozenset({FactKind.CONTROL_SHOWS, FactKind.EARLIER_SHOWS})
+_CONTROLS = frozenset(
+    {
+        FactKind.CONTROL_SHOWS,
+        FactKind.EARLIER_SHOWS,
+        FactKind.LIBRARY_MISSING,
+        FactKind.SHOWS_BESIDE,
+    }
+)
 
 
 def short_evidence(row: VerdictRow, most: int) -> str:
