@@ -73,14 +73,27 @@ def _with_range(
         cell for cell in ascending if shows[cell] is Observed.ABSENT and works[0].is_earlier(cell)
     )
     highest = [cell for cell in works if cell.is_earlier(fails)][-1]
-    ends = {"lowest": works[0].ddtrace, "fails": fails.ddtrace}
-    again = tuple(cell.ddtrace for cell in works if fails.is_earlier(cell))
-    range_fact = fact(FactKind.HOLDS_IN, highest, highest=highest.ddtrace, again=again, **ends)
-    remarks = verdict.remarks
-    if subject := _search_subject(claim, part):
-        end = fact(FactKind.SEARCH_END, highest, subject=subject, channel=part.channel, **ends)
-        remarks = (*remarks, end)
-    return dataclasses.replace(verdict, facts=(*verdict.facts, range_fact), remarks=remarks)
+    range_fact = fact(
+        FactKind.HOLDS_IN,
+        highest,
+        lowest=works[0].ddtrace,
+        highest=highest.ddtrace,
+        fails=fails.ddtrace,
+        again=tuple(cell.ddtrace for cell in works if fails.is_earlier(cell)),
+    )
+    verdict = dataclasses.replace(verdict, facts=(*verdict.facts, range_fact))
+    subject = _search_subject(claim, part)
+    if not subject:
+        return verdict
+    search = fact(
+        FactKind.SEARCH_END,
+        highest,
+        subject=subject,
+        channel=part.channel,
+        lowest=works[0].ddtrace,
+        fails=fails.ddtrace,
+    )
+    return dataclasses.replace(verdict, remarks=(*verdict.remarks, search))
 
 
 def _search_subject(claim: Claim, part: Part) -> str:

@@ -95,10 +95,14 @@ class Part:
         return (self.minimum, *neighbours, *self.controls[:1])
 
     @property
+    def compared(self) -> tuple[Cell, ...]:
+        """Return the cells of its own target that the part can be judged by."""
+        return (*self.required, *self.controls[1:], *self.elsewhere, *self.later)
+
+    @property
     def cells(self) -> tuple[Cell, ...]:
         """Return all cells that the part can be judged by."""
-        reserve = (*self.controls[1:], *self.elsewhere, *self.later)
-        return (*self.required, *reserve, *self.beside)
+        return (*self.compared, *self.beside)
 
 
 @dataclasses.dataclass(frozen=True)

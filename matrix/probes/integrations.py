@@ -55,7 +55,7 @@ class DeclaredSpan:
 
 @dataclasses.dataclass(frozen=True)
 class DeclaredQuery:
-    """What the span of a data store must tell of the query, beside what is declared of the span.
+    """Declarations about the span of a data store: the query that it must tell.
 
     `resource` is a shell glob in place of the span's, "" for the same; those of `tags` are added.
     `without` is a value of the call that the tracer does not send, "" where there is none, or where

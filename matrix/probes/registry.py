@@ -21,7 +21,7 @@ from matrix.model.probe import NO_EVIDENCE, AllOf, Channel, Compared, Evidence, 
 from matrix.probes import capabilities
 from matrix.probes.evidence.http import StatusIs
 from matrix.probes.evidence.spans import RecordTellsTrace, SpanBelow
-from matrix.probes.integrations import DeclaredSpan, Integration, load_integrations
+from matrix.probes.integrations import Integration, load_integrations
 from matrix.system.source_files import plugins
 
 AUTOMATIC = "automatic"
@@ -107,14 +107,12 @@ def _query_call(integration: Integration) -> Stimulus:
 
 def _timed_call(integration: Integration) -> Stimulus:
     """Return the call whose span must have its time: one that waits where there is one."""
-    if not integration.waits:
-        evidence = SpanBelow(**vars(integration.spans[0]), timed=True)
-        return dataclasses.replace(_call(integration), evidence=AllOf(StatusIs(200), evidence))
-    span = integration.spans[0]
-    waiting = DeclaredSpan(names=span.names, component=span.component)
-    evidence = AllOf(StatusIs(200), SpanBelow(**vars(waiting), timed=True, at_least=_WAITED))
-    call = _call(integration)
-    return dataclasses.replace(call, name="wait", path="/{shop}/wait", evidence=evidence)
+    call, span = _call(integration), integration.spans[0]
+    timed = SpanBelow(**vars(span), timed=True)
+    if integration.waits:
+        timed = SpanBelow(span.names, span.component, timed=True, at_least=_WAITED)
+        call = dataclasses.replace(call, name="wait", path="/{shop}/wait")
+    return dataclasses.replace(call, evidence=AllOf(StatusIs(200), timed))
 
 
 def _call_evidence(integration: Integration) -> Evidence:

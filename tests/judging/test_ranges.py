@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import shlex
+from collections.abc import Mapping
 
 import pytest
 from helpers.run_fakes import cell, claim, finding, part, plan
@@ -39,7 +40,7 @@ def head(version: str, python: str = "3.9", django: str = "3.2") -> Part:
 
 
 def judged(
-    shown: dict[str, Observed | Reason], *parts: Part, of: Claim = PROMISED, python: str = "3.9"
+    shown: Mapping[str, Observed | Reason], *parts: Part, of: Claim = PROMISED, python: str = "3.9"
 ) -> Verdict:
     table = FindingTable(finding(cell(version, python), shows) for version, shows in shown.items())
     (verdict,) = judge(plan([of], parts), table)

@@ -21,7 +21,9 @@ from matrix.runs.progress import Progress
 
 P, A = Observed.PRESENT, Observed.ABSENT
 PROMISED = claim()
-WHEEL = LackingWheel("ddtrace-1.9.0-cp39-cp39-manylinux2014_i686.whl", "ab" * 32, "libddwaf", "i686")
+WHEEL = LackingWheel(
+    "ddtrace-1.9.0-cp39-cp39-manylinux2014_i686.whl", "ab" * 32, "libddwaf", "i686"
+)
 
 
 def on(target: str, version: str) -> Cell:

@@ -80,7 +80,7 @@ def inspect_with(cache_dir: Path, *, offline: bool) -> InspectFiles:
 def _cells_beside(parts: Iterable[Part]) -> Mapping[Part, tuple[Cell, ...]]:
     """Return, by part, the minima of equal parts on other targets; no parts without any."""
     capabilities = read_data("artifacts")["capability"]
-    groups: dict[tuple[str, str, Cell], dict[Cell, None]] = defaultdict(dict)
+    groups: dict[object, dict[Cell, None]] = defaultdict(dict)
     candidates = [
         part
         for part in parts
@@ -95,8 +95,10 @@ def _cells_beside(parts: Iterable[Part]) -> Mapping[Part, tuple[Cell, ...]]:
     }
 
 
-def _key(part: Part) -> tuple[str, str, Cell]:
-    return part.probe, part.channel, dataclasses.replace(part.minimum, target="any")
+def _key(part: Part) -> object:
+    """Return what is equal for parts that differ in the target only."""
+    minimum = dataclasses.replace(part.minimum, target="any")
+    return part.probe, part.channel, part.contained, minimum
 
 
 def _lacking(probe: str, contents: WheelContents | None, file: File) -> LackingWheel | None:
