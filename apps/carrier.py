@@ -1,6 +1,6 @@
 """The HTTP server for the experiment of a library; the tracer does not trace the server itself.
 
-`GET /{shop}/call` and `GET /{shop}/fail` call these functions of the library's module in
+`GET /{shop}/call`, `GET /{shop}/fail` and `GET /{shop}/wait` call these functions of the library's module in
 `libraries/`; `GET /{shop}/` only greets. Each request is in a root span, whose URL identifies it.
 Only the standard library, the tracer, and the imports of the module are used.
 """
@@ -27,7 +27,7 @@ except ImportError:  # 2.7
 EXPLICIT = "BOOKSHOP_EXPLICIT"
 # The root span of each thread's request; the place of the active span depends on the tracer.
 ROOTS = threading.local()
-PATH = re.compile(r"^/([^/?]+)/(call|fail)?$")
+PATH = re.compile(r"^/([^/?]+)/(call|fail|wait)?$")
 
 
 class CallContext(object):

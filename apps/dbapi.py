@@ -1,4 +1,4 @@
-"""Queries for the modules of SQL databases: one with a parameter, and one that fails.
+"""Queries for the modules of SQL databases: one with a parameter, one that fails, one that waits.
 
 The parameter is passed separately, as in PEP 249, so that traced statements do not contain it. The
 second query is of a table that does not exist.
@@ -30,6 +30,14 @@ def query_word(connection, statement):
 def query_missing_table(connection):
     """Query a table that does not exist, so that the driver raises; close the connection."""
     return query(connection, MISSING)
+
+
+def wait(connection, statement):
+    """Execute a statement that takes a while; close the connection."""
+    with contextlib.closing(connection):
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        cursor.fetchone()
 
 
 def query(connection, *statement):

@@ -10,6 +10,7 @@ DISTRIBUTION = "algoliasearch"
 INTEGRATION = "algoliasearch"
 SPAN = {"name": "algoliasearch.search", "component": "algoliasearch", "type": "http"}
 ERROR_SPAN = {"name": "algoliasearch.search", "component": "algoliasearch"}
+STATEMENT = {}
 SERVICE = "algolia"
 CREDENTIALS = ("bookshop", "a key")
 

@@ -17,6 +17,7 @@ ERROR_SPAN = {
     "component": "asyncpg",
     "resource": "SELECT * FROM warehouse",
 }
+STATEMENT = {"without": "Emma"}
 SERVICE = "postgres"
 # Its C code uses names that 3.9 and 3.11 removed; 0.22 and 0.27 are the first with wheels for them.
 PYTHON = [["<0.22", ">=3.5,<3.9"], ["<0.27", ">=3.5,<3.11"], ["", ">=3.5"]]
@@ -50,3 +51,7 @@ def call(context):
 def fail(context):
     # `fetch` would already fail when it prepares the statement.
     return loops.run(query(context, "execute", "SELECT copies FROM warehouse"))
+
+
+def wait(context):
+    return loops.run(query(context, "fetchval", "SELECT pg_sleep(0.1)"))

@@ -15,6 +15,7 @@ ERROR_SPAN = {
     "component": "cassandra",
     "resource": "SELECT copies FROM warehouse",
 }
+STATEMENT = {"without": "emma"}
 SERVICE = "cassandra"
 # It imports Mapping from `collections`, and asyncore if it is built without libev, as here.
 PYTHON = [["<=3.18", "<3.10"], ["<3.29", "<3.12"]]

@@ -12,6 +12,7 @@ SPAN = {
     "tags": {"consul.key": "books/*"},
 }
 ERROR_SPAN = {"name": "consul.command", "component": "consul", "resource": "GET"}
+STATEMENT = {"resource": "PUT", "without": "Emma"}
 SERVICE = "consul"
 
 

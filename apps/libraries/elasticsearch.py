@@ -27,6 +27,7 @@ ERROR_SPAN = {
     "component": "elasticsearch",
     "resource": "* /warehouse/_search",
 }
+STATEMENT = {}
 SERVICE = "elasticsearch"
 # They use names of `collections` and `base64` that those CPythons no longer have.
 PYTHON = [

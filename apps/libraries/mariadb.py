@@ -13,6 +13,7 @@ ERROR_SPAN = {
     "component": "mariadb",
     "resource": "SELECT * FROM warehouse",
 }
+STATEMENT = {"without": "Emma"}
 SERVICE = "mysql"
 # Its C code assigns to an expression that is not an lvalue on 3.11.
 PYTHON = [["<1.1", ">=3.6,<3.11"]]
@@ -35,3 +36,7 @@ def call(context):
 
 def fail(context):
     return dbapi.query_missing_table(connect(context))
+
+
+def wait(context):
+    return dbapi.wait(connect(context), "SELECT SLEEP(0.1)")

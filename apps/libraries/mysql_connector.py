@@ -11,6 +11,7 @@ DISTRIBUTION = "mysql-connector-python"
 INTEGRATION = "mysql"
 SPAN = {"name": "mysql.query", "component": "mysql", "resource": "SELECT %s", "type": "sql"}
 ERROR_SPAN = {"name": "mysql.query", "component": "mysql", "resource": "SELECT * FROM warehouse"}
+STATEMENT = {"without": "Emma"}
 SERVICE = "mysql"
 # Its wheels are tagged `py2.py3` up to 9, but 8.0.23 is the last for 2.7, and 8.0.28 for 3.6.
 PYTHON = [["<8.0.24", ">=2.7"], ["<8.0.29", ">=3.6"], ["<8.1", ">=3.7"]]
@@ -39,3 +40,7 @@ def call(context):
 
 def fail(context):
     return dbapi.query_missing_table(connect(context))
+
+
+def wait(context):
+    return dbapi.wait(connect(context), "SELECT SLEEP(0.1)")

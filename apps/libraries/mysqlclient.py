@@ -11,6 +11,7 @@ DISTRIBUTION = "mysqlclient"
 INTEGRATION = "mysqldb"
 SPAN = {"name": "mysql.query", "component": "mysqldb", "resource": "SELECT %s", "type": "sql"}
 ERROR_SPAN = {"name": "mysql.query", "component": "mysqldb", "resource": "SELECT * FROM warehouse"}
+STATEMENT = {"without": "Emma"}
 SERVICE = "mysql"
 PACKAGES = ["gcc", "libmariadb-dev", "libmariadb-dev-compat", "pkg-config"]
 
@@ -38,3 +39,7 @@ def call(context):
 
 def fail(context):
     return dbapi.query_missing_table(connect(context))
+
+
+def wait(context):
+    return dbapi.wait(connect(context), "SELECT SLEEP(0.1)")

@@ -17,6 +17,7 @@ ERROR_SPAN = {
     "component": "elasticsearch",
     "resource": "* /warehouse/_search",
 }
+STATEMENT = {}
 SERVICE = "opensearch"
 # They claim to support 2.7, but need a certifi that does not.
 PYTHON = [[">=2.2,<2.6", ">=3.6"]]

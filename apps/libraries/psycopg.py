@@ -22,6 +22,7 @@ ERROR_SPAN = {
     "component": "psycopg",
     "resource": "SELECT * FROM warehouse",
 }
+STATEMENT = {"without": "Emma"}
 SERVICE = "postgres"
 # On later CPythons the build or import fails, as was tried; 2.9.5 is the first for 3.11.
 PYTHON = [["<2.7.5", "<3.7"], ["<2.8", "<3.8"], ["<2.9.5", "<3.11"]]
@@ -77,3 +78,7 @@ def call(context):
 
 def fail(context):
     return dbapi.query_missing_table(import_driver().connect(**arguments(context)))
+
+
+def wait(context):
+    return dbapi.wait(import_driver().connect(**arguments(context)), "SELECT pg_sleep(0.1)")

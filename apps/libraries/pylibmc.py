@@ -11,6 +11,7 @@ SPAN = {
     "tags": {"memcached.query": "get *"},
 }
 ERROR_SPAN = {"name": "memcached.cmd", "component": "pylibmc", "resource": "incr"}
+STATEMENT = {"without": "Emma"}
 SERVICE = "memcached"
 # Its setup.py opens a file in a mode that 3.11 removed.
 PYTHON = [["<=1.6.1", "<3.11"]]

@@ -7,6 +7,7 @@ import contextlib
 DISTRIBUTION = "pymemcache"
 INTEGRATION = "pymemcache"
 SPAN = {"name": "memcached.*", "component": "pymemcache"}
+STATEMENT = {"resource": "set*", "without": "Emma"}
 SERVICE = "memcached"
 
 

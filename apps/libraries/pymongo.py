@@ -12,6 +12,7 @@ SPAN = {
     "type": "mongodb",
 }
 ERROR_SPAN = {"name": "pymongo.cmd", "component": "pymongo", "resource": "* books*"}
+STATEMENT = {"without": "emma"}
 SERVICE = "mongodb"
 
 

@@ -12,6 +12,7 @@ ERROR_SPAN = {
     "component": "pymysql",
     "resource": "SELECT * FROM warehouse",
 }
+STATEMENT = {"without": "Emma"}
 SERVICE = "mysql"
 
 
@@ -31,3 +32,7 @@ def call(context):
 
 def fail(context):
     return dbapi.query_missing_table(connect(context))
+
+
+def wait(context):
+    return dbapi.wait(connect(context), "SELECT SLEEP(0.1)")

@@ -18,6 +18,7 @@ ERROR_SPAN = {
     "component": "pynamodb",
     "resource": "DescribeTable bookshop-warehouse",
 }
+STATEMENT = {}
 SERVICE = "aws"
 # It imports `getargspec`; 4.4.0 has annotated variables, but no requirement of a CPython.
 PYTHON = [["==4.4.0", ">=3.6,<3.11"], ["<5", "<3.11"]]

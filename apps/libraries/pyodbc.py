@@ -12,6 +12,7 @@ INTEGRATION = "pyodbc"
 # In brackets, as `?` alone matches any character.
 SPAN = {"name": "pyodbc.query", "component": "pyodbc", "resource": "SELECT [?]", "type": "sql"}
 ERROR_SPAN = {"name": "pyodbc.query", "component": "pyodbc", "resource": "SELECT * FROM warehouse"}
+STATEMENT = {"without": "Emma"}
 SERVICE = "postgres"
 PACKAGES = ["g++", "unixodbc-dev", "odbc-postgresql"]
 DRIVERS = "/usr/lib/*/odbc/psqlodbcw.so"
@@ -48,3 +49,7 @@ def call(context):
 
 def fail(context):
     return dbapi.query_missing_table(connect(context))
+
+
+def wait(context):
+    return dbapi.wait(connect(context), "SELECT pg_sleep(0.1)")

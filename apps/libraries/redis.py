@@ -8,6 +8,7 @@ DISTRIBUTION = "redis"
 SYNONYMS = [["redis-py", "redis"], ["redis-asyncio", "redis"]]
 INTEGRATION = "redis"
 SPAN = {"name": "redis.command", "component": "redis", "resource": "GET*", "type": "redis"}
+STATEMENT = {"tags": {"redis.raw_command": "GET *"}}
 SERVICE = "redis"
 # Its setup.py imports the package, which is Python 2.
 PYTHON = [["==2.6.0", "<3"]]
@@ -52,3 +53,8 @@ def run_async(context, method):
     finally:
         loop.run_until_complete(client.connection_pool.disconnect())
         loop.close()
+
+
+def wait(context):
+    # No such list; with a socket timeout of more than that.
+    context.ready.execute_command("BLPOP", context.shop + "-none", "0.1")

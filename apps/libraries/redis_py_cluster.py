@@ -5,6 +5,7 @@ from __future__ import absolute_import
 DISTRIBUTION = "redis-py-cluster"
 INTEGRATION = "rediscluster"
 SPAN = {"name": "redis.command", "component": "rediscluster", "resource": "GET*", "type": "redis"}
+STATEMENT = {"tags": {"redis.raw_command": "GET *"}}
 SERVICE = "redis-cluster"
 # It accepts any Redis client from 2.10.6 on, but imports names that 3.0 removed; the clients that
 # work need `distutils`.
@@ -31,3 +32,7 @@ def call(context):
 def fail(context):
     context.ready.set(context.shop, "Emma")
     context.ready.lpush(context.shop, "Kokoro")
+
+
+def wait(context):
+    context.ready.execute_command("BLPOP", context.shop + "-none", "0.1")

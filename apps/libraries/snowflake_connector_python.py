@@ -13,6 +13,7 @@ ERROR_SPAN = {
     "component": "snowflake",
     "resource": "SELECT * FROM warehouse",
 }
+STATEMENT = {"without": "Emma"}
 SERVICE = "snowflake"
 
 

@@ -4,8 +4,9 @@ from __future__ import absolute_import
 
 DISTRIBUTION = "sqlalchemy"
 INTEGRATION = "sqlalchemy"
-SPAN = {"name": "*.query", "component": "sqlalchemy", "resource": "SELECT 'Emma'"}
+SPAN = {"name": "*.query", "component": "sqlalchemy", "resource": "SELECT [?]"}
 ERROR_SPAN = {"name": "*.query", "component": "sqlalchemy", "resource": "SELECT * FROM warehouse"}
+STATEMENT = {"without": "Emma"}
 SERVICE = ""
 # It uses collections.MutableMapping.
 PYTHON = [["<=1.0.0", "<3.10"]]
@@ -21,18 +22,18 @@ def prepare(context):
     import sqlalchemy  # noqa: F401
 
 
-def fetch_value(context, query):
+def fetch_value(context, query, **values):
     import sqlalchemy
 
     connection = sqlalchemy.create_engine("sqlite:///" + context.file).connect()
     try:
-        return connection.execute(sqlalchemy.text(query)).fetchone()[0]
+        return connection.execute(sqlalchemy.text(query), values).fetchone()[0]
     finally:
         connection.close()
 
 
 def call(context):
-    return fetch_value(context, "SELECT 'Emma'")
+    return fetch_value(context, "SELECT :word", word="Emma")
 
 
 def fail(context):

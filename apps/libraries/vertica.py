@@ -17,6 +17,7 @@ ERROR_SPAN = {
     "component": "vertica",
     "resource": "SELECT * FROM warehouse",
 }
+STATEMENT = {}
 SERVICE = "vertica"
 # It uses collections.Callable.
 PYTHON = [["<0.7", "<3.10"]]

@@ -140,7 +140,7 @@ def _shards_problems(manifest: Manifest) -> Iterator[str]:
         yield from _distribution_problems(kind, [item.cell.id for item in cells], by_shard)
     shard_of = {cell: shard.name for shard in shards for cell in (*shard.cells, *shard.reserve)}
     for part in plan.parts:
-        names = sorted({shard_of[cell.id] for cell in part.cells if cell.id in shard_of})
+        names = sorted({shard_of[cell.id] for cell in part.compared if cell.id in shard_of})
         if len(names) > 1:
             yield f"the cells that {part.minimum.id} is compared with are in {' and '.join(names)}"
 

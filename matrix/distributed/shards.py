@@ -96,7 +96,9 @@ def group_cells(plan: Plan) -> tuple[CellGroup, ...]:
             tuple(cell for cell in cells if cell in run),
             tuple(cell for cell in cells if cell in reserve),
         )
-        for cells in _connected(targets, ([cell.id for cell in part.cells] for part in plan.parts))
+        for cells in _connected(
+            targets, ([cell.id for cell in part.compared] for part in plan.parts)
+        )
     )
 
 

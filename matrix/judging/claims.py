@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from matrix.judging.fallbacks import with_unusable_minimum
 from matrix.judging.findings import FindingTable
 from matrix.judging.parts import judge_part
+from matrix.judging.ranges import with_ranges
 from matrix.model.claim import Claim, ClaimKind
 from matrix.model.fact import Fact, FactKind, fact
 from matrix.model.plan import Omission, Part, Plan, StaticEvidence
@@ -42,6 +43,8 @@ _NO_GAP = frozenset(
 )
 # Not requested says less than requested and open.
 _NOT_REQUESTED = frozenset({Reason.NOT_IN_PROFILE, Reason.NOT_SELECTED})
+# Facts about releases, which are equal for many cells.
+_OF_RELEASES = frozenset({FactKind.HOLDS_IN, FactKind.NEWEST_WITH, FactKind.SEARCH_END})
 # So many of the things that were not tested are named.
 _MOST_NAMED = 3
 
@@ -64,6 +67,7 @@ def judge(
     for claim in judged:
         own = parts[claim.id]
         part_verdicts = [judge_part(part, findings) for part in own]
+        part_verdicts = with_ranges(claim, own, part_verdicts, findings)
         bounding = [
             verdict for part, verdict in zip(own, part_verdicts, strict=True) if _bounds(part)
         ]
@@ -170,10 +174,10 @@ def with_static(verdict: Verdict, evidence: StaticEvidence | None) -> Verdict:
 
 
 def _once(remarks: Sequence[Fact]) -> tuple[Fact, ...]:
-    """Return the remarks, each once; a release that works is named once for all cells."""
+    """Return the remarks, each once; what is said of releases is said once for all cells."""
     first: dict[Fact, Fact] = {}
     for remark in remarks:
-        of_cell = remark.kind is not FactKind.NEWEST_WITH
+        of_cell = remark.kind not in _OF_RELEASES
         first.setdefault(remark if of_cell else remark.across_cells(), remark)
     return tuple(first.values())
 
@@ -190,7 +194,10 @@ def _refuted(refuted: Sequence[PartVerdict], count: int) -> tuple[Fact, ...]:
         for other in others
     ]
     failing = len(refuted)
-    return (fact(FactKind.PARTS_FAIL, failing=failing, count=count, facts=[part, *also]),)
+    all_ranges = [item for part in refuted for item in part.facts if item.kind is FactKind.HOLDS_IN]
+    of_first = {item.across_cells() for item in first.facts}
+    ranges = [item for item in _once(all_ranges) if item.across_cells() not in of_first]
+    return (fact(FactKind.PARTS_FAIL, failing=failing, count=count, facts=[part, *also]), *ranges)
 
 
 def _unverified(

@@ -56,14 +56,15 @@ def next_control(part: Part, findings: FindingTable, ended: AbstractSet[EndedPro
 
     Only an ABSENT minimum needs a control: none changes the answer of one that crashed or did not
     start. One that has ended is not run again, also when it gave no finding. They are run one by
-    one, the newest first.
+    one, the newest first; those beside a part come before all, and where one shows it no other is
+    needed.
     """
     if cell := _next_fallback(part, findings, ended):
         return cell
     minimum = findings.get(part, part.minimum)
     if minimum is None or minimum.shows is not Observed.ABSENT or part.expects_absent:
         return None
-    for cell in part.controls:
+    for cell in (*part.beside, *part.controls):
         if cell == part.minimum:
             continue
         finding = findings.get(part, cell)

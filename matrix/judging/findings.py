@@ -100,6 +100,16 @@ class FindingTable:
         ]
         return min(siblings, key=lambda finding: finding.cell.sort_key, default=None)
 
+    def control_beside(self, part: Part) -> Finding | None:
+        """Return a finding that shows the part's channel with the same release on another target.
+
+        None where nothing is known of the wheels for its own: then it may be missing by chance.
+        """
+        if not part.lacking:
+            return None
+        known = (self.get(part, cell) for cell in part.beside)
+        return next((item for item in known if item and item.shows is Observed.PRESENT), None)
+
     def seen_anywhere(self, part: Part) -> Finding | None:
         """Return a cell where the part's channel showed: proof that the probe is able to see."""
         inside = self._present.get((part.probe, part.channel, True))

@@ -28,6 +28,18 @@ UNKNOWN, or there is none          cannot be told
 The first release *above* a range of a library that has an upper end is asked too, and never
 refutes: ABSENT there is exact, PRESENT is later.
 
+Where the package index is known to list no wheel of the minimum for its target with a library that
+the probe needs, no release on the same target is needed as a control, and none but the first is
+run: *beside* is what the same release showed on another target, where it ran.
+
+=================================  ==================  ============================================
+minimum, and no control PRESENT    beside              answer
+=================================  ==================  ============================================
+ABSENT, each wheel lacks it        PRESENT             refuted, with the wheels by name and hash
+ABSENT, each wheel lacks it        none is PRESENT     as without: the further controls are run
+ABSENT, nothing known of a wheel   any                 as without
+=================================  ==================  ============================================
+
 A part that `expects_absent` is turned around: the document says that there is nothing to be seen.
 Its controls are cells that must show it; where it has none, any cell of the run may.
 
@@ -165,6 +177,9 @@ def _absent(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict
     control = findings.first_control(part)
     known = (findings.get(part, cell) for cell in part.controls if cell != part.minimum)
     compared = [finding for finding in known if finding is not None]
+    beside = findings.control_beside(part)
+    if control is None and beside is not None:
+        return _absent_here(part, minimum, beside)
     if control is None:
         others = [
             _because(FactKind.COMPARED, item, by=_differs_by(item.cell, part)) for item in compared
@@ -191,6 +206,29 @@ def _absent(part: Part, minimum: Finding, findings: FindingTable) -> PartVerdict
         Outcome.REFUTED,
         (_release(part, minimum), shown),
         remarks=[*_notes(minimum), *(_because(FactKind.CONTROL_UNUSABLE, item) for item in failed)],
+    )
+
+
+def _absent_here(part: Part, minimum: Finding, beside: Finding) -> PartVerdict:
+    """Return the verdict where the wheels for this target lack what those for another have."""
+    lacking = [
+        fact(
+            FactKind.LIBRARY_MISSING,
+            part.minimum,
+            wheel=wheel.filename,
+            sha256=wheel.sha256,
+            library=wheel.library,
+            machine=wheel.machine,
+        )
+        for wheel in part.lacking
+    ]
+    shown = fact(FactKind.SHOWS_BESIDE, beside.cell, facts=beside.facts)
+    return _verdict(
+        part,
+        [part.minimum, beside.cell],
+        Outcome.REFUTED,
+        (_release(part, minimum), *lacking, shown),
+        remarks=_notes(minimum),
     )
 
 

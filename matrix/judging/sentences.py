@@ -283,6 +283,10 @@ def _python(item: Fact) -> str:
     return item.cell.python if item.cell else ""
 
 
+def _target(item: Fact) -> str:
+    return item.cell.target if item.cell else ""
+
+
 def _lowest(item: Fact) -> str:
     gap = "".join(map(_gap, item.facts))
     how = "seen to install" if gap else "that installs"
@@ -295,6 +299,32 @@ def _gap(item: Fact) -> str:
     if item.number("tried"):
         between = "of what lies between nothing is known"
     return f" ({_release(item.cell, 'library')} does not; {between})"
+
+
+def _holds_in(item: Fact) -> str:
+    lowest, highest = item.text("lowest"), item.text("highest")
+    releases = f"from ddtrace {lowest} to {highest}"
+    if lowest == highest:
+        releases = f"in ddtrace {lowest}"
+    again = ", ".join(item.texts("again"))
+    return (
+        f"With {_release(item.cell, 'library')} it was seen to hold {releases}"
+        f"{f', again in {again}' if again else ''}; the lowest seen to fail above is"
+        f" {item.text('fails')}."
+    )
+
+
+def _search_end(item: Fact) -> str:
+    assert item.cell is not None  # noqa: S101 - facts on releases have a cell
+    cell = item.cell
+    as_of = f" --as-of {cell.as_of}" if cell.as_of else ""
+    return (
+        f"the exact end with {_release(cell, 'library')}:"
+        f" python -m matrix minimum {item.text('subject')} --channel {item.text('channel')}"
+        f" --framework {cell.framework}=={cell.framework_version} --python {cell.python}"
+        f" --target {cell.target} --since {item.text('lowest')} --until {item.text('fails')}"
+        f"{as_of} --upper"
+    )
 
 
 def _newest_lacks(item: Fact) -> str:
@@ -344,6 +374,7 @@ _PREFIXES: Mapping[FactKind, Render] = {
     FactKind.EARLIER_SHOWS: lambda item: (
         f"A regression: {_named(item)}, an earlier release, shows it there: "
     ),
+    FactKind.SHOWS_BESIDE: lambda item: f"The same release on {_target(item)} has it: ",
     FactKind.SHOWS_THOUGH_DENIED: _denied,
     FactKind.SEEN_WHEN_ENABLED: lambda item: (
         f"It does where it is asked for ({item.text('channel')}, {_id(item)}): "
@@ -412,6 +443,12 @@ _RENDER: Mapping[FactKind, Render] = {
     ),
     FactKind.APP_FAILS_BARE: lambda item: f"It fails without ddtrace as well: {_inner(item)}",
     FactKind.OTHER_WORKS: lambda item: f"{_named(item)} works in the same environment.",
+    FactKind.HOLDS_IN: _holds_in,
+    FactKind.LIBRARY_MISSING: lambda item: (
+        f"The wheel {item.text('wheel')} (sha256 {item.text('sha256')}) has no"
+        f" {item.text('library')} for {item.text('machine')}."
+    ),
+    FactKind.SEARCH_END: _search_end,
     FactKind.RELEASE_BEFORE: lambda item: (
         f"{_named(item)}, the release before,"
         f" {'already shows it' if item.text('shows') == 'present' else 'does not show it'}."

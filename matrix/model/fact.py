@@ -65,9 +65,13 @@ class FactKind(str, enum.Enum):
     RELEASE_ABOVE = "release-above"  # cell, by, shows, reason
     CONTROL_SHOWS = "control-shows"  # cell, by: facts are the control's
     EARLIER_SHOWS = "earlier-shows"  # likewise: an earlier release has it
+    LIBRARY_MISSING = "library-missing"  # cell, wheel, sha256, library, machine
+    SHOWS_BESIDE = "shows-beside"  # cell: on another target; facts are the finding's
     COMPARED = "compared"  # cell, by, reason: facts are the finding's
     NO_CONTROL_SHOWS = "no-control-shows"  # facts are COMPARED
     OTHER_WORKS = "other-works"  # cell, by: another release, where this one breaks the app
+    HOLDS_IN = "holds-in"  # cell, lowest, highest, fails, again: releases seen, see judging.ranges
+    SEARCH_END = "search-end"  # cell, subject, channel, lowest, fails: a search between the two
     CONTROL_WORKS = "control-works"  # cell, by: facts: RELEASE of the one that does not
     SHOWS_THOUGH_DENIED = "shows-though-denied"  # cell, by, channel: facts are the finding's
     SEEN_NOWHERE = "seen-nowhere"  # cells: the controls' ids
@@ -101,7 +105,15 @@ class FactKind(str, enum.Enum):
 
 # Values that hold ids of cells, and kinds that name a cell's library, or its CPython.
 _CELL_VALUES = frozenset({"cells", "minimum"})
-_LIBRARY_KINDS = frozenset({FactKind.GAP, FactKind.LOWEST_USABLE, FactKind.USABLE_NOWHERE})
+_LIBRARY_KINDS = frozenset(
+    {
+        FactKind.GAP,
+        FactKind.HOLDS_IN,
+        FactKind.LOWEST_USABLE,
+        FactKind.SEARCH_END,
+        FactKind.USABLE_NOWHERE,
+    }
+)
 _PYTHON_KINDS = frozenset(
     {FactKind.LOWEST_USABLE, FactKind.NO_LATER_USABLE, FactKind.WORKS_ON_PYTHON}
 )

@@ -25,6 +25,19 @@ class StaticEvidence:
 
 
 @dataclasses.dataclass(frozen=True)
+class LackingWheel:
+    """A wheel that lacks a library which a probe needs, for one of the machines of its tags.
+
+    `library` is its name in `data/artifacts.toml`, `sha256` that of the wheel on the index.
+    """
+
+    filename: str
+    sha256: str
+    library: str
+    machine: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Part:
     """One channel of a probe in one environment, which must hold for its claim to hold.
 
@@ -44,6 +57,10 @@ class Part:
     chosen where it differs from the documented one. Where the minimum does not build or start,
     `elsewhere` are cells of the same release on other CPythons, and `later` those of later releases
     on its own CPython, ascending.
+
+    `lacking` are the wheels of the minimum's release for its CPython and target, where each of them
+    is known to lack a library that the probe needs; else it is empty, and so is `beside`, the cells
+    of other parts that differ from the minimum in the target only.
     """
 
     claim: str
@@ -60,6 +77,8 @@ class Part:
     choice: str = ""
     elsewhere: tuple[Cell, ...] = ()
     later: tuple[Cell, ...] = ()
+    beside: tuple[Cell, ...] = ()
+    lacking: tuple[LackingWheel, ...] = ()
 
     @property
     def is_compared_back(self) -> bool:
@@ -76,9 +95,14 @@ class Part:
         return (self.minimum, *neighbours, *self.controls[:1])
 
     @property
+    def compared(self) -> tuple[Cell, ...]:
+        """Return the cells of its own target that the part can be judged by."""
+        return (*self.required, *self.controls[1:], *self.elsewhere, *self.later)
+
+    @property
     def cells(self) -> tuple[Cell, ...]:
         """Return all cells that the part can be judged by."""
-        return (*self.required, *self.controls[1:], *self.elsewhere, *self.later)
+        return (*self.compared, *self.beside)
 
 
 @dataclasses.dataclass(frozen=True)

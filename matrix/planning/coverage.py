@@ -21,12 +21,14 @@ class CoverageRule:
     `capability` are the capabilities whose documented minimum applies, in the order to look them
     up. `table` is `framework` or `authentication` for the page's tables, "" where `frameworks` are
     used. `back_ends` are those that the probe supports, empty where it needs none; `drivers` maps
-    some of them to the name of the row that tests them; `stores` are the rows whose failing calls
-    are tested. `able` is the framework whose newest release is the positive control of a promise of
-    absence. `library` is the library that the cells test, "" where they test a sample app;
-    `distribution` is the only one of it that the promise is about, "" for all. `denied` are
-    channels that must show nothing, each with the channel that must show in the same cell. `others`
-    answer the same promise, for the other roles of a library.
+    some of them to the name of the row that tests them. `stores` are the rows of data stores that
+    are tested, by the channel of their probes that ends with `store_channel`; each of
+    `stores_left_out` has the reason why nothing is to be seen of that one. `able` is the framework
+    whose newest release is the positive control of a promise of absence. `library` is the library
+    that the cells test, "" where they test a sample app; `distribution` is the only one of it that
+    the promise is about, "" for all. `denied` are channels that must show nothing, each with the
+    channel that must show in the same cell. `others` answer the same promise, for the other roles
+    of a library.
     """
 
     probe: str
@@ -43,6 +45,8 @@ class CoverageRule:
     distribution: str = ""
     denied: tuple[tuple[str, str], ...] = ()
     stores: tuple[str, ...] = ()
+    store_channel: str = ""
+    stores_left_out: tuple[tuple[str, str], ...] = ()
     others: tuple[CoverageRule, ...] = ()
 
     def named_back_ends(self, claim: Claim) -> tuple[str, ...]:
@@ -102,11 +106,16 @@ class Coverage:
         own = [rule] if not drivers or any(name not in drivers for name in named) else []
         driver_rows = dict.fromkeys(drivers[name] for name in named if name in drivers)
         answers = self._rules_of(driver_rows, rule)
-        errors = (
-            dataclasses.replace(store, channels=(AUTOMATIC + ERROR,))
+        stores = (
+            dataclasses.replace(store, channels=(self._store_channel(store.library, rule),))
             for store in self._rules_of(rule.stores, rule)
         )
-        return (*own, *rule.others, *answers, *errors)
+        return (*own, *rule.others, *answers, *stores)
+
+    def _store_channel(self, library: str, rule: CoverageRule) -> str:
+        """Return the channel of a data store's probe, traced in the way that is documented."""
+        way = EXPLICIT if self.integrations[library].explicit else AUTOMATIC
+        return f"{way}-{rule.store_channel}"
 
     def _rules_of(self, rows: Iterable[str], rule: CoverageRule) -> Iterator[CoverageRule]:
         for row in rows:
@@ -179,4 +188,6 @@ def _rule(kind: ClaimKind, entry: Mapping[str, Any], samples: tuple[str, ...]) -
         back_ends=tuple(entry.get("back_ends", ())),
         drivers=tuple(entry.get("drivers", {}).items()),
         stores=tuple(entry.get("stores", ())),
+        store_channel=entry.get("store_channel", ""),
+        stores_left_out=tuple(entry.get("stores_left_out", {}).items()),
     )

@@ -6,6 +6,7 @@ A whole plan is for another machine to run. A description is for readers of `pla
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim
-from matrix.model.plan import Omission, Part, Plan, PlannedCell, StaticEvidence
+from matrix.model.plan import LackingWheel, Omission, Part, Plan, PlannedCell, StaticEvidence
 from matrix.model.reason import Reason
 from matrix.model.validate import cell_id, count, text
 
@@ -30,7 +31,7 @@ _PLAN = tuple(_FILE_NAMES.get(name, name) for name in Plan.__dataclass_fields__)
 
 SCHEMA = "plan/1"
 # Fields of a part and of a cell that a description leaves out.
-_NOT_DESCRIBED = {"contained", "control_channel", "repeats"}
+_NOT_DESCRIBED = {"beside", "contained", "control_channel", "lacking", "repeats"}
 
 _T = TypeVar("_T")
 
@@ -167,6 +168,8 @@ def _part_to_json(part: Part) -> dict[str, Any]:
 def _value_to_json(value: object) -> object:
     if isinstance(value, Cell):
         return value.id
+    if isinstance(value, LackingWheel):
+        return dataclasses.asdict(value)
     return [_value_to_json(item) for item in value] if isinstance(value, tuple) else value
 
 
@@ -221,7 +224,14 @@ def _read_part(data: Mapping[str, Any]) -> Part:
         choice=text(data["said"]),
         elsewhere=read_tuple(data["elsewhere"], _read_cell),
         later=read_tuple(data["rungs"], _read_cell),
+        beside=read_tuple(data["beside"], _read_cell),
+        lacking=read_tuple(data["lacking"], _read_wheel),
     )
+
+
+def _read_wheel(data: Mapping[str, Any]) -> LackingWheel:
+    check_fields(data, *LackingWheel.__dataclass_fields__)
+    return LackingWheel(**{name: text(value) for name, value in data.items()})
 
 
 def _read_cell(value: object) -> Cell:

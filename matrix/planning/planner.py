@@ -138,8 +138,10 @@ class _Planner:
     def has_back_end(self, claim: Claim, rule: CoverageRule) -> bool:
         """Return whether any of the back ends that the claim names is supported; omit the others.
 
-        A claim that names none needs none.
+        A claim that names none needs none. Data stores of which nothing is to be seen are omitted.
         """
+        for store, detail in rule.stores_left_out:
+            self.omit(claim, store, Unsatisfiable(Reason.OUTSIDE_CLAIM, detail))
         named = rule.named_back_ends(claim)
         for name in named:
             if name not in rule.back_ends:

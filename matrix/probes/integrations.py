@@ -33,8 +33,9 @@ LIBRARIES = "libraries"
 LIBRARY = "library:"
 """The prefix of a library's name as the argument of `apps/serve.py`."""
 
-_FUNCTIONS = frozenset({"call", "fail", "patch", "prepare"})
+_FUNCTIONS = frozenset({"call", "fail", "patch", "prepare", "wait"})
 _SPAN_KEYS = ("name", "component", "resource", "type", "tags", "trace")
+_QUERY_KEYS = ("resource", "tags", "without")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +54,20 @@ class DeclaredSpan:
 
 
 @dataclasses.dataclass(frozen=True)
+class DeclaredQuery:
+    """Declarations about the span of a data store: the query that it must tell.
+
+    `resource` is a shell glob in place of the span's, "" for the same; those of `tags` are added.
+    `without` is a value of the call that the tracer does not send, "" where there is none, or where
+    removing values is left to the vendor's agent.
+    """
+
+    resource: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+    without: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Integration:
     """The declarations of one module.
 
@@ -64,8 +79,9 @@ class Integration:
     companion requirements. `service` is the back end, "" for none. `spans` are all expected for the
     function `call`, `error` for `fail`; `log` is the key of a log record that has the trace id.
     `explicit` is whether the module has a `patch` function that enables tracing in code, `fails`
-    whether it has a call that fails. `packages` are Debian packages that are required to build from
-    source. `synonyms` are other names of rows, each with the distribution that it means.
+    whether it has a call that fails, `waits` whether it has one that takes a while. `packages` are
+    Debian packages that are required to build from source. `synonyms` are other names of rows, each
+    with the distribution that it means. `query` is set for a data store.
     """
 
     slug: str
@@ -78,10 +94,12 @@ class Integration:
     log: str
     explicit: bool
     fails: bool
+    waits: bool
     pythons: tuple[tuple[SpecifierSet, SpecifierSet], ...]
     also: tuple[tuple[SpecifierSet, str], ...]
     packages: tuple[str, ...]
     synonyms: tuple[tuple[str, str], ...] = ()
+    query: DeclaredQuery | None = None
 
     def distribution(self, version: str) -> str:
         """Return the distribution that a version is a release of, "" for the standard library."""
@@ -236,10 +254,12 @@ class _DeclarationParser:
             log=values["LOG"] or "",
             explicit="patch" in functions,
             fails="fail" in functions,
+            waits="wait" in functions,
             pythons=values["PYTHON"] or (),
             also=values["ALSO"] or (),
             packages=values["PACKAGES"] or (),
             synonyms=values["SYNONYMS"] or (),
+            query=values["STATEMENT"],
         )
 
     def add_problem(self, line: int, problem: str) -> None:
@@ -294,6 +314,8 @@ class _DeclarationParser:
             yield "missing function call(context)"
         if "ERROR_SPAN" in self.literals and "fail" not in functions:
             yield "ERROR_SPAN requires the function fail(context)"
+        if "STATEMENT" in self.literals and "SPAN" not in self.literals:
+            yield "STATEMENT requires SPAN"
 
 
 def _parse_text(value: object) -> str:
@@ -335,9 +357,6 @@ def _parse_span(value: object) -> DeclaredSpan:
             raise ValueError(f"unknown key {key!r}{did_you_mean(str(key), _SPAN_KEYS)}")
     names = value.get("name", ())
     names = (names,) if isinstance(names, str) else _parse_texts(names or None)
-    tags = value.get("tags", {})
-    if not isinstance(tags, dict):
-        raise ValueError("tags: expected a dict")  # noqa: TRY004
     if value.get("trace", "own") != "own":
         raise ValueError(f"trace: invalid value {value['trace']!r} (expected 'own')")
     return DeclaredSpan(
@@ -345,9 +364,29 @@ def _parse_span(value: object) -> DeclaredSpan:
         component=_parse_text(value.get("component", "")),
         resource=_parse_text(value.get("resource", "*")),
         type=_parse_text(value.get("type", "*")),
-        tags=tuple((_parse_text(key), _parse_text(tag)) for key, tag in tags.items()),
+        tags=_parse_tags(value),
         own="trace" in value,
     )
+
+
+def _parse_query(value: object) -> DeclaredQuery:
+    if not isinstance(value, dict):
+        raise ValueError("expected a dict")  # noqa: TRY004
+    for key in value:
+        if key not in _QUERY_KEYS:
+            raise ValueError(f"unknown key {key!r}{did_you_mean(str(key), _QUERY_KEYS)}")
+    return DeclaredQuery(
+        resource=_parse_text(value.get("resource", "")),
+        tags=_parse_tags(value),
+        without=_parse_text(value.get("without", "")),
+    )
+
+
+def _parse_tags(value: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    tags = value.get("tags", {})
+    if not isinstance(tags, dict):
+        raise ValueError("tags: expected a dict")  # noqa: TRY004
+    return tuple((_parse_text(key), _parse_text(tag)) for key, tag in tags.items())
 
 
 _PARSERS: Mapping[str, Callable[[Any], Any]] = {
@@ -357,6 +396,7 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "SERVICE": _parse_text,
     "SPAN": _parse_spans,
     "ERROR_SPAN": _parse_span,
+    "STATEMENT": _parse_query,
     "LOG": _parse_text,
     "PYTHON": _parse_pythons,
     "ALSO": _parse_also,

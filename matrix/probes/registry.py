@@ -6,7 +6,8 @@ The probes of integrations are built from the declarations of `apps/libraries/`.
 adds the call that the tracer's documentation names. The control of both has tracing disabled. Where
 the module has a call that fails, its answer too must be that of the app without the tracer; whether
 its span has the error is tested by `automatic-error` and `explicit-error`, for the pages that
-promise it.
+promise it. In the same way `-query` tests whether the span of a data store tells the query, and
+`-timing` whether it covers the time of the call.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from matrix.system.source_files import plugins
 AUTOMATIC = "automatic"
 EXPLICIT = "explicit"
 ERROR = "-error"
+QUERY = "-query"
+TIMING = "-timing"
+# A call that waits does so for 0.1 s; some servers round down.
+_WAITED = 0.09
 _CONTROL = "untraced"
 _SETTINGS = {AUTOMATIC: "off", EXPLICIT: "explicit"}
 _FAIL = Stimulus("fail", NO_EVIDENCE, "/{shop}/fail", plain=500, compared=Compared.ANSWER)
@@ -68,6 +73,11 @@ def build_probe(integration: Integration) -> Probe:
             evidence = AllOf(StatusIs(500), SpanBelow(**vars(integration.error), error=True))
             failing = dataclasses.replace(_FAIL, evidence=evidence)
             channels.append(Channel(name + ERROR, setting, (failing,), _CONTROL))
+        if integration.query is not None:
+            query = (_query_call(integration),)
+            channels.append(Channel(name + QUERY, setting, query, _CONTROL))
+            timed = (_timed_call(integration),)
+            channels.append(Channel(name + TIMING, setting, timed, _CONTROL))
     return Probe(
         name=probe_name(integration.slug),
         title=f"{integration.slug} is traced",
@@ -82,6 +92,27 @@ def _call(integration: Integration) -> Stimulus:
     # A log record holds what the tracer put into it.
     compared = Compared.ANSWER if integration.spans else Compared.STATUS
     return Stimulus("call", evidence, "/{shop}/call", plain=200, compared=compared)
+
+
+def _query_call(integration: Integration) -> Stimulus:
+    """Return the call whose span must tell the query as the tracer's documentation says."""
+    assert integration.query is not None  # noqa: S101 - callers have checked it
+    query, span = integration.query, integration.spans[0]
+    declared = dataclasses.replace(
+        span, resource=query.resource or span.resource, tags=(*span.tags, *query.tags)
+    )
+    evidence = SpanBelow(**vars(declared), without=query.without)
+    return dataclasses.replace(_call(integration), evidence=AllOf(StatusIs(200), evidence))
+
+
+def _timed_call(integration: Integration) -> Stimulus:
+    """Return the call whose span must have its time: one that waits where there is one."""
+    call, span = _call(integration), integration.spans[0]
+    timed = SpanBelow(**vars(span), timed=True)
+    if integration.waits:
+        timed = SpanBelow(span.names, span.component, timed=True, at_least=_WAITED)
+        call = dataclasses.replace(call, name="wait", path="/{shop}/wait")
+    return dataclasses.replace(call, evidence=AllOf(StatusIs(200), timed))
 
 
 def _call_evidence(integration: Integration) -> Evidence:

@@ -11,7 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from matrix.interpreters.targets import wheel_fits
-from matrix.model.index import Project, ReleaseFiles
+from matrix.model.index import File, Project, ReleaseFiles
 from matrix.pypi.tags import supports_python
 
 _END_OF_DAY = dt.timedelta(days=1, microseconds=-1)
@@ -113,6 +113,20 @@ class Release:
                 for interpreter, abi, platform, requires in self._wheels
             )
         return self._has_wheel[python, target]
+
+    def wheels_for(self, python: str, target: str) -> tuple[File, ...]:
+        """Return the wheels of the release that install on this CPython and target."""
+        found = []
+        for file in self.release.files:
+            if file.tags and not file.yanked:
+                interpreter, abi, platform = file.tags.split("-")
+                if (
+                    supports_python(interpreter, abi, python)
+                    and wheel_fits(platform, target)
+                    and specifier_allows(file.requires_python, _newest_patch(python))
+                ):
+                    found.append(file)
+        return tuple(found)
 
     def is_tagged_for(self, python: str) -> bool | None:
         """Return whether a wheel is tagged for this CPython, on any target; None without wheels."""

@@ -139,7 +139,14 @@ def _runtimes(claims: Sequence[Claim]) -> str:
 
 _LEAST = (FactKind.NOTHING_WITHOUT_FEATURE, FactKind.CHOICE)
 # A refutation rests on these.
-_CONTROLS = frozenset({FactKind.CONTROL_SHOWS, FactKind.EARLIER_SHOWS})
+_CONTROLS = frozenset(
+    {
+        FactKind.CONTROL_SHOWS,
+        FactKind.EARLIER_SHOWS,
+        FactKind.LIBRARY_MISSING,
+        FactKind.SHOWS_BESIDE,
+    }
+)
 
 
 def short_evidence(row: VerdictRow, most: int) -> str:
@@ -149,14 +156,16 @@ def short_evidence(row: VerdictRow, most: int) -> str:
     nowhere = any(fact.kind is FactKind.USABLE_NOWHERE for fact in verdict.facts)
     if part is None or nowhere:
         return shorten(evidence_text(verdict.facts), most)
-    # What it rests on is never left out.
-    tail = _count(row)
+    own = part.cells[0]
+    sentences = list(evidence_sentences(part.facts, own))
+    # What it rests on is never left out, nor how far a promise holds.
+    ranges = [item for item in sentences if item[0] is FactKind.HOLDS_IN]
+    sentences = [item for item in sentences if item not in ranges]
+    tail = "".join(f" {text}" for _, text in ranges) + _count(row)
     if sentence := against(each for verdict in row.verdicts for each in verdict.backends):
         tail += f" {sentence}"
-    own = part.cells[0]
     broken = breakage_of(part)
     head = f"{broken.line}." if broken else f"{own.id}:"
-    sentences = list(evidence_sentences(part.facts, own))
     room = most - len(tail)
     while len(_line(head, sentences)) > room and (index := _least(sentences)):
         del sentences[index]

@@ -24,7 +24,7 @@ from matrix.distributed.shards import (
     shards_for_minutes,
 )
 from matrix.errors import NothingSelectedError, UsageError
-from matrix.model.plan import Part, Plan
+from matrix.model.plan import LackingWheel, Part, Plan
 
 DURATIONS = Durations(9.0, 2.0, 4.0, {"django": 10.0, "flask": 7.0})
 RUNNERS = {
@@ -81,6 +81,22 @@ def test_each_cell_is_in_one_shard_with_all_it_is_compared_with(
 def test_the_order_of_the_plan_changes_no_shard(plan: Plan, seed: int, count: int) -> None:
     if plan.cells:
         assert contents(shards_of(plan, count)) == contents(shards_of(shuffled(plan, seed), count))
+
+
+def test_a_control_from_the_side_keeps_the_cells_of_two_targets_in_groups_of_their_own() -> None:
+    plan = wide_plan(targets=("linux_x86_64", "linux_i686"))
+    beside = tuple(part.minimum for part in plan.parts if part.minimum.target == "linux_x86_64")
+    lacking = (LackingWheel("a.whl", "0" * 64, "libddwaf", "i686"),)
+    parts = tuple(
+        dataclasses.replace(part, beside=beside, lacking=lacking)
+        if part.minimum.target == "linux_i686"
+        else part
+        for part in plan.parts
+    )
+    aside = dataclasses.replace(plan, parts=parts)
+    assert aside != plan
+    assert group_cells(aside) == group_cells(plan)
+    check_manifest(Manifest(aside, shards_of(aside, 2), DIGEST, ""))
 
 
 @settings(max_examples=40)

@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.planning_fixture import claim, left_out_of, page, parts_of, planned
+from helpers.planning_fixture import left_out_of, page, parts_of, planned
 
 from matrix.__main__ import main
 from matrix.cli import plan as plan_command
 from matrix.errors import ExitCode
 from matrix.model.cell import Cell
-from matrix.model.claim import ClaimKind
 from matrix.model.reason import Reason
 from matrix.planning import planner
 from matrix.planning.profiles import format_smoke_list, smoke_path
@@ -70,15 +69,15 @@ def test_a_session_selects_claims_that_its_cell_is_part_of() -> None:
 
 
 def test_a_session_whose_claim_needs_other_cells_too_does_not_stand_for_the_claim() -> None:
-    plan = planned([*page(), claim(ClaimKind.NOTE, "datastore-query")], "smoke")
-    oldest, *others = parts_of(plan, "note/datastore-query")
+    plan = planned(page(), "smoke")
+    oldest, *others = parts_of(plan, "note/request-tags")
     chosen = select(plan, Selection(cells=(oldest.minimum.id,)))
-    assert oldest in parts_of(chosen, "note/datastore-query")
-    omissions = left_out_of(chosen, "note/datastore-query")
+    assert oldest in parts_of(chosen, "note/request-tags")
+    omissions = left_out_of(chosen, "note/request-tags")
     left_out = {item.subject for item in omissions if item.reason is Reason.NOT_SELECTED}
     assert left_out
     assert left_out <= {part.minimum.id for part in others}
-    whole = select(plan, Selection(claims=("*/note/datastore-query",)))
+    whole = select(plan, Selection(claims=("*/note/request-tags",)))
     assert Reason.NOT_SELECTED not in {item.reason for item in whole.omissions}
 
 

@@ -40,6 +40,33 @@ def test_coverage_names_probes_and_channels_that_exist() -> None:
         assert not rule.app or rule.app in probes[rule.probe].frameworks, key
 
 
+def test_each_data_store_of_a_claim_can_show_what_is_asked_of_it() -> None:
+    probes, coverage = load_probes(), load_coverage()
+    claims = {subject: rule for (_, subject), rule in coverage.rules.items() if rule.store_channel}
+    assert {rule.store_channel for rule in claims.values()} == {"error", "query", "timing"}
+    for subject, rule in claims.items():
+        left_out = dict(rule.stores_left_out)
+        assert not left_out.keys() & set(rule.stores)
+        for store in (*rule.stores, *left_out):
+            way = "explicit" if coverage.integrations[store].explicit else "automatic"
+            names = {channel.name for channel in probes[f"integration-{store}"].channels}
+            assert f"{way}-{rule.store_channel}" in names, subject
+
+
+def test_a_data_store_that_declares_its_statement_is_asked_its_timing_and_query() -> None:
+    coverage = load_coverage()
+    declared = {
+        slug
+        for slug, integration in coverage.integrations.items()
+        if integration.query is not None and integration.slug.rstrip("0123456789") == slug
+    } - {"psycopg2-binary", "redis-asyncio", "redis-py"}
+    query = coverage.rules[ClaimKind.NOTE.value, "datastore-query"]
+    timing = coverage.rules[ClaimKind.NOTE.value, "datastore-timing"]
+    assert set(timing.stores) == declared
+    assert {*query.stores, *dict(query.stores_left_out)} == declared
+    assert all(detail for _, detail in query.stores_left_out)
+
+
 @pytest.mark.parametrize(
     ("version", "python", "runs"),
     [

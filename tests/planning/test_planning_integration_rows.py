@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 
+import pytest
 from helpers.library_modules import PAPER_MODULE, PATCH_FUNCTION
 from helpers.planning_fixture import LINUX, FakeIndex, claim, runtime, world
 
@@ -211,6 +212,31 @@ def test_a_database_with_a_row_of_its_own_is_tested_by_that_library() -> None:
     }
     missing = [item.subject for item in plan.omissions if item.reason is Reason.NO_BACK_END]
     assert missing == ["db-api with oracle"]
+
+
+@pytest.mark.parametrize(("patch", "way"), [("", "automatic"), (PATCH_FUNCTION, "explicit")])
+def test_a_promise_about_data_stores_is_tested_on_each_in_the_way_that_it_is_traced(
+    patch: str, way: str
+) -> None:
+    data = dict(read_data("coverage"))
+    entry = {
+        **data["note"]["datastore-query"],
+        "stores": ["paper"],
+        "stores_left_out": {"slate": "it documents none"},
+    }
+    data["note"] = {**data["note"], "datastore-query": entry}
+    coverage = load_coverage(data, {"paper": parse("paper", PAPER_MODULE + patch)})
+    named = claim(ClaimKind.NOTE, "datastore-query")
+    minimum = claim(ClaimKind.CAPABILITY, "threat-detection", ">=1.9.0")
+    plan = make_plan([*BRANCHES, minimum, named], index(), targets=(LINUX,), coverage=coverage)
+    parts = [part for part in plan.parts if part.claim == named.id]
+    assert {(part.probe, part.channel) for part in parts} == {
+        ("db-api", "query"),
+        ("integration-paper", f"{way}-query"),
+    }
+    assert {part.minimum.ddtrace for part in parts} == {"1.9.0", "1.20.19", "2.21.12"}
+    (left_out,) = (item for item in plan.omissions if item.reason is Reason.OUTSIDE_CLAIM)
+    assert (left_out.subject, left_out.detail) == ("slate", "it documents none")
 
 
 def test_the_sample_apps_keep_their_own_experiments() -> None:

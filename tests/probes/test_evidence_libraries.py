@@ -121,3 +121,42 @@ def test_a_span_of_a_trace_of_its_own_is_looked_for_elsewhere() -> None:
     assert evidence.match(dataclasses.replace(observed(ROOT), elsewhere=(found,))).holds
     other = dataclasses.replace(observed(ROOT), elsewhere=(below(),))
     assert not evidence.match(other).holds
+
+
+def test_a_value_that_was_passed_separately_is_nowhere_in_the_span() -> None:
+    sanitized = SpanBelow(names=("redis.command",), resource="GET *", without="Emma")
+    match = sanitized.match(observed(ROOT, below()))
+    assert match.holds
+    assert "without 'Emma'" in match.text
+    for changes in ({"resource": "GET emma"}, {"meta": {"redis.raw_command": "GET Emma"}}):
+        leaking = sanitized.match(observed(ROOT, below(**changes)))
+        assert not leaking.holds
+        assert "has 'Emma' in" in leaking.text
+
+
+MS = 1_000_000
+LONG_ROOT = span(name="bookshop.request", span_id=1, start=1000 * MS, duration=200 * MS)
+
+
+@pytest.mark.parametrize(
+    ("start", "duration", "problem"),
+    [
+        (1050, 101, ""),
+        (995, 101, ""),  # within a step of the clock
+        (900, 101, "starts 100.0 ms before the request"),
+        (0, 101, "starts 1000.0 ms before the request"),
+        (1150, 101, "ends 51.0 ms after the request"),
+        (1050, 12, "has a duration of 12.0 ms, not 90 ms"),
+        (1050, 0, "has no duration"),
+    ],
+)
+def test_the_time_of_a_call_that_waits_is_within_the_request_and_as_long(
+    start: int, duration: int, problem: str
+) -> None:
+    timed = SpanBelow(names=("redis.command",), timed=True, at_least=0.09)
+    item = below(start=start * MS, duration=duration * MS)
+    match = timed.match(observed(LONG_ROOT, item))
+    assert match.holds == (not problem)
+    assert problem in match.text
+    if not problem:
+        assert "of a time within the request's and at least 0.09 s" in match.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import datetime as dt
 import re
 import subprocess
@@ -283,3 +284,35 @@ def test_a_library_s_cell_holds_the_library_and_no_sample_app() -> None:
     assert requirements("httplib", "3.9", "3.9") == ("ddtrace==2.21.12",)
     assert requirements("futures", "2.7", "2.7") == ("ddtrace==2.21.12", "futures")
     assert "cheroot" in requirements("flask", "2.0.3", "3.9")
+
+
+def test_a_data_store_says_what_its_span_tells_of_the_query() -> None:
+    stated = PAPER_MODULE + (
+        "STATEMENT = {'resource': 'print [?]', 'tags': {'paper.ink': 'b*'}, 'without': 'Emma'}\n"
+    )
+    channels = {channel.name: channel for channel in build_probe(parse("paper", stated)).channels}
+    assert list(channels) == ["automatic", "automatic-query", "automatic-timing"]
+    evidence = channels["automatic-query"].stimuli[0].evidence
+    good = {"paper.size": "A4", "paper.ink": "blue"}
+    printed = span(
+        name="paper.print", resource="print ?", span_id=2, parent_id=1, meta=good, start=1
+    )
+    assert evidence.match(observed(span(), printed)).holds
+    for changes in ({"resource": "print Emma"}, {"meta": {"paper.size": "A4"}}):
+        assert not evidence.match(observed(span(), dataclasses.replace(printed, **changes))).holds
+    timed = channels["automatic-timing"].stimuli[0]
+    assert (timed.path, timed.plain) == ("/{shop}/call", 200)
+    waits = build_probe(parse("paper", stated + "\n\ndef wait(context):\n    pass\n")).channels[-1]
+    assert [stimulus.path for stimulus in waits.stimuli] == ["/{shop}/wait"]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("STATEMENT = 'SELECT'", "expected a dict"),
+        ("STATEMENT = {'withot': 'Emma'}", "did you mean 'without'"),
+        ("STATEMENT = {'tags': 'Emma'}", "tags: expected a dict"),
+    ],
+)
+def test_a_wrong_statement_is_a_problem(line: str, problem: str) -> None:
+    assert problem in "; ".join(problems(f"{PAPER_MODULE}{line}\n"))

@@ -6,6 +6,7 @@ else it is foreign.
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -34,7 +35,7 @@ def library_problems(wheel: InspectedWheel) -> Iterator[WheelProblem]:
     """
     platform = wheel.platform
     if platform is not None:
-        yield from _missing_libraries(wheel.contents, platform)
+        yield from map(_describe_missing, missing_libraries(wheel.contents, platform))
         yield from _misplaced_libraries(wheel.contents, platform)
 
 
@@ -57,8 +58,24 @@ def _misplaced_libraries(
                 yield from _foreign_libc(library, platform)
 
 
-def _missing_libraries(contents: WheelContents, platform: WheelPlatform) -> Iterator[WheelProblem]:
-    """Yield the capabilities whose libraries the wheel lacks for its machines."""
+@dataclasses.dataclass(frozen=True)
+class MissingLibrary:
+    """A library that a capability needs and a wheel lacks, for `machines` of its tags.
+
+    `files` is where it would be, `loader` the module that loads it, and `others` are the libraries
+    in its place.
+    """
+
+    capability: str
+    library: str
+    machines: tuple[str, ...]
+    files: str
+    loader: str
+    others: tuple[NativeLibrary, ...]
+
+
+def missing_libraries(contents: WheelContents, platform: WheelPlatform) -> Iterator[MissingLibrary]:
+    """Yield the libraries of capabilities that the wheel lacks for its machines."""
     needs = read_data("artifacts")
     for capability, need in needs["capability"].items():
         for name in need["libraries"]:
@@ -72,16 +89,21 @@ def _missing_libraries(contents: WheelContents, platform: WheelPlatform) -> Iter
                 if any(fnmatch.fnmatch(library.path, glob) for glob in place["files"])
             ]
             supported = _supported_machines(libraries, platform)
-            missing = [machine for machine in platform.machines if machine not in supported]
+            missing = tuple(each for each in platform.machines if each not in supported)
             if missing:
-                others = ", ".join(sorted(set(map(_describe, libraries))))
-                yield WheelProblem(
-                    FindingKind.LIBRARY_MISSING,
-                    f"capability/{capability}",
-                    f"has no {name} for {' and '.join(missing)} ({place['files'][0]})"
-                    + (f"; there are {others}" if others else ""),
-                    place["loader"],
-                )
+                files, loader = place["files"][0], place["loader"]
+                yield MissingLibrary(capability, name, missing, files, loader, tuple(libraries))
+
+
+def _describe_missing(missing: MissingLibrary) -> WheelProblem:
+    others = ", ".join(sorted(set(map(_describe, missing.others))))
+    return WheelProblem(
+        FindingKind.LIBRARY_MISSING,
+        f"capability/{missing.capability}",
+        f"has no {missing.library} for {' and '.join(missing.machines)} ({missing.files})"
+        + (f"; there are {others}" if others else ""),
+        missing.loader,
+    )
 
 
 def _supported_machines(libraries: Iterable[NativeLibrary], platform: WheelPlatform) -> set[str]:

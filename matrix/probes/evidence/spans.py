@@ -13,6 +13,8 @@ from matrix.model.probe import Match, Observation, Span
 _NO_ROOT = Match(holds=False, text="no root span for the request")
 _MAX_QUOTED = 80
 _LOWER_64_BITS = 2**64
+# In nanoseconds: some tracers take the start and the duration of a span from different clocks.
+_CLOCK_STEP = 10_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +141,8 @@ class SpanBelow:
     All fields but `component` and `error` are shell globs: any of `names` (any name where there are
     none), and all of the others. A span without a component may be of any: the tag came with
     1.8. `error` requires the error mark, its type and a stack trace. `own` is for a span in a trace
-    of its own, whose resource names the request.
+    of its own, whose resource names the request. `without` is a text that must be nowhere in
+    resource and tags. `timed` requires a time within the request's, of `at_least` seconds.
     """
 
     names: tuple[str, ...] = ()
@@ -149,6 +152,9 @@ class SpanBelow:
     tags: tuple[tuple[str, str], ...] = ()
     error: bool = False
     own: bool = False
+    without: str = ""
+    timed: bool = False
+    at_least: float = 0.0
 
     def match(self, observation: Observation) -> Match:
         """Return whether such a span is in the trace."""
@@ -159,13 +165,12 @@ class SpanBelow:
             below = [span for span in observation.elsewhere if self._is_of_library(span)]
         candidates = [span for span in below if self._is_of_library(span)]
         for span in candidates:
-            if not (problems := self._problems(span)):
+            if not (problems := self._problems(span, observation.root)):
                 tags = "".join(
                     f", {name}={_quote_line(_tag_value(span, name) or '')}" for name, _ in self.tags
                 )
-                return Match(
-                    holds=True, text=f"span {span.name} {_quote_line(span.resource)}{tags}"
-                )
+                text = f"span {span.name} {_quote_line(span.resource)}{tags}{self._more()}"
+                return Match(holds=True, text=text)
         if candidates:
             return Match(holds=False, text=f"span {candidates[0].name} {', '.join(problems)}")
         names = " or ".join(self.names)
@@ -178,7 +183,14 @@ class SpanBelow:
         component = span.meta.get("component")
         return named and (not self.component or component in (None, self.component))
 
-    def _problems(self, span: Span) -> list[str]:
+    def _more(self) -> str:
+        """Return what is said of a span that has all that is required."""
+        more = f", without {self.without!r}" if self.without else ""
+        if self.timed:
+            more += ", of a time within the request's"
+        return more + (f" and at least {self.at_least:g} s" if self.at_least else "")
+
+    def _problems(self, span: Span, root: Span) -> list[str]:
         problems = []
         if span.duration <= 0:
             problems.append("has no duration")
@@ -194,6 +206,10 @@ class SpanBelow:
                 problems.append(f"has {name}={_quote_line(value)}, not {glob}")
         if self.error:
             problems += _missing_error(span)
+        if self.without:
+            problems += _leaks(span, self.without)
+        if self.timed:
+            problems += _wrong_times(span, root, self.at_least)
         return problems
 
 
@@ -246,6 +262,22 @@ def _name_with_component(span: Span) -> str:
     """Return a span's name with its component: two integrations may use one name."""
     component = span.meta.get("component")
     return f"{span.name} of {component}" if component else span.name
+
+
+def _leaks(span: Span, text: str) -> Iterator[str]:
+    for name, value in [("its resource", span.resource), *span.meta.items()]:
+        if text.lower() in str(value).lower():
+            yield f"has {text!r} in {name}: {_quote_line(str(value))}"
+
+
+def _wrong_times(span: Span, root: Span, at_least: float) -> Iterator[str]:
+    if span.start < root.start - _CLOCK_STEP:
+        yield f"starts {(root.start - span.start) / 1e6:.1f} ms before the request"
+    end, root_end = span.start + span.duration, root.start + root.duration
+    if end > root_end + _CLOCK_STEP:
+        yield f"ends {(end - root_end) / 1e6:.1f} ms after the request"
+    if span.duration < at_least * 1e9:
+        yield f"has a duration of {span.duration / 1e6:.1f} ms, not {at_least * 1e3:g} ms"
 
 
 def _missing_error(span: Span) -> Iterator[str]:
