@@ -16,6 +16,10 @@ SPAN = {
 ERROR_SPAN = {"name": "pymongo.cmd", "component": "pymongo", "resource": "* books*"}
 STATEMENT = {"without": "emma"}
 SERVICE = "mongodb"
+# On CPython 3 its setup.py asks for 2to3, which setuptools 58 dropped.
+PYTHON = [["<0.20", "<3"]]
+# It imports a function that PyMongo 4.9 moved.
+ALSO = [["<0.29.1", "pymongo<4.9"]]
 
 
 def prepare(context):

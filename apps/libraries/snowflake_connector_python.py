@@ -15,6 +15,8 @@ ERROR_SPAN = {
 }
 STATEMENT = {"without": "Emma"}
 SERVICE = "snowflake"
+# The CPythons that have wheels, of it or of the cffi or pyarrow that a build of it needs.
+PYTHON = [["<2.4", "<3.9"], ["<2.7.2", "<3.10"], ["<3", "<3.11"], ["<3.5", "<3.12"]]
 
 
 def patch():

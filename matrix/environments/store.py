@@ -112,7 +112,7 @@ class ContentStore(Generic[_R]):
     cache_dir: Path
     url: str = ""
     offline: bool = False
-    seconds: float = 300.0
+    seconds: float = 900.0
     wait_seconds: float = 1.0
     index: Index | None = None
     runner: Runner = run

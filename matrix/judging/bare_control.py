@@ -11,7 +11,9 @@ works        fails in every process, of      absent (breaks-app): bare is its po
              three at least
 works        fails in some                   unknown (unstable), or by the evidence
 fails        fails in every process          unknown (app-fails): the environment, the library or
-                                             the app is at fault
+                                             the app is at fault; does-not-import where the library
+                                             did not, system-library where a file of the system is
+                                             missing for that
 fails        shows the capability            unknown (no-control) where answers are compared
 not run      any                             by the evidence alone
 ===========  ==============================  ===================================================
@@ -28,6 +30,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from matrix.agent.answers import LEAST_PROCESSES, Answer, answer_of, bare_answers, differs, works
+from matrix.judging.causes import import_cause
 from matrix.judging.gate import DecodedProcess, Failure, death, has_died, start_failure
 from matrix.model.capture import BARE
 from matrix.model.fact import Fact, FactKind, fact
@@ -141,6 +144,8 @@ class _BareControl:
         """Return why the app fails without the tracer, None where it works."""
         for item in self.bare:
             if (failure := start_failure(item)) is not None:
+                if cause := import_cause(item.process.log):
+                    return _app_fails(cause.facts, cause.reason)
                 return _app_fails(failure.facts)
         for stimulus in self.stimuli:
             answers = self.answers(stimulus)
@@ -244,8 +249,8 @@ def _start_facts(item: DecodedProcess) -> tuple[Fact, ...]:
     return failure.facts if failure is not None else ()
 
 
-def _app_fails(facts: tuple[Fact, ...]) -> Failure:
-    return Failure(Reason.APP_FAILS, (fact(FactKind.APP_FAILS_BARE, facts=facts),))
+def _app_fails(facts: tuple[Fact, ...], reason: Reason = Reason.APP_FAILS) -> Failure:
+    return Failure(reason, (fact(FactKind.APP_FAILS_BARE, facts=facts),))
 
 
 def _answered(stimulus: Stimulus, answer: Answer, bare: Sequence[Answer]) -> Fact:

@@ -27,6 +27,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from matrix.agent.crashes import COUNT, crash_subject
 from matrix.judging.bare_control import Breakage, bare_failure, bare_result, is_compared
+from matrix.judging.causes import build_cause
 from matrix.judging.crashes import CrashCount, crash_counts
 from matrix.judging.gate import (
     DecodedProcess,
@@ -154,7 +155,9 @@ def _without_counts(capture: CellCapture) -> CellCapture:
 def _whole_failure(capture: CellCapture, cell: Cell) -> Failure | None:
     if capture.failed is not None:
         # What follows its first line is the end of a log.
-        first = (capture.detail.strip() or capture.failed.value).splitlines()[0]
+        first, _, log = (capture.detail.strip() or capture.failed.value).partition("\n")
+        if capture.failed is Reason.BUILD_FAILED and (cause := build_cause(log)):
+            return Failure(cause.reason, cause.facts)
         return Failure(capture.failed, (fact(FactKind.CELL_FAILED, detail=first),))
     if not capture.processes:
         return Failure(Reason.NOT_RUN, (fact(FactKind.NO_PROCESS),))

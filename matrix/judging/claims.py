@@ -18,7 +18,7 @@ import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from matrix.judging.fallbacks import with_unusable_minimum
+from matrix.judging.fallbacks import with_unusable_minimum, without_ruled_out
 from matrix.judging.findings import FindingTable
 from matrix.judging.parts import judge_part
 from matrix.judging.ranges import with_ranges
@@ -34,6 +34,7 @@ from matrix.model.verdict import Outcome, PartVerdict, Tightness, Verdict
 _NO_GAP = frozenset(
     {
         Reason.BETWEEN_BOUNDARIES,
+        Reason.DOES_NOT_IMPORT,
         Reason.FRAMEWORK_PYTHON,
         Reason.FRAMEWORK_ERA,
         Reason.ONE_PLATFORM,
@@ -65,13 +66,14 @@ def judge(
     static = {evidence.claim: evidence for evidence in plan.static}
     verdicts = []
     for claim in judged:
-        own = parts[claim.id]
+        own, ruled_out, left_out = without_ruled_out(parts[claim.id], findings)
         part_verdicts = [judge_part(part, findings) for part in own]
         part_verdicts = with_ranges(claim, own, part_verdicts, findings)
         bounding = [
             verdict for part, verdict in zip(own, part_verdicts, strict=True) if _bounds(part)
         ]
-        verdict = roll_up(claim, part_verdicts, omissions[claim.id], bounding)
+        verdict = roll_up(claim, part_verdicts, [*omissions[claim.id], *left_out], bounding)
+        verdict = dataclasses.replace(verdict, remarks=(*verdict.remarks, *ruled_out))
         verdict = with_unusable_minimum(verdict, own, findings)
         verdicts.append(with_static(verdict, static.get(claim.id)))
     return tuple(verdicts)

@@ -19,7 +19,7 @@ from matrix.judging.crashes import suspicious_count
 from matrix.judging.findings import FindingTable
 from matrix.model.cell import Cell
 from matrix.model.fact import Fact, FactKind, fact
-from matrix.model.plan import CrashSubject, Part
+from matrix.model.plan import CrashSubject, Omission, Part
 from matrix.model.reason import Reason
 from matrix.model.verdict import Finding, Observed, Outcome, Verdict
 
@@ -30,11 +30,16 @@ UNUSABLE = frozenset(
         Reason.BROKEN_START,
         Reason.BUILD_FAILED,
         Reason.CRASHED,
+        Reason.DOES_NOT_IMPORT,
         Reason.NO_RELEASE,
         Reason.NO_WHEEL,
         Reason.REQUIRES_PYTHON,
+        Reason.SYSTEM_LIBRARY,
         Reason.WRONG_INSTALL,
     }
+)
+_NOT_INSTALLED = frozenset(
+    {Reason.BUILD_FAILED, Reason.NO_RELEASE, Reason.NO_WHEEL, Reason.REQUIRES_PYTHON}
 )
 # So many later releases are tried; where there are 15, four find the lowest.
 _MOST_TRIES = 5
@@ -120,6 +125,51 @@ def fallback_facts(part: Part, findings: FindingTable) -> FallbackFacts:
     return FallbackFacts(tuple(facts), tuple(item.cell for item in (*elsewhere, *later)))
 
 
+def without_ruled_out(
+    parts: Sequence[Part], findings: FindingTable
+) -> tuple[list[Part], list[Fact], list[Omission]]:
+    """Return the parts without the combinations that the first bare import rules out.
+
+    Where a release of a library does not import on a CPython, also without the tracer, the promise
+    cannot be about it: its other CPythons decide. Those are the ones of other parts, or those that
+    were tried instead (`elsewhere`), of which the first that works takes the part's place. Where
+    there is none, the part stays. The facts and the omissions tell what was left out.
+    """
+    remaining, facts, omissions = [], [], []
+    for part in parts:
+        finding = findings.get(part, part.minimum)
+        if finding is None or finding.reason is not Reason.DOES_NOT_IMPORT:
+            remaining.append(part)
+            continue
+        instead = [cell for cell in part.elsewhere if _usable(findings.get(part, cell))]
+        if not instead and not any(_is_same_elsewhere(part, other, findings) for other in parts):
+            remaining.append(part)
+            continue
+        if instead:
+            # Its controls are on the other CPython.
+            own = (instead[0],)
+            remaining.append(
+                dataclasses.replace(part, minimum=own[0], before=None, above=None, controls=own)
+            )
+        facts.append(fact(FactKind.RULED_OUT, part.minimum, facts=finding.facts))
+        omissions.append(Omission(part.claim, part.minimum.id, Reason.DOES_NOT_IMPORT))
+    return (
+        list(dict.fromkeys(remaining)),
+        list(dict.fromkeys(facts)),
+        list(dict.fromkeys(omissions)),
+    )
+
+
+def _is_same_elsewhere(part: Part, other: Part, findings: FindingTable) -> bool:
+    """Return whether another part asks the same of the same releases on a CPython that has them."""
+    moved = dataclasses.replace(part.minimum, python=other.minimum.python)
+    return (
+        (other.probe, other.channel, other.minimum) == (part.probe, part.channel, moved)
+        and other.minimum != part.minimum
+        and not _unusable(findings.get(other, other.minimum))
+    )
+
+
 def with_unusable_minimum(
     verdict: Verdict, parts: Sequence[Part], findings: FindingTable
 ) -> Verdict:
@@ -133,10 +183,17 @@ def with_unusable_minimum(
         return verdict
     if any(map(_usable, known)):
         return verdict
-    pythons = {item.cell.python for item in known if _unusable(item)}
-    nowhere = fact(
-        FactKind.USABLE_NOWHERE, lowest[0].minimum, pythons=tuple(sorted(pythons, key=Version))
-    )
+    failing = [item for item in known if _unusable(item)]
+    reasons = {item.reason for item in failing}
+    if Reason.SYSTEM_LIBRARY in reasons:
+        return verdict  # That tells of this machine, not of the CPythons.
+    fails = "start"
+    if reasons <= _NOT_INSTALLED:
+        fails = "install"
+    elif reasons <= _NOT_INSTALLED | {Reason.DOES_NOT_IMPORT}:
+        fails = "import"
+    pythons = tuple(sorted({item.cell.python for item in failing}, key=Version))
+    nowhere = fact(FactKind.USABLE_NOWHERE, lowest[0].minimum, pythons=pythons, fails=fails)
     if verdict.outcome is not Outcome.UNVERIFIED:
         return dataclasses.replace(verdict, remarks=(*verdict.remarks, nowhere))
     first = findings.get(lowest[0], lowest[0].minimum)

@@ -360,11 +360,56 @@ def _not_tested(item: Fact) -> str:
     return f"{head}{subjects}{more}{f' ({details})' if details else ''}"
 
 
+_NOWHERE = {
+    "install": "can be installed on no CPython that was tried",
+    "import": "can be installed and imported on no CPython that was tried",
+    "start": "was seen to work on no CPython that was tried",
+}
+
+
 def _usable_nowhere(item: Fact) -> str:
     name = _release(item.cell, "library")
     pythons = ", ".join(item.texts("pythons"))
-    text = f"{name} can be installed and imported on no CPython that was tried ({pythons})"
+    text = f"{name} {_NOWHERE[item.text('fails') or 'start']} ({pythons})"
     return f"{text}: {_inner(item)}" if item.facts else text
+
+
+def _not_built(item: Fact) -> str:
+    cause = _inner(item)
+    return f"{item.text('requirement')} does not build: {as_sentence(cause)}"
+
+
+def _not_imported(item: Fact) -> str:
+    text = (
+        f"{item.text('module')} does not import: {as_sentence(_inner(item) or item.text('error'))}"
+    )
+    if companion := item.text("companion"):
+        text += (
+            f" {companion}, as installed with it, does not have that: it needs companions of"
+            " another time, or another CPython."
+        )
+    return text
+
+
+_SYSTEM_FILES = {
+    "shared": "the system has no {name}",
+    "header": "the system has no header {name}",
+    "tool": "the system has no program {name}",
+    "link": "the system has no library {name} to link with",
+    "pkgconfig": "pkg-config knows no {name}",
+}
+
+
+def _system_file(item: Fact) -> str:
+    text = _SYSTEM_FILES[item.text("of")].format(name=item.text("name"))
+    if packages := item.texts("packages"):
+        return f"{text}, which Debian has in {' and '.join(packages)}."
+    return f"{text}; the package that has it is not known here."
+
+
+def _ruled_out(item: Fact) -> str:
+    name = _release(item.cell, "library")
+    return f"{name} is left out on CPython {_python(item)}: {_inner(item)}"
 
 
 # What comes before the sentences of the facts within a fact.
@@ -401,6 +446,9 @@ _RENDER: Mapping[FactKind, Render] = {
     ),
     FactKind.NOT_STARTED: _not_started,
     FactKind.CELL_FAILED: lambda item: as_sentence(item.text("detail")),
+    FactKind.NOT_BUILT: _not_built,
+    FactKind.NOT_IMPORTED: _not_imported,
+    FactKind.SYSTEM_FILE_MISSING: _system_file,
     FactKind.NO_PROCESS: lambda _: "No process was run.",
     FactKind.NO_IDENTITY: lambda _: "The cell did not tell what is installed in it.",
     FactKind.WRONG_INSTALL: lambda item: (
@@ -496,6 +544,7 @@ _RENDER: Mapping[FactKind, Render] = {
     FactKind.NOT_TESTED: _not_tested,
     FactKind.NOT_PLANNED: lambda _: "Nothing was planned for it.",
     FactKind.USABLE_NOWHERE: _usable_nowhere,
+    FactKind.RULED_OUT: _ruled_out,
     FactKind.INDEX: lambda item: f"The package index: {item.text('text')}",
     FactKind.EXPERIMENTS: lambda item: f"of the experiments: {_inner(item)}",
     **dict.fromkeys(_PREFIXES, lambda item: f"{_PREFIXES[item.kind](item)}{_inner(item)}"),

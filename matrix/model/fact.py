@@ -35,6 +35,12 @@ class FactKind(str, enum.Enum):
     NOT_STARTED = "not-started"  # detail, last_words
     # Of one cell.
     CELL_FAILED = "cell-failed"  # detail
+    NOT_BUILT = "not-built"  # requirement: facts: SYSTEM_FILE_MISSING, or a TEXT with the cause
+    # module, and either error (the exception) with companion (the other package that lacks what is
+    # imported, or ""), or facts: SYSTEM_FILE_MISSING
+    NOT_IMPORTED = "not-imported"
+    # name, of (shared, header, tool, link, pkgconfig), packages (Debian's, empty where unknown)
+    SYSTEM_FILE_MISSING = "system-file-missing"
     NO_PROCESS = "no-process"
     NO_IDENTITY = "no-identity"
     WRONG_INSTALL = "wrong-install"  # name, installed ("" where it is missing), requested
@@ -98,7 +104,10 @@ class FactKind(str, enum.Enum):
     PARTS_OPEN = "parts-open"  # open, count, probe, channel: facts are those of one part
     NOT_TESTED = "not-tested"  # holding, count, subjects, more, details
     NOT_PLANNED = "not-planned"
-    USABLE_NOWHERE = "usable-nowhere"  # cell, pythons: facts are those of one finding
+    # cell, pythons, fails (install, import or start: what it did on none of them): facts are those
+    # of one finding
+    USABLE_NOWHERE = "usable-nowhere"
+    RULED_OUT = "ruled-out"  # cell: facts are those of its finding
     INDEX = "index"  # text: what the package index says
     EXPERIMENTS = "experiments"  # facts: what the experiments say, beside the index
 
@@ -110,12 +119,13 @@ _LIBRARY_KINDS = frozenset(
         FactKind.GAP,
         FactKind.HOLDS_IN,
         FactKind.LOWEST_USABLE,
+        FactKind.RULED_OUT,
         FactKind.SEARCH_END,
         FactKind.USABLE_NOWHERE,
     }
 )
 _PYTHON_KINDS = frozenset(
-    {FactKind.LOWEST_USABLE, FactKind.NO_LATER_USABLE, FactKind.WORKS_ON_PYTHON}
+    {FactKind.LOWEST_USABLE, FactKind.NO_LATER_USABLE, FactKind.RULED_OUT, FactKind.WORKS_ON_PYTHON}
 )
 
 

@@ -52,6 +52,8 @@ class Reason(str, enum.Enum):
     BREAKS_APP = "breaks-app"
     CRASHES = "crashes"
     APP_FAILS = "app-fails"
+    DOES_NOT_IMPORT = "does-not-import"
+    SYSTEM_LIBRARY = "system-library"
     CONTROL_FAILED = "control-failed"
     NO_CONTROL = "no-control"
     SHOWS_WITHOUT_FEATURE = "shows-without-feature"

@@ -20,11 +20,12 @@ from matrix.model.plan import Part
 from matrix.model.reason import Reason
 from matrix.model.verdict import Observed, Outcome, Tightness, Verdict
 
-P, A, FAILS, STARTS_NOT = (
+P, A, FAILS, STARTS_NOT, IMPORTS_NOT = (
     Observed.PRESENT,
     Observed.ABSENT,
     Reason.BUILD_FAILED,
     Reason.BROKEN_START,
+    Reason.DOES_NOT_IMPORT,
 )
 PROMISED = claim(kind=ClaimKind.INTEGRATION)
 
@@ -145,8 +146,7 @@ def test_a_row_says_that_no_cpython_can_use_its_minimum() -> None:
     verdict = told(low(), known)
     assert verdict.reason is FAILS
     assert evidence_text(verdict.facts).startswith(
-        "django 1.0 can be installed and imported on no CPython that was tried (2.7, 3.7, 3.8): It"
-        " failed."
+        "django 1.0 can be installed on no CPython that was tried (2.7, 3.7, 3.8): It failed."
     )
     assert "is django 1.14, which shows it" in evidence_text(verdict.facts)
 
@@ -156,7 +156,65 @@ def test_a_later_release_with_another_tracer_does_not_hide_that() -> None:
     _, known = run(low(), {RUNGS[-1]: P})
     known.add(finding(later.minimum, P))
     (verdict,) = judge(plan([PROMISED], [low(), later]), known)
-    assert "django 1.0 can be installed and imported on no CPython" in evidence_text(verdict.facts)
+    assert "django 1.0 can be installed on no CPython" in evidence_text(verdict.facts)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "words"),
+    [
+        ((FAILS, Reason.NO_WHEEL, FAILS), "can be installed on no CPython"),
+        ((IMPORTS_NOT, FAILS, IMPORTS_NOT), "can be installed and imported on no CPython"),
+        ((STARTS_NOT, FAILS, STARTS_NOT), "was seen to work on no CPython"),
+        ((Reason.APP_FAILS, IMPORTS_NOT, FAILS), "was seen to work on no CPython"),
+    ],
+)
+def test_a_row_says_no_more_than_was_observed(reasons: tuple[Reason, ...], words: str) -> None:
+    cells = (LOWEST, *ELSEWHERE)
+    _, known = run(low(later=()), dict(zip(cells, reasons, strict=True)))
+    assert f"django 1.0 {words} that was tried" in evidence_text(told(low(), known).facts)
+
+
+def test_a_file_that_this_machine_lacks_tells_nothing_of_cpythons() -> None:
+    _, known = run(low(), dict.fromkeys((LOWEST, *ELSEWHERE), Reason.SYSTEM_LIBRARY))
+    verdict = told(low(), known)
+    assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, Reason.SYSTEM_LIBRARY)
+    assert "no CPython" not in evidence_text(verdict.facts)
+
+
+@pytest.mark.parametrize("works", [0, 1])
+def test_a_combination_that_does_not_import_bare_is_left_out_where_another_runs(works: int) -> None:
+    _, known = run(low(), {LOWEST: IMPORTS_NOT, ELSEWHERE[works]: P})
+    verdict = told(low(), known)
+    assert verdict.outcome is Outcome.CONFIRMED
+    assert ELSEWHERE[works] in verdict.cells
+    remarks = " ".join(map(remark_text, verdict.remarks))
+    assert "django 1.0 is left out on CPython 2.7: " in remarks
+    assert "1 left out: does-not-import" in remarks
+
+
+def test_it_is_not_confirmed_by_a_cpython_that_does_not_show_it() -> None:
+    _, known = run(low(), {LOWEST: IMPORTS_NOT, ELSEWHERE[0]: A})
+    assert told(low(), known).outcome is Outcome.UNVERIFIED
+
+
+@pytest.mark.parametrize(
+    ("other", "outcome"),
+    [(P, Outcome.CONFIRMED), (IMPORTS_NOT, Outcome.UNVERIFIED), (FAILS, Outcome.UNVERIFIED)],
+)
+def test_another_part_of_the_same_release_decides(
+    other: Observed | Reason, outcome: Outcome
+) -> None:
+    part = low(elsewhere=(), later=())
+    beside = low(minimum=ELSEWHERE[0], controls=(), elsewhere=(), later=())
+    known = FindingTable([finding(LOWEST, IMPORTS_NOT), finding(ELSEWHERE[0], other)])
+    (verdict,) = judge(plan([PROMISED], [part, beside]), known)
+    assert verdict.outcome is outcome
+
+
+def test_a_row_that_imports_nowhere_is_not_left_out() -> None:
+    _, known = run(low(), dict.fromkeys((LOWEST, *ELSEWHERE), IMPORTS_NOT))
+    verdict = told(low(), known)
+    assert (verdict.outcome, verdict.reason) == (Outcome.UNVERIFIED, IMPORTS_NOT)
 
 
 def test_a_row_does_not_say_so_where_one_can() -> None:
