@@ -280,7 +280,10 @@ CELLS = (
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("cell", "as_of"), CELLS, ids=[cell.id for cell, _ in CELLS])
 def test_the_captures_of_all_probes_are_read_equally(
-    judge: VendorAgent, cell: Cell, as_of: dt.date, record_property: Callable[[str, object], None]
+    judge: VendorAgent,
+    cell: Cell,
+    as_of: dt.date,
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     if cell.python not in {found.python for found in find_interpreters()}:
         pytest.skip(f"no CPython {cell.python} here")
@@ -305,8 +308,7 @@ def test_the_captures_of_all_probes_are_read_equally(
             structures=sum(len(span.get("meta_struct") or ()) for span in reading.spans),
             checks=sum(n for (_, result), n in reading.checks.items() if result == "Passed_Checks"),
         )
-    for name, count in counts.items():
-        record_property(name, count)
+    record_testsuite_property(cell.id, json.dumps(counts))
     assert found == []
     assert counts["spans"] > counts["requests"] > 0
     assert counts["telemetry"]

@@ -16,7 +16,7 @@ from matrix.model.probe import Span
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Span))
 _MAPPINGS = frozenset({"meta", "metrics", "meta_struct"})
-_EMPTY = {
+_EMPTY: Mapping[str, Any] = {
     **dict.fromkeys(("name", "service", "resource", "type"), ""),
     **dict.fromkeys(("trace_id", "span_id", "parent_id", "error", "start", "duration"), 0),
     **{name: {} for name in _MAPPINGS},
