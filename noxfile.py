@@ -227,7 +227,7 @@ def lint(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Refresh the hashed locks from requirements/*.in (`-- --upgrade`: to the newest releases)."""
     python = locked_python(session, "lint")
-    for name in ("run", "cluster", "tests", "lint"):
+    for name in ("run", "cluster", "tests", "lint", "test-agent"):
         session.run(
             *(python, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate"),
             *("--universal", "--python-version", "3.10", "--generate-hashes"),

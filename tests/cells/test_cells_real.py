@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import pytest
+from helpers.real_cells import run_real_cell
 
 from matrix.agent.observations import Traces, liveness, observations_of
-from matrix.cells.job import CellJob
-from matrix.cells.run import prepare_worker, run_cell
-from matrix.environments.requirements import requirements_for
-from matrix.environments.store import EnvironmentStore
-from matrix.interpreters.discovery import find_interpreters, interpreter_for
 from matrix.judging.cells import findings_of
 from matrix.model.capture import CellCapture
 from matrix.model.cell import Cell
-from matrix.model.plan import PlannedCell
 from matrix.model.verdict import Observed
 from matrix.probes.registry import load_probes
-from matrix.system.paths import cache_dir
 
 pytestmark = pytest.mark.cells
 
 # The newest release of a branch that has it all but for what is named here.
 NEWEST = dt.date(2025, 11, 1)
-
-
-def run(cell: Cell, as_of: dt.date, *, soak: bool = False) -> CellCapture:
-    probes = load_probes()
-    planned = PlannedCell(cell, as_of, tuple(probes), soak=soak)
-    interpreter = interpreter_for(cell.python, find_interpreters())
-    environment = EnvironmentStore(cache_dir()).ensure(interpreter, requirements_for(planned, ()))
-    job = CellJob(planned, "key", environment.python, environment.lock, tuple(probes.values()))
-    with ProcessPoolExecutor(1, get_context("spawn"), prepare_worker) as pool:
-        return pool.submit(run_cell, job).result()
 
 
 def shown(capture: CellCapture, *, control: bool = False) -> dict[tuple[str, str], bool]:
@@ -67,7 +49,9 @@ def shown(capture: CellCapture, *, control: bool = False) -> dict[tuple[str, str
 
 @pytest.mark.parametrize(("framework", "version"), [("django", "5.2.7"), ("flask", "3.1.2")])
 def test_a_late_release_shows_everything_and_no_control_does(framework: str, version: str) -> None:
-    capture = run(Cell("3.11", "linux_x86_64", framework, version, "2.21.12"), NEWEST, soak=True)
+    capture = run_real_cell(
+        Cell("3.11", "linux_x86_64", framework, version, "2.21.12"), NEWEST, soak=True
+    )
     assert capture.failed is None, capture.detail
     assert [channel for channel, shows in shown(capture).items() if not shows] == []
     assert [channel for channel, shows in shown(capture, control=True).items() if shows] == []
@@ -79,7 +63,7 @@ def test_a_late_release_shows_everything_and_no_control_does(framework: str, ver
 
 def test_an_early_release_shows_tracing_and_no_protection() -> None:
     cell = Cell("3.8", "linux_x86_64", "django", "3.2.15", "1.5.0")
-    capture = run(cell, dt.date(2022, 10, 1))
+    capture = run_real_cell(cell, dt.date(2022, 10, 1))
     assert capture.failed is None, capture.detail
     channels = shown(capture)
     assert channels["web-tracing", "request"]
