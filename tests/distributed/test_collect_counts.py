@@ -27,7 +27,8 @@ from matrix.model.verdict import Outcome
 from matrix.runs.journal import Journal
 from matrix.runs.record import Record
 from matrix.runs.result_store import CaptureStore
-from matrix.runs.run import RunOptions, verify
+from matrix.runs.run import verify
+from matrix.runs.setup import RunOptions
 
 __all__ = ["results"]
 

@@ -60,7 +60,7 @@ def test_a_document_that_denies_it_is_kept() -> None:
 def test_a_channel_that_no_promise_is_about_has_no_promised_minimum() -> None:
     claims = [*page(), claim(ClaimKind.CAPABILITY, "sca", ">=1.8.0")]
     asked = ("environment", "forced-telemetry")
-    plan = search_plan("sca", claims, framework="django", channels=asked)
+    (plan,) = search_plans("sca", claims, framework="django", channels=asked)
     assert (plan.channels, plan.unpromised) == (asked, ("forced-telemetry",))
     assert search_plan("sca", claims, framework="django").channels == ("environment",)
 
