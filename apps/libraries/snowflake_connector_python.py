@@ -16,7 +16,14 @@ ERROR_SPAN = {
 STATEMENT = {"without": "Emma"}
 SERVICE = "snowflake"
 # The CPythons that have wheels, of it or of the cffi or pyarrow that a build of it needs.
-PYTHON = [["<2.4", "<3.9"], ["<2.7.2", "<3.10"], ["<3", "<3.11"], ["<3.5", "<3.12"]]
+# 2.7.3 to 2.7.5 do not declare that they need CPython 3.
+PYTHON = [
+    ["<2.2", "<3.9"],
+    ["<2.4", ">=3.5,<3.9"],
+    ["<2.7.2", ">=3.6,<3.10"],
+    ["<3", ">=3.6,<3.11"],
+    ["<3.5", "<3.12"],
+]
 
 
 def patch():
