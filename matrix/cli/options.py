@@ -16,7 +16,6 @@ from matrix.docker.interface import EngineInfo
 from matrix.docker.labels import RunLabels
 from matrix.documents.document import read_documents
 from matrix.documents.facts import load_facts
-from matrix.features.audit.side_controls import inspect_with, with_side_controls
 from matrix.model.claim import Claim
 from matrix.model.plan import Plan, StaticEvidence
 from matrix.planning.locations import (
@@ -177,8 +176,11 @@ def plan_from_args(
         plan = select(plan, selection_from_args(args))
         if static is not None:
             plan = dataclasses.replace(plan, static=tuple(static(plan.claims, index).values()))
-            inspect = inspect_with(cache_dir(), offline=args.offline)
-            plan = with_side_controls(plan, index, inspect)
+            # A plan alone starts without what reads wheels.
+            from matrix.features.audit import side_controls  # noqa: PLC0415 - slow to import
+
+            inspect = side_controls.inspect_with(cache_dir(), offline=args.offline)
+            plan = side_controls.with_side_controls(plan, index, inspect)
     finally:
         note(*index.notices)
     return plan
