@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
 
 import pytest
+from helpers.leftovers import Leftovers, adopt_orphans, own_temporary_folder
 from hypothesis import HealthCheck, settings
 
 # The speed of generating examples depends on how busy the machine is, not on the code. CI generates
@@ -26,6 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--cluster", action="store_true", help="start a real Dask cluster here")
     group.addoption("--workflows", action="store_true", help="run the commands of the workflows")
     group.addoption("--index", action="store_true", help="query the real package index")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    adopt_orphans()
+    folder = own_temporary_folder()
+    folder.__enter__()
+    config.add_cleanup(lambda: folder.__exit__(None, None, None))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -57,6 +66,24 @@ def pytest_collection_finish() -> None:
     gc.enable()
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_stays() -> Iterator[None]:
+    """Fail where the tests of this process left something behind that no single test did."""
+    before = Leftovers.now()
+    yield
+    left = before.since()
+    assert not left, "\n".join(["left behind by the session:", *left])
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_of_a_test(_nothing_stays: None) -> Iterator[None]:
+    """Fail where a test left a process, a temporary folder or a mount behind."""
+    before = Leftovers.now()
+    yield
+    left = before.since()
+    assert not left, "\n".join(["left behind by the test:", *left])
 
 
 @pytest.fixture(autouse=True)
