@@ -41,6 +41,7 @@ from matrix.features.qualification.signoff import (
     RECORD,
     SignoffFiles,
     configuration_of,
+    finished_at,
     write_folder,
 )
 from matrix.features.qualification.statement import Digest, StatementSubject, statement_bytes
@@ -209,7 +210,9 @@ class Signed:
         decision = decide(expectations, parsed, parse_policy(files.content[POLICY], POLICY), NOW)
         statement = statement_bytes(
             decision,
-            StatementSubject(expectations.ddtrace, NOW.isoformat(), "compat-matrix"),
+            StatementSubject(
+                expectations.ddtrace, finished_at(parsed), f"compat-matrix {PROJECT.value}"
+            ),
             [Digest(artifact.name, artifact.sha256) for artifact in self.vouched],
             configuration_of(parsed, files, [PROJECT]),
         )
