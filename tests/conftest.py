@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 from collections.abc import Iterator
@@ -32,9 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     adopt_orphans()
-    folder = own_temporary_folder()
-    folder.__enter__()
-    config.add_cleanup(lambda: folder.__exit__(None, None, None))
+    stack = contextlib.ExitStack()
+    stack.enter_context(own_temporary_folder())
+    config.add_cleanup(stack.close)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 
-
 def parse_strict(content: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """Return the value of a JSON document in UTF-8; raise ValueError for any other.
 

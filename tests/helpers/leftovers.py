@@ -68,9 +68,8 @@ class Leftovers:
     @classmethod
     def now(cls) -> Leftovers:
         """Return what there is now; processes and mounts on Linux only."""
-        return cls(
-            frozenset(children_of(os.getpid())), frozenset(os.listdir(tempfile.gettempdir())), _mounts()
-        )
+        folders = frozenset(path.name for path in Path(tempfile.gettempdir()).iterdir())
+        return cls(frozenset(children_of(os.getpid())), folders, _mounts())
 
     def since(self) -> list[str]:
         """Return what has been added since, in words, and remove it; ends take some seconds."""

@@ -36,7 +36,6 @@ from matrix.features.qualification.statement import (
     Digest,
     NotAStatementError,
     StatementContent,
-    StatementSubject,
     names_project,
     parse_statement,
     result_of,
@@ -105,10 +104,11 @@ def check(
     _check_passed(decision)
     _check_documents(requirements, decision)
     _check_fates(statement, decision)
-    _check_artifacts(statement, subjects_of(decision, expected, record, policy))
+    installed = subjects_of(decision, expected, record, policy)
+    _check_artifacts(statement, installed)
     _check_configuration(statement, record, files)
-    about = StatementSubject(expected.ddtrace, statement.about.finished, statement.about.project)
-    if statement_bytes(decision, about, statement.subjects, statement.configuration) != signed:
+    subjects = {artifact for artifact in installed.values() if artifact is not None}
+    if statement_bytes(decision, statement.about, subjects, statement.configuration) != signed:
         raise SignoffRefusedError("the statement is not written as `qualify` writes it")
     return CheckedSignoff(statement, decision, policy, valid_until(decision, record, policy))
 

@@ -63,10 +63,15 @@ def main() -> None:
     try:
         signer = load_signer(Path(sys.argv[-1]))
     except UserError as error:
-        print(json.dumps({"message": error.message, "hint": error.hint}))
+        _answer(message=error.message, hint=error.hint)
         return
-    print(json.dumps({"key": signer.public_key.keyid}), flush=True)
+    _answer(key=signer.public_key.keyid)
     statement = sys.stdin.buffer.read()
     if statement:
         parse_statement(statement)  # Nothing else is signed.
         sys.stdout.buffer.write(sign_statement(statement, signer))
+
+
+def _answer(**fields: str) -> None:
+    sys.stdout.write(f"{json.dumps(fields)}\n")
+    sys.stdout.flush()

@@ -1,8 +1,8 @@
 """The in-toto statement of a qualification (predicate test-result/v0.1), and who states it.
 
 The subjects are the artifacts of the tracer that passing cells had installed, and no others: a
-wheel for a platform that no cell ran on is not vouched for. The configuration is the release, by its
-package URL, and everything that the decision depends on, by digest.
+wheel for a platform that no cell ran on is not vouched for. The configuration is the release, by
+its package URL, and everything that the decision depends on, by digest.
 https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md
 https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md
 https://github.com/package-url/purl-spec/blob/main/types-doc/pypi-definition.md
@@ -92,11 +92,7 @@ def statement_bytes(
     predicate = {
         "result": result_of(decision),
         "configuration": [
-            {
-                "name": _ABOUT,
-                "uri": about.uri,
-                "annotations": dataclasses.asdict(about),
-            },
+            {"name": _ABOUT, "uri": about.uri, "annotations": dataclasses.asdict(about)},
             *(digest.to_json() for digest in sorted(configuration)),
         ],
         "passedTests": tests[ClaimFate.PASSED],
