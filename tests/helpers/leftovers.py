@@ -24,7 +24,7 @@ __all__ = ["Leftovers", "adopt_orphans", "own_temporary_folder"]
 _PR_SET_CHILD_SUBREAPER = 36
 _PATIENCE_SECONDS = 5.0
 # These are shared by all tests of a process, and end with it.
-_SHARED = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")
+_SHARED = (b"multiprocessing.resource_tracker", b"matrix.system.launcher")
 
 
 def adopt_orphans() -> None:
