@@ -70,21 +70,27 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nothing_stays() -> Iterator[None]:
-    """Fail where the tests of this process left something behind that no single test did."""
-    before = Leftovers.now()
+def _nothing_stays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail where the session left a process, a temporary folder or a mount behind."""
+    leftovers = Leftovers(tmp_path_factory.getbasetemp())
     yield
-    left = before.since()
-    assert not left, "\n".join(["left behind by the session:", *left])
+    assert not (left := leftovers.end()), "left behind:\n" + "\n".join(left)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leftovers(
+    _nothing_stays: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Leftovers]:
+    """Fail where the tests of a module left something behind, with the names of these tests."""
+    leftovers = Leftovers(tmp_path_factory.getbasetemp())
+    yield leftovers
+    assert not (left := leftovers.end()), "left behind:\n" + "\n".join(left)
 
 
 @pytest.fixture(autouse=True)
-def _nothing_stays_of_a_test(_nothing_stays: None) -> Iterator[None]:
-    """Fail where a test left a process, a temporary folder or a mount behind."""
-    before = Leftovers.now()
+def _note_leftovers(request: pytest.FixtureRequest, _leftovers: Leftovers) -> Iterator[None]:
     yield
-    left = before.since()
-    assert not left, "\n".join(["left behind by the test:", *left])
+    _leftovers.note(request.node.name)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import dataclasses
 import os
 import shutil
 import sys
@@ -24,7 +23,7 @@ __all__ = ["Leftovers", "adopt_orphans", "own_temporary_folder"]
 _PR_SET_CHILD_SUBREAPER = 36
 _PATIENCE_SECONDS = 5.0
 # These are shared by all tests of a process, and end with it.
-_SHARED = (b"multiprocessing.resource_tracker", b"matrix.system.launcher")
+_SHARED = ("multiprocessing.resource_tracker", "matrix.system.launcher")
 
 
 def adopt_orphans() -> None:
@@ -57,60 +56,76 @@ def own_temporary_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@dataclasses.dataclass(frozen=True)
 class Leftovers:
-    """What there is of this process: its children, entries of its temporary folder, and mounts."""
+    """What was added to the children, temporary files and mounts of this process since `start`.
 
-    processes: frozenset[int]
-    folders: frozenset[str]
-    mounts: frozenset[str]
+    A fixture of a module may start what ends with the module. So tests only `note` what there is
+    after them, and `end` tells which of it is still there, and which test was the first to have it.
+    """
 
-    @classmethod
-    def now(cls) -> Leftovers:
-        """Return what there is now; processes and mounts on Linux only."""
-        folders = frozenset(path.name for path in Path(tempfile.gettempdir()).iterdir())
-        return cls(frozenset(children_of(os.getpid())), folders, _mounts())
+    def __init__(self, mounts_below: Path) -> None:
+        self._mounts_below = str(mounts_below)
+        self._before = self._now()
+        self._notes: dict[str, str] = {}
 
-    def since(self) -> list[str]:
-        """Return what has been added since, in words, and remove it; ends take some seconds."""
-        if not self._added():
-            return []
+    def note(self, test: str) -> None:
+        """Remember that what is new was there after a test."""
+        for item in self._added():
+            self._notes.setdefault(item, test)
+
+    def end(self) -> list[str]:
+        """Return what is left, in words, with the tests that left it, and remove it.
+
+        What ends takes a few seconds to do so.
+        """
         wait_until(lambda: not self._added(), _PATIENCE_SECONDS)
-        left = self._added()
-        for pid in Leftovers.now().processes - self.processes:
-            with contextlib.suppress(OSError):
+        added = self._added()
+        left = [f"{what}, since {self._notes.get(item, 'the end')}" for item, what in added.items()]
+        for pid in children_of(os.getpid()):
+            if f"process {pid}" in added:
                 kill(pid)
-        for name in Leftovers.now().folders - self.folders:
-            shutil.rmtree(Path(tempfile.gettempdir(), name), ignore_errors=True)
+        for path in Path(tempfile.gettempdir()).iterdir():
+            if f"temporary {path.name}" in added:
+                shutil.rmtree(path, ignore_errors=True)
         return left
 
-    def _added(self) -> list[str]:
-        now = Leftovers.now()
-        processes = {pid: _command(pid) for pid in now.processes - self.processes}
-        return [
-            *(
-                f"process {pid}: {command.replace(bytes(1), b' ').decode(errors='replace')[:300]}"
+    def _added(self) -> dict[str, str]:
+        return {item: what for item, what in self._now().items() if item not in self._before}
+
+    def _now(self) -> dict[str, str]:
+        """Return what there is by its identity, with a description."""
+        processes = {pid: _command(pid) for pid in children_of(os.getpid())}
+        return {
+            **{
+                f"process {pid}": f"the process {pid}: {command[:300]}"
                 for pid, command in processes.items()
                 if command and not any(shared in command for shared in _SHARED)
-            ),
-            *(f"temporary file or folder {name}" for name in now.folders - self.folders),
-            *(f"mount {place}" for place in now.mounts - self.mounts),
-        ]
+            },
+            **{
+                f"temporary {path.name}": f"{path.name} in the folder of temporary files"
+                for path in Path(tempfile.gettempdir()).iterdir()
+            },
+            **{
+                f"mount {place}": f"the mount {place}"
+                for place in _mounts()
+                if place.startswith((self._mounts_below, tempfile.gettempdir()))
+            },
+        }
 
 
-def _command(pid: int) -> bytes:
+def _command(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return (
+            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        )
     except OSError:
-        return b""
+        return ""
 
 
-def _mounts() -> frozenset[str]:
-    """Return the places below the temporary folders where something is mounted."""
-    tops = (tempfile.gettempdir(), os.environ.get("PYTEST_DEBUG_TEMPROOT", "/nowhere") + "/pytest-")
+def _mounts() -> list[str]:
+    """Return where something is mounted; on Linux only."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return frozenset()
-    places = (line.split(" ")[4] for line in lines)
-    return frozenset(place for place in places if place.startswith(tops))
+        return []
+    return [line.split(" ")[4] for line in lines]
