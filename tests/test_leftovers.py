@@ -22,7 +22,7 @@ print(process.pid)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux only")
 def test_an_orphan_in_a_session_of_its_own_is_named_and_ended(tmp_path: Path) -> None:
-    leftovers = Leftovers(tmp_path)
+    leftovers = Leftovers(tmp_path, patience=0.2)
     command = (sys.executable, "-c", ORPHAN)
     pid = int(subprocess.run(command, capture_output=True, check=True).stdout)
     leftovers.note("test_first")
@@ -35,7 +35,7 @@ def test_an_orphan_in_a_session_of_its_own_is_named_and_ended(tmp_path: Path) ->
 
 
 def test_a_temporary_folder_is_named_and_removed(tmp_path: Path) -> None:
-    leftovers = Leftovers(tmp_path)
+    leftovers = Leftovers(tmp_path, patience=0.2)
     folder = Path(tempfile.mkdtemp())
     (folder / "file").write_bytes(b"")
     leftovers.note("test_first")
@@ -47,7 +47,7 @@ def test_a_temporary_folder_is_named_and_removed(tmp_path: Path) -> None:
 
 def test_what_was_there_before_and_what_has_gone_is_no_leftover(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory():
-        leftovers = Leftovers(tmp_path)
+        leftovers = Leftovers(tmp_path, patience=0.2)
         with tempfile.TemporaryDirectory():
             leftovers.note("test_first")
         assert leftovers.end() == []

@@ -21,7 +21,6 @@ from helpers.processes import children_of, kill, wait_until
 __all__ = ["Leftovers", "adopt_orphans", "own_temporary_folder"]
 
 _PR_SET_CHILD_SUBREAPER = 36
-_PATIENCE_SECONDS = 5.0
 # These are shared by all tests of a process, and end with it.
 _SHARED = ("multiprocessing.resource_tracker", "matrix.system.launcher")
 
@@ -63,7 +62,8 @@ class Leftovers:
     after them, and `end` tells which of it is still there, and which test was the first to have it.
     """
 
-    def __init__(self, mounts_below: Path) -> None:
+    def __init__(self, mounts_below: Path, patience: float = 5.0) -> None:
+        self._patience = patience
         self._mounts_below = str(mounts_below)
         self._before = self._now()
         self._notes: dict[str, str] = {}
@@ -76,9 +76,9 @@ class Leftovers:
     def end(self) -> list[str]:
         """Return what is left, in words, with the tests that left it, and remove it.
 
-        What ends takes a few seconds to do so.
+        What ends has `patience`, in seconds, to do so.
         """
-        wait_until(lambda: not self._added(), _PATIENCE_SECONDS)
+        wait_until(lambda: not self._added(), self._patience)
         added = self._added()
         left = [f"{what}, since {self._notes.get(item, 'the end')}" for item, what in added.items()]
         for pid in children_of(os.getpid()):
