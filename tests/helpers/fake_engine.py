@@ -288,7 +288,8 @@ class _HostProcess:
         if sys.platform == "win32":
             self._process.kill()
         else:
-            kill_descendants(self._process.pid)
+            if self._process.poll() is None:  # else the id may be another's by now
+                kill_descendants(self._process.pid)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
