@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+from collections.abc import Iterator
 
 import pytest
+from helpers.leftovers import Leftovers, adopt_orphans, own_temporary_folder
 from hypothesis import HealthCheck, settings
 
 # The speed of generating examples depends on how busy the machine is, not on the code. CI generates
@@ -26,6 +29,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--cluster", action="store_true", help="start a real Dask cluster here")
     group.addoption("--workflows", action="store_true", help="run the commands of the workflows")
     group.addoption("--index", action="store_true", help="query the real package index")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    adopt_orphans()
+    stack = contextlib.ExitStack()
+    stack.enter_context(own_temporary_folder())
+    config.add_cleanup(stack.close)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -57,6 +67,30 @@ def pytest_collection_finish() -> None:
     gc.enable()
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_stays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail where the session left a process, a temporary folder or a mount behind."""
+    leftovers = Leftovers(tmp_path_factory.getbasetemp())
+    yield
+    assert not (left := leftovers.end()), "left behind:\n" + "\n".join(left)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leftovers(
+    _nothing_stays: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Leftovers]:
+    """Fail where the tests of a module left something behind, with the names of these tests."""
+    leftovers = Leftovers(tmp_path_factory.getbasetemp())
+    yield leftovers
+    assert not (left := leftovers.end()), "left behind:\n" + "\n".join(left)
+
+
+@pytest.fixture(autouse=True)
+def _note_leftovers(request: pytest.FixtureRequest, _leftovers: Leftovers) -> Iterator[None]:
+    yield
+    _leftovers.note(request.node.name)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ import datetime as dt
 import functools
 import hashlib
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check the sign-off, and print its content or the first problem."""
     path: Path = args.file
-    if path.is_dir():
+    if _is_folder(path):
         path /= ENVELOPE if args.key else BUNDLE
     verify, signer = _verifier(args)
     now = args.at or dt.datetime.now(tz=dt.timezone.utc)
@@ -92,6 +93,17 @@ def run(args: argparse.Namespace) -> int:
         return ExitCode.SIGN_OFF_REFUSED
     _print(checked, signer, requirements, now)
     return ExitCode.OK
+
+
+def _is_folder(path: Path) -> bool:
+    """Return whether a path is that of a folder; raise `UnreadableInputError` for no path."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", "") or str(error)
+        raise UnreadableInputError(f"cannot read {path}: {reason}", _HINT) from error
 
 
 def _verifier(args: argparse.Namespace) -> tuple[SignatureVerifier, str]:

@@ -38,15 +38,15 @@ StaticFindings: TypeAlias = Callable[[Iterable[Claim], Index], Mapping[str, Stat
 """Finds static evidence on claims, by claim id, without running anything."""
 
 
-def add_engine_options(parser: argparse.ArgumentParser) -> None:
+def add_engine_options(parser: argparse.ArgumentParser, default: str = ENGINES[0]) -> None:
     """Declare the options that say where cells run; `targets_from_args` reads them."""
     group = parser.add_argument_group("where")
     group.add_argument(
         "--engine",
         choices=ENGINES,
-        default=ENGINES[0],
+        default=default,
         help="docker: in containers; local: on this machine; auto: docker where an engine answers"
-        " (default)",
+        f" (default: {default})",
     )
     group.add_argument(
         "--target",

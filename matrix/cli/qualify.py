@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import shlex
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeAlias
 
 from matrix.cli.common import add_flag, add_index_options, add_path, note
 from matrix.cli.options import add_engine_options, add_run_options
@@ -16,31 +19,28 @@ from matrix.features.qualification.report import Commands, headline, report_line
 from matrix.features.qualification.signatures import (
     PASSWORD,
     Signer,
+    check_key_file,
     key_warning,
     keyless_signer,
     load_public_key,
-    load_signer,
     load_sigstore,
     make_key,
-    sign_statement,
 )
-from matrix.features.qualification.signoff import (
-    BUNDLE,
-    ENVELOPE,
-    SignoffMaterial,
-    check_folder,
-    sign_off,
-)
+from matrix.features.qualification.signing_process import start_signer
+from matrix.features.qualification.signoff import BUNDLE, SignoffMaterial, check_folder, sign_off
 from matrix.features.qualification.statement import ProjectIdentity, identify, refuse_changes
 from matrix.model.plan import Plan
 from matrix.pypi.client import CachedIndex
 from matrix.system.paths import cache_dir, project_root
+
+SignerContext: TypeAlias = AbstractContextManager[Signer]
 
 DESCRIPTION = "Decide whether a release of ddtrace keeps what documents promise of it."
 EXAMPLES = """\
 The release fails unless every required claim is confirmed, by recent evidence and often enough:
 absent, skipped, stale, unverified and unstable results fail too. The policy, which is documented in
 the README, defines the required claims. Use --record for a run that was recorded elsewhere.
+Cells run in containers, as the release is untrusted code; --engine local runs them on this machine.
 
 examples:
   python -m matrix qualify --ddtrace 2.21.12
@@ -96,7 +96,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     run_group = parser.add_argument_group("run")
     add_index_options(run_group)
     add_run_options(run_group)
-    add_engine_options(parser)
+    add_engine_options(parser, default="docker")
     signature = parser.add_argument_group("sign-off")
     signer = signature.add_mutually_exclusive_group()
     add_path(signer, "--key", "the private key to sign with (PEM)")
@@ -134,7 +134,8 @@ def run(args: argparse.Namespace) -> int:
     if signer is None or project is None:
         print("Nothing is signed without a key (--key FILE --out DIR, or --keyless --out DIR).")
         return ExitCode.OK
-    _sign(args, material, decision, signer, project)
+    with signer as ready:
+        _sign(args, material, decision, ready, project)
     return ExitCode.OK
 
 
@@ -146,8 +147,11 @@ def _make_key(path: Path) -> int:
     return ExitCode.OK
 
 
-def _signer(args: argparse.Namespace) -> tuple[Signer | None, ProjectIdentity | None]:
-    """Return the signer and the identity of this project, or None where nothing is to be signed."""
+def _signer(args: argparse.Namespace) -> tuple[SignerContext | None, ProjectIdentity | None]:
+    """Return the signer and the identity of this project, or None where nothing is to be signed.
+
+    A key is not read before the signer's context is entered, when all cells have ended.
+    """
     if not (args.key or args.keyless):
         if args.out:
             raise UsageError("--out needs a signature", "Add --key FILE or --keyless.")
@@ -164,19 +168,17 @@ def _signer(args: argparse.Namespace) -> tuple[Signer | None, ProjectIdentity | 
     return signer, project
 
 
-def _key_signer(path: Path) -> Signer:
-    signer = load_signer(path)
+def _key_signer(path: Path) -> SignerContext:
+    check_key_file(path)
     if warning := key_warning(path):
         note(warning)
-    check = f"python -m matrix check-signoff {ENVELOPE} --key PUBLIC-KEY"
-    by = f"the key {signer.public_key.keyid}"
-    return Signer(lambda statement: sign_statement(statement, signer), ENVELOPE, by, check)
+    return start_signer(path)
 
 
-def _keyless_signer() -> Signer:
+def _keyless_signer() -> SignerContext:
     check = f"python -m matrix check-signoff {BUNDLE} --identity WHO --issuer URL"
     sign = keyless_signer(load_sigstore())
-    return Signer(sign, BUNDLE, "whoever its certificate names", check)
+    return contextlib.nullcontext(Signer(sign, BUNDLE, "whoever its certificate names", check))
 
 
 def _print(

@@ -11,7 +11,7 @@ import os
 from matrix.cli.common import note
 from matrix.cli.options import claims_from_args, describe_as_of
 from matrix.cli.output import run_options
-from matrix.errors import ExitCode, UserError
+from matrix.errors import EngineUnavailableError, ExitCode, UserError
 from matrix.features.qualification.candidate import Candidate, candidate_from
 from matrix.features.qualification.expected import Artifact, ExpectedRelease, expected_release
 from matrix.features.qualification.gate import required_claims
@@ -95,7 +95,7 @@ def gather_material(
         where = select_targets(targets, args.target, contained=contained)
         plan, expected = plan_required(args, inputs, index, where)
         return SignoffMaterial(content, record, inputs.policy, expected), plan
-    with open_backend(args.engine, args.target or inputs.targets) as runs:
+    with open_backend(args.engine, args.target or _targets(args.engine, inputs)) as runs:
         note(*runs.notes)
         plan, expected = plan_required(args, inputs, index, runs.where)
         max_age = inputs.policy.max_age
@@ -121,6 +121,19 @@ def gather_material(
     # The record that is judged is parsed from the bytes that are signed.
     record = parse_record(content, "the run")
     return SignoffMaterial(content, record, inputs.policy, expected), plan
+
+
+def _targets(engine: str, inputs: QualifyInputs) -> tuple[str, ...]:
+    """Return the required targets that can be run; raise EngineUnavailableError without any."""
+    if engine != "docker" or not inputs.targets:
+        return inputs.targets
+    targets = tuple(filter(engine_platform, inputs.targets))
+    if not targets:
+        raise EngineUnavailableError(
+            f"no container runs cells for {' and '.join(inputs.targets)}",
+            "--engine local runs them on this machine, with less isolation: see the README.",
+        )
+    return targets
 
 
 def plan_required(

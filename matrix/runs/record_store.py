@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import errno
 import hashlib
-import json
 import operator
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,8 +25,9 @@ from matrix.model.service import Backend
 from matrix.model.validate import cell_id, count, seconds, text, time
 from matrix.model.verdict import Finding, Observed, Outcome, PartVerdict, Tightness, Verdict
 from matrix.runs.record import CellRecord, Record, RunFacts
-from matrix.system.files import write_atomic
+from matrix.system.files import read_regular, write_atomic
 from matrix.system.paths import results_dir
+from matrix.system.strict_json import parse_strict
 
 _REMEDY = "Make one with: python -m matrix verify"
 _KEPT = 50
@@ -134,21 +135,20 @@ class FileKind:
     def read(self, path: Path) -> bytes:
         """Return the bytes of a file; raise `UnreadableInputError`."""
         try:
-            with path.open("rb") as file:
-                content = file.read(self.max_bytes + 1)
+            return read_regular(path, self.max_bytes)
         except FileNotFoundError:
             raise UnreadableInputError(f"there is no file {path}", self.remedy) from None
         except OSError as error:
+            if error.errno == errno.EFBIG:
+                message = f"{path} is too large for {self.name}"
+                raise UnreadableInputError(message, self.remedy) from error
             raise UnreadableInputError(f"cannot read {path}: {error}", self.remedy) from error
-        if len(content) > self.max_bytes:
-            raise UnreadableInputError(f"{path} is too large for {self.name}", self.remedy)
-        return content
 
     def parse(self, content: bytes, name: str) -> dict[str, Any]:
         """Return the object that the bytes are; raise `UnreadableInputError` naming the file."""
         try:
-            data = json.loads(content)
-        except (ValueError, RecursionError) as error:
+            data = parse_strict(content)
+        except ValueError as error:
             raise UnreadableInputError(f"{name} is not JSON: {error}", self.remedy) from error
         schema = data.get("schema") if isinstance(data, dict) else None
         if schema != self.schema:

@@ -1,4 +1,4 @@
-"""Files: whole writes, renames that Windows may refuse for a moment, a full disk, and TOML.
+"""Files: bounded reads, whole writes, renames that Windows may refuse, a full disk, and TOML.
 
 The TOML files of `matrix/data` are read once; any other is read and written.
 """
@@ -9,6 +9,7 @@ import errno
 import functools
 import os
 import secrets
+import stat
 import sys
 import time
 from collections.abc import Mapping
@@ -26,6 +27,27 @@ TOMLDecodeError = tomllib.TOMLDecodeError
 _RETRY_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+def read_regular(path: Path, max_bytes: int) -> bytes:
+    """Return the content of a regular file; raise OSError for any other, and for a larger one.
+
+    Never waits, as reading a FIFO or a terminal does: where those are refused, none is opened.
+    """
+    _check_regular(path.stat())
+    # Between the two calls the file may be replaced by a FIFO.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        _check_regular(os.fstat(file.fileno()))
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {max_bytes:,} bytes")
+    return content
+
+
+def _check_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -27,6 +27,7 @@ from matrix.features.qualification.gate import required_claims
 from matrix.features.qualification.signatures import PASSWORD
 from matrix.features.qualification.signoff import ENVELOPE, SignoffFiles, write_folder
 from matrix.features.qualification.statement import ProjectIdentity
+from matrix.interpreters.inspect import host_target
 from matrix.model.plan import Plan
 from matrix.model.verdict import Outcome
 from matrix.runs.record import Record
@@ -148,6 +149,37 @@ def test_a_shortfall_is_reported_with_the_command_that_runs_it(
     command = next(line for line in out.splitlines() if "nox -s qualify --" in line)
     assert "--ddtrace 2.21.12" in command
     assert "--record" not in command
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ("linux_x86_64", "no container engine"),
+        ("linux_*", "no container engine"),
+        (host_target(), "container"),
+    ],
+)
+def test_cells_run_in_containers_unless_the_user_says_otherwise(
+    world: World, targets: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = str(world.policy(f'[require]\nclaims = ["*"]\ntargets = ["{targets}"]\n'))
+    command = ["qualify", "--ddtrace", "2.21.12", "--policy", policy]
+    assert main(command) == ExitCode.ENGINE_UNAVAILABLE
+    err = capsys.readouterr().err
+    assert message in err
+    assert "--engine local" in err
+
+
+def test_a_target_that_no_container_has_is_reported(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(qualify_run, "host_target", lambda: "macosx_arm64")
+    policy = str(world.policy('[require]\nclaims = ["*"]\ntargets = ["macosx_arm64"]\n'))
+    command = ["qualify", "--ddtrace", "2.21.12", "--policy", policy]
+    assert main(command) == ExitCode.ENGINE_UNAVAILABLE
+    err = capsys.readouterr().err
+    assert "no container runs cells for macosx_arm64" in err
+    assert "--engine local" in err
 
 
 def test_used_and_idle_waivers_are_reported(

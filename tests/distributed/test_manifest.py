@@ -193,7 +193,7 @@ def _nowhere_in_time(data: dict[str, Any]) -> None:
         (_claim_twice, "occurs 2 times"),
         (_more, "'secret'"),
         (_no_project, "'HEAD'"),
-        (_endless, "not a time in seconds"),
+        (_endless, "NaN is not a number of JSON"),
         (_never, "runs 0 times"),
         (_nowhere_in_time, "no time zone"),
     ],

@@ -22,11 +22,13 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from helpers.processes import kill_descendants
 from matrix.docker.interface import (
     ContainerError,
     ContainerResult,
@@ -255,13 +257,14 @@ class FakePipe:
 
 
 class _HostProcess:
-    """A first process that is a process of this machine."""
+    """A first process that is a process of this machine, with a folder for temporary files."""
 
     def __init__(self, spec: ContainerSpec) -> None:
+        self._temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         try:
             self._process = subprocess.Popen(
                 list(spec.argv),
-                env=dict(spec.environment),
+                env={**spec.environment, "TMPDIR": self._temporary.name},
                 cwd=spec.folder,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -269,6 +272,7 @@ class _HostProcess:
                 start_new_session=True,  # its children can be killed with it, as in a container
             )
         except OSError as error:
+            self._temporary.cleanup()
             raise ContainerError(f"starting a container: {error}") from error
         stdin, out, err = self._process.stdin, self._process.stdout, self._process.stderr
         assert stdin is not None
@@ -284,9 +288,12 @@ class _HostProcess:
         if sys.platform == "win32":
             self._process.kill()
         else:
+            if self._process.poll() is None:  # else the id may be another's by now
+                kill_descendants(self._process.pid)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._temporary.cleanup()
 
     def wait(self, seconds: float) -> bool:
         try:

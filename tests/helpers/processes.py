@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["gone", "kill", "wait_until"]
+__all__ = ["children_of", "gone", "kill", "kill_descendants", "wait_until"]
+
+
+def children_of(pid: int) -> Iterator[int]:
+    """Yield the children of a process that have not ended; Linux only, none elsewhere."""
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            yield from (pid for pid in map(int, path.read_text("ascii").split()) if not gone(pid))
+
+
+def kill_descendants(pid: int) -> None:
+    """End all descendants of a process, in whatever session they are; Linux only."""
+    for child in children_of(pid):
+        kill_descendants(child)
+        with contextlib.suppress(OSError):
+            kill(child)
 
 
 def gone(pid: int) -> bool:

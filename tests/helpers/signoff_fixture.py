@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import datetime as dt
 import functools
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ from matrix.features.qualification.signoff import (
     RECORD,
     SignoffFiles,
     configuration_of,
+    finished_at,
     write_folder,
 )
 from matrix.features.qualification.statement import Digest, StatementSubject, statement_bytes
@@ -193,6 +196,11 @@ class Signed:
             self.check(**arguments)
         return str(caught.value)
 
+    def statement(self) -> bytes:
+        """Return the statement that was signed."""
+        envelope = json.loads((self.folder / ENVELOPE).read_bytes())
+        return base64.b64decode(envelope["payload"])
+
     def sign(
         self, original: Record, expectations: ExpectedRelease, policy: str = POLICY_TEXT
     ) -> None:
@@ -209,9 +217,32 @@ class Signed:
         decision = decide(expectations, parsed, parse_policy(files.content[POLICY], POLICY), NOW)
         statement = statement_bytes(
             decision,
-            StatementSubject(expectations.ddtrace, NOW.isoformat(), "compat-matrix"),
+            StatementSubject(
+                expectations.ddtrace, finished_at(parsed), f"compat-matrix {PROJECT.value}"
+            ),
             [Digest(artifact.name, artifact.sha256) for artifact in self.vouched],
             configuration_of(parsed, files, [PROJECT]),
         )
         shutil.rmtree(self.folder, ignore_errors=True)
         write_folder(self.folder, files, sign_statement(statement, load_signer(self.key)))
+
+
+def tamper(signed: Signed, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the statement and sign it again, as the holder of the key could."""
+    path = signed.folder / ENVELOPE
+    statement = json.loads(signed.statement())
+    change(statement)
+    content = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
+    path.write_bytes(sign_statement(content, load_signer(signed.key)))
+
+
+def restate_digest(signed: Signed, name: str) -> None:
+    """Let the statement have the digest that a changed file has now."""
+
+    def change(statement: dict[str, Any]) -> None:
+        for item in statement["predicate"]["configuration"]:
+            if item["name"] == name:
+                digest = hashlib.sha256((signed.folder / name).read_bytes()).hexdigest()
+                item["digest"]["sha256"] = digest
+
+    tamper(signed, change)

@@ -7,9 +7,11 @@ import datetime as dt
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Mapping
@@ -197,7 +199,10 @@ class TreeFakes:
         if script == read_script(COMPILE_BYTECODE):
             sources = json.dumps([str(mount.source) for mount in spec.mounts])
             argv = [sys.executable, "-c", script, sources]
-            out.write(subprocess.run(argv, capture_output=True, check=True).stdout)
+            # A container's temporary files end with it.
+            with tempfile.TemporaryDirectory() as folder:
+                env = {**os.environ, "TMPDIR": folder}
+                out.write(subprocess.run(argv, capture_output=True, check=True, env=env).stdout)
             return 0
         result = self.builds(spec)
         if isinstance(result, str):

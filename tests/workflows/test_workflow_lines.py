@@ -209,6 +209,7 @@ def test_steps_that_are_not_run_are_for_other_machines() -> None:
         assert local.isdisjoint((item["runner"], item["architecture"]) for item in native)
 
 
+@pytest.mark.engine
 def test_the_tests_of_a_pull_request(hub: Hub) -> None:
     run = hub.run("tests.yml", environ={"PYTEST_ADDOPTS": "--collect-only -q -p no:cacheprovider"})
     job = not_skipped(run.job("tests", {"python": "3.10"}))
@@ -268,6 +269,17 @@ def test_collect_is_skipped_after_a_failed_plan(hub: Hub) -> None:
     assert run.job("collect") is None
 
 
+def assert_a_changed_record_is_not_signed(run: Run) -> None:
+    (record,) = (run.store.artifacts / "record").iterdir()
+    content = record.read_bytes()
+    record.write_bytes(content + b" ")
+    job = not_skipped(run.job("sign"))
+    assert job.codes["qualify.yml:sign:4"] != 0
+    assert "qualify.yml:sign:5" not in job.codes
+    record.write_bytes(content)
+
+
+@pytest.mark.engine
 def test_a_release_is_qualified_signed_and_checked(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,10 +296,13 @@ def test_a_release_is_qualified_signed_and_checked(
         },
         vars={"QUALIFY_PUBLIC_KEY": public.read_text(encoding="utf-8")},
     )
-    qualified = not_skipped(run.job("qualify"))
-    assert qualified.result == "success", job_output(qualified)
-    assert not (qualified.machine.temporary / "key.pem").exists()
-    assert "PRIVATE KEY" not in job_output(qualified)
+    measured = not_skipped(run.job("measure"))
+    assert measured.result == "success", job_output(measured)
+    assert_a_changed_record_is_not_signed(run)
+    signed = not_skipped(run.job("sign"))
+    assert signed.result == "success", job_output(signed)
+    assert not (signed.machine.temporary / "key.pem").exists()
+    assert "PRIVATE KEY" not in job_output(signed)
     checked = not_skipped(run.job("check"))
     assert checked.result == "success", job_output(checked)
     assert f"valid        ddtrace {RELEASE}" in checked.output["qualify.yml:check:4"]
@@ -299,10 +314,11 @@ def test_a_release_of_a_tag_that_does_not_qualify_is_not_signed(hub: Hub, tmp_pa
     secrets = {"QUALIFY_KEY": (tmp_path / "key.pem").read_text(encoding="utf-8")}
     run = hub.run("qualify.yml", secrets=secrets)
     run.contexts["github"]["ref_name"] = "ddtrace-0.0.1"
-    job = not_skipped(run.job("qualify"))
+    job = not_skipped(run.job("measure"))
     assert job.result == "failure"
-    assert job.codes["qualify.yml:qualify:3"] != 0
-    assert "0.0.1" in job.output["qualify.yml:qualify:3"]
+    assert job.codes["qualify.yml:measure:3"] != 0
+    assert "0.0.1" in job.output["qualify.yml:measure:3"]
+    assert run.job("sign") is None
     assert not (run.store.artifacts / "signoff").exists()
     assert run.job("check") is None
 

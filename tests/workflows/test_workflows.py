@@ -94,10 +94,36 @@ def test_secrets_reach_one_step_of_a_job_with_an_environment(workflow: Workflow)
         step for step in STEPS if step.workflow == workflow and "secrets." in str(step.data)
     ]
     assert [step.id for step in with_secrets] == (
-        ["qualify.yml:qualify:4"] if workflow.name == "qualify.yml" else []
+        ["qualify.yml:sign:5"] if workflow.name == "qualify.yml" else []
     )
     assert all("environment" in workflow.jobs[step.job] for step in with_secrets)
     assert "secrets." not in str({k: v for k, v in workflow.data.items() if k != "jobs"})
+
+
+def test_the_job_with_the_key_runs_no_release_and_nothing_without_a_hash() -> None:
+    job = [step for step in STEPS if (step.workflow.name, step.job) == ("qualify.yml", "sign")]
+    assert not any(re.search(r"\bnox\b", step.run) for step in job)
+    installs, digest, sign = (step.run for step in job if step.run)
+    assert "--no-deps --require-hashes --requirement requirements/" in installs
+    # What the other job measured is verified before any secret is there.
+    assert "sha256sum --check" in digest
+    assert "secrets." in str(job[-2].data)
+    assert "python -m matrix qualify --record" in sign
+    assert sign.count("python") == 1
+    # That job has no secret, and no environment that could have some.
+    measure = workflow_named("qualify.yml").jobs["measure"]
+    assert "environment" not in measure
+    assert workflow_named("qualify.yml").jobs["sign"]["needs"] == "measure"
+
+
+def test_releases_are_run_in_containers() -> None:
+    for step in RUNS:
+        for name, arguments in nox_calls(step.run):
+            if name in {"verify", "qualify"} and "--shard" not in arguments:
+                assert "--engine docker" in arguments, step.id
+    # A shard runs where its target's runner says: in containers on all systems that have them.
+    for target, runner in load_runners().items():
+        assert (runner.engine == "docker") is target.startswith("linux_"), target
 
 
 @each_workflow

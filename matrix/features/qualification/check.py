@@ -1,8 +1,8 @@
 """The offline check of a sign-off: it reports the first problem.
 
 The order is: the signature; the statement; the files beside it, by digest; the release and its
-artifacts. Then the gate is passed again, by these files alone and as of now, and must agree with
-the statement.
+artifacts. Then the gate is passed again, by these files alone and as of now, and the statement is
+made again of them: it must be the one that was signed, byte for byte.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
 
 from matrix.errors import UserError
 from matrix.features.qualification.expected import ExpectedRelease
@@ -27,6 +28,7 @@ from matrix.features.qualification.signoff import (
     RECORD,
     SignoffFiles,
     configuration_of,
+    finished_at,
     subjects_of,
 )
 from matrix.features.qualification.statement import (
@@ -34,12 +36,16 @@ from matrix.features.qualification.statement import (
     Digest,
     NotAStatementError,
     StatementContent,
+    names_project,
     parse_statement,
     result_of,
+    statement_bytes,
 )
 from matrix.model.cell import Cell
 from matrix.runs.record import Record
 from matrix.runs.record_store import parse_record
+from matrix.system.files import read_regular
+from matrix.system.strict_json import parse_strict
 
 SignatureVerifier = Callable[[bytes], bytes]
 """Returns the statement in the content of a signed file; raises `BadSignatureError`."""
@@ -81,7 +87,8 @@ def check(
     """Return the valid sign-off; raise `SignoffRefusedError` for its first problem."""
     content = _read(envelope)
     try:
-        statement = parse_statement(verify(content))
+        signed = verify(content)
+        statement = parse_statement(signed)
     except (BadSignatureError, NotAStatementError) as error:
         raise SignoffRefusedError(f"{envelope.name}: {error}") from error
     files = SignoffFiles({name: _read(envelope.parent / name) for name in _FILES})
@@ -97,8 +104,12 @@ def check(
     _check_passed(decision)
     _check_documents(requirements, decision)
     _check_fates(statement, decision)
-    _check_artifacts(statement, subjects_of(decision, expected, record, policy))
+    installed = subjects_of(decision, expected, record, policy)
+    _check_artifacts(statement, installed)
     _check_configuration(statement, record, files)
+    subjects = {artifact for artifact in installed.values() if artifact is not None}
+    if statement_bytes(decision, statement.about, subjects, statement.configuration) != signed:
+        raise SignoffRefusedError("the statement is not written as `qualify` writes it")
     return CheckedSignoff(statement, decision, policy, valid_until(decision, record, policy))
 
 
@@ -113,15 +124,9 @@ def _refusing_unreadable() -> Iterator[None]:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.exists() and not path.is_file():
-            raise SignoffRefusedError(f"{path.name} is not a file")
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        return read_regular(path, _MAX_BYTES)
     except OSError as error:
         raise SignoffRefusedError(f"cannot read {path.name}: {error.strerror}") from error
-    if len(content) > _MAX_BYTES:
-        raise SignoffRefusedError(f"{path.name} is too large")
-    return content
 
 
 def _check_digests(statement: StatementContent, files: SignoffFiles) -> None:
@@ -137,8 +142,8 @@ def _check_digests(statement: StatementContent, files: SignoffFiles) -> None:
 
 def _parse_expected(content: bytes) -> ExpectedRelease:
     try:
-        return ExpectedRelease.from_json(json.loads(content))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return ExpectedRelease.from_json(parse_strict(content))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SignoffRefusedError(f"{EXPECTED}: {error}") from error
 
 
@@ -148,13 +153,21 @@ def _check_release(
     release = statement.about.ddtrace
     if release != expected.ddtrace:
         raise SignoffRefusedError(f"it is for ddtrace {release}, {EXPECTED} for {expected.ddtrace}")
-    if requirements.ddtrace and requirements.ddtrace != release:
+    if requirements.ddtrace and not _same_version(requirements.ddtrace, release):
         raise SignoffRefusedError(f"it is for ddtrace {release}, not for {requirements.ddtrace}")
     digests = {subject.value for subject in statement.subjects}
     for path in requirements.artifacts:
         digest = hashlib.sha256(_read(path)).hexdigest()
         if digest not in digests:
             raise SignoffRefusedError(f"it does not vouch for {path.name} (sha256 {digest[:12]}…)")
+
+
+def _same_version(one: str, other: str) -> bool:
+    """Return whether two versions are equal (PEP 440: `2.21.12.0` is `2.21.12`)."""
+    try:
+        return Version(one) == Version(other)
+    except InvalidVersion:
+        return False
 
 
 def _check_passed(decision: GateDecision) -> None:
@@ -186,10 +199,10 @@ def _check_fates(statement: StatementContent, decision: GateDecision) -> None:
         (ClaimFate.WAIVED, statement.warned),
         (ClaimFate.FAILED, statement.failed),
     ):
-        decided = [judged.claim.id for judged in decision.with_fate(fate)]
-        extra = sorted(set(stated) - set(decided))
-        missing = sorted(set(decided) - set(stated))
-        if extra or missing or len(stated) != len(decided):
+        decided = tuple(judged.claim.id for judged in decision.with_fate(fate))
+        if stated != decided:
+            extra = sorted(set(stated) - set(decided))
+            missing = sorted(set(decided) - set(stated))
             names: Sequence[str] = extra or missing or stated
             raise SignoffRefusedError(
                 f"the claims stated as {fate.value} are not those of the files: {names[0]}"
@@ -214,5 +227,11 @@ def _check_configuration(statement: StatementContent, record: Record, files: Sig
     project = [digest for digest in statement.configuration if digest.name in PROJECT]
     if not project:
         raise SignoffRefusedError("it does not state the version of the project that made it")
+    if not names_project(statement.about.project, project):
+        raise SignoffRefusedError("the digests of the project are not those of the one it names")
+    if statement.about.finished != (finished := finished_at(record)):
+        raise SignoffRefusedError(
+            f"it states that the run ended at {statement.about.finished}, {RECORD} at {finished}"
+        )
     if configuration_of(record, files, project) != sorted(statement.configuration):
         raise SignoffRefusedError("its configuration is not that of the record")

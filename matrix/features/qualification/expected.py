@@ -23,6 +23,7 @@ from matrix.interpreters.targets import covers_target
 from matrix.model.cell import Cell
 from matrix.model.plan import Omission, Plan
 from matrix.model.reason import Reason
+from matrix.model.validate import cell_id, count, text
 from matrix.pypi.tags import supported_tags
 from matrix.runs.record import CellRecord
 
@@ -99,9 +100,9 @@ class ExpectedRelease:
         if data["schema"] != SCHEMA:
             raise ValueError(f"schema {data['schema']!r} is not {SCHEMA!r}")
         expected = cls(
-            str(data["ddtrace"]),
+            text(data["ddtrace"]),
             tuple(_claim(claim) for claim in data["claims"]),
-            tuple(Artifact(str(file["name"]), str(file["sha256"])) for file in data["artifacts"]),
+            tuple(Artifact(text(file["name"]), text(file["sha256"])) for file in data["artifacts"]),
         )
         if len({claim.id for claim in expected.claims}) != len(expected.claims):
             raise ValueError("duplicate claim")
@@ -147,18 +148,20 @@ def expected_release(plan: Plan, ddtrace: str, artifacts: Iterable[Artifact]) ->
 
 def _claim(data: Mapping[str, Any]) -> ExpectedClaim:
     return ExpectedClaim(
-        str(data["id"]),
+        text(data["id"]),
         tuple(_part(**part) for part in data["parts"]),
-        tuple((Reason(reason).value, str(subject)) for reason, subject in data["left_out"]),
-        str(data["document"]),
-        int(data["line"]),
-        str(data["sha256"]),
-        tuple(map(str, data["targets"])),
+        tuple((Reason(reason).value, text(subject)) for reason, subject in data["left_out"]),
+        text(data["document"]),
+        count(data["line"]),
+        text(data["sha256"]),
+        tuple(map(text, data["targets"])),
     )
 
 
 def _part(probe: str, channel: str, cell: str, *, holds_without: bool = False) -> ExpectedPart:
-    return ExpectedPart(probe, channel, Cell.parse(cell), holds_without)
+    return ExpectedPart(
+        text(probe), text(channel), Cell.parse(cell_id(cell)), holds_without is not False
+    )
 
 
 def installed_artifact(record: CellRecord, artifacts: Iterable[Artifact]) -> Artifact | None:

@@ -15,7 +15,7 @@ from typing import Any
 from matrix.errors import UnreadableInputError, did_you_mean
 from matrix.interpreters.inspect import host_target
 from matrix.model.cell import matches
-from matrix.system.files import parse_toml
+from matrix.system.files import parse_toml, read_regular
 from matrix.system.paths import data_dir
 
 SCHEMA = "policy/1"
@@ -86,8 +86,7 @@ class Policy:
 def policy_bytes(path: Path) -> bytes:
     """Return the content of a file, for `parse_policy`; raise `UnreadableInputError`."""
     try:
-        with path.open("rb") as file:
-            return file.read(_MAX_BYTES + 1)
+        return read_regular(path, _MAX_BYTES)
     except OSError as error:
         raise UnreadableInputError(
             f"cannot read policy {path}: {error.strerror}",

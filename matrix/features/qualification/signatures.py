@@ -13,6 +13,7 @@ import dataclasses
 import importlib
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +37,8 @@ from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from matrix.errors import StorageError, UnreadableInputError, UsageError
 from matrix.features.qualification.statement import PAYLOAD_TYPE
+from matrix.system.files import read_regular
+from matrix.system.strict_json import parse_strict
 
 PASSWORD = "COMPAT_MATRIX_KEY_PASSWORD"  # noqa: S105 - the variable's name
 _HINT = "Create a key with: python -m matrix qualify --make-key FILE"
@@ -151,13 +154,17 @@ def verify_envelope(content: bytes, key: SSlibKey) -> bytes:
     if len(content) > _MAX_BYTES:
         raise BadSignatureError("too large for a sign-off")
     try:
-        envelope = Envelope.from_dict(json.loads(content))
-    except (ValueError, KeyError, TypeError, AttributeError, FormatError, RecursionError) as error:
+        data = parse_strict(content)
+        count = len(data["signatures"])
+        envelope = Envelope.from_dict(data)
+    except (ValueError, KeyError, TypeError, AttributeError, FormatError) as error:
         raise BadSignatureError(f"not a DSSE envelope ({type(error).__name__})") from error
+    if count != 1:
+        raise BadSignatureError(f"it has {count} signatures, not one")
     if envelope.payload_type != PAYLOAD_TYPE:
         raise BadSignatureError(f"its payload is {envelope.payload_type!r}, not a statement")
     if key.keyid not in envelope.signatures:
-        signers = ", ".join(f"{key_id[:12]}…" for key_id in envelope.signatures) or "nobody"
+        signers = ", ".join(f"{key_id[:12]}…" for key_id in envelope.signatures)
         raise BadSignatureError(f"it is signed by {signers}, not by {key.keyid[:12]}…")
     try:
         envelope.verify([key], 1)
@@ -173,14 +180,26 @@ def _serialize(envelope: Envelope) -> bytes:
     return json.dumps(envelope.to_dict(), indent=2).encode() + b"\n"
 
 
+def check_key_file(path: Path) -> None:
+    """Raise `UnreadableInputError` for what cannot be a key's file, without opening it."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", "") or str(error)
+    else:
+        reason = "" if stat.S_ISREG(status.st_mode) else "it is not a regular file"
+        if not reason and status.st_size > _MAX_KEY_BYTES:
+            reason = "it is too large for a key"
+    if reason:
+        raise UnreadableInputError(f"cannot load private key {path}: {reason}", _HINT)
+
+
 def _read_key(path: Path, kind: str) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(_MAX_KEY_BYTES)
-    except OSError as error:
-        raise UnreadableInputError(
-            f"cannot load {kind} key {path}: {error.strerror}", _HINT
-        ) from error
+        return read_regular(path, _MAX_KEY_BYTES)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", "") or str(error)
+        raise UnreadableInputError(f"cannot load {kind} key {path}: {reason}", _HINT) from error
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

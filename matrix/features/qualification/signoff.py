@@ -83,7 +83,7 @@ def sign_off(
     record, expected = material.record, material.expected
     artifacts = subjects_of(decision, expected, record, material.policy).values()
     subjects: list[Digest] = sorted({digest for digest in artifacts if digest is not None})
-    about = StatementSubject(expected.ddtrace, _finished(record), str(project))
+    about = StatementSubject(expected.ddtrace, finished_at(record), str(project))
     page = render_page(
         decision,
         expected=expected,
@@ -141,17 +141,18 @@ def subjects_of(
 
 def check_folder(folder: Path) -> None:
     """Raise UsageError unless a sign-off can be written to `folder`: a new or empty one."""
+    hint = "Name a new folder with --out."
     if folder.name in {"", ".."}:
-        raise UsageError(
-            f"{folder} is not a name for a new folder", "Name a new folder with --out."
-        )
-    if folder.is_symlink() or folder.exists():
-        empty = folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
-        if not empty:
-            raise UsageError(
-                f"{folder} exists already: a sign-off is never overwritten",
-                "Name a new folder with --out.",
-            )
+        raise UsageError(f"{folder} is not a name for a new folder", hint)
+    try:
+        free = not folder.exists() or not any(folder.iterdir())
+        usable = free and not folder.is_symlink()
+    except NotADirectoryError:
+        usable = False
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror}", hint) from error
+    if not usable:
+        raise UsageError(f"{folder} exists already: a sign-off is never overwritten", hint)
 
 
 def write_folder(folder: Path, files: SignoffFiles, envelope: bytes, name: str = ENVELOPE) -> None:
@@ -159,7 +160,7 @@ def write_folder(folder: Path, files: SignoffFiles, envelope: bytes, name: str =
 
     Raises StorageError, and UsageError where `folder` is not empty.
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.half")
+    temporary = folder.with_name(f".signoff.{os.getpid()}-{secrets.token_hex(4)}.half")
     hint = "Free some space, or name another folder with --out."
     with storage_errors(f"cannot write the sign-off to {folder}", hint, brief=True):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -178,7 +179,8 @@ def write_folder(folder: Path, files: SignoffFiles, envelope: bytes, name: str =
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _finished(record: Record) -> str:
+def finished_at(record: Record) -> str:
+    """Return the end of a run, as an ISO time."""
     try:
         started = dt.datetime.fromisoformat(record.run.started)
         finished = started + dt.timedelta(seconds=record.run.seconds)

@@ -1,9 +1,11 @@
 """The in-toto statement of a qualification (predicate test-result/v0.1), and who states it.
 
 The subjects are the artifacts of the tracer that passing cells had installed, and no others: a
-wheel for a platform that no cell ran on is not vouched for. The configuration is everything that
-the decision depends on, by digest.
+wheel for a platform that no cell ran on is not vouched for. The configuration is the release, by
+its package URL, and everything that the decision depends on, by digest.
 https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md
+https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md
+https://github.com/package-url/purl-spec/blob/main/types-doc/pypi-definition.md
 
 The version of this project in a statement is a commit of git, otherwise a digest of its sources.
 """
@@ -11,10 +13,11 @@ The version of this project in a statement is a commit of git, otherwise a diges
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
+import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +29,12 @@ from in_toto_attestation.v1.statement import STATEMENT_TYPE_URI, Statement
 from matrix.errors import UsageError
 from matrix.features.qualification.gate import ClaimFate, GateDecision
 from matrix.system.source_files import digest_files
+from matrix.system.strict_json import canonical_json, parse_canonical
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 _ABOUT = "qualification"
+_MAX_BYTES = 50_000_000
 
 
 class NotAStatementError(Exception):
@@ -57,6 +62,11 @@ class StatementSubject:
     finished: str
     project: str
 
+    @property
+    def uri(self) -> str:
+        """The package URL of the release."""
+        return f"pkg:pypi/ddtrace@{urllib.parse.quote(self.ddtrace, safe='')}"
+
 
 @dataclasses.dataclass(frozen=True)
 class StatementContent:
@@ -82,7 +92,7 @@ def statement_bytes(
     predicate = {
         "result": result_of(decision),
         "configuration": [
-            {"name": _ABOUT, "annotations": dataclasses.asdict(about)},
+            {"name": _ABOUT, "uri": about.uri, "annotations": dataclasses.asdict(about)},
             *(digest.to_json() for digest in sorted(configuration)),
         ],
         "passedTests": tests[ClaimFate.PASSED],
@@ -95,25 +105,27 @@ def statement_bytes(
         "predicateType": PREDICATE_TYPE,
         "predicate": predicate,
     }
-    content = json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+    content = canonical_json(data)
     parse_statement(content)
     return content
 
 
 def parse_statement(content: bytes) -> StatementContent:
-    """Return the content of a statement; raise `NotAStatementError`."""
+    """Return the content of a statement in canonical JSON; raise `NotAStatementError`."""
+    if len(content) > _MAX_BYTES:
+        raise NotAStatementError("it is too large for a statement")
     try:
-        data = json.loads(content)
-        statement = ParseDict(data, statement_pb2.Statement())
+        statement = ParseDict(parse_canonical(content), statement_pb2.Statement())
         Statement.copy_from_pb(statement).validate()
         if statement.predicate_type != PREDICATE_TYPE:
             raise NotAStatementError(f"its predicate is {statement.predicate_type!r}")
         predicate = ParseDict(MessageToDict(statement.predicate), test_result_pb2.TestResult())
         about, *configuration = predicate.configuration
-        if about.name != _ABOUT:
+        subject = StatementSubject(**MessageToDict(about.annotations))
+        if (about.name, about.uri) != (_ABOUT, subject.uri):
             raise NotAStatementError("it does not name the release it is about")
         return StatementContent(
-            StatementSubject(**MessageToDict(about.annotations)),
+            subject,
             tuple(map(_digest, statement.subject)),
             tuple(map(_digest, configuration)),
             predicate.result,
@@ -121,7 +133,7 @@ def parse_statement(content: bytes) -> StatementContent:
             tuple(predicate.warned_tests),
             tuple(predicate.failed_tests),
         )
-    except (ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ParseError, ValueError, TypeError, AttributeError) as error:
         raise NotAStatementError(str(error)) from error
 
 
@@ -146,6 +158,7 @@ PROJECT = frozenset({_COMMIT, _SOURCES})
 
 # The folders that can change a result.
 _FOLDERS = ("matrix", "apps", "fixtures", "requirements")
+_CHANGED = re.compile(r", with ([0-9]{1,6}) files? changed\Z")
 _TIMEOUT = 60.0
 _HINT = "Commit them, or use --allow-dirty: the statement then records it."
 
@@ -174,6 +187,15 @@ class ProjectIdentity:
             yield Digest(_COMMIT, self.commit, "gitCommit")
         if self.changed or not self.commit:
             yield Digest(_SOURCES, self.sources)
+
+
+def names_project(text: str, digests: Sequence[Digest]) -> bool:
+    """Return whether a statement's text about this project says what its digests say."""
+    values = {digest.name: digest.value for digest in digests}
+    count = _CHANGED.search(text)
+    changed = ("",) * int(count[1]) if count else ()
+    identity = ProjectIdentity(values.get(_COMMIT, ""), changed, values.get(_SOURCES, ""))
+    return str(identity) == text and sorted(identity.digests()) == sorted(digests)
 
 
 def identify(root: Path) -> ProjectIdentity:

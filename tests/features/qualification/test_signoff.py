@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import datetime as dt
 import errno
@@ -27,6 +26,8 @@ from helpers.signoff_fixture import (
     expected_artifact,
     record,
     refute_last_part,
+    restate_digest,
+    tamper,
     verifier,
 )
 from hypothesis import HealthCheck, given, settings
@@ -41,7 +42,6 @@ from matrix.features.qualification.signatures import (
     load_public_key,
     load_signer,
     make_key,
-    sign_statement,
 )
 from matrix.features.qualification.signoff import (
     ENVELOPE,
@@ -62,27 +62,6 @@ why = "known"
 by = "Emma"
 until = 2026-11-30
 """
-
-
-def tamper(signed: Signed, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change the statement and sign it again, as the holder of the key could."""
-    path = signed.folder / ENVELOPE
-    statement = json.loads(base64.b64decode(json.loads(path.read_bytes())["payload"]))
-    change(statement)
-    content = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
-    path.write_bytes(sign_statement(content, load_signer(signed.key)))
-
-
-def restate_digest(signed: Signed, name: str) -> None:
-    """Let the statement have the digest that a changed file has now."""
-
-    def change(statement: dict[str, Any]) -> None:
-        for item in statement["predicate"]["configuration"]:
-            if item["name"] == name:
-                digest = hashlib.sha256((signed.folder / name).read_bytes()).hexdigest()
-                item["digest"]["sha256"] = digest
-
-    tamper(signed, change)
 
 
 @pytest.fixture
