@@ -238,7 +238,7 @@ def test_no_report_looks_into_a_sentence(seed: int, monkeypatch: pytest.MonkeyPa
         return " ".join(drawn.choices(WORDS, k=drawn.randrange(4)))
 
     render: Callable[[Fact], str] = anything
-    monkeypatch.setattr(sentences, "_RENDER", dict.fromkeys(FactKind, render))
+    monkeypatch.setattr(sentences, "_PLAIN", dict.fromkeys(FactKind, render))
     prefixes = dict.fromkeys(drawn.sample(list(FactKind), k=drawn.randrange(9)), render)
     monkeypatch.setattr(sentences, "_PREFIXES", prefixes)
     monkeypatch.setattr(sentences, "_short_stimuli", anything)
