@@ -28,6 +28,7 @@ class ExitCode(enum.IntEnum):
     SIGN_OFF_REFUSED = 10
     INCOMPLETE = 11
     CLUSTER_UNAVAILABLE = 12
+    INTERNAL = 70
     INTERRUPTED = 130
 
 

@@ -27,6 +27,7 @@ from matrix.runs.backend import RunBackend, available_pythons, open_backend
 from matrix.runs.setup import default_jobs
 from matrix.services.external import add_service_option, external_from_args
 from matrix.system.paths import cache_dir
+from matrix.system.streams import screen
 
 _PYTHON = re.compile(r"[23]\.\d+")
 
@@ -124,7 +125,10 @@ def run(
         offline=args.offline,
         external=external_from_args(args),
     )
-    console = Console(stderr=to_stdout(args.json), width=None if sys.stdout.isatty() else 160)
+    console = Console(
+        file=screen(sys.stderr if to_stdout(args.json) else sys.stdout),
+        width=None if sys.stdout.isatty() else 160,
+    )
     with open_backend(args.engine, args.target) as backend:
         note(*backend.notes)
         # One target is enough for an answer; the first one is not emulated.
