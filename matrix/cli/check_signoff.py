@@ -80,7 +80,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check the sign-off, and print its content or the first problem."""
     path: Path = args.file
-    if path.is_dir():
+    # Unlike `Path.is_dir`, not an error for a name that is too long or a closed folder.
+    if os.path.isdir(path):  # noqa: PTH112
         path /= ENVELOPE if args.key else BUNDLE
     verify, signer = _verifier(args)
     now = args.at or dt.datetime.now(tz=dt.timezone.utc)
@@ -114,7 +115,6 @@ def _verifier(args: argparse.Namespace) -> tuple[SignatureVerifier, str]:
 
 def _requirements(args: argparse.Namespace) -> SignoffRequirements:
     for path in (*args.artifact, *args.document, *filter(None, [args.policy])):
-        # Unlike `Path.is_file`, not an error for a name that is too long or a closed folder.
         if not os.path.isfile(path):  # noqa: PTH113
             raise UnreadableInputError(f"there is no file {path}", _HINT)
     # A page is known by the digest of its content, as in the statement.

@@ -58,7 +58,8 @@ exit codes:
   1 a documented minimum fails and a later release works
   2 wrong usage    3 no release can be tested    4 no release works, or none can tell
   5 package index unavailable    6 disk full or not writable    7 another run is under way
-  8 no container engine    130 interrupted (the next run goes on from there)
+  8 no container engine    70 internal error
+  130 interrupted (the next run goes on from there)
 """
 
 

@@ -70,11 +70,12 @@ class InterpreterInventory:
     """Result of a search: one interpreter per minor and target, ascending by minor.
 
     Of equal minors the one for the target of this process comes first. `problems` are sentences on
-    candidates that failed.
+    candidates that failed, `passed_over` on places that cannot be read.
     """
 
     interpreters: tuple[Interpreter, ...]
     problems: tuple[str, ...]
+    passed_over: tuple[str, ...] = ()
 
 
 def find_interpreters() -> tuple[Interpreter, ...]:
@@ -102,7 +103,7 @@ def search(
         sources = load_sources()
         cache_file = cache_file or cache_dir() / "interpreters.json"
     if places is None:
-        places = SearchPlaces(os.environ, Path.home(), sys.platform)
+        places = SearchPlaces(os.environ, Path(os.path.expanduser("~")), sys.platform)
     target = target or host_target()
     cache = InterpreterCache(cache_file, target)
 
@@ -118,24 +119,31 @@ def search(
         except (KeyError, TypeError, ValueError):
             return f"{executable} ({source.name}): its answer is invalid"
 
+    closed: list[str] = []
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
-        results = list(pool.map(identify, _candidates(sources, places)))
+        results = list(pool.map(identify, _candidates(sources, places, closed)))
     cache.save()
     interpreters = [result for result in results if isinstance(result, Interpreter)]
     problems = [result for result in results if isinstance(result, str)]
-    return InterpreterInventory(_choose(interpreters, target), tuple(problems))
+    return InterpreterInventory(_choose(interpreters, target), tuple(problems), tuple(closed))
 
 
 def _candidates(
-    sources: Iterable[InterpreterSource], places: SearchPlaces
+    sources: Iterable[InterpreterSource], places: SearchPlaces, closed: list[str]
 ) -> list[tuple[Path, InterpreterSource]]:
-    """Return existing candidates by rank, each file once however many links lead to it."""
+    """Return existing candidates by rank, each file once however many links lead to it.
+
+    A source that cannot be read is passed over from there on, with a sentence in `closed`.
+    """
     chosen: dict[Path, tuple[Path, InterpreterSource]] = {}
     for source in sorted(sources, key=lambda source: (source.rank, source.name)):
-        for path in source.candidates(places):
-            if _is_program(path):
-                real = path.resolve()
-                chosen.setdefault(real, (real, source))
+        try:
+            for path in source.candidates(places):
+                if _is_program(path):
+                    real = path.resolve()
+                    chosen.setdefault(real, (real, source))
+        except (OSError, RuntimeError) as error:  # a RuntimeError for links in a circle
+            closed.append(f"interpreters of {source.name} were passed over: {error}")
     return list(chosen.values())
 
 

@@ -225,7 +225,7 @@ class Journal:
                 continue
             try:
                 entry = Entry.from_json(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 remarks.append(f"{self.path}:{number}: skipped an invalid line ({error})")
                 continue
             # The newest entry moves to the end: the order is that of the file.
@@ -292,18 +292,22 @@ def lock_results(folder: Path) -> Iterator[None]:
     pid_file = folder / "run.pid"
     lock = filelock.FileLock(folder / "run.lock")
     try:
-        lock.acquire(timeout=0)
+        with storage_errors(f"cannot lock {folder}", hint):
+            lock.acquire(timeout=0)
     except filelock.Timeout:
         raise AnotherRunError(
             f"another run (process {_read_pid(pid_file)}) is writing to {folder}",
             "Wait until it ends or stop it (Ctrl-C keeps what is done);"
             " COMPAT_MATRIX_RESULTS names another folder.",
         ) from None
+    # The lock is what counts: the file is for the message of another run.
     try:
-        pid_file.write_text(f"{os.getpid()}\n")
+        with contextlib.suppress(OSError):
+            pid_file.write_text(f"{os.getpid()}\n")
         yield
     finally:
-        pid_file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            pid_file.unlink(missing_ok=True)
         lock.release()
 
 
