@@ -44,7 +44,7 @@ NEEDED = {
 
 def stop(message: str) -> NoReturn:
     """End nox with a code of its own: `session.error` ends it with 1, which means "refuted"."""
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"error: {message}\n")
     sys.exit(NO_ENVIRONMENT)
 
 
@@ -59,7 +59,11 @@ def installing() -> dict[str, str | None]:
     Of pip's configuration only the connection to the index is left.
     """
     sys.path.insert(0, str(ROOT))
-    from matrix.pypi.configuration import configured_index, pip_settings, pip_variable
+    from matrix.pypi.configuration import (  # noqa: PLC0415 - rarely needed
+        configured_index,
+        pip_settings,
+        pip_variable,
+    )
 
     settings = pip_settings(os.environ)
     if index := configured_index(os.environ):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from matrix.docker.interface import ContainerError, EngineAddress
 from matrix.docker.labels import RunLabels
 from matrix.errors import EngineUnavailableError
+from matrix.system.paths import home_dir
 
 if TYPE_CHECKING:
     from matrix.docker.engine import DockerEngine
@@ -102,7 +103,7 @@ def connect(run: RunLabels, seconds: float = _SECONDS) -> DockerEngine:
     be busy. All objects that the engine makes get the labels of `run`. Close the engine after use.
     """
     failures = []
-    for address in find_addresses(os.environ, Path(os.path.expanduser("~"))):
+    for address in find_addresses(os.environ, home_dir()):
         failure = _find_obstacle(address)
         if not failure:
             try:

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from packaging.version import Version
@@ -28,7 +28,7 @@ from matrix.interpreters.inspect import (
 )
 from matrix.model.environment import Interpreter
 from matrix.model.reason import Reason
-from matrix.system.paths import cache_dir
+from matrix.system.paths import cache_dir, home_dir
 from matrix.system.source_files import plugins
 
 
@@ -103,7 +103,7 @@ def search(
         sources = load_sources()
         cache_file = cache_file or cache_dir() / "interpreters.json"
     if places is None:
-        places = SearchPlaces(os.environ, Path(os.path.expanduser("~")), sys.platform)
+        places = SearchPlaces(os.environ, home_dir(), sys.platform)
     target = target or host_target()
     cache = InterpreterCache(cache_file, target)
 
@@ -137,14 +137,20 @@ def _candidates(
     """
     chosen: dict[Path, tuple[Path, InterpreterSource]] = {}
     for source in sorted(sources, key=lambda source: (source.rank, source.name)):
-        try:
-            for path in source.candidates(places):
-                if _is_program(path):
-                    real = path.resolve()
-                    chosen.setdefault(real, (real, source))
-        except (OSError, RuntimeError) as error:  # a RuntimeError for links in a circle
-            closed.append(f"interpreters of {source.name} were passed over: {error}")
+        for path in _programs(source, places, closed):
+            chosen.setdefault(path, (path, source))
     return list(chosen.values())
+
+
+def _programs(
+    source: InterpreterSource, places: SearchPlaces, closed: list[str]
+) -> Iterator[Path]:
+    try:
+        for path in source.candidates(places):
+            if _is_program(path):
+                yield path.resolve()
+    except (OSError, RuntimeError) as error:  # a RuntimeError for links in a circle
+        closed.append(f"interpreters of {source.name} were passed over: {error}")
 
 
 def _is_program(path: Path) -> bool:

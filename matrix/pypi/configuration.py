@@ -65,8 +65,8 @@ def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
                     if option in _CONNECTION and value:
                         settings[option] = value
     for option in _CONNECTION:
-        if value := environ.get(pip_variable(option)):
-            settings[option] = value
+        if setting := environ.get(pip_variable(option)):
+            settings[option] = setting
     return settings
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import filelock
 
-from matrix.errors import AnotherRunError, storage_errors
+from matrix.errors import AnotherRunError, StorageError, storage_errors
 from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture, CellLocation
 from matrix.model.cell import Cell
@@ -292,14 +292,15 @@ def lock_results(folder: Path) -> Iterator[None]:
     pid_file = folder / "run.pid"
     lock = filelock.FileLock(folder / "run.lock")
     try:
-        with storage_errors(f"cannot lock {folder}", hint):
-            lock.acquire(timeout=0)
+        lock.acquire(timeout=0)
     except filelock.Timeout:
         raise AnotherRunError(
             f"another run (process {_read_pid(pid_file)}) is writing to {folder}",
             "Wait until it ends or stop it (Ctrl-C keeps what is done);"
             " COMPAT_MATRIX_RESULTS names another folder.",
         ) from None
+    except OSError as error:
+        raise StorageError(f"cannot lock {folder}: {error.strerror}", hint) from error
     # The lock is what counts: the file is for the message of another run.
     try:
         with contextlib.suppress(OSError):

@@ -28,6 +28,11 @@ def fixtures_dir() -> Path:
     return project_root() / "fixtures"
 
 
+def home_dir() -> Path:
+    """Return the user's home folder, `~` where none is known: unlike `Path.home`, without error."""
+    return Path(os.path.expanduser("~"))  # noqa: PTH111
+
+
 def cache_dir() -> Path:
     """Return the folder that can be deleted at any time; `$COMPAT_MATRIX_CACHE` moves it."""
     if configured := os.environ.get("COMPAT_MATRIX_CACHE"):

@@ -83,15 +83,11 @@ def screen(stream: TextIO) -> IO[str]:
 
 def write_exactly(content: str | bytes, stream: IO[str] | None = None) -> None:
     """Write the content as it is to a stream, by default standard output."""
-    stream = stream or sys.stdout
-    stream.flush()
-    if isinstance(stream, SafeStream):
-        stream.exact(content)
-    elif isinstance(content, str):
-        stream.write(content)
-    else:
-        stream.buffer.write(content)  # type: ignore[attr-defined]
-        stream.buffer.flush()  # type: ignore[attr-defined]
+    target = cast("TextIO", stream or sys.stdout)
+    target.flush()
+    if not isinstance(target, SafeStream):
+        target = cast("TextIO", SafeStream(target, []))
+    cast("SafeStream", target).exact(content)
 
 
 @contextlib.contextmanager
