@@ -59,11 +59,7 @@ def installing() -> dict[str, str | None]:
     Of pip's configuration only the connection to the index is left.
     """
     sys.path.insert(0, str(ROOT))
-    from matrix.pypi.configuration import (  # noqa: PLC0415 - rarely needed
-        configured_index,
-        pip_settings,
-        pip_variable,
-    )
+    from matrix.pypi.configuration import configured_index, pip_settings, pip_variable  # noqa: PLC0415 - rarely needed
 
     settings = pip_settings(os.environ)
     if index := configured_index(os.environ):

@@ -142,9 +142,7 @@ def _candidates(
     return list(chosen.values())
 
 
-def _programs(
-    source: InterpreterSource, places: SearchPlaces, closed: list[str]
-) -> Iterator[Path]:
+def _programs(source: InterpreterSource, places: SearchPlaces, closed: list[str]) -> Iterator[Path]:
     try:
         for path in source.candidates(places):
             if _is_program(path):

@@ -97,25 +97,23 @@ def safe_output() -> Iterator[list[OSError]]:
     Closed ones are opened as the null device: otherwise a file that is opened gets their number,
     and with it what is printed.
     """
-    _open_missing()
     before = sys.stdout, sys.stderr
     failures: list[OSError] = []
-    sys.stdout = cast("TextIO", SafeStream(before[0], failures))
-    sys.stderr = cast("TextIO", SafeStream(before[1], []))
-    try:
-        yield failures
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        sys.stdout, sys.stderr = before
+    with contextlib.ExitStack() as opened:
+        out, err = (stream or opened.enter_context(_null_file()) for stream in before)
+        sys.stdout = cast("TextIO", SafeStream(out, failures))
+        sys.stderr = cast("TextIO", SafeStream(err, []))
+        try:
+            yield failures
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            sys.stdout, sys.stderr = before
 
 
-def _open_missing() -> None:
-    if sys.stdin is not None and sys.stdout is not None and sys.stderr is not None:
-        return
+def _null_file() -> TextIO:
+    """Open the null device, also for all of the first three numbers that are free."""
     number = -1
     while number < 2:  # noqa: PLR2004 - standard error; the lowest free number is given
         number = os.open(os.devnull, os.O_RDWR)
-    os.close(number)
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    return os.fdopen(number, "w", encoding="utf-8")

@@ -6,7 +6,6 @@ import base64
 import dataclasses
 import enum
 import io
-import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
@@ -14,13 +13,13 @@ from typing import Any
 
 import pytest
 from helpers.record_fixture import mixed_record
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
 from matrix.model.cell import Cell
 from matrix.model.claim import Claim
-from matrix.model.fact import text_facts
+from matrix.model.fact import Fact, FactKind, fact, text_facts
 from matrix.model.plan import Omission
 from matrix.model.reason import Reason
 from matrix.reporting.diff import compare_records, print_changes
@@ -47,8 +46,10 @@ HOSTILE = st.lists(
 ).map("".join)
 
 
-def infected(value: Any, text: str) -> Any:
-    """Return the value with the text in place of each free text in it."""
+def infected(value: Any, text: str) -> Any:  # noqa: ANN401 - any value of a record
+    """Return the value with the text in place of each free text, and of each fact, in it."""
+    if isinstance(value, Fact):
+        return fact(FactKind.TEXT, text=text)
     if isinstance(value, str) and not isinstance(value, enum.Enum):
         return text
     if isinstance(value, tuple):
@@ -66,15 +67,8 @@ def infected(value: Any, text: str) -> Any:
 
 
 def evil_record(text: str) -> Record:
-    clean = mixed_record(interrupted=True, warnings=("warned",))
-    record: Record = infected(clean, text)
-    # The text of verdicts as it comes from a file: one fact each.
-    return dataclasses.replace(
-        record,
-        verdicts=tuple(
-            dataclasses.replace(verdict, facts=text_facts(text)) for verdict in record.verdicts
-        ),
-    )
+    record: Record = infected(mixed_record(interrupted=True, warnings=("warned",)), text)
+    return record
 
 
 def outputs(record: Record) -> Iterator[tuple[str, str]]:
@@ -106,6 +100,7 @@ def test_hostile_text_is_visible_and_powerless_everywhere() -> None:
     check_outputs(EVIL)
 
 
+@settings(max_examples=15)
 @given(HOSTILE)
 def test_arbitrary_text_is_visible_and_powerless_everywhere(text: str) -> None:
     check_outputs(text)
@@ -143,7 +138,7 @@ def with_texts(record: Record, text: str, *, claims: int = 1) -> Record:
     )
 
 
-@pytest.mark.parametrize(("length", "claims"), [(2_000_000, 1), (3_000, 700), (20, 7_000)])
+@pytest.mark.parametrize(("length", "claims"), [(2_000_000, 1), (3_000, 500)])
 def test_large_texts_make_no_large_reports(length: int, claims: int) -> None:
     record = with_texts(mixed_record(), "<&é " * (length // 4), claims=claims)
     assert len(render_page(record, _no_capture).encode()) <= MAX_PAGE_BYTES
@@ -158,4 +153,3 @@ def _no_capture(_cell: object) -> Mapping[str, Any] | None:
 def test_a_normal_page_keeps_its_evidence() -> None:
     page = render_page(mixed_record(), _no_capture)
     assert "more, which did not fit" not in page
-    assert json.dumps(page)
