@@ -44,7 +44,7 @@ def subfolders(path: Path) -> Iterator[Path]:
 
 def printable_path(path: Path) -> str:
     """Return a path for messages, with escapes for what is not seen."""
-    return visible(str(path))
+    return visible(str(path)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def printable_line(text: str) -> str:
