@@ -17,6 +17,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import nox
 from nox.command import CommandFailed
@@ -30,6 +31,47 @@ nox.needs_version = ">=2024.10.9"
 nox.options.sessions = ["verify"]
 
 ROOT = Path(__file__).resolve().parent
+# In the README: 1 means that a claim is refuted, and 70 that this project has an error.
+NO_ENVIRONMENT = 69
+# What each environment must import before it is used.
+NEEDED = {
+    "run": "matrix.cli.verify, matrix.cli.qualify",
+    "cluster": "matrix.cli.verify, matrix.cli.worker, distributed",
+    "tests": "matrix.cli.verify, hypothesis, pytest, xmlschema",
+    "lint": "mypy, ruff, uv",
+}
+
+
+def stop(message: str) -> NoReturn:
+    """End nox with a code of its own: `session.error` ends it with 1, which means "refuted"."""
+    sys.stderr.write(f"error: {message}\n")
+    sys.exit(NO_ENVIRONMENT)
+
+
+def isolated(*prefixes: str) -> dict[str, str | None]:
+    """Return the changes to the caller's variables that remove those with these prefixes."""
+    return {name: None for name in os.environ if name.upper().startswith(prefixes)}
+
+
+def installing() -> dict[str, str | None]:
+    """Return the changes to the caller's variables for an installation into our environment.
+
+    Of pip's configuration only the connection to the index is left.
+    """
+    sys.path.insert(0, str(ROOT))
+    from matrix.pypi.configuration import configured_index, pip_settings, pip_variable  # noqa: PLC0415 - rarely needed
+
+    settings = pip_settings(os.environ)
+    if index := configured_index(os.environ):
+        settings["index-url"] = index
+    return {
+        **isolated("PIP_", "UV_", "PYTHON", "VIRTUALENV_"),
+        **{pip_variable(option): value for option, value in settings.items()},
+        # Where pip of this user is, virtualenv may be too.
+        "PYTHONUSERBASE": os.environ.get("PYTHONUSERBASE"),
+        "PIP_CONFIG_FILE": os.devnull,
+        "VIRTUALENV_CONFIG_FILE": os.devnull,
+    }
 
 
 def locked_python(session: nox.Session, lock: str) -> str:
@@ -39,26 +81,32 @@ def locked_python(session: nox.Session, lock: str) -> str:
     and concurrent runs do not collide. (Its scripts keep the temporary name: use `python -m`.)
     """
     if sys.version_info < (3, 10):  # noqa: UP036 - nox may run on an older one
-        session.error("this needs CPython 3.10 or newer: `python3.10 -m pip install nox`")
+        stop("this needs CPython 3.10 or newer: `python3.10 -m pip install nox`")
     source = ROOT / "requirements" / f"{lock}.txt"
-    tag = f"{sys.version}{sys.prefix}".encode() + source.read_bytes()
+    tag = f"{sys.version}{sys.prefix}{NEEDED[lock]}".encode() + source.read_bytes()
     final = ROOT / ".nox" / f"{lock}-{hashlib.sha256(tag).hexdigest()[:12]}"
     binaries = "Scripts" if os.name == "nt" else "bin"
     if not final.is_dir():
         partial = final.with_name(f"{final.name}.{os.getpid()}")
         session.log(f"creating {final.relative_to(ROOT)} from {source.relative_to(ROOT)}")
         create = (sys.executable, "-m", "virtualenv", "--quiet", str(partial))
-        session.run_install(*create, external=True, silent=True)
+        python = str(partial / binaries / "python")
         install = ("-m", "pip", "install", "-qq", "--disable-pip-version-check")
         requirements = ("--no-deps", "--require-hashes", "--requirement", str(source))
+        env = installing()
         try:
-            session.run_install(
-                str(partial / binaries / "python"), *install, *requirements, external=True
-            )
+            session.run_install(*create, external=True, silent=True, env=env)
+            session.run_install(python, *install, *requirements, external=True, env=env)
+            session.run_install(python, "-c", f"import {NEEDED[lock]}", external=True, env=env)
             partial.rename(final)
-        except OSError:
+        except CommandFailed:
+            stop(
+                "this project's own environment cannot be made (see above). It needs the package"
+                " index that pip asks (PIP_INDEX_URL, pip.conf), and room in .nox"
+            )
+        except OSError as error:
             if not final.is_dir():  # otherwise a concurrent run has created an equal one
-                raise
+                stop(f"this project's own environment cannot be made: {error}")
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return str(final / binaries / "python")
@@ -69,7 +117,11 @@ def matrix(session: nox.Session, *arguments: str) -> None:
     on_cluster = "worker" in arguments or any(x.startswith("--cluster") for x in session.posargs)
     python = locked_python(session, "cluster" if on_cluster else "run")
     command = (python, "-m", "matrix", *arguments, *session.posargs)
-    session.run(*command, external=True, interrupt_timeout=60, terminate_timeout=20)
+    env = isolated("PYTHON")
+    for name in ("COMPAT_MATRIX_CACHE", "COMPAT_MATRIX_RESULTS"):
+        if folder := os.environ.get(name):  # relative to where the command was typed
+            env[name] = str(Path(session.invoked_from, folder))
+    session.run(*command, external=True, interrupt_timeout=60, terminate_timeout=20, env=env)
 
 
 def command(session: nox.Session) -> None:
@@ -82,9 +134,10 @@ def command(session: nox.Session) -> None:
         matrix(session, session.name)
     except CommandFailed as error:
         code = getattr(error, "return_code", None)
-        if code is None or code < 0:
-            raise
-        sys.exit(code)
+        if code is None:
+            stop(f"cannot run the command: {error}")
+        # A signal's code, as a shell has it: 1 means that a claim is refuted.
+        sys.exit(code if code >= 0 else 128 - code)
 
 
 @nox.session(python=False)
@@ -201,7 +254,7 @@ def cell(session: nox.Session, cell: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the project's tests; --cells and --index enable slow tests with real releases."""
     python = locked_python(session, "tests")
-    session.run(python, "-m", "pytest", *session.posargs, external=True)
+    session.run(python, "-m", "pytest", *session.posargs, external=True, env=isolated("PYTHON"))
 
 
 @nox.session(python=False)

@@ -9,7 +9,10 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from matrix.errors import ExitCode, UserError, did_you_mean
+from matrix.errors import ExitCode, StorageError, UserError, did_you_mean
+from matrix.system.files import is_disk_full
+from matrix.system.proxies import ask_loopback_directly
+from matrix.system.streams import safe_output
 
 COMMANDS = {
     "claims": "list the claims of documents",
@@ -32,23 +35,52 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; print errors of the user, and return the exit code."""
+    """Run a command; print errors of the user, and return the exit code.
+
+    An error of ours ends with 70, and a file that holds its traceback. Where the output of a
+    command that succeeds cannot be written, the code is that of a full disk.
+    """
     # It logs retries only; the messages of the commands include their outcome.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
+    ask_loopback_directly()
     _use_utf8()
+    argv = sys.argv[1:] if argv is None else argv
+    with safe_output() as failures:
+        try:
+            code = _run(argv)
+            sys.stdout.flush()
+        except SystemExit as error:  # of argparse: help, or wrong usage
+            sys.stdout.flush()
+            if error.code or not failures:
+                raise
+            code = ExitCode.OK
+        if failures and code == ExitCode.OK:
+            cause = failures[0].strerror or failures[0]
+            hint = "Free space, or write to another place."
+            return _report(StorageError(f"cannot write the output: {cause}", hint))
+        return code
+
+
+def _run(argv: Sequence[str]) -> int:
     try:
-        return main_inner(sys.argv[1:] if argv is None else argv)
+        return main_inner(argv)
     except UserError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        # The reader of the output (`| head`) has ended, which is not a failure.
-        sys.stderr.close()
-        return ExitCode.OK
+        return _report(error)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - any error of ours
+        if isinstance(error, OSError) and is_disk_full(error):
+            return _report(StorageError(f"the disk is full: {error}", "Free space, and try again."))
+        from matrix.cli.internal_error import report_internal_error  # noqa: PLC0415 - rarely needed
+
+        return report_internal_error(error, argv)
+
+
+def _report(error: UserError) -> int:
+    print(f"error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+    return error.exit_code
 
 
 def _use_utf8() -> None:

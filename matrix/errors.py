@@ -28,6 +28,7 @@ class ExitCode(enum.IntEnum):
     SIGN_OFF_REFUSED = 10
     INCOMPLETE = 11
     CLUSTER_UNAVAILABLE = 12
+    INTERNAL = 70
     INTERRUPTED = 130
 
 
@@ -66,6 +67,18 @@ class IndexUnavailableError(UserError):
     """The package index does not answer, and no answer is cached."""
 
     exit_code = ExitCode.INDEX_UNAVAILABLE
+
+
+class NoUploadTimesError(IndexUnavailableError):
+    """The package index gives no upload times, and the time of each release is asked for."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the package index gives no upload times of {name}: what could be installed at the"
+            " time of each release cannot be told",
+            "Resolve everything as of today (--as-of today), or name an index with the upload-time"
+            " of PEP 700, such as PyPI's, in UV_DEFAULT_INDEX or PIP_INDEX_URL.",
+        )
 
 
 class StorageError(UserError):

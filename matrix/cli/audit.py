@@ -25,6 +25,7 @@ from matrix.features.audit.wheel_platforms import InspectionScope
 from matrix.pypi.client import CachedIndex
 from matrix.reporting.json import write_text_json
 from matrix.system.paths import cache_dir
+from matrix.system.streams import screen
 
 SCHEMA = "audit/1"
 
@@ -107,10 +108,12 @@ def _progress() -> Callable[[int, int], None]:
     """Return a function that shows the number of inspected wheels on a terminal."""
     if not sys.stderr.isatty():
         return lambda _done, _total: None
+    line = screen(sys.stderr)
 
     def show(done: int, total: int) -> None:
         end = "\n" if done == total else ""
-        print(f"\r{done} of up to {total} wheels inspected", end=end, file=sys.stderr)
+        line.write(f"\r{done} of up to {total} wheels inspected{end}")
+        line.flush()
 
     return show
 

@@ -126,7 +126,6 @@ def _verifier(args: argparse.Namespace) -> tuple[SignatureVerifier, str]:
 
 def _requirements(args: argparse.Namespace) -> SignoffRequirements:
     for path in (*args.artifact, *args.document, *filter(None, [args.policy])):
-        # Unlike `Path.is_file`, not an error for a name that is too long or a closed folder.
         if not os.path.isfile(path):  # noqa: PTH113
             raise UnreadableInputError(f"there is no file {path}", _HINT)
     # A page is known by the digest of its content, as in the statement.

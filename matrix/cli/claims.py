@@ -20,6 +20,8 @@ from matrix.errors import DocumentProblems, ExitCode, UsageError
 from matrix.model.claim import Claim
 from matrix.reporting.json import write_text_json
 from matrix.reporting.text import count_text
+from matrix.system.streams import screen
+from matrix.system.visible import visible
 
 SCHEMA = "claims/1"
 
@@ -86,7 +88,7 @@ def show_claims(claims: Iterable[Claim], out: TextIO) -> None:
         key=lambda claim: (claim.document, claim.language, claim.kind.value),
     )
     groups = [(f"{name} ({language}): {kind}", list(run)) for (name, language, kind), run in runs]
-    console = Console(file=out) if out.isatty() else None
+    console = Console(file=screen(out)) if out.isatty() else None
     for title, group in groups:
         if console:
             console.print(_table(f"{title}, {len(group)}", group))
@@ -99,11 +101,11 @@ def show_claims(claims: Iterable[Claim], out: TextIO) -> None:
 
 
 def _table(title: str, group: list[Claim]) -> Table:
-    table = Table(title=Text(title), title_justify="left")
+    table = Table(title=Text(visible(title)), title_justify="left")
     for header in _HEADERS:
         table.add_column(header, justify="right" if header == "line" else "left")
     for claim in group:
-        table.add_row(*map(Text, _cells(claim)))
+        table.add_row(*(Text(visible(cell)) for cell in _cells(claim)))
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from rich.console import Console
 
@@ -12,6 +13,7 @@ from matrix.reporting.diff import compare_records, diff_to_json, is_worse, print
 from matrix.reporting.json import write_text_json
 from matrix.runs.record import Record
 from matrix.runs.record_store import RecordStore
+from matrix.system.streams import screen
 
 DESCRIPTION = "Print the promises with another answer than before, the worst first."
 EXAMPLES = """\
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     store = RecordStore.default()
     before, after = _find(store, args.before), _find(store, args.after)
     diff = compare_records(before, after)
-    print_changes(Console(stderr=to_stdout(args.json)), diff)
+    print_changes(Console(file=screen(sys.stderr if to_stdout(args.json) else sys.stdout)), diff)
     if args.json is not None:
         write_text_json(args.json, diff_to_json(diff, before, after))
     return ExitCode.REFUTED if is_worse(diff) else ExitCode.OK

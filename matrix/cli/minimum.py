@@ -27,6 +27,7 @@ from matrix.runs.backend import RunBackend, available_pythons, open_backend
 from matrix.runs.setup import default_jobs
 from matrix.services.external import add_service_option, external_from_args
 from matrix.system.paths import cache_dir
+from matrix.system.streams import screen
 
 _PYTHON = re.compile(r"[23]\.\d+")
 
@@ -57,7 +58,8 @@ exit codes:
   1 a documented minimum fails and a later release works
   2 wrong usage    3 no release can be tested    4 no release works, or none can tell
   5 package index unavailable    6 disk full or not writable    7 another run is under way
-  8 no container engine    130 interrupted (the next run goes on from there)
+  8 no container engine    70 internal error
+  130 interrupted (the next run goes on from there)
 """
 
 
@@ -124,7 +126,10 @@ def run(
         offline=args.offline,
         external=external_from_args(args),
     )
-    console = Console(stderr=to_stdout(args.json), width=None if sys.stdout.isatty() else 160)
+    console = Console(
+        file=screen(sys.stderr if to_stdout(args.json) else sys.stdout),
+        width=None if sys.stdout.isatty() else 160,
+    )
     with open_backend(args.engine, args.target) as backend:
         note(*backend.notes)
         # One target is enough for an answer; the first one is not emulated.

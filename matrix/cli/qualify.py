@@ -56,7 +56,7 @@ exit codes:
   0 the release qualifies    9 it does not qualify
   2 wrong usage, unreadable input, or a policy that does not fit    3 no claims about it
   5 package index unavailable    6 disk full or not writable    7 another run is under way
-  8 no container engine    130 interrupted
+  8 no container engine    70 internal error    130 interrupted
 """
 
 

@@ -42,6 +42,7 @@ from matrix.runs.result_store import CaptureStore
 from matrix.runs.run import CAPTURE_FILTERS, captured_targets, context_on, verify
 from matrix.runs.setup import RunOptions
 from matrix.system.paths import cache_dir, results_dir
+from matrix.system.streams import write_exactly
 
 DESCRIPTION = (
     "Print a unified diff for each document with refuted claims: minimums are"
@@ -149,11 +150,12 @@ def _check_folder(folder: Path, documents: Iterable[Path]) -> None:
 
 
 def _print(diffs: Iterable[bytes]) -> None:
-    """Write bytes: a diff has the documents' own encodings and line ends."""
-    sys.stdout.flush()
+    """Write bytes: a diff has the documents' own encodings and line ends. A terminal gets text."""
     for diff in diffs:
-        sys.stdout.buffer.write(diff)
-    sys.stdout.buffer.flush()
+        if sys.stdout.isatty():
+            print(diff.decode("utf-8", "replace"), end="")
+        else:
+            write_exactly(diff)
 
 
 def _write_files(folder: Path, suggestions: Iterable[Suggestion]) -> None:

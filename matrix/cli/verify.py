@@ -60,7 +60,7 @@ exit codes:
   0 no claim refuted (with --strict: every claim confirmed)   1 at least one claim refuted
   2 wrong usage or unreadable input    3 nothing selected    4 with --strict: some unverified
   5 package index unavailable    6 disk full or not writable    7 another run is under way
-  8 no container engine    12 no cluster, or it was lost    130 interrupted
+  8 no container engine    12 no cluster, or it was lost    70 internal error    130 interrupted
 """
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from matrix.system.visible import visible
+
 # A file in the place of a folder may be a link, or a pipe that nobody ever writes to.
 _FLAGS = os.O_RDONLY | sum(
     getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC")
@@ -41,17 +43,13 @@ def subfolders(path: Path) -> Iterator[Path]:
 
 
 def printable_path(path: Path) -> str:
-    """Return a path for messages, with unprintable characters replaced by `?`."""
-    return _printable(str(path))
+    """Return a path for messages, with escapes for what is not seen."""
+    return visible(str(path)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def printable_line(text: str) -> str:
-    """Return a text for messages: on one line, printable, and at most 2,000 characters."""
-    return _printable(" ".join(text[:_MAX_LINE].split()))
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)
+    """Return a text for messages: on one line, visible, and of at most 2,000 characters."""
+    return visible(" ".join(text[:_MAX_LINE].split()))
 
 
 def read_file(path: Path, max_bytes: int) -> bytes:

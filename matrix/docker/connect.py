@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from matrix.docker.interface import ContainerError, EngineAddress
 from matrix.docker.labels import RunLabels
 from matrix.errors import EngineUnavailableError
+from matrix.system.paths import home_dir
 
 if TYPE_CHECKING:
     from matrix.docker.engine import DockerEngine
@@ -45,7 +46,7 @@ def find_addresses(environment: Mapping[str, str], home: Path) -> tuple[EngineAd
     return tuple(
         EngineAddress(f"unix://{path}", str(path))
         for path in _sockets(environment, home)
-        if path.exists()
+        if os.path.exists(path)  # noqa: PTH110 - unlike `Path.exists`, also in a closed folder
     )
 
 
@@ -67,7 +68,7 @@ def _context_address(name: str, config: Path) -> EngineAddress:
         return EngineAddress("", origin)
     url = str(endpoint.get("Host", ""))
     folder = config / "contexts" / "tls" / digest / "docker"
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - also in a closed folder
         return EngineAddress(url, origin)
     return EngineAddress(_https_url(url), origin, folder, not endpoint.get("SkipTLSVerify"))
 
@@ -79,7 +80,7 @@ def _https_url(url: str) -> str:
 def _read_json(path: Path) -> dict[str, object]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 
@@ -102,7 +103,7 @@ def connect(run: RunLabels, seconds: float = _SECONDS) -> DockerEngine:
     be busy. All objects that the engine makes get the labels of `run`. Close the engine after use.
     """
     failures = []
-    for address in find_addresses(os.environ, Path.home()):
+    for address in find_addresses(os.environ, home_dir()):
         failure = _find_obstacle(address)
         if not failure:
             try:
@@ -131,7 +132,7 @@ def _find_obstacle(address: EngineAddress) -> str:
         if sys.platform == "win32":
             return "Windows has no Unix sockets"
         path = Path(address.url[len("unix://") :])
-        return "" if path.exists() else "no such socket"
+        return "" if os.path.exists(path) else "no such socket"  # noqa: PTH110 - as above
     if address.url.startswith(("tcp://", "http://", "https://")):
         return ""
     kind = address.url.partition(":")[0]

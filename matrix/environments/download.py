@@ -30,7 +30,7 @@ from matrix.environments.own_indexes import copy_file, is_file_url
 from matrix.environments.toolbox import Toolbox
 from matrix.model.index import File, Project
 from matrix.model.reason import Reason
-from matrix.pypi.releases import specifier_allows
+from matrix.pypi.releases import existed, specifier_allows
 
 Download = Callable[[str, Path, float], None]
 """Download a URL to a path within so many seconds; raise BuildError."""
@@ -100,7 +100,7 @@ def choose(
     release = f"{locked.name} {locked.version}"
     files = [file for file in files if not choice.hashes or file.sha256 in locked.hashes]
     if choice.before is not None:
-        files = [file for file in files if file.uploaded and file.uploaded < choice.before]
+        files = [file for file in files if existed(file.uploaded, choice.before)]
     if not files:
         raise BuildError(Reason.NO_RELEASE, f"the index no longer has a file of {release}")
     allowed = [file for file in files if specifier_allows(file.requires_python, target.python)]

@@ -33,6 +33,7 @@ from matrix.model.environment import Interpreter, Requirements
 from matrix.model.index import File
 from matrix.model.reason import Reason
 from matrix.pypi.client import Index
+from matrix.pypi.releases import is_ahead
 from matrix.system.files import put_in_place
 
 # Pins were requested by name: the date is for everything else.
@@ -126,6 +127,8 @@ class UvInstaller:
 
 
 def _as_of(requirements: Requirements) -> list[str]:
+    if is_ahead(cutoff(requirements)):
+        return []  # It would only exclude files without an upload time.
     arguments = ["--exclude-newer", f"{cutoff(requirements):%Y-%m-%dT%H:%M:%SZ}"]
     local = local_project(requirements)
     for pin in requirements.pins:

@@ -31,7 +31,7 @@ from matrix.model.environment import Requirements
 from matrix.model.index import File, ReleaseFiles
 from matrix.model.reason import Reason
 from matrix.pypi.client import Index, ReplacingIndex
-from matrix.pypi.releases import specifier_allows
+from matrix.pypi.releases import existed, specifier_allows
 from matrix.pypi.tags import is_same_version, supports_python
 from matrix.system.files import write_atomic
 
@@ -70,7 +70,7 @@ class DatedIndex:
                 file
                 for release in project.releases
                 for file in release.files
-                if not file.yanked and file.uploaded and file.uploaded < self.cutoff
+                if not file.yanked and existed(file.uploaded, self.cutoff)
             ]
         return format_page(
             (file, address)

@@ -25,6 +25,7 @@ from matrix.environments.errors import BuildError, from_log, from_os_error
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.reason import Reason
 from matrix.system.processes import CHILDREN, ProcessTree
+from matrix.system.proxies import proxy_exceptions
 
 _WINDOWS = ("SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
 # Compilers, for source distributions.
@@ -114,6 +115,7 @@ def child_environment(
         "UV_NO_PROGRESS": "1",
         "UV_PYTHON_DOWNLOADS": "never",
         "NO_COLOR": "1",
+        **proxy_exceptions(caller),
         **variables,
     }
 

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from packaging.version import Version
@@ -28,7 +28,7 @@ from matrix.interpreters.inspect import (
 )
 from matrix.model.environment import Interpreter
 from matrix.model.reason import Reason
-from matrix.system.paths import cache_dir
+from matrix.system.paths import cache_dir, home_dir
 from matrix.system.source_files import plugins
 
 
@@ -70,11 +70,12 @@ class InterpreterInventory:
     """Result of a search: one interpreter per minor and target, ascending by minor.
 
     Of equal minors the one for the target of this process comes first. `problems` are sentences on
-    candidates that failed.
+    candidates that failed, `passed_over` on places that cannot be read.
     """
 
     interpreters: tuple[Interpreter, ...]
     problems: tuple[str, ...]
+    passed_over: tuple[str, ...] = ()
 
 
 def find_interpreters() -> tuple[Interpreter, ...]:
@@ -102,7 +103,7 @@ def search(
         sources = load_sources()
         cache_file = cache_file or cache_dir() / "interpreters.json"
     if places is None:
-        places = SearchPlaces(os.environ, Path.home(), sys.platform)
+        places = SearchPlaces(os.environ, home_dir(), sys.platform)
     target = target or host_target()
     cache = InterpreterCache(cache_file, target)
 
@@ -118,25 +119,36 @@ def search(
         except (KeyError, TypeError, ValueError):
             return f"{executable} ({source.name}): its answer is invalid"
 
+    closed: list[str] = []
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
-        results = list(pool.map(identify, _candidates(sources, places)))
+        results = list(pool.map(identify, _candidates(sources, places, closed)))
     cache.save()
     interpreters = [result for result in results if isinstance(result, Interpreter)]
     problems = [result for result in results if isinstance(result, str)]
-    return InterpreterInventory(_choose(interpreters, target), tuple(problems))
+    return InterpreterInventory(_choose(interpreters, target), tuple(problems), tuple(closed))
 
 
 def _candidates(
-    sources: Iterable[InterpreterSource], places: SearchPlaces
+    sources: Iterable[InterpreterSource], places: SearchPlaces, closed: list[str]
 ) -> list[tuple[Path, InterpreterSource]]:
-    """Return existing candidates by rank, each file once however many links lead to it."""
+    """Return existing candidates by rank, each file once however many links lead to it.
+
+    A source that cannot be read is passed over from there on, with a sentence in `closed`.
+    """
     chosen: dict[Path, tuple[Path, InterpreterSource]] = {}
     for source in sorted(sources, key=lambda source: (source.rank, source.name)):
+        for path in _programs(source, places, closed):
+            chosen.setdefault(path, (path, source))
+    return list(chosen.values())
+
+
+def _programs(source: InterpreterSource, places: SearchPlaces, closed: list[str]) -> Iterator[Path]:
+    try:
         for path in source.candidates(places):
             if _is_program(path):
-                real = path.resolve()
-                chosen.setdefault(real, (real, source))
-    return list(chosen.values())
+                yield path.resolve()
+    except (OSError, RuntimeError) as error:  # a RuntimeError for links in a circle
+        closed.append(f"interpreters of {source.name} were passed over: {error}")
 
 
 def _is_program(path: Path) -> bool:

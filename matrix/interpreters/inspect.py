@@ -136,6 +136,28 @@ def build_interpreter(executable: Path, source: str, answer: Mapping[str, Any]) 
     )
 
 
+def is_answer(answer: object) -> bool:
+    """Return whether it has all that `build_interpreter` reads, of the right types."""
+    return isinstance(answer, dict) and all(
+        type(answer.get(name)) is kind for name, kind in _FIELDS.items()
+    )
+
+
+_FIELDS = {
+    **dict.fromkeys(("implementation", "version", "build", "platform", "machine", "libc"), str),
+    "bits": int,
+    "free_threaded": bool,
+}
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and (
+        is_answer(entry["answer"])
+        if "answer" in entry
+        else isinstance(entry.get("problem"), str) and isinstance(entry.get("at"), (int, float))
+    )
+
+
 _VERSION = 1
 # A broken candidate may have been repaired without a change of its file: a library, a busy moment.
 _BROKEN_SECONDS = 3600.0
@@ -155,10 +177,12 @@ class InterpreterCache:
         self._changed = False
         if file is None:
             return
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
             data = json.loads(file.read_text("utf-8"))
-            if data["version"] == _VERSION:
-                self._entries = dict(data["entries"])
+            if isinstance(data, dict) and data["version"] == _VERSION:
+                self._entries = {
+                    path: entry for path, entry in data["entries"].items() if _is_entry(entry)
+                }
 
     def query(self, executable: Path, query: InterpreterQuery) -> InterpreterAnswer:
         """Return the answer, from the cache while the file is unchanged; raise as `query` does."""
@@ -168,7 +192,7 @@ class InterpreterCache:
             raise NotAnInterpreterError(error.strerror or str(error)) from error
         stamp = [status.st_mtime_ns, status.st_size, self._target]
         entry = self._entries.get(str(executable))
-        if entry and entry["stamp"] == stamp:
+        if entry and entry.get("stamp") == stamp:
             if "answer" in entry:
                 answer: InterpreterAnswer = entry["answer"]
                 return answer

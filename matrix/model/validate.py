@@ -44,9 +44,12 @@ def seconds(value: object) -> float:
 
 
 def time(value: object) -> str:
-    """Return an ISO time; raise ValueError for anything else."""
+    """Return an ISO time that has one in UTC; raise ValueError for anything else."""
     iso_time = text(value)
-    dt.datetime.fromisoformat(iso_time)
+    try:
+        dt.datetime.fromisoformat(iso_time).astimezone(dt.timezone.utc)
+    except OverflowError as error:
+        raise ValueError(f"{iso_time!r} is too far away") from error
     return iso_time
 
 
@@ -57,6 +60,8 @@ def cell_id(value: object) -> str:
 
 @functools.lru_cache(maxsize=2**16)
 def _check_cell_id(cell: str) -> str:
-    # Cached, as an id occurs many times in a large plan.
+    # Cached, as an id occurs many times in a large plan. Versions may have spaces around them.
+    if not cell.isprintable() or " " in cell:
+        raise ValueError(f"{cell!r} is not the id of a cell")
     _ = Cell.parse(cell).sort_key
     return cell

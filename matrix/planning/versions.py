@@ -7,7 +7,7 @@ import datetime as dt
 
 from packaging.version import Version
 
-from matrix.errors import IndexUnavailableError
+from matrix.errors import IndexUnavailableError, NoUploadTimesError
 from matrix.model.index import Project
 from matrix.model.reason import Reason
 from matrix.planning.boundaries import branch_heads
@@ -51,10 +51,16 @@ class VersionChoice:
     )
 
     def releases(self, name: str) -> Releases:
-        """Return the releases of a project; raise `IndexUnavailableError`."""
+        """Return the releases of a project; raise `IndexUnavailableError`.
+
+        A tracer without any upload time is one, as no other release can be chosen for it.
+        """
         if name not in self.projects:
             candidate = self.candidate if name == TRACER else ""
-            self.projects[name] = Releases(self.index.project(name), self.until, candidate)
+            releases = Releases(self.index.project(name), self.until, candidate)
+            if name == TRACER and releases.undated:
+                raise NoUploadTimesError(name)
+            self.projects[name] = releases
         return self.projects[name]
 
     def integration(self, check: Check) -> Integration:

@@ -23,6 +23,7 @@ from packaging.version import Version
 from matrix.errors import IndexUnavailableError
 from matrix.model.index import Project, ReleaseFiles
 from matrix.pypi.cache import carry_over, dump_project, load_project
+from matrix.pypi.configuration import configured_index
 from matrix.pypi.pages import BadAnswerError, build_project, parse_html, parse_json
 from matrix.system.files import write_atomic
 
@@ -68,11 +69,8 @@ MAX_BYTES = 256 * 2**20
 def index_url(environ: Mapping[str, str] | None = None) -> str:
     """Return the URL of the index that the user's own tools use."""
     environ = os.environ if environ is None else environ
-    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
-        if value := environ.get(name):
-            # uv also accepts `name=https://...`.
-            head, equals, tail = value.partition("=")
-            return (tail if equals and "://" not in head else value).rstrip("/")
+    if configured := configured_index(environ):
+        return configured.rstrip("/")
     from distlib.index import DEFAULT_INDEX  # noqa: PLC0415 - slow, and rarely needed
 
     return urljoin(str(DEFAULT_INDEX), "simple")

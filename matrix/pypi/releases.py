@@ -14,6 +14,8 @@ from matrix.interpreters.targets import wheel_fits
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.pypi.tags import supports_python
 
+LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+"""The upload time of a release whose index gives none, where only its existence counts."""
 _END_OF_DAY = dt.timedelta(days=1, microseconds=-1)
 
 
@@ -22,6 +24,19 @@ def end_of_day(day: dt.date | None) -> dt.datetime | None:
     if day is None:
         return None
     return dt.datetime.combine(day, dt.time(), tzinfo=dt.timezone.utc) + _END_OF_DAY
+
+
+def existed(uploaded: dt.datetime | None, moment: dt.datetime) -> bool:
+    """Return whether a file was uploaded before a moment.
+
+    Where the index gives no upload time that is known only of a moment that lies ahead.
+    """
+    return is_ahead(moment) if uploaded is None else uploaded < moment
+
+
+def is_ahead(moment: dt.datetime) -> bool:
+    """Return whether a moment lies ahead, so that all that an index lists existed by then."""
+    return moment > dt.datetime.now(tz=dt.timezone.utc)
 
 
 @functools.cache
@@ -66,7 +81,7 @@ def specifier_allows(specifier: str, version: str) -> bool:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Release:
-    """One release of `Releases`; those without an upload time are left out there."""
+    """One release of `Releases`; `uploaded` may be `LONG_AGO`."""
 
     release: ReleaseFiles
     version: Version
@@ -161,7 +176,9 @@ class Release:
 class Releases:
     """Final releases of one project in `all`, ascending; `until` hides what was uploaded later.
 
-    `until_note` is ` up to 2024-01-31`, or empty. `candidate` is the one release under test, which
+    Those without an upload time count only where `until` lies ahead, as of `LONG_AGO`; `undated` is
+    whether there are some and no others, which `until_note` (` up to 2024-01-31`, or empty) then
+    says. `candidate` is the one release under test, which
     may be a pre-release or yanked; None where documents name the releases.
     """
 
@@ -173,16 +190,23 @@ class Releases:
         self.until_note = f" up to {until:%Y-%m-%d}" if until else ""
         self.candidate: Release | None = None
         releases = []
+        dated = any(release.uploaded for release in project.releases)
+        self.undated = bool(project.releases) and not dated and not (until and is_ahead(until))
+        if self.undated:
+            self.until_note = f" with an upload time, as the index gives none of {self.name}"
         for release in project.releases:
-            if release.uploaded is None:
+            uploaded = release.uploaded
+            if uploaded is None and until is not None and is_ahead(until):
+                uploaded = LONG_AGO
+            if uploaded is None:
                 continue
             version = Version(release.version)
-            late = until is not None and release.uploaded > until
+            late = until is not None and uploaded > until
             if candidate and version == Version(candidate):
-                self.candidate = Release(release, version, release.uploaded)
+                self.candidate = Release(release, version, uploaded)
                 releases.append(self.candidate)
             elif not (release.yanked or version.is_prerelease or late):
-                releases.append(Release(release, version, release.uploaded))
+                releases.append(Release(release, version, uploaded))
         self.all: tuple[Release, ...] = tuple(releases)
         self._matching: dict[tuple[str, ...], tuple[Release, ...]] = {}
 

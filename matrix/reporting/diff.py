@@ -24,6 +24,7 @@ from matrix.reporting.json import verdict_to_json
 from matrix.reporting.rows import WORST_FIRST
 from matrix.reporting.text import count_text, outcome_text, place_text, promise_text
 from matrix.runs.record import Record
+from matrix.system.visible import shown
 
 
 class Direction(str, enum.Enum):
@@ -151,6 +152,7 @@ def is_worse(found: RunDiff) -> bool:
 
 def print_changes(console: Console, found: RunDiff) -> None:
     """Print each change with its evidence, and the number of unchanged claims."""
+    found = shown(found)
     if found.by_promise:
         console.print("The runs share no document: claims are compared by what they say.")
     for change in found.changes:

@@ -7,10 +7,11 @@ import dataclasses
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from matrix.judging.sentences import evidence_text
 from matrix.model.fact import Fact
@@ -32,11 +33,14 @@ from matrix.reporting.text import (
     place_text,
     promise_text,
 )
-from matrix.runs.record import Record
+from matrix.runs.record import CellRecord, Record
 from matrix.system.paths import data_dir
+from matrix.system.visible import MOST_TEXT, powerless_markup, shown, visible
 
 MAX_PAGE_BYTES = 2_000_000
-"""The largest size of a page in bytes, unless its table alone is larger."""
+"""The largest size of a page in bytes."""
+# How long a text, and how many rows, a page has at most: the next where it is too large.
+_SIZES = ((MOST_TEXT, None), (400, None), (80, None), (80, 1000), (80, 200), (40, 50))
 _MAX_PROOFS = 30
 _CHANGES = 100
 _SHORT = 240
@@ -53,13 +57,44 @@ def render_page(
 ) -> str:
     """Return the text of the page; `changed` is the diff to the run before.
 
-    Evidence that does not fit into `most` bytes is omitted, and the page says so.
+    Evidence that does not fit into `most` bytes is omitted, and the page says so. Where its table
+    alone is larger, texts are cut, and then rows are left out and counted.
     """
-    heat = build_heat_map(record)
-    frame = _frame(record, heat, digests, changed, searches)
+    page = ""
+    for longest, rows in _SIZES:
+        page = _page(record, digests, changed, searches, most, longest, rows)
+        if len(page.encode()) <= most:
+            break
+    return page
+
+
+def _page(  # noqa: PLR0913, PLR0917 - the record, what is beside it, and three limits
+    record: Record,
+    digests: Digests,
+    changed: RunDiff | None,
+    searches: Sequence[Strip],
+    most: int,
+    longest: int,
+    rows: int | None,
+) -> str:
+    def read(cell: CellRecord) -> Mapping[str, Any] | None:
+        return shown(digests(cell), longest)
+
+    record, changed, searches = shown((record, changed, tuple(searches)), longest)
+    whole = build_heat_map(record)
+    heat = dataclasses.replace(whole, lines=whole.lines[:rows])
+    frame = _frame(record, heat, read, changed, searches)
+    frame["more_rows"] = len(whole.lines) - len(heat.lines)
     bare = _render(frame, "", 0)
-    evidence, missing = pack_evidence(record, heat, digests, most - len(bare.encode()) - 1000)
+    evidence, missing = pack_evidence(record, heat, read, most - len(bare.encode()) - 1000)
     return _render(frame, evidence, missing)
+
+
+def harmless_html(value: object) -> object:
+    """Return a value of a template: text escaped, visible, and no command; else as it is."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return Markup(powerless_markup(escape(visible(value))))  # noqa: S704 - it is escaped
+    return value
 
 
 @functools.cache
@@ -68,6 +103,7 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(data_dir() / _FOLDER),
         autoescape=True,
+        finalize=harmless_html,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -85,13 +121,10 @@ def _render(frame: dict[str, Any], evidence: str, missing: int) -> str:
         f"default-src 'none'; style-src {_source(css)}; script-src {_source(script)};"
         " img-src data:; base-uri 'none'; form-action 'none'"
     )
-    text = (
-        _environment()
-        .get_template("report.html")
-        .render(**frame, css=css, script=script, policy=policy, evidence=evidence, missing=missing)
+    page = _environment().get_template("report.html")
+    return page.render(
+        **frame, css=css, script=script, policy=policy, evidence=evidence, missing=missing
     )
-    # Output of a release may contain half a surrogate pair, which no file can.
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _source(text: str) -> str:

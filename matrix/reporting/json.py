@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from matrix.model.fact import facts_to_json
 from matrix.model.verdict import Finding, Outcome, PartVerdict, Verdict
 from matrix.reporting.summary import count_run
 from matrix.runs.record import CellRecord, Record
+from matrix.system.streams import write_exactly
+from matrix.system.visible import visible_json
 
 SCHEMA = "verdicts/1"
 
@@ -129,7 +130,7 @@ def json_text(data: object) -> str:
     """Return plain JSON values as the text of a file."""
     text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     # Output of a release may contain half a surrogate pair, which no file can.
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return visible_json(text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def write_text_json(path: Path, data: object) -> None:
@@ -140,7 +141,7 @@ def write_text_json(path: Path, data: object) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text to `path`, `-` for standard output; raise StorageError."""
     if str(path) == "-":
-        sys.stdout.write(text)
+        write_exactly(text)
         return
     with storage_errors(f"cannot write {path}", "Give another path.", brief=True):
         path.write_text(text, encoding="utf-8", newline="\n")

@@ -21,55 +21,73 @@ from matrix.model.verdict import Outcome, Verdict
 from matrix.reporting.breakage import breakage_of
 from matrix.reporting.text import load_reasons, outcome_text, promise_text
 from matrix.runs.record import Record
+from matrix.system.visible import MOST_TEXT, powerless_markup, shown, visible
 
+MAX_JUNIT_BYTES = 10_000_000
+"""The size of a file in bytes above which its texts are cut shorter."""
 # Characters that XML 1.0 cannot contain: https://www.w3.org/TR/xml/#charsets
 _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit_xml(record: Record) -> str:
-    """Return the text of the file."""
+    """Return the text of the file; its texts are cut where it is larger than `MAX_JUNIT_BYTES`."""
+    text = ""
+    for longest in (MOST_TEXT, 400, 40):
+        text = _xml(shown(record, longest), longest)
+        if len(text.encode()) <= MAX_JUNIT_BYTES:
+            break
+    return text
+
+
+def _xml(record: Record, longest: int) -> str:
     suites = JUnitXml("compatibility")
     for number, document in enumerate(dict.fromkeys(claim.document for claim in record.claims)):
-        suites.add_testsuite(_suite(record, document, number))
+        suites.add_testsuite(_suite(record, document, number, longest))
     text = io.BytesIO()
     suites.write(text)
-    return text.getvalue().decode("utf-8") + "\n"
+    return powerless_markup(text.getvalue().decode("utf-8")) + "\n"
 
 
-def _suite(record: Record, document: str, number: int) -> TestSuite:
+def _suite(record: Record, document: str, number: int, longest: int) -> TestSuite:
     suite = TestSuite(_writable(document))
     suite.id = str(number)
     suite.timestamp = _timestamp(record.run.started)
     suite.hostname = "localhost"
-    for claim in record.claims:
-        if claim.document == document:
-            suite.add_testcase(_case(record, claim, record.verdict_by_claim[claim.id]))
+    # Together: one by one takes time that grows with the square of their number.
+    suite.add_testcases(
+        [
+            _case(record, claim, record.verdict_by_claim[claim.id], longest)
+            for claim in record.claims
+            if claim.document == document
+        ]
+    )
     for name, value in _properties(record):
         suite.add_property(name, _writable(value))
     return suite
 
 
-def _case(record: Record, claim: Claim, verdict: Verdict) -> TestCase:
+def _case(record: Record, claim: Claim, verdict: Verdict, longest: int) -> TestCase:
+    def bounded(text: str) -> str:
+        return _writable(text if len(text) <= longest else f"{text[: longest - 1]}…")
+
     name = f"{promise_text(claim)} (line {claim.line})"
     cells = [found for cell in verdict.cells if (found := record.cell_records.get(cell))]
     # Rounded: 0.1 + 0.2 has too many digits.
     seconds = round(sum(cell.seconds for cell in cells), 3)
-    case = TestCase(_writable(name), _writable(claim.document), seconds)
-    case.system_out = _writable("\n".join(_output(claim, verdict)))
+    case = TestCase(bounded(name), bounded(claim.document), seconds)
+    case.system_out = bounded("\n".join(_output(claim, verdict)))
     outcome = outcome_text(verdict)
     match verdict.outcome:
         case Outcome.REFUTED:
             broken = breakage_of(verdict)
             message = evidence_text(verdict.facts)
-            failure = Failure(
-                _writable(f"{broken.line}. {message}" if broken else message), outcome
-            )
+            failure = Failure(bounded(f"{broken.line}. {message}" if broken else message), outcome)
             lines = [evidence_text(part.facts) for part in verdict.parts]
             lines += broken.commands if broken else ()
-            failure.text = _writable("\n".join(lines))
+            failure.text = bounded("\n".join(lines))
             case.result = [failure]
         case Outcome.UNVERIFIED:
-            case.result = [Skipped(_writable(_skip_message(verdict)), outcome)]
+            case.result = [Skipped(bounded(_skip_message(verdict)), outcome)]
         case Outcome.CONFIRMED:
             pass
     return case
@@ -107,4 +125,4 @@ def _timestamp(started: str) -> str:
 
 
 def _writable(text: str) -> str:
-    return _UNWRITABLE.sub("\ufffd", text)
+    return _UNWRITABLE.sub("\ufffd", visible(text))

@@ -23,12 +23,14 @@ from matrix.reporting.text import (
     promise_text,
 )
 from matrix.runs.record import Record
+from matrix.system.visible import shown, visible
 
 SUMMARY_BYTES = 1_000_000
 """Bytes, just below the limit of a step summary."""
 COMMENT_BYTES = 65_000
 """Bytes, just below the limit of a comment, whatever its characters are."""
 _EVIDENCE = 400
+_TEXT = 1000
 _CHANGES = 50
 _BROKEN = 20
 # The number of lines of a table before its rows.
@@ -49,6 +51,7 @@ def render_markdown(
 
     Where not all rows fit, the last ones are counted in one line: confirmed ones before refuted.
     """
+    record, changed = shown((record, changed), _TEXT)
     names = document_names(record)
     rows = verdict_rows(record)
     end = "\n".join(_end(record))
@@ -60,9 +63,9 @@ def render_markdown(
         of_outcome = [row for row in rows if row.verdict.outcome is outcome]
         table = list(_table(outcome, of_outcome, names))
         fitting = _fitting(table, room - _size(text))
-        shown = max(len(fitting) - _HEAD, 0)
-        left[outcome] = len(of_outcome) - shown
-        if shown:
+        fit = max(len(fitting) - _HEAD, 0)
+        left[outcome] = len(of_outcome) - fit
+        if fit:
             text += "".join(fitting)
     if omitted := [f"{count} {outcome.value}" for outcome, count in left.items() if count]:
         text += f"\n…and {', '.join(omitted)} that did not fit here.\n"
@@ -169,8 +172,8 @@ def _end(record: Record) -> Iterator[str]:
 
 def _text(text: str) -> str:
     """Return text on one line that Markdown shows as it is, and that mentions no user."""
-    shown = " ".join(text.split()).translate(_ENTITIES).translate(_SPECIAL)
-    return shown.replace("@", "@<!-- -->")
+    plain = " ".join(visible(text).split()).translate(_ENTITIES).translate(_SPECIAL)
+    return plain.replace("@", "@<!-- -->").replace("::", "\\:\\:")
 
 
 def badge_to_json(record: Record) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from matrix.reporting.summary import THIS_MACHINE, target_marks
 from matrix.reporting.terminal import STYLES
 from matrix.reporting.text import MARKS, count_text, outcome_text, place_text, promise_text, shorten
 from matrix.runs import events
+from matrix.system.streams import screen, write_exactly
+from matrix.system.visible import visible
 
 
 class VerdictBatches:
@@ -141,7 +143,8 @@ _BESIDE = _BAR + 12  # the bar, the clock and what separates them
 def run_console(*, stderr: bool = False) -> Console:
     """Return the console for a run: 180 columns wide without a terminal, as 80 are hard to read."""
     has_width = sys.stdout.isatty() or os.environ.get("COLUMNS")
-    return Console(stderr=stderr, width=None if has_width else _WIDE)
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=screen(stream), width=None if has_width else _WIDE)
 
 
 @contextlib.contextmanager
@@ -198,7 +201,7 @@ class _Plain:
     def close(self) -> None:
         """End an open fold."""
         if self._open:
-            self._print("::endgroup::")
+            self._command("::endgroup::")
             self._open = False
 
     def _line(self, text: str) -> None:
@@ -207,12 +210,15 @@ class _Plain:
 
     def _folded(self, text: str) -> None:
         if self._folds and not self._open:
-            self._print(f"::group::cells ({self._counts.line})")
+            self._command(f"::group::cells ({self._counts.line})")
             self._open = True
         self._print(text)
 
+    def _command(self, line: str) -> None:
+        write_exactly(f"{line}\n", self._console.file)
+
     def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
 class _Live:
@@ -267,7 +273,7 @@ class _Live:
         return ""
 
     def _print(self, markup: str) -> None:
-        self.progress.console.print(markup, highlight=False, soft_wrap=True)
+        self.progress.console.print(visible(markup), highlight=False, soft_wrap=True)
 
 
 def _opening(event: events.RunStarted, counts: RunCounts) -> Iterator[str]:

@@ -44,6 +44,7 @@ from matrix.reporting.text import (
     shorten,
 )
 from matrix.runs.record import Record
+from matrix.system.visible import powerless_markup, shown
 
 _LOST = {Reason.ENGINE_LOST: "the container engine", Reason.CLUSTER_LOST: "the cluster"}
 STYLES = {Outcome.CONFIRMED: "green", Outcome.REFUTED: "bold red", Outcome.UNVERIFIED: "yellow"}
@@ -108,6 +109,7 @@ _CELLS = 6
 
 def print_report(console: Console, record: Record) -> None:
     """Print the verdicts, remarks, gaps and circumstances of a run."""
+    record = shown(record)
     console.print()
     console.print(counts_line(record), style="bold", highlight=False)
     names = document_names(record)
@@ -239,6 +241,7 @@ _TEMPLATE = """\
 
 def render_svg(record: Record) -> str:
     """Return the SVG: the counts, and the first rows of each outcome."""
+    record = shown(record)
     console = Console(
         record=True,
         file=io.StringIO(),
@@ -264,4 +267,4 @@ def render_svg(record: Record) -> str:
     )
     # Addresses in evidence lose their schemes: the picture contains no link.
     opening, rest = svg.split("\n", 1)
-    return f"{opening}\n{_SCHEME.sub('', rest)}"
+    return powerless_markup(f"{opening}\n{_SCHEME.sub('', rest)}")

@@ -60,7 +60,7 @@ def python_ranges(claims: Iterable[Claim]) -> str:
     for claim in claims:
         written = claim.get("python") or ""
         major, _, minor = written.removeprefix("==").removesuffix(".*").partition(".")
-        if major.isdigit() and minor.isdigit():
+        if major.isdecimal() and minor.isdecimal():
             minors[int(major), int(minor)] = None
         elif written:
             others[written] = None

@@ -18,7 +18,7 @@ from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.docker.labels import RunLabels, lock_run
 from matrix.environments.errors import BuildError
 from matrix.errors import EngineUnavailableError
-from matrix.interpreters.discovery import find_interpreters
+from matrix.interpreters.discovery import find_interpreters, search
 from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
@@ -50,7 +50,7 @@ def open_backend(choice: str, globs: Sequence[str] = ()) -> Iterator[RunBackend]
     `docker` where no engine answers or can run anything, and UsageError for unknown targets.
     """
     if choice == "local":
-        yield RunBackend(local_targets(globs))
+        yield RunBackend(local_targets(globs), notes=search().passed_over)
         return
     with contextlib.ExitStack() as stack:
         labels = stack.enter_context(lock_run())
@@ -88,9 +88,8 @@ def available_pythons(backend: RunBackend, target: str) -> frozenset[str]:
 
 def _local_backend(globs: Sequence[str], reason: str) -> RunBackend:
     where = local_targets(globs)
-    return RunBackend(
-        where, notes=(f"{reason}: cells run on this machine, for {where.targets[0]} only",)
-    )
+    note = f"{reason}: cells run on this machine, for {where.targets[0]} only"
+    return RunBackend(where, notes=(note, *search().passed_over))
 
 
 def _obstacle(engine: ContainerEngine, where: Targets) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 import filelock
 
-from matrix.errors import AnotherRunError, storage_errors
+from matrix.errors import AnotherRunError, StorageError, storage_errors
 from matrix.judging.sentences import evidence_text
 from matrix.model.capture import CellCapture, CellLocation
 from matrix.model.cell import Cell
@@ -225,7 +225,7 @@ class Journal:
                 continue
             try:
                 entry = Entry.from_json(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 remarks.append(f"{self.path}:{number}: skipped an invalid line ({error})")
                 continue
             # The newest entry moves to the end: the order is that of the file.
@@ -299,11 +299,16 @@ def lock_results(folder: Path) -> Iterator[None]:
             "Wait until it ends or stop it (Ctrl-C keeps what is done);"
             " COMPAT_MATRIX_RESULTS names another folder.",
         ) from None
+    except OSError as error:
+        raise StorageError(f"cannot lock {folder}: {error.strerror}", hint) from error
+    # The lock is what counts: the file is for the message of another run.
     try:
-        pid_file.write_text(f"{os.getpid()}\n")
+        with contextlib.suppress(OSError):
+            pid_file.write_text(f"{os.getpid()}\n")
         yield
     finally:
-        pid_file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            pid_file.unlink(missing_ok=True)
         lock.release()
 
 

@@ -2,7 +2,7 @@
 
 Or captures of earlier runs are judged by the current rules, without building or running anything.
 
-Ctrl-C, SIGTERM and Ctrl-Break: the first one ends the run softly, the second one at once.
+Ctrl-C, SIGTERM, SIGHUP and Ctrl-Break: the first one ends the run softly, the second one at once.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def context_on(backend: RunBackend) -> OpenRunContext:
 
 @contextlib.contextmanager
 def stopping(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` at the first Ctrl-C or SIGTERM, and exit at the second.
+    """Call `stop` at the first Ctrl-C, SIGTERM or SIGHUP, and exit at the second.
 
     When the process exits the lifelines of its workers end, and they kill what they have started.
     """
@@ -144,13 +144,16 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
         if stopped:
             os._exit(ExitCode.INTERRUPTED)
         stopped = True
-        # Not `print`: the handler may interrupt one.
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _STOPPING)
+        # Not `print`: the handler may interrupt one. After SIGHUP there is no terminal.
+        with contextlib.suppress(OSError):
+            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _STOPPING)
         stop()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if sys.platform == "win32":
         numbers.append(signal.SIGBREAK)  # Ctrl-Break, which a CI runner sends to end a job
+    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` ignores it
+        numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
@@ -165,6 +168,8 @@ def exit_code(record: Record, *, strict: bool) -> ExitCode:
         return ExitCode.INTERRUPTED
     if record.run.lost:
         return _LOST[record.run.lost_to]
+    if any(cell.reason is Reason.DISK_FULL and not cell.reused for cell in record.cells):
+        return ExitCode.STORAGE
     if record.count(Outcome.REFUTED):
         return ExitCode.REFUTED
     if strict and record.count(Outcome.UNVERIFIED):

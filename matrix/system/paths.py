@@ -28,10 +28,15 @@ def fixtures_dir() -> Path:
     return project_root() / "fixtures"
 
 
+def home_dir() -> Path:
+    """Return the user's home folder, `~` where none is known: unlike `Path.home`, without error."""
+    return Path(os.path.expanduser("~"))  # noqa: PTH111
+
+
 def cache_dir() -> Path:
     """Return the folder that can be deleted at any time; `$COMPAT_MATRIX_CACHE` moves it."""
     if configured := os.environ.get("COMPAT_MATRIX_CACHE"):
-        return Path(configured)
+        return Path(configured).absolute()
     # Without the author's folder that Windows programs usually have: its paths must stay short.
     return Path(platformdirs.user_cache_dir("compat-matrix", appauthor=False))
 
@@ -39,4 +44,4 @@ def cache_dir() -> Path:
 def results_dir() -> Path:
     """Return the folder of journals and captures; `$COMPAT_MATRIX_RESULTS` moves it."""
     configured = os.environ.get("COMPAT_MATRIX_RESULTS")
-    return Path(configured) if configured else project_root() / ".matrix"
+    return Path(configured).absolute() if configured else project_root() / ".matrix"

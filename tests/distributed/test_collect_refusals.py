@@ -403,7 +403,7 @@ def test_contents_cannot_forge_lines(results: Path, manifest: Manifest) -> None:
     line = json.loads(journal.read_text().splitlines()[0])
     journal.write_text(json.dumps({**line, "where": {odd: 1}}) + "\n")
     collected = gathered(manifest, results)
-    assert sum("a ::error::b?[2Jc" in problem for problem in collected.problems) == 2
+    assert sum("a ::error::b\\x1b[2Jc" in problem for problem in collected.problems) == 2
     assert len(collected.warnings) == 1
     for text in (*collected.problems, *collected.warnings):
         assert text.isprintable()

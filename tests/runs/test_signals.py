@@ -91,7 +91,7 @@ def run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_run_ends_its_children_keeps_what_is_done_and_says_what_it_knows(
     run: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -21,6 +21,8 @@ from matrix.features.audit.wheels import inspect_artifacts
 from matrix.model.claim import Claim
 from matrix.pypi.client import Index
 from matrix.reporting.text import count_text
+from matrix.system.streams import screen
+from matrix.system.visible import visible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +142,7 @@ _WIDTH = 160
 def show_section(section: Section, out: TextIO) -> None:
     """Write a section."""
     console = Console(
-        file=out, width=None if out.isatty() else _WIDTH, highlight=False, markup=False
+        file=screen(out), width=None if out.isatty() else _WIDTH, highlight=False, markup=False
     )
     count = count_text(len(section.findings), "finding") if section.findings else "no findings"
     console.rule(f"{section.name}: {count}", align="left", style="bold")
@@ -148,10 +150,10 @@ def show_section(section: Section, out: TextIO) -> None:
         console.print(table)
     for finding in section.findings:
         for line, style in _lines(finding):
-            console.print(line, style=style, soft_wrap=not out.isatty())
+            console.print(visible(line), style=style, soft_wrap=not out.isatty())
         console.print()
     for remark in section.remarks:
-        console.print(f"note: {remark}", soft_wrap=not out.isatty())
+        console.print(f"note: {visible(remark)}", soft_wrap=not out.isatty())
 
 
 def show_summary(sections: list[Section], out: TextIO) -> None:
@@ -183,6 +185,7 @@ def _table(title: str, headers: Iterable[str], rows: Iterable[tuple[str, ...]]) 
         table.add_column(header, overflow="fold")
     previous = ""
     for first, *others in rows:
-        table.add_row("" if first == previous else first, *map(Text, others))
+        shown_first = "" if first == previous else visible(first)
+        table.add_row(shown_first, *(Text(visible(other)) for other in others))
         previous = first
     return table

@@ -11,6 +11,7 @@ from matrix.features.corrections.suggest import Suggestion
 from matrix.judging.sentences import evidence_text
 from matrix.model.verdict import Verdict
 from matrix.reporting.text import count_text
+from matrix.system.visible import harmless
 
 SCHEMA = "suggest/1"
 _TITLES = {
@@ -75,7 +76,7 @@ def as_markdown(summary: SuggestionSummary) -> str:
             lines += [line for claim in claims for line in _unchanged(claim)]
             lines.append("")
     lines += ["## After these changes", "", *_after(summary), ""]
-    return "\n".join(lines)
+    return harmless("\n".join(lines))
 
 
 def as_json(summary: SuggestionSummary, diffs: Mapping[str, bytes]) -> dict[str, Any]:

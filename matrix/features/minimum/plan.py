@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from matrix.errors import NothingSelectedError, UsageError, did_you_mean
+from matrix.errors import NothingSelectedError, NoUploadTimesError, UsageError, did_you_mean
 from matrix.features.minimum.eras import FrameworkEras
 from matrix.features.minimum.search_plan import (
     ERA,
@@ -76,6 +76,8 @@ class _SearchPlanner:
         self.until = end_of_day(options.as_of)
         self.bounds = SearchBounds.parse(options.since, options.until)
         self.tracer = self.releases(TRACER)
+        if self.tracer.undated:
+            raise NoUploadTimesError(TRACER)
         if not self.tracer.all:
             raise NothingSelectedError(
                 f"there is no final release of {TRACER}{self.tracer.until_note}",

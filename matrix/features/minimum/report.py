@@ -38,6 +38,7 @@ from matrix.features.minimum.search_plan import SearchPlan
 from matrix.model.service import against
 from matrix.reporting.text import count_text, short_names, shorten
 from matrix.runs.events import CellFinished, CellStarted, Event, Message, WarningRaised
+from matrix.system.visible import visible
 
 SCHEMA = "minimum/1"
 # The mark of a tested release, its answer in words, and the style of the mark.
@@ -205,7 +206,7 @@ def _describe_run(search: SearchResult) -> str:
 
 
 def _print(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(text, style), highlight=False, soft_wrap=True)
+    console.print(Text(visible(text), style), highlight=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -268,7 +269,7 @@ class _Display:
         return f"{event.cell}: {outcome}, {time}{detail}"
 
     def _report(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def minimums_to_json(searches: Iterable[SearchResult]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from matrix.features.qualification.shortfall import NAMED, Shortfall
 from matrix.features.qualification.signatures import Signer
 from matrix.features.qualification.statement import Digest, StatementSubject, result_of
 from matrix.model.claim import Claim
+from matrix.reporting.html import harmless_html
 from matrix.reporting.text import count_text, load_reasons, promise_text, shorten
 from matrix.runs.record import Record
 from matrix.system.paths import data_dir
@@ -155,7 +156,11 @@ def render_page(  # noqa: PLR0913 - everything that the sign-off rests on
 ) -> bytes:
     """Return the page as HTML."""
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        finalize=harmless_html,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     template = environment.from_string(
         (data_dir() / "page" / "signoff.html").read_text(encoding="utf-8")
