@@ -29,6 +29,7 @@ from matrix.runs.keys import base_key, judge_key, result_key
 from matrix.runs.result_store import CaptureStore
 from matrix.system.paths import project_root
 from matrix.system.source_files import digest_files
+from matrix.system.stamps import stamp
 
 
 def entry(key: str, detail: str = "") -> Entry:
@@ -112,7 +113,7 @@ def test_lines_of_garbage_are_skipped_and_named(garbage: bytes) -> None:
 
 def test_an_entry_of_another_schema_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    path.write_text(json.dumps({**entry("a").to_json(), "schema": 99}) + "\n")
+    path.write_text(stamp(json.dumps({**entry("a").to_json(), "schema": 99})) + "\n")
     reading = Journal(path).read()
     assert not reading.entries
     assert "99" in reading.remarks[0]
