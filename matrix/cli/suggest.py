@@ -235,9 +235,7 @@ def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
     folder = results_dir()
     captures = CaptureStore(folder / "captures")
     with contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
-        findings = recorded_findings(
-            journal, captures, load_probes(), CAPTURE_FILTERS[args.engine]
-        )
+        findings = recorded_findings(journal, captures, load_probes(), CAPTURE_FILTERS[args.engine])
     note(*(item for item in captures.notices if item not in record.run.warnings))
     return CorrectionBasis(
         record.verdict_by_claim,

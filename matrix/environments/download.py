@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import requests
@@ -31,6 +31,7 @@ from matrix.environments.toolbox import Toolbox
 from matrix.model.index import File, Project
 from matrix.model.reason import Reason
 from matrix.pypi.releases import specifier_allows
+from matrix.pypi.wheel_reader import DAMAGE_ERRORS
 
 Download = Callable[[str, Path, float], None]
 """Download a URL to a path within so many seconds; raise BuildError."""
@@ -242,7 +243,7 @@ def unpack(
     if sha256 is not None and _sha256(wheel) != sha256:
         raise BuildError(Reason.WRONG_INSTALL, f"{wheel.name} does not have the locked hash")
     try:
-        with scratch_beside(folder) as part, zipfile.ZipFile(wheel) as archive:
+        with scratch_beside(folder) as part, _open_wheel(wheel) as archive:
             # zipfile reads no more of a member than its declared size.
             size = sum(item.file_size for item in archive.infolist())
             if size > max_bytes:
@@ -253,9 +254,16 @@ def unpack(
                 if target is not None and not name.endswith("/"):
                     _write(archive, name, part / target, part)
             put_folder(part, folder)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except zipfile.BadZipFile as error:
         raise BuildError(Reason.BUILD_FAILED, f"{wheel.name} is damaged: {error}") from error
     return folder
+
+
+def _open_wheel(wheel: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(wheel)
+    except DAMAGE_ERRORS as error:
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def link_into(source: Path, target: Path) -> None:
@@ -287,5 +295,15 @@ def _write(archive: zipfile.ZipFile, name: str, target: Path, root: Path) -> Non
             Reason.BUILD_FAILED, f"invalid path in a wheel, outside of its folder: {name}"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    with archive.open(name) as source, target.open("wb") as stream:
-        shutil.copyfileobj(source, stream)
+    with target.open("wb") as stream:
+        stream.writelines(_chunks(archive, name))
+
+
+def _chunks(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
+    """Yield the content of a member; raise BadZipFile, whatever the damage is."""
+    try:
+        with archive.open(name) as source:
+            while chunk := source.read(_CHUNK_BYTES):
+                yield chunk
+    except DAMAGE_ERRORS as error:
+        raise zipfile.BadZipFile(f"{name}: {error}") from error
