@@ -10,7 +10,6 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import datetime as dt
-import hashlib
 import os
 import shutil
 import time
@@ -32,6 +31,7 @@ from matrix.model.index import File, Project
 from matrix.model.reason import Reason
 from matrix.pypi.releases import specifier_allows
 from matrix.pypi.wheel_reader import DAMAGE_ERRORS
+from matrix.system.stamps import sha256_of
 
 Download = Callable[[str, Path, float], None]
 """Download a URL to a path within so many seconds; raise BuildError."""
@@ -41,6 +41,7 @@ _MAX_FILE_BYTES = 512 * 1024**2
 _MAX_UNPACKED_BYTES = 2 * 1024**3
 _CHUNK_BYTES = 1 << 18
 _CONNECT_SECONDS, _READ_SECONDS = 10.0, 60.0
+_MODIFIED = 1_577_836_800  # 2020
 _SITE_SCHEMES = {"purelib", "platlib"}
 
 
@@ -157,7 +158,7 @@ class Fetcher:
 
     def fetch(self, files: Sequence[ChosenFile]) -> list[Path]:
         """Return the paths of the files in the same order; raise BuildError."""
-        missing = [file for file in files if self.artifacts.find(file.sha256) is None]
+        missing = [file for file in files if self.artifacts.find_whole(file.sha256) is None]
         remote = [file.filename for file in missing if not is_file_url(file.url)]
         if remote and self.tools.offline:
             detail = f"cannot fetch files offline that are not cached: {', '.join(remote)}"
@@ -181,7 +182,7 @@ class Fetcher:
             path = folder / Path(file.filename).name
             fetch = copy_file if is_file_url(file.url) else self.download
             fetch(file.url, path, self.tools.seconds)
-            if _sha256(path) != file.sha256:
+            if sha256_of(path) != file.sha256:
                 detail = f"the content of {file.filename} does not have the hash of the index"
                 raise BuildError(Reason.WRONG_INSTALL, detail)
             self.artifacts.add(path)
@@ -215,14 +216,6 @@ def _fetch_error(name: str, cause: str) -> BuildError:
     return BuildError(Reason.INDEX_UNAVAILABLE, f"cannot fetch {name}: {cause}")
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 @dataclasses.dataclass(frozen=True)
 class UnpackedWheels:
     """The folder of an unpacked wheel, and the wheel's sha256."""
@@ -240,7 +233,7 @@ def unpack(
     """
     if folder.exists():
         return folder
-    if sha256 is not None and _sha256(wheel) != sha256:
+    if sha256 is not None and sha256_of(wheel) != sha256:
         raise BuildError(Reason.WRONG_INSTALL, f"{wheel.name} does not have the locked hash")
     try:
         with scratch_beside(folder) as part, _open_wheel(wheel) as archive:
@@ -297,6 +290,8 @@ def _write(archive: zipfile.ZipFile, name: str, target: Path, root: Path) -> Non
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as stream:
         stream.writelines(_chunks(archive, name))
+    # Byte code has the time of its source, also where that is unpacked again.
+    os.utime(target, (_MODIFIED, _MODIFIED))
 
 
 def _chunks(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:

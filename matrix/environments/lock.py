@@ -5,6 +5,7 @@ Also their files, and the comparison of what was installed with a lock and with 
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import hashlib
 import json
@@ -157,6 +158,28 @@ def read_installed(folder: Path) -> dict[str, str]:
                 headers = HeaderParser().parse(stream, headersonly=True)
             versions[str(canonicalize_name(headers["Name"]))] = headers["Version"]
     return versions
+
+
+def find_damaged(folder: Path, sha256: Callable[[Path], str]) -> dict[str, str]:
+    """Return a file by distribution whose content is not that of its `RECORD`.
+
+    Where several distributions have a file it may be that of any. `sha256` returns the digest of a
+    file in base64. https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+    """
+    owners: dict[str, str] = {}
+    recorded: dict[str, set[str]] = {}
+    for record in sorted(folder.glob("*.dist-info/RECORD")):
+        name = str(canonicalize_name(record.parent.name.partition("-")[0]))
+        with record.open(encoding="utf-8", errors="replace", newline="") as stream:
+            for row in csv.reader(stream):
+                if len(row) > 1 and row[1].startswith("sha256="):
+                    owners[row[0]] = name
+                    recorded.setdefault(row[0], set()).add(row[1].partition("=")[2].rstrip("="))
+    return {
+        owners[path]: path
+        for path, digests in recorded.items()
+        if (folder / path).is_file() and sha256(folder / path) not in digests
+    }
 
 
 def check_installed(

@@ -42,6 +42,7 @@ TRANSIENT = frozenset(
         Reason.CONTAINER_LOST,
         Reason.DISK_FULL,
         Reason.ENGINE_LOST,
+        Reason.ENVIRONMENT_CHANGED,
         Reason.INDEX_UNAVAILABLE,
         Reason.INTERNAL_ERROR,
         Reason.INTERRUPTED,

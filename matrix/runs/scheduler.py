@@ -263,6 +263,8 @@ class Scheduler:
             self._fail(cell, built.outcome)
             return
         self._emit(EnvironmentReady(cell.id, built.seconds))
+        for notice in built.outcome.notices:
+            self._warn(notice)
         cell.environment = built.outcome
         if not self._reuse(cell, environment_text(built.outcome)):
             self._ready.put(cell)
