@@ -106,7 +106,7 @@ class TreeStore(ContentStore[Image]):
             self._tools,
             artifacts,
             command,
-            environment=self.ensure,
+            environment=self.prepare,
             native=self.native,
             host_builders=lambda minor: [interpreter_id(item) for item in self._own(minor)],
         )

@@ -144,6 +144,11 @@ class ContentStore(Generic[_R]):
         One that is not as it was built is built again. A permanent failure is kept while this store
         lives.
         """
+        environment = self.prepare(runtime, requirements)
+        return dataclasses.replace(environment, notices=self._tools.take_notices())
+
+    def prepare(self, runtime: _R, requirements: Requirements) -> Environment:
+        """Return what `ensure` does, for a part of another build: that one has all notices."""
         try:
             lock = self._locked(runtime, requirements)["lock"]
             found = self._find(runtime, lock)
@@ -152,9 +157,7 @@ class ContentStore(Generic[_R]):
                     self._key(runtime, lock), lambda: self._build(runtime, requirements, lock)
                 )
             manifest = self._tools.manifests.read(self._folders.path(found.key))
-            return dataclasses.replace(
-                found, built=manifest.built if manifest else "", notices=self._tools.take_notices()
-            )
+            return dataclasses.replace(found, built=manifest.built if manifest else "")
         except OSError as error:
             raise from_os_error(error) from error
 

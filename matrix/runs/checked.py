@@ -66,19 +66,13 @@ class CheckedRunner:
         result = self._inner.submit(request, report).result()
         notices = [*environment.notices, result.notice]
         change = self._find_change(environment)
-        if (
-            change
-            and result.capture is not None
-            and result.capture.failed is not Reason.INTERRUPTED
-        ):
+        capture = result.capture
+        if change and capture is not None and capture.failed is not Reason.INTERRUPTED:
             detail = f"{environment.folder}: {change}"
-            capture = dataclasses.replace(
-                result.capture, failed=Reason.ENVIRONMENT_CHANGED, detail=detail
-            )
+            failed = Reason.ENVIRONMENT_CHANGED
+            capture = dataclasses.replace(capture, failed=failed, detail=detail)
             result = dataclasses.replace(result, capture=capture)
-            notices.append(
-                f"{request.planned.cell}: its environment changed while it ran: {detail}"
-            )
+            notices.append(f"the environment of {capture.cell} changed while it ran: {detail}")
         return dataclasses.replace(result, notice="; ".join(filter(None, notices)))
 
     def _find_change(self, environment: Environment) -> str:
