@@ -23,6 +23,7 @@ from matrix.model.environment import Requirements
 from matrix.model.reason import Reason
 from matrix.pypi.tags import is_same_version
 from matrix.system.files import write_atomic
+from matrix.system.stamps import UnstampedError, stamp, unstamp
 
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*)"
@@ -117,10 +118,14 @@ class LockFiles:
 
     def read(self, key: str) -> Content | None:
         """Return the content of a file, None where it is missing or incomplete."""
+        path = self._folder / f"{key}.json"
         try:
-            content = json.loads((self._folder / f"{key}.json").read_text("utf-8"))
+            content = json.loads(_unstamped(path.read_bytes()))
             content["lock"] = tuple(map(str, content["lock"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._tools.notices.append(f"{path} is damaged, and made again: {error}")
             return None
         return dict(content)
 
@@ -136,8 +141,16 @@ class LockFiles:
                 "also": requirements.also,
                 "as_of": requirements.as_of.isoformat(),
             }
-            write_atomic(self._folder / f"{key}.json", json.dumps(content, indent=1))
+            write_atomic(self._folder / f"{key}.json", stamp(json.dumps(content, indent=1)))
         return {**content, "lock": tuple(content["lock"])}
+
+
+def _unstamped(content: bytes) -> bytes:
+    """Return a lock file without its digest; those of earlier versions have only their hashes."""
+    try:
+        return unstamp(content)
+    except UnstampedError:
+        return content
 
 
 def site_packages(environment: Path) -> Path:

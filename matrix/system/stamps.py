@@ -10,6 +10,7 @@ import hashlib
 import re
 from pathlib import Path
 
+_BEGINNING = b'{"sha256":'
 _STAMP = re.compile(rb'\{"sha256":"([0-9a-f]{64})",')
 _CHUNK_BYTES = 1 << 20
 
@@ -32,6 +33,8 @@ def unstamp(content: bytes) -> bytes:
     """Return the text without its stamp; raise StampError, UnstampedError where it has none."""
     match = _STAMP.match(content)
     if match is None:
+        if content.startswith(_BEGINNING):
+            raise StampError("its digest is damaged")
         raise UnstampedError("it has no digest")
     rest = content[match.end() :]
     if hashlib.sha256(rest).hexdigest().encode() != match[1]:
