@@ -89,7 +89,7 @@ class UvInstaller:
             self.tools.uv("cache", "clean", *damaged, offline=True)
             shutil.rmtree(folder)
             self._install(interpreter, requirements, lock, folder)
-        compile_byte_code(self.tools, interpreter, site_packages(folder))
+        compile_byte_code(self.tools, interpreter, site_packages(folder).parent)
 
     def _install(
         self, interpreter: Interpreter, requirements: Requirements, lock: Lock, folder: Path
@@ -226,7 +226,8 @@ class PipInstaller:
             published = wheel == self._artifacts.find(sha256)
             make = functools.partial(unpack, wheel, unpacked, sha256 if published else None)
             link_into(self._tools.ensure_built(unpacked, make), target)
-        compile_byte_code(self._tools, interpreter, target)
+        # With the modules of the standard library that virtualenv puts there.
+        compile_byte_code(self._tools, interpreter, target.parent)
 
     def _wheel(self, interpreter: Interpreter, requirements: Requirements, sha256: str) -> Path:
         """Return the published wheel of that hash, or the wheel built here from that source."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -247,7 +248,7 @@ def test_a_file_of_two_distributions_may_be_that_of_any(tmp_path: Path) -> None:
 class ChangingRunner:
     """A runner whose cell does something to its environment."""
 
-    def __init__(self, act: Callable[[], None]) -> None:
+    def __init__(self, act: Callable[[], object]) -> None:
         self.act = act
 
     def submit(self, request: CellRequest, report: Report) -> Future[CellResult]:
@@ -272,7 +273,7 @@ class StoredEnvironments(FakeEnvironments):
         return self.store.ensure(INTERPRETER, REQUIREMENTS)
 
 
-def checked(environments: StoredEnvironments, act: Callable[[], None]) -> CellResult:
+def checked(environments: StoredEnvironments, act: Callable[[], object]) -> CellResult:
     manifests = Manifests(environments.store.root)
     runner = CheckedRunner(ChangingRunner(act), environments, manifests)
     request = CellRequest(0, planned(MINIMUM), None, "key")
@@ -301,7 +302,7 @@ def test_a_cell_runs_in_what_was_built(tmp_path: Path) -> None:
 def test_no_result_rests_on_an_environment_that_changed_meanwhile(tmp_path: Path) -> None:
     environments = StoredEnvironments(tmp_path)
     path = file_of(environments)
-    result = checked(environments, lambda: path.write_bytes(b"changed") and None)
+    result = checked(environments, functools.partial(path.write_text, "changed"))
     assert _capture(result).failed is Reason.ENVIRONMENT_CHANGED
     assert "METADATA was changed" in _capture(result).detail
     assert is_transient(_capture(result))

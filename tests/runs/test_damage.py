@@ -1,4 +1,4 @@
-"""Damage to any file that a run leaves behind: no traceback, and no other verdict without a word."""
+"""Damage to any file that a run leaves behind: no traceback, no other verdict without a word."""
 
 from __future__ import annotations
 
@@ -206,23 +206,30 @@ def test_a_flipped_bit_changes_nothing_without_a_word(
     recorded: RecordedRun, request: pytest.FixtureRequest
 ) -> None:
     count = ALL_FLIPS if request.config.getoption("--damage") else FLIPS
-    chance = random.Random(14)
+    chance = random.Random(14)  # noqa: S311 - the same each time
     files = sorted(recorded.content)
     silent = []
     for number in range(count):
         path = files[number % len(files)]
         bit = chance.randrange(8 * len(recorded.content[path]))
         if not damage(recorded, path, flipped(recorded.content[path], bit)):
-            silent.append((path.suffixes, bit))
-    # Nothing depends on some bits of gzip's header, such as its time.
-    assert all(suffixes[-1] == ".gz" and bit < 80 for suffixes, bit in silent), silent
+            silent.append((path.relative_to(recorded.cache.parent).as_posix(), bit // 8))
+    # Nothing depends on some bytes of gzip's header, such as its time. Locks of earlier versions
+    # have no digest: where its name is damaged it is taken for another field.
+    headers = {"results/captures/": 10, "cache/environments/locks/": 10}
+    other = [
+        (name, byte)
+        for name, byte in silent
+        if not any(name.startswith(folder) and byte < end for folder, end in headers.items())
+    ]
+    assert other == []
 
 
 def test_a_cut_changes_nothing_without_a_word(
     recorded: RecordedRun, request: pytest.FixtureRequest
 ) -> None:
     count = ALL_CUTS if request.config.getoption("--damage") else CUTS
-    chance = random.Random(14)
+    chance = random.Random(14)  # noqa: S311 - the same each time
     files = sorted(recorded.content)
     for number in range(count):
         path = files[number % len(files)]
