@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--browser", action="store_true", help="open pages in headless Chromium")
     group.addoption("--cluster", action="store_true", help="start a real Dask cluster here")
     group.addoption("--workflows", action="store_true", help="run the commands of the workflows")
+    group.addoption("--damage", action="store_true", help="damage files 22,000 times")
     group.addoption("--index", action="store_true", help="query the real package index")
 
 

@@ -104,6 +104,7 @@ def gather_material(
             candidate=inputs.candidate.override,
             repeats=inputs.policy.repeats,
             since=dt.datetime.now(tz=dt.timezone.utc) - max_age + max_age / _AGE_MARGIN,
+            content=True,
         )
         console = run_console()
         with display(console, os.environ) as emit:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from matrix.cli.common import add_path, check_folders
+from matrix.cli.common import add_path, check_folders, note
 from matrix.errors import ExitCode, UsageError, storage_errors
 from matrix.reporting.diff import RunDiff, compare_records
 from matrix.reporting.html import render_page
@@ -79,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     store = RecordStore.default()
     record = store.latest() if args.of == "latest" else store.find(args.of)
     before = store.find(args.since) if args.since else store.previous(record)
+    note(*store.notices)
     changed = compare_records(before, record) if before else None
     if all(getattr(args, name) is None for name in _FILES):
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -96,7 +97,9 @@ def _write(
 ) -> None:
     if args.html is not None:
         searches = [strip for path in args.minimum for strip in read_searches(path)]
-        write_text(args.html, render_page(record, _digests(), changed, searches))
+        captures = CaptureStore(results_dir() / "captures")
+        write_text(args.html, render_page(record, _digests(captures), changed, searches))
+        note(*captures.notices)
     if args.junit is not None:
         write_text(args.junit, junit_xml(record))
     if args.json is not None:
@@ -113,9 +116,8 @@ def _write(
                 print(path)
 
 
-def _digests() -> Callable[[CellRecord], Mapping[str, Any] | None]:
+def _digests(captures: CaptureStore) -> Callable[[CellRecord], Mapping[str, Any] | None]:
     """Return a function that reads the captures of cells, where there are any."""
-    captures = CaptureStore(results_dir() / "captures")
 
     @functools.cache
     def read(cell: str, key: str) -> Mapping[str, Any] | None:

@@ -235,10 +235,10 @@ def _recorded_basis(args: argparse.Namespace) -> CorrectionBasis:
     record = verify(plan, options, lambda _event: None, context_on(RunBackend(where)))
     note(*record.run.warnings)
     folder = results_dir()
+    captures = CaptureStore(folder / "captures")
     with contextlib.closing(Journal(folder / "journal.jsonl")) as journal:
-        findings = recorded_findings(
-            journal, CaptureStore(folder / "captures"), load_probes(), CAPTURE_FILTERS[args.engine]
-        )
+        findings = recorded_findings(journal, captures, load_probes(), CAPTURE_FILTERS[args.engine])
+    note(*(item for item in captures.notices if item not in record.run.warnings))
     return CorrectionBasis(
         record.verdict_by_claim,
         findings,

@@ -36,7 +36,8 @@ from matrix.model.probe import Probe
 from matrix.model.validate import cell_id, count, digest, seconds, text, time
 from matrix.runs.journal import Entry, is_transient
 from matrix.runs.keys import result_key
-from matrix.runs.result_store import CaptureStore, judged_entry
+from matrix.runs.result_store import CaptureStore, judged_entry, unstamped_capture
+from matrix.system.stamps import unstamp
 
 # `download/<artifact>/<manifest>/<shard>`: the depth of a shard's folder below one that is passed.
 _MAX_DEPTH = 3
@@ -216,7 +217,7 @@ def _read_entries(folder: Path, seal: ShardSeal | None, max_bytes: int) -> dict[
 def _parse_entry(line: bytes) -> Entry:
     """Return the entry of a journal's line; raise `RefusedError`."""
     try:
-        entry = Entry.from_json(parse_json(line))
+        entry = Entry.from_json(parse_json(unstamp(line)))
         cell_id(entry.cell)
         digest(entry.key)
         digest(entry.base)
@@ -248,7 +249,7 @@ def _read_result(
         raise RefusedError("was made with other probes than its key says")
     content = read_file(path, limits.capture)
     try:
-        data = parse_json(decompress(content, limits.decompressed))
+        data = parse_json(unstamped_capture(decompress(content, limits.decompressed)))
         capture = CellCapture.from_json(data)
         _check_capture(capture, entry)
         # The capture does not hold whether the cell timed out in an earlier run.

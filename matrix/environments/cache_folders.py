@@ -22,6 +22,7 @@ from matrix.environments.lock import LockedFile
 from matrix.environments.toolbox import Toolbox
 from matrix.model.reason import Reason
 from matrix.system.files import put_in_place
+from matrix.system.stamps import sha256_of
 
 _METADATA = "matrix-environment.json"
 _REQUIRED_BYTES = 400 * 1024 * 1024
@@ -83,6 +84,11 @@ class CacheFolders:
             return None
         return metadata if isinstance(metadata, dict) else None
 
+    def discard_changed(self, key: str, *, content: bool) -> bool:
+        """Remove a folder that is not what was built, with a notice; return whether it is gone."""
+        with self._tools.guard(f"{self._kind}-{key}"):
+            return self._tools.discard_changed(self.path(key), content=content)
+
     def ensure(
         self, key: str, is_finished: Callable[[], bool], fill: Callable[[Path], Metadata]
     ) -> None:
@@ -101,6 +107,7 @@ class CacheFolders:
             try:
                 metadata = fill(part)
                 (part / _METADATA).write_text(json.dumps(metadata), "utf-8")
+                self._tools.manifests.write(folder, part)
                 put_in_place(part, folder)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
@@ -134,15 +141,29 @@ class CacheFolders:
 
 
 class Artifacts:
-    """Published files at `files/<sha256>/<name>`, built wheels at `wheels/<builder>/<sha256>/`."""
+    """Published files at `files/<sha256>/<name>`, built wheels at `wheels/<builder>/<sha256>/`.
 
-    def __init__(self, root: Path) -> None:
-        self._files = root / "files"
-        self._wheels = root / "wheels"
+    One that is damaged is removed with a notice: a published file by the hash in its path, a built
+    wheel by its manifest.
+    """
+
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+        self._files = tools.root / "files"
+        self._wheels = tools.root / "wheels"
 
     def find(self, sha256: str) -> Path | None:
         """Return the published file of that hash, None where it is not here."""
         return _only_file(self._files / sha256) if sha256 else None
+
+    def find_whole(self, sha256: str) -> Path | None:
+        """Return the published file of that hash once it was read, None where it is not here."""
+        path = self.find(sha256)
+        if path is None or sha256_of(path) == sha256:
+            return path
+        self._tools.notices.append(f"{path} does not have its hash, and is fetched again")
+        shutil.rmtree(path.parent)
+        return None
 
     def add(self, path: Path) -> str:
         """Move a downloaded file in; return its sha256."""
@@ -152,11 +173,17 @@ class Artifacts:
 
     def find_wheel(self, builder: str, sha256: str) -> Path | None:
         """Return the wheel that `builder` built from the source of that hash, None without one."""
-        return _only_file(self._wheels / builder / sha256)
+        folder = self._wheels / builder / sha256
+        if self._tools.discard_changed(folder, content=True):
+            return None
+        return _only_file(folder)
 
     def add_wheel(self, builder: str, sha256: str, wheel: Path) -> Path:
         """Move a built wheel in; return its new path."""
-        return _move(wheel, self._wheels / builder / sha256)
+        folder = self._wheels / builder / sha256
+        moved = _move(wheel, folder)
+        self._tools.manifests.write(folder)
+        return moved
 
 
 def read_filename(filename: str, sha256: str) -> LockedFile:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import datetime as dt
-import hashlib
 import os
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import requests
@@ -31,6 +30,8 @@ from matrix.environments.toolbox import Toolbox
 from matrix.model.index import File, Project
 from matrix.model.reason import Reason
 from matrix.pypi.releases import existed, specifier_allows
+from matrix.pypi.wheel_reader import DAMAGE_ERRORS
+from matrix.system.stamps import sha256_of
 
 Download = Callable[[str, Path, float], None]
 """Download a URL to a path within so many seconds; raise BuildError."""
@@ -40,6 +41,7 @@ _MAX_FILE_BYTES = 512 * 1024**2
 _MAX_UNPACKED_BYTES = 2 * 1024**3
 _CHUNK_BYTES = 1 << 18
 _CONNECT_SECONDS, _READ_SECONDS = 10.0, 60.0
+_MODIFIED = 1_577_836_800  # 2020
 _SITE_SCHEMES = {"purelib", "platlib"}
 
 
@@ -156,7 +158,7 @@ class Fetcher:
 
     def fetch(self, files: Sequence[ChosenFile]) -> list[Path]:
         """Return the paths of the files in the same order; raise BuildError."""
-        missing = [file for file in files if self.artifacts.find(file.sha256) is None]
+        missing = [file for file in files if self.artifacts.find_whole(file.sha256) is None]
         remote = [file.filename for file in missing if not is_file_url(file.url)]
         if remote and self.tools.offline:
             detail = f"cannot fetch files offline that are not cached: {', '.join(remote)}"
@@ -180,7 +182,7 @@ class Fetcher:
             path = folder / Path(file.filename).name
             fetch = copy_file if is_file_url(file.url) else self.download
             fetch(file.url, path, self.tools.seconds)
-            if _sha256(path) != file.sha256:
+            if sha256_of(path) != file.sha256:
                 detail = f"the content of {file.filename} does not have the hash of the index"
                 raise BuildError(Reason.WRONG_INSTALL, detail)
             self.artifacts.add(path)
@@ -214,14 +216,6 @@ def _fetch_error(name: str, cause: str) -> BuildError:
     return BuildError(Reason.INDEX_UNAVAILABLE, f"cannot fetch {name}: {cause}")
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 @dataclasses.dataclass(frozen=True)
 class UnpackedWheels:
     """The folder of an unpacked wheel, and the wheel's sha256."""
@@ -239,10 +233,10 @@ def unpack(
     """
     if folder.exists():
         return folder
-    if sha256 is not None and _sha256(wheel) != sha256:
+    if sha256 is not None and sha256_of(wheel) != sha256:
         raise BuildError(Reason.WRONG_INSTALL, f"{wheel.name} does not have the locked hash")
     try:
-        with scratch_beside(folder) as part, zipfile.ZipFile(wheel) as archive:
+        with scratch_beside(folder) as part, _open_wheel(wheel) as archive:
             # zipfile reads no more of a member than its declared size.
             size = sum(item.file_size for item in archive.infolist())
             if size > max_bytes:
@@ -253,9 +247,16 @@ def unpack(
                 if target is not None and not name.endswith("/"):
                     _write(archive, name, part / target, part)
             put_folder(part, folder)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except zipfile.BadZipFile as error:
         raise BuildError(Reason.BUILD_FAILED, f"{wheel.name} is damaged: {error}") from error
     return folder
+
+
+def _open_wheel(wheel: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(wheel)
+    except DAMAGE_ERRORS as error:
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def link_into(source: Path, target: Path) -> None:
@@ -287,5 +288,17 @@ def _write(archive: zipfile.ZipFile, name: str, target: Path, root: Path) -> Non
             Reason.BUILD_FAILED, f"invalid path in a wheel, outside of its folder: {name}"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    with archive.open(name) as source, target.open("wb") as stream:
-        shutil.copyfileobj(source, stream)
+    with target.open("wb") as stream:
+        stream.writelines(_chunks(archive, name))
+    # Byte code has the time of its source, also where that is unpacked again.
+    os.utime(target, (_MODIFIED, _MODIFIED))
+
+
+def _chunks(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
+    """Yield the content of a member; raise BadZipFile, whatever the damage is."""
+    try:
+        with archive.open(name) as source:
+            while chunk := source.read(_CHUNK_BYTES):
+                yield chunk
+    except DAMAGE_ERRORS as error:
+        raise zipfile.BadZipFile(f"{name}: {error}") from error

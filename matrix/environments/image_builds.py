@@ -122,7 +122,7 @@ class ByteCodeCache:
         parent = self.tools.root / "compiled" / minor
         folders = [parent / wheel.key for wheel in wheels]
         pairs = zip(wheels, folders, strict=True)
-        missing = [(wheel, folder) for wheel, folder in pairs if not folder.exists()]
+        missing = [pair for pair in pairs if self.tools.discard_changed(pair[1])]
         if missing:
             with scratch_beside(folders[0]) as part:
                 self._compile(minor, [wheel for wheel, _ in missing], part, image)
@@ -130,6 +130,7 @@ class ByteCodeCache:
                     compiled = part / str(number)
                     compiled.mkdir(exist_ok=True)
                     put_folder(compiled, folder)
+                    self.tools.manifests.write(folder)
         return folders
 
     def _compile(

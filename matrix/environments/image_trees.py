@@ -15,6 +15,7 @@ resolves on this machine's own interpreter of that version, and only its choice 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import re
 import sys
@@ -65,7 +66,7 @@ from matrix.model.reason import Reason
 from matrix.pypi.tags import supported_tags
 
 # Part of every key: raise them to invalidate existing trees, or locks.
-_FORMAT = "tree/1"
+_FORMAT = "tree/2"
 _FILES_FORMAT = "files/2"
 _SITE = "site"
 # Supported by `uv pip compile --python-platform`; the newest stands for all newer ones.
@@ -93,7 +94,7 @@ class TreeStore(ContentStore[Image]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        artifacts = Artifacts(self.root)
+        artifacts = Artifacts(self._tools)
         self._fetcher = Fetcher(self._tools, artifacts, self.download)
         command = ImageCommand(self.engine, self.seconds)
         self._byte_code = ByteCodeCache(self._tools, command, self.interpreters)
@@ -105,7 +106,7 @@ class TreeStore(ContentStore[Image]):
             self._tools,
             artifacts,
             command,
-            environment=self.ensure,
+            environment=self.prepare,
             native=self.native,
             host_builders=lambda minor: [interpreter_id(item) for item in self._own(minor)],
         )
@@ -200,7 +201,10 @@ class TreeStore(ContentStore[Image]):
             tree = self._folders.path(key) / _SITE
             if self._folders.metadata(key) is not None and tree.is_dir():
                 executable = Path(runtime.executable)
-                return Environment(executable, key, lock, _interpreter(runtime), runtime, tree)
+                return Environment(
+                    *(executable, key, lock, _interpreter(runtime), runtime, tree),
+                    folder=self._folders.path(key),
+                )
         return None
 
     def _build(
@@ -233,7 +237,8 @@ class TreeStore(ContentStore[Image]):
                 key = hashlib.sha256(wheel.read_bytes()).hexdigest()
                 in_image = in_image or not is_pure(wheel)
             folder = self.root / "unpacked" / key / wheel.stem
-            wheels.append(UnpackedWheels(unpack(wheel, folder, key), key))
+            make = functools.partial(unpack, wheel, folder, key)
+            wheels.append(UnpackedWheels(self._tools.ensure_built(folder, make), key))
         return wheels, in_image
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import os
 import shutil
 import sys
@@ -18,7 +19,7 @@ from typing import Protocol
 from matrix.environments.cache_folders import Artifacts, read_filename
 from matrix.environments.download import link_into, unpack
 from matrix.environments.errors import BuildError
-from matrix.environments.lock import Lock, parse_lock, pinned, site_packages
+from matrix.environments.lock import Lock, find_damaged, parse_lock, pinned, site_packages
 from matrix.environments.own_indexes import (
     DatedIndex,
     check_lock,
@@ -38,6 +39,7 @@ from matrix.system.files import put_in_place
 
 # Pins were requested by name: the date is for everything else.
 _NEVER = "2200-01-01T00:00:00Z"
+_COMPILE = "import compileall, sys; compileall.compile_dir(sys.argv[1], 100, quiet=1)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +80,21 @@ class UvInstaller:
         self, interpreter: Interpreter, requirements: Requirements, lock: Lock, folder: Path
     ) -> None:
         """Build the environment at `folder`."""
+        self._install(interpreter, requirements, lock, folder)
+        if damaged := find_damaged(site_packages(folder), self.tools.manifests.sha256):
+            # The files are hard links to those of uv's cache, which does not look at them again.
+            self.tools.notices.extend(
+                f"{name} in uv's cache is not as it was unpacked, and is fetched again: {path}"
+                for name, path in damaged.items()
+            )
+            self.tools.uv("cache", "clean", *damaged, offline=True)
+            shutil.rmtree(folder)
+            self._install(interpreter, requirements, lock, folder)
+        compile_byte_code(self.tools, interpreter, site_packages(folder).parent)
+
+    def _install(
+        self, interpreter: Interpreter, requirements: Requirements, lock: Lock, folder: Path
+    ) -> None:
         python = str(interpreter.executable)
         self.tools.uv(
             *("venv", "--no-project", "--relocatable", "--python", python, str(folder)),
@@ -126,6 +143,19 @@ class UvInstaller:
         return dt.datetime.fromtimestamp(file.stat().st_mtime, tz=dt.timezone.utc)
 
 
+def compile_byte_code(tools: Toolbox, interpreter: Interpreter, folder: Path) -> None:
+    """Compile what can be compiled: cells write no byte code, which would be a change.
+
+    Nothing of the folder is imported. Raises BuildError for a lack of time or space.
+    """
+    options = ("-S", "-E", "-s", "-W", "ignore", "-c", _COMPILE)
+    try:
+        tools.run([str(interpreter.executable), *options, str(folder)], {})
+    except BuildError as error:
+        if error.reason is not Reason.BUILD_FAILED:
+            raise
+
+
 def _as_of(requirements: Requirements) -> list[str]:
     if is_ahead(cutoff(requirements)):
         return []  # It would only exclude files without an upload time.
@@ -158,7 +188,7 @@ class PipInstaller:
     def __init__(self, tools: Toolbox, index: Index) -> None:
         self._tools = tools
         self._index = index
-        self._artifacts = Artifacts(tools.root)
+        self._artifacts = Artifacts(tools)
 
     def resolve(self, interpreter: Interpreter, requirements: Requirements) -> Lock:
         """Return the lock, with the hash of the one file of each release that pip chose.
@@ -187,7 +217,7 @@ class PipInstaller:
     ) -> None:
         """Build the environment at `folder` from the files that `resolve` stored."""
         hashes = [locked.hashes[0] for locked in lock]
-        if any(self._artifacts.find(sha256) is None for sha256 in hashes):
+        if None in [self._artifacts.find_whole(sha256) for sha256 in hashes]:
             self.resolve(interpreter, requirements)
         wheels = [self._wheel(interpreter, requirements, sha256) for sha256 in hashes]
         self._virtualenv(interpreter, folder, "--without-pip")
@@ -197,7 +227,10 @@ class PipInstaller:
         for sha256, wheel in zip(hashes, wheels, strict=True):
             unpacked = self._tools.root / "unpacked" / sha256 / wheel.stem
             published = wheel == self._artifacts.find(sha256)
-            link_into(unpack(wheel, unpacked, sha256 if published else None), target)
+            make = functools.partial(unpack, wheel, unpacked, sha256 if published else None)
+            link_into(self._tools.ensure_built(unpacked, make), target)
+        # With the modules of the standard library that virtualenv puts there.
+        compile_byte_code(self._tools, interpreter, target.parent)
 
     def _wheel(self, interpreter: Interpreter, requirements: Requirements, sha256: str) -> Path:
         """Return the published wheel of that hash, or the wheel built here from that source."""

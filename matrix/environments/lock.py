@@ -5,6 +5,7 @@ Also their files, and the comparison of what was installed with a lock and with 
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import hashlib
 import json
@@ -22,6 +23,7 @@ from matrix.model.environment import Requirements
 from matrix.model.reason import Reason
 from matrix.pypi.tags import is_same_version
 from matrix.system.files import write_atomic
+from matrix.system.stamps import UnstampedError, stamp, unstamp
 
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*)"
@@ -116,10 +118,14 @@ class LockFiles:
 
     def read(self, key: str) -> Content | None:
         """Return the content of a file, None where it is missing or incomplete."""
+        path = self._folder / f"{key}.json"
         try:
-            content = json.loads((self._folder / f"{key}.json").read_text("utf-8"))
+            content = json.loads(_unstamped(path.read_bytes()))
             content["lock"] = tuple(map(str, content["lock"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._tools.notices.append(f"{path} is damaged, and made again: {error}")
             return None
         return dict(content)
 
@@ -135,8 +141,16 @@ class LockFiles:
                 "also": requirements.also,
                 "as_of": requirements.as_of.isoformat(),
             }
-            write_atomic(self._folder / f"{key}.json", json.dumps(content, indent=1))
+            write_atomic(self._folder / f"{key}.json", stamp(json.dumps(content, indent=1)))
         return {**content, "lock": tuple(content["lock"])}
+
+
+def _unstamped(content: bytes) -> bytes:
+    """Return a lock file without its digest; those of earlier versions have only their hashes."""
+    try:
+        return unstamp(content)
+    except UnstampedError:
+        return content
 
 
 def site_packages(environment: Path) -> Path:
@@ -157,6 +171,28 @@ def read_installed(folder: Path) -> dict[str, str]:
                 headers = HeaderParser().parse(stream, headersonly=True)
             versions[str(canonicalize_name(headers["Name"]))] = headers["Version"]
     return versions
+
+
+def find_damaged(folder: Path, sha256: Callable[[Path], str]) -> dict[str, str]:
+    """Return a file by distribution whose content is not that of its `RECORD`.
+
+    Where several distributions have a file it may be that of any. `sha256` returns the digest of a
+    file in base64. https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+    """
+    owners: dict[str, str] = {}
+    recorded: dict[str, set[str]] = {}
+    for record in sorted(folder.glob("*.dist-info/RECORD")):
+        name = str(canonicalize_name(record.parent.name.partition("-")[0]))
+        with record.open(encoding="utf-8", errors="replace", newline="") as stream:
+            for row in csv.reader(stream):
+                if len(row) > 1 and row[1].startswith("sha256="):
+                    owners[row[0]] = name
+                    recorded.setdefault(row[0], set()).add(row[1].partition("=")[2].rstrip("="))
+    return {
+        owners[path]: path
+        for path, digests in recorded.items()
+        if (folder / path).is_file() and sha256(folder / path) not in digests
+    }
 
 
 def check_installed(

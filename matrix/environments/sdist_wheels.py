@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import hashlib
+import lzma
 import re
 import tarfile
 import zipfile
@@ -32,6 +33,7 @@ from matrix.environments.toolbox import Toolbox
 from matrix.model.environment import Environment, Image, Requirements
 from matrix.model.reason import Reason
 from matrix.pypi.tags import supported_tags
+from matrix.pypi.wheel_reader import DAMAGE_ERRORS
 from matrix.system.files import TOMLDecodeError, parse_toml, read_data
 
 _MAX_PYPROJECT_BYTES = 1024 * 1024
@@ -79,7 +81,7 @@ def build_requires(source: Path) -> tuple[str, ...]:
         requires = table.get("build-system", {}).get("requires", [])
         return tuple(sorted({str(Requirement(item)) for item in requires}))
     except (
-        *(OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, UnicodeDecodeError),
+        *(*DAMAGE_ERRORS, tarfile.TarError, lzma.LZMAError),
         *(TOMLDecodeError, InvalidRequirement, TypeError, AttributeError),
     ) as error:
         detail = f"{source.name} is damaged: {error}"

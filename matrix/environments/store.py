@@ -3,6 +3,7 @@
 locks/<key>.json        the lock of requirements as of their date, for one interpreter
 envs/<key>/             a finished environment
 envs/.part-<key>/       an environment that is being built, or a leftover of a killed run
+manifests/              what was in these folders, and in unpacked wheels, when they were made
 guards/*.lock           locks of builds
 uv/ files/ wheels/ ...  caches of the installers
 """
@@ -37,7 +38,7 @@ from matrix.model.reason import Reason
 from matrix.pypi.client import CachedIndex, Index, index_url
 
 # Part of every key: raise them to invalidate existing environments, or locks.
-_FORMAT = "environment/1"
+_FORMAT = "environment/2"
 LOCK_FORMAT = "lock/2"
 LEGACY_PYTHONS = frozenset({"2.7", "3.5"})
 """The CPythons that current tools refuse."""
@@ -102,8 +103,9 @@ class ContentStore(Generic[_R]):
 
     `url` is the package index, "" for the one that the user's tools are configured for; `offline`
     means that it is not used. `seconds` limits each run of a tool, `wait_seconds` is the first
-    pause before the index is tried again. The other fields are for tests: the index's listing, how
-    to run programs, free bytes of the disk.
+    pause before the index is tried again. An environment is compared with what was built before it
+    is returned; with `content` all its files are read. The other fields are for tests: the index's
+    listing, how to run programs, free bytes of the disk.
     """
 
     kind: ClassVar[str]
@@ -117,9 +119,10 @@ class ContentStore(Generic[_R]):
     index: Index | None = None
     runner: Runner = run
     free_bytes: Callable[[Path], int] = free_bytes_at
+    content: bool = False
 
     def __post_init__(self) -> None:
-        self.root = self.cache_dir / "environments"
+        self.root = store_root(self.cache_dir)
         self._tools = Toolbox(
             self.root, self.url or index_url(), self.offline, self.runner, self.seconds
         )
@@ -138,13 +141,23 @@ class ContentStore(Generic[_R]):
     def ensure(self, runtime: _R, requirements: Requirements) -> Environment:
         """Return the environment, built if necessary; raise BuildError where that fails.
 
-        A permanent failure is kept while this store lives.
+        One that is not as it was built is built again. A permanent failure is kept while this store
+        lives.
         """
+        environment = self.prepare(runtime, requirements)
+        return dataclasses.replace(environment, notices=self._tools.take_notices())
+
+    def prepare(self, runtime: _R, requirements: Requirements) -> Environment:
+        """Return what `ensure` does, for a part of another build: that one has all notices."""
         try:
             lock = self._locked(runtime, requirements)["lock"]
-            return self._find(runtime, lock) or self._attempts.make(
-                self._key(runtime, lock), lambda: self._build(runtime, requirements, lock)
-            )
+            found = self._find(runtime, lock)
+            if found is None or self._folders.discard_changed(found.key, content=self.content):
+                found = self._attempts.make(
+                    self._key(runtime, lock), lambda: self._build(runtime, requirements, lock)
+                )
+            manifest = self._tools.manifests.read(self._folders.path(found.key))
+            return dataclasses.replace(found, built=manifest.built if manifest else "")
         except OSError as error:
             raise from_os_error(error) from error
 
@@ -227,7 +240,9 @@ class EnvironmentStore(ContentStore[Interpreter]):
         if metadata is None or not isinstance(metadata.get("python"), str):
             return None
         python = self._folders.path(key) / metadata["python"]
-        return Environment(python, key, lock, runtime) if python.exists() else None
+        if not python.exists():
+            return None
+        return Environment(python, key, lock, runtime, folder=self._folders.path(key))
 
     def _build(
         self, runtime: Interpreter, requirements: Requirements, lock: tuple[str, ...]
@@ -243,6 +258,11 @@ class EnvironmentStore(ContentStore[Interpreter]):
 
         missing = "the environment has no Python executable"
         return self._make_folder(runtime, lock, self._key(runtime, lock), fill, missing)
+
+
+def store_root(cache_dir: Path) -> Path:
+    """Return the folder of all stores."""
+    return cache_dir / "environments"
 
 
 def content_key(*lines: str) -> str:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
 import hashlib
 import os
+import secrets
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -22,8 +25,10 @@ import filelock
 import uv
 
 from matrix.environments.errors import BuildError, from_log, from_os_error
+from matrix.environments.manifest import Manifests
 from matrix.model.environment import Interpreter, Requirements
 from matrix.model.reason import Reason
+from matrix.system.files import put_in_place
 from matrix.system.processes import CHILDREN, ProcessTree
 from matrix.system.proxies import proxy_exceptions
 
@@ -149,7 +154,8 @@ def uv_binary() -> str:
 class Toolbox:
     """The store's folder (`root`) and the tools that run for it; `seconds` limits each command.
 
-    All of `root` lies on one file system, for hard links.
+    All of `root` lies on one file system, for hard links. `notices` are what was found damaged and
+    not yet told.
     """
 
     root: Path
@@ -157,6 +163,48 @@ class Toolbox:
     offline: bool
     runner: Runner
     seconds: float
+    notices: list[str] = dataclasses.field(default_factory=list, compare=False)
+
+    @functools.cached_property
+    def manifests(self) -> Manifests:
+        """Return the manifests of what is built below `root`."""
+        return Manifests(self.root)
+
+    def take_notices(self) -> tuple[str, ...]:
+        """Return the notices, which are told then."""
+        taken = []
+        while self.notices:
+            taken.append(self.notices.pop(0))
+        return tuple(dict.fromkeys(taken))
+
+    def discard_changed(self, folder: Path, *, content: bool = False) -> bool:
+        """Remove a folder that is not what was built, with a notice; return whether it is gone.
+
+        With `content` all its files are read. One that has no manifest, as an earlier version made
+        it, is removed without a notice. Raises OSError.
+        """
+        if not folder.exists():
+            return True
+        change = self.manifests.find_change(folder, content=content)
+        if not change:
+            return False
+        if self.manifests.exists(folder):
+            self.notices.append(f"{folder} is not as it was built, and is built again: {change}")
+        damaged = folder.with_name(f".part-{secrets.token_hex(4)}-{folder.name[:40]}")
+        put_in_place(folder, damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
+        return True
+
+    def ensure_built(self, folder: Path, make: Callable[[], object]) -> Path:
+        """Return a folder, made if it is not there or not as it was made; raise what `make` does.
+
+        Its hard links may have been written through. Raises OSError.
+        """
+        with self.guard(f"{folder.parent.name}-{folder.name}"[:100]):
+            if self.discard_changed(folder):
+                make()
+                self.manifests.write(folder)
+        return folder
 
     def uv(
         self, *arguments: str, offline: bool, stdin: str = "", only_binary: tuple[str, ...] = ()

@@ -86,6 +86,15 @@ def find_interpreters() -> tuple[Interpreter, ...]:
     return search().interpreters
 
 
+def _cache_file() -> Path:
+    return cache_dir() / "interpreters.json"
+
+
+def cache_problem() -> str:
+    """Return why the cached answers are not used although there are some, "" where they are."""
+    return InterpreterCache(_cache_file()).problem
+
+
 def search(
     sources: Sequence[InterpreterSource] | None = None,
     query: InterpreterQuery = query_interpreter,
@@ -101,7 +110,7 @@ def search(
     """
     if sources is None:
         sources = load_sources()
-        cache_file = cache_file or cache_dir() / "interpreters.json"
+        cache_file = cache_file or _cache_file()
     if places is None:
         places = SearchPlaces(os.environ, home_dir(), sys.platform)
     target = target or host_target()

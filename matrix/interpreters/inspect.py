@@ -20,6 +20,7 @@ from typing import Any
 
 from matrix.model.environment import Interpreter
 from matrix.system.files import write_atomic
+from matrix.system.stamps import stamp, unstamp
 
 InterpreterAnswer = dict[str, Any]
 InterpreterQuery = Callable[[Path], InterpreterAnswer]
@@ -175,14 +176,20 @@ class InterpreterCache:
         self._clock = clock
         self._entries: dict[str, dict[str, Any]] = {}
         self._changed = False
+        self.problem = ""
+        """Why the file is not used although it is there."""
         if file is None:
             return
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
-            data = json.loads(file.read_text("utf-8"))
+        try:
+            data = json.loads(unstamp(file.read_bytes()))
             if isinstance(data, dict) and data["version"] == _VERSION:
                 self._entries = {
                     path: entry for path, entry in data["entries"].items() if _is_entry(entry)
                 }
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            self.problem = f"{file} is not used, and all interpreters are asked again: {error}"
 
     def query(self, executable: Path, query: InterpreterQuery) -> InterpreterAnswer:
         """Return the answer, from the cache while the file is unchanged; raise as `query` does."""
@@ -217,4 +224,4 @@ class InterpreterCache:
             return
         data = {"version": _VERSION, "entries": self._entries}
         with contextlib.suppress(OSError):
-            write_atomic(self._file, json.dumps(data, indent=1))
+            write_atomic(self._file, stamp(json.dumps(data, indent=1)))

@@ -96,6 +96,8 @@ class Environment:
     In an environment of an image, `tree` is the folder on this machine that is mounted over
     `image.site`, and `python` is `image.executable`. `instead` says why it is of this machine where
     one in an image was requested. `services` describes the back ends that its cell would have.
+    `folder` has all its files on this machine, and `built` identifies their build, "" where they
+    were not compared with it. `notices` say what was found damaged on the way here.
     """
 
     python: Path
@@ -106,3 +108,6 @@ class Environment:
     tree: Path | None = None
     instead: str = ""
     services: tuple[str, ...] = ()
+    folder: Path | None = None
+    built: str = dataclasses.field(default="", compare=False)
+    notices: tuple[str, ...] = dataclasses.field(default=(), compare=False)

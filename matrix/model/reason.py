@@ -43,6 +43,7 @@ class Reason(str, enum.Enum):
     CONTAINER_LOST = "container-lost"
     ENGINE_LOST = "engine-lost"
     BACK_END_LOST = "back-end-lost"
+    ENVIRONMENT_CHANGED = "environment-changed"
     WORKER_LOST = "worker-lost"
     CLUSTER_LOST = "cluster-lost"
     BROKEN_START = "broken-start"

@@ -21,8 +21,9 @@ from packaging.version import Version
 
 from matrix.model.index import File, Project, ReleaseFiles
 from matrix.pypi.tags import wheel_tags
+from matrix.system.stamps import stamp, unstamp
 
-FORMAT = "index/1"
+FORMAT = "index/1"  # of the content; the digest before it makes older files unusable
 _FIELD, _FILE = "|", "^"
 
 
@@ -59,7 +60,10 @@ class PackedFiles(Sequence[File]):
 
 
 def dump_project(project: Project, etag: str = "", modified: str = "") -> str:
-    """Return the text that `load_project` reads; `etag` and `modified` are from the headers."""
+    """Return the text that `load_project` reads, with its digest.
+
+    `etag` and `modified` are from the headers.
+    """
     releases = (*project.releases, *project.vanished)
     base = _common_base([file.url for release in releases for file in release.files])
     data = {
@@ -72,13 +76,16 @@ def dump_project(project: Project, etag: str = "", modified: str = "") -> str:
         "releases": [_row(release, base) for release in project.releases],
         "vanished": [_row(release, base) for release in project.vanished],
     }
-    return json.dumps(data, separators=(",", ":"))
+    return stamp(json.dumps(data, separators=(",", ":")))
 
 
-def load_project(text: str) -> tuple[Project, str, str]:
-    """Return the project, its etag and modification mark; raise ValueError for other texts."""
+def load_project(content: bytes) -> tuple[Project, str, str]:
+    """Return the project, its etag and modification mark; raise ValueError for other contents.
+
+    Without a digest, as earlier versions wrote it, raises UnstampedError.
+    """
     try:
-        data: dict[str, Any] = json.loads(text)
+        data: dict[str, Any] = json.loads(unstamp(content))
         if data["format"] != FORMAT:
             raise ValueError(f"not {FORMAT}")
         base = data["base"]

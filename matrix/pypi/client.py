@@ -114,7 +114,9 @@ class CachedIndex:
         project, etag, modified = self._read(name) or (None, "", "")
         now = dt.datetime.now(tz=dt.timezone.utc)
         if project is not None:
-            fresh = now - project.fetched < self.max_age and not self.refresh
+            # A date in the future tells nothing of its age.
+            recent = dt.timedelta() <= now - project.fetched < self.max_age
+            fresh = recent and not self.refresh
             if self.offline or fresh:
                 return project
         elif self.offline:
@@ -165,10 +167,14 @@ class CachedIndex:
         return old
 
     def _read(self, name: str) -> tuple[Project, str, str] | None:
+        path = self.path(name)
         try:
-            return load_project(self.path(name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None  # missing or damaged
+            return load_project(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            self.notices.append(f"the cached answer for {name!r} is not used: {path}: {error}")
+            return None
 
     def _write(self, name: str, text: str) -> None:
         try:

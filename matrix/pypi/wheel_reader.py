@@ -18,8 +18,7 @@ from matrix.pypi.remote_file import BadArtifactError, RemoteFile, WheelLimits
 
 Member = zipfile.ZipInfo
 
-# What zipfile and zlib raise for a damaged archive, or an unknown compression.
-_DAMAGE_ERRORS = (
+DAMAGE_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -31,6 +30,7 @@ _DAMAGE_ERRORS = (
     UnicodeDecodeError,
     ValueError,
 )
+"""All that zipfile and zlib raise for a damaged archive, or an unknown compression."""
 _LOCAL_HEADER = 30
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED, _UTF8 = 0x1, 0x800
@@ -44,7 +44,7 @@ class WheelArchive:
         self._source, self._limits, self._stream = source, limits, stream
         try:
             self._archive = zipfile.ZipFile(cast("BinaryIO", stream))
-        except _DAMAGE_ERRORS as error:
+        except DAMAGE_ERRORS as error:
             raise BadArtifactError(source, f"not a whole zip archive ({error})") from error
         members = self._archive.infolist()
         problem = _find_problem(members, self._archive.start_dir, limits)
@@ -72,7 +72,7 @@ class WheelArchive:
                 data = stream.read(self._limits.member + 1 if most is None else most)
         except BadArtifactError:
             raise
-        except _DAMAGE_ERRORS as error:
+        except DAMAGE_ERRORS as error:
             detail = f"its member {member.filename} cannot be read ({error})"
             raise BadArtifactError(self._source, detail) from error
         if most is None and len(data) != member.file_size:

@@ -18,7 +18,7 @@ from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.docker.labels import RunLabels, lock_run
 from matrix.environments.errors import BuildError
 from matrix.errors import EngineUnavailableError
-from matrix.interpreters.discovery import find_interpreters, search
+from matrix.interpreters.discovery import cache_problem, find_interpreters, search
 from matrix.model.environment import Environment
 from matrix.model.plan import PlannedCell
 from matrix.model.reason import Reason
@@ -49,14 +49,15 @@ def open_backend(choice: str, globs: Sequence[str] = ()) -> Iterator[RunBackend]
     Things that killed runs left in the engine are removed first. Raises EngineUnavailableError for
     `docker` where no engine answers or can run anything, and UsageError for unknown targets.
     """
+    noted = tuple(filter(None, (cache_problem(),)))
     if choice == "local":
-        yield RunBackend(local_targets(globs), notes=search().passed_over)
+        yield RunBackend(local_targets(globs), notes=(*noted, *search().passed_over))
         return
     with contextlib.ExitStack() as stack:
         labels = stack.enter_context(lock_run())
         engine = connect(labels) if choice == "docker" else find_engine(labels)
         if engine is None:
-            yield _local_backend(globs, "no container engine answers")
+            yield _local_backend(globs, "no container engine answers", noted)
             return
         stack.callback(engine.close)
         where = engine_targets(engine.info, globs)
@@ -65,9 +66,9 @@ def open_backend(choice: str, globs: Sequence[str] = ()) -> Iterator[RunBackend]
                 raise EngineUnavailableError(
                     obstacle, "What images there are, and how to get more: nox -s images"
                 )
-            yield _local_backend(globs, obstacle)
+            yield _local_backend(globs, obstacle, noted)
             return
-        notes = tuple(_sweep(engine))
+        notes = (*noted, *_sweep(engine))
         yield RunBackend(where, engine, labels, notes, falls_back=choice == "auto")
 
 
@@ -86,10 +87,10 @@ def available_pythons(backend: RunBackend, target: str) -> frozenset[str]:
     return frozenset(pythons)
 
 
-def _local_backend(globs: Sequence[str], reason: str) -> RunBackend:
+def _local_backend(globs: Sequence[str], reason: str, noted: tuple[str, ...]) -> RunBackend:
     where = local_targets(globs)
     note = f"{reason}: cells run on this machine, for {where.targets[0]} only"
-    return RunBackend(where, notes=(note, *search().passed_over))
+    return RunBackend(where, notes=(*noted, note, *search().passed_over))
 
 
 def _obstacle(engine: ContainerEngine, where: Targets) -> str:

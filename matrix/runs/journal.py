@@ -1,8 +1,9 @@
 """The journal of a results folder: one JSON line for each cell that ended.
 
-A line is flushed and synced as the cell ends, and is complete only with its newline. A killed run
-leaves at most one incomplete line at the end: it is skipped when the journal is read, and cut off
-before the next line is appended. One run at a time uses a results folder.
+A line begins with the digest of the rest; where that does not match, or is missing, the line is
+skipped with a remark. A line is flushed and synced as the cell ends, and is complete only with its
+newline. A killed run leaves at most one incomplete line at the end: it is skipped when the journal
+is read, and cut off before the next line is appended. One run at a time uses a results folder.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from matrix.model.fact import facts_to_json, stored_asides, stored_facts
 from matrix.model.reason import Reason
 from matrix.model.service import Backend
 from matrix.model.verdict import Finding, Observed
+from matrix.system.files import sync_folder
+from matrix.system.stamps import UnstampedError, stamp, unstamp
 
-SCHEMA = 2
+SCHEMA = 3
 
 # Reasons that depend on the moment and not on the release: the next run tries again.
 TRANSIENT = frozenset(
@@ -39,6 +42,7 @@ TRANSIENT = frozenset(
         Reason.CONTAINER_LOST,
         Reason.DISK_FULL,
         Reason.ENGINE_LOST,
+        Reason.ENVIRONMENT_CHANGED,
         Reason.INDEX_UNAVAILABLE,
         Reason.INTERNAL_ERROR,
         Reason.INTERRUPTED,
@@ -121,6 +125,10 @@ class Entry:
         if not self.count:
             del data["count"]
         return data
+
+    def to_line(self) -> str:
+        """Return the line of the journal, with its digest and its newline."""
+        return stamp(json.dumps(self.to_json(), ensure_ascii=False, separators=(",", ":"))) + "\n"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Entry:
@@ -220,17 +228,27 @@ class Journal:
         tail = lines.pop()
         entries: dict[str, Entry] = {}
         remarks = []
+        unstamped = []
         for number, line in enumerate(lines, start=1):
             if not line:
                 continue
             try:
-                entry = Entry.from_json(json.loads(line))
+                entry = Entry.from_json(json.loads(unstamp(line)))
+            except UnstampedError:
+                unstamped.append(number)
+                continue
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 remarks.append(f"{self.path}:{number}: skipped an invalid line ({error})")
                 continue
             # The newest entry moves to the end: the order is that of the file.
             entries.pop(entry.key, None)
             entries[entry.key] = entry
+        if unstamped:
+            more = f", and {len(unstamped) - 1} more such lines" if unstamped[1:] else ""
+            remarks.append(
+                f"{self.path}:{unstamped[0]}: skipped an invalid line (it has no digest: an earlier"
+                f" version wrote it, or it is damaged){more}"
+            )
         if tail:
             remarks.append(
                 f"{self.path}:{len(lines) + 1}: dropped an incomplete last line"
@@ -240,10 +258,9 @@ class Journal:
 
     def append(self, entry: Entry) -> None:
         """Append an entry, synced to the disk; raise StorageError."""
-        line = json.dumps(entry.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n"
         with storage_errors(f"cannot write {self.path}", STORAGE_HINT):
             try:
-                _write(self._file or self._open(), line.encode())
+                _write(self._file or self._open(), entry.to_line().encode())
             except OSError:
                 # A part of the line that was written is cut off when the file is opened again.
                 self.close()
@@ -259,6 +276,7 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # Without a buffer: closing the file writes nothing, and cannot fail.
         self._file = file = self.path.open("ab", buffering=0)
+        sync_folder(self.path.parent)
         _cut_incomplete_line(self.path)
         return file
 

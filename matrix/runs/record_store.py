@@ -1,6 +1,7 @@
 """Records of runs in files: read them, bounded and fully checked, as anybody may have written them.
 
-This machine's own are named by time: `records/20261120T213245Z-1a2b3c4d.json`.
+This machine's own are named by time and digest: `records/20261120T213245Z-1a2b3c4d.json`. A file of
+such a name whose content has another digest is refused, wherever it is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import datetime as dt
 import errno
 import hashlib
 import operator
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,13 +33,15 @@ from matrix.system.strict_json import parse_strict
 
 _REMEDY = "Make one with: python -m matrix verify"
 _KEPT = 50
+_NAME = re.compile(r"\d{8}T\d{6}Z-(?P<digest>[0-9a-f]{8})\.json")
 
 
 @dataclasses.dataclass(frozen=True)
 class RecordStore:
-    """A folder with the newest recorded runs."""
+    """A folder with the newest recorded runs; `notices` name those that were passed over."""
 
     folder: Path
+    notices: list[str] = dataclasses.field(default_factory=list, compare=False)
 
     @classmethod
     def default(cls) -> RecordStore:
@@ -51,7 +55,7 @@ class RecordStore:
         path = self.folder / f"{began:%Y%m%dT%H%M%SZ}-{digest}.json"
         hint = "Free space, or set COMPAT_MATRIX_RESULTS to another folder."
         with storage_errors(f"cannot record the run in {self.folder}", hint, brief=True):
-            write_atomic(path, text)
+            write_atomic(path, text, durable=True)
             for old in self._paths()[:-_KEPT]:
                 old.unlink(missing_ok=True)
         return path
@@ -69,7 +73,11 @@ class RecordStore:
         names = self.names()
         older = names[: names.index(record.name)] if record.name in names else []
         for name in reversed(older):
-            other = self._read(name)
+            try:
+                other = self._read(name)
+            except UnreadableInputError as error:
+                self.notices.append(f"{error.message}: not compared with it")
+                continue
             if other.claim_by_id.keys() & record.claim_by_id.keys():
                 return other
         return None
@@ -174,7 +182,14 @@ def read_record(path: Path, name: str = "") -> Record:
 
 def read_content(path: Path) -> bytes:
     """Return the bytes of a file of verdicts; raise `UnreadableInputError`."""
-    return _VERDICTS.read(path)
+    content = _VERDICTS.read(path)
+    match = _NAME.fullmatch(path.name)
+    if match and not hashlib.sha256(content).hexdigest().startswith(match["digest"]):
+        raise UnreadableInputError(
+            f"{path} is damaged: its content does not have the digest in its name",
+            "Name another run, or make it again: python -m matrix verify --rejudge",
+        )
+    return content
 
 
 def parse_record(content: bytes, file: str, name: str = "") -> Record:

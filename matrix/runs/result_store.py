@@ -1,6 +1,7 @@
 """Results of this and earlier runs: found by key, judged, and written to journal and captures.
 
-Captures are kept raw, one compressed JSON file per result.
+Captures are kept raw, one compressed JSON file with its digest per result. A capture is on the disk
+before a line of the journal names it: where a line is lost or damaged, the capture is judged again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import dataclasses
 import datetime as dt
 import gzip
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from matrix.agent.crashes import is_count
@@ -22,54 +24,86 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.reason import Reason
 from matrix.runs.journal import Entry, Journal, is_transient
-from matrix.runs.keys import base_key, probe_keys
+from matrix.runs.keys import base_key, probe_keys, result_key
 from matrix.system.files import write_atomic
+from matrix.system.stamps import UnstampedError, stamp, unstamp
 
 _SUFFIX = ".json.gz"
+_DAMAGE_ERRORS = (
+    *(OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError),
+    RecursionError,
+)
+
+
+def unstamped_capture(text: bytes) -> bytes:
+    """Return the JSON text of a capture without its digest; raise StampError.
+
+    Captures of earlier versions have none: the checksum of gzip must do for them.
+    """
+    try:
+        return unstamp(text)
+    except UnstampedError:
+        return text
 
 
 @dataclasses.dataclass(frozen=True)
 class CaptureStore:
-    """Captures under `<folder>/<cell id>/<key>.json.gz`."""
+    """Captures under `<folder>/<cell id>/<key>.json.gz`; `notices` name those that are damaged."""
 
     folder: Path
+    notices: list[str] = dataclasses.field(default_factory=list, compare=False)
 
     def path(self, cell: str, key: str) -> Path:
         """Return the path of the capture of a cell with this result key."""
         return self.folder / cell / f"{key}{_SUFFIX}"
 
     def write(self, capture: CellCapture) -> Path:
-        """Write a capture atomically; raise StorageError."""
-        text = json.dumps(capture.to_json(), ensure_ascii=False, separators=(",", ":"))
+        """Write a capture atomically and to the disk; raise StorageError."""
+        text = stamp(json.dumps(capture.to_json(), ensure_ascii=False, separators=(",", ":")))
         # Without a time stamp equal captures are equal files.
         content = gzip.compress(text.encode(), compresslevel=5, mtime=0)
         return self.put(capture.cell, capture.key, content)
 
     def put(self, cell: str, key: str, content: bytes) -> Path:
-        """Write the file of a capture atomically; raise StorageError."""
+        """Write the file of a capture atomically and to the disk; raise StorageError."""
         path = self.path(cell, key)
         hint = "Free space, or move the results with COMPAT_MATRIX_RESULTS."
         with storage_errors(f"cannot write {path}", hint):
-            write_atomic(path, content)
+            write_atomic(path, content, durable=True)
         return path
 
-    def read(self, cell: str, key: str) -> CellCapture | None:
-        """Return the capture, None where there is no readable one."""
+    def read(self, cell: str, key: str, *, named: bool = False) -> CellCapture | None:
+        """Return the capture, None where there is no readable one.
+
+        Damage is noticed, and so is a missing file where a line of the journal has `named` it.
+        """
+        path = self.path(cell, key)
         try:
-            data = json.loads(gzip.decompress(self.path(cell, key).read_bytes()))
-            return CellCapture.from_json(data)
-        except (OSError, EOFError, ValueError, KeyError, TypeError):
+            text = unstamped_capture(gzip.decompress(path.read_bytes()))
+            capture = CellCapture.from_json(json.loads(text))
+            if (capture.cell, capture.key) != (cell, key):
+                raise ValueError(f"it is of {capture.cell}")
+        except FileNotFoundError:
+            if named:
+                self.notices.append(f"{path} is missing, which the journal names")
             return None
+        except _DAMAGE_ERRORS as error:
+            self.notices.append(f"{path} is damaged, and not used: {error}")
+            return None
+        return capture
+
+    def keys(self, cell: str) -> list[str]:
+        """Return the keys of the captures of a cell, sorted."""
+        files = (self.folder / cell).glob(f"*{_SUFFIX}")
+        return sorted(file.name.removesuffix(_SUFFIX) for file in files)
 
     def newest(self, cell: str) -> CellCapture | None:
         """Return the capture of a cell that was started last, None where there is none.
 
         One in which crashes were only counted has no answers, and is none.
         """
-        keys = sorted(
-            file.name.removesuffix(_SUFFIX) for file in (self.folder / cell).glob(f"*{_SUFFIX}")
-        )
-        captures = [capture for key in keys if (capture := self.read(cell, key)) is not None]
+        read = (self.read(cell, key) for key in self.keys(cell))
+        captures = [capture for capture in read if capture is not None]
         whole = (capture for capture in captures if not is_count(capture))
         return max(whole, key=lambda capture: capture.started, default=None)
 
@@ -133,14 +167,28 @@ class ResultStore:
         self._sources = sources
         self._judge = judge
         reading = journal.read()
-        self.remarks = reading.remarks
+        self._remarks = list(reading.remarks)
+        self._reuse, self._since = reuse, since
         self._entries: dict[str, list[Entry]] = {}
         self._bases: dict[str, dict[str, None]] = {}
+        self._named = set(reading.entries)
         self._tried = {key for key, entry in reading.entries.items() if entry.transient}
-        for entry in reading.entries.values() if reuse else ():
-            if not entry.transient and (since is None or _began_after(entry, since)):
-                self._entries.setdefault(entry.base, []).append(entry)
-                self._bases.setdefault(entry.cell, {})[entry.base] = None
+        for entry in reading.entries.values():
+            self._add(entry)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Return what was skipped so far because it is damaged, and what was judged again."""
+        return (*self._remarks, *self._captures.notices)
+
+    def _add(self, entry: Entry) -> bool:
+        """Add an entry of the journal to those that count, if it does; return whether it does."""
+        recent = self._since is None or _began_after(entry, self._since)
+        counts = self._reuse and not entry.transient and recent
+        if counts:
+            self._entries.setdefault(entry.base, []).append(entry)
+            self._bases.setdefault(entry.cell, {})[entry.base] = None
+        return counts
 
     def base(self, planned: PlannedCell, environment: str) -> str:
         """Return the common part of the keys of the cell's results in this environment."""
@@ -164,7 +212,7 @@ class ResultStore:
                 if current is not None:
                     findings = [item for item in current.findings if item.probe in digests]
                     return dataclasses.replace(current, findings=tuple(findings))
-        return None
+        return self._without_line(base, planned, probes)
 
     def known(self, planned: PlannedCell, probes: Mapping[str, Probe]) -> frozenset[str]:
         """Return the bases for which `find` has a result of the cell."""
@@ -190,9 +238,28 @@ class ResultStore:
             return entry, f"cannot keep a result: {error.message}. {error.hint}"
         return entry, ""
 
+    def _without_line(
+        self, base: str, planned: PlannedCell, probes: Mapping[str, Probe]
+    ) -> Entry | None:
+        """Return the entry of a capture that counts, whose line in the journal was lost."""
+        key = result_key(base, planned, probes)
+        if not self._reuse or key in self._named:
+            return None
+        capture = self._captures.read(planned.cell.id, key)
+        if capture is None:
+            return None
+        transient = is_transient(capture)
+        entry = judged_entry(capture, base, planned, probes, self._judge, transient=transient)
+        if not self._add(entry):
+            return None
+        self._remarks.append(_judged_again(self._captures.path(entry.cell, key)))
+        with contextlib.suppress(StorageError):
+            self._journal.append(entry)
+        return entry
+
     def _rejudged(self, entry: Entry, probes: Mapping[str, Probe]) -> Entry | None:
         """Return the entry judged by the current rules, None where its capture is gone."""
-        capture = self._captures.read(entry.cell, entry.key)
+        capture = self._captures.read(entry.cell, entry.key, named=True)
         if capture is None:
             return None
         reason, detail = _failure(capture)
@@ -203,6 +270,27 @@ class ResultStore:
         with contextlib.suppress(StorageError):  # it only saves the next run the judging
             self._journal.append(current)
         return current
+
+
+def entries_without_line(
+    captures: CaptureStore,
+    planned: PlannedCell,
+    named: Collection[str],
+    probes: Mapping[str, Probe],
+) -> Iterator[Entry]:
+    """Yield entries for the captures of a cell whose keys no line of the journal has `named`."""
+    for key in captures.keys(planned.cell.id):
+        if key in named:
+            continue
+        capture = captures.read(planned.cell.id, key)
+        if capture is not None and not is_count(capture):
+            captures.notices.append(_judged_again(captures.path(planned.cell.id, key)))
+            transient = is_transient(capture)
+            yield judged_entry(capture, "", planned, probes, "", transient=transient)
+
+
+def _judged_again(path: Path) -> str:
+    return f"{path} is judged again: no readable line of the journal names it"
 
 
 def _began_after(entry: Entry, since: dt.datetime) -> bool:

@@ -43,7 +43,7 @@ from matrix.runs.interface import Clock, RunContext, SystemClock
 from matrix.runs.journal import Entry, Journal, lock_results
 from matrix.runs.keys import cell_sources, judge_key, judge_sources
 from matrix.runs.record import CellRecord, Record
-from matrix.runs.result_store import CaptureStore, ResultStore
+from matrix.runs.result_store import CaptureStore, ResultStore, entries_without_line
 from matrix.runs.scheduler import Scheduler
 from matrix.runs.setup import RunOptions, run_context
 from matrix.system.paths import results_dir
@@ -224,8 +224,6 @@ def rejudge(  # noqa: PLR0913 - the parts of a run without its context
     started, start = clock.now(), clock.seconds()
     emit(RunStarted(plan, 0))
     reading = journal.read()
-    for remark in reading.remarks:
-        emit(WarningRaised(remark))
     entries_of: dict[str, list[Entry]] = defaultdict(list)
     for entry in reading.entries.values():
         entries_of[entry.cell].append(entry)
@@ -234,6 +232,8 @@ def rejudge(  # noqa: PLR0913 - the parts of a run without its context
     contained = {cell for part in plan.parts if part.contained for cell in part.cells}
     for planned in (*plan.cells, *plan.fallbacks):
         entries = [entry for entry in entries_of[planned.cell.id] if not entry.count]
+        if lost := list(entries_without_line(captures, planned, reading.entries, probes)):
+            entries = sorted((*entries, *lost), key=lambda entry: entry.started)
         counts = [entry for entry in entries_of[planned.cell.id] if entry.count]
         for finding in _counts_in(counts, planned, captures, probes, accepts):
             findings.add_counts(finding)
@@ -249,9 +249,12 @@ def rejudge(  # noqa: PLR0913 - the parts of a run without its context
     verdicts = judge(plan, findings)
     for verdict in verdicts:
         emit(VerdictReached(verdict))
+    warnings = tuple(dict.fromkeys((*reading.remarks, *captures.notices)))
+    for warning in warnings:
+        emit(WarningRaised(warning))
     emit(RunFinished(interrupted=False))
     seconds = clock.seconds() - start
-    return Record.of(plan, tuple(records), verdicts, started, seconds, warnings=reading.remarks)
+    return Record.of(plan, tuple(records), verdicts, started, seconds, warnings=warnings)
 
 
 def _counts_in(
@@ -263,7 +266,7 @@ def _counts_in(
 ) -> Iterator[Finding]:
     """Yield the findings of the captures in which the crashes of a cell were counted."""
     for entry in entries:
-        capture = captures.read(entry.cell, entry.key)
+        capture = captures.read(entry.cell, entry.key, named=True)
         if capture is not None and accepts(capture):
             yield from findings_of(capture, planned.probes, probes)
 
@@ -283,7 +286,7 @@ def _record_of(
     newest: Entry | None = None
     where: CellLocation | None = None
     for entry in sorted(entries, key=lambda entry: not entry.transient):
-        capture = captures.read(entry.cell, entry.key)
+        capture = captures.read(entry.cell, entry.key, named=True)
         if capture is None or not accepts(capture):
             continue
         newest, where = entry, CellLocation.of(capture) or where

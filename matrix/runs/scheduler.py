@@ -156,8 +156,7 @@ class Scheduler:
         context = self._context
         started, start = context.clock.now(), context.clock.seconds()
         self._emit(RunStarted(self._plan, context.jobs, context.engine, context.place))
-        for remark in self._store.remarks:
-            self._warn(remark)
+        self._warn_of_damage()
         try:
             self._reach(claim.id for claim in self._plan.claims)
             self._add(self._plan.cells, fallback=False)
@@ -224,6 +223,7 @@ class Scheduler:
 
     def _record_earlier(self, cell: QueuedCell) -> bool:
         entry = self._store.find(cell.base, cell.planned, self._probes)
+        self._warn_of_damage()
         if entry is not None:
             self._record(cell, entry, reused=True)
         return entry is not None
@@ -263,6 +263,8 @@ class Scheduler:
             self._fail(cell, built.outcome)
             return
         self._emit(EnvironmentReady(cell.id, built.seconds))
+        for notice in built.outcome.notices:
+            self._warn(notice)
         cell.environment = built.outcome
         if not self._reuse(cell, environment_text(built.outcome)):
             self._ready.put(cell)
@@ -346,6 +348,10 @@ class Scheduler:
 
     def _report(self, text: str) -> None:
         self._messages.put(Message(text))
+
+    def _warn_of_damage(self) -> None:
+        for remark in self._store.remarks:
+            self._warn(remark)
 
     def _warn(self, message: str) -> None:
         if message not in self._warnings:

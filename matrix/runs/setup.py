@@ -17,7 +17,8 @@ from matrix.docker.connect import connect
 from matrix.docker.images.catalog import ImageCatalog
 from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.environments.image_trees import TreeStore
-from matrix.environments.store import EnvironmentStore
+from matrix.environments.manifest import Manifests
+from matrix.environments.store import EnvironmentStore, store_root
 from matrix.interpreters.discovery import find_interpreters
 from matrix.interpreters.inspect import host_target
 from matrix.model.environment import Image
@@ -26,6 +27,7 @@ from matrix.model.plan import PlannedCell
 from matrix.model.probe import Probe
 from matrix.model.service import Service
 from matrix.runs.backend import FallbackEnvironments, FallbackRunner, RunBackend
+from matrix.runs.checked import CheckedRunner
 from matrix.runs.environments import (
     CellWork,
     ImageEnvironments,
@@ -122,7 +124,8 @@ class RunOptions:
     captures made with `engine`: docker, local, or auto for the newest of either. `external` are
     services that run already. `candidate` is a release of the tracer whose own files alone are
     installed. Probes that decide run at least `repeats` times, also where they show at once, and a
-    cell may take so many times as long. Results older than `since` are not reused.
+    cell may take so many times as long. Results older than `since` are not reused. With `content`
+    all files of environments are compared with what was built, not only their metadata.
     """
 
     fresh: bool = False
@@ -135,6 +138,7 @@ class RunOptions:
     candidate: ReleaseFiles | None = None
     repeats: int = 1
     since: dt.datetime | None = None
+    content: bool = False
 
 
 @contextlib.contextmanager
@@ -157,10 +161,15 @@ def run_context(
             Workers(CellWork(contained=in_container), jobs.make, options.jobs, longest)
             for in_container in (True, False)
         )
+        environments = _served_environments(backend, options, probes, needs)
         try:
             yield RunContext(
-                _served_environments(backend, options, probes, needs),
-                ServedRunner(FallbackRunner(contained, local), needs),
+                environments,
+                CheckedRunner(
+                    ServedRunner(FallbackRunner(contained, local), needs),
+                    environments,
+                    Manifests(store_root(cache_dir())),
+                ),
                 SystemClock(),
                 options.jobs,
                 _BUILDERS,
@@ -178,7 +187,11 @@ def _served_environments(
 ) -> Environments:
     def served(backend: RunBackend) -> Environments:
         environments = backend_environments(
-            backend, probes, offline=options.offline, candidate=options.candidate
+            backend,
+            probes,
+            offline=options.offline,
+            candidate=options.candidate,
+            content=options.content,
         )
         return ServedEnvironments(environments, needs)
 
@@ -203,10 +216,14 @@ def backend_environments(
     *,
     offline: bool,
     candidate: ReleaseFiles | None = None,
+    content: bool = False,
 ) -> Environments:
-    """Return the environments of the engine, or of this machine."""
+    """Return the environments of the engine, or of this machine.
+
+    With `content` all files of an environment are compared with what was built.
+    """
     if backend.engine is None:
-        store = EnvironmentStore(cache_dir(), offline=offline)
+        store = EnvironmentStore(cache_dir(), offline=offline, content=content)
         return LocalEnvironments(store, find_interpreters(), probes, candidate)
     catalog = ImageCatalog(backend.engine, cache_dir())
 
@@ -215,7 +232,9 @@ def backend_environments(
             return catalog.find(python, host_target())
         return None
 
-    trees = TreeStore(cache_dir(), engine=backend.engine, native=native, offline=offline)
+    trees = TreeStore(
+        cache_dir(), engine=backend.engine, native=native, offline=offline, content=content
+    )
     return ImageEnvironments(catalog, trees, probes, candidate)
 
 

@@ -50,20 +50,39 @@ def _check_regular(status: os.stat_result) -> None:
         raise OSError(errno.EINVAL, "it is not a regular file")
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
+def write_atomic(path: Path, content: str | bytes, *, durable: bool = False) -> None:
     """Write a file, and its folder where it is missing, completely or not at all; raise OSError.
 
     Text is written as UTF-8 with its line ends unchanged. The content goes to a temporary file of
     a unique name beside `path`, which is then renamed: readers never see an incomplete file, and
-    the last of several concurrent writers wins.
+    the last of several concurrent writers wins. A `durable` file is on the disk when this returns,
+    with the names of its folder and of the one above.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.parent / f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part"
     try:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        with part.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         put_in_place(part, path)
+        if durable:
+            sync_folder(path.parent)
+            sync_folder(path.parent.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Write the names in a folder to the disk, where the system can; raise OSError."""
+    if sys.platform == "win32":
+        return  # it opens no folders
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def put_in_place(part: Path, final: Path) -> None:

@@ -30,6 +30,7 @@ from helpers.shard_run_fixture import (
 from matrix.distributed.gather import GatherLimits
 from matrix.distributed.manifest import Manifest
 from matrix.distributed.shard_run import shards_folder
+from matrix.system.stamps import stamp
 
 __all__ = ["results"]
 
@@ -64,6 +65,15 @@ def captures_of(folder: Path) -> list[Path]:
 def rewrite(path: Path, change: Callable[[Any], Any]) -> None:
     data = json.loads(path.read_text())
     path.write_text(json.dumps(change(data) or data))
+
+
+def line(entry: dict[str, Any]) -> str:
+    """Return an entry of a journal with the digest of what it has become."""
+    return stamp(json.dumps({name: entry[name] for name in entry if name != "sha256"}))
+
+
+def write_capture(path: Path, data: dict[str, Any]) -> None:
+    path.write_bytes(gzip.compress(line(data).encode()))
 
 
 def unseal(folder: Path) -> None:
@@ -153,8 +163,8 @@ def test_a_capture_of_another_cell(results: Path, manifest: Manifest) -> None:
 
 def test_a_modified_capture(results: Path, manifest: Manifest) -> None:
     path = captures_of(folder_of(manifest, results))[0]
-    content = gzip.decompress(path.read_bytes()).replace(b"blocked", b"welcome")
-    path.write_bytes(gzip.compress(content))
+    data = json.loads(gzip.decompress(path.read_bytes()).replace(b"blocked", b"welcome"))
+    write_capture(path, data)
     assert "is not the one that was sealed" in gathered(manifest, results).problems[0]
 
 
@@ -218,7 +228,7 @@ def test_keys_and_cells_cannot_be_paths(
     unseal(folder)
     journal = folder / "journal.jsonl"
     first, *others = journal.read_text().splitlines()
-    journal.write_text("\n".join([json.dumps({**json.loads(first), name: value}), *others, ""]))
+    journal.write_text("\n".join([line({**json.loads(first), name: value}), *others, ""]))
     assert "line 1 of journal.jsonl is not an entry" in gathered(manifest, results).problems[0]
 
 
@@ -245,7 +255,7 @@ def test_values_that_reports_show_are_texts(
     for name in names[:-1]:
         table = table[name]
     table[names[-1]] = value
-    path.write_bytes(gzip.compress(json.dumps(data).encode()))
+    write_capture(path, data)
     assert f"is not a capture ({error}" in gathered(manifest, results).problems[0]
 
 
@@ -254,7 +264,7 @@ def test_a_capture_with_services_is_accepted(results: Path, manifest: Manifest) 
     unseal(folder)
     path = captures_of(folder)[0]
     data = json.loads(gzip.decompress(path.read_bytes()))
-    path.write_bytes(gzip.compress(json.dumps({**data, "services": ["redis: 7.2.4"]}).encode()))
+    write_capture(path, {**data, "services": ["redis: 7.2.4"]})
     assert gathered(manifest, results).problems == ()
 
 
@@ -262,11 +272,8 @@ def test_a_result_of_other_probes(results: Path, manifest: Manifest) -> None:
     folder = folder_of(manifest, results)
     unseal(folder)
     journal = folder / "journal.jsonl"
-    journal.write_text(
-        journal.read_text().replace(
-            json.loads(journal.read_text().splitlines()[0])["base"], "f" * 64
-        )
-    )
+    entries = map(json.loads, journal.read_text().splitlines())
+    journal.write_text("".join(f"{line({**entry, 'base': 'f' * 64})}\n" for entry in entries))
     assert "other probes than its key says" in gathered(manifest, results).problems[0]
 
 
@@ -397,11 +404,11 @@ def test_contents_cannot_forge_lines(results: Path, manifest: Manifest) -> None:
     unseal(second)
     path = captures_of(second)[0]
     data = json.loads(gzip.decompress(path.read_bytes()))
-    path.write_bytes(gzip.compress(json.dumps({**data, odd: 1}).encode()))
+    write_capture(path, {**data, odd: 1})
     unseal(third)
     journal = third / "journal.jsonl"
-    line = json.loads(journal.read_text().splitlines()[0])
-    journal.write_text(json.dumps({**line, "where": {odd: 1}}) + "\n")
+    entry = json.loads(journal.read_text().splitlines()[0])
+    journal.write_text(line({**entry, "where": {odd: 1}}) + "\n")
     collected = gathered(manifest, results)
     assert sum("a ::error::b\\x1b[2Jc" in problem for problem in collected.problems) == 2
     assert len(collected.warnings) == 1

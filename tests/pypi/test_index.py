@@ -14,6 +14,7 @@ import pytest
 
 from matrix.errors import IndexUnavailableError
 from matrix.model.index import Project
+from matrix.pypi.cache import dump_project
 from matrix.pypi.client import CachedIndex
 
 PAGE = """<!DOCTYPE html>
@@ -210,8 +211,22 @@ def test_a_damaged_cache_is_read_anew(site: Site, tmp_path: Path) -> None:
     index.project("demo")
     path = index.path("demo")
     path.write_text(path.read_text(encoding="utf-8")[:100], encoding="utf-8")
-    check_demo(client(site, tmp_path).project("demo"))
+    again = client(site, tmp_path)
+    check_demo(again.project("demo"))
+    assert any(str(path) in notice for notice in again.notices), "it is named"
     check_demo(client(site, tmp_path, offline=True).project("demo"))
+
+
+def test_an_answer_of_the_future_is_asked_for_again(site: Site, tmp_path: Path) -> None:
+    index = client(site, tmp_path)
+    made = index.project("demo")
+    future = dataclasses.replace(made, fetched=made.fetched + dt.timedelta(days=400))
+    index.path("demo").write_text(dump_project(future), encoding="utf-8")
+    again = client(site, tmp_path).project("demo")
+    assert len(site.requests) == 2
+    assert again.fetched < future.fetched
+    client(site, tmp_path).project("demo")
+    assert len(site.requests) == 2
 
 
 def test_no_half_written_file_stays_behind(site: Site, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_nothing_that_was_ever_listed_is_lost(answers: list[set[str]]) -> None:
         ever |= names
         assert listed(project) == names
         assert vanished(project) == ever - names
-        again, _, _ = load_project(dump_project(project))
+        again, _, _ = load_project(dump_project(project).encode())
         assert again == project
 
 

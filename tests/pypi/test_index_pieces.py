@@ -90,7 +90,7 @@ def test_what_is_packed_is_read_back(
             for number, (found, uploaded, yanked) in enumerate(given_releases)
         ),
     )
-    again, etag, modified = load_project(dump_project(project, '"e"', "m"))
+    again, etag, modified = load_project(dump_project(project, '"e"', "m").encode())
     assert (etag, modified) == ('"e"', "m")
     assert [tuple(release.files) for release in again.releases] == [
         release.files for release in project.releases

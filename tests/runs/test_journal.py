@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from helpers.run_fakes import CONTROL, MINIMUM, PROBE, PROBES, capture, failed, planned, probe
+from helpers.run_fakes import (
+    CONTROL,
+    MINIMUM,
+    PROBE,
+    PROBES,
+    FakeRunner,
+    capture,
+    failed,
+    planned,
+    probe,
+)
+from helpers.scheduler_runs import SchedulerRun, responses
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +41,7 @@ from matrix.runs.keys import base_key, judge_key, result_key
 from matrix.runs.result_store import CaptureStore
 from matrix.system.paths import project_root
 from matrix.system.source_files import digest_files
+from matrix.system.stamps import stamp
 
 
 def entry(key: str, detail: str = "") -> Entry:
@@ -112,7 +125,7 @@ def test_lines_of_garbage_are_skipped_and_named(garbage: bytes) -> None:
 
 def test_an_entry_of_another_schema_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    path.write_text(json.dumps({**entry("a").to_json(), "schema": 99}) + "\n")
+    path.write_text(stamp(json.dumps({**entry("a").to_json(), "schema": 99})) + "\n")
     reading = Journal(path).read()
     assert not reading.entries
     assert "99" in reading.remarks[0]
@@ -139,6 +152,30 @@ def test_captures_come_back_whole(tmp_path: Path) -> None:
     assert again.processes == capture(MINIMUM, "key").processes
     assert again == capture(MINIMUM, "key")
     assert [item.name for item in path.parent.iterdir()] == ["key.json.gz"]
+
+
+def test_what_a_line_names_is_on_the_disk_before_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux names open files")
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def record(number: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{number}").readlink().name.partition(".")[0])
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", record)
+    SchedulerRun(tmp_path, FakeRunner(responses())).run()
+    first = synced.index("journal")
+    capture_of = synced[: first - 1]
+    assert len(capture_of[0]) == 64, "the capture"
+    assert capture_of[1].startswith("cp39-linux_x86_64-django3"), "its name in the folder"
+    assert "captures" in capture_of, "and the folder's"
+    second = synced.index("journal", first + 1)
+    assert len(synced[first + 1]) == 64
+    assert second == first + 4
 
 
 def test_a_capture_that_is_not_whole_is_none(tmp_path: Path) -> None:

@@ -83,6 +83,21 @@ def test_where_no_run_is_recorded_the_command_that_makes_one_is_named(tmp_path: 
     assert "verify" in caught.value.hint
 
 
+def test_a_record_without_the_digest_of_its_name_is_refused_by_name(tmp_path: Path) -> None:
+    made = record_store(tmp_path, 3)
+    oldest, middle, newest = (made.folder / f"{name}.json" for name in made.names())
+    middle.write_bytes(middle.read_bytes().replace(b"confirmed", b"refuted", 1))
+    with pytest.raises(UnreadableInputError, match=middle.name):
+        made.find(middle.stem)
+    with pytest.raises(UnreadableInputError, match=middle.name):
+        read_record(middle.rename(tmp_path / middle.name))
+    (tmp_path / middle.name).rename(middle)
+    before = made.previous(made.find(newest.stem))
+    assert before is not None
+    assert before.name == oldest.stem, "the damaged one is passed over"
+    assert middle.name in made.notices[0]
+
+
 def _another_outcome(data: dict[str, Any]) -> None:
     data["verdicts"][0]["outcome"] = "green"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -141,6 +142,7 @@ def test_a_result_that_holds_more_is_reused(tmp_path: Path) -> None:
     assert less.runner.ran == []
     assert {item.probe for record in result.cells for item in record.findings} == {name}
     (tmp_path / "journal.jsonl").unlink()
+    shutil.rmtree(tmp_path / "captures")
     SchedulerRun(tmp_path, FakeRunner(responses()), of=asking(name), probes=probes).run()
     more = SchedulerRun(tmp_path, FakeRunner(responses()), of=asking(name, "other"), probes=probes)
     more.run()
@@ -312,10 +314,14 @@ def test_a_cut_journal_is_told(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-5])
     again = SchedulerRun(tmp_path, FakeRunner(responses()))
     again.run()
-    assert again.runner.ran == [CONTROL]
-    (warned,) = again.events_of(WarningRaised)
-    assert isinstance(warned, WarningRaised)
-    assert "incomplete last line" in warned.message
+    assert again.runner.ran == [], "its capture is whole"
+    warned = [event.message for event in again.events if isinstance(event, WarningRaised)]
+    assert "incomplete last line" in warned[0]
+    assert CONTROL in warned[1]
+    assert "judged again" in warned[1]
+    third = SchedulerRun(tmp_path, FakeRunner(responses()))
+    third.run()
+    assert not third.events_of(WarningRaised), "its line is in the journal again"
 
 
 def test_claims_that_nothing_tests_are_told_at_once(tmp_path: Path) -> None:

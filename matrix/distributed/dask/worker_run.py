@@ -128,14 +128,17 @@ class WorkerRun:
             key = result_key(base, planned, self._probes)
             engine = self._context.engine
             return CellResult(capture_not_built(planned, key, error, started, engine), base)
-        notice = environment.instead if environment else ""
+        notices = [environment.instead, *environment.notices] if environment else []
+        notice = "; ".join(filter(None, notices))
         if environment is None or base in known:
             return CellResult(None, base, notice)
         if self._killed:
             return self._failure(planned, base, Reason.INTERRUPTED, STOPPED)
         key = result_key(base, planned, self._probes)
         request = CellRequest(0, planned, environment, key)
-        capture = self._context.runner.submit(request, _ignore).result().capture
+        result = self._context.runner.submit(request, _ignore).result()
+        capture = result.capture
+        notice = "; ".join(filter(None, (notice, result.notice)))
         if capture is not None:
             capture = dataclasses.replace(capture, engine=self._context.engine_of(environment))
         return CellResult(capture, base, notice)

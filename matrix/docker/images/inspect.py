@@ -21,6 +21,7 @@ from matrix.docker.interface import ContainerEngine, ContainerError
 from matrix.model.environment import Image
 from matrix.model.reason import Reason
 from matrix.system.files import write_atomic
+from matrix.system.stamps import stamp, unstamp
 
 # Modules that every app and every release under test may import.
 _MODULES = ("ssl", "sqlite3", "ctypes", "threading", "zlib", "bz2")
@@ -103,7 +104,10 @@ _SCHEMA = "image-facts/1"
 
 
 class ImageFactsCache:
-    """Facts by image id and interpreter; a file that cannot be read or written is no error."""
+    """Facts by image id and interpreter; a file that cannot be read or written is no error.
+
+    Nor is one that does not have its digest: images are inspected again.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "images.json"
@@ -133,7 +137,7 @@ class ImageFactsCache:
                 entry = dataclasses.asdict(image)
                 self._entries[f"{image.id} {image.executable}"] = entry
                 data = {"schema": _SCHEMA, "images": self._entries}
-                write_atomic(self._file, json.dumps(data, indent=1))
+                write_atomic(self._file, stamp(json.dumps(data, indent=1)))
 
     def _reload(self) -> None:
         """Read the file again where another process has written it."""
@@ -142,7 +146,7 @@ class ImageFactsCache:
             version = (status.st_mtime_ns, status.st_ino)
             if version == self._version:
                 return
-            data = json.loads(self._file.read_text("utf-8"))
+            data = json.loads(unstamp(self._file.read_bytes()))
             if data["schema"] == _SCHEMA:
                 self._entries = dict(data["images"])
                 self._version = version

@@ -240,7 +240,7 @@ def recorded_findings(
     newest: dict[tuple[Cell, str, str], Finding] = {}
     entries = journal.read().entries.values()
     for entry in sorted(entries, key=lambda entry: not entry.transient):
-        capture = captures.read(entry.cell, entry.key)
+        capture = captures.read(entry.cell, entry.key, named=True)
         if capture is None or entry.count or not accepts(capture):
             continue  # A count of crashes is no result of its own.
         for finding in findings_of(capture, entry.probes, probes):

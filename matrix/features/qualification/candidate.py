@@ -23,10 +23,12 @@ from matrix.planning.versions import TRACER
 from matrix.pypi.client import CachedIndex, Index, ReplacingIndex
 from matrix.pypi.tags import wheel_tags
 from matrix.pypi.wheel_contents import WheelMetadata, read_metadata
+from matrix.pypi.wheel_reader import DAMAGE_ERRORS
 from matrix.system.paths import cache_dir
 
 _CHUNK_BYTES = 1 << 18
 _MAX_METADATA_BYTES = 4_000_000
+_MAX_UNPACKED_BYTES = 2 * 1024**3
 _HINT = "Use --ddtrace VERSION, --wheel FILE (repeatable), or --index-url URL with a version."
 
 
@@ -116,6 +118,7 @@ def read_wheel(path: Path, uploaded: dt.datetime) -> Wheel:
 def _metadata(path: Path) -> WheelMetadata:
     try:
         with zipfile.ZipFile(path) as archive:
+            _read_all(archive)
             members = [
                 member
                 for member in archive.infolist()
@@ -125,8 +128,22 @@ def _metadata(path: Path) -> WheelMetadata:
             if len(members) != 1 or members[0].file_size > _MAX_METADATA_BYTES:
                 raise UnusableWheelError("it has no usable METADATA")
             return read_metadata(archive.read(members[0]))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except DAMAGE_ERRORS as error:
         raise UnusableWheelError(f"it is not a zip archive: {error}") from error
+
+
+def _read_all(archive: zipfile.ZipFile) -> None:
+    """Read all members, whose checksums are checked; raise `UnusableWheelError`."""
+    if sum(member.file_size for member in archive.infolist()) > _MAX_UNPACKED_BYTES:
+        raise UnusableWheelError(f"it would unpack to more than {_MAX_UNPACKED_BYTES >> 20} MB")
+    for member in archive.infolist():
+        try:
+            with archive.open(member) as stream:
+                while stream.read(_CHUNK_BYTES):
+                    pass
+        except DAMAGE_ERRORS as error:  # noqa: PERF203 - it ends the loop
+            detail = f"its member {member.filename!r} is damaged: {error}"
+            raise UnusableWheelError(detail) from error
 
 
 def _open_index(url: str) -> Index:

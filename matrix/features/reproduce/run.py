@@ -229,6 +229,9 @@ def run_alone(
     capture = dataclasses.replace(capture, engine=backend.where.engine)
     folder = scratch if options.keep else None
     if bare:
-        traced = CaptureStore(results_dir() / "captures").newest(capture.cell)
+        captures = CaptureStore(results_dir() / "captures")
+        traced = captures.newest(capture.cell)
+        for notice in captures.notices:
+            report(notice)
         return SingleRun(capture, (), folder, BareComparison(capture, traced))
     return SingleRun(capture, findings_of(capture, planned.probes, probes), folder)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
+import random
+import zipfile
 from pathlib import Path
 
 import pytest
 from helpers.planning_fixture import FakeIndex, world
 from helpers.tree_fakes import wheel
 
+from matrix.environments.download import unpack
+from matrix.environments.errors import BuildError
 from matrix.errors import IndexUnavailableError, UnreadableInputError, UsageError
 from matrix.features.qualification.candidate import Candidate, candidate_from
 from matrix.model.index import Project
@@ -164,3 +169,33 @@ def test_an_index_that_does_not_answer_is_not_a_missing_release() -> None:
 def test_wheels_and_an_index_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="exclude each other"):
         candidate_from("", [write_wheel(tmp_path, "2.0")], "https://x.example", world())
+
+
+def test_a_wheel_that_is_damaged_anywhere_is_named(tmp_path: Path) -> None:
+    path = tmp_path / f"ddtrace-2.21.13-{TAGS}.whl"
+    chance = random.Random(8)  # noqa: S311 - the same each time
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        words = " ".join(str(chance.randrange(1000)) for _ in range(2000))
+        archive.writestr("ddtrace/__init__.py", words)
+        text = f"Name: ddtrace\nVersion: 2.21.13\n\n{words}"
+        archive.writestr("ddtrace-2.21.13.dist-info/METADATA", text)
+    whole = path.read_bytes()
+    (first,) = candidate(path).files
+    refused: list[str] = []
+    for number in range(400):
+        changed = bytearray(whole)
+        # Every other one in the directory at the end, which is small.
+        least = 0 if number % 2 else len(whole) - 250
+        changed[chance.randrange(least, len(whole))] ^= 1 << chance.randrange(8)
+        path.write_bytes(changed)
+        unpacked = tmp_path / "unpacked" / str(number)
+        with contextlib.suppress(BuildError):
+            unpack(path, unpacked)
+        try:
+            (file,) = candidate(path).files
+        except UnreadableInputError as error:
+            refused.append(error.message)
+        else:
+            assert file.sha256 != first.sha256
+    assert len(refused) > 200
+    assert all(path.name in message for message in refused)
