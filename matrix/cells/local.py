@@ -25,6 +25,7 @@ from matrix.cells.env_vars import MARK, interpreter_environment
 from matrix.cells.interface import CommandOutput
 from matrix.cells.job import CellJob
 from matrix.cells.log import KEEP_BYTES, PipeLog
+from matrix.model.capture import PARTS
 from matrix.system.network import is_isolated, isolation
 from matrix.system.processes import CHILDREN, ProcessTree
 from matrix.system.sandbox import View, python_paths
@@ -209,7 +210,8 @@ class LocalSandbox:
         self.mechanism = mechanism(allow_user=_others_may_read(job))
         self.isolation = f"{self.mechanism.text}; {isolation()}"
         self.isolated = is_isolated()
-        self.missing = tuple(part.value for part in self.mechanism.missing)
+        network = () if self.isolated else PARTS[:1]
+        self.not_isolated = (*network, *self.mechanism.missing)
         self._job = job
         self._view = View()
         self._scratch: Path | None = None

@@ -51,10 +51,7 @@ def restrict(readable: Iterable[str], writable: Iterable[str]) -> None:
     renounce()
     ruleset = syscall(_CREATE_RULESET, rules, ctypes.c_size_t(len(rules)), ctypes.c_uint32(0))
     try:
-        for paths, access in (
-            ((*_SYSTEM, *readable), _READ),
-            ((*_DEVICES, *writable), handled),
-        ):
+        for paths, access in (((*_SYSTEM, *readable), _READ), ((*_DEVICES, *writable), handled)):
             for path in paths:
                 with contextlib.suppress(FileNotFoundError):
                     _allow(ruleset, path, access & handled)
@@ -69,11 +66,7 @@ def _allow(ruleset: int, path: str, access: int) -> None:
         access &= -1 if os.path.isdir(path) else _OF_FILES
         rule = struct.pack("=Qi", access, beneath)
         syscall(
-            _ADD_RULE,
-            ctypes.c_int(ruleset),
-            ctypes.c_int(_PATH_BENEATH),
-            rule,
-            ctypes.c_uint32(0),
+            _ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), rule, ctypes.c_uint32(0)
         )
     finally:
         os.close(beneath)

@@ -6,9 +6,9 @@ is neither, processes see what the user sees.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
-import enum
 import functools
 import json
 import os
@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from matrix.model.capture import PARTS
 from matrix.system.paths import project_root
 from matrix.system.sandbox import View
 
@@ -41,16 +42,6 @@ _TRIAL = ["/bin/sh", "-c", ":"]
 _COUNTS_APART = (5, 14)
 
 
-class Part(enum.Enum):
-    """A part of the machine that a process can be kept from."""
-
-    FILES = "files"
-    PROCESSES = "processes"
-    USER = "user"
-    IPC = "ipc"
-    LIMITS = "limits"
-
-
 @dataclasses.dataclass(frozen=True)
 class Limits:
     """Limits of each process: memory of its own and the size of a file in bytes; and how many
@@ -64,7 +55,7 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class Mechanism:
-    """How processes are isolated here, in words, and the parts that they are not kept from.
+    """How processes are isolated here, in words, and the `PARTS` that they are not kept from.
 
     `name` is "" where they are kept from nothing; `user` is whom root becomes.
     """
@@ -72,10 +63,10 @@ class Mechanism:
     name: str
     text: str
     user: int = 0
-    missing: tuple[Part, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
-NONE = Mechanism("", "no sandbox", missing=tuple(Part))
+NONE = Mechanism("", "no sandbox", missing=PARTS[1:])
 
 
 class Launcher:
@@ -115,8 +106,15 @@ class Launcher:
             self._requests = ours
         return self._requests
 
+    def close(self) -> None:
+        """End the launcher; the processes that it started end with their own sockets."""
+        if self._requests is not None and self._process is not None:
+            self._requests.close()
+            self._process.wait()
+
 
 _LAUNCHER = Launcher()
+atexit.register(_LAUNCHER.close)
 
 
 class SandboxedTree:
@@ -239,11 +237,9 @@ def mechanism(*, allow_user: bool = True) -> Mechanism:
 
 def _candidates(*, allow_user: bool) -> list[Mechanism]:
     words = "own user, mount, PID and IPC namespaces"
-    landlock = Mechanism(
-        LANDLOCK, "files by Landlock only", missing=(Part.PROCESSES, Part.USER, Part.IPC)
-    )
+    landlock = Mechanism(LANDLOCK, "files by Landlock only", missing=("processes", "user", "ipc"))
     if os.getuid() == 0:
-        as_root = Mechanism(NAMESPACES, f"{words} as root", missing=(Part.USER,))
+        as_root = Mechanism(NAMESPACES, f"{words} as root", missing=("user",))
         as_nobody = [Mechanism(NAMESPACES, words, NOBODY)] if allow_user else []
         return [*as_nobody, as_root, landlock]
     return [Mechanism(NAMESPACES, words), landlock]
