@@ -25,7 +25,7 @@ from matrix.cells.env_vars import MARK, interpreter_environment
 from matrix.cells.interface import CommandOutput
 from matrix.cells.job import CellJob
 from matrix.cells.log import KEEP_BYTES, PipeLog
-from matrix.model.capture import PARTS
+from matrix.model.capture import NETWORK
 from matrix.system.network import is_isolated, isolation
 from matrix.system.processes import CHILDREN, ProcessTree
 from matrix.system.sandbox import View, python_paths
@@ -210,7 +210,7 @@ class LocalSandbox:
         self.mechanism = mechanism(allow_user=_others_may_read(job))
         self.isolation = f"{self.mechanism.text}; {isolation()}"
         self.isolated = is_isolated()
-        network = () if self.isolated else PARTS[:1]
+        network = () if self.isolated else (NETWORK,)
         self.not_isolated = (*network, *self.mechanism.missing)
         self._job = job
         self._view = View()

@@ -37,6 +37,8 @@ from matrix.system.files import put_in_place
 
 # Pins were requested by name: the date is for everything else.
 _NEVER = "2200-01-01T00:00:00Z"
+# Files for another Python are passed over.
+_COMPILER = "import compileall, sys; compileall.compile_dir(sys.argv[1], quiet=1)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +93,7 @@ class UvInstaller:
         ]
         stdin = "\n".join((*map(str, lock), ""))
         self._run_uv(arguments, stdin, requirements.only_binary, try_offline=True)
+        _compile(self.tools, interpreter, site_packages(folder))
 
     def _run_uv(
         self, arguments: list[str], stdin: str, only_binary: tuple[str, ...], *, try_offline: bool
@@ -123,6 +126,12 @@ class UvInstaller:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
         return dt.datetime.fromtimestamp(file.stat().st_mtime, tz=dt.timezone.utc)
+
+
+def _compile(tools: Toolbox, interpreter: Interpreter, site: Path) -> None:
+    """Make the byte code of all modules, as cells cannot write any."""
+    options = ("-S", "-E", "-W", "ignore", "-c", _COMPILER)
+    tools.run([str(interpreter.executable), *options, str(site)], {})
 
 
 def _as_of(requirements: Requirements) -> list[str]:
@@ -195,6 +204,7 @@ class PipInstaller:
             unpacked = self._tools.root / "unpacked" / sha256 / wheel.stem
             published = wheel == self._artifacts.find(sha256)
             link_into(unpack(wheel, unpacked, sha256 if published else None), target)
+        _compile(self._tools, interpreter, target)
 
     def _wheel(self, interpreter: Interpreter, requirements: Requirements, sha256: str) -> Path:
         """Return the published wheel of that hash, or the wheel built here from that source."""

@@ -16,7 +16,8 @@ from matrix.model.service import Backend
 
 # How the description of the isolation begins where there is none.
 UNISOLATED = "no network isolation"
-PARTS = ("network", "files", "processes", "user", "ipc", "limits")
+NETWORK = "network"
+PARTS = (NETWORK, "files", "processes", "user", "ipc", "limits")
 """Parts of the machine that a cell can be kept from: connections beyond loopback; files that are
 not its own; processes; the rights of the user; shared memory; and more than a share of memory,
 processes and disk."""

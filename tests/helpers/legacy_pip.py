@@ -62,6 +62,8 @@ class LegacyPip:
             (folder / "bin").mkdir()
             (folder / "bin" / "python").write_text("")
             return CommandResult(0, "", "")
+        if "-c" in argv:  # byte code
+            return CommandResult(0, "", "")
         self.commands.append(argv[3])
         if argv[3] == "download":
             return self._download(command, Path(argv[argv.index("--dest") + 1]))
